@@ -1,1 +1,30 @@
-//! placeholder
+//! The orchestration core of Wavetank: one deterministic function from (state, time, input) to (state, effects).
+//!
+//! The same core runs in two worlds. In a simulator the world is a queue of events under a virtual clock; in a real
+//! cluster it is a channel fed by sockets and container engines. The core cannot tell them apart: it never waits,
+//! reads a clock, draws entropy, spawns, locks, prints or iterates a hash map (`clippy.toml` beside this crate and
+//! `tests/purity.rs` hold that line).
+//!
+//! Where to start reading: [`seam`] (what goes in and comes out), [`machine`] (how one input is dispatched),
+//! [`store`] (the versioned objects), then one component: [`scheduler`], [`controllers`] or [`kubelet`].
+
+#![deny(clippy::float_arithmetic)]
+
+pub mod api;
+pub mod config;
+pub mod controllers;
+pub mod digest;
+pub mod draw;
+pub mod facts;
+pub mod id;
+pub mod kubelet;
+pub mod machine;
+pub mod model;
+pub mod quantity;
+pub mod scheduler;
+pub mod seam;
+pub mod store;
+pub mod time;
+
+pub use machine::Core;
+pub use seam::{Effect, Input, World, drive};

@@ -1,0 +1,160 @@
+//! The facts that a write shows, found by comparing an object before and after it.
+
+use crate::facts::What;
+use crate::id::{Name, Revision};
+use crate::machine::Context;
+use crate::model::{
+    ConditionKind, Conditions, Deployment, EndpointSlice, Kind, Node, Object, ObjectKey, Phase, Pod, ReplicaSet, Status3, Taint,
+};
+use crate::store::Store;
+
+/// Records the facts of every write after `before`.
+pub(super) fn record_facts(ctx: &mut Context<'_>, store: &Store, before: Revision) {
+    for change in store.changes_between(before, store.head()) {
+        let old = store.object_at(change.kind, change.row, Revision(change.revision.0 - 1));
+        let new = store.object_at(change.kind, change.row, change.revision);
+        compare(ctx, old.as_ref(), new.as_ref());
+    }
+}
+
+fn compare(ctx: &mut Context<'_>, old: Option<&Object>, new: Option<&Object>) {
+    let Some(key) = new.or(old).map(Object::key) else { return };
+    match (old, new) {
+        (None, Some(created)) if key.kind != Kind::EndpointSlice => {
+            let owner = created.meta().controller().map(|owner| format!("{}/{}", owner.kind.name(), owner.name));
+            ctx.record(key.clone(), What::Created { owner: owner.unwrap_or_default().into() });
+        }
+        (Some(_), None) if key.kind != Kind::EndpointSlice => ctx.record(key.clone(), What::Deleted),
+        _ => {}
+    }
+    match (old, new) {
+        (old, Some(Object::Pod(pod))) => compare_pod(ctx, &key, pod_of(old), pod),
+        (old, Some(Object::Node(node))) => compare_node(ctx, &key, node_of(old), node),
+        (Some(Object::ReplicaSet(old)), Some(Object::ReplicaSet(new))) => compare_replica_set(ctx, &key, old, new),
+        (Some(Object::Deployment(old)), Some(Object::Deployment(new))) => compare_deployment(ctx, &key, old, new),
+        (old, new) if key.kind == Kind::EndpointSlice => compare_endpoints(ctx, slice_of(old), slice_of(new)),
+        _ => {}
+    }
+    let asked_before = old.is_some_and(|old| old.meta().is_terminating());
+    if !asked_before && new.is_some_and(|new| new.meta().is_terminating()) {
+        ctx.record(key, What::DeletionRequested);
+    }
+}
+
+fn compare_pod(ctx: &mut Context<'_>, key: &ObjectKey, old: Option<&Pod>, new: &Pod) {
+    let node_before = old.and_then(|old| old.node.as_ref());
+    if let (None, Some(node)) = (node_before, &new.node) {
+        ctx.record(key.clone(), What::Scheduled { node: node.clone() });
+    }
+    let phase_before = old.map_or(Phase::Pending, |old| old.status.phase);
+    if phase_before != new.status.phase {
+        match new.status.phase {
+            Phase::Running => ctx.record(key.clone(), What::Running),
+            Phase::Succeeded => ctx.record(key.clone(), What::Succeeded),
+            Phase::Failed => ctx.record(key.clone(), What::Failed { reason: new.status.reason.clone() }),
+            Phase::Pending | Phase::Unknown => {}
+        }
+    }
+    match (old.is_some_and(Pod::is_ready), new.is_ready()) {
+        (false, true) => ctx.record(key.clone(), What::Ready),
+        (true, false) => {
+            let reason = new.status.conditions.get(ConditionKind::Ready).map(|ready| ready.reason.clone());
+            ctx.record(key.clone(), What::Unready { reason: reason.unwrap_or_default() });
+        }
+        _ => {}
+    }
+}
+
+fn compare_node(ctx: &mut Context<'_>, key: &ObjectKey, old: Option<&Node>, new: &Node) {
+    let status = |node: &Node| node.status.conditions.get(ConditionKind::Ready).map(|ready| ready.status);
+    let before = old.and_then(status);
+    match status(new) {
+        Some(Status3::True) if before != Some(Status3::True) => ctx.record(key.clone(), What::NodeReady),
+        Some(Status3::False | Status3::Unknown) if before == Some(Status3::True) => {
+            let reason = new.status.conditions.get(ConditionKind::Ready).map(|ready| ready.reason.clone());
+            ctx.record(key.clone(), What::NodeNotReady { reason: reason.unwrap_or_default() });
+        }
+        _ => {}
+    }
+    let before: &[Taint] = old.map_or(&[], |old| &old.spec.taints);
+    for taint in new.spec.taints.iter().filter(|taint| !before.iter().any(|other| other.same_mark(taint))) {
+        ctx.record(key.clone(), What::Tainted { taint: mark(taint) });
+    }
+    for taint in before.iter().filter(|taint| !new.spec.taints.iter().any(|other| other.same_mark(taint))) {
+        ctx.record(key.clone(), What::Untainted { taint: mark(taint) });
+    }
+    match (old.is_some_and(|old| old.spec.unschedulable), new.spec.unschedulable) {
+        (false, true) => ctx.record(key.clone(), What::Cordoned),
+        (true, false) => ctx.record(key.clone(), What::Uncordoned),
+        _ => {}
+    }
+}
+
+fn compare_replica_set(ctx: &mut Context<'_>, key: &ObjectKey, old: &ReplicaSet, new: &ReplicaSet) {
+    if old.replicas != new.replicas {
+        ctx.record(key.clone(), What::Scaled { from: old.replicas, to: new.replicas });
+    }
+    compare_conditions(ctx, key, &old.status.conditions, &new.status.conditions);
+}
+
+fn compare_deployment(ctx: &mut Context<'_>, key: &ObjectKey, old: &Deployment, new: &Deployment) {
+    if old.replicas != new.replicas {
+        ctx.record(key.clone(), What::Scaled { from: old.replicas, to: new.replicas });
+    }
+    if old.template != new.template {
+        ctx.record(key.clone(), What::TemplateChanged);
+    }
+    compare_conditions(ctx, key, &old.status.conditions, &new.status.conditions);
+}
+
+fn compare_conditions(ctx: &mut Context<'_>, key: &ObjectKey, old: &Conditions, new: &Conditions) {
+    for condition in new.iter() {
+        let before = old.get(condition.kind);
+        let same = before.is_some_and(|before| before.status == condition.status && before.reason == condition.reason);
+        if !same {
+            let text = format!("{:?}={:?} ({})", condition.kind, condition.status, condition.reason);
+            ctx.record(key.clone(), What::Condition { text: text.into() });
+        }
+    }
+}
+
+/// One slice's change is told as the Service's; a Service of several slices is told slice by slice.
+fn compare_endpoints(ctx: &mut Context<'_>, old: Option<&EndpointSlice>, new: Option<&EndpointSlice>) {
+    let count = |slice: &EndpointSlice| {
+        let ready = slice.endpoints.iter().filter(|endpoint| endpoint.ready).count() as u32;
+        (ready, slice.endpoints.len() as u32 - ready)
+    };
+    let (before, after) = (old.map(count).unwrap_or_default(), new.map(count).unwrap_or_default());
+    if before == after {
+        return;
+    }
+    let Some(slice) = new.or(old) else { return };
+    let Some(service) = slice.meta.labels.get("kubernetes.io/service-name") else { return };
+    let subject = ObjectKey { kind: Kind::Service, namespace: slice.meta.namespace.clone(), name: service.clone() };
+    ctx.record(subject, What::Endpoints { ready: after.0, not_ready: after.1 });
+}
+
+fn mark(taint: &Taint) -> Name {
+    format!("{}:{:?}", taint.key, taint.effect).into()
+}
+
+fn pod_of(object: Option<&Object>) -> Option<&Pod> {
+    match object {
+        Some(Object::Pod(pod)) => Some(pod),
+        _ => None,
+    }
+}
+
+fn node_of(object: Option<&Object>) -> Option<&Node> {
+    match object {
+        Some(Object::Node(node)) => Some(node),
+        _ => None,
+    }
+}
+
+fn slice_of(object: Option<&Object>) -> Option<&EndpointSlice> {
+    match object {
+        Some(Object::EndpointSlice(slice)) => Some(slice),
+        _ => None,
+    }
+}

@@ -1,0 +1,139 @@
+//! Creating objects: names, identity, namespace checks and what the API server fills in.
+
+use std::sync::Arc;
+
+use crate::api::{Answer, ApiServer, Refusal, Reply, Request, admission, patch};
+use crate::draw::{Purpose, below, draw};
+use crate::id::{Name, Revision, Uid};
+use crate::machine::Context;
+use crate::model::{Namespace, Object, ObjectKey, Resource, Service, ServiceType};
+use crate::store::Store;
+
+/// The letters of generated names: no vowels, so that no words come out, and no digits that look like letters.
+///
+/// Source: `rand.SafeEncodeString`, staging/src/k8s.io/apimachinery/pkg/util/rand/rand.go (v1.34.1).
+const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// How often a drawn name may collide before the creation is refused.
+const NAME_ATTEMPTS: u64 = 8;
+
+impl ApiServer {
+    /// Stores a new object.
+    pub(super) fn create(&mut self, ctx: &mut Context<'_>, store: &mut Store, object: Object) -> Answer {
+        match object {
+            Object::Namespace(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
+            Object::Node(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
+            Object::Pod(object) => self.create_kind(ctx, store, object, |_, ctx, pod| admission::admit_pod(ctx.now, pod)),
+            Object::ReplicaSet(object) => self.create_kind(ctx, store, object, |_, _, set| set.status = Default::default()),
+            Object::Deployment(object) => {
+                self.create_kind(ctx, store, object, |_, _, deployment| deployment.status = Default::default())
+            }
+            Object::Service(object) => self.create_kind(ctx, store, object, |api, _, service| api.assign_address(service)),
+            Object::EndpointSlice(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
+        }
+    }
+
+    /// Creates the object or brings an existing one to what it says, as `kubectl apply` does.
+    pub(super) fn apply(&mut self, ctx: &mut Context<'_>, store: &mut Store, object: Object, sets_replicas: bool) -> Answer {
+        let key = object.key();
+        match patch::current(store, &key) {
+            None => self.create(ctx, store, object),
+            Some(stored) => {
+                let merged = patch::merge_for_apply(object, &stored, sets_replicas);
+                let request = Request::Update { object: merged, expected: None };
+                let Request::Update { object, expected } = request else { unreachable!("it was just made") };
+                patch::update(ctx, store, object, expected)
+            }
+        }
+    }
+
+    fn create_kind<T: Resource>(
+        &mut self,
+        ctx: &mut Context<'_>,
+        store: &mut Store,
+        object: Arc<T>,
+        fill_in: impl FnOnce(&mut ApiServer, &Context<'_>, &mut T),
+    ) -> Answer {
+        let mut object = Arc::unwrap_or_clone(object);
+        let meta = object.meta();
+        let key = ObjectKey { kind: T::KIND, namespace: meta.namespace.clone(), name: meta.name.clone() };
+        if T::KIND.is_namespaced() {
+            check_namespace(store, &key)?;
+        }
+        let creation = self.creations;
+        let name = if meta.generate_name {
+            free_name::<T>(ctx.seed(), store, &key, creation)?
+        } else if store.newest().find::<T>(&key.namespace, &key.name).is_some() {
+            return Err(Refusal::AlreadyExists(key));
+        } else {
+            key.name.clone()
+        };
+        self.creations += 1;
+        let meta = object.meta_mut();
+        meta.name = name;
+        meta.generate_name = false;
+        meta.uid = uid(ctx.seed(), creation);
+        meta.generation = 1;
+        meta.created_at = ctx.now;
+        meta.deleted_at = None;
+        meta.deletion_grace = None;
+        fill_in(self, ctx, &mut object);
+        let (row, revision) = store.insert(object);
+        Ok(stored::<T>(store, row, revision))
+    }
+
+    /// Gives a Service an address of the cluster's range, in order of creation. (Kubernetes draws one; nothing that
+    /// the core models depends on which.)
+    fn assign_address(&mut self, service: &mut Service) {
+        let wants_one = !service.headless && !matches!(service.service_type, ServiceType::ExternalName(_));
+        if wants_one && service.cluster_ip.is_none() {
+            self.service_addresses += 1;
+            let number = self.service_addresses + 9;
+            assert!(number < 1 << 20, "the service range 10.96.0.0/12 is used up");
+            let address = format!("10.{}.{}.{}", 96 + (number >> 16), (number >> 8) & 255, number & 255);
+            service.cluster_ip = Some(address.into());
+        }
+    }
+}
+
+/// The answer to a write: the object as it is stored.
+pub(super) fn stored<T: Resource>(store: &Store, row: crate::id::RowId, revision: Revision) -> Reply {
+    let object = store.newest().get::<T>(row).expect("the row was just written");
+    Reply::Object(T::into_object(object.clone()), revision)
+}
+
+fn check_namespace(store: &Store, key: &ObjectKey) -> Result<(), Refusal> {
+    let Some((_, namespace)) = store.newest().find::<Namespace>(&Name::default(), &key.namespace) else {
+        return Err(Refusal::NotFound(ObjectKey::new(crate::model::Kind::Namespace, "", &key.namespace)));
+    };
+    if namespace.meta.is_terminating() {
+        let message = format!("unable to create new content in namespace {} because it is being terminated", key.namespace);
+        return Err(Refusal::Forbidden { key: key.clone(), message: message.into() });
+    }
+    Ok(())
+}
+
+fn free_name<T: Resource>(seed: u64, store: &Store, key: &ObjectKey, creation: u64) -> Result<Name, Refusal> {
+    for attempt in 0..NAME_ATTEMPTS {
+        let mut letters = draw(seed, Purpose::NameSuffix, creation, attempt);
+        let mut name = String::with_capacity(key.name.len() + 5);
+        name.push_str(&key.name);
+        for _ in 0..5 {
+            let letter = below(letters, LETTERS.len() as u64);
+            letters = letters.wrapping_mul(LETTERS.len() as u64);
+            name.push(char::from(LETTERS[letter as usize]));
+        }
+        let name: Name = name.into();
+        if store.newest().find::<T>(&key.namespace, &name).is_none() {
+            return Ok(name);
+        }
+    }
+    Err(Refusal::AlreadyExists(key.clone()))
+}
+
+/// A UUID of version 4, drawn by the number of objects created before.
+fn uid(seed: u64, creation: u64) -> Uid {
+    let high = draw(seed, Purpose::Uid, creation, 0) & !0xf000 | 0x4000;
+    let low = draw(seed, Purpose::Uid, creation, 1) & !(0b11 << 62) | 0b10 << 62;
+    Uid(u128::from(high) << 64 | u128::from(low))
+}

@@ -1,0 +1,122 @@
+//! Deleting objects: grace periods, finalizers, and the moment at which an object is really gone.
+
+use std::sync::Arc;
+
+use crate::api::{Answer, Propagation, Refusal, Reply, patch};
+use crate::id::{Name, RowId, Uid};
+use crate::machine::Context;
+use crate::model::{
+    Deployment, EndpointSlice, Kind, Meta, Namespace, Node, Object, ObjectKey, Pod, ReplicaSet, Resource, Service,
+};
+use crate::store::Store;
+use crate::time::Span;
+
+/// Holds an object until the objects that it owns and that block it are gone.
+pub const FOREGROUND_DELETION: &str = "foregroundDeletion";
+/// Holds an object until the objects that it owns have lost their owner.
+pub const ORPHAN: &str = "orphan";
+/// Holds a namespace until it is empty.
+pub const NAMESPACE_CONTENT: &str = "kubernetes";
+
+/// Deletes an object, or marks it if a grace period or a finalizer holds it back.
+pub(super) fn delete(
+    ctx: &Context<'_>,
+    store: &mut Store,
+    key: &ObjectKey,
+    uid: Option<Uid>,
+    grace: Option<Span>,
+    propagation: Propagation,
+) -> Answer {
+    let stored = patch::current(store, key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
+    if let Some(expected) = uid.filter(|expected| *expected != stored.uid()) {
+        return Err(Refusal::WrongUid { expected, stored: stored.uid() });
+    }
+    let grace = match &stored {
+        Object::Pod(pod) => pod_grace(pod, grace),
+        _ => Span::ZERO,
+    };
+    match key.kind {
+        Kind::Namespace => delete_kind::<Namespace>(ctx, store, key, grace, propagation),
+        Kind::Node => delete_kind::<Node>(ctx, store, key, grace, propagation),
+        Kind::Pod => delete_kind::<Pod>(ctx, store, key, grace, propagation),
+        Kind::ReplicaSet => delete_kind::<ReplicaSet>(ctx, store, key, grace, propagation),
+        Kind::Deployment => delete_kind::<Deployment>(ctx, store, key, grace, propagation),
+        Kind::Service => delete_kind::<Service>(ctx, store, key, grace, propagation),
+        Kind::EndpointSlice => delete_kind::<EndpointSlice>(ctx, store, key, grace, propagation),
+    }
+}
+
+/// The grace that a pod gets: none if no kubelet has it or if it has ended.
+///
+/// Source: `podStrategy.CheckGracefulDelete`, pkg/registry/core/pod/strategy.go (v1.34.1).
+fn pod_grace(pod: &Pod, asked: Option<Span>) -> Span {
+    let grace = asked.unwrap_or(pod.spec.termination_grace);
+    if pod.node.is_none() || pod.is_finished() { Span::ZERO } else { grace }
+}
+
+fn delete_kind<T: Resource>(
+    ctx: &Context<'_>,
+    store: &mut Store,
+    key: &ObjectKey,
+    grace: Span,
+    propagation: Propagation,
+) -> Answer {
+    let (row, stored) = store.newest().find::<T>(&key.namespace, &key.name).expect("the object was just found");
+    let stored = stored.clone();
+    let finalizers = with_finalizer(stored.meta(), propagation);
+    if finalizers.is_empty() && grace == Span::ZERO {
+        store.remove::<T>(row);
+        return Ok(Reply::Deleted(None));
+    }
+    mark::<T>(ctx, store, row, &stored, grace, finalizers)
+}
+
+/// Marks an object for deletion; a later request can only bring the end nearer.
+fn mark<T: Resource>(
+    ctx: &Context<'_>,
+    store: &mut Store,
+    row: RowId,
+    stored: &Arc<T>,
+    grace: Span,
+    finalizers: Arc<[Name]>,
+) -> Answer {
+    let mut marked = T::clone(stored);
+    let meta = marked.meta_mut();
+    let ends = ctx.now + grace;
+    if meta.deleted_at.is_none_or(|before| ends < before) {
+        if meta.deleted_at.is_none() {
+            meta.generation += 1;
+        }
+        meta.deleted_at = Some(ends);
+        meta.deletion_grace = Some(grace);
+    }
+    meta.finalizers = finalizers;
+    if marked == **stored {
+        return Ok(Reply::Deleted(Some(T::into_object(stored.clone()))));
+    }
+    let revision = store.replace(row, marked);
+    match super::create::stored::<T>(store, row, revision) {
+        Reply::Object(object, _) => Ok(Reply::Deleted(Some(object))),
+        other => Ok(other),
+    }
+}
+
+/// The finalizers of an object that is being deleted with this propagation.
+fn with_finalizer(meta: &Meta, propagation: Propagation) -> Arc<[Name]> {
+    let added = match propagation {
+        Propagation::Background => None,
+        Propagation::Foreground => Some(FOREGROUND_DELETION),
+        Propagation::Orphan => Some(ORPHAN),
+    };
+    match added {
+        Some(added) if !meta.finalizers.iter().any(|finalizer| **finalizer == *added) => {
+            meta.finalizers.iter().cloned().chain([added.into()]).collect()
+        }
+        _ => meta.finalizers.clone(),
+    }
+}
+
+/// Whether an object that has been marked has nothing left to hold it: the write that makes this true removes it.
+pub(super) fn is_released(meta: &Meta) -> bool {
+    meta.is_terminating() && meta.finalizers.is_empty() && meta.deletion_grace.is_none_or(|grace| grace == Span::ZERO)
+}

@@ -1,0 +1,208 @@
+//! The API server: requests in, answers and watch news out, and the store between them.
+//!
+//! Invariants: a request changes nothing or is one write; an answer that promises a write, and the watch news of it,
+//! leave only after the write is on stable storage. Absent on purpose: latency and loss (links belong to the world),
+//! rate limits (they belong to clients), and reading JSON (the edges do that).
+
+mod admission;
+mod changes;
+mod client;
+mod create;
+mod deletion;
+pub mod leases;
+mod patch;
+mod server;
+
+use serde::{Deserialize, Serialize};
+
+pub use client::Client;
+pub use server::ApiServer;
+
+use crate::id::{Name, Revision, Uid};
+use crate::model::{Labels, Object, ObjectKey, Taint};
+use crate::time::Span;
+
+/// What a client asks for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Store a new object.
+    Create(Object),
+    /// Replace an object's labels, annotations, owners, finalizers and spec; its status stays.
+    Update {
+        /// The new object, found by its key.
+        object: Object,
+        /// The version that it was made from; `None` replaces whatever is there.
+        expected: Option<Revision>,
+    },
+    /// Replace an object's status; everything else stays.
+    UpdateStatus {
+        /// The object with its new status, found by its key and uid.
+        object: Object,
+        /// The version that it was made from; `None` replaces whatever is there.
+        expected: Option<Revision>,
+    },
+    /// Create the object or bring an existing one to what it says, as `kubectl apply` does.
+    Apply {
+        /// The object as the user's manifest has it.
+        object: Object,
+        /// Whether the manifest names a number of replicas; if not, an existing object keeps its own.
+        sets_replicas: bool,
+    },
+    /// Change one thing about an object.
+    Patch {
+        /// The object.
+        key: ObjectKey,
+        /// The change.
+        patch: Patch,
+    },
+    /// Delete an object.
+    Delete {
+        /// The object.
+        key: ObjectKey,
+        /// Refuse if the object of that name has another identity.
+        uid: Option<Uid>,
+        /// Grace for a pod; `None` is the pod's own, zero removes it at once.
+        grace: Option<Span>,
+        /// What becomes of the objects that it owns.
+        propagation: Propagation,
+    },
+    /// Bind a pod to a node; refused if it is bound already.
+    Bind {
+        /// The pod's namespace.
+        namespace: Name,
+        /// The pod's name.
+        name: Name,
+        /// The pod's identity.
+        uid: Uid,
+        /// The node's name.
+        node: Name,
+    },
+    /// A kubelet lists its node's pods and watches them from then on.
+    WatchPods {
+        /// The node's name.
+        node: Name,
+    },
+}
+
+/// One change of an object.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Patch {
+    /// Deployment, ReplicaSet: the wanted number (`kubectl scale`).
+    Replicas(u32),
+    /// Deployment, ReplicaSet: an image (`kubectl set image`).
+    Image {
+        /// The container; `*` is every container.
+        container: Name,
+        /// The image.
+        image: Name,
+    },
+    /// Deployment: make new pods of the same template (`kubectl rollout restart`).
+    Restart,
+    /// Deployment: hold or go on with rollouts.
+    Paused(bool),
+    /// Node: cordon or uncordon.
+    Unschedulable(bool),
+    /// Node: add a taint or change its value.
+    AddTaint(Taint),
+    /// Node: remove the taints of a key, of one effect or of every effect.
+    RemoveTaint {
+        /// The key.
+        key: Name,
+        /// The effect; `None` is every effect.
+        effect: Option<crate::model::TaintEffect>,
+    },
+    /// Any kind: set (`Some`) or remove (`None`) a label.
+    Label {
+        /// The key.
+        key: Name,
+        /// The value.
+        value: Option<Name>,
+    },
+    /// Any kind: set (`Some`) or remove (`None`) an annotation.
+    Annotation {
+        /// The key.
+        key: Name,
+        /// The value.
+        value: Option<Name>,
+    },
+    /// Node: replace the whole list of taints, if it still is what the sender saw.
+    Taints {
+        /// What the sender saw.
+        seen: Vec<Taint>,
+        /// What it shall be.
+        wanted: Vec<Taint>,
+    },
+    /// Any kind: replace all labels.
+    Labels(Labels),
+}
+
+/// What becomes of the objects that a deleted object owns.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum Propagation {
+    /// The garbage collector removes them afterwards.
+    #[default]
+    Background,
+    /// The object stays, marked, until they are gone.
+    Foreground,
+    /// They lose their owner and stay.
+    Orphan,
+}
+
+/// How a request ended.
+pub type Answer = Result<Reply, Refusal>;
+
+/// A granted request.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// The object as it is stored now, and the revision of that version.
+    Object(Object, Revision),
+    /// The object is gone or, if given, waits for its grace period or finalizers.
+    Deleted(Option<Object>),
+    /// The pods of the node, by namespace and name; changes follow as messages.
+    Pods(Vec<Object>),
+}
+
+/// Why a request was refused: the `reason` of an API server's Status, with the facts for its message.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// 404.
+    #[error("{} \"{}\" not found", .0.kind.plural(), .0.name)]
+    NotFound(ObjectKey),
+    /// 409: the name is taken.
+    #[error("{} \"{}\" already exists", .0.kind.plural(), .0.name)]
+    AlreadyExists(ObjectKey),
+    /// 409: somebody else has written since.
+    #[error("Operation cannot be fulfilled on {} \"{}\": the object has been modified; please apply your changes to the latest version and try again", key.kind.plural(), key.name)]
+    Conflict {
+        /// The object.
+        key: ObjectKey,
+        /// The version that the sender had.
+        expected: Revision,
+        /// The version that is stored.
+        stored: Revision,
+    },
+    /// 409: the object of that name is another one.
+    #[error("Precondition failed: UID in precondition: {expected}, UID in object meta: {stored}")]
+    WrongUid {
+        /// The identity that the sender had.
+        expected: Uid,
+        /// The identity that is stored.
+        stored: Uid,
+    },
+    /// 403.
+    #[error("{} \"{}\" is forbidden: {message}", key.kind.plural(), key.name)]
+    Forbidden {
+        /// The object.
+        key: ObjectKey,
+        /// Why.
+        message: Name,
+    },
+    /// 422.
+    #[error("{} \"{}\" is invalid: {message}", key.kind.name(), key.name)]
+    Invalid {
+        /// The object.
+        key: ObjectKey,
+        /// Which field and why.
+        message: Name,
+    },
+}

@@ -1,0 +1,298 @@
+//! Changing objects: updates of spec and status, apply, and single changes.
+
+use std::sync::Arc;
+
+use crate::api::{Answer, Patch, Refusal, Reply, create, deletion};
+use crate::digest::Shared;
+use crate::id::{Name, Revision};
+use crate::machine::Context;
+use crate::model::{
+    Deployment, EndpointSlice, Kind, Namespace, Node, Object, ObjectKey, Pod, PodTemplate, ReplicaSet, Resource, Service,
+};
+use crate::store::Store;
+
+/// The annotation by which `kubectl rollout restart` makes a template differ.
+const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+
+/// How a kind's objects divide into what clients want and what components report.
+trait Parts: Resource {
+    /// Takes over another version's reported part.
+    fn take_status(&mut self, from: &Self);
+    /// Whether a change from the other version to this one counts as a new generation.
+    fn new_generation(&self, before: &Self) -> bool;
+}
+
+macro_rules! parts {
+    ($($kind:ident: [$($status:ident),*] generation if |$new:ident, $old:ident| $differs:expr;)*) => {
+        $(impl Parts for $kind {
+            #[allow(unused_variables, reason = "kinds without a status take nothing over")]
+            fn take_status(&mut self, from: &Self) { $(self.$status = from.$status.clone();)* }
+            #[allow(unused_variables, reason = "kinds without a spec have no generations")]
+            fn new_generation(&self, before: &Self) -> bool { let ($new, $old) = (self, before); $differs }
+        })*
+    };
+}
+
+parts! {
+    Namespace: [] generation if |new, old| false;
+    Node: [status] generation if |new, old| new.spec != old.spec;
+    Pod: [node, status] generation if |new, old| new.spec != old.spec;
+    ReplicaSet: [status] generation if |new, old|
+        (new.replicas, new.min_ready, &new.selector, &new.template) != (old.replicas, old.min_ready, &old.selector, &old.template);
+    Deployment: [status] generation if |new, old| {
+        let mut plain = new.clone();
+        plain.meta = old.meta.clone();
+        plain.status = old.status.clone();
+        plain != *old
+    };
+    Service: [] generation if |new, old| false;
+    EndpointSlice: [] generation if |new, old| new.endpoints != old.endpoints || new.ports != old.ports;
+}
+
+/// Calls one function with the kind of an object as its type.
+macro_rules! for_kind {
+    ($object:expr, $version:ident => $call:expr) => {
+        match $object {
+            Object::Namespace($version) => $call,
+            Object::Node($version) => $call,
+            Object::Pod($version) => $call,
+            Object::ReplicaSet($version) => $call,
+            Object::Deployment($version) => $call,
+            Object::Service($version) => $call,
+            Object::EndpointSlice($version) => $call,
+        }
+    };
+}
+
+/// The newest version of an object.
+pub(super) fn current(store: &Store, key: &ObjectKey) -> Option<Object> {
+    let view = store.newest();
+    let (namespace, name) = (&key.namespace, &key.name);
+    match key.kind {
+        Kind::Namespace => view.find::<Namespace>(namespace, name).map(|(_, object)| Object::Namespace(object.clone())),
+        Kind::Node => view.find::<Node>(namespace, name).map(|(_, object)| Object::Node(object.clone())),
+        Kind::Pod => view.find::<Pod>(namespace, name).map(|(_, object)| Object::Pod(object.clone())),
+        Kind::ReplicaSet => view.find::<ReplicaSet>(namespace, name).map(|(_, object)| Object::ReplicaSet(object.clone())),
+        Kind::Deployment => view.find::<Deployment>(namespace, name).map(|(_, object)| Object::Deployment(object.clone())),
+        Kind::Service => view.find::<Service>(namespace, name).map(|(_, object)| Object::Service(object.clone())),
+        Kind::EndpointSlice => {
+            view.find::<EndpointSlice>(namespace, name).map(|(_, object)| Object::EndpointSlice(object.clone()))
+        }
+    }
+}
+
+/// Replaces everything but identity and status.
+pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
+    for_kind!(object, version => write(ctx, store, version, expected, |new, old| {
+        new.take_status(old);
+        keep_identity(new, old);
+    }))
+}
+
+/// Replaces the status only.
+pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
+    match object {
+        Object::Pod(pod) => write_status(store, &pod, expected, |new, from: &Pod| new.status = from.status.clone()),
+        Object::Node(node) => write_status(store, &node, expected, |new, from: &Node| new.status = from.status.clone()),
+        other => for_kind!(other, version => write_status(store, &version, expected, |new, from| new.take_status(from))),
+    }
+}
+
+/// What `kubectl apply` makes of a manifest and the stored object.
+pub(super) fn merge_for_apply(object: Object, stored: &Object, sets_replicas: bool) -> Object {
+    let mut merged = match (object, stored) {
+        (Object::Deployment(new), Object::Deployment(old)) if !sets_replicas => {
+            let mut new = Arc::unwrap_or_clone(new);
+            new.replicas = old.replicas;
+            Object::Deployment(Arc::new(new))
+        }
+        (Object::ReplicaSet(new), Object::ReplicaSet(old)) if !sets_replicas => {
+            let mut new = Arc::unwrap_or_clone(new);
+            new.replicas = old.replicas;
+            Object::ReplicaSet(Arc::new(new))
+        }
+        (Object::Service(new), Object::Service(old)) if new.cluster_ip.is_none() && !new.headless => {
+            let mut new = Arc::unwrap_or_clone(new);
+            new.cluster_ip = old.cluster_ip.clone();
+            Object::Service(Arc::new(new))
+        }
+        (Object::Node(new), Object::Node(old)) => {
+            let mut new = Arc::unwrap_or_clone(new);
+            new.spec = crate::model::NodeSpec { unschedulable: new.spec.unschedulable, taints: old.spec.taints.clone() };
+            Object::Node(Arc::new(new))
+        }
+        (object, _) => object,
+    };
+    // Annotations that the manifest does not name belong to others (the Deployment's revision, say): they stay.
+    let mut annotations = stored.meta().annotations.clone();
+    for (key, value) in merged.meta().annotations.clone().iter() {
+        annotations = annotations.with(key.clone(), value.clone());
+    }
+    let (owners, finalizers) = (stored.meta().owners.clone(), stored.meta().finalizers.clone());
+    let meta = merged.meta_mut();
+    meta.annotations = annotations;
+    meta.owners = owners;
+    meta.finalizers = finalizers;
+    merged
+}
+
+/// Makes one change.
+pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch: Patch) -> Answer {
+    let mut object = current(store, key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
+    let refuse = |message: String| Err(Refusal::Invalid { key: key.clone(), message: message.into() });
+    match (&mut object, patch) {
+        (object, Patch::Label { key, value }) => {
+            let meta = object.meta_mut();
+            meta.labels = value.map_or_else(|| meta.labels.without(&key), |value| meta.labels.with(key.clone(), value));
+        }
+        (object, Patch::Annotation { key, value }) => {
+            let meta = object.meta_mut();
+            let changed = value.map_or_else(|| meta.annotations.without(&key), |value| meta.annotations.with(key.clone(), value));
+            meta.annotations = changed;
+        }
+        (object, Patch::Labels(labels)) => object.meta_mut().labels = labels,
+        (Object::Deployment(deployment), patch) => {
+            if let Err(message) = patch_deployment(ctx, Arc::make_mut(deployment), patch) {
+                return refuse(message);
+            }
+        }
+        (Object::ReplicaSet(set), Patch::Replicas(replicas)) => Arc::make_mut(set).replicas = replicas,
+        (Object::ReplicaSet(set), Patch::Image { container, image }) => {
+            if let Err(message) = set_image(&mut Arc::make_mut(set).template, &container, &image) {
+                return refuse(message);
+            }
+        }
+        (Object::Node(node), patch) => {
+            if let Err(message) = patch_node(Arc::make_mut(node), patch) {
+                return refuse(message);
+            }
+        }
+        (object, patch) => return refuse(format!("{} has nothing that {patch:?} could change", object.kind().name())),
+    }
+    update(ctx, store, object, None)
+}
+
+fn patch_deployment(ctx: &Context<'_>, deployment: &mut Deployment, patch: Patch) -> Result<(), String> {
+    match patch {
+        Patch::Replicas(replicas) => deployment.replicas = replicas,
+        Patch::Image { container, image } => set_image(&mut deployment.template, &container, &image)?,
+        Patch::Restart => {
+            deployment.template.annotations = deployment.template.annotations.with(RESTARTED_AT, ctx.now.to_string());
+        }
+        Patch::Paused(paused) => deployment.paused = paused,
+        other => return Err(format!("a Deployment has nothing that {other:?} could change")),
+    }
+    Ok(())
+}
+
+fn patch_node(node: &mut Node, patch: Patch) -> Result<(), String> {
+    let taints = &mut node.spec.taints;
+    match patch {
+        Patch::Unschedulable(unschedulable) => node.spec.unschedulable = unschedulable,
+        Patch::AddTaint(taint) => match taints.iter_mut().find(|present| present.same_mark(&taint)) {
+            Some(present) => *present = taint,
+            None => taints.push(taint),
+        },
+        Patch::RemoveTaint { key, effect } => {
+            taints.retain(|taint| taint.key != key || effect.is_some_and(|effect| effect != taint.effect));
+        }
+        Patch::Taints { seen, wanted } => {
+            if *taints != seen {
+                return Err("the taints have changed since they were read".to_string());
+            }
+            *taints = wanted;
+        }
+        other => return Err(format!("a Node has nothing that {other:?} could change")),
+    }
+    Ok(())
+}
+
+/// Sets the image of one container or, with `*`, of all.
+fn set_image(template: &mut PodTemplate, container: &str, image: &Name) -> Result<(), String> {
+    let mut spec = (*template.spec).clone();
+    let mut found = false;
+    for candidate in spec.containers.iter_mut().chain(spec.init_containers.iter_mut()) {
+        if container == "*" || *candidate.name == *container {
+            candidate.image = image.clone();
+            found = true;
+        }
+    }
+    if !found {
+        let names: Vec<&str> = spec.containers.iter().map(|container| &*container.name).collect();
+        return Err(format!("there is no container {container:?}; the pod template has {}", names.join(", ")));
+    }
+    template.spec = Shared::new(spec);
+    Ok(())
+}
+
+fn keep_identity<T: Resource>(new: &mut T, old: &T) {
+    let (old, new) = (old.meta(), new.meta_mut());
+    new.uid = old.uid;
+    new.generation = old.generation;
+    new.created_at = old.created_at;
+    new.deleted_at = old.deleted_at;
+    new.deletion_grace = old.deletion_grace;
+    new.generate_name = false;
+}
+
+fn write<T: Parts>(
+    _ctx: &Context<'_>,
+    store: &mut Store,
+    version: Arc<T>,
+    expected: Option<Revision>,
+    prepare: impl FnOnce(&mut T, &T),
+) -> Answer {
+    let (row, old) = checked(store, &version, expected)?;
+    let mut new = Arc::unwrap_or_clone(version);
+    prepare(&mut new, &old);
+    if new == *old {
+        let revision = store.newest().version_of::<T>(row).expect("the row is present");
+        return Ok(Reply::Object(T::into_object(old), revision));
+    }
+    if new.new_generation(&old) {
+        new.meta_mut().generation += 1;
+    }
+    if deletion::is_released(new.meta()) {
+        store.remove::<T>(row);
+        return Ok(Reply::Deleted(None));
+    }
+    let revision = store.replace(row, new);
+    Ok(create::stored::<T>(store, row, revision))
+}
+
+fn write_status<T: Parts>(
+    store: &mut Store,
+    version: &Arc<T>,
+    expected: Option<Revision>,
+    take: impl FnOnce(&mut T, &T),
+) -> Answer {
+    let (row, old) = checked(store, version, expected)?;
+    let (wanted, stored) = (version.meta().uid, old.meta().uid);
+    if wanted != stored {
+        return Err(Refusal::WrongUid { expected: wanted, stored });
+    }
+    let mut new = T::clone(&old);
+    take(&mut new, version);
+    if new == *old {
+        let revision = store.newest().version_of::<T>(row).expect("the row is present");
+        return Ok(Reply::Object(T::into_object(old), revision));
+    }
+    let revision = store.replace(row, new);
+    Ok(create::stored::<T>(store, row, revision))
+}
+
+/// Finds the stored version and checks that it is the one that the writer had.
+fn checked<T: Resource>(
+    store: &Store,
+    version: &Arc<T>,
+    expected: Option<Revision>,
+) -> Result<(crate::id::RowId, Arc<T>), Refusal> {
+    let meta = version.meta();
+    let key = || ObjectKey { kind: T::KIND, namespace: meta.namespace.clone(), name: meta.name.clone() };
+    let (row, old) = store.newest().find::<T>(&meta.namespace, &meta.name).ok_or_else(|| Refusal::NotFound(key()))?;
+    let stored = store.newest().version_of::<T>(row).expect("the row is present");
+    match expected {
+        Some(expected) if expected != stored => Err(Refusal::Conflict { key: key(), expected, stored }),
+        _ => Ok((row, old.clone())),
+    }
+}

@@ -1,0 +1,184 @@
+//! The API server's process: dispatch of requests, durability of answers, and news to watchers.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::api::leases::Leases;
+use crate::api::{Answer, Refusal, Reply, Request, changes};
+use crate::id::{Name, ProcId, RequestId, Revision};
+use crate::machine::Context;
+use crate::model::{Kind, ObjectKey, Pod, Resource};
+use crate::seam::{Effect, Msg};
+use crate::store::{IndexKey, Store};
+
+/// The components that share the API server's memory and read the store through cursors.
+const READERS: [ProcId; 2] = [ProcId::SCHEDULER, ProcId::CONTROLLER_MANAGER];
+
+/// One API server.
+#[derive(Default)]
+pub struct ApiServer {
+    up: bool,
+    /// How many objects have been created, which is what uids and drawn names are drawn by.
+    pub(super) creations: u64,
+    /// How many Service addresses have been given out.
+    pub(super) service_addresses: u64,
+    leases: Leases,
+    /// Which kubelet watches the pods of a node.
+    pod_watchers: BTreeMap<Name, ProcId>,
+    /// Answers that wait for their write to be durable, by revision.
+    unanswered: VecDeque<(Revision, ProcId, RequestId, Answer)>,
+    /// The newest revision that stable storage was asked for. The newest that it has is the API server's own cursor,
+    /// so that the versions before every write that could still be lost stay there.
+    persist_asked: Revision,
+}
+
+impl ApiServer {
+    /// An API server that has not started.
+    pub fn new() -> ApiServer {
+        ApiServer::default()
+    }
+
+    /// When each node's kubelet last renewed its lease.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// The process has started; clients may connect.
+    pub(crate) fn start(&mut self, store: &mut Store) {
+        self.up = true;
+        if store.cursor(ProcId::API_SERVER).is_none() {
+            store.open_cursor(ProcId::API_SERVER);
+        }
+    }
+
+    /// The process has died: what is not durable is lost, and so is every connection.
+    pub(crate) fn crash(&mut self, store: &mut Store) {
+        self.up = false;
+        self.unanswered.clear();
+        self.pod_watchers.clear();
+        self.persist_asked = persisted(store);
+        store.roll_back_to(self.persist_asked);
+    }
+
+    /// A message to the API server. One that arrives while the process is down is lost.
+    pub(crate) fn on_message(&mut self, ctx: &mut Context<'_>, store: &mut Store, from: ProcId, body: Msg) {
+        if !self.up {
+            return;
+        }
+        match body {
+            Msg::Request(id, request) => self.on_request(ctx, store, from, id, request),
+            Msg::Renew { node, renewal } => {
+                self.leases.renew(&node, ctx.now);
+                ctx.send(ProcId::CONTROLLER_MANAGER, Msg::LeaseRenewed { node, renewal });
+            }
+            other => panic!("{from} sent an API server what only others understand: {other:?}"),
+        }
+    }
+
+    /// Every write up to `revision` is durable: answers leave, watchers hear of it.
+    pub(crate) fn on_persisted(&mut self, ctx: &mut Context<'_>, store: &mut Store, revision: Revision) {
+        if !self.up || revision <= persisted(store) || revision > store.head() {
+            return;
+        }
+        self.tell_kubelets(ctx, store, revision);
+        store.advance_cursor(ProcId::API_SERVER, revision);
+        for reader in READERS {
+            if store.cursor(reader).is_some() {
+                ctx.send(reader, Msg::Advance(revision));
+            }
+        }
+        while self.unanswered.front().is_some_and(|(written, ..)| *written <= revision) {
+            let (_, to, id, answer) = self.unanswered.pop_front().expect("the queue was just seen to hold an answer");
+            ctx.send(to, Msg::Response(id, answer));
+        }
+        store.trim();
+    }
+
+    fn on_request(&mut self, ctx: &mut Context<'_>, store: &mut Store, from: ProcId, id: RequestId, request: Request) {
+        let before = store.head();
+        let answer = match request {
+            Request::WatchPods { node } => Ok(self.watch_pods(store, from, node)),
+            request => self.write(ctx, store, request),
+        };
+        changes::record_facts(ctx, store, before);
+        let written = store.head();
+        if written == persisted(store) {
+            ctx.send(from, Msg::Response(id, answer));
+            return;
+        }
+        self.unanswered.push_back((written, from, id, answer));
+        if written > self.persist_asked {
+            self.persist_asked = written;
+            ctx.out.push(Effect::Persist(written));
+        }
+    }
+
+    fn write(&mut self, ctx: &mut Context<'_>, store: &mut Store, request: Request) -> Answer {
+        match request {
+            Request::Create(object) => self.create(ctx, store, object),
+            Request::Update { object, expected } => super::patch::update(ctx, store, object, expected),
+            Request::UpdateStatus { object, expected } => super::patch::update_status(store, object, expected),
+            Request::Apply { object, sets_replicas } => self.apply(ctx, store, object, sets_replicas),
+            Request::Patch { key, patch } => super::patch::patch(ctx, store, &key, patch),
+            Request::Delete { key, uid, grace, propagation } => {
+                super::deletion::delete(ctx, store, &key, uid, grace, propagation)
+            }
+            Request::Bind { namespace, name, uid, node } => bind(ctx, store, namespace, name, uid, node),
+            Request::WatchPods { .. } => unreachable!("a watch is no write"),
+        }
+    }
+
+    /// A kubelet lists its pods as they are durable now; news of later writes follow.
+    fn watch_pods(&mut self, store: &Store, kubelet: ProcId, node: Name) -> Reply {
+        self.pod_watchers.insert(node.clone(), kubelet);
+        let durable = store.newest().at(persisted(store));
+        Reply::Pods(durable.under::<Pod>(IndexKey::Node(node)).map(|(_, pod)| Pod::into_object(pod.clone())).collect())
+    }
+
+    fn tell_kubelets(&self, ctx: &mut Context<'_>, store: &Store, revision: Revision) {
+        for change in store.changes_between(persisted(store), revision) {
+            if change.kind != Kind::Pod {
+                continue;
+            }
+            let view = store.newest().at(change.revision);
+            let (old, new) = (view.before(change.revision).get::<Pod>(change.row), view.get::<Pod>(change.row));
+            let Some(node) = new.or(old).and_then(|pod| pod.node.as_ref()) else { continue };
+            let Some(kubelet) = self.pod_watchers.get(node) else { continue };
+            match (old, new) {
+                (_, Some(pod)) => ctx.send(*kubelet, Msg::PodChanged(pod.clone())),
+                (Some(pod), None) => ctx.send(*kubelet, Msg::PodRemoved(pod.meta.uid)),
+                (None, None) => {}
+            }
+        }
+    }
+}
+
+/// The newest durable revision.
+fn persisted(store: &Store) -> Revision {
+    store.cursor(ProcId::API_SERVER).unwrap_or_default()
+}
+
+/// Binds a pod to a node: write-once.
+///
+/// Source: `BindingREST.setPodHostAndAnnotations`, pkg/registry/core/pod/storage/storage.go (v1.34.1).
+fn bind(ctx: &Context<'_>, store: &mut Store, namespace: Name, name: Name, uid: crate::id::Uid, node: Name) -> Answer {
+    let key = ObjectKey { kind: Kind::Pod, namespace, name };
+    let Some((row, pod)) = store.newest().find::<Pod>(&key.namespace, &key.name) else { return Err(Refusal::NotFound(key)) };
+    if pod.meta.uid != uid {
+        return Err(Refusal::WrongUid { expected: uid, stored: pod.meta.uid });
+    }
+    if pod.meta.is_terminating() {
+        let message = format!("pod {} is being deleted, cannot be assigned to a host", key.name);
+        return Err(Refusal::Forbidden { key, message: message.into() });
+    }
+    if let Some(bound) = &pod.node {
+        let message = format!("pod {} is already assigned to node \"{bound}\"", key.name);
+        return Err(Refusal::Forbidden { key, message: message.into() });
+    }
+    let mut pod = Pod::clone(pod);
+    pod.node = Some(node);
+    pod.status.nominated_node = None;
+    pod.status.conditions.set(crate::model::ConditionKind::PodScheduled, crate::model::Status3::True, "", "", ctx.now);
+    let revision = store.replace(row, pod);
+    let stored = store.newest().get::<Pod>(row).expect("the pod was just written").clone();
+    Ok(Reply::Object(Pod::into_object(stored), revision))
+}

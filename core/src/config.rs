@@ -1,0 +1,163 @@
+//! What a cluster's operator can set: the flags of the components, with the defaults of Kubernetes 1.34.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Span;
+
+/// All settings of a core.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Config {
+    /// Where every draw comes from.
+    pub seed: u64,
+    /// The node lifecycle and the other controllers.
+    pub controller_manager: ControllerManagerConfig,
+    /// The scheduler.
+    pub scheduler: SchedulerConfig,
+    /// All kubelets.
+    pub kubelet: KubeletConfig,
+    /// Whether lease renewals are messages or vouched for by the world.
+    pub heartbeats: Heartbeats,
+}
+
+/// How lease renewals reach the node lifecycle. Both give the same facts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum Heartbeats {
+    /// Each renewal is a message of its own.
+    #[default]
+    Exact,
+    /// The world vouches for nodes whose renewals come in time; only what can change something is delivered.
+    Analytic,
+}
+
+/// A client's rate limit: a bucket of `burst` tokens that refills with `per_second`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// Requests per second in the long run (≥ 1).
+    pub per_second: u32,
+    /// Requests at once after a pause (≥ 1).
+    pub burst: u32,
+}
+
+/// The controller manager's flags.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct ControllerManagerConfig {
+    /// `--kube-api-qps`, `--kube-api-burst`, for each controller's client; `None` is no limit.
+    pub client_limit: Option<RateLimit>,
+    /// `--concurrent-deployment-syncs`, `--concurrent-replicaset-syncs` and so on (most are 5).
+    pub concurrent_syncs: u32,
+    /// `--node-monitor-period`.
+    pub node_monitor_period: Span,
+    /// `--node-monitor-grace-period`.
+    pub node_monitor_grace_period: Span,
+    /// `--node-startup-grace-period`.
+    pub node_startup_grace_period: Span,
+    /// `--node-eviction-rate` in nodes per 1,000 s (default 100, which is 0.1 per second).
+    pub node_eviction_rate_per_1000_s: u32,
+    /// `--secondary-node-eviction-rate` in nodes per 1,000 s (default 10).
+    pub secondary_node_eviction_rate_per_1000_s: u32,
+    /// `--large-cluster-size-threshold`.
+    pub large_cluster_size_threshold: u32,
+    /// `--unhealthy-zone-threshold` in percent (default 55).
+    pub unhealthy_zone_threshold_percent: u32,
+    /// How often pods of nodes that are gone are collected.
+    pub pod_gc_period: Span,
+    /// How long a node must have been gone before its pods are collected.
+    pub pod_gc_quarantine: Span,
+}
+
+impl Default for ControllerManagerConfig {
+    /// Source: kubernetes-semantics §1.1, §1.2 (v1.34).
+    fn default() -> Self {
+        ControllerManagerConfig {
+            client_limit: Some(RateLimit { per_second: 20, burst: 30 }),
+            concurrent_syncs: 5,
+            node_monitor_period: Span::from_secs(5),
+            node_monitor_grace_period: Span::from_secs(50),
+            node_startup_grace_period: Span::from_secs(60),
+            node_eviction_rate_per_1000_s: 100,
+            secondary_node_eviction_rate_per_1000_s: 10,
+            large_cluster_size_threshold: 50,
+            unhealthy_zone_threshold_percent: 55,
+            pod_gc_period: Span::from_secs(20),
+            pod_gc_quarantine: Span::from_secs(40),
+        }
+    }
+}
+
+/// How a node is chosen among several with the top score.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum Ties {
+    /// Drawn, as kube-scheduler does.
+    #[default]
+    Seeded,
+    /// The lexicographically smallest name, for comparisons.
+    First,
+}
+
+/// The scheduler's settings.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct SchedulerConfig {
+    /// `clientConnection.qps` and `burst`; `None` is no limit.
+    pub client_limit: Option<RateLimit>,
+    /// How ties are broken.
+    pub ties: Ties,
+    /// `percentageOfNodesToScore`; 0 is adaptive.
+    pub percentage_of_nodes_to_score: u32,
+    /// How long one scheduling cycle takes; zero for studies of placement alone.
+    pub cycle_time: Span,
+    /// `podInitialBackoffSeconds`.
+    pub backoff_initial: Span,
+    /// `podMaxBackoffSeconds`.
+    pub backoff_max: Span,
+    /// How long a pod stays unschedulable before it is tried again without cause.
+    pub unschedulable_flush_after: Span,
+}
+
+impl Default for SchedulerConfig {
+    /// Source: pkg/scheduler/apis/config/v1/defaults.go (v1.34).
+    fn default() -> Self {
+        SchedulerConfig {
+            client_limit: Some(RateLimit { per_second: 50, burst: 100 }),
+            ties: Ties::Seeded,
+            percentage_of_nodes_to_score: 0,
+            cycle_time: Span::ZERO,
+            backoff_initial: Span::from_secs(1),
+            backoff_max: Span::from_secs(10),
+            unschedulable_flush_after: Span::from_secs(300),
+        }
+    }
+}
+
+/// The kubelets' settings.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct KubeletConfig {
+    /// Time between lease renewals before jitter (a quarter of `nodeLeaseDurationSeconds`).
+    pub lease_renew_interval: Span,
+    /// Jitter of that time in percent: each interval is drawn from 100 % to 100 % + this.
+    pub lease_jitter_percent: u32,
+    /// How often the containers are listed (PLEG); zero if the runtime's events are themselves the truth.
+    pub relist_period: Span,
+    /// First back-off of a crashing container or a failing pull.
+    pub backoff_initial: Span,
+    /// Largest back-off of a crashing container or a failing pull.
+    pub backoff_max: Span,
+    /// `serializeImagePulls`.
+    pub serialize_image_pulls: bool,
+    /// How long a request to the API server may go unanswered before it is sent again.
+    pub request_timeout: Span,
+}
+
+impl Default for KubeletConfig {
+    /// Source: kubernetes-semantics §1.1, §1.7 (v1.34).
+    fn default() -> Self {
+        KubeletConfig {
+            lease_renew_interval: Span::from_secs(10),
+            lease_jitter_percent: 4,
+            relist_period: Span::from_secs(1),
+            backoff_initial: Span::from_secs(10),
+            backoff_max: Span::from_secs(300),
+            serialize_image_pulls: true,
+            request_timeout: Span::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Stable hashes: the run's trace fingerprint and the store's state digest.
+//!
+//! [`StableHasher`] gives the same value on every machine, in every build and release, for anything that derives
+//! `Hash`. The *fingerprint* is a rolling hash over (time, input) of every step: two runs with one fingerprint took the
+//! same path. The *digest* is an order-free sum over the hashes of all rows, kept up to date by each write.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::time::Time;
+
+/// Odd constants with well-mixed bits (the fractional digits of the golden ratio and of the square root of two).
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+const INCREMENT: u64 = 0x6a09_e667_f3bc_c909;
+
+/// A hasher whose value is part of the file formats: folded 64 × 64 → 128-bit multiplication over 8-byte words.
+///
+/// Not for untrusted keys: it defends against nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct StableHasher {
+    state: u64,
+}
+
+impl StableHasher {
+    /// An empty hash.
+    pub const fn new() -> StableHasher {
+        StableHasher { state: INCREMENT }
+    }
+
+    /// The hash of one value.
+    pub fn hash_one(value: &(impl Hash + ?Sized)) -> u64 {
+        let mut hasher = StableHasher::new();
+        value.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn absorb(&mut self, word: u64) {
+        let product = u128::from(self.state ^ word) * u128::from(MULTIPLIER);
+        self.state = ((product >> 64) as u64 ^ product as u64).wrapping_add(INCREMENT).rotate_left(23);
+    }
+}
+
+impl Default for StableHasher {
+    fn default() -> Self {
+        StableHasher::new()
+    }
+}
+
+impl Hasher for StableHasher {
+    fn finish(&self) -> u64 {
+        let mut last = *self;
+        last.absorb(MULTIPLIER);
+        last.absorb(INCREMENT);
+        last.state
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let mut chunks = bytes.chunks_exact(8);
+        for chunk in &mut chunks {
+            let mut word = [0u8; 8];
+            word.copy_from_slice(chunk);
+            self.absorb(u64::from_le_bytes(word));
+        }
+        let rest = chunks.remainder();
+        let mut word = [0u8; 8];
+        word[..rest.len()].copy_from_slice(rest);
+        self.absorb(u64::from_le_bytes(word));
+        self.absorb(bytes.len() as u64);
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.absorb(u64::from(value));
+    }
+
+    fn write_u16(&mut self, value: u16) {
+        self.absorb(u64::from(value));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.absorb(u64::from(value));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.absorb(value);
+    }
+
+    fn write_u128(&mut self, value: u128) {
+        self.absorb(value as u64);
+        self.absorb((value >> 64) as u64);
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.absorb(value as u64);
+    }
+
+    fn write_i8(&mut self, value: i8) {
+        self.absorb(value as u64);
+    }
+
+    fn write_i16(&mut self, value: i16) {
+        self.absorb(value as u64);
+    }
+
+    fn write_i32(&mut self, value: i32) {
+        self.absorb(value as u64);
+    }
+
+    fn write_i64(&mut self, value: i64) {
+        self.absorb(value as u64);
+    }
+
+    fn write_i128(&mut self, value: i128) {
+        self.write_u128(value as u128);
+    }
+
+    fn write_isize(&mut self, value: isize) {
+        self.absorb(value as u64);
+    }
+}
+
+/// The rolling hash over every step of a run. Printed as 16 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(pub u64);
+
+impl Fingerprint {
+    /// Takes one step's time and input into the rolling hash.
+    pub fn absorb(&mut self, now: Time, input: &impl Hash) {
+        let mut hasher = StableHasher { state: self.0 };
+        hasher.absorb(now.0);
+        input.hash(&mut hasher);
+        self.0 = hasher.state;
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The order-free sum of the hashes of all rows: equal stores have equal digests, however they came to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(pub u64);
+
+impl Digest {
+    /// Adds a row's hash.
+    pub fn add(&mut self, row_hash: u64) {
+        self.0 = self.0.wrapping_add(row_hash);
+    }
+
+    /// Takes a row's hash out again.
+    pub fn remove(&mut self, row_hash: u64) {
+        self.0 = self.0.wrapping_sub(row_hash);
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A large immutable value shared by many rows (a pod template's spec), hashed once when it is made.
+pub struct Shared<T> {
+    inner: Arc<(u64, T)>,
+}
+
+impl<T: Hash> Shared<T> {
+    /// Shares a value and computes its hash.
+    pub fn new(value: T) -> Shared<T> {
+        Shared { inner: Arc::new((StableHasher::hash_one(&value), value)) }
+    }
+}
+
+impl<T> Shared<T> {
+    /// The value's stable hash.
+    pub fn stable_hash(&self) -> u64 {
+        self.inner.0
+    }
+
+    /// Whether both are the very same allocation.
+    pub fn same(&self, other: &Shared<T>) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Shared { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<T> std::ops::Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.inner.1
+    }
+}
+
+impl<T> Hash for Shared<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.inner.0);
+    }
+}
+
+impl<T: PartialEq> PartialEq for Shared<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner) || (self.inner.0 == other.inner.0 && self.inner.1 == other.inner.1)
+    }
+}
+
+impl<T: Eq> Eq for Shared<T> {}
+
+impl<T: fmt::Debug> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.1.fmt(f)
+    }
+}
+
+impl<T: Hash + Default> Default for Shared<T> {
+    fn default() -> Self {
+        Shared::new(T::default())
+    }
+}
+
+impl<T: Serialize> Serialize for Shared<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.inner.1.serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Hash> Deserialize<'de> for Shared<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Shared::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_of_a_value_is_pinned() {
+        assert_eq!(StableHasher::hash_one(&("web", 3u32, Some(7i64))), StableHasher::hash_one(&("web", 3u32, Some(7i64))));
+        assert_ne!(StableHasher::hash_one("ab"), StableHasher::hash_one("ba"));
+        assert_ne!(StableHasher::hash_one(&("a", "bc")), StableHasher::hash_one(&("ab", "c")));
+    }
+
+    #[test]
+    fn a_digest_forgets_the_order_of_its_rows() {
+        let (mut forwards, mut backwards) = (Digest::default(), Digest::default());
+        for row in 0..100u64 {
+            forwards.add(StableHasher::hash_one(&row));
+            backwards.add(StableHasher::hash_one(&(99 - row)));
+        }
+        assert_eq!(forwards, backwards);
+        forwards.remove(StableHasher::hash_one(&5u64));
+        assert_ne!(forwards, backwards);
+    }
+
+    #[test]
+    fn a_fingerprint_depends_on_order() {
+        let mut one = Fingerprint::default();
+        one.absorb(Time(1), &"a");
+        one.absorb(Time(1), &"b");
+        let mut other = Fingerprint::default();
+        other.absorb(Time(1), &"b");
+        other.absorb(Time(1), &"a");
+        assert_ne!(one, other);
+    }
+}

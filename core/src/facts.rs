@@ -1,0 +1,261 @@
+//! Facts: what happened, for people, checkers and reports.
+//!
+//! The API server records the facts that a write shows (created, bound, ready, deleted …), so no component can forget
+//! one; components add what no write shows (an image pull, a back-off, a failed scheduling attempt). Invariant: facts
+//! name no revision and no row, so the same history told in another way (exact or analytic heartbeats) has equal facts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Name;
+use crate::model::ObjectKey;
+
+/// One thing that happened to one object. The time is that of the step that recorded it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Fact {
+    /// The object.
+    pub subject: ObjectKey,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened to an object.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum What {
+    /// Any kind: the object was created.
+    Created {
+        /// The owner that manages it, as `ReplicaSet/web-5d4`; empty if nobody does.
+        owner: Name,
+    },
+    /// Any kind: deletion was asked for and waits for a grace period or finalizers.
+    DeletionRequested,
+    /// Any kind: the object is gone.
+    Deleted,
+    /// Pod: bound to a node.
+    Scheduled {
+        /// The node.
+        node: Name,
+    },
+    /// Pod: no node fits (the scheduler's own message).
+    FailedScheduling {
+        /// `0/5 nodes are available: …`.
+        message: Name,
+    },
+    /// Pod: its kubelet has refused it (`OutOfcpu` and the like).
+    Rejected {
+        /// The reason, one word.
+        reason: Name,
+        /// A sentence.
+        message: Name,
+    },
+    /// Pod: an image pull has begun.
+    Pulling {
+        /// The image.
+        image: Name,
+    },
+    /// Pod: an image is on the node.
+    Pulled {
+        /// The image.
+        image: Name,
+        /// Whether it was there before.
+        already_present: bool,
+    },
+    /// Pod: an image could not be pulled.
+    PullFailed {
+        /// The image.
+        image: Name,
+        /// `ErrImagePull` or `ImagePullBackOff` and a sentence.
+        message: Name,
+    },
+    /// Pod: a container has started.
+    Started {
+        /// The container.
+        container: Name,
+        /// How often it had been started before.
+        restarts: u32,
+    },
+    /// Pod: a container has ended.
+    Exited {
+        /// The container.
+        container: Name,
+        /// Its exit code.
+        exit_code: i32,
+    },
+    /// Pod: a container waits before its next start.
+    BackOff {
+        /// The container.
+        container: Name,
+        /// For how long, in whole seconds.
+        seconds: u32,
+    },
+    /// Pod: a probe has failed often enough to count.
+    Unhealthy {
+        /// The container.
+        container: Name,
+        /// `Readiness`, `Liveness` or `Startup`.
+        probe: Name,
+    },
+    /// Pod: a container is being stopped.
+    Killing {
+        /// The container.
+        container: Name,
+    },
+    /// Pod: all containers that must run have started.
+    Running,
+    /// Pod: it may get traffic.
+    Ready,
+    /// Pod: it may get no traffic any more.
+    Unready {
+        /// Why, one word or empty.
+        reason: Name,
+    },
+    /// Pod: it has ended well.
+    Succeeded,
+    /// Pod: it has ended badly.
+    Failed {
+        /// Why, one word or empty.
+        reason: Name,
+    },
+    /// Pod: a taint of its node drives it away.
+    Evicted {
+        /// The taint's key, or what else drove it away.
+        cause: Name,
+    },
+    /// Node: the Ready condition became true.
+    NodeReady,
+    /// Node: the Ready condition became false or unknown.
+    NodeNotReady {
+        /// `NodeStatusUnknown`, `KubeletNotReady`.
+        reason: Name,
+    },
+    /// Node: a taint was added.
+    Tainted {
+        /// `key:Effect`.
+        taint: Name,
+    },
+    /// Node: a taint was removed.
+    Untainted {
+        /// `key:Effect`.
+        taint: Name,
+    },
+    /// Node: cordoned.
+    Cordoned,
+    /// Node: uncordoned.
+    Uncordoned,
+    /// ReplicaSet, Deployment: the wanted number changed.
+    Scaled {
+        /// Before.
+        from: u32,
+        /// After.
+        to: u32,
+    },
+    /// Deployment: the template changed.
+    TemplateChanged,
+    /// Deployment: a condition changed.
+    Condition {
+        /// `Available=True (MinimumReplicasAvailable)`.
+        text: Name,
+    },
+    /// Service: its ready addresses changed.
+    Endpoints {
+        /// How many are ready.
+        ready: u32,
+        /// How many are not.
+        not_ready: u32,
+    },
+    /// Any kind: a component's attempt was refused (`FailedCreate`).
+    Refused {
+        /// A sentence.
+        message: Name,
+    },
+    /// Zone state of the node lifecycle changed; the subject is the zone.
+    ZoneState {
+        /// `Normal`, `PartialDisruption`, `FullDisruption`.
+        state: Name,
+    },
+}
+
+impl What {
+    /// The one-word reason, as in a Kubernetes event.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            What::Created { .. } => "Created",
+            What::DeletionRequested => "DeletionRequested",
+            What::Deleted => "Deleted",
+            What::Scheduled { .. } => "Scheduled",
+            What::FailedScheduling { .. } => "FailedScheduling",
+            What::Rejected { .. } => "Rejected",
+            What::Pulling { .. } => "Pulling",
+            What::Pulled { .. } => "Pulled",
+            What::PullFailed { .. } => "PullFailed",
+            What::Started { .. } => "Started",
+            What::Exited { .. } => "Exited",
+            What::BackOff { .. } => "BackOff",
+            What::Unhealthy { .. } => "Unhealthy",
+            What::Killing { .. } => "Killing",
+            What::Running => "Running",
+            What::Ready => "Ready",
+            What::Unready { .. } => "Unready",
+            What::Succeeded => "Succeeded",
+            What::Failed { .. } => "Failed",
+            What::Evicted { .. } => "TaintManagerEviction",
+            What::NodeReady => "NodeReady",
+            What::NodeNotReady { .. } => "NodeNotReady",
+            What::Tainted { .. } => "Tainted",
+            What::Untainted { .. } => "Untainted",
+            What::Cordoned => "NodeNotSchedulable",
+            What::Uncordoned => "NodeSchedulable",
+            What::Scaled { .. } => "Scaled",
+            What::TemplateChanged => "TemplateChanged",
+            What::Condition { .. } => "Condition",
+            What::Endpoints { .. } => "Endpoints",
+            What::Refused { .. } => "FailedCreate",
+            What::ZoneState { .. } => "ZoneState",
+        }
+    }
+}
+
+impl fmt::Display for What {
+    /// The sentence for people, without the subject.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            What::Created { owner } if owner.is_empty() => write!(f, "created"),
+            What::Created { owner } => write!(f, "created by {owner}"),
+            What::DeletionRequested => write!(f, "deletion requested"),
+            What::Deleted => write!(f, "gone"),
+            What::Scheduled { node } => write!(f, "bound to {node}"),
+            What::FailedScheduling { message } | What::Refused { message } => write!(f, "{message}"),
+            What::Rejected { reason, message } => write!(f, "{reason}: {message}"),
+            What::Pulling { image } => write!(f, "pulling image {image}"),
+            What::Pulled { image, already_present: true } => write!(f, "image {image} is on the node already"),
+            What::Pulled { image, already_present: false } => write!(f, "image {image} pulled"),
+            What::PullFailed { image, message } => write!(f, "image {image}: {message}"),
+            What::Started { container, restarts: 0 } => write!(f, "container {container} started"),
+            What::Started { container, restarts } => write!(f, "container {container} started again (restart {restarts})"),
+            What::Exited { container, exit_code } => write!(f, "container {container} exited with code {exit_code}"),
+            What::BackOff { container, seconds } => write!(f, "container {container} waits {seconds} s before its next start"),
+            What::Unhealthy { container, probe } => write!(f, "{probe} probe of container {container} failed"),
+            What::Killing { container } => write!(f, "stopping container {container}"),
+            What::Running => write!(f, "running"),
+            What::Ready => write!(f, "ready"),
+            What::Unready { reason } if reason.is_empty() => write!(f, "not ready"),
+            What::Unready { reason } => write!(f, "not ready ({reason})"),
+            What::Succeeded => write!(f, "succeeded"),
+            What::Failed { reason } if reason.is_empty() => write!(f, "failed"),
+            What::Failed { reason } => write!(f, "failed ({reason})"),
+            What::Evicted { cause } => write!(f, "evicted: {cause}"),
+            What::NodeReady => write!(f, "ready"),
+            What::NodeNotReady { reason } => write!(f, "not ready ({reason})"),
+            What::Tainted { taint } => write!(f, "taint {taint} added"),
+            What::Untainted { taint } => write!(f, "taint {taint} removed"),
+            What::Cordoned => write!(f, "cordoned"),
+            What::Uncordoned => write!(f, "uncordoned"),
+            What::Scaled { from, to } => write!(f, "scaled from {from} to {to}"),
+            What::TemplateChanged => write!(f, "pod template changed"),
+            What::Condition { text } => write!(f, "{text}"),
+            What::Endpoints { ready, not_ready } => write!(f, "{ready} ready and {not_ready} unready endpoints"),
+            What::ZoneState { state } => write!(f, "zone state {state}"),
+        }
+    }
+}

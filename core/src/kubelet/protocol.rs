@@ -1,0 +1,238 @@
+//! What a kubelet and its container runtime say to each other, and how a host introduces itself.
+//!
+//! The runtime is asynchronous: each request is answered by an event, some time later or never (the kubelet's own
+//! retries cover that). Pods are named by uid, containers by their place in the pod. Every start has a number, so that
+//! news of an earlier life of a container is told from news of this one.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Name, Uid};
+use crate::model::{Labels, Pod, Probe, PullPolicy, Resources, Taint};
+use crate::time::{Span, Time};
+
+/// Which node a host is.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Boot {
+    /// The node's name.
+    pub node: Name,
+    /// The node's labels; `kubernetes.io/hostname` and the zone among them.
+    pub labels: Labels,
+    /// What the machine has.
+    pub capacity: Resources,
+    /// What pods may use of it.
+    pub allocatable: Resources,
+    /// Taints that the kubelet registers its node with.
+    pub taints: Vec<Taint>,
+    /// The machine's address.
+    pub address: Name,
+    /// Distinguishes the addresses of this host's pods from every other host's: pods get `10.a.b.c` from the world.
+    pub pod_network: Name,
+}
+
+/// A container's place in its pod.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum ContainerIndex {
+    /// The `n`-th init container.
+    Init(u16),
+    /// The `n`-th container.
+    Main(u16),
+}
+
+/// Which of a container's probes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum ProbeKind {
+    /// May it get traffic?
+    Readiness,
+    /// Must it be restarted?
+    Liveness,
+    /// Has it started?
+    Startup,
+}
+
+/// What a kubelet asks of its runtime.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum RuntimeRequest {
+    /// Make the pod's sandbox: its network and address. Answer: `SandboxReady` or `SandboxFailed`.
+    CreateSandbox {
+        /// The pod.
+        pod: Arc<Pod>,
+    },
+    /// See to it that an image is on the node. Answer: `ImageReady` or `ImageFailed`.
+    PullImage {
+        /// The pod that needs it.
+        pod: Uid,
+        /// The container that needs it.
+        container: ContainerIndex,
+        /// The image.
+        image: Name,
+        /// Whether to pull an image that is there, or not to pull one that is not.
+        policy: PullPolicy,
+    },
+    /// Start a container. Answer: `ContainerStarted` or `ContainerFailed`; later `ContainerExited`.
+    StartContainer {
+        /// The pod.
+        pod: Arc<Pod>,
+        /// The container.
+        container: ContainerIndex,
+        /// How often it had been started before.
+        attempt: u32,
+    },
+    /// Stop a container: TERM, and KILL after the grace. Answer: `ContainerExited`.
+    StopContainer {
+        /// The pod.
+        pod: Uid,
+        /// The container.
+        container: ContainerIndex,
+        /// Which start of it.
+        attempt: u32,
+        /// How long it may take.
+        grace: Span,
+    },
+    /// Probe a container from now on. Answer: `ProbeChanged`, now and whenever the result changes, with the thresholds
+    /// of the probe applied.
+    Probe {
+        /// The pod.
+        pod: Uid,
+        /// The container.
+        container: ContainerIndex,
+        /// Which start of it.
+        attempt: u32,
+        /// Which probe.
+        kind: ProbeKind,
+        /// How it is done; `None` for the readiness of a container without a readiness probe, which a runtime answers
+        /// with success as soon as the container serves.
+        probe: Option<Probe>,
+    },
+    /// Remove what is left of a pod: its ended containers and its sandbox. Answer: `PodRemoved`.
+    RemovePod {
+        /// The pod.
+        pod: Uid,
+    },
+    /// Say what runs; a kubelet asks this when it starts. Answer: `Pods`.
+    List,
+}
+
+/// What a runtime tells its kubelet.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum RuntimeEvent {
+    /// A sandbox is there.
+    SandboxReady {
+        /// The pod.
+        pod: Uid,
+        /// Its address.
+        address: Name,
+    },
+    /// A sandbox could not be made.
+    SandboxFailed {
+        /// The pod.
+        pod: Uid,
+        /// Why, a sentence.
+        message: Name,
+    },
+    /// An image is on the node.
+    ImageReady {
+        /// The pod that needed it.
+        pod: Uid,
+        /// The container that needed it.
+        container: ContainerIndex,
+        /// Whether it was there before.
+        already_present: bool,
+    },
+    /// An image could not be pulled, or is missing and must not be pulled.
+    ImageFailed {
+        /// The pod that needed it.
+        pod: Uid,
+        /// The container that needed it.
+        container: ContainerIndex,
+        /// `ErrImagePull`, `ErrImageNeverPull`, `InvalidImageName`.
+        reason: Name,
+        /// A sentence.
+        message: Name,
+    },
+    /// A container runs.
+    ContainerStarted {
+        /// The pod.
+        pod: Uid,
+        /// The container.
+        container: ContainerIndex,
+        /// Which start of it.
+        attempt: u32,
+    },
+    /// A container could not be started.
+    ContainerFailed {
+        /// The pod.
+        pod: Uid,
+        /// The container.
+        container: ContainerIndex,
+        /// Which start of it.
+        attempt: u32,
+        /// `RunContainerError`, `CreateContainerError`.
+        reason: Name,
+        /// A sentence.
+        message: Name,
+    },
+    /// A container has ended.
+    ContainerExited {
+        /// The pod.
+        pod: Uid,
+        /// The container.
+        container: ContainerIndex,
+        /// Which start of it.
+        attempt: u32,
+        /// Its exit code; 128 + signal if a signal ended it.
+        exit_code: i32,
+        /// Whether it was killed for its memory.
+        out_of_memory: bool,
+    },
+    /// A probe's result has changed (thresholds applied); the first result is told too.
+    ProbeChanged {
+        /// The pod.
+        pod: Uid,
+        /// The container.
+        container: ContainerIndex,
+        /// Which start of it.
+        attempt: u32,
+        /// Which probe.
+        kind: ProbeKind,
+        /// Whether it passes.
+        passing: bool,
+    },
+    /// The pod's sandbox has died by itself (somebody removed it).
+    SandboxLost {
+        /// The pod.
+        pod: Uid,
+    },
+    /// Nothing is left of a pod.
+    PodRemoved {
+        /// The pod.
+        pod: Uid,
+    },
+    /// Everything that the runtime has.
+    Pods(Vec<RunningPod>),
+}
+
+/// A pod that a runtime has.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct RunningPod {
+    /// The pod as it was when its sandbox was made.
+    pub pod: Arc<Pod>,
+    /// Its address.
+    pub address: Name,
+    /// Its containers.
+    pub containers: Vec<RunningContainer>,
+}
+
+/// A container that a runtime has.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct RunningContainer {
+    /// Which container.
+    pub container: ContainerIndex,
+    /// Which start of it.
+    pub attempt: u32,
+    /// When it started.
+    pub started_at: Time,
+    /// Exit code and time, if it has ended.
+    pub exited: Option<(i32, Time)>,
+}

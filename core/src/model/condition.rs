@@ -1,0 +1,133 @@
+//! Conditions: what a component last said about an object, and since when.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Name;
+use crate::time::Time;
+
+/// True, false, or unknown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Status3 {
+    /// The condition holds.
+    True,
+    /// The condition does not hold.
+    False,
+    /// Nobody who could know has said so lately.
+    Unknown,
+}
+
+impl From<bool> for Status3 {
+    fn from(holds: bool) -> Status3 {
+        if holds { Status3::True } else { Status3::False }
+    }
+}
+
+/// The condition types of the kinds that the core models.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum ConditionKind {
+    /// Node, Pod: able to serve.
+    Ready,
+    /// Node.
+    MemoryPressure,
+    /// Node.
+    DiskPressure,
+    /// Node.
+    PidPressure,
+    /// Node.
+    NetworkUnavailable,
+    /// Pod: bound to a node.
+    PodScheduled,
+    /// Pod: sandbox and network are there.
+    PodReadyToStartContainers,
+    /// Pod: init containers have finished.
+    Initialized,
+    /// Pod: all containers are ready.
+    ContainersReady,
+    /// Pod: about to be ended by a disruption.
+    DisruptionTarget,
+    /// Deployment: minimum availability.
+    Available,
+    /// Deployment.
+    Progressing,
+    /// Deployment, ReplicaSet: pods could not be created or deleted.
+    ReplicaFailure,
+}
+
+/// One condition.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Condition {
+    /// Its type.
+    pub kind: ConditionKind,
+    /// Whether it holds.
+    pub status: Status3,
+    /// One CamelCase word, or empty.
+    pub reason: Name,
+    /// A sentence, or empty.
+    pub message: Name,
+    /// When the status last changed.
+    pub changed_at: Time,
+    /// When the condition was last written, changed or not (`lastUpdateTime`, `lastHeartbeatTime`).
+    pub updated_at: Time,
+}
+
+/// The conditions of one object, sorted by kind, each kind at most once.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Conditions(Vec<Condition>);
+
+impl Conditions {
+    /// The condition of a kind.
+    pub fn get(&self, kind: ConditionKind) -> Option<&Condition> {
+        self.0.iter().find(|condition| condition.kind == kind)
+    }
+
+    /// Whether the condition of a kind is there and true.
+    pub fn is_true(&self, kind: ConditionKind) -> bool {
+        self.get(kind).is_some_and(|condition| condition.status == Status3::True)
+    }
+
+    /// Sets a condition; `changed_at` moves only when the status changes. Returns whether anything but the time of
+    /// the last update changed.
+    pub fn set(&mut self, kind: ConditionKind, status: Status3, reason: &str, message: &str, now: Time) -> bool {
+        match self.0.binary_search_by_key(&kind, |condition| condition.kind) {
+            Err(place) => {
+                let condition = Condition {
+                    kind,
+                    status,
+                    reason: reason.into(),
+                    message: message.into(),
+                    changed_at: now,
+                    updated_at: now,
+                };
+                self.0.insert(place, condition);
+                true
+            }
+            Ok(place) => {
+                let condition = &mut self.0[place];
+                let same = condition.status == status && *condition.reason == *reason && *condition.message == *message;
+                if condition.status != status {
+                    condition.status = status;
+                    condition.changed_at = now;
+                }
+                if !same {
+                    condition.reason = reason.into();
+                    condition.message = message.into();
+                    condition.updated_at = now;
+                }
+                !same
+            }
+        }
+    }
+
+    /// Removes the condition of a kind; returns whether it was there.
+    pub fn remove(&mut self, kind: ConditionKind) -> bool {
+        let before = self.0.len();
+        self.0.retain(|condition| condition.kind != kind);
+        self.0.len() != before
+    }
+
+    /// All conditions, by kind.
+    pub fn iter(&self) -> impl Iterator<Item = &Condition> {
+        self.0.iter()
+    }
+}

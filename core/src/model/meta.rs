@@ -1,0 +1,194 @@
+//! What every object has: names, identity, labels, owners and deletion marks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Shared;
+use crate::id::{Name, Uid};
+use crate::model::Kind;
+use crate::time::{Span, Time};
+
+/// An immutable set of labels or annotations, shared by all objects that came from one template.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Labels(pub Shared<BTreeMap<Name, Name>>);
+
+impl Labels {
+    /// A set from pairs; of two pairs with one key the later wins.
+    pub fn new<K: Into<Name>, V: Into<Name>>(pairs: impl IntoIterator<Item = (K, V)>) -> Labels {
+        Labels(Shared::new(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect()))
+    }
+
+    /// The value under a key.
+    pub fn get(&self, key: &str) -> Option<&Name> {
+        self.0.get(key)
+    }
+
+    /// Whether there are no pairs.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All pairs, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Name)> {
+        self.0.iter()
+    }
+
+    /// The same set with one more or changed pair.
+    pub fn with(&self, key: impl Into<Name>, value: impl Into<Name>) -> Labels {
+        let mut map: BTreeMap<Name, Name> = (*self.0).clone();
+        map.insert(key.into(), value.into());
+        Labels(Shared::new(map))
+    }
+
+    /// The same set without a key.
+    pub fn without(&self, key: &str) -> Labels {
+        let mut map: BTreeMap<Name, Name> = (*self.0).clone();
+        map.remove(key);
+        Labels(Shared::new(map))
+    }
+}
+
+/// A label selector: all pairs and all requirements must match. The empty selector matches everything.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Selector {
+    /// Pairs that must be there.
+    pub match_labels: Labels,
+    /// Further requirements.
+    pub match_expressions: Vec<SelectorRequirement>,
+}
+
+/// One requirement of a label selector.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct SelectorRequirement {
+    /// The label's key.
+    pub key: Name,
+    /// How the value is compared.
+    pub operator: SelectorOperator,
+    /// The values of `In` and `NotIn`; one integer as text for `Gt` and `Lt`.
+    pub values: Vec<Name>,
+}
+
+/// How a selector requirement compares. `Gt` and `Lt` exist in node selectors only.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum SelectorOperator {
+    /// The value is one of the list.
+    In,
+    /// The key is absent or its value is none of the list.
+    NotIn,
+    /// The key is present.
+    Exists,
+    /// The key is absent.
+    DoesNotExist,
+    /// The value is an integer greater than the one listed.
+    Gt,
+    /// The value is an integer less than the one listed.
+    Lt,
+}
+
+impl Selector {
+    /// A selector for exactly these pairs.
+    pub fn from_labels(labels: Labels) -> Selector {
+        Selector { match_labels: labels, match_expressions: Vec::new() }
+    }
+
+    /// Whether the labels satisfy every part of the selector.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+            && self.match_expressions.iter().all(|requirement| requirement.matches(labels))
+    }
+
+    /// Whether the selector has no part at all, and so matches everything.
+    pub fn is_empty(&self) -> bool {
+        self.match_labels.is_empty() && self.match_expressions.is_empty()
+    }
+}
+
+impl SelectorRequirement {
+    /// Whether the labels satisfy this requirement.
+    ///
+    /// Source: `Requirement.Matches`, staging/src/k8s.io/apimachinery/pkg/labels/selector.go (v1.34.1).
+    pub fn matches(&self, labels: &Labels) -> bool {
+        let value = labels.get(&self.key);
+        let listed = || value.is_some_and(|value| self.values.contains(value));
+        match self.operator {
+            SelectorOperator::In => listed(),
+            SelectorOperator::NotIn => !listed(),
+            SelectorOperator::Exists => value.is_some(),
+            SelectorOperator::DoesNotExist => value.is_none(),
+            SelectorOperator::Gt => self.compares(value, |have, limit| have > limit),
+            SelectorOperator::Lt => self.compares(value, |have, limit| have < limit),
+        }
+    }
+
+    fn compares(&self, value: Option<&Name>, holds: impl Fn(i64, i64) -> bool) -> bool {
+        let have = value.and_then(|value| value.parse().ok());
+        let limit = self.values.first().and_then(|limit| limit.parse().ok());
+        matches!((have, limit), (Some(have), Some(limit)) if holds(have, limit))
+    }
+}
+
+/// An object that this one belongs to.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct OwnerReference {
+    /// The owner's kind.
+    pub kind: Kind,
+    /// The owner's name, in the same namespace.
+    pub name: Name,
+    /// The owner's identity: another object of the same name is not the owner.
+    pub uid: Uid,
+    /// Whether this owner manages the object; at most one does.
+    pub controller: bool,
+    /// Whether a foreground deletion of the owner waits for this object.
+    pub block_owner_deletion: bool,
+}
+
+/// What every object has.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Meta {
+    /// The namespace; empty for cluster-scoped kinds.
+    pub namespace: Name,
+    /// The name. In a create request it may end in `-` with `generate_name` set.
+    pub name: Name,
+    /// Whether the API server appends five drawn letters to the name when it creates the object.
+    pub generate_name: bool,
+    /// The identity; the API server sets it.
+    pub uid: Uid,
+    /// Counts changes of the spec; the API server sets it.
+    pub generation: u64,
+    /// When the API server created the object.
+    pub created_at: Time,
+    /// When the deletion takes effect (request time plus grace), if one was asked for.
+    pub deleted_at: Option<Time>,
+    /// The grace of the deletion.
+    pub deletion_grace: Option<Span>,
+    /// Labels.
+    pub labels: Labels,
+    /// Annotations.
+    pub annotations: Labels,
+    /// Owners.
+    pub owners: Arc<[OwnerReference]>,
+    /// Names that hold the object back from being removed.
+    pub finalizers: Arc<[Name]>,
+    /// The object as the user wrote it (JSON text); parts that the core does not model are shown from here.
+    pub original: Option<Name>,
+}
+
+impl Meta {
+    /// The meta of a new object of a namespace.
+    pub fn named(namespace: &str, name: &str) -> Meta {
+        Meta { namespace: namespace.into(), name: name.into(), ..Meta::default() }
+    }
+
+    /// The owner that manages this object.
+    pub fn controller(&self) -> Option<&OwnerReference> {
+        self.owners.iter().find(|owner| owner.controller)
+    }
+
+    /// Whether a deletion has been asked for.
+    pub fn is_terminating(&self) -> bool {
+        self.deleted_at.is_some()
+    }
+}

@@ -1,0 +1,173 @@
+//! Any object: its kind, its key, and the trait that the store's tables ask for.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Name, Uid};
+use crate::model::{Deployment, EndpointSlice, Meta, Namespace, Node, Pod, ReplicaSet, Service};
+use crate::store::{IndexKey, Store, Table};
+
+/// What a kind of the store needs.
+pub trait Resource: Clone + PartialEq + Hash + fmt::Debug {
+    /// The kind.
+    const KIND: Kind;
+    /// What every object has.
+    fn meta(&self) -> &Meta;
+    /// What every object has, to change in a copy before it is written.
+    fn meta_mut(&mut self) -> &mut Meta;
+    /// The store's table of this kind.
+    fn table(store: &Store) -> &Table<Self>;
+    /// The store's table of this kind, to write to.
+    fn table_mut(store: &mut Store) -> &mut Table<Self>;
+    /// Wraps a version.
+    fn into_object(version: Arc<Self>) -> Object;
+    /// Unwraps a version; `None` if the object is of another kind.
+    fn from_object(object: &Object) -> Option<&Arc<Self>>;
+    /// The secondary keys under which the row is found beside its name and controller.
+    fn index_keys(&self) -> Option<IndexKey> {
+        None
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $number:literal, $table:ident, $group_version:literal, $plural:literal, $namespaced:literal;)*) => {
+        /// The kinds of the store. The numbers are part of fingerprints: never reuse or renumber one.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[repr(u8)]
+        pub enum Kind { $($(#[$doc])* $kind = $number),* }
+
+        impl Kind {
+            /// All kinds, by number.
+            pub const ALL: &'static [Kind] = &[$(Kind::$kind),*];
+
+            /// The kind's name, such as `Pod`.
+            pub fn name(self) -> &'static str { match self { $(Kind::$kind => stringify!($kind)),* } }
+
+            /// Group and version, such as `apps/v1`.
+            pub fn api_version(self) -> &'static str { match self { $(Kind::$kind => $group_version),* } }
+
+            /// The plural lower-case name, such as `pods`.
+            pub fn plural(self) -> &'static str { match self { $(Kind::$kind => $plural),* } }
+
+            /// Whether objects of the kind live in a namespace.
+            pub fn is_namespaced(self) -> bool { match self { $(Kind::$kind => $namespaced),* } }
+        }
+
+        /// An immutable version of any object.
+        #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+        pub enum Object { $($(#[$doc])* $kind(Arc<$kind>)),* }
+
+        impl Object {
+            /// The kind.
+            pub fn kind(&self) -> Kind { match self { $(Object::$kind(_) => Kind::$kind),* } }
+
+            /// What every object has.
+            pub fn meta(&self) -> &Meta { match self { $(Object::$kind(object) => &object.meta),* } }
+
+            /// What every object has, to change; copies the object if it is shared.
+            pub fn meta_mut(&mut self) -> &mut Meta { match self { $(Object::$kind(object) => &mut Arc::make_mut(object).meta),* } }
+        }
+
+        $(impl Resource for $kind {
+            const KIND: Kind = Kind::$kind;
+            fn meta(&self) -> &Meta { &self.meta }
+            fn meta_mut(&mut self) -> &mut Meta { &mut self.meta }
+            fn table(store: &Store) -> &Table<Self> { &store.$table }
+            fn table_mut(store: &mut Store) -> &mut Table<Self> { &mut store.$table }
+            fn into_object(version: Arc<Self>) -> Object { Object::$kind(version) }
+            fn from_object(object: &Object) -> Option<&Arc<Self>> {
+                match object { Object::$kind(version) => Some(version), _ => None }
+            }
+            fn index_keys(&self) -> Option<IndexKey> { secondary_key::$table(self) }
+        })*
+    };
+}
+
+kinds! {
+    /// A namespace.
+    Namespace = 0, namespaces, "v1", "namespaces", false;
+    /// A node.
+    Node = 1, nodes, "v1", "nodes", false;
+    /// A pod.
+    Pod = 2, pods, "v1", "pods", true;
+    /// A ReplicaSet.
+    ReplicaSet = 3, replica_sets, "apps/v1", "replicasets", true;
+    /// A Deployment.
+    Deployment = 4, deployments, "apps/v1", "deployments", true;
+    /// A Service.
+    Service = 5, services, "v1", "services", true;
+    /// An EndpointSlice.
+    EndpointSlice = 6, endpoint_slices, "discovery.k8s.io/v1", "endpointslices", true;
+}
+
+/// The second key of each kind, beside name and controller.
+mod secondary_key {
+    use super::*;
+
+    pub(super) fn namespaces(_: &Namespace) -> Option<IndexKey> {
+        None
+    }
+    pub(super) fn nodes(_: &Node) -> Option<IndexKey> {
+        None
+    }
+    pub(super) fn pods(pod: &Pod) -> Option<IndexKey> {
+        pod.node.clone().map(IndexKey::Node)
+    }
+    pub(super) fn replica_sets(_: &ReplicaSet) -> Option<IndexKey> {
+        None
+    }
+    pub(super) fn deployments(_: &Deployment) -> Option<IndexKey> {
+        None
+    }
+    pub(super) fn services(_: &Service) -> Option<IndexKey> {
+        None
+    }
+    pub(super) fn endpoint_slices(slice: &EndpointSlice) -> Option<IndexKey> {
+        slice.meta.labels.get("kubernetes.io/service-name").cloned().map(IndexKey::Service)
+    }
+}
+
+impl Object {
+    /// Kind, namespace and name.
+    pub fn key(&self) -> ObjectKey {
+        let meta = self.meta();
+        ObjectKey { kind: self.kind(), namespace: meta.namespace.clone(), name: meta.name.clone() }
+    }
+
+    /// The identity.
+    pub fn uid(&self) -> Uid {
+        self.meta().uid
+    }
+}
+
+/// Kind, namespace and name: how a request names an object.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct ObjectKey {
+    /// The kind.
+    pub kind: Kind,
+    /// The namespace; empty for cluster-scoped kinds.
+    pub namespace: Name,
+    /// The name.
+    pub name: Name,
+}
+
+impl ObjectKey {
+    /// The key of an object.
+    pub fn new(kind: Kind, namespace: &str, name: &str) -> ObjectKey {
+        ObjectKey { kind, namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    /// `pods/default/web-1` or `nodes/node-1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{}/{}", self.kind.plural(), self.name)
+        } else {
+            write!(f, "{}/{}/{}", self.kind.plural(), self.namespace, self.name)
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Pods: what is wanted of them and what has become of them.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Shared;
+use crate::id::Name;
+use crate::model::{ConditionKind, Conditions, IntOrName, Labels, Meta, Protocol, Resources, SelectorRequirement, Taint, TaintEffect};
+use crate::time::{Span, Time};
+
+/// A pod.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Pod {
+    /// Names, labels, owner.
+    pub meta: Meta,
+    /// What is wanted, shared by all pods of a template.
+    pub spec: Shared<PodSpec>,
+    /// The node that it is bound to; written once.
+    pub node: Option<Name>,
+    /// What has become of it.
+    pub status: PodStatus,
+}
+
+/// What is wanted of a pod.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct PodSpec {
+    /// Containers that run side by side.
+    pub containers: Vec<Container>,
+    /// Containers that run before, one after the other; those with restart policy Always are sidecars.
+    pub init_containers: Vec<Container>,
+    /// What happens when a container ends.
+    pub restart_policy: RestartPolicy,
+    /// How long a pod may take to end by itself.
+    pub termination_grace: Span,
+    /// Labels that the node must have.
+    pub node_selector: Labels,
+    /// Required node affinity: alternatives, each a list of requirements; empty is no requirement at all.
+    pub required_node_affinity: Vec<Vec<SelectorRequirement>>,
+    /// Taints that the pod endures.
+    pub tolerations: Vec<Toleration>,
+    /// Resources that the pod takes beside its containers'.
+    pub overhead: Resources,
+    /// Higher is scheduled first.
+    pub priority: i32,
+    /// The scheduler profile that places it.
+    pub scheduler_name: Name,
+    /// Whether it shares its node's network.
+    pub host_network: bool,
+    /// The template as the user wrote it (JSON text); parts that the core does not model are shown from here.
+    pub original: Option<Name>,
+}
+
+impl Default for PodSpec {
+    fn default() -> Self {
+        PodSpec {
+            containers: Vec::new(),
+            init_containers: Vec::new(),
+            restart_policy: RestartPolicy::Always,
+            termination_grace: Span::from_secs(30),
+            node_selector: Labels::default(),
+            required_node_affinity: Vec::new(),
+            tolerations: Vec::new(),
+            overhead: Resources::default(),
+            priority: 0,
+            scheduler_name: "default-scheduler".into(),
+            host_network: false,
+            original: None,
+        }
+    }
+}
+
+/// What happens when a container ends.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum RestartPolicy {
+    /// It is started again.
+    Always,
+    /// It is started again if it failed.
+    OnFailure,
+    /// It stays ended.
+    Never,
+}
+
+/// When an image is pulled.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum PullPolicy {
+    /// Before every start.
+    Always,
+    /// If the node does not have it.
+    IfNotPresent,
+    /// Never; a missing image is an error.
+    Never,
+}
+
+/// One container of a pod.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Container {
+    /// Its name within the pod.
+    pub name: Name,
+    /// Its image.
+    pub image: Name,
+    /// When the image is pulled.
+    pub pull_policy: PullPolicy,
+    /// Replaces the image's entry point.
+    pub command: Vec<Name>,
+    /// Replaces the image's arguments.
+    pub args: Vec<Name>,
+    /// Where the program starts.
+    pub working_dir: Option<Name>,
+    /// Environment.
+    pub env: Vec<EnvVar>,
+    /// Ports.
+    pub ports: Vec<ContainerPort>,
+    /// What the scheduler sets aside.
+    pub requests: Resources,
+    /// What the kernel allows; 0 is no limit.
+    pub limits: Resources,
+    /// Whether it is an init container that stays (`restartPolicy: Always`).
+    pub sidecar: bool,
+    /// Whether the container may get traffic.
+    pub readiness_probe: Option<Probe>,
+    /// Whether the container must be restarted.
+    pub liveness_probe: Option<Probe>,
+    /// Whether the container has started; holds the other two back.
+    pub startup_probe: Option<Probe>,
+}
+
+impl Default for Container {
+    fn default() -> Self {
+        Container {
+            name: "".into(),
+            image: "".into(),
+            pull_policy: PullPolicy::IfNotPresent,
+            command: Vec::new(),
+            args: Vec::new(),
+            working_dir: None,
+            env: Vec::new(),
+            ports: Vec::new(),
+            requests: Resources::default(),
+            limits: Resources::default(),
+            sidecar: false,
+            readiness_probe: None,
+            liveness_probe: None,
+            startup_probe: None,
+        }
+    }
+}
+
+/// One environment variable with a literal value.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct EnvVar {
+    /// Its name.
+    pub name: Name,
+    /// Its value.
+    pub value: Name,
+}
+
+/// One port of a container.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct ContainerPort {
+    /// Its name, or empty.
+    pub name: Name,
+    /// The port in the pod.
+    pub port: u16,
+    /// The port on the node, if any.
+    pub host_port: Option<u16>,
+    /// The protocol.
+    pub protocol: Protocol,
+}
+
+/// A periodic check of a container.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Probe {
+    /// What is tried.
+    pub action: ProbeAction,
+    /// No probe before the container has run this long.
+    pub initial_delay: Span,
+    /// Time between probes (≥ 1 s).
+    pub period: Span,
+    /// How long an answer may take (≥ 1 s).
+    pub timeout: Span,
+    /// Successes in a row that turn failure into success (≥ 1).
+    pub success_threshold: u32,
+    /// Failures in a row that turn success into failure (≥ 1).
+    pub failure_threshold: u32,
+}
+
+/// What a probe tries.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum ProbeAction {
+    /// A GET that must answer 200 ..= 399.
+    HttpGet {
+        /// The path.
+        path: Name,
+        /// The port.
+        port: IntOrName,
+    },
+    /// A connection that must be accepted.
+    TcpSocket {
+        /// The port.
+        port: IntOrName,
+    },
+    /// A command in the container that must exit with 0.
+    Exec {
+        /// The command and its arguments.
+        command: Vec<Name>,
+    },
+    /// A gRPC health check.
+    Grpc {
+        /// The port.
+        port: u16,
+        /// The service asked about.
+        service: Name,
+    },
+}
+
+/// A taint that a pod endures.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Toleration {
+    /// The taint's key; empty with `Exists` is every key.
+    pub key: Name,
+    /// How the value is compared.
+    pub operator: TolerationOperator,
+    /// The value for `Equal`.
+    pub value: Name,
+    /// The effect; `None` is every effect.
+    pub effect: Option<TaintEffect>,
+    /// How long a NoExecute taint is endured; `None` is for ever.
+    pub seconds: Option<i64>,
+}
+
+/// How a toleration compares values.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum TolerationOperator {
+    /// Any value.
+    Exists,
+    /// The same value.
+    Equal,
+}
+
+impl Toleration {
+    /// Whether this toleration covers the taint, whatever the time.
+    ///
+    /// Source: `ToleratesTaint`, staging/src/k8s.io/api/core/v1/toleration.go (v1.34.1).
+    pub fn tolerates(&self, taint: &Taint) -> bool {
+        if self.effect.is_some_and(|effect| effect != taint.effect) {
+            return false;
+        }
+        if !self.key.is_empty() && self.key != taint.key {
+            return false;
+        }
+        match self.operator {
+            TolerationOperator::Exists => true,
+            TolerationOperator::Equal => self.value == taint.value,
+        }
+    }
+}
+
+/// Where a pod is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum Phase {
+    /// Not all containers have started yet.
+    #[default]
+    Pending,
+    /// At least one container runs or is being restarted.
+    Running,
+    /// All containers have ended well and stay ended.
+    Succeeded,
+    /// All containers have ended, one of them badly, and stay ended.
+    Failed,
+    /// The node cannot be asked.
+    Unknown,
+}
+
+/// What has become of a pod.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct PodStatus {
+    /// Where the pod is in its life.
+    pub phase: Phase,
+    /// One CamelCase word for why it is so (`Evicted`, `OutOfcpu`), or empty.
+    pub reason: Name,
+    /// A sentence for it, or empty.
+    pub message: Name,
+    /// PodScheduled, Initialized, ContainersReady, Ready and so on.
+    pub conditions: Conditions,
+    /// The pod's address.
+    pub pod_ip: Option<Name>,
+    /// When its kubelet took it on.
+    pub started_at: Option<Time>,
+    /// One entry per container, in the spec's order.
+    pub containers: Vec<ContainerStatus>,
+    /// One entry per init container, in the spec's order.
+    pub init_containers: Vec<ContainerStatus>,
+    /// The node that preemption makes room on.
+    pub nominated_node: Option<Name>,
+}
+
+/// What has become of one container.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct ContainerStatus {
+    /// What it is doing.
+    pub state: ContainerState,
+    /// How it last ended.
+    pub last_terminated: Option<Arc<Terminated>>,
+    /// Whether it may get traffic.
+    pub ready: bool,
+    /// Whether it has passed its startup probe.
+    pub started: bool,
+    /// How often it was started again.
+    pub restarts: u32,
+}
+
+/// What a container is doing.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum ContainerState {
+    /// It has not started; the reason is one word such as `ContainerCreating` or `CrashLoopBackOff`.
+    Waiting {
+        /// Why.
+        reason: Name,
+        /// A sentence, or empty.
+        message: Name,
+    },
+    /// It has been running since then.
+    Running {
+        /// When it started.
+        since: Time,
+    },
+    /// It has ended.
+    Terminated(Arc<Terminated>),
+}
+
+/// How a container ended.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Terminated {
+    /// Its exit code; 128 + signal if a signal ended it.
+    pub exit_code: i32,
+    /// `Completed`, `Error`, `OOMKilled` or `ContainerStatusUnknown`.
+    pub reason: Name,
+    /// When it had started.
+    pub started_at: Time,
+    /// When it ended.
+    pub finished_at: Time,
+}
+
+impl Pod {
+    /// Whether the Ready condition is true.
+    pub fn is_ready(&self) -> bool {
+        self.status.conditions.is_true(ConditionKind::Ready)
+    }
+
+    /// Whether the pod has ended for good.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.status.phase, Phase::Succeeded | Phase::Failed)
+    }
+
+    /// Whether a controller counts it: not finished and not being deleted.
+    ///
+    /// Source: `IsPodActive`, pkg/controller/controller_utils.go (v1.34.1).
+    pub fn is_active(&self) -> bool {
+        !self.is_finished() && !self.meta.is_terminating()
+    }
+
+    /// Whether the pod has been ready for at least `min_ready` by now.
+    ///
+    /// Source: `IsPodAvailable`, pkg/api/v1/pod/util.go (v1.34.1).
+    pub fn is_available(&self, min_ready: Span, now: Time) -> bool {
+        match self.status.conditions.get(ConditionKind::Ready) {
+            Some(ready) if self.is_ready() => min_ready == Span::ZERO || ready.changed_at.saturating_add(min_ready) <= now,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Placeholder.
+
+use crate::config::Config;
+use crate::id::ProcId;
+use crate::machine::{Component, Context};
+use crate::seam::{Msg, TimerKind};
+use crate::store::{Change, View};
+
+/// Placeholder.
+pub struct Scheduler {}
+
+impl Scheduler {
+    /// Placeholder.
+    pub fn new(_config: &Config) -> Scheduler {
+        Scheduler {}
+    }
+}
+
+impl Component for Scheduler {
+    fn start(&mut self, _ctx: &mut Context<'_>, _view: View<'_>) {}
+    fn on_changes(&mut self, _ctx: &mut Context<'_>, _view: View<'_>, _changes: &[Change]) {}
+    fn on_message(&mut self, _ctx: &mut Context<'_>, _view: View<'_>, _from: ProcId, _body: Msg) {}
+    fn on_timer(&mut self, _ctx: &mut Context<'_>, _view: View<'_>, _kind: TimerKind) {}
+}

@@ -1,0 +1,164 @@
+//! The seam between the core and its two worlds: what goes in, what comes out, and the loop that joins them.
+//!
+//! Everything that crosses is data, so it can be logged, hashed, compared between the worlds and replayed. A world
+//! never calls back into the core while it performs an effect; "no re-entrancy" is structural.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Answer, Request};
+use crate::facts::Fact;
+use crate::id::{Name, ProcId, RequestId, Revision, Uid};
+use crate::kubelet::{Boot, RuntimeEvent, RuntimeRequest};
+use crate::machine::Core;
+use crate::model::Pod;
+use crate::time::Time;
+
+/// What a world tells the core.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Input {
+    /// A timer that the core armed has come due.
+    Timer(ProcId, TimerKind),
+    /// A message has arrived.
+    Message {
+        /// Who sent it.
+        from: ProcId,
+        /// Whom it is for.
+        to: ProcId,
+        /// What it says.
+        body: Msg,
+    },
+    /// Every write up to this revision is on stable storage.
+    Persisted(Revision),
+    /// A process has died; whatever it held in memory is gone.
+    Crashed(ProcId),
+    /// A process has started.
+    Started(ProcId),
+}
+
+/// What the core asks of its world.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Effect {
+    /// Give [`Input::Timer`] at this time. A timer of the same process and kind that is armed already is moved.
+    Arm(ProcId, TimerKind, Time),
+    /// Forget a timer; one that is not armed is no mistake.
+    Disarm(ProcId, TimerKind),
+    /// Carry a message. It may arrive late or never; messages from one process to another do not overtake each other.
+    Send {
+        /// Who sends it.
+        from: ProcId,
+        /// Whom it is for.
+        to: ProcId,
+        /// What it says.
+        body: Msg,
+    },
+    /// Bring every write up to this revision to stable storage and say so with [`Input::Persisted`].
+    Persist(Revision),
+    /// Something worth telling happened. Facts are for people, checkers and reports; nothing comes back.
+    Record(Fact),
+}
+
+/// A message between processes.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Msg {
+    /// A client asks an API server.
+    Request(RequestId, Request),
+    /// The API server answers.
+    Response(RequestId, Answer),
+    /// An API server tells a component that shares its memory: you may read the store up to this revision.
+    Advance(Revision),
+    /// An API server tells a kubelet about one of its pods, new or changed.
+    PodChanged(Arc<Pod>),
+    /// An API server tells a kubelet that a pod's object is gone.
+    PodRemoved(Uid),
+    /// A kubelet renews its node's lease; `renewal` counts from the kubelet's start.
+    Renew {
+        /// The node.
+        node: Name,
+        /// Which renewal of this kubelet it is.
+        renewal: u64,
+    },
+    /// An API server tells the node lifecycle about a renewal.
+    LeaseRenewed {
+        /// The node.
+        node: Name,
+        /// Which renewal it is.
+        renewal: u64,
+    },
+    /// A kubelet tells its container runtime what to do.
+    Runtime(RuntimeRequest),
+    /// The container runtime tells its kubelet what happened.
+    RuntimeEvent(RuntimeEvent),
+    /// The world tells a kubelet which node it is; before its first `Started`.
+    Boot(Arc<Boot>),
+    /// The world tells a kubelet that its connection to the API server, which was broken, is there again.
+    Reconnected,
+    /// The world switches a kubelet between sending each renewal and having the world vouch for it (analytic leases).
+    Heartbeats {
+        /// Whether each renewal is a message of its own.
+        exact: bool,
+    },
+    /// The world tells the node lifecycle that it vouches for a node's renewals, or ceases to.
+    Vouch {
+        /// The node.
+        node: Name,
+        /// Whether renewals come in time without being delivered one by one.
+        vouched: bool,
+        /// On ceasing: when the newest renewals had been delivered, had each been, oldest first (at most 4).
+        delivered: Vec<Time>,
+    },
+}
+
+/// Which of a process's timers. A process has at most one timer of each kind.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum TimerKind {
+    /// Kubelet: the next lease renewal.
+    LeaseRenewal,
+    /// Kubelet: look at a pod again (back-off over, containers to be listed, retry).
+    Pod(Uid),
+    /// Kubelet: list the containers (PLEG).
+    Relist,
+    /// Kubelet: ask the API server again after no answer.
+    KubeletRetry,
+    /// Any client: a token of the rate limit of client `n` is there.
+    ClientTokens(u8),
+    /// Controller manager: a delayed key of controller `n` is due.
+    WorkQueue(u8),
+    /// Controller manager: the node lifecycle looks at all nodes.
+    NodeMonitor,
+    /// Controller manager: the next taint of a zone's rate-limited queue.
+    ZoneTaints,
+    /// Controller manager: the next pod eviction is due.
+    Eviction,
+    /// Controller manager: collect pods of nodes that are gone.
+    PodGc,
+    /// Scheduler: pods leave the back-off queue.
+    SchedulerBackoff,
+    /// Scheduler: pods that have been unschedulable for long are tried again.
+    SchedulerFlush,
+    /// Scheduler: the cycle under way ends.
+    SchedulerCycle,
+}
+
+/// Everything outside the orchestration core: a seeded simulator, or a tokio runtime with Docker nodes.
+pub trait World {
+    /// Waits, virtually or really, for the next input. `None` ends the run.
+    fn next_input(&mut self) -> Option<(Time, Input)>;
+    /// Carries out one effect; never calls back into the core.
+    fn perform(&mut self, now: Time, effect: Effect);
+    /// Lets the world look at the core after a step and all its effects; it cannot change anything.
+    fn observe(&mut self, _now: Time, _core: &Core) {}
+}
+
+/// Runs a core in a world until the world ends the run.
+pub fn drive(core: &mut Core, world: &mut impl World) {
+    let mut effects = Vec::new();
+    while let Some((now, input)) = world.next_input() {
+        core.step(now, input, &mut effects);
+        for effect in effects.drain(..) {
+            world.perform(now, effect);
+        }
+        world.observe(now, core);
+    }
+}

@@ -1,0 +1,200 @@
+//! The versioned store: every object of the cluster, and what it was at every revision that somebody still reads at.
+//!
+//! One write is one [`Revision`]. A component never sees the newest state behind its own back: it holds a *cursor*, the
+//! revision up to which its watch has been delivered, and reads through a [`View`] at that cursor, as an informer's
+//! cache does. Rows keep the older versions that some cursor still needs; when all cursors have passed a change, the
+//! change leaves the log and with it the versions that it replaced.
+//!
+//! Invariants: revisions strictly increase; a cursor never moves backwards; `digest` is the sum of the hashes of all
+//! present rows. Absent on purpose: admission, defaulting and who may write what (see [`crate::api`]), and leases,
+//! whose renewals change nothing but a time (see [`crate::api::leases`]).
+
+mod index;
+mod log;
+mod table;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use index::IndexKey;
+pub use log::Change;
+pub use table::Table;
+pub use view::View;
+
+use crate::digest::{Digest, StableHasher};
+use crate::id::{ProcId, Revision, RowId};
+use crate::model::{Deployment, EndpointSlice, Kind, Namespace, Node, Object, Pod, ReplicaSet, Resource, Service};
+use log::Log;
+
+/// All tables, the log of changes that somebody has yet to read, and the cursors of the readers.
+#[derive(Default)]
+pub struct Store {
+    pub(crate) namespaces: Table<Namespace>,
+    pub(crate) nodes: Table<Node>,
+    pub(crate) pods: Table<Pod>,
+    pub(crate) replica_sets: Table<ReplicaSet>,
+    pub(crate) deployments: Table<Deployment>,
+    pub(crate) services: Table<Service>,
+    pub(crate) endpoint_slices: Table<EndpointSlice>,
+    head: Revision,
+    log: Log,
+    cursors: BTreeMap<ProcId, Revision>,
+    digest: Digest,
+}
+
+/// Runs one expression with `$table` bound to the table of a kind known only at run time.
+macro_rules! with_table {
+    ($store:expr, $kind:expr, $table:ident => $body:expr) => {
+        match $kind {
+            Kind::Namespace => { let $table = &mut $store.namespaces; $body }
+            Kind::Node => { let $table = &mut $store.nodes; $body }
+            Kind::Pod => { let $table = &mut $store.pods; $body }
+            Kind::ReplicaSet => { let $table = &mut $store.replica_sets; $body }
+            Kind::Deployment => { let $table = &mut $store.deployments; $body }
+            Kind::Service => { let $table = &mut $store.services; $body }
+            Kind::EndpointSlice => { let $table = &mut $store.endpoint_slices; $body }
+        }
+    };
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new() -> Store {
+        Store::default()
+    }
+
+    /// The revision of the newest write.
+    pub fn head(&self) -> Revision {
+        self.head
+    }
+
+    /// The order-free sum of the hashes of all rows.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The store as it is now; for the API server itself and for observers, not for components.
+    pub fn newest(&self) -> View<'_> {
+        View::new(self, self.head)
+    }
+
+    /// The store as a reader sees it. Panics if the reader has no cursor.
+    pub fn view_of(&self, reader: ProcId) -> View<'_> {
+        let at = self.cursors.get(&reader).unwrap_or_else(|| panic!("{reader} reads without a cursor"));
+        View::new(self, *at)
+    }
+
+    /// Gives a reader a cursor at the newest revision (it has just listed everything).
+    pub fn open_cursor(&mut self, reader: ProcId) -> Revision {
+        self.cursors.insert(reader, self.head);
+        self.head
+    }
+
+    /// Takes a reader's cursor away: it has crashed or stopped.
+    pub fn close_cursor(&mut self, reader: ProcId) {
+        self.cursors.remove(&reader);
+        self.trim();
+    }
+
+    /// A reader's cursor, if it has one.
+    pub fn cursor(&self, reader: ProcId) -> Option<Revision> {
+        self.cursors.get(&reader).copied()
+    }
+
+    /// Moves a reader's cursor forward and returns the changes that it passed, oldest first. A revision at or before
+    /// the cursor is no news: the result is empty.
+    ///
+    /// The versions before the changes stay readable through [`View::new`] at `change.revision − 1` until the next
+    /// call of [`Store::trim`], which the machine makes when the reader has handled them.
+    pub fn advance_cursor(&mut self, reader: ProcId, to: Revision) -> Vec<Change> {
+        assert!(to <= self.head, "{reader} is told of revision {to:?}, but the newest is {:?}", self.head);
+        let Some(cursor) = self.cursors.get_mut(&reader) else { return Vec::new() };
+        if to <= *cursor {
+            return Vec::new();
+        }
+        let from = *cursor;
+        *cursor = to;
+        self.log.between(from, to).to_vec()
+    }
+
+    /// Forgets the changes that every cursor has passed, and the versions that they replaced.
+    pub fn trim(&mut self) {
+        let passed = self.cursors.values().min().copied().unwrap_or(self.head);
+        while let Some(change) = self.log.pop_through(passed) {
+            with_table!(self, change.kind, table => table.forget_before(change.row, change.revision));
+        }
+    }
+
+    /// Writes a new object. The caller has checked that its key is free and has set its uid.
+    pub fn insert<T: Resource>(&mut self, object: T) -> (RowId, Revision) {
+        let revision = self.head.next();
+        self.digest.add(StableHasher::hash_one(&(T::KIND, &object)));
+        let row = T::table_mut(self).insert(Arc::new(object), revision);
+        self.commit(T::KIND, row, revision);
+        (row, revision)
+    }
+
+    /// Writes a new version of an object. Panics if the row is not present.
+    pub fn replace<T: Resource>(&mut self, row: RowId, object: T) -> Revision {
+        let revision = self.head.next();
+        self.digest.add(StableHasher::hash_one(&(T::KIND, &object)));
+        let old = T::table_mut(self).replace(row, Some(Arc::new(object)), revision);
+        self.digest.remove(StableHasher::hash_one(&(T::KIND, &*old)));
+        self.commit(T::KIND, row, revision);
+        revision
+    }
+
+    /// Removes an object. Panics if the row is not present.
+    pub fn remove<T: Resource>(&mut self, row: RowId) -> (Arc<T>, Revision) {
+        let revision = self.head.next();
+        let old = T::table_mut(self).replace(row, None, revision);
+        self.digest.remove(StableHasher::hash_one(&(T::KIND, &*old)));
+        self.commit(T::KIND, row, revision);
+        (old, revision)
+    }
+
+    /// The changes after one revision up to another, oldest first, as far as the log still has them.
+    pub fn changes_between(&self, after: Revision, to: Revision) -> &[Change] {
+        self.log.between(after, to)
+    }
+
+    /// Undoes every write after `revision`: an API server lost what its disk did not have yet. No cursor may have
+    /// passed that revision (watchers are told of durable writes only).
+    pub fn roll_back_to(&mut self, revision: Revision) {
+        for (reader, cursor) in &self.cursors {
+            assert!(*cursor <= revision, "{reader} has already read {cursor:?}, which is being undone");
+        }
+        while let Some(change) = self.log.pop_newest_after(revision) {
+            with_table!(self, change.kind, table => {
+                let (undone, restored) = table.undo(change.row, change.revision);
+                if let Some(object) = undone { self.digest.remove(StableHasher::hash_one(&(change.kind, &*object))); }
+                if let Some(object) = restored { self.digest.add(StableHasher::hash_one(&(change.kind, &*object))); }
+            });
+        }
+        self.head = self.head.min(revision);
+    }
+
+    /// A row's object of any kind as of a revision.
+    pub fn object_at(&self, kind: Kind, row: RowId, at: Revision) -> Option<Object> {
+        let view = View::new(self, at);
+        match kind {
+            Kind::Namespace => view.get::<Namespace>(row).cloned().map(Namespace::into_object),
+            Kind::Node => view.get::<Node>(row).cloned().map(Node::into_object),
+            Kind::Pod => view.get::<Pod>(row).cloned().map(Pod::into_object),
+            Kind::ReplicaSet => view.get::<ReplicaSet>(row).cloned().map(ReplicaSet::into_object),
+            Kind::Deployment => view.get::<Deployment>(row).cloned().map(Deployment::into_object),
+            Kind::Service => view.get::<Service>(row).cloned().map(Service::into_object),
+            Kind::EndpointSlice => view.get::<EndpointSlice>(row).cloned().map(EndpointSlice::into_object),
+        }
+    }
+
+    fn commit(&mut self, kind: Kind, row: RowId, revision: Revision) {
+        assert!(revision > self.head, "revision {revision:?} does not follow {:?}", self.head);
+        self.head = revision;
+        self.log.push(Change { revision, kind, row });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! The store as of one revision.
+
+use std::sync::Arc;
+
+use crate::id::{Name, Revision, RowId, Uid};
+use crate::model::Resource;
+use crate::store::{IndexKey, Store};
+
+/// The store as of one revision: what an informer's cache holds when its watch has delivered that much.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    store: &'a Store,
+    at: Revision,
+}
+
+impl<'a> View<'a> {
+    /// The store as of a revision that no cursor's trimming has passed.
+    pub fn new(store: &'a Store, at: Revision) -> View<'a> {
+        View { store, at }
+    }
+
+    /// The revision.
+    pub fn revision(self) -> Revision {
+        self.at
+    }
+
+    /// The same store just before a write.
+    pub fn before(self, revision: Revision) -> View<'a> {
+        View { store: self.store, at: Revision(revision.0 - 1) }
+    }
+
+    /// The same store at a revision.
+    pub fn at(self, revision: Revision) -> View<'a> {
+        View { store: self.store, at: revision }
+    }
+
+    /// A row's object; `None` if it is absent.
+    pub fn get<T: Resource + 'a>(self, row: RowId) -> Option<&'a Arc<T>> {
+        T::table(self.store).at(row, self.at)
+    }
+
+    /// A row's object of this identity; `None` if it is absent or another object has its place.
+    pub fn get_uid<T: Resource + 'a>(self, row: RowId, uid: Uid) -> Option<&'a Arc<T>> {
+        self.get::<T>(row).filter(|object| object.meta().uid == uid)
+    }
+
+    /// The revision of a row's version: what a conditional write must name.
+    pub fn version_of<T: Resource + 'a>(self, row: RowId) -> Option<Revision> {
+        T::table(self.store).written_at(row, self.at)
+    }
+
+    /// The object of a name.
+    pub fn find<T: Resource + 'a>(self, namespace: &Name, name: &Name) -> Option<(RowId, &'a Arc<T>)> {
+        T::table(self.store).find(namespace, name, self.at)
+    }
+
+    /// All objects of a kind, by namespace and name.
+    pub fn all<T: Resource + 'a>(self) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
+        T::table(self.store).iter(self.at)
+    }
+
+    /// All objects of a kind in a namespace, by name.
+    pub fn in_namespace<T: Resource + 'a>(self, namespace: &Name) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
+        T::table(self.store).in_namespace(namespace, self.at)
+    }
+
+    /// The objects that an owner manages.
+    pub fn controlled_by<T: Resource + 'a>(self, owner: Uid) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
+        self.under(IndexKey::Controller(owner))
+    }
+
+    /// The objects under a secondary key.
+    pub fn under<T: Resource + 'a>(self, key: IndexKey) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
+        T::table(self.store).under(key, self.at)
+    }
+}
