@@ -49,10 +49,10 @@ pub struct WheelQueue {
     /// Entries that came for the current tick, or a tick before it, after it was sorted.
     late: BinaryHeap<Entry>,
     current_tick: u64,
-    near: Vec<Vec<Entry>>,
-    near_filled: BitMap,
-    far: Vec<Vec<Entry>>,
-    far_filled: BitMap,
+    /// The near buckets, then the far ones. One array, so that a push picks its bucket without a branch: near or far is
+    /// close to a coin toss, and a wrong guess of the processor costs as much as the push.
+    buckets: Vec<Vec<Entry>>,
+    filled: BitMap,
     overflow: BinaryHeap<Entry>,
     len: usize,
     last_popped: EventKey,
@@ -65,10 +65,8 @@ impl WheelQueue {
             current: Vec::new(),
             late: BinaryHeap::new(),
             current_tick: 0,
-            near: vec![Vec::new(); NEAR_BUCKETS],
-            near_filled: BitMap::new(NEAR_BUCKETS),
-            far: vec![Vec::new(); FAR_BUCKETS],
-            far_filled: BitMap::new(FAR_BUCKETS),
+            buckets: vec![Vec::new(); NEAR_BUCKETS + FAR_BUCKETS],
+            filled: BitMap::new(NEAR_BUCKETS + FAR_BUCKETS),
             overflow: BinaryHeap::new(),
             len: 0,
             last_popped: EventKey::MIN,
@@ -90,15 +88,12 @@ impl WheelQueue {
 
     #[inline]
     fn place_in_bucket(&mut self, entry: Entry, tick: u64) {
-        let spans_ahead = (tick >> NEAR_BITS) - (self.current_tick >> NEAR_BITS);
-        if spans_ahead == 0 {
-            let bucket = near_bucket(tick);
-            self.near[bucket].push(entry);
-            self.near_filled.set(bucket);
-        } else if spans_ahead < FAR_BUCKETS as u64 {
-            let bucket = far_bucket(tick >> NEAR_BITS);
-            self.far[bucket].push(entry);
-            self.far_filled.set(bucket);
+        let span = tick >> NEAR_BITS;
+        let spans_ahead = span - (self.current_tick >> NEAR_BITS);
+        if spans_ahead < FAR_BUCKETS as u64 {
+            let bucket = std::hint::select_unpredictable(spans_ahead == 0, near_bucket(tick), far_bucket(span));
+            self.buckets[bucket].push(entry);
+            self.filled.set(bucket);
         } else {
             self.overflow.push(entry);
         }
@@ -115,7 +110,7 @@ impl WheelQueue {
     #[cold]
     fn advance(&mut self) {
         loop {
-            if let Some(bucket) = self.near_filled.next_set(near_bucket(self.current_tick)) {
+            if let Some(bucket) = self.filled.next_set(near_bucket(self.current_tick), NEAR_BUCKETS) {
                 self.enter_tick(bucket);
                 return;
             }
@@ -128,8 +123,8 @@ impl WheelQueue {
         if self.current.capacity() > NEAR_ENTRIES_KEPT {
             self.current = Vec::new();
         }
-        std::mem::swap(&mut self.current, &mut self.near[bucket]);
-        self.near_filled.clear(bucket);
+        std::mem::swap(&mut self.current, &mut self.buckets[bucket]);
+        self.filled.clear(bucket);
         self.current_tick = self.current_tick & !(NEAR_BUCKETS as u64 - 1) | bucket as u64;
         self.current.sort_unstable();
     }
@@ -139,20 +134,22 @@ impl WheelQueue {
     fn enter_next_span(&mut self) {
         let span = self.current_tick >> NEAR_BITS;
         // Everything in overflow is later than everything in far.
-        let next = match self.far_filled.next_set_around(far_bucket(span)) {
+        let end = NEAR_BUCKETS + FAR_BUCKETS;
+        let ahead = self.filled.next_set(far_bucket(span), end).or_else(|| self.filled.next_set(NEAR_BUCKETS, end));
+        let next = match ahead {
             Some(bucket) => span + (bucket.wrapping_sub(far_bucket(span)) as u64 & (FAR_BUCKETS as u64 - 1)),
             None => self.overflow.peek().expect("pending entries are somewhere").key.time() >> SPAN_BITS,
         };
         assert!(next > span, "the next span comes after the current one: {next} > {span}");
         self.current_tick = next << NEAR_BITS;
         let bucket = far_bucket(next);
-        self.far_filled.clear(bucket);
-        let mut entries = std::mem::take(&mut self.far[bucket]);
+        self.filled.clear(bucket);
+        let mut entries = std::mem::take(&mut self.buckets[bucket]);
         for entry in entries.drain(..) {
             self.place_in_bucket(entry, entry.key.time() >> TICK_BITS);
         }
         if entries.capacity() <= FAR_ENTRIES_KEPT {
-            self.far[bucket] = entries;
+            self.buckets[bucket] = entries;
         }
         while let Some(entry) = pop_before_span(&mut self.overflow, next + FAR_BUCKETS as u64) {
             self.place_in_bucket(entry, entry.key.time() >> TICK_BITS);
@@ -162,7 +159,7 @@ impl WheelQueue {
     /// For how many entries there is room, used or not.
     #[cfg(test)]
     pub(super) fn entries_kept(&self) -> usize {
-        let buckets = self.near.iter().chain(&self.far).chain([&self.current]);
+        let buckets = self.buckets.iter().chain([&self.current]);
         buckets.map(Vec::capacity).sum::<usize>() + self.late.capacity() + self.overflow.capacity()
     }
 
@@ -223,7 +220,7 @@ fn near_bucket(tick: u64) -> usize {
 
 #[inline]
 fn far_bucket(span: u64) -> usize {
-    span as usize & (FAR_BUCKETS - 1)
+    NEAR_BUCKETS + (span as usize & (FAR_BUCKETS - 1))
 }
 
 /// Which buckets have entries: a bit each, and a bit for each 64 of those.
@@ -253,19 +250,16 @@ impl BitMap {
         }
     }
 
-    /// The first set bit at `from` or after it.
-    fn next_set(&self, from: usize) -> Option<usize> {
+    /// The first set bit in `from..end`.
+    fn next_set(&self, from: usize, end: usize) -> Option<usize> {
         let first = self.bits.get(from / 64)? & u64::MAX << (from % 64);
-        if first != 0 {
-            return Some(from / 64 * 64 + first.trailing_zeros() as usize);
-        }
-        let word = next_bit(&self.summary, from / 64 + 1)?;
-        Some(word * 64 + self.bits[word].trailing_zeros() as usize)
-    }
-
-    /// The first set bit at `from` or after it, going on at zero after the end.
-    fn next_set_around(&self, from: usize) -> Option<usize> {
-        self.next_set(from).or_else(|| self.next_set(0))
+        let index = if first != 0 {
+            from / 64 * 64 + first.trailing_zeros() as usize
+        } else {
+            let word = next_bit(&self.summary, from / 64 + 1)?;
+            word * 64 + self.bits[word].trailing_zeros() as usize
+        };
+        (index < end).then_some(index)
     }
 }
 
