@@ -108,8 +108,8 @@ impl Quantity {
 
     /// The amount rounded away from zero to thousandths, as the API server's pod defaults round every request and limit.
     ///
-    /// A quantity that is already a whole number of thousandths keeps its spelling. The result is exact otherwise too:
-    /// amounts near the end of the range that cannot be rounded up give `None`.
+    /// A quantity that is already a whole number of thousandths keeps its spelling. `None` if the rounded amount is
+    /// outside the range.
     ///
     /// Source: `SetDefaults_ResourceList`, pkg/apis/core/v1/defaults.go, and `RoundUp`, quantity.go (v1.34.1).
     pub fn rounded_up_to_milli(self) -> Option<Quantity> {
