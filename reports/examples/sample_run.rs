@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+#[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/sample/mod.rs"]
 mod sample;
 
@@ -12,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("expected a directory to write, such as out/sample".into());
     };
     let record = sample::record();
-    print!("{}", wavetank_reports::text::render_account(&record, 110, true));
+    print!("{}", wavetank_reports::text::render_account(&record, 100, false));
     for _ in 0..3 {
         let started = Instant::now();
         wavetank_reports::write_directory(&record, &dir, &[])?;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::format::{SECOND_NS, counted, duration};
+use crate::format::{SECOND_NS, counted, seconds_column};
 use crate::record::FactRow;
 
 /// Like facts that are further apart than this are told apart.
@@ -30,6 +30,13 @@ pub(crate) struct Line {
     pub(crate) detail: String,
     /// How many facts it stands for.
     pub(crate) facts: u64,
+}
+
+impl Line {
+    /// Whether it tells of harm: a fault, or an expectation that broke.
+    pub(crate) fn alarming(&self) -> bool {
+        self.category == "fault" || (self.category == "expectation" && self.reason == "Broken")
+    }
 }
 
 /// How much a line matters to someone who wants to know what happened.
@@ -137,7 +144,7 @@ fn folded(facts: &[FactRow], burst: &Burst) -> Line {
     let more = if count > NAMED_MAX as u64 { ", …" } else { "" };
     let mut detail = match burst.last_ns {
         last_ns if last_ns == first.time_ns => "all at once".to_owned(),
-        last_ns => format!("done by {}", duration(last_ns)),
+        last_ns => format!("until {} s", seconds_column(last_ns)),
     };
     if times > count {
         detail += &format!(", {times} times");
@@ -194,7 +201,7 @@ mod tests {
             facts.push(fact(index / 4, "pod", &pod, "Started"));
         }
         assert_eq!(told(&facts), ["0 12 pods Scheduled", "0 12 pods Started"]);
-        assert_eq!(account(&facts)[0].detail, "done by 2 s (web-0, web-1, web-2, …)");
+        assert_eq!(account(&facts)[0].detail, "until 2.000 s (web-0, web-1, web-2, …)");
     }
 
     #[test]

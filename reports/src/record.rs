@@ -186,7 +186,7 @@ pub struct FactRow {
     pub category: String,
     /// Which object, such as `pod/default/web-abc`.
     pub subject: String,
-    /// One CamelCase word, such as `Scheduled` or `NodeNotReady`.
+    /// One CamelCase word, such as `Scheduled` or `NodeNotReady`; of an expectation `Held` or `Broken`.
     pub reason: String,
     /// One sentence; may be empty.
     pub message: String,

@@ -69,7 +69,8 @@ impl Page {
             let used = 2 + columns(&time) + 2 + subject_width + 2 + reason_width + 2;
             let detail = clipped(&printable(&line.detail), self.width.saturating_sub(used));
             let look = match line.weight {
-                Weight::Landmark => Look::Bad,
+                Weight::Landmark if line.alarming() => Look::Bad,
+                Weight::Landmark => Look::Bold,
                 Weight::Node => Look::Notable,
                 Weight::Ordinary => Look::Plain,
             };
@@ -100,7 +101,7 @@ impl Page {
         for one in expectations {
             let (mark, look) = if one.held { ("✔", Look::Good) } else { ("✘", Look::Bad) };
             let name = padded(&clipped(&printable(&one.name), widest), widest);
-            let when = one.at_ns.map(|at_ns| format!("at {}", duration(at_ns))).unwrap_or_default();
+            let when = one.at_ns.map(|at_ns| format!("at {} s", seconds_column(at_ns))).unwrap_or_default();
             self.line(&[
                 (look, "  "),
                 (look, mark),

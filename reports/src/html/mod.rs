@@ -106,7 +106,7 @@ fn expectations(expectations: &[ExpectationResult], page: &mut String) {
     for one in expectations {
         let (class, mark) = if one.held { ("held", "✔") } else { ("broken", "✘") };
         let word = if one.held { "held" } else { "broken" };
-        let when = one.at_ns.map_or(word.to_owned(), |at_ns| format!("{word} at {}", duration(at_ns)));
+        let when = one.at_ns.map_or(word.to_owned(), |at_ns| format!("{word} at {} s", seconds_column(at_ns)));
         put(page, format_args!("<li class=\"{class}\"><span class=\"mark\">{mark}</span>"));
         put(page, format_args!("<span class=\"name\">{}</span><span class=\"when\">{when}</span>", escaped(&one.name)));
         put(
@@ -145,6 +145,7 @@ fn timeline(record: &RunRecord, page: &mut String) {
     *page += "<thead><tr><th class=\"number\">Time (s)</th><th>Subject</th><th>Event</th><th>Detail</th></tr></thead>\n<tbody>\n";
     for line in &lines {
         let class = match line.weight {
+            Weight::Landmark if line.alarming() => "alarm",
             Weight::Landmark => "landmark",
             Weight::Node => "node",
             Weight::Ordinary => "ordinary",

@@ -123,11 +123,21 @@ fn nice_step(span: i128, unit: i128) -> i128 {
     }
 }
 
+/// Large counts are told in these, so that a label always fits beside its tick.
+const COUNT_UNITS: [(u64, &str); 4] =
+    [(1_000_000_000_000, " T"), (1_000_000_000, " G"), (1_000_000, " M"), (1_000, " k")];
+
 fn value_label(value: i64, format: ValueFormat) -> String {
     let sign = if value < 0 { "−" } else { "" };
     let size = value.unsigned_abs();
     match format {
-        ValueFormat::Count => format!("{sign}{}", crate::format::thousands(size)),
+        ValueFormat::Count => {
+            let (unit, suffix) = COUNT_UNITS.into_iter().find(|unit| size >= unit.0 * 100).unwrap_or((1, ""));
+            match unit {
+                1 => format!("{sign}{}", crate::format::thousands(size)),
+                _ => format!("{sign}{}{suffix}", decimal_label(size, unit)),
+            }
+        }
         ValueFormat::Percent => format!("{sign}{}", decimal_label(size, 10)),
     }
 }
@@ -174,6 +184,7 @@ mod tests {
         assert_eq!(told(-3, 4, ValueFormat::Count), "−4 −2 0 2 4");
         assert_eq!(told(0, 730, ValueFormat::Percent), "0 20 40 60 80");
         assert_eq!(told(0, 1, ValueFormat::Percent), "0 1");
+        assert_eq!(told(0, 1_000_000, ValueFormat::Count), "0 200 k 400 k 600 k 800 k 1000 k");
         assert!(ValueAxis::new(i64::MIN, i64::MAX, ValueFormat::Count).ticks.len() < 12);
     }
 }

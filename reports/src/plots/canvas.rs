@@ -20,6 +20,8 @@ pub(crate) struct Canvas<'a, B: DrawingBackend> {
     backend: &'a mut B,
     /// Backend pixels per logical pixel.
     scale: f64,
+    /// Whether level and plumb lines are drawn as rectangles. The bitmap backend's strokes lose a pixel at some corners.
+    strokes_as_rectangles: bool,
 }
 
 /// What a canvas can fail with.
@@ -49,9 +51,15 @@ pub(crate) struct Type {
 }
 
 impl<'a, B: DrawingBackend> Canvas<'a, B> {
-    pub(crate) fn new(backend: &'a mut B, scale: f64) -> Self {
+    /// A canvas whose backend turns coordinates into paths, such as SVG.
+    pub(crate) fn of_paths(backend: &'a mut B, scale: f64) -> Self {
         assert!(scale >= 1.0, "a canvas of scale {scale}");
-        Canvas { backend, scale }
+        Canvas { backend, scale, strokes_as_rectangles: false }
+    }
+
+    /// A canvas whose backend turns coordinates into pixels.
+    pub(crate) fn of_pixels(backend: &'a mut B, scale: f64) -> Self {
+        Canvas { strokes_as_rectangles: true, ..Canvas::of_paths(backend, scale) }
     }
 
     /// Fills the rectangle between two corners.
@@ -77,8 +85,40 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         if pixels.len() < 2 {
             return Ok(());
         }
+        let level_or_plumb = |pair: &[BackendCoord]| pair[0].0 == pair[1].0 || pair[0].1 == pair[1].1;
+        if self.strokes_as_rectangles && pixels.windows(2).all(level_or_plumb) {
+            return self.stroke_rectangles(&pixels, width, colour);
+        }
         let stroke = Stroke { colour, width: (width * self.scale).round().max(1.0) as u32 };
         self.backend.draw_path(pixels, &stroke)
+    }
+
+    /// One rectangle per segment, longer by half the width at both ends, so that corners are filled.
+    fn stroke_rectangles(
+        &mut self,
+        pixels: &[BackendCoord],
+        width: f64,
+        colour: BackendColor,
+    ) -> Result<(), CanvasError<B>> {
+        let width = (width * self.scale).round().max(1.0) as i32;
+        let (before, after) = (width / 2, width - width / 2);
+        let last = pixels.len() - 2;
+        for (index, pair) in pixels.windows(2).enumerate() {
+            let (low, high) = (pair[0].min(pair[1]), pair[0].max(pair[1]));
+            let (mut from, mut to) = ((low.0 - before, low.1 - before), (high.0 + after, high.1 + after));
+            // The two free ends are cut where the line ends.
+            let plumb = pair[0].0 == pair[1].0;
+            for (end, free) in [(pair[0], index == 0), (pair[1], index == last)] {
+                match (free, plumb) {
+                    (false, _) => {}
+                    (true, true) => (from.1, to.1) = if end == low { (low.1, to.1) } else { (from.1, high.1) },
+                    (true, false) => (from.0, to.0) = if end == low { (low.0, to.0) } else { (from.0, high.0) },
+                }
+            }
+            // The bitmap backend leaves out the far row and column of a filled rectangle.
+            self.backend.draw_rect(from, to, &colour, true)?;
+        }
+        Ok(())
     }
 
     /// A level or plumb line of dashes.
@@ -127,14 +167,20 @@ pub(crate) fn text_width(text: &str, size: f64, bold: bool) -> f64 {
 
 /// The text, cut with an ellipsis so that it is at most `width` logical pixels wide.
 pub(crate) fn fitted(text: &str, width: f64, size: f64, bold: bool) -> String {
-    if text_width(text, size, bold) <= width {
-        return text.to_owned();
+    let ellipsis = text_width("…", size, bold);
+    let font = font(bold);
+    let scaled = font.as_scaled(px_scale(font, size));
+    let (mut used, mut kept) = (0.0, 0);
+    for (start, letter) in text.char_indices() {
+        used += f64::from(scaled.h_advance(scaled.glyph_id(letter)));
+        if used > width {
+            return format!("{}…", text[..kept].trim_end());
+        }
+        if used + ellipsis <= width {
+            kept = start + letter.len_utf8();
+        }
     }
-    let mut kept: String = text.to_owned();
-    while !kept.is_empty() && text_width(&kept, size, bold) + text_width("…", size, bold) > width {
-        kept.pop();
-    }
-    format!("{}…", kept.trim_end())
+    text.to_owned()
 }
 
 /// Half of DejaVu Sans' x-height, in em.
@@ -250,5 +296,22 @@ impl BackendTextStyle for TextStyle {
             }
         }
         Ok(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fitted_text_is_never_wider_than_its_room_and_whole_when_it_fits() {
+        let whole = "node-2 loses power";
+        let room = text_width(whole, 11.0, false);
+        assert_eq!(fitted(whole, room, 11.0, false), whole);
+        for part in 12..100 {
+            let room = room * f64::from(part) / 101.0;
+            let cut = fitted(whole, room, 11.0, false);
+            assert!(cut.ends_with('…') && text_width(&cut, 11.0, false) <= room, "{cut:?} in {room}");
+        }
     }
 }

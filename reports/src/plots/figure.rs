@@ -106,7 +106,7 @@ const ROW: f64 = 16.0;
 const AXIS_BLOCK: f64 = 42.0;
 const LEGEND_ROW: f64 = 19.0;
 const SWATCH: f64 = 12.0;
-const PANEL_GAP: f64 = 10.0;
+const PANEL_GAP: f64 = 16.0;
 const FOOT: f64 = 8.0;
 /// More rows of fault labels than this would leave no room for the data.
 const LABEL_ROWS_MAX: usize = 3;
@@ -131,10 +131,12 @@ impl Figure {
             let mark_rows = place_above(&places, &texts, left, right);
             let top = y + block_height(&mark_rows);
             let bottom = top + PANEL_HEIGHT;
-            let legend = place_legend(&panel.tracks, left, right);
+            let labels = |panel: &Panel| panel.tracks.iter().map(|track| track.label.clone()).collect::<Vec<_>>();
+            let told_below = self.panels.get(index + 1).is_some_and(|next| labels(next) == labels(panel));
+            let legend = if told_below { vec![] } else { place_legend(&panel.tracks, left, right) };
             let axis = if index + 1 == self.panels.len() { AXIS_BLOCK } else { 24.0 };
             let legend_rows = legend.last().map_or(0.0, |entry| entry.y);
-            y = bottom + axis + legend_rows + if legend.is_empty() { 0.0 } else { PANEL_GAP };
+            y = bottom + axis + legend_rows + if index + 1 == self.panels.len() { 0.0 } else { PANEL_GAP };
             panels.push(PanelPlace { top, bottom, legend, mark_rows });
         }
         Layout { width: WIDTH, height: (y + FOOT).ceil(), label_rows, left, right, panels }
@@ -173,20 +175,15 @@ impl Figure {
     ) -> Result<(), CanvasError<B>> {
         let area =
             Area { panel, time: &self.time, axis: panel.value_axis(), place, left: layout.left, right: layout.right };
+        area.draw_bands(&self.markers, canvas)?;
         area.draw_grid(canvas)?;
-        match panel.kind {
-            PanelKind::Lines => {
-                area.draw_bands(&self.markers, canvas)?;
-                area.draw_lines(canvas)?;
-            }
-            // Areas would hide bands drawn before them.
-            PanelKind::Stack => {
-                area.draw_stack(canvas)?;
-                area.draw_bands(&self.markers, canvas)?;
-            }
-        }
-        area.draw_marks(canvas)?;
         area.draw_axes(canvas)?;
+        match panel.kind {
+            PanelKind::Lines => area.draw_lines(canvas)?,
+            PanelKind::Stack => area.draw_stack(canvas)?,
+        }
+        area.draw_band_edges(&self.markers, canvas)?;
+        area.draw_marks(canvas)?;
         if panel.tracks.iter().all(|track| track.points.is_empty()) {
             let middle = ((area.left + area.right) / 2.0, (place.top + place.bottom) / 2.0);
             canvas.text("no data", middle, look(LABEL_SIZE, INK_SOFT, Align::Middle, false))?;
@@ -258,24 +255,47 @@ impl Area<'_> {
         Ok(())
     }
 
+    /// Behind the data, so that a band does not change the colours that the legend explains.
     fn draw_bands<B: DrawingBackend>(
         &self,
         markers: &[Marker],
         canvas: &mut Canvas<'_, B>,
     ) -> Result<(), CanvasError<B>> {
         for marker in markers {
-            let from = self.x(marker.from_ns);
-            let to = self.x(marker.to_ns.unwrap_or(self.time.end_ns));
+            let (from, to) = self.band(marker);
             if to > from {
                 canvas.rectangle((from, self.place.top), (to, self.place.bottom), VERMILLION.with_alpha(0.10))?;
             }
-            let edge = VERMILLION.with_alpha(0.9);
-            canvas.dashes((from, self.place.top), (from, self.place.bottom), 1.0, edge)?;
+        }
+        Ok(())
+    }
+
+    fn draw_band_edges<B: DrawingBackend>(
+        &self,
+        markers: &[Marker],
+        canvas: &mut Canvas<'_, B>,
+    ) -> Result<(), CanvasError<B>> {
+        for marker in markers {
+            let (from, to) = self.band(marker);
+            self.draw_band_edge(from, canvas)?;
             if to > from && marker.to_ns.is_some_and(|to_ns| to_ns <= self.time.end_ns) {
-                canvas.dashes((to, self.place.top), (to, self.place.bottom), 1.0, edge)?;
+                self.draw_band_edge(to, canvas)?;
             }
         }
         Ok(())
+    }
+
+    fn draw_band_edge<B: DrawingBackend>(&self, x: f64, canvas: &mut Canvas<'_, B>) -> Result<(), CanvasError<B>> {
+        let (top, bottom) = ((x, self.place.top), (x, self.place.bottom));
+        if self.panel.kind == PanelKind::Stack {
+            // Dashes of any hue drown in some area's colour: they get a light ground.
+            canvas.line(&[top, bottom], 2.0, PAPER.with_alpha(0.75))?;
+        }
+        canvas.dashes(top, bottom, 1.0, VERMILLION.with_alpha(0.9))
+    }
+
+    fn band(&self, marker: &Marker) -> (f64, f64) {
+        (self.x(marker.from_ns), self.x(marker.to_ns.unwrap_or(self.time.end_ns)))
     }
 
     fn draw_lines<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), CanvasError<B>> {
@@ -325,7 +345,8 @@ impl Area<'_> {
         let label = fitted(&self.panel.value_label, bottom - top, LABEL_SIZE, false);
         let mut upright = look(LABEL_SIZE, INK_SOFT, Align::Middle, false);
         upright.upright = true;
-        canvas.text(&label, (22.0, (top + bottom) / 2.0), upright)
+        let widest = self.axis.ticks.iter().map(|tick| text_width(&tick.label, TICK_SIZE, false)).fold(0.0, f64::max);
+        canvas.text(&label, ((self.left - widest - 22.0).max(LABEL_SIZE), (top + bottom) / 2.0), upright)
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn svg(figure: &Figure) -> Result<String, PlotError> {
     let mut document = String::new();
     {
         let mut backend = SVGBackend::with_string(&mut document, (width * SVG_SCALE, height * SVG_SCALE));
-        let mut canvas = Canvas::new(&mut backend, f64::from(SVG_SCALE));
+        let mut canvas = Canvas::of_paths(&mut backend, f64::from(SVG_SCALE));
         figure.draw(&layout, &mut canvas).map_err(|error| PlotError::new(figure, error))?;
         backend.present().map_err(|error| PlotError::new(figure, error))?;
     }
@@ -88,7 +88,7 @@ pub(crate) fn png(figure: &Figure) -> Result<Vec<u8>, PlotError> {
     let mut pixels = vec![0u8; width as usize * height as usize * 3];
     {
         let mut backend = BitMapBackend::with_buffer(&mut pixels, (width, height));
-        let mut canvas = Canvas::new(&mut backend, f64::from(PNG_SCALE));
+        let mut canvas = Canvas::of_pixels(&mut backend, f64::from(PNG_SCALE));
         figure.draw(&layout, &mut canvas).map_err(|error| PlotError::new(figure, error))?;
         backend.present().map_err(|error| PlotError::new(figure, error))?;
     }
@@ -160,14 +160,13 @@ fn allocation(record: &RunRecord) -> Figure {
             0 => ("all nodes".to_owned(), BLUE),
             _ => (column.to_owned(), theme::cycle(index)),
         });
-        if let Some(total) = tracks.first_mut() {
-            total.width = 3.0;
+        // Each thinner than those before it, so that lines of equal height show as nested and none hides another.
+        for (track, width) in tracks.iter_mut().zip([4.5, 3.25, 2.25].into_iter().chain(std::iter::repeat(1.25))) {
+            track.width = width;
         }
-        // The total is drawn last, so that a zone cannot cover it.
-        tracks.reverse();
         tracks.truncate(LINES_MAX);
         Panel {
-            value_label: format!("{what} (% of allocatable)"),
+            value_label: format!("{what} (%)"),
             format: ValueFormat::Percent,
             at_least: 100,
             kind: PanelKind::Lines,
@@ -179,7 +178,7 @@ fn allocation(record: &RunRecord) -> Figure {
         panel("CPU requested", &record.series.allocated_cpu),
         panel("memory requested", &record.series.allocated_memory),
     ];
-    over_time(record, "allocation", "Requested share of the nodes", panels)
+    over_time(record, "allocation", "Requested share of allocatable CPU and memory", panels)
 }
 
 fn other(record: &RunRecord, steps: &StepSeries) -> Figure {

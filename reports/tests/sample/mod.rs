@@ -3,13 +3,13 @@
 
 use wavetank_reports::record::*;
 
-pub const SECOND: u64 = 1_000_000_000;
+pub(crate) const SECOND: u64 = 1_000_000_000;
 const END: u64 = 500 * SECOND;
 const DIES: u64 = 60 * SECOND;
 const NOT_READY: u64 = 107 * SECOND;
 const EVICTED: u64 = 407 * SECOND;
 
-pub fn record() -> RunRecord {
+pub(crate) fn record() -> RunRecord {
     let pods = pods();
     let services = vec![ServiceRow {
         namespace: "default".into(),
@@ -27,7 +27,7 @@ pub fn record() -> RunRecord {
 }
 
 /// A run in which nothing was and nothing happened.
-pub fn empty() -> RunRecord {
+pub(crate) fn empty() -> RunRecord {
     let mut summary = summary();
     (summary.duration_ns, summary.events) = (0, 0);
     (summary.expectations, summary.warnings, summary.not_modelled) = (vec![], vec![], vec![]);
@@ -44,7 +44,7 @@ pub fn empty() -> RunRecord {
     RunRecord { summary, facts: vec![], pods: vec![], nodes: vec![], services: vec![], series, markers: vec![] }
 }
 
-pub fn steps(name: &str, unit: &str, columns: &[&str], rows: Vec<(u64, Vec<i64>)>) -> StepSeries {
+pub(crate) fn steps(name: &str, unit: &str, columns: &[&str], rows: Vec<(u64, Vec<i64>)>) -> StepSeries {
     let columns = columns.iter().map(|&column| column.to_owned()).collect();
     StepSeries { name: name.into(), unit: unit.into(), columns, rows }
 }
