@@ -2,7 +2,7 @@
 
 use crate::account::{Line, Weight, account, cut};
 use crate::format::{duration, seconds_column, thousands};
-use crate::record::{ExpectationResult, RunRecord};
+use crate::record::{ExpectationResult, RunRecord, World};
 
 /// A longer account is cut; `facts.csv` has all of it.
 const LINES_MAX: usize = 150;
@@ -141,7 +141,8 @@ impl Page {
     fn identity(&mut self, record: &RunRecord) {
         let summary = &record.summary;
         self.text.push('\n');
-        let length = format!("{} of virtual time, {} events", duration(summary.duration_ns), thousands(summary.events));
+        let time = if summary.world == World::Sim { " of virtual time" } else { "" };
+        let length = format!("{}{time}, {} events", duration(summary.duration_ns), thousands(summary.events));
         let seed = summary.seed.to_string();
         for (name, value) in [
             ("length     ", &length),

@@ -327,6 +327,25 @@ fn single_points_zeros_huge_values_and_late_times_are_drawn() {
 }
 
 #[test]
+fn what_a_plot_leaves_out_it_says() {
+    let mut record = sample::record();
+    let zones: Vec<String> = (0..24).map(|zone| format!("zone-{zone}")).collect();
+    let zones: Vec<&str> = zones.iter().map(String::as_str).collect();
+    record.series.allocated_cpu = steps("cpu", "per mille", &zones, vec![(0, vec![7; 24])]);
+    record.series.endpoints =
+        (0..6).map(|service| steps(&format!("a/{service}"), "endpoints", &["ready", "not_ready"], vec![])).collect();
+    let marker =
+        |index: u64| Marker { from_ns: index, to_ns: Some(index * 2), label: format!("fault {index} of many") };
+    record.markers = (0..40).map(marker).collect();
+    record.pods[3].ready_ns = None;
+    let files = written("left-out", &record);
+    assert!(text(&files, "plots/allocation.svg").contains("8 of 24 lines, all are in series/"));
+    assert!(text(&files, "plots/endpoints.svg").contains("4 of 6 services"));
+    assert!(text(&files, "plots/nodes.svg").contains("40 faults, 3 of them labelled"));
+    assert!(text(&files, "plots/startup-latency.svg").contains("1 more never got there"));
+}
+
+#[test]
 fn a_million_changes_make_a_small_picture() {
     let mut record = sample::empty();
     record.summary.duration_ns = 1_000_000 * SECOND;

@@ -36,7 +36,8 @@ pub(crate) fn page(record: &RunRecord, figures: &[(&Figure, &str)]) -> String {
     parts::notes(record, &mut page);
     reproduce(record, &mut page);
     put(&mut page, format_args!("<footer>Wavetank {}. ", escaped(&record.summary.wavetank_version)));
-    page += "Times are virtual seconds since the start of the run.</footer>\n</main>\n";
+    let clock = if record.summary.world == World::Sim { "virtual seconds" } else { "seconds" };
+    put(&mut page, format_args!("Times are {clock} since the start of the run.</footer>\n</main>\n"));
     put(&mut page, format_args!("<script>\n{}</script>\n</body>\n</html>\n", include_str!("filter.js")));
     page
 }

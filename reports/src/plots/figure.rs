@@ -112,8 +112,8 @@ const FOOT: f64 = 8.0;
 const LABEL_ROWS_MAX: usize = 3;
 /// A longer label is cut.
 const LABEL_WIDTH_MAX: f64 = 240.0;
-/// More legend entries than this are told as one.
-const LEGEND_ENTRIES_MAX: usize = 16;
+/// With more faults than this, edges of bands would hide the data: the shading alone is left.
+const EDGED_BANDS_MAX: usize = 8;
 
 impl Figure {
     pub(crate) fn layout(&self) -> Layout {
@@ -153,7 +153,11 @@ impl Figure {
         let room = layout.right - layout.left;
         let title = fitted(&self.title, room, TITLE_SIZE, true);
         canvas.text(&title, (layout.left, 24.0), look(TITLE_SIZE, INK, Align::Start, true))?;
-        let subtitle = fitted(&self.subtitle, room, TICK_SIZE, false);
+        let mut subtitle = self.subtitle.clone();
+        if layout.label_rows.len() < self.markers.len() {
+            subtitle += &format!(" · {} faults, {} of them labelled", self.markers.len(), layout.label_rows.len());
+        }
+        let subtitle = fitted(&subtitle, room, TICK_SIZE, false);
         canvas.text(&subtitle, (layout.left, 41.0), look(TICK_SIZE, INK_SOFT, Align::Start, false))?;
         for (index, (panel, place)) in self.panels.iter().zip(&layout.panels).enumerate() {
             self.draw_panel(panel, place, layout, index + 1 == self.panels.len(), canvas)?;
@@ -261,10 +265,14 @@ impl Area<'_> {
         markers: &[Marker],
         canvas: &mut Canvas<'_, B>,
     ) -> Result<(), CanvasError<B>> {
+        let crowded = markers.len() > EDGED_BANDS_MAX;
         for marker in markers {
             let (from, to) = self.band(marker);
+            // A band too short to see, or an instant, is drawn one pixel wide where it gets no edges.
+            let to = if crowded { to.max(from + 1.0).min(self.right) } else { to };
             if to > from {
-                canvas.rectangle((from, self.place.top), (to, self.place.bottom), VERMILLION.with_alpha(0.10))?;
+                let alpha = if crowded { 0.18 } else { 0.10 };
+                canvas.rectangle((from, self.place.top), (to, self.place.bottom), VERMILLION.with_alpha(alpha))?;
             }
         }
         Ok(())
@@ -275,6 +283,9 @@ impl Area<'_> {
         markers: &[Marker],
         canvas: &mut Canvas<'_, B>,
     ) -> Result<(), CanvasError<B>> {
+        if markers.len() > EDGED_BANDS_MAX {
+            return Ok(());
+        }
         for marker in markers {
             let (from, to) = self.band(marker);
             self.draw_band_edge(from, canvas)?;
@@ -379,16 +390,15 @@ fn draw_legend_entry<B: DrawingBackend>(
     canvas: &mut Canvas<'_, B>,
 ) -> Result<(), CanvasError<B>> {
     let baseline = top + entry.y;
-    if let Some(track) = panel.tracks.get(entry.index) {
-        let colour = track.colour.with_alpha(1.0);
-        let (from, middle) = (entry.x - SWATCH - 6.0, baseline - LABEL_SIZE * 0.36);
-        match panel.kind {
-            PanelKind::Stack => {
-                canvas.rectangle((from, middle - SWATCH / 2.0), (from + SWATCH, middle + SWATCH / 2.0), colour)?;
-            }
-            PanelKind::Lines => {
-                canvas.line(&[(from - 4.0, middle), (from + SWATCH, middle)], track.width.max(2.0), colour)?
-            }
+    let track = &panel.tracks[entry.index];
+    let colour = track.colour.with_alpha(1.0);
+    let (from, middle) = (entry.x - SWATCH - 6.0, baseline - LABEL_SIZE * 0.36);
+    match panel.kind {
+        PanelKind::Stack => {
+            canvas.rectangle((from, middle - SWATCH / 2.0), (from + SWATCH, middle + SWATCH / 2.0), colour)?;
+        }
+        PanelKind::Lines => {
+            canvas.line(&[(from - 4.0, middle), (from + SWATCH, middle)], track.width.max(2.0), colour)?
         }
     }
     canvas.text(&entry.text, (entry.x, baseline), look(LABEL_SIZE, INK, Align::Start, false))
@@ -424,24 +434,15 @@ fn block_height(rows: &[PlacedLabel]) -> f64 {
 fn place_legend(tracks: &[Track], left: f64, right: f64) -> Vec<PlacedLabel> {
     let mut placed = Vec::new();
     let (mut x, mut y) = (left, LEGEND_ROW - 4.0);
+    let widest = LABEL_WIDTH_MAX.max((right - left) / tracks.len().max(1) as f64 - 50.0);
     for (index, track) in tracks.iter().enumerate() {
-        let left_out = tracks.len() - index;
-        let full = placed.len() == LEGEND_ENTRIES_MAX && left_out > 1;
-        let text = if full {
-            format!("… and {left_out} more")
-        } else {
-            fitted(&track.label, LABEL_WIDTH_MAX, LABEL_SIZE, false)
-        };
+        let text = fitted(&track.label, widest, LABEL_SIZE, false);
         let width = SWATCH + 10.0 + text_width(&text, LABEL_SIZE, false);
         if x > left && x + width > right {
             (x, y) = (left, y + LEGEND_ROW);
         }
-        let index = if full { usize::MAX } else { index };
         placed.push(PlacedLabel { index, text, x: x + SWATCH + 10.0, y });
         x += width + 22.0;
-        if full {
-            break;
-        }
     }
     placed
 }

@@ -30,8 +30,8 @@ const PNG_SCALE: u32 = 2;
 const SVG_SCALE: u32 = 4;
 /// A figure of endpoints has at most so many panels; the rest is in `series/`.
 const SERVICES_MAX: usize = 4;
-/// A figure has at most so many lines; the rest is in `series/`.
-const LINES_MAX: usize = 16;
+/// A panel has at most so many lines, as there are colours to tell apart; the rest is in `series/`.
+const LINES_MAX: usize = 8;
 
 /// What could not be drawn or encoded.
 #[derive(Debug, thiserror::Error)]
@@ -178,7 +178,10 @@ fn allocation(record: &RunRecord) -> Figure {
         panel("CPU requested", &record.series.allocated_cpu),
         panel("memory requested", &record.series.allocated_memory),
     ];
-    over_time(record, "allocation", "Requested share of allocatable CPU and memory", panels)
+    let columns = record.series.allocated_cpu.columns.len().max(record.series.allocated_memory.columns.len());
+    let mut figure = over_time(record, "allocation", "Requested share of allocatable CPU and memory", panels);
+    figure.subtitle += &left_out(columns);
+    figure
 }
 
 fn other(record: &RunRecord, steps: &StepSeries) -> Figure {
@@ -188,8 +191,14 @@ fn other(record: &RunRecord, steps: &StepSeries) -> Figure {
     let value_label = if format == ValueFormat::Percent { "%".to_owned() } else { steps.unit.clone() };
     let panel = Panel { value_label, format, at_least: 1, kind: PanelKind::Lines, tracks, marks: vec![] };
     let mut figure = over_time(record, "", &steps.name, vec![panel]);
+    figure.subtitle += &left_out(steps.columns.len());
     figure.stem = format!("other-{}", file_stem(&steps.name));
     figure
+}
+
+/// What the subtitle says when not all of so many lines are drawn.
+fn left_out(columns: usize) -> String {
+    if columns > LINES_MAX { format!(" · {LINES_MAX} of {columns} lines, all are in series/") } else { String::new() }
 }
 
 fn latency(record: &RunRecord, stretch: Stretch) -> Figure {
@@ -212,7 +221,7 @@ fn latency(record: &RunRecord, stretch: Stretch) -> Figure {
         tracks: vec![Track { label: sample_label(&latencies), colour: BLUE, width: 2.0, points }],
         marks: marks.collect(),
     };
-    let longest_ns = latencies.quantile_ns(1_000).unwrap_or(0);
+    let longest_ns = latencies.max_ns().unwrap_or(0);
     let end_ns = longest_ns.saturating_add(longest_ns / 20);
     Figure {
         stem: stem.to_owned(),
