@@ -1,0 +1,249 @@
+//! The terminal's account of a run.
+
+use crate::account::{Line, Weight, account, cut};
+use crate::format::{duration, seconds_column, thousands};
+use crate::record::{ExpectationResult, RunRecord, World};
+
+/// A longer account is cut; `facts.csv` has all of it.
+const LINES_MAX: usize = 150;
+/// A narrower terminal is written to as if it were this wide.
+const WIDTH_MIN: usize = 60;
+
+/// What happened, whether the expectations held, and the run's fingerprint and digest, for a terminal `width` columns
+/// wide, with ANSI colours if `colour`. Ends with a line feed.
+pub fn render_account(record: &RunRecord, width: usize, colour: bool) -> String {
+    let mut page = Page { text: String::new(), width: width.max(WIDTH_MIN), colour };
+    page.account(record);
+    page.expectations(&record.summary.expectations);
+    page.notes(record);
+    page.identity(record);
+    page.text
+}
+
+/// How a stretch of text is shown.
+#[derive(Clone, Copy)]
+enum Look {
+    Plain,
+    Bold,
+    Dim,
+    Good,
+    Bad,
+    Notable,
+}
+
+impl Look {
+    fn code(self) -> &'static str {
+        match self {
+            Look::Plain => "",
+            Look::Bold => "\u{1b}[1m",
+            Look::Dim => "\u{1b}[2m",
+            Look::Good => "\u{1b}[32m",
+            Look::Bad => "\u{1b}[1;31m",
+            Look::Notable => "\u{1b}[33m",
+        }
+    }
+}
+
+struct Page {
+    text: String,
+    width: usize,
+    colour: bool,
+}
+
+impl Page {
+    fn account(&mut self, record: &RunRecord) {
+        self.heading("What happened");
+        let (lines, cut_facts) = cut(account(&record.facts), LINES_MAX);
+        if lines.is_empty() {
+            self.line(&[(Look::Dim, "  nothing")]);
+        }
+        let time_width = seconds_column(record.summary.duration_ns).chars().count();
+        let widest =
+            |part: fn(&Line) -> &str, most| lines.iter().map(|line| columns(part(line))).max().unwrap_or(0).min(most);
+        let subject_width = widest(|line| &line.subject, self.width / 3);
+        let reason_width = widest(|line| &line.reason, 22);
+        for line in &lines {
+            let time = format!("{:>time_width$} s", seconds_column(line.from_ns));
+            let subject = padded(&clipped_front(&printable(&line.subject), subject_width), subject_width);
+            let reason = padded(&clipped(&printable(&line.reason), reason_width), reason_width);
+            let used = 2 + columns(&time) + 2 + subject_width + 2 + reason_width + 2;
+            let detail = clipped(&printable(&line.detail), self.width.saturating_sub(used));
+            let look = match line.weight {
+                Weight::Landmark if line.alarming() => Look::Bad,
+                Weight::Landmark => Look::Bold,
+                Weight::Node => Look::Notable,
+                Weight::Ordinary => Look::Plain,
+            };
+            self.line(&[
+                (Look::Dim, "  "),
+                (Look::Dim, &time),
+                (Look::Plain, "  "),
+                (look, &subject),
+                (Look::Plain, "  "),
+                (look, &reason),
+                (Look::Plain, "  "),
+                (Look::Dim, &detail),
+            ]);
+        }
+        if cut_facts > 0 {
+            let note = format!("  … {} more facts are in facts.csv", thousands(cut_facts));
+            self.line(&[(Look::Dim, &note)]);
+        }
+    }
+
+    fn expectations(&mut self, expectations: &[ExpectationResult]) {
+        self.heading("Expectations");
+        if expectations.is_empty() {
+            self.line(&[(Look::Dim, "  the scenario has none")]);
+            return;
+        }
+        let widest = expectations.iter().map(|one| columns(&one.name)).max().unwrap_or(0).min(self.width / 2);
+        for one in expectations {
+            let (mark, look) = if one.held { ("✔", Look::Good) } else { ("✘", Look::Bad) };
+            let name = padded(&clipped(&printable(&one.name), widest), widest);
+            let when = one.at_ns.map(|at_ns| format!("at {} s", seconds_column(at_ns))).unwrap_or_default();
+            self.line(&[
+                (look, "  "),
+                (look, mark),
+                (Look::Plain, " "),
+                (Look::Plain, &name),
+                (Look::Dim, "  "),
+                (Look::Dim, &when),
+            ]);
+            // A broken expectation tells all of itself, over as many lines as that needs.
+            let condition = format!("{} {}", one.kind.name(), printable(&one.expression));
+            let rest: &[&str] = if one.held { &[] } else { &[&condition, &one.place] };
+            for text in std::iter::once(&one.evidence.as_str()).chain(rest).filter(|text| !text.is_empty()) {
+                for part in wrapped(&printable(text), self.width - 6) {
+                    self.line(&[(Look::Dim, "      "), (if one.held { Look::Dim } else { Look::Plain }, &part)]);
+                }
+            }
+        }
+        let held = expectations.iter().filter(|one| one.held).count();
+        let verdict = format!("  {held} of {} held", expectations.len());
+        self.line(&[(if held == expectations.len() { Look::Good } else { Look::Bad }, &verdict)]);
+    }
+
+    fn notes(&mut self, record: &RunRecord) {
+        for (title, notes) in [("Warnings", &record.summary.warnings), ("Not modelled", &record.summary.not_modelled)] {
+            if notes.is_empty() {
+                continue;
+            }
+            self.heading(title);
+            for note in notes {
+                for (index, part) in wrapped(&printable(note), self.width - 4).into_iter().enumerate() {
+                    self.line(&[(Look::Notable, if index == 0 { "  - " } else { "    " }), (Look::Plain, &part)]);
+                }
+            }
+        }
+    }
+
+    fn identity(&mut self, record: &RunRecord) {
+        let summary = &record.summary;
+        self.text.push('\n');
+        let time = if summary.world == World::Sim { " of virtual time" } else { "" };
+        let length = format!("{}{time}, {} events", duration(summary.duration_ns), thousands(summary.events));
+        let seed = summary.seed.to_string();
+        for (name, value) in [
+            ("length     ", &length),
+            ("seed       ", &seed),
+            ("fingerprint", &summary.fingerprint),
+            ("digest     ", &summary.digest),
+        ] {
+            self.line(&[(Look::Dim, "  "), (Look::Dim, name), (Look::Plain, "  "), (Look::Plain, value)]);
+        }
+    }
+
+    fn heading(&mut self, title: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.line(&[(Look::Bold, title)]);
+    }
+
+    /// One line without trailing blanks.
+    fn line(&mut self, parts: &[(Look, &str)]) {
+        let last = parts.iter().rposition(|(_, text)| !text.trim_end().is_empty()).map_or(0, |last| last + 1);
+        for (index, (look, text)) in parts[..last].iter().enumerate() {
+            let text = if index + 1 == last { text.trim_end() } else { text };
+            let code = if self.colour && !text.trim().is_empty() { look.code() } else { "" };
+            self.text.push_str(code);
+            self.text.push_str(text);
+            if !code.is_empty() {
+                self.text.push_str("\u{1b}[0m");
+            }
+        }
+        self.text.push('\n');
+    }
+}
+
+/// What a scenario's author wrote must not steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+/// Columns that a text takes; wide letters count as one, as names in Kubernetes are ASCII.
+fn columns(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn padded(text: &str, width: usize) -> String {
+    format!("{text:<width$}")
+}
+
+/// At most `width` columns, with an ellipsis for what is cut at the end.
+fn clipped(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    if width == 0 { String::new() } else { format!("{}…", kept.trim_end()) }
+}
+
+/// As `clipped`, but the end is kept: it is what tells one pod from another.
+fn clipped_front(text: &str, width: usize) -> String {
+    let count = columns(text);
+    if count <= width || width == 0 {
+        return text.to_owned();
+    }
+    format!("…{}", text.chars().skip(count + 1 - width).collect::<String>())
+}
+
+/// Breaks a text at blanks into lines of at most `width` columns; a longer word is broken where it must.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let mut letters: Vec<char> = word.chars().collect();
+        while !letters.is_empty() {
+            let line = lines.last_mut().expect("there is always a line");
+            let gap = usize::from(!line.is_empty());
+            let room = width.saturating_sub(columns(line) + gap);
+            if letters.len() <= room || line.is_empty() {
+                let part: String = letters.drain(..letters.len().min(width)).collect();
+                line.push_str(if gap == 1 { " " } else { "" });
+                line.push_str(&part);
+            } else {
+                lines.push(String::new());
+            }
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_broken_at_blanks_and_long_words_anywhere() {
+        assert_eq!(wrapped("ready pods of web fell to 9", 12), ["ready pods", "of web fell", "to 9"]);
+        assert_eq!(wrapped("abcdefghij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrapped("", 4), [""]);
+    }
+
+    #[test]
+    fn a_clipped_text_says_so() {
+        assert_eq!([clipped("deployment", 6), clipped_front("deployment", 6)], ["deplo…", "…yment"]);
+        assert_eq!(clipped("web", 3), "web");
+    }
+}
