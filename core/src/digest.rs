@@ -247,7 +247,10 @@ mod tests {
 
     #[test]
     fn the_hash_of_a_value_is_pinned() {
-        assert_eq!(StableHasher::hash_one(&("web", 3u32, Some(7i64))), StableHasher::hash_one(&("web", 3u32, Some(7i64))));
+        assert_eq!(
+            StableHasher::hash_one(&("web", 3u32, Some(7i64))),
+            StableHasher::hash_one(&("web", 3u32, Some(7i64)))
+        );
         assert_ne!(StableHasher::hash_one("ab"), StableHasher::hash_one("ba"));
         assert_ne!(StableHasher::hash_one(&("a", "bc")), StableHasher::hash_one(&("ab", "c")));
     }

@@ -232,9 +232,13 @@ impl fmt::Display for What {
             What::Pulled { image, already_present: false } => write!(f, "image {image} pulled"),
             What::PullFailed { image, message } => write!(f, "image {image}: {message}"),
             What::Started { container, restarts: 0 } => write!(f, "container {container} started"),
-            What::Started { container, restarts } => write!(f, "container {container} started again (restart {restarts})"),
+            What::Started { container, restarts } => {
+                write!(f, "container {container} started again (restart {restarts})")
+            }
             What::Exited { container, exit_code } => write!(f, "container {container} exited with code {exit_code}"),
-            What::BackOff { container, seconds } => write!(f, "container {container} waits {seconds} s before its next start"),
+            What::BackOff { container, seconds } => {
+                write!(f, "container {container} waits {seconds} s before its next start")
+            }
             What::Unhealthy { container, probe } => write!(f, "{probe} probe of container {container} failed"),
             What::Killing { container } => write!(f, "stopping container {container}"),
             What::Running => write!(f, "running"),

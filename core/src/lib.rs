@@ -26,5 +26,8 @@ pub mod seam;
 pub mod store;
 pub mod time;
 
+#[cfg(test)]
+mod testbed;
+
 pub use machine::Core;
 pub use seam::{Effect, Input, World, drive};

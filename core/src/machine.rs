@@ -175,7 +175,9 @@ impl Core {
                 controllers.start(&mut ctx, self.store.view_of(me));
             }
             ProcKind::Kubelet => self.kubelets.start(&mut ctx),
-            ProcKind::World | ProcKind::Client | ProcKind::Runtime => panic!("{me} lives in the world, not in the core"),
+            ProcKind::World | ProcKind::Client | ProcKind::Runtime => {
+                panic!("{me} lives in the world, not in the core")
+            }
         }
     }
 
@@ -192,7 +194,9 @@ impl Core {
                 self.store.close_cursor(me);
             }
             ProcKind::Kubelet => self.kubelets.crash(&mut ctx),
-            ProcKind::World | ProcKind::Client | ProcKind::Runtime => panic!("{me} lives in the world, not in the core"),
+            ProcKind::World | ProcKind::Client | ProcKind::Runtime => {
+                panic!("{me} lives in the world, not in the core")
+            }
         }
     }
 

@@ -4,7 +4,8 @@ use crate::facts::What;
 use crate::id::{Name, Revision};
 use crate::machine::Context;
 use crate::model::{
-    ConditionKind, Conditions, Deployment, EndpointSlice, Kind, Node, Object, ObjectKey, Phase, Pod, ReplicaSet, Status3, Taint,
+    ConditionKind, Conditions, Deployment, EndpointSlice, Kind, Node, Object, ObjectKey, Phase, Pod, ReplicaSet,
+    Status3, Taint,
 };
 use crate::store::Store;
 

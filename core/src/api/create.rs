@@ -23,18 +23,30 @@ impl ApiServer {
         match object {
             Object::Namespace(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
             Object::Node(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
-            Object::Pod(object) => self.create_kind(ctx, store, object, |_, ctx, pod| admission::admit_pod(ctx.now, pod)),
-            Object::ReplicaSet(object) => self.create_kind(ctx, store, object, |_, _, set| set.status = Default::default()),
+            Object::Pod(object) => {
+                self.create_kind(ctx, store, object, |_, ctx, pod| admission::admit_pod(ctx.now, pod))
+            }
+            Object::ReplicaSet(object) => {
+                self.create_kind(ctx, store, object, |_, _, set| set.status = Default::default())
+            }
             Object::Deployment(object) => {
                 self.create_kind(ctx, store, object, |_, _, deployment| deployment.status = Default::default())
             }
-            Object::Service(object) => self.create_kind(ctx, store, object, |api, _, service| api.assign_address(service)),
+            Object::Service(object) => {
+                self.create_kind(ctx, store, object, |api, _, service| api.assign_address(service))
+            }
             Object::EndpointSlice(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
         }
     }
 
     /// Creates the object or brings an existing one to what it says, as `kubectl apply` does.
-    pub(super) fn apply(&mut self, ctx: &mut Context<'_>, store: &mut Store, object: Object, sets_replicas: bool) -> Answer {
+    pub(super) fn apply(
+        &mut self,
+        ctx: &mut Context<'_>,
+        store: &mut Store,
+        object: Object,
+        sets_replicas: bool,
+    ) -> Answer {
         let key = object.key();
         match patch::current(store, &key) {
             None => self.create(ctx, store, object),
@@ -107,7 +119,8 @@ fn check_namespace(store: &Store, key: &ObjectKey) -> Result<(), Refusal> {
         return Err(Refusal::NotFound(ObjectKey::new(crate::model::Kind::Namespace, "", &key.namespace)));
     };
     if namespace.meta.is_terminating() {
-        let message = format!("unable to create new content in namespace {} because it is being terminated", key.namespace);
+        let message =
+            format!("unable to create new content in namespace {} because it is being terminated", key.namespace);
         return Err(Refusal::Forbidden { key: key.clone(), message: message.into() });
     }
     Ok(())

@@ -72,8 +72,7 @@ mod tests {
 
     #[test]
     fn renewals_come_every_ten_seconds_and_a_little_more() {
-        let times: Vec<Time> =
-            Renewals::new(1, HostId(3), Time::ZERO, 0, Span::from_secs(10), 4).take(1_000).collect();
+        let times: Vec<Time> = Renewals::new(1, HostId(3), Time::ZERO, 0, Span::from_secs(10), 4).take(1_000).collect();
         assert!(times[0] < Time::from_secs(10));
         for pair in times.windows(2) {
             let gap = pair[1] - pair[0];

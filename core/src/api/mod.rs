@@ -4,11 +4,11 @@
 //! leave only after the write is on stable storage. Absent on purpose: latency and loss (links belong to the world),
 //! rate limits (they belong to clients), and reading JSON (the edges do that).
 
-mod admission;
+pub mod admission;
 mod changes;
 mod client;
 mod create;
-mod deletion;
+pub mod deletion;
 pub mod leases;
 mod patch;
 mod server;

@@ -7,7 +7,8 @@ use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::machine::Context;
 use crate::model::{
-    Deployment, EndpointSlice, Kind, Namespace, Node, Object, ObjectKey, Pod, PodTemplate, ReplicaSet, Resource, Service,
+    Deployment, EndpointSlice, Kind, Namespace, Node, Object, ObjectKey, Pod, PodTemplate, ReplicaSet, Resource,
+    Service,
 };
 use crate::store::Store;
 
@@ -72,8 +73,12 @@ pub(super) fn current(store: &Store, key: &ObjectKey) -> Option<Object> {
         Kind::Namespace => view.find::<Namespace>(namespace, name).map(|(_, object)| Object::Namespace(object.clone())),
         Kind::Node => view.find::<Node>(namespace, name).map(|(_, object)| Object::Node(object.clone())),
         Kind::Pod => view.find::<Pod>(namespace, name).map(|(_, object)| Object::Pod(object.clone())),
-        Kind::ReplicaSet => view.find::<ReplicaSet>(namespace, name).map(|(_, object)| Object::ReplicaSet(object.clone())),
-        Kind::Deployment => view.find::<Deployment>(namespace, name).map(|(_, object)| Object::Deployment(object.clone())),
+        Kind::ReplicaSet => {
+            view.find::<ReplicaSet>(namespace, name).map(|(_, object)| Object::ReplicaSet(object.clone()))
+        }
+        Kind::Deployment => {
+            view.find::<Deployment>(namespace, name).map(|(_, object)| Object::Deployment(object.clone()))
+        }
         Kind::Service => view.find::<Service>(namespace, name).map(|(_, object)| Object::Service(object.clone())),
         Kind::EndpointSlice => {
             view.find::<EndpointSlice>(namespace, name).map(|(_, object)| Object::EndpointSlice(object.clone()))
@@ -94,7 +99,9 @@ pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<
     match object {
         Object::Pod(pod) => write_status(store, &pod, expected, |new, from: &Pod| new.status = from.status.clone()),
         Object::Node(node) => write_status(store, &node, expected, |new, from: &Node| new.status = from.status.clone()),
-        other => for_kind!(other, version => write_status(store, &version, expected, |new, from| new.take_status(from))),
+        other => {
+            for_kind!(other, version => write_status(store, &version, expected, |new, from| new.take_status(from)))
+        }
     }
 }
 
@@ -118,7 +125,8 @@ pub(super) fn merge_for_apply(object: Object, stored: &Object, sets_replicas: bo
         }
         (Object::Node(new), Object::Node(old)) => {
             let mut new = Arc::unwrap_or_clone(new);
-            new.spec = crate::model::NodeSpec { unschedulable: new.spec.unschedulable, taints: old.spec.taints.clone() };
+            new.spec =
+                crate::model::NodeSpec { unschedulable: new.spec.unschedulable, taints: old.spec.taints.clone() };
             Object::Node(Arc::new(new))
         }
         (object, _) => object,
@@ -147,7 +155,8 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
         }
         (object, Patch::Annotation { key, value }) => {
             let meta = object.meta_mut();
-            let changed = value.map_or_else(|| meta.annotations.without(&key), |value| meta.annotations.with(key.clone(), value));
+            let changed =
+                value.map_or_else(|| meta.annotations.without(&key), |value| meta.annotations.with(key.clone(), value));
             meta.annotations = changed;
         }
         (object, Patch::Labels(labels)) => object.meta_mut().labels = labels,

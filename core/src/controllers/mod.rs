@@ -1,24 +1,99 @@
-//! Placeholder.
+//! The controller manager: one process with all controllers, reading the store through one cursor.
+//!
+//! Each controller has a number: it is the number of its API client and of its work queue's timer, so answers and
+//! timers find their way back. Invariant: controllers share nothing but the view; what one writes, another learns from
+//! the watch. Absent on purpose: leader election.
 
+mod work_queue;
+
+pub(crate) use work_queue::WorkQueue;
+
+use std::collections::BTreeMap;
+
+use crate::api::{Answer, Client};
 use crate::config::Config;
-use crate::id::ProcId;
+use crate::id::{ProcId, RequestId};
 use crate::machine::{Component, Context};
 use crate::seam::{Msg, TimerKind};
 use crate::store::{Change, View};
 
-/// Placeholder.
-pub struct ControllerManager {}
+/// One control loop.
+pub(crate) trait Controller {
+    /// Begins, with everything that the view lists.
+    fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>);
+    /// Notes one change; `view` is at the newest change of the delivery, `view.before(change.revision)` and
+    /// `view.at(change.revision)` show the row before and after this one.
+    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change);
+    /// Acts on what the changes of a delivery, an answer or a timer have left to do.
+    fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>);
+    /// Takes in the answer to one of its requests.
+    fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer);
+    /// Takes in one of its timers.
+    fn on_timer(&mut self, ctx: &mut Context<'_>, view: View<'_>, kind: TimerKind);
+    /// Takes in a renewal or a notice of the world; only the node lifecycle cares.
+    fn on_notice(&mut self, _ctx: &mut Context<'_>, _view: View<'_>, _body: &Msg) {}
+}
+
+/// A controller manager with all its controllers.
+pub struct ControllerManager {
+    controllers: BTreeMap<u8, Box<dyn Controller>>,
+}
 
 impl ControllerManager {
-    /// Placeholder.
+    /// A controller manager that has not started.
     pub fn new(_config: &Config) -> ControllerManager {
-        ControllerManager {}
+        let controllers: [(u8, Box<dyn Controller>); 0] = [];
+        ControllerManager { controllers: controllers.into() }
     }
 }
 
 impl Component for ControllerManager {
-    fn start(&mut self, _ctx: &mut Context<'_>, _view: View<'_>) {}
-    fn on_changes(&mut self, _ctx: &mut Context<'_>, _view: View<'_>, _changes: &[Change]) {}
-    fn on_message(&mut self, _ctx: &mut Context<'_>, _view: View<'_>, _from: ProcId, _body: Msg) {}
-    fn on_timer(&mut self, _ctx: &mut Context<'_>, _view: View<'_>, _kind: TimerKind) {}
+    fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        for controller in self.controllers.values_mut() {
+            controller.start(ctx, view);
+            controller.work(ctx, view);
+        }
+    }
+
+    fn on_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, changes: &[Change]) {
+        for controller in self.controllers.values_mut() {
+            for change in changes {
+                controller.on_change(ctx, view, change);
+            }
+            controller.work(ctx, view);
+        }
+    }
+
+    fn on_message(&mut self, ctx: &mut Context<'_>, view: View<'_>, from: ProcId, body: Msg) {
+        match body {
+            Msg::Response(id, answer) => {
+                let controller =
+                    self.controllers.get_mut(&Client::number_of(id)).expect("an answer carries its asker's number");
+                controller.on_answer(ctx, view, id, answer);
+                controller.work(ctx, view);
+            }
+            body @ (Msg::LeaseRenewed { .. } | Msg::Vouch { .. }) => {
+                for controller in self.controllers.values_mut() {
+                    controller.on_notice(ctx, view, &body);
+                }
+            }
+            other => panic!("{from} sent the controller manager what only others understand: {other:?}"),
+        }
+    }
+
+    fn on_timer(&mut self, ctx: &mut Context<'_>, view: View<'_>, kind: TimerKind) {
+        match kind {
+            TimerKind::ClientTokens(number) | TimerKind::WorkQueue(number) => {
+                let controller = self.controllers.get_mut(&number).expect("a timer carries its controller's number");
+                controller.on_timer(ctx, view, kind);
+                controller.work(ctx, view);
+            }
+            _ => {
+                for controller in self.controllers.values_mut() {
+                    controller.on_timer(ctx, view, kind);
+                    controller.work(ctx, view);
+                }
+            }
+        }
+    }
 }

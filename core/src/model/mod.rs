@@ -19,8 +19,10 @@ pub use network::{Endpoint, EndpointSlice, IntOrName, Protocol, Service, Service
 pub use node::{Namespace, Node, NodeSpec, NodeStatus, Taint, TaintEffect};
 pub use object::{Kind, Object, ObjectKey, Resource};
 pub use pod::{
-    Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodSpec, PodStatus, Probe, ProbeAction,
-    PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
+    Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodSpec, PodStatus, Probe,
+    ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
 };
 pub use resources::{ResourceName, Resources};
-pub use workload::{Deployment, DeploymentStatus, DeploymentStrategy, IntOrPercent, PodTemplate, ReplicaSet, ReplicaSetStatus};
+pub use workload::{
+    Deployment, DeploymentStatus, DeploymentStrategy, IntOrPercent, PodTemplate, ReplicaSet, ReplicaSetStatus,
+};

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Shared;
 use crate::id::Name;
-use crate::model::{ConditionKind, Conditions, IntOrName, Labels, Meta, Protocol, Resources, SelectorRequirement, Taint, TaintEffect};
+use crate::model::{
+    ConditionKind, Conditions, IntOrName, Labels, Meta, Protocol, Resources, SelectorRequirement, Taint, TaintEffect,
+};
 use crate::time::{Span, Time};
 
 /// A pod.
@@ -365,7 +367,9 @@ impl Pod {
     /// Source: `IsPodAvailable`, pkg/api/v1/pod/util.go (v1.34.1).
     pub fn is_available(&self, min_ready: Span, now: Time) -> bool {
         match self.status.conditions.get(ConditionKind::Ready) {
-            Some(ready) if self.is_ready() => min_ready == Span::ZERO || ready.changed_at.saturating_add(min_ready) <= now,
+            Some(ready) if self.is_ready() => {
+                min_ready == Span::ZERO || ready.changed_at.saturating_add(min_ready) <= now
+            }
             _ => false,
         }
     }

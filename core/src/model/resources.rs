@@ -54,7 +54,10 @@ impl Resources {
         self.memory_bytes -= other.memory_bytes;
         self.ephemeral_bytes -= other.ephemeral_bytes;
         self.pods -= other.pods;
-        assert!(self.cpu_milli >= 0 && self.memory_bytes >= 0 && self.ephemeral_bytes >= 0, "more given back than taken");
+        assert!(
+            self.cpu_milli >= 0 && self.memory_bytes >= 0 && self.ephemeral_bytes >= 0,
+            "more given back than taken"
+        );
         for (name, amount) in &other.extended {
             let left = self.extended.get_mut(name).expect("an extended resource is given back that was never taken");
             *left -= amount;

@@ -47,13 +47,34 @@ pub struct Store {
 macro_rules! with_table {
     ($store:expr, $kind:expr, $table:ident => $body:expr) => {
         match $kind {
-            Kind::Namespace => { let $table = &mut $store.namespaces; $body }
-            Kind::Node => { let $table = &mut $store.nodes; $body }
-            Kind::Pod => { let $table = &mut $store.pods; $body }
-            Kind::ReplicaSet => { let $table = &mut $store.replica_sets; $body }
-            Kind::Deployment => { let $table = &mut $store.deployments; $body }
-            Kind::Service => { let $table = &mut $store.services; $body }
-            Kind::EndpointSlice => { let $table = &mut $store.endpoint_slices; $body }
+            Kind::Namespace => {
+                let $table = &mut $store.namespaces;
+                $body
+            }
+            Kind::Node => {
+                let $table = &mut $store.nodes;
+                $body
+            }
+            Kind::Pod => {
+                let $table = &mut $store.pods;
+                $body
+            }
+            Kind::ReplicaSet => {
+                let $table = &mut $store.replica_sets;
+                $body
+            }
+            Kind::Deployment => {
+                let $table = &mut $store.deployments;
+                $body
+            }
+            Kind::Service => {
+                let $table = &mut $store.services;
+                $body
+            }
+            Kind::EndpointSlice => {
+                let $table = &mut $store.endpoint_slices;
+                $body
+            }
         }
     };
 }

@@ -103,7 +103,11 @@ impl<T: Resource> Table<T> {
             Some(index) => index,
             None => {
                 let index = u32::try_from(self.rows.len()).expect("a table has at most 2^32 rows");
-                self.rows.push(Row { generation: 0, newest: Version { since: Revision::ZERO, object: None }, older: Vec::new() });
+                self.rows.push(Row {
+                    generation: 0,
+                    newest: Version { since: Revision::ZERO, object: None },
+                    older: Vec::new(),
+                });
                 index
             }
         };
@@ -144,8 +148,12 @@ impl<T: Resource> Table<T> {
             slot.older = Vec::new();
         }
         let ended = slot.older.is_empty() && slot.newest.object.is_none();
-        let kept: Vec<Arc<T>> =
-            slot.older.iter().chain(std::iter::once(&slot.newest)).filter_map(|version| version.object.clone()).collect();
+        let kept: Vec<Arc<T>> = slot
+            .older
+            .iter()
+            .chain(std::iter::once(&slot.newest))
+            .filter_map(|version| version.object.clone())
+            .collect();
         for object in forgotten.into_iter().filter_map(|version| version.object) {
             self.unindex(&object, row.index, &kept);
             if ended {
@@ -165,9 +173,14 @@ impl<T: Resource> Table<T> {
         let before = slot.older.pop();
         let restored = before.as_ref().and_then(|version| version.object.clone());
         let created_there = before.is_none();
-        let undone = std::mem::replace(&mut slot.newest, before.unwrap_or(Version { since: Revision::ZERO, object: None }));
-        let kept: Vec<Arc<T>> =
-            slot.older.iter().chain(std::iter::once(&slot.newest)).filter_map(|version| version.object.clone()).collect();
+        let undone =
+            std::mem::replace(&mut slot.newest, before.unwrap_or(Version { since: Revision::ZERO, object: None }));
+        let kept: Vec<Arc<T>> = slot
+            .older
+            .iter()
+            .chain(std::iter::once(&slot.newest))
+            .filter_map(|version| version.object.clone())
+            .collect();
         match (&undone.object, &restored) {
             (Some(_), None) => self.present -= 1,
             (None, Some(_)) => self.present += 1,

@@ -78,7 +78,10 @@ fn a_lost_write_leaves_no_trace() {
     let (row, _) = store.insert(pod("a"));
     let (durable, digest) = (store.head(), store.digest());
     store.open_cursor(ProcId::SCHEDULER);
-    store.replace(row, Pod { status: PodStatus { phase: crate::model::Phase::Running, ..PodStatus::default() }, ..pod("a") });
+    store.replace(
+        row,
+        Pod { status: PodStatus { phase: crate::model::Phase::Running, ..PodStatus::default() }, ..pod("a") },
+    );
     store.insert(pod("b"));
     store.remove::<Pod>(row);
     store.roll_back_to(durable);

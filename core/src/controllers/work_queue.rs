@@ -1,0 +1,118 @@
+//! The work queue of a controller: which objects to look at, once each, with delays and back-off.
+//!
+//! Invariants: a key is handed out to one worker at a time; a key that is added while it is being worked on is handed
+//! out again afterwards; at most `workers` keys are out. Source: staging/src/k8s.io/client-go/util/workqueue (v1.34.1).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+
+use crate::machine::Context;
+use crate::seam::TimerKind;
+use crate::time::{Span, Time};
+
+/// First back-off of a failing key.
+const BACKOFF_FIRST: Span = Span::from_millis(5);
+/// Largest back-off of a failing key.
+const BACKOFF_MAX: Span = Span::from_secs(1_000);
+
+/// A queue of keys with one controller's workers.
+pub(crate) struct WorkQueue<K> {
+    number: u8,
+    workers: usize,
+    ready: VecDeque<K>,
+    /// Keys to be handed out: those in `ready` and those that are being worked on and were added again.
+    dirty: BTreeSet<K>,
+    processing: BTreeSet<K>,
+    delayed: BTreeSet<(Time, K)>,
+    failures: BTreeMap<K, u32>,
+}
+
+impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
+    /// The queue of controller `number` with so many workers.
+    pub(crate) fn new(number: u8, workers: u32) -> WorkQueue<K> {
+        assert!(workers > 0, "a controller needs a worker");
+        WorkQueue {
+            number,
+            workers: workers as usize,
+            ready: VecDeque::new(),
+            dirty: BTreeSet::new(),
+            processing: BTreeSet::new(),
+            delayed: BTreeSet::new(),
+            failures: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a key; one that waits already stays where it is.
+    pub(crate) fn add(&mut self, key: K) {
+        if self.dirty.insert(key.clone()) && !self.processing.contains(&key) {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Adds a key after a delay.
+    pub(crate) fn add_after(&mut self, ctx: &mut Context<'_>, key: K, delay: Span) {
+        if delay == Span::ZERO {
+            return self.add(key);
+        }
+        self.delayed.insert((ctx.now + delay, key));
+        self.arm(ctx);
+    }
+
+    /// Adds a key after the back-off of its failures so far: 5 ms, 10 ms, 20 ms … 1000 s.
+    ///
+    /// Source: `DefaultTypedControllerRateLimiter`, staging/src/k8s.io/client-go/util/workqueue/default_rate_limiters.go
+    /// (v1.34.1), without its overall bucket of 10 per second with burst 100.
+    pub(crate) fn add_rate_limited(&mut self, ctx: &mut Context<'_>, key: K) {
+        let failures = self.failures.entry(key.clone()).or_insert(0);
+        let delay = if *failures >= 28 { BACKOFF_MAX } else { Span(BACKOFF_FIRST.0 << *failures).min(BACKOFF_MAX) };
+        *failures += 1;
+        self.add_after(ctx, key, delay);
+    }
+
+    /// Forgets the failures of a key.
+    pub(crate) fn forget(&mut self, key: &K) {
+        self.failures.remove(key);
+    }
+
+    /// How often a key has failed since it was last forgotten.
+    pub(crate) fn failures(&self, key: &K) -> u32 {
+        self.failures.get(key).copied().unwrap_or(0)
+    }
+
+    /// Hands out the next key if a worker is free. Each key handed out must come back with [`WorkQueue::done`].
+    pub(crate) fn take(&mut self) -> Option<K> {
+        if self.processing.len() >= self.workers {
+            return None;
+        }
+        let key = self.ready.pop_front()?;
+        self.dirty.remove(&key);
+        self.processing.insert(key.clone());
+        Some(key)
+    }
+
+    /// A worker is finished with a key.
+    pub(crate) fn done(&mut self, key: &K) {
+        let was_out = self.processing.remove(key);
+        assert!(was_out, "{key:?} comes back from a worker that never got it");
+        if self.dirty.contains(key) {
+            self.ready.push_back(key.clone());
+        }
+    }
+
+    /// Moves the keys that are due from delay to readiness; to be called on this queue's timer.
+    pub(crate) fn on_timer(&mut self, ctx: &mut Context<'_>) {
+        while let Some((due, _)) = self.delayed.first()
+            && *due <= ctx.now
+        {
+            let (_, key) = self.delayed.pop_first().expect("the set was just seen to hold a key");
+            self.add(key);
+        }
+        self.arm(ctx);
+    }
+
+    fn arm(&self, ctx: &mut Context<'_>) {
+        if let Some((due, _)) = self.delayed.first() {
+            ctx.arm(TimerKind::WorkQueue(self.number), *due);
+        }
+    }
+}

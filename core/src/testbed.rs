@@ -1,0 +1,344 @@
+//! A small world for the core's own tests: instant links, an instant disk and stand-in kubelets.
+//!
+//! The stand-in moves pods along with fixed delays, as the one behind the recorded answers of the real controllers
+//! does; tests of the real kubelet turn it off and answer for the container runtime themselves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::api::{Answer, Propagation, Reply, Request};
+use crate::config::Config;
+use crate::facts::Fact;
+use crate::id::{HostId, Name, ProcId, ProcKind, RequestId, Uid};
+use crate::machine::Core;
+use crate::model::{
+    ConditionKind, ContainerState, ContainerStatus, Labels, Meta, Namespace, Node, NodeStatus, Object, Phase, Pod,
+    Resource, Resources, Status3,
+};
+use crate::seam::{Effect, Input, Msg, TimerKind};
+use crate::time::{Span, Time};
+
+/// How fast the stand-in kubelets are.
+pub(crate) struct StandIn {
+    /// From bound to Running.
+    pub(crate) start: Span,
+    /// From Running to Ready.
+    pub(crate) ready: Span,
+    /// From the deletion request to the end.
+    pub(crate) term: Span,
+}
+
+/// What the stand-in kubelet does to a pod later.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Run,
+    Ready,
+    Remove,
+}
+
+/// A core with everything around it.
+pub(crate) struct Testbed {
+    pub(crate) core: Core,
+    pub(crate) facts: Vec<(Time, Fact)>,
+    /// Answers to the client's requests, by number.
+    pub(crate) answers: BTreeMap<RequestId, Answer>,
+    /// Messages to container runtimes, for tests that play the runtime.
+    pub(crate) to_runtimes: Vec<(Time, ProcId, Msg)>,
+    stand_in: Option<StandIn>,
+    pods: BTreeMap<Uid, Arc<Pod>>,
+    queue: BTreeMap<(Time, u64), Input>,
+    timers: BTreeMap<(ProcId, TimerKind), (Time, u64)>,
+    steps: BTreeMap<(Time, u64), (Uid, Step)>,
+    dead: Vec<HostId>,
+    pushed: u64,
+    asked: u64,
+    now: Time,
+}
+
+impl Testbed {
+    /// An API server, a scheduler and a controller manager, stand-in kubelets, and the namespace `default`.
+    pub(crate) fn new(config: Config) -> Testbed {
+        let mut bed = Testbed {
+            core: Core::new(config),
+            facts: Vec::new(),
+            answers: BTreeMap::new(),
+            to_runtimes: Vec::new(),
+            stand_in: Some(StandIn { start: Span::from_secs(1), ready: Span::from_secs(2), term: Span::from_secs(1) }),
+            pods: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            steps: BTreeMap::new(),
+            dead: Vec::new(),
+            pushed: 0,
+            asked: 0,
+            now: Time::ZERO,
+        };
+        for process in [ProcId::API_SERVER, ProcId::SCHEDULER, ProcId::CONTROLLER_MANAGER] {
+            bed.input(Input::Started(process));
+        }
+        bed.request(Request::Create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") }))));
+        bed.run_for(Span::ZERO);
+        bed
+    }
+
+    /// Turns the stand-in kubelets off: messages to kubelets go to the core's own.
+    pub(crate) fn with_real_kubelets(mut self) -> Testbed {
+        self.stand_in = None;
+        self
+    }
+
+    /// Other speeds of the stand-in kubelets.
+    pub(crate) fn with_stand_in(mut self, stand_in: StandIn) -> Testbed {
+        self.stand_in = Some(stand_in);
+        self
+    }
+
+    /// Adds a ready node with 110 pods, watched by the stand-in kubelet of `host`.
+    pub(crate) fn add_node(&mut self, host: u32, name: &str, zone: &str, cpu_milli: i64, memory_bytes: i64) {
+        let mut meta = Meta::named("", name);
+        meta.labels = Labels::new([("kubernetes.io/hostname", name), ("topology.kubernetes.io/zone", zone)]);
+        let capacity = Resources { cpu_milli, memory_bytes, pods: 110, ..Resources::default() };
+        let mut status = NodeStatus { capacity: capacity.clone(), allocatable: capacity, ..NodeStatus::default() };
+        status.conditions.set(ConditionKind::Ready, Status3::True, "KubeletReady", "", self.now);
+        self.request(Request::Create(Object::Node(Arc::new(Node { meta, status, ..Node::default() }))));
+        self.push(
+            self.now,
+            Input::Message {
+                from: ProcId::kubelet(HostId(host)),
+                to: ProcId::API_SERVER,
+                body: Msg::Request(RequestId(0), Request::WatchPods { node: name.into() }),
+            },
+        );
+        self.run_for(Span::ZERO);
+    }
+
+    /// The stand-in kubelet of a host falls silent: its pods stay as they are.
+    pub(crate) fn silence(&mut self, host: u32) {
+        self.dead.push(HostId(host));
+    }
+
+    /// Sends a request as the client, now; the answer will be under the returned number.
+    pub(crate) fn request(&mut self, request: Request) -> RequestId {
+        self.asked += 1;
+        let id = RequestId(self.asked);
+        let body = Msg::Request(id, request);
+        self.push(self.now, Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
+        id
+    }
+
+    /// Creates an object and asserts that it was accepted.
+    pub(crate) fn create<T: Resource>(&mut self, object: T) {
+        let id = self.request(Request::Create(T::into_object(Arc::new(object))));
+        self.run_for(Span::ZERO);
+        let answer = &self.answers[&id];
+        assert!(answer.is_ok(), "the creation was refused: {answer:?}");
+    }
+
+    /// Gives the core an input now.
+    pub(crate) fn input(&mut self, input: Input) {
+        self.push(self.now, input);
+    }
+
+    /// Gives the core an input at a later time.
+    pub(crate) fn input_at(&mut self, at: Time, input: Input) {
+        self.push(at, input);
+    }
+
+    /// The time now.
+    pub(crate) fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Lets so much time pass.
+    pub(crate) fn run_for(&mut self, span: Span) {
+        self.run_until(self.now + span);
+    }
+
+    /// Lets time pass up to and including a point.
+    pub(crate) fn run_until(&mut self, end: Time) {
+        let mut effects = Vec::new();
+        loop {
+            let next_input = self.queue.first_key_value().map(|(key, _)| *key);
+            let next_step = self.steps.first_key_value().map(|(key, _)| *key);
+            let Some(next) = next_input.into_iter().chain(next_step).min().filter(|(time, _)| *time <= end) else {
+                break;
+            };
+            self.now = next.0;
+            if next_step == Some(next) {
+                let (uid, step) = self.steps.remove(&next).expect("the step was just seen");
+                self.stand_in_step(uid, step);
+                continue;
+            }
+            let input = self.queue.remove(&next).expect("the input was just seen");
+            if let Input::Timer(process, kind) = &input {
+                self.timers.remove(&(*process, *kind));
+            }
+            self.core.step(self.now, input, &mut effects);
+            for effect in std::mem::take(&mut effects) {
+                self.perform(effect);
+            }
+        }
+        self.now = end;
+    }
+
+    /// The facts so far, one line each: `12.5s pods/default/web-1 Scheduled: bound to n1`.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.facts
+            .iter()
+            .map(|(at, fact)| format!("{at} {} {}: {}", fact.subject, fact.what.reason(), fact.what))
+            .collect()
+    }
+
+    /// The newest version of an object.
+    pub(crate) fn get<T: Resource>(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
+        let (namespace, name): (Name, Name) = (namespace.into(), name.into());
+        self.core.newest().find::<T>(&namespace, &name).map(|(_, object)| object.clone())
+    }
+
+    fn push(&mut self, at: Time, input: Input) -> (Time, u64) {
+        assert!(at >= self.now, "an input for the past");
+        self.pushed += 1;
+        self.queue.insert((at, self.pushed), input);
+        (at, self.pushed)
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Arm(process, kind, at) => {
+                self.perform(Effect::Disarm(process, kind));
+                let key = self.push(at, Input::Timer(process, kind));
+                self.timers.insert((process, kind), key);
+            }
+            Effect::Disarm(process, kind) => {
+                if let Some(key) = self.timers.remove(&(process, kind)) {
+                    self.queue.remove(&key);
+                }
+            }
+            Effect::Persist(revision) => {
+                self.push(self.now, Input::Persisted(revision));
+            }
+            Effect::Record(fact) => self.facts.push((self.now, fact)),
+            Effect::Send { from, to, body } => match to.kind() {
+                ProcKind::Client => {
+                    if let Msg::Response(id, answer) = body {
+                        self.answers.insert(id, answer);
+                    }
+                }
+                ProcKind::Runtime => self.to_runtimes.push((self.now, to, body)),
+                ProcKind::Kubelet if self.stand_in.is_some() => self.stand_in_message(to, body),
+                _ => {
+                    self.push(self.now, Input::Message { from, to, body });
+                }
+            },
+        }
+    }
+
+    fn stand_in_message(&mut self, to: ProcId, body: Msg) {
+        if to.host().is_some_and(|host| self.dead.contains(&host)) {
+            return;
+        }
+        let (start, term) = self.stand_in.as_ref().map_or((Span::ZERO, Span::ZERO), |it| (it.start, it.term));
+        match body {
+            Msg::PodChanged(pod) => {
+                let before = self.pods.insert(pod.meta.uid, pod.clone());
+                let was_terminating = before.as_ref().is_some_and(|pod| pod.meta.is_terminating());
+                if before.is_none() && !pod.meta.is_terminating() && !pod.is_finished() {
+                    self.later(start, pod.meta.uid, Step::Run);
+                }
+                if pod.meta.is_terminating() && !was_terminating {
+                    self.later(term.min(pod.meta.deletion_grace.unwrap_or_default()), pod.meta.uid, Step::Remove);
+                }
+            }
+            Msg::PodRemoved(uid) => {
+                self.pods.remove(&uid);
+            }
+            Msg::Response(_, Ok(Reply::Pods(pods))) => {
+                for pod in pods {
+                    if let Object::Pod(pod) = pod {
+                        self.stand_in_message(to, Msg::PodChanged(pod));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn later(&mut self, span: Span, uid: Uid, step: Step) {
+        self.pushed += 1;
+        self.steps.insert((self.now + span, self.pushed), (uid, step));
+    }
+
+    fn stand_in_step(&mut self, uid: Uid, step: Step) {
+        let Some(pod) = self.pods.get(&uid) else { return };
+        let mut new = Pod::clone(pod);
+        let now = self.now;
+        let ready = self.stand_in.as_ref().map_or(Span::ZERO, |it| it.ready);
+        let set_ready = |pod: &mut Pod, ready: bool| {
+            pod.status.conditions.set(ConditionKind::Ready, ready.into(), "", "", now);
+            pod.status.conditions.set(ConditionKind::ContainersReady, ready.into(), "", "", now);
+        };
+        match step {
+            Step::Run if new.meta.is_terminating() => return,
+            Step::Run => {
+                new.status.phase = Phase::Running;
+                new.status.pod_ip = Some(format!("10.0.0.{}", uid.0 % 250).into());
+                new.status.containers = new.spec.containers.iter().map(|_| running(now)).collect();
+                set_ready(&mut new, ready == Span::ZERO);
+                if ready > Span::ZERO {
+                    self.later(ready, uid, Step::Ready);
+                }
+            }
+            Step::Ready if new.meta.is_terminating() => return,
+            Step::Ready => set_ready(&mut new, true),
+            Step::Remove => {
+                let key = Object::Pod(pod.clone()).key();
+                let propagation = Propagation::Background;
+                self.request(Request::Delete { key, uid: Some(uid), grace: Some(Span::ZERO), propagation });
+                return;
+            }
+        }
+        self.request(Request::UpdateStatus { object: Object::Pod(Arc::new(new)), expected: None });
+    }
+}
+
+fn running(now: Time) -> ContainerStatus {
+    ContainerStatus {
+        state: ContainerState::Running { since: now },
+        last_terminated: None,
+        ready: true,
+        started: true,
+        restarts: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Shared;
+    use crate::model::{Container, PodSpec};
+
+    #[test]
+    fn a_bound_pod_runs_becomes_ready_and_goes_when_it_is_deleted() {
+        let mut bed = Testbed::new(Config::default());
+        bed.add_node(0, "n1", "a", 4_000, 1 << 30);
+        let spec = PodSpec {
+            containers: vec![Container { name: "app".into(), ..Container::default() }],
+            ..PodSpec::default()
+        };
+        let pod = Pod {
+            meta: Meta::named("default", "p"),
+            spec: Shared::new(spec),
+            node: Some("n1".into()),
+            ..Pod::default()
+        };
+        bed.create(pod);
+        bed.run_for(Span::from_secs(5));
+        let pod = bed.get::<Pod>("default", "p").unwrap();
+        assert!(pod.is_ready(), "{:?}", bed.told());
+        assert_eq!(pod.spec.tolerations.len(), 2, "the default tolerations are added");
+        let key = Object::Pod(pod).key();
+        bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
+        bed.run_for(Span::from_secs(2));
+        assert!(bed.get::<Pod>("default", "p").is_none(), "{:?}", bed.told());
+    }
+}
