@@ -1,0 +1,177 @@
+//! Images: what this machine has, and making one out of a single static program without any registry.
+
+use std::time::Duration;
+
+use bollard::{body_full, query_parameters::CreateImageOptions, query_parameters::ListImagesOptions};
+use futures_util::TryStreamExt;
+
+use super::{Bytes, Engine, EngineError, ImageName, engine::missing};
+
+/// The program of the pause container, compiled by `build.rs` from `images/pause.rs`: static, a few kilobytes.
+pub static PAUSE_PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pause"));
+/// Unpacking a program of some megabytes onto a busy disk.
+const IMPORT_LIMIT: Duration = Duration::from_secs(120);
+/// Where the program lies in an image made by us.
+const PROGRAM_PATH: &str = "app";
+
+/// An image on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The engine's identifier, a digest.
+    pub id: String,
+    /// The names it has, in the engine's short form; none if another image took its name.
+    pub names: Vec<String>,
+    /// What it takes on disk, layers that are shared with others included.
+    pub size: Bytes,
+}
+
+/// An image to be made: one static program, nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramImage {
+    /// The program file. Dynamically linked ones cannot run: there is no loader in the image.
+    pub program: Vec<u8>,
+    /// Environment variables that every container of the image gets, name and value.
+    pub env: Vec<(String, String)>,
+}
+
+/// The name of the pause image that belongs to this build. Another program has another name, so none is ever stale.
+pub fn pause_image_name() -> ImageName {
+    let name = concat!("wavetank/pause:", env!("CARGO_PKG_VERSION"), "-", env!("WAVETANK_PAUSE_FINGERPRINT"));
+    name.parse().expect("version and hexadecimal digits make a sound tag")
+}
+
+pub(super) fn pause_program() -> ProgramImage {
+    ProgramImage { program: PAUSE_PROGRAM.to_vec(), env: Vec::new() }
+}
+
+impl Engine {
+    /// Whether this machine has the image, under any spelling of its name.
+    pub async fn has_image(&self, name: &ImageName) -> Result<bool, EngineError> {
+        let subject = name.to_string();
+        match self.read("inspect image", &subject, || self.docker.inspect_image(&subject)).await {
+            Ok(_) => Ok(true),
+            Err(EngineError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All images of this machine, ordered by name.
+    pub async fn images(&self) -> Result<Vec<Image>, EngineError> {
+        let answers = self.read("list images", "this machine", || self.docker.list_images(None::<ListImagesOptions>));
+        let mut images: Vec<Image> = Vec::new();
+        for answer in answers.await? {
+            let names = answer.repo_tags.into_iter().filter(|name| name != "<none>:<none>").collect();
+            let size = u64::try_from(answer.size).map_err(|_| missing("list images", &answer.id, "a positive Size"))?;
+            images.push(Image { id: answer.id, names, size: Bytes(size) });
+        }
+        images.sort_by(|a, b| (&a.names, &a.id).cmp(&(&b.names, &b.id)));
+        Ok(images)
+    }
+
+    /// Makes the pause image of this build unless it is there; tells whether it was made.
+    pub async fn ensure_pause_image(&self) -> Result<bool, EngineError> {
+        let name = pause_image_name();
+        if self.has_image(&name).await? {
+            return Ok(false);
+        }
+        self.import_program(&name, &pause_program()).await?;
+        Ok(true)
+    }
+
+    /// Makes an image out of one program and gives it `name`, which an older image then loses.
+    pub async fn import_program(&self, name: &ImageName, image: &ProgramImage) -> Result<(), EngineError> {
+        let subject = name.to_string();
+        let refused =
+            |message: String| EngineError::Refused { call: "import", subject: subject.clone(), status: 0, message };
+        let Some((repository, tag)) = name.repository_and_tag() else {
+            return Err(refused("an image cannot be made under a digest; give it a tag".to_owned()));
+        };
+        let options = CreateImageOptions {
+            from_src: Some("-".to_owned()),
+            repo: Some(repository),
+            tag: Some(tag.to_owned()),
+            changes: changes(&image.env).map_err(refused)?,
+            ..CreateImageOptions::default()
+        };
+        let root = body_full(file_system(&image.program).into());
+        let import = self.docker.create_image(Some(options), Some(root), None).try_collect::<Vec<_>>();
+        self.change("import", &subject, IMPORT_LIMIT, import).await?;
+        Ok(())
+    }
+}
+
+/// The image's configuration as the import call takes it: instructions in the engine's build language.
+fn changes(env: &[(String, String)]) -> Result<Vec<String>, String> {
+    let mut changes = vec![format!("ENTRYPOINT [\"/{PROGRAM_PATH}\"]")];
+    for (name, value) in env {
+        let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || !name.bytes().all(sound) {
+            return Err(format!("environment variable {name:?}: expected letters, digits and '_'"));
+        }
+        // Inside double quotes the build language gives a meaning to these three and to the line's end.
+        if value.contains(['\n', '\r']) {
+            return Err(format!("environment variable {name}: a value of several lines cannot be put into an image"));
+        }
+        let quoted = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$");
+        changes.push(format!("ENV {name}=\"{quoted}\""));
+    }
+    Ok(changes)
+}
+
+/// The image's whole file system: the program, and the folders that programs and the engine expect.
+fn file_system(program: &[u8]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::with_capacity(program.len() + 4096));
+    let mut add = |path: &str, kind: tar::EntryType, mode: u32, content: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(content.len() as u64);
+        // Time and owner stay zero, so that the same program always makes the same layer.
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        archive.append_data(&mut header, path, content).expect("writing to memory cannot fail and the paths are short");
+    };
+    for (folder, mode) in [("etc/", 0o755), ("tmp/", 0o1777)] {
+        add(folder, tar::EntryType::Directory, mode, &[]);
+    }
+    add(PROGRAM_PATH, tar::EntryType::Regular, 0o755, program);
+    archive.into_inner().expect("writing to memory cannot fail")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_program_needs_nothing_from_its_image() {
+        // An interpreter (program header type 3) would have to be in the image; there is none.
+        let word = |at: usize| u16::from_le_bytes([PAUSE_PROGRAM[at], PAUSE_PROGRAM[at + 1]]);
+        assert_eq!(&PAUSE_PROGRAM[..5], b"\x7fELF\x02", "a 64-bit Linux program");
+        let (first, size, count) = (usize::from(word(32)), usize::from(word(54)), usize::from(word(56)));
+        let kinds: Vec<u16> = (0..count).map(|index| word(first + index * size)).collect();
+        assert!(kinds.contains(&1), "nothing to load: {kinds:?}");
+        assert!(!kinds.contains(&3), "wants an interpreter: {kinds:?}");
+    }
+
+    #[test]
+    fn the_same_program_makes_the_same_layer() {
+        assert_eq!(file_system(b"program"), file_system(b"program"));
+        let bytes = file_system(b"program");
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let paths: Vec<_> = archive
+            .entries()
+            .expect("an archive")
+            .map(|entry| entry.expect("an entry").path_bytes().to_vec())
+            .collect();
+        assert_eq!(paths, [b"etc/".to_vec(), b"tmp/".to_vec(), b"app".to_vec()]);
+    }
+
+    #[test]
+    fn a_value_in_an_image_cannot_become_an_instruction() {
+        let env = |value: &str| changes(&[("A".to_owned(), value.to_owned())]);
+        assert_eq!(env(r#"a "b" $c \d"#).expect("one line")[1], r#"ENV A="a \"b\" \$c \\d""#);
+        assert!(env("x\nENTRYPOINT [\"/evil\"]").is_err());
+        assert!(changes(&[("A B".to_owned(), String::new())]).is_err());
+    }
+}
