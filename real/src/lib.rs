@@ -3,3 +3,4 @@
 //! Invariant: this is the only package of the workspace with an asynchronous runtime.
 
 pub mod docker;
+pub mod doctor;

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use bollard::{body_full, query_parameters::CreateImageOptions, query_parameters::ListImagesOptions};
+use bollard::{
+    body_full,
+    query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions},
+};
 use futures_util::TryStreamExt;
 
-use super::{Bytes, Engine, EngineError, ImageName, engine::missing};
+use super::{
+    Bytes, Engine, EngineError, ImageName, StaticProgram,
+    engine::{CHANGE_LIMIT, missing},
+};
 
 /// The program of the pause container, compiled by `build.rs` from `images/pause.rs`: static, a few kilobytes.
 pub static PAUSE_PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pause"));
@@ -28,8 +34,8 @@ pub struct Image {
 /// An image to be made: one static program, nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgramImage {
-    /// The program file. Dynamically linked ones cannot run: there is no loader in the image.
-    pub program: Vec<u8>,
+    /// The program, which becomes the image's entry point.
+    pub program: StaticProgram,
     /// Environment variables that every container of the image gets, name and value.
     pub env: Vec<(String, String)>,
 }
@@ -41,18 +47,14 @@ pub fn pause_image_name() -> ImageName {
 }
 
 pub(super) fn pause_program() -> ProgramImage {
-    ProgramImage { program: PAUSE_PROGRAM.to_vec(), env: Vec::new() }
+    let program = StaticProgram::new(PAUSE_PROGRAM.to_vec()).expect("built for this machine, statically");
+    ProgramImage { program, env: Vec::new() }
 }
 
 impl Engine {
     /// Whether this machine has the image, under any spelling of its name.
     pub async fn has_image(&self, name: &ImageName) -> Result<bool, EngineError> {
-        let subject = name.to_string();
-        match self.read("inspect image", &subject, || self.docker.inspect_image(&subject)).await {
-            Ok(_) => Ok(true),
-            Err(EngineError::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(self.image_id(name).await?.is_some())
     }
 
     /// All images of this machine, ordered by name.
@@ -78,7 +80,9 @@ impl Engine {
         Ok(true)
     }
 
-    /// Makes an image out of one program and gives it `name`, which an older image then loses.
+    /// Makes an image out of one program and gives it `name`.
+    ///
+    /// An older image of that name loses it, and is removed unless it has other names or containers use it.
     pub async fn import_program(&self, name: &ImageName, image: &ProgramImage) -> Result<(), EngineError> {
         let subject = name.to_string();
         let refused =
@@ -93,10 +97,36 @@ impl Engine {
             changes: changes(&image.env).map_err(refused)?,
             ..CreateImageOptions::default()
         };
-        let root = body_full(file_system(&image.program).into());
+        let older = self.image_id(name).await?;
+        let root = body_full(file_system(image.program.bytes()).into());
         let import = self.docker.create_image(Some(options), Some(root), None).try_collect::<Vec<_>>();
         self.change("import", &subject, IMPORT_LIMIT, import).await?;
-        Ok(())
+        match older {
+            Some(id) if self.image_id(name).await?.as_ref() != Some(&id) => self.remove_nameless_image(&id).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The identifier of the image that has this name, if one has.
+    async fn image_id(&self, name: &ImageName) -> Result<Option<String>, EngineError> {
+        let subject = name.to_string();
+        match self.read("inspect image", &subject, || self.docker.inspect_image(&subject)).await {
+            Ok(image) => image.id.map(Some).ok_or_else(|| missing("inspect image", &subject, "Id")),
+            Err(EngineError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn remove_nameless_image(&self, id: &str) -> Result<(), EngineError> {
+        if self.images().await?.iter().any(|image| image.id == id && !image.names.is_empty()) {
+            return Ok(());
+        }
+        let call = self.docker.remove_image(id, None::<RemoveImageOptions>, None);
+        match self.change("remove image", id, CHANGE_LIMIT, call).await {
+            // In use, or somebody else removed it.
+            Ok(_) | Err(EngineError::Conflict { .. } | EngineError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -142,17 +172,6 @@ fn file_system(program: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_pause_program_needs_nothing_from_its_image() {
-        // An interpreter (program header type 3) would have to be in the image; there is none.
-        let word = |at: usize| u16::from_le_bytes([PAUSE_PROGRAM[at], PAUSE_PROGRAM[at + 1]]);
-        assert_eq!(&PAUSE_PROGRAM[..5], b"\x7fELF\x02", "a 64-bit Linux program");
-        let (first, size, count) = (usize::from(word(32)), usize::from(word(54)), usize::from(word(56)));
-        let kinds: Vec<u16> = (0..count).map(|index| word(first + index * size)).collect();
-        assert!(kinds.contains(&1), "nothing to load: {kinds:?}");
-        assert!(!kinds.contains(&3), "wants an interpreter: {kinds:?}");
-    }
 
     #[test]
     fn the_same_program_makes_the_same_layer() {

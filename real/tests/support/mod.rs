@@ -18,7 +18,7 @@ use std::{
 use tokio::{sync::OnceCell, time::timeout};
 use wavetank_real::docker::{
     Attempt, Change, ClusterName, Container, ContainerId, ContainerName, ContainerSpec, DnsConfig, Engine, Phase,
-    PodIdentity, ProgramImage, Resources, Sandbox, SandboxNetwork, SandboxSpec, Watch, host_name_of_pod,
+    PodIdentity, ProgramImage, Resources, Sandbox, SandboxNetwork, SandboxSpec, StaticProgram, Watch, host_name_of_pod,
 };
 
 /// Far longer than any story takes, also on a busy machine: it only keeps a broken test from hanging.
@@ -71,6 +71,7 @@ async fn test_images(engine: &Engine) {
     static MADE: OnceCell<()> = OnceCell::const_new();
     MADE.get_or_init(|| async {
         let program = fs::read(compile_testapp()).expect("the program was just compiled");
+        let program = StaticProgram::new(program).expect("a static program");
         for version in ["v1", "v2"] {
             let image =
                 ProgramImage { program: program.clone(), env: vec![("VERSION".to_owned(), version.to_owned())] };
@@ -116,7 +117,13 @@ impl Stage {
     }
 
     /// A container that runs `testapp:v1` with these environment variables.
-    pub(crate) fn container_spec(&self, pod: &str, sandbox: &Sandbox, name: &str, env: &[(&str, &str)]) -> ContainerSpec {
+    pub(crate) fn container_spec(
+        &self,
+        pod: &str,
+        sandbox: &Sandbox,
+        name: &str,
+        env: &[(&str, &str)],
+    ) -> ContainerSpec {
         ContainerSpec {
             pod: self.pod(pod),
             name: ContainerName::new(name).expect("a valid name"),
