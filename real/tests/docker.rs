@@ -154,6 +154,8 @@ fn a_program_that_ignores_sigterm_is_killed_after_its_grace() {
 fn the_pause_program_leaves_when_told_to() {
     story("the_pause_program_leaves_when_told_to", |stage| async move {
         let sandbox = stage.sandbox("web-0").await;
+        // A process 1 that has not come so far loses the signal, and is killed when the grace is over.
+        stage.log_with(&sandbox.id, "holding the pod's namespaces").await;
         stage.engine.stop(&sandbox.id, Duration::from_secs(60)).await.expect("it ends");
         assert_eq!(stage.ended(&sandbox.id).await.phase.exit_code(), Some(0), "killed, instead of leaving by itself");
     });

@@ -114,7 +114,8 @@ impl Engine {
 
     /// Sends SIGTERM, and SIGKILL when the container still runs after `grace` (rounded up to seconds, at most a day).
     ///
-    /// Returns when the container has ended. One that has ended before is no error.
+    /// Returns when the container has ended. One that has ended before is no error. A program that is process 1 of its
+    /// container and has not installed a handler (yet) does not receive SIGTERM; the grace then passes in full.
     pub async fn stop(&self, id: &ContainerId, grace: Duration) -> Result<(), EngineError> {
         let grace = grace.min(Duration::from_secs(24 * 3600 - 2 * CHANGE_LIMIT.as_secs()));
         let seconds = i32::try_from(grace.as_secs() + u64::from(grace.subsec_nanos() > 0)).expect("at most a day");

@@ -7,6 +7,7 @@ use bollard::{
     query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions},
 };
 use futures_util::TryStreamExt;
+use tokio::sync::Mutex;
 
 use super::{
     Bytes, Engine, EngineError, ImageName, StaticProgram,
@@ -46,7 +47,7 @@ pub fn pause_image_name() -> ImageName {
     name.parse().expect("version and hexadecimal digits make a sound tag")
 }
 
-pub(super) fn pause_program() -> ProgramImage {
+fn pause_program() -> ProgramImage {
     let program = StaticProgram::new(PAUSE_PROGRAM.to_vec()).expect("built for this machine, statically");
     ProgramImage { program, env: Vec::new() }
 }
@@ -72,6 +73,9 @@ impl Engine {
 
     /// Makes the pause image of this build unless it is there; tells whether it was made.
     pub async fn ensure_pause_image(&self) -> Result<bool, EngineError> {
+        // The first pods of a fresh machine all miss it at once: one makes it, the others wait and find it.
+        static MAKING: Mutex<()> = Mutex::const_new(());
+        let _making = MAKING.lock().await;
         let name = pause_image_name();
         if self.has_image(&name).await? {
             return Ok(false);

@@ -6,7 +6,7 @@ use bollard::models::{ContainerCreateBody, HostConfig};
 
 use super::{
     Attempt, Container, ContainerId, Engine, EngineError, Identity, PodIdentity, Role, container::log_config, engine,
-    images, pause_image_name,
+    pause_image_name,
 };
 
 /// Longest host name that the kernel takes besides the terminating zero.
@@ -69,7 +69,7 @@ impl Engine {
         let image = pause_image_name();
         let id = match self.create(&identity, &image, sandbox_body(spec)).await {
             Err(EngineError::ImageMissing { .. }) => {
-                self.import_program(&image, &images::pause_program()).await?;
+                self.ensure_pause_image().await?;
                 self.create(&identity, &image, sandbox_body(spec)).await?
             }
             outcome => outcome?,

@@ -29,7 +29,7 @@ pub enum Phase {
         oom_killed: bool,
         /// When it started; `None` if it never did.
         started: Option<EngineTime>,
-        /// When it ended; `None` if it never started.
+        /// When it ended, not before `started`; `None` if it never started.
         finished: Option<EngineTime>,
         /// Why it could not be started, in the engine's words; empty if it could.
         error: String,
@@ -175,9 +175,65 @@ fn read_phase(subject: &str, state: ContainerState) -> Result<Phase, EngineError
             code: state.exit_code.ok_or_else(|| missing("inspect", subject, "State.ExitCode"))?,
             oom_killed: state.oom_killed.unwrap_or(false),
             started,
-            finished: time(&state.finished_at)?,
+            // The engine notes each time when it notices: a program that ends at once can have ended before it started.
+            finished: time(&state.finished_at)?.max(started),
             error,
         }),
         state => Err(missing("inspect", subject, &format!("a known State.Status instead of {state}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(status: EngineState) -> ContainerState {
+        ContainerState {
+            status: Some(status),
+            exit_code: Some(0),
+            started_at: Some("2026-01-01T00:00:01.5Z".to_owned()),
+            finished_at: Some("0001-01-01T00:00:00Z".to_owned()),
+            ..ContainerState::default()
+        }
+    }
+
+    fn never_started() -> ContainerState {
+        ContainerState { started_at: Some("0001-01-01T00:00:00Z".to_owned()), ..state(EngineState::CREATED) }
+    }
+
+    #[test]
+    fn a_program_that_ends_at_once_has_not_ended_before_it_started() {
+        let finished_at = Some("2026-01-01T00:00:01.4Z".to_owned());
+        let phase = read_phase("c", ContainerState { finished_at, ..state(EngineState::EXITED) }).expect("readable");
+        let Phase::Exited { started, finished, .. } = phase else { panic!("{phase:?}") };
+        assert!(started.is_some());
+        assert_eq!(started, finished);
+    }
+
+    #[test]
+    fn what_could_not_be_started_has_ended_without_a_time() {
+        let failed = ContainerState { error: Some("no such file".to_owned()), exit_code: Some(127), ..never_started() };
+        let phase = read_phase("c", failed).expect("readable");
+        assert!(matches!(phase, Phase::Exited { code: 127, started: None, finished: None, .. }), "{phase:?}");
+        assert_eq!(read_phase("c", never_started()).expect("readable"), Phase::Created);
+    }
+
+    #[test]
+    fn an_answer_without_a_state_or_with_a_bad_time_is_an_error() {
+        assert!(read_phase("c", ContainerState { status: None, ..never_started() }).is_err());
+        let broken = ContainerState { started_at: Some("yesterday".to_owned()), ..state(EngineState::RUNNING) };
+        assert!(matches!(read_phase("c", broken), Err(EngineError::BadTime { .. })));
+        let timeless = ContainerState { started_at: None, ..state(EngineState::RUNNING) };
+        assert!(read_phase("c", timeless).is_err(), "what runs has started");
+    }
+
+    #[test]
+    fn a_frozen_container_counts_as_running_as_in_the_list() {
+        let phase = read_phase("c", state(EngineState::PAUSED)).expect("readable");
+        assert!(phase.is_running());
+        let summary =
+            Summary { id: ContainerId("c".to_owned()), identity: None, state: Some(ContainerSummaryStateEnum::PAUSED) };
+        assert!(!summary.differs_from(&phase));
+        assert!(summary.differs_from(&Phase::Created));
     }
 }
