@@ -51,7 +51,7 @@ pub async fn examine() -> Vec<Check> {
     let engine = match Engine::connect().await {
         Ok(engine) => engine,
         // The error says what to do itself.
-        Err(error) => return vec![bad("engine", &error, "start Docker, then run `real doctor` again")],
+        Err(error) => return vec![bad("engine", &error, "do what this says, then run `real doctor` again")],
     };
     let info = match engine.info().await {
         Ok(info) => info,

@@ -32,6 +32,27 @@ fn pods_have_addresses_and_host_names_of_their_own() {
 }
 
 #[test]
+fn pods_that_start_at_once_do_not_disturb_each_other() {
+    story("pods_that_start_at_once_do_not_disturb_each_other", |stage| async move {
+        let mut starts = JoinSet::new();
+        for index in 0..8 {
+            let stage = stage.clone();
+            starts.spawn(async move {
+                let name = format!("web-{index}");
+                let (sandbox, _) = stage.pod_with(&name, &[]).await;
+                assert_eq!(get(sandbox.address, "/").await.1, format!("v1 {name}\n"));
+                sandbox.address
+            });
+        }
+        let mut addresses = starts.join_all().await;
+        addresses.sort();
+        addresses.dedup();
+        assert_eq!(addresses.len(), 8, "{addresses:?}");
+        assert_eq!(stage.engine.list(&stage.cluster).await.expect("a list").containers.len(), 16);
+    });
+}
+
+#[test]
 fn containers_of_one_pod_share_its_network() {
     story("containers_of_one_pod_share_its_network", |stage| async move {
         let (sandbox, first) = stage.pod_with("web-0", &[]).await;

@@ -112,7 +112,8 @@ impl Engine {
         }
     }
 
-    /// Sends SIGTERM, and SIGKILL when the container still runs after `grace` (rounded up to seconds, at most a day).
+    /// Sends SIGTERM (or the signal that the image asks for), and SIGKILL when the container still runs after `grace`,
+    /// which is rounded up to seconds and at most a day.
     ///
     /// Returns when the container has ended. One that has ended before is no error. A program that is process 1 of its
     /// container and has not installed a handler (yet) does not receive SIGTERM; the grace then passes in full.

@@ -161,9 +161,28 @@ pub(super) fn missing(call: &'static str, subject: &str, field: &str) -> EngineE
 mod tests {
     use super::*;
 
+    /// Time stands still while anything can be done and jumps to the next deadline when nothing can.
     fn connect(path: &str) -> EngineError {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(Engine::connect_to(PathBuf::from(path))).expect_err("nothing listens there")
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().start_paused(true).build().expect("a runtime");
+        runtime.block_on(Engine::connect_to(PathBuf::from(path))).expect_err("no engine is there")
+    }
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = env::temp_dir().join(format!("wavetank-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        folder
+    }
+
+    #[test]
+    fn an_engine_that_never_answers_is_given_up() {
+        let folder = folder("silent");
+        let path = folder.join("docker.sock");
+        let silent = std::os::unix::net::UnixListener::bind(&path).expect("a fresh socket");
+        let error = connect(&path.display().to_string());
+        drop(silent);
+        std::fs::remove_dir_all(&folder).expect("the folder is ours");
+        assert!(matches!(error, EngineError::TimedOut { call: "connect", limit: READ_LIMIT, .. }), "{error:?}");
     }
 
     #[test]
@@ -175,8 +194,7 @@ mod tests {
 
     #[test]
     fn a_socket_without_a_daemon_behind_it_is_an_engine_that_is_gone() {
-        let folder = env::temp_dir().join(format!("wavetank-stale-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let folder = folder("stale");
         let path = folder.join("docker.sock");
         // Closing a listener leaves its file behind, as a killed daemon does.
         drop(std::os::unix::net::UnixListener::bind(&path).expect("a fresh socket"));

@@ -9,9 +9,14 @@ use bollard::{
     query_parameters::{InspectContainerOptions, ListContainersOptions},
 };
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+
 use super::{ClusterName, ContainerId, Engine, EngineError, EngineTime, Identity, engine::missing};
 
-/// Where a container is in its life. It goes forward only: a restart is a new container with the next attempt.
+const INSPECTIONS_AT_ONCE: usize = 8;
+
+/// Where a container is in its life. A restart is a new container with the next attempt, so it goes forward only, unless
+/// somebody starts an ended container by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
     /// Made, not started.
@@ -107,20 +112,27 @@ impl Engine {
     /// Everything of a cluster, running or not. A container that is removed meanwhile is left out.
     pub async fn list(&self, cluster: &ClusterName) -> Result<Listing, EngineError> {
         let mut listing = Listing::default();
+        let mut ours = Vec::new();
         for Summary { id, identity, .. } in self.summaries(cluster).await? {
-            if identity.is_none() {
-                listing.foreign.push(id);
-                continue;
-            }
-            match self.inspect(&id).await {
-                Ok(container) => listing.containers.push(container),
-                Err(EngineError::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            if identity.is_some() { ours.push(id) } else { listing.foreign.push(id) }
         }
+        listing.containers = self.inspect_all(ours).await?;
         listing.containers.sort_by(|a, b| a.identity.cmp(&b.identity));
         listing.foreign.sort();
         Ok(listing)
+    }
+
+    /// Inspects many containers, some at a time. Those that are not there are left out.
+    pub(super) async fn inspect_all(&self, ids: Vec<ContainerId>) -> Result<Vec<Container>, EngineError> {
+        let inspections = stream::iter(ids).map(|id| async move {
+            match self.inspect(&id).await {
+                Ok(container) => Ok(Some(container)),
+                Err(EngineError::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        let found: Vec<Option<Container>> = inspections.buffered(INSPECTIONS_AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     pub(super) async fn summaries(&self, cluster: &ClusterName) -> Result<Vec<Summary>, EngineError> {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bollard::{models::EventMessage, query_parameters::EventsOptions};
-use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::{sync::mpsc, task::JoinHandle, time::MissedTickBehavior};
 
 use super::{ClusterName, Container, ContainerId, Engine, EngineError, Identity};
@@ -25,7 +25,6 @@ const RELIST_PERIOD: Duration = Duration::from_secs(1);
 const EVENT_GATHER: Duration = Duration::from_millis(10);
 /// Changes that wait to be taken; then the watch waits too, and lists again afterwards.
 const CHANGES_WAITING_MAX: usize = 1024;
-const INSPECTIONS_AT_ONCE: usize = 8;
 /// The events that can mean another phase or another member.
 const ACTIONS: [&str; 8] = ["create", "start", "die", "oom", "kill", "stop", "destroy", "unpause"];
 
@@ -184,24 +183,13 @@ impl Watcher {
             })
             .map(|summary| summary.id.clone())
             .collect();
-        let engine = &self.engine;
-        let inspected: Vec<Option<Container>> = stream::iter(doubtful)
-            .map(|id| async move {
-                match engine.inspect(&id).await {
-                    Ok(container) => Ok(Some(container)),
-                    // Removed since the list: the next list tells.
-                    Err(EngineError::NotFound { .. }) => Ok(None),
-                    Err(error) => Err(error),
-                }
-            })
-            .buffered(INSPECTIONS_AT_ONCE)
-            .try_collect()
-            .await?;
-        Ok(self.accept(&present.into_keys().collect(), inspected.into_iter().flatten()))
+        // What was removed since the list is left out here, and told by the next list.
+        let inspected = self.engine.inspect_all(doubtful).await?;
+        Ok(self.accept(&present.into_keys().collect(), inspected))
     }
 
     /// Makes the new state the known one and says what differed: first what went, then what came.
-    fn accept(&mut self, present: &BTreeSet<ContainerId>, inspected: impl Iterator<Item = Container>) -> Vec<Change> {
+    fn accept(&mut self, present: &BTreeSet<ContainerId>, inspected: Vec<Container>) -> Vec<Change> {
         self.suspects.clear();
         let mut changes = Vec::new();
         self.known.retain(|id, container| {
