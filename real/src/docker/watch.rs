@@ -1,7 +1,8 @@
 //! The watch: what changes among a cluster's containers, whoever changed it.
 //!
 //! The truth is a full list each second; the engine's events only make the next list come sooner. An event that was
-//! lost, doubled, late or out of order therefore costs at most a second and is never believed. The kubelet's pod
+//! lost, doubled, late or out of order therefore costs at most a second (half a minute for a restart by hand, which a list
+//! does not show) and is never believed. The kubelet's pod
 //! lifecycle event generator (pkg/kubelet/pleg/generic.go, v1.34.1) works alike.
 //!
 //! Invariant: changes of one container come in the order of its life, and after `Gone` its identifier never returns.
@@ -21,6 +22,9 @@ use super::{ClusterName, Container, ContainerId, Engine, EngineError, Identity};
 
 /// How long a change can stay unseen when no event tells of it.
 const RELIST_PERIOD: Duration = Duration::from_secs(1);
+/// Every so many periods everything is inspected. A list does not show that a running container was ended and started
+/// again by hand, and the event that does can be lost while the subscription is renewed.
+const TICKS_PER_INSPECTION: u32 = 30;
 /// Events of one action come in groups (die, network, stop): one list answers them all.
 const EVENT_GATHER: Duration = Duration::from_millis(10);
 /// Changes that wait to be taken; then the watch waits too, and lists again afterwards.
@@ -102,10 +106,16 @@ impl Watcher {
     async fn run(mut self) {
         let mut ticks = tokio::time::interval(RELIST_PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut events = self.subscribe().boxed();
+        let mut ticks_passed: u32 = 0;
+        let mut events = self.subscribe().fuse().boxed();
         loop {
             tokio::select! {
-                _ = ticks.tick() => {}
+                _ = ticks.tick() => {
+                    ticks_passed = ticks_passed.wrapping_add(1);
+                    if ticks_passed.is_multiple_of(TICKS_PER_INSPECTION) {
+                        self.suspects.extend(self.known.keys().cloned());
+                    }
+                }
                 event = events.next() => match event {
                     Some(Ok(event)) => {
                         self.suspect(event);
@@ -118,7 +128,7 @@ impl Watcher {
                     Some(Err(_)) | None => {
                         self.suspects.extend(self.known.keys().cloned());
                         ticks.tick().await;
-                        events = self.subscribe().boxed();
+                        events = self.subscribe().fuse().boxed();
                     }
                 },
             }
