@@ -1,2 +1,7 @@
-//! placeholder
+//! The simulated world: a queue of events under a virtual clock, links, disks, a fleet of machines, and faults.
+//!
+//! Where to start reading: [`plan`] (what a run consists of, expanded from a scenario before it starts), [`world`]
+//! (how a plan becomes inputs of the core), [`queue`] (the order of events).
+
+pub mod plan;
 pub mod queue;

@@ -1,0 +1,199 @@
+//! A plan: everything that happens to a cluster in one run, explicit and with times, before the run starts.
+//!
+//! A scenario file and a seed expand to a plan; nothing is added to it during the run. So a fault can be taken out and
+//! leaves the others untouched, and a plan says all that is needed to run again. Absent on purpose: YAML (see
+//! [`scenario`]) and what the cluster makes of the plan (see [`crate::world`]).
+
+mod delay;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use wavetank_core::api::Request;
+use wavetank_core::config::Config;
+use wavetank_core::id::{HostId, Name};
+use wavetank_core::kubelet::Boot;
+use wavetank_core::model::Selector;
+use wavetank_core::time::{Span, Time};
+
+pub use delay::Delay;
+
+/// Everything that happens to a cluster in one run.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// The cluster's settings, the seed among them.
+    pub config: Config,
+    /// How requests, answers and watch news travel.
+    pub network: NetworkPlan,
+    /// The machines; a host's place in this list is its [`HostId`].
+    pub hosts: Vec<HostPlan>,
+    /// Which images there are and how large they are.
+    pub registry: RegistryPlan,
+    /// What the containers do; the first entry whose selector matches a pod counts.
+    pub behaviours: Vec<Behaviour>,
+    /// Requests of the user, by time; those of one instant in this order.
+    pub steps: Vec<Step>,
+    /// Faults, in any order.
+    pub faults: Vec<Fault>,
+    /// When the run ends.
+    pub duration: Span,
+}
+
+/// How messages travel. All delays zero is `instant` fidelity.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct NetworkPlan {
+    /// From a component beside the API server (scheduler, controller manager, client) to the API server, the time
+    /// that the server needs included.
+    pub request: Delay,
+    /// An API server's answer to such a component.
+    pub response: Delay,
+    /// News of a write to such a component.
+    pub watch: Delay,
+    /// Bringing writes to stable storage.
+    pub persist: Delay,
+    /// Between a machine and the API server, each way, for requests, answers, news and lease renewals.
+    pub node: LinkProfile,
+}
+
+/// A link's delay and loss. A lost packet costs its connection a retransmission time-out (200 ms, doubled each time):
+/// messages come late, not never.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct LinkProfile {
+    /// One way.
+    pub delay: Delay,
+    /// Lost packets per million (0 ..= 999,999).
+    pub loss_per_million: u32,
+}
+
+/// One machine.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct HostPlan {
+    /// What its kubelet registers.
+    pub boot: Arc<Boot>,
+    /// When it starts; machines of time zero are there, registered and ready when the run begins.
+    pub starts_at: Time,
+    /// How fast it pulls images, in bytes per second (≥ 1).
+    pub pull_bytes_per_second: u64,
+    /// Images that it has from the start.
+    pub images: Vec<Name>,
+}
+
+/// Which images there are.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct RegistryPlan {
+    /// Sizes of known images in bytes; `None` is an image that cannot be pulled.
+    pub images: BTreeMap<Name, Option<u64>>,
+    /// The size of every other image in bytes; 0 pulls at once.
+    pub default_size_bytes: u64,
+    /// From the request of a pull to its first byte.
+    pub latency: Delay,
+}
+
+/// What the containers of some pods do.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Behaviour {
+    /// The namespace; `None` is every namespace.
+    pub namespace: Option<Name>,
+    /// The pods' labels; empty is every pod.
+    pub pods: Selector,
+    /// The container's name; `None` is every container.
+    pub container: Option<Name>,
+    /// From the start request to a running container.
+    pub start_delay: Delay,
+    /// From a running container to one that answers its readiness probe, or, without a probe, that counts as ready.
+    pub readiness_delay: Delay,
+    /// From a running container to its end by itself; `None` runs for ever.
+    pub run_time: Option<Delay>,
+    /// How it ends by itself.
+    pub exit: Exit,
+    /// From the TERM signal to its end; a time beyond the grace ends in KILL (exit code 137).
+    pub stop_delay: Delay,
+}
+
+/// How a container ends by itself.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Exit {
+    /// Always with this code.
+    Code(i32),
+    /// With each code by chance: (code, weight), weights ≥ 1.
+    Chance(Vec<(i32, u32)>),
+    /// The n-th start ends as the n-th entry says; after the last entry the container runs for ever.
+    Script(Vec<ScriptedStart>),
+}
+
+/// What one start of a container does.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ScriptedStart {
+    /// How long it runs; `None` is for ever.
+    pub run_time: Option<Delay>,
+    /// Its exit code.
+    pub code: i32,
+}
+
+/// A request of the user at a time.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Step {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub request: Request,
+    /// How the scenario puts it, for the account: `scale deployment/web to 5`.
+    pub label: String,
+    /// Where it stands: `node-failure.yaml:34`.
+    pub place: String,
+}
+
+/// Something that goes wrong for a while.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Fault {
+    /// When it begins.
+    pub from: Time,
+    /// When it ends; `None` lasts to the end of the run.
+    pub to: Option<Time>,
+    /// What it is.
+    pub kind: FaultKind,
+    /// How the scenario puts it, for the account: `node-2 crashes`.
+    pub label: String,
+    /// Where it stands: `node-failure.yaml:34`.
+    pub place: String,
+}
+
+/// What goes wrong.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum FaultKind {
+    /// Machines lose power: kubelet, runtime and containers are gone at once. They boot again when the fault ends, with
+    /// their images.
+    Crash {
+        /// Which machines.
+        hosts: Vec<HostId>,
+    },
+    /// Kubelet processes stop; containers run on. They start again when the fault ends.
+    KubeletStop {
+        /// Whose kubelets.
+        hosts: Vec<HostId>,
+    },
+    /// No message passes between the two sides, in either direction.
+    NetworkCut {
+        /// One side.
+        a: Side,
+        /// The other side.
+        b: Side,
+    },
+    /// The links between machines and the API server are slow or lossy.
+    SlowLink {
+        /// Which machines.
+        hosts: Vec<HostId>,
+        /// The links' profile while the fault lasts.
+        profile: LinkProfile,
+    },
+}
+
+/// One side of a network cut.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Side {
+    /// Whether the control plane is on this side.
+    pub control_plane: bool,
+    /// The machines on this side.
+    pub hosts: Vec<HostId>,
+}
