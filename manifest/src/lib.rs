@@ -13,6 +13,7 @@
 //! Kubernetes objects to the core's own rows.
 
 pub mod kubernetes;
+pub mod quantity;
 pub mod strict;
 pub mod yaml;
 

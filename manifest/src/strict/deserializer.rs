@@ -11,7 +11,11 @@ use serde::forward_to_deserialize_any;
 
 use super::error::{Error, nearest};
 use super::spanned;
+use crate::quantity::Quantity;
 use crate::yaml::{Key, Node, Position, Value};
+
+/// The name under which k8s-openapi's quantities ask to be read.
+const QUANTITY: &str = "Quantity";
 
 /// What the readers of one document share.
 pub(super) struct Context<'a> {
@@ -335,7 +339,13 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         self.deserialize_unit(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Fault> {
+        // k8s-openapi keeps quantities as any text; here is the one place where a wrong one still has its place.
+        if let (QUANTITY, Value::String(text)) = (name, &self.node.value) {
+            let checked =
+                Quantity::parse(text).map_err(|error| Fault::new(format!("{text:?} is no quantity: {error}")));
+            self.placed(checked)?;
+        }
         self.placed(visitor.visit_newtype_struct(self))
     }
 

@@ -143,7 +143,7 @@ impl Node {
     /// stands in brackets (`data[a b]`).
     pub fn locate(&self, path: &str) -> Position {
         let (mut node, mut place) = (self, self.span.start());
-        for part in path.split(['.', '[', ']']).filter(|part| !part.is_empty()) {
+        for part in path_parts(path) {
             let found = match &node.value {
                 Value::Seq(items) => {
                     part.parse::<usize>().ok().and_then(|index| items.get(index)).map(|item| (item.span.start(), item))
@@ -156,6 +156,23 @@ impl Node {
         }
         place
     }
+}
+
+/// The parts of `a.b[0].c[d.e/f]`: names at dots, indices and keys whole in their brackets.
+fn path_parts(path: &str) -> impl Iterator<Item = &str> {
+    let mut rest = path;
+    std::iter::from_fn(move || {
+        rest = rest.strip_prefix('.').unwrap_or(rest);
+        if rest.is_empty() {
+            return None;
+        }
+        let (part, behind) = match rest.strip_prefix('[') {
+            Some(inside) => inside.split_once(']').unwrap_or((inside, "")),
+            None => rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len())),
+        };
+        rest = behind;
+        Some(part)
+    })
 }
 
 impl Value {
