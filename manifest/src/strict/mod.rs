@@ -9,8 +9,10 @@
 //! places and hides their field lists, so such types are read leniently inside. Scenario types should use externally
 //! tagged enums and plain structs.
 
+mod access;
 mod deserializer;
 mod error;
+mod fault;
 mod spanned;
 #[cfg(test)]
 mod tests;
