@@ -98,7 +98,7 @@ fn defaults_are_those_that_the_api_server_stored() {
             admit_pod(pod);
         }
         assert_eq!(validate(&object), Ok(()), "{kind}");
-        assert_eq!(object.to_json().unwrap()["spec"], case.stored["spec"], "{kind}");
+        assert_eq!(serde_json::to_value(&object).unwrap()["spec"], case.stored["spec"], "{kind}");
     }
 }
 

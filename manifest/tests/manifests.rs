@@ -15,7 +15,7 @@ fn a_deployment_and_its_service_are_read_defaulted_and_accepted() {
     let objects = read_admitted("web.yaml", WEB).unwrap_or_else(|errors| panic!("{}", errors.render(WEB)));
     let [deployment, service] = objects.as_slice() else { panic!("{} objects", objects.len()) };
     assert_eq!((deployment.position().line, service.position().line), (2, 45));
-    let deployment = deployment.value.to_json().unwrap();
+    let deployment = serde_json::to_value(&deployment.value).unwrap();
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(
         container["resources"],

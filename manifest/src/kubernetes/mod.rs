@@ -18,6 +18,8 @@ use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use serde::{Serialize, Serializer};
+
 use crate::strict::{Error, Errors};
 use crate::yaml;
 
@@ -83,13 +85,6 @@ macro_rules! manifests {
                 }
             }
 
-            /// The object as JSON, with `apiVersion` and `kind`.
-            pub fn to_json(&self) -> serde_json::Result<serde_json::Value> {
-                match self {
-                    $(Manifest::$variant(object) => serde_json::to_value(object),)*
-                }
-            }
-
             /// Reads an object of `kind`, one of [`KINDS`], strictly.
             fn from_node(file: &str, kind: Kind, node: &yaml::Node) -> Result<Manifest, Errors> {
                 match kind.kind {
@@ -97,6 +92,17 @@ macro_rules! manifests {
                         crate::strict::from_node(file, node).map(|object| Manifest::$variant(Box::new(object)))
                     })*
                     other => unreachable!("kind {other} is not in the table of kinds"),
+                }
+            }
+        }
+
+        /// As the API server's JSON, with `apiVersion` and `kind`.
+        ///
+        /// Generic, so that a program that never writes objects does not compile the writers of all their fields.
+        impl Serialize for Manifest {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $(Manifest::$variant(object) => object.serialize(serializer),)*
                 }
             }
         }

@@ -318,7 +318,7 @@ fn a_pods_requests_come_from_its_limits_but_a_templates_do_not() {
     let read = |text: &str| {
         let mut object = read_manifests("a", text).unwrap().remove(0).value;
         apply_defaults(&mut object);
-        object.to_json().unwrap()["spec"].clone()
+        serde_json::to_value(&object).unwrap()["spec"].clone()
     };
     let resources = |spec: &serde_json::Value| spec["containers"][0]["resources"].to_string();
     assert_eq!(resources(&read(&pod(limited))), "{\"limits\":{\"cpu\":\"100m\"},\"requests\":{\"cpu\":\"100m\"}}");

@@ -12,16 +12,46 @@ use crate::yaml::{Key, Node, Value};
 
 /// The entries of a mapping; with `fields`, only those that are fields.
 pub(super) struct Entries<'de, 'p> {
-    pub(super) parent: Reader<'de, 'p>,
-    pub(super) entries: std::slice::Iter<'de, (Key, Node)>,
-    pub(super) fields: Option<&'static [&'static str]>,
-    pub(super) current: Option<&'de (Key, Node)>,
+    parent: Reader<'de, 'p>,
+    entries: std::slice::Iter<'de, (Key, Node)>,
+    fields: Option<&'static [&'static str]>,
+    current: Option<&'de (Key, Node)>,
+    /// How many pseudo fields of `Spanned` have been read, if they are asked for instead of entries.
+    place: Option<usize>,
+}
+
+impl<'de, 'p> Entries<'de, 'p> {
+    /// The entries of a mapping.
+    pub(super) fn new(
+        parent: Reader<'de, 'p>,
+        entries: &'de [(Key, Node)],
+        fields: Option<&'static [&'static str]>,
+    ) -> Entries<'de, 'p> {
+        Entries { parent, entries: entries.iter(), fields, current: None, place: None }
+    }
+
+    /// The pseudo fields of `Spanned`: the node's place and the node itself.
+    pub(super) fn place(parent: Reader<'de, 'p>) -> Entries<'de, 'p> {
+        Entries { parent, entries: [].iter(), fields: None, current: None, place: Some(0) }
+    }
+
+    /// A reader of the next pseudo field.
+    fn next_place(&mut self, step: usize) -> Reader<'de, 'p> {
+        self.place = Some(step + 1);
+        let span = self.parent.node.span;
+        let place = [span.line, span.column, span.end.line, span.end.column].get(step).copied();
+        Reader { place, ..self.parent }
+    }
 }
 
 impl<'de> MapAccess<'de> for Entries<'de, '_> {
     type Error = Fault;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        if let Some(step) = self.place {
+            let Some(field) = spanned::FIELDS.get(step) else { return Ok(None) };
+            return seed.deserialize(KeyReader { text: field }).map(Some);
+        }
         let fields = self.fields;
         self.current = self.entries.find(|(key, _)| fields.is_none_or(|fields| fields.contains(&key.text.as_str())));
         let Some((key, _)) = self.current else { return Ok(None) };
@@ -33,6 +63,9 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
+        if let Some(step) = self.place {
+            return seed.deserialize(self.next_place(step));
+        }
         let Some((key, node)) = self.current else {
             return Err(Fault::new("a value was asked for before its key".to_owned()));
         };
@@ -41,7 +74,7 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
             Some(_) => Path::Field(&parent.path, &key.text),
             None => Path::Key(&parent.path, &key.text),
         };
-        seed.deserialize(Reader { node, path, context: parent.context })
+        seed.deserialize(Reader { node, place: None, path, context: parent.context })
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -115,36 +148,11 @@ impl<'de> SeqAccess<'de> for &mut Items<'de, '_> {
         let Some(node) = self.items.next() else { return Ok(None) };
         let path = Path::Index(&self.parent.path, self.index);
         self.index += 1;
-        seed.deserialize(Reader { node, path, context: self.parent.context }).map(Some)
+        seed.deserialize(Reader { node, place: None, path, context: self.parent.context }).map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {
         Some(self.items.len())
-    }
-}
-
-/// The pseudo fields of `Spanned`.
-pub(super) struct Place<'de, 'p> {
-    pub(super) reader: Reader<'de, 'p>,
-    pub(super) step: usize,
-}
-
-impl<'de> MapAccess<'de> for Place<'de, '_> {
-    type Error = Fault;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
-        let Some(field) = spanned::FIELDS.get(self.step) else { return Ok(None) };
-        seed.deserialize(KeyReader { text: field }).map(Some)
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
-        let span = self.reader.node.span;
-        let number = [span.line, span.column, span.end.line, span.end.column].get(self.step).copied();
-        self.step += 1;
-        match number {
-            Some(number) => seed.deserialize(number.into_deserializer()),
-            None => seed.deserialize(self.reader),
-        }
     }
 }
 
@@ -173,7 +181,7 @@ impl<'de> Variant<'de, '_> {
             return self.reader.placed(Err(Fault::new(message)));
         };
         let path = Path::Field(&self.reader.path, self.variant);
-        read(Reader { node, path, context: self.reader.context })
+        read(Reader { node, place: None, path, context: self.reader.context })
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::access::{Entries, Items, Place, Variant};
+use super::access::{Entries, Items, Variant};
 use super::error::Error;
 use super::fault::Fault;
 use super::spanned;
@@ -60,13 +60,17 @@ impl fmt::Display for Path<'_> {
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'de, 'p> {
     pub(super) node: &'de Node,
+    /// One number of the node's place, which is then read in its stead.
+    ///
+    /// A field rather than a deserializer of its own: every type that is read would be compiled once more for it.
+    pub(super) place: Option<u32>,
     pub(super) path: Path<'p>,
     pub(super) context: &'p Context<'p>,
 }
 
 impl<'de, 'p> Reader<'de, 'p> {
     pub(super) fn new(node: &'de Node, context: &'p Context<'p>) -> Reader<'de, 'p> {
-        Reader { node, path: Path::Root, context }
+        Reader { node, place: None, path: Path::Root, context }
     }
 
     /// Gives this node's place to a result that has none yet.
@@ -88,6 +92,9 @@ impl<'de, 'p> Reader<'de, 'p> {
 
     /// The integer, if it is one between `min` and `max`.
     fn integer(self, min: i128, max: i128) -> Result<i128, Fault> {
+        if let Some(number) = self.place {
+            return Ok(number.into());
+        }
         match self.node.value {
             Value::Int(number) if (min..=max).contains(&number) => Ok(number),
             Value::Int(_) => self.mismatch(&format!("a whole number between {min} and {max}")),
@@ -111,7 +118,7 @@ impl<'de, 'p> Reader<'de, 'p> {
         fields: Option<&'static [&'static str]>,
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        let access = Entries { parent: self, entries: entries.iter(), fields, current: None };
+        let access = Entries::new(self, entries, fields);
         self.placed(visitor.visit_map(access))
     }
 
@@ -277,7 +284,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         if name == spanned::NAME {
-            return self.placed(visitor.visit_map(Place { reader: self, step: 0 }));
+            return self.placed(visitor.visit_map(Entries::place(self)));
         }
         match &self.node.value {
             Value::Map(entries) => {
