@@ -189,8 +189,7 @@ fn exponent(suffix: &str) -> Result<(i128, i32, Format), QuantityError> {
 
 /// `whole.fraction * factor * 10^power` in billionths, rounded up, capped.
 fn scaled(whole: &str, fraction: &str, factor: i128, power: i32) -> i128 {
-    // Digits far behind the point cannot matter but for rounding up: 40 digits are kept, any other non-zero one is
-    // replaced by a one behind them.
+    // A 128-bit integer holds 28 digits with room for the factor or the cap; further digits only decide the rounding.
     let mut digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|byte| byte - b'0').collect();
     let leading = digits.iter().take_while(|&&digit| digit == 0).count();
     digits.drain(..leading);
@@ -201,15 +200,21 @@ fn scaled(whole: &str, fraction: &str, factor: i128, power: i32) -> i128 {
     let mut mantissa: i128 = 0;
     let mut lost = false;
     for digit in digits {
-        match mantissa.checked_mul(10).and_then(|ten| ten.checked_add(digit.into())).filter(|_| mantissa < NANO_MAX) {
-            Some(next) if !lost => mantissa = next,
-            _ => {
-                lost = true;
-                shift += 1;
-            }
+        if mantissa < NANO_MAX {
+            mantissa = mantissa * 10 + i128::from(digit);
+        } else {
+            lost |= digit != 0;
+            shift += 1;
         }
     }
-    let Some(mut value) = mantissa.checked_mul(factor) else { return NANO_MAX };
+    let mut value = loop {
+        if let Some(value) = mantissa.checked_mul(factor) {
+            break value;
+        }
+        lost |= mantissa % 10 != 0;
+        mantissa /= 10;
+        shift += 1;
+    };
     while shift > 0 {
         if value >= NANO_MAX {
             return NANO_MAX;
@@ -217,13 +222,10 @@ fn scaled(whole: &str, fraction: &str, factor: i128, power: i32) -> i128 {
         value = value.saturating_mul(10);
         shift -= 1;
     }
-    while shift < 0 && (value > 0 || lost) {
+    while shift < 0 && value > 0 {
         lost |= value % 10 != 0;
         value /= 10;
         shift += 1;
-        if value == 0 {
-            break;
-        }
     }
     (value + i128::from(lost)).min(NANO_MAX)
 }
@@ -261,6 +263,9 @@ mod tests {
             ("1n", "1n"),
             ("0.0000000001", "1n"),
             ("100000000000000000000E", "9223372036854775807"),
+            ("1.00000000000000000000000000000000000000000000", "1"),
+            ("0.1000000000000000000000000000000000000000001", "100000001n"),
+            ("0.2500000000000000000000000000000000000Ei", "256Pi"),
         ];
         for (text, canonical) in cases {
             assert_eq!(Quantity::parse(text).unwrap().to_string(), canonical, "{text}");

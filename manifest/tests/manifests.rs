@@ -1,5 +1,6 @@
 //! Manifest files as users bring them.
 
+use proptest::prelude::*;
 use serde_json::json;
 use wavetank_manifest::kubernetes::{Manifest, read_admitted, read_manifests};
 
@@ -147,4 +148,27 @@ fn lists_are_flattened_and_typed_lists_give_their_items_the_kind() {
 #[test]
 fn an_empty_file_has_no_objects() {
     assert!(read_manifests("empty.yaml", "# nothing yet\n").unwrap().is_empty());
+}
+
+#[test]
+fn an_object_that_was_exported_from_a_cluster_can_be_read_again() {
+    let text = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  creationTimestamp: null\n  annotations:\n  \
+                managedFields:\n  - {manager: kubectl, operation: Apply, time: 2026-11-20T20:12:33Z, fieldsType: FieldsV1, \
+                fieldsV1: {'f:spec': {'f:ports': {}}}}\nspec:\n  ports: [{port: 80}]\nstatus: {loadBalancer: {}}\n";
+    let objects = read_admitted("exported.yaml", text).unwrap_or_else(|errors| panic!("{}", errors.render(text)));
+    let fields = &serde_json::to_value(&objects[0].value).unwrap()["metadata"]["managedFields"][0]["fieldsV1"];
+    assert_eq!(*fields, json!({"f:spec": {"f:ports": {}}}));
+}
+
+proptest! {
+    #[test]
+    fn no_damage_to_a_manifest_makes_the_reader_panic(cut in 0..WEB.len(), length in 0..40_usize, put in "[-a0:&*<>{}\\[\\], \n~.]{0,8}") {
+        // The text is ASCII, so every index is a character's.
+        let end = (cut + length).min(WEB.len());
+        let damaged = format!("{}{put}{}", &WEB[..cut], &WEB[end..]);
+        if let Err(errors) = read_admitted("web.yaml", &damaged) {
+            prop_assert!(!errors.0.is_empty());
+            prop_assert!(errors.0.iter().all(|error| error.line > 0), "{}", errors);
+        }
+    }
 }

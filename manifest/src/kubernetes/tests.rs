@@ -45,7 +45,7 @@ fn several_causes_stand_in_brackets_and_equal_ones_are_told_once() {
         "[spec.containers[0].image: Required value, spec.containers[1].name: Duplicate value: \"c\", spec.restartPolicy: \
          Unsupported value: \"Maybe\": supported values: \"Always\", \"OnFailure\", \"Never\"]"
     );
-    // `{"": "!"}` has one cause for its key and one for its value; two bad values of the same text are one.
+    // Both labels have the same bad value, and so the same message.
     let text = "{apiVersion: v1, kind: Namespace, metadata: {name: n1, labels: {a: '!', b: '!'}}}";
     assert_eq!(refusal(text).matches("Invalid value").count(), 1);
 }
