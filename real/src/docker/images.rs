@@ -18,6 +18,8 @@ use super::{
 pub static PAUSE_PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pause"));
 /// Unpacking a program of some megabytes onto a busy disk.
 const IMPORT_LIMIT: Duration = Duration::from_secs(120);
+/// A large image over a slow line.
+const PULL_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Where the program lies in an image made by us.
 const PROGRAM_PATH: &str = "app";
 
@@ -56,6 +58,14 @@ impl Engine {
     /// Whether this machine has the image, under any spelling of its name.
     pub async fn has_image(&self, name: &ImageName) -> Result<bool, EngineError> {
         Ok(self.image_id(name).await?.is_some())
+    }
+
+    /// Has the engine pull an image from its registry, without credentials, even if this machine has one of that name.
+    pub async fn pull_image(&self, name: &ImageName) -> Result<(), EngineError> {
+        let subject = name.to_string();
+        let options = CreateImageOptions { from_image: Some(subject.clone()), ..CreateImageOptions::default() };
+        let pull = self.docker.create_image(Some(options), None, None).try_collect::<Vec<_>>();
+        self.change("pull", &subject, PULL_LIMIT, pull).await.map(|_| ())
     }
 
     /// All images of this machine, ordered by name.

@@ -11,6 +11,7 @@
 mod container;
 mod engine;
 mod error;
+mod exec;
 mod identity;
 mod images;
 mod program;
