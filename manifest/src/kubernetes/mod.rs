@@ -10,6 +10,8 @@ mod defaults;
 mod read;
 #[cfg(test)]
 mod tests;
+mod to_core;
+mod to_json;
 mod validation;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
@@ -25,6 +27,8 @@ use crate::yaml;
 
 pub use defaults::{admit_pod, apply_defaults};
 pub use read::{read_admitted, read_manifests};
+pub use to_core::to_object;
+pub use to_json::{timestamp, to_json};
 pub use validation::{Cause, Invalid, Reason, validate};
 
 /// A kind of object and the API version that has it.
