@@ -7,6 +7,7 @@
 //! Absent on purpose: kinds that the core does not model, which are refused by name rather than passed over.
 
 mod defaults;
+mod modelled;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use crate::strict::{Error, Errors};
 use crate::yaml;
 
 pub use defaults::{admit_pod, apply_defaults};
+pub use modelled::unmodelled_fields;
 pub use read::{read_admitted, read_manifests};
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};
