@@ -1,0 +1,151 @@
+//! Manifests as requests: read, admitted, and refused where this world could not do what they say.
+
+use std::{fs, io, path::PathBuf};
+
+use wavetank_core::{
+    api::Request,
+    model::{Container, Object, PodSpec, ProbeAction},
+};
+use wavetank_manifest::{
+    Error, Errors,
+    kubernetes::{Located, Manifest, read_admitted, to_object, unmodelled_fields},
+};
+
+/// Why manifests cannot be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's own words.
+        error: io::Error,
+    },
+    /// A file says something that is wrong, each mistake with its place.
+    #[error("{0}")]
+    Wrong(Errors),
+}
+
+/// What manifests ask for.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// One request for each object, in the order of the files.
+    pub requests: Vec<Request>,
+    /// What is valid and written, but changes nothing here; each a line with the file and the object.
+    pub ignored: Vec<String>,
+}
+
+/// Reads manifest files. Mistakes of all files are reported together.
+pub fn read(paths: &[PathBuf]) -> Result<Wanted, ManifestError> {
+    let (mut wanted, mut errors) = (Wanted::default(), Vec::new());
+    for path in paths {
+        let text = fs::read_to_string(path).map_err(|error| ManifestError::File { path: path.clone(), error })?;
+        let located = match read_admitted(&path.display().to_string(), &text) {
+            Ok(located) => located,
+            Err(found) => {
+                errors.extend(found.0);
+                continue;
+            }
+        };
+        for located in &located {
+            match request(located) {
+                Ok(request) => wanted.requests.push(request),
+                Err(found) => errors.extend(found.0),
+            }
+            wanted.ignored.extend(ignored(located));
+        }
+    }
+    if errors.is_empty() { Ok(wanted) } else { Err(ManifestError::Wrong(Errors(errors))) }
+}
+
+fn request(located: &Located<Manifest>) -> Result<Request, Errors> {
+    let object = to_object(located)?;
+    refuse_grpc(located, &object)?;
+    let sets_replicas = located.source.get("spec").and_then(|spec| spec.get("replicas")).is_some();
+    Ok(Request::Apply { object, sets_replicas })
+}
+
+/// A gRPC health check needs HTTP/2, which the prober does not speak: better refused than never passing.
+fn refuse_grpc(located: &Located<Manifest>, object: &Object) -> Result<(), Errors> {
+    let (spec, path): (&PodSpec, &str) = match object {
+        Object::Pod(pod) => (&pod.spec, "spec"),
+        Object::Deployment(deployment) => (&deployment.template.spec, "spec.template.spec"),
+        Object::ReplicaSet(set) => (&set.template.spec, "spec.template.spec"),
+        _ => return Ok(()),
+    };
+    let mut errors = Vec::new();
+    for (list, containers) in [("containers", &spec.containers), ("initContainers", &spec.init_containers)] {
+        for (place, container) in containers.iter().enumerate() {
+            for probe in grpc_probes(container) {
+                let path = format!("{path}.{list}[{place}].{probe}.grpc");
+                let mut error = Error::new(
+                    &located.file,
+                    located.source.locate(&path),
+                    &path,
+                    "gRPC probes are not supported by `real` yet",
+                );
+                error.expected = ["httpGet", "tcpSocket", "exec"].map(str::to_owned).to_vec();
+                errors.push(error);
+            }
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Errors(errors)) }
+}
+
+fn grpc_probes(container: &Container) -> impl Iterator<Item = &'static str> {
+    let probes = [
+        ("readinessProbe", &container.readiness_probe),
+        ("livenessProbe", &container.liveness_probe),
+        ("startupProbe", &container.startup_probe),
+    ];
+    let grpc = |probe: &Option<wavetank_core::model::Probe>| {
+        probe.as_ref().is_some_and(|probe| matches!(probe.action, ProbeAction::Grpc { .. }))
+    };
+    probes.into_iter().filter(move |(_, probe)| grpc(probe)).map(|(name, _)| name)
+}
+
+fn ignored(located: &Located<Manifest>) -> Option<String> {
+    let fields = unmodelled_fields(located);
+    let (at, kind) = (located.position(), located.value.kind().kind);
+    let name = located.value.metadata().name.as_deref().unwrap_or_default();
+    (!fields.is_empty()).then(|| {
+        format!("{}:{}:{}: {kind} {name}: kept, but without effect: {}", located.file, at.line, at.column, fields.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(name: &str, text: &str) -> Result<Wanted, ManifestError> {
+        let path = std::env::temp_dir().join(format!("wavetank-{name}-{}.yaml", std::process::id()));
+        fs::write(&path, text).expect("a writable folder");
+        let outcome = read(std::slice::from_ref(&path));
+        fs::remove_file(&path).expect("the file is ours");
+        outcome
+    }
+
+    const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: app\n    image: web:v1\n";
+
+    #[test]
+    fn a_grpc_probe_is_refused_with_its_place() {
+        let text = format!("{POD}    readinessProbe:\n      grpc: {{port: 9000}}\n");
+        let error = read_text("grpc", &text).expect_err("nobody could answer it").to_string();
+        assert!(error.contains(":9:"), "{error}");
+        assert!(error.contains("spec.containers[0].readinessProbe.grpc"), "{error}");
+    }
+
+    #[test]
+    fn what_has_no_effect_is_said() {
+        let wanted = read_text("hosts", &format!("{POD}  hostname: other\n")).expect("a valid pod");
+        assert_eq!(wanted.requests.len(), 1);
+        assert!(wanted.ignored.iter().any(|line| line.contains("spec.hostname")), "{:?}", wanted.ignored);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = read(&[PathBuf::from("/nonexistent/web.yaml")]).expect_err("there is no such file").to_string();
+        assert!(error.starts_with("cannot read /nonexistent/web.yaml:"), "{error}");
+    }
+}
