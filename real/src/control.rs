@@ -177,11 +177,7 @@ async fn serve_client(
     }
 }
 
-async fn carry_out(
-    order: Order,
-    outside: &mpsc::Sender<Outside>,
-    picture: &watch::Receiver<Arc<Picture>>,
-) -> Outcome {
+async fn carry_out(order: Order, outside: &mpsc::Sender<Outside>, picture: &watch::Receiver<Arc<Picture>>) -> Outcome {
     match order {
         Order::List(kind) => {
             let picture = picture.borrow().clone();

@@ -1,12 +1,20 @@
 //! `real`: runs the orchestration core with this machine's Docker engine as its node.
 
+mod commands;
+
 use std::{fs, io, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use wavetank_core::api::Refusal;
 use wavetank_real::{
+    cluster::ClusterError,
+    control::ControlError,
     docker::{Engine, EngineError, ImageName, ProgramError, ProgramImage, StaticProgram, pause_image_name},
     doctor,
+    manifests::ManifestError,
 };
+
+use commands::{client::Client, up::Up};
 
 /// Runs the orchestration core with this machine's Docker engine as its node.
 #[derive(Parser)]
@@ -18,6 +26,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Runs a cluster in the foreground, with this machine as its node, until Ctrl-C.
+    Up(Up),
+    #[command(flatten)]
+    Client(Client),
     /// Examines this machine: engine, versions, cgroups, pause image, a pod; says what to do about what is missing.
     Doctor,
     /// Lists and makes images.
@@ -48,6 +60,14 @@ enum Images {
 enum Failure {
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("{}", .0.iter().map(Refusal::to_string).collect::<Vec<_>>().join("\n"))]
+    Refusals(Vec<Refusal>),
     #[error("cannot read {}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
     #[error("{}: {error}", path.display())]
@@ -56,6 +76,13 @@ enum Failure {
     Runtime(io::Error),
     #[error("this machine cannot be a node yet; see the lines marked BAD")]
     Unfit,
+}
+
+impl Failure {
+    /// The cluster has answered something else than was asked.
+    fn unexpected() -> Failure {
+        ControlError::NotUnderstood("another outcome than expected".to_owned()).into()
+    }
 }
 
 fn main() -> ExitCode {
@@ -72,6 +99,8 @@ fn run(command: Command) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
     runtime.block_on(async {
         match command {
+            Command::Up(up) => commands::up::run(up).await,
+            Command::Client(client) => commands::client::run(client).await,
             Command::Doctor => examine().await,
             Command::Images(Images::List) => list_images(&Engine::connect().await?).await,
             Command::Images(Images::Build) => build_images(&Engine::connect().await?).await,

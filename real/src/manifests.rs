@@ -110,7 +110,13 @@ fn ignored(located: &Located<Manifest>) -> Option<String> {
     let (at, kind) = (located.position(), located.value.kind().kind);
     let name = located.value.metadata().name.as_deref().unwrap_or_default();
     (!fields.is_empty()).then(|| {
-        format!("{}:{}:{}: {kind} {name}: kept, but without effect: {}", located.file, at.line, at.column, fields.join(", "))
+        format!(
+            "{}:{}:{}: {kind} {name}: kept, but without effect: {}",
+            located.file,
+            at.line,
+            at.column,
+            fields.join(", ")
+        )
     })
 }
 
@@ -126,7 +132,8 @@ mod tests {
         outcome
     }
 
-    const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: app\n    image: web:v1\n";
+    const POD: &str =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: app\n    image: web:v1\n";
 
     #[test]
     fn a_grpc_probe_is_refused_with_its_place() {

@@ -175,7 +175,9 @@ impl DockerWorld {
                 let _ = self.asked.remove(&id).map(|asked| asked.send(answer));
             }
             (ProcKind::World, _) => {}
-            (ProcKind::Runtime | ProcKind::Client, body) => panic!("{from} sent {to} what it does not understand: {body:?}"),
+            (ProcKind::Runtime | ProcKind::Client, body) => {
+                panic!("{from} sent {to} what it does not understand: {body:?}")
+            }
             (_, body) => self.inbox.push_back(Input::Message { from, to, body }),
         }
     }
@@ -295,7 +297,8 @@ mod tests {
             timers.arm(process, TimerKind::WorkQueue(0), Time::from_secs(1));
         }
         timers.disarm(ProcId::CONTROLLER_MANAGER, TimerKind::WorkQueue(0));
-        let due: Vec<_> = std::iter::from_fn(|| timers.pop_due(Time::from_secs(1))).map(|(process, _)| process).collect();
+        let due: Vec<_> =
+            std::iter::from_fn(|| timers.pop_due(Time::from_secs(1))).map(|(process, _)| process).collect();
         assert_eq!(due, [ProcId::SCHEDULER, ProcId::API_SERVER]);
     }
 }

@@ -226,8 +226,7 @@ mod tests {
 
     fn pod(requests: (i64, i64), limits: (i64, i64)) -> PodSpec {
         let list = |(cpu_milli, memory_bytes)| Amounts { cpu_milli, memory_bytes, ..Amounts::default() };
-        let container =
-            ContainerModel { requests: list(requests), limits: list(limits), ..ContainerModel::default() };
+        let container = ContainerModel { requests: list(requests), limits: list(limits), ..ContainerModel::default() };
         PodSpec { containers: vec![container], ..PodSpec::default() }
     }
 

@@ -38,7 +38,7 @@ const CODE_UNKNOWN: i32 = 137;
 const NEWS_WAITING_MAX: usize = 256;
 
 /// What the node tells people about the engine.
-pub trait Notices: Send {
+pub trait Notices: Send + Sync {
     /// The engine has stopped answering, or answers again.
     fn engine(&mut self, lost: Option<&EngineError>);
 }
@@ -161,9 +161,9 @@ impl Node {
         match prepared {
             Ok(spec) => {
                 let jobs = self.jobs.clone();
-                self.spawn(async move {
-                    News::Started { pod: uid, container, attempt, outcome: jobs.start(&spec).await }
-                });
+                self.spawn(
+                    async move { News::Started { pod: uid, container, attempt, outcome: jobs.start(&spec).await } },
+                );
             }
             Err(Failure { reason, message }) => {
                 self.tell(RuntimeEvent::ContainerFailed { pod: uid, container, attempt, reason, message }).await;
@@ -198,7 +198,14 @@ impl Node {
         }
     }
 
-    async fn probe(&mut self, pod: Uid, container: ContainerIndex, attempt: u32, kind: ProbeKind, probe: Option<Probe>) {
+    async fn probe(
+        &mut self,
+        pod: Uid,
+        container: ContainerIndex,
+        attempt: u32,
+        kind: ProbeKind,
+        probe: Option<Probe>,
+    ) {
         let Some(record) = self.pods.get_mut(&pod) else { return };
         let Some(probe) = probe else {
             // A container without a readiness probe is ready once it runs.
@@ -209,7 +216,9 @@ impl Node {
         };
         let Some(spec) = pods::spec_of(&record.pod, container).cloned() else { return };
         let address = record.sandbox.as_ref().and_then(|sandbox| sandbox.address).unwrap_or(self.jobs.address);
-        let Some(record) = record.container_mut(container, attempt).filter(|record| record.is_running()) else { return };
+        let Some(record) = record.container_mut(container, attempt).filter(|record| record.is_running()) else {
+            return;
+        };
         let Some(id) = record.id.clone() else { return };
         let target = probe::Target { engine: self.jobs.engine.clone(), id, address };
         let news = self.news.clone();
@@ -272,7 +281,8 @@ impl Node {
                 self.container_started(pod, container, attempt, outcome).await;
             }
             News::Stopped { pod, container, attempt, seen } => {
-                let (code, out_of_memory) = seen.as_ref().and_then(|seen| exit_of(&seen.phase)).unwrap_or((CODE_UNKNOWN, false));
+                let (code, out_of_memory) =
+                    seen.as_ref().and_then(|seen| exit_of(&seen.phase)).unwrap_or((CODE_UNKNOWN, false));
                 self.container_exited(pod, container, attempt, code, out_of_memory).await;
             }
             News::Removed { pod } => {
@@ -348,9 +358,18 @@ impl Node {
         self.remove_when_idle(pod);
     }
 
-    async fn container_exited(&mut self, pod: Uid, container: ContainerIndex, attempt: u32, code: i32, out_of_memory: bool) {
+    async fn container_exited(
+        &mut self,
+        pod: Uid,
+        container: ContainerIndex,
+        attempt: u32,
+        code: i32,
+        out_of_memory: bool,
+    ) {
         let now = self.clock.now();
-        let Some(record) = self.pods.get_mut(&pod).and_then(|pod| pod.container_mut(container, attempt)) else { return };
+        let Some(record) = self.pods.get_mut(&pod).and_then(|pod| pod.container_mut(container, attempt)) else {
+            return;
+        };
         if record.exited.is_some() {
             return;
         }

@@ -76,7 +76,9 @@ async fn once(target: &Target, container: &Container, probe: &Probe) -> bool {
     let limit = length(probe.timeout);
     match &probe.action {
         ProbeAction::HttpGet { path, port } => match number(container, port) {
-            Some(port) => timeout(limit, http_get(target.address, port, path)).await.unwrap_or(Ok(false)).unwrap_or(false),
+            Some(port) => {
+                timeout(limit, http_get(target.address, port, path)).await.unwrap_or(Ok(false)).unwrap_or(false)
+            }
             None => false,
         },
         ProbeAction::TcpSocket { port } => match number(container, port) {
@@ -164,7 +166,9 @@ mod tests {
     fn the_status_is_read_from_a_whole_first_line_of_http_only() {
         assert_eq!(status(b"HTTP/1.1 200 OK\r\n"), Some(200));
         assert_eq!(status(b"HTTP/1.0 404\r\n"), Some(404));
-        for bad in [&b""[..], b"HTTP/1.1", b"SSH-2.0-OpenSSH_9\r\n", b"HTTP/1.1 20 OK\r\n", b"HTTP/1.1 \xff\xff\xff\r\n"] {
+        for bad in
+            [&b""[..], b"HTTP/1.1", b"SSH-2.0-OpenSSH_9\r\n", b"HTTP/1.1 20 OK\r\n", b"HTTP/1.1 \xff\xff\xff\r\n"]
+        {
             assert_eq!(status(bad), None, "{bad:?}");
         }
     }
