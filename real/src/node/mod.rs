@@ -76,7 +76,7 @@ enum News {
     Sandbox { pod: Uid, outcome: Result<Sandbox, String> },
     Image { pod: Uid, container: ContainerIndex, outcome: Result<bool, Failure> },
     Started { pod: Uid, container: ContainerIndex, attempt: u32, outcome: Result<ContainerId, Failure> },
-    Stopped { pod: Uid, container: ContainerIndex, attempt: u32, seen: Option<Container> },
+    Stopped { pod: Uid, container: ContainerIndex, attempt: u32, end: Option<(i32, bool)> },
     Removed { pod: Uid },
     Probe { pod: Uid, container: ContainerIndex, attempt: u32, kind: ProbeKind, passing: bool },
 }
@@ -179,8 +179,8 @@ impl Node {
                 let (id, jobs) = (id.clone(), self.jobs.clone());
                 let grace = Duration::from_nanos(grace.0);
                 self.spawn(async move {
-                    let seen = jobs.stop(&id, grace).await;
-                    News::Stopped { pod, container, attempt, seen }
+                    let end = jobs.stop(&id, grace).await.and_then(|container| exit_of(&container.phase));
+                    News::Stopped { pod, container, attempt, end }
                 });
             }
             // It is being created: what to stop is known when that is done.
@@ -280,9 +280,8 @@ impl Node {
             News::Started { pod, container, attempt, outcome } => {
                 self.container_started(pod, container, attempt, outcome).await;
             }
-            News::Stopped { pod, container, attempt, seen } => {
-                let (code, out_of_memory) =
-                    seen.as_ref().and_then(|seen| exit_of(&seen.phase)).unwrap_or((CODE_UNKNOWN, false));
+            News::Stopped { pod, container, attempt, end } => {
+                let (code, out_of_memory) = end.unwrap_or((CODE_UNKNOWN, false));
                 self.container_exited(pod, container, attempt, code, out_of_memory).await;
             }
             News::Removed { pod } => {

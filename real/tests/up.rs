@@ -1,0 +1,380 @@
+//! Stories about whole clusters on the real Docker engine, through the program that a user runs.
+//!
+//! Each story has a cluster of its own, which is removed at its end, and a journal, which is folded over a fresh core
+//! whenever a run has ended: the core must have decided the same.
+
+#[expect(dead_code, reason = "the stories about single pods use the rest")]
+mod support;
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Output},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use support::{Stage, get, story};
+use wavetank_core::model::{Kind, Object, Pod};
+use wavetank_real::{
+    control::{Order, Outcome, order},
+    docker::{Container, Role},
+    journal::{self, Told},
+};
+
+const WAIT_LIMIT: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A cluster run by the program, and the folder that it writes to.
+struct Up {
+    stage: Stage,
+    folder: PathBuf,
+    child: Child,
+}
+
+impl Up {
+    /// Starts `real up` with a Deployment `web` of so many pods and further arguments.
+    fn start(stage: &Stage, replicas: u32, arguments: &[&str]) -> Up {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(stage.cluster.to_string());
+        fs::create_dir_all(&folder).expect("a writable folder");
+        fs::write(folder.join("web.yaml"), web(replicas, "testapp:v1")).expect("room on the disk");
+        let child = Self::command(stage, &folder, arguments).spawn().expect("the program was built");
+        Up { stage: stage.clone(), folder, child }
+    }
+
+    fn command(stage: &Stage, folder: &std::path::Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_real"));
+        let account = File::create(folder.join("account")).expect("room on the disk");
+        command.args(["up", "--cluster", &stage.cluster.to_string()]).args(arguments);
+        command.arg("--out").arg(folder).arg("--manifest").arg(folder.join("web.yaml"));
+        command.stderr(account.try_clone().expect("a file")).stdout(account);
+        command
+    }
+
+    /// Runs one of the commands that talk to the cluster, which must succeed.
+    fn real(&self, arguments: &[&str]) -> String {
+        let output = run_real(&[arguments, &["--cluster", &self.stage.cluster.to_string()]].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        text
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill can be run").success(), "{signal} reaches the program");
+    }
+
+    /// The pods as the cluster knows them; none before it listens.
+    async fn pods(&self) -> Vec<Arc<Pod>> {
+        let Ok(Outcome::Objects(_, objects)) = order(&self.stage.cluster, &Order::List(Kind::Pod)).await else {
+            return Vec::new();
+        };
+        objects
+            .iter()
+            .filter_map(|object| if let Object::Pod(pod) = object { Some(pod.clone()) } else { None })
+            .collect()
+    }
+
+    /// Waits until the pods are as wanted, and gives them.
+    async fn until(&mut self, what: &str, wanted: impl Fn(&[Arc<Pod>]) -> bool) -> Vec<Arc<Pod>> {
+        let began = Instant::now();
+        loop {
+            let pods = self.pods().await;
+            if wanted(&pods) {
+                return pods;
+            }
+            let ended = self.child.try_wait().expect("the program can be asked");
+            assert!(ended.is_none() && began.elapsed() < WAIT_LIMIT, "not {what}:\n{}", self.account());
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits until exactly so many pods are there and ready.
+    async fn until_ready(&mut self, count: usize) -> Vec<Arc<Pod>> {
+        self.until(&format!("{count} ready pods"), |pods| pods.len() == count && pods.iter().all(|pod| pod.is_ready()))
+            .await
+    }
+
+    /// The containers and sandboxes that the engine has of this cluster.
+    async fn containers(&self) -> Vec<Container> {
+        self.stage.engine.list(&self.stage.cluster).await.expect("the engine answers").containers
+    }
+
+    async fn running(&self, sandbox: bool) -> Container {
+        let containers = self.containers().await.into_iter();
+        let mut containers =
+            containers.filter(|found| (found.identity.role == Role::Sandbox) == sandbox && found.phase.is_running());
+        containers.next().expect("one runs")
+    }
+
+    /// Waits until the program has ended.
+    async fn ended(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the program can be asked") {
+                return status;
+            }
+            assert!(began.elapsed() < WAIT_LIMIT, "it does not end:\n{}", self.account());
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Ends the run with Ctrl-C, and tells it again from its journal.
+    async fn end(&mut self) -> Told {
+        self.signal("-INT");
+        let status = self.ended().await;
+        assert!(status.success(), "{status}:\n{}", self.account());
+        let told = self.replay();
+        assert!(told.ended, "{told:?}");
+        told
+    }
+
+    fn replay(&self) -> Told {
+        journal::replay(&self.folder.join(journal::FILE_NAME)).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn account(&self) -> String {
+        fs::read_to_string(self.folder.join("account")).expect("the program writes it")
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // The story removes the containers; here the program must be gone before, also when the story has failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn run_real(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_real")).args(arguments).output().expect("the program was built")
+}
+
+fn web(replicas: u32, image: &str) -> String {
+    format!(
+        "apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      containers:
+      - name: app
+        image: {image}
+        ports: [{{name: http, containerPort: 8080}}]
+        readinessProbe:
+          httpGet: {{path: /healthz, port: http}}
+          periodSeconds: 1
+"
+    )
+}
+
+fn address(pod: &Pod) -> Option<std::net::IpAddr> {
+    pod.status.pod_ip.as_ref().map(|address| address.parse().expect("an address"))
+}
+
+fn restarts(pods: &[Arc<Pod>]) -> u32 {
+    pods.iter().flat_map(|pod| &pod.status.containers).map(|container| container.restarts).sum()
+}
+
+#[test]
+fn every_pod_of_a_deployment_answers() {
+    story("every_pod_of_a_deployment_answers", |stage| async move {
+        let mut up = Up::start(&stage, 2, &[]);
+        let pods = up.until_ready(2).await;
+        for pod in &pods {
+            assert_eq!(get(address(pod), "/").await.1, format!("v1 {}\n", pod.meta.name));
+        }
+        assert!(up.real(&["get", "deployments"]).contains("2/2"), "{}", up.real(&["get", "deployments"]));
+        up.end().await;
+        assert_eq!(up.containers().await, [], "Ctrl-C leaves nothing behind");
+    });
+}
+
+#[test]
+fn a_killed_container_is_started_again_and_counted() {
+    story("a_killed_container_is_started_again_and_counted", |stage| async move {
+        let mut up = Up::start(&stage, 1, &[]);
+        let before = up.until_ready(1).await;
+        stage.engine.kill(&up.running(false).await.id).await.expect("it runs");
+        let restarted = |pods: &[Arc<Pod>]| restarts(pods) == 1 && pods.len() == 1 && pods[0].is_ready();
+        let after = up.until("one restart", restarted).await;
+        assert_eq!(after[0].meta.uid, before[0].meta.uid, "the pod stays");
+        assert_eq!(get(address(&after[0]), "/").await.1, format!("v1 {}\n", after[0].meta.name));
+        up.end().await;
+    });
+}
+
+#[test]
+fn a_container_that_somebody_removed_is_replaced() {
+    story("a_container_that_somebody_removed_is_replaced", |stage| async move {
+        let mut up = Up::start(&stage, 1, &[]);
+        up.until_ready(1).await;
+        let victim = up.running(false).await;
+        stage.engine.remove(&victim.id).await.expect("it can be removed");
+        let restarted = |pods: &[Arc<Pod>]| restarts(pods) == 1 && pods.len() == 1 && pods[0].is_ready();
+        up.until("one restart", restarted).await;
+        assert_ne!(up.running(false).await.id, victim.id);
+        up.end().await;
+    });
+}
+
+#[test]
+fn a_sandbox_that_somebody_removed_is_replaced_with_all_that_was_in_it() {
+    story("a_sandbox_that_somebody_removed_is_replaced_with_all_that_was_in_it", |stage| async move {
+        let mut up = Up::start(&stage, 1, &[]);
+        up.until_ready(1).await;
+        let victim = up.running(true).await;
+        stage.engine.remove(&victim.id).await.expect("it can be removed");
+        let began = Instant::now();
+        loop {
+            let sandboxes = up.containers().await.into_iter();
+            let mut sandboxes =
+                sandboxes.filter(|found| found.identity.role == Role::Sandbox && found.phase.is_running());
+            if sandboxes.any(|found| found.id != victim.id) {
+                break;
+            }
+            assert!(began.elapsed() < WAIT_LIMIT, "no new sandbox:\n{}", up.account());
+            tokio::time::sleep(PAUSE).await;
+        }
+        let pods = up.until_ready(1).await;
+        assert_eq!(get(address(&pods[0]), "/").await.1, format!("v1 {}\n", pods[0].meta.name));
+        up.end().await;
+    });
+}
+
+#[test]
+fn a_deployment_grows_by_command_and_shrinks_by_its_edited_manifest() {
+    story("a_deployment_grows_by_command_and_shrinks_by_its_edited_manifest", |stage| async move {
+        let mut up = Up::start(&stage, 2, &[]);
+        up.until_ready(2).await;
+        up.real(&["scale", "deployment/web", "--replicas", "3"]);
+        up.until_ready(3).await;
+        fs::write(up.folder.join("web.yaml"), web(1, "testapp:v1")).expect("room on the disk");
+        up.signal("-HUP");
+        up.until_ready(1).await;
+        let began = Instant::now();
+        while up.containers().await.len() > 2 {
+            assert!(began.elapsed() < WAIT_LIMIT, "more than a sandbox and a container:\n{}", up.account());
+            tokio::time::sleep(PAUSE).await;
+        }
+        up.end().await;
+    });
+}
+
+#[test]
+fn a_rolling_update_never_leaves_fewer_pods_ready_than_wanted() {
+    story("a_rolling_update_never_leaves_fewer_pods_ready_than_wanted", |stage| async move {
+        let mut up = Up::start(&stage, 2, &[]);
+        up.until_ready(2).await;
+        up.real(&["set-image", "deployment/web", "app=testapp:v2"]);
+        let began = Instant::now();
+        loop {
+            let pods = up.pods().await;
+            let ready: Vec<_> = pods.iter().filter(|pod| pod.is_ready()).collect();
+            assert!(ready.len() >= 2, "{} ready pods:\n{}", ready.len(), up.account());
+            let updated = |pod: &Pod| &*pod.spec.containers[0].image == "testapp:v2";
+            if pods.len() == 2 && ready.iter().all(|pod| updated(*pod)) {
+                break;
+            }
+            assert!(began.elapsed() < WAIT_LIMIT, "the update does not end:\n{}", up.account());
+            tokio::time::sleep(PAUSE).await;
+        }
+        for pod in up.pods().await {
+            assert_eq!(get(address(&pod), "/").await.1, format!("v2 {}\n", pod.meta.name));
+        }
+        up.end().await;
+    });
+}
+
+#[test]
+fn a_missing_image_is_reported_and_harms_nobody_else() {
+    story("a_missing_image_is_reported_and_harms_nobody_else", |stage| async move {
+        let mut up = Up::start(&stage, 1, &[]);
+        up.until_ready(1).await;
+        let broken = web(1, "wavetank.invalid/none:v1").replace("web}", "broken}");
+        fs::write(up.folder.join("broken.yaml"), broken).expect("room on the disk");
+        let path = up.folder.join("broken.yaml").display().to_string();
+        up.real(&["apply", "--manifest", &path]);
+        let began = Instant::now();
+        while !up.account().contains("ErrImagePull") && !up.account().contains("ImagePullBackOff") {
+            assert!(began.elapsed() < WAIT_LIMIT, "no word of the image:\n{}", up.account());
+            tokio::time::sleep(PAUSE).await;
+        }
+        let ready = up.pods().await.iter().filter(|pod| pod.is_ready()).count();
+        assert_eq!(ready, 1);
+        up.end().await;
+    });
+}
+
+#[test]
+fn kept_containers_go_on_until_they_are_taken_down() {
+    story("kept_containers_go_on_until_they_are_taken_down", |stage| async move {
+        let mut up = Up::start(&stage, 1, &["--keep"]);
+        let pods = up.until_ready(1).await;
+        up.end().await;
+        assert_eq!(get(address(&pods[0]), "/").await.1, format!("v1 {}\n", pods[0].meta.name));
+        assert!(up.account().contains("real down --cluster"), "{}", up.account());
+        assert!(up.real(&["down"]).contains("2 containers"), "a sandbox and a container");
+        assert_eq!(up.containers().await, []);
+    });
+}
+
+#[test]
+fn a_killed_program_leaves_a_journal_and_containers_that_the_next_run_replaces() {
+    story("a_killed_program_leaves_a_journal_and_containers_that_the_next_run_replaces", |stage| async move {
+        let mut up = Up::start(&stage, 1, &[]);
+        up.until_ready(1).await;
+        up.signal("-KILL");
+        up.ended().await;
+        let told = up.replay();
+        assert!(told.steps > 0 && !told.ended, "{told:?}");
+        let left = up.containers().await;
+        assert_eq!(left.len(), 2, "a sandbox and a container go on");
+        up.child = Up::command(&stage, &up.folder, &[]).spawn().expect("the program was built");
+        up.until_ready(1).await;
+        let now = up.containers().await;
+        assert!(left.iter().all(|old| now.iter().all(|new| new.id != old.id)), "{now:?}");
+        up.end().await;
+    });
+}
+
+#[test]
+fn a_second_program_cannot_run_the_same_cluster() {
+    story("a_second_program_cannot_run_the_same_cluster", |stage| async move {
+        let mut up = Up::start(&stage, 1, &[]);
+        up.until_ready(1).await;
+        let second = run_real(&["up", "--cluster", &stage.cluster.to_string()]);
+        assert!(!second.status.success());
+        let error = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert!(error.contains("is running already"), "{error}");
+        assert_eq!(up.pods().await.iter().filter(|pod| pod.is_ready()).count(), 1);
+        up.end().await;
+    });
+}
+
+#[test]
+fn a_mistake_in_a_manifest_is_told_with_its_place_before_anything_starts() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("mistake-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a writable folder");
+    let path = folder.join("web.yaml");
+    fs::write(&path, web(2, "testapp:v1").replace("replicas", "replcas")).expect("room on the disk");
+    let output = run_real(&["up", "--manifest", &path.display().to_string()]);
+    fs::remove_dir_all(&folder).expect("the folder is ours");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(error.contains("web.yaml:5:3"), "{error}");
+    assert!(error.contains("replicas"), "{error}");
+}
+
+#[test]
+fn talking_to_a_cluster_that_does_not_run_says_so() {
+    let output = run_real(&["get", "pods", "--cluster", "nobody-runs-this"]);
+    assert!(!output.status.success());
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("cluster nobody-runs-this is not running"), "{error}");
+}
