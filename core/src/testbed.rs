@@ -3,13 +3,18 @@
 //! The stand-in moves pods along with fixed delays, as the one behind the recorded answers of the real controllers
 //! does; tests of the real kubelet turn it off and answer for the container runtime themselves.
 
+mod fake_runtime;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub(crate) use fake_runtime::{FakeRuntime, Image};
 
 use crate::api::{Answer, Propagation, Reply, Request};
 use crate::config::Config;
 use crate::facts::Fact;
 use crate::id::{HostId, Name, ProcId, ProcKind, RequestId, Uid};
+use crate::kubelet::Boot;
 use crate::machine::Core;
 use crate::model::{
     ConditionKind, ContainerState, ContainerStatus, Labels, Meta, Namespace, Node, NodeStatus, Object, Phase, Pod,
@@ -45,6 +50,10 @@ pub(crate) struct Testbed {
     /// Messages to container runtimes, for tests that play the runtime.
     pub(crate) to_runtimes: Vec<(Time, ProcId, Msg)>,
     stand_in: Option<StandIn>,
+    /// Answers the real kubelets, if there is one; all hosts share it.
+    pub(crate) runtime: Option<FakeRuntime>,
+    /// Hosts that are cut off from everybody but their own runtime.
+    cut: Vec<HostId>,
     pods: BTreeMap<Uid, Arc<Pod>>,
     queue: BTreeMap<(Time, u64), Input>,
     timers: BTreeMap<(ProcId, TimerKind), (Time, u64)>,
@@ -64,6 +73,8 @@ impl Testbed {
             answers: BTreeMap::new(),
             to_runtimes: Vec::new(),
             stand_in: Some(StandIn { start: Span::from_secs(1), ready: Span::from_secs(2), term: Span::from_secs(1) }),
+            runtime: None,
+            cut: Vec::new(),
             pods: BTreeMap::new(),
             queue: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -85,6 +96,42 @@ impl Testbed {
     pub(crate) fn with_real_kubelets(mut self) -> Testbed {
         self.stand_in = None;
         self
+    }
+
+    /// Real kubelets with a runtime that answers them.
+    pub(crate) fn with_runtime(mut self, runtime: FakeRuntime) -> Testbed {
+        self.stand_in = None;
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Introduces a host and starts its real kubelet.
+    pub(crate) fn start_kubelet(&mut self, host: u32, node: &str, cpu_milli: i64, memory_bytes: i64) {
+        let capacity = Resources { cpu_milli, memory_bytes, pods: 110, ..Resources::default() };
+        let boot = Boot {
+            node: node.into(),
+            labels: Labels::new([("kubernetes.io/hostname", node), ("topology.kubernetes.io/zone", "a")]),
+            capacity: capacity.clone(),
+            allocatable: capacity,
+            taints: Vec::new(),
+            address: format!("192.168.0.{host}").into(),
+            pod_network: format!("10.0.{host}").into(),
+        };
+        let to = ProcId::kubelet(HostId(host));
+        self.input(Input::Message { from: ProcId::WORLD, to, body: Msg::Boot(Arc::new(boot)) });
+        self.input(Input::Started(to));
+        self.run_for(Span::ZERO);
+    }
+
+    /// Cuts a host off, or heals the cut and tells its kubelet.
+    pub(crate) fn set_cut(&mut self, host: u32, cut: bool) {
+        self.cut.retain(|other| *other != HostId(host));
+        if cut {
+            self.cut.push(HostId(host));
+        } else {
+            let to = ProcId::kubelet(HostId(host));
+            self.input(Input::Message { from: ProcId::WORLD, to, body: Msg::Reconnected });
+        }
     }
 
     /// Other speeds of the stand-in kubelets.
@@ -173,6 +220,12 @@ impl Testbed {
             if let Input::Timer(process, kind) = &input {
                 self.timers.remove(&(*process, *kind));
             }
+            if let (Input::Message { body: Msg::RuntimeEvent(event), .. }, Some(runtime)) = (&input, &mut self.runtime)
+            {
+                if !runtime.happens(self.now, event) {
+                    continue;
+                }
+            }
             self.core.step(self.now, input, &mut effects);
             for effect in std::mem::take(&mut effects) {
                 self.perform(effect);
@@ -224,13 +277,29 @@ impl Testbed {
                         self.answers.insert(id, answer);
                     }
                 }
-                ProcKind::Runtime => self.to_runtimes.push((self.now, to, body)),
+                _ if self.is_cut(from) && to.kind() != ProcKind::Runtime || self.is_cut(to) => {}
+                ProcKind::Runtime => self.to_runtime(to, body),
                 ProcKind::Kubelet if self.stand_in.is_some() => self.stand_in_message(to, body),
                 _ => {
                     self.push(self.now, Input::Message { from, to, body });
                 }
             },
         }
+    }
+
+    fn is_cut(&self, process: ProcId) -> bool {
+        process.kind() == ProcKind::Kubelet && process.host().is_some_and(|host| self.cut.contains(&host))
+    }
+
+    fn to_runtime(&mut self, to: ProcId, body: Msg) {
+        if let (Some(runtime), Msg::Runtime(request)) = (&mut self.runtime, &body) {
+            let kubelet = ProcId::new(ProcKind::Kubelet, to.index());
+            for (delay, event) in runtime.answer(request) {
+                let input = Input::Message { from: to, to: kubelet, body: Msg::RuntimeEvent(event) };
+                self.push(self.now + delay, input);
+            }
+        }
+        self.to_runtimes.push((self.now, to, body));
     }
 
     fn stand_in_message(&mut self, to: ProcId, body: Msg) {
