@@ -34,7 +34,8 @@ pub(crate) struct FakeRuntime {
     pub(crate) exits: BTreeMap<Name, Vec<(Span, i32)>>,
     /// After how long containers of a name fail their liveness probe.
     pub(crate) dead_after: BTreeMap<Name, Span>,
-    pods: BTreeMap<Uid, RunningPod>,
+    /// What it has.
+    pub(crate) pods: BTreeMap<Uid, RunningPod>,
 }
 
 impl FakeRuntime {
