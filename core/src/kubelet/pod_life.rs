@@ -238,12 +238,14 @@ impl PodLife {
         if !self.confirmed || self.containers.is_empty() {
             return;
         }
+        if self.sandbox == Sandbox::Lost && self.leave_lost_sandbox(host) {
+            return;
+        }
         let now = host.ctx.now;
         match self.sandbox {
             Sandbox::Ready => {}
             Sandbox::Asked => return,
             Sandbox::Failed(until) if until > now => return host.ctx.arm(TimerKind::Pod(self.uid()), until),
-            Sandbox::Lost if self.containers.iter().any(ContainerLife::is_running) => return,
             Sandbox::Absent | Sandbox::Failed(_) | Sandbox::Lost => {
                 self.sandbox = Sandbox::Asked;
                 return host.ask(RuntimeRequest::CreateSandbox { pod: self.pod.clone() });
@@ -409,7 +411,8 @@ impl PodLife {
     /// A container runs, which the kubelet sees at its next relist.
     pub(super) fn on_started(&mut self, place: usize, attempt: u32, host: &mut Host<'_, '_>) {
         let container = &mut self.containers[place];
-        if container.doing != Doing::Starting || container.attempt != attempt {
+        // Not only from `Starting`: the start may have been asked for by a kubelet that has died since.
+        if container.ran || container.attempt != attempt {
             return;
         }
         container.doing = Doing::Running(host.ctx.now);
@@ -543,21 +546,29 @@ impl PodLife {
     }
 
     /// The sandbox has died: what ran in it is stopped, and a new one begins with the init containers.
-    pub(super) fn on_sandbox_lost(&mut self, host: &mut Host<'_, '_>) {
+    pub(super) fn on_sandbox_lost(&mut self) {
         if self.sandbox != Sandbox::Ready || self.ending.is_some() {
             return;
         }
         self.sandbox = Sandbox::Lost;
         self.address = None;
         self.initialized = false;
-        let grace = self.pod.spec.termination_grace;
         for place in 0..self.containers.len() {
-            if self.containers[place].is_running() {
-                self.stop(place, grace, host);
-            } else if place < self.init_count() || self.containers[place].is_being_started() {
-                self.containers[place].doing = Doing::Waiting;
+            let container = &mut self.containers[place];
+            let waits_for_image = container.is_being_started() && container.doing != Doing::Starting;
+            if waits_for_image || (place < self.pod.spec.init_containers.len() && container.doing == Doing::Ended) {
+                container.doing = Doing::Waiting;
             }
         }
+    }
+
+    /// Stops what still runs in a sandbox that has died; returns whether anything does.
+    fn leave_lost_sandbox(&mut self, host: &mut Host<'_, '_>) -> bool {
+        let grace = self.pod.spec.termination_grace;
+        for place in 0..self.containers.len() {
+            self.stop(place, grace, host);
+        }
+        self.containers.iter().any(|container| container.is_running() || container.doing == Doing::Starting)
     }
 
     /// The pod's timer: waits that are over, and errors that have become back-offs.
@@ -584,5 +595,17 @@ impl PodLife {
         if let Some(at) = next.filter(|at| *at > now).min() {
             host.ctx.arm(TimerKind::Pod(self.uid()), at);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_takes_little_memory_beside_its_object() {
+        let row = size_of::<PodLife>() + size_of::<Uid>();
+        let container = size_of::<ContainerLife>();
+        assert!(row + container <= 256, "a pod takes {row} bytes and {container} more per container");
     }
 }

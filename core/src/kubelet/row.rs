@@ -368,7 +368,7 @@ impl Row {
             RuntimeEvent::SandboxFailed { pod, .. } => {
                 self.with_pod(ctx, pod, |life, host| life.on_sandbox_failed(host.ctx.now));
             }
-            RuntimeEvent::SandboxLost { pod } => self.with_pod(ctx, pod, |life, host| life.on_sandbox_lost(host)),
+            RuntimeEvent::SandboxLost { pod } => self.with_pod(ctx, pod, |life, _| life.on_sandbox_lost()),
             RuntimeEvent::PodRemoved { pod } => self.with_pod(ctx, pod, |life, _| life.on_removed()),
             RuntimeEvent::ImageReady { pod, container, already_present } => {
                 self.pulls.finish((pod, container));

@@ -479,3 +479,54 @@ fn an_image_that_must_not_be_pulled_is_an_error() {
     assert_eq!(pod(&bed, "web").status.containers[0].state, expected);
     assert_eq!(times(&bed, "web", "Pulling"), [""; 0]);
 }
+
+#[test]
+fn a_pod_whose_sandbox_was_removed_gets_a_new_one_and_is_initialized_again() {
+    let mut bed = bed(FakeRuntime::new().with_exits("setup", &[(Span::from_secs(1), 0)]));
+    create(&mut bed, "web", PodSpec { init_containers: vec![container("setup")], ..spec(&["app"]) });
+    bed.run_until(Time::from_secs(10));
+    let event = crate::kubelet::RuntimeEvent::SandboxLost { pod: pod(&bed, "web").meta.uid };
+    let from = ProcId::runtime(HostId(0));
+    bed.input(Input::Message { from, to: kubelet(), body: Msg::RuntimeEvent(event) });
+    bed.run_until(Time::from_secs(20));
+    let started: Vec<String> = story(&bed, "web").into_iter().filter(|line| line.contains("Started:")).collect();
+    let expected = [
+        "0.5s Started: container setup started",
+        "2s Started: container app started",
+        "11.5s Started: container setup started again (restart 1)",
+        "13s Started: container app started again (restart 1)",
+    ];
+    assert_eq!(started, expected);
+    assert!(pod(&bed, "web").is_ready());
+}
+
+#[test]
+fn a_machine_that_restarts_starts_its_pods_again_and_counts_it() {
+    let mut bed = bed(FakeRuntime::new());
+    create(&mut bed, "web", spec(&["app"]));
+    bed.run_until(Time::from_secs(10));
+    bed.input(Input::Crashed(kubelet()));
+    bed.run_until(Time::from_secs(15));
+    bed.runtime.as_mut().unwrap().pods.clear();
+    bed.input(Input::Started(kubelet()));
+    bed.run_until(Time::from_secs(30));
+    let web = pod(&bed, "web");
+    assert!(web.is_ready());
+    let status = &web.status.containers[0];
+    assert_eq!(status.restarts, 1);
+    assert_eq!(status.last_terminated.as_ref().map(|how| &*how.reason), Some("ContainerStatusUnknown"));
+}
+
+#[test]
+fn a_kubelet_that_dies_during_a_start_does_not_start_the_container_twice() {
+    let mut bed = bed(FakeRuntime::new());
+    create(&mut bed, "web", spec(&["app"]));
+    bed.run_until(Time::from_millis(200));
+    bed.input(Input::Crashed(kubelet()));
+    bed.run_until(Time::from_secs(2));
+    bed.input(Input::Started(kubelet()));
+    bed.run_until(Time::from_secs(10));
+    assert_eq!(bed.runtime.as_ref().unwrap().running(), 1);
+    assert!(pod(&bed, "web").is_ready());
+    assert_eq!(pod(&bed, "web").status.containers[0].restarts, 0);
+}
