@@ -100,7 +100,7 @@ impl Testbed {
 
     /// Real kubelets with a runtime that answers them.
     pub(crate) fn with_runtime(mut self, runtime: FakeRuntime) -> Testbed {
-        self.stand_in = None;
+        self = self.with_real_kubelets();
         self.runtime = Some(runtime);
         self
     }
@@ -220,11 +220,8 @@ impl Testbed {
             if let Input::Timer(process, kind) = &input {
                 self.timers.remove(&(*process, *kind));
             }
-            if let (Input::Message { body: Msg::RuntimeEvent(event), .. }, Some(runtime)) = (&input, &mut self.runtime)
-            {
-                if !runtime.happens(self.now, event) {
-                    continue;
-                }
+            if !self.happens(&input) {
+                continue;
             }
             self.core.step(self.now, input, &mut effects);
             for effect in std::mem::take(&mut effects) {
@@ -278,7 +275,7 @@ impl Testbed {
                     }
                 }
                 _ if self.is_cut(from) && to.kind() != ProcKind::Runtime || self.is_cut(to) => {}
-                ProcKind::Runtime => self.to_runtime(to, body),
+                ProcKind::Runtime => self.ask_runtime(to, body),
                 ProcKind::Kubelet if self.stand_in.is_some() => self.stand_in_message(to, body),
                 _ => {
                     self.push(self.now, Input::Message { from, to, body });
@@ -287,11 +284,19 @@ impl Testbed {
         }
     }
 
+    /// Whether an event of the runtime still comes true; every other input does.
+    fn happens(&mut self, input: &Input) -> bool {
+        match (input, &mut self.runtime) {
+            (Input::Message { body: Msg::RuntimeEvent(event), .. }, Some(runtime)) => runtime.happens(self.now, event),
+            _ => true,
+        }
+    }
+
     fn is_cut(&self, process: ProcId) -> bool {
         process.kind() == ProcKind::Kubelet && process.host().is_some_and(|host| self.cut.contains(&host))
     }
 
-    fn to_runtime(&mut self, to: ProcId, body: Msg) {
+    fn ask_runtime(&mut self, to: ProcId, body: Msg) {
         if let (Some(runtime), Msg::Runtime(request)) = (&mut self.runtime, &body) {
             let kubelet = ProcId::new(ProcKind::Kubelet, to.index());
             for (delay, event) in runtime.answer(request) {

@@ -5,7 +5,8 @@
 //! containers, as in Kubernetes: endpoints leave because of the deletion mark, not because of the pod's conditions.
 //!
 //! Source: `calculateEffectiveGracePeriod`, pkg/kubelet/pod_workers.go; `killContainer`, `terminationOrdering`,
-//! pkg/kubelet/kuberuntime (v1.34.1). Absent on purpose: pre-stop hooks.
+//! pkg/kubelet/kuberuntime (v1.34.1). Absent on purpose: pre-stop hooks, and the removal of a finished pod's sandbox before
+//! its object goes (nothing runs in it).
 
 use crate::facts::What;
 use crate::kubelet::RuntimeRequest;

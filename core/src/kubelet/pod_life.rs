@@ -21,13 +21,10 @@ use crate::model::{Container, Kind, ObjectKey, Pod, PullPolicy, RestartPolicy, T
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
 
-/// How long `ErrImagePull` is shown before the pod's next sync makes `ImagePullBackOff` of it. (The sync is the one
-/// that the new sandbox causes through the relist.)
-const IMAGE_ERROR_SHOWN: Span = Span::from_secs(1);
 /// When a start that failed before there was a container is tried again.
 ///
 /// Source: `backOffPeriod`, pkg/kubelet/kubelet.go (v1.34.1), without its jitter of up to a half.
-const SYNC_RETRY: Span = Span::from_secs(10);
+pub(super) const SYNC_RETRY: Span = Span::from_secs(10);
 
 /// A pod on its node.
 pub(super) struct PodLife {
@@ -161,7 +158,7 @@ impl ContainerLife {
         self.trouble.as_ref().is_some_and(|trouble| trouble.until > now)
     }
 
-    fn hold(&mut self, until: Time, reason: &str, message: String) {
+    pub(super) fn hold(&mut self, until: Time, reason: &str, message: String) {
         let trouble = self.trouble.get_or_insert_default();
         trouble.until = until;
         trouble.reason = reason.into();
@@ -342,70 +339,6 @@ impl PodLife {
             let policy = PullPolicy::Never;
             host.ask(RuntimeRequest::PullImage { pod: uid, container: index, image, policy });
         }
-    }
-
-    /// It is this container's turn to pull; returns whether it still wants to.
-    pub(super) fn begin_pull(&mut self, index: ContainerIndex, host: &mut Host<'_, '_>) -> bool {
-        let Some(place) = self.place(index).filter(|place| self.containers[*place].doing == Doing::Queued) else {
-            return false;
-        };
-        self.containers[place].doing = Doing::Pulling;
-        let spec = self.spec(place);
-        let (image, policy) = (spec.image.clone(), spec.pull_policy);
-        host.ctx.record(self.key(), What::Pulling { image: image.clone() });
-        host.ask(RuntimeRequest::PullImage { pod: self.uid(), container: index, image, policy });
-        true
-    }
-
-    /// The image is there.
-    pub(super) fn on_image(&mut self, index: ContainerIndex, already_present: bool, host: &mut Host<'_, '_>) {
-        let Some(place) = self.place(index) else { return };
-        if !matches!(self.containers[place].doing, Doing::Checking | Doing::Pulling) {
-            return;
-        }
-        let image = self.spec(place).image.clone();
-        host.ctx.record(self.key(), What::Pulled { image, already_present });
-        let container = &mut self.containers[place];
-        container.doing = Doing::Starting;
-        if let Some(trouble) = &mut container.trouble {
-            trouble.pulls = Backoff::default();
-            trouble.reason = "".into();
-            trouble.message = "".into();
-        }
-        let attempt = container.attempt;
-        host.ask(RuntimeRequest::StartContainer { pod: self.pod.clone(), container: index, attempt });
-    }
-
-    /// The image is not there: pull it, or wait and pull again.
-    pub(super) fn on_image_failed(&mut self, index: ContainerIndex, why: (Name, Name), host: &mut Host<'_, '_>) {
-        let Some(place) = self.place(index) else { return };
-        let spec = self.spec(place);
-        let (image, policy) = (spec.image.clone(), spec.pull_policy);
-        let uid = self.uid();
-        let container = &mut self.containers[place];
-        let (reason, message) = why;
-        match container.doing {
-            Doing::Checking if policy == PullPolicy::IfNotPresent && *reason == *"ErrImageNeverPull" => {
-                container.doing = Doing::Queued;
-                return host.pulls.enqueue((uid, index));
-            }
-            Doing::Checking | Doing::Pulling => {}
-            _ => return,
-        }
-        let now = host.ctx.now;
-        container.doing = Doing::Waiting;
-        if *reason == *"ErrImagePull" {
-            let pulls = &mut container.trouble.get_or_insert_default().pulls;
-            pulls.grow(now, now, &host.ctx.config.kubelet);
-            let until = now + pulls.delay();
-            container.hold(until, &reason, message.to_string());
-            let shown_at = (now + IMAGE_ERROR_SHOWN).min(until);
-            container.trouble.get_or_insert_default().back_off_shown_at = Some(shown_at);
-        } else {
-            container.hold(now + SYNC_RETRY, &reason, message.to_string());
-        }
-        let message = format!("{reason}: {message}").into();
-        host.ctx.record(self.key(), What::PullFailed { image, message });
     }
 
     /// A container runs, which the kubelet sees at its next relist.
@@ -606,6 +539,6 @@ mod tests {
     fn a_pod_takes_little_memory_beside_its_object() {
         let row = size_of::<PodLife>() + size_of::<Uid>();
         let container = size_of::<ContainerLife>();
-        assert!(row + container <= 256, "a pod takes {row} bytes and {container} more per container");
+        assert!(row + container <= 200, "a pod takes {row} bytes and {container} more per container");
     }
 }

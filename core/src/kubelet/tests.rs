@@ -530,3 +530,36 @@ fn a_kubelet_that_dies_during_a_start_does_not_start_the_container_twice() {
     assert!(pod(&bed, "web").is_ready());
     assert_eq!(pod(&bed, "web").status.containers[0].restarts, 0);
 }
+
+#[test]
+fn a_node_that_was_given_up_is_ready_again_when_its_kubelet_is_heard() {
+    let mut bed = bed(FakeRuntime::new());
+    create(&mut bed, "web", spec(&["app"]));
+    bed.run_until(Time::from_secs(10));
+    bed.set_cut(0, true);
+    bed.run_until(Time::from_secs(60));
+    let mut node = Node::clone(&bed.get::<Node>("", "n1").unwrap());
+    let (kind, unknown) = (ConditionKind::Ready, Status3::Unknown);
+    node.status.conditions.set(kind, unknown, "NodeStatusUnknown", "Kubelet stopped posting node status.", bed.now());
+    let mut web = pod(&bed, "web");
+    web.status.conditions.set(kind, Status3::False, "", "", bed.now());
+    for object in [crate::model::Object::Node(node.into()), crate::model::Object::Pod(web.into())] {
+        bed.request(Request::UpdateStatus { object, expected: None });
+    }
+    bed.run_until(Time::from_secs(90));
+    bed.set_cut(0, false);
+    bed.run_until(Time::from_secs(100));
+    let node = bed.get::<Node>("", "n1").unwrap();
+    let ready = node.status.conditions.get(kind).unwrap();
+    assert_eq!((ready.status, &*ready.reason, ready.changed_at), (Status3::True, "KubeletReady", Time::from_secs(90)));
+    let web = pod(&bed, "web");
+    let ready = web.status.conditions.get(kind).unwrap();
+    assert_eq!(ready.status, Status3::True);
+    let healed = Time::from_secs(90);
+    let (soonest, latest) = (healed + Span::from_millis(800), healed + Span::from_millis(1_600));
+    assert!(
+        ready.changed_at >= soonest && ready.changed_at <= latest,
+        "the watch comes back first: {}",
+        ready.changed_at
+    );
+}
