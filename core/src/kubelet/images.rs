@@ -1,4 +1,6 @@
-//! Images: the node's queue of pulls, and a container's way from a wanted image to a start. With `serializeImagePulls`, one at a time, first come first served.
+//! Images: the node's queue of pulls, and a container's way from a wanted image to its start.
+//!
+//! With `serializeImagePulls` there is one pull at a time, first come first served.
 //!
 //! Whether an image is there already is asked outside the queue (a pull with the policy `Never`), so a pod whose
 //! images are present never waits behind another pod's long pull, as in Kubernetes.
