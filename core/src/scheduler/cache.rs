@@ -97,6 +97,10 @@ pub(super) struct Cache {
     order: Vec<u32>,
     /// By slot; `u32::MAX` for a slot without a node.
     positions: Vec<u32>,
+    /// The present nodes' slots by name.
+    by_rank: Vec<u32>,
+    /// By slot: its place in `by_rank`.
+    ranks: Vec<u32>,
     order_is_stale: bool,
     layout: u64,
     touched: Vec<u32>,
@@ -127,6 +131,16 @@ impl Cache {
         self.positions.get(slot as usize).copied().filter(|position| *position != u32::MAX)
     }
 
+    /// A present node's place among all present nodes by name.
+    pub(super) fn rank(&self, slot: u32) -> u32 {
+        self.ranks[slot as usize]
+    }
+
+    /// The slot of the node at a place by name.
+    pub(super) fn slot_of_rank(&self, rank: u32) -> u32 {
+        self.by_rank[rank as usize]
+    }
+
     /// Counts how often the order has changed.
     pub(super) fn layout(&self) -> u64 {
         self.layout
@@ -144,6 +158,13 @@ impl Cache {
         self.positions.resize(self.slots.len(), u32::MAX);
         for (position, slot) in self.order.iter().enumerate() {
             self.positions[*slot as usize] = position as u32;
+        }
+        let present = self.by_name.values().copied().filter(|slot| self.positions[*slot as usize] != u32::MAX);
+        self.by_rank = present.collect();
+        self.ranks.clear();
+        self.ranks.resize(self.slots.len(), u32::MAX);
+        for (rank, slot) in self.by_rank.iter().enumerate() {
+            self.ranks[*slot as usize] = rank as u32;
         }
     }
 

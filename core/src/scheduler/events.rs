@@ -24,8 +24,6 @@ pub(super) enum Event<'a> {
     TolerationsChanged,
     /// The waiting pod itself asks for less.
     RequestsLowered,
-    /// The pod has waited so long that it is tried without cause.
-    TimedOut,
 }
 
 /// In which respect a node has changed.

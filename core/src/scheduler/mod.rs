@@ -21,6 +21,7 @@ mod profile;
 mod queue;
 mod reference;
 mod sampling;
+mod score_tree;
 #[cfg(test)]
 mod tests;
 mod traits;

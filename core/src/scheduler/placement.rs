@@ -12,7 +12,7 @@ use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::diagnosis::{Diagnosis, diagnose};
 use crate::scheduler::profile::Profile;
-use crate::scheduler::reference::{Outcome, Search, decide};
+use crate::scheduler::reference::{Search, decide};
 use crate::scheduler::sampling::{TieBreak, feasible_nodes_wanted};
 
 /// The placement algorithm with its state.
@@ -101,21 +101,15 @@ impl Placement {
             wanted: feasible_nodes_wanted(self.percentage, nodes),
             tie_break: TieBreak::of(self.ties, self.seed, self.searches),
         };
-        let outcome = self.decide(class, search);
+        let (pod, board) = self.classes.board(class);
+        board.sync(&self.profile, &self.cache, pod);
+        let outcome = board.decide(&self.cache, search);
+        debug_assert_eq!(outcome, decide(&self.profile, &self.cache, pod, search), "the cached search is wrong");
         self.start = (search.start + outcome.processed) % nodes;
         match outcome.slot {
             Some(slot) => Verdict::Node(slot),
-            None => {
-                let pod = self.classes.traits(class);
-                let order = self.cache.order();
-                let refusal_at = |position: u32| self.profile.filter(pod, self.cache.slot(order[position as usize]));
-                Verdict::Unschedulable(diagnose(&self.cache, pod, refusal_at))
-            }
+            None => Verdict::Unschedulable(diagnose(&self.cache, pod, |position| board.refusal(position))),
         }
-    }
-
-    fn decide(&mut self, class: ClassId, search: Search) -> Outcome {
-        decide(&self.profile, &self.cache, self.classes.traits(class), search)
     }
 }
 

@@ -105,11 +105,6 @@ impl Queue {
         self.entry(row).is_some()
     }
 
-    /// The class under which a pod waits here.
-    pub(super) fn class_of(&self, row: RowId) -> Option<ClassId> {
-        self.entry(row).map(|queued| queued.class)
-    }
-
     /// A pod is gone, or somebody has bound it. One that is not here is no mistake.
     pub(super) fn remove(&mut self, classes: &mut Classes, row: RowId) {
         if let Some(queued) = self.take(row) {
@@ -174,8 +169,7 @@ impl Queue {
             let queued = self.entry(*row).expect("the sets and the entries agree");
             let worth = answers.entry((queued.class, queued.plugins.clone())).or_insert_with(|| {
                 let pod = classes.traits(queued.class);
-                matches!(event, Event::TimedOut)
-                    || queued.plugins.iter().any(|plugin| plugin.hint(pod, event) == Hint::Queue)
+                queued.plugins.iter().any(|plugin| plugin.hint(pod, event) == Hint::Queue)
             });
             if *worth {
                 helped.push(*row);
