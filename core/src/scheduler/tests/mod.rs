@@ -1,5 +1,7 @@
 //! Stories of the whole scheduler process on the test bed.
 
+mod oracle;
+
 use crate::config::Config;
 use crate::digest::Shared;
 use crate::model::{Container, Meta, Pod, PodSpec, Resources};
