@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use crate::api::{Answer, Propagation, Reply, Request};
 use crate::config::Config;
-use crate::facts::Fact;
+use crate::facts::{Fact, What};
 use crate::id::{HostId, Name, ProcId, ProcKind, RequestId, Uid};
 use crate::machine::Core;
 use crate::model::{
-    ConditionKind, ContainerState, ContainerStatus, Labels, Meta, Namespace, Node, NodeStatus, Object, Phase, Pod,
-    Resource, Resources, Status3,
+    ConditionKind, ContainerState, ContainerStatus, Kind, Labels, Meta, Namespace, Node, NodeStatus, Object, Phase,
+    Pod, Resource, Resources, Status3,
 };
 use crate::seam::{Effect, Input, Msg, TimerKind};
 use crate::time::{Span, Time};
@@ -45,6 +45,9 @@ pub(crate) struct Testbed {
     /// Messages to container runtimes, for tests that play the runtime.
     pub(crate) to_runtimes: Vec<(Time, ProcId, Msg)>,
     stand_in: Option<StandIn>,
+    /// Nodes to which new pods are bound in turn, in place of a scheduler; empty leaves that to the core's own.
+    bind_to: Vec<Name>,
+    bound: u64,
     pods: BTreeMap<Uid, Arc<Pod>>,
     queue: BTreeMap<(Time, u64), Input>,
     timers: BTreeMap<(ProcId, TimerKind), (Time, u64)>,
@@ -64,6 +67,8 @@ impl Testbed {
             answers: BTreeMap::new(),
             to_runtimes: Vec::new(),
             stand_in: Some(StandIn { start: Span::from_secs(1), ready: Span::from_secs(2), term: Span::from_secs(1) }),
+            bind_to: Vec::new(),
+            bound: 0,
             pods: BTreeMap::new(),
             queue: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -90,6 +95,12 @@ impl Testbed {
     /// Other speeds of the stand-in kubelets.
     pub(crate) fn with_stand_in(mut self, stand_in: StandIn) -> Testbed {
         self.stand_in = Some(stand_in);
+        self
+    }
+
+    /// Binds each new pod at once to the next of these nodes, in place of a scheduler.
+    pub(crate) fn with_binder(mut self, nodes: &[&str]) -> Testbed {
+        self.bind_to = nodes.iter().map(|node| Name::from(*node)).collect();
         self
     }
 
@@ -217,7 +228,10 @@ impl Testbed {
             Effect::Persist(revision) => {
                 self.push(self.now, Input::Persisted(revision));
             }
-            Effect::Record(fact) => self.facts.push((self.now, fact)),
+            Effect::Record(fact) => {
+                self.bind_if_new(&fact);
+                self.facts.push((self.now, fact));
+            }
             Effect::Send { from, to, body } => match to.kind() {
                 ProcKind::Client => {
                     if let Msg::Response(id, answer) = body {
@@ -231,6 +245,21 @@ impl Testbed {
                 }
             },
         }
+    }
+
+    fn bind_if_new(&mut self, fact: &Fact) {
+        if self.bind_to.is_empty() || fact.subject.kind != Kind::Pod || !matches!(fact.what, What::Created { .. }) {
+            return;
+        }
+        let (namespace, name) = (fact.subject.namespace.clone(), fact.subject.name.clone());
+        let Some((_, pod)) = self.core.newest().find::<Pod>(&namespace, &name) else { return };
+        if pod.node.is_some() {
+            return;
+        }
+        let node = self.bind_to[(self.bound % self.bind_to.len() as u64) as usize].clone();
+        let uid = pod.meta.uid;
+        self.bound += 1;
+        self.request(Request::Bind { namespace, name, uid, node });
     }
 
     fn stand_in_message(&mut self, to: ProcId, body: Msg) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::api::{Answer, ApiServer, Refusal, Reply, Request, admission, patch};
+use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, Request, patch};
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::machine::Context;
@@ -23,9 +23,7 @@ impl ApiServer {
         match object {
             Object::Namespace(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
             Object::Node(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
-            Object::Pod(object) => {
-                self.create_kind(ctx, store, object, |_, ctx, pod| admission::admit_pod(ctx.now, pod))
-            }
+            Object::Pod(object) => self.create_kind(ctx, store, object, |api, _, pod| api.admission.admit_pod(pod)),
             Object::ReplicaSet(object) => {
                 self.create_kind(ctx, store, object, |_, _, set| set.status = Default::default())
             }
@@ -119,8 +117,7 @@ fn check_namespace(store: &Store, key: &ObjectKey) -> Result<(), Refusal> {
         return Err(Refusal::NotFound(ObjectKey::new(crate::model::Kind::Namespace, "", &key.namespace)));
     };
     if namespace.meta.is_terminating() {
-        let message =
-            format!("unable to create new content in namespace {} because it is being terminated", key.namespace);
+        let message = format!("unable to create new content in namespace {} {NAMESPACE_TERMINATING}", key.namespace);
         return Err(Refusal::Forbidden { key: key.clone(), message: message.into() });
     }
     Ok(())

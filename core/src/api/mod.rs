@@ -206,3 +206,13 @@ pub enum Refusal {
         message: Name,
     },
 }
+
+/// How the refusal of a creation in a namespace that is being emptied ends.
+const NAMESPACE_TERMINATING: &str = "because it is being terminated";
+
+impl Refusal {
+    /// Whether a creation was refused because its namespace is being deleted.
+    pub fn is_namespace_terminating(&self) -> bool {
+        matches!(self, Refusal::Forbidden { message, .. } if message.ends_with(NAMESPACE_TERMINATING))
+    }
+}
