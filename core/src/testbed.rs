@@ -1,7 +1,7 @@
 //! A small world for the core's own tests: instant links, an instant disk and stand-in kubelets.
 //!
 //! The stand-in moves pods along with fixed delays, as the one behind the recorded answers of the real controllers
-//! does; tests of the real kubelet turn it off and answer for the container runtime themselves.
+//! does; a pod whose first image ends in `never-ready` runs but never becomes ready. Tests of the real kubelet turn it off and answer for the container runtime themselves.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -312,8 +312,9 @@ impl Testbed {
                 new.status.phase = Phase::Running;
                 new.status.pod_ip = Some(format!("10.0.0.{}", uid.0 % 250).into());
                 new.status.containers = new.spec.containers.iter().map(|_| running(now)).collect();
-                set_ready(&mut new, ready == Span::ZERO);
-                if ready > Span::ZERO {
+                let ready_at_once = ready == Span::ZERO && !is_never_ready(&new);
+                set_ready(&mut new, ready_at_once);
+                if ready > Span::ZERO && !is_never_ready(&new) {
                     self.later(ready, uid, Step::Ready);
                 }
             }
@@ -328,6 +329,10 @@ impl Testbed {
         }
         self.request(Request::UpdateStatus { object: Object::Pod(Arc::new(new)), expected: None });
     }
+}
+
+fn is_never_ready(pod: &Pod) -> bool {
+    pod.spec.containers.first().is_some_and(|container| container.image.ends_with("never-ready"))
 }
 
 fn running(now: Time) -> ContainerStatus {

@@ -12,7 +12,7 @@ use crate::store::Store;
 /// The letters of generated names: no vowels, so that no words come out, and no digits that look like letters.
 ///
 /// Source: `rand.SafeEncodeString`, staging/src/k8s.io/apimachinery/pkg/util/rand/rand.go (v1.34.1).
-const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+pub(crate) const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// How often a drawn name may collide before the creation is refused.
 const NAME_ATTEMPTS: u64 = 8;

@@ -16,6 +16,7 @@ mod server;
 use serde::{Deserialize, Serialize};
 
 pub use client::Client;
+pub(crate) use create::LETTERS;
 pub use server::ApiServer;
 
 use crate::id::{Name, Revision, Uid};

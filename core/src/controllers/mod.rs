@@ -4,6 +4,8 @@
 //! timers find their way back. Invariant: controllers share nothing but the view; what one writes, another learns from
 //! the watch. Absent on purpose: leader election.
 
+mod deployment;
+mod endpoint_slice;
 mod names;
 mod replica_set;
 mod requests;
@@ -48,7 +50,11 @@ impl ControllerManager {
     pub fn new(config: &Config) -> ControllerManager {
         let config = &config.controller_manager;
         let controllers: Vec<(u8, Box<dyn Controller>)> =
-            vec![(replica_set::NUMBER, Box::new(replica_set::ReplicaSets::new(config)))];
+            vec![
+            (deployment::NUMBER, Box::new(deployment::Deployments::new(config))),
+            (replica_set::NUMBER, Box::new(replica_set::ReplicaSets::new(config))),
+            (endpoint_slice::NUMBER, Box::new(endpoint_slice::EndpointSlices::new(config))),
+        ];
         ControllerManager { controllers: controllers.into_iter().collect() }
     }
 }

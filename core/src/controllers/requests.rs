@@ -82,6 +82,11 @@ impl<K: Clone + Ord, S> Requests<K, S> {
         if under_way.open > 0 { None } else { self.next_batch(ctx, key) }
     }
 
+    /// Whether a stage of this key is under way.
+    pub(crate) fn is_under_way(&self, key: &K) -> bool {
+        self.under_way.contains_key(key)
+    }
+
     /// The client's rate limit lets requests pass again.
     pub(crate) fn on_tokens(&mut self, ctx: &mut Context<'_>) {
         self.client.on_tokens(ctx);
