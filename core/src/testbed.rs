@@ -1,7 +1,8 @@
 //! A small world for the core's own tests: instant links, an instant disk and stand-in kubelets.
 //!
 //! The stand-in moves pods along with fixed delays, as the one behind the recorded answers of the real controllers
-//! does; tests of the real kubelet turn it off and answer for the container runtime themselves.
+//! does; a pod whose first image ends in `never-ready` runs but never becomes ready. Tests of the real kubelet turn it
+//! off and answer for the container runtime themselves.
 
 mod fake_runtime;
 
@@ -12,13 +13,13 @@ pub(crate) use fake_runtime::{FakeRuntime, Image};
 
 use crate::api::{Answer, Propagation, Reply, Request};
 use crate::config::Config;
-use crate::facts::Fact;
+use crate::facts::{Fact, What};
 use crate::id::{HostId, Name, ProcId, ProcKind, RequestId, Uid};
 use crate::kubelet::Boot;
 use crate::machine::Core;
 use crate::model::{
-    ConditionKind, ContainerState, ContainerStatus, Labels, Meta, Namespace, Node, NodeStatus, Object, Phase, Pod,
-    Resource, Resources, Status3,
+    ConditionKind, ContainerState, ContainerStatus, Kind, Labels, Meta, Namespace, Node, NodeStatus, Object, Phase,
+    Pod, Resource, Resources, Status3,
 };
 use crate::seam::{Effect, Input, Msg, TimerKind};
 use crate::time::{Span, Time};
@@ -54,6 +55,9 @@ pub(crate) struct Testbed {
     pub(crate) runtime: Option<FakeRuntime>,
     /// Hosts that are cut off from everybody but their own runtime.
     cut: Vec<HostId>,
+    /// Nodes to which new pods are bound in turn, in place of a scheduler; empty leaves that to the core's own.
+    bind_to: Vec<Name>,
+    bound: u64,
     pods: BTreeMap<Uid, Arc<Pod>>,
     queue: BTreeMap<(Time, u64), Input>,
     timers: BTreeMap<(ProcId, TimerKind), (Time, u64)>,
@@ -75,6 +79,8 @@ impl Testbed {
             stand_in: Some(StandIn { start: Span::from_secs(1), ready: Span::from_secs(2), term: Span::from_secs(1) }),
             runtime: None,
             cut: Vec::new(),
+            bind_to: Vec::new(),
+            bound: 0,
             pods: BTreeMap::new(),
             queue: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -137,6 +143,12 @@ impl Testbed {
     /// Other speeds of the stand-in kubelets.
     pub(crate) fn with_stand_in(mut self, stand_in: StandIn) -> Testbed {
         self.stand_in = Some(stand_in);
+        self
+    }
+
+    /// Binds each new pod at once to the next of these nodes, in place of a scheduler.
+    pub(crate) fn with_binder(mut self, nodes: &[&str]) -> Testbed {
+        self.bind_to = nodes.iter().map(|node| Name::from(*node)).collect();
         self
     }
 
@@ -267,7 +279,10 @@ impl Testbed {
             Effect::Persist(revision) => {
                 self.push(self.now, Input::Persisted(revision));
             }
-            Effect::Record(fact) => self.facts.push((self.now, fact)),
+            Effect::Record(fact) => {
+                self.bind_if_new(&fact);
+                self.facts.push((self.now, fact));
+            }
             Effect::Send { from, to, body } => match to.kind() {
                 ProcKind::Client => {
                     if let Msg::Response(id, answer) = body {
@@ -305,6 +320,21 @@ impl Testbed {
             }
         }
         self.to_runtimes.push((self.now, to, body));
+    }
+
+    fn bind_if_new(&mut self, fact: &Fact) {
+        if self.bind_to.is_empty() || fact.subject.kind != Kind::Pod || !matches!(fact.what, What::Created { .. }) {
+            return;
+        }
+        let (namespace, name) = (fact.subject.namespace.clone(), fact.subject.name.clone());
+        let Some((_, pod)) = self.core.newest().find::<Pod>(&namespace, &name) else { return };
+        if pod.node.is_some() {
+            return;
+        }
+        let node = self.bind_to[(self.bound % self.bind_to.len() as u64) as usize].clone();
+        let uid = pod.meta.uid;
+        self.bound += 1;
+        self.request(Request::Bind { namespace, name, uid, node });
     }
 
     fn stand_in_message(&mut self, to: ProcId, body: Msg) {
@@ -357,8 +387,9 @@ impl Testbed {
                 new.status.phase = Phase::Running;
                 new.status.pod_ip = Some(format!("10.0.0.{}", uid.0 % 250).into());
                 new.status.containers = new.spec.containers.iter().map(|_| running(now)).collect();
-                set_ready(&mut new, ready == Span::ZERO);
-                if ready > Span::ZERO {
+                let ready_at_once = ready == Span::ZERO && !is_never_ready(&new);
+                set_ready(&mut new, ready_at_once);
+                if ready > Span::ZERO && !is_never_ready(&new) {
                     self.later(ready, uid, Step::Ready);
                 }
             }
@@ -373,6 +404,10 @@ impl Testbed {
         }
         self.request(Request::UpdateStatus { object: Object::Pod(Arc::new(new)), expected: None });
     }
+}
+
+fn is_never_ready(pod: &Pod) -> bool {
+    pod.spec.containers.first().is_some_and(|container| container.image.ends_with("never-ready"))
 }
 
 fn running(now: Time) -> ContainerStatus {

@@ -119,6 +119,13 @@ impl Conditions {
         }
     }
 
+    /// Notes that the condition of a kind was written again, changed or not.
+    pub fn touch(&mut self, kind: ConditionKind, now: Time) {
+        if let Some(condition) = self.0.iter_mut().find(|condition| condition.kind == kind) {
+            condition.updated_at = now;
+        }
+    }
+
     /// Removes the condition of a kind; returns whether it was there.
     pub fn remove(&mut self, kind: ConditionKind) -> bool {
         let before = self.0.len();
