@@ -4,6 +4,9 @@
 //! timers find their way back. Invariant: controllers share nothing but the view; what one writes, another learns from
 //! the watch. Absent on purpose: leader election.
 
+mod node_lifecycle;
+mod pod_gc;
+mod taint_eviction;
 mod work_queue;
 
 pub(crate) use work_queue::WorkQueue;
@@ -41,9 +44,13 @@ pub struct ControllerManager {
 
 impl ControllerManager {
     /// A controller manager that has not started.
-    pub fn new(_config: &Config) -> ControllerManager {
-        let controllers: [(u8, Box<dyn Controller>); 0] = [];
-        ControllerManager { controllers: controllers.into() }
+    pub fn new(config: &Config) -> ControllerManager {
+        let controllers: Vec<(u8, Box<dyn Controller>)> = vec![
+            (node_lifecycle::NodeLifecycle::NUMBER, Box::new(node_lifecycle::NodeLifecycle::new(config))),
+            (taint_eviction::TaintEviction::NUMBER, Box::new(taint_eviction::TaintEviction::new(config))),
+            (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),
+        ];
+        ControllerManager { controllers: controllers.into_iter().collect() }
     }
 }
 
