@@ -160,7 +160,8 @@ fn persisted(store: &Store) -> Revision {
 
 /// The newest version of an object, for a client that reads before it writes.
 fn read(store: &Store, key: ObjectKey) -> Answer {
-    let version = super::patch::current(store, &key).and_then(|object| Some((object, super::patch::version(store, &key)?)));
+    let version =
+        super::patch::current(store, &key).and_then(|object| Some((object, super::patch::version(store, &key)?)));
     version.map(|(object, revision)| Reply::Object(object, revision)).ok_or(Refusal::NotFound(key))
 }
 

@@ -39,7 +39,6 @@ pub(crate) struct PodGc {
     /// When each missing node has been missing for long enough.
     quarantine: BTreeMap<Name, Time>,
     pass: Option<Pass>,
-    next_pass: Time,
 }
 
 /// A pod's row and identity.
@@ -90,7 +89,6 @@ impl PodGc {
             missing: BTreeSet::new(),
             quarantine: BTreeMap::new(),
             pass: None,
-            next_pass: Time::ZERO,
         }
     }
 
@@ -136,11 +134,13 @@ impl PodGc {
         groups.push_back(group(view, true, false, self.ended.values().take(excess).copied()));
         let stranded = self.terminating.iter().copied().filter(|(row, uid)| {
             let node = view.get_uid::<Pod>(*row, *uid).and_then(|pod| pod.node.as_ref());
-            node.and_then(|node| view.find::<Node>(&Name::default(), node)).is_some_and(|(_, node)| is_out_of_service(node))
+            node.and_then(|node| view.find::<Node>(&Name::default(), node))
+                .is_some_and(|(_, node)| is_out_of_service(node))
         });
         groups.push_back(group(view, true, false, stranded));
         let unbound = self.terminating.iter().copied();
-        let unbound = unbound.filter(|(row, uid)| view.get_uid::<Pod>(*row, *uid).is_some_and(|pod| pod.node.is_none()));
+        let unbound =
+            unbound.filter(|(row, uid)| view.get_uid::<Pod>(*row, *uid).is_some_and(|pod| pod.node.is_none()));
         groups.push_back(group(view, false, false, unbound));
         self.pass = Some(Pass { groups, checks: BTreeMap::new(), asked: BTreeMap::new() });
         self.check_quarantine(ctx);
@@ -170,19 +170,16 @@ impl PodGc {
 
     /// Makes the next removals; ends the pass when none is left.
     fn go_on(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        loop {
-            let Some(pass) = &mut self.pass else { return };
-            let Some(group) = pass.groups.front_mut() else {
-                if pass.asked.is_empty() && pass.checks.is_empty() {
-                    self.pass = None;
-                    self.next_pass = ctx.now + ctx.config.controller_manager.pod_gc_period;
-                    ctx.arm(TimerKind::PodGc, self.next_pass);
-                }
-                return;
-            };
+        while let Some(pass) = &mut self.pass {
             // The last group waits for the nodes that are being asked for, whose pods come before it.
-            let waits = pass.groups.len() == 1 && !pass.checks.is_empty();
-            let Some(group) = (!waits).then(|| pass.groups.front_mut().expect("a group is there")) else { return };
+            if !pass.checks.is_empty() && pass.groups.len() == 1 {
+                return;
+            }
+            let Some(group) = pass.groups.front_mut() else {
+                self.pass = None;
+                let next = ctx.now + ctx.config.controller_manager.pod_gc_period;
+                return ctx.arm(TimerKind::PodGc, next);
+            };
             if !group.at_once && !pass.asked.is_empty() {
                 return;
             }
@@ -253,7 +250,6 @@ impl Controller for PodGc {
         for (row, pod) in view.all::<Pod>() {
             self.pod_changed(view, row, None, Some(pod));
         }
-        self.next_pass = ctx.now;
         ctx.arm(TimerKind::PodGc, ctx.now);
     }
 

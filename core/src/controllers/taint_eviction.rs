@@ -45,6 +45,8 @@ pub(crate) struct TaintEviction {
 struct Plan {
     fires_at: Time,
     created_at: Time,
+    /// The key of the taint that made it.
+    cause: Name,
 }
 
 /// A deletion under way.
@@ -107,10 +109,11 @@ impl TaintEviction {
     fn consider(&mut self, ctx: &mut Context<'_>, pod: &Pod) {
         let Some(taints) = pod.node.as_ref().and_then(|node| self.tainted.get(node)) else { return };
         let key = key_of(pod);
-        match endurance(&pod.spec.tolerations, taints) {
+        let (endurance, cause) = endurance(&pod.spec.tolerations, taints);
+        match endurance {
             Endurance::None => {
                 self.cancel(&key);
-                self.plan(ctx, key, Span::ZERO);
+                self.plan(ctx, key, Span::ZERO, cause);
             }
             Endurance::Always => self.cancel(&key),
             Endurance::For(span) => {
@@ -123,21 +126,21 @@ impl TaintEviction {
                 if matches!(self.plans.get(&key), Some(Some(_))) {
                     self.cancel(&key);
                 }
-                self.plan(ctx, key, span);
+                self.plan(ctx, key, span, cause);
             }
         }
     }
 
-    fn plan(&mut self, ctx: &mut Context<'_>, key: ObjectKey, after: Span) {
+    fn plan(&mut self, ctx: &mut Context<'_>, key: ObjectKey, after: Span, cause: Name) {
         if self.plans.contains_key(&key) {
             return;
         }
         if after == Span::ZERO {
-            return self.fire(ctx, key);
+            return self.fire(ctx, key, cause);
         }
         let fires_at = ctx.now.saturating_add(after);
         self.due.insert((fires_at, key.clone()));
-        self.plans.insert(key, Some(Plan { fires_at, created_at: ctx.now }));
+        self.plans.insert(key, Some(Plan { fires_at, created_at: ctx.now, cause }));
     }
 
     /// Forgets a plan; a deletion that runs already goes on.
@@ -147,16 +150,10 @@ impl TaintEviction {
         }
     }
 
-    fn fire(&mut self, ctx: &mut Context<'_>, key: ObjectKey) {
+    fn fire(&mut self, ctx: &mut Context<'_>, key: ObjectKey, cause: Name) {
         self.plans.insert(key.clone(), None);
-        let cause = self.cause(&key);
         ctx.record(key.clone(), What::Evicted { cause });
         self.ask(ctx, Deletion { pod: key, tries: 0, stage: Stage::Read }, None);
-    }
-
-    /// Any one of the taints explains the deletion; which one counts is not told by Kubernetes either.
-    fn cause(&self, _key: &ObjectKey) -> Name {
-        "NoExecute taint".into()
     }
 
     fn ask(&mut self, ctx: &mut Context<'_>, deletion: Deletion, mark: Option<Request>) {
@@ -164,9 +161,7 @@ impl TaintEviction {
         let request = match deletion.stage {
             Stage::Read => Request::Get(key),
             Stage::Mark => mark.expect("a mark is a write of the pod's status"),
-            Stage::Delete => {
-                Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background }
-            }
+            Stage::Delete => Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background },
         };
         let id = self.client.send(ctx, request);
         self.asked.insert(id, deletion);
@@ -236,7 +231,8 @@ impl Controller for TaintEviction {
             Kind::Pod => match (before.get::<Pod>(change.row), after.get::<Pod>(change.row)) {
                 (Some(old), None) => self.cancel(&key_of(old)),
                 (Some(old), Some(new))
-                    if old.node == new.node && (old.spec == new.spec || old.spec.tolerations == new.spec.tolerations) => {}
+                    if old.node == new.node
+                        && (old.spec == new.spec || old.spec.tolerations == new.spec.tolerations) => {}
                 (_, Some(new)) => self.consider(ctx, new),
                 (None, None) => {}
             },
@@ -270,7 +266,8 @@ impl Controller for TaintEviction {
                 self.armed = None;
                 while let Some((_, key)) = self.due.first().filter(|(at, _)| *at <= ctx.now).cloned() {
                     self.due.pop_first();
-                    self.fire(ctx, key);
+                    let plan = self.plans.remove(&key).flatten().expect("what is due is planned");
+                    self.fire(ctx, key, plan.cause);
                 }
                 while let Some(entry) = self.paused.first_entry()
                     && entry.key().0 <= ctx.now
@@ -289,21 +286,25 @@ fn key_of(pod: &Pod) -> ObjectKey {
 }
 
 /// How long tolerations let a pod stay under taints: the shortest of those in use, nothing at all if one taint is not
-/// tolerated.
+/// tolerated. The name is the key of the taint that decides.
 ///
-/// Source: `GetMatchingTolerations`, `getMinTolerationTime` (v1.34.1). Of several tolerations of one taint the first
-/// is in use.
-fn endurance(tolerations: &[Toleration], taints: &[Taint]) -> Endurance {
-    let mut shortest: Option<i64> = None;
+/// Source: `GetMatchingTolerations`, pkg/apis/core/v1/helper/helpers.go, and `getMinTolerationTime` (v1.34.1). Of
+/// several tolerations of one taint the first is in use.
+fn endurance(tolerations: &[Toleration], taints: &[Taint]) -> (Endurance, Name) {
+    let mut shortest: Option<(i64, &Name)> = None;
     for taint in taints {
         let Some(used) = tolerations.iter().find(|toleration| toleration.tolerates(taint)) else {
-            return Endurance::None;
+            return (Endurance::None, taint.key.clone());
         };
-        shortest = shortest.into_iter().chain(used.seconds).min();
+        if let Some(seconds) = used.seconds
+            && shortest.is_none_or(|(least, _)| seconds < least)
+        {
+            shortest = Some((seconds, &taint.key));
+        }
     }
     match shortest {
-        None => Endurance::Always,
-        Some(seconds) => Endurance::For(Span::from_secs(u64::try_from(seconds).unwrap_or(0))),
+        None => (Endurance::Always, Name::default()),
+        Some((seconds, key)) => (Endurance::For(Span::from_secs(u64::try_from(seconds).unwrap_or(0))), key.clone()),
     }
 }
 

@@ -24,8 +24,8 @@ mod zones;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::api::{Answer, Client, Refusal};
 use crate::api::admission::{NOT_READY, UNREACHABLE};
+use crate::api::{Answer, Client, Refusal};
 use crate::config::Config;
 use crate::controllers::{Controller, WorkQueue};
 use crate::id::{Name, RequestId};
@@ -103,7 +103,11 @@ impl NodeLifecycle {
             Some(node) => {
                 self.nodes.add(name.clone());
                 let tainted = has(node, NOT_READY) || has(node, UNREACHABLE);
-                if tainted { self.tainted.insert(name.clone()) } else { self.tainted.remove(name) };
+                if tainted {
+                    self.tainted.insert(name.clone())
+                } else {
+                    self.tainted.remove(name)
+                };
             }
             None => {
                 self.tainted.remove(name);

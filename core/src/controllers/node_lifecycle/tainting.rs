@@ -142,11 +142,8 @@ impl NodeLifecycle {
 /// The NoSchedule taints that a node lacks, and those that it should not have.
 fn no_schedule(node: &Node) -> (Vec<Mark>, Vec<Mark>) {
     let holds = |kind, status| node.status.conditions.get(kind).is_some_and(|condition| condition.status == status);
-    let mut wanted: Vec<&str> = CONDITION_TAINTS
-        .iter()
-        .filter(|(kind, status, _)| holds(*kind, *status))
-        .map(|(_, _, taint)| *taint)
-        .collect();
+    let mut wanted: Vec<&str> =
+        CONDITION_TAINTS.iter().filter(|(kind, status, _)| holds(*kind, *status)).map(|(_, _, taint)| *taint).collect();
     if node.spec.unschedulable {
         wanted.push(UNSCHEDULABLE);
     }
