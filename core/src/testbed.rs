@@ -122,6 +122,11 @@ impl Testbed {
         self.beats.remove(&HostId(host));
     }
 
+    /// No stand-in kubelet renews its lease by itself any longer; tests send renewals with [`Testbed::renew_at`].
+    pub(crate) fn stop_renewals(&mut self) {
+        self.beats.clear();
+    }
+
     /// The stand-in kubelet of a host is back: it says that its node is ready and renews its lease.
     pub(crate) fn wake(&mut self, host: u32, name: &str) {
         self.dead.retain(|dead| *dead != HostId(host));

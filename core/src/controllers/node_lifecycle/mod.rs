@@ -172,7 +172,7 @@ impl NodeLifecycle {
                 tasks::Stage::Unmark(swap) | tasks::Stage::Taint(swap) => swap.read(),
                 _ => {
                     let Task::Node(job) = task else { unreachable!("the task was just seen to be a node's") };
-                    return self.job_woken(ctx, view, job);
+                    return self.job_woken(ctx, view, &job);
                 }
             },
             Task::NoSchedule(_, swap) | Task::NoExecute(_, _, _, swap) | Task::Release(swap) => swap.read(),

@@ -195,10 +195,9 @@ impl NodeLifecycle {
     }
 
     /// A turn's pause is over: the node is judged again, by its newest version.
-    pub(super) fn job_woken(&mut self, ctx: &mut Context<'_>, view: View<'_>, job: Box<NodeJob>) {
-        let tries = job.tries;
-        let mut job = self.judge(ctx, &job.node, job.version);
-        job.tries = tries;
+    pub(super) fn job_woken(&mut self, ctx: &mut Context<'_>, view: View<'_>, before: &NodeJob) {
+        let mut job = self.judge(ctx, &before.node, before.version);
+        job.tries = before.tries;
         self.write(ctx, view, job);
     }
 
