@@ -62,6 +62,8 @@ pub(crate) struct Testbed {
     queue: BTreeMap<(Time, u64), Input>,
     timers: BTreeMap<(ProcId, TimerKind), (Time, u64)>,
     steps: BTreeMap<(Time, u64), (Uid, Step)>,
+    /// The next lease renewal of each stand-in kubelet, and how many it has made.
+    beats: BTreeMap<HostId, (Time, Name, u64)>,
     dead: Vec<HostId>,
     pushed: u64,
     asked: u64,
@@ -85,6 +87,7 @@ impl Testbed {
             queue: BTreeMap::new(),
             timers: BTreeMap::new(),
             steps: BTreeMap::new(),
+            beats: BTreeMap::new(),
             dead: Vec::new(),
             pushed: 0,
             asked: 0,
@@ -168,12 +171,39 @@ impl Testbed {
                 body: Msg::Request(RequestId(0), Request::WatchPods { node: name.into() }),
             },
         );
+        self.beats.insert(HostId(host), (self.now, name.into(), 0));
         self.run_for(Span::ZERO);
     }
 
-    /// The stand-in kubelet of a host falls silent: its pods stay as they are.
+    /// The stand-in kubelet of a host falls silent: its pods stay as they are and its lease is not renewed.
     pub(crate) fn silence(&mut self, host: u32) {
         self.dead.push(HostId(host));
+        self.beats.remove(&HostId(host));
+    }
+
+    /// No stand-in kubelet renews its lease by itself any longer; tests send renewals with [`Testbed::renew_at`].
+    pub(crate) fn stop_renewals(&mut self) {
+        self.beats.clear();
+    }
+
+    /// The stand-in kubelet of a host is back: it says that its node is ready and renews its lease.
+    pub(crate) fn wake(&mut self, host: u32, name: &str) {
+        self.dead.retain(|dead| *dead != HostId(host));
+        self.beats.insert(HostId(host), (self.now, name.into(), 0));
+        self.set_node_condition(name, ConditionKind::Ready, Status3::True, "KubeletReady");
+    }
+
+    /// Writes one condition of a node, as its kubelet does.
+    pub(crate) fn set_node_condition(&mut self, name: &str, kind: ConditionKind, status: Status3, reason: &str) {
+        let mut node = Node::clone(&self.get::<Node>("", name).expect("the node is there"));
+        node.status.conditions.set(kind, status, reason, "", self.now);
+        self.request(Request::UpdateStatus { object: Object::Node(Arc::new(node)), expected: None });
+    }
+
+    /// A kubelet's renewal reaches the API server at a time.
+    pub(crate) fn renew_at(&mut self, at: Time, host: u32, name: &str, renewal: u64) {
+        let body = Msg::Renew { node: name.into(), renewal };
+        self.push(at, Input::Message { from: ProcId::kubelet(HostId(host)), to: ProcId::API_SERVER, body });
     }
 
     /// Sends a request as the client, now; the answer will be under the returned number.
@@ -217,6 +247,7 @@ impl Testbed {
     pub(crate) fn run_until(&mut self, end: Time) {
         let mut effects = Vec::new();
         loop {
+            self.beat();
             let next_input = self.queue.first_key_value().map(|(key, _)| *key);
             let next_step = self.steps.first_key_value().map(|(key, _)| *key);
             let Some(next) = next_input.into_iter().chain(next_step).min().filter(|(time, _)| *time <= end) else {
@@ -364,6 +395,23 @@ impl Testbed {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Puts the renewals that come before the next input or step into the queue.
+    fn beat(&mut self) {
+        if self.stand_in.is_none() {
+            return;
+        }
+        let next_input = self.queue.first_key_value().map(|((at, _), _)| *at);
+        let next_step = self.steps.first_key_value().map(|((at, _), _)| *at);
+        let horizon = next_input.into_iter().chain(next_step).min().unwrap_or(Time::ZERO);
+        let due: Vec<HostId> =
+            self.beats.iter().filter(|(_, (at, ..))| *at <= horizon).map(|(host, _)| *host).collect();
+        for host in due {
+            let (at, name, renewal) = self.beats[&host].clone();
+            self.beats.insert(host, (at + Span::from_secs(10), name.clone(), renewal + 1));
+            self.renew_at(at, host.0, &name, renewal);
         }
     }
 
