@@ -1,19 +1,25 @@
 //! A small world for the core's own tests: instant links, an instant disk and stand-in kubelets.
 //!
 //! The stand-in moves pods along with fixed delays, as the one behind the recorded answers of the real controllers
-//! does; tests of the real kubelet turn it off and answer for the container runtime themselves.
+//! does; a pod whose first image ends in `never-ready` runs but never becomes ready. Tests of the real kubelet turn it
+//! off and answer for the container runtime themselves.
+
+mod fake_runtime;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(crate) use fake_runtime::{FakeRuntime, Image};
+
 use crate::api::{Answer, Propagation, Reply, Request};
 use crate::config::Config;
-use crate::facts::Fact;
+use crate::facts::{Fact, What};
 use crate::id::{HostId, Name, ProcId, ProcKind, RequestId, Uid};
+use crate::kubelet::Boot;
 use crate::machine::Core;
 use crate::model::{
-    ConditionKind, ContainerState, ContainerStatus, Labels, Meta, Namespace, Node, NodeStatus, Object, Phase, Pod,
-    Resource, Resources, Status3,
+    ConditionKind, ContainerState, ContainerStatus, Kind, Labels, Meta, Namespace, Node, NodeStatus, Object, Phase,
+    Pod, Resource, Resources, Status3,
 };
 use crate::seam::{Effect, Input, Msg, TimerKind};
 use crate::time::{Span, Time};
@@ -45,6 +51,13 @@ pub(crate) struct Testbed {
     /// Messages to container runtimes, for tests that play the runtime.
     pub(crate) to_runtimes: Vec<(Time, ProcId, Msg)>,
     stand_in: Option<StandIn>,
+    /// Answers the real kubelets, if there is one; all hosts share it.
+    pub(crate) runtime: Option<FakeRuntime>,
+    /// Hosts that are cut off from everybody but their own runtime.
+    cut: Vec<HostId>,
+    /// Nodes to which new pods are bound in turn, in place of a scheduler; empty leaves that to the core's own.
+    bind_to: Vec<Name>,
+    bound: u64,
     pods: BTreeMap<Uid, Arc<Pod>>,
     queue: BTreeMap<(Time, u64), Input>,
     timers: BTreeMap<(ProcId, TimerKind), (Time, u64)>,
@@ -66,6 +79,10 @@ impl Testbed {
             answers: BTreeMap::new(),
             to_runtimes: Vec::new(),
             stand_in: Some(StandIn { start: Span::from_secs(1), ready: Span::from_secs(2), term: Span::from_secs(1) }),
+            runtime: None,
+            cut: Vec::new(),
+            bind_to: Vec::new(),
+            bound: 0,
             pods: BTreeMap::new(),
             queue: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -90,9 +107,51 @@ impl Testbed {
         self
     }
 
+    /// Real kubelets with a runtime that answers them.
+    pub(crate) fn with_runtime(mut self, runtime: FakeRuntime) -> Testbed {
+        self = self.with_real_kubelets();
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Introduces a host and starts its real kubelet.
+    pub(crate) fn start_kubelet(&mut self, host: u32, node: &str, cpu_milli: i64, memory_bytes: i64) {
+        let capacity = Resources { cpu_milli, memory_bytes, pods: 110, ..Resources::default() };
+        let boot = Boot {
+            node: node.into(),
+            labels: Labels::new([("kubernetes.io/hostname", node), ("topology.kubernetes.io/zone", "a")]),
+            capacity: capacity.clone(),
+            allocatable: capacity,
+            taints: Vec::new(),
+            address: format!("192.168.0.{host}").into(),
+            pod_network: format!("10.0.{host}").into(),
+        };
+        let to = ProcId::kubelet(HostId(host));
+        self.input(Input::Message { from: ProcId::WORLD, to, body: Msg::Boot(Arc::new(boot)) });
+        self.input(Input::Started(to));
+        self.run_for(Span::ZERO);
+    }
+
+    /// Cuts a host off, or heals the cut and tells its kubelet.
+    pub(crate) fn set_cut(&mut self, host: u32, cut: bool) {
+        self.cut.retain(|other| *other != HostId(host));
+        if cut {
+            self.cut.push(HostId(host));
+        } else {
+            let to = ProcId::kubelet(HostId(host));
+            self.input(Input::Message { from: ProcId::WORLD, to, body: Msg::Reconnected });
+        }
+    }
+
     /// Other speeds of the stand-in kubelets.
     pub(crate) fn with_stand_in(mut self, stand_in: StandIn) -> Testbed {
         self.stand_in = Some(stand_in);
+        self
+    }
+
+    /// Binds each new pod at once to the next of these nodes, in place of a scheduler.
+    pub(crate) fn with_binder(mut self, nodes: &[&str]) -> Testbed {
+        self.bind_to = nodes.iter().map(|node| Name::from(*node)).collect();
         self
     }
 
@@ -204,6 +263,9 @@ impl Testbed {
             if let Input::Timer(process, kind) = &input {
                 self.timers.remove(&(*process, *kind));
             }
+            if !self.happens(&input) {
+                continue;
+            }
             self.core.step(self.now, input, &mut effects);
             for effect in std::mem::take(&mut effects) {
                 self.perform(effect);
@@ -248,20 +310,62 @@ impl Testbed {
             Effect::Persist(revision) => {
                 self.push(self.now, Input::Persisted(revision));
             }
-            Effect::Record(fact) => self.facts.push((self.now, fact)),
+            Effect::Record(fact) => {
+                self.bind_if_new(&fact);
+                self.facts.push((self.now, fact));
+            }
             Effect::Send { from, to, body } => match to.kind() {
                 ProcKind::Client => {
                     if let Msg::Response(id, answer) = body {
                         self.answers.insert(id, answer);
                     }
                 }
-                ProcKind::Runtime => self.to_runtimes.push((self.now, to, body)),
+                _ if self.is_cut(from) && to.kind() != ProcKind::Runtime || self.is_cut(to) => {}
+                ProcKind::Runtime => self.ask_runtime(to, body),
                 ProcKind::Kubelet if self.stand_in.is_some() => self.stand_in_message(to, body),
                 _ => {
                     self.push(self.now, Input::Message { from, to, body });
                 }
             },
         }
+    }
+
+    /// Whether an event of the runtime still comes true; every other input does.
+    fn happens(&mut self, input: &Input) -> bool {
+        match (input, &mut self.runtime) {
+            (Input::Message { body: Msg::RuntimeEvent(event), .. }, Some(runtime)) => runtime.happens(self.now, event),
+            _ => true,
+        }
+    }
+
+    fn is_cut(&self, process: ProcId) -> bool {
+        process.kind() == ProcKind::Kubelet && process.host().is_some_and(|host| self.cut.contains(&host))
+    }
+
+    fn ask_runtime(&mut self, to: ProcId, body: Msg) {
+        if let (Some(runtime), Msg::Runtime(request)) = (&mut self.runtime, &body) {
+            let kubelet = ProcId::new(ProcKind::Kubelet, to.index());
+            for (delay, event) in runtime.answer(request) {
+                let input = Input::Message { from: to, to: kubelet, body: Msg::RuntimeEvent(event) };
+                self.push(self.now + delay, input);
+            }
+        }
+        self.to_runtimes.push((self.now, to, body));
+    }
+
+    fn bind_if_new(&mut self, fact: &Fact) {
+        if self.bind_to.is_empty() || fact.subject.kind != Kind::Pod || !matches!(fact.what, What::Created { .. }) {
+            return;
+        }
+        let (namespace, name) = (fact.subject.namespace.clone(), fact.subject.name.clone());
+        let Some((_, pod)) = self.core.newest().find::<Pod>(&namespace, &name) else { return };
+        if pod.node.is_some() {
+            return;
+        }
+        let node = self.bind_to[(self.bound % self.bind_to.len() as u64) as usize].clone();
+        let uid = pod.meta.uid;
+        self.bound += 1;
+        self.request(Request::Bind { namespace, name, uid, node });
     }
 
     fn stand_in_message(&mut self, to: ProcId, body: Msg) {
@@ -331,8 +435,9 @@ impl Testbed {
                 new.status.phase = Phase::Running;
                 new.status.pod_ip = Some(format!("10.0.0.{}", uid.0 % 250).into());
                 new.status.containers = new.spec.containers.iter().map(|_| running(now)).collect();
-                set_ready(&mut new, ready == Span::ZERO);
-                if ready > Span::ZERO {
+                let ready_at_once = ready == Span::ZERO && !is_never_ready(&new);
+                set_ready(&mut new, ready_at_once);
+                if ready > Span::ZERO && !is_never_ready(&new) {
                     self.later(ready, uid, Step::Ready);
                 }
             }
@@ -347,6 +452,10 @@ impl Testbed {
         }
         self.request(Request::UpdateStatus { object: Object::Pod(Arc::new(new)), expected: None });
     }
+}
+
+fn is_never_ready(pod: &Pod) -> bool {
+    pod.spec.containers.first().is_some_and(|container| container.image.ends_with("never-ready"))
 }
 
 fn running(now: Time) -> ContainerStatus {

@@ -16,6 +16,7 @@ mod server;
 use serde::{Deserialize, Serialize};
 
 pub use client::Client;
+pub(crate) use create::LETTERS;
 pub use server::ApiServer;
 
 use crate::id::{Name, Revision, Uid};
@@ -207,4 +208,14 @@ pub enum Refusal {
         /// Which field and why.
         message: Name,
     },
+}
+
+/// How the refusal of a creation in a namespace that is being emptied ends.
+const NAMESPACE_TERMINATING: &str = "because it is being terminated";
+
+impl Refusal {
+    /// Whether a creation was refused because its namespace is being deleted.
+    pub fn is_namespace_terminating(&self) -> bool {
+        matches!(self, Refusal::Forbidden { message, .. } if message.ends_with(NAMESPACE_TERMINATING))
+    }
 }

@@ -116,6 +116,11 @@ pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<
     match object {
         Object::Pod(pod) => write_status(store, &pod, expected, |new, from: &Pod| new.status = from.status.clone()),
         Object::Node(node) => write_status(store, &node, expected, |new, from: &Node| new.status = from.status.clone()),
+        // Kubernetes lets the annotations of a Deployment (its revision) be written with its status.
+        Object::Deployment(deployment) => write_status(store, &deployment, expected, |new, from: &Deployment| {
+            new.status = from.status.clone();
+            new.meta.annotations = from.meta.annotations.clone();
+        }),
         other => {
             for_kind!(other, version => write_status(store, &version, expected, |new, from| new.take_status(from)))
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::api::admission::Admission;
 use crate::api::leases::Leases;
 use crate::api::{Answer, Refusal, Reply, Request, changes};
 use crate::id::{Name, ProcId, RequestId, Revision};
@@ -21,6 +22,7 @@ pub struct ApiServer {
     pub(super) creations: u64,
     /// How many Service addresses have been given out.
     pub(super) service_addresses: u64,
+    pub(super) admission: Admission,
     leases: Leases,
     /// Which kubelet watches the pods of a node.
     pod_watchers: BTreeMap<Name, ProcId>,

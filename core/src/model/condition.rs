@@ -119,6 +119,13 @@ impl Conditions {
         }
     }
 
+    /// Notes that the condition of a kind was written again, changed or not.
+    pub fn touch(&mut self, kind: ConditionKind, now: Time) {
+        if let Some(condition) = self.0.iter_mut().find(|condition| condition.kind == kind) {
+            condition.updated_at = now;
+        }
+    }
+
     /// Sets a condition on behalf of somebody who has fallen silent: as [`Conditions::set`], but `updated_at`, which
     /// tells when that somebody last spoke, stays as it is; `since` is its value for a condition that was not there.
     pub fn overrule(
