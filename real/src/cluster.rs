@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read},
     net::{IpAddr, Ipv4Addr, UdpSocket},
+    panic::resume_unwind,
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -69,8 +70,10 @@ pub struct Cluster {
     pub outside: mpsc::Sender<Outside>,
     /// The objects after the newest write.
     pub picture: watch::Receiver<Arc<Picture>>,
-    core: JoinHandle<Result<Ending, JournalError>>,
-    node: JoinHandle<()>,
+    /// `None` once its outcome was taken.
+    core: Option<JoinHandle<Result<Ending, JournalError>>>,
+    /// `None` once its end was seen.
+    node: Option<JoinHandle<()>>,
 }
 
 /// How a run ended.
@@ -137,32 +140,56 @@ impl Cluster {
             world.finish(&core)?;
             Ok(Ending { steps: core.steps(), fingerprint: core.fingerprint() })
         });
-        Ok(Cluster { clock, seed, node_name, outside, picture, core, node })
+        Ok(Cluster { clock, seed, node_name, outside, picture, core: Some(core), node: Some(node) })
     }
 
     /// Waits until the run ends without having been asked to; that is always a failure.
     pub async fn failed(&mut self) -> ClusterError {
-        match (&mut self.core).await {
-            Ok(Err(error)) => error.into(),
-            Ok(Ok(ending)) => unreachable!("the run ended by itself after {} steps", ending.steps),
-            Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+        tokio::select! {
+            outcome = taken(&mut self.core) => match outcome {
+                Err(error) => error.into(),
+                Ok(ending) => unreachable!("the run ended by itself after {} steps", ending.steps),
+            },
+            // The node ends after the core only. If it fails before, the cluster cannot act any more.
+            () = ended(&mut self.node) => match taken(&mut self.core).await {
+                Err(error) => error.into(),
+                Ok(ending) => unreachable!("the run ended by itself after {} steps", ending.steps),
+            },
         }
     }
 
     /// Ends the run: the core takes no more inputs, the node makes no more calls. Containers stay as they are.
-    pub async fn stop(self) -> Result<Ending, ClusterError> {
-        // Refused if the core has ended already; its outcome says why.
+    ///
+    /// `None` if the run has failed before ([`Cluster::failed`] has said why).
+    pub async fn stop(mut self) -> Result<Option<Ending>, ClusterError> {
+        // Refused if the core has ended already.
         let _ = self.outside.send(Outside::Stop).await;
-        let ending = match self.core.await {
-            Ok(ending) => ending?,
-            Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+        let ending = match self.core {
+            Some(_) => Some(taken(&mut self.core).await?),
+            None => None,
         };
         // The world is gone, and with it the way to the node, which therefore ends.
-        if let Err(failure) = self.node.await {
-            std::panic::resume_unwind(failure.into_panic());
+        if self.node.is_some() {
+            ended(&mut self.node).await;
         }
         Ok(ending)
     }
+}
+
+/// Waits for the core's thread; a panic there goes on here. Waits for ever if its outcome was taken before.
+async fn taken(core: &mut Option<JoinHandle<Result<Ending, JournalError>>>) -> Result<Ending, JournalError> {
+    let Some(running) = core else { return std::future::pending().await };
+    let outcome = running.await;
+    *core = None;
+    outcome.unwrap_or_else(|failure| resume_unwind(failure.into_panic()))
+}
+
+/// Waits for the node's task; a panic there goes on here. Waits for ever if its end was seen before.
+async fn ended(node: &mut Option<JoinHandle<()>>) {
+    let Some(running) = node else { return std::future::pending().await };
+    let outcome = running.await;
+    *node = None;
+    outcome.unwrap_or_else(|failure| resume_unwind(failure.into_panic()));
 }
 
 /// Removes everything of a cluster from the engine; tells how many containers and sandboxes there were.

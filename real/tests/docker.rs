@@ -103,6 +103,33 @@ fn a_program_is_not_ready_before_its_time() {
 }
 
 #[test]
+fn a_command_in_a_container_gives_its_exit_code() {
+    story("a_command_in_a_container_gives_its_exit_code", |stage| async move {
+        let (_, id) = stage.pod_with("web-0", &[]).await;
+        stage.log_with(&id, "listening").await;
+        let limit = Duration::from_secs(60);
+        // The program itself once more: its port is taken.
+        let code = stage.engine.exec(&id, &["/app".to_owned()], limit).await.expect("it can be run");
+        assert_eq!(code, 1);
+        let missing = stage.engine.exec(&id, &["/none".to_owned()], limit).await;
+        assert!(!matches!(missing, Ok(0)), "{missing:?}");
+        stage.engine.kill(&id).await.expect("it runs");
+        stage.ended(&id).await;
+        let late = stage.engine.exec(&id, &["/app".to_owned()], limit).await;
+        assert!(matches!(late, Err(EngineError::Conflict { .. })), "{late:?}");
+    });
+}
+
+#[test]
+fn an_image_that_no_registry_gives_is_an_error_with_the_engines_words() {
+    story("an_image_that_no_registry_gives_is_an_error_with_the_engines_words", |stage| async move {
+        let image = "wavetank.invalid/none:v1".parse().expect("a valid name");
+        let error = stage.engine.pull_image(&image).await.expect_err("there is no such registry").to_string();
+        assert!(error.contains("pull of wavetank.invalid/none:v1"), "{error}");
+    });
+}
+
+#[test]
 fn a_killed_container_is_reported_with_its_exit_code() {
     story("a_killed_container_is_reported_with_its_exit_code", |stage| async move {
         let (_, id) = stage.pod_with("web-0", &[]).await;

@@ -90,9 +90,11 @@ pub(crate) async fn run(arguments: Up) -> Result<(), Failure> {
     let stopped = cluster.stop().await;
     let cleaned = take_down(&engine, &arguments, &mut signals).await;
     outcome?;
-    let Ending { steps, fingerprint } = stopped?;
+    let ending = stopped?;
     cleaned?;
-    say(format_args!("{steps} inputs in {}, fingerprint {fingerprint}", journal.display()));
+    if let Some(Ending { steps, fingerprint }) = ending {
+        say(format_args!("{steps} inputs in {}, fingerprint {fingerprint}", journal.display()));
+    }
     Ok(())
 }
 

@@ -208,7 +208,8 @@ pub(crate) async fn get(address: Option<IpAddr>, path: &str) -> (String, String)
     tokio::task::spawn_blocking(ask).await.expect("an answer")
 }
 
-fn get_once(address: IpAddr, path: &str) -> io::Result<(String, String)> {
+/// The status line and body of one GET.
+pub(crate) fn get_once(address: IpAddr, path: &str) -> io::Result<(String, String)> {
     let mut stream = TcpStream::connect_timeout(&(address, PORT).into(), Duration::from_secs(5))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n")?;
