@@ -202,6 +202,7 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         .and_then(|affinity| affinity.node_affinity.as_ref())
         .and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
     PodSpec {
+        preferred_node_affinity: Default::default(),
         containers: spec.containers.iter().map(container).collect(),
         init_containers: spec.init_containers.iter().flatten().map(container).collect(),
         restart_policy: match spec.restart_policy.as_deref() {

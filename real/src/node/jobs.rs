@@ -1,6 +1,10 @@
 //! The engine's calls that a kubelet's requests come down to.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::sleep;
 use wavetank_core::{
@@ -146,7 +150,7 @@ impl Jobs {
             let outcome = match self.engine.inspect(id).await {
                 Ok(container) => match container.phase {
                     Phase::Running { started } => {
-                        sleep(young_for(started).min(grace)).await;
+                        sleep(young_for(started, SystemTime::now()).min(grace)).await;
                         self.engine.stop(id, grace).await
                     }
                     Phase::Created | Phase::Exited { .. } => return Some(container),
@@ -180,10 +184,11 @@ impl Jobs {
     }
 }
 
-/// How much longer a container that started then counts as just started.
-fn young_for(started: EngineTime) -> Duration {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    HANDLERS_WITHIN.saturating_sub(now.saturating_sub(Duration::from_nanos(started.0)))
+/// How much longer a container that started then counts as just started. Both clocks are this machine's.
+fn young_for(started: EngineTime, now: SystemTime) -> Duration {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let age = now.saturating_sub(Duration::from_nanos(started.0));
+    HANDLERS_WITHIN.saturating_sub(age)
 }
 
 /// What the engine is told about a container's resources.
@@ -237,6 +242,18 @@ mod tests {
         assert_eq!(score(pod((0, 0), (0, 0))), 1000, "best effort");
         assert_eq!(score(pod((100, 1_000), (0, 0))), 750, "burstable: a quarter of the memory");
         assert_eq!(score(pod((100, 4_000), (0, 0))), 3, "burstable, but never as safe as guaranteed");
+    }
+
+    #[test]
+    fn only_a_container_that_has_just_started_is_given_time_for_its_handlers() {
+        let started = EngineTime(1_000_000_000_000);
+        let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_secs(1_000) + Duration::from_millis(millis);
+        assert_eq!(young_for(started, at(0)), HANDLERS_WITHIN);
+        assert_eq!(young_for(started, at(200)), Duration::from_millis(300));
+        assert_eq!(young_for(started, at(500)), Duration::ZERO);
+        assert_eq!(young_for(started, at(9_000)), Duration::ZERO);
+        // A clock that was set back makes nobody wait longer than that.
+        assert_eq!(young_for(started, SystemTime::UNIX_EPOCH), HANDLERS_WITHIN);
     }
 
     #[test]

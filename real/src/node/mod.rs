@@ -18,7 +18,9 @@ use tokio::{sync::mpsc, task::JoinSet};
 use wavetank_core::{
     Input,
     id::{ProcId, Uid},
-    kubelet::{ContainerIndex, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest},
+    kubelet::{
+        ContainerIndex, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest, probe::first_try,
+    },
     model::{Pod, Probe},
     seam::Msg,
     time::Span,
@@ -206,6 +208,7 @@ impl Node {
         kind: ProbeKind,
         probe: Option<Probe>,
     ) {
+        let now = self.clock.now();
         let Some(record) = self.pods.get_mut(&pod) else { return };
         let Some(probe) = probe else {
             // A container without a readiness probe is ready once it runs.
@@ -220,9 +223,10 @@ impl Node {
             return;
         };
         let Some(id) = record.id.clone() else { return };
+        let delay = first_try(&probe, record.started_at.unwrap_or(now), now).since(now);
         let target = probe::Target { engine: self.jobs.engine.clone(), id, address };
         let news = self.news.clone();
-        record.probes.spawn(probe::run(target, spec, probe, async move |passing| {
+        record.probes.spawn(probe::run(target, spec, probe, delay, async move |passing| {
             // Refused only while the node ends.
             let _ = news.send(News::Probe { pod, container, attempt, kind, passing }).await;
         }));

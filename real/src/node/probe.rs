@@ -1,4 +1,4 @@
-//! Probes: trying a container now and then, and telling when its state changes.
+//! Probes: trying a container now and then. What the tries add up to is the core's, the same in both worlds.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -8,6 +8,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 use wavetank_core::{
+    kubelet::probe::ProbeTally,
     model::{Container, IntOrName, Probe, ProbeAction},
     time::Span,
 };
@@ -25,47 +26,20 @@ pub(super) struct Target {
     pub(super) address: IpAddr,
 }
 
-/// Counts results in a row and says when they change the state.
-///
-/// Source: `worker.doProbe`, pkg/kubelet/prober/worker.go (v1.34.1).
-#[derive(Debug)]
-pub(super) struct Thresholds {
-    success: u32,
-    failure: u32,
-    /// The last result and how often in a row it came.
-    run: Option<(bool, u32)>,
-    told: Option<bool>,
-}
-
-impl Thresholds {
-    pub(super) fn new(probe: &Probe) -> Thresholds {
-        Thresholds { success: probe.success_threshold, failure: probe.failure_threshold, run: None, told: None }
-    }
-
-    /// Takes one result in; `Some` if the state is another one than was told before.
-    pub(super) fn take(&mut self, passed: bool) -> Option<bool> {
-        let count = match self.run {
-            Some((last, count)) if last == passed => count.saturating_add(1),
-            _ => 1,
-        };
-        self.run = Some((passed, count));
-        let needed = if passed { self.success } else { self.failure };
-        if count < needed || self.told == Some(passed) {
-            return None;
-        }
-        self.told = Some(passed);
-        Some(passed)
-    }
-}
-
-/// Probes until it is dropped. Calls `tell` for the first state and for every other one.
-pub(super) async fn run(target: Target, container: Container, probe: Probe, mut tell: impl AsyncFnMut(bool)) {
-    let mut thresholds = Thresholds::new(&probe);
-    let mut ticks = interval_at(Instant::now() + length(probe.initial_delay), length(probe.period));
+/// Probes until it is dropped, for the first time after `delay`. Calls `tell` for each result that counts.
+pub(super) async fn run(
+    target: Target,
+    container: Container,
+    probe: Probe,
+    delay: Span,
+    mut tell: impl AsyncFnMut(bool),
+) {
+    let mut tally = ProbeTally::new();
+    let mut ticks = interval_at(Instant::now() + length(delay), length(probe.period));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Some(passing) = thresholds.take(once(&target, &container, &probe).await) {
+        if let Some(passing) = tally.observe(&probe, once(&target, &container, &probe).await) {
             tell(passing).await;
         }
     }
@@ -139,28 +113,6 @@ fn length(span: Span) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn thresholds(success: u32, failure: u32) -> Thresholds {
-        Thresholds { success, failure, run: None, told: None }
-    }
-
-    #[test]
-    fn a_state_is_told_once_its_threshold_is_reached_and_then_only_when_it_changes() {
-        let mut thresholds = thresholds(1, 3);
-        let told: Vec<_> = [true, true, false, false, true, false, false, false, false, true]
-            .into_iter()
-            .map(|passed| thresholds.take(passed))
-            .collect();
-        let mut expected = [None; 10];
-        (expected[0], expected[7], expected[9]) = (Some(true), Some(false), Some(true));
-        assert_eq!(told, expected);
-    }
-
-    #[test]
-    fn a_probe_that_never_succeeds_is_told_too() {
-        let mut thresholds = thresholds(1, 2);
-        assert_eq!([false, false, false].map(|passed| thresholds.take(passed)), [None, Some(false), None]);
-    }
 
     #[test]
     fn the_status_is_read_from_a_whole_first_line_of_http_only() {
