@@ -201,7 +201,6 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
     let required = affinity.and_then(|it| it.required_during_scheduling_ignored_during_execution.as_ref());
     let preferred = affinity.and_then(|it| it.preferred_during_scheduling_ignored_during_execution.as_ref());
     PodSpec {
-        preferred_node_affinity: Default::default(),
         containers: spec.containers.iter().map(container).collect(),
         init_containers: spec.init_containers.iter().flatten().map(container).collect(),
         restart_policy: match spec.restart_policy.as_deref() {

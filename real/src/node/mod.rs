@@ -18,9 +18,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use wavetank_core::{
     Input,
     id::{ProcId, Uid},
-    kubelet::{
-        ContainerIndex, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest, probe::first_try,
-    },
+    kubelet::{ContainerIndex, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest, first_try},
     model::{Pod, Probe},
     seam::Msg,
     time::Span,

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 use wavetank_core::{
-    kubelet::probe::ProbeTally,
+    kubelet::ProbeTally,
     model::{Container, IntOrName, Probe, ProbeAction},
     time::Span,
 };
