@@ -13,7 +13,10 @@ use wavetank_core::{
     model::{Container as ContainerModel, Pod, PodSpec, PullPolicy},
 };
 
-use super::pods::{PodRecord, spec_of};
+use super::{
+    expansion::expand,
+    pods::{PodRecord, spec_of},
+};
 use crate::docker::{
     Attempt, Bytes, ClusterName, Container, ContainerId, ContainerName, ContainerSpec, DnsConfig, Engine, EngineError,
     EngineTime, Identity, ImageName, MilliCpu, NameError, Phase, PodIdentity, Resources, Role, Sandbox, SandboxNetwork,
@@ -78,19 +81,20 @@ impl Jobs {
     ) -> Result<ContainerSpec, Failure> {
         let container = spec_of(&record.pod, index).ok_or_else(|| Failure::create("no such container"))?;
         let sandbox = record.sandbox.as_ref().ok_or_else(|| Failure::create("the pod's sandbox does not run"))?;
-        let texts = |texts: &[Name]| texts.iter().map(|text| text.to_string()).collect();
-        Ok(ContainerSpec {
+        let mut spec = ContainerSpec {
             pod: record.identity.clone(),
             name: ContainerName::new(&*container.name).map_err(Failure::create)?,
             attempt: Attempt(attempt),
             sandbox: sandbox.id.clone(),
             image: container.image.parse().map_err(|error| Failure::new("InvalidImageName", error))?,
-            command: texts(&container.command),
-            args: texts(&container.args),
-            env: container.env.iter().map(|var| (var.name.to_string(), var.value.to_string())).collect(),
+            command: Vec::new(),
+            args: Vec::new(),
+            env: Vec::new(),
             working_dir: container.working_dir.as_ref().map(|text| text.to_string()),
             resources: resources(&record.pod.spec, container, self.memory_bytes),
-        })
+        };
+        expand(container, &mut spec);
+        Ok(spec)
     }
 
     /// Removes what an earlier sandbox left, then makes the new one.

@@ -8,6 +8,7 @@
 //! being repeated is repeated while the engine is away. Absent on purpose: restarts, back-off and pull retries, which
 //! are the kubelet's; and any memory beyond this process: what an earlier process left is removed before the first pod.
 
+mod expansion;
 mod jobs;
 mod pods;
 mod probe;
