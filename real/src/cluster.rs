@@ -97,6 +97,9 @@ pub enum ClusterError {
     /// The system gave no random seed.
     #[error("cannot read /dev/urandom: {0}")]
     Seed(io::Error),
+    /// A mistake in the core, whose words are on standard error.
+    #[error("the core has failed, which is a mistake in Wavetank; its journal, folded again, fails alike")]
+    CorePanicked,
     /// Somebody else keeps creating containers of the cluster.
     #[error("containers with the label of cluster {cluster} keep appearing; {left} are left")]
     NotClean {
@@ -147,12 +150,12 @@ impl Cluster {
     pub async fn failed(&mut self) -> ClusterError {
         tokio::select! {
             outcome = taken(&mut self.core) => match outcome {
-                Err(error) => error.into(),
+                Err(error) => error,
                 Ok(ending) => unreachable!("the run ended by itself after {} steps", ending.steps),
             },
             // The node ends after the core only. If it fails before, the cluster cannot act any more.
             () = ended(&mut self.node) => match taken(&mut self.core).await {
-                Err(error) => error.into(),
+                Err(error) => error,
                 Ok(ending) => unreachable!("the run ended by itself after {} steps", ending.steps),
             },
         }
@@ -176,12 +179,12 @@ impl Cluster {
     }
 }
 
-/// Waits for the core's thread; a panic there goes on here. Waits for ever if its outcome was taken before.
-async fn taken(core: &mut Option<JoinHandle<Result<Ending, JournalError>>>) -> Result<Ending, JournalError> {
+/// Waits for the core's thread. Waits for ever if its outcome was taken before.
+async fn taken(core: &mut Option<JoinHandle<Result<Ending, JournalError>>>) -> Result<Ending, ClusterError> {
     let Some(running) = core else { return std::future::pending().await };
     let outcome = running.await;
     *core = None;
-    outcome.unwrap_or_else(|failure| resume_unwind(failure.into_panic()))
+    Ok(outcome.map_err(|_| ClusterError::CorePanicked)??)
 }
 
 /// Waits for the node's task; a panic there goes on here. Waits for ever if its end was seen before.

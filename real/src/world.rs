@@ -3,7 +3,7 @@
 //! One operating-system thread owns the core and this world and runs [`wavetank_core::drive`]. Everything else (the
 //! node's Docker calls, the control socket) lives in tokio tasks and reaches the core through one bounded channel.
 //!
-//! Invariant: time never moves backwards. Invariant: an input is in the journal before the core takes it. Invariant:
+//! Invariant: time never moves backwards, and no timer fires after something later. Invariant: an input is in the journal before the core takes it. Invariant:
 //! messages between processes of the core are delivered in the order in which they were sent, before anything from
 //! outside. Absent on purpose: any decision; what a container does and when it is probed is the node's.
 
@@ -83,9 +83,7 @@ pub struct DockerWorld {
     outside: mpsc::Receiver<Outside>,
     outlets: Outlets,
     account: Box<dyn Account>,
-    /// Messages within the core and notices of the world to itself, oldest first: a link without delay.
-    inbox: VecDeque<Input>,
-    timers: Timers,
+    agenda: Agenda,
     /// Clients that wait for an answer.
     asked: BTreeMap<RequestId, oneshot::Sender<Answer>>,
     requests: u64,
@@ -112,8 +110,7 @@ impl DockerWorld {
             outside,
             outlets,
             account,
-            inbox: first.into(),
-            timers: Timers::default(),
+            agenda: Agenda { inbox: first.into(), ..Agenda::default() },
             asked: BTreeMap::new(),
             requests: 0,
             facts: Vec::new(),
@@ -130,16 +127,18 @@ impl DockerWorld {
         }
     }
 
-    /// The next input: what is due within the core, then what comes from outside. `None` ends the run.
-    fn wait(&mut self) -> Option<Input> {
+    /// The next input and its time. `None` ends the run.
+    fn wait(&mut self) -> Option<(Time, Input)> {
         loop {
-            if let Some(input) = self.inbox.pop_front() {
-                return Some(input);
+            if let Some((now, ready)) = self.agenda.next(self.clock.now()) {
+                return match ready {
+                    Ready::Input(input) => Some((now, input)),
+                    Ready::Outside(Outside::Input(input)) => Some((now, input)),
+                    Ready::Outside(Outside::Ask(request, answer)) => Some((now, self.ask(request, answer))),
+                    Ready::Outside(Outside::Stop) => None,
+                };
             }
-            if let Some((process, kind)) = self.timers.pop_due(self.clock.now()) {
-                return Some(Input::Timer(process, kind));
-            }
-            let outside = match self.timers.next() {
+            let outside = match self.agenda.timers.next() {
                 None => self.runtime.block_on(self.outside.recv()),
                 Some(at) => {
                     let limit = self.clock.until(at);
@@ -149,11 +148,7 @@ impl DockerWorld {
                     }
                 }
             };
-            match outside {
-                None | Some(Outside::Stop) => return None,
-                Some(Outside::Input(input)) => return Some(input),
-                Some(Outside::Ask(request, answer)) => return Some(self.ask(request, answer)),
-            }
+            self.agenda.arrived = Some((self.clock.now(), outside?));
         }
     }
 
@@ -178,15 +173,14 @@ impl DockerWorld {
             (ProcKind::Runtime | ProcKind::Client, body) => {
                 panic!("{from} sent {to} what it does not understand: {body:?}")
             }
-            (_, body) => self.inbox.push_back(Input::Message { from, to, body }),
+            (_, body) => self.agenda.inbox.push_back(Input::Message { from, to, body }),
         }
     }
 }
 
 impl World for DockerWorld {
     fn next_input(&mut self) -> Option<(Time, Input)> {
-        let input = self.wait()?;
-        let now = self.clock.now();
+        let (now, input) = self.wait()?;
         if let Err(error) = self.journal.step(now, &input) {
             self.failure = Some(error);
             return None;
@@ -197,11 +191,11 @@ impl World for DockerWorld {
     fn perform(&mut self, _: Time, effect: Effect) {
         self.journal.effect(&effect);
         match effect {
-            Effect::Arm(process, kind, at) => self.timers.arm(process, kind, at),
-            Effect::Disarm(process, kind) => self.timers.disarm(process, kind),
+            Effect::Arm(process, kind, at) => self.agenda.timers.arm(process, kind, at),
+            Effect::Disarm(process, kind) => self.agenda.timers.disarm(process, kind),
             Effect::Send { from, to, body } => self.send(from, to, body),
             // The journal is the stable storage, and it holds the input that led to this write.
-            Effect::Persist(revision) => self.inbox.push_back(Input::Persisted(revision)),
+            Effect::Persist(revision) => self.agenda.inbox.push_back(Input::Persisted(revision)),
             Effect::Record(fact) => self.facts.push(fact),
         }
     }
@@ -232,6 +226,45 @@ fn picture(now: Time, view: View<'_>) -> Picture {
     all::<Service>(view, &mut objects);
     all::<EndpointSlice>(view, &mut objects);
     Picture { now, objects }
+}
+
+/// What is to be done, and at which time of the core.
+///
+/// The core's time is that of a simulator: a message within the core arrives when it was sent, a timer fires when it was
+/// due, and only what comes from outside takes the clock's time. The clock merely decides how far to go. A core that is
+/// late therefore catches up in order, and never sees a timer of its own that should have fired before its present.
+#[derive(Debug, Default)]
+struct Agenda {
+    /// The time of the newest input.
+    now: Time,
+    /// Messages within the core and notices of the world to itself, oldest first: a link without delay.
+    inbox: VecDeque<Input>,
+    timers: Timers,
+    /// What has come from outside, and when; timers that were due before it go first.
+    arrived: Option<(Time, Outside)>,
+}
+
+/// What comes next.
+#[derive(Debug)]
+enum Ready {
+    Input(Input),
+    Outside(Outside),
+}
+
+impl Agenda {
+    /// The next thing to do when the clock shows `clock`, with its time; `None` if it is yet to come.
+    fn next(&mut self, clock: Time) -> Option<(Time, Ready)> {
+        if let Some(input) = self.inbox.pop_front() {
+            return Some((self.now, Ready::Input(input)));
+        }
+        let horizon = self.arrived.as_ref().map_or(clock, |(at, _)| *at);
+        let (at, ready) = match self.timers.pop_due(horizon) {
+            Some((at, process, kind)) => (at, Ready::Input(Input::Timer(process, kind))),
+            None => self.arrived.take().map(|(at, outside)| (at, Ready::Outside(outside)))?,
+        };
+        self.now = self.now.max(at);
+        Some((self.now, ready))
+    }
 }
 
 /// The timers of all processes. A timer that is moved leaves its old entry in the heap, which is passed over when it
@@ -265,11 +298,11 @@ impl Timers {
         None
     }
 
-    fn pop_due(&mut self, now: Time) -> Option<(ProcId, TimerKind)> {
+    fn pop_due(&mut self, now: Time) -> Option<(Time, ProcId, TimerKind)> {
         self.next().filter(|at| *at <= now)?;
-        let Reverse((_, _, process, kind)) = self.heap.pop()?;
+        let Reverse((at, _, process, kind)) = self.heap.pop()?;
         self.armed.remove(&(process, kind));
-        Some((process, kind))
+        Some((at, process, kind))
     }
 }
 
@@ -284,9 +317,26 @@ mod tests {
         timers.arm(ProcId::SCHEDULER, TimerKind::SchedulerFlush, Time::from_secs(3));
         assert_eq!(timers.pop_due(Time::from_secs(2)), None);
         assert_eq!(timers.next(), Some(Time::from_secs(3)));
-        let due = Some((ProcId::SCHEDULER, TimerKind::SchedulerFlush));
-        assert_eq!(timers.pop_due(Time::from_secs(3)), due);
+        let due = Some((Time::from_secs(3), ProcId::SCHEDULER, TimerKind::SchedulerFlush));
+        assert_eq!(timers.pop_due(Time::from_secs(4)), due);
         assert_eq!(timers.pop_due(Time::from_secs(9)), None);
+    }
+
+    #[test]
+    fn a_core_that_is_late_catches_up_in_the_order_in_which_things_were_due() {
+        let mut agenda = Agenda::default();
+        agenda.timers.arm(ProcId::SCHEDULER, TimerKind::SchedulerFlush, Time::from_secs(2));
+        agenda.timers.arm(ProcId::SCHEDULER, TimerKind::SchedulerBackoff, Time::from_secs(1));
+        agenda.timers.arm(ProcId::SCHEDULER, TimerKind::SchedulerCycle, Time::from_secs(9));
+        agenda.arrived = Some((Time::from_secs(3), Outside::Stop));
+        let clock = Time::from_secs(20);
+        let (at, first) = agenda.next(clock).expect("a timer is due");
+        assert!(matches!(first, Ready::Input(Input::Timer(_, TimerKind::SchedulerBackoff))), "{first:?}");
+        assert_eq!(at, Time::from_secs(1));
+        // What that step sent arrives at the same moment, before the timer that was due later.
+        agenda.inbox.push_back(Input::Started(ProcId::API_SERVER));
+        let rest: Vec<_> = std::iter::from_fn(|| agenda.next(clock)).map(|(at, _)| at.0 / 1_000_000_000).collect();
+        assert_eq!(rest, [1, 2, 3, 9]);
     }
 
     #[test]
@@ -298,7 +348,7 @@ mod tests {
         }
         timers.disarm(ProcId::CONTROLLER_MANAGER, TimerKind::WorkQueue(0));
         let due: Vec<_> =
-            std::iter::from_fn(|| timers.pop_due(Time::from_secs(1))).map(|(process, _)| process).collect();
+            std::iter::from_fn(|| timers.pop_due(Time::from_secs(1))).map(|(_, process, _)| process).collect();
         assert_eq!(due, [ProcId::SCHEDULER, ProcId::API_SERVER]);
     }
 }

@@ -267,21 +267,22 @@ fn a_deployment_grows_by_command_and_shrinks_by_its_edited_manifest() {
 }
 
 #[test]
-fn a_rolling_update_never_leaves_fewer_pods_ready_than_wanted() {
-    story("a_rolling_update_never_leaves_fewer_pods_ready_than_wanted", |stage| async move {
-        let mut up = Up::start(&stage, 2, &[]);
-        up.until_ready(2).await;
+fn a_rolling_update_never_leaves_fewer_pods_ready_than_allowed() {
+    story("a_rolling_update_never_leaves_fewer_pods_ready_than_allowed", |stage| async move {
+        let mut up = Up::start(&stage, 6, &[]);
+        up.until_ready(6).await;
         up.real(&["set-image", "deployment/web", "app=testapp:v2"]);
         let began = Instant::now();
         loop {
             let pods = up.pods().await;
             let ready: Vec<_> = pods.iter().filter(|pod| pod.is_ready()).collect();
-            assert!(ready.len() >= 2, "{} ready pods:\n{}", ready.len(), up.account());
+            // A quarter may be unavailable, rounded down.
+            assert!(ready.len() >= 5, "{} ready pods:\n{}", ready.len(), up.account());
             // A pod can end between the list and the question, but not all of them.
             let answers = |pod: &&&Arc<Pod>| address(pod).is_some_and(|address| get_once(address, "/").is_ok());
             assert!(ready.iter().any(|pod| answers(&pod)), "nobody answers:\n{}", up.account());
             let updated = |pod: &Pod| &*pod.spec.containers[0].image == "testapp:v2";
-            if pods.len() == 2 && ready.iter().all(|pod| updated(pod)) {
+            if pods.len() == 6 && ready.len() == 6 && ready.iter().all(|pod| updated(pod)) {
                 break;
             }
             assert!(began.elapsed() < WAIT_LIMIT, "the update does not end:\n{}", up.account());
