@@ -6,7 +6,10 @@
 
 mod deployment;
 mod endpoint_slice;
+mod garbage_collector;
+mod kinds;
 mod names;
+mod namespace;
 mod replica_set;
 mod requests;
 mod work_queue;
@@ -49,11 +52,12 @@ impl ControllerManager {
     /// A controller manager that has not started.
     pub fn new(config: &Config) -> ControllerManager {
         let config = &config.controller_manager;
-        let controllers: Vec<(u8, Box<dyn Controller>)> =
-            vec![
+        let controllers: Vec<(u8, Box<dyn Controller>)> = vec![
             (deployment::NUMBER, Box::new(deployment::Deployments::new(config))),
             (replica_set::NUMBER, Box::new(replica_set::ReplicaSets::new(config))),
             (endpoint_slice::NUMBER, Box::new(endpoint_slice::EndpointSlices::new(config))),
+            (garbage_collector::NUMBER, Box::new(garbage_collector::GarbageCollector::new(config))),
+            (namespace::NUMBER, Box::new(namespace::Namespaces::new(config))),
         ];
         ControllerManager { controllers: controllers.into_iter().collect() }
     }

@@ -21,9 +21,7 @@ use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by, withou
 use crate::facts::What;
 use crate::id::{RequestId, RowId};
 use crate::machine::Context;
-use crate::model::{
-    ConditionKind, Deployment, DeploymentStrategy, Kind, Meta, Object, Pod, ReplicaSet, Status3,
-};
+use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Meta, Object, Pod, ReplicaSet, Status3};
 use crate::seam::TimerKind;
 use crate::store::{Change, View};
 
@@ -287,7 +285,9 @@ fn managing_deployment(view: View<'_>, meta: &Meta) -> Option<NamespacedName> {
 fn refused_creation(answers: &[Answer], plan: &Plan, error: &Refusal) -> bool {
     let new = plan.new.as_ref().map(|new| NamespacedName::of_meta(&new.set.meta).of(Kind::ReplicaSet));
     let about_new = match error {
-        Refusal::AlreadyExists(key) | Refusal::Forbidden { key, .. } | Refusal::Invalid { key, .. } => Some(key.clone()) == new,
+        Refusal::AlreadyExists(key) | Refusal::Forbidden { key, .. } | Refusal::Invalid { key, .. } => {
+            Some(key.clone()) == new
+        }
         _ => false,
     };
     about_new && answers.last().is_some_and(|answer| answer.is_err())

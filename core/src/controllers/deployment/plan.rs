@@ -12,9 +12,7 @@ use crate::controllers::NamespacedName;
 use crate::controllers::deployment::progress::set_condition;
 use crate::controllers::deployment::sets::{self, Set};
 use crate::id::{Name, Revision};
-use crate::model::{
-    ConditionKind, Deployment, DeploymentStrategy, Kind, Object, ReplicaSet, Status3,
-};
+use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Object, ReplicaSet, Status3};
 use crate::time::{Span, Time};
 
 /// A sync of one Deployment.

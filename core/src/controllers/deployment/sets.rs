@@ -155,7 +155,8 @@ fn with_history(annotations: &Labels, older: &str) -> Labels {
 
 /// Notes on a ReplicaSet for which size of the Deployment it was scaled; returns whether that changes anything.
 pub(super) fn note_scale(deployment: &Deployment, set: &mut ReplicaSet) -> bool {
-    let (wanted, most) = (u64::from(deployment.replicas), (i64::from(deployment.replicas) + fenceposts(deployment).0) as u64);
+    let (wanted, most) =
+        (u64::from(deployment.replicas), (i64::from(deployment.replicas) + fenceposts(deployment).0) as u64);
     if desired_when_scaled(set) == Some(wanted) && most_when_scaled(set) == Some(most) {
         return false;
     }

@@ -106,7 +106,10 @@ fn a_rolling_update_takes_the_recorded_steps() {
     );
     let deployment = deployment(&bed);
     let status = &deployment.status;
-    assert_eq!((status.replicas, status.updated, status.ready, status.available, status.unavailable), (10, 10, 10, 10, 0));
+    assert_eq!(
+        (status.replicas, status.updated, status.ready, status.available, status.unavailable),
+        (10, 10, 10, 10, 0)
+    );
     assert_eq!(deployment.meta.annotations.get("deployment.kubernetes.io/revision").unwrap().as_ref(), "2");
 }
 
@@ -145,7 +148,10 @@ fn scaling_in_mid_rollout_is_proportional_as_recorded() {
     image(&mut bed, "app:v3");
     bed.run_for(Span::from_secs(10));
     let steps = steps(&bed);
-    assert!(steps.starts_with(&format!("{expected} rs3:new rs2:6>0 rs3:0>6 rs1:9>8")), "the stuck pods go first: {steps}");
+    assert!(
+        steps.starts_with(&format!("{expected} rs3:new rs2:6>0 rs3:0>6 rs1:9>8")),
+        "the stuck pods go first: {steps}"
+    );
 }
 
 #[test]
@@ -225,7 +231,11 @@ fn a_taken_name_counts_as_a_collision_and_gets_another_hash() {
     let mut bed = bed();
     let mut wanted = web(2);
     wanted.meta.uid = crate::id::Uid(1);
-    let taken = ReplicaSet { selector: Selector::from_labels(Labels::new([("app", "other")])), replicas: 0, ..sets::make_new(&wanted) };
+    let taken = ReplicaSet {
+        selector: Selector::from_labels(Labels::new([("app", "other")])),
+        replicas: 0,
+        ..sets::make_new(&wanted)
+    };
     let meta = Meta { owners: [].into(), labels: Labels::default(), ..taken.meta.clone() };
     bed.create(ReplicaSet { meta, template: PodTemplate::default(), ..taken });
     bed.create(web(2));

@@ -305,7 +305,8 @@ fn wanted<'a>(
 
 /// The ports of a Service as a pod has them; named ports that it does not have are left out.
 fn ports_of(service: &Service, pod: &Pod) -> Ports {
-    let resolved = service.ports.iter().filter_map(|port| Some((port.name.clone(), port.protocol, number_of(port, pod)?)));
+    let resolved =
+        service.ports.iter().filter_map(|port| Some((port.name.clone(), port.protocol, number_of(port, pod)?)));
     let mut ports: Ports = resolved.collect();
     ports.sort();
     ports
