@@ -78,6 +78,8 @@ pub enum Request {
         /// The node's name.
         node: Name,
     },
+    /// Read an object as it is stored now. Controllers do so before some writes, and each reading costs a token.
+    Get(ObjectKey),
     /// A kubelet lists its node's pods and watches them from then on.
     WatchPods {
         /// The node's name.

@@ -86,6 +86,23 @@ pub(super) fn current(store: &Store, key: &ObjectKey) -> Option<Object> {
     }
 }
 
+/// The revision of the newest version of an object.
+pub(super) fn version(store: &Store, key: &ObjectKey) -> Option<Revision> {
+    fn of<T: Resource>(store: &Store, key: &ObjectKey) -> Option<Revision> {
+        let (row, _) = store.newest().find::<T>(&key.namespace, &key.name)?;
+        store.newest().version_of::<T>(row)
+    }
+    match key.kind {
+        Kind::Namespace => of::<Namespace>(store, key),
+        Kind::Node => of::<Node>(store, key),
+        Kind::Pod => of::<Pod>(store, key),
+        Kind::ReplicaSet => of::<ReplicaSet>(store, key),
+        Kind::Deployment => of::<Deployment>(store, key),
+        Kind::Service => of::<Service>(store, key),
+        Kind::EndpointSlice => of::<EndpointSlice>(store, key),
+    }
+}
+
 /// Replaces everything but identity and status.
 pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
     for_kind!(object, version => write(ctx, store, version, expected, |new, old| {

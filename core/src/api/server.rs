@@ -125,6 +125,7 @@ impl ApiServer {
                 super::deletion::delete(ctx, store, &key, uid, grace, propagation)
             }
             Request::Bind { namespace, name, uid, node } => bind(ctx, store, namespace, name, uid, node),
+            Request::Get(key) => read(store, key),
             Request::WatchPods { .. } => unreachable!("a watch is no write"),
         }
     }
@@ -157,6 +158,13 @@ impl ApiServer {
 /// The newest durable revision.
 fn persisted(store: &Store) -> Revision {
     store.cursor(ProcId::API_SERVER).unwrap_or_default()
+}
+
+/// The newest version of an object, for a client that reads before it writes.
+fn read(store: &Store, key: ObjectKey) -> Answer {
+    let version =
+        super::patch::current(store, &key).and_then(|object| Some((object, super::patch::version(store, &key)?)));
+    version.map(|(object, revision)| Reply::Object(object, revision)).ok_or(Refusal::NotFound(key))
 }
 
 /// Binds a pod to a node: write-once.

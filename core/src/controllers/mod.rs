@@ -10,8 +10,11 @@ mod garbage_collector;
 mod kinds;
 mod names;
 mod namespace;
+mod node_lifecycle;
+mod pod_gc;
 mod replica_set;
 mod requests;
+mod taint_eviction;
 mod work_queue;
 
 pub(crate) use names::{NamespacedName, owned_by, without_owner};
@@ -51,13 +54,16 @@ pub struct ControllerManager {
 impl ControllerManager {
     /// A controller manager that has not started.
     pub fn new(config: &Config) -> ControllerManager {
-        let config = &config.controller_manager;
+        let flags = &config.controller_manager;
         let controllers: Vec<(u8, Box<dyn Controller>)> = vec![
-            (deployment::NUMBER, Box::new(deployment::Deployments::new(config))),
-            (replica_set::NUMBER, Box::new(replica_set::ReplicaSets::new(config))),
-            (endpoint_slice::NUMBER, Box::new(endpoint_slice::EndpointSlices::new(config))),
-            (garbage_collector::NUMBER, Box::new(garbage_collector::GarbageCollector::new(config))),
-            (namespace::NUMBER, Box::new(namespace::Namespaces::new(config))),
+            (deployment::NUMBER, Box::new(deployment::Deployments::new(flags))),
+            (replica_set::NUMBER, Box::new(replica_set::ReplicaSets::new(flags))),
+            (endpoint_slice::NUMBER, Box::new(endpoint_slice::EndpointSlices::new(flags))),
+            (garbage_collector::NUMBER, Box::new(garbage_collector::GarbageCollector::new(flags))),
+            (namespace::NUMBER, Box::new(namespace::Namespaces::new(flags))),
+            (node_lifecycle::NodeLifecycle::NUMBER, Box::new(node_lifecycle::NodeLifecycle::new(config))),
+            (taint_eviction::TaintEviction::NUMBER, Box::new(taint_eviction::TaintEviction::new(config))),
+            (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),
         ];
         ControllerManager { controllers: controllers.into_iter().collect() }
     }
