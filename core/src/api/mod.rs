@@ -20,7 +20,7 @@ pub(crate) use create::LETTERS;
 pub use server::ApiServer;
 
 use crate::id::{Name, Revision, Uid};
-use crate::model::{Labels, Object, ObjectKey, Taint};
+use crate::model::{ConditionKind, Labels, Object, ObjectKey, Status3, Taint};
 use crate::time::Span;
 
 /// What a client asks for.
@@ -134,6 +134,17 @@ pub enum Patch {
         seen: Vec<Taint>,
         /// What it shall be.
         wanted: Vec<Taint>,
+    },
+    /// Pod: set one condition and leave the rest of the status to its owner.
+    PodCondition {
+        /// Which condition.
+        kind: ConditionKind,
+        /// Whether it holds.
+        status: Status3,
+        /// One CamelCase word.
+        reason: Name,
+        /// A sentence.
+        message: Name,
     },
     /// Any kind: replace all labels.
     Labels(Labels),

@@ -169,6 +169,10 @@ pub(super) fn merge_for_apply(object: Object, stored: &Object, sets_replicas: bo
 /// Makes one change.
 pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch: Patch) -> Answer {
     let mut object = current(store, key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
+    if let (Object::Pod(pod), Patch::PodCondition { kind, status, reason, message }) = (&mut object, &patch) {
+        Arc::make_mut(pod).status.conditions.set(*kind, *status, reason, message, ctx.now);
+        return update_status(store, object, None);
+    }
     let refuse = |message: String| Err(Refusal::Invalid { key: key.clone(), message: message.into() });
     match (&mut object, patch) {
         (object, Patch::Label { key, value }) => {
