@@ -3,7 +3,7 @@
 //! Event driven: an object that goes wakes those that it owned; an object that comes with an absent owner is looked at
 //! once. Invariant: an object with one owner that is there and not waiting for it stays. Invariant: deletions name the
 //! uid, so a new object of an old name is safe. Source: pkg/controller/garbagecollector (v1.34.1). Absent on purpose:
-//! discovery, and the check of absent owners by a read (the store's views are consistent across kinds).
+//! discovery, and the reading of absent owners (the store's views are consistent across kinds).
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::api::deletion::{FOREGROUND_DELETION, ORPHAN};
 use crate::api::{Answer, Propagation, Refusal, Request};
-use crate::config::ControllerManagerConfig;
+use crate::config::{ControllerManagerConfig, RateLimit};
 use crate::controllers::requests::{Ended, Requests};
 use crate::controllers::{Controller, WorkQueue, kinds};
 use crate::id::{Name, RequestId, Uid};
@@ -56,7 +56,7 @@ impl GarbageCollector {
             |refusal| matches!(refusal, Refusal::NotFound(_) | Refusal::WrongUid { .. });
         GarbageCollector {
             queue: WorkQueue::new(NUMBER, WORKERS),
-            requests: Requests::new(NUMBER, config.client_limit, tolerated),
+            requests: Requests::new(NUMBER, config.client_limit.map(doubled), tolerated),
             unmanaged: BTreeMap::new(),
         }
     }
@@ -126,7 +126,7 @@ impl GarbageCollector {
             } else {
                 Propagation::Background
             };
-            return vec![vec![delete(item, propagation)]];
+            return vec![read(item), vec![delete(item, propagation)]];
         }
         // A dependent that waits for dependents of its own could wait in a circle: it then holds back nobody.
         let in_a_circle = dependents.iter().any(|(key, _)| kinds::find_meta(view, key).is_some_and(is_waiting));
@@ -134,7 +134,7 @@ impl GarbageCollector {
             meta.owners.iter().map(|owner| OwnerReference { block_owner_deletion: false, ..owner.clone() }).collect()
         };
         let unblocked = if in_a_circle { rewrite(view, item, unblock) } else { None };
-        vec![unblocked.into_iter().collect(), vec![delete(item, Propagation::Foreground)]]
+        vec![read(item), unblocked.into_iter().collect(), vec![delete(item, Propagation::Foreground)]]
     }
 
     fn dependents(&self, view: View<'_>, owner: Uid) -> Vec<Item> {
@@ -287,6 +287,18 @@ fn without_finalizer(view: View<'_>, item: &Item, finalizer: &str) -> Vec<Reques
         Request::Update { object, expected }
     });
     rewritten.into_iter().collect()
+}
+
+/// The client's rate counts twice, for each deletion takes a reading too; its burst does not.
+///
+/// Source: `newGarbageCollectorController`, cmd/kube-controller-manager/app/core.go (v1.34.1).
+fn doubled(limit: RateLimit) -> RateLimit {
+    RateLimit { per_second: limit.per_second.saturating_mul(2), ..limit }
+}
+
+/// The reading before a deletion. The deletion names the uid, so nothing hangs on the answer.
+fn read(item: &Item) -> Vec<Request> {
+    vec![Request::Get(item.0.clone())]
 }
 
 fn delete(item: &Item, propagation: Propagation) -> Request {
