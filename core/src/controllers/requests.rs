@@ -75,8 +75,8 @@ impl<K: Clone + Ord, S> Requests<K, S> {
 
     /// Takes in an answer; returns the stage if this was its last.
     pub(crate) fn on_answer(&mut self, ctx: &mut Context<'_>, id: RequestId, answer: Answer) -> Option<Ended<K, S>> {
-        let asked = self.asked.remove(&id).expect("an answer comes once and to a request that was made");
-        let Asked { key, place, is_write } = asked;
+        // An answer to a request of this process's former life concerns nobody any more.
+        let Asked { key, place, is_write } = self.asked.remove(&id)?;
         let under_way = self.under_way.get_mut(&key).expect("a stage lasts until its last answer");
         match &answer {
             Ok(Reply::Object(object, revision)) if is_write => under_way.build_on(&object.key(), *revision),
