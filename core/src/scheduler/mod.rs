@@ -29,7 +29,7 @@ mod traits;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use placement::Placement;
+pub use placement::{NodeVerdict, Placement};
 
 use crate::api::Client;
 use crate::config::{Config, SchedulerConfig};

@@ -8,8 +8,8 @@ use crate::config::SchedulerConfig;
 use crate::digest::Shared;
 use crate::id::RowId;
 use crate::model::{
-    Container, ContainerPort, Labels, Meta, Node, NodeSpec, NodeStatus, PodSpec, PreferredNodeTerm, Protocol, Resources,
-    SelectorOperator, SelectorRequirement, Taint, TaintEffect, Toleration, TolerationOperator,
+    Container, ContainerPort, Labels, Meta, Node, NodeSpec, NodeStatus, PodSpec, PreferredNodeTerm, Protocol,
+    Resources, SelectorOperator, SelectorRequirement, Taint, TaintEffect, Toleration, TolerationOperator,
 };
 use crate::scheduler::placement::Placement;
 use crate::scheduler::reference::{Search, decide};
@@ -65,11 +65,8 @@ fn node(name: u8, cpu_milli: i64, memory_bytes: i64, pods: i64, zone: u8, taint:
 }
 
 fn class(number: u8) -> Shared<PodSpec> {
-    let requests = |cpu_milli, memory_mib: i64| Resources {
-        cpu_milli,
-        memory_bytes: memory_mib << 20,
-        ..Resources::default()
-    };
+    let requests =
+        |cpu_milli, memory_mib: i64| Resources { cpu_milli, memory_bytes: memory_mib << 20, ..Resources::default() };
     let mut container = Container { requests: requests(250, 300), ..Container::default() };
     let mut spec = PodSpec::default();
     let disk = |value: &str| SelectorRequirement {
@@ -140,7 +137,8 @@ fn compare(placement: &mut Placement, classes: &[Shared<PodSpec>], salt: u64) ->
         board.sync(&placement.profile, &placement.cache, pod);
         let mix = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(index as u32);
         for tie_break in [TieBreak::First, TieBreak::Drawn(mix)] {
-            let search = Search { start: (mix % u64::from(nodes)) as u32, wanted: 1 + (mix >> 32) as u32 % nodes, tie_break };
+            let search =
+                Search { start: (mix % u64::from(nodes)) as u32, wanted: 1 + (mix >> 32) as u32 % nodes, tie_break };
             let plain = decide(&placement.profile, &placement.cache, pod, search);
             prop_assert_eq!(board.decide(&placement.cache, search), plain, "class {} {:?}", index, search);
             let complete = Search { wanted: nodes, ..search };
