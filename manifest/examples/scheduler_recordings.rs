@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use wavetank_core::config::SchedulerConfig;
 use wavetank_core::digest::Shared;
-use wavetank_core::id::RowId;
+use wavetank_core::id::{Name, RowId};
 use wavetank_core::model::{Object, PodSpec, TaintEffect, Toleration, TolerationOperator};
 use wavetank_core::scheduler::{NodeVerdict, Placement};
 use wavetank_manifest::kubernetes::{Manifest, read_manifests, to_object};
@@ -69,8 +69,12 @@ fn compare_case(path: &str, tally: &mut Tally) -> Result<(), String> {
                 if api_spec.is_some() && (status == "bound" || status == "unschedulable") {
                     tally.compare(&name, &answer, &placement.explain(&spec));
                 }
+                let row = RowId { index: number as u32, generation: 0 };
+                if status == "unschedulable" && answer["preemption"].is_null() {
+                    tally.compare_message(&name, &answer, placement.place(row, &spec));
+                    placement.remove_pod(row);
+                }
                 if let Some(node) = answer["node"].as_str() {
-                    let row = RowId { index: number as u32, generation: 0 };
                     placement.put(row, &spec, &Arc::from(node));
                 }
             }
@@ -89,6 +93,10 @@ impl Tally {
         let same_set = mine.len() == feasible.len() && mine.iter().all(|node| feasible.contains(node));
         for verdict in verdicts {
             let node = &*verdict.node;
+            if feasible.contains(&node) {
+                let refused = &verdict.refused;
+                self.row("feasible node", refused.is_empty(), || format!("{pod} {node}: here refused for {refused:?}"));
+            }
             let rejected = &answer["rejected"][node];
             if let Some(plugin) = rejected["plugin"].as_str().filter(|plugin| FILTERS.contains(plugin)) {
                 let reasons: Vec<&str> =
@@ -116,6 +124,17 @@ impl Tally {
                 });
             }
         }
+    }
+
+    /// The recordings are without preemption, so their message ends before the core's part about it.
+    fn compare_message(&mut self, pod: &str, answer: &Value, placed: Result<Name, String>) {
+        let mut plugins = answer["unschedulablePlugins"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        if !plugins.all(|plugin| FILTERS.contains(&plugin)) {
+            return;
+        }
+        let wanted = answer["message"].as_str().unwrap_or_default();
+        let equal = placed.as_ref().is_err_and(|message| message.starts_with(wanted));
+        self.row("message", equal, || format!("{pod}: recorded {wanted:?}, here {placed:?}"));
     }
 
     fn row(&mut self, what: &str, equal: bool, difference: impl Fn() -> String) {
