@@ -3,7 +3,7 @@
 mod oracle;
 
 use crate::api::{Patch, Propagation, Request};
-use crate::config::Config;
+use crate::config::{Config, RateLimit};
 use crate::digest::Shared;
 use crate::id::ProcId;
 use crate::model::{ConditionKind, Container, Kind, Meta, ObjectKey, Pod, PodSpec, Resources, Status3};
@@ -164,4 +164,27 @@ fn the_important_go_first_and_each_attempt_takes_its_time() {
     let bound: Vec<String> = bed.told().into_iter().filter(|line| line.contains(" Scheduled: ")).collect();
     let order: Vec<&str> = bound.iter().map(|line| line.split(" Scheduled").next().unwrap_or_default()).collect();
     assert_eq!(order, ["0.2s pods/default/higher", "0.4s pods/default/high", "0.6s pods/default/low"]);
+}
+
+#[test]
+fn a_refused_bind_request_frees_the_room_and_the_pod_backs_off() {
+    let mut config = Config::default();
+    config.scheduler.client_limit = Some(RateLimit { per_second: 1, burst: 1 });
+    let mut bed = Testbed::new(config);
+    bed.add_node(0, "n1", "a", 1_000, 1 << 30);
+    bed.create(pod("first", 100));
+    let mut held = pod("held", 800);
+    held.meta.finalizers = ["example.com/hold".into()].into();
+    bed.create(held);
+    bed.create(pod("next", 700));
+    assert_eq!(failures(&bed, "next").len(), 1, "the assumed pod takes its room: {:#?}", bed.told());
+    let key = ObjectKey::new(Kind::Pod, "default", "held");
+    let propagation = Propagation::Background;
+    bed.request(Request::Delete { key, uid: None, grace: None, propagation });
+    bed.run_for(Span::from_secs(20));
+    let lines = failures(&bed, "held");
+    assert!(lines[0].contains("running Bind plugin \"DefaultBinder\": pods \"held\" is forbidden"), "{lines:#?}");
+    assert!(lines[1].contains("skip schedule deleting pod: default/held"), "{lines:#?}");
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert_eq!(node_of(&bed, "next").as_deref(), Some("n1"), "{:#?}", bed.told());
 }
