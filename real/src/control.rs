@@ -25,6 +25,7 @@ use wavetank_core::{
 };
 
 use crate::{
+    clock::Clock,
     docker::ClusterName,
     world::{Outside, Picture},
 };
@@ -109,14 +110,14 @@ impl Listener {
     }
 
     /// Serves clients until it is dropped.
-    pub async fn serve(&self, outside: mpsc::Sender<Outside>, picture: watch::Receiver<Arc<Picture>>) {
+    pub async fn serve(&self, clock: Clock, outside: mpsc::Sender<Outside>, picture: watch::Receiver<Arc<Picture>>) {
         let mut clients = JoinSet::new();
         loop {
             tokio::select! {
                 Ok((stream, _)) = self.listener.accept() => {
                     let (outside, picture) = (outside.clone(), picture.clone());
                     // A client that hangs up halfway harms nobody but itself.
-                    clients.spawn(async move { serve_client(stream, &outside, &picture).await.ok() });
+                    clients.spawn(async move { serve_client(stream, clock, &outside, &picture).await.ok() });
                 }
                 Some(_) = clients.join_next() => {}
             }
@@ -160,6 +161,7 @@ fn socket_of(cluster: &ClusterName) -> PathBuf {
 
 async fn serve_client(
     stream: UnixStream,
+    clock: Clock,
     outside: &mpsc::Sender<Outside>,
     picture: &watch::Receiver<Arc<Picture>>,
 ) -> io::Result<()> {
@@ -170,19 +172,24 @@ async fn serve_client(
             return Ok(());
         }
         let outcome = match serde_json::from_slice(&text) {
-            Ok(order) => carry_out(order, outside, picture).await,
+            Ok(order) => carry_out(order, clock, outside, picture).await,
             Err(error) => Outcome::Refused(format!("the order is not understood: {error}")),
         };
         stream.get_mut().write_all(&line(&outcome)).await?;
     }
 }
 
-async fn carry_out(order: Order, outside: &mpsc::Sender<Outside>, picture: &watch::Receiver<Arc<Picture>>) -> Outcome {
+async fn carry_out(
+    order: Order,
+    clock: Clock,
+    outside: &mpsc::Sender<Outside>,
+    picture: &watch::Receiver<Arc<Picture>>,
+) -> Outcome {
     match order {
         Order::List(kind) => {
             let picture = picture.borrow().clone();
             let objects = picture.objects.iter().filter(|object| object.kind() == kind).cloned().collect();
-            Outcome::Objects(picture.now, objects)
+            Outcome::Objects(clock.now(), objects)
         }
         Order::Requests(requests) => {
             let mut answers = Vec::with_capacity(requests.len());

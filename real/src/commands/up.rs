@@ -107,7 +107,7 @@ async fn attend(
     signals: &mut Signals,
 ) -> Result<(), Failure> {
     let (outside, picture) = (cluster.outside.clone(), cluster.picture.clone());
-    let serving = listener.serve(outside.clone(), picture);
+    let serving = listener.serve(cluster.clock, outside.clone(), picture);
     let limit = async {
         match arguments.limit {
             Some(limit) => tokio::time::sleep(limit).await,
