@@ -1,6 +1,6 @@
 //! The container runtime of the one node: answers a kubelet's requests with containers of the Docker engine.
 //!
-//! One task owns the state of all pods. Calls of the engine run beside it, one task each, and report back as [`News`];
+//! One task owns the state of all pods. Calls of the engine run beside it, one task each, and report back as `News`;
 //! what happens to containers by itself, or by somebody's hand, comes from the engine's watch. Both meet in this one
 //! task, so events about a container leave in the order of its life: started, then probes, then exited, once each.
 //!
