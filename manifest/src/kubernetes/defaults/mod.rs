@@ -1,0 +1,119 @@
+//! What the API server fills in.
+//!
+//! Two layers, as in the API server: defaulting of a version's types ([`apply_defaults`]) and what the built-in
+//! admission plugins add to pods on creation ([`admit_pod`]). Both are idempotent.
+//!
+//! Absent on purpose: allocation (cluster IPs, node ports, IP families), UIDs and times, the service account's token
+//! volume, pod-level resources (a beta gate), defaults of the legacy cloud volumes.
+//!
+//! Source: pkg/apis/core/v1/defaults.go, pkg/apis/apps/v1/defaults.go and their `zz_generated.defaults.go`, v1.34.
+
+mod admission;
+mod pod;
+mod service;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentStrategy, ReplicaSet, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::{Namespace, Node};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::Manifest;
+use crate::quantity::Quantity;
+
+pub use admission::admit_pod;
+
+/// Fills in what a manifest left out, as the API server does before it validates.
+///
+/// Quantities of resources are brought to their canonical form. Objects without a namespace of their own lose one that
+/// was given.
+pub fn apply_defaults(manifest: &mut Manifest) {
+    if !manifest.kind().namespaced {
+        manifest.metadata_mut().namespace = None;
+    }
+    match manifest {
+        Manifest::Namespace(object) => namespace(object),
+        Manifest::Node(object) => node(object),
+        Manifest::Pod(object) => pod::pod(object),
+        Manifest::Service(object) => service::service(object),
+        Manifest::Deployment(object) => deployment(object),
+        Manifest::ReplicaSet(object) => replica_set(object),
+        Manifest::EndpointSlice(object) => endpoint_slice(object),
+        Manifest::Lease(_) => {}
+    }
+}
+
+/// Sets a text that is missing or empty, which is the same for the API server.
+fn text(slot: &mut Option<String>, default: &str) {
+    if slot.as_deref().unwrap_or("").is_empty() {
+        *slot = Some(default.to_owned());
+    }
+}
+
+/// Sets a number that is missing or zero, which is the same for fields without a pointer in Go.
+fn number(slot: &mut Option<i32>, default: i32) {
+    if slot.unwrap_or(0) == 0 {
+        *slot = Some(default);
+    }
+}
+
+/// Rounds quantities up to thousandths and writes them canonically. What cannot be read is left for validation.
+fn quantities(list: &mut Option<BTreeMap<String, QuantityText>>) {
+    for text in list.iter_mut().flat_map(BTreeMap::values_mut) {
+        if let Ok(quantity) = Quantity::parse(&text.0) {
+            text.0 = quantity.rounded_to_milli().to_string();
+        }
+    }
+}
+
+fn namespace(object: &mut Namespace) {
+    if let Some(name) = object.metadata.name.clone().filter(|name| !name.is_empty()) {
+        object.metadata.labels.get_or_insert_default().insert("kubernetes.io/metadata.name".to_owned(), name);
+    }
+    text(&mut object.status.get_or_insert_default().phase, "Active");
+}
+
+fn node(object: &mut Node) {
+    let status = object.status.get_or_insert_default();
+    quantities(&mut status.capacity);
+    quantities(&mut status.allocatable);
+    if status.allocatable.is_none() {
+        status.allocatable.clone_from(&status.capacity);
+    }
+}
+
+fn deployment(object: &mut Deployment) {
+    let spec = object.spec.get_or_insert_default();
+    spec.replicas.get_or_insert(1);
+    pod::template(&mut spec.template);
+    strategy(spec.strategy.get_or_insert_default());
+    spec.revision_history_limit.get_or_insert(10);
+    spec.progress_deadline_seconds.get_or_insert(600);
+}
+
+fn strategy(strategy: &mut DeploymentStrategy) {
+    text(&mut strategy.type_, "RollingUpdate");
+    if strategy.type_.as_deref() != Some("RollingUpdate") {
+        return;
+    }
+    let quarter = || IntOrString::String("25%".to_owned());
+    let RollingUpdateDeployment { max_surge, max_unavailable } = strategy.rolling_update.get_or_insert_default();
+    max_unavailable.get_or_insert_with(quarter);
+    max_surge.get_or_insert_with(quarter);
+}
+
+fn replica_set(object: &mut ReplicaSet) {
+    let spec = object.spec.get_or_insert_default();
+    spec.replicas.get_or_insert(1);
+    pod::template(spec.template.get_or_insert_default());
+}
+
+/// Source: pkg/apis/discovery/v1/defaults.go (`SetDefaults_EndpointPort`).
+fn endpoint_slice(object: &mut EndpointSlice) {
+    for port in object.ports.iter_mut().flatten() {
+        port.name.get_or_insert_default();
+        port.protocol.get_or_insert_with(|| "TCP".to_owned());
+    }
+}

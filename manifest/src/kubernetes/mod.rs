@@ -1,0 +1,161 @@
+//! Typed Kubernetes objects from manifests.
+//!
+//! Three steps, as in a real cluster: [`read_manifests`] decodes strictly (kubectl and the API server's strict field
+//! validation), [`apply_defaults`] fills in what was left out, [`validate`] refuses what makes no sense.
+//! [`Located::admit`] does the last two and places the faults in the file.
+//!
+//! Absent on purpose: kinds that the core does not model, which are refused by name rather than passed over.
+
+mod defaults;
+mod read;
+#[cfg(test)]
+mod tests;
+mod validation;
+
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use serde::{Serialize, Serializer};
+
+use crate::strict::{Error, Errors};
+use crate::yaml;
+
+pub use defaults::{admit_pod, apply_defaults};
+pub use read::{read_admitted, read_manifests};
+pub use validation::{Cause, Invalid, Reason, validate};
+
+/// A kind of object and the API version that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// The version with its group: `v1`, `apps/v1`.
+    pub api_version: &'static str,
+    /// The kind: `Deployment`.
+    pub kind: &'static str,
+    /// False for objects that belong to no namespace.
+    pub namespaced: bool,
+}
+
+impl Kind {
+    /// The API group, empty for core.
+    pub fn group(&self) -> &'static str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+}
+
+macro_rules! manifests {
+    ($($variant:ident $api_version:literal $namespaced:literal,)*) => {
+        /// An object of a supported kind, as k8s-openapi types it.
+        #[derive(Debug, Clone, PartialEq)]
+        #[expect(missing_docs, reason = "each variant is the Kubernetes kind of its name")]
+        pub enum Manifest {
+            $($variant(Box<$variant>),)*
+        }
+
+        /// The kinds that can be read.
+        pub const KINDS: &[Kind] = &[
+            $(Kind { api_version: $api_version, kind: stringify!($variant), namespaced: $namespaced },)*
+        ];
+
+        impl Manifest {
+            /// The object's kind.
+            pub fn kind(&self) -> Kind {
+                match self {
+                    $(Manifest::$variant(_) => Kind {
+                        api_version: $api_version,
+                        kind: stringify!($variant),
+                        namespaced: $namespaced,
+                    },)*
+                }
+            }
+
+            /// The object's metadata.
+            pub fn metadata(&self) -> &ObjectMeta {
+                match self {
+                    $(Manifest::$variant(object) => &object.metadata,)*
+                }
+            }
+
+            /// The object's metadata, to be changed.
+            pub fn metadata_mut(&mut self) -> &mut ObjectMeta {
+                match self {
+                    $(Manifest::$variant(object) => &mut object.metadata,)*
+                }
+            }
+
+            /// Reads an object of `kind`, one of [`KINDS`], strictly.
+            fn from_node(file: &str, kind: Kind, node: &yaml::Node) -> Result<Manifest, Errors> {
+                match kind.kind {
+                    $(stringify!($variant) => {
+                        crate::strict::from_node(file, node).map(|object| Manifest::$variant(Box::new(object)))
+                    })*
+                    other => unreachable!("kind {other} is not in the table of kinds"),
+                }
+            }
+        }
+
+        /// As the API server's JSON, with `apiVersion` and `kind`.
+        ///
+        /// Generic, so that a program that never writes objects does not compile the writers of all their fields.
+        impl Serialize for Manifest {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $(Manifest::$variant(object) => object.serialize(serializer),)*
+                }
+            }
+        }
+    };
+}
+
+manifests! {
+    Namespace "v1" false,
+    Node "v1" false,
+    Pod "v1" true,
+    Service "v1" true,
+    Deployment "apps/v1" true,
+    ReplicaSet "apps/v1" true,
+    EndpointSlice "discovery.k8s.io/v1" true,
+    Lease "coordination.k8s.io/v1" true,
+}
+
+/// An object, where it was read, and everything that was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Located<T> {
+    /// The name of the file.
+    pub file: String,
+    /// The object.
+    pub value: T,
+    /// The tree that the object was read from: places, and what the core does not model.
+    pub source: yaml::Node,
+}
+
+impl<T> Located<T> {
+    /// The line and column at which the object begins.
+    pub fn position(&self) -> yaml::Position {
+        self.source.span.start()
+    }
+
+    /// The object as it was written, before defaults: what `kubectl` would send.
+    pub fn original(&self) -> serde_json::Value {
+        self.source.to_json()
+    }
+}
+
+impl Located<Manifest> {
+    /// Applies the API server's defaults and validates.
+    ///
+    /// Each error has the API server's message for one field, and the place of that field or of its nearest parent.
+    pub fn admit(&mut self) -> Result<(), Errors> {
+        apply_defaults(&mut self.value);
+        validate(&self.value).map_err(|invalid| {
+            let place = |cause: &Cause| {
+                // The API server speaks of a node's taints as metadata; they are written under `spec`.
+                let path = cause.field.replace("metadata.taints", "spec.taints");
+                Error::new(&self.file, self.source.locate(&path), &cause.field, cause.message.clone())
+            };
+            Errors(invalid.causes.iter().map(place).collect()).sorted()
+        })
+    }
+}

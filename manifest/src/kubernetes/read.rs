@@ -1,0 +1,132 @@
+//! Documents to objects: kinds, lists, and what every object must have.
+
+use super::{KINDS, Kind, Located, Manifest};
+use crate::strict::{Error, Errors};
+use crate::yaml::{self, Duplicates, Node, Value};
+
+/// Reads all objects of a manifest file, YAML or JSON, with `List`s flattened.
+///
+/// As kubectl does, a key that is set twice has its last value. Errors, of all documents together: what is not YAML,
+/// an unknown kind, an unknown field, a wrong type, a quantity that is none, an object without a name.
+pub fn read_manifests(file: &str, text: &str) -> Result<Vec<Located<Manifest>>, Errors> {
+    let documents = yaml::parse(text, Duplicates::LastWins).map_err(|error| Error::from_syntax(file, error))?;
+    let mut reader = Reader { file, objects: Vec::new(), errors: Vec::new() };
+    for document in documents {
+        reader.document(document, None);
+    }
+    if reader.errors.is_empty() { Ok(reader.objects) } else { Err(Errors(reader.errors).sorted()) }
+}
+
+/// Reads all objects of a manifest file, applies the API server's defaults and validates.
+pub fn read_admitted(file: &str, text: &str) -> Result<Vec<Located<Manifest>>, Errors> {
+    let mut objects = read_manifests(file, text)?;
+    let refused: Vec<Error> = objects.iter_mut().filter_map(|object| object.admit().err()).flat_map(|e| e.0).collect();
+    if refused.is_empty() { Ok(objects) } else { Err(Errors(refused).sorted()) }
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    objects: Vec<Located<Manifest>>,
+    errors: Vec<Error>,
+}
+
+impl Reader<'_> {
+    /// Reads one object or list. `inherited` is the kind that a typed list's items have without saying so.
+    fn document(&mut self, document: Node, inherited: Option<Kind>) {
+        let Value::Map(_) = document.value else {
+            let message = format!("expected a Kubernetes object, found {}", document.value.describe());
+            return self.refuse(&document, "", message);
+        };
+        let api_version = self.header(&document, "apiVersion", inherited.map(|kind| kind.api_version));
+        let kind = self.header(&document, "kind", inherited.map(|kind| kind.kind));
+        let (Some(api_version), Some(kind)) = (api_version, kind) else { return };
+        match list_item_kind(&api_version, &kind) {
+            Some(item_kind) => self.list(document, item_kind),
+            None => self.object(document, &api_version, &kind),
+        }
+    }
+
+    /// The text of `apiVersion` or `kind`.
+    fn header(&mut self, document: &Node, field: &str, inherited: Option<&str>) -> Option<String> {
+        match document.get(field).map(|node| (&node.value, node)) {
+            Some((Value::String(text), _)) if !text.is_empty() => return Some(text.clone()),
+            None | Some((Value::Null | Value::String(_), _)) => match inherited {
+                Some(inherited) => return Some(inherited.to_owned()),
+                None => self.refuse(document, field, format!("{field} not set")),
+            },
+            Some((other, _)) => {
+                self.refuse(document, field, format!("expected a string, found {}", other.describe()));
+            }
+        }
+        None
+    }
+
+    fn list(&mut self, list: Node, item_kind: Option<Kind>) {
+        let Value::Map(entries) = list.value else { return };
+        for (key, node) in entries {
+            match (key.text.as_str(), node.value) {
+                ("apiVersion" | "kind" | "metadata", _) | ("items", Value::Null) => {}
+                ("items", Value::Seq(items)) => items.into_iter().for_each(|item| self.document(item, item_kind)),
+                ("items", other) => {
+                    let message = format!("expected a sequence, found {}", other.describe());
+                    self.errors.push(Error::new(self.file, node.span.start(), "items", message));
+                }
+                (name, _) => {
+                    let error = Error::new(self.file, key.span.start(), name, format!("unknown field {name:?}"));
+                    self.errors.push(error.expecting(name, ["apiVersion", "kind", "metadata", "items"]));
+                }
+            }
+        }
+    }
+
+    fn object(&mut self, document: Node, api_version: &str, kind: &str) {
+        let Some(&found) = KINDS.iter().find(|known| known.kind == kind && known.api_version == api_version) else {
+            return self.unsupported(&document, api_version, kind);
+        };
+        match Manifest::from_node(self.file, found, &document) {
+            Ok(value) => {
+                let metadata = value.metadata();
+                let unset = |name: &Option<String>| name.as_deref().unwrap_or("").is_empty();
+                if unset(&metadata.name) && unset(&metadata.generate_name) {
+                    let message = "Required value: name or generateName is required";
+                    return self.refuse(&document, "metadata.name", message.to_owned());
+                }
+                self.objects.push(Located { file: self.file.to_owned(), value, source: document });
+            }
+            Err(errors) => self.errors.extend(errors.0),
+        }
+    }
+
+    /// Says why a kind cannot be read: another version has it, or none does.
+    fn unsupported(&mut self, document: &Node, api_version: &str, kind: &str) {
+        if let Some(known) = KINDS.iter().find(|known| known.kind == kind) {
+            let message = format!("no kind {kind:?} in version {api_version:?}");
+            let mut error = Error::new(self.file, document_place(document, "apiVersion"), "apiVersion", message);
+            error.expected = vec![known.api_version.to_owned()];
+            error.suggestion = Some(known.api_version.to_owned());
+            return self.errors.push(error);
+        }
+        let message = format!("kind {kind:?} of {api_version} is not supported yet");
+        let error = Error::new(self.file, document_place(document, "kind"), "kind", message);
+        self.errors.push(error.expecting(kind, KINDS.iter().map(|known| known.kind)));
+    }
+
+    fn refuse(&mut self, document: &Node, path: &str, message: String) {
+        self.errors.push(Error::new(self.file, document.locate(path), path, message));
+    }
+}
+
+/// The place of a field's value, which is what a wrong `kind` is about.
+fn document_place(document: &Node, field: &str) -> yaml::Position {
+    document.get(field).unwrap_or(document).span.start()
+}
+
+/// `Some` for lists: of items of one supported kind (`PodList`), or of any (`List`, and lists of unsupported kinds,
+/// whose items then say what they are).
+fn list_item_kind(api_version: &str, kind: &str) -> Option<Option<Kind>> {
+    let item = kind.strip_suffix("List")?;
+    if item.is_empty() && api_version != "v1" {
+        return None;
+    }
+    Some(KINDS.iter().copied().find(|known| known.kind == item && known.api_version == api_version))
+}

@@ -1,0 +1,55 @@
+//! What the API server refuses, in its own words and order.
+//!
+//! Objects are checked after defaulting, on creation: updates (immutable fields) are the store's business.
+//!
+//! Covered: metadata, containers, probes, ports, resources, volumes' names, tolerations, affinity, spread constraints,
+//! Deployments, ReplicaSets, Services, Nodes, Namespaces. Absent on purpose: security contexts, volume sources, DNS
+//! config, host aliases, Windows, resource claims, IP addresses and CIDRs, and what admission plugins check (service
+//! accounts, quotas): nothing here is modelled by the core.
+//!
+//! Known difference: k8s-openapi cannot tell a missing `spec.selector` from an empty one, so an empty one is reported
+//! as missing.
+//!
+//! Source: pkg/apis/core/validation/validation.go, pkg/apis/apps/validation/validation.go,
+//! staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go, v1.34.
+
+mod container;
+mod metadata;
+mod names;
+mod pod;
+mod report;
+mod resources;
+mod scheduling;
+mod selector;
+mod service;
+mod workload;
+
+use report::{At, Report};
+
+use super::Manifest;
+
+pub use report::{Cause, Invalid, Reason};
+
+/// Checks an object as the API server does on creation; defaults must have been applied.
+pub fn validate(manifest: &Manifest) -> Result<(), Invalid> {
+    let mut report = Report::default();
+    match manifest {
+        Manifest::Namespace(object) => metadata::check(&mut report, &object.metadata, names::dns_label),
+        Manifest::Node(object) => workload::node(&mut report, object),
+        Manifest::Pod(object) => {
+            metadata::check(&mut report, &object.metadata, names::dns_subdomain);
+            pod::spec(&mut report, &At::root("spec"), object.spec.as_ref());
+        }
+        Manifest::ReplicaSet(object) => workload::replica_set(&mut report, object),
+        Manifest::Deployment(object) => workload::deployment(&mut report, object),
+        Manifest::Service(object) => service::check(&mut report, object),
+        Manifest::EndpointSlice(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
+        Manifest::Lease(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
+    }
+    if report.causes.is_empty() {
+        return Ok(());
+    }
+    let kind = manifest.kind();
+    let name = manifest.metadata().name.clone().unwrap_or_default();
+    Err(Invalid { group: kind.group(), kind: kind.kind, name, causes: report.causes })
+}

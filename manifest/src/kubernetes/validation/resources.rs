@@ -1,0 +1,116 @@
+//! Checks of containers' requests and limits.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
+
+use super::names;
+use super::report::{AsJson, At, Report};
+use crate::quantity::Quantity;
+
+/// Names without a domain that are resources somewhere (quotas included).
+const STANDARD: [&str; 20] = [
+    "cpu",
+    "memory",
+    "ephemeral-storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "storage",
+    "requests.storage",
+    "services.nodeports",
+    "services.loadbalancers",
+];
+
+/// Checks the requests and limits of one container.
+pub(super) fn check(report: &mut Report, at: &At, resources: &ResourceRequirements) {
+    let (limits_at, requests_at) = (at.child("limits"), at.child("requests"));
+    let limits = parsed(report, &limits_at, resources.limits.as_ref());
+    let requests = parsed(report, &requests_at, resources.requests.as_ref());
+    for (&name, &limit) in &limits {
+        container_resource(report, &limits_at.key(name), name, limit);
+    }
+    for (&name, &request) in &requests {
+        container_resource(report, &requests_at.key(name), name, request);
+        let overcommit = is_native(name) && !is_huge_page(name);
+        match limits.get(name) {
+            Some(limit) if !overcommit && request != *limit => {
+                let detail = format!("must be equal to {name} limit of {limit}");
+                report.invalid(&requests_at, &request.to_string(), &detail);
+            }
+            Some(limit) if request > *limit => {
+                let detail = format!("must be less than or equal to {name} limit of {limit}");
+                report.invalid(&requests_at, &request.to_string(), &detail);
+            }
+            None if !overcommit => report.required(&limits_at, "Limit must be set for non overcommitable resources"),
+            _ => {}
+        }
+    }
+    let names = || limits.keys().chain(requests.keys());
+    if names().any(|name| is_huge_page(name)) && !names().any(|name| matches!(*name, "cpu" | "memory")) {
+        report.forbidden(at, "HugePages require cpu or memory");
+    }
+}
+
+/// The quantities that can be read; the API server refuses an object with others before it validates.
+fn parsed<'a>(
+    report: &mut Report,
+    at: &At,
+    quantities: Option<&'a BTreeMap<String, QuantityText>>,
+) -> BTreeMap<&'a str, Quantity> {
+    let mut read = BTreeMap::new();
+    for (name, text) in quantities.into_iter().flatten() {
+        match Quantity::parse(&text.0) {
+            Ok(quantity) => {
+                read.insert(name.as_str(), quantity);
+            }
+            Err(error) => report.invalid(&at.key(name), &text.0, &error.to_string()),
+        }
+    }
+    read
+}
+
+fn container_resource(report: &mut Report, at: &At, name: &str, quantity: Quantity) {
+    let faults = names::qualified_name(name);
+    let plain = !name.contains('/');
+    if faults.is_empty() && plain && !STANDARD.contains(&name) && !is_huge_page(name) {
+        report.invalid(at, &name, "must be a standard resource type or fully qualified");
+    }
+    report.invalid_each(at, &name, faults);
+    if plain && !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_page(name) {
+        report.invalid(at, &name, "must be a standard resource for containers");
+    } else if !plain && !is_native(name) && !is_extended(name) {
+        report.invalid(at, &name, "doesn't follow extended resource name standard");
+    }
+    if quantity.is_negative() {
+        report.invalid(at, &quantity.to_string(), "must be greater than or equal to 0");
+    }
+    if is_extended(name) && !quantity.is_whole() {
+        report.invalid(at, &AsJson(&quantity.to_string()), "must be an integer");
+    }
+}
+
+/// A resource of Kubernetes itself rather than of a device plugin.
+fn is_native(name: &str) -> bool {
+    !name.contains('/') || name.contains("kubernetes.io/")
+}
+
+fn is_extended(name: &str) -> bool {
+    let quota_name = format!("requests.{name}");
+    !is_native(name) && !name.starts_with("requests.") && names::qualified_name(&quota_name).is_empty()
+}
+
+fn is_huge_page(name: &str) -> bool {
+    name.starts_with("hugepages-")
+}

@@ -1,0 +1,163 @@
+//! Checks of Deployments, ReplicaSets and Nodes.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, ReplicaSet, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::{Node, PodTemplateSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde::Serialize;
+
+use super::names;
+use super::report::{AsJson, At, Report};
+use super::{metadata, pod, scheduling, selector};
+
+/// Checks a Deployment.
+pub(super) fn deployment(report: &mut Report, object: &Deployment) {
+    metadata::check(report, &object.metadata, names::dns_subdomain);
+    let empty = DeploymentSpec::default();
+    let (spec, at) = (object.spec.as_ref().unwrap_or(&empty), At::root("spec"));
+    report.not_negative(&at.child("replicas"), i64::from(spec.replicas.unwrap_or(0)));
+    selected_template(report, &at, &spec.selector, &spec.template);
+    if let Some(found) = &spec.strategy {
+        strategy(report, &at.child("strategy"), found);
+    }
+    let min_ready = spec.min_ready_seconds.unwrap_or(0);
+    report.not_negative(&at.child("minReadySeconds"), i64::from(min_ready));
+    report.not_negative(&at.child("revisionHistoryLimit"), i64::from(spec.revision_history_limit.unwrap_or(0)));
+    if let Some(deadline) = spec.progress_deadline_seconds {
+        let at = at.child("progressDeadlineSeconds");
+        report.not_negative(&at, i64::from(deadline));
+        if deadline <= min_ready {
+            report.invalid(&at, &deadline, "must be greater than minReadySeconds");
+        }
+    }
+}
+
+/// Checks a ReplicaSet.
+pub(super) fn replica_set(report: &mut Report, object: &ReplicaSet) {
+    metadata::check(report, &object.metadata, names::dns_subdomain);
+    let (spec, at) = (object.spec.clone().unwrap_or_default(), At::root("spec"));
+    report.not_negative(&at.child("replicas"), i64::from(spec.replicas.unwrap_or(0)));
+    report.not_negative(&at.child("minReadySeconds"), i64::from(spec.min_ready_seconds.unwrap_or(0)));
+    selected_template(report, &at, &spec.selector, &spec.template.unwrap_or_default());
+}
+
+/// Checks a selector, the template that it must match, and that the template's pods can run for ever.
+fn selected_template(report: &mut Report, at: &At, labels: &LabelSelector, template: &PodTemplateSpec) {
+    let missing = selector::is_empty(labels);
+    if missing {
+        report.required(&at.child("selector"), "");
+    } else {
+        selector::check(report, &at.child("selector"), labels);
+        if !selector::is_valid(labels) {
+            report.invalid(&at.child("selector"), &AsJson(labels), "invalid label selector");
+            return;
+        }
+    }
+    let at = at.child("template");
+    let none = BTreeMap::new();
+    let found = template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
+    if missing || !selector::matches(labels, found.unwrap_or(&none)) {
+        let detail = "`selector` does not match template `labels`";
+        report.invalid(&at.child("metadata").child("labels"), &AsJson(&found), detail);
+    }
+    pod::template(report, &at, template);
+    let Some(spec) = &template.spec else { return };
+    let policy = spec.restart_policy.as_deref().unwrap_or("");
+    if policy != "Always" {
+        report.not_supported(&at.child("spec").child("restartPolicy"), &policy, &["Always"]);
+    }
+    if spec.active_deadline_seconds.is_some() {
+        let detail = "activeDeadlineSeconds in ReplicaSet is not Supported";
+        report.forbidden(&at.child("spec").child("activeDeadlineSeconds"), detail);
+    }
+}
+
+/// A strategy as the API server shows it, which is by the names of its internal type.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ShownStrategy<'a> {
+    r#type: &'a str,
+    rolling_update: Option<ShownRollingUpdate<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ShownRollingUpdate<'a> {
+    max_unavailable: &'a IntOrString,
+    max_surge: &'a IntOrString,
+}
+
+fn strategy(report: &mut Report, at: &At, strategy: &DeploymentStrategy) {
+    let update = strategy.rolling_update.as_ref();
+    match (strategy.type_.as_deref().unwrap_or(""), update) {
+        ("Recreate", Some(_)) => {
+            let detail = "may not be specified when strategy `type` is 'Recreate'";
+            report.forbidden(&at.child("rollingUpdate"), detail);
+        }
+        ("Recreate", None) => {}
+        ("RollingUpdate", None) => {
+            report.required(&at.child("rollingUpdate"), "this should be defaulted and never be nil");
+        }
+        ("RollingUpdate", Some(update)) => rolling_update(report, &at.child("rollingUpdate"), update),
+        (other, update) => {
+            let zero = IntOrString::Int(0);
+            let rolling_update = update.map(|update| ShownRollingUpdate {
+                max_unavailable: update.max_unavailable.as_ref().unwrap_or(&zero),
+                max_surge: update.max_surge.as_ref().unwrap_or(&zero),
+            });
+            let shown = ShownStrategy { r#type: other, rolling_update };
+            report.not_supported(at, &AsJson(&shown), &["Recreate", "RollingUpdate"]);
+        }
+    }
+}
+
+fn rolling_update(report: &mut Report, at: &At, update: &RollingUpdateDeployment) {
+    let zero = IntOrString::Int(0);
+    let unavailable = update.max_unavailable.as_ref().unwrap_or(&zero);
+    let surge = update.max_surge.as_ref().unwrap_or(&zero);
+    let unavailable_at = at.child("maxUnavailable");
+    for (at, value) in [(&unavailable_at, unavailable), (&at.child("maxSurge"), surge)] {
+        match value {
+            IntOrString::Int(number) => report.not_negative(at, i64::from(*number)),
+            IntOrString::String(text) => report.invalid_each(at, text, names::percent(text)),
+        }
+    }
+    if is_zero(unavailable) && is_zero(surge) {
+        report.invalid(&unavailable_at, unavailable, "may not be 0 when `maxSurge` is 0");
+    }
+    if let IntOrString::String(text) = unavailable
+        && names::percent_value(text).is_some_and(|percent| percent > 100)
+    {
+        report.invalid(&unavailable_at, unavailable, "must not be greater than 100%");
+    }
+}
+
+/// Text that is no percentage counts as zero, as in the API server.
+fn is_zero(value: &IntOrString) -> bool {
+    match value {
+        IntOrString::Int(number) => *number == 0,
+        IntOrString::String(text) => names::percent_value(text).unwrap_or(0) == 0,
+    }
+}
+
+/// Checks a Node. The API server places taints under `metadata`; so does this.
+pub(super) fn node(report: &mut Report, object: &Node) {
+    metadata::check(report, &object.metadata, names::dns_subdomain);
+    let taints = object.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+    scheduling::taints(report, &At::root("metadata").child("taints"), taints);
+    let Some(status) = &object.status else { return };
+    for (list, field) in [(&status.capacity, "capacity"), (&status.allocatable, "allocatable")] {
+        for (name, text) in list.iter().flatten() {
+            let at = At::root("status").child(field).key(name);
+            match crate::quantity::Quantity::parse(&text.0) {
+                Ok(quantity) if quantity.is_negative() => {
+                    report.invalid(&at, &text.0, "must be a valid resource quantity");
+                }
+                Ok(_) => {}
+                Err(error) => report.invalid(&at, &text.0, &error.to_string()),
+            }
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The deserializer itself: nodes to serde visitors, with the path of what is being read.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::{Deserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::access::{Entries, Items, Variant};
+use super::error::Error;
+use super::fault::Fault;
+use super::spanned;
+use crate::quantity::Quantity;
+use crate::yaml::{Key, Node, Value};
+
+/// The name under which k8s-openapi's quantities ask to be read.
+const QUANTITY: &str = "Quantity";
+
+/// What the readers of one document share.
+pub(super) struct Context<'a> {
+    file: &'a str,
+    unknown: RefCell<Vec<Error>>,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(file: &'a str) -> Context<'a> {
+        Context { file, unknown: RefCell::new(Vec::new()) }
+    }
+
+    pub(super) fn into_errors(self) -> Vec<Error> {
+        self.unknown.into_inner()
+    }
+}
+
+/// The way from the document's root, as a list through the callers' stack frames.
+#[derive(Clone, Copy)]
+pub(super) enum Path<'p> {
+    Root,
+    /// A struct's field: `.name`.
+    Field(&'p Path<'p>, &'p str),
+    /// A mapping's key: `[name]`.
+    Key(&'p Path<'p>, &'p str),
+    Index(&'p Path<'p>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Root => Ok(()),
+            Path::Field(Path::Root, name) => write!(f, "{name}"),
+            Path::Field(parent, name) => write!(f, "{parent}.{name}"),
+            Path::Key(Path::Root, name) => write!(f, "{name}"),
+            Path::Key(parent, name) => write!(f, "{parent}[{name}]"),
+            Path::Index(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+/// Reads one node.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'de, 'p> {
+    pub(super) node: &'de Node,
+    /// One number of the node's place, which is then read in its stead.
+    ///
+    /// A field rather than a deserializer of its own: every type that is read would be compiled once more for it.
+    pub(super) place: Option<u32>,
+    pub(super) path: Path<'p>,
+    pub(super) context: &'p Context<'p>,
+}
+
+impl<'de, 'p> Reader<'de, 'p> {
+    pub(super) fn new(node: &'de Node, context: &'p Context<'p>) -> Reader<'de, 'p> {
+        Reader { node, place: None, path: Path::Root, context }
+    }
+
+    /// Gives this node's place to a result that has none yet.
+    pub(super) fn placed<T>(self, result: Result<T, Fault>) -> Result<T, Fault> {
+        result.map_err(|mut fault| {
+            fault.place.get_or_insert_with(|| (self.node.span.start(), self.path.to_string()));
+            fault
+        })
+    }
+
+    pub(super) fn mismatch<T>(self, expected: &str) -> Result<T, Fault> {
+        let found = self.node.value.describe();
+        let hint = match (&self.node.value, expected) {
+            (Value::Bool(_) | Value::Int(_) | Value::Float(_), "a string") => " (put it in quotes to make it a string)",
+            _ => "",
+        };
+        self.placed(Err(Fault::new(format!("expected {expected}, found {found}{hint}"))))
+    }
+
+    /// The integer, if it is one between `min` and `max`.
+    fn integer(self, min: i128, max: i128) -> Result<i128, Fault> {
+        if let Some(number) = self.place {
+            return Ok(number.into());
+        }
+        match self.node.value {
+            Value::Int(number) if (min..=max).contains(&number) => Ok(number),
+            Value::Int(_) => self.mismatch(&format!("a whole number between {min} and {max}")),
+            _ => self.mismatch("a whole number"),
+        }
+    }
+
+    /// Notes every key of the mapping that is no field; the reading goes on without it.
+    fn note_unknown(self, entries: &[(Key, Node)], fields: &'static [&'static str]) {
+        for (key, _) in entries.iter().filter(|(key, _)| !fields.contains(&key.text.as_str())) {
+            let path = Path::Field(&self.path, &key.text).to_string();
+            let message = format!("unknown field {:?}", key.text);
+            let error = Error::new(self.context.file, key.span.start(), &path, message);
+            self.context.unknown.borrow_mut().push(error.expecting(&key.text, fields.iter().copied()));
+        }
+    }
+
+    fn visit_entries<V: Visitor<'de>>(
+        self,
+        entries: &'de [(Key, Node)],
+        fields: Option<&'static [&'static str]>,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let access = Entries::new(self, entries, fields);
+        self.placed(visitor.visit_map(access))
+    }
+
+    fn visit_items<V: Visitor<'de>>(self, items: &'de [Node], visitor: V) -> Result<V::Value, Fault> {
+        let count = items.len();
+        let mut access = Items { parent: self, items: items.iter(), index: 0 };
+        let value = self.placed(visitor.visit_seq(&mut access))?;
+        if access.items.len() == 0 {
+            return Ok(value);
+        }
+        self.placed(Err(Fault::new(format!("expected {} elements, found {count}", access.index))))
+    }
+}
+
+macro_rules! deserialize_integers {
+    ($($method:ident $visit:ident $type:ty;)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            // The range check makes the conversion exact.
+            let number = self.integer(<$type>::MIN as i128, <$type>::MAX as i128)? as $type;
+            self.placed(visitor.$visit(number))
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Reader<'de, '_> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let result = match &self.node.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(flag) => visitor.visit_bool(*flag),
+            Value::Int(number) => match (i64::try_from(*number), u64::try_from(*number)) {
+                (Ok(number), _) => visitor.visit_i64(number),
+                (_, Ok(number)) => visitor.visit_u64(number),
+                _ => visitor.visit_i128(*number),
+            },
+            Value::Float(number) => visitor.visit_f64(*number),
+            Value::String(text) => visitor.visit_borrowed_str(text),
+            Value::Seq(items) => return self.visit_items(items, visitor),
+            Value::Map(entries) => return self.visit_entries(entries, None, visitor),
+        };
+        self.placed(result)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.node.value {
+            Value::Bool(flag) => self.placed(visitor.visit_bool(flag)),
+            _ => self.mismatch("true or false"),
+        }
+    }
+
+    deserialize_integers! {
+        deserialize_i8 visit_i8 i8;
+        deserialize_i16 visit_i16 i16;
+        deserialize_i32 visit_i32 i32;
+        deserialize_i64 visit_i64 i64;
+        deserialize_i128 visit_i128 i128;
+        deserialize_u8 visit_u8 u8;
+        deserialize_u16 visit_u16 u16;
+        deserialize_u32 visit_u32 u32;
+        deserialize_u64 visit_u64 u64;
+    }
+
+    fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let number = self.integer(0, i128::MAX)?;
+        self.placed(visitor.visit_u128(number.unsigned_abs()))
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.node.value {
+            Value::Int(number) => self.placed(visitor.visit_f64(number as f64)),
+            Value::Float(number) => self.placed(visitor.visit_f64(number)),
+            _ => self.mismatch("a number"),
+        }
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.node.value {
+            Value::String(text) => self.placed(visitor.visit_borrowed_str(text)),
+            _ => self.mismatch("a string"),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.node.value {
+            Value::Null => self.placed(visitor.visit_none()),
+            _ => self.placed(visitor.visit_some(self)),
+        }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.node.value {
+            Value::Null => self.placed(visitor.visit_unit()),
+            _ => self.mismatch("nothing"),
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Fault> {
+        // k8s-openapi keeps quantities as any text; here is the one place where a wrong one still has its place.
+        if let (QUANTITY, Value::String(text)) = (name, &self.node.value) {
+            let checked =
+                Quantity::parse(text).map_err(|error| Fault::new(format!("{text:?} is no quantity: {error}")));
+            self.placed(checked)?;
+        }
+        self.placed(visitor.visit_newtype_struct(self))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.node.value {
+            Value::Seq(items) => self.visit_items(items, visitor),
+            _ => self.mismatch("a sequence"),
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.node.value {
+            Value::Map(entries) => self.visit_entries(entries, None, visitor),
+            _ => self.mismatch("a mapping"),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        if name == spanned::NAME {
+            return self.placed(visitor.visit_map(Entries::place(self)));
+        }
+        match &self.node.value {
+            Value::Map(entries) => {
+                self.note_unknown(entries, fields);
+                self.visit_entries(entries, Some(fields), visitor)
+            }
+            _ => self.mismatch(&format!("a mapping ({name})")),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let (variant, content) = match &self.node.value {
+            Value::String(text) => (text.as_str(), None),
+            Value::Map(entries) => match entries.as_slice() {
+                [(key, node)] => (key.text.as_str(), Some(node)),
+                _ => {
+                    let message = format!("expected a mapping with one key, found {} keys", entries.len());
+                    return self.placed(Err(Fault::one_of(message, "", variants)));
+                }
+            },
+            other => {
+                let message = format!("expected a name, found {}", other.describe());
+                return self.placed(Err(Fault::one_of(message, "", variants)));
+            }
+        };
+        self.placed(visitor.visit_enum(Variant { reader: self, variant, content }))
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.placed(visitor.visit_unit())
+    }
+
+    forward_to_deserialize_any! { identifier }
+}

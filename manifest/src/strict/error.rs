@@ -1,0 +1,159 @@
+//! What is wrong with a document, where, and what was expected there.
+
+use std::fmt;
+
+use crate::yaml::{Position, SyntaxError};
+
+/// One mistake in a text.
+///
+/// Shown as `web.yaml:7:5: spec.replcas: unknown field "replcas"; did you mean "replicas"?`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Error {
+    /// The name that the caller gave the text, usually its path.
+    pub file: String,
+    /// Line from 1; 0 while the place is not known.
+    pub line: u32,
+    /// Column in characters, from 1; 0 while the place is not known.
+    pub column: u32,
+    /// The field's path inside the document (`spec.template.spec.containers[0].image`); empty for the whole document.
+    pub path: String,
+    /// What was found. Lower case, without a full stop.
+    pub message: String,
+    /// What would have been taken here: field names, variants. Empty if the message says it.
+    pub expected: Vec<String>,
+    /// The expected name that is nearest to what was written.
+    pub suggestion: Option<String>,
+}
+
+impl Error {
+    /// An error without more than a place and a message.
+    pub fn new(file: &str, at: Position, path: &str, message: impl Into<String>) -> Error {
+        Error {
+            file: file.to_owned(),
+            line: at.line,
+            column: at.column,
+            path: path.to_owned(),
+            message: message.into(),
+            ..Error::default()
+        }
+    }
+
+    /// The same error with what would have been taken; `written` is compared with it to find the suggestion.
+    pub fn expecting<'a>(mut self, written: &str, expected: impl IntoIterator<Item = &'a str>) -> Error {
+        self.expected = expected.into_iter().map(str::to_owned).collect();
+        self.suggestion = nearest(written, self.expected.iter().map(String::as_str)).map(str::to_owned);
+        self
+    }
+
+    pub(crate) fn from_syntax(file: &str, error: SyntaxError) -> Error {
+        Error::new(file, error.position, "", error.message)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.file.is_empty() {
+            write!(f, "{}:", self.file)?;
+        }
+        if self.line > 0 {
+            write!(f, "{}:{}:", self.line, self.column)?;
+        }
+        if !self.file.is_empty() || self.line > 0 {
+            write!(f, " ")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        write!(f, "{}", self.message)?;
+        match (&self.suggestion, self.expected.as_slice()) {
+            (Some(name), _) => write!(f, "; did you mean {name:?}?"),
+            (None, []) => Ok(()),
+            (None, names) => write!(f, "; expected one of {}", listed(names)),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Names in quotes with commas; of a long list the first ones.
+fn listed(names: &[String]) -> String {
+    const SHOWN_MAX: usize = 12;
+    let mut text = names.iter().take(SHOWN_MAX).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN_MAX {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN_MAX));
+    }
+    text
+}
+
+/// All mistakes that were found, in the order of the text. Never empty when returned as an error.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Errors(pub Vec<Error>);
+
+impl Errors {
+    /// The same errors in the order of their places.
+    pub fn sorted(mut self) -> Errors {
+        self.0.sort_by_key(|error| (error.line, error.column));
+        self
+    }
+
+    /// The errors for a terminal: each one with its line of `source` and a caret under the place.
+    ///
+    /// `source` is the text that was read. Places outside of it are shown without the line.
+    pub fn render(&self, source: &str) -> String {
+        let lines: Vec<&str> = source.lines().collect();
+        let mut out = String::new();
+        for error in &self.0 {
+            out.push_str(&format!("{error}\n"));
+            let line = (error.line as usize).checked_sub(1).and_then(|index| lines.get(index));
+            if let Some(line) = line {
+                out.push_str(&snippet(line, error));
+            }
+        }
+        out
+    }
+}
+
+/// The source line and the caret line. A tab is shown as one space, so that the caret stands where it should.
+fn snippet(line: &str, error: &Error) -> String {
+    let gutter = format!("{:>5} | ", error.line);
+    let shown: String = line.chars().map(|c| if c == '\t' { ' ' } else { c }).collect();
+    let start = (error.column as usize).saturating_sub(1).min(shown.chars().count());
+    let width = shown.chars().skip(start).take_while(|c| c.is_alphanumeric() || "_-./".contains(*c)).count().max(1);
+    let hint = error.suggestion.as_ref().map_or_else(String::new, |name| format!(" {name}"));
+    format!("{gutter}{shown}\n{}| {}{}{hint}\n", " ".repeat(gutter.len() - 2), " ".repeat(start), "^".repeat(width))
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Errors {}
+
+impl From<Error> for Errors {
+    fn from(error: Error) -> Errors {
+        Errors(vec![error])
+    }
+}
+
+/// The candidate that a mistyped `name` most likely meant, if one is near enough.
+///
+/// Case does not count. Near enough is at most one wrong, missing, added or swapped letter per three letters, and at
+/// least one. Of equally near candidates the first one is taken.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let limit = (lower.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::osa_distance(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= limit && *distance < candidate.chars().count().max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,114 @@
+//! What went wrong while a node was read, in readers' words rather than serde's.
+
+use std::fmt;
+
+use serde::de::{self, Expected, Unexpected};
+
+use super::error::{Error, nearest};
+use crate::yaml::{Node, Position, Value};
+
+/// An error on its way up; the innermost reader that sees it gives it its place.
+#[derive(Debug)]
+pub(super) struct Fault {
+    message: String,
+    expected: Vec<String>,
+    suggestion: Option<String>,
+    /// The place and the path; none until a reader has seen the fault.
+    pub(super) place: Option<(Position, String)>,
+}
+
+impl Fault {
+    pub(super) fn new(message: String) -> Fault {
+        Fault { message, expected: Vec::new(), suggestion: None, place: None }
+    }
+
+    pub(super) fn one_of(message: String, written: &str, expected: &[&str]) -> Fault {
+        Fault {
+            message,
+            expected: expected.iter().map(|&name| name.to_owned()).collect(),
+            suggestion: nearest(written, expected.iter().copied()).map(str::to_owned),
+            place: None,
+        }
+    }
+
+    pub(super) fn into_error(self, file: &str, root: &Node) -> Error {
+        let (at, path) = self.place.unwrap_or_else(|| (root.span.start(), String::new()));
+        Error { expected: self.expected, suggestion: self.suggestion, ..Error::new(file, at, &path, self.message) }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Fault {
+        Fault::new(message.to_string())
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Fault {
+        Fault::new(format!("expected {}, found {}", readable(expected), describe(unexpected)))
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Fault {
+        Fault::invalid_type(unexpected, expected)
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Fault {
+        Fault::new(format!("expected {}, found {length} elements", readable(expected)))
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Fault {
+        Fault::one_of(format!("unknown value {variant:?}"), variant, expected)
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Fault {
+        Fault::one_of(format!("unknown field {field:?}"), field, expected)
+    }
+
+    fn missing_field(field: &'static str) -> Fault {
+        Fault::new(format!("missing field {field:?}"))
+    }
+
+    fn duplicate_field(field: &'static str) -> Fault {
+        Fault::new(format!("field {field:?} is set twice"))
+    }
+}
+
+/// What a visitor expects, without Rust's type names.
+fn readable(expected: &dyn Expected) -> String {
+    let text = expected.to_string();
+    match text.as_str() {
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number".to_owned(),
+        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "a whole number that is not negative".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        "IntOrString" => "a whole number or a string".to_owned(),
+        "Quantity" => "a quantity such as 500m or 1Gi".to_owned(),
+        "a map" => "a mapping".to_owned(),
+        name if !name.contains([' ', '/']) && name.starts_with(|first: char| first.is_ascii_uppercase()) => {
+            format!("a mapping ({name})")
+        }
+        other => match other.strip_prefix("struct ") {
+            Some(name) => format!("a mapping ({name})"),
+            None => other.to_owned(),
+        },
+    }
+}
+
+fn describe(unexpected: Unexpected<'_>) -> String {
+    match unexpected {
+        Unexpected::Bool(flag) => Value::Bool(flag).describe(),
+        Unexpected::Signed(number) => Value::Int(number.into()).describe(),
+        Unexpected::Unsigned(number) => Value::Int(number.into()).describe(),
+        Unexpected::Float(number) => Value::Float(number).describe(),
+        Unexpected::Str(text) => Value::String(text.to_owned()).describe(),
+        Unexpected::Unit | Unexpected::Option => "null".to_owned(),
+        Unexpected::Seq => "a sequence".to_owned(),
+        Unexpected::Map => "a mapping".to_owned(),
+        other => other.to_string(),
+    }
+}
