@@ -13,7 +13,6 @@
 //! Kubernetes objects to the core's own rows.
 
 pub mod kubernetes;
-pub mod quantity;
 pub mod strict;
 pub mod yaml;
 

@@ -7,9 +7,12 @@
 //! Absent on purpose: kinds that the core does not model, which are refused by name rather than passed over.
 
 mod defaults;
+mod modelled;
 mod read;
 #[cfg(test)]
 mod tests;
+mod to_core;
+mod to_json;
 mod validation;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
@@ -24,7 +27,10 @@ use crate::strict::{Error, Errors};
 use crate::yaml;
 
 pub use defaults::{admit_pod, apply_defaults};
+pub use modelled::unmodelled_fields;
 pub use read::{read_admitted, read_manifests};
+pub use to_core::to_object;
+pub use to_json::{timestamp, to_json};
 pub use validation::{Cause, Invalid, Reason, validate};
 
 /// A kind of object and the API version that has it.

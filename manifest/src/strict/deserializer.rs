@@ -10,8 +10,8 @@ use super::access::{Entries, Items, Variant};
 use super::error::Error;
 use super::fault::Fault;
 use super::spanned;
-use crate::quantity::Quantity;
 use crate::yaml::{Key, Node, Value};
+use wavetank_core::quantity::Quantity;
 
 /// The name under which k8s-openapi's quantities ask to be read.
 const QUANTITY: &str = "Quantity";
@@ -244,7 +244,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         // k8s-openapi keeps quantities as any text; here is the one place where a wrong one still has its place.
         if let (QUANTITY, Value::String(text)) = (name, &self.node.value) {
             let checked =
-                Quantity::parse(text).map_err(|error| Fault::new(format!("{text:?} is no quantity: {error}")));
+                text.parse::<Quantity>().map_err(|error| Fault::new(format!("{text:?} is no quantity: {error}")));
             self.placed(checked)?;
         }
         self.placed(visitor.visit_newtype_struct(self))

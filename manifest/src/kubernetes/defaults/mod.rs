@@ -21,7 +21,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::Manifest;
-use crate::quantity::Quantity;
+use wavetank_core::quantity::Quantity;
 
 pub use admission::admit_pod;
 
@@ -62,8 +62,8 @@ fn number(slot: &mut Option<i32>, default: i32) {
 /// Rounds quantities up to thousandths and writes them canonically. What cannot be read is left for validation.
 fn quantities(list: &mut Option<BTreeMap<String, QuantityText>>) {
     for text in list.iter_mut().flat_map(BTreeMap::values_mut) {
-        if let Ok(quantity) = Quantity::parse(&text.0) {
-            text.0 = quantity.rounded_to_milli().to_string();
+        if let Some(rounded) = text.0.parse::<Quantity>().ok().and_then(Quantity::rounded_up_to_milli) {
+            text.0 = rounded.to_string();
         }
     }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 
 use super::names;
 use super::report::{AsJson, At, Report};
-use crate::quantity::Quantity;
+use wavetank_core::quantity::Quantity;
 
 /// Names without a domain that are resources somewhere (quotas included).
 const STANDARD: [&str; 20] = [
@@ -71,7 +71,7 @@ fn parsed<'a>(
 ) -> BTreeMap<&'a str, Quantity> {
     let mut read = BTreeMap::new();
     for (name, text) in quantities.into_iter().flatten() {
-        match Quantity::parse(&text.0) {
+        match text.0.parse::<Quantity>() {
             Ok(quantity) => {
                 read.insert(name.as_str(), quantity);
             }
@@ -96,7 +96,7 @@ fn container_resource(report: &mut Report, at: &At, name: &str, quantity: Quanti
     if quantity.is_negative() {
         report.invalid(at, &quantity.to_string(), "must be greater than or equal to 0");
     }
-    if is_extended(name) && !quantity.is_whole() {
+    if is_extended(name) && quantity.milli_value() % 1_000 != 0 {
         report.invalid(at, &AsJson(&quantity.to_string()), "must be an integer");
     }
 }

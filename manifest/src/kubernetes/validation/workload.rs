@@ -151,7 +151,7 @@ pub(super) fn node(report: &mut Report, object: &Node) {
     for (list, field) in [(&status.capacity, "capacity"), (&status.allocatable, "allocatable")] {
         for (name, text) in list.iter().flatten() {
             let at = At::root("status").child(field).key(name);
-            match crate::quantity::Quantity::parse(&text.0) {
+            match text.0.parse::<wavetank_core::quantity::Quantity>() {
                 Ok(quantity) if quantity.is_negative() => {
                     report.invalid(&at, &text.0, "must be a valid resource quantity");
                 }

@@ -1,0 +1,204 @@
+//! Which fields of a manifest the core acts on, so that the others can be named rather than passed over in silence.
+
+use std::collections::BTreeSet;
+
+use super::{Located, Manifest};
+use crate::yaml::{Node, Value};
+
+/// Paths that the core acts on or that change nothing. `*` is any key, `[]` any item, `**` everything below; `@pod`
+/// stands for a pod's spec and `@container` for a container.
+const MODELLED: &[(&str, &[&str])] = &[
+    ("", &["apiVersion", "kind", "metadata.**"]),
+    ("Namespace", &["spec.finalizers", "status.**"]),
+    (
+        "Node",
+        &["spec.unschedulable", "spec.taints.**", "spec.providerID", "spec.podCIDR", "spec.podCIDRs", "status.**"],
+    ),
+    ("Pod", &["spec.@pod", "status.**"]),
+    (
+        "ReplicaSet",
+        &[
+            "spec.replicas",
+            "spec.minReadySeconds",
+            "spec.selector.**",
+            "spec.template.metadata.**",
+            "spec.template.spec.@pod",
+            "status.**",
+        ],
+    ),
+    (
+        "Deployment",
+        &[
+            "spec.replicas",
+            "spec.minReadySeconds",
+            "spec.selector.**",
+            "spec.strategy.**",
+            "spec.paused",
+            "spec.revisionHistoryLimit",
+            "spec.progressDeadlineSeconds",
+            "spec.template.metadata.**",
+            "spec.template.spec.@pod",
+            "status.**",
+        ],
+    ),
+    (
+        "Service",
+        &[
+            "spec.selector.**",
+            "spec.ports.**",
+            "spec.type",
+            "spec.externalName",
+            "spec.clusterIP",
+            "spec.clusterIPs.**",
+            "spec.publishNotReadyAddresses",
+            "spec.sessionAffinity",
+            "spec.sessionAffinityConfig.**",
+            "spec.ipFamilies.**",
+            "spec.ipFamilyPolicy",
+            "spec.internalTrafficPolicy",
+            "status.**",
+        ],
+    ),
+];
+
+const POD: &[&str] = &[
+    "containers.[].@container",
+    "initContainers.[].@container",
+    "restartPolicy",
+    "terminationGracePeriodSeconds",
+    "nodeName",
+    "nodeSelector.**",
+    "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.[].matchExpressions.**",
+    "tolerations.**",
+    "overhead.**",
+    "priority",
+    "schedulerName",
+    "hostNetwork",
+];
+
+const CONTAINER: &[&str] = &[
+    "name",
+    "image",
+    "imagePullPolicy",
+    "command.**",
+    "args.**",
+    "workingDir",
+    "env.[].name",
+    "env.[].value",
+    "ports.**",
+    "resources.requests.**",
+    "resources.limits.**",
+    "restartPolicy",
+    "readinessProbe.**",
+    "livenessProbe.**",
+    "startupProbe.**",
+];
+
+/// The fields of an object that were written, are valid, and change nothing in the cluster: they are kept and shown
+/// again, that is all. Each path once, list items as `[]`, sorted.
+pub fn unmodelled_fields(located: &Located<Manifest>) -> Vec<String> {
+    let kind = located.value.kind().kind;
+    let tables = MODELLED.iter().filter(|(of, _)| of.is_empty() || *of == kind);
+    let patterns: Vec<String> = tables.flat_map(|(_, paths)| paths.iter()).flat_map(|path| expanded(path)).collect();
+    let mut found = BTreeSet::new();
+    walk(&located.source, &mut Vec::new(), &patterns, &mut found);
+    found.into_iter().collect()
+}
+
+/// A path with `@pod` and `@container` replaced by what they stand for.
+fn expanded(path: &str) -> Vec<String> {
+    for (mark, group) in [("@pod", POD), ("@container", CONTAINER)] {
+        if let Some(prefix) = path.strip_suffix(mark) {
+            return group.iter().flat_map(|rest| expanded(&format!("{prefix}{rest}"))).collect();
+        }
+    }
+    vec![path.to_owned()]
+}
+
+fn walk(node: &Node, path: &mut Vec<String>, patterns: &[String], found: &mut BTreeSet<String>) {
+    let fit = if path.is_empty() { Fit::Above } else { fit(path, patterns) };
+    match (fit, &node.value) {
+        (Fit::Modelled, _) | (_, Value::Null) => {}
+        (Fit::Outside, _) => {
+            found.insert(path.join(".").replace(".[]", "[]"));
+        }
+        (Fit::Above, Value::Map(entries)) => {
+            for (key, value) in entries {
+                path.push(key.text.clone());
+                walk(value, path, patterns, found);
+                path.pop();
+            }
+        }
+        (Fit::Above, Value::Seq(items)) => {
+            for item in items {
+                path.push("[]".to_owned());
+                walk(item, path, patterns, found);
+                path.pop();
+            }
+        }
+        (Fit::Above, _) => {}
+    }
+}
+
+/// How a path lies to the modelled ones.
+enum Fit {
+    /// It is one of them, or below a `**`.
+    Modelled,
+    /// Some of them begin with it.
+    Above,
+    /// None of them has to do with it.
+    Outside,
+}
+
+fn fit(path: &[String], patterns: &[String]) -> Fit {
+    let mut above = false;
+    for pattern in patterns {
+        let segments: Vec<&str> = pattern.split('.').collect();
+        let open = segments.last() == Some(&"**");
+        let fixed = if open { &segments[..segments.len() - 1] } else { &segments[..] };
+        let common = path.iter().zip(fixed).all(|(have, want)| *want == "*" || have == want);
+        match (common, path.len() >= fixed.len(), path.len() == fixed.len() || open) {
+            (true, true, true) => return Fit::Modelled,
+            (true, false, _) => above = true,
+            _ => {}
+        }
+    }
+    if above { Fit::Above } else { Fit::Outside }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::read_admitted;
+
+    #[test]
+    fn what_the_core_does_not_act_on_is_named_once_and_nothing_else_is() {
+        let text = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      hostPID: true
+      affinity: {podAntiAffinity: {}}
+      containers:
+      - {name: a, image: 'web:1', resources: {requests: {cpu: 1}}, lifecycle: {}, volumeMounts: [{name: data, mountPath: /d}]}
+      - {name: b, image: 'web:1', volumeMounts: [{name: data, mountPath: /d}], readinessProbe: {tcpSocket: {port: 80}}}
+      volumes: [{name: data, emptyDir: {}}]
+";
+        let objects = read_admitted("web.yaml", text).unwrap();
+        assert_eq!(
+            unmodelled_fields(&objects[0]),
+            [
+                "spec.template.spec.affinity.podAntiAffinity",
+                "spec.template.spec.containers[].lifecycle",
+                "spec.template.spec.containers[].volumeMounts",
+                "spec.template.spec.hostPID",
+                "spec.template.spec.volumes",
+            ]
+        );
+    }
+}
