@@ -400,11 +400,11 @@ pub struct Entry {
     /// Delete an object.
     pub delete: Option<Delete>,
     /// Make new pods of the same template.
-    pub restart: Option<Reference>,
+    pub restart: Option<Rollout>,
     /// Hold a rollout.
-    pub pause: Option<Reference>,
+    pub pause: Option<Rollout>,
     /// Go on with a rollout.
-    pub resume: Option<Reference>,
+    pub resume: Option<Rollout>,
     /// Let no new pods onto nodes.
     pub cordon: Option<Machines>,
     /// Let new pods onto nodes again.
@@ -436,19 +436,13 @@ pub struct Repeat {
     pub times: Spanned<u32>,
 }
 
-/// An object of the cluster: one kind and its name.
+/// A Deployment.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "each field is a kind and names an object of it")]
-pub struct Reference {
+pub struct Rollout {
+    /// Its name.
     pub deployment: Option<NameAt>,
-    pub replica_set: Option<NameAt>,
-    pub pod: Option<NameAt>,
-    pub service: Option<NameAt>,
-    pub node: Option<NameAt>,
     /// The namespace, if not `default`.
-    #[serde(rename = "namespace")]
-    pub in_namespace: Option<NameAt>,
+    pub namespace: Option<NameAt>,
 }
 
 /// `kubectl scale`.

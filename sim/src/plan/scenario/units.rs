@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use wavetank_core::time::Span;
-use wavetank_manifest::quantity::Quantity;
+use wavetank_core::quantity::Quantity;
 
 use super::format::{Bytes, Duration};
 use crate::plan::Delay;

@@ -167,7 +167,14 @@ impl Fleet {
         hosts
     }
 
-    /// Whether a node of this name is there from the start or comes later.
+    /// The names of some machines (sorted by id), in their order.
+    pub(super) fn names_of(&self, hosts: &[HostId]) -> Vec<&str> {
+        let mut named: Vec<_> = self.nodes.iter().filter(|(_, host)| hosts.binary_search(host).is_ok()).collect();
+        named.sort_by_key(|(_, host)| **host);
+        named.into_iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// All machines' names.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.nodes.keys().map(String::as_str)
     }
