@@ -3,5 +3,6 @@
 //! Where to start reading: [`plan`] (what a run consists of, expanded from a scenario before it starts), [`world`]
 //! (how a plan becomes inputs of the core), [`queue`] (the order of events).
 
+pub mod expect;
 pub mod plan;
 pub mod queue;

@@ -159,7 +159,7 @@ impl Fleet {
         for name in chosen.zone.into_iter().chain(zones) {
             hosts.extend(find(&self.zones, name, path, "zone", problems));
         }
-        for name in chosen.group {
+        if let Some(name) = chosen.group {
             hosts.extend(find(&self.groups, name, path, "node group", problems));
         }
         hosts.sort_unstable();
