@@ -17,6 +17,7 @@ pub mod digest;
 pub mod draw;
 pub mod facts;
 pub mod id;
+pub mod journal;
 pub mod kubelet;
 pub mod machine;
 pub mod model;

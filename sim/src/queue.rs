@@ -6,10 +6,11 @@
 //! Two structures answer the same calls. [`WheelQueue`] is the fast one that the simulator runs on. [`HeapQueue`] is a
 //! binary heap: too simple to be wrong, it is the reference that the wheel is tested and measured against.
 //!
-//! Invariant: entries are popped in ascending key order, and both structures pop the same entries in the same order.
-//! Invariant: nothing is pushed before the last popped key; that would be an effect before its cause, and it panics. An
-//! event that schedules without a delay uses [`EventKey::not_before`]. Keys are meant to be unique; the order of entries
-//! with equal keys is by slot.
+//! Invariant: of the pending entries the one with the lowest key is popped, so times never go back, and both structures pop the same entries in the same order.
+//! Invariant: nothing is pushed for a time before that of the last popped entry; that would be an effect before its
+//! cause, and it panics. An event without a delay may have a lower key than the event that causes it (another class or
+//! source): it becomes the next one among those that are pending. Keys are meant to be unique; the order of entries with
+//! equal keys is by slot.
 //!
 //! [`TieOrder`] decides what stands in a key after time and class. It is a layer above the structures, which compare
 //! keys and do not know what they are made of.
@@ -31,7 +32,7 @@ pub use wheel::WheelQueue;
 pub trait EventQueue {
     /// Adds an event.
     ///
-    /// Panics if `key` is before the last popped key.
+    /// Panics if `key` has a time before that of the last popped key.
     fn push(&mut self, key: EventKey, slot: u32);
 
     /// Takes the event with the lowest key.

@@ -64,11 +64,30 @@ impl Delay {
         }
     }
 
+    /// No sample is longer than this: the value of the most extreme draw, rounded up.
+    pub fn longest(&self) -> Span {
+        let bound = match self {
+            Delay::Constant(span) => *span,
+            Delay::Uniform { min, max } => *(min.max(max)),
+            Delay::Exponential { mean } => from_float(-libm::log(unit(0)) * mean.0 as f64),
+            Delay::Normal { mean, standard_deviation } => {
+                from_float(mean.0 as f64 + standard_deviation.0 as f64 * NORMAL_MAX)
+            }
+            Delay::LogNormal { median, sigma_milli } => {
+                from_float(median.0 as f64 * libm::exp(f64::from(*sigma_milli) / 1_000.0 * NORMAL_MAX))
+            }
+        };
+        Span(bound.0.saturating_add(1))
+    }
+
     /// Whether every sample is zero.
     pub fn is_zero(&self) -> bool {
         *self == Delay::Constant(Span::ZERO)
     }
 }
+
+/// No value of [`normal`] is greater: its radius comes from 32 bits, and sqrt(2 · 32 · ln 2) = 6.66.
+const NORMAL_MAX: f64 = 6.67;
 
 /// A draw as a number in (0, 1].
 fn unit(draw: u64) -> f64 {
@@ -93,6 +112,23 @@ mod tests {
 
     fn mean_of(delay: &Delay) -> u64 {
         (0..20_000).map(|k| delay.sample(draw(1, Purpose::LinkDelay, 0, k)).0).sum::<u64>() / 20_000
+    }
+
+    #[test]
+    fn no_draw_is_longer_than_the_longest() {
+        let ms = Span::from_millis;
+        for delay in [
+            Delay::Constant(ms(5)),
+            Delay::Uniform { min: ms(2), max: ms(8) },
+            Delay::Exponential { mean: ms(5) },
+            Delay::Normal { mean: ms(50), standard_deviation: ms(5) },
+            Delay::LogNormal { median: ms(5), sigma_milli: 500 },
+        ] {
+            let extremes = [0, 1, u64::MAX, u64::MAX >> 32, u64::MAX << 32, 0x7fff_ffff, 0x8000_0000];
+            let draws = (0..10_000).map(|k| draw(1, Purpose::LinkDelay, 0, k)).chain(extremes);
+            let longest = draws.map(|draw| delay.sample(draw)).max();
+            assert!(longest <= Some(delay.longest()), "{delay:?}: {longest:?}");
+        }
     }
 
     #[test]

@@ -8,13 +8,14 @@ use super::{Entry, EventKey, EventQueue};
 #[derive(Clone, Debug)]
 pub struct HeapQueue {
     entries: BinaryHeap<Entry>,
-    last_popped: EventKey,
+    /// The time of the last popped entry, in nanoseconds.
+    now_ns: u64,
 }
 
 impl HeapQueue {
     /// An empty queue at time zero.
     pub fn new() -> HeapQueue {
-        HeapQueue { entries: BinaryHeap::new(), last_popped: EventKey::MIN }
+        HeapQueue { entries: BinaryHeap::new(), now_ns: 0 }
     }
 }
 
@@ -27,14 +28,14 @@ impl Default for HeapQueue {
 impl EventQueue for HeapQueue {
     #[inline]
     fn push(&mut self, key: EventKey, slot: u32) {
-        assert!(key >= self.last_popped, "pushed {key:?} before the last popped {:?}", self.last_popped);
+        assert!(key.time() >= self.now_ns, "pushed {key:?} before the last popped time {} ns", self.now_ns);
         self.entries.push(Entry { key, slot });
     }
 
     #[inline]
     fn pop(&mut self) -> Option<(EventKey, u32)> {
         let entry = self.entries.pop()?;
-        self.last_popped = entry.key;
+        self.now_ns = entry.key.time();
         Some((entry.key, entry.slot))
     }
 

@@ -28,7 +28,7 @@ pub enum TieOrder {
     Canonical,
     /// By a permutation of (source, count) that depends on this seed: the same events at the same times, in another
     /// order where the model does not fix one, so a rule that holds must hold under every seed. Simultaneous events of
-    /// *one* source are shuffled too; a source that promises their order, such as a link, gives them different times.
+    /// *one* source are shuffled too, except by a source that promises their order ([`TieOrder::key_in_order`]).
     Mixed(u64),
 }
 
@@ -50,21 +50,6 @@ impl EventKey {
     #[inline]
     pub fn class(self) -> u8 {
         (self.class_and_tie >> 24) as u8
-    }
-
-    /// This key, or, if it does not come after `cause`, the same key one nanosecond after it.
-    ///
-    /// An event without a delay may belong to a lower class or source than the event that causes it, and under
-    /// [`TieOrder::Mixed`] it comes before its cause in half of all cases. One nanosecond keeps effects after causes
-    /// under every tie order.
-    ///
-    /// Panics at the end of time, in the year 2554 of a simulation that starts in 1970.
-    pub fn not_before(self, cause: EventKey) -> EventKey {
-        if self > cause {
-            return self;
-        }
-        let time_ns = cause.time_ns.checked_add(1).expect("a simulation lasts less than 584 years");
-        EventKey { time_ns, ..self }
     }
 
     /// The whole key as one number in key order.
@@ -117,6 +102,30 @@ impl TieOrder {
         };
         EventKey { time_ns, class_and_tie: u32::from(class) << 24 | (tie >> 32) as u32, tie: tie as u32 }
     }
+
+    /// The same for a source whose events keep their order: only the sources are permuted. A link's messages are keyed
+    /// so, with the link as their source, because they do not overtake each other.
+    #[inline]
+    pub fn key_in_order(self, time_ns: u64, class: u8, source: Source, count: u32) -> EventKey {
+        let source = match self {
+            TieOrder::Canonical => source.0,
+            TieOrder::Mixed(seed) => mix_source(seed, source.0),
+        };
+        EventKey { time_ns, class_and_tie: u32::from(class) << 24 | source, tie: count }
+    }
+}
+
+/// A permutation of the 24-bit numbers; see [`mix`].
+fn mix_source(seed: u64, source: u32) -> u32 {
+    const MASK: u32 = Source::COUNT_MAX - 1;
+    let (first, second) = (finish(seed) as u32, finish(!seed) as u32);
+    let mut source = source.wrapping_add(first) & MASK;
+    source ^= source >> 12;
+    source = source.wrapping_mul(0x2c_1b3d) & MASK;
+    source ^= source >> 11;
+    source = source.wrapping_add(second) & MASK;
+    source = source.wrapping_mul(0x29_7a2d) & MASK;
+    source ^ source >> 13
 }
 
 /// A permutation of the 56-bit numbers. Each step can be undone (adding, multiplying by an odd number modulo 2^56, folding

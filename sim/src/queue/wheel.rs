@@ -55,7 +55,8 @@ pub struct WheelQueue {
     filled: BitMap,
     overflow: BinaryHeap<Entry>,
     len: usize,
-    last_popped: EventKey,
+    /// The time of the last popped entry, in nanoseconds.
+    now_ns: u64,
 }
 
 impl WheelQueue {
@@ -69,7 +70,7 @@ impl WheelQueue {
             filled: BitMap::new(NEAR_BUCKETS + FAR_BUCKETS),
             overflow: BinaryHeap::new(),
             len: 0,
-            last_popped: EventKey::MIN,
+            now_ns: 0,
         }
     }
 
@@ -77,7 +78,7 @@ impl WheelQueue {
     #[inline]
     fn place(&mut self, entry: Entry) {
         let tick = entry.key.time() >> TICK_BITS;
-        // A look at the next key can have moved the current tick past the last popped key, so a legal push may be for an
+        // A look at the next key can have moved the current tick past the last popped time, so a legal push may be for an
         // earlier tick. It is among the next ones to be popped, like a latecomer of the current tick.
         if tick <= self.current_tick {
             self.late.push(entry);
@@ -182,7 +183,7 @@ impl Default for WheelQueue {
 impl EventQueue for WheelQueue {
     #[inline]
     fn push(&mut self, key: EventKey, slot: u32) {
-        assert!(key >= self.last_popped, "pushed {key:?} before the last popped {:?}", self.last_popped);
+        assert!(key.time() >= self.now_ns, "pushed {key:?} before the last popped time {} ns", self.now_ns);
         self.len += 1;
         self.place(Entry { key, slot });
     }
@@ -192,7 +193,7 @@ impl EventQueue for WheelQueue {
         self.settle();
         let entry = if self.late_is_next() { self.late.pop() } else { self.current.pop() }?;
         self.len -= 1;
-        self.last_popped = entry.key;
+        self.now_ns = entry.key.time();
         Some((entry.key, entry.slot))
     }
 

@@ -1,0 +1,208 @@
+//! One machine: its image cache, its addresses and its pods, in rows of a few dozen bytes.
+
+use std::sync::Arc;
+
+use wavetank_core::id::{Name, Uid};
+use wavetank_core::kubelet::ContainerIndex;
+use wavetank_core::model::Pod;
+use wavetank_core::time::{Span, Time};
+
+/// Addresses of one host at most: a /24 network.
+const ADDRESSES_MAX: u32 = 256;
+/// Network, gateway: addresses at the start of a host's block that no pod gets. The last one is the broadcast address.
+const ADDRESSES_RESERVED: u32 = 2;
+/// The address of a pod that shares its machine's network.
+const HOST_NETWORK: u32 = u32::MAX;
+
+/// A container's end that has been decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Ends {
+    pub(super) at: Time,
+    pub(super) code: i32,
+    /// Tells the event of this end from those of ends that were moved.
+    pub(super) number: u32,
+}
+
+/// Where a container is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    Starting,
+    Running { ends: Option<Ends> },
+    Exited { code: i32, at: Time },
+}
+
+/// One container.
+#[derive(Clone, Debug)]
+pub(super) struct Container {
+    pub(super) index: ContainerIndex,
+    pub(super) attempt: u32,
+    pub(super) started_at: Time,
+    pub(super) state: State,
+}
+
+const _: () = assert!(size_of::<Container>() <= 56, "a container is a few dozen bytes");
+
+impl Container {
+    /// Decides the end of a running container; the number of its event, or `None` if it ends no later anyway.
+    pub(super) fn end_at(&mut self, at: Time, code: i32) -> Option<u32> {
+        let State::Running { ends } = &mut self.state else {
+            panic!("{:?} does not run: {:?}", self.index, self.state)
+        };
+        let number = match ends {
+            Some(earlier) if earlier.at <= at => return None,
+            Some(later) => later.number + 1,
+            None => 0,
+        };
+        *ends = Some(Ends { at, code, number });
+        Some(number)
+    }
+}
+
+/// One pod on a machine.
+#[derive(Clone, Debug)]
+pub(super) struct Sandbox {
+    pub(super) uid: Uid,
+    pub(super) pod: Arc<Pod>,
+    address: u32,
+    pub(super) containers: Vec<Container>,
+}
+
+impl Sandbox {
+    /// Adds a container or replaces an earlier start of it.
+    pub(super) fn put(&mut self, container: Container) {
+        match self.containers.iter_mut().find(|it| it.index == container.index) {
+            Some(row) => *row = container,
+            None => {
+                self.containers.reserve_exact(1);
+                self.containers.push(container);
+            }
+        }
+    }
+
+    /// A start of a container, unless it has been started again since.
+    pub(super) fn container(&mut self, index: ContainerIndex, attempt: u32) -> Option<&mut Container> {
+        self.containers.iter_mut().find(|it| it.index == index && it.attempt == attempt)
+    }
+
+    /// The pod's address.
+    pub(super) fn address(&self, machine: &Machine) -> Name {
+        if self.address == HOST_NETWORK {
+            return machine.address.clone();
+        }
+        let [_, b, c, d] = self.address.to_be_bytes();
+        format!("10.{b}.{c}.{d}").into()
+    }
+}
+
+/// One machine.
+#[derive(Debug)]
+pub(super) struct Machine {
+    address: Name,
+    bytes_per_second: u64,
+    pub(super) images: Vec<u32>,
+    pub(super) sandboxes: Vec<Sandbox>,
+    first_address: u32,
+    addresses: u32,
+    /// Where the search for a free address begins: an address is not given out again at once.
+    next_address: u32,
+    /// When the link to the registry is free.
+    transfers_until: Time,
+    /// How many pulls there have been.
+    pub(super) pulls: u32,
+    pub(super) power_cycle: u32,
+}
+
+impl Machine {
+    pub(super) fn new(address: Name, bytes_per_second: u64, images: Vec<u32>, first: u32, addresses: u32) -> Machine {
+        Machine {
+            address,
+            bytes_per_second,
+            images,
+            sandboxes: Vec::new(),
+            first_address: first,
+            addresses,
+            next_address: 0,
+            transfers_until: Time::ZERO,
+            pulls: 0,
+            power_cycle: 0,
+        }
+    }
+
+    /// Everything but the images is gone.
+    pub(super) fn power_off(&mut self) {
+        self.sandboxes.clear();
+        self.transfers_until = Time::ZERO;
+        self.power_cycle += 1;
+    }
+
+    /// Makes a pod's sandbox, or finds the one that is there; `None` if no address is left.
+    pub(super) fn create(&mut self, pod: Arc<Pod>) -> Option<Name> {
+        let uid = pod.meta.uid;
+        if let Some(position) = self.sandboxes.iter().position(|it| it.uid == uid) {
+            return Some(self.sandboxes[position].address(self));
+        }
+        let address = if pod.spec.host_network { HOST_NETWORK } else { self.free_address()? };
+        self.sandboxes.push(Sandbox { uid, pod, address, containers: Vec::new() });
+        self.sandboxes.last().map(|sandbox| sandbox.address(self))
+    }
+
+    fn free_address(&mut self) -> Option<u32> {
+        let usable = self.addresses - ADDRESSES_RESERVED - 1;
+        for step in 0..usable {
+            let offset = (self.next_address + step) % usable;
+            let address = self.first_address + ADDRESSES_RESERVED + offset;
+            if !self.sandboxes.iter().any(|it| it.address == address) {
+                self.next_address = (offset + 1) % usable;
+                return Some(address);
+            }
+        }
+        None
+    }
+
+    pub(super) fn sandbox(&mut self, pod: Uid) -> Option<&mut Sandbox> {
+        self.sandboxes.iter_mut().find(|it| it.uid == pod)
+    }
+
+    pub(super) fn container(&mut self, pod: Uid, index: ContainerIndex, attempt: u32) -> Option<&mut Container> {
+        self.sandbox(pod)?.container(index, attempt)
+    }
+
+    pub(super) fn remove(&mut self, pod: Uid) {
+        self.sandboxes.retain(|it| it.uid != pod);
+    }
+
+    /// Transfers bytes from the registry, one image after the other; when it is done.
+    pub(super) fn transfer(&mut self, from: Time, bytes: u64) -> Time {
+        self.pulls += 1;
+        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second);
+        let took = Span(u64::try_from(nanos).unwrap_or(u64::MAX));
+        if bytes == 0 {
+            return from;
+        }
+        self.transfers_until = from.max(self.transfers_until).saturating_add(took);
+        self.transfers_until
+    }
+
+    pub(super) fn keep_image(&mut self, image: u32) {
+        if !self.images.contains(&image) {
+            self.images.push(image);
+        }
+    }
+
+    pub(super) fn running(&self) -> u64 {
+        let containers = self.sandboxes.iter().flat_map(|sandbox| &sandbox.containers);
+        containers.filter(|it| matches!(it.state, State::Running { .. })).count() as u64
+    }
+}
+
+/// How many of the 2²⁴ addresses of 10.0.0.0/8 each host gets: a power of two, 256 at most.
+///
+/// Panics if there are so many hosts that one would get fewer than 8.
+pub(super) fn addresses_per_host(hosts: usize) -> u32 {
+    let mut addresses = ADDRESSES_MAX;
+    while u64::from(addresses) * hosts as u64 > 1 << 24 {
+        addresses /= 2;
+    }
+    assert!(addresses >= 8, "{hosts} hosts leave too few of the 2^24 addresses to each");
+    addresses
+}

@@ -1,0 +1,361 @@
+//! The fleet: a simulated container runtime for every machine.
+//!
+//! It answers what kubelets ask of their runtimes ([`RuntimeRequest`]) the way the plan's behaviours say. Invariant: a
+//! container that runs and changes nothing has no event pending. Invariant: switching a machine off loses its pods and
+//! every answer that is under way, and keeps its images. Absent on purpose: time to make a sandbox (it belongs to the
+//! containers' start delay), garbage collection of images, and resource use.
+//!
+//! A container that TERM ends within its grace has exit code 0, as the test application of the real world does; one that
+//! KILL ends has 137.
+
+mod behaviour;
+mod machine;
+mod probe;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wavetank_core::digest::StableHasher;
+use wavetank_core::draw::{Purpose, draw};
+use wavetank_core::id::{HostId, Name, Uid};
+use wavetank_core::kubelet::{ContainerIndex, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest};
+use wavetank_core::model::{Pod, Probe, PullPolicy};
+use wavetank_core::time::{Span, Time};
+
+use crate::plan::{Behaviour, Delay, HostPlan, Plan, RegistryPlan};
+use behaviour::{Start, spec_of};
+use machine::{Container, Machine, Sandbox, State};
+
+/// The exit code of a container that KILL ended: 128 + 9.
+const KILLED: i32 = 137;
+/// The exit code of a container that TERM ended in time.
+const TERMINATED: i32 = 0;
+
+/// Something that happens on a machine by itself, some time after it was set off.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum FleetEvent {
+    /// An image has arrived, or the registry has refused it.
+    Pulled { pod: Uid, container: ContainerIndex, image: Name, found: bool },
+    /// A container runs.
+    Started { pod: Uid, container: ContainerIndex, attempt: u32 },
+    /// A container ends, unless its end has been moved since.
+    Ends { pod: Uid, container: ContainerIndex, attempt: u32, end: u32 },
+    /// A probe's result changes.
+    Probed { pod: Uid, container: ContainerIndex, attempt: u32, kind: ProbeKind, passing: bool },
+}
+
+/// What a request or event leads to.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Outcome {
+    /// Tell the kubelet at once.
+    Tell(RuntimeEvent),
+    /// Something happens on the machine later.
+    Later(Time, FleetEvent),
+}
+
+/// All machines and what they share.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    seed: u64,
+    behaviours: Vec<Behaviour>,
+    registry: RegistryPlan,
+    /// Numbers of images, so that a machine's cache is a list of numbers.
+    images: BTreeMap<Name, u32>,
+    machines: Vec<Machine>,
+}
+
+impl Fleet {
+    pub(crate) fn new(plan: &Plan) -> Fleet {
+        let mut fleet = Fleet {
+            seed: plan.config.seed,
+            behaviours: plan.behaviours.clone(),
+            registry: plan.registry.clone(),
+            images: BTreeMap::new(),
+            machines: Vec::new(),
+        };
+        let block = machine::addresses_per_host(plan.hosts.len());
+        for (index, host) in (0u32..).zip(&plan.hosts) {
+            let machine = fleet.machine(host, index, block);
+            fleet.machines.push(machine);
+        }
+        fleet
+    }
+
+    fn machine(&mut self, host: &HostPlan, index: u32, block: u32) -> Machine {
+        let images = host.images.iter().map(|image| self.image_number(image)).collect();
+        Machine::new(host.boot.address.clone(), host.pull_bytes_per_second.max(1), images, index * block, block)
+    }
+
+    fn image_number(&mut self, image: &Name) -> u32 {
+        let next = self.images.len() as u32;
+        *self.images.entry(image.clone()).or_insert(next)
+    }
+
+    /// A machine loses power: nothing on it runs any more.
+    pub(crate) fn power_off(&mut self, host: HostId) {
+        self.machines[host.0 as usize].power_off();
+    }
+
+    /// How often a machine has lost power; answers from before are void.
+    pub(crate) fn power_cycle(&self, host: HostId) -> u32 {
+        self.machines[host.0 as usize].power_cycle
+    }
+
+    /// How many containers run.
+    pub(crate) fn running_containers(&self) -> u64 {
+        self.machines.iter().map(Machine::running).sum()
+    }
+
+    /// A kubelet asks.
+    pub(crate) fn ask(&mut self, now: Time, host: HostId, request: RuntimeRequest, out: &mut Vec<Outcome>) {
+        match request {
+            RuntimeRequest::CreateSandbox { pod } => self.create_sandbox(host, pod, out),
+            RuntimeRequest::PullImage { pod, container, image, policy } => {
+                self.pull(now, host, (pod, container), image, policy, out);
+            }
+            RuntimeRequest::StartContainer { pod, container, attempt } => {
+                self.start(now, host, &pod, container, attempt, out);
+            }
+            RuntimeRequest::StopContainer { pod, container, attempt, grace } => {
+                self.stop(now, host, (pod, container, attempt), grace, out);
+            }
+            RuntimeRequest::Probe { pod, container, attempt, kind, probe } => {
+                self.probe(now, host, (pod, container, attempt), kind, probe.as_ref(), out);
+            }
+            RuntimeRequest::RemovePod { pod } => {
+                self.machines[host.0 as usize].remove(pod);
+                out.push(Outcome::Tell(RuntimeEvent::PodRemoved { pod }));
+            }
+            RuntimeRequest::List => out.push(Outcome::Tell(RuntimeEvent::Pods(self.list(host)))),
+        }
+    }
+
+    /// Something happens on a machine.
+    pub(crate) fn happen(&mut self, now: Time, host: HostId, event: FleetEvent, out: &mut Vec<Outcome>) {
+        match event {
+            FleetEvent::Pulled { pod, container, image, found } => {
+                out.push(Outcome::Tell(self.pulled(host, pod, container, &image, found)));
+            }
+            FleetEvent::Started { pod, container, attempt } => self.started(now, host, pod, container, attempt, out),
+            FleetEvent::Ends { pod, container, attempt, end } => {
+                let Some(row) = self.machines[host.0 as usize].container(pod, container, attempt) else { return };
+                let State::Running { ends: Some(ends) } = row.state else { return };
+                if ends.number == end {
+                    row.state = State::Exited { code: ends.code, at: now };
+                    out.push(exited(pod, container, attempt, ends.code));
+                }
+            }
+            FleetEvent::Probed { pod, container, attempt, kind, passing } => {
+                let Some(row) = self.machines[host.0 as usize].container(pod, container, attempt) else { return };
+                if matches!(row.state, State::Running { .. }) {
+                    out.push(Outcome::Tell(RuntimeEvent::ProbeChanged { pod, container, attempt, kind, passing }));
+                }
+            }
+        }
+    }
+
+    fn create_sandbox(&mut self, host: HostId, pod: Arc<Pod>, out: &mut Vec<Outcome>) {
+        let (machine, uid) = (&mut self.machines[host.0 as usize], pod.meta.uid);
+        let answer = match machine.create(pod) {
+            Some(address) => RuntimeEvent::SandboxReady { pod: uid, address },
+            None => RuntimeEvent::SandboxFailed {
+                pod: uid,
+                message: "plugin type=\"bridge\" failed (add): failed to allocate for range 0: no IP addresses \
+                          available in range set"
+                    .into(),
+            },
+        };
+        out.push(Outcome::Tell(answer));
+    }
+
+    fn pull(
+        &mut self,
+        now: Time,
+        host: HostId,
+        (pod, container): (Uid, ContainerIndex),
+        image: Name,
+        policy: PullPolicy,
+        out: &mut Vec<Outcome>,
+    ) {
+        let number = self.image_number(&image);
+        let machine = &mut self.machines[host.0 as usize];
+        let present = machine.images.contains(&number);
+        match policy {
+            PullPolicy::IfNotPresent | PullPolicy::Never if present => {
+                out.push(Outcome::Tell(RuntimeEvent::ImageReady { pod, container, already_present: true }));
+            }
+            PullPolicy::Never => out.push(Outcome::Tell(RuntimeEvent::ImageFailed {
+                pod,
+                container,
+                reason: "ErrImageNeverPull".into(),
+                message: format!("Container image \"{image}\" is not present with pull policy of Never").into(),
+            })),
+            PullPolicy::Always | PullPolicy::IfNotPresent => {
+                let size = self.registry.images.get(&image).copied().unwrap_or(Some(self.registry.default_size_bytes));
+                let latency = match &self.registry.latency {
+                    Delay::Constant(span) => *span,
+                    delay => {
+                        let entity = StableHasher::hash_one(&(host, &image));
+                        delay.sample(draw(self.seed, Purpose::ImagePull, entity, u64::from(machine.pulls)))
+                    }
+                };
+                // What is there need not be transferred again, but the registry is asked.
+                let bytes = if present { Some(0) } else { size };
+                let done = machine.transfer(now.saturating_add(latency), bytes.unwrap_or(0));
+                out.push(Outcome::Later(done, FleetEvent::Pulled { pod, container, image, found: size.is_some() }));
+            }
+        }
+    }
+
+    fn pulled(&mut self, host: HostId, pod: Uid, container: ContainerIndex, image: &Name, found: bool) -> RuntimeEvent {
+        if !found {
+            let message = behaviour::pull_error(image);
+            return RuntimeEvent::ImageFailed { pod, container, reason: "ErrImagePull".into(), message };
+        }
+        let number = self.image_number(image);
+        self.machines[host.0 as usize].keep_image(number);
+        RuntimeEvent::ImageReady { pod, container, already_present: false }
+    }
+
+    fn start(
+        &mut self,
+        now: Time,
+        host: HostId,
+        pod: &Arc<Pod>,
+        container: ContainerIndex,
+        attempt: u32,
+        out: &mut Vec<Outcome>,
+    ) {
+        let uid = pod.meta.uid;
+        let machine = &mut self.machines[host.0 as usize];
+        let failure = match machine.sandbox(uid) {
+            None => Some("the pod has no sandbox".to_string()),
+            Some(_) if spec_of(pod, container).is_none() => Some(format!("the pod has no container {container:?}")),
+            Some(sandbox) => {
+                sandbox.put(Container { index: container, attempt, started_at: now, state: State::Starting });
+                None
+            }
+        };
+        if let Some(message) = failure {
+            let (reason, message) = ("CreateContainerError".into(), message.into());
+            out.push(Outcome::Tell(RuntimeEvent::ContainerFailed { pod: uid, container, attempt, reason, message }));
+            return;
+        }
+        let delay = Start { seed: self.seed, pod, container, attempt }.start_delay(&self.behaviours);
+        let started = FleetEvent::Started { pod: uid, container, attempt };
+        out.push(Outcome::Later(now.saturating_add(delay), started));
+    }
+
+    fn started(
+        &mut self,
+        now: Time,
+        host: HostId,
+        pod: Uid,
+        container: ContainerIndex,
+        attempt: u32,
+        out: &mut Vec<Outcome>,
+    ) {
+        let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else { return };
+        let start = Start { seed: self.seed, pod: &sandbox.pod, container, attempt };
+        let end = start.end(&self.behaviours);
+        let Some(row) = sandbox.container(container, attempt) else { return };
+        if row.state != State::Starting {
+            return;
+        }
+        row.started_at = now;
+        row.state = State::Running { ends: None };
+        out.push(Outcome::Tell(RuntimeEvent::ContainerStarted { pod, container, attempt }));
+        if let Some((run_time, code)) = end {
+            let at = now.saturating_add(run_time);
+            let number = row.end_at(at, code).expect("a container that has just started has no end yet");
+            out.push(Outcome::Later(at, FleetEvent::Ends { pod, container, attempt, end: number }));
+        }
+    }
+
+    fn stop(
+        &mut self,
+        now: Time,
+        host: HostId,
+        (pod, container, attempt): (Uid, ContainerIndex, u32),
+        grace: Span,
+        out: &mut Vec<Outcome>,
+    ) {
+        let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else {
+            out.push(exited(pod, container, attempt, KILLED));
+            return;
+        };
+        let delay = Start { seed: self.seed, pod: &sandbox.pod, container, attempt }.stop_delay(&self.behaviours);
+        let Some(row) = sandbox.container(container, attempt) else {
+            out.push(exited(pod, container, attempt, KILLED));
+            return;
+        };
+        match row.state {
+            State::Exited { code, .. } => out.push(exited(pod, container, attempt, code)),
+            State::Starting => {
+                row.state = State::Exited { code: KILLED, at: now };
+                out.push(exited(pod, container, attempt, KILLED));
+            }
+            State::Running { .. } => {
+                // A grace of zero is KILL at once, whatever the program would have done.
+                let in_time = delay <= grace && grace > Span::ZERO;
+                let (after, code) = if in_time { (delay, TERMINATED) } else { (grace, KILLED) };
+                let at = now.saturating_add(after);
+                if let Some(end) = row.end_at(at, code) {
+                    out.push(Outcome::Later(at, FleetEvent::Ends { pod, container, attempt, end }));
+                }
+            }
+        }
+    }
+
+    fn probe(
+        &mut self,
+        now: Time,
+        host: HostId,
+        (pod, container, attempt): (Uid, ContainerIndex, u32),
+        kind: ProbeKind,
+        probe: Option<&Probe>,
+        out: &mut Vec<Outcome>,
+    ) {
+        let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else { return };
+        let delay = Start { seed: self.seed, pod: &sandbox.pod, container, attempt }.readiness_delay(&self.behaviours);
+        let Some(row) = sandbox.container(container, attempt) else { return };
+        if !matches!(row.state, State::Running { .. }) {
+            return;
+        }
+        let serves = row.started_at.saturating_add(delay);
+        let results = match probe {
+            None => probe::Results { fails_at: None, passes_at: serves.max(now) },
+            Some(probe) => probe::results(probe, kind, now, row.started_at, serves),
+        };
+        let changed = |passing| FleetEvent::Probed { pod, container, attempt, kind, passing };
+        if let Some(at) = results.fails_at {
+            out.push(Outcome::Later(at, changed(false)));
+        }
+        out.push(Outcome::Later(results.passes_at, changed(true)));
+    }
+
+    fn list(&self, host: HostId) -> Vec<RunningPod> {
+        let running = |sandbox: &Sandbox| RunningPod {
+            pod: sandbox.pod.clone(),
+            address: sandbox.address(&self.machines[host.0 as usize]),
+            containers: sandbox.containers.iter().filter_map(listed).collect(),
+        };
+        self.machines[host.0 as usize].sandboxes.iter().map(running).collect()
+    }
+}
+
+fn listed(container: &Container) -> Option<RunningContainer> {
+    let exited = match container.state {
+        State::Starting => return None,
+        State::Running { .. } => None,
+        State::Exited { code, at } => Some((code, at)),
+    };
+    let (attempt, started_at) = (container.attempt, container.started_at);
+    Some(RunningContainer { container: container.index, attempt, started_at, exited })
+}
+
+fn exited(pod: Uid, container: ContainerIndex, attempt: u32, exit_code: i32) -> Outcome {
+    Outcome::Tell(RuntimeEvent::ContainerExited { pod, container, attempt, exit_code, out_of_memory: false })
+}
