@@ -1,19 +1,25 @@
 //! A small world for the core's own tests: instant links, an instant disk and stand-in kubelets.
 //!
 //! The stand-in moves pods along with fixed delays, as the one behind the recorded answers of the real controllers
-//! does; tests of the real kubelet turn it off and answer for the container runtime themselves.
+//! does; a pod whose first image ends in `never-ready` runs but never becomes ready. Tests of the real kubelet turn it
+//! off and answer for the container runtime themselves.
+
+mod fake_runtime;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(crate) use fake_runtime::{FakeRuntime, Image};
+
 use crate::api::{Answer, Propagation, Reply, Request};
 use crate::config::Config;
-use crate::facts::Fact;
+use crate::facts::{Fact, What};
 use crate::id::{HostId, Name, ProcId, ProcKind, RequestId, Uid};
+use crate::kubelet::Boot;
 use crate::machine::Core;
 use crate::model::{
-    ConditionKind, ContainerState, ContainerStatus, Labels, Meta, Namespace, Node, NodeStatus, Object, Phase, Pod,
-    Resource, Resources, Status3,
+    ConditionKind, ContainerState, ContainerStatus, Kind, Labels, Meta, Namespace, Node, NodeStatus, Object, Phase,
+    Pod, Resource, Resources, Status3,
 };
 use crate::seam::{Effect, Input, Msg, TimerKind};
 use crate::time::{Span, Time};
@@ -45,10 +51,19 @@ pub(crate) struct Testbed {
     /// Messages to container runtimes, for tests that play the runtime.
     pub(crate) to_runtimes: Vec<(Time, ProcId, Msg)>,
     stand_in: Option<StandIn>,
+    /// Answers the real kubelets, if there is one; all hosts share it.
+    pub(crate) runtime: Option<FakeRuntime>,
+    /// Hosts that are cut off from everybody but their own runtime.
+    cut: Vec<HostId>,
+    /// Nodes to which new pods are bound in turn, in place of a scheduler; empty leaves that to the core's own.
+    bind_to: Vec<Name>,
+    bound: u64,
     pods: BTreeMap<Uid, Arc<Pod>>,
     queue: BTreeMap<(Time, u64), Input>,
     timers: BTreeMap<(ProcId, TimerKind), (Time, u64)>,
     steps: BTreeMap<(Time, u64), (Uid, Step)>,
+    /// The next lease renewal of each stand-in kubelet, and how many it has made.
+    beats: BTreeMap<HostId, (Time, Name, u64)>,
     dead: Vec<HostId>,
     pushed: u64,
     asked: u64,
@@ -64,10 +79,15 @@ impl Testbed {
             answers: BTreeMap::new(),
             to_runtimes: Vec::new(),
             stand_in: Some(StandIn { start: Span::from_secs(1), ready: Span::from_secs(2), term: Span::from_secs(1) }),
+            runtime: None,
+            cut: Vec::new(),
+            bind_to: Vec::new(),
+            bound: 0,
             pods: BTreeMap::new(),
             queue: BTreeMap::new(),
             timers: BTreeMap::new(),
             steps: BTreeMap::new(),
+            beats: BTreeMap::new(),
             dead: Vec::new(),
             pushed: 0,
             asked: 0,
@@ -87,9 +107,51 @@ impl Testbed {
         self
     }
 
+    /// Real kubelets with a runtime that answers them.
+    pub(crate) fn with_runtime(mut self, runtime: FakeRuntime) -> Testbed {
+        self = self.with_real_kubelets();
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Introduces a host and starts its real kubelet.
+    pub(crate) fn start_kubelet(&mut self, host: u32, node: &str, cpu_milli: i64, memory_bytes: i64) {
+        let capacity = Resources { cpu_milli, memory_bytes, pods: 110, ..Resources::default() };
+        let boot = Boot {
+            node: node.into(),
+            labels: Labels::new([("kubernetes.io/hostname", node), ("topology.kubernetes.io/zone", "a")]),
+            capacity: capacity.clone(),
+            allocatable: capacity,
+            taints: Vec::new(),
+            address: format!("192.168.0.{host}").into(),
+            pod_network: format!("10.0.{host}").into(),
+        };
+        let to = ProcId::kubelet(HostId(host));
+        self.input(Input::Message { from: ProcId::WORLD, to, body: Msg::Boot(Arc::new(boot)) });
+        self.input(Input::Started(to));
+        self.run_for(Span::ZERO);
+    }
+
+    /// Cuts a host off, or heals the cut and tells its kubelet.
+    pub(crate) fn set_cut(&mut self, host: u32, cut: bool) {
+        self.cut.retain(|other| *other != HostId(host));
+        if cut {
+            self.cut.push(HostId(host));
+        } else {
+            let to = ProcId::kubelet(HostId(host));
+            self.input(Input::Message { from: ProcId::WORLD, to, body: Msg::Reconnected });
+        }
+    }
+
     /// Other speeds of the stand-in kubelets.
     pub(crate) fn with_stand_in(mut self, stand_in: StandIn) -> Testbed {
         self.stand_in = Some(stand_in);
+        self
+    }
+
+    /// Binds each new pod at once to the next of these nodes, in place of a scheduler.
+    pub(crate) fn with_binder(mut self, nodes: &[&str]) -> Testbed {
+        self.bind_to = nodes.iter().map(|node| Name::from(*node)).collect();
         self
     }
 
@@ -109,12 +171,39 @@ impl Testbed {
                 body: Msg::Request(RequestId(0), Request::WatchPods { node: name.into() }),
             },
         );
+        self.beats.insert(HostId(host), (self.now, name.into(), 0));
         self.run_for(Span::ZERO);
     }
 
-    /// The stand-in kubelet of a host falls silent: its pods stay as they are.
+    /// The stand-in kubelet of a host falls silent: its pods stay as they are and its lease is not renewed.
     pub(crate) fn silence(&mut self, host: u32) {
         self.dead.push(HostId(host));
+        self.beats.remove(&HostId(host));
+    }
+
+    /// No stand-in kubelet renews its lease by itself any longer; tests send renewals with [`Testbed::renew_at`].
+    pub(crate) fn stop_renewals(&mut self) {
+        self.beats.clear();
+    }
+
+    /// The stand-in kubelet of a host is back: it says that its node is ready and renews its lease.
+    pub(crate) fn wake(&mut self, host: u32, name: &str) {
+        self.dead.retain(|dead| *dead != HostId(host));
+        self.beats.insert(HostId(host), (self.now, name.into(), 0));
+        self.set_node_condition(name, ConditionKind::Ready, Status3::True, "KubeletReady");
+    }
+
+    /// Writes one condition of a node, as its kubelet does.
+    pub(crate) fn set_node_condition(&mut self, name: &str, kind: ConditionKind, status: Status3, reason: &str) {
+        let mut node = Node::clone(&self.get::<Node>("", name).expect("the node is there"));
+        node.status.conditions.set(kind, status, reason, "", self.now);
+        self.request(Request::UpdateStatus { object: Object::Node(Arc::new(node)), expected: None });
+    }
+
+    /// A kubelet's renewal reaches the API server at a time.
+    pub(crate) fn renew_at(&mut self, at: Time, host: u32, name: &str, renewal: u64) {
+        let body = Msg::Renew { node: name.into(), renewal };
+        self.push(at, Input::Message { from: ProcId::kubelet(HostId(host)), to: ProcId::API_SERVER, body });
     }
 
     /// Sends a request as the client, now; the answer will be under the returned number.
@@ -158,6 +247,7 @@ impl Testbed {
     pub(crate) fn run_until(&mut self, end: Time) {
         let mut effects = Vec::new();
         loop {
+            self.beat();
             let next_input = self.queue.first_key_value().map(|(key, _)| *key);
             let next_step = self.steps.first_key_value().map(|(key, _)| *key);
             let Some(next) = next_input.into_iter().chain(next_step).min().filter(|(time, _)| *time <= end) else {
@@ -172,6 +262,9 @@ impl Testbed {
             let input = self.queue.remove(&next).expect("the input was just seen");
             if let Input::Timer(process, kind) = &input {
                 self.timers.remove(&(*process, *kind));
+            }
+            if !self.happens(&input) {
+                continue;
             }
             self.core.step(self.now, input, &mut effects);
             for effect in std::mem::take(&mut effects) {
@@ -217,20 +310,62 @@ impl Testbed {
             Effect::Persist(revision) => {
                 self.push(self.now, Input::Persisted(revision));
             }
-            Effect::Record(fact) => self.facts.push((self.now, fact)),
+            Effect::Record(fact) => {
+                self.bind_if_new(&fact);
+                self.facts.push((self.now, fact));
+            }
             Effect::Send { from, to, body } => match to.kind() {
                 ProcKind::Client => {
                     if let Msg::Response(id, answer) = body {
                         self.answers.insert(id, answer);
                     }
                 }
-                ProcKind::Runtime => self.to_runtimes.push((self.now, to, body)),
+                _ if self.is_cut(from) && to.kind() != ProcKind::Runtime || self.is_cut(to) => {}
+                ProcKind::Runtime => self.ask_runtime(to, body),
                 ProcKind::Kubelet if self.stand_in.is_some() => self.stand_in_message(to, body),
                 _ => {
                     self.push(self.now, Input::Message { from, to, body });
                 }
             },
         }
+    }
+
+    /// Whether an event of the runtime still comes true; every other input does.
+    fn happens(&mut self, input: &Input) -> bool {
+        match (input, &mut self.runtime) {
+            (Input::Message { body: Msg::RuntimeEvent(event), .. }, Some(runtime)) => runtime.happens(self.now, event),
+            _ => true,
+        }
+    }
+
+    fn is_cut(&self, process: ProcId) -> bool {
+        process.kind() == ProcKind::Kubelet && process.host().is_some_and(|host| self.cut.contains(&host))
+    }
+
+    fn ask_runtime(&mut self, to: ProcId, body: Msg) {
+        if let (Some(runtime), Msg::Runtime(request)) = (&mut self.runtime, &body) {
+            let kubelet = ProcId::new(ProcKind::Kubelet, to.index());
+            for (delay, event) in runtime.answer(request) {
+                let input = Input::Message { from: to, to: kubelet, body: Msg::RuntimeEvent(event) };
+                self.push(self.now + delay, input);
+            }
+        }
+        self.to_runtimes.push((self.now, to, body));
+    }
+
+    fn bind_if_new(&mut self, fact: &Fact) {
+        if self.bind_to.is_empty() || fact.subject.kind != Kind::Pod || !matches!(fact.what, What::Created { .. }) {
+            return;
+        }
+        let (namespace, name) = (fact.subject.namespace.clone(), fact.subject.name.clone());
+        let Some((_, pod)) = self.core.newest().find::<Pod>(&namespace, &name) else { return };
+        if pod.node.is_some() {
+            return;
+        }
+        let node = self.bind_to[(self.bound % self.bind_to.len() as u64) as usize].clone();
+        let uid = pod.meta.uid;
+        self.bound += 1;
+        self.request(Request::Bind { namespace, name, uid, node });
     }
 
     fn stand_in_message(&mut self, to: ProcId, body: Msg) {
@@ -263,6 +398,23 @@ impl Testbed {
         }
     }
 
+    /// Puts the renewals that come before the next input or step into the queue.
+    fn beat(&mut self) {
+        if self.stand_in.is_none() {
+            return;
+        }
+        let next_input = self.queue.first_key_value().map(|((at, _), _)| *at);
+        let next_step = self.steps.first_key_value().map(|((at, _), _)| *at);
+        let horizon = next_input.into_iter().chain(next_step).min().unwrap_or(Time::ZERO);
+        let due: Vec<HostId> =
+            self.beats.iter().filter(|(_, (at, ..))| *at <= horizon).map(|(host, _)| *host).collect();
+        for host in due {
+            let (at, name, renewal) = self.beats[&host].clone();
+            self.beats.insert(host, (at + Span::from_secs(10), name.clone(), renewal + 1));
+            self.renew_at(at, host.0, &name, renewal);
+        }
+    }
+
     fn later(&mut self, span: Span, uid: Uid, step: Step) {
         self.pushed += 1;
         self.steps.insert((self.now + span, self.pushed), (uid, step));
@@ -283,8 +435,9 @@ impl Testbed {
                 new.status.phase = Phase::Running;
                 new.status.pod_ip = Some(format!("10.0.0.{}", uid.0 % 250).into());
                 new.status.containers = new.spec.containers.iter().map(|_| running(now)).collect();
-                set_ready(&mut new, ready == Span::ZERO);
-                if ready > Span::ZERO {
+                let ready_at_once = ready == Span::ZERO && !is_never_ready(&new);
+                set_ready(&mut new, ready_at_once);
+                if ready > Span::ZERO && !is_never_ready(&new) {
                     self.later(ready, uid, Step::Ready);
                 }
             }
@@ -299,6 +452,10 @@ impl Testbed {
         }
         self.request(Request::UpdateStatus { object: Object::Pod(Arc::new(new)), expected: None });
     }
+}
+
+fn is_never_ready(pod: &Pod) -> bool {
+    pod.spec.containers.first().is_some_and(|container| container.image.ends_with("never-ready"))
 }
 
 fn running(now: Time) -> ContainerStatus {

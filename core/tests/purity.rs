@@ -6,8 +6,20 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Crates that bring clocks, entropy, threads of their own, sockets or a runtime.
-const FORBIDDEN: &[&str] =
-    &["tokio", "mio", "async-std", "smol", "rand", "getrandom", "fastrand", "chrono", "time", "socket2", "rayon", "hyper"];
+const FORBIDDEN: &[&str] = &[
+    "tokio",
+    "mio",
+    "async-std",
+    "smol",
+    "rand",
+    "getrandom",
+    "fastrand",
+    "chrono",
+    "time",
+    "socket2",
+    "rayon",
+    "hyper",
+];
 
 #[test]
 fn the_core_depends_on_nothing_that_could_wait_draw_entropy_or_talk() {

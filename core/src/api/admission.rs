@@ -1,7 +1,9 @@
 //! What admission adds to a pod: default tolerations and the status of a pod that nobody has touched.
 
-use crate::model::{Pod, PodStatus, TaintEffect, Toleration, TolerationOperator};
-use crate::time::Time;
+use std::collections::BTreeMap;
+
+use crate::digest::Shared;
+use crate::model::{Pod, PodSpec, PodStatus, TaintEffect, Toleration, TolerationOperator};
 
 /// The taint of a node whose kubelet says that it is not ready.
 pub const NOT_READY: &str = "node.kubernetes.io/not-ready";
@@ -10,10 +12,33 @@ pub const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 /// How long a pod endures them by default, in seconds.
 const DEFAULT_TOLERATION_SECONDS: i64 = 300;
 
-/// Completes a pod on its way into the store.
-pub(super) fn admit_pod(_now: Time, pod: &mut Pod) {
-    pod.status = PodStatus::default();
-    add_default_tolerations(pod);
+/// How many completed specs are remembered before all are forgotten.
+const REMEMBERED_LIMIT: usize = 4_096;
+
+/// Admission with a memory: pods of one template share one completed spec, as they share the template's.
+#[derive(Default)]
+pub(super) struct Admission {
+    /// The completed spec by the hash of what it was completed from.
+    completed: BTreeMap<u64, (Shared<PodSpec>, Shared<PodSpec>)>,
+}
+
+impl Admission {
+    /// Completes a pod on its way into the store.
+    pub(super) fn admit_pod(&mut self, pod: &mut Pod) {
+        pod.status = PodStatus::default();
+        let hash = pod.spec.stable_hash();
+        match self.completed.get(&hash) {
+            Some((given, completed)) if *given == pod.spec => pod.spec = completed.clone(),
+            _ => {
+                let given = pod.spec.clone();
+                add_default_tolerations(pod);
+                if self.completed.len() >= REMEMBERED_LIMIT {
+                    self.completed.clear();
+                }
+                self.completed.insert(hash, (given, pod.spec.clone()));
+            }
+        }
+    }
 }
 
 /// Source: plugin/pkg/admission/defaulttolerationseconds/admission.go (v1.34.1).
@@ -37,5 +62,5 @@ fn add_default_tolerations(pod: &mut Pod) {
         effect: Some(TaintEffect::NoExecute),
         seconds: Some(DEFAULT_TOLERATION_SECONDS),
     }));
-    pod.spec = crate::digest::Shared::new(spec);
+    pod.spec = Shared::new(spec);
 }

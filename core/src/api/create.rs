@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::api::{Answer, ApiServer, Refusal, Reply, Request, admission, patch};
+use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, Request, patch};
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::machine::Context;
@@ -12,7 +12,7 @@ use crate::store::Store;
 /// The letters of generated names: no vowels, so that no words come out, and no digits that look like letters.
 ///
 /// Source: `rand.SafeEncodeString`, staging/src/k8s.io/apimachinery/pkg/util/rand/rand.go (v1.34.1).
-const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+pub(crate) const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// How often a drawn name may collide before the creation is refused.
 const NAME_ATTEMPTS: u64 = 8;
@@ -23,9 +23,7 @@ impl ApiServer {
         match object {
             Object::Namespace(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
             Object::Node(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
-            Object::Pod(object) => {
-                self.create_kind(ctx, store, object, |_, ctx, pod| admission::admit_pod(ctx.now, pod))
-            }
+            Object::Pod(object) => self.create_kind(ctx, store, object, |api, _, pod| api.admission.admit_pod(pod)),
             Object::ReplicaSet(object) => {
                 self.create_kind(ctx, store, object, |_, _, set| set.status = Default::default())
             }
@@ -119,8 +117,7 @@ fn check_namespace(store: &Store, key: &ObjectKey) -> Result<(), Refusal> {
         return Err(Refusal::NotFound(ObjectKey::new(crate::model::Kind::Namespace, "", &key.namespace)));
     };
     if namespace.meta.is_terminating() {
-        let message =
-            format!("unable to create new content in namespace {} because it is being terminated", key.namespace);
+        let message = format!("unable to create new content in namespace {} {NAMESPACE_TERMINATING}", key.namespace);
         return Err(Refusal::Forbidden { key: key.clone(), message: message.into() });
     }
     Ok(())

@@ -16,10 +16,11 @@ mod server;
 use serde::{Deserialize, Serialize};
 
 pub use client::Client;
+pub(crate) use create::LETTERS;
 pub use server::ApiServer;
 
 use crate::id::{Name, Revision, Uid};
-use crate::model::{Labels, Object, ObjectKey, Taint};
+use crate::model::{ConditionKind, Labels, Object, ObjectKey, Status3, Taint};
 use crate::time::Span;
 
 /// What a client asks for.
@@ -77,6 +78,8 @@ pub enum Request {
         /// The node's name.
         node: Name,
     },
+    /// Read an object as it is stored now. Controllers do so before some writes, and each reading costs a token.
+    Get(ObjectKey),
     /// A kubelet lists its node's pods and watches them from then on.
     WatchPods {
         /// The node's name.
@@ -131,6 +134,17 @@ pub enum Patch {
         seen: Vec<Taint>,
         /// What it shall be.
         wanted: Vec<Taint>,
+    },
+    /// Pod: set one condition and leave the rest of the status to its owner.
+    PodCondition {
+        /// Which condition.
+        kind: ConditionKind,
+        /// Whether it holds.
+        status: Status3,
+        /// One CamelCase word.
+        reason: Name,
+        /// A sentence.
+        message: Name,
     },
     /// Any kind: replace all labels.
     Labels(Labels),
@@ -205,4 +219,14 @@ pub enum Refusal {
         /// Which field and why.
         message: Name,
     },
+}
+
+/// How the refusal of a creation in a namespace that is being emptied ends.
+const NAMESPACE_TERMINATING: &str = "because it is being terminated";
+
+impl Refusal {
+    /// Whether a creation was refused because its namespace is being deleted.
+    pub fn is_namespace_terminating(&self) -> bool {
+        matches!(self, Refusal::Forbidden { message, .. } if message.ends_with(NAMESPACE_TERMINATING))
+    }
 }

@@ -86,6 +86,23 @@ pub(super) fn current(store: &Store, key: &ObjectKey) -> Option<Object> {
     }
 }
 
+/// The revision of the newest version of an object.
+pub(super) fn version(store: &Store, key: &ObjectKey) -> Option<Revision> {
+    fn of<T: Resource>(store: &Store, key: &ObjectKey) -> Option<Revision> {
+        let (row, _) = store.newest().find::<T>(&key.namespace, &key.name)?;
+        store.newest().version_of::<T>(row)
+    }
+    match key.kind {
+        Kind::Namespace => of::<Namespace>(store, key),
+        Kind::Node => of::<Node>(store, key),
+        Kind::Pod => of::<Pod>(store, key),
+        Kind::ReplicaSet => of::<ReplicaSet>(store, key),
+        Kind::Deployment => of::<Deployment>(store, key),
+        Kind::Service => of::<Service>(store, key),
+        Kind::EndpointSlice => of::<EndpointSlice>(store, key),
+    }
+}
+
 /// Replaces everything but identity and status.
 pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
     for_kind!(object, version => write(ctx, store, version, expected, |new, old| {
@@ -99,6 +116,11 @@ pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<
     match object {
         Object::Pod(pod) => write_status(store, &pod, expected, |new, from: &Pod| new.status = from.status.clone()),
         Object::Node(node) => write_status(store, &node, expected, |new, from: &Node| new.status = from.status.clone()),
+        // Kubernetes lets the annotations of a Deployment (its revision) be written with its status.
+        Object::Deployment(deployment) => write_status(store, &deployment, expected, |new, from: &Deployment| {
+            new.status = from.status.clone();
+            new.meta.annotations = from.meta.annotations.clone();
+        }),
         other => {
             for_kind!(other, version => write_status(store, &version, expected, |new, from| new.take_status(from)))
         }
@@ -147,6 +169,10 @@ pub(super) fn merge_for_apply(object: Object, stored: &Object, sets_replicas: bo
 /// Makes one change.
 pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch: Patch) -> Answer {
     let mut object = current(store, key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
+    if let (Object::Pod(pod), Patch::PodCondition { kind, status, reason, message }) = (&mut object, &patch) {
+        Arc::make_mut(pod).status.conditions.set(*kind, *status, reason, message, ctx.now);
+        return update_status(store, object, None);
+    }
     let refuse = |message: String| Err(Refusal::Invalid { key: key.clone(), message: message.into() });
     match (&mut object, patch) {
         (object, Patch::Label { key, value }) => {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::api::admission::Admission;
 use crate::api::leases::Leases;
 use crate::api::{Answer, Refusal, Reply, Request, changes};
 use crate::id::{Name, ProcId, RequestId, Revision};
@@ -21,6 +22,7 @@ pub struct ApiServer {
     pub(super) creations: u64,
     /// How many Service addresses have been given out.
     pub(super) service_addresses: u64,
+    pub(super) admission: Admission,
     leases: Leases,
     /// Which kubelet watches the pods of a node.
     pod_watchers: BTreeMap<Name, ProcId>,
@@ -123,6 +125,7 @@ impl ApiServer {
                 super::deletion::delete(ctx, store, &key, uid, grace, propagation)
             }
             Request::Bind { namespace, name, uid, node } => bind(ctx, store, namespace, name, uid, node),
+            Request::Get(key) => read(store, key),
             Request::WatchPods { .. } => unreachable!("a watch is no write"),
         }
     }
@@ -155,6 +158,13 @@ impl ApiServer {
 /// The newest durable revision.
 fn persisted(store: &Store) -> Revision {
     store.cursor(ProcId::API_SERVER).unwrap_or_default()
+}
+
+/// The newest version of an object, for a client that reads before it writes.
+fn read(store: &Store, key: ObjectKey) -> Answer {
+    let version =
+        super::patch::current(store, &key).and_then(|object| Some((object, super::patch::version(store, &key)?)));
+    version.map(|(object, revision)| Reply::Object(object, revision)).ok_or(Refusal::NotFound(key))
 }
 
 /// Binds a pod to a node: write-once.

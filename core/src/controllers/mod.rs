@@ -4,8 +4,17 @@
 //! timers find their way back. Invariant: controllers share nothing but the view; what one writes, another learns from
 //! the watch. Absent on purpose: leader election.
 
+mod deployment;
+mod endpoint_slice;
+mod names;
+mod node_lifecycle;
+mod pod_gc;
+mod replica_set;
+mod requests;
+mod taint_eviction;
 mod work_queue;
 
+pub(crate) use names::{NamespacedName, owned_by, without_owner};
 pub(crate) use work_queue::WorkQueue;
 
 use std::collections::BTreeMap;
@@ -41,9 +50,17 @@ pub struct ControllerManager {
 
 impl ControllerManager {
     /// A controller manager that has not started.
-    pub fn new(_config: &Config) -> ControllerManager {
-        let controllers: [(u8, Box<dyn Controller>); 0] = [];
-        ControllerManager { controllers: controllers.into() }
+    pub fn new(config: &Config) -> ControllerManager {
+        let flags = &config.controller_manager;
+        let controllers: Vec<(u8, Box<dyn Controller>)> = vec![
+            (deployment::NUMBER, Box::new(deployment::Deployments::new(flags))),
+            (replica_set::NUMBER, Box::new(replica_set::ReplicaSets::new(flags))),
+            (endpoint_slice::NUMBER, Box::new(endpoint_slice::EndpointSlices::new(flags))),
+            (node_lifecycle::NodeLifecycle::NUMBER, Box::new(node_lifecycle::NodeLifecycle::new(config))),
+            (taint_eviction::TaintEviction::NUMBER, Box::new(taint_eviction::TaintEviction::new(config))),
+            (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),
+        ];
+        ControllerManager { controllers: controllers.into_iter().collect() }
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) struct WorkQueue<K> {
     processing: BTreeSet<K>,
     delayed: BTreeSet<(Time, K)>,
     failures: BTreeMap<K, u32>,
+    backoff_first: Span,
 }
 
 impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
@@ -39,7 +40,14 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
             processing: BTreeSet::new(),
             delayed: BTreeSet::new(),
             failures: BTreeMap::new(),
+            backoff_first: BACKOFF_FIRST,
         }
+    }
+
+    /// The same queue with another first back-off.
+    pub(crate) fn with_first_backoff(mut self, backoff_first: Span) -> WorkQueue<K> {
+        self.backoff_first = backoff_first;
+        self
     }
 
     /// Adds a key; one that waits already stays where it is.
@@ -58,13 +66,15 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
         self.arm(ctx);
     }
 
-    /// Adds a key after the back-off of its failures so far: 5 ms, 10 ms, 20 ms … 1000 s.
+    /// Adds a key after the back-off of its failures so far: 5 ms, 10 ms, 20 ms … 1000 s, unless the queue has another
+    /// first one.
     ///
     /// Source: `DefaultTypedControllerRateLimiter`, staging/src/k8s.io/client-go/util/workqueue/default_rate_limiters.go
     /// (v1.34.1), without its overall bucket of 10 per second with burst 100.
     pub(crate) fn add_rate_limited(&mut self, ctx: &mut Context<'_>, key: K) {
         let failures = self.failures.entry(key.clone()).or_insert(0);
-        let delay = if *failures >= 28 { BACKOFF_MAX } else { Span(BACKOFF_FIRST.0 << *failures).min(BACKOFF_MAX) };
+        // Twenty doublings of the smallest first back-off are above the largest.
+        let delay = Span(self.backoff_first.0 << (*failures).min(20)).min(BACKOFF_MAX);
         *failures += 1;
         self.add_after(ctx, key, delay);
     }

@@ -59,7 +59,9 @@ pub enum RuntimeRequest {
         /// The pod.
         pod: Arc<Pod>,
     },
-    /// See to it that an image is on the node. Answer: `ImageReady` or `ImageFailed`.
+    /// See to it that an image is on the node. Answer: `ImageReady` or `ImageFailed`. The kubelet first asks with the
+    /// policy `Never` whether an image is there, which must not take long; the answer `ErrImageNeverPull` makes it
+    /// queue a pull.
     PullImage {
         /// The pod that needs it.
         pod: Uid,
@@ -79,7 +81,8 @@ pub enum RuntimeRequest {
         /// How often it had been started before.
         attempt: u32,
     },
-    /// Stop a container: TERM, and KILL after the grace. Answer: `ContainerExited`.
+    /// Stop a container: TERM, and KILL after the grace. Answer: `ContainerExited`, once. Asked again with a shorter
+    /// grace, the KILL comes when that one is over, counted from the second request.
     StopContainer {
         /// The pod.
         pod: Uid,

@@ -119,6 +119,31 @@ impl Conditions {
         }
     }
 
+    /// Notes that the condition of a kind was written again, changed or not.
+    pub fn touch(&mut self, kind: ConditionKind, now: Time) {
+        if let Some(condition) = self.0.iter_mut().find(|condition| condition.kind == kind) {
+            condition.updated_at = now;
+        }
+    }
+
+    /// Sets a condition on behalf of somebody who has fallen silent: as [`Conditions::set`], but `updated_at`, which
+    /// tells when that somebody last spoke, stays as it is; `since` is its value for a condition that was not there.
+    pub fn overrule(
+        &mut self,
+        kind: ConditionKind,
+        status: Status3,
+        reason: &str,
+        message: &str,
+        (now, since): (Time, Time),
+    ) -> bool {
+        let spoke_at = self.get(kind).map_or(since, |condition| condition.updated_at);
+        let changed = self.set(kind, status, reason, message, now);
+        if let Ok(place) = self.0.binary_search_by_key(&kind, |condition| condition.kind) {
+            self.0[place].updated_at = spoke_at;
+        }
+        changed
+    }
+
     /// Removes the condition of a kind; returns whether it was there.
     pub fn remove(&mut self, kind: ConditionKind) -> bool {
         let before = self.0.len();

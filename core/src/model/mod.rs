@@ -19,8 +19,8 @@ pub use network::{Endpoint, EndpointSlice, IntOrName, Protocol, Service, Service
 pub use node::{Namespace, Node, NodeSpec, NodeStatus, Taint, TaintEffect};
 pub use object::{Kind, Object, ObjectKey, Resource};
 pub use pod::{
-    Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodSpec, PodStatus, Probe,
-    ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
+    Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodSpec, PodStatus,
+    PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
 };
 pub use resources::{ResourceName, Resources};
 pub use workload::{

@@ -39,6 +39,8 @@ pub struct PodSpec {
     pub node_selector: Labels,
     /// Required node affinity: alternatives, each a list of requirements; empty is no requirement at all.
     pub required_node_affinity: Vec<Vec<SelectorRequirement>>,
+    /// Preferred node affinity: the node with the heaviest matching terms is liked best.
+    pub preferred_node_affinity: Vec<PreferredNodeTerm>,
     /// Taints that the pod endures.
     pub tolerations: Vec<Toleration>,
     /// Resources that the pod takes beside its containers'.
@@ -62,6 +64,7 @@ impl Default for PodSpec {
             termination_grace: Span::from_secs(30),
             node_selector: Labels::default(),
             required_node_affinity: Vec::new(),
+            preferred_node_affinity: Vec::new(),
             tolerations: Vec::new(),
             overhead: Resources::default(),
             priority: 0,
@@ -70,6 +73,15 @@ impl Default for PodSpec {
             original: None,
         }
     }
+}
+
+/// A preferred term of node affinity.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct PreferredNodeTerm {
+    /// What a match counts (1 ..= 100).
+    pub weight: i32,
+    /// All must hold; a term without requirements matches nothing.
+    pub requirements: Vec<SelectorRequirement>,
 }
 
 /// What happens when a container ends.

@@ -1,24 +1,217 @@
-//! Placeholder.
+//! The scheduler: it chooses a node for every pod that has none.
+//!
+//! One attempt takes the next pod from the [`queue`], looks for a node ([`placement`]), counts the pod there by
+//! assumption and sends a bind request; the next attempt does not wait for the answer. Invariants: a pod counts on at
+//! most one node; a pod is in the queue, being bound, or placed, never in two of these; without pods to place there are
+//! no timers. Absent on purpose: leader election, extenders, and the plugins listed in [`plugins`].
+//!
+//! Source: pkg/scheduler/{schedule_one,eventhandlers}.go (v1.34.1).
 
-use crate::config::Config;
-use crate::id::ProcId;
+mod board;
+mod cache;
+mod classes;
+mod cycle;
+mod diagnosis;
+mod events;
+mod float;
+mod node_tree;
+mod placement;
+mod plugins;
+mod profile;
+mod queue;
+mod reference;
+mod sampling;
+mod score_tree;
+#[cfg(test)]
+mod tests;
+mod traits;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use placement::Placement;
+
+use crate::api::Client;
+use crate::config::{Config, SchedulerConfig};
+use crate::id::{ProcId, RequestId, RowId};
 use crate::machine::{Component, Context};
+use crate::model::{Kind, Node, Pod};
+use crate::scheduler::cycle::Binding;
+use crate::scheduler::events::{Event, node_changes};
+use crate::scheduler::queue::Queue;
 use crate::seam::{Msg, TimerKind};
 use crate::store::{Change, View};
+use crate::time::{Span, Time};
 
-/// Placeholder.
-pub struct Scheduler {}
+/// The scheduler's only API client.
+const CLIENT: u8 = 0;
+
+/// One scheduler process.
+pub struct Scheduler {
+    placement: Placement,
+    queue: Queue,
+    client: Client,
+    /// Bind requests that wait for their answer.
+    bindings: BTreeMap<RequestId, Binding>,
+    cycle_time: Span,
+    timers: Timers,
+}
+
+/// For when each timer is armed, so that nothing is armed twice for one time.
+#[derive(Default)]
+struct Timers {
+    cycle: Option<Time>,
+    backoff: Option<Time>,
+    flush: Option<Time>,
+}
 
 impl Scheduler {
-    /// Placeholder.
-    pub fn new(_config: &Config) -> Scheduler {
-        Scheduler {}
+    /// A scheduler that has not started.
+    pub fn new(config: &Config) -> Scheduler {
+        let scheduler: &SchedulerConfig = &config.scheduler;
+        Scheduler {
+            placement: Placement::new(config.seed, scheduler),
+            queue: Queue::new(scheduler, Time::ZERO),
+            client: Client::new(CLIENT, scheduler.client_limit),
+            bindings: BTreeMap::new(),
+            cycle_time: scheduler.cycle_time,
+            timers: Timers::default(),
+        }
+    }
+
+    fn on_node(&mut self, old: Option<&Arc<Node>>, new: Option<&Arc<Node>>, now: Time) {
+        match (old, new) {
+            (None, Some(node)) => {
+                self.placement.set_node(node);
+                self.queue.on_event(&self.placement.classes, &Event::NodeAdded(node), None, now);
+            }
+            (Some(old), Some(new)) => {
+                let changes: Vec<_> = node_changes(old, new).collect();
+                // A heartbeat changes nothing that matters here.
+                if !changes.is_empty() || old.spec != new.spec {
+                    self.placement.set_node(new);
+                }
+                for what in changes {
+                    let event = Event::NodeChanged { old, new, what };
+                    self.queue.on_event(&self.placement.classes, &event, None, now);
+                }
+            }
+            (Some(old), None) => self.placement.remove_node(&old.meta.name),
+            (None, None) => {}
+        }
+    }
+
+    /// A pod that has finished counts as gone: its requests are free.
+    fn on_pod(&mut self, row: RowId, old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>, now: Time) {
+        let old = old.filter(|pod| !pod.is_finished());
+        match new.filter(|pod| !pod.is_finished()) {
+            None => {
+                let Some(old) = old else { return };
+                // Kubernetes lets an assumed pod that was deleted count until its bind request fails; here it goes with
+                // its row, whose number may soon belong to another pod.
+                if old.node.is_some() || self.placement.cache.is_assumed(row) {
+                    self.placed_pod_gone(row, old, now);
+                } else {
+                    self.queue.remove(&mut self.placement.classes, row);
+                }
+            }
+            Some(pod) => match &pod.node {
+                Some(node) => {
+                    let placement = &mut self.placement;
+                    self.queue.remove(&mut placement.classes, row);
+                    let class = placement.classes.of(&pod.spec);
+                    placement.cache.set_pod(&mut placement.classes, row, node, class);
+                }
+                None if *pod.spec.scheduler_name == *self.placement.profile.name => {
+                    self.on_unplaced(row, old, pod, now)
+                }
+                None => {}
+            },
+        }
+    }
+
+    fn placed_pod_gone(&mut self, row: RowId, old: &Arc<Pod>, now: Time) {
+        let placement = &mut self.placement;
+        let class = placement.classes.of(&old.spec);
+        placement.classes.hold(class);
+        placement.cache.remove_pod(&mut placement.classes, row);
+        let event = Event::PlacedPodGone(placement.classes.traits(class));
+        self.queue.on_event(&placement.classes, &event, None, now);
+        placement.classes.release(class);
+    }
+
+    fn on_unplaced(&mut self, row: RowId, old: Option<&Arc<Pod>>, pod: &Arc<Pod>, now: Time) {
+        let classes = &mut self.placement.classes;
+        let Some(old) = old else {
+            let class = classes.of(&pod.spec);
+            return self.queue.add(classes, row, class, now);
+        };
+        if old.spec == pod.spec || !self.queue.contains(row) {
+            return;
+        }
+        let class = classes.of(&pod.spec);
+        self.queue.set_class(classes, row, class);
+        if old.spec.tolerations.len() != pod.spec.tolerations.len() {
+            self.queue.on_event(classes, &Event::TolerationsChanged, Some(row), now);
+        }
+        let lowered = pod.spec.containers.iter().zip(&old.spec.containers).any(|(new, old)| {
+            new.requests.cpu_milli < old.requests.cpu_milli || new.requests.memory_bytes < old.requests.memory_bytes
+        });
+        if lowered {
+            self.queue.on_event(classes, &Event::RequestsLowered, Some(row), now);
+        }
     }
 }
 
 impl Component for Scheduler {
-    fn start(&mut self, _ctx: &mut Context<'_>, _view: View<'_>) {}
-    fn on_changes(&mut self, _ctx: &mut Context<'_>, _view: View<'_>, _changes: &[Change]) {}
-    fn on_message(&mut self, _ctx: &mut Context<'_>, _view: View<'_>, _from: ProcId, _body: Msg) {}
-    fn on_timer(&mut self, _ctx: &mut Context<'_>, _view: View<'_>, _kind: TimerKind) {}
+    fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        self.queue = Queue::new(&ctx.config.scheduler, ctx.now);
+        for (_, node) in view.all::<Node>() {
+            self.on_node(None, Some(node), ctx.now);
+        }
+        for (row, pod) in view.all::<Pod>() {
+            self.on_pod(row, None, Some(pod), ctx.now);
+        }
+        self.work(ctx, view);
+    }
+
+    fn on_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, changes: &[Change]) {
+        for change in changes {
+            let (before, after) = (view.before(change.revision), view.at(change.revision));
+            match change.kind {
+                Kind::Node => self.on_node(before.get(change.row), after.get(change.row), ctx.now),
+                Kind::Pod => self.on_pod(change.row, before.get(change.row), after.get(change.row), ctx.now),
+                _ => {}
+            }
+        }
+        self.work(ctx, view);
+    }
+
+    fn on_message(&mut self, ctx: &mut Context<'_>, view: View<'_>, from: ProcId, body: Msg) {
+        match body {
+            Msg::Response(id, answer) => self.on_answer(ctx, view, id, answer),
+            other => panic!("{from} sent the scheduler what only others understand: {other:?}"),
+        }
+        self.work(ctx, view);
+    }
+
+    fn on_timer(&mut self, ctx: &mut Context<'_>, view: View<'_>, kind: TimerKind) {
+        match kind {
+            TimerKind::ClientTokens(CLIENT) => self.client.on_tokens(ctx),
+            TimerKind::SchedulerCycle => {
+                self.timers.cycle = None;
+                self.attempt(ctx, view);
+            }
+            TimerKind::SchedulerBackoff => {
+                self.timers.backoff = None;
+                self.queue.on_time(ctx.now);
+            }
+            TimerKind::SchedulerFlush => {
+                self.timers.flush = None;
+                self.queue.on_time(ctx.now);
+            }
+            other => panic!("the scheduler has no timer {other:?}"),
+        }
+        self.work(ctx, view);
+    }
 }

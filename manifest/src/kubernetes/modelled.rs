@@ -69,6 +69,8 @@ const POD: &[&str] = &[
     "nodeName",
     "nodeSelector.**",
     "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.[].matchExpressions.**",
+    "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution.[].weight",
+    "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution.[].preference.matchExpressions.**",
     "tolerations.**",
     "overhead.**",
     "priority",

@@ -14,9 +14,10 @@ use wavetank_core::digest::Shared;
 use wavetank_core::id::Name;
 use wavetank_core::model::{
     ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, IntOrName, IntOrPercent, Labels,
-    Meta, Namespace, Node, NodeSpec, NodeStatus, Object, Pod, PodSpec, PodTemplate, Probe, ProbeAction, Protocol,
-    PullPolicy, ReplicaSet, Resources, RestartPolicy, Selector, SelectorOperator, SelectorRequirement, Service,
-    ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration, TolerationOperator,
+    Meta, Namespace, Node, NodeSpec, NodeStatus, Object, Pod, PodSpec, PodTemplate, PreferredNodeTerm, Probe,
+    ProbeAction, Protocol, PullPolicy, ReplicaSet, Resources, RestartPolicy, Selector, SelectorOperator,
+    SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
+    TolerationOperator,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
@@ -196,11 +197,9 @@ fn seconds(count: Option<i64>, default: u64) -> Span {
 }
 
 fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
-    let required = spec
-        .affinity
-        .as_ref()
-        .and_then(|affinity| affinity.node_affinity.as_ref())
-        .and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
+    let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
+    let required = affinity.and_then(|it| it.required_during_scheduling_ignored_during_execution.as_ref());
+    let preferred = affinity.and_then(|it| it.preferred_during_scheduling_ignored_during_execution.as_ref());
     PodSpec {
         containers: spec.containers.iter().map(container).collect(),
         init_containers: spec.init_containers.iter().flatten().map(container).collect(),
@@ -214,6 +213,7 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         required_node_affinity: required
             .map(|it| it.node_selector_terms.iter().map(term).collect())
             .unwrap_or_default(),
+        preferred_node_affinity: preferred.into_iter().flatten().map(preferred_term).collect(),
         tolerations: spec.tolerations.iter().flatten().map(toleration).collect(),
         overhead: resources(spec.overhead.as_ref()),
         priority: spec.priority.unwrap_or(0),
@@ -221,6 +221,10 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         host_network: spec.host_network.unwrap_or(false),
         original,
     }
+}
+
+fn preferred_term(it: &api::PreferredSchedulingTerm) -> PreferredNodeTerm {
+    PreferredNodeTerm { weight: it.weight, requirements: term(&it.preference) }
 }
 
 fn term(term: &api::NodeSelectorTerm) -> Vec<SelectorRequirement> {

@@ -1,0 +1,333 @@
+//! The Deployment controller: brings its ReplicaSets, step by step, to the wanted template and size.
+//!
+//! A sync decides on all its writes at once ([`plan`]) and sends them one after the other. Invariant: a write names the
+//! version that it was made from, so a sync that saw stale ReplicaSets changes nothing and is retried. Source:
+//! pkg/controller/deployment (v1.34.1). Absent on purpose: rollback (a client patches the template), events.
+
+mod plan;
+mod progress;
+mod scale;
+mod sets;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::api::{Answer, Refusal, Request};
+use crate::config::ControllerManagerConfig;
+use crate::controllers::requests::{Ended, Requests};
+use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by, without_owner};
+use crate::facts::What;
+use crate::id::{RequestId, RowId};
+use crate::machine::Context;
+use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Meta, Object, Pod, ReplicaSet, Status3};
+use crate::seam::TimerKind;
+use crate::store::{Change, View};
+
+use plan::{Again, Plan};
+
+/// The number of this controller's client and work queue.
+pub(super) const NUMBER: u8 = 0;
+/// How often a failing Deployment is retried before it is left alone until something changes.
+const RETRIES_LIMIT: u32 = 15;
+
+/// Reason of Progressing: the new ReplicaSet was created.
+const CREATED_NEW: &str = "NewReplicaSetCreated";
+/// Reason of Progressing: a ReplicaSet of this template was there already.
+const FOUND_NEW: &str = "FoundNewReplicaSet";
+/// Reason of Progressing: pods have come or gone since.
+const UPDATED: &str = "ReplicaSetUpdated";
+/// Reason of Progressing: the rollout is complete.
+const NEW_AVAILABLE: &str = "NewReplicaSetAvailable";
+/// Reason of Progressing: no progress for too long.
+const TIMED_OUT: &str = "ProgressDeadlineExceeded";
+/// Reason of Progressing: rollouts are held.
+const PAUSED: &str = "DeploymentPaused";
+/// Reason of Progressing: rollouts go on.
+const RESUMED: &str = "DeploymentResumed";
+/// Reason of Progressing: the new ReplicaSet could not be created.
+const CREATE_FAILED: &str = "ReplicaSetCreateError";
+
+/// The controller.
+pub(super) struct Deployments {
+    queue: WorkQueue<NamespacedName>,
+    requests: Requests<NamespacedName, Stage>,
+    /// ReplicaSets that no controller manages: candidates for adoption.
+    orphans: BTreeSet<RowId>,
+}
+
+/// What a sync waits for.
+enum Stage {
+    Writes(Box<Plan>),
+    /// The creation of the new ReplicaSet was refused, which is being written into the status.
+    Complaint,
+}
+
+impl Deployments {
+    /// The controller before its start.
+    pub(super) fn new(config: &ControllerManagerConfig) -> Deployments {
+        Deployments {
+            queue: WorkQueue::new(NUMBER, config.concurrent_syncs),
+            requests: Requests::new(NUMBER, config.client_limit, |_| false),
+            orphans: BTreeSet::new(),
+        }
+    }
+
+    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) {
+        let Some((row, deployment)) = view.find::<Deployment>(&key.namespace, &key.name) else {
+            return self.finish(ctx, &key, None);
+        };
+        let mut plan = Plan {
+            now: ctx.now,
+            deployment: Deployment::clone(deployment),
+            version: view.version_of::<Deployment>(row),
+            old: Vec::new(),
+            new: None,
+            writes: Vec::new(),
+            creation: None,
+            look_again: None,
+        };
+        if deployment.selector.is_empty() {
+            plan.deployment.status.observed_generation = deployment.meta.generation;
+            if plan.deployment.status != deployment.status {
+                plan.write_status();
+            }
+        } else {
+            self.claim(view, deployment, &mut plan);
+            let uids: Vec<_> = plan.old.iter().map(|it| it.set.meta.uid).collect();
+            plan.decide(&|new| {
+                let others = uids.iter().filter(|uid| new.is_none_or(|new| new.meta.uid != **uid));
+                others.flat_map(|uid| view.controlled_by::<Pod>(*uid)).any(|(_, pod)| !pod.is_finished())
+            });
+        }
+        let writes = std::mem::take(&mut plan.writes);
+        let ended = self.requests.begin(ctx, key, Stage::Writes(Box::new(plan)), writes);
+        self.go_on(ctx, view, ended);
+    }
+
+    /// Finds the Deployment's ReplicaSets; adopts those that nobody manages, releases those that no longer match.
+    fn claim(&self, view: View<'_>, deployment: &Deployment, plan: &mut Plan) {
+        let mut claims = Vec::new();
+        let mut claim = |row: RowId, set: &Arc<ReplicaSet>, owners| {
+            let mut changed = sets::copy_of(set, view.version_of::<ReplicaSet>(row));
+            changed.set.meta.owners = owners;
+            let object = Object::ReplicaSet(Arc::new(changed.set.clone()));
+            claims.push(Request::Update { object, expected: changed.version });
+            changed
+        };
+        for (row, set) in view.controlled_by::<ReplicaSet>(deployment.meta.uid) {
+            if deployment.selector.matches(&set.meta.labels) {
+                plan.old.push(sets::copy_of(set, view.version_of::<ReplicaSet>(row)));
+            } else if !deployment.meta.is_terminating() {
+                claim(row, set, without_owner(&set.meta, deployment.meta.uid));
+            }
+        }
+        let orphans = self.orphans.iter().filter_map(|row| Some((*row, view.get::<ReplicaSet>(*row)?)));
+        for (row, set) in orphans.filter(|_| !deployment.meta.is_terminating()) {
+            let fits = set.meta.namespace == deployment.meta.namespace
+                && !set.meta.is_terminating()
+                && deployment.selector.matches(&set.meta.labels);
+            if fits {
+                let owner = owned_by(Kind::Deployment, &deployment.meta);
+                let owners = set.meta.owners.iter().cloned().chain([owner]).collect();
+                plan.old.push(claim(row, set, owners));
+            }
+        }
+        plan.writes.push(claims);
+    }
+
+    fn go_on(&mut self, ctx: &mut Context<'_>, view: View<'_>, mut ended: Option<Ended<NamespacedName, Stage>>) {
+        while let Some(Ended { key, stage, answers, error, .. }) = ended {
+            ended = match (stage, error) {
+                (Stage::Complaint, error) => {
+                    self.retry(ctx, &key, error);
+                    None
+                }
+                (Stage::Writes(plan), None) => {
+                    self.finish(ctx, &key, plan.look_again);
+                    None
+                }
+                (Stage::Writes(plan), Some(error)) => {
+                    let created_fails = plan.creation.is_some() && refused_creation(&answers, &plan, &error);
+                    let complaint = if created_fails { complaint(ctx, view, *plan, &error) } else { Vec::new() };
+                    if complaint.is_empty() {
+                        self.retry(ctx, &key, Some(error));
+                        None
+                    } else {
+                        self.requests.begin(ctx, key, Stage::Complaint, complaint)
+                    }
+                }
+            };
+        }
+    }
+
+    fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, again: Option<Again>) {
+        self.queue.forget(key);
+        match again {
+            Some(Again::After(delay)) => self.queue.add_after(ctx, key.clone(), delay),
+            Some(Again::RateLimited) => self.queue.add_rate_limited(ctx, key.clone()),
+            None => {}
+        }
+        self.queue.done(key);
+    }
+
+    fn retry(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, error: Option<Refusal>) {
+        let hopeless = error.is_some_and(|error| error.is_namespace_terminating());
+        if hopeless || self.queue.failures(key) >= RETRIES_LIMIT {
+            self.queue.forget(key);
+        } else {
+            self.queue.add_rate_limited(ctx, key.clone());
+        }
+        self.queue.done(key);
+    }
+
+    fn on_set(&mut self, view: View<'_>, row: RowId, old: Option<&ReplicaSet>, new: Option<&ReplicaSet>) {
+        if new.is_some_and(|set| set.meta.controller().is_none()) {
+            self.orphans.insert(row);
+        } else {
+            self.orphans.remove(&row);
+        }
+        let managers = [old, new].into_iter().flatten().filter_map(|set| managing_deployment(view, &set.meta));
+        for key in managers {
+            self.queue.add(key);
+        }
+        let Some(orphan) = new.filter(|set| set.meta.controller().is_none() && !set.meta.is_terminating()) else {
+            return;
+        };
+        if old.is_some_and(|old| old.meta.labels == orphan.meta.labels && old.meta.controller().is_none()) {
+            return;
+        }
+        for (_, deployment) in view.in_namespace::<Deployment>(&orphan.meta.namespace) {
+            if !deployment.selector.is_empty() && deployment.selector.matches(&orphan.meta.labels) {
+                self.queue.add(NamespacedName::of_meta(&deployment.meta));
+            }
+        }
+    }
+
+    /// A pod is gone: a Deployment that recreates its pods may have waited for the last of them.
+    fn on_pod_gone(&mut self, view: View<'_>, pod: &Pod) {
+        let Some(owner) = pod.meta.controller().filter(|owner| owner.kind == Kind::ReplicaSet) else { return };
+        let Some((_, set)) = view.find::<ReplicaSet>(&pod.meta.namespace, &owner.name) else { return };
+        let Some(key) = managing_deployment(view, &set.meta).filter(|_| set.meta.uid == owner.uid) else { return };
+        let Some((_, deployment)) = view.find::<Deployment>(&key.namespace, &key.name) else { return };
+        if deployment.strategy != DeploymentStrategy::Recreate {
+            return;
+        }
+        let mut sets = view.controlled_by::<ReplicaSet>(deployment.meta.uid);
+        if sets.all(|(_, set)| view.controlled_by::<Pod>(set.meta.uid).next().is_none()) {
+            self.queue.add(key);
+        }
+    }
+}
+
+impl Controller for Deployments {
+    fn start(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
+        for (_, deployment) in view.all::<Deployment>() {
+            self.queue.add(NamespacedName::of_meta(&deployment.meta));
+        }
+        for (row, set) in view.all::<ReplicaSet>() {
+            self.on_set(view, row, None, Some(set));
+        }
+    }
+
+    fn on_change(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        match change.kind {
+            Kind::Deployment => {
+                let (old, new) = (before.get::<Deployment>(change.row), after.get::<Deployment>(change.row));
+                if let Some(deployment) = new.or(old) {
+                    self.queue.add(NamespacedName::of_meta(&deployment.meta));
+                }
+            }
+            Kind::ReplicaSet => {
+                let (old, new) = (before.get::<ReplicaSet>(change.row), after.get::<ReplicaSet>(change.row));
+                self.on_set(after, change.row, old.map(|set| &**set), new.map(|set| &**set));
+            }
+            Kind::Pod => {
+                if let (Some(old), None) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row)) {
+                    self.on_pod_gone(after, old);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        while let Some(key) = self.queue.take() {
+            self.sync(ctx, view, key);
+        }
+    }
+
+    fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
+        let ended = self.requests.on_answer(ctx, id, answer);
+        self.go_on(ctx, view, ended);
+    }
+
+    fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {
+        match kind {
+            TimerKind::ClientTokens(NUMBER) => self.requests.on_tokens(ctx),
+            TimerKind::WorkQueue(NUMBER) => self.queue.on_timer(ctx),
+            _ => {}
+        }
+    }
+}
+
+/// The Deployment that manages an object, if it is there and is the very one that the object names.
+fn managing_deployment(view: View<'_>, meta: &Meta) -> Option<NamespacedName> {
+    let owner = meta.controller().filter(|owner| owner.kind == Kind::Deployment)?;
+    let (_, deployment) = view.find::<Deployment>(&meta.namespace, &owner.name)?;
+    (deployment.meta.uid == owner.uid).then(|| NamespacedName::of_meta(&deployment.meta))
+}
+
+/// Whether it was the creation of the new ReplicaSet that was refused: every write after a refusal stays behind, so
+/// the refused one is the last that was answered, and only a creation can meet a taken name.
+fn refused_creation(answers: &[Answer], plan: &Plan, error: &Refusal) -> bool {
+    let new = plan.new.as_ref().map(|new| NamespacedName::of_meta(&new.set.meta).of(Kind::ReplicaSet));
+    let about_new = match error {
+        Refusal::AlreadyExists(key) | Refusal::Forbidden { key, .. } | Refusal::Invalid { key, .. } => {
+            Some(key.clone()) == new
+        }
+        _ => false,
+    };
+    about_new && answers.last().is_some_and(|answer| answer.is_err())
+}
+
+/// What the status says about a refused creation: another count of collisions if the name is taken by a ReplicaSet of
+/// another template, the refusal itself if it is for good.
+///
+/// Source: `getNewReplicaSet`, pkg/controller/deployment/sync.go (v1.34.1).
+fn complaint(ctx: &mut Context<'_>, view: View<'_>, mut plan: Plan, error: &Refusal) -> Vec<Vec<Request>> {
+    let key = NamespacedName::of_meta(&plan.deployment.meta);
+    let Some((row, stored)) = view.find::<Deployment>(&key.namespace, &key.name) else { return Vec::new() };
+    let new = plan.new.take().expect("a creation is of the new ReplicaSet").set;
+    plan.deployment = Deployment::clone(stored);
+    plan.version = view.version_of::<Deployment>(row);
+    match error {
+        Refusal::AlreadyExists(_) => {
+            // Not yet seen, or our own: the next sync will find it.
+            let Some((_, taken)) = view.find::<ReplicaSet>(&new.meta.namespace, &new.meta.name) else {
+                return Vec::new();
+            };
+            let ours = taken.meta.controller().is_some_and(|owner| owner.uid == stored.meta.uid);
+            if ours && sets::same_template(&taken.template, &stored.template) {
+                return Vec::new();
+            }
+            plan.deployment.status.collision_count += 1;
+        }
+        error if error.is_namespace_terminating() => return Vec::new(),
+        error => {
+            let message = format!("Failed to create new replica set \"{}\": {error}", new.meta.name);
+            ctx.record(key.of(Kind::Deployment), What::Refused { message: message.clone().into() });
+            if stored.progress_deadline.is_none() {
+                return Vec::new();
+            }
+            let conditions = &mut plan.deployment.status.conditions;
+            let kind = ConditionKind::Progressing;
+            progress::set_condition(conditions, kind, Status3::False, CREATE_FAILED, &message, ctx.now);
+        }
+    }
+    plan.writes.clear();
+    plan.write_status();
+    plan.writes
+}

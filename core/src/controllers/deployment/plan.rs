@@ -1,0 +1,359 @@
+//! One sync of a Deployment as a list of writes, decided at once from what the watch has shown.
+//!
+//! A real sync writes, takes the answer and decides on. Here every write is taken to be granted, applied to the sync's
+//! own copies, and the next decision builds on it; if one is refused, those after it never leave and the sync is
+//! retried. Source: pkg/controller/deployment/{sync,rolling,recreate}.go (v1.34.1). Two writes of one sync to the same
+//! object build on each other; Kubernetes' second status write meets a conflict there and is made by the next sync.
+
+use std::sync::Arc;
+
+use crate::api::{Propagation, Request};
+use crate::controllers::NamespacedName;
+use crate::controllers::deployment::progress::set_condition;
+use crate::controllers::deployment::sets::{self, Set};
+use crate::id::{Name, Revision};
+use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Object, ReplicaSet, Status3};
+use crate::time::{Span, Time};
+
+/// A sync of one Deployment.
+pub(super) struct Plan {
+    pub(super) now: Time,
+    /// The Deployment with the sync's own changes to status and revision.
+    pub(super) deployment: Deployment,
+    pub(super) version: Option<Revision>,
+    /// All its ReplicaSets, oldest first; the new one comes last once it is known.
+    pub(super) old: Vec<Set>,
+    /// The ReplicaSet of the Deployment's template.
+    pub(super) new: Option<Set>,
+    /// The writes so far, each a batch of its own.
+    pub(super) writes: Vec<Vec<Request>>,
+    /// Which of them creates the new ReplicaSet.
+    pub(super) creation: Option<usize>,
+    /// When to look again, if nothing happens.
+    pub(super) look_again: Option<Again>,
+}
+
+/// When a Deployment is to be looked at again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Again {
+    /// After this time.
+    After(Span),
+    /// At once, with the queue's back-off.
+    RateLimited,
+}
+
+impl Plan {
+    /// Decides on the whole sync. `sets` are the Deployment's ReplicaSets; `pods_of_old` tells whether any pod that
+    /// has not finished belongs to a ReplicaSet other than the one given.
+    pub(super) fn decide(&mut self, pods_of_others: &dyn Fn(Option<&ReplicaSet>) -> bool) {
+        sets::sort_by_creation(&mut self.old);
+        if let Some(place) = sets::find_new(&self.deployment, &self.old) {
+            self.new = Some(self.old.remove(place));
+        }
+        if self.deployment.meta.is_terminating() {
+            self.sync_revision(false);
+            return self.update_status();
+        }
+        self.note_pause();
+        if self.deployment.paused || self.was_scaled() {
+            self.sync_revision(false);
+            self.scale();
+            if self.deployment.paused {
+                self.clean_up();
+            }
+            return self.update_status();
+        }
+        match self.deployment.strategy {
+            DeploymentStrategy::Recreate => self.recreate(pods_of_others),
+            DeploymentStrategy::RollingUpdate { .. } => self.roll(),
+        }
+        self.update_rollout_status();
+    }
+
+    /// Source: `checkPausedConditions`.
+    fn note_pause(&mut self) {
+        let Some(_) = self.deployment.progress_deadline else { return };
+        let reason = self.progressing_reason();
+        if reason.as_deref() == Some(super::TIMED_OUT) {
+            return;
+        }
+        let noted = reason.as_deref() == Some(super::PAUSED);
+        let (reason, message) = match (self.deployment.paused, noted) {
+            (true, false) => (super::PAUSED, "Deployment is paused"),
+            (false, true) => (super::RESUMED, "Deployment is resumed"),
+            _ => return,
+        };
+        self.set_progressing(Status3::Unknown, reason, message);
+        self.write_status();
+    }
+
+    /// Whether the Deployment's size differs from the one for which its active ReplicaSets were scaled.
+    ///
+    /// Source: `isScalingEvent`.
+    fn was_scaled(&self) -> bool {
+        let wanted = u64::from(self.deployment.replicas);
+        self.all()
+            .filter(|it| it.set.replicas > 0)
+            .any(|it| sets::desired_when_scaled(&it.set).is_some_and(|desired| desired != wanted))
+    }
+
+    /// Brings revisions and annotations up to date and creates the new ReplicaSet if that is wanted.
+    ///
+    /// Source: `getNewReplicaSet`.
+    fn sync_revision(&mut self, create: bool) {
+        let revision = sets::highest_revision(self.old.iter()) + 1;
+        match self.new.take() {
+            Some(new) => self.refresh_new(new, revision),
+            None if create => self.create_new(revision),
+            None => {}
+        }
+    }
+
+    fn refresh_new(&mut self, mut new: Set, revision: u64) {
+        let mut changed = new.set.clone();
+        sets::annotate_new(&self.deployment, &mut changed, revision);
+        changed.min_ready = self.deployment.min_ready;
+        if changed != new.set {
+            new.set = changed;
+            self.writes.push(vec![update(&new)]);
+            self.new = Some(new);
+            return;
+        }
+        let revision = new.set.meta.annotations.get(sets::REVISION).cloned().unwrap_or_default();
+        let mut needs_write = self.set_revision(&revision);
+        if self.deployment.progress_deadline.is_some() && self.progressing_reason().is_none() {
+            let message = format!("Found new replica set \"{}\"", new.set.meta.name);
+            self.set_progressing(Status3::True, super::FOUND_NEW, &message);
+            needs_write = true;
+        }
+        if needs_write {
+            self.write_status();
+        }
+        self.new = Some(new);
+    }
+
+    fn create_new(&mut self, revision: u64) {
+        let mut set = sets::make_new(&self.deployment);
+        set.meta.created_at = self.now;
+        set.replicas = self.new_size(&set);
+        sets::annotate_new(&self.deployment, &mut set, revision);
+        sets::note_scale(&self.deployment, &mut set);
+        self.creation = Some(self.writes.len());
+        self.writes.push(vec![Request::Create(Object::ReplicaSet(Arc::new(set.clone())))]);
+        let mut needs_write = self.set_revision(&revision.to_string());
+        if self.deployment.progress_deadline.is_some() {
+            let message = format!("Created new replica set \"{}\"", set.meta.name);
+            self.set_progressing(Status3::True, super::CREATED_NEW, &message);
+            needs_write = true;
+        }
+        if needs_write {
+            self.write_status();
+        }
+        self.new = Some(Set { set, version: None });
+    }
+
+    /// How large the new ReplicaSet may be.
+    ///
+    /// Source: `NewRSNewReplicas`.
+    fn new_size(&self, new: &ReplicaSet) -> u32 {
+        let wanted = i64::from(self.deployment.replicas);
+        if self.deployment.strategy == DeploymentStrategy::Recreate {
+            return self.deployment.replicas;
+        }
+        let DeploymentStrategy::RollingUpdate { max_surge, .. } = self.deployment.strategy else {
+            unreachable!("there are two strategies")
+        };
+        let most = wanted + i64::from(max_surge.of_rounded_up(self.deployment.replicas));
+        let have = total(self.old.iter()) + i64::from(new.replicas);
+        if have >= most {
+            return new.replicas;
+        }
+        new.replicas + (most - have).min(wanted - i64::from(new.replicas)) as u32
+    }
+
+    /// Source: `rolloutRolling`.
+    fn roll(&mut self) {
+        self.sync_revision(true);
+        if self.grow_new() || self.shrink_old() {
+            return;
+        }
+        if self.is_complete() {
+            self.clean_up();
+        }
+    }
+
+    /// Source: `reconcileNewReplicaSet`.
+    fn grow_new(&mut self) -> bool {
+        let new = &self.new.as_ref().expect("the new ReplicaSet was just created or found").set;
+        let size = if new.replicas > self.deployment.replicas { self.deployment.replicas } else { self.new_size(new) };
+        self.resize_new(size)
+    }
+
+    /// Source: `reconcileOldReplicaSets`.
+    fn shrink_old(&mut self) -> bool {
+        if total(self.old.iter()) == 0 {
+            return false;
+        }
+        let new = &self.new.as_ref().expect("the new ReplicaSet was just created or found").set;
+        let least_available = i64::from(self.deployment.replicas) - sets::fenceposts(&self.deployment).1;
+        let new_unavailable = i64::from(new.replicas) - i64::from(new.status.available);
+        let most = total(self.all()) - least_available - new_unavailable;
+        if most <= 0 {
+            return false;
+        }
+        let Some(cleaned) = self.shrink_unhealthy(most) else { return false };
+        let available = self.all().map(|it| i64::from(it.set.status.available)).sum::<i64>();
+        let shrunk = self.shrink_oldest(available - least_available);
+        cleaned + shrunk > 0
+    }
+
+    /// Takes unavailable pods from old ReplicaSets, the oldest first: that costs no availability.
+    ///
+    /// A ReplicaSet with more available than wanted pods has not yet followed an earlier step. Its numbers would let too
+    /// many pods go, so the step ends there with `None`.
+    fn shrink_unhealthy(&mut self, most: i64) -> Option<i64> {
+        let mut taken = 0;
+        for place in 0..self.old.len() {
+            let set = &self.old[place].set;
+            let (wanted, unhealthy) = (set.replicas, i64::from(set.replicas) - i64::from(set.status.available));
+            if taken >= most {
+                break;
+            }
+            if wanted == 0 || unhealthy == 0 {
+                continue;
+            }
+            if unhealthy < 0 {
+                return None;
+            }
+            let count = unhealthy.min(most - taken);
+            self.resize_old(place, (i64::from(wanted) - count) as u32);
+            taken += count;
+        }
+        Some(taken)
+    }
+
+    /// Takes up to `most` pods from old ReplicaSets, the oldest first.
+    fn shrink_oldest(&mut self, most: i64) -> i64 {
+        let mut taken = 0;
+        for place in 0..self.old.len() {
+            let set = &self.old[place].set;
+            let count = i64::from(set.replicas).min(most - taken);
+            if set.replicas == 0 || count <= 0 {
+                continue;
+            }
+            let size = (i64::from(set.replicas) - count) as u32;
+            self.resize_old(place, size);
+            taken += count;
+        }
+        taken
+    }
+
+    /// Source: `rolloutRecreate`.
+    fn recreate(&mut self, pods_of_others: &dyn Fn(Option<&ReplicaSet>) -> bool) {
+        self.sync_revision(false);
+        let active: Vec<usize> = (0..self.old.len()).filter(|place| self.old[*place].set.replicas > 0).collect();
+        for place in &active {
+            self.resize_old(*place, 0);
+        }
+        let old_counted = self.old.iter().any(|it| it.set.status.replicas > 0);
+        if !active.is_empty() || old_counted || pods_of_others(self.new.as_ref().map(|it| &it.set)) {
+            return;
+        }
+        if self.new.is_none() {
+            self.sync_revision(true);
+        }
+        self.resize_new(self.deployment.replicas);
+        if self.is_complete() {
+            self.clean_up();
+        }
+    }
+
+    /// Removes old ReplicaSets beyond the history's limit, those of the lowest revisions first.
+    ///
+    /// Source: `cleanupDeployment`.
+    fn clean_up(&mut self) {
+        let mut cleanable: Vec<&Set> = self.old.iter().filter(|it| !it.set.meta.is_terminating()).collect();
+        let surplus = cleanable.len().saturating_sub(self.deployment.revision_history_limit as usize);
+        cleanable.sort_by_key(|it| (sets::revision_of(&it.set), it.set.meta.created_at));
+        let empty = |set: &ReplicaSet| {
+            set.replicas == 0 && set.status.replicas == 0 && set.meta.generation <= set.status.observed_generation
+        };
+        let deletions = cleanable.into_iter().take(surplus).filter(|it| empty(&it.set)).map(|it| {
+            let key = NamespacedName::of_meta(&it.set.meta).of(Kind::ReplicaSet);
+            vec![Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background }]
+        });
+        self.writes.extend(deletions.collect::<Vec<_>>());
+    }
+
+    /// All ReplicaSets, the new one last.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Set> {
+        self.old.iter().chain(&self.new)
+    }
+
+    /// Gives an old ReplicaSet another size; writes only if size or notes change.
+    pub(super) fn resize_old(&mut self, place: usize, size: u32) {
+        let deployment = &self.deployment;
+        if resize(deployment, &mut self.old[place], size) {
+            self.writes.push(vec![update(&self.old[place])]);
+        }
+    }
+
+    /// Gives the new ReplicaSet another size unless it has it already; returns whether it was changed.
+    pub(super) fn resize_new(&mut self, size: u32) -> bool {
+        let Some(new) = self.new.as_mut().filter(|new| new.set.replicas != size) else { return false };
+        resize(&self.deployment, new, size);
+        self.writes.push(vec![update(new)]);
+        true
+    }
+
+    /// Notes on the new ReplicaSet for which size of the Deployment it has its size.
+    pub(super) fn renote_new(&mut self) {
+        if let Some(new) = &mut self.new
+            && sets::note_scale(&self.deployment, &mut new.set)
+        {
+            self.writes.push(vec![update(new)]);
+        }
+    }
+
+    /// Why the Deployment is said to progress or not.
+    pub(super) fn progressing_reason(&self) -> Option<Name> {
+        let condition = self.deployment.status.conditions.get(ConditionKind::Progressing)?;
+        Some(condition.reason.clone())
+    }
+
+    /// Writes the Deployment's status and revision as they are by now.
+    pub(super) fn write_status(&mut self) {
+        let object = Object::Deployment(Arc::new(self.deployment.clone()));
+        self.writes.push(vec![Request::UpdateStatus { object, expected: self.version }]);
+    }
+
+    fn set_progressing(&mut self, status: Status3, reason: &str, message: &str) {
+        let conditions = &mut self.deployment.status.conditions;
+        set_condition(conditions, ConditionKind::Progressing, status, reason, message, self.now);
+    }
+
+    fn set_revision(&mut self, revision: &str) -> bool {
+        let annotations = &mut self.deployment.meta.annotations;
+        if annotations.get(sets::REVISION).is_some_and(|present| **present == *revision) {
+            return false;
+        }
+        *annotations = annotations.with(sets::REVISION, revision);
+        true
+    }
+}
+
+/// The wanted pods of ReplicaSets.
+pub(super) fn total<'a>(sets: impl Iterator<Item = &'a Set>) -> i64 {
+    sets.map(|it| i64::from(it.set.replicas)).sum()
+}
+
+fn resize(deployment: &Deployment, it: &mut Set, size: u32) -> bool {
+    let same_size = it.set.replicas == size;
+    it.set.replicas = size;
+    let noted = sets::note_scale(deployment, &mut it.set);
+    noted || !same_size
+}
+
+fn update(it: &Set) -> Request {
+    Request::Update { object: Object::ReplicaSet(Arc::new(it.set.clone())), expected: it.version }
+}

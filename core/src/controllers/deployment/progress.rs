@@ -1,0 +1,172 @@
+//! A Deployment's status: its counts, its availability, and whether a rollout makes progress.
+//!
+//! Source: pkg/controller/deployment/{progress,sync}.go (v1.34.1). The progress deadline counts from the whole second
+//! of the last progress, as the API stores it.
+
+use crate::controllers::deployment::plan::{Again, Plan, total};
+use crate::controllers::deployment::sets;
+use crate::model::{Condition, ConditionKind, Conditions, DeploymentStatus, Status3};
+use crate::time::{Span, Time};
+
+/// Added to a delayed look at a deadline, so that it has passed by then.
+const SKEW: Span = Span::from_secs(1);
+
+impl Plan {
+    /// Updates the counts without estimating progress.
+    ///
+    /// Source: `syncDeploymentStatus`.
+    pub(super) fn update_status(&mut self) {
+        let status = self.counted();
+        if status != self.deployment.status {
+            self.deployment.status = status;
+            self.write_status();
+        }
+    }
+
+    /// Updates the counts and estimates progress.
+    ///
+    /// Source: `syncRolloutStatus`.
+    pub(super) fn update_rollout_status(&mut self) {
+        let mut status = self.counted();
+        if self.deployment.progress_deadline.is_none() {
+            status.conditions.remove(ConditionKind::Progressing);
+        } else {
+            self.estimate_progress(&mut status);
+        }
+        match self.replica_failure() {
+            Some(failure) => {
+                let Condition { kind, status: holds, reason, message, .. } = failure;
+                set_condition(&mut status.conditions, kind, holds, &reason, &message, self.now);
+            }
+            None => {
+                status.conditions.remove(ConditionKind::ReplicaFailure);
+            }
+        }
+        if status == self.deployment.status {
+            self.look_again = self.next_progress_check();
+            return;
+        }
+        self.deployment.status = status;
+        self.write_status();
+    }
+
+    fn estimate_progress(&self, status: &mut DeploymentStatus) {
+        let reason = self.progressing_reason();
+        if status.replicas == status.updated && reason.as_deref() == Some(super::NEW_AVAILABLE) {
+            return;
+        }
+        let name = match &self.new {
+            Some(new) => format!("ReplicaSet \"{}\"", new.set.meta.name),
+            None => format!("Deployment \"{}\"", self.deployment.meta.name),
+        };
+        let kind = ConditionKind::Progressing;
+        let (now, conditions) = (self.now, &mut status.conditions);
+        if self.completes(&self.counted()) {
+            let message = format!("{name} has successfully progressed.");
+            set_condition(conditions, kind, Status3::True, super::NEW_AVAILABLE, &message, now);
+        } else if self.progresses(&self.counted()) {
+            let message = format!("{name} is progressing.");
+            conditions.set(kind, Status3::True, super::UPDATED, &message, now);
+            conditions.touch(kind, now);
+        } else if self.timed_out() {
+            let message = format!("{name} has timed out progressing.");
+            set_condition(conditions, kind, Status3::False, super::TIMED_OUT, &message, now);
+        }
+    }
+
+    /// Source: `calculateStatus`.
+    fn counted(&self) -> DeploymentStatus {
+        let sum = |count: fn(&crate::model::ReplicaSetStatus) -> u32| self.all().map(|it| count(&it.set.status)).sum();
+        let available: u32 = sum(|status| status.available);
+        let wanted = i64::from(self.deployment.replicas);
+        let mut conditions = self.deployment.status.conditions.clone();
+        let (holds, reason, message) = if i64::from(available) >= wanted - sets::fenceposts(&self.deployment).1 {
+            (Status3::True, "MinimumReplicasAvailable", "Deployment has minimum availability.")
+        } else {
+            (Status3::False, "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+        };
+        set_condition(&mut conditions, ConditionKind::Available, holds, reason, message, self.now);
+        DeploymentStatus {
+            replicas: sum(|status| status.replicas),
+            updated: self.new.as_ref().map_or(0, |new| new.set.status.replicas),
+            ready: sum(|status| status.ready),
+            available,
+            unavailable: (total(self.all()) - i64::from(available)).max(0) as u32,
+            observed_generation: self.deployment.meta.generation,
+            collision_count: self.deployment.status.collision_count,
+            conditions,
+        }
+    }
+
+    /// Whether the status that was last written says that the rollout is complete.
+    pub(super) fn is_complete(&self) -> bool {
+        self.completes(&self.deployment.status)
+    }
+
+    /// Source: `DeploymentComplete`.
+    fn completes(&self, status: &DeploymentStatus) -> bool {
+        let wanted = self.deployment.replicas;
+        (status.updated, status.replicas, status.available) == (wanted, wanted, wanted)
+            && status.observed_generation >= self.deployment.meta.generation
+    }
+
+    /// Source: `DeploymentProgressing`.
+    fn progresses(&self, status: &DeploymentStatus) -> bool {
+        let before = &self.deployment.status;
+        let old = |status: &DeploymentStatus| i64::from(status.replicas) - i64::from(status.updated);
+        status.updated > before.updated
+            || old(status) < old(before)
+            || status.ready > before.ready
+            || status.available > before.available
+    }
+
+    /// Source: `DeploymentTimedOut`.
+    fn timed_out(&self) -> bool {
+        match self.progressing_reason().as_deref() {
+            None | Some(super::NEW_AVAILABLE) => false,
+            Some(super::TIMED_OUT) => true,
+            Some(_) => self.deadline().is_some_and(|deadline| deadline < self.now),
+        }
+    }
+
+    /// When the rollout is said to have failed, if it makes no progress.
+    fn deadline(&self) -> Option<Time> {
+        let condition = self.deployment.status.conditions.get(ConditionKind::Progressing)?;
+        let from = Time::from_secs(condition.updated_at.0 / 1_000_000_000);
+        Some(from.saturating_add(self.deployment.progress_deadline?))
+    }
+
+    /// Source: `requeueStuckDeployment`.
+    fn next_progress_check(&self) -> Option<Again> {
+        let deadline = self.deadline()?;
+        if self.is_complete() || self.progressing_reason().as_deref() == Some(super::TIMED_OUT) {
+            return None;
+        }
+        let left = deadline.since(self.now);
+        Some(if left < Span::from_secs(1) { Again::RateLimited } else { Again::After(left + SKEW) })
+    }
+
+    /// The new ReplicaSet's failure, or else the first of an old one's.
+    fn replica_failure(&self) -> Option<Condition> {
+        let failure = |it: &sets::Set| it.set.status.conditions.get(ConditionKind::ReplicaFailure).cloned();
+        self.new.as_ref().and_then(failure).or_else(|| self.old.iter().find_map(failure))
+    }
+}
+
+/// Sets a condition unless one of the same status and reason is there.
+///
+/// Source: `SetDeploymentCondition`.
+pub(super) fn set_condition(
+    conditions: &mut Conditions,
+    kind: ConditionKind,
+    status: Status3,
+    reason: &str,
+    message: &str,
+    now: Time,
+) {
+    let same = conditions.get(kind).is_some_and(|present| present.status == status && *present.reason == *reason);
+    if !same {
+        conditions.set(kind, status, reason, message, now);
+        conditions.touch(kind, now);
+    }
+}

@@ -1,0 +1,179 @@
+//! The ReplicaSets of a Deployment: which is new, which are old, their revisions, annotations and names.
+//!
+//! Source: pkg/controller/deployment/util/deployment_util.go (v1.34.1). The template hash is our own: Kubernetes' value
+//! depends on Go's memory layout of its types.
+
+use std::sync::Arc;
+
+use crate::api::LETTERS;
+use crate::controllers::owned_by;
+use crate::digest::StableHasher;
+use crate::id::{Name, Revision};
+use crate::model::{Deployment, DeploymentStrategy, Kind, Labels, Meta, PodTemplate, ReplicaSet, Selector};
+
+/// The label that tells the pods of one template from another's.
+pub(super) const TEMPLATE_HASH: &str = "pod-template-hash";
+/// Which rollout a ReplicaSet belongs to, counted from 1.
+pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
+/// Earlier revisions of a ReplicaSet that was rolled back to.
+const REVISION_HISTORY: &str = "deployment.kubernetes.io/revision-history";
+/// How many pods the Deployment wanted when it last scaled the ReplicaSet.
+const DESIRED_REPLICAS: &str = "deployment.kubernetes.io/desired-replicas";
+/// How many pods it allowed then, surge included.
+const MAX_REPLICAS: &str = "deployment.kubernetes.io/max-replicas";
+/// Annotations of a Deployment that are not copied to its ReplicaSets.
+const NOT_COPIED: [&str; 6] = [
+    "kubectl.kubernetes.io/last-applied-configuration",
+    REVISION,
+    REVISION_HISTORY,
+    DESIRED_REPLICAS,
+    MAX_REPLICAS,
+    "deprecated.deployment.rollback.to",
+];
+/// The longest history of revisions, in characters.
+const HISTORY_LIMIT: usize = 2_000;
+/// The longest name of a ReplicaSet.
+const NAME_LIMIT: usize = 63;
+
+/// A ReplicaSet as the sync believes it to be once its requests are granted.
+#[derive(Clone)]
+pub(super) struct Set {
+    /// Its content.
+    pub(super) set: ReplicaSet,
+    /// The version that it was made from; `None` until the API server has created it.
+    pub(super) version: Option<Revision>,
+}
+
+/// How many pods more than wanted there may be, and how many of the wanted ones may be unavailable.
+///
+/// Source: `ResolveFenceposts`, `MaxUnavailable`, `MaxSurge` (v1.34.1): both zero would hold every rollout, so one pod
+/// may then be unavailable.
+pub(super) fn fenceposts(deployment: &Deployment) -> (i64, i64) {
+    let wanted = deployment.replicas;
+    let DeploymentStrategy::RollingUpdate { max_surge, max_unavailable } = deployment.strategy else { return (0, 0) };
+    let surge = max_surge.of_rounded_up(wanted);
+    let unavailable = match max_unavailable.of_rounded_down(wanted) {
+        0 if surge == 0 => 1,
+        count => count,
+    };
+    (i64::from(surge), i64::from(unavailable.min(wanted)))
+}
+
+/// The place of the oldest ReplicaSet with the Deployment's template, if there is one.
+pub(super) fn find_new(deployment: &Deployment, sets: &[Set]) -> Option<usize> {
+    sets.iter().position(|it| same_template(&it.set.template, &deployment.template))
+}
+
+/// Whether two templates are equal but for the template hash.
+pub(super) fn same_template(one: &PodTemplate, other: &PodTemplate) -> bool {
+    one.spec == other.spec
+        && one.annotations == other.annotations
+        && one.labels.without(TEMPLATE_HASH) == other.labels.without(TEMPLATE_HASH)
+}
+
+/// The new ReplicaSet of a Deployment, without its size and annotations.
+pub(super) fn make_new(deployment: &Deployment) -> ReplicaSet {
+    let hash = template_hash(&deployment.template, deployment.status.collision_count);
+    let labels = deployment.template.labels.with(TEMPLATE_HASH, hash.clone());
+    let longest = NAME_LIMIT.saturating_sub(hash.len() + 1);
+    let base: String = deployment.meta.name.chars().take(longest).collect();
+    let match_labels = deployment.selector.match_labels.with(TEMPLATE_HASH, hash.clone());
+    ReplicaSet {
+        meta: Meta {
+            labels: labels.clone(),
+            owners: [owned_by(Kind::Deployment, &deployment.meta)].into(),
+            ..Meta::named(&deployment.meta.namespace, &format!("{base}-{hash}"))
+        },
+        min_ready: deployment.min_ready,
+        selector: Selector { match_labels, match_expressions: deployment.selector.match_expressions.clone() },
+        template: PodTemplate { labels, ..deployment.template.clone() },
+        ..ReplicaSet::default()
+    }
+}
+
+/// A template's hash in letters, as it stands in names: 32 bits as a decimal number, one letter per digit.
+fn template_hash(template: &PodTemplate, collisions: u32) -> Name {
+    let salt = (collisions > 0).then_some(collisions);
+    let hash = StableHasher::hash_one(&(template, salt));
+    let digits = ((hash ^ (hash >> 32)) as u32).to_string();
+    digits.bytes().map(|digit| char::from(LETTERS[usize::from(digit) % LETTERS.len()])).collect::<String>().into()
+}
+
+/// The highest revision among ReplicaSets; those without a readable one do not count.
+pub(super) fn highest_revision<'a>(sets: impl Iterator<Item = &'a Set>) -> u64 {
+    sets.map(|it| revision_of(&it.set)).max().unwrap_or(0)
+}
+
+/// A ReplicaSet's revision; 0 if it has none.
+pub(super) fn revision_of(set: &ReplicaSet) -> u64 {
+    number(set, REVISION).unwrap_or(0)
+}
+
+/// How many pods the Deployment wanted when it last scaled the ReplicaSet.
+pub(super) fn desired_when_scaled(set: &ReplicaSet) -> Option<u64> {
+    number(set, DESIRED_REPLICAS)
+}
+
+/// How many pods it allowed then.
+pub(super) fn most_when_scaled(set: &ReplicaSet) -> Option<u64> {
+    number(set, MAX_REPLICAS)
+}
+
+fn number(set: &ReplicaSet, annotation: &str) -> Option<u64> {
+    set.meta.annotations.get(annotation)?.parse().ok()
+}
+
+/// The annotations of the new ReplicaSet: the Deployment's own, and a revision above every old one's.
+pub(super) fn annotate_new(deployment: &Deployment, set: &mut ReplicaSet, revision: u64) {
+    let mut annotations = set.meta.annotations.clone();
+    let copied = deployment.meta.annotations.iter().filter(|(key, _)| !NOT_COPIED.contains(&&***key));
+    for (key, value) in copied.filter(|(key, value)| set.meta.annotations.get(key) != Some(*value)) {
+        annotations = annotations.with(key.clone(), value.clone());
+    }
+    let before = set.meta.annotations.get(REVISION).cloned();
+    let before_number = before.as_ref().map_or(Some(0), |before| before.parse::<u64>().ok());
+    if let Some(older) = before_number.filter(|older| *older < revision) {
+        annotations = annotations.with(REVISION, revision.to_string());
+        if before.is_some() {
+            annotations = with_history(&annotations, &older.to_string());
+        }
+    }
+    set.meta.annotations = annotations;
+}
+
+/// Notes a revision that a ReplicaSet had before it was rolled back to; the oldest are forgotten if there are many.
+fn with_history(annotations: &Labels, older: &str) -> Labels {
+    let history = annotations.get(REVISION_HISTORY).cloned().unwrap_or_default();
+    let mut revisions: Vec<&str> = history.split(',').filter(|revision| !revision.is_empty()).collect();
+    revisions.push(older);
+    let length = |revisions: &[&str]| revisions.iter().map(|revision| revision.len() + 1).sum::<usize>() - 1;
+    while revisions.len() > 1 && length(&revisions) > HISTORY_LIMIT {
+        revisions.remove(0);
+    }
+    annotations.with(REVISION_HISTORY, revisions.join(","))
+}
+
+/// Notes on a ReplicaSet for which size of the Deployment it was scaled; returns whether that changes anything.
+pub(super) fn note_scale(deployment: &Deployment, set: &mut ReplicaSet) -> bool {
+    let (wanted, most) =
+        (u64::from(deployment.replicas), (i64::from(deployment.replicas) + fenceposts(deployment).0) as u64);
+    if desired_when_scaled(set) == Some(wanted) && most_when_scaled(set) == Some(most) {
+        return false;
+    }
+    set.meta.annotations =
+        set.meta.annotations.with(DESIRED_REPLICAS, wanted.to_string()).with(MAX_REPLICAS, most.to_string());
+    true
+}
+
+/// Older first; of two created at once the smaller name first.
+pub(super) fn sort_by_creation(sets: &mut [Set]) {
+    sets.sort_by(|one, other| {
+        let key = |it: &Set| (it.set.meta.created_at, it.set.meta.name.clone());
+        key(one).cmp(&key(other))
+    });
+}
+
+/// A stored version as a sync's own copy.
+pub(super) fn copy_of(set: &Arc<ReplicaSet>, version: Option<Revision>) -> Set {
+    Set { set: ReplicaSet::clone(set), version }
+}

@@ -1,0 +1,358 @@
+//! The EndpointSlice controller: lists the pods behind each Service, in slices of up to 100.
+//!
+//! The controller keeps, for every Service, the rows of the pods that it selects, so that a sync looks at these pods
+//! only. Cost: a pod's change looks at the selectors of all Services of its namespace (as in Kubernetes); a sync looks
+//! at all pods of its Service. Source: pkg/controller/endpointslice, staging/src/k8s.io/endpointslice (v1.34.1). Absent
+//! on purpose: IPv6, topology hints, trigger times, hostnames (the core's pods have none). Slices of a Service that is
+//! gone are left to the garbage collector.
+
+mod placement;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::api::{Answer, Propagation, Refusal, Reply, Request};
+use crate::config::ControllerManagerConfig;
+use crate::controllers::requests::{Ended, Requests};
+use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by};
+use crate::id::{Name, RequestId, Revision, RowId, Uid};
+use crate::machine::Context;
+use crate::model::{
+    Endpoint, EndpointSlice, IntOrName, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServicePort,
+    ServiceType,
+};
+use crate::seam::TimerKind;
+use crate::store::{Change, IndexKey, View};
+use crate::time::Span;
+
+use placement::{Ports, Stored, Wanted, Writes};
+
+/// The number of this controller's client and work queue.
+pub(super) const NUMBER: u8 = 2;
+/// First back-off of a failing Service.
+const BACKOFF_FIRST: Span = Span::from_secs(1);
+/// How long a Service waits after somebody else has changed one of its slices.
+const FOREIGN_CHANGE_DELAY: Span = Span::from_secs(1);
+/// How often a failing Service is retried before it is left alone until something changes.
+const RETRIES_LIMIT: u32 = 15;
+/// The label that names a slice's Service.
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// The label that names the controller of a slice.
+const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+/// This controller, as that label names it.
+const MANAGER: &str = "endpointslice-controller.k8s.io";
+/// The label of slices of a Service without a virtual address.
+const HEADLESS: &str = "service.kubernetes.io/headless";
+
+/// The controller.
+pub(super) struct EndpointSlices {
+    queue: WorkQueue<NamespacedName>,
+    requests: Requests<NamespacedName, Stage>,
+    services: BTreeMap<NamespacedName, Tracked>,
+}
+
+/// What is remembered of a Service.
+#[derive(Default)]
+struct Tracked {
+    /// The pods that it selects.
+    pods: BTreeSet<RowId>,
+    /// The newest version of a slice that this controller has written: what is older is stale.
+    written: Revision,
+    /// Slices that this controller has deleted and the watch may still show.
+    deleted: BTreeSet<Uid>,
+}
+
+/// A sync that waits for its writes.
+struct Stage {
+    deleted: Vec<Uid>,
+    /// Whether a pod was left out because its node is not there (yet).
+    incomplete: bool,
+}
+
+impl EndpointSlices {
+    /// The controller before its start.
+    pub(super) fn new(config: &ControllerManagerConfig) -> EndpointSlices {
+        EndpointSlices {
+            queue: WorkQueue::new(NUMBER, config.concurrent_syncs).with_first_backoff(BACKOFF_FIRST),
+            requests: Requests::new(NUMBER, config.client_limit, Refusal::is_namespace_terminating),
+            services: BTreeMap::new(),
+        }
+    }
+
+    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) {
+        let service = view.find::<Service>(&key.namespace, &key.name).map(|(_, service)| service.clone());
+        let Some(service) = service.filter(|service| selector_of(service).is_some()) else {
+            return self.finish(ctx, &key, false);
+        };
+        let Some((stored, foreign)) = self.stored(view, &key, &service) else {
+            // The watch has not yet shown what was written before.
+            return self.finish(ctx, &key, true);
+        };
+        let tracked = self.services.entry(key.clone()).or_default();
+        tracked.deleted.clear();
+        let pods = tracked.pods.iter().filter_map(|row| view.get::<Pod>(*row));
+        let (wanted, incomplete) = wanted(view, &service, pods);
+        let blank = blank_slice(&service);
+        let mut writes = placement::place(stored, wanted, &blank);
+        writes.delete.extend(foreign);
+        let deleted = writes.delete.iter().map(|it| it.slice.meta.uid).collect();
+        let requests = requests_of(writes, service.meta.is_terminating());
+        let ended = self.requests.begin(ctx, key, Stage { deleted, incomplete }, requests);
+        self.go_on(ctx, ended);
+    }
+
+    /// The Service's slices, and those that belong to a former Service of the same name; `None` if they are stale.
+    fn stored(&self, view: View<'_>, key: &NamespacedName, service: &Service) -> Option<(Vec<Stored>, Vec<Stored>)> {
+        let tracked = self.services.get(key);
+        if tracked.is_some_and(|tracked| view.revision() < tracked.written) {
+            return None;
+        }
+        let slices: Vec<Stored> = view
+            .under::<EndpointSlice>(IndexKey::Service(key.name.clone()))
+            .filter(|(_, slice)| slice.meta.namespace == key.namespace)
+            .filter(|(_, slice)| slice.meta.labels.get(MANAGED_BY).is_some_and(|manager| **manager == *MANAGER))
+            .filter(|(_, slice)| !slice.meta.is_terminating())
+            .map(|(row, slice)| Stored {
+                slice: EndpointSlice::clone(slice),
+                version: view.version_of::<EndpointSlice>(row),
+            })
+            .collect();
+        let is_deleted = |it: &Stored| tracked.is_some_and(|tracked| tracked.deleted.contains(&it.slice.meta.uid));
+        if slices.iter().any(is_deleted) {
+            return None;
+        }
+        let own = |it: &Stored| it.slice.meta.owners.iter().any(|owner| owner.uid == service.meta.uid);
+        Some(slices.into_iter().partition(own))
+    }
+
+    fn go_on(&mut self, ctx: &mut Context<'_>, ended: Option<Ended<NamespacedName, Stage>>) {
+        let Some(Ended { key, stage, answers, error, .. }) = ended else { return };
+        if let Some(tracked) = self.services.get_mut(&key) {
+            for answer in answers.iter().flatten() {
+                if let Reply::Object(_, revision) = answer {
+                    tracked.written = tracked.written.max(*revision);
+                }
+            }
+            let granted = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(_)))).count();
+            tracked.deleted.extend(stage.deleted.iter().take(granted));
+        }
+        self.finish(ctx, &key, error.is_some() || stage.incomplete);
+    }
+
+    fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) {
+        if failed && self.queue.failures(key) < RETRIES_LIMIT {
+            self.queue.add_rate_limited(ctx, key.clone());
+        } else {
+            self.queue.forget(key);
+        }
+        self.queue.done(key);
+    }
+
+    fn on_service(&mut self, view: View<'_>, old: Option<&Service>, new: Option<&Service>) {
+        let Some(service) = new.or(old) else { return };
+        let key = NamespacedName::of_meta(&service.meta);
+        match new {
+            None => {
+                self.services.remove(&key);
+            }
+            Some(service) if old.is_none_or(|old| old.selector != service.selector) => {
+                let pods = selector_of(service).map(|selector| {
+                    let all = view.in_namespace::<Pod>(&key.namespace);
+                    all.filter(|(_, pod)| selector.matches(&pod.meta.labels)).map(|(row, _)| row).collect()
+                });
+                self.services.entry(key.clone()).or_default().pods = pods.unwrap_or_default();
+            }
+            Some(_) => {}
+        }
+        self.queue.add(key);
+    }
+
+    /// Source: `GetServicesToUpdateOnPodChange`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
+    fn on_pod(&mut self, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
+        let Some(namespace) = new.or(old).map(|pod| &pod.meta.namespace) else { return };
+        let changed = old.map(endpoint_marks) != new.map(endpoint_marks);
+        let relabelled = old.map(|pod| &pod.meta.labels) != new.map(|pod| &pod.meta.labels);
+        if !changed && !relabelled {
+            return;
+        }
+        for (_, service) in view.in_namespace::<Service>(namespace) {
+            let Some(selector) = selector_of(service) else { continue };
+            let selects = |pod: Option<&Pod>| pod.is_some_and(|pod| selector.matches(&pod.meta.labels));
+            let (before, after) = (selects(old), selects(new));
+            if !before && !after {
+                continue;
+            }
+            let key = NamespacedName::of_meta(&service.meta);
+            let pods = &mut self.services.entry(key.clone()).or_default().pods;
+            if after {
+                pods.insert(row);
+            } else {
+                pods.remove(&row);
+            }
+            if changed || before != after {
+                self.queue.add(key);
+            }
+        }
+    }
+
+    /// Somebody else's change of a slice is looked at a second later.
+    fn on_slice(&mut self, ctx: &mut Context<'_>, revision: Revision, slice: &EndpointSlice, is_gone: bool) {
+        let Some(name) = slice.meta.labels.get(SERVICE_NAME) else { return };
+        let key = NamespacedName { namespace: slice.meta.namespace.clone(), name: name.clone() };
+        let Some(tracked) = self.services.get_mut(&key) else { return };
+        let own = if is_gone { tracked.deleted.remove(&slice.meta.uid) } else { revision <= tracked.written };
+        if !own && !self.requests.is_under_way(&key) {
+            self.queue.add_after(ctx, key, FOREIGN_CHANGE_DELAY);
+        }
+    }
+}
+
+impl Controller for EndpointSlices {
+    fn start(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
+        for (_, service) in view.all::<Service>() {
+            self.on_service(view, None, Some(service));
+        }
+    }
+
+    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        match change.kind {
+            Kind::Service => {
+                let (old, new) = (before.get::<Service>(change.row), after.get::<Service>(change.row));
+                self.on_service(after, old.map(|it| &**it), new.map(|it| &**it));
+            }
+            Kind::Pod => {
+                let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
+                self.on_pod(after, change.row, old.map(|it| &**it), new.map(|it| &**it));
+            }
+            Kind::EndpointSlice => {
+                let (old, new) = (before.get::<EndpointSlice>(change.row), after.get::<EndpointSlice>(change.row));
+                if let Some(slice) = new.or(old) {
+                    self.on_slice(ctx, change.revision, slice, new.is_none());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        while let Some(key) = self.queue.take() {
+            self.sync(ctx, view, key);
+        }
+    }
+
+    fn on_answer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, id: RequestId, answer: Answer) {
+        let ended = self.requests.on_answer(ctx, id, answer);
+        self.go_on(ctx, ended);
+    }
+
+    fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {
+        match kind {
+            TimerKind::ClientTokens(NUMBER) => self.requests.on_tokens(ctx),
+            TimerKind::WorkQueue(NUMBER) => self.queue.on_timer(ctx),
+            _ => {}
+        }
+    }
+}
+
+/// What a Service selects; `None` if its endpoints are somebody else's business. An empty selector is none either.
+fn selector_of(service: &Service) -> Option<Selector> {
+    let labels = service.selector.as_ref().filter(|labels| !labels.is_empty())?;
+    let is_alias = matches!(service.service_type, ServiceType::ExternalName(_));
+    (!is_alias).then(|| Selector::from_labels(labels.clone()))
+}
+
+/// What of a pod its endpoint shows.
+fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<Name>, Option<Name>) {
+    let marks = (pod.is_ready(), pod.meta.is_terminating(), pod.is_finished());
+    (marks.0, marks.1, marks.2, pod.status.pod_ip.clone(), pod.node.clone())
+}
+
+/// The endpoints that a Service should have, by their ports; and whether a pod was left out for want of its node.
+fn wanted<'a>(
+    view: View<'_>,
+    service: &Service,
+    pods: impl Iterator<Item = &'a Arc<Pod>>,
+) -> (BTreeMap<Ports, Wanted>, bool) {
+    let mut wanted: BTreeMap<Ports, Wanted> = BTreeMap::new();
+    let mut incomplete = false;
+    for pod in pods.filter(|pod| !pod.is_finished()) {
+        let Some(address) = &pod.status.pod_ip else { continue };
+        let of_ports = wanted.entry(ports_of(service, pod)).or_default();
+        let node = pod.node.as_ref().and_then(|name| view.find::<Node>(&Name::default(), name));
+        if node.is_none() && !service.publish_not_ready {
+            incomplete = true;
+            continue;
+        }
+        let (serving, terminating) = (pod.is_ready(), pod.meta.is_terminating());
+        let endpoint = Endpoint {
+            address: address.clone(),
+            pod_uid: pod.meta.uid,
+            pod: pod.meta.name.clone(),
+            node: pod.node.clone(),
+            zone: node.and_then(|(_, node)| node.meta.labels.get("topology.kubernetes.io/zone").cloned()),
+            ready: service.publish_not_ready || (serving && !terminating),
+            serving,
+            terminating,
+            hostname: None,
+        };
+        of_ports.insert(placement::key_of(&endpoint), endpoint);
+    }
+    (wanted, incomplete)
+}
+
+/// The ports of a Service as a pod has them; named ports that it does not have are left out.
+fn ports_of(service: &Service, pod: &Pod) -> Ports {
+    let resolved =
+        service.ports.iter().filter_map(|port| Some((port.name.clone(), port.protocol, number_of(port, pod)?)));
+    let mut ports: Ports = resolved.collect();
+    ports.sort();
+    ports
+}
+
+/// Source: `FindPort`, staging/src/k8s.io/endpointslice/utils.go (v1.34.1): containers first, then sidecars.
+fn number_of(port: &ServicePort, pod: &Pod) -> Option<u16> {
+    match &port.target {
+        IntOrName::Int(number) => Some(*number),
+        IntOrName::Name(name) => {
+            let sidecars = pod.spec.init_containers.iter().filter(|container| container.sidecar);
+            let mut ports = pod.spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
+            ports.find(|it| it.name == *name && it.protocol == port.protocol).map(|it| it.port)
+        }
+    }
+}
+
+/// An empty slice of a Service.
+fn blank_slice(service: &Service) -> EndpointSlice {
+    let reserved = [SERVICE_NAME, MANAGED_BY, HEADLESS];
+    let own = service.meta.labels.iter().filter(|(key, _)| !reserved.contains(&&***key));
+    let mut pairs: Vec<(Name, Name)> = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+    pairs.push((SERVICE_NAME.into(), service.meta.name.clone()));
+    pairs.push((MANAGED_BY.into(), MANAGER.into()));
+    if service.cluster_ip.is_none() {
+        pairs.push((HEADLESS.into(), Name::default()));
+    }
+    let meta = Meta {
+        generate_name: true,
+        labels: Labels::new(pairs),
+        owners: [owned_by(Kind::Service, &service.meta)].into(),
+        ..Meta::named(&service.meta.namespace, &format!("{}-", service.meta.name))
+    };
+    EndpointSlice { meta, ..EndpointSlice::default() }
+}
+
+/// Creations, then updates, then deletions, one after the other. A Service that is going gets no new slices.
+fn requests_of(writes: Writes, is_terminating: bool) -> Vec<Vec<Request>> {
+    let object = |slice: EndpointSlice| Object::EndpointSlice(Arc::new(slice));
+    let create = writes.create.into_iter().filter(|_| !is_terminating).map(|slice| Request::Create(object(slice)));
+    let update = writes.update.into_iter().map(|it| Request::Update { object: object(it.slice), expected: it.version });
+    let delete = writes.delete.into_iter().map(|it| Request::Delete {
+        key: NamespacedName::of_meta(&it.slice.meta).of(Kind::EndpointSlice),
+        uid: Some(it.slice.meta.uid),
+        grace: None,
+        propagation: Propagation::Background,
+    });
+    create.chain(update).chain(delete).map(|request| vec![request]).collect()
+}

@@ -1,0 +1,159 @@
+//! Which endpoint stands in which slice: as few writes as possible rather than as few slices as possible.
+//!
+//! Source: `reconcileByAddressType`, `reconcileByPortMapping`, `finalize`, staging/src/k8s.io/endpointslice/reconciler.go
+//! (v1.34.1). Where Kubernetes takes any endpoint or slice (a Go map's order), the first by name is taken here.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::id::{Name, Revision, Uid};
+use crate::model::{Endpoint, EndpointSlice, Labels, Protocol};
+
+/// Name, protocol and number of each port of a slice.
+pub(super) type Ports = Vec<(Name, Protocol, u16)>;
+
+/// The endpoints of one set of ports that are wanted, by pod and address.
+pub(super) type Wanted = BTreeMap<(Name, Uid, Name), Endpoint>;
+
+/// The most endpoints in a slice.
+pub(super) const SLICE_LIMIT: usize = 100;
+
+/// A stored slice and its version.
+#[derive(Clone)]
+pub(super) struct Stored {
+    pub(super) slice: EndpointSlice,
+    pub(super) version: Option<Revision>,
+}
+
+/// What has to be written.
+#[derive(Default)]
+pub(super) struct Writes {
+    pub(super) create: Vec<EndpointSlice>,
+    pub(super) update: Vec<Stored>,
+    pub(super) delete: Vec<Stored>,
+}
+
+/// Places the wanted endpoints of a Service. `blank` is an empty slice of the Service with all its labels.
+pub(super) fn place(stored: Vec<Stored>, wanted: BTreeMap<Ports, Wanted>, blank: &EndpointSlice) -> Writes {
+    let mut writes = Writes::default();
+    let mut by_ports: BTreeMap<Ports, Vec<Stored>> = BTreeMap::new();
+    let stored_count = stored.len();
+    for it in stored {
+        by_ports.entry(it.slice.ports.clone()).or_default().push(it);
+    }
+    for (ports, wanted) in wanted {
+        let present = by_ports.remove(&ports).unwrap_or_default();
+        place_on_ports(present, wanted, &EndpointSlice { ports, ..blank.clone() }, &mut writes);
+    }
+    writes.delete.extend(by_ports.into_values().flatten());
+    if writes.delete.len() == stored_count && writes.create.is_empty() {
+        keep_a_placeholder(blank, &mut writes);
+    }
+    reuse_deleted(&mut writes);
+    writes
+}
+
+/// A Service without endpoints keeps one empty slice.
+fn keep_a_placeholder(blank: &EndpointSlice, writes: &mut Writes) {
+    let is_placeholder = |slice: &EndpointSlice| {
+        slice.endpoints.is_empty() && slice.ports.is_empty() && slice.meta.labels == blank.meta.labels
+    };
+    if matches!(&writes.delete[..], [only] if is_placeholder(&only.slice)) {
+        writes.delete.clear();
+    } else {
+        writes.create.push(blank.clone());
+    }
+}
+
+/// A slice that would be deleted takes the content of one that would be created.
+fn reuse_deleted(writes: &mut Writes) {
+    let mut kept = Vec::new();
+    for mut old in std::mem::take(&mut writes.delete) {
+        match writes.create.pop() {
+            Some(new) => {
+                let name = old.slice.meta.name.clone();
+                old.slice = new;
+                old.slice.meta.name = name;
+                old.slice.meta.generate_name = false;
+                writes.update.push(old);
+            }
+            None => kept.push(old),
+        }
+    }
+    writes.delete = kept;
+}
+
+fn place_on_ports(stored: Vec<Stored>, mut wanted: Wanted, blank: &EndpointSlice, writes: &mut Writes) {
+    let mut unchanged: Vec<Stored> = Vec::new();
+    let mut changed: Vec<Stored> = Vec::new();
+    for it in stored {
+        match refreshed(&it, &mut wanted, &blank.meta.labels) {
+            None => unchanged.push(it),
+            Some(slice) if slice.endpoints.is_empty() && !it.slice.endpoints.is_empty() => writes.delete.push(it),
+            Some(slice) => changed.push(Stored { slice, ..it }),
+        }
+    }
+    // Slices that are written anyway are filled first, the fullest first.
+    changed.sort_by_key(|it| (Reverse(it.slice.endpoints.len()), it.slice.meta.name.clone()));
+    for it in &mut changed {
+        fill(&mut it.slice, &mut wanted);
+    }
+    while !wanted.is_empty() {
+        match best_fit(&unchanged, wanted.len()) {
+            Some(place) => {
+                let mut it = unchanged.remove(place);
+                fill(&mut it.slice, &mut wanted);
+                changed.push(it);
+            }
+            None => {
+                let mut slice = blank.clone();
+                fill(&mut slice, &mut wanted);
+                writes.create.push(slice);
+            }
+        }
+    }
+    writes.update.extend(changed);
+}
+
+/// The slice without the endpoints that are wanted no more, the others brought up to date; `None` if nothing changes.
+/// Endpoints that it keeps are taken out of `wanted`.
+fn refreshed(it: &Stored, wanted: &mut Wanted, labels: &Labels) -> Option<EndpointSlice> {
+    let mut endpoints = Vec::with_capacity(it.slice.endpoints.len());
+    for endpoint in &it.slice.endpoints {
+        let key = key_of(endpoint);
+        if let Some(current) = wanted.remove(&key) {
+            endpoints.push(current);
+        }
+    }
+    if endpoints == it.slice.endpoints && it.slice.meta.labels == *labels {
+        return None;
+    }
+    let mut slice = it.slice.clone();
+    slice.endpoints = endpoints;
+    slice.meta.labels = labels.clone();
+    Some(slice)
+}
+
+/// What identifies an endpoint.
+pub(super) fn key_of(endpoint: &Endpoint) -> (Name, Uid, Name) {
+    (endpoint.pod.clone(), endpoint.pod_uid, endpoint.address.clone())
+}
+
+fn fill(slice: &mut EndpointSlice, wanted: &mut Wanted) {
+    while slice.endpoints.len() < SLICE_LIMIT
+        && let Some((_, endpoint)) = wanted.pop_first()
+    {
+        slice.endpoints.push(endpoint);
+    }
+    slice.endpoints.sort_by(|one, other| (&one.address, &one.pod).cmp(&(&other.address, &other.pod)));
+}
+
+/// The slice that has room for all that is left and least room beyond that. Source: `getSliceToFill`.
+fn best_fit(slices: &[Stored], count: usize) -> Option<usize> {
+    if count >= SLICE_LIMIT {
+        return None;
+    }
+    let room = |it: &Stored| SLICE_LIMIT.checked_sub(count + it.slice.endpoints.len());
+    let fits = slices.iter().enumerate().filter_map(|(place, it)| Some((room(it)?, place)));
+    fits.filter(|(room, _)| *room < SLICE_LIMIT).min().map(|(_, place)| place)
+}

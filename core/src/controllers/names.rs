@@ -1,0 +1,39 @@
+//! Small pieces that controllers share: keys of their queues, and owner references.
+
+use std::sync::Arc;
+
+use crate::id::{Name, Uid};
+use crate::model::{Kind, Meta, ObjectKey, OwnerReference};
+
+/// An object's namespace and name: what a controller's queue holds.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct NamespacedName {
+    /// The namespace; empty for cluster-scoped kinds.
+    pub(crate) namespace: Name,
+    /// The name.
+    pub(crate) name: Name,
+}
+
+impl NamespacedName {
+    /// The key of an object.
+    pub(crate) fn of_meta(meta: &Meta) -> NamespacedName {
+        NamespacedName { namespace: meta.namespace.clone(), name: meta.name.clone() }
+    }
+
+    /// The same with a kind, as requests and facts name it.
+    pub(crate) fn of(&self, kind: Kind) -> ObjectKey {
+        ObjectKey { kind, namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+}
+
+/// The reference of an object to the owner that manages it.
+///
+/// Source: `NewControllerRef`, staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/controller_ref.go (v1.34.1).
+pub(crate) fn owned_by(kind: Kind, owner: &Meta) -> OwnerReference {
+    OwnerReference { kind, name: owner.name.clone(), uid: owner.uid, controller: true, block_owner_deletion: true }
+}
+
+/// An object's owners without one of them.
+pub(crate) fn without_owner(meta: &Meta, owner: Uid) -> Arc<[OwnerReference]> {
+    meta.owners.iter().filter(|reference| reference.uid != owner).cloned().collect()
+}

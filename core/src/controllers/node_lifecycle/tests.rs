@@ -1,0 +1,393 @@
+//! Stories of nodes that fall silent, come back, and take their zones with them.
+
+use proptest::prelude::*;
+
+use crate::api::{Patch, Request};
+use crate::config::{Config, Heartbeats};
+use crate::digest::Shared;
+use crate::id::ProcId;
+use crate::model::{
+    ConditionKind, Container, Kind, Meta, Node, ObjectKey, Pod, PodSpec, Status3, TaintEffect, Toleration,
+    TolerationOperator,
+};
+use crate::seam::{Input, Msg};
+use crate::testbed::Testbed;
+use crate::time::{Span, Time};
+
+fn config() -> Config {
+    let mut config = Config::default();
+    config.controller_manager.client_limit = None;
+    config
+}
+
+/// Testbed with nodes `n0`, `n1` … in the zones given, all renewing.
+fn cluster(zones: &[&str]) -> Testbed {
+    let mut bed = Testbed::new(config());
+    for (host, zone) in zones.iter().enumerate() {
+        bed.add_node(host as u32, &format!("n{host}"), zone, 4_000, 1 << 30);
+    }
+    bed
+}
+
+fn add_pod(bed: &mut Testbed, name: &str, node: &str, seconds: Option<i64>) {
+    let tolerations = seconds.map(|seconds| Toleration {
+        key: "node.kubernetes.io/unreachable".into(),
+        operator: TolerationOperator::Exists,
+        value: "".into(),
+        effect: None,
+        seconds: Some(seconds),
+    });
+    let spec = PodSpec {
+        containers: vec![Container { name: "app".into(), ..Container::default() }],
+        tolerations: tolerations.into_iter().collect(),
+        ..PodSpec::default()
+    };
+    let meta = Meta::named("default", name);
+    bed.create(Pod { meta, spec: Shared::new(spec), node: Some(node.into()), ..Pod::default() });
+}
+
+/// The times at which a fact about a subject was told, by the beginning of its line after the time.
+fn times(bed: &Testbed, beginning: &str) -> Vec<Time> {
+    let told =
+        bed.facts.iter().map(|(at, fact)| (*at, format!("{} {}: {}", fact.subject, fact.what.reason(), fact.what)));
+    told.filter(|(_, line)| line.starts_with(beginning)).map(|(at, _)| at).collect()
+}
+
+fn secs(seconds: u64) -> Time {
+    Time::from_secs(seconds)
+}
+
+const UNREACHABLE: &str = "Tainted: taint node.kubernetes.io/unreachable:NoExecute";
+const UNREACHABLE_NO_SCHEDULE: &str = "Tainted: taint node.kubernetes.io/unreachable:NoSchedule";
+
+#[test]
+fn a_dead_node_is_unknown_fifty_seconds_after_the_pass_that_saw_its_last_renewal() {
+    let mut bed = cluster(&["a", "a", "a"]);
+    add_pod(&mut bed, "p", "n0", None);
+    add_pod(&mut bed, "quick", "n0", Some(10));
+    bed.run_until(Time::from_millis(103_000));
+    bed.silence(0);
+    bed.run_until(secs(500));
+    // Renewals come at 0, 10, … 100 s; the pass at 100 s sees the last one (or that at 105 s if it comes first).
+    let fell = times(&bed, "nodes/n0 NodeNotReady");
+    assert!(fell == [secs(150)] || fell == [secs(155)], "{fell:?}: {:#?}", bed.told());
+    let fell = fell[0];
+    assert_eq!(times(&bed, "pods/default/p Unready"), [fell], "in the same pass");
+    assert_eq!(times(&bed, &format!("nodes/n0 {UNREACHABLE_NO_SCHEDULE}")), [fell], "at once");
+    let tainted = times(&bed, &format!("nodes/n0 {UNREACHABLE}"));
+    assert_eq!(tainted, [fell + Span::from_millis(100)], "by the next look at the queue");
+    assert_eq!(times(&bed, "pods/default/quick TaintManagerEviction"), [tainted[0] + Span::from_secs(10)]);
+    assert_eq!(times(&bed, "pods/default/p TaintManagerEviction"), [tainted[0] + Span::from_secs(300)]);
+    let node = bed.get::<Node>("", "n0").unwrap();
+    for kind in [ConditionKind::Ready, ConditionKind::MemoryPressure, ConditionKind::PidPressure] {
+        assert_eq!(node.status.conditions.get(kind).map(|condition| condition.status), Some(Status3::Unknown));
+    }
+    let ready = node.status.conditions.get(ConditionKind::Ready).unwrap();
+    assert_eq!((&*ready.reason, &*ready.message), ("NodeStatusUnknown", "Kubelet stopped posting node status."));
+    let pod = bed.get::<Pod>("default", "p").unwrap();
+    assert!(pod.meta.is_terminating() && !pod.is_ready());
+    assert!(pod.status.conditions.is_true(ConditionKind::ContainersReady), "only Ready changes");
+    let why = pod.status.conditions.get(ConditionKind::DisruptionTarget).unwrap();
+    assert_eq!(&*why.reason, "DeletionByTaintManager");
+}
+
+#[test]
+fn from_kill_to_not_ready_it_takes_forty_to_fifty_five_seconds_whatever_the_phases() {
+    for phase in 0..40_u64 {
+        let mut bed = cluster(&["a", "a"]);
+        bed.silence(0);
+        let last = Time::from_millis(100_001 + phase * 259);
+        for renewal in 0..=9 {
+            bed.renew_at(Time(last.0 - (9 - renewal) * 10_000_000_000), 0, "n0", renewal);
+        }
+        let kill = last + Span::from_millis(phase * 260);
+        bed.run_until(secs(200));
+        let fell = times(&bed, "nodes/n0 NodeNotReady");
+        assert_eq!(fell.len(), 1, "{:#?}", bed.told());
+        let took = (fell[0] - kill).as_millis();
+        assert!((39_800..=55_100).contains(&took), "phase {phase}: {took} ms");
+        // Exactly: 50 s after the first pass at or after the renewal.
+        let seen = last.0.div_ceil(5_000_000_000) * 5_000_000_000;
+        assert_eq!(fell[0], Time(seen) + Span::from_secs(50), "passes are on the grid of 5 s");
+    }
+}
+
+#[test]
+fn a_node_that_returns_loses_no_schedule_at_once_and_no_execute_at_the_next_pass() {
+    let mut bed = cluster(&["a", "a", "a"]);
+    add_pod(&mut bed, "p", "n0", None);
+    bed.run_until(secs(20));
+    bed.silence(0);
+    bed.run_until(secs(102));
+    bed.wake(0, "n0");
+    bed.run_until(secs(600));
+    let gone =
+        |effect: &str| times(&bed, &format!("nodes/n0 Untainted: taint node.kubernetes.io/unreachable:{effect}"));
+    assert_eq!(gone("NoSchedule"), [secs(102)]);
+    assert_eq!(gone("NoExecute"), [secs(105)]);
+    assert_eq!(times(&bed, "pods/default/p TaintManagerEviction"), [], "its deletion is cancelled");
+}
+
+#[test]
+fn a_zone_taints_one_node_per_ten_seconds() {
+    let zones = ["a"; 10];
+    let mut bed = cluster(&zones);
+    bed.run_until(secs(20));
+    (0..4).for_each(|host| bed.silence(host));
+    bed.run_until(secs(200));
+    let first = times(&bed, &format!("nodes/n0 {UNREACHABLE}"))[0];
+    for host in 0..4 {
+        let tainted = times(&bed, &format!("nodes/n{host} {UNREACHABLE}"));
+        assert_eq!(tainted, [first + Span::from_secs(10) * host], "{:#?}", bed.told());
+    }
+}
+
+#[test]
+fn one_zone_down_is_tainted_at_the_normal_rate_and_a_part_of_a_small_zone_not_at_all() {
+    let mut bed = cluster(&["a", "a", "b", "b", "b", "b", "b"]);
+    bed.run_until(secs(20));
+    (0..5).for_each(|host| bed.silence(host));
+    bed.run_until(secs(300));
+    assert_eq!(times(&bed, "nodes/zone/a ZoneState: zone state FullDisruption").len(), 1, "{:#?}", bed.told());
+    assert_eq!(times(&bed, "nodes/zone/b ZoneState: zone state PartialDisruption").len(), 1);
+    let tainted = |host: u32| times(&bed, &format!("nodes/n{host} {UNREACHABLE}")).len();
+    assert_eq!((0..5).map(tainted).collect::<Vec<_>>(), [1, 1, 0, 0, 0], "{:#?}", bed.told());
+    assert_eq!(times(&bed, &format!("nodes/n4 {UNREACHABLE_NO_SCHEDULE}")).len(), 1);
+}
+
+#[test]
+fn when_all_nodes_are_down_nobody_is_evicted_and_on_return_all_are_forgiven() {
+    let mut bed = cluster(&["a", "a", "b", "b"]);
+    for (pod, node) in [("p", "n0"), ("q", "n3")] {
+        add_pod(&mut bed, pod, node, Some(10));
+    }
+    bed.run_until(secs(22));
+    (0..1).for_each(|host| bed.silence(host));
+    bed.run_until(secs(47));
+    (1..4).for_each(|host| bed.silence(host));
+    bed.run_until(secs(400));
+    // n0 had its taint when the others fell, and lost it then.
+    assert_eq!(times(&bed, &format!("nodes/n0 {UNREACHABLE}")).len(), 1, "{:#?}", bed.told());
+    for node in ["n0", "n1", "n2", "n3"] {
+        let node = bed.get::<Node>("", node).unwrap();
+        assert!(!node.spec.taints.iter().any(|taint| taint.effect == TaintEffect::NoExecute), "{node:?}");
+    }
+    assert_eq!(times(&bed, "pods/default/q TaintManagerEviction"), []);
+    bed.run_until(secs(402));
+    bed.wake(3, "n3");
+    bed.run_until(secs(500));
+    // The pass at 405 s ends the failure and forgives. Zone a's rate restarts with an empty bucket.
+    let again = times(&bed, &format!("nodes/n0 {UNREACHABLE}"));
+    assert_eq!(again.len(), 2, "{:#?}", bed.told());
+    assert!(again[1] >= secs(415) && again[1] <= secs(416), "{again:?}");
+}
+
+#[test]
+fn not_ready_and_unreachable_are_exchanged_without_waiting_for_a_token() {
+    let mut bed = cluster(&["a", "a", "a"]);
+    add_pod(&mut bed, "p", "n0", None);
+    bed.run_until(secs(21));
+    bed.set_node_condition("n0", ConditionKind::Ready, Status3::False, "KubeletNotReady");
+    bed.run_until(secs(30));
+    assert_eq!(times(&bed, "nodes/n0 Tainted: taint node.kubernetes.io/not-ready:NoSchedule"), [secs(21)]);
+    let not_ready = times(&bed, "nodes/n0 Tainted: taint node.kubernetes.io/not-ready:NoExecute");
+    assert_eq!(not_ready, [Time::from_millis(25_100)], "at the next pass: {:#?}", bed.told());
+    // Another node of the zone falls silent with it and uses the token up; the exchange does not need one.
+    bed.silence(0);
+    bed.silence(1);
+    bed.run_until(secs(400));
+    let fell = times(&bed, &format!("nodes/n0 {UNREACHABLE_NO_SCHEDULE}"));
+    assert_eq!(times(&bed, &format!("nodes/n1 {UNREACHABLE}")), [fell[0] + Span::from_millis(100)]);
+    let exchanged = times(&bed, &format!("nodes/n0 {UNREACHABLE}"));
+    // The NoSchedule taints are written in the same moment; whoever meets a conflict waits 100 to 200 ms.
+    assert!(exchanged[0] - fell[0] <= Span::from_millis(200), "{exchanged:?}: {:#?}", bed.told());
+    assert_eq!(times(&bed, "nodes/n0 Untainted: taint node.kubernetes.io/not-ready:NoExecute"), exchanged);
+    let evicted = times(&bed, "pods/default/p TaintManagerEviction");
+    assert_eq!(evicted, [not_ready[0] + Span::from_secs(300)], "the time runs from the first taint");
+}
+
+#[test]
+fn a_node_that_never_said_anything_gets_sixty_seconds() {
+    let mut bed = cluster(&["a", "a"]);
+    bed.run_until(secs(12));
+    bed.create(Node { meta: Meta::named("", "mute"), ..Node::default() });
+    bed.run_until(secs(200));
+    let node = bed.get::<Node>("", "mute").unwrap();
+    let ready = node.status.conditions.get(ConditionKind::Ready).unwrap();
+    assert_eq!((&*ready.reason, &*ready.message), ("NodeStatusNeverUpdated", "Kubelet never posted node status."));
+    assert_eq!(ready.changed_at, secs(75), "created at 12 s: 72 s are over at 75 s");
+}
+
+#[test]
+fn a_cordoned_node_and_one_under_pressure_are_tainted_at_once() {
+    let mut bed = cluster(&["a"]);
+    bed.run_until(secs(7));
+    let key = ObjectKey::new(Kind::Node, "", "n0");
+    bed.request(Request::Patch { key, patch: Patch::Unschedulable(true) });
+    bed.set_node_condition("n0", ConditionKind::DiskPressure, Status3::True, "KubeletHasDiskPressure");
+    bed.run_until(secs(8));
+    for key in ["unschedulable", "disk-pressure"] {
+        let tainted = times(&bed, &format!("nodes/n0 Tainted: taint node.kubernetes.io/{key}:NoSchedule"));
+        assert_eq!(tainted, [secs(7)], "{key}: {:#?}", bed.told());
+    }
+}
+
+/// Asserts that a fact was told once for each recorded time, give or take half a second. Recorded times count from the
+/// death at `death`; both lists are sorted, since the order in which a real cluster takes its nodes is random.
+fn as_recorded(bed: &Testbed, death: Time, part: &str, recorded_millis: &[u64]) {
+    let told =
+        bed.facts.iter().map(|(at, fact)| (*at, format!("{} {}: {}", fact.subject, fact.what.reason(), fact.what)));
+    let times: Vec<u64> =
+        told.filter(|(_, line)| line.contains(part)).map(|(at, _)| at.since(death).as_millis()).collect();
+    let near = |pair: (&u64, &u64)| pair.0.abs_diff(*pair.1) <= 500;
+    let same = times.len() == recorded_millis.len() && times.iter().zip(recorded_millis).all(near);
+    assert!(same, "{part}: {times:?} here, {recorded_millis:?} recorded; {:#?}", bed.told());
+}
+
+/// Silences hosts as in a recording: their last renewal has just been seen by the pass at 95 s, so that they are found
+/// silent at 145 s, which the recording calls `found` milliseconds after the death.
+fn die_as_recorded(bed: &mut Testbed, hosts: std::ops::Range<u32>, found: u64) -> Time {
+    bed.run_until(secs(94));
+    hosts.for_each(|host| {
+        bed.silence(host);
+        bed.renew_at(Time::from_millis(94_500), host, &format!("n{host}"), 99);
+    });
+    Time::from_millis(145_000 - found)
+}
+
+#[test]
+fn a_node_dies_and_returns_as_in_the_recording() {
+    let mut bed = cluster(&["a", "a", "b", "b", "c", "c"]);
+    add_pod(&mut bed, "web", "n2", None);
+    add_pod(&mut bed, "quick", "n2", Some(10));
+    let death = die_as_recorded(&mut bed, 2..3, 42_213);
+    // The recorded passes have slid by half a second by then, so the return is moved along.
+    bed.run_until(death + Span::from_millis(430_059));
+    bed.wake(2, "n2");
+    bed.run_until(death + Span::from_secs(450));
+    as_recorded(&bed, death, "nodes/n2 NodeNotReady: not ready (NodeStatusUnknown)", &[42_213]);
+    as_recorded(&bed, death, &format!("nodes/n2 {UNREACHABLE_NO_SCHEDULE}"), &[42_236]);
+    as_recorded(&bed, death, &format!("nodes/n2 {UNREACHABLE}"), &[42_274]);
+    as_recorded(&bed, death, "pods/default/quick TaintManagerEviction", &[52_300]);
+    as_recorded(&bed, death, "pods/default/web TaintManagerEviction", &[342_300]);
+    as_recorded(&bed, death, "Untainted: taint node.kubernetes.io/unreachable:NoSchedule", &[430_073]);
+    let freed = times(&bed, "nodes/n2 Untainted: taint node.kubernetes.io/unreachable:NoExecute");
+    assert!(freed.len() == 1 && freed[0].since(death) <= Span::from_millis(435_059), "by the next pass: {freed:?}");
+}
+
+#[test]
+fn four_nodes_of_ten_and_a_whole_zone_are_tainted_as_in_the_recordings() {
+    let mut bed = cluster(&["a"; 10]);
+    let death = die_as_recorded(&mut bed, 0..4, 42_100);
+    bed.run_until(secs(300));
+    as_recorded(&bed, death, UNREACHABLE_NO_SCHEDULE, &[42_146, 42_155, 42_174, 42_195]);
+    as_recorded(&bed, death, UNREACHABLE, &[42_486, 52_473, 62_553, 72_625]);
+
+    let mut bed = cluster(&["a", "a", "a", "a", "b", "b", "b", "b"]);
+    let death = die_as_recorded(&mut bed, 0..4, 48_500);
+    bed.run_until(secs(300));
+    as_recorded(&bed, death, UNREACHABLE, &[48_700, 58_700, 68_700, 78_800]);
+}
+
+#[test]
+fn a_vouched_for_cluster_that_is_in_order_costs_one_timer_per_pass() {
+    let mut bed = cluster(&["a", "a", "b", "b"]);
+    for host in 0..4 {
+        bed.silence(host);
+        let (node, delivered) = (format!("n{host}").into(), Vec::new());
+        let body = Msg::Vouch { node, vouched: true, delivered };
+        bed.input(Input::Message { from: ProcId::WORLD, to: ProcId::CONTROLLER_MANAGER, body });
+    }
+    bed.run_until(secs(101));
+    let before = bed.core.steps();
+    bed.run_until(secs(3_701));
+    assert_eq!(bed.core.steps() - before, 3_600 / 5 + 3_600 / 20, "passes of the monitor and of the pod collector");
+}
+
+/// One node's two lives, in nanoseconds: it renews from `phase` every `gap` until it dies; if it returns, it says so and
+/// renews until it dies again.
+#[derive(Clone, Debug)]
+struct Life {
+    phase: u64,
+    gap: u64,
+    dies: u64,
+    /// When it returns, for how long each renewal is delivered then, and how long it lives.
+    returns: Option<(u64, u64, u64)>,
+    /// How long before its death its kubelet says something about its condition: a pass may see that report and a
+    /// renewal together, one after the other, or the report alone.
+    reports: Option<u64>,
+}
+
+fn lives() -> impl Strategy<Value = Vec<Life>> {
+    let life = (1..9_999_999_999_u64, 10_000_000_000..10_400_000_000_u64, 30_000_000_001..400_000_000_000_u64);
+    let again = (400_000_000_001..480_000_000_000_u64, 1..90_000_000_000_u64, 1..200_000_000_000_u64);
+    let more = (proptest::option::of(again), proptest::option::of(0..29_000_000_001_u64));
+    let all =
+        (life, more).prop_map(|((phase, gap, dies), (returns, reports))| Life { phase, gap, dies, returns, reports });
+    proptest::collection::vec(all, 2..7)
+}
+
+fn vouch(bed: &mut Testbed, at: u64, node: &str, vouched: bool, renewals: &[u64]) {
+    let delivered = renewals[renewals.len().saturating_sub(4)..].iter().map(|at| Time(*at)).collect();
+    let body = Msg::Vouch { node: node.into(), vouched, delivered };
+    bed.input_at(Time(at), Input::Message { from: ProcId::WORLD, to: ProcId::CONTROLLER_MANAGER, body });
+}
+
+/// The facts and the end of a run in which each renewal is delivered, or vouched for while a node lives.
+///
+/// The client keeps to its rate limit, so that marking the pods makes passes long and the ones after slide.
+fn run(lives: &[Life], heartbeats: Heartbeats) -> (Vec<String>, crate::digest::Digest) {
+    let mut bed = Testbed::new(Config { heartbeats, ..Config::default() });
+    let analytic = heartbeats == Heartbeats::Analytic;
+    let mut reports: Vec<(u64, u32, Status3)> = Vec::new();
+    for (host, life) in lives.iter().enumerate() {
+        let (host, name) = (host as u32, format!("n{host}"));
+        bed.add_node(host, &name, if host % 2 == 0 { "a" } else { "b" }, 4_000, 1 << 30);
+        (0..12).for_each(|pod| add_pod(&mut bed, &format!("p{host}-{pod}"), &name, None));
+        let renewals =
+            |from: u64, to: u64| -> Vec<u64> { (0..).map(|k| from + k * life.gap).take_while(|at| *at < to).collect() };
+        let first = renewals(life.phase, life.dies);
+        if analytic {
+            vouch(&mut bed, 0, &name, true, &[]);
+            vouch(&mut bed, life.dies, &name, false, &first);
+        } else {
+            first.iter().for_each(|at| bed.renew_at(Time(*at), host, &name, 0));
+        }
+        if let Some((returns, exact, lives_for)) = life.returns {
+            let dies = returns + exact + lives_for;
+            let second = renewals(returns + 1, dies);
+            let delivered = second.iter().filter(|at| !analytic || **at < returns + exact);
+            delivered.for_each(|at| bed.renew_at(Time(*at), host, &name, 0));
+            if analytic {
+                vouch(&mut bed, returns + exact, &name, true, &[]);
+                vouch(&mut bed, dies, &name, false, &second);
+            }
+            reports.push((returns, host, Status3::True));
+        }
+        if let Some(before) = life.reports {
+            let status = if before % 2 == 0 { Status3::False } else { Status3::True };
+            reports.push((life.dies - before, host, status));
+        }
+    }
+    // The stand-in kubelets run the pods; their own renewals must not be added to those above.
+    bed.stop_renewals();
+    reports.sort_unstable();
+    for (at, host, status) in reports {
+        bed.run_until(Time(at));
+        bed.set_node_condition(&format!("n{host}"), ConditionKind::Ready, status, "KubeletReport");
+    }
+    bed.run_until(secs(900));
+    (bed.told(), bed.core.digest())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #[test]
+    fn vouching_for_renewals_gives_the_same_facts_as_delivering_each(lives in lives()) {
+        let exact = run(&lives, Heartbeats::Exact);
+        let analytic = run(&lives, Heartbeats::Analytic);
+        prop_assert!(exact.0.iter().any(|line| line.contains("NodeNotReady")), "somebody died");
+        prop_assert_eq!(exact.0, analytic.0);
+        prop_assert_eq!(exact.1, analytic.1);
+    }
+}

@@ -1,0 +1,335 @@
+//! Pod garbage collection: removes by force the pods that no kubelet will ever remove.
+//!
+//! Every 20 s after the end of the pass before: the oldest ended pods above a limit; terminating pods of nodes that an
+//! operator has declared out of service; pods of nodes that have been gone for 40 s; terminating pods that were never
+//! bound. Invariant: the sets below follow the watch, so a pass over a quiet cluster looks at no pod.
+//!
+//! Source: pkg/controller/podgc/gc_controller.go (v1.34.1).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::api::{Answer, Client, Propagation, Refusal, Reply, Request};
+use crate::config::Config;
+use crate::controllers::Controller;
+use crate::id::{Name, RequestId, RowId, Uid};
+use crate::machine::Context;
+use crate::model::{ConditionKind, Kind, Node, Object, ObjectKey, Phase, Pod, Status3};
+use crate::seam::TimerKind;
+use crate::store::{Change, IndexKey, View};
+use crate::time::{Span, Time};
+
+/// How many ended pods may stay (`--terminated-pod-gc-threshold`).
+const ENDED_PODS: usize = 12_500;
+/// By this taint an operator declares that a node is down for sure.
+const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
+
+/// Ended pods in the order in which they are removed: evicted ones first, then by age, then by name.
+type EndedKey = (bool, Time, Name, Name);
+
+/// The pod garbage collector.
+pub(crate) struct PodGc {
+    client: Client,
+    ended: BTreeMap<EndedKey, PodId>,
+    terminating: BTreeSet<PodId>,
+    /// How many pods are bound to each node name.
+    bound: BTreeMap<Name, u32>,
+    /// The names with pods but without a node.
+    missing: BTreeSet<Name>,
+    /// When each missing node has been missing for long enough.
+    quarantine: BTreeMap<Name, Time>,
+    pass: Option<Pass>,
+}
+
+/// A pod's row and identity.
+type PodId = (RowId, Uid);
+
+/// A pass under way: groups of removals, one group after the other.
+struct Pass {
+    groups: VecDeque<Group>,
+    /// Nodes that are being asked for.
+    checks: BTreeMap<RequestId, Name>,
+    asked: BTreeMap<RequestId, Removal>,
+}
+
+/// Removals that are made all at once, or one after the other.
+struct Group {
+    at_once: bool,
+    removals: VecDeque<Removal>,
+}
+
+/// One pod's removal.
+#[derive(Clone)]
+struct Removal {
+    pod: PodId,
+    key: ObjectKey,
+    /// Whether the pod's node is gone, which is said in its status.
+    orphaned: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Mark,
+    Read,
+    Delete,
+}
+
+impl PodGc {
+    /// The controller's number.
+    pub(crate) const NUMBER: u8 = 7;
+
+    /// A controller that has not started.
+    pub(crate) fn new(config: &Config) -> PodGc {
+        PodGc {
+            client: Client::new(Self::NUMBER, config.controller_manager.client_limit),
+            ended: BTreeMap::new(),
+            terminating: BTreeSet::new(),
+            bound: BTreeMap::new(),
+            missing: BTreeSet::new(),
+            quarantine: BTreeMap::new(),
+            pass: None,
+        }
+    }
+
+    fn pod_changed(&mut self, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
+        if let Some(old) = old {
+            self.ended.remove(&ended_key(old));
+            self.terminating.remove(&(row, old.meta.uid));
+        }
+        if let Some(new) = new {
+            let id = (row, new.meta.uid);
+            if new.is_finished() {
+                self.ended.insert(ended_key(new), id);
+            }
+            if new.meta.is_terminating() {
+                self.terminating.insert(id);
+            }
+        }
+        let (left, joined) = (old.and_then(|pod| pod.node.as_ref()), new.and_then(|pod| pod.node.as_ref()));
+        if left == joined {
+            return;
+        }
+        if let Some(node) = left
+            && let Some(count) = self.bound.get_mut(node)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.bound.remove(node);
+                self.missing.remove(node);
+            }
+        }
+        if let Some(node) = joined {
+            *self.bound.entry(node.clone()).or_insert(0) += 1;
+            if view.find::<Node>(&Name::default(), node).is_none() {
+                self.missing.insert(node.clone());
+            }
+        }
+    }
+
+    /// Begins a pass with what the sets hold now.
+    fn begin_pass(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        let mut groups = VecDeque::new();
+        let excess = self.ended.len().saturating_sub(ENDED_PODS);
+        groups.push_back(group(view, true, false, self.ended.values().take(excess).copied()));
+        let stranded = self.terminating.iter().copied().filter(|(row, uid)| {
+            let node = view.get_uid::<Pod>(*row, *uid).and_then(|pod| pod.node.as_ref());
+            node.and_then(|node| view.find::<Node>(&Name::default(), node))
+                .is_some_and(|(_, node)| is_out_of_service(node))
+        });
+        groups.push_back(group(view, true, false, stranded));
+        let unbound = self.terminating.iter().copied();
+        let unbound =
+            unbound.filter(|(row, uid)| view.get_uid::<Pod>(*row, *uid).is_some_and(|pod| pod.node.is_none()));
+        groups.push_back(group(view, false, false, unbound));
+        self.pass = Some(Pass { groups, checks: BTreeMap::new(), asked: BTreeMap::new() });
+        self.check_quarantine(ctx);
+        self.go_on(ctx, view);
+    }
+
+    /// Asks the API server for each node that has been missing for long enough, and puts what is missing now (those
+    /// included, should they come back) under quarantine.
+    ///
+    /// Source: `gcOrphaned`, `discoverDeletedNodes` (v1.34.1): a delaying queue, to which a name is added by each pass
+    /// that finds it missing and from which it comes 40 s after it was first added.
+    fn check_quarantine(&mut self, ctx: &mut Context<'_>) {
+        let over: Vec<Name> =
+            self.quarantine.iter().filter(|(_, ends)| **ends <= ctx.now).map(|(name, _)| name.clone()).collect();
+        for name in &over {
+            self.quarantine.remove(name);
+        }
+        let ends = ctx.now + ctx.config.controller_manager.pod_gc_quarantine;
+        for name in &self.missing {
+            self.quarantine.entry(name.clone()).or_insert(ends);
+        }
+        for name in over.into_iter().filter(|name| self.missing.contains(name)) {
+            let id = self.client.send(ctx, Request::Get(ObjectKey::new(Kind::Node, "", &name)));
+            self.pass.as_mut().expect("a pass is under way").checks.insert(id, name);
+        }
+    }
+
+    /// Makes the next removals; ends the pass when none is left.
+    fn go_on(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        while let Some(pass) = &mut self.pass {
+            // The last group waits for the nodes that are being asked for, whose pods come before it.
+            if !pass.checks.is_empty() && pass.groups.len() == 1 {
+                return;
+            }
+            let Some(group) = pass.groups.front_mut() else {
+                self.pass = None;
+                let next = ctx.now + ctx.config.controller_manager.pod_gc_period;
+                return ctx.arm(TimerKind::PodGc, next);
+            };
+            if !group.at_once && !pass.asked.is_empty() {
+                return;
+            }
+            match group.removals.pop_front() {
+                Some(removal) => self.begin_removal(ctx, view, removal),
+                None if pass.asked.is_empty() => drop(pass.groups.pop_front()),
+                None => return,
+            }
+        }
+    }
+
+    /// Source: `markFailedAndDeletePodWithCondition` (v1.34.1), whose patch cannot meet a conflict; here a conflict
+    /// leads to reading the pod again.
+    fn begin_removal(&mut self, ctx: &mut Context<'_>, view: View<'_>, mut removal: Removal) {
+        let (row, uid) = removal.pod;
+        let pod = view.get_uid::<Pod>(row, uid);
+        let mark = pod.and_then(|pod| marked(pod, removal.orphaned, ctx.now));
+        let request = match mark {
+            Some(object) => {
+                removal.stage = Stage::Mark;
+                Request::UpdateStatus { object, expected: view.version_of::<Pod>(row) }
+            }
+            None => delete(&mut removal),
+        };
+        self.ask(ctx, removal, request);
+    }
+
+    fn ask(&mut self, ctx: &mut Context<'_>, removal: Removal, request: Request) {
+        let id = self.client.send(ctx, request);
+        self.pass.as_mut().expect("a pass is under way").asked.insert(id, removal);
+    }
+
+    fn node_checked(&mut self, view: View<'_>, name: Name, answer: &Answer) {
+        if !matches!(answer, Err(Refusal::NotFound(_))) {
+            return;
+        }
+        let pods = view.under::<Pod>(IndexKey::Node(name)).map(|(row, pod)| (row, pod.meta.uid));
+        let orphans = group(view, false, true, pods);
+        let groups = &mut self.pass.as_mut().expect("a pass is under way").groups;
+        groups.insert(groups.len().saturating_sub(1), orphans);
+    }
+
+    fn removal_answered(&mut self, ctx: &mut Context<'_>, mut removal: Removal, answer: Answer) {
+        let request = match (removal.stage, answer) {
+            (Stage::Mark, Ok(_)) => delete(&mut removal),
+            (Stage::Mark, Err(Refusal::Conflict { .. })) => {
+                removal.stage = Stage::Read;
+                Request::Get(removal.key.clone())
+            }
+            (Stage::Read, Ok(Reply::Object(Object::Pod(pod), version))) if pod.meta.uid == removal.pod.1 => {
+                match marked(&pod, removal.orphaned, ctx.now) {
+                    Some(object) => {
+                        removal.stage = Stage::Mark;
+                        Request::UpdateStatus { object, expected: Some(version) }
+                    }
+                    None => delete(&mut removal),
+                }
+            }
+            // Done, gone already, or refused: the next pass finds what is left.
+            _ => return,
+        };
+        self.ask(ctx, removal, request);
+    }
+}
+
+impl Controller for PodGc {
+    fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        for (row, pod) in view.all::<Pod>() {
+            self.pod_changed(view, row, None, Some(pod));
+        }
+        ctx.arm(TimerKind::PodGc, ctx.now);
+    }
+
+    fn on_change(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        match change.kind {
+            Kind::Pod => {
+                let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
+                self.pod_changed(after, change.row, old.map(|pod| &**pod), new.map(|pod| &**pod));
+            }
+            Kind::Node => match (before.get::<Node>(change.row), after.get::<Node>(change.row)) {
+                (None, Some(new)) => drop(self.missing.remove(&new.meta.name)),
+                (Some(old), None) if self.bound.contains_key(&old.meta.name) => {
+                    self.missing.insert(old.meta.name.clone());
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn work(&mut self, _ctx: &mut Context<'_>, _view: View<'_>) {}
+
+    fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
+        let pass = self.pass.as_mut().expect("a pass does not end before its answers");
+        match pass.checks.remove(&id) {
+            Some(name) => self.node_checked(view, name, &answer),
+            None => {
+                let removal = pass.asked.remove(&id).expect("an answer is for a removal under way");
+                self.removal_answered(ctx, removal, answer);
+            }
+        }
+        self.go_on(ctx, view);
+    }
+
+    fn on_timer(&mut self, ctx: &mut Context<'_>, view: View<'_>, kind: TimerKind) {
+        match kind {
+            TimerKind::ClientTokens(Self::NUMBER) => self.client.on_tokens(ctx),
+            TimerKind::PodGc if self.pass.is_none() => self.begin_pass(ctx, view),
+            _ => {}
+        }
+    }
+}
+
+fn group(view: View<'_>, at_once: bool, orphaned: bool, pods: impl Iterator<Item = PodId>) -> Group {
+    let removal = |pod: PodId| {
+        let key = view.get_uid::<Pod>(pod.0, pod.1).map(|pod| Object::Pod(pod.clone()).key())?;
+        Some(Removal { pod, key, orphaned, stage: Stage::Mark })
+    };
+    Group { at_once, removals: pods.filter_map(removal).collect() }
+}
+
+fn delete(removal: &mut Removal) -> Request {
+    removal.stage = Stage::Delete;
+    let key = removal.key.clone();
+    Request::Delete { key, uid: None, grace: Some(Span::ZERO), propagation: Propagation::Background }
+}
+
+/// The pod as failed, because nobody else will say so; `None` if it has ended.
+fn marked(pod: &Arc<Pod>, orphaned: bool, now: Time) -> Option<Object> {
+    if pod.is_finished() {
+        return None;
+    }
+    let mut new = Pod::clone(pod);
+    new.status.phase = Phase::Failed;
+    if orphaned {
+        let message = "PodGC: node no longer exists";
+        new.status.conditions.set(ConditionKind::DisruptionTarget, Status3::True, "DeletionByPodGC", message, now);
+    }
+    Some(Object::Pod(Arc::new(new)))
+}
+
+fn ended_key(pod: &Pod) -> EndedKey {
+    let evicted = pod.status.phase == Phase::Failed && *pod.status.reason == *"Evicted";
+    (!evicted, pod.meta.created_at, pod.meta.name.clone(), pod.meta.namespace.clone())
+}
+
+fn is_out_of_service(node: &Node) -> bool {
+    !node.is_ready() && node.spec.taints.iter().any(|taint| *taint.key == *OUT_OF_SERVICE)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! Stories of pods that nobody else removes.
+
+use std::sync::Arc;
+
+use crate::api::{Patch, Propagation, Request};
+use crate::config::Config;
+use crate::digest::Shared;
+use crate::model::{
+    ConditionKind, Container, Kind, Meta, Object, ObjectKey, Phase, Pod, PodSpec, Status3, Taint, TaintEffect,
+};
+use crate::testbed::Testbed;
+use crate::time::{Span, Time};
+
+fn cluster(nodes: u32) -> Testbed {
+    let mut config = Config::default();
+    config.controller_manager.client_limit = None;
+    let mut bed = Testbed::new(config);
+    (0..nodes).for_each(|host| bed.add_node(host, &format!("n{host}"), "a", 4_000, 1 << 30));
+    bed
+}
+
+fn pod(name: &str, node: Option<&str>) -> Pod {
+    let containers = vec![Container { name: "app".into(), ..Container::default() }];
+    let spec = Shared::new(PodSpec { containers, ..PodSpec::default() });
+    Pod { meta: Meta::named("default", name), spec, node: node.map(Into::into), ..Pod::default() }
+}
+
+fn delete(bed: &mut Testbed, key: ObjectKey) {
+    bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
+    bed.run_for(Span::ZERO);
+}
+
+fn lines(bed: &Testbed, part: &str) -> Vec<String> {
+    bed.told().into_iter().filter(|line| line.contains(part)).collect()
+}
+
+#[test]
+fn pods_of_a_node_that_is_gone_fail_and_go_after_forty_seconds_of_quarantine() {
+    let mut bed = cluster(3);
+    bed.create(pod("orphan", Some("n0")));
+    bed.create(pod("other", Some("n1")));
+    bed.run_until(Time::from_secs(30));
+    bed.silence(0);
+    delete(&mut bed, ObjectKey::new(Kind::Node, "", "n0"));
+    bed.run_until(Time::from_secs(79));
+    assert!(bed.get::<Pod>("default", "orphan").is_some(), "{:#?}", bed.told());
+    bed.run_until(Time::from_secs(200));
+    // Found missing by the pass at 40 s, asked for by that at 80 s.
+    let told = lines(&bed, "pods/default/orphan");
+    let end = &told[told.len() - 3..];
+    let [unready, failed, gone] = end else { panic!("{told:#?}") };
+    assert!(unready.contains("Ready") && failed.starts_with("80s") && failed.contains("Failed"), "{told:#?}");
+    assert!(gone.starts_with("80s") && gone.contains("gone"), "{told:#?}");
+    assert!(bed.get::<Pod>("default", "other").is_some());
+}
+
+#[test]
+fn a_node_that_comes_back_in_time_keeps_its_pods() {
+    let mut bed = cluster(2);
+    bed.create(pod("kept", Some("n0")));
+    bed.run_until(Time::from_secs(30));
+    delete(&mut bed, ObjectKey::new(Kind::Node, "", "n0"));
+    bed.run_until(Time::from_secs(70));
+    bed.add_node(0, "n0", "a", 4_000, 1 << 30);
+    bed.run_until(Time::from_secs(300));
+    assert!(bed.get::<Pod>("default", "kept").is_some(), "{:#?}", bed.told());
+}
+
+#[test]
+fn terminating_pods_of_a_node_out_of_service_go_at_the_next_pass() {
+    let mut bed = cluster(3);
+    bed.create(pod("stuck", Some("n0")));
+    bed.run_until(Time::from_secs(10));
+    bed.silence(0);
+    delete(&mut bed, ObjectKey::new(Kind::Pod, "default", "stuck"));
+    bed.set_node_condition("n0", ConditionKind::Ready, Status3::False, "KubeletNotReady");
+    bed.run_until(Time::from_secs(30));
+    assert!(bed.get::<Pod>("default", "stuck").is_some(), "a taint is needed as well: {:#?}", bed.told());
+    let effect = TaintEffect::NoExecute;
+    let key = "node.kubernetes.io/out-of-service".into();
+    let patch = Patch::AddTaint(Taint { key, value: "nodeshutdown".into(), effect, added_at: None });
+    bed.request(Request::Patch { key: ObjectKey::new(Kind::Node, "", "n0"), patch });
+    bed.run_until(Time::from_secs(39));
+    assert!(bed.get::<Pod>("default", "stuck").is_some());
+    bed.run_until(Time::from_secs(41));
+    assert!(bed.get::<Pod>("default", "stuck").is_none(), "{:#?}", bed.told());
+}
+
+#[test]
+fn a_terminating_pod_that_was_never_bound_goes_at_the_next_pass() {
+    let mut bed = cluster(0);
+    let mut held = pod("held", None);
+    held.meta.finalizers = Arc::new(["example.com/hold".into()]);
+    bed.create(held);
+    bed.run_until(Time::from_secs(5));
+    delete(&mut bed, ObjectKey::new(Kind::Pod, "default", "held"));
+    bed.run_until(Time::from_secs(30));
+    let held = bed.get::<Pod>("default", "held").expect("a finalizer still holds it");
+    assert_eq!(held.status.phase, Phase::Failed, "{:#?}", bed.told());
+}
+
+#[test]
+fn of_too_many_ended_pods_the_oldest_go() {
+    let mut bed = cluster(0);
+    bed.run_until(Time::from_secs(1));
+    for name in 0..super::ENDED_PODS + 3 {
+        let name = format!("p{name:05}");
+        bed.create(pod(&name, None));
+        let mut ended = Pod::clone(&bed.get::<Pod>("default", &name).unwrap());
+        ended.status.phase = Phase::Succeeded;
+        bed.request(Request::UpdateStatus { object: Object::Pod(Arc::new(ended)), expected: None });
+    }
+    bed.run_until(Time::from_secs(25));
+    let gone = lines(&bed, "Deleted: gone");
+    assert_eq!(gone.len(), 3, "{gone:#?}");
+    assert!((0..3).all(|pod| gone[pod].contains(&format!("p{pod:05}"))), "{gone:#?}");
+}

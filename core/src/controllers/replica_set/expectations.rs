@@ -1,0 +1,64 @@
+//! What a ReplicaSet has asked for and its watch has yet to show.
+//!
+//! Without them a sync that sees stale pods would create or delete the same pods twice.
+//! Source: `UIDTrackingControllerExpectations`, pkg/controller/controller_utils.go (v1.34.1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::controllers::NamespacedName;
+use crate::id::Uid;
+use crate::time::{Span, Time};
+
+/// After this time expectations count as fulfilled whatever the watch has shown.
+const TIMEOUT: Span = Span::from_secs(300);
+
+/// The expectations of all ReplicaSets.
+#[derive(Default)]
+pub(super) struct Expectations {
+    by_set: BTreeMap<NamespacedName, Expectation>,
+}
+
+struct Expectation {
+    creations: usize,
+    deletions: BTreeSet<Uid>,
+    since: Time,
+}
+
+impl Expectations {
+    /// Whether a ReplicaSet may act on the pods that it sees.
+    pub(super) fn satisfied(&self, set: &NamespacedName, now: Time) -> bool {
+        self.by_set.get(set).is_none_or(|expected| {
+            let fulfilled = expected.creations == 0 && expected.deletions.is_empty();
+            fulfilled || now.since(expected.since) > TIMEOUT
+        })
+    }
+
+    /// So many pods are about to be created.
+    pub(super) fn expect_creations(&mut self, set: &NamespacedName, creations: usize, now: Time) {
+        self.by_set.insert(set.clone(), Expectation { creations, deletions: BTreeSet::new(), since: now });
+    }
+
+    /// These pods are about to be deleted.
+    pub(super) fn expect_deletions(&mut self, set: &NamespacedName, deletions: BTreeSet<Uid>, now: Time) {
+        self.by_set.insert(set.clone(), Expectation { creations: 0, deletions, since: now });
+    }
+
+    /// So many creations have been seen, or will never be.
+    pub(super) fn created(&mut self, set: &NamespacedName, count: usize) {
+        if let Some(expected) = self.by_set.get_mut(set) {
+            expected.creations = expected.creations.saturating_sub(count);
+        }
+    }
+
+    /// A deletion has been seen, or will never be.
+    pub(super) fn deleted(&mut self, set: &NamespacedName, pod: Uid) {
+        if let Some(expected) = self.by_set.get_mut(set) {
+            expected.deletions.remove(&pod);
+        }
+    }
+
+    /// The ReplicaSet is gone.
+    pub(super) fn forget(&mut self, set: &NamespacedName) {
+        self.by_set.remove(set);
+    }
+}

@@ -1,0 +1,449 @@
+//! The ReplicaSet controller: keeps as many pods as are wanted.
+//!
+//! A sync has up to three stages of requests: claim (adopt orphans, release pods that no longer match), manage (create
+//! or delete), status. Invariant: pods are created or deleted only when the watch has shown everything that was asked
+//! for before. Source: pkg/controller/replicaset/replica_set.go (v1.34.1). Absent on purpose: the deletion recheck by a
+//! read before an adoption (the write itself is conditional), and `terminatingReplicas` (alpha).
+
+mod expectations;
+mod ranking;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::api::{Answer, Propagation, Refusal, Request};
+use crate::config::ControllerManagerConfig;
+use crate::controllers::requests::{Ended, Requests};
+use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by, without_owner};
+use crate::facts::What;
+use crate::id::{Name, RequestId, RowId, Uid};
+use crate::machine::Context;
+use crate::model::{
+    ConditionKind, Kind, Meta, Object, ObjectKey, OwnerReference, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3,
+};
+use crate::seam::TimerKind;
+use crate::store::{Change, View};
+use crate::time::Span;
+
+use expectations::Expectations;
+
+/// The number of this controller's client and work queue.
+pub(super) const NUMBER: u8 = 1;
+/// The most pods that one sync creates or deletes.
+const BURST: usize = 500;
+/// The size of the first batch of creations; each following is twice as large.
+const FIRST_BATCH: usize = 1;
+
+/// The controller.
+pub(super) struct ReplicaSets {
+    queue: WorkQueue<NamespacedName>,
+    requests: Requests<NamespacedName, Stage>,
+    expectations: Expectations,
+    /// Pods that no controller manages, by namespace: candidates for adoption.
+    orphans: BTreeMap<Name, BTreeSet<RowId>>,
+}
+
+/// A sync between two stages.
+struct Sync {
+    set: Arc<ReplicaSet>,
+    pods: Vec<Arc<Pod>>,
+    /// Whether expectations were fulfilled when the sync began.
+    may_manage: bool,
+    error: Option<Refusal>,
+}
+
+/// What a sync waits for.
+enum Stage {
+    /// Adoptions and releases: the pods and whether each is an adoption.
+    Claim(Sync, Vec<(Arc<Pod>, bool)>),
+    Create(Sync),
+    Delete(Sync, Vec<Uid>),
+    /// The status update; the delay until the next pod becomes available, and whether the sync has failed.
+    Status {
+        failed: bool,
+        next: Option<Span>,
+    },
+}
+
+impl ReplicaSets {
+    /// The controller before its start.
+    pub(super) fn new(config: &ControllerManagerConfig) -> ReplicaSets {
+        let tolerated: fn(&Refusal) -> bool =
+            |refusal| matches!(refusal, Refusal::NotFound(_)) || refusal.is_namespace_terminating();
+        ReplicaSets {
+            queue: WorkQueue::new(NUMBER, config.concurrent_syncs),
+            requests: Requests::new(NUMBER, config.client_limit, tolerated),
+            expectations: Expectations::default(),
+            orphans: BTreeMap::new(),
+        }
+    }
+
+    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) {
+        let Some((_, set)) = view.find::<ReplicaSet>(&key.namespace, &key.name) else {
+            self.expectations.forget(&key);
+            self.finish(ctx, &key, false);
+            return;
+        };
+        let set = set.clone();
+        let mut pods: Vec<Arc<Pod>> = Vec::new();
+        let mut claims: Vec<(Arc<Pod>, bool)> = Vec::new();
+        let mut requests = Vec::new();
+        for (row, pod) in view.controlled_by::<Pod>(set.meta.uid).filter(|(_, pod)| pod.is_active()) {
+            if set.selector.matches(&pod.meta.labels) {
+                pods.push(pod.clone());
+            } else if !set.meta.is_terminating() {
+                requests.push(rewrite_owners(view, row, pod, without_owner(&pod.meta, set.meta.uid)));
+                claims.push((pod.clone(), false));
+            }
+        }
+        for (row, pod) in self.adoptable(view, &set) {
+            let owners = pod.meta.owners.iter().cloned().chain([owned_by(Kind::ReplicaSet, &set.meta)]).collect();
+            requests.push(rewrite_owners(view, row, &pod, owners));
+            claims.push((pod, true));
+        }
+        let may_manage = self.expectations.satisfied(&key, ctx.now);
+        let sync = Sync { set, pods, may_manage, error: None };
+        let ended = self.requests.begin(ctx, key, Stage::Claim(sync, claims), [requests]);
+        self.go_on(ctx, view, ended);
+    }
+
+    /// Active orphans that the ReplicaSet selects.
+    fn adoptable(&self, view: View<'_>, set: &ReplicaSet) -> Vec<(RowId, Arc<Pod>)> {
+        if set.meta.is_terminating() {
+            return Vec::new();
+        }
+        let rows = self.orphans.get(&set.meta.namespace).into_iter().flatten();
+        rows.filter_map(|row| Some((*row, view.get::<Pod>(*row)?.clone())))
+            .filter(|(_, pod)| pod.is_active() && set.selector.matches(&pod.meta.labels))
+            .collect()
+    }
+
+    /// Follows a sync from stage to stage until it has to wait or has ended.
+    fn go_on(&mut self, ctx: &mut Context<'_>, view: View<'_>, mut ended: Option<Ended<NamespacedName, Stage>>) {
+        while let Some(Ended { key, stage, answers, skipped, error }) = ended {
+            ended = match stage {
+                Stage::Claim(_, _) if error.is_some() => {
+                    self.finish(ctx, &key, true);
+                    None
+                }
+                Stage::Claim(mut sync, claims) => {
+                    let granted =
+                        claims.into_iter().zip(answers).filter(|((_, adopt), answer)| *adopt && answer.is_ok());
+                    sync.pods.extend(granted.map(|((pod, _), _)| pod));
+                    self.manage(ctx, view, key, sync)
+                }
+                Stage::Create(mut sync) => {
+                    let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
+                    let failed = refused.filter(|refusal| !refusal.is_namespace_terminating()).inspect(|refusal| {
+                        ctx.record(key.of(Kind::ReplicaSet), What::Refused { message: told_of_creation(refusal) });
+                    });
+                    let unseen = failed.count() + skipped;
+                    self.expectations.created(&key, unseen);
+                    sync.error = error;
+                    self.update_status(ctx, key, sync)
+                }
+                Stage::Delete(mut sync, doomed) => {
+                    for (pod, _) in doomed.iter().zip(&answers).filter(|(_, answer)| answer.is_err()) {
+                        self.expectations.deleted(&key, *pod);
+                    }
+                    sync.error = error;
+                    self.update_status(ctx, key, sync)
+                }
+                Stage::Status { failed, next } => {
+                    let failed = failed || error.is_some();
+                    if let (Some(delay), false) = (next, failed) {
+                        self.queue.add_after(ctx, key.clone(), delay);
+                    }
+                    self.finish(ctx, &key, failed);
+                    None
+                }
+            };
+        }
+    }
+
+    fn manage(
+        &mut self,
+        ctx: &mut Context<'_>,
+        view: View<'_>,
+        key: NamespacedName,
+        sync: Sync,
+    ) -> Option<Ended<NamespacedName, Stage>> {
+        let (have, want) = (sync.pods.len(), sync.set.replicas as usize);
+        if !sync.may_manage || sync.set.meta.is_terminating() || have == want {
+            return self.update_status(ctx, key, sync);
+        }
+        if have < want {
+            let missing = (want - have).min(BURST);
+            self.expectations.expect_creations(&key, missing, ctx.now);
+            let batches = slow_start(pod_of(&sync.set), missing);
+            return self.requests.begin(ctx, key, Stage::Create(sync), batches);
+        }
+        let surplus = (have - want).min(BURST);
+        let doomed = pods_to_delete(ctx, view, &sync, surplus);
+        self.expectations.expect_deletions(&key, doomed.iter().map(|pod| pod.meta.uid).collect(), ctx.now);
+        let requests = doomed.iter().map(|pod| deletion_of(pod)).collect::<Vec<_>>();
+        let uids = doomed.iter().map(|pod| pod.meta.uid).collect();
+        self.requests.begin(ctx, key, Stage::Delete(sync, uids), [requests])
+    }
+
+    fn update_status(
+        &mut self,
+        ctx: &mut Context<'_>,
+        key: NamespacedName,
+        sync: Sync,
+    ) -> Option<Ended<NamespacedName, Stage>> {
+        let Sync { set, pods, error, .. } = sync;
+        let status = counted(ctx, &set, &pods, error.as_ref());
+        let next = next_availability(ctx, &set, &pods).filter(|_| status.ready != status.available);
+        let mut requests = Vec::new();
+        if status != set.status {
+            let object = Object::ReplicaSet(Arc::new(ReplicaSet { status, ..ReplicaSet::clone(&set) }));
+            // Kubernetes writes once more over a conflict; writing without a condition comes to the same.
+            requests.push(Request::UpdateStatus { object, expected: None });
+        }
+        self.requests.begin(ctx, key, Stage::Status { failed: error.is_some(), next }, [requests])
+    }
+
+    fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) {
+        if failed {
+            self.queue.add_rate_limited(ctx, key.clone());
+        } else {
+            self.queue.forget(key);
+        }
+        self.queue.done(key);
+    }
+
+    fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
+        self.note_orphan(row, old, new);
+        match (old, new) {
+            (_, Some(pod)) if pod.meta.is_terminating() => {
+                self.pod_leaves(view, pod);
+                if let Some(old) = old.filter(|old| old.meta.labels != pod.meta.labels) {
+                    self.pod_leaves(view, old);
+                }
+            }
+            (None, Some(pod)) => match managing_set(view, &pod.meta) {
+                Some(key) => {
+                    self.expectations.created(&key, 1);
+                    self.queue.add(key);
+                }
+                None => self.offer(view, pod),
+            },
+            (Some(old), Some(pod)) => self.pod_changes(ctx, view, old, pod),
+            (Some(old), None) => self.pod_leaves(view, old),
+            (None, None) => {}
+        }
+    }
+
+    fn pod_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, old: &Pod, pod: &Pod) {
+        let changes_hands = old.meta.controller() != pod.meta.controller();
+        if let Some(key) = managing_set(view, &old.meta).filter(|_| changes_hands) {
+            self.queue.add(key);
+        }
+        let Some(key) = managing_set(view, &pod.meta) else {
+            if changes_hands || old.meta.labels != pod.meta.labels {
+                self.offer(view, pod);
+            }
+            return;
+        };
+        self.queue.add(key.clone());
+        let min_ready = view.find::<ReplicaSet>(&key.namespace, &key.name).map_or(Span::ZERO, |(_, set)| set.min_ready);
+        if !old.is_ready() && pod.is_ready() && min_ready > Span::ZERO {
+            self.queue.add_after(ctx, key, min_ready);
+        }
+    }
+
+    fn pod_leaves(&mut self, view: View<'_>, pod: &Pod) {
+        if let Some(key) = managing_set(view, &pod.meta) {
+            self.expectations.deleted(&key, pod.meta.uid);
+            self.queue.add(key);
+        }
+    }
+
+    /// Wakes every ReplicaSet that could adopt a pod.
+    fn offer(&mut self, view: View<'_>, pod: &Pod) {
+        if pod.meta.controller().is_some() {
+            return;
+        }
+        for (_, set) in view.in_namespace::<ReplicaSet>(&pod.meta.namespace) {
+            if selects(&set.selector, pod) {
+                self.queue.add(NamespacedName::of_meta(&set.meta));
+            }
+        }
+    }
+
+    fn note_orphan(&mut self, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
+        let is_orphan = |pod: &&Pod| pod.meta.controller().is_none();
+        let Some(namespace) = new.or(old).map(|pod| &pod.meta.namespace) else { return };
+        match (old.filter(is_orphan), new.filter(is_orphan)) {
+            (None, Some(_)) => {
+                self.orphans.entry(namespace.clone()).or_default().insert(row);
+            }
+            (Some(_), None) => {
+                if let Some(rows) = self.orphans.get_mut(namespace) {
+                    rows.remove(&row);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Controller for ReplicaSets {
+    fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        for (_, set) in view.all::<ReplicaSet>() {
+            self.queue.add(NamespacedName::of_meta(&set.meta));
+        }
+        for (row, pod) in view.all::<Pod>() {
+            self.on_pod(ctx, view, row, None, Some(pod));
+        }
+    }
+
+    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        match change.kind {
+            Kind::Pod => {
+                let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
+                self.on_pod(ctx, after, change.row, old.map(|pod| &**pod), new.map(|pod| &**pod));
+            }
+            Kind::ReplicaSet => {
+                let (old, new) = (before.get::<ReplicaSet>(change.row), after.get::<ReplicaSet>(change.row));
+                let Some(set) = new.or(old) else { return };
+                let key = NamespacedName::of_meta(&set.meta);
+                if new.is_none() {
+                    self.expectations.forget(&key);
+                }
+                self.queue.add(key);
+            }
+            _ => {}
+        }
+    }
+
+    fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        while let Some(key) = self.queue.take() {
+            self.sync(ctx, view, key);
+        }
+    }
+
+    fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
+        let ended = self.requests.on_answer(ctx, id, answer);
+        self.go_on(ctx, view, ended);
+    }
+
+    fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {
+        match kind {
+            TimerKind::ClientTokens(NUMBER) => self.requests.on_tokens(ctx),
+            TimerKind::WorkQueue(NUMBER) => self.queue.on_timer(ctx),
+            _ => {}
+        }
+    }
+}
+
+/// The ReplicaSet that manages an object, if it is there and is the very one that the object names.
+fn managing_set(view: View<'_>, meta: &Meta) -> Option<NamespacedName> {
+    let owner = meta.controller().filter(|owner| owner.kind == Kind::ReplicaSet)?;
+    let (_, set) = view.find::<ReplicaSet>(&meta.namespace, &owner.name)?;
+    (set.meta.uid == owner.uid).then(|| NamespacedName::of_meta(&set.meta))
+}
+
+/// An empty selector of a ReplicaSet selects nothing here: it is refused by validation in Kubernetes.
+fn selects(selector: &Selector, pod: &Pod) -> bool {
+    !selector.is_empty() && selector.matches(&pod.meta.labels)
+}
+
+/// A conditional write of a pod's owners.
+fn rewrite_owners(view: View<'_>, row: RowId, pod: &Arc<Pod>, owners: Arc<[OwnerReference]>) -> Request {
+    let mut changed = Pod::clone(pod);
+    changed.meta.owners = owners;
+    Request::Update { object: Object::Pod(Arc::new(changed)), expected: view.version_of::<Pod>(row) }
+}
+
+/// A pod of a ReplicaSet, as it is asked for: the spec, labels and owners are shared by all pods of one sync.
+fn pod_of(set: &ReplicaSet) -> Arc<Pod> {
+    let meta = Meta {
+        namespace: set.meta.namespace.clone(),
+        name: format!("{}-", set.meta.name).into(),
+        generate_name: true,
+        labels: set.template.labels.clone(),
+        annotations: set.template.annotations.clone(),
+        owners: [owned_by(Kind::ReplicaSet, &set.meta)].into(),
+        ..Meta::default()
+    };
+    Arc::new(Pod { meta, spec: set.template.spec.clone(), ..Pod::default() })
+}
+
+/// Creations in batches of 1, 2, 4 … so that a whole burst does not fail for one and the same reason.
+///
+/// Source: `slowStartBatch`, pkg/controller/replicaset/replica_set.go (v1.34.1).
+fn slow_start(pod: Arc<Pod>, count: usize) -> Vec<Vec<Request>> {
+    let mut batches = Vec::new();
+    let (mut remaining, mut size) = (count, FIRST_BATCH.min(count));
+    while size > 0 {
+        batches.push(vec![Request::Create(Object::Pod(pod.clone())); size]);
+        remaining -= size;
+        size = (2 * size).min(remaining);
+    }
+    batches
+}
+
+/// Source: `getPodsToDelete`, pkg/controller/replicaset/replica_set.go (v1.34.1).
+fn pods_to_delete(ctx: &Context<'_>, view: View<'_>, sync: &Sync, surplus: usize) -> Vec<Arc<Pod>> {
+    let mut pods = sync.pods.clone();
+    if surplus < pods.len() {
+        let owner = sync.set.meta.controller().map(|owner| owner.uid);
+        let sets = owner.into_iter().flat_map(|owner| view.controlled_by::<ReplicaSet>(owner));
+        let related = sets.flat_map(|(_, set)| view.controlled_by::<Pod>(set.meta.uid)).map(|(_, pod)| pod);
+        ranking::sort_for_deletion(&mut pods, related, ctx.now);
+    }
+    pods.truncate(surplus);
+    pods
+}
+
+fn deletion_of(pod: &Pod) -> Request {
+    let key = ObjectKey { kind: Kind::Pod, namespace: pod.meta.namespace.clone(), name: pod.meta.name.clone() };
+    Request::Delete { key, uid: Some(pod.meta.uid), grace: None, propagation: Propagation::Background }
+}
+
+/// Source: `calculateStatus`, pkg/controller/replicaset/replica_set_utils.go (v1.34.1).
+fn counted(ctx: &Context<'_>, set: &ReplicaSet, pods: &[Arc<Pod>], error: Option<&Refusal>) -> ReplicaSetStatus {
+    let count = |holds: &dyn Fn(&Pod) -> bool| pods.iter().filter(|pod| holds(pod)).count() as u32;
+    let template = Selector::from_labels(set.template.labels.clone());
+    let mut conditions = set.status.conditions.clone();
+    let wanted = set.replicas as usize;
+    match error {
+        Some(error) if conditions.get(ConditionKind::ReplicaFailure).is_none() => {
+            let reason = if pods.len() < wanted { "FailedCreate" } else { "FailedDelete" };
+            conditions.set(ConditionKind::ReplicaFailure, Status3::True, reason, &error.to_string(), ctx.now);
+        }
+        Some(_) => {}
+        None => {
+            conditions.remove(ConditionKind::ReplicaFailure);
+        }
+    }
+    ReplicaSetStatus {
+        replicas: pods.len() as u32,
+        fully_labeled: count(&|pod| template.matches(&pod.meta.labels)),
+        ready: count(&|pod| pod.is_ready()),
+        available: count(&|pod| pod.is_available(set.min_ready, ctx.now)),
+        observed_generation: set.meta.generation,
+        conditions,
+    }
+}
+
+/// How long until the next ready pod counts as available.
+///
+/// Source: `FindMinNextPodAvailabilityCheck`, pkg/controller/controller_utils.go (v1.34.1).
+fn next_availability(ctx: &Context<'_>, set: &ReplicaSet, pods: &[Arc<Pod>]) -> Option<Span> {
+    let waits = pods.iter().filter(|pod| pod.is_ready()).filter_map(|pod| {
+        let ready = pod.status.conditions.get(ConditionKind::Ready)?;
+        let wait = ready.changed_at.saturating_add(set.min_ready).since(ctx.now);
+        (wait > Span::ZERO).then_some(wait)
+    });
+    waits.min().filter(|_| set.min_ready > Span::ZERO)
+}
+
+fn told_of_creation(refusal: &Refusal) -> Name {
+    format!("Error creating: {refusal}").into()
+}

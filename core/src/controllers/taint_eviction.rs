@@ -1,0 +1,312 @@
+//! Taint eviction: deletes the pods of a node that do not endure its NoExecute taints, or not for so long.
+//!
+//! A pod's time runs from when this controller first saw a reason, and is the shortest of the tolerations in use. A
+//! later look at the same pod changes nothing as long as one deletion is planned. Invariant: a pod has at most one
+//! planned or running deletion. Absent on purpose: the eight shards of the original, which share no state; every
+//! change is handled when the watch delivers it.
+//!
+//! Source: pkg/controller/tainteviction/{taint_eviction,timed_workers}.go (v1.34.1).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::api::{Answer, Client, Propagation, Refusal, Reply, Request};
+use crate::config::Config;
+use crate::controllers::Controller;
+use crate::facts::What;
+use crate::id::{Name, RequestId};
+use crate::machine::Context;
+use crate::model::{ConditionKind, Kind, Node, Object, ObjectKey, Pod, Status3, Taint, TaintEffect, Toleration};
+use crate::seam::TimerKind;
+use crate::store::{Change, IndexKey, View};
+use crate::time::{Span, Time};
+
+/// How often a deletion is tried.
+const TRIES: u32 = 5;
+/// The pause between two tries.
+const PAUSE: Span = Span::from_millis(10);
+
+/// The taint eviction controller.
+pub(crate) struct TaintEviction {
+    client: Client,
+    /// The NoExecute taints of the nodes that have any.
+    tainted: BTreeMap<Name, Vec<Taint>>,
+    /// Planned and running deletions; `None` is running.
+    plans: BTreeMap<ObjectKey, Option<Plan>>,
+    /// Planned deletions by time.
+    due: BTreeSet<(Time, ObjectKey)>,
+    asked: BTreeMap<RequestId, Deletion>,
+    /// Deletions that wait before their next try.
+    paused: BTreeMap<(Time, ObjectKey), Deletion>,
+    armed: Option<Time>,
+}
+
+/// A deletion to come.
+struct Plan {
+    fires_at: Time,
+    created_at: Time,
+    /// The key of the taint that made it.
+    cause: Name,
+}
+
+/// A deletion under way.
+struct Deletion {
+    pod: ObjectKey,
+    tries: u32,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Read,
+    Mark,
+    Delete,
+}
+
+/// How long a pod endures the taints of its node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Endurance {
+    None,
+    For(Span),
+    Always,
+}
+
+impl TaintEviction {
+    /// The controller's number.
+    pub(crate) const NUMBER: u8 = 6;
+
+    /// A controller that has not started.
+    pub(crate) fn new(config: &Config) -> TaintEviction {
+        TaintEviction {
+            client: Client::new(Self::NUMBER, config.controller_manager.client_limit),
+            tainted: BTreeMap::new(),
+            plans: BTreeMap::new(),
+            due: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            paused: BTreeMap::new(),
+            armed: None,
+        }
+    }
+
+    fn node_changed(&mut self, ctx: &mut Context<'_>, view: View<'_>, node: &Node) {
+        let taints: Vec<Taint> =
+            node.spec.taints.iter().filter(|taint| taint.effect == TaintEffect::NoExecute).cloned().collect();
+        let name = &node.meta.name;
+        let pods = view.under::<Pod>(IndexKey::Node(name.clone()));
+        if taints.is_empty() {
+            if self.tainted.remove(name).is_some() {
+                pods.for_each(|(_, pod)| self.cancel(&key_of(pod)));
+            }
+            return;
+        }
+        self.tainted.insert(name.clone(), taints);
+        pods.for_each(|(_, pod)| self.consider(ctx, pod));
+    }
+
+    /// Plans, makes or cancels a pod's deletion.
+    ///
+    /// Source: `processPodOnNode` (v1.34.1).
+    fn consider(&mut self, ctx: &mut Context<'_>, pod: &Pod) {
+        let Some(taints) = pod.node.as_ref().and_then(|node| self.tainted.get(node)) else { return };
+        let key = key_of(pod);
+        let (endurance, cause) = endurance(&pod.spec.tolerations, taints);
+        match endurance {
+            Endurance::None => {
+                self.cancel(&key);
+                self.plan(ctx, key, Span::ZERO, cause);
+            }
+            Endurance::Always => self.cancel(&key),
+            Endurance::For(span) => {
+                // A plan that was made earlier stands, whatever the span is by now: only its start is compared.
+                if let Some(Some(plan)) = self.plans.get(&key)
+                    && plan.created_at < ctx.now
+                {
+                    return;
+                }
+                if matches!(self.plans.get(&key), Some(Some(_))) {
+                    self.cancel(&key);
+                }
+                self.plan(ctx, key, span, cause);
+            }
+        }
+    }
+
+    fn plan(&mut self, ctx: &mut Context<'_>, key: ObjectKey, after: Span, cause: Name) {
+        if self.plans.contains_key(&key) {
+            return;
+        }
+        if after == Span::ZERO {
+            return self.fire(ctx, key, cause);
+        }
+        let fires_at = ctx.now.saturating_add(after);
+        self.due.insert((fires_at, key.clone()));
+        self.plans.insert(key, Some(Plan { fires_at, created_at: ctx.now, cause }));
+    }
+
+    /// Forgets a plan; a deletion that runs already goes on.
+    fn cancel(&mut self, key: &ObjectKey) {
+        if let Some(Some(plan)) = self.plans.remove(key) {
+            self.due.remove(&(plan.fires_at, key.clone()));
+        }
+    }
+
+    fn fire(&mut self, ctx: &mut Context<'_>, key: ObjectKey, cause: Name) {
+        self.plans.insert(key.clone(), None);
+        ctx.record(key.clone(), What::Evicted { cause });
+        self.ask(ctx, Deletion { pod: key, tries: 0, stage: Stage::Read }, None);
+    }
+
+    fn ask(&mut self, ctx: &mut Context<'_>, deletion: Deletion, mark: Option<Request>) {
+        let key = deletion.pod.clone();
+        let request = match deletion.stage {
+            Stage::Read => Request::Get(key),
+            Stage::Mark => mark.expect("a mark is a write of the pod's status"),
+            Stage::Delete => Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background },
+        };
+        let id = self.client.send(ctx, request);
+        self.asked.insert(id, deletion);
+    }
+
+    /// Goes on with a deletion: read the pod, say why it goes, delete it.
+    ///
+    /// Source: `addConditionAndDeletePod` (v1.34.1), whose patch of the status cannot meet a conflict; here a conflict
+    /// leads to reading again, which counts as a try.
+    fn go_on(&mut self, ctx: &mut Context<'_>, mut deletion: Deletion, answer: Answer) {
+        match (deletion.stage, answer) {
+            (Stage::Read, Ok(Reply::Object(Object::Pod(pod), version))) => {
+                let mut new = Pod::clone(&pod);
+                let message = "Taint manager: deleting due to NoExecute taint";
+                let reason = "DeletionByTaintManager";
+                let conditions = &mut new.status.conditions;
+                if conditions.set(ConditionKind::DisruptionTarget, Status3::True, reason, message, ctx.now) {
+                    deletion.stage = Stage::Mark;
+                    let object = Object::Pod(Arc::new(new));
+                    return self.ask(ctx, deletion, Some(Request::UpdateStatus { object, expected: Some(version) }));
+                }
+                deletion.stage = Stage::Delete;
+                self.ask(ctx, deletion, None);
+            }
+            (Stage::Mark, Ok(_)) => {
+                deletion.stage = Stage::Delete;
+                self.ask(ctx, deletion, None);
+            }
+            (Stage::Delete, Ok(_)) => self.finish(&deletion.pod),
+            (_, answer) => {
+                deletion.tries += 1;
+                let gone = matches!(answer, Err(Refusal::NotFound(_)));
+                if gone || deletion.tries == TRIES {
+                    return self.finish(&deletion.pod);
+                }
+                deletion.stage = Stage::Read;
+                self.paused.insert((ctx.now + PAUSE, deletion.pod.clone()), deletion);
+            }
+        }
+    }
+
+    fn finish(&mut self, key: &ObjectKey) {
+        if let Some(None) = self.plans.get(key) {
+            self.plans.remove(key);
+        }
+    }
+}
+
+impl Controller for TaintEviction {
+    fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        for (_, node) in view.all::<Node>() {
+            self.node_changed(ctx, view, node);
+        }
+    }
+
+    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        match change.kind {
+            Kind::Node => match (before.get::<Node>(change.row), after.get::<Node>(change.row)) {
+                (old, Some(new)) if old.is_none_or(|old| old.spec.taints != new.spec.taints) => {
+                    self.node_changed(ctx, view, new);
+                }
+                // The pods of a node that is gone are the pod collector's; what was planned for them stands.
+                (Some(old), None) => drop(self.tainted.remove(&old.meta.name)),
+                _ => {}
+            },
+            Kind::Pod => match (before.get::<Pod>(change.row), after.get::<Pod>(change.row)) {
+                (Some(old), None) => self.cancel(&key_of(old)),
+                (Some(old), Some(new))
+                    if old.node == new.node
+                        && (old.spec == new.spec || old.spec.tolerations == new.spec.tolerations) => {}
+                (_, Some(new)) => self.consider(ctx, new),
+                (None, None) => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn work(&mut self, ctx: &mut Context<'_>, _view: View<'_>) {
+        let due = self.due.first().map(|(at, _)| *at);
+        let paused = self.paused.first_key_value().map(|((at, _), _)| *at);
+        let next = due.into_iter().chain(paused).min();
+        if next == self.armed {
+            return;
+        }
+        self.armed = next;
+        match next {
+            Some(at) => ctx.arm(TimerKind::Eviction, at.max(ctx.now)),
+            None => ctx.disarm(TimerKind::Eviction),
+        }
+    }
+
+    fn on_answer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, id: RequestId, answer: Answer) {
+        let deletion = self.asked.remove(&id).expect("an answer is for a deletion under way");
+        self.go_on(ctx, deletion, answer);
+    }
+
+    fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {
+        match kind {
+            TimerKind::ClientTokens(Self::NUMBER) => self.client.on_tokens(ctx),
+            TimerKind::Eviction => {
+                self.armed = None;
+                while let Some((_, key)) = self.due.first().filter(|(at, _)| *at <= ctx.now).cloned() {
+                    self.due.pop_first();
+                    let plan = self.plans.remove(&key).flatten().expect("what is due is planned");
+                    self.fire(ctx, key, plan.cause);
+                }
+                while let Some(entry) = self.paused.first_entry()
+                    && entry.key().0 <= ctx.now
+                {
+                    let deletion = entry.remove();
+                    self.ask(ctx, deletion, None);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn key_of(pod: &Pod) -> ObjectKey {
+    ObjectKey { kind: Kind::Pod, namespace: pod.meta.namespace.clone(), name: pod.meta.name.clone() }
+}
+
+/// How long tolerations let a pod stay under taints: the shortest of those in use, nothing at all if one taint is not
+/// tolerated. The name is the key of the taint that decides.
+///
+/// Source: `GetMatchingTolerations`, pkg/apis/core/v1/helper/helpers.go, and `getMinTolerationTime` (v1.34.1). Of
+/// several tolerations of one taint the first is in use.
+fn endurance(tolerations: &[Toleration], taints: &[Taint]) -> (Endurance, Name) {
+    let mut shortest: Option<(i64, &Name)> = None;
+    for taint in taints {
+        let Some(used) = tolerations.iter().find(|toleration| toleration.tolerates(taint)) else {
+            return (Endurance::None, taint.key.clone());
+        };
+        if let Some(seconds) = used.seconds
+            && shortest.is_none_or(|(least, _)| seconds < least)
+        {
+            shortest = Some((seconds, &taint.key));
+        }
+    }
+    match shortest {
+        None => (Endurance::Always, Name::default()),
+        Some((seconds, key)) => (Endurance::For(Span::from_secs(u64::try_from(seconds).unwrap_or(0))), key.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

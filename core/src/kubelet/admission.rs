@@ -1,0 +1,100 @@
+//! Node admission: whether a pod that was bound to the node has room there.
+//!
+//! The scheduler has asked the same before; this catches pods bound by hand and bindings made from a stale view.
+//! Absent on purpose: node selectors, ports and taints (`NodeAffinity` and the like), which only a pod bound by hand
+//! can fail.
+//!
+//! Source: `generalFilter` and `Admit`, pkg/kubelet/lifecycle/predicate.go (v1.34.1).
+
+use crate::id::Name;
+use crate::model::{PodSpec, Resources};
+
+/// Why a pod was refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Rejection {
+    /// `OutOfcpu`, `OutOfmemory`, `OutOfpods` …
+    pub(super) reason: Name,
+    /// The sentence of the pod's status.
+    pub(super) message: Name,
+}
+
+/// Checks a pod against what the pods on the node have taken. `used.pods` counts them.
+pub(super) fn admit(spec: &PodSpec, used: &Resources, allocatable: &Resources) -> Result<(), Rejection> {
+    let wanted = requests(spec);
+    let check = |name: &str, wanted: i64, used: i64, capacity: i64| {
+        if wanted == 0 || wanted <= capacity - used {
+            return Ok(());
+        }
+        let numbers = format!("{name}, requested: {wanted}, used: {used}, capacity: {capacity}");
+        let message = format!("Pod was rejected: Node didn't have enough resource: {numbers}");
+        Err(Rejection { reason: format!("OutOf{name}").into(), message: message.into() })
+    };
+    check("pods", 1, used.pods, allocatable.pods)?;
+    check("cpu", wanted.cpu_milli, used.cpu_milli, allocatable.cpu_milli)?;
+    check("memory", wanted.memory_bytes, used.memory_bytes, allocatable.memory_bytes)?;
+    check("ephemeral-storage", wanted.ephemeral_bytes, used.ephemeral_bytes, allocatable.ephemeral_bytes)?;
+    let amount = |of: &Resources, name: &Name| of.extended.get(name).copied().unwrap_or(0);
+    for (name, wanted) in &wanted.extended {
+        check(name, *wanted, amount(used, name), amount(allocatable, name))?;
+    }
+    Ok(())
+}
+
+/// What a pod takes: its containers and sidecars together, or more if an init container needs more; and its overhead.
+/// `pods` is 1.
+///
+/// Source: `AggregateContainerRequests`, staging/src/k8s.io/component-helpers/resource/helpers.go (v1.34.1).
+pub(super) fn requests(spec: &PodSpec) -> Resources {
+    let mut peak = Resources::default();
+    let mut sidecars = Resources::default();
+    for container in &spec.init_containers {
+        let mut with_sidecars = container.requests.clone();
+        with_sidecars.add(&sidecars);
+        peak.max_with(&with_sidecars);
+        if container.sidecar {
+            sidecars = with_sidecars;
+        }
+    }
+    let mut total = sidecars;
+    for container in &spec.containers {
+        total.add(&container.requests);
+    }
+    total.max_with(&peak);
+    total.add(&spec.overhead);
+    total.pods = 1;
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Container;
+
+    fn container(cpu_milli: i64, sidecar: bool) -> Container {
+        Container { requests: Resources { cpu_milli, ..Resources::default() }, sidecar, ..Container::default() }
+    }
+
+    #[test]
+    fn a_pod_takes_the_larger_of_its_containers_and_its_init_peak() {
+        let spec = PodSpec {
+            init_containers: vec![container(500, false), container(200, true), container(900, false)],
+            containers: vec![container(300, false), container(400, false)],
+            ..PodSpec::default()
+        };
+        assert_eq!(requests(&spec).cpu_milli, 1_100, "the last init container runs beside the sidecar");
+    }
+
+    #[test]
+    fn a_full_node_refuses_with_the_resource_in_the_reason() {
+        let spec = PodSpec { containers: vec![container(1_000, false)], ..PodSpec::default() };
+        let allocatable = Resources { cpu_milli: 4_000, pods: 110, ..Resources::default() };
+        let used = Resources { cpu_milli: 3_500, pods: 7, ..Resources::default() };
+        let refusal = admit(&spec, &used, &allocatable).unwrap_err();
+        assert_eq!(&*refusal.reason, "OutOfcpu");
+        let expected =
+            "Pod was rejected: Node didn't have enough resource: cpu, requested: 1000, used: 3500, capacity: 4000";
+        assert_eq!(&*refusal.message, expected);
+        let crowded = Resources { pods: 110, ..Resources::default() };
+        assert_eq!(&*admit(&spec, &crowded, &allocatable).unwrap_err().reason, "OutOfpods");
+    }
+}

@@ -1,0 +1,121 @@
+//! Images: the node's queue of pulls, and a container's way from a wanted image to its start.
+//!
+//! With `serializeImagePulls` there is one pull at a time, first come first served.
+//!
+//! Whether an image is there already is asked outside the queue (a pull with the policy `Never`), so a pod whose
+//! images are present never waits behind another pod's long pull, as in Kubernetes.
+//!
+//! Source: `EnsureImageExists`, pkg/kubelet/images/image_manager.go (v1.34.1).
+
+use std::collections::VecDeque;
+
+use crate::facts::What;
+use crate::id::{Name, Uid};
+use crate::kubelet::backoff::Backoff;
+use crate::kubelet::pod_life::{Doing, Host, PodLife, SYNC_RETRY};
+use crate::kubelet::{ContainerIndex, RuntimeRequest};
+use crate::model::PullPolicy;
+use crate::time::Span;
+
+/// How long `ErrImagePull` is shown before the pod's next sync makes `ImagePullBackOff` of it. (The sync is the one
+/// that the new sandbox causes through the relist.)
+const IMAGE_ERROR_SHOWN: Span = Span::from_secs(1);
+
+/// A container that needs an image.
+pub(super) type Needy = (Uid, ContainerIndex);
+
+/// The pulls that wait and the ones under way.
+#[derive(Default)]
+pub(super) struct Pulls {
+    waiting: VecDeque<Needy>,
+    /// With serial pulls, at most one.
+    under_way: Vec<Needy>,
+}
+
+impl Pulls {
+    /// Puts a container at the queue's end.
+    pub(super) fn enqueue(&mut self, needy: Needy) {
+        self.waiting.push_back(needy);
+    }
+
+    /// The next container whose pull may begin; the caller either begins it with [`Pulls::begin`] or drops it.
+    pub(super) fn next(&mut self, serial: bool) -> Option<Needy> {
+        if serial && !self.under_way.is_empty() { None } else { self.waiting.pop_front() }
+    }
+
+    /// A pull has begun.
+    pub(super) fn begin(&mut self, needy: Needy) {
+        self.under_way.push(needy);
+    }
+
+    /// A pull has ended, well or badly; one that was never begun is no mistake (it was a look at what is there).
+    pub(super) fn finish(&mut self, needy: Needy) {
+        self.under_way.retain(|other| *other != needy);
+    }
+}
+
+impl PodLife {
+    /// It is this container's turn to pull; returns whether it still wants to.
+    pub(super) fn begin_pull(&mut self, index: ContainerIndex, host: &mut Host<'_, '_>) -> bool {
+        let Some(place) = self.place(index).filter(|place| self.containers[*place].doing == Doing::Queued) else {
+            return false;
+        };
+        self.containers[place].doing = Doing::Pulling;
+        let spec = self.spec(place);
+        let (image, policy) = (spec.image.clone(), spec.pull_policy);
+        host.ctx.record(self.key(), What::Pulling { image: image.clone() });
+        host.ask(RuntimeRequest::PullImage { pod: self.uid(), container: index, image, policy });
+        true
+    }
+
+    /// The image is there.
+    pub(super) fn on_image(&mut self, index: ContainerIndex, already_present: bool, host: &mut Host<'_, '_>) {
+        let Some(place) = self.place(index) else { return };
+        if !matches!(self.containers[place].doing, Doing::Checking | Doing::Pulling) {
+            return;
+        }
+        let image = self.spec(place).image.clone();
+        host.ctx.record(self.key(), What::Pulled { image, already_present });
+        let container = &mut self.containers[place];
+        container.doing = Doing::Starting;
+        if let Some(trouble) = &mut container.trouble {
+            trouble.pulls = Backoff::default();
+            trouble.reason = "".into();
+            trouble.message = "".into();
+        }
+        let attempt = container.attempt;
+        host.ask(RuntimeRequest::StartContainer { pod: self.pod.clone(), container: index, attempt });
+    }
+
+    /// The image is not there: pull it, or wait and pull again.
+    pub(super) fn on_image_failed(&mut self, index: ContainerIndex, why: (Name, Name), host: &mut Host<'_, '_>) {
+        let Some(place) = self.place(index) else { return };
+        let spec = self.spec(place);
+        let (image, policy) = (spec.image.clone(), spec.pull_policy);
+        let uid = self.uid();
+        let container = &mut self.containers[place];
+        let (reason, message) = why;
+        match container.doing {
+            Doing::Checking if policy == PullPolicy::IfNotPresent && *reason == *"ErrImageNeverPull" => {
+                container.doing = Doing::Queued;
+                return host.pulls.enqueue((uid, index));
+            }
+            Doing::Checking | Doing::Pulling => {}
+            _ => return,
+        }
+        let now = host.ctx.now;
+        container.doing = Doing::Waiting;
+        if *reason == *"ErrImagePull" {
+            let pulls = &mut container.trouble.get_or_insert_default().pulls;
+            pulls.grow(now, now, &host.ctx.config.kubelet);
+            let until = now + pulls.delay();
+            container.hold(until, &reason, message.to_string());
+            let shown_at = (now + IMAGE_ERROR_SHOWN).min(until);
+            container.trouble.get_or_insert_default().back_off_shown_at = Some(shown_at);
+        } else {
+            container.hold(now + SYNC_RETRY, &reason, message.to_string());
+        }
+        let message = format!("{reason}: {message}").into();
+        host.ctx.record(self.key(), What::PullFailed { image, message });
+    }
+}

@@ -1,0 +1,544 @@
+//! One pod's life on its node: the state machine from the sandbox to the last restart.
+//!
+//! Every event changes what the row knows and then calls [`PodLife::advance`], which looks at the whole row and does
+//! the next thing, or nothing. So an event that comes twice, late or in another order leads to the same place.
+//! Invariant: at most one container of a pod is between "wanted" and "started"; the containers start in their order,
+//! as `SyncPod` starts them. The end of a life is in `ending`, what the API server is told of it in `status`.
+//!
+//! Source: `SyncPod`, `computePodActions`, `computeInitContainerActions`, pkg/kubelet/kuberuntime (v1.34.1).
+
+use std::sync::Arc;
+
+use crate::facts::What;
+use crate::id::{HostId, Name, ProcId, RequestId, Uid};
+use crate::kubelet::admission::Rejection;
+use crate::kubelet::backoff::{Backoff, go_duration};
+use crate::kubelet::ending::Ending;
+use crate::kubelet::images::Pulls;
+use crate::kubelet::{ContainerIndex, ProbeKind, RuntimeRequest};
+use crate::machine::Context;
+use crate::model::{Container, Kind, ObjectKey, Pod, PullPolicy, RestartPolicy, Terminated};
+use crate::seam::{Msg, TimerKind};
+use crate::time::{Span, Time};
+
+/// When a start that failed before there was a container is tried again.
+///
+/// Source: `backOffPeriod`, pkg/kubelet/kubelet.go (v1.34.1), without its jitter of up to a half.
+pub(super) const SYNC_RETRY: Span = Span::from_secs(10);
+
+/// A pod on its node.
+pub(super) struct PodLife {
+    /// The pod as the API server last told of it.
+    pub(super) pod: Arc<Pod>,
+    /// Init containers, then the others. Empty for a pod that was refused or had ended before this kubelet saw it.
+    pub(super) containers: Box<[ContainerLife]>,
+    pub(super) sandbox: Sandbox,
+    pub(super) address: Option<Name>,
+    pub(super) taken_on_at: Time,
+    /// The request about this pod that is under way.
+    pub(super) asked: Option<RequestId>,
+    pub(super) rejection: Option<Box<Rejection>>,
+    pub(super) ending: Option<Ending>,
+    /// All regular init containers of this sandbox have ended well.
+    pub(super) initialized: bool,
+    /// The API server has named the pod since this kubelet started.
+    pub(super) confirmed: bool,
+    /// The API server has no such pod.
+    pub(super) gone: bool,
+    /// Its requests are in the row's sum.
+    pub(super) counted: bool,
+    /// The object's last deletion, with no grace, was asked for.
+    pub(super) delete_asked: bool,
+}
+
+/// The pod's network and address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sandbox {
+    Absent,
+    Asked,
+    Ready,
+    /// It died; what ran in it is being stopped.
+    Lost,
+    /// It could not be made and is tried again then.
+    Failed(Time),
+}
+
+/// A container's place in its life.
+pub(super) struct ContainerLife {
+    pub(super) doing: Doing,
+    /// The number of the newest start, or of the next one if none has been used up.
+    pub(super) attempt: u32,
+    /// The number has been used: the container has run under it.
+    pub(super) ran: bool,
+    /// The kubelet has listed it as running (PLEG).
+    pub(super) seen: bool,
+    /// A stop is under way.
+    pub(super) stopping: bool,
+    pub(super) ready: bool,
+    pub(super) started: bool,
+    /// How the newest start ended; kept while the next one is under way.
+    pub(super) ended: Option<Arc<Terminated>>,
+    /// How the start before that ended.
+    pub(super) before: Option<Arc<Terminated>>,
+    /// Only for a container that something has gone wrong with.
+    pub(super) trouble: Option<Box<Trouble>>,
+}
+
+/// What a container is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Doing {
+    /// It has not run in this sandbox.
+    Waiting,
+    /// The runtime is asked whether the image is there.
+    Checking,
+    /// Its pull waits for its turn.
+    Queued,
+    /// Its image is being pulled.
+    Pulling,
+    /// The runtime starts it.
+    Starting,
+    /// It runs since then.
+    Running(Time),
+    /// It has ended; see `ended`.
+    Ended,
+}
+
+/// What has gone wrong with a container, and until when it waits for that.
+#[derive(Default)]
+pub(super) struct Trouble {
+    pub(super) crashes: Backoff,
+    pub(super) pulls: Backoff,
+    pub(super) until: Time,
+    /// The waiting reason, such as `CrashLoopBackOff`; empty once the wait is over.
+    pub(super) reason: Name,
+    pub(super) message: Name,
+    /// When `ErrImagePull` becomes `ImagePullBackOff`.
+    pub(super) back_off_shown_at: Option<Time>,
+}
+
+/// What a pod's life needs of its host during one step.
+pub(super) struct Host<'a, 'b> {
+    pub(super) ctx: &'a mut Context<'b>,
+    pub(super) pulls: &'a mut Pulls,
+}
+
+impl Host<'_, '_> {
+    /// Asks the host's container runtime.
+    pub(super) fn ask(&mut self, request: RuntimeRequest) {
+        let host = HostId(self.ctx.me.index());
+        self.ctx.send(ProcId::runtime(host), Msg::Runtime(request));
+    }
+}
+
+impl ContainerLife {
+    pub(super) fn new() -> ContainerLife {
+        ContainerLife {
+            doing: Doing::Waiting,
+            attempt: 0,
+            ran: false,
+            seen: false,
+            stopping: false,
+            ready: false,
+            started: false,
+            ended: None,
+            before: None,
+            trouble: None,
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.doing, Doing::Running(_))
+    }
+
+    fn is_being_started(&self) -> bool {
+        matches!(self.doing, Doing::Checking | Doing::Queued | Doing::Pulling | Doing::Starting)
+    }
+
+    fn is_held(&self, now: Time) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.until > now)
+    }
+
+    pub(super) fn hold(&mut self, until: Time, reason: &str, message: String) {
+        let trouble = self.trouble.get_or_insert_default();
+        trouble.until = until;
+        trouble.reason = reason.into();
+        trouble.message = message.into();
+        trouble.back_off_shown_at = None;
+    }
+}
+
+impl PodLife {
+    /// A pod that the API server has just told of.
+    pub(super) fn new(pod: Arc<Pod>, now: Time) -> PodLife {
+        let containers = pod.spec.init_containers.len() + pod.spec.containers.len();
+        PodLife {
+            containers: (0..containers).map(|_| ContainerLife::new()).collect(),
+            sandbox: Sandbox::Absent,
+            address: None,
+            taken_on_at: pod.status.started_at.unwrap_or(now),
+            pod,
+            asked: None,
+            rejection: None,
+            ending: None,
+            initialized: false,
+            confirmed: true,
+            gone: false,
+            counted: false,
+            delete_asked: false,
+        }
+    }
+
+    pub(super) fn uid(&self) -> Uid {
+        self.pod.meta.uid
+    }
+
+    pub(super) fn init_count(&self) -> usize {
+        self.pod.spec.init_containers.len()
+    }
+
+    /// The place of a container; `None` for one that the pod does not have.
+    pub(super) fn place(&self, container: ContainerIndex) -> Option<usize> {
+        let place = match container {
+            ContainerIndex::Init(number) => usize::from(number),
+            ContainerIndex::Main(number) => self.init_count() + usize::from(number),
+        };
+        (place < self.containers.len()).then_some(place)
+    }
+
+    pub(super) fn index(&self, place: usize) -> ContainerIndex {
+        match place.checked_sub(self.init_count()) {
+            None => ContainerIndex::Init(place as u16),
+            Some(number) => ContainerIndex::Main(number as u16),
+        }
+    }
+
+    pub(super) fn spec(&self, place: usize) -> &Container {
+        match place.checked_sub(self.init_count()) {
+            None => &self.pod.spec.init_containers[place],
+            Some(number) => &self.pod.spec.containers[number],
+        }
+    }
+
+    pub(super) fn key(&self) -> ObjectKey {
+        ObjectKey { kind: Kind::Pod, namespace: self.pod.meta.namespace.clone(), name: self.pod.meta.name.clone() }
+    }
+
+    /// Does the next thing, if there is one to do.
+    pub(super) fn advance(&mut self, host: &mut Host<'_, '_>) {
+        if self.ending.is_none() && self.is_over() {
+            let grace = self.pod.spec.termination_grace;
+            self.end(grace, false, host);
+        }
+        if self.ending.is_some() {
+            return self.go_on_ending(host);
+        }
+        if !self.confirmed || self.containers.is_empty() {
+            return;
+        }
+        if self.sandbox == Sandbox::Lost && self.leave_lost_sandbox(host) {
+            return;
+        }
+        let now = host.ctx.now;
+        match self.sandbox {
+            Sandbox::Ready => {}
+            Sandbox::Asked => return,
+            Sandbox::Failed(until) if until > now => return host.ctx.arm(TimerKind::Pod(self.uid()), until),
+            Sandbox::Absent | Sandbox::Failed(_) | Sandbox::Lost => {
+                self.sandbox = Sandbox::Asked;
+                return host.ask(RuntimeRequest::CreateSandbox { pod: self.pod.clone() });
+            }
+        }
+        if self.containers.iter().any(ContainerLife::is_being_started) {
+            return;
+        }
+        match self.next_to_start(now) {
+            Some(place) => self.begin(place, host),
+            None => self.arm_for_holds(host),
+        }
+    }
+
+    /// Whether every container that decides it has ended for good.
+    fn is_over(&self) -> bool {
+        let ended_for_good = |place: &usize| {
+            let container = &self.containers[*place];
+            container.doing == Doing::Ended && !self.restarts(*place)
+        };
+        let (init, all) = (self.init_count(), self.containers.len());
+        if all == 0 || !self.confirmed {
+            return false;
+        }
+        let init_failed = (0..init).any(|place| {
+            let failed = self.containers[place].ended.as_ref().is_some_and(|ended| ended.exit_code != 0);
+            !self.spec(place).sidecar && failed && ended_for_good(&place)
+        });
+        init_failed || (init..all).all(|place| ended_for_good(&place))
+    }
+
+    /// Whether a container that has ended is started again.
+    fn restarts(&self, place: usize) -> bool {
+        let failed = self.containers[place].ended.as_ref().is_none_or(|ended| ended.exit_code != 0);
+        if self.spec(place).sidecar {
+            return true;
+        }
+        match self.pod.spec.restart_policy {
+            RestartPolicy::Always => failed || place >= self.init_count(),
+            RestartPolicy::OnFailure => failed,
+            RestartPolicy::Never => false,
+        }
+    }
+
+    /// The first container that is to be started and need not wait.
+    fn next_to_start(&mut self, now: Time) -> Option<usize> {
+        for place in 0..self.init_count() {
+            let (container, sidecar) = (&self.containers[place], self.spec(place).sidecar);
+            let may_start = match container.doing {
+                Doing::Running(_) if sidecar && (container.started || self.initialized) => continue,
+                Doing::Running(_) => return None,
+                Doing::Ended if !sidecar && !self.restarts(place) => continue,
+                _ if !sidecar && self.initialized => continue,
+                _ => !container.is_held(now),
+            };
+            if may_start {
+                return Some(place);
+            }
+            if !self.initialized {
+                return None;
+            }
+        }
+        self.initialized = true;
+        (self.init_count()..self.containers.len()).find(|place| {
+            let container = &self.containers[*place];
+            let wanted = match container.doing {
+                Doing::Waiting => true,
+                Doing::Ended => self.restarts(*place),
+                _ => false,
+            };
+            wanted && !container.is_held(now)
+        })
+    }
+
+    /// Begins a container's next start with its image.
+    fn begin(&mut self, place: usize, host: &mut Host<'_, '_>) {
+        let (now, uid, index) = (host.ctx.now, self.uid(), self.index(place));
+        let spec = self.spec(place);
+        let (image, policy) = (spec.image.clone(), spec.pull_policy);
+        let container = &mut self.containers[place];
+        if let Some(ended) = &container.ended {
+            let crashes = &mut container.trouble.get_or_insert_default().crashes;
+            crashes.grow(ended.finished_at, now, &host.ctx.config.kubelet);
+        }
+        if container.ran {
+            container.attempt += 1;
+            container.ran = false;
+        }
+        if policy == PullPolicy::Always {
+            container.doing = Doing::Queued;
+            host.pulls.enqueue((uid, index));
+        } else {
+            container.doing = Doing::Checking;
+            let policy = PullPolicy::Never;
+            host.ask(RuntimeRequest::PullImage { pod: uid, container: index, image, policy });
+        }
+    }
+
+    /// A container runs, which the kubelet sees at its next relist.
+    pub(super) fn on_started(&mut self, place: usize, attempt: u32, host: &mut Host<'_, '_>) {
+        let container = &mut self.containers[place];
+        // Not only from `Starting`: the start may have been asked for by a kubelet that has died since.
+        if container.ran || container.attempt != attempt {
+            return;
+        }
+        container.doing = Doing::Running(host.ctx.now);
+        container.ran = true;
+        container.seen = false;
+        let container = self.spec(place).name.clone();
+        host.ctx.record(self.key(), What::Started { container, restarts: attempt });
+    }
+
+    /// The relist shows that a container runs: its probes begin.
+    pub(super) fn on_seen(&mut self, place: usize, attempt: u32, host: &mut Host<'_, '_>) {
+        let container = &mut self.containers[place];
+        if !container.is_running() || container.attempt != attempt || container.seen {
+            return;
+        }
+        container.seen = true;
+        if let Some(trouble) = &mut container.trouble {
+            trouble.reason = "".into();
+            trouble.message = "".into();
+        }
+        match self.spec(place).startup_probe.clone() {
+            Some(probe) => self.probe(place, ProbeKind::Startup, Some(probe), host),
+            None => self.on_startup_passed(place, host),
+        }
+    }
+
+    fn on_startup_passed(&mut self, place: usize, host: &mut Host<'_, '_>) {
+        self.containers[place].started = true;
+        if place < self.init_count() && !self.spec(place).sidecar {
+            return;
+        }
+        let readiness = self.spec(place).readiness_probe.clone();
+        self.probe(place, ProbeKind::Readiness, readiness, host);
+        if let Some(probe) = self.spec(place).liveness_probe.clone() {
+            self.probe(place, ProbeKind::Liveness, Some(probe), host);
+        }
+    }
+
+    fn probe(&self, place: usize, kind: ProbeKind, probe: Option<crate::model::Probe>, host: &mut Host<'_, '_>) {
+        let (pod, container, attempt) = (self.uid(), self.index(place), self.containers[place].attempt);
+        host.ask(RuntimeRequest::Probe { pod, container, attempt, kind, probe });
+    }
+
+    /// A probe's result has changed.
+    pub(super) fn on_probe(&mut self, place: usize, kind: ProbeKind, passing: bool, host: &mut Host<'_, '_>) {
+        if !self.containers[place].is_running() || !self.containers[place].seen {
+            return;
+        }
+        let spec = self.spec(place);
+        let (name, has_readiness) = (spec.name.clone(), spec.readiness_probe.is_some());
+        if !passing && (kind != ProbeKind::Readiness || has_readiness) {
+            let probe = format!("{kind:?}").into();
+            host.ctx.record(self.key(), What::Unhealthy { container: name, probe });
+        }
+        match (kind, passing) {
+            (ProbeKind::Readiness, passing) => self.containers[place].ready = passing,
+            (ProbeKind::Startup, true) if !self.containers[place].started => self.on_startup_passed(place, host),
+            (ProbeKind::Startup | ProbeKind::Liveness, false) if self.ending.is_none() => {
+                let grace = self.pod.spec.termination_grace;
+                self.stop(place, grace, host);
+            }
+            _ => {}
+        }
+    }
+
+    /// A container has ended, and the kubelet sees it.
+    pub(super) fn on_exited(&mut self, place: usize, attempt: u32, how: Terminated, host: &mut Host<'_, '_>) {
+        let (now, wants) = (host.ctx.now, self.ending.is_none());
+        let container = &mut self.containers[place];
+        if !container.is_running() || container.attempt != attempt {
+            return;
+        }
+        let killed = std::mem::take(&mut container.stopping);
+        container.before = container.ended.replace(Arc::new(how));
+        container.doing = Doing::Ended;
+        (container.ready, container.started, container.seen) = (false, false, false);
+        if !wants || !self.restarts(place) {
+            return;
+        }
+        let container = &self.containers[place];
+        let config = &host.ctx.config.kubelet;
+        let Some(trouble) = &container.trouble else { return };
+        let until = |ended: &Option<Arc<Terminated>>| {
+            ended.as_ref().and_then(|ended| trouble.crashes.until(ended.finished_at, config)).filter(|at| *at > now)
+        };
+        // A container that the kubelet killed is started in the same sync, which knows of the end before only; if that
+        // one's back-off is not over, the next sync counts from this end.
+        if killed && until(&container.before).is_none() {
+            return;
+        }
+        let Some(until) = until(&container.ended) else { return };
+        let delay = trouble.crashes.delay();
+        let (name, meta) = (self.spec(place).name.clone(), &self.pod.meta);
+        let message = format!(
+            "back-off {} restarting failed container={name} pod={}_{}({})",
+            go_duration(delay),
+            meta.name,
+            meta.namespace,
+            meta.uid
+        );
+        self.containers[place].hold(until, "CrashLoopBackOff", message);
+        let seconds = u32::try_from(delay.as_secs()).unwrap_or(u32::MAX);
+        host.ctx.record(self.key(), What::BackOff { container: name, seconds });
+    }
+
+    /// A container could not be started.
+    pub(super) fn on_start_failed(&mut self, place: usize, attempt: u32, why: (Name, Name), host: &mut Host<'_, '_>) {
+        let container = &mut self.containers[place];
+        if container.doing != Doing::Starting || container.attempt != attempt {
+            return;
+        }
+        // A container that was made but not started has used its number up: the runtime keeps its remains by it.
+        container.ran = *why.0 == *"RunContainerError";
+        container.doing = Doing::Waiting;
+        container.hold(host.ctx.now + SYNC_RETRY, &why.0, why.1.to_string());
+    }
+
+    /// The sandbox is there.
+    pub(super) fn on_sandbox(&mut self, address: Name) {
+        if self.sandbox == Sandbox::Asked {
+            self.sandbox = Sandbox::Ready;
+            self.address = Some(address);
+        }
+    }
+
+    /// The sandbox could not be made.
+    pub(super) fn on_sandbox_failed(&mut self, now: Time) {
+        if self.sandbox == Sandbox::Asked {
+            self.sandbox = Sandbox::Failed(now + SYNC_RETRY);
+        }
+    }
+
+    /// The sandbox has died: what ran in it is stopped, and a new one begins with the init containers.
+    pub(super) fn on_sandbox_lost(&mut self) {
+        if self.sandbox != Sandbox::Ready || self.ending.is_some() {
+            return;
+        }
+        self.sandbox = Sandbox::Lost;
+        self.address = None;
+        self.initialized = false;
+        for place in 0..self.containers.len() {
+            let container = &mut self.containers[place];
+            let waits_for_image = container.is_being_started() && container.doing != Doing::Starting;
+            if waits_for_image || (place < self.pod.spec.init_containers.len() && container.doing == Doing::Ended) {
+                container.doing = Doing::Waiting;
+            }
+        }
+    }
+
+    /// Stops what still runs in a sandbox that has died; returns whether anything does.
+    fn leave_lost_sandbox(&mut self, host: &mut Host<'_, '_>) -> bool {
+        let grace = self.pod.spec.termination_grace;
+        for place in 0..self.containers.len() {
+            self.stop(place, grace, host);
+        }
+        self.containers.iter().any(|container| container.is_running() || container.doing == Doing::Starting)
+    }
+
+    /// The pod's timer: waits that are over, and errors that have become back-offs.
+    pub(super) fn on_timer(&mut self, host: &mut Host<'_, '_>) {
+        let now = host.ctx.now;
+        for place in 0..self.containers.len() {
+            let image = self.spec(place).image.clone();
+            let Some(trouble) = &mut self.containers[place].trouble else { continue };
+            if trouble.back_off_shown_at.take_if(|at| *at <= now).is_none() || trouble.until <= now {
+                continue;
+            }
+            let message = format!("Back-off pulling image \"{image}\": {}: {}", trouble.reason, trouble.message);
+            trouble.reason = "ImagePullBackOff".into();
+            trouble.message = message.as_str().into();
+            let message = format!("ImagePullBackOff: {message}").into();
+            host.ctx.record(self.key(), What::PullFailed { image, message });
+        }
+    }
+
+    fn arm_for_holds(&self, host: &mut Host<'_, '_>) {
+        let now = host.ctx.now;
+        let troubles = self.containers.iter().filter_map(|container| container.trouble.as_ref());
+        let next = troubles.flat_map(|trouble| [Some(trouble.until), trouble.back_off_shown_at]).flatten();
+        if let Some(at) = next.filter(|at| *at > now).min() {
+            host.ctx.arm(TimerKind::Pod(self.uid()), at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_takes_little_memory_beside_its_object() {
+        let row = size_of::<PodLife>() + size_of::<Uid>();
+        let container = size_of::<ContainerLife>();
+        assert!(row + container <= 200, "a pod takes {row} bytes and {container} more per container");
+    }
+}

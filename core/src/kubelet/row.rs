@@ -1,0 +1,563 @@
+//! One host's kubelet while it runs: its pods, its requests under way, and what its relist has yet to show it.
+//!
+//! Invariant: at most one request per pod is under way, and the newest status wins: an answer is followed by a look at
+//! whether there is more to say. A request without an answer is made anew after the timeout, from what is known then.
+//! Invariant: pods are neither started nor stopped before the runtime has said what it has and the API server has
+//! listed the node's pods.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::api::{Answer, Patch, Propagation, Refusal, Reply, Request};
+use crate::draw::{Draws, Purpose, draw, span_below};
+use crate::facts::What;
+use crate::id::{HostId, Name, ProcId, RequestId, Uid};
+use crate::kubelet::heartbeat::{self, HOSTNAME, Heartbeat, LeaseClock};
+use crate::kubelet::images::Pulls;
+use crate::kubelet::pod_life::{Doing, Host, PodLife};
+use crate::kubelet::{Boot, ContainerIndex, RunningPod, RuntimeEvent, RuntimeRequest, admission, status};
+use crate::machine::Context;
+use crate::model::{Kind, Object, ObjectKey, Pod, Resources, Terminated};
+use crate::seam::{Msg, TimerKind};
+use crate::time::{Span, Time};
+
+/// First back-off of a watch that has broken, before jitter of up to as much again.
+///
+/// Source: `NewReflectorWithOptions`, staging/src/k8s.io/client-go/tools/cache/reflector.go (v1.34.1).
+const REFLECTOR_BACKOFF: Span = Span::from_millis(800);
+
+/// A running kubelet.
+pub(super) struct Row {
+    boot: Arc<Boot>,
+    clock: LeaseClock,
+    heartbeat: Option<Box<Heartbeat>>,
+    pods: BTreeMap<Uid, PodLife>,
+    /// What the pods that were admitted and have not ended take.
+    used: Resources,
+    pulls: Pulls,
+    /// Container events that the next relist will show, in order.
+    unseen: Vec<Unseen>,
+    /// Requests under way, by number.
+    asked: Vec<(RequestId, Asked, Time)>,
+    requests: u64,
+    retry_armed: Option<Time>,
+    /// When to list and watch the node's pods (again).
+    watch_at: Option<Time>,
+    reconnections: u64,
+    /// The runtime has said what it has.
+    listed: bool,
+}
+
+/// What a request under way is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Asked {
+    Register,
+    /// The node as it is stored, by way of one of its labels.
+    Node,
+    NodeStatus,
+    Watch,
+    Pod(Uid),
+}
+
+enum Unseen {
+    Started(Uid, ContainerIndex, u32),
+    Exited(Uid, ContainerIndex, u32, Exit),
+}
+
+#[derive(Clone, Copy)]
+struct Exit {
+    code: i32,
+    out_of_memory: bool,
+    at: Time,
+}
+
+impl Row {
+    /// A kubelet that starts; `start` counts its earlier starts.
+    pub(super) fn start(ctx: &mut Context<'_>, boot: Arc<Boot>, start: u64, exact: bool) -> Row {
+        let clock = LeaseClock { host: HostId(ctx.me.index()), started: ctx.now, start };
+        let mut row = Row {
+            boot,
+            clock,
+            heartbeat: None,
+            pods: BTreeMap::new(),
+            used: Resources::default(),
+            pulls: Pulls::default(),
+            unseen: Vec::new(),
+            asked: Vec::new(),
+            requests: 0,
+            retry_armed: None,
+            watch_at: None,
+            reconnections: 0,
+            listed: false,
+        };
+        row.host(ctx).ask(RuntimeRequest::List);
+        let node = Object::Node(Arc::new(heartbeat::new_node(&row.boot, ctx.now)));
+        row.request(ctx, Asked::Register, Request::Create(node));
+        row.set_exact(ctx, exact);
+        row
+    }
+
+    /// Ends the kubelet: its timers go, its containers stay.
+    pub(super) fn stop(self, ctx: &mut Context<'_>) {
+        for kind in [TimerKind::LeaseRenewal, TimerKind::Relist, TimerKind::KubeletRetry] {
+            ctx.disarm(kind);
+        }
+        for uid in self.pods.into_keys() {
+            ctx.disarm(TimerKind::Pod(uid));
+        }
+    }
+
+    pub(super) fn lease_clock(&self) -> LeaseClock {
+        self.clock
+    }
+
+    pub(super) fn pod_count(&self) -> usize {
+        self.pods.len()
+    }
+
+    /// Switches between sending each renewal and leaving them to the world.
+    pub(super) fn set_exact(&mut self, ctx: &mut Context<'_>, exact: bool) {
+        match (exact, &self.heartbeat) {
+            (true, None) => {
+                let heartbeat = Heartbeat::from(self.clock, ctx.config, ctx.now);
+                ctx.arm(TimerKind::LeaseRenewal, heartbeat.due());
+                self.heartbeat = Some(Box::new(heartbeat));
+            }
+            (false, Some(_)) => {
+                self.heartbeat = None;
+                ctx.disarm(TimerKind::LeaseRenewal);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_timer(&mut self, ctx: &mut Context<'_>, kind: TimerKind) {
+        match kind {
+            TimerKind::LeaseRenewal => self.renew(ctx),
+            TimerKind::Pod(uid) => self.with_pod(ctx, uid, |life, host| life.on_timer(host)),
+            TimerKind::Relist => self.relist(ctx),
+            TimerKind::KubeletRetry => self.retry(ctx),
+            other => panic!("a kubelet has no timer {other:?}"),
+        }
+    }
+
+    fn renew(&mut self, ctx: &mut Context<'_>) {
+        let Some(heartbeat) = self.heartbeat.as_mut().filter(|heartbeat| heartbeat.due() <= ctx.now) else { return };
+        let renewal = heartbeat.take();
+        ctx.arm(TimerKind::LeaseRenewal, heartbeat.due());
+        ctx.send(ProcId::API_SERVER, Msg::Renew { node: self.boot.node.clone(), renewal });
+    }
+
+    /// The connection to the API server has come back: the watch is broken, and the node may be held for dead.
+    pub(super) fn on_reconnected(&mut self, ctx: &mut Context<'_>) {
+        let entity = u64::from(ctx.me.bits());
+        let jitter = Draws::starting_at(ctx.seed(), Purpose::RetryJitter, entity, self.reconnections).next();
+        let wait = REFLECTOR_BACKOFF + span_below(jitter.unwrap_or_default(), REFLECTOR_BACKOFF);
+        self.reconnections += 1;
+        self.watch_at = Some(ctx.now + wait);
+        self.arm_retry(ctx, ctx.now + wait);
+        self.look_at_node(ctx);
+        // Whatever was under way may have been lost with the connection: it is made anew at once.
+        self.make_anew(ctx, |asked| matches!(asked, Asked::Register | Asked::Pod(_)));
+    }
+
+    // ---- requests to the API server
+
+    fn request(&mut self, ctx: &mut Context<'_>, asked: Asked, request: Request) -> RequestId {
+        let id = RequestId(self.clock.start << 40 | self.requests);
+        self.requests += 1;
+        self.asked.push((id, asked, ctx.now));
+        ctx.send(ProcId::API_SERVER, Msg::Request(id, request));
+        let timeout = ctx.now + ctx.config.kubelet.request_timeout;
+        self.arm_retry(ctx, timeout);
+        id
+    }
+
+    /// One timer serves all requests: it is armed for the earliest need and looks again when it comes due.
+    fn arm_retry(&mut self, ctx: &mut Context<'_>, at: Time) {
+        if self.retry_armed.is_none_or(|armed| at < armed) {
+            self.retry_armed = Some(at);
+            ctx.arm(TimerKind::KubeletRetry, at);
+        }
+    }
+
+    fn retry(&mut self, ctx: &mut Context<'_>) {
+        self.retry_armed = None;
+        if self.watch_at.take_if(|at| *at <= ctx.now).is_some() {
+            self.watch(ctx);
+        }
+        let (now, timeout) = (ctx.now, ctx.config.kubelet.request_timeout);
+        let late: Vec<RequestId> =
+            self.asked.iter().filter(|(_, _, sent)| *sent + timeout <= now).map(|(id, ..)| *id).collect();
+        for id in late {
+            self.ask_again(ctx, id);
+        }
+        let next = self.asked.iter().map(|(_, _, sent)| *sent + timeout).chain(self.watch_at).min();
+        if let Some(at) = next {
+            self.arm_retry(ctx, at);
+        }
+    }
+
+    fn make_anew(&mut self, ctx: &mut Context<'_>, which: impl Fn(Asked) -> bool) {
+        let chosen: Vec<RequestId> =
+            self.asked.iter().filter(|(_, asked, _)| which(*asked)).map(|(id, ..)| *id).collect();
+        for id in chosen {
+            self.ask_again(ctx, id);
+        }
+    }
+
+    fn ask_again(&mut self, ctx: &mut Context<'_>, id: RequestId) {
+        let Some(asked) = self.take_asked(id) else { return };
+        match asked {
+            Asked::Register => {
+                let node = Object::Node(Arc::new(heartbeat::new_node(&self.boot, ctx.now)));
+                self.request(ctx, Asked::Register, Request::Create(node));
+            }
+            Asked::Node | Asked::NodeStatus => self.look_at_node(ctx),
+            Asked::Watch => self.watch(ctx),
+            Asked::Pod(uid) => {
+                if let Some(life) = self.pods.get_mut(&uid) {
+                    life.asked = None;
+                    life.delete_asked = false;
+                }
+                self.settle(ctx, uid);
+            }
+        }
+    }
+
+    fn take_asked(&mut self, id: RequestId) -> Option<Asked> {
+        let place = self.asked.iter().position(|(other, ..)| *other == id)?;
+        Some(self.asked.swap_remove(place).1)
+    }
+
+    fn watch(&mut self, ctx: &mut Context<'_>) {
+        self.watch_at = None;
+        self.asked.retain(|(_, asked, _)| *asked != Asked::Watch);
+        let node = self.boot.node.clone();
+        self.request(ctx, Asked::Watch, Request::WatchPods { node });
+    }
+
+    /// Asks for the stored node by setting the host name label, which it has.
+    fn look_at_node(&mut self, ctx: &mut Context<'_>) {
+        let is_node = |asked: &Asked| matches!(asked, Asked::Node | Asked::NodeStatus);
+        if self.asked.iter().any(|(_, asked, _)| *asked == Asked::Register) {
+            return;
+        }
+        self.asked.retain(|(_, asked, _)| !is_node(asked));
+        let value = heartbeat::hostname(&self.boot);
+        self.set_label(ctx, HOSTNAME.into(), value);
+    }
+
+    fn set_label(&mut self, ctx: &mut Context<'_>, key: Name, value: Name) {
+        let object = ObjectKey { kind: Kind::Node, namespace: "".into(), name: self.boot.node.clone() };
+        let patch = Patch::Label { key, value: Some(value) };
+        self.request(ctx, Asked::Node, Request::Patch { key: object, patch });
+    }
+
+    pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, id: RequestId, answer: Answer) {
+        let Some(asked) = self.take_asked(id) else { return };
+        match (asked, answer) {
+            (Asked::Watch, Ok(Reply::Pods(pods))) => self.on_list(ctx, pods),
+            (Asked::Pod(uid), answer) => self.on_pod_answer(ctx, uid, id, answer),
+            (Asked::Register, Err(Refusal::AlreadyExists(_))) => self.look_at_node(ctx),
+            (Asked::Node, Ok(Reply::Object(Object::Node(node), _))) => {
+                let labels = self.boot.labels.clone();
+                let missing = labels.iter().find(|(key, value)| node.meta.labels.get(key) != Some(*value));
+                if let Some((key, value)) = missing {
+                    self.set_label(ctx, key.clone(), value.clone());
+                } else if let Some(node) = heartbeat::status_to_post(&self.boot, &node, ctx.now) {
+                    let request = Request::UpdateStatus { object: Object::Node(Arc::new(node)), expected: None };
+                    self.request(ctx, Asked::NodeStatus, request);
+                }
+            }
+            // A node that was deleted under its kubelet stays deleted until the kubelet starts again.
+            _ => {}
+        }
+    }
+
+    fn on_pod_answer(&mut self, ctx: &mut Context<'_>, uid: Uid, id: RequestId, answer: Answer) {
+        let Some(life) = self.pods.get_mut(&uid).filter(|life| life.asked == Some(id)) else { return };
+        life.asked = None;
+        match answer {
+            Ok(Reply::Object(Object::Pod(pod), _)) | Ok(Reply::Deleted(Some(Object::Pod(pod)))) => {
+                self.on_pod(ctx, pod);
+            }
+            Ok(Reply::Deleted(None)) | Err(Refusal::NotFound(_) | Refusal::WrongUid { .. }) => {
+                self.on_pod_removed(ctx, uid);
+            }
+            _ => {}
+        }
+    }
+
+    // ---- what the API server wants
+
+    fn on_list(&mut self, ctx: &mut Context<'_>, pods: Vec<Object>) {
+        let mut gone: Vec<Uid> = self.pods.keys().copied().collect();
+        for object in pods {
+            if let Object::Pod(pod) = object {
+                gone.retain(|uid| *uid != pod.meta.uid);
+                self.on_pod(ctx, pod);
+            }
+        }
+        for uid in gone {
+            self.on_pod_removed(ctx, uid);
+        }
+    }
+
+    /// A pod is new or has changed.
+    pub(super) fn on_pod(&mut self, ctx: &mut Context<'_>, pod: Arc<Pod>) {
+        if !self.listed {
+            return;
+        }
+        let uid = pod.meta.uid;
+        match self.pods.get_mut(&uid) {
+            Some(life) => life.pod = pod,
+            None => self.take_on(ctx, pod),
+        }
+        self.with_pod(ctx, uid, |life, host| {
+            if !life.confirmed {
+                life.confirm(host);
+            }
+            if life.pod.meta.is_terminating() {
+                let grace = life.pod.meta.deletion_grace.unwrap_or(life.pod.spec.termination_grace);
+                life.end(grace, true, host);
+            }
+        });
+    }
+
+    fn take_on(&mut self, ctx: &mut Context<'_>, pod: Arc<Pod>) {
+        let uid = pod.meta.uid;
+        let mut life = PodLife::new(pod, ctx.now);
+        if life.pod.is_finished() {
+            life.containers = Box::default();
+        } else if let Err(rejection) = self.admit(&mut life) {
+            let (reason, message) = (rejection.reason.clone(), rejection.message.clone());
+            ctx.record(life.key(), What::Rejected { reason, message });
+            life.rejection = Some(Box::new(rejection));
+            life.containers = Box::default();
+        } else {
+            life.remember(ctx.now);
+        }
+        self.pods.insert(uid, life);
+    }
+
+    fn admit(&mut self, life: &mut PodLife) -> Result<(), admission::Rejection> {
+        if !life.pod.meta.is_terminating() {
+            admission::admit(&life.pod.spec, &self.used, &self.boot.allocatable)?;
+        }
+        self.used.add(&admission::requests(&life.pod.spec));
+        life.counted = true;
+        Ok(())
+    }
+
+    /// A pod's object is gone: what is left of it on the node goes too.
+    pub(super) fn on_pod_removed(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        self.with_pod(ctx, uid, |life, host| {
+            life.gone = true;
+            let grace = life.pod.meta.deletion_grace.filter(|grace| *grace > Span::ZERO);
+            life.end(grace.unwrap_or(life.pod.spec.termination_grace), true, host);
+        });
+    }
+
+    // ---- what the runtime tells
+
+    pub(super) fn on_runtime(&mut self, ctx: &mut Context<'_>, event: RuntimeEvent) {
+        match event {
+            RuntimeEvent::Pods(running) => self.on_pods(ctx, running),
+            RuntimeEvent::SandboxReady { pod, address } => self.with_pod(ctx, pod, |life, _| life.on_sandbox(address)),
+            RuntimeEvent::SandboxFailed { pod, .. } => {
+                self.with_pod(ctx, pod, |life, host| life.on_sandbox_failed(host.ctx.now));
+            }
+            RuntimeEvent::SandboxLost { pod } => self.with_pod(ctx, pod, |life, _| life.on_sandbox_lost()),
+            RuntimeEvent::PodRemoved { pod } => self.with_pod(ctx, pod, |life, _| life.on_removed()),
+            RuntimeEvent::ImageReady { pod, container, already_present } => {
+                self.pulls.finish((pod, container));
+                self.with_pod(ctx, pod, |life, host| life.on_image(container, already_present, host));
+            }
+            RuntimeEvent::ImageFailed { pod, container, reason, message } => {
+                self.pulls.finish((pod, container));
+                self.with_pod(ctx, pod, |life, host| life.on_image_failed(container, (reason, message), host));
+            }
+            RuntimeEvent::ContainerFailed { pod, container, attempt, reason, message } => {
+                self.with_container(ctx, pod, container, |life, place, host| {
+                    life.on_start_failed(place, attempt, (reason, message), host);
+                });
+            }
+            RuntimeEvent::ProbeChanged { pod, container, attempt, kind, passing } => {
+                self.with_container(ctx, pod, container, |life, place, host| {
+                    if life.containers[place].attempt == attempt {
+                        life.on_probe(place, kind, passing, host);
+                    }
+                });
+            }
+            RuntimeEvent::ContainerStarted { pod, container, attempt } => {
+                self.with_container(ctx, pod, container, |life, place, host| life.on_started(place, attempt, host));
+                self.see(ctx, Unseen::Started(pod, container, attempt));
+            }
+            RuntimeEvent::ContainerExited { pod, container, attempt, exit_code, out_of_memory } => {
+                let exit = Exit { code: exit_code, out_of_memory, at: ctx.now };
+                self.record_exit(ctx, pod, container, attempt, exit_code);
+                self.see(ctx, Unseen::Exited(pod, container, attempt, exit));
+            }
+        }
+        self.pump_pulls(ctx);
+    }
+
+    fn record_exit(&self, ctx: &mut Context<'_>, pod: Uid, container: ContainerIndex, attempt: u32, exit_code: i32) {
+        let Some(life) = self.pods.get(&pod) else { return };
+        let Some(place) = life.place(container) else { return };
+        if life.containers[place].is_running() && life.containers[place].attempt == attempt {
+            let container = life.spec(place).name.clone();
+            ctx.record(life.key(), What::Exited { container, exit_code });
+        }
+    }
+
+    /// The kubelet sees what it did itself at once, and everything else at its next relist.
+    fn see(&mut self, ctx: &mut Context<'_>, event: Unseen) {
+        let (Unseen::Started(uid, container, _) | Unseen::Exited(uid, container, ..)) = &event;
+        let by_itself = self.pods.get(uid).is_some_and(|life| {
+            let stopping = life.place(*container).is_some_and(|place| life.containers[place].stopping);
+            life.ending.is_some() || stopping
+        });
+        if by_itself || ctx.config.kubelet.relist_period == Span::ZERO {
+            return self.show(ctx, event);
+        }
+        if self.unseen.is_empty() {
+            ctx.arm(TimerKind::Relist, next_relist(ctx));
+        }
+        self.unseen.push(event);
+    }
+
+    fn relist(&mut self, ctx: &mut Context<'_>) {
+        for event in std::mem::take(&mut self.unseen) {
+            self.show(ctx, event);
+        }
+        self.pump_pulls(ctx);
+    }
+
+    fn show(&mut self, ctx: &mut Context<'_>, event: Unseen) {
+        match event {
+            Unseen::Started(uid, container, attempt) => {
+                self.with_container(ctx, uid, container, |life, place, host| life.on_seen(place, attempt, host));
+            }
+            Unseen::Exited(uid, container, attempt, exit) => {
+                self.with_container(ctx, uid, container, |life, place, host| {
+                    let how = life.how_it_ended(place, exit.code, exit.out_of_memory, exit.at);
+                    life.on_exited(place, attempt, how, host);
+                });
+            }
+        }
+    }
+
+    /// What the runtime has when the kubelet starts: containers that run go on running.
+    fn on_pods(&mut self, ctx: &mut Context<'_>, running: Vec<RunningPod>) {
+        if self.listed {
+            return;
+        }
+        self.listed = true;
+        for found in running {
+            let mut life = PodLife::adopted(found);
+            self.used.add(&admission::requests(&life.pod.spec));
+            life.counted = true;
+            self.pods.insert(life.uid(), life);
+        }
+        self.watch(ctx);
+    }
+
+    // ---- the common end of every event
+
+    fn host<'a, 'b>(&'a mut self, ctx: &'a mut Context<'b>) -> Host<'a, 'b> {
+        Host { ctx, pulls: &mut self.pulls }
+    }
+
+    fn with_container(
+        &mut self,
+        ctx: &mut Context<'_>,
+        uid: Uid,
+        container: ContainerIndex,
+        change: impl FnOnce(&mut PodLife, usize, &mut Host<'_, '_>),
+    ) {
+        self.with_pod(ctx, uid, |life, host| {
+            if let Some(place) = life.place(container) {
+                change(life, place, host);
+            }
+        });
+    }
+
+    /// Changes a pod's row, lets it do the next thing, and reports what is new. News of unknown pods is old news.
+    fn with_pod(&mut self, ctx: &mut Context<'_>, uid: Uid, change: impl FnOnce(&mut PodLife, &mut Host<'_, '_>)) {
+        let Some(life) = self.pods.get_mut(&uid) else { return };
+        let mut host = Host { ctx, pulls: &mut self.pulls };
+        change(life, &mut host);
+        life.advance(&mut host);
+        self.pump_pulls(ctx);
+        self.settle(ctx, uid);
+    }
+
+    fn pump_pulls(&mut self, ctx: &mut Context<'_>) {
+        let serial = ctx.config.kubelet.serialize_image_pulls;
+        while let Some((uid, container)) = self.pulls.next(serial) {
+            let Some(life) = self.pods.get_mut(&uid) else { continue };
+            let mut host = Host { ctx, pulls: &mut self.pulls };
+            if life.begin_pull(container, &mut host) {
+                self.pulls.begin((uid, container));
+            }
+        }
+    }
+
+    /// Gives back what an ended pod took, forgets a pod that is gone everywhere, and reports what is new.
+    fn settle(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        let Some(life) = self.pods.get_mut(&uid) else { return };
+        if life.counted && life.is_settled() {
+            life.counted = false;
+            self.used.subtract(&admission::requests(&life.pod.spec));
+            self.used.pods -= 1;
+        }
+        if life.gone && life.is_removed() {
+            self.pods.remove(&uid);
+            return ctx.disarm(TimerKind::Pod(uid));
+        }
+        if life.gone || life.asked.is_some() {
+            return;
+        }
+        let status = status::desired(life, ctx.now);
+        let request = if status != life.pod.status {
+            let object = Object::Pod(Arc::new(Pod { status, ..Pod::clone(&life.pod) }));
+            Request::UpdateStatus { object, expected: None }
+        } else if life.pod.meta.is_terminating() && life.is_removed() && !life.delete_asked {
+            life.delete_asked = true;
+            let propagation = Propagation::Background;
+            Request::Delete { key: life.key(), uid: Some(uid), grace: Some(Span::ZERO), propagation }
+        } else {
+            return;
+        };
+        let id = self.request(ctx, Asked::Pod(uid), request);
+        if let Some(life) = self.pods.get_mut(&uid) {
+            life.asked = Some(id);
+        }
+    }
+}
+
+/// The first relist after now; each host's relists have a phase of their own.
+fn next_relist(ctx: &Context<'_>) -> Time {
+    let period = ctx.config.kubelet.relist_period;
+    let phase = span_below(draw(ctx.seed(), Purpose::RelistPhase, u64::from(ctx.me.index()), 0), period);
+    let passed = (ctx.now + period).since(Time::ZERO + phase).0 / period.0;
+    Time::ZERO + phase + Span(passed * period.0)
+}
+
+impl PodLife {
+    /// How a container ended, for its status.
+    fn how_it_ended(&self, place: usize, exit_code: i32, out_of_memory: bool, finished_at: Time) -> Terminated {
+        let reason = match (out_of_memory, exit_code) {
+            (true, _) => "OOMKilled",
+            (false, 0) => "Completed",
+            (false, _) => "Error",
+        };
+        let started_at = match self.containers[place].doing {
+            Doing::Running(since) => since,
+            _ => finished_at,
+        };
+        Terminated { exit_code, reason: reason.into(), started_at, finished_at }
+    }
+}

@@ -1,0 +1,227 @@
+//! The status that a kubelet reports of a pod: container states, phase and conditions, computed from the row.
+//!
+//! Invariant: the result depends on the row, on the status that the API server has, and on the time only where a
+//! condition changes; so "is there something to report" is a comparison. Conditions of others (`DisruptionTarget`) and
+//! the nominated node are kept.
+//!
+//! Source: `generateAPIPodStatus` and `getPhase`, pkg/kubelet/kubelet_pods.go; pkg/kubelet/status/generate.go;
+//! `TerminatePod`, pkg/kubelet/status/status_manager.go (v1.34.1).
+
+use std::sync::Arc;
+
+use crate::id::Name;
+use crate::kubelet::pod_life::{ContainerLife, Doing, PodLife, Sandbox};
+use crate::model::{
+    ConditionKind, Conditions, Container, ContainerState, ContainerStatus, Phase, PodSpec, PodStatus, RestartPolicy,
+    Status3, Terminated,
+};
+use crate::time::Time;
+
+/// What the API server ought to know of a pod.
+pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
+    let mut status = life.pod.status.clone();
+    if let Some(rejection) = &life.rejection {
+        status.phase = Phase::Failed;
+        status.reason = rejection.reason.clone();
+        status.message = rejection.message.clone();
+        status.started_at.get_or_insert(life.taken_on_at);
+        return status;
+    }
+    if !life.confirmed || life.containers.is_empty() {
+        return status;
+    }
+    let (init, main) = life.containers.split_at(life.init_count());
+    let waiting = if init.is_empty() { "ContainerCreating" } else { "PodInitializing" };
+    let init_waiting = "PodInitializing";
+    status.init_containers = init.iter().map(|container| container_status(container, init_waiting)).collect();
+    status.containers = main.iter().map(|container| container_status(container, waiting)).collect();
+    for (container, spec) in status.init_containers.iter_mut().zip(&life.pod.spec.init_containers) {
+        if !spec.sidecar {
+            container.ready = ended_well(&container.state);
+        }
+    }
+    let spec = &life.pod.spec;
+    status.phase = match status.phase {
+        terminal @ (Phase::Succeeded | Phase::Failed) => terminal,
+        _ => phase(spec, &status, life.is_settled()),
+    };
+    if life.is_removed() && (life.gone || life.pod.meta.is_terminating()) {
+        give_up_the_missing(&mut status, life.taken_on_at);
+    }
+    if life.address.is_some() {
+        status.pod_ip = life.address.clone();
+    }
+    status.started_at.get_or_insert(life.taken_on_at);
+    set_conditions(&mut status, spec, life.sandbox == Sandbox::Ready, now);
+    status
+}
+
+fn container_status(container: &ContainerLife, waiting: &str) -> ContainerStatus {
+    let last = container.ended.clone();
+    let trouble = container.trouble.as_ref().filter(|trouble| !trouble.reason.is_empty());
+    let (state, last_terminated) = match (container.doing, &container.ended, trouble) {
+        (Doing::Running(since), _, _) if container.seen => (ContainerState::Running { since }, last),
+        (_, _, Some(trouble)) => {
+            let (reason, message) = (trouble.reason.clone(), trouble.message.clone());
+            (ContainerState::Waiting { reason, message }, last)
+        }
+        (_, Some(ended), None) => (ContainerState::Terminated(ended.clone()), container.before.clone()),
+        (_, None, None) => (ContainerState::Waiting { reason: waiting.into(), message: "".into() }, None),
+    };
+    let counts = container.ran && (container.seen || !container.is_running());
+    ContainerStatus {
+        state,
+        last_terminated,
+        ready: container.ready,
+        started: container.started,
+        restarts: if counts { container.attempt } else { container.attempt.saturating_sub(1) },
+    }
+}
+
+fn ended_well(state: &ContainerState) -> bool {
+    matches!(state, ContainerState::Terminated(how) if how.exit_code == 0)
+}
+
+/// Counts of one kind of container.
+#[derive(Default)]
+struct Tally {
+    running: u32,
+    waiting: u32,
+    stopped: u32,
+    succeeded: u32,
+    pending_sidecars: u32,
+    pending_init: u32,
+    failed_init: u32,
+}
+
+fn phase(spec: &PodSpec, status: &PodStatus, settled: bool) -> Phase {
+    let mut tally = Tally::default();
+    for (container, status) in spec.init_containers.iter().zip(&status.init_containers) {
+        count_init(&mut tally, container, status);
+    }
+    for status in &status.containers {
+        match (&status.state, &status.last_terminated) {
+            (ContainerState::Running { .. }, _) => tally.running += 1,
+            (ContainerState::Terminated(how), _) => {
+                tally.stopped += 1;
+                tally.succeeded += u32::from(how.exit_code == 0);
+            }
+            (ContainerState::Waiting { .. }, Some(_)) => tally.stopped += 1,
+            (ContainerState::Waiting { .. }, None) => tally.waiting += 1,
+        }
+    }
+    let initialized = has_initialized(spec, status);
+    if tally.failed_init > 0 && spec.restart_policy == RestartPolicy::Never {
+        return Phase::Failed;
+    }
+    if tally.pending_init > 0 || (tally.pending_sidecars > 0 && !initialized) || tally.waiting > 0 {
+        return Phase::Pending;
+    }
+    match (tally.running, tally.stopped) {
+        (1.., _) => Phase::Running,
+        (0, 0) => Phase::Pending,
+        _ if settled && tally.stopped == tally.succeeded => Phase::Succeeded,
+        _ if settled => Phase::Failed,
+        _ if spec.restart_policy == RestartPolicy::Always => Phase::Running,
+        _ if tally.stopped == tally.succeeded => Phase::Succeeded,
+        _ if spec.restart_policy == RestartPolicy::Never => Phase::Failed,
+        _ => Phase::Running,
+    }
+}
+
+fn count_init(tally: &mut Tally, container: &Container, status: &ContainerStatus) {
+    match (&status.state, &status.last_terminated, container.sidecar) {
+        (ContainerState::Running { .. }, _, true) => {
+            tally.pending_sidecars += u32::from(!status.started);
+            tally.running += 1;
+        }
+        (ContainerState::Terminated(_), _, true) | (ContainerState::Waiting { .. }, Some(_), true) => {}
+        (ContainerState::Waiting { .. }, None, true) => {
+            tally.pending_sidecars += 1;
+            tally.waiting += 1;
+        }
+        (ContainerState::Terminated(how), _, false) | (ContainerState::Waiting { .. }, Some(how), false) => {
+            tally.failed_init += u32::from(how.exit_code != 0);
+        }
+        (ContainerState::Running { .. }, _, false) | (ContainerState::Waiting { .. }, None, false) => {
+            tally.pending_init += 1;
+        }
+    }
+}
+
+/// Whether the init containers are done: a regular container has run, or each of them has ended well.
+fn has_initialized(spec: &PodSpec, status: &PodStatus) -> bool {
+    let has_run = |status: &ContainerStatus| {
+        !matches!(status.state, ContainerState::Waiting { .. }) || status.last_terminated.is_some()
+    };
+    status.containers.iter().any(has_run) || unfinished_init(spec, status).is_empty()
+}
+
+fn unfinished_init(spec: &PodSpec, status: &PodStatus) -> Vec<Name> {
+    let pairs = spec.init_containers.iter().zip(&status.init_containers);
+    let unfinished = pairs.filter(
+        |(container, status)| {
+            if container.sidecar { !status.started } else { !ended_well(&status.state) }
+        },
+    );
+    unfinished.map(|(container, _)| container.name.clone()).collect()
+}
+
+/// A pod that has been removed leaves nothing unsaid: containers that never ran count as lost, the phase is final.
+fn give_up_the_missing(status: &mut PodStatus, taken_on_at: Time) {
+    let initialized = status.init_containers.iter().all(|container| container.ready || container.started);
+    let lost = || {
+        ContainerState::Terminated(Arc::new(Terminated {
+            exit_code: 137,
+            reason: "ContainerStatusUnknown".into(),
+            started_at: taken_on_at,
+            finished_at: taken_on_at,
+        }))
+    };
+    if initialized {
+        for container in &mut status.containers {
+            if !matches!(container.state, ContainerState::Terminated(_)) {
+                container.state = lost();
+            }
+        }
+    }
+    if !matches!(status.phase, Phase::Succeeded | Phase::Failed) {
+        status.phase = Phase::Failed;
+    }
+}
+
+fn set_conditions(status: &mut PodStatus, spec: &PodSpec, has_sandbox: bool, now: Time) {
+    let sidecars = spec.init_containers.iter().zip(&status.init_containers).filter(|(container, _)| container.sidecar);
+    let mains = spec.containers.iter().zip(&status.containers);
+    let unready: Vec<Name> = sidecars
+        .chain(mains)
+        .filter(|(_, status)| !status.ready)
+        .map(|(container, _)| container.name.clone())
+        .collect();
+    let unfinished = unfinished_init(spec, status);
+    let initialized = has_initialized(spec, status);
+    let phase = status.phase;
+    let conditions = &mut status.conditions;
+    set(conditions, ConditionKind::PodReadyToStartContainers, has_sandbox, "", "", now);
+    match phase {
+        Phase::Succeeded => set(conditions, ConditionKind::Initialized, true, "PodCompleted", "", now),
+        _ if initialized => set(conditions, ConditionKind::Initialized, true, "", "", now),
+        _ => {
+            let message = format!("containers with incomplete status: [{}]", unfinished.join(" "));
+            set(conditions, ConditionKind::Initialized, false, "ContainersNotInitialized", &message, now);
+        }
+    }
+    let (ready, reason, message) = match phase {
+        Phase::Succeeded => (false, "PodCompleted", String::new()),
+        Phase::Failed => (false, "PodFailed", String::new()),
+        _ if unready.is_empty() => (true, "", String::new()),
+        _ => (false, "ContainersNotReady", format!("containers with unready status: [{}]", unready.join(" "))),
+    };
+    set(conditions, ConditionKind::ContainersReady, ready, reason, &message, now);
+    set(conditions, ConditionKind::Ready, ready, reason, &message, now);
+    set(conditions, ConditionKind::PodScheduled, true, "", "", now);
+}
+
+fn set(conditions: &mut Conditions, kind: ConditionKind, holds: bool, reason: &str, message: &str, now: Time) {
+    conditions.set(kind, Status3::from(holds), reason, message, now);
+}

@@ -1,0 +1,321 @@
+//! The scheduler's picture of the cluster: nodes in dense slots with what their pods take, and pods that are assumed to
+//! be where a bind request has just sent them.
+//!
+//! Invariants: a node's sums are those of the pods counted on it; an assumed pod counts exactly once, before and after
+//! its watch event; `order` lists every present node once, zones interleaved. A slot outlives its node while pods are
+//! still counted on it. Every change of a slot is appended to `touched`, so that whoever caches results per node knows
+//! what to look at again. Absent on purpose: expiry of assumed pods (off in Kubernetes as well).
+//!
+//! Source: pkg/scheduler/backend/cache/cache.go (v1.34.1).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::id::{Name, RowId};
+use crate::model::{Node, Protocol};
+use crate::scheduler::classes::{ClassId, Classes};
+use crate::scheduler::node_tree::NodeTree;
+use crate::scheduler::traits::PodTraits;
+
+/// One node's slot.
+#[derive(Clone, Default)]
+pub(super) struct NodeInfo {
+    pub(super) name: Name,
+    /// `None` while only pods are known that say they are on it.
+    pub(super) node: Option<Arc<Node>>,
+    pub(super) cpu_all: i64,
+    pub(super) memory_all: i64,
+    pub(super) ephemeral_all: i64,
+    pub(super) pods_all: i64,
+    pub(super) cpu_used: i64,
+    pub(super) memory_used: i64,
+    pub(super) ephemeral_used: i64,
+    /// Sums in which a container without a request counts with a default.
+    pub(super) cpu_scored: i64,
+    pub(super) memory_scored: i64,
+    pub(super) pods: i64,
+    pub(super) extended_used: BTreeMap<Name, i64>,
+    /// How many pods hold a host port; more than one only if others bound them.
+    pub(super) host_ports: BTreeMap<(u8, u16), u32>,
+}
+
+impl NodeInfo {
+    /// The amount of an extended resource that pods may use.
+    pub(super) fn extended_all(&self, name: &Name) -> i64 {
+        let listed = self.node.as_ref().and_then(|node| node.status.allocatable.extended.get(name));
+        listed.copied().unwrap_or(0)
+    }
+
+    /// Whether somebody holds the host port.
+    pub(super) fn holds_port(&self, protocol: Protocol, port: u16) -> bool {
+        self.host_ports.contains_key(&(protocol as u8, port))
+    }
+
+    fn count(&mut self, traits: &PodTraits, sign: i64) {
+        let requests = &traits.requests;
+        self.cpu_used += sign * requests.cpu_milli;
+        self.memory_used += sign * requests.memory_bytes;
+        self.ephemeral_used += sign * requests.ephemeral_bytes;
+        self.cpu_scored += sign * traits.scored_cpu_milli;
+        self.memory_scored += sign * traits.scored_memory_bytes;
+        self.pods += sign;
+        assert!(self.pods >= 0 && self.cpu_used >= 0 && self.memory_used >= 0, "{} gave back too much", self.name);
+        for (name, amount) in &requests.extended {
+            *self.extended_used.entry(name.clone()).or_insert(0) += sign * amount;
+        }
+        for (protocol, port) in &traits.host_ports {
+            let key = (*protocol as u8, *port);
+            let holders = self.host_ports.entry(key).or_insert(0);
+            *holders = holders.checked_add_signed(sign as i32).expect("a port is given back that nobody held");
+            if *holders == 0 {
+                self.host_ports.remove(&key);
+            }
+        }
+    }
+}
+
+/// A pod that counts on a node.
+struct Placed {
+    row: RowId,
+    slot: u32,
+    class: ClassId,
+    priority: i32,
+    assumed: bool,
+}
+
+/// Nodes, the pods that count on them, and the order in which nodes are looked at.
+#[derive(Default)]
+pub(super) struct Cache {
+    slots: Vec<NodeInfo>,
+    free: Vec<u32>,
+    by_name: BTreeMap<Name, u32>,
+    /// By the pod row's index.
+    pods: Vec<Option<Placed>>,
+    /// How many placed pods there are of each priority.
+    priorities: BTreeMap<i32, u32>,
+    tree: NodeTree,
+    order: Vec<u32>,
+    /// By slot; `u32::MAX` for a slot without a node.
+    positions: Vec<u32>,
+    /// The present nodes' slots by name.
+    by_rank: Vec<u32>,
+    /// By slot: its place in `by_rank`.
+    ranks: Vec<u32>,
+    order_is_stale: bool,
+    layout: u64,
+    touched: Vec<u32>,
+    /// How many entries of `touched` have been dropped.
+    touched_before: u64,
+}
+
+impl Cache {
+    /// How many nodes there are.
+    pub(super) fn node_count(&self) -> u32 {
+        self.tree.len()
+    }
+
+    /// The slot's contents.
+    pub(super) fn slot(&self, slot: u32) -> &NodeInfo {
+        &self.slots[slot as usize]
+    }
+
+    /// The nodes' slots in the order in which they are looked at. [`Cache::refresh`] must have been called since the
+    /// last change of nodes.
+    pub(super) fn order(&self) -> &[u32] {
+        debug_assert!(!self.order_is_stale, "the order is read before it was refreshed");
+        &self.order
+    }
+
+    /// Where a slot stands in the order; `None` for a slot without a node.
+    pub(super) fn position(&self, slot: u32) -> Option<u32> {
+        self.positions.get(slot as usize).copied().filter(|position| *position != u32::MAX)
+    }
+
+    /// A present node's place among all present nodes by name.
+    pub(super) fn rank(&self, slot: u32) -> u32 {
+        self.ranks[slot as usize]
+    }
+
+    /// The slot of the node at a place by name.
+    pub(super) fn slot_of_rank(&self, rank: u32) -> u32 {
+        self.by_rank[rank as usize]
+    }
+
+    /// Counts how often the order has changed.
+    pub(super) fn layout(&self) -> u64 {
+        self.layout
+    }
+
+    /// Brings the order up to date; what kube-scheduler does when it takes its snapshot.
+    pub(super) fn refresh(&mut self) {
+        if !self.order_is_stale {
+            return;
+        }
+        self.order_is_stale = false;
+        self.layout += 1;
+        self.order = self.tree.list();
+        self.positions.clear();
+        self.positions.resize(self.slots.len(), u32::MAX);
+        for (position, slot) in self.order.iter().enumerate() {
+            self.positions[*slot as usize] = position as u32;
+        }
+        let present = self.by_name.values().copied().filter(|slot| self.positions[*slot as usize] != u32::MAX);
+        self.by_rank = present.collect();
+        self.ranks.clear();
+        self.ranks.resize(self.slots.len(), u32::MAX);
+        for (rank, slot) in self.by_rank.iter().enumerate() {
+            self.ranks[*slot as usize] = rank as u32;
+        }
+    }
+
+    /// The number of slot changes so far.
+    pub(super) fn changes(&self) -> u64 {
+        self.touched_before + self.touched.len() as u64
+    }
+
+    /// The slots changed since a count of changes, or `None` if that is too long ago to tell.
+    pub(super) fn touched_since(&self, changes: u64) -> Option<&[u32]> {
+        let start = changes.checked_sub(self.touched_before)?;
+        Some(&self.touched[start as usize..])
+    }
+
+    /// A node has appeared or changed.
+    pub(super) fn set_node(&mut self, node: &Arc<Node>) {
+        let slot = self.slot_named(&node.meta.name);
+        let info = &mut self.slots[slot as usize];
+        let zone_before = info.node.as_ref().map(|old| old.zone_key());
+        let allocatable = &node.status.allocatable;
+        info.cpu_all = allocatable.cpu_milli;
+        info.memory_all = allocatable.memory_bytes;
+        info.ephemeral_all = allocatable.ephemeral_bytes;
+        info.pods_all = allocatable.pods;
+        info.node = Some(node.clone());
+        let zone = node.zone_key();
+        if zone_before.as_ref() != Some(&zone) {
+            if let Some(before) = zone_before {
+                self.tree.remove(&before, slot);
+            }
+            self.tree.add(zone, slot);
+            self.order_is_stale = true;
+        }
+        self.touch(slot);
+    }
+
+    /// A node is gone. Pods that say they are on it keep its slot.
+    pub(super) fn remove_node(&mut self, name: &Name) {
+        let Some(slot) = self.by_name.get(name).copied() else { return };
+        let Some(node) = self.slots[slot as usize].node.take() else { return };
+        self.tree.remove(&node.zone_key(), slot);
+        self.order_is_stale = true;
+        self.give_up_if_empty(slot);
+    }
+
+    /// Whether a pod counts somewhere by assumption only.
+    pub(super) fn is_assumed(&self, row: RowId) -> bool {
+        self.placed(row).is_some_and(|pod| pod.assumed)
+    }
+
+    /// Whether a pod counts somewhere.
+    pub(super) fn has_pod(&self, row: RowId) -> bool {
+        self.placed(row).is_some()
+    }
+
+    /// Counts a pod on a node by assumption. Panics if it counts somewhere already.
+    pub(super) fn assume(&mut self, classes: &mut Classes, row: RowId, slot: u32, class: ClassId) {
+        assert!(!self.has_pod(row), "{row:?} is assumed twice");
+        self.place(classes, Placed { row, slot, class, priority: classes.traits(class).spec.priority, assumed: true });
+    }
+
+    /// Takes back an assumption; `false` if the watch has confirmed or removed the pod meanwhile.
+    pub(super) fn forget(&mut self, classes: &mut Classes, row: RowId) -> bool {
+        let assumed = self.is_assumed(row);
+        if assumed {
+            self.remove_pod(classes, row);
+        }
+        assumed
+    }
+
+    /// The watch shows a pod on a node: new, confirmed, or bound by somebody else.
+    pub(super) fn set_pod(&mut self, classes: &mut Classes, row: RowId, node: &Name, class: ClassId) {
+        let slot = self.slot_named(node);
+        if let Some(pod) = self.pods.get_mut(row.index as usize).and_then(Option::as_mut).filter(|pod| pod.row == row)
+            && (pod.slot, pod.class) == (slot, class)
+        {
+            pod.assumed = false;
+            return;
+        }
+        self.remove_pod(classes, row);
+        self.place(classes, Placed { row, slot, class, priority: classes.traits(class).spec.priority, assumed: false });
+    }
+
+    /// A pod is gone or has finished. A pod that counts nowhere is no mistake.
+    pub(super) fn remove_pod(&mut self, classes: &mut Classes, row: RowId) {
+        if self.placed(row).is_none() {
+            return;
+        }
+        let pod = self.pods[row.index as usize].take().expect("the pod was just seen");
+        self.slots[pod.slot as usize].count(classes.traits(pod.class), -1);
+        let of_priority = self.priorities.get_mut(&pod.priority).expect("a placed pod's priority is counted");
+        *of_priority -= 1;
+        if *of_priority == 0 {
+            self.priorities.remove(&pod.priority);
+        }
+        classes.release(pod.class);
+        self.touch(pod.slot);
+        self.give_up_if_empty(pod.slot);
+    }
+
+    /// The lowest priority of all pods that count on nodes.
+    pub(super) fn lowest_priority(&self) -> Option<i32> {
+        self.priorities.first_key_value().map(|(priority, _)| *priority)
+    }
+
+    fn placed(&self, row: RowId) -> Option<&Placed> {
+        self.pods.get(row.index as usize)?.as_ref().filter(|pod| pod.row == row)
+    }
+
+    fn place(&mut self, classes: &mut Classes, pod: Placed) {
+        let index = pod.row.index as usize;
+        if self.pods.len() <= index {
+            self.pods.resize_with(index + 1, || None);
+        }
+        classes.hold(pod.class);
+        self.slots[pod.slot as usize].count(classes.traits(pod.class), 1);
+        *self.priorities.entry(pod.priority).or_insert(0) += 1;
+        self.touch(pod.slot);
+        let before = self.pods[index].replace(pod);
+        assert!(before.is_none(), "two pods in row {index}");
+    }
+
+    fn slot_named(&mut self, name: &Name) -> u32 {
+        if let Some(slot) = self.by_name.get(name) {
+            return *slot;
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(NodeInfo::default());
+            u32::try_from(self.slots.len() - 1).expect("at most 2^32 nodes")
+        });
+        self.slots[slot as usize] = NodeInfo { name: name.clone(), ..NodeInfo::default() };
+        self.by_name.insert(name.clone(), slot);
+        self.order_is_stale = true;
+        slot
+    }
+
+    fn give_up_if_empty(&mut self, slot: u32) {
+        let info = &self.slots[slot as usize];
+        if info.node.is_none() && info.pods == 0 {
+            self.by_name.remove(&info.name.clone());
+            self.free.push(slot);
+        }
+    }
+
+    fn touch(&mut self, slot: u32) {
+        // A reader that is further behind than this looks at everything again, which is cheaper then.
+        if self.touched.len() > 4 * self.slots.len() + 64 {
+            let dropped = self.touched.len() / 2;
+            self.touched.drain(..dropped);
+            self.touched_before += dropped as u64;
+        }
+        self.touched.push(slot);
+    }
+}

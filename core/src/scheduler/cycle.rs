@@ -1,0 +1,136 @@
+//! One scheduling attempt, and what becomes of its bind request.
+
+use crate::api::{Answer, Request};
+use crate::facts::What;
+use crate::id::{Name, RequestId, Uid};
+use crate::machine::Context;
+use crate::model::{ConditionKind, Kind, Object, ObjectKey, Pod, Status3};
+use crate::scheduler::Scheduler;
+use crate::scheduler::events::Event;
+use crate::scheduler::placement::{NO_NODES, Verdict};
+use crate::scheduler::queue::Queued;
+use crate::seam::TimerKind;
+use crate::store::View;
+
+/// The longest message of an event, in bytes.
+///
+/// Source: `NoteLengthLimit`, pkg/apis/core/validation/events.go (v1.34.1).
+const NOTE_LENGTH_MAX: usize = 1024;
+
+/// A bind request that waits for its answer.
+pub(super) struct Binding {
+    queued: Queued,
+    uid: Uid,
+}
+
+impl Scheduler {
+    /// Tries what is ready and arms the timers that are needed. Without a cycle time everything is tried at once;
+    /// with one, each attempt takes that long and decides at its end.
+    pub(super) fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        if self.cycle_time.0 == 0 {
+            while self.attempt(ctx, view) {}
+        } else if self.queue.is_ready() && self.timers.cycle.is_none() {
+            let end = ctx.now + self.cycle_time;
+            self.timers.cycle = Some(end);
+            ctx.arm(TimerKind::SchedulerCycle, end);
+        }
+        let due = [
+            (TimerKind::SchedulerBackoff, self.queue.backoff_due(), &mut self.timers.backoff),
+            (TimerKind::SchedulerFlush, self.queue.flush_due(), &mut self.timers.flush),
+        ];
+        for (kind, due, armed) in due {
+            match due {
+                _ if due == *armed => {}
+                Some(due) => ctx.arm(kind, due.max(ctx.now)),
+                None => ctx.disarm(kind),
+            }
+            *armed = due;
+        }
+    }
+
+    /// Tries the next pod; `false` if there is none.
+    pub(super) fn attempt(&mut self, ctx: &mut Context<'_>, view: View<'_>) -> bool {
+        let Some(queued) = self.queue.pop() else { return false };
+        let pod = view.get::<Pod>(queued.row).expect("a queued pod is in the view");
+        if pod.meta.is_terminating() {
+            let message = format!("skip schedule deleting pod: {}/{}", pod.meta.namespace, pod.meta.name);
+            ctx.record(key_of(pod), What::FailedScheduling { message: message.into() });
+            self.placement.classes.release(queued.class);
+            return true;
+        }
+        match self.placement.search(queued.class) {
+            Verdict::Node(slot) => self.bind(ctx, pod, queued, slot),
+            Verdict::NoNodes => {
+                self.queue.failed(queued, ctx.now);
+                self.tell(ctx, pod, "Unschedulable", NO_NODES);
+            }
+            Verdict::Unschedulable(diagnosis) => {
+                self.queue.refused(queued, diagnosis.plugins, ctx.now);
+                self.tell(ctx, pod, "Unschedulable", &diagnosis.message);
+            }
+        }
+        true
+    }
+
+    /// Reserve and Bind. Permit and PreBind would come between the two, PostBind with the answer.
+    fn bind(&mut self, ctx: &mut Context<'_>, pod: &Pod, queued: Queued, slot: u32) {
+        let placement = &mut self.placement;
+        placement.cache.assume(&mut placement.classes, queued.row, slot, queued.class);
+        let node = placement.cache.slot(slot).name.clone();
+        let (namespace, name, uid) = (pod.meta.namespace.clone(), pod.meta.name.clone(), pod.meta.uid);
+        let id = self.client.send(ctx, Request::Bind { namespace, name, uid, node });
+        self.bindings.insert(id, Binding { queued, uid });
+    }
+
+    /// The answer to a bind request or to a status update. Status updates are not repeated: the next attempt will
+    /// write again.
+    ///
+    /// Source: `handleBindingCycleError`, `handleSchedulingFailure`, schedule_one.go (v1.34.1).
+    pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
+        let Some(Binding { queued, uid }) = self.bindings.remove(&id) else { return };
+        let placement = &mut self.placement;
+        let Err(refusal) = answer else {
+            return placement.classes.release(queued.class);
+        };
+        if placement.cache.forget(&mut placement.classes, queued.row) {
+            let event = Event::PlacedPodGone(placement.classes.traits(queued.class));
+            self.queue.on_event(&placement.classes, &event, None, ctx.now);
+        }
+        match view.get_uid::<Pod>(queued.row, uid) {
+            Some(pod) if pod.node.is_none() && !pod.is_finished() => {
+                self.queue.failed(queued, ctx.now);
+                let message = format!("running Bind plugin \"DefaultBinder\": {refusal}");
+                self.tell(ctx, pod, "SchedulerError", &message);
+            }
+            _ => self.placement.classes.release(queued.class),
+        }
+    }
+
+    /// Says that an attempt failed: a fact, and the pod's PodScheduled condition if that is news.
+    fn tell(&mut self, ctx: &mut Context<'_>, pod: &Pod, reason: &str, message: &str) {
+        ctx.record(key_of(pod), What::FailedScheduling { message: note(message) });
+        let mut told = pod.clone();
+        let kind = ConditionKind::PodScheduled;
+        if told.status.conditions.set(kind, Status3::False, reason, message, ctx.now) {
+            let object = Object::Pod(std::sync::Arc::new(told));
+            self.client.send(ctx, Request::UpdateStatus { object, expected: None });
+        }
+    }
+}
+
+fn key_of(pod: &Pod) -> ObjectKey {
+    ObjectKey { kind: Kind::Pod, namespace: pod.meta.namespace.clone(), name: pod.meta.name.clone() }
+}
+
+/// Source: `truncateMessage`, schedule_one.go (v1.34.1).
+fn note(message: &str) -> Name {
+    const SUFFIX: &str = " ...";
+    if message.len() <= NOTE_LENGTH_MAX {
+        return message.into();
+    }
+    let mut end = NOTE_LENGTH_MAX - SUFFIX.len();
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{SUFFIX}", &message[..end]).into()
+}

@@ -1,0 +1,69 @@
+//! What can make an unschedulable pod schedulable again: cluster events and the plugins' hints on them.
+//!
+//! Source: pkg/scheduler/framework/events.go and eventhandlers.go (v1.34.1), with queueing hints on, the default.
+
+use crate::model::Node;
+use crate::scheduler::traits::PodTraits;
+
+/// Something that happened in the cluster. Events that no plugin of the model waits for are not listed.
+pub(super) enum Event<'a> {
+    /// A node has appeared.
+    NodeAdded(&'a Node),
+    /// A node has changed in one respect.
+    NodeChanged {
+        /// Before.
+        old: &'a Node,
+        /// After.
+        new: &'a Node,
+        /// In which respect.
+        what: NodeChange,
+    },
+    /// A pod that counted on a node is gone, has finished, or could not be bound.
+    PlacedPodGone(&'a PodTraits),
+    /// The waiting pod itself got other tolerations.
+    TolerationsChanged,
+    /// The waiting pod itself asks for less.
+    RequestsLowered,
+}
+
+/// In which respect a node has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NodeChange {
+    /// Its taints, or it was uncordoned.
+    Taints,
+    /// What pods may use of it.
+    Allocatable,
+    /// Its labels.
+    Labels,
+}
+
+/// Whether an event could make a plugin take back its refusal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Hint {
+    /// It could not.
+    Skip,
+    /// It could: try the pod again.
+    Queue,
+}
+
+impl Hint {
+    /// `Queue` if the condition holds.
+    pub(super) fn queue_if(holds: bool) -> Hint {
+        if holds { Hint::Queue } else { Hint::Skip }
+    }
+}
+
+/// The respects in which two versions of a node differ, in the order of the source.
+///
+/// Source: `NodeSchedulingPropertiesChange`, events.go (v1.34.1).
+pub(super) fn node_changes(old: &Node, new: &Node) -> impl Iterator<Item = NodeChange> + use<> {
+    let uncordoned = old.spec.unschedulable && !new.spec.unschedulable;
+    [
+        uncordoned.then_some(NodeChange::Taints),
+        (old.status.allocatable != new.status.allocatable).then_some(NodeChange::Allocatable),
+        (old.meta.labels != new.meta.labels).then_some(NodeChange::Labels),
+        (old.spec.taints != new.spec.taints).then_some(NodeChange::Taints),
+    ]
+    .into_iter()
+    .flatten()
+}

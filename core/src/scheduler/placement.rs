@@ -1,0 +1,125 @@
+//! Placement alone: nodes, pods on them, and the choice of a node for a pod; no queue, no API server, no time.
+//!
+//! The scheduler process wraps this. Studies of placement, benchmarks and comparisons use it directly.
+
+use std::sync::Arc;
+
+use crate::config::{SchedulerConfig, Ties};
+use crate::digest::Shared;
+use crate::id::{Name, RowId};
+use crate::model::{Node, PodSpec};
+use crate::scheduler::cache::Cache;
+use crate::scheduler::classes::{ClassId, Classes};
+use crate::scheduler::diagnosis::{Diagnosis, diagnose};
+use crate::scheduler::profile::Profile;
+use crate::scheduler::reference::{Search, decide};
+use crate::scheduler::sampling::{TieBreak, feasible_nodes_wanted};
+
+/// The placement algorithm with its state.
+pub struct Placement {
+    pub(super) profile: Profile,
+    pub(super) cache: Cache,
+    pub(super) classes: Classes,
+    ties: Ties,
+    percentage: u32,
+    seed: u64,
+    /// Where the next search begins.
+    start: u32,
+    /// How many searches there have been.
+    searches: u64,
+}
+
+/// What a search for a node came to.
+pub(super) enum Verdict {
+    /// This slot takes the pod.
+    Node(u32),
+    /// There are no nodes at all.
+    NoNodes,
+    /// No node takes the pod.
+    Unschedulable(Diagnosis),
+}
+
+impl Placement {
+    /// An empty cluster with the default profile.
+    pub fn new(seed: u64, config: &SchedulerConfig) -> Placement {
+        Placement {
+            profile: Profile::default_scheduler(),
+            cache: Cache::default(),
+            classes: Classes::default(),
+            ties: config.ties,
+            percentage: config.percentage_of_nodes_to_score,
+            seed,
+            start: 0,
+            searches: 0,
+        }
+    }
+
+    /// A node has appeared or changed.
+    pub fn set_node(&mut self, node: &Arc<Node>) {
+        self.cache.set_node(node);
+    }
+
+    /// A node is gone.
+    pub fn remove_node(&mut self, name: &Name) {
+        self.cache.remove_node(name);
+    }
+
+    /// Chooses a node for a new pod and counts the pod there; the message says why no node takes it.
+    ///
+    /// Panics if the row has a pod already.
+    pub fn place(&mut self, row: RowId, spec: &Shared<PodSpec>) -> Result<Name, String> {
+        let class = self.classes.of(spec);
+        self.classes.hold(class);
+        let verdict = self.search(class);
+        let placed = match verdict {
+            Verdict::Node(slot) => {
+                self.cache.assume(&mut self.classes, row, slot, class);
+                Ok(self.cache.slot(slot).name.clone())
+            }
+            Verdict::NoNodes => Err(NO_NODES.to_string()),
+            Verdict::Unschedulable(diagnosis) => Err(diagnosis.message),
+        };
+        self.classes.release(class);
+        placed
+    }
+
+    /// A placed pod is gone.
+    pub fn remove_pod(&mut self, row: RowId) {
+        self.cache.remove_pod(&mut self.classes, row);
+    }
+
+    /// Filter, PostFilter and Score for one pod of a class.
+    pub(super) fn search(&mut self, class: ClassId) -> Verdict {
+        self.cache.refresh();
+        let nodes = self.cache.node_count();
+        if nodes == 0 {
+            return Verdict::NoNodes;
+        }
+        self.searches += 1;
+        let search = Search {
+            start: self.start % nodes,
+            wanted: feasible_nodes_wanted(self.percentage, nodes),
+            tie_break: TieBreak::of(self.ties, self.seed, self.searches),
+        };
+        let (pod, board) = self.classes.board(class);
+        board.sync(&self.profile, &self.cache, pod);
+        let outcome = board.decide(&self.cache, search);
+        debug_assert!(
+            nodes > ORACLE_NODES_MAX || outcome == decide(&self.profile, &self.cache, pod, search),
+            "the cached search is wrong: {outcome:?} for {search:?}"
+        );
+        self.start = (search.start + outcome.processed) % nodes;
+        match outcome.slot {
+            Some(slot) => Verdict::Node(slot),
+            None => Verdict::Unschedulable(diagnose(&self.cache, pod, |position| board.refusal(position))),
+        }
+    }
+}
+
+/// Up to this number of nodes, builds with debug assertions check each outcome against the plain search.
+const ORACLE_NODES_MAX: u32 = 64;
+
+/// What is said when there is no node at all.
+///
+/// Source: `ErrNoNodesAvailable`, pkg/scheduler/scheduler.go (v1.34.1).
+pub(super) const NO_NODES: &str = "no nodes available to schedule pods";

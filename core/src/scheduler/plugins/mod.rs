@@ -1,0 +1,242 @@
+//! The scheduler's plugins: which extension points each implements, and what it says there.
+//!
+//! A plugin is a value of [`Plugin`]; what it computes is a pure function of a pod's traits and one node's slot, so the
+//! plain loop and the cached one call the same code. Plugins of Kubernetes that have no file here are not part of the
+//! model: VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone, PodTopologySpread, InterPodAffinity,
+//! ImageLocality, DynamicResources' allocations, and the victims of DefaultPreemption. NodeName needs no file: a pod
+//! that names its node never enters the queue.
+
+mod node_affinity;
+mod node_ports;
+mod node_resources;
+mod node_unschedulable;
+mod taint_toleration;
+
+use crate::scheduler::cache::NodeInfo;
+use crate::scheduler::events::{Event, Hint};
+use crate::scheduler::traits::PodTraits;
+
+pub(super) use node_resources::Shortage;
+
+/// A plugin, in the order in which Kubernetes runs them.
+///
+/// Source: pkg/scheduler/apis/config/v1/default_plugins.go (v1.34.1).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub(super) enum Plugin {
+    /// Filter: cordoned nodes.
+    NodeUnschedulable = 0,
+    /// Filter, Score: taints.
+    TaintToleration = 1,
+    /// Filter, Score: node selector and node affinity.
+    NodeAffinity = 2,
+    /// Filter: host ports.
+    NodePorts = 3,
+    /// Filter, Score: room for the pod's requests; the least used node scores best.
+    NodeResourcesFit = 4,
+    /// Score: nodes whose CPU and memory are used evenly score best.
+    NodeResourcesBalancedAllocation = 5,
+}
+
+/// Why a node cannot take a pod.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub(super) enum Reason {
+    /// It is cordoned.
+    Unschedulable = 0,
+    /// It has a taint that the pod does not tolerate.
+    UntoleratedTaint = 1,
+    /// It does not have the labels that the pod wants.
+    AffinityMismatch = 2,
+    /// A host port is taken.
+    PortTaken = 3,
+    /// It has as many pods as it may have.
+    TooManyPods = 4,
+    /// Not enough CPU is left.
+    InsufficientCpu = 5,
+    /// Not enough memory is left.
+    InsufficientMemory = 6,
+    /// Not enough ephemeral storage is left.
+    InsufficientEphemeral = 7,
+    /// Not enough of some extended resource is left; which one is found again when a person asks.
+    InsufficientExtended = 8,
+}
+
+impl Reason {
+    /// All reasons, by number.
+    pub(super) const ALL: [Reason; 9] = [
+        Reason::Unschedulable,
+        Reason::UntoleratedTaint,
+        Reason::AffinityMismatch,
+        Reason::PortTaken,
+        Reason::TooManyPods,
+        Reason::InsufficientCpu,
+        Reason::InsufficientMemory,
+        Reason::InsufficientEphemeral,
+        Reason::InsufficientExtended,
+    ];
+
+    /// The plugin that gives this reason.
+    pub(super) fn plugin(self) -> Plugin {
+        match self {
+            Reason::Unschedulable => Plugin::NodeUnschedulable,
+            Reason::UntoleratedTaint => Plugin::TaintToleration,
+            Reason::AffinityMismatch => Plugin::NodeAffinity,
+            Reason::PortTaken => Plugin::NodePorts,
+            _ => Plugin::NodeResourcesFit,
+        }
+    }
+}
+
+/// The reasons of one node, all from the first plugin that refuses it, and whether removing pods could change it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(super) struct Refusal(u16);
+
+impl Refusal {
+    /// The node takes the pod.
+    pub(super) const NONE: Refusal = Refusal(0);
+    /// Set if no removal of pods helps (`UnschedulableAndUnresolvable`).
+    const UNRESOLVABLE: u16 = 1 << 15;
+
+    /// A refusal that the removal of pods could lift.
+    pub(super) fn because(reason: Reason) -> Refusal {
+        Refusal(1 << reason as u8)
+    }
+
+    /// A refusal that no removal of pods can lift.
+    pub(super) fn for_good(reason: Reason) -> Refusal {
+        Refusal(1 << reason as u8 | Refusal::UNRESOLVABLE)
+    }
+
+    /// Adds further reasons.
+    pub(super) fn and(self, other: Refusal) -> Refusal {
+        Refusal(self.0 | other.0)
+    }
+
+    /// Whether there is no reason.
+    pub(super) fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether the reason is among these.
+    pub(super) fn has(self, reason: Reason) -> bool {
+        self.0 & 1 << reason as u8 != 0
+    }
+
+    /// Whether no removal of pods helps.
+    pub(super) fn is_unresolvable(self) -> bool {
+        self.0 & Refusal::UNRESOLVABLE != 0
+    }
+}
+
+/// How a plugin's raw scores become 0 ..= 100.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Normalization {
+    /// They are 0 ..= 100 as they are.
+    None,
+    /// 100 · x / highest, truncated.
+    ByHighest,
+    /// 100 − 100 · x / highest; all 100 if the highest is 0.
+    ByHighestReversed,
+}
+
+impl Normalization {
+    /// A raw score's place in 0 ..= 100, given the highest raw score of all nodes that are scored.
+    ///
+    /// Source: `DefaultNormalizeScore`, pkg/scheduler/framework/plugins/helper/normalize_score.go (v1.34.1).
+    pub(super) fn apply(self, score: i64, highest: i64) -> i64 {
+        match self {
+            Normalization::None => score,
+            Normalization::ByHighest if highest == 0 => score,
+            Normalization::ByHighest => 100 * score / highest,
+            Normalization::ByHighestReversed if highest == 0 => 100,
+            Normalization::ByHighestReversed => 100 - 100 * score / highest,
+        }
+    }
+}
+
+impl Plugin {
+    /// Filter: why the node cannot take the pod. Plugins without this point refuse nothing.
+    pub(super) fn filter(self, pod: &PodTraits, node: &NodeInfo) -> Refusal {
+        match self {
+            Plugin::NodeUnschedulable => node_unschedulable::filter(pod, node),
+            Plugin::TaintToleration => taint_toleration::filter(pod, node),
+            Plugin::NodeAffinity => node_affinity::filter(pod, node),
+            Plugin::NodePorts => node_ports::filter(pod, node),
+            Plugin::NodeResourcesFit => node_resources::filter(pod, node),
+            Plugin::NodeResourcesBalancedAllocation => Refusal::NONE,
+        }
+    }
+
+    /// PreScore: whether the plugin scores nodes for this pod.
+    pub(super) fn scores(self, pod: &PodTraits) -> bool {
+        match self {
+            Plugin::NodeUnschedulable | Plugin::NodePorts => false,
+            Plugin::TaintToleration | Plugin::NodeResourcesFit => true,
+            Plugin::NodeAffinity => node_affinity::scores(pod),
+            Plugin::NodeResourcesBalancedAllocation => node_resources::balance_scores(pod),
+        }
+    }
+
+    /// Score: the node's raw score, to be normalized over all nodes that are scored.
+    pub(super) fn score(self, pod: &PodTraits, node: &NodeInfo) -> i64 {
+        match self {
+            Plugin::NodeUnschedulable | Plugin::NodePorts => unreachable!("{self:?} scores no pod"),
+            Plugin::TaintToleration => taint_toleration::score(pod, node),
+            Plugin::NodeAffinity => node_affinity::score(pod, node),
+            Plugin::NodeResourcesFit => node_resources::least_allocated(pod, node),
+            Plugin::NodeResourcesBalancedAllocation => node_resources::balance(pod, node),
+        }
+    }
+
+    /// NormalizeScore.
+    pub(super) fn normalization(self) -> Normalization {
+        match self {
+            Plugin::TaintToleration => Normalization::ByHighestReversed,
+            Plugin::NodeAffinity => Normalization::ByHighest,
+            _ => Normalization::None,
+        }
+    }
+
+    /// Whether the event could make the plugin take back its refusal of this pod.
+    pub(super) fn hint(self, pod: &PodTraits, event: &Event<'_>) -> Hint {
+        match self {
+            Plugin::NodeUnschedulable => node_unschedulable::hint(pod, event),
+            Plugin::TaintToleration => taint_toleration::hint(pod, event),
+            Plugin::NodeAffinity => node_affinity::hint(pod, event),
+            Plugin::NodePorts => node_ports::hint(pod, event),
+            Plugin::NodeResourcesFit => node_resources::hint(pod, event),
+            Plugin::NodeResourcesBalancedAllocation => Hint::Skip,
+        }
+    }
+}
+
+/// What a node says about a reason, to people. The taint and the extended resources are looked up on the node.
+pub(super) fn texts(pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<String> {
+    let mut texts = Vec::new();
+    for reason in Reason::ALL.into_iter().filter(|reason| refusal.has(*reason)) {
+        match reason {
+            Reason::Unschedulable => texts.push("node(s) were unschedulable".to_string()),
+            Reason::UntoleratedTaint => {
+                let taint = taint_toleration::first_untolerated(pod, node).expect("the refusal names a taint");
+                texts.push(format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value));
+            }
+            Reason::AffinityMismatch => texts.push("node(s) didn't match Pod's node affinity/selector".to_string()),
+            Reason::PortTaken => {
+                texts.push("node(s) didn't have free ports for the requested pod ports".to_string());
+            }
+            Reason::TooManyPods => texts.push("Too many pods".to_string()),
+            Reason::InsufficientCpu => texts.push("Insufficient cpu".to_string()),
+            Reason::InsufficientMemory => texts.push("Insufficient memory".to_string()),
+            Reason::InsufficientEphemeral => texts.push("Insufficient ephemeral-storage".to_string()),
+            Reason::InsufficientExtended => {
+                let missing = node_resources::shortages(pod, node).filter_map(|shortage| match shortage {
+                    Shortage::Extended(name, _) => Some(format!("Insufficient {name}")),
+                    Shortage::Other(_) => None,
+                });
+                texts.extend(missing);
+            }
+        }
+    }
+    texts
+}

@@ -1,0 +1,179 @@
+//! A container runtime for tests of the real kubelet: fixed delays, scripted exits, images that are there or not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::id::{Name, Uid};
+use crate::kubelet::{ContainerIndex, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest};
+use crate::model::{Pod, PullPolicy};
+use crate::time::{Span, Time};
+
+/// What becomes of an image when it is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Image {
+    /// It is there, as every image is that nothing is said about.
+    Present,
+    /// It can be pulled, which takes so long.
+    Remote(Span),
+    /// It cannot be pulled.
+    Missing,
+}
+
+/// The runtime of one host.
+pub(crate) struct FakeRuntime {
+    /// From the request to the running container.
+    pub(crate) start: Span,
+    /// From the request to probe it to readiness; `None` is never.
+    pub(crate) ready: Option<Span>,
+    /// From TERM to the end, if the grace lets it.
+    pub(crate) stop: Span,
+    /// Images that are not simply there.
+    pub(crate) images: BTreeMap<Name, Image>,
+    /// For a container's name, how long its starts run and with which code they end, by attempt; the last entry is for
+    /// all further attempts. Containers that are not named run until they are stopped.
+    pub(crate) exits: BTreeMap<Name, Vec<(Span, i32)>>,
+    /// After how long containers of a name fail their liveness probe.
+    pub(crate) dead_after: BTreeMap<Name, Span>,
+    /// What it has.
+    pub(crate) pods: BTreeMap<Uid, RunningPod>,
+}
+
+impl FakeRuntime {
+    /// Containers start in 500 ms, are ready after 1 s more, and take 1 s to end.
+    pub(crate) fn new() -> FakeRuntime {
+        FakeRuntime {
+            start: Span::from_millis(500),
+            ready: Some(Span::from_secs(1)),
+            stop: Span::from_secs(1),
+            images: BTreeMap::new(),
+            exits: BTreeMap::new(),
+            dead_after: BTreeMap::new(),
+            pods: BTreeMap::new(),
+        }
+    }
+
+    /// Ends of a container's starts, as `(run for, exit code)`.
+    pub(crate) fn with_exits(mut self, container: &str, exits: &[(Span, i32)]) -> FakeRuntime {
+        self.exits.insert(container.into(), exits.to_vec());
+        self
+    }
+
+    /// An image that is not simply there.
+    pub(crate) fn with_image(mut self, name: &str, image: Image) -> FakeRuntime {
+        self.images.insert(name.into(), image);
+        self
+    }
+
+    /// How many containers run.
+    pub(crate) fn running(&self) -> usize {
+        self.pods.values().flat_map(|pod| &pod.containers).filter(|container| container.exited.is_none()).count()
+    }
+
+    /// How many pods have a sandbox.
+    pub(crate) fn sandboxes(&self) -> usize {
+        self.pods.len()
+    }
+
+    /// The events that answer a request, each with its delay.
+    pub(crate) fn answer(&mut self, request: &RuntimeRequest) -> Vec<(Span, RuntimeEvent)> {
+        match request.clone() {
+            RuntimeRequest::CreateSandbox { pod } => {
+                let (uid, address): (Uid, Name) = (pod.meta.uid, format!("10.0.0.{}", pod.meta.uid.0 % 250).into());
+                let running = RunningPod { pod, address: address.clone(), containers: Vec::new() };
+                self.pods.insert(uid, running);
+                vec![(Span::ZERO, RuntimeEvent::SandboxReady { pod: uid, address })]
+            }
+            RuntimeRequest::PullImage { pod, container, image, policy } => {
+                vec![self.pull(pod, container, image, policy)]
+            }
+            RuntimeRequest::StartContainer { pod, container, attempt } => self.start(&pod, container, attempt),
+            RuntimeRequest::StopContainer { pod, container, attempt, grace } => {
+                let (delay, exit_code) = if self.stop <= grace { (self.stop, 143) } else { (grace, 137) };
+                let out_of_memory = false;
+                vec![(delay, RuntimeEvent::ContainerExited { pod, container, attempt, exit_code, out_of_memory })]
+            }
+            RuntimeRequest::Probe { pod, container, attempt, kind, .. } => {
+                let name = self.pods.get(&pod).map(|running| name_of(&running.pod, container)).unwrap_or_default();
+                let delay = match kind {
+                    ProbeKind::Liveness => self.dead_after.get(&name).copied(),
+                    ProbeKind::Readiness | ProbeKind::Startup => self.ready,
+                };
+                let passing = kind != ProbeKind::Liveness;
+                let event = RuntimeEvent::ProbeChanged { pod, container, attempt, kind, passing };
+                delay.map(|delay| (delay, event)).into_iter().collect()
+            }
+            RuntimeRequest::RemovePod { pod } => {
+                self.pods.remove(&pod);
+                vec![(Span::ZERO, RuntimeEvent::PodRemoved { pod })]
+            }
+            RuntimeRequest::List => {
+                vec![(Span::ZERO, RuntimeEvent::Pods(self.pods.values().cloned().collect()))]
+            }
+        }
+    }
+
+    /// Something is about to happen; returns whether it does. What has ended does not end again.
+    pub(crate) fn happens(&mut self, now: Time, event: &RuntimeEvent) -> bool {
+        match event {
+            RuntimeEvent::ContainerStarted { pod, container, attempt } => {
+                let Some(running) = self.pods.get_mut(pod) else { return false };
+                let (container, attempt) = (*container, *attempt);
+                running.containers.push(RunningContainer { container, attempt, started_at: now, exited: None });
+                true
+            }
+            RuntimeEvent::ContainerExited { pod, container, attempt, exit_code, .. } => {
+                self.end(now, pod, *container, *attempt, *exit_code)
+            }
+            _ => true,
+        }
+    }
+
+    fn end(&mut self, now: Time, pod: &Uid, container: ContainerIndex, attempt: u32, exit_code: i32) -> bool {
+        let Some(running) = self.pods.get_mut(pod) else { return false };
+        let mut ended = false;
+        for other in &mut running.containers {
+            if other.container == container && other.attempt == attempt && other.exited.is_none() {
+                other.exited = Some((exit_code, now));
+                ended = true;
+            }
+        }
+        ended
+    }
+
+    fn pull(&mut self, pod: Uid, container: ContainerIndex, name: Name, policy: PullPolicy) -> (Span, RuntimeEvent) {
+        let failed = |reason: &str, message: &str| RuntimeEvent::ImageFailed {
+            pod,
+            container,
+            reason: reason.into(),
+            message: message.into(),
+        };
+        match (self.images.get(&name).copied().unwrap_or(Image::Present), policy) {
+            (Image::Present, _) => (Span::ZERO, RuntimeEvent::ImageReady { pod, container, already_present: true }),
+            (_, PullPolicy::Never) => (Span::ZERO, failed("ErrImageNeverPull", "the image is not present")),
+            (Image::Missing, _) => (Span::ZERO, failed("ErrImagePull", "not found")),
+            (Image::Remote(span), _) => {
+                self.images.insert(name, Image::Present);
+                (span, RuntimeEvent::ImageReady { pod, container, already_present: false })
+            }
+        }
+    }
+
+    fn start(&self, pod: &Arc<Pod>, container: ContainerIndex, attempt: u32) -> Vec<(Span, RuntimeEvent)> {
+        let uid = pod.meta.uid;
+        let mut events = vec![(self.start, RuntimeEvent::ContainerStarted { pod: uid, container, attempt })];
+        let script = self.exits.get(&name_of(pod, container)).and_then(|all| all.get(attempt as usize).or(all.last()));
+        if let Some((run, exit_code)) = script.copied() {
+            let out_of_memory = false;
+            let event = RuntimeEvent::ContainerExited { pod: uid, container, attempt, exit_code, out_of_memory };
+            events.push((self.start + run, event));
+        }
+        events
+    }
+}
+
+fn name_of(pod: &Pod, container: ContainerIndex) -> Name {
+    match container {
+        ContainerIndex::Init(number) => pod.spec.init_containers[usize::from(number)].name.clone(),
+        ContainerIndex::Main(number) => pod.spec.containers[usize::from(number)].name.clone(),
+    }
+}
