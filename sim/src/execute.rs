@@ -101,7 +101,7 @@ impl Observer for Onlooker<'_> {
 /// What the plan does to the cluster, as lines of the account.
 fn plan_facts(plan: &Plan, history: &mut History) {
     let end = Time::ZERO.saturating_add(plan.duration);
-    for step in plan.steps.iter().filter(|step| step.at <= end) {
+    for step in plan.steps.iter().filter(|step| step.at <= end && !step.label.is_empty()) {
         history.tell(step.at, "action", &step.label, "Requested", &step.place);
     }
     for fault in plan.faults.iter().filter(|fault| fault.from <= end) {

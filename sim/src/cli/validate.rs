@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
                     "{}: valid ({} nodes, {} requests, {} faults, {} expectations)\n",
                     file.display(),
                     plan.hosts.len(),
-                    plan.steps.len(),
+                    plan.steps.iter().filter(|step| !step.label.is_empty()).count(),
                     plan.faults.len(),
                     loaded.scenario.spec.expect.len()
                 ));

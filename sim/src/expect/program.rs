@@ -279,12 +279,20 @@ fn text_of(node: &IdedExpr, source: &str, program: &Program) -> String {
     span(node, program, &mut range);
     let Some((start, stop)) = range else { return "value".to_owned() };
     let characters: Vec<char> = source.chars().collect();
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    // Offsets are those of tokens: a call's is its bracket, a selection's its dot. Complete the names and the brackets.
+    let mut start = start as usize;
+    while start > 0 && characters[start] == '(' && is_name(characters[start - 1]) {
+        start -= 1;
+        while start > 0 && is_name(characters[start - 1]) {
+            start -= 1;
+        }
+    }
     let mut end = (stop as usize + 1).min(characters.len());
-    // Offsets are those of tokens: a call's is its bracket, a selection's its dot. Complete the name and the brackets.
-    while end < characters.len() && (characters[end].is_alphanumeric() || characters[end] == '_') {
+    while end < characters.len() && is_name(characters[end]) {
         end += 1;
     }
-    let slice = &characters[start as usize..end];
+    let slice = &characters[start..end];
     let mut open = slice.iter().filter(|c| "([".contains(**c)).count();
     let mut closed = slice.iter().filter(|c| ")]".contains(**c)).count();
     while open > closed && end < characters.len() {
@@ -292,7 +300,7 @@ fn text_of(node: &IdedExpr, source: &str, program: &Program) -> String {
         closed += usize::from(")]".contains(characters[end]));
         end += 1;
     }
-    let text: String = characters[start as usize..end].iter().collect();
+    let text: String = characters[start..end].iter().collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

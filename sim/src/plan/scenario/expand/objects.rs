@@ -1,10 +1,11 @@
 //! Manifests to requests, and which objects the timeline can name.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use wavetank_core::api::Request;
 use wavetank_core::id::Name;
-use wavetank_core::model::{Kind, Labels, Object, ObjectKey};
+use wavetank_core::model::{Kind, Labels, Meta, Namespace, Object, ObjectKey};
 use wavetank_core::time::Time;
 use wavetank_manifest::kubernetes::{
     Located, Manifest, read_manifests, read_node, to_object, unmodelled_fields,
@@ -17,7 +18,10 @@ use crate::plan::scenario::Inputs;
 use crate::plan::scenario::format::{NameAt, Spec};
 use crate::plan::{Plan, Step};
 
-/// The namespaces of every cluster.
+/// The namespaces of every cluster. A real API server creates them when it starts; here they are the plan's first
+/// requests, which have no label because the user did not ask for them.
+///
+/// Source: pkg/controlplane/instance.go, `SystemNamespaces` (v1.34).
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 /// Pods of one template as the file knows them: where, with which labels, which containers and images.
@@ -47,6 +51,12 @@ impl Objects {
         problems: &mut Problems,
     ) {
         self.namespaces = NAMESPACES.map(str::to_owned).to_vec();
+        plan.steps.extend(NAMESPACES.map(|name| Step {
+            at: Time::ZERO,
+            request: Request::Create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", name) }))),
+            label: String::new(),
+            place: String::new(),
+        }));
         let nodes = tree.get("spec").and_then(|spec| spec.get("manifests"));
         for index in 0..spec.manifests.len() {
             let Some(node) = nodes.and_then(|list| item(list, index)) else { continue };
