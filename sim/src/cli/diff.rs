@@ -48,7 +48,9 @@ fn compare(mut a: Source, mut b: Source) -> Result<(String, Exit), String> {
     loop {
         match (a.next()?, b.next()?) {
             (None, None) => return Ok((format!("the runs are equal: {count} events\n"), Exit::Held)),
-            (Some(one), Some(other)) if one.now == other.now && one.input == other.input && one.facts == other.facts => {
+            (Some(one), Some(other))
+                if one.now == other.now && one.input == other.input && one.facts == other.facts =>
+            {
                 count += 1;
                 before.extend(one.facts);
                 while before.len() > BEFORE_MAX {

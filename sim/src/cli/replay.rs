@@ -60,8 +60,7 @@ fn replay_scenario(arguments: &Arguments) -> Result<(String, Exit), Unusable> {
 
 fn recorded_fingerprint(dir: &Path) -> Result<String, String> {
     let path = dir.join("summary.json");
-    let text =
-        std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let summary: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| format!("{} is not a summary: {error}", path.display()))?;
     let fingerprint = summary["fingerprint"].as_str();

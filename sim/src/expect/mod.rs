@@ -23,8 +23,8 @@ use wavetank_reports::record::{ExpectationKind, ExpectationResult};
 
 pub use objects::EPOCH;
 
-use crate::plan::scenario::format::{Expectation, Scenario, Window};
 use crate::plan::scenario::Inputs;
+use crate::plan::scenario::format::{Expectation, Scenario, Window};
 use objects::{Finder, Lookup, Objects};
 use program::{Compiled, ENDPOINTS, ENV, FINDERS, Fault, LISTS, NOW, READY};
 
@@ -117,7 +117,11 @@ impl Watch {
                 })),
             }
         }
-        if errors.is_empty() { Ok(Watch { tracked, objects: Objects::default() }) } else { Err(Errors(errors).sorted()) }
+        if errors.is_empty() {
+            Ok(Watch { tracked, objects: Objects::default() })
+        } else {
+            Err(Errors(errors).sorted())
+        }
     }
 
     /// When somebody must look although nothing may happen then: the next beginning or end of a window after `now`.

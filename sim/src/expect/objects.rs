@@ -112,7 +112,8 @@ impl Table {
             let before = |entry: &Entry| (&entry.namespace, &entry.name) < (&meta.namespace, &meta.name);
             while old.next_if(before).is_some() {}
             let known = old.next_if(|entry| entry.row == row);
-            let same = known.filter(|entry| T::from_object(&entry.version).is_some_and(|known| Arc::ptr_eq(known, object)));
+            let same =
+                known.filter(|entry| T::from_object(&entry.version).is_some_and(|known| Arc::ptr_eq(known, object)));
             self.entries.push(same.unwrap_or_else(|| {
                 let version = T::into_object(Arc::clone(object));
                 let revision = view.version_of::<T>(row).unwrap_or_default();

@@ -39,19 +39,100 @@ pub(super) const READY: &str = "ready";
 
 /// Functions and methods of CEL's standard library and of the extensions that [`ENV`] has.
 const STANDARD: &[&str] = &[
-    "all", "exists", "exists_one", "filter", "map", "has", "size", "type", "dyn", "int", "uint", "double", "string",
-    "bytes", "bool", "duration", "timestamp", "contains", "startsWith", "endsWith", "matches", "max", "min",
-    "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMilliseconds",
-    "getMinutes", "getMonth", "getSeconds", "charAt", "indexOf", "lastIndexOf", "join", "lowerAscii", "upperAscii",
-    "quote", "replace", "reverse", "split", "substring", "trim", "format", "distinct", "flatten", "range", "slice",
-    "sort", "sortBy", "first", "last", "greatest", "least", "abs", "ceil", "floor", "round", "trunc", "sign",
-    "isNaN", "isInf", "isFinite", "hasValue", "value", "of", "none", "ofNonZeroValue", "or", "orValue", "optMap",
+    "all",
+    "exists",
+    "exists_one",
+    "filter",
+    "map",
+    "has",
+    "size",
+    "type",
+    "dyn",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "bool",
+    "duration",
+    "timestamp",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "max",
+    "min",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getFullYear",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getSeconds",
+    "charAt",
+    "indexOf",
+    "lastIndexOf",
+    "join",
+    "lowerAscii",
+    "upperAscii",
+    "quote",
+    "replace",
+    "reverse",
+    "split",
+    "substring",
+    "trim",
+    "format",
+    "distinct",
+    "flatten",
+    "range",
+    "slice",
+    "sort",
+    "sortBy",
+    "first",
+    "last",
+    "greatest",
+    "least",
+    "abs",
+    "ceil",
+    "floor",
+    "round",
+    "trunc",
+    "sign",
+    "isNaN",
+    "isInf",
+    "isFinite",
+    "hasValue",
+    "value",
+    "of",
+    "none",
+    "ofNonZeroValue",
+    "or",
+    "orValue",
+    "optMap",
     "optFlatMap",
 ];
 /// Names that are no variables but mean something: types, and namespaces of functions.
 const STANDARD_NAMES: &[&str] = &[
-    "bool", "bytes", "double", "duration", "int", "list", "map", "null_type", "string", "timestamp", "type", "uint",
-    "math", "strings", "lists", "optional", "google",
+    "bool",
+    "bytes",
+    "double",
+    "duration",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "timestamp",
+    "type",
+    "uint",
+    "math",
+    "strings",
+    "lists",
+    "optional",
+    "google",
 ];
 
 /// CEL with Kubernetes' string and list functions.
@@ -90,8 +171,10 @@ impl Compiled {
     ///
     /// Errors: every mistake of syntax, or every unknown name.
     pub(super) fn parse(source: &str) -> Result<Compiled, Vec<Fault>> {
-        let program = ENV.compile(source).map_err(|errors| errors.errors.iter().map(syntax_fault).collect::<Vec<_>>())?;
-        let mut checker = Checker { source, program: &program, scopes: Vec::new(), faults: Vec::new(), used: Vec::new() };
+        let program =
+            ENV.compile(source).map_err(|errors| errors.errors.iter().map(syntax_fault).collect::<Vec<_>>())?;
+        let mut checker =
+            Checker { source, program: &program, scopes: Vec::new(), faults: Vec::new(), used: Vec::new() };
         let mut root = program.expression().clone();
         checker.rewrite(&mut root);
         if !checker.faults.is_empty() {
@@ -207,8 +290,7 @@ impl Checker<'_> {
             self.used.push(variable.clone());
             let argument = call.args.remove(0);
             let table = IdedExpr { id, expr: Expr::Ident(variable) };
-            node.expr =
-                Expr::Call(CallExpr { func_name: INDEX.to_owned(), target: None, args: vec![table, argument] });
+            node.expr = Expr::Call(CallExpr { func_name: INDEX.to_owned(), target: None, args: vec![table, argument] });
         } else if !is_operator && !STANDARD.contains(&name.as_str()) {
             let own = FINDERS.iter().map(|(finder, _)| *finder).chain([ENDPOINTS, READY]);
             let suggestion = nearest(&name, own.chain(STANDARD.iter().copied())).map(str::to_owned);

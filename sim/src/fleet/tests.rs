@@ -77,7 +77,9 @@ impl Yard {
 
     fn run_until(&mut self, seconds: u64) {
         let end = Time::from_secs(seconds);
-        while let Some(next) = (0..self.pending.len()).filter(|i| self.pending[*i].0 <= end).min_by_key(|i| self.pending[*i].0) {
+        while let Some(next) =
+            (0..self.pending.len()).filter(|i| self.pending[*i].0 <= end).min_by_key(|i| self.pending[*i].0)
+        {
             let (at, event) = self.pending.remove(next);
             self.now = at;
             let mut out = Vec::new();

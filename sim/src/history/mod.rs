@@ -287,10 +287,8 @@ impl History {
         let counts = self.counts();
         let series = self.series();
         let services = self.services.iter().map(|((namespace, name), state)| state.row(namespace, name, end)).collect();
-        let nodes = self.nodes.into_iter().map(|node| NodeRow {
-            pods_end: u64::try_from(node.pods).unwrap_or(0),
-            ..node.row
-        });
+        let nodes =
+            self.nodes.into_iter().map(|node| NodeRow { pods_end: u64::try_from(node.pods).unwrap_or(0), ..node.row });
         Finished {
             facts: self.facts,
             pods: self.pods.into_iter().map(|pod| pod.row).collect(),

@@ -178,12 +178,7 @@ impl<Q: EventQueue> Simulation<Q> {
     }
 
     /// The observer looks at the times that it asked for before `next`, or before the run's end if that is `None`.
-    fn wake_before(
-        &mut self,
-        next: Option<Time>,
-        settled_at: &mut Option<Time>,
-        observer: &mut dyn Observer,
-    ) -> Flow {
+    fn wake_before(&mut self, next: Option<Time>, settled_at: &mut Option<Time>, observer: &mut dyn Observer) -> Flow {
         while let Some(wake) = observer.next_wake().filter(|wake| {
             Some(*wake) > *settled_at && *wake <= self.world.end() && next.is_none_or(|next| *wake < next)
         }) {

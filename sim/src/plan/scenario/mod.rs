@@ -14,7 +14,7 @@ mod schema;
 mod tests;
 mod units;
 
-pub use expand::{expand, Expansion};
+pub use expand::{Expansion, expand};
 pub use inputs::{Files, Inputs, Settings};
 pub use schema::schema;
 pub use units::parse_span;
@@ -79,7 +79,8 @@ impl Loaded {
         for setting in &inputs.settings.set {
             overrides::apply(&mut tree, setting)?;
         }
-        let mut scenario: Scenario = from_node(&name, &tree).map_err(|errors| overrides::name_source(errors, inputs))?;
+        let mut scenario: Scenario =
+            from_node(&name, &tree).map_err(|errors| overrides::name_source(errors, inputs))?;
         if let Some(seed) = inputs.settings.seed {
             scenario.spec.seed = seed;
         }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
-use wavetank_core::time::Span;
 use wavetank_core::quantity::Quantity;
+use wavetank_core::time::Span;
 
 use super::format::{Bytes, Duration};
 use crate::plan::Delay;

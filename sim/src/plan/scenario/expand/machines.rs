@@ -94,12 +94,7 @@ impl Fleet {
             let message = format!("{name:?} is no node name: expected lower-case letters, digits and '-'");
             problems.add(group.name.span, &format!("{path}.name"), message);
         }
-        let preset = Resources {
-            cpu_milli: CPU_MILLI,
-            memory_bytes: MEMORY_BYTES,
-            pods: PODS,
-            ..Resources::default()
-        };
+        let preset = Resources { cpu_milli: CPU_MILLI, memory_bytes: MEMORY_BYTES, pods: PODS, ..Resources::default() };
         let capacity = resources(&group.capacity, preset, &format!("{path}.capacity"), problems);
         let allocatable = resources(&group.allocatable, capacity.clone(), &format!("{path}.allocatable"), problems);
         let pull = group.pull_bandwidth.map_or(PULL_BYTES_PER_SECOND, |bytes| bytes.value.0);

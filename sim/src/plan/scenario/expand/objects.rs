@@ -7,9 +7,7 @@ use wavetank_core::api::Request;
 use wavetank_core::id::Name;
 use wavetank_core::model::{Kind, Labels, Meta, Namespace, Object, ObjectKey};
 use wavetank_core::time::Time;
-use wavetank_manifest::kubernetes::{
-    Located, Manifest, read_manifests, read_node, to_object, unmodelled_fields,
-};
+use wavetank_manifest::kubernetes::{Located, Manifest, read_manifests, read_node, to_object, unmodelled_fields};
 use wavetank_manifest::yaml::Span as Place;
 use wavetank_manifest::{Error, Errors, Node};
 

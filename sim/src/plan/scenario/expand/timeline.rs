@@ -297,7 +297,10 @@ impl Reader<'_> {
         self.objects.add_image(&key, container, &set.image);
         let label = format!("set image of {} to {}", display(&key), set.image);
         let container: Name = container.unwrap_or("*").into();
-        Some(requests(Request::Patch { key, patch: Patch::Image { container, image: set.image.as_str().into() } }, label))
+        Some(requests(
+            Request::Patch { key, patch: Patch::Image { container, image: set.image.as_str().into() } },
+            label,
+        ))
     }
 
     fn workload(
