@@ -20,6 +20,9 @@ pub struct Client {
     waiting: VecDeque<(RequestId, Request)>,
 }
 
+/// The bits of a request's number that are not its client's (56 bits: 2.2 years in nanoseconds).
+const NUMBERS: u64 = (1 << 56) - 1;
+
 /// The most requests that may wait for tokens: more means that a component asks without end.
 const WAITING_LIMIT: usize = 2_000_000;
 
@@ -36,6 +39,12 @@ impl Client {
 
     /// Sends a request as soon as the rate limit lets it; the answer will carry the returned number.
     pub fn send(&mut self, ctx: &mut Context<'_>, request: Request) -> RequestId {
+        if self.next == 0 {
+            // A process that was restarted must not take answers to its former life's requests for its own: (1) it asks
+            // number 0; (2) it dies and starts again; (3) it asks number 0 again; (4) the first answer arrives. Numbers
+            // begin with the nanosecond of the first request, which the former life cannot have reached.
+            self.next = ctx.now.0 & NUMBERS;
+        }
         let id = RequestId(u64::from(self.number) << 56 | self.next);
         self.next += 1;
         if self.waiting.is_empty() && self.take_token(ctx.now) {

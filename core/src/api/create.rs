@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::api::deletion::NAMESPACE_CONTENT;
 use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, Request, patch};
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
@@ -21,7 +22,9 @@ impl ApiServer {
     /// Stores a new object.
     pub(super) fn create(&mut self, ctx: &mut Context<'_>, store: &mut Store, object: Object) -> Answer {
         match object {
-            Object::Namespace(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
+            Object::Namespace(object) => {
+                self.create_kind(ctx, store, object, |_, _, namespace| hold_by_content(namespace))
+            }
             Object::Node(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
             Object::Pod(object) => self.create_kind(ctx, store, object, |api, _, pod| api.admission.admit_pod(pod)),
             Object::ReplicaSet(object) => {
@@ -139,6 +142,14 @@ fn free_name<T: Resource>(seed: u64, store: &Store, key: &ObjectKey, creation: u
         }
     }
     Err(Refusal::AlreadyExists(key.clone()))
+}
+
+/// A namespace goes only when the namespace controller has emptied it.
+fn hold_by_content(namespace: &mut Namespace) {
+    let finalizers = &mut namespace.meta.finalizers;
+    if !finalizers.iter().any(|finalizer| **finalizer == *NAMESPACE_CONTENT) {
+        *finalizers = finalizers.iter().cloned().chain([NAMESPACE_CONTENT.into()]).collect();
+    }
 }
 
 /// A UUID of version 4, drawn by the number of objects created before.

@@ -6,7 +6,10 @@
 
 mod deployment;
 mod endpoint_slice;
+mod garbage_collector;
+mod kinds;
 mod names;
+mod namespace;
 mod node_lifecycle;
 mod pod_gc;
 mod replica_set;
@@ -56,6 +59,8 @@ impl ControllerManager {
             (deployment::NUMBER, Box::new(deployment::Deployments::new(flags))),
             (replica_set::NUMBER, Box::new(replica_set::ReplicaSets::new(flags))),
             (endpoint_slice::NUMBER, Box::new(endpoint_slice::EndpointSlices::new(flags))),
+            (garbage_collector::NUMBER, Box::new(garbage_collector::GarbageCollector::new(flags))),
+            (namespace::NUMBER, Box::new(namespace::Namespaces::new(flags))),
             (node_lifecycle::NodeLifecycle::NUMBER, Box::new(node_lifecycle::NodeLifecycle::new(config))),
             (taint_eviction::TaintEviction::NUMBER, Box::new(taint_eviction::TaintEviction::new(config))),
             (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),

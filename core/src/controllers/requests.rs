@@ -19,7 +19,14 @@ pub(crate) struct Requests<K, S> {
     /// Refusals that count as success, such as "not found" for a deletion.
     tolerated: fn(&Refusal) -> bool,
     under_way: BTreeMap<K, UnderWay<S>>,
-    asked: BTreeMap<RequestId, (K, usize)>,
+    asked: BTreeMap<RequestId, Asked<K>>,
+}
+
+/// A request that has left.
+struct Asked<K> {
+    key: K,
+    place: usize,
+    is_write: bool,
 }
 
 struct UnderWay<S> {
@@ -68,10 +75,11 @@ impl<K: Clone + Ord, S> Requests<K, S> {
 
     /// Takes in an answer; returns the stage if this was its last.
     pub(crate) fn on_answer(&mut self, ctx: &mut Context<'_>, id: RequestId, answer: Answer) -> Option<Ended<K, S>> {
-        let (key, place) = self.asked.remove(&id).expect("an answer comes once and to a request that was made");
+        // An answer to a request of this process's former life concerns nobody any more.
+        let Asked { key, place, is_write } = self.asked.remove(&id)?;
         let under_way = self.under_way.get_mut(&key).expect("a stage lasts until its last answer");
         match &answer {
-            Ok(Reply::Object(object, revision)) => under_way.build_on(&object.key(), *revision),
+            Ok(Reply::Object(object, revision)) if is_write => under_way.build_on(&object.key(), *revision),
             Err(refusal) if !(self.tolerated)(refusal) && under_way.error.is_none() => {
                 under_way.error = Some(refusal.clone());
             }
@@ -105,8 +113,9 @@ impl<K: Clone + Ord, S> Requests<K, S> {
         for request in batch {
             let place = under_way.answers.len();
             under_way.answers.push(None);
+            let is_write = !matches!(request, Request::Get(_));
             let id = self.client.send(ctx, request);
-            self.asked.insert(id, (key.clone(), place));
+            self.asked.insert(id, Asked { key: key.clone(), place, is_write });
         }
         None
     }
@@ -123,5 +132,79 @@ impl<S> UnderWay<S> {
                 *expected = Some(revision);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::id::ProcId;
+    use crate::model::{Kind, Meta, Object, Pod};
+    use crate::seam::{Effect, Msg};
+    use crate::time::Time;
+
+    fn create(name: &str) -> Request {
+        Request::Create(Object::Pod(Arc::new(Pod { meta: Meta::named("default", name), ..Pod::default() })))
+    }
+
+    /// The requests that have left since: number and name.
+    fn sent(out: &mut Vec<Effect>) -> Vec<(RequestId, String)> {
+        let requests = out.drain(..).filter_map(|effect| match effect {
+            Effect::Send { body: Msg::Request(id, request), .. } => Some((id, request)),
+            _ => None,
+        });
+        requests
+            .map(|(id, request)| match request {
+                Request::Create(object) | Request::Update { object, .. } => (id, object.meta().name.to_string()),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    fn granted(name: &str, revision: u64) -> Answer {
+        let pod = Pod { meta: Meta::named("default", name), ..Pod::default() };
+        Ok(Reply::Object(Object::Pod(Arc::new(pod)), Revision(revision)))
+    }
+
+    #[test]
+    fn a_batch_waits_for_the_whole_of_the_one_before_and_none_follows_an_error() {
+        let (config, mut out) = (Config::default(), Vec::new());
+        let mut requests: Requests<&str, ()> = Requests::new(1, None, |_| false);
+        let batches = [vec![create("a")], vec![create("b"), create("c")], vec![create("d"), create("e")]];
+        macro_rules! ctx {
+            () => {
+                &mut Context { now: Time::ZERO, me: ProcId::CONTROLLER_MANAGER, config: &config, out: &mut out }
+            };
+        }
+        assert!(requests.begin(ctx!(), "key", (), batches).is_none());
+        let first = sent(&mut out);
+        assert_eq!(first.iter().map(|(_, name)| &**name).collect::<Vec<_>>(), ["a"]);
+        assert!(requests.on_answer(ctx!(), first[0].0, granted("a", 1)).is_none());
+        let second = sent(&mut out);
+        assert_eq!(second.iter().map(|(_, name)| &**name).collect::<Vec<_>>(), ["b", "c"]);
+        let taken = Refusal::AlreadyExists(ObjectKey::new(Kind::Pod, "default", "b"));
+        assert!(requests.on_answer(ctx!(), second[0].0, Err(taken.clone())).is_none(), "c is not yet answered");
+        let ended = requests.on_answer(ctx!(), second[1].0, granted("c", 2)).expect("the batch with the error is over");
+        assert_eq!(sent(&mut out), []);
+        assert_eq!((ended.answers.len(), ended.skipped, ended.error), (3, 2, Some(taken)));
+        assert!(!requests.is_under_way(&"key"));
+    }
+
+    #[test]
+    fn a_second_write_of_a_stage_names_the_version_that_the_first_has_made() {
+        let (config, mut out) = (Config::default(), Vec::new());
+        let mut requests: Requests<&str, ()> = Requests::new(1, None, |_| false);
+        let object = Object::Pod(Arc::new(Pod { meta: Meta::named("default", "a"), ..Pod::default() }));
+        let update = || vec![Request::Update { object: object.clone(), expected: Some(Revision(5)) }];
+        let mut ctx = Context { now: Time::ZERO, me: ProcId::CONTROLLER_MANAGER, config: &config, out: &mut out };
+        assert!(requests.begin(&mut ctx, "key", (), [update(), update()]).is_none());
+        assert!(requests.on_answer(&mut ctx, RequestId(1 << 56), granted("a", 9)).is_none());
+        let Some(Effect::Send { body: Msg::Request(_, Request::Update { expected, .. }), .. }) = out.last() else {
+            panic!("the second write has not left: {out:?}")
+        };
+        assert_eq!(*expected, Some(Revision(9)));
     }
 }

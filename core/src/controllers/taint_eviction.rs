@@ -255,8 +255,10 @@ impl Controller for TaintEviction {
     }
 
     fn on_answer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, id: RequestId, answer: Answer) {
-        let deletion = self.asked.remove(&id).expect("an answer is for a deletion under way");
-        self.go_on(ctx, deletion, answer);
+        // An answer to an earlier life of this process is for nobody.
+        if let Some(deletion) = self.asked.remove(&id) {
+            self.go_on(ctx, deletion, answer);
+        }
     }
 
     fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {

@@ -1,10 +1,10 @@
 //! One scheduling attempt, and what becomes of its bind request.
 
-use crate::api::{Answer, Request};
+use crate::api::{Answer, Patch, Request};
 use crate::facts::What;
 use crate::id::{Name, RequestId, Uid};
 use crate::machine::Context;
-use crate::model::{ConditionKind, Kind, Object, ObjectKey, Pod, Status3};
+use crate::model::{ConditionKind, Kind, ObjectKey, Pod, Status3};
 use crate::scheduler::Scheduler;
 use crate::scheduler::events::Event;
 use crate::scheduler::placement::{NO_NODES, Verdict};
@@ -109,11 +109,11 @@ impl Scheduler {
     /// Says that an attempt failed: a fact, and the pod's PodScheduled condition if that is news.
     fn tell(&mut self, ctx: &mut Context<'_>, pod: &Pod, reason: &str, message: &str) {
         ctx.record(key_of(pod), What::FailedScheduling { message: note(message) });
-        let mut told = pod.clone();
         let kind = ConditionKind::PodScheduled;
-        if told.status.conditions.set(kind, Status3::False, reason, message, ctx.now) {
-            let object = Object::Pod(std::sync::Arc::new(told));
-            self.client.send(ctx, Request::UpdateStatus { object, expected: None });
+        if pod.status.conditions.clone().set(kind, Status3::False, reason, message, ctx.now) {
+            let (status, reason, message) = (Status3::False, reason.into(), message.into());
+            let patch = Patch::PodCondition { kind, status, reason, message };
+            self.client.send(ctx, Request::Patch { key: key_of(pod), patch });
         }
     }
 }

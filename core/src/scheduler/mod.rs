@@ -29,7 +29,7 @@ mod traits;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use placement::Placement;
+pub use placement::{NodeVerdict, Placement};
 
 use crate::api::Client;
 use crate::config::{Config, SchedulerConfig};
@@ -204,11 +204,11 @@ impl Component for Scheduler {
             }
             TimerKind::SchedulerBackoff => {
                 self.timers.backoff = None;
-                self.queue.on_time(ctx.now);
+                self.queue.on_backoff(ctx.now);
             }
             TimerKind::SchedulerFlush => {
                 self.timers.flush = None;
-                self.queue.on_time(ctx.now);
+                self.queue.on_flush(ctx.now);
             }
             other => panic!("the scheduler has no timer {other:?}"),
         }

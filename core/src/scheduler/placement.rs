@@ -11,8 +11,9 @@ use crate::model::{Node, PodSpec};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::diagnosis::{Diagnosis, diagnose};
+use crate::scheduler::plugins::texts;
 use crate::scheduler::profile::Profile;
-use crate::scheduler::reference::{Search, decide};
+use crate::scheduler::reference::{Search, decide, normalized};
 use crate::scheduler::sampling::{TieBreak, feasible_nodes_wanted};
 
 /// The placement algorithm with its state.
@@ -27,6 +28,19 @@ pub struct Placement {
     start: u32,
     /// How many searches there have been.
     searches: u64,
+}
+
+/// What the plugins say of one node for one pod.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeVerdict {
+    /// The node.
+    pub node: Name,
+    /// The reasons of the first plugin that refuses it, as people read them; empty if it takes the pod.
+    pub refused: Vec<String>,
+    /// Whether the removal of pods could lift the refusal.
+    pub resolvable: bool,
+    /// Weighted scores by plugin name, of the plugins that score the pod.
+    pub scores: Vec<(&'static str, i64)>,
 }
 
 /// What a search for a node came to.
@@ -81,6 +95,43 @@ impl Placement {
         };
         self.classes.release(class);
         placed
+    }
+
+    /// Counts a pod on a node that somebody else chose.
+    pub fn put(&mut self, row: RowId, spec: &Shared<PodSpec>, node: &Name) {
+        let class = self.classes.of(spec);
+        self.cache.set_pod(&mut self.classes, row, node, class);
+    }
+
+    /// What every plugin says of every node for a pod, in the order in which nodes are looked at. Nothing is placed.
+    ///
+    /// Scores are normalized over all nodes that take the pod and weighted.
+    pub fn explain(&mut self, spec: &Shared<PodSpec>) -> Vec<NodeVerdict> {
+        self.cache.refresh();
+        let class = self.classes.of(spec);
+        self.classes.hold(class);
+        let pod = self.classes.traits(class);
+        let refused = |slot: u32| self.profile.filter(pod, self.cache.slot(slot));
+        let verdict = |slot: &u32| {
+            let (node, refusal) = (self.cache.slot(*slot), refused(*slot));
+            let texts = texts(pod, node, refusal);
+            NodeVerdict {
+                node: node.name.clone(),
+                refused: texts,
+                resolvable: !refusal.is_unresolvable(),
+                scores: vec![],
+            }
+        };
+        let mut verdicts: Vec<NodeVerdict> = self.cache.order().iter().map(verdict).collect();
+        let feasible: Vec<u32> = self.cache.order().iter().copied().filter(|slot| refused(*slot).is_none()).collect();
+        for enabled in self.profile.scorers(pod) {
+            let scores = normalized(&self.cache, pod, &feasible, enabled.plugin);
+            for (verdict, score) in verdicts.iter_mut().filter(|it| it.refused.is_empty()).zip(scores) {
+                verdict.scores.push((enabled.plugin.name(), enabled.weight * score));
+            }
+        }
+        self.classes.release(class);
+        verdicts
     }
 
     /// A placed pod is gone.

@@ -180,8 +180,8 @@ impl Queue {
         }
     }
 
-    /// Ends the back-off that is over by now, and tries pods again that have waited for long.
-    pub(super) fn on_time(&mut self, now: Time) {
+    /// Ends the back-off that is over by now.
+    pub(super) fn on_backoff(&mut self, now: Time) {
         let over: Vec<RowId> = [&self.backoff, &self.error_backoff]
             .into_iter()
             .flat_map(|set| set.iter().take_while(|(end, _)| !is_backing_off(*end, now)))
@@ -190,13 +190,15 @@ impl Queue {
         for row in over {
             self.move_to(row, Place::Active);
         }
-        if now.since(self.started_at).0 % FLUSH_PERIOD.0 == 0 {
-            let flush_after = self.flush_after;
-            let old = self.waiting.iter().take_while(|(queued_at, _, _)| now.since(*queued_at) > flush_after);
-            let old: Vec<RowId> = old.map(|(_, _, row)| *row).collect();
-            for row in old {
-                self.retry(row, now);
-            }
+    }
+
+    /// Tries pods again that have waited for long.
+    pub(super) fn on_flush(&mut self, now: Time) {
+        let flush_after = self.flush_after;
+        let old = self.waiting.iter().take_while(|(queued_at, _, _)| now.since(*queued_at) > flush_after);
+        let old: Vec<RowId> = old.map(|(_, _, row)| *row).collect();
+        for row in old {
+            self.retry(row, now);
         }
     }
 

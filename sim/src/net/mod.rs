@@ -114,6 +114,11 @@ impl Network {
         self.note_renewal_news(id.host, at)
     }
 
+    /// When the newest renewal that a host has sent is at the API server.
+    pub(crate) fn newest_renewal(&self, host: HostId) -> Time {
+        self.renewals[host.0 as usize][0]
+    }
+
     /// A renewal is due at the API server then: it is there at that time, or with the one before it if that is later.
     pub(crate) fn note_renewal(&mut self, host: HostId, at: Time) -> Time {
         let last = &mut self.renewals[host.0 as usize][0];

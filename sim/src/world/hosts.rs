@@ -203,7 +203,9 @@ impl<Q: EventQueue> SimWorld<Q> {
         let row = &self.hosts[host.0 as usize];
         if row.undisturbed() && self.is_analytic() {
             let again = Event::VouchAgain { host, disturbance: row.disturbance };
-            let at = self.now.saturating_add(VOUCH_AFTER);
+            // A renewal sent over a slow link can be on its way long after the fault, and holds back those behind it.
+            let quiet_from = self.now.max(self.network.newest_renewal(host));
+            let at = quiet_from.saturating_add(VOUCH_AFTER);
             self.push_from(at, Class::Fault, ProcId::WORLD, again);
         }
     }

@@ -275,3 +275,23 @@ fn surge_and_unavailability_are_rounded_apart_and_never_both_zero() {
     assert_eq!(posts(2, IntOrPercent::Int(0), IntOrPercent::Int(5)), (0, 2));
     assert_eq!(posts(0, percent(25), percent(25)), (0, 0));
 }
+
+#[test]
+fn a_controller_manager_that_is_restarted_in_mid_rollout_goes_on_where_it_was() {
+    use crate::id::ProcId;
+    use crate::seam::Input;
+    let mut bed = bed();
+    bed.create(web(10));
+    bed.run_for(Span::from_secs(10));
+    image(&mut bed, "app:v2");
+    for _ in 0..8 {
+        bed.run_for(Span::from_millis(700));
+        bed.input(Input::Crashed(ProcId::CONTROLLER_MANAGER));
+        bed.run_for(Span::from_millis(300));
+        bed.input(Input::Started(ProcId::CONTROLLER_MANAGER));
+    }
+    bed.run_for(Span::from_secs(30));
+    assert_eq!(sizes(&bed), [0, 10]);
+    assert_eq!(deployment(&bed).status.available, 10);
+    assert_eq!(bed.core.newest().all::<Pod>().count(), 10);
+}

@@ -263,8 +263,9 @@ impl Controller for NodeLifecycle {
     }
 
     fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
-        let task = self.tasks.answered(id);
-        self.answered(ctx, view, task, answer);
+        if let Some(task) = self.tasks.answered(id) {
+            self.answered(ctx, view, task, answer);
+        }
     }
 
     fn on_timer(&mut self, ctx: &mut Context<'_>, view: View<'_>, kind: TimerKind) {

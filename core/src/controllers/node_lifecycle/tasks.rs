@@ -83,9 +83,9 @@ impl Tasks {
         self.asleep.insert((until, self.naps), task);
     }
 
-    /// The task that an answer is for.
-    pub(super) fn answered(&mut self, id: RequestId) -> Task {
-        self.asked.remove(&id).expect("an answer is for a task that waits")
+    /// The task that an answer is for; `None` if it was asked for by an earlier life of this process.
+    pub(super) fn answered(&mut self, id: RequestId) -> Option<Task> {
+        self.asked.remove(&id)
     }
 
     /// A task whose time has come.

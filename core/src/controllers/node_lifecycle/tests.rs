@@ -1,5 +1,7 @@
 //! Stories of nodes that fall silent, come back, and take their zones with them.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use crate::api::{Patch, Request};
@@ -7,7 +9,7 @@ use crate::config::{Config, Heartbeats};
 use crate::digest::Shared;
 use crate::id::ProcId;
 use crate::model::{
-    ConditionKind, Container, Kind, Meta, Node, ObjectKey, Pod, PodSpec, Status3, TaintEffect, Toleration,
+    ConditionKind, Container, Kind, Meta, Node, Object, ObjectKey, Pod, PodSpec, Status3, TaintEffect, Toleration,
     TolerationOperator,
 };
 use crate::seam::{Input, Msg};
@@ -287,6 +289,46 @@ fn four_nodes_of_ten_and_a_whole_zone_are_tainted_as_in_the_recordings() {
     let death = die_as_recorded(&mut bed, 0..4, 48_500);
     bed.run_until(secs(300));
     as_recorded(&bed, death, UNREACHABLE, &[48_700, 58_700, 68_700, 78_800]);
+}
+
+#[test]
+fn a_controller_manager_that_restarts_takes_the_taints_off_and_queues_the_nodes_anew() {
+    let mut bed = cluster(&["a", "a", "a", "a"]);
+    add_pod(&mut bed, "p", "n0", Some(60));
+    bed.run_until(secs(20));
+    bed.silence(0);
+    bed.run_until(secs(101));
+    assert_eq!(times(&bed, &format!("nodes/n0 {UNREACHABLE}")).len(), 1, "{:#?}", bed.told());
+    bed.input(Input::Crashed(ProcId::CONTROLLER_MANAGER));
+    bed.input(Input::Started(ProcId::CONTROLLER_MANAGER));
+    bed.run_until(secs(102));
+    assert_eq!(times(&bed, "nodes/n0 Untainted: taint node.kubernetes.io/unreachable:NoExecute"), [secs(101)]);
+    let again = times(&bed, &format!("nodes/n0 {UNREACHABLE}"));
+    assert_eq!(again[1..], [Time::from_millis(101_100)], "{:#?}", bed.told());
+    bed.run_until(secs(300));
+    let evicted = times(&bed, "pods/default/p TaintManagerEviction");
+    assert_eq!(evicted, [again[1] + Span::from_secs(60)], "the time runs anew");
+}
+
+#[test]
+fn a_pod_that_says_it_is_ready_is_marked_when_it_is_bound_to_a_silent_node() {
+    let mut bed = cluster(&["a", "a", "a"]);
+    bed.run_until(secs(20));
+    bed.silence(0);
+    bed.run_until(secs(100));
+    for (name, node) in [("p", "n0"), ("q", "n1")] {
+        let containers = vec![Container { name: "app".into(), ..Container::default() }];
+        let spec = PodSpec { containers, scheduler_name: "nobody".into(), ..PodSpec::default() };
+        bed.create(Pod { meta: Meta::named("default", name), spec: Shared::new(spec), ..Pod::default() });
+        let mut pod = Pod::clone(&bed.get::<Pod>("default", name).unwrap());
+        pod.status.conditions.set(ConditionKind::Ready, Status3::True, "", "", secs(100));
+        let uid = pod.meta.uid;
+        bed.request(Request::UpdateStatus { object: Object::Pod(Arc::new(pod)), expected: None });
+        bed.request(Request::Bind { namespace: "default".into(), name: name.into(), uid, node: node.into() });
+        bed.run_for(Span::ZERO);
+    }
+    assert_eq!(times(&bed, "pods/default/p Unready"), [secs(100)], "{:#?}", bed.told());
+    assert_eq!(times(&bed, "pods/default/q Unready"), [], "on a node in order nothing happens");
 }
 
 #[test]

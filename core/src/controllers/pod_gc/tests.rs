@@ -21,7 +21,8 @@ fn cluster(nodes: u32) -> Testbed {
 
 fn pod(name: &str, node: Option<&str>) -> Pod {
     let containers = vec![Container { name: "app".into(), ..Container::default() }];
-    let spec = Shared::new(PodSpec { containers, ..PodSpec::default() });
+    let scheduler_name = "nobody".into();
+    let spec = Shared::new(PodSpec { containers, scheduler_name, ..PodSpec::default() });
     Pod { meta: Meta::named("default", name), spec, node: node.map(Into::into), ..Pod::default() }
 }
 

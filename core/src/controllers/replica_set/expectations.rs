@@ -62,3 +62,35 @@ impl Expectations {
         self.by_set.remove(set);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_acts_again_when_all_was_seen_or_after_five_minutes() {
+        let web = NamespacedName { namespace: "default".into(), name: "web".into() };
+        let mut expectations = Expectations::default();
+        assert!(expectations.satisfied(&web, Time::ZERO), "nothing was asked for");
+        expectations.expect_creations(&web, 3, Time::ZERO);
+        expectations.created(&web, 2);
+        assert!(!expectations.satisfied(&web, Time::from_secs(300)));
+        assert!(
+            expectations.satisfied(&web, Time::from_millis(300_001)),
+            "a lost event holds it up no longer than that"
+        );
+        expectations.created(&web, 1);
+        assert!(expectations.satisfied(&web, Time::ZERO));
+
+        expectations.expect_deletions(&web, [Uid(1), Uid(2)].into(), Time::ZERO);
+        expectations.deleted(&web, Uid(1));
+        expectations.deleted(&web, Uid(1));
+        expectations.deleted(&web, Uid(3));
+        assert!(
+            !expectations.satisfied(&web, Time::ZERO),
+            "a deletion counts once, and only the one that was asked for"
+        );
+        expectations.deleted(&web, Uid(2));
+        assert!(expectations.satisfied(&web, Time::ZERO));
+    }
+}

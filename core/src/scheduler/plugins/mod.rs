@@ -156,6 +156,18 @@ impl Normalization {
 }
 
 impl Plugin {
+    /// The name in configurations and messages.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Plugin::NodeUnschedulable => "NodeUnschedulable",
+            Plugin::TaintToleration => "TaintToleration",
+            Plugin::NodeAffinity => "NodeAffinity",
+            Plugin::NodePorts => "NodePorts",
+            Plugin::NodeResourcesFit => "NodeResourcesFit",
+            Plugin::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
+        }
+    }
+
     /// Filter: why the node cannot take the pod. Plugins without this point refuse nothing.
     pub(super) fn filter(self, pod: &PodTraits, node: &NodeInfo) -> Refusal {
         match self {

@@ -18,18 +18,38 @@ use crate::scheduler::sampling::TieBreak;
 /// One change of the cluster. Numbers choose among what there is.
 #[derive(Clone, Debug)]
 enum Step {
-    SetNode { name: u8, cpu: i64, memory: i64, pods: i64, zone: u8, taint: u8, cordoned: bool, disk: u8 },
+    SetNode(Shape),
     RemoveNode { name: u8 },
     Place { class: u8 },
     RemovePod { number: u16 },
 }
 
+/// What a node is like.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    name: u8,
+    cpu_milli: i64,
+    memory_bytes: i64,
+    pods: i64,
+    zone: u8,
+    taint: u8,
+    cordoned: bool,
+    disk: u8,
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..24_u8, 0..5_i64, 0..5_i64, 0..6_i64, 0..3_u8, 0..6_u8, 0..8_u8, 0..3_u8).prop_map(
-            |(name, cpu, memory, pods, zone, taint, cordoned, disk)| Step::SetNode {
-                name, cpu: cpu * 1_000, memory: memory << 30, pods, zone, taint, cordoned: cordoned == 0, disk,
-            }
+            |(name, cpu, memory, pods, zone, taint, cordoned, disk)| Step::SetNode(Shape {
+                name,
+                cpu_milli: cpu * 1_000,
+                memory_bytes: memory << 30,
+                pods,
+                zone,
+                taint,
+                cordoned: cordoned == 0,
+                disk,
+            })
         ),
         1 => (0..24_u8).prop_map(|name| Step::RemoveNode { name }),
         8 => (0..CLASSES).prop_map(|class| Step::Place { class }),
@@ -39,7 +59,8 @@ fn step() -> impl Strategy<Value = Step> {
 
 const CLASSES: u8 = 8;
 
-fn node(name: u8, cpu_milli: i64, memory_bytes: i64, pods: i64, zone: u8, taint: u8, cordoned: bool, disk: u8) -> Node {
+fn node(shape: Shape) -> Node {
+    let Shape { name, cpu_milli, memory_bytes, pods, zone, taint, cordoned, disk } = shape;
     let mut meta = Meta::named("", &format!("n{name}"));
     meta.labels = Labels::new([
         ("topology.kubernetes.io/zone".to_string(), format!("z{zone}")),
@@ -106,9 +127,7 @@ fn class(number: u8) -> Shared<PodSpec> {
 
 fn apply(placement: &mut Placement, step: &Step, rows: &mut Vec<RowId>, classes: &[Shared<PodSpec>]) {
     match *step {
-        Step::SetNode { name, cpu, memory, pods, zone, taint, cordoned, disk } => {
-            placement.set_node(&Arc::new(node(name, cpu, memory, pods, zone, taint, cordoned, disk)));
-        }
+        Step::SetNode(shape) => placement.set_node(&Arc::new(node(shape))),
         Step::RemoveNode { name } => placement.remove_node(&format!("n{name}").into()),
         Step::Place { class } => {
             let row = RowId { index: rows.len() as u32, generation: 0 };

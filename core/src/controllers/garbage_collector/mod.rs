@@ -1,0 +1,306 @@
+//! The garbage collector: what belongs to an object that is gone goes too.
+//!
+//! Event driven: an object that goes wakes those that it owned; an object that comes with an absent owner is looked at
+//! once. Invariant: an object with one owner that is there and not waiting for it stays. Invariant: deletions name the
+//! uid, so a new object of an old name is safe. Source: pkg/controller/garbagecollector (v1.34.1). Absent on purpose:
+//! discovery, and the reading of absent owners (the store's views are consistent across kinds).
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::api::deletion::{FOREGROUND_DELETION, ORPHAN};
+use crate::api::{Answer, Propagation, Refusal, Request};
+use crate::config::{ControllerManagerConfig, RateLimit};
+use crate::controllers::requests::{Ended, Requests};
+use crate::controllers::{Controller, WorkQueue, kinds};
+use crate::id::{Name, RequestId, Uid};
+use crate::machine::Context;
+use crate::model::{Kind, Meta, Object, ObjectKey, OwnerReference};
+use crate::seam::TimerKind;
+use crate::store::{Change, View};
+
+/// The number of this controller's client and work queue.
+pub(super) const NUMBER: u8 = 3;
+/// `--concurrent-gc-syncs`.
+const WORKERS: u32 = 20;
+
+/// An object: its identity matters as much as its name.
+type Item = (ObjectKey, Uid);
+
+/// The controller.
+pub(super) struct GarbageCollector {
+    queue: WorkQueue<Item>,
+    requests: Requests<Item, ()>,
+    /// Who names an object as an owner that does not manage it; those that it manages are in the store's index.
+    unmanaged: BTreeMap<Uid, BTreeSet<Item>>,
+}
+
+/// How an object's owners stand.
+#[derive(Default)]
+struct Owners {
+    /// There, and not waiting for their dependents.
+    solid: Vec<OwnerReference>,
+    /// Waiting until their dependents are gone.
+    waiting: Vec<OwnerReference>,
+    /// Not there.
+    absent: Vec<OwnerReference>,
+}
+
+impl GarbageCollector {
+    /// The controller before its start.
+    pub(super) fn new(config: &ControllerManagerConfig) -> GarbageCollector {
+        let tolerated: fn(&Refusal) -> bool =
+            |refusal| matches!(refusal, Refusal::NotFound(_) | Refusal::WrongUid { .. });
+        GarbageCollector {
+            queue: WorkQueue::new(NUMBER, WORKERS),
+            requests: Requests::new(NUMBER, config.client_limit.map(doubled), tolerated),
+            unmanaged: BTreeMap::new(),
+        }
+    }
+
+    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, item: Item) {
+        let batches = match kinds::find_meta(view, &item.0).filter(|meta| meta.uid == item.1) {
+            None => Vec::new(),
+            Some(meta) if meta.is_terminating() && has(meta, ORPHAN) => self.orphan(view, &item),
+            Some(meta) if is_waiting(meta) => self.delete_dependents(view, &item),
+            Some(meta) if meta.is_terminating() => Vec::new(),
+            Some(meta) => self.collect(view, &item, meta),
+        };
+        let ended = self.requests.begin(ctx, item, (), batches);
+        self.go_on(ctx, ended);
+    }
+
+    /// Takes the owner out of its dependents, then lets it go.
+    fn orphan(&self, view: View<'_>, item: &Item) -> Vec<Vec<Request>> {
+        let keep_others = |meta: &Meta| meta.owners.iter().filter(|owner| owner.uid != item.1).cloned().collect();
+        let dependents = self.dependents(view, item.1);
+        let released = dependents.iter().filter_map(|dependent| rewrite(view, dependent, keep_others)).collect();
+        vec![released, without_finalizer(view, item, ORPHAN)]
+    }
+
+    /// Wakes the dependents that hold an owner back, or lets the owner go if there are none.
+    ///
+    /// Source: `processDeletingDependentsItem`.
+    fn delete_dependents(&mut self, view: View<'_>, item: &Item) -> Vec<Vec<Request>> {
+        let dependents = self.dependents(view, item.1);
+        let blocks = |dependent: &&Item| {
+            let meta = kinds::find_meta(view, &dependent.0).filter(|meta| meta.uid == dependent.1);
+            let owners = meta.iter().flat_map(|meta| meta.owners.iter());
+            owners.filter(|owner| owner.uid == item.1).any(|owner| owner.block_owner_deletion)
+        };
+        let mut blocking = dependents.iter().filter(blocks).peekable();
+        if blocking.peek().is_none() {
+            return vec![without_finalizer(view, item, FOREGROUND_DELETION)];
+        }
+        for dependent in blocking {
+            let waits_itself = kinds::find_meta(view, &dependent.0).is_some_and(is_waiting);
+            if !waits_itself {
+                self.queue.add(dependent.clone());
+            }
+        }
+        Vec::new()
+    }
+
+    /// Deletes an object whose owners are all gone or wait for it.
+    ///
+    /// Source: `attemptToDeleteItem`.
+    fn collect(&self, view: View<'_>, item: &Item, meta: &Meta) -> Vec<Vec<Request>> {
+        if meta.owners.is_empty() {
+            return Vec::new();
+        }
+        let owners = owners_of(view, meta);
+        if !owners.solid.is_empty() {
+            let drop_others = owners.absent.len() + owners.waiting.len() > 0;
+            let rewritten = drop_others.then(|| rewrite(view, item, |_| owners.solid.iter().cloned().collect()));
+            return vec![rewritten.flatten().into_iter().collect()];
+        }
+        let dependents = self.dependents(view, item.1);
+        if owners.waiting.is_empty() || dependents.is_empty() {
+            let propagation = if has(meta, ORPHAN) {
+                Propagation::Orphan
+            } else if has(meta, FOREGROUND_DELETION) {
+                Propagation::Foreground
+            } else {
+                Propagation::Background
+            };
+            return vec![read(item), vec![delete(item, propagation)]];
+        }
+        // A dependent that waits for dependents of its own could wait in a circle: it then holds back nobody.
+        let in_a_circle = dependents.iter().any(|(key, _)| kinds::find_meta(view, key).is_some_and(is_waiting));
+        let unblock = |meta: &Meta| {
+            meta.owners.iter().map(|owner| OwnerReference { block_owner_deletion: false, ..owner.clone() }).collect()
+        };
+        let unblocked = if in_a_circle { rewrite(view, item, unblock) } else { None };
+        vec![read(item), unblocked.into_iter().collect(), vec![delete(item, Propagation::Foreground)]]
+    }
+
+    fn dependents(&self, view: View<'_>, owner: Uid) -> Vec<Item> {
+        let mut dependents = kinds::controlled_by(view, owner);
+        dependents.extend(self.unmanaged.get(&owner).into_iter().flatten().cloned());
+        dependents
+    }
+
+    fn go_on(&mut self, ctx: &mut Context<'_>, ended: Option<Ended<Item, ()>>) {
+        let Some(Ended { key, error, .. }) = ended else { return };
+        if error.is_some() {
+            self.queue.add_rate_limited(ctx, key.clone());
+        } else {
+            self.queue.forget(&key);
+        }
+        self.queue.done(&key);
+    }
+
+    fn on_object(&mut self, view: View<'_>, kind: Kind, old: Option<&Meta>, new: Option<&Meta>) {
+        let Some(meta) = new.or(old) else { return };
+        let item = (kinds::key_of(kind, meta), meta.uid);
+        let same_owners = old.map(|old| &old.owners) == new.map(|new| &new.owners);
+        if !same_owners {
+            self.note_unmanaged(&item, old, new);
+        }
+        match new {
+            None => {
+                for dependent in self.dependents(view, item.1) {
+                    self.queue.add(dependent);
+                }
+                self.unmanaged.remove(&item.1);
+            }
+            Some(new) => {
+                let marked = (is_waiting(new) || has(new, ORPHAN)) && new.is_terminating();
+                let newly = old.is_none_or(|old| !old.is_terminating() || old.finalizers != new.finalizers);
+                let owners = if same_owners { Owners::default() } else { owners_of(view, new) };
+                if (marked && newly) || !owners.absent.is_empty() || !owners.waiting.is_empty() {
+                    self.queue.add(item);
+                }
+            }
+        }
+        if let Some(old) = old.filter(|_| !same_owners || new.is_none()) {
+            for owner in old.owners.iter() {
+                let key = owner_key(owner, old);
+                if kinds::find_meta(view, &key).is_some_and(|meta| meta.uid == owner.uid && is_waiting(meta)) {
+                    self.queue.add((key, owner.uid));
+                }
+            }
+        }
+    }
+
+    fn note_unmanaged(&mut self, item: &Item, old: Option<&Meta>, new: Option<&Meta>) {
+        let unmanaged = |meta: &Meta| -> Vec<Uid> {
+            meta.owners.iter().filter(|owner| !owner.controller).map(|owner| owner.uid).collect()
+        };
+        for owner in old.map(unmanaged).unwrap_or_default() {
+            if let Some(items) = self.unmanaged.get_mut(&owner) {
+                items.remove(item);
+                if items.is_empty() {
+                    self.unmanaged.remove(&owner);
+                }
+            }
+        }
+        for owner in new.map(unmanaged).unwrap_or_default() {
+            self.unmanaged.entry(owner).or_default().insert(item.clone());
+        }
+    }
+}
+
+impl Controller for GarbageCollector {
+    fn start(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
+        for kind in Kind::ALL {
+            for meta in kinds::all(view, *kind) {
+                self.on_object(view, *kind, None, Some(meta));
+            }
+        }
+    }
+
+    fn on_change(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+        let old = kinds::meta_of(view.before(change.revision), change.kind, change.row);
+        let new = kinds::meta_of(view.at(change.revision), change.kind, change.row);
+        self.on_object(view, change.kind, old, new);
+    }
+
+    fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        while let Some(item) = self.queue.take() {
+            self.sync(ctx, view, item);
+        }
+    }
+
+    fn on_answer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, id: RequestId, answer: Answer) {
+        let ended = self.requests.on_answer(ctx, id, answer);
+        self.go_on(ctx, ended);
+    }
+
+    fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {
+        match kind {
+            TimerKind::ClientTokens(NUMBER) => self.requests.on_tokens(ctx),
+            TimerKind::WorkQueue(NUMBER) => self.queue.on_timer(ctx),
+            _ => {}
+        }
+    }
+}
+
+fn owners_of(view: View<'_>, meta: &Meta) -> Owners {
+    let mut owners = Owners::default();
+    for owner in meta.owners.iter() {
+        let found = kinds::find_meta(view, &owner_key(owner, meta)).filter(|found| found.uid == owner.uid);
+        match found {
+            None => owners.absent.push(owner.clone()),
+            Some(found) if is_waiting(found) => owners.waiting.push(owner.clone()),
+            Some(_) => owners.solid.push(owner.clone()),
+        }
+    }
+    owners
+}
+
+/// Where an owner is to be found: in the namespace of what it owns, unless its kind has none.
+fn owner_key(owner: &OwnerReference, owned: &Meta) -> ObjectKey {
+    let namespace = if owner.kind.is_namespaced() { owned.namespace.clone() } else { Name::default() };
+    ObjectKey { kind: owner.kind, namespace, name: owner.name.clone() }
+}
+
+/// Whether an object is being deleted and waits for its dependents.
+fn is_waiting(meta: &Meta) -> bool {
+    meta.is_terminating() && has(meta, FOREGROUND_DELETION)
+}
+
+fn has(meta: &Meta, finalizer: &str) -> bool {
+    meta.finalizers.iter().any(|present| **present == *finalizer)
+}
+
+/// A conditional write of an object's owners; `None` if the object is gone.
+fn rewrite(view: View<'_>, item: &Item, owners: impl FnOnce(&Meta) -> Arc<[OwnerReference]>) -> Option<Request> {
+    let (mut object, expected) = kinds::find_object(view, &item.0)?;
+    if object.uid() != item.1 {
+        return None;
+    }
+    let owners = owners(object.meta());
+    object.meta_mut().owners = owners;
+    Some(Request::Update { object, expected })
+}
+
+/// A conditional write of an object without one of its finalizers.
+fn without_finalizer(view: View<'_>, item: &Item, finalizer: &str) -> Vec<Request> {
+    let found: Option<(Object, _)> = kinds::find_object(view, &item.0).filter(|(object, _)| object.uid() == item.1);
+    let rewritten = found.map(|(mut object, expected)| {
+        let meta = object.meta_mut();
+        meta.finalizers = meta.finalizers.iter().filter(|present| ***present != *finalizer).cloned().collect();
+        Request::Update { object, expected }
+    });
+    rewritten.into_iter().collect()
+}
+
+/// The client's rate counts twice, for each deletion takes a reading too; its burst does not.
+///
+/// Source: `newGarbageCollectorController`, cmd/kube-controller-manager/app/core.go (v1.34.1).
+fn doubled(limit: RateLimit) -> RateLimit {
+    RateLimit { per_second: limit.per_second.saturating_mul(2), ..limit }
+}
+
+/// The reading before a deletion. The deletion names the uid, so nothing hangs on the answer.
+fn read(item: &Item) -> Vec<Request> {
+    vec![Request::Get(item.0.clone())]
+}
+
+fn delete(item: &Item, propagation: Propagation) -> Request {
+    Request::Delete { key: item.0.clone(), uid: Some(item.1), grace: None, propagation }
+}
