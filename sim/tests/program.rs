@@ -124,11 +124,11 @@ fn wrong_input_is_refused_with_its_place_and_the_nearest_name() {
         ),
         (
             small("  timeline:\n    - {at: 5s, crash: {node: worker-2}}\n"),
-            "f.yaml:13:31: spec.timeline[0].crash: unknown node \"worker-2\"; did you mean \"worker-1\"?\n",
+            "f.yaml:13:30: spec.timeline[0].crash: unknown node \"worker-2\"; did you mean \"worker-1\"?\n",
         ),
         (
             small("  timeline:\n    - {at: 5s, scale: {deployment: web, replicas: 1}}\n"),
-            "f.yaml:13:37: spec.timeline[0].scale.deployment: unknown Deployment in namespace default \"web\"\n",
+            "f.yaml:13:36: spec.timeline[0].scale.deployment: unknown Deployment in namespace default \"web\"\n",
         ),
         (
             expectation("size(podz) == 1"),
@@ -145,7 +145,7 @@ fn wrong_input_is_refused_with_its_place_and_the_nearest_name() {
         ),
         (
             small("").replace("image: web", "imag: web"),
-            "f.yaml:11:46: spec.containers[0].imag: unknown field \"imag\"; did you mean \"image\"?\n",
+            "f.yaml:11:40: spec.containers[0].imag: unknown field \"imag\"; did you mean \"image\"?\n",
         ),
     ];
     for (text, expected) in cases {

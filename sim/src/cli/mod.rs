@@ -11,7 +11,7 @@ mod test;
 mod validate;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -150,7 +150,7 @@ fn load(inputs: Inputs) -> Result<(Loaded, Watch), Unusable> {
 }
 
 /// Reads a scenario file.
-fn open(file: &PathBuf, settings: Settings) -> Result<(Loaded, Watch), Unusable> {
+fn open(file: &Path, settings: Settings) -> Result<(Loaded, Watch), Unusable> {
     load(Inputs::open(file, settings).map_err(Unusable)?)
 }
 

@@ -100,7 +100,7 @@ fn search(dir: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-fn one(file: &PathBuf, settings: Settings) -> Line {
+fn one(file: &Path, settings: Settings) -> Line {
     let began = Instant::now();
     let name = file.display().to_string();
     let outcome = ScenarioOutcome { scenario: name.clone(), file: name, ..ScenarioOutcome::default() };
