@@ -25,7 +25,10 @@ fn main() {
         plan.hosts.push(HostPlan {
             boot: Arc::new(Boot {
                 node: name.as_str().into(),
-                labels: Labels::new([("kubernetes.io/hostname".to_string(), name.clone()), ("topology.kubernetes.io/zone".into(), format!("z{}", n % 3))]),
+                labels: Labels::new([
+                    ("kubernetes.io/hostname".to_string(), name.clone()),
+                    ("topology.kubernetes.io/zone".into(), format!("z{}", n % 3)),
+                ]),
                 capacity: res.clone(),
                 allocatable: res,
                 taints: vec![],
@@ -38,8 +41,16 @@ fn main() {
         });
     }
     let step = |at, request| Step { at, request, label: "x".into(), place: "y".into() };
-    plan.steps.push(step(Time::ZERO, Request::Create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") })))));
-    let c = Container { name: "app".into(), image: "web:1".into(), requests: Resources { cpu_milli: 100, memory_bytes: 64 << 20, ..Resources::default() }, ..Container::default() };
+    plan.steps.push(step(
+        Time::ZERO,
+        Request::Create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") }))),
+    ));
+    let c = Container {
+        name: "app".into(),
+        image: "web:1".into(),
+        requests: Resources { cpu_milli: 100, memory_bytes: 64 << 20, ..Resources::default() },
+        ..Container::default()
+    };
     let spec = PodSpec { containers: vec![c], ..PodSpec::default() };
     let labels = Labels::new([("app", "web")]);
     let dep = Deployment {
@@ -52,12 +63,35 @@ fn main() {
         ..Deployment::default()
     };
     plan.steps.push(step(Time::ZERO, Request::Create(Object::Deployment(Arc::new(dep)))));
-    let svc = Service { meta: Meta::named("default", "web"), selector: Some(labels), ports: vec![ServicePort { name: "".into(), protocol: Protocol::Tcp, port: 80, target: IntOrName::Int(8080), node_port: None }], ..Service::default() };
-    if std::env::var("SVC").is_ok() { plan.steps.push(step(Time::ZERO, Request::Create(Object::Service(Arc::new(svc))))); }
+    let svc = Service {
+        meta: Meta::named("default", "web"),
+        selector: Some(labels),
+        ports: vec![ServicePort {
+            name: "".into(),
+            protocol: Protocol::Tcp,
+            port: 80,
+            target: IntOrName::Int(8080),
+            node_port: None,
+        }],
+        ..Service::default()
+    };
+    if std::env::var("SVC").is_ok() {
+        plan.steps.push(step(Time::ZERO, Request::Create(Object::Service(Arc::new(svc)))));
+    }
     if kill {
-        plan.faults.push(Fault { from: Time::from_secs(60), to: None, kind: FaultKind::Crash { hosts: vec![HostId(1)] }, label: "crash".into(), place: "p".into() });
+        plan.faults.push(Fault {
+            from: Time::from_secs(60),
+            to: None,
+            kind: FaultKind::Crash { hosts: vec![HostId(1)] },
+            label: "crash".into(),
+            place: "p".into(),
+        });
     }
     let out = run(&plan, &mut Unobserved);
-    if pods < 100 { for (t, f) in &out.facts { println!("{t} {} {}: {}", f.subject, f.what.reason(), f.what); } }
+    if pods < 100 {
+        for (t, f) in &out.facts {
+            println!("{t} {} {}: {}", f.subject, f.what.reason(), f.what);
+        }
+    }
     println!("{} steps {} facts {} fp {} digest {}", out.end, out.steps, out.facts.len(), out.fingerprint, out.digest);
 }

@@ -3,7 +3,11 @@
 //! Where to start reading: [`plan`] (what a run consists of, expanded from a scenario before it starts), [`world`]
 //! (how a plan becomes inputs of the core), [`queue`] (the order of events).
 
+pub mod cli;
+pub mod execute;
+pub mod expect;
 mod fleet;
+pub mod history;
 mod net;
 pub mod plan;
 pub mod queue;

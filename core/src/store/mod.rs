@@ -41,6 +41,8 @@ pub struct Store {
     log: Log,
     cursors: BTreeMap<ProcId, Revision>,
     digest: Digest,
+    /// Writes of each kind so far, undone ones counted twice; for observers that look again only if something changed.
+    writes: [u64; Kind::ALL.len()],
 }
 
 /// Runs one expression with `$table` bound to the table of a kind known only at run time.
@@ -93,6 +95,11 @@ impl Store {
     /// The order-free sum of the hashes of all rows.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// A number that differs from an earlier answer if and only if an object of the kind has been written since.
+    pub fn writes(&self, kind: Kind) -> u64 {
+        self.writes[kind as usize]
     }
 
     /// The store as it is now; for the API server itself and for observers, not for components.
@@ -187,6 +194,7 @@ impl Store {
             assert!(*cursor <= revision, "{reader} has already read {cursor:?}, which is being undone");
         }
         while let Some(change) = self.log.pop_newest_after(revision) {
+            self.writes[change.kind as usize] += 1;
             with_table!(self, change.kind, table => {
                 let (undone, restored) = table.undo(change.row, change.revision);
                 if let Some(object) = undone { self.digest.remove(StableHasher::hash_one(&(change.kind, &*object))); }
@@ -213,6 +221,7 @@ impl Store {
     fn commit(&mut self, kind: Kind, row: RowId, revision: Revision) {
         assert!(revision > self.head, "revision {revision:?} does not follow {:?}", self.head);
         self.head = revision;
+        self.writes[kind as usize] += 1;
         self.log.push(Change { revision, kind, row });
     }
 }

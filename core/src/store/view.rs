@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::id::{Name, Revision, RowId, Uid};
-use crate::model::Resource;
+use crate::model::{Kind, Resource};
 use crate::store::{IndexKey, Store};
 
 /// The store as of one revision: what an informer's cache holds when its watch has delivered that much.
@@ -22,6 +22,11 @@ impl<'a> View<'a> {
     /// The revision.
     pub fn revision(self) -> Revision {
         self.at
+    }
+
+    /// A number that changes with every write of a kind, at whatever revision this view is; see [`Store::writes`].
+    pub fn writes(self, kind: Kind) -> u64 {
+        self.store.writes(kind)
     }
 
     /// The same store just before a write.

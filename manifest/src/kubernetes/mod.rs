@@ -28,7 +28,7 @@ use crate::yaml;
 
 pub use defaults::{admit_pod, apply_defaults};
 pub use modelled::unmodelled_fields;
-pub use read::{read_admitted, read_manifests};
+pub use read::{read_admitted, read_manifests, read_node};
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};
 pub use validation::{Cause, Invalid, Reason, validate};

@@ -17,6 +17,15 @@ pub fn read_manifests(file: &str, text: &str) -> Result<Vec<Located<Manifest>>, 
     if reader.errors.is_empty() { Ok(reader.objects) } else { Err(Errors(reader.errors).sorted()) }
 }
 
+/// Reads the objects of one tree that stands inside another file, lists flattened; places are those of that file.
+///
+/// Errors: as [`read_manifests`].
+pub fn read_node(file: &str, node: Node) -> Result<Vec<Located<Manifest>>, Errors> {
+    let mut reader = Reader { file, objects: Vec::new(), errors: Vec::new() };
+    reader.document(node, None);
+    if reader.errors.is_empty() { Ok(reader.objects) } else { Err(Errors(reader.errors).sorted()) }
+}
+
 /// Reads all objects of a manifest file, applies the API server's defaults and validates.
 pub fn read_admitted(file: &str, text: &str) -> Result<Vec<Located<Manifest>>, Errors> {
     let mut objects = read_manifests(file, text)?;

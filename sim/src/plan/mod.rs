@@ -5,6 +5,7 @@
 //! [`scenario`]) and what the cluster makes of the plan (see [`crate::world`]).
 
 mod delay;
+pub mod scenario;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

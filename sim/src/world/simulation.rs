@@ -130,17 +130,19 @@ impl<Q: EventQueue> Simulation<Q> {
                 self.ended_at = Some(now);
                 return;
             }
-            while let Some(wake) = observer.next_wake().filter(|wake| {
-                Some(*wake) > settled_at && *wake <= self.world.end() && next.is_none_or(|next| *wake < next)
-            }) {
-                settled_at = Some(wake);
-                if self.show(wake, observer) == Flow::Stop {
-                    self.ended_at = Some(wake);
-                    return;
-                }
+            if self.wake_before(next, &mut settled_at, observer) == Flow::Stop {
+                return;
             }
             let Some((now, input)) = self.world.next_input() else { break };
+            // An event need not become an input: a request sets out at 60 s and arrives at 60.004 s, and an observer who
+            // wants to look at 60 s must not be passed over.
+            if self.wake_before(Some(now), &mut settled_at, observer) == Flow::Stop {
+                return;
+            }
             self.handle(now, input);
+        }
+        if self.wake_before(None, &mut settled_at, observer) == Flow::Stop {
+            return;
         }
         let end = self.world.end();
         self.ended_at = Some(end);
@@ -173,6 +175,20 @@ impl<Q: EventQueue> Simulation<Q> {
             let (fingerprint, digest) = (self.core.fingerprint(), self.core.digest());
             self.ladder.push(Rung { steps, at: now, fingerprint, digest });
         }
+    }
+
+    /// The observer looks at the times that it asked for before `next`, or before the run's end if that is `None`.
+    fn wake_before(&mut self, next: Option<Time>, settled_at: &mut Option<Time>, observer: &mut dyn Observer) -> Flow {
+        while let Some(wake) = observer.next_wake().filter(|wake| {
+            Some(*wake) > *settled_at && *wake <= self.world.end() && next.is_none_or(|next| *wake < next)
+        }) {
+            *settled_at = Some(wake);
+            if self.show(wake, observer) == Flow::Stop {
+                self.ended_at = Some(wake);
+                return Flow::Stop;
+            }
+        }
+        Flow::Continue
     }
 
     /// The instant `now` is over: the observer looks if something was written or recorded in it, or if it wanted to.

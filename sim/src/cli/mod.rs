@@ -1,0 +1,162 @@
+//! The program `sim`: what its commands print, and its exit codes.
+//!
+//! Results go to standard output, everything about a failure to standard error. Absent on purpose: settings of the
+//! simulation, which belong into scenario files (or `--set`).
+
+mod diff;
+mod replay;
+mod run;
+mod source;
+mod test;
+mod validate;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use wavetank_core::time::Span;
+use wavetank_reports::record::RunRecord;
+
+use crate::expect::Watch;
+use crate::plan::scenario::{Inputs, Loaded, Rejected, Settings, parse_span};
+
+/// How the program ends. The numbers are part of its interface; `docs/scenario-format.md` lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// Every expectation held.
+    Held = 0,
+    /// At least one expectation was broken.
+    Broken = 1,
+    /// The input is wrong: the command line, a scenario, a manifest, a run's directory.
+    BadInput = 2,
+    /// Pods were asked for and not one was scheduled.
+    NothingScheduled = 3,
+    /// The output could not be written.
+    NotWritten = 4,
+    /// A run differs from the one that it should be equal to: a pinned fingerprint, a replay, a comparison.
+    Differs = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Simulates Kubernetes clusters from scenario files.
+#[derive(Parser)]
+#[command(name = "sim", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a scenario and say what happened and whether its expectations held.
+    Run(run::Arguments),
+    /// Run many scenarios on all cores and print a table.
+    Test(test::Arguments),
+    /// Run a recorded run again; it must come to the same fingerprint.
+    Replay(replay::Arguments),
+    /// Name the first event in which two recorded runs differ.
+    Diff(diff::Arguments),
+    /// Check scenarios without running them.
+    Validate(validate::Arguments),
+    /// Print the JSON Schema of scenario files, for editors.
+    Schema,
+}
+
+/// What is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Changes of a scenario from the command line.
+#[derive(clap::Args, Clone, Debug, Default)]
+struct Overrides {
+    /// Use this seed instead of the scenario's.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Set a field of the scenario, such as spec.nodes[0].count=9.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// End the run at this time.
+    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
+    until: Option<Span>,
+}
+
+impl From<Overrides> for Settings {
+    fn from(from: Overrides) -> Settings {
+        Settings { seed: from.seed, until: from.until, set: from.set }
+    }
+}
+
+/// Runs the program with the process's own arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let exit = match arguments.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Test(arguments) => test::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
+        Command::Diff(arguments) => diff::run(arguments),
+        Command::Validate(arguments) => validate::run(&arguments),
+        Command::Schema => print(crate::plan::scenario::schema(), Exit::Held),
+    };
+    exit.into()
+}
+
+/// Prints a result. A reader that has gone away (`sim … | head`) is no failure; a full disk is.
+fn print(text: &str, exit: Exit) -> Exit {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => exit,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit,
+        Err(error) => {
+            complain(&format!("cannot write the result: {error}"));
+            Exit::NotWritten
+        }
+    }
+}
+
+/// Says on standard error what is wrong.
+fn complain(text: &str) {
+    // Nothing is left to be done when not even this can be written.
+    let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
+}
+
+/// Why a scenario cannot be run, for people.
+struct Unusable(String);
+
+impl From<Rejected> for Unusable {
+    fn from(rejected: Rejected) -> Unusable {
+        // Lines with carets are for people at a terminal; elsewhere one line per error is easier to read by programs.
+        let text = if io::stderr().is_terminal() { rejected.render() } else { rejected.errors.to_string() };
+        Unusable(text)
+    }
+}
+
+/// Reads a scenario and parses its expectations; the errors of both are told together.
+fn load(inputs: Inputs) -> Result<(Loaded, Watch), Unusable> {
+    let loaded = Loaded::read(inputs)?;
+    let watch = Watch::new(&loaded.scenario, &loaded.inputs)
+        .map_err(|errors| Rejected { errors, texts: loaded.inputs.texts() })?;
+    Ok((loaded, watch))
+}
+
+/// Reads a scenario file.
+fn open(file: &Path, settings: Settings) -> Result<(Loaded, Watch), Unusable> {
+    load(Inputs::open(file, settings).map_err(Unusable)?)
+}
+
+/// The account of a run, as wide and as colourful as the terminal.
+fn account(record: &RunRecord) -> String {
+    let terminal = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(110);
+    wavetank_reports::text::render_account(record, width, terminal)
+}

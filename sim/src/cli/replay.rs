@@ -1,0 +1,93 @@
+//! `sim replay`: a recorded run again, from what it recorded alone.
+
+use std::path::{Path, PathBuf};
+
+use super::run::{rendered, with_progress, write};
+use super::source::{JOURNAL, Journal};
+use super::{Exit, Format, Unusable, complain, load, print};
+use crate::plan::scenario::Inputs;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The directory of a run: written by `sim run --out`, or by the real world with its inputs.log.
+    run_dir: PathBuf,
+    /// Write the report of the repeated run into this directory.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What is printed.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+pub(super) fn run(arguments: Arguments) -> Exit {
+    let told = if arguments.run_dir.join(JOURNAL).is_file() {
+        replay_journal(&arguments.run_dir.join(JOURNAL))
+    } else {
+        replay_scenario(&arguments)
+    };
+    match told {
+        Ok((text, exit)) => print(&text, exit),
+        Err(Unusable(text)) => {
+            complain(&text);
+            Exit::BadInput
+        }
+    }
+}
+
+fn replay_scenario(arguments: &Arguments) -> Result<(String, Exit), Unusable> {
+    let dir = &arguments.run_dir;
+    let recorded = recorded_fingerprint(dir).map_err(Unusable)?;
+    let inputs = Inputs::from_run(dir).map_err(Unusable)?;
+    let (loaded, watch) = load(inputs)?;
+    let executed = with_progress(&loaded, watch);
+    let mut exit = Exit::Held;
+    if let Some(out) = &arguments.out
+        && let Err(error) = write(&executed, &loaded.inputs, out)
+    {
+        complain(&error);
+        exit = Exit::NotWritten;
+    }
+    let found = &executed.record.summary.fingerprint;
+    let mut text = rendered(&executed, arguments.format);
+    if *found != recorded {
+        complain(&format!("the replay differs: recorded fingerprint {recorded}, found {found}"));
+        exit = Exit::Differs;
+    } else if arguments.format == Format::Text {
+        text.push_str(&format!("\nthe replay reached the recorded fingerprint {recorded}\n"));
+    }
+    Ok((text, exit))
+}
+
+fn recorded_fingerprint(dir: &Path) -> Result<String, String> {
+    let path = dir.join("summary.json");
+    let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let summary: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| format!("{} is not a summary: {error}", path.display()))?;
+    let fingerprint = summary["fingerprint"].as_str();
+    fingerprint.map(str::to_owned).ok_or_else(|| format!("{} has no fingerprint", path.display()))
+}
+
+/// Folds a journal over a core; each step's effects are compared with the recorded ones.
+fn replay_journal(path: &Path) -> Result<(String, Exit), Unusable> {
+    let mut journal = Journal::open(path).map_err(Unusable)?;
+    loop {
+        match journal.next() {
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(problem) => {
+                complain(&problem);
+                return Ok((String::new(), Exit::Differs));
+            }
+        }
+    }
+    let core = journal.replay.core();
+    let end = if journal.ended { "to its end" } else { "as far as it goes (the run was killed)" };
+    let text = format!(
+        "{} inputs until {} told again {end}: the same effects at every step\nfingerprint {}\ndigest      {}\n",
+        core.steps(),
+        core.now(),
+        core.fingerprint(),
+        core.digest()
+    );
+    Ok((text, Exit::Held))
+}

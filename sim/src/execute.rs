@@ -1,0 +1,190 @@
+//! One run of a loaded scenario, from its plan to the record that is reported.
+
+use wavetank_core::Core;
+use wavetank_core::api::{Patch, Request};
+use wavetank_core::facts::Fact;
+use wavetank_core::model::Object;
+use wavetank_core::time::Time;
+use wavetank_reports::record::{Marker, RunRecord, SCHEMA, Summary, World};
+
+use crate::expect::Watch;
+use crate::history::{Finished, History};
+use crate::plan::Plan;
+use crate::plan::scenario::Loaded;
+use crate::plan::scenario::format::Fidelity;
+use crate::record::Outcome;
+use crate::world::{Flow, Observer, run};
+
+/// The Kubernetes version whose behaviour is mirrored.
+pub const KUBERNETES_VERSION: &str = "1.34";
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Executed {
+    /// Everything to report.
+    pub record: RunRecord,
+    /// Pods were asked for and not one was bound to a node.
+    pub nothing_scheduled: bool,
+    /// The fingerprint that the scenario pins, if it is another one than the run's.
+    pub pinned: Option<String>,
+}
+
+impl Executed {
+    /// Whether every expectation held.
+    pub fn held(&self) -> bool {
+        self.record.summary.expectations.iter().all(|one| one.held)
+    }
+}
+
+/// Runs a scenario. `progress` is told the virtual time whenever the cluster has settled.
+pub fn execute(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Time)) -> Executed {
+    let mut onlooker = Onlooker { watch, history: History::new(), last: None, progress };
+    plan_facts(&loaded.plan, &mut onlooker.history);
+    let outcome = run(&loaded.plan, &mut onlooker);
+    let Onlooker { watch, mut history, .. } = onlooker;
+    let mut warnings = refusals(&loaded.plan, &outcome, &mut history);
+    let (expectations, unseen) = watch.finish(outcome.end);
+    for one in &expectations {
+        // Those that were decided during the run have been told then.
+        if !history.has_told(&one.name) {
+            history.tell_expectation(one);
+        }
+    }
+    warnings.extend(unseen.iter().map(|name| format!("expectation {name:?} was not looked at: the run ended before")));
+    let nothing_scheduled = asks_for_pods(&loaded.plan, outcome.end) && history.scheduled().1 == 0;
+    if nothing_scheduled {
+        warnings.push("pods were asked for and not one was bound to a node".to_owned());
+    }
+    let fingerprint = outcome.fingerprint.to_string();
+    let pinned = pinned(loaded, &fingerprint, &mut warnings);
+    let Finished { facts, pods, nodes, services, series, mut counts } = history.finish(outcome.end);
+    counts.faults = loaded.plan.faults.iter().filter(|fault| fault.from <= outcome.end).count() as u64;
+    let summary = Summary {
+        expectations,
+        counts,
+        warnings,
+        fingerprint,
+        digest: outcome.digest.to_string(),
+        duration_ns: outcome.end.0,
+        events: outcome.steps,
+        ..summary(loaded)
+    };
+    let markers = markers(&loaded.plan, outcome.end);
+    Executed { record: RunRecord { summary, facts, pods, nodes, services, series, markers }, nothing_scheduled, pinned }
+}
+
+struct Onlooker<'a> {
+    watch: Watch,
+    history: History,
+    last: Option<Time>,
+    progress: &'a mut dyn FnMut(Time),
+}
+
+impl Observer for Onlooker<'_> {
+    fn settled(&mut self, now: Time, core: &Core, facts_since: &[(Time, Fact)]) -> Flow {
+        self.last = Some(now);
+        self.history.take(now, core, facts_since);
+        for index in self.watch.settled(now, core.newest()) {
+            if let Some(result) = self.watch.result(index) {
+                self.history.tell_expectation(&result);
+            }
+        }
+        (self.progress)(now);
+        Flow::Continue
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        self.watch.next_wake(self.last)
+    }
+}
+
+/// What the plan does to the cluster, as lines of the account.
+fn plan_facts(plan: &Plan, history: &mut History) {
+    let end = Time::ZERO.saturating_add(plan.duration);
+    for step in plan.steps.iter().filter(|step| step.at <= end && !step.label.is_empty()) {
+        history.tell(step.at, "action", &step.label, "Requested", &step.place);
+    }
+    for fault in plan.faults.iter().filter(|fault| fault.from <= end) {
+        history.tell(fault.from, "fault", &fault.label, "Begins", &fault.place);
+        if let Some(to) = fault.to.filter(|to| *to <= end) {
+            history.tell(to, "fault", &fault.label, "Ends", &fault.place);
+        }
+    }
+}
+
+/// Requests of the plan that the API server refused, as lines of the account and as warnings.
+fn refusals(plan: &Plan, outcome: &Outcome, history: &mut History) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for refused in &outcome.refusals {
+        let step = &plan.steps[refused.step as usize];
+        history.tell(refused.at, "action", &step.label, "Refused", &refused.refusal.to_string());
+        warnings.push(format!("{}: {} was refused at {}: {}", step.place, step.label, refused.at, refused.refusal));
+    }
+    warnings
+}
+
+/// Whether the plan wants at least one pod before the run ends.
+fn asks_for_pods(plan: &Plan, end: Time) -> bool {
+    plan.steps.iter().filter(|step| step.at < end).any(|step| match &step.request {
+        Request::Apply { object, .. } | Request::Create(object) => match object {
+            Object::Pod(_) => true,
+            Object::Deployment(deployment) => deployment.replicas > 0,
+            Object::ReplicaSet(set) => set.replicas > 0,
+            _ => false,
+        },
+        Request::Patch { patch: Patch::Replicas(replicas), .. } => *replicas > 0,
+        _ => false,
+    })
+}
+
+/// The pinned fingerprint if it belongs to this run and is another one.
+fn pinned(loaded: &Loaded, fingerprint: &str, warnings: &mut Vec<String>) -> Option<String> {
+    let pinned = &loaded.scenario.spec.fingerprint.as_ref()?.value;
+    if !loaded.inputs.settings.is_empty() {
+        warnings.push("the pinned fingerprint was not compared: the command line changes the run".to_owned());
+        return None;
+    }
+    (pinned != fingerprint).then(|| pinned.clone())
+}
+
+fn markers(plan: &Plan, end: Time) -> Vec<Marker> {
+    let mut markers: Vec<Marker> = plan
+        .faults
+        .iter()
+        .filter(|fault| fault.from <= end)
+        .map(|fault| Marker {
+            from_ns: fault.from.0,
+            to_ns: fault.to.filter(|to| *to <= end).map(|to| to.0),
+            label: fault.label.clone(),
+        })
+        .collect();
+    markers.sort_by_key(|marker| marker.from_ns);
+    markers
+}
+
+/// The part of the summary that is known before the run.
+fn summary(loaded: &Loaded) -> Summary {
+    let scenario = &loaded.scenario;
+    Summary {
+        schema: SCHEMA.to_owned(),
+        scenario: scenario.metadata.name.clone(),
+        description: scenario.metadata.description.clone(),
+        file: loaded.inputs.name.clone(),
+        seed: scenario.spec.seed,
+        world: World::Sim,
+        fidelity: match scenario.spec.control_plane.fidelity {
+            Fidelity::Instant => "instant".to_owned(),
+            Fidelity::Modelled => "modelled".to_owned(),
+        },
+        kubernetes_version: KUBERNETES_VERSION.to_owned(),
+        wavetank_version: env!("CARGO_PKG_VERSION").to_owned(),
+        duration_ns: 0,
+        events: 0,
+        fingerprint: String::new(),
+        digest: String::new(),
+        expectations: Vec::new(),
+        counts: Default::default(),
+        warnings: Vec::new(),
+        not_modelled: loaded.not_modelled.clone(),
+    }
+}

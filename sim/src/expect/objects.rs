@@ -1,0 +1,254 @@
+//! What expressions see of the cluster: Kubernetes-shaped JSON per object version, made once and only if it is asked for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cel::ExecutionError;
+use cel::common::traits::Indexer;
+use cel::common::types::{CelBool, CelInt, CelList, CelString, MAP_TYPE, Type};
+use cel::common::value::{CowVal, Val};
+use serde_json::Value as Json;
+use wavetank_core::id::{Name, RowId};
+use wavetank_core::model::{
+    Deployment, EndpointSlice, Kind, Namespace, Node, Object, Pod, ReplicaSet, Resource, Service,
+};
+use wavetank_core::store::View;
+use wavetank_manifest::kubernetes::to_json;
+
+use super::json::{key_text, value};
+
+/// The moment that timestamps of a simulated run count from: 2025-01-01T00:00:00Z.
+pub const EPOCH: i64 = 1_735_689_600;
+
+/// All objects of one kind, by namespace and name.
+#[derive(Debug, Default)]
+struct Table {
+    /// The store's count of writes when this was taken.
+    writes: Option<u64>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    row: RowId,
+    namespace: Name,
+    name: Name,
+    /// Kept so that its address is not used again while the JSON is here.
+    version: Object,
+    json: Json,
+}
+
+/// The tables of all kinds; those that nobody asked for are empty.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    tables: [Table; Kind::ALL.len()],
+}
+
+impl Objects {
+    /// Brings the tables of some kinds to the view.
+    pub(super) fn refresh(&mut self, view: View<'_>, kinds: &BTreeSet<Kind>) {
+        for kind in kinds {
+            let table = &mut self.tables[*kind as usize];
+            let writes = view.writes(*kind);
+            if table.writes == Some(writes) {
+                continue;
+            }
+            table.writes = Some(writes);
+            match kind {
+                Kind::Namespace => table.refresh::<Namespace>(view),
+                Kind::Node => table.refresh::<Node>(view),
+                Kind::Pod => table.refresh::<Pod>(view),
+                Kind::ReplicaSet => table.refresh::<ReplicaSet>(view),
+                Kind::Deployment => table.refresh::<Deployment>(view),
+                Kind::Service => table.refresh::<Service>(view),
+                Kind::EndpointSlice => table.refresh::<EndpointSlice>(view),
+            }
+        }
+    }
+
+    /// All objects of a kind as a CEL list.
+    pub(super) fn list(&self, kind: Kind) -> Box<dyn Val + '_> {
+        let entries = &self.tables[kind as usize].entries;
+        Box::new(CelList::from(entries.iter().map(|entry| value(&entry.json)).collect::<Vec<_>>()))
+    }
+
+    fn find(&self, kind: Kind, key: &str) -> Option<&Json> {
+        let (namespace, name) = match key.split_once('/') {
+            Some(parts) => parts,
+            None if kind.is_namespaced() => ("default", key),
+            None => ("", key),
+        };
+        let entries = &self.tables[kind as usize].entries;
+        let at = entries.binary_search_by(|entry| (&*entry.namespace, &*entry.name).cmp(&(namespace, name))).ok()?;
+        Some(&entries[at].json)
+    }
+
+    /// The ready addresses of a service, sorted; `None` if there is no such service.
+    fn endpoints(&self, key: &str) -> Option<Vec<&str>> {
+        self.find(Kind::Service, key)?;
+        let (namespace, name) = key.split_once('/').unwrap_or(("default", key));
+        let mut ready = BTreeSet::new();
+        for entry in &self.tables[Kind::EndpointSlice as usize].entries {
+            let service = entry.json.pointer("/metadata/labels/kubernetes.io~1service-name").and_then(Json::as_str);
+            if *entry.namespace != *namespace || service != Some(name) {
+                continue;
+            }
+            for endpoint in entry.json["endpoints"].as_array().into_iter().flatten() {
+                // An endpoint without the condition is ready (EndpointConditions in discovery/v1).
+                if endpoint.pointer("/conditions/ready").and_then(Json::as_bool).unwrap_or(true) {
+                    ready.extend(endpoint["addresses"].as_array().into_iter().flatten().filter_map(Json::as_str));
+                }
+            }
+        }
+        Some(ready.into_iter().collect())
+    }
+}
+
+impl Table {
+    fn refresh<T: Resource + 'static>(&mut self, view: View<'_>) {
+        let mut old = std::mem::take(&mut self.entries).into_iter().peekable();
+        for (row, object) in view.all::<T>() {
+            let meta = object.meta();
+            let before = |entry: &Entry| (&entry.namespace, &entry.name) < (&meta.namespace, &meta.name);
+            while old.next_if(before).is_some() {}
+            let known = old.next_if(|entry| entry.row == row);
+            let same =
+                known.filter(|entry| T::from_object(&entry.version).is_some_and(|known| Arc::ptr_eq(known, object)));
+            self.entries.push(same.unwrap_or_else(|| {
+                let version = T::into_object(Arc::clone(object));
+                let revision = view.version_of::<T>(row).unwrap_or_default();
+                let json = to_json(&version, revision, EPOCH);
+                Entry { row, namespace: meta.namespace.clone(), name: meta.name.clone(), version, json }
+            }));
+        }
+    }
+}
+
+/// What a hidden variable looks up.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lookup {
+    /// An object of a kind by its name.
+    Object(Kind),
+    /// The ready addresses of a service.
+    Endpoints,
+    /// Whether an object is ready.
+    Ready,
+}
+
+/// A function of this program as a value that is indexed with its argument.
+#[derive(Clone, Debug)]
+pub(super) struct Finder<'v> {
+    pub(super) objects: &'v Objects,
+    pub(super) lookup: Lookup,
+}
+
+impl<'v> Val for Finder<'v> {
+    fn get_type(&self) -> &Type {
+        &MAP_TYPE
+    }
+
+    fn cel_type() -> &'static Type {
+        &MAP_TYPE
+    }
+
+    fn as_indexer<'b, 'w>(&'b self) -> Option<&'b (dyn Indexer + 'w)>
+    where
+        Self: 'w,
+    {
+        Some(self)
+    }
+
+    fn clone_as_boxed<'w>(&self) -> Box<dyn Val + 'w>
+    where
+        Self: 'w,
+    {
+        Box::new(self.clone())
+    }
+}
+
+impl<'v> Indexer for Finder<'v> {
+    fn get<'b, 'w>(&'b self, argument: &dyn Val) -> Result<CowVal<'b, 'w>, ExecutionError>
+    where
+        Self: 'w,
+    {
+        let objects: &'v Objects = self.objects;
+        let missing = |what: &str, key: &str| ExecutionError::FunctionError {
+            function: what.to_owned(),
+            message: format!("there is no {what} {key:?}"),
+        };
+        match self.lookup {
+            Lookup::Object(kind) => {
+                let key = key_text(argument)?;
+                objects.find(kind, key).map(|json| CowVal::Owned(value(json))).ok_or_else(|| missing(kind.name(), key))
+            }
+            Lookup::Endpoints => {
+                let key = key_text(argument)?;
+                let addresses = objects.endpoints(key).ok_or_else(|| missing("Service", key))?;
+                let items = addresses.into_iter().map(|text| Box::new(CelString::from(text)) as Box<dyn Val + 'w>);
+                Ok(CowVal::owned(CelList::from(items.collect::<Vec<_>>())))
+            }
+            Lookup::Ready => Ok(CowVal::owned(CelBool::from(is_ready(argument)?))),
+        }
+    }
+
+    fn steal<'w>(self: Box<Self>, argument: &dyn Val) -> Result<Box<dyn Val + 'w>, ExecutionError>
+    where
+        Self: 'w,
+    {
+        self.get(argument).map(CowVal::into_owned)
+    }
+}
+
+/// Whether a pod or node is Ready, a Deployment is fully rolled out and available, a ReplicaSet has its pods ready.
+fn is_ready(object: &dyn Val) -> Result<bool, ExecutionError> {
+    let kind = text(object, &["kind"]).unwrap_or_default();
+    match kind.as_str() {
+        "Pod" | "Node" => Ok(condition(object, "Ready")),
+        "Deployment" | "ReplicaSet" => {
+            let wanted = number(object, &["spec", "replicas"]).unwrap_or(1);
+            let counts = ["replicas", "readyReplicas", "availableReplicas"];
+            let mut ready = counts.iter().all(|field| number(object, &["status", field]).unwrap_or(0) == wanted);
+            ready &= number(object, &["status", "observedGeneration"]) == number(object, &["metadata", "generation"]);
+            if kind == "Deployment" {
+                ready &= number(object, &["status", "updatedReplicas"]).unwrap_or(0) == wanted;
+            }
+            Ok(ready)
+        }
+        _ => Err(ExecutionError::FunctionError {
+            function: "ready".to_owned(),
+            message: format!("expected a Pod, Node, Deployment or ReplicaSet, found {}", super::json::show(object)),
+        }),
+    }
+}
+
+/// The value at a path of fields.
+fn at<T>(object: &dyn Val, path: &[&str], read: impl FnOnce(&dyn Val) -> Option<T>) -> Option<T> {
+    match path {
+        [] => read(object),
+        [field, rest @ ..] => {
+            let inner = object.as_indexer()?.get(&CelString::from(*field)).ok()?;
+            at(inner.as_ref(), rest, read)
+        }
+    }
+}
+
+fn text(object: &dyn Val, path: &[&str]) -> Option<String> {
+    at(object, path, |found| found.downcast_ref::<CelString>().map(|text| text.inner().to_owned()))
+}
+
+fn number(object: &dyn Val, path: &[&str]) -> Option<i64> {
+    at(object, path, |found| found.downcast_ref::<CelInt>().map(|number| *number.inner()))
+}
+
+fn condition(object: &dyn Val, wanted: &str) -> bool {
+    let holds = at(object, &["status", "conditions"], |list| {
+        let mut items = list.as_iterable()?.iter();
+        while let Some(item) = items.next() {
+            if text(item, &["type"]).as_deref() == Some(wanted) {
+                return Some(text(item, &["status"]).as_deref() == Some("True"));
+            }
+        }
+        None
+    });
+    holds.unwrap_or(false)
+}

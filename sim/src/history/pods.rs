@@ -1,0 +1,130 @@
+//! One pod's life as facts tell it.
+
+use wavetank_core::facts::What;
+use wavetank_core::model::{ObjectKey, PodSpec, Resources};
+use wavetank_core::time::Time;
+use wavetank_reports::record::PodRow;
+
+/// A pod's row and what is needed to count it.
+pub(super) struct PodState {
+    pub(super) row: PodRow,
+    pub(super) requests: Resources,
+    ready: bool,
+}
+
+impl PodState {
+    pub(super) fn new(key: &ObjectKey, owner: &str, at: Time) -> PodState {
+        let row = PodRow {
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            owner: owner.to_owned(),
+            node: None,
+            created_ns: at.0,
+            scheduled_ns: None,
+            pulled_ns: None,
+            started_ns: None,
+            ready_ns: None,
+            deleted_ns: None,
+            gone_ns: None,
+            restarts: 0,
+            phase: "Pending".to_owned(),
+            reason: String::new(),
+        };
+        PodState { row, requests: Resources::default(), ready: false }
+    }
+
+    pub(super) fn take(&mut self, at: Time, what: &What) {
+        let row = &mut self.row;
+        match what {
+            What::Scheduled { node } => {
+                row.node = Some(node.to_string());
+                row.scheduled_ns = Some(at.0);
+                row.reason.clear();
+            }
+            What::FailedScheduling { .. } => row.reason = "Unschedulable".to_owned(),
+            What::Pulled { .. } if row.started_ns.is_none() => row.pulled_ns = Some(at.0),
+            What::PullFailed { .. } => row.reason = "ErrImagePull".to_owned(),
+            What::Started { restarts, .. } => row.restarts += u64::from(*restarts > 0),
+            What::BackOff { .. } => row.reason = "CrashLoopBackOff".to_owned(),
+            What::Running => {
+                row.phase = "Running".to_owned();
+                row.reason.clear();
+                row.started_ns.get_or_insert(at.0);
+            }
+            What::Ready => {
+                self.ready = true;
+                row.reason.clear();
+                row.ready_ns.get_or_insert(at.0);
+            }
+            What::Unready { reason } => {
+                self.ready = false;
+                row.reason = reason.to_string();
+            }
+            What::Succeeded => {
+                self.ready = false;
+                row.phase = "Succeeded".to_owned();
+            }
+            What::Failed { reason } | What::Rejected { reason, .. } => {
+                self.ready = false;
+                row.phase = "Failed".to_owned();
+                row.reason = reason.to_string();
+            }
+            What::Evicted { .. } => row.reason = "TaintManagerEviction".to_owned(),
+            What::DeletionRequested => {
+                row.deleted_ns.get_or_insert(at.0);
+            }
+            What::Deleted => {
+                row.gone_ns = Some(at.0);
+                row.deleted_ns.get_or_insert(at.0);
+            }
+            _ => {}
+        }
+    }
+
+    /// The pod's column in `POD_PHASES`; `None` once it is gone.
+    pub(super) fn phase_column(&self) -> Option<usize> {
+        let row = &self.row;
+        if row.gone_ns.is_some() {
+            return None;
+        }
+        Some(match (row.phase.as_str(), self.ready, row.deleted_ns, row.scheduled_ns) {
+            (_, _, Some(_), _) => 4,
+            ("Failed", ..) => 5,
+            ("Succeeded", ..) => 6,
+            ("Running", true, ..) => 0,
+            ("Running", false, ..) => 1,
+            (_, _, _, Some(_)) => 2,
+            (_, _, _, None) => 3,
+        })
+    }
+
+    /// Whether it takes room on its node.
+    pub(super) fn holds(&self) -> bool {
+        let finished = matches!(self.row.phase.as_str(), "Failed" | "Succeeded");
+        self.row.node.is_some() && self.row.gone_ns.is_none() && !finished
+    }
+}
+
+/// What the scheduler sets aside for a pod: the containers side by side, or the largest init container if that is more.
+///
+/// Source: `PodRequests`, staging/src/k8s.io/component-helpers/resource/helpers.go (v1.34.1).
+pub(super) fn requests(spec: &PodSpec) -> Resources {
+    let mut sum = Resources::default();
+    spec.containers.iter().for_each(|container| sum.add(&container.requests));
+    let mut sidecars = Resources::default();
+    let mut initial = Resources::default();
+    for container in &spec.init_containers {
+        if container.sidecar {
+            sum.add(&container.requests);
+            sidecars.add(&container.requests);
+            initial.max_with(&sidecars);
+        } else {
+            let mut together = sidecars.clone();
+            together.add(&container.requests);
+            initial.max_with(&together);
+        }
+    }
+    sum.max_with(&initial);
+    sum.add(&spec.overhead);
+    sum
+}

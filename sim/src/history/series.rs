@@ -1,0 +1,29 @@
+//! Step functions over time, one row per instant.
+
+use wavetank_core::time::Time;
+use wavetank_reports::record::StepSeries;
+
+/// Rows in order of time; of one instant the last stays.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    rows: Vec<(u64, Vec<i64>)>,
+}
+
+impl Steps {
+    pub(super) fn push(&mut self, at: Time, values: &[i64]) {
+        match self.rows.last_mut() {
+            Some((last, row)) if *last == at.0 => row.clone_from_slice(values),
+            Some((_, row)) if row.as_slice() == values => {}
+            _ => self.rows.push((at.0, values.to_vec())),
+        }
+    }
+
+    pub(super) fn series(&self, name: &str, unit: &str, columns: &[&str]) -> StepSeries {
+        StepSeries {
+            name: name.to_owned(),
+            unit: unit.to_owned(),
+            columns: columns.iter().map(|&column| column.to_owned()).collect(),
+            rows: self.rows.clone(),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Manifests to requests, and which objects the timeline can name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wavetank_core::api::Request;
+use wavetank_core::id::Name;
+use wavetank_core::model::{Kind, Labels, Meta, Namespace, Object, ObjectKey};
+use wavetank_core::time::Time;
+use wavetank_manifest::kubernetes::{Located, Manifest, read_manifests, read_node, to_object, unmodelled_fields};
+use wavetank_manifest::yaml::Span as Place;
+use wavetank_manifest::{Error, Errors, Node};
+
+use super::{Problems, place};
+use crate::plan::scenario::Inputs;
+use crate::plan::scenario::format::{NameAt, Spec};
+use crate::plan::{Plan, Step};
+
+/// The namespaces of every cluster. A real API server creates them when it starts; here they are the plan's first
+/// requests, which have no label because the user did not ask for them.
+///
+/// Source: pkg/controlplane/instance.go, `SystemNamespaces` (v1.34).
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/// Pods of one template as the file knows them: where, with which labels, which containers and images.
+pub(super) struct Template {
+    pub(super) namespace: Name,
+    pub(super) labels: Labels,
+    /// Container name and image.
+    pub(super) containers: Vec<(Name, Name)>,
+}
+
+/// The objects that the scenario applies.
+#[derive(Default)]
+pub(super) struct Objects {
+    known: BTreeMap<ObjectKey, Template>,
+    namespaces: Vec<String>,
+    not_modelled: Vec<String>,
+}
+
+impl Objects {
+    /// Everything of `spec.manifests`, as requests of time zero.
+    pub(super) fn manifests(
+        &mut self,
+        spec: &Spec,
+        tree: &Node,
+        inputs: &mut Inputs,
+        plan: &mut Plan,
+        problems: &mut Problems,
+    ) {
+        self.namespaces = NAMESPACES.map(str::to_owned).to_vec();
+        plan.steps.extend(NAMESPACES.map(|name| Step {
+            at: Time::ZERO,
+            request: Request::Create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", name) }))),
+            label: String::new(),
+            place: String::new(),
+        }));
+        let nodes = tree.get("spec").and_then(|spec| spec.get("manifests"));
+        for index in 0..spec.manifests.len() {
+            let Some(node) = nodes.and_then(|list| item(list, index)) else { continue };
+            let path = format!("spec.manifests[{index}]");
+            self.apply(node, &path, Time::ZERO, inputs, plan, problems);
+        }
+    }
+
+    /// Applies a path or an object in place at a time.
+    pub(super) fn apply(
+        &mut self,
+        node: &Node,
+        path: &str,
+        at: Time,
+        inputs: &mut Inputs,
+        plan: &mut Plan,
+        problems: &mut Problems,
+    ) {
+        let mut read = match read(node, path, inputs) {
+            Ok(read) => read,
+            Err(errors) => return problems.extend(errors),
+        };
+        // Namespaces first, as whoever reads a whole directory of manifests does it.
+        read.sort_by_key(|located| !matches!(located.value, Manifest::Namespace(_)));
+        for mut located in read {
+            let object = located.admit().and_then(|()| to_object(&located));
+            match object {
+                Ok(object) => self.add(object, &located, at, inputs, plan, problems),
+                Err(errors) => problems.extend(errors),
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        object: Object,
+        located: &Located<Manifest>,
+        at: Time,
+        inputs: &Inputs,
+        plan: &mut Plan,
+        problems: &mut Problems,
+    ) {
+        let key = object.key();
+        if key.kind == Kind::Namespace {
+            self.namespaces.push(key.name.to_string());
+        } else if key.kind.is_namespaced() && !self.namespaces.iter().any(|known| **known == *key.namespace) {
+            let at = located.source.locate("metadata.namespace");
+            let message = format!("unknown namespace {:?}", key.namespace);
+            let error = Error::new(&located.file, at, "metadata.namespace", message);
+            let known = self.namespaces.iter().map(String::as_str);
+            problems.errors.push(error.expecting(&key.namespace, known));
+            return;
+        }
+        let who = format!("{} {}", key.kind.name(), key.name);
+        let fields = unmodelled_fields(located).into_iter().map(|field| format!("{who}: {field}"));
+        self.not_modelled.extend(fields);
+        self.known.insert(key.clone(), template(&object));
+        let sets_replicas = located.source.get("spec").is_some_and(|spec| spec.get("replicas").is_some());
+        plan.steps.push(Step {
+            at,
+            label: format!("apply {}", display(&key)),
+            place: if located.file == inputs.name {
+                place(inputs, located.position())
+            } else {
+                format!("{}:{}", located.file.rsplit('/').next().unwrap_or_default(), located.position().line)
+            },
+            request: Request::Apply { object, sets_replicas },
+        });
+    }
+
+    /// The key of an object that the scenario applies; a name that is not there is a problem.
+    pub(super) fn find(
+        &self,
+        kind: Kind,
+        namespace: Option<&NameAt>,
+        name: &NameAt,
+        path: &str,
+        problems: &mut Problems,
+    ) -> Option<ObjectKey> {
+        let namespace_name = namespace.map_or("default", |namespace| namespace.value.as_str());
+        if let Some(namespace) = namespace
+            && !self.is_namespace(namespace, path, problems)
+        {
+            return None;
+        }
+        let key = ObjectKey::new(kind, namespace_name, &name.value);
+        if self.known.contains_key(&key) {
+            return Some(key);
+        }
+        let known = self.known.keys().filter(|other| other.kind == kind && other.namespace == key.namespace);
+        let what = format!("{} in namespace {namespace_name}", kind.name());
+        problems.unknown(name.span, path, &what, &name.value, known.map(|key| &*key.name));
+        None
+    }
+
+    /// Whether a namespace is there; if not, that is a problem.
+    pub(super) fn is_namespace(&self, namespace: &NameAt, path: &str, problems: &mut Problems) -> bool {
+        let known = self.namespaces.contains(&namespace.value);
+        if !known {
+            let names = self.namespaces.iter().map(String::as_str);
+            problems.unknown(namespace.span, path, "namespace", &namespace.value, names);
+        }
+        known
+    }
+
+    /// The template of an object that is there; `None` for objects without pods.
+    pub(super) fn template(&self, key: &ObjectKey) -> Option<&Template> {
+        self.known.get(key)
+    }
+
+    /// Notes that a template's containers get an image.
+    pub(super) fn add_image(&mut self, key: &ObjectKey, container: Option<&str>, image: &str) {
+        let Some(template) = self.known.get_mut(key) else { return };
+        let names: Vec<Name> = template.containers.iter().map(|(name, _)| name.clone()).collect();
+        for name in names.into_iter().filter(|name| container.is_none_or(|wanted| wanted == &**name)) {
+            template.containers.push((name, image.into()));
+        }
+    }
+
+    /// All templates.
+    pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
+        self.known.values()
+    }
+
+    /// Fields that are kept but have no effect, each with its object.
+    pub(super) fn not_modelled(self) -> Vec<String> {
+        let mut fields = self.not_modelled;
+        fields.sort();
+        fields.dedup();
+        fields
+    }
+}
+
+/// `deployment/web`, with the namespace if it is not the default.
+pub(super) fn display(key: &ObjectKey) -> String {
+    let kind = key.kind.name().to_lowercase();
+    match &*key.namespace {
+        "" | "default" => format!("{kind}/{}", key.name),
+        namespace => format!("{kind}/{} in {namespace}", key.name),
+    }
+}
+
+/// The item of a sequence.
+pub(super) fn item(list: &Node, index: usize) -> Option<&Node> {
+    match &list.value {
+        wavetank_manifest::Value::Seq(items) => items.get(index),
+        _ => None,
+    }
+}
+
+/// Reads a path or an object in place.
+fn read(node: &Node, path: &str, inputs: &mut Inputs) -> Result<Vec<Located<Manifest>>, Errors> {
+    let refuse = |place: Place, message: String, inputs: &Inputs| {
+        Errors::from(Error::new(&inputs.name, place.start(), path, message))
+    };
+    match &node.value {
+        wavetank_manifest::Value::String(written) => {
+            let (name, text) = inputs.file(written).map_err(|message| refuse(node.span, message, inputs))?;
+            read_manifests(&name, &text)
+        }
+        wavetank_manifest::Value::Map(_) => read_node(&inputs.name, node.clone()),
+        other => {
+            let message = format!("expected a path or a Kubernetes object, found {}", other.describe());
+            Err(refuse(node.span, message, inputs))
+        }
+    }
+}
+
+fn template(object: &Object) -> Template {
+    let none = || (Labels::default(), Vec::new());
+    let of = |labels: &Labels, spec: &wavetank_core::model::PodSpec| {
+        let all = spec.init_containers.iter().chain(&spec.containers);
+        (labels.clone(), all.map(|container| (container.name.clone(), container.image.clone())).collect())
+    };
+    let (labels, containers) = match object {
+        Object::Pod(pod) => of(&pod.meta.labels, &pod.spec),
+        Object::ReplicaSet(set) => of(&set.template.labels, &set.template.spec),
+        Object::Deployment(deployment) => of(&deployment.template.labels, &deployment.template.spec),
+        Object::Namespace(_) | Object::Node(_) | Object::Service(_) | Object::EndpointSlice(_) => none(),
+    };
+    Template { namespace: object.meta().namespace.clone(), labels, containers }
+}

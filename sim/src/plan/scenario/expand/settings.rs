@@ -1,0 +1,121 @@
+//! The control plane's settings.
+
+use wavetank_core::config::{Config, Heartbeats, RateLimit, Ties};
+use wavetank_core::time::Span;
+use wavetank_manifest::Node;
+
+use super::Problems;
+use crate::plan::scenario::format::{self, ControlPlane, Duration, Fidelity, Scenario};
+use crate::plan::{Delay, LinkProfile, NetworkPlan, Plan};
+
+/// Between components of one data centre; documented in `docs/scenario-format.md`.
+fn modelled_network() -> NetworkPlan {
+    let between = |min: u64, max: u64| Delay::Uniform { min: Span::from_micros(min), max: Span::from_micros(max) };
+    NetworkPlan {
+        request: between(2_000, 8_000),
+        response: between(200, 1_000),
+        watch: between(2_000, 15_000),
+        persist: between(1_000, 5_000),
+        node: LinkProfile { delay: between(500, 2_000), loss_per_million: 0 },
+    }
+}
+
+pub(super) fn apply(plan: &mut Plan, scenario: &Scenario, problems: &mut Problems, tree: &Node) {
+    let control = &scenario.spec.control_plane;
+    let mut config = Config { seed: scenario.spec.seed, ..Config::default() };
+    match control.fidelity {
+        Fidelity::Modelled => plan.network = modelled_network(),
+        Fidelity::Instant => {
+            config.controller_manager.client_limit = None;
+            config.scheduler.client_limit = None;
+        }
+    }
+    let network = &mut plan.network;
+    let set = |slot: &mut Delay, value: &Option<format::Spread>| {
+        if let Some(spread) = value {
+            *slot = spread.0.clone();
+        }
+    };
+    set(&mut network.request, &control.api_latency);
+    set(&mut network.watch, &control.watch_delay);
+    set(&mut network.persist, &control.persist_delay);
+    if let Some(link) = &control.node_link {
+        network.node = LinkProfile { delay: link.delay.0.clone(), loss_per_million: link.loss_per_million };
+    }
+    flags(&mut config, control);
+    rates(&mut config, control, problems, tree);
+    plan.config = config;
+}
+
+fn flags(config: &mut Config, control: &ControlPlane) {
+    fn set(slot: &mut Span, value: Option<Duration>) {
+        if let Some(Duration(span)) = value {
+            *slot = span;
+        }
+    }
+    let manager = &mut config.controller_manager;
+    manager.client_limit = limit(manager.client_limit, control.kube_api_qps, control.kube_api_burst);
+    manager.concurrent_syncs = control.concurrent_syncs.unwrap_or(manager.concurrent_syncs).max(1);
+    set(&mut manager.node_monitor_period, control.node_monitor_period);
+    set(&mut manager.node_monitor_grace_period, control.node_monitor_grace_period);
+    set(&mut manager.node_startup_grace_period, control.node_startup_grace_period);
+    let large = control.large_cluster_size_threshold;
+    manager.large_cluster_size_threshold = large.unwrap_or(manager.large_cluster_size_threshold);
+    let scheduler = &mut config.scheduler;
+    scheduler.client_limit = limit(scheduler.client_limit, control.scheduler_qps, control.scheduler_burst);
+    scheduler.ties = match control.ties {
+        Some(format::Ties::First) => Ties::First,
+        Some(format::Ties::Seeded) | None => Ties::Seeded,
+    };
+    scheduler.percentage_of_nodes_to_score = control.percentage_of_nodes_to_score.unwrap_or(0);
+    set(&mut scheduler.cycle_time, control.scheduling_cycle_time);
+    set(&mut scheduler.backoff_initial, control.pod_initial_backoff);
+    set(&mut scheduler.backoff_max, control.pod_max_backoff);
+    let kubelet = &mut config.kubelet;
+    if let Some(Duration(lease)) = control.node_lease_duration {
+        kubelet.lease_renew_interval = lease.scaled(1, 4);
+    }
+    kubelet.serialize_image_pulls = control.serialize_image_pulls.unwrap_or(kubelet.serialize_image_pulls);
+    set(&mut kubelet.relist_period, control.relist_period);
+    config.heartbeats = match control.heartbeats {
+        Some(format::Heartbeats::Exact) => Heartbeats::Exact,
+        Some(format::Heartbeats::Analytic) => Heartbeats::Analytic,
+        None => config.heartbeats,
+    };
+}
+
+/// A client's limit with what the file says; 0 queries per second is no limit.
+fn limit(preset: Option<RateLimit>, per_second: Option<u32>, burst: Option<u32>) -> Option<RateLimit> {
+    match (preset, per_second, burst) {
+        (preset, None, None) => preset,
+        (_, Some(0), _) => None,
+        (preset, per_second, burst) => {
+            let per_second = per_second.or(preset.map(|limit| limit.per_second)).unwrap_or(20).max(1);
+            let burst = burst.or(preset.map(|limit| limit.burst)).unwrap_or(per_second).max(1);
+            Some(RateLimit { per_second, burst })
+        }
+    }
+}
+
+/// Rates and shares, which the core counts in whole thousandths and percents.
+fn rates(config: &mut Config, control: &ControlPlane, problems: &mut Problems, tree: &Node) {
+    let manager = &mut config.controller_manager;
+    let mut whole = |slot: &mut u32, value: Option<f64>, scale: f64, max: f64, field: &str| {
+        let Some(value) = value else { return };
+        let path = format!("spec.controlPlane.{field}");
+        if (0.0..=max).contains(&value) {
+            *slot = (value * scale).round() as u32;
+        } else {
+            let node = ["controlPlane", field].iter().try_fold(tree.get("spec"), |node, key| Some(node?.get(key)));
+            let place = node.flatten().map_or_else(Default::default, |node| node.span);
+            problems.add(place, &path, format!("expected a number between 0 and {max}, found {value}"));
+        }
+    };
+    let rate = control.node_eviction_rate;
+    whole(&mut manager.node_eviction_rate_per_1000_s, rate, 1_000.0, 1_000_000.0, "nodeEvictionRate");
+    let rate = control.secondary_node_eviction_rate;
+    let slot = &mut manager.secondary_node_eviction_rate_per_1000_s;
+    whole(slot, rate, 1_000.0, 1_000_000.0, "secondaryNodeEvictionRate");
+    let share = control.unhealthy_zone_threshold;
+    whole(&mut manager.unhealthy_zone_threshold_percent, share, 100.0, 1.0, "unhealthyZoneThreshold");
+}

@@ -1,0 +1,123 @@
+//! Scenario files: YAML that says what a run consists of, and its expansion to a [`Plan`].
+//!
+//! [`Loaded::read`] goes from a file to everything that a run needs: the typed file ([`format`]), the manifests that it
+//! names, and the plan. All that was read travels along as [`Inputs`], so that a run can be recorded and repeated
+//! without the user's files. Invariant: a scenario that loads has no unknown field and no reference to a name that is
+//! not there. Absent on purpose: the expectations' language (see [`crate::expect`]), which works on what is read here.
+
+mod expand;
+pub mod format;
+mod inputs;
+mod overrides;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod units;
+
+pub use expand::{Expansion, expand};
+pub use inputs::{Files, Inputs, Settings};
+pub use schema::schema;
+pub use units::parse_span;
+
+use wavetank_manifest::yaml::{self, Duplicates, Position};
+use wavetank_manifest::{Error, Errors, Node, from_node};
+
+use crate::plan::Plan;
+use format::Scenario;
+
+/// A scenario that has been read, checked and expanded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The file, typed.
+    pub scenario: Scenario,
+    /// What happens in the run.
+    pub plan: Plan,
+    /// Fields of the user's manifests that are kept but have no effect.
+    pub not_modelled: Vec<String>,
+    /// Everything that was read and set.
+    pub inputs: Inputs,
+}
+
+/// A scenario that cannot be run: what is wrong with it, and the texts for the lines to be shown.
+#[derive(Debug)]
+pub struct Rejected {
+    /// What is wrong, over all files.
+    pub errors: Errors,
+    /// The files that were read: name and text.
+    pub texts: Vec<(String, String)>,
+}
+
+impl Rejected {
+    /// The errors for a terminal, each with its line and a caret.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        for error in &self.errors.0 {
+            let text = self.texts.iter().find(|(name, _)| *name == error.file).map_or("", |(_, text)| text.as_str());
+            out.push_str(&Errors(vec![error.clone()]).render(text));
+        }
+        out
+    }
+}
+
+impl Loaded {
+    /// Reads a scenario from its inputs, which collect the manifests as they are read.
+    ///
+    /// Errors: everything that is wrong with the file, its overrides or its manifests.
+    pub fn read(mut inputs: Inputs) -> Result<Loaded, Rejected> {
+        match Loaded::read_parts(&mut inputs) {
+            Ok((scenario, expansion)) => {
+                Ok(Loaded { scenario, plan: expansion.plan, not_modelled: expansion.not_modelled, inputs })
+            }
+            Err(errors) => Err(Rejected { errors, texts: inputs.texts() }),
+        }
+    }
+
+    fn read_parts(inputs: &mut Inputs) -> Result<(Scenario, Expansion), Errors> {
+        let name = inputs.name.clone();
+        let mut tree = document(&name, &inputs.text)?;
+        header(&name, &tree)?;
+        for setting in &inputs.settings.set {
+            overrides::apply(&mut tree, setting)?;
+        }
+        let mut scenario: Scenario =
+            from_node(&name, &tree).map_err(|errors| overrides::name_source(errors, inputs))?;
+        if let Some(seed) = inputs.settings.seed {
+            scenario.spec.seed = seed;
+        }
+        if let Some(until) = inputs.settings.until {
+            scenario.spec.duration.value = format::Duration(until);
+        }
+        let expansion = expand(&scenario, &tree, inputs)?;
+        Ok((scenario, expansion))
+    }
+}
+
+/// The one document of a scenario file.
+fn document(name: &str, text: &str) -> Result<Node, Errors> {
+    let documents = yaml::parse(text, Duplicates::Refused)
+        .map_err(|error| Errors::from(Error::new(name, error.position, "", error.message)))?;
+    let mut documents = documents.into_iter();
+    match (documents.next(), documents.next()) {
+        (Some(document), None) => Ok(document),
+        (None, _) => Err(Error::new(name, Position { line: 1, column: 1 }, "", "the file has no content").into()),
+        (Some(_), Some(second)) => {
+            let message = "a second document begins here; a scenario file has one";
+            Err(Error::new(name, second.span.start(), "", message).into())
+        }
+    }
+}
+
+/// Checks `apiVersion` and `kind` first: whoever gives another kind of file should not read about its fields.
+fn header(name: &str, tree: &Node) -> Result<(), Errors> {
+    for (field, expected) in [("apiVersion", format::API_VERSION), ("kind", format::KIND)] {
+        let found = tree.get(field);
+        if found.and_then(Node::as_str) != Some(expected) {
+            let written = found.map_or_else(|| "nothing".to_owned(), |node| node.value.describe());
+            let place = found.unwrap_or(tree).span.start();
+            let mut error = Error::new(name, place, field, format!("expected {expected:?}, found {written}"));
+            error.suggestion = found.and_then(Node::as_str).map(|_| expected.to_owned());
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Units, expansion, and the schema against the reader.
+
+use std::collections::BTreeSet;
+
+use wavetank_core::id::HostId;
+use wavetank_core::time::{Span, Time};
+
+use super::*;
+use crate::plan::FaultKind;
+
+fn loaded(spec: &str) -> Result<Loaded, Rejected> {
+    let text =
+        format!("apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: t}}\nspec:\n  duration: 10m\n{spec}");
+    let files = Files::Recorded(Default::default());
+    Loaded::read(Inputs::new("t.yaml".to_owned(), text, Settings::default(), files))
+}
+
+#[test]
+fn durations_are_read_as_go_writes_them() {
+    let cases = [
+        ("90s", 90_000_000_000),
+        ("1m30s", 90_000_000_000),
+        ("1.5h", 5_400_000_000_000),
+        ("500ms", 500_000_000),
+        (".5s", 500_000_000),
+        ("20us", 20_000),
+        ("20µs", 20_000),
+        ("0", 0),
+        ("1h0m0.000000001s", 3_600_000_000_001),
+    ];
+    for (text, nanos) in cases {
+        assert_eq!(parse_span(text), Ok(Span(nanos)), "{text}");
+    }
+    for text in ["", "s", "5", "-1s", "1 s", "1..5s", "5d", "99999999h", "1e3s"] {
+        assert!(parse_span(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn groups_become_machines_with_zones_in_turn() {
+    let plan = loaded("  nodes: [{name: w, count: 4, zones: [a, b, c]}, {name: solo}]\n").unwrap().plan;
+    let named: Vec<(String, String)> = plan
+        .hosts
+        .iter()
+        .map(|host| {
+            let zone = host.boot.labels.get("topology.kubernetes.io/zone").map(|zone| zone.to_string());
+            (host.boot.node.to_string(), zone.unwrap_or_default())
+        })
+        .collect();
+    let expected = [("w-1", "a"), ("w-2", "b"), ("w-3", "c"), ("w-4", "a"), ("solo", "")];
+    assert_eq!(named, expected.map(|(name, zone)| (name.to_owned(), zone.to_owned())));
+    let networks: BTreeSet<&str> = plan.hosts.iter().map(|host| &*host.boot.pod_network).collect();
+    assert_eq!(networks.len(), 5);
+}
+
+#[test]
+fn repeated_faults_have_their_own_times_and_taking_one_entry_out_changes_no_other() {
+    let both = "  nodes: [{name: w, count: 2}]\n  timeline:\n    - {at: 1m, crash: {node: w-1}, for: 20s, repeat: {every: 2m, \
+                times: 3}}\n    - {at: {uniform: {min: 1m, max: 2m}}, kubeletStop: {all: true}}\n";
+    let plan = loaded(both).unwrap().plan;
+    let times: Vec<(Time, Option<Time>)> = plan.faults.iter().take(3).map(|fault| (fault.from, fault.to)).collect();
+    let second = Time::from_secs;
+    assert_eq!(
+        times,
+        [(second(60), Some(second(80))), (second(180), Some(second(200))), (second(300), Some(second(320)))]
+    );
+    assert_eq!(plan.faults[3].kind, FaultKind::KubeletStop { hosts: vec![HostId(0), HostId(1)] });
+    assert_eq!(plan.faults[3].label, "kubelet of all nodes stops");
+    let without = loaded(&both.replace(", repeat: {every: 2m, times: 3}", "")).unwrap().plan;
+    assert_eq!(without.faults[1], plan.faults[3]);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_its_place() {
+    let cases = [
+        ("  timeline: [{at: 1s}]\n", "t.yaml:7:14: spec.timeline[0]: expected one action or fault beside the time"),
+        ("  timeline: [{at: 5s, crash: {node: w-1}, recover: 5s}]\n", "it ends at 5s, which is not after"),
+        ("  timeline: [{at: 5s, cordon: {node: w-1}, for: 5s}]\n", "only a fault ends"),
+        ("  timeline: [{at: 5s, networkCut: {between: [{all: true}, {node: w-1}]}}]\n", "members in common"),
+        ("  timeline: [{at: 5s, networkCut: {between: [{all: true}]}}]\n", "expected two groups, found 1"),
+        ("  timeline: [{at: {unifrm: {min: 1s, max: 2s}}, crash: {all: true}}]\n", "did you mean \"uniform\"?"),
+        ("  timeline: [{at: {uniform: {min: 3s, max: 2s}}, crash: {all: true}}]\n", "min 3s is above max 2s"),
+        ("  manifests: [there.yaml]\n", "t.yaml:7:15: spec.manifests[0]: the recorded run has no file \"there.yaml\""),
+        ("  behaviours: [{imageSize: 1Mi}]\n", "no pod of the manifests fits"),
+        ("  controlPlane: {unhealthyZoneThreshold: 55}\n", "expected a number between 0 and 1, found 55"),
+    ];
+    for (more, expected) in cases {
+        let rejected = loaded(&format!("  nodes: [{{name: w, count: 1}}]\n{more}")).unwrap_err();
+        let told = rejected.errors.to_string();
+        assert!(told.contains(expected), "{more}: {told}");
+        assert!(rejected.render().contains('^'), "{}", rejected.render());
+    }
+}
+
+#[test]
+fn inputs_survive_being_recorded() {
+    let files = Files::Recorded([("a.yaml".to_owned(), "apiVersion: v1".to_owned())].into());
+    let settings = Settings { seed: Some(7), until: Some(Span::from_secs(5)), set: vec!["spec.seed=3".to_owned()] };
+    let mut inputs = Inputs::new("s.yaml".to_owned(), "text".to_owned(), settings.clone(), files);
+    inputs.file("a.yaml").unwrap();
+    let names: Vec<String> = inputs.to_files().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["inputs/scenario.yaml", "inputs/manifests/0.yaml", "inputs/inputs.json"]);
+    assert!(inputs.file("b.yaml").is_err());
+}
+
+/// Learns which fields a type reads by asking it to be read.
+struct FieldsOf;
+
+#[derive(Debug)]
+struct Fields(Option<&'static [&'static str]>);
+
+impl std::fmt::Display for Fields {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl std::error::Error for Fields {}
+
+impl serde::de::Error for Fields {
+    fn custom<T: std::fmt::Display>(_: T) -> Fields {
+        Fields(None)
+    }
+}
+
+impl<'de> serde::Deserializer<'de> for FieldsOf {
+    type Error = Fields;
+
+    fn deserialize_any<V: serde::de::Visitor<'de>>(self, _: V) -> Result<V::Value, Fields> {
+        Err(Fields(None))
+    }
+
+    fn deserialize_struct<V: serde::de::Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Fields> {
+        Err(Fields(Some(fields)))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+fn fields_of<'de, T: serde::Deserialize<'de>>() -> BTreeSet<&'static str> {
+    let Err(Fields(Some(fields))) = T::deserialize(FieldsOf) else { panic!("the type is no struct") };
+    fields.iter().copied().collect()
+}
+
+#[test]
+fn the_schema_has_exactly_the_fields_that_the_reader_takes() {
+    let schema: serde_json::Value = serde_json::from_str(schema()).unwrap();
+    let cases: [(&str, BTreeSet<&str>); 20] = [
+        ("", fields_of::<format::Scenario>()),
+        ("/properties/metadata", fields_of::<format::Metadata>()),
+        ("/$defs/spec", fields_of::<format::Spec>()),
+        ("/$defs/spec/properties/controlPlane", fields_of::<format::ControlPlane>()),
+        ("/$defs/spec/properties/controlPlane/properties/nodeLink", fields_of::<format::Link>()),
+        ("/$defs/spec/properties/registry", fields_of::<format::Registry>()),
+        ("/$defs/nodeGroup", fields_of::<format::NodeGroup>()),
+        ("/$defs/taint", fields_of::<format::Taint>()),
+        ("/$defs/behaviour", fields_of::<format::Behaviour>()),
+        ("/$defs/labelSelector", fields_of::<format::LabelSelector>()),
+        ("/$defs/entry", fields_of::<format::Entry>()),
+        ("/$defs/entry/properties/scale", fields_of::<format::Scale>()),
+        ("/$defs/entry/properties/setImage", fields_of::<format::SetImage>()),
+        ("/$defs/entry/properties/delete", fields_of::<format::Delete>()),
+        ("/$defs/entry/properties/crash", fields_of::<format::Machines>()),
+        ("/$defs/entry/properties/taint", fields_of::<format::TaintNodes>()),
+        ("/$defs/entry/properties/untaint", fields_of::<format::UntaintNodes>()),
+        ("/$defs/entry/properties/label", fields_of::<format::Label>()),
+        ("/$defs/entry/properties/slowLink", fields_of::<format::SlowLink>()),
+        ("/$defs/expectation", fields_of::<format::Expectation>()),
+    ];
+    for (path, fields) in cases {
+        let properties = schema.pointer(path).and_then(|part| part["properties"].as_object()).expect(path);
+        let listed: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+        assert_eq!(listed, fields, "{path}");
+    }
+}

@@ -1,0 +1,315 @@
+//! The program as its users run it: commands, messages, exit codes, files.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A directory of its own for one test, removed at the end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&place);
+        std::fs::create_dir_all(&place).unwrap();
+        Place(place)
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        std::fs::write(self.0.join(name), text).unwrap();
+        name.to_owned()
+    }
+
+    fn sim(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).current_dir(&self.0).output().unwrap()
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.0.join(name)).unwrap()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
+}
+
+/// A scenario of one node and one pod, with more lines of `spec` at the end.
+fn small(more: &str) -> String {
+    format!(
+        "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: small}}\nspec:\n  duration: 60s\n  nodes: [{{name: worker, \
+         count: 1}}]\n  manifests:\n    - apiVersion: v1\n      kind: Pod\n      metadata: {{name: web}}\n      spec: \
+         {{containers: [{{name: main, image: web}}]}}\n{more}"
+    )
+}
+
+const READY: &str = "  expect:\n    - {name: runs, at: 50s, that: 'ready(pod(\"web\"))'}\n";
+
+#[test]
+fn every_scenario_of_the_repository_holds_on_one_thread_and_on_two() {
+    let place = Place::new("all");
+    let dir = scenarios();
+    let [one, two] = ["1", "2"].map(|threads| {
+        let output = place.sim(&["test", dir.to_str().unwrap(), "--threads", threads]);
+        assert_eq!(code(&output), 0, "{}", out(&output));
+        out(&output)
+    });
+    assert_eq!(one, two, "the table holds the fingerprints, which no thread count may change");
+}
+
+#[test]
+fn a_run_that_holds_exits_with_0_and_says_so_as_text_and_as_json() {
+    let place = Place::new("held");
+    let file = place.file("small.yaml", &small(READY));
+    let output = place.sim(&["run", &file]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(out(&output).contains("fingerprint"), "{}", out(&output));
+    assert_eq!(err(&output), "");
+    let output = place.sim(&["run", &file, "--format", "json"]);
+    let summary: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(summary["held"], true);
+    assert_eq!(summary["exit"], 0);
+    assert_eq!(summary["counts"]["pods_scheduled"], 1);
+    assert_eq!(summary["expectations"][0]["place"], "small.yaml:13");
+}
+
+#[test]
+fn a_broken_expectation_exits_with_1_and_shows_the_values() {
+    let place = Place::new("broken");
+    let file = place.file("small.yaml", &small("  expect:\n    - {name: two, at: 50s, that: size(pods) == 2}\n"));
+    let output = place.sim(&["run", &file]);
+    assert_eq!(code(&output), 1);
+    assert!(out(&output).contains("size(pods) = 1"), "{}", out(&output));
+    assert!(out(&output).contains("small.yaml:13"), "{}", out(&output));
+}
+
+#[test]
+fn a_run_that_schedules_nothing_does_not_pass_silently() {
+    let place = Place::new("nothing");
+    let file = place.file("small.yaml", &small(""));
+    let output = place.sim(&["run", &file, "--set", "spec.nodes[0].count=0"]);
+    assert_eq!(code(&output), 3, "{}", out(&output));
+    assert_eq!(err(&output), "nothing was scheduled although pods were asked for\n");
+}
+
+#[test]
+fn wrong_input_is_refused_with_its_place_and_the_nearest_name() {
+    let place = Place::new("wrong");
+    let expectation = |that: &str| small(&format!("  expect:\n    - name: x\n      at: 1s\n      that: {that}\n"));
+    let cases = [
+        (
+            small("  timline: []\n"),
+            "f.yaml:12:3: spec.timline: unknown field \"timline\"; did you mean \"timeline\"?\n",
+        ),
+        (
+            small("").replace("60s", "60"),
+            "f.yaml:5:13: spec.duration: expected a duration with its unit, such as 90s, 1m30s or 500ms, found the \
+             integer 60\n",
+        ),
+        (
+            small("  timeline:\n    - {at: 5s, crash: {node: worker-2}}\n"),
+            "f.yaml:13:30: spec.timeline[0].crash: unknown node \"worker-2\"; did you mean \"worker-1\"?\n",
+        ),
+        (
+            small("  timeline:\n    - {at: 5s, scale: {deployment: web, replicas: 1}}\n"),
+            "f.yaml:13:36: spec.timeline[0].scale.deployment: unknown Deployment in namespace default \"web\"\n",
+        ),
+        (
+            expectation("size(podz) == 1"),
+            "f.yaml:15:18: spec.expect[0].that: unknown variable \"podz\"; did you mean \"pods\"?\n",
+        ),
+        (
+            expectation(">-\n        size(pods) == 1 &&\n        redy(pods[0])"),
+            "f.yaml:17:13: spec.expect[0].that: unknown function \"redy\"; did you mean \"ready\"?\n",
+        ),
+        (
+            small("").replace("apiVersion: wavetank/v1", "apiVersion: wavetank/v2"),
+            "f.yaml:1:13: apiVersion: expected \"wavetank/v1\", found the string \"wavetank/v2\"; did you mean \
+             \"wavetank/v1\"?\n",
+        ),
+        (
+            small("").replace("image: web", "imag: web"),
+            "f.yaml:11:40: spec.containers[0].imag: unknown field \"imag\"; did you mean \"image\"?\n",
+        ),
+    ];
+    for (text, expected) in cases {
+        let file = place.file("f.yaml", &text);
+        for command in ["validate", "run"] {
+            let output = place.sim(&[command, &file]);
+            assert_eq!(err(&output), expected, "{text}");
+            assert_eq!(code(&output), 2);
+            assert_eq!(out(&output), "");
+        }
+    }
+}
+
+#[test]
+fn several_mistakes_are_told_together() {
+    let place = Place::new("several");
+    let text = small(
+        "  timeline:\n    - {at: 5s, crash: {node: a}}\n    - {at: 5s, cordon: {zone: z}}\n    - {crash: {all: true}}\n",
+    );
+    let output = place.sim(&["validate", &place.file("f.yaml", &text)]);
+    assert_eq!(err(&output).lines().count(), 3, "{}", err(&output));
+}
+
+#[test]
+fn set_changes_the_run_and_is_refused_where_no_field_is() {
+    let place = Place::new("set");
+    let file = place.file("small.yaml", &small(""));
+    let counted = |arguments: &[&str]| {
+        let output = place.sim(&[&["run", &file, "--format", "json"], arguments].concat());
+        assert_eq!(code(&output), 0, "{}", err(&output));
+        serde_json::from_str::<serde_json::Value>(&out(&output)).unwrap()["counts"]["nodes"].clone()
+    };
+    assert_eq!(counted(&[]), 1);
+    assert_eq!(counted(&["--set", "spec.nodes[0].count=4"]), 4);
+    let refused = |setting: &str| {
+        let output = place.sim(&["run", &file, "--set", setting]);
+        assert_eq!(code(&output), 2);
+        err(&output)
+    };
+    assert_eq!(
+        refused("spec.controlPlane.nodeMonitorGracePriod=40s"),
+        "--set spec.controlPlane.nodeMonitorGracePriod=40s: spec.controlPlane.nodeMonitorGracePriod: unknown field \
+         \"nodeMonitorGracePriod\"; did you mean \"nodeMonitorGracePeriod\"?\n"
+    );
+    assert_eq!(refused("spec.nodes[3].count=1"), "--set spec.nodes[3].count=1: spec.nodes[3]: there are 1 elements\n");
+}
+
+#[test]
+fn seed_and_until_change_what_they_say() {
+    let place = Place::new("seed");
+    let file = place.file("small.yaml", &small(""));
+    let summary = |arguments: &[&str]| {
+        let output = place.sim(&[&["run", &file, "--format", "json"], arguments].concat());
+        serde_json::from_str::<serde_json::Value>(&out(&output)).unwrap()
+    };
+    let plain = summary(&[]);
+    assert_eq!(plain["fingerprint"], summary(&["--seed", "0"])["fingerprint"]);
+    assert_ne!(plain["fingerprint"], summary(&["--seed", "1"])["fingerprint"]);
+    assert_eq!(summary(&["--until", "20s"])["duration_ns"], 20_000_000_000u64);
+}
+
+#[test]
+fn a_recorded_run_is_replayed_without_its_files_and_two_are_compared() {
+    let place = Place::new("replay");
+    let manifest = scenarios().join("features/manifests/web.yaml");
+    place.file("web.yaml", &std::fs::read_to_string(manifest).unwrap());
+    let text = "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {name: recorded}\nspec:\n  duration: 60s\n  nodes: \
+                [{name: worker, count: 3}]\n  manifests: [web.yaml]\n";
+    let file = place.file("recorded.yaml", text);
+    for (dir, seed) in [("a", "1"), ("b", "2"), ("c", "1")] {
+        let output = place.sim(&["run", &file, "--seed", seed, "--out", dir]);
+        assert_eq!(code(&output), 0, "{}", err(&output));
+    }
+    for name in ["summary.json", "report.html", "facts.csv", "inputs/inputs.json"] {
+        assert!(!place.read(&format!("a/{name}")).is_empty());
+        assert_eq!(place.read(&format!("a/{name}")), place.read(&format!("c/{name}")), "{name}");
+    }
+    std::fs::remove_file(place.0.join("recorded.yaml")).unwrap();
+    std::fs::remove_file(place.0.join("web.yaml")).unwrap();
+    let output = place.sim(&["replay", "a"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(out(&output).contains("reached the recorded fingerprint"));
+    let output = place.sim(&["diff", "a", "c"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(out(&output).starts_with("the runs are equal: "), "{}", out(&output));
+    let output = place.sim(&["diff", "a", "b"]);
+    assert_eq!(code(&output), 5);
+    assert!(out(&output).starts_with("the runs differ at event "), "{}", out(&output));
+    assert!(out(&output).contains("\nA at ") && out(&output).contains("\nB at "), "{}", out(&output));
+    let summary = place.read("a/summary.json");
+    let recorded: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    let other = summary.replace(recorded["fingerprint"].as_str().unwrap(), "0123456789abcdef");
+    place.file("a/summary.json", &other);
+    let output = place.sim(&["replay", "a"]);
+    assert_eq!(code(&output), 5);
+    assert!(err(&output).starts_with("the replay differs: recorded fingerprint 0123456789abcdef"), "{}", err(&output));
+}
+
+#[test]
+fn a_directory_that_is_no_run_is_refused_and_left_alone() {
+    let place = Place::new("occupied");
+    std::fs::create_dir(place.0.join("mine")).unwrap();
+    place.file("mine/thesis.txt", "years of work");
+    let file = place.file("small.yaml", &small(""));
+    let output = place.sim(&["run", &file, "--out", "mine"]);
+    assert_eq!(code(&output), 4, "{}", err(&output));
+    assert_eq!(place.read("mine/thesis.txt"), "years of work");
+    assert_eq!(std::fs::read_dir(place.0.join("mine")).unwrap().count(), 1);
+    assert_eq!(code(&place.sim(&["replay", "mine"])), 2);
+}
+
+#[test]
+fn the_test_runner_prints_a_table_and_writes_junit() {
+    let place = Place::new("runner");
+    place.file("a.yaml", &small(READY));
+    place.file("b.yaml", &small("  expect:\n    - {name: two, at: 50s, that: size(pods) == 2}\n"));
+    place.file("c.yaml", &small("  timline: []\n"));
+    place.file("manifest.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n");
+    let output = place.sim(&["test", ".", "--junit", "junit.xml"]);
+    assert_eq!(code(&output), 2, "{}", out(&output));
+    assert!(out(&output).ends_with("1 of 3 scenarios passed\n"), "{}", out(&output));
+    let junit = place.read("junit.xml");
+    assert!(
+        junit.contains("tests=\"3\"") && junit.contains("failures=\"1\"") && junit.contains("errors=\"1\""),
+        "{junit}"
+    );
+    assert_eq!(code(&place.sim(&["test", "a.yaml"])), 0);
+    assert_eq!(code(&place.sim(&["test", "a.yaml", "b.yaml"])), 1);
+}
+
+#[test]
+fn a_pinned_fingerprint_is_compared() {
+    let place = Place::new("pinned");
+    let file = place.file("small.yaml", &small("  fingerprint: \"0123456789abcdef\"\n"));
+    let output = place.sim(&["run", &file]);
+    assert_eq!(code(&output), 5);
+    assert!(err(&output).starts_with("the scenario pins fingerprint 0123456789abcdef, the run has "));
+    let found = err(&output).trim_end().rsplit(' ').next().unwrap().to_owned();
+    place.file("small.yaml", &small(&format!("  fingerprint: \"{found}\"\n")));
+    assert_eq!(code(&place.sim(&["run", &file])), 0);
+}
+
+#[test]
+fn every_scenario_fits_the_schema_that_the_program_prints() {
+    let place = Place::new("schema");
+    let schema: serde_json::Value = serde_json::from_str(&out(&place.sim(&["schema"]))).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mut seen = 0;
+    for dir in [scenarios(), scenarios().join("features")] {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|end| end != "yaml") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let documents = wavetank_manifest::yaml::parse(&text, wavetank_manifest::Duplicates::Refused).unwrap();
+            let json = documents[0].to_json();
+            let errors: Vec<String> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 10, "found {seen} scenarios");
+    let wrong = serde_json::json!({"apiVersion": "wavetank/v1", "kind": "Scenario", "metadata": {"name": "x"},
+        "spec": {"duration": "1s", "nodes": [], "timline": []}});
+    assert!(!validator.is_valid(&wrong));
+}
