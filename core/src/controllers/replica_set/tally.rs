@@ -142,8 +142,13 @@ mod tests {
         let mut pod = Pod { meta: Meta::named("default", "pod"), ..Pod::default() };
         pod.meta.labels = labels(below(4));
         let uid = Uid(u128::from(below(OWNERS)));
-        let owner =
-            OwnerReference { kind: Kind::ReplicaSet, name: "web".into(), uid, controller: true, block_owner_deletion: true };
+        let owner = OwnerReference {
+            kind: Kind::ReplicaSet,
+            name: "web".into(),
+            uid,
+            controller: true,
+            block_owner_deletion: true,
+        };
         pod.meta.owners = if below(5) > 0 { [owner].into() } else { [].into() };
         let ready = Status3::from(below(2) == 0);
         pod.status.conditions.set(ConditionKind::Ready, ready, "", "", Time::ZERO);
