@@ -33,8 +33,8 @@ pub struct Table<T> {
     free: Vec<u32>,
     /// Slots by the hash of their row's namespace and name: a look-up compares numbers and then one row's name.
     by_name_hash: BTreeMap<u64, Slots>,
-    /// The same by name, for lists.
-    by_name: BTreeSet<(Name, Name, u32)>,
+    /// The same by namespace and name, for lists.
+    by_name: BTreeMap<Name, BTreeSet<(Name, u32)>>,
     by_key: BTreeSet<(IndexKey, u32)>,
     present: u32,
 }
@@ -45,7 +45,7 @@ impl<T> Default for Table<T> {
             rows: Vec::new(),
             free: Vec::new(),
             by_name_hash: BTreeMap::new(),
-            by_name: BTreeSet::new(),
+            by_name: BTreeMap::new(),
             by_key: BTreeSet::new(),
             present: 0,
         }
@@ -92,7 +92,7 @@ impl<T: Resource> Table<T> {
 
     /// All rows as of a revision, by namespace and name.
     pub(super) fn iter(&self, at: Revision) -> impl Iterator<Item = (RowId, &Arc<T>)> {
-        self.by_name.iter().filter_map(move |(_, _, index)| self.seen(*index, at))
+        self.by_name.values().flatten().filter_map(move |(_, index)| self.seen(*index, at))
     }
 
     /// All rows of a namespace as of a revision, by name.
@@ -101,11 +101,8 @@ impl<T: Resource> Table<T> {
         namespace: &Name,
         at: Revision,
     ) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + use<'a, T> {
-        let (wanted, from) = (namespace.clone(), (namespace.clone(), Name::default(), 0));
-        self.by_name
-            .range(from..)
-            .take_while(move |(namespace, _, _)| *namespace == wanted)
-            .filter_map(move |(_, _, index)| self.seen(*index, at))
+        let slots = self.by_name.get(namespace).into_iter().flatten();
+        slots.filter_map(move |(_, index)| self.seen(*index, at))
     }
 
     /// All rows under a secondary key as of a revision, by slot.
@@ -220,14 +217,18 @@ impl<T: Resource> Table<T> {
 
     fn enter_name(&mut self, object: &T, index: u32) {
         let meta = object.meta();
-        self.by_name.insert((meta.namespace.clone(), meta.name.clone(), index));
+        self.by_name.entry(meta.namespace.clone()).or_default().insert((meta.name.clone(), index));
         let hash = name_hash(&meta.namespace, &meta.name);
         self.by_name_hash.entry(hash).and_modify(|slots| slots.add(index)).or_insert(Slots::One(index));
     }
 
     fn leave_name(&mut self, object: &T, index: u32) {
         let meta = object.meta();
-        self.by_name.remove(&(meta.namespace.clone(), meta.name.clone(), index));
+        let names = self.by_name.get_mut(&meta.namespace).expect("a row is listed in its namespace");
+        names.remove(&(meta.name.clone(), index));
+        if names.is_empty() {
+            self.by_name.remove(&meta.namespace);
+        }
         let hash = name_hash(&meta.namespace, &meta.name);
         let slots = self.by_name_hash.get_mut(&hash).expect("a row is listed under its name");
         if slots.take(index) {
@@ -271,7 +272,10 @@ impl Slots {
     /// Takes a slot out; returns whether none is left.
     fn take(&mut self, index: u32) -> bool {
         match self {
-            Slots::One(only) => *only == index,
+            Slots::One(only) => {
+                assert!(*only == index, "slot {index} leaves a name that has slot {only}");
+                true
+            }
             Slots::More(indexes) => {
                 indexes.retain(|it| *it != index);
                 indexes.is_empty()
