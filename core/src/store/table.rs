@@ -251,7 +251,7 @@ impl<T: Resource> Table<T> {
 /// The slots of one name: a second one only while the row of an object that is gone can still be read.
 enum Slots {
     One(u32),
-    More(Box<Vec<u32>>),
+    More(Vec<u32>),
 }
 
 impl Slots {
@@ -264,7 +264,7 @@ impl Slots {
 
     fn add(&mut self, index: u32) {
         match self {
-            Slots::One(first) => *self = Slots::More(Box::new(vec![*first, index])),
+            Slots::One(first) => *self = Slots::More(vec![*first, index]),
             Slots::More(indexes) => indexes.push(index),
         }
     }

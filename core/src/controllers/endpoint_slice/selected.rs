@@ -14,6 +14,9 @@ use crate::store::View;
 /// The label that names a node's zone.
 pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 
+/// The endpoints of one set of ports, by pod.
+type OfPorts = Vec<(Uid, Shared<Endpoint>)>;
+
 /// The pods that a Service selects.
 #[derive(Default)]
 pub(super) struct Selected {
@@ -59,7 +62,7 @@ impl Selected {
     /// The endpoints that the Service should have, by their ports; and whether a pod was left out for want of its node.
     pub(super) fn wanted(&mut self, view: View<'_>, service: &Service) -> (BTreeMap<Ports, Wanted>, bool) {
         let mut incomplete = false;
-        let mut wanted: Vec<Option<Vec<(Uid, Shared<Endpoint>)>>> = vec![None; self.ports.len()];
+        let mut wanted: Vec<Option<OfPorts>> = vec![None; self.ports.len()];
         for (uid, (row, made)) in &mut self.pods {
             if let Made::Unknown = made {
                 let Some(pod) = view.get::<Pod>(*row) else { continue };

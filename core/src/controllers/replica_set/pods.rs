@@ -53,6 +53,9 @@ impl Pods {
     }
 }
 
+/// Pods that are to be released, with their rows.
+pub(super) type Strangers = Vec<(RowId, Arc<Pod>)>;
+
 /// Whether a sync needs no pod itself: none is to be released or deleted, and none to be waited for.
 pub(super) fn counts_suffice(set: &ReplicaSet, tally: Tally, may_manage: bool) -> bool {
     let releases = tally.unmatched > 0 && !set.meta.is_terminating();
@@ -63,7 +66,7 @@ pub(super) fn counts_suffice(set: &ReplicaSet, tally: Tally, may_manage: bool) -
 
 /// The active pods that a ReplicaSet manages and selects; and those that it manages and has to release, which are none
 /// while it is being deleted.
-pub(super) fn list(view: View<'_>, set: &ReplicaSet) -> (Vec<Arc<Pod>>, Vec<(RowId, Arc<Pod>)>) {
+pub(super) fn list(view: View<'_>, set: &ReplicaSet) -> (Vec<Arc<Pod>>, Strangers) {
     let (mut own, mut strangers) = (Vec::new(), Vec::new());
     for (row, pod) in view.controlled_by::<Pod>(set.meta.uid).filter(|(_, pod)| pod.is_active()) {
         if set.selector.matches(&pod.meta.labels) {
