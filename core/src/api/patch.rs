@@ -114,7 +114,7 @@ pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expec
 /// Replaces the status only.
 pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
     match object {
-        Object::Pod(pod) => write_status(store, &pod, expected, |new, from: &Pod| new.status = from.status.clone()),
+        Object::Pod(pod) => write_pod_status(store, pod, expected),
         Object::Node(node) => write_status(store, &node, expected, |new, from: &Node| new.status = from.status.clone()),
         // Kubernetes lets the annotations of a Deployment (its revision) be written with its status.
         Object::Deployment(deployment) => write_status(store, &deployment, expected, |new, from: &Deployment| {
@@ -293,6 +293,24 @@ fn write<T: Parts>(
     }
     let revision = store.replace(row, new);
     Ok(create::stored::<T>(store, row, revision))
+}
+
+/// As [`write_status`], for the kind whose status is written most: the sender's version becomes the stored one, with
+/// everything but its status as it was, so that no status is copied if nobody else has that version.
+fn write_pod_status(store: &mut Store, version: Arc<Pod>, expected: Option<Revision>) -> Answer {
+    let (row, old) = checked(store, &version, expected)?;
+    let (wanted, stored) = (version.meta.uid, old.meta.uid);
+    if wanted != stored {
+        return Err(Refusal::WrongUid { expected: wanted, stored });
+    }
+    if version.status == old.status {
+        let revision = store.newest().version_of::<Pod>(row).expect("the row is present");
+        return Ok(Reply::Object(Object::Pod(old), revision));
+    }
+    let Pod { meta, spec, node, status: _ } = &*old;
+    let (meta, spec, node) = (meta.clone(), spec.clone(), node.clone());
+    let revision = store.replace(row, Pod { meta, spec, node, status: Arc::unwrap_or_clone(version).status });
+    Ok(create::stored::<Pod>(store, row, revision))
 }
 
 fn write_status<T: Parts>(

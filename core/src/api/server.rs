@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::api::admission::Admission;
 use crate::api::leases::Leases;
 use crate::api::{Answer, Refusal, Reply, Request, changes};
+use crate::digest::StableHasher;
 use crate::id::{Name, ProcId, RequestId, Revision};
 use crate::machine::Context;
 use crate::model::{Kind, ObjectKey, Pod, Resource};
@@ -24,8 +25,9 @@ pub struct ApiServer {
     pub(super) service_addresses: u64,
     pub(super) admission: Admission,
     leases: Leases,
-    /// Which kubelet watches the pods of a node.
-    pod_watchers: BTreeMap<Name, ProcId>,
+    /// Which kubelet watches the pods of a node: by the hash of the node's name and the name, so that a look-up, of which
+    /// each change of a pod needs one, compares numbers.
+    pod_watchers: BTreeMap<(u64, Name), ProcId>,
     /// Answers that wait for their write to be durable, by revision.
     unanswered: VecDeque<(Revision, ProcId, RequestId, Answer)>,
     /// The newest revision that stable storage was asked for. The newest that it has is the API server's own cursor,
@@ -132,7 +134,7 @@ impl ApiServer {
 
     /// A kubelet lists its pods as they are durable now; news of later writes follow.
     fn watch_pods(&mut self, store: &Store, kubelet: ProcId, node: Name) -> Reply {
-        self.pod_watchers.insert(node.clone(), kubelet);
+        self.pod_watchers.insert(watcher_key(&node), kubelet);
         let durable = store.newest().at(persisted(store));
         Reply::Pods(durable.under::<Pod>(IndexKey::Node(node)).map(|(_, pod)| Pod::into_object(pod.clone())).collect())
     }
@@ -145,7 +147,7 @@ impl ApiServer {
             let view = store.newest().at(change.revision);
             let (old, new) = (view.before(change.revision).get::<Pod>(change.row), view.get::<Pod>(change.row));
             let Some(node) = new.or(old).and_then(|pod| pod.node.as_ref()) else { continue };
-            let Some(kubelet) = self.pod_watchers.get(node) else { continue };
+            let Some(kubelet) = self.pod_watchers.get(&watcher_key(node)) else { continue };
             match (old, new) {
                 (_, Some(pod)) => ctx.send(*kubelet, Msg::PodChanged(pod.clone())),
                 (Some(pod), None) => ctx.send(*kubelet, Msg::PodRemoved(pod.meta.uid)),
@@ -153,6 +155,10 @@ impl ApiServer {
             }
         }
     }
+}
+
+fn watcher_key(node: &Name) -> (u64, Name) {
+    (StableHasher::hash_one(node), node.clone())
 }
 
 /// The newest durable revision.

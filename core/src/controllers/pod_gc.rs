@@ -93,8 +93,10 @@ impl PodGc {
     }
 
     fn pod_changed(&mut self, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
-        if let Some(old) = old {
+        if let Some(old) = old.filter(|old| old.is_finished()) {
             self.ended.remove(&ended_key(old));
+        }
+        if let Some(old) = old.filter(|old| old.meta.is_terminating()) {
             self.terminating.remove(&(row, old.meta.uid));
         }
         if let Some(new) = new {

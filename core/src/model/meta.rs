@@ -96,7 +96,9 @@ impl Selector {
 
     /// Whether the labels satisfy every part of the selector.
     pub fn matches(&self, labels: &Labels) -> bool {
-        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+        let pairs_match = || self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value));
+        // A pod's labels often are the very set that its ReplicaSet selects by.
+        (self.match_labels.0.same(&labels.0) || pairs_match())
             && self.match_expressions.iter().all(|requirement| requirement.matches(labels))
     }
 

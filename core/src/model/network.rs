@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Shared;
 use crate::id::{Name, Uid};
 use crate::model::{Labels, Meta};
 use crate::time::Span;
@@ -107,6 +108,6 @@ pub struct EndpointSlice {
     pub meta: Meta,
     /// Name, protocol and number of each port.
     pub ports: Vec<(Name, Protocol, u16)>,
-    /// The addresses, sorted.
-    pub endpoints: Vec<Endpoint>,
+    /// The addresses, sorted. Each is shared with the versions of the slice before and after.
+    pub endpoints: Vec<Shared<Endpoint>>,
 }

@@ -156,19 +156,19 @@ impl Store {
 
     /// Writes a new object. The caller has checked that its key is free and has set its uid.
     pub fn insert<T: Resource>(&mut self, object: T) -> (RowId, Revision) {
-        let revision = self.head.next();
-        self.digest.add(StableHasher::hash_one(&(T::KIND, &object)));
-        let row = T::table_mut(self).insert(Arc::new(object), revision);
+        let (revision, hash) = (self.head.next(), row_hash(&object));
+        self.digest.add(hash);
+        let row = T::table_mut(self).insert(Arc::new(object), hash, revision);
         self.commit(T::KIND, row, revision);
         (row, revision)
     }
 
     /// Writes a new version of an object. Panics if the row is not present.
     pub fn replace<T: Resource>(&mut self, row: RowId, object: T) -> Revision {
-        let revision = self.head.next();
-        self.digest.add(StableHasher::hash_one(&(T::KIND, &object)));
-        let old = T::table_mut(self).replace(row, Some(Arc::new(object)), revision);
-        self.digest.remove(StableHasher::hash_one(&(T::KIND, &*old)));
+        let (revision, hash) = (self.head.next(), row_hash(&object));
+        let (_, old_hash) = T::table_mut(self).replace(row, Some((Arc::new(object), hash)), revision);
+        self.digest.add(hash);
+        self.digest.remove(old_hash);
         self.commit(T::KIND, row, revision);
         revision
     }
@@ -176,8 +176,8 @@ impl Store {
     /// Removes an object. Panics if the row is not present.
     pub fn remove<T: Resource>(&mut self, row: RowId) -> (Arc<T>, Revision) {
         let revision = self.head.next();
-        let old = T::table_mut(self).replace(row, None, revision);
-        self.digest.remove(StableHasher::hash_one(&(T::KIND, &*old)));
+        let (old, old_hash) = T::table_mut(self).replace(row, None, revision);
+        self.digest.remove(old_hash);
         self.commit(T::KIND, row, revision);
         (old, revision)
     }
@@ -197,8 +197,8 @@ impl Store {
             self.writes[change.kind as usize] += 1;
             with_table!(self, change.kind, table => {
                 let (undone, restored) = table.undo(change.row, change.revision);
-                if let Some(object) = undone { self.digest.remove(StableHasher::hash_one(&(change.kind, &*object))); }
-                if let Some(object) = restored { self.digest.add(StableHasher::hash_one(&(change.kind, &*object))); }
+                self.digest.remove(undone.unwrap_or(0));
+                self.digest.add(restored.unwrap_or(0));
             });
         }
         self.head = self.head.min(revision);
@@ -224,6 +224,11 @@ impl Store {
         self.writes[kind as usize] += 1;
         self.log.push(Change { revision, kind, row });
     }
+}
+
+/// A row's share of the digest.
+fn row_hash<T: Resource>(object: &T) -> u64 {
+    StableHasher::hash_one(&(T::KIND, object))
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 //!
 //! The controller keeps, for every Service, the rows of the pods that it selects, so that a sync looks at these pods
 //! only. Cost: a pod's change looks at the selectors of all Services of its namespace (as in Kubernetes); a sync looks
-//! at all pods of its Service. Source: pkg/controller/endpointslice, staging/src/k8s.io/endpointslice (v1.34.1). Absent
+//! at all pods of its Service, but makes anew only the endpoints of those that have changed. Source: pkg/controller/endpointslice, staging/src/k8s.io/endpointslice (v1.34.1). Absent
 //! on purpose: IPv6, topology hints, trigger times, hostnames (the core's pods have none). Slices of a Service that is
 //! gone are left to the garbage collector.
 
 mod placement;
+mod selected;
 #[cfg(test)]
 mod tests;
 
@@ -19,15 +20,13 @@ use crate::controllers::requests::{Ended, Requests};
 use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by};
 use crate::id::{Name, RequestId, Revision, RowId, Uid};
 use crate::machine::Context;
-use crate::model::{
-    Endpoint, EndpointSlice, IntOrName, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServicePort,
-    ServiceType,
-};
+use crate::model::{EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServiceType};
 use crate::seam::TimerKind;
 use crate::store::{Change, IndexKey, View};
 use crate::time::Span;
 
-use placement::{Ports, Stored, Wanted, Writes};
+use placement::{Stored, Writes};
+use selected::Selected;
 
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 2;
@@ -57,7 +56,7 @@ pub(super) struct EndpointSlices {
 #[derive(Default)]
 struct Tracked {
     /// The pods that it selects.
-    pods: BTreeSet<RowId>,
+    pods: Selected,
     /// The newest version of a slice that this controller has written: what is older is stale.
     written: Revision,
     /// Slices that this controller has deleted and the watch may still show.
@@ -92,8 +91,7 @@ impl EndpointSlices {
         };
         let tracked = self.services.entry(key.clone()).or_default();
         tracked.deleted.clear();
-        let pods = tracked.pods.iter().filter_map(|row| view.get::<Pod>(*row));
-        let (wanted, incomplete) = wanted(view, &service, pods);
+        let (wanted, incomplete) = tracked.pods.wanted(view, &service);
         let blank = blank_slice(&service);
         let mut writes = placement::place(stored, wanted, &blank);
         writes.delete.extend(foreign);
@@ -114,10 +112,7 @@ impl EndpointSlices {
             .filter(|(_, slice)| slice.meta.namespace == key.namespace)
             .filter(|(_, slice)| slice.meta.labels.get(MANAGED_BY).is_some_and(|manager| **manager == *MANAGER))
             .filter(|(_, slice)| !slice.meta.is_terminating())
-            .map(|(row, slice)| Stored {
-                slice: EndpointSlice::clone(slice),
-                version: view.version_of::<EndpointSlice>(row),
-            })
+            .map(|(row, slice)| Stored { slice: slice.clone(), version: view.version_of::<EndpointSlice>(row) })
             .collect();
         let is_deleted = |it: &Stored| tracked.is_some_and(|tracked| tracked.deleted.contains(&it.slice.meta.uid));
         if slices.iter().any(is_deleted) {
@@ -158,20 +153,24 @@ impl EndpointSlices {
                 self.services.remove(&key);
             }
             Some(service) if old.is_none_or(|old| old.selector != service.selector) => {
-                let pods = selector_of(service).map(|selector| {
+                let mut pods = Selected::default();
+                if let Some(selector) = selector_of(service) {
                     let all = view.in_namespace::<Pod>(&key.namespace);
-                    all.filter(|(_, pod)| selector.matches(&pod.meta.labels)).map(|(row, _)| row).collect()
-                });
-                self.services.entry(key.clone()).or_default().pods = pods.unwrap_or_default();
+                    for (row, pod) in all.filter(|(_, pod)| selector.matches(&pod.meta.labels)) {
+                        pods.note(row, pod.meta.uid);
+                    }
+                }
+                self.services.entry(key.clone()).or_default().pods = pods;
             }
-            Some(_) => {}
+            // Endpoints have the Service's ports and show pods as it wants them shown.
+            Some(_) => self.services.entry(key.clone()).or_default().pods.forget_endpoints(),
         }
         self.queue.add(key);
     }
 
     /// Source: `GetServicesToUpdateOnPodChange`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
     fn on_pod(&mut self, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
-        let Some(namespace) = new.or(old).map(|pod| &pod.meta.namespace) else { return };
+        let Some((namespace, uid)) = new.or(old).map(|pod| (&pod.meta.namespace, pod.meta.uid)) else { return };
         let changed = old.map(endpoint_marks) != new.map(endpoint_marks);
         let relabelled = old.map(|pod| &pod.meta.labels) != new.map(|pod| &pod.meta.labels);
         if !changed && !relabelled {
@@ -187,13 +186,21 @@ impl EndpointSlices {
             let key = NamespacedName::of_meta(&service.meta);
             let pods = &mut self.services.entry(key.clone()).or_default().pods;
             if after {
-                pods.insert(row);
+                pods.note(row, uid);
             } else {
-                pods.remove(&row);
+                pods.remove(uid);
             }
             if changed || before != after {
                 self.queue.add(key);
             }
+        }
+    }
+
+    /// Endpoints show the zone of their node, and a pod without its node has none.
+    fn on_node(&mut self, old: Option<&Node>, new: Option<&Node>) {
+        let zone = |node: &Node| node.meta.labels.get(selected::ZONE).cloned();
+        if old.map(zone) != new.map(zone) {
+            self.services.values_mut().for_each(|tracked| tracked.pods.forget_endpoints());
         }
     }
 
@@ -226,6 +233,10 @@ impl Controller for EndpointSlices {
             Kind::Pod => {
                 let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
                 self.on_pod(after, change.row, old.map(|it| &**it), new.map(|it| &**it));
+            }
+            Kind::Node => {
+                let (old, new) = (before.get::<Node>(change.row), after.get::<Node>(change.row));
+                self.on_node(old.map(|it| &**it), new.map(|it| &**it));
             }
             Kind::EndpointSlice => {
                 let (old, new) = (before.get::<EndpointSlice>(change.row), after.get::<EndpointSlice>(change.row));
@@ -270,60 +281,6 @@ fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<Name>, Option<Name>) {
     (marks.0, marks.1, marks.2, pod.status.pod_ip.clone(), pod.node.clone())
 }
 
-/// The endpoints that a Service should have, by their ports; and whether a pod was left out for want of its node.
-fn wanted<'a>(
-    view: View<'_>,
-    service: &Service,
-    pods: impl Iterator<Item = &'a Arc<Pod>>,
-) -> (BTreeMap<Ports, Wanted>, bool) {
-    let mut wanted: BTreeMap<Ports, Wanted> = BTreeMap::new();
-    let mut incomplete = false;
-    for pod in pods.filter(|pod| !pod.is_finished()) {
-        let Some(address) = &pod.status.pod_ip else { continue };
-        let of_ports = wanted.entry(ports_of(service, pod)).or_default();
-        let node = pod.node.as_ref().and_then(|name| view.find::<Node>(&Name::default(), name));
-        if node.is_none() && !service.publish_not_ready {
-            incomplete = true;
-            continue;
-        }
-        let (serving, terminating) = (pod.is_ready(), pod.meta.is_terminating());
-        let endpoint = Endpoint {
-            address: address.clone(),
-            pod_uid: pod.meta.uid,
-            pod: pod.meta.name.clone(),
-            node: pod.node.clone(),
-            zone: node.and_then(|(_, node)| node.meta.labels.get("topology.kubernetes.io/zone").cloned()),
-            ready: service.publish_not_ready || (serving && !terminating),
-            serving,
-            terminating,
-            hostname: None,
-        };
-        of_ports.insert(placement::key_of(&endpoint), endpoint);
-    }
-    (wanted, incomplete)
-}
-
-/// The ports of a Service as a pod has them; named ports that it does not have are left out.
-fn ports_of(service: &Service, pod: &Pod) -> Ports {
-    let resolved =
-        service.ports.iter().filter_map(|port| Some((port.name.clone(), port.protocol, number_of(port, pod)?)));
-    let mut ports: Ports = resolved.collect();
-    ports.sort();
-    ports
-}
-
-/// Source: `FindPort`, staging/src/k8s.io/endpointslice/utils.go (v1.34.1): containers first, then sidecars.
-fn number_of(port: &ServicePort, pod: &Pod) -> Option<u16> {
-    match &port.target {
-        IntOrName::Int(number) => Some(*number),
-        IntOrName::Name(name) => {
-            let sidecars = pod.spec.init_containers.iter().filter(|container| container.sidecar);
-            let mut ports = pod.spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
-            ports.find(|it| it.name == *name && it.protocol == port.protocol).map(|it| it.port)
-        }
-    }
-}
-
 /// An empty slice of a Service.
 fn blank_slice(service: &Service) -> EndpointSlice {
     let reserved = [SERVICE_NAME, MANAGED_BY, HEADLESS];
@@ -345,8 +302,9 @@ fn blank_slice(service: &Service) -> EndpointSlice {
 
 /// Creations, then updates, then deletions, one after the other. A Service that is going gets no new slices.
 fn requests_of(writes: Writes, is_terminating: bool) -> Vec<Vec<Request>> {
-    let object = |slice: EndpointSlice| Object::EndpointSlice(Arc::new(slice));
-    let create = writes.create.into_iter().filter(|_| !is_terminating).map(|slice| Request::Create(object(slice)));
+    let object = Object::EndpointSlice;
+    let create =
+        writes.create.into_iter().filter(|_| !is_terminating).map(|slice| Request::Create(object(Arc::new(slice))));
     let update = writes.update.into_iter().map(|it| Request::Update { object: object(it.slice), expected: it.version });
     let delete = writes.delete.into_iter().map(|it| Request::Delete {
         key: NamespacedName::of_meta(&it.slice.meta).of(Kind::EndpointSlice),

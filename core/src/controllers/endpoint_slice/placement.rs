@@ -5,15 +5,21 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
+use crate::digest::Shared;
 use crate::id::{Name, Revision, Uid};
-use crate::model::{Endpoint, EndpointSlice, Labels, Protocol};
+use crate::model::{Endpoint, EndpointSlice, Labels, Meta, Protocol};
 
 /// Name, protocol and number of each port of a slice.
 pub(super) type Ports = Vec<(Name, Protocol, u16)>;
 
-/// The endpoints of one set of ports that are wanted, by pod and address.
-pub(super) type Wanted = BTreeMap<(Name, Uid, Name), Endpoint>;
+/// The endpoints of one set of ports that are wanted, by pod: a pod has one address.
+pub(super) type Wanted = BTreeMap<Uid, Shared<Endpoint>>;
+
+/// Wanted endpoints that no slice has yet, in the order in which they are placed.
+type Unplaced = BTreeMap<(Name, Uid), Shared<Endpoint>>;
 
 /// The most endpoints in a slice.
 pub(super) const SLICE_LIMIT: usize = 100;
@@ -21,7 +27,7 @@ pub(super) const SLICE_LIMIT: usize = 100;
 /// A stored slice and its version.
 #[derive(Clone)]
 pub(super) struct Stored {
-    pub(super) slice: EndpointSlice,
+    pub(super) slice: Arc<EndpointSlice>,
     pub(super) version: Option<Revision>,
 }
 
@@ -72,9 +78,8 @@ fn reuse_deleted(writes: &mut Writes) {
         match writes.create.pop() {
             Some(new) => {
                 let name = old.slice.meta.name.clone();
-                old.slice = new;
-                old.slice.meta.name = name;
-                old.slice.meta.generate_name = false;
+                let meta = Meta { name, generate_name: false, ..new.meta };
+                old.slice = Arc::new(EndpointSlice { meta, ..new });
                 writes.update.push(old);
             }
             None => kept.push(old),
@@ -90,24 +95,26 @@ fn place_on_ports(stored: Vec<Stored>, mut wanted: Wanted, blank: &EndpointSlice
         match refreshed(&it, &mut wanted, &blank.meta.labels) {
             None => unchanged.push(it),
             Some(slice) if slice.endpoints.is_empty() && !it.slice.endpoints.is_empty() => writes.delete.push(it),
-            Some(slice) => changed.push(Stored { slice, ..it }),
+            Some(slice) => changed.push(Stored { slice: Arc::new(slice), ..it }),
         }
     }
+    let by_name = wanted.into_iter().map(|(uid, endpoint)| ((endpoint.pod.clone(), uid), endpoint));
+    let mut unplaced: Unplaced = by_name.collect();
     // Slices that are written anyway are filled first, the fullest first.
     changed.sort_by_key(|it| (Reverse(it.slice.endpoints.len()), it.slice.meta.name.clone()));
     for it in &mut changed {
-        fill(&mut it.slice, &mut wanted);
+        fill(Arc::make_mut(&mut it.slice), &mut unplaced);
     }
-    while !wanted.is_empty() {
-        match best_fit(&unchanged, wanted.len()) {
+    while !unplaced.is_empty() {
+        match best_fit(&unchanged, unplaced.len()) {
             Some(place) => {
                 let mut it = unchanged.remove(place);
-                fill(&mut it.slice, &mut wanted);
+                fill(Arc::make_mut(&mut it.slice), &mut unplaced);
                 changed.push(it);
             }
             None => {
                 let mut slice = blank.clone();
-                fill(&mut slice, &mut wanted);
+                fill(&mut slice, &mut unplaced);
                 writes.create.push(slice);
             }
         }
@@ -120,28 +127,29 @@ fn place_on_ports(stored: Vec<Stored>, mut wanted: Wanted, blank: &EndpointSlice
 fn refreshed(it: &Stored, wanted: &mut Wanted, labels: &Labels) -> Option<EndpointSlice> {
     let mut endpoints = Vec::with_capacity(it.slice.endpoints.len());
     for endpoint in &it.slice.endpoints {
-        let key = key_of(endpoint);
-        if let Some(current) = wanted.remove(&key) {
-            endpoints.push(current);
+        if let Entry::Occupied(current) = wanted.entry(endpoint.pod_uid)
+            && is_same_place(current.get(), endpoint)
+        {
+            endpoints.push(current.remove());
         }
     }
     if endpoints == it.slice.endpoints && it.slice.meta.labels == *labels {
         return None;
     }
-    let mut slice = it.slice.clone();
+    let mut slice = EndpointSlice::clone(&it.slice);
     slice.endpoints = endpoints;
     slice.meta.labels = labels.clone();
     Some(slice)
 }
 
-/// What identifies an endpoint.
-pub(super) fn key_of(endpoint: &Endpoint) -> (Name, Uid, Name) {
-    (endpoint.pod.clone(), endpoint.pod_uid, endpoint.address.clone())
+/// Whether two endpoints of one pod have the same address.
+fn is_same_place(one: &Shared<Endpoint>, other: &Shared<Endpoint>) -> bool {
+    one.same(other) || (one.address == other.address && one.pod == other.pod)
 }
 
-fn fill(slice: &mut EndpointSlice, wanted: &mut Wanted) {
+fn fill(slice: &mut EndpointSlice, unplaced: &mut Unplaced) {
     while slice.endpoints.len() < SLICE_LIMIT
-        && let Some((_, endpoint)) = wanted.pop_first()
+        && let Some((_, endpoint)) = unplaced.pop_first()
     {
         slice.endpoints.push(endpoint);
     }

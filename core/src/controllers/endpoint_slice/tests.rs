@@ -1,8 +1,9 @@
+use super::placement::{Ports, Wanted};
 use super::*;
 use crate::api::Patch;
 use crate::config::Config;
 use crate::digest::Shared;
-use crate::model::{Container, ContainerPort, ObjectKey, PodSpec, Protocol};
+use crate::model::{Container, ContainerPort, Endpoint, IntOrName, ObjectKey, PodSpec, Protocol, ServicePort};
 use crate::testbed::{StandIn, Testbed};
 
 fn bed() -> Testbed {
@@ -155,8 +156,8 @@ fn a_relabelled_pod_changes_sides() {
     assert_eq!(endpoints(&bed), Vec::<String>::new());
 }
 
-fn endpoint(number: u32) -> Endpoint {
-    Endpoint {
+fn endpoint(number: u32) -> Shared<Endpoint> {
+    Shared::new(Endpoint {
         address: format!("10.0.0.{number}").into(),
         pod_uid: Uid(u128::from(number)),
         pod: format!("p{number:04}").into(),
@@ -166,11 +167,11 @@ fn endpoint(number: u32) -> Endpoint {
         serving: true,
         terminating: false,
         hostname: None,
-    }
+    })
 }
 
 fn wanted_of(numbers: impl Iterator<Item = u32>) -> BTreeMap<Ports, Wanted> {
-    let wanted = numbers.map(endpoint).map(|endpoint| (placement::key_of(&endpoint), endpoint)).collect();
+    let wanted = numbers.map(endpoint).map(|endpoint| (endpoint.pod_uid, endpoint)).collect();
     [(Vec::new(), wanted)].into()
 }
 
@@ -178,7 +179,7 @@ fn stored_of(name: &str, numbers: impl Iterator<Item = u32>) -> Stored {
     let blank = blank_slice(&web());
     let meta = Meta { name: name.into(), generate_name: false, ..blank.meta };
     let slice = EndpointSlice { meta, ports: Vec::new(), endpoints: numbers.map(endpoint).collect() };
-    Stored { slice, version: None }
+    Stored { slice: Arc::new(slice), version: None }
 }
 
 /// `create 100 50 update a:70 delete b`.

@@ -245,9 +245,11 @@ impl Controller for NodeLifecycle {
             Kind::Pod => {
                 let Some(pod) = after.get::<Pod>(change.row) else { return };
                 let Some(node) = &pod.node else { return };
-                let bound_before = before.get::<Pod>(change.row).is_some_and(|old| old.node.is_some());
+                if before.get::<Pod>(change.row).is_some_and(|old| old.node.is_some()) {
+                    return;
+                }
                 let status = self.health.get(node).and_then(Health::ready_status);
-                if !bound_before && status.is_some_and(|status| status != Status3::True) {
+                if status.is_some_and(|status| status != Status3::True) {
                     self.pods.add((pod.meta.namespace.clone(), pod.meta.name.clone()));
                 }
             }

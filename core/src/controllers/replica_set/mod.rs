@@ -2,11 +2,14 @@
 //!
 //! A sync has up to three stages of requests: claim (adopt orphans, release pods that no longer match), manage (create
 //! or delete), status. Invariant: pods are created or deleted only when the watch has shown everything that was asked
-//! for before. Source: pkg/controller/replicaset/replica_set.go (v1.34.1). Absent on purpose: the deletion recheck by a
+//! for before. Cost: a pod's change is counted when it is noted; a sync that has nothing to claim or delete looks at no
+//! pod, unless pods become available only after a while (`min_ready`). Source: pkg/controller/replicaset/replica_set.go (v1.34.1). Absent on purpose: the deletion recheck by a
 //! read before an adoption (the write itself is conditional), and `terminatingReplicas` (alpha).
 
 mod expectations;
+mod pods;
 mod ranking;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +31,8 @@ use crate::store::{Change, View};
 use crate::time::Span;
 
 use expectations::Expectations;
+use pods::Pods;
+use tally::Tallies;
 
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 1;
@@ -41,6 +46,7 @@ pub(super) struct ReplicaSets {
     queue: WorkQueue<NamespacedName>,
     requests: Requests<NamespacedName, Stage>,
     expectations: Expectations,
+    tallies: Tallies,
     /// Pods that no controller manages, by namespace: candidates for adoption.
     orphans: BTreeMap<Name, BTreeSet<RowId>>,
 }
@@ -48,7 +54,7 @@ pub(super) struct ReplicaSets {
 /// A sync between two stages.
 struct Sync {
     set: Arc<ReplicaSet>,
-    pods: Vec<Arc<Pod>>,
+    pods: Pods,
     /// Whether expectations were fulfilled when the sync began.
     may_manage: bool,
     error: Option<Refusal>,
@@ -76,6 +82,7 @@ impl ReplicaSets {
             queue: WorkQueue::new(NUMBER, config.concurrent_syncs),
             requests: Requests::new(NUMBER, config.client_limit, tolerated),
             expectations: Expectations::default(),
+            tallies: Tallies::default(),
             orphans: BTreeMap::new(),
         }
     }
@@ -87,23 +94,26 @@ impl ReplicaSets {
             return;
         };
         let set = set.clone();
-        let mut pods: Vec<Arc<Pod>> = Vec::new();
-        let mut claims: Vec<(Arc<Pod>, bool)> = Vec::new();
-        let mut requests = Vec::new();
-        for (row, pod) in view.controlled_by::<Pod>(set.meta.uid).filter(|(_, pod)| pod.is_active()) {
-            if set.selector.matches(&pod.meta.labels) {
-                pods.push(pod.clone());
-            } else if !set.meta.is_terminating() {
-                requests.push(rewrite_owners(view, row, pod, without_owner(&pod.meta, set.meta.uid)));
-                claims.push((pod.clone(), false));
+        let may_manage = self.expectations.satisfied(&key, ctx.now);
+        let adoptable = self.adoptable(view, &set);
+        let (mut requests, mut claims) = (Vec::new(), Vec::new());
+        let tally = self.tallies.of(set.meta.uid, &set.selector, &pods::template_of(&set));
+        debug_assert_eq!(tally, pods::walked(view, &set), "the counts of {key:?} have gone astray");
+        let pods = if adoptable.is_empty() && pods::counts_suffice(&set, tally, may_manage) {
+            Pods::Counted(tally)
+        } else {
+            let (own, strangers) = pods::list(view, &set);
+            for (row, pod) in strangers {
+                requests.push(rewrite_owners(view, row, &pod, without_owner(&pod.meta, set.meta.uid)));
+                claims.push((pod, false));
             }
-        }
-        for (row, pod) in self.adoptable(view, &set) {
+            Pods::Listed(own)
+        };
+        for (row, pod) in adoptable {
             let owners = pod.meta.owners.iter().cloned().chain([owned_by(Kind::ReplicaSet, &set.meta)]).collect();
             requests.push(rewrite_owners(view, row, &pod, owners));
             claims.push((pod, true));
         }
-        let may_manage = self.expectations.satisfied(&key, ctx.now);
         let sync = Sync { set, pods, may_manage, error: None };
         let ended = self.requests.begin(ctx, key, Stage::Claim(sync, claims), [requests]);
         self.go_on(ctx, view, ended);
@@ -131,7 +141,9 @@ impl ReplicaSets {
                 Stage::Claim(mut sync, claims) => {
                     let granted =
                         claims.into_iter().zip(answers).filter(|((_, adopt), answer)| *adopt && answer.is_ok());
-                    sync.pods.extend(granted.map(|((pod, _), _)| pod));
+                    if let Pods::Listed(pods) = &mut sync.pods {
+                        pods.extend(granted.map(|((pod, _), _)| pod));
+                    }
                     self.manage(ctx, view, key, sync)
                 }
                 Stage::Create(mut sync) => {
@@ -181,7 +193,8 @@ impl ReplicaSets {
             return self.requests.begin(ctx, key, Stage::Create(sync), batches);
         }
         let surplus = (have - want).min(BURST);
-        let doomed = pods_to_delete(ctx, view, &sync, surplus);
+        let Pods::Listed(pods) = &sync.pods else { unreachable!("pods are listed when some have to go") };
+        let doomed = pods_to_delete(ctx, view, &sync.set, pods, surplus);
         self.expectations.expect_deletions(&key, doomed.iter().map(|pod| pod.meta.uid).collect(), ctx.now);
         let requests = doomed.iter().map(|pod| deletion_of(pod)).collect::<Vec<_>>();
         let uids = doomed.iter().map(|pod| pod.meta.uid).collect();
@@ -196,7 +209,7 @@ impl ReplicaSets {
     ) -> Option<Ended<NamespacedName, Stage>> {
         let Sync { set, pods, error, .. } = sync;
         let status = counted(ctx, &set, &pods, error.as_ref());
-        let next = next_availability(ctx, &set, &pods).filter(|_| status.ready != status.available);
+        let next = pods.next_availability(&set, ctx.now).filter(|_| status.ready != status.available);
         let mut requests = Vec::new();
         if status != set.status {
             let object = Object::ReplicaSet(Arc::new(ReplicaSet { status, ..ReplicaSet::clone(&set) }));
@@ -216,6 +229,7 @@ impl ReplicaSets {
     }
 
     fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
+        self.tallies.note(old, new);
         self.note_orphan(row, old, new);
         match (old, new) {
             (_, Some(pod)) if pod.meta.is_terminating() => {
@@ -225,7 +239,7 @@ impl ReplicaSets {
                 }
             }
             (None, Some(pod)) => match managing_set(view, &pod.meta) {
-                Some(key) => {
+                Some((key, _)) => {
                     self.expectations.created(&key, 1);
                     self.queue.add(key);
                 }
@@ -239,24 +253,23 @@ impl ReplicaSets {
 
     fn pod_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, old: &Pod, pod: &Pod) {
         let changes_hands = old.meta.controller() != pod.meta.controller();
-        if let Some(key) = managing_set(view, &old.meta).filter(|_| changes_hands) {
+        if changes_hands && let Some((key, _)) = managing_set(view, &old.meta) {
             self.queue.add(key);
         }
-        let Some(key) = managing_set(view, &pod.meta) else {
+        let Some((key, set)) = managing_set(view, &pod.meta) else {
             if changes_hands || old.meta.labels != pod.meta.labels {
                 self.offer(view, pod);
             }
             return;
         };
         self.queue.add(key.clone());
-        let min_ready = view.find::<ReplicaSet>(&key.namespace, &key.name).map_or(Span::ZERO, |(_, set)| set.min_ready);
-        if !old.is_ready() && pod.is_ready() && min_ready > Span::ZERO {
-            self.queue.add_after(ctx, key, min_ready);
+        if set.min_ready > Span::ZERO && !old.is_ready() && pod.is_ready() {
+            self.queue.add_after(ctx, key, set.min_ready);
         }
     }
 
     fn pod_leaves(&mut self, view: View<'_>, pod: &Pod) {
-        if let Some(key) = managing_set(view, &pod.meta) {
+        if let Some((key, _)) = managing_set(view, &pod.meta) {
             self.expectations.deleted(&key, pod.meta.uid);
             self.queue.add(key);
         }
@@ -342,10 +355,10 @@ impl Controller for ReplicaSets {
 }
 
 /// The ReplicaSet that manages an object, if it is there and is the very one that the object names.
-fn managing_set(view: View<'_>, meta: &Meta) -> Option<NamespacedName> {
+fn managing_set<'a>(view: View<'a>, meta: &Meta) -> Option<(NamespacedName, &'a ReplicaSet)> {
     let owner = meta.controller().filter(|owner| owner.kind == Kind::ReplicaSet)?;
     let (_, set) = view.find::<ReplicaSet>(&meta.namespace, &owner.name)?;
-    (set.meta.uid == owner.uid).then(|| NamespacedName::of_meta(&set.meta))
+    (set.meta.uid == owner.uid).then(|| (NamespacedName::of_meta(&set.meta), &**set))
 }
 
 /// An empty selector of a ReplicaSet selects nothing here: it is refused by validation in Kubernetes.
@@ -389,10 +402,16 @@ fn slow_start(pod: Arc<Pod>, count: usize) -> Vec<Vec<Request>> {
 }
 
 /// Source: `getPodsToDelete`, pkg/controller/replicaset/replica_set.go (v1.34.1).
-fn pods_to_delete(ctx: &Context<'_>, view: View<'_>, sync: &Sync, surplus: usize) -> Vec<Arc<Pod>> {
-    let mut pods = sync.pods.clone();
+fn pods_to_delete(
+    ctx: &Context<'_>,
+    view: View<'_>,
+    set: &ReplicaSet,
+    pods: &[Arc<Pod>],
+    surplus: usize,
+) -> Vec<Arc<Pod>> {
+    let mut pods = pods.to_vec();
     if surplus < pods.len() {
-        let owner = sync.set.meta.controller().map(|owner| owner.uid);
+        let owner = set.meta.controller().map(|owner| owner.uid);
         let sets = owner.into_iter().flat_map(|owner| view.controlled_by::<ReplicaSet>(owner));
         let related = sets.flat_map(|(_, set)| view.controlled_by::<Pod>(set.meta.uid)).map(|(_, pod)| pod);
         ranking::sort_for_deletion(&mut pods, related, ctx.now);
@@ -407,9 +426,8 @@ fn deletion_of(pod: &Pod) -> Request {
 }
 
 /// Source: `calculateStatus`, pkg/controller/replicaset/replica_set_utils.go (v1.34.1).
-fn counted(ctx: &Context<'_>, set: &ReplicaSet, pods: &[Arc<Pod>], error: Option<&Refusal>) -> ReplicaSetStatus {
-    let count = |holds: &dyn Fn(&Pod) -> bool| pods.iter().filter(|pod| holds(pod)).count() as u32;
-    let template = Selector::from_labels(set.template.labels.clone());
+fn counted(ctx: &Context<'_>, set: &ReplicaSet, pods: &Pods, error: Option<&Refusal>) -> ReplicaSetStatus {
+    let tally = pods.tally(set);
     let mut conditions = set.status.conditions.clone();
     let wanted = set.replicas as usize;
     match error {
@@ -423,25 +441,13 @@ fn counted(ctx: &Context<'_>, set: &ReplicaSet, pods: &[Arc<Pod>], error: Option
         }
     }
     ReplicaSetStatus {
-        replicas: pods.len() as u32,
-        fully_labeled: count(&|pod| template.matches(&pod.meta.labels)),
-        ready: count(&|pod| pod.is_ready()),
-        available: count(&|pod| pod.is_available(set.min_ready, ctx.now)),
+        replicas: tally.selected.active,
+        fully_labeled: tally.fully_labeled,
+        ready: tally.selected.ready,
+        available: pods.available(set, ctx.now),
         observed_generation: set.meta.generation,
         conditions,
     }
-}
-
-/// How long until the next ready pod counts as available.
-///
-/// Source: `FindMinNextPodAvailabilityCheck`, pkg/controller/controller_utils.go (v1.34.1).
-fn next_availability(ctx: &Context<'_>, set: &ReplicaSet, pods: &[Arc<Pod>]) -> Option<Span> {
-    let waits = pods.iter().filter(|pod| pod.is_ready()).filter_map(|pod| {
-        let ready = pod.status.conditions.get(ConditionKind::Ready)?;
-        let wait = ready.changed_at.saturating_add(set.min_ready).since(ctx.now);
-        (wait > Span::ZERO).then_some(wait)
-    });
-    waits.min().filter(|_| set.min_ready > Span::ZERO)
 }
 
 fn told_of_creation(refusal: &Refusal) -> Name {

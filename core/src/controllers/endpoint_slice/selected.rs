@@ -1,0 +1,134 @@
+//! The pods that a Service selects, with the endpoint of each as long as nothing that it shows has changed.
+//!
+//! Invariant: a remembered endpoint is what would be made of the pod, its node and the Service as they are; whoever
+//! changes one of them says so ([`Selected::note`], [`Selected::forget_endpoints`]).
+
+use std::collections::BTreeMap;
+
+use crate::controllers::endpoint_slice::placement::{Ports, Wanted};
+use crate::digest::Shared;
+use crate::id::{Name, RowId, Uid};
+use crate::model::{Endpoint, IntOrName, Node, Pod, Service, ServicePort};
+use crate::store::View;
+
+/// The label that names a node's zone.
+pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// The endpoints of one set of ports, by pod.
+type OfPorts = Vec<(Uid, Shared<Endpoint>)>;
+
+/// The pods that a Service selects.
+#[derive(Default)]
+pub(super) struct Selected {
+    pods: BTreeMap<Uid, (RowId, Made)>,
+    /// The sets of ports that pods have for the Service: nearly always one.
+    ports: Vec<Ports>,
+}
+
+/// What has been made of a pod.
+#[derive(Clone)]
+enum Made {
+    /// It has to be looked at.
+    Unknown,
+    /// It has no address or has finished.
+    Nothing,
+    /// Its node is not there (yet).
+    Homeless {
+        ports: usize,
+    },
+    Endpoint {
+        ports: usize,
+        endpoint: Shared<Endpoint>,
+    },
+}
+
+impl Selected {
+    /// A pod is selected, or has changed.
+    pub(super) fn note(&mut self, row: RowId, pod: Uid) {
+        self.pods.insert(pod, (row, Made::Unknown));
+    }
+
+    /// A pod is selected no longer, or is gone.
+    pub(super) fn remove(&mut self, pod: Uid) {
+        self.pods.remove(&pod);
+    }
+
+    /// The Service or a node has changed.
+    pub(super) fn forget_endpoints(&mut self) {
+        self.pods.values_mut().for_each(|(_, made)| *made = Made::Unknown);
+        self.ports.clear();
+    }
+
+    /// The endpoints that the Service should have, by their ports; and whether a pod was left out for want of its node.
+    pub(super) fn wanted(&mut self, view: View<'_>, service: &Service) -> (BTreeMap<Ports, Wanted>, bool) {
+        let mut incomplete = false;
+        let mut wanted: Vec<Option<OfPorts>> = vec![None; self.ports.len()];
+        for (uid, (row, made)) in &mut self.pods {
+            if let Made::Unknown = made {
+                let Some(pod) = view.get::<Pod>(*row) else { continue };
+                *made = make(view, service, pod, &mut self.ports);
+                wanted.resize(self.ports.len(), None);
+            }
+            match made {
+                Made::Unknown | Made::Nothing => {}
+                Made::Homeless { ports } => {
+                    wanted[*ports].get_or_insert_default();
+                    incomplete = true;
+                }
+                Made::Endpoint { ports, endpoint } => {
+                    wanted[*ports].get_or_insert_default().push((*uid, endpoint.clone()));
+                }
+            }
+        }
+        let by_ports = self.ports.iter().zip(wanted);
+        let by_ports = by_ports.filter_map(|(ports, wanted)| Some((ports.clone(), wanted?.into_iter().collect())));
+        (by_ports.collect(), incomplete)
+    }
+}
+
+fn make(view: View<'_>, service: &Service, pod: &Pod, all_ports: &mut Vec<Ports>) -> Made {
+    let Some(address) = pod.status.pod_ip.as_ref().filter(|_| !pod.is_finished()) else { return Made::Nothing };
+    let ports = ports_of(service, pod);
+    let ports = all_ports.iter().position(|other| *other == ports).unwrap_or_else(|| {
+        all_ports.push(ports);
+        all_ports.len() - 1
+    });
+    let node = pod.node.as_ref().and_then(|name| view.find::<Node>(&Name::default(), name));
+    if node.is_none() && !service.publish_not_ready {
+        return Made::Homeless { ports };
+    }
+    let (serving, terminating) = (pod.is_ready(), pod.meta.is_terminating());
+    let endpoint = Endpoint {
+        address: address.clone(),
+        pod_uid: pod.meta.uid,
+        pod: pod.meta.name.clone(),
+        node: pod.node.clone(),
+        zone: node.and_then(|(_, node)| node.meta.labels.get(ZONE).cloned()),
+        ready: service.publish_not_ready || (serving && !terminating),
+        serving,
+        terminating,
+        hostname: None,
+    };
+    Made::Endpoint { ports, endpoint: Shared::new(endpoint) }
+}
+
+/// The ports of a Service as a pod has them; named ports that it does not have are left out.
+fn ports_of(service: &Service, pod: &Pod) -> Ports {
+    let resolved =
+        service.ports.iter().filter_map(|port| Some((port.name.clone(), port.protocol, number_of(port, pod)?)));
+    let mut ports: Ports = resolved.collect();
+    ports.sort();
+    ports
+}
+
+/// Source: `FindPort`, staging/src/k8s.io/endpointslice/utils.go (v1.34.1): containers first, then sidecars.
+fn number_of(port: &ServicePort, pod: &Pod) -> Option<u16> {
+    match &port.target {
+        IntOrName::Int(number) => Some(*number),
+        IntOrName::Name(name) => {
+            let sidecars = pod.spec.init_containers.iter().filter(|container| container.sidecar);
+            let mut ports = pod.spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
+            ports.find(|it| it.name == *name && it.protocol == port.protocol).map(|it| it.port)
+        }
+    }
+}

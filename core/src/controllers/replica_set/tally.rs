@@ -1,0 +1,192 @@
+//! How many pods each owner has, kept up to date by every change of a pod, so that a sync need not look at each.
+//!
+//! Counts are kept per set of labels, because which pods an owner selects is decided when it is asked: all pods of one
+//! template share one set of labels, and a selector is tried once per set. Invariant: the counts are those of the view
+//! that the changes noted so far have led to; `sync` compares them with a walk in debug builds. Absent on purpose: times
+//! of readiness, which matter only to the few ReplicaSets with a `min_ready`.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use crate::id::Uid;
+use crate::model::{Labels, Pod, Selector};
+
+/// Some active pods: how many there are and how many of them are ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Count {
+    pub(super) active: u32,
+    pub(super) ready: u32,
+}
+
+/// What a ReplicaSet has to know of its active pods.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Tally {
+    /// Pods that the selector matches.
+    pub(super) selected: Count,
+    /// Of those, pods that have all labels of the template.
+    pub(super) fully_labeled: u32,
+    /// Active pods that the selector does not match: they are to be released.
+    pub(super) unmatched: u32,
+}
+
+impl Tally {
+    /// Takes in some pods with the same labels.
+    pub(super) fn add(&mut self, labels: &Labels, count: Count, selector: &Selector, template: &Selector) {
+        if !selector.matches(labels) {
+            self.unmatched += count.active;
+            return;
+        }
+        self.selected.active += count.active;
+        self.selected.ready += count.ready;
+        if template.matches(labels) {
+            self.fully_labeled += count.active;
+        }
+    }
+}
+
+/// The active pods of all owners that manage pods.
+#[derive(Default)]
+pub(super) struct Tallies {
+    by_owner: BTreeMap<Uid, BTreeMap<ByContent, Count>>,
+}
+
+impl Tallies {
+    /// A pod has become another; `None` is absence.
+    pub(super) fn note(&mut self, old: Option<&Pod>, new: Option<&Pod>) {
+        let (old, new) = (old.and_then(standing), new.and_then(standing));
+        if old == new {
+            return;
+        }
+        if let Some((owner, labels, is_ready)) = old {
+            self.take_out(owner, labels, is_ready);
+        }
+        if let Some((owner, labels, is_ready)) = new {
+            let count = self.by_owner.entry(owner).or_default().entry(ByContent(labels.clone())).or_default();
+            count.active += 1;
+            count.ready += u32::from(is_ready);
+        }
+    }
+
+    /// The counts of an owner with a selector and a template's labels.
+    pub(super) fn of(&self, owner: Uid, selector: &Selector, template: &Selector) -> Tally {
+        let mut tally = Tally::default();
+        for (ByContent(labels), count) in self.by_owner.get(&owner).into_iter().flatten() {
+            tally.add(labels, *count, selector, template);
+        }
+        tally
+    }
+
+    fn take_out(&mut self, owner: Uid, labels: &Labels, is_ready: bool) {
+        let groups = self.by_owner.get_mut(&owner).expect("an owner of a noted pod is there");
+        let key = ByContent(labels.clone());
+        let count = groups.get_mut(&key).expect("the labels of a noted pod are there");
+        assert!(count.active > 0 && count.ready >= u32::from(is_ready), "a pod leaves that never came: {count:?}");
+        count.active -= 1;
+        count.ready -= u32::from(is_ready);
+        if count.active == 0 {
+            groups.remove(&key);
+        }
+        if groups.is_empty() {
+            self.by_owner.remove(&owner);
+        }
+    }
+}
+
+/// Where a pod is counted and whether as a ready one; `None` if nowhere.
+fn standing(pod: &Pod) -> Option<(Uid, &Labels, bool)> {
+    let owner = pod.meta.controller().filter(|_| pod.is_active())?;
+    Some((owner.uid, &pod.meta.labels, pod.is_ready()))
+}
+
+/// Labels in an order of their own: by hash, which nearly always decides, and then by content.
+#[derive(PartialEq, Eq)]
+struct ByContent(Labels);
+
+impl Ord for ByContent {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (one, other) = (&self.0.0, &other.0.0);
+        one.stable_hash()
+            .cmp(&other.stable_hash())
+            .then_with(|| if one.same(other) { Ordering::Equal } else { one.iter().cmp(other.iter()) })
+    }
+}
+
+impl PartialOrd for ByContent {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::draw::{Draws, Purpose, below};
+    use crate::model::{ConditionKind, Kind, Meta, OwnerReference, Phase, Status3};
+    use crate::time::Time;
+
+    const OWNERS: u64 = 3;
+    const SLOTS: usize = 20;
+
+    fn labels(choice: u64) -> Labels {
+        match choice {
+            0 => Labels::new([("app", "web"), ("hash", "1")]),
+            1 => Labels::new([("app", "web")]),
+            2 => Labels::new([("app", "debug")]),
+            _ => Labels::default(),
+        }
+    }
+
+    /// Any pod: owned or not, with any labels, ready or not, finished or being deleted now and then.
+    fn any_pod(draws: &mut Draws) -> Pod {
+        let mut below = |bound| below(draws.next().expect("draws do not end"), bound);
+        let mut pod = Pod { meta: Meta::named("default", "pod"), ..Pod::default() };
+        pod.meta.labels = labels(below(4));
+        let uid = Uid(u128::from(below(OWNERS)));
+        let owner = OwnerReference {
+            kind: Kind::ReplicaSet,
+            name: "web".into(),
+            uid,
+            controller: true,
+            block_owner_deletion: true,
+        };
+        pod.meta.owners = if below(5) > 0 { [owner].into() } else { [].into() };
+        let ready = Status3::from(below(2) == 0);
+        pod.status.conditions.set(ConditionKind::Ready, ready, "", "", Time::ZERO);
+        pod.status.phase = if below(6) == 0 { Phase::Failed } else { Phase::Running };
+        pod.meta.deleted_at = (below(6) == 0).then_some(Time::ZERO);
+        pod
+    }
+
+    fn walked(pods: &[Option<Pod>], owner: Uid, selector: &Selector, template: &Selector) -> Tally {
+        let mut tally = Tally::default();
+        let own = pods.iter().flatten().filter(|pod| pod.meta.controller().is_some_and(|it| it.uid == owner));
+        for pod in own.filter(|pod| pod.is_active()) {
+            let count = Count { active: 1, ready: u32::from(pod.is_ready()) };
+            tally.add(&pod.meta.labels, count, selector, template);
+        }
+        tally
+    }
+
+    #[test]
+    fn counts_kept_by_changes_are_those_of_a_walk_over_all_pods() {
+        let (selector, template) = (Selector::from_labels(labels(1)), Selector::from_labels(labels(0)));
+        let mut draws = Draws::starting_at(7, Purpose::NameSuffix, 0, 0);
+        let (mut pods, mut tallies) = (vec![None; SLOTS], Tallies::default());
+        let mut most = Tally::default();
+        for step in 0..3_000 {
+            let new = (step % 4 != 0).then(|| any_pod(&mut draws));
+            let slot = &mut pods[below(draws.next().expect("draws do not end"), SLOTS as u64) as usize];
+            tallies.note(slot.as_ref(), new.as_ref());
+            *slot = new;
+            for owner in (0..OWNERS).map(|owner| Uid(u128::from(owner))) {
+                let tally = tallies.of(owner, &selector, &template);
+                assert_eq!(tally, walked(&pods, owner, &selector, &template), "step {step}");
+                most.unmatched = most.unmatched.max(tally.unmatched);
+                most.fully_labeled = most.fully_labeled.max(tally.fully_labeled);
+            }
+        }
+        assert!(most.unmatched > 1 && most.fully_labeled > 1, "the draws reach every count: {most:?}");
+        pods.iter().for_each(|pod| tallies.note(pod.as_ref(), None));
+        assert!(tallies.by_owner.is_empty(), "nothing is remembered of owners without pods");
+    }
+}
