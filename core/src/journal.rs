@@ -195,6 +195,11 @@ impl Replay {
         }
     }
 
+    /// The effects of the step that was taken last.
+    pub fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
     /// The core as the journal has brought it so far.
     pub fn core(&self) -> &Core {
         &self.core

@@ -28,11 +28,11 @@ use wavetank_core::{
     seam::Msg,
     time::Span,
 };
+use wavetank_journal::{JournalError, Writer};
 
 use crate::{
     clock::Clock,
     docker::{ClusterName, ContainerName, Engine, EngineError, MachineInfo},
-    journal::{JournalError, Writer},
     node::{Node, NodeSettings, Notices},
     world::{Account, DockerWorld, HOST, INPUTS_WAITING_MAX, Outlets, Outside, Picture},
 };

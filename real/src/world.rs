@@ -29,11 +29,9 @@ use wavetank_core::{
     store::View,
     time::Time,
 };
+use wavetank_journal::{JournalError, Writer};
 
-use crate::{
-    clock::Clock,
-    journal::{JournalError, Writer},
-};
+use crate::clock::Clock;
 
 /// The one machine of this world.
 pub const HOST: HostId = HostId(0);

@@ -16,10 +16,10 @@ use std::{
 
 use support::{Stage, get, get_once, story};
 use wavetank_core::model::{Kind, Object, Pod};
+use wavetank_journal::{FILE_NAME, Told};
 use wavetank_real::{
     control::{Order, Outcome, order},
     docker::{Container, Role},
-    journal::{self, Told},
 };
 
 const WAIT_LIMIT: Duration = Duration::from_secs(120);
@@ -130,7 +130,7 @@ impl Up {
     }
 
     fn replay(&self) -> Told {
-        journal::replay(&self.folder.join(journal::FILE_NAME)).unwrap_or_else(|error| panic!("{error}"))
+        wavetank_journal::replay(&self.folder.join(FILE_NAME)).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn account(&self) -> String {

@@ -18,7 +18,6 @@ use wavetank_real::{
     cluster::{Cluster, ClusterSettings, Ending, clean},
     control::{Listener, ask},
     docker::{ClusterName, Engine, EngineError},
-    journal,
     manifests::{self, Wanted},
     node::Notices,
     world::Account,
@@ -68,7 +67,7 @@ pub(crate) async fn run(arguments: Up) -> Result<(), Failure> {
     let name = arguments.cluster.to_string();
     let out = arguments.out.clone().unwrap_or_else(|| ["wavetank-real", &name].iter().collect());
     fs::create_dir_all(&out).map_err(|error| Failure::File { path: out.clone(), error })?;
-    let journal = out.join(journal::FILE_NAME);
+    let journal = out.join(wavetank_journal::FILE_NAME);
     let settings = ClusterSettings {
         engine: engine.clone(),
         name: arguments.cluster.clone(),

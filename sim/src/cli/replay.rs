@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use wavetank_journal::{FILE_NAME, JournalError, Told};
+
 use super::run::{rendered, with_progress, write};
-use super::source::{JOURNAL, Journal};
 use super::{Exit, Format, Unusable, complain, load, print};
 use crate::plan::scenario::Inputs;
 
@@ -20,8 +21,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Exit {
-    let told = if arguments.run_dir.join(JOURNAL).is_file() {
-        replay_journal(&arguments.run_dir.join(JOURNAL))
+    let told = if arguments.run_dir.join(FILE_NAME).is_file() {
+        replay_journal(&arguments.run_dir.join(FILE_NAME))
     } else {
         replay_scenario(&arguments)
     };
@@ -69,25 +70,23 @@ fn recorded_fingerprint(dir: &Path) -> Result<String, String> {
 
 /// Folds a journal over a core; each step's effects are compared with the recorded ones.
 fn replay_journal(path: &Path) -> Result<(String, Exit), Unusable> {
-    let mut journal = Journal::open(path).map_err(Unusable)?;
-    loop {
-        match journal.next() {
-            Ok(Some(_)) => {}
-            Ok(None) => break,
-            Err(problem) => {
-                complain(&problem);
-                return Ok((String::new(), Exit::Differs));
-            }
+    let told = match wavetank_journal::replay(path) {
+        Ok(told) => told,
+        Err(differs @ JournalError::Diverged { .. }) => {
+            complain(&format!("the replay differs: {differs}"));
+            return Ok((String::new(), Exit::Differs));
         }
-    }
-    let core = journal.replay.core();
-    let end = if journal.ended { "to its end" } else { "as far as it goes (the run was killed)" };
+        Err(error) => return Err(Unusable(error.to_string())),
+    };
+    let Told { steps, decisions, until, ended, fingerprint } = told;
+    let end = match ended {
+        true => "to its end",
+        false => "as far as it goes (the run did not end in order; its last step cannot be compared)",
+    };
     let text = format!(
-        "{} inputs until {} told again {end}: the same effects at every step\nfingerprint {}\ndigest      {}\n",
-        core.steps(),
-        core.now(),
-        core.fingerprint(),
-        core.digest()
+        "the run was told again {end}: {steps} steps until {until}\n\
+         the core has decided the same at every step: {decisions} decisions\n\
+         fingerprint {fingerprint}\n"
     );
     Ok((text, Exit::Held))
 }
