@@ -3,6 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use wavetank_core::Core;
+use wavetank_core::api::Request;
+use wavetank_core::config::Config;
+use wavetank_core::id::{ProcId, RequestId};
+use wavetank_core::journal::Header;
+use wavetank_core::model::{Meta, Namespace, Object};
+use wavetank_core::seam::{Input, Msg};
+use wavetank_core::time::Time;
+use wavetank_journal::Writer;
+
 /// A directory of its own for one test, removed at the end.
 struct Place(PathBuf);
 
@@ -242,6 +252,51 @@ fn a_recorded_run_is_replayed_without_its_files_and_two_are_compared() {
     let output = place.sim(&["replay", "a"]);
     assert_eq!(code(&output), 5);
     assert!(err(&output).starts_with("the replay differs: recorded fingerprint 0123456789abcdef"), "{}", err(&output));
+}
+
+/// Writes a journal as the real world does: the processes start, and a client creates a namespace.
+fn journal(path: &Path) {
+    let config = Config { seed: 7, ..Config::default() };
+    let mut writer = Writer::create(path, Header::new(config.clone())).unwrap();
+    let mut core = Core::new(config);
+    let namespace = Object::Namespace(Namespace { meta: Meta::named("", "default") }.into());
+    let body = Msg::Request(RequestId(0), Request::Create(namespace));
+    let create = Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body };
+    let started = [ProcId::API_SERVER, ProcId::SCHEDULER, ProcId::CONTROLLER_MANAGER].map(Input::Started);
+    let mut effects = Vec::new();
+    for (second, input) in started.into_iter().chain([create]).enumerate() {
+        let now = Time::from_secs(second as u64);
+        writer.step(now, &input).unwrap();
+        core.step(now, input, &mut effects);
+        effects.drain(..).for_each(|effect| writer.effect(&effect));
+    }
+    writer.end(core.fingerprint()).unwrap();
+}
+
+#[test]
+fn a_run_of_the_real_world_is_replayed_from_its_journal_and_a_change_is_noticed() {
+    let place = Place::new("journal");
+    for dir in ["whole", "tampered", "torn"] {
+        std::fs::create_dir(place.0.join(dir)).unwrap();
+        journal(&place.0.join(dir).join(wavetank_journal::FILE_NAME));
+    }
+    let output = place.sim(&["replay", "whole"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(out(&output).starts_with("the run was told again to its end: 4 steps until 3s\n"), "{}", out(&output));
+    let text = place.read("whole/inputs.log");
+    let lines: Vec<&str> = text.lines().collect();
+    let swapped = [lines[0], lines[1], lines[4], lines[3], lines[2], lines[5], ""].join("\n");
+    place.file("tampered/inputs.log", &swapped);
+    let output = place.sim(&["replay", "tampered"]);
+    assert_eq!(code(&output), 5, "{}", err(&output));
+    assert!(err(&output).starts_with("the replay differs: tampered/inputs.log:"), "{}", err(&output));
+    assert!(err(&output).contains("\n  the step: {\"Step\":"), "{}", err(&output));
+    let output = place.sim(&["diff", "whole", "whole"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    place.file("torn/inputs.log", &[lines[0], &lines[1][..20], lines[2], ""].join("\n"));
+    let output = place.sim(&["replay", "torn"]);
+    assert_eq!(code(&output), 2, "{}", err(&output));
+    assert!(err(&output).starts_with("torn/inputs.log:2: not a line of a journal"), "{}", err(&output));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::id::{HostId, Name};
 use crate::kubelet::Boot;
 use crate::model::{ConditionKind, Conditions, Meta, Node, NodeSpec, NodeStatus, Status3};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// The label by which an existing node is asked for.
 pub(super) const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -73,12 +73,26 @@ impl Heartbeat {
     }
 }
 
+/// Whether a kubelet takes its container runtime to be there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Runtime {
+    /// It answers, or has not been away for long.
+    Up,
+    /// It has been away for longer than [`RUNTIME_AWAY_MAX`].
+    Down,
+}
+
+/// How long a runtime may be away before its node is not ready.
+///
+/// Source: `maxWaitForContainerRuntime`, pkg/kubelet/kubelet.go (v1.34.1).
+pub(super) const RUNTIME_AWAY_MAX: Span = Span::from_secs(30);
+
 /// The node as its kubelet registers it.
-pub(super) fn new_node(boot: &Boot, now: Time) -> Node {
+pub(super) fn new_node(boot: &Boot, runtime: Runtime, now: Time) -> Node {
     let mut meta = Meta::named("", &boot.node);
     meta.labels = boot.labels.with(HOSTNAME, hostname(boot));
     let spec = NodeSpec { unschedulable: false, taints: boot.taints.clone() };
-    Node { meta, spec, status: node_status(boot, &Conditions::default(), now) }
+    Node { meta, spec, status: node_status(boot, runtime, &Conditions::default(), now) }
 }
 
 /// The value of the node's host name label.
@@ -87,12 +101,12 @@ pub(super) fn hostname(boot: &Boot) -> Name {
 }
 
 /// The node with the status that its kubelet posts; `None` if that is what the API server has.
-pub(super) fn status_to_post(boot: &Boot, node: &Arc<Node>, now: Time) -> Option<Node> {
-    let status = node_status(boot, &node.status.conditions, now);
+pub(super) fn status_to_post(boot: &Boot, runtime: Runtime, node: &Arc<Node>, now: Time) -> Option<Node> {
+    let status = node_status(boot, runtime, &node.status.conditions, now);
     (status != node.status).then(|| Node { status, ..Node::clone(node) })
 }
 
-fn node_status(boot: &Boot, before: &Conditions, now: Time) -> NodeStatus {
+fn node_status(boot: &Boot, runtime: Runtime, before: &Conditions, now: Time) -> NodeStatus {
     let mut conditions = before.clone();
     let mut set = |kind, status, reason, message| {
         conditions.set(kind, status, reason, message, now);
@@ -101,7 +115,10 @@ fn node_status(boot: &Boot, before: &Conditions, now: Time) -> NodeStatus {
     set(ConditionKind::MemoryPressure, no, "KubeletHasSufficientMemory", "kubelet has sufficient memory available");
     set(ConditionKind::DiskPressure, no, "KubeletHasNoDiskPressure", "kubelet has no disk pressure");
     set(ConditionKind::PidPressure, no, "KubeletHasSufficientPID", "kubelet has sufficient PID available");
-    set(ConditionKind::Ready, Status3::True, "KubeletReady", "kubelet is posting ready status");
+    match runtime {
+        Runtime::Up => set(ConditionKind::Ready, Status3::True, "KubeletReady", "kubelet is posting ready status"),
+        Runtime::Down => set(ConditionKind::Ready, no, "KubeletNotReady", "container runtime is down"),
+    };
     NodeStatus {
         capacity: boot.capacity.clone(),
         allocatable: boot.allocatable.clone(),

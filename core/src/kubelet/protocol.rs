@@ -214,6 +214,10 @@ pub enum RuntimeEvent {
     },
     /// Everything that the runtime has.
     Pods(Vec<RunningPod>),
+    /// The runtime does not answer any more. Told once; containers may go on.
+    Down,
+    /// The runtime answers again.
+    Up,
 }
 
 /// A pod that a runtime has.

@@ -12,7 +12,7 @@ use crate::api::{Answer, Patch, Propagation, Refusal, Reply, Request};
 use crate::draw::{Draws, Purpose, draw, span_below};
 use crate::facts::What;
 use crate::id::{HostId, Name, ProcId, RequestId, Uid};
-use crate::kubelet::heartbeat::{self, HOSTNAME, Heartbeat, LeaseClock};
+use crate::kubelet::heartbeat::{self, HOSTNAME, Heartbeat, LeaseClock, RUNTIME_AWAY_MAX, Runtime};
 use crate::kubelet::images::Pulls;
 use crate::kubelet::pod_life::{Doing, Host, PodLife};
 use crate::kubelet::{Boot, ContainerIndex, RunningPod, RuntimeEvent, RuntimeRequest, admission, status};
@@ -46,6 +46,9 @@ pub(super) struct Row {
     reconnections: u64,
     /// The runtime has said what it has.
     listed: bool,
+    runtime: Runtime,
+    /// When a runtime that is away is taken to be down.
+    runtime_down_at: Option<Time>,
 }
 
 /// What a request under way is about.
@@ -89,9 +92,11 @@ impl Row {
             watch_at: None,
             reconnections: 0,
             listed: false,
+            runtime: Runtime::Up,
+            runtime_down_at: None,
         };
         row.host(ctx).ask(RuntimeRequest::List);
-        let node = Object::Node(Arc::new(heartbeat::new_node(&row.boot, ctx.now)));
+        let node = Object::Node(Arc::new(heartbeat::new_node(&row.boot, row.runtime, ctx.now)));
         row.request(ctx, Asked::Register, Request::Create(node));
         row.set_exact(ctx, exact);
         row
@@ -186,13 +191,22 @@ impl Row {
         if self.watch_at.take_if(|at| *at <= ctx.now).is_some() {
             self.watch(ctx);
         }
+        if self.runtime_down_at.take_if(|at| *at <= ctx.now).is_some() {
+            self.set_runtime(ctx, Runtime::Down);
+        }
         let (now, timeout) = (ctx.now, ctx.config.kubelet.request_timeout);
         let late: Vec<RequestId> =
             self.asked.iter().filter(|(_, _, sent)| *sent + timeout <= now).map(|(id, ..)| *id).collect();
         for id in late {
             self.ask_again(ctx, id);
         }
-        let next = self.asked.iter().map(|(_, _, sent)| *sent + timeout).chain(self.watch_at).min();
+        let next = self
+            .asked
+            .iter()
+            .map(|(_, _, sent)| *sent + timeout)
+            .chain(self.watch_at)
+            .chain(self.runtime_down_at)
+            .min();
         if let Some(at) = next {
             self.arm_retry(ctx, at);
         }
@@ -210,7 +224,7 @@ impl Row {
         let Some(asked) = self.take_asked(id) else { return };
         match asked {
             Asked::Register => {
-                let node = Object::Node(Arc::new(heartbeat::new_node(&self.boot, ctx.now)));
+                let node = Object::Node(Arc::new(heartbeat::new_node(&self.boot, self.runtime, ctx.now)));
                 self.request(ctx, Asked::Register, Request::Create(node));
             }
             Asked::Node | Asked::NodeStatus => self.look_at_node(ctx),
@@ -235,6 +249,12 @@ impl Row {
         self.asked.retain(|(_, asked, _)| *asked != Asked::Watch);
         let node = self.boot.node.clone();
         self.request(ctx, Asked::Watch, Request::WatchPods { node });
+    }
+
+    fn set_runtime(&mut self, ctx: &mut Context<'_>, runtime: Runtime) {
+        if std::mem::replace(&mut self.runtime, runtime) != runtime {
+            self.look_at_node(ctx);
+        }
     }
 
     /// Asks for the stored node by setting the host name label, which it has.
@@ -265,7 +285,7 @@ impl Row {
                 let missing = labels.iter().find(|(key, value)| node.meta.labels.get(key) != Some(*value));
                 if let Some((key, value)) = missing {
                     self.set_label(ctx, key.clone(), value.clone());
-                } else if let Some(node) = heartbeat::status_to_post(&self.boot, &node, ctx.now) {
+                } else if let Some(node) = heartbeat::status_to_post(&self.boot, self.runtime, &node, ctx.now) {
                     let request = Request::UpdateStatus { object: Object::Node(Arc::new(node)), expected: None };
                     self.request(ctx, Asked::NodeStatus, request);
                 }
@@ -364,6 +384,15 @@ impl Row {
     pub(super) fn on_runtime(&mut self, ctx: &mut Context<'_>, event: RuntimeEvent) {
         match event {
             RuntimeEvent::Pods(running) => self.on_pods(ctx, running),
+            RuntimeEvent::Down => {
+                let at = ctx.now + RUNTIME_AWAY_MAX;
+                self.runtime_down_at = Some(at);
+                self.arm_retry(ctx, at);
+            }
+            RuntimeEvent::Up => {
+                self.runtime_down_at = None;
+                self.set_runtime(ctx, Runtime::Up);
+            }
             RuntimeEvent::SandboxReady { pod, address } => self.with_pod(ctx, pod, |life, _| life.on_sandbox(address)),
             RuntimeEvent::SandboxFailed { pod, .. } => {
                 self.with_pod(ctx, pod, |life, host| life.on_sandbox_failed(host.ctx.now));

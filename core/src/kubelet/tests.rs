@@ -6,6 +6,7 @@ use crate::api::{Propagation, Request};
 use crate::config::{Config, Heartbeats, KubeletConfig};
 use crate::digest::Shared;
 use crate::id::{HostId, Name, ProcId};
+use crate::kubelet::RuntimeEvent;
 use crate::model::{
     ConditionKind, Container, ContainerState, IntOrName, Kind, Meta, Node, ObjectKey, Phase, Pod, PodSpec, Probe,
     ProbeAction, PullPolicy, Resources, RestartPolicy, Status3,
@@ -562,4 +563,33 @@ fn a_node_that_was_given_up_is_ready_again_when_its_kubelet_is_heard() {
         "the watch comes back first: {}",
         ready.changed_at
     );
+}
+
+#[test]
+fn a_node_whose_runtime_is_away_for_half_a_minute_is_not_ready_until_it_is_back() {
+    let mut bed = bed(FakeRuntime::new());
+    create(&mut bed, "web", spec(&["app"]));
+    bed.run_until(Time::from_secs(10));
+    let ready = |bed: &Testbed| {
+        let node = bed.get::<Node>("", "n1").unwrap();
+        let ready = node.status.conditions.get(ConditionKind::Ready).unwrap();
+        (ready.status, ready.reason.to_string(), ready.changed_at)
+    };
+    let tell = |bed: &mut Testbed, event| {
+        let (from, body) = (ProcId::runtime(HostId(0)), Msg::RuntimeEvent(event));
+        bed.input(Input::Message { from, to: kubelet(), body });
+    };
+    let at_first = ready(&bed);
+    tell(&mut bed, RuntimeEvent::Down);
+    bed.run_until(Time::from_secs(30));
+    tell(&mut bed, RuntimeEvent::Up);
+    bed.run_until(Time::from_secs(100));
+    assert_eq!(ready(&bed), at_first, "20 seconds are not long enough");
+    tell(&mut bed, RuntimeEvent::Down);
+    bed.run_until(Time::from_secs(140));
+    assert_eq!(ready(&bed), (Status3::False, "KubeletNotReady".to_owned(), Time::from_secs(130)));
+    tell(&mut bed, RuntimeEvent::Up);
+    bed.run_until(Time::from_secs(150));
+    assert_eq!(ready(&bed), (Status3::True, "KubeletReady".to_owned(), Time::from_secs(140)));
+    assert!(pod(&bed, "web").is_ready(), "its containers went on");
 }

@@ -124,19 +124,31 @@ impl Target {
 
 /// Sends requests and tells what became of each.
 async fn send(which: &Which, requests: Vec<Request>) -> Result<(), Failure> {
+    let deleted: Vec<Option<ObjectKey>> = requests.iter().map(deleted_key).collect();
     let outcome = order(&which.cluster, &Order::Requests(requests)).await?;
     let Outcome::Answers(answers) = outcome else { return Err(Failure::unexpected()) };
     let mut refusals = Vec::new();
-    for answer in answers {
+    for (answer, deleted) in answers.into_iter().zip(deleted) {
         match answer {
             Ok(Reply::Object(object, _)) => println!("{} accepted", object.key()),
             Ok(Reply::Deleted(Some(object))) => println!("{} is being deleted", object.key()),
-            Ok(Reply::Deleted(None)) => println!("deleted"),
+            Ok(Reply::Deleted(None)) => match deleted {
+                Some(key) => println!("{key} deleted"),
+                None => return Err(Failure::unexpected()),
+            },
             Ok(Reply::Pods(_)) => return Err(Failure::unexpected()),
             Err(refusal) => refusals.push(refusal),
         }
     }
     if refusals.is_empty() { Ok(()) } else { Err(Failure::Refusals(refusals)) }
+}
+
+/// What a request deletes, which its answer does not name.
+fn deleted_key(request: &Request) -> Option<ObjectKey> {
+    match request {
+        Request::Delete { key, .. } => Some(key.clone()),
+        _ => None,
+    }
 }
 
 async fn get(which: &Which, kind: Kind) -> Result<(), Failure> {

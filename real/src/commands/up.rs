@@ -93,6 +93,7 @@ pub(crate) async fn run(arguments: Up) -> Result<(), Failure> {
     cleaned?;
     if let Some(Ending { steps, fingerprint }) = ending {
         say(format_args!("{steps} inputs in {}, fingerprint {fingerprint}", journal.display()));
+        say(format_args!("`sim replay {}` tells this run again", out.display()));
     }
     Ok(())
 }
@@ -205,7 +206,7 @@ impl Account for Terminal {
             What::Ready if fact.subject.kind == Kind::Pod => address(fact, core),
             _ => String::new(),
         };
-        say(format_args!("{seconds:>10}  {} {}: {}{at}", fact.subject, fact.what.reason(), fact.what));
+        say(format_args!("{seconds:>10}  {}: {}{at}", fact.subject, fact.what));
     }
 }
 

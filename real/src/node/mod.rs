@@ -408,8 +408,14 @@ impl Node {
                 }
             }
             Change::Synced => {}
-            Change::EngineLost(error) => self.notices.engine(Some(&error)),
-            Change::EngineBack => self.notices.engine(None),
+            Change::EngineLost(error) => {
+                self.notices.engine(Some(&error));
+                self.tell(RuntimeEvent::Down).await;
+            }
+            Change::EngineBack => {
+                self.notices.engine(None);
+                self.tell(RuntimeEvent::Up).await;
+            }
         }
     }
 
