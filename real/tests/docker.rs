@@ -2,16 +2,10 @@
 
 mod support;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
-use support::{PORT, Stage, get, story, until};
-use tokio::{
-    net::{UnixListener, UnixStream},
-    task::JoinSet,
-};
+use support::{Link, PORT, Stage, get, story, until};
+use tokio::task::JoinSet;
 use wavetank_real::docker::{
     Attempt, Bytes, Change, ContainerId, DnsConfig, Engine, EngineError, LogStream, Phase, Resources, Role,
     SandboxNetwork,
@@ -381,38 +375,5 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // Not removed is not wrong, and a second panic would hide the first.
         let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A socket that passes everything on to the engine, until it is cut.
-struct Link {
-    near: PathBuf,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Link {
-    fn open(near: &Path, engine: &Path) -> Self {
-        let listener = UnixListener::bind(near).expect("a fresh socket");
-        let engine = engine.to_owned();
-        let task = tokio::spawn(async move {
-            let mut pipes = JoinSet::new();
-            loop {
-                let Ok((mut left, _)) = listener.accept().await else { return };
-                let engine = engine.clone();
-                pipes.spawn(async move {
-                    let mut right = UnixStream::connect(engine).await?;
-                    tokio::io::copy_bidirectional(&mut left, &mut right).await
-                });
-            }
-        });
-        Self { near: near.to_owned(), task }
-    }
-
-    /// Breaks every connection and refuses new ones, as an engine that is stopped does.
-    async fn cut(self) {
-        self.task.abort();
-        // Only when the task has ended are its listener and its pipes closed.
-        assert!(self.task.await.expect_err("it runs until it is cut").is_cancelled());
-        std::fs::remove_file(&self.near).expect("the socket's file stays behind");
     }
 }

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Stage, get, get_once, story};
+use support::{Link, Stage, get, get_once, story};
 use wavetank_core::model::{Kind, Object, Pod};
 use wavetank_journal::{FILE_NAME, Told};
 use wavetank_real::{
@@ -40,6 +40,25 @@ impl Up {
         fs::write(folder.join("web.yaml"), web(replicas, "testapp:v1")).expect("room on the disk");
         let child = Self::command(stage, &folder, arguments).spawn().expect("the program was built");
         Up { stage: stage.clone(), folder, child }
+    }
+
+    /// Starts `real up` with one pod; it reaches the engine by another socket.
+    fn start_through(stage: &Stage, socket: &std::path::Path) -> Up {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(stage.cluster.to_string());
+        fs::create_dir_all(&folder).expect("a writable folder");
+        fs::write(folder.join("web.yaml"), web(1, "testapp:v1")).expect("room on the disk");
+        let mut command = Self::command(stage, &folder, &[]);
+        let child = command.env("DOCKER_HOST", format!("unix://{}", socket.display())).spawn();
+        Up { stage: stage.clone(), folder, child: child.expect("the program was built") }
+    }
+
+    /// Waits until the program has said something.
+    async fn until_told(&self, text: &str) {
+        let began = Instant::now();
+        while !self.account().contains(text) {
+            assert!(began.elapsed() < WAIT_LIMIT, "never {text:?}:\n{}", self.account());
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     fn command(stage: &Stage, folder: &std::path::Path, arguments: &[&str]) -> Command {
@@ -369,6 +388,56 @@ fn a_killed_program_leaves_a_journal_and_containers_that_the_next_run_replaces()
         let now = up.containers().await;
         assert!(left.iter().all(|old| now.iter().all(|new| new.id != old.id)), "{now:?}");
         up.end().await;
+    });
+}
+
+#[test]
+fn a_deployment_that_is_deleted_takes_its_pods_along() {
+    story("a_deployment_that_is_deleted_takes_its_pods_along", |stage| async move {
+        let mut up = Up::start(&stage, 2, &[]);
+        up.until_ready(2).await;
+        let told = up.real(&["delete", "deployment/web"]);
+        assert_eq!(told, "deployments/default/web deleted\n");
+        up.until("no pods", <[_]>::is_empty).await;
+        assert!(up.real(&["get", "replicasets"]).starts_with("no replicasets"), "{}", up.account());
+        up.end().await;
+    });
+}
+
+#[test]
+fn an_engine_that_goes_away_for_a_while_costs_nothing_but_the_time() {
+    story("an_engine_that_goes_away_for_a_while_costs_nothing_but_the_time", |stage| async move {
+        let socket = std::env::temp_dir().join(format!("wavetank-{}.link", stage.cluster));
+        let link = Link::open(&socket, stage.engine.socket());
+        let mut up = Up::start_through(&stage, &socket);
+        let before = up.until_ready(1).await;
+        link.cut().await;
+        up.until_told("the Docker engine does not answer").await;
+        stage.engine.kill(&up.running(false).await.id).await.expect("it runs");
+        let link = Link::open(&socket, stage.engine.socket());
+        up.until_told("the Docker engine answers again").await;
+        let restarted = |pods: &[Arc<Pod>]| restarts(pods) == 1 && pods.len() == 1 && pods[0].is_ready();
+        let after = up.until("one restart", restarted).await;
+        assert_eq!(after[0].meta.uid, before[0].meta.uid, "the pod stays");
+        up.end().await;
+        link.cut().await;
+    });
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_ends_the_run_with_its_reason() {
+    story("a_journal_that_cannot_be_written_ends_the_run_with_its_reason", |stage| async move {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(stage.cluster.to_string());
+        fs::create_dir_all(&folder).expect("a writable folder");
+        std::os::unix::fs::symlink("/dev/full", folder.join(FILE_NAME)).expect("a writable folder");
+        let (cluster, out) = (stage.cluster.to_string(), folder.display().to_string());
+        // In a task of its own, so that the story's time limit holds.
+        let run = move || run_real(&["up", "--cluster", &cluster, "--out", &out]);
+        let output = tokio::task::spawn_blocking(run).await.expect("it ends");
+        fs::remove_dir_all(&folder).expect("the folder is ours");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains("cannot write") && error.contains("No space left on device"), "{error}");
     });
 }
 

@@ -9,13 +9,18 @@ use std::{
     io::{self, Read, Write},
     net::{IpAddr, TcpStream},
     panic::resume_unwind,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant, SystemTime},
 };
 
-use tokio::{sync::OnceCell, time::timeout};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::OnceCell,
+    task::JoinSet,
+    time::timeout,
+};
 use wavetank_real::docker::{
     Attempt, Change, ClusterName, Container, ContainerId, ContainerName, ContainerSpec, DnsConfig, Engine, Phase,
     PodIdentity, ProgramImage, Resources, Sandbox, SandboxNetwork, SandboxSpec, StaticProgram, Watch, host_name_of_pod,
@@ -91,7 +96,12 @@ fn compile_testapp() -> PathBuf {
     let output =
         Command::new(rustc).args(["--edition=2024", "-O"]).args(options).arg("-o").arg(&program).arg(source).output();
     let output = output.expect("rustc can be run");
-    assert!(output.status.success(), "testapp: {}", String::from_utf8_lossy(&output.stderr));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "testapp cannot be linked statically; is the static C library installed (libc.a: libc6-dev of Debian and Ubuntu, \
+         glibc-static of Fedora)?\n{error}"
+    );
     program
 }
 
@@ -217,4 +227,37 @@ pub(crate) fn get_once(address: IpAddr, path: &str) -> io::Result<(String, Strin
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
     Ok((head.lines().next().unwrap_or_default().to_owned(), body.to_owned()))
+}
+
+/// A socket that passes everything on to the engine, until it is cut.
+pub(crate) struct Link {
+    near: PathBuf,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Link {
+    pub(crate) fn open(near: &Path, engine: &Path) -> Self {
+        let listener = UnixListener::bind(near).expect("a fresh socket");
+        let engine = engine.to_owned();
+        let task = tokio::spawn(async move {
+            let mut pipes = JoinSet::new();
+            loop {
+                let Ok((mut left, _)) = listener.accept().await else { return };
+                let engine = engine.clone();
+                pipes.spawn(async move {
+                    let mut right = UnixStream::connect(engine).await?;
+                    tokio::io::copy_bidirectional(&mut left, &mut right).await
+                });
+            }
+        });
+        Self { near: near.to_owned(), task }
+    }
+
+    /// Breaks every connection and refuses new ones, as an engine that is stopped does.
+    pub(crate) async fn cut(self) {
+        self.task.abort();
+        // Only when the task has ended are its listener and its pipes closed.
+        assert!(self.task.await.expect_err("it runs until it is cut").is_cancelled());
+        std::fs::remove_file(&self.near).expect("the socket's file stays behind");
+    }
 }
