@@ -21,9 +21,13 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-use wavetank_real::docker::{
-    Attempt, Change, ClusterName, Container, ContainerId, ContainerName, ContainerSpec, DnsConfig, Engine, Phase,
-    PodIdentity, ProgramImage, Resources, Sandbox, SandboxNetwork, SandboxSpec, StaticProgram, Watch, host_name_of_pod,
+use wavetank_real::{
+    cluster::clean,
+    docker::{
+        Attempt, Change, ClusterName, Container, ContainerId, ContainerName, ContainerSpec, DnsConfig, Engine, Phase,
+        PodIdentity, ProgramImage, Resources, Sandbox, SandboxNetwork, SandboxSpec, StaticProgram, Watch,
+        host_name_of_pod,
+    },
 };
 
 /// Far longer than any story takes, also on a busy machine: it only keeps a broken test from hanging.
@@ -55,7 +59,7 @@ pub(crate) fn story<F: Future<Output = ()> + Send + 'static>(name: &str, tell: i
         let stage = Stage { engine: engine.clone(), cluster: unique_cluster() };
         let cluster = stage.cluster.clone();
         let outcome = tokio::spawn(timeout(STORY_LIMIT, tell(stage))).await;
-        let cleaned = engine.remove_cluster(&cluster, Duration::ZERO).await;
+        let cleaned = clean(&engine, &cluster, Duration::ZERO).await;
         match outcome {
             Err(failure) if failure.is_panic() => resume_unwind(failure.into_panic()),
             outcome => outcome.expect("the story is not cancelled").expect("the story ends within its limit"),
@@ -75,7 +79,9 @@ fn unique_cluster() -> ClusterName {
 async fn test_images(engine: &Engine) {
     static MADE: OnceCell<()> = OnceCell::const_new();
     MADE.get_or_init(|| async {
-        let program = fs::read(compile_testapp()).expect("the program was just compiled");
+        let path = compile_testapp();
+        let program = fs::read(&path).expect("the program was just compiled");
+        fs::remove_file(&path).expect("the program is ours");
         let program = StaticProgram::new(program).expect("a static program");
         for version in ["v1", "v2"] {
             let image =
@@ -254,10 +260,17 @@ impl Link {
     }
 
     /// Breaks every connection and refuses new ones, as an engine that is stopped does.
-    pub(crate) async fn cut(self) {
+    pub(crate) async fn cut(mut self) {
         self.task.abort();
         // Only when the task has ended are its listener and its pipes closed.
-        assert!(self.task.await.expect_err("it runs until it is cut").is_cancelled());
-        std::fs::remove_file(&self.near).expect("the socket's file stays behind");
+        assert!((&mut self.task).await.expect_err("it runs until it is cut").is_cancelled());
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+        // Not removed is not wrong, and a second panic would hide the first.
+        let _ = fs::remove_file(&self.near);
     }
 }
