@@ -442,6 +442,18 @@ fn a_journal_that_cannot_be_written_ends_the_run_with_its_reason() {
 }
 
 #[test]
+fn a_run_that_is_ended_while_its_pods_are_made_leaves_nothing_behind() {
+    story("a_run_that_is_ended_while_its_pods_are_made_leaves_nothing_behind", |stage| async move {
+        let mut up = Up::start(&stage, 5, &[]);
+        up.until("five pods", |pods| pods.len() == 5).await;
+        up.end().await;
+        // A container that was still being made would appear later.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(up.containers().await, [], "{}", up.account());
+    });
+}
+
+#[test]
 fn a_second_program_cannot_run_the_same_cluster() {
     story("a_second_program_cannot_run_the_same_cluster", |stage| async move {
         let mut up = Up::start(&stage, 1, &[]);

@@ -15,7 +15,7 @@ mod probe;
 
 use std::{collections::BTreeMap, net::IpAddr, panic::resume_unwind, sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use wavetank_core::{
     Input,
     id::{ProcId, Uid},
@@ -35,6 +35,8 @@ use pods::{ContainerRecord, PodRecord, uid_of};
 
 /// The exit code of a container that vanished before anybody saw it end, as the kubelet gives it.
 const CODE_UNKNOWN: i32 = 137;
+/// How long the end of a run waits for creations that are under way.
+const CREATIONS_LIMIT: Duration = Duration::from_secs(10);
 /// News that may wait; then jobs and probes wait.
 const NEWS_WAITING_MAX: usize = 256;
 
@@ -105,6 +107,15 @@ impl Node {
                 Some(Err(failure)) = node.running.join_next() => resume_unwind(failure.into_panic()),
             }
         }
+        // What is being created comes into being whether anybody waits or not. Only when it is there can it be removed.
+        let settled = async {
+            while node.pods.values().any(PodRecord::is_creating) {
+                let news = reports.recv().await.expect("the node itself holds a sender");
+                node.on_news(news).await;
+            }
+        };
+        // An engine that hangs must not keep the run from ending.
+        let _ = timeout(CREATIONS_LIMIT, settled).await;
         node.running.shutdown().await;
     }
 
