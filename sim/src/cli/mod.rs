@@ -21,6 +21,9 @@ use wavetank_reports::record::RunRecord;
 use crate::expect::Watch;
 use crate::plan::scenario::{Inputs, Loaded, Rejected, Settings, parse_span};
 
+/// The columns of an account that is not written to a terminal.
+const WIDTH_ELSEWHERE: usize = 120;
+
 /// How the program ends. The numbers are part of its interface; `docs/scenario-format.md` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -156,7 +159,10 @@ fn open(file: &Path, settings: Settings) -> Result<(Loaded, Watch), Unusable> {
 
 /// The account of a run, as wide and as colourful as the terminal.
 fn account(record: &RunRecord) -> String {
-    let terminal = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(110);
-    wavetank_reports::text::render_account(record, width, terminal)
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    // COLUMNS is for people who pipe the account into a file or a pager.
+    let wanted = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = || console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    let width = wanted.or_else(terminal).unwrap_or(WIDTH_ELSEWHERE);
+    wavetank_reports::text::render_account(record, width, colour)
 }

@@ -99,7 +99,7 @@ impl Watch {
                 Ok(compiled) => tracked.push(Tracked {
                     name: one.name.value.clone(),
                     expression: one.that.value.split_whitespace().collect::<Vec<_>>().join(" "),
-                    place: format!("{}:{}", inputs.name.rsplit('/').next().unwrap_or_default(), expectation.span.line),
+                    place: format!("{}:{}", inputs.file_name(), expectation.span.line),
                     kind,
                     from,
                     to,
