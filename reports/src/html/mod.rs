@@ -216,7 +216,6 @@ fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::plots::theme;
 
     #[test]

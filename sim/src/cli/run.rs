@@ -1,7 +1,7 @@
 //! `sim run`.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -27,6 +27,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Exit {
+    if !writable(arguments.out.as_deref()) {
+        return Exit::NotWritten;
+    }
     let (loaded, watch) = match open(&arguments.file, arguments.overrides.into()) {
         Ok(opened) => opened,
         Err(Unusable(text)) => {
@@ -44,6 +47,15 @@ pub(super) fn run(arguments: Arguments) -> Exit {
     }
     explain(&executed);
     print(&rendered(&executed, arguments.format), exit)
+}
+
+/// Says before the run, which may be long, that its report would have no place.
+pub(super) fn writable(out: Option<&Path>) -> bool {
+    let refused = out.and_then(|dir| wavetank_reports::refuse_directory(dir).err());
+    if let Some(error) = &refused {
+        complain(&error.to_string());
+    }
+    refused.is_none()
 }
 
 /// Runs with a bar on standard error if that is a terminal.
@@ -92,7 +104,7 @@ fn explain(executed: &Executed) {
     }
 }
 
-pub(super) fn write(executed: &Executed, inputs: &Inputs, dir: &std::path::Path) -> Result<(), String> {
+pub(super) fn write(executed: &Executed, inputs: &Inputs, dir: &Path) -> Result<(), String> {
     wavetank_reports::write_directory(&executed.record, dir, &inputs.to_files()).map_err(|error| error.to_string())
 }
 
