@@ -293,6 +293,7 @@ fn evaluate(compiled: &Compiled, context: &Context<'_, '_>) -> Look {
 fn error_text(error: &cel::ExecutionError) -> String {
     match error {
         cel::ExecutionError::FunctionError { message, .. } => message.clone(),
+        cel::ExecutionError::IndexOutOfBounds(cel::Value::Int(index)) => format!("there is no element {index}"),
         cel::ExecutionError::NoSuchKey(key) => format!("there is no field {key:?}"),
         other => other.to_string(),
     }
