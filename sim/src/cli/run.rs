@@ -66,7 +66,7 @@ pub(super) fn with_progress(loaded: &Loaded, watch: Watch) -> Executed {
     let began = Instant::now();
     let target = ProgressDrawTarget::stderr_with_hz(10);
     let bar = ProgressBar::with_draw_target(Some(loaded.plan.duration.as_millis()), target);
-    let style = ProgressStyle::with_template("{bar:40} {msg}").expect("the template is a constant");
+    let style = ProgressStyle::with_template("{bar:30} {msg}").expect("the template is a constant");
     bar.set_style(style);
     let mut shown = began;
     let executed = execute(loaded, watch, &mut |now: Time| {
@@ -76,11 +76,18 @@ pub(super) fn with_progress(loaded: &Loaded, watch: Watch) -> Executed {
         }
         shown = Instant::now();
         let speed = now.0 as f64 / 1e9 / began.elapsed().as_secs_f64();
-        bar.set_message(format!("{} of {}, {speed:.0}x", Span(now.0), loaded.plan.duration));
+        let (now_shown, end) = (clock(Span(now.0)), clock(loaded.plan.duration));
+        bar.set_message(format!("{now_shown} of {end} virtual time, {speed:.0} times as fast as real time"));
         bar.set_position(now.0 / 1_000_000);
     });
     bar.finish_and_clear();
     executed
+}
+
+/// `hours:minutes:seconds`, which keeps its width while it counts.
+fn clock(span: Span) -> String {
+    let seconds = span.as_millis() / 1_000;
+    format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
 /// How the program ends after a run.
