@@ -124,8 +124,8 @@ fn single(fact: &FactRow) -> Line {
         weight: weight(&fact.category),
         category: fact.category.clone(),
         reason: fact.reason.clone(),
-        subject: fact.subject.clone(),
-        detail: fact.message.clone(),
+        subject: plain(&fact.subject),
+        detail: if repeats(&fact.reason, &fact.message) { String::new() } else { fact.message.clone() },
         facts: 1,
     }
 }
@@ -150,19 +150,33 @@ fn folded(facts: &[FactRow], burst: &Burst) -> Line {
         detail += &format!(", {times} times");
     }
     let message = burst.members.iter().all(|&index| facts[index].message == first.message);
-    if message && !first.message.is_empty() {
+    if message && !first.message.is_empty() && !repeats(&first.reason, &first.message) {
         detail += &format!(": {}", first.message);
     }
-    detail += &format!(" ({}{more})", subjects.join(", "));
+    if count > 1 {
+        detail += &format!(" ({}{more})", subjects.join(", "));
+    }
     Line {
         from_ns: first.time_ns,
         weight: weight(&first.category),
         category: first.category.clone(),
         reason: first.reason.clone(),
-        subject: if count == 1 { first.subject.clone() } else { counted(count, &first.category) },
+        subject: if count == 1 { plain(&first.subject) } else { counted(count, &first.category) },
         detail,
         facts: times,
     }
+}
+
+/// A subject without the namespace `default`, as kubectl shows it: `pod/web-abc` of `pod/default/web-abc`.
+fn plain(subject: &str) -> String {
+    subject.replacen("/default/", "/", 1)
+}
+
+/// Whether a message says what its reason says already: `deletion requested` beside `DeletionRequested`.
+fn repeats(reason: &str, message: &str) -> bool {
+    let letters = |text: &str| text.chars().filter(|letter| *letter != ' ').collect::<String>().to_lowercase();
+    letters(reason).ends_with(&letters(message))
+        || matches!((reason, message), ("Deleted", "gone") | ("Unready", "not ready"))
 }
 
 /// The last part of a subject: `web-abc` of `pod/default/web-abc`.
@@ -202,6 +216,14 @@ mod tests {
         }
         assert_eq!(told(&facts), ["0 12 pods Scheduled", "0 12 pods Started"]);
         assert_eq!(account(&facts)[0].detail, "until 2.000 s (web-0, web-1, web-2, …)");
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        assert!(repeats("NodeReady", "ready") && repeats("DeletionRequested", "deletion requested"));
+        assert!(!repeats("Unready", "not ready (lost)") && !repeats("Scheduled", "bound to worker-1"));
+        assert_eq!(plain("pod/default/web"), "pod/web");
+        assert_eq!(plain("pod/other/web"), "pod/other/web");
     }
 
     #[test]

@@ -89,6 +89,14 @@ pub fn write_directory(record: &RunRecord, dir: &Path, extra_files: &[(String, V
     written
 }
 
+/// Whether [`write_directory`] would refuse `dir`, for programs that ask before a long run.
+///
+/// # Errors
+/// [`Error::Occupied`] and [`Error::Nameless`], as of [`write_directory`].
+pub fn refuse_directory(dir: &Path) -> Result<(), Error> {
+    Place::of(dir)?.refuse_if_occupied()
+}
+
 /// What `summary.json` holds: the record's summary, the latencies and the list of files.
 #[derive(Serialize)]
 struct SummaryFile<'a> {

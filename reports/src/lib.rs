@@ -20,4 +20,4 @@ pub mod record;
 mod tables;
 pub mod text;
 
-pub use directory::{Error, write_directory};
+pub use directory::{Error, refuse_directory, write_directory};

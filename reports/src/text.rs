@@ -8,6 +8,10 @@ use crate::record::{ExpectationResult, RunRecord, World};
 const LINES_MAX: usize = 150;
 /// A narrower terminal is written to as if it were this wide.
 const WIDTH_MIN: usize = 60;
+/// A layout is good that leaves so many columns for the details.
+const DETAIL_GOOD: usize = 50;
+/// A detail that would be clipped to less than this says nothing and is left out.
+const DETAIL_MIN: usize = 12;
 
 /// What happened, whether the expectations held, and the run's fingerprint and digest, for a terminal `width` columns
 /// wide, with ANSI colours if `colour`. Ends with a line feed.
@@ -57,38 +61,41 @@ impl Page {
         if lines.is_empty() {
             self.line(&[(Look::Dim, "  nothing")]);
         }
-        let time_width = seconds_column(record.summary.duration_ns).chars().count();
-        let widest =
-            |part: fn(&Line) -> &str, most| lines.iter().map(|line| columns(part(line))).max().unwrap_or(0).min(most);
-        let subject_width = widest(|line| &line.subject, self.width / 3);
-        let reason_width = widest(|line| &line.reason, 22);
+        let time_width = columns(&seconds_column(record.summary.duration_ns));
+        let layout = Layout::of(&lines, time_width, self.width);
         for line in &lines {
-            let time = format!("{:>time_width$} s", seconds_column(line.from_ns));
-            let subject = padded(&clipped_front(&printable(&line.subject), subject_width), subject_width);
-            let reason = padded(&clipped(&printable(&line.reason), reason_width), reason_width);
-            let used = 2 + columns(&time) + 2 + subject_width + 2 + reason_width + 2;
-            let detail = clipped(&printable(&line.detail), self.width.saturating_sub(used));
-            let look = match line.weight {
-                Weight::Landmark if line.alarming() => Look::Bad,
-                Weight::Landmark => Look::Bold,
-                Weight::Node => Look::Notable,
-                Weight::Ordinary => Look::Plain,
-            };
-            self.line(&[
-                (Look::Dim, "  "),
-                (Look::Dim, &time),
-                (Look::Plain, "  "),
-                (look, &subject),
-                (Look::Plain, "  "),
-                (look, &reason),
-                (Look::Plain, "  "),
-                (Look::Dim, &detail),
-            ]);
+            self.account_line(line, &layout);
         }
         if cut_facts > 0 {
             let note = format!("  … {} more facts are in facts.csv", thousands(cut_facts));
             self.line(&[(Look::Dim, &note)]);
         }
+    }
+
+    fn account_line(&mut self, line: &Line, layout: &Layout) {
+        let time = format!("{:>1$} s", seconds_column(line.from_ns), layout.time_width);
+        let subject = padded(&printable(&line.subject), layout.subject_width);
+        let overflows = columns(&subject) > layout.subject_width;
+        let reason = padded(&printable(&line.reason), if overflows { 0 } else { layout.reason_width });
+        let used = 2 + columns(&time) + 2 + columns(&subject) + 2 + columns(&reason) + 2;
+        let room = self.width.saturating_sub(used);
+        let detail = if room < DETAIL_MIN { String::new() } else { clipped(&printable(&line.detail), room) };
+        let look = match line.weight {
+            Weight::Landmark if line.alarming() => Look::Bad,
+            Weight::Landmark => Look::Bold,
+            Weight::Node => Look::Notable,
+            Weight::Ordinary => Look::Plain,
+        };
+        self.line(&[
+            (Look::Dim, "  "),
+            (Look::Dim, &time),
+            (Look::Plain, "  "),
+            (look, &subject),
+            (Look::Plain, "  "),
+            (look, &reason),
+            (Look::Plain, "  "),
+            (Look::Dim, &detail),
+        ]);
     }
 
     fn expectations(&mut self, expectations: &[ExpectationResult]) {
@@ -97,25 +104,30 @@ impl Page {
             self.line(&[(Look::Dim, "  the scenario has none")]);
             return;
         }
-        let widest = expectations.iter().map(|one| columns(&one.name)).max().unwrap_or(0).min(self.width / 2);
+        let when =
+            |one: &ExpectationResult| one.at_ns.map_or(String::new(), |at_ns| format!("{} s", seconds_column(at_ns)));
+        let when_width = expectations.iter().map(|one| columns(&when(one))).max().unwrap_or(0);
         for one in expectations {
             let (mark, look) = if one.held { ("✔", Look::Good) } else { ("✘", Look::Bad) };
-            let name = padded(&clipped(&printable(&one.name), widest), widest);
-            let when = one.at_ns.map(|at_ns| format!("at {} s", seconds_column(at_ns))).unwrap_or_default();
-            self.line(&[
-                (look, "  "),
-                (look, mark),
-                (Look::Plain, " "),
-                (Look::Plain, &name),
-                (Look::Dim, "  "),
-                (Look::Dim, &when),
-            ]);
+            let mut when = format!("{:>when_width$}  ", when(one));
+            for (index, part) in wrapped(&printable(&one.name), self.width - when_width - 6).iter().enumerate() {
+                let mark = if index == 0 { mark } else { " " };
+                self.line(&[
+                    (look, "  "),
+                    (look, mark),
+                    (Look::Plain, " "),
+                    (Look::Dim, &when),
+                    (if one.held { Look::Plain } else { Look::Bad }, part),
+                ]);
+                when = " ".repeat(when_width + 2);
+            }
             // A broken expectation tells all of itself, over as many lines as that needs.
             let condition = format!("{} {}", one.kind.name(), printable(&one.expression));
             let rest: &[&str] = if one.held { &[] } else { &[&condition, &one.place] };
             for text in std::iter::once(&one.evidence.as_str()).chain(rest).filter(|text| !text.is_empty()) {
-                for part in wrapped(&printable(text), self.width - 6) {
-                    self.line(&[(Look::Dim, "      "), (if one.held { Look::Dim } else { Look::Plain }, &part)]);
+                for part in wrapped(&printable(text), self.width - when_width - 6) {
+                    let margin = " ".repeat(when_width + 6);
+                    self.line(&[(Look::Dim, &margin), (if one.held { Look::Dim } else { Look::Plain }, &part)]);
                 }
             }
         }
@@ -177,6 +189,32 @@ impl Page {
     }
 }
 
+/// How the account's columns are set. Only details are ever clipped: a name that is wider than its column pushes the
+/// rest of its line to the right.
+struct Layout {
+    time_width: usize,
+    subject_width: usize,
+    reason_width: usize,
+}
+
+impl Layout {
+    /// The most orderly of three ways that leaves the details room: every subject fits its column; landmarks (whose
+    /// names are sentences) overflow theirs; reasons have no column at all.
+    fn of(lines: &[Line], time_width: usize, width: usize) -> Layout {
+        let widest = |part: fn(&Line) -> &str, all: bool| {
+            let counted = lines.iter().filter(|line| all || line.weight != Weight::Landmark);
+            counted.map(|line| columns(part(line))).max().unwrap_or(0)
+        };
+        let subject: fn(&Line) -> &str = |line| &line.subject;
+        let reason_width = widest(|line| &line.reason, true);
+        let ways = [(widest(subject, true), reason_width), (widest(subject, false).min(width / 2), reason_width)];
+        let room = |(subject, reason): &(usize, usize)| width.saturating_sub(time_width + 10 + subject + reason);
+        let fitting = ways.into_iter().find(|way| room(way) >= DETAIL_GOOD);
+        let (subject_width, reason_width) = fitting.unwrap_or((ways[1].0, 0));
+        Layout { time_width, subject_width, reason_width }
+    }
+}
+
 /// What a scenario's author wrote must not steer the terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
@@ -198,15 +236,6 @@ fn clipped(text: &str, width: usize) -> String {
     }
     let kept: String = text.chars().take(width.saturating_sub(1)).collect();
     if width == 0 { String::new() } else { format!("{}…", kept.trim_end()) }
-}
-
-/// As `clipped`, but the end is kept: it is what tells one pod from another.
-fn clipped_front(text: &str, width: usize) -> String {
-    let count = columns(text);
-    if count <= width || width == 0 {
-        return text.to_owned();
-    }
-    format!("…{}", text.chars().skip(count + 1 - width).collect::<String>())
 }
 
 /// Breaks a text at blanks into lines of at most `width` columns; a longer word is broken where it must.
@@ -243,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_clipped_text_says_so() {
-        assert_eq!([clipped("deployment", 6), clipped_front("deployment", 6)], ["deplo…", "…yment"]);
+        assert_eq!(clipped("deployment", 6), "deplo…");
         assert_eq!(clipped("web", 3), "web");
     }
 }

@@ -402,7 +402,7 @@ fn the_page_needs_nothing_from_elsewhere_and_does_not_grow_with_the_run() {
     }
     assert!(page.contains("The first 2,000 of 10,014 rows"));
     assert!(page.len() < 2_000_000, "the page has {} bytes", page.len());
-    assert!(page.contains("sim run scenarios/incidents/node-death.yaml --seed 42"));
+    assert!(page.contains("sim replay ."));
 }
 
 /// `UPDATE_EXPECTED=1 cargo test -p wavetank-reports` writes the expected text anew.

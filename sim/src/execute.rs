@@ -169,7 +169,7 @@ fn summary(loaded: &Loaded) -> Summary {
         schema: SCHEMA.to_owned(),
         scenario: scenario.metadata.name.clone(),
         description: scenario.metadata.description.clone(),
-        file: loaded.inputs.name.clone(),
+        file: loaded.inputs.file_name().to_owned(),
         seed: scenario.spec.seed,
         world: World::Sim,
         fidelity: match scenario.spec.control_plane.fidelity {

@@ -173,10 +173,11 @@ fn wrong_input_is_refused_with_its_place_and_the_nearest_name() {
 fn several_mistakes_are_told_together() {
     let place = Place::new("several");
     let text = small(
-        "  timeline:\n    - {at: 5s, crash: {node: a}}\n    - {at: 5s, cordon: {zone: z}}\n    - {crash: {all: true}}\n",
+        "  timeline:\n    - {at: 5s, crash: {node: a}}\n    - {at: 5s, cordon: {zone: z}}\n    - {crash: {all: true}}\n    - \
+         {at: 61s, crash: {all: true}}\n  expect:\n    - {name: x, at: 1s, that: size(podz) == 1}\n",
     );
     let output = place.sim(&["validate", &place.file("f.yaml", &text)]);
-    assert_eq!(err(&output).lines().count(), 3, "{}", err(&output));
+    assert_eq!(err(&output).lines().count(), 5, "{}", err(&output));
 }
 
 #[test]
@@ -244,7 +245,11 @@ fn a_recorded_run_is_replayed_without_its_files_and_two_are_compared() {
     let output = place.sim(&["diff", "a", "b"]);
     assert_eq!(code(&output), 5);
     assert!(out(&output).starts_with("the runs differ at event "), "{}", out(&output));
-    assert!(out(&output).contains("\nA at ") && out(&output).contains("\nB at "), "{}", out(&output));
+    let told = out(&output);
+    assert!(told.contains("\n  A  0.000000000 s  ApiServer-0 to Kubelet-0: Response Ok Object\n"), "{told}");
+    assert!(told.contains("different in it\n  body.meta.uid  "), "{told}");
+    assert!(told.contains("the next facts of A\n") && told.contains("the next facts of B\n"), "{told}");
+    assert!(told.lines().count() <= 25, "{told}");
     let summary = place.read("a/summary.json");
     let recorded: serde_json::Value = serde_json::from_str(&summary).unwrap();
     let other = summary.replace(recorded["fingerprint"].as_str().unwrap(), "0123456789abcdef");
@@ -310,6 +315,76 @@ fn a_directory_that_is_no_run_is_refused_and_left_alone() {
     assert_eq!(place.read("mine/thesis.txt"), "years of work");
     assert_eq!(std::fs::read_dir(place.0.join("mine")).unwrap().count(), 1);
     assert_eq!(code(&place.sim(&["replay", "mine"])), 2);
+}
+
+#[test]
+fn an_occupied_directory_is_refused_before_the_run() {
+    let place = Place::new("before");
+    let file = place.file("small.yaml", &small(""));
+    let output = place.sim(&["run", &file, "--out", &file]);
+    assert_eq!(code(&output), 4);
+    assert_eq!(out(&output), "", "nothing has been run");
+    assert_eq!(place.read("small.yaml"), small(""));
+}
+
+#[test]
+fn files_that_are_no_scenarios_are_refused_by_name() {
+    let place = Place::new("files");
+    std::fs::write(place.0.join("binary.yaml"), [0xff, 0x00, 0xfe]).unwrap();
+    place.file("empty.yaml", "");
+    place.file("tabs.yaml", "a:\n\t- b\n");
+    place.file("bomb.yaml", "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n");
+    place.file("twice.yaml", &small("  duration: 5s\n"));
+    place.file("manifest.yaml", &small("").replace("kind: Pod", "kind: StatefulSet"));
+    for (file, expected) in [
+        ("missing.yaml", "cannot read missing.yaml: "),
+        (".", "cannot read .: "),
+        ("binary.yaml", "cannot read binary.yaml: "),
+        ("empty.yaml", "empty.yaml:1:1: the file has no content\n"),
+        ("tabs.yaml", "tabs.yaml:2:2: tabs "),
+        ("bomb.yaml", "bomb.yaml:1:1: apiVersion: expected \"wavetank/v1\", found nothing\n"),
+        ("twice.yaml", "twice.yaml:12:3: key \"duration\" is already set in this mapping, at 5:3\n"),
+        ("manifest.yaml", "manifest.yaml:9:13: kind: kind \"StatefulSet\" of v1 is not supported yet"),
+    ] {
+        let output = place.sim(&["run", file]);
+        assert!(err(&output).starts_with(expected), "{file}: {}", err(&output));
+        assert_eq!(code(&output), 2, "{file}");
+        assert_eq!(out(&output), "", "{file}");
+    }
+}
+
+#[test]
+fn outputs_do_not_depend_on_where_the_scenario_lies() {
+    let place = Place::new("where");
+    std::fs::create_dir(place.0.join("deep")).unwrap();
+    let file = place.file("deep/small.yaml", &small(READY));
+    let absolute = place.0.join(&file);
+    assert_eq!(code(&place.sim(&["run", &file, "--out", "a"])), 0);
+    assert_eq!(code(&place.sim(&["run", absolute.to_str().unwrap(), "--out", "b"])), 0);
+    assert_eq!(code(&place.sim(&["replay", "a", "--out", "c"])), 0);
+    for name in ["summary.json", "report.html", "facts.csv", "inputs/inputs.json"] {
+        assert_eq!(place.read(&format!("a/{name}")), place.read(&format!("b/{name}")), "{name}");
+        assert_eq!(place.read(&format!("a/{name}")), place.read(&format!("c/{name}")), "{name}");
+    }
+}
+
+#[test]
+fn one_command_pins_the_runs_that_pass() {
+    let place = Place::new("pins");
+    place.file("good.yaml", &small(READY));
+    let broken = small("  expect:\n    - {name: two, at: 50s, that: size(pods) == 2}\n");
+    place.file("broken.yaml", &broken);
+    let output = place.sim(&["test", "--update-fingerprints", "."]);
+    assert_eq!(code(&output), 1);
+    assert_eq!(err(&output), "./broken.yaml: not pinned, because it does not pass\n");
+    assert_eq!(place.read("broken.yaml"), broken);
+    let pinned = place.read("good.yaml");
+    assert!(pinned.contains("spec:\n  fingerprint: \""), "{pinned}");
+    assert_eq!(code(&place.sim(&["test", "good.yaml"])), 0);
+    place.file("good.yaml", &pinned.replace("  duration:", "  seed: 5\n  duration:"));
+    assert_eq!(code(&place.sim(&["test", "good.yaml"])), 5, "the pin belongs to another run");
+    assert_eq!(code(&place.sim(&["test", "--update-fingerprints", "good.yaml"])), 0);
+    assert_eq!(code(&place.sim(&["test", "good.yaml"])), 0);
 }
 
 #[test]

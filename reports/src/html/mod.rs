@@ -174,33 +174,22 @@ fn timeline(record: &RunRecord, page: &mut String) {
     }
 }
 
+/// A run's directory holds all that its repetition needs, so the command names no file of the user's.
 fn reproduce(record: &RunRecord, page: &mut String) {
-    let summary = &record.summary;
     *page += "<h2 id=\"reproduce\">How to reproduce</h2>\n<div class=\"card\">\n";
-    let command = format!("{} run {} --seed {}", summary.world.name(), shell_word(&summary.file), summary.seed);
-    put(page, format_args!("<pre>{}</pre>\n", escaped(&command)));
-    if summary.world == World::Sim {
+    *page += "<p>In the directory of this report, which holds everything that went into the run:</p>\n";
+    *page += "<pre>sim replay .</pre>\n";
+    if record.summary.world == World::Sim {
         put(
             page,
             format_args!(
                 "<p class=\"note\">Wavetank {} gives the fingerprint <code>{}</code> on any machine.</p>\n",
-                escaped(&summary.wavetank_version),
-                escaped(&summary.fingerprint)
+                escaped(&record.summary.wavetank_version),
+                escaped(&record.summary.fingerprint)
             ),
         );
     }
     *page += "</div>\n";
-}
-
-/// The file as one word of a POSIX shell.
-fn shell_word(file: &str) -> String {
-    let plain = |letter: char| {
-        letter.is_ascii_alphanumeric() || matches!(letter, '/' | '.' | '_' | '-' | '+' | ',' | ':' | '@')
-    };
-    if !file.is_empty() && file.chars().all(plain) {
-        return file.to_owned();
-    }
-    format!("'{}'", file.replace('\'', r"'\''"))
 }
 
 /// The text with everything that HTML gives a meaning to written as what it is.
@@ -227,7 +216,6 @@ fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::plots::theme;
 
     #[test]
@@ -245,11 +233,5 @@ mod tests {
             let selector = format!("[{attribute}=\"{}\"]", ink.hex());
             assert!(style.contains(&selector), "style.css has no rule for {selector}");
         }
-    }
-
-    #[test]
-    fn a_file_name_with_blanks_can_be_pasted_into_a_shell() {
-        assert_eq!(shell_word("scenarios/a.yaml"), "scenarios/a.yaml");
-        assert_eq!(shell_word("it's here.yaml"), r"'it'\''s here.yaml'");
     }
 }

@@ -87,6 +87,9 @@ pub(crate) enum ValueFormat {
 /// About so many ticks.
 const VALUE_TICKS: i64 = 5;
 
+/// Where the highest tick lies, as a share of the axis: a line there does not run into the panel's edge and labels.
+const TOP_TICK: f64 = 0.96;
+
 impl ValueAxis {
     /// The axis that shows `low..=high` and zero.
     pub(crate) fn new(low: i64, high: i64, format: ValueFormat) -> ValueAxis {
@@ -106,7 +109,7 @@ impl ValueAxis {
 
     /// How far above the lower end `value` lies on an axis `height` high.
     pub(crate) fn position(&self, value: i64, height: f64) -> f64 {
-        (value as f64 - self.low as f64) / (self.high as f64 - self.low as f64) * height
+        (value as f64 - self.low as f64) / (self.high as f64 - self.low as f64) * height * TOP_TICK
     }
 }
 

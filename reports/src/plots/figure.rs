@@ -110,7 +110,7 @@ const PANEL_GAP: f64 = 16.0;
 const FOOT: f64 = 8.0;
 /// More rows of fault labels than this would leave no room for the data.
 const LABEL_ROWS_MAX: usize = 3;
-/// A longer label is cut.
+/// A longer label is cut, unless there are so few that each has more room.
 const LABEL_WIDTH_MAX: f64 = 240.0;
 /// With more faults than this, edges of bands would hide the data: the shading alone is left.
 const EDGED_BANDS_MAX: usize = 8;
@@ -409,8 +409,9 @@ fn draw_legend_entry<B: DrawingBackend>(
 fn place_above(places: &[f64], texts: &[&str], left: f64, right: f64) -> Vec<PlacedLabel> {
     let mut row_ends: Vec<f64> = Vec::new();
     let mut placed = Vec::new();
+    let widest = LABEL_WIDTH_MAX.max((right - left) / texts.len().max(1) as f64 - 10.0);
     for (index, (&x, text)) in places.iter().zip(texts).enumerate() {
-        let text = fitted(text, LABEL_WIDTH_MAX, TICK_SIZE, false);
+        let text = fitted(text, widest, TICK_SIZE, false);
         let width = text_width(&text, TICK_SIZE, false);
         let x = x.min(right - width).max(left);
         let row = row_ends.iter().position(|&end| end + 10.0 <= x).unwrap_or(row_ends.len());

@@ -4,6 +4,7 @@
 //! simulation, which belong into scenario files (or `--set`).
 
 mod diff;
+mod pin;
 mod replay;
 mod run;
 mod source;
@@ -20,6 +21,12 @@ use wavetank_reports::record::RunRecord;
 
 use crate::expect::Watch;
 use crate::plan::scenario::{Inputs, Loaded, Rejected, Settings, parse_span};
+
+/// The columns of an account that is not written to a terminal.
+const WIDTH_ELSEWHERE: usize = 120;
+
+/// So many errors of one scenario are told.
+const ERRORS_MAX: usize = 30;
 
 /// How the program ends. The numbers are part of its interface; `docs/scenario-format.md` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,19 +141,21 @@ fn complain(text: &str) {
 struct Unusable(String);
 
 impl From<Rejected> for Unusable {
-    fn from(rejected: Rejected) -> Unusable {
+    fn from(mut rejected: Rejected) -> Unusable {
+        let more = rejected.errors.0.len().saturating_sub(ERRORS_MAX);
+        rejected.errors.0.truncate(ERRORS_MAX);
         // Lines with carets are for people at a terminal; elsewhere one line per error is easier to read by programs.
-        let text = if io::stderr().is_terminal() { rejected.render() } else { rejected.errors.to_string() };
+        let mut text = if io::stderr().is_terminal() { rejected.render() } else { rejected.errors.to_string() };
+        if more > 0 {
+            text = format!("{}\n… and {more} more errors", text.trim_end());
+        }
         Unusable(text)
     }
 }
 
 /// Reads a scenario and parses its expectations; the errors of both are told together.
 fn load(inputs: Inputs) -> Result<(Loaded, Watch), Unusable> {
-    let loaded = Loaded::read(inputs)?;
-    let watch = Watch::new(&loaded.scenario, &loaded.inputs)
-        .map_err(|errors| Rejected { errors, texts: loaded.inputs.texts() })?;
-    Ok((loaded, watch))
+    Ok(Loaded::read_with(inputs, Watch::new)?)
 }
 
 /// Reads a scenario file.
@@ -156,7 +165,10 @@ fn open(file: &Path, settings: Settings) -> Result<(Loaded, Watch), Unusable> {
 
 /// The account of a run, as wide and as colourful as the terminal.
 fn account(record: &RunRecord) -> String {
-    let terminal = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(110);
-    wavetank_reports::text::render_account(record, width, terminal)
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    // COLUMNS is for people who pipe the account into a file or a pager.
+    let wanted = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = || console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    let width = wanted.or_else(terminal).unwrap_or(WIDTH_ELSEWHERE);
+    wavetank_reports::text::render_account(record, width, colour)
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use wavetank_journal::{FILE_NAME, JournalError, Told};
 
-use super::run::{rendered, with_progress, write};
+use super::run::{rendered, with_progress, writable, write};
 use super::{Exit, Format, Unusable, complain, load, print};
 use crate::plan::scenario::Inputs;
 
@@ -37,6 +37,9 @@ pub(super) fn run(arguments: Arguments) -> Exit {
 
 fn replay_scenario(arguments: &Arguments) -> Result<(String, Exit), Unusable> {
     let dir = &arguments.run_dir;
+    if !writable(arguments.out.as_deref()) {
+        return Ok((String::new(), Exit::NotWritten));
+    }
     let recorded = recorded_fingerprint(dir).map_err(Unusable)?;
     let inputs = Inputs::from_run(dir).map_err(Unusable)?;
     let (loaded, watch) = load(inputs)?;

@@ -1,7 +1,7 @@
 //! `sim run`.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -27,6 +27,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Exit {
+    if !writable(arguments.out.as_deref()) {
+        return Exit::NotWritten;
+    }
     let (loaded, watch) = match open(&arguments.file, arguments.overrides.into()) {
         Ok(opened) => opened,
         Err(Unusable(text)) => {
@@ -46,6 +49,15 @@ pub(super) fn run(arguments: Arguments) -> Exit {
     print(&rendered(&executed, arguments.format), exit)
 }
 
+/// Says before the run, which may be long, that its report would have no place.
+pub(super) fn writable(out: Option<&Path>) -> bool {
+    let refused = out.and_then(|dir| wavetank_reports::refuse_directory(dir).err());
+    if let Some(error) = &refused {
+        complain(&error.to_string());
+    }
+    refused.is_none()
+}
+
 /// Runs with a bar on standard error if that is a terminal.
 pub(super) fn with_progress(loaded: &Loaded, watch: Watch) -> Executed {
     if !io::stderr().is_terminal() {
@@ -54,7 +66,7 @@ pub(super) fn with_progress(loaded: &Loaded, watch: Watch) -> Executed {
     let began = Instant::now();
     let target = ProgressDrawTarget::stderr_with_hz(10);
     let bar = ProgressBar::with_draw_target(Some(loaded.plan.duration.as_millis()), target);
-    let style = ProgressStyle::with_template("{bar:40} {msg}").expect("the template is a constant");
+    let style = ProgressStyle::with_template("{bar:30} {msg}").expect("the template is a constant");
     bar.set_style(style);
     let mut shown = began;
     let executed = execute(loaded, watch, &mut |now: Time| {
@@ -64,11 +76,18 @@ pub(super) fn with_progress(loaded: &Loaded, watch: Watch) -> Executed {
         }
         shown = Instant::now();
         let speed = now.0 as f64 / 1e9 / began.elapsed().as_secs_f64();
-        bar.set_message(format!("{} of {}, {speed:.0}x", Span(now.0), loaded.plan.duration));
+        let (now_shown, end) = (clock(Span(now.0)), clock(loaded.plan.duration));
+        bar.set_message(format!("{now_shown} of {end} virtual time, {speed:.0} times as fast as real time"));
         bar.set_position(now.0 / 1_000_000);
     });
     bar.finish_and_clear();
     executed
+}
+
+/// `hours:minutes:seconds`, which keeps its width while it counts.
+fn clock(span: Span) -> String {
+    let seconds = span.as_millis() / 1_000;
+    format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
 /// How the program ends after a run.
@@ -92,7 +111,7 @@ fn explain(executed: &Executed) {
     }
 }
 
-pub(super) fn write(executed: &Executed, inputs: &Inputs, dir: &std::path::Path) -> Result<(), String> {
+pub(super) fn write(executed: &Executed, inputs: &Inputs, dir: &Path) -> Result<(), String> {
     wavetank_reports::write_directory(&executed.record, dir, &inputs.to_files()).map_err(|error| error.to_string())
 }
 

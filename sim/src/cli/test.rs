@@ -6,6 +6,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 use wavetank_reports::junit::{Failure, ScenarioOutcome, render};
 
+use super::pin::pinned;
 use super::run::verdict;
 use super::{Exit, Overrides, Unusable, complain, open, print};
 use crate::execute::{Executed, execute};
@@ -22,6 +23,9 @@ pub(super) struct Arguments {
     /// Write the results as JUnit XML into this file.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Write each run's fingerprint into its scenario file (`spec.fingerprint`).
+    #[arg(long, conflicts_with_all = ["seed", "set", "until"])]
+    update_fingerprints: bool,
     /// How many scenarios run at once; one per core if not said.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -52,6 +56,9 @@ pub(super) fn run(arguments: Arguments) -> Exit {
     };
     let settings: Settings = arguments.overrides.into();
     let lines: Vec<Line> = pool.install(|| files.par_iter().map(|file| one(file, settings.clone())).collect());
+    if arguments.update_fingerprints {
+        return update(&lines);
+    }
     let mut exit = lines.iter().map(|line| line.exit).max().unwrap_or(Exit::Held);
     if let Some(file) = &arguments.junit {
         let outcomes: Vec<ScenarioOutcome> = lines.iter().map(|line| line.outcome.clone()).collect();
@@ -61,6 +68,33 @@ pub(super) fn run(arguments: Arguments) -> Exit {
         }
     }
     print(&table(&lines), exit)
+}
+
+/// Pins every run that has nothing against it but its old fingerprint.
+fn update(lines: &[Line]) -> Exit {
+    let mut exit = Exit::Held;
+    let mut told = String::new();
+    for line in lines {
+        let file = &line.outcome.file;
+        if !matches!(line.exit, Exit::Held | Exit::Differs) {
+            complain(&format!("{file}: not pinned, because it does not pass"));
+            exit = exit.max(line.exit);
+            continue;
+        }
+        let path = Path::new(file);
+        let written = std::fs::read_to_string(path).map_err(|error| error.to_string()).and_then(|text| {
+            let edited = pinned(&text, &line.fingerprint)?;
+            write_whole(path, &edited).map_err(|error| error.to_string())
+        });
+        match written {
+            Ok(()) => told.push_str(&format!("{}  {file}\n", line.fingerprint)),
+            Err(problem) => {
+                complain(&format!("{file}: not pinned: {problem}"));
+                exit = exit.max(Exit::NotWritten);
+            }
+        }
+    }
+    print(&told, exit)
 }
 
 /// The scenario files of some paths, sorted. A file that is named must be a scenario; in a directory, other YAML files
@@ -89,7 +123,8 @@ fn search(dir: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         if path.is_dir() {
             search(&path, files)?;
         } else if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
-            let text = std::fs::read_to_string(&path)?;
+            // What is not even text has no header and is passed over like any other file that is not a scenario.
+            let text = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
             // A scenario says so in its first lines; a broken one must not be passed over, so it is not parsed here.
             let header = |line: &str| line.starts_with("apiVersion:") && line.contains(API_VERSION);
             if text.lines().any(header) {

@@ -20,12 +20,12 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
             Ok((loaded, _)) => {
                 let plan = &loaded.plan;
                 told.push_str(&format!(
-                    "{}: valid ({} nodes, {} requests, {} faults, {} expectations)\n",
+                    "{}: valid ({}, {}, {}, {})\n",
                     file.display(),
-                    plan.hosts.len(),
-                    plan.steps.iter().filter(|step| !step.label.is_empty()).count(),
-                    plan.faults.len(),
-                    loaded.scenario.spec.expect.len()
+                    counted(plan.hosts.len(), "node"),
+                    counted(plan.steps.iter().filter(|step| !step.label.is_empty()).count(), "request"),
+                    counted(plan.faults.len(), "fault"),
+                    counted(loaded.scenario.spec.expect.len(), "expectation")
                 ));
             }
             Err(Unusable(text)) => {
@@ -35,4 +35,8 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         }
     }
     print(&told, exit)
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -99,7 +99,7 @@ impl Watch {
                 Ok(compiled) => tracked.push(Tracked {
                     name: one.name.value.clone(),
                     expression: one.that.value.split_whitespace().collect::<Vec<_>>().join(" "),
-                    place: format!("{}:{}", inputs.name.rsplit('/').next().unwrap_or_default(), expectation.span.line),
+                    place: format!("{}:{}", inputs.file_name(), expectation.span.line),
                     kind,
                     from,
                     to,
@@ -293,6 +293,7 @@ fn evaluate(compiled: &Compiled, context: &Context<'_, '_>) -> Look {
 fn error_text(error: &cel::ExecutionError) -> String {
     match error {
         cel::ExecutionError::FunctionError { message, .. } => message.clone(),
+        cel::ExecutionError::IndexOutOfBounds(cel::Value::Int(index)) => format!("there is no element {index}"),
         cel::ExecutionError::NoSuchKey(key) => format!("there is no field {key:?}"),
         other => other.to_string(),
     }

@@ -102,6 +102,11 @@ impl Inputs {
         Ok(found)
     }
 
+    /// The scenario file's name without directories: reports do not depend on where the user keeps it.
+    pub fn file_name(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
+
     /// All texts by their names for messages.
     pub fn texts(&self) -> Vec<(String, String)> {
         let mut texts = vec![(self.name.clone(), self.text.clone())];
@@ -118,8 +123,12 @@ impl Inputs {
             files.push((format!("inputs/{stored}"), text.clone().into_bytes()));
             manifests.insert(path.clone(), stored);
         }
-        let recorded =
-            Recorded { version: VERSION, name: self.name.clone(), settings: self.settings.clone(), manifests };
+        let recorded = Recorded {
+            version: VERSION,
+            name: self.file_name().to_owned(),
+            settings: self.settings.clone(),
+            manifests,
+        };
         let mut text = serde_json::to_vec_pretty(&recorded).expect("inputs are plain data");
         text.push(b'\n');
         files.push(("inputs/inputs.json".to_owned(), text));

@@ -63,16 +63,28 @@ impl Loaded {
     /// Reads a scenario from its inputs, which collect the manifests as they are read.
     ///
     /// Errors: everything that is wrong with the file, its overrides or its manifests.
-    pub fn read(mut inputs: Inputs) -> Result<Loaded, Rejected> {
-        match Loaded::read_parts(&mut inputs) {
-            Ok((scenario, expansion)) => {
-                Ok(Loaded { scenario, plan: expansion.plan, not_modelled: expansion.not_modelled, inputs })
+    pub fn read(inputs: Inputs) -> Result<Loaded, Rejected> {
+        Loaded::read_with(inputs, |_, _| Ok(())).map(|(loaded, ())| loaded)
+    }
+
+    /// As [`Loaded::read`], with a further reader of the typed file, whose errors are told together with the others.
+    pub fn read_with<T>(
+        mut inputs: Inputs,
+        also: impl FnOnce(&Scenario, &Inputs) -> Result<T, Errors>,
+    ) -> Result<(Loaded, T), Rejected> {
+        match Loaded::read_parts(&mut inputs, also) {
+            Ok((scenario, expansion, other)) => {
+                let Expansion { plan, not_modelled } = expansion;
+                Ok((Loaded { scenario, plan, not_modelled, inputs }, other))
             }
             Err(errors) => Err(Rejected { errors, texts: inputs.texts() }),
         }
     }
 
-    fn read_parts(inputs: &mut Inputs) -> Result<(Scenario, Expansion), Errors> {
+    fn read_parts<T>(
+        inputs: &mut Inputs,
+        also: impl FnOnce(&Scenario, &Inputs) -> Result<T, Errors>,
+    ) -> Result<(Scenario, Expansion, T), Errors> {
         let name = inputs.name.clone();
         let mut tree = document(&name, &inputs.text)?;
         header(&name, &tree)?;
@@ -87,8 +99,14 @@ impl Loaded {
         if let Some(until) = inputs.settings.until {
             scenario.spec.duration.value = format::Duration(until);
         }
-        let expansion = expand(&scenario, &tree, inputs)?;
-        Ok((scenario, expansion))
+        match (expand(&scenario, &tree, inputs), also(&scenario, inputs)) {
+            (Ok(expansion), Ok(other)) => Ok((scenario, expansion, other)),
+            (expansion, other) => {
+                let mut errors = expansion.err().map_or(Vec::new(), |errors| errors.0);
+                errors.extend(other.err().into_iter().flat_map(|errors| errors.0));
+                Err(Errors(errors).sorted())
+            }
+        }
     }
 }
 

@@ -107,6 +107,5 @@ fn drawn(seed: u64, spread: &Spread, entity: u64, k: u64) -> Time {
 
 /// `file.yaml:34`, with the file's name alone: reports do not depend on where the user keeps it.
 fn place(inputs: &Inputs, position: Position) -> String {
-    let file = inputs.name.rsplit('/').next().unwrap_or(&inputs.name);
-    format!("{file}:{}", position.line)
+    format!("{}:{}", inputs.file_name(), position.line)
 }

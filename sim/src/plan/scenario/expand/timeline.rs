@@ -44,6 +44,10 @@ pub(super) fn expand(
         let times = Times::of(&entry.value, plan.config.seed, index as u64);
         let is_fault = matches!(deed, Deed::Fault(..));
         check_times(entry, &times, is_fault, &path, problems);
+        let end = Time::ZERO.saturating_add(plan.duration);
+        if let Some((from, _)) = times.0.first().filter(|(from, _)| *from > end && inputs.settings.until.is_none()) {
+            problems.add(entry.span, &path, format!("it happens at {from}, after the run's end at {end}"));
+        }
         let origin = place(inputs, entry.span.start());
         match deed {
             Deed::Apply => {

@@ -1,0 +1,122 @@
+//! The typed scenario file: one struct per mapping, one field per key, in the file's own words.
+//!
+//! Described for users in `docs/scenario-format.md` and as JSON Schema in `schema.json`; a test holds the three
+//! together. Absent on purpose: checks that need more than one field (see `expand`).
+
+mod behaviours;
+mod cluster;
+mod timeline;
+
+pub use behaviours::*;
+pub use cluster::*;
+pub use timeline::*;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use wavetank_core::time::Span;
+use wavetank_manifest::Spanned;
+
+use crate::plan::Delay;
+
+/// The `apiVersion` of every scenario file.
+pub const API_VERSION: &str = "wavetank/v1";
+/// The `kind` of every scenario file.
+pub const KIND: &str = "Scenario";
+
+/// A length of time, written `90s`, `1m30s` or `500ms`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Duration(pub Span);
+
+/// A length of time or a named distribution of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spread(pub Delay);
+
+/// A number of bytes, written as a Kubernetes quantity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bytes(pub u64);
+
+/// A name and its place.
+pub type NameAt = Spanned<String>;
+
+/// A scenario file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scenario {
+    /// Always [`API_VERSION`].
+    pub api_version: String,
+    /// Always [`KIND`].
+    pub kind: String,
+    /// Name and description.
+    pub metadata: Metadata,
+    /// What happens.
+    pub spec: Spec,
+}
+
+/// Name and description of a scenario.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Metadata {
+    /// The scenario's name.
+    pub name: String,
+    /// What it is about.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// What happens in a run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec {
+    /// Where every draw comes from.
+    #[serde(default)]
+    pub seed: u64,
+    /// When the run ends.
+    pub duration: Spanned<Duration>,
+    /// The control plane's settings.
+    #[serde(default)]
+    pub control_plane: ControlPlane,
+    /// The machines.
+    pub nodes: Vec<NodeGroup>,
+    /// Images and the registry that has them.
+    #[serde(default)]
+    pub registry: Registry,
+    /// Kubernetes objects that are applied when the run begins: paths, or objects in place.
+    #[serde(default)]
+    pub manifests: Vec<Spanned<IgnoredAny>>,
+    /// What containers do.
+    #[serde(default)]
+    pub behaviours: Vec<Behaviour>,
+    /// Actions of the user and faults.
+    #[serde(default)]
+    pub timeline: Vec<Spanned<Entry>>,
+    /// What must come of it.
+    #[serde(default)]
+    pub expect: Vec<Spanned<Expectation>>,
+    /// The fingerprint that the run must have: 16 hex digits.
+    pub fingerprint: Option<NameAt>,
+}
+
+/// One thing that must come of the run.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Expectation {
+    /// Its name.
+    pub name: NameAt,
+    /// The condition, in CEL.
+    pub that: NameAt,
+    /// It must hold at this time.
+    pub at: Option<Spanned<Duration>>,
+    /// It must hold at some time in this window.
+    pub within: Option<Spanned<Window>>,
+    /// It must hold at all times in this window.
+    pub always: Option<Spanned<Window>>,
+    /// It must hold at no time in this window.
+    pub never: Option<Spanned<Window>>,
+}
+
+/// A stretch of the run, both ends included.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Window {
+    /// Its beginning; the run's if not said.
+    pub from: Option<Duration>,
+    /// Its end; the run's if not said.
+    pub to: Option<Duration>,
+}

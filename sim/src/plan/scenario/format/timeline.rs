@@ -1,0 +1,244 @@
+//! The timeline: actions of the user, and faults.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use wavetank_manifest::Spanned;
+
+use super::{Duration, NameAt, Spread, TaintEffect};
+
+/// Something at a time: one action of the user, or one fault.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// When.
+    pub at: Option<Spread>,
+    /// Faults: when they end.
+    pub recover: Option<Spread>,
+    /// Faults: how long they last.
+    #[serde(rename = "for")]
+    pub lasts: Option<Spread>,
+    /// The same again, several times.
+    pub repeat: Option<Repeat>,
+    /// Apply a manifest: a path, or an object in place.
+    pub apply: Option<Spanned<IgnoredAny>>,
+    /// Change the wanted number of pods.
+    pub scale: Option<Scale>,
+    /// Change an image.
+    pub set_image: Option<SetImage>,
+    /// Delete an object.
+    pub delete: Option<Delete>,
+    /// Make new pods of the same template.
+    pub restart: Option<Rollout>,
+    /// Hold a rollout.
+    pub pause: Option<Rollout>,
+    /// Go on with a rollout.
+    pub resume: Option<Rollout>,
+    /// Let no new pods onto nodes.
+    pub cordon: Option<Machines>,
+    /// Let new pods onto nodes again.
+    pub uncordon: Option<Machines>,
+    /// Add a taint to nodes.
+    pub taint: Option<TaintNodes>,
+    /// Remove a taint from nodes.
+    pub untaint: Option<UntaintNodes>,
+    /// Set or remove a label.
+    pub label: Option<Label>,
+    /// Fault: machines crash and boot again at the end.
+    pub crash: Option<Machines>,
+    /// Fault: a zone loses power and gets it back at the end.
+    pub power_loss: Option<ZoneName>,
+    /// Fault: kubelets stop; containers run on.
+    pub kubelet_stop: Option<Machines>,
+    /// Fault: no message passes between two groups.
+    pub network_cut: Option<NetworkCut>,
+    /// Fault: slow or lossy links to the API server.
+    pub slow_link: Option<SlowLink>,
+}
+
+/// The same again, several times.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Repeat {
+    /// From one to the next.
+    pub every: Spread,
+    /// How often in all.
+    pub times: Spanned<u32>,
+}
+
+/// A Deployment.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Rollout {
+    /// Its name.
+    pub deployment: Option<NameAt>,
+    /// The namespace, if not `default`.
+    pub namespace: Option<NameAt>,
+}
+
+/// `kubectl scale`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scale {
+    /// The Deployment.
+    pub deployment: Option<NameAt>,
+    /// The ReplicaSet.
+    pub replica_set: Option<NameAt>,
+    /// The namespace, if not `default`.
+    pub namespace: Option<NameAt>,
+    /// The wanted number of pods.
+    pub replicas: u32,
+}
+
+/// `kubectl set image`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetImage {
+    /// The Deployment.
+    pub deployment: Option<NameAt>,
+    /// The ReplicaSet.
+    pub replica_set: Option<NameAt>,
+    /// The namespace, if not `default`.
+    pub namespace: Option<NameAt>,
+    /// The container; every one if not said.
+    pub container: Option<NameAt>,
+    /// The image.
+    pub image: String,
+}
+
+/// `kubectl delete`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the first fields are kinds and name an object")]
+pub struct Delete {
+    pub deployment: Option<NameAt>,
+    pub replica_set: Option<NameAt>,
+    pub pod: Option<NameAt>,
+    pub service: Option<NameAt>,
+    pub node: Option<NameAt>,
+    /// The namespace; alone it is the object to be deleted.
+    pub namespace: Option<NameAt>,
+    /// The pod's grace, if not its own.
+    pub grace_period: Option<Duration>,
+    /// What becomes of the objects that it owns.
+    #[serde(default)]
+    pub propagation: Propagation,
+}
+
+/// What becomes of the objects that a deleted object owns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the names are those of kubectl")]
+pub enum Propagation {
+    #[default]
+    Background,
+    Foreground,
+    Orphan,
+}
+
+/// Some of the machines.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Machines {
+    /// One by name.
+    pub node: Option<NameAt>,
+    /// Several by name.
+    pub nodes: Option<Vec<NameAt>>,
+    /// All of a group.
+    pub group: Option<NameAt>,
+    /// All of a zone.
+    pub zone: Option<NameAt>,
+    /// All of several zones.
+    pub zones: Option<Vec<NameAt>>,
+    /// All there are.
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// A zone.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ZoneName {
+    /// Its name.
+    pub zone: NameAt,
+}
+
+/// `kubectl taint`.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "as in Machines and Taint")]
+pub struct TaintNodes {
+    pub node: Option<NameAt>,
+    pub nodes: Option<Vec<NameAt>>,
+    pub group: Option<NameAt>,
+    pub zone: Option<NameAt>,
+    pub key: String,
+    #[serde(default)]
+    pub value: String,
+    pub effect: TaintEffect,
+}
+
+/// `kubectl taint … key-`.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "as in Machines and Taint")]
+pub struct UntaintNodes {
+    pub node: Option<NameAt>,
+    pub nodes: Option<Vec<NameAt>>,
+    pub group: Option<NameAt>,
+    pub zone: Option<NameAt>,
+    pub key: String,
+    pub effect: Option<TaintEffect>,
+}
+
+/// `kubectl label`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the first fields are kinds and name an object")]
+pub struct Label {
+    pub deployment: Option<NameAt>,
+    pub replica_set: Option<NameAt>,
+    pub pod: Option<NameAt>,
+    pub service: Option<NameAt>,
+    pub node: Option<NameAt>,
+    /// The namespace, if not `default`.
+    pub namespace: Option<NameAt>,
+    /// The label.
+    pub key: String,
+    /// Its value; the label is removed without one.
+    pub value: Option<String>,
+}
+
+/// No message passes between two groups.
+#[derive(Clone, Debug, Deserialize)]
+pub struct NetworkCut {
+    /// The two groups.
+    pub between: Spanned<Vec<Side>>,
+}
+
+/// One side of a network cut.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "as in Machines")]
+pub struct Side {
+    /// Whether the control plane is on this side.
+    #[serde(default)]
+    pub control_plane: bool,
+    pub node: Option<NameAt>,
+    pub nodes: Option<Vec<NameAt>>,
+    pub group: Option<NameAt>,
+    pub zone: Option<NameAt>,
+    pub zones: Option<Vec<NameAt>>,
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// Slow or lossy links between machines and the API server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "as in Machines and Link")]
+pub struct SlowLink {
+    pub node: Option<NameAt>,
+    pub nodes: Option<Vec<NameAt>>,
+    pub group: Option<NameAt>,
+    pub zone: Option<NameAt>,
+    pub zones: Option<Vec<NameAt>>,
+    #[serde(default)]
+    pub all: bool,
+    pub delay: Option<Spread>,
+    #[serde(default)]
+    pub loss_per_million: Option<Spanned<u32>>,
+}
