@@ -7,7 +7,7 @@
 //! Permit, PreBind and PostBind have no plugin in the model; their places in the cycle are marked there.
 
 use crate::scheduler::cache::NodeInfo;
-use crate::scheduler::plugins::{Plugin, Refusal};
+use crate::scheduler::plugins::{Plugin, Reason, Refusal};
 use crate::scheduler::traits::PodTraits;
 
 /// An enabled plugin.
@@ -39,13 +39,20 @@ impl Profile {
                 enabled(Plugin::NodeAffinity, 2),
                 enabled(Plugin::NodePorts, 0),
                 enabled(Plugin::NodeResourcesFit, 1),
+                enabled(Plugin::PodTopologySpread, 2),
+                enabled(Plugin::InterPodAffinity, 2),
                 enabled(Plugin::NodeResourcesBalancedAllocation, 1),
+                enabled(Plugin::ImageLocality, 1),
             ],
         }
     }
 
     /// Filter: the reasons of the first plugin that refuses the node.
     pub(super) fn filter(&self, pod: &PodTraits, node: &NodeInfo) -> Refusal {
+        // A node that PreFilter passes over is not asked about anything else.
+        if pod.spec.rules.is_some() && Plugin::NodeAffinity.filter(pod, node).has(Reason::NotNamed) {
+            return Refusal::for_good(Reason::NotNamed);
+        }
         let refusals = self.plugins.iter().map(|enabled| enabled.plugin.filter(pod, node));
         refusals.into_iter().find(|refusal| !refusal.is_none()).unwrap_or(Refusal::NONE)
     }
