@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::digest::{Shared, StableHasher};
+use crate::digest::Shared;
 use crate::model::PodSpec;
 use crate::scheduler::board::Board;
 use crate::scheduler::traits::{Identity, PodTraits};
@@ -166,11 +166,9 @@ impl Classes {
     }
 }
 
+/// Namespace and owner are left to the comparison: pods that differ in nothing else are rare.
 fn hash(spec: &Shared<PodSpec>, identity: &Identity) -> u64 {
-    let owner = identity.replica_set.as_ref().map_or(0, |_| 1);
-    let rest = (StableHasher::hash_one(&*identity.namespace), identity.labels.0.stable_hash());
-    let mix = rest.0.rotate_left(17) ^ rest.1.rotate_left(31) ^ owner ^ u64::from(identity.terminating) << 1;
-    spec.stable_hash() ^ mix
+    spec.stable_hash() ^ identity.labels.0.stable_hash().rotate_left(31) ^ u64::from(identity.terminating)
 }
 
 /// Puts a value into a free place or a new one.

@@ -25,6 +25,8 @@ pub struct Placement {
     pub(super) cache: Cache,
     pub(super) classes: Classes,
     pub(super) around: Surroundings,
+    /// The identity of pods of which only the spec is known.
+    nobody: Identity,
     ties: Ties,
     percentage: u32,
     seed: u64,
@@ -65,6 +67,7 @@ impl Placement {
             cache: Cache::default(),
             classes: Classes::default(),
             around: Surroundings::default(),
+            nobody: Identity::default(),
             ties: config.ties,
             percentage: config.percentage_of_nodes_to_score,
             seed,
@@ -87,7 +90,7 @@ impl Placement {
     ///
     /// Panics if the row has a pod already.
     pub fn place(&mut self, row: RowId, spec: &Shared<PodSpec>) -> Result<Name, String> {
-        let class = self.classes.of(spec, &Identity::default());
+        let class = self.classes.of(spec, &self.nobody);
         self.place_class(row, class)
     }
 

@@ -218,6 +218,11 @@ impl Plugin {
         }
     }
 
+    /// Whether [`Plugin::filter`] ever refuses.
+    pub(super) fn refuses_single_nodes(self) -> bool {
+        self <= Plugin::NodeResourcesFit
+    }
+
     /// PreScore: whether the plugin scores single nodes for this pod.
     pub(super) fn scores(self, pod: &PodTraits) -> bool {
         match self {

@@ -105,9 +105,9 @@ fn rules(number: u8) -> PlacementRules {
         topology_key: topology_key.into(),
         required,
         selector: Some(app("a")),
-        min_domains: if number % 2 == 0 { 1 } else { 3 },
+        min_domains: if number.is_multiple_of(2) { 1 } else { 3 },
         honors_node_affinity: true,
-        honors_node_taints: number % 2 == 0,
+        honors_node_taints: number.is_multiple_of(2),
         match_label_keys: Vec::new(),
     };
     let near = |topology_key: &str, value| PodTerm {
@@ -139,7 +139,7 @@ fn pod(number: u8) -> Pod {
         spec.rules = Some(Box::new(rules(number)));
     }
     let mut meta = Meta::named("default", "any");
-    meta.labels = Labels::new([("app", if number % 2 == 0 { "a" } else { "b" })]);
+    meta.labels = Labels::new([("app", if number.is_multiple_of(2) { "a" } else { "b" })]);
     if number == 15 {
         meta.labels = meta.labels.with("served", "yes");
     }
@@ -155,7 +155,7 @@ fn service() -> Object {
 fn spec(number: u8) -> PodSpec {
     let requests =
         |cpu_milli, memory_mib: i64| Resources { cpu_milli, memory_bytes: memory_mib << 20, ..Resources::default() };
-    let image = if number % 3 == 0 { "web" } else { "other" }.into();
+    let image = if number.is_multiple_of(3) { "web" } else { "other" }.into();
     let mut container = Container { image, requests: requests(250, 300), ..Container::default() };
     let mut spec = PodSpec::default();
     let disk = |value: &str| SelectorRequirement {
@@ -258,7 +258,7 @@ proptest! {
         let mut rows = Vec::new();
         for (number, step) in steps.iter().enumerate() {
             apply(&mut placement, step, &mut rows, &pods);
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 compare(&mut placement, &pods, salt.wrapping_add(number as u64 + 1))?;
             }
         }

@@ -155,7 +155,8 @@ fn pods_of_a_replica_set_are_spread_by_default_and_those_of_nobody_are_not() {
     for (name, zone) in [("n1", "a"), ("n2", "a"), ("n3", "b")] {
         let mut node = Node { meta: Meta::named("", name), ..Node::default() };
         node.meta.labels = Labels::new([("kubernetes.io/hostname", name), (ZONE, zone)]);
-        node.status.allocatable = Resources { cpu_milli: 4_000, memory_bytes: 8 << 30, pods: 110, ..Resources::default() };
+        node.status.allocatable =
+            Resources { cpu_milli: 4_000, memory_bytes: 8 << 30, pods: 110, ..Resources::default() };
         placement.set_node(&Arc::new(node));
     }
     let selector = Selector::from_labels(Labels::new([("app", "web")]));
@@ -166,7 +167,8 @@ fn pods_of_a_replica_set_are_spread_by_default_and_those_of_nobody_are_not() {
     owned.meta.owners = [OwnerReference { kind, name, uid, controller: true, block_owner_deletion: true }].into();
     placement.put(RowId { index: 0, generation: 0 }, &owned, &"n1".into());
     let mut spread = |pod: &Pod| -> Vec<(String, Option<i64>)> {
-        let score = |scores: &[(&str, i64)]| scores.iter().find(|(name, _)| *name == "PodTopologySpread").map(|it| it.1);
+        let score =
+            |scores: &[(&str, i64)]| scores.iter().find(|(name, _)| *name == "PodTopologySpread").map(|it| it.1);
         placement.explain(pod).iter().map(|it| (it.node.to_string(), score(&it.scores))).collect()
     };
     // Zones: ln(2 + 2) · pods + 4; nodes: ln(3 + 2) · pods + 2. n1: 3 + 6 = 9, n2: 1.4 + 6 = 7, n3: 6; twice the share.
