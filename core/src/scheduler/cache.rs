@@ -90,6 +90,8 @@ struct Placed {
     row: RowId,
     slot: u32,
     class: ClassId,
+    /// Where the class lists it.
+    place: u32,
     priority: i32,
     assumed: bool,
 }
@@ -301,7 +303,8 @@ impl Cache {
     /// Counts a pod on a node by assumption. Panics if it counts somewhere already.
     pub(super) fn assume(&mut self, classes: &mut Classes, row: RowId, slot: u32, class: ClassId) {
         assert!(!self.has_pod(row), "{row:?} is assumed twice");
-        self.place(classes, Placed { row, slot, class, priority: classes.traits(class).spec.priority, assumed: true });
+        let priority = classes.traits(class).spec.priority;
+        self.place(classes, Placed { row, slot, class, place: 0, priority, assumed: true });
     }
 
     /// Takes back an assumption; `false` if the watch has confirmed or removed the pod meanwhile.
@@ -323,7 +326,8 @@ impl Cache {
             return;
         }
         self.remove_pod(classes, row);
-        self.place(classes, Placed { row, slot, class, priority: classes.traits(class).spec.priority, assumed: false });
+        let priority = classes.traits(class).spec.priority;
+        self.place(classes, Placed { row, slot, class, place: 0, priority, assumed: false });
     }
 
     /// A pod is gone or has finished. A pod that counts nowhere is no mistake.
@@ -333,7 +337,10 @@ impl Cache {
         }
         let pod = self.pods[row.index as usize].take().expect("the pod was just seen");
         self.slots[pod.slot as usize].count(classes.traits(pod.class), -1);
-        classes.uncount(pod.class, pod.slot);
+        if let Some(moved) = classes.uncount(pod.class, pod.place) {
+            let moved = self.pods[moved as usize].as_mut().expect("a class lists placed pods only");
+            moved.place = pod.place;
+        }
         let of_priority = self.priorities.get_mut(&pod.priority).expect("a placed pod's priority is counted");
         *of_priority -= 1;
         if *of_priority == 0 {
@@ -353,14 +360,14 @@ impl Cache {
         self.pods.get(row.index as usize)?.as_ref().filter(|pod| pod.row == row)
     }
 
-    fn place(&mut self, classes: &mut Classes, pod: Placed) {
+    fn place(&mut self, classes: &mut Classes, mut pod: Placed) {
         let index = pod.row.index as usize;
         if self.pods.len() <= index {
             self.pods.resize_with(index + 1, || None);
         }
         classes.hold(pod.class);
         self.slots[pod.slot as usize].count(classes.traits(pod.class), 1);
-        classes.count(pod.class, pod.slot);
+        pod.place = classes.count(pod.class, pod.slot, pod.row.index);
         *self.priorities.entry(pod.priority).or_insert(0) += 1;
         self.touch(pod.slot);
         let before = self.pods[index].replace(pod);

@@ -20,10 +20,22 @@ pub(super) struct ClassId(u32);
 /// A class.
 pub(super) struct Class {
     pub(super) traits: PodTraits,
-    /// How many of its pods count on which slot; no zeros.
-    pub(super) at: BTreeMap<u32, u32>,
+    /// The slot and the row index of each of its pods that count on a node, in no order that means anything.
+    placed: Vec<(u32, u32)>,
     sheet: u32,
     holders: u32,
+}
+
+impl Class {
+    /// The slots of its pods that count on a node, each as often as it has such pods.
+    pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
+        self.placed.iter().map(|(slot, _)| *slot)
+    }
+
+    /// Whether none of its pods counts on a node.
+    pub(super) fn is_unplaced(&self) -> bool {
+        self.placed.is_empty()
+    }
 }
 
 /// The cached results of all classes of one spec.
@@ -57,12 +69,8 @@ impl Classes {
         if let Some(id) = known.into_iter().find(|id| same(self.traits(*id))) {
             return id;
         }
-        let class = Class {
-            traits: PodTraits::of(spec, identity),
-            at: BTreeMap::new(),
-            sheet: self.sheet_of(spec),
-            holders: 0,
-        };
+        let class =
+            Class { traits: PodTraits::of(spec, identity), placed: Vec::new(), sheet: self.sheet_of(spec), holders: 0 };
         let has_terms = class.traits.terms.is_some();
         let index = put(&mut self.classes, &mut self.free, class);
         let id = ClassId(index);
@@ -107,20 +115,18 @@ impl Classes {
         !self.with_terms.is_empty()
     }
 
-    /// One more pod of the class counts on a slot.
-    pub(super) fn count(&mut self, id: ClassId, slot: u32) {
+    /// One more pod of the class counts on a slot. Gives its place in the class's list.
+    pub(super) fn count(&mut self, id: ClassId, slot: u32, pod: u32) -> u32 {
         let class = self.classes[id.0 as usize].as_mut().expect("a class number is used after its last holder");
-        *class.at.entry(slot).or_insert(0) += 1;
+        class.placed.push((slot, pod));
+        class.placed.len() as u32 - 1
     }
 
-    /// One pod of the class counts on a slot no more.
-    pub(super) fn uncount(&mut self, id: ClassId, slot: u32) {
+    /// The pod at a place counts no more. The last pod of the list takes its place; gives that pod's row index.
+    pub(super) fn uncount(&mut self, id: ClassId, place: u32) -> Option<u32> {
         let class = self.classes[id.0 as usize].as_mut().expect("a class number is used after its last holder");
-        let here = class.at.get_mut(&slot).expect("a pod leaves a slot where it was counted");
-        *here -= 1;
-        if *here == 0 {
-            class.at.remove(&slot);
-        }
+        class.placed.swap_remove(place as usize);
+        class.placed.get(place as usize).map(|(_, pod)| *pod)
     }
 
     /// One more pod holds the class.
@@ -137,7 +143,7 @@ impl Classes {
         if class.holders > 0 {
             return;
         }
-        assert!(class.at.is_empty(), "{id:?} goes while its pods count");
+        assert!(class.placed.is_empty(), "{id:?} goes while its pods count");
         let class = self.classes[id.0 as usize].take().expect("the class was just seen");
         unlist(&mut self.by_hash, hash(&class.traits.spec, &class.traits.identity), id);
         unlist(&mut self.by_spec, class.traits.spec.stable_hash(), id);

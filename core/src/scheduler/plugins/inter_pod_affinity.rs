@@ -38,9 +38,9 @@ impl Sums {
             let none = vec![0; domains.count as usize];
             (domains, none)
         });
-        for (slot, count) in &class.at {
-            if let Some(domain) = domains.get(*slot) {
-                sums[domain] += weight * i64::from(*count);
+        for slot in class.slots() {
+            if let Some(domain) = domains.get(slot) {
+                sums[domain] += weight;
                 self.any = true;
             }
         }
@@ -110,7 +110,7 @@ impl Filter {
             return none.shunning.any.then_some(none);
         };
         let (mut wanted, mut shunned) = (Sums::default(), Sums::default());
-        for class in classes.iter().filter(|class| !class.at.is_empty()) {
+        for class in classes.iter().filter(|class| !class.is_unplaced()) {
             if !terms.affinity.is_empty() && terms.affinity.iter().all(|term| is_about(term, class, around)) {
                 terms.affinity.iter().for_each(|term| wanted.add(cache, &term.topology_key, class, 1));
             }
@@ -167,13 +167,13 @@ impl Preferences {
         let namespace_labels = around.namespace(namespace).cloned().unwrap_or_default();
         let own = pod.terms.as_ref().map_or(&[][..], |terms| &terms.preferred);
         if !own.is_empty() {
-            for class in classes.iter().filter(|class| !class.at.is_empty()) {
+            for class in classes.iter().filter(|class| !class.is_unplaced()) {
                 for (weight, term) in own.iter().filter(|(_, term)| is_about(term, class, around)) {
                     sums.add(cache, &term.topology_key, class, *weight);
                 }
             }
         }
-        for class in classes.with_terms().filter(|class| !class.at.is_empty()) {
+        for class in classes.with_terms().filter(|class| !class.is_unplaced()) {
             let Some(terms) = &class.traits.terms else { continue };
             let required = terms.affinity.iter().map(|term| (REQUIRED_TERM_WEIGHT, term));
             let preferred = terms.preferred.iter().map(|(weight, term)| (*weight, term));

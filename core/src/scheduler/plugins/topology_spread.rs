@@ -52,9 +52,9 @@ impl Filter {
             for slot in cache.order().iter().filter(|slot| is_eligible(**slot)) {
                 eligible[domains.get(*slot).expect("an eligible node has all labels")] = true;
             }
-            for (slot, count) in matching(classes, &pod.identity, &constraint.pods) {
+            for slot in matching(classes, &pod.identity, &constraint.pods) {
                 if is_eligible(slot) {
-                    pods[domains.get(slot).expect("an eligible node has all labels")] += count;
+                    pods[domains.get(slot).expect("an eligible node has all labels")] += 1;
                 }
             }
             let filled = pods.iter().zip(&eligible).filter(|(_, eligible)| **eligible).map(|(pods, _)| *pods);
@@ -93,15 +93,15 @@ fn includes(constraint: &Spread, pod: &PodTraits, cache: &Cache, slot: u32) -> b
         && (!constraint.honors_node_taints || taint_toleration::first_untolerated_of(pod, node).is_none())
 }
 
-/// Where matching pods of the namespace are, and how many. Pods that are being deleted do not count.
-fn matching<'a>(classes: &'a Classes, identity: &'a Identity, pods: &'a Pods) -> impl Iterator<Item = (u32, i64)> + 'a {
+/// Where matching pods of the namespace are, one entry for each. Pods that are being deleted do not count.
+fn matching<'a>(classes: &'a Classes, identity: &'a Identity, pods: &'a Pods) -> impl Iterator<Item = u32> + 'a {
     let counts = move |class: &&Class| is_counted(class, identity, pods);
-    classes.iter().filter(counts).flat_map(|class| class.at.iter().map(|(slot, count)| (*slot, i64::from(*count))))
+    classes.iter().filter(counts).flat_map(Class::slots)
 }
 
 fn is_counted(class: &Class, identity: &Identity, pods: &Pods) -> bool {
     let other = &class.traits.identity;
-    !class.at.is_empty()
+    !class.is_unplaced()
         && !other.terminating
         && other.namespace == identity.namespace
         && !pods.asks_nothing()
@@ -175,14 +175,14 @@ impl Preferences {
     ) -> Vec<i64> {
         let of_node = *constraint.topology_key == *HOSTNAME;
         let mut pods = vec![0; if of_node { cache.slot_count() } else { domains.count as usize }];
-        for (slot, count) in matching(classes, &pod.identity, &constraint.pods) {
+        for slot in matching(classes, &pod.identity, &constraint.pods) {
             if of_node {
-                pods[slot as usize] += count;
+                pods[slot as usize] += 1;
             } else if let Some(domain) = domains.get(slot)
                 && self.is_scored(slot)
                 && includes(constraint, pod, cache, slot)
             {
-                pods[domain] += count;
+                pods[domain] += 1;
             }
         }
         pods
