@@ -19,9 +19,10 @@ use wavetank_core::scheduler::{NodeVerdict, Placement};
 use wavetank_manifest::kubernetes::{read_manifests, to_object};
 
 #[derive(Default)]
-struct Tally {
+/// What was compared.
+pub(crate) struct Tally {
     /// Agreeing and all rows, by what was compared.
-    rows: BTreeMap<String, (u32, u32)>,
+    pub(crate) rows: BTreeMap<String, (u32, u32)>,
     shown: u32,
 }
 
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
     if differing { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn compare_case(path: &str, tally: &mut Tally) -> Result<(), String> {
+pub(crate) fn compare_case(path: &str, tally: &mut Tally) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let expect = std::fs::read_to_string(path.replace(".json", ".expect.jsonl")).map_err(|error| error.to_string())?;
     let mut list: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;

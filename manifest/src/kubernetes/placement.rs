@@ -80,3 +80,58 @@ fn term(term: &api::PodAffinityTerm) -> PodTerm {
         mismatch_label_keys: names(term.mismatch_label_keys.as_ref()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wavetank_core::model::{Object, SelectorOperator};
+
+    use crate::kubernetes::{read_admitted, to_object};
+
+    const POD: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec:
+  schedulingGates: [{name: example.com/wait}]
+  preemptionPolicy: Never
+  affinity:
+    nodeAffinity:
+      requiredDuringSchedulingIgnoredDuringExecution:
+        nodeSelectorTerms:
+        - matchExpressions: [{key: disk, operator: Exists}]
+        - matchFields: [{key: metadata.name, operator: In, values: [n1]}]
+    podAntiAffinity:
+      preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 7
+        podAffinityTerm: {topologyKey: zone, labelSelector: {}, namespaces: [other], mismatchLabelKeys: [app]}
+  topologySpreadConstraints:
+  - {maxSkew: 2, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway, nodeTaintsPolicy: Honor, labelSelector: {}}
+  containers: [{name: a, image: web}]
+";
+
+    #[test]
+    fn rules_are_carried_over_and_pods_without_any_have_no_box() {
+        let pod = |text: &str| match to_object(&read_admitted("p.yaml", text).unwrap()[0]).unwrap() {
+            Object::Pod(pod) => pod,
+            other => panic!("a pod is read as {other:?}"),
+        };
+        let plain =
+            pod("{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: a, image: web}]}}");
+        assert_eq!(plain.spec.rules, None);
+        let pod = pod(POD);
+        let rules = pod.spec.rules.as_ref().expect("the pod has rules");
+        assert_eq!((rules.scheduling_gates.len(), rules.never_preempts), (1, true));
+        let names: Vec<usize> = rules.required_node_names.iter().map(Vec::len).collect();
+        assert_eq!((names, pod.spec.required_node_affinity.len()), (vec![0, 1], 2));
+        assert_eq!(rules.required_node_names[1][0].operator, SelectorOperator::In);
+        let shunned = &rules.pod_anti_affinity.preferred[0];
+        assert_eq!(
+            (shunned.weight, &*shunned.term.namespaces[0], shunned.term.namespace_selector.is_none()),
+            (7, "other", true)
+        );
+        assert_eq!(&*shunned.term.mismatch_label_keys[0], "app");
+        let spread = &rules.spread[0];
+        assert_eq!((spread.max_skew, spread.required, spread.min_domains), (2, false, 1));
+        assert!(spread.honors_node_affinity && spread.honors_node_taints);
+    }
+}
