@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use crate::scheduler::cache::Cache;
-use crate::scheduler::plugins::{Normalization, Refusal};
+use crate::scheduler::plugins::{Normalization, Plugin, Refusal};
 use crate::scheduler::profile::{Enabled, Profile};
 use crate::scheduler::reference::{Case, Outcome, Search, best};
 use crate::scheduler::sampling::TieBreak;
@@ -187,7 +187,9 @@ impl Board {
     fn rebuild(&mut self, profile: &Profile, cache: &Cache, pod: &PodTraits) {
         self.layout = cache.layout();
         let normalizes = |enabled: &Enabled| enabled.plugin.normalization() != Normalization::None;
-        let (normalized, plain) = profile.scorers(pod).partition(normalizes);
+        // Where no node has images all score 0; the first image changes the layout.
+        let useful = |enabled: &Enabled| enabled.plugin != Plugin::ImageLocality || cache.has_images();
+        let (normalized, plain) = profile.scorers(pod).filter(useful).partition(normalizes);
         self.scorers = Scorers { plain, normalized };
         assert!(self.scorers.normalized.len() <= NORMALIZED_MAX, "more plugins normalize than there is room for");
         self.entries.clear();

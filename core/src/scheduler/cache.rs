@@ -220,6 +220,11 @@ impl Cache {
         self.order_is_stale = true;
     }
 
+    /// Whether some node has images.
+    pub(super) fn has_images(&self) -> bool {
+        !self.images.is_empty()
+    }
+
     /// How many slots there are, with or without a node.
     pub(super) fn slot_count(&self) -> usize {
         self.slots.len()
