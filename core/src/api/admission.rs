@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::digest::Shared;
-use crate::model::{Pod, PodSpec, PodStatus, TaintEffect, Toleration, TolerationOperator};
+use crate::model::{ConditionKind, Pod, PodSpec, PodStatus, Status3, TaintEffect, Toleration, TolerationOperator};
+use crate::time::Time;
 
 /// The taint of a node whose kubelet says that it is not ready.
 pub const NOT_READY: &str = "node.kubernetes.io/not-ready";
@@ -24,8 +25,9 @@ pub(super) struct Admission {
 
 impl Admission {
     /// Completes a pod on its way into the store.
-    pub(super) fn admit_pod(&mut self, pod: &mut Pod) {
+    pub(super) fn admit_pod(&mut self, pod: &mut Pod, now: Time) {
         pod.status = PodStatus::default();
+        mark_if_gated(pod, now);
         let hash = pod.spec.stable_hash();
         match self.completed.get(&hash) {
             Some((given, completed)) if *given == pod.spec => pod.spec = completed.clone(),
@@ -38,6 +40,16 @@ impl Admission {
                 self.completed.insert(hash, (given, pod.spec.clone()));
             }
         }
+    }
+}
+
+/// Says that the scheduler will not look at the pod yet.
+///
+/// Source: `applySchedulingGatedCondition`, pkg/registry/core/pod/strategy.go (v1.34.1).
+fn mark_if_gated(pod: &mut Pod, now: Time) {
+    if pod.spec.rules.as_ref().is_some_and(|rules| !rules.scheduling_gates.is_empty()) {
+        let (reason, message) = ("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates");
+        pod.status.conditions.set(ConditionKind::PodScheduled, Status3::False, reason, message, now);
     }
 }
 

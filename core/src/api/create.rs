@@ -26,7 +26,9 @@ impl ApiServer {
                 self.create_kind(ctx, store, object, |_, _, namespace| hold_by_content(namespace))
             }
             Object::Node(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
-            Object::Pod(object) => self.create_kind(ctx, store, object, |api, _, pod| api.admission.admit_pod(pod)),
+            Object::Pod(object) => {
+                self.create_kind(ctx, store, object, |api, ctx, pod| api.admission.admit_pod(pod, ctx.now))
+            }
             Object::ReplicaSet(object) => {
                 self.create_kind(ctx, store, object, |_, _, set| set.status = Default::default())
             }

@@ -14,7 +14,7 @@ use crate::api::leases::Renewals;
 use crate::config::Config;
 use crate::id::{HostId, Name};
 use crate::kubelet::Boot;
-use crate::model::{ConditionKind, Conditions, Meta, Node, NodeSpec, NodeStatus, Status3};
+use crate::model::{ConditionKind, Meta, Node, NodeSpec, NodeStatus, Status3};
 use crate::time::{Span, Time};
 
 /// The label by which an existing node is asked for.
@@ -92,7 +92,7 @@ pub(super) fn new_node(boot: &Boot, runtime: Runtime, now: Time) -> Node {
     let mut meta = Meta::named("", &boot.node);
     meta.labels = boot.labels.with(HOSTNAME, hostname(boot));
     let spec = NodeSpec { unschedulable: false, taints: boot.taints.clone() };
-    Node { meta, spec, status: node_status(boot, runtime, &Conditions::default(), now) }
+    Node { meta, spec, status: node_status(boot, runtime, &NodeStatus::default(), now) }
 }
 
 /// The value of the node's host name label.
@@ -102,12 +102,12 @@ pub(super) fn hostname(boot: &Boot) -> Name {
 
 /// The node with the status that its kubelet posts; `None` if that is what the API server has.
 pub(super) fn status_to_post(boot: &Boot, runtime: Runtime, node: &Arc<Node>, now: Time) -> Option<Node> {
-    let status = node_status(boot, runtime, &node.status.conditions, now);
+    let status = node_status(boot, runtime, &node.status, now);
     (status != node.status).then(|| Node { status, ..Node::clone(node) })
 }
 
-fn node_status(boot: &Boot, runtime: Runtime, before: &Conditions, now: Time) -> NodeStatus {
-    let mut conditions = before.clone();
+fn node_status(boot: &Boot, runtime: Runtime, before: &NodeStatus, now: Time) -> NodeStatus {
+    let mut conditions = before.conditions.clone();
     let mut set = |kind, status, reason, message| {
         conditions.set(kind, status, reason, message, now);
     };
@@ -124,5 +124,6 @@ fn node_status(boot: &Boot, runtime: Runtime, before: &Conditions, now: Time) ->
         allocatable: boot.allocatable.clone(),
         conditions,
         address: Some(boot.address.clone()),
+        images: before.images.clone(),
     }
 }

@@ -9,6 +9,7 @@ mod meta;
 mod network;
 mod node;
 mod object;
+mod placement;
 mod pod;
 mod resources;
 mod workload;
@@ -16,8 +17,9 @@ mod workload;
 pub use condition::{Condition, ConditionKind, Conditions, Status3};
 pub use meta::{Labels, Meta, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
 pub use network::{Endpoint, EndpointSlice, IntOrName, Protocol, Service, ServicePort, ServiceType};
-pub use node::{Namespace, Node, NodeSpec, NodeStatus, Taint, TaintEffect};
+pub use node::{Namespace, Node, NodeImage, NodeSpec, NodeStatus, Taint, TaintEffect};
 pub use object::{Kind, Object, ObjectKey, Resource};
+pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
 pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodSpec, PodStatus,
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,

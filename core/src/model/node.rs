@@ -1,5 +1,7 @@
 //! Namespaces and Nodes.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::Name;
@@ -44,6 +46,17 @@ pub struct NodeStatus {
     pub conditions: Conditions,
     /// The machine's address.
     pub address: Option<Name>,
+    /// Images that the machine has, as reported; `None` is none.
+    pub images: Option<Arc<[NodeImage]>>,
+}
+
+/// An image on a node.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct NodeImage {
+    /// Names by which containers may ask for it, with tag or digest.
+    pub names: Vec<Name>,
+    /// Its size in bytes.
+    pub size_bytes: i64,
 }
 
 /// A mark on a node that keeps pods away unless they tolerate it.

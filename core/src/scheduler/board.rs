@@ -12,9 +12,9 @@
 use std::collections::BTreeMap;
 
 use crate::scheduler::cache::Cache;
-use crate::scheduler::plugins::{Normalization, Refusal};
+use crate::scheduler::plugins::{Normalization, Plugin, Refusal};
 use crate::scheduler::profile::{Enabled, Profile};
-use crate::scheduler::reference::{Outcome, Search};
+use crate::scheduler::reference::{Case, Outcome, Search, best};
 use crate::scheduler::sampling::TieBreak;
 use crate::scheduler::score_tree::{ScoreTree, Summary};
 use crate::scheduler::traits::PodTraits;
@@ -74,7 +74,11 @@ impl Board {
     }
 
     /// Finds the best node. [`Board::sync`] must have been called since the last change.
-    pub(super) fn decide(&self, cache: &Cache, search: Search) -> Outcome {
+    pub(super) fn decide(&self, case: Case<'_>, search: Search) -> Outcome {
+        if case.relations.is_some() {
+            return self.decide_related(case, search);
+        }
+        let cache = case.cache;
         let nodes = self.entries.len() as u32;
         let all = self.tree.all().feasible;
         let (feasible, processed) = if all < search.wanted {
@@ -102,6 +106,32 @@ impl Board {
         Outcome { slot: Some(slot), feasible, processed }
     }
 
+    /// Goes through the entries, because what other nodes' pods mean changes with every bind.
+    fn decide_related(&self, case: Case<'_>, search: Search) -> Outcome {
+        let nodes = self.entries.len() as u32;
+        let order = case.cache.order();
+        let (mut positions, mut feasible, mut processed) = (Vec::new(), Vec::new(), 0);
+        for position in (search.start..nodes).chain(0..search.start) {
+            processed += 1;
+            let slot = order[position as usize];
+            if self.refusal(position).is_none() && case.related_refusal(slot).is_none() {
+                positions.push(position);
+                feasible.push(slot);
+            }
+            if feasible.len() == search.wanted as usize {
+                break;
+            }
+        }
+        let entries = || positions.iter().map(|position| &self.entries[*position as usize]);
+        let highest = entries().fold([0; NORMALIZED_MAX], highest_of);
+        let mut totals = case.related_totals(&feasible);
+        for (total, entry) in totals.iter_mut().zip(entries()) {
+            *total += self.total(entry, highest);
+        }
+        let slot = best(case.cache, &feasible, &totals, search.tie_break);
+        Outcome { slot, feasible: feasible.len() as u32, processed }
+    }
+
     fn best_of_tree(&self, cache: &Cache, [head, tail]: [(u32, u32); 2], tie_break: TieBreak) -> u32 {
         let sum = self.tree.range(head.0, head.1).and(self.tree.range(tail.0, tail.1));
         match tie_break {
@@ -126,12 +156,7 @@ impl Board {
             let entries = positions.map(|position| (position, &self.entries[position as usize]));
             entries.filter(|(_, entry)| entry.refusal.is_none())
         };
-        let mut highest: Raw = [0; NORMALIZED_MAX];
-        for (_, entry) in feasible() {
-            for (highest, raw) in highest.iter_mut().zip(entry.raw) {
-                *highest = raw.max(*highest);
-            }
-        }
+        let highest = feasible().map(|(_, entry)| entry).fold([0; NORMALIZED_MAX], highest_of);
         let (mut best, mut tied) = (i64::MIN, Vec::new());
         for (position, entry) in feasible() {
             let total = self.total(entry, highest);
@@ -162,7 +187,9 @@ impl Board {
     fn rebuild(&mut self, profile: &Profile, cache: &Cache, pod: &PodTraits) {
         self.layout = cache.layout();
         let normalizes = |enabled: &Enabled| enabled.plugin.normalization() != Normalization::None;
-        let (normalized, plain) = profile.scorers(pod).partition(normalizes);
+        // Where no node has images all score 0; the first image changes the layout.
+        let useful = |enabled: &Enabled| enabled.plugin != Plugin::ImageLocality || cache.has_images();
+        let (normalized, plain) = profile.scorers(pod).filter(useful).partition(normalizes);
         self.scorers = Scorers { plain, normalized };
         assert!(self.scorers.normalized.len() <= NORMALIZED_MAX, "more plugins normalize than there is room for");
         self.entries.clear();
@@ -216,6 +243,11 @@ impl Scorers {
         }
         Entry { refusal, fixed, raw }
     }
+}
+
+/// The highest raw scores with one more node.
+fn highest_of(highest: Raw, entry: &Entry) -> Raw {
+    [highest[0].max(entry.raw[0]), highest[1].max(entry.raw[1])]
 }
 
 fn leaf(entry: &Entry, rank: u32) -> Summary {

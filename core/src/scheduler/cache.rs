@@ -12,9 +12,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::{Name, RowId};
-use crate::model::{Node, Protocol};
+use crate::model::{Node, NodeImage, Protocol};
 use crate::scheduler::classes::{ClassId, Classes};
+use crate::scheduler::float::scaled_image_size;
 use crate::scheduler::node_tree::NodeTree;
+use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::PodTraits;
 
 /// One node's slot.
@@ -37,6 +39,15 @@ pub(super) struct NodeInfo {
     pub(super) extended_used: BTreeMap<Name, i64>,
     /// How many pods hold a host port; more than one only if others bound them.
     pub(super) host_ports: BTreeMap<(u8, u16), u32>,
+    /// The node's images by name, with their sizes scaled by how many nodes have them.
+    pub(super) images: BTreeMap<Name, i64>,
+}
+
+/// What is known of an image.
+struct Image {
+    /// As the first node said that has it.
+    size_bytes: i64,
+    nodes: u32,
 }
 
 impl NodeInfo {
@@ -79,6 +90,8 @@ struct Placed {
     row: RowId,
     slot: u32,
     class: ClassId,
+    /// Where the class lists it.
+    place: u32,
     priority: i32,
     assumed: bool,
 }
@@ -101,6 +114,9 @@ pub(super) struct Cache {
     by_rank: Vec<u32>,
     /// By slot: its place in `by_rank`.
     ranks: Vec<u32>,
+    images: BTreeMap<Name, Image>,
+    /// By label, while no node's labels change.
+    domains: BTreeMap<Name, Arc<Domains>>,
     order_is_stale: bool,
     layout: u64,
     touched: Vec<u32>,
@@ -166,6 +182,64 @@ impl Cache {
         for (rank, slot) in self.by_rank.iter().enumerate() {
             self.ranks[*slot as usize] = rank as u32;
         }
+        self.scale_images();
+    }
+
+    /// How much an image counts depends on the number of nodes and on how many of them have it.
+    fn scale_images(&mut self) {
+        if self.images.is_empty() {
+            return;
+        }
+        let nodes = self.tree.len();
+        for info in &mut self.slots {
+            for (name, scaled) in &mut info.images {
+                let image = &self.images[name];
+                *scaled = scaled_image_size(image.size_bytes, image.nodes, nodes);
+            }
+        }
+    }
+
+    /// Source: `addNodeImageStates`, `removeNodeImageStates`, cache.go (v1.34.1).
+    fn set_images(&mut self, slot: u32, images: Option<&[NodeImage]>) {
+        let before = std::mem::take(&mut self.slots[slot as usize].images);
+        let now = images.unwrap_or_default().iter().flat_map(|it| it.names.iter().map(|name| (name, it.size_bytes)));
+        let mut new = BTreeMap::new();
+        for (name, size_bytes) in now {
+            if new.insert(name.clone(), 0).is_none() {
+                self.images.entry(name.clone()).or_insert(Image { size_bytes, nodes: 0 }).nodes += 1;
+            }
+        }
+        for name in before.keys() {
+            let image = self.images.get_mut(name).expect("a node's image is known");
+            image.nodes -= 1;
+            if image.nodes == 0 {
+                self.images.remove(name);
+            }
+        }
+        self.slots[slot as usize].images = new;
+        self.order_is_stale = true;
+    }
+
+    /// Whether some node has images.
+    pub(super) fn has_images(&self) -> bool {
+        !self.images.is_empty()
+    }
+
+    /// How many slots there are, with or without a node.
+    pub(super) fn slot_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The domains of a label.
+    pub(super) fn domains(&mut self, key: &Name) -> Arc<Domains> {
+        let known = self.domains.get(key).filter(|domains| domains.covers(self.slots.len()));
+        if let Some(domains) = known {
+            return domains.clone();
+        }
+        let value = |info: &'_ NodeInfo| -> Option<Name> { info.node.as_ref()?.meta.labels.get(key).cloned() };
+        let domains = Arc::new(Domains::of(self.slots.iter().map(value)));
+        self.domains.insert(key.clone(), domains.clone());
+        domains
     }
 
     /// The number of slot changes so far.
@@ -184,6 +258,10 @@ impl Cache {
         let slot = self.slot_named(&node.meta.name);
         let info = &mut self.slots[slot as usize];
         let zone_before = info.node.as_ref().map(|old| old.zone_key());
+        if info.node.as_ref().is_none_or(|old| old.meta.labels != node.meta.labels) {
+            self.domains.clear();
+        }
+        let images_before = info.node.as_ref().and_then(|old| old.status.images.clone());
         let allocatable = &node.status.allocatable;
         info.cpu_all = allocatable.cpu_milli;
         info.memory_all = allocatable.memory_bytes;
@@ -198,6 +276,9 @@ impl Cache {
             self.tree.add(zone, slot);
             self.order_is_stale = true;
         }
+        if images_before != node.status.images {
+            self.set_images(slot, node.status.images.as_deref());
+        }
         self.touch(slot);
     }
 
@@ -205,8 +286,12 @@ impl Cache {
     pub(super) fn remove_node(&mut self, name: &Name) {
         let Some(slot) = self.by_name.get(name).copied() else { return };
         let Some(node) = self.slots[slot as usize].node.take() else { return };
+        self.domains.clear();
         self.tree.remove(&node.zone_key(), slot);
         self.order_is_stale = true;
+        if node.status.images.is_some() {
+            self.set_images(slot, None);
+        }
         self.give_up_if_empty(slot);
     }
 
@@ -223,7 +308,8 @@ impl Cache {
     /// Counts a pod on a node by assumption. Panics if it counts somewhere already.
     pub(super) fn assume(&mut self, classes: &mut Classes, row: RowId, slot: u32, class: ClassId) {
         assert!(!self.has_pod(row), "{row:?} is assumed twice");
-        self.place(classes, Placed { row, slot, class, priority: classes.traits(class).spec.priority, assumed: true });
+        let priority = classes.traits(class).spec.priority;
+        self.place(classes, Placed { row, slot, class, place: 0, priority, assumed: true });
     }
 
     /// Takes back an assumption; `false` if the watch has confirmed or removed the pod meanwhile.
@@ -245,7 +331,8 @@ impl Cache {
             return;
         }
         self.remove_pod(classes, row);
-        self.place(classes, Placed { row, slot, class, priority: classes.traits(class).spec.priority, assumed: false });
+        let priority = classes.traits(class).spec.priority;
+        self.place(classes, Placed { row, slot, class, place: 0, priority, assumed: false });
     }
 
     /// A pod is gone or has finished. A pod that counts nowhere is no mistake.
@@ -255,6 +342,10 @@ impl Cache {
         }
         let pod = self.pods[row.index as usize].take().expect("the pod was just seen");
         self.slots[pod.slot as usize].count(classes.traits(pod.class), -1);
+        if let Some(moved) = classes.uncount(pod.class, pod.place) {
+            let moved = self.pods[moved as usize].as_mut().expect("a class lists placed pods only");
+            moved.place = pod.place;
+        }
         let of_priority = self.priorities.get_mut(&pod.priority).expect("a placed pod's priority is counted");
         *of_priority -= 1;
         if *of_priority == 0 {
@@ -274,13 +365,14 @@ impl Cache {
         self.pods.get(row.index as usize)?.as_ref().filter(|pod| pod.row == row)
     }
 
-    fn place(&mut self, classes: &mut Classes, pod: Placed) {
+    fn place(&mut self, classes: &mut Classes, mut pod: Placed) {
         let index = pod.row.index as usize;
         if self.pods.len() <= index {
             self.pods.resize_with(index + 1, || None);
         }
         classes.hold(pod.class);
         self.slots[pod.slot as usize].count(classes.traits(pod.class), 1);
+        pod.place = classes.count(pod.class, pod.slot, pod.row.index);
         *self.priorities.entry(pod.priority).or_insert(0) += 1;
         self.touch(pod.slot);
         let before = self.pods[index].replace(pod);

@@ -1,4 +1,8 @@
-//! Pod classes: pods of one spec are one class, so what the scheduler knows of a spec is computed and cached once.
+//! Pod classes: pods that the scheduler cannot tell apart are one class, so what it knows of them is computed once.
+//!
+//! Pods are alike in their spec and in what other pods see of them, their [`Identity`]. Classes of one spec share a
+//! [`Board`], because what a node alone says of a pod depends on the spec only. A class also knows on which nodes its
+//! pods are: that is how pods are counted by labels without looking at every pod.
 //!
 //! Invariant: a class lives as long as some pod, queued or placed, holds it; its number may then be used again.
 
@@ -7,16 +11,37 @@ use std::collections::BTreeMap;
 use crate::digest::Shared;
 use crate::model::PodSpec;
 use crate::scheduler::board::Board;
-use crate::scheduler::traits::PodTraits;
+use crate::scheduler::traits::{Identity, PodTraits};
 
 /// A class's number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct ClassId(u32);
 
-struct Class {
-    traits: PodTraits,
-    board: Board,
+/// A class.
+pub(super) struct Class {
+    pub(super) traits: PodTraits,
+    /// The slot and the row index of each of its pods that count on a node, in no order that means anything.
+    placed: Vec<(u32, u32)>,
+    sheet: u32,
     holders: u32,
+}
+
+impl Class {
+    /// The slots of its pods that count on a node, each as often as it has such pods.
+    pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
+        self.placed.iter().map(|(slot, _)| *slot)
+    }
+
+    /// Whether none of its pods counts on a node.
+    pub(super) fn is_unplaced(&self) -> bool {
+        self.placed.is_empty()
+    }
+}
+
+/// The cached results of all classes of one spec.
+struct Sheet {
+    board: Board,
+    classes: u32,
 }
 
 /// All classes.
@@ -24,37 +49,84 @@ struct Class {
 pub(super) struct Classes {
     classes: Vec<Option<Class>>,
     free: Vec<u32>,
-    /// By the spec's stable hash; several specs of one hash are told apart by comparing them.
+    /// By the hash of spec and identity; several of one hash are told apart by comparing them.
     by_hash: BTreeMap<u64, Vec<ClassId>>,
+    sheets: Vec<Option<Sheet>>,
+    free_sheets: Vec<u32>,
+    /// By the spec's stable hash: its classes, of which any leads to the sheet.
+    by_spec: BTreeMap<u64, Vec<ClassId>>,
+    /// Classes with terms about other pods.
+    with_terms: Vec<ClassId>,
 }
 
 impl Classes {
-    /// The class of a spec, made if it is new. The caller holds it or the class stays until somebody has.
-    pub(super) fn of(&mut self, spec: &Shared<PodSpec>) -> ClassId {
-        let hash = spec.stable_hash();
+    /// The class of pods with a spec and an identity, made if it is new. The caller holds it or the class stays until
+    /// somebody has.
+    pub(super) fn of(&mut self, spec: &Shared<PodSpec>, identity: &Identity) -> ClassId {
+        let hash = hash(spec, identity);
         let known = self.by_hash.get(&hash).into_iter().flatten().copied();
-        if let Some(id) = known.into_iter().find(|id| self.traits(*id).spec == *spec) {
+        let same = |traits: &PodTraits| traits.spec == *spec && traits.identity == *identity;
+        if let Some(id) = known.into_iter().find(|id| same(self.traits(*id))) {
             return id;
         }
-        let class = Class { traits: PodTraits::of(spec), board: Board::default(), holders: 0 };
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.classes.push(None);
-            u32::try_from(self.classes.len() - 1).expect("at most 2^32 classes")
-        });
-        self.classes[index as usize] = Some(class);
-        self.by_hash.entry(hash).or_default().push(ClassId(index));
-        ClassId(index)
+        let class =
+            Class { traits: PodTraits::of(spec, identity), placed: Vec::new(), sheet: self.sheet_of(spec), holders: 0 };
+        let has_terms = class.traits.terms.is_some();
+        let index = put(&mut self.classes, &mut self.free, class);
+        let id = ClassId(index);
+        self.by_hash.entry(hash).or_default().push(id);
+        self.by_spec.entry(spec.stable_hash()).or_default().push(id);
+        if has_terms {
+            self.with_terms.push(id);
+        }
+        id
     }
 
-    /// What is known of the class's spec.
+    /// What is known of the class's pods.
     pub(super) fn traits(&self, id: ClassId) -> &PodTraits {
         &self.class(id).traits
     }
 
-    /// The class's traits and its cached results.
+    /// The class's traits and its spec's cached results.
     pub(super) fn board(&mut self, id: ClassId) -> (&PodTraits, &mut Board) {
+        let class = self.classes[id.0 as usize].as_ref().expect("a class number is used after its last holder");
+        let sheet = self.sheets[class.sheet as usize].as_mut().expect("a class's sheet lives as long as the class");
+        (&class.traits, &mut sheet.board)
+    }
+
+    /// The cached results of the class's spec.
+    pub(super) fn board_of(&self, id: ClassId) -> &Board {
+        let sheet = self.sheets[self.class(id).sheet as usize].as_ref();
+        &sheet.expect("a class's sheet lives as long as the class").board
+    }
+
+    /// All classes.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Class> {
+        self.classes.iter().flatten()
+    }
+
+    /// The classes whose pods have terms about other pods.
+    pub(super) fn with_terms(&self) -> impl Iterator<Item = &Class> {
+        self.with_terms.iter().map(|id| self.class(*id))
+    }
+
+    /// Whether some class has terms about other pods.
+    pub(super) fn any_terms(&self) -> bool {
+        !self.with_terms.is_empty()
+    }
+
+    /// One more pod of the class counts on a slot. Gives its place in the class's list.
+    pub(super) fn count(&mut self, id: ClassId, slot: u32, pod: u32) -> u32 {
         let class = self.classes[id.0 as usize].as_mut().expect("a class number is used after its last holder");
-        (&class.traits, &mut class.board)
+        class.placed.push((slot, pod));
+        class.placed.len() as u32 - 1
+    }
+
+    /// The pod at a place counts no more. The last pod of the list takes its place; gives that pod's row index.
+    pub(super) fn uncount(&mut self, id: ClassId, place: u32) -> Option<u32> {
+        let class = self.classes[id.0 as usize].as_mut().expect("a class number is used after its last holder");
+        class.placed.swap_remove(place as usize);
+        class.placed.get(place as usize).map(|(_, pod)| *pod)
     }
 
     /// One more pod holds the class.
@@ -71,17 +143,54 @@ impl Classes {
         if class.holders > 0 {
             return;
         }
-        let hash = class.traits.spec.stable_hash();
-        let alike = self.by_hash.get_mut(&hash).expect("a class is listed by its hash");
-        alike.retain(|other| *other != id);
-        if alike.is_empty() {
-            self.by_hash.remove(&hash);
-        }
-        self.classes[id.0 as usize] = None;
+        assert!(class.placed.is_empty(), "{id:?} goes while its pods count");
+        let class = self.classes[id.0 as usize].take().expect("the class was just seen");
+        unlist(&mut self.by_hash, hash(&class.traits.spec, &class.traits.identity), id);
+        unlist(&mut self.by_spec, class.traits.spec.stable_hash(), id);
+        self.with_terms.retain(|other| *other != id);
         self.free.push(id.0);
+        let sheet = self.sheets[class.sheet as usize].as_mut().expect("a class's sheet lives as long as the class");
+        sheet.classes -= 1;
+        if sheet.classes == 0 {
+            self.sheets[class.sheet as usize] = None;
+            self.free_sheets.push(class.sheet);
+        }
+    }
+
+    fn sheet_of(&mut self, spec: &Shared<PodSpec>) -> u32 {
+        let alike = self.by_spec.get(&spec.stable_hash()).into_iter().flatten();
+        let known = alike.map(|id| self.class(*id)).find(|class| class.traits.spec == *spec).map(|class| class.sheet);
+        let index = known.unwrap_or_else(|| {
+            put(&mut self.sheets, &mut self.free_sheets, Sheet { board: Board::default(), classes: 0 })
+        });
+        self.sheets[index as usize].as_mut().expect("the sheet was just found or made").classes += 1;
+        index
     }
 
     fn class(&self, id: ClassId) -> &Class {
         self.classes[id.0 as usize].as_ref().expect("a class number is used after its last holder")
+    }
+}
+
+/// Namespace and owner are left to the comparison: pods that differ in nothing else are rare.
+fn hash(spec: &Shared<PodSpec>, identity: &Identity) -> u64 {
+    spec.stable_hash() ^ identity.labels.0.stable_hash().rotate_left(31) ^ u64::from(identity.terminating)
+}
+
+/// Puts a value into a free place or a new one.
+fn put<T>(places: &mut Vec<Option<T>>, free: &mut Vec<u32>, value: T) -> u32 {
+    let index = free.pop().unwrap_or_else(|| {
+        places.push(None);
+        u32::try_from(places.len() - 1).expect("at most 2^32 classes")
+    });
+    places[index as usize] = Some(value);
+    index
+}
+
+fn unlist(lists: &mut BTreeMap<u64, Vec<ClassId>>, hash: u64, id: ClassId) {
+    let alike = lists.get_mut(&hash).expect("a class is listed by its hash");
+    alike.retain(|other| *other != id);
+    if alike.is_empty() {
+        lists.remove(&hash);
     }
 }

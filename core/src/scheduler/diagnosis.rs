@@ -50,7 +50,10 @@ pub(super) fn diagnose(cache: &Cache, pod: &PodTraits, refusal_at: impl Fn(u32) 
     plugins.dedup();
     let nodes = order.len() as u32;
     let mut message = unavailable(nodes, reasons);
-    if cache.lowest_priority().is_none_or(|lowest| lowest >= pod.spec.priority) {
+    let never_preempts = pod.spec.rules.as_ref().is_some_and(|rules| rules.never_preempts);
+    if never_preempts {
+        message.push_str(" no new claims to deallocate, preemption: not eligible due to preemptionPolicy=Never.");
+    } else if cache.lowest_priority().is_none_or(|lowest| lowest >= pod.spec.priority) {
         message.push_str(&nothing_to_preempt(nodes, helpless));
     }
     Diagnosis { plugins, message }

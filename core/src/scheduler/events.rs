@@ -18,6 +18,24 @@ pub(super) enum Event<'a> {
         /// In which respect.
         what: NodeChange,
     },
+    /// A node is gone.
+    NodeGone(&'a Node),
+    /// A pod has been bound to a node.
+    PodPlaced(&'a PodTraits),
+    /// A pod on a node has other labels.
+    PlacedPodRelabelled {
+        /// Before.
+        old: &'a PodTraits,
+        /// After.
+        new: &'a PodTraits,
+    },
+    /// The waiting pod itself has other labels.
+    Relabelled {
+        /// Before.
+        old: &'a PodTraits,
+        /// After.
+        new: &'a PodTraits,
+    },
     /// A pod that counted on a node is gone, has finished, or could not be bound.
     PlacedPodGone(&'a PodTraits),
     /// The waiting pod itself got other tolerations.

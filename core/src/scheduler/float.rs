@@ -1,8 +1,8 @@
 //! The one place of the scheduler that computes with floating point, because kube-scheduler does and its rounding is
 //! part of the answer.
 //!
-//! Only IEEE 754 operations that are exactly rounded everywhere are used (division, subtraction, multiplication, square
-//! root), in the order of the source, so the results are the same on every machine.
+//! Only IEEE 754 operations that are exactly rounded everywhere are used, in the order of the source, and the logarithm of
+//! the `libm` crate, which is made of such operations; so the results are the same on every machine.
 
 #![expect(clippy::float_arithmetic, reason = "kube-scheduler scores balance in float64 and truncates")]
 
@@ -20,6 +20,46 @@ pub(super) fn balanced_score(resources: [(i64, i64); 2]) -> i64 {
     let fraction = |requested: i64, allocatable: i64| (requested as f64 / allocatable as f64).min(1.0);
     let deviation = ((fraction(cpu, cpu_all) - fraction(memory, memory_all)) / 2.0).abs();
     ((1.0 - deviation) * 100.0) as i64
+}
+
+/// An image's size in bytes, scaled by the share of nodes that have it, truncated.
+///
+/// Source: `scaledImageScore`, pkg/scheduler/framework/plugins/imagelocality/image_locality.go (v1.34.1).
+pub(super) fn scaled_image_size(size_bytes: i64, nodes_with: u32, nodes: u32) -> i64 {
+    let spread = f64::from(nodes_with) / f64::from(nodes);
+    (size_bytes as f64 * spread) as i64
+}
+
+/// How much each pod in a domain counts: the logarithm of the number of domains + 2, so that few large domains do not
+/// drown many small ones.
+#[derive(Clone, Copy)]
+pub(super) struct SpreadWeight(f64);
+
+impl SpreadWeight {
+    /// The weight for a number of domains.
+    ///
+    /// Source: `topologyNormalizingWeight`, pkg/scheduler/framework/plugins/podtopologyspread/scoring.go (v1.34.1).
+    pub(super) fn of(domains: usize) -> SpreadWeight {
+        SpreadWeight(libm::log((domains + 2) as f64))
+    }
+}
+
+/// The weighted number of pods in a node's domains, rounded; each is (pods, weight, maximal skew).
+///
+/// Source: `Score` and `scoreForCount`, the same file.
+pub(super) fn spread_score(domains: impl Iterator<Item = (i64, SpreadWeight, i32)>) -> i64 {
+    let mut score = 0.0;
+    for (pods, weight, max_skew) in domains {
+        score += pods as f64 * weight.0 + f64::from(max_skew - 1);
+    }
+    libm::round(score) as i64
+}
+
+/// Where `above` lies in 0 ..= `range` (> 0), 0 ..= 100, truncated.
+///
+/// Source: `NormalizeScore`, pkg/scheduler/framework/plugins/interpodaffinity/scoring.go (v1.34.1).
+pub(super) fn share_of_range(above: i64, range: i64) -> i64 {
+    (100.0 * (above as f64 / range as f64)) as i64
 }
 
 #[cfg(test)]

@@ -20,10 +20,14 @@ mod plugins;
 mod profile;
 mod queue;
 mod reference;
+mod relations;
 mod sampling;
 mod score_tree;
+mod surroundings;
+mod terms;
 #[cfg(test)]
 mod tests;
+mod topology;
 mod traits;
 
 use std::collections::BTreeMap;
@@ -35,10 +39,11 @@ use crate::api::Client;
 use crate::config::{Config, SchedulerConfig};
 use crate::id::{ProcId, RequestId, RowId};
 use crate::machine::{Component, Context};
-use crate::model::{Kind, Node, Pod};
+use crate::model::{Kind, Namespace, Node, Object, Pod, ReplicaSet, Service};
 use crate::scheduler::cycle::Binding;
 use crate::scheduler::events::{Event, node_changes};
 use crate::scheduler::queue::Queue;
+use crate::scheduler::traits::{Identity, PodTraits};
 use crate::seam::{Msg, TimerKind};
 use crate::store::{Change, View};
 use crate::time::{Span, Time};
@@ -96,9 +101,28 @@ impl Scheduler {
                     self.queue.on_event(&self.placement.classes, &event, None, now);
                 }
             }
-            (Some(old), None) => self.placement.remove_node(&old.meta.name),
+            (Some(old), None) => {
+                self.placement.remove_node(&old.meta.name);
+                self.queue.on_event(&self.placement.classes, &Event::NodeGone(old), None, now);
+            }
             (None, None) => {}
         }
+    }
+
+    fn on_namespace(&mut self, old: Option<&Arc<Namespace>>, new: Option<&Arc<Namespace>>) {
+        let Some(meta) = new.or(old).map(|it| &it.meta) else { return };
+        self.placement.around.set_namespace(&meta.name, new.map(|new| &new.meta.labels));
+    }
+
+    fn on_service(&mut self, old: Option<&Arc<Service>>, new: Option<&Arc<Service>>) {
+        let Some(meta) = new.or(old).map(|it| &it.meta) else { return };
+        let selector = new.and_then(|new| new.selector.as_ref());
+        self.placement.around.set_service(&meta.namespace, &meta.name, selector);
+    }
+
+    fn on_replica_set(&mut self, old: Option<&Arc<ReplicaSet>>, new: Option<&Arc<ReplicaSet>>) {
+        let Some(meta) = new.or(old).map(|it| &it.meta) else { return };
+        self.placement.around.set_replica_set(&meta.namespace, &meta.name, new.map(|new| &new.selector));
     }
 
     /// A pod that has finished counts as gone: its requests are free.
@@ -119,8 +143,11 @@ impl Scheduler {
                 Some(node) => {
                     let placement = &mut self.placement;
                     self.queue.remove(&mut placement.classes, row);
-                    let class = placement.classes.of(&pod.spec);
+                    let class = placement.classes.of(&pod.spec, &Identity::of(pod));
                     placement.cache.set_pod(&mut placement.classes, row, node, class);
+                    if self.queue.minds_other_pods() {
+                        self.tell_queue_of_placed(old, pod, now);
+                    }
                 }
                 None if *pod.spec.scheduler_name == *self.placement.profile.name => {
                     self.on_unplaced(row, old, pod, now)
@@ -132,7 +159,7 @@ impl Scheduler {
 
     fn placed_pod_gone(&mut self, row: RowId, old: &Arc<Pod>, now: Time) {
         let placement = &mut self.placement;
-        let class = placement.classes.of(&old.spec);
+        let class = placement.classes.of(&old.spec, &Identity::of(old));
         placement.classes.hold(class);
         placement.cache.remove_pod(&mut placement.classes, row);
         let event = Event::PlacedPodGone(placement.classes.traits(class));
@@ -140,17 +167,37 @@ impl Scheduler {
         placement.classes.release(class);
     }
 
+    /// A pod that is new on its node, or has other labels there, can help pods that wait for others.
+    fn tell_queue_of_placed(&mut self, old: Option<&Arc<Pod>>, pod: &Arc<Pod>, now: Time) {
+        let classes = &self.placement.classes;
+        let new = PodTraits::of(&pod.spec, &Identity::of(pod));
+        match old.filter(|old| old.node.is_some()) {
+            None => self.queue.on_event(classes, &Event::PodPlaced(&new), None, now),
+            Some(old) if old.meta.labels != pod.meta.labels => {
+                let old = PodTraits::of(&old.spec, &Identity::of(old));
+                self.queue.on_event(classes, &Event::PlacedPodRelabelled { old: &old, new: &new }, None, now);
+            }
+            Some(_) => {}
+        }
+    }
+
     fn on_unplaced(&mut self, row: RowId, old: Option<&Arc<Pod>>, pod: &Arc<Pod>, now: Time) {
         let classes = &mut self.placement.classes;
         let Some(old) = old else {
-            let class = classes.of(&pod.spec);
+            let class = classes.of(&pod.spec, &Identity::of(pod));
             return self.queue.add(classes, row, class, now);
         };
-        if old.spec == pod.spec || !self.queue.contains(row) {
+        let identity = Identity::of(pod);
+        if (old.spec == pod.spec && Identity::of(old) == identity) || !self.queue.contains(row) {
             return;
         }
-        let class = classes.of(&pod.spec);
+        let class = classes.of(&pod.spec, &identity);
         self.queue.set_class(classes, row, class);
+        if old.meta.labels != pod.meta.labels {
+            let traits = |pod: &Pod| PodTraits::of(&pod.spec, &Identity::of(pod));
+            let (old, new) = (traits(old), traits(pod));
+            self.queue.on_event(classes, &Event::Relabelled { old: &old, new: &new }, Some(row), now);
+        }
         if old.spec.tolerations.len() != pod.spec.tolerations.len() {
             self.queue.on_event(classes, &Event::TolerationsChanged, Some(row), now);
         }
@@ -166,6 +213,15 @@ impl Scheduler {
 impl Component for Scheduler {
     fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
         self.queue = Queue::new(&ctx.config.scheduler, ctx.now);
+        for (_, namespace) in view.all::<Namespace>() {
+            self.placement.set_object(&Object::Namespace(namespace.clone()));
+        }
+        for (_, service) in view.all::<Service>() {
+            self.placement.set_object(&Object::Service(service.clone()));
+        }
+        for (_, replica_set) in view.all::<ReplicaSet>() {
+            self.placement.set_object(&Object::ReplicaSet(replica_set.clone()));
+        }
         for (_, node) in view.all::<Node>() {
             self.on_node(None, Some(node), ctx.now);
         }
@@ -181,6 +237,9 @@ impl Component for Scheduler {
             match change.kind {
                 Kind::Node => self.on_node(before.get(change.row), after.get(change.row), ctx.now),
                 Kind::Pod => self.on_pod(change.row, before.get(change.row), after.get(change.row), ctx.now),
+                Kind::Namespace => self.on_namespace(before.get(change.row), after.get(change.row)),
+                Kind::Service => self.on_service(before.get(change.row), after.get(change.row)),
+                Kind::ReplicaSet => self.on_replica_set(before.get(change.row), after.get(change.row)),
                 _ => {}
             }
         }

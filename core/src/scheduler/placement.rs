@@ -7,20 +7,26 @@ use std::sync::Arc;
 use crate::config::{SchedulerConfig, Ties};
 use crate::digest::Shared;
 use crate::id::{Name, RowId};
-use crate::model::{Node, PodSpec};
+use crate::model::{Node, Object, Pod, PodSpec};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::diagnosis::{Diagnosis, diagnose};
 use crate::scheduler::plugins::texts;
 use crate::scheduler::profile::Profile;
-use crate::scheduler::reference::{Search, decide, normalized};
+use crate::scheduler::reference::{Case, Search, decide, normalized};
+use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::{TieBreak, feasible_nodes_wanted};
+use crate::scheduler::surroundings::Surroundings;
+use crate::scheduler::traits::Identity;
 
 /// The placement algorithm with its state.
 pub struct Placement {
     pub(super) profile: Profile,
     pub(super) cache: Cache,
     pub(super) classes: Classes,
+    pub(super) around: Surroundings,
+    /// The identity of pods of which only the spec is known.
+    nobody: Identity,
     ties: Ties,
     percentage: u32,
     seed: u64,
@@ -60,6 +66,8 @@ impl Placement {
             profile: Profile::default_scheduler(),
             cache: Cache::default(),
             classes: Classes::default(),
+            around: Surroundings::default(),
+            nobody: Identity::default(),
             ties: config.ties,
             percentage: config.percentage_of_nodes_to_score,
             seed,
@@ -82,7 +90,17 @@ impl Placement {
     ///
     /// Panics if the row has a pod already.
     pub fn place(&mut self, row: RowId, spec: &Shared<PodSpec>) -> Result<Name, String> {
-        let class = self.classes.of(spec);
+        let class = self.classes.of(spec, &self.nobody);
+        self.place_class(row, class)
+    }
+
+    /// The same for a pod whose namespace, labels and owner are known, which rules about other pods ask for.
+    pub fn place_pod(&mut self, row: RowId, pod: &Pod) -> Result<Name, String> {
+        let class = self.classes.of(&pod.spec, &Identity::of(pod));
+        self.place_class(row, class)
+    }
+
+    fn place_class(&mut self, row: RowId, class: ClassId) -> Result<Name, String> {
         self.classes.hold(class);
         let verdict = self.search(class);
         let placed = match verdict {
@@ -98,34 +116,45 @@ impl Placement {
     }
 
     /// Counts a pod on a node that somebody else chose.
-    pub fn put(&mut self, row: RowId, spec: &Shared<PodSpec>, node: &Name) {
-        let class = self.classes.of(spec);
+    pub fn put(&mut self, row: RowId, pod: &Pod, node: &Name) {
+        let class = self.classes.of(&pod.spec, &Identity::of(pod));
         self.cache.set_pod(&mut self.classes, row, node, class);
+    }
+
+    /// A namespace, Service or ReplicaSet has appeared or changed. Other kinds of objects are no mistake.
+    pub fn set_object(&mut self, object: &Object) {
+        let around = &mut self.around;
+        match object {
+            Object::Namespace(it) => around.set_namespace(&it.meta.name, Some(&it.meta.labels)),
+            Object::Service(it) => around.set_service(&it.meta.namespace, &it.meta.name, it.selector.as_ref()),
+            Object::ReplicaSet(it) => {
+                around.set_replica_set(&it.meta.namespace, &it.meta.name, Some(&it.selector));
+            }
+            _ => {}
+        }
     }
 
     /// What every plugin says of every node for a pod, in the order in which nodes are looked at. Nothing is placed.
     ///
     /// Scores are normalized over all nodes that take the pod and weighted.
-    pub fn explain(&mut self, spec: &Shared<PodSpec>) -> Vec<NodeVerdict> {
+    pub fn explain(&mut self, pod: &Pod) -> Vec<NodeVerdict> {
         self.cache.refresh();
-        let class = self.classes.of(spec);
+        let class = self.classes.of(&pod.spec, &Identity::of(pod));
         self.classes.hold(class);
-        let pod = self.classes.traits(class);
-        let refused = |slot: u32| self.profile.filter(pod, self.cache.slot(slot));
+        let relations = Relations::of(&self.profile, &mut self.cache, &self.classes, &self.around, class);
+        let (profile, cache, classes) = (&self.profile, &self.cache, &self.classes);
+        let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
         let verdict = |slot: &u32| {
-            let (node, refusal) = (self.cache.slot(*slot), refused(*slot));
-            let texts = texts(pod, node, refusal);
-            NodeVerdict {
-                node: node.name.clone(),
-                refused: texts,
-                resolvable: !refusal.is_unresolvable(),
-                scores: vec![],
-            }
+            let (node, refusal) = (cache.slot(*slot), case.refusal(*slot));
+            let refused = texts(case.pod(), node, refusal);
+            NodeVerdict { node: node.name.clone(), refused, resolvable: !refusal.is_unresolvable(), scores: vec![] }
         };
-        let mut verdicts: Vec<NodeVerdict> = self.cache.order().iter().map(verdict).collect();
-        let feasible: Vec<u32> = self.cache.order().iter().copied().filter(|slot| refused(*slot).is_none()).collect();
-        for enabled in self.profile.scorers(pod) {
-            let scores = normalized(&self.cache, pod, &feasible, enabled.plugin);
+        let mut verdicts: Vec<NodeVerdict> = cache.order().iter().map(verdict).collect();
+        let feasible: Vec<u32> = cache.order().iter().copied().filter(|slot| case.refusal(*slot).is_none()).collect();
+        let own = profile.scorers(case.pod());
+        let own = own.map(|enabled| (enabled, normalized(cache, case.pod(), &feasible, enabled.plugin)));
+        let related = relations.iter().flat_map(|relations| relations.scores(cache, classes, class, &feasible));
+        for (enabled, scores) in own.chain(related) {
             for (verdict, score) in verdicts.iter_mut().filter(|it| it.refused.is_empty()).zip(scores) {
                 verdict.scores.push((enabled.plugin.name(), enabled.weight * score));
             }
@@ -152,17 +181,25 @@ impl Placement {
             wanted: feasible_nodes_wanted(self.percentage, nodes),
             tie_break: TieBreak::of(self.ties, self.seed, self.searches),
         };
+        let (profile, around) = (&self.profile, &self.around);
+        let relations = Relations::of(profile, &mut self.cache, &self.classes, around, class);
         let (pod, board) = self.classes.board(class);
-        board.sync(&self.profile, &self.cache, pod);
-        let outcome = board.decide(&self.cache, search);
+        board.sync(profile, &self.cache, pod);
+        let (cache, classes, relations) = (&self.cache, &self.classes, relations.as_ref());
+        let case = Case { profile, cache, classes, class, relations };
+        let board = classes.board_of(class);
+        let outcome = board.decide(case, search);
         debug_assert!(
-            nodes > ORACLE_NODES_MAX || outcome == decide(&self.profile, &self.cache, pod, search),
+            nodes > ORACLE_NODES_MAX || outcome == decide(case, search),
             "the cached search is wrong: {outcome:?} for {search:?}"
         );
         self.start = (search.start + outcome.processed) % nodes;
         match outcome.slot {
             Some(slot) => Verdict::Node(slot),
-            None => Verdict::Unschedulable(diagnose(&self.cache, pod, |position| board.refusal(position))),
+            None => Verdict::Unschedulable(diagnose(cache, case.pod(), |position| {
+                let own = board.refusal(position);
+                if own.is_none() { case.related_refusal(cache.order()[position as usize]) } else { own }
+            })),
         }
     }
 }

@@ -7,7 +7,7 @@
 //! Permit, PreBind and PostBind have no plugin in the model; their places in the cycle are marked there.
 
 use crate::scheduler::cache::NodeInfo;
-use crate::scheduler::plugins::{Plugin, Refusal};
+use crate::scheduler::plugins::{Plugin, Reason, Refusal};
 use crate::scheduler::traits::PodTraits;
 
 /// An enabled plugin.
@@ -23,6 +23,8 @@ pub(super) struct Profile {
     /// The scheduler name by which pods choose the profile.
     pub(super) name: &'static str,
     pub(super) plugins: Vec<Enabled>,
+    /// Those of them that refuse single nodes.
+    filters: Vec<Plugin>,
 }
 
 impl Profile {
@@ -31,22 +33,28 @@ impl Profile {
     /// Source: pkg/scheduler/apis/config/v1/default_plugins.go (v1.34.1).
     pub(super) fn default_scheduler() -> Profile {
         let enabled = |plugin, weight| Enabled { plugin, weight };
-        Profile {
-            name: "default-scheduler",
-            plugins: vec![
-                enabled(Plugin::NodeUnschedulable, 0),
-                enabled(Plugin::TaintToleration, 3),
-                enabled(Plugin::NodeAffinity, 2),
-                enabled(Plugin::NodePorts, 0),
-                enabled(Plugin::NodeResourcesFit, 1),
-                enabled(Plugin::NodeResourcesBalancedAllocation, 1),
-            ],
-        }
+        let plugins = vec![
+            enabled(Plugin::NodeUnschedulable, 0),
+            enabled(Plugin::TaintToleration, 3),
+            enabled(Plugin::NodeAffinity, 2),
+            enabled(Plugin::NodePorts, 0),
+            enabled(Plugin::NodeResourcesFit, 1),
+            enabled(Plugin::PodTopologySpread, 2),
+            enabled(Plugin::InterPodAffinity, 2),
+            enabled(Plugin::NodeResourcesBalancedAllocation, 1),
+            enabled(Plugin::ImageLocality, 1),
+        ];
+        let filters = plugins.iter().map(|enabled| enabled.plugin).filter(|plugin| plugin.refuses_single_nodes());
+        Profile { name: "default-scheduler", filters: filters.collect(), plugins }
     }
 
     /// Filter: the reasons of the first plugin that refuses the node.
     pub(super) fn filter(&self, pod: &PodTraits, node: &NodeInfo) -> Refusal {
-        let refusals = self.plugins.iter().map(|enabled| enabled.plugin.filter(pod, node));
+        // A node that PreFilter passes over is not asked about anything else.
+        if pod.spec.rules.is_some() && Plugin::NodeAffinity.filter(pod, node).has(Reason::NotNamed) {
+            return Refusal::for_good(Reason::NotNamed);
+        }
+        let refusals = self.filters.iter().map(|plugin| plugin.filter(pod, node));
         refusals.into_iter().find(|refusal| !refusal.is_none()).unwrap_or(Refusal::NONE)
     }
 

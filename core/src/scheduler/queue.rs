@@ -5,9 +5,9 @@
 //! that failed by an error backs off and is tried again. The back-off ends on whole seconds; pods that back off after
 //! a refusal are taken early if nobody else is waiting (`SchedulerPopFromBackoffQ`), those after an error are not.
 //!
-//! Invariants: a row is in exactly one of the four sets or, while it is being tried or bound, in none; timers are asked
-//! for only while something can come of them. Scheduling gates would be checked in [`Queue::add`] (PreEnqueue); the
-//! model has none. Attempts are atomic here, so there are no events to remember for pods that are being tried.
+//! Invariants: a row is in at most one of the four sets, in none while it is being tried or bound; timers are asked
+//! for only while something can come of them. A pod behind scheduling gates (PreEnqueue) is in no set until its gates
+//! are gone. Attempts are atomic here, so there are no events to remember for pods that are being tried.
 //!
 //! Source: pkg/scheduler/backend/queue/{scheduling_queue,backoff_queue,active_queue}.go (v1.34.1).
 
@@ -53,6 +53,15 @@ enum Place {
     Backoff(Time),
     ErrorBackoff(Time),
     Waiting,
+    /// Behind scheduling gates.
+    Gated,
+}
+
+impl Queued {
+    fn minds_other_pods(&self) -> bool {
+        let others = [Plugin::PodTopologySpread, Plugin::InterPodAffinity];
+        self.place == Place::Waiting && self.plugins.iter().any(|plugin| others.contains(plugin))
+    }
 }
 
 /// Priority (highest first), time, number.
@@ -71,6 +80,8 @@ pub(super) struct Queue {
     backoff: BTreeSet<(Time, Order)>,
     error_backoff: BTreeSet<(Time, Order)>,
     waiting: BTreeSet<(Time, u64, RowId)>,
+    /// How many of the waiting were refused because of other pods.
+    waiting_for_others: u32,
 }
 
 impl Queue {
@@ -87,6 +98,7 @@ impl Queue {
             backoff: BTreeSet::new(),
             error_backoff: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            waiting_for_others: 0,
         }
     }
 
@@ -96,7 +108,7 @@ impl Queue {
         classes.hold(class);
         let priority = classes.traits(class).spec.priority;
         let (number, plugins) = (self.next_number(), Vec::new());
-        let place = Place::Active;
+        let place = if classes.traits(class).is_gated() { Place::Gated } else { Place::Active };
         self.insert(Queued { row, class, priority, queued_at: now, number, refusals: 0, errors: 0, plugins, place });
     }
 
@@ -112,14 +124,22 @@ impl Queue {
         }
     }
 
-    /// A pod that waits here has another spec.
+    /// A pod that waits here has another spec or identity. Without gates it is tried.
     pub(super) fn set_class(&mut self, classes: &mut Classes, row: RowId, class: ClassId) {
         let Some(mut queued) = self.take(row) else { return };
         classes.hold(class);
         classes.release(queued.class);
         queued.class = class;
+        if queued.place == Place::Gated && !classes.traits(class).is_gated() {
+            queued.place = Place::Active;
+        }
         queued.priority = classes.traits(class).spec.priority;
         self.insert(queued);
+    }
+
+    /// Whether some pod waits because of the pods on nodes, so that a further pod there could help it.
+    pub(super) fn minds_other_pods(&self) -> bool {
+        self.waiting_for_others > 0
     }
 
     /// Whether [`Queue::pop`] would give a pod.
@@ -266,8 +286,10 @@ impl Queue {
             Place::Backoff(end) => self.backoff.insert((end, order)),
             Place::ErrorBackoff(end) => self.error_backoff.insert((end, order)),
             Place::Waiting => self.waiting.insert((queued.queued_at, queued.number, queued.row)),
+            Place::Gated => true,
         };
         assert!(new, "{:?} is queued twice", queued.row);
+        self.waiting_for_others += u32::from(queued.minds_other_pods());
         let index = queued.row.index as usize;
         if self.entries.len() <= index {
             self.entries.resize_with(index + 1, || None);
@@ -285,8 +307,10 @@ impl Queue {
             Place::Backoff(end) => self.backoff.remove(&(end, order)),
             Place::ErrorBackoff(end) => self.error_backoff.remove(&(end, order)),
             Place::Waiting => self.waiting.remove(&(queued.queued_at, queued.number, queued.row)),
+            Place::Gated => true,
         };
         assert!(there, "{row:?} is in no set");
+        self.waiting_for_others -= u32::from(queued.minds_other_pods());
         Some(queued)
     }
 }

@@ -8,8 +8,10 @@
 //! Source: `schedulePod`, pkg/scheduler/schedule_one.go (v1.34.1).
 
 use crate::scheduler::cache::Cache;
-use crate::scheduler::plugins::Normalization;
+use crate::scheduler::classes::{ClassId, Classes};
+use crate::scheduler::plugins::{Normalization, Plugin, Refusal};
 use crate::scheduler::profile::Profile;
+use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::TieBreak;
 use crate::scheduler::traits::PodTraits;
 
@@ -35,34 +37,74 @@ pub(super) struct Outcome {
     pub(super) processed: u32,
 }
 
+/// Whom a node is sought for, and among what.
+#[derive(Clone, Copy)]
+pub(super) struct Case<'a> {
+    pub(super) profile: &'a Profile,
+    pub(super) cache: &'a Cache,
+    pub(super) classes: &'a Classes,
+    pub(super) class: ClassId,
+    /// What other nodes' pods mean for the pod.
+    pub(super) relations: Option<&'a Relations>,
+}
+
+impl Case<'_> {
+    /// The pod.
+    pub(super) fn pod(&self) -> &PodTraits {
+        self.classes.traits(self.class)
+    }
+
+    /// Filter, all plugins.
+    pub(super) fn refusal(&self, slot: u32) -> Refusal {
+        let own = self.profile.filter(self.pod(), self.cache.slot(slot));
+        if own.is_none() { self.related_refusal(slot) } else { own }
+    }
+
+    /// Filter, the plugins that look beyond the node.
+    pub(super) fn related_refusal(&self, slot: u32) -> Refusal {
+        self.relations.map_or(Refusal::NONE, |relations| relations.refusal(slot))
+    }
+
+    /// Score, the plugins that look beyond the node: each feasible node's weighted sum.
+    pub(super) fn related_totals(&self, feasible: &[u32]) -> Vec<i64> {
+        match self.relations {
+            Some(relations) => relations.totals(self.cache, self.classes, self.class, feasible),
+            None => vec![0; feasible.len()],
+        }
+    }
+}
+
 /// Finds the best node for a pod.
-pub(super) fn decide(profile: &Profile, cache: &Cache, pod: &PodTraits, search: Search) -> Outcome {
-    let order = cache.order();
+pub(super) fn decide(case: Case<'_>, search: Search) -> Outcome {
+    let order = case.cache.order();
     let mut feasible = Vec::new();
     let mut processed = 0;
     for step in 0..order.len() {
         let slot = order[(search.start as usize + step) % order.len()];
         processed += 1;
-        if profile.filter(pod, cache.slot(slot)).is_none() {
+        if case.refusal(slot).is_none() {
             feasible.push(slot);
         }
         if feasible.len() == search.wanted as usize {
             break;
         }
     }
-    let scores = totals(profile, cache, pod, &feasible);
-    let slot = scores.iter().max().map(|best| {
-        let tied = feasible.iter().zip(&scores).filter(|(_, score)| *score == best).map(|(slot, _)| *slot);
-        choose(cache, tied.collect(), search.tie_break)
-    });
+    let slot = best(case.cache, &feasible, &totals(case, &feasible), search.tie_break);
     Outcome { slot, feasible: feasible.len() as u32, processed }
 }
 
+/// The node with the highest score.
+pub(super) fn best(cache: &Cache, feasible: &[u32], scores: &[i64], tie_break: TieBreak) -> Option<u32> {
+    let best = scores.iter().max()?;
+    let tied = feasible.iter().zip(scores).filter(|(_, score)| *score == best).map(|(slot, _)| *slot);
+    Some(choose(cache, tied.collect(), tie_break))
+}
+
 /// Each node's weighted sum of normalized scores.
-fn totals(profile: &Profile, cache: &Cache, pod: &PodTraits, feasible: &[u32]) -> Vec<i64> {
-    let mut totals = vec![0; feasible.len()];
-    for enabled in profile.scorers(pod) {
-        let scores = normalized(cache, pod, feasible, enabled.plugin);
+fn totals(case: Case<'_>, feasible: &[u32]) -> Vec<i64> {
+    let mut totals = case.related_totals(feasible);
+    for enabled in case.profile.scorers(case.pod()) {
+        let scores = normalized(case.cache, case.pod(), feasible, enabled.plugin);
         for (total, score) in totals.iter_mut().zip(scores) {
             assert!((0..=100).contains(&score), "{:?} scores {score}", enabled.plugin);
             *total += enabled.weight * score;
@@ -72,12 +114,7 @@ fn totals(profile: &Profile, cache: &Cache, pod: &PodTraits, feasible: &[u32]) -
 }
 
 /// One plugin's scores of the feasible nodes.
-pub(super) fn normalized(
-    cache: &Cache,
-    pod: &PodTraits,
-    feasible: &[u32],
-    plugin: crate::scheduler::plugins::Plugin,
-) -> Vec<i64> {
+pub(super) fn normalized(cache: &Cache, pod: &PodTraits, feasible: &[u32], plugin: Plugin) -> Vec<i64> {
     let raw: Vec<i64> = feasible.iter().map(|slot| plugin.score(pod, cache.slot(*slot))).collect();
     let highest = raw.iter().copied().max().unwrap_or(0);
     let normalization: Normalization = plugin.normalization();

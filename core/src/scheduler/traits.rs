@@ -1,8 +1,10 @@
-//! What the scheduler needs to know of a pod's spec, computed once per spec: resource sums and host ports.
+//! What the scheduler needs to know of a pod, computed once per class: resource sums, host ports, rules about others.
 
 use crate::digest::Shared;
 use crate::id::Name;
-use crate::model::{Container, PodSpec, Protocol, Resources};
+use crate::model::{Container, Kind, Labels, Pod, PodSpec, Protocol, Resources};
+use crate::scheduler::plugins::images;
+use crate::scheduler::terms::{Spreads, Terms};
 
 /// What a container that asks for no CPU counts as when nodes are scored.
 ///
@@ -11,8 +13,37 @@ const DEFAULT_CPU_MILLI: i64 = 100;
 /// What a container that asks for no memory counts as when nodes are scored.
 const DEFAULT_MEMORY_BYTES: i64 = 200 << 20;
 
-/// The scheduler's view of a pod's spec.
+/// What other pods' rules can see of a pod.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Identity {
+    pub(super) namespace: Name,
+    pub(super) labels: Labels,
+    /// The name of the ReplicaSet that manages it.
+    pub(super) replica_set: Option<Name>,
+    /// Whether it is being deleted: spreading does not count it.
+    pub(super) terminating: bool,
+}
+
+impl Identity {
+    /// Reads a pod.
+    pub(super) fn of(pod: &Pod) -> Identity {
+        let owner = pod.meta.controller().filter(|owner| owner.kind == Kind::ReplicaSet);
+        Identity {
+            namespace: pod.meta.namespace.clone(),
+            labels: pod.meta.labels.clone(),
+            replica_set: owner.map(|owner| owner.name.clone()),
+            terminating: pod.meta.is_terminating(),
+        }
+    }
+}
+
+/// The scheduler's view of a pod.
 pub(super) struct PodTraits {
+    pub(super) identity: Identity,
+    /// Its terms about other pods.
+    pub(super) terms: Option<Box<Terms>>,
+    /// Its own spread constraints.
+    pub(super) spreads: Option<Box<Spreads>>,
     pub(super) spec: Shared<PodSpec>,
     /// What the pod takes of a node.
     pub(super) requests: Resources,
@@ -22,11 +53,13 @@ pub(super) struct PodTraits {
     pub(super) scored_memory_bytes: i64,
     /// Ports that it wants of its node.
     pub(super) host_ports: Vec<(Protocol, u16)>,
+    /// The images of its containers, each with a tag.
+    pub(super) images: Vec<Name>,
 }
 
 impl PodTraits {
-    /// Reads a spec.
-    pub(super) fn of(spec: &Shared<PodSpec>) -> PodTraits {
+    /// Reads a pod's spec and identity.
+    pub(super) fn of(spec: &Shared<PodSpec>, identity: &Identity) -> PodTraits {
         let scored = pod_requests(spec, |container| {
             let mut requests = container.requests.clone();
             if requests.cpu_milli == 0 {
@@ -37,13 +70,23 @@ impl PodTraits {
             }
             requests
         });
+        let rules = spec.rules.as_deref();
         PodTraits {
+            identity: identity.clone(),
+            terms: rules.and_then(|rules| Terms::of(rules, identity)),
+            spreads: rules.and_then(|rules| Spreads::of(rules, identity)),
             spec: spec.clone(),
             requests: pod_requests(spec, |container| container.requests.clone()),
             scored_cpu_milli: scored.cpu_milli,
             scored_memory_bytes: scored.memory_bytes,
             host_ports: host_ports(spec),
+            images: images(spec),
         }
+    }
+
+    /// Whether gates keep the pod out of the queue.
+    pub(super) fn is_gated(&self) -> bool {
+        self.spec.rules.as_ref().is_some_and(|rules| !rules.scheduling_gates.is_empty())
     }
 
     /// Whether the pod asks for nothing but a place.

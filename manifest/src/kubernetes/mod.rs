@@ -8,6 +8,7 @@
 
 mod defaults;
 mod modelled;
+mod placement;
 mod read;
 #[cfg(test)]
 mod tests;

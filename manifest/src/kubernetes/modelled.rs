@@ -69,8 +69,15 @@ const POD: &[&str] = &[
     "nodeName",
     "nodeSelector.**",
     "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.[].matchExpressions.**",
+    "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.[].matchFields.**",
     "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution.[].weight",
     "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution.[].preference.matchExpressions.**",
+    "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution.[].preference.matchFields.**",
+    "affinity.podAffinity.**",
+    "affinity.podAntiAffinity.**",
+    "topologySpreadConstraints.**",
+    "schedulingGates.**",
+    "preemptionPolicy",
     "tolerations.**",
     "overhead.**",
     "priority",
@@ -186,6 +193,7 @@ spec:
     spec:
       hostPID: true
       affinity: {podAntiAffinity: {}}
+      dnsPolicy: Default
       containers:
       - {name: a, image: 'web:1', resources: {requests: {cpu: 1}}, lifecycle: {}, volumeMounts: [{name: data, mountPath: /d}]}
       - {name: b, image: 'web:1', volumeMounts: [{name: data, mountPath: /d}], readinessProbe: {tcpSocket: {port: 80}}}
@@ -195,9 +203,9 @@ spec:
         assert_eq!(
             unmodelled_fields(&objects[0]),
             [
-                "spec.template.spec.affinity.podAntiAffinity",
                 "spec.template.spec.containers[].lifecycle",
                 "spec.template.spec.containers[].volumeMounts",
+                "spec.template.spec.dnsPolicy",
                 "spec.template.spec.hostPID",
                 "spec.template.spec.volumes",
             ]

@@ -14,8 +14,8 @@ use wavetank_core::digest::Shared;
 use wavetank_core::id::Name;
 use wavetank_core::model::{
     ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, IntOrName, IntOrPercent, Labels,
-    Meta, Namespace, Node, NodeSpec, NodeStatus, Object, Pod, PodSpec, PodTemplate, PreferredNodeTerm, Probe,
-    ProbeAction, Protocol, PullPolicy, ReplicaSet, Resources, RestartPolicy, Selector, SelectorOperator,
+    Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, Pod, PodSpec, PodTemplate, PreferredNodeTerm,
+    Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, Resources, RestartPolicy, Selector, SelectorOperator,
     SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
     TolerationOperator,
 };
@@ -46,7 +46,7 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
     })
 }
 
-fn name(text: &str) -> Name {
+pub(super) fn name(text: &str) -> Name {
     text.into()
 }
 
@@ -77,7 +77,7 @@ fn labels(map: Option<&BTreeMap<String, String>>) -> Labels {
     Labels::new(map.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
-fn selector(selector: &LabelSelector) -> Selector {
+pub(super) fn selector(selector: &LabelSelector) -> Selector {
     let requirements = selector.match_expressions.iter().flatten();
     Selector {
         match_labels: labels(selector.match_labels.as_ref()),
@@ -87,7 +87,7 @@ fn selector(selector: &LabelSelector) -> Selector {
     }
 }
 
-fn requirement(key: &str, operator: &str, values: &[String]) -> SelectorRequirement {
+pub(super) fn requirement(key: &str, operator: &str, values: &[String]) -> SelectorRequirement {
     let operator = match operator {
         "In" => SelectorOperator::In,
         "NotIn" => SelectorOperator::NotIn,
@@ -129,6 +129,7 @@ fn node(meta: Meta, object: &api::Node) -> Node {
     node.status = NodeStatus {
         capacity: resources(status.capacity.as_ref()),
         allocatable: resources(status.allocatable.as_ref().or(status.capacity.as_ref())),
+        images: node_images(status.images.as_deref().unwrap_or_default()),
         ..NodeStatus::default()
     };
     let addresses = status.addresses.iter().flatten();
@@ -146,6 +147,14 @@ fn node(meta: Meta, object: &api::Node) -> Node {
         node.status.conditions.set(kind, status3(&condition.status), &reason, &message, Time::ZERO);
     }
     node
+}
+
+fn node_images(images: &[api::ContainerImage]) -> Option<Arc<[NodeImage]>> {
+    let image = |image: &api::ContainerImage| NodeImage {
+        names: image.names.iter().flatten().map(|text| name(text)).collect(),
+        size_bytes: image.size_bytes.unwrap_or(0),
+    };
+    (!images.is_empty()).then(|| images.iter().map(image).collect())
 }
 
 fn status3(text: &str) -> Status3 {
@@ -219,6 +228,7 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         priority: spec.priority.unwrap_or(0),
         scheduler_name: spec.scheduler_name.as_deref().map_or_else(|| name("default-scheduler"), name),
         host_network: spec.host_network.unwrap_or(false),
+        rules: super::placement::rules(spec),
         original,
     }
 }

@@ -2,20 +2,23 @@
 //!
 //! A plugin is a value of [`Plugin`]; what it computes is a pure function of a pod's traits and one node's slot, so the
 //! plain loop and the cached one call the same code. Plugins of Kubernetes that have no file here are not part of the
-//! model: VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone, PodTopologySpread, InterPodAffinity,
-//! ImageLocality, DynamicResources' allocations, and the victims of DefaultPreemption. NodeName needs no file: a pod
+//! model: VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone, DynamicResources' allocations, and the victims of DefaultPreemption. NodeName needs no file: a pod
 //! that names its node never enters the queue.
 
+mod image_locality;
+pub(super) mod inter_pod_affinity;
 mod node_affinity;
 mod node_ports;
 mod node_resources;
 mod node_unschedulable;
 mod taint_toleration;
+pub(super) mod topology_spread;
 
 use crate::scheduler::cache::NodeInfo;
 use crate::scheduler::events::{Event, Hint};
 use crate::scheduler::traits::PodTraits;
 
+pub(super) use image_locality::images;
 pub(super) use node_resources::Shortage;
 
 /// A plugin, in the order in which Kubernetes runs them.
@@ -34,8 +37,14 @@ pub(super) enum Plugin {
     NodePorts = 3,
     /// Filter, Score: room for the pod's requests; the least used node scores best.
     NodeResourcesFit = 4,
+    /// Filter, Score: topology spread constraints; see [`topology_spread`].
+    PodTopologySpread = 5,
+    /// Filter, Score: terms about other pods; see [`inter_pod_affinity`].
+    InterPodAffinity = 6,
     /// Score: nodes whose CPU and memory are used evenly score best.
-    NodeResourcesBalancedAllocation = 5,
+    NodeResourcesBalancedAllocation = 7,
+    /// Score: nodes that have the images.
+    ImageLocality = 8,
 }
 
 /// Why a node cannot take a pod.
@@ -60,11 +69,23 @@ pub(super) enum Reason {
     InsufficientEphemeral = 7,
     /// Not enough of some extended resource is left; which one is found again when a person asks.
     InsufficientExtended = 8,
+    /// It is not one of the nodes that the pod names.
+    NotNamed = 9,
+    /// It lacks a label that a spread constraint needs.
+    SpreadLabelMissing = 10,
+    /// One more pod here would break a spread constraint.
+    SpreadTooUneven = 11,
+    /// The pods that the pod wants near are not.
+    AffinityUnsatisfied = 12,
+    /// Pods that the pod shuns are near.
+    AntiAffinityUnsatisfied = 13,
+    /// Pods that shun the pod are near.
+    ShunnedByOthers = 14,
 }
 
 impl Reason {
     /// All reasons, by number.
-    pub(super) const ALL: [Reason; 9] = [
+    pub(super) const ALL: [Reason; 15] = [
         Reason::Unschedulable,
         Reason::UntoleratedTaint,
         Reason::AffinityMismatch,
@@ -74,6 +95,12 @@ impl Reason {
         Reason::InsufficientMemory,
         Reason::InsufficientEphemeral,
         Reason::InsufficientExtended,
+        Reason::NotNamed,
+        Reason::SpreadLabelMissing,
+        Reason::SpreadTooUneven,
+        Reason::AffinityUnsatisfied,
+        Reason::AntiAffinityUnsatisfied,
+        Reason::ShunnedByOthers,
     ];
 
     /// The plugin that gives this reason.
@@ -81,8 +108,12 @@ impl Reason {
         match self {
             Reason::Unschedulable => Plugin::NodeUnschedulable,
             Reason::UntoleratedTaint => Plugin::TaintToleration,
-            Reason::AffinityMismatch => Plugin::NodeAffinity,
+            Reason::AffinityMismatch | Reason::NotNamed => Plugin::NodeAffinity,
             Reason::PortTaken => Plugin::NodePorts,
+            Reason::SpreadLabelMissing | Reason::SpreadTooUneven => Plugin::PodTopologySpread,
+            Reason::AffinityUnsatisfied | Reason::AntiAffinityUnsatisfied | Reason::ShunnedByOthers => {
+                Plugin::InterPodAffinity
+            }
             _ => Plugin::NodeResourcesFit,
         }
     }
@@ -164,11 +195,15 @@ impl Plugin {
             Plugin::NodeAffinity => "NodeAffinity",
             Plugin::NodePorts => "NodePorts",
             Plugin::NodeResourcesFit => "NodeResourcesFit",
+            Plugin::PodTopologySpread => "PodTopologySpread",
+            Plugin::InterPodAffinity => "InterPodAffinity",
             Plugin::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
+            Plugin::ImageLocality => "ImageLocality",
         }
     }
 
-    /// Filter: why the node cannot take the pod. Plugins without this point refuse nothing.
+    /// Filter: why the node alone cannot take the pod. Plugins without this point refuse nothing; those that look at
+    /// other nodes' pods are asked by [`super::relations`].
     pub(super) fn filter(self, pod: &PodTraits, node: &NodeInfo) -> Refusal {
         match self {
             Plugin::NodeUnschedulable => node_unschedulable::filter(pod, node),
@@ -176,15 +211,25 @@ impl Plugin {
             Plugin::NodeAffinity => node_affinity::filter(pod, node),
             Plugin::NodePorts => node_ports::filter(pod, node),
             Plugin::NodeResourcesFit => node_resources::filter(pod, node),
-            Plugin::NodeResourcesBalancedAllocation => Refusal::NONE,
+            Plugin::PodTopologySpread
+            | Plugin::InterPodAffinity
+            | Plugin::NodeResourcesBalancedAllocation
+            | Plugin::ImageLocality => Refusal::NONE,
         }
     }
 
-    /// PreScore: whether the plugin scores nodes for this pod.
+    /// Whether [`Plugin::filter`] ever refuses.
+    pub(super) fn refuses_single_nodes(self) -> bool {
+        self <= Plugin::NodeResourcesFit
+    }
+
+    /// PreScore: whether the plugin scores single nodes for this pod.
     pub(super) fn scores(self, pod: &PodTraits) -> bool {
         match self {
-            Plugin::NodeUnschedulable | Plugin::NodePorts => false,
-            Plugin::TaintToleration | Plugin::NodeResourcesFit => true,
+            Plugin::NodeUnschedulable | Plugin::NodePorts | Plugin::PodTopologySpread | Plugin::InterPodAffinity => {
+                false
+            }
+            Plugin::TaintToleration | Plugin::NodeResourcesFit | Plugin::ImageLocality => true,
             Plugin::NodeAffinity => node_affinity::scores(pod),
             Plugin::NodeResourcesBalancedAllocation => node_resources::balance_scores(pod),
         }
@@ -193,7 +238,10 @@ impl Plugin {
     /// Score: the node's raw score, to be normalized over all nodes that are scored.
     pub(super) fn score(self, pod: &PodTraits, node: &NodeInfo) -> i64 {
         match self {
-            Plugin::NodeUnschedulable | Plugin::NodePorts => unreachable!("{self:?} scores no pod"),
+            Plugin::ImageLocality => image_locality::score(pod, node),
+            Plugin::NodeUnschedulable | Plugin::NodePorts | Plugin::PodTopologySpread | Plugin::InterPodAffinity => {
+                unreachable!("{self:?} scores no pod")
+            }
             Plugin::TaintToleration => taint_toleration::score(pod, node),
             Plugin::NodeAffinity => node_affinity::score(pod, node),
             Plugin::NodeResourcesFit => node_resources::least_allocated(pod, node),
@@ -218,29 +266,22 @@ impl Plugin {
             Plugin::NodeAffinity => node_affinity::hint(pod, event),
             Plugin::NodePorts => node_ports::hint(pod, event),
             Plugin::NodeResourcesFit => node_resources::hint(pod, event),
-            Plugin::NodeResourcesBalancedAllocation => Hint::Skip,
+            Plugin::PodTopologySpread => topology_spread::hint(pod, event),
+            Plugin::InterPodAffinity => inter_pod_affinity::hint(pod, event),
+            Plugin::NodeResourcesBalancedAllocation | Plugin::ImageLocality => Hint::Skip,
         }
     }
 }
 
-/// What a node says about a reason, to people. The taint and the extended resources are looked up on the node.
+/// What a node says about its reasons, to people. The taint and the extended resources are looked up on the node.
 pub(super) fn texts(pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<String> {
     let mut texts = Vec::new();
     for reason in Reason::ALL.into_iter().filter(|reason| refusal.has(*reason)) {
         match reason {
-            Reason::Unschedulable => texts.push("node(s) were unschedulable".to_string()),
             Reason::UntoleratedTaint => {
                 let taint = taint_toleration::first_untolerated(pod, node).expect("the refusal names a taint");
                 texts.push(format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value));
             }
-            Reason::AffinityMismatch => texts.push("node(s) didn't match Pod's node affinity/selector".to_string()),
-            Reason::PortTaken => {
-                texts.push("node(s) didn't have free ports for the requested pod ports".to_string());
-            }
-            Reason::TooManyPods => texts.push("Too many pods".to_string()),
-            Reason::InsufficientCpu => texts.push("Insufficient cpu".to_string()),
-            Reason::InsufficientMemory => texts.push("Insufficient memory".to_string()),
-            Reason::InsufficientEphemeral => texts.push("Insufficient ephemeral-storage".to_string()),
             Reason::InsufficientExtended => {
                 let missing = node_resources::shortages(pod, node).filter_map(|shortage| match shortage {
                     Shortage::Extended(name, _) => Some(format!("Insufficient {name}")),
@@ -248,7 +289,28 @@ pub(super) fn texts(pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<S
                 });
                 texts.extend(missing);
             }
+            other => texts.push(fixed_text(other).to_string()),
         }
     }
     texts
+}
+
+/// The text of a reason that says the same of every node.
+fn fixed_text(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Unschedulable => "node(s) were unschedulable",
+        Reason::AffinityMismatch => "node(s) didn't match Pod's node affinity/selector",
+        Reason::NotNamed => "node(s) didn't satisfy plugin(s) [NodeAffinity]",
+        Reason::PortTaken => "node(s) didn't have free ports for the requested pod ports",
+        Reason::TooManyPods => "Too many pods",
+        Reason::InsufficientCpu => "Insufficient cpu",
+        Reason::InsufficientMemory => "Insufficient memory",
+        Reason::InsufficientEphemeral => "Insufficient ephemeral-storage",
+        Reason::SpreadLabelMissing => "node(s) didn't match pod topology spread constraints (missing required label)",
+        Reason::SpreadTooUneven => "node(s) didn't match pod topology spread constraints",
+        Reason::AffinityUnsatisfied => "node(s) didn't match pod affinity rules",
+        Reason::AntiAffinityUnsatisfied => "node(s) didn't match pod anti-affinity rules",
+        Reason::ShunnedByOthers => "node(s) didn't satisfy existing pods anti-affinity rules",
+        Reason::UntoleratedTaint | Reason::InsufficientExtended => unreachable!("{reason:?} depends on the node"),
+    }
 }

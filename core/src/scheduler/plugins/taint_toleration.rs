@@ -39,7 +39,7 @@ pub(super) fn hint(pod: &PodTraits, event: &Event<'_>) -> Hint {
     }
 }
 
-fn first_untolerated_of<'a>(pod: &PodTraits, node: &'a Node) -> Option<&'a Taint> {
+pub(super) fn first_untolerated_of<'a>(pod: &PodTraits, node: &'a Node) -> Option<&'a Taint> {
     let binding = node.spec.taints.iter().filter(|taint| taint.effect != TaintEffect::PreferNoSchedule);
     binding.into_iter().find(|taint| !tolerates(pod, taint))
 }

@@ -1,6 +1,7 @@
 //! Stories of the whole scheduler process on the test bed.
 
 mod oracle;
+mod others;
 
 use crate::api::{Patch, Propagation, Request};
 use crate::config::{Config, RateLimit};

@@ -8,12 +8,15 @@ use crate::config::SchedulerConfig;
 use crate::digest::Shared;
 use crate::id::RowId;
 use crate::model::{
-    Container, ContainerPort, Labels, Meta, Node, NodeSpec, NodeStatus, PodSpec, PreferredNodeTerm, Protocol,
-    Resources, SelectorOperator, SelectorRequirement, Taint, TaintEffect, Toleration, TolerationOperator,
+    Container, ContainerPort, Labels, Meta, Node, NodeImage, NodeSpec, NodeStatus, Object, PlacementRules, Pod,
+    PodSpec, PodTerm, PreferredNodeTerm, Protocol, Resources, Selector, SelectorOperator, SelectorRequirement, Service,
+    SpreadConstraint, Taint, TaintEffect, Toleration, TolerationOperator, WeightedPodTerm,
 };
 use crate::scheduler::placement::Placement;
-use crate::scheduler::reference::{Search, decide};
+use crate::scheduler::reference::{Case, Search, decide};
+use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::TieBreak;
+use crate::scheduler::traits::Identity;
 
 /// One change of the cluster. Numbers choose among what there is.
 #[derive(Clone, Debug)]
@@ -39,33 +42,37 @@ struct Shape {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        3 => (0..24_u8, 0..5_i64, 0..5_i64, 0..6_i64, 0..3_u8, 0..6_u8, 0..8_u8, 0..3_u8).prop_map(
-            |(name, cpu, memory, pods, zone, taint, cordoned, disk)| Step::SetNode(Shape {
-                name,
-                cpu_milli: cpu * 1_000,
-                memory_bytes: memory << 30,
-                pods,
-                zone,
-                taint,
-                cordoned: cordoned == 0,
-                disk,
-            })
-        ),
+        3 => shape().prop_map(Step::SetNode),
         1 => (0..24_u8).prop_map(|name| Step::RemoveNode { name }),
         8 => (0..CLASSES).prop_map(|class| Step::Place { class }),
         3 => any::<u16>().prop_map(|number| Step::RemovePod { number }),
     ]
 }
 
-const CLASSES: u8 = 8;
+fn shape() -> impl Strategy<Value = Shape> {
+    (0..24_u8, 0..5_i64, 0..5_i64, 0..6_i64, 0..4_u8, 0..6_u8, 0..8_u8, 0..4_u8).prop_map(
+        |(name, cpu, memory, pods, zone, taint, cordoned, disk)| Shape {
+            name,
+            cpu_milli: cpu * 1_000,
+            memory_bytes: memory << 30,
+            pods,
+            zone,
+            taint,
+            cordoned: cordoned == 0,
+            disk,
+        },
+    )
+}
+
+const CLASSES: u8 = 16;
 
 fn node(shape: Shape) -> Node {
     let Shape { name, cpu_milli, memory_bytes, pods, zone, taint, cordoned, disk } = shape;
     let mut meta = Meta::named("", &format!("n{name}"));
-    meta.labels = Labels::new([
-        ("topology.kubernetes.io/zone".to_string(), format!("z{zone}")),
-        ("disk".to_string(), format!("d{disk}")),
-    ]);
+    meta.labels = Labels::new([(HOSTNAME.to_string(), format!("n{name}")), ("disk".to_string(), format!("d{disk}"))]);
+    if zone < 3 {
+        meta.labels = meta.labels.with(ZONE, format!("z{zone}"));
+    }
     let effect = [TaintEffect::NoSchedule, TaintEffect::PreferNoSchedule, TaintEffect::PreferNoSchedule];
     let taints = effect.into_iter().take(usize::from(taint.saturating_sub(2)));
     let taints = taints.zip(["x", "y", "z"]).skip(usize::from(taint == 4)).map(|(effect, key)| Taint {
@@ -78,17 +85,78 @@ fn node(shape: Shape) -> Node {
     if disk == 1 {
         allocatable.extended.insert("example.com/gpu".into(), 2);
     }
+    let image = NodeImage { names: vec!["web:latest".into()], size_bytes: 300 << 20 };
+    let images = (disk > 1).then(|| vec![image].into());
     Node {
         meta,
         spec: NodeSpec { unschedulable: cordoned, taints: taints.collect() },
-        status: NodeStatus { allocatable, ..NodeStatus::default() },
+        status: NodeStatus { allocatable, images, ..NodeStatus::default() },
     }
 }
 
-fn class(number: u8) -> Shared<PodSpec> {
+const ZONE: &str = "topology.kubernetes.io/zone";
+const HOSTNAME: &str = "kubernetes.io/hostname";
+
+/// The rules about other pods of the classes from 8 on. All pods have the label `app: a` or `app: b`.
+fn rules(number: u8) -> PlacementRules {
+    let app = |value: &str| Selector::from_labels(Labels::new([("app", value)]));
+    let spread = |topology_key: &str, required| SpreadConstraint {
+        max_skew: 1,
+        topology_key: topology_key.into(),
+        required,
+        selector: Some(app("a")),
+        min_domains: if number.is_multiple_of(2) { 1 } else { 3 },
+        honors_node_affinity: true,
+        honors_node_taints: number.is_multiple_of(2),
+        match_label_keys: Vec::new(),
+    };
+    let near = |topology_key: &str, value| PodTerm {
+        topology_key: topology_key.into(),
+        selector: Some(app(value)),
+        ..PodTerm::default()
+    };
+    let preferred = |weight, term| vec![WeightedPodTerm { weight, term }];
+    let mut rules = PlacementRules::default();
+    match number {
+        8 | 9 => rules.spread = vec![spread(ZONE, true)],
+        10 => rules.spread = vec![spread(HOSTNAME, true), spread(ZONE, false)],
+        11 => rules.spread = vec![spread(HOSTNAME, false), spread(ZONE, false)],
+        12 => rules.pod_affinity.required = vec![near(ZONE, "a")],
+        13 => rules.pod_anti_affinity.required = vec![near(HOSTNAME, "b")],
+        14 => {
+            rules.pod_affinity.preferred = preferred(70, near(ZONE, "a"));
+            rules.pod_anti_affinity.preferred = preferred(40, near(HOSTNAME, "a"));
+        }
+        _ => {}
+    }
+    rules
+}
+
+/// A pod of a class. The last class has no rules but belongs to a Service, so it is spread by default.
+fn pod(number: u8) -> Pod {
+    let mut spec = spec(number);
+    if number >= 8 {
+        spec.rules = Some(Box::new(rules(number)));
+    }
+    let mut meta = Meta::named("default", "any");
+    meta.labels = Labels::new([("app", if number.is_multiple_of(2) { "a" } else { "b" })]);
+    if number == 15 {
+        meta.labels = meta.labels.with("served", "yes");
+    }
+    Pod { meta, spec: Shared::new(spec), ..Pod::default() }
+}
+
+fn service() -> Object {
+    let meta = Meta::named("default", "served");
+    let selector = Some(Labels::new([("served", "yes")]));
+    Object::Service(Arc::new(Service { meta, selector, ..Service::default() }))
+}
+
+fn spec(number: u8) -> PodSpec {
     let requests =
         |cpu_milli, memory_mib: i64| Resources { cpu_milli, memory_bytes: memory_mib << 20, ..Resources::default() };
-    let mut container = Container { requests: requests(250, 300), ..Container::default() };
+    let image = if number.is_multiple_of(3) { "web" } else { "other" }.into();
+    let mut container = Container { image, requests: requests(250, 300), ..Container::default() };
     let mut spec = PodSpec::default();
     let disk = |value: &str| SelectorRequirement {
         key: "disk".into(),
@@ -96,7 +164,7 @@ fn class(number: u8) -> Shared<PodSpec> {
         values: vec![value.into()],
     };
     match number {
-        0 => {}
+        0 | 8.. => {}
         1 => container.requests = Resources::default(),
         2 => container.requests = requests(1_700, 100),
         3 => spec.required_node_affinity = vec![vec![disk("d1")], vec![disk("d2")]],
@@ -117,15 +185,15 @@ fn class(number: u8) -> Shared<PodSpec> {
                 seconds: None,
             }];
         }
-        _ => {
+        7 => {
             container.requests.extended.insert("example.com/gpu".into(), 1);
         }
     }
     spec.containers = vec![container];
-    Shared::new(spec)
+    spec
 }
 
-fn apply(placement: &mut Placement, step: &Step, rows: &mut Vec<RowId>, classes: &[Shared<PodSpec>]) {
+fn apply(placement: &mut Placement, step: &Step, rows: &mut Vec<RowId>, pods: &[Pod]) {
     match *step {
         Step::SetNode(shape) => placement.set_node(&Arc::new(node(shape))),
         Step::RemoveNode { name } => placement.remove_node(&format!("n{name}").into()),
@@ -133,7 +201,7 @@ fn apply(placement: &mut Placement, step: &Step, rows: &mut Vec<RowId>, classes:
             let row = RowId { index: rows.len() as u32, generation: 0 };
             rows.push(row);
             // A refusal is as good an outcome as a node here.
-            let _placed = placement.place(row, &classes[usize::from(class)]);
+            let _placed = placement.place_pod(row, &pods[usize::from(class)]);
         }
         Step::RemovePod { number } if !rows.is_empty() => {
             placement.remove_pod(rows[usize::from(number) % rows.len()]);
@@ -143,30 +211,34 @@ fn apply(placement: &mut Placement, step: &Step, rows: &mut Vec<RowId>, classes:
 }
 
 /// Both searches for every class, from every start would be too many: some starts and ends.
-fn compare(placement: &mut Placement, classes: &[Shared<PodSpec>], salt: u64) -> Result<(), TestCaseError> {
+fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Result<(), TestCaseError> {
     placement.cache.refresh();
     let nodes = placement.cache.node_count();
     if nodes == 0 {
         return Ok(());
     }
-    for (index, spec) in classes.iter().enumerate() {
-        let id = placement.classes.of(spec);
-        placement.classes.hold(id);
-        let (pod, board) = placement.classes.board(id);
-        board.sync(&placement.profile, &placement.cache, pod);
+    for (index, pod) in pods.iter().enumerate() {
+        let class = placement.classes.of(&pod.spec, &Identity::of(pod));
+        placement.classes.hold(class);
+        let profile = &placement.profile;
+        let relations = Relations::of(profile, &mut placement.cache, &placement.classes, &placement.around, class);
+        let (traits, board) = placement.classes.board(class);
+        board.sync(profile, &placement.cache, traits);
+        let (cache, classes) = (&placement.cache, &placement.classes);
+        let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
+        let board = classes.board_of(class);
         let mix = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(index as u32);
         for tie_break in [TieBreak::First, TieBreak::Drawn(mix)] {
             let search =
                 Search { start: (mix % u64::from(nodes)) as u32, wanted: 1 + (mix >> 32) as u32 % nodes, tie_break };
-            let plain = decide(&placement.profile, &placement.cache, pod, search);
-            prop_assert_eq!(board.decide(&placement.cache, search), plain, "class {} {:?}", index, search);
             let complete = Search { wanted: nodes, ..search };
-            let plain = decide(&placement.profile, &placement.cache, pod, complete);
-            prop_assert_eq!(board.decide(&placement.cache, complete), plain, "class {} {:?}", index, complete);
+            for search in [search, complete] {
+                prop_assert_eq!(board.decide(case, search), decide(case, search), "class {} {:?}", index, search);
+            }
         }
         if index % 2 == 0 {
             // Odd classes stay held, so their boards are brought up to date and not made anew.
-            placement.classes.release(id);
+            placement.classes.release(class);
         }
     }
     Ok(())
@@ -180,15 +252,16 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..120),
         salt in any::<u64>(),
     ) {
-        let classes: Vec<Shared<PodSpec>> = (0..CLASSES).map(class).collect();
+        let pods: Vec<Pod> = (0..CLASSES).map(pod).collect();
         let mut placement = Placement::new(salt, &SchedulerConfig::default());
+        placement.set_object(&service());
         let mut rows = Vec::new();
         for (number, step) in steps.iter().enumerate() {
-            apply(&mut placement, step, &mut rows, &classes);
-            if number % 3 == 0 {
-                compare(&mut placement, &classes, salt.wrapping_add(number as u64 + 1))?;
+            apply(&mut placement, step, &mut rows, &pods);
+            if number.is_multiple_of(3) {
+                compare(&mut placement, &pods, salt.wrapping_add(number as u64 + 1))?;
             }
         }
-        compare(&mut placement, &classes, salt)?;
+        compare(&mut placement, &pods, salt)?;
     }
 }

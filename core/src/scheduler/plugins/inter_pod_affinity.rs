@@ -1,0 +1,231 @@
+//! InterPodAffinity: near the pods that the pod asks for, away from those that it shuns and from those that shun it;
+//! the same by preference.
+//!
+//! Source: pkg/scheduler/framework/plugins/interpodaffinity/{filtering,scoring,plugin}.go (v1.34.1), with
+//! `hardPodAffinityWeight` 1.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::id::Name;
+use crate::model::{Labels, Node};
+use crate::scheduler::cache::Cache;
+use crate::scheduler::classes::{Class, Classes};
+use crate::scheduler::events::{Event, Hint, NodeChange};
+use crate::scheduler::float::share_of_range;
+use crate::scheduler::plugins::{Reason, Refusal};
+use crate::scheduler::surroundings::Surroundings;
+use crate::scheduler::terms::{Term, Terms};
+use crate::scheduler::topology::Domains;
+use crate::scheduler::traits::PodTraits;
+
+/// What the required affinity of a placed pod counts when nodes are scored.
+const REQUIRED_TERM_WEIGHT: i64 = 1;
+
+/// Sums by label and domain.
+#[derive(Default)]
+struct Sums {
+    by_key: BTreeMap<Name, (Arc<Domains>, Vec<i64>)>,
+    /// Whether anything was ever added, be the sums zero or not.
+    any: bool,
+}
+
+impl Sums {
+    /// Adds for every pod of the class, in its node's domain.
+    fn add(&mut self, cache: &mut Cache, key: &Name, class: &Class, weight: i64) {
+        let (domains, sums) = self.by_key.entry(key.clone()).or_insert_with(|| {
+            let domains = cache.domains(key);
+            let none = vec![0; domains.count as usize];
+            (domains, none)
+        });
+        for slot in class.slots() {
+            if let Some(domain) = domains.get(slot) {
+                sums[domain] += weight;
+                self.any = true;
+            }
+        }
+    }
+
+    /// The sum in the slot's domain; `None` if its node lacks the label or nobody was counted by it.
+    fn at(&self, key: &Name, slot: u32) -> Option<i64> {
+        let (domains, sums) = self.by_key.get(key)?;
+        Some(sums[domains.get(slot)?])
+    }
+
+    fn is_positive_somewhere(&self, slot: u32) -> bool {
+        self.by_key.values().any(|(domains, sums)| domains.get(slot).is_some_and(|domain| sums[domain] > 0))
+    }
+}
+
+/// Whether an incoming pod's term is about the pods of a class. The namespace must exist if it is chosen by label.
+///
+/// Source: `mergeAffinityTermNamespacesIfNotEmpty`, plugin.go (v1.34.1).
+fn is_about(term: &Term, class: &Class, around: &Surroundings) -> bool {
+    let other = &class.traits.identity;
+    let chosen = term.namespace_selector.as_ref().is_some_and(|selector| {
+        selector.is_empty() || around.namespace(&other.namespace).is_some_and(|labels| selector.matches(labels))
+    });
+    (chosen || term.namespaces.contains(&other.namespace)) && term.pods.matches(&other.labels)
+}
+
+/// The required terms with what they counted: PreFilter.
+pub(in crate::scheduler) struct Filter {
+    /// The keys of the pod's affinity terms, and where pods are that match all of them.
+    near: Vec<(Arc<Domains>, Name)>,
+    wanted: Sums,
+    /// Whether the pod would satisfy its own terms, and nobody else does: then it is the first of its kind.
+    is_first: bool,
+    /// Where pods are that the pod shuns.
+    shunned: Sums,
+    /// Where pods are that shun the pod.
+    shunning: Sums,
+}
+
+impl Filter {
+    /// Counts; `None` if no term is about the pod.
+    pub(in crate::scheduler) fn of(
+        cache: &mut Cache,
+        classes: &Classes,
+        around: &Surroundings,
+        pod: &PodTraits,
+    ) -> Option<Filter> {
+        let mut shunning = Sums::default();
+        let namespace_labels = around.namespace(&pod.identity.namespace).cloned().unwrap_or_default();
+        for class in classes.with_terms() {
+            for term in class.traits.terms.iter().flat_map(|terms| &terms.anti_affinity) {
+                if term.matches(&pod.identity.namespace, &pod.identity.labels, &namespace_labels) {
+                    shunning.add(cache, &term.topology_key, class, 1);
+                }
+            }
+        }
+        let terms = pod.terms.as_deref().filter(|it| !it.affinity.is_empty() || !it.anti_affinity.is_empty());
+        let Some(terms) = terms else {
+            let none = Filter {
+                near: Vec::new(),
+                wanted: Sums::default(),
+                is_first: false,
+                shunned: Sums::default(),
+                shunning,
+            };
+            return none.shunning.any.then_some(none);
+        };
+        let (mut wanted, mut shunned) = (Sums::default(), Sums::default());
+        for class in classes.iter().filter(|class| !class.is_unplaced()) {
+            if !terms.affinity.is_empty() && terms.affinity.iter().all(|term| is_about(term, class, around)) {
+                terms.affinity.iter().for_each(|term| wanted.add(cache, &term.topology_key, class, 1));
+            }
+            for term in terms.anti_affinity.iter().filter(|term| is_about(term, class, around)) {
+                shunned.add(cache, &term.topology_key, class, 1);
+            }
+        }
+        let near = terms.affinity.iter().map(|it| (cache.domains(&it.topology_key), it.topology_key.clone())).collect();
+        let is_first = !wanted.any && is_about_itself(terms, pod, around);
+        Some(Filter { near, wanted, is_first, shunned, shunning })
+    }
+
+    /// Why the node cannot take the pod.
+    pub(in crate::scheduler) fn refusal(&self, slot: u32) -> Refusal {
+        let labelled = self.near.iter().all(|(domains, _)| domains.get(slot).is_some());
+        let near = self.near.iter().all(|(_, key)| self.wanted.at(key, slot).is_some_and(|count| count > 0));
+        if !labelled || !(near || self.is_first) {
+            Refusal::for_good(Reason::AffinityUnsatisfied)
+        } else if self.shunned.is_positive_somewhere(slot) {
+            Refusal::because(Reason::AntiAffinityUnsatisfied)
+        } else if self.shunning.is_positive_somewhere(slot) {
+            Refusal::because(Reason::ShunnedByOthers)
+        } else {
+            Refusal::NONE
+        }
+    }
+}
+
+fn is_about_itself(terms: &Terms, pod: &PodTraits, around: &Surroundings) -> bool {
+    let own = &pod.identity;
+    let chosen = |term: &Term| {
+        term.namespace_selector.as_ref().is_some_and(|selector| {
+            selector.is_empty() || around.namespace(&own.namespace).is_some_and(|labels| selector.matches(labels))
+        })
+    };
+    let about =
+        |term: &Term| (chosen(term) || term.namespaces.contains(&own.namespace)) && term.pods.matches(&own.labels);
+    terms.affinity.iter().all(about)
+}
+
+/// Everything that speaks for or against a domain: PreScore.
+pub(in crate::scheduler) struct Preferences(Sums);
+
+impl Preferences {
+    /// `None` if nothing does.
+    pub(in crate::scheduler) fn of(
+        cache: &mut Cache,
+        classes: &Classes,
+        around: &Surroundings,
+        pod: &PodTraits,
+    ) -> Option<Preferences> {
+        let mut sums = Sums::default();
+        let (namespace, labels) = (&pod.identity.namespace, &pod.identity.labels);
+        let namespace_labels = around.namespace(namespace).cloned().unwrap_or_default();
+        let own = pod.terms.as_ref().map_or(&[][..], |terms| &terms.preferred);
+        if !own.is_empty() {
+            for class in classes.iter().filter(|class| !class.is_unplaced()) {
+                for (weight, term) in own.iter().filter(|(_, term)| is_about(term, class, around)) {
+                    sums.add(cache, &term.topology_key, class, *weight);
+                }
+            }
+        }
+        for class in classes.with_terms().filter(|class| !class.is_unplaced()) {
+            let Some(terms) = &class.traits.terms else { continue };
+            let required = terms.affinity.iter().map(|term| (REQUIRED_TERM_WEIGHT, term));
+            let preferred = terms.preferred.iter().map(|(weight, term)| (*weight, term));
+            for (weight, term) in required.chain(preferred) {
+                if term.matches(namespace, labels, &namespace_labels) {
+                    sums.add(cache, &term.topology_key, class, weight);
+                }
+            }
+        }
+        sums.any.then_some(Preferences(sums))
+    }
+
+    /// Scores, 0 ..= 100, of all feasible nodes: where in the range from the worst to the best they are.
+    pub(in crate::scheduler) fn scores(&self, feasible: &[u32]) -> Vec<i64> {
+        let keys: Vec<&Name> = self.0.by_key.keys().collect();
+        let raw = feasible.iter().map(|slot| keys.iter().filter_map(|key| self.0.at(key, *slot)).sum::<i64>());
+        let raw: Vec<i64> = raw.collect();
+        let lowest = raw.iter().copied().min().unwrap_or(0);
+        let range = raw.iter().copied().max().unwrap_or(0) - lowest;
+        raw.into_iter().map(|raw| if range > 0 { share_of_range(raw - lowest, range) } else { 0 }).collect()
+    }
+}
+
+pub(super) fn hint(pod: &PodTraits, event: &Event<'_>) -> Hint {
+    let Some(terms) = &pod.terms else { return Hint::Skip };
+    let all = |terms: &[Term], other: &PodTraits| {
+        let (namespace, labels) = (&other.identity.namespace, &other.identity.labels);
+        // Kubernetes looks up no namespace here.
+        !terms.is_empty() && terms.iter().all(|term| term.matches(namespace, labels, &Labels::default()))
+    };
+    let (near, away) = (&terms.affinity, &terms.anti_affinity);
+    match event {
+        Event::PodPlaced(other) => Hint::queue_if(all(near, other)),
+        Event::PlacedPodGone(other) => Hint::queue_if(all(away, other)),
+        Event::PlacedPodRelabelled { old, new } => {
+            let wanted = !all(near, old) && all(near, new);
+            Hint::queue_if(wanted || (all(away, old) && !all(away, new)))
+        }
+        Event::NodeAdded(node) => {
+            Hint::queue_if(!away.is_empty() || near.iter().any(|term| value(node, term).is_some()))
+        }
+        Event::NodeChanged { old, new, what: NodeChange::Labels } => {
+            let changed = |term: &Term| value(old, term) != value(new, term);
+            Hint::queue_if(
+                near.iter().any(|term| value(new, term).is_some() && changed(term))
+                    || away.iter().any(|term| value(old, term).is_some() && changed(term)),
+            )
+        }
+        _ => Hint::Skip,
+    }
+}
+
+fn value<'a>(node: &'a Node, term: &Term) -> Option<&'a Name> {
+    node.meta.labels.get(&term.topology_key)
+}

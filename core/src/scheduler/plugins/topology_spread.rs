@@ -1,0 +1,252 @@
+//! PodTopologySpread: the numbers of matching pods may differ between domains by so much only, and nodes in emptier
+//! domains are liked better. Pods without constraints of their own that belong to a Service or a ReplicaSet are spread
+//! over nodes and zones by preference.
+//!
+//! Source: pkg/scheduler/framework/plugins/podtopologyspread/{filtering,scoring,plugin}.go (v1.34.1).
+
+use std::sync::Arc;
+
+use crate::id::Name;
+use crate::model::Node;
+use crate::scheduler::cache::Cache;
+use crate::scheduler::classes::{Class, Classes};
+use crate::scheduler::events::{Event, Hint, NodeChange};
+use crate::scheduler::float::{SpreadWeight, spread_score};
+use crate::scheduler::plugins::{Reason, Refusal, node_affinity, taint_toleration};
+use crate::scheduler::surroundings::Surroundings;
+use crate::scheduler::terms::{Pods, Spread};
+use crate::scheduler::topology::Domains;
+use crate::scheduler::traits::{Identity, PodTraits};
+
+const HOSTNAME: &str = "kubernetes.io/hostname";
+
+/// The constraints of pods that have none themselves: key and skew.
+///
+/// Source: `systemDefaultConstraints`, plugin.go (v1.34.1).
+const DEFAULTS: [(&str, i32); 2] = [(HOSTNAME, 3), ("topology.kubernetes.io/zone", 5)];
+
+/// The required constraints with what they counted: PreFilter.
+pub(in crate::scheduler) struct Filter(Vec<Counted>);
+
+struct Counted {
+    domains: Arc<Domains>,
+    /// Matching pods by domain; 0 in domains without an eligible node.
+    pods: Vec<i64>,
+    /// The fewest of an eligible domain.
+    fewest: i64,
+    /// 1 if the pod itself will be counted.
+    itself: i64,
+    max_skew: i64,
+}
+
+impl Filter {
+    /// Counts; `None` if the pod has no required constraints.
+    pub(in crate::scheduler) fn of(cache: &mut Cache, classes: &Classes, pod: &PodTraits) -> Option<Filter> {
+        let constraints = pod.spreads.as_ref().map(|it| &it.required).filter(|it| !it.is_empty())?;
+        let domains: Vec<Arc<Domains>> = constraints.iter().map(|it| cache.domains(&it.topology_key)).collect();
+        let has_all = |slot: u32| domains.iter().all(|domains| domains.get(slot).is_some());
+        let counted = constraints.iter().zip(&domains).map(|(constraint, domains)| {
+            let mut pods = vec![0; domains.count as usize];
+            let mut eligible = vec![false; domains.count as usize];
+            let is_eligible = |slot: u32| has_all(slot) && includes(constraint, pod, cache, slot);
+            for slot in cache.order().iter().filter(|slot| is_eligible(**slot)) {
+                eligible[domains.get(*slot).expect("an eligible node has all labels")] = true;
+            }
+            for slot in matching(classes, &pod.identity, &constraint.pods) {
+                if is_eligible(slot) {
+                    pods[domains.get(slot).expect("an eligible node has all labels")] += 1;
+                }
+            }
+            let filled = pods.iter().zip(&eligible).filter(|(_, eligible)| **eligible).map(|(pods, _)| *pods);
+            let few_domains = (filled.clone().count() as u64) < u64::from(constraint.min_domains);
+            Counted {
+                domains: domains.clone(),
+                fewest: if few_domains { 0 } else { filled.min().unwrap_or(0) },
+                itself: i64::from(constraint.pods.matches(&pod.identity.labels)),
+                max_skew: constraint.max_skew.into(),
+                pods,
+            }
+        });
+        Some(Filter(counted.collect()))
+    }
+
+    /// Why the node cannot take the pod.
+    pub(in crate::scheduler) fn refusal(&self, slot: u32) -> Refusal {
+        for counted in &self.0 {
+            let Some(domain) = counted.domains.get(slot) else {
+                return Refusal::for_good(Reason::SpreadLabelMissing);
+            };
+            if counted.pods[domain] + counted.itself - counted.fewest > counted.max_skew {
+                return Refusal::because(Reason::SpreadTooUneven);
+            }
+        }
+        Refusal::NONE
+    }
+}
+
+/// Whether a slot's node is counted for the constraint.
+///
+/// Source: `matchNodeInclusionPolicies`, common.go (v1.34.1).
+fn includes(constraint: &Spread, pod: &PodTraits, cache: &Cache, slot: u32) -> bool {
+    let Some(node) = &cache.slot(slot).node else { return false };
+    (!constraint.honors_node_affinity || node_affinity::matches(&pod.spec, node))
+        && (!constraint.honors_node_taints || taint_toleration::first_untolerated_of(pod, node).is_none())
+}
+
+/// Where matching pods of the namespace are, one entry for each. Pods that are being deleted do not count.
+fn matching<'a>(classes: &'a Classes, identity: &'a Identity, pods: &'a Pods) -> impl Iterator<Item = u32> + 'a {
+    let counts = move |class: &&Class| is_counted(class, identity, pods);
+    classes.iter().filter(counts).flat_map(Class::slots)
+}
+
+fn is_counted(class: &Class, identity: &Identity, pods: &Pods) -> bool {
+    let other = &class.traits.identity;
+    !class.is_unplaced()
+        && !other.terminating
+        && other.namespace == identity.namespace
+        && !pods.asks_nothing()
+        && pods.matches(&other.labels)
+}
+
+/// The preferred constraints of a pod: its own, or the defaults.
+pub(in crate::scheduler) struct Preferences {
+    constraints: Vec<(Spread, Arc<Domains>)>,
+    /// Whether nodes that lack a label are neither counted nor scored.
+    all_labels: bool,
+}
+
+impl Preferences {
+    /// `None` if there is nothing to score.
+    pub(in crate::scheduler) fn of(cache: &mut Cache, around: &Surroundings, pod: &PodTraits) -> Option<Preferences> {
+        let constraints: Vec<Spread> = match &pod.spreads {
+            Some(spreads) => spreads.preferred.clone(),
+            None => around.siblings(&pod.identity).map_or(Vec::new(), |siblings| {
+                DEFAULTS.map(|(key, max_skew)| default(key, max_skew, &siblings)).into()
+            }),
+        };
+        let with_domains = |it: Spread| {
+            let domains = cache.domains(&it.topology_key);
+            (it, domains)
+        };
+        let constraints: Vec<_> = constraints.into_iter().map(with_domains).collect();
+        (!constraints.is_empty()).then_some(Preferences { constraints, all_labels: pod.spreads.is_some() })
+    }
+
+    /// Scores, 0 ..= 100, of all feasible nodes.
+    pub(in crate::scheduler) fn scores(
+        &self,
+        cache: &Cache,
+        classes: &Classes,
+        pod: &PodTraits,
+        feasible: &[u32],
+    ) -> Vec<i64> {
+        let scored: Vec<bool> = feasible.iter().map(|slot| self.is_scored(*slot)).collect();
+        let scored_count = scored.iter().filter(|scored| **scored).count();
+        let mut parts = Vec::with_capacity(self.constraints.len());
+        for (constraint, domains) in &self.constraints {
+            let of_node = *constraint.topology_key == *HOSTNAME;
+            let pods = self.counts(cache, classes, pod, constraint, domains);
+            let size = if of_node { scored_count } else { self.domains_among(feasible, &scored, domains) };
+            parts.push((of_node, pods, SpreadWeight::of(size), constraint.max_skew, domains));
+        }
+        let raw = feasible.iter().zip(&scored).map(|(slot, scored)| {
+            let counted = parts.iter().filter_map(|(of_node, pods, weight, max_skew, domains)| {
+                let domain = domains.get(*slot)?;
+                let count = pods[if *of_node { *slot as usize } else { domain }];
+                Some((count, *weight, *max_skew))
+            });
+            if *scored { Some(spread_score(counted)) } else { None }
+        });
+        normalized(&raw.collect::<Vec<_>>())
+    }
+
+    fn is_scored(&self, slot: u32) -> bool {
+        !self.all_labels || self.constraints.iter().all(|(_, domains)| domains.get(slot).is_some())
+    }
+
+    /// Matching pods: by slot for the host name, whatever the node, otherwise by domain on the nodes that count.
+    fn counts(
+        &self,
+        cache: &Cache,
+        classes: &Classes,
+        pod: &PodTraits,
+        constraint: &Spread,
+        domains: &Domains,
+    ) -> Vec<i64> {
+        let of_node = *constraint.topology_key == *HOSTNAME;
+        let mut pods = vec![0; if of_node { cache.slot_count() } else { domains.count as usize }];
+        for slot in matching(classes, &pod.identity, &constraint.pods) {
+            if of_node {
+                pods[slot as usize] += 1;
+            } else if let Some(domain) = domains.get(slot)
+                && self.is_scored(slot)
+                && includes(constraint, pod, cache, slot)
+            {
+                pods[domain] += 1;
+            }
+        }
+        pods
+    }
+
+    /// How many domains the scored nodes are in. Nodes without the label are one more.
+    fn domains_among(&self, feasible: &[u32], scored: &[bool], domains: &Domains) -> usize {
+        let mut seen = vec![false; domains.count as usize + 1];
+        for (slot, _) in feasible.iter().zip(scored).filter(|(_, scored)| **scored) {
+            seen[domains.get(*slot).unwrap_or(domains.count as usize)] = true;
+        }
+        seen.into_iter().filter(|seen| *seen).count()
+    }
+}
+
+fn default(key: &str, max_skew: i32, siblings: &Pods) -> Spread {
+    Spread {
+        topology_key: key.into(),
+        max_skew,
+        min_domains: 1,
+        honors_node_affinity: true,
+        honors_node_taints: false,
+        pods: siblings.clone(),
+    }
+}
+
+/// The fewer the better: 100 · (highest + lowest − x) / highest. Nodes that are not scored get 0.
+///
+/// Source: `NormalizeScore`, scoring.go (v1.34.1).
+fn normalized(raw: &[Option<i64>]) -> Vec<i64> {
+    let lowest = raw.iter().flatten().copied().min().unwrap_or(0);
+    let highest = raw.iter().flatten().copied().max().unwrap_or(0);
+    let score = |raw: &Option<i64>| match raw {
+        None => 0,
+        Some(_) if highest == 0 => 100,
+        Some(raw) => 100 * (highest + lowest - raw) / highest,
+    };
+    raw.iter().map(score).collect()
+}
+
+pub(super) fn hint(pod: &PodTraits, event: &Event<'_>) -> Hint {
+    let constraints = pod.spreads.as_ref().map_or(&[][..], |spreads| &spreads.required);
+    let has_all = |node: &Node| constraints.iter().all(|it| node.meta.labels.get(&it.topology_key).is_some());
+    let label = |node: &Node, key: &Name| node.meta.labels.get(key).cloned();
+    let meant = |other: &PodTraits| constraints.iter().any(|it| it.pods.matches(&other.identity.labels));
+    let differs = |old: &PodTraits, new: &PodTraits| {
+        let (old, new) = (&old.identity.labels, &new.identity.labels);
+        constraints.iter().any(|it| it.pods.matches(old) != it.pods.matches(new))
+    };
+    match event {
+        Event::NodeAdded(node) | Event::NodeGone(node) => Hint::queue_if(has_all(node)),
+        Event::NodeChanged { old, new, what: NodeChange::Labels | NodeChange::Taints } => {
+            let moved = constraints.iter().any(|it| label(old, &it.topology_key) != label(new, &it.topology_key));
+            let changed = moved || old.spec.taints != new.spec.taints;
+            Hint::queue_if(has_all(old) != has_all(new) || (has_all(new) && changed))
+        }
+        Event::PodPlaced(other) | Event::PlacedPodGone(other) => {
+            Hint::queue_if(other.identity.namespace == pod.identity.namespace && meant(other))
+        }
+        Event::PlacedPodRelabelled { old, new } => {
+            Hint::queue_if(new.identity.namespace == pod.identity.namespace && differs(old, new))
+        }
+        Event::Relabelled { old, new } => Hint::queue_if(differs(old, new)),
+        Event::TolerationsChanged => Hint::queue_if(constraints.iter().any(|it| it.honors_node_taints)),
+        _ => Hint::Skip,
+    }
+}

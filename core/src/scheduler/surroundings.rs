@@ -1,0 +1,70 @@
+//! What the scheduler knows beside nodes and pods: namespaces' labels, and the Services and ReplicaSets whose pods are
+//! spread by default.
+
+use std::collections::BTreeMap;
+
+use crate::id::Name;
+use crate::model::{Labels, Selector};
+use crate::scheduler::terms::Pods;
+use crate::scheduler::traits::Identity;
+
+/// Namespace and name.
+type Key = (Name, Name);
+
+/// Namespaces, Services and ReplicaSets.
+#[derive(Default)]
+pub(super) struct Surroundings {
+    namespaces: BTreeMap<Name, Labels>,
+    /// Services with a selector, by namespace.
+    services: BTreeMap<Name, BTreeMap<Name, Labels>>,
+    replica_sets: BTreeMap<Key, Selector>,
+}
+
+impl Surroundings {
+    /// A namespace has these labels, or is gone.
+    pub(super) fn set_namespace(&mut self, name: &Name, labels: Option<&Labels>) {
+        match labels {
+            Some(labels) => self.namespaces.insert(name.clone(), labels.clone()),
+            None => self.namespaces.remove(name),
+        };
+    }
+
+    /// A Service selects these pods, or none, or is gone.
+    pub(super) fn set_service(&mut self, namespace: &Name, name: &Name, selector: Option<&Labels>) {
+        let services = self.services.entry(namespace.clone()).or_default();
+        match selector {
+            Some(selector) => services.insert(name.clone(), selector.clone()),
+            None => services.remove(name),
+        };
+    }
+
+    /// A ReplicaSet selects these pods, or is gone.
+    pub(super) fn set_replica_set(&mut self, namespace: &Name, name: &Name, selector: Option<&Selector>) {
+        let key = (namespace.clone(), name.clone());
+        match selector {
+            Some(selector) if self.replica_sets.get(&key) == Some(selector) => {}
+            Some(selector) => drop(self.replica_sets.insert(key, selector.clone())),
+            None => drop(self.replica_sets.remove(&key)),
+        }
+    }
+
+    /// A namespace's labels; `None` if there is no such namespace.
+    pub(super) fn namespace(&self, name: &Name) -> Option<&Labels> {
+        self.namespaces.get(name)
+    }
+
+    /// The pods among which one is spread by default: those that its Services and its ReplicaSet select. `None` if it
+    /// has neither.
+    ///
+    /// Source: `DefaultSelector`, pkg/scheduler/framework/plugins/helper/spread.go (v1.34.1).
+    pub(super) fn siblings(&self, identity: &Identity) -> Option<Pods> {
+        let selected = |selector: &&Labels| selector.iter().all(|(key, value)| identity.labels.get(key) == Some(value));
+        let services = self.services.get(&identity.namespace).into_iter().flat_map(BTreeMap::values).filter(selected);
+        let mut parts: Vec<Selector> = services.map(|selector| Selector::from_labels(selector.clone())).collect();
+        if let Some(name) = &identity.replica_set {
+            parts.extend(self.replica_sets.get(&(identity.namespace.clone(), name.clone())).cloned());
+        }
+        let pods = Pods(Some(parts));
+        (!pods.asks_nothing()).then_some(pods)
+    }
+}

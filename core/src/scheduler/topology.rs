@@ -1,0 +1,38 @@
+//! Domains: the values of one node label, numbered, and which slot belongs to which.
+
+use std::collections::BTreeMap;
+
+use crate::id::Name;
+
+/// The domains of one label.
+pub(super) struct Domains {
+    /// By slot; [`Domains::NONE`] for a slot without a node or whose node has no such label.
+    of_slot: Vec<u32>,
+    /// How many domains there are.
+    pub(super) count: u32,
+}
+
+impl Domains {
+    const NONE: u32 = u32::MAX;
+
+    /// Numbers the values in the order of the slots; `None` is a slot without one.
+    pub(super) fn of(values: impl Iterator<Item = Option<Name>>) -> Domains {
+        let mut numbers: BTreeMap<Name, u32> = BTreeMap::new();
+        let of_slot = values.map(|value| {
+            let next = numbers.len() as u32;
+            value.map_or(Domains::NONE, |value| *numbers.entry(value).or_insert(next))
+        });
+        let of_slot: Vec<u32> = of_slot.collect();
+        Domains { of_slot, count: numbers.len() as u32 }
+    }
+
+    /// Whether so many slots are known.
+    pub(super) fn covers(&self, slots: usize) -> bool {
+        self.of_slot.len() == slots
+    }
+
+    /// The slot's domain.
+    pub(super) fn get(&self, slot: u32) -> Option<usize> {
+        self.of_slot.get(slot as usize).copied().filter(|domain| *domain != Domains::NONE).map(|domain| domain as usize)
+    }
+}
