@@ -12,6 +12,7 @@
 
 pub mod api;
 pub mod config;
+pub mod context;
 pub mod controllers;
 pub mod digest;
 pub mod draw;

@@ -1,8 +1,8 @@
 //! The facts that a write shows, found by comparing an object before and after it.
 
+use crate::context::Context;
 use crate::facts::What;
 use crate::id::{Name, Revision};
-use crate::machine::Context;
 use crate::model::{
     ConditionKind, Conditions, Deployment, EndpointSlice, Kind, Node, Object, ObjectKey, Phase, Pod, ReplicaSet,
     Status3, Taint,

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use crate::api::Request;
 use crate::config::RateLimit;
+use crate::context::Context;
 use crate::id::{ProcId, RequestId};
-use crate::machine::Context;
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::api::deletion::NAMESPACE_CONTENT;
 use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, Request, patch};
+use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
-use crate::machine::Context;
 use crate::model::{Namespace, Object, ObjectKey, Resource, Service, ServiceType};
 use crate::store::Store;
 

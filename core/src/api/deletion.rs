@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::api::{Answer, Propagation, Refusal, Reply, patch};
+use crate::context::Context;
 use crate::id::{Name, RowId, Uid};
-use crate::machine::Context;
 use crate::model::{
     Deployment, EndpointSlice, Kind, Meta, Namespace, Node, Object, ObjectKey, Pod, ReplicaSet, Resource, Service,
 };

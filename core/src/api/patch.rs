@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::api::{Answer, Patch, Refusal, Reply, create, deletion};
+use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
-use crate::machine::Context;
 use crate::model::{
     Deployment, EndpointSlice, Kind, Namespace, Node, Object, ObjectKey, Pod, PodTemplate, ReplicaSet, Resource,
     Service,

@@ -24,8 +24,8 @@ use std::collections::BTreeMap;
 
 use crate::api::{Answer, Client};
 use crate::config::Config;
+use crate::context::{Component, Context};
 use crate::id::{ProcId, RequestId};
-use crate::machine::{Component, Context};
 use crate::seam::{Msg, TimerKind};
 use crate::store::{Change, View};
 

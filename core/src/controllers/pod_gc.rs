@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use crate::api::{Answer, Client, Propagation, Refusal, Reply, Request};
 use crate::config::Config;
+use crate::context::Context;
 use crate::controllers::Controller;
 use crate::id::{Name, RequestId, RowId, Uid};
-use crate::machine::Context;
 use crate::model::{ConditionKind, Kind, Node, Object, ObjectKey, Phase, Pod, Status3};
 use crate::seam::TimerKind;
 use crate::store::{Change, IndexKey, View};

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::api::{Answer, Client, Refusal, Reply, Request};
 use crate::config::RateLimit;
+use crate::context::Context;
 use crate::id::{RequestId, Revision};
-use crate::machine::Context;
 use crate::model::ObjectKey;
 
 /// One controller's client with all stages under way.

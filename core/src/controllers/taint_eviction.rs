@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use crate::api::{Answer, Client, Propagation, Refusal, Reply, Request};
 use crate::config::Config;
+use crate::context::Context;
 use crate::controllers::Controller;
 use crate::facts::What;
 use crate::id::{Name, RequestId};
-use crate::machine::Context;
 use crate::model::{ConditionKind, Kind, Node, Object, ObjectKey, Pod, Status3, Taint, TaintEffect, Toleration};
 use crate::seam::TimerKind;
 use crate::store::{Change, IndexKey, View};

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
-use crate::machine::Context;
+use crate::context::Context;
 use crate::seam::TimerKind;
 use crate::time::{Span, Time};
 

@@ -30,8 +30,8 @@ pub use probe::{ProbeTally, first_try};
 pub use protocol::{Boot, ContainerIndex, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest};
 
 use crate::config::Heartbeats;
+use crate::context::Context;
 use crate::id::{HostId, ProcId};
-use crate::machine::Context;
 use crate::seam::{Msg, TimerKind};
 use row::Row;
 

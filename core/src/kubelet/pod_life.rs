@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use crate::context::Context;
 use crate::facts::What;
 use crate::id::{HostId, Name, ProcId, RequestId, Uid};
 use crate::kubelet::admission::Rejection;
@@ -16,7 +17,6 @@ use crate::kubelet::backoff::{Backoff, go_duration};
 use crate::kubelet::ending::Ending;
 use crate::kubelet::images::Pulls;
 use crate::kubelet::{ContainerIndex, ProbeKind, RuntimeRequest};
-use crate::machine::Context;
 use crate::model::{Container, Kind, ObjectKey, Pod, PullPolicy, RestartPolicy, Terminated};
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};

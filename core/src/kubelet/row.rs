@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::{Answer, Patch, Propagation, Refusal, Reply, Request};
+use crate::context::Context;
 use crate::draw::{Draws, Purpose, draw, span_below};
 use crate::facts::What;
 use crate::id::{HostId, Name, ProcId, RequestId, Uid};
@@ -16,7 +17,6 @@ use crate::kubelet::heartbeat::{self, HOSTNAME, Heartbeat, LeaseClock, RUNTIME_A
 use crate::kubelet::images::Pulls;
 use crate::kubelet::pod_life::{Doing, Host, PodLife};
 use crate::kubelet::{Boot, ContainerIndex, RunningPod, RuntimeEvent, RuntimeRequest, admission, status};
-use crate::machine::Context;
 use crate::model::{Kind, Object, ObjectKey, Pod, Resources, Terminated};
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};

@@ -1,9 +1,9 @@
 //! One scheduling attempt, and what becomes of its bind request.
 
 use crate::api::{Answer, Patch, Request};
+use crate::context::Context;
 use crate::facts::What;
 use crate::id::{Name, RequestId, Uid};
-use crate::machine::Context;
 use crate::model::{ConditionKind, Kind, ObjectKey, Pod, Status3};
 use crate::scheduler::Scheduler;
 use crate::scheduler::events::Event;

@@ -37,8 +37,8 @@ pub use placement::{NodeVerdict, Placement};
 
 use crate::api::Client;
 use crate::config::{Config, SchedulerConfig};
+use crate::context::{Component, Context};
 use crate::id::{ProcId, RequestId, RowId};
-use crate::machine::{Component, Context};
 use crate::model::{Kind, Namespace, Node, Object, Pod, ReplicaSet, Service};
 use crate::scheduler::cycle::Binding;
 use crate::scheduler::events::{Event, node_changes};

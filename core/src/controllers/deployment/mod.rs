@@ -16,11 +16,11 @@ use std::sync::Arc;
 
 use crate::api::{Answer, Refusal, Request};
 use crate::config::ControllerManagerConfig;
+use crate::context::Context;
 use crate::controllers::requests::{Ended, Requests};
 use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by, without_owner};
 use crate::facts::What;
 use crate::id::{RequestId, RowId};
-use crate::machine::Context;
 use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Meta, Object, Pod, ReplicaSet, Status3};
 use crate::seam::TimerKind;
 use crate::store::{Change, View};

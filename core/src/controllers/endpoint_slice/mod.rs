@@ -16,10 +16,10 @@ use std::sync::Arc;
 
 use crate::api::{Answer, Propagation, Refusal, Reply, Request};
 use crate::config::ControllerManagerConfig;
+use crate::context::Context;
 use crate::controllers::requests::{Ended, Requests};
 use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by};
 use crate::id::{Name, RequestId, Revision, RowId, Uid};
-use crate::machine::Context;
 use crate::model::{EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServiceType};
 use crate::seam::TimerKind;
 use crate::store::{Change, IndexKey, View};

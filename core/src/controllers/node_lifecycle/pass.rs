@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::api::admission::{NOT_READY, UNREACHABLE};
 use crate::api::{Answer, Refusal, Reply, Request};
+use crate::context::Context;
 use crate::controllers::node_lifecycle::health::{Health, silent};
 use crate::controllers::node_lifecycle::swap::Swap;
 use crate::controllers::node_lifecycle::tasks::{NodeJob, Stage, Task};
@@ -12,7 +13,6 @@ use crate::controllers::node_lifecycle::zones::Disruption;
 use crate::controllers::node_lifecycle::{NodeLifecycle, no_execute, ready_status};
 use crate::facts::What;
 use crate::id::{Name, Revision, RowId};
-use crate::machine::Context;
 use crate::model::{ConditionKind, Kind, Node, Object, ObjectKey, Pod, Status3};
 use crate::store::{IndexKey, View};
 use crate::time::{Span, Time};

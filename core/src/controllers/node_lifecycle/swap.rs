@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use crate::api::{Answer, Patch, Refusal, Reply, Request};
+use crate::context::Context;
 use crate::draw::{Purpose, draw, span_below};
 use crate::id::Name;
-use crate::machine::Context;
 use crate::model::{Kind, Node, Object, ObjectKey, Taint, TaintEffect};
 use crate::time::{Span, Time};
 

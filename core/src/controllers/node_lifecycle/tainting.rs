@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::api::admission::{NOT_READY, UNREACHABLE};
+use crate::context::Context;
 use crate::controllers::node_lifecycle::swap::{Mark, Step, Swap};
 use crate::controllers::node_lifecycle::tasks::Task;
 use crate::controllers::node_lifecycle::zones::ZoneKey;
 use crate::controllers::node_lifecycle::{NodeLifecycle, no_execute, ready_status};
 use crate::id::Name;
-use crate::machine::Context;
 use crate::model::{ConditionKind, Node, Status3, TaintEffect};
 use crate::store::View;
 use crate::time::{Span, Time};

@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 use crate::api::{Answer, Propagation, Refusal, Request};
 use crate::config::ControllerManagerConfig;
+use crate::context::Context;
 use crate::controllers::requests::{Ended, Requests};
 use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by, without_owner};
 use crate::facts::What;
 use crate::id::{Name, RequestId, RowId, Uid};
-use crate::machine::Context;
 use crate::model::{
     ConditionKind, Kind, Meta, Object, ObjectKey, OwnerReference, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3,
 };
