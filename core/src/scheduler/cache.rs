@@ -232,7 +232,7 @@ impl Cache {
 
     /// The domains of a label.
     pub(super) fn domains(&mut self, key: &Name) -> Arc<Domains> {
-        let known = self.domains.get(key).filter(|domains| domains.covers(self.slots.len()));
+        let known = self.domains.get(key).filter(|domains| domains.slot_count() == self.slots.len());
         if let Some(domains) = known {
             return domains.clone();
         }

@@ -7,11 +7,16 @@
 //! Invariant: a class lives as long as some pod, queued or placed, holds it; its number may then be used again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::digest::Shared;
 use crate::model::PodSpec;
 use crate::scheduler::board::Board;
+use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::{Identity, PodTraits};
+
+/// A class is tallied when it has at least one pod for so many slots; a slot takes 4 B of the tally.
+const SLOTS_PER_POD_MAX: usize = 8;
 
 /// A class's number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -22,6 +27,8 @@ pub(super) struct Class {
     pub(super) traits: PodTraits,
     /// The slot and the row index of each of its pods that count on a node, in no order that means anything.
     placed: Vec<(u32, u32)>,
+    /// Only while it saves work: see [`Classes::tally`].
+    tally: Option<Tally>,
     sheet: u32,
     holders: u32,
 }
@@ -32,9 +39,47 @@ impl Class {
         self.placed.iter().map(|(slot, _)| *slot)
     }
 
+    /// How many of its pods count on each of so many slots, if that is at hand.
+    pub(super) fn tally_by_slot(&self, slots: usize) -> Option<&[u32]> {
+        self.tally.as_ref().map(|tally| &tally.by_slot[..]).filter(|pods| pods.len() == slots)
+    }
+
+    /// How many of its pods count in each of these domains, if that is at hand.
+    pub(super) fn tally_by_domain(&self, domains: &Arc<Domains>) -> Option<&[u32]> {
+        self.tally.as_ref().filter(|tally| Arc::ptr_eq(&tally.domains, domains)).map(|tally| &tally.by_domain[..])
+    }
+
     /// Whether none of its pods counts on a node.
     pub(super) fn is_unplaced(&self) -> bool {
         self.placed.is_empty()
+    }
+}
+
+/// How many pods of a class count where, kept up to date pod by pod.
+///
+/// Invariant: it says the same as the class's list of pods, for the slots and domains that `domains` knows.
+struct Tally {
+    by_slot: Vec<u32>,
+    domains: Arc<Domains>,
+    by_domain: Vec<u32>,
+}
+
+impl Tally {
+    fn of(domains: &Arc<Domains>, slots: impl Iterator<Item = u32>) -> Tally {
+        let by_slot = vec![0; domains.slot_count()];
+        let mut tally = Tally { by_slot, domains: domains.clone(), by_domain: vec![0; domains.count as usize] };
+        slots.for_each(|slot| tally.add(slot, 1));
+        tally
+    }
+
+    fn add(&mut self, slot: u32, change: i32) {
+        // A slot made since then makes new domains, and those a new tally.
+        let Some(pods) = self.by_slot.get_mut(slot as usize) else { return };
+        *pods = pods.checked_add_signed(change).expect("a pod is taken from a slot that counted none");
+        if let Some(domain) = self.domains.get(slot) {
+            let pods = &mut self.by_domain[domain];
+            *pods = pods.checked_add_signed(change).expect("a pod is taken from a domain that counted none");
+        }
     }
 }
 
@@ -69,8 +114,8 @@ impl Classes {
         if let Some(id) = known.into_iter().find(|id| same(self.traits(*id))) {
             return id;
         }
-        let class =
-            Class { traits: PodTraits::of(spec, identity), placed: Vec::new(), sheet: self.sheet_of(spec), holders: 0 };
+        let traits = PodTraits::of(spec, identity);
+        let class = Class { traits, placed: Vec::new(), tally: None, sheet: self.sheet_of(spec), holders: 0 };
         let has_terms = class.traits.terms.is_some();
         let index = put(&mut self.classes, &mut self.free, class);
         let id = ClassId(index);
@@ -115,17 +160,36 @@ impl Classes {
         !self.with_terms.is_empty()
     }
 
+    /// Has tallies by slot and by these domains at hand for classes of many pods. For few pods it is as cheap to go
+    /// through their list, and a tally of all slots would be large beside it.
+    pub(super) fn tally(&mut self, domains: &Arc<Domains>) {
+        let pods_min = domains.slot_count() / SLOTS_PER_POD_MAX;
+        for class in self.classes.iter_mut().flatten() {
+            if class.placed.len() < pods_min {
+                class.tally = None;
+            } else if class.tally_by_domain(domains).is_none() {
+                class.tally = Some(Tally::of(domains, class.slots()));
+            }
+        }
+    }
+
     /// One more pod of the class counts on a slot. Gives its place in the class's list.
     pub(super) fn count(&mut self, id: ClassId, slot: u32, pod: u32) -> u32 {
         let class = self.classes[id.0 as usize].as_mut().expect("a class number is used after its last holder");
         class.placed.push((slot, pod));
+        if let Some(tally) = &mut class.tally {
+            tally.add(slot, 1);
+        }
         class.placed.len() as u32 - 1
     }
 
     /// The pod at a place counts no more. The last pod of the list takes its place; gives that pod's row index.
     pub(super) fn uncount(&mut self, id: ClassId, place: u32) -> Option<u32> {
         let class = self.classes[id.0 as usize].as_mut().expect("a class number is used after its last holder");
-        class.placed.swap_remove(place as usize);
+        let (slot, _) = class.placed.swap_remove(place as usize);
+        if let Some(tally) = &mut class.tally {
+            tally.add(slot, -1);
+        }
         class.placed.get(place as usize).map(|(_, pod)| *pod)
     }
 

@@ -141,7 +141,7 @@ impl Placement {
         self.cache.refresh();
         let class = self.classes.of(&pod.spec, &Identity::of(pod));
         self.classes.hold(class);
-        let relations = Relations::of(&self.profile, &mut self.cache, &self.classes, &self.around, class);
+        let relations = Relations::of(&self.profile, &mut self.cache, &mut self.classes, &self.around, class);
         let (profile, cache, classes) = (&self.profile, &self.cache, &self.classes);
         let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
         let verdict = |slot: &u32| {
@@ -182,7 +182,7 @@ impl Placement {
             tie_break: TieBreak::of(self.ties, self.seed, self.searches),
         };
         let (profile, around) = (&self.profile, &self.around);
-        let relations = Relations::of(profile, &mut self.cache, &self.classes, around, class);
+        let relations = Relations::of(profile, &mut self.cache, &mut self.classes, around, class);
         let (pod, board) = self.classes.board(class);
         board.sync(profile, &self.cache, pod);
         let (cache, classes, relations) = (&self.cache, &self.classes, relations.as_ref());

@@ -23,23 +23,27 @@ impl Relations {
     pub(super) fn of(
         profile: &Profile,
         cache: &mut Cache,
-        classes: &Classes,
+        classes: &mut Classes,
         around: &Surroundings,
         class: ClassId,
     ) -> Option<Relations> {
-        let pod = classes.traits(class);
         let find = |plugin| profile.plugins.iter().copied().find(|enabled| enabled.plugin == plugin);
         let (mut spread, mut affinity) = (None, None);
         let (mut spread_preferences, mut affinity_preferences) = (None, None);
         if let Some(enabled) = find(Plugin::PodTopologySpread) {
+            let pod = classes.traits(class);
             spread = topology_spread::Filter::of(cache, classes, pod);
             let preferences = topology_spread::Preferences::of(cache, around, pod);
+            if let Some(domains) = preferences.as_ref().and_then(|preferences| preferences.tallied()) {
+                classes.tally(domains);
+            }
             spread_preferences = preferences.map(|preferences| (enabled, preferences));
         }
         // Without terms on either side there is nothing to count.
         if let Some(enabled) = find(Plugin::InterPodAffinity)
             && classes.any_terms()
         {
+            let pod = classes.traits(class);
             affinity = inter_pod_affinity::Filter::of(cache, classes, around, pod);
             let preferences = inter_pod_affinity::Preferences::of(cache, classes, around, pod);
             affinity_preferences = preferences.map(|preferences| (enabled, preferences));

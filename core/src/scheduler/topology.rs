@@ -26,9 +26,9 @@ impl Domains {
         Domains { of_slot, count: numbers.len() as u32 }
     }
 
-    /// Whether so many slots are known.
-    pub(super) fn covers(&self, slots: usize) -> bool {
-        self.of_slot.len() == slots
+    /// How many slots are known.
+    pub(super) fn slot_count(&self) -> usize {
+        self.of_slot.len()
     }
 
     /// The slot's domain.

@@ -48,6 +48,11 @@ pub(super) fn hint(pod: &PodTraits, event: &Event<'_>) -> Hint {
     }
 }
 
+/// Whether the pod fits every node because it asks nothing of them.
+pub(in crate::scheduler) fn is_anywhere(spec: &PodSpec) -> bool {
+    spec.node_selector.is_empty() && spec.required_node_affinity.is_empty()
+}
+
 /// Whether the node satisfies the pod's selector and its required terms.
 ///
 /// A required term that asks for nothing matches nothing; within a term everything must hold.

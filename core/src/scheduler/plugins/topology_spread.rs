@@ -147,13 +147,18 @@ impl Preferences {
             let of_node = *constraint.topology_key == *HOSTNAME;
             let pods = self.counts(cache, classes, pod, constraint, domains);
             let size = if of_node { scored_count } else { self.domains_among(feasible, &scored, domains) };
+            debug_assert_eq!(
+                pods.all(if of_node { cache.slot_count() } else { domains.count as usize }),
+                self.counted(cache, matching(classes, &pod.identity, &constraint.pods), pod, constraint, domains),
+                "the tallies by {} are wrong",
+                constraint.topology_key
+            );
             parts.push((of_node, pods, SpreadWeight::of(size), constraint.max_skew, domains));
         }
         let raw = feasible.iter().zip(&scored).map(|(slot, scored)| {
             let counted = parts.iter().filter_map(|(of_node, pods, weight, max_skew, domains)| {
                 let domain = domains.get(*slot)?;
-                let count = pods[if *of_node { *slot as usize } else { domain }];
-                Some((count, *weight, *max_skew))
+                Some((pods.at(if *of_node { *slot as usize } else { domain }), *weight, *max_skew))
             });
             if *scored { Some(spread_score(counted)) } else { None }
         });
@@ -164,18 +169,56 @@ impl Preferences {
         !self.all_labels || self.constraints.iter().all(|(_, domains)| domains.get(slot).is_some())
     }
 
+    /// The domains, other than single nodes, by which the defaults count.
+    pub(in crate::scheduler) fn tallied(&self) -> Option<&Arc<Domains>> {
+        let of_nodes = |(constraint, _): &&(Spread, _)| *constraint.topology_key == *HOSTNAME;
+        let constraints = if self.all_labels { &[][..] } else { &self.constraints };
+        constraints.iter().find(|it| !of_nodes(it)).map(|(_, domains)| domains)
+    }
+
     /// Matching pods: by slot for the host name, whatever the node, otherwise by domain on the nodes that count.
-    fn counts(
+    fn counts<'a>(
         &self,
         cache: &Cache,
-        classes: &Classes,
+        classes: &'a Classes,
+        pod: &PodTraits,
+        constraint: &Spread,
+        domains: &Arc<Domains>,
+    ) -> Counts<'a> {
+        let of_node = *constraint.topology_key == *HOSTNAME;
+        // Tallies count on every node.
+        let every_node = !self.all_labels && !constraint.honors_node_taints && node_affinity::is_anywhere(&pod.spec);
+        let mut counts = Counts::default();
+        let mut others = Vec::new();
+        for class in classes.iter().filter(|class| is_counted(class, &pod.identity, &constraint.pods)) {
+            let tally = match of_node {
+                true => class.tally_by_slot(cache.slot_count()),
+                false => class.tally_by_domain(domains).filter(|_| every_node),
+            };
+            match tally {
+                Some(tally) => counts.tallies.push(tally),
+                None => others.push(class),
+            }
+        }
+        if !others.is_empty() {
+            let slots = others.into_iter().flat_map(Class::slots);
+            counts.others = self.counted(cache, slots, pod, constraint, domains);
+        }
+        counts
+    }
+
+    /// The same, pod by pod.
+    fn counted(
+        &self,
+        cache: &Cache,
+        slots: impl Iterator<Item = u32>,
         pod: &PodTraits,
         constraint: &Spread,
         domains: &Domains,
     ) -> Vec<i64> {
         let of_node = *constraint.topology_key == *HOSTNAME;
         let mut pods = vec![0; if of_node { cache.slot_count() } else { domains.count as usize }];
-        for slot in matching(classes, &pod.identity, &constraint.pods) {
+        for slot in slots {
             if of_node {
                 pods[slot as usize] += 1;
             } else if let Some(domain) = domains.get(slot)
@@ -195,6 +238,25 @@ impl Preferences {
             seen[domains.get(*slot).unwrap_or(domains.count as usize)] = true;
         }
         seen.into_iter().filter(|seen| *seen).count()
+    }
+}
+
+/// Matching pods by slot or by domain: the sum of what classes have tallied and of what was counted beside that.
+#[derive(Default)]
+struct Counts<'a> {
+    tallies: Vec<&'a [u32]>,
+    /// Empty if all is tallied.
+    others: Vec<i64>,
+}
+
+impl Counts<'_> {
+    fn at(&self, index: usize) -> i64 {
+        let tallied = self.tallies.iter().map(|pods| i64::from(pods[index]));
+        tallied.sum::<i64>() + self.others.get(index).copied().unwrap_or(0)
+    }
+
+    fn all(&self, count: usize) -> Vec<i64> {
+        (0..count).map(|index| self.at(index)).collect()
     }
 }
 

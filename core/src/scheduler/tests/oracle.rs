@@ -221,7 +221,8 @@ fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Result<(), Tes
         let class = placement.classes.of(&pod.spec, &Identity::of(pod));
         placement.classes.hold(class);
         let profile = &placement.profile;
-        let relations = Relations::of(profile, &mut placement.cache, &placement.classes, &placement.around, class);
+        let (cache, classes) = (&mut placement.cache, &mut placement.classes);
+        let relations = Relations::of(profile, cache, classes, &placement.around, class);
         let (traits, board) = placement.classes.board(class);
         board.sync(profile, &placement.cache, traits);
         let (cache, classes) = (&placement.cache, &placement.classes);
