@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::deletion::NAMESPACE_CONTENT;
-use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, Request, patch};
+use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, patch};
 use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
@@ -55,9 +55,7 @@ impl ApiServer {
             None => self.create(ctx, store, object),
             Some(stored) => {
                 let merged = patch::merge_for_apply(object, &stored, sets_replicas);
-                let request = Request::Update { object: merged, expected: None };
-                let Request::Update { object, expected } = request else { unreachable!("it was just made") };
-                patch::update(ctx, store, object, expected)
+                patch::update(ctx, store, merged, None)
             }
         }
     }

@@ -6,7 +6,7 @@
 //! Source: `worker.doProbe`, pkg/kubelet/prober/worker.go (v1.34). Absent on purpose: the random phase that a restarted
 //! kubelet gives its probes, and failures of a container that has served before.
 
-use wavetank_core::kubelet::ProbeKind;
+use wavetank_core::kubelet::{ProbeKind, first_try};
 use wavetank_core::model::Probe;
 use wavetank_core::time::{Span, Time};
 
@@ -32,7 +32,7 @@ pub(super) fn results(probe: &Probe, kind: ProbeKind, asked: Time, started: Time
     };
     let later =
         |tick: Time, count: u32| tick.saturating_add(Span(period.0.saturating_mul(u64::from(count.max(1)) - 1)));
-    let first = tick_from(started.saturating_add(probe.initial_delay));
+    let first = first_try(probe, started, asked);
     let first_success = tick_from(serves).max(first);
     let last_failure = later(first, probe.failure_threshold);
     // Kubernetes allows no success threshold but 1 for liveness and startup probes.
