@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::Name;
+use crate::scheduler::policies::TypicalPod;
 use crate::time::Span;
 
 /// All settings of a core.
@@ -94,6 +96,17 @@ pub enum Ties {
     First,
 }
 
+/// What decides on nodes beside, or instead of, the scores of Kubernetes; see [`crate::scheduler::policies`].
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct PolicyConfig {
+    /// Scores by name, of Kubernetes' plugins or of policies, with their weights (≥ 1); no other scores count.
+    pub scores: Vec<(Name, i64)>,
+    /// Filters beside those of Kubernetes.
+    pub filters: Vec<Name>,
+    /// What the workload is typically made of, for the policies that ask.
+    pub typical_pods: Vec<TypicalPod>,
+}
+
 /// The scheduler's settings.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct SchedulerConfig {
@@ -111,6 +124,8 @@ pub struct SchedulerConfig {
     pub backoff_max: Span,
     /// How long a pod stays unschedulable before it is tried again without cause.
     pub unschedulable_flush_after: Span,
+    /// Policies; `None` is the default profile.
+    pub policy: Option<PolicyConfig>,
 }
 
 impl Default for SchedulerConfig {
@@ -124,6 +139,7 @@ impl Default for SchedulerConfig {
             backoff_initial: Span::from_secs(1),
             backoff_max: Span::from_secs(10),
             unschedulable_flush_after: Span::from_secs(300),
+            policy: None,
         }
     }
 }

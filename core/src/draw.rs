@@ -55,6 +55,11 @@ pub enum Purpose {
     TieOrder = 20,
     /// A probe's phase; entity: pod and container.
     ProbePhase = 21,
+    /// A scheduling policy's choice; entity: attempts so far, k: 0 for the node, 1 for its devices.
+    Policy = 40,
+    /// The order of a trace's pods and nodes, and which of them are repeated; entity: which of these, k: how many so
+    /// far.
+    Trace = 41,
 }
 
 /// A sequence of draws for one purpose and entity, read one after the other: `Draws::new(s, p, e).nth(k)` equals

@@ -15,6 +15,7 @@ use crate::id::{Name, RowId};
 use crate::model::{Node, NodeImage, Protocol};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::float::scaled_image_size;
+use crate::scheduler::gpu::{DeviceSet, GPU_MILLI, GPU_MODEL, Gpus};
 use crate::scheduler::node_tree::NodeTree;
 use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::PodTraits;
@@ -41,6 +42,10 @@ pub(super) struct NodeInfo {
     pub(super) host_ports: BTreeMap<(u8, u16), u32>,
     /// The node's images by name, with their sizes scaled by how many nodes have them.
     pub(super) images: BTreeMap<Name, i64>,
+    /// Its GPUs, if they are shared out in thousandths.
+    pub(super) gpus: Gpus,
+    /// Their model.
+    pub(super) gpu_model: Option<Name>,
 }
 
 /// What is known of an image.
@@ -62,7 +67,12 @@ impl NodeInfo {
         self.host_ports.contains_key(&(protocol as u8, port))
     }
 
-    fn count(&mut self, traits: &PodTraits, sign: i64) {
+    fn count(&mut self, traits: &PodTraits, devices: Option<DeviceSet>, sign: i64) {
+        match devices {
+            Some(devices) if sign > 0 => self.gpus.take(traits.gpu, devices),
+            Some(devices) => self.gpus.give_back(traits.gpu, devices),
+            None => {}
+        }
         let requests = &traits.requests;
         self.cpu_used += sign * requests.cpu_milli;
         self.memory_used += sign * requests.memory_bytes;
@@ -94,6 +104,8 @@ struct Placed {
     place: u32,
     priority: i32,
     assumed: bool,
+    /// Its GPUs.
+    devices: Option<DeviceSet>,
 }
 
 /// Nodes, the pods that count on them, and the order in which nodes are looked at.
@@ -242,6 +254,16 @@ impl Cache {
         domains
     }
 
+    /// The slot of the present node of this name.
+    pub(super) fn slot_of(&self, name: &Name) -> Option<u32> {
+        self.by_name.get(name).copied().filter(|slot| self.slots[*slot as usize].node.is_some())
+    }
+
+    /// The slot on which a pod counts.
+    pub(super) fn slot_of_pod(&self, row: RowId) -> Option<u32> {
+        self.placed(row).map(|pod| pod.slot)
+    }
+
     /// The number of slot changes so far.
     pub(super) fn changes(&self) -> u64 {
         self.touched_before + self.touched.len() as u64
@@ -267,6 +289,8 @@ impl Cache {
         info.memory_all = allocatable.memory_bytes;
         info.ephemeral_all = allocatable.ephemeral_bytes;
         info.pods_all = allocatable.pods;
+        info.gpus.resize(allocatable.extended.get(GPU_MILLI).copied().unwrap_or(0));
+        info.gpu_model = node.meta.labels.get(GPU_MODEL).cloned();
         info.node = Some(node.clone());
         let zone = node.zone_key();
         if zone_before.as_ref() != Some(&zone) {
@@ -305,11 +329,18 @@ impl Cache {
         self.placed(row).is_some()
     }
 
-    /// Counts a pod on a node by assumption. Panics if it counts somewhere already.
-    pub(super) fn assume(&mut self, classes: &mut Classes, row: RowId, slot: u32, class: ClassId) {
+    /// Counts a pod on a node, and on devices of it, by assumption. Panics if it counts somewhere already.
+    pub(super) fn assume(
+        &mut self,
+        classes: &mut Classes,
+        row: RowId,
+        slot: u32,
+        class: ClassId,
+        devices: Option<DeviceSet>,
+    ) {
         assert!(!self.has_pod(row), "{row:?} is assumed twice");
         let priority = classes.traits(class).spec.priority;
-        self.place(classes, Placed { row, slot, class, place: 0, priority, assumed: true });
+        self.place(classes, Placed { row, slot, class, place: 0, priority, assumed: true, devices });
     }
 
     /// Takes back an assumption; `false` if the watch has confirmed or removed the pod meanwhile.
@@ -331,8 +362,12 @@ impl Cache {
             return;
         }
         self.remove_pod(classes, row);
-        let priority = classes.traits(class).spec.priority;
-        self.place(classes, Placed { row, slot, class, place: 0, priority, assumed: false });
+        let traits = classes.traits(class);
+        let priority = traits.spec.priority;
+        // Which devices somebody else gave the pod is not known here: the tightest are what GPU sharing gives.
+        let gpus = &self.slots[slot as usize].gpus;
+        let devices = if traits.gpu.is_none() { None } else { gpus.tightest(traits.gpu) };
+        self.place(classes, Placed { row, slot, class, place: 0, priority, assumed: false, devices });
     }
 
     /// A pod is gone or has finished. A pod that counts nowhere is no mistake.
@@ -341,7 +376,7 @@ impl Cache {
             return;
         }
         let pod = self.pods[row.index as usize].take().expect("the pod was just seen");
-        self.slots[pod.slot as usize].count(classes.traits(pod.class), -1);
+        self.slots[pod.slot as usize].count(classes.traits(pod.class), pod.devices, -1);
         if let Some(moved) = classes.uncount(pod.class, pod.place) {
             let moved = self.pods[moved as usize].as_mut().expect("a class lists placed pods only");
             moved.place = pod.place;
@@ -371,7 +406,7 @@ impl Cache {
             self.pods.resize_with(index + 1, || None);
         }
         classes.hold(pod.class);
-        self.slots[pod.slot as usize].count(classes.traits(pod.class), 1);
+        self.slots[pod.slot as usize].count(classes.traits(pod.class), pod.devices, 1);
         pod.place = classes.count(pod.class, pod.slot, pod.row.index);
         *self.priorities.entry(pod.priority).or_insert(0) += 1;
         self.touch(pod.slot);

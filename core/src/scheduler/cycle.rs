@@ -75,7 +75,7 @@ impl Scheduler {
     /// Reserve and Bind. Permit and PreBind would come between the two, PostBind with the answer.
     fn bind(&mut self, ctx: &mut Context<'_>, pod: &Pod, queued: Queued, slot: u32) {
         let placement = &mut self.placement;
-        placement.cache.assume(&mut placement.classes, queued.row, slot, queued.class);
+        placement.reserve(queued.row, slot, queued.class);
         let node = placement.cache.slot(slot).name.clone();
         let (namespace, name, uid) = (pod.meta.namespace.clone(), pod.meta.name.clone(), pod.meta.uid);
         let id = self.client.send(ctx, Request::Bind { namespace, name, uid, node });

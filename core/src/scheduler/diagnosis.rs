@@ -8,9 +8,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::scheduler::cache::Cache;
 use crate::scheduler::plugins::{Plugin, Reason, Refusal, texts};
-use crate::scheduler::traits::PodTraits;
+use crate::scheduler::reference::Case;
 
 /// Why no node takes a pod.
 pub(super) struct Diagnosis {
@@ -21,7 +20,14 @@ pub(super) struct Diagnosis {
 }
 
 /// Counts the refusals of all nodes; the position's refusal comes from `refusal_at`.
-pub(super) fn diagnose(cache: &Cache, pod: &PodTraits, refusal_at: impl Fn(u32) -> Refusal) -> Diagnosis {
+pub(super) fn diagnose(case: Case<'_>, refusal_at: impl Fn(u32) -> Refusal) -> Diagnosis {
+    let (profile, cache, pod) = (case.profile, case.cache, case.pod());
+    // What policies say can differ from node to node as well.
+    let by_node = |refusal: Refusal| {
+        refusal.has(Reason::UntoleratedTaint)
+            || refusal.has(Reason::InsufficientExtended)
+            || refusal.added().next().is_some()
+    };
     let order = cache.order();
     let mut reasons: BTreeMap<String, u32> = BTreeMap::new();
     let mut alike: BTreeMap<Refusal, (u32, u32)> = BTreeMap::new();
@@ -30,9 +36,9 @@ pub(super) fn diagnose(cache: &Cache, pod: &PodTraits, refusal_at: impl Fn(u32) 
         let refusal = refusal_at(position as u32);
         assert!(!refusal.is_none(), "a feasible node is diagnosed");
         helpless += u32::from(refusal.is_unresolvable());
-        // The texts of these two depend on the node; all others are counted first and written once.
-        if refusal.has(Reason::UntoleratedTaint) || refusal.has(Reason::InsufficientExtended) {
-            for text in texts(pod, cache.slot(*slot), refusal) {
+        // Some texts depend on the node; all others are counted first and written once.
+        if by_node(refusal) {
+            for text in texts(profile, pod, cache.slot(*slot), refusal) {
                 *reasons.entry(text).or_insert(0) += 1;
             }
         }
@@ -40,8 +46,9 @@ pub(super) fn diagnose(cache: &Cache, pod: &PodTraits, refusal_at: impl Fn(u32) 
     }
     for (refusal, (count, slot)) in alike {
         plugins.extend(Reason::ALL.into_iter().filter(|reason| refusal.has(*reason)).map(Reason::plugin));
-        if !refusal.has(Reason::UntoleratedTaint) && !refusal.has(Reason::InsufficientExtended) {
-            for text in texts(pod, cache.slot(slot), refusal) {
+        plugins.extend(refusal.added().map(Plugin::Added));
+        if !by_node(refusal) {
+            for text in texts(profile, pod, cache.slot(slot), refusal) {
                 *reasons.entry(text).or_insert(0) += count;
             }
         }

@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use crate::config::{SchedulerConfig, Ties};
 use crate::digest::Shared;
+use crate::draw::{Purpose, draw};
 use crate::id::{Name, RowId};
 use crate::model::{Node, Object, Pod, PodSpec};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::diagnosis::{Diagnosis, diagnose};
 use crate::scheduler::plugins::texts;
+use crate::scheduler::policies::NodeView;
 use crate::scheduler::profile::Profile;
-use crate::scheduler::reference::{Case, Search, decide, normalized};
+use crate::scheduler::reference::{Case, Outcome, Search, decide, normalized};
 use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::{TieBreak, feasible_nodes_wanted};
 use crate::scheduler::surroundings::Surroundings;
@@ -60,10 +62,14 @@ pub(super) enum Verdict {
 }
 
 impl Placement {
-    /// An empty cluster with the default profile.
+    /// An empty cluster with the default profile, or that of the configured policy.
     pub fn new(seed: u64, config: &SchedulerConfig) -> Placement {
+        let profile = Profile::default_scheduler();
         Placement {
-            profile: Profile::default_scheduler(),
+            profile: match &config.policy {
+                Some(policy) => profile.with_policies(policy),
+                None => profile,
+            },
             cache: Cache::default(),
             classes: Classes::default(),
             around: Surroundings::default(),
@@ -100,12 +106,35 @@ impl Placement {
         self.place_class(row, class)
     }
 
+    /// As [`Placement::place`], for callers who do not ask why no node takes the pod: finding that out costs more than
+    /// the search.
+    pub fn try_place(&mut self, row: RowId, spec: &Shared<PodSpec>) -> Option<Name> {
+        let class = self.classes.of(spec, &self.nobody);
+        self.classes.hold(class);
+        let placed = self.find(class).and_then(|(outcome, _)| outcome.slot).map(|slot| {
+            self.reserve(row, slot, class);
+            self.cache.slot(slot).name.clone()
+        });
+        self.classes.release(class);
+        placed
+    }
+
+    /// What policies see of a node; `None` if there is no such node.
+    pub fn node(&self, name: &Name) -> Option<NodeView<'_>> {
+        self.cache.slot_of(name).map(|slot| NodeView(self.cache.slot(slot)))
+    }
+
+    /// The node on which a pod counts.
+    pub fn node_of(&self, row: RowId) -> Option<NodeView<'_>> {
+        self.cache.slot_of_pod(row).map(|slot| NodeView(self.cache.slot(slot)))
+    }
+
     fn place_class(&mut self, row: RowId, class: ClassId) -> Result<Name, String> {
         self.classes.hold(class);
         let verdict = self.search(class);
         let placed = match verdict {
             Verdict::Node(slot) => {
-                self.cache.assume(&mut self.classes, row, slot, class);
+                self.reserve(row, slot, class);
                 Ok(self.cache.slot(slot).name.clone())
             }
             Verdict::NoNodes => Err(NO_NODES.to_string()),
@@ -113,6 +142,13 @@ impl Placement {
         };
         self.classes.release(class);
         placed
+    }
+
+    /// Reserve: counts a pod on a node by assumption, and on the GPUs there that the policy gives it.
+    pub(super) fn reserve(&mut self, row: RowId, slot: u32, class: ClassId) {
+        let draw = draw(self.seed, Purpose::Policy, self.searches, 1);
+        let devices = self.profile.devices(self.classes.traits(class), self.cache.slot(slot), draw);
+        self.cache.assume(&mut self.classes, row, slot, class, devices);
     }
 
     /// Counts a pod on a node that somebody else chose.
@@ -146,17 +182,17 @@ impl Placement {
         let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
         let verdict = |slot: &u32| {
             let (node, refusal) = (cache.slot(*slot), case.refusal(*slot));
-            let refused = texts(case.pod(), node, refusal);
+            let refused = texts(profile, case.pod(), node, refusal);
             NodeVerdict { node: node.name.clone(), refused, resolvable: !refusal.is_unresolvable(), scores: vec![] }
         };
         let mut verdicts: Vec<NodeVerdict> = cache.order().iter().map(verdict).collect();
         let feasible: Vec<u32> = cache.order().iter().copied().filter(|slot| case.refusal(*slot).is_none()).collect();
         let own = profile.scorers(case.pod());
-        let own = own.map(|enabled| (enabled, normalized(cache, case.pod(), &feasible, enabled.plugin)));
+        let own = own.map(|enabled| (enabled, normalized(profile, cache, case.pod(), &feasible, enabled.plugin, 0)));
         let related = relations.iter().flat_map(|relations| relations.scores(cache, classes, class, &feasible));
         for (enabled, scores) in own.chain(related) {
             for (verdict, score) in verdicts.iter_mut().filter(|it| it.refused.is_empty()).zip(scores) {
-                verdict.scores.push((enabled.plugin.name(), enabled.weight * score));
+                verdict.scores.push((profile.name_of(enabled.plugin), enabled.weight * score));
             }
         }
         self.classes.release(class);
@@ -170,37 +206,46 @@ impl Placement {
 
     /// Filter, PostFilter and Score for one pod of a class.
     pub(super) fn search(&mut self, class: ClassId) -> Verdict {
+        let Some((outcome, relations)) = self.find(class) else { return Verdict::NoNodes };
+        if let Some(slot) = outcome.slot {
+            return Verdict::Node(slot);
+        }
+        let (profile, cache, classes, relations) = (&self.profile, &self.cache, &self.classes, relations.as_ref());
+        let case = Case { profile, cache, classes, class, relations };
+        let board = classes.board_of(class);
+        Verdict::Unschedulable(diagnose(case, |position| {
+            let own = board.refusal(position);
+            if own.is_none() { case.related_refusal(cache.order()[position as usize]) } else { own }
+        }))
+    }
+
+    /// Filter and Score for one pod of a class; `None` if there are no nodes. What other pods mean for it comes along.
+    fn find(&mut self, class: ClassId) -> Option<(Outcome, Option<Relations>)> {
         self.cache.refresh();
         let nodes = self.cache.node_count();
         if nodes == 0 {
-            return Verdict::NoNodes;
+            return None;
         }
         self.searches += 1;
         let search = Search {
             start: self.start % nodes,
             wanted: feasible_nodes_wanted(self.percentage, nodes),
             tie_break: TieBreak::of(self.ties, self.seed, self.searches),
+            draw: draw(self.seed, Purpose::Policy, self.searches, 0),
         };
         let (profile, around) = (&self.profile, &self.around);
         let relations = Relations::of(profile, &mut self.cache, &mut self.classes, around, class);
         let (pod, board) = self.classes.board(class);
         board.sync(profile, &self.cache, pod);
-        let (cache, classes, relations) = (&self.cache, &self.classes, relations.as_ref());
-        let case = Case { profile, cache, classes, class, relations };
-        let board = classes.board_of(class);
-        let outcome = board.decide(case, search);
+        let (cache, classes) = (&self.cache, &self.classes);
+        let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
+        let outcome = classes.board_of(class).decide(case, search);
         debug_assert!(
             nodes > ORACLE_NODES_MAX || outcome == decide(case, search),
             "the cached search is wrong: {outcome:?} for {search:?}"
         );
         self.start = (search.start + outcome.processed) % nodes;
-        match outcome.slot {
-            Some(slot) => Verdict::Node(slot),
-            None => Verdict::Unschedulable(diagnose(cache, case.pod(), |position| {
-                let own = board.refusal(position);
-                if own.is_none() { case.related_refusal(cache.order()[position as usize]) } else { own }
-            })),
-        }
+        Some((outcome, relations))
     }
 }
 

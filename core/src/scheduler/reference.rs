@@ -9,7 +9,8 @@
 
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
-use crate::scheduler::plugins::{Normalization, Plugin, Refusal};
+use crate::scheduler::plugins::{Plugin, Range, Refusal};
+use crate::scheduler::policies::Cycle;
 use crate::scheduler::profile::Profile;
 use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::TieBreak;
@@ -24,6 +25,8 @@ pub(super) struct Search {
     pub(super) wanted: u32,
     /// Which of the best is taken.
     pub(super) tie_break: TieBreak,
+    /// A random value for policies.
+    pub(super) draw: u64,
 }
 
 /// What came out.
@@ -89,7 +92,7 @@ pub(super) fn decide(case: Case<'_>, search: Search) -> Outcome {
             break;
         }
     }
-    let slot = best(case.cache, &feasible, &totals(case, &feasible), search.tie_break);
+    let slot = best(case.cache, &feasible, &totals(case, &feasible, search.draw), search.tie_break);
     Outcome { slot, feasible: feasible.len() as u32, processed }
 }
 
@@ -101,12 +104,12 @@ pub(super) fn best(cache: &Cache, feasible: &[u32], scores: &[i64], tie_break: T
 }
 
 /// Each node's weighted sum of normalized scores.
-fn totals(case: Case<'_>, feasible: &[u32]) -> Vec<i64> {
+fn totals(case: Case<'_>, feasible: &[u32], draw: u64) -> Vec<i64> {
     let mut totals = case.related_totals(feasible);
     for enabled in case.profile.scorers(case.pod()) {
-        let scores = normalized(case.cache, case.pod(), feasible, enabled.plugin);
+        let scores = normalized(case.profile, case.cache, case.pod(), feasible, enabled.plugin, draw);
         for (total, score) in totals.iter_mut().zip(scores) {
-            assert!((0..=100).contains(&score), "{:?} scores {score}", enabled.plugin);
+            assert!((0..=100).contains(&score), "{} scores {score}", case.profile.name_of(enabled.plugin));
             *total += enabled.weight * score;
         }
     }
@@ -114,11 +117,23 @@ fn totals(case: Case<'_>, feasible: &[u32]) -> Vec<i64> {
 }
 
 /// One plugin's scores of the feasible nodes.
-pub(super) fn normalized(cache: &Cache, pod: &PodTraits, feasible: &[u32], plugin: Plugin) -> Vec<i64> {
-    let raw: Vec<i64> = feasible.iter().map(|slot| plugin.score(pod, cache.slot(*slot))).collect();
-    let highest = raw.iter().copied().max().unwrap_or(0);
-    let normalization: Normalization = plugin.normalization();
-    raw.into_iter().map(|score| normalization.apply(score, highest)).collect()
+pub(super) fn normalized(
+    profile: &Profile,
+    cache: &Cache,
+    pod: &PodTraits,
+    feasible: &[u32],
+    plugin: Plugin,
+    draw: u64,
+) -> Vec<i64> {
+    let cycle = |place: usize| match profile.is_cacheable(plugin) {
+        true => Cycle::default(),
+        false => Cycle { draw, feasible: feasible.len() as u32, place: place as u32 },
+    };
+    let score = |(place, slot): (usize, &u32)| profile.score(plugin, cycle(place), pod, cache.slot(*slot));
+    let raw: Vec<i64> = feasible.iter().enumerate().map(score).collect();
+    let range = raw.iter().copied().fold(Range::EMPTY, Range::with);
+    let normalization = profile.normalization(plugin);
+    raw.into_iter().map(|score| normalization.apply(score, range)).collect()
 }
 
 fn choose(cache: &Cache, tied: Vec<u32>, tie_break: TieBreak) -> u32 {

@@ -3,6 +3,7 @@
 use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{Container, Kind, Labels, Pod, PodSpec, Protocol, Resources};
+use crate::scheduler::gpu::{GPU_MILLI, GpuRequest};
 use crate::scheduler::plugins::images;
 use crate::scheduler::terms::{Spreads, Terms};
 
@@ -55,6 +56,8 @@ pub(super) struct PodTraits {
     pub(super) host_ports: Vec<(Protocol, u16)>,
     /// The images of its containers, each with a tag.
     pub(super) images: Vec<Name>,
+    /// What it asks of a node's GPUs.
+    pub(super) gpu: GpuRequest,
 }
 
 impl PodTraits {
@@ -71,12 +74,14 @@ impl PodTraits {
             requests
         });
         let rules = spec.rules.as_deref();
+        let requests = pod_requests(spec, |container| container.requests.clone());
         PodTraits {
             identity: identity.clone(),
             terms: rules.and_then(|rules| Terms::of(rules, identity)),
             spreads: rules.and_then(|rules| Spreads::of(rules, identity)),
             spec: spec.clone(),
-            requests: pod_requests(spec, |container| container.requests.clone()),
+            gpu: GpuRequest::of_total(requests.extended.get(GPU_MILLI).copied().unwrap_or(0)),
+            requests,
             scored_cpu_milli: scored.cpu_milli,
             scored_memory_bytes: scored.memory_bytes,
             host_ports: host_ports(spec),

@@ -16,6 +16,7 @@ pub(super) mod topology_spread;
 
 use crate::scheduler::cache::NodeInfo;
 use crate::scheduler::events::{Event, Hint};
+use crate::scheduler::profile::Profile;
 use crate::scheduler::traits::PodTraits;
 
 pub(super) use image_locality::images;
@@ -45,6 +46,9 @@ pub(super) enum Plugin {
     NodeResourcesBalancedAllocation = 7,
     /// Score: nodes that have the images.
     ImageLocality = 8,
+    /// A policy beside those of Kubernetes, by its place in the profile: see [`super::policies`] and
+    /// [`super::profile::Profile`], which asks it. It refuses after all others.
+    Added(u8) = 9,
 }
 
 /// Why a node cannot take a pod.
@@ -121,22 +125,36 @@ impl Reason {
 
 /// The reasons of one node, all from the first plugin that refuses it, and whether removing pods could change it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub(super) struct Refusal(u16);
+pub(super) struct Refusal(u32);
 
 impl Refusal {
     /// The node takes the pod.
     pub(super) const NONE: Refusal = Refusal(0);
     /// Set if no removal of pods helps (`UnschedulableAndUnresolvable`).
-    const UNRESOLVABLE: u16 = 1 << 15;
+    const UNRESOLVABLE: u32 = 1 << 31;
+    /// The bit of the first policy that is not of Kubernetes.
+    const ADDED: u32 = Reason::ALL.len() as u32;
+    /// How many of those there may be.
+    pub(super) const ADDED_MAX: usize = (31 - Refusal::ADDED) as usize;
 
     /// A refusal that the removal of pods could lift.
     pub(super) fn because(reason: Reason) -> Refusal {
-        Refusal(1 << reason as u8)
+        Refusal(1 << reason as u32)
     }
 
     /// A refusal that no removal of pods can lift.
     pub(super) fn for_good(reason: Reason) -> Refusal {
-        Refusal(1 << reason as u8 | Refusal::UNRESOLVABLE)
+        Refusal(1 << reason as u32 | Refusal::UNRESOLVABLE)
+    }
+
+    /// A refusal by the policy at a place of the profile; why is asked again when a person wants to know.
+    pub(super) fn by_added(policy: u8, for_good: bool) -> Refusal {
+        Refusal(1 << (Refusal::ADDED + u32::from(policy)) | if for_good { Refusal::UNRESOLVABLE } else { 0 })
+    }
+
+    /// The policies beside those of Kubernetes that refuse, by their places in the profile.
+    pub(super) fn added(self) -> impl Iterator<Item = u8> {
+        (0..Refusal::ADDED_MAX as u8).filter(move |policy| self.0 >> (Refusal::ADDED + u32::from(*policy)) & 1 == 1)
     }
 
     /// Adds further reasons.
@@ -151,7 +169,7 @@ impl Refusal {
 
     /// Whether the reason is among these.
     pub(super) fn has(self, reason: Reason) -> bool {
-        self.0 & 1 << reason as u8 != 0
+        self.0 & 1 << reason as u32 != 0
     }
 
     /// Whether no removal of pods helps.
@@ -162,31 +180,69 @@ impl Refusal {
 
 /// How a plugin's raw scores become 0 ..= 100.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Normalization {
+pub enum Normalization {
     /// They are 0 ..= 100 as they are.
     None,
     /// 100 · x / highest, truncated.
     ByHighest,
     /// 100 − 100 · x / highest; all 100 if the highest is 0.
     ByHighestReversed,
+    /// 100 · (x − lowest) / (highest − lowest), truncated; all 0 if these are the same.
+    ByRange,
+}
+
+/// The lowest and the highest raw score of all nodes that are scored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Range {
+    pub(super) lowest: i64,
+    pub(super) highest: i64,
+}
+
+impl Range {
+    /// The range of no scores at all.
+    pub(super) const EMPTY: Range = Range { lowest: i64::MAX, highest: i64::MIN };
+
+    /// The range with one more score.
+    pub(super) fn with(self, score: i64) -> Range {
+        Range { lowest: self.lowest.min(score), highest: self.highest.max(score) }
+    }
 }
 
 impl Normalization {
-    /// A raw score's place in 0 ..= 100, given the highest raw score of all nodes that are scored.
+    /// A raw score's place in 0 ..= 100, given the range of all nodes that are scored.
     ///
     /// Source: `DefaultNormalizeScore`, pkg/scheduler/framework/plugins/helper/normalize_score.go (v1.34.1).
-    pub(super) fn apply(self, score: i64, highest: i64) -> i64 {
+    pub(super) fn apply(self, score: i64, range: Range) -> i64 {
+        let Range { lowest, highest } = range;
         match self {
             Normalization::None => score,
             Normalization::ByHighest if highest == 0 => score,
             Normalization::ByHighest => 100 * score / highest,
             Normalization::ByHighestReversed if highest == 0 => 100,
             Normalization::ByHighestReversed => 100 - 100 * score / highest,
+            Normalization::ByRange if highest == lowest => 0,
+            Normalization::ByRange => 100 * (score - lowest) / (highest - lowest),
         }
     }
 }
 
+/// A policy's answers come from its value, which the profile holds.
+const NOT_HERE: &str = "the profile asks policies itself";
+
 impl Plugin {
+    /// All that are of Kubernetes, in their order.
+    pub(super) const ALL: [Plugin; 9] = [
+        Plugin::NodeUnschedulable,
+        Plugin::TaintToleration,
+        Plugin::NodeAffinity,
+        Plugin::NodePorts,
+        Plugin::NodeResourcesFit,
+        Plugin::PodTopologySpread,
+        Plugin::InterPodAffinity,
+        Plugin::NodeResourcesBalancedAllocation,
+        Plugin::ImageLocality,
+    ];
+
     /// The name in configurations and messages.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -199,6 +255,7 @@ impl Plugin {
             Plugin::InterPodAffinity => "InterPodAffinity",
             Plugin::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
             Plugin::ImageLocality => "ImageLocality",
+            Plugin::Added(_) => unreachable!("{NOT_HERE}"),
         }
     }
 
@@ -215,6 +272,7 @@ impl Plugin {
             | Plugin::InterPodAffinity
             | Plugin::NodeResourcesBalancedAllocation
             | Plugin::ImageLocality => Refusal::NONE,
+            Plugin::Added(_) => unreachable!("{NOT_HERE}"),
         }
     }
 
@@ -232,6 +290,7 @@ impl Plugin {
             Plugin::TaintToleration | Plugin::NodeResourcesFit | Plugin::ImageLocality => true,
             Plugin::NodeAffinity => node_affinity::scores(pod),
             Plugin::NodeResourcesBalancedAllocation => node_resources::balance_scores(pod),
+            Plugin::Added(_) => unreachable!("{NOT_HERE}"),
         }
     }
 
@@ -246,6 +305,7 @@ impl Plugin {
             Plugin::NodeAffinity => node_affinity::score(pod, node),
             Plugin::NodeResourcesFit => node_resources::least_allocated(pod, node),
             Plugin::NodeResourcesBalancedAllocation => node_resources::balance(pod, node),
+            Plugin::Added(_) => unreachable!("{NOT_HERE}"),
         }
     }
 
@@ -269,13 +329,15 @@ impl Plugin {
             Plugin::PodTopologySpread => topology_spread::hint(pod, event),
             Plugin::InterPodAffinity => inter_pod_affinity::hint(pod, event),
             Plugin::NodeResourcesBalancedAllocation | Plugin::ImageLocality => Hint::Skip,
+            // Kubernetes does the same for plugins that do not say which events they wait for.
+            Plugin::Added(_) => Hint::Queue,
         }
     }
 }
 
 /// What a node says about its reasons, to people. The taint and the extended resources are looked up on the node.
-pub(super) fn texts(pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<String> {
-    let mut texts = Vec::new();
+pub(super) fn texts(profile: &Profile, pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<String> {
+    let mut texts = profile.added_texts(pod, node, refusal);
     for reason in Reason::ALL.into_iter().filter(|reason| refusal.has(*reason)) {
         match reason {
             Reason::UntoleratedTaint => {

@@ -8,6 +8,7 @@ mod machines;
 mod objects;
 mod settings;
 mod timeline;
+mod trace;
 
 use std::collections::BTreeMap;
 
@@ -43,12 +44,17 @@ pub fn expand(scenario: &Scenario, tree: &Node, inputs: &mut Inputs) -> Result<E
         problems.add(spec.duration.span, "spec.duration", "expected a duration above zero");
     }
     settings::apply(&mut plan, scenario, &mut problems, tree);
-    let fleet = Fleet::expand(spec, &mut plan, &mut problems);
+    let mut fleet = Fleet::expand(spec, &mut plan, &mut problems);
     let mut objects = Objects::default();
     objects.manifests(spec, tree, inputs, &mut plan, &mut problems);
+    trace::expand(spec, inputs, &mut fleet, &mut plan, &mut problems);
+    settings::policy(spec, &mut plan, &mut problems);
     timeline::expand(spec, tree, inputs, &fleet, &mut objects, &mut plan, &mut problems);
     plan.registry = registry(spec);
     behaviours::expand(spec, &objects, &mut plan, &mut problems);
+    if plan.placement_only {
+        trace::check_placement(spec, &plan, &mut problems);
+    }
     if problems.errors.is_empty() {
         Ok(Expansion { plan, not_modelled: objects.not_modelled() })
     } else {
