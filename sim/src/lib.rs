@@ -13,4 +13,5 @@ pub mod placement;
 pub mod plan;
 pub mod queue;
 pub mod record;
+pub mod sweep;
 pub mod world;

@@ -1,9 +1,10 @@
 //! Plots: which figures a record gives, and their pictures.
 //!
-//! `theme` (looks), `canvas` (drawing and text), `axis` (ticks), `steps` (step functions) and `cdf` know nothing of
+//! `bands` draws curves over several runs; `theme` (looks), `canvas` (drawing and text), `axis` (ticks), `steps` (step functions) and `cdf` know nothing of
 //! records; `figure` puts them together. Absent on purpose: any layout that depends on the machine's fonts.
 
 mod axis;
+pub mod bands;
 mod canvas;
 mod cdf;
 mod figure;
@@ -15,6 +16,7 @@ use plotters_bitmap::BitMapBackend;
 use plotters_svg::SVGBackend;
 
 use self::axis::{TimeAxis, ValueFormat};
+use self::bands::BandFigure;
 use self::canvas::Canvas;
 use self::cdf::distribution;
 pub(crate) use self::figure::Figure;
@@ -42,8 +44,8 @@ pub struct PlotError {
 }
 
 impl PlotError {
-    fn new(figure: &Figure, cause: impl std::fmt::Display) -> PlotError {
-        PlotError { stem: figure.stem.clone(), cause: cause.to_string() }
+    fn new(figure: &impl Picture, cause: impl std::fmt::Display) -> PlotError {
+        PlotError { stem: figure.stem().to_owned(), cause: cause.to_string() }
     }
 }
 
@@ -59,15 +61,62 @@ pub(crate) fn figures(record: &RunRecord) -> Vec<Figure> {
     figures
 }
 
+/// What can be drawn on any canvas.
+pub(crate) trait Picture {
+    /// The stem of its files.
+    fn stem(&self) -> &str;
+    /// Width and height in logical pixels.
+    fn size(&self) -> (f64, f64);
+    /// Draws it on a canvas of that size.
+    fn draw_on<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), canvas::CanvasError<B>>;
+}
+
+impl Picture for Figure {
+    fn stem(&self) -> &str {
+        &self.stem
+    }
+
+    fn size(&self) -> (f64, f64) {
+        let layout = self.layout();
+        (layout.width, layout.height)
+    }
+
+    fn draw_on<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), canvas::CanvasError<B>> {
+        self.draw(&self.layout(), canvas)
+    }
+}
+
+impl Picture for BandFigure {
+    fn stem(&self) -> &str {
+        &self.stem
+    }
+
+    fn size(&self) -> (f64, f64) {
+        BandFigure::size(self)
+    }
+
+    fn draw_on<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), canvas::CanvasError<B>> {
+        self.draw(canvas)
+    }
+}
+
+/// A figure of curves as an SVG document and as a PNG file.
+///
+/// # Errors
+/// What could not be drawn or encoded.
+pub fn pictures(figure: &BandFigure) -> Result<(String, Vec<u8>), PlotError> {
+    Ok((svg(figure)?, png(figure)?))
+}
+
 /// The figure as an SVG document.
-pub(crate) fn svg(figure: &Figure) -> Result<String, PlotError> {
-    let layout = figure.layout();
-    let (width, height) = (layout.width as u32, layout.height as u32);
+pub(crate) fn svg(figure: &impl Picture) -> Result<String, PlotError> {
+    let (width, height) = figure.size();
+    let (width, height) = (width as u32, height as u32);
     let mut document = String::new();
     {
         let mut backend = SVGBackend::with_string(&mut document, (width * SVG_SCALE, height * SVG_SCALE));
         let mut canvas = Canvas::of_paths(&mut backend, f64::from(SVG_SCALE));
-        figure.draw(&layout, &mut canvas).map_err(|error| PlotError::new(figure, error))?;
+        figure.draw_on(&mut canvas).map_err(|error| PlotError::new(figure, error))?;
         backend.present().map_err(|error| PlotError::new(figure, error))?;
     }
     // The backend makes the document as large as its coordinates; the picture is smaller by the scale.
@@ -82,14 +131,14 @@ pub(crate) fn svg(figure: &Figure) -> Result<String, PlotError> {
 }
 
 /// The figure as a PNG file.
-pub(crate) fn png(figure: &Figure) -> Result<Vec<u8>, PlotError> {
-    let layout = figure.layout();
-    let (width, height) = (layout.width as u32 * PNG_SCALE, layout.height as u32 * PNG_SCALE);
+pub(crate) fn png(figure: &impl Picture) -> Result<Vec<u8>, PlotError> {
+    let (width, height) = figure.size();
+    let (width, height) = (width as u32 * PNG_SCALE, height as u32 * PNG_SCALE);
     let mut pixels = vec![0u8; width as usize * height as usize * 3];
     {
         let mut backend = BitMapBackend::with_buffer(&mut pixels, (width, height));
         let mut canvas = Canvas::of_pixels(&mut backend, f64::from(PNG_SCALE));
-        figure.draw(&layout, &mut canvas).map_err(|error| PlotError::new(figure, error))?;
+        figure.draw_on(&mut canvas).map_err(|error| PlotError::new(figure, error))?;
         backend.present().map_err(|error| PlotError::new(figure, error))?;
     }
     let mut file = Vec::new();

@@ -230,19 +230,6 @@ impl Normalization {
 const NOT_HERE: &str = "the profile asks policies itself";
 
 impl Plugin {
-    /// All that are of Kubernetes, in their order.
-    pub(super) const ALL: [Plugin; 9] = [
-        Plugin::NodeUnschedulable,
-        Plugin::TaintToleration,
-        Plugin::NodeAffinity,
-        Plugin::NodePorts,
-        Plugin::NodeResourcesFit,
-        Plugin::PodTopologySpread,
-        Plugin::InterPodAffinity,
-        Plugin::NodeResourcesBalancedAllocation,
-        Plugin::ImageLocality,
-    ];
-
     /// The name in configurations and messages.
     pub(super) fn name(self) -> &'static str {
         match self {

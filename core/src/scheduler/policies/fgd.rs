@@ -30,7 +30,7 @@ impl Fgd {
         let mut free = [0_u16; DEVICES_MAX];
         let free = &mut free[..gpus.free().len()];
         free.copy_from_slice(gpus.free());
-        let mut score = |free: &[u16]| sigmoid_score(before - table.expected(cpu_after, free), scale);
+        let score = |free: &[u16]| sigmoid_score(before - table.expected(cpu_after, free), scale);
         if !request.is_share() {
             let devices = gpus.tightest(request);
             for device in devices.into_iter().flat_map(DeviceSet::iter) {
