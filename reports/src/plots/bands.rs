@@ -58,7 +58,7 @@ const SWATCH: f64 = 22.0;
 const FOOT: f64 = 10.0;
 const BAND_ALPHA: f64 = 0.20;
 /// About so many ticks on each axis.
-const TICKS: f64 = 6.0;
+const TICKS: f64 = 8.0;
 /// Free space above the highest and below the lowest value, as a share of the range.
 const HEADROOM: f64 = 0.04;
 

@@ -2,6 +2,7 @@
 
 mod oracle;
 mod others;
+mod policies;
 
 use crate::api::{Patch, Propagation, Request};
 use crate::config::{Config, RateLimit};

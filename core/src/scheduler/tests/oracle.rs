@@ -211,7 +211,7 @@ fn apply(placement: &mut Placement, step: &Step, rows: &mut Vec<RowId>, pods: &[
 }
 
 /// Both searches for every class, from every start would be too many: some starts and ends.
-fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Result<(), TestCaseError> {
+pub(super) fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Result<(), TestCaseError> {
     placement.cache.refresh();
     let nodes = placement.cache.node_count();
     if nodes == 0 {
@@ -231,7 +231,7 @@ fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Result<(), Tes
         let mix = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(index as u32);
         for tie_break in [TieBreak::First, TieBreak::Drawn(mix)] {
             let search =
-                Search { start: (mix % u64::from(nodes)) as u32, wanted: 1 + (mix >> 32) as u32 % nodes, tie_break };
+                Search { start: (mix % u64::from(nodes)) as u32, wanted: 1 + (mix >> 32) as u32 % nodes, tie_break, draw: mix };
             let complete = Search { wanted: nodes, ..search };
             for search in [search, complete] {
                 prop_assert_eq!(board.decide(case, search), decide(case, search), "class {} {:?}", index, search);
