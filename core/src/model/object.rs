@@ -39,7 +39,7 @@ pub trait Resource: Clone + PartialEq + Hash + fmt::Debug {
 macro_rules! kinds {
     ($d:tt $($(#[$doc:meta])* $kind:ident = $number:literal, $table:ident, $group_version:literal, $plural:literal,
         $short:literal, $namespaced:literal $(, by $index:path)?;)*) => {
-        /// The kinds of the store. The numbers are part of fingerprints: never reuse or renumber one.
+        /// The kinds of the store, by number. The numbers are part of fingerprints: never reuse or renumber one.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         #[repr(u8)]
         pub enum Kind { $($(#[$doc])* $kind = $number),* }
@@ -47,6 +47,9 @@ macro_rules! kinds {
         impl Kind {
             /// All kinds, by number.
             pub const ALL: &'static [Kind] = &[$(Kind::$kind),*];
+
+            /// The size of an array that is indexed by kind: one more than the largest number.
+            pub const SLOTS: usize = Kind::ALL[Kind::ALL.len() - 1] as usize + 1;
 
             /// The kind's name, such as `Pod`.
             pub fn name(self) -> &'static str { match self { $(Kind::$kind => stringify!($kind)),* } }

@@ -36,7 +36,7 @@ pub struct Store {
     cursors: BTreeMap<ProcId, Revision>,
     digest: Digest,
     /// Writes of each kind so far, undone ones counted twice; for observers that look again only if something changed.
-    writes: [u64; Kind::ALL.len()],
+    writes: [u64; Kind::SLOTS],
 }
 
 impl Store {

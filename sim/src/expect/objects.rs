@@ -38,7 +38,7 @@ struct Entry {
 /// The tables of all kinds; those that nobody asked for are empty.
 #[derive(Debug, Default)]
 pub(super) struct Objects {
-    tables: [Table; Kind::ALL.len()],
+    tables: [Table; Kind::SLOTS],
 }
 
 impl Objects {
