@@ -6,6 +6,7 @@
 //! on purpose: IPv6, topology hints, trigger times, hostnames (the core's pods have none). Slices of a Service that is
 //! gone are left to the garbage collector.
 
+mod events;
 mod placement;
 mod selected;
 #[cfg(test)]
@@ -66,8 +67,8 @@ struct Tracked {
 /// A sync that waits for its writes.
 struct Stage {
     deleted: Vec<Uid>,
-    /// Whether a pod was left out because its node is not there (yet).
-    incomplete: bool,
+    /// The pods that were left out because their node is not there (yet), with it.
+    left_out: Vec<(Name, Name)>,
 }
 
 impl EndpointSlices {
@@ -91,14 +92,14 @@ impl EndpointSlices {
         };
         let tracked = self.services.entry(key.clone()).or_default();
         tracked.deleted.clear();
-        let (wanted, incomplete) = tracked.pods.wanted(view, &service);
+        let (wanted, left_out) = tracked.pods.wanted(view, &service);
         let blank = blank_slice(&service);
         let mut writes = placement::place(stored, wanted, &blank);
         writes.delete.extend(foreign);
         let deleted = writes.delete.iter().map(|it| it.slice.meta.uid).collect();
         let requests = requests_of(writes, service.meta.is_terminating());
-        let ended = self.requests.begin(ctx, key, Stage { deleted, incomplete }, requests);
-        self.go_on(ctx, ended);
+        let ended = self.requests.begin(ctx, key, Stage { deleted, left_out }, requests);
+        self.go_on(ctx, view, ended);
     }
 
     /// The Service's slices, and those that belong to a former Service of the same name; `None` if they are stale.
@@ -122,7 +123,7 @@ impl EndpointSlices {
         Some(slices.into_iter().partition(own))
     }
 
-    fn go_on(&mut self, ctx: &mut Context<'_>, ended: Option<Ended<NamespacedName, Stage>>) {
+    fn go_on(&mut self, ctx: &mut Context<'_>, view: View<'_>, ended: Option<Ended<NamespacedName, Stage>>) {
         let Some(Ended { key, stage, answers, error, .. }) = ended else { return };
         if let Some(tracked) = self.services.get_mut(&key) {
             for answer in answers.iter().flatten() {
@@ -133,7 +134,11 @@ impl EndpointSlices {
             let granted = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(_)))).count();
             tracked.deleted.extend(stage.deleted.iter().take(granted));
         }
-        self.finish(ctx, &key, error.is_some() || stage.incomplete);
+        let failed = error.is_some() || !stage.left_out.is_empty();
+        if failed && let Some((_, service)) = view.find::<Service>(&key.namespace, &key.name) {
+            events::not_updated(ctx, service, &stage.left_out, error.as_ref());
+        }
+        self.finish(ctx, &key, failed);
     }
 
     fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) {
@@ -254,9 +259,9 @@ impl Controller for EndpointSlices {
         }
     }
 
-    fn on_answer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, id: RequestId, answer: Answer) {
+    fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
         let ended = self.requests.on_answer(ctx, id, answer);
-        self.go_on(ctx, ended);
+        self.go_on(ctx, view, ended);
     }
 
     fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {

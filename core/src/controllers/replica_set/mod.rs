@@ -6,6 +6,7 @@
 //! pod, unless pods become available only after a while (`min_ready`). Source: pkg/controller/replicaset/replica_set.go (v1.34.1). Absent on purpose: the deletion recheck by a
 //! read before an adoption (the write itself is conditional), and `terminatingReplicas` (alpha).
 
+mod events;
 mod expectations;
 mod pods;
 mod ranking;
@@ -22,7 +23,7 @@ use crate::context::Context;
 use crate::controllers::requests::{Ended, Requests};
 use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by, without_owner};
 use crate::facts::What;
-use crate::id::{Name, RequestId, RowId, Uid};
+use crate::id::{Name, RequestId, RowId};
 use crate::model::{
     ConditionKind, Kind, Meta, Object, ObjectKey, OwnerReference, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3,
 };
@@ -30,6 +31,7 @@ use crate::seam::TimerKind;
 use crate::store::{Change, View};
 use crate::time::Span;
 
+use events::told;
 use expectations::Expectations;
 use pods::Pods;
 use tally::Tallies;
@@ -65,7 +67,7 @@ enum Stage {
     /// Adoptions and releases: the pods and whether each is an adoption.
     Claim(Sync, Vec<(Arc<Pod>, bool)>),
     Create(Sync),
-    Delete(Sync, Vec<Uid>),
+    Delete(Sync, Vec<Arc<Pod>>),
     /// The status update; the delay until the next pod becomes available, and whether the sync has failed.
     Status {
         failed: bool,
@@ -80,7 +82,7 @@ impl ReplicaSets {
             |refusal| matches!(refusal, Refusal::NotFound(_)) || refusal.is_namespace_terminating();
         ReplicaSets {
             queue: WorkQueue::new(NUMBER, config.concurrent_syncs),
-            requests: Requests::new(NUMBER, config.client_limit, tolerated),
+            requests: Requests::new(NUMBER, config.client_limit, tolerated).telling(told),
             expectations: Expectations::default(),
             tallies: Tallies::default(),
             orphans: BTreeMap::new(),
@@ -149,7 +151,10 @@ impl ReplicaSets {
                 Stage::Create(mut sync) => {
                     let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
                     let failed = refused.filter(|refusal| !refusal.is_namespace_terminating()).inspect(|refusal| {
-                        ctx.record(key.of(Kind::ReplicaSet), What::Refused { message: told_of_creation(refusal) });
+                        ctx.record(
+                            key.of(Kind::ReplicaSet),
+                            What::Refused { message: events::refused(refusal).into() },
+                        );
                     });
                     let unseen = failed.count() + skipped;
                     self.expectations.created(&key, unseen);
@@ -158,7 +163,7 @@ impl ReplicaSets {
                 }
                 Stage::Delete(mut sync, doomed) => {
                     for (pod, _) in doomed.iter().zip(&answers).filter(|(_, answer)| answer.is_err()) {
-                        self.expectations.deleted(&key, *pod);
+                        self.expectations.deleted(&key, pod.meta.uid);
                     }
                     sync.error = error;
                     self.update_status(ctx, key, sync)
@@ -197,8 +202,7 @@ impl ReplicaSets {
         let doomed = pods_to_delete(ctx, view, &sync.set, pods, surplus);
         self.expectations.expect_deletions(&key, doomed.iter().map(|pod| pod.meta.uid).collect(), ctx.now);
         let requests = doomed.iter().map(|pod| deletion_of(pod)).collect::<Vec<_>>();
-        let uids = doomed.iter().map(|pod| pod.meta.uid).collect();
-        self.requests.begin(ctx, key, Stage::Delete(sync, uids), [requests])
+        self.requests.begin(ctx, key, Stage::Delete(sync, doomed), [requests])
     }
 
     fn update_status(
@@ -448,8 +452,4 @@ fn counted(ctx: &Context<'_>, set: &ReplicaSet, pods: &Pods, error: Option<&Refu
         observed_generation: set.meta.generation,
         conditions,
     }
-}
-
-fn told_of_creation(refusal: &Refusal) -> Name {
-    format!("Error creating: {refusal}").into()
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::api::Patch;
 use crate::config::Config;
 use crate::digest::Shared;
+use crate::id::Uid;
 use crate::model::{Container, ContainerState, ContainerStatus, Labels, Phase, PodSpec, PodTemplate};
 use crate::testbed::{StandIn, Testbed};
 use crate::time::Time;
