@@ -6,6 +6,7 @@
 //! on purpose: IPv6, topology hints, trigger times, hostnames (the core's pods have none). Slices of a Service that is
 //! gone are left to the garbage collector.
 
+mod events;
 mod placement;
 mod selected;
 #[cfg(test)]
@@ -65,8 +66,8 @@ struct Tracked {
 /// A sync that waits for its writes.
 pub(in crate::controllers) struct Stage {
     deleted: Vec<Uid>,
-    /// Whether a pod was left out because its node is not there (yet).
-    incomplete: bool,
+    /// The pods that were left out because their node is not there (yet), with it.
+    left_out: Vec<(Name, Name)>,
 }
 
 impl EndpointSlices {
@@ -230,19 +231,19 @@ impl Reconciler for EndpointSlices {
         };
         let tracked = self.services.entry(key.clone()).or_default();
         tracked.deleted.clear();
-        let (wanted, incomplete) = tracked.pods.wanted(view, &service);
+        let (wanted, left_out) = tracked.pods.wanted(view, &service);
         let blank = blank_slice(&service);
         let mut writes = placement::place(stored, wanted, &blank);
         writes.delete.extend(foreign);
         let deleted = writes.delete.iter().map(|it| it.slice.meta.uid).collect();
         let requests = requests_of(writes, service.meta.is_terminating());
-        self.desk.begin(ctx, key, Stage { deleted, incomplete }, requests)
+        self.desk.begin(ctx, key, Stage { deleted, left_out }, requests)
     }
 
     fn proceed(
         &mut self,
         ctx: &mut Context<'_>,
-        _view: View<'_>,
+        view: View<'_>,
         ended: Ended<NamespacedName, Stage>,
     ) -> Step<NamespacedName, Stage> {
         let Ended { key, stage, answers, error, .. } = ended;
@@ -255,7 +256,11 @@ impl Reconciler for EndpointSlices {
             let granted = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(_)))).count();
             tracked.deleted.extend(stage.deleted.iter().take(granted));
         }
-        self.finish(ctx, &key, error.is_some() || stage.incomplete)
+        let failed = error.is_some() || !stage.left_out.is_empty();
+        if failed && let Some((_, service)) = view.find::<Service>(&key.namespace, &key.name) {
+            events::not_updated(ctx, service, &stage.left_out, error.as_ref());
+        }
+        self.finish(ctx, &key, failed)
     }
 }
 

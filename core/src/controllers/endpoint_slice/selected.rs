@@ -59,9 +59,9 @@ impl Selected {
         self.ports.clear();
     }
 
-    /// The endpoints that the Service should have, by their ports; and whether a pod was left out for want of its node.
-    pub(super) fn wanted(&mut self, view: View<'_>, service: &Service) -> (BTreeMap<Ports, Wanted>, bool) {
-        let mut incomplete = false;
+    /// The endpoints that the Service should have, by their ports; and the pods left out for want of their node, with it.
+    pub(super) fn wanted(&mut self, view: View<'_>, service: &Service) -> (BTreeMap<Ports, Wanted>, Vec<(Name, Name)>) {
+        let mut left_out = Vec::new();
         let mut wanted: Vec<Option<OfPorts>> = vec![None; self.ports.len()];
         for (uid, (row, made)) in &mut self.pods {
             if let Made::Unknown = made {
@@ -73,7 +73,8 @@ impl Selected {
                 Made::Unknown | Made::Nothing => {}
                 Made::Homeless { ports } => {
                     wanted[*ports].get_or_insert_default();
-                    incomplete = true;
+                    let pod = view.get::<Pod>(*row);
+                    left_out.extend(pod.and_then(|pod| Some((pod.meta.name.clone(), pod.node.clone()?))));
                 }
                 Made::Endpoint { ports, endpoint } => {
                     wanted[*ports].get_or_insert_default().push((*uid, endpoint.clone()));
@@ -82,7 +83,7 @@ impl Selected {
         }
         let by_ports = self.ports.iter().zip(wanted);
         let by_ports = by_ports.filter_map(|(ports, wanted)| Some((ports.clone(), wanted?.into_iter().collect())));
-        (by_ports.collect(), incomplete)
+        (by_ports.collect(), left_out)
     }
 }
 

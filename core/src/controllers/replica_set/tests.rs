@@ -3,6 +3,7 @@ use crate::api::{Patch, Propagation};
 use crate::config::Config;
 use crate::controllers::owned_by;
 use crate::digest::Shared;
+use crate::id::Uid;
 use crate::model::{Container, ContainerState, ContainerStatus, Labels, Meta, ObjectKey, Phase, PodSpec, PodTemplate};
 use crate::testbed::{StandIn, Testbed};
 use crate::time::Time;
