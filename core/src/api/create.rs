@@ -8,8 +8,8 @@ use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
-    Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod, ReplicaSet, Resource, Service, ServiceType,
-    with_object,
+    Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod, PodDisruptionBudget, ReplicaSet, Resource,
+    Service, ServiceType, with_object,
 };
 use crate::store::Store;
 
@@ -47,6 +47,7 @@ created! {
     Deployment: |deployment, api, ctx| deployment.status = Default::default();
     Service: |service, api, ctx| api.assign_address(service);
     EndpointSlice: |slice, api, ctx| {};
+    PodDisruptionBudget: |budget, api, ctx| budget.status = Default::default();
 }
 
 impl ApiServer {

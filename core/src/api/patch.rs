@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
-    Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod, PodTemplate, ReplicaSet, Resource, Service,
-    with_kind, with_object,
+    Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod, PodDisruptionBudget, PodTemplate, ReplicaSet,
+    Resource, Service, with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -47,6 +47,8 @@ parts! {
         plain != *old
     };
     Service: [] generation if |new, old| false;
+    PodDisruptionBudget: [status] generation if |new, old|
+        (&new.selector, new.limit, new.unhealthy_pods) != (&old.selector, old.limit, old.unhealthy_pods);
     EndpointSlice: [] generation if |new, old| new.endpoints != old.endpoints || new.ports != old.ports;
 }
 

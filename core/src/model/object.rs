@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
-use crate::model::{Deployment, EndpointSlice, Meta, Namespace, Node, Pod, ReplicaSet, Service};
+use crate::model::{Deployment, EndpointSlice, Meta, Namespace, Node, Pod, PodDisruptionBudget, ReplicaSet, Service};
 use crate::store::{IndexKey, Store, Table};
 
 /// What a kind of the store needs.
@@ -130,6 +130,8 @@ kinds! { $
     Service = 5, services, "v1", "services", "svc", true;
     /// An EndpointSlice.
     EndpointSlice = 6, endpoint_slices, "discovery.k8s.io/v1", "endpointslices", "endpointslices", true, by service_of;
+    /// A PodDisruptionBudget.
+    PodDisruptionBudget = 18, pod_disruption_budgets, "policy/v1", "poddisruptionbudgets", "pdb", true;
 }
 
 pub(crate) use {with_kind, with_object};
