@@ -4,7 +4,7 @@ use crate::model::{Meta, OwnerReference, PodStatus};
 fn pod(name: &str) -> Pod {
     let mut meta = Meta::named("default", name);
     meta.uid = crate::id::Uid(StableHasher::hash_one(name).into());
-    Pod { meta, ..Pod::default() }
+    Pod { meta: meta.into(), ..Pod::default() }
 }
 
 fn names(view: View<'_>) -> Vec<String> {

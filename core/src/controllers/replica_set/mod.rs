@@ -384,7 +384,7 @@ fn pod_of(set: &ReplicaSet) -> Arc<Pod> {
         owners: [owned_by(Kind::ReplicaSet, &set.meta)].into(),
         ..Meta::default()
     };
-    Arc::new(Pod { meta, spec: set.template.spec.clone(), ..Pod::default() })
+    Arc::new(Pod { meta: meta.into(), spec: set.template.spec.clone(), ..Pod::default() })
 }
 
 /// Creations in batches of 1, 2, 4 … so that a whole burst does not fail for one and the same reason.
