@@ -80,7 +80,7 @@ fn a_lost_write_leaves_no_trace() {
     store.open_cursor(ProcId::SCHEDULER);
     store.replace(
         row,
-        Pod { status: PodStatus { phase: crate::model::Phase::Running, ..PodStatus::default() }, ..pod("a") },
+        Pod { status: PodStatus { phase: crate::model::Phase::Running, ..PodStatus::default() }.into(), ..pod("a") },
     );
     store.insert(pod("b"));
     store.remove::<Pod>(row);

@@ -100,7 +100,7 @@ fn a_deleted_pod_is_replaced_while_it_still_terminates() {
 fn an_orphan_is_adopted_and_a_relabelled_pod_is_released_and_replaced() {
     let mut bed = bed();
     let orphan = Pod {
-        meta: Meta { labels: Labels::new([("app", "web")]), ..Meta::named("default", "lone") },
+        meta: Meta { labels: Labels::new([("app", "web")]), ..Meta::named("default", "lone") }.into(),
         ..Pod::default()
     };
     bed.create(orphan);
