@@ -179,7 +179,8 @@ fn stored_of(name: &str, numbers: impl Iterator<Item = u32>) -> Stored {
     let blank = blank_slice(&web());
     let meta = Meta { name: name.into(), generate_name: false, ..blank.meta };
     let slice = EndpointSlice { meta, ports: Vec::new(), endpoints: numbers.map(endpoint).collect() };
-    Stored { slice: Arc::new(slice), version: None }
+    let row = RowId { index: u32::from(name.as_bytes()[0]), generation: 0 };
+    Stored { row, slice: Arc::new(slice), version: None }
 }
 
 /// `create 100 50 update a:70 delete b`.
