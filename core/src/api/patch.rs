@@ -273,7 +273,7 @@ fn write_pod_status(store: &mut Store, version: Arc<Pod>, expected: Option<Revis
     }
     let Pod { meta, spec, node, status: _ } = &*old;
     let (meta, spec, node) = (meta.clone(), spec.clone(), node.clone());
-    let revision = store.replace(row, Pod { meta, spec, node, status: Arc::unwrap_or_clone(version).status });
+    let revision = store.replace(row, Pod { meta, spec, node, status: version.status.clone() });
     Ok(create::stored::<Pod>(store, row, revision))
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn from_template(template: &PodTemplate, kind: Kind, owner: &Meta) ->
         owners: [owned_by(kind, owner)].into(),
         ..Meta::default()
     };
-    Pod { meta, spec: template.spec.clone(), ..Pod::default() }
+    Pod { meta: meta.into(), spec: template.spec.clone(), ..Pod::default() }
 }
 
 /// Creations in batches of 1, 2, 4 … so that a whole burst does not fail for one and the same reason.

@@ -550,9 +550,9 @@ impl Row {
             return;
         }
         let status = status::desired(life, ctx.now);
-        let request = if status != life.pod.status {
+        let request = if status != *life.pod.status {
             let Pod { meta, spec, node, status: _ } = &*life.pod;
-            let pod = Pod { meta: meta.clone(), spec: spec.clone(), node: node.clone(), status };
+            let pod = Pod { meta: meta.clone(), spec: spec.clone(), node: node.clone(), status: status.into() };
             let object = Object::Pod(Arc::new(pod));
             Request::UpdateStatus { object, expected: None }
         } else if life.pod.meta.is_terminating() && life.is_removed() && !life.delete_asked {

@@ -192,7 +192,7 @@ fn pod(meta: Meta, object: &api::Pod) -> Pod {
     let spec = object.spec.as_ref().expect("a pod without a spec is refused by validation");
     let node = spec.node_name.as_deref().filter(|node| !node.is_empty()).map(name);
     // The whole object is kept beside the meta; the spec needs no copy of its own.
-    Pod { meta, spec: Shared::new(pod_spec(spec, None)), node, ..Pod::default() }
+    Pod { meta: meta.into(), spec: Shared::new(pod_spec(spec, None)), node, ..Pod::default() }
 }
 
 fn template(template: &api::PodTemplateSpec) -> PodTemplate {

@@ -23,7 +23,7 @@ fn pod(name: &str) -> Pod {
     let spec = PodSpec { containers: vec![container], termination_grace: Span::from_secs(30), ..PodSpec::default() };
     let mut meta = Meta::named("default", name);
     meta.labels = labels();
-    Pod { meta, spec: Shared::new(spec), ..Pod::default() }
+    Pod { meta: meta.into(), spec: Shared::new(spec), ..Pod::default() }
 }
 
 fn replica_set(name: &str, replicas: u32) -> ReplicaSet {

@@ -136,7 +136,7 @@ impl ReplicaSets {
 
     fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
         self.tallies.note(old, new);
-        self.orphans.note(row, old.map(|pod| &pod.meta), new.map(|pod| &pod.meta));
+        self.orphans.note(row, old.map(|pod| &*pod.meta), new.map(|pod| &*pod.meta));
         match (old, new) {
             (_, Some(pod)) if pod.meta.is_terminating() => {
                 self.pod_leaves(view, pod);
