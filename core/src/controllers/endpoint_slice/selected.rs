@@ -48,13 +48,13 @@ impl Selected {
     /// A pod is selected, or has changed.
     pub(super) fn note(&mut self, row: RowId, pod: Uid) {
         self.pods.insert(pod, (row, Made::Unknown));
-        self.changed.iter_mut().for_each(|changed| drop(changed.insert(pod)));
+        self.changed.iter_mut().for_each(|changed| changed.extend([pod]));
     }
 
     /// A pod is selected no longer, or is gone.
     pub(super) fn remove(&mut self, pod: Uid) {
         self.pods.remove(&pod);
-        self.changed.iter_mut().for_each(|changed| drop(changed.insert(pod)));
+        self.changed.iter_mut().for_each(|changed| changed.extend([pod]));
     }
 
     /// What was asked for may not have come about: every pod has to be looked at.
