@@ -9,8 +9,8 @@ use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey,
-    PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod, ReplicaSet, Resource, Service, ServiceType,
-    StorageClass, VolumeAttachment, with_object,
+    PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, ReplicaSet, Resource,
+    Service, ServiceType, StorageClass, VolumeAttachment, with_object,
 };
 use crate::store::Store;
 
@@ -56,6 +56,7 @@ created! {
     VolumeAttachment: |attachment, api, ctx| attachment.status = Default::default();
     CSIDriver: |driver, api, ctx| {};
     CSIStorageCapacity: |capacity, api, ctx| {};
+    PodDisruptionBudget: |budget, api, ctx| budget.status = Default::default();
 }
 
 impl ApiServer {

@@ -8,8 +8,8 @@ use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, Deployment, EndpointSlice, Namespace, Node, NodeVolumes, Object, ObjectKey,
-    PersistentVolume, PersistentVolumeClaim, Pod, PodTemplate, ReplicaSet, Resource, Service, StorageClass,
-    VolumeAttachment, with_kind, with_object,
+    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodTemplate, ReplicaSet, Resource, Service,
+    StorageClass, VolumeAttachment, with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -48,6 +48,8 @@ parts! {
         plain != *old
     };
     Service: [] generation if |new, old| false;
+    PodDisruptionBudget: [status] generation if |new, old|
+        (&new.selector, new.limit, new.unhealthy_pods) != (&old.selector, old.limit, old.unhealthy_pods);
     EndpointSlice: [] generation if |new, old| new.endpoints != old.endpoints || new.ports != old.ports;
     PersistentVolume: [status] generation if |new, old| false;
     PersistentVolumeClaim: [status] generation if |new, old| false;
@@ -326,7 +328,7 @@ fn write_pod_status(store: &mut Store, version: Arc<Pod>, expected: Option<Revis
     }
     let Pod { meta, spec, node, status: _ } = &*old;
     let (meta, spec, node) = (meta.clone(), spec.clone(), node.clone());
-    let revision = store.replace(row, Pod { meta, spec, node, status: Arc::unwrap_or_clone(version).status });
+    let revision = store.replace(row, Pod { meta, spec, node, status: version.status.clone() });
     Ok(create::stored::<Pod>(store, row, revision))
 }
 

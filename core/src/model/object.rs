@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Name, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, Deployment, EndpointSlice, Meta, Namespace, Node, PersistentVolume,
-    PersistentVolumeClaim, Pod, ReplicaSet, Service, StorageClass, VolumeAttachment,
+    PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet, Service, StorageClass, VolumeAttachment,
 };
 use crate::store::{IndexKey, Store, Table};
 
@@ -143,6 +143,8 @@ kinds! { $
     CSINode = 16, csi_nodes, "storage.k8s.io/v1", "csinodes", "csinodes", false;
     /// The attachment of a volume to a node.
     VolumeAttachment = 17, volume_attachments, "storage.k8s.io/v1", "volumeattachments", "volumeattachments", false, by attached_to;
+    /// A PodDisruptionBudget.
+    PodDisruptionBudget = 18, pod_disruption_budgets, "policy/v1", "poddisruptionbudgets", "pdb", true;
     /// A CSI driver.
     CSIDriver = 26, csi_drivers, "storage.k8s.io/v1", "csidrivers", "csidrivers", false;
     /// What a CSI driver can still make.

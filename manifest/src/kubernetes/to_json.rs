@@ -3,6 +3,8 @@
 //! The user's own JSON is the base, so every valid field comes back; what the core decides is laid over it. Times are
 //! shown as instants after an epoch that the caller chooses.
 
+mod disruption;
+
 use serde_json::{Map, Value, json};
 use wavetank_core::id::{Name, Revision};
 use wavetank_core::model::{
@@ -39,6 +41,7 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::VolumeAttachment(attachment) => storage::show_attachment(&mut root, attachment, epoch),
         Object::CSIDriver(driver) => storage::show_driver(&mut root, driver),
         Object::CSIStorageCapacity(capacity) => storage::show_capacity(&mut root, capacity),
+        Object::PodDisruptionBudget(budget) => show.disruption_budget(&mut root, budget),
     }
     Value::Object(root)
 }

@@ -28,6 +28,7 @@ pub(super) const LISTS: &[(&str, Kind)] = &[
     ("volumeAttachments", Kind::VolumeAttachment),
     ("csiDrivers", Kind::CSIDriver),
     ("csiStorageCapacities", Kind::CSIStorageCapacity),
+    ("podDisruptionBudgets", Kind::PodDisruptionBudget),
 ];
 /// Functions that find one object by its name.
 pub(super) const FINDERS: &[(&str, Kind)] = &[
@@ -41,6 +42,7 @@ pub(super) const FINDERS: &[(&str, Kind)] = &[
     ("storageClass", Kind::StorageClass),
     ("csiNode", Kind::CSINode),
     ("volumeAttachment", Kind::VolumeAttachment),
+    ("podDisruptionBudget", Kind::PodDisruptionBudget),
 ];
 /// The time since the beginning of the run.
 pub(super) const NOW: &str = "now";

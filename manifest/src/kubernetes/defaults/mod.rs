@@ -46,8 +46,8 @@ pub fn apply_defaults(manifest: &mut Manifest) {
         Manifest::PersistentVolumeClaim(object) => storage::claim(object),
         Manifest::StorageClass(object) => storage::class(object),
         Manifest::CSIDriver(object) => storage::driver(object),
-        Manifest::Lease(_) => {}
         Manifest::CSINode(_) | Manifest::VolumeAttachment(_) | Manifest::CSIStorageCapacity(_) => {}
+        Manifest::Lease(_) | Manifest::PodDisruptionBudget(_) => {}
     }
 }
 
