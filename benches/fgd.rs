@@ -81,7 +81,11 @@ fn main() -> ExitCode {
                 let here = Estimate::of(&values).expect("there are ten seeds");
                 let differ = here.mean - published;
                 let verdict = if differ.abs() <= TOLERANCE { "HELD" } else { "MISSED" };
-                if verdict == "HELD" { held += 1 } else { missed += 1 }
+                if verdict == "HELD" {
+                    held += 1
+                } else {
+                    missed += 1
+                }
                 println!(
                     "{workload:<12}  {policy:<13}  {percent:>4} %     {published:>6.2}  {:>5.2}         ± {:>4.2}   {differ:>+6.2}  {verdict}",
                     here.mean, here.half_width
@@ -93,7 +97,11 @@ fn main() -> ExitCode {
     let each = used / runs as u32;
     let all = each * (PUBLISHED.len() * POLICIES.len()) as u32 * SEEDS.count() as u32;
     let verdict = |held: bool| if held { "HELD" } else { "MISSED" };
-    println!("one experiment: {:.2} s of CPU, mean of {runs}; limit {LIMIT:?} {}", each.as_secs_f64(), verdict(each <= LIMIT));
+    println!(
+        "one experiment: {:.2} s of CPU, mean of {runs}; limit {LIMIT:?} {}",
+        each.as_secs_f64(),
+        verdict(each <= LIMIT)
+    );
     println!(
         "all 1,020: {:.0} s of CPU by that mean, {:.1} min on two cores; limit 10 min {}",
         all.as_secs_f64(),

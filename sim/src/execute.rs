@@ -9,10 +9,10 @@ use wavetank_reports::record::{FactRow, Marker, RunRecord, SCHEMA, Summary, Worl
 
 use crate::expect::Watch;
 use crate::history::{Finished, History};
+use crate::placement::{self, Played};
 use crate::plan::Plan;
 use crate::plan::scenario::Loaded;
 use crate::plan::scenario::format::Fidelity;
-use crate::placement::{self, Played};
 use crate::record::Outcome;
 use crate::world::{Flow, Observer, run};
 
@@ -61,7 +61,7 @@ pub fn execute(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Time)) ->
     }
     let fingerprint = outcome.fingerprint.to_string();
     let pinned = pinned(loaded, &fingerprint, &mut warnings);
-    let Finished { facts, pods, nodes, services, series, mut counts } = history.finish(outcome.end);
+    let Finished { facts, events, pods, nodes, services, series, mut counts } = history.finish(outcome.end);
     counts.faults = loaded.plan.faults.iter().filter(|fault| fault.from <= outcome.end).count() as u64;
     let summary = Summary {
         expectations,
@@ -74,7 +74,11 @@ pub fn execute(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Time)) ->
         ..summary(loaded)
     };
     let markers = markers(&loaded.plan, outcome.end);
-    Executed { record: RunRecord { summary, facts, pods, nodes, services, series, markers }, nothing_scheduled, pinned }
+    Executed {
+        record: RunRecord { summary, facts, events, pods, nodes, services, series, markers },
+        nothing_scheduled,
+        pinned,
+    }
 }
 
 /// Plays the scheduler's choices alone.
@@ -111,7 +115,8 @@ fn execute_placement(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Tim
         study: Some(study),
         ..summary(loaded)
     };
-    let record = RunRecord { summary, facts, pods, nodes, services: Vec::new(), series, markers: Vec::new() };
+    let (events, services, markers) = (Vec::new(), Vec::new(), Vec::new());
+    let record = RunRecord { summary, facts, events, pods, nodes, services, series, markers };
     Executed { record, nothing_scheduled, pinned }
 }
 

@@ -203,8 +203,10 @@ impl Board {
         let useful = |enabled: &Enabled| enabled.plugin != Plugin::ImageLocality || cache.has_images();
         let scorers = profile.scorers(pod).filter(useful);
         let (cached, uncached): (Vec<_>, _) = scorers.partition(|enabled| profile.is_cacheable(enabled.plugin));
-        let (plain, normalized): (Vec<_>, _) =
-            cached.into_iter().map(with_normalization).partition(|(_, normalization)| *normalization == Normalization::None);
+        let (plain, normalized): (Vec<_>, _) = cached
+            .into_iter()
+            .map(with_normalization)
+            .partition(|(_, normalization)| *normalization == Normalization::None);
         let plain = plain.into_iter().map(|(enabled, _)| enabled).collect();
         self.scorers = Scorers { plain, normalized, uncached };
         assert!(self.scorers.normalized.len() <= NORMALIZED_MAX, "more plugins normalize than there is room for");

@@ -113,7 +113,8 @@ impl Profile {
 
     /// What the policies that refuse the node say of it to people.
     pub(super) fn added_texts(&self, pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<String> {
-        let asked = refusal.added().map(|policy| self.policies[usize::from(policy)].filter(PodView(pod), NodeView(node)));
+        let asked =
+            refusal.added().map(|policy| self.policies[usize::from(policy)].filter(PodView(pod), NodeView(node)));
         let texts = asked.filter_map(|fit| match fit {
             Fit::Yes => None,
             Fit::No(text) | Fit::Never(text) => Some(text.to_string()),

@@ -209,7 +209,11 @@ impl Axis {
 /// The least of 1, 2, 5, 10, 20, … (or 0.5, 0.2, …) that is at least this.
 fn nice_step(least: f64) -> f64 {
     let decade = 10f64.powf(least.log10().floor());
-    [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * decade).find(|step| *step >= least * 0.999).unwrap_or(decade * 10.0)
+    [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * decade)
+        .find(|step| *step >= least * 0.999)
+        .unwrap_or(decade * 10.0)
 }
 
 fn look(size: f64, colour: super::theme::Colour, align: Align, bold: bool) -> Type {

@@ -24,7 +24,7 @@ use self::figure::{Mark, Panel, PanelKind, Track};
 use self::theme::{BLUE, Colour, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION};
 use crate::format::{counted, duration};
 use crate::latency::{Latencies, Stretch};
-use crate::record::{POD_PHASES, RunRecord, StepSeries, World, file_stem};
+use crate::record::{POD_PHASES, RunRecord, StepSeries, Study, StudyPoint, World, file_stem};
 
 /// Backend pixels per logical pixel in a PNG: sharp on a dense screen and in print.
 const PNG_SCALE: u32 = 2;
@@ -49,8 +49,102 @@ impl PlotError {
     }
 }
 
+/// A figure of a report.
+#[derive(Clone, Debug)]
+pub(crate) enum Shown {
+    /// Over time, or over a latency.
+    OverTime(Figure),
+    /// Over the demand of a study.
+    OverDemand(BandFigure),
+}
+
+impl Shown {
+    /// What it is, in a few words.
+    pub(crate) fn title(&self) -> &str {
+        match self {
+            Shown::OverTime(figure) => &figure.title,
+            Shown::OverDemand(figure) => &figure.title,
+        }
+    }
+}
+
+impl Picture for Shown {
+    fn stem(&self) -> &str {
+        match self {
+            Shown::OverTime(figure) => figure.stem(),
+            Shown::OverDemand(figure) => figure.stem(),
+        }
+    }
+
+    fn size(&self) -> (f64, f64) {
+        match self {
+            Shown::OverTime(figure) => Picture::size(figure),
+            Shown::OverDemand(figure) => Picture::size(figure),
+        }
+    }
+
+    fn draw_on<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), canvas::CanvasError<B>> {
+        match self {
+            Shown::OverTime(figure) => figure.draw_on(canvas),
+            Shown::OverDemand(figure) => figure.draw_on(canvas),
+        }
+    }
+}
+
 /// The figures of a record, in the order in which a report shows them.
-pub(crate) fn figures(record: &RunRecord) -> Vec<Figure> {
+pub(crate) fn figures(record: &RunRecord) -> Vec<Shown> {
+    let study = record.summary.study.iter().flat_map(|study| study_figures(study, &subtitle(record)));
+    let over_time = figures_over_time(record);
+    study.map(Shown::OverDemand).chain(over_time.into_iter().map(Shown::OverTime)).collect()
+}
+
+/// A study's curves against the arrived demand.
+fn study_figures(study: &Study, subtitle: &str) -> Vec<BandFigure> {
+    type Line = (&'static str, fn(&StudyPoint) -> f64);
+    let what = if study.resource == "gpu" { "GPU" } else { "CPU" };
+    let end = study.points.last().map_or(1.0, |point| f64::from(point.demand_percent)).max(1.0);
+    let figure = |stem: &str, title: String, y_label: &str, lines: &[Line]| BandFigure {
+        stem: stem.to_owned(),
+        title,
+        subtitle: subtitle.to_owned(),
+        x_label: "arrived demand (% of the cluster's capacity)".to_owned(),
+        y_label: y_label.to_owned(),
+        curves: lines
+            .iter()
+            .map(|(label, value)| bands::Curve {
+                label: (*label).to_owned(),
+                points: study
+                    .points
+                    .iter()
+                    .map(|point| bands::BandPoint {
+                        x: f64::from(point.demand_percent),
+                        mean: value(point),
+                        half_width: 0.0,
+                    })
+                    .collect(),
+            })
+            .collect(),
+        panels: vec![(0.0, end)],
+    };
+    let allocated: Line = ("allocated", |point| point.allocation_percent);
+    let fragmented: Line = ("fragmented", |point| point.fragmentation_percent);
+    let both = if study.resource == "gpu" { vec![allocated, fragmented] } else { vec![allocated] };
+    vec![
+        figure("study-allocation", format!("{what} allocation against arrived demand"), "% of the capacity", &both),
+        figure(
+            "study-unscheduled",
+            "Unscheduled pods against arrived demand".to_owned(),
+            "pods that no node took",
+            &[("unscheduled", |point| point.unscheduled_pods)],
+        ),
+    ]
+}
+
+fn figures_over_time(record: &RunRecord) -> Vec<Figure> {
+    // Placement alone has one instant per pod: nodes are always ready, and nothing is slow.
+    if record.summary.study.is_some() {
+        return vec![pods(record), allocation(record)];
+    }
     let mut figures = vec![pods(record), nodes(record), allocation(record)];
     if !record.series.endpoints.is_empty() {
         figures.push(endpoints(record));

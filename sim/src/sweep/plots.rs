@@ -5,7 +5,7 @@ use wavetank_reports::plots::bands::{BandFigure, BandPoint, Curve};
 use wavetank_reports::plots::{PlotError, pictures};
 
 use super::matrix::shown;
-use super::tables::{File, Quantity, QUANTITIES, by_cell, curve};
+use super::tables::{File, QUANTITIES, Quantity, by_cell, curve};
 use super::{Axis, Cell, Done, RunResult, Sweep};
 
 /// From this demand on, policies differ; it gets a panel of its own.
@@ -29,7 +29,8 @@ pub(super) fn plots(sweep: &Sweep, done: &[Done], lines: Option<&str>) -> Result
             continue;
         }
         let path = line_axis.map(|axis| axis.path.as_str());
-        let label = path.and_then(|path| cell.value(path)).map_or_else(|| cell.label(), |value| shown(value).to_owned());
+        let label =
+            path.and_then(|path| cell.value(path)).map_or_else(|| cell.label(), |value| shown(value).to_owned());
         let others = cell.values.into_iter().filter(|(known, _)| Some(known.as_str()) != path);
         let rest = Cell { values: others.collect() };
         match groups.iter_mut().find(|(known, _)| *known == rest) {

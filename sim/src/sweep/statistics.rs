@@ -65,9 +65,17 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_the_tables() {
-        for (freedom, expected) in
-            [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (10, 2.228), (29, 2.045), (30, 2.042), (1_000, 1.962)]
-        {
+        for (freedom, expected) in [
+            (1, 12.706),
+            (2, 4.303),
+            (3, 3.182),
+            (4, 2.776),
+            (9, 2.262),
+            (10, 2.228),
+            (29, 2.045),
+            (30, 2.042),
+            (1_000, 1.962),
+        ] {
             let found = t_quantile(freedom);
             assert!((found - expected).abs() < 0.000_6, "{freedom} degrees of freedom: {found}, expected {expected}");
         }

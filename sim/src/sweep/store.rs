@@ -39,7 +39,9 @@ impl Store {
             && std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_some());
         if occupied {
             let place = dir.display();
-            return Err(format!("{place} exists and is not the directory of a sweep: choose another one, or remove it"));
+            return Err(format!(
+                "{place} exists and is not the directory of a sweep: choose another one, or remove it"
+            ));
         }
         let runs = dir.join(RUNS);
         std::fs::create_dir_all(&runs).map_err(|error| format!("cannot make {}: {error}", runs.display()))?;

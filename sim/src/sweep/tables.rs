@@ -42,10 +42,7 @@ pub(super) fn curve(results: &[&RunResult], value: fn(&StudyPoint) -> f64) -> BT
 
 pub(super) fn tables(sweep: &Sweep, done: &[Done]) -> Result<Vec<File>, csv::Error> {
     let cells = by_cell(sweep, done);
-    let mut files = vec![
-        ("runs.csv".to_owned(), runs(sweep, done)?),
-        ("cells.csv".to_owned(), means(sweep, &cells)?),
-    ];
+    let mut files = vec![("runs.csv".to_owned(), runs(sweep, done)?), ("cells.csv".to_owned(), means(sweep, &cells)?)];
     if cells.iter().any(|(_, results)| results.iter().any(|result| !result.points.is_empty())) {
         files.push(("curves.csv".to_owned(), curves(sweep, &cells)?));
     }

@@ -129,7 +129,12 @@ pub static ALL: [Listed; 7] = [
         needs_typical_pods: false,
         build: |_| Arc::new(gpu_packing::GpuPacking),
     },
-    Listed { name: gpu_share::NAME, scores: false, needs_typical_pods: false, build: |_| Arc::new(gpu_share::GpuShare) },
+    Listed {
+        name: gpu_share::NAME,
+        scores: false,
+        needs_typical_pods: false,
+        build: |_| Arc::new(gpu_share::GpuShare),
+    },
     Listed { name: random::NAME, scores: true, needs_typical_pods: false, build: |_| Arc::new(random::Random) },
 ];
 

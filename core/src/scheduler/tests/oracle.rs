@@ -143,7 +143,7 @@ fn pod(number: u8) -> Pod {
     if number == 15 {
         meta.labels = meta.labels.with("served", "yes");
     }
-    Pod { meta, spec: Shared::new(spec), ..Pod::default() }
+    Pod { meta: meta.into(), spec: Shared::new(spec), ..Pod::default() }
 }
 
 fn service() -> Object {
@@ -230,8 +230,12 @@ pub(super) fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Res
         let board = classes.board_of(class);
         let mix = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(index as u32);
         for tie_break in [TieBreak::First, TieBreak::Drawn(mix)] {
-            let search =
-                Search { start: (mix % u64::from(nodes)) as u32, wanted: 1 + (mix >> 32) as u32 % nodes, tie_break, draw: mix };
+            let search = Search {
+                start: (mix % u64::from(nodes)) as u32,
+                wanted: 1 + (mix >> 32) as u32 % nodes,
+                tie_break,
+                draw: mix,
+            };
             let complete = Search { wanted: nodes, ..search };
             for search in [search, complete] {
                 prop_assert_eq!(board.decide(case, search), decide(case, search), "class {} {:?}", index, search);

@@ -53,7 +53,9 @@ pub fn pods(file: &str, text: &str) -> Result<Vec<TracePod>, Errors> {
             (1, share) => GpuRequest::of_total(share),
             (many, WHOLE) => GpuRequest::of_total(many * WHOLE),
             (many, share) => {
-                return Err(row.wrong(4, format!("expected 1000 of each of {many} GPUs, found {share}: only one is shared")));
+                return Err(
+                    row.wrong(4, format!("expected 1000 of each of {many} GPUs, found {share}: only one is shared"))
+                );
             }
         };
         let mut models: Vec<Name> = row.text(5).split('|').filter(|it| !it.is_empty()).map(Name::from).collect();
@@ -135,7 +137,8 @@ impl Row<'_> {
     fn number(&self, column: usize) -> Result<i64, Error> {
         let text = self.text(column);
         let number = text.parse::<i64>().ok().filter(|number| *number >= 0);
-        number.ok_or_else(|| self.wrong(column, format!("expected a whole number that is not negative, found {text:?}")))
+        number
+            .ok_or_else(|| self.wrong(column, format!("expected a whole number that is not negative, found {text:?}")))
     }
 
     fn at_most(&self, column: usize, most: i64) -> Result<i64, Error> {

@@ -35,7 +35,11 @@ const DEMAND_MAX: f64 = 100.0;
 pub(super) fn expand(spec: &Spec, inputs: &mut Inputs, fleet: &mut Fleet, plan: &mut Plan, problems: &mut Problems) {
     let Some(workload) = &spec.workload else {
         if spec.nodes.is_empty() {
-            problems.add(spec.duration.span, "spec.nodes", "expected machines: nodes, or a workload whose trace has them");
+            problems.add(
+                spec.duration.span,
+                "spec.nodes",
+                "expected machines: nodes, or a workload whose trace has them",
+            );
         }
         return;
     };
@@ -63,10 +67,15 @@ pub(super) fn expand(spec: &Spec, inputs: &mut Inputs, fleet: &mut Fleet, plan: 
         let total: i64 = plan.hosts.iter().map(gpus).sum();
         let path = "spec.workload.trace.demand";
         if !(0.0..=DEMAND_MAX).contains(&demand.value) {
-            let message = format!("expected a share of the cluster's GPUs of 0 to {DEMAND_MAX}, found {}", demand.value);
+            let message =
+                format!("expected a share of the cluster's GPUs of 0 to {DEMAND_MAX}, found {}", demand.value);
             problems.add(demand.span, path, message);
         } else if total == 0 {
-            problems.add(demand.span, path, format!("no machine has GPUs ({GPU_MILLI}), so no demand is a share of them"));
+            problems.add(
+                demand.span,
+                path,
+                format!("no machine has GPUs ({GPU_MILLI}), so no demand is a share of them"),
+            );
         } else {
             trace::scale_to_demand(plan.config.seed, &mut pods, (total as f64 * demand.value).floor() as i64);
         }
@@ -194,7 +203,9 @@ fn arrivals(trace: &Trace, pods: &[TracePod], plan: &mut Plan, problems: &mut Pr
         let request = Request::Create(Object::Pod(Arc::new(Pod { meta, spec, ..Pod::default() })));
         let step = |at: Time, request: Request| Step { at, request, label: String::new(), place: String::new() };
         match trace.arrivals {
-            Arrivals::OneByOne => steps.push(step(Time::ZERO.saturating_add(interval.scaled(index as u64, 1)), request)),
+            Arrivals::OneByOne => {
+                steps.push(step(Time::ZERO.saturating_add(interval.scaled(index as u64, 1)), request))
+            }
             Arrivals::Recorded => {
                 let Some(created) = pod.created_s else {
                     let message = format!("pod {:?} has no creation_time, so it cannot come as recorded", pod.name);
@@ -222,8 +233,13 @@ fn spec_of(pod: &TracePod) -> PodSpec {
     if !pod.gpu.is_none() {
         requests.extended.insert(GPU_MILLI.into(), pod.gpu.total());
     }
-    let container =
-        Container { name: "main".into(), image: "trace".into(), requests: requests.clone(), limits: requests, ..Container::default() };
+    let container = Container {
+        name: "main".into(),
+        image: "trace".into(),
+        requests: requests.clone(),
+        limits: requests,
+        ..Container::default()
+    };
     let mut spec = PodSpec { containers: vec![container], ..PodSpec::default() };
     if !pod.models.is_empty() {
         let values = pod.models.clone();
