@@ -19,11 +19,14 @@ const LOOKS: [(&str, &str, bool); 4] = [
     ("Unscheduled pods against arrived demand", "pods that no node took", false),
 ];
 
+/// What the legend says, and the runs behind it.
+type Line<'d> = (String, Vec<&'d RunResult>);
+
 /// The figures of all studies in the sweep; none if there are none. `lines` names the axis that tells lines apart.
 pub(super) fn plots(sweep: &Sweep, done: &[Done], lines: Option<&str>) -> Result<Vec<File>, PlotError> {
     let cells = by_cell(sweep, done);
     let line_axis = line_axis(sweep, lines);
-    let mut groups: Vec<(Cell, Vec<(String, Vec<&RunResult>)>)> = Vec::new();
+    let mut groups: Vec<(Cell, Vec<Line<'_>>)> = Vec::new();
     for (cell, results) in cells {
         if results.iter().all(|result| result.points.is_empty()) {
             continue;
@@ -60,7 +63,7 @@ fn line_axis<'s>(sweep: &'s Sweep, named: Option<&str>) -> Option<&'s Axis> {
 fn figure(
     sweep: &Sweep,
     rest: &Cell,
-    lines: &[(String, Vec<&RunResult>)],
+    lines: &[Line<'_>],
     (name, value): Quantity,
     (title, y_label, near_full): (&str, &str, bool),
 ) -> BandFigure {

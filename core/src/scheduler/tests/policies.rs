@@ -40,7 +40,7 @@ fn pod(number: usize) -> Pod {
         let wanted = SelectorRequirement { key: GPU_MODEL.into(), operator: SelectorOperator::In, values };
         spec.required_node_affinity = vec![vec![wanted]];
     }
-    Pod { meta: Meta::named("default", "any"), spec: Shared::new(spec), ..Pod::default() }
+    Pod { meta: Meta::named("default", "any").into(), spec: Shared::new(spec), ..Pod::default() }
 }
 
 fn node(name: &str, cores: i64, gpus: i64, model: &str) -> Arc<Node> {

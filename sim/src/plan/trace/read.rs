@@ -18,7 +18,7 @@ const WHOLE: i64 = wavetank_core::scheduler::gpu::WHOLE as i64;
 pub fn nodes(file: &str, text: &str) -> Result<Vec<TraceNode>, Errors> {
     let mut table = Table::of(file, text, &["sn", "cpu_milli", "memory_mib", "gpu", "model"], &[])?;
     let mut names = BTreeSet::new();
-    let rows = table.rows(|row| {
+    table.rows(|row| {
         let node = TraceNode {
             name: row.text(0).to_owned(),
             cpu_milli: row.number(1)?,
@@ -30,8 +30,7 @@ pub fn nodes(file: &str, text: &str) -> Result<Vec<TraceNode>, Errors> {
             return Err(row.wrong(0, format!("there are two nodes of the name {:?}", node.name)));
         }
         Ok(node)
-    });
-    rows
+    })
 }
 
 /// The pods of a file.
@@ -107,7 +106,7 @@ impl<'t> Table<'t> {
         Ok(Table { file, reader, columns })
     }
 
-    fn rows<T>(&mut self, mut read: impl FnMut(&Row<'_>) -> Result<T, Error>) -> Result<Vec<T>, Errors> {
+    fn rows<T>(&mut self, mut read: impl FnMut(&Row<'_>) -> Result<T, Box<Error>>) -> Result<Vec<T>, Errors> {
         let (mut rows, mut errors) = (Vec::new(), Vec::new());
         let mut record = csv::StringRecord::new();
         loop {
@@ -115,7 +114,7 @@ impl<'t> Table<'t> {
                 Ok(false) => break,
                 Ok(true) => match read(&Row { file: self.file, record: &record, columns: &self.columns }) {
                     Ok(row) => rows.push(row),
-                    Err(error) => errors.push(error),
+                    Err(error) => errors.push(*error),
                 },
                 Err(error) => {
                     errors.push(malformed(self.file, &error));
@@ -134,14 +133,14 @@ impl Row<'_> {
     }
 
     /// A whole number that is not negative.
-    fn number(&self, column: usize) -> Result<i64, Error> {
+    fn number(&self, column: usize) -> Result<i64, Box<Error>> {
         let text = self.text(column);
         let number = text.parse::<i64>().ok().filter(|number| *number >= 0);
         number
             .ok_or_else(|| self.wrong(column, format!("expected a whole number that is not negative, found {text:?}")))
     }
 
-    fn at_most(&self, column: usize, most: i64) -> Result<i64, Error> {
+    fn at_most(&self, column: usize, most: i64) -> Result<i64, Box<Error>> {
         let number = self.number(column)?;
         if number > most {
             return Err(self.wrong(column, format!("expected at most {most}, found {number}")));
@@ -150,7 +149,7 @@ impl Row<'_> {
     }
 
     /// Seconds, or nothing. Some exports write them with a fraction, which is cut off.
-    fn time(&self, column: usize) -> Result<Option<u64>, Error> {
+    fn time(&self, column: usize) -> Result<Option<u64>, Box<Error>> {
         let text = self.text(column);
         if text.is_empty() {
             return Ok(None);
@@ -160,11 +159,12 @@ impl Row<'_> {
         Ok(Some(seconds))
     }
 
-    fn wrong(&self, column: usize, message: String) -> Error {
+    fn wrong(&self, column: usize, message: String) -> Box<Error> {
         let line = self.record.position().map_or(0, |position| position.line() as u32);
         let (name, place) = self.columns[column];
         let before = self.record.iter().take(place.unwrap_or(0)).map(|field| field.chars().count() as u32 + 1);
-        Error::new(self.file, Position { line, column: before.sum::<u32>() + 1 }, name, message)
+        let at = Position { line, column: before.sum::<u32>() + 1 };
+        Box::new(Error::new(self.file, at, name, message))
     }
 }
 

@@ -200,7 +200,7 @@ fn arrivals(trace: &Trace, pods: &[TracePod], plan: &mut Plan, problems: &mut Pr
         let kind = (pod.cpu_milli, pod.memory_mib, pod.gpu.total(), pod.models.as_slice());
         let spec = specs.entry(kind).or_insert_with(|| Shared::new(spec_of(pod))).clone();
         let meta = Meta::named(NAMESPACE, &pod.name);
-        let request = Request::Create(Object::Pod(Arc::new(Pod { meta, spec, ..Pod::default() })));
+        let request = Request::Create(Object::Pod(Arc::new(Pod { meta: meta.into(), spec, ..Pod::default() })));
         let step = |at: Time, request: Request| Step { at, request, label: String::new(), place: String::new() };
         match trace.arrivals {
             Arrivals::OneByOne => {
