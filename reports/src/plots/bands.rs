@@ -103,7 +103,9 @@ impl BandFigure {
             let baseline = TITLE_BLOCK + PLOT_HEIGHT + AXIS_BLOCK + y;
             let middle = baseline - LABEL_SIZE * 0.36;
             let colour = cycle(index);
-            canvas.rectangle((x, middle - 6.0), (x + SWATCH, middle + 6.0), colour.with_alpha(BAND_ALPHA))?;
+            if self.curves[index].points.iter().any(|point| point.half_width > 0.0) {
+                canvas.rectangle((x, middle - 6.0), (x + SWATCH, middle + 6.0), colour.with_alpha(BAND_ALPHA))?;
+            }
             canvas.line(&[(x, middle), (x + SWATCH, middle)], 2.0, colour.with_alpha(1.0))?;
             let at = (x + SWATCH + 8.0, baseline);
             canvas.text(&self.curves[index].label, at, look(LABEL_SIZE, INK, Align::Start, false))?;

@@ -38,7 +38,9 @@ impl Source {
         let (loaded, _) = load(Inputs::from_run(dir).map_err(Unusable)?)?;
         if loaded.plan.placement_only {
             let place = dir.display();
-            return Err(Unusable(format!("{place} is a run of placement alone, which has no events: compare pods.csv")));
+            return Err(Unusable(format!(
+                "{place} is a run of placement alone, which has no events: compare pods.csv"
+            )));
         }
         Ok(Source::Simulated { simulation: Simulation::new(&loaded.plan), shown: 0 })
     }
