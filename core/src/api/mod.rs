@@ -15,6 +15,7 @@ mod server;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use client::Bucket;
 pub use client::Client;
 pub(crate) use create::LETTERS;
 pub use server::ApiServer;

@@ -11,6 +11,7 @@ mod node;
 mod object;
 mod placement;
 mod pod;
+mod pod_parts;
 mod resources;
 mod workload;
 
@@ -23,6 +24,9 @@ pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, Weighte
 pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodSpec, PodStatus,
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
+};
+pub use pod_parts::{
+    ConfigKind, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY,
 };
 pub use resources::{ResourceName, Resources};
 pub use workload::{

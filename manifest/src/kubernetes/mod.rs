@@ -10,6 +10,7 @@ mod defaults;
 mod modelled;
 mod placement;
 mod read;
+mod references;
 #[cfg(test)]
 mod tests;
 mod to_core;
