@@ -26,6 +26,7 @@ use crate::time::{Span, Time};
 const LEAST_GRACE: Span = Span::from_secs(2);
 
 /// A life that is ending.
+#[derive(Clone, Copy)]
 pub(super) struct Ending {
     /// When the grace is over.
     pub(super) deadline: Time,
@@ -114,7 +115,9 @@ impl PodLife {
     pub(super) fn end(&mut self, grace: Span, remove: bool, host: &mut Host<'_, '_>) {
         let deadline = host.ctx.now + grace.max(LEAST_GRACE);
         match &mut self.ending {
-            None => self.ending = Some(Ending { deadline, grace, remove, removal: Removal::No }),
+            None => {
+                self.ending = Some(Box::new(Ending { deadline, grace, remove, removal: Removal::No }));
+            }
             Some(ending) => {
                 ending.remove |= remove;
                 if deadline >= ending.deadline {
@@ -131,7 +134,7 @@ impl PodLife {
 
     /// Stops what runs, sidecars last and in reverse order, and then removes the rest.
     pub(super) fn go_on_ending(&mut self, host: &mut Host<'_, '_>) {
-        let Some(Ending { grace, remove, removal, deadline }) = self.ending else { return };
+        let Some(Ending { grace, remove, removal, deadline }) = self.ending.as_deref().copied() else { return };
         for container in &mut self.containers {
             if matches!(container.doing, Doing::Checking | Doing::Queued | Doing::Pulling) {
                 container.doing = if container.ended.is_some() { Doing::Ended } else { Doing::Waiting };

@@ -38,7 +38,7 @@ pub(super) struct PodLife {
     /// The request about this pod that is under way.
     pub(super) asked: Option<RequestId>,
     pub(super) rejection: Option<Box<Rejection>>,
-    pub(super) ending: Option<Ending>,
+    pub(super) ending: Option<Box<Ending>>,
     /// Why the kubelet itself has ended the pod, if it has.
     pub(super) verdict: Option<Box<Verdict>>,
     /// All regular init containers of this sandbox have ended well.
