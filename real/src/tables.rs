@@ -26,7 +26,7 @@ fn heads(object: &Object) -> &'static [&'static str] {
         Object::Deployment(_) => &["NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"],
         Object::ReplicaSet(_) => &["NAME", "DESIRED", "CURRENT", "READY", "AGE"],
         Object::Node(_) => &["NAME", "STATUS", "AGE", "ADDRESS"],
-        Object::Namespace(_) | Object::Service(_) | Object::EndpointSlice(_) => &["NAME", "AGE"],
+        _ => &["NAME", "AGE"],
     }
 }
 
@@ -63,7 +63,7 @@ fn row(now: Time, object: &Object) -> Vec<String> {
             }
             vec![name, status, age, node.status.address.as_deref().unwrap_or("<none>").to_owned()]
         }
-        Object::Namespace(_) | Object::Service(_) | Object::EndpointSlice(_) => vec![name, age],
+        _ => vec![name, age],
     }
 }
 

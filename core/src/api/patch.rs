@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
-    Deployment, EndpointSlice, Kind, Namespace, Node, Object, ObjectKey, Pod, PodTemplate, ReplicaSet, Resource,
-    Service,
+    Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod, PodTemplate, ReplicaSet, Resource, Service,
+    with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -50,62 +50,24 @@ parts! {
     EndpointSlice: [] generation if |new, old| new.endpoints != old.endpoints || new.ports != old.ports;
 }
 
-/// Calls one function with the kind of an object as its type.
-macro_rules! for_kind {
-    ($object:expr, $version:ident => $call:expr) => {
-        match $object {
-            Object::Namespace($version) => $call,
-            Object::Node($version) => $call,
-            Object::Pod($version) => $call,
-            Object::ReplicaSet($version) => $call,
-            Object::Deployment($version) => $call,
-            Object::Service($version) => $call,
-            Object::EndpointSlice($version) => $call,
-        }
-    };
-}
-
 /// The newest version of an object.
 pub(super) fn current(store: &Store, key: &ObjectKey) -> Option<Object> {
     let view = store.newest();
-    let (namespace, name) = (&key.namespace, &key.name);
-    match key.kind {
-        Kind::Namespace => view.find::<Namespace>(namespace, name).map(|(_, object)| Object::Namespace(object.clone())),
-        Kind::Node => view.find::<Node>(namespace, name).map(|(_, object)| Object::Node(object.clone())),
-        Kind::Pod => view.find::<Pod>(namespace, name).map(|(_, object)| Object::Pod(object.clone())),
-        Kind::ReplicaSet => {
-            view.find::<ReplicaSet>(namespace, name).map(|(_, object)| Object::ReplicaSet(object.clone()))
-        }
-        Kind::Deployment => {
-            view.find::<Deployment>(namespace, name).map(|(_, object)| Object::Deployment(object.clone()))
-        }
-        Kind::Service => view.find::<Service>(namespace, name).map(|(_, object)| Object::Service(object.clone())),
-        Kind::EndpointSlice => {
-            view.find::<EndpointSlice>(namespace, name).map(|(_, object)| Object::EndpointSlice(object.clone()))
-        }
-    }
+    with_kind!(key.kind, T => view.find::<T>(&key.namespace, &key.name).map(|(_, object)| T::into_object(object.clone())))
 }
 
 /// The revision of the newest version of an object.
 pub(super) fn version(store: &Store, key: &ObjectKey) -> Option<Revision> {
-    fn of<T: Resource>(store: &Store, key: &ObjectKey) -> Option<Revision> {
-        let (row, _) = store.newest().find::<T>(&key.namespace, &key.name)?;
-        store.newest().version_of::<T>(row)
-    }
-    match key.kind {
-        Kind::Namespace => of::<Namespace>(store, key),
-        Kind::Node => of::<Node>(store, key),
-        Kind::Pod => of::<Pod>(store, key),
-        Kind::ReplicaSet => of::<ReplicaSet>(store, key),
-        Kind::Deployment => of::<Deployment>(store, key),
-        Kind::Service => of::<Service>(store, key),
-        Kind::EndpointSlice => of::<EndpointSlice>(store, key),
-    }
+    let view = store.newest();
+    with_kind!(key.kind, T => {
+        let (row, _) = view.find::<T>(&key.namespace, &key.name)?;
+        view.version_of::<T>(row)
+    })
 }
 
 /// Replaces everything but identity and status.
 pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
-    for_kind!(object, version => write(ctx, store, version, expected, |new, old| {
+    with_object!(object, version => write(ctx, store, version, expected, |new, old| {
         new.take_status(old);
         keep_identity(new, old);
     }))
@@ -122,7 +84,7 @@ pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<
             new.meta.annotations = from.meta.annotations.clone();
         }),
         other => {
-            for_kind!(other, version => write_status(store, &version, expected, |new, from| new.take_status(from)))
+            with_object!(other, version => write_status(store, &version, expected, |new, from| new.take_status(from)))
         }
     }
 }

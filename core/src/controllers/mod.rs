@@ -12,6 +12,7 @@ mod names;
 mod namespace;
 mod node_lifecycle;
 mod pod_gc;
+mod reconciler;
 mod replica_set;
 mod requests;
 mod taint_eviction;

@@ -20,6 +20,7 @@ pub use meta::{Labels, Meta, OwnerReference, Selector, SelectorOperator, Selecto
 pub use network::{Endpoint, EndpointSlice, IntOrName, Protocol, Service, ServicePort, ServiceType};
 pub use node::{Namespace, Node, NodeImage, NodeSpec, NodeStatus, Taint, TaintEffect};
 pub use object::{Kind, Object, ObjectKey, Resource};
+pub(crate) use object::{Tables, with_kind, with_object};
 pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
 pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodSpec, PodStatus,

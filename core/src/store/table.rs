@@ -299,13 +299,13 @@ fn name_hash(namespace: &str, name: &str) -> u64 {
 }
 
 fn keys_of<T: Resource>(object: &T) -> [Option<IndexKey>; 2] {
-    [controller_of(object).map(IndexKey::Controller), object.index_keys()]
+    [controller_of(object).map(IndexKey::Controller), object.index_key()]
 }
 
 fn has_key<T: Resource>(object: &T, key: &IndexKey) -> bool {
     match key {
         IndexKey::Controller(uid) => controller_of(object) == Some(*uid),
-        key => object.index_keys().as_ref() == Some(key),
+        key => object.index_key().as_ref() == Some(key),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Meta, OwnerReference, PodStatus};
+use crate::model::{Meta, OwnerReference, Pod, PodStatus};
 
 fn pod(name: &str) -> Pod {
     let mut meta = Meta::named("default", name);

@@ -13,7 +13,7 @@ use wavetank_core::model::Kind;
 use wavetank_manifest::nearest;
 
 /// Variables of all objects of a kind.
-pub(super) const LISTS: [(&str, Kind); 7] = [
+pub(super) const LISTS: &[(&str, Kind)] = &[
     ("nodes", Kind::Node),
     ("pods", Kind::Pod),
     ("deployments", Kind::Deployment),
@@ -23,7 +23,7 @@ pub(super) const LISTS: [(&str, Kind); 7] = [
     ("namespaces", Kind::Namespace),
 ];
 /// Functions that find one object by its name.
-pub(super) const FINDERS: [(&str, Kind); 5] = [
+pub(super) const FINDERS: &[(&str, Kind)] = &[
     ("node", Kind::Node),
     ("pod", Kind::Pod),
     ("deployment", Kind::Deployment),

@@ -16,7 +16,7 @@ use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Object, 
 use crate::time::{Span, Time};
 
 /// A sync of one Deployment.
-pub(super) struct Plan {
+pub(in crate::controllers) struct Plan {
     pub(super) now: Time,
     /// The Deployment with the sync's own changes to status and revision.
     pub(super) deployment: Deployment,

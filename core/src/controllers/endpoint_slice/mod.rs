@@ -14,14 +14,14 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::api::{Answer, Propagation, Refusal, Reply, Request};
+use crate::api::{Propagation, Refusal, Reply, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
-use crate::controllers::requests::{Ended, Requests};
-use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by};
-use crate::id::{Name, RequestId, Revision, RowId, Uid};
+use crate::controllers::reconciler::{Desk, Reconciler, Step};
+use crate::controllers::requests::Ended;
+use crate::controllers::{NamespacedName, owned_by};
+use crate::id::{Name, Revision, RowId, Uid};
 use crate::model::{EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServiceType};
-use crate::seam::TimerKind;
 use crate::store::{Change, IndexKey, View};
 use crate::time::Span;
 
@@ -47,8 +47,7 @@ const HEADLESS: &str = "service.kubernetes.io/headless";
 
 /// The controller.
 pub(super) struct EndpointSlices {
-    queue: WorkQueue<NamespacedName>,
-    requests: Requests<NamespacedName, Stage>,
+    desk: Desk<NamespacedName, Stage>,
     services: BTreeMap<NamespacedName, Tracked>,
 }
 
@@ -64,7 +63,7 @@ struct Tracked {
 }
 
 /// A sync that waits for its writes.
-struct Stage {
+pub(in crate::controllers) struct Stage {
     deleted: Vec<Uid>,
     /// Whether a pod was left out because its node is not there (yet).
     incomplete: bool,
@@ -73,32 +72,10 @@ struct Stage {
 impl EndpointSlices {
     /// The controller before its start.
     pub(super) fn new(config: &ControllerManagerConfig) -> EndpointSlices {
-        EndpointSlices {
-            queue: WorkQueue::new(NUMBER, config.concurrent_syncs).with_first_backoff(BACKOFF_FIRST),
-            requests: Requests::new(NUMBER, config.client_limit, Refusal::is_namespace_terminating),
-            services: BTreeMap::new(),
-        }
-    }
-
-    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) {
-        let service = view.find::<Service>(&key.namespace, &key.name).map(|(_, service)| service.clone());
-        let Some(service) = service.filter(|service| selector_of(service).is_some()) else {
-            return self.finish(ctx, &key, false);
-        };
-        let Some((stored, foreign)) = self.stored(view, &key, &service) else {
-            // The watch has not yet shown what was written before.
-            return self.finish(ctx, &key, true);
-        };
-        let tracked = self.services.entry(key.clone()).or_default();
-        tracked.deleted.clear();
-        let (wanted, incomplete) = tracked.pods.wanted(view, &service);
-        let blank = blank_slice(&service);
-        let mut writes = placement::place(stored, wanted, &blank);
-        writes.delete.extend(foreign);
-        let deleted = writes.delete.iter().map(|it| it.slice.meta.uid).collect();
-        let requests = requests_of(writes, service.meta.is_terminating());
-        let ended = self.requests.begin(ctx, key, Stage { deleted, incomplete }, requests);
-        self.go_on(ctx, ended);
+        let mut desk =
+            Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, Refusal::is_namespace_terminating);
+        desk.queue = desk.queue.with_first_backoff(BACKOFF_FIRST);
+        EndpointSlices { desk, services: BTreeMap::new() }
     }
 
     /// The Service's slices, and those that belong to a former Service of the same name; `None` if they are stale.
@@ -122,27 +99,14 @@ impl EndpointSlices {
         Some(slices.into_iter().partition(own))
     }
 
-    fn go_on(&mut self, ctx: &mut Context<'_>, ended: Option<Ended<NamespacedName, Stage>>) {
-        let Some(Ended { key, stage, answers, error, .. }) = ended else { return };
-        if let Some(tracked) = self.services.get_mut(&key) {
-            for answer in answers.iter().flatten() {
-                if let Reply::Object(_, revision) = answer {
-                    tracked.written = tracked.written.max(*revision);
-                }
-            }
-            let granted = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(_)))).count();
-            tracked.deleted.extend(stage.deleted.iter().take(granted));
-        }
-        self.finish(ctx, &key, error.is_some() || stage.incomplete);
-    }
-
-    fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) {
-        if failed && self.queue.failures(key) < RETRIES_LIMIT {
-            self.queue.add_rate_limited(ctx, key.clone());
+    fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) -> Step<NamespacedName, Stage> {
+        if failed && self.desk.queue.failures(key) < RETRIES_LIMIT {
+            self.desk.queue.add_rate_limited(ctx, key.clone());
         } else {
-            self.queue.forget(key);
+            self.desk.queue.forget(key);
         }
-        self.queue.done(key);
+        self.desk.queue.done(key);
+        None
     }
 
     fn on_service(&mut self, view: View<'_>, old: Option<&Service>, new: Option<&Service>) {
@@ -165,7 +129,7 @@ impl EndpointSlices {
             // Endpoints have the Service's ports and show pods as it wants them shown.
             Some(_) => self.services.entry(key.clone()).or_default().pods.forget_endpoints(),
         }
-        self.queue.add(key);
+        self.desk.queue.add(key);
     }
 
     /// Source: `GetServicesToUpdateOnPodChange`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
@@ -191,7 +155,7 @@ impl EndpointSlices {
                 pods.remove(uid);
             }
             if changed || before != after {
-                self.queue.add(key);
+                self.desk.queue.add(key);
             }
         }
     }
@@ -210,20 +174,27 @@ impl EndpointSlices {
         let key = NamespacedName { namespace: slice.meta.namespace.clone(), name: name.clone() };
         let Some(tracked) = self.services.get_mut(&key) else { return };
         let own = if is_gone { tracked.deleted.remove(&slice.meta.uid) } else { revision <= tracked.written };
-        if !own && !self.requests.is_under_way(&key) {
-            self.queue.add_after(ctx, key, FOREIGN_CHANGE_DELAY);
+        if !own && !self.desk.requests.is_under_way(&key) {
+            self.desk.queue.add_after(ctx, key, FOREIGN_CHANGE_DELAY);
         }
     }
 }
 
-impl Controller for EndpointSlices {
-    fn start(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
+impl Reconciler for EndpointSlices {
+    type Key = NamespacedName;
+    type Stage = Stage;
+
+    fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
+        &mut self.desk
+    }
+
+    fn list(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
         for (_, service) in view.all::<Service>() {
             self.on_service(view, None, Some(service));
         }
     }
 
-    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
         let (before, after) = (view.before(change.revision), view.at(change.revision));
         match change.kind {
             Kind::Service => {
@@ -248,23 +219,43 @@ impl Controller for EndpointSlices {
         }
     }
 
-    fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        while let Some(key) = self.queue.take() {
-            self.sync(ctx, view, key);
-        }
+    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) -> Step<NamespacedName, Stage> {
+        let service = view.find::<Service>(&key.namespace, &key.name).map(|(_, service)| service.clone());
+        let Some(service) = service.filter(|service| selector_of(service).is_some()) else {
+            return self.finish(ctx, &key, false);
+        };
+        let Some((stored, foreign)) = self.stored(view, &key, &service) else {
+            // The watch has not yet shown what was written before.
+            return self.finish(ctx, &key, true);
+        };
+        let tracked = self.services.entry(key.clone()).or_default();
+        tracked.deleted.clear();
+        let (wanted, incomplete) = tracked.pods.wanted(view, &service);
+        let blank = blank_slice(&service);
+        let mut writes = placement::place(stored, wanted, &blank);
+        writes.delete.extend(foreign);
+        let deleted = writes.delete.iter().map(|it| it.slice.meta.uid).collect();
+        let requests = requests_of(writes, service.meta.is_terminating());
+        self.desk.begin(ctx, key, Stage { deleted, incomplete }, requests)
     }
 
-    fn on_answer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, id: RequestId, answer: Answer) {
-        let ended = self.requests.on_answer(ctx, id, answer);
-        self.go_on(ctx, ended);
-    }
-
-    fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {
-        match kind {
-            TimerKind::ClientTokens(NUMBER) => self.requests.on_tokens(ctx),
-            TimerKind::WorkQueue(NUMBER) => self.queue.on_timer(ctx),
-            _ => {}
+    fn proceed(
+        &mut self,
+        ctx: &mut Context<'_>,
+        _view: View<'_>,
+        ended: Ended<NamespacedName, Stage>,
+    ) -> Step<NamespacedName, Stage> {
+        let Ended { key, stage, answers, error, .. } = ended;
+        if let Some(tracked) = self.services.get_mut(&key) {
+            for answer in answers.iter().flatten() {
+                if let Reply::Object(_, revision) = answer {
+                    tracked.written = tracked.written.max(*revision);
+                }
+            }
+            let granted = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(_)))).count();
+            tracked.deleted.extend(stage.deleted.iter().take(granted));
         }
+        self.finish(ctx, &key, error.is_some() || stage.incomplete)
     }
 }
 

@@ -16,17 +16,17 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::api::{Answer, Propagation, Refusal, Request};
+use crate::api::{Propagation, Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
-use crate::controllers::requests::{Ended, Requests};
-use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by, without_owner};
+use crate::controllers::reconciler::{Desk, Reconciler, Step};
+use crate::controllers::requests::Ended;
+use crate::controllers::{NamespacedName, owned_by, without_owner};
 use crate::facts::What;
-use crate::id::{Name, RequestId, RowId, Uid};
+use crate::id::{Name, RowId, Uid};
 use crate::model::{
     ConditionKind, Kind, Meta, Object, ObjectKey, OwnerReference, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3,
 };
-use crate::seam::TimerKind;
 use crate::store::{Change, View};
 use crate::time::Span;
 
@@ -43,8 +43,7 @@ const FIRST_BATCH: usize = 1;
 
 /// The controller.
 pub(super) struct ReplicaSets {
-    queue: WorkQueue<NamespacedName>,
-    requests: Requests<NamespacedName, Stage>,
+    desk: Desk<NamespacedName, Stage>,
     expectations: Expectations,
     tallies: Tallies,
     /// Pods that no controller manages, by namespace: candidates for adoption.
@@ -52,7 +51,7 @@ pub(super) struct ReplicaSets {
 }
 
 /// A sync between two stages.
-struct Sync {
+pub(in crate::controllers) struct Sync {
     set: Arc<ReplicaSet>,
     pods: Pods,
     /// Whether expectations were fulfilled when the sync began.
@@ -61,7 +60,7 @@ struct Sync {
 }
 
 /// What a sync waits for.
-enum Stage {
+pub(in crate::controllers) enum Stage {
     /// Adoptions and releases: the pods and whether each is an adoption.
     Claim(Sync, Vec<(Arc<Pod>, bool)>),
     Create(Sync),
@@ -79,19 +78,180 @@ impl ReplicaSets {
         let tolerated: fn(&Refusal) -> bool =
             |refusal| matches!(refusal, Refusal::NotFound(_)) || refusal.is_namespace_terminating();
         ReplicaSets {
-            queue: WorkQueue::new(NUMBER, config.concurrent_syncs),
-            requests: Requests::new(NUMBER, config.client_limit, tolerated),
+            desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, tolerated),
             expectations: Expectations::default(),
             tallies: Tallies::default(),
             orphans: BTreeMap::new(),
         }
     }
 
-    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) {
+    /// Active orphans that the ReplicaSet selects.
+    fn adoptable(&self, view: View<'_>, set: &ReplicaSet) -> Vec<(RowId, Arc<Pod>)> {
+        if set.meta.is_terminating() {
+            return Vec::new();
+        }
+        let rows = self.orphans.get(&set.meta.namespace).into_iter().flatten();
+        rows.filter_map(|row| Some((*row, view.get::<Pod>(*row)?.clone())))
+            .filter(|(_, pod)| pod.is_active() && set.selector.matches(&pod.meta.labels))
+            .collect()
+    }
+
+    fn manage(
+        &mut self,
+        ctx: &mut Context<'_>,
+        view: View<'_>,
+        key: NamespacedName,
+        sync: Sync,
+    ) -> Step<NamespacedName, Stage> {
+        let (have, want) = (sync.pods.len(), sync.set.replicas as usize);
+        if !sync.may_manage || sync.set.meta.is_terminating() || have == want {
+            return self.update_status(ctx, key, sync);
+        }
+        if have < want {
+            let missing = (want - have).min(BURST);
+            self.expectations.expect_creations(&key, missing, ctx.now);
+            let batches = slow_start(pod_of(&sync.set), missing);
+            return self.desk.begin(ctx, key, Stage::Create(sync), batches);
+        }
+        let surplus = (have - want).min(BURST);
+        let Pods::Listed(pods) = &sync.pods else { unreachable!("pods are listed when some have to go") };
+        let doomed = pods_to_delete(ctx, view, &sync.set, pods, surplus);
+        self.expectations.expect_deletions(&key, doomed.iter().map(|pod| pod.meta.uid).collect(), ctx.now);
+        let requests = doomed.iter().map(|pod| deletion_of(pod)).collect::<Vec<_>>();
+        let uids = doomed.iter().map(|pod| pod.meta.uid).collect();
+        self.desk.begin(ctx, key, Stage::Delete(sync, uids), [requests])
+    }
+
+    fn update_status(&mut self, ctx: &mut Context<'_>, key: NamespacedName, sync: Sync) -> Step<NamespacedName, Stage> {
+        let Sync { set, pods, error, .. } = sync;
+        let status = counted(ctx, &set, &pods, error.as_ref());
+        let next = pods.next_availability(&set, ctx.now).filter(|_| status.ready != status.available);
+        let mut requests = Vec::new();
+        if status != set.status {
+            let object = Object::ReplicaSet(Arc::new(ReplicaSet { status, ..ReplicaSet::clone(&set) }));
+            // Kubernetes writes once more over a conflict; writing without a condition comes to the same.
+            requests.push(Request::UpdateStatus { object, expected: None });
+        }
+        self.desk.begin(ctx, key, Stage::Status { failed: error.is_some(), next }, [requests])
+    }
+
+    fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
+        self.tallies.note(old, new);
+        self.note_orphan(row, old, new);
+        match (old, new) {
+            (_, Some(pod)) if pod.meta.is_terminating() => {
+                self.pod_leaves(view, pod);
+                if let Some(old) = old.filter(|old| old.meta.labels != pod.meta.labels) {
+                    self.pod_leaves(view, old);
+                }
+            }
+            (None, Some(pod)) => match managing_set(view, &pod.meta) {
+                Some((key, _)) => {
+                    self.expectations.created(&key, 1);
+                    self.desk.queue.add(key);
+                }
+                None => self.offer(view, pod),
+            },
+            (Some(old), Some(pod)) => self.pod_changes(ctx, view, old, pod),
+            (Some(old), None) => self.pod_leaves(view, old),
+            (None, None) => {}
+        }
+    }
+
+    fn pod_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, old: &Pod, pod: &Pod) {
+        let changes_hands = old.meta.controller() != pod.meta.controller();
+        if changes_hands && let Some((key, _)) = managing_set(view, &old.meta) {
+            self.desk.queue.add(key);
+        }
+        let Some((key, set)) = managing_set(view, &pod.meta) else {
+            if changes_hands || old.meta.labels != pod.meta.labels {
+                self.offer(view, pod);
+            }
+            return;
+        };
+        self.desk.queue.add(key.clone());
+        if set.min_ready > Span::ZERO && !old.is_ready() && pod.is_ready() {
+            self.desk.queue.add_after(ctx, key, set.min_ready);
+        }
+    }
+
+    fn pod_leaves(&mut self, view: View<'_>, pod: &Pod) {
+        if let Some((key, _)) = managing_set(view, &pod.meta) {
+            self.expectations.deleted(&key, pod.meta.uid);
+            self.desk.queue.add(key);
+        }
+    }
+
+    /// Wakes every ReplicaSet that could adopt a pod.
+    fn offer(&mut self, view: View<'_>, pod: &Pod) {
+        if pod.meta.controller().is_some() {
+            return;
+        }
+        for (_, set) in view.in_namespace::<ReplicaSet>(&pod.meta.namespace) {
+            if selects(&set.selector, pod) {
+                self.desk.queue.add(NamespacedName::of_meta(&set.meta));
+            }
+        }
+    }
+
+    fn note_orphan(&mut self, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
+        let is_orphan = |pod: &&Pod| pod.meta.controller().is_none();
+        let Some(namespace) = new.or(old).map(|pod| &pod.meta.namespace) else { return };
+        match (old.filter(is_orphan), new.filter(is_orphan)) {
+            (None, Some(_)) => {
+                self.orphans.entry(namespace.clone()).or_default().insert(row);
+            }
+            (Some(_), None) => {
+                if let Some(rows) = self.orphans.get_mut(namespace) {
+                    rows.remove(&row);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Reconciler for ReplicaSets {
+    type Key = NamespacedName;
+    type Stage = Stage;
+
+    fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
+        &mut self.desk
+    }
+
+    fn list(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        for (_, set) in view.all::<ReplicaSet>() {
+            self.desk.queue.add(NamespacedName::of_meta(&set.meta));
+        }
+        for (row, pod) in view.all::<Pod>() {
+            self.on_pod(ctx, view, row, None, Some(pod));
+        }
+    }
+
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        match change.kind {
+            Kind::Pod => {
+                let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
+                self.on_pod(ctx, after, change.row, old.map(|pod| &**pod), new.map(|pod| &**pod));
+            }
+            Kind::ReplicaSet => {
+                let (old, new) = (before.get::<ReplicaSet>(change.row), after.get::<ReplicaSet>(change.row));
+                let Some(set) = new.or(old) else { return };
+                let key = NamespacedName::of_meta(&set.meta);
+                if new.is_none() {
+                    self.expectations.forget(&key);
+                }
+                self.desk.queue.add(key);
+            }
+            _ => {}
+        }
+    }
+
+    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) -> Step<NamespacedName, Stage> {
         let Some((_, set)) = view.find::<ReplicaSet>(&key.namespace, &key.name) else {
             self.expectations.forget(&key);
-            self.finish(ctx, &key, false);
-            return;
+            return self.desk.finish(ctx, &key, false);
         };
         let set = set.clone();
         let may_manage = self.expectations.satisfied(&key, ctx.now);
@@ -115,241 +275,49 @@ impl ReplicaSets {
             claims.push((pod, true));
         }
         let sync = Sync { set, pods, may_manage, error: None };
-        let ended = self.requests.begin(ctx, key, Stage::Claim(sync, claims), [requests]);
-        self.go_on(ctx, view, ended);
+        self.desk.begin(ctx, key, Stage::Claim(sync, claims), [requests])
     }
 
-    /// Active orphans that the ReplicaSet selects.
-    fn adoptable(&self, view: View<'_>, set: &ReplicaSet) -> Vec<(RowId, Arc<Pod>)> {
-        if set.meta.is_terminating() {
-            return Vec::new();
-        }
-        let rows = self.orphans.get(&set.meta.namespace).into_iter().flatten();
-        rows.filter_map(|row| Some((*row, view.get::<Pod>(*row)?.clone())))
-            .filter(|(_, pod)| pod.is_active() && set.selector.matches(&pod.meta.labels))
-            .collect()
-    }
-
-    /// Follows a sync from stage to stage until it has to wait or has ended.
-    fn go_on(&mut self, ctx: &mut Context<'_>, view: View<'_>, mut ended: Option<Ended<NamespacedName, Stage>>) {
-        while let Some(Ended { key, stage, answers, skipped, error }) = ended {
-            ended = match stage {
-                Stage::Claim(_, _) if error.is_some() => {
-                    self.finish(ctx, &key, true);
-                    None
-                }
-                Stage::Claim(mut sync, claims) => {
-                    let granted =
-                        claims.into_iter().zip(answers).filter(|((_, adopt), answer)| *adopt && answer.is_ok());
-                    if let Pods::Listed(pods) = &mut sync.pods {
-                        pods.extend(granted.map(|((pod, _), _)| pod));
-                    }
-                    self.manage(ctx, view, key, sync)
-                }
-                Stage::Create(mut sync) => {
-                    let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
-                    let failed = refused.filter(|refusal| !refusal.is_namespace_terminating()).inspect(|refusal| {
-                        ctx.record(key.of(Kind::ReplicaSet), What::Refused { message: told_of_creation(refusal) });
-                    });
-                    let unseen = failed.count() + skipped;
-                    self.expectations.created(&key, unseen);
-                    sync.error = error;
-                    self.update_status(ctx, key, sync)
-                }
-                Stage::Delete(mut sync, doomed) => {
-                    for (pod, _) in doomed.iter().zip(&answers).filter(|(_, answer)| answer.is_err()) {
-                        self.expectations.deleted(&key, *pod);
-                    }
-                    sync.error = error;
-                    self.update_status(ctx, key, sync)
-                }
-                Stage::Status { failed, next } => {
-                    let failed = failed || error.is_some();
-                    if let (Some(delay), false) = (next, failed) {
-                        self.queue.add_after(ctx, key.clone(), delay);
-                    }
-                    self.finish(ctx, &key, failed);
-                    None
-                }
-            };
-        }
-    }
-
-    fn manage(
+    fn proceed(
         &mut self,
         ctx: &mut Context<'_>,
         view: View<'_>,
-        key: NamespacedName,
-        sync: Sync,
-    ) -> Option<Ended<NamespacedName, Stage>> {
-        let (have, want) = (sync.pods.len(), sync.set.replicas as usize);
-        if !sync.may_manage || sync.set.meta.is_terminating() || have == want {
-            return self.update_status(ctx, key, sync);
-        }
-        if have < want {
-            let missing = (want - have).min(BURST);
-            self.expectations.expect_creations(&key, missing, ctx.now);
-            let batches = slow_start(pod_of(&sync.set), missing);
-            return self.requests.begin(ctx, key, Stage::Create(sync), batches);
-        }
-        let surplus = (have - want).min(BURST);
-        let Pods::Listed(pods) = &sync.pods else { unreachable!("pods are listed when some have to go") };
-        let doomed = pods_to_delete(ctx, view, &sync.set, pods, surplus);
-        self.expectations.expect_deletions(&key, doomed.iter().map(|pod| pod.meta.uid).collect(), ctx.now);
-        let requests = doomed.iter().map(|pod| deletion_of(pod)).collect::<Vec<_>>();
-        let uids = doomed.iter().map(|pod| pod.meta.uid).collect();
-        self.requests.begin(ctx, key, Stage::Delete(sync, uids), [requests])
-    }
-
-    fn update_status(
-        &mut self,
-        ctx: &mut Context<'_>,
-        key: NamespacedName,
-        sync: Sync,
-    ) -> Option<Ended<NamespacedName, Stage>> {
-        let Sync { set, pods, error, .. } = sync;
-        let status = counted(ctx, &set, &pods, error.as_ref());
-        let next = pods.next_availability(&set, ctx.now).filter(|_| status.ready != status.available);
-        let mut requests = Vec::new();
-        if status != set.status {
-            let object = Object::ReplicaSet(Arc::new(ReplicaSet { status, ..ReplicaSet::clone(&set) }));
-            // Kubernetes writes once more over a conflict; writing without a condition comes to the same.
-            requests.push(Request::UpdateStatus { object, expected: None });
-        }
-        self.requests.begin(ctx, key, Stage::Status { failed: error.is_some(), next }, [requests])
-    }
-
-    fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) {
-        if failed {
-            self.queue.add_rate_limited(ctx, key.clone());
-        } else {
-            self.queue.forget(key);
-        }
-        self.queue.done(key);
-    }
-
-    fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
-        self.tallies.note(old, new);
-        self.note_orphan(row, old, new);
-        match (old, new) {
-            (_, Some(pod)) if pod.meta.is_terminating() => {
-                self.pod_leaves(view, pod);
-                if let Some(old) = old.filter(|old| old.meta.labels != pod.meta.labels) {
-                    self.pod_leaves(view, old);
+        ended: Ended<NamespacedName, Stage>,
+    ) -> Step<NamespacedName, Stage> {
+        let Ended { key, stage, answers, skipped, error } = ended;
+        match stage {
+            Stage::Claim(_, _) if error.is_some() => self.desk.finish(ctx, &key, true),
+            Stage::Claim(mut sync, claims) => {
+                let granted = claims.into_iter().zip(answers).filter(|((_, adopt), answer)| *adopt && answer.is_ok());
+                if let Pods::Listed(pods) = &mut sync.pods {
+                    pods.extend(granted.map(|((pod, _), _)| pod));
                 }
+                self.manage(ctx, view, key, sync)
             }
-            (None, Some(pod)) => match managing_set(view, &pod.meta) {
-                Some((key, _)) => {
-                    self.expectations.created(&key, 1);
-                    self.queue.add(key);
+            Stage::Create(mut sync) => {
+                let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
+                let failed = refused.filter(|refusal| !refusal.is_namespace_terminating()).inspect(|refusal| {
+                    ctx.record(key.of(Kind::ReplicaSet), What::Refused { message: told_of_creation(refusal) });
+                });
+                let unseen = failed.count() + skipped;
+                self.expectations.created(&key, unseen);
+                sync.error = error;
+                self.update_status(ctx, key, sync)
+            }
+            Stage::Delete(mut sync, doomed) => {
+                for (pod, _) in doomed.iter().zip(&answers).filter(|(_, answer)| answer.is_err()) {
+                    self.expectations.deleted(&key, *pod);
                 }
-                None => self.offer(view, pod),
-            },
-            (Some(old), Some(pod)) => self.pod_changes(ctx, view, old, pod),
-            (Some(old), None) => self.pod_leaves(view, old),
-            (None, None) => {}
-        }
-    }
-
-    fn pod_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, old: &Pod, pod: &Pod) {
-        let changes_hands = old.meta.controller() != pod.meta.controller();
-        if changes_hands && let Some((key, _)) = managing_set(view, &old.meta) {
-            self.queue.add(key);
-        }
-        let Some((key, set)) = managing_set(view, &pod.meta) else {
-            if changes_hands || old.meta.labels != pod.meta.labels {
-                self.offer(view, pod);
+                sync.error = error;
+                self.update_status(ctx, key, sync)
             }
-            return;
-        };
-        self.queue.add(key.clone());
-        if set.min_ready > Span::ZERO && !old.is_ready() && pod.is_ready() {
-            self.queue.add_after(ctx, key, set.min_ready);
-        }
-    }
-
-    fn pod_leaves(&mut self, view: View<'_>, pod: &Pod) {
-        if let Some((key, _)) = managing_set(view, &pod.meta) {
-            self.expectations.deleted(&key, pod.meta.uid);
-            self.queue.add(key);
-        }
-    }
-
-    /// Wakes every ReplicaSet that could adopt a pod.
-    fn offer(&mut self, view: View<'_>, pod: &Pod) {
-        if pod.meta.controller().is_some() {
-            return;
-        }
-        for (_, set) in view.in_namespace::<ReplicaSet>(&pod.meta.namespace) {
-            if selects(&set.selector, pod) {
-                self.queue.add(NamespacedName::of_meta(&set.meta));
-            }
-        }
-    }
-
-    fn note_orphan(&mut self, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
-        let is_orphan = |pod: &&Pod| pod.meta.controller().is_none();
-        let Some(namespace) = new.or(old).map(|pod| &pod.meta.namespace) else { return };
-        match (old.filter(is_orphan), new.filter(is_orphan)) {
-            (None, Some(_)) => {
-                self.orphans.entry(namespace.clone()).or_default().insert(row);
-            }
-            (Some(_), None) => {
-                if let Some(rows) = self.orphans.get_mut(namespace) {
-                    rows.remove(&row);
+            Stage::Status { failed, next } => {
+                let failed = failed || error.is_some();
+                if let (Some(delay), false) = (next, failed) {
+                    self.desk.queue.add_after(ctx, key.clone(), delay);
                 }
+                self.desk.finish(ctx, &key, failed)
             }
-            _ => {}
-        }
-    }
-}
-
-impl Controller for ReplicaSets {
-    fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        for (_, set) in view.all::<ReplicaSet>() {
-            self.queue.add(NamespacedName::of_meta(&set.meta));
-        }
-        for (row, pod) in view.all::<Pod>() {
-            self.on_pod(ctx, view, row, None, Some(pod));
-        }
-    }
-
-    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let (before, after) = (view.before(change.revision), view.at(change.revision));
-        match change.kind {
-            Kind::Pod => {
-                let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
-                self.on_pod(ctx, after, change.row, old.map(|pod| &**pod), new.map(|pod| &**pod));
-            }
-            Kind::ReplicaSet => {
-                let (old, new) = (before.get::<ReplicaSet>(change.row), after.get::<ReplicaSet>(change.row));
-                let Some(set) = new.or(old) else { return };
-                let key = NamespacedName::of_meta(&set.meta);
-                if new.is_none() {
-                    self.expectations.forget(&key);
-                }
-                self.queue.add(key);
-            }
-            _ => {}
-        }
-    }
-
-    fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        while let Some(key) = self.queue.take() {
-            self.sync(ctx, view, key);
-        }
-    }
-
-    fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
-        let ended = self.requests.on_answer(ctx, id, answer);
-        self.go_on(ctx, view, ended);
-    }
-
-    fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {
-        match kind {
-            TimerKind::ClientTokens(NUMBER) => self.requests.on_tokens(ctx),
-            TimerKind::WorkQueue(NUMBER) => self.queue.on_timer(ctx),
-            _ => {}
         }
     }
 }
