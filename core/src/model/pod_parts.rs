@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::Name;
-use crate::model::{IntOrName, PodSpec};
+use crate::model::{Container, IntOrName, PodSpec};
 use crate::time::Span;
 
 /// What is done after a container's start and before its end.
@@ -103,6 +103,10 @@ pub enum QosClass {
 /// Source: `SystemCriticalPriority`, pkg/apis/scheduling/types.go (v1.34.1).
 pub const SYSTEM_CRITICAL_PRIORITY: i32 = 2_000_000_000;
 
+/// The kernel's adjustments for the best and the worst class of service.
+const GUARANTEED_OOM_ADJUST: i64 = -997;
+const BEST_EFFORT_OOM_ADJUST: i64 = 1_000;
+
 impl PodSpec {
     /// The pod's class of service. Only CPU and memory count.
     ///
@@ -123,6 +127,30 @@ impl PodSpec {
         }
     }
 
+    /// How readily the kernel ends a container when the machine runs out of memory (-997 ..= 1000; more is sooner).
+    ///
+    /// Source: `GetContainerOOMScoreAdjust`, pkg/kubelet/qos/policy.go (v1.34.1). Panics if the memory is not positive.
+    pub fn oom_score_adjust(&self, container: &Container, memory_bytes: i64) -> i64 {
+        assert!(memory_bytes > 0, "a machine has memory");
+        let class = self.qos_class();
+        if self.priority > SYSTEM_CRITICAL_PRIORITY || class == QosClass::Guaranteed {
+            return GUARANTEED_OOM_ADJUST;
+        }
+        if class == QosClass::BestEffort {
+            return BEST_EFFORT_OOM_ADJUST;
+        }
+        let for_request = |bytes: i64| {
+            let share = 1_000 * i128::from(bytes) / i128::from(memory_bytes);
+            BEST_EFFORT_OOM_ADJUST - i64::try_from(share).unwrap_or(i64::MAX)
+        };
+        let mut score = for_request(container.requests.memory_bytes);
+        if container.sidecar {
+            let least = self.containers.iter().map(|it| it.requests.memory_bytes).min().unwrap_or(0);
+            score = score.min(for_request(least));
+        }
+        score.clamp(BEST_EFFORT_OOM_ADJUST + GUARANTEED_OOM_ADJUST, BEST_EFFORT_OOM_ADJUST - 1)
+    }
+
     /// Whether the node keeps the pod as long as it can.
     ///
     /// Source: `IsCriticalPod`, pkg/kubelet/types/pod_update.go (v1.34.1). Static and mirror pods are told apart by
@@ -135,7 +163,7 @@ impl PodSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Container, Resources};
+    use crate::model::Resources;
 
     fn container(request: (i64, i64), limit: (i64, i64)) -> Container {
         let list = |(cpu_milli, memory_bytes)| Resources { cpu_milli, memory_bytes, ..Resources::default() };
@@ -153,5 +181,18 @@ mod tests {
         assert_eq!(class(&[container((100, 64), (200, 64))]), QosClass::Burstable);
         assert_eq!(class(&[container((0, 64), (0, 64))]), QosClass::Burstable, "CPU has no limit");
         assert_eq!(class(&[container((100, 64), (100, 64)), container((0, 0), (0, 0))]), QosClass::Burstable);
+    }
+
+    #[test]
+    fn who_asked_for_more_memory_is_ended_later() {
+        let gib = 1 << 30;
+        let adjust = |containers: &[Container], of: usize| {
+            let spec = PodSpec { containers: containers.to_vec(), ..PodSpec::default() };
+            spec.oom_score_adjust(&spec.containers[of], 10 * gib)
+        };
+        assert_eq!(adjust(&[container((0, 0), (0, 0))], 0), 1_000);
+        assert_eq!(adjust(&[container((100, gib), (100, gib))], 0), -997);
+        let two = [container((0, gib), (0, 0)), container((100, 0), (0, 0))];
+        assert_eq!((adjust(&two, 0), adjust(&two, 1)), (900, 999));
     }
 }
