@@ -291,7 +291,7 @@ mod tests {
         let requests = Resources { memory_bytes: request_mib * MIB, ..Resources::default() };
         let container = Container { name: "app".into(), requests, ..Container::default() };
         let spec = PodSpec { containers: vec![container], priority, ..PodSpec::default() };
-        Arc::new(Pod { meta: Meta::named("default", name), spec: Shared::new(spec), ..Pod::default() })
+        Arc::new(Pod { meta: Meta::named("default", name).into(), spec: Shared::new(spec), ..Pod::default() })
     }
 
     fn uses(memory_mib: i64, disk: i64, processes: i64) -> PodUsage {

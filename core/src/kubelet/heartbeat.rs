@@ -165,6 +165,7 @@ fn node_status(boot: &Boot, health: Health, before: &NodeStatus, now: Time) -> N
         allocatable: boot.allocatable.clone(),
         conditions,
         address: Some(boot.address.clone()),
+        volumes: before.volumes.clone(),
         images: before.images.clone(),
     }
 }

@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{
-    ConditionKind, Conditions, EnvSource, IntOrName, Labels, Lifecycle, Meta, ObjectReference, PlacementRules, Protocol,
-    Resources, SelectorRequirement, Taint, TaintEffect,
+    ConditionKind, Conditions, EnvSource, IntOrName, Labels, Lifecycle, Meta, ObjectReference, PlacementRules,
+    PodVolume, Protocol, Resources, SelectorRequirement, Taint, TaintEffect,
 };
 use crate::time::{Span, Time};
 
 /// A pod.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Pod {
-    /// Names, labels, owner.
-    pub meta: Meta,
+    /// Names, labels, owner; shared by the pod's versions.
+    pub meta: Shared<Meta>,
     /// What is wanted, shared by all pods of a template.
     pub spec: Shared<PodSpec>,
     /// The node that it is bound to; written once.
     pub node: Option<Name>,
-    /// What has become of it.
-    pub status: PodStatus,
+    /// What has become of it, shared by who reports it and who stores it.
+    pub status: Shared<PodStatus>,
 }
 
 /// What is wanted of a pod.
@@ -58,6 +58,8 @@ pub struct PodSpec {
     pub readiness_gates: Vec<Name>,
     /// What the pod takes from ConfigMaps and Secrets, by name; a missing one that is not optional holds it back.
     pub references: Option<Box<Vec<ObjectReference>>>,
+    /// Its volumes.
+    pub volumes: Vec<PodVolume>,
     /// Gates, topology spread and affinity to other pods; `None` for a pod without any.
     pub rules: Option<Box<PlacementRules>>,
     /// The template as the user wrote it (JSON text); parts that the core does not model are shown from here.
@@ -82,6 +84,7 @@ impl Default for PodSpec {
             active_deadline: None,
             readiness_gates: Vec::new(),
             references: None,
+            volumes: Vec::new(),
             rules: None,
             original: None,
         }

@@ -1,10 +1,9 @@
 //! One machine: its image cache, its addresses and its pods, in rows of a few dozen bytes.
 
-use std::sync::Arc;
-
+use wavetank_core::digest::Shared;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::kubelet::ContainerIndex;
-use wavetank_core::model::Pod;
+use wavetank_core::model::{Pod, PodStatus};
 use wavetank_core::time::{Span, Time};
 
 use super::supply::Supplies;
@@ -82,7 +81,8 @@ impl Container {
 #[derive(Clone, Debug)]
 pub(super) struct Sandbox {
     pub(super) uid: Uid,
-    pub(super) pod: Arc<Pod>,
+    /// Without its status, so that no former one is kept for it.
+    pub(super) pod: Pod,
     address: u32,
     pub(super) containers: Vec<Container>,
 }
@@ -132,6 +132,8 @@ pub(super) struct Machine {
     pub(super) images: Vec<Image>,
     pub(super) supplies: Supplies,
     pub(super) sandboxes: Vec<Sandbox>,
+    /// The status of the pods in sandboxes.
+    no_status: Shared<PodStatus>,
     first_address: u32,
     addresses: u32,
     /// Where the search for a free address begins: an address is not given out again at once.
@@ -152,6 +154,7 @@ impl Machine {
             images: images.into_iter().map(image).collect(),
             supplies: Supplies::new(host),
             sandboxes: Vec::new(),
+            no_status: Shared::default(),
             first_address: first,
             addresses,
             next_address: 0,
@@ -170,12 +173,13 @@ impl Machine {
     }
 
     /// Makes a pod's sandbox, or finds the one that is there; `None` if no address is left.
-    pub(super) fn create(&mut self, pod: Arc<Pod>) -> Option<Name> {
+    pub(super) fn create(&mut self, pod: &Pod) -> Option<Name> {
         let uid = pod.meta.uid;
         if let Some(position) = self.sandboxes.iter().position(|it| it.uid == uid) {
             return Some(self.sandboxes[position].address(self));
         }
         let address = if pod.spec.host_network { HOST_NETWORK } else { self.free_address()? };
+        let pod = Pod { status: self.no_status.clone(), ..pod.clone() };
         self.sandboxes.push(Sandbox { uid, pod, address, containers: Vec::new() });
         self.sandboxes.last().map(|sandbox| sandbox.address(self))
     }

@@ -132,7 +132,7 @@ impl Fleet {
     /// A kubelet asks.
     pub(crate) fn ask(&mut self, now: Time, host: HostId, request: RuntimeRequest, out: &mut Vec<Outcome>) {
         match request {
-            RuntimeRequest::CreateSandbox { pod } => self.create_sandbox(host, pod, out),
+            RuntimeRequest::CreateSandbox { pod } => self.create_sandbox(host, &pod, out),
             RuntimeRequest::PullImage { pod, container, image, policy } => {
                 self.pull(now, host, (pod, container), image, policy, out);
             }
@@ -225,7 +225,7 @@ impl Fleet {
         }
     }
 
-    fn create_sandbox(&mut self, host: HostId, pod: Arc<Pod>, out: &mut Vec<Outcome>) {
+    fn create_sandbox(&mut self, host: HostId, pod: &Pod, out: &mut Vec<Outcome>) {
         let (machine, uid) = (&mut self.machines[host.0 as usize], pod.meta.uid);
         self.behaviours.number(&pod);
         let answer = match machine.create(pod) {
@@ -431,7 +431,7 @@ impl Fleet {
 
     fn list(&self, host: HostId) -> Vec<RunningPod> {
         let running = |sandbox: &Sandbox| RunningPod {
-            pod: sandbox.pod.clone(),
+            pod: Arc::new(sandbox.pod.clone()),
             address: sandbox.address(&self.machines[host.0 as usize]),
             containers: sandbox.containers.iter().filter_map(listed).collect(),
         };
