@@ -87,6 +87,10 @@ impl PodLife {
             return;
         }
         let (reason, message) = (verdict.reason.clone(), verdict.message.clone());
+        // A shutdown says so of the node, not of each pod.
+        if *reason != *"Terminated" {
+            self.warn_pod(&reason, &message, host.ctx);
+        }
         host.ctx.record(self.key(), What::Ended { reason, message });
         self.verdict = Some(Box::new(verdict));
         self.end(grace, false, host);
@@ -169,10 +173,18 @@ impl PodLife {
 
     /// Begins to stop a running container, once.
     pub(super) fn stop(&mut self, place: usize, grace: Span, host: &mut Host<'_, '_>) {
+        self.stop_because(place, grace, String::new(), host);
+    }
+
+    /// As [`PodLife::stop`], with what its event says; empty is that the container is stopped.
+    pub(super) fn stop_because(&mut self, place: usize, grace: Span, why: String, host: &mut Host<'_, '_>) {
         if !self.containers[place].is_running() || self.containers[place].stopping.is_some() {
             return;
         }
-        host.ctx.record(self.key(), What::Killing { container: self.spec(place).name.clone() });
+        let container = self.spec(place).name.clone();
+        let why = if why.is_empty() { format!("Stopping container {container}") } else { why };
+        self.say(place, "Killing", why, host);
+        host.ctx.record(self.key(), What::Killing { container });
         let hook = self.pre_stop(place).cloned().filter(|_| grace > Span::ZERO);
         let part = if hook.is_some() { Part::Hook } else { Part::Turn };
         self.containers[place].stopping = Some(Box::new(Stopping { part, left: grace, since: host.ctx.now }));
@@ -203,6 +215,7 @@ impl PodLife {
         (stopping.left, stopping.since, stopping.part) = (stopping.left(now), now, Part::Turn);
         if !error.is_empty() {
             let container = self.spec(place).name.clone();
+            self.warn(place, "FailedPreStopHook", "PreStopHook failed".to_owned(), host);
             host.ctx.record(self.key(), What::HookFailed { container, hook: "PreStop".into() });
         }
     }

@@ -42,9 +42,10 @@ impl PodLife {
         }
         container.post_start = PostStart::Failed;
         let container = self.spec(place).name.clone();
+        self.warn(place, "FailedPostStartHook", "PostStartHook failed".to_owned(), host);
         host.ctx.record(self.key(), What::HookFailed { container, hook: "PostStart".into() });
         if self.ending.is_none() {
-            self.stop(place, self.pod.spec.termination_grace, host);
+            self.stop_because(place, self.pod.spec.termination_grace, "FailedPostStartHook".to_owned(), host);
         }
     }
 

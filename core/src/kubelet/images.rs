@@ -81,6 +81,7 @@ impl PodLife {
         self.containers[place].doing = Doing::Pulling;
         if !host.pulls.take_token(&host.ctx.config.kubelet, host.ctx.now) {
             let image = self.spec(place).image.clone();
+            self.say(place, "Pulling", format!("Pulling image \"{image}\""), host);
             host.ctx.record(self.key(), What::Pulling { image });
             self.on_image_failed(index, ("ErrImagePull".into(), "pull QPS exceeded".into()), host);
             return false;
@@ -88,6 +89,7 @@ impl PodLife {
         let spec = self.spec(place);
         let (image, policy) = (spec.image.clone(), spec.pull_policy);
         host.ctx.record(self.key(), What::Pulling { image: image.clone() });
+        self.say(place, "Pulling", format!("Pulling image \"{image}\""), host);
         host.ask(RuntimeRequest::PullImage { pod: self.uid(), container: index, image, policy });
         true
     }
@@ -99,6 +101,11 @@ impl PodLife {
             return;
         }
         let image = self.spec(place).image.clone();
+        let message = match already_present {
+            true => format!("Container image \"{image}\" already present on machine"),
+            false => format!("Successfully pulled image \"{image}\""),
+        };
+        self.say(place, "Pulled", message, host);
         host.ctx.record(self.key(), What::Pulled { image, already_present });
         let container = &mut self.containers[place];
         container.doing = Doing::Starting;
@@ -139,6 +146,11 @@ impl PodLife {
         } else {
             container.hold(now + SYNC_RETRY, &reason, message.to_string());
         }
+        match &*reason {
+            "ErrImageNeverPull" => self.warn(place, "ErrImageNeverPull", message.to_string(), host),
+            _ => self.warn(place, "Failed", format!("Failed to pull image \"{image}\": {message}"), host),
+        }
+        self.warn(place, "Failed", format!("Error: {reason}"), host);
         let message = format!("{reason}: {message}").into();
         host.ctx.record(self.key(), What::PullFailed { image, message });
     }

@@ -13,6 +13,7 @@ mod admission;
 mod adoption;
 mod backoff;
 mod ending;
+mod events;
 mod eviction;
 mod heartbeat;
 mod hooks;

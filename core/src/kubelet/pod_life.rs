@@ -376,6 +376,8 @@ impl PodLife {
         container.seen = false;
         container.post_start = PostStart::Done;
         let container = self.spec(place).name.clone();
+        self.say(place, "Created", format!("Created container: {container}"), host);
+        self.say(place, "Started", format!("Started container {container}"), host);
         host.ctx.record(self.key(), What::Started { container, restarts: attempt });
         self.begin_post_start(place, host);
     }
@@ -429,6 +431,7 @@ impl PodLife {
         let spec = self.spec(place);
         let (name, has_readiness) = (spec.name.clone(), spec.readiness_probe.is_some());
         if !passing && (kind != ProbeKind::Readiness || has_readiness) {
+            self.warn(place, "Unhealthy", format!("{kind:?} probe failed"), host);
             let probe = format!("{kind:?}").into();
             host.ctx.record(self.key(), What::Unhealthy { container: name, probe });
         }
@@ -439,7 +442,10 @@ impl PodLife {
                 let spec = self.spec(place);
                 let probe = if kind == ProbeKind::Startup { &spec.startup_probe } else { &spec.liveness_probe };
                 let own = probe.as_ref().and_then(|probe| probe.termination_grace);
-                self.stop(place, own.unwrap_or(self.pod.spec.termination_grace), host);
+                let grace = own.unwrap_or(self.pod.spec.termination_grace);
+                let probe = if kind == ProbeKind::Startup { "startup" } else { "liveness" };
+                let message = format!("Container {} failed {probe} probe, will be restarted", spec.name);
+                self.stop_because(place, grace, message, host);
             }
             _ => {}
         }
@@ -483,6 +489,9 @@ impl PodLife {
             meta.uid
         );
         self.containers[place].hold(until, "CrashLoopBackOff", message);
+        let meta = &self.pod.meta;
+        let place_of = format!("{}_{}({})", meta.name, meta.namespace, meta.uid);
+        self.warn(place, "BackOff", format!("Back-off restarting failed container {name} in pod {place_of}"), host);
         let seconds = u32::try_from(delay.as_secs()).unwrap_or(u32::MAX);
         host.ctx.record(self.key(), What::BackOff { container: name, seconds });
     }
@@ -497,6 +506,7 @@ impl PodLife {
         container.ran = *why.0 == *"RunContainerError";
         container.doing = Doing::Waiting;
         container.hold(host.ctx.now + SYNC_RETRY, &why.0, why.1.to_string());
+        self.warn(place, "Failed", format!("Error: {}", why.1), host);
     }
 
     /// The sandbox is there.
@@ -552,6 +562,8 @@ impl PodLife {
             let message = format!("Back-off pulling image \"{image}\": {}: {}", trouble.reason, trouble.message);
             trouble.reason = "ImagePullBackOff".into();
             trouble.message = message.as_str().into();
+            self.say(place, "BackOff", format!("Back-off pulling image \"{image}\""), host);
+            self.warn(place, "Failed", "Error: ImagePullBackOff".to_owned(), host);
             let message = format!("ImagePullBackOff: {message}").into();
             host.ctx.record(self.key(), What::PullFailed { image, message });
         }

@@ -18,7 +18,7 @@ use crate::draw::{Purpose, draw, span_below};
 use crate::facts::What;
 use crate::id::{Name, Uid};
 use crate::kubelet::ending::Verdict;
-use crate::kubelet::eviction::{CONDITIONS, Candidate, Memory, is_met, message, over_disk_limit, rank, refusal, usage_of};
+use crate::kubelet::eviction::{CONDITIONS, Candidate, Memory, is_met, message, over_disk_limit, rank, refusal, resource_of, usage_of};
 use crate::kubelet::image_gc::{self, Removal};
 use crate::kubelet::pod_life::Host;
 use crate::kubelet::row::Row;
@@ -139,6 +139,7 @@ impl Row {
         }
         let Some(place) = findings.act_on else { return findings.restless };
         let threshold = &config.thresholds[place];
+        self.warn_of_reclaim(ctx, resource_of(threshold.signal));
         let shares_disk = threshold.signal == EvictionSignal::NodeFsAvailable && !usage.dedicated_imagefs;
         if threshold.signal == EvictionSignal::ImageFsAvailable || shares_disk {
             let removal = image_gc::remove(&ctx.config.kubelet.image_gc, usage, i64::MAX, ctx.now);
@@ -214,6 +215,15 @@ impl Row {
         for ((_, name), (before, holds)) in CONDITIONS.iter().zip(before.into_iter().zip(after)) {
             if before != holds {
                 ctx.record(self.node_key(), What::Pressure { condition: Name::from(*name), holds });
+                let reason = match (*name, holds) {
+                    ("MemoryPressure", true) => "NodeHasInsufficientMemory",
+                    ("MemoryPressure", false) => "NodeHasSufficientMemory",
+                    ("DiskPressure", true) => "NodeHasDiskPressure",
+                    ("DiskPressure", false) => "NodeHasNoDiskPressure",
+                    (_, true) => "NodeHasInsufficientPID",
+                    (_, false) => "NodeHasSufficientPID",
+                };
+                self.say_of_node(ctx, reason, format!("Node {} status is now: {reason}", self.node_name()));
             }
         }
         self.look_at_node(ctx);

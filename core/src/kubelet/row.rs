@@ -380,6 +380,7 @@ impl Row {
             life.containers = Box::default();
         } else if let Err(rejection) = self.admit(&mut life) {
             let (reason, message) = (rejection.reason.clone(), rejection.message.clone());
+            life.warn_pod(&reason, message.strip_prefix("Pod was rejected: ").unwrap_or(&message), ctx);
             ctx.record(life.key(), What::Rejected { reason, message });
             life.rejection = Some(Box::new(rejection));
             life.containers = Box::default();

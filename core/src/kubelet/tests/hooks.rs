@@ -197,3 +197,53 @@ fn two_pods_do_not_get_the_same_port_of_their_node() {
     assert_eq!((status.phase, &*status.reason), (Phase::Failed, "NodePorts"));
     assert!(status.message.ends_with("didn't have free ports for the requested pod ports"), "{}", status.message);
 }
+
+/// What is said about a pod, as `Reason message`, each once in the order of its first time.
+fn said(bed: &Testbed, name: &str) -> Vec<String> {
+    let mut said = Vec::new();
+    for (_, fact) in bed.facts.iter().filter(|(_, fact)| *fact.subject.name == *name) {
+        let crate::facts::What::Event(event) = &fact.what else { continue };
+        let line = format!("{} {} {}: {}", event.event_type, event.field_path, event.reason, event.message);
+        if event.reporter.component == "kubelet" && !said.contains(&line) {
+            assert_eq!(&*event.reporter.host, "n1");
+            said.push(line);
+        }
+    }
+    said
+}
+
+#[test]
+fn what_kubectl_describe_shows_of_a_pod_is_said() {
+    let mut bed = bed(FakeRuntime::new().with_exits("app", &[(Span::ZERO, 1)]));
+    create(&mut bed, "web", spec(&["app"]));
+    bed.run_until(Time::from_secs(30));
+    let uid = pod(&bed, "web").meta.uid;
+    let expected = [
+        "Normal spec.containers{app} Pulled: Container image \"app:1\" already present on machine".to_owned(),
+        "Normal spec.containers{app} Created: Created container: app".to_owned(),
+        "Normal spec.containers{app} Started: Started container app".to_owned(),
+        format!(
+            "Warning spec.containers{{app}} BackOff: Back-off restarting failed container app in pod web_default({uid})"
+        ),
+    ];
+    assert_eq!(said(&bed, "web"), expected);
+}
+
+#[test]
+fn a_missing_image_and_a_refused_pod_are_warnings() {
+    let mut bed = bed(FakeRuntime::new().with_image("app:1", Image::Missing));
+    create(&mut bed, "web", spec(&["app"]));
+    let requests = Resources { cpu_milli: 9_000, ..Resources::default() };
+    create(&mut bed, "big", of(vec![Container { requests, ..container("app") }]));
+    bed.run_until(Time::from_secs(5));
+    let expected = [
+        "Normal spec.containers{app} Pulling: Pulling image \"app:1\"",
+        "Warning spec.containers{app} Failed: Failed to pull image \"app:1\": not found",
+        "Warning spec.containers{app} Failed: Error: ErrImagePull",
+        "Normal spec.containers{app} BackOff: Back-off pulling image \"app:1\"",
+        "Warning spec.containers{app} Failed: Error: ImagePullBackOff",
+    ];
+    assert_eq!(said(&bed, "web"), expected);
+    let refused = "Warning  OutOfcpu: Node didn't have enough resource: cpu, requested: 9000, used: 0, capacity: 4000";
+    assert_eq!(said(&bed, "big"), [refused]);
+}

@@ -23,7 +23,7 @@ fn with_memory(uid: u128, request: i64, limit: i64) -> Arc<Pod> {
     let list = |mib: i64| Resources { memory_bytes: mib << 20, ..Resources::default() };
     let app = Spec { name: "app".into(), requests: list(request), limits: list(limit), ..Spec::default() };
     let spec = PodSpec { containers: vec![app], ..PodSpec::default() };
-    let meta = Meta { uid: Uid(uid), ..Meta::named("default", &format!("p{uid}")) };
+    let meta = Meta { uid: Uid(uid), ..Meta::named("default", &format!("p{uid}")) }.into();
     Arc::new(Pod { meta, spec: Shared::new(spec), ..Pod::default() })
 }
 
