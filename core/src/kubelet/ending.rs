@@ -198,7 +198,9 @@ impl PodLife {
     /// Goes on with a stop whose hook is done: waits for the container's turn, then asks the runtime.
     pub(super) fn go_on_stopping(&mut self, place: usize, its_turn: bool, host: &mut Host<'_, '_>) {
         let now = host.ctx.now;
-        let Some(stopping) = self.containers[place].stopping.as_mut().filter(|it| it.part == Part::Turn) else { return };
+        let Some(stopping) = self.containers[place].stopping.as_mut().filter(|it| it.part == Part::Turn) else {
+            return;
+        };
         let left = stopping.left(now);
         if !its_turn && left > Span::ZERO {
             let until = stopping.since + stopping.left;
@@ -211,7 +213,9 @@ impl PodLife {
     /// A pre-stop hook has ended; how it ended makes no difference to the stop.
     pub(super) fn on_pre_stop_ended(&mut self, place: usize, error: &Name, host: &mut Host<'_, '_>) {
         let now = host.ctx.now;
-        let Some(stopping) = self.containers[place].stopping.as_mut().filter(|it| it.part == Part::Hook) else { return };
+        let Some(stopping) = self.containers[place].stopping.as_mut().filter(|it| it.part == Part::Hook) else {
+            return;
+        };
         (stopping.left, stopping.since, stopping.part) = (stopping.left(now), now, Part::Turn);
         if !error.is_empty() {
             let container = self.spec(place).name.clone();

@@ -70,7 +70,8 @@ impl Memory {
         for place in &met {
             self.observed_at[condition_of(config.thresholds[*place].signal)] = Some(now);
         }
-        let holds = |at: Option<Time>| at.is_some_and(|at| now.since(at) < config.pressure_transition_period || at == now);
+        let holds =
+            |at: Option<Time>| at.is_some_and(|at| now.since(at) < config.pressure_transition_period || at == now);
         let conditions = self.observed_at.map(holds);
         self.met = self
             .first_observed
@@ -267,7 +268,8 @@ mod tests {
         let reclaim = vec![(EvictionSignal::MemoryAvailable, EvictionAmount::Number(500 * MIB))];
         let config = EvictionConfig { minimum_reclaim: reclaim, ..config(vec![threshold(100, None)]) };
         let mut node = Memory::default();
-        let mut acts = |seconds: u64, mib: i64| node.look(&config, &memory(mib), Time::from_secs(seconds)).act_on.is_some();
+        let mut acts =
+            |seconds: u64, mib: i64| node.look(&config, &memory(mib), Time::from_secs(seconds)).act_on.is_some();
         assert!(!acts(0, 300), "not met before");
         assert!(acts(10, 50));
         assert!(acts(20, 300), "less than 600");
@@ -277,7 +279,8 @@ mod tests {
 
     #[test]
     fn memory_is_reclaimed_before_anything_else_and_shares_are_of_the_capacity() {
-        let share = |signal, permille| EvictionThreshold { signal, value: EvictionAmount::Permille(permille), grace: None };
+        let share =
+            |signal, permille| EvictionThreshold { signal, value: EvictionAmount::Permille(permille), grace: None };
         let config = config(vec![share(EvictionSignal::NodeFsAvailable, 100), threshold(100, None)]);
         let nodefs = Supply { capacity: 1_000, available: 99 };
         let usage = NodeUsage { nodefs, ..memory(50) };
@@ -301,8 +304,7 @@ mod tests {
     }
 
     fn ranked(pods: &[(Arc<Pod>, Option<PodUsage>)], signal: EvictionSignal) -> Vec<String> {
-        let mut candidates: Vec<_> =
-            pods.iter().map(|(pod, usage)| Candidate { pod, usage: usage.as_ref() }).collect();
+        let mut candidates: Vec<_> = pods.iter().map(|(pod, usage)| Candidate { pod, usage: usage.as_ref() }).collect();
         rank(&mut candidates, signal);
         candidates.iter().map(|candidate| candidate.pod.meta.name.to_string()).collect()
     }

@@ -59,7 +59,12 @@ mod tests {
     use super::*;
 
     fn image(name: &str, size_bytes: i64, since: u64, last_used: Option<u64>) -> ImageUsage {
-        ImageUsage { image: name.into(), size_bytes, since: Time::from_secs(since), last_used: last_used.map(Time::from_secs) }
+        ImageUsage {
+            image: name.into(),
+            size_bytes,
+            since: Time::from_secs(since),
+            last_used: last_used.map(Time::from_secs),
+        }
     }
 
     fn usage(available: i64) -> NodeUsage {

@@ -34,7 +34,9 @@ use std::sync::Arc;
 
 pub use heartbeat::LeaseClock;
 pub use probe::{ProbeTally, first_try};
-pub use protocol::{Boot, ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest};
+pub use protocol::{
+    Boot, ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
+};
 
 pub use usage::{ContainerUsage, ImageUsage, NodeUsage, PodUsage, Supply, UsageLevels};
 

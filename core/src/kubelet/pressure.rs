@@ -18,7 +18,9 @@ use crate::draw::{Purpose, draw, span_below};
 use crate::facts::What;
 use crate::id::{Name, Uid};
 use crate::kubelet::ending::Verdict;
-use crate::kubelet::eviction::{CONDITIONS, Candidate, Memory, is_met, message, over_disk_limit, rank, refusal, resource_of, usage_of};
+use crate::kubelet::eviction::{
+    CONDITIONS, Candidate, Memory, is_met, message, over_disk_limit, rank, refusal, resource_of, usage_of,
+};
 use crate::kubelet::image_gc::{self, Removal};
 use crate::kubelet::pod_life::Host;
 use crate::kubelet::row::Row;
@@ -77,7 +79,8 @@ impl Row {
     /// The next look of a period; each host's looks have a phase of their own, counted from its kubelet's start.
     fn next_tick(&self, ctx: &Context<'_>, period: Span) -> Time {
         let entity = u64::from(ctx.me.index());
-        let start = self.lease_clock().started + span_below(draw(ctx.seed(), Purpose::PressurePhase, entity, 0), period);
+        let start =
+            self.lease_clock().started + span_below(draw(ctx.seed(), Purpose::PressurePhase, entity, 0), period);
         if ctx.now < start {
             return start;
         }
@@ -163,9 +166,11 @@ impl Row {
     }
 
     fn evict_over_limit(&mut self, ctx: &mut Context<'_>, usage: &NodeUsage) -> bool {
-        let over = self.active_pods().into_iter().filter(|pod| !pod.spec.is_critical()).find_map(|pod| {
-            Some((pod.meta.uid, over_disk_limit(&pod, usage_of(usage, pod.meta.uid)?)?))
-        });
+        let over = self
+            .active_pods()
+            .into_iter()
+            .filter(|pod| !pod.spec.is_critical())
+            .find_map(|pod| Some((pod.meta.uid, over_disk_limit(&pod, usage_of(usage, pod.meta.uid)?)?)));
         let Some((uid, message)) = over else { return false };
         self.evict(ctx, uid, message, false, HARD_GRACE);
         true

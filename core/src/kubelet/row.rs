@@ -570,7 +570,12 @@ impl Row {
     }
 
     /// Changes a pod's row, lets it do the next thing, and reports what is new. News of unknown pods is old news.
-    pub(super) fn with_pod(&mut self, ctx: &mut Context<'_>, uid: Uid, change: impl FnOnce(&mut PodLife, &mut Host<'_, '_>)) {
+    pub(super) fn with_pod(
+        &mut self,
+        ctx: &mut Context<'_>,
+        uid: Uid,
+        change: impl FnOnce(&mut PodLife, &mut Host<'_, '_>),
+    ) {
         let Some(life) = self.pods.get_mut(&uid) else { return };
         let mut host = Host { ctx, pulls: &mut self.pulls };
         change(life, &mut host);

@@ -228,7 +228,8 @@ fn init_containers_run_one_after_the_other_and_sidecars_stay() {
     bed.run_until(Time::from_secs(30));
     let killed: Vec<String> = story(&bed, "web").into_iter().filter(|line| line.contains("Killing:")).collect();
     let exited: Vec<String> = story(&bed, "web").into_iter().filter(|line| line.contains("143")).collect();
-    let expected = ["21s Exited: container app exited with code 143", "22s Exited: container proxy exited with code 143"];
+    let expected =
+        ["21s Exited: container app exited with code 143", "22s Exited: container proxy exited with code 143"];
     assert_eq!(exited, expected, "the sidecar gets TERM when the others have ended");
     assert_eq!(killed, ["20s Killing: stopping container app", "20s Killing: stopping container proxy"]);
 }

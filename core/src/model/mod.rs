@@ -31,9 +31,7 @@ pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodSpec, PodStatus,
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
 };
-pub use pod_parts::{
-    ConfigKind, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY,
-};
+pub use pod_parts::{ConfigKind, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY};
 pub use pod_volume::{ClaimTemplate, PodVolume, PodVolumeSource};
 pub use resources::{ResourceName, Resources};
 pub use storage::{

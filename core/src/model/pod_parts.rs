@@ -172,9 +172,8 @@ mod tests {
 
     #[test]
     fn the_class_of_service_follows_from_requests_and_limits() {
-        let class = |containers: &[Container]| {
-            PodSpec { containers: containers.to_vec(), ..PodSpec::default() }.qos_class()
-        };
+        let class =
+            |containers: &[Container]| PodSpec { containers: containers.to_vec(), ..PodSpec::default() }.qos_class();
         assert_eq!(class(&[container((0, 0), (0, 0))]), QosClass::BestEffort);
         assert_eq!(class(&[container((100, 64), (100, 64))]), QosClass::Guaranteed);
         assert_eq!(class(&[container((0, 0), (100, 64))]), QosClass::Guaranteed, "requests default to the limits");

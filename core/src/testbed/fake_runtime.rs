@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::{Name, Uid};
-use crate::kubelet::{ContainerIndex, NodeUsage, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest};
+use crate::kubelet::{
+    ContainerIndex, NodeUsage, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
+};
 use crate::model::{Pod, PullPolicy};
 use crate::time::{Span, Time};
 

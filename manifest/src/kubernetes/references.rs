@@ -13,9 +13,10 @@ pub(super) fn env_source(source: &api::EnvVarSource) -> Option<EnvSource> {
         return Some(EnvSource::Field { path: name(&field.field_path) });
     }
     if let Some(resource) = &source.resource_field_ref {
-        let divisor = resource.divisor.as_ref().map(|text| {
-            text.0.parse::<Quantity>().expect("quantities are checked while reading").milli_value()
-        });
+        let divisor = resource
+            .divisor
+            .as_ref()
+            .map(|text| text.0.parse::<Quantity>().expect("quantities are checked while reading").milli_value());
         return Some(EnvSource::Resource {
             container: resource.container_name.as_deref().unwrap_or_default().into(),
             resource: name(&resource.resource),

@@ -15,10 +15,10 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use wavetank_core::digest::Shared;
 use wavetank_core::id::Name;
 use wavetank_core::model::{
-    ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, Hook, IntOrName, IntOrPercent, Labels,
-    Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, Pod, PodSpec, PodTemplate, PreferredNodeTerm,
-    Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, Resources, RestartPolicy, Selector, SelectorOperator,
-    SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
+    ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, Hook, IntOrName, IntOrPercent,
+    Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, Pod, PodSpec, PodTemplate,
+    PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, Resources, RestartPolicy, Selector,
+    SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
     TolerationOperator,
 };
 use wavetank_core::quantity::Quantity;

@@ -20,7 +20,9 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use wavetank_core::{
     Input,
     id::{ProcId, Uid},
-    kubelet::{ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest, first_try},
+    kubelet::{
+        ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest, first_try,
+    },
     model::{Hook, Pod, Probe},
     seam::Msg,
     time::Span,

@@ -119,7 +119,13 @@ impl Start<'_> {
     }
 
     /// When a container that started then answers a probe, or counts as ready without one.
-    pub(super) fn course(&self, behaviours: &Behaviours, kind: ProbeKind, probe: Option<&Probe>, started: Time) -> Course {
+    pub(super) fn course(
+        &self,
+        behaviours: &Behaviours,
+        kind: ProbeKind,
+        probe: Option<&Probe>,
+        started: Time,
+    ) -> Course {
         let Some(behaviour) = self.behaviour(behaviours) else { return vec![(started, true)] };
         let HealthPlan { never_ready, response_time, outages, .. } = &behaviour.health;
         let too_slow = probe.is_some_and(|probe| *response_time > probe.timeout);

@@ -21,7 +21,9 @@ use std::sync::Arc;
 use wavetank_core::digest::StableHasher;
 use wavetank_core::draw::{Purpose, draw};
 use wavetank_core::id::{HostId, Name, Uid};
-use wavetank_core::kubelet::{ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest};
+use wavetank_core::kubelet::{
+    ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
+};
 use wavetank_core::model::{Pod, Probe, PullPolicy};
 use wavetank_core::time::{Span, Time};
 
@@ -422,7 +424,9 @@ impl Fleet {
         let results = match probe {
             Some(probe) => probe::results(probe, kind, now, started, &course),
             // Without a probe a container is ready from the first time that it serves.
-            None => course.iter().find(|(_, serves)| *serves).map(|(at, _)| ((*at).max(now), true)).into_iter().collect(),
+            None => {
+                course.iter().find(|(_, serves)| *serves).map(|(at, _)| ((*at).max(now), true)).into_iter().collect()
+            }
         };
         for (at, passing) in results {
             out.push(Outcome::Later(at, FleetEvent::Probed { pod, container, attempt, kind, passing }));

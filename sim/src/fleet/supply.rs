@@ -8,9 +8,7 @@
 
 use wavetank_core::config::EvictionSignal;
 use wavetank_core::id::{HostId, Uid};
-use wavetank_core::kubelet::{
-    ContainerUsage, ImageUsage, NodeUsage, PodUsage, RuntimeEvent, Supply, UsageLevels,
-};
+use wavetank_core::kubelet::{ContainerUsage, ImageUsage, NodeUsage, PodUsage, RuntimeEvent, Supply, UsageLevels};
 use wavetank_core::time::Time;
 
 use super::behaviour::spec_of;

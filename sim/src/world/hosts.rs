@@ -75,9 +75,7 @@ impl Host {
 
     /// Whether no fault touches it.
     pub(super) fn undisturbed(&self) -> bool {
-        self.present
-            && self.crashes + self.stops + self.shutdowns + self.cuts == 0
-            && self.slow.is_empty()
+        self.present && self.crashes + self.stops + self.shutdowns + self.cuts == 0 && self.slow.is_empty()
     }
 }
 

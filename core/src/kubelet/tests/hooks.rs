@@ -23,7 +23,9 @@ fn with_hook(name: &str, seconds: u64, error: &str) -> FakeRuntime {
 /// When the runtime was asked to stop a container, and with how many seconds of grace.
 fn stops(bed: &Testbed) -> Vec<(u64, u64)> {
     let stop = |(at, _, body): &(Time, ProcId, Msg)| match body {
-        Msg::Runtime(RuntimeRequest::StopContainer { grace, .. }) => Some((at.since(Time::ZERO).as_secs(), grace.as_secs())),
+        Msg::Runtime(RuntimeRequest::StopContainer { grace, .. }) => {
+            Some((at.since(Time::ZERO).as_secs(), grace.as_secs()))
+        }
         _ => None,
     };
     bed.to_runtimes.iter().filter_map(stop).collect()
@@ -198,18 +200,11 @@ fn two_pods_do_not_get_the_same_port_of_their_node() {
     assert!(status.message.ends_with("didn't have free ports for the requested pod ports"), "{}", status.message);
 }
 
-/// What is said about a pod, as `Reason message`, each once in the order of its first time.
+/// The events of a pod, without the time of the first and the scheduler's.
 fn said(bed: &Testbed, name: &str) -> Vec<String> {
-    let mut said = Vec::new();
-    for (_, fact) in bed.facts.iter().filter(|(_, fact)| *fact.subject.name == *name) {
-        let crate::facts::What::Event(event) = &fact.what else { continue };
-        let line = format!("{} {} {}: {}", event.event_type, event.field_path, event.reason, event.message);
-        if event.reporter.component == "kubelet" && !said.contains(&line) {
-            assert_eq!(&*event.reporter.host, "n1");
-            said.push(line);
-        }
-    }
-    said
+    let lines = bed.events(Kind::Pod, name);
+    let rest = lines.iter().filter_map(|line| Some(line.split_once(' ')?.1.to_owned()));
+    rest.filter(|line| !line.contains("Scheduled")).collect()
 }
 
 #[test]
@@ -219,12 +214,10 @@ fn what_kubectl_describe_shows_of_a_pod_is_said() {
     bed.run_until(Time::from_secs(30));
     let uid = pod(&bed, "web").meta.uid;
     let expected = [
-        "Normal spec.containers{app} Pulled: Container image \"app:1\" already present on machine".to_owned(),
-        "Normal spec.containers{app} Created: Created container: app".to_owned(),
-        "Normal spec.containers{app} Started: Started container app".to_owned(),
-        format!(
-            "Warning spec.containers{{app}} BackOff: Back-off restarting failed container app in pod web_default({uid})"
-        ),
+        "Normal Pulled x4: Container image \"app:1\" already present on machine".to_owned(),
+        "Normal Created x4: Created container: app".to_owned(),
+        "Normal Started x4: Started container app".to_owned(),
+        format!("Warning BackOff x3: Back-off restarting failed container app in pod web_default({uid})"),
     ];
     assert_eq!(said(&bed, "web"), expected);
 }
@@ -237,13 +230,13 @@ fn a_missing_image_and_a_refused_pod_are_warnings() {
     create(&mut bed, "big", of(vec![Container { requests, ..container("app") }]));
     bed.run_until(Time::from_secs(5));
     let expected = [
-        "Normal spec.containers{app} Pulling: Pulling image \"app:1\"",
-        "Warning spec.containers{app} Failed: Failed to pull image \"app:1\": not found",
-        "Warning spec.containers{app} Failed: Error: ErrImagePull",
-        "Normal spec.containers{app} BackOff: Back-off pulling image \"app:1\"",
-        "Warning spec.containers{app} Failed: Error: ImagePullBackOff",
+        "Normal Pulling x1: Pulling image \"app:1\"",
+        "Warning Failed x1: Failed to pull image \"app:1\": not found",
+        "Warning Failed x1: Error: ErrImagePull",
+        "Normal BackOff x1: Back-off pulling image \"app:1\"",
+        "Warning Failed x1: Error: ImagePullBackOff",
     ];
     assert_eq!(said(&bed, "web"), expected);
-    let refused = "Warning  OutOfcpu: Node didn't have enough resource: cpu, requested: 9000, used: 0, capacity: 4000";
+    let refused = "Warning OutOfcpu x1: Node didn't have enough resource: cpu, requested: 9000, used: 0, capacity: 4000";
     assert_eq!(said(&bed, "big"), [refused]);
 }

@@ -66,7 +66,8 @@ fn a_node_short_of_memory_evicts_one_pod_after_the_other_until_enough_is_left() 
     assert!(pod(&bed, "vital").is_ready(), "a critical pod is spared");
     let evicted = |name: &str| times(&bed, name, "Ended").len();
     assert_eq!([evicted("large"), evicted("medium"), evicted("vital")], [1, 1, 0]);
-    let looks = |bed: &Testbed| bed.to_runtimes.iter().filter(|it| matches!(it.2, Msg::Runtime(RuntimeRequest::Usage))).count();
+    let looks =
+        |bed: &Testbed| bed.to_runtimes.iter().filter(|it| matches!(it.2, Msg::Runtime(RuntimeRequest::Usage))).count();
     bed.run_until(Time::from_secs(460));
     assert_eq!(condition(&bed, ConditionKind::MemoryPressure), "False KubeletHasSufficientMemory");
     let quiet = looks(&bed);

@@ -10,7 +10,13 @@ use crate::plan::{Growth, HealthPlan, HookPlan, Outage, PressedResource, Usage, 
 const MIB: u64 = 1 << 20;
 
 fn growing(base: u64, grows_by: u64) -> Usage {
-    let memory = Growth { base: base * MIB, grows_by: grows_by * MIB, every: Span::from_secs(1), up_to: None, spread_percent: 0 };
+    let memory = Growth {
+        base: base * MIB,
+        grows_by: grows_by * MIB,
+        every: Span::from_secs(1),
+        up_to: None,
+        spread_percent: 0,
+    };
     Usage { memory: Some(memory), ..Usage::default() }
 }
 
@@ -247,7 +253,8 @@ fn an_outage_fails_the_liveness_probe_only_if_the_container_is_dead() {
 #[test]
 fn a_container_that_cannot_be_started_says_why() {
     let start_error: Option<Name> = Some("exec: \"/app\": no such file".into());
-    let mut yard = Yard::new(&plan(Behaviour { health: HealthPlan { start_error, ..HealthPlan::default() }, ..quick() }));
+    let mut yard =
+        Yard::new(&plan(Behaviour { health: HealthPlan { start_error, ..HealthPlan::default() }, ..quick() }));
     yard.start(&pod(1), APP, 0);
     yard.run_until(1);
     let failed = yard.told.iter().find_map(|(_, event)| match event {

@@ -4,8 +4,8 @@ use wavetank_core::id::Name;
 use wavetank_core::model::{Labels, Selector, SelectorOperator, SelectorRequirement};
 use wavetank_core::time::Span;
 
-use super::{Problems, conduct};
 use super::objects::Objects;
+use super::{Problems, conduct};
 use crate::plan::scenario::format::{self, LabelSelector, Operator, Spec, Spread};
 use crate::plan::{Behaviour, Delay, Exit, Plan, ScriptedStart};
 

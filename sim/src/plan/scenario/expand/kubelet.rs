@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wavetank_core::config::{
-    EvictionAmount, EvictionSignal, EvictionThreshold, KubeletConfig, RateLimit,
-};
+use wavetank_core::config::{EvictionAmount, EvictionSignal, EvictionThreshold, KubeletConfig, RateLimit};
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::Span;
 use wavetank_manifest::Spanned;
@@ -115,7 +113,9 @@ fn value(amount: &Spanned<Amount>, field: &str, problems: &mut Problems) -> Opti
             .and_then(|share| u32::try_from(share.checked_mul(10)?.value()).ok())
             .filter(|permille| *permille <= 1_000)
             .map(EvictionAmount::Permille),
-        None => text.parse::<Quantity>().ok().filter(|it| !it.is_negative()).map(|it| EvictionAmount::Number(it.value())),
+        None => {
+            text.parse::<Quantity>().ok().filter(|it| !it.is_negative()).map(|it| EvictionAmount::Number(it.value()))
+        }
     };
     if found.is_none() {
         let message = format!("expected a quantity such as 100Mi or a share such as 10%, found {text:?}");
