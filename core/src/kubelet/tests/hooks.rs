@@ -237,6 +237,7 @@ fn a_missing_image_and_a_refused_pod_are_warnings() {
         "Warning Failed x1: Error: ImagePullBackOff",
     ];
     assert_eq!(said(&bed, "web"), expected);
-    let refused = "Warning OutOfcpu x1: Node didn't have enough resource: cpu, requested: 9000, used: 0, capacity: 4000";
+    let refused =
+        "Warning OutOfcpu x1: Node didn't have enough resource: cpu, requested: 9000, used: 0, capacity: 4000";
     assert_eq!(said(&bed, "big"), [refused]);
 }
