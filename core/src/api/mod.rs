@@ -17,6 +17,7 @@ mod storage;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use client::Bucket;
 pub use client::Client;
 pub(crate) use create::LETTERS;
 pub use server::ApiServer;

@@ -10,6 +10,7 @@ mod defaults;
 mod modelled;
 mod placement;
 mod read;
+mod references;
 mod storage;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ use wavetank_core::api::Request;
 use wavetank_core::config::Heartbeats;
 use wavetank_core::facts::Fact;
 use wavetank_core::id::{HostId, Name, ProcId, ProcKind, RequestId, Revision};
+use wavetank_core::kubelet::RuntimeRequest;
 use wavetank_core::seam::{Effect, Input, Msg, TimerKind, World};
 use wavetank_core::time::Time;
 
@@ -218,6 +219,9 @@ impl<Q: EventQueue> SimWorld<Q> {
             (ProcKind::Client, body) => self.answer_step(body),
             (ProcKind::Runtime, Msg::Runtime(request)) => {
                 let host = to.host().expect("a runtime has a host");
+                if request == RuntimeRequest::PowerOff {
+                    return self.power_off(host);
+                }
                 let mut outcomes = Vec::new();
                 self.fleet.ask(self.now, host, request, &mut outcomes);
                 self.set_off(host, outcomes);

@@ -14,7 +14,7 @@ use super::{Problems, drawn, place};
 use crate::drain::DrainOptions;
 use crate::plan::scenario::Inputs;
 use crate::plan::scenario::format::{self, Entry, NameAt, Spec};
-use crate::plan::{DrainPlan, Fault, FaultKind, LinkProfile, Plan, Side, Step};
+use crate::plan::{DrainPlan, Fault, FaultKind, LinkProfile, Plan, PressedResource, Side, Step};
 
 /// The most repetitions of one entry.
 const TIMES_MAX: u32 = 100_000;
@@ -209,9 +209,55 @@ impl Reader<'_> {
             let hosts = self.choose(&chosen, "kubeletStop")?;
             Some(Deed::Fault(FaultKind::KubeletStop { hosts }, format!("kubelet of {} stops", chosen.label())))
         }));
+        deeds.extend(entry.node_shutdown.as_ref().map(|machines| {
+            let chosen = Chosen::from(machines);
+            let hosts = self.choose(&chosen, "nodeShutdown")?;
+            Some(Deed::Fault(FaultKind::Shutdown { hosts }, format!("{} shuts down", chosen.label())))
+        }));
+        let pressures = [
+            (&entry.memory_pressure, PressedResource::Memory, "memoryPressure"),
+            (&entry.disk_pressure, PressedResource::NodeFilesystem, "diskPressure"),
+            (&entry.pid_pressure, PressedResource::Pids, "pidPressure"),
+        ];
+        for (pressure, resource, action) in pressures {
+            deeds.extend(pressure.as_ref().map(|pressure| self.pressure(pressure, resource, action)));
+        }
         deeds.extend(entry.network_cut.as_ref().map(|cut| self.network_cut(cut)));
         deeds.extend(entry.slow_link.as_ref().map(|link| self.slow_link(link)));
         deeds
+    }
+
+    fn pressure(&mut self, on: &format::PressureOn, resource: PressedResource, action: &str) -> Option<Deed> {
+        let chosen = Chosen {
+            node: on.node.as_ref(),
+            nodes: on.nodes.as_ref(),
+            group: on.group.as_ref(),
+            zone: on.zone.as_ref(),
+            zones: on.zones.as_ref(),
+            all: on.all,
+        };
+        let hosts = self.choose(&chosen, action)?;
+        let path = format!("{}.{action}", self.path);
+        let Some(used) = on.used else {
+            self.problems.add(self.place, &path, "missing field \"used\": how much is used beside the pods?");
+            return None;
+        };
+        let (resource, what) = match (resource, on.filesystem) {
+            (PressedResource::NodeFilesystem, format::Filesystem::Image) => (PressedResource::ImageFilesystem, "disk"),
+            (PressedResource::NodeFilesystem, _) => (resource, "disk"),
+            (_, format::Filesystem::Image) => {
+                self.problems.add(self.place, &path, "filesystem has a meaning for diskPressure only");
+                return None;
+            }
+            (PressedResource::Pids, _) => (resource, "processes"),
+            _ => (resource, "memory"),
+        };
+        let used = used.value.0;
+        let label = match resource {
+            PressedResource::Pids => format!("{used} {what} beside the pods of {}", chosen.label()),
+            _ => format!("{used} bytes of {what} used beside the pods of {}", chosen.label()),
+        };
+        Some(Deed::Fault(FaultKind::Pressure { hosts, resource, used }, label))
     }
 
     fn network_cut(&mut self, cut: &format::NetworkCut) -> Option<Deed> {
