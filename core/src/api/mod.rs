@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use client::Client;
 pub(crate) use create::LETTERS;
 pub use server::ApiServer;
+pub(crate) use storage::default_class;
 
 use crate::id::{Name, Revision, Uid};
 use crate::model::{ConditionKind, Labels, Object, ObjectKey, Status3, Taint};

@@ -89,19 +89,9 @@ impl Storage {
         self.claims.get(&(namespace.clone(), name.clone()))
     }
 
-    /// A claim as the watch has shown it.
-    pub(super) fn seen_claim(&self, key: &Key) -> Option<&Arc<PersistentVolumeClaim>> {
-        self.claims.seen.get(key)
-    }
-
     /// A volume as it is assumed to be.
     pub(super) fn volume(&self, name: &Name) -> Option<&Arc<PersistentVolume>> {
         self.volumes.get(name)
-    }
-
-    /// A volume as the watch has shown it.
-    pub(super) fn seen_volume(&self, name: &Name) -> Option<&Arc<PersistentVolume>> {
-        self.volumes.seen.get(name)
     }
 
     /// The volumes of a class as they are assumed to be, by name.

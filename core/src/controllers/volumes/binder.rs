@@ -13,9 +13,9 @@ use super::{is_pod_terminated, object, versions};
 use crate::api::{Request, default_class};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
+use crate::controllers::NamespacedName;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
-use crate::controllers::NamespacedName;
 use crate::events::Event;
 use crate::id::Name;
 use crate::model::{
@@ -477,7 +477,9 @@ fn release(view: View<'_>, volume: &PersistentVolume) -> Plan {
             let plan = plan.say_of_volume(volume, Event::normal(REPORTER, "VolumeRecycled", "Volume recycled"));
             unbind(view, volume, plan)
         }
-        (ReclaimPolicy::Recycle, _) => fail(plan, volume, "VolumeFailedRecycle", "No recycler plugin found for the volume!"),
+        (ReclaimPolicy::Recycle, _) => {
+            fail(plan, volume, "VolumeFailedRecycle", "No recycler plugin found for the volume!")
+        }
         (ReclaimPolicy::Delete, _) if volume.meta.annotations.get(PROVISIONED_BY).is_some() => plan,
         (ReclaimPolicy::Delete, _) => {
             let why = "no deletable volume plugin matched";

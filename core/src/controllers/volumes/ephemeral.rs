@@ -10,9 +10,7 @@ use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, owned_by};
 use crate::events::Event;
-use crate::model::{
-    ClaimTemplate, Kind, Meta, PersistentVolumeClaim, Pod, PodVolumeSource,
-};
+use crate::model::{ClaimTemplate, Kind, Meta, PersistentVolumeClaim, Pod, PodVolumeSource};
 use crate::store::{Change, View};
 
 /// The number of this controller's client and work queue.
@@ -92,10 +90,10 @@ impl Reconciler for Ephemeral {
                 Some(_) => {
                     let namespace = &key.namespace;
                     let message = format!(
-                        "PVC {namespace}/{name} was not created for pod {namespace}/{} (pod is not owner)",
-                        pod.meta.name
+                        "ephemeral volume {}: PVC {namespace}/{name} was not created for pod {namespace}/{} (pod is not owner)",
+                        volume.name, pod.meta.name
                     );
-                    let event = Event::warning(REPORTER, "EphemeralVolumeError", message).about(&pod.meta);
+                    let event = Event::warning(REPORTER, "FailedBinding", message).about(&pod.meta);
                     ctx.event(key.of(Kind::Pod), event);
                     failed = true;
                 }

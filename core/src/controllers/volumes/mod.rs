@@ -8,11 +8,11 @@ mod protection;
 #[cfg(test)]
 mod tests;
 
-pub(super) use attach_detach::AttachDetach;
-pub(super) use binder::Binder;
-pub(super) use drivers::Drivers;
-pub(super) use ephemeral::Ephemeral;
-pub(super) use protection::Protection;
+pub(super) use attach_detach::{AttachDetach, NUMBER as ATTACH_DETACH};
+pub(super) use binder::{Binder, NUMBER as BINDER};
+pub(super) use drivers::{Drivers, NUMBER as DRIVERS};
+pub(super) use ephemeral::{Ephemeral, NUMBER as EPHEMERAL};
+pub(super) use protection::{NUMBER as PROTECTION, Protection};
 
 use crate::model::{Object, Pod, Resource};
 use crate::store::{Change, View};
