@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::Name;
 use crate::time::Span;
 
 /// All settings of a core.
@@ -15,8 +16,45 @@ pub struct Config {
     pub scheduler: SchedulerConfig,
     /// All kubelets.
     pub kubelet: KubeletConfig,
+    /// The CSI drivers that are there.
+    pub storage: StorageConfig,
     /// Whether lease renewals are messages or vouched for by the world.
     pub heartbeats: Heartbeats,
+}
+
+/// The CSI drivers of a cluster.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct StorageConfig {
+    /// The drivers; on every node.
+    pub drivers: Vec<CsiDriverConfig>,
+}
+
+/// A modelled CSI driver.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct CsiDriverConfig {
+    /// Its name, which StorageClasses give as their provisioner.
+    pub name: Name,
+    /// Whether its volumes are attached to nodes before they are mounted.
+    pub attach_required: bool,
+    /// The node labels that tell where a volume can be reached; empty is everywhere.
+    pub topology_keys: Vec<Name>,
+    /// How many volumes a node can have; `None` is no limit.
+    pub volumes_per_node: Option<u32>,
+    /// How long it takes to make or to delete a volume.
+    pub provision: SpanRange,
+    /// How long it takes to attach a volume.
+    pub attach: SpanRange,
+    /// How long it takes to detach a volume.
+    pub detach: SpanRange,
+}
+
+/// A time that is drawn evenly from `min` up to `max`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct SpanRange {
+    /// The least.
+    pub min: Span,
+    /// The bound; not below the least.
+    pub max: Span,
 }
 
 /// How lease renewals reach the node lifecycle. Both give the same facts.

@@ -28,6 +28,7 @@ pub mod scheduler;
 pub mod seam;
 pub mod store;
 pub mod time;
+mod volumes;
 
 #[cfg(test)]
 mod testbed;

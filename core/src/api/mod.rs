@@ -21,6 +21,7 @@ pub(crate) use client::Bucket;
 pub use client::Client;
 pub(crate) use create::LETTERS;
 pub use server::ApiServer;
+pub(crate) use storage::default_class;
 
 use crate::id::{Name, Revision, Uid};
 use crate::model::{ConditionKind, Labels, Object, ObjectKey, Status3, Taint};

@@ -20,6 +20,7 @@ mod reconciler;
 mod replica_set;
 mod requests;
 mod taint_eviction;
+mod volumes;
 mod work_queue;
 
 pub(crate) use names::{NamespacedName, managing, owned_by, without_owner};
@@ -69,6 +70,11 @@ impl ControllerManager {
             (disruption::NUMBER, Box::new(disruption::Disruption::new(flags))),
             (node_lifecycle::NodeLifecycle::NUMBER, Box::new(node_lifecycle::NodeLifecycle::new(config))),
             (taint_eviction::TaintEviction::NUMBER, Box::new(taint_eviction::TaintEviction::new(config))),
+            (volumes::BINDER, Box::new(volumes::Binder::new(flags))),
+            (volumes::ATTACH_DETACH, Box::new(volumes::AttachDetach::new(flags))),
+            (volumes::PROTECTION, Box::new(volumes::Protection::new(flags))),
+            (volumes::EPHEMERAL, Box::new(volumes::Ephemeral::new(flags))),
+            (volumes::DRIVERS, Box::new(volumes::Drivers::new(config))),
             (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),
         ];
         ControllerManager { controllers: controllers.into_iter().collect() }
