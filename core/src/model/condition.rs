@@ -51,6 +51,8 @@ pub enum ConditionKind {
     Progressing,
     /// Deployment, ReplicaSet: pods could not be created or deleted.
     ReplicaFailure,
+    /// PodDisruptionBudget: at least one pod may be evicted.
+    DisruptionAllowed,
 }
 
 /// One condition.

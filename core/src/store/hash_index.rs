@@ -26,7 +26,10 @@ pub(super) struct HashIndex {
 impl HashIndex {
     /// The slots under a hash, and perhaps a few of others: the reader compares what it looks for.
     pub(super) fn get(&self, hash: u64) -> impl Iterator<Item = u32> + '_ {
-        self.probe(hash as u32).map(|place| self.places[place]).filter(move |it| it.hash == hash as u32).map(|it| it.slot)
+        self.probe(hash as u32)
+            .map(|place| self.places[place])
+            .filter(move |it| it.hash == hash as u32)
+            .map(|it| it.slot)
     }
 
     /// Enters a slot under a hash.
@@ -42,7 +45,8 @@ impl HashIndex {
     /// Takes a slot out. Panics if it is not there.
     pub(super) fn remove(&mut self, hash: u64, slot: u32) {
         let wanted = Entry { hash: hash as u32, slot };
-        let mut hole = self.probe(wanted.hash).find(|place| self.places[*place] == wanted).expect("the slot was entered");
+        let mut hole =
+            self.probe(wanted.hash).find(|place| self.places[*place] == wanted).expect("the slot was entered");
         self.entries -= 1;
         let mask = self.places.len() - 1;
         // Entries behind the hole move up unless that would put one before the place that its hash names.

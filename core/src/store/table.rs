@@ -125,9 +125,7 @@ impl<T: Resource> Table<T> {
     /// All rows under a secondary key as of a revision, by slot.
     pub(super) fn under(&self, key: IndexKey, at: Revision) -> impl Iterator<Item = (RowId, &Arc<T>)> {
         let slots = self.by_key.get(&StableHasher::hash_one(&key)).into_iter().flatten();
-        slots
-            .filter_map(move |index| self.seen(*index, at))
-            .filter(move |(_, object)| has_key(&***object, &key))
+        slots.filter_map(move |index| self.seen(*index, at)).filter(move |(_, object)| has_key(&***object, &key))
     }
 
     pub(super) fn insert(&mut self, object: Arc<T>, hash: u64, revision: Revision) -> RowId {

@@ -8,11 +8,12 @@
 //! staging/src/k8s.io/endpointslice (v1.34.1). Absent on purpose: IPv6, topology hints, trigger times, hostnames (the
 //! core's pods have none). Slices of a Service that is gone are left to the garbage collector.
 
+mod events;
 mod placement;
 mod selected;
-mod watched;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use crate::store::{Change, IndexKey, View};
 use crate::time::Span;
 
 use placement::{Stored, Writes};
-use selected::Selected;
+use selected::{LeftOut, Selected};
 use watched::Watched;
 
 /// The number of this controller's client and work queue.
@@ -73,8 +74,7 @@ struct Tracked {
 /// A sync that waits for its writes.
 pub(in crate::controllers) struct Stage {
     deleted: Vec<Uid>,
-    /// Whether a pod was left out because its node is not there (yet).
-    incomplete: bool,
+    left_out: LeftOut,
 }
 
 impl EndpointSlices {
@@ -120,7 +120,7 @@ impl EndpointSlices {
         Some(placement::place_changes(settled, ports, changes, &blank_slice(service)))
     }
 
-    /// What has to be written by a look at everything, and whether a pod was left out; `None` if the slices are stale.
+    /// What has to be written by a look at everything, and the pods left out; `None` if the slices are stale.
     /// What is remembered of the slices is learnt anew, unless it is what is being `checked`.
     fn writes_for_all(
         &mut self,
@@ -128,17 +128,17 @@ impl EndpointSlices {
         key: &NamespacedName,
         service: &Service,
         checked: bool,
-    ) -> Option<(Writes, bool)> {
+    ) -> Option<(Writes, LeftOut)> {
         let (stored, foreign) = self.stored(view, key, service)?;
         let tracked = self.services.entry(key.clone()).or_default();
         if !checked {
             tracked.deleted.clear();
             tracked.slices = Watched::of(&stored);
         }
-        let (wanted, incomplete) = tracked.pods.wanted(view, service);
+        let (wanted, left_out) = tracked.pods.wanted(view, service);
         let mut writes = placement::place(stored, wanted, &blank_slice(service));
         writes.delete.extend(foreign);
-        Some((writes, incomplete))
+        Some((writes, left_out))
     }
 
     fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) -> Step<NamespacedName, Stage> {
@@ -295,19 +295,19 @@ impl Reconciler for EndpointSlices {
             !is_known || for_changes.as_ref() == all.as_ref().map(|(writes, _)| writes),
             "what has changed of {key:?} asks for {for_changes:?}, a look at everything for {all:?}"
         );
-        let Some((writes, incomplete)) = for_changes.map(|writes| (writes, false)).or(all) else {
+        let Some((writes, left_out)) = for_changes.map(|writes| (writes, LeftOut::new())).or(all) else {
             // The watch has not yet shown what was written before.
             return self.finish(ctx, &key, true);
         };
         let deleted = writes.delete.iter().map(|it| it.slice.meta.uid).collect();
         let requests = requests_of(writes, service.meta.is_terminating());
-        self.desk.begin(ctx, key, Stage { deleted, incomplete }, requests)
+        self.desk.begin(ctx, key, Stage { deleted, left_out }, requests)
     }
 
     fn proceed(
         &mut self,
         ctx: &mut Context<'_>,
-        _view: View<'_>,
+        view: View<'_>,
         ended: Ended<NamespacedName, Stage>,
     ) -> Step<NamespacedName, Stage> {
         let Ended { key, stage, answers, error, .. } = ended;
@@ -320,11 +320,15 @@ impl Reconciler for EndpointSlices {
             }
             let granted = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(_)))).count();
             tracked.deleted.extend(stage.deleted.iter().take(granted));
-            if error.is_some() || stage.incomplete {
+            if error.is_some() || !stage.left_out.is_empty() {
                 tracked.pods.distrust();
             }
         }
-        self.finish(ctx, &key, error.is_some() || stage.incomplete)
+        let failed = error.is_some() || !stage.left_out.is_empty();
+        if failed && let Some((_, service)) = view.find::<Service>(&key.namespace, &key.name) {
+            events::not_updated(ctx, service, &stage.left_out, error.as_ref());
+        }
+        self.finish(ctx, &key, failed)
     }
 }
 

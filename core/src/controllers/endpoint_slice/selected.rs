@@ -14,6 +14,9 @@ use crate::store::View;
 /// The label that names a node's zone.
 pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 
+/// Pods that were left out because their node is not there (yet): their names and the node's.
+pub(super) type LeftOut = Vec<(Name, Name)>;
+
 /// The endpoints of one set of ports, by pod.
 type OfPorts = Vec<(Uid, Shared<Endpoint>)>;
 
@@ -48,13 +51,13 @@ impl Selected {
     /// A pod is selected, or has changed.
     pub(super) fn note(&mut self, row: RowId, pod: Uid) {
         self.pods.insert(pod, (row, Made::Unknown));
-        self.changed.iter_mut().for_each(|changed| changed.extend([pod]));
+        self.changed.iter_mut().for_each(|changed| _ = changed.insert(pod));
     }
 
     /// A pod is selected no longer, or is gone.
     pub(super) fn remove(&mut self, pod: Uid) {
         self.pods.remove(&pod);
-        self.changed.iter_mut().for_each(|changed| changed.extend([pod]));
+        self.changed.iter_mut().for_each(|changed| _ = changed.insert(pod));
     }
 
     /// What was asked for may not have come about: every pod has to be looked at.
@@ -92,10 +95,10 @@ impl Selected {
         Some((ports.clone(), changes))
     }
 
-    /// The endpoints that the Service should have, by their ports; and whether a pod was left out for want of its node.
-    pub(super) fn wanted(&mut self, view: View<'_>, service: &Service) -> (BTreeMap<Ports, Wanted>, bool) {
+    /// The endpoints that the Service should have, by their ports; and the pods left out for want of their node.
+    pub(super) fn wanted(&mut self, view: View<'_>, service: &Service) -> (BTreeMap<Ports, Wanted>, LeftOut) {
         self.changed = Some(BTreeSet::new());
-        let mut incomplete = false;
+        let mut left_out = LeftOut::new();
         let mut wanted: Vec<Option<OfPorts>> = vec![None; self.ports.len()];
         for (uid, (row, made)) in &mut self.pods {
             if let Made::Unknown = made {
@@ -107,7 +110,8 @@ impl Selected {
                 Made::Unknown | Made::Nothing => {}
                 Made::Homeless { ports } => {
                     wanted[*ports].get_or_insert_default();
-                    incomplete = true;
+                    let pod = view.get::<Pod>(*row);
+                    left_out.extend(pod.and_then(|pod| Some((pod.meta.name.clone(), pod.node.clone()?))));
                 }
                 Made::Endpoint { ports, endpoint } => {
                     wanted[*ports].get_or_insert_default().push((*uid, endpoint.clone()));
@@ -116,7 +120,7 @@ impl Selected {
         }
         let by_ports = self.ports.iter().zip(wanted);
         let by_ports = by_ports.filter_map(|(ports, wanted)| Some((ports.clone(), wanted?.into_iter().collect())));
-        (by_ports.collect(), incomplete)
+        (by_ports.collect(), left_out)
     }
 }
 
