@@ -20,6 +20,8 @@ pub struct Tolerance {
     /// Added once a machine has died: leases are renewed every 10 s and nodes looked at every 5 s, each with a phase
     /// of its own.
     pub after_death_ms: i64,
+    /// Added for what is said: components write their events one after the other and behind everything else.
+    pub said_ms: i64,
     /// When the first machine dies, on the recording's clock.
     pub death_ms: Option<i64>,
 }
@@ -29,6 +31,11 @@ impl Tolerance {
         let after_death = self.death_ms.is_some_and(|death| recorded_ms.max(ours_ms) >= death);
         let allowed = self.base_ms + if after_death { self.after_death_ms } else { 0 };
         (recorded_ms - ours_ms).abs() <= allowed
+    }
+
+    fn of_track(self, track: &str) -> Tolerance {
+        let said = track.contains(" said ");
+        Tolerance { base_ms: self.base_ms + if said { self.said_ms } else { 0 }, ..self }
     }
 }
 
@@ -50,6 +57,7 @@ pub fn differences(recorded: &[Story], played: &[Story], tolerance: Tolerance) -
     let tracks: BTreeSet<&String> = recorded.iter().chain(played).flat_map(BTreeMap::keys).collect();
     let mut found: Vec<Difference> = Vec::new();
     for track in tracks {
+        let tolerance = tolerance.of_track(track);
         let of = |stories: &[Story]| -> Vec<Vec<Entry>> {
             stories.iter().map(|story| story.get(track).cloned().unwrap_or_default()).collect()
         };
@@ -131,7 +139,7 @@ fn shown(entries: &[Entry], place: usize) -> String {
 mod tests {
     use super::*;
 
-    const TOLERANCE: Tolerance = Tolerance { base_ms: 100, after_death_ms: 1_000, death_ms: Some(5_000) };
+    const TOLERANCE: Tolerance = Tolerance { base_ms: 100, after_death_ms: 1_000, said_ms: 0, death_ms: Some(5_000) };
 
     fn story(track: &str, values: &[(i64, &str)]) -> Story {
         let entries = values.iter().map(|(at_ms, value)| Entry { at_ms: *at_ms, value: (*value).to_owned() });

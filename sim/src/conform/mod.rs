@@ -34,6 +34,9 @@ pub const TOLERANCE_SHARED_MS: i64 = 12_000;
 /// Added once a machine has died.
 pub const TOLERANCE_AFTER_DEATH_MS: i64 = 15_000;
 
+/// Added for the times of Kubernetes events, which their components write at leisure.
+pub const TOLERANCE_SAID_MS: i64 = 4_000;
+
 /// What became of one folder.
 #[derive(Debug)]
 pub struct Verdict {
@@ -82,6 +85,7 @@ fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -
     let tolerance = Tolerance {
         base_ms: if recording.client_limit.is_some() { TOLERANCE_MS } else { TOLERANCE_SHARED_MS },
         after_death_ms: TOLERANCE_AFTER_DEATH_MS,
+        said_ms: TOLERANCE_SAID_MS,
         death_ms: death_ms.map(|step| step.at_ms),
     };
     let mut differences = compare::differences(stories, &played, tolerance);

@@ -74,7 +74,7 @@ impl Recording {
             return Ok(Recording { refused, ..Recording::empty(name) });
         }
         let steps_file = folder.join("steps.yaml");
-        let documents = parse(&text("steps.yaml")?, Duplicates::LastWins)
+        let documents = parse(&with_quoted_nulls(&text("steps.yaml")?), Duplicates::LastWins)
             .map_err(|error| format!("{}: {error}", steps_file.display()))?;
         let root = documents.first().map(|node| node.to_json()).unwrap_or_default();
         let mut recording = Recording::empty(name);
@@ -123,6 +123,18 @@ impl Recording {
     pub fn scenario(&self) -> &str {
         self.name.strip_suffix("-b").or_else(|| self.name.strip_suffix("-c")).unwrap_or(&self.name)
     }
+}
+
+/// Notes on placement have `null` as a key, for pods without a node. It is no key in kubectl's dialect of YAML.
+fn with_quoted_nulls(text: &str) -> String {
+    let quoted = |line: &str| {
+        let bare = line.trim_start();
+        match bare.strip_prefix("null:") {
+            Some(rest) => format!("{}\"null\":{rest}", &line[..line.len() - bare.len()]),
+            None => line.to_owned(),
+        }
+    };
+    text.lines().map(quoted).collect::<Vec<_>>().join("\n")
 }
 
 fn json_lines(text: &str, file: &Path) -> Result<Vec<Value>, String> {
