@@ -496,7 +496,7 @@ mod tests {
             ..PodSpec::default()
         };
         let pod = Pod {
-            meta: Meta::named("default", "p"),
+            meta: Meta::named("default", "p").into(),
             spec: Shared::new(spec),
             node: Some("n1".into()),
             ..Pod::default()

@@ -168,7 +168,7 @@ mod tests {
     use crate::time::Time;
 
     fn create(name: &str) -> Request {
-        Request::Create(Object::Pod(Arc::new(Pod { meta: Meta::named("default", name), ..Pod::default() })))
+        Request::Create(Object::Pod(Arc::new(Pod { meta: Meta::named("default", name).into(), ..Pod::default() })))
     }
 
     /// The requests that have left since: number and name.
@@ -186,7 +186,7 @@ mod tests {
     }
 
     fn granted(name: &str, revision: u64) -> Answer {
-        let pod = Pod { meta: Meta::named("default", name), ..Pod::default() };
+        let pod = Pod { meta: Meta::named("default", name).into(), ..Pod::default() };
         Ok(Reply::Object(Object::Pod(Arc::new(pod)), Revision(revision)))
     }
 
@@ -218,7 +218,7 @@ mod tests {
     fn a_second_write_of_a_stage_names_the_version_that_the_first_has_made() {
         let (config, mut out) = (Config::default(), Vec::new());
         let mut requests: Requests<&str, ()> = Requests::new(1, None, |_| false);
-        let object = Object::Pod(Arc::new(Pod { meta: Meta::named("default", "a"), ..Pod::default() }));
+        let object = Object::Pod(Arc::new(Pod { meta: Meta::named("default", "a").into(), ..Pod::default() }));
         let update = || vec![Request::Update { object: object.clone(), expected: Some(Revision(5)) }];
         let mut ctx = Context { now: Time::ZERO, me: ProcId::CONTROLLER_MANAGER, config: &config, out: &mut out };
         assert!(requests.begin(&mut ctx, "key", (), [update(), update()]).is_none());

@@ -45,7 +45,7 @@ fn add_pod(bed: &mut Testbed, name: &str, node: &str, seconds: Option<i64>) {
         ..PodSpec::default()
     };
     let meta = Meta::named("default", name);
-    bed.create(Pod { meta, spec: Shared::new(spec), node: Some(node.into()), ..Pod::default() });
+    bed.create(Pod { meta: meta.into(), spec: Shared::new(spec), node: Some(node.into()), ..Pod::default() });
 }
 
 /// The times at which a fact about a subject was told, by the beginning of its line after the time.
@@ -319,7 +319,7 @@ fn a_pod_that_says_it_is_ready_is_marked_when_it_is_bound_to_a_silent_node() {
     for (name, node) in [("p", "n0"), ("q", "n1")] {
         let containers = vec![Container { name: "app".into(), ..Container::default() }];
         let spec = PodSpec { containers, scheduler_name: "nobody".into(), ..PodSpec::default() };
-        bed.create(Pod { meta: Meta::named("default", name), spec: Shared::new(spec), ..Pod::default() });
+        bed.create(Pod { meta: Meta::named("default", name).into(), spec: Shared::new(spec), ..Pod::default() });
         let mut pod = Pod::clone(&bed.get::<Pod>("default", name).unwrap());
         pod.status.conditions.set(ConditionKind::Ready, Status3::True, "", "", secs(100));
         let uid = pod.meta.uid;

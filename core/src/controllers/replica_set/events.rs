@@ -3,6 +3,7 @@
 //! Source: `RealPodControl`, pkg/controller/controller_utils.go (v1.34.1).
 
 use crate::api::{Answer, Refusal, Reply};
+use crate::controllers::pods::told_of_creation;
 use crate::controllers::replica_set::Stage;
 use crate::events::Event;
 use crate::model::{Kind, ObjectKey, ReplicaSet};
@@ -18,7 +19,7 @@ pub(super) fn told(stage: &Stage, place: usize, answer: &Answer) -> Option<(Obje
             (&sync.set, Event::normal(REPORTER, "SuccessfulCreate", message))
         }
         (Stage::Create(sync), Err(refusal)) if !refusal.is_namespace_terminating() => {
-            (&sync.set, Event::warning(REPORTER, "FailedCreate", refused(refusal)))
+            (&sync.set, Event::warning(REPORTER, "FailedCreate", told_of_creation(refusal)))
         }
         (Stage::Delete(sync, doomed), Ok(_)) => {
             let message = format!("Deleted pod: {}", doomed[place].meta.name);
@@ -30,11 +31,6 @@ pub(super) fn told(stage: &Stage, place: usize, answer: &Answer) -> Option<(Obje
         _ => return None,
     };
     Some((key_of(set), event.about(&set.meta)))
-}
-
-/// The message about a refused creation.
-pub(super) fn refused(refusal: &Refusal) -> String {
-    format!("Error creating: {refusal}")
 }
 
 fn key_of(set: &ReplicaSet) -> ObjectKey {

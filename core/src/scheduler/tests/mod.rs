@@ -16,7 +16,7 @@ fn pod(name: &str, cpu_milli: i64) -> Pod {
     let requests = Resources { cpu_milli, memory_bytes: 64 << 20, ..Resources::default() };
     let container = Container { name: "app".into(), requests, ..Container::default() };
     let spec = PodSpec { containers: vec![container], ..PodSpec::default() };
-    Pod { meta: Meta::named("default", name), spec: Shared::new(spec), ..Pod::default() }
+    Pod { meta: Meta::named("default", name).into(), spec: Shared::new(spec), ..Pod::default() }
 }
 
 #[test]
