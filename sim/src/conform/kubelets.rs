@@ -214,13 +214,15 @@ impl Kubelets {
         }
         match due.duty {
             Duty::Stop => {
-                if !pod.is_finished() && pod.status.phase != Phase::Pending
-                    || pod.status.pod_ip.is_some() && !pod.is_finished()
-                {
-                    let code = if pod.spec.restart_policy == RestartPolicy::Always { 0 } else { 143 };
+                if !pod.is_finished() {
+                    // A container that never ran counts as killed.
+                    let ran = pod.status.containers.iter().any(|it| it.started);
+                    let code = match (ran, pod.spec.restart_policy) {
+                        (false, _) => 137,
+                        (true, RestartPolicy::Always) => 0,
+                        (true, _) => 143,
+                    };
                     end(&mut new, code, now);
-                } else if !pod.is_finished() {
-                    end(&mut new, 0, now);
                 }
                 plans.push(next(NOTICE, Duty::Remove));
             }
@@ -276,6 +278,7 @@ fn accept(pod: &mut Pod, now: Time) {
     let conditions = &mut pod.status.conditions;
     conditions.set(ConditionKind::PodReadyToStartContainers, Status3::False, "", "", now);
     conditions.set(ConditionKind::Initialized, Status3::True, "", "", now);
+    conditions.set(ConditionKind::PodScheduled, Status3::True, "", "", now);
     set_ready(pod, false, now);
 }
 

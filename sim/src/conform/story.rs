@@ -44,7 +44,6 @@ const NOT_TOLD: &[&str] = &[
     "nodeName",
     "priority",
     "finalizers",
-    "generation",
     "hostname",
     "spec",
 ];
@@ -186,7 +185,13 @@ impl Teller {
             return;
         }
         for (key, value) in &line.fields {
-            if !NOT_TOLD.contains(&key.as_str()) && before.and_then(|before| before.fields.get(key)) != Some(value) {
+            // A pod's and a slice's generation count what is told of them anyway, write by write.
+            let counts_writes =
+                key == "generation" && matches!(line.kind.as_str(), "Pod" | "EndpointSlice" | "Namespace");
+            if !NOT_TOLD.contains(&key.as_str())
+                && !counts_writes
+                && before.and_then(|before| before.fields.get(key)) != Some(value)
+            {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 let text = if key == "owner" { self.names.of_reference(&text, line.namespace()) } else { text };
                 self.push(line, format!("{subject} {key}"), text);
@@ -357,7 +362,8 @@ impl Teller {
         for (subject, life) in self.lives.into_values() {
             *shapes.entry(subject).or_default().entry(life.join(", ")).or_default() += 1;
         }
-        let end = self.seen.values().map(|line| line.at_ms).max().unwrap_or(0);
+        // What stands at the end has no time of its own.
+        let end = 0;
         for (subject, shapes) in shapes {
             let lives =
                 shapes.into_iter().map(|(life, count)| Entry { at_ms: end, value: format!("{count} x {life}") });
