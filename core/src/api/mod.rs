@@ -10,6 +10,7 @@ mod client;
 mod create;
 pub mod deletion;
 pub mod leases;
+mod immutable;
 mod patch;
 mod server;
 
@@ -90,7 +91,7 @@ pub enum Request {
 /// One change of an object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Patch {
-    /// Deployment, ReplicaSet: the wanted number (`kubectl scale`).
+    /// Deployment, ReplicaSet, ReplicationController: the wanted number (`kubectl scale`); Job: its parallelism.
     Replicas(u32),
     /// Deployment, ReplicaSet: an image (`kubectl set image`).
     Image {
@@ -148,6 +149,10 @@ pub enum Patch {
     },
     /// Any kind: replace all labels.
     Labels(Labels),
+    /// Job, CronJob: hold or go on with its pods or Jobs (`spec.suspend`).
+    Suspended(bool),
+    /// Any kind: remove a finalizer; one that is not there is no mistake.
+    RemoveFinalizer(Name),
 }
 
 /// What becomes of the objects that a deleted object owns.

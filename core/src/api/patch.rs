@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::api::{Answer, Patch, Refusal, Reply, create, deletion};
+use crate::api::{Answer, Patch, Refusal, Reply, create, deletion, immutable};
 use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
-    Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod, PodTemplate, ReplicaSet, Resource, Service,
-    with_kind, with_object,
+    CronJob, Deployment, EndpointSlice, Job, Namespace, Node, Object, ObjectKey, Pod, PodTemplate, ReplicaSet, Resource,
+    Service, with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -48,6 +48,11 @@ parts! {
     };
     Service: [] generation if |new, old| false;
     EndpointSlice: [] generation if |new, old| new.endpoints != old.endpoints || new.ports != old.ports;
+    Job: [status] generation if |new, old| new.spec != old.spec;
+    CronJob: [status] generation if |new, old| {
+        let plain = CronJob { meta: old.meta.clone(), status: old.status.clone(), ..new.clone() };
+        plain != *old
+    };
 }
 
 /// The newest version of an object.
@@ -67,6 +72,9 @@ pub(super) fn version(store: &Store, key: &ObjectKey) -> Option<Revision> {
 
 /// Replaces everything but identity and status.
 pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
+    if let Object::Job(job) = &object {
+        immutable::check_job(store, job)?;
+    }
     with_object!(object, version => write(ctx, store, version, expected, |new, old| {
         new.take_status(old);
         keep_identity(new, old);
@@ -102,6 +110,7 @@ pub(super) fn merge_for_apply(object: Object, stored: &Object, sets_replicas: bo
             new.replicas = old.replicas;
             Object::ReplicaSet(Arc::new(new))
         }
+        (Object::Job(new), Object::Job(old)) => Object::Job(Arc::new(immutable::with_made_labels(&new, old))),
         (Object::Service(new), Object::Service(old)) if new.cluster_ip.is_none() && !new.headless => {
             let mut new = Arc::unwrap_or_clone(new);
             new.cluster_ip = old.cluster_ip.clone();
@@ -148,6 +157,19 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
             meta.annotations = changed;
         }
         (object, Patch::Labels(labels)) => object.meta_mut().labels = labels,
+        (object, Patch::RemoveFinalizer(finalizer)) => {
+            let meta = object.meta_mut();
+            meta.finalizers = meta.finalizers.iter().filter(|present| **present != finalizer).cloned().collect();
+        }
+        (Object::Job(job), Patch::Replicas(parallelism)) => Arc::make_mut(job).spec.parallelism = parallelism,
+        (Object::Job(job), Patch::Suspended(suspend)) => Arc::make_mut(job).spec.suspend = suspend,
+        (Object::CronJob(cron_job), Patch::Suspended(suspend)) => Arc::make_mut(cron_job).suspend = suspend,
+        (Object::CronJob(cron_job), Patch::Image { container, image }) => {
+            let spec = Arc::make_mut(&mut Arc::make_mut(cron_job).template.spec);
+            if let Err(message) = set_image(&mut spec.template, &container, &image) {
+                return refuse(message);
+            }
+        }
         (Object::Deployment(deployment), patch) => {
             if let Err(message) = patch_deployment(ctx, Arc::make_mut(deployment), patch) {
                 return refuse(message);

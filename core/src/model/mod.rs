@@ -4,7 +4,9 @@
 //! along as text ([`Meta::original`]) and is given back when the object is shown. Absent on purpose: JSON, defaulting
 //! and validation texts, which belong to the edges (crate `wavetank-manifest`).
 
+mod batch;
 mod condition;
+mod index_set;
 mod meta;
 mod network;
 mod node;
@@ -12,9 +14,16 @@ mod object;
 mod placement;
 mod pod;
 mod resources;
+mod schedule;
 mod workload;
 
+pub use batch::{
+    COMPLETION_INDEX, COMPLETION_INDEX_ENV, CompletionMode, Concurrency, CronJob, CronJobStatus, FailureAction,
+    FailurePattern, FailureRule, JOB_CONTROLLER, JOB_TRACKING, Job, JobSpec, JobStatus, JobTemplate, PodReplacement,
+    SuccessRule, Uncounted,
+};
 pub use condition::{Condition, ConditionKind, Conditions, Status3};
+pub use index_set::IndexSet;
 pub use meta::{Labels, Meta, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
 pub use network::{Endpoint, EndpointSlice, IntOrName, Protocol, Service, ServicePort, ServiceType};
 pub use node::{Namespace, Node, NodeImage, NodeSpec, NodeStatus, Taint, TaintEffect};
@@ -26,6 +35,7 @@ pub use pod::{
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
 };
 pub use resources::{ResourceName, Resources};
+pub use schedule::{Schedule, Times, Zone};
 pub use workload::{
     Deployment, DeploymentStatus, DeploymentStrategy, IntOrPercent, PodTemplate, ReplicaSet, ReplicaSetStatus,
 };

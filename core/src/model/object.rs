@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
-use crate::model::{Deployment, EndpointSlice, Meta, Namespace, Node, Pod, ReplicaSet, Service};
+use crate::model::{CronJob, Deployment, EndpointSlice, Job, Meta, Namespace, Node, Pod, ReplicaSet, Service};
 use crate::store::{IndexKey, Store, Table};
 
 /// What a kind of the store needs.
@@ -130,6 +130,10 @@ kinds! { $
     Service = 5, services, "v1", "services", "svc", true;
     /// An EndpointSlice.
     EndpointSlice = 6, endpoint_slices, "discovery.k8s.io/v1", "endpointslices", "endpointslices", true, by service_of;
+    /// A Job.
+    Job = 10, jobs, "batch/v1", "jobs", "jobs", true;
+    /// A CronJob.
+    CronJob = 11, cron_jobs, "batch/v1", "cronjobs", "cj", true;
 }
 
 pub(crate) use {with_kind, with_object};
