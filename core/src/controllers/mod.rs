@@ -4,21 +4,24 @@
 //! timers find their way back. Invariant: controllers share nothing but the view; what one writes, another learns from
 //! the watch. Absent on purpose: leader election.
 
+mod claims;
 mod deployment;
 mod endpoint_slice;
+mod expectations;
 mod garbage_collector;
 mod kinds;
 mod names;
 mod namespace;
 mod node_lifecycle;
 mod pod_gc;
+mod pods;
 mod reconciler;
 mod replica_set;
 mod requests;
 mod taint_eviction;
 mod work_queue;
 
-pub(crate) use names::{NamespacedName, owned_by, without_owner};
+pub(crate) use names::{NamespacedName, managing, owned_by, without_owner};
 pub(crate) use work_queue::WorkQueue;
 
 use std::collections::BTreeMap;

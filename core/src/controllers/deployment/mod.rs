@@ -11,18 +11,18 @@ mod sets;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::api::{Answer, Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
+use crate::controllers::claims::Orphans;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
-use crate::controllers::{NamespacedName, owned_by, without_owner};
+use crate::controllers::{NamespacedName, managing, owned_by, without_owner};
 use crate::facts::What;
 use crate::id::RowId;
-use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Meta, Object, Pod, ReplicaSet, Status3};
+use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Object, Pod, ReplicaSet, Status3};
 use crate::store::{Change, View};
 
 use plan::{Again, Plan};
@@ -53,7 +53,7 @@ const CREATE_FAILED: &str = "ReplicaSetCreateError";
 pub(super) struct Deployments {
     desk: Desk<NamespacedName, Stage>,
     /// ReplicaSets that no controller manages: candidates for adoption.
-    orphans: BTreeSet<RowId>,
+    orphans: Orphans,
 }
 
 /// What a sync waits for.
@@ -68,7 +68,7 @@ impl Deployments {
     pub(super) fn new(config: &ControllerManagerConfig) -> Deployments {
         Deployments {
             desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, |_| false),
-            orphans: BTreeSet::new(),
+            orphans: Orphans::default(),
         }
     }
 
@@ -89,12 +89,9 @@ impl Deployments {
                 claim(row, set, without_owner(&set.meta, deployment.meta.uid));
             }
         }
-        let orphans = self.orphans.iter().filter_map(|row| Some((*row, view.get::<ReplicaSet>(*row)?)));
+        let orphans = self.orphans.of::<ReplicaSet>(view, &deployment.meta.namespace);
         for (row, set) in orphans.filter(|_| !deployment.meta.is_terminating()) {
-            let fits = set.meta.namespace == deployment.meta.namespace
-                && !set.meta.is_terminating()
-                && deployment.selector.matches(&set.meta.labels);
-            if fits {
+            if !set.meta.is_terminating() && deployment.selector.matches(&set.meta.labels) {
                 let owner = owned_by(Kind::Deployment, &deployment.meta);
                 let owners = set.meta.owners.iter().cloned().chain([owner]).collect();
                 plan.old.push(claim(row, set, owners));
@@ -136,13 +133,9 @@ impl Deployments {
     }
 
     fn on_set(&mut self, view: View<'_>, row: RowId, old: Option<&ReplicaSet>, new: Option<&ReplicaSet>) {
-        if new.is_some_and(|set| set.meta.controller().is_none()) {
-            self.orphans.insert(row);
-        } else {
-            self.orphans.remove(&row);
-        }
-        let managers = [old, new].into_iter().flatten().filter_map(|set| managing_deployment(view, &set.meta));
-        for key in managers {
+        self.orphans.note(row, old.map(|set| &set.meta), new.map(|set| &set.meta));
+        let managers = [old, new].into_iter().flatten().filter_map(|set| managing::<Deployment>(view, &set.meta));
+        for (key, _) in managers {
             self.desk.queue.add(key);
         }
         let Some(orphan) = new.filter(|set| set.meta.controller().is_none() && !set.meta.is_terminating()) else {
@@ -160,10 +153,8 @@ impl Deployments {
 
     /// A pod is gone: a Deployment that recreates its pods may have waited for the last of them.
     fn on_pod_gone(&mut self, view: View<'_>, pod: &Pod) {
-        let Some(owner) = pod.meta.controller().filter(|owner| owner.kind == Kind::ReplicaSet) else { return };
-        let Some((_, set)) = view.find::<ReplicaSet>(&pod.meta.namespace, &owner.name) else { return };
-        let Some(key) = managing_deployment(view, &set.meta).filter(|_| set.meta.uid == owner.uid) else { return };
-        let Some((_, deployment)) = view.find::<Deployment>(&key.namespace, &key.name) else { return };
+        let Some((_, set)) = managing::<ReplicaSet>(view, &pod.meta) else { return };
+        let Some((key, deployment)) = managing::<Deployment>(view, &set.meta) else { return };
         if deployment.strategy != DeploymentStrategy::Recreate {
             return;
         }
@@ -265,13 +256,6 @@ impl Reconciler for Deployments {
             }
         }
     }
-}
-
-/// The Deployment that manages an object, if it is there and is the very one that the object names.
-fn managing_deployment(view: View<'_>, meta: &Meta) -> Option<NamespacedName> {
-    let owner = meta.controller().filter(|owner| owner.kind == Kind::Deployment)?;
-    let (_, deployment) = view.find::<Deployment>(&meta.namespace, &owner.name)?;
-    (deployment.meta.uid == owner.uid).then(|| NamespacedName::of_meta(&deployment.meta))
 }
 
 /// Whether it was the creation of the new ReplicaSet that was refused: every write after a refusal stays behind, so

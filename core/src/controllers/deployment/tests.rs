@@ -3,7 +3,7 @@ use crate::api::{Patch, Propagation};
 use crate::config::Config;
 use crate::digest::Shared;
 use crate::facts::What;
-use crate::model::{Container, IntOrPercent, Labels, PodSpec, PodTemplate, Selector};
+use crate::model::{Container, IntOrPercent, Labels, Meta, PodSpec, PodTemplate, Selector};
 use crate::testbed::Testbed;
 use crate::time::{Span, Time};
 

@@ -1,8 +1,9 @@
 use super::*;
-use crate::api::Patch;
+use crate::api::{Patch, Propagation};
 use crate::config::Config;
+use crate::controllers::owned_by;
 use crate::digest::Shared;
-use crate::model::{Container, ContainerState, ContainerStatus, Labels, Phase, PodSpec, PodTemplate};
+use crate::model::{Container, ContainerState, ContainerStatus, Labels, Meta, ObjectKey, Phase, PodSpec, PodTemplate};
 use crate::testbed::{StandIn, Testbed};
 use crate::time::Time;
 
@@ -35,15 +36,6 @@ fn pods(bed: &Testbed) -> Vec<Arc<Pod>> {
 fn scale(bed: &mut Testbed, replicas: u32) {
     let key = ObjectKey::new(Kind::ReplicaSet, "default", "web");
     bed.request(Request::Patch { key, patch: Patch::Replicas(replicas) });
-}
-
-#[test]
-fn creations_start_slowly_and_double_as_recorded() {
-    let sizes = |count| slow_start(Arc::new(Pod::default()), count).iter().map(Vec::len).collect::<Vec<_>>();
-    // Recorded: rs-scale-big, 0 -> 60.
-    assert_eq!(sizes(60), [1, 2, 4, 8, 16, 29]);
-    assert_eq!(sizes(1), [1]);
-    assert_eq!(sizes(0), Vec::<usize>::new());
 }
 
 #[test]
