@@ -62,8 +62,7 @@ impl Civil {
     /// RFC 1123 with a numeric zone: `Fri, 31 Jan 2025 12:30:00 +0000`.
     pub fn rfc1123(self, offset: i32) -> String {
         const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-        const MONTHS: [&str; 12] =
-            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let (weekday, month) = (DAYS[self.weekday() as usize], MONTHS[self.month as usize - 1]);
         let (hour, minute, second) = (self.hour(), self.minute(), self.second());
         let zone = offset_text(offset, "");

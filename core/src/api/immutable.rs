@@ -1,4 +1,4 @@
-//! What of a Job may not be changed once it is there.
+//! What the API server refuses of a new version of a Job.
 //!
 //! Source: `ValidateJobSpecUpdate`, pkg/apis/batch/validation/validation.go (v1.34.1). The API server quotes the whole
 //! value in its message; here values that are no numbers or words are left out of it.
@@ -19,6 +19,23 @@ pub(super) fn check_job(store: &Store, new: &Job) -> Result<(), Refusal> {
     let key = ObjectKey { kind: Job::KIND, namespace: new.meta.namespace.clone(), name: new.meta.name.clone() };
     let text = if faults.len() == 1 { faults.concat() } else { format!("[{}]", faults.join(", ")) };
     Err(Refusal::Invalid { key, message: text.into() })
+}
+
+/// Refuses a status of a Job that says of more pods that they are ready than that they are active. The Job controller
+/// runs into this while it waits to replace a failed pod beside others, and tries again.
+///
+/// Source: `validateJobStatus`, pkg/apis/batch/validation/validation.go (v1.34.1); its other checks hold of whatever the
+/// controller here writes.
+pub(super) fn check_job_status(store: &Store, new: &Job) -> Result<(), Refusal> {
+    let Some((_, old)) = store.newest().find::<Job>(&new.meta.namespace, &new.meta.name) else { return Ok(()) };
+    let counts = |job: &Job| (job.status.active, job.status.ready.unwrap_or(0));
+    let (active, ready) = counts(new);
+    if ready <= active || counts(new) == counts(old) {
+        return Ok(());
+    }
+    let key = ObjectKey { kind: Job::KIND, namespace: new.meta.namespace.clone(), name: new.meta.name.clone() };
+    let message = format!("status.ready: Invalid value: {ready}: cannot set more ready pods than active");
+    Err(Refusal::Invalid { key, message: message.into() })
 }
 
 fn faults(new: &JobSpec, old: &Job) -> Vec<String> {
@@ -147,7 +164,10 @@ mod tests {
     fn an_indexed_job_changes_its_completions_with_its_parallelism() {
         let indexed = || JobSpec { mode: CompletionMode::Indexed, completions: Some(5), ..JobSpec::default() };
         let alone = refusal(indexed(), |spec| spec.completions = Some(3));
-        assert!(alone.ends_with("spec.completions: Invalid value: 3: can only be modified in tandem with spec.parallelism"), "{alone}");
+        assert!(
+            alone.ends_with("spec.completions: Invalid value: 3: can only be modified in tandem with spec.parallelism"),
+            "{alone}"
+        );
         let both = |spec: &mut JobSpec| (spec.completions, spec.parallelism) = (Some(3), 3);
         assert_eq!(refusal(indexed(), both), "");
     }

@@ -9,8 +9,8 @@ mod changes;
 mod client;
 mod create;
 pub mod deletion;
-pub mod leases;
 mod immutable;
+pub mod leases;
 mod patch;
 mod server;
 

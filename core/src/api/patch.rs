@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
-    CronJob, Deployment, EndpointSlice, Job, Namespace, Node, Object, ObjectKey, Pod, PodTemplate, ReplicaSet, Resource,
-    Service, with_kind, with_object,
+    CronJob, Deployment, EndpointSlice, Job, Namespace, Node, Object, ObjectKey, Pod, PodTemplate, ReplicaSet,
+    Resource, Service, with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -85,6 +85,10 @@ pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expec
 pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
     match object {
         Object::Pod(pod) => write_pod_status(store, pod, expected),
+        Object::Job(job) => {
+            immutable::check_job_status(store, &job)?;
+            write_status(store, &job, expected, |new, from: &Job| new.status = from.status.clone())
+        }
         Object::Node(node) => write_status(store, &node, expected, |new, from: &Node| new.status = from.status.clone()),
         // Kubernetes lets the annotations of a Deployment (its revision) be written with its status.
         Object::Deployment(deployment) => write_status(store, &deployment, expected, |new, from: &Deployment| {

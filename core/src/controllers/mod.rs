@@ -5,10 +5,12 @@
 //! the watch. Absent on purpose: leader election.
 
 mod claims;
+mod cron_job;
 mod deployment;
 mod endpoint_slice;
 mod expectations;
 mod garbage_collector;
+mod job;
 mod kinds;
 mod names;
 mod namespace;
@@ -19,6 +21,7 @@ mod reconciler;
 mod replica_set;
 mod requests;
 mod taint_eviction;
+mod ttl_after_finished;
 mod work_queue;
 
 pub(crate) use names::{NamespacedName, managing, owned_by, without_owner};
@@ -67,6 +70,9 @@ impl ControllerManager {
             (namespace::NUMBER, Box::new(namespace::Namespaces::new(flags))),
             (node_lifecycle::NodeLifecycle::NUMBER, Box::new(node_lifecycle::NodeLifecycle::new(config))),
             (taint_eviction::TaintEviction::NUMBER, Box::new(taint_eviction::TaintEviction::new(config))),
+            (cron_job::NUMBER, Box::new(cron_job::CronJobs::new(flags))),
+            (ttl_after_finished::NUMBER, Box::new(ttl_after_finished::TtlAfterFinished::new(flags))),
+            (job::NUMBER, Box::new(job::Jobs::new(flags))),
             (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),
         ];
         ControllerManager { controllers: controllers.into_iter().collect() }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::calendar::{Civil, DAY};
+use crate::calendar::Civil;
 use crate::id::Name;
 
 /// How many years ahead a next time is looked for.
@@ -233,13 +233,12 @@ impl Search<'_> {
     }
 }
 
-/// Seconds of the longest search, for tests.
-#[cfg(test)]
-pub(crate) const SEARCH_SECONDS: i64 = (YEARS_AHEAD + 1) * 366 * DAY;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How long trying every minute goes on.
+    const SEARCH_SECONDS: i64 = (YEARS_AHEAD + 1) * 366 * crate::calendar::DAY;
 
     /// Berlin in 2025: one hour ahead of UTC, two from 30 March 01:00 UTC to 26 October 01:00 UTC.
     fn berlin() -> Zone {
@@ -254,8 +253,7 @@ mod tests {
     /// A schedule of minutes and hours on all days.
     fn daily(minutes: &[u32], hours: &[u32], zone: Zone) -> Schedule {
         let Times::Calendar { days, months, weekdays, both_days, .. } = Times::default() else { unreachable!() };
-        let times =
-            Times::Calendar { minutes: bits(minutes), hours: bits(hours), days, months, weekdays, both_days };
+        let times = Times::Calendar { minutes: bits(minutes), hours: bits(hours), days, months, weekdays, both_days };
         Schedule { text: "".into(), times, zone }
     }
 
@@ -286,14 +284,8 @@ mod tests {
     fn days_of_the_month_and_of_the_week_are_alternatives_unless_one_is_left_open() {
         let on = |days: &[u32], weekdays: &[u32], both_days| {
             let Times::Calendar { months, .. } = Times::default() else { unreachable!() };
-            let times = Times::Calendar {
-                minutes: 1,
-                hours: 1,
-                days: bits(days),
-                months,
-                weekdays: bits(weekdays),
-                both_days,
-            };
+            let times =
+                Times::Calendar { minutes: 1, hours: 1, days: bits(days), months, weekdays: bits(weekdays), both_days };
             Schedule { times, ..Schedule::default() }
         };
         // 2025-06-01 is a Sunday.
@@ -302,7 +294,10 @@ mod tests {
         let all_days: Vec<u32> = (1..32).collect();
         let fridays = on(&all_days, &[5], true);
         assert_eq!(times(&fridays, "2025-05-31T00:00:00", 2), ["06-06T00:00", "06-13T00:00"]);
-        assert_eq!(on(&[31], &[0, 1, 2, 3, 4, 5, 6], true).next(at("2025-05-31T00:00:00")), Some(at("2025-07-31T00:00:00")));
+        assert_eq!(
+            on(&[31], &[0, 1, 2, 3, 4, 5, 6], true).next(at("2025-05-31T00:00:00")),
+            Some(at("2025-07-31T00:00:00"))
+        );
     }
 
     #[test]
@@ -311,7 +306,8 @@ mod tests {
         let times =
             Times::Calendar { minutes: 1, hours: 1, days: bits(&[30]), months: bits(&[2]), weekdays, both_days: true };
         assert_eq!(Schedule { times, ..Schedule::default() }.next(0), None);
-        let leap = Times::Calendar { minutes: 1, hours: 1, days: bits(&[29]), months: bits(&[2]), weekdays, both_days: true };
+        let leap =
+            Times::Calendar { minutes: 1, hours: 1, days: bits(&[29]), months: bits(&[2]), weekdays, both_days: true };
         let next = Schedule { times: leap, ..Schedule::default() }.next(at("2025-01-01T00:00:00"));
         assert_eq!(next, Some(at("2028-02-29T00:00:00")));
     }
