@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::api::{Answer, Patch, Refusal, Reply, create, deletion, immutable};
+use crate::api::{Answer, Patch, Refusal, Reply, create, deletion, immutable, storage};
 use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
-    CronJob, Deployment, EndpointSlice, Job, Namespace, Node, Object, ObjectKey, Pod, PodTemplate, ReplicaSet,
-    Resource, Service, with_kind, with_object,
+    CSIDriver, CSINode, CSIStorageCapacity, CronJob, Deployment, EndpointSlice, Job, Namespace, Node, NodeVolumes,
+    Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodTemplate, ReplicaSet,
+    Resource, Service, StorageClass, VolumeAttachment, with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -47,12 +48,21 @@ parts! {
         plain != *old
     };
     Service: [] generation if |new, old| false;
+    PodDisruptionBudget: [status] generation if |new, old|
+        (&new.selector, new.limit, new.unhealthy_pods) != (&old.selector, old.limit, old.unhealthy_pods);
     EndpointSlice: [] generation if |new, old| new.endpoints != old.endpoints || new.ports != old.ports;
     Job: [status] generation if |new, old| new.spec != old.spec;
     CronJob: [status] generation if |new, old| {
         let plain = CronJob { meta: old.meta.clone(), status: old.status.clone(), ..new.clone() };
         plain != *old
     };
+    PersistentVolume: [status] generation if |new, old| false;
+    PersistentVolumeClaim: [status] generation if |new, old| false;
+    StorageClass: [] generation if |new, old| false;
+    CSINode: [] generation if |new, old| false;
+    VolumeAttachment: [status] generation if |new, old| false;
+    CSIDriver: [] generation if |new, old| false;
+    CSIStorageCapacity: [] generation if |new, old| false;
 }
 
 /// The newest version of an object.
@@ -75,6 +85,7 @@ pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expec
     if let Object::Job(job) = &object {
         immutable::check_job(store, job)?;
     }
+    storage::check_update(store, &object)?;
     with_object!(object, version => write(ctx, store, version, expected, |new, old| {
         new.take_status(old);
         keep_identity(new, old);
@@ -89,7 +100,12 @@ pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<
             immutable::check_job_status(store, &job)?;
             write_status(store, &job, expected, |new, from: &Job| new.status = from.status.clone())
         }
-        Object::Node(node) => write_status(store, &node, expected, |new, from: &Node| new.status = from.status.clone()),
+        // The volumes are the word of two writers, each of whom patches its own list.
+        Object::Node(node) => write_status(store, &node, expected, |new, from: &Node| {
+            let volumes = new.status.volumes.take();
+            new.status = from.status.clone();
+            new.status.volumes = volumes;
+        }),
         // Kubernetes lets the annotations of a Deployment (its revision) be written with its status.
         Object::Deployment(deployment) => write_status(store, &deployment, expected, |new, from: &Deployment| {
             new.status = from.status.clone();
@@ -120,6 +136,19 @@ pub(super) fn merge_for_apply(object: Object, stored: &Object, sets_replicas: bo
             new.cluster_ip = old.cluster_ip.clone();
             Object::Service(Arc::new(new))
         }
+        (Object::PersistentVolumeClaim(new), Object::PersistentVolumeClaim(old)) => {
+            let mut new = Arc::unwrap_or_clone(new);
+            if new.spec.volume.is_empty() {
+                new.spec.volume = old.spec.volume.clone();
+            }
+            new.spec.storage_class = new.spec.storage_class.or_else(|| old.spec.storage_class.clone());
+            Object::PersistentVolumeClaim(Arc::new(new))
+        }
+        (Object::PersistentVolume(new), Object::PersistentVolume(old)) if new.claim.is_none() => {
+            let mut new = Arc::unwrap_or_clone(new);
+            new.claim = old.claim.clone();
+            Object::PersistentVolume(Arc::new(new))
+        }
         (Object::Node(new), Object::Node(old)) => {
             let mut new = Arc::unwrap_or_clone(new);
             new.spec =
@@ -148,6 +177,9 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
         Arc::make_mut(pod).status.conditions.set(*kind, *status, reason, message, ctx.now);
         return update_status(store, object, None);
     }
+    if let (Object::Node(node), Patch::VolumesAttached(_) | Patch::VolumesInUse(_)) = (&object, &patch) {
+        return patch_volumes(store, node, patch);
+    }
     let refuse = |message: String| Err(Refusal::Invalid { key: key.clone(), message: message.into() });
     match (&mut object, patch) {
         (object, Patch::Label { key, value }) => {
@@ -160,11 +192,14 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
                 value.map_or_else(|| meta.annotations.without(&key), |value| meta.annotations.with(key.clone(), value));
             meta.annotations = changed;
         }
-        (object, Patch::Labels(labels)) => object.meta_mut().labels = labels,
-        (object, Patch::RemoveFinalizer(finalizer)) => {
+        (object, Patch::Finalizer { name, present }) => {
             let meta = object.meta_mut();
-            meta.finalizers = meta.finalizers.iter().filter(|present| **present != finalizer).cloned().collect();
+            if meta.finalizers.contains(&name) != present {
+                let others = meta.finalizers.iter().filter(|finalizer| **finalizer != name).cloned();
+                meta.finalizers = others.chain(present.then(|| name.clone())).collect();
+            }
         }
+        (object, Patch::Labels(labels)) => object.meta_mut().labels = labels,
         (Object::Job(job), Patch::Replicas(parallelism)) => Arc::make_mut(job).spec.parallelism = parallelism,
         (Object::Job(job), Patch::Suspended(suspend)) => Arc::make_mut(job).spec.suspend = suspend,
         (Object::CronJob(cron_job), Patch::Suspended(suspend)) => Arc::make_mut(cron_job).suspend = suspend,
@@ -228,6 +263,24 @@ fn patch_node(node: &mut Node, patch: Patch) -> Result<(), String> {
         other => return Err(format!("a Node has nothing that {other:?} could change")),
     }
     Ok(())
+}
+
+fn patch_volumes(store: &mut Store, stored: &Arc<Node>, patch: Patch) -> Answer {
+    let (row, _) = checked(store, stored, None)?;
+    let mut node = Node::clone(stored);
+    let mut volumes = node.status.volumes.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+    match patch {
+        Patch::VolumesAttached(attached) => volumes.attached = attached,
+        Patch::VolumesInUse(in_use) => volumes.in_use = in_use,
+        other => unreachable!("{other:?} says nothing of volumes"),
+    }
+    node.status.volumes = (volumes != NodeVolumes::default()).then(|| Arc::new(volumes));
+    if node == **stored {
+        let revision = store.newest().version_of::<Node>(row).expect("the row is present");
+        return Ok(Reply::Object(Object::Node(stored.clone()), revision));
+    }
+    let revision = store.replace(row, node);
+    Ok(create::stored::<Node>(store, row, revision))
 }
 
 /// Sets the image of one container or, with `*`, of all.
@@ -297,7 +350,7 @@ fn write_pod_status(store: &mut Store, version: Arc<Pod>, expected: Option<Revis
     }
     let Pod { meta, spec, node, status: _ } = &*old;
     let (meta, spec, node) = (meta.clone(), spec.clone(), node.clone());
-    let revision = store.replace(row, Pod { meta, spec, node, status: Arc::unwrap_or_clone(version).status });
+    let revision = store.replace(row, Pod { meta, spec, node, status: version.status.clone() });
     Ok(create::stored::<Pod>(store, row, revision))
 }
 

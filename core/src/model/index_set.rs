@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn intervals_do_what_plain_sets_do() {
         let mut draws = Draws::starting_at(3, Purpose::NameSuffix, 0, 0);
-        let mut any = |draws: &mut Draws| -> BTreeSet<u32> {
+        let any = |draws: &mut Draws| -> BTreeSet<u32> {
             let count = below(draws.next().expect("draws do not end"), 12);
             (0..count).map(|_| below(draws.next().expect("draws do not end"), 20) as u32).collect()
         };

@@ -7,7 +7,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
-use crate::model::{CronJob, Deployment, EndpointSlice, Job, Meta, Namespace, Node, Pod, ReplicaSet, Service};
+use crate::model::{
+    CSIDriver, CSINode, CSIStorageCapacity, CronJob, Deployment, EndpointSlice, Job, Meta, Namespace, Node,
+    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet, Service, StorageClass,
+    VolumeAttachment,
+};
 use crate::store::{IndexKey, Store, Table};
 
 /// What a kind of the store needs.
@@ -134,12 +138,32 @@ kinds! { $
     Job = 10, jobs, "batch/v1", "jobs", "jobs", true;
     /// A CronJob.
     CronJob = 11, cron_jobs, "batch/v1", "cronjobs", "cj", true;
+    /// A PersistentVolume.
+    PersistentVolume = 13, persistent_volumes, "v1", "persistentvolumes", "pv", false;
+    /// A PersistentVolumeClaim.
+    PersistentVolumeClaim = 14, persistent_volume_claims, "v1", "persistentvolumeclaims", "pvc", true;
+    /// A StorageClass.
+    StorageClass = 15, storage_classes, "storage.k8s.io/v1", "storageclasses", "sc", false;
+    /// The CSI drivers of a node.
+    CSINode = 16, csi_nodes, "storage.k8s.io/v1", "csinodes", "csinodes", false;
+    /// The attachment of a volume to a node.
+    VolumeAttachment = 17, volume_attachments, "storage.k8s.io/v1", "volumeattachments", "volumeattachments", false, by attached_to;
+    /// A PodDisruptionBudget.
+    PodDisruptionBudget = 18, pod_disruption_budgets, "policy/v1", "poddisruptionbudgets", "pdb", true;
+    /// A CSI driver.
+    CSIDriver = 26, csi_drivers, "storage.k8s.io/v1", "csidrivers", "csidrivers", false;
+    /// What a CSI driver can still make.
+    CSIStorageCapacity = 27, csi_storage_capacities, "storage.k8s.io/v1", "csistoragecapacities", "csistoragecapacities", true;
 }
 
 pub(crate) use {with_kind, with_object};
 
 fn node_of(pod: &Pod) -> Option<IndexKey> {
     pod.node.clone().map(IndexKey::Node)
+}
+
+fn attached_to(attachment: &VolumeAttachment) -> Option<IndexKey> {
+    Some(IndexKey::Node(attachment.node.clone()))
 }
 
 fn service_of(slice: &EndpointSlice) -> Option<IndexKey> {

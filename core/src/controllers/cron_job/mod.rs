@@ -6,6 +6,7 @@
 //! are refused where manifests are read.
 
 mod due;
+mod events;
 mod jobs;
 #[cfg(test)]
 mod tests;
@@ -13,12 +14,12 @@ mod tests;
 use std::sync::Arc;
 
 use crate::api::{Answer, Propagation, Refusal, Reply, Request};
+use crate::calendar::Civil;
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, managing};
-use crate::facts::What;
 use crate::id::{Name, Revision, Uid};
 use crate::model::{Concurrency, ConditionKind, CronJob, CronJobStatus, Job, Kind, Object, ObjectKey};
 use crate::store::{Change, View};
@@ -64,7 +65,9 @@ pub(super) struct CronJobs {
 impl CronJobs {
     /// The controller before its start.
     pub(super) fn new(config: &ControllerManagerConfig) -> CronJobs {
-        CronJobs { desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, |_| false) }
+        CronJobs {
+            desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, |_| false).telling(events::told),
+        }
     }
 
     /// A CronJob has changed: with another schedule it is looked at when that says, otherwise at once.
@@ -107,16 +110,24 @@ impl CronJobs {
         let mut answers = answers.into_iter();
         if read_itself {
             match answers.next() {
-                Some(Ok(Reply::Object(Object::CronJob(fresh), revision))) => sync.use_fresh(fresh, revision),
+                Some(Ok(Reply::Object(Object::CronJob(fresh), revision))) => {
+                    for job in sync.use_fresh(fresh, revision) {
+                        let message = format!("Saw a job that the controller did not create or forgot: {job}");
+                        events::warn(ctx, &sync.cron_job, "UnexpectedJob", message);
+                    }
+                }
                 _ => return self.desk.finish(ctx, &key, true),
             }
         }
-        sync.take_in_jobs();
+        for (job, how) in sync.take_in_jobs() {
+            let message = format!("Saw completed job: {job}, condition: {how:?}");
+            events::say(ctx, &sync.cron_job, "SawCompletedJob", message);
+        }
         for ((name, uid), answer) in missing.into_iter().zip(answers) {
             match answer {
                 Err(Refusal::NotFound(_)) => {
                     sync.forget(uid);
-                    self.tell(ctx, &sync, &format!("Active job went missing: {name}"));
+                    events::say(ctx, &sync.cron_job, "MissingJob", format!("Active job went missing: {name}"));
                 }
                 Err(_) => return self.write(ctx, key, sync, None, true),
                 Ok(_) => {}
@@ -131,24 +142,35 @@ impl CronJobs {
         if cron_job.meta.is_terminating() || cron_job.suspend {
             return self.write(ctx, key, sync, None, false);
         }
-        let Ok(Due { time, missed, .. }) = due::due(&sync.current(), clock, true) else {
-            return self.write(ctx, key, sync, None, false);
+        let Due { time, missed, .. } = match due::due(&sync.current(), clock, true) {
+            Ok(due) => due,
+            Err(error) => {
+                let message = format!("invalid schedule: {} : {error}", cron_job.schedule.text);
+                events::warn(ctx, &cron_job, "InvalidSchedule", message);
+                return self.write(ctx, key, sync, None, false);
+            }
         };
         let next = due::until_next(&sync.current(), clock);
         let Some(time) = time else { return self.write(ctx, key, sync, next, false) };
         if missed == Missed::Many {
             let message =
                 "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew";
-            self.tell(ctx, &sync, message);
+            events::warn(ctx, &cron_job, "TooManyMissedTimes", message);
         }
         let deadline = cron_job.starting_deadline.map(|deadline| clock.time(time).saturating_add(deadline));
         if deadline.is_some_and(|deadline| deadline < ctx.now) {
+            let missed = Civil::at(time).rfc1123(0);
+            events::warn(ctx, &cron_job, "MissSchedule", format!("Missed scheduled time to start a job: {missed}"));
             return self.write(ctx, key, sync, next, false);
         }
         let name = jobs::name_of(&cron_job, time);
         let is_served = sync.status.active.iter().any(|(active, _)| *active == name)
             || sync.status.last_scheduled == Some(clock.time(time));
         let is_held = cron_job.concurrency == Concurrency::Forbid && !sync.status.active.is_empty();
+        if is_held && !is_served {
+            let message = "Not starting job because prior execution is running and concurrency policy is Forbid";
+            events::say(ctx, &cron_job, "JobAlreadyActive", message);
+        }
         if is_served || is_held {
             return self.write(ctx, key, sync, next, false);
         }
@@ -191,12 +213,7 @@ impl CronJobs {
             Some(Err(Refusal::AlreadyExists(job))) => {
                 self.desk.begin(ctx, key, Stage::Exists(sync, time), [vec![Request::Get(job)]])
             }
-            Some(Err(refusal)) => {
-                if !refusal.is_namespace_terminating() {
-                    self.tell(ctx, &sync, &format!("Error creating job: {refusal}"));
-                }
-                self.write(ctx, key, sync, None, true)
-            }
+            Some(Err(_)) => self.write(ctx, key, sync, None, true),
             other => panic!("a creation was answered with {other:?}"),
         }
     }
@@ -248,11 +265,6 @@ impl CronJobs {
         let request = sync.needs_update.then_some(Request::UpdateStatus { object, expected: sync.version });
         self.desk.begin(ctx, key, Stage::Status { next, failed }, [request.into_iter().collect()])
     }
-
-    fn tell(&self, ctx: &mut Context<'_>, sync: &Sync, message: &str) {
-        let subject = NamespacedName::of_meta(&sync.cron_job.meta).of(Kind::CronJob);
-        ctx.record(subject, What::Refused { message: message.into() });
-    }
 }
 
 impl Sync {
@@ -261,14 +273,24 @@ impl Sync {
         CronJob { status: self.status.clone(), ..CronJob::clone(&self.cron_job) }
     }
 
-    /// Goes on with a newer version that knows all running Jobs; an older one is kept.
-    fn use_fresh(&mut self, fresh: Arc<CronJob>, revision: Revision) {
-        let knows = |job: &Arc<Job>| fresh.status.active.iter().any(|(_, uid)| *uid == job.meta.uid);
-        if self.jobs.iter().any(|job| job.finished().is_none() && knows(job)) {
-            self.status = fresh.status.clone();
-            self.version = Some(revision);
-            self.cron_job = fresh;
+    /// Goes on with a newer version if it knows a running Job that this one does not; an older one is kept. Returns the
+    /// running Jobs that neither knows.
+    fn use_fresh(&mut self, fresh: Arc<CronJob>, revision: Revision) -> Vec<Name> {
+        let is_in = |list: &[(Name, Uid)], job: &Job| list.iter().any(|(_, uid)| *uid == job.meta.uid);
+        let mut unexpected = Vec::new();
+        for job in self.jobs.iter().filter(|job| job.finished().is_none()) {
+            if is_in(&self.status.active, job) {
+                continue;
+            }
+            if is_in(&fresh.status.active, job) {
+                self.status = fresh.status.clone();
+                self.version = Some(revision);
+                self.cron_job = fresh.clone();
+            } else {
+                unexpected.push(job.meta.name.clone());
+            }
         }
+        unexpected
     }
 
     /// A Job is over or gone.
@@ -277,12 +299,14 @@ impl Sync {
         self.needs_update = true;
     }
 
-    /// Takes finished Jobs off the list of active ones and notes when one last succeeded.
-    fn take_in_jobs(&mut self) {
+    /// Takes finished Jobs off the list of active ones, which are returned, and notes when one last succeeded.
+    fn take_in_jobs(&mut self) -> Vec<(Name, ConditionKind)> {
+        let mut seen = Vec::new();
         for job in self.jobs.clone() {
             let Some((how, _)) = job.finished() else { continue };
             if self.status.active.iter().any(|(_, uid)| *uid == job.meta.uid) {
                 self.forget(job.meta.uid);
+                seen.push((job.meta.name.clone(), how));
             }
             let succeeded = job.status.completed_at.filter(|_| how == ConditionKind::Complete);
             if succeeded > self.status.last_successful {
@@ -290,6 +314,7 @@ impl Sync {
                 self.needs_update = true;
             }
         }
+        seen
     }
 }
 

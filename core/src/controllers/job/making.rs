@@ -132,7 +132,7 @@ mod tests {
     }
 
     fn pod(name: &str, index: Option<u32>, phase: Phase) -> Arc<Pod> {
-        let mut pod = Pod { meta: Meta::named("default", name), ..Pod::default() };
+        let mut pod = Pod { meta: Meta::named("default", name).into(), ..Pod::default() };
         pod.meta.uid = Uid(u128::from(name.as_bytes()[0]));
         if let Some(index) = index {
             pod.meta.annotations = Labels::new([(COMPLETION_INDEX, index.to_string())]);
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(pod.meta.annotations.get(FAILURES), None);
         assert_eq!(pod.of_index(), Some(("work-2".into(), 2)), "its host name");
         let long = Job { meta: Meta::named("default", &"w".repeat(63)), ..indexed(200, None) };
-        let name = pod_of_index(&long, &pod_of(&long), 123, None).meta.name;
+        let name = pod_of_index(&long, &pod_of(&long), 123, None).meta.name.clone();
         assert!(name.len() == 58 && name.ends_with("w-123-"), "{name}");
     }
 

@@ -8,6 +8,7 @@
 //! an adoption. Syncs of Jobs and of pods without a Job share their workers here.
 
 mod backoff;
+mod events;
 mod making;
 mod policy;
 mod roster;
@@ -99,7 +100,8 @@ impl Jobs {
         let tolerated: fn(&Refusal) -> bool =
             |refusal| matches!(refusal, Refusal::NotFound(_)) || refusal.is_namespace_terminating();
         // Jobs and orphaned pods have as many workers each.
-        let mut desk = Desk::new(NUMBER, 2 * config.concurrent_syncs, config.client_limit, tolerated);
+        let mut desk =
+            Desk::new(NUMBER, 2 * config.concurrent_syncs, config.client_limit, tolerated).telling(events::told);
         desk.queue = desk.queue.with_backoff(RETRY.0, RETRY.1);
         Jobs {
             desk,
@@ -118,7 +120,7 @@ impl Jobs {
 
     fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
         self.rosters.note(view, row, new);
-        self.orphans.note(row, old.map(|pod| &pod.meta), new.map(|pod| &pod.meta));
+        self.orphans.note(row, old.map(|pod| &*pod.meta), new.map(|pod| &*pod.meta));
         match (old, new) {
             (_, Some(pod)) if pod.meta.is_terminating() => self.pod_leaves(ctx, view, pod, false),
             (None, Some(pod)) => match managing::<Job>(view, &pod.meta) {
@@ -250,7 +252,8 @@ impl Jobs {
 
 /// Takes the finalizer off a pod.
 fn untrack(pod: &NamespacedName) -> Request {
-    Request::Patch { key: pod.of(Kind::Pod), patch: Patch::RemoveFinalizer(JOB_TRACKING.into()) }
+    let patch = Patch::Finalizer { name: JOB_TRACKING.into(), present: false };
+    Request::Patch { key: pod.of(Kind::Pod), patch }
 }
 
 impl Reconciler for Jobs {

@@ -119,7 +119,7 @@ mod tests {
             init_containers: vec![named("setup")],
             ..PodSpec::default()
         };
-        let mut pod = Pod { meta: Meta::named("ns", "p"), spec: Shared::new(spec), ..Pod::default() };
+        let mut pod = Pod { meta: Meta::named("ns", "p").into(), spec: Shared::new(spec), ..Pod::default() };
         pod.status.phase = Phase::Failed;
         pod.status.containers = vec![status(main), status(log)];
         pod.status.init_containers = vec![status(setup)];

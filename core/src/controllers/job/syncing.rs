@@ -20,7 +20,7 @@ use super::backoff::remaining;
 use super::making::{count_all, doomed, pod_of, pod_of_index};
 use super::roster::Roster;
 use super::state::{Finish, Found, Sync};
-use super::{BATCH_PERIOD, BURST, Jobs, Key, Stage, backoff, untrack};
+use super::{BATCH_PERIOD, BURST, Jobs, Key, Stage, backoff, events, untrack};
 
 impl Jobs {
     /// Begins: passes over Jobs that need nothing, and claims pods.
@@ -253,7 +253,7 @@ impl Jobs {
         let failed: Vec<&Refusal> = refused.filter(|refusal| !refusal.is_namespace_terminating()).collect();
         for refusal in &failed {
             let message = crate::controllers::pods::told_of_creation(refusal);
-            ctx.record(name.of(Kind::Job), crate::facts::What::Refused { message });
+            ctx.record(name.of(Kind::Job), crate::facts::What::Refused { message: message.into() });
         }
         let unseen = failed.len() + skipped;
         self.expectations.created(&name, unseen);
@@ -274,6 +274,9 @@ impl Jobs {
             sync.finish = Some(Finish::completed());
         } else if managed {
             sync.note_suspension(ctx.now);
+            if sync.suspension_changed {
+                events::suspension(ctx, &sync.job);
+            }
         }
         self.track(ctx, name, sync)
     }
@@ -362,6 +365,7 @@ impl Jobs {
     ) -> Step<Key, Stage> {
         if sync.ends && error.is_none() {
             self.finished.insert(sync.job.meta.uid);
+            events::finished(ctx, sync);
         }
         self.desk.finish(ctx, key, error.is_some() || sync.failed_sync)
     }

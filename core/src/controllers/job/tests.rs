@@ -503,7 +503,8 @@ fn a_job_of_another_manager_is_left_alone() {
 fn a_job_with_a_selector_of_its_own_adopts_pods_and_releases_those_that_no_longer_fit() {
     let mut bed = bed(run_on);
     let labels = Labels::new([("app", "j")]);
-    let orphan = Pod { meta: Meta { labels: labels.clone(), ..Meta::named("default", "lone") }, ..Pod::default() };
+    let orphan =
+        Pod { meta: Meta { labels: labels.clone(), ..Meta::named("default", "lone") }.into(), ..Pod::default() };
     bed.create(orphan);
     bed.run_for(Span::from_secs(2));
     bed.create(job(|spec| {
