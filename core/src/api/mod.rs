@@ -10,6 +10,7 @@ mod client;
 mod create;
 pub mod deletion;
 mod eviction;
+mod immutable;
 pub mod leases;
 mod patch;
 mod server;
@@ -110,7 +111,7 @@ pub enum Request {
 /// One change of an object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Patch {
-    /// Deployment, ReplicaSet: the wanted number (`kubectl scale`).
+    /// Deployment, ReplicaSet, ReplicationController: the wanted number (`kubectl scale`); Job: its parallelism.
     Replicas(u32),
     /// Deployment, ReplicaSet: an image (`kubectl set image`).
     Image {
@@ -179,6 +180,8 @@ pub enum Patch {
         /// Whether it shall be there.
         present: bool,
     },
+    /// Job, CronJob: hold or go on with its pods or Jobs (`spec.suspend`).
+    Suspended(bool),
 }
 
 /// What becomes of the objects that a deleted object owns.

@@ -3,6 +3,7 @@
 //! The object must have been admitted ([`Located::admit`]): defaults are filled in and nothing is invalid. What the
 //! core does not model stays in [`Meta::original`] and [`PodSpec::original`] as the JSON that was written.
 
+mod batch;
 mod disruption;
 
 use std::collections::BTreeMap;
@@ -15,11 +16,11 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use wavetank_core::digest::Shared;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
-    ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, Hook, IntOrName, IntOrPercent, Kind,
-    Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, OwnerReference, Pod, PodSpec, PodTemplate,
-    PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, Resources, RestartPolicy, Selector,
-    SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
-    TolerationOperator,
+    ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, Hook, IntOrName, IntOrPercent,
+    Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, OwnerReference, Pod,
+    PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, Resources,
+    RestartPolicy, Selector, SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint,
+    TaintEffect, Toleration, TolerationOperator,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
@@ -40,6 +41,8 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
         Manifest::Service(object) => Object::Service(Arc::new(service(meta(&object.metadata), object))),
         Manifest::Deployment(object) => Object::Deployment(Arc::new(deployment(meta(&object.metadata), object))),
         Manifest::ReplicaSet(object) => Object::ReplicaSet(Arc::new(replica_set(meta(&object.metadata), object))),
+        Manifest::Job(object) => Object::Job(Arc::new(batch::job(meta(&object.metadata), object))),
+        Manifest::CronJob(object) => Object::CronJob(Arc::new(batch::cron_job(meta(&object.metadata), object))),
         Manifest::PersistentVolume(object) => {
             Object::PersistentVolume(Arc::new(storage::volume(meta(&object.metadata), object)))
         }
