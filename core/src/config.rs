@@ -2,21 +2,78 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::Name;
 use crate::time::Span;
 
 /// All settings of a core.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Config {
     /// Where every draw comes from.
     pub seed: u64,
+    /// The Unix time of the run's start, in whole seconds: what schedules count from.
+    pub epoch: i64,
     /// The node lifecycle and the other controllers.
     pub controller_manager: ControllerManagerConfig,
     /// The scheduler.
     pub scheduler: SchedulerConfig,
     /// All kubelets.
     pub kubelet: KubeletConfig,
+    /// The CSI drivers that are there.
+    pub storage: StorageConfig,
     /// Whether lease renewals are messages or vouched for by the world.
     pub heartbeats: Heartbeats,
+}
+
+/// The epoch unless somebody chooses another: 2025-01-01T00:00:00Z.
+pub const DEFAULT_EPOCH: i64 = 1_735_689_600;
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            seed: 0,
+            epoch: DEFAULT_EPOCH,
+            controller_manager: ControllerManagerConfig::default(),
+            scheduler: SchedulerConfig::default(),
+            kubelet: KubeletConfig::default(),
+            storage: StorageConfig::default(),
+            heartbeats: Heartbeats::default(),
+        }
+    }
+}
+
+/// The CSI drivers of a cluster.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct StorageConfig {
+    /// The drivers; on every node.
+    pub drivers: Vec<CsiDriverConfig>,
+}
+
+/// A modelled CSI driver.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct CsiDriverConfig {
+    /// Its name, which StorageClasses give as their provisioner.
+    pub name: Name,
+    /// Whether its volumes are attached to nodes before they are mounted.
+    pub attach_required: bool,
+    /// The node labels that tell where a volume can be reached; empty is everywhere.
+    pub topology_keys: Vec<Name>,
+    /// How many volumes a node can have; `None` is no limit.
+    pub volumes_per_node: Option<u32>,
+    /// How long it takes to make or to delete a volume.
+    pub provision: SpanRange,
+    /// How long it takes to attach a volume.
+    pub attach: SpanRange,
+    /// How long it takes to detach a volume.
+    pub detach: SpanRange,
+}
+
+/// A time that is drawn evenly from `min` up to `max`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct SpanRange {
+    /// The least.
+    pub min: Span,
+    /// The bound; not below the least.
+    pub max: Span,
 }
 
 /// How lease renewals reach the node lifecycle. Both give the same facts.

@@ -145,6 +145,8 @@ pub enum TimerKind {
     SchedulerFlush,
     /// Scheduler: the cycle under way ends.
     SchedulerCycle,
+    /// Scheduler: look whether the claims of pods with a node are bound.
+    SchedulerVolumes,
 }
 
 /// Everything outside the orchestration core: a seeded simulator, or a tokio runtime with Docker nodes.

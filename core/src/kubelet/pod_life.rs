@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use crate::context::Context;
+use crate::digest::Shared;
 use crate::facts::What;
 use crate::id::{HostId, Name, ProcId, RequestId, Uid};
 use crate::kubelet::admission::Rejection;
@@ -17,7 +18,7 @@ use crate::kubelet::backoff::{Backoff, go_duration};
 use crate::kubelet::ending::{Ending, Stopping, Verdict};
 use crate::kubelet::images::Pulls;
 use crate::kubelet::{ContainerIndex, ProbeKind, RuntimeRequest};
-use crate::model::{Container, Kind, ObjectKey, Pod, PullPolicy, RestartPolicy, Terminated};
+use crate::model::{Container, Kind, ObjectKey, Pod, PodStatus, PullPolicy, RestartPolicy, Terminated};
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
 
@@ -37,6 +38,8 @@ pub(super) struct PodLife {
     pub(super) taken_on_at: Time,
     /// The request about this pod that is under way.
     pub(super) asked: Option<RequestId>,
+    /// The status that the API server was last told.
+    pub(super) said: Option<Shared<PodStatus>>,
     pub(super) rejection: Option<Box<Rejection>>,
     pub(super) ending: Option<Box<Ending>>,
     /// Why the kubelet itself has ended the pod, if it has.
@@ -49,6 +52,8 @@ pub(super) struct PodLife {
     pub(super) gone: bool,
     /// Its requests are in the row's sum.
     pub(super) counted: bool,
+    /// Something has happened since the request under way was made.
+    pub(super) news: bool,
     /// The object's last deletion, with no grace, was asked for.
     pub(super) delete_asked: bool,
 }
@@ -196,6 +201,7 @@ impl PodLife {
             taken_on_at: pod.status.started_at.unwrap_or(now),
             pod,
             asked: None,
+            said: None,
             rejection: None,
             ending: None,
             verdict: None,
@@ -203,8 +209,17 @@ impl PodLife {
             confirmed: true,
             gone: false,
             counted: false,
+            news: false,
             delete_asked: false,
         }
+    }
+
+    /// Whether a version of the pod is what this kubelet's own last report has made of the version that it had: it tells
+    /// nothing that the kubelet does not know.
+    pub(super) fn is_echo(&self, pod: &Pod) -> bool {
+        let Pod { meta, spec, node, status: _ } = &*self.pod;
+        let others_say_the_same = || (meta, spec, node) == (&pod.meta, &pod.spec, &pod.node);
+        self.said.as_ref() == Some(&pod.status) && others_say_the_same()
     }
 
     pub(super) fn uid(&self) -> Uid {

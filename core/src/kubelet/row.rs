@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::api::{Answer, Patch, Propagation, Refusal, Reply, Request};
 use crate::context::Context;
+use crate::digest::Shared;
 use crate::draw::{Draws, Purpose, draw, span_below};
 use crate::facts::What;
 use crate::id::{HostId, Name, ProcId, RequestId, Uid};
@@ -359,6 +360,15 @@ impl Row {
         }
         let uid = pod.meta.uid;
         match self.pods.get_mut(&uid) {
+            Some(life) if life.confirmed && life.is_echo(&pod) => {
+                life.pod = pod;
+                // Nothing has happened since the report was computed: it would come out as it is. What follows the last
+                // report of a pod that ends is its deletion.
+                if life.asked.is_some() || !(life.news || life.pod.meta.is_terminating()) {
+                    debug_assert!(life.asked.is_some() || status::desired(life, ctx.now) == *life.pod.status);
+                    return;
+                }
+            }
             Some(life) => life.pod = pod,
             None => self.take_on(ctx, pod),
         }
@@ -616,12 +626,16 @@ impl Row {
             return ctx.disarm(TimerKind::Pod(uid));
         }
         if life.gone || life.asked.is_some() {
+            life.news = true;
             return;
         }
+        life.news = false;
         let status = status::desired(life, ctx.now);
         let request = if status != *life.pod.status {
             let Pod { meta, spec, node, status: _ } = &*life.pod;
-            let pod = Pod { meta: meta.clone(), spec: spec.clone(), node: node.clone(), status: status.into() };
+            let status = Shared::new(status);
+            let pod = Pod { meta: meta.clone(), spec: spec.clone(), node: node.clone(), status: status.clone() };
+            life.said = Some(status);
             let object = Object::Pod(Arc::new(pod));
             Request::UpdateStatus { object, expected: None }
         } else if life.pod.meta.is_terminating() && life.is_removed() && !life.delete_asked {

@@ -398,13 +398,14 @@ impl Pod {
         !self.is_finished() && !self.meta.is_terminating()
     }
 
-    /// Whether the pod has been ready for at least `min_ready` by now.
+    /// Whether the pod has been ready for at least `min_ready` by now, from the whole second in which it became so,
+    /// which is what the API stores.
     ///
     /// Source: `IsPodAvailable`, pkg/api/v1/pod/util.go (v1.34.1).
     pub fn is_available(&self, min_ready: Span, now: Time) -> bool {
         match self.status.conditions.get(ConditionKind::Ready) {
             Some(ready) if self.is_ready() => {
-                min_ready == Span::ZERO || ready.changed_at.saturating_add(min_ready) <= now
+                min_ready == Span::ZERO || ready.changed_at.whole_second().saturating_add(min_ready) <= now
             }
             _ => false,
         }

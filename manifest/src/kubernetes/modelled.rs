@@ -51,6 +51,8 @@ const MODELLED: &[(&str, &[&str])] = &[
             "status.**",
         ],
     ),
+    ("Job", &["spec.**", "status.**"]),
+    ("CronJob", &["spec.**", "status.**"]),
     (
         "Service",
         &[

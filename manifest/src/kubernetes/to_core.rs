@@ -3,6 +3,7 @@
 //! The object must have been admitted ([`Located::admit`]): defaults are filled in and nothing is invalid. What the
 //! core does not model stays in [`Meta::original`] and [`PodSpec::original`] as the JSON that was written.
 
+mod batch;
 mod disruption;
 
 use std::collections::BTreeMap;
@@ -10,16 +11,16 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as api;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference as ApiOwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use wavetank_core::digest::Shared;
-use wavetank_core::id::Name;
+use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
     ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, Hook, IntOrName, IntOrPercent,
-    Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, Pod, PodSpec, PodTemplate,
-    PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, Resources, RestartPolicy, Selector,
-    SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
-    TolerationOperator,
+    Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, OwnerReference, Pod,
+    PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, Resources,
+    RestartPolicy, Selector, SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint,
+    TaintEffect, Toleration, TolerationOperator,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
@@ -40,6 +41,8 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
         Manifest::Service(object) => Object::Service(Arc::new(service(meta(&object.metadata), object))),
         Manifest::Deployment(object) => Object::Deployment(Arc::new(deployment(meta(&object.metadata), object))),
         Manifest::ReplicaSet(object) => Object::ReplicaSet(Arc::new(replica_set(meta(&object.metadata), object))),
+        Manifest::Job(object) => Object::Job(Arc::new(batch::job(meta(&object.metadata), object))),
+        Manifest::CronJob(object) => Object::CronJob(Arc::new(batch::cron_job(meta(&object.metadata), object))),
         Manifest::PersistentVolume(object) => {
             Object::PersistentVolume(Arc::new(storage::volume(meta(&object.metadata), object)))
         }
@@ -89,10 +92,24 @@ fn meta(metadata: &ObjectMeta, namespaced: bool, original: Name) -> Meta {
         generate_name,
         labels: labels(metadata.labels.as_ref()),
         annotations: labels(metadata.annotations.as_ref()),
+        owners: metadata.owner_references.iter().flatten().filter_map(owner).collect(),
         finalizers: metadata.finalizers.iter().flatten().map(|finalizer| name(finalizer)).collect(),
         original: Some(original),
         ..Meta::default()
     }
+}
+
+/// An owner of a kind that the core has; others are shown from the original.
+fn owner(reference: &ApiOwnerReference) -> Option<OwnerReference> {
+    let kind = Kind::ALL.iter().find(|kind| kind.name() == reference.kind)?;
+    let digits: String = reference.uid.chars().filter(|letter| *letter != '-').collect();
+    Some(OwnerReference {
+        kind: *kind,
+        name: name(&reference.name),
+        uid: Uid(u128::from_str_radix(&digits, 16).unwrap_or_default()),
+        controller: reference.controller.unwrap_or(false),
+        block_owner_deletion: reference.block_owner_deletion.unwrap_or(false),
+    })
 }
 
 pub(super) fn labels(map: Option<&BTreeMap<String, String>>) -> Labels {

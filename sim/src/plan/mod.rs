@@ -22,6 +22,8 @@ use wavetank_core::time::{Span, Time};
 pub use delay::Delay;
 pub use usage::{CpuUse, Growth, Usage};
 
+use crate::drain::DrainOptions;
+
 /// Everything that happens to a cluster in one run.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
@@ -37,6 +39,8 @@ pub struct Plan {
     pub behaviours: Vec<Behaviour>,
     /// Requests of the user, by time; those of one instant in this order.
     pub steps: Vec<Step>,
+    /// Drains of nodes by the user, in any order.
+    pub drains: Vec<DrainPlan>,
     /// Faults, in any order.
     pub faults: Vec<Fault>,
     /// When the run ends.
@@ -200,6 +204,19 @@ pub struct Step {
     /// What.
     pub request: Request,
     /// How the scenario puts it, for the account: `scale deployment/web to 5`.
+    pub label: String,
+    /// Where it stands: `node-failure.yaml:34`.
+    pub place: String,
+}
+
+/// `kubectl drain`, begun by the user at a time.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DrainPlan {
+    /// When.
+    pub at: Time,
+    /// Which nodes, and how.
+    pub options: DrainOptions,
+    /// How the scenario puts it, for the account: `drain node/worker-2`.
     pub label: String,
     /// Where it stands: `node-failure.yaml:34`.
     pub place: String,

@@ -8,6 +8,7 @@
 //! What is establishing itself at time zero, before the first request of the user, takes no time: a run begins with a
 //! cluster that is there. Absent on purpose: control-plane failures (the plan has no such fault).
 
+mod drains;
 mod event;
 mod hosts;
 mod leases;
@@ -31,7 +32,8 @@ use crate::fleet::{Fleet, FleetEvent, Outcome as FleetOutcome};
 use crate::net::{Arrival, Network, RenewalId};
 use crate::plan::Plan;
 use crate::queue::{EventQueue, Source, TieOrder, WheelQueue};
-use crate::record::StepRefusal;
+use crate::record::{DrainNote, StepRefusal};
+use drains::Drains;
 pub use event::Class;
 use event::{Event, Slab};
 use hosts::Host;
@@ -67,6 +69,7 @@ pub struct SimWorld<Q: EventQueue = WheelQueue> {
     /// Facts that have not been taken yet, in order.
     facts: Vec<(Time, Fact)>,
     refusals: Vec<StepRefusal>,
+    drains: Drains,
 }
 
 /// Stable storage: one write at a time, which takes everything that has been asked for by its beginning.
@@ -101,6 +104,7 @@ impl<Q: EventQueue + Default> SimWorld<Q> {
             disk: Disk::default(),
             facts: Vec::new(),
             refusals: Vec::new(),
+            drains: Drains::new(&plan.drains),
             plan,
         };
         world.schedule_plan();
@@ -125,6 +129,9 @@ impl<Q: EventQueue + Default> SimWorld<Q> {
             if let Some(to) = fault.to {
                 self.push_from(to, Class::Fault, ProcId::WORLD, Event::FaultEnds(index));
             }
+        }
+        for (index, drain) in (0u32..).zip(&plan.drains) {
+            self.push_from(drain.at, Class::Workload, ProcId::CLIENT, Event::DrainBegins(index));
         }
         for (index, step) in (0u32..).zip(&plan.steps) {
             self.push_from(step.at, Class::Workload, ProcId::CLIENT, Event::Step(index));
@@ -174,6 +181,11 @@ impl<Q: EventQueue> SimWorld<Q> {
     /// Steps of the plan that were refused.
     pub fn refusals(&self) -> &[StepRefusal] {
         &self.refusals
+    }
+
+    /// What drains of the plan have said so far.
+    pub fn drain_notes(&self) -> &[DrainNote] {
+        self.drains.notes()
     }
 
     /// The next tie count of a source.
@@ -249,7 +261,11 @@ impl<Q: EventQueue> SimWorld<Q> {
     }
 
     fn answer_step(&mut self, body: Msg) {
-        let Msg::Response(RequestId(step), answer) = body else { panic!("the client was sent {body:?}") };
+        let Msg::Response(id, answer) = body else { panic!("the client was sent {body:?}") };
+        if let Some((drain, number)) = drains::question_of(id) {
+            return self.answer_drain(drain, number, answer);
+        }
+        let RequestId(step) = id;
         if let Err(refusal) = answer {
             self.refusals.push(StepRefusal { at: self.now, step: step as u32, refusal });
         }
@@ -287,6 +303,8 @@ impl<Q: EventQueue> SimWorld<Q> {
                 let body = Msg::Request(RequestId(u64::from(step)), request);
                 self.send_ordinary(ProcId::CLIENT, ProcId::API_SERVER, body);
             }
+            Event::DrainBegins(drain) => self.drain_begins(drain),
+            Event::DrainWakes(drain) => self.drain_wakes(drain),
             Event::Message { from, to, body, connection } => return self.arrive(from, to, body, connection),
             Event::Persisted(revision) => {
                 self.disk.writing = false;

@@ -105,7 +105,7 @@ fn exit(behaviour: &format::Behaviour, path: &str, problems: &mut Problems) -> E
     Exit::Code(behaviour.exit_code.unwrap_or(0))
 }
 
-fn selector(selector: &LabelSelector) -> Selector {
+pub(super) fn selector(selector: &LabelSelector) -> Selector {
     let requirement = |from: &format::Requirement| SelectorRequirement {
         key: from.key.as_str().into(),
         operator: match from.operator {

@@ -7,12 +7,14 @@ use wavetank_core::time::{Span, Time};
 use wavetank_manifest::yaml::Span as Place;
 use wavetank_manifest::{Node, Spanned};
 
+use super::behaviours::selector;
 use super::machines::{Chosen, Fleet, effect};
 use super::objects::{Objects, display, item};
 use super::{Problems, drawn, place};
+use crate::drain::DrainOptions;
 use crate::plan::scenario::Inputs;
 use crate::plan::scenario::format::{self, Entry, NameAt, Spec};
-use crate::plan::{Fault, FaultKind, LinkProfile, Plan, PressedResource, Side, Step};
+use crate::plan::{DrainPlan, Fault, FaultKind, LinkProfile, Plan, PressedResource, Side, Step};
 
 /// The most repetitions of one entry.
 const TIMES_MAX: u32 = 100_000;
@@ -23,6 +25,8 @@ enum Deed {
     Requests(Vec<(Request, String)>),
     /// A manifest.
     Apply,
+    /// A drain with its label.
+    Drain(DrainOptions, String),
     /// A fault with its label.
     Fault(FaultKind, String),
 }
@@ -68,6 +72,12 @@ pub(super) fn expand(
                     }));
                 }
             }
+            Deed::Drain(options, label) => plan.drains.extend(times.0.into_iter().map(|(at, _)| DrainPlan {
+                at,
+                options: options.clone(),
+                label: label.clone(),
+                place: origin.clone(),
+            })),
             Deed::Fault(kind, label) => plan.faults.extend(times.0.into_iter().map(|(from, to)| Fault {
                 from,
                 to,
@@ -163,6 +173,7 @@ impl Reader<'_> {
                 self.patch_nodes(&Chosen::from(machines), patch, verb)
             }));
         }
+        deeds.extend(entry.drain.as_ref().map(|drain| self.drain(drain)));
         deeds.extend(entry.taint.as_ref().map(|taint| self.taint(taint)));
         deeds.extend(entry.untaint.as_ref().map(|taint| self.untaint(taint)));
         deeds.extend(self.faults(entry));
@@ -446,6 +457,28 @@ impl Reader<'_> {
         let names: Vec<&str> = self.fleet.names_of(&hosts);
         let request = |name: &str| Request::Patch { key: ObjectKey::new(Kind::Node, "", name), patch: patch.clone() };
         Some(Deed::Requests(names.iter().map(|name| (request(name), format!("{verb} node/{name}"))).collect()))
+    }
+
+    fn drain(&mut self, drain: &format::Drain) -> Option<Deed> {
+        let chosen = Chosen {
+            node: drain.node.as_ref(),
+            nodes: drain.nodes.as_ref(),
+            group: drain.group.as_ref(),
+            zone: drain.zone.as_ref(),
+            ..Chosen::default()
+        };
+        let hosts = self.choose(&chosen, "drain")?;
+        let options = DrainOptions {
+            nodes: self.fleet.names_of(&hosts).into_iter().map(Name::from).collect(),
+            ignore_daemon_sets: drain.ignore_daemon_sets,
+            force: drain.force,
+            delete_empty_dir_data: drain.delete_empty_dir_data,
+            disable_eviction: drain.disable_eviction,
+            grace: drain.grace_period.map(|grace| grace.0),
+            timeout: drain.timeout.map(|limit| limit.0),
+            pods: drain.pod_selector.as_ref().map(selector),
+        };
+        Some(Deed::Drain(options, format!("drain {}", chosen.label())))
     }
 
     fn taint(&mut self, taint: &format::TaintNodes) -> Option<Deed> {

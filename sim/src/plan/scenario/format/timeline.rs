@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use wavetank_manifest::Spanned;
 
-use super::{Bytes, Duration, NameAt, Spread, TaintEffect};
+use super::{Bytes, Duration, LabelSelector, NameAt, Spread, TaintEffect};
 
 /// Something at a time: one action of the user, or one fault.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -37,6 +37,8 @@ pub struct Entry {
     pub cordon: Option<Machines>,
     /// Let new pods onto nodes again.
     pub uncordon: Option<Machines>,
+    /// Cordon nodes and evict their pods.
+    pub drain: Option<Drain>,
     /// Add a taint to nodes.
     pub taint: Option<TaintNodes>,
     /// Remove a taint from nodes.
@@ -157,6 +159,35 @@ pub struct Machines {
     /// All there are.
     #[serde(default)]
     pub all: bool,
+}
+
+/// `kubectl drain`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the first fields are those of Machines")]
+pub struct Drain {
+    pub node: Option<NameAt>,
+    pub nodes: Option<Vec<NameAt>>,
+    pub group: Option<NameAt>,
+    pub zone: Option<NameAt>,
+    /// Pass over pods of DaemonSets; without it they are an error.
+    #[serde(default)]
+    pub ignore_daemon_sets: bool,
+    /// Pods without a controller go too; without it they are an error.
+    #[serde(default)]
+    pub force: bool,
+    /// Pods with an `emptyDir` go too; without it they are an error.
+    #[serde(default)]
+    pub delete_empty_dir_data: bool,
+    /// Delete pods, past their disruption budgets.
+    #[serde(default)]
+    pub disable_eviction: bool,
+    /// The pods' grace, if not their own.
+    pub grace_period: Option<Duration>,
+    /// How long each node may take, if not as long as it likes.
+    pub timeout: Option<Duration>,
+    /// Only these pods.
+    pub pod_selector: Option<LabelSelector>,
 }
 
 /// Something that is no pod uses what pods need.
