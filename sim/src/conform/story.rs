@@ -347,7 +347,7 @@ impl Teller {
         let on = self.names.of_reference(line.text("on"), line.namespace());
         let on = if on.starts_with("Node/") { line.text("on").to_owned() } else { on };
         let said = format!("{} {}", line.text("etype"), line.text("reason"));
-        if on.ends_with("-*") {
+        if on.ends_with("-*") && line.text("reason") != "FailedScheduling" {
             self.push(line, format!("{on} said {said}"), "said".to_owned());
             return;
         }
