@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod conform;
+pub mod drain;
 pub mod execute;
 pub mod expect;
 mod fleet;

@@ -11,6 +11,8 @@ mod modelled;
 mod patch;
 mod placement;
 mod read;
+mod references;
+mod schedule;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,7 @@ mod to_json;
 mod validation;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -128,6 +131,8 @@ manifests! {
     Service "v1" true,
     Deployment "apps/v1" true,
     ReplicaSet "apps/v1" true,
+    Job "batch/v1" true,
+    CronJob "batch/v1" true,
     PodDisruptionBudget "policy/v1" true,
     EndpointSlice "discovery.k8s.io/v1" true,
     Lease "coordination.k8s.io/v1" true,
