@@ -18,6 +18,7 @@ pub mod recording;
 pub mod refusals;
 pub mod shown;
 pub mod story;
+pub mod unfit;
 
 use std::collections::BTreeSet;
 

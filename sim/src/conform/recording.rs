@@ -101,6 +101,13 @@ impl Recording {
             }
         }
         recording.steps = on_one_clock(clocks, &recording.lines);
+        let defaults = folder.join("defaults.json");
+        if defaults.is_file() {
+            let sent: Value = serde_json::from_str(&text("defaults.json")?)
+                .map_err(|error| format!("{}: {error}", defaults.display()))?;
+            recording.steps.extend(creations(&sent, &recording));
+            recording.steps.sort_by_key(|step| step.at_ms);
+        }
         let summary = folder.join("summary.md");
         if summary.is_file() {
             recording.client_limit = client_limit(&text("summary.md")?);
@@ -144,6 +151,38 @@ fn json_lines(text: &str, file: &Path) -> Result<Vec<Value>, String> {
             serde_json::from_str(line).map_err(|error| format!("{}:{number}: {error}", file.display()))
         })
         .collect()
+}
+
+/// Objects that were created to see what is filled in, by kind: `sent`, `code`, `stored`.
+fn creations(defaults: &Value, recording: &Recording) -> Vec<Step> {
+    let cases = defaults.as_object().into_iter().flatten();
+    let step = |(kind, case): (&String, &Value)| {
+        let body = case["sent"].clone();
+        let name = format!("{}/{}", recording.namespace, body["metadata"]["name"].as_str()?);
+        let shown = recording.lines.iter().find(|line| line.is_added() && line.kind == *kind && line.name == name)?;
+        let (group, plural) = collection(body["apiVersion"].as_str()?, kind);
+        let what = Deed::Request {
+            method: "POST".to_owned(),
+            path: format!("/{group}/namespaces/{}/{plural}", recording.namespace),
+            content_type: String::new(),
+            body,
+            code: case["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(0),
+        };
+        Some(Step { at_ms: shown.at_ms, what })
+    };
+    cases.filter_map(step).collect()
+}
+
+/// Where the objects of a kind are: `apis/apps/v1` and `deployments`.
+fn collection(api_version: &str, kind: &str) -> (String, String) {
+    let root = if api_version.contains('/') { "apis" } else { "api" };
+    let lower = kind.to_lowercase();
+    let plural = match lower.strip_suffix('y').or(lower.strip_suffix('s')) {
+        Some(stem) if lower.ends_with('y') => format!("{stem}ies"),
+        Some(_) => format!("{lower}es"),
+        None => format!("{lower}s"),
+    };
+    (format!("{root}/{api_version}"), plural)
 }
 
 fn deed(item: &Value) -> Option<Deed> {

@@ -127,6 +127,9 @@ fn pod(fields: &mut Map<String, Value>, all: &Value) {
     let (spec, status) = (&all["spec"], &all["status"]);
     keep(fields, "nodeName", &spec["nodeName"]);
     keep(fields, "hostname", &spec["hostname"]);
+    if spec["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty()) {
+        keep(fields, "schedulingGates", &spec["schedulingGates"]);
+    }
     keep(fields, "priority", &json!(spec["priority"].as_i64().unwrap_or(0)));
     for key in ["phase", "reason", "startTime", "podIP"] {
         keep(fields, key, &status[key]);
