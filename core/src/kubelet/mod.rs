@@ -5,7 +5,7 @@
 //! simulator or a container engine answers.
 //!
 //! Invariant: what a kubelet holds in memory dies with it; only who the host is ([`Boot`]), how often its kubelet has
-//! started, and how its renewals travel stay. Absent on purpose: volumes, pre-stop and post-start hooks, static and
+//! started, and how its renewals travel stay. Absent on purpose: pre-stop and post-start hooks, static and
 //! mirror pods, eviction under resource pressure, node status reports that change nothing, and the client's rate limit
 //! of 50 requests per second, which a single node's pods do not reach.
 
@@ -22,6 +22,7 @@ mod row;
 mod status;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 use std::sync::Arc;
 

@@ -49,6 +49,8 @@ pub(super) struct PodLife {
     pub(super) counted: bool,
     /// The object's last deletion, with no grace, was asked for.
     pub(super) delete_asked: bool,
+    /// Its volumes are not all there: nothing begins before they are.
+    pub(super) waits_for_volumes: bool,
 }
 
 /// The pod's network and address.
@@ -185,6 +187,7 @@ impl PodLife {
             gone: false,
             counted: false,
             delete_asked: false,
+            waits_for_volumes: false,
         }
     }
 
@@ -243,6 +246,7 @@ impl PodLife {
             Sandbox::Ready => {}
             Sandbox::Asked => return,
             Sandbox::Failed(until) if until > now => return host.ctx.arm(TimerKind::Pod(self.uid()), until),
+            _ if self.waits_for_volumes => return,
             Sandbox::Absent | Sandbox::Failed(_) | Sandbox::Lost => {
                 self.sandbox = Sandbox::Asked;
                 return host.ask(RuntimeRequest::CreateSandbox { pod: self.pod.clone() });
