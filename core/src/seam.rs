@@ -121,6 +121,12 @@ pub enum TimerKind {
     Relist,
     /// Kubelet: ask the API server again after no answer.
     KubeletRetry,
+    /// Kubelet: look at how much of the node is left (eviction).
+    NodePressure,
+    /// Kubelet: look at how full the image file system is.
+    ImageGc,
+    /// Kubelet: the time of a group of pods is over during a shutdown.
+    Shutdown,
     /// Any client: a token of the rate limit of client `n` is there.
     ClientTokens(u8),
     /// Controller manager: a delayed key of controller `n` is due.

@@ -17,6 +17,7 @@ mod storage;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use client::Bucket;
 pub use client::Client;
 pub(crate) use create::LETTERS;
 pub use server::ApiServer;
@@ -94,6 +95,11 @@ pub enum Request {
     },
     /// Read an object as it is stored now. Controllers do so before some writes, and each reading costs a token.
     Get(ObjectKey),
+    /// List the pods that are bound to a node.
+    PodsOf {
+        /// The node's name.
+        node: Name,
+    },
     /// A kubelet lists its node's pods and watches them from then on.
     WatchPods {
         /// The node's name.
@@ -197,7 +203,7 @@ pub enum Reply {
     Object(Object, Revision),
     /// The object is gone or, if given, waits for its grace period or finalizers.
     Deleted(Option<Object>),
-    /// The pods of the node, by namespace and name; changes follow as messages.
+    /// The pods of the node, by namespace and name; if they are watched, changes follow as messages.
     Pods(Vec<Object>),
 }
 

@@ -43,8 +43,9 @@ impl<'a> Relations<'a> {
             let pod = classes.traits(class);
             spread = topology_spread::Filter::of(cache, classes, pod);
             let preferences = topology_spread::Preferences::of(cache, around, pod);
-            if let Some(domains) = preferences.as_ref().and_then(|preferences| preferences.tallied()) {
-                classes.tally(domains);
+            if let Some((pods, domains)) = preferences.as_ref().and_then(|preferences| preferences.tallied()) {
+                let namespace = pod.identity.namespace.clone();
+                classes.tally(domains, &namespace, pods);
             }
             spread_preferences = preferences.map(|preferences| (enabled, preferences));
         }
