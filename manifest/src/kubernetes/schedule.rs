@@ -315,11 +315,8 @@ mod tests {
 
     #[test]
     fn the_next_times_in_new_york_follow_its_clock() {
-        let schedule = Schedule {
-            text: "".into(),
-            times: times("0 9 * * 1-5").unwrap(),
-            zone: zone("America/New_York").unwrap(),
-        };
+        let schedule =
+            Schedule { text: "".into(), times: times("0 9 * * 1-5").unwrap(), zone: zone("America/New_York").unwrap() };
         // 2025-03-07 is a Friday; the clocks go forward on Sunday.
         let mut at = 1_741_305_600;
         let mut next = || {

@@ -19,7 +19,8 @@ pub(super) fn job(meta: Meta, object: &api::Job) -> Job {
 
 pub(super) fn cron_job(meta: Meta, object: &api::CronJob) -> CronJob {
     let spec = object.spec.as_ref().expect("a CronJob without a spec is refused by validation");
-    let zone = spec.time_zone.as_deref().map(|zone| schedule::zone(zone).expect("time zones are checked by validation"));
+    let zone =
+        spec.time_zone.as_deref().map(|zone| schedule::zone(zone).expect("time zones are checked by validation"));
     let made = &spec.job_template;
     let metadata = made.metadata.as_ref();
     // A Job that is made gets the defaults that a user's Job would get.
@@ -110,8 +111,5 @@ fn failure_rule(rule: &api::PodFailurePolicyRule) -> FailureRule {
 }
 
 fn success_rule(rule: &api::SuccessPolicyRule) -> SuccessRule {
-    SuccessRule {
-        indexes: rule.succeeded_indexes.as_deref().map(name),
-        count: rule.succeeded_count.map(count),
-    }
+    SuccessRule { indexes: rule.succeeded_indexes.as_deref().map(name), count: rule.succeeded_count.map(count) }
 }

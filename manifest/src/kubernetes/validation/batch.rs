@@ -110,7 +110,11 @@ fn time_zone(report: &mut Report, at: &At, zone: &String) {
     }
     let is_part = |part: &str| {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_+".contains(&byte);
-        (1..=14).contains(&part.len()) && part.bytes().all(allowed) && !part.starts_with('-') && part != "." && part != ".."
+        (1..=14).contains(&part.len())
+            && part.bytes().all(allowed)
+            && !part.starts_with('-')
+            && part != "."
+            && part != ".."
     };
     if !zone.split('/').all(is_part) {
         return report.invalid(at, zone, &format!("unknown time zone {zone}"));
@@ -392,7 +396,8 @@ fn count_indexes(text: &str, completions: i32) -> Result<i32, String> {
 fn interval(part: &str, completions: i32) -> Result<(i32, i32), String> {
     let ends: Vec<&str> = part.split('-').collect();
     let number = |text: &str| {
-        let number = text.parse::<i32>().map_err(|_| format!("cannot convert string to integer for index: {text:?}"))?;
+        let number =
+            text.parse::<i32>().map_err(|_| format!("cannot convert string to integer for index: {text:?}"))?;
         if number >= completions { Err(format!("too large index: {text:?}")) } else { Ok(number) }
     };
     match ends.as_slice() {
