@@ -11,7 +11,7 @@ use crate::id::{Name, Revision, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, CronJob, Deployment, EndpointSlice, Job, Labels, Namespace, Node, Object,
     ObjectKey, PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, ReplicaSet,
-    Resource, Service, ServiceType, StorageClass, VolumeAttachment, with_object,
+    ReplicationController, Resource, Service, ServiceType, StorageClass, VolumeAttachment, with_object,
 };
 use crate::store::Store;
 
@@ -51,6 +51,7 @@ created! {
     EndpointSlice: |slice, api, ctx| {};
     Job: |job, api, ctx| complete_job(job);
     CronJob: |cron_job, api, ctx| cron_job.status = Default::default();
+    ReplicationController: |set, api, ctx| set.status = Default::default();
     PersistentVolume: |volume, api, ctx|
         volume.status = PersistentVolumeStatus { phase_changed_at: Some(ctx.now), ..Default::default() };
     PersistentVolumeClaim: |claim, api, ctx| claim.status = Default::default();

@@ -9,7 +9,7 @@ use crate::id::{Name, Revision};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, CronJob, Deployment, EndpointSlice, Job, Namespace, Node, NodeVolumes,
     Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodTemplate, ReplicaSet,
-    Resource, Service, StorageClass, VolumeAttachment, with_kind, with_object,
+    ReplicationController, Resource, Service, StorageClass, VolumeAttachment, with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -52,6 +52,8 @@ parts! {
         (&new.selector, new.limit, new.unhealthy_pods) != (&old.selector, old.limit, old.unhealthy_pods);
     EndpointSlice: [] generation if |new, old| new.endpoints != old.endpoints || new.ports != old.ports;
     Job: [status] generation if |new, old| new.spec != old.spec;
+    ReplicationController: [status] generation if |new, old|
+        (new.replicas, new.min_ready, &new.selector, &new.template) != (old.replicas, old.min_ready, &old.selector, &old.template);
     CronJob: [status] generation if |new, old| {
         let plain = CronJob { meta: old.meta.clone(), status: old.status.clone(), ..new.clone() };
         plain != *old
@@ -130,6 +132,11 @@ pub(super) fn merge_for_apply(object: Object, stored: &Object, sets_replicas: bo
             new.replicas = old.replicas;
             Object::ReplicaSet(Arc::new(new))
         }
+        (Object::ReplicationController(new), Object::ReplicationController(old)) if !sets_replicas => {
+            let mut new = Arc::unwrap_or_clone(new);
+            new.replicas = old.replicas;
+            Object::ReplicationController(Arc::new(new))
+        }
         (Object::Job(new), Object::Job(old)) => Object::Job(Arc::new(immutable::with_made_labels(&new, old))),
         (Object::Service(new), Object::Service(old)) if new.cluster_ip.is_none() && !new.headless => {
             let mut new = Arc::unwrap_or_clone(new);
@@ -200,6 +207,12 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
             }
         }
         (object, Patch::Labels(labels)) => object.meta_mut().labels = labels,
+        (Object::ReplicationController(set), Patch::Replicas(replicas)) => Arc::make_mut(set).replicas = replicas,
+        (Object::ReplicationController(set), Patch::Image { container, image }) => {
+            if let Err(message) = set_image(&mut Arc::make_mut(set).template, &container, &image) {
+                return refuse(message);
+            }
+        }
         (Object::Job(job), Patch::Replicas(parallelism)) => Arc::make_mut(job).spec.parallelism = parallelism,
         (Object::Job(job), Patch::Suspended(suspend)) => Arc::make_mut(job).spec.suspend = suspend,
         (Object::CronJob(cron_job), Patch::Suspended(suspend)) => Arc::make_mut(cron_job).suspend = suspend,

@@ -31,10 +31,13 @@ pub(crate) use work_queue::WorkQueue;
 
 use std::collections::BTreeMap;
 
+use replica_set::{ReplicaSets, Replicated};
+
 use crate::api::{Answer, Client};
 use crate::config::Config;
 use crate::context::{Component, Context};
 use crate::id::{ProcId, RequestId};
+use crate::model::{ReplicaSet, ReplicationController};
 use crate::seam::{Msg, TimerKind};
 use crate::store::{Change, View};
 
@@ -66,7 +69,8 @@ impl ControllerManager {
         let flags = &config.controller_manager;
         let controllers: Vec<(u8, Box<dyn Controller>)> = vec![
             (deployment::NUMBER, Box::new(deployment::Deployments::new(flags))),
-            (replica_set::NUMBER, Box::new(replica_set::ReplicaSets::new(flags))),
+            (<ReplicaSet as Replicated>::NUMBER, Box::new(ReplicaSets::<ReplicaSet>::new(flags))),
+            (<ReplicationController as Replicated>::NUMBER, Box::new(ReplicaSets::<ReplicationController>::new(flags))),
             (endpoint_slice::NUMBER, Box::new(endpoint_slice::EndpointSlices::new(flags))),
             (garbage_collector::NUMBER, Box::new(garbage_collector::GarbageCollector::new(flags))),
             (namespace::NUMBER, Box::new(namespace::Namespaces::new(flags))),

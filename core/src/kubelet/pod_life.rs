@@ -56,6 +56,8 @@ pub(super) struct PodLife {
     pub(super) news: bool,
     /// The object's last deletion, with no grace, was asked for.
     pub(super) delete_asked: bool,
+    /// Its volumes are not all there: nothing begins before they are.
+    pub(super) waits_for_volumes: bool,
 }
 
 /// The pod's network and address.
@@ -211,6 +213,7 @@ impl PodLife {
             counted: false,
             news: false,
             delete_asked: false,
+            waits_for_volumes: false,
         }
     }
 
@@ -281,6 +284,7 @@ impl PodLife {
             Sandbox::Ready => {}
             Sandbox::Asked => return,
             Sandbox::Failed(until) if until > now => return self.arm_for_holds(host),
+            _ if self.waits_for_volumes => return,
             Sandbox::Absent | Sandbox::Failed(_) | Sandbox::Lost => {
                 self.sandbox = Sandbox::Asked;
                 return host.ask(RuntimeRequest::CreateSandbox { pod: self.pod.clone() });
@@ -459,7 +463,9 @@ impl PodLife {
                 let own = probe.as_ref().and_then(|probe| probe.termination_grace);
                 let grace = own.unwrap_or(self.pod.spec.termination_grace);
                 let probe = if kind == ProbeKind::Startup { "startup" } else { "liveness" };
-                let message = format!("Container {} failed {probe} probe, will be restarted", spec.name);
+                let again = spec.sidecar || self.pod.spec.restart_policy != RestartPolicy::Never;
+                let rest = if again { ", will be restarted" } else { "" };
+                let message = format!("Container {} failed {probe} probe{rest}", spec.name);
                 self.stop_because(place, grace, message, host);
             }
             _ => {}

@@ -19,6 +19,7 @@ use crate::kubelet::images::Pulls;
 use crate::kubelet::pod_life::{Doing, Host, PodLife};
 use crate::kubelet::pressure::Pressure;
 use crate::kubelet::shutdown::Shutdown;
+use crate::kubelet::volumes::Mounts;
 use crate::kubelet::{Boot, ContainerIndex, RunningPod, RuntimeEvent, RuntimeRequest, admission, status};
 use crate::model::{Kind, Object, ObjectKey, Pod, Resources, Terminated};
 use crate::seam::{Msg, TimerKind};
@@ -38,6 +39,10 @@ pub(super) struct Row {
     /// What the pods that were admitted and have not ended take.
     used: Resources,
     pulls: Pulls,
+    /// The volumes of pods with claims.
+    mounts: BTreeMap<Uid, Mounts>,
+    /// What the node was last told to use of them.
+    in_use: Vec<Name>,
     /// Container events that the next relist will show, in order.
     unseen: Vec<Unseen>,
     /// Requests under way, by number.
@@ -67,6 +72,10 @@ enum Asked {
     NodeStatus,
     Watch,
     Pod(Uid),
+    /// Something about a pod's volumes.
+    Volume(Uid),
+    /// Which volumes the node uses.
+    InUse,
 }
 
 enum Unseen {
@@ -92,6 +101,8 @@ impl Row {
             pods: BTreeMap::new(),
             used: Resources::default(),
             pulls: Pulls::default(),
+            mounts: BTreeMap::new(),
+            in_use: Vec::new(),
             unseen: Vec::new(),
             asked: Vec::new(),
             requests: 0,
@@ -214,6 +225,11 @@ impl Row {
             self.set_runtime(ctx, Runtime::Down);
         }
         let (now, timeout) = (ctx.now, ctx.config.kubelet.request_timeout);
+        let due = |mounts: &Mounts| mounts.due().is_some_and(|at| at <= now);
+        let waiting: Vec<Uid> = self.mounts.iter().filter(|(_, mounts)| due(mounts)).map(|(uid, _)| *uid).collect();
+        for uid in waiting {
+            self.see_to_volumes(ctx, uid);
+        }
         let late: Vec<RequestId> =
             self.asked.iter().filter(|(_, _, sent)| *sent + timeout <= now).map(|(id, ..)| *id).collect();
         for id in late {
@@ -225,6 +241,7 @@ impl Row {
             .map(|(_, _, sent)| *sent + timeout)
             .chain(self.watch_at)
             .chain(self.runtime_down_at)
+            .chain(self.mounts.values().filter_map(Mounts::due))
             .min();
         if let Some(at) = next {
             self.arm_retry(ctx, at);
@@ -248,6 +265,16 @@ impl Row {
             }
             Asked::Node | Asked::NodeStatus => self.look_at_node(ctx),
             Asked::Watch => self.watch(ctx),
+            Asked::InUse => {
+                self.in_use.clear();
+                self.report_in_use(ctx);
+            }
+            Asked::Volume(uid) => {
+                if let Some(mounts) = self.mounts.get_mut(&uid) {
+                    mounts.asked = false;
+                }
+                self.see_to_volumes(ctx, uid);
+            }
             Asked::Pod(uid) => {
                 if let Some(life) = self.pods.get_mut(&uid) {
                     life.asked = None;
@@ -308,6 +335,13 @@ impl Row {
         match (asked, answer) {
             (Asked::Watch, Ok(Reply::Pods(pods))) => self.on_list(ctx, pods),
             (Asked::Pod(uid), answer) => self.on_pod_answer(ctx, uid, id, answer),
+            (Asked::Volume(uid), answer) => {
+                if let Some(mounts) = self.mounts.get_mut(&uid) {
+                    mounts.on_answer(&answer, ctx.now);
+                    self.report_in_use(ctx);
+                    self.see_to_volumes(ctx, uid);
+                }
+            }
             (Asked::Register, Err(Refusal::AlreadyExists(_))) => self.look_at_node(ctx),
             (Asked::Node, Ok(Reply::Object(Object::Node(node), _))) => {
                 let labels = self.boot.labels.clone();
@@ -372,15 +406,69 @@ impl Row {
             Some(life) => life.pod = pod,
             None => self.take_on(ctx, pod),
         }
+        let mut adopted = false;
         self.with_pod(ctx, uid, |life, host| {
             if !life.confirmed {
                 life.confirm(host);
+                // Its containers run, so its volumes are there; which they are has to be found out again.
+                adopted = true;
             }
             if life.pod.meta.is_terminating() {
                 let grace = life.pod.meta.deletion_grace.unwrap_or(life.pod.spec.termination_grace);
                 life.end(grace, true, host);
             }
         });
+        if adopted && let Some(life) = self.pods.get(&uid) {
+            if let Some(mounts) = Mounts::of(&life.pod, ctx.now, true) {
+                self.mounts.insert(uid, mounts);
+                self.see_to_volumes(ctx, uid);
+            }
+        }
+    }
+
+    // ---- volumes
+
+    /// Asks for what is to be known next of a pod's volumes, and lets the pod begin when all is there.
+    fn see_to_volumes(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        let node = self.boot.node.clone();
+        let (Some(mounts), Some(life)) = (self.mounts.get_mut(&uid), self.pods.get_mut(&uid)) else { return };
+        if let Some(complaint) = mounts.complaint(&node, &life.pod.meta, ctx.now) {
+            ctx.event(life.key(), complaint);
+        }
+        if mounts.is_done() {
+            if std::mem::take(&mut life.waits_for_volumes) {
+                self.with_pod(ctx, uid, |_, _| {});
+            }
+            return;
+        }
+        if let Some(question) = mounts.question(&node, ctx.now) {
+            mounts.asked = true;
+            self.request(ctx, Asked::Volume(uid), question);
+        } else if let Some(due) = mounts.due() {
+            self.arm_retry(ctx, due);
+        }
+    }
+
+    /// Tells which volumes the node uses, if that is news. While it is not known what adopted pods use, nothing is told.
+    fn report_in_use(&mut self, ctx: &mut Context<'_>) {
+        if self.mounts.values().any(|mounts| mounts.adopted && !mounts.is_done()) {
+            return;
+        }
+        let mut in_use: Vec<Name> = self.mounts.values().flat_map(Mounts::in_use).cloned().collect();
+        in_use.sort();
+        in_use.dedup();
+        if in_use != self.in_use {
+            self.in_use.clone_from(&in_use);
+            let key = ObjectKey { kind: Kind::Node, namespace: "".into(), name: self.boot.node.clone() };
+            self.request(ctx, Asked::InUse, Request::Patch { key, patch: Patch::VolumesInUse(in_use) });
+        }
+    }
+
+    /// The volumes of a pod in which nothing runs any more, or that is gone, are given back.
+    fn release_volumes(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        if !self.mounts.is_empty() && self.mounts.remove(&uid).is_some() {
+            self.report_in_use(ctx);
+        }
     }
 
     fn take_on(&mut self, ctx: &mut Context<'_>, pod: Arc<Pod>) {
@@ -396,8 +484,13 @@ impl Row {
             life.containers = Box::default();
         } else {
             life.remember(ctx.now);
+            if let Some(mounts) = Mounts::of(&life.pod, ctx.now, false) {
+                life.waits_for_volumes = true;
+                self.mounts.insert(uid, mounts);
+            }
         }
         self.pods.insert(uid, Box::new(life));
+        self.see_to_volumes(ctx, uid);
     }
 
     fn admit(&mut self, life: &mut PodLife) -> Result<(), admission::Rejection> {
@@ -615,6 +708,9 @@ impl Row {
 
     /// Gives back what an ended pod took, forgets a pod that is gone everywhere, and reports what is new.
     fn settle(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        if self.pods.get(&uid).is_some_and(|life| life.is_settled()) {
+            self.release_volumes(ctx, uid);
+        }
         let Some(life) = self.pods.get_mut(&uid) else { return };
         if life.counted && life.is_settled() {
             life.counted = false;
@@ -623,6 +719,7 @@ impl Row {
         }
         if life.gone && life.is_removed() {
             self.pods.remove(&uid);
+            self.release_volumes(ctx, uid);
             return ctx.disarm(TimerKind::Pod(uid));
         }
         if life.gone || life.asked.is_some() {

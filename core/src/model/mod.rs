@@ -56,4 +56,5 @@ pub use storage_class::{
 };
 pub use workload::{
     Deployment, DeploymentStatus, DeploymentStrategy, IntOrPercent, PodTemplate, ReplicaSet, ReplicaSetStatus,
+    ReplicationController,
 };

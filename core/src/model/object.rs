@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Name, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, CronJob, Deployment, EndpointSlice, Job, Meta, Namespace, Node,
-    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet, Service, StorageClass,
-    VolumeAttachment,
+    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet, ReplicationController, Service,
+    StorageClass, VolumeAttachment,
 };
 use crate::store::{IndexKey, Store, Table};
 
@@ -138,6 +138,8 @@ kinds! { $
     Job = 10, jobs, "batch/v1", "jobs", "jobs", true;
     /// A CronJob.
     CronJob = 11, cron_jobs, "batch/v1", "cronjobs", "cj", true;
+    /// A ReplicationController.
+    ReplicationController = 12, replication_controllers, "v1", "replicationcontrollers", "rc", true;
     /// A PersistentVolume.
     PersistentVolume = 13, persistent_volumes, "v1", "persistentvolumes", "pv", false;
     /// A PersistentVolumeClaim.

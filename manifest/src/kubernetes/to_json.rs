@@ -12,7 +12,7 @@ use wavetank_core::id::{Name, Revision};
 use wavetank_core::model::{
     Condition, ConditionKind, Conditions, ContainerState, ContainerStatus, Deployment, EndpointSlice, IntOrName,
     IntOrPercent, Labels, Meta, Namespace, Node, Object, OwnerReference, Phase, Pod, PodTemplate, Protocol, ReplicaSet,
-    Resources, Selector, Service, ServiceType, Status3, Terminated,
+    ReplicaSetStatus, ReplicationController, Resources, Selector, Service, ServiceType, Status3, Terminated,
 };
 use wavetank_core::quantity::{Format, Quantity};
 use wavetank_core::time::Time;
@@ -58,6 +58,7 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::Deployment(deployment) => show.deployment(&mut root, deployment),
         Object::Service(service) => show_service(&mut root, service),
         Object::EndpointSlice(slice) => show_slice(&mut root, slice),
+        Object::ReplicationController(set) => show.replication_controller(&mut root, set),
         Object::Job(job) => show.job(&mut root, job),
         Object::CronJob(cron_job) => show.cron_job(&mut root, cron_job),
         Object::PersistentVolume(volume) => storage::show_volume(&mut root, volume, epoch),
@@ -330,8 +331,21 @@ impl Show {
         }
         set(spec, "selector", selector(&set_.selector));
         show_template(entry(spec, "template"), &set_.template);
-        let status = entry(root, "status");
-        let counts = &set_.status;
+        self.replica_counts(entry(root, "status"), &set_.status);
+    }
+
+    fn replication_controller(&self, root: &mut Map<String, Value>, controller: &ReplicationController) {
+        let spec = entry(root, "spec");
+        set(spec, "replicas", controller.replicas);
+        if controller.min_ready.as_secs() > 0 {
+            set(spec, "minReadySeconds", controller.min_ready.as_secs());
+        }
+        set_labels(spec, "selector", &controller.selector.match_labels);
+        show_template(entry(spec, "template"), &controller.template);
+        self.replica_counts(entry(root, "status"), &controller.status);
+    }
+
+    fn replica_counts(&self, status: &mut Map<String, Value>, counts: &ReplicaSetStatus) {
         set(status, "replicas", counts.replicas);
         set(status, "observedGeneration", counts.observed_generation);
         set_counts(

@@ -97,8 +97,8 @@ fn node_of(bed: &Testbed, name: &str) -> Option<String> {
     bed.get::<Pod>("default", name).and_then(|pod| pod.node.as_ref().map(ToString::to_string))
 }
 
-fn said(bed: &Testbed, what: &str) -> usize {
-    bed.told().iter().filter(|line| line.contains(what)).count()
+fn said(bed: &Testbed, what: &str) -> u32 {
+    bed.times_said(what)
 }
 
 fn delete(bed: &mut Testbed, kind: Kind, name: &str, grace: Option<Span>) {

@@ -250,6 +250,9 @@ fn claims_that_cannot_be_looked_at_refuse_every_node() {
         prepare(&mut world);
         world.failure(&pod(&[of_claim("c")]))
     };
+    fn set(world: &mut World, claim: PersistentVolumeClaim) {
+        world.with(claim);
+    }
     let message = |why: &str| {
         format!(
             "0/2 nodes are available: {why}. no new claims to deallocate, preemption: 0/2 nodes are available: 2 \
@@ -258,7 +261,7 @@ fn claims_that_cannot_be_looked_at_refuse_every_node() {
     };
     assert_eq!(attempt(&|_| {}), message("persistentvolumeclaim \"c\" not found"));
     assert_eq!(
-        attempt(&|world| drop(world.with(claim("c", "x", "1Gi")))),
+        attempt(&|world| set(world, claim("c", "x", "1Gi"))),
         message("pod has unbound immediate PersistentVolumeClaims")
     );
     let lost = || {
@@ -267,7 +270,7 @@ fn claims_that_cannot_be_looked_at_refuse_every_node() {
         claim
     };
     assert_eq!(
-        attempt(&|world| drop(world.with(lost()))),
+        attempt(&|world| set(world, lost())),
         message("persistentvolumeclaim \"c\" bound to non-existent persistentvolume \"v\"")
     );
     let leaving = || {
@@ -275,8 +278,8 @@ fn claims_that_cannot_be_looked_at_refuse_every_node() {
         claim.meta.deleted_at = Some(crate::time::Time::ZERO);
         claim
     };
-    assert_eq!(attempt(&|world| drop(world.with(leaving()))), message("persistentvolumeclaim \"c\" is being deleted"));
-    assert_eq!(attempt(&|world| drop(world.with(bound("c", "v")))), message("persistentvolume \"v\" not found"));
+    assert_eq!(attempt(&|world| set(world, leaving())), message("persistentvolumeclaim \"c\" is being deleted"));
+    assert_eq!(attempt(&|world| set(world, bound("c", "v"))), message("persistentvolume \"v\" not found"));
 }
 
 #[test]

@@ -45,6 +45,7 @@ pub fn validate(manifest: &Manifest) -> Result<(), Invalid> {
         }
         Manifest::ReplicaSet(object) => workload::replica_set(&mut report, object),
         Manifest::Deployment(object) => workload::deployment(&mut report, object),
+        Manifest::ReplicationController(object) => workload::replication_controller(&mut report, object),
         Manifest::Job(object) => batch::job(&mut report, object),
         Manifest::CronJob(object) => batch::cron_job(&mut report, object),
         Manifest::Service(object) => service::check(&mut report, object),

@@ -9,6 +9,7 @@ mod kubelet;
 mod machines;
 mod objects;
 mod settings;
+mod storage;
 mod timeline;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ pub fn expand(scenario: &Scenario, tree: &Node, inputs: &mut Inputs) -> Result<E
         problems.add(spec.duration.span, "spec.duration", "expected a duration above zero");
     }
     settings::apply(&mut plan, scenario, &mut problems, tree);
+    storage::apply(&mut plan, scenario, &mut problems);
     let fleet = Fleet::expand(spec, &mut plan, &mut problems);
     let mut objects = Objects::default();
     objects.manifests(spec, tree, inputs, &mut plan, &mut problems);
