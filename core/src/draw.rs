@@ -55,11 +55,25 @@ pub enum Purpose {
     TieOrder = 20,
     /// A probe's phase; entity: pod and container.
     ProbePhase = 21,
+    /// How long a modelled CSI driver takes; entity: what is done, k: operation.
+    StorageDelay = 40,
+    /// Where a modelled CSI driver makes a volume that no pod has chosen a place for; entity: claim.
+    StoragePlace = 41,
+    /// When within its period a kubelet looks at what is left of its node; entity: host.
+    PressurePhase = 61,
+    /// How far a container's memory is from what is said of it; entity: pod and container, k: attempt.
+    MemoryUse = 62,
+    /// How far a container's disk use is from what is said of it; entity: pod and container, k: attempt.
+    DiskUse = 63,
+    /// How long a container's post-start hook takes; entity: pod and container, k: attempt.
+    PostStartHook = 64,
+    /// How long a container's pre-stop hook takes; entity: pod and container, k: attempt.
+    PreStopHook = 65,
     /// A scheduling policy's choice; entity: attempts so far, k: 0 for the node, 1 for its devices.
-    Policy = 40,
+    Policy = 80,
     /// The order of a trace's pods and nodes, and which of them are repeated; entity: which of these, k: how many so
     /// far.
-    Trace = 41,
+    Trace = 81,
 }
 
 /// A sequence of draws for one purpose and entity, read one after the other: `Draws::new(s, p, e).nth(k)` equals

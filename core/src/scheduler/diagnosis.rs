@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::scheduler::plugins::{Plugin, Reason, Refusal, texts};
 use crate::scheduler::reference::Case;
+use crate::scheduler::volumes::Rejection;
 
 /// Why no node takes a pod.
 pub(super) struct Diagnosis {
@@ -64,6 +65,13 @@ pub(super) fn diagnose(case: Case<'_>, refusal_at: impl Fn(u32) -> Refusal) -> D
         message.push_str(&nothing_to_preempt(nodes, helpless));
     }
     Diagnosis { plugins, message }
+}
+
+/// A plugin's PreFilter has refused the pod on every node.
+pub(super) fn rejected(nodes: u32, rejection: Rejection) -> Diagnosis {
+    let mut message = format!("0/{nodes} nodes are available: {}.", rejection.message);
+    message.push_str(&nothing_to_preempt(nodes, nodes));
+    Diagnosis { plugins: vec![rejection.plugin], message }
 }
 
 /// `0/5 nodes are available: 2 Insufficient cpu, 3 node(s) were unschedulable.`, sorted as text.

@@ -183,6 +183,8 @@ fn machine(name: &str, node: &TraceNode, number: u32) -> HostPlan {
         starts_at: Time::ZERO,
         pull_bytes_per_second: PULL_BYTES_PER_SECOND,
         images: Vec::new(),
+        image_filesystem_bytes: None,
+        pids: 0,
     }
 }
 
