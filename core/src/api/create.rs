@@ -8,8 +8,8 @@ use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
-    Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod, ReplicaSet, Resource, Service, ServiceType,
-    with_object,
+    ControllerRevision, DaemonSet, Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod, ReplicaSet,
+    Resource, Service, ServiceType, StatefulSet, with_object,
 };
 use crate::store::Store;
 
@@ -47,6 +47,12 @@ created! {
     Deployment: |deployment, api, ctx| deployment.status = Default::default();
     Service: |service, api, ctx| api.assign_address(service);
     EndpointSlice: |slice, api, ctx| {};
+    StatefulSet: |set, api, ctx| set.status = Default::default();
+    DaemonSet: |set, api, ctx| {
+        set.status = Default::default();
+        set.template_generation = set.template_generation.max(1);
+    };
+    ControllerRevision: |revision, api, ctx| {};
 }
 
 impl ApiServer {

@@ -9,6 +9,7 @@ mod changes;
 mod client;
 mod create;
 pub mod deletion;
+mod immutable;
 pub mod leases;
 mod patch;
 mod server;
@@ -20,7 +21,7 @@ pub(crate) use create::LETTERS;
 pub use server::ApiServer;
 
 use crate::id::{Name, Revision, Uid};
-use crate::model::{ConditionKind, Labels, Object, ObjectKey, Status3, Taint};
+use crate::model::{ConditionKind, Labels, Object, ObjectKey, PodTemplate, Status3, Taint};
 use crate::time::Span;
 
 /// What a client asks for.
@@ -90,17 +91,19 @@ pub enum Request {
 /// One change of an object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Patch {
-    /// Deployment, ReplicaSet: the wanted number (`kubectl scale`).
+    /// Deployment, ReplicaSet, StatefulSet: the wanted number (`kubectl scale`).
     Replicas(u32),
-    /// Deployment, ReplicaSet: an image (`kubectl set image`).
+    /// Deployment, ReplicaSet, StatefulSet, DaemonSet: an image (`kubectl set image`).
     Image {
         /// The container; `*` is every container.
         container: Name,
         /// The image.
         image: Name,
     },
-    /// Deployment: make new pods of the same template (`kubectl rollout restart`).
+    /// Deployment, StatefulSet, DaemonSet: make new pods of the same template (`kubectl rollout restart`).
     Restart,
+    /// Deployment, StatefulSet, DaemonSet: another template (what `kubectl rollout undo` sends).
+    Template(Box<PodTemplate>),
     /// Deployment: hold or go on with rollouts.
     Paused(bool),
     /// Node: cordon or uncordon.
@@ -212,7 +215,7 @@ pub enum Refusal {
         message: Name,
     },
     /// 422.
-    #[error("{} \"{}\" is invalid: {message}", key.kind.name(), key.name)]
+    #[error("{} \"{}\" is invalid: {message}", key.kind.qualified_name(), key.name)]
     Invalid {
         /// The object.
         key: ObjectKey,

@@ -5,6 +5,7 @@
 //! the watch. Absent on purpose: leader election.
 
 mod claims;
+mod daemon_set;
 mod deployment;
 mod endpoint_slice;
 mod expectations;
@@ -18,6 +19,8 @@ mod pods;
 mod reconciler;
 mod replica_set;
 mod requests;
+mod revisions;
+mod stateful_set;
 mod taint_eviction;
 mod work_queue;
 
@@ -62,6 +65,8 @@ impl ControllerManager {
         let controllers: Vec<(u8, Box<dyn Controller>)> = vec![
             (deployment::NUMBER, Box::new(deployment::Deployments::new(flags))),
             (replica_set::NUMBER, Box::new(replica_set::ReplicaSets::new(flags))),
+            (stateful_set::NUMBER, Box::new(stateful_set::StatefulSets::new(flags))),
+            (daemon_set::NUMBER, Box::new(daemon_set::DaemonSets::new(flags))),
             (endpoint_slice::NUMBER, Box::new(endpoint_slice::EndpointSlices::new(flags))),
             (garbage_collector::NUMBER, Box::new(garbage_collector::GarbageCollector::new(flags))),
             (namespace::NUMBER, Box::new(namespace::Namespaces::new(flags))),

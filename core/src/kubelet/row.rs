@@ -551,8 +551,9 @@ impl Row {
         }
         let status = status::desired(life, ctx.now);
         let request = if status != life.pod.status {
-            let Pod { meta, spec, node, status: _ } = &*life.pod;
-            let pod = Pod { meta: meta.clone(), spec: spec.clone(), node: node.clone(), status };
+            let Pod { meta, spec, own, node, status: _ } = &*life.pod;
+            let (own, node) = (own.clone(), node.clone());
+            let pod = Pod { meta: meta.clone(), spec: spec.clone(), own, node, status };
             let object = Object::Pod(Arc::new(pod));
             Request::UpdateStatus { object, expected: None }
         } else if life.pod.meta.is_terminating() && life.is_removed() && !life.delete_asked {

@@ -12,6 +12,7 @@ mod object;
 mod placement;
 mod pod;
 mod resources;
+mod sets;
 mod workload;
 
 pub use condition::{Condition, ConditionKind, Conditions, Status3};
@@ -22,10 +23,14 @@ pub use object::{Kind, Object, ObjectKey, Resource};
 pub(crate) use object::{Tables, with_kind, with_object};
 pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
 pub use pod::{
-    Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodSpec, PodStatus,
+    Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodOwn, PodSpec, PodStatus,
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
 };
 pub use resources::{ResourceName, Resources};
+pub use sets::{
+    ClaimRetention, ClaimTemplate, ControllerRevision, DaemonSet, DaemonSetStatus, DaemonSetStrategy, PodManagement,
+    StatefulSet, StatefulSetStatus, StatefulSetStrategy,
+};
 pub use workload::{
     Deployment, DeploymentStatus, DeploymentStrategy, IntOrPercent, PodTemplate, ReplicaSet, ReplicaSetStatus,
 };

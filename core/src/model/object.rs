@@ -7,7 +7,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
-use crate::model::{Deployment, EndpointSlice, Meta, Namespace, Node, Pod, ReplicaSet, Service};
+use crate::model::{
+    ControllerRevision, DaemonSet, Deployment, EndpointSlice, Meta, Namespace, Node, Pod, ReplicaSet, Service,
+    StatefulSet,
+};
 use crate::store::{IndexKey, Store, Table};
 
 /// What a kind of the store needs.
@@ -130,6 +133,12 @@ kinds! { $
     Service = 5, services, "v1", "services", "svc", true;
     /// An EndpointSlice.
     EndpointSlice = 6, endpoint_slices, "discovery.k8s.io/v1", "endpointslices", "endpointslices", true, by service_of;
+    /// A StatefulSet.
+    StatefulSet = 7, stateful_sets, "apps/v1", "statefulsets", "sts", true;
+    /// A DaemonSet.
+    DaemonSet = 8, daemon_sets, "apps/v1", "daemonsets", "ds", true;
+    /// A ControllerRevision.
+    ControllerRevision = 9, controller_revisions, "apps/v1", "controllerrevisions", "controllerrevisions", true;
 }
 
 pub(crate) use {with_kind, with_object};
@@ -140,6 +149,15 @@ fn node_of(pod: &Pod) -> Option<IndexKey> {
 
 fn service_of(slice: &EndpointSlice) -> Option<IndexKey> {
     slice.meta.labels.get("kubernetes.io/service-name").cloned().map(IndexKey::Service)
+}
+
+impl Kind {
+    /// The kind with its group, as refusals name it: `Pod`, `Deployment.apps`.
+    pub fn qualified_name(self) -> String {
+        self.api_version()
+            .split_once('/')
+            .map_or_else(|| self.name().to_owned(), |(group, _)| format!("{}.{group}", self.name()))
+    }
 }
 
 impl Object {

@@ -58,7 +58,7 @@ impl Scheduler {
             self.placement.classes.release(queued.class);
             return true;
         }
-        match self.placement.search(queued.class) {
+        match self.placement.search(queued.class, queued.pinned_to.as_ref()) {
             Verdict::Node(slot) => self.bind(ctx, pod, queued, slot),
             Verdict::NoNodes => {
                 self.queue.failed(queued, ctx.now);

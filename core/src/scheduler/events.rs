@@ -2,6 +2,7 @@
 //!
 //! Source: pkg/scheduler/framework/events.go and eventhandlers.go (v1.34.1), with queueing hints on, the default.
 
+use crate::id::Name;
 use crate::model::Node;
 use crate::scheduler::traits::PodTraits;
 
@@ -42,6 +43,18 @@ pub(super) enum Event<'a> {
     TolerationsChanged,
     /// The waiting pod itself asks for less.
     RequestsLowered,
+}
+
+impl Event<'_> {
+    /// Whether it is an event of a node of another name.
+    pub(super) fn is_about_another_node(&self, name: &Name) -> bool {
+        match self {
+            Event::NodeAdded(node) | Event::NodeGone(node) | Event::NodeChanged { new: node, .. } => {
+                node.meta.name != *name
+            }
+            _ => false,
+        }
+    }
 }
 
 /// In which respect a node has changed.

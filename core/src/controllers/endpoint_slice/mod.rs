@@ -3,7 +3,7 @@
 //! The controller keeps, for every Service, the rows of the pods that it selects, so that a sync looks at these pods
 //! only. Cost: a pod's change looks at the selectors of all Services of its namespace (as in Kubernetes); a sync looks
 //! at all pods of its Service, but makes anew only the endpoints of those that have changed. Source: pkg/controller/endpointslice, staging/src/k8s.io/endpointslice (v1.34.1). Absent
-//! on purpose: IPv6, topology hints, trigger times, hostnames (the core's pods have none). Slices of a Service that is
+//! on purpose: IPv6, topology hints, trigger times. Slices of a Service that is
 //! gone are left to the garbage collector.
 
 mod placement;
