@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_table_has_the_columns_of_kubectl() {
-        let mut pod = Pod { meta: Meta::named("default", "web-1"), node: Some("vm".into()), ..Pod::default() };
+        let mut pod = Pod { meta: Meta::named("default", "web-1").into(), node: Some("vm".into()), ..Pod::default() };
         pod.status.phase = Phase::Running;
         pod.status.containers = vec![ContainerStatus {
             state: ContainerState::Running { since: Time::ZERO },

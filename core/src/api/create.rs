@@ -8,8 +8,8 @@ use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
-    ControllerRevision, DaemonSet, Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod, ReplicaSet,
-    Resource, Service, ServiceType, StatefulSet, with_object,
+    ControllerRevision, DaemonSet, Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod,
+    PodDisruptionBudget, ReplicaSet, Resource, Service, ServiceType, StatefulSet, with_object,
 };
 use crate::store::Store;
 
@@ -53,6 +53,7 @@ created! {
         set.template_generation = set.template_generation.max(1);
     };
     ControllerRevision: |revision, api, ctx| {};
+    PodDisruptionBudget: |budget, api, ctx| budget.status = Default::default();
 }
 
 impl ApiServer {

@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
-    ControllerRevision, DaemonSet, Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod, PodTemplate,
-    ReplicaSet, Resource, Service, StatefulSet, with_kind, with_object,
+    ControllerRevision, DaemonSet, Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod,
+    PodDisruptionBudget, PodTemplate, ReplicaSet, Resource, Service, StatefulSet, with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -48,6 +48,8 @@ parts! {
         (new.replicas, new.min_ready, &new.selector, &new.template) != (old.replicas, old.min_ready, &old.selector, &old.template);
     Deployment: [status] generation if |new, old| differs_beyond_meta(new, old);
     Service: [] generation if |new, old| false;
+    PodDisruptionBudget: [status] generation if |new, old|
+        (&new.selector, new.limit, new.unhealthy_pods) != (&old.selector, old.limit, old.unhealthy_pods);
     EndpointSlice: [] generation if |new, old| new.endpoints != old.endpoints || new.ports != old.ports;
     StatefulSet: [status] generation if |new, old| differs_beyond_meta(new, old), updated by immutable::stateful_set;
     DaemonSet: [status] generation if |new, old| differs_beyond_meta(new, old), updated by immutable::daemon_set;
@@ -310,7 +312,7 @@ fn write_pod_status(store: &mut Store, version: Arc<Pod>, expected: Option<Revis
     }
     let Pod { meta, spec, own, node, status: _ } = &*old;
     let (meta, spec, own, node) = (meta.clone(), spec.clone(), own.clone(), node.clone());
-    let revision = store.replace(row, Pod { meta, spec, own, node, status: Arc::unwrap_or_clone(version).status });
+    let revision = store.replace(row, Pod { meta, spec, own, node, status: version.status.clone() });
     Ok(create::stored::<Pod>(store, row, revision))
 }
 

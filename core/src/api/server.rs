@@ -126,6 +126,9 @@ impl ApiServer {
             Request::Delete { key, uid, grace, propagation } => {
                 super::deletion::delete(ctx, store, &key, uid, grace, propagation)
             }
+            Request::Evict { key, uid, grace, dry_run } => {
+                super::eviction::evict(ctx, store, &key, uid, grace, dry_run)
+            }
             Request::Bind { namespace, name, uid, node } => bind(ctx, store, namespace, name, uid, node),
             Request::Get(key) => read(store, key),
             Request::WatchPods { .. } => unreachable!("a watch is no write"),

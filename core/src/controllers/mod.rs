@@ -7,6 +7,7 @@
 mod claims;
 mod daemon_set;
 mod deployment;
+mod disruption;
 mod endpoint_slice;
 mod expectations;
 mod garbage_collector;
@@ -70,6 +71,7 @@ impl ControllerManager {
             (endpoint_slice::NUMBER, Box::new(endpoint_slice::EndpointSlices::new(flags))),
             (garbage_collector::NUMBER, Box::new(garbage_collector::GarbageCollector::new(flags))),
             (namespace::NUMBER, Box::new(namespace::Namespaces::new(flags))),
+            (disruption::NUMBER, Box::new(disruption::Disruption::new(flags))),
             (node_lifecycle::NodeLifecycle::NUMBER, Box::new(node_lifecycle::NodeLifecycle::new(config))),
             (taint_eviction::TaintEviction::NUMBER, Box::new(taint_eviction::TaintEviction::new(config))),
             (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),

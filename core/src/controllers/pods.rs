@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::api::{Propagation, Refusal, Request};
 use crate::controllers::owned_by;
-use crate::id::Name;
 use crate::model::{ConditionKind, Kind, Meta, ObjectKey, Pod, PodTemplate};
 use crate::time::{Span, Time};
 
@@ -30,7 +29,7 @@ pub(crate) fn from_template(template: &PodTemplate, kind: Kind, owner: &Meta) ->
         owners: [owned_by(kind, owner)].into(),
         ..Meta::default()
     };
-    Pod { meta, spec: template.spec.clone(), ..Pod::default() }
+    Pod { meta: meta.into(), spec: template.spec.clone(), ..Pod::default() }
 }
 
 /// Creations in batches of 1, 2, 4 … so that a whole burst does not fail for one and the same reason.
@@ -53,8 +52,8 @@ pub(crate) fn deletion_of(pod: &Pod) -> Request {
 }
 
 /// What is told of a refused creation.
-pub(crate) fn told_of_creation(refusal: &Refusal) -> Name {
-    format!("Error creating: {refusal}").into()
+pub(crate) fn told_of_creation(refusal: &Refusal) -> String {
+    format!("Error creating: {refusal}")
 }
 
 /// How long until the next ready pod counts as available; `None` if there is none to wait for.

@@ -9,7 +9,7 @@ use std::fmt;
 use crate::api::{Answer, Refusal, Request};
 use crate::config::RateLimit;
 use crate::context::Context;
-use crate::controllers::requests::{Ended, Requests};
+use crate::controllers::requests::{Ended, Requests, Tell};
 use crate::controllers::{Controller, WorkQueue};
 use crate::id::RequestId;
 use crate::seam::TimerKind;
@@ -34,6 +34,12 @@ impl<K: Clone + Ord + fmt::Debug, S> Desk<K, S> {
         tolerated: fn(&Refusal) -> bool,
     ) -> Desk<K, S> {
         Desk { number, queue: WorkQueue::new(number, workers), requests: Requests::new(number, limit, tolerated) }
+    }
+
+    /// The same, with Kubernetes events about answers.
+    pub(crate) fn telling(mut self, tell: Tell<S>) -> Desk<K, S> {
+        self.requests = self.requests.telling(tell);
+        self
     }
 
     /// Begins a stage of a sync: the batches are sent one after the other.

@@ -5,6 +5,7 @@
 //! and validation texts, which belong to the edges (crate `wavetank-manifest`).
 
 mod condition;
+mod disruption;
 mod meta;
 mod network;
 mod node;
@@ -16,6 +17,7 @@ mod sets;
 mod workload;
 
 pub use condition::{Condition, ConditionKind, Conditions, Status3};
+pub use disruption::{DisruptionLimit, DisruptionStatus, PodDisruptionBudget, UnhealthyPodEviction};
 pub use meta::{Labels, Meta, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
 pub use network::{Endpoint, EndpointSlice, IntOrName, Protocol, Service, ServicePort, ServiceType};
 pub use node::{Namespace, Node, NodeImage, NodeSpec, NodeStatus, Taint, TaintEffect};

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
 use crate::model::{
-    ControllerRevision, DaemonSet, Deployment, EndpointSlice, Meta, Namespace, Node, Pod, ReplicaSet, Service,
-    StatefulSet,
+    ControllerRevision, DaemonSet, Deployment, EndpointSlice, Meta, Namespace, Node, Pod, PodDisruptionBudget,
+    ReplicaSet, Service, StatefulSet,
 };
 use crate::store::{IndexKey, Store, Table};
 
@@ -139,6 +139,8 @@ kinds! { $
     DaemonSet = 8, daemon_sets, "apps/v1", "daemonsets", "ds", true;
     /// A ControllerRevision.
     ControllerRevision = 9, controller_revisions, "apps/v1", "controllerrevisions", "controllerrevisions", true;
+    /// A PodDisruptionBudget.
+    PodDisruptionBudget = 18, pod_disruption_budgets, "policy/v1", "poddisruptionbudgets", "pdb", true;
 }
 
 pub(crate) use {with_kind, with_object};

@@ -15,16 +15,16 @@ use crate::time::{Span, Time};
 /// A pod.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Pod {
-    /// Names, labels, owner.
-    pub meta: Meta,
+    /// Names, labels, owner; shared by the pod's versions.
+    pub meta: Shared<Meta>,
     /// What is wanted, shared by all pods of a template.
     pub spec: Shared<PodSpec>,
     /// What is wanted of this pod alone; most have nothing.
     pub own: Option<Box<PodOwn>>,
     /// The node that it is bound to; written once.
     pub node: Option<Name>,
-    /// What has become of it.
-    pub status: PodStatus,
+    /// What has become of it, shared by who reports it and who stores it.
+    pub status: Shared<PodStatus>,
 }
 
 /// The part of a pod's spec that it does not share with the other pods of its template. Written once.

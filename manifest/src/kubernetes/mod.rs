@@ -20,6 +20,7 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use serde::{Serialize, Serializer};
@@ -123,6 +124,7 @@ manifests! {
     Service "v1" true,
     Deployment "apps/v1" true,
     ReplicaSet "apps/v1" true,
+    PodDisruptionBudget "policy/v1" true,
     EndpointSlice "discovery.k8s.io/v1" true,
     Lease "coordination.k8s.io/v1" true,
 }

@@ -42,6 +42,16 @@ const MODELLED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "PodDisruptionBudget",
+        &[
+            "spec.minAvailable",
+            "spec.maxUnavailable",
+            "spec.selector.**",
+            "spec.unhealthyPodEvictionPolicy",
+            "status.**",
+        ],
+    ),
+    (
         "Service",
         &[
             "spec.selector.**",

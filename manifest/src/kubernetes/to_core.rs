@@ -3,6 +3,8 @@
 //! The object must have been admitted ([`Located::admit`]): defaults are filled in and nothing is invalid. What the
 //! core does not model stays in [`Meta::original`] and [`PodSpec::original`] as the JSON that was written.
 
+mod disruption;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,6 +40,9 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
         Manifest::Service(object) => Object::Service(Arc::new(service(meta(&object.metadata), object))),
         Manifest::Deployment(object) => Object::Deployment(Arc::new(deployment(meta(&object.metadata), object))),
         Manifest::ReplicaSet(object) => Object::ReplicaSet(Arc::new(replica_set(meta(&object.metadata), object))),
+        Manifest::PodDisruptionBudget(object) => {
+            Object::PodDisruptionBudget(Arc::new(disruption::budget(meta(&object.metadata), object)))
+        }
         Manifest::EndpointSlice(_) | Manifest::Lease(_) => {
             let kind = located.value.kind().kind;
             let message = format!("a {kind} is written by the cluster itself; leave it out of the manifests");
@@ -187,7 +192,7 @@ fn pod(meta: Meta, object: &api::Pod) -> Pod {
     let spec = object.spec.as_ref().expect("a pod without a spec is refused by validation");
     let node = spec.node_name.as_deref().filter(|node| !node.is_empty()).map(name);
     // The whole object is kept beside the meta; the spec needs no copy of its own.
-    Pod { meta, spec: Shared::new(pod_spec(spec, None)), node, ..Pod::default() }
+    Pod { meta: meta.into(), spec: Shared::new(pod_spec(spec, None)), node, ..Pod::default() }
 }
 
 fn template(template: &api::PodTemplateSpec) -> PodTemplate {

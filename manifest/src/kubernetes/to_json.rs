@@ -3,6 +3,8 @@
 //! The user's own JSON is the base, so every valid field comes back; what the core decides is laid over it. Times are
 //! shown as instants after an epoch that the caller chooses.
 
+mod disruption;
+
 use serde_json::{Map, Value, json};
 use wavetank_core::id::{Name, Revision};
 use wavetank_core::model::{
@@ -30,6 +32,7 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::Deployment(deployment) => show.deployment(&mut root, deployment),
         Object::Service(service) => show_service(&mut root, service),
         Object::EndpointSlice(slice) => show_slice(&mut root, slice),
+        Object::PodDisruptionBudget(budget) => show.disruption_budget(&mut root, budget),
     }
     Value::Object(root)
 }

@@ -21,6 +21,7 @@ pub(super) const LISTS: &[(&str, Kind)] = &[
     ("services", Kind::Service),
     ("endpointSlices", Kind::EndpointSlice),
     ("namespaces", Kind::Namespace),
+    ("podDisruptionBudgets", Kind::PodDisruptionBudget),
 ];
 /// Functions that find one object by its name.
 pub(super) const FINDERS: &[(&str, Kind)] = &[
@@ -29,6 +30,7 @@ pub(super) const FINDERS: &[(&str, Kind)] = &[
     ("deployment", Kind::Deployment),
     ("replicaSet", Kind::ReplicaSet),
     ("service", Kind::Service),
+    ("podDisruptionBudget", Kind::PodDisruptionBudget),
 ];
 /// The time since the beginning of the run.
 pub(super) const NOW: &str = "now";

@@ -189,7 +189,7 @@ impl DaemonSets {
     }
 
     fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
-        self.orphans.note(row, old.map(|pod| &pod.meta), new.map(|pod| &pod.meta));
+        self.orphans.note(row, old.map(|pod| &*pod.meta), new.map(|pod| &*pod.meta));
         match (old, new) {
             (_, Some(pod)) if pod.meta.is_terminating() => self.pod_leaves(view, pod),
             (None, Some(pod)) => match managing::<DaemonSet>(view, &pod.meta) {
@@ -274,7 +274,7 @@ impl DaemonSets {
     fn created(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, answers: &[Answer], skipped: usize) {
         let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
         let refused = refused.filter(|refusal| !refusal.is_namespace_terminating()).inspect(|refusal| {
-            ctx.record(key.of(Kind::DaemonSet), What::Refused { message: told_of_creation(refusal) });
+            ctx.record(key.of(Kind::DaemonSet), What::Refused { message: told_of_creation(refusal).into() });
         });
         let unseen = refused.count() + skipped;
         self.expectations.created(key, unseen);

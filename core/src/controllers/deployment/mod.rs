@@ -2,8 +2,9 @@
 //!
 //! A sync decides on all its writes at once ([`plan`]) and sends them one after the other. Invariant: a write names the
 //! version that it was made from, so a sync that saw stale ReplicaSets changes nothing and is retried. Source:
-//! pkg/controller/deployment (v1.34.1). Absent on purpose: rollback (a client patches the template), events.
+//! pkg/controller/deployment (v1.34.1). Absent on purpose: rollback (a client patches the template).
 
+mod events;
 mod plan;
 mod progress;
 mod scale;
@@ -11,6 +12,7 @@ mod sets;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::{Answer, Refusal, Request};
@@ -67,7 +69,7 @@ impl Deployments {
     /// The controller before its start.
     pub(super) fn new(config: &ControllerManagerConfig) -> Deployments {
         Deployments {
-            desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, |_| false),
+            desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, |_| false).telling(events::told),
             orphans: Orphans::default(),
         }
     }
@@ -216,9 +218,11 @@ impl Reconciler for Deployments {
             new: None,
             writes: Vec::new(),
             creation: None,
+            events: BTreeMap::new(),
             look_again: None,
         };
         if deployment.selector.is_empty() {
+            ctx.event(key.of(Kind::Deployment), events::selecting_all().about(&deployment.meta));
             plan.deployment.status.observed_generation = deployment.meta.generation;
             if plan.deployment.status != deployment.status {
                 plan.write_status();
@@ -297,6 +301,7 @@ fn complaint(ctx: &mut Context<'_>, view: View<'_>, mut plan: Plan, error: &Refu
         error => {
             let message = format!("Failed to create new replica set \"{}\": {error}", new.meta.name);
             ctx.record(key.of(Kind::Deployment), What::Refused { message: message.clone().into() });
+            ctx.event(key.of(Kind::Deployment), events::create_failed(&message).about(&stored.meta));
             if stored.progress_deadline.is_none() {
                 return Vec::new();
             }
@@ -306,6 +311,7 @@ fn complaint(ctx: &mut Context<'_>, view: View<'_>, mut plan: Plan, error: &Refu
         }
     }
     plan.writes.clear();
+    plan.events.clear();
     plan.write_status();
     plan.writes
 }

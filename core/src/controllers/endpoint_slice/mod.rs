@@ -1,15 +1,18 @@
 //! The EndpointSlice controller: lists the pods behind each Service, in slices of up to 100.
 //!
-//! The controller keeps, for every Service, the rows of the pods that it selects, so that a sync looks at these pods
-//! only. Cost: a pod's change looks at the selectors of all Services of its namespace (as in Kubernetes); a sync looks
-//! at all pods of its Service, but makes anew only the endpoints of those that have changed. Source: pkg/controller/endpointslice, staging/src/k8s.io/endpointslice (v1.34.1). Absent
-//! on purpose: IPv6, topology hints, trigger times. Slices of a Service that is
-//! gone are left to the garbage collector.
+//! The controller keeps, for every Service, the rows of the pods that it selects, and knows which of them have changed
+//! since the last sync. Cost: a pod's change looks at the selectors of all Services of its namespace (as in Kubernetes);
+//! a sync looks at the pods that have changed and at the slices that these can concern. It looks at everything where it
+//! cannot be sure of the rest: when the Service, a node or somebody else's slice has changed, and after a failure. Builds
+//! with debug assertions do so each time and compare. Source: pkg/controller/endpointslice,
+//! staging/src/k8s.io/endpointslice (v1.34.1). Absent on purpose: IPv6, topology hints, trigger times. Slices of a Service that is gone are left to the garbage collector.
 
+mod events;
 mod placement;
 mod selected;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +29,8 @@ use crate::store::{Change, IndexKey, View};
 use crate::time::Span;
 
 use placement::{Stored, Writes};
-use selected::Selected;
+use selected::{LeftOut, Selected};
+use watched::Watched;
 
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 2;
@@ -54,8 +58,12 @@ pub(super) struct EndpointSlices {
 /// What is remembered of a Service.
 #[derive(Default)]
 struct Tracked {
+    /// What it selects; `None` if its endpoints are somebody else's business.
+    selector: Option<Selector>,
     /// The pods that it selects.
     pods: Selected,
+    /// Its slices.
+    slices: Watched,
     /// The newest version of a slice that this controller has written: what is older is stale.
     written: Revision,
     /// Slices that this controller has deleted and the watch may still show.
@@ -65,8 +73,7 @@ struct Tracked {
 /// A sync that waits for its writes.
 pub(in crate::controllers) struct Stage {
     deleted: Vec<Uid>,
-    /// Whether a pod was left out because its node is not there (yet).
-    incomplete: bool,
+    left_out: LeftOut,
 }
 
 impl EndpointSlices {
@@ -86,10 +93,9 @@ impl EndpointSlices {
         }
         let slices: Vec<Stored> = view
             .under::<EndpointSlice>(IndexKey::Service(key.name.clone()))
-            .filter(|(_, slice)| slice.meta.namespace == key.namespace)
-            .filter(|(_, slice)| slice.meta.labels.get(MANAGED_BY).is_some_and(|manager| **manager == *MANAGER))
-            .filter(|(_, slice)| !slice.meta.is_terminating())
-            .map(|(row, slice)| Stored { slice: slice.clone(), version: view.version_of::<EndpointSlice>(row) })
+            .filter(|(_, slice)| slice.meta.namespace == key.namespace && is_managed(slice))
+            .map(|(row, slice)| (row, slice.clone(), view.version_of::<EndpointSlice>(row)))
+            .map(|(row, slice, version)| Stored { row, slice, version })
             .collect();
         let is_deleted = |it: &Stored| tracked.is_some_and(|tracked| tracked.deleted.contains(&it.slice.meta.uid));
         if slices.iter().any(is_deleted) {
@@ -97,6 +103,41 @@ impl EndpointSlices {
         }
         let own = |it: &Stored| it.slice.meta.owners.iter().any(|owner| owner.uid == service.meta.uid);
         Some(slices.into_iter().partition(own))
+    }
+
+    /// What has to be written if it is known what has changed since the last sync; `None` if not.
+    fn writes_for_changes(&mut self, view: View<'_>, key: &NamespacedName, service: &Service) -> Option<Writes> {
+        let tracked = self.services.get_mut(key)?;
+        if view.revision() < tracked.written || !tracked.deleted.is_empty() || !tracked.slices.is_own() {
+            return None;
+        }
+        let (ports, changes) = tracked.pods.changes(view, service)?;
+        let Some(settled) = tracked.slices.settled(view, &changes) else {
+            tracked.pods.distrust();
+            return None;
+        };
+        Some(placement::place_changes(settled, ports, changes, &blank_slice(service)))
+    }
+
+    /// What has to be written by a look at everything, and the pods left out; `None` if the slices are stale.
+    /// What is remembered of the slices is learnt anew, unless it is what is being `checked`.
+    fn writes_for_all(
+        &mut self,
+        view: View<'_>,
+        key: &NamespacedName,
+        service: &Service,
+        checked: bool,
+    ) -> Option<(Writes, LeftOut)> {
+        let (stored, foreign) = self.stored(view, key, service)?;
+        let tracked = self.services.entry(key.clone()).or_default();
+        if !checked {
+            tracked.deleted.clear();
+            tracked.slices = Watched::of(&stored);
+        }
+        let (wanted, left_out) = tracked.pods.wanted(view, service);
+        let mut writes = placement::place(stored, wanted, &blank_slice(service));
+        writes.delete.extend(foreign);
+        Some((writes, left_out))
     }
 
     fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) -> Step<NamespacedName, Stage> {
@@ -116,15 +157,17 @@ impl EndpointSlices {
             None => {
                 self.services.remove(&key);
             }
-            Some(service) if old.is_none_or(|old| old.selector != service.selector) => {
+            Some(service) if old.is_none_or(|old| selector_of(old) != selector_of(service)) => {
                 let mut pods = Selected::default();
-                if let Some(selector) = selector_of(service) {
+                let selector = selector_of(service);
+                if let Some(selector) = &selector {
                     let all = view.in_namespace::<Pod>(&key.namespace);
                     for (row, pod) in all.filter(|(_, pod)| selector.matches(&pod.meta.labels)) {
                         pods.note(row, pod.meta.uid);
                     }
                 }
-                self.services.entry(key.clone()).or_default().pods = pods;
+                let tracked = self.services.entry(key.clone()).or_default();
+                (tracked.selector, tracked.pods) = (selector, pods);
             }
             // Endpoints have the Service's ports and show pods as it wants them shown.
             Some(_) => self.services.entry(key.clone()).or_default().pods.forget_endpoints(),
@@ -133,29 +176,29 @@ impl EndpointSlices {
     }
 
     /// Source: `GetServicesToUpdateOnPodChange`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
-    fn on_pod(&mut self, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
+    fn on_pod(&mut self, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
         let Some((namespace, uid)) = new.or(old).map(|pod| (&pod.meta.namespace, pod.meta.uid)) else { return };
         let changed = old.map(endpoint_marks) != new.map(endpoint_marks);
         let relabelled = old.map(|pod| &pod.meta.labels) != new.map(|pod| &pod.meta.labels);
         if !changed && !relabelled {
             return;
         }
-        for (_, service) in view.in_namespace::<Service>(namespace) {
-            let Some(selector) = selector_of(service) else { continue };
+        let first = NamespacedName { namespace: namespace.clone(), name: Name::default() };
+        let services = self.services.range_mut(first..).take_while(|(key, _)| key.namespace == *namespace);
+        for (key, Tracked { selector, pods, .. }) in services {
+            let Some(selector) = selector else { continue };
             let selects = |pod: Option<&Pod>| pod.is_some_and(|pod| selector.matches(&pod.meta.labels));
             let (before, after) = (selects(old), selects(new));
             if !before && !after {
                 continue;
             }
-            let key = NamespacedName::of_meta(&service.meta);
-            let pods = &mut self.services.entry(key.clone()).or_default().pods;
             if after {
                 pods.note(row, uid);
             } else {
                 pods.remove(uid);
             }
             if changed || before != after {
-                self.desk.queue.add(key);
+                self.desk.queue.add(key.clone());
             }
         }
     }
@@ -169,11 +212,29 @@ impl EndpointSlices {
     }
 
     /// Somebody else's change of a slice is looked at a second later.
-    fn on_slice(&mut self, ctx: &mut Context<'_>, revision: Revision, slice: &EndpointSlice, is_gone: bool) {
+    fn on_slice(
+        &mut self,
+        ctx: &mut Context<'_>,
+        change: &Change,
+        old: Option<&EndpointSlice>,
+        new: Option<&EndpointSlice>,
+    ) {
+        let Some(slice) = new.or(old) else { return };
         let Some(name) = slice.meta.labels.get(SERVICE_NAME) else { return };
         let key = NamespacedName { namespace: slice.meta.namespace.clone(), name: name.clone() };
         let Some(tracked) = self.services.get_mut(&key) else { return };
-        let own = if is_gone { tracked.deleted.remove(&slice.meta.uid) } else { revision <= tracked.written };
+        let managed = |slice: Option<&EndpointSlice>| slice.is_some_and(is_managed);
+        tracked.slices.note(change.row, old.filter(|_| managed(old)), new.filter(|_| managed(new)));
+        let own = if new.is_none() {
+            let own = tracked.deleted.remove(&slice.meta.uid);
+            if !own {
+                tracked.slices.told_of(change.revision);
+            }
+            own
+        } else {
+            tracked.slices.told_of(change.revision);
+            change.revision <= tracked.written
+        };
         if !own && !self.desk.requests.is_under_way(&key) {
             self.desk.queue.add_after(ctx, key, FOREIGN_CHANGE_DELAY);
         }
@@ -203,7 +264,7 @@ impl Reconciler for EndpointSlices {
             }
             Kind::Pod => {
                 let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
-                self.on_pod(after, change.row, old.map(|it| &**it), new.map(|it| &**it));
+                self.on_pod(change.row, old.map(|it| &**it), new.map(|it| &**it));
             }
             Kind::Node => {
                 let (old, new) = (before.get::<Node>(change.row), after.get::<Node>(change.row));
@@ -211,9 +272,7 @@ impl Reconciler for EndpointSlices {
             }
             Kind::EndpointSlice => {
                 let (old, new) = (before.get::<EndpointSlice>(change.row), after.get::<EndpointSlice>(change.row));
-                if let Some(slice) = new.or(old) {
-                    self.on_slice(ctx, change.revision, slice, new.is_none());
-                }
+                self.on_slice(ctx, change, old.map(|it| &**it), new.map(|it| &**it));
             }
             _ => {}
         }
@@ -224,25 +283,30 @@ impl Reconciler for EndpointSlices {
         let Some(service) = service.filter(|service| selector_of(service).is_some()) else {
             return self.finish(ctx, &key, false);
         };
-        let Some((stored, foreign)) = self.stored(view, &key, &service) else {
+        let for_changes = self.writes_for_changes(view, &key, &service);
+        let is_known = for_changes.is_some();
+        let all = if is_known && !cfg!(debug_assertions) {
+            None
+        } else {
+            self.writes_for_all(view, &key, &service, is_known)
+        };
+        debug_assert!(
+            !is_known || for_changes.as_ref() == all.as_ref().map(|(writes, _)| writes),
+            "what has changed of {key:?} asks for {for_changes:?}, a look at everything for {all:?}"
+        );
+        let Some((writes, left_out)) = for_changes.map(|writes| (writes, LeftOut::new())).or(all) else {
             // The watch has not yet shown what was written before.
             return self.finish(ctx, &key, true);
         };
-        let tracked = self.services.entry(key.clone()).or_default();
-        tracked.deleted.clear();
-        let (wanted, incomplete) = tracked.pods.wanted(view, &service);
-        let blank = blank_slice(&service);
-        let mut writes = placement::place(stored, wanted, &blank);
-        writes.delete.extend(foreign);
         let deleted = writes.delete.iter().map(|it| it.slice.meta.uid).collect();
         let requests = requests_of(writes, service.meta.is_terminating());
-        self.desk.begin(ctx, key, Stage { deleted, incomplete }, requests)
+        self.desk.begin(ctx, key, Stage { deleted, left_out }, requests)
     }
 
     fn proceed(
         &mut self,
         ctx: &mut Context<'_>,
-        _view: View<'_>,
+        view: View<'_>,
         ended: Ended<NamespacedName, Stage>,
     ) -> Step<NamespacedName, Stage> {
         let Ended { key, stage, answers, error, .. } = ended;
@@ -250,12 +314,20 @@ impl Reconciler for EndpointSlices {
             for answer in answers.iter().flatten() {
                 if let Reply::Object(_, revision) = answer {
                     tracked.written = tracked.written.max(*revision);
+                    tracked.slices.told_of(*revision);
                 }
             }
             let granted = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(_)))).count();
             tracked.deleted.extend(stage.deleted.iter().take(granted));
+            if error.is_some() || !stage.left_out.is_empty() {
+                tracked.pods.distrust();
+            }
         }
-        self.finish(ctx, &key, error.is_some() || stage.incomplete)
+        let failed = error.is_some() || !stage.left_out.is_empty();
+        if failed && let Some((_, service)) = view.find::<Service>(&key.namespace, &key.name) {
+            events::not_updated(ctx, service, &stage.left_out, error.as_ref());
+        }
+        self.finish(ctx, &key, failed)
     }
 }
 
@@ -264,6 +336,12 @@ fn selector_of(service: &Service) -> Option<Selector> {
     let labels = service.selector.as_ref().filter(|labels| !labels.is_empty())?;
     let is_alias = matches!(service.service_type, ServiceType::ExternalName(_));
     (!is_alias).then(|| Selector::from_labels(labels.clone()))
+}
+
+/// Whether a slice is this controller's and stays.
+fn is_managed(slice: &EndpointSlice) -> bool {
+    let manager = slice.meta.labels.get(MANAGED_BY);
+    manager.is_some_and(|manager| **manager == *MANAGER) && !slice.meta.is_terminating()
 }
 
 /// What of a pod its endpoint shows.

@@ -6,6 +6,7 @@
 //! pod, unless pods become available only after a while (`min_ready`). Source: pkg/controller/replicaset/replica_set.go (v1.34.1). Absent on purpose: the deletion recheck by a
 //! read before an adoption (the write itself is conditional), and `terminatingReplicas` (alpha).
 
+mod events;
 mod pods;
 mod ranking;
 mod tally;
@@ -24,11 +25,12 @@ use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, managing};
 use crate::facts::What;
-use crate::id::{RowId, Uid};
+use crate::id::RowId;
 use crate::model::{ConditionKind, Kind, Object, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3};
 use crate::store::{Change, View};
 use crate::time::Span;
 
+use events::told;
 use pods::Pods;
 use tally::Tallies;
 
@@ -59,7 +61,7 @@ pub(in crate::controllers) struct Sync {
 pub(in crate::controllers) enum Stage {
     Claim(Sync, Claims<Pod>),
     Create(Sync),
-    Delete(Sync, Vec<Uid>),
+    Delete(Sync, Vec<Arc<Pod>>),
     /// The status update; the delay until the next pod becomes available, and whether the sync has failed.
     Status {
         failed: bool,
@@ -73,7 +75,7 @@ impl ReplicaSets {
         let tolerated: fn(&Refusal) -> bool =
             |refusal| matches!(refusal, Refusal::NotFound(_)) || refusal.is_namespace_terminating();
         ReplicaSets {
-            desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, tolerated),
+            desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, tolerated).telling(told),
             expectations: Expectations::default(),
             tallies: Tallies::default(),
             orphans: Orphans::default(),
@@ -116,8 +118,7 @@ impl ReplicaSets {
         let awaited = Deletions::Of(doomed.iter().map(|pod| pod.meta.uid).collect());
         self.expectations.expect(&key, 0, awaited, ctx.now);
         let requests = doomed.iter().map(|pod| deletion_of(pod)).collect::<Vec<_>>();
-        let uids = doomed.iter().map(|pod| pod.meta.uid).collect();
-        self.desk.begin(ctx, key, Stage::Delete(sync, uids), [requests])
+        self.desk.begin(ctx, key, Stage::Delete(sync, doomed), [requests])
     }
 
     fn update_status(&mut self, ctx: &mut Context<'_>, key: NamespacedName, sync: Sync) -> Step<NamespacedName, Stage> {
@@ -135,7 +136,7 @@ impl ReplicaSets {
 
     fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
         self.tallies.note(old, new);
-        self.orphans.note(row, old.map(|pod| &pod.meta), new.map(|pod| &pod.meta));
+        self.orphans.note(row, old.map(|pod| &*pod.meta), new.map(|pod| &*pod.meta));
         match (old, new) {
             (_, Some(pod)) if pod.meta.is_terminating() => {
                 self.pod_leaves(view, pod);
@@ -276,7 +277,7 @@ impl Reconciler for ReplicaSets {
             Stage::Create(mut sync) => {
                 let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
                 let failed = refused.filter(|refusal| !refusal.is_namespace_terminating()).inspect(|refusal| {
-                    ctx.record(key.of(Kind::ReplicaSet), What::Refused { message: told_of_creation(refusal) });
+                    ctx.record(key.of(Kind::ReplicaSet), What::Refused { message: told_of_creation(refusal).into() });
                 });
                 let unseen = failed.count() + skipped;
                 self.expectations.created(&key, unseen);
@@ -285,7 +286,7 @@ impl Reconciler for ReplicaSets {
             }
             Stage::Delete(mut sync, doomed) => {
                 for (pod, _) in doomed.iter().zip(&answers).filter(|(_, answer)| answer.is_err()) {
-                    self.expectations.deleted(&key, *pod);
+                    self.expectations.deleted(&key, pod.meta.uid);
                 }
                 sync.error = error;
                 self.update_status(ctx, key, sync)

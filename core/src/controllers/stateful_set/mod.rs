@@ -143,7 +143,7 @@ impl StatefulSets {
     }
 
     fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
-        self.orphans.note(row, old.map(|pod| &pod.meta), new.map(|pod| &pod.meta));
+        self.orphans.note(row, old.map(|pod| &*pod.meta), new.map(|pod| &*pod.meta));
         let Some(pod) = new.or(old) else { return };
         let changes_hands = old.is_none_or(|old| old.meta.controller() != pod.meta.controller());
         if let Some((key, _)) = old.filter(|_| changes_hands).and_then(|old| managing::<StatefulSet>(view, &old.meta)) {

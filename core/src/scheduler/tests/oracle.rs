@@ -143,7 +143,7 @@ fn pod(number: u8) -> Pod {
     if number == 15 {
         meta.labels = meta.labels.with("served", "yes");
     }
-    Pod { meta, spec: Shared::new(spec), ..Pod::default() }
+    Pod { meta: meta.into(), spec: Shared::new(spec), ..Pod::default() }
 }
 
 fn service() -> Object {

@@ -41,7 +41,7 @@ pub fn apply_defaults(manifest: &mut Manifest) {
         Manifest::Deployment(object) => deployment(object),
         Manifest::ReplicaSet(object) => replica_set(object),
         Manifest::EndpointSlice(object) => endpoint_slice(object),
-        Manifest::Lease(_) => {}
+        Manifest::Lease(_) | Manifest::PodDisruptionBudget(_) => {}
     }
 }
 

@@ -14,6 +14,7 @@
 //! staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go, v1.34.
 
 mod container;
+mod disruption;
 mod metadata;
 mod names;
 mod pod;
@@ -43,6 +44,7 @@ pub fn validate(manifest: &Manifest) -> Result<(), Invalid> {
         Manifest::ReplicaSet(object) => workload::replica_set(&mut report, object),
         Manifest::Deployment(object) => workload::deployment(&mut report, object),
         Manifest::Service(object) => service::check(&mut report, object),
+        Manifest::PodDisruptionBudget(object) => disruption::budget(&mut report, object),
         Manifest::EndpointSlice(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
         Manifest::Lease(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
     }
