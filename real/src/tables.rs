@@ -1,5 +1,7 @@
 //! Objects as tables for people, in the columns of `kubectl get`.
 
+mod storage;
+
 use wavetank_core::{
     model::{ContainerState, Object, Phase, Pod},
     time::{Span, Time},
@@ -26,6 +28,13 @@ fn heads(object: &Object) -> &'static [&'static str] {
         Object::Deployment(_) => &["NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"],
         Object::ReplicaSet(_) => &["NAME", "DESIRED", "CURRENT", "READY", "AGE"],
         Object::Node(_) => &["NAME", "STATUS", "AGE", "ADDRESS"],
+        Object::PersistentVolume(_) => storage::VOLUME_HEADS,
+        Object::PersistentVolumeClaim(_) => storage::CLAIM_HEADS,
+        Object::StorageClass(_) => storage::CLASS_HEADS,
+        Object::CSINode(_) => &["NAME", "DRIVERS", "AGE"],
+        Object::VolumeAttachment(_) => &["NAME", "ATTACHER", "PV", "NODE", "ATTACHED", "AGE"],
+        Object::CSIDriver(_) => &["NAME", "ATTACHREQUIRED", "STORAGECAPACITY", "AGE"],
+        Object::CSIStorageCapacity(_) => &["NAME", "STORAGECLASSNAME", "CAPACITY"],
         _ => &["NAME", "AGE"],
     }
 }
@@ -62,6 +71,18 @@ fn row(now: Time, object: &Object) -> Vec<String> {
                 status.push_str(",SchedulingDisabled");
             }
             vec![name, status, age, node.status.address.as_deref().unwrap_or("<none>").to_owned()]
+        }
+        Object::PersistentVolume(volume) => storage::volume(name, volume, age),
+        Object::PersistentVolumeClaim(claim) => storage::claim(name, claim, age),
+        Object::StorageClass(class) => storage::class(name, class, age),
+        Object::CSINode(node) => vec![name, node.drivers.len().to_string(), age],
+        Object::VolumeAttachment(attachment) => storage::attachment(name, attachment, age),
+        Object::CSIDriver(driver) => {
+            vec![name, driver.attach_required.to_string(), driver.storage_capacity.to_string(), age]
+        }
+        Object::CSIStorageCapacity(capacity) => {
+            let amount = capacity.capacity.map_or_else(|| "<unset>".to_owned(), |amount| amount.to_string());
+            vec![name, capacity.storage_class.to_string(), amount]
         }
         _ => vec![name, age],
     }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::api::deletion::NAMESPACE_CONTENT;
-use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, patch};
+use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, patch, storage};
 use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
-    ControllerRevision, DaemonSet, Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod,
-    PodDisruptionBudget, ReplicaSet, Resource, Service, ServiceType, StatefulSet, with_object,
+    CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, DaemonSet, Deployment, EndpointSlice, Namespace, Node,
+    Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget,
+    ReplicaSet, Resource, Service, ServiceType, StatefulSet, StorageClass, VolumeAttachment, with_object,
 };
 use crate::store::Store;
 
@@ -53,12 +54,21 @@ created! {
         set.template_generation = set.template_generation.max(1);
     };
     ControllerRevision: |revision, api, ctx| {};
+    PersistentVolume: |volume, api, ctx|
+        volume.status = PersistentVolumeStatus { phase_changed_at: Some(ctx.now), ..Default::default() };
+    PersistentVolumeClaim: |claim, api, ctx| claim.status = Default::default();
+    StorageClass: |class, api, ctx| {};
+    CSINode: |node, api, ctx| {};
+    VolumeAttachment: |attachment, api, ctx| attachment.status = Default::default();
+    CSIDriver: |driver, api, ctx| {};
+    CSIStorageCapacity: |capacity, api, ctx| {};
     PodDisruptionBudget: |budget, api, ctx| budget.status = Default::default();
 }
 
 impl ApiServer {
     /// Stores a new object.
-    pub(super) fn create(&mut self, ctx: &mut Context<'_>, store: &mut Store, object: Object) -> Answer {
+    pub(super) fn create(&mut self, ctx: &mut Context<'_>, store: &mut Store, mut object: Object) -> Answer {
+        storage::admit(store, &mut object);
         with_object!(object, version => self.create_kind(ctx, store, version))
     }
 

@@ -14,6 +14,7 @@ mod immutable;
 pub mod leases;
 mod patch;
 mod server;
+mod storage;
 
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +164,17 @@ pub enum Patch {
     },
     /// Any kind: replace all labels.
     Labels(Labels),
+    /// Node: the volumes that are attached to it, sorted (`status.volumesAttached`).
+    VolumesAttached(Vec<Name>),
+    /// Node: the volumes that its pods use, sorted (`status.volumesInUse`).
+    VolumesInUse(Vec<Name>),
+    /// Any kind: add (`true`) or take away a finalizer.
+    Finalizer {
+        /// The finalizer.
+        name: Name,
+        /// Whether it shall be there.
+        present: bool,
+    },
 }
 
 /// What becomes of the objects that a deleted object owns.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::api::{Answer, Patch, Refusal, Reply, create, deletion, immutable};
+use crate::api::{Answer, Patch, Refusal, Reply, create, deletion, immutable, storage};
 use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
-    ControllerRevision, DaemonSet, Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey, Pod,
-    PodDisruptionBudget, PodTemplate, ReplicaSet, Resource, Service, StatefulSet, with_kind, with_object,
+    CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, DaemonSet, Deployment, EndpointSlice, Namespace, Node,
+    NodeVolumes, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodTemplate,
+    ReplicaSet, Resource, Service, StatefulSet, StorageClass, VolumeAttachment, with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -54,6 +55,13 @@ parts! {
     StatefulSet: [status] generation if |new, old| differs_beyond_meta(new, old), updated by immutable::stateful_set;
     DaemonSet: [status] generation if |new, old| differs_beyond_meta(new, old), updated by immutable::daemon_set;
     ControllerRevision: [] generation if |new, old| false, updated by immutable::controller_revision;
+    PersistentVolume: [status] generation if |new, old| false;
+    PersistentVolumeClaim: [status] generation if |new, old| false;
+    StorageClass: [] generation if |new, old| false;
+    CSINode: [] generation if |new, old| false;
+    VolumeAttachment: [status] generation if |new, old| false;
+    CSIDriver: [] generation if |new, old| false;
+    CSIStorageCapacity: [] generation if |new, old| false;
 }
 
 /// Whether two versions, which agree in their status, differ in anything but their meta.
@@ -80,6 +88,7 @@ pub(super) fn version(store: &Store, key: &ObjectKey) -> Option<Revision> {
 
 /// Replaces everything but identity and status.
 pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
+    storage::check_update(store, &object)?;
     with_object!(object, version => write(ctx, store, version, expected, |new, old| {
         new.take_status(old);
         keep_identity(new, old);
@@ -90,7 +99,12 @@ pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expec
 pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
     match object {
         Object::Pod(pod) => write_pod_status(store, pod, expected),
-        Object::Node(node) => write_status(store, &node, expected, |new, from: &Node| new.status = from.status.clone()),
+        // The volumes are the word of two writers, each of whom patches its own list.
+        Object::Node(node) => write_status(store, &node, expected, |new, from: &Node| {
+            let volumes = new.status.volumes.take();
+            new.status = from.status.clone();
+            new.status.volumes = volumes;
+        }),
         // Kubernetes lets the annotations of a Deployment (its revision) be written with its status.
         Object::Deployment(deployment) => write_status(store, &deployment, expected, |new, from: &Deployment| {
             new.status = from.status.clone();
@@ -125,6 +139,19 @@ pub(super) fn merge_for_apply(object: Object, stored: &Object, sets_replicas: bo
             new.cluster_ip = old.cluster_ip.clone();
             Object::Service(Arc::new(new))
         }
+        (Object::PersistentVolumeClaim(new), Object::PersistentVolumeClaim(old)) => {
+            let mut new = Arc::unwrap_or_clone(new);
+            if new.spec.volume.is_empty() {
+                new.spec.volume = old.spec.volume.clone();
+            }
+            new.spec.storage_class = new.spec.storage_class.or_else(|| old.spec.storage_class.clone());
+            Object::PersistentVolumeClaim(Arc::new(new))
+        }
+        (Object::PersistentVolume(new), Object::PersistentVolume(old)) if new.claim.is_none() => {
+            let mut new = Arc::unwrap_or_clone(new);
+            new.claim = old.claim.clone();
+            Object::PersistentVolume(Arc::new(new))
+        }
         (Object::Node(new), Object::Node(old)) => {
             let mut new = Arc::unwrap_or_clone(new);
             new.spec =
@@ -153,6 +180,9 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
         Arc::make_mut(pod).status.conditions.set(*kind, *status, reason, message, ctx.now);
         return update_status(store, object, None);
     }
+    if let (Object::Node(node), Patch::VolumesAttached(_) | Patch::VolumesInUse(_)) = (&object, &patch) {
+        return patch_volumes(store, node, patch);
+    }
     let refuse = |message: String| Err(Refusal::Invalid { key: key.clone(), message: message.into() });
     match (&mut object, patch) {
         (object, Patch::Label { key, value }) => {
@@ -164,6 +194,13 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
             let changed =
                 value.map_or_else(|| meta.annotations.without(&key), |value| meta.annotations.with(key.clone(), value));
             meta.annotations = changed;
+        }
+        (object, Patch::Finalizer { name, present }) => {
+            let meta = object.meta_mut();
+            if meta.finalizers.contains(&name) != present {
+                let others = meta.finalizers.iter().filter(|finalizer| **finalizer != name).cloned();
+                meta.finalizers = others.chain(present.then(|| name.clone())).collect();
+            }
         }
         (object, Patch::Labels(labels)) => object.meta_mut().labels = labels,
         (Object::Deployment(deployment), patch) => {
@@ -238,6 +275,24 @@ fn patch_node(node: &mut Node, patch: Patch) -> Result<(), String> {
         other => return Err(format!("a Node has nothing that {other:?} could change")),
     }
     Ok(())
+}
+
+fn patch_volumes(store: &mut Store, stored: &Arc<Node>, patch: Patch) -> Answer {
+    let (row, _) = checked(store, stored, None)?;
+    let mut node = Node::clone(stored);
+    let mut volumes = node.status.volumes.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+    match patch {
+        Patch::VolumesAttached(attached) => volumes.attached = attached,
+        Patch::VolumesInUse(in_use) => volumes.in_use = in_use,
+        other => unreachable!("{other:?} says nothing of volumes"),
+    }
+    node.status.volumes = (volumes != NodeVolumes::default()).then(|| Arc::new(volumes));
+    if node == **stored {
+        let revision = store.newest().version_of::<Node>(row).expect("the row is present");
+        return Ok(Reply::Object(Object::Node(stored.clone()), revision));
+    }
+    let revision = store.replace(row, node);
+    Ok(create::stored::<Node>(store, row, revision))
 }
 
 /// Sets the image of one container or, with `*`, of all.

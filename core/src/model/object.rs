@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
 use crate::model::{
-    ControllerRevision, DaemonSet, Deployment, EndpointSlice, Meta, Namespace, Node, Pod, PodDisruptionBudget,
-    ReplicaSet, Service, StatefulSet,
+    CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, DaemonSet, Deployment, EndpointSlice, Meta, Namespace,
+    Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet, Service, StatefulSet,
+    StorageClass, VolumeAttachment,
 };
 use crate::store::{IndexKey, Store, Table};
 
@@ -139,14 +140,32 @@ kinds! { $
     DaemonSet = 8, daemon_sets, "apps/v1", "daemonsets", "ds", true;
     /// A ControllerRevision.
     ControllerRevision = 9, controller_revisions, "apps/v1", "controllerrevisions", "controllerrevisions", true;
+    /// A PersistentVolume.
+    PersistentVolume = 13, persistent_volumes, "v1", "persistentvolumes", "pv", false;
+    /// A PersistentVolumeClaim.
+    PersistentVolumeClaim = 14, persistent_volume_claims, "v1", "persistentvolumeclaims", "pvc", true;
+    /// A StorageClass.
+    StorageClass = 15, storage_classes, "storage.k8s.io/v1", "storageclasses", "sc", false;
+    /// The CSI drivers of a node.
+    CSINode = 16, csi_nodes, "storage.k8s.io/v1", "csinodes", "csinodes", false;
+    /// The attachment of a volume to a node.
+    VolumeAttachment = 17, volume_attachments, "storage.k8s.io/v1", "volumeattachments", "volumeattachments", false, by attached_to;
     /// A PodDisruptionBudget.
     PodDisruptionBudget = 18, pod_disruption_budgets, "policy/v1", "poddisruptionbudgets", "pdb", true;
+    /// A CSI driver.
+    CSIDriver = 26, csi_drivers, "storage.k8s.io/v1", "csidrivers", "csidrivers", false;
+    /// What a CSI driver can still make.
+    CSIStorageCapacity = 27, csi_storage_capacities, "storage.k8s.io/v1", "csistoragecapacities", "csistoragecapacities", true;
 }
 
 pub(crate) use {with_kind, with_object};
 
 fn node_of(pod: &Pod) -> Option<IndexKey> {
     pod.node.clone().map(IndexKey::Node)
+}
+
+fn attached_to(attachment: &VolumeAttachment) -> Option<IndexKey> {
+    Some(IndexKey::Node(attachment.node.clone()))
 }
 
 fn service_of(slice: &EndpointSlice) -> Option<IndexKey> {

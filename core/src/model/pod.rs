@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{
-    ConditionKind, Conditions, IntOrName, Labels, Meta, PlacementRules, Protocol, Resources, SelectorRequirement,
-    Taint, TaintEffect,
+    ConditionKind, Conditions, IntOrName, Labels, Meta, PlacementRules, PodVolume, Protocol, Resources,
+    SelectorRequirement, Taint, TaintEffect,
 };
 use crate::time::{Span, Time};
 
@@ -65,6 +65,8 @@ pub struct PodSpec {
     pub scheduler_name: Name,
     /// Whether it shares its node's network.
     pub host_network: bool,
+    /// Its volumes.
+    pub volumes: Vec<PodVolume>,
     /// Gates, topology spread and affinity to other pods; `None` for a pod without any.
     pub rules: Option<Box<PlacementRules>>,
     /// The template as the user wrote it (JSON text); parts that the core does not model are shown from here.
@@ -86,6 +88,7 @@ impl Default for PodSpec {
             priority: 0,
             scheduler_name: "default-scheduler".into(),
             host_network: false,
+            volumes: Vec::new(),
             rules: None,
             original: None,
         }

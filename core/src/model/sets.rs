@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::Name;
-use crate::model::{IntOrPercent, Meta, PodTemplate, Selector};
+use crate::model::{ClaimTemplate, IntOrPercent, Meta, PodTemplate, Selector};
 use crate::time::Span;
 
 /// A StatefulSet.
@@ -63,15 +63,6 @@ impl Default for StatefulSetStrategy {
     fn default() -> Self {
         StatefulSetStrategy::RollingUpdate { partition: Some(0) }
     }
-}
-
-/// A volume that each pod of a StatefulSet has of its own.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct ClaimTemplate {
-    /// The name of the volume and of the claim, before the pod's name.
-    pub name: Name,
-    /// The whole template (JSON text).
-    pub original: Name,
 }
 
 /// What becomes of the claims of a StatefulSet's pods.

@@ -10,6 +10,7 @@ mod defaults;
 mod modelled;
 mod placement;
 mod read;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod to_core;
@@ -18,9 +19,10 @@ mod validation;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use serde::{Serialize, Serializer};
@@ -127,6 +129,13 @@ manifests! {
     PodDisruptionBudget "policy/v1" true,
     EndpointSlice "discovery.k8s.io/v1" true,
     Lease "coordination.k8s.io/v1" true,
+    PersistentVolume "v1" false,
+    PersistentVolumeClaim "v1" true,
+    StorageClass "storage.k8s.io/v1" false,
+    CSINode "storage.k8s.io/v1" false,
+    VolumeAttachment "storage.k8s.io/v1" false,
+    CSIDriver "storage.k8s.io/v1" false,
+    CSIStorageCapacity "storage.k8s.io/v1" true,
 }
 
 /// An object, where it was read, and everything that was written.

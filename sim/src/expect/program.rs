@@ -21,6 +21,13 @@ pub(super) const LISTS: &[(&str, Kind)] = &[
     ("services", Kind::Service),
     ("endpointSlices", Kind::EndpointSlice),
     ("namespaces", Kind::Namespace),
+    ("persistentVolumes", Kind::PersistentVolume),
+    ("persistentVolumeClaims", Kind::PersistentVolumeClaim),
+    ("storageClasses", Kind::StorageClass),
+    ("csiNodes", Kind::CSINode),
+    ("volumeAttachments", Kind::VolumeAttachment),
+    ("csiDrivers", Kind::CSIDriver),
+    ("csiStorageCapacities", Kind::CSIStorageCapacity),
     ("podDisruptionBudgets", Kind::PodDisruptionBudget),
 ];
 /// Functions that find one object by its name.
@@ -30,6 +37,11 @@ pub(super) const FINDERS: &[(&str, Kind)] = &[
     ("deployment", Kind::Deployment),
     ("replicaSet", Kind::ReplicaSet),
     ("service", Kind::Service),
+    ("persistentVolume", Kind::PersistentVolume),
+    ("persistentVolumeClaim", Kind::PersistentVolumeClaim),
+    ("storageClass", Kind::StorageClass),
+    ("csiNode", Kind::CSINode),
+    ("volumeAttachment", Kind::VolumeAttachment),
     ("podDisruptionBudget", Kind::PodDisruptionBudget),
 ];
 /// The time since the beginning of the run.

@@ -3,7 +3,7 @@
 //! Objects are checked after defaulting, on creation: updates (immutable fields) are the store's business.
 //!
 //! Covered: metadata, containers, probes, ports, resources, volumes' names, tolerations, affinity, spread constraints,
-//! Deployments, ReplicaSets, Services, Nodes, Namespaces. Absent on purpose: security contexts, volume sources, DNS
+//! Deployments, ReplicaSets, Services, Nodes, Namespaces, volumes and claims. Absent on purpose: security contexts, DNS
 //! config, host aliases, Windows, resource claims, IP addresses and CIDRs, and what admission plugins check (service
 //! accounts, quotas): nothing here is modelled by the core.
 //!
@@ -23,6 +23,7 @@ mod resources;
 mod scheduling;
 mod selector;
 mod service;
+mod storage;
 mod workload;
 
 use report::{At, Report};
@@ -47,6 +48,13 @@ pub fn validate(manifest: &Manifest) -> Result<(), Invalid> {
         Manifest::PodDisruptionBudget(object) => disruption::budget(&mut report, object),
         Manifest::EndpointSlice(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
         Manifest::Lease(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
+        Manifest::PersistentVolume(object) => storage::volume(&mut report, object),
+        Manifest::PersistentVolumeClaim(object) => storage::claim(&mut report, object),
+        Manifest::StorageClass(object) => storage::class(&mut report, object),
+        Manifest::CSINode(object) => storage::csi_node(&mut report, object),
+        Manifest::VolumeAttachment(object) => storage::attachment(&mut report, object),
+        Manifest::CSIDriver(object) => storage::csi_driver(&mut report, object),
+        Manifest::CSIStorageCapacity(object) => storage::csi_capacity(&mut report, object),
     }
     if report.causes.is_empty() {
         return Ok(());
