@@ -36,8 +36,8 @@ pub(super) struct Wanted {
     pub(super) creations: Vec<Name>,
     /// Pods that have to go.
     pub(super) deletions: Vec<Arc<Pod>>,
-    /// Failed pods among them.
-    pub(super) failed: Vec<Arc<Pod>>,
+    /// Pods among them that have failed or succeeded.
+    pub(super) ended: Vec<Arc<Pod>>,
     /// When to look again at failed pods that are left for now.
     pub(super) look_again: Option<Span>,
 }
@@ -104,13 +104,16 @@ impl Situation<'_> {
                     let generation = self.set.status.observed_generation;
                     match backoff.found((self.set.meta.uid, generation, node.name.clone()), self.now) {
                         Ok(()) => {
-                            wanted.failed.push(pod.clone());
+                            wanted.ended.push(pod.clone());
                             wanted.deletions.push(pod.clone());
                         }
                         Err(delay) => wanted.look_again = Some(wanted.look_again.map_or(delay, |it| it.min(delay))),
                     }
                 }
-                Phase::Succeeded => wanted.deletions.push(pod.clone()),
+                Phase::Succeeded => {
+                    wanted.ended.push(pod.clone());
+                    wanted.deletions.push(pod.clone());
+                }
                 _ => running.push(pod),
             }
         }

@@ -7,6 +7,7 @@
 //! was asked for before. Source: pkg/controller/daemon (v1.34.1). The nodes are looked at once for a whole sync, as there.
 
 mod backoff;
+mod events;
 mod fit;
 mod history;
 mod manage;
@@ -26,7 +27,7 @@ use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, managing};
 use crate::facts::What;
-use crate::id::{Name, RowId, Uid};
+use crate::id::{Name, RowId};
 use crate::model::{
     ControllerRevision, DaemonSet, DaemonSetStrategy, Kind, Meta, Node, Object, Pod, PodOwn, PodTemplate,
 };
@@ -69,7 +70,7 @@ pub(in crate::controllers) struct Sync {
 /// What a sync waits for.
 pub(in crate::controllers) enum Stage {
     /// Adoptions and releases, of revisions first.
-    Claim(Arc<DaemonSet>, Vec<Arc<ControllerRevision>>, Claims<ControllerRevision>, Claims<Pod>),
+    Claim(Arc<DaemonSet>, Vec<Arc<ControllerRevision>>, Claims<ControllerRevision>),
     /// The creation of the template's revision.
     Create(Sync),
     /// The revision whose name was taken.
@@ -80,7 +81,7 @@ pub(in crate::controllers) enum Stage {
     History(Sync),
     /// Creations of pods; the pods to be deleted then.
     Pods(Sync, Vec<Arc<Pod>>),
-    Deletions(Sync, Vec<Uid>),
+    Deletions(Sync, Vec<Arc<Pod>>),
     Cleanup(Sync),
     /// The status update; the delay until the next look, and whether the sync has failed.
     Status {
@@ -95,7 +96,8 @@ impl DaemonSets {
         let tolerated: fn(&Refusal) -> bool =
             |refusal| matches!(refusal, Refusal::NotFound(_)) || refusal.is_namespace_terminating();
         DaemonSets {
-            desk: Desk::new(NUMBER, config.concurrent_syncs.min(WORKERS), config.client_limit, tolerated),
+            desk: Desk::new(NUMBER, config.concurrent_syncs.min(WORKERS), config.client_limit, tolerated)
+                .telling(events::told),
             expectations: Expectations::default(),
             orphans: Orphans::default(),
             orphan_revisions: Orphans::default(),
@@ -127,15 +129,9 @@ impl DaemonSets {
         let (pods, hash) = (pods_by_node(view, &sync.set, false), sync.history.hash());
         let situation = Situation { now: ctx.now, set: &sync.set, hash: &hash, nodes: &sync.nodes, pods: &pods };
         let wanted = if sync.rolling { situation.roll() } else { situation.manage(&mut self.backoff) };
-        let Wanted { mut creations, mut deletions, failed, look_again } = wanted;
-        for pod in failed {
-            let message = format!(
-                "Found failed daemon pod {}/{} on node {}, will try to kill it",
-                pod.meta.namespace,
-                pod.meta.name,
-                manage::node_of(&pod)
-            );
-            ctx.record(key.of(Kind::DaemonSet), What::Refused { message: message.into() });
+        let Wanted { mut creations, mut deletions, ended, look_again } = wanted;
+        for pod in ended {
+            ctx.event(key.of(Kind::DaemonSet), events::ended(&pod).about(&sync.set.meta));
         }
         if let Some(delay) = look_again {
             self.desk.queue.add_after(ctx, key.clone(), delay);
@@ -334,7 +330,11 @@ impl Reconciler for DaemonSets {
             self.expectations.forget(&key);
             return self.desk.finish(ctx, &key, false);
         };
-        if set.selector.is_empty() || set.meta.is_terminating() {
+        if set.selector.is_empty() {
+            ctx.event(key.of(Kind::DaemonSet), events::selecting_all().about(&set.meta));
+            return self.desk.finish(ctx, &key, false);
+        }
+        if set.meta.is_terminating() {
             return self.desk.finish(ctx, &key, false);
         }
         let set = set.clone();
@@ -343,7 +343,7 @@ impl Reconciler for DaemonSets {
         let (revisions, mut of_revisions) = claim(view, &self.orphan_revisions, kind, &set.meta, of_revision);
         let (_, mut of_pods) = claim(view, &self.orphans, kind, &set.meta, |pod: &Pod| selects(&pod.meta));
         let batches = [std::mem::take(&mut of_revisions.requests), std::mem::take(&mut of_pods.requests)];
-        self.desk.begin(ctx, key, Stage::Claim(set, revisions, of_revisions, of_pods), batches)
+        self.desk.begin(ctx, key, Stage::Claim(set, revisions, of_revisions), batches)
     }
 
     fn proceed(
@@ -355,7 +355,7 @@ impl Reconciler for DaemonSets {
         let Ended { key, stage, answers, skipped, error } = ended;
         match stage {
             Stage::Claim(..) | Stage::History(_) if error.is_some() => self.desk.finish(ctx, &key, true),
-            Stage::Claim(set, mut revisions, of_revisions, _) => {
+            Stage::Claim(set, mut revisions, of_revisions) => {
                 let of_pods_from = of_revisions.len();
                 revisions.extend(of_revisions.adopted(&answers[..of_pods_from]));
                 let (nodes, history) = (fit::nodes(view, &set), History::of(&set, revisions));
@@ -400,12 +400,11 @@ impl Reconciler for DaemonSets {
                 self.created(ctx, &key, &answers, skipped);
                 sync.failed = error.is_some();
                 let requests = doomed.iter().map(|pod| deletion_of(pod)).collect();
-                let uids = doomed.iter().map(|pod| pod.meta.uid).collect();
-                self.desk.begin(ctx, key, Stage::Deletions(sync, uids), [requests])
+                self.desk.begin(ctx, key, Stage::Deletions(sync, doomed), [requests])
             }
             Stage::Deletions(mut sync, doomed) => {
                 for (pod, _) in doomed.iter().zip(&answers).filter(|(_, answer)| answer.is_err()) {
-                    self.expectations.deleted(&key, *pod);
+                    self.expectations.deleted(&key, pod.meta.uid);
                 }
                 sync.failed |= error.is_some();
                 self.go_on(ctx, view, key, sync)

@@ -10,16 +10,19 @@ use std::sync::Arc;
 use crate::api::{Propagation, Request};
 use crate::controllers::pods::slow_start;
 use crate::controllers::stateful_set::identity::{self, is_running_and_ready, is_unavailable};
+use crate::controllers::stateful_set::storage::{self, Missing};
 use crate::id::Name;
 use crate::model::{
-    ControllerRevision, Kind, Object, ObjectKey, Pod, PodManagement, StatefulSet, StatefulSetStatus,
+    ControllerRevision, Kind, Object, ObjectKey, Phase, Pod, PodManagement, StatefulSet, StatefulSetStatus,
     StatefulSetStrategy,
 };
+use crate::store::View;
 use crate::time::Time;
 
 /// What a sync goes by.
 pub(super) struct Situation<'a> {
     pub(super) now: Time,
+    pub(super) view: View<'a>,
     pub(super) set: &'a StatefulSet,
     pub(super) current: &'a ControllerRevision,
     pub(super) update: &'a ControllerRevision,
@@ -36,17 +39,34 @@ pub(in crate::controllers) struct Plan {
     pub(super) status: StatefulSetStatus,
     /// What each request does to which pod, in the same order.
     pub(super) actions: Vec<Action>,
+    /// What could not even be tried, and why: the sync fails when the requests before it are granted.
+    pub(super) obstacle: Option<(Action, String)>,
     /// Whether the last of them deletes a pod of an old revision, which the status takes off already.
     pub(super) replaces: bool,
 }
 
-/// What is done to a pod, as events name it.
+/// What is done for a pod, as events name it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Action {
-    /// `create`, `update` or `delete`.
-    pub(super) verb: &'static str,
+    pub(super) verb: Verb,
+    pub(super) subject: Subject,
     /// The pod's name.
     pub(super) pod: Name,
+}
+
+/// What is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verb {
+    Create,
+    Update,
+    Delete,
+}
+
+/// To what it is done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Subject {
+    Pod,
+    Claim(Name),
 }
 
 /// A pod that the set should have: there already, or to be made.
@@ -56,13 +76,15 @@ enum Replica {
 }
 
 /// What one pod asks for, and whether a sync that goes pod by pod ends here.
+#[derive(Default)]
 struct Verdict {
-    request: Option<(Action, Request)>,
+    requests: Vec<(Action, Request)>,
+    obstacle: Option<(Action, String)>,
     ends: bool,
 }
 
-const GO_ON: Verdict = Verdict { request: None, ends: false };
-const WAIT: Verdict = Verdict { request: None, ends: true };
+const GO_ON: Verdict = Verdict { requests: Vec::new(), obstacle: None, ends: false };
+const WAIT: Verdict = Verdict { requests: Vec::new(), obstacle: None, ends: true };
 
 impl Situation<'_> {
     /// Decides on the whole sync.
@@ -78,6 +100,9 @@ impl Situation<'_> {
         if self.take(&mut plan, of_replicas) {
             return plan;
         }
+        if self.take(&mut plan, condemned.iter().map(|pod| self.retained(pod))) {
+            return plan;
+        }
         let of_condemned = condemned.iter().map(|pod| self.of_condemned(pod, first_unhealthy.as_ref()));
         if self.take(&mut plan, of_condemned) {
             return plan;
@@ -89,19 +114,25 @@ impl Situation<'_> {
     /// Takes over what the pods ask for, one after the other or in growing batches; whether the sync ends here.
     fn take(&self, plan: &mut Plan, verdicts: impl Iterator<Item = Verdict>) -> bool {
         if self.set.management == PodManagement::Parallel {
-            for batch in slow_start(verdicts.map(|verdict| verdict.request)) {
-                let (actions, requests): (Vec<_>, Vec<_>) = batch.into_iter().flatten().unzip();
+            for mut batch in slow_start(verdicts) {
+                let requests = batch.iter_mut().flat_map(|verdict| std::mem::take(&mut verdict.requests));
+                let (actions, requests): (Vec<_>, Vec<_>) = requests.unzip();
                 plan.actions.extend(actions);
                 plan.batches.push(requests);
+                plan.obstacle = batch.into_iter().find_map(|verdict| verdict.obstacle);
+                if plan.obstacle.is_some() {
+                    return true;
+                }
             }
             return false;
         }
         for verdict in verdicts {
-            if let Some((action, request)) = verdict.request {
+            for (action, request) in verdict.requests {
                 plan.actions.push(action);
                 plan.batches.push(vec![request]);
             }
-            if verdict.ends {
+            plan.obstacle = verdict.obstacle;
+            if verdict.ends || plan.obstacle.is_some() {
                 return true;
             }
         }
@@ -138,29 +169,69 @@ impl Situation<'_> {
     /// Source: `processReplica`.
     fn of_replica(&self, replica: &Replica) -> Verdict {
         let pod = match replica {
-            Replica::New(pod) => {
-                let request = Request::Create(Object::Pod(pod.clone()));
-                return Verdict { request: Some((Action::new("create", pod), request)), ends: true };
-            }
+            Replica::New(pod) => return self.of_new(pod),
             Replica::There(pod) => pod,
         };
         if pod.is_finished() {
             // The next pod of this name comes when this one is gone.
             return if pod.meta.is_terminating() { WAIT } else { deletion(pod) };
         }
+        let mut verdict = if pod.status.phase == Phase::Pending { self.with_claims(pod) } else { GO_ON };
         let monotonic = self.set.management == PodManagement::OrderedReady;
         let healthy = is_running_and_ready(pod) && !is_unavailable(self.set, pod, self.now);
-        if monotonic && !healthy {
+        verdict.ends = monotonic && !healthy;
+        if verdict.ends || verdict.obstacle.is_some() {
+            return verdict;
+        }
+        let mut renewed = self.retained(pod).requests;
+        if !identity::identity_matches(self.set, pod) || !storage::is_mounted(self.set, pod) {
+            let mut named = Pod::clone(pod);
+            named.meta.labels = identity::labels_of(pod);
+            storage::mount(self.set, &mut named);
+            // Kubernetes repeats the write over a conflict; writing without a condition comes to the same.
+            let update = Request::Update { object: Object::Pod(Arc::new(named)), expected: None };
+            renewed.push((Action::of_pod(Verb::Update, pod), update));
+        }
+        verdict.requests.extend(renewed);
+        verdict
+    }
+
+    /// Source: `CreateStatefulPod`, stateful_pod_control.go: claims first.
+    fn of_new(&self, pod: &Arc<Pod>) -> Verdict {
+        if storage::is_stale(self.view, self.set, pod) {
             return WAIT;
         }
-        if identity::identity_matches(self.set, pod) {
-            return GO_ON;
+        let mut verdict = self.with_claims(pod);
+        verdict.ends = true;
+        if verdict.obstacle.is_none() {
+            let place = verdict.requests.iter().position(|(action, _)| action.verb == Verb::Update);
+            let create = (Action::of_pod(Verb::Create, pod), Request::Create(Object::Pod(pod.clone())));
+            verdict.requests.insert(place.unwrap_or(verdict.requests.len()), create);
         }
-        let mut named = Pod::clone(pod);
-        named.meta.labels = identity::labels_of(pod);
-        // Kubernetes repeats the write over a conflict; writing without a condition comes to the same.
-        let update = Request::Update { object: Object::Pod(Arc::new(named)), expected: None };
-        Verdict { request: Some((Action::new("update", pod), update)), ends: false }
+        verdict
+    }
+
+    /// The claims that a pod lacks, and the owners of those that it has.
+    fn with_claims(&self, pod: &Pod) -> Verdict {
+        match storage::missing(self.view, self.set, pod) {
+            Ok(missing) => {
+                let create = |it: Missing| (Action::of_claim(Verb::Create, it.name, pod), it.request);
+                let mut requests: Vec<_> = missing.into_iter().map(create).collect();
+                requests.extend(self.retained(pod).requests);
+                Verdict { requests, ..GO_ON }
+            }
+            Err(error) => Verdict { obstacle: Some((Action::of_pod(Verb::Create, pod), error)), ..GO_ON },
+        }
+    }
+
+    /// What the retention policy asks for.
+    fn retained(&self, pod: &Pod) -> Verdict {
+        let updates = storage::retention(self.view, self.set, pod).into_iter();
+        let action = |request: &Request| match request {
+            Request::Update { object, .. } => Action::of_claim(Verb::Update, object.meta().name.clone(), pod),
+            other => unreachable!("a claim's owners are an update: {other:?}"),
+        };
+        Verdict { requests: updates.map(|request| (action(&request), request)).collect(), ..GO_ON }
     }
 
     /// Source: `processCondemned`.
@@ -184,7 +255,7 @@ impl Situation<'_> {
             let pod = replica.pod();
             let outdated = *identity::revision(pod) != *self.update.meta.name;
             if outdated && !pod.meta.is_terminating() {
-                plan.actions.push(Action::new("delete", pod));
+                plan.actions.push(Action::of_pod(Verb::Delete, pod));
                 plan.batches.push(vec![deletion_of(pod)]);
                 plan.replaces = true;
                 return;
@@ -253,14 +324,40 @@ pub(super) fn to_write(set: &StatefulSet, mut status: StatefulSetStatus) -> Opti
     (newer || same != *old).then_some(status)
 }
 
+impl Verb {
+    /// As messages have it.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Verb::Create => "create",
+            Verb::Update => "update",
+            Verb::Delete => "delete",
+        }
+    }
+}
+
 impl Action {
-    fn new(verb: &'static str, pod: &Pod) -> Action {
-        Action { verb, pod: pod.meta.name.clone() }
+    fn of_pod(verb: Verb, pod: &Pod) -> Action {
+        Action { verb, subject: Subject::Pod, pod: pod.meta.name.clone() }
+    }
+
+    fn of_claim(verb: Verb, claim: Name, pod: &Pod) -> Action {
+        Action { verb, subject: Subject::Claim(claim), pod: pod.meta.name.clone() }
+    }
+
+    /// What is told of an action that failed.
+    pub(super) fn failure(&self, set: &str, error: &str) -> String {
+        let (verb, pod) = (self.verb.text(), &self.pod);
+        match &self.subject {
+            Subject::Pod => format!("{verb} Pod {pod} in StatefulSet {set} failed error: {error}"),
+            Subject::Claim(claim) => {
+                format!("{verb} Claim {claim} for Pod {pod} in StatefulSet {set} failed error: {error}")
+            }
+        }
     }
 }
 
 fn deletion(pod: &Pod) -> Verdict {
-    Verdict { request: Some((Action::new("delete", pod), deletion_of(pod))), ends: true }
+    Verdict { requests: vec![(Action::of_pod(Verb::Delete, pod), deletion_of(pod))], obstacle: None, ends: true }
 }
 
 /// The deletion of whichever pod has this name.

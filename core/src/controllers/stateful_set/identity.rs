@@ -4,6 +4,7 @@
 
 use crate::controllers::pods::from_template;
 use crate::controllers::revisions::REVISION_LABEL;
+use crate::controllers::stateful_set::storage;
 use crate::id::Name;
 use crate::model::{ControllerRevision, Kind, Labels, Phase, Pod, PodOwn, StatefulSet, StatefulSetStrategy};
 use crate::time::Time;
@@ -78,6 +79,7 @@ pub(super) fn new_pod(
     pod.meta.generate_name = false;
     pod.meta.labels = labels_of(&pod).with(REVISION_LABEL, revision.meta.name.clone());
     let (hostname, subdomain) = (pod.meta.name.clone(), set.service_name.clone());
+    storage::mount(set, &mut pod);
     pod.own = Some(Box::new(PodOwn { node: None, hostname, subdomain }));
     pod
 }

@@ -7,7 +7,9 @@
 //! Source: pkg/controller/statefulset (v1.34.1).
 
 mod control;
+mod events;
 mod identity;
+mod storage;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +29,7 @@ use crate::model::{ControllerRevision, Kind, Meta, Object, Pod, StatefulSet};
 use crate::store::{Change, View};
 use crate::time::Span;
 
-use control::{Action, Plan, Situation};
+use control::{Plan, Situation};
 
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 8;
@@ -75,7 +77,7 @@ impl StatefulSets {
     pub(super) fn new(config: &ControllerManagerConfig) -> StatefulSets {
         let tolerated: fn(&Refusal) -> bool = |refusal| matches!(refusal, Refusal::NotFound(_));
         StatefulSets {
-            desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, tolerated),
+            desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, tolerated).telling(events::told),
             orphans: Orphans::default(),
             orphan_revisions: Orphans::default(),
         }
@@ -87,6 +89,7 @@ impl StatefulSets {
     fn settle_revision(
         &mut self,
         ctx: &mut Context<'_>,
+        view: View<'_>,
         key: NamespacedName,
         mut sync: Sync,
     ) -> Step<NamespacedName, Stage> {
@@ -94,7 +97,7 @@ impl StatefulSets {
         let last = sync.revisions.last();
         if last.is_some_and(|last| last.template == *template) {
             sync.update = last.cloned();
-            return self.act(ctx, key, sync);
+            return self.act(ctx, view, key, sync);
         }
         let number = last.map_or(1, |last| last.revision + 1);
         let equal = sync.revisions.iter().rfind(|revision| revision.template == *template);
@@ -108,11 +111,24 @@ impl StatefulSets {
         self.desk.begin(ctx, key, Stage::Revision(sync), [vec![request]])
     }
 
-    fn act(&mut self, ctx: &mut Context<'_>, key: NamespacedName, sync: Sync) -> Step<NamespacedName, Stage> {
+    fn act(
+        &mut self,
+        ctx: &mut Context<'_>,
+        view: View<'_>,
+        key: NamespacedName,
+        sync: Sync,
+    ) -> Step<NamespacedName, Stage> {
         let update = sync.update.as_ref().expect("the revision is settled");
         let current = sync.current();
-        let situation =
-            Situation { now: ctx.now, set: &sync.set, current, update, pods: &sync.pods, collisions: sync.collisions };
+        let situation = Situation {
+            now: ctx.now,
+            view,
+            set: &sync.set,
+            current,
+            update,
+            pods: &sync.pods,
+            collisions: sync.collisions,
+        };
         let mut plan = situation.decide();
         let batches = std::mem::take(&mut plan.batches);
         self.desk.begin(ctx, key, Stage::Act(sync, plan), batches)
@@ -168,15 +184,23 @@ impl StatefulSets {
         }
     }
 
-    /// Tells what was refused. A name that is taken is no news: the watch has not shown its pod yet.
-    fn tell(ctx: &mut Context<'_>, key: &NamespacedName, actions: &[Action], answers: &[Answer]) {
-        for (Action { verb, pod }, answer) in actions.iter().zip(answers) {
-            let Err(refusal) = answer else { continue };
-            if !matches!(refusal, Refusal::AlreadyExists(_)) {
-                let message = format!("{verb} Pod {pod} in StatefulSet {} failed error: {refusal}", key.name);
-                ctx.record(key.of(Kind::StatefulSet), What::Refused { message: message.into() });
-            }
+    /// Tells what was refused or could not be tried; whether the sync has failed so far.
+    fn tell(ctx: &mut Context<'_>, sync: &Sync, plan: &Plan, answers: &[Answer], failed: bool) -> bool {
+        let refused = plan.actions.iter().zip(answers).filter_map(|(action, answer)| {
+            let refusal = answer.as_ref().err().filter(|it| !matches!(it, Refusal::AlreadyExists(_)))?;
+            Some(action.failure(&sync.set.meta.name, &refusal.to_string()))
+        });
+        let mut messages: Vec<String> = refused.collect();
+        if let (Some((action, error)), false) = (&plan.obstacle, failed) {
+            let (subject, event) = events::failed(action, &sync.set.meta, error);
+            ctx.event(subject, event);
+            messages.push(action.failure(&sync.set.meta.name, error));
         }
+        let key = NamespacedName::of_meta(&sync.set.meta).of(Kind::StatefulSet);
+        for message in messages {
+            ctx.record(key.clone(), What::Refused { message: message.into() });
+        }
+        failed || plan.obstacle.is_some()
     }
 }
 
@@ -263,7 +287,7 @@ impl Reconciler for StatefulSets {
     fn proceed(
         &mut self,
         ctx: &mut Context<'_>,
-        _view: View<'_>,
+        view: View<'_>,
         ended: Ended<NamespacedName, Stage>,
     ) -> Step<NamespacedName, Stage> {
         let Ended { key, stage, answers, error, .. } = ended;
@@ -274,12 +298,12 @@ impl Reconciler for StatefulSets {
                 sync.revisions.extend(of_revisions.adopted(first));
                 sync.pods.extend(of_pods.adopted(rest));
                 revisions::sort(&mut sync.revisions);
-                self.settle_revision(ctx, key, sync)
+                self.settle_revision(ctx, view, key, sync)
             }
             Stage::Revision(mut sync) => match (answers.into_iter().next(), error) {
                 (Some(Ok(Reply::Object(Object::ControllerRevision(revision), _))), _) => {
                     sync.update = Some(revision);
-                    self.act(ctx, key, sync)
+                    self.act(ctx, view, key, sync)
                 }
                 (_, Some(Refusal::AlreadyExists(taken))) => {
                     let number = sync.revisions.last().map_or(1, |last| last.revision + 1);
@@ -293,7 +317,7 @@ impl Reconciler for StatefulSets {
             Stage::Taken(mut sync, wanted) => match answers.into_iter().next() {
                 Some(Ok(Reply::Object(Object::ControllerRevision(taken), _))) if taken.template == wanted.template => {
                     sync.update = Some(taken);
-                    self.act(ctx, key, sync)
+                    self.act(ctx, view, key, sync)
                 }
                 Some(Ok(_)) => {
                     sync.collisions += 1;
@@ -303,8 +327,8 @@ impl Reconciler for StatefulSets {
                 _ => self.desk.finish(ctx, &key, true),
             },
             Stage::Act(sync, plan) => {
-                Self::tell(ctx, &key, &plan.actions, &answers);
-                self.conclude(ctx, key, sync, plan, error.is_some())
+                let failed = Self::tell(ctx, &sync, &plan, &answers, error.is_some());
+                self.conclude(ctx, key, sync, plan, failed)
             }
             Stage::Status { failed, next } => {
                 let failed = failed || error.is_some();

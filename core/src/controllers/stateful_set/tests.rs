@@ -323,7 +323,7 @@ fn a_pod_counts_as_available_after_min_ready_and_the_next_waits_for_that() {
     assert_eq!(counts(&bed), [1, 1, 0, 1, 1]);
     bed.run_for(Span::from_secs(7));
     assert_eq!(steps_since(&bed, Time::ZERO), "+0 R0");
-    bed.run_for(Span::from_secs(4));
+    bed.run_for(Span::from_secs(2));
     assert_eq!(steps_since(&bed, Time::ZERO), "+0 R0 +1");
     bed.run_for(Span::from_secs(20));
     assert_eq!(counts(&bed), [2, 2, 2, 2, 2]);
