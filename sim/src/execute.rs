@@ -134,6 +134,8 @@ fn asks_for_pods(plan: &Plan, end: Time) -> bool {
             Object::Pod(_) => true,
             Object::Deployment(deployment) => deployment.replicas > 0,
             Object::ReplicaSet(set) => set.replicas > 0,
+            Object::StatefulSet(set) => set.replicas > 0,
+            Object::DaemonSet(_) => true,
             _ => false,
         },
         Request::Patch { patch: Patch::Replicas(replicas), .. } => *replicas > 0,

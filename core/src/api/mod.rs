@@ -15,6 +15,7 @@ pub mod leases;
 mod patch;
 mod server;
 mod storage;
+mod undo;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ pub(crate) use create::LETTERS;
 pub use server::ApiServer;
 
 use crate::id::{Name, Revision, Uid};
-use crate::model::{ConditionKind, Labels, Object, ObjectKey, PodTemplate, Status3, Taint};
+use crate::model::{ConditionKind, Labels, Object, ObjectKey, Status3, Taint};
 use crate::time::Span;
 
 /// What a client asks for.
@@ -115,8 +116,8 @@ pub enum Patch {
     },
     /// Deployment, StatefulSet, DaemonSet: make new pods of the same template (`kubectl rollout restart`).
     Restart,
-    /// Deployment, StatefulSet, DaemonSet: another template (what `kubectl rollout undo` sends).
-    Template(Box<PodTemplate>),
+    /// Deployment, StatefulSet, DaemonSet: go back to the template before (`kubectl rollout undo`).
+    Undo,
     /// Deployment: hold or go on with rollouts.
     Paused(bool),
     /// Node: cordon or uncordon.

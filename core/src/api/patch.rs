@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::api::{Answer, Patch, Refusal, Reply, create, deletion, immutable, storage};
+use crate::api::{Answer, Patch, Refusal, Reply, create, deletion, immutable, storage, undo};
 use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
@@ -203,6 +203,13 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
             }
         }
         (object, Patch::Labels(labels)) => object.meta_mut().labels = labels,
+        (object, Patch::Undo) => match (undo::previous_template(store, object), object) {
+            (Ok(template), Object::Deployment(deployment)) => Arc::make_mut(deployment).template = template,
+            (Ok(template), Object::StatefulSet(set)) => Arc::make_mut(set).template = template,
+            (Ok(template), Object::DaemonSet(set)) => Arc::make_mut(set).template = template,
+            (Ok(_), other) => unreachable!("a {} has no template", other.kind().name()),
+            (Err(message), _) => return refuse(message),
+        },
         (Object::Deployment(deployment), patch) => {
             if let Err(message) = patch_deployment(ctx, Arc::make_mut(deployment), patch) {
                 return refuse(message);
@@ -249,7 +256,6 @@ fn patch_template(ctx: &Context<'_>, kind: &str, template: &mut PodTemplate, pat
     match patch {
         Patch::Image { container, image } => set_image(template, &container, &image)?,
         Patch::Restart => template.annotations = template.annotations.with(RESTARTED_AT, ctx.now.to_string()),
-        Patch::Template(wanted) => *template = *wanted,
         other => return Err(format!("a {kind} has nothing that {other:?} could change")),
     }
     Ok(())

@@ -17,7 +17,7 @@ mod to_core;
 mod to_json;
 mod validation;
 
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -127,6 +127,9 @@ manifests! {
     Deployment "apps/v1" true,
     ReplicaSet "apps/v1" true,
     PodDisruptionBudget "policy/v1" true,
+    StatefulSet "apps/v1" true,
+    DaemonSet "apps/v1" true,
+    ControllerRevision "apps/v1" true,
     EndpointSlice "discovery.k8s.io/v1" true,
     Lease "coordination.k8s.io/v1" true,
     PersistentVolume "v1" false,

@@ -4,6 +4,7 @@
 //! shown as instants after an epoch that the caller chooses.
 
 mod disruption;
+mod sets;
 
 use serde_json::{Map, Value, json};
 use wavetank_core::id::{Name, Revision};
@@ -33,6 +34,9 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::ReplicaSet(set) => show.replica_set(&mut root, set),
         Object::Deployment(deployment) => show.deployment(&mut root, deployment),
         Object::Service(service) => show_service(&mut root, service),
+        Object::StatefulSet(it) => sets::stateful_set(&mut root, it),
+        Object::DaemonSet(it) => sets::daemon_set(&mut root, it),
+        Object::ControllerRevision(revision) => sets::controller_revision(&mut root, revision),
         Object::EndpointSlice(slice) => show_slice(&mut root, slice),
         Object::PersistentVolume(volume) => storage::show_volume(&mut root, volume, epoch),
         Object::PersistentVolumeClaim(claim) => storage::show_claim(&mut root, claim),
@@ -214,6 +218,7 @@ impl Show {
         }
         let spec = entry(root, "spec");
         show_containers(spec, pod);
+        sets::show_own(spec, pod);
         if let Some(node) = &pod.node {
             set(spec, "nodeName", &**node);
         }
@@ -471,12 +476,15 @@ fn show_containers(spec: &mut Map<String, Value>, pod: &Pod) {
     set_images(spec, &pod.spec);
 }
 
-fn strategy(deployment: &Deployment) -> Value {
-    use wavetank_core::model::DeploymentStrategy::{Recreate, RollingUpdate};
-    let share = |value: IntOrPercent| match value {
+fn share(value: IntOrPercent) -> Value {
+    match value {
         IntOrPercent::Int(number) => Value::from(number),
         IntOrPercent::Percent(share) => Value::from(format!("{share}%")),
-    };
+    }
+}
+
+fn strategy(deployment: &Deployment) -> Value {
+    use wavetank_core::model::DeploymentStrategy::{Recreate, RollingUpdate};
     match deployment.strategy {
         Recreate => json!({"type": "Recreate"}),
         RollingUpdate { max_surge, max_unavailable } => json!({

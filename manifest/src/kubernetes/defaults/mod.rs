@@ -11,6 +11,7 @@
 mod admission;
 mod pod;
 mod service;
+mod sets;
 mod storage;
 
 use std::collections::BTreeMap;
@@ -47,7 +48,10 @@ pub fn apply_defaults(manifest: &mut Manifest) {
         Manifest::StorageClass(object) => storage::class(object),
         Manifest::CSIDriver(object) => storage::driver(object),
         Manifest::CSINode(_) | Manifest::VolumeAttachment(_) | Manifest::CSIStorageCapacity(_) => {}
-        Manifest::Lease(_) | Manifest::PodDisruptionBudget(_) => {}
+        Manifest::StatefulSet(object) => sets::stateful_set(object),
+        Manifest::DaemonSet(object) => sets::daemon_set(object),
+        Manifest::ControllerRevision(_) | Manifest::Lease(_) => {}
+        Manifest::PodDisruptionBudget(_) => {}
     }
 }
 

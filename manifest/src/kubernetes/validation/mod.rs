@@ -23,6 +23,7 @@ mod resources;
 mod scheduling;
 mod selector;
 mod service;
+mod sets;
 mod storage;
 mod workload;
 
@@ -47,6 +48,9 @@ pub fn validate(manifest: &Manifest) -> Result<(), Invalid> {
         Manifest::Service(object) => service::check(&mut report, object),
         Manifest::PodDisruptionBudget(object) => disruption::budget(&mut report, object),
         Manifest::EndpointSlice(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
+        Manifest::StatefulSet(object) => sets::stateful_set(&mut report, object),
+        Manifest::DaemonSet(object) => sets::daemon_set(&mut report, object),
+        Manifest::ControllerRevision(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
         Manifest::Lease(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
         Manifest::PersistentVolume(object) => storage::volume(&mut report, object),
         Manifest::PersistentVolumeClaim(object) => storage::claim(&mut report, object),

@@ -231,6 +231,8 @@ fn template(object: &Object) -> Template {
     let (labels, containers) = match object {
         Object::Pod(pod) => of(&pod.meta.labels, &pod.spec),
         Object::ReplicaSet(set) => of(&set.template.labels, &set.template.spec),
+        Object::StatefulSet(set) => of(&set.template.labels, &set.template.spec),
+        Object::DaemonSet(set) => of(&set.template.labels, &set.template.spec),
         Object::Deployment(deployment) => of(&deployment.template.labels, &deployment.template.spec),
         _ => (Labels::default(), Vec::new()),
     };

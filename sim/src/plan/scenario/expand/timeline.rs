@@ -153,8 +153,9 @@ impl Reader<'_> {
         deeds.extend(entry.set_image.as_ref().map(|image| self.set_image(image)));
         deeds.extend(entry.delete.as_ref().map(|delete| self.delete(delete)));
         deeds.extend(entry.restart.as_ref().map(|what| self.rollout(what, Patch::Restart, "restart")));
-        deeds.extend(entry.pause.as_ref().map(|what| self.rollout(what, Patch::Paused(true), "pause")));
-        deeds.extend(entry.resume.as_ref().map(|what| self.rollout(what, Patch::Paused(false), "resume")));
+        deeds.extend(entry.undo.as_ref().map(|what| self.rollout(what, Patch::Undo, "undo")));
+        deeds.extend(entry.pause.as_ref().map(|what| self.pause(what, true, "pause")));
+        deeds.extend(entry.resume.as_ref().map(|what| self.pause(what, false, "resume")));
         deeds.extend(entry.label.as_ref().map(|label| self.label(label)));
         let cordons = [(&entry.cordon, true, "cordon"), (&entry.uncordon, false, "uncordon")];
         for (machines, unschedulable, verb) in cordons {
@@ -281,13 +282,24 @@ impl Reader<'_> {
     }
 
     fn scale(&mut self, scale: &format::Scale) -> Option<Deed> {
-        let key = self.workload(&scale.deployment, &scale.replica_set, &scale.namespace, "scale")?;
+        let candidates = [
+            (Kind::Deployment, &scale.deployment),
+            (Kind::ReplicaSet, &scale.replica_set),
+            (Kind::StatefulSet, &scale.stateful_set),
+        ];
+        let key = self.one(&candidates, scale.namespace.as_ref(), "scale")?;
         let label = format!("scale {} to {}", display(&key), scale.replicas);
         Some(requests(Request::Patch { key, patch: Patch::Replicas(scale.replicas) }, label))
     }
 
     fn set_image(&mut self, set: &format::SetImage) -> Option<Deed> {
-        let key = self.workload(&set.deployment, &set.replica_set, &set.namespace, "setImage")?;
+        let candidates = [
+            (Kind::Deployment, &set.deployment),
+            (Kind::ReplicaSet, &set.replica_set),
+            (Kind::StatefulSet, &set.stateful_set),
+            (Kind::DaemonSet, &set.daemon_set),
+        ];
+        let key = self.one(&candidates, set.namespace.as_ref(), "setImage")?;
         if let (Some(container), Some(template)) = (&set.container, self.objects.template(&key)) {
             let mut known: Vec<&str> = template.containers.iter().map(|(name, _)| &**name).collect();
             known.dedup();
@@ -305,17 +317,6 @@ impl Reader<'_> {
             Request::Patch { key, patch: Patch::Image { container, image: set.image.as_str().into() } },
             label,
         ))
-    }
-
-    fn workload(
-        &mut self,
-        deployment: &Option<NameAt>,
-        replica_set: &Option<NameAt>,
-        namespace: &Option<NameAt>,
-        action: &str,
-    ) -> Option<ObjectKey> {
-        let candidates = [(Kind::Deployment, deployment), (Kind::ReplicaSet, replica_set)];
-        self.one(&candidates, namespace.as_ref(), action)
     }
 
     /// The one object that is named.
@@ -347,6 +348,8 @@ impl Reader<'_> {
         let candidates = [
             (Kind::Deployment, &delete.deployment),
             (Kind::ReplicaSet, &delete.replica_set),
+            (Kind::StatefulSet, &delete.stateful_set),
+            (Kind::DaemonSet, &delete.daemon_set),
             (Kind::Pod, &delete.pod),
             (Kind::Service, &delete.service),
             (Kind::Node, &delete.node),
@@ -372,15 +375,28 @@ impl Reader<'_> {
     }
 
     fn rollout(&mut self, what: &format::Rollout, patch: Patch, verb: &str) -> Option<Deed> {
-        let key = self.one(&[(Kind::Deployment, &what.deployment)], what.namespace.as_ref(), verb)?;
+        let candidates = [
+            (Kind::Deployment, &what.deployment),
+            (Kind::StatefulSet, &what.stateful_set),
+            (Kind::DaemonSet, &what.daemon_set),
+        ];
+        let key = self.one(&candidates, what.namespace.as_ref(), verb)?;
         let label = format!("{verb} {}", display(&key));
         Some(requests(Request::Patch { key, patch }, label))
+    }
+
+    fn pause(&mut self, what: &format::Pause, paused: bool, verb: &str) -> Option<Deed> {
+        let key = self.one(&[(Kind::Deployment, &what.deployment)], what.namespace.as_ref(), verb)?;
+        let label = format!("{verb} {}", display(&key));
+        Some(requests(Request::Patch { key, patch: Patch::Paused(paused) }, label))
     }
 
     fn label(&mut self, label: &format::Label) -> Option<Deed> {
         let candidates = [
             (Kind::Deployment, &label.deployment),
             (Kind::ReplicaSet, &label.replica_set),
+            (Kind::StatefulSet, &label.stateful_set),
+            (Kind::DaemonSet, &label.daemon_set),
             (Kind::Pod, &label.pod),
             (Kind::Service, &label.service),
             (Kind::Node, &label.node),

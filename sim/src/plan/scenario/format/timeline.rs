@@ -29,10 +29,12 @@ pub struct Entry {
     pub delete: Option<Delete>,
     /// Make new pods of the same template.
     pub restart: Option<Rollout>,
+    /// Goes back to the template before (`kubectl rollout undo`).
+    pub undo: Option<Rollout>,
     /// Hold a rollout.
-    pub pause: Option<Rollout>,
+    pub pause: Option<Pause>,
     /// Go on with a rollout.
-    pub resume: Option<Rollout>,
+    pub resume: Option<Pause>,
     /// Let no new pods onto nodes.
     pub cordon: Option<Machines>,
     /// Let new pods onto nodes again.
@@ -66,9 +68,23 @@ pub struct Repeat {
 
 /// A Deployment.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Rollout {
+pub struct Pause {
     /// Its name.
     pub deployment: Option<NameAt>,
+    /// The namespace, if not `default`.
+    pub namespace: Option<NameAt>,
+}
+
+/// Something that is rolled out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollout {
+    /// The Deployment.
+    pub deployment: Option<NameAt>,
+    /// The StatefulSet.
+    pub stateful_set: Option<NameAt>,
+    /// The DaemonSet.
+    pub daemon_set: Option<NameAt>,
     /// The namespace, if not `default`.
     pub namespace: Option<NameAt>,
 }
@@ -81,6 +97,8 @@ pub struct Scale {
     pub deployment: Option<NameAt>,
     /// The ReplicaSet.
     pub replica_set: Option<NameAt>,
+    /// The StatefulSet.
+    pub stateful_set: Option<NameAt>,
     /// The namespace, if not `default`.
     pub namespace: Option<NameAt>,
     /// The wanted number of pods.
@@ -95,6 +113,10 @@ pub struct SetImage {
     pub deployment: Option<NameAt>,
     /// The ReplicaSet.
     pub replica_set: Option<NameAt>,
+    /// The StatefulSet.
+    pub stateful_set: Option<NameAt>,
+    /// The DaemonSet.
+    pub daemon_set: Option<NameAt>,
     /// The namespace, if not `default`.
     pub namespace: Option<NameAt>,
     /// The container; every one if not said.
@@ -110,6 +132,8 @@ pub struct SetImage {
 pub struct Delete {
     pub deployment: Option<NameAt>,
     pub replica_set: Option<NameAt>,
+    pub stateful_set: Option<NameAt>,
+    pub daemon_set: Option<NameAt>,
     pub pod: Option<NameAt>,
     pub service: Option<NameAt>,
     pub node: Option<NameAt>,
@@ -191,6 +215,8 @@ pub struct UntaintNodes {
 pub struct Label {
     pub deployment: Option<NameAt>,
     pub replica_set: Option<NameAt>,
+    pub stateful_set: Option<NameAt>,
+    pub daemon_set: Option<NameAt>,
     pub pod: Option<NameAt>,
     pub service: Option<NameAt>,
     pub node: Option<NameAt>,
