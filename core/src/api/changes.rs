@@ -32,6 +32,9 @@ fn compare(ctx: &mut Context<'_>, old: Option<&Object>, new: Option<&Object>) {
         (old, Some(Object::Pod(pod))) => compare_pod(ctx, &key, pod_of(old), pod),
         (old, Some(Object::Node(node))) => compare_node(ctx, &key, node_of(old), node),
         (Some(Object::ReplicaSet(old)), Some(Object::ReplicaSet(new))) => compare_replica_set(ctx, &key, old, new),
+        (Some(Object::Job(old)), Some(Object::Job(new))) => {
+            compare_conditions(ctx, &key, &old.status.conditions, &new.status.conditions);
+        }
         (Some(Object::Deployment(old)), Some(Object::Deployment(new))) => compare_deployment(ctx, &key, old, new),
         (Some(Object::StatefulSet(old)), Some(Object::StatefulSet(new))) => compare_stateful_set(ctx, &key, old, new),
         (Some(Object::DaemonSet(old)), Some(Object::DaemonSet(new))) if old.template != new.template => {

@@ -14,14 +14,17 @@ mod immutable;
 pub mod leases;
 mod patch;
 mod server;
+mod set_updates;
 mod storage;
 mod undo;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use client::Bucket;
 pub use client::Client;
 pub(crate) use create::LETTERS;
 pub use server::ApiServer;
+pub(crate) use storage::default_class;
 
 use crate::id::{Name, Revision, Uid};
 use crate::model::{ConditionKind, Labels, Object, ObjectKey, Status3, Taint};
@@ -95,6 +98,11 @@ pub enum Request {
     },
     /// Read an object as it is stored now. Controllers do so before some writes, and each reading costs a token.
     Get(ObjectKey),
+    /// List the pods that are bound to a node.
+    PodsOf {
+        /// The node's name.
+        node: Name,
+    },
     /// A kubelet lists its node's pods and watches them from then on.
     WatchPods {
         /// The node's name.
@@ -105,7 +113,7 @@ pub enum Request {
 /// One change of an object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Patch {
-    /// Deployment, ReplicaSet, StatefulSet: the wanted number (`kubectl scale`).
+    /// Deployment, ReplicaSet, StatefulSet, ReplicationController: the wanted number (`kubectl scale`); Job: its parallelism.
     Replicas(u32),
     /// Deployment, ReplicaSet, StatefulSet, DaemonSet: an image (`kubectl set image`).
     Image {
@@ -176,6 +184,8 @@ pub enum Patch {
         /// Whether it shall be there.
         present: bool,
     },
+    /// Job, CronJob: hold or go on with its pods or Jobs (`spec.suspend`).
+    Suspended(bool),
 }
 
 /// What becomes of the objects that a deleted object owns.
@@ -200,7 +210,7 @@ pub enum Reply {
     Object(Object, Revision),
     /// The object is gone or, if given, waits for its grace period or finalizers.
     Deleted(Option<Object>),
-    /// The pods of the node, by namespace and name; changes follow as messages.
+    /// The pods of the node, by namespace and name; if they are watched, changes follow as messages.
     Pods(Vec<Object>),
 }
 

@@ -5,12 +5,14 @@
 //! the watch. Absent on purpose: leader election.
 
 mod claims;
+mod cron_job;
 mod daemon_set;
 mod deployment;
 mod disruption;
 mod endpoint_slice;
 mod expectations;
 mod garbage_collector;
+mod job;
 mod kinds;
 mod names;
 mod namespace;
@@ -23,6 +25,8 @@ mod requests;
 mod revisions;
 mod stateful_set;
 mod taint_eviction;
+mod ttl_after_finished;
+mod volumes;
 mod work_queue;
 
 pub(crate) use names::{NamespacedName, managing, owned_by, without_owner};
@@ -74,6 +78,14 @@ impl ControllerManager {
             (disruption::NUMBER, Box::new(disruption::Disruption::new(flags))),
             (node_lifecycle::NodeLifecycle::NUMBER, Box::new(node_lifecycle::NodeLifecycle::new(config))),
             (taint_eviction::TaintEviction::NUMBER, Box::new(taint_eviction::TaintEviction::new(config))),
+            (volumes::BINDER, Box::new(volumes::Binder::new(flags))),
+            (volumes::ATTACH_DETACH, Box::new(volumes::AttachDetach::new(flags))),
+            (volumes::PROTECTION, Box::new(volumes::Protection::new(flags))),
+            (volumes::EPHEMERAL, Box::new(volumes::Ephemeral::new(flags))),
+            (volumes::DRIVERS, Box::new(volumes::Drivers::new(config))),
+            (cron_job::NUMBER, Box::new(cron_job::CronJobs::new(flags))),
+            (ttl_after_finished::NUMBER, Box::new(ttl_after_finished::TtlAfterFinished::new(flags))),
+            (job::NUMBER, Box::new(job::Jobs::new(flags))),
             (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),
         ];
         ControllerManager { controllers: controllers.into_iter().collect() }

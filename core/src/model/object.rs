@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, DaemonSet, Deployment, EndpointSlice, Meta, Namespace,
-    Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet, Service, StatefulSet,
-    StorageClass, VolumeAttachment,
+    CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Job,
+    Meta, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet, Service,
+    StatefulSet, StorageClass, VolumeAttachment,
 };
 use crate::store::{IndexKey, Store, Table};
 
@@ -140,6 +140,10 @@ kinds! { $
     DaemonSet = 8, daemon_sets, "apps/v1", "daemonsets", "ds", true;
     /// A ControllerRevision.
     ControllerRevision = 9, controller_revisions, "apps/v1", "controllerrevisions", "controllerrevisions", true;
+    /// A Job.
+    Job = 10, jobs, "batch/v1", "jobs", "jobs", true;
+    /// A CronJob.
+    CronJob = 11, cron_jobs, "batch/v1", "cronjobs", "cj", true;
     /// A PersistentVolume.
     PersistentVolume = 13, persistent_volumes, "v1", "persistentvolumes", "pv", false;
     /// A PersistentVolumeClaim.

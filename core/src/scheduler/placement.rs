@@ -10,7 +10,8 @@ use crate::id::{Name, RowId};
 use crate::model::{Kind, Node, Object, Pod, PodSpec};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
-use crate::scheduler::diagnosis::{Diagnosis, diagnose};
+use crate::scheduler::diagnosis::{Diagnosis, diagnose, rejected};
+use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::plugins::{Reason, Refusal, texts};
 use crate::scheduler::profile::Profile;
 use crate::scheduler::reference::{Case, Search, decide, normalized};
@@ -18,6 +19,7 @@ use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::{TieBreak, feasible_nodes_wanted};
 use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::Identity;
+use crate::scheduler::volumes::{self, Rejection};
 
 /// The placement algorithm with its state.
 pub struct Placement {
@@ -51,8 +53,8 @@ pub struct NodeVerdict {
 
 /// What a search for a node came to.
 pub(super) enum Verdict {
-    /// This slot takes the pod.
-    Node(u32),
+    /// This slot takes the pod; what is to be done about its claims first.
+    Node(u32, Option<Decision>),
     /// There are no nodes at all.
     NoNodes,
     /// No node takes the pod.
@@ -104,7 +106,7 @@ impl Placement {
         self.classes.hold(class);
         let verdict = self.search(class, pinned_to);
         let placed = match verdict {
-            Verdict::Node(slot) => {
+            Verdict::Node(slot, _) => {
                 self.cache.assume(&mut self.classes, row, slot, class);
                 Ok(self.cache.slot(slot).name.clone())
             }
@@ -121,8 +123,10 @@ impl Placement {
         self.cache.set_pod(&mut self.classes, row, node, class);
     }
 
-    /// A namespace, Service, ReplicaSet or StatefulSet has appeared or changed. Other kinds of objects are no mistake.
+    /// A namespace, Service, ReplicaSet, StatefulSet or an object about storage has appeared or changed. Other kinds of objects are no
+    /// mistake.
     pub fn set_object(&mut self, object: &Object) {
+        self.around.storage.set(None, Some(object));
         let around = &mut self.around;
         match object {
             Object::Namespace(it) => around.set_namespace(&it.meta.name, Some(&it.meta.labels)),
@@ -146,6 +150,8 @@ impl Placement {
         self.classes.hold(class);
         let relations = Relations::of(&self.profile, &mut self.cache, &mut self.classes, &self.around, class);
         let (profile, cache, classes) = (&self.profile, &self.cache, &self.classes);
+        let volumes = classes.traits(class).volumes.as_ref();
+        let rejection = volumes.and_then(|pod| volumes::Filter::of(profile, pod, &self.around.storage, cache).err());
         let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
         let refusal_of = |slot: u32| match pod.pinned_to() {
             Some(name) if cache.slot(slot).name != *name => Refusal::for_good(Reason::NotNamed),
@@ -153,11 +159,16 @@ impl Placement {
         };
         let verdict = |slot: &u32| {
             let (node, refusal) = (cache.slot(*slot), refusal_of(*slot));
+            if let Some(Rejection { message, .. }) = &rejection {
+                let refused = vec![message.clone()];
+                return NodeVerdict { node: node.name.clone(), refused, resolvable: false, scores: vec![] };
+            }
             let refused = texts(case.pod(), node, refusal);
             NodeVerdict { node: node.name.clone(), refused, resolvable: !refusal.is_unresolvable(), scores: vec![] }
         };
         let mut verdicts: Vec<NodeVerdict> = cache.order().iter().map(verdict).collect();
         let feasible: Vec<u32> = cache.order().iter().copied().filter(|slot| refusal_of(*slot).is_none()).collect();
+        let feasible = if rejection.is_some() { Vec::new() } else { feasible };
         let own = profile.scorers(case.pod());
         let own = own.map(|enabled| (enabled, normalized(cache, case.pod(), &feasible, enabled.plugin)));
         let related = relations.iter().flat_map(|relations| relations.scores(cache, classes, class, &feasible));
@@ -175,12 +186,21 @@ impl Placement {
         self.cache.remove_pod(&mut self.classes, row);
     }
 
+    /// PreFilter, where a plugin refuses every node.
+    fn rejection(&self, class: ClassId) -> Option<Rejection> {
+        let pod = self.classes.traits(class).volumes.as_ref()?;
+        volumes::Filter::of(&self.profile, pod, &self.around.storage, &self.cache).err()
+    }
+
     /// Filter, PostFilter and Score for one pod of a class that may go to any node, or to one only.
     pub(super) fn search(&mut self, class: ClassId, pinned_to: Option<&Name>) -> Verdict {
         self.cache.refresh();
         let nodes = self.cache.node_count();
         if nodes == 0 {
             return Verdict::NoNodes;
+        }
+        if let Some(rejection) = self.rejection(class) {
+            return Verdict::Unschedulable(rejected(nodes, rejection));
         }
         if let Some(name) = pinned_to {
             return self.search_one(class, name);
@@ -205,7 +225,7 @@ impl Placement {
         );
         self.start = (search.start + outcome.processed) % nodes;
         match outcome.slot {
-            Some(slot) => Verdict::Node(slot),
+            Some(slot) => Verdict::Node(slot, relations.and_then(|relations| relations.decision(cache, slot))),
             None => Verdict::Unschedulable(diagnose(cache, case.pod(), |position| {
                 let own = board.refusal(position);
                 if own.is_none() { case.related_refusal(cache.order()[position as usize]) } else { own }
@@ -229,7 +249,9 @@ impl Placement {
         let named = cache.present_slot(name).map(|slot| (slot, case.refusal(slot)));
         self.start = (self.start + u32::from(named.is_some())) % cache.node_count();
         match named {
-            Some((slot, refusal)) if refusal.is_none() => Verdict::Node(slot),
+            Some((slot, refusal)) if refusal.is_none() => {
+                Verdict::Node(slot, relations.as_ref().and_then(|relations| relations.decision(cache, slot)))
+            }
             named => Verdict::Unschedulable(diagnose(cache, case.pod(), |position| match named {
                 Some((slot, refusal)) if cache.order()[position as usize] == slot => refusal,
                 _ => Refusal::for_good(Reason::NotNamed),

@@ -8,8 +8,11 @@
 
 mod defaults;
 mod modelled;
+mod patch;
 mod placement;
 mod read;
+mod references;
+mod schedule;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -18,6 +21,7 @@ mod to_json;
 mod validation;
 
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -32,6 +36,7 @@ use crate::yaml;
 
 pub use defaults::{admit_pod, apply_defaults};
 pub use modelled::unmodelled_fields;
+pub use patch::{PatchType, apply_patch};
 pub use read::{read_admitted, read_manifests, read_node};
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};
@@ -126,6 +131,8 @@ manifests! {
     Service "v1" true,
     Deployment "apps/v1" true,
     ReplicaSet "apps/v1" true,
+    Job "batch/v1" true,
+    CronJob "batch/v1" true,
     PodDisruptionBudget "policy/v1" true,
     StatefulSet "apps/v1" true,
     DaemonSet "apps/v1" true,

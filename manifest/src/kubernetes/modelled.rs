@@ -82,6 +82,8 @@ const MODELLED: &[(&str, &[&str])] = &[
             "status.**",
         ],
     ),
+    ("Job", &["spec.**", "status.**"]),
+    ("CronJob", &["spec.**", "status.**"]),
     (
         "Service",
         &[
@@ -176,6 +178,8 @@ const POD: &[&str] = &[
     "priority",
     "schedulerName",
     "hostNetwork",
+    "activeDeadlineSeconds",
+    "readinessGates.**",
 ];
 
 const CONTAINER: &[&str] = &[
@@ -194,6 +198,7 @@ const CONTAINER: &[&str] = &[
     "readinessProbe.**",
     "livenessProbe.**",
     "startupProbe.**",
+    "lifecycle.**",
 ];
 
 /// The fields of an object that were written, are valid, and change nothing in the cluster: they are kept and shown
@@ -296,7 +301,6 @@ spec:
         assert_eq!(
             unmodelled_fields(&objects[0]),
             [
-                "spec.template.spec.containers[].lifecycle",
                 "spec.template.spec.containers[].volumeMounts",
                 "spec.template.spec.dnsPolicy",
                 "spec.template.spec.hostPID",

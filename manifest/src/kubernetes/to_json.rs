@@ -3,10 +3,12 @@
 //! The user's own JSON is the base, so every valid field comes back; what the core decides is laid over it. Times are
 //! shown as instants after an epoch that the caller chooses.
 
+mod batch;
 mod disruption;
 mod sets;
 
 use serde_json::{Map, Value, json};
+use wavetank_core::calendar::Civil;
 use wavetank_core::id::{Name, Revision};
 use wavetank_core::model::{
     Condition, ConditionKind, Conditions, ContainerState, ContainerStatus, Deployment, EndpointSlice, IntOrName,
@@ -38,6 +40,8 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::DaemonSet(it) => sets::daemon_set(&mut root, it),
         Object::ControllerRevision(revision) => sets::controller_revision(&mut root, revision),
         Object::EndpointSlice(slice) => show_slice(&mut root, slice),
+        Object::Job(job) => show.job(&mut root, job),
+        Object::CronJob(cron_job) => show.cron_job(&mut root, cron_job),
         Object::PersistentVolume(volume) => storage::show_volume(&mut root, volume, epoch),
         Object::PersistentVolumeClaim(claim) => storage::show_claim(&mut root, claim),
         Object::StorageClass(class) => storage::show_class(&mut root, class),
@@ -52,24 +56,7 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
 
 /// A point of the run as RFC 3339 in whole seconds, `epoch` being the Unix time of the run's start in seconds.
 pub fn timestamp(at: Time, epoch: i64) -> String {
-    let unix = epoch + (at.0 / 1_000_000_000) as i64;
-    let (days, seconds) = (unix.div_euclid(86_400), unix.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// Year, month and day of a number of days since 1970-01-01 (Gregorian; the method of counting in 400-year eras).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+    Civil::at(epoch + (at.0 / 1_000_000_000) as i64).rfc3339(0)
 }
 
 /// The user's own JSON, or an empty object.
@@ -219,6 +206,7 @@ impl Show {
         let spec = entry(root, "spec");
         show_containers(spec, pod);
         sets::show_own(spec, pod);
+        batch::of_index(spec, pod);
         if let Some(node) = &pod.node {
             set(spec, "nodeName", &**node);
         }

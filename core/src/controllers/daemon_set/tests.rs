@@ -273,7 +273,10 @@ fn a_failed_pod_is_removed_at_once_and_then_with_growing_pauses() {
     // The pauses are 1 s and 2 s since the pod before was removed.
     assert_eq!(removed[0], 0);
     assert!(removed[2] > removed[1] && removed[2] <= 2, "{removed:?}");
-    assert!(bed.told().iter().any(|line| line.contains("Found failed daemon pod")), "{:?}", bed.told());
+    let said = bed.events(Kind::DaemonSet, "agent");
+    let about = |text: &str| said.iter().any(|line| line.contains(text));
+    assert!(about("Warning FailedDaemonPod") && about("will try to kill it"), "{said:?}");
+    assert!(about("Normal SuccessfulCreate") && about("Normal SuccessfulDelete"), "{said:?}");
     let pod = pods(&bed)[0].clone();
     set_phase(&mut bed, &pod, Phase::Succeeded);
     bed.run_for(Span::from_millis(100));

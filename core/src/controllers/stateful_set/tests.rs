@@ -516,3 +516,105 @@ fn ordinals_are_read_from_names_as_the_source_does() {
     }
     assert_eq!(ordinal("db-2147483648"), Some(("db".to_owned(), None)), "too large for an ordinal");
 }
+
+#[test]
+fn what_the_controller_does_is_said_in_its_own_words() {
+    let mut bed = bed();
+    bed.create(db(1));
+    bed.run_for(Span::from_secs(5));
+    patch(&mut bed, Patch::Replicas(0));
+    bed.run_for(Span::from_secs(5));
+    let said: Vec<String> =
+        bed.events(Kind::StatefulSet, "db").iter().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect();
+    let expected = [
+        "Normal SuccessfulCreate x1: create Pod db-0 in StatefulSet db successful",
+        "Normal SuccessfulDelete x1: delete Pod db-0 in StatefulSet db successful",
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_rollout_can_be_undone_to_the_template_before() {
+    let mut bed = bed();
+    bed.create(db(2));
+    bed.run_for(Span::from_secs(10));
+    patch(&mut bed, Patch::Undo);
+    bed.run_for(Span::ZERO);
+    let refused = bed.answers.values().last().unwrap().clone().unwrap_err();
+    assert!(refused.to_string().ends_with("no last revision to roll back to"), "{refused}");
+    image(&mut bed, "app:v2");
+    bed.run_for(Span::from_secs(20));
+    assert_eq!(images(&bed), "db-0:v2 db-1:v2");
+    patch(&mut bed, Patch::Undo);
+    bed.run_for(Span::from_secs(20));
+    assert_eq!(images(&bed), "db-0:v1 db-1:v1");
+    assert_eq!(revisions(&bed).iter().map(|it| it.revision).collect::<Vec<_>>(), [2, 3]);
+}
+
+mod claims {
+    use super::*;
+    use crate::model::{ClaimSpec, ClaimTemplate, PersistentVolumeClaim, PodVolumeSource};
+
+    fn with_claims(replicas: u32, deleted_with_set: bool, deleted_with_pod: bool) -> StatefulSet {
+        let data = ClaimTemplate { name: "data".into(), spec: ClaimSpec::default(), ..ClaimTemplate::default() };
+        let claim_retention = ClaimRetention { deleted_with_set, deleted_with_pod };
+        StatefulSet { claim_templates: vec![data], claim_retention, ..db(replicas) }
+    }
+
+    fn claims(bed: &Testbed) -> Vec<Arc<PersistentVolumeClaim>> {
+        bed.core.newest().all::<PersistentVolumeClaim>().map(|(_, claim)| claim.clone()).collect()
+    }
+
+    /// Names of claims with their owners: `data-db-0(StatefulSet/db)`.
+    fn owned(bed: &Testbed) -> String {
+        let owners = |claim: &PersistentVolumeClaim| {
+            let owners = claim.meta.owners.iter().map(|owner| format!("{}/{}", owner.kind.name(), owner.name));
+            owners.collect::<Vec<_>>().join(",")
+        };
+        let shown =
+            claims(bed).iter().map(|claim| format!("{}({})", claim.meta.name, owners(claim))).collect::<Vec<_>>();
+        shown.join(" ")
+    }
+
+    #[test]
+    fn each_pod_has_a_claim_of_its_own_which_outlives_it_and_is_used_again() {
+        let mut bed = bed();
+        bed.create(with_claims(2, false, false));
+        bed.run_for(Span::from_secs(10));
+        // Recorded: sts-vct.
+        assert_eq!(owned(&bed), "data-db-0() data-db-1()");
+        assert_eq!(claims(&bed)[0].meta.labels.get("app").map(|value| &**value), Some("db"));
+        let pod = bed.get::<Pod>("default", "db-1").unwrap();
+        let source = PodVolumeSource::Claim { name: "data-db-1".into(), read_only: false };
+        assert_eq!(pod.spec.volumes.iter().map(|it| (&*it.name, &it.source)).collect::<Vec<_>>(), [("data", &source)]);
+        let uid = claims(&bed)[1].meta.uid;
+        patch(&mut bed, Patch::Replicas(1));
+        bed.run_for(Span::from_secs(10));
+        assert_eq!(owned(&bed), "data-db-0() data-db-1()");
+        patch(&mut bed, Patch::Replicas(2));
+        bed.run_for(Span::from_secs(10));
+        assert_eq!(claims(&bed)[1].meta.uid, uid);
+        let said = bed.events(Kind::StatefulSet, "db").join(" ");
+        assert!(said.contains("create Claim data-db-1 Pod db-1 in StatefulSet db success"), "{said}");
+    }
+
+    #[test]
+    fn the_retention_policy_makes_claims_belong_to_the_set_or_to_the_pod_that_goes() {
+        let mut bed = bed();
+        bed.create(with_claims(2, true, true));
+        bed.run_for(Span::from_secs(15));
+        assert_eq!(owned(&bed), "data-db-0(StatefulSet/db) data-db-1(StatefulSet/db)");
+        patch(&mut bed, Patch::Replicas(1));
+        bed.run_for(Span::from_millis(500));
+        assert_eq!(owned(&bed), "data-db-0(StatefulSet/db) data-db-1(Pod/db-1)");
+        bed.run_for(Span::from_secs(10));
+        assert_eq!(owned(&bed), "data-db-0(StatefulSet/db)", "it has gone with its pod");
+        let retention = ClaimRetention { deleted_with_set: false, deleted_with_pod: true };
+        assert!(update(&mut bed, |set| set.claim_retention = retention).is_ok());
+        bed.run_for(Span::from_secs(5));
+        assert_eq!(owned(&bed), "data-db-0()");
+        delete(&mut bed, Kind::StatefulSet, "db", Propagation::Background);
+        bed.run_for(Span::from_secs(10));
+        assert_eq!((owned(&bed).as_str(), pods(&bed).len()), ("data-db-0()", 0));
+    }
+}

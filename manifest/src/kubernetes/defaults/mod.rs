@@ -9,6 +9,7 @@
 //! Source: pkg/apis/core/v1/defaults.go, pkg/apis/apps/v1/defaults.go and their `zz_generated.defaults.go`, v1.34.
 
 mod admission;
+mod batch;
 mod pod;
 mod service;
 mod sets;
@@ -26,6 +27,7 @@ use super::Manifest;
 use wavetank_core::quantity::Quantity;
 
 pub use admission::admit_pod;
+pub(super) use batch::job;
 
 /// Fills in what a manifest left out, as the API server does before it validates.
 ///
@@ -42,6 +44,8 @@ pub fn apply_defaults(manifest: &mut Manifest) {
         Manifest::Service(object) => service::service(object),
         Manifest::Deployment(object) => deployment(object),
         Manifest::ReplicaSet(object) => replica_set(object),
+        Manifest::Job(object) => batch::job(object),
+        Manifest::CronJob(object) => batch::cron_job(object),
         Manifest::EndpointSlice(object) => endpoint_slice(object),
         Manifest::PersistentVolume(object) => storage::volume(object),
         Manifest::PersistentVolumeClaim(object) => storage::claim(object),

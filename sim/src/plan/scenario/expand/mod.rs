@@ -4,6 +4,8 @@
 //! distributions are drawn here, by their place in the file: taking one entry out changes no other.
 
 mod behaviours;
+mod conduct;
+mod kubelet;
 mod machines;
 mod objects;
 mod settings;
