@@ -3,7 +3,7 @@
 //! Objects are checked after defaulting, on creation: updates (immutable fields) are the store's business.
 //!
 //! Covered: metadata, containers, probes, ports, resources, volumes' names, tolerations, affinity, spread constraints,
-//! Deployments, ReplicaSets, Services, Nodes, Namespaces, volumes and claims. Absent on purpose: security contexts, DNS
+//! Deployments, ReplicaSets, StatefulSets, DaemonSets, Services, Nodes, Namespaces, volumes and claims. Absent on purpose: security contexts, DNS
 //! config, host aliases, Windows, resource claims, IP addresses and CIDRs, and what admission plugins check (service
 //! accounts, quotas): nothing here is modelled by the core.
 //!
