@@ -166,6 +166,11 @@ impl Cache {
         &self.order
     }
 
+    /// The slot of a present node.
+    pub(super) fn present_slot(&self, name: &Name) -> Option<u32> {
+        self.by_name.get(name).copied().filter(|slot| self.slots[*slot as usize].node.is_some())
+    }
+
     /// Where a slot stands in the order; `None` for a slot without a node.
     pub(super) fn position(&self, slot: u32) -> Option<u32> {
         self.positions.get(slot as usize).copied().filter(|position| *position != u32::MAX)
@@ -264,11 +269,6 @@ impl Cache {
         let domains = Arc::new(Domains::of(self.slots.iter().map(value)));
         self.domains.insert(key.clone(), domains.clone());
         domains
-    }
-
-    /// The slot of the present node of this name.
-    pub(super) fn slot_of(&self, name: &Name) -> Option<u32> {
-        self.by_name.get(name).copied().filter(|slot| self.slots[*slot as usize].node.is_some())
     }
 
     /// The slot on which a pod counts.
