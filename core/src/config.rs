@@ -6,10 +6,12 @@ use crate::id::Name;
 use crate::time::Span;
 
 /// All settings of a core.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Config {
     /// Where every draw comes from.
     pub seed: u64,
+    /// The Unix time of the run's start, in whole seconds: what schedules count from.
+    pub epoch: i64,
     /// The node lifecycle and the other controllers.
     pub controller_manager: ControllerManagerConfig,
     /// The scheduler.
@@ -20,6 +22,23 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Whether lease renewals are messages or vouched for by the world.
     pub heartbeats: Heartbeats,
+}
+
+/// The epoch unless somebody chooses another: 2025-01-01T00:00:00Z.
+pub const DEFAULT_EPOCH: i64 = 1_735_689_600;
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            seed: 0,
+            epoch: DEFAULT_EPOCH,
+            controller_manager: ControllerManagerConfig::default(),
+            scheduler: SchedulerConfig::default(),
+            kubelet: KubeletConfig::default(),
+            storage: StorageConfig::default(),
+            heartbeats: Heartbeats::default(),
+        }
+    }
 }
 
 /// The CSI drivers of a cluster.

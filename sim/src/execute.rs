@@ -151,6 +151,8 @@ fn asks_for_pods(plan: &Plan, end: Time) -> bool {
             Object::Pod(_) => true,
             Object::Deployment(deployment) => deployment.replicas > 0,
             Object::ReplicaSet(set) => set.replicas > 0,
+            Object::ReplicationController(set) => set.replicas > 0,
+            Object::Job(job) => job.spec.parallelism > 0 && !job.spec.suspend,
             _ => false,
         },
         Request::Patch { patch: Patch::Replicas(replicas), .. } => *replicas > 0,

@@ -1,6 +1,6 @@
 //! The API server: requests in, answers and watch news out, and the store between them.
 //!
-//! Invariants: a request changes nothing or is one write; an answer that promises a write, and the watch news of it,
+//! Invariants: a request changes nothing or is one write (the end of a pod may be two); an answer that promises a write, and the watch news of it,
 //! leave only after the write is on stable storage. Absent on purpose: latency and loss (links belong to the world),
 //! rate limits (they belong to clients), and reading JSON (the edges do that).
 
@@ -10,6 +10,7 @@ mod client;
 mod create;
 pub mod deletion;
 mod eviction;
+mod immutable;
 pub mod leases;
 mod patch;
 mod server;
@@ -110,7 +111,7 @@ pub enum Request {
 /// One change of an object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Patch {
-    /// Deployment, ReplicaSet: the wanted number (`kubectl scale`).
+    /// Deployment, ReplicaSet, ReplicationController: the wanted number (`kubectl scale`); Job: its parallelism.
     Replicas(u32),
     /// Deployment, ReplicaSet: an image (`kubectl set image`).
     Image {
@@ -179,6 +180,8 @@ pub enum Patch {
         /// Whether it shall be there.
         present: bool,
     },
+    /// Job, CronJob: hold or go on with its pods or Jobs (`spec.suspend`).
+    Suspended(bool),
 }
 
 /// What becomes of the objects that a deleted object owns.

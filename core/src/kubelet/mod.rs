@@ -5,9 +5,8 @@
 //! simulator or a container engine answers.
 //!
 //! Invariant: what a kubelet holds in memory dies with it; only who the host is ([`Boot`]), how often its kubelet has
-//! started, and how its renewals travel stay. Absent on purpose: static and mirror pods, node status
-//! reports that change nothing, and the client's rate limit
-//! of 50 requests per second, which a single node's pods do not reach.
+//! started, and how its renewals travel stay. Absent on purpose: static and mirror pods, and the client's rate limit of
+//! 50 requests per second, which a single node's pods do not reach.
 
 mod admission;
 mod adoption;

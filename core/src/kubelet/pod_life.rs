@@ -463,7 +463,9 @@ impl PodLife {
                 let own = probe.as_ref().and_then(|probe| probe.termination_grace);
                 let grace = own.unwrap_or(self.pod.spec.termination_grace);
                 let probe = if kind == ProbeKind::Startup { "startup" } else { "liveness" };
-                let message = format!("Container {} failed {probe} probe, will be restarted", spec.name);
+                let again = spec.sidecar || self.pod.spec.restart_policy != RestartPolicy::Never;
+                let rest = if again { ", will be restarted" } else { "" };
+                let message = format!("Container {} failed {probe} probe{rest}", spec.name);
                 self.stop_because(place, grace, message, host);
             }
             _ => {}

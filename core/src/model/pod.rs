@@ -56,8 +56,9 @@ pub struct PodSpec {
     pub active_deadline: Option<Span>,
     /// Condition types that must be true besides ContainersReady for the pod to be ready (`readinessGates`).
     pub readiness_gates: Vec<Name>,
-    /// What the pod takes from ConfigMaps and Secrets, by name; a missing one that is not optional holds it back.
-    pub references: Option<Box<Vec<ObjectReference>>>,
+    /// What the pod takes from ConfigMaps and Secrets, by name. Nothing acts on it yet: in Kubernetes a missing one that is
+    /// not optional keeps a container that names it from being created, and a volume of it the pod from its sandbox.
+    pub references: Vec<ObjectReference>,
     /// Its volumes.
     pub volumes: Vec<PodVolume>,
     /// Gates, topology spread and affinity to other pods; `None` for a pod without any.
@@ -83,7 +84,7 @@ impl Default for PodSpec {
             host_network: false,
             active_deadline: None,
             readiness_gates: Vec::new(),
-            references: None,
+            references: Vec::new(),
             volumes: Vec::new(),
             rules: None,
             original: None,

@@ -12,6 +12,7 @@ mod patch;
 mod placement;
 mod read;
 mod references;
+mod schedule;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -20,8 +21,11 @@ mod to_json;
 mod validation;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{
+    Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ReplicationController, Service,
+};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
@@ -129,6 +133,9 @@ manifests! {
     Service "v1" true,
     Deployment "apps/v1" true,
     ReplicaSet "apps/v1" true,
+    Job "batch/v1" true,
+    CronJob "batch/v1" true,
+    ReplicationController "v1" true,
     PodDisruptionBudget "policy/v1" true,
     EndpointSlice "discovery.k8s.io/v1" true,
     Lease "coordination.k8s.io/v1" true,

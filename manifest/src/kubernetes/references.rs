@@ -35,7 +35,7 @@ pub(super) fn env_source(source: &api::EnvVarSource) -> Option<EnvSource> {
 }
 
 /// All ConfigMaps and Secrets that a pod names in variables and volumes, each use once, sorted.
-pub(super) fn of(spec: &api::PodSpec) -> Option<Box<Vec<ObjectReference>>> {
+pub(super) fn of(spec: &api::PodSpec) -> Vec<ObjectReference> {
     let mut found = Vec::new();
     for container in spec.containers.iter().chain(spec.init_containers.iter().flatten()) {
         for variable in container.env.iter().flatten() {
@@ -75,7 +75,7 @@ pub(super) fn of(spec: &api::PodSpec) -> Option<Box<Vec<ObjectReference>>> {
     }
     found.sort();
     found.dedup();
-    (!found.is_empty()).then(|| Box::new(found))
+    found
 }
 
 fn reference(kind: ConfigKind, object: &str, optional: Option<bool>) -> ObjectReference {

@@ -3,6 +3,7 @@
 //! The object must have been admitted ([`Located::admit`]): defaults are filled in and nothing is invalid. What the
 //! core does not model stays in [`Meta::original`] and [`PodSpec::original`] as the JSON that was written.
 
+mod batch;
 mod disruption;
 
 use std::collections::BTreeMap;
@@ -17,9 +18,9 @@ use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
     ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, Hook, IntOrName, IntOrPercent,
     Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, OwnerReference, Pod,
-    PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, Resources,
-    RestartPolicy, Selector, SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint,
-    TaintEffect, Toleration, TolerationOperator,
+    PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, ReplicationController,
+    Resources, RestartPolicy, Selector, SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3,
+    Taint, TaintEffect, Toleration, TolerationOperator,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
@@ -40,6 +41,11 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
         Manifest::Service(object) => Object::Service(Arc::new(service(meta(&object.metadata), object))),
         Manifest::Deployment(object) => Object::Deployment(Arc::new(deployment(meta(&object.metadata), object))),
         Manifest::ReplicaSet(object) => Object::ReplicaSet(Arc::new(replica_set(meta(&object.metadata), object))),
+        Manifest::ReplicationController(object) => {
+            Object::ReplicationController(Arc::new(replication_controller(meta(&object.metadata), object)))
+        }
+        Manifest::Job(object) => Object::Job(Arc::new(batch::job(meta(&object.metadata), object))),
+        Manifest::CronJob(object) => Object::CronJob(Arc::new(batch::cron_job(meta(&object.metadata), object))),
         Manifest::PersistentVolume(object) => {
             Object::PersistentVolume(Arc::new(storage::volume(meta(&object.metadata), object)))
         }
@@ -417,6 +423,18 @@ fn replica_set(meta: Meta, object: &k8s_openapi::api::apps::v1::ReplicaSet) -> R
         selector: selector(&spec.selector),
         template: spec.template.as_ref().map(template).unwrap_or_default(),
         ..ReplicaSet::default()
+    }
+}
+
+fn replication_controller(meta: Meta, object: &api::ReplicationController) -> ReplicationController {
+    let spec = object.spec.as_ref().expect("a ReplicationController without a spec is refused by validation");
+    ReplicationController {
+        meta,
+        replicas: count(spec.replicas, 1),
+        min_ready: min_ready(spec.min_ready_seconds),
+        selector: Selector::from_labels(labels(spec.selector.as_ref())),
+        template: spec.template.as_ref().map(template).unwrap_or_default(),
+        ..ReplicationController::default()
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Recording {
     pub lines: Vec<Line>,
     /// Requests that the API server refused, each with its answer.
     pub refused: Vec<Value>,
+    /// The wall-clock time of zero on the recording's clock: Unix time in milliseconds.
+    pub zero_unix_ms: i64,
     /// `--kube-api-qps` and `--kube-api-burst` of the controller manager, where they are not the defaults.
     pub client_limit: Option<(u32, u32)>,
 }
@@ -80,6 +82,8 @@ impl Recording {
         let mut recording = Recording::empty(name);
         recording.namespace = root["namespace"].as_str().unwrap_or_default().to_owned();
         let events_file = folder.join("events.jsonl");
+        let zero = root["t0_unix"].as_f64().unwrap_or(0.0);
+        recording.zero_unix_ms = (zero * 1e3).round() as i64;
         for (number, value) in (1..).zip(json_lines(&text("events.jsonl")?, &events_file)?) {
             let line =
                 Line::from_json(value).map_err(|error| format!("{}:{number}: {error}", events_file.display()))?;
@@ -101,6 +105,13 @@ impl Recording {
             }
         }
         recording.steps = on_one_clock(clocks, &recording.lines);
+        let defaults = folder.join("defaults.json");
+        if defaults.is_file() {
+            let sent: Value = serde_json::from_str(&text("defaults.json")?)
+                .map_err(|error| format!("{}: {error}", defaults.display()))?;
+            recording.steps.extend(creations(&sent, &recording));
+            recording.steps.sort_by_key(|step| step.at_ms);
+        }
         let summary = folder.join("summary.md");
         if summary.is_file() {
             recording.client_limit = client_limit(&text("summary.md")?);
@@ -115,6 +126,7 @@ impl Recording {
             steps: Vec::new(),
             lines: Vec::new(),
             refused: Vec::new(),
+            zero_unix_ms: 0,
             client_limit: None,
         }
     }
@@ -144,6 +156,38 @@ fn json_lines(text: &str, file: &Path) -> Result<Vec<Value>, String> {
             serde_json::from_str(line).map_err(|error| format!("{}:{number}: {error}", file.display()))
         })
         .collect()
+}
+
+/// Objects that were created to see what is filled in, by kind: `sent`, `code`, `stored`.
+fn creations(defaults: &Value, recording: &Recording) -> Vec<Step> {
+    let cases = defaults.as_object().into_iter().flatten();
+    let step = |(kind, case): (&String, &Value)| {
+        let body = case["sent"].clone();
+        let name = format!("{}/{}", recording.namespace, body["metadata"]["name"].as_str()?);
+        let shown = recording.lines.iter().find(|line| line.is_added() && line.kind == *kind && line.name == name)?;
+        let (group, plural) = collection(body["apiVersion"].as_str()?, kind);
+        let what = Deed::Request {
+            method: "POST".to_owned(),
+            path: format!("/{group}/namespaces/{}/{plural}", recording.namespace),
+            content_type: String::new(),
+            body,
+            code: case["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(0),
+        };
+        Some(Step { at_ms: shown.at_ms, what })
+    };
+    cases.filter_map(step).collect()
+}
+
+/// Where the objects of a kind are: `apis/apps/v1` and `deployments`.
+fn collection(api_version: &str, kind: &str) -> (String, String) {
+    let root = if api_version.contains('/') { "apis" } else { "api" };
+    let lower = kind.to_lowercase();
+    let plural = match lower.strip_suffix('y').or(lower.strip_suffix('s')) {
+        Some(stem) if lower.ends_with('y') => format!("{stem}ies"),
+        Some(_) => format!("{lower}es"),
+        None => format!("{lower}s"),
+    };
+    (format!("{root}/{api_version}"), plural)
 }
 
 fn deed(item: &Value) -> Option<Deed> {

@@ -42,6 +42,9 @@ const WHOLE_SPEC: &[&str] = &[
     "HorizontalPodAutoscaler",
 ];
 
+/// Kinds with a pod template whose image recordings do not show.
+const WITHOUT_IMAGE: &[&str] = &["Job", "CronJob"];
+
 /// A change of one of our objects.
 pub fn line(
     at_ms: i64,
@@ -91,7 +94,9 @@ pub fn line(
         }
         "ControllerRevision" => keep(&mut fields, "revision", &all["revision"]),
         _ => {
-            keep(&mut fields, "image", &all["spec"]["template"]["spec"]["containers"][0]["image"]);
+            if !WITHOUT_IMAGE.contains(&kind.as_str()) {
+                keep(&mut fields, "image", &all["spec"]["template"]["spec"]["containers"][0]["image"]);
+            }
             let mut status = all["status"].clone();
             conditions(&mut fields, &status["conditions"]);
             if let Value::Object(map) = &mut status {
@@ -127,6 +132,9 @@ fn pod(fields: &mut Map<String, Value>, all: &Value) {
     let (spec, status) = (&all["spec"], &all["status"]);
     keep(fields, "nodeName", &spec["nodeName"]);
     keep(fields, "hostname", &spec["hostname"]);
+    if spec["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty()) {
+        keep(fields, "schedulingGates", &spec["schedulingGates"]);
+    }
     keep(fields, "priority", &json!(spec["priority"].as_i64().unwrap_or(0)));
     for key in ["phase", "reason", "startTime", "podIP"] {
         keep(fields, key, &status[key]);

@@ -255,7 +255,9 @@ impl Teller {
     fn taints(&mut self, subject: &str, before: Option<&Line>, line: &Line) {
         let of = |line: &Line| -> Vec<String> {
             let list = line.fields.get("taints").and_then(Value::as_array);
-            list.into_iter().flatten().filter_map(|taint| taint.as_str().map(str::to_owned)).collect()
+            // Recordings add the time at which a controller added a taint.
+            let mark = |taint: &Value| taint.as_str().map(|text| text.split('@').next().unwrap_or_default().to_owned());
+            list.into_iter().flatten().filter_map(mark).collect()
         };
         let (old, new) = (before.map(of).unwrap_or_default(), of(line));
         for taint in new.iter().filter(|taint| !old.contains(taint)) {
@@ -347,11 +349,11 @@ impl Teller {
         let on = self.names.of_reference(line.text("on"), line.namespace());
         let on = if on.starts_with("Node/") { line.text("on").to_owned() } else { on };
         let said = format!("{} {}", line.text("etype"), line.text("reason"));
-        if on.ends_with("-*") {
+        if on.ends_with("-*") && line.text("reason") != "FailedScheduling" {
             self.push(line, format!("{on} said {said}"), "said".to_owned());
             return;
         }
-        let message = self.names.in_text(line.text("message"));
+        let message = without_pool_number(&self.names.in_text(line.text("message")));
         let count = line.fields.get("count").and_then(Value::as_u64).filter(|count| *count > 1);
         let count = count.map(|count| format!(" x{count}")).unwrap_or_default();
         self.push(line, format!("{on} said {said}"), format!("{message}{count}"));
@@ -390,6 +392,14 @@ impl Teller {
             }
         }
         self.story
+    }
+}
+
+/// Which of the shared nodes, which are all alike, a pod was assigned to is drawn.
+fn without_pool_number(message: &str) -> String {
+    match message.split_once(" to pool-") {
+        Some((start, _)) if start.starts_with("Successfully assigned") => format!("{start} to pool-*"),
+        _ => message.to_owned(),
     }
 }
 

@@ -229,7 +229,7 @@ impl Fleet {
 
     fn create_sandbox(&mut self, host: HostId, pod: &Pod, out: &mut Vec<Outcome>) {
         let (machine, uid) = (&mut self.machines[host.0 as usize], pod.meta.uid);
-        self.behaviours.number(&pod);
+        self.behaviours.number(pod);
         let answer = match machine.create(pod) {
             Some(address) => RuntimeEvent::SandboxReady { pod: uid, address },
             None => RuntimeEvent::SandboxFailed {

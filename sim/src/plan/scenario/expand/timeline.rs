@@ -164,7 +164,8 @@ impl Reader<'_> {
         deeds.extend(entry.delete.as_ref().map(|delete| self.delete(delete)));
         deeds.extend(entry.restart.as_ref().map(|what| self.rollout(what, Patch::Restart, "restart")));
         deeds.extend(entry.pause.as_ref().map(|what| self.rollout(what, Patch::Paused(true), "pause")));
-        deeds.extend(entry.resume.as_ref().map(|what| self.rollout(what, Patch::Paused(false), "resume")));
+        deeds.extend(entry.resume.as_ref().map(|what| self.resume(what)));
+        deeds.extend(entry.suspend.as_ref().map(|what| self.suspend(what)));
         deeds.extend(entry.label.as_ref().map(|label| self.label(label)));
         let cordons = [(&entry.cordon, true, "cordon"), (&entry.uncordon, false, "uncordon")];
         for (machines, unschedulable, verb) in cordons {
@@ -338,13 +339,44 @@ impl Reader<'_> {
     }
 
     fn scale(&mut self, scale: &format::Scale) -> Option<Deed> {
-        let key = self.workload(&scale.deployment, &scale.replica_set, &scale.namespace, "scale")?;
+        let candidates = [
+            (Kind::Deployment, &scale.deployment),
+            (Kind::ReplicaSet, &scale.replica_set),
+            (Kind::ReplicationController, &scale.replication_controller),
+            (Kind::Job, &scale.job),
+        ];
+        let key = self.one(&candidates, scale.namespace.as_ref(), "scale")?;
         let label = format!("scale {} to {}", display(&key), scale.replicas);
         Some(requests(Request::Patch { key, patch: Patch::Replicas(scale.replicas) }, label))
     }
 
+    fn suspend(&mut self, what: &format::Suspended) -> Option<Deed> {
+        let candidates = [(Kind::Job, &what.job), (Kind::CronJob, &what.cron_job)];
+        let key = self.one(&candidates, what.namespace.as_ref(), "suspend")?;
+        let label = format!("suspend {}", display(&key));
+        Some(requests(Request::Patch { key, patch: Patch::Suspended(true) }, label))
+    }
+
+    fn resume(&mut self, what: &format::Held) -> Option<Deed> {
+        let candidates =
+            [(Kind::Deployment, &what.deployment), (Kind::Job, &what.job), (Kind::CronJob, &what.cron_job)];
+        let key = self.one(&candidates, what.namespace.as_ref(), "resume")?;
+        let label = format!("resume {}", display(&key));
+        let patch = match key.kind {
+            Kind::Deployment => Patch::Paused(false),
+            _ => Patch::Suspended(false),
+        };
+        Some(requests(Request::Patch { key, patch }, label))
+    }
+
     fn set_image(&mut self, set: &format::SetImage) -> Option<Deed> {
-        let key = self.workload(&set.deployment, &set.replica_set, &set.namespace, "setImage")?;
+        let candidates = [
+            (Kind::Deployment, &set.deployment),
+            (Kind::ReplicaSet, &set.replica_set),
+            (Kind::ReplicationController, &set.replication_controller),
+            (Kind::CronJob, &set.cron_job),
+        ];
+        let key = self.one(&candidates, set.namespace.as_ref(), "setImage")?;
         if let (Some(container), Some(template)) = (&set.container, self.objects.template(&key)) {
             let mut known: Vec<&str> = template.containers.iter().map(|(name, _)| &**name).collect();
             known.dedup();
@@ -362,17 +394,6 @@ impl Reader<'_> {
             Request::Patch { key, patch: Patch::Image { container, image: set.image.as_str().into() } },
             label,
         ))
-    }
-
-    fn workload(
-        &mut self,
-        deployment: &Option<NameAt>,
-        replica_set: &Option<NameAt>,
-        namespace: &Option<NameAt>,
-        action: &str,
-    ) -> Option<ObjectKey> {
-        let candidates = [(Kind::Deployment, deployment), (Kind::ReplicaSet, replica_set)];
-        self.one(&candidates, namespace.as_ref(), action)
     }
 
     /// The one object that is named.
@@ -404,6 +425,9 @@ impl Reader<'_> {
         let candidates = [
             (Kind::Deployment, &delete.deployment),
             (Kind::ReplicaSet, &delete.replica_set),
+            (Kind::ReplicationController, &delete.replication_controller),
+            (Kind::Job, &delete.job),
+            (Kind::CronJob, &delete.cron_job),
             (Kind::Pod, &delete.pod),
             (Kind::Service, &delete.service),
             (Kind::Node, &delete.node),
@@ -438,6 +462,9 @@ impl Reader<'_> {
         let candidates = [
             (Kind::Deployment, &label.deployment),
             (Kind::ReplicaSet, &label.replica_set),
+            (Kind::ReplicationController, &label.replication_controller),
+            (Kind::Job, &label.job),
+            (Kind::CronJob, &label.cron_job),
             (Kind::Pod, &label.pod),
             (Kind::Service, &label.service),
             (Kind::Node, &label.node),

@@ -31,8 +31,10 @@ pub struct Entry {
     pub restart: Option<Rollout>,
     /// Hold a rollout.
     pub pause: Option<Rollout>,
-    /// Go on with a rollout.
-    pub resume: Option<Rollout>,
+    /// Go on with a rollout, a Job or a CronJob.
+    pub resume: Option<Held>,
+    /// Hold a Job or CronJob.
+    pub suspend: Option<Suspended>,
     /// Let no new pods onto nodes.
     pub cordon: Option<Machines>,
     /// Let new pods onto nodes again.
@@ -83,6 +85,32 @@ pub struct Rollout {
     pub namespace: Option<NameAt>,
 }
 
+/// What can be held: a rollout, a Job or a CronJob.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// The Deployment.
+    pub deployment: Option<NameAt>,
+    /// The Job.
+    pub job: Option<NameAt>,
+    /// The CronJob.
+    pub cron_job: Option<NameAt>,
+    /// The namespace, if not `default`.
+    pub namespace: Option<NameAt>,
+}
+
+/// A Job or CronJob.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suspended {
+    /// The Job.
+    pub job: Option<NameAt>,
+    /// The CronJob.
+    pub cron_job: Option<NameAt>,
+    /// The namespace, if not `default`.
+    pub namespace: Option<NameAt>,
+}
+
 /// `kubectl scale`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -91,6 +119,10 @@ pub struct Scale {
     pub deployment: Option<NameAt>,
     /// The ReplicaSet.
     pub replica_set: Option<NameAt>,
+    /// The ReplicationController.
+    pub replication_controller: Option<NameAt>,
+    /// The Job, whose parallelism it is.
+    pub job: Option<NameAt>,
     /// The namespace, if not `default`.
     pub namespace: Option<NameAt>,
     /// The wanted number of pods.
@@ -105,6 +137,10 @@ pub struct SetImage {
     pub deployment: Option<NameAt>,
     /// The ReplicaSet.
     pub replica_set: Option<NameAt>,
+    /// The ReplicationController.
+    pub replication_controller: Option<NameAt>,
+    /// The CronJob.
+    pub cron_job: Option<NameAt>,
     /// The namespace, if not `default`.
     pub namespace: Option<NameAt>,
     /// The container; every one if not said.
@@ -120,6 +156,9 @@ pub struct SetImage {
 pub struct Delete {
     pub deployment: Option<NameAt>,
     pub replica_set: Option<NameAt>,
+    pub replication_controller: Option<NameAt>,
+    pub job: Option<NameAt>,
+    pub cron_job: Option<NameAt>,
     pub pod: Option<NameAt>,
     pub service: Option<NameAt>,
     pub node: Option<NameAt>,
@@ -259,6 +298,9 @@ pub struct UntaintNodes {
 pub struct Label {
     pub deployment: Option<NameAt>,
     pub replica_set: Option<NameAt>,
+    pub replication_controller: Option<NameAt>,
+    pub job: Option<NameAt>,
+    pub cron_job: Option<NameAt>,
     pub pod: Option<NameAt>,
     pub service: Option<NameAt>,
     pub node: Option<NameAt>,
