@@ -61,9 +61,11 @@ pub(super) fn diagnose(cache: &Cache, pod: &PodTraits, refusal_at: impl Fn(u32) 
 }
 
 /// A plugin's PreFilter has refused the pod on every node.
+///
+/// The last words are those of DynamicResources' PostFilter, which misses what its own PreFilter would have left: it
+/// comes after the plugins about volumes and has not been called. It keeps preemption from being tried.
 pub(super) fn rejected(nodes: u32, rejection: Rejection) -> Diagnosis {
-    let mut message = format!("0/{nodes} nodes are available: {}.", rejection.message);
-    message.push_str(&nothing_to_preempt(nodes, nodes));
+    let message = format!("0/{nodes} nodes are available: {}. not found", rejection.message);
     Diagnosis { plugins: vec![rejection.plugin], message }
 }
 
