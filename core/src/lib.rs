@@ -29,6 +29,7 @@ pub mod scheduler;
 pub mod seam;
 pub mod store;
 pub mod time;
+mod volumes;
 
 #[cfg(test)]
 mod testbed;

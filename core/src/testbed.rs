@@ -302,6 +302,11 @@ impl Testbed {
         own.map(|it| format!("{} {} {} x{}: {}", it.first, it.event_type, it.reason, it.count, it.message)).collect()
     }
 
+    /// How often an event whose message contains this text has been said.
+    pub(crate) fn times_said(&self, text: &str) -> u32 {
+        self.said.all().iter().filter(|it| it.message.contains(text)).map(|it| it.count).sum()
+    }
+
     /// The newest version of an object.
     pub(crate) fn get<T: Resource>(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
         let (namespace, name): (Name, Name) = (namespace.into(), name.into());

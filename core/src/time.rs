@@ -44,6 +44,11 @@ impl Time {
         Span(self.0.saturating_sub(earlier.0))
     }
 
+    /// The beginning of the second that this point is in: times as the API stores them.
+    pub const fn whole_second(self) -> Time {
+        Time(self.0 / 1_000_000_000 * 1_000_000_000)
+    }
+
     /// The point `span` later, or [`Time::FAR_FUTURE`] if that is beyond the range.
     pub const fn saturating_add(self, span: Span) -> Time {
         Time(self.0.saturating_add(span.0))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::api::admission;
 use crate::api::deletion::NAMESPACE_CONTENT;
 use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, patch, storage};
 use crate::context::Context;
@@ -42,7 +43,7 @@ macro_rules! created {
 
 created! {
     Namespace: |namespace, api, ctx| hold_by_content(namespace);
-    Node: |node, api, ctx| {};
+    Node: |node, api, ctx| admission::taint_node(node);
     Pod: |pod, api, ctx| api.admission.admit_pod(pod, ctx.now);
     ReplicaSet: |set, api, ctx| set.status = Default::default();
     Deployment: |deployment, api, ctx| deployment.status = Default::default();

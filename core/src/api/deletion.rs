@@ -30,7 +30,16 @@ pub(super) fn delete(
         return Err(Refusal::WrongUid { expected, stored: stored.uid() });
     }
     let grace = match &stored {
-        Object::Pod(pod) => pod_grace(pod, grace),
+        Object::Pod(pod) => {
+            let given = pod_grace(pod, grace);
+            // Pods are deleted gracefully: even one that gets no grace is marked by a write of its own before it goes.
+            // (So is one that is removed by force from a node; its kubelet here learns of the removal alone.)
+            if (pod.node.is_none() || pod.is_finished()) && !pod.meta.is_terminating() {
+                let (row, _) = store.newest().find::<Pod>(&key.namespace, &key.name).expect("the pod was just found");
+                mark::<Pod>(ctx, store, row, pod, given, pod.meta.finalizers.clone())?;
+            }
+            given
+        }
         _ => Span::ZERO,
     };
     with_kind!(key.kind, T => delete_kind::<T>(ctx, store, key, grace, propagation))

@@ -23,6 +23,7 @@ mod replica_set;
 mod requests;
 mod taint_eviction;
 mod ttl_after_finished;
+mod volumes;
 mod work_queue;
 
 pub(crate) use names::{NamespacedName, managing, owned_by, without_owner};
@@ -76,6 +77,11 @@ impl ControllerManager {
             (disruption::NUMBER, Box::new(disruption::Disruption::new(flags))),
             (node_lifecycle::NodeLifecycle::NUMBER, Box::new(node_lifecycle::NodeLifecycle::new(config))),
             (taint_eviction::TaintEviction::NUMBER, Box::new(taint_eviction::TaintEviction::new(config))),
+            (volumes::BINDER, Box::new(volumes::Binder::new(flags))),
+            (volumes::ATTACH_DETACH, Box::new(volumes::AttachDetach::new(flags))),
+            (volumes::PROTECTION, Box::new(volumes::Protection::new(flags))),
+            (volumes::EPHEMERAL, Box::new(volumes::Ephemeral::new(flags))),
+            (volumes::DRIVERS, Box::new(volumes::Drivers::new(config))),
             (cron_job::NUMBER, Box::new(cron_job::CronJobs::new(flags))),
             (ttl_after_finished::NUMBER, Box::new(ttl_after_finished::TtlAfterFinished::new(flags))),
             (job::NUMBER, Box::new(job::Jobs::new(flags))),

@@ -14,6 +14,7 @@ mod node;
 mod object;
 mod placement;
 mod pod;
+mod pod_parts;
 mod pod_volume;
 mod resources;
 mod schedule;
@@ -39,6 +40,7 @@ pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodSpec, PodStatus,
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
 };
+pub use pod_parts::{ConfigKind, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY};
 pub use pod_volume::{ClaimTemplate, PodVolume, PodVolumeSource};
 pub use resources::{ResourceName, Resources};
 pub use schedule::{Schedule, Times, Zone};

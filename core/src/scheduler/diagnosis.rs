@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use crate::scheduler::cache::Cache;
 use crate::scheduler::plugins::{Plugin, Reason, Refusal, texts};
 use crate::scheduler::traits::PodTraits;
+use crate::scheduler::volumes::Rejection;
 
 /// Why no node takes a pod.
 pub(super) struct Diagnosis {
@@ -57,6 +58,13 @@ pub(super) fn diagnose(cache: &Cache, pod: &PodTraits, refusal_at: impl Fn(u32) 
         message.push_str(&nothing_to_preempt(nodes, helpless));
     }
     Diagnosis { plugins, message }
+}
+
+/// A plugin's PreFilter has refused the pod on every node.
+pub(super) fn rejected(nodes: u32, rejection: Rejection) -> Diagnosis {
+    let mut message = format!("0/{nodes} nodes are available: {}.", rejection.message);
+    message.push_str(&nothing_to_preempt(nodes, nodes));
+    Diagnosis { plugins: vec![rejection.plugin], message }
 }
 
 /// `0/5 nodes are available: 2 Insufficient cpu, 3 node(s) were unschedulable.`, sorted as text.

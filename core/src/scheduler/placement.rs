@@ -10,14 +10,16 @@ use crate::id::{Name, RowId};
 use crate::model::{Node, Object, Pod, PodSpec};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
-use crate::scheduler::diagnosis::{Diagnosis, diagnose};
+use crate::scheduler::diagnosis::{Diagnosis, diagnose, rejected};
 use crate::scheduler::plugins::texts;
+use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::profile::Profile;
 use crate::scheduler::reference::{Case, Search, decide, normalized};
 use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::{TieBreak, feasible_nodes_wanted};
 use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::Identity;
+use crate::scheduler::volumes::{self, Rejection};
 
 /// The placement algorithm with its state.
 pub struct Placement {
@@ -51,8 +53,8 @@ pub struct NodeVerdict {
 
 /// What a search for a node came to.
 pub(super) enum Verdict {
-    /// This slot takes the pod.
-    Node(u32),
+    /// This slot takes the pod; what is to be done about its claims first.
+    Node(u32, Option<Decision>),
     /// There are no nodes at all.
     NoNodes,
     /// No node takes the pod.
@@ -104,7 +106,7 @@ impl Placement {
         self.classes.hold(class);
         let verdict = self.search(class);
         let placed = match verdict {
-            Verdict::Node(slot) => {
+            Verdict::Node(slot, _) => {
                 self.cache.assume(&mut self.classes, row, slot, class);
                 Ok(self.cache.slot(slot).name.clone())
             }
@@ -121,8 +123,10 @@ impl Placement {
         self.cache.set_pod(&mut self.classes, row, node, class);
     }
 
-    /// A namespace, Service or ReplicaSet has appeared or changed. Other kinds of objects are no mistake.
+    /// A namespace, Service, ReplicaSet or an object about storage has appeared or changed. Other kinds of objects are no
+    /// mistake.
     pub fn set_object(&mut self, object: &Object) {
+        self.around.storage.set(None, Some(object));
         let around = &mut self.around;
         match object {
             Object::Namespace(it) => around.set_namespace(&it.meta.name, Some(&it.meta.labels)),
@@ -143,14 +147,21 @@ impl Placement {
         self.classes.hold(class);
         let relations = Relations::of(&self.profile, &mut self.cache, &mut self.classes, &self.around, class);
         let (profile, cache, classes) = (&self.profile, &self.cache, &self.classes);
+        let volumes = classes.traits(class).volumes.as_ref();
+        let rejection = volumes.and_then(|pod| volumes::Filter::of(profile, pod, &self.around.storage, cache).err());
         let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
         let verdict = |slot: &u32| {
             let (node, refusal) = (cache.slot(*slot), case.refusal(*slot));
+            if let Some(Rejection { message, .. }) = &rejection {
+                let refused = vec![message.clone()];
+                return NodeVerdict { node: node.name.clone(), refused, resolvable: false, scores: vec![] };
+            }
             let refused = texts(case.pod(), node, refusal);
             NodeVerdict { node: node.name.clone(), refused, resolvable: !refusal.is_unresolvable(), scores: vec![] }
         };
         let mut verdicts: Vec<NodeVerdict> = cache.order().iter().map(verdict).collect();
         let feasible: Vec<u32> = cache.order().iter().copied().filter(|slot| case.refusal(*slot).is_none()).collect();
+        let feasible = if rejection.is_some() { Vec::new() } else { feasible };
         let own = profile.scorers(case.pod());
         let own = own.map(|enabled| (enabled, normalized(cache, case.pod(), &feasible, enabled.plugin)));
         let related = relations.iter().flat_map(|relations| relations.scores(cache, classes, class, &feasible));
@@ -168,12 +179,21 @@ impl Placement {
         self.cache.remove_pod(&mut self.classes, row);
     }
 
+    /// PreFilter, where a plugin refuses every node.
+    fn rejection(&self, class: ClassId) -> Option<Rejection> {
+        let pod = self.classes.traits(class).volumes.as_ref()?;
+        volumes::Filter::of(&self.profile, pod, &self.around.storage, &self.cache).err()
+    }
+
     /// Filter, PostFilter and Score for one pod of a class.
     pub(super) fn search(&mut self, class: ClassId) -> Verdict {
         self.cache.refresh();
         let nodes = self.cache.node_count();
         if nodes == 0 {
             return Verdict::NoNodes;
+        }
+        if let Some(rejection) = self.rejection(class) {
+            return Verdict::Unschedulable(rejected(nodes, rejection));
         }
         self.searches += 1;
         let search = Search {
@@ -195,7 +215,7 @@ impl Placement {
         );
         self.start = (search.start + outcome.processed) % nodes;
         match outcome.slot {
-            Some(slot) => Verdict::Node(slot),
+            Some(slot) => Verdict::Node(slot, relations.and_then(|relations| relations.decision(cache, slot))),
             None => Verdict::Unschedulable(diagnose(cache, case.pod(), |position| {
                 let own = board.refusal(position);
                 if own.is_none() { case.related_refusal(cache.order()[position as usize]) } else { own }

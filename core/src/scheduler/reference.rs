@@ -45,7 +45,7 @@ pub(super) struct Case<'a> {
     pub(super) classes: &'a Classes,
     pub(super) class: ClassId,
     /// What other nodes' pods mean for the pod.
-    pub(super) relations: Option<&'a Relations>,
+    pub(super) relations: Option<&'a Relations<'a>>,
 }
 
 impl Case<'_> {
@@ -62,7 +62,7 @@ impl Case<'_> {
 
     /// Filter, the plugins that look beyond the node.
     pub(super) fn related_refusal(&self, slot: u32) -> Refusal {
-        self.relations.map_or(Refusal::NONE, |relations| relations.refusal(slot))
+        self.relations.map_or(Refusal::NONE, |relations| relations.refusal(self.cache, slot))
     }
 
     /// Score, the plugins that look beyond the node: each feasible node's weighted sum.

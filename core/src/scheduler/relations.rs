@@ -4,29 +4,38 @@
 //! Kubernetes asks these plugins after all others, so a node's own refusal, which the board caches, comes first. Where
 //! no constraint or term is about a pod there are no relations, and the search costs what it costs without them.
 
+use std::sync::Arc;
+
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
+use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::plugins::{Plugin, Refusal, inter_pod_affinity, topology_spread};
 use crate::scheduler::profile::{Enabled, Profile};
+use crate::scheduler::storage::Storage;
 use crate::scheduler::surroundings::Surroundings;
+use crate::scheduler::traits::PodVolumes;
+use crate::scheduler::volumes;
 
-/// PreFilter and PreScore of PodTopologySpread and InterPodAffinity.
-pub(super) struct Relations {
+/// PreFilter and PreScore of PodTopologySpread, InterPodAffinity and the plugins about volumes.
+pub(super) struct Relations<'a> {
+    storage: &'a Storage,
+    /// The pod's volumes, if something is to be looked at for them.
+    volumes: Option<(Arc<PodVolumes>, volumes::Filter)>,
     spread: Option<topology_spread::Filter>,
     affinity: Option<inter_pod_affinity::Filter>,
     spread_preferences: Option<(Enabled, topology_spread::Preferences)>,
     affinity_preferences: Option<(Enabled, inter_pod_affinity::Preferences)>,
 }
 
-impl Relations {
+impl<'a> Relations<'a> {
     /// Counts; `None` if nothing beyond single nodes is about the class's pods.
     pub(super) fn of(
         profile: &Profile,
         cache: &mut Cache,
         classes: &mut Classes,
-        around: &Surroundings,
+        around: &'a Surroundings,
         class: ClassId,
-    ) -> Option<Relations> {
+    ) -> Option<Relations<'a>> {
         let find = |plugin| profile.plugins.iter().copied().find(|enabled| enabled.plugin == plugin);
         let (mut spread, mut affinity) = (None, None);
         let (mut spread_preferences, mut affinity_preferences) = (None, None);
@@ -34,8 +43,9 @@ impl Relations {
             let pod = classes.traits(class);
             spread = topology_spread::Filter::of(cache, classes, pod);
             let preferences = topology_spread::Preferences::of(cache, around, pod);
-            if let Some(domains) = preferences.as_ref().and_then(|preferences| preferences.tallied()) {
-                classes.tally(domains);
+            if let Some((pods, domains)) = preferences.as_ref().and_then(|preferences| preferences.tallied()) {
+                let namespace = pod.identity.namespace.clone();
+                classes.tally(domains, &namespace, pods);
             }
             spread_preferences = preferences.map(|preferences| (enabled, preferences));
         }
@@ -48,12 +58,25 @@ impl Relations {
             let preferences = inter_pod_affinity::Preferences::of(cache, classes, around, pod);
             affinity_preferences = preferences.map(|preferences| (enabled, preferences));
         }
-        let relations = Relations { spread, affinity, spread_preferences, affinity_preferences };
+        let pod_volumes = classes.traits(class).volumes.clone();
+        let volumes = pod_volumes.and_then(|pod| {
+            // A pod that PreFilter refuses is not looked at any further: see `rejection`.
+            let filter = volumes::Filter::of(profile, &pod, &around.storage, cache).ok()?;
+            filter.refuses().then_some((pod, filter))
+        });
+        let storage = &around.storage;
+        let relations = Relations { storage, volumes, spread, affinity, spread_preferences, affinity_preferences };
         (relations.refuses() || relations.scores_nodes()).then_some(relations)
     }
 
     /// Filter: why the node cannot take the pod.
-    pub(super) fn refusal(&self, slot: u32) -> Refusal {
+    pub(super) fn refusal(&self, cache: &Cache, slot: u32) -> Refusal {
+        if let Some((pod, filter)) = &self.volumes {
+            let refusal = filter.refusal(pod, self.storage, cache.slot(slot));
+            if !refusal.is_none() {
+                return refusal;
+            }
+        }
         let spread = self.spread.as_ref().map_or(Refusal::NONE, |spread| spread.refusal(slot));
         if !spread.is_none() {
             return spread;
@@ -89,8 +112,14 @@ impl Relations {
         totals
     }
 
+    /// VolumeBinding: what is to be bound and made on the node that was chosen.
+    pub(super) fn decision(&self, cache: &Cache, slot: u32) -> Option<Decision> {
+        let (_, filter) = self.volumes.as_ref()?;
+        filter.decision(self.storage, cache.slot(slot))
+    }
+
     fn refuses(&self) -> bool {
-        self.spread.is_some() || self.affinity.is_some()
+        self.volumes.is_some() || self.spread.is_some() || self.affinity.is_some()
     }
 
     fn scores_nodes(&self) -> bool {

@@ -8,8 +8,10 @@
 
 mod defaults;
 mod modelled;
+mod patch;
 mod placement;
 mod read;
+mod references;
 mod schedule;
 mod storage;
 #[cfg(test)]
@@ -36,6 +38,7 @@ use crate::yaml;
 
 pub use defaults::{admit_pod, apply_defaults};
 pub use modelled::unmodelled_fields;
+pub use patch::{PatchType, apply_patch};
 pub use read::{read_admitted, read_manifests, read_node};
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};

@@ -210,6 +210,8 @@ const POD: &[&str] = &[
     "priority",
     "schedulerName",
     "hostNetwork",
+    "activeDeadlineSeconds",
+    "readinessGates.**",
 ];
 
 const CONTAINER: &[&str] = &[
@@ -228,6 +230,7 @@ const CONTAINER: &[&str] = &[
     "readinessProbe.**",
     "livenessProbe.**",
     "startupProbe.**",
+    "lifecycle.**",
 ];
 
 /// The fields of an object that were written, are valid, and change nothing in the cluster: they are kept and shown
@@ -330,7 +333,6 @@ spec:
         assert_eq!(
             unmodelled_fields(&objects[0]),
             [
-                "spec.template.spec.containers[].lifecycle",
                 "spec.template.spec.containers[].volumeMounts",
                 "spec.template.spec.dnsPolicy",
                 "spec.template.spec.hostPID",

@@ -19,6 +19,25 @@ use wavetank_core::time::Time;
 
 use super::storage;
 
+/// The kinds whose changes of spec are counted; others have no `metadata.generation`.
+///
+/// Source: the strategies' `PrepareForCreate`, pkg/registry/*/*/strategy.go (v1.34.1).
+const WITH_GENERATION: &[&str] = &[
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "EndpointSlice",
+    "Ingress",
+    "Job",
+    "NetworkPolicy",
+    "Pod",
+    "PodDisruptionBudget",
+    "PriorityClass",
+    "ReplicaSet",
+    "ReplicationController",
+    "StatefulSet",
+];
+
 /// An object as Kubernetes' JSON. `revision` becomes `resourceVersion`; `epoch` is the Unix time, in seconds, of the
 /// run's start.
 pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
@@ -28,6 +47,9 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
     set(&mut root, "apiVersion", object.kind().api_version());
     set(&mut root, "kind", object.kind().name());
     show.meta(entry(&mut root, "metadata"), meta, revision);
+    if WITH_GENERATION.contains(&object.kind().name()) {
+        set(entry(&mut root, "metadata"), "generation", meta.generation);
+    }
     match object {
         Object::Namespace(namespace) => show.namespace(&mut root, namespace),
         Object::Node(node) => show.node(&mut root, node),
@@ -107,7 +129,6 @@ impl Show {
         }
         set(map, "uid", meta.uid.to_string());
         set(map, "resourceVersion", revision.0.to_string());
-        set(map, "generation", meta.generation);
         set(map, "creationTimestamp", self.time(meta.created_at));
         if let (Some(at), Some(grace)) = (meta.deleted_at, meta.deletion_grace) {
             set(map, "deletionTimestamp", self.time(at));

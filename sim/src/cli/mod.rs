@@ -3,6 +3,7 @@
 //! Results go to standard output, everything about a failure to standard error. Absent on purpose: settings of the
 //! simulation, which belong into scenario files (or `--set`).
 
+mod conform;
 mod diff;
 mod pin;
 mod replay;
@@ -70,6 +71,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Name the first event in which two recorded runs differ.
     Diff(diff::Arguments),
+    /// Do the steps of recordings of real clusters again and compare what comes of them.
+    Conform(conform::Arguments),
     /// Check scenarios without running them.
     Validate(validate::Arguments),
     /// Print the JSON Schema of scenario files, for editors.
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Test(arguments) => test::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),
+        Command::Conform(arguments) => conform::run(arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Schema => print(crate::plan::scenario::schema(), Exit::Held),
     };

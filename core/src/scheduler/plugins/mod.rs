@@ -1,8 +1,9 @@
 //! The scheduler's plugins: which extension points each implements, and what it says there.
 //!
 //! A plugin is a value of [`Plugin`]; what it computes is a pure function of a pod's traits and one node's slot, so the
-//! plain loop and the cached one call the same code. Plugins of Kubernetes that have no file here are not part of the
-//! model: VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone, DynamicResources' allocations, and the victims of DefaultPreemption. NodeName needs no file: a pod
+//! plain loop and the cached one call the same code. The plugins about volumes look at claims too: see
+//! [`super::volumes`]. Plugins of Kubernetes that have no file here are not part of the
+//! model: DynamicResources' allocations, and the victims of DefaultPreemption. NodeName needs no file: a pod
 //! that names its node never enters the queue.
 
 mod image_locality;
@@ -11,8 +12,12 @@ mod node_affinity;
 mod node_ports;
 mod node_resources;
 mod node_unschedulable;
+pub(super) mod node_volume_limits;
 mod taint_toleration;
 pub(super) mod topology_spread;
+pub(super) mod volume_binding;
+pub(super) mod volume_restrictions;
+pub(super) mod volume_zone;
 
 use crate::scheduler::cache::NodeInfo;
 use crate::scheduler::events::{Event, Hint};
@@ -37,14 +42,22 @@ pub(super) enum Plugin {
     NodePorts = 3,
     /// Filter, Score: room for the pod's requests; the least used node scores best.
     NodeResourcesFit = 4,
+    /// PreFilter, Filter: disks and claims for one user; see [`volume_restrictions`].
+    VolumeRestrictions = 5,
+    /// PreFilter, Filter: how many volumes a node can have; see [`node_volume_limits`].
+    NodeVolumeLimits = 6,
+    /// PreFilter, Filter, Reserve, PreBind: claims and their volumes; see [`volume_binding`].
+    VolumeBinding = 7,
+    /// PreFilter, Filter: zones of volumes; see [`volume_zone`].
+    VolumeZone = 8,
     /// Filter, Score: topology spread constraints; see [`topology_spread`].
-    PodTopologySpread = 5,
+    PodTopologySpread = 9,
     /// Filter, Score: terms about other pods; see [`inter_pod_affinity`].
-    InterPodAffinity = 6,
+    InterPodAffinity = 10,
     /// Score: nodes whose CPU and memory are used evenly score best.
-    NodeResourcesBalancedAllocation = 7,
+    NodeResourcesBalancedAllocation = 11,
     /// Score: nodes that have the images.
-    ImageLocality = 8,
+    ImageLocality = 12,
 }
 
 /// Why a node cannot take a pod.
@@ -81,11 +94,27 @@ pub(super) enum Reason {
     AntiAffinityUnsatisfied = 13,
     /// Pods that shun the pod are near.
     ShunnedByOthers = 14,
+    /// A disk of the pod is in use there.
+    DiskConflict = 15,
+    /// A claim for one pod has a pod.
+    ClaimForOnePodTaken = 16,
+    /// It has as many volumes of some driver as it can have.
+    TooManyVolumes = 17,
+    /// A bound volume cannot be reached from there.
+    VolumeUnreachable = 18,
+    /// There is no volume for some claim, and none can be made there.
+    NoVolumeToBind = 19,
+    /// A volume could be made there if there were room.
+    NotEnoughStorage = 20,
+    /// A claim is bound to a volume that is not there.
+    VolumeMissing = 21,
+    /// It is in another zone than some volume.
+    VolumeZoneConflict = 22,
 }
 
 impl Reason {
     /// All reasons, by number.
-    pub(super) const ALL: [Reason; 15] = [
+    pub(super) const ALL: [Reason; 23] = [
         Reason::Unschedulable,
         Reason::UntoleratedTaint,
         Reason::AffinityMismatch,
@@ -101,6 +130,14 @@ impl Reason {
         Reason::AffinityUnsatisfied,
         Reason::AntiAffinityUnsatisfied,
         Reason::ShunnedByOthers,
+        Reason::DiskConflict,
+        Reason::ClaimForOnePodTaken,
+        Reason::TooManyVolumes,
+        Reason::VolumeUnreachable,
+        Reason::NoVolumeToBind,
+        Reason::NotEnoughStorage,
+        Reason::VolumeMissing,
+        Reason::VolumeZoneConflict,
     ];
 
     /// The plugin that gives this reason.
@@ -114,6 +151,12 @@ impl Reason {
             Reason::AffinityUnsatisfied | Reason::AntiAffinityUnsatisfied | Reason::ShunnedByOthers => {
                 Plugin::InterPodAffinity
             }
+            Reason::DiskConflict | Reason::ClaimForOnePodTaken => Plugin::VolumeRestrictions,
+            Reason::TooManyVolumes => Plugin::NodeVolumeLimits,
+            Reason::VolumeUnreachable | Reason::NoVolumeToBind | Reason::NotEnoughStorage | Reason::VolumeMissing => {
+                Plugin::VolumeBinding
+            }
+            Reason::VolumeZoneConflict => Plugin::VolumeZone,
             _ => Plugin::NodeResourcesFit,
         }
     }
@@ -121,13 +164,13 @@ impl Reason {
 
 /// The reasons of one node, all from the first plugin that refuses it, and whether removing pods could change it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub(super) struct Refusal(u16);
+pub(super) struct Refusal(u32);
 
 impl Refusal {
     /// The node takes the pod.
     pub(super) const NONE: Refusal = Refusal(0);
     /// Set if no removal of pods helps (`UnschedulableAndUnresolvable`).
-    const UNRESOLVABLE: u16 = 1 << 15;
+    const UNRESOLVABLE: u32 = 1 << 31;
 
     /// A refusal that the removal of pods could lift.
     pub(super) fn because(reason: Reason) -> Refusal {
@@ -195,6 +238,10 @@ impl Plugin {
             Plugin::NodeAffinity => "NodeAffinity",
             Plugin::NodePorts => "NodePorts",
             Plugin::NodeResourcesFit => "NodeResourcesFit",
+            Plugin::VolumeRestrictions => "VolumeRestrictions",
+            Plugin::NodeVolumeLimits => "NodeVolumeLimits",
+            Plugin::VolumeBinding => "VolumeBinding",
+            Plugin::VolumeZone => "VolumeZone",
             Plugin::PodTopologySpread => "PodTopologySpread",
             Plugin::InterPodAffinity => "InterPodAffinity",
             Plugin::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
@@ -211,7 +258,11 @@ impl Plugin {
             Plugin::NodeAffinity => node_affinity::filter(pod, node),
             Plugin::NodePorts => node_ports::filter(pod, node),
             Plugin::NodeResourcesFit => node_resources::filter(pod, node),
-            Plugin::PodTopologySpread
+            Plugin::VolumeRestrictions
+            | Plugin::NodeVolumeLimits
+            | Plugin::VolumeBinding
+            | Plugin::VolumeZone
+            | Plugin::PodTopologySpread
             | Plugin::InterPodAffinity
             | Plugin::NodeResourcesBalancedAllocation
             | Plugin::ImageLocality => Refusal::NONE,
@@ -226,9 +277,14 @@ impl Plugin {
     /// PreScore: whether the plugin scores single nodes for this pod.
     pub(super) fn scores(self, pod: &PodTraits) -> bool {
         match self {
-            Plugin::NodeUnschedulable | Plugin::NodePorts | Plugin::PodTopologySpread | Plugin::InterPodAffinity => {
-                false
-            }
+            Plugin::NodeUnschedulable
+            | Plugin::NodePorts
+            | Plugin::VolumeRestrictions
+            | Plugin::NodeVolumeLimits
+            | Plugin::VolumeBinding
+            | Plugin::VolumeZone
+            | Plugin::PodTopologySpread
+            | Plugin::InterPodAffinity => false,
             Plugin::TaintToleration | Plugin::NodeResourcesFit | Plugin::ImageLocality => true,
             Plugin::NodeAffinity => node_affinity::scores(pod),
             Plugin::NodeResourcesBalancedAllocation => node_resources::balance_scores(pod),
@@ -239,9 +295,14 @@ impl Plugin {
     pub(super) fn score(self, pod: &PodTraits, node: &NodeInfo) -> i64 {
         match self {
             Plugin::ImageLocality => image_locality::score(pod, node),
-            Plugin::NodeUnschedulable | Plugin::NodePorts | Plugin::PodTopologySpread | Plugin::InterPodAffinity => {
-                unreachable!("{self:?} scores no pod")
-            }
+            Plugin::NodeUnschedulable
+            | Plugin::NodePorts
+            | Plugin::VolumeRestrictions
+            | Plugin::NodeVolumeLimits
+            | Plugin::VolumeBinding
+            | Plugin::VolumeZone
+            | Plugin::PodTopologySpread
+            | Plugin::InterPodAffinity => unreachable!("{self:?} scores no single node"),
             Plugin::TaintToleration => taint_toleration::score(pod, node),
             Plugin::NodeAffinity => node_affinity::score(pod, node),
             Plugin::NodeResourcesFit => node_resources::least_allocated(pod, node),
@@ -266,6 +327,10 @@ impl Plugin {
             Plugin::NodeAffinity => node_affinity::hint(pod, event),
             Plugin::NodePorts => node_ports::hint(pod, event),
             Plugin::NodeResourcesFit => node_resources::hint(pod, event),
+            Plugin::VolumeRestrictions => volume_restrictions::hint(pod, event),
+            Plugin::NodeVolumeLimits => node_volume_limits::hint(pod, event),
+            Plugin::VolumeBinding => volume_binding::hint(pod, event),
+            Plugin::VolumeZone => volume_zone::hint(pod, event),
             Plugin::PodTopologySpread => topology_spread::hint(pod, event),
             Plugin::InterPodAffinity => inter_pod_affinity::hint(pod, event),
             Plugin::NodeResourcesBalancedAllocation | Plugin::ImageLocality => Hint::Skip,
@@ -311,6 +376,16 @@ fn fixed_text(reason: Reason) -> &'static str {
         Reason::AffinityUnsatisfied => "node(s) didn't match pod affinity rules",
         Reason::AntiAffinityUnsatisfied => "node(s) didn't match pod anti-affinity rules",
         Reason::ShunnedByOthers => "node(s) didn't satisfy existing pods anti-affinity rules",
+        Reason::DiskConflict => "node(s) had no available disk",
+        Reason::ClaimForOnePodTaken => {
+            "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+        }
+        Reason::TooManyVolumes => "node(s) exceed max volume count",
+        Reason::VolumeUnreachable => "node(s) didn't match PersistentVolume's node affinity",
+        Reason::NoVolumeToBind => "node(s) didn't find available persistent volumes to bind",
+        Reason::NotEnoughStorage => "node(s) did not have enough free storage",
+        Reason::VolumeMissing => "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)",
+        Reason::VolumeZoneConflict => "node(s) had no available volume zone",
         Reason::UntoleratedTaint | Reason::InsufficientExtended => unreachable!("{reason:?} depends on the node"),
     }
 }

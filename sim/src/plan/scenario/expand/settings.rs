@@ -51,6 +51,7 @@ pub(super) fn apply(plan: &mut Plan, scenario: &Scenario, problems: &mut Problem
     }
     flags(&mut config, control);
     rates(&mut config, control, problems, tree);
+    super::kubelet::apply(&mut config.kubelet, &control.kubelet, problems);
     plan.config = config;
 }
 

@@ -7,12 +7,14 @@ use wavetank_core::time::{Span, Time};
 use wavetank_manifest::yaml::Span as Place;
 use wavetank_manifest::{Node, Spanned};
 
+use super::behaviours::selector;
 use super::machines::{Chosen, Fleet, effect};
 use super::objects::{Objects, display, item};
 use super::{Problems, drawn, place};
+use crate::drain::DrainOptions;
 use crate::plan::scenario::Inputs;
 use crate::plan::scenario::format::{self, Entry, NameAt, Spec};
-use crate::plan::{Fault, FaultKind, LinkProfile, Plan, Side, Step};
+use crate::plan::{DrainPlan, Fault, FaultKind, LinkProfile, Plan, PressedResource, Side, Step};
 
 /// The most repetitions of one entry.
 const TIMES_MAX: u32 = 100_000;
@@ -23,6 +25,8 @@ enum Deed {
     Requests(Vec<(Request, String)>),
     /// A manifest.
     Apply,
+    /// A drain with its label.
+    Drain(DrainOptions, String),
     /// A fault with its label.
     Fault(FaultKind, String),
 }
@@ -68,6 +72,12 @@ pub(super) fn expand(
                     }));
                 }
             }
+            Deed::Drain(options, label) => plan.drains.extend(times.0.into_iter().map(|(at, _)| DrainPlan {
+                at,
+                options: options.clone(),
+                label: label.clone(),
+                place: origin.clone(),
+            })),
             Deed::Fault(kind, label) => plan.faults.extend(times.0.into_iter().map(|(from, to)| Fault {
                 from,
                 to,
@@ -164,6 +174,7 @@ impl Reader<'_> {
                 self.patch_nodes(&Chosen::from(machines), patch, verb)
             }));
         }
+        deeds.extend(entry.drain.as_ref().map(|drain| self.drain(drain)));
         deeds.extend(entry.taint.as_ref().map(|taint| self.taint(taint)));
         deeds.extend(entry.untaint.as_ref().map(|taint| self.untaint(taint)));
         deeds.extend(self.faults(entry));
@@ -199,9 +210,55 @@ impl Reader<'_> {
             let hosts = self.choose(&chosen, "kubeletStop")?;
             Some(Deed::Fault(FaultKind::KubeletStop { hosts }, format!("kubelet of {} stops", chosen.label())))
         }));
+        deeds.extend(entry.node_shutdown.as_ref().map(|machines| {
+            let chosen = Chosen::from(machines);
+            let hosts = self.choose(&chosen, "nodeShutdown")?;
+            Some(Deed::Fault(FaultKind::Shutdown { hosts }, format!("{} shuts down", chosen.label())))
+        }));
+        let pressures = [
+            (&entry.memory_pressure, PressedResource::Memory, "memoryPressure"),
+            (&entry.disk_pressure, PressedResource::NodeFilesystem, "diskPressure"),
+            (&entry.pid_pressure, PressedResource::Pids, "pidPressure"),
+        ];
+        for (pressure, resource, action) in pressures {
+            deeds.extend(pressure.as_ref().map(|pressure| self.pressure(pressure, resource, action)));
+        }
         deeds.extend(entry.network_cut.as_ref().map(|cut| self.network_cut(cut)));
         deeds.extend(entry.slow_link.as_ref().map(|link| self.slow_link(link)));
         deeds
+    }
+
+    fn pressure(&mut self, on: &format::PressureOn, resource: PressedResource, action: &str) -> Option<Deed> {
+        let chosen = Chosen {
+            node: on.node.as_ref(),
+            nodes: on.nodes.as_ref(),
+            group: on.group.as_ref(),
+            zone: on.zone.as_ref(),
+            zones: on.zones.as_ref(),
+            all: on.all,
+        };
+        let hosts = self.choose(&chosen, action)?;
+        let path = format!("{}.{action}", self.path);
+        let Some(used) = on.used else {
+            self.problems.add(self.place, &path, "missing field \"used\": how much is used beside the pods?");
+            return None;
+        };
+        let (resource, what) = match (resource, on.filesystem) {
+            (PressedResource::NodeFilesystem, format::Filesystem::Image) => (PressedResource::ImageFilesystem, "disk"),
+            (PressedResource::NodeFilesystem, _) => (resource, "disk"),
+            (_, format::Filesystem::Image) => {
+                self.problems.add(self.place, &path, "filesystem has a meaning for diskPressure only");
+                return None;
+            }
+            (PressedResource::Pids, _) => (resource, "processes"),
+            _ => (resource, "memory"),
+        };
+        let used = used.value.0;
+        let label = match resource {
+            PressedResource::Pids => format!("{used} {what} beside the pods of {}", chosen.label()),
+            _ => format!("{used} bytes of {what} used beside the pods of {}", chosen.label()),
+        };
+        Some(Deed::Fault(FaultKind::Pressure { hosts, resource, used }, label))
     }
 
     fn network_cut(&mut self, cut: &format::NetworkCut) -> Option<Deed> {
@@ -427,6 +484,28 @@ impl Reader<'_> {
         let names: Vec<&str> = self.fleet.names_of(&hosts);
         let request = |name: &str| Request::Patch { key: ObjectKey::new(Kind::Node, "", name), patch: patch.clone() };
         Some(Deed::Requests(names.iter().map(|name| (request(name), format!("{verb} node/{name}"))).collect()))
+    }
+
+    fn drain(&mut self, drain: &format::Drain) -> Option<Deed> {
+        let chosen = Chosen {
+            node: drain.node.as_ref(),
+            nodes: drain.nodes.as_ref(),
+            group: drain.group.as_ref(),
+            zone: drain.zone.as_ref(),
+            ..Chosen::default()
+        };
+        let hosts = self.choose(&chosen, "drain")?;
+        let options = DrainOptions {
+            nodes: self.fleet.names_of(&hosts).into_iter().map(Name::from).collect(),
+            ignore_daemon_sets: drain.ignore_daemon_sets,
+            force: drain.force,
+            delete_empty_dir_data: drain.delete_empty_dir_data,
+            disable_eviction: drain.disable_eviction,
+            grace: drain.grace_period.map(|grace| grace.0),
+            timeout: drain.timeout.map(|limit| limit.0),
+            pods: drain.pod_selector.as_ref().map(selector),
+        };
+        Some(Deed::Drain(options, format!("drain {}", chosen.label())))
     }
 
     fn taint(&mut self, taint: &format::TaintNodes) -> Option<Deed> {

@@ -5,10 +5,12 @@
 
 mod behaviours;
 mod cluster;
+mod storage;
 mod timeline;
 
 pub use behaviours::*;
 pub use cluster::*;
+pub use storage::*;
 pub use timeline::*;
 
 use serde::Deserialize;
@@ -111,6 +113,9 @@ pub struct Spec {
     /// Kubernetes objects that are applied when the run begins: paths, or objects in place.
     #[serde(default)]
     pub manifests: Vec<Spanned<IgnoredAny>>,
+    /// The CSI drivers of the cluster.
+    #[serde(default)]
+    pub storage: Storage,
     /// What containers do.
     #[serde(default)]
     pub behaviours: Vec<Behaviour>,

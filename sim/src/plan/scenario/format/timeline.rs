@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use wavetank_manifest::Spanned;
 
-use super::{Duration, NameAt, Spread, TaintEffect};
+use super::{Bytes, Duration, LabelSelector, NameAt, Spread, TaintEffect};
 
 /// Something at a time: one action of the user, or one fault.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -39,6 +39,8 @@ pub struct Entry {
     pub cordon: Option<Machines>,
     /// Let new pods onto nodes again.
     pub uncordon: Option<Machines>,
+    /// Cordon nodes and evict their pods.
+    pub drain: Option<Drain>,
     /// Add a taint to nodes.
     pub taint: Option<TaintNodes>,
     /// Remove a taint from nodes.
@@ -51,6 +53,14 @@ pub struct Entry {
     pub power_loss: Option<ZoneName>,
     /// Fault: kubelets stop; containers run on.
     pub kubelet_stop: Option<Machines>,
+    /// Fault: machines are shut down in an orderly way and boot again at the end.
+    pub node_shutdown: Option<Machines>,
+    /// Fault: something that is no pod uses memory.
+    pub memory_pressure: Option<PressureOn>,
+    /// Fault: something that is no pod uses disk.
+    pub disk_pressure: Option<PressureOn>,
+    /// Fault: something that is no pod has processes.
+    pub pid_pressure: Option<PressureOn>,
     /// Fault: no message passes between two groups.
     pub network_cut: Option<NetworkCut>,
     /// Fault: slow or lossy links to the API server.
@@ -188,6 +198,64 @@ pub struct Machines {
     /// All there are.
     #[serde(default)]
     pub all: bool,
+}
+
+/// `kubectl drain`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the first fields are those of Machines")]
+pub struct Drain {
+    pub node: Option<NameAt>,
+    pub nodes: Option<Vec<NameAt>>,
+    pub group: Option<NameAt>,
+    pub zone: Option<NameAt>,
+    /// Pass over pods of DaemonSets; without it they are an error.
+    #[serde(default)]
+    pub ignore_daemon_sets: bool,
+    /// Pods without a controller go too; without it they are an error.
+    #[serde(default)]
+    pub force: bool,
+    /// Pods with an `emptyDir` go too; without it they are an error.
+    #[serde(default)]
+    pub delete_empty_dir_data: bool,
+    /// Delete pods, past their disruption budgets.
+    #[serde(default)]
+    pub disable_eviction: bool,
+    /// The pods' grace, if not their own.
+    pub grace_period: Option<Duration>,
+    /// How long each node may take, if not as long as it likes.
+    pub timeout: Option<Duration>,
+    /// Only these pods.
+    pub pod_selector: Option<LabelSelector>,
+}
+
+/// Something that is no pod uses what pods need.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[expect(missing_docs, reason = "as in Machines")]
+pub struct PressureOn {
+    pub node: Option<NameAt>,
+    pub nodes: Option<Vec<NameAt>>,
+    pub group: Option<NameAt>,
+    pub zone: Option<NameAt>,
+    pub zones: Option<Vec<NameAt>>,
+    #[serde(default)]
+    pub all: bool,
+    /// How much: bytes as a Kubernetes quantity, or processes.
+    pub used: Option<Spanned<Bytes>>,
+    /// Disk alone: the file system; that of the node if not said.
+    #[serde(default)]
+    pub filesystem: Filesystem,
+}
+
+/// One of a machine's file systems.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Filesystem {
+    /// That of `ephemeral-storage`.
+    #[default]
+    Node,
+    /// That of images.
+    Image,
 }
 
 /// A zone.
