@@ -23,6 +23,7 @@ pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, Weighte
 pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodSpec, PodStatus,
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
+    ZeroRequests,
 };
 pub use resources::{ResourceName, Resources};
 pub use workload::{

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::digest::Shared;
 use crate::model::PodSpec;
 use crate::scheduler::board::Board;
+use crate::scheduler::profile::Profile;
 use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::{Identity, PodTraits};
 
@@ -30,6 +31,8 @@ pub(super) struct Class {
     /// Only while it saves work: see [`Classes::tally`].
     tally: Option<Tally>,
     sheet: u32,
+    /// The profile that places its pods; `None` if no profile has the name.
+    profile: Option<u32>,
     holders: u32,
 }
 
@@ -92,6 +95,7 @@ struct Sheet {
 /// All classes.
 #[derive(Default)]
 pub(super) struct Classes {
+    profiles: Arc<[Profile]>,
     classes: Vec<Option<Class>>,
     free: Vec<u32>,
     /// By the hash of spec and identity; several of one hash are told apart by comparing them.
@@ -105,6 +109,31 @@ pub(super) struct Classes {
 }
 
 impl Classes {
+    /// No classes yet; their pods will choose among these profiles.
+    pub(super) fn new(profiles: Arc<[Profile]>) -> Classes {
+        Classes { profiles, ..Classes::default() }
+    }
+
+    /// All profiles.
+    pub(super) fn profiles(&self) -> &Arc<[Profile]> {
+        &self.profiles
+    }
+
+    /// The number of the profile that places the class's pods.
+    pub(super) fn profile_number(&self, id: ClassId) -> Option<usize> {
+        self.class(id).profile.map(|number| number as usize)
+    }
+
+    /// The profile that places the class's pods. Panics if there is none.
+    pub(super) fn profile(&self, id: ClassId) -> &Profile {
+        &self.profiles[self.profile_number(id).expect("only pods of some profile are placed")]
+    }
+
+    /// Whether gates keep the class's pods out of the queue.
+    pub(super) fn is_gated(&self, id: ClassId) -> bool {
+        self.traits(id).has_gates() && self.profile_number(id).is_some_and(|number| self.profiles[number].minds_gates)
+    }
+
     /// The class of pods with a spec and an identity, made if it is new. The caller holds it or the class stays until
     /// somebody has.
     pub(super) fn of(&mut self, spec: &Shared<PodSpec>, identity: &Identity) -> ClassId {
@@ -115,7 +144,10 @@ impl Classes {
             return id;
         }
         let traits = PodTraits::of(spec, identity);
-        let class = Class { traits, placed: Vec::new(), tally: None, sheet: self.sheet_of(spec), holders: 0 };
+        let profile = self.profiles.iter().position(|profile| profile.name == spec.scheduler_name);
+        let profile = profile.map(|number| number as u32);
+        let sheet = self.sheet_of(spec);
+        let class = Class { traits, placed: Vec::new(), tally: None, sheet, profile, holders: 0 };
         let has_terms = class.traits.terms.is_some();
         let index = put(&mut self.classes, &mut self.free, class);
         let id = ClassId(index);

@@ -11,9 +11,8 @@ use crate::model::{Node, Object, Pod, PodSpec};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::diagnosis::{Diagnosis, diagnose};
-use crate::scheduler::plugins::texts;
 use crate::scheduler::profile::Profile;
-use crate::scheduler::reference::{Case, Search, decide, normalized};
+use crate::scheduler::reference::{Case, Outcome, Search, decide};
 use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::{TieBreak, feasible_nodes_wanted};
 use crate::scheduler::surroundings::Surroundings;
@@ -21,32 +20,17 @@ use crate::scheduler::traits::Identity;
 
 /// The placement algorithm with its state.
 pub struct Placement {
-    pub(super) profile: Profile,
     pub(super) cache: Cache,
     pub(super) classes: Classes,
     pub(super) around: Surroundings,
     /// The identity of pods of which only the spec is known.
     nobody: Identity,
     ties: Ties,
-    percentage: u32,
     seed: u64,
     /// Where the next search begins.
     start: u32,
     /// How many searches there have been.
     searches: u64,
-}
-
-/// What the plugins say of one node for one pod.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NodeVerdict {
-    /// The node.
-    pub node: Name,
-    /// The reasons of the first plugin that refuses it, as people read them; empty if it takes the pod.
-    pub refused: Vec<String>,
-    /// Whether the removal of pods could lift the refusal.
-    pub resolvable: bool,
-    /// Weighted scores by plugin name, of the plugins that score the pod.
-    pub scores: Vec<(&'static str, i64)>,
 }
 
 /// What a search for a node came to.
@@ -60,20 +44,24 @@ pub(super) enum Verdict {
 }
 
 impl Placement {
-    /// An empty cluster with the default profile.
+    /// An empty cluster with the configuration's profiles.
     pub fn new(seed: u64, config: &SchedulerConfig) -> Placement {
+        let profiles = config.profiles.iter().map(|profile| Profile::of(profile, config));
         Placement {
-            profile: Profile::default_scheduler(),
             cache: Cache::default(),
-            classes: Classes::default(),
+            classes: Classes::new(profiles.collect()),
             around: Surroundings::default(),
             nobody: Identity::default(),
             ties: config.ties,
-            percentage: config.percentage_of_nodes_to_score,
             seed,
             start: 0,
             searches: 0,
         }
+    }
+
+    /// Whether some profile has the name, so that pods that ask for it are placed.
+    pub fn has_profile(&self, name: &str) -> bool {
+        self.classes.profiles().iter().any(|profile| *profile.name == *name)
     }
 
     /// A node has appeared or changed.
@@ -88,7 +76,7 @@ impl Placement {
 
     /// Chooses a node for a new pod and counts the pod there; the message says why no node takes it.
     ///
-    /// Panics if the row has a pod already.
+    /// Panics if the row has a pod already, or if no profile places such pods.
     pub fn place(&mut self, row: RowId, spec: &Shared<PodSpec>) -> Result<Name, String> {
         let class = self.classes.of(spec, &self.nobody);
         self.place_class(row, class)
@@ -134,35 +122,6 @@ impl Placement {
         }
     }
 
-    /// What every plugin says of every node for a pod, in the order in which nodes are looked at. Nothing is placed.
-    ///
-    /// Scores are normalized over all nodes that take the pod and weighted.
-    pub fn explain(&mut self, pod: &Pod) -> Vec<NodeVerdict> {
-        self.cache.refresh();
-        let class = self.classes.of(&pod.spec, &Identity::of(pod));
-        self.classes.hold(class);
-        let relations = Relations::of(&self.profile, &mut self.cache, &mut self.classes, &self.around, class);
-        let (profile, cache, classes) = (&self.profile, &self.cache, &self.classes);
-        let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
-        let verdict = |slot: &u32| {
-            let (node, refusal) = (cache.slot(*slot), case.refusal(*slot));
-            let refused = texts(case.pod(), node, refusal);
-            NodeVerdict { node: node.name.clone(), refused, resolvable: !refusal.is_unresolvable(), scores: vec![] }
-        };
-        let mut verdicts: Vec<NodeVerdict> = cache.order().iter().map(verdict).collect();
-        let feasible: Vec<u32> = cache.order().iter().copied().filter(|slot| case.refusal(*slot).is_none()).collect();
-        let own = profile.scorers(case.pod());
-        let own = own.map(|enabled| (enabled, normalized(cache, case.pod(), &feasible, enabled.plugin)));
-        let related = relations.iter().flat_map(|relations| relations.scores(cache, classes, class, &feasible));
-        for (enabled, scores) in own.chain(related) {
-            for (verdict, score) in verdicts.iter_mut().filter(|it| it.refused.is_empty()).zip(scores) {
-                verdict.scores.push((enabled.plugin.name(), enabled.weight * score));
-            }
-        }
-        self.classes.release(class);
-        verdicts
-    }
-
     /// A placed pod is gone.
     pub fn remove_pod(&mut self, row: RowId) {
         self.cache.remove_pod(&mut self.classes, row);
@@ -170,38 +129,70 @@ impl Placement {
 
     /// Filter, PostFilter and Score for one pod of a class.
     pub(super) fn search(&mut self, class: ClassId) -> Verdict {
+        match self.look(class) {
+            None => Verdict::NoNodes,
+            Some(look) => match look.outcome.slot {
+                Some(slot) => Verdict::Node(slot),
+                None => Verdict::Unschedulable(self.diagnose(class, &look)),
+            },
+        }
+    }
+
+    /// Filter and Score; `None` if there are no nodes at all.
+    pub(super) fn look(&mut self, class: ClassId) -> Option<Look> {
         self.cache.refresh();
         let nodes = self.cache.node_count();
         if nodes == 0 {
-            return Verdict::NoNodes;
+            return None;
         }
         self.searches += 1;
-        let search = Search {
-            start: self.start % nodes,
-            wanted: feasible_nodes_wanted(self.percentage, nodes),
-            tie_break: TieBreak::of(self.ties, self.seed, self.searches),
+        let profiles = self.classes.profiles().clone();
+        let profile = &profiles[self.classes.profile_number(class).expect("only pods of some profile are placed")];
+        // Only nodes that the pod names are looked at, if it names any.
+        let named = profile.named_nodes(self.classes.traits(class)).map(|names| self.cache.present(names));
+        let wanted = match profile.has_scorers {
+            true => feasible_nodes_wanted(profile.percentage, named.unwrap_or(nodes)).max(1),
+            false => 1,
         };
-        let (profile, around) = (&self.profile, &self.around);
-        let relations = Relations::of(profile, &mut self.cache, &mut self.classes, around, class);
+        let tie_break = TieBreak::of(self.ties, self.seed, self.searches);
+        let search = Search { start: self.start % nodes, wanted, tie_break };
+        let relations = Relations::of(profile, &mut self.cache, &mut self.classes, &self.around, class);
         let (pod, board) = self.classes.board(class);
         board.sync(profile, &self.cache, pod);
-        let (cache, classes, relations) = (&self.cache, &self.classes, relations.as_ref());
-        let case = Case { profile, cache, classes, class, relations };
-        let board = classes.board_of(class);
-        let outcome = board.decide(case, search);
+        let case = self.case(class, relations.as_ref());
+        let outcome = self.classes.board_of(class).decide(case, search);
         debug_assert!(
             nodes > ORACLE_NODES_MAX || outcome == decide(case, search),
             "the cached search is wrong: {outcome:?} for {search:?}"
         );
-        self.start = (search.start + outcome.processed) % nodes;
-        match outcome.slot {
-            Some(slot) => Verdict::Node(slot),
-            None => Verdict::Unschedulable(diagnose(cache, case.pod(), |position| {
-                let own = board.refusal(position);
-                if own.is_none() { case.related_refusal(cache.order()[position as usize]) } else { own }
-            })),
-        }
+        let checked = named.unwrap_or(outcome.processed);
+        self.start = (search.start + checked) % nodes;
+        Some(Look { search, relations, outcome, checked })
     }
+
+    /// Why no node takes the pod. The cluster must be as it was at the search.
+    pub(super) fn diagnose(&self, class: ClassId, look: &Look) -> Diagnosis {
+        let case = self.case(class, look.relations.as_ref());
+        let board = self.classes.board_of(class);
+        diagnose(case, |position| {
+            case.with_related(board.refusal(position), self.cache.order()[position as usize])
+        })
+    }
+
+    /// A pod's case, with what other nodes' pods mean for it.
+    pub(super) fn case<'a>(&'a self, class: ClassId, relations: Option<&'a Relations>) -> Case<'a> {
+        let profile = self.classes.profile(class);
+        Case { profile, cache: &self.cache, classes: &self.classes, class, relations }
+    }
+}
+
+/// A search and what it found.
+pub(super) struct Look {
+    pub(super) search: Search,
+    pub(super) relations: Option<Relations>,
+    pub(super) outcome: Outcome,
+    /// How many nodes were looked at; none that PreFilter passes over.
+    pub(super) checked: u32,
 }
 
 /// Up to this number of nodes, builds with debug assertions check each outcome against the plain search.

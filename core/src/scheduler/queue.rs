@@ -18,6 +18,7 @@ use crate::config::SchedulerConfig;
 use crate::id::RowId;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::events::{Event, Hint};
+use crate::scheduler::placement::Placement;
 use crate::scheduler::plugins::Plugin;
 use crate::time::{Span, Time};
 
@@ -108,7 +109,7 @@ impl Queue {
         classes.hold(class);
         let priority = classes.traits(class).spec.priority;
         let (number, plugins) = (self.next_number(), Vec::new());
-        let place = if classes.traits(class).is_gated() { Place::Gated } else { Place::Active };
+        let place = if classes.is_gated(class) { Place::Gated } else { Place::Active };
         self.insert(Queued { row, class, priority, queued_at: now, number, refusals: 0, errors: 0, plugins, place });
     }
 
@@ -130,7 +131,7 @@ impl Queue {
         classes.hold(class);
         classes.release(queued.class);
         queued.class = class;
-        if queued.place == Place::Gated && !classes.traits(class).is_gated() {
+        if queued.place == Place::Gated && !classes.is_gated(class) {
             queued.place = Place::Active;
         }
         queued.priority = classes.traits(class).spec.priority;
@@ -179,7 +180,8 @@ impl Queue {
     }
 
     /// Tries the waiting pods again that the event could help; `only` restricts it to one pod.
-    pub(super) fn on_event(&mut self, classes: &Classes, event: &Event<'_>, only: Option<RowId>, now: Time) {
+    pub(super) fn on_event(&mut self, placement: &Placement, event: &Event<'_>, only: Option<RowId>, now: Time) {
+        let (classes, around) = (&placement.classes, &placement.around);
         let mut answers: BTreeMap<(ClassId, Vec<Plugin>), bool> = BTreeMap::new();
         let mut helped = Vec::new();
         for (_, _, row) in &self.waiting {
@@ -188,8 +190,8 @@ impl Queue {
             }
             let queued = self.entry(*row).expect("the sets and the entries agree");
             let worth = answers.entry((queued.class, queued.plugins.clone())).or_insert_with(|| {
-                let pod = classes.traits(queued.class);
-                queued.plugins.iter().any(|plugin| plugin.hint(pod, event) == Hint::Queue)
+                let (pod, args) = (classes.traits(queued.class), &classes.profile(queued.class).args);
+                queued.plugins.iter().any(|plugin| plugin.hint(args, around, pod, event) == Hint::Queue)
             });
             if *worth {
                 helped.push(*row);

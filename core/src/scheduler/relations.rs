@@ -27,38 +27,50 @@ impl Relations {
         around: &Surroundings,
         class: ClassId,
     ) -> Option<Relations> {
-        let find = |plugin| profile.plugins.iter().copied().find(|enabled| enabled.plugin == plugin);
         let (mut spread, mut affinity) = (None, None);
         let (mut spread_preferences, mut affinity_preferences) = (None, None);
-        if let Some(enabled) = find(Plugin::PodTopologySpread) {
-            let pod = classes.traits(class);
-            spread = topology_spread::Filter::of(cache, classes, pod);
-            let preferences = topology_spread::Preferences::of(cache, around, pod);
+        let (filters, scores) =
+            (profile.filters_with(Plugin::PodTopologySpread), profile.scorer(Plugin::PodTopologySpread));
+        let pod = classes.traits(class);
+        if filters {
+            spread = topology_spread::Filter::of(&profile.args.spread, cache, classes, around, pod);
+        }
+        if let Some(enabled) = scores {
+            let preferences = topology_spread::Preferences::of(&profile.args.spread, cache, around, pod);
             if let Some(domains) = preferences.as_ref().and_then(|preferences| preferences.tallied()) {
                 classes.tally(domains);
             }
             spread_preferences = preferences.map(|preferences| (enabled, preferences));
         }
         // Without terms on either side there is nothing to count.
-        if let Some(enabled) = find(Plugin::InterPodAffinity)
-            && classes.any_terms()
-        {
+        if classes.any_terms() {
             let pod = classes.traits(class);
-            affinity = inter_pod_affinity::Filter::of(cache, classes, around, pod);
-            let preferences = inter_pod_affinity::Preferences::of(cache, classes, around, pod);
-            affinity_preferences = preferences.map(|preferences| (enabled, preferences));
+            if profile.filters_with(Plugin::InterPodAffinity) {
+                affinity = inter_pod_affinity::Filter::of(cache, classes, around, pod);
+            }
+            if let Some(enabled) = profile.scorer(Plugin::InterPodAffinity) {
+                let args = profile.args.pod_affinity;
+                let preferences = inter_pod_affinity::Preferences::of(args, cache, classes, around, pod);
+                affinity_preferences = preferences.map(|preferences| (enabled, preferences));
+            }
         }
         let relations = Relations { spread, affinity, spread_preferences, affinity_preferences };
         (relations.refuses() || relations.scores_nodes()).then_some(relations)
     }
 
-    /// Filter: why the node cannot take the pod.
-    pub(super) fn refusal(&self, slot: u32) -> Refusal {
-        let spread = self.spread.as_ref().map_or(Refusal::NONE, |spread| spread.refusal(slot));
-        if !spread.is_none() {
-            return spread;
-        }
-        self.affinity.as_ref().map_or(Refusal::NONE, |affinity| affinity.refusal(slot))
+    /// Filter: whether these plugins let the node take the pod.
+    pub(super) fn admit(&self, slot: u32) -> bool {
+        self.refusal(Plugin::PodTopologySpread, slot).is_none() && self.refusal(Plugin::InterPodAffinity, slot).is_none()
+    }
+
+    /// Filter: why the node cannot take the pod in the eyes of one of these plugins.
+    pub(super) fn refusal(&self, plugin: Plugin, slot: u32) -> Refusal {
+        let refusal = match plugin {
+            Plugin::PodTopologySpread => self.spread.as_ref().map(|spread| spread.refusal(slot)),
+            Plugin::InterPodAffinity => self.affinity.as_ref().map(|affinity| affinity.refusal(slot)),
+            _ => None,
+        };
+        refusal.unwrap_or(Refusal::NONE)
     }
 
     /// Score and NormalizeScore: each plugin's scores of the feasible nodes, 0 ..= 100.

@@ -8,13 +8,13 @@
 
 mod defaults;
 mod modelled;
-mod placement;
+pub(crate) mod placement;
 mod read;
 #[cfg(test)]
 mod tests;
-mod to_core;
+pub(crate) mod to_core;
 mod to_json;
-mod validation;
+pub(crate) mod validation;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::coordination::v1::Lease;

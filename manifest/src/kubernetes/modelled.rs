@@ -80,6 +80,7 @@ const POD: &[&str] = &[
     "preemptionPolicy",
     "tolerations.**",
     "overhead.**",
+    "resources.requests.**",
     "priority",
     "schedulerName",
     "hostNetwork",

@@ -2,8 +2,8 @@
 //!
 //! A plugin is a value of [`Plugin`]; what it computes is a pure function of a pod's traits and one node's slot, so the
 //! plain loop and the cached one call the same code. Plugins of Kubernetes that have no file here are not part of the
-//! model: VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone, DynamicResources' allocations, and the victims of DefaultPreemption. NodeName needs no file: a pod
-//! that names its node never enters the queue.
+//! model: VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone, DynamicResources' allocations, and the victims
+//! of DefaultPreemption. NodeName needs no file: a pod that names its node never enters the queue.
 
 mod image_locality;
 pub(super) mod inter_pod_affinity;
@@ -11,41 +11,20 @@ mod node_affinity;
 mod node_ports;
 mod node_resources;
 mod node_unschedulable;
+mod resource_scores;
 mod taint_toleration;
 pub(super) mod topology_spread;
 
+pub(super) use crate::config::Plugin;
+use crate::config::PluginArgs;
 use crate::scheduler::cache::NodeInfo;
 use crate::scheduler::events::{Event, Hint};
+use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::PodTraits;
 
 pub(super) use image_locality::images;
+pub(super) use node_affinity::named_nodes;
 pub(super) use node_resources::Shortage;
-
-/// A plugin, in the order in which Kubernetes runs them.
-///
-/// Source: pkg/scheduler/apis/config/v1/default_plugins.go (v1.34.1).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(u8)]
-pub(super) enum Plugin {
-    /// Filter: cordoned nodes.
-    NodeUnschedulable = 0,
-    /// Filter, Score: taints.
-    TaintToleration = 1,
-    /// Filter, Score: node selector and node affinity.
-    NodeAffinity = 2,
-    /// Filter: host ports.
-    NodePorts = 3,
-    /// Filter, Score: room for the pod's requests; the least used node scores best.
-    NodeResourcesFit = 4,
-    /// Filter, Score: topology spread constraints; see [`topology_spread`].
-    PodTopologySpread = 5,
-    /// Filter, Score: terms about other pods; see [`inter_pod_affinity`].
-    InterPodAffinity = 6,
-    /// Score: nodes whose CPU and memory are used evenly score best.
-    NodeResourcesBalancedAllocation = 7,
-    /// Score: nodes that have the images.
-    ImageLocality = 8,
-}
 
 /// Why a node cannot take a pod.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -81,11 +60,15 @@ pub(super) enum Reason {
     AntiAffinityUnsatisfied = 13,
     /// Pods that shun the pod are near.
     ShunnedByOthers = 14,
+    /// The terms of the pod name nodes that exclude each other.
+    NamesConflict = 15,
+    /// It does not have the labels that the scheduler's configuration asks for.
+    Enforced = 16,
 }
 
 impl Reason {
     /// All reasons, by number.
-    pub(super) const ALL: [Reason; 15] = [
+    pub(super) const ALL: [Reason; 17] = [
         Reason::Unschedulable,
         Reason::UntoleratedTaint,
         Reason::AffinityMismatch,
@@ -101,6 +84,8 @@ impl Reason {
         Reason::AffinityUnsatisfied,
         Reason::AntiAffinityUnsatisfied,
         Reason::ShunnedByOthers,
+        Reason::NamesConflict,
+        Reason::Enforced,
     ];
 
     /// The plugin that gives this reason.
@@ -108,7 +93,9 @@ impl Reason {
         match self {
             Reason::Unschedulable => Plugin::NodeUnschedulable,
             Reason::UntoleratedTaint => Plugin::TaintToleration,
-            Reason::AffinityMismatch | Reason::NotNamed => Plugin::NodeAffinity,
+            Reason::AffinityMismatch | Reason::NotNamed | Reason::NamesConflict | Reason::Enforced => {
+                Plugin::NodeAffinity
+            }
             Reason::PortTaken => Plugin::NodePorts,
             Reason::SpreadLabelMissing | Reason::SpreadTooUneven => Plugin::PodTopologySpread,
             Reason::AffinityUnsatisfied | Reason::AntiAffinityUnsatisfied | Reason::ShunnedByOthers => {
@@ -121,13 +108,13 @@ impl Reason {
 
 /// The reasons of one node, all from the first plugin that refuses it, and whether removing pods could change it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub(super) struct Refusal(u16);
+pub(super) struct Refusal(u32);
 
 impl Refusal {
     /// The node takes the pod.
     pub(super) const NONE: Refusal = Refusal(0);
     /// Set if no removal of pods helps (`UnschedulableAndUnresolvable`).
-    const UNRESOLVABLE: u16 = 1 << 15;
+    const UNRESOLVABLE: u32 = 1 << 31;
 
     /// A refusal that the removal of pods could lift.
     pub(super) fn because(reason: Reason) -> Refusal {
@@ -152,6 +139,16 @@ impl Refusal {
     /// Whether the reason is among these.
     pub(super) fn has(self, reason: Reason) -> bool {
         self.0 & 1 << reason as u8 != 0
+    }
+
+    /// The plugin that refuses.
+    pub(super) fn plugin(self) -> Option<Plugin> {
+        Reason::ALL.into_iter().find(|reason| self.has(*reason)).map(Reason::plugin)
+    }
+
+    /// Whether the node is passed over before any plugin is asked about it, because the pod names others.
+    pub(super) fn is_by_name(self) -> bool {
+        self.has(Reason::NotNamed) || self.has(Reason::NamesConflict)
     }
 
     /// Whether no removal of pods helps.
@@ -187,65 +184,66 @@ impl Normalization {
 }
 
 impl Plugin {
-    /// The name in configurations and messages.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Plugin::NodeUnschedulable => "NodeUnschedulable",
-            Plugin::TaintToleration => "TaintToleration",
-            Plugin::NodeAffinity => "NodeAffinity",
-            Plugin::NodePorts => "NodePorts",
-            Plugin::NodeResourcesFit => "NodeResourcesFit",
-            Plugin::PodTopologySpread => "PodTopologySpread",
-            Plugin::InterPodAffinity => "InterPodAffinity",
-            Plugin::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
-            Plugin::ImageLocality => "ImageLocality",
-        }
-    }
-
     /// Filter: why the node alone cannot take the pod. Plugins without this point refuse nothing; those that look at
     /// other nodes' pods are asked by [`super::relations`].
-    pub(super) fn filter(self, pod: &PodTraits, node: &NodeInfo) -> Refusal {
+    pub(super) fn filter(self, args: &PluginArgs, pod: &PodTraits, node: &NodeInfo) -> Refusal {
         match self {
             Plugin::NodeUnschedulable => node_unschedulable::filter(pod, node),
             Plugin::TaintToleration => taint_toleration::filter(pod, node),
-            Plugin::NodeAffinity => node_affinity::filter(pod, node),
+            Plugin::NodeAffinity => node_affinity::filter(&args.node_affinity, pod, node),
             Plugin::NodePorts => node_ports::filter(pod, node),
-            Plugin::NodeResourcesFit => node_resources::filter(pod, node),
-            Plugin::PodTopologySpread
-            | Plugin::InterPodAffinity
-            | Plugin::NodeResourcesBalancedAllocation
-            | Plugin::ImageLocality => Refusal::NONE,
+            Plugin::NodeResourcesFit => node_resources::filter(&args.fit, pod, node),
+            _ => Refusal::NONE,
         }
     }
 
     /// Whether [`Plugin::filter`] ever refuses.
     pub(super) fn refuses_single_nodes(self) -> bool {
-        self <= Plugin::NodeResourcesFit
+        matches!(
+            self,
+            Plugin::NodeUnschedulable
+                | Plugin::TaintToleration
+                | Plugin::NodeAffinity
+                | Plugin::NodePorts
+                | Plugin::NodeResourcesFit
+        )
     }
 
-    /// PreScore: whether the plugin scores single nodes for this pod.
-    pub(super) fn scores(self, pod: &PodTraits) -> bool {
+    /// Whether the plugin scores nodes one by one.
+    pub(super) fn scores_single_nodes(self) -> bool {
+        matches!(
+            self,
+            Plugin::TaintToleration
+                | Plugin::NodeAffinity
+                | Plugin::NodeResourcesFit
+                | Plugin::NodeResourcesBalancedAllocation
+                | Plugin::ImageLocality
+        )
+    }
+
+    /// Whether the plugin scores nodes in the model.
+    pub(super) fn is_modelled_scorer(self) -> bool {
+        self.scores_single_nodes() || matches!(self, Plugin::PodTopologySpread | Plugin::InterPodAffinity)
+    }
+
+    /// PreScore of a plugin that scores single nodes: whether it scores them for this pod.
+    pub(super) fn scores(self, args: &PluginArgs, pod: &PodTraits) -> bool {
         match self {
-            Plugin::NodeUnschedulable | Plugin::NodePorts | Plugin::PodTopologySpread | Plugin::InterPodAffinity => {
-                false
-            }
-            Plugin::TaintToleration | Plugin::NodeResourcesFit | Plugin::ImageLocality => true,
-            Plugin::NodeAffinity => node_affinity::scores(pod),
-            Plugin::NodeResourcesBalancedAllocation => node_resources::balance_scores(pod),
+            Plugin::NodeAffinity => node_affinity::scores(&args.node_affinity, pod),
+            Plugin::NodeResourcesBalancedAllocation => resource_scores::balance_scores(&args.balance, pod),
+            other => other.scores_single_nodes(),
         }
     }
 
     /// Score: the node's raw score, to be normalized over all nodes that are scored.
-    pub(super) fn score(self, pod: &PodTraits, node: &NodeInfo) -> i64 {
+    pub(super) fn score(self, args: &PluginArgs, pod: &PodTraits, node: &NodeInfo) -> i64 {
         match self {
             Plugin::ImageLocality => image_locality::score(pod, node),
-            Plugin::NodeUnschedulable | Plugin::NodePorts | Plugin::PodTopologySpread | Plugin::InterPodAffinity => {
-                unreachable!("{self:?} scores no pod")
-            }
             Plugin::TaintToleration => taint_toleration::score(pod, node),
-            Plugin::NodeAffinity => node_affinity::score(pod, node),
-            Plugin::NodeResourcesFit => node_resources::least_allocated(pod, node),
-            Plugin::NodeResourcesBalancedAllocation => node_resources::balance(pod, node),
+            Plugin::NodeAffinity => node_affinity::score(&args.node_affinity, pod, node),
+            Plugin::NodeResourcesFit => resource_scores::fit(&args.fit, pod, node),
+            Plugin::NodeResourcesBalancedAllocation => resource_scores::balance(&args.balance, pod, node),
+            _ => unreachable!("{self:?} scores no single node"),
         }
     }
 
@@ -259,22 +257,22 @@ impl Plugin {
     }
 
     /// Whether the event could make the plugin take back its refusal of this pod.
-    pub(super) fn hint(self, pod: &PodTraits, event: &Event<'_>) -> Hint {
+    pub(super) fn hint(self, args: &PluginArgs, around: &Surroundings, pod: &PodTraits, event: &Event<'_>) -> Hint {
         match self {
             Plugin::NodeUnschedulable => node_unschedulable::hint(pod, event),
             Plugin::TaintToleration => taint_toleration::hint(pod, event),
-            Plugin::NodeAffinity => node_affinity::hint(pod, event),
+            Plugin::NodeAffinity => node_affinity::hint(&args.node_affinity, pod, event),
             Plugin::NodePorts => node_ports::hint(pod, event),
             Plugin::NodeResourcesFit => node_resources::hint(pod, event),
-            Plugin::PodTopologySpread => topology_spread::hint(pod, event),
+            Plugin::PodTopologySpread => topology_spread::hint(&args.spread, around, pod, event),
             Plugin::InterPodAffinity => inter_pod_affinity::hint(pod, event),
-            Plugin::NodeResourcesBalancedAllocation | Plugin::ImageLocality => Hint::Skip,
+            _ => Hint::Skip,
         }
     }
 }
 
 /// What a node says about its reasons, to people. The taint and the extended resources are looked up on the node.
-pub(super) fn texts(pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<String> {
+pub(super) fn texts(args: &PluginArgs, pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<String> {
     let mut texts = Vec::new();
     for reason in Reason::ALL.into_iter().filter(|reason| refusal.has(*reason)) {
         match reason {
@@ -283,7 +281,7 @@ pub(super) fn texts(pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<S
                 texts.push(format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value));
             }
             Reason::InsufficientExtended => {
-                let missing = node_resources::shortages(pod, node).filter_map(|shortage| match shortage {
+                let missing = node_resources::shortages(&args.fit, pod, node).filter_map(|shortage| match shortage {
                     Shortage::Extended(name, _) => Some(format!("Insufficient {name}")),
                     Shortage::Other(_) => None,
                 });
@@ -301,6 +299,8 @@ fn fixed_text(reason: Reason) -> &'static str {
         Reason::Unschedulable => "node(s) were unschedulable",
         Reason::AffinityMismatch => "node(s) didn't match Pod's node affinity/selector",
         Reason::NotNamed => "node(s) didn't satisfy plugin(s) [NodeAffinity]",
+        Reason::NamesConflict => "pod affinity terms conflict",
+        Reason::Enforced => "node(s) didn't match scheduler-enforced node affinity",
         Reason::PortTaken => "node(s) didn't have free ports for the requested pod ports",
         Reason::TooManyPods => "Too many pods",
         Reason::InsufficientCpu => "Insufficient cpu",

@@ -14,12 +14,12 @@
 //! staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go, v1.34.
 
 mod container;
-mod metadata;
-mod names;
+pub(crate) mod metadata;
+pub(crate) mod names;
 mod pod;
-mod report;
+pub(crate) mod report;
 mod resources;
-mod scheduling;
+pub(crate) mod scheduling;
 mod selector;
 mod service;
 mod workload;
