@@ -162,10 +162,9 @@ impl Plugin {
             Plugin::PrioritySort => &[QueueSort],
             Plugin::NodeUnschedulable | Plugin::NodeName => &[Filter],
             Plugin::TaintToleration => &[Filter, PreScore, Score],
-            Plugin::NodeAffinity
-            | Plugin::NodeResourcesFit
-            | Plugin::PodTopologySpread
-            | Plugin::InterPodAffinity => &[PreFilter, Filter, PreScore, Score],
+            Plugin::NodeAffinity | Plugin::NodeResourcesFit | Plugin::PodTopologySpread | Plugin::InterPodAffinity => {
+                &[PreFilter, Filter, PreScore, Score]
+            }
             Plugin::NodePorts | Plugin::VolumeRestrictions | Plugin::NodeVolumeLimits | Plugin::VolumeZone => {
                 &[PreFilter, Filter]
             }
@@ -375,7 +374,8 @@ mod tests {
             assert_eq!(Plugin::named(plugin.name()), Some(plugin));
         }
         let profile = ProfileConfig::default();
-        let weights: Vec<(&str, u32)> = profile.weights.iter().map(|(plugin, weight)| (plugin.name(), *weight)).collect();
+        let weights: Vec<(&str, u32)> =
+            profile.weights.iter().map(|(plugin, weight)| (plugin.name(), *weight)).collect();
         assert_eq!(
             weights,
             [

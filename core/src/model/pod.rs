@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{
-    ConditionKind, Conditions, IntOrName, Labels, Meta, PlacementRules, Protocol, ResourceName, Resources, SelectorRequirement,
-    Taint, TaintEffect,
+    ConditionKind, Conditions, IntOrName, Labels, Meta, PlacementRules, Protocol, ResourceName, Resources,
+    SelectorRequirement, Taint, TaintEffect,
 };
 use crate::time::{Span, Time};
 

@@ -18,7 +18,9 @@ pub enum Detail {
     Place,
     /// Also the best score and all nodes that have it.
     Top,
-    /// Also every plugin's score of each feasible node, and why each other node was refused.
+    /// Also why each node was refused, for a pod that no node takes.
+    Refusals,
+    /// Also every plugin's score of each feasible node, and why each other node was refused, for every pod.
     Nodes,
 }
 
@@ -113,7 +115,7 @@ impl Placement {
         if detail >= Detail::Top && outcome.slot.is_some() {
             (explained.top_score, explained.top) = self.top(class, look);
         }
-        if detail >= Detail::Nodes {
+        if detail == Detail::Nodes || (detail == Detail::Refusals && outcome.slot.is_none()) {
             explained.nodes = self.verdicts(class, look);
         }
         explained

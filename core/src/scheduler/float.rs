@@ -14,8 +14,7 @@
 /// Source: `balancedResourceScorer`, pkg/scheduler/framework/plugins/noderesources/balanced_allocation.go (v1.34.1).
 pub(super) fn balanced_score(resources: impl IntoIterator<Item = (i64, i64), IntoIter: Clone>) -> i64 {
     let present = resources.into_iter().filter(|(_, allocatable)| *allocatable != 0);
-    let fractions =
-        present.map(|(requested, allocatable)| (requested as f64 / allocatable as f64).min(1.0));
+    let fractions = present.map(|(requested, allocatable)| (requested as f64 / allocatable as f64).min(1.0));
     let (mut count, mut total, mut first, mut second) = (0_u32, 0.0, 0.0, 0.0);
     for fraction in fractions.clone() {
         total += fraction;

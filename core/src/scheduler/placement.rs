@@ -64,6 +64,13 @@ impl Placement {
         self.classes.profiles().iter().any(|profile| *profile.name == *name)
     }
 
+    /// Whether gates keep a pod from being tried at all.
+    pub fn is_gated(&self, pod: &Pod) -> bool {
+        let has_gates = pod.spec.rules.as_ref().is_some_and(|rules| !rules.scheduling_gates.is_empty());
+        let mut profiles = self.classes.profiles().iter();
+        has_gates && profiles.any(|profile| profile.name == pod.spec.scheduler_name && profile.minds_gates)
+    }
+
     /// A node has appeared or changed.
     pub fn set_node(&mut self, node: &Arc<Node>) {
         self.cache.set_node(node);
@@ -174,9 +181,7 @@ impl Placement {
     pub(super) fn diagnose(&self, class: ClassId, look: &Look) -> Diagnosis {
         let case = self.case(class, look.relations.as_ref());
         let board = self.classes.board_of(class);
-        diagnose(case, |position| {
-            case.with_related(board.refusal(position), self.cache.order()[position as usize])
-        })
+        diagnose(case, |position| case.with_related(board.refusal(position), self.cache.order()[position as usize]))
     }
 
     /// A pod's case, with what other nodes' pods mean for it.

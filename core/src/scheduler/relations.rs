@@ -60,7 +60,8 @@ impl Relations {
 
     /// Filter: whether these plugins let the node take the pod.
     pub(super) fn admit(&self, slot: u32) -> bool {
-        self.refusal(Plugin::PodTopologySpread, slot).is_none() && self.refusal(Plugin::InterPodAffinity, slot).is_none()
+        self.refusal(Plugin::PodTopologySpread, slot).is_none()
+            && self.refusal(Plugin::InterPodAffinity, slot).is_none()
     }
 
     /// Filter: why the node cannot take the pod in the eyes of one of these plugins.

@@ -185,8 +185,7 @@ impl HostPort {
     ///
     /// Source: `HostPortInfo.CheckConflict`, staging/src/k8s.io/kube-scheduler/framework/types.go (v1.34.1).
     pub(super) fn conflicts(&self, other: &HostPort) -> bool {
-        self.port == other.port
-            && (self.address.is_none() || other.address.is_none() || self.address == other.address)
+        self.port == other.port && (self.address.is_none() || other.address.is_none() || self.address == other.address)
     }
 }
 
@@ -230,7 +229,8 @@ mod tests {
     #[test]
     fn what_a_pod_itself_asks_for_replaces_its_containers_sum_and_overhead_is_added() {
         let overhead = Resources { cpu_milli: 10, ..Resources::default() };
-        let mut spec = PodSpec { containers: vec![container(300, 0), container(0, 64)], overhead, ..PodSpec::default() };
+        let mut spec =
+            PodSpec { containers: vec![container(300, 0), container(0, 64)], overhead, ..PodSpec::default() };
         assert_eq!(sums(&spec), [(310, 64), (410, 264), (410, 264)]);
         spec.pod_requests = Some(Box::new([(ResourceName::Cpu, 500)].into()));
         assert_eq!(sums(&spec), [(510, 64), (510, 64), (510, 64)], "memory was asked for, so nobody gets a default");
@@ -257,7 +257,9 @@ mod tests {
             host_ports(&PodSpec { containers: vec![container], ..PodSpec::default() }).remove(0)
         };
         let (one, other, every) = (port(Some("10.0.0.1")), port(Some("10.0.0.2")), port(Some("0.0.0.0")));
-        assert!(one.conflicts(&one) && one.conflicts(&every) && every.conflicts(&other) && every.conflicts(&port(None)));
+        assert!(
+            one.conflicts(&one) && one.conflicts(&every) && every.conflicts(&other) && every.conflicts(&port(None))
+        );
         assert!(!one.conflicts(&other));
     }
 }

@@ -10,6 +10,7 @@ mod defaults;
 mod modelled;
 pub(crate) mod placement;
 mod read;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 pub(crate) mod to_core;
@@ -30,6 +31,7 @@ use crate::yaml;
 pub use defaults::{admit_pod, apply_defaults};
 pub use modelled::unmodelled_fields;
 pub use read::{read_admitted, read_manifests, read_node};
+pub use snapshot::Snapshot;
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};
 pub use validation::{Cause, Invalid, Reason, validate};

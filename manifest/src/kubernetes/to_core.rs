@@ -15,8 +15,8 @@ use wavetank_core::id::Name;
 use wavetank_core::model::{
     ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, IntOrName, IntOrPercent, Labels,
     Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, Pod, PodSpec, PodTemplate, PreferredNodeTerm,
-    Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, ResourceName, Resources, RestartPolicy, Selector, SelectorOperator,
-    SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
+    Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, ResourceName, Resources, RestartPolicy, Selector,
+    SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
     TolerationOperator, ZeroRequests,
 };
 use wavetank_core::quantity::Quantity;

@@ -15,7 +15,7 @@ use wavetank_core::time::Span;
 
 use super::Problems;
 use super::format::{
-    Args, DefaultPreemptionArgs, DynamicResourcesArgs, InterPodAffinityArgs, NodeAffinityArgs,
+    DefaultPreemptionArgs, DynamicResourcesArgs, InterPodAffinityArgs, NodeAffinityArgs,
     NodeResourcesBalancedAllocationArgs, NodeResourcesFitArgs, PodTopologySpreadArgs, ResourceSpec, ShapePoint,
     Strategy, VolumeBindingArgs as VolumeBinding,
 };
@@ -73,7 +73,8 @@ pub(super) fn read(plugin: Plugin, node: &Node, path: &str, all: &mut PluginArgs
 }
 
 fn fit(args: &NodeResourcesFitArgs, at: &At, report: &mut Report) -> FitArgs {
-    let names = |list: &Option<Vec<String>>| list.iter().flatten().map(|name| name.as_str().into()).collect::<BTreeSet<_>>();
+    let names =
+        |list: &Option<Vec<String>>| list.iter().flatten().map(|name| name.as_str().into()).collect::<BTreeSet<_>>();
     for (index, name) in args.ignored_resources.iter().flatten().enumerate() {
         label_name(report, &at.child("ignoredResources").index(index), name);
     }

@@ -85,7 +85,8 @@ fn header(file: &str, node: &Node) -> Result<(), Errors> {
     for (field, expected) in [("apiVersion", API_VERSION), ("kind", KIND)] {
         let found = node.get(field);
         let Some(text) = found.and_then(Node::as_str).filter(|text| !text.is_empty()) else {
-            let message = format!("Object '{}' is missing; expected {expected}", if field == "kind" { "Kind" } else { field });
+            let message =
+                format!("Object '{}' is missing; expected {expected}", if field == "kind" { "Kind" } else { field });
             return Err(Error::new(file, found.unwrap_or(node).span.start(), field, message).into());
         };
         if text != expected {

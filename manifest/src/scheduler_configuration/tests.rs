@@ -177,12 +177,17 @@ fn what_cannot_be_simulated_is_refused_rather_than_passed_over() {
     let unprepared = errors("profiles: [{plugins: {preFilter: {disabled: [{name: NodePorts}]}}}]\n");
     assert_eq!(
         unprepared,
-        ["c:3:23: profiles[0].plugins.preFilter: NodePorts without its preFilter fails for every pod; that is not supported"]
+        [
+            "c:3:23: profiles[0].plugins.preFilter: NodePorts without its preFilter fails for every pod; that is not supported"
+        ]
     );
     let unsorted = errors("profiles: [{schedulerName: a, plugins: {queueSort: {disabled: [{name: PrioritySort}]}}}]\n");
-    assert!(unsorted[0].contains("only one queue sort plugin required for profile with scheduler name \"a\", but got 0"));
+    assert!(
+        unsorted[0].contains("only one queue sort plugin required for profile with scheduler name \"a\", but got 0")
+    );
     let old = "apiVersion: kubescheduler.config.k8s.io/v1beta3\nkind: KubeSchedulerConfiguration\n";
     let old = SchedulerConfiguration::read("c", old).expect_err("the version is gone").to_string();
-    let text = "no kind \"KubeSchedulerConfiguration\" is registered for version \"kubescheduler.config.k8s.io/v1beta3\"";
+    let text =
+        "no kind \"KubeSchedulerConfiguration\" is registered for version \"kubescheduler.config.k8s.io/v1beta3\"";
     assert!(old.contains(text), "{old}");
 }

@@ -5,6 +5,7 @@
 
 mod diff;
 mod pin;
+mod place;
 mod replay;
 mod run;
 mod source;
@@ -70,6 +71,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Name the first event in which two recorded runs differ.
     Diff(diff::Arguments),
+    /// Place pods on nodes without simulating anything around it, and say why each goes where it goes.
+    Place(place::Arguments),
     /// Check scenarios without running them.
     Validate(validate::Arguments),
     /// Print the JSON Schema of scenario files, for editors.
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Test(arguments) => test::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),
+        Command::Place(arguments) => place::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Schema => print(crate::plan::scenario::schema(), Exit::Held),
     };
@@ -121,7 +125,12 @@ pub fn main() -> ExitCode {
 
 /// Prints a result. A reader that has gone away (`sim … | head`) is no failure; a full disk is.
 fn print(text: &str, exit: Exit) -> Exit {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    told(io::stdout().lock().write_all(text.as_bytes()), exit)
+}
+
+/// How the program ends after it has written its result.
+fn told(written: io::Result<()>, exit: Exit) -> Exit {
+    match written {
         Ok(()) => exit,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit,
         Err(error) => {

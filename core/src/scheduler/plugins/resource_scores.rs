@@ -98,9 +98,7 @@ fn with_pod(resource: &ResourceName, pod: &PodTraits, node: &NodeInfo, defaults:
         ResourceName::Memory if defaults => (node.memory_scored + pod.scored_memory_bytes, node.memory_all),
         ResourceName::Cpu => (node.cpu_used + pod.requests.cpu_milli, node.cpu_all),
         ResourceName::Memory => (node.memory_used + pod.requests.memory_bytes, node.memory_all),
-        ResourceName::EphemeralStorage => {
-            (node.ephemeral_used + pod.requests.ephemeral_bytes, node.ephemeral_all)
-        }
+        ResourceName::EphemeralStorage => (node.ephemeral_used + pod.requests.ephemeral_bytes, node.ephemeral_all),
         // A count of pods is not scored.
         ResourceName::Pods => return None,
         ResourceName::Extended(name) => match pod.requests.get(resource) {
@@ -133,7 +131,9 @@ mod tests {
     fn each_strategy_weighs_the_resources_that_the_node_has() {
         let resources =
             vec![(ResourceName::Cpu, 3), (ResourceName::Memory, 1), (ResourceName::named("example.com/gpu"), 9)];
-        let scored = |strategy| fit(&FitArgs { strategy, resources: resources.clone(), ..FitArgs::default() }, &pod(400, 800), &node());
+        let scored = |strategy| {
+            fit(&FitArgs { strategy, resources: resources.clone(), ..FitArgs::default() }, &pod(400, 800), &node())
+        };
         assert_eq!(scored(ScoringStrategy::LeastAllocated), (60 * 3 + 20) / 4);
         assert_eq!(scored(ScoringStrategy::MostAllocated), (40 * 3 + 80) / 4);
         // Half of the way from 2 to 8 at 40 %, and 8 · 10 beyond the last point: (50 · 3 + 80) / 4 = 57.5.

@@ -12,8 +12,9 @@ use crate::digest::Shared;
 use crate::id::RowId;
 use crate::model::{
     Container, ContainerPort, Labels, Meta, Node, NodeImage, NodeSpec, NodeStatus, Object, PlacementRules, Pod,
-    PodSpec, PodTerm, PreferredNodeTerm, Protocol, ResourceName, Resources, Selector, SelectorOperator, SelectorRequirement, Service,
-    SpreadConstraint, Taint, TaintEffect, Toleration, TolerationOperator, WeightedPodTerm,
+    PodSpec, PodTerm, PreferredNodeTerm, Protocol, ResourceName, Resources, Selector, SelectorOperator,
+    SelectorRequirement, Service, SpreadConstraint, Taint, TaintEffect, Toleration, TolerationOperator,
+    WeightedPodTerm,
 };
 use crate::scheduler::explain::{Detail, Explained, NodeVerdict};
 use crate::scheduler::placement::Placement;
@@ -186,7 +187,13 @@ fn spec(number: u8) -> PodSpec {
             spec.preferred_node_affinity = vec![term(70, "d0"), term(30, "d2")];
         }
         5 => {
-            let port = ContainerPort { name: "".into(), port: 80, host_port: Some(80), host_ip: None, protocol: Protocol::Tcp };
+            let port = ContainerPort {
+                name: "".into(),
+                port: 80,
+                host_port: Some(80),
+                host_ip: None,
+                protocol: Protocol::Tcp,
+            };
             container.ports = vec![port];
         }
         6 => {
@@ -208,19 +215,21 @@ fn spec(number: u8) -> PodSpec {
 
 /// Random profiles: other orders and weights, plugins missing, other arguments. Pods of even classes ask for the second.
 fn profiles() -> impl Strategy<Value = Vec<ProfileConfig>> {
-    let one = || (any::<[u8; 19]>(), args(), 0..3_u8).prop_map(|(dice, args, percentage)| {
-        let mut profile = ProfileConfig { args, ..ProfileConfig::default() };
-        profile.percentage_of_nodes_to_score = [None, Some(0), Some(30)][usize::from(percentage)];
-        for point in [Point::Filter, Point::Score] {
-            let plugins = profile.points.get_mut(&point).expect("the default profile has every point");
-            plugins.retain(|plugin| !dice[*plugin as usize].is_multiple_of(5));
-            plugins.sort_by_key(|plugin| dice[*plugin as usize] % 16);
-        }
-        for (plugin, weight) in &mut profile.weights {
-            *weight = 1 + u32::from(dice[*plugin as usize] % 7);
-        }
-        profile
-    });
+    let one = || {
+        (any::<[u8; 19]>(), args(), 0..3_u8).prop_map(|(dice, args, percentage)| {
+            let mut profile = ProfileConfig { args, ..ProfileConfig::default() };
+            profile.percentage_of_nodes_to_score = [None, Some(0), Some(30)][usize::from(percentage)];
+            for point in [Point::Filter, Point::Score] {
+                let plugins = profile.points.get_mut(&point).expect("the default profile has every point");
+                plugins.retain(|plugin| !dice[*plugin as usize].is_multiple_of(5));
+                plugins.sort_by_key(|plugin| dice[*plugin as usize] % 16);
+            }
+            for (plugin, weight) in &mut profile.weights {
+                *weight = 1 + u32::from(dice[*plugin as usize] % 7);
+            }
+            profile
+        })
+    };
     (one(), one()).prop_map(|(first, second)| vec![first, ProfileConfig { name: "second".into(), ..second }])
 }
 
