@@ -86,10 +86,17 @@ impl Tally {
     }
 }
 
+/// How many entries all boards together may have; a board has one for each node, of about 50 B with its tree.
+const BOARD_ENTRIES_MAX: u64 = 4_000_000;
+/// So many boards may always be there.
+const BOARDS_MIN: usize = 8;
+
 /// The cached results of all classes of one spec.
 struct Sheet {
     board: Board,
     classes: u32,
+    /// Numbers the uses of all boards; 0 while this one is empty.
+    used_at: u64,
 }
 
 /// All classes.
@@ -106,6 +113,9 @@ pub(super) struct Classes {
     by_spec: BTreeMap<u64, Vec<ClassId>>,
     /// Classes with terms about other pods.
     with_terms: Vec<ClassId>,
+    /// The sheets whose boards are not empty, by when they were last used.
+    recent: BTreeMap<u64, u32>,
+    uses: u64,
 }
 
 impl Classes {
@@ -168,7 +178,22 @@ impl Classes {
     pub(super) fn board(&mut self, id: ClassId) -> (&PodTraits, &mut Board) {
         let class = self.classes[id.0 as usize].as_ref().expect("a class number is used after its last holder");
         let sheet = self.sheets[class.sheet as usize].as_mut().expect("a class's sheet lives as long as the class");
+        self.uses += 1;
+        self.recent.remove(&sheet.used_at);
+        sheet.used_at = self.uses;
+        self.recent.insert(self.uses, class.sheet);
         (&class.traits, &mut sheet.board)
+    }
+
+    /// Empties boards that have not been used for long, so that many specs on many nodes do not fill the memory. An
+    /// empty board is made again when it is needed.
+    pub(super) fn trim_boards(&mut self, nodes: u32) {
+        let kept = usize::try_from(BOARD_ENTRIES_MAX / u64::from(nodes.max(1))).unwrap_or(usize::MAX).max(BOARDS_MIN);
+        while self.recent.len() > kept {
+            let (_, oldest) = self.recent.pop_first().expect("there are more than are kept");
+            let sheet = self.sheets[oldest as usize].as_mut().expect("a sheet in use is there");
+            (sheet.board, sheet.used_at) = (Board::default(), 0);
+        }
     }
 
     /// The cached results of the class's spec.
@@ -248,6 +273,7 @@ impl Classes {
         let sheet = self.sheets[class.sheet as usize].as_mut().expect("a class's sheet lives as long as the class");
         sheet.classes -= 1;
         if sheet.classes == 0 {
+            self.recent.remove(&sheet.used_at);
             self.sheets[class.sheet as usize] = None;
             self.free_sheets.push(class.sheet);
         }
@@ -257,7 +283,7 @@ impl Classes {
         let alike = self.by_spec.get(&spec.stable_hash()).into_iter().flatten();
         let known = alike.map(|id| self.class(*id)).find(|class| class.traits.spec == *spec).map(|class| class.sheet);
         let index = known.unwrap_or_else(|| {
-            put(&mut self.sheets, &mut self.free_sheets, Sheet { board: Board::default(), classes: 0 })
+            put(&mut self.sheets, &mut self.free_sheets, Sheet { board: Board::default(), classes: 0, used_at: 0 })
         });
         self.sheets[index as usize].as_mut().expect("the sheet was just found or made").classes += 1;
         index

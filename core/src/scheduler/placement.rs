@@ -166,6 +166,7 @@ impl Placement {
         let relations = Relations::of(profile, &mut self.cache, &mut self.classes, &self.around, class);
         let (pod, board) = self.classes.board(class);
         board.sync(profile, &self.cache, pod);
+        self.classes.trim_boards(nodes);
         let case = self.case(class, relations.as_ref());
         let outcome = self.classes.board_of(class).decide(case, search);
         debug_assert!(
