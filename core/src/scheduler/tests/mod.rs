@@ -2,6 +2,7 @@
 
 mod oracle;
 mod others;
+mod profiles;
 
 use crate::api::{Patch, Propagation, Request};
 use crate::config::{Config, RateLimit};
