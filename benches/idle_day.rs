@@ -6,6 +6,10 @@
 //! above that. Memory: a pod is about 20 allocations of 50 B; target 1 KB per pod beyond the same cluster without pods,
 //! which runs first.
 //!
+//! The same day with fidelity `instant`, all delays of the control plane zero, delivers each change of a pod by itself
+//! and not in batches: there must be no work per change that grows with the number of pods. Expect at most 1.5 times
+//! the CPU time.
+//!
 //! Run with `cargo bench -p wavetank-benches --bench idle_day` (Linux: CPU time and memory are read from /proc). It
 //! prints CPU time, inputs, the fingerprint and a hash of all facts with their times, which a change that only makes
 //! things faster must leave as it is. It fails if not every pod is running at the end: a day in which nothing runs would
@@ -13,13 +17,14 @@
 
 mod cluster;
 
+use wavetank_benches::measure::{cpu_seconds, resident_bytes_max, verdict};
 use wavetank_core::Core;
 use wavetank_core::config::Heartbeats;
 use wavetank_core::digest::Fingerprint;
 use wavetank_core::facts::Fact;
 use wavetank_core::model::Pod;
 use wavetank_core::time::{Span, Time};
-use wavetank_sim::plan::Plan;
+use wavetank_sim::plan::{NetworkPlan, Plan};
 use wavetank_sim::world::{Flow, Observer, Options, Simulation};
 
 const NODES: u32 = 5_000;
@@ -28,24 +33,31 @@ const PODS: u32 = 50_000;
 const STARTED: Time = Time::from_secs(600);
 const CPU_SECONDS_MAX: f64 = 2.0;
 const BYTES_PER_POD_MAX: u64 = 1_000;
+/// How much longer a day with instant fidelity may take.
+const INSTANT_TIMES_MAX: f64 = 1.5;
 
 fn main() {
-    let empty = day(0);
+    let pods = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(PODS);
+    let empty = day(plan(0), 0);
     let empty_bytes = resident_bytes_max();
-    let full = day(PODS);
-    let bytes_per_pod = (resident_bytes_max() - empty_bytes) / u64::from(PODS);
-    full.print(PODS);
+    let full = day(plan(pods), pods);
+    let bytes_per_pod = (resident_bytes_max() - empty_bytes) / u64::from(pods);
+    let instant = day(instant(plan(pods)), pods);
+    full.print(pods);
     empty.print(0);
-    let verdict = |held: bool| if held { "held" } else { "MISSED" };
     let cpu = full.cpu_seconds;
     println!("CPU time at most {CPU_SECONDS_MAX} s: {cpu:.2} s, {}", verdict(cpu <= CPU_SECONDS_MAX));
     let held = verdict(bytes_per_pod <= BYTES_PER_POD_MAX);
     println!("resident memory at most {BYTES_PER_POD_MAX} B per pod beyond no pods: {bytes_per_pod} B, {held}");
+    println!("the same with all delays of the control plane zero:");
+    instant.print(pods);
+    let times = instant.cpu_seconds / full.cpu_seconds;
+    let held = verdict(times <= INSTANT_TIMES_MAX);
+    println!("CPU time of instant fidelity at most {INSTANT_TIMES_MAX} times as much: {times:.2}, {held}");
 }
 
 /// Runs the cluster for a day.
-fn day(pods: u32) -> Watch {
-    let plan = plan(pods);
+fn day(plan: Plan, pods: u32) -> Watch {
     let mut watch = Watch { began: cpu_seconds(), ..Watch::default() };
     let options = Options { keep_facts: false, ..Options::default() };
     let mut simulation: Simulation = Simulation::with_options(&plan, options);
@@ -66,6 +78,11 @@ fn plan(pods: u32) -> Plan {
     plan.config.scheduler.client_limit = None;
     plan.duration = Span::from_secs(24 * 3_600);
     plan
+}
+
+/// The same plan with no delays but those of containers.
+fn instant(plan: Plan) -> Plan {
+    Plan { network: NetworkPlan::default(), ..plan }
 }
 
 /// Looks on, hashes all facts, and notes what the start of the pods took.
@@ -106,19 +123,4 @@ impl Watch {
         println!("  the rest of the day: {seconds:.2} s, {steps} inputs");
         println!("  {}", self.hashes);
     }
-}
-
-/// CPU time of this thread so far.
-fn cpu_seconds() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells a thread's CPU time");
-    let nanoseconds = text.split(' ').next().and_then(|word| word.parse::<u64>().ok());
-    nanoseconds.expect("the first number is nanoseconds on a CPU") as f64 / 1e9
-}
-
-/// The most memory that this process has had so far.
-fn resident_bytes_max() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/status").expect("Linux tells a process's memory");
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the status has a high-water mark");
-    let kibibytes = line.trim().strip_suffix(" kB").and_then(|number| number.parse::<u64>().ok());
-    kibibytes.expect("the high-water mark is in kB") * 1_024
 }

@@ -98,7 +98,7 @@ fn process_round(nodes: u32, percentage: u32) -> f64 {
     for number in 0..PODS {
         let meta = Meta::named("default", &format!("pod-{number}"));
         let spec = templates[(number * 7 / 5) as usize % templates.len()].clone();
-        world.create(Object::Pod(Arc::new(Pod { meta, spec, ..Pod::default() })));
+        world.create(Object::Pod(Arc::new(Pod { meta: meta.into(), spec, ..Pod::default() })));
     }
     world.run();
     assert_eq!(world.bound, PODS, "some pods were not bound");

@@ -1,4 +1,5 @@
-//! A plain cluster for benchmarks: equal machines in three zones, and one ReplicaSet behind one Service.
+//! A plain cluster for benchmarks: equal machines in three zones, and one ReplicaSet behind one Service unless a
+//! benchmark has other steps.
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 //! Invariant: a process acts on others only through the effects that it leaves here.
 
 use crate::config::Config;
+use crate::events::Event;
 use crate::facts::{Fact, What};
 use crate::id::ProcId;
 use crate::model::ObjectKey;
@@ -47,6 +48,11 @@ impl Context<'_> {
     /// Records a fact.
     pub fn record(&mut self, subject: ObjectKey, what: What) {
         self.out.push(Effect::Record(Fact { subject, what }));
+    }
+
+    /// Says a Kubernetes event about an object.
+    pub fn event(&mut self, subject: ObjectKey, event: Event) {
+        self.record(subject, What::Event(Box::new(event)));
     }
 }
 

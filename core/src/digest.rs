@@ -7,6 +7,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -165,27 +166,43 @@ impl fmt::Display for Digest {
     }
 }
 
-/// A large immutable value shared by many rows (a pod template's spec), hashed once when it is made.
+/// A value shared by many rows and messages (a pod template's spec, a pod's status), hashed at most once.
+///
+/// Writing through it copies the value first if somebody else has it too, so sharing is never seen: it is a value that
+/// is cheap to clone, to hash and to compare with itself.
 pub struct Shared<T> {
-    inner: Arc<(u64, T)>,
+    inner: Arc<Hashed<T>>,
 }
 
-impl<T: Hash> Shared<T> {
-    /// Shares a value and computes its hash.
-    pub fn new(value: T) -> Shared<T> {
-        Shared { inner: Arc::new((StableHasher::hash_one(&value), value)) }
-    }
+struct Hashed<T> {
+    /// The value's stable hash; 0 until somebody asks. Whoever computes it gets the same, so threads need no order.
+    hash: AtomicU64,
+    value: T,
 }
 
 impl<T> Shared<T> {
-    /// The value's stable hash.
-    pub fn stable_hash(&self) -> u64 {
-        self.inner.0
+    /// Shares a value.
+    pub fn new(value: T) -> Shared<T> {
+        Shared { inner: Arc::new(Hashed { hash: AtomicU64::new(0), value }) }
     }
 
     /// Whether both are the very same allocation.
     pub fn same(&self, other: &Shared<T>) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl<T: Hash> Shared<T> {
+    /// The value's stable hash.
+    pub fn stable_hash(&self) -> u64 {
+        match self.inner.hash.load(Ordering::Relaxed) {
+            0 => {
+                let hash = StableHasher::hash_one(&self.inner.value);
+                self.inner.hash.store(hash, Ordering::Relaxed);
+                hash
+            }
+            known => known,
+        }
     }
 }
 
@@ -199,19 +216,42 @@ impl<T> std::ops::Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.inner.1
+        &self.inner.value
     }
 }
 
-impl<T> Hash for Shared<T> {
+impl<T: Clone> std::ops::DerefMut for Shared<T> {
+    /// The value to change, which is a copy if somebody else has it too.
+    fn deref_mut(&mut self) -> &mut T {
+        let hashed = Arc::make_mut(&mut self.inner);
+        *hashed.hash.get_mut() = 0;
+        &mut hashed.value
+    }
+}
+
+impl<T: Clone> Clone for Hashed<T> {
+    fn clone(&self) -> Self {
+        Hashed { hash: AtomicU64::new(0), value: self.value.clone() }
+    }
+}
+
+impl<T> From<T> for Shared<T> {
+    fn from(value: T) -> Shared<T> {
+        Shared::new(value)
+    }
+}
+
+impl<T: Hash> Hash for Shared<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.inner.0);
+        state.write_u64(self.stable_hash());
     }
 }
 
 impl<T: PartialEq> PartialEq for Shared<T> {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.inner, &other.inner) || (self.inner.0 == other.inner.0 && self.inner.1 == other.inner.1)
+        let known = |it: &Self| Some(it.inner.hash.load(Ordering::Relaxed)).filter(|hash| *hash != 0);
+        let may_be_equal = || known(self).zip(known(other)).is_none_or(|(one, other)| one == other);
+        self.same(other) || (may_be_equal() && self.inner.value == other.inner.value)
     }
 }
 
@@ -219,11 +259,11 @@ impl<T: Eq> Eq for Shared<T> {}
 
 impl<T: fmt::Debug> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.1.fmt(f)
+        self.inner.value.fmt(f)
     }
 }
 
-impl<T: Hash + Default> Default for Shared<T> {
+impl<T: Default> Default for Shared<T> {
     fn default() -> Self {
         Shared::new(T::default())
     }
@@ -231,11 +271,11 @@ impl<T: Hash + Default> Default for Shared<T> {
 
 impl<T: Serialize> Serialize for Shared<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.inner.1.serialize(serializer)
+        self.inner.value.serialize(serializer)
     }
 }
 
-impl<'de, T: Deserialize<'de> + Hash> Deserialize<'de> for Shared<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         T::deserialize(deserializer).map(Shared::new)
     }
@@ -253,6 +293,20 @@ mod tests {
         );
         assert_ne!(StableHasher::hash_one("ab"), StableHasher::hash_one("ba"));
         assert_ne!(StableHasher::hash_one(&("a", "bc")), StableHasher::hash_one(&("ab", "c")));
+    }
+
+    #[test]
+    fn a_shared_value_that_is_changed_leaves_the_others_as_they_were_and_is_hashed_anew() {
+        let one = Shared::new(vec![1u32]);
+        let before = one.stable_hash();
+        let mut other = one.clone();
+        assert!(one.same(&other) && one == other);
+        other.push(2);
+        assert_eq!((&*one, &*other), (&vec![1], &vec![1, 2]));
+        assert_eq!(one.stable_hash(), before);
+        assert_eq!(other.stable_hash(), StableHasher::hash_one(&vec![1u32, 2]));
+        other.pop();
+        assert_eq!((one == other, other.stable_hash()), (true, before), "equal, though each is its own");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::events::Event;
 use crate::id::Name;
 use crate::model::ObjectKey;
 
@@ -174,11 +175,13 @@ pub enum What {
         /// `Normal`, `PartialDisruption`, `FullDisruption`.
         state: Name,
     },
+    /// Any kind: a component says a Kubernetes event about it.
+    Event(Box<Event>),
 }
 
 impl What {
     /// The one-word reason, as in a Kubernetes event.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &str {
         match self {
             What::Created { .. } => "Created",
             What::DeletionRequested => "DeletionRequested",
@@ -212,6 +215,7 @@ impl What {
             What::Endpoints { .. } => "Endpoints",
             What::Refused { .. } => "FailedCreate",
             What::ZoneState { .. } => "ZoneState",
+            What::Event(event) => &event.reason,
         }
     }
 }
@@ -260,6 +264,7 @@ impl fmt::Display for What {
             What::Condition { text } => write!(f, "{text}"),
             What::Endpoints { ready, not_ready } => write!(f, "{ready} ready and {not_ready} unready endpoints"),
             What::ZoneState { state } => write!(f, "zone state {state}"),
+            What::Event(event) => f.write_str(&event.message),
         }
     }
 }

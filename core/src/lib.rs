@@ -16,6 +16,7 @@ pub mod context;
 pub mod controllers;
 pub mod digest;
 pub mod draw;
+pub mod events;
 pub mod facts;
 pub mod id;
 pub mod journal;

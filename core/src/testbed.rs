@@ -13,6 +13,7 @@ pub(crate) use fake_runtime::{FakeRuntime, Image};
 
 use crate::api::{Answer, Propagation, Reply, Request};
 use crate::config::Config;
+use crate::events::EventLog;
 use crate::facts::{Fact, What};
 use crate::id::{HostId, Name, ProcId, ProcKind, RequestId, Uid};
 use crate::kubelet::Boot;
@@ -46,6 +47,8 @@ enum Step {
 pub(crate) struct Testbed {
     pub(crate) core: Core,
     pub(crate) facts: Vec<(Time, Fact)>,
+    /// What components said as Kubernetes events.
+    said: EventLog,
     /// Answers to the client's requests, by number.
     pub(crate) answers: BTreeMap<RequestId, Answer>,
     /// Messages to container runtimes, for tests that play the runtime.
@@ -76,6 +79,7 @@ impl Testbed {
         let mut bed = Testbed {
             core: Core::new(config),
             facts: Vec::new(),
+            said: EventLog::default(),
             answers: BTreeMap::new(),
             to_runtimes: Vec::new(),
             stand_in: Some(StandIn { start: Span::from_secs(1), ready: Span::from_secs(2), term: Span::from_secs(1) }),
@@ -282,6 +286,12 @@ impl Testbed {
             .collect()
     }
 
+    /// The Kubernetes events of an object so far, as the API server holds them: `12.5s Normal Scheduled x2: …`.
+    pub(crate) fn events(&self, kind: Kind, name: &str) -> Vec<String> {
+        let own = self.said.all().iter().filter(|it| it.subject.kind == kind && *it.subject.name == *name);
+        own.map(|it| format!("{} {} {} x{}: {}", it.first, it.event_type, it.reason, it.count, it.message)).collect()
+    }
+
     /// The newest version of an object.
     pub(crate) fn get<T: Resource>(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
         let (namespace, name): (Name, Name) = (namespace.into(), name.into());
@@ -309,6 +319,9 @@ impl Testbed {
             }
             Effect::Persist(revision) => {
                 self.push(self.now, Input::Persisted(revision));
+            }
+            Effect::Record(Fact { subject, what: What::Event(event) }) => {
+                self.said.take(self.now, &subject, &event);
             }
             Effect::Record(fact) => {
                 self.bind_if_new(&fact);
@@ -483,7 +496,7 @@ mod tests {
             ..PodSpec::default()
         };
         let pod = Pod {
-            meta: Meta::named("default", "p"),
+            meta: Meta::named("default", "p").into(),
             spec: Shared::new(spec),
             node: Some("n1".into()),
             ..Pod::default()

@@ -24,7 +24,7 @@ const FORBIDDEN: &[&str] = &[
 #[test]
 fn the_core_depends_on_nothing_that_could_wait_draw_entropy_or_talk() {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline", "--manifest-path"])
+        .args(["metadata", "--format-version", "1", "--locked", "--manifest-path"])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
         .output()
         .expect("cargo metadata can be run");

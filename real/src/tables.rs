@@ -1,5 +1,7 @@
 //! Objects as tables for people, in the columns of `kubectl get`.
 
+mod storage;
+
 use wavetank_core::{
     model::{ContainerState, Object, Phase, Pod},
     time::{Span, Time},
@@ -26,7 +28,14 @@ fn heads(object: &Object) -> &'static [&'static str] {
         Object::Deployment(_) => &["NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"],
         Object::ReplicaSet(_) => &["NAME", "DESIRED", "CURRENT", "READY", "AGE"],
         Object::Node(_) => &["NAME", "STATUS", "AGE", "ADDRESS"],
-        Object::Namespace(_) | Object::Service(_) | Object::EndpointSlice(_) => &["NAME", "AGE"],
+        Object::PersistentVolume(_) => storage::VOLUME_HEADS,
+        Object::PersistentVolumeClaim(_) => storage::CLAIM_HEADS,
+        Object::StorageClass(_) => storage::CLASS_HEADS,
+        Object::CSINode(_) => &["NAME", "DRIVERS", "AGE"],
+        Object::VolumeAttachment(_) => &["NAME", "ATTACHER", "PV", "NODE", "ATTACHED", "AGE"],
+        Object::CSIDriver(_) => &["NAME", "ATTACHREQUIRED", "STORAGECAPACITY", "AGE"],
+        Object::CSIStorageCapacity(_) => &["NAME", "STORAGECLASSNAME", "CAPACITY"],
+        _ => &["NAME", "AGE"],
     }
 }
 
@@ -63,7 +72,19 @@ fn row(now: Time, object: &Object) -> Vec<String> {
             }
             vec![name, status, age, node.status.address.as_deref().unwrap_or("<none>").to_owned()]
         }
-        Object::Namespace(_) | Object::Service(_) | Object::EndpointSlice(_) => vec![name, age],
+        Object::PersistentVolume(volume) => storage::volume(name, volume, age),
+        Object::PersistentVolumeClaim(claim) => storage::claim(name, claim, age),
+        Object::StorageClass(class) => storage::class(name, class, age),
+        Object::CSINode(node) => vec![name, node.drivers.len().to_string(), age],
+        Object::VolumeAttachment(attachment) => storage::attachment(name, attachment, age),
+        Object::CSIDriver(driver) => {
+            vec![name, driver.attach_required.to_string(), driver.storage_capacity.to_string(), age]
+        }
+        Object::CSIStorageCapacity(capacity) => {
+            let amount = capacity.capacity.map_or_else(|| "<unset>".to_owned(), |amount| amount.to_string());
+            vec![name, capacity.storage_class.to_string(), amount]
+        }
+        _ => vec![name, age],
     }
 }
 
@@ -113,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_table_has_the_columns_of_kubectl() {
-        let mut pod = Pod { meta: Meta::named("default", "web-1"), node: Some("vm".into()), ..Pod::default() };
+        let mut pod = Pod { meta: Meta::named("default", "web-1").into(), node: Some("vm".into()), ..Pod::default() };
         pod.status.phase = Phase::Running;
         pod.status.containers = vec![ContainerStatus {
             state: ContainerState::Running { since: Time::ZERO },

@@ -24,7 +24,7 @@ use wavetank_core::{
     facts::Fact,
     id::{HostId, ProcId, ProcKind, RequestId, Revision},
     kubelet::RuntimeRequest,
-    model::{Deployment, EndpointSlice, Namespace, Node, Object, Pod, ReplicaSet, Resource, Service},
+    model::{Kind, Object},
     seam::{Msg, TimerKind},
     store::View,
     time::Time,
@@ -212,17 +212,7 @@ impl World for DockerWorld {
 /// All objects of the store. One machine holds a few hundred, shared by reference; showing them all after each write
 /// costs microseconds.
 fn picture(now: Time, view: View<'_>) -> Picture {
-    fn all<'a, T: Resource + 'a>(view: View<'a>, objects: &mut Vec<Object>) {
-        objects.extend(view.all::<T>().map(|(_, object)| T::into_object(object.clone())));
-    }
-    let mut objects = Vec::new();
-    all::<Namespace>(view, &mut objects);
-    all::<Node>(view, &mut objects);
-    all::<Pod>(view, &mut objects);
-    all::<ReplicaSet>(view, &mut objects);
-    all::<Deployment>(view, &mut objects);
-    all::<Service>(view, &mut objects);
-    all::<EndpointSlice>(view, &mut objects);
+    let objects = Kind::ALL.iter().flat_map(|kind| view.objects(*kind)).map(|(_, object)| object).collect();
     Picture { now, objects }
 }
 

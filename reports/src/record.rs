@@ -32,6 +32,9 @@ pub struct RunRecord {
     pub summary: Summary,
     /// What happened, ordered by time and then by `seq`.
     pub facts: Vec<FactRow>,
+    /// The Kubernetes events, as `kubectl get events` would have shown them, ordered by their first time.
+    #[serde(default)]
+    pub events: Vec<EventRow>,
     /// One row per pod that ever existed, ordered by creation.
     pub pods: Vec<PodRow>,
     /// One row per node that ever existed.
@@ -189,6 +192,27 @@ pub struct FactRow {
     /// One CamelCase word, such as `Scheduled` or `NodeNotReady`; of an expectation `Held` or `Broken`.
     pub reason: String,
     /// One sentence; may be empty.
+    pub message: String,
+}
+
+/// One Kubernetes event: what a component said about an object, once or often.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRow {
+    /// When it was first said, in nanoseconds.
+    pub first_ns: u64,
+    /// When it was last said, as far as that was written, in nanoseconds.
+    pub last_ns: u64,
+    /// How often it was said (≥ 1).
+    pub count: u64,
+    /// `Normal` or `Warning`.
+    pub kind: String,
+    /// One CamelCase word, such as `FailedCreate`.
+    pub reason: String,
+    /// Which object, such as `pod/default/web-abc`.
+    pub subject: String,
+    /// Who says it, such as `deployment-controller`, or `kubelet, node-1`.
+    pub source: String,
+    /// One sentence.
     pub message: String,
 }
 

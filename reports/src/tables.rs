@@ -13,6 +13,7 @@ pub(crate) type File = (String, Vec<u8>);
 pub(crate) fn files(record: &RunRecord) -> Result<Vec<File>, csv::Error> {
     let mut files = vec![
         ("facts.csv".to_owned(), facts(record)?),
+        ("events.csv".to_owned(), events(record)?),
         ("pods.csv".to_owned(), pods(record)?),
         ("nodes.csv".to_owned(), nodes(record)?),
         ("services.csv".to_owned(), services(record)?),
@@ -30,6 +31,18 @@ fn facts(record: &RunRecord) -> Result<Vec<u8>, csv::Error> {
         row.time(Some(fact.time_ns));
         row.number(fact.seq);
         row.texts(&[&fact.category, &fact.subject, &fact.reason, &fact.message]);
+    })
+}
+
+const EVENT_COLUMNS: &[&str] =
+    &["first_s", "first_ns", "last_s", "last_ns", "count", "type", "reason", "subject", "source", "message"];
+
+fn events(record: &RunRecord) -> Result<Vec<u8>, csv::Error> {
+    table(EVENT_COLUMNS, &record.events, |event, row| {
+        row.time(Some(event.first_ns));
+        row.time(Some(event.last_ns));
+        row.number(event.count);
+        row.texts(&[&event.kind, &event.reason, &event.subject, &event.source, &event.message]);
     })
 }
 

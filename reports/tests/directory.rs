@@ -85,6 +85,7 @@ fn assert_well_formed(name: &str, document: &str) {
 fn a_run_leaves_these_files() {
     let files = written("files", &sample::record());
     let expected = [
+        "events.csv",
         "facts.csv",
         "nodes.csv",
         "plots/allocation.png",
@@ -144,6 +145,7 @@ fn the_tables_have_the_documented_columns_and_one_row_per_thing() {
     let record = sample::record();
     let files = written("tables", &record);
     let heads = [
+        ("events.csv", "first_s,first_ns,last_s,last_ns,count,type,reason,subject,source,message", record.events.len()),
         ("facts.csv", "time_s,time_ns,seq,category,subject,reason,message", record.facts.len()),
         (
             "pods.csv",

@@ -57,7 +57,7 @@ pub fn execute(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Time)) ->
     }
     let fingerprint = outcome.fingerprint.to_string();
     let pinned = pinned(loaded, &fingerprint, &mut warnings);
-    let Finished { facts, pods, nodes, services, series, mut counts } = history.finish(outcome.end);
+    let Finished { facts, events, pods, nodes, services, series, mut counts } = history.finish(outcome.end);
     counts.faults = loaded.plan.faults.iter().filter(|fault| fault.from <= outcome.end).count() as u64;
     let summary = Summary {
         expectations,
@@ -70,7 +70,11 @@ pub fn execute(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Time)) ->
         ..summary(loaded)
     };
     let markers = markers(&loaded.plan, outcome.end);
-    Executed { record: RunRecord { summary, facts, pods, nodes, services, series, markers }, nothing_scheduled, pinned }
+    Executed {
+        record: RunRecord { summary, facts, events, pods, nodes, services, series, markers },
+        nothing_scheduled,
+        pinned,
+    }
 }
 
 struct Onlooker<'a> {

@@ -26,7 +26,7 @@ pub(super) struct Admission {
 impl Admission {
     /// Completes a pod on its way into the store.
     pub(super) fn admit_pod(&mut self, pod: &mut Pod, now: Time) {
-        pod.status = PodStatus::default();
+        pod.status = PodStatus::default().into();
         mark_if_gated(pod, now);
         let hash = pod.spec.stable_hash();
         match self.completed.get(&hash) {

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use crate::api::deletion::NAMESPACE_CONTENT;
-use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, patch};
+use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, patch, storage};
 use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
-use crate::model::{Namespace, Object, ObjectKey, Resource, Service, ServiceType};
+use crate::model::{
+    CSIDriver, CSINode, CSIStorageCapacity, Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey,
+    PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, ReplicaSet, Resource,
+    Service, ServiceType, StorageClass, VolumeAttachment, with_object,
+};
 use crate::store::Store;
 
 /// The letters of generated names: no vowels, so that no words come out, and no digits that look like letters.
@@ -18,28 +22,48 @@ pub(crate) const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 /// How often a drawn name may collide before the creation is refused.
 const NAME_ATTEMPTS: u64 = 8;
 
+/// What the API server fills in when it stores a new object of a kind.
+trait Created: Resource {
+    /// Completes the object, which has its name and identity already.
+    fn on_creation(&mut self, api: &mut ApiServer, ctx: &Context<'_>);
+}
+
+macro_rules! created {
+    ($($kind:ident: |$object:ident, $api:ident, $ctx:ident| $fill_in:expr;)*) => {
+        $(impl Created for $kind {
+            #[allow(unused_variables, reason = "most kinds need only a part")]
+            fn on_creation(&mut self, $api: &mut ApiServer, $ctx: &Context<'_>) {
+                let $object = self;
+                $fill_in
+            }
+        })*
+    };
+}
+
+created! {
+    Namespace: |namespace, api, ctx| hold_by_content(namespace);
+    Node: |node, api, ctx| {};
+    Pod: |pod, api, ctx| api.admission.admit_pod(pod, ctx.now);
+    ReplicaSet: |set, api, ctx| set.status = Default::default();
+    Deployment: |deployment, api, ctx| deployment.status = Default::default();
+    Service: |service, api, ctx| api.assign_address(service);
+    EndpointSlice: |slice, api, ctx| {};
+    PersistentVolume: |volume, api, ctx|
+        volume.status = PersistentVolumeStatus { phase_changed_at: Some(ctx.now), ..Default::default() };
+    PersistentVolumeClaim: |claim, api, ctx| claim.status = Default::default();
+    StorageClass: |class, api, ctx| {};
+    CSINode: |node, api, ctx| {};
+    VolumeAttachment: |attachment, api, ctx| attachment.status = Default::default();
+    CSIDriver: |driver, api, ctx| {};
+    CSIStorageCapacity: |capacity, api, ctx| {};
+    PodDisruptionBudget: |budget, api, ctx| budget.status = Default::default();
+}
+
 impl ApiServer {
     /// Stores a new object.
-    pub(super) fn create(&mut self, ctx: &mut Context<'_>, store: &mut Store, object: Object) -> Answer {
-        match object {
-            Object::Namespace(object) => {
-                self.create_kind(ctx, store, object, |_, _, namespace| hold_by_content(namespace))
-            }
-            Object::Node(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
-            Object::Pod(object) => {
-                self.create_kind(ctx, store, object, |api, ctx, pod| api.admission.admit_pod(pod, ctx.now))
-            }
-            Object::ReplicaSet(object) => {
-                self.create_kind(ctx, store, object, |_, _, set| set.status = Default::default())
-            }
-            Object::Deployment(object) => {
-                self.create_kind(ctx, store, object, |_, _, deployment| deployment.status = Default::default())
-            }
-            Object::Service(object) => {
-                self.create_kind(ctx, store, object, |api, _, service| api.assign_address(service))
-            }
-            Object::EndpointSlice(object) => self.create_kind(ctx, store, object, |_, _, _| {}),
-        }
+    pub(super) fn create(&mut self, ctx: &mut Context<'_>, store: &mut Store, mut object: Object) -> Answer {
+        storage::admit(store, &mut object);
+        with_object!(object, version => self.create_kind(ctx, store, version))
     }
 
     /// Creates the object or brings an existing one to what it says, as `kubectl apply` does.
@@ -60,13 +84,7 @@ impl ApiServer {
         }
     }
 
-    fn create_kind<T: Resource>(
-        &mut self,
-        ctx: &mut Context<'_>,
-        store: &mut Store,
-        object: Arc<T>,
-        fill_in: impl FnOnce(&mut ApiServer, &Context<'_>, &mut T),
-    ) -> Answer {
+    fn create_kind<T: Created>(&mut self, ctx: &mut Context<'_>, store: &mut Store, object: Arc<T>) -> Answer {
         let mut object = Arc::unwrap_or_clone(object);
         let meta = object.meta();
         let key = ObjectKey { kind: T::KIND, namespace: meta.namespace.clone(), name: meta.name.clone() };
@@ -90,7 +108,7 @@ impl ApiServer {
         meta.created_at = ctx.now;
         meta.deleted_at = None;
         meta.deletion_grace = None;
-        fill_in(self, ctx, &mut object);
+        object.on_creation(self, ctx);
         let (row, revision) = store.insert(object);
         Ok(stored::<T>(store, row, revision))
     }

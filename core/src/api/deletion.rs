@@ -5,9 +5,7 @@ use std::sync::Arc;
 use crate::api::{Answer, Propagation, Refusal, Reply, patch};
 use crate::context::Context;
 use crate::id::{Name, RowId, Uid};
-use crate::model::{
-    Deployment, EndpointSlice, Kind, Meta, Namespace, Node, Object, ObjectKey, Pod, ReplicaSet, Resource, Service,
-};
+use crate::model::{Meta, Object, ObjectKey, Pod, Resource, with_kind};
 use crate::store::Store;
 use crate::time::Span;
 
@@ -35,15 +33,7 @@ pub(super) fn delete(
         Object::Pod(pod) => pod_grace(pod, grace),
         _ => Span::ZERO,
     };
-    match key.kind {
-        Kind::Namespace => delete_kind::<Namespace>(ctx, store, key, grace, propagation),
-        Kind::Node => delete_kind::<Node>(ctx, store, key, grace, propagation),
-        Kind::Pod => delete_kind::<Pod>(ctx, store, key, grace, propagation),
-        Kind::ReplicaSet => delete_kind::<ReplicaSet>(ctx, store, key, grace, propagation),
-        Kind::Deployment => delete_kind::<Deployment>(ctx, store, key, grace, propagation),
-        Kind::Service => delete_kind::<Service>(ctx, store, key, grace, propagation),
-        Kind::EndpointSlice => delete_kind::<EndpointSlice>(ctx, store, key, grace, propagation),
-    }
+    with_kind!(key.kind, T => delete_kind::<T>(ctx, store, key, grace, propagation))
 }
 
 /// The grace that a pod gets: none if no kubelet has it or if it has ended.

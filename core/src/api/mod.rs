@@ -9,9 +9,11 @@ mod changes;
 mod client;
 mod create;
 pub mod deletion;
+mod eviction;
 pub mod leases;
 mod patch;
 mod server;
+mod storage;
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +68,17 @@ pub enum Request {
         grace: Option<Span>,
         /// What becomes of the objects that it owns.
         propagation: Propagation,
+    },
+    /// Delete a pod if its disruption budget allows it (the eviction subresource).
+    Evict {
+        /// The pod.
+        key: ObjectKey,
+        /// Refuse if the pod of that name has another identity.
+        uid: Option<Uid>,
+        /// Grace; `None` is the pod's own.
+        grace: Option<Span>,
+        /// Only say whether it would be granted.
+        dry_run: bool,
     },
     /// Bind a pod to a node; refused if it is bound already.
     Bind {
@@ -148,6 +161,17 @@ pub enum Patch {
     },
     /// Any kind: replace all labels.
     Labels(Labels),
+    /// Node: the volumes that are attached to it, sorted (`status.volumesAttached`).
+    VolumesAttached(Vec<Name>),
+    /// Node: the volumes that its pods use, sorted (`status.volumesInUse`).
+    VolumesInUse(Vec<Name>),
+    /// Any kind: add (`true`) or take away a finalizer.
+    Finalizer {
+        /// The finalizer.
+        name: Name,
+        /// Whether it shall be there.
+        present: bool,
+    },
 }
 
 /// What becomes of the objects that a deleted object owns.
@@ -211,6 +235,17 @@ pub enum Refusal {
         /// Why.
         message: Name,
     },
+    /// 429: a disruption budget holds.
+    #[error("Cannot evict pod as it would violate the pod's disruption budget.")]
+    TooManyRequests {
+        /// Which budget, and what it lacks.
+        cause: Name,
+        /// When to ask again; zero leaves it to the client.
+        retry_after: Span,
+    },
+    /// 500.
+    #[error("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")]
+    SeveralBudgets,
     /// 422.
     #[error("{} \"{}\" is invalid: {message}", key.kind.name(), key.name)]
     Invalid {

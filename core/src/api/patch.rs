@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::api::{Answer, Patch, Refusal, Reply, create, deletion};
+use crate::api::{Answer, Patch, Refusal, Reply, create, deletion, storage};
 use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
-    Deployment, EndpointSlice, Kind, Namespace, Node, Object, ObjectKey, Pod, PodTemplate, ReplicaSet, Resource,
-    Service,
+    CSIDriver, CSINode, CSIStorageCapacity, Deployment, EndpointSlice, Namespace, Node, NodeVolumes, Object, ObjectKey,
+    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodTemplate, ReplicaSet, Resource, Service,
+    StorageClass, VolumeAttachment, with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -47,65 +48,37 @@ parts! {
         plain != *old
     };
     Service: [] generation if |new, old| false;
+    PodDisruptionBudget: [status] generation if |new, old|
+        (&new.selector, new.limit, new.unhealthy_pods) != (&old.selector, old.limit, old.unhealthy_pods);
     EndpointSlice: [] generation if |new, old| new.endpoints != old.endpoints || new.ports != old.ports;
-}
-
-/// Calls one function with the kind of an object as its type.
-macro_rules! for_kind {
-    ($object:expr, $version:ident => $call:expr) => {
-        match $object {
-            Object::Namespace($version) => $call,
-            Object::Node($version) => $call,
-            Object::Pod($version) => $call,
-            Object::ReplicaSet($version) => $call,
-            Object::Deployment($version) => $call,
-            Object::Service($version) => $call,
-            Object::EndpointSlice($version) => $call,
-        }
-    };
+    PersistentVolume: [status] generation if |new, old| false;
+    PersistentVolumeClaim: [status] generation if |new, old| false;
+    StorageClass: [] generation if |new, old| false;
+    CSINode: [] generation if |new, old| false;
+    VolumeAttachment: [status] generation if |new, old| false;
+    CSIDriver: [] generation if |new, old| false;
+    CSIStorageCapacity: [] generation if |new, old| false;
 }
 
 /// The newest version of an object.
 pub(super) fn current(store: &Store, key: &ObjectKey) -> Option<Object> {
     let view = store.newest();
-    let (namespace, name) = (&key.namespace, &key.name);
-    match key.kind {
-        Kind::Namespace => view.find::<Namespace>(namespace, name).map(|(_, object)| Object::Namespace(object.clone())),
-        Kind::Node => view.find::<Node>(namespace, name).map(|(_, object)| Object::Node(object.clone())),
-        Kind::Pod => view.find::<Pod>(namespace, name).map(|(_, object)| Object::Pod(object.clone())),
-        Kind::ReplicaSet => {
-            view.find::<ReplicaSet>(namespace, name).map(|(_, object)| Object::ReplicaSet(object.clone()))
-        }
-        Kind::Deployment => {
-            view.find::<Deployment>(namespace, name).map(|(_, object)| Object::Deployment(object.clone()))
-        }
-        Kind::Service => view.find::<Service>(namespace, name).map(|(_, object)| Object::Service(object.clone())),
-        Kind::EndpointSlice => {
-            view.find::<EndpointSlice>(namespace, name).map(|(_, object)| Object::EndpointSlice(object.clone()))
-        }
-    }
+    with_kind!(key.kind, T => view.find::<T>(&key.namespace, &key.name).map(|(_, object)| T::into_object(object.clone())))
 }
 
 /// The revision of the newest version of an object.
 pub(super) fn version(store: &Store, key: &ObjectKey) -> Option<Revision> {
-    fn of<T: Resource>(store: &Store, key: &ObjectKey) -> Option<Revision> {
-        let (row, _) = store.newest().find::<T>(&key.namespace, &key.name)?;
-        store.newest().version_of::<T>(row)
-    }
-    match key.kind {
-        Kind::Namespace => of::<Namespace>(store, key),
-        Kind::Node => of::<Node>(store, key),
-        Kind::Pod => of::<Pod>(store, key),
-        Kind::ReplicaSet => of::<ReplicaSet>(store, key),
-        Kind::Deployment => of::<Deployment>(store, key),
-        Kind::Service => of::<Service>(store, key),
-        Kind::EndpointSlice => of::<EndpointSlice>(store, key),
-    }
+    let view = store.newest();
+    with_kind!(key.kind, T => {
+        let (row, _) = view.find::<T>(&key.namespace, &key.name)?;
+        view.version_of::<T>(row)
+    })
 }
 
 /// Replaces everything but identity and status.
 pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
-    for_kind!(object, version => write(ctx, store, version, expected, |new, old| {
+    storage::check_update(store, &object)?;
+    with_object!(object, version => write(ctx, store, version, expected, |new, old| {
         new.take_status(old);
         keep_identity(new, old);
     }))
@@ -115,14 +88,19 @@ pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expec
 pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
     match object {
         Object::Pod(pod) => write_pod_status(store, pod, expected),
-        Object::Node(node) => write_status(store, &node, expected, |new, from: &Node| new.status = from.status.clone()),
+        // The volumes are the word of two writers, each of whom patches its own list.
+        Object::Node(node) => write_status(store, &node, expected, |new, from: &Node| {
+            let volumes = new.status.volumes.take();
+            new.status = from.status.clone();
+            new.status.volumes = volumes;
+        }),
         // Kubernetes lets the annotations of a Deployment (its revision) be written with its status.
         Object::Deployment(deployment) => write_status(store, &deployment, expected, |new, from: &Deployment| {
             new.status = from.status.clone();
             new.meta.annotations = from.meta.annotations.clone();
         }),
         other => {
-            for_kind!(other, version => write_status(store, &version, expected, |new, from| new.take_status(from)))
+            with_object!(other, version => write_status(store, &version, expected, |new, from| new.take_status(from)))
         }
     }
 }
@@ -144,6 +122,19 @@ pub(super) fn merge_for_apply(object: Object, stored: &Object, sets_replicas: bo
             let mut new = Arc::unwrap_or_clone(new);
             new.cluster_ip = old.cluster_ip.clone();
             Object::Service(Arc::new(new))
+        }
+        (Object::PersistentVolumeClaim(new), Object::PersistentVolumeClaim(old)) => {
+            let mut new = Arc::unwrap_or_clone(new);
+            if new.spec.volume.is_empty() {
+                new.spec.volume = old.spec.volume.clone();
+            }
+            new.spec.storage_class = new.spec.storage_class.or_else(|| old.spec.storage_class.clone());
+            Object::PersistentVolumeClaim(Arc::new(new))
+        }
+        (Object::PersistentVolume(new), Object::PersistentVolume(old)) if new.claim.is_none() => {
+            let mut new = Arc::unwrap_or_clone(new);
+            new.claim = old.claim.clone();
+            Object::PersistentVolume(Arc::new(new))
         }
         (Object::Node(new), Object::Node(old)) => {
             let mut new = Arc::unwrap_or_clone(new);
@@ -173,6 +164,9 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
         Arc::make_mut(pod).status.conditions.set(*kind, *status, reason, message, ctx.now);
         return update_status(store, object, None);
     }
+    if let (Object::Node(node), Patch::VolumesAttached(_) | Patch::VolumesInUse(_)) = (&object, &patch) {
+        return patch_volumes(store, node, patch);
+    }
     let refuse = |message: String| Err(Refusal::Invalid { key: key.clone(), message: message.into() });
     match (&mut object, patch) {
         (object, Patch::Label { key, value }) => {
@@ -184,6 +178,13 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
             let changed =
                 value.map_or_else(|| meta.annotations.without(&key), |value| meta.annotations.with(key.clone(), value));
             meta.annotations = changed;
+        }
+        (object, Patch::Finalizer { name, present }) => {
+            let meta = object.meta_mut();
+            if meta.finalizers.contains(&name) != present {
+                let others = meta.finalizers.iter().filter(|finalizer| **finalizer != name).cloned();
+                meta.finalizers = others.chain(present.then(|| name.clone())).collect();
+            }
         }
         (object, Patch::Labels(labels)) => object.meta_mut().labels = labels,
         (Object::Deployment(deployment), patch) => {
@@ -240,6 +241,24 @@ fn patch_node(node: &mut Node, patch: Patch) -> Result<(), String> {
         other => return Err(format!("a Node has nothing that {other:?} could change")),
     }
     Ok(())
+}
+
+fn patch_volumes(store: &mut Store, stored: &Arc<Node>, patch: Patch) -> Answer {
+    let (row, _) = checked(store, stored, None)?;
+    let mut node = Node::clone(stored);
+    let mut volumes = node.status.volumes.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+    match patch {
+        Patch::VolumesAttached(attached) => volumes.attached = attached,
+        Patch::VolumesInUse(in_use) => volumes.in_use = in_use,
+        other => unreachable!("{other:?} says nothing of volumes"),
+    }
+    node.status.volumes = (volumes != NodeVolumes::default()).then(|| Arc::new(volumes));
+    if node == **stored {
+        let revision = store.newest().version_of::<Node>(row).expect("the row is present");
+        return Ok(Reply::Object(Object::Node(stored.clone()), revision));
+    }
+    let revision = store.replace(row, node);
+    Ok(create::stored::<Node>(store, row, revision))
 }
 
 /// Sets the image of one container or, with `*`, of all.
@@ -309,7 +328,7 @@ fn write_pod_status(store: &mut Store, version: Arc<Pod>, expected: Option<Revis
     }
     let Pod { meta, spec, node, status: _ } = &*old;
     let (meta, spec, node) = (meta.clone(), spec.clone(), node.clone());
-    let revision = store.replace(row, Pod { meta, spec, node, status: Arc::unwrap_or_clone(version).status });
+    let revision = store.replace(row, Pod { meta, spec, node, status: version.status.clone() });
     Ok(create::stored::<Pod>(store, row, revision))
 }
 

@@ -120,11 +120,17 @@ impl ApiServer {
         match request {
             Request::Create(object) => self.create(ctx, store, object),
             Request::Update { object, expected } => super::patch::update(ctx, store, object, expected),
-            Request::UpdateStatus { object, expected } => super::patch::update_status(store, object, expected),
+            Request::UpdateStatus { mut object, expected } => {
+                super::storage::stamp(ctx, store, &mut object);
+                super::patch::update_status(store, object, expected)
+            }
             Request::Apply { object, sets_replicas } => self.apply(ctx, store, object, sets_replicas),
             Request::Patch { key, patch } => super::patch::patch(ctx, store, &key, patch),
             Request::Delete { key, uid, grace, propagation } => {
                 super::deletion::delete(ctx, store, &key, uid, grace, propagation)
+            }
+            Request::Evict { key, uid, grace, dry_run } => {
+                super::eviction::evict(ctx, store, &key, uid, grace, dry_run)
             }
             Request::Bind { namespace, name, uid, node } => bind(ctx, store, namespace, name, uid, node),
             Request::Get(key) => read(store, key),

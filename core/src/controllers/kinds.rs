@@ -1,60 +1,22 @@
 //! Objects of any kind, as the controllers that do not care about kinds see them.
 
 use crate::id::{Name, Revision, RowId, Uid};
-use crate::model::{
-    Deployment, EndpointSlice, Kind, Meta, Namespace, Node, Object, ObjectKey, Pod, ReplicaSet, Resource, Service,
-};
+use crate::model::{Kind, Meta, Object, ObjectKey, Resource, with_kind};
 use crate::store::{IndexKey, View};
-
-/// Calls a generic function with the type of a kind.
-macro_rules! with_type {
-    ($kind:expr, $type:ident => $call:expr) => {
-        match $kind {
-            Kind::Namespace => {
-                type $type = Namespace;
-                $call
-            }
-            Kind::Node => {
-                type $type = Node;
-                $call
-            }
-            Kind::Pod => {
-                type $type = Pod;
-                $call
-            }
-            Kind::ReplicaSet => {
-                type $type = ReplicaSet;
-                $call
-            }
-            Kind::Deployment => {
-                type $type = Deployment;
-                $call
-            }
-            Kind::Service => {
-                type $type = Service;
-                $call
-            }
-            Kind::EndpointSlice => {
-                type $type = EndpointSlice;
-                $call
-            }
-        }
-    };
-}
 
 /// What every object has, of a row of any kind.
 pub(super) fn meta_of<'a>(view: View<'a>, kind: Kind, row: RowId) -> Option<&'a Meta> {
-    with_type!(kind, T => view.get::<T>(row).map(|object| object.meta()))
+    with_kind!(kind, T => view.get::<T>(row).map(|object| object.meta()))
 }
 
 /// The same by name.
 pub(super) fn find_meta<'a>(view: View<'a>, key: &ObjectKey) -> Option<&'a Meta> {
-    with_type!(key.kind, T => view.find::<T>(&key.namespace, &key.name).map(|(_, object)| object.meta()))
+    with_kind!(key.kind, T => view.find::<T>(&key.namespace, &key.name).map(|(_, object)| object.meta()))
 }
 
 /// An object of any kind with its version.
 pub(super) fn find_object(view: View<'_>, key: &ObjectKey) -> Option<(Object, Option<Revision>)> {
-    with_type!(key.kind, T => {
+    with_kind!(key.kind, T => {
         let (row, object) = view.find::<T>(&key.namespace, &key.name)?;
         Some((T::into_object(object.clone()), view.version_of::<T>(row)))
     })
@@ -62,19 +24,19 @@ pub(super) fn find_object(view: View<'_>, key: &ObjectKey) -> Option<(Object, Op
 
 /// The objects of a kind in a namespace, by name.
 pub(super) fn in_namespace<'a>(view: View<'a>, kind: Kind, namespace: &Name) -> Vec<&'a Meta> {
-    with_type!(kind, T => view.in_namespace::<T>(namespace).map(|(_, object)| object.meta()).collect())
+    with_kind!(kind, T => view.in_namespace::<T>(namespace).map(|(_, object)| object.meta()).collect())
 }
 
 /// All objects of a kind.
 pub(super) fn all<'a>(view: View<'a>, kind: Kind) -> Vec<&'a Meta> {
-    with_type!(kind, T => view.all::<T>().map(|(_, object)| object.meta()).collect())
+    with_kind!(kind, T => view.all::<T>().map(|(_, object)| object.meta()).collect())
 }
 
 /// The objects of every kind that an owner manages.
 pub(super) fn controlled_by(view: View<'_>, owner: Uid) -> Vec<(ObjectKey, Uid)> {
     let of_kind = |kind: Kind| -> Vec<(ObjectKey, Uid)> {
         let key = |meta: &Meta| (key_of(kind, meta), meta.uid);
-        with_type!(kind, T => view.under::<T>(IndexKey::Controller(owner)).map(|(_, object)| key(object.meta())).collect())
+        with_kind!(kind, T => view.under::<T>(IndexKey::Controller(owner)).map(|(_, object)| key(object.meta())).collect())
     };
     Kind::ALL.iter().flat_map(|kind| of_kind(*kind)).collect()
 }

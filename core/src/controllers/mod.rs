@@ -4,20 +4,25 @@
 //! timers find their way back. Invariant: controllers share nothing but the view; what one writes, another learns from
 //! the watch. Absent on purpose: leader election.
 
+mod claims;
 mod deployment;
+mod disruption;
 mod endpoint_slice;
+mod expectations;
 mod garbage_collector;
 mod kinds;
 mod names;
 mod namespace;
 mod node_lifecycle;
 mod pod_gc;
+mod pods;
+mod reconciler;
 mod replica_set;
 mod requests;
 mod taint_eviction;
 mod work_queue;
 
-pub(crate) use names::{NamespacedName, owned_by, without_owner};
+pub(crate) use names::{NamespacedName, managing, owned_by, without_owner};
 pub(crate) use work_queue::WorkQueue;
 
 use std::collections::BTreeMap;
@@ -61,6 +66,7 @@ impl ControllerManager {
             (endpoint_slice::NUMBER, Box::new(endpoint_slice::EndpointSlices::new(flags))),
             (garbage_collector::NUMBER, Box::new(garbage_collector::GarbageCollector::new(flags))),
             (namespace::NUMBER, Box::new(namespace::Namespaces::new(flags))),
+            (disruption::NUMBER, Box::new(disruption::Disruption::new(flags))),
             (node_lifecycle::NodeLifecycle::NUMBER, Box::new(node_lifecycle::NodeLifecycle::new(config))),
             (taint_eviction::TaintEviction::NUMBER, Box::new(taint_eviction::TaintEviction::new(config))),
             (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::id::{Name, Uid};
-use crate::model::{Kind, Meta, ObjectKey, OwnerReference};
+use crate::model::{Kind, Meta, ObjectKey, OwnerReference, Resource};
+use crate::store::View;
 
 /// An object's namespace and name: what a controller's queue holds.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -36,4 +37,11 @@ pub(crate) fn owned_by(kind: Kind, owner: &Meta) -> OwnerReference {
 /// An object's owners without one of them.
 pub(crate) fn without_owner(meta: &Meta, owner: Uid) -> Arc<[OwnerReference]> {
     meta.owners.iter().filter(|reference| reference.uid != owner).cloned().collect()
+}
+
+/// The owner of kind `T` that manages an object, if it is there and is the very one that the object names.
+pub(crate) fn managing<'a, T: Resource + 'a>(view: View<'a>, meta: &Meta) -> Option<(NamespacedName, &'a Arc<T>)> {
+    let reference = meta.controller().filter(|owner| owner.kind == T::KIND)?;
+    let (_, owner) = view.find::<T>(&meta.namespace, &reference.name)?;
+    (owner.meta().uid == reference.uid).then(|| (NamespacedName::of_meta(owner.meta()), owner))
 }

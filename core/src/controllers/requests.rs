@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::api::{Answer, Client, Refusal, Reply, Request};
 use crate::config::RateLimit;
 use crate::context::Context;
+use crate::events::Event;
 use crate::id::{RequestId, Revision};
 use crate::model::ObjectKey;
 
@@ -18,9 +19,14 @@ pub(crate) struct Requests<K, S> {
     client: Client,
     /// Refusals that count as success, such as "not found" for a deletion.
     tolerated: fn(&Refusal) -> bool,
+    /// What is to be said of the answer to a stage's request, which is known by its place among all of the stage.
+    tell: Tell<S>,
     under_way: BTreeMap<K, UnderWay<S>>,
     asked: BTreeMap<RequestId, Asked<K>>,
 }
+
+/// Makes an event of an answer.
+pub(crate) type Tell<S> = fn(&S, usize, &Answer) -> Option<(ObjectKey, Event)>;
 
 /// A request that has left.
 struct Asked<K> {
@@ -55,7 +61,19 @@ pub(crate) struct Ended<K, S> {
 impl<K: Clone + Ord, S> Requests<K, S> {
     /// The requests of controller `number`.
     pub(crate) fn new(number: u8, limit: Option<RateLimit>, tolerated: fn(&Refusal) -> bool) -> Requests<K, S> {
-        Requests { client: Client::new(number, limit), tolerated, under_way: BTreeMap::new(), asked: BTreeMap::new() }
+        Requests {
+            client: Client::new(number, limit),
+            tolerated,
+            tell: |_, _, _| None,
+            under_way: BTreeMap::new(),
+            asked: BTreeMap::new(),
+        }
+    }
+
+    /// The same, with Kubernetes events about answers, each said when its answer comes.
+    pub(crate) fn telling(mut self, tell: Tell<S>) -> Requests<K, S> {
+        self.tell = tell;
+        self
     }
 
     /// Begins a stage. One without requests has ended at once and is returned.
@@ -78,6 +96,9 @@ impl<K: Clone + Ord, S> Requests<K, S> {
         // An answer to a request of this process's former life concerns nobody any more.
         let Asked { key, place, is_write } = self.asked.remove(&id)?;
         let under_way = self.under_way.get_mut(&key).expect("a stage lasts until its last answer");
+        if let Some((subject, event)) = (self.tell)(&under_way.stage, place, &answer) {
+            ctx.event(subject, event);
+        }
         match &answer {
             Ok(Reply::Object(object, revision)) if is_write => under_way.build_on(&object.key(), *revision),
             Err(refusal) if !(self.tolerated)(refusal) && under_way.error.is_none() => {
@@ -147,7 +168,7 @@ mod tests {
     use crate::time::Time;
 
     fn create(name: &str) -> Request {
-        Request::Create(Object::Pod(Arc::new(Pod { meta: Meta::named("default", name), ..Pod::default() })))
+        Request::Create(Object::Pod(Arc::new(Pod { meta: Meta::named("default", name).into(), ..Pod::default() })))
     }
 
     /// The requests that have left since: number and name.
@@ -165,7 +186,7 @@ mod tests {
     }
 
     fn granted(name: &str, revision: u64) -> Answer {
-        let pod = Pod { meta: Meta::named("default", name), ..Pod::default() };
+        let pod = Pod { meta: Meta::named("default", name).into(), ..Pod::default() };
         Ok(Reply::Object(Object::Pod(Arc::new(pod)), Revision(revision)))
     }
 
@@ -197,7 +218,7 @@ mod tests {
     fn a_second_write_of_a_stage_names_the_version_that_the_first_has_made() {
         let (config, mut out) = (Config::default(), Vec::new());
         let mut requests: Requests<&str, ()> = Requests::new(1, None, |_| false);
-        let object = Object::Pod(Arc::new(Pod { meta: Meta::named("default", "a"), ..Pod::default() }));
+        let object = Object::Pod(Arc::new(Pod { meta: Meta::named("default", "a").into(), ..Pod::default() }));
         let update = || vec![Request::Update { object: object.clone(), expected: Some(Revision(5)) }];
         let mut ctx = Context { now: Time::ZERO, me: ProcId::CONTROLLER_MANAGER, config: &config, out: &mut out };
         assert!(requests.begin(&mut ctx, "key", (), [update(), update()]).is_none());

@@ -14,6 +14,7 @@ use crate::api::{Answer, Client, Propagation, Refusal, Reply, Request};
 use crate::config::Config;
 use crate::context::Context;
 use crate::controllers::Controller;
+use crate::events::Event;
 use crate::facts::What;
 use crate::id::{Name, RequestId};
 use crate::model::{ConditionKind, Kind, Node, Object, ObjectKey, Pod, Status3, Taint, TaintEffect, Toleration};
@@ -21,6 +22,8 @@ use crate::seam::TimerKind;
 use crate::store::{Change, IndexKey, View};
 use crate::time::{Span, Time};
 
+/// How this controller names itself in events.
+const REPORTER: &str = "taint-eviction-controller";
 /// How often a deletion is tried.
 const TRIES: u32 = 5;
 /// The pause between two tries.
@@ -89,13 +92,12 @@ impl TaintEviction {
     }
 
     fn node_changed(&mut self, ctx: &mut Context<'_>, view: View<'_>, node: &Node) {
-        let taints: Vec<Taint> =
-            node.spec.taints.iter().filter(|taint| taint.effect == TaintEffect::NoExecute).cloned().collect();
+        let taints: Vec<Taint> = evicting(node).cloned().collect();
         let name = &node.meta.name;
         let pods = view.under::<Pod>(IndexKey::Node(name.clone()));
         if taints.is_empty() {
             if self.tainted.remove(name).is_some() {
-                pods.for_each(|(_, pod)| self.cancel(&key_of(pod)));
+                pods.for_each(|(_, pod)| self.cancel(ctx, &key_of(pod)));
             }
             return;
         }
@@ -112,10 +114,10 @@ impl TaintEviction {
         let (endurance, cause) = endurance(&pod.spec.tolerations, taints);
         match endurance {
             Endurance::None => {
-                self.cancel(&key);
+                self.cancel(ctx, &key);
                 self.plan(ctx, key, Span::ZERO, cause);
             }
-            Endurance::Always => self.cancel(&key),
+            Endurance::Always => self.cancel(ctx, &key),
             Endurance::For(span) => {
                 // A plan that was made earlier stands, whatever the span is by now: only its start is compared.
                 if let Some(Some(plan)) = self.plans.get(&key)
@@ -124,7 +126,7 @@ impl TaintEviction {
                     return;
                 }
                 if matches!(self.plans.get(&key), Some(Some(_))) {
-                    self.cancel(&key);
+                    self.cancel(ctx, &key);
                 }
                 self.plan(ctx, key, span, cause);
             }
@@ -144,15 +146,18 @@ impl TaintEviction {
     }
 
     /// Forgets a plan; a deletion that runs already goes on.
-    fn cancel(&mut self, key: &ObjectKey) {
-        if let Some(Some(plan)) = self.plans.remove(key) {
+    fn cancel(&mut self, ctx: &mut Context<'_>, key: &ObjectKey) {
+        let Some(plan) = self.plans.remove(key) else { return };
+        if let Some(plan) = plan {
             self.due.remove(&(plan.fires_at, key.clone()));
         }
+        tell(ctx, key, "Cancelling deletion of");
     }
 
     fn fire(&mut self, ctx: &mut Context<'_>, key: ObjectKey, cause: Name) {
         self.plans.insert(key.clone(), None);
         ctx.record(key.clone(), What::Evicted { cause });
+        tell(ctx, &key, "Marking for deletion");
         self.ask(ctx, Deletion { pod: key, tries: 0, stage: Stage::Read }, None);
     }
 
@@ -221,7 +226,7 @@ impl Controller for TaintEviction {
         let (before, after) = (view.before(change.revision), view.at(change.revision));
         match change.kind {
             Kind::Node => match (before.get::<Node>(change.row), after.get::<Node>(change.row)) {
-                (old, Some(new)) if old.is_none_or(|old| old.spec.taints != new.spec.taints) => {
+                (old, Some(new)) if old.is_none_or(|old| !evicting(old).eq(evicting(new))) => {
                     self.node_changed(ctx, view, new);
                 }
                 // The pods of a node that is gone are the pod collector's; what was planned for them stands.
@@ -229,7 +234,7 @@ impl Controller for TaintEviction {
                 _ => {}
             },
             Kind::Pod => match (before.get::<Pod>(change.row), after.get::<Pod>(change.row)) {
-                (Some(old), None) => self.cancel(&key_of(old)),
+                (Some(old), None) => self.cancel(ctx, &key_of(old)),
                 (Some(old), Some(new))
                     if old.node == new.node
                         && (old.spec == new.spec || old.spec.tolerations == new.spec.tolerations) => {}
@@ -281,6 +286,17 @@ impl Controller for TaintEviction {
             _ => {}
         }
     }
+}
+
+/// The taints of a node that drive pods away.
+fn evicting(node: &Node) -> impl Iterator<Item = &Taint> {
+    node.spec.taints.iter().filter(|taint| taint.effect == TaintEffect::NoExecute)
+}
+
+/// Source: `emitPodDeletionEvent`, `emitCancelPodDeletionEvent` (v1.34.1), which name no identity.
+fn tell(ctx: &mut Context<'_>, pod: &ObjectKey, what: &str) {
+    let message = format!("{what} Pod {}/{}", pod.namespace, pod.name);
+    ctx.event(pod.clone(), Event::normal(REPORTER, "TaintManagerEviction", message));
 }
 
 fn key_of(pod: &Pod) -> ObjectKey {

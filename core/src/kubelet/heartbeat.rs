@@ -124,6 +124,7 @@ fn node_status(boot: &Boot, runtime: Runtime, before: &NodeStatus, now: Time) ->
         allocatable: boot.allocatable.clone(),
         conditions,
         address: Some(boot.address.clone()),
+        volumes: before.volumes.clone(),
         images: before.images.clone(),
     }
 }

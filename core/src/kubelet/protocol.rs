@@ -223,7 +223,7 @@ pub enum RuntimeEvent {
 /// A pod that a runtime has.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct RunningPod {
-    /// The pod as it was when its sandbox was made.
+    /// The pod as it was when its sandbox was made; a runtime need not remember its status.
     pub pod: Arc<Pod>,
     /// Its address.
     pub address: Name,

@@ -31,7 +31,7 @@ pub(super) struct Row {
     boot: Arc<Boot>,
     clock: LeaseClock,
     heartbeat: Option<Box<Heartbeat>>,
-    pods: BTreeMap<Uid, PodLife>,
+    pods: BTreeMap<Uid, Box<PodLife>>,
     /// What the pods that were admitted and have not ended take.
     used: Resources,
     pulls: Pulls,
@@ -358,7 +358,7 @@ impl Row {
         } else {
             life.remember(ctx.now);
         }
-        self.pods.insert(uid, life);
+        self.pods.insert(uid, Box::new(life));
     }
 
     fn admit(&mut self, life: &mut PodLife) -> Result<(), admission::Rejection> {
@@ -488,7 +488,7 @@ impl Row {
             let mut life = PodLife::adopted(found);
             self.used.add(&admission::requests(&life.pod.spec));
             life.counted = true;
-            self.pods.insert(life.uid(), life);
+            self.pods.insert(life.uid(), Box::new(life));
         }
         self.watch(ctx);
     }
@@ -550,9 +550,9 @@ impl Row {
             return;
         }
         let status = status::desired(life, ctx.now);
-        let request = if status != life.pod.status {
+        let request = if status != *life.pod.status {
             let Pod { meta, spec, node, status: _ } = &*life.pod;
-            let pod = Pod { meta: meta.clone(), spec: spec.clone(), node: node.clone(), status };
+            let pod = Pod { meta: meta.clone(), spec: spec.clone(), node: node.clone(), status: status.into() };
             let object = Object::Pod(Arc::new(pod));
             Request::UpdateStatus { object, expected: None }
         } else if life.pod.meta.is_terminating() && life.is_removed() && !life.delete_asked {

@@ -19,7 +19,7 @@ use crate::time::Time;
 
 /// What the API server ought to know of a pod.
 pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
-    let mut status = life.pod.status.clone();
+    let mut status = PodStatus::clone(&life.pod.status);
     if let Some(rejection) = &life.rejection {
         status.phase = Phase::Failed;
         status.reason = rejection.reason.clone();

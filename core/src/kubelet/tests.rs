@@ -40,7 +40,7 @@ fn spec(names: &[&str]) -> PodSpec {
 
 fn create(bed: &mut Testbed, name: &str, spec: PodSpec) {
     let meta = Meta::named("default", name);
-    bed.create(Pod { meta, spec: Shared::new(spec), node: Some("n1".into()), ..Pod::default() });
+    bed.create(Pod { meta: meta.into(), spec: Shared::new(spec), node: Some("n1".into()), ..Pod::default() });
 }
 
 fn delete(bed: &mut Testbed, name: &str, grace: Option<Span>) {

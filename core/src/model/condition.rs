@@ -51,6 +51,8 @@ pub enum ConditionKind {
     Progressing,
     /// Deployment, ReplicaSet: pods could not be created or deleted.
     ReplicaFailure,
+    /// PodDisruptionBudget: at least one pod may be evicted.
+    DisruptionAllowed,
 }
 
 /// One condition.
@@ -94,11 +96,13 @@ impl Conditions {
                 let condition = Condition {
                     kind,
                     status,
-                    reason: reason.into(),
-                    message: message.into(),
+                    reason: text(reason),
+                    message: text(message),
                     changed_at: now,
                     updated_at: now,
                 };
+                // There are hundreds of thousands of these lists, each with its final length after a few entries.
+                self.0.reserve_exact(1);
                 self.0.insert(place, condition);
                 true
             }
@@ -110,8 +114,8 @@ impl Conditions {
                     condition.changed_at = now;
                 }
                 if !same {
-                    condition.reason = reason.into();
-                    condition.message = message.into();
+                    condition.reason = text(reason);
+                    condition.message = text(message);
                     condition.updated_at = now;
                 }
                 !same
@@ -155,4 +159,9 @@ impl Conditions {
     pub fn iter(&self) -> impl Iterator<Item = &Condition> {
         self.0.iter()
     }
+}
+
+/// Most reasons and messages are empty, which takes no memory this way.
+fn text(words: &str) -> Name {
+    if words.is_empty() { Name::default() } else { words.into() }
 }

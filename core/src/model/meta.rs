@@ -1,53 +1,102 @@
 //! What every object has: names, identity, labels, owners and deletion marks.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::digest::Shared;
+use crate::digest::{Shared, StableHasher};
 use crate::id::{Name, Uid};
 use crate::model::Kind;
 use crate::time::{Span, Time};
 
-/// An immutable set of labels or annotations, shared by all objects that came from one template.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Labels(pub Shared<BTreeMap<Name, Name>>);
+/// An immutable set of labels or annotations, shared by all objects that came from one template. An empty set takes no
+/// memory.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Labels(Option<Shared<Box<[Pair]>>>);
+
+/// A key with its value.
+type Pair = (Name, Name);
 
 impl Labels {
     /// A set from pairs; of two pairs with one key the later wins.
     pub fn new<K: Into<Name>, V: Into<Name>>(pairs: impl IntoIterator<Item = (K, V)>) -> Labels {
-        Labels(Shared::new(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect()))
+        let by_key: BTreeMap<Name, Name> = pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        Labels((!by_key.is_empty()).then(|| Shared::new(by_key.into_iter().collect())))
     }
 
     /// The value under a key.
     pub fn get(&self, key: &str) -> Option<&Name> {
-        self.0.get(key)
+        let pairs = self.pairs();
+        // Most sets are small, and keys differ in their lengths: comparing is cheaper than searching.
+        match pairs.len() {
+            0..=8 => pairs.iter().find(|(other, _)| **other == *key).map(|(_, value)| value),
+            _ => pairs.binary_search_by(|(other, _)| (**other).cmp(key)).ok().map(|place| &pairs[place].1),
+        }
     }
 
     /// Whether there are no pairs.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// All pairs, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&Name, &Name)> {
-        self.0.iter()
+        self.pairs().iter().map(|(key, value)| (key, value))
     }
 
     /// The same set with one more or changed pair.
     pub fn with(&self, key: impl Into<Name>, value: impl Into<Name>) -> Labels {
-        let mut map: BTreeMap<Name, Name> = (*self.0).clone();
-        map.insert(key.into(), value.into());
-        Labels(Shared::new(map))
+        Labels::new(self.pairs().iter().cloned().chain([(key.into(), value.into())]))
     }
 
     /// The same set without a key.
     pub fn without(&self, key: &str) -> Labels {
-        let mut map: BTreeMap<Name, Name> = (*self.0).clone();
-        map.remove(key);
-        Labels(Shared::new(map))
+        Labels::new(self.pairs().iter().filter(|(other, _)| **other != *key).cloned())
+    }
+
+    /// Whether both are the very same allocation; equal sets need not be.
+    pub fn same(&self, other: &Labels) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => one.same(other),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// The stable hash of all pairs, computed at most once.
+    pub fn stable_hash(&self) -> u64 {
+        self.0.as_ref().map_or_else(|| StableHasher::hash_one(&[] as &[Pair]), Shared::stable_hash)
+    }
+
+    fn pairs(&self) -> &[Pair] {
+        self.0.as_ref().map_or(&[], |pairs| pairs)
+    }
+}
+
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.stable_hash());
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for Labels {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::<Name, Name>::deserialize(deserializer).map(Labels::new)
     }
 }
 
@@ -98,7 +147,7 @@ impl Selector {
     pub fn matches(&self, labels: &Labels) -> bool {
         let pairs_match = || self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value));
         // A pod's labels often are the very set that its ReplicaSet selects by.
-        (self.match_labels.0.same(&labels.0) || pairs_match())
+        (self.match_labels.same(labels) || pairs_match())
             && self.match_expressions.iter().all(|requirement| requirement.matches(labels))
     }
 

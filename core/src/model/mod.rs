@@ -5,27 +5,44 @@
 //! and validation texts, which belong to the edges (crate `wavetank-manifest`).
 
 mod condition;
+mod disruption;
 mod meta;
 mod network;
 mod node;
 mod object;
 mod placement;
 mod pod;
+mod pod_volume;
 mod resources;
+mod storage;
+mod storage_class;
 mod workload;
 
 pub use condition::{Condition, ConditionKind, Conditions, Status3};
+pub use disruption::{DisruptionLimit, DisruptionStatus, PodDisruptionBudget, UnhealthyPodEviction};
 pub use meta::{Labels, Meta, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
 pub use network::{Endpoint, EndpointSlice, IntOrName, Protocol, Service, ServicePort, ServiceType};
-pub use node::{Namespace, Node, NodeImage, NodeSpec, NodeStatus, Taint, TaintEffect};
+pub use node::{Namespace, Node, NodeImage, NodeSpec, NodeStatus, NodeVolumes, Taint, TaintEffect};
 pub use object::{Kind, Object, ObjectKey, Resource};
+pub(crate) use object::{Tables, with_kind, with_object};
 pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
 pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodSpec, PodStatus,
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
     ZeroRequests,
 };
+pub use pod_volume::{ClaimTemplate, PodVolume, PodVolumeSource};
 pub use resources::{ResourceName, Resources};
+pub use storage::{
+    AccessMode, BETA_STORAGE_PROVISIONER, BIND_COMPLETED, BOUND_BY_CONTROLLER, CLAIM_PROTECTION, ClaimPhase,
+    ClaimReference, ClaimSpec, Disk, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim,
+    PersistentVolumeClaimStatus, PersistentVolumeStatus, ReclaimPolicy, SELECTED_NODE, STORAGE_PROVISIONER,
+    VOLUME_PROTECTION, VolumeMode, VolumePhase, VolumeSource,
+};
+pub use storage_class::{
+    BindingMode, CSIDriver, CSINode, CSIStorageCapacity, CsiNodeDriver, NO_PROVISIONER, StorageClass,
+    TopologyRequirement, VolumeAttachment, VolumeAttachmentStatus,
+};
 pub use workload::{
     Deployment, DeploymentStatus, DeploymentStrategy, IntOrPercent, PodTemplate, ReplicaSet, ReplicaSetStatus,
 };

@@ -46,8 +46,19 @@ pub struct NodeStatus {
     pub conditions: Conditions,
     /// The machine's address.
     pub address: Option<Name>,
+    /// The volumes that are attached to it and mounted on it; `None` is none of either.
+    pub volumes: Option<Arc<NodeVolumes>>,
     /// Images that the machine has, as reported; `None` is none.
     pub images: Option<Arc<[NodeImage]>>,
+}
+
+/// The volumes of a node, each as `kubernetes.io/csi/<driver>^<handle>`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct NodeVolumes {
+    /// Attached, as the attach/detach controller says (`volumesAttached`), sorted.
+    pub attached: Vec<Name>,
+    /// In use, as the kubelet says (`volumesInUse`), sorted.
+    pub in_use: Vec<Name>,
 }
 
 /// An image on a node.

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
-use crate::model::{Deployment, EndpointSlice, Meta, Namespace, Node, Pod, ReplicaSet, Service};
+use crate::model::{
+    CSIDriver, CSINode, CSIStorageCapacity, Deployment, EndpointSlice, Meta, Namespace, Node, PersistentVolume,
+    PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet, Service, StorageClass, VolumeAttachment,
+};
 use crate::store::{IndexKey, Store, Table};
 
 /// What a kind of the store needs.
@@ -26,15 +29,20 @@ pub trait Resource: Clone + PartialEq + Hash + fmt::Debug {
     fn into_object(version: Arc<Self>) -> Object;
     /// Unwraps a version; `None` if the object is of another kind.
     fn from_object(object: &Object) -> Option<&Arc<Self>>;
-    /// The secondary keys under which the row is found beside its name and controller.
-    fn index_keys(&self) -> Option<IndexKey> {
+    /// The secondary key under which the row is found beside its name and controller.
+    fn index_key(&self) -> Option<IndexKey> {
         None
     }
 }
 
+/// The one list of kinds: from it come the enums, the store's tables and the ways from a kind at run time to its type.
+///
+/// `$d` is a dollar sign for the macros that this one writes. A kind with a secondary key names the function that
+/// takes it from an object, after `by`.
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $number:literal, $table:ident, $group_version:literal, $plural:literal, $namespaced:literal;)*) => {
-        /// The kinds of the store. The numbers are part of fingerprints: never reuse or renumber one.
+    ($d:tt $($(#[$doc:meta])* $kind:ident = $number:literal, $table:ident, $group_version:literal, $plural:literal,
+        $short:literal, $namespaced:literal $(, by $index:path)?;)*) => {
+        /// The kinds of the store, by number. The numbers are part of fingerprints: never reuse or renumber one.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         #[repr(u8)]
         pub enum Kind { $($(#[$doc])* $kind = $number),* }
@@ -42,6 +50,9 @@ macro_rules! kinds {
         impl Kind {
             /// All kinds, by number.
             pub const ALL: &'static [Kind] = &[$(Kind::$kind),*];
+
+            /// The size of an array that is indexed by kind: one more than the largest number.
+            pub const SLOTS: usize = Kind::ALL[Kind::ALL.len() - 1] as usize + 1;
 
             /// The kind's name, such as `Pod`.
             pub fn name(self) -> &'static str { match self { $(Kind::$kind => stringify!($kind)),* } }
@@ -51,6 +62,9 @@ macro_rules! kinds {
 
             /// The plural lower-case name, such as `pods`.
             pub fn plural(self) -> &'static str { match self { $(Kind::$kind => $plural),* } }
+
+            /// The short name that kubectl knows, such as `po`; the plural where it has none.
+            pub fn short_name(self) -> &'static str { match self { $(Kind::$kind => $short),* } }
 
             /// Whether objects of the kind live in a namespace.
             pub fn is_namespaced(self) -> bool { match self { $(Kind::$kind => $namespaced),* } }
@@ -71,63 +85,84 @@ macro_rules! kinds {
             pub fn meta_mut(&mut self) -> &mut Meta { match self { $(Object::$kind(object) => &mut Arc::make_mut(object).meta),* } }
         }
 
+        /// The store's tables, one for each kind.
+        #[derive(Default)]
+        pub(crate) struct Tables { $(pub(crate) $table: Table<$kind>),* }
+
+        /// Runs one expression with `$type` bound to the type of a kind that is known only at run time.
+        macro_rules! with_kind {
+            ($d kind:expr, $d type:ident => $d body:expr) => {
+                match $d kind { $($crate::model::Kind::$kind => { type $d type = $crate::model::$kind; $d body })* }
+            };
+        }
+
+        /// Runs one expression with `$version` bound to the version that an object wraps, in its own type.
+        macro_rules! with_object {
+            ($d object:expr, $d version:ident => $d body:expr) => {
+                match $d object { $($crate::model::Object::$kind($d version) => $d body),* }
+            };
+        }
+
         $(impl Resource for $kind {
             const KIND: Kind = Kind::$kind;
             fn meta(&self) -> &Meta { &self.meta }
             fn meta_mut(&mut self) -> &mut Meta { &mut self.meta }
-            fn table(store: &Store) -> &Table<Self> { &store.$table }
-            fn table_mut(store: &mut Store) -> &mut Table<Self> { &mut store.$table }
+            fn table(store: &Store) -> &Table<Self> { &store.tables.$table }
+            fn table_mut(store: &mut Store) -> &mut Table<Self> { &mut store.tables.$table }
             fn into_object(version: Arc<Self>) -> Object { Object::$kind(version) }
             fn from_object(object: &Object) -> Option<&Arc<Self>> {
                 match object { Object::$kind(version) => Some(version), _ => None }
             }
-            fn index_keys(&self) -> Option<IndexKey> { secondary_key::$table(self) }
+            $(fn index_key(&self) -> Option<IndexKey> { $index(self) })?
         })*
     };
 }
 
-kinds! {
+kinds! { $
     /// A namespace.
-    Namespace = 0, namespaces, "v1", "namespaces", false;
+    Namespace = 0, namespaces, "v1", "namespaces", "ns", false;
     /// A node.
-    Node = 1, nodes, "v1", "nodes", false;
+    Node = 1, nodes, "v1", "nodes", "no", false;
     /// A pod.
-    Pod = 2, pods, "v1", "pods", true;
+    Pod = 2, pods, "v1", "pods", "po", true, by node_of;
     /// A ReplicaSet.
-    ReplicaSet = 3, replica_sets, "apps/v1", "replicasets", true;
+    ReplicaSet = 3, replica_sets, "apps/v1", "replicasets", "rs", true;
     /// A Deployment.
-    Deployment = 4, deployments, "apps/v1", "deployments", true;
+    Deployment = 4, deployments, "apps/v1", "deployments", "deploy", true;
     /// A Service.
-    Service = 5, services, "v1", "services", true;
+    Service = 5, services, "v1", "services", "svc", true;
     /// An EndpointSlice.
-    EndpointSlice = 6, endpoint_slices, "discovery.k8s.io/v1", "endpointslices", true;
+    EndpointSlice = 6, endpoint_slices, "discovery.k8s.io/v1", "endpointslices", "endpointslices", true, by service_of;
+    /// A PersistentVolume.
+    PersistentVolume = 13, persistent_volumes, "v1", "persistentvolumes", "pv", false;
+    /// A PersistentVolumeClaim.
+    PersistentVolumeClaim = 14, persistent_volume_claims, "v1", "persistentvolumeclaims", "pvc", true;
+    /// A StorageClass.
+    StorageClass = 15, storage_classes, "storage.k8s.io/v1", "storageclasses", "sc", false;
+    /// The CSI drivers of a node.
+    CSINode = 16, csi_nodes, "storage.k8s.io/v1", "csinodes", "csinodes", false;
+    /// The attachment of a volume to a node.
+    VolumeAttachment = 17, volume_attachments, "storage.k8s.io/v1", "volumeattachments", "volumeattachments", false, by attached_to;
+    /// A PodDisruptionBudget.
+    PodDisruptionBudget = 18, pod_disruption_budgets, "policy/v1", "poddisruptionbudgets", "pdb", true;
+    /// A CSI driver.
+    CSIDriver = 26, csi_drivers, "storage.k8s.io/v1", "csidrivers", "csidrivers", false;
+    /// What a CSI driver can still make.
+    CSIStorageCapacity = 27, csi_storage_capacities, "storage.k8s.io/v1", "csistoragecapacities", "csistoragecapacities", true;
 }
 
-/// The second key of each kind, beside name and controller.
-mod secondary_key {
-    use super::*;
+pub(crate) use {with_kind, with_object};
 
-    pub(super) fn namespaces(_: &Namespace) -> Option<IndexKey> {
-        None
-    }
-    pub(super) fn nodes(_: &Node) -> Option<IndexKey> {
-        None
-    }
-    pub(super) fn pods(pod: &Pod) -> Option<IndexKey> {
-        pod.node.clone().map(IndexKey::Node)
-    }
-    pub(super) fn replica_sets(_: &ReplicaSet) -> Option<IndexKey> {
-        None
-    }
-    pub(super) fn deployments(_: &Deployment) -> Option<IndexKey> {
-        None
-    }
-    pub(super) fn services(_: &Service) -> Option<IndexKey> {
-        None
-    }
-    pub(super) fn endpoint_slices(slice: &EndpointSlice) -> Option<IndexKey> {
-        slice.meta.labels.get("kubernetes.io/service-name").cloned().map(IndexKey::Service)
-    }
+fn node_of(pod: &Pod) -> Option<IndexKey> {
+    pod.node.clone().map(IndexKey::Node)
+}
+
+fn attached_to(attachment: &VolumeAttachment) -> Option<IndexKey> {
+    Some(IndexKey::Node(attachment.node.clone()))
+}
+
+fn service_of(slice: &EndpointSlice) -> Option<IndexKey> {
+    slice.meta.labels.get("kubernetes.io/service-name").cloned().map(IndexKey::Service)
 }
 
 impl Object {
@@ -135,6 +170,14 @@ impl Object {
     pub fn key(&self) -> ObjectKey {
         let meta = self.meta();
         ObjectKey { kind: self.kind(), namespace: meta.namespace.clone(), name: meta.name.clone() }
+    }
+
+    /// Whether this is the other's very version: not an equal one, the same one.
+    pub fn is_same_version(&self, other: &Object) -> bool {
+        fn same<T: Resource>(version: &Arc<T>, other: &Object) -> bool {
+            T::from_object(other).is_some_and(|other| Arc::ptr_eq(version, other))
+        }
+        with_object!(self, version => same(version, other))
     }
 
     /// The identity.

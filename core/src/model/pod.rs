@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{
-    ConditionKind, Conditions, IntOrName, Labels, Meta, PlacementRules, Protocol, ResourceName, Resources,
+    ConditionKind, Conditions, IntOrName, Labels, Meta, PlacementRules, PodVolume, Protocol, ResourceName, Resources,
     SelectorRequirement, Taint, TaintEffect,
 };
 use crate::time::{Span, Time};
@@ -16,14 +16,14 @@ use crate::time::{Span, Time};
 /// A pod.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Pod {
-    /// Names, labels, owner.
-    pub meta: Meta,
+    /// Names, labels, owner; shared by the pod's versions.
+    pub meta: Shared<Meta>,
     /// What is wanted, shared by all pods of a template.
     pub spec: Shared<PodSpec>,
     /// The node that it is bound to; written once.
     pub node: Option<Name>,
-    /// What has become of it.
-    pub status: PodStatus,
+    /// What has become of it, shared by who reports it and who stores it.
+    pub status: Shared<PodStatus>,
 }
 
 /// What is wanted of a pod.
@@ -55,6 +55,8 @@ pub struct PodSpec {
     pub scheduler_name: Name,
     /// Whether it shares its node's network.
     pub host_network: bool,
+    /// Its volumes.
+    pub volumes: Vec<PodVolume>,
     /// Gates, topology spread and affinity to other pods; `None` for a pod without any.
     pub rules: Option<Box<PlacementRules>>,
     /// The template as the user wrote it (JSON text); parts that the core does not model are shown from here.
@@ -77,6 +79,7 @@ impl Default for PodSpec {
             priority: 0,
             scheduler_name: "default-scheduler".into(),
             host_network: false,
+            volumes: Vec::new(),
             rules: None,
             original: None,
         }

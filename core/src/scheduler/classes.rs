@@ -296,7 +296,7 @@ impl Classes {
 
 /// Namespace and owner are left to the comparison: pods that differ in nothing else are rare.
 fn hash(spec: &Shared<PodSpec>, identity: &Identity) -> u64 {
-    spec.stable_hash() ^ identity.labels.0.stable_hash().rotate_left(31) ^ u64::from(identity.terminating)
+    spec.stable_hash() ^ identity.labels.stable_hash().rotate_left(31) ^ u64::from(identity.terminating)
 }
 
 /// Puts a value into a free place or a new one.

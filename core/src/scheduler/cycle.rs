@@ -1,10 +1,11 @@
 //! One scheduling attempt, and what becomes of its bind request.
 
-use crate::api::{Answer, Patch, Request};
+use crate::api::{Answer, Patch, Reply, Request};
 use crate::context::Context;
+use crate::events;
 use crate::facts::What;
-use crate::id::{Name, RequestId, Uid};
-use crate::model::{ConditionKind, Kind, ObjectKey, Pod, Status3};
+use crate::id::{Name, RequestId, RowId, Uid};
+use crate::model::{ConditionKind, Kind, Object, ObjectKey, Pod, Status3};
 use crate::scheduler::Scheduler;
 use crate::scheduler::events::Event;
 use crate::scheduler::placement::{NO_NODES, Verdict};
@@ -12,6 +13,8 @@ use crate::scheduler::queue::Queued;
 use crate::seam::TimerKind;
 use crate::store::View;
 
+/// How the scheduler's default profile names itself in events.
+const REPORTER: &str = "default-scheduler";
 /// The longest message of an event, in bytes.
 ///
 /// Source: `NoteLengthLimit`, pkg/apis/core/validation/events.go (v1.34.1).
@@ -54,19 +57,21 @@ impl Scheduler {
         let pod = view.get::<Pod>(queued.row).expect("a queued pod is in the view");
         if pod.meta.is_terminating() {
             let message = format!("skip schedule deleting pod: {}/{}", pod.meta.namespace, pod.meta.name);
-            ctx.record(key_of(pod), What::FailedScheduling { message: message.into() });
+            tell_failure(ctx, view, queued.row, pod, message.into());
             self.placement.classes.release(queued.class);
             return true;
         }
         match self.placement.search(queued.class) {
             Verdict::Node(slot) => self.bind(ctx, pod, queued, slot),
             Verdict::NoNodes => {
+                let row = queued.row;
                 self.queue.failed(queued, ctx.now);
-                self.tell(ctx, pod, "Unschedulable", NO_NODES);
+                self.tell(ctx, view, (row, pod), "Unschedulable", NO_NODES);
             }
             Verdict::Unschedulable(diagnosis) => {
+                let row = queued.row;
                 self.queue.refused(queued, diagnosis.plugins, ctx.now);
-                self.tell(ctx, pod, "Unschedulable", &diagnosis.message);
+                self.tell(ctx, view, (row, pod), "Unschedulable", &diagnosis.message);
             }
         }
         true
@@ -89,8 +94,12 @@ impl Scheduler {
     pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
         let Some(Binding { queued, uid }) = self.bindings.remove(&id) else { return };
         let placement = &mut self.placement;
-        let Err(refusal) = answer else {
-            return placement.classes.release(queued.class);
+        let refusal = match answer {
+            Ok(reply) => {
+                tell_bound(ctx, &reply);
+                return placement.classes.release(queued.class);
+            }
+            Err(refusal) => refusal,
         };
         if placement.cache.forget(&mut placement.classes, queued.row) {
             let event = Event::PlacedPodGone(placement.classes.traits(queued.class));
@@ -98,17 +107,19 @@ impl Scheduler {
         }
         match view.get_uid::<Pod>(queued.row, uid) {
             Some(pod) if pod.node.is_none() && !pod.is_finished() => {
+                let row = queued.row;
                 self.queue.failed(queued, ctx.now);
                 let message = format!("running Bind plugin \"DefaultBinder\": {refusal}");
-                self.tell(ctx, pod, "SchedulerError", &message);
+                self.tell(ctx, view, (row, pod), "SchedulerError", &message);
             }
             _ => self.placement.classes.release(queued.class),
         }
     }
 
-    /// Says that an attempt failed: a fact, and the pod's PodScheduled condition if that is news.
-    fn tell(&mut self, ctx: &mut Context<'_>, pod: &Pod, reason: &str, message: &str) {
-        ctx.record(key_of(pod), What::FailedScheduling { message: note(message) });
+    /// Says that an attempt failed: a fact, an event, and the pod's PodScheduled condition if that is news.
+    fn tell(&mut self, ctx: &mut Context<'_>, view: View<'_>, of: (RowId, &Pod), reason: &str, message: &str) {
+        let (row, pod) = of;
+        tell_failure(ctx, view, row, pod, note(message));
         let kind = ConditionKind::PodScheduled;
         if pod.status.conditions.clone().set(kind, Status3::False, reason, message, ctx.now) {
             let (status, reason, message) = (Status3::False, reason.into(), message.into());
@@ -116,6 +127,32 @@ impl Scheduler {
             self.client.send(ctx, Request::Patch { key: key_of(pod), patch });
         }
     }
+}
+
+fn tell_failure(ctx: &mut Context<'_>, view: View<'_>, row: RowId, pod: &Pod, message: Name) {
+    let event = events::Event::warning(REPORTER, "FailedScheduling", message.to_string()).about(&pod.meta);
+    say(ctx, pod, event.in_series("Scheduling", view.version_of::<Pod>(row)));
+    ctx.record(key_of(pod), What::FailedScheduling { message });
+}
+
+/// Says that a pod has its node.
+///
+/// Source: `Scheduler.bindingCycle`, schedule_one.go (v1.34.1). The event is about the version before; a pod is bound
+/// once, so that no other event can be of its series.
+fn tell_bound(ctx: &mut Context<'_>, reply: &Reply) {
+    let Reply::Object(Object::Pod(pod), version) = reply else { return };
+    let Some(node) = &pod.node else { return };
+    let message = format!("Successfully assigned {}/{} to {node}", pod.meta.namespace, pod.meta.name);
+    let event = events::Event::normal(REPORTER, "Scheduled", message).about(&pod.meta);
+    say(ctx, pod, event.in_series("Binding", Some(*version)));
+}
+
+/// Says an event under the name of the pod's profile.
+fn say(ctx: &mut Context<'_>, pod: &Pod, mut event: events::Event) {
+    if *pod.spec.scheduler_name != *REPORTER {
+        event.reporter.component = pod.spec.scheduler_name.to_string().into();
+    }
+    ctx.event(key_of(pod), event);
 }
 
 fn key_of(pod: &Pod) -> ObjectKey {

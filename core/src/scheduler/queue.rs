@@ -75,8 +75,8 @@ pub(super) struct Queue {
     flush_after: Span,
     started_at: Time,
     numbers: u64,
-    /// By the pod row's index.
-    entries: Vec<Option<Queued>>,
+    /// By the pod row's index; most pods are placed and not here.
+    entries: Vec<Option<Box<Queued>>>,
     active: BTreeSet<Order>,
     backoff: BTreeSet<(Time, Order)>,
     error_backoff: BTreeSet<(Time, Order)>,
@@ -272,7 +272,7 @@ impl Queue {
     }
 
     fn entry(&self, row: RowId) -> Option<&Queued> {
-        self.entries.get(row.index as usize)?.as_ref().filter(|queued| queued.row == row)
+        self.entries.get(row.index as usize)?.as_deref().filter(|queued| queued.row == row)
     }
 
     fn move_to(&mut self, row: RowId, place: Place) {
@@ -296,13 +296,13 @@ impl Queue {
         if self.entries.len() <= index {
             self.entries.resize_with(index + 1, || None);
         }
-        let before = self.entries[index].replace(queued);
+        let before = self.entries[index].replace(Box::new(queued));
         assert!(before.is_none(), "two pods are queued in row {index}");
     }
 
     fn take(&mut self, row: RowId) -> Option<Queued> {
         self.entry(row)?;
-        let queued = self.entries[row.index as usize].take().expect("the entry was just seen");
+        let queued = *self.entries[row.index as usize].take().expect("the entry was just seen");
         let order = order(&queued);
         let there = match queued.place {
             Place::Active => self.active.remove(&order),

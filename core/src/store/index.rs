@@ -6,7 +6,7 @@ use crate::id::{Name, Uid};
 ///
 /// The index is a superset: a row stays listed under a key as long as any version that somebody can still read has
 /// that key, and the reader filters by the version that it sees.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum IndexKey {
     /// The uid of the owner that manages the object.
     Controller(Uid),

@@ -9,6 +9,7 @@
 //! present rows. Absent on purpose: admission, defaulting and who may write what (see [`crate::api`]), and leases,
 //! whose renewals change nothing but a time (see [`crate::api::leases`]).
 
+mod hash_index;
 mod index;
 mod log;
 mod table;
@@ -24,61 +25,19 @@ pub use view::View;
 
 use crate::digest::{Digest, StableHasher};
 use crate::id::{ProcId, Revision, RowId};
-use crate::model::{Deployment, EndpointSlice, Kind, Namespace, Node, Object, Pod, ReplicaSet, Resource, Service};
+use crate::model::{Kind, Object, Resource, Tables, with_kind};
 use log::Log;
 
 /// All tables, the log of changes that somebody has yet to read, and the cursors of the readers.
 #[derive(Default)]
 pub struct Store {
-    pub(crate) namespaces: Table<Namespace>,
-    pub(crate) nodes: Table<Node>,
-    pub(crate) pods: Table<Pod>,
-    pub(crate) replica_sets: Table<ReplicaSet>,
-    pub(crate) deployments: Table<Deployment>,
-    pub(crate) services: Table<Service>,
-    pub(crate) endpoint_slices: Table<EndpointSlice>,
+    pub(crate) tables: Tables,
     head: Revision,
     log: Log,
     cursors: BTreeMap<ProcId, Revision>,
     digest: Digest,
     /// Writes of each kind so far, undone ones counted twice; for observers that look again only if something changed.
-    writes: [u64; Kind::ALL.len()],
-}
-
-/// Runs one expression with `$table` bound to the table of a kind known only at run time.
-macro_rules! with_table {
-    ($store:expr, $kind:expr, $table:ident => $body:expr) => {
-        match $kind {
-            Kind::Namespace => {
-                let $table = &mut $store.namespaces;
-                $body
-            }
-            Kind::Node => {
-                let $table = &mut $store.nodes;
-                $body
-            }
-            Kind::Pod => {
-                let $table = &mut $store.pods;
-                $body
-            }
-            Kind::ReplicaSet => {
-                let $table = &mut $store.replica_sets;
-                $body
-            }
-            Kind::Deployment => {
-                let $table = &mut $store.deployments;
-                $body
-            }
-            Kind::Service => {
-                let $table = &mut $store.services;
-                $body
-            }
-            Kind::EndpointSlice => {
-                let $table = &mut $store.endpoint_slices;
-                $body
-            }
-        }
-    };
+    writes: [u64; Kind::SLOTS],
 }
 
 impl Store {
@@ -150,7 +109,7 @@ impl Store {
     pub fn trim(&mut self) {
         let passed = self.cursors.values().min().copied().unwrap_or(self.head);
         while let Some(change) = self.log.pop_through(passed) {
-            with_table!(self, change.kind, table => table.forget_before(change.row, change.revision));
+            with_kind!(change.kind, T => T::table_mut(self).forget_before(change.row, change.revision));
         }
     }
 
@@ -195,8 +154,8 @@ impl Store {
         }
         while let Some(change) = self.log.pop_newest_after(revision) {
             self.writes[change.kind as usize] += 1;
-            with_table!(self, change.kind, table => {
-                let (undone, restored) = table.undo(change.row, change.revision);
+            with_kind!(change.kind, T => {
+                let (undone, restored) = T::table_mut(self).undo(change.row, change.revision);
                 self.digest.remove(undone.unwrap_or(0));
                 self.digest.add(restored.unwrap_or(0));
             });
@@ -207,15 +166,7 @@ impl Store {
     /// A row's object of any kind as of a revision.
     pub fn object_at(&self, kind: Kind, row: RowId, at: Revision) -> Option<Object> {
         let view = View::new(self, at);
-        match kind {
-            Kind::Namespace => view.get::<Namespace>(row).cloned().map(Namespace::into_object),
-            Kind::Node => view.get::<Node>(row).cloned().map(Node::into_object),
-            Kind::Pod => view.get::<Pod>(row).cloned().map(Pod::into_object),
-            Kind::ReplicaSet => view.get::<ReplicaSet>(row).cloned().map(ReplicaSet::into_object),
-            Kind::Deployment => view.get::<Deployment>(row).cloned().map(Deployment::into_object),
-            Kind::Service => view.get::<Service>(row).cloned().map(Service::into_object),
-            Kind::EndpointSlice => view.get::<EndpointSlice>(row).cloned().map(EndpointSlice::into_object),
-        }
+        with_kind!(kind, T => view.get::<T>(row).cloned().map(T::into_object))
     }
 
     fn commit(&mut self, kind: Kind, row: RowId, revision: Revision) {

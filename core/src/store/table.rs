@@ -7,6 +7,7 @@ use crate::digest::StableHasher;
 use crate::id::{Name, Revision, RowId, Uid};
 use crate::model::Resource;
 use crate::store::IndexKey;
+use crate::store::hash_index::HashIndex;
 
 /// A row's state from one revision on; `None` is absence.
 struct Version<T> {
@@ -23,19 +24,27 @@ impl<T> Version<T> {
 struct Row<T> {
     generation: u32,
     newest: Version<T>,
-    /// The versions before, oldest first; empty for most rows most of the time.
-    older: Vec<Version<T>>,
+    /// The versions before; none for most rows most of the time.
+    older: Older<T>,
+}
+
+/// Versions of a row, newest first: a list, because one word is all that a row without older versions can spare.
+type Older<T> = Option<Box<Link<T>>>;
+
+struct Link<T> {
+    version: Version<T>,
+    older: Older<T>,
 }
 
 /// One kind's rows.
 pub struct Table<T> {
     rows: Vec<Row<T>>,
     free: Vec<u32>,
-    /// Slots by the hash of their row's namespace and name: a look-up compares numbers and then one row's name.
-    by_name_hash: BTreeMap<u64, Slots>,
-    /// The same by namespace and name, for lists.
-    by_name: BTreeMap<Name, BTreeSet<(Name, u32)>>,
-    by_key: BTreeSet<(IndexKey, u32)>,
+    /// By the hash of namespace and name: a look-up compares numbers and then one row's name.
+    by_name: HashIndex,
+    by_namespace: BTreeMap<Name, BTreeSet<u32>>,
+    /// By the hash of a secondary key. Who reads filters by the version that it sees, so two keys of one hash do no harm.
+    by_key: BTreeMap<u64, BTreeSet<u32>>,
     present: u32,
 }
 
@@ -44,9 +53,9 @@ impl<T> Default for Table<T> {
         Table {
             rows: Vec::new(),
             free: Vec::new(),
-            by_name_hash: BTreeMap::new(),
-            by_name: BTreeMap::new(),
-            by_key: BTreeSet::new(),
+            by_name: HashIndex::default(),
+            by_namespace: BTreeMap::new(),
+            by_key: BTreeMap::new(),
             present: 0,
         }
     }
@@ -83,8 +92,8 @@ impl<T: Resource> Table<T> {
 
     /// The row of a name as of a revision.
     pub(super) fn find(&self, namespace: &Name, name: &Name, at: Revision) -> Option<(RowId, &Arc<T>)> {
-        let slots = self.by_name_hash.get(&name_hash(namespace, name))?;
-        slots.as_slice().iter().filter_map(|index| self.seen(*index, at)).find(|(_, object)| {
+        let slots = self.by_name.get(name_hash(namespace, name));
+        slots.filter_map(|index| self.seen(index, at)).find(|(_, object)| {
             let meta = object.meta();
             meta.name == *name && meta.namespace == *namespace
         })
@@ -92,7 +101,7 @@ impl<T: Resource> Table<T> {
 
     /// All rows as of a revision, by namespace and name.
     pub(super) fn iter(&self, at: Revision) -> impl Iterator<Item = (RowId, &Arc<T>)> {
-        self.by_name.values().flatten().filter_map(move |(_, index)| self.seen(*index, at))
+        self.by_namespace.values().flat_map(move |slots| self.named(slots, at))
     }
 
     /// All rows of a namespace as of a revision, by name.
@@ -101,17 +110,22 @@ impl<T: Resource> Table<T> {
         namespace: &Name,
         at: Revision,
     ) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + use<'a, T> {
-        let slots = self.by_name.get(namespace).into_iter().flatten();
-        slots.filter_map(move |(_, index)| self.seen(*index, at))
+        self.by_namespace.get(namespace).into_iter().flat_map(move |slots| self.named(slots, at))
+    }
+
+    /// The rows of some slots as of a revision, by name. Lists are rare; keeping each in order would cost every write.
+    fn named<'a>(&'a self, slots: &'a BTreeSet<u32>, at: Revision) -> Vec<(RowId, &'a Arc<T>)> {
+        let mut rows: Vec<_> = slots.iter().filter_map(|index| self.seen(*index, at)).collect();
+        rows.sort_unstable_by(|(row, one), (other_row, other)| {
+            (&one.meta().name, row.index).cmp(&(&other.meta().name, other_row.index))
+        });
+        rows
     }
 
     /// All rows under a secondary key as of a revision, by slot.
     pub(super) fn under(&self, key: IndexKey, at: Revision) -> impl Iterator<Item = (RowId, &Arc<T>)> {
-        let (from, to) = ((key.clone(), 0), (key.clone(), u32::MAX));
-        self.by_key
-            .range(from..=to)
-            .filter_map(move |(_, index)| self.seen(*index, at))
-            .filter(move |(_, object)| has_key(&***object, &key))
+        let slots = self.by_key.get(&StableHasher::hash_one(&key)).into_iter().flatten();
+        slots.filter_map(move |index| self.seen(*index, at)).filter(move |(_, object)| has_key(&***object, &key))
     }
 
     pub(super) fn insert(&mut self, object: Arc<T>, hash: u64, revision: Revision) -> RowId {
@@ -119,13 +133,13 @@ impl<T: Resource> Table<T> {
             Some(index) => index,
             None => {
                 let index = u32::try_from(self.rows.len()).expect("a table has at most 2^32 rows");
-                self.rows.push(Row { generation: 0, newest: Version::ABSENT, older: Vec::new() });
+                self.rows.push(Row { generation: 0, newest: Version::ABSENT, older: None });
                 index
             }
         };
         self.enter_name(&object, index);
         for key in keys_of(&*object).into_iter().flatten() {
-            self.by_key.insert((key, index));
+            self.enter_key(&key, index);
         }
         let row = &mut self.rows[index as usize];
         assert!(row.newest.object.is_none(), "the slot of a new row is in use");
@@ -146,36 +160,34 @@ impl<T: Resource> Table<T> {
             Some(object) => {
                 // Keys that the version before has are in the index already.
                 for key in keys_of(&**object).into_iter().flatten().filter(|key| !has_key(&*before, key)) {
-                    self.by_key.insert((key, row.index));
+                    self.enter_key(&key, row.index);
                 }
             }
             None => self.present -= 1,
         }
         let newest = Version { since: revision, object, hash: hash.unwrap_or(0) };
-        slot.older.push(std::mem::replace(&mut slot.newest, newest));
+        let slot = &mut self.rows[row.index as usize];
+        let version = std::mem::replace(&mut slot.newest, newest);
+        slot.older = Some(Box::new(Link { version, older: slot.older.take() }));
         (before, before_hash)
     }
 
     /// Forgets the versions of a row that were replaced at or before `revision`, and the row itself if it ended there.
     pub(super) fn forget_before(&mut self, row: RowId, revision: Revision) {
-        while let Some(slot) = self.rows.get_mut(row.index as usize)
-            && slot.generation == row.generation
-            && slot.older.first().is_some_and(|version| version.since < revision)
-        {
-            let forgotten = slot.older.remove(0).object;
-            if slot.older.is_empty() {
-                slot.older = Vec::new();
-            }
-            let ended = slot.older.is_empty() && slot.newest.object.is_none();
-            if let Some(object) = forgotten {
-                self.unindex(&object, row.index);
-                if ended {
-                    self.leave_name(&object, row.index);
+        let Some(slot) = self.rows.get_mut(row.index as usize).filter(|slot| slot.generation == row.generation) else {
+            return;
+        };
+        let mut forgotten = take_before(&mut slot.older, revision);
+        let ended = slot.older.is_none() && slot.newest.object.is_none();
+        while let Some(link) = forgotten {
+            if let Some(object) = &link.version.object {
+                self.unindex(object, row.index);
+                if ended && link.older.is_none() {
+                    self.leave_name(object, row.index);
+                    self.give_up(row);
                 }
             }
-            if ended {
-                self.give_up(row);
-            }
+            forgotten = link.older;
         }
     }
 
@@ -183,7 +195,8 @@ impl<T: Resource> Table<T> {
     pub(super) fn undo(&mut self, row: RowId, revision: Revision) -> (Option<u64>, Option<u64>) {
         let slot = &mut self.rows[row.index as usize];
         assert!(slot.newest.since == revision, "only the newest write of {row:?} can be undone");
-        let before = slot.older.pop();
+        let (before, older) = slot.older.take().map_or((None, None), |link| (Some(link.version), link.older));
+        slot.older = older;
         let created_there = before.is_none();
         let undone = std::mem::replace(&mut slot.newest, before.unwrap_or(Version::ABSENT));
         let restored = slot.newest.object.is_some().then_some(slot.newest.hash);
@@ -217,68 +230,40 @@ impl<T: Resource> Table<T> {
 
     fn enter_name(&mut self, object: &T, index: u32) {
         let meta = object.meta();
-        self.by_name.entry(meta.namespace.clone()).or_default().insert((meta.name.clone(), index));
-        let hash = name_hash(&meta.namespace, &meta.name);
-        self.by_name_hash.entry(hash).and_modify(|slots| slots.add(index)).or_insert(Slots::One(index));
+        match self.by_namespace.get_mut(&meta.namespace) {
+            Some(slots) => drop(slots.insert(index)),
+            None => drop(self.by_namespace.insert(meta.namespace.clone(), [index].into())),
+        }
+        self.by_name.insert(name_hash(&meta.namespace, &meta.name), index);
     }
 
     fn leave_name(&mut self, object: &T, index: u32) {
         let meta = object.meta();
-        let names = self.by_name.get_mut(&meta.namespace).expect("a row is listed in its namespace");
-        names.remove(&(meta.name.clone(), index));
-        if names.is_empty() {
-            self.by_name.remove(&meta.namespace);
+        let slots = self.by_namespace.get_mut(&meta.namespace).expect("a row is listed in its namespace");
+        slots.remove(&index);
+        if slots.is_empty() {
+            self.by_namespace.remove(&meta.namespace);
         }
-        let hash = name_hash(&meta.namespace, &meta.name);
-        let slots = self.by_name_hash.get_mut(&hash).expect("a row is listed under its name");
-        if slots.take(index) {
-            self.by_name_hash.remove(&hash);
-        }
+        self.by_name.remove(name_hash(&meta.namespace, &meta.name), index);
+    }
+
+    fn enter_key(&mut self, key: &IndexKey, index: u32) {
+        self.by_key.entry(StableHasher::hash_one(key)).or_default().insert(index);
     }
 
     /// Takes a forgotten version's keys out, except those that a kept version has too.
     fn unindex(&mut self, forgotten: &T, index: u32) {
         let slot = &self.rows[index as usize];
         for key in keys_of(forgotten).into_iter().flatten() {
-            let mut kept = std::iter::once(&slot.newest).chain(&slot.older);
-            if !kept.any(|version| version.object.as_ref().is_some_and(|object| has_key(&**object, &key))) {
-                self.by_key.remove(&(key, index));
+            let mut kept = slot.versions().filter_map(|version| version.object.as_ref());
+            if kept.any(|object| has_key(&**object, &key)) {
+                continue;
             }
-        }
-    }
-}
-
-/// The slots of one name: a second one only while the row of an object that is gone can still be read.
-enum Slots {
-    One(u32),
-    More(Vec<u32>),
-}
-
-impl Slots {
-    fn as_slice(&self) -> &[u32] {
-        match self {
-            Slots::One(index) => std::slice::from_ref(index),
-            Slots::More(indexes) => indexes,
-        }
-    }
-
-    fn add(&mut self, index: u32) {
-        match self {
-            Slots::One(first) => *self = Slots::More(vec![*first, index]),
-            Slots::More(indexes) => indexes.push(index),
-        }
-    }
-
-    /// Takes a slot out; returns whether none is left.
-    fn take(&mut self, index: u32) -> bool {
-        match self {
-            Slots::One(only) => {
-                assert!(*only == index, "slot {index} leaves a name that has slot {only}");
-                true
-            }
-            Slots::More(indexes) => {
-                indexes.retain(|it| *it != index);
-                indexes.is_empty()
+            let hash = StableHasher::hash_one(&key);
+            let slots = self.by_key.get_mut(&hash).expect("a row is listed under its keys");
+            slots.remove(&index);
+            if slots.is_empty() {
+                self.by_key.remove(&hash);
             }
         }
     }
@@ -287,11 +272,22 @@ impl Slots {
 impl<T> Row<T> {
     /// The version that was the newest at a revision; `None` before the row existed.
     fn version_at(&self, at: Revision) -> Option<&Version<T>> {
-        if self.newest.since <= at {
-            return Some(&self.newest);
-        }
-        self.older.iter().rev().find(|version| version.since <= at)
+        self.versions().find(|version| version.since <= at)
     }
+
+    /// All versions that are kept, newest first.
+    fn versions(&self) -> impl Iterator<Item = &Version<T>> {
+        let older = std::iter::successors(self.older.as_deref(), |link| link.older.as_deref());
+        std::iter::once(&self.newest).chain(older.map(|link| &link.version))
+    }
+}
+
+/// Cuts the versions from before a revision off, which are the last of the list.
+fn take_before<T>(mut older: &mut Older<T>, revision: Revision) -> Older<T> {
+    while older.as_ref().is_some_and(|link| link.version.since >= revision) {
+        older = &mut older.as_mut().expect("the link was just seen").older;
+    }
+    older.take()
 }
 
 fn name_hash(namespace: &str, name: &str) -> u64 {
@@ -299,13 +295,13 @@ fn name_hash(namespace: &str, name: &str) -> u64 {
 }
 
 fn keys_of<T: Resource>(object: &T) -> [Option<IndexKey>; 2] {
-    [controller_of(object).map(IndexKey::Controller), object.index_keys()]
+    [controller_of(object).map(IndexKey::Controller), object.index_key()]
 }
 
 fn has_key<T: Resource>(object: &T, key: &IndexKey) -> bool {
     match key {
         IndexKey::Controller(uid) => controller_of(object) == Some(*uid),
-        key => object.index_keys().as_ref() == Some(key),
+        key => object.index_key().as_ref() == Some(key),
     }
 }
 

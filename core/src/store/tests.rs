@@ -1,10 +1,10 @@
 use super::*;
-use crate::model::{Meta, OwnerReference, PodStatus};
+use crate::model::{Meta, OwnerReference, Pod, PodStatus};
 
 fn pod(name: &str) -> Pod {
     let mut meta = Meta::named("default", name);
     meta.uid = crate::id::Uid(StableHasher::hash_one(name).into());
-    Pod { meta, ..Pod::default() }
+    Pod { meta: meta.into(), ..Pod::default() }
 }
 
 fn names(view: View<'_>) -> Vec<String> {
@@ -80,7 +80,7 @@ fn a_lost_write_leaves_no_trace() {
     store.open_cursor(ProcId::SCHEDULER);
     store.replace(
         row,
-        Pod { status: PodStatus { phase: crate::model::Phase::Running, ..PodStatus::default() }, ..pod("a") },
+        Pod { status: PodStatus { phase: crate::model::Phase::Running, ..PodStatus::default() }.into(), ..pod("a") },
     );
     store.insert(pod("b"));
     store.remove::<Pod>(row);

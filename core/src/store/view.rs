@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::id::{Name, Revision, RowId, Uid};
-use crate::model::{Kind, Resource};
+use crate::model::{Kind, Object, Resource, with_kind};
 use crate::store::{IndexKey, Store};
 
 /// The store as of one revision: what an informer's cache holds when its watch has delivered that much.
@@ -54,6 +54,11 @@ impl<'a> View<'a> {
         T::table(self.store).written_at(row, self.at)
     }
 
+    /// The same for a kind that is known only at run time.
+    pub fn revision_of(self, kind: Kind, row: RowId) -> Option<Revision> {
+        with_kind!(kind, T => self.version_of::<T>(row))
+    }
+
     /// The object of a name.
     pub fn find<T: Resource + 'a>(self, namespace: &Name, name: &Name) -> Option<(RowId, &'a Arc<T>)> {
         T::table(self.store).find(namespace, name, self.at)
@@ -62,6 +67,11 @@ impl<'a> View<'a> {
     /// All objects of a kind, by namespace and name.
     pub fn all<T: Resource + 'a>(self) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
         T::table(self.store).iter(self.at)
+    }
+
+    /// All objects of a kind that is known only at run time, by namespace and name, with their versions.
+    pub fn objects(self, kind: Kind) -> Vec<(RowId, Object)> {
+        with_kind!(kind, T => self.all::<T>().map(|(row, object)| (row, T::into_object(object.clone()))).collect())
     }
 
     /// All objects of a kind in a namespace, by name.

@@ -11,6 +11,7 @@ mod modelled;
 pub(crate) mod placement;
 mod read;
 mod snapshot;
+mod storage;
 #[cfg(test)]
 mod tests;
 pub(crate) mod to_core;
@@ -19,8 +20,10 @@ pub(crate) mod validation;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use serde::{Serialize, Serializer};
@@ -125,8 +128,16 @@ manifests! {
     Service "v1" true,
     Deployment "apps/v1" true,
     ReplicaSet "apps/v1" true,
+    PodDisruptionBudget "policy/v1" true,
     EndpointSlice "discovery.k8s.io/v1" true,
     Lease "coordination.k8s.io/v1" true,
+    PersistentVolume "v1" false,
+    PersistentVolumeClaim "v1" true,
+    StorageClass "storage.k8s.io/v1" false,
+    CSINode "storage.k8s.io/v1" false,
+    VolumeAttachment "storage.k8s.io/v1" false,
+    CSIDriver "storage.k8s.io/v1" false,
+    CSIStorageCapacity "storage.k8s.io/v1" true,
 }
 
 /// An object, where it was read, and everything that was written.

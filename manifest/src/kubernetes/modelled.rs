@@ -42,6 +42,16 @@ const MODELLED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "PodDisruptionBudget",
+        &[
+            "spec.minAvailable",
+            "spec.maxUnavailable",
+            "spec.selector.**",
+            "spec.unhealthyPodEvictionPolicy",
+            "status.**",
+        ],
+    ),
+    (
         "Service",
         &[
             "spec.selector.**",
@@ -59,9 +69,61 @@ const MODELLED: &[(&str, &[&str])] = &[
             "status.**",
         ],
     ),
+    (
+        "PersistentVolume",
+        &[
+            "spec.capacity.**",
+            "spec.accessModes.**",
+            "spec.persistentVolumeReclaimPolicy",
+            "spec.storageClassName",
+            "spec.volumeMode",
+            "spec.volumeAttributesClassName",
+            "spec.claimRef.**",
+            "spec.nodeAffinity.required.nodeSelectorTerms.[].matchExpressions.**",
+            "spec.csi.**",
+            "spec.hostPath.**",
+            "spec.local.**",
+            "spec.nfs.**",
+            "spec.gcePersistentDisk.**",
+            "spec.awsElasticBlockStore.**",
+            "spec.azureDisk.**",
+            "spec.cinder.**",
+            "spec.iscsi.**",
+            "spec.rbd.**",
+            "status.**",
+        ],
+    ),
+    (
+        "PersistentVolumeClaim",
+        &[
+            "spec.accessModes.**",
+            "spec.resources.requests.storage",
+            "spec.selector.**",
+            "spec.storageClassName",
+            "spec.volumeMode",
+            "spec.volumeAttributesClassName",
+            "spec.volumeName",
+            "status.**",
+        ],
+    ),
+    ("StorageClass", &["provisioner", "reclaimPolicy", "volumeBindingMode", "allowedTopologies.**"]),
+    ("CSINode", &["spec.drivers.**"]),
+    ("CSIDriver", &["spec.attachRequired", "spec.storageCapacity"]),
+    ("CSIStorageCapacity", &["storageClassName", "nodeTopology.**", "capacity", "maximumVolumeSize"]),
+    ("VolumeAttachment", &["spec.attacher", "spec.nodeName", "spec.source.persistentVolumeName", "status.**"]),
 ];
 
 const POD: &[&str] = &[
+    "volumes.[].name",
+    "volumes.[].persistentVolumeClaim.**",
+    "volumes.[].ephemeral.volumeClaimTemplate.**",
+    "volumes.[].csi.driver",
+    "volumes.[].gcePersistentDisk.**",
+    "volumes.[].awsElasticBlockStore.**",
+    "volumes.[].azureDisk.**",
+    "volumes.[].cinder.**",
+    "volumes.[].iscsi.**",
+    "volumes.[].rbd.**",
     "containers.[].@container",
     "initContainers.[].@container",
     "restartPolicy",
@@ -208,7 +270,7 @@ spec:
                 "spec.template.spec.containers[].volumeMounts",
                 "spec.template.spec.dnsPolicy",
                 "spec.template.spec.hostPID",
-                "spec.template.spec.volumes",
+                "spec.template.spec.volumes[].emptyDir",
             ]
         );
     }

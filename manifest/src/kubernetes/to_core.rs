@@ -3,6 +3,8 @@
 //! The object must have been admitted ([`Located::admit`]): defaults are filled in and nothing is invalid. What the
 //! core does not model stays in [`Meta::original`] and [`PodSpec::original`] as the JSON that was written.
 
+mod disruption;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ use wavetank_core::model::{
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
 
-use super::{Located, Manifest};
+use super::{Located, Manifest, storage};
 use crate::strict::{Error, Errors};
 
 /// The core's object of an admitted manifest. Objects of a namespaced kind without a namespace belong to `default`.
@@ -38,6 +40,26 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
         Manifest::Service(object) => Object::Service(Arc::new(service(meta(&object.metadata), object))),
         Manifest::Deployment(object) => Object::Deployment(Arc::new(deployment(meta(&object.metadata), object))),
         Manifest::ReplicaSet(object) => Object::ReplicaSet(Arc::new(replica_set(meta(&object.metadata), object))),
+        Manifest::PersistentVolume(object) => {
+            Object::PersistentVolume(Arc::new(storage::volume(meta(&object.metadata), object)))
+        }
+        Manifest::PersistentVolumeClaim(object) => {
+            Object::PersistentVolumeClaim(Arc::new(storage::claim(meta(&object.metadata), object)))
+        }
+        Manifest::StorageClass(object) => {
+            Object::StorageClass(Arc::new(storage::class(meta(&object.metadata), object)))
+        }
+        Manifest::CSINode(object) => Object::CSINode(Arc::new(storage::csi_node(meta(&object.metadata), object))),
+        Manifest::VolumeAttachment(object) => {
+            Object::VolumeAttachment(Arc::new(storage::attachment(meta(&object.metadata), object)))
+        }
+        Manifest::CSIDriver(object) => Object::CSIDriver(Arc::new(storage::csi_driver(meta(&object.metadata), object))),
+        Manifest::CSIStorageCapacity(object) => {
+            Object::CSIStorageCapacity(Arc::new(storage::csi_capacity(meta(&object.metadata), object)))
+        }
+        Manifest::PodDisruptionBudget(object) => {
+            Object::PodDisruptionBudget(Arc::new(disruption::budget(meta(&object.metadata), object)))
+        }
         Manifest::EndpointSlice(_) | Manifest::Lease(_) => {
             let kind = located.value.kind().kind;
             let message = format!("a {kind} is written by the cluster itself; leave it out of the manifests");
@@ -50,7 +72,7 @@ pub(super) fn name(text: &str) -> Name {
     text.into()
 }
 
-fn optional(text: Option<&String>) -> Name {
+pub(super) fn optional(text: Option<&String>) -> Name {
     text.map(|text| name(text)).unwrap_or_default()
 }
 
@@ -73,7 +95,7 @@ fn meta(metadata: &ObjectMeta, namespaced: bool, original: Name) -> Meta {
     }
 }
 
-fn labels(map: Option<&BTreeMap<String, String>>) -> Labels {
+pub(super) fn labels(map: Option<&BTreeMap<String, String>>) -> Labels {
     Labels::new(map.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
@@ -187,7 +209,7 @@ fn pod(meta: Meta, object: &api::Pod) -> Pod {
     let spec = object.spec.as_ref().expect("a pod without a spec is refused by validation");
     let node = spec.node_name.as_deref().filter(|node| !node.is_empty()).map(name);
     // The whole object is kept beside the meta; the spec needs no copy of its own.
-    Pod { meta, spec: Shared::new(pod_spec(spec, None)), node, ..Pod::default() }
+    Pod { meta: meta.into(), spec: Shared::new(pod_spec(spec, None)), node, ..Pod::default() }
 }
 
 fn template(template: &api::PodTemplateSpec) -> PodTemplate {
@@ -229,6 +251,7 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         priority: spec.priority.unwrap_or(0),
         scheduler_name: spec.scheduler_name.as_deref().map_or_else(|| name("default-scheduler"), name),
         host_network: spec.host_network.unwrap_or(false),
+        volumes: storage::pod_volumes(spec),
         rules: super::placement::rules(spec),
         original,
     }

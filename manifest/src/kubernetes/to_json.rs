@@ -3,6 +3,8 @@
 //! The user's own JSON is the base, so every valid field comes back; what the core decides is laid over it. Times are
 //! shown as instants after an epoch that the caller chooses.
 
+mod disruption;
+
 use serde_json::{Map, Value, json};
 use wavetank_core::id::{Name, Revision};
 use wavetank_core::model::{
@@ -12,6 +14,8 @@ use wavetank_core::model::{
 };
 use wavetank_core::quantity::{Format, Quantity};
 use wavetank_core::time::Time;
+
+use super::storage;
 
 /// An object as Kubernetes' JSON. `revision` becomes `resourceVersion`; `epoch` is the Unix time, in seconds, of the
 /// run's start.
@@ -30,6 +34,14 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::Deployment(deployment) => show.deployment(&mut root, deployment),
         Object::Service(service) => show_service(&mut root, service),
         Object::EndpointSlice(slice) => show_slice(&mut root, slice),
+        Object::PersistentVolume(volume) => storage::show_volume(&mut root, volume, epoch),
+        Object::PersistentVolumeClaim(claim) => storage::show_claim(&mut root, claim),
+        Object::StorageClass(class) => storage::show_class(&mut root, class),
+        Object::CSINode(node) => storage::show_node(&mut root, node),
+        Object::VolumeAttachment(attachment) => storage::show_attachment(&mut root, attachment, epoch),
+        Object::CSIDriver(driver) => storage::show_driver(&mut root, driver),
+        Object::CSIStorageCapacity(capacity) => storage::show_capacity(&mut root, capacity),
+        Object::PodDisruptionBudget(budget) => show.disruption_budget(&mut root, budget),
     }
     Value::Object(root)
 }
@@ -69,12 +81,12 @@ fn parsed(original: Option<&Name>) -> Map<String, Value> {
     }
 }
 
-fn set(map: &mut Map<String, Value>, key: &str, value: impl Into<Value>) {
+pub(super) fn set(map: &mut Map<String, Value>, key: &str, value: impl Into<Value>) {
     map.insert(key.to_owned(), value.into());
 }
 
 /// The object under a key, made if it is not there.
-fn entry<'a>(map: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
+pub(super) fn entry<'a>(map: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
     let slot = map.entry(key).or_insert_with(|| Value::Object(Map::new()));
     if !slot.is_object() {
         *slot = Value::Object(Map::new());
@@ -181,6 +193,15 @@ impl Show {
         set(status, "capacity", resources(&node.status.capacity));
         set(status, "allocatable", resources(&node.status.allocatable));
         set(status, "conditions", self.conditions(&node.status.conditions));
+        if let Some(volumes) = &node.status.volumes {
+            if !volumes.attached.is_empty() {
+                let attached = volumes.attached.iter().map(|name| json!({"name": &**name, "devicePath": ""}));
+                set(status, "volumesAttached", attached.collect::<Vec<_>>());
+            }
+            if !volumes.in_use.is_empty() {
+                set(status, "volumesInUse", volumes.in_use.iter().map(|name| &**name).collect::<Vec<&str>>());
+            }
+        }
         if let Some(address) = &node.status.address {
             let hostname = json!({"type": "Hostname", "address": &*node.meta.name});
             set(status, "addresses", vec![json!({"type": "InternalIP", "address": &**address}), hostname]);
@@ -398,7 +419,7 @@ fn resources(list: &Resources) -> Value {
     Value::Object(map)
 }
 
-fn selector(selector: &Selector) -> Value {
+pub(super) fn selector(selector: &Selector) -> Value {
     let mut map = Map::new();
     set_labels(&mut map, "matchLabels", &selector.match_labels);
     if !selector.match_expressions.is_empty() {

@@ -172,17 +172,8 @@ async fn down(name: &ClusterName) -> Result<(), Failure> {
 
 fn kind(text: &str) -> Result<Kind, String> {
     let text = text.to_ascii_lowercase();
-    let short = |kind: Kind| match kind {
-        Kind::Namespace => "ns",
-        Kind::Node => "no",
-        Kind::Pod => "po",
-        Kind::ReplicaSet => "rs",
-        Kind::Deployment => "deploy",
-        Kind::Service => "svc",
-        Kind::EndpointSlice => "endpointslice",
-    };
     let known =
-        |kind: &&Kind| kind.plural() == text || kind.name().to_ascii_lowercase() == text || short(**kind) == text;
+        |kind: &&Kind| kind.plural() == text || kind.name().to_ascii_lowercase() == text || kind.short_name() == text;
     Kind::ALL.iter().find(known).copied().ok_or_else(|| {
         let all: Vec<_> = Kind::ALL.iter().map(|kind| kind.plural()).collect();
         format!("there is no kind {text:?}; expected one of {}", all.join(", "))

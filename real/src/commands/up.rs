@@ -201,6 +201,9 @@ struct Terminal;
 
 impl Account for Terminal {
     fn tell(&mut self, now: Time, fact: &Fact, core: &Core) {
+        if matches!(fact.what, What::Event(_)) {
+            return; // For `kubectl get events`; what matters of them is a fact of its own.
+        }
         let seconds = format!("{}.{:03}s", now.0 / 1_000_000_000, now.0 / 1_000_000 % 1_000);
         let at = match fact.what {
             What::Ready if fact.subject.kind == Kind::Pod => address(fact, core),

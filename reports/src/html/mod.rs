@@ -32,6 +32,7 @@ pub(crate) fn page(record: &RunRecord, figures: &[(&Figure, &str)]) -> String {
     parts::services(record, &mut page);
     parts::nodes(record, &mut page);
     parts::pods(record, &mut page);
+    parts::events(record, &mut page);
     parts::facts(record, &mut page);
     parts::notes(record, &mut page);
     reproduce(record, &mut page);
@@ -60,7 +61,7 @@ fn head(record: &RunRecord, page: &mut String) {
     };
     put(page, format_args!("<div class=\"card verdict {class}\">{verdict}</div>\n"));
     *page += "<nav><a href=\"#expectations\">Expectations</a><a href=\"#plots\">Plots</a><a href=\"#account\">What happened</a>\
-              <a href=\"#nodes\">Nodes</a><a href=\"#pods\">Pods</a><a href=\"#facts\">Facts</a><a href=\"#reproduce\">Reproduce</a></nav>\n";
+              <a href=\"#nodes\">Nodes</a><a href=\"#pods\">Pods</a><a href=\"#events\">Events</a><a href=\"#facts\">Facts</a><a href=\"#reproduce\">Reproduce</a></nav>\n";
     identity(record, page);
 }
 

@@ -105,6 +105,25 @@ pub(super) fn pods(record: &RunRecord, page: &mut String) {
     });
 }
 
+pub(super) fn events(record: &RunRecord, page: &mut String) {
+    *page += "<h2 id=\"events\">Kubernetes events</h2>\n<details><summary>As <code>kubectl get events</code> shows them</summary>\n";
+    filter(page, "events-table", "Filter events: words that a row must contain");
+    let columns = ["#First (s)", "#Last (s)", "#Count", "Type", "Reason", "Object", "From", "Message"];
+    table(page, "events-table", &columns, &record.events, "events.csv", |event| {
+        vec![
+            seconds_column(event.first_ns),
+            seconds_column(event.last_ns),
+            thousands(event.count),
+            event.kind.clone(),
+            event.reason.clone(),
+            event.subject.clone(),
+            event.source.clone(),
+            event.message.clone(),
+        ]
+    });
+    *page += "</details>\n";
+}
+
 pub(super) fn facts(record: &RunRecord, page: &mut String) {
     *page += "<h2 id=\"facts\">Facts</h2>\n<details><summary>Every single fact</summary>\n";
     filter(page, "facts-table", "Filter facts: words that a row must contain");

@@ -23,7 +23,7 @@ pub(crate) fn record() -> RunRecord {
     let facts = facts(&pods);
     let series = series(&pods);
     let markers = vec![Marker { from_ns: DIES, to_ns: None, label: "node-2 loses power".into() }];
-    RunRecord { summary: summary(), facts, pods, nodes: nodes(), services, series, markers }
+    RunRecord { summary: summary(), facts, events: events(), pods, nodes: nodes(), services, series, markers }
 }
 
 /// A run in which nothing was and nothing happened.
@@ -41,7 +41,16 @@ pub(crate) fn empty() -> RunRecord {
         endpoints: vec![],
         other: vec![],
     };
-    RunRecord { summary, facts: vec![], pods: vec![], nodes: vec![], services: vec![], series, markers: vec![] }
+    RunRecord {
+        summary,
+        facts: vec![],
+        events: vec![],
+        pods: vec![],
+        nodes: vec![],
+        services: vec![],
+        series,
+        markers: vec![],
+    }
 }
 
 pub(crate) fn steps(name: &str, unit: &str, columns: &[&str], rows: Vec<(u64, Vec<i64>)>) -> StepSeries {
@@ -137,6 +146,23 @@ fn nodes() -> Vec<NodeRow> {
             pods_max: if [4, 5].contains(&index) { 3 } else { 2 },
         })
         .collect()
+}
+
+fn events() -> Vec<EventRow> {
+    let event = |first_ns, last_ns, count, kind: &str, reason: &str, message: &str| EventRow {
+        first_ns,
+        last_ns,
+        count,
+        kind: kind.into(),
+        reason: reason.into(),
+        subject: "replicaset/default/web-5d4".into(),
+        source: "replicaset-controller".into(),
+        message: message.into(),
+    };
+    vec![
+        event(0, 0, 1, "Normal", "SuccessfulCreate", "Created pod: web-5d4-b4kx9"),
+        event(1_000_000_000, 9_000_000_000, 4, "Warning", "FailedCreate", "Error creating: no room, \"quota\""),
+    ]
 }
 
 fn facts(pods: &[PodRow]) -> Vec<FactRow> {

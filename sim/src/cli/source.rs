@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wavetank_core::facts::Fact;
+use wavetank_core::facts::{Fact, What};
 use wavetank_core::seam::{Effect, Input};
 use wavetank_core::time::Time;
 use wavetank_journal::{FILE_NAME, Reader};
@@ -20,7 +20,8 @@ pub(super) enum Source {
     Journal(Reader),
 }
 
-/// One input and the facts that came of it.
+/// One input and the facts that came of it, without Kubernetes events: these name versions of objects, which differ
+/// between histories that tell the same.
 pub(super) struct Event {
     pub(super) now: Time,
     pub(super) input: Input,
@@ -45,14 +46,14 @@ impl Source {
                 let Some((now, input)) = simulation.step() else { return Ok(None) };
                 let input = input.clone();
                 let facts = simulation.world().facts();
-                let new = facts[*shown..].to_vec();
+                let new = facts[*shown..].iter().filter(|(_, fact)| !is_event(fact)).cloned().collect();
                 *shown = facts.len();
                 Ok(Some(Event { now, input, facts: new }))
             }
             Source::Journal(reader) => {
                 let Some(step) = reader.step().map_err(|error| error.to_string())? else { return Ok(None) };
                 let facts = step.effects.iter().filter_map(|effect| match effect {
-                    Effect::Record(fact) => Some((step.now, fact.clone())),
+                    Effect::Record(fact) if !is_event(fact) => Some((step.now, fact.clone())),
                     _ => None,
                 });
                 let facts = facts.collect();
@@ -60,4 +61,8 @@ impl Source {
             }
         }
     }
+}
+
+fn is_event(fact: &Fact) -> bool {
+    matches!(fact.what, What::Event(_))
 }

@@ -261,10 +261,10 @@ fn context<'v>(compiled: &Compiled, objects: &'v Objects, now: Time) -> Context<
     for name in &compiled.variables {
         let value: Box<dyn Val + 'v> = match name.strip_prefix('@') {
             None if name == NOW => Box::new(duration(now)),
-            None => objects.list(kind_of(&LISTS, name)),
+            None => objects.list(kind_of(LISTS, name)),
             Some(READY) => Box::new(Finder { objects, lookup: Lookup::Ready }),
             Some(ENDPOINTS) => Box::new(Finder { objects, lookup: Lookup::Endpoints }),
-            Some(finder) => Box::new(Finder { objects, lookup: Lookup::Object(kind_of(&FINDERS, finder)) }),
+            Some(finder) => Box::new(Finder { objects, lookup: Lookup::Object(kind_of(FINDERS, finder)) }),
         };
         context.add_variable_as_val(name.clone(), value);
     }

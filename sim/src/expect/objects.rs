@@ -1,7 +1,6 @@
 //! What expressions see of the cluster: Kubernetes-shaped JSON per object version, made once and only if it is asked for.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use cel::ExecutionError;
 use cel::common::traits::Indexer;
@@ -9,9 +8,7 @@ use cel::common::types::{CelBool, CelInt, CelList, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 use serde_json::Value as Json;
 use wavetank_core::id::{Name, RowId};
-use wavetank_core::model::{
-    Deployment, EndpointSlice, Kind, Namespace, Node, Object, Pod, ReplicaSet, Resource, Service,
-};
+use wavetank_core::model::{Kind, Object};
 use wavetank_core::store::View;
 use wavetank_manifest::kubernetes::to_json;
 
@@ -41,7 +38,7 @@ struct Entry {
 /// The tables of all kinds; those that nobody asked for are empty.
 #[derive(Debug, Default)]
 pub(super) struct Objects {
-    tables: [Table; Kind::ALL.len()],
+    tables: [Table; Kind::SLOTS],
 }
 
 impl Objects {
@@ -54,15 +51,7 @@ impl Objects {
                 continue;
             }
             table.writes = Some(writes);
-            match kind {
-                Kind::Namespace => table.refresh::<Namespace>(view),
-                Kind::Node => table.refresh::<Node>(view),
-                Kind::Pod => table.refresh::<Pod>(view),
-                Kind::ReplicaSet => table.refresh::<ReplicaSet>(view),
-                Kind::Deployment => table.refresh::<Deployment>(view),
-                Kind::Service => table.refresh::<Service>(view),
-                Kind::EndpointSlice => table.refresh::<EndpointSlice>(view),
-            }
+            table.refresh(view, *kind);
         }
     }
 
@@ -105,21 +94,17 @@ impl Objects {
 }
 
 impl Table {
-    fn refresh<T: Resource + 'static>(&mut self, view: View<'_>) {
+    fn refresh(&mut self, view: View<'_>, kind: Kind) {
         let mut old = std::mem::take(&mut self.entries).into_iter().peekable();
-        for (row, object) in view.all::<T>() {
-            let meta = object.meta();
-            let before = |entry: &Entry| (&entry.namespace, &entry.name) < (&meta.namespace, &meta.name);
-            while old.next_if(before).is_some() {}
+        for (row, version) in view.objects(kind) {
+            let (namespace, name) = (version.meta().namespace.clone(), version.meta().name.clone());
+            while old.next_if(|entry| (&entry.namespace, &entry.name) < (&namespace, &name)).is_some() {}
             let known = old.next_if(|entry| entry.row == row);
-            let same =
-                known.filter(|entry| T::from_object(&entry.version).is_some_and(|known| Arc::ptr_eq(known, object)));
-            self.entries.push(same.unwrap_or_else(|| {
-                let version = T::into_object(Arc::clone(object));
-                let revision = view.version_of::<T>(row).unwrap_or_default();
-                let json = to_json(&version, revision, EPOCH);
-                Entry { row, namespace: meta.namespace.clone(), name: meta.name.clone(), version, json }
-            }));
+            let entry = known.filter(|entry| entry.version.is_same_version(&version)).unwrap_or_else(|| {
+                let json = to_json(&version, view.revision_of(kind, row).unwrap_or_default(), EPOCH);
+                Entry { row, namespace, name, version, json }
+            });
+            self.entries.push(entry);
         }
     }
 }

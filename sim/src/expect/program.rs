@@ -13,7 +13,7 @@ use wavetank_core::model::Kind;
 use wavetank_manifest::nearest;
 
 /// Variables of all objects of a kind.
-pub(super) const LISTS: [(&str, Kind); 7] = [
+pub(super) const LISTS: &[(&str, Kind)] = &[
     ("nodes", Kind::Node),
     ("pods", Kind::Pod),
     ("deployments", Kind::Deployment),
@@ -21,14 +21,28 @@ pub(super) const LISTS: [(&str, Kind); 7] = [
     ("services", Kind::Service),
     ("endpointSlices", Kind::EndpointSlice),
     ("namespaces", Kind::Namespace),
+    ("persistentVolumes", Kind::PersistentVolume),
+    ("persistentVolumeClaims", Kind::PersistentVolumeClaim),
+    ("storageClasses", Kind::StorageClass),
+    ("csiNodes", Kind::CSINode),
+    ("volumeAttachments", Kind::VolumeAttachment),
+    ("csiDrivers", Kind::CSIDriver),
+    ("csiStorageCapacities", Kind::CSIStorageCapacity),
+    ("podDisruptionBudgets", Kind::PodDisruptionBudget),
 ];
 /// Functions that find one object by its name.
-pub(super) const FINDERS: [(&str, Kind); 5] = [
+pub(super) const FINDERS: &[(&str, Kind)] = &[
     ("node", Kind::Node),
     ("pod", Kind::Pod),
     ("deployment", Kind::Deployment),
     ("replicaSet", Kind::ReplicaSet),
     ("service", Kind::Service),
+    ("persistentVolume", Kind::PersistentVolume),
+    ("persistentVolumeClaim", Kind::PersistentVolumeClaim),
+    ("storageClass", Kind::StorageClass),
+    ("csiNode", Kind::CSINode),
+    ("volumeAttachment", Kind::VolumeAttachment),
+    ("podDisruptionBudget", Kind::PodDisruptionBudget),
 ];
 /// The time since the beginning of the run.
 pub(super) const NOW: &str = "now";

@@ -1,10 +1,9 @@
 //! One machine: its image cache, its addresses and its pods, in rows of a few dozen bytes.
 
-use std::sync::Arc;
-
+use wavetank_core::digest::Shared;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::kubelet::ContainerIndex;
-use wavetank_core::model::Pod;
+use wavetank_core::model::{Pod, PodStatus};
 use wavetank_core::time::{Span, Time};
 
 /// Addresses of one host at most: a /24 network.
@@ -62,7 +61,8 @@ impl Container {
 #[derive(Clone, Debug)]
 pub(super) struct Sandbox {
     pub(super) uid: Uid,
-    pub(super) pod: Arc<Pod>,
+    /// Without its status, so that no former one is kept for it.
+    pub(super) pod: Pod,
     address: u32,
     pub(super) containers: Vec<Container>,
 }
@@ -101,6 +101,8 @@ pub(super) struct Machine {
     bytes_per_second: u64,
     pub(super) images: Vec<u32>,
     pub(super) sandboxes: Vec<Sandbox>,
+    /// The status of the pods in sandboxes.
+    no_status: Shared<PodStatus>,
     first_address: u32,
     addresses: u32,
     /// Where the search for a free address begins: an address is not given out again at once.
@@ -119,6 +121,7 @@ impl Machine {
             bytes_per_second,
             images,
             sandboxes: Vec::new(),
+            no_status: Shared::default(),
             first_address: first,
             addresses,
             next_address: 0,
@@ -136,12 +139,13 @@ impl Machine {
     }
 
     /// Makes a pod's sandbox, or finds the one that is there; `None` if no address is left.
-    pub(super) fn create(&mut self, pod: Arc<Pod>) -> Option<Name> {
+    pub(super) fn create(&mut self, pod: &Pod) -> Option<Name> {
         let uid = pod.meta.uid;
         if let Some(position) = self.sandboxes.iter().position(|it| it.uid == uid) {
             return Some(self.sandboxes[position].address(self));
         }
         let address = if pod.spec.host_network { HOST_NETWORK } else { self.free_address()? };
+        let pod = Pod { status: self.no_status.clone(), ..pod.clone() };
         self.sandboxes.push(Sandbox { uid, pod, address, containers: Vec::new() });
         self.sandboxes.last().map(|sandbox| sandbox.address(self))
     }

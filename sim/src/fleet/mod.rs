@@ -111,7 +111,7 @@ impl Fleet {
     /// A kubelet asks.
     pub(crate) fn ask(&mut self, now: Time, host: HostId, request: RuntimeRequest, out: &mut Vec<Outcome>) {
         match request {
-            RuntimeRequest::CreateSandbox { pod } => self.create_sandbox(host, pod, out),
+            RuntimeRequest::CreateSandbox { pod } => self.create_sandbox(host, &pod, out),
             RuntimeRequest::PullImage { pod, container, image, policy } => {
                 self.pull(now, host, (pod, container), image, policy, out);
             }
@@ -156,7 +156,7 @@ impl Fleet {
         }
     }
 
-    fn create_sandbox(&mut self, host: HostId, pod: Arc<Pod>, out: &mut Vec<Outcome>) {
+    fn create_sandbox(&mut self, host: HostId, pod: &Pod, out: &mut Vec<Outcome>) {
         let (machine, uid) = (&mut self.machines[host.0 as usize], pod.meta.uid);
         let answer = match machine.create(pod) {
             Some(address) => RuntimeEvent::SandboxReady { pod: uid, address },
@@ -338,7 +338,7 @@ impl Fleet {
 
     fn list(&self, host: HostId) -> Vec<RunningPod> {
         let running = |sandbox: &Sandbox| RunningPod {
-            pod: sandbox.pod.clone(),
+            pod: Arc::new(sandbox.pod.clone()),
             address: sandbox.address(&self.machines[host.0 as usize]),
             containers: sandbox.containers.iter().filter_map(listed).collect(),
         };

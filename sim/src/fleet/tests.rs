@@ -44,7 +44,7 @@ fn pod(uid: u128) -> Arc<Pod> {
     let app = Spec { name: "app".into(), image: "web:1".into(), ..Spec::default() };
     let spec = PodSpec { containers: vec![app.clone()], init_containers: vec![app], ..PodSpec::default() };
     let meta = Meta { uid: Uid(uid), ..Meta::named("default", &format!("p{uid}")) };
-    Arc::new(Pod { meta, spec: Shared::new(spec), ..Pod::default() })
+    Arc::new(Pod { meta: meta.into(), spec: Shared::new(spec), ..Pod::default() })
 }
 
 /// A fleet with its own small queue; what kubelets are told is written down.

@@ -10,12 +10,15 @@ mod series;
 use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_core::Core;
+use wavetank_core::events::{EventLog, EventObject};
 use wavetank_core::facts::{Fact, What};
 use wavetank_core::id::Name;
 use wavetank_core::model::{Kind, Node, ObjectKey, Pod, Resources};
 use wavetank_core::store::View;
 use wavetank_core::time::Time;
-use wavetank_reports::record::{Counts, ExpectationResult, FactRow, Interval, NodeRow, PodRow, Series, ServiceRow};
+use wavetank_reports::record::{
+    Counts, EventRow, ExpectationResult, FactRow, Interval, NodeRow, PodRow, Series, ServiceRow,
+};
 
 use pods::{PodState, requests};
 use series::Steps;
@@ -23,6 +26,7 @@ use series::Steps;
 /// Everything that is kept of a run while it goes on.
 pub struct History {
     facts: Vec<FactRow>,
+    events: EventLog,
     pods: Vec<PodState>,
     /// The pod that has a name now, as a place in `pods`.
     living: BTreeMap<(Name, Name), usize>,
@@ -82,6 +86,7 @@ impl History {
     pub fn new() -> History {
         History {
             facts: Vec::new(),
+            events: EventLog::default(),
             pods: Vec::new(),
             living: BTreeMap::new(),
             nodes: Vec::new(),
@@ -137,11 +142,12 @@ impl History {
 
     fn fact(&mut self, at: Time, fact: &Fact, view: View<'_>) {
         let key = &fact.subject;
+        if let What::Event(event) = &fact.what {
+            self.events.take(at, key, event);
+            return;
+        }
         let kind = key.kind.name().to_lowercase();
-        let subject = match &*key.namespace {
-            "" => format!("{kind}/{}", key.name),
-            namespace => format!("{kind}/{namespace}/{}", key.name),
-        };
+        let subject = subject_of(key);
         self.tell(at, &kind, &subject, fact.what.reason(), &fact.what.to_string());
         match key.kind {
             Kind::Pod => self.pod(at, key, &fact.what, view),
@@ -291,6 +297,7 @@ impl History {
             self.nodes.into_iter().map(|node| NodeRow { pods_end: u64::try_from(node.pods).unwrap_or(0), ..node.row });
         Finished {
             facts: self.facts,
+            events: self.events.all().iter().map(event_row).collect(),
             pods: self.pods.into_iter().map(|pod| pod.row).collect(),
             nodes: nodes.collect(),
             services,
@@ -341,11 +348,40 @@ impl History {
     }
 }
 
+/// An object as people name it: `pod/default/web-1`.
+fn subject_of(key: &ObjectKey) -> String {
+    let kind = key.kind.name().to_lowercase();
+    match &*key.namespace {
+        "" => format!("{kind}/{}", key.name),
+        namespace => format!("{kind}/{namespace}/{}", key.name),
+    }
+}
+
+fn event_row(event: &EventObject) -> EventRow {
+    let reporter = &event.reporter;
+    let source = if reporter.host.is_empty() {
+        reporter.component.to_string()
+    } else {
+        format!("{}, {}", reporter.component, reporter.host)
+    };
+    EventRow {
+        first_ns: event.first.0,
+        last_ns: event.last.0,
+        count: u64::from(event.count),
+        kind: event.event_type.to_string(),
+        reason: event.reason.to_string(),
+        subject: subject_of(&event.subject),
+        source,
+        message: event.message.to_string(),
+    }
+}
+
 /// The rows and series of a whole run.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the fields of wavetank_reports::record::RunRecord")]
 pub struct Finished {
     pub facts: Vec<FactRow>,
+    pub events: Vec<EventRow>,
     pub pods: Vec<PodRow>,
     pub nodes: Vec<NodeRow>,
     pub services: Vec<ServiceRow>,

@@ -149,7 +149,7 @@ items:
         let expected = "\
 POD            NODE   WHY
 default/runs   big    was there before
-default/fits   small  2 of 3 take it; best with 482
+default/fits   small  2 of 3 take it; best with 488
 default/large  -      0/3 nodes are available:
                         2 Insufficient cpu (NodeResourcesFit): big, small
                         1 node(s) had untolerated taint {dedicated: db} (TaintToleration): tainted

@@ -2,8 +2,9 @@
 //!
 //! A sync decides on all its writes at once ([`plan`]) and sends them one after the other. Invariant: a write names the
 //! version that it was made from, so a sync that saw stale ReplicaSets changes nothing and is retried. Source:
-//! pkg/controller/deployment (v1.34.1). Absent on purpose: rollback (a client patches the template), events.
+//! pkg/controller/deployment (v1.34.1). Absent on purpose: rollback (a client patches the template).
 
+mod events;
 mod plan;
 mod progress;
 mod scale;
@@ -11,18 +12,19 @@ mod sets;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::{Answer, Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
-use crate::controllers::requests::{Ended, Requests};
-use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by, without_owner};
+use crate::controllers::claims::Orphans;
+use crate::controllers::reconciler::{Desk, Reconciler, Step};
+use crate::controllers::requests::Ended;
+use crate::controllers::{NamespacedName, managing, owned_by, without_owner};
 use crate::facts::What;
-use crate::id::{RequestId, RowId};
-use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Meta, Object, Pod, ReplicaSet, Status3};
-use crate::seam::TimerKind;
+use crate::id::RowId;
+use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Object, Pod, ReplicaSet, Status3};
 use crate::store::{Change, View};
 
 use plan::{Again, Plan};
@@ -51,14 +53,13 @@ const CREATE_FAILED: &str = "ReplicaSetCreateError";
 
 /// The controller.
 pub(super) struct Deployments {
-    queue: WorkQueue<NamespacedName>,
-    requests: Requests<NamespacedName, Stage>,
+    desk: Desk<NamespacedName, Stage>,
     /// ReplicaSets that no controller manages: candidates for adoption.
-    orphans: BTreeSet<RowId>,
+    orphans: Orphans,
 }
 
 /// What a sync waits for.
-enum Stage {
+pub(in crate::controllers) enum Stage {
     Writes(Box<Plan>),
     /// The creation of the new ReplicaSet was refused, which is being written into the status.
     Complaint,
@@ -68,42 +69,9 @@ impl Deployments {
     /// The controller before its start.
     pub(super) fn new(config: &ControllerManagerConfig) -> Deployments {
         Deployments {
-            queue: WorkQueue::new(NUMBER, config.concurrent_syncs),
-            requests: Requests::new(NUMBER, config.client_limit, |_| false),
-            orphans: BTreeSet::new(),
+            desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, |_| false).telling(events::told),
+            orphans: Orphans::default(),
         }
-    }
-
-    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) {
-        let Some((row, deployment)) = view.find::<Deployment>(&key.namespace, &key.name) else {
-            return self.finish(ctx, &key, None);
-        };
-        let mut plan = Plan {
-            now: ctx.now,
-            deployment: Deployment::clone(deployment),
-            version: view.version_of::<Deployment>(row),
-            old: Vec::new(),
-            new: None,
-            writes: Vec::new(),
-            creation: None,
-            look_again: None,
-        };
-        if deployment.selector.is_empty() {
-            plan.deployment.status.observed_generation = deployment.meta.generation;
-            if plan.deployment.status != deployment.status {
-                plan.write_status();
-            }
-        } else {
-            self.claim(view, deployment, &mut plan);
-            let uids: Vec<_> = plan.old.iter().map(|it| it.set.meta.uid).collect();
-            plan.decide(&|new| {
-                let others = uids.iter().filter(|uid| new.is_none_or(|new| new.meta.uid != **uid));
-                others.flat_map(|uid| view.controlled_by::<Pod>(*uid)).any(|(_, pod)| !pod.is_finished())
-            });
-        }
-        let writes = std::mem::take(&mut plan.writes);
-        let ended = self.requests.begin(ctx, key, Stage::Writes(Box::new(plan)), writes);
-        self.go_on(ctx, view, ended);
     }
 
     /// Finds the Deployment's ReplicaSets; adopts those that nobody manages, releases those that no longer match.
@@ -123,12 +91,9 @@ impl Deployments {
                 claim(row, set, without_owner(&set.meta, deployment.meta.uid));
             }
         }
-        let orphans = self.orphans.iter().filter_map(|row| Some((*row, view.get::<ReplicaSet>(*row)?)));
+        let orphans = self.orphans.of::<ReplicaSet>(view, &deployment.meta.namespace);
         for (row, set) in orphans.filter(|_| !deployment.meta.is_terminating()) {
-            let fits = set.meta.namespace == deployment.meta.namespace
-                && !set.meta.is_terminating()
-                && deployment.selector.matches(&set.meta.labels);
-            if fits {
+            if !set.meta.is_terminating() && deployment.selector.matches(&set.meta.labels) {
                 let owner = owned_by(Kind::Deployment, &deployment.meta);
                 let owners = set.meta.owners.iter().cloned().chain([owner]).collect();
                 plan.old.push(claim(row, set, owners));
@@ -137,60 +102,43 @@ impl Deployments {
         plan.writes.push(claims);
     }
 
-    fn go_on(&mut self, ctx: &mut Context<'_>, view: View<'_>, mut ended: Option<Ended<NamespacedName, Stage>>) {
-        while let Some(Ended { key, stage, answers, error, .. }) = ended {
-            ended = match (stage, error) {
-                (Stage::Complaint, error) => {
-                    self.retry(ctx, &key, error);
-                    None
-                }
-                (Stage::Writes(plan), None) => {
-                    self.finish(ctx, &key, plan.look_again);
-                    None
-                }
-                (Stage::Writes(plan), Some(error)) => {
-                    let created_fails = plan.creation.is_some() && refused_creation(&answers, &plan, &error);
-                    let complaint = if created_fails { complaint(ctx, view, *plan, &error) } else { Vec::new() };
-                    if complaint.is_empty() {
-                        self.retry(ctx, &key, Some(error));
-                        None
-                    } else {
-                        self.requests.begin(ctx, key, Stage::Complaint, complaint)
-                    }
-                }
-            };
-        }
-    }
-
-    fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, again: Option<Again>) {
-        self.queue.forget(key);
+    fn finish(
+        &mut self,
+        ctx: &mut Context<'_>,
+        key: &NamespacedName,
+        again: Option<Again>,
+    ) -> Step<NamespacedName, Stage> {
+        self.desk.queue.forget(key);
         match again {
-            Some(Again::After(delay)) => self.queue.add_after(ctx, key.clone(), delay),
-            Some(Again::RateLimited) => self.queue.add_rate_limited(ctx, key.clone()),
+            Some(Again::After(delay)) => self.desk.queue.add_after(ctx, key.clone(), delay),
+            Some(Again::RateLimited) => self.desk.queue.add_rate_limited(ctx, key.clone()),
             None => {}
         }
-        self.queue.done(key);
+        self.desk.queue.done(key);
+        None
     }
 
-    fn retry(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, error: Option<Refusal>) {
+    fn retry(
+        &mut self,
+        ctx: &mut Context<'_>,
+        key: &NamespacedName,
+        error: Option<Refusal>,
+    ) -> Step<NamespacedName, Stage> {
         let hopeless = error.is_some_and(|error| error.is_namespace_terminating());
-        if hopeless || self.queue.failures(key) >= RETRIES_LIMIT {
-            self.queue.forget(key);
+        if hopeless || self.desk.queue.failures(key) >= RETRIES_LIMIT {
+            self.desk.queue.forget(key);
         } else {
-            self.queue.add_rate_limited(ctx, key.clone());
+            self.desk.queue.add_rate_limited(ctx, key.clone());
         }
-        self.queue.done(key);
+        self.desk.queue.done(key);
+        None
     }
 
     fn on_set(&mut self, view: View<'_>, row: RowId, old: Option<&ReplicaSet>, new: Option<&ReplicaSet>) {
-        if new.is_some_and(|set| set.meta.controller().is_none()) {
-            self.orphans.insert(row);
-        } else {
-            self.orphans.remove(&row);
-        }
-        let managers = [old, new].into_iter().flatten().filter_map(|set| managing_deployment(view, &set.meta));
-        for key in managers {
-            self.queue.add(key);
+        self.orphans.note(row, old.map(|set| &set.meta), new.map(|set| &set.meta));
+        let managers = [old, new].into_iter().flatten().filter_map(|set| managing::<Deployment>(view, &set.meta));
+        for (key, _) in managers {
+            self.desk.queue.add(key);
         }
         let Some(orphan) = new.filter(|set| set.meta.controller().is_none() && !set.meta.is_terminating()) else {
             return;
@@ -200,44 +148,49 @@ impl Deployments {
         }
         for (_, deployment) in view.in_namespace::<Deployment>(&orphan.meta.namespace) {
             if !deployment.selector.is_empty() && deployment.selector.matches(&orphan.meta.labels) {
-                self.queue.add(NamespacedName::of_meta(&deployment.meta));
+                self.desk.queue.add(NamespacedName::of_meta(&deployment.meta));
             }
         }
     }
 
     /// A pod is gone: a Deployment that recreates its pods may have waited for the last of them.
     fn on_pod_gone(&mut self, view: View<'_>, pod: &Pod) {
-        let Some(owner) = pod.meta.controller().filter(|owner| owner.kind == Kind::ReplicaSet) else { return };
-        let Some((_, set)) = view.find::<ReplicaSet>(&pod.meta.namespace, &owner.name) else { return };
-        let Some(key) = managing_deployment(view, &set.meta).filter(|_| set.meta.uid == owner.uid) else { return };
-        let Some((_, deployment)) = view.find::<Deployment>(&key.namespace, &key.name) else { return };
+        let Some((_, set)) = managing::<ReplicaSet>(view, &pod.meta) else { return };
+        let Some((key, deployment)) = managing::<Deployment>(view, &set.meta) else { return };
         if deployment.strategy != DeploymentStrategy::Recreate {
             return;
         }
         let mut sets = view.controlled_by::<ReplicaSet>(deployment.meta.uid);
         if sets.all(|(_, set)| view.controlled_by::<Pod>(set.meta.uid).next().is_none()) {
-            self.queue.add(key);
+            self.desk.queue.add(key);
         }
     }
 }
 
-impl Controller for Deployments {
-    fn start(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
+impl Reconciler for Deployments {
+    type Key = NamespacedName;
+    type Stage = Stage;
+
+    fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
+        &mut self.desk
+    }
+
+    fn list(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
         for (_, deployment) in view.all::<Deployment>() {
-            self.queue.add(NamespacedName::of_meta(&deployment.meta));
+            self.desk.queue.add(NamespacedName::of_meta(&deployment.meta));
         }
         for (row, set) in view.all::<ReplicaSet>() {
             self.on_set(view, row, None, Some(set));
         }
     }
 
-    fn on_change(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
         let (before, after) = (view.before(change.revision), view.at(change.revision));
         match change.kind {
             Kind::Deployment => {
                 let (old, new) = (before.get::<Deployment>(change.row), after.get::<Deployment>(change.row));
                 if let Some(deployment) = new.or(old) {
-                    self.queue.add(NamespacedName::of_meta(&deployment.meta));
+                    self.desk.queue.add(NamespacedName::of_meta(&deployment.meta));
                 }
             }
             Kind::ReplicaSet => {
@@ -253,31 +206,60 @@ impl Controller for Deployments {
         }
     }
 
-    fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        while let Some(key) = self.queue.take() {
-            self.sync(ctx, view, key);
+    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) -> Step<NamespacedName, Stage> {
+        let Some((row, deployment)) = view.find::<Deployment>(&key.namespace, &key.name) else {
+            return self.finish(ctx, &key, None);
+        };
+        let mut plan = Plan {
+            now: ctx.now,
+            deployment: Deployment::clone(deployment),
+            version: view.version_of::<Deployment>(row),
+            old: Vec::new(),
+            new: None,
+            writes: Vec::new(),
+            creation: None,
+            events: BTreeMap::new(),
+            look_again: None,
+        };
+        if deployment.selector.is_empty() {
+            ctx.event(key.of(Kind::Deployment), events::selecting_all().about(&deployment.meta));
+            plan.deployment.status.observed_generation = deployment.meta.generation;
+            if plan.deployment.status != deployment.status {
+                plan.write_status();
+            }
+        } else {
+            self.claim(view, deployment, &mut plan);
+            let uids: Vec<_> = plan.old.iter().map(|it| it.set.meta.uid).collect();
+            plan.decide(&|new| {
+                let others = uids.iter().filter(|uid| new.is_none_or(|new| new.meta.uid != **uid));
+                others.flat_map(|uid| view.controlled_by::<Pod>(*uid)).any(|(_, pod)| !pod.is_finished())
+            });
+        }
+        let writes = std::mem::take(&mut plan.writes);
+        self.desk.begin(ctx, key, Stage::Writes(Box::new(plan)), writes)
+    }
+
+    fn proceed(
+        &mut self,
+        ctx: &mut Context<'_>,
+        view: View<'_>,
+        ended: Ended<NamespacedName, Stage>,
+    ) -> Step<NamespacedName, Stage> {
+        let Ended { key, stage, answers, error, .. } = ended;
+        match (stage, error) {
+            (Stage::Complaint, error) => self.retry(ctx, &key, error),
+            (Stage::Writes(plan), None) => self.finish(ctx, &key, plan.look_again),
+            (Stage::Writes(plan), Some(error)) => {
+                let created_fails = plan.creation.is_some() && refused_creation(&answers, &plan, &error);
+                let complaint = if created_fails { complaint(ctx, view, *plan, &error) } else { Vec::new() };
+                if complaint.is_empty() {
+                    self.retry(ctx, &key, Some(error))
+                } else {
+                    self.desk.begin(ctx, key, Stage::Complaint, complaint)
+                }
+            }
         }
     }
-
-    fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
-        let ended = self.requests.on_answer(ctx, id, answer);
-        self.go_on(ctx, view, ended);
-    }
-
-    fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {
-        match kind {
-            TimerKind::ClientTokens(NUMBER) => self.requests.on_tokens(ctx),
-            TimerKind::WorkQueue(NUMBER) => self.queue.on_timer(ctx),
-            _ => {}
-        }
-    }
-}
-
-/// The Deployment that manages an object, if it is there and is the very one that the object names.
-fn managing_deployment(view: View<'_>, meta: &Meta) -> Option<NamespacedName> {
-    let owner = meta.controller().filter(|owner| owner.kind == Kind::Deployment)?;
-    let (_, deployment) = view.find::<Deployment>(&meta.namespace, &owner.name)?;
-    (deployment.meta.uid == owner.uid).then(|| NamespacedName::of_meta(&deployment.meta))
 }
 
 /// Whether it was the creation of the new ReplicaSet that was refused: every write after a refusal stays behind, so
@@ -319,6 +301,7 @@ fn complaint(ctx: &mut Context<'_>, view: View<'_>, mut plan: Plan, error: &Refu
         error => {
             let message = format!("Failed to create new replica set \"{}\": {error}", new.meta.name);
             ctx.record(key.of(Kind::Deployment), What::Refused { message: message.clone().into() });
+            ctx.event(key.of(Kind::Deployment), events::create_failed(&message).about(&stored.meta));
             if stored.progress_deadline.is_none() {
                 return Vec::new();
             }
@@ -328,6 +311,7 @@ fn complaint(ctx: &mut Context<'_>, view: View<'_>, mut plan: Plan, error: &Refu
         }
     }
     plan.writes.clear();
+    plan.events.clear();
     plan.write_status();
     plan.writes
 }

@@ -5,18 +5,20 @@
 //! retried. Source: pkg/controller/deployment/{sync,rolling,recreate}.go (v1.34.1). Two writes of one sync to the same
 //! object build on each other; Kubernetes' second status write meets a conflict there and is made by the next sync.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::{Propagation, Request};
 use crate::controllers::NamespacedName;
 use crate::controllers::deployment::progress::set_condition;
 use crate::controllers::deployment::sets::{self, Set};
+use crate::events::Event;
 use crate::id::{Name, Revision};
 use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Object, ReplicaSet, Status3};
 use crate::time::{Span, Time};
 
 /// A sync of one Deployment.
-pub(super) struct Plan {
+pub(in crate::controllers) struct Plan {
     pub(super) now: Time,
     /// The Deployment with the sync's own changes to status and revision.
     pub(super) deployment: Deployment,
@@ -29,6 +31,8 @@ pub(super) struct Plan {
     pub(super) writes: Vec<Vec<Request>>,
     /// Which of them creates the new ReplicaSet.
     pub(super) creation: Option<usize>,
+    /// What is said when a write is granted, by its place among the requests of all batches.
+    pub(super) events: BTreeMap<usize, Event>,
     /// When to look again, if nothing happens.
     pub(super) look_again: Option<Again>,
 }
@@ -139,6 +143,9 @@ impl Plan {
         sets::annotate_new(&self.deployment, &mut set, revision);
         sets::note_scale(&self.deployment, &mut set);
         self.creation = Some(self.writes.len());
+        if set.replicas > 0 {
+            self.tell_next(super::events::scaled(&set, 0));
+        }
         self.writes.push(vec![Request::Create(Object::ReplicaSet(Arc::new(set.clone())))]);
         let mut needs_write = self.set_revision(&revision.to_string());
         if self.deployment.progress_deadline.is_some() {
@@ -292,8 +299,11 @@ impl Plan {
 
     /// Gives an old ReplicaSet another size; writes only if size or notes change.
     pub(super) fn resize_old(&mut self, place: usize, size: u32) {
-        let deployment = &self.deployment;
-        if resize(deployment, &mut self.old[place], size) {
+        let before = self.old[place].set.replicas;
+        if resize(&self.deployment, &mut self.old[place], size) {
+            if before != size {
+                self.tell_next(super::events::scaled(&self.old[place].set, before));
+            }
             self.writes.push(vec![update(&self.old[place])]);
         }
     }
@@ -301,9 +311,18 @@ impl Plan {
     /// Gives the new ReplicaSet another size unless it has it already; returns whether it was changed.
     pub(super) fn resize_new(&mut self, size: u32) -> bool {
         let Some(new) = self.new.as_mut().filter(|new| new.set.replicas != size) else { return false };
+        let before = new.set.replicas;
         resize(&self.deployment, new, size);
-        self.writes.push(vec![update(new)]);
+        let (write, event) = (update(new), super::events::scaled(&new.set, before));
+        self.tell_next(event);
+        self.writes.push(vec![write]);
         true
+    }
+
+    /// Has something said when the next write is granted.
+    fn tell_next(&mut self, event: Event) {
+        let place = self.writes.iter().map(Vec::len).sum();
+        self.events.insert(place, event.about(&self.deployment.meta));
     }
 
     /// Notes on the new ReplicaSet for which size of the Deployment it has its size.

@@ -3,7 +3,7 @@ use crate::api::{Patch, Propagation};
 use crate::config::Config;
 use crate::digest::Shared;
 use crate::facts::What;
-use crate::model::{Container, IntOrPercent, Labels, PodSpec, PodTemplate, Selector};
+use crate::model::{Container, IntOrPercent, Labels, Meta, PodSpec, PodTemplate, Selector};
 use crate::testbed::Testbed;
 use crate::time::{Span, Time};
 
@@ -294,4 +294,31 @@ fn a_controller_manager_that_is_restarted_in_mid_rollout_goes_on_where_it_was() 
     assert_eq!(sizes(&bed), [0, 10]);
     assert_eq!(deployment(&bed).status.available, 10);
     assert_eq!(bed.core.newest().all::<Pod>().count(), 10);
+}
+
+#[test]
+fn every_change_of_size_and_every_pod_is_said_as_an_event() {
+    let mut bed = bed();
+    bed.create(web(2));
+    bed.run_for(Span::from_secs(10));
+    image(&mut bed, "app:v2");
+    bed.run_for(Span::from_secs(30));
+    let sets: Vec<_> = bed.core.newest().all::<ReplicaSet>().map(|(_, set)| set.clone()).collect();
+    let name = |size: u32| sets.iter().find(|set| set.replicas == size).expect("one of each").meta.name.clone();
+    let (old, new) = (name(0), name(2));
+    let said: Vec<String> = bed.events(Kind::Deployment, "web");
+    let said: Vec<&str> = said.iter().filter_map(|line| line.split_once("x1: ").map(|(_, message)| message)).collect();
+    assert_eq!(
+        said,
+        [
+            format!("Scaled up replica set {old} from 0 to 2"),
+            format!("Scaled up replica set {new} from 0 to 1"),
+            format!("Scaled down replica set {old} from 2 to 1"),
+            format!("Scaled up replica set {new} from 1 to 2"),
+            format!("Scaled down replica set {old} from 1 to 0"),
+        ]
+    );
+    let of_old: Vec<String> = bed.events(Kind::ReplicaSet, &old);
+    assert_eq!(of_old.iter().filter(|line| line.contains("SuccessfulCreate x1: Created pod: web-")).count(), 2);
+    assert_eq!(of_old.iter().filter(|line| line.contains("SuccessfulDelete x1: Deleted pod: web-")).count(), 2);
 }

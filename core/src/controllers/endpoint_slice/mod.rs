@@ -1,32 +1,37 @@
 //! The EndpointSlice controller: lists the pods behind each Service, in slices of up to 100.
 //!
-//! The controller keeps, for every Service, the rows of the pods that it selects, so that a sync looks at these pods
-//! only. Cost: a pod's change looks at the selectors of all Services of its namespace (as in Kubernetes); a sync looks
-//! at all pods of its Service, but makes anew only the endpoints of those that have changed. Source: pkg/controller/endpointslice, staging/src/k8s.io/endpointslice (v1.34.1). Absent
-//! on purpose: IPv6, topology hints, trigger times, hostnames (the core's pods have none). Slices of a Service that is
-//! gone are left to the garbage collector.
+//! The controller keeps, for every Service, the rows of the pods that it selects, and knows which of them have changed
+//! since the last sync. Cost: a pod's change looks at the selectors of all Services of its namespace (as in Kubernetes);
+//! a sync looks at the pods that have changed and at the slices that these can concern. It looks at everything where it
+//! cannot be sure of the rest: when the Service, a node or somebody else's slice has changed, and after a failure. Builds
+//! with debug assertions do so each time and compare. Source: pkg/controller/endpointslice,
+//! staging/src/k8s.io/endpointslice (v1.34.1). Absent on purpose: IPv6, topology hints, trigger times, hostnames (the
+//! core's pods have none). Slices of a Service that is gone are left to the garbage collector.
 
+mod events;
 mod placement;
 mod selected;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::api::{Answer, Propagation, Refusal, Reply, Request};
+use crate::api::{Propagation, Refusal, Reply, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
-use crate::controllers::requests::{Ended, Requests};
-use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by};
-use crate::id::{Name, RequestId, Revision, RowId, Uid};
+use crate::controllers::reconciler::{Desk, Reconciler, Step};
+use crate::controllers::requests::Ended;
+use crate::controllers::{NamespacedName, owned_by};
+use crate::id::{Name, Revision, RowId, Uid};
 use crate::model::{EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServiceType};
-use crate::seam::TimerKind;
 use crate::store::{Change, IndexKey, View};
 use crate::time::Span;
 
 use placement::{Stored, Writes};
-use selected::Selected;
+use selected::{LeftOut, Selected};
+use watched::Watched;
 
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 2;
@@ -47,16 +52,19 @@ const HEADLESS: &str = "service.kubernetes.io/headless";
 
 /// The controller.
 pub(super) struct EndpointSlices {
-    queue: WorkQueue<NamespacedName>,
-    requests: Requests<NamespacedName, Stage>,
+    desk: Desk<NamespacedName, Stage>,
     services: BTreeMap<NamespacedName, Tracked>,
 }
 
 /// What is remembered of a Service.
 #[derive(Default)]
 struct Tracked {
+    /// What it selects; `None` if its endpoints are somebody else's business.
+    selector: Option<Selector>,
     /// The pods that it selects.
     pods: Selected,
+    /// Its slices.
+    slices: Watched,
     /// The newest version of a slice that this controller has written: what is older is stale.
     written: Revision,
     /// Slices that this controller has deleted and the watch may still show.
@@ -64,41 +72,18 @@ struct Tracked {
 }
 
 /// A sync that waits for its writes.
-struct Stage {
+pub(in crate::controllers) struct Stage {
     deleted: Vec<Uid>,
-    /// Whether a pod was left out because its node is not there (yet).
-    incomplete: bool,
+    left_out: LeftOut,
 }
 
 impl EndpointSlices {
     /// The controller before its start.
     pub(super) fn new(config: &ControllerManagerConfig) -> EndpointSlices {
-        EndpointSlices {
-            queue: WorkQueue::new(NUMBER, config.concurrent_syncs).with_first_backoff(BACKOFF_FIRST),
-            requests: Requests::new(NUMBER, config.client_limit, Refusal::is_namespace_terminating),
-            services: BTreeMap::new(),
-        }
-    }
-
-    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) {
-        let service = view.find::<Service>(&key.namespace, &key.name).map(|(_, service)| service.clone());
-        let Some(service) = service.filter(|service| selector_of(service).is_some()) else {
-            return self.finish(ctx, &key, false);
-        };
-        let Some((stored, foreign)) = self.stored(view, &key, &service) else {
-            // The watch has not yet shown what was written before.
-            return self.finish(ctx, &key, true);
-        };
-        let tracked = self.services.entry(key.clone()).or_default();
-        tracked.deleted.clear();
-        let (wanted, incomplete) = tracked.pods.wanted(view, &service);
-        let blank = blank_slice(&service);
-        let mut writes = placement::place(stored, wanted, &blank);
-        writes.delete.extend(foreign);
-        let deleted = writes.delete.iter().map(|it| it.slice.meta.uid).collect();
-        let requests = requests_of(writes, service.meta.is_terminating());
-        let ended = self.requests.begin(ctx, key, Stage { deleted, incomplete }, requests);
-        self.go_on(ctx, ended);
+        let mut desk =
+            Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, Refusal::is_namespace_terminating);
+        desk.queue = desk.queue.with_first_backoff(BACKOFF_FIRST);
+        EndpointSlices { desk, services: BTreeMap::new() }
     }
 
     /// The Service's slices, and those that belong to a former Service of the same name; `None` if they are stale.
@@ -109,10 +94,9 @@ impl EndpointSlices {
         }
         let slices: Vec<Stored> = view
             .under::<EndpointSlice>(IndexKey::Service(key.name.clone()))
-            .filter(|(_, slice)| slice.meta.namespace == key.namespace)
-            .filter(|(_, slice)| slice.meta.labels.get(MANAGED_BY).is_some_and(|manager| **manager == *MANAGER))
-            .filter(|(_, slice)| !slice.meta.is_terminating())
-            .map(|(row, slice)| Stored { slice: slice.clone(), version: view.version_of::<EndpointSlice>(row) })
+            .filter(|(_, slice)| slice.meta.namespace == key.namespace && is_managed(slice))
+            .map(|(row, slice)| (row, slice.clone(), view.version_of::<EndpointSlice>(row)))
+            .map(|(row, slice, version)| Stored { row, slice, version })
             .collect();
         let is_deleted = |it: &Stored| tracked.is_some_and(|tracked| tracked.deleted.contains(&it.slice.meta.uid));
         if slices.iter().any(is_deleted) {
@@ -122,27 +106,49 @@ impl EndpointSlices {
         Some(slices.into_iter().partition(own))
     }
 
-    fn go_on(&mut self, ctx: &mut Context<'_>, ended: Option<Ended<NamespacedName, Stage>>) {
-        let Some(Ended { key, stage, answers, error, .. }) = ended else { return };
-        if let Some(tracked) = self.services.get_mut(&key) {
-            for answer in answers.iter().flatten() {
-                if let Reply::Object(_, revision) = answer {
-                    tracked.written = tracked.written.max(*revision);
-                }
-            }
-            let granted = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(_)))).count();
-            tracked.deleted.extend(stage.deleted.iter().take(granted));
+    /// What has to be written if it is known what has changed since the last sync; `None` if not.
+    fn writes_for_changes(&mut self, view: View<'_>, key: &NamespacedName, service: &Service) -> Option<Writes> {
+        let tracked = self.services.get_mut(key)?;
+        if view.revision() < tracked.written || !tracked.deleted.is_empty() || !tracked.slices.is_own() {
+            return None;
         }
-        self.finish(ctx, &key, error.is_some() || stage.incomplete);
+        let (ports, changes) = tracked.pods.changes(view, service)?;
+        let Some(settled) = tracked.slices.settled(view, &changes) else {
+            tracked.pods.distrust();
+            return None;
+        };
+        Some(placement::place_changes(settled, ports, changes, &blank_slice(service)))
     }
 
-    fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) {
-        if failed && self.queue.failures(key) < RETRIES_LIMIT {
-            self.queue.add_rate_limited(ctx, key.clone());
-        } else {
-            self.queue.forget(key);
+    /// What has to be written by a look at everything, and the pods left out; `None` if the slices are stale.
+    /// What is remembered of the slices is learnt anew, unless it is what is being `checked`.
+    fn writes_for_all(
+        &mut self,
+        view: View<'_>,
+        key: &NamespacedName,
+        service: &Service,
+        checked: bool,
+    ) -> Option<(Writes, LeftOut)> {
+        let (stored, foreign) = self.stored(view, key, service)?;
+        let tracked = self.services.entry(key.clone()).or_default();
+        if !checked {
+            tracked.deleted.clear();
+            tracked.slices = Watched::of(&stored);
         }
-        self.queue.done(key);
+        let (wanted, left_out) = tracked.pods.wanted(view, service);
+        let mut writes = placement::place(stored, wanted, &blank_slice(service));
+        writes.delete.extend(foreign);
+        Some((writes, left_out))
+    }
+
+    fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) -> Step<NamespacedName, Stage> {
+        if failed && self.desk.queue.failures(key) < RETRIES_LIMIT {
+            self.desk.queue.add_rate_limited(ctx, key.clone());
+        } else {
+            self.desk.queue.forget(key);
+        }
+        self.desk.queue.done(key);
+        None
     }
 
     fn on_service(&mut self, view: View<'_>, old: Option<&Service>, new: Option<&Service>) {
@@ -152,46 +158,48 @@ impl EndpointSlices {
             None => {
                 self.services.remove(&key);
             }
-            Some(service) if old.is_none_or(|old| old.selector != service.selector) => {
+            Some(service) if old.is_none_or(|old| selector_of(old) != selector_of(service)) => {
                 let mut pods = Selected::default();
-                if let Some(selector) = selector_of(service) {
+                let selector = selector_of(service);
+                if let Some(selector) = &selector {
                     let all = view.in_namespace::<Pod>(&key.namespace);
                     for (row, pod) in all.filter(|(_, pod)| selector.matches(&pod.meta.labels)) {
                         pods.note(row, pod.meta.uid);
                     }
                 }
-                self.services.entry(key.clone()).or_default().pods = pods;
+                let tracked = self.services.entry(key.clone()).or_default();
+                (tracked.selector, tracked.pods) = (selector, pods);
             }
             // Endpoints have the Service's ports and show pods as it wants them shown.
             Some(_) => self.services.entry(key.clone()).or_default().pods.forget_endpoints(),
         }
-        self.queue.add(key);
+        self.desk.queue.add(key);
     }
 
     /// Source: `GetServicesToUpdateOnPodChange`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
-    fn on_pod(&mut self, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
+    fn on_pod(&mut self, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
         let Some((namespace, uid)) = new.or(old).map(|pod| (&pod.meta.namespace, pod.meta.uid)) else { return };
         let changed = old.map(endpoint_marks) != new.map(endpoint_marks);
         let relabelled = old.map(|pod| &pod.meta.labels) != new.map(|pod| &pod.meta.labels);
         if !changed && !relabelled {
             return;
         }
-        for (_, service) in view.in_namespace::<Service>(namespace) {
-            let Some(selector) = selector_of(service) else { continue };
+        let first = NamespacedName { namespace: namespace.clone(), name: Name::default() };
+        let services = self.services.range_mut(first..).take_while(|(key, _)| key.namespace == *namespace);
+        for (key, Tracked { selector, pods, .. }) in services {
+            let Some(selector) = selector else { continue };
             let selects = |pod: Option<&Pod>| pod.is_some_and(|pod| selector.matches(&pod.meta.labels));
             let (before, after) = (selects(old), selects(new));
             if !before && !after {
                 continue;
             }
-            let key = NamespacedName::of_meta(&service.meta);
-            let pods = &mut self.services.entry(key.clone()).or_default().pods;
             if after {
                 pods.note(row, uid);
             } else {
                 pods.remove(uid);
             }
             if changed || before != after {
-                self.queue.add(key);
+                self.desk.queue.add(key.clone());
             }
         }
     }
@@ -205,25 +213,50 @@ impl EndpointSlices {
     }
 
     /// Somebody else's change of a slice is looked at a second later.
-    fn on_slice(&mut self, ctx: &mut Context<'_>, revision: Revision, slice: &EndpointSlice, is_gone: bool) {
+    fn on_slice(
+        &mut self,
+        ctx: &mut Context<'_>,
+        change: &Change,
+        old: Option<&EndpointSlice>,
+        new: Option<&EndpointSlice>,
+    ) {
+        let Some(slice) = new.or(old) else { return };
         let Some(name) = slice.meta.labels.get(SERVICE_NAME) else { return };
         let key = NamespacedName { namespace: slice.meta.namespace.clone(), name: name.clone() };
         let Some(tracked) = self.services.get_mut(&key) else { return };
-        let own = if is_gone { tracked.deleted.remove(&slice.meta.uid) } else { revision <= tracked.written };
-        if !own && !self.requests.is_under_way(&key) {
-            self.queue.add_after(ctx, key, FOREIGN_CHANGE_DELAY);
+        let managed = |slice: Option<&EndpointSlice>| slice.is_some_and(is_managed);
+        tracked.slices.note(change.row, old.filter(|_| managed(old)), new.filter(|_| managed(new)));
+        let own = if new.is_none() {
+            let own = tracked.deleted.remove(&slice.meta.uid);
+            if !own {
+                tracked.slices.told_of(change.revision);
+            }
+            own
+        } else {
+            tracked.slices.told_of(change.revision);
+            change.revision <= tracked.written
+        };
+        if !own && !self.desk.requests.is_under_way(&key) {
+            self.desk.queue.add_after(ctx, key, FOREIGN_CHANGE_DELAY);
         }
     }
 }
 
-impl Controller for EndpointSlices {
-    fn start(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
+impl Reconciler for EndpointSlices {
+    type Key = NamespacedName;
+    type Stage = Stage;
+
+    fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
+        &mut self.desk
+    }
+
+    fn list(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
         for (_, service) in view.all::<Service>() {
             self.on_service(view, None, Some(service));
         }
     }
 
-    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
         let (before, after) = (view.before(change.revision), view.at(change.revision));
         match change.kind {
             Kind::Service => {
@@ -232,7 +265,7 @@ impl Controller for EndpointSlices {
             }
             Kind::Pod => {
                 let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
-                self.on_pod(after, change.row, old.map(|it| &**it), new.map(|it| &**it));
+                self.on_pod(change.row, old.map(|it| &**it), new.map(|it| &**it));
             }
             Kind::Node => {
                 let (old, new) = (before.get::<Node>(change.row), after.get::<Node>(change.row));
@@ -240,31 +273,62 @@ impl Controller for EndpointSlices {
             }
             Kind::EndpointSlice => {
                 let (old, new) = (before.get::<EndpointSlice>(change.row), after.get::<EndpointSlice>(change.row));
-                if let Some(slice) = new.or(old) {
-                    self.on_slice(ctx, change.revision, slice, new.is_none());
-                }
+                self.on_slice(ctx, change, old.map(|it| &**it), new.map(|it| &**it));
             }
             _ => {}
         }
     }
 
-    fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        while let Some(key) = self.queue.take() {
-            self.sync(ctx, view, key);
-        }
+    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) -> Step<NamespacedName, Stage> {
+        let service = view.find::<Service>(&key.namespace, &key.name).map(|(_, service)| service.clone());
+        let Some(service) = service.filter(|service| selector_of(service).is_some()) else {
+            return self.finish(ctx, &key, false);
+        };
+        let for_changes = self.writes_for_changes(view, &key, &service);
+        let is_known = for_changes.is_some();
+        let all = if is_known && !cfg!(debug_assertions) {
+            None
+        } else {
+            self.writes_for_all(view, &key, &service, is_known)
+        };
+        debug_assert!(
+            !is_known || for_changes.as_ref() == all.as_ref().map(|(writes, _)| writes),
+            "what has changed of {key:?} asks for {for_changes:?}, a look at everything for {all:?}"
+        );
+        let Some((writes, left_out)) = for_changes.map(|writes| (writes, LeftOut::new())).or(all) else {
+            // The watch has not yet shown what was written before.
+            return self.finish(ctx, &key, true);
+        };
+        let deleted = writes.delete.iter().map(|it| it.slice.meta.uid).collect();
+        let requests = requests_of(writes, service.meta.is_terminating());
+        self.desk.begin(ctx, key, Stage { deleted, left_out }, requests)
     }
 
-    fn on_answer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, id: RequestId, answer: Answer) {
-        let ended = self.requests.on_answer(ctx, id, answer);
-        self.go_on(ctx, ended);
-    }
-
-    fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {
-        match kind {
-            TimerKind::ClientTokens(NUMBER) => self.requests.on_tokens(ctx),
-            TimerKind::WorkQueue(NUMBER) => self.queue.on_timer(ctx),
-            _ => {}
+    fn proceed(
+        &mut self,
+        ctx: &mut Context<'_>,
+        view: View<'_>,
+        ended: Ended<NamespacedName, Stage>,
+    ) -> Step<NamespacedName, Stage> {
+        let Ended { key, stage, answers, error, .. } = ended;
+        if let Some(tracked) = self.services.get_mut(&key) {
+            for answer in answers.iter().flatten() {
+                if let Reply::Object(_, revision) = answer {
+                    tracked.written = tracked.written.max(*revision);
+                    tracked.slices.told_of(*revision);
+                }
+            }
+            let granted = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(_)))).count();
+            tracked.deleted.extend(stage.deleted.iter().take(granted));
+            if error.is_some() || !stage.left_out.is_empty() {
+                tracked.pods.distrust();
+            }
         }
+        let failed = error.is_some() || !stage.left_out.is_empty();
+        if failed && let Some((_, service)) = view.find::<Service>(&key.namespace, &key.name) {
+            events::not_updated(ctx, service, &stage.left_out, error.as_ref());
+        }
+        self.finish(ctx, &key, failed)
     }
 }
 
@@ -273,6 +337,12 @@ fn selector_of(service: &Service) -> Option<Selector> {
     let labels = service.selector.as_ref().filter(|labels| !labels.is_empty())?;
     let is_alias = matches!(service.service_type, ServiceType::ExternalName(_));
     (!is_alias).then(|| Selector::from_labels(labels.clone()))
+}
+
+/// Whether a slice is this controller's and stays.
+fn is_managed(slice: &EndpointSlice) -> bool {
+    let manager = slice.meta.labels.get(MANAGED_BY);
+    manager.is_some_and(|manager| **manager == *MANAGER) && !slice.meta.is_terminating()
 }
 
 /// What of a pod its endpoint shows.

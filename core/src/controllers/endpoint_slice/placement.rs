@@ -9,7 +9,7 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use crate::digest::Shared;
-use crate::id::{Name, Revision, Uid};
+use crate::id::{Name, Revision, RowId, Uid};
 use crate::model::{Endpoint, EndpointSlice, Labels, Meta, Protocol};
 
 /// Name, protocol and number of each port of a slice.
@@ -18,6 +18,9 @@ pub(super) type Ports = Vec<(Name, Protocol, u16)>;
 /// The endpoints of one set of ports that are wanted, by pod: a pod has one address.
 pub(super) type Wanted = BTreeMap<Uid, Shared<Endpoint>>;
 
+/// Endpoints of one set of ports that have changed, by pod; `None` is one that is not wanted any more.
+pub(super) type Changes = BTreeMap<Uid, Option<Shared<Endpoint>>>;
+
 /// Wanted endpoints that no slice has yet, in the order in which they are placed.
 type Unplaced = BTreeMap<(Name, Uid), Shared<Endpoint>>;
 
@@ -25,14 +28,26 @@ type Unplaced = BTreeMap<(Name, Uid), Shared<Endpoint>>;
 pub(super) const SLICE_LIMIT: usize = 100;
 
 /// A stored slice and its version.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct Stored {
+    pub(super) row: RowId,
     pub(super) slice: Arc<EndpointSlice>,
     pub(super) version: Option<Revision>,
 }
 
-/// What has to be written.
+/// The slices of a Service of which it is known that they are as they should be, but for some changes.
 #[derive(Default)]
+pub(super) struct Settled {
+    /// Those with an endpoint that has changed.
+    pub(super) touched: Vec<Stored>,
+    /// Of the others, those with room.
+    pub(super) roomy: Vec<Stored>,
+    /// How many there are altogether.
+    pub(super) count: usize,
+}
+
+/// What has to be written.
+#[derive(Default, PartialEq, Debug)]
 pub(super) struct Writes {
     pub(super) create: Vec<EndpointSlice>,
     pub(super) update: Vec<Stored>,
@@ -49,9 +64,24 @@ pub(super) fn place(stored: Vec<Stored>, wanted: BTreeMap<Ports, Wanted>, blank:
     }
     for (ports, wanted) in wanted {
         let present = by_ports.remove(&ports).unwrap_or_default();
-        place_on_ports(present, wanted, &EndpointSlice { ports, ..blank.clone() }, &mut writes);
+        let wanted = wanted.into_iter().map(|(uid, endpoint)| (uid, Some(endpoint))).collect();
+        let blank = EndpointSlice { ports, ..blank.clone() };
+        place_on_ports(present, Vec::new(), wanted, Others::Go, &blank, &mut writes);
     }
     writes.delete.extend(by_ports.into_values().flatten());
+    finish(stored_count, blank, writes)
+}
+
+/// The same where it is known what has changed, and everything has one set of ports: slices that are full and hold no
+/// changed endpoint need not be looked at, for nothing can become of them.
+pub(super) fn place_changes(settled: Settled, ports: Ports, changes: Changes, blank: &EndpointSlice) -> Writes {
+    let mut writes = Writes::default();
+    let on_ports = EndpointSlice { ports, ..blank.clone() };
+    place_on_ports(settled.touched, settled.roomy, changes, Others::Stay, &on_ports, &mut writes);
+    finish(settled.count, blank, writes)
+}
+
+fn finish(stored_count: usize, blank: &EndpointSlice, mut writes: Writes) -> Writes {
     if writes.delete.len() == stored_count && writes.create.is_empty() {
         keep_a_placeholder(blank, &mut writes);
     }
@@ -88,18 +118,32 @@ fn reuse_deleted(writes: &mut Writes) {
     writes.delete = kept;
 }
 
-fn place_on_ports(stored: Vec<Stored>, mut wanted: Wanted, blank: &EndpointSlice, writes: &mut Writes) {
-    let mut unchanged: Vec<Stored> = Vec::new();
+/// What becomes of endpoints that are not among the changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    Stay,
+    Go,
+}
+
+fn place_on_ports(
+    stored: Vec<Stored>,
+    mut unchanged: Vec<Stored>,
+    mut changes: Changes,
+    others: Others,
+    blank: &EndpointSlice,
+    writes: &mut Writes,
+) {
     let mut changed: Vec<Stored> = Vec::new();
     for it in stored {
-        match refreshed(&it, &mut wanted, &blank.meta.labels) {
+        match refreshed(&it, &mut changes, others, &blank.meta.labels) {
             None => unchanged.push(it),
             Some(slice) if slice.endpoints.is_empty() && !it.slice.endpoints.is_empty() => writes.delete.push(it),
             Some(slice) => changed.push(Stored { slice: Arc::new(slice), ..it }),
         }
     }
-    let by_name = wanted.into_iter().map(|(uid, endpoint)| ((endpoint.pod.clone(), uid), endpoint));
-    let mut unplaced: Unplaced = by_name.collect();
+    unchanged.sort_by_key(|it| it.row.index);
+    let wanted = changes.into_iter().filter_map(|(uid, endpoint)| Some((uid, endpoint?)));
+    let mut unplaced: Unplaced = wanted.map(|(uid, endpoint)| ((endpoint.pod.clone(), uid), endpoint)).collect();
     // Slices that are written anyway are filled first, the fullest first.
     changed.sort_by_key(|it| (Reverse(it.slice.endpoints.len()), it.slice.meta.name.clone()));
     for it in &mut changed {
@@ -123,23 +167,23 @@ fn place_on_ports(stored: Vec<Stored>, mut wanted: Wanted, blank: &EndpointSlice
 }
 
 /// The slice without the endpoints that are wanted no more, the others brought up to date; `None` if nothing changes.
-/// Endpoints that it keeps are taken out of `wanted`.
-fn refreshed(it: &Stored, wanted: &mut Wanted, labels: &Labels) -> Option<EndpointSlice> {
-    let mut endpoints = Vec::with_capacity(it.slice.endpoints.len());
-    for endpoint in &it.slice.endpoints {
-        if let Entry::Occupied(current) = wanted.entry(endpoint.pod_uid)
-            && is_same_place(current.get(), endpoint)
-        {
-            endpoints.push(current.remove());
+/// Changes that it takes in are taken out of `changes`.
+fn refreshed(it: &Stored, changes: &mut Changes, others: Others, labels: &Labels) -> Option<EndpointSlice> {
+    let EndpointSlice { meta, ports, endpoints: before } = &*it.slice;
+    let mut endpoints = Vec::with_capacity(before.len());
+    for endpoint in before {
+        match changes.entry(endpoint.pod_uid) {
+            Entry::Vacant(_) if others == Others::Stay => endpoints.push(endpoint.clone()),
+            Entry::Occupied(change) if change.get().as_ref().is_some_and(|new| is_same_place(new, endpoint)) => {
+                endpoints.extend(change.remove());
+            }
+            _ => {}
         }
     }
-    if endpoints == it.slice.endpoints && it.slice.meta.labels == *labels {
+    if endpoints == *before && meta.labels == *labels {
         return None;
     }
-    let mut slice = EndpointSlice::clone(&it.slice);
-    slice.endpoints = endpoints;
-    slice.meta.labels = labels.clone();
-    Some(slice)
+    Some(EndpointSlice { meta: Meta { labels: labels.clone(), ..meta.clone() }, ports: ports.clone(), endpoints })
 }
 
 /// Whether two endpoints of one pod have the same address.

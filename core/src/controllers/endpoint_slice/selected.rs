@@ -3,9 +3,9 @@
 //! Invariant: a remembered endpoint is what would be made of the pod, its node and the Service as they are; whoever
 //! changes one of them says so ([`Selected::note`], [`Selected::forget_endpoints`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::controllers::endpoint_slice::placement::{Ports, Wanted};
+use crate::controllers::endpoint_slice::placement::{Changes, Ports, Wanted};
 use crate::digest::Shared;
 use crate::id::{Name, RowId, Uid};
 use crate::model::{Endpoint, IntOrName, Node, Pod, Service, ServicePort};
@@ -13,6 +13,9 @@ use crate::store::View;
 
 /// The label that names a node's zone.
 pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// Pods that were left out because their node is not there (yet): their names and the node's.
+pub(super) type LeftOut = Vec<(Name, Name)>;
 
 /// The endpoints of one set of ports, by pod.
 type OfPorts = Vec<(Uid, Shared<Endpoint>)>;
@@ -23,6 +26,8 @@ pub(super) struct Selected {
     pods: BTreeMap<Uid, (RowId, Made)>,
     /// The sets of ports that pods have for the Service: nearly always one.
     ports: Vec<Ports>,
+    /// The pods that have changed or left since somebody last asked; `None` if every pod has to be looked at.
+    changed: Option<BTreeSet<Uid>>,
 }
 
 /// What has been made of a pod.
@@ -46,22 +51,54 @@ impl Selected {
     /// A pod is selected, or has changed.
     pub(super) fn note(&mut self, row: RowId, pod: Uid) {
         self.pods.insert(pod, (row, Made::Unknown));
+        self.changed.iter_mut().for_each(|changed| _ = changed.insert(pod));
     }
 
     /// A pod is selected no longer, or is gone.
     pub(super) fn remove(&mut self, pod: Uid) {
         self.pods.remove(&pod);
+        self.changed.iter_mut().for_each(|changed| _ = changed.insert(pod));
+    }
+
+    /// What was asked for may not have come about: every pod has to be looked at.
+    pub(super) fn distrust(&mut self) {
+        self.changed = None;
     }
 
     /// The Service or a node has changed.
     pub(super) fn forget_endpoints(&mut self) {
         self.pods.values_mut().for_each(|(_, made)| *made = Made::Unknown);
         self.ports.clear();
+        self.distrust();
     }
 
-    /// The endpoints that the Service should have, by their ports; and whether a pod was left out for want of its node.
-    pub(super) fn wanted(&mut self, view: View<'_>, service: &Service) -> (BTreeMap<Ports, Wanted>, bool) {
-        let mut incomplete = false;
+    /// The endpoints that have changed since somebody last asked, with their ports; `None` if every pod has to be looked
+    /// at: pods have several sets of ports, or miss their node.
+    pub(super) fn changes(&mut self, view: View<'_>, service: &Service) -> Option<(Ports, Changes)> {
+        let mut changes = Changes::new();
+        for uid in self.changed.as_ref()? {
+            let mut endpoint = None;
+            if let Some((row, made)) = self.pods.get_mut(uid) {
+                if let (Made::Unknown, Some(pod)) = (&made, view.get::<Pod>(*row)) {
+                    *made = make(view, service, pod, &mut self.ports);
+                }
+                match made {
+                    Made::Unknown | Made::Nothing => {}
+                    Made::Homeless { .. } => return None,
+                    Made::Endpoint { endpoint: it, .. } => endpoint = Some(it.clone()),
+                }
+            }
+            changes.insert(*uid, endpoint);
+        }
+        let [ports] = &self.ports[..] else { return None };
+        self.changed = Some(BTreeSet::new());
+        Some((ports.clone(), changes))
+    }
+
+    /// The endpoints that the Service should have, by their ports; and the pods left out for want of their node.
+    pub(super) fn wanted(&mut self, view: View<'_>, service: &Service) -> (BTreeMap<Ports, Wanted>, LeftOut) {
+        self.changed = Some(BTreeSet::new());
+        let mut left_out = LeftOut::new();
         let mut wanted: Vec<Option<OfPorts>> = vec![None; self.ports.len()];
         for (uid, (row, made)) in &mut self.pods {
             if let Made::Unknown = made {
@@ -73,7 +110,8 @@ impl Selected {
                 Made::Unknown | Made::Nothing => {}
                 Made::Homeless { ports } => {
                     wanted[*ports].get_or_insert_default();
-                    incomplete = true;
+                    let pod = view.get::<Pod>(*row);
+                    left_out.extend(pod.and_then(|pod| Some((pod.meta.name.clone(), pod.node.clone()?))));
                 }
                 Made::Endpoint { ports, endpoint } => {
                     wanted[*ports].get_or_insert_default().push((*uid, endpoint.clone()));
@@ -82,7 +120,7 @@ impl Selected {
         }
         let by_ports = self.ports.iter().zip(wanted);
         let by_ports = by_ports.filter_map(|(ports, wanted)| Some((ports.clone(), wanted?.into_iter().collect())));
-        (by_ports.collect(), incomplete)
+        (by_ports.collect(), left_out)
     }
 }
 

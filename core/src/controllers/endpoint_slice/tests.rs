@@ -19,7 +19,11 @@ fn pod(name: &str, port_name: &str, port: u16) -> Pod {
         vec![ContainerPort { name: port_name.into(), port, host_port: None, host_ip: None, protocol: Protocol::Tcp }];
     let container = Container { name: "app".into(), image: "app:v1".into(), ports, ..Container::default() };
     let meta = Meta { labels: Labels::new([("app", "web")]), ..Meta::named("default", name) };
-    Pod { meta, spec: Shared::new(PodSpec { containers: vec![container], ..PodSpec::default() }), ..Pod::default() }
+    Pod {
+        meta: meta.into(),
+        spec: Shared::new(PodSpec { containers: vec![container], ..PodSpec::default() }),
+        ..Pod::default()
+    }
 }
 
 fn web() -> Service {
@@ -180,7 +184,8 @@ fn stored_of(name: &str, numbers: impl Iterator<Item = u32>) -> Stored {
     let blank = blank_slice(&web());
     let meta = Meta { name: name.into(), generate_name: false, ..blank.meta };
     let slice = EndpointSlice { meta, ports: Vec::new(), endpoints: numbers.map(endpoint).collect() };
-    Stored { slice: Arc::new(slice), version: None }
+    let row = RowId { index: u32::from(name.as_bytes()[0]), generation: 0 };
+    Stored { row, slice: Arc::new(slice), version: None }
 }
 
 /// `create 100 50 update a:70 delete b`.

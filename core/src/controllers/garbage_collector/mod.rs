@@ -12,14 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::api::deletion::{FOREGROUND_DELETION, ORPHAN};
-use crate::api::{Answer, Propagation, Refusal, Request};
+use crate::api::{Propagation, Refusal, Request};
 use crate::config::{ControllerManagerConfig, RateLimit};
 use crate::context::Context;
-use crate::controllers::requests::{Ended, Requests};
-use crate::controllers::{Controller, WorkQueue, kinds};
-use crate::id::{Name, RequestId, Uid};
+use crate::controllers::kinds;
+use crate::controllers::reconciler::{Desk, Reconciler, Step};
+use crate::controllers::requests::Ended;
+use crate::id::{Name, Uid};
 use crate::model::{Kind, Meta, Object, ObjectKey, OwnerReference};
-use crate::seam::TimerKind;
 use crate::store::{Change, View};
 
 /// The number of this controller's client and work queue.
@@ -28,12 +28,11 @@ pub(super) const NUMBER: u8 = 3;
 const WORKERS: u32 = 20;
 
 /// An object: its identity matters as much as its name.
-type Item = (ObjectKey, Uid);
+pub(in crate::controllers) type Item = (ObjectKey, Uid);
 
 /// The controller.
 pub(super) struct GarbageCollector {
-    queue: WorkQueue<Item>,
-    requests: Requests<Item, ()>,
+    desk: Desk<Item, ()>,
     /// Who names an object as an owner that does not manage it; those that it manages are in the store's index.
     unmanaged: BTreeMap<Uid, BTreeSet<Item>>,
 }
@@ -55,22 +54,9 @@ impl GarbageCollector {
         let tolerated: fn(&Refusal) -> bool =
             |refusal| matches!(refusal, Refusal::NotFound(_) | Refusal::WrongUid { .. });
         GarbageCollector {
-            queue: WorkQueue::new(NUMBER, WORKERS),
-            requests: Requests::new(NUMBER, config.client_limit.map(doubled), tolerated),
+            desk: Desk::new(NUMBER, WORKERS, config.client_limit.map(doubled), tolerated),
             unmanaged: BTreeMap::new(),
         }
-    }
-
-    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, item: Item) {
-        let batches = match kinds::find_meta(view, &item.0).filter(|meta| meta.uid == item.1) {
-            None => Vec::new(),
-            Some(meta) if meta.is_terminating() && has(meta, ORPHAN) => self.orphan(view, &item),
-            Some(meta) if is_waiting(meta) => self.delete_dependents(view, &item),
-            Some(meta) if meta.is_terminating() => Vec::new(),
-            Some(meta) => self.collect(view, &item, meta),
-        };
-        let ended = self.requests.begin(ctx, item, (), batches);
-        self.go_on(ctx, ended);
     }
 
     /// Takes the owner out of its dependents, then lets it go.
@@ -98,7 +84,7 @@ impl GarbageCollector {
         for dependent in blocking {
             let waits_itself = kinds::find_meta(view, &dependent.0).is_some_and(is_waiting);
             if !waits_itself {
-                self.queue.add(dependent.clone());
+                self.desk.queue.add(dependent.clone());
             }
         }
         Vec::new()
@@ -143,16 +129,6 @@ impl GarbageCollector {
         dependents
     }
 
-    fn go_on(&mut self, ctx: &mut Context<'_>, ended: Option<Ended<Item, ()>>) {
-        let Some(Ended { key, error, .. }) = ended else { return };
-        if error.is_some() {
-            self.queue.add_rate_limited(ctx, key.clone());
-        } else {
-            self.queue.forget(&key);
-        }
-        self.queue.done(&key);
-    }
-
     fn on_object(&mut self, view: View<'_>, kind: Kind, old: Option<&Meta>, new: Option<&Meta>) {
         let Some(meta) = new.or(old) else { return };
         let item = (kinds::key_of(kind, meta), meta.uid);
@@ -163,7 +139,7 @@ impl GarbageCollector {
         match new {
             None => {
                 for dependent in self.dependents(view, item.1) {
-                    self.queue.add(dependent);
+                    self.desk.queue.add(dependent);
                 }
                 self.unmanaged.remove(&item.1);
             }
@@ -172,7 +148,7 @@ impl GarbageCollector {
                 let newly = old.is_none_or(|old| !old.is_terminating() || old.finalizers != new.finalizers);
                 let owners = if same_owners { Owners::default() } else { owners_of(view, new) };
                 if (marked && newly) || !owners.absent.is_empty() || !owners.waiting.is_empty() {
-                    self.queue.add(item);
+                    self.desk.queue.add(item);
                 }
             }
         }
@@ -180,7 +156,7 @@ impl GarbageCollector {
             for owner in old.owners.iter() {
                 let key = owner_key(owner, old);
                 if kinds::find_meta(view, &key).is_some_and(|meta| meta.uid == owner.uid && is_waiting(meta)) {
-                    self.queue.add((key, owner.uid));
+                    self.desk.queue.add((key, owner.uid));
                 }
             }
         }
@@ -204,8 +180,15 @@ impl GarbageCollector {
     }
 }
 
-impl Controller for GarbageCollector {
-    fn start(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
+impl Reconciler for GarbageCollector {
+    type Key = Item;
+    type Stage = ();
+
+    fn desk(&mut self) -> &mut Desk<Item, ()> {
+        &mut self.desk
+    }
+
+    fn list(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
         for kind in Kind::ALL {
             for meta in kinds::all(view, *kind) {
                 self.on_object(view, *kind, None, Some(meta));
@@ -213,29 +196,25 @@ impl Controller for GarbageCollector {
         }
     }
 
-    fn on_change(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
         let old = kinds::meta_of(view.before(change.revision), change.kind, change.row);
         let new = kinds::meta_of(view.at(change.revision), change.kind, change.row);
         self.on_object(view, change.kind, old, new);
     }
 
-    fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        while let Some(item) = self.queue.take() {
-            self.sync(ctx, view, item);
-        }
+    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, item: Item) -> Step<Item, ()> {
+        let batches = match kinds::find_meta(view, &item.0).filter(|meta| meta.uid == item.1) {
+            None => Vec::new(),
+            Some(meta) if meta.is_terminating() && has(meta, ORPHAN) => self.orphan(view, &item),
+            Some(meta) if is_waiting(meta) => self.delete_dependents(view, &item),
+            Some(meta) if meta.is_terminating() => Vec::new(),
+            Some(meta) => self.collect(view, &item, meta),
+        };
+        self.desk.begin(ctx, item, (), batches)
     }
 
-    fn on_answer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, id: RequestId, answer: Answer) {
-        let ended = self.requests.on_answer(ctx, id, answer);
-        self.go_on(ctx, ended);
-    }
-
-    fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {
-        match kind {
-            TimerKind::ClientTokens(NUMBER) => self.requests.on_tokens(ctx),
-            TimerKind::WorkQueue(NUMBER) => self.queue.on_timer(ctx),
-            _ => {}
-        }
+    fn proceed(&mut self, ctx: &mut Context<'_>, _view: View<'_>, ended: Ended<Item, ()>) -> Step<Item, ()> {
+        self.desk.finish(ctx, &ended.key, ended.error.is_some())
     }
 }
 

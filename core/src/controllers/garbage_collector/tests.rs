@@ -90,7 +90,7 @@ fn an_object_whose_owner_never_was_is_removed() {
     };
     for (name, controller) in [("managed", true), ("unmanaged", false)] {
         let meta = Meta { owners: [owner(Uid(7), controller)].into(), ..Meta::named("default", name) };
-        bed.create(Pod { meta, ..Pod::default() });
+        bed.create(Pod { meta: meta.into(), ..Pod::default() });
     }
     bed.run_for(Span::from_secs(5));
     assert_eq!(count::<Pod>(&bed), 3);
@@ -110,7 +110,7 @@ fn an_object_with_a_second_owner_stays_until_that_one_goes_too() {
         block_owner_deletion: false,
     };
     let meta = Meta { owners: [owner("one"), owner("two")].into(), ..Meta::named("default", "shared") };
-    bed.create(Pod { meta, ..Pod::default() });
+    bed.create(Pod { meta: meta.into(), ..Pod::default() });
     let delete = |bed: &mut Testbed, name: &str| {
         let key = ObjectKey::new(Kind::ReplicaSet, "default", name);
         bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });

@@ -1,9 +1,10 @@
 //! The namespace controller: empties a namespace that is being deleted, then lets it go.
 //!
-//! Pods go first, gracefully; only when none is left do the other kinds follow, in a fixed order (Kubernetes' is
-//! random). Source: pkg/controller/namespace (v1.34.1). Differences: one request per object where Kubernetes deletes
-//! whole collections, with the client limit that Kubernetes raises for this controller; namespace conditions are not
-//! modelled, but the second pass comes 5 s after the first as their change brings about.
+//! Pods go first, gracefully; only when none is left do the other kinds follow, in a fixed order, that of
+//! `Kind::ALL` backwards (Kubernetes' is random). Source: pkg/controller/namespace (v1.34.1). Differences: one request
+//! per object where Kubernetes deletes whole collections, with the client limit that Kubernetes raises for this
+//! controller; namespace conditions are not modelled, but the second pass comes 5 s after the first as their change
+//! brings about.
 
 #[cfg(test)]
 mod tests;
@@ -12,14 +13,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::api::deletion::NAMESPACE_CONTENT;
-use crate::api::{Answer, Propagation, Refusal, Reply, Request};
+use crate::api::{Propagation, Refusal, Reply, Request};
 use crate::config::{ControllerManagerConfig, RateLimit};
 use crate::context::Context;
-use crate::controllers::requests::{Ended, Requests};
-use crate::controllers::{Controller, WorkQueue, kinds};
-use crate::id::{Name, RequestId};
+use crate::controllers::kinds;
+use crate::controllers::reconciler::{Desk, Reconciler, Step};
+use crate::controllers::requests::Ended;
+use crate::id::Name;
 use crate::model::{Kind, Namespace, Object, Pod};
-use crate::seam::TimerKind;
 use crate::store::{Change, View};
 use crate::time::Span;
 
@@ -34,19 +35,16 @@ const SETTLING: Span = Span::from_secs(5);
 const RATE_FACTOR: u32 = 20;
 /// The same for the burst.
 const BURST_FACTOR: u32 = 100;
-/// The kinds that follow the pods; owners before what they own.
-const OTHER_KINDS: [Kind; 4] = [Kind::Deployment, Kind::ReplicaSet, Kind::Service, Kind::EndpointSlice];
 
 /// The controller.
 pub(super) struct Namespaces {
-    queue: WorkQueue<Name>,
-    requests: Requests<Name, Stage>,
+    desk: Desk<Name, Stage>,
     /// Namespaces whose pods have been deleted once.
     begun: BTreeSet<Name>,
 }
 
 /// What a pass waits for.
-enum Stage {
+pub(in crate::controllers) enum Stage {
     /// The deletion of the pods; how many were being deleted already, and the longest grace.
     Pods { leaving: usize, grace: Span },
     /// The deletion of everything else; how much was being deleted already.
@@ -64,14 +62,46 @@ impl Namespaces {
         });
         let tolerated: fn(&Refusal) -> bool =
             |refusal| matches!(refusal, Refusal::NotFound(_) | Refusal::WrongUid { .. });
-        Namespaces {
-            queue: WorkQueue::new(NUMBER, WORKERS),
-            requests: Requests::new(NUMBER, limit, tolerated),
-            begun: BTreeSet::new(),
+        Namespaces { desk: Desk::new(NUMBER, WORKERS, limit, tolerated), begun: BTreeSet::new() }
+    }
+
+    fn finish(&mut self, ctx: &mut Context<'_>, name: &Name, again: Option<Span>, failed: bool) -> Step<Name, Stage> {
+        if let Some(delay) = again {
+            self.desk.queue.add_after(ctx, name.clone(), delay);
+        }
+        self.desk.finish(ctx, name, failed)
+    }
+
+    fn on_namespace(&mut self, ctx: &mut Context<'_>, namespace: &Namespace) {
+        if namespace.meta.is_terminating() {
+            self.desk.queue.add_after(ctx, namespace.meta.name.clone(), SETTLING);
+        }
+    }
+}
+
+impl Reconciler for Namespaces {
+    type Key = Name;
+    type Stage = Stage;
+
+    fn desk(&mut self) -> &mut Desk<Name, Stage> {
+        &mut self.desk
+    }
+
+    fn list(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        for (_, namespace) in view.all::<Namespace>() {
+            self.on_namespace(ctx, namespace);
         }
     }
 
-    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, name: Name) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+        if change.kind == Kind::Namespace
+            && let Some(namespace) = view.at(change.revision).get::<Namespace>(change.row)
+        {
+            self.on_namespace(ctx, namespace);
+        }
+    }
+
+    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, name: Name) -> Step<Name, Stage> {
         let namespace = view.find::<Namespace>(&Name::default(), &name).map(|(_, namespace)| namespace);
         if !namespace.is_some_and(|namespace| namespace.meta.is_terminating()) {
             self.begun.remove(&name);
@@ -80,100 +110,38 @@ impl Namespaces {
         let (requests, leaving) = deletions(view, Kind::Pod, &name);
         let lasting = view.in_namespace::<Pod>(&name).filter(|(_, pod)| !pod.is_finished());
         let grace = lasting.map(|(_, pod)| pod.spec.termination_grace).max().unwrap_or_default();
-        let ended = self.requests.begin(ctx, name, Stage::Pods { leaving, grace }, [requests]);
-        self.go_on(ctx, view, ended);
+        self.desk.begin(ctx, name, Stage::Pods { leaving, grace }, [requests])
     }
 
-    fn go_on(&mut self, ctx: &mut Context<'_>, view: View<'_>, mut ended: Option<Ended<Name, Stage>>) {
-        while let Some(Ended { key: name, stage, answers, error, .. }) = ended {
-            let held = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(Some(_))))).count();
-            ended = match stage {
-                _ if error.is_some() => {
-                    self.finish(ctx, &name, None, true);
-                    None
-                }
-                Stage::Pods { leaving, grace } if leaving + held > 0 => {
-                    let is_first = self.begun.insert(name.clone());
-                    // Half the time that the pods may take, plus a second; sooner after the first pass, whose change of
-                    // the namespace's conditions wakes the controller.
-                    let pause = Span::from_secs(grace.as_secs() / 2 + 1);
-                    let delay = if is_first { pause.min(SETTLING) } else { pause };
-                    self.finish(ctx, &name, Some(delay), false);
-                    None
-                }
-                Stage::Pods { .. } => {
-                    let of_kinds = OTHER_KINDS.iter().map(|kind| deletions(view, *kind, &name));
-                    let (batches, leaving): (Vec<_>, Vec<_>) = of_kinds.unzip();
-                    let stage = Stage::Others { leaving: leaving.into_iter().sum() };
-                    self.requests.begin(ctx, name, stage, batches)
-                }
-                Stage::Others { leaving } if leaving + held > 0 => {
-                    self.finish(ctx, &name, Some(SETTLING), false);
-                    None
-                }
-                Stage::Others { .. } => {
-                    let released = released(view, &name);
-                    self.requests.begin(ctx, name, Stage::Finalizer, [released])
-                }
-                Stage::Finalizer => {
-                    self.begun.remove(&name);
-                    self.finish(ctx, &name, None, false);
-                    None
-                }
-            };
-        }
-    }
-
-    fn finish(&mut self, ctx: &mut Context<'_>, name: &Name, again: Option<Span>, failed: bool) {
-        if failed {
-            self.queue.add_rate_limited(ctx, name.clone());
-        } else {
-            self.queue.forget(name);
-        }
-        if let Some(delay) = again {
-            self.queue.add_after(ctx, name.clone(), delay);
-        }
-        self.queue.done(name);
-    }
-
-    fn on_namespace(&mut self, ctx: &mut Context<'_>, namespace: &Namespace) {
-        if namespace.meta.is_terminating() {
-            self.queue.add_after(ctx, namespace.meta.name.clone(), SETTLING);
-        }
-    }
-}
-
-impl Controller for Namespaces {
-    fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        for (_, namespace) in view.all::<Namespace>() {
-            self.on_namespace(ctx, namespace);
-        }
-    }
-
-    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        if change.kind == Kind::Namespace
-            && let Some(namespace) = view.at(change.revision).get::<Namespace>(change.row)
-        {
-            self.on_namespace(ctx, namespace);
-        }
-    }
-
-    fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        while let Some(name) = self.queue.take() {
-            self.sync(ctx, view, name);
-        }
-    }
-
-    fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
-        let ended = self.requests.on_answer(ctx, id, answer);
-        self.go_on(ctx, view, ended);
-    }
-
-    fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {
-        match kind {
-            TimerKind::ClientTokens(NUMBER) => self.requests.on_tokens(ctx),
-            TimerKind::WorkQueue(NUMBER) => self.queue.on_timer(ctx),
-            _ => {}
+    fn proceed(&mut self, ctx: &mut Context<'_>, view: View<'_>, ended: Ended<Name, Stage>) -> Step<Name, Stage> {
+        let Ended { key: name, stage, answers, error, .. } = ended;
+        let held = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(Some(_))))).count();
+        match stage {
+            _ if error.is_some() => self.finish(ctx, &name, None, true),
+            Stage::Pods { leaving, grace } if leaving + held > 0 => {
+                let is_first = self.begun.insert(name.clone());
+                // Half the time that the pods may take, plus a second; sooner after the first pass, whose change of
+                // the namespace's conditions wakes the controller.
+                let pause = Span::from_secs(grace.as_secs() / 2 + 1);
+                let delay = if is_first { pause.min(SETTLING) } else { pause };
+                self.finish(ctx, &name, Some(delay), false)
+            }
+            Stage::Pods { .. } => {
+                let others = Kind::ALL.iter().rev().filter(|kind| kind.is_namespaced() && **kind != Kind::Pod);
+                let of_kinds = others.map(|kind| deletions(view, *kind, &name));
+                let (batches, leaving): (Vec<_>, Vec<_>) = of_kinds.unzip();
+                let stage = Stage::Others { leaving: leaving.into_iter().sum() };
+                self.desk.begin(ctx, name, stage, batches)
+            }
+            Stage::Others { leaving } if leaving + held > 0 => self.finish(ctx, &name, Some(SETTLING), false),
+            Stage::Others { .. } => {
+                let released = released(view, &name);
+                self.desk.begin(ctx, name, Stage::Finalizer, [released])
+            }
+            Stage::Finalizer => {
+                self.begun.remove(&name);
+                self.finish(ctx, &name, None, false)
+            }
         }
     }
 }

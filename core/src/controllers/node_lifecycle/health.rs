@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 
 use crate::controllers::node_lifecycle::zones::ZoneKey;
+use crate::id::Uid;
 use crate::model::{Condition, ConditionKind, Node, Status3};
 use crate::time::Time;
 
@@ -111,8 +112,8 @@ pub(super) struct Health {
     seen: bool,
     /// The Ready condition as of the last report, or as this controller has written it since.
     ready: Option<Condition>,
-    /// Whether the node was there in the last pass.
-    pub(super) known: bool,
+    /// The identity that the node had when a pass first saw it, if it was there in the last pass.
+    pub(super) known: Option<Uid>,
     /// Whether its pods could not all be marked and must be tried again.
     pub(super) retry: bool,
     /// As what the node counts in its zone.

@@ -11,6 +11,7 @@
 //!
 //! Source: pkg/controller/nodelifecycle/node_lifecycle_controller.go (v1.34.1).
 
+mod events;
 mod health;
 mod pass;
 mod swap;
@@ -145,7 +146,7 @@ impl NodeLifecycle {
                 self.go_on_tainting(ctx, view);
             }
             Task::Release(_) => self.release_next(ctx),
-            Task::Pod(_) => unreachable!("a pod has no taints"),
+            Task::Pod(..) => unreachable!("a pod has no taints"),
         }
     }
 
@@ -161,7 +162,7 @@ impl NodeLifecycle {
             Task::NoSchedule(_, swap) | Task::NoExecute(_, _, _, swap) | Task::Release(swap) => {
                 swap.on_answer(ctx, answer)
             }
-            Task::Pod(key) => return self.pod_answered(ctx, key.clone(), answer),
+            Task::Pod(key, pod) => return self.pod_answered(ctx, key.clone(), pod, answer),
         };
         self.swap_step(ctx, view, task, step);
     }
@@ -176,7 +177,7 @@ impl NodeLifecycle {
                 }
             },
             Task::NoSchedule(_, swap) | Task::NoExecute(_, _, _, swap) | Task::Release(swap) => swap.read(),
-            Task::Pod(_) => unreachable!("a pod's task never sleeps"),
+            Task::Pod(..) => unreachable!("a pod's task never sleeps"),
         };
         self.swap_step(ctx, view, task, step);
     }
@@ -189,20 +190,23 @@ impl NodeLifecycle {
             let marked = view.find::<Pod>(&key.0, &key.1).and_then(|(row, pod)| {
                 let health = self.health.get(pod.node.as_ref()?)?;
                 health.ready_status().filter(|status| *status != Status3::True)?;
-                pass::mark_request(view, row, pod, ctx.now)
+                Some((pass::mark_request(view, row, pod, ctx.now)?, pod.clone()))
             });
             match marked {
-                Some(request) => {
+                Some((request, pod)) => {
                     let id = self.client.send(ctx, request);
-                    self.tasks.ask(id, Task::Pod(key));
+                    self.tasks.ask(id, Task::Pod(key, pod));
                 }
                 None => self.pods.done(&key),
             }
         }
     }
 
-    fn pod_answered(&mut self, ctx: &mut Context<'_>, key: (Name, Name), answer: Answer) {
+    fn pod_answered(&mut self, ctx: &mut Context<'_>, key: (Name, Name), pod: &Pod, answer: Answer) {
         self.pods.done(&key);
+        if !matches!(answer, Err(Refusal::NotFound(_))) {
+            events::pod_not_ready(ctx, pod);
+        }
         match answer {
             Ok(_) | Err(Refusal::NotFound(_)) => self.pods.forget(&key),
             Err(_) => self.pods.add_rate_limited(ctx, key),

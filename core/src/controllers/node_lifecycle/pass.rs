@@ -10,7 +10,7 @@ use crate::controllers::node_lifecycle::health::{Health, silent};
 use crate::controllers::node_lifecycle::swap::Swap;
 use crate::controllers::node_lifecycle::tasks::{NodeJob, Stage, Task};
 use crate::controllers::node_lifecycle::zones::Disruption;
-use crate::controllers::node_lifecycle::{NodeLifecycle, no_execute, ready_status};
+use crate::controllers::node_lifecycle::{NodeLifecycle, events, no_execute, ready_status};
 use crate::facts::What;
 use crate::id::{Name, Revision, RowId};
 use crate::model::{ConditionKind, Kind, Node, Object, ObjectKey, Pod, Status3};
@@ -50,7 +50,7 @@ impl NodeLifecycle {
                     let version = view.version_of::<Node>(row).expect("the node is present");
                     todo.push_back(self.judge(ctx, node, version));
                 }
-                None => self.node_is_gone(&name),
+                None => self.node_is_gone(ctx, &name),
             }
         }
         self.pass = Some(Pass { todo, active: 0, tainted, judged: false, releasing: false });
@@ -113,9 +113,11 @@ impl NodeLifecycle {
         })
     }
 
-    fn node_is_gone(&mut self, name: &Name) {
+    fn node_is_gone(&mut self, ctx: &mut Context<'_>, name: &Name) {
         if let Some(health) = self.health.get_mut(name) {
-            health.known = false;
+            if let Some(uid) = health.known.take() {
+                events::removing(ctx, name, uid);
+            }
             self.zones.count(health.counted.take().as_ref(), None);
         }
     }
@@ -125,10 +127,12 @@ impl NodeLifecycle {
     }
 
     fn begin_job(&mut self, ctx: &mut Context<'_>, view: View<'_>, mut job: Box<NodeJob>) {
-        let was_known = std::mem::replace(&mut self.health_of(&job).known, true);
-        if was_known {
+        let known = &mut self.health_of(&job).known;
+        if known.is_some() {
             return self.write(ctx, view, job);
         }
+        *known = Some(job.node.meta.uid);
+        events::registered(ctx, &job.node);
         let marks = vec![no_execute(UNREACHABLE), no_execute(NOT_READY)];
         let (swap, step) = Swap::begin(&job.node, Vec::new(), marks, ctx.now);
         job.stage = Stage::Unmark(swap);
@@ -186,8 +190,12 @@ impl NodeLifecycle {
                 let retry = self.health_of(&job).retry;
                 self.end_job(&job, retry);
             }
-            (Stage::Pods { failed, .. }, answer) => {
-                *failed |= answer.is_err_and(|refusal| !matches!(refusal, Refusal::NotFound(_)));
+            (Stage::Pods { asked, failed, .. }, answer) => {
+                let pod = asked.take().expect("an answer is about the pod that was asked for");
+                if !matches!(answer, Err(Refusal::NotFound(_))) {
+                    events::pod_not_ready(ctx, &pod);
+                    *failed |= answer.is_err();
+                }
                 self.next_pod(ctx, view, job);
             }
             (_, answer) => panic!("a node's turn got an answer that it does not wait for: {answer:?}"),
@@ -223,16 +231,21 @@ impl NodeLifecycle {
         if !falls && !again {
             return self.end_job(&job, false);
         }
+        if falls {
+            events::not_ready(ctx, &job.node);
+        }
         let pods = view.under::<Pod>(IndexKey::Node(job.node.meta.name.clone()));
-        job.stage = Stage::Pods { left: pods.map(|(row, pod)| (row, pod.meta.uid)).collect(), failed: false };
+        let left = pods.map(|(row, pod)| (row, pod.meta.uid)).collect();
+        job.stage = Stage::Pods { left, asked: None, failed: false };
         self.next_pod(ctx, view, job);
     }
 
     fn next_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, mut job: Box<NodeJob>) {
-        let Stage::Pods { left, failed } = &mut job.stage else { unreachable!("the turn is at its pods") };
+        let Stage::Pods { left, asked, failed } = &mut job.stage else { unreachable!("the turn is at its pods") };
         while let Some((row, uid)) = left.pop_front() {
             let Some(pod) = view.get_uid::<Pod>(row, uid) else { continue };
             if let Some(request) = mark_request(view, row, pod, ctx.now) {
+                *asked = Some(pod.clone());
                 let id = self.client.send(ctx, request);
                 return self.tasks.ask(id, Task::Node(job));
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::controllers::node_lifecycle::swap::Swap;
 use crate::controllers::node_lifecycle::zones::ZoneKey;
 use crate::id::{Name, RequestId, Revision, RowId, Uid};
-use crate::model::{Node, Status3};
+use crate::model::{Node, Pod, Status3};
 use crate::time::Time;
 
 /// One thing under way.
@@ -20,7 +20,7 @@ pub(super) enum Task {
     /// All nodes are down, so a node's NoExecute taints go.
     Release(Swap),
     /// A pod that was bound to a silent node is marked not ready.
-    Pod((Name, Name)),
+    Pod((Name, Name), Arc<Pod>),
 }
 
 /// One node's turn in a pass.
@@ -57,6 +57,8 @@ pub(super) enum Stage {
     Pods {
         /// Those that are left.
         left: VecDeque<(RowId, Uid)>,
+        /// The one whose write has not been answered.
+        asked: Option<Arc<Pod>>,
         /// Whether one of them could not be marked.
         failed: bool,
     },

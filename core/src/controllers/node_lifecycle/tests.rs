@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::api::{Patch, Request};
+use crate::api::{Patch, Propagation, Request};
 use crate::config::{Config, Heartbeats};
 use crate::digest::Shared;
 use crate::id::ProcId;
@@ -45,7 +45,7 @@ fn add_pod(bed: &mut Testbed, name: &str, node: &str, seconds: Option<i64>) {
         ..PodSpec::default()
     };
     let meta = Meta::named("default", name);
-    bed.create(Pod { meta, spec: Shared::new(spec), node: Some(node.into()), ..Pod::default() });
+    bed.create(Pod { meta: meta.into(), spec: Shared::new(spec), node: Some(node.into()), ..Pod::default() });
 }
 
 /// The times at which a fact about a subject was told, by the beginning of its line after the time.
@@ -319,7 +319,7 @@ fn a_pod_that_says_it_is_ready_is_marked_when_it_is_bound_to_a_silent_node() {
     for (name, node) in [("p", "n0"), ("q", "n1")] {
         let containers = vec![Container { name: "app".into(), ..Container::default() }];
         let spec = PodSpec { containers, scheduler_name: "nobody".into(), ..PodSpec::default() };
-        bed.create(Pod { meta: Meta::named("default", name), spec: Shared::new(spec), ..Pod::default() });
+        bed.create(Pod { meta: Meta::named("default", name).into(), spec: Shared::new(spec), ..Pod::default() });
         let mut pod = Pod::clone(&bed.get::<Pod>("default", name).unwrap());
         pod.status.conditions.set(ConditionKind::Ready, Status3::True, "", "", secs(100));
         let uid = pod.meta.uid;
@@ -432,4 +432,40 @@ proptest! {
         prop_assert_eq!(exact.0, analytic.0);
         prop_assert_eq!(exact.1, analytic.1);
     }
+}
+
+#[test]
+fn what_befalls_a_node_and_its_pods_is_said_as_events() {
+    let mut bed = cluster(&["a", "a", "a"]);
+    add_pod(&mut bed, "quick", "n0", Some(10));
+    add_pod(&mut bed, "patient", "n0", Some(1_000));
+    bed.run_until(Time::from_millis(103_000));
+    bed.silence(0);
+    bed.run_until(secs(200));
+    bed.wake(0, "n0");
+    bed.run_until(secs(260));
+    bed.request(Request::Delete {
+        key: ObjectKey::new(Kind::Node, "", "n0"),
+        uid: None,
+        grace: None,
+        propagation: Propagation::Background,
+    });
+    bed.run_until(secs(300));
+    let without_time = |lines: Vec<String>| -> Vec<String> {
+        lines.iter().map(|line| line.split_once(' ').expect("a line begins with its time").1.to_string()).collect()
+    };
+    let of_node = without_time(bed.events(Kind::Node, "n0"));
+    assert_eq!(
+        of_node,
+        [
+            "Normal RegisteredNode x1: Node n0 event: Registered Node n0 in Controller",
+            "Normal NodeNotReady x1: Node n0 status is now: NodeNotReady",
+            "Normal RemovingNode x1: Node n0 event: Removing Node n0 from Controller",
+        ]
+    );
+    let evicted = "Normal TaintManagerEviction x1: Marking for deletion Pod default/quick";
+    let not_ready = "Warning NodeNotReady x1: Node is not ready";
+    assert_eq!(without_time(bed.events(Kind::Pod, "quick")), [not_ready, evicted]);
+    let cancelled = "Normal TaintManagerEviction x1: Cancelling deletion of Pod default/patient";
+    assert_eq!(without_time(bed.events(Kind::Pod, "patient")), [not_ready, cancelled]);
 }

@@ -23,7 +23,7 @@ fn pod(name: &str, node: Option<&str>) -> Pod {
     let containers = vec![Container { name: "app".into(), ..Container::default() }];
     let scheduler_name = "nobody".into();
     let spec = Shared::new(PodSpec { containers, scheduler_name, ..PodSpec::default() });
-    Pod { meta: Meta::named("default", name), spec, node: node.map(Into::into), ..Pod::default() }
+    Pod { meta: Meta::named("default", name).into(), spec, node: node.map(Into::into), ..Pod::default() }
 }
 
 fn delete(bed: &mut Testbed, key: ObjectKey) {

@@ -6,31 +6,31 @@
 //! pod, unless pods become available only after a while (`min_ready`). Source: pkg/controller/replicaset/replica_set.go (v1.34.1). Absent on purpose: the deletion recheck by a
 //! read before an adoption (the write itself is conditional), and `terminatingReplicas` (alpha).
 
-mod expectations;
+mod events;
 mod pods;
 mod ranking;
 mod tally;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::api::{Answer, Propagation, Refusal, Request};
+use crate::api::{Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
-use crate::controllers::requests::{Ended, Requests};
-use crate::controllers::{Controller, NamespacedName, WorkQueue, owned_by, without_owner};
+use crate::controllers::claims::{Claims, Orphans};
+use crate::controllers::expectations::{Deletions, Expectations};
+use crate::controllers::pods::{deletion_of, from_template, slow_start, told_of_creation};
+use crate::controllers::reconciler::{Desk, Reconciler, Step};
+use crate::controllers::requests::Ended;
+use crate::controllers::{NamespacedName, managing};
 use crate::facts::What;
-use crate::id::{Name, RequestId, RowId, Uid};
-use crate::model::{
-    ConditionKind, Kind, Meta, Object, ObjectKey, OwnerReference, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3,
-};
-use crate::seam::TimerKind;
+use crate::id::RowId;
+use crate::model::{ConditionKind, Kind, Object, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3};
 use crate::store::{Change, View};
 use crate::time::Span;
 
-use expectations::Expectations;
+use events::told;
 use pods::Pods;
 use tally::Tallies;
 
@@ -38,21 +38,18 @@ use tally::Tallies;
 pub(super) const NUMBER: u8 = 1;
 /// The most pods that one sync creates or deletes.
 const BURST: usize = 500;
-/// The size of the first batch of creations; each following is twice as large.
-const FIRST_BATCH: usize = 1;
 
 /// The controller.
 pub(super) struct ReplicaSets {
-    queue: WorkQueue<NamespacedName>,
-    requests: Requests<NamespacedName, Stage>,
+    desk: Desk<NamespacedName, Stage>,
     expectations: Expectations,
     tallies: Tallies,
     /// Pods that no controller manages, by namespace: candidates for adoption.
-    orphans: BTreeMap<Name, BTreeSet<RowId>>,
+    orphans: Orphans,
 }
 
 /// A sync between two stages.
-struct Sync {
+pub(in crate::controllers) struct Sync {
     set: Arc<ReplicaSet>,
     pods: Pods,
     /// Whether expectations were fulfilled when the sync began.
@@ -61,11 +58,10 @@ struct Sync {
 }
 
 /// What a sync waits for.
-enum Stage {
-    /// Adoptions and releases: the pods and whether each is an adoption.
-    Claim(Sync, Vec<(Arc<Pod>, bool)>),
+pub(in crate::controllers) enum Stage {
+    Claim(Sync, Claims<Pod>),
     Create(Sync),
-    Delete(Sync, Vec<Uid>),
+    Delete(Sync, Vec<Arc<Pod>>),
     /// The status update; the delay until the next pod becomes available, and whether the sync has failed.
     Status {
         failed: bool,
@@ -79,44 +75,11 @@ impl ReplicaSets {
         let tolerated: fn(&Refusal) -> bool =
             |refusal| matches!(refusal, Refusal::NotFound(_)) || refusal.is_namespace_terminating();
         ReplicaSets {
-            queue: WorkQueue::new(NUMBER, config.concurrent_syncs),
-            requests: Requests::new(NUMBER, config.client_limit, tolerated),
+            desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, tolerated).telling(told),
             expectations: Expectations::default(),
             tallies: Tallies::default(),
-            orphans: BTreeMap::new(),
+            orphans: Orphans::default(),
         }
-    }
-
-    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) {
-        let Some((_, set)) = view.find::<ReplicaSet>(&key.namespace, &key.name) else {
-            self.expectations.forget(&key);
-            self.finish(ctx, &key, false);
-            return;
-        };
-        let set = set.clone();
-        let may_manage = self.expectations.satisfied(&key, ctx.now);
-        let adoptable = self.adoptable(view, &set);
-        let (mut requests, mut claims) = (Vec::new(), Vec::new());
-        let tally = self.tallies.of(set.meta.uid, &set.selector, &pods::template_of(&set));
-        debug_assert_eq!(tally, pods::walked(view, &set), "the counts of {key:?} have gone astray");
-        let pods = if adoptable.is_empty() && pods::counts_suffice(&set, tally, may_manage) {
-            Pods::Counted(tally)
-        } else {
-            let (own, strangers) = pods::list(view, &set);
-            for (row, pod) in strangers {
-                requests.push(rewrite_owners(view, row, &pod, without_owner(&pod.meta, set.meta.uid)));
-                claims.push((pod, false));
-            }
-            Pods::Listed(own)
-        };
-        for (row, pod) in adoptable {
-            let owners = pod.meta.owners.iter().cloned().chain([owned_by(Kind::ReplicaSet, &set.meta)]).collect();
-            requests.push(rewrite_owners(view, row, &pod, owners));
-            claims.push((pod, true));
-        }
-        let sync = Sync { set, pods, may_manage, error: None };
-        let ended = self.requests.begin(ctx, key, Stage::Claim(sync, claims), [requests]);
-        self.go_on(ctx, view, ended);
     }
 
     /// Active orphans that the ReplicaSet selects.
@@ -124,55 +87,11 @@ impl ReplicaSets {
         if set.meta.is_terminating() {
             return Vec::new();
         }
-        let rows = self.orphans.get(&set.meta.namespace).into_iter().flatten();
-        rows.filter_map(|row| Some((*row, view.get::<Pod>(*row)?.clone())))
+        let orphans = self.orphans.of::<Pod>(view, &set.meta.namespace);
+        orphans
             .filter(|(_, pod)| pod.is_active() && set.selector.matches(&pod.meta.labels))
+            .map(|(row, pod)| (row, pod.clone()))
             .collect()
-    }
-
-    /// Follows a sync from stage to stage until it has to wait or has ended.
-    fn go_on(&mut self, ctx: &mut Context<'_>, view: View<'_>, mut ended: Option<Ended<NamespacedName, Stage>>) {
-        while let Some(Ended { key, stage, answers, skipped, error }) = ended {
-            ended = match stage {
-                Stage::Claim(_, _) if error.is_some() => {
-                    self.finish(ctx, &key, true);
-                    None
-                }
-                Stage::Claim(mut sync, claims) => {
-                    let granted =
-                        claims.into_iter().zip(answers).filter(|((_, adopt), answer)| *adopt && answer.is_ok());
-                    if let Pods::Listed(pods) = &mut sync.pods {
-                        pods.extend(granted.map(|((pod, _), _)| pod));
-                    }
-                    self.manage(ctx, view, key, sync)
-                }
-                Stage::Create(mut sync) => {
-                    let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
-                    let failed = refused.filter(|refusal| !refusal.is_namespace_terminating()).inspect(|refusal| {
-                        ctx.record(key.of(Kind::ReplicaSet), What::Refused { message: told_of_creation(refusal) });
-                    });
-                    let unseen = failed.count() + skipped;
-                    self.expectations.created(&key, unseen);
-                    sync.error = error;
-                    self.update_status(ctx, key, sync)
-                }
-                Stage::Delete(mut sync, doomed) => {
-                    for (pod, _) in doomed.iter().zip(&answers).filter(|(_, answer)| answer.is_err()) {
-                        self.expectations.deleted(&key, *pod);
-                    }
-                    sync.error = error;
-                    self.update_status(ctx, key, sync)
-                }
-                Stage::Status { failed, next } => {
-                    let failed = failed || error.is_some();
-                    if let (Some(delay), false) = (next, failed) {
-                        self.queue.add_after(ctx, key.clone(), delay);
-                    }
-                    self.finish(ctx, &key, failed);
-                    None
-                }
-            };
-        }
     }
 
     fn manage(
@@ -181,32 +100,28 @@ impl ReplicaSets {
         view: View<'_>,
         key: NamespacedName,
         sync: Sync,
-    ) -> Option<Ended<NamespacedName, Stage>> {
+    ) -> Step<NamespacedName, Stage> {
         let (have, want) = (sync.pods.len(), sync.set.replicas as usize);
         if !sync.may_manage || sync.set.meta.is_terminating() || have == want {
             return self.update_status(ctx, key, sync);
         }
         if have < want {
             let missing = (want - have).min(BURST);
-            self.expectations.expect_creations(&key, missing, ctx.now);
-            let batches = slow_start(pod_of(&sync.set), missing);
-            return self.requests.begin(ctx, key, Stage::Create(sync), batches);
+            self.expectations.expect(&key, missing, Deletions::NONE, ctx.now);
+            let pod = Arc::new(from_template(&sync.set.template, Kind::ReplicaSet, &sync.set.meta));
+            let batches = slow_start((0..missing).map(|_| Request::Create(Object::Pod(pod.clone()))));
+            return self.desk.begin(ctx, key, Stage::Create(sync), batches);
         }
         let surplus = (have - want).min(BURST);
         let Pods::Listed(pods) = &sync.pods else { unreachable!("pods are listed when some have to go") };
         let doomed = pods_to_delete(ctx, view, &sync.set, pods, surplus);
-        self.expectations.expect_deletions(&key, doomed.iter().map(|pod| pod.meta.uid).collect(), ctx.now);
+        let awaited = Deletions::Of(doomed.iter().map(|pod| pod.meta.uid).collect());
+        self.expectations.expect(&key, 0, awaited, ctx.now);
         let requests = doomed.iter().map(|pod| deletion_of(pod)).collect::<Vec<_>>();
-        let uids = doomed.iter().map(|pod| pod.meta.uid).collect();
-        self.requests.begin(ctx, key, Stage::Delete(sync, uids), [requests])
+        self.desk.begin(ctx, key, Stage::Delete(sync, doomed), [requests])
     }
 
-    fn update_status(
-        &mut self,
-        ctx: &mut Context<'_>,
-        key: NamespacedName,
-        sync: Sync,
-    ) -> Option<Ended<NamespacedName, Stage>> {
+    fn update_status(&mut self, ctx: &mut Context<'_>, key: NamespacedName, sync: Sync) -> Step<NamespacedName, Stage> {
         let Sync { set, pods, error, .. } = sync;
         let status = counted(ctx, &set, &pods, error.as_ref());
         let next = pods.next_availability(&set, ctx.now).filter(|_| status.ready != status.available);
@@ -216,21 +131,12 @@ impl ReplicaSets {
             // Kubernetes writes once more over a conflict; writing without a condition comes to the same.
             requests.push(Request::UpdateStatus { object, expected: None });
         }
-        self.requests.begin(ctx, key, Stage::Status { failed: error.is_some(), next }, [requests])
-    }
-
-    fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) {
-        if failed {
-            self.queue.add_rate_limited(ctx, key.clone());
-        } else {
-            self.queue.forget(key);
-        }
-        self.queue.done(key);
+        self.desk.begin(ctx, key, Stage::Status { failed: error.is_some(), next }, [requests])
     }
 
     fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
         self.tallies.note(old, new);
-        self.note_orphan(row, old, new);
+        self.orphans.note(row, old.map(|pod| &*pod.meta), new.map(|pod| &*pod.meta));
         match (old, new) {
             (_, Some(pod)) if pod.meta.is_terminating() => {
                 self.pod_leaves(view, pod);
@@ -238,10 +144,10 @@ impl ReplicaSets {
                     self.pod_leaves(view, old);
                 }
             }
-            (None, Some(pod)) => match managing_set(view, &pod.meta) {
+            (None, Some(pod)) => match managing::<ReplicaSet>(view, &pod.meta) {
                 Some((key, _)) => {
                     self.expectations.created(&key, 1);
-                    self.queue.add(key);
+                    self.desk.queue.add(key);
                 }
                 None => self.offer(view, pod),
             },
@@ -253,25 +159,25 @@ impl ReplicaSets {
 
     fn pod_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, old: &Pod, pod: &Pod) {
         let changes_hands = old.meta.controller() != pod.meta.controller();
-        if changes_hands && let Some((key, _)) = managing_set(view, &old.meta) {
-            self.queue.add(key);
+        if changes_hands && let Some((key, _)) = managing::<ReplicaSet>(view, &old.meta) {
+            self.desk.queue.add(key);
         }
-        let Some((key, set)) = managing_set(view, &pod.meta) else {
+        let Some((key, set)) = managing::<ReplicaSet>(view, &pod.meta) else {
             if changes_hands || old.meta.labels != pod.meta.labels {
                 self.offer(view, pod);
             }
             return;
         };
-        self.queue.add(key.clone());
+        self.desk.queue.add(key.clone());
         if set.min_ready > Span::ZERO && !old.is_ready() && pod.is_ready() {
-            self.queue.add_after(ctx, key, set.min_ready);
+            self.desk.queue.add_after(ctx, key, set.min_ready);
         }
     }
 
     fn pod_leaves(&mut self, view: View<'_>, pod: &Pod) {
-        if let Some((key, _)) = managing_set(view, &pod.meta) {
+        if let Some((key, _)) = managing::<ReplicaSet>(view, &pod.meta) {
             self.expectations.deleted(&key, pod.meta.uid);
-            self.queue.add(key);
+            self.desk.queue.add(key);
         }
     }
 
@@ -282,39 +188,30 @@ impl ReplicaSets {
         }
         for (_, set) in view.in_namespace::<ReplicaSet>(&pod.meta.namespace) {
             if selects(&set.selector, pod) {
-                self.queue.add(NamespacedName::of_meta(&set.meta));
+                self.desk.queue.add(NamespacedName::of_meta(&set.meta));
             }
-        }
-    }
-
-    fn note_orphan(&mut self, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
-        let is_orphan = |pod: &&Pod| pod.meta.controller().is_none();
-        let Some(namespace) = new.or(old).map(|pod| &pod.meta.namespace) else { return };
-        match (old.filter(is_orphan), new.filter(is_orphan)) {
-            (None, Some(_)) => {
-                self.orphans.entry(namespace.clone()).or_default().insert(row);
-            }
-            (Some(_), None) => {
-                if let Some(rows) = self.orphans.get_mut(namespace) {
-                    rows.remove(&row);
-                }
-            }
-            _ => {}
         }
     }
 }
 
-impl Controller for ReplicaSets {
-    fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+impl Reconciler for ReplicaSets {
+    type Key = NamespacedName;
+    type Stage = Stage;
+
+    fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
+        &mut self.desk
+    }
+
+    fn list(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
         for (_, set) in view.all::<ReplicaSet>() {
-            self.queue.add(NamespacedName::of_meta(&set.meta));
+            self.desk.queue.add(NamespacedName::of_meta(&set.meta));
         }
         for (row, pod) in view.all::<Pod>() {
             self.on_pod(ctx, view, row, None, Some(pod));
         }
     }
 
-    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
         let (before, after) = (view.before(change.revision), view.at(change.revision));
         match change.kind {
             Kind::Pod => {
@@ -328,77 +225,86 @@ impl Controller for ReplicaSets {
                 if new.is_none() {
                     self.expectations.forget(&key);
                 }
-                self.queue.add(key);
+                self.desk.queue.add(key);
             }
             _ => {}
         }
     }
 
-    fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        while let Some(key) = self.queue.take() {
-            self.sync(ctx, view, key);
+    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) -> Step<NamespacedName, Stage> {
+        let Some((_, set)) = view.find::<ReplicaSet>(&key.namespace, &key.name) else {
+            self.expectations.forget(&key);
+            return self.desk.finish(ctx, &key, false);
+        };
+        let set = set.clone();
+        let may_manage = self.expectations.satisfied(&key, ctx.now);
+        let adoptable = self.adoptable(view, &set);
+        let mut claims = Claims::default();
+        let tally = self.tallies.of(set.meta.uid, &set.selector, &pods::template_of(&set));
+        debug_assert_eq!(tally, pods::walked(view, &set), "the counts of {key:?} have gone astray");
+        let pods = if adoptable.is_empty() && pods::counts_suffice(&set, tally, may_manage) {
+            Pods::Counted(tally)
+        } else {
+            let (own, strangers) = pods::list(view, &set);
+            for (row, pod) in strangers {
+                claims.release(view, &set.meta, row, &pod);
+            }
+            Pods::Listed(own)
+        };
+        for (row, pod) in adoptable {
+            claims.adopt(view, Kind::ReplicaSet, &set.meta, row, &pod);
+        }
+        let sync = Sync { set, pods, may_manage, error: None };
+        let requests = std::mem::take(&mut claims.requests);
+        self.desk.begin(ctx, key, Stage::Claim(sync, claims), [requests])
+    }
+
+    fn proceed(
+        &mut self,
+        ctx: &mut Context<'_>,
+        view: View<'_>,
+        ended: Ended<NamespacedName, Stage>,
+    ) -> Step<NamespacedName, Stage> {
+        let Ended { key, stage, answers, skipped, error } = ended;
+        match stage {
+            Stage::Claim(_, _) if error.is_some() => self.desk.finish(ctx, &key, true),
+            Stage::Claim(mut sync, claims) => {
+                if let Pods::Listed(pods) = &mut sync.pods {
+                    pods.extend(claims.adopted(&answers));
+                }
+                self.manage(ctx, view, key, sync)
+            }
+            Stage::Create(mut sync) => {
+                let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
+                let failed = refused.filter(|refusal| !refusal.is_namespace_terminating()).inspect(|refusal| {
+                    ctx.record(key.of(Kind::ReplicaSet), What::Refused { message: told_of_creation(refusal).into() });
+                });
+                let unseen = failed.count() + skipped;
+                self.expectations.created(&key, unseen);
+                sync.error = error;
+                self.update_status(ctx, key, sync)
+            }
+            Stage::Delete(mut sync, doomed) => {
+                for (pod, _) in doomed.iter().zip(&answers).filter(|(_, answer)| answer.is_err()) {
+                    self.expectations.deleted(&key, pod.meta.uid);
+                }
+                sync.error = error;
+                self.update_status(ctx, key, sync)
+            }
+            Stage::Status { failed, next } => {
+                let failed = failed || error.is_some();
+                if let (Some(delay), false) = (next, failed) {
+                    self.desk.queue.add_after(ctx, key.clone(), delay);
+                }
+                self.desk.finish(ctx, &key, failed)
+            }
         }
     }
-
-    fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
-        let ended = self.requests.on_answer(ctx, id, answer);
-        self.go_on(ctx, view, ended);
-    }
-
-    fn on_timer(&mut self, ctx: &mut Context<'_>, _view: View<'_>, kind: TimerKind) {
-        match kind {
-            TimerKind::ClientTokens(NUMBER) => self.requests.on_tokens(ctx),
-            TimerKind::WorkQueue(NUMBER) => self.queue.on_timer(ctx),
-            _ => {}
-        }
-    }
-}
-
-/// The ReplicaSet that manages an object, if it is there and is the very one that the object names.
-fn managing_set<'a>(view: View<'a>, meta: &Meta) -> Option<(NamespacedName, &'a ReplicaSet)> {
-    let owner = meta.controller().filter(|owner| owner.kind == Kind::ReplicaSet)?;
-    let (_, set) = view.find::<ReplicaSet>(&meta.namespace, &owner.name)?;
-    (set.meta.uid == owner.uid).then(|| (NamespacedName::of_meta(&set.meta), &**set))
 }
 
 /// An empty selector of a ReplicaSet selects nothing here: it is refused by validation in Kubernetes.
 fn selects(selector: &Selector, pod: &Pod) -> bool {
     !selector.is_empty() && selector.matches(&pod.meta.labels)
-}
-
-/// A conditional write of a pod's owners.
-fn rewrite_owners(view: View<'_>, row: RowId, pod: &Arc<Pod>, owners: Arc<[OwnerReference]>) -> Request {
-    let mut changed = Pod::clone(pod);
-    changed.meta.owners = owners;
-    Request::Update { object: Object::Pod(Arc::new(changed)), expected: view.version_of::<Pod>(row) }
-}
-
-/// A pod of a ReplicaSet, as it is asked for: the spec, labels and owners are shared by all pods of one sync.
-fn pod_of(set: &ReplicaSet) -> Arc<Pod> {
-    let meta = Meta {
-        namespace: set.meta.namespace.clone(),
-        name: format!("{}-", set.meta.name).into(),
-        generate_name: true,
-        labels: set.template.labels.clone(),
-        annotations: set.template.annotations.clone(),
-        owners: [owned_by(Kind::ReplicaSet, &set.meta)].into(),
-        ..Meta::default()
-    };
-    Arc::new(Pod { meta, spec: set.template.spec.clone(), ..Pod::default() })
-}
-
-/// Creations in batches of 1, 2, 4 … so that a whole burst does not fail for one and the same reason.
-///
-/// Source: `slowStartBatch`, pkg/controller/replicaset/replica_set.go (v1.34.1).
-fn slow_start(pod: Arc<Pod>, count: usize) -> Vec<Vec<Request>> {
-    let mut batches = Vec::new();
-    let (mut remaining, mut size) = (count, FIRST_BATCH.min(count));
-    while size > 0 {
-        batches.push(vec![Request::Create(Object::Pod(pod.clone())); size]);
-        remaining -= size;
-        size = (2 * size).min(remaining);
-    }
-    batches
 }
 
 /// Source: `getPodsToDelete`, pkg/controller/replicaset/replica_set.go (v1.34.1).
@@ -418,11 +324,6 @@ fn pods_to_delete(
     }
     pods.truncate(surplus);
     pods
-}
-
-fn deletion_of(pod: &Pod) -> Request {
-    let key = ObjectKey { kind: Kind::Pod, namespace: pod.meta.namespace.clone(), name: pod.meta.name.clone() };
-    Request::Delete { key, uid: Some(pod.meta.uid), grace: None, propagation: Propagation::Background }
 }
 
 /// Source: `calculateStatus`, pkg/controller/replicaset/replica_set_utils.go (v1.34.1).
@@ -448,8 +349,4 @@ fn counted(ctx: &Context<'_>, set: &ReplicaSet, pods: &Pods, error: Option<&Refu
         observed_generation: set.meta.generation,
         conditions,
     }
-}
-
-fn told_of_creation(refusal: &Refusal) -> Name {
-    format!("Error creating: {refusal}").into()
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::controllers::pods::next_availability;
 use crate::controllers::replica_set::tally::{Count, Tally};
 use crate::id::RowId;
-use crate::model::{ConditionKind, Pod, ReplicaSet, Selector};
+use crate::model::{Pod, ReplicaSet, Selector};
 use crate::store::View;
 use crate::time::{Span, Time};
 
@@ -40,16 +41,9 @@ impl Pods {
     }
 
     /// How long until the next ready pod counts as available.
-    ///
-    /// Source: `FindMinNextPodAvailabilityCheck`, pkg/controller/controller_utils.go (v1.34.1).
     pub(super) fn next_availability(&self, set: &ReplicaSet, now: Time) -> Option<Span> {
         let Pods::Listed(pods) = self else { return None };
-        let waits = pods.iter().filter(|pod| pod.is_ready()).filter_map(|pod| {
-            let ready = pod.status.conditions.get(ConditionKind::Ready)?;
-            let wait = ready.changed_at.saturating_add(set.min_ready).since(now);
-            (wait > Span::ZERO).then_some(wait)
-        });
-        waits.min().filter(|_| set.min_ready > Span::ZERO)
+        next_availability(pods, set.min_ready, now)
     }
 }
 

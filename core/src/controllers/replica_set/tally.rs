@@ -104,7 +104,7 @@ struct ByContent(Labels);
 
 impl Ord for ByContent {
     fn cmp(&self, other: &Self) -> Ordering {
-        let (one, other) = (&self.0.0, &other.0.0);
+        let (one, other) = (&self.0, &other.0);
         one.stable_hash()
             .cmp(&other.stable_hash())
             .then_with(|| if one.same(other) { Ordering::Equal } else { one.iter().cmp(other.iter()) })
@@ -139,7 +139,7 @@ mod tests {
     /// Any pod: owned or not, with any labels, ready or not, finished or being deleted now and then.
     fn any_pod(draws: &mut Draws) -> Pod {
         let mut below = |bound| below(draws.next().expect("draws do not end"), bound);
-        let mut pod = Pod { meta: Meta::named("default", "pod"), ..Pod::default() };
+        let mut pod = Pod { meta: Meta::named("default", "pod").into(), ..Pod::default() };
         pod.meta.labels = labels(below(4));
         let uid = Uid(u128::from(below(OWNERS)));
         let owner = OwnerReference {

@@ -1,8 +1,10 @@
 use super::*;
-use crate::api::Patch;
+use crate::api::{Patch, Propagation};
 use crate::config::Config;
+use crate::controllers::owned_by;
 use crate::digest::Shared;
-use crate::model::{Container, ContainerState, ContainerStatus, Labels, Phase, PodSpec, PodTemplate};
+use crate::id::Uid;
+use crate::model::{Container, ContainerState, ContainerStatus, Labels, Meta, ObjectKey, Phase, PodSpec, PodTemplate};
 use crate::testbed::{StandIn, Testbed};
 use crate::time::Time;
 
@@ -35,15 +37,6 @@ fn pods(bed: &Testbed) -> Vec<Arc<Pod>> {
 fn scale(bed: &mut Testbed, replicas: u32) {
     let key = ObjectKey::new(Kind::ReplicaSet, "default", "web");
     bed.request(Request::Patch { key, patch: Patch::Replicas(replicas) });
-}
-
-#[test]
-fn creations_start_slowly_and_double_as_recorded() {
-    let sizes = |count| slow_start(Arc::new(Pod::default()), count).iter().map(Vec::len).collect::<Vec<_>>();
-    // Recorded: rs-scale-big, 0 -> 60.
-    assert_eq!(sizes(60), [1, 2, 4, 8, 16, 29]);
-    assert_eq!(sizes(1), [1]);
-    assert_eq!(sizes(0), Vec::<usize>::new());
 }
 
 #[test]
@@ -100,7 +93,7 @@ fn a_deleted_pod_is_replaced_while_it_still_terminates() {
 fn an_orphan_is_adopted_and_a_relabelled_pod_is_released_and_replaced() {
     let mut bed = bed();
     let orphan = Pod {
-        meta: Meta { labels: Labels::new([("app", "web")]), ..Meta::named("default", "lone") },
+        meta: Meta { labels: Labels::new([("app", "web")]), ..Meta::named("default", "lone") }.into(),
         ..Pod::default()
     };
     bed.create(orphan);
@@ -148,7 +141,7 @@ fn a_namespace_that_is_being_deleted_gets_no_pods_and_no_complaint() {
 /// One candidate for deletion; `ready` and `created` are ages in seconds.
 fn candidate(name: &str, node: &str, phase: Phase, ready: Option<u64>, created: u64, now: Time) -> Pod {
     let ago = |seconds: u64| Time(now.0 - Span::from_secs(seconds).0);
-    let mut pod = Pod { meta: Meta::named("default", name), ..Pod::default() };
+    let mut pod = Pod { meta: Meta::named("default", name).into(), ..Pod::default() };
     pod.meta.uid = Uid(u128::from(name.as_bytes()[0]));
     pod.meta.created_at = ago(created);
     pod.node = (!node.is_empty()).then(|| node.into());

@@ -29,7 +29,7 @@ fn add_pod(bed: &mut Testbed, name: &str, tolerations: Vec<Toleration>) {
     let containers = vec![Container { name: "app".into(), ..Container::default() }];
     let spec = PodSpec { containers, tolerations, ..PodSpec::default() };
     let meta = Meta::named("default", name);
-    bed.create(Pod { meta, spec: Shared::new(spec), node: Some("n0".into()), ..Pod::default() });
+    bed.create(Pod { meta: meta.into(), spec: Shared::new(spec), node: Some("n0".into()), ..Pod::default() });
 }
 
 fn patch(bed: &mut Testbed, patch: Patch) {

@@ -17,7 +17,7 @@ fn pod(name: &str, cpu_milli: i64) -> Pod {
     let requests = Resources { cpu_milli, memory_bytes: 64 << 20, ..Resources::default() };
     let container = Container { name: "app".into(), requests, ..Container::default() };
     let spec = PodSpec { containers: vec![container], ..PodSpec::default() };
-    Pod { meta: Meta::named("default", name), spec: Shared::new(spec), ..Pod::default() }
+    Pod { meta: Meta::named("default", name).into(), spec: Shared::new(spec), ..Pod::default() }
 }
 
 #[test]
@@ -45,6 +45,10 @@ fn pods_spread_over_empty_nodes_and_the_last_one_waits_for_room() {
     bed.add_node(2, "n3", "a", 1_000, 1 << 30);
     bed.run_for(Span::from_secs(5));
     assert_eq!(node(&bed, "p3").as_deref(), Some("n3"), "{:#?}", bed.told());
+    let events = bed.events(Kind::Pod, "p3");
+    assert_eq!(events.len(), 2, "{events:#?}");
+    assert!(events[0].contains("Warning FailedScheduling x1: 0/2 nodes are available: 2 Insufficient cpu."));
+    assert!(events[1].ends_with("Normal Scheduled x1: Successfully assigned default/p3 to n3"), "{events:#?}");
 }
 
 fn node_of(bed: &Testbed, name: &str) -> Option<String> {

@@ -158,7 +158,7 @@ fn pod(number: u8, second_profile: bool) -> Pod {
     if number == 15 {
         meta.labels = meta.labels.with("served", "yes");
     }
-    Pod { meta, spec: Shared::new(spec), ..Pod::default() }
+    Pod { meta: meta.into(), spec: Shared::new(spec), ..Pod::default() }
 }
 
 fn service() -> Object {

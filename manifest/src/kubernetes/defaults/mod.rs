@@ -11,6 +11,7 @@
 mod admission;
 mod pod;
 mod service;
+mod storage;
 
 use std::collections::BTreeMap;
 
@@ -41,7 +42,12 @@ pub fn apply_defaults(manifest: &mut Manifest) {
         Manifest::Deployment(object) => deployment(object),
         Manifest::ReplicaSet(object) => replica_set(object),
         Manifest::EndpointSlice(object) => endpoint_slice(object),
-        Manifest::Lease(_) => {}
+        Manifest::PersistentVolume(object) => storage::volume(object),
+        Manifest::PersistentVolumeClaim(object) => storage::claim(object),
+        Manifest::StorageClass(object) => storage::class(object),
+        Manifest::CSIDriver(object) => storage::driver(object),
+        Manifest::CSINode(_) | Manifest::VolumeAttachment(_) | Manifest::CSIStorageCapacity(_) => {}
+        Manifest::Lease(_) | Manifest::PodDisruptionBudget(_) => {}
     }
 }
 

@@ -140,6 +140,7 @@ fn volume(volume: &mut Volume) {
         source.type_.get_or_insert_default();
     }
     volume.projected.iter_mut().for_each(projected);
+    super::storage::ephemeral(volume);
 }
 
 fn projected(source: &mut ProjectedVolumeSource) {

@@ -3,7 +3,7 @@
 //! Objects are checked after defaulting, on creation: updates (immutable fields) are the store's business.
 //!
 //! Covered: metadata, containers, probes, ports, resources, volumes' names, tolerations, affinity, spread constraints,
-//! Deployments, ReplicaSets, Services, Nodes, Namespaces. Absent on purpose: security contexts, volume sources, DNS
+//! Deployments, ReplicaSets, Services, Nodes, Namespaces, volumes and claims. Absent on purpose: security contexts, DNS
 //! config, host aliases, Windows, resource claims, IP addresses and CIDRs, and what admission plugins check (service
 //! accounts, quotas): nothing here is modelled by the core.
 //!
@@ -14,6 +14,7 @@
 //! staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go, v1.34.
 
 mod container;
+mod disruption;
 pub(crate) mod metadata;
 pub(crate) mod names;
 mod pod;
@@ -22,6 +23,7 @@ mod resources;
 pub(crate) mod scheduling;
 mod selector;
 mod service;
+mod storage;
 mod workload;
 
 use report::{At, Report};
@@ -43,8 +45,16 @@ pub fn validate(manifest: &Manifest) -> Result<(), Invalid> {
         Manifest::ReplicaSet(object) => workload::replica_set(&mut report, object),
         Manifest::Deployment(object) => workload::deployment(&mut report, object),
         Manifest::Service(object) => service::check(&mut report, object),
+        Manifest::PodDisruptionBudget(object) => disruption::budget(&mut report, object),
         Manifest::EndpointSlice(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
         Manifest::Lease(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
+        Manifest::PersistentVolume(object) => storage::volume(&mut report, object),
+        Manifest::PersistentVolumeClaim(object) => storage::claim(&mut report, object),
+        Manifest::StorageClass(object) => storage::class(&mut report, object),
+        Manifest::CSINode(object) => storage::csi_node(&mut report, object),
+        Manifest::VolumeAttachment(object) => storage::attachment(&mut report, object),
+        Manifest::CSIDriver(object) => storage::csi_driver(&mut report, object),
+        Manifest::CSIStorageCapacity(object) => storage::csi_capacity(&mut report, object),
     }
     if report.causes.is_empty() {
         return Ok(());

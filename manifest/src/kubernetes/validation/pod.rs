@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec, Volume};
 
 use super::names;
 use super::report::{At, Report};
-use super::{container, metadata, resources, scheduling};
+use super::{container, metadata, resources, scheduling, storage};
 
 const RESTART_POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
 const DNS_POLICIES: [&str; 4] = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
@@ -53,10 +53,11 @@ pub(super) fn spec(report: &mut Report, at: &At, spec: Option<&PodSpec>) {
     }
 }
 
-/// Checks the volumes' names and returns the good ones. What is in a volume is not checked.
+/// Checks the volumes and returns those with good names.
 fn volumes<'a>(report: &mut Report, at: &At, volumes: &'a [Volume]) -> BTreeSet<&'a str> {
     let mut seen = BTreeSet::new();
     for (index, volume) in volumes.iter().enumerate() {
+        storage::pod_volume(report, &at.index(index), volume);
         let at = at.index(index).child("name");
         if volume.name.is_empty() {
             report.required(&at, "");

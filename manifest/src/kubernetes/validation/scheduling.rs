@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm, Taint, Toleration, TopologySpreadConstraint,
-    WeightedPodAffinityTerm,
+    Affinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm, Taint, Toleration,
+    TopologySpreadConstraint, WeightedPodAffinityTerm,
 };
 
 use super::names;
@@ -96,13 +96,7 @@ pub(super) fn affinity(report: &mut Report, at: &At, affinity: &Affinity) {
     if let Some(node) = &affinity.node_affinity {
         let at = at.child("nodeAffinity");
         if let Some(required) = &node.required_during_scheduling_ignored_during_execution {
-            let at = at.child(REQUIRED).child("nodeSelectorTerms");
-            if required.node_selector_terms.is_empty() {
-                report.required(&at, "must have at least one node selector term");
-            }
-            for (index, term) in required.node_selector_terms.iter().enumerate() {
-                node_term(report, &at.index(index), term, true);
-            }
+            node_selector(report, &at.child(REQUIRED), required);
         }
         let preferred = node.preferred_during_scheduling_ignored_during_execution.iter().flatten();
         for (index, term) in preferred.enumerate() {
@@ -122,6 +116,17 @@ pub(super) fn affinity(report: &mut Report, at: &At, affinity: &Affinity) {
         pod_terms(report, &at.child(REQUIRED), pods.required_during_scheduling_ignored_during_execution.as_deref());
         let preferred = pods.preferred_during_scheduling_ignored_during_execution.as_deref();
         weighted_pod_terms(report, &at.child(PREFERRED), preferred);
+    }
+}
+
+/// Checks alternatives of requirements on nodes.
+pub(super) fn node_selector(report: &mut Report, at: &At, selector: &NodeSelector) {
+    let at = at.child("nodeSelectorTerms");
+    if selector.node_selector_terms.is_empty() {
+        report.required(&at, "must have at least one node selector term");
+    }
+    for (index, term) in selector.node_selector_terms.iter().enumerate() {
+        node_term(report, &at.index(index), term, true);
     }
 }
 

@@ -118,19 +118,28 @@ fn rolling_update(report: &mut Report, at: &At, update: &RollingUpdateDeployment
     let unavailable = update.max_unavailable.as_ref().unwrap_or(&zero);
     let surge = update.max_surge.as_ref().unwrap_or(&zero);
     let unavailable_at = at.child("maxUnavailable");
-    for (at, value) in [(&unavailable_at, unavailable), (&at.child("maxSurge"), surge)] {
-        match value {
-            IntOrString::Int(number) => report.not_negative(at, i64::from(*number)),
-            IntOrString::String(text) => report.invalid_each(at, text, names::percent(text)),
-        }
-    }
+    int_or_percent(report, &unavailable_at, unavailable);
+    int_or_percent(report, &at.child("maxSurge"), surge);
     if is_zero(unavailable) && is_zero(surge) {
         report.invalid(&unavailable_at, unavailable, "may not be 0 when `maxSurge` is 0");
     }
-    if let IntOrString::String(text) = unavailable
+    at_most_all(report, &unavailable_at, unavailable);
+}
+
+/// Checks a number or share of pods.
+pub(super) fn int_or_percent(report: &mut Report, at: &At, value: &IntOrString) {
+    match value {
+        IntOrString::Int(number) => report.not_negative(at, i64::from(*number)),
+        IntOrString::String(text) => report.invalid_each(at, text, names::percent(text)),
+    }
+}
+
+/// Refuses a share of more than all pods.
+pub(super) fn at_most_all(report: &mut Report, at: &At, value: &IntOrString) {
+    if let IntOrString::String(text) = value
         && names::percent_value(text).is_some_and(|percent| percent > 100)
     {
-        report.invalid(&unavailable_at, unavailable, "must not be greater than 100%");
+        report.invalid(at, value, "must not be greater than 100%");
     }
 }
 

@@ -224,7 +224,6 @@ fn read(node: &Node, path: &str, inputs: &mut Inputs) -> Result<Vec<Located<Mani
 }
 
 fn template(object: &Object) -> Template {
-    let none = || (Labels::default(), Vec::new());
     let of = |labels: &Labels, spec: &wavetank_core::model::PodSpec| {
         let all = spec.init_containers.iter().chain(&spec.containers);
         (labels.clone(), all.map(|container| (container.name.clone(), container.image.clone())).collect())
@@ -233,7 +232,7 @@ fn template(object: &Object) -> Template {
         Object::Pod(pod) => of(&pod.meta.labels, &pod.spec),
         Object::ReplicaSet(set) => of(&set.template.labels, &set.template.spec),
         Object::Deployment(deployment) => of(&deployment.template.labels, &deployment.template.spec),
-        Object::Namespace(_) | Object::Node(_) | Object::Service(_) | Object::EndpointSlice(_) => none(),
+        _ => (Labels::default(), Vec::new()),
     };
     Template { namespace: object.meta().namespace.clone(), labels, containers }
 }

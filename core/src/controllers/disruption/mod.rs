@@ -1,0 +1,180 @@
+//! The disruption controller: counts for each PodDisruptionBudget how many pods may be taken away now.
+//!
+//! It also takes back the mark of pods that were to be disrupted and were not. Invariant: a status names the version
+//! that it was counted for, so an eviction granted meanwhile is never counted away. Source:
+//! pkg/controller/disruption/disruption.go (v1.34.1). Absent on purpose: the scale subresource of custom resources.
+
+mod count;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::api::{Refusal, Request};
+use crate::config::ControllerManagerConfig;
+use crate::context::Context;
+use crate::controllers::NamespacedName;
+use crate::controllers::reconciler::{Desk, Reconciler, Step};
+use crate::controllers::requests::Ended;
+use crate::model::{ConditionKind, Kind, Object, Pod, PodDisruptionBudget, Status3};
+use crate::store::{Change, View};
+use crate::time::{Span, Time};
+
+/// The number of this controller's client and work queue.
+pub(super) const NUMBER: u8 = 17;
+/// How long a granted eviction counts if the pod does not go, and how long a pod may carry the mark of a disruption
+/// that does not come (`DeletionTimeout`, `stalePodDisruptionTimeout`).
+const PATIENCE: Span = Span::from_secs(120);
+/// How much later than that a budget is looked at again: the rate-limited queue's first delay.
+const RECHECK_DELAY: Span = Span::from_millis(5);
+/// One worker for budgets and one for marks that have become stale.
+const WORKERS: u32 = 2;
+/// Why DisruptionAllowed is false when the pods could not be counted.
+const SYNC_FAILED: &str = "SyncFailed";
+/// The reason of a mark that the kubelet set, which never becomes stale.
+const BY_KUBELET: &str = "TerminationByKubelet";
+
+/// The controller.
+pub(super) struct Disruption {
+    desk: Desk<Key, Stage>,
+}
+
+/// What a sync is for.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(in crate::controllers) enum Key {
+    /// A budget.
+    Budget(NamespacedName),
+    /// A pod whose mark may be stale.
+    Mark(NamespacedName),
+}
+
+/// What a sync waits for: one write, after which the budget is looked at again at a time.
+pub(in crate::controllers) struct Stage {
+    again: Option<Time>,
+}
+
+impl Disruption {
+    /// The controller before its start.
+    pub(super) fn new(config: &ControllerManagerConfig) -> Disruption {
+        Disruption { desk: Desk::new(NUMBER, WORKERS, config.client_limit, |_| false) }
+    }
+
+    fn sync_budget(&mut self, ctx: &mut Context<'_>, view: View<'_>, name: &NamespacedName) -> Step<Key, Stage> {
+        let key = Key::Budget(name.clone());
+        let Some((row, stored)) = view.find::<PodDisruptionBudget>(&name.namespace, &name.name) else {
+            return self.desk.finish(ctx, &key, false);
+        };
+        let mut budget = PodDisruptionBudget::clone(stored);
+        let mut again = None;
+        match count::count(view, stored, ctx.now) {
+            Ok(counted) => {
+                again = counted.again;
+                counted.write_into(&mut budget);
+                if budget.status != stored.status || !stored.status.condition_is_up_to_date() {
+                    budget.status.update_condition(ctx.now);
+                }
+            }
+            Err(message) => {
+                budget.status.disruptions_allowed = 0;
+                let conditions = &mut budget.status.conditions;
+                conditions.set(ConditionKind::DisruptionAllowed, Status3::False, SYNC_FAILED, &message, ctx.now);
+            }
+        }
+        let changed = budget.status != stored.status;
+        let expected = view.version_of::<PodDisruptionBudget>(row);
+        let object = Object::PodDisruptionBudget(Arc::new(budget));
+        let write = changed.then_some(Request::UpdateStatus { object, expected });
+        self.desk.begin(ctx, key, Stage { again }, [write.into_iter().collect()])
+    }
+
+    /// Takes back a mark that has been there for too long on a pod that was not deleted.
+    ///
+    /// Source: `syncStalePodDisruption`.
+    fn sync_mark(&mut self, ctx: &mut Context<'_>, view: View<'_>, name: &NamespacedName) -> Step<Key, Stage> {
+        let key = Key::Mark(name.clone());
+        let found = view.find::<Pod>(&name.namespace, &name.name);
+        let Some((row, pod, stale_at)) = found.and_then(|(row, pod)| Some((row, pod, stale_at(pod)?))) else {
+            return self.desk.finish(ctx, &key, false);
+        };
+        if stale_at > ctx.now {
+            self.desk.queue.add_after(ctx, key.clone(), stale_at.since(ctx.now));
+            return self.desk.finish(ctx, &key, false);
+        }
+        let mut pod = Pod::clone(pod);
+        pod.status.conditions.set(ConditionKind::DisruptionTarget, Status3::False, "", "", ctx.now);
+        let expected = view.version_of::<Pod>(row);
+        let write = Request::UpdateStatus { object: Object::Pod(Arc::new(pod)), expected };
+        self.desk.begin(ctx, key, Stage { again: None }, [vec![write]])
+    }
+
+    fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, old: Option<&Pod>, new: Option<&Pod>) {
+        let Some(pod) = new.or(old) else { return };
+        if let Some(stale_at) = new.and_then(stale_at) {
+            let delay = stale_at.max(ctx.now).since(ctx.now);
+            self.desk.queue.add_after(ctx, Key::Mark(NamespacedName::of_meta(&pod.meta)), delay);
+        }
+        // Of several budgets one is chosen, as Kubernetes does: there the choice is arbitrary, here it is the first.
+        let mut budgets = view.in_namespace::<PodDisruptionBudget>(&pod.meta.namespace);
+        if let Some((_, budget)) = budgets.find(|(_, budget)| budget.guards(&pod.meta.labels)) {
+            self.desk.queue.add(Key::Budget(NamespacedName::of_meta(&budget.meta)));
+        }
+    }
+}
+
+/// When a pod's mark becomes stale; `None` if it has none that could.
+fn stale_at(pod: &Pod) -> Option<Time> {
+    let mark = pod.status.conditions.get(ConditionKind::DisruptionTarget)?;
+    let lasting =
+        mark.status == Status3::True && *mark.reason != *BY_KUBELET && !pod.meta.is_terminating() && !pod.is_finished();
+    lasting.then(|| mark.changed_at + PATIENCE)
+}
+
+impl Reconciler for Disruption {
+    type Key = Key;
+    type Stage = Stage;
+
+    fn desk(&mut self) -> &mut Desk<Key, Stage> {
+        &mut self.desk
+    }
+
+    fn list(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        for (_, budget) in view.all::<PodDisruptionBudget>() {
+            self.desk.queue.add(Key::Budget(NamespacedName::of_meta(&budget.meta)));
+        }
+        for (_, pod) in view.all::<Pod>() {
+            self.on_pod(ctx, view, None, Some(pod));
+        }
+    }
+
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        match change.kind {
+            Kind::PodDisruptionBudget => {
+                if let Some(budget) = after.get::<PodDisruptionBudget>(change.row) {
+                    self.desk.queue.add(Key::Budget(NamespacedName::of_meta(&budget.meta)));
+                }
+            }
+            Kind::Pod => {
+                let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
+                self.on_pod(ctx, after, old.map(|pod| &**pod), new.map(|pod| &**pod));
+            }
+            _ => {}
+        }
+    }
+
+    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: Key) -> Step<Key, Stage> {
+        match &key {
+            Key::Budget(name) => self.sync_budget(ctx, view, name),
+            Key::Mark(name) => self.sync_mark(ctx, view, name),
+        }
+    }
+
+    fn proceed(&mut self, ctx: &mut Context<'_>, _view: View<'_>, ended: Ended<Key, Stage>) -> Step<Key, Stage> {
+        let Ended { key, stage, error, .. } = ended;
+        let failed = error.is_some_and(|error| !matches!(error, Refusal::NotFound(_)));
+        if let (Some(again), false) = (stage.again, failed) {
+            self.desk.queue.add_after(ctx, key.clone(), again.max(ctx.now).since(ctx.now) + RECHECK_DELAY);
+        }
+        self.desk.finish(ctx, &key, failed)
+    }
+}

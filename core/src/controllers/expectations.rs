@@ -1,0 +1,134 @@
+//! What a controller has asked for and its watch has yet to show.
+//!
+//! Without them a sync that sees stale pods would create or delete the same pods twice. Deletions are awaited one by
+//! one, as the ReplicaSet controller does, or by number alone, as the DaemonSet and Job controllers do. Source:
+//! `ControllerExpectations`, `UIDTrackingControllerExpectations`, pkg/controller/controller_utils.go (v1.34.1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::controllers::NamespacedName;
+use crate::id::Uid;
+use crate::time::{Span, Time};
+
+/// After this time expectations count as fulfilled whatever the watch has shown.
+const TIMEOUT: Span = Span::from_secs(300);
+
+/// The expectations of all objects of one controller.
+#[derive(Default)]
+pub(crate) struct Expectations {
+    by_owner: BTreeMap<NamespacedName, Expectation>,
+}
+
+struct Expectation {
+    creations: usize,
+    deletions: Deletions,
+    since: Time,
+}
+
+/// The deletions that are awaited.
+pub(crate) enum Deletions {
+    /// Of these pods: each counts once, and no other pod's counts.
+    Of(BTreeSet<Uid>),
+    /// So many, of whichever pods.
+    Number(usize),
+}
+
+impl Expectations {
+    /// Whether the owner may act on the pods that it sees.
+    pub(crate) fn satisfied(&self, owner: &NamespacedName, now: Time) -> bool {
+        self.by_owner.get(owner).is_none_or(|expected| {
+            let fulfilled = expected.creations == 0 && expected.deletions.none_left();
+            fulfilled || now.since(expected.since) > TIMEOUT
+        })
+    }
+
+    /// So many pods are about to be created and these deleted; what was awaited before is forgotten.
+    pub(crate) fn expect(&mut self, owner: &NamespacedName, creations: usize, deletions: Deletions, now: Time) {
+        self.by_owner.insert(owner.clone(), Expectation { creations, deletions, since: now });
+    }
+
+    /// So many creations have been seen, or will never be.
+    pub(crate) fn created(&mut self, owner: &NamespacedName, count: usize) {
+        if let Some(expected) = self.by_owner.get_mut(owner) {
+            expected.creations = expected.creations.saturating_sub(count);
+        }
+    }
+
+    /// A deletion has been seen, or will never be.
+    pub(crate) fn deleted(&mut self, owner: &NamespacedName, pod: Uid) {
+        match self.by_owner.get_mut(owner).map(|expected| &mut expected.deletions) {
+            Some(Deletions::Of(pods)) => {
+                pods.remove(&pod);
+            }
+            Some(Deletions::Number(number)) => *number = number.saturating_sub(1),
+            None => {}
+        }
+    }
+
+    /// The owner is gone.
+    pub(crate) fn forget(&mut self, owner: &NamespacedName) {
+        self.by_owner.remove(owner);
+    }
+}
+
+impl Deletions {
+    /// No deletion is awaited.
+    pub(crate) const NONE: Deletions = Deletions::Number(0);
+
+    fn none_left(&self) -> bool {
+        match self {
+            Deletions::Of(pods) => pods.is_empty(),
+            Deletions::Number(number) => *number == 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn web() -> NamespacedName {
+        NamespacedName { namespace: "default".into(), name: "web".into() }
+    }
+
+    #[test]
+    fn an_owner_acts_again_when_all_was_seen_or_after_five_minutes() {
+        let web = web();
+        let mut expectations = Expectations::default();
+        assert!(expectations.satisfied(&web, Time::ZERO), "nothing was asked for");
+        expectations.expect(&web, 3, Deletions::NONE, Time::ZERO);
+        expectations.created(&web, 2);
+        assert!(!expectations.satisfied(&web, Time::from_secs(300)));
+        assert!(
+            expectations.satisfied(&web, Time::from_millis(300_001)),
+            "a lost event holds it up no longer than that"
+        );
+        expectations.created(&web, 1);
+        assert!(expectations.satisfied(&web, Time::ZERO));
+
+        expectations.expect(&web, 0, Deletions::Of([Uid(1), Uid(2)].into()), Time::ZERO);
+        expectations.deleted(&web, Uid(1));
+        expectations.deleted(&web, Uid(1));
+        expectations.deleted(&web, Uid(3));
+        assert!(
+            !expectations.satisfied(&web, Time::ZERO),
+            "a deletion counts once, and only the one that was asked for"
+        );
+        expectations.deleted(&web, Uid(2));
+        assert!(expectations.satisfied(&web, Time::ZERO));
+    }
+
+    #[test]
+    fn deletions_by_number_are_awaited_together_with_creations() {
+        let web = web();
+        let mut expectations = Expectations::default();
+        expectations.expect(&web, 1, Deletions::Number(2), Time::ZERO);
+        expectations.deleted(&web, Uid(1));
+        expectations.deleted(&web, Uid(1));
+        assert!(!expectations.satisfied(&web, Time::ZERO), "a creation is still awaited");
+        expectations.created(&web, 5);
+        assert!(expectations.satisfied(&web, Time::ZERO));
+        expectations.expect(&web, 0, Deletions::Number(1), Time::ZERO);
+        assert!(!expectations.satisfied(&web, Time::ZERO), "what was seen too often before does not count");
+    }
+}

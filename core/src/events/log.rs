@@ -1,0 +1,164 @@
+//! What the API server would hold of events: a fold over what components have said.
+
+use std::collections::BTreeMap;
+
+use crate::events::{Event, EventType, Library, Reporter, Text, counted, series};
+use crate::id::{Name, Uid};
+use crate::model::ObjectKey;
+use crate::time::{Span, Time};
+
+/// How long an event is kept after it was last written (`--event-ttl`).
+const TIME_TO_LIVE: Span = Span::from_secs(3_600);
+
+/// One Event object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EventObject {
+    /// The object that it is about. The Event's namespace is that object's, or `default`.
+    pub subject: ObjectKey,
+    /// That object's identity, if its component named it.
+    pub uid: Option<Uid>,
+    /// Which part of the object; empty for the whole.
+    pub field_path: Text,
+    /// Another object that has to do with it.
+    pub related: Option<ObjectKey>,
+    /// Who says it.
+    pub reporter: Reporter,
+    /// With which library: it decides whether `count` or `series.count` shows how often.
+    pub library: Library,
+    /// Whether it is in the nature of things.
+    pub event_type: EventType,
+    /// One CamelCase word.
+    pub reason: Text,
+    /// A sentence.
+    pub message: Text,
+    /// What was being done; empty for `tools/record`.
+    pub action: Text,
+    /// How often it was said, as far as it was written (≥ 1).
+    pub count: u32,
+    /// When it was first said.
+    pub first: Time,
+    /// When it was last said, as far as it was written.
+    pub last: Time,
+}
+
+impl EventObject {
+    /// The Event's namespace.
+    pub fn namespace(&self) -> &str {
+        if self.subject.namespace.is_empty() { "default" } else { &self.subject.namespace }
+    }
+
+    /// The Event's name: the object's, and the nanosecond of its first time in hexadecimal digits.
+    ///
+    /// Source: `makeEvent`, staging/src/k8s.io/client-go/tools/record/event.go (v1.34.1).
+    pub fn name(&self) -> String {
+        format!("{}.{:016x}", self.subject.name, self.first.0)
+    }
+}
+
+/// What a said event has done to the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Written {
+    /// A new object, at this place of [`EventLog::all`].
+    New(usize),
+    /// A higher count of the object at this place.
+    Again(usize),
+    /// Nothing yet: its component counts it for the object at this place and writes the count later.
+    Counted(usize),
+    /// Nothing: its source says too much about its object.
+    Spam,
+}
+
+/// All Event objects of a run, in the order of their creation.
+#[derive(Clone, Debug, Default)]
+pub struct EventLog {
+    objects: Vec<EventObject>,
+    counted: BTreeMap<Text, counted::Correlator>,
+    series: BTreeMap<Text, series::Correlator>,
+}
+
+impl EventLog {
+    /// Takes in what a component said. Times must not run backwards.
+    pub fn take(&mut self, now: Time, subject: &ObjectKey, event: &Event) -> Written {
+        match event.library {
+            Library::Record => self.take_counted(now, subject, event),
+            Library::Events => self.take_series(now, subject, event),
+        }
+    }
+
+    /// A component has been restarted: its recorder knows nothing of what it has said before.
+    pub fn forget(&mut self, component: &str) {
+        self.counted.remove(component);
+        self.series.remove(component);
+    }
+
+    /// Every Event object there ever was, oldest first.
+    pub fn all(&self) -> &[EventObject] {
+        &self.objects
+    }
+
+    /// Those that the API server still has.
+    pub fn kept(&self, now: Time) -> impl Iterator<Item = &EventObject> {
+        self.objects.iter().filter(move |object| object.last + TIME_TO_LIVE > now)
+    }
+
+    fn take_counted(&mut self, now: Time, subject: &ObjectKey, event: &Event) -> Written {
+        let component = correlator_of(&mut self.counted, &event.reporter.component);
+        match component.correlate(now, subject, event) {
+            counted::Correlated::Spam => Written::Spam,
+            counted::Correlated::Again { place, message, count } => {
+                let object = &mut self.objects[place];
+                (object.message, object.count, object.last) = (message, count, now);
+                Written::Again(place)
+            }
+            counted::Correlated::New { message, count, first, key } => {
+                component.placed(key, self.objects.len());
+                self.push(EventObject { message, count, first, ..object_of(now, subject, event) })
+            }
+        }
+    }
+
+    fn take_series(&mut self, now: Time, subject: &ObjectKey, event: &Event) -> Written {
+        let component = correlator_of(&mut self.series, &event.reporter.component);
+        for series in component.rounds(now) {
+            (self.objects[series.place].count, self.objects[series.place].last) = (series.count, series.last);
+        }
+        match component.correlate(now, subject, event, self.objects.len()) {
+            series::Correlated::New => self.push(object_of(now, subject, event)),
+            series::Correlated::Series(series) => {
+                (self.objects[series.place].count, self.objects[series.place].last) = (series.count, series.last);
+                Written::Again(series.place)
+            }
+            series::Correlated::Counted(place) => Written::Counted(place),
+        }
+    }
+
+    fn push(&mut self, object: EventObject) -> Written {
+        self.objects.push(object);
+        Written::New(self.objects.len() - 1)
+    }
+}
+
+fn correlator_of<'a, C: Default>(correlators: &'a mut BTreeMap<Text, C>, component: &Text) -> &'a mut C {
+    if !correlators.contains_key(component) {
+        correlators.insert(component.clone(), C::default());
+    }
+    correlators.get_mut(component).expect("the correlator was just seen or made")
+}
+
+fn object_of(now: Time, subject: &ObjectKey, event: &Event) -> EventObject {
+    EventObject {
+        subject: subject.clone(),
+        uid: event.uid,
+        field_path: event.field_path.clone(),
+        related: event.related.clone(),
+        reporter: Reporter { component: event.reporter.component.clone(), host: Name::clone(&event.reporter.host) },
+        library: event.library,
+        event_type: event.event_type,
+        reason: event.reason.clone(),
+        message: event.message.clone(),
+        action: event.action.clone(),
+        count: 1,
+        first: now,
+        last: now,
+    }
+}

@@ -1,0 +1,141 @@
+//! Kubernetes events: what components say about objects, as `kubectl get events` shows it.
+//!
+//! A component says an [`Event`] with [`Context::event`](crate::context::Context::event); it leaves the core as a fact.
+//! What the API server would hold in the end (equal events counted, similar ones combined, spam left out) is made from
+//! these facts by an [`EventLog`], only where somebody reads them: the core itself never does. So an event costs one
+//! fact, and no request. Absent on purpose: the tokens that writing events takes from the limits of their components'
+//! clients, and their loss on the way.
+//!
+//! Source: staging/src/k8s.io/client-go/tools/{record,events} (v1.34.1).
+
+mod counted;
+mod log;
+mod lru;
+mod series;
+mod spam;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use log::{EventLog, EventObject, Written};
+
+use crate::id::{Name, Revision, Uid};
+use crate::model::{Meta, ObjectKey};
+
+/// Text that most often is known when the program is built.
+pub type Text = Cow<'static, str>;
+
+/// Whether an event is in the nature of things.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum EventType {
+    /// Things go their way.
+    #[default]
+    Normal,
+    /// Something is amiss.
+    Warning,
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EventType::Normal => "Normal",
+            EventType::Warning => "Warning",
+        })
+    }
+}
+
+/// Which of the two client libraries a component says its events with.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Library {
+    /// `tools/record`: equal events are counted, similar ones combined, and an object's spam is left out.
+    Record,
+    /// `tools/events` (kube-scheduler): repetitions about one version of an object become a series.
+    Events,
+}
+
+/// Who says an event: the component and, if there is one on each node, the node.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Reporter {
+    /// The component, such as `deployment-controller`.
+    pub component: Text,
+    /// The node of a kubelet; empty for every other component.
+    pub host: Name,
+}
+
+/// What a component says about one object, once.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// Who says it.
+    pub reporter: Reporter,
+    /// With which library, which decides how it is correlated with others.
+    pub library: Library,
+    /// Whether it is in the nature of things.
+    pub event_type: EventType,
+    /// One CamelCase word.
+    pub reason: Text,
+    /// A sentence.
+    pub message: Text,
+    /// The identity of the object, as far as the component names it.
+    pub uid: Option<Uid>,
+    /// The version of the object, as far as the component names it; it decides what belongs to a series.
+    pub version: Option<Revision>,
+    /// Which part of the object, such as `spec.containers{app}`; empty for the whole.
+    pub field_path: Text,
+    /// What was being done, in the events of `tools/events`; empty otherwise.
+    pub action: Text,
+    /// Another object that has to do with it, in the events of `tools/events`.
+    pub related: Option<ObjectKey>,
+}
+
+impl Event {
+    /// An event in the nature of things, about an object as a whole.
+    pub fn normal(component: &'static str, reason: &'static str, message: impl Into<Text>) -> Event {
+        Event {
+            reporter: Reporter { component: component.into(), host: Name::default() },
+            library: Library::Record,
+            event_type: EventType::Normal,
+            reason: reason.into(),
+            message: message.into(),
+            uid: None,
+            version: None,
+            field_path: Text::default(),
+            action: Text::default(),
+            related: None,
+        }
+    }
+
+    /// The same for something that is amiss.
+    pub fn warning(component: &'static str, reason: &'static str, message: impl Into<Text>) -> Event {
+        Event { event_type: EventType::Warning, ..Event::normal(component, reason, message) }
+    }
+
+    /// Names the object's identity.
+    pub fn about(mut self, meta: &Meta) -> Event {
+        self.uid = Some(meta.uid);
+        self
+    }
+
+    /// Says it as the kubelet of a node does.
+    pub fn on_host(mut self, node: &Name) -> Event {
+        self.reporter.host = node.clone();
+        self
+    }
+
+    /// Narrows it to a part of the object: `spec.containers{app}`.
+    pub fn at_field(mut self, path: impl Into<Text>) -> Event {
+        self.field_path = path.into();
+        self
+    }
+
+    /// Says it with `tools/events`, while doing something, about one version of the object.
+    pub fn in_series(mut self, action: &'static str, version: Option<Revision>) -> Event {
+        self.library = Library::Events;
+        self.action = action.into();
+        self.version = version;
+        self
+    }
+}

@@ -1,0 +1,108 @@
+use super::*;
+use crate::model::Kind;
+use crate::time::{Span, Time};
+
+fn web() -> ObjectKey {
+    ObjectKey::new(Kind::ReplicaSet, "shop", "web")
+}
+
+fn said(reason: &'static str, message: &str) -> Event {
+    Event::normal("replicaset-controller", reason, message.to_string())
+}
+
+fn second(seconds: u64) -> Time {
+    Time::from_secs(seconds)
+}
+
+#[test]
+fn equal_events_are_counted_and_keep_their_first_time() {
+    let mut log = EventLog::default();
+    assert_eq!(log.take(second(3), &web(), &said("Pulled", "a")), Written::New(0));
+    assert_eq!(log.take(second(5), &web(), &said("Pulled", "b")), Written::New(1));
+    assert_eq!(log.take(second(9), &web(), &said("Pulled", "a")), Written::Again(0));
+    let event = &log.all()[0];
+    assert_eq!((event.count, event.first, event.last), (2, second(3), second(9)));
+    assert_eq!(event.name(), format!("web.{:016x}", 3_000_000_000u64));
+    assert_eq!(event.namespace(), "shop");
+}
+
+#[test]
+fn the_tenth_different_message_is_combined_and_counts_from_there() {
+    let mut log = EventLog::default();
+    for number in 1..=9 {
+        let message = format!("Created pod: web-{number}");
+        assert!(matches!(log.take(second(number), &web(), &said("SuccessfulCreate", &message)), Written::New(_)));
+    }
+    for number in 10..=15 {
+        let message = format!("Created pod: web-{number}");
+        log.take(second(number), &web(), &said("SuccessfulCreate", &message));
+    }
+    assert_eq!(log.all().len(), 10);
+    let combined = &log.all()[9];
+    assert_eq!(combined.message, "(combined from similar events): Created pod: web-15");
+    assert_eq!((combined.count, combined.first, combined.last), (6, second(10), second(15)));
+    // Another reason about the same object is no similar event.
+    assert!(matches!(log.take(second(16), &web(), &said("SuccessfulDelete", "x")), Written::New(10)));
+}
+
+#[test]
+fn similar_events_are_a_new_matter_after_ten_minutes_of_silence() {
+    let mut log = EventLog::default();
+    for number in 0..12 {
+        log.take(second(number), &web(), &said("SuccessfulCreate", &format!("{number}")));
+    }
+    let later = second(11) + Span::from_secs(601);
+    log.take(later, &web(), &said("SuccessfulCreate", "other"));
+    assert_eq!(log.all().last().expect("something was written").message, "other");
+}
+
+#[test]
+fn a_source_says_25_things_about_an_object_and_then_one_every_five_minutes() {
+    let mut log = EventLog::default();
+    let reasons = ["A", "B", "C", "D", "E", "F"];
+    let mut written = 0;
+    for number in 0..60 {
+        let event = said(reasons[number % 6], &format!("{}", number / 6 % 5));
+        written += usize::from(log.take(second(number as u64), &web(), &event) != Written::Spam);
+    }
+    assert_eq!(written, 25);
+    // Warnings, other objects and other sources have allowances of their own.
+    let other = ObjectKey::new(Kind::ReplicaSet, "shop", "api");
+    assert_ne!(log.take(second(60), &other, &said("A", "0")), Written::Spam);
+    let warning = Event { event_type: EventType::Warning, ..said("A", "0") };
+    assert_ne!(log.take(second(60), &web(), &warning), Written::Spam);
+    assert_eq!(log.take(second(299), &web(), &said("A", "0")), Written::Spam);
+    // What was stopped was counted: 10 times in the first minute, at 299 s and now.
+    assert_eq!(log.take(second(301), &web(), &said("A", "0")), Written::Again(0));
+    assert_eq!(log.all()[0].count, 4);
+    assert_eq!(log.take(second(302), &web(), &said("A", "0")), Written::Spam);
+}
+
+#[test]
+fn repetitions_about_one_version_of_a_pod_are_a_series() {
+    let pod = ObjectKey::new(Kind::Pod, "shop", "web-1");
+    let failed = |message: &str, version: u64| {
+        let event = Event::warning("default-scheduler", "FailedScheduling", message.to_string());
+        event.in_series("Scheduling", Some(Revision(version)))
+    };
+    let mut log = EventLog::default();
+    assert_eq!(log.take(second(1), &pod, &failed("no nodes", 7)), Written::New(0));
+    // The attempt has changed the pod's condition, so the next is about another version of it.
+    assert_eq!(log.take(second(2), &pod, &failed("no nodes", 8)), Written::New(1));
+    assert_eq!(log.take(second(4), &pod, &failed("still none", 8)), Written::Again(1));
+    assert_eq!(log.take(second(8), &pod, &failed("still none", 8)), Written::Counted(1));
+    assert_eq!((log.all()[1].count, &*log.all()[1].message), (2, "no nodes"), "the count of 3 is not yet written");
+    // Half an hour and more later the series has ended, with its last count written.
+    assert_eq!(log.take(second(2_000), &pod, &failed("again", 8)), Written::New(2));
+    assert_eq!((log.all()[1].count, log.all()[1].last), (3, second(8)));
+}
+
+#[test]
+fn a_restarted_component_counts_anew_and_events_go_after_an_hour() {
+    let mut log = EventLog::default();
+    log.take(second(1), &web(), &said("A", "x"));
+    log.forget("replicaset-controller");
+    assert_eq!(log.take(second(2_000), &web(), &said("A", "x")), Written::New(1));
+    assert_eq!(log.kept(second(3_600)).count(), 2);
+    assert_eq!(log.kept(second(3_601)).count(), 1);
+}

@@ -1,0 +1,120 @@
+//! Slots by a hash: a table of numbers with open addressing, for look-ups that come before every write.
+//!
+//! Nothing ever goes through its entries, so their order means nothing and results depend on no hash. Invariant: at most
+//! three quarters of the places are taken, and no empty place lies between an entry and the place that its hash names.
+
+/// An entry; [`EMPTY`] is none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    hash: u32,
+    slot: u32,
+}
+
+const EMPTY: Entry = Entry { hash: 0, slot: u32::MAX };
+
+/// The fewest places.
+const PLACES_MIN: usize = 16;
+
+/// Slots by hash; several slots may have one.
+#[derive(Default)]
+pub(super) struct HashIndex {
+    /// A power of two, or none at all.
+    places: Vec<Entry>,
+    entries: usize,
+}
+
+impl HashIndex {
+    /// The slots under a hash, and perhaps a few of others: the reader compares what it looks for.
+    pub(super) fn get(&self, hash: u64) -> impl Iterator<Item = u32> + '_ {
+        self.probe(hash as u32)
+            .map(|place| self.places[place])
+            .filter(move |it| it.hash == hash as u32)
+            .map(|it| it.slot)
+    }
+
+    /// Enters a slot under a hash.
+    pub(super) fn insert(&mut self, hash: u64, slot: u32) {
+        assert!(slot != EMPTY.slot, "a table has fewer than 2^32 rows");
+        if (self.entries + 1) * 4 > self.places.len() * 3 {
+            self.grow();
+        }
+        self.entries += 1;
+        self.put(Entry { hash: hash as u32, slot });
+    }
+
+    /// Takes a slot out. Panics if it is not there.
+    pub(super) fn remove(&mut self, hash: u64, slot: u32) {
+        let wanted = Entry { hash: hash as u32, slot };
+        let mut hole =
+            self.probe(wanted.hash).find(|place| self.places[*place] == wanted).expect("the slot was entered");
+        self.entries -= 1;
+        let mask = self.places.len() - 1;
+        // Entries behind the hole move up unless that would put one before the place that its hash names.
+        let mut place = hole;
+        loop {
+            place = (place + 1) & mask;
+            let entry = self.places[place];
+            if entry == EMPTY {
+                break;
+            }
+            let (from_home, from_hole) = (place.wrapping_sub(entry.hash as usize), place.wrapping_sub(hole));
+            if from_home & mask >= from_hole & mask {
+                self.places[hole] = entry;
+                hole = place;
+            }
+        }
+        self.places[hole] = EMPTY;
+    }
+
+    /// The taken places from the one that a hash names to the next empty one.
+    fn probe(&self, hash: u32) -> impl Iterator<Item = usize> + '_ {
+        let mask = self.places.len().wrapping_sub(1);
+        let places = (0..self.places.len()).map(move |step| (hash as usize).wrapping_add(step) & mask);
+        places.take_while(|place| self.places[*place] != EMPTY)
+    }
+
+    fn put(&mut self, entry: Entry) {
+        let mask = self.places.len() - 1;
+        let mut place = entry.hash as usize & mask;
+        while self.places[place] != EMPTY {
+            place = (place + 1) & mask;
+        }
+        self.places[place] = entry;
+    }
+
+    fn grow(&mut self) {
+        let places = (2 * self.places.len()).max(PLACES_MIN);
+        let before = std::mem::replace(&mut self.places, vec![EMPTY; places]);
+        before.into_iter().filter(|entry| *entry != EMPTY).for_each(|entry| self.put(entry));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::draw::{Draws, Purpose, below};
+
+    #[test]
+    fn it_finds_what_a_set_of_pairs_finds_after_any_entries_and_removals() {
+        let mut draws = Draws::starting_at(3, Purpose::NameSuffix, 0, 0);
+        let mut next = |bound| below(draws.next().expect("draws do not end"), bound);
+        let (mut index, mut pairs) = (HashIndex::default(), BTreeSet::new());
+        for slot in 0..4_000u32 {
+            // Few hashes, some of which wrap around the end of the table: chains grow long and meet.
+            let hash = if next(2) == 0 { next(40) } else { u64::MAX - next(40) };
+            if next(3) > 0 {
+                index.insert(hash, slot);
+                pairs.insert((hash, slot));
+            } else if let Some(pair) = pairs.iter().nth(next(pairs.len().max(1) as u64) as usize).copied() {
+                index.remove(pair.0, pair.1);
+                pairs.remove(&pair);
+            }
+            let found: BTreeSet<u32> = index.get(hash).collect();
+            let wanted = pairs.range((hash, 0)..=(hash, u32::MAX)).map(|(_, slot)| *slot).collect();
+            assert_eq!(found, wanted, "after {slot} changes");
+        }
+        assert!(pairs.len() > 500, "the table has grown: {}", pairs.len());
+    }
+}
