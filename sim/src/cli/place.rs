@@ -118,7 +118,7 @@ fn read(arguments: &Arguments) -> Result<(Snapshot, SchedulerConfig), String> {
     let configuration = match &arguments.config {
         Some(path) => {
             let (name, text) = text_of(path)?;
-            Some(SchedulerConfiguration::read(&name, &text).map_err(|errors| short(errors))?)
+            Some(SchedulerConfiguration::read(&name, &text).map_err(short)?)
         }
         None => None,
     };
