@@ -339,6 +339,6 @@ mod tests {
         assert_eq!(of(", priorityClassName: system-node-critical"), (2_000_001_000, false));
         assert_eq!(of(""), (5, false));
         let missing = read(&pod(", priorityClassName: hihg")).err().expect("the class is not there").to_string();
-        assert_eq!(missing, "dump.yaml:5:41: spec.priorityClassName: no PriorityClass with name hihg was found");
+        assert_eq!(missing, "dump.yaml:5:43: spec.priorityClassName: no PriorityClass with name hihg was found");
     }
 }

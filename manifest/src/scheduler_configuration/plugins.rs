@@ -43,16 +43,13 @@ pub(super) struct Expanded {
 /// Merges and expands; `path` is that of `plugins`, `profile` the scheduler's name.
 pub(super) fn expand(plugins: &Plugins, path: &str, profile: &str, problems: &mut Problems<'_>) -> Expanded {
     let multi_path = format!("{path}.multiPoint");
-    // The first point for which Kubernetes would look up the names.
-    let multi = set(plugins.multi_point.as_ref(), &multi_path, Point::PreFilter, problems);
+    let multi = set(plugins.multi_point.as_ref(), &multi_path, None, problems);
     let multi = merged_with_default(&multi);
     let mut expanded = Expanded { points: BTreeMap::new(), weights: BTreeMap::new() };
     let mut scoring = Vec::new();
     for point in Point::ALL {
         let (field, of_point) = of_point(plugins, point);
-        let path = format!("{path}.{field}");
-        let set = set(of_point, &path, point, problems);
-        check_enabled(&set, &path, point, problems);
+        let set = set(of_point, &format!("{path}.{field}"), Some(point), problems);
         if point == Point::Score {
             scoring.clone_from(&set.enabled);
         }
@@ -84,9 +81,12 @@ fn of_point(plugins: &Plugins, point: Point) -> (&'static str, Option<&PluginSet
     }
 }
 
-/// Reads names. A disabled plugin that does not exist changes nothing, as in Kubernetes, unless it looks like a mistake.
-fn set(written: Option<&PluginSet>, path: &str, point: Point, problems: &mut Problems<'_>) -> Set {
+/// Reads names; what an extension point itself enables must implement it, and be there once. A disabled plugin that does
+/// not exist changes nothing, as in Kubernetes, unless it looks like a mistake.
+fn set(written: Option<&PluginSet>, path: &str, point: Option<Point>, problems: &mut Problems<'_>) -> Set {
     let mut set = Set::default();
+    // The first point for which Kubernetes would look up the names of `multiPoint`.
+    let interface = point.unwrap_or(Point::PreFilter);
     let Some(written) = written else { return set };
     for (index, PluginEntry { name, weight }) in written.enabled.iter().flatten().enumerate() {
         let at = format!("{path}.enabled[{index}]");
@@ -96,10 +96,16 @@ fn set(written: Option<&PluginSet>, path: &str, point: Point, problems: &mut Pro
             problems.refuse(&format!("{at}.weight"), message);
         }
         match Plugin::named(name) {
+            Some(plugin) if point.is_some_and(|point| !plugin.points().contains(&point)) => {
+                problems.refuse(&at, format!("plugin {name:?} does not extend {interface:?}Plugin plugin"));
+            }
+            Some(plugin) if point.is_some() && set.enabled.iter().any(|(other, _)| *other == plugin) => {
+                problems.refuse(&at, already(plugin, interface));
+            }
             Some(plugin) => set.enabled.push((plugin, weight)),
             None if REMOVED.contains(&name.as_str()) => problems.refuse(&at, was_removed(name)),
             None => {
-                let message = format!("{point:?}Plugin {name:?} does not exist");
+                let message = format!("{interface:?}Plugin {name:?} does not exist");
                 problems.refuse_name(&format!("{at}.name"), message, name, names());
             }
         }
@@ -148,18 +154,6 @@ fn merged_with_default(custom: &Set) -> Set {
     let further = custom.enabled.iter().enumerate().filter(|(index, _)| !replaced.contains(index));
     enabled.extend(further.map(|(_, entry)| *entry));
     Set { enabled, ..custom.clone() }
-}
-
-/// What an extension point itself enables must implement it, and be there once.
-fn check_enabled(set: &Set, path: &str, point: Point, problems: &mut Problems<'_>) {
-    for (index, (plugin, _)) in set.enabled.iter().enumerate() {
-        let at = format!("{path}.enabled[{index}]");
-        if !plugin.points().contains(&point) {
-            problems.refuse(&at, format!("plugin {:?} does not extend {point:?}Plugin plugin", plugin.name()));
-        } else if set.enabled[..index].iter().any(|(other, _)| other == plugin) {
-            problems.refuse(&at, already(*plugin, point));
-        }
-    }
 }
 
 fn already(plugin: Plugin, point: Point) -> String {
