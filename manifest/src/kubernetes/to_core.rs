@@ -262,6 +262,7 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
 ///
 /// Source: `PodRequests`, staging/src/k8s.io/component-helpers/resource/helpers.go, `defaultPodRequests`,
 /// pkg/apis/core/v1/defaults.go (v1.34.1).
+#[expect(clippy::box_collection, reason = "nearly every pod has none, and a spec holds only a pointer for it then")]
 fn pod_requests(spec: &api::PodSpec) -> Option<Box<BTreeMap<ResourceName, i64>>> {
     let own = spec.resources.as_ref()?;
     let containers = || spec.containers.iter().chain(spec.init_containers.iter().flatten());
