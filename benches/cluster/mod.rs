@@ -40,6 +40,10 @@ pub(crate) fn plan(seed: u64, nodes: u32, pods: u32) -> Plan {
             run_time: None,
             exit: Exit::Code(0),
             stop_delay: Delay::Constant(Span::from_secs(1)),
+            which: Default::default(),
+            hooks: Default::default(),
+            health: Default::default(),
+            usage: Default::default(),
         }],
         steps: [namespace(), service(), replica_set(pods)].map(created_at_zero).to_vec(),
         duration: Span::from_secs(600),
@@ -65,6 +69,8 @@ fn host(index: u32) -> HostPlan {
         starts_at: Time::ZERO,
         pull_bytes_per_second: 100_000_000,
         images: vec!["web:1".into()],
+        image_filesystem_bytes: None,
+        pids: 0,
     }
 }
 

@@ -4,6 +4,7 @@ mod profile;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::Name;
 use crate::time::Span;
 
 pub use profile::{
@@ -12,18 +13,74 @@ pub use profile::{
 };
 
 /// All settings of a core.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Config {
     /// Where every draw comes from.
     pub seed: u64,
+    /// The Unix time of the run's start, in whole seconds: what schedules count from.
+    pub epoch: i64,
     /// The node lifecycle and the other controllers.
     pub controller_manager: ControllerManagerConfig,
     /// The scheduler.
     pub scheduler: SchedulerConfig,
     /// All kubelets.
     pub kubelet: KubeletConfig,
+    /// The CSI drivers that are there.
+    pub storage: StorageConfig,
     /// Whether lease renewals are messages or vouched for by the world.
     pub heartbeats: Heartbeats,
+}
+
+/// The epoch unless somebody chooses another: 2025-01-01T00:00:00Z.
+pub const DEFAULT_EPOCH: i64 = 1_735_689_600;
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            seed: 0,
+            epoch: DEFAULT_EPOCH,
+            controller_manager: ControllerManagerConfig::default(),
+            scheduler: SchedulerConfig::default(),
+            kubelet: KubeletConfig::default(),
+            storage: StorageConfig::default(),
+            heartbeats: Heartbeats::default(),
+        }
+    }
+}
+
+/// The CSI drivers of a cluster.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct StorageConfig {
+    /// The drivers; on every node.
+    pub drivers: Vec<CsiDriverConfig>,
+}
+
+/// A modelled CSI driver.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct CsiDriverConfig {
+    /// Its name, which StorageClasses give as their provisioner.
+    pub name: Name,
+    /// Whether its volumes are attached to nodes before they are mounted.
+    pub attach_required: bool,
+    /// The node labels that tell where a volume can be reached; empty is everywhere.
+    pub topology_keys: Vec<Name>,
+    /// How many volumes a node can have; `None` is no limit.
+    pub volumes_per_node: Option<u32>,
+    /// How long it takes to make or to delete a volume.
+    pub provision: SpanRange,
+    /// How long it takes to attach a volume.
+    pub attach: SpanRange,
+    /// How long it takes to detach a volume.
+    pub detach: SpanRange,
+}
+
+/// A time that is drawn evenly from `min` up to `max`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct SpanRange {
+    /// The least.
+    pub min: Span,
+    /// The bound; not below the least.
+    pub max: Span,
 }
 
 /// How lease renewals reach the node lifecycle. Both give the same facts.
@@ -155,6 +212,16 @@ pub struct KubeletConfig {
     pub serialize_image_pulls: bool,
     /// How long a request to the API server may go unanswered before it is sent again.
     pub request_timeout: Span,
+    /// `maxParallelImagePulls`, if pulls are not serial; `None` is no limit.
+    pub max_parallel_image_pulls: Option<u32>,
+    /// `registryPullQPS` and `registryBurst`; `None` is no limit.
+    pub registry_limit: Option<RateLimit>,
+    /// When images that no container uses are removed.
+    pub image_gc: ImageGcConfig,
+    /// When pods are evicted because the node runs short.
+    pub eviction: EvictionConfig,
+    /// How a machine that shuts down ends its pods.
+    pub shutdown: ShutdownConfig,
 }
 
 impl Default for KubeletConfig {
@@ -168,6 +235,113 @@ impl Default for KubeletConfig {
             backoff_max: Span::from_secs(300),
             serialize_image_pulls: true,
             request_timeout: Span::from_secs(10),
+            max_parallel_image_pulls: None,
+            registry_limit: Some(RateLimit { per_second: 5, burst: 10 }),
+            image_gc: ImageGcConfig::default(),
+            eviction: EvictionConfig::default(),
+            shutdown: ShutdownConfig::default(),
         }
     }
+}
+
+/// The kubelets' garbage collection of images.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct ImageGcConfig {
+    /// `imageGCHighThresholdPercent`: from this share of the image file system on images are removed.
+    pub high_threshold_percent: u32,
+    /// `imageGCLowThresholdPercent`: down to this share.
+    pub low_threshold_percent: u32,
+    /// `imageMinimumGCAge`: an image that has been there for less stays.
+    pub minimum_age: Span,
+    /// How often the share is looked at.
+    pub period: Span,
+}
+
+impl Default for ImageGcConfig {
+    /// Source: kubernetes-semantics §1.7; `ImageGCPeriod`, pkg/kubelet/kubelet.go (v1.34.1).
+    fn default() -> Self {
+        ImageGcConfig {
+            high_threshold_percent: 85,
+            low_threshold_percent: 80,
+            minimum_age: Span::from_secs(120),
+            period: Span::from_secs(300),
+        }
+    }
+}
+
+/// What a node can run short of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum EvictionSignal {
+    /// `memory.available`.
+    MemoryAvailable,
+    /// `nodefs.available`.
+    NodeFsAvailable,
+    /// `imagefs.available`.
+    ImageFsAvailable,
+    /// `pid.available`.
+    PidAvailable,
+}
+
+/// How much of something, as a number or as a share of all there is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum EvictionAmount {
+    /// Bytes, or processes.
+    Number(i64),
+    /// Thousandths of the capacity.
+    Permille(u32),
+}
+
+/// One threshold of eviction: met while less than `value` is available.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct EvictionThreshold {
+    /// Of what.
+    pub signal: EvictionSignal,
+    /// How little is too little.
+    pub value: EvictionAmount,
+    /// How long it must have been met; `None` is a hard threshold, which acts at once.
+    pub grace: Option<Span>,
+}
+
+/// The kubelets' eviction of pods from nodes that run short.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct EvictionConfig {
+    /// `evictionHard`, `evictionSoft` with `evictionSoftGracePeriod`.
+    pub thresholds: Vec<EvictionThreshold>,
+    /// `evictionMinimumReclaim`: so much more than the threshold must be available before it counts as not met.
+    pub minimum_reclaim: Vec<(EvictionSignal, EvictionAmount)>,
+    /// `evictionPressureTransitionPeriod`: how long a condition stays after it was last seen.
+    pub pressure_transition_period: Span,
+    /// `evictionMaxPodGracePeriod`: the grace of pods that a soft threshold evicts.
+    pub max_pod_grace: Span,
+    /// How often the node is looked at while it runs short.
+    pub period: Span,
+}
+
+impl Default for EvictionConfig {
+    /// Source: pkg/kubelet/eviction/defaults_linux.go; `evictionMonitoringPeriod`, pkg/kubelet/kubelet.go (v1.34.1).
+    fn default() -> Self {
+        let hard = |signal, value| EvictionThreshold { signal, value, grace: None };
+        EvictionConfig {
+            thresholds: vec![
+                hard(EvictionSignal::MemoryAvailable, EvictionAmount::Number(100 << 20)),
+                hard(EvictionSignal::NodeFsAvailable, EvictionAmount::Permille(100)),
+                hard(EvictionSignal::ImageFsAvailable, EvictionAmount::Permille(150)),
+            ],
+            minimum_reclaim: Vec::new(),
+            pressure_transition_period: Span::from_secs(300),
+            max_pod_grace: Span::ZERO,
+            period: Span::from_secs(10),
+        }
+    }
+}
+
+/// How a machine that shuts down ends its pods.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct ShutdownConfig {
+    /// `shutdownGracePeriod`, the time for all pods together; zero ends them without a word.
+    pub grace: Span,
+    /// `shutdownGracePeriodCriticalPods`: the end of that time, which belongs to critical pods alone.
+    pub critical_grace: Span,
+    /// `shutdownGracePeriodByPodPriority`: (priority from which on, time); replaces the other two if it is not empty.
+    pub by_priority: Vec<(i32, Span)>,
 }

@@ -55,6 +55,20 @@ pub enum Purpose {
     TieOrder = 20,
     /// A probe's phase; entity: pod and container.
     ProbePhase = 21,
+    /// How long a modelled CSI driver takes; entity: what is done, k: operation.
+    StorageDelay = 40,
+    /// Where a modelled CSI driver makes a volume that no pod has chosen a place for; entity: claim.
+    StoragePlace = 41,
+    /// When within its period a kubelet looks at what is left of its node; entity: host.
+    PressurePhase = 61,
+    /// How far a container's memory is from what is said of it; entity: pod and container, k: attempt.
+    MemoryUse = 62,
+    /// How far a container's disk use is from what is said of it; entity: pod and container, k: attempt.
+    DiskUse = 63,
+    /// How long a container's post-start hook takes; entity: pod and container, k: attempt.
+    PostStartHook = 64,
+    /// How long a container's pre-stop hook takes; entity: pod and container, k: attempt.
+    PreStopHook = 65,
 }
 
 /// A sequence of draws for one purpose and entity, read one after the other: `Draws::new(s, p, e).nth(k)` equals

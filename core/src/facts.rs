@@ -102,6 +102,41 @@ pub enum What {
         /// The container.
         container: Name,
     },
+    /// Pod: a hook of a container has failed.
+    HookFailed {
+        /// The container.
+        container: Name,
+        /// `PostStart` or `PreStop`.
+        hook: Name,
+    },
+    /// Pod: its kubelet ends it (`Evicted`, `DeadlineExceeded`, `Terminated`).
+    Ended {
+        /// The reason, one word.
+        reason: Name,
+        /// A sentence.
+        message: Name,
+    },
+    /// Pod: a container was ended by the kernel for its memory.
+    OutOfMemory {
+        /// The container.
+        container: Name,
+    },
+    /// Node: a pressure condition changed.
+    Pressure {
+        /// `MemoryPressure`, `DiskPressure` or `PIDPressure`.
+        condition: Name,
+        /// Whether it holds.
+        holds: bool,
+    },
+    /// Node: images that nothing used were removed.
+    ImagesRemoved {
+        /// How many.
+        images: u32,
+        /// How large they were together, in bytes.
+        bytes: i64,
+    },
+    /// Node: it shuts down and ends its pods first.
+    ShuttingDown,
     /// Pod: all containers that must run have started.
     Running,
     /// Pod: it may get traffic.
@@ -197,6 +232,12 @@ impl What {
             What::BackOff { .. } => "BackOff",
             What::Unhealthy { .. } => "Unhealthy",
             What::Killing { .. } => "Killing",
+            What::HookFailed { .. } => "HookFailed",
+            What::Ended { .. } => "Ended",
+            What::OutOfMemory { .. } => "OOMKilling",
+            What::Pressure { .. } => "Pressure",
+            What::ImagesRemoved { .. } => "ImagesRemoved",
+            What::ShuttingDown => "NodeShutdown",
             What::Running => "Running",
             What::Ready => "Ready",
             What::Unready { .. } => "Unready",
@@ -245,6 +286,13 @@ impl fmt::Display for What {
             }
             What::Unhealthy { container, probe } => write!(f, "{probe} probe of container {container} failed"),
             What::Killing { container } => write!(f, "stopping container {container}"),
+            What::HookFailed { container, hook } => write!(f, "{hook} hook of container {container} failed"),
+            What::Ended { reason, message } => write!(f, "{reason}: {}", message.trim_end()),
+            What::OutOfMemory { container } => write!(f, "container {container} ran out of memory"),
+            What::Pressure { condition, holds: true } => write!(f, "{condition} begins"),
+            What::Pressure { condition, holds: false } => write!(f, "{condition} ends"),
+            What::ImagesRemoved { images, bytes } => write!(f, "{images} unused images removed ({bytes} bytes)"),
+            What::ShuttingDown => write!(f, "shutting down"),
             What::Running => write!(f, "running"),
             What::Ready => write!(f, "ready"),
             What::Unready { reason } if reason.is_empty() => write!(f, "not ready"),

@@ -26,7 +26,7 @@ pub const FORMAT: u32 = 1;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Line {
     /// The first line.
-    Header(Header),
+    Header(Box<Header>),
     /// One input.
     Step(Step),
     /// The last line of a run that ended in order.

@@ -11,6 +11,7 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod api;
+pub mod calendar;
 pub mod config;
 pub mod context;
 pub mod controllers;
@@ -28,6 +29,7 @@ pub mod scheduler;
 pub mod seam;
 pub mod store;
 pub mod time;
+mod volumes;
 
 #[cfg(test)]
 mod testbed;

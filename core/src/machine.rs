@@ -10,9 +10,10 @@ use crate::controllers::ControllerManager;
 use crate::digest::{Digest, Fingerprint};
 use crate::id::{ProcId, ProcKind, Revision};
 use crate::kubelet::Kubelets;
+use crate::model::Object;
 use crate::scheduler::Scheduler;
 use crate::seam::{Effect, Input, Msg, TimerKind};
-use crate::store::{Store, View};
+use crate::store::{Change, Store, View};
 use crate::time::Time;
 
 /// The orchestration core: a deterministic function from (state, time, input) to (state, effects).
@@ -95,6 +96,14 @@ impl Core {
     /// The store's newest revision.
     pub fn revision(&self) -> Revision {
         self.store.head()
+    }
+
+    /// What the last step has written after a revision: each write with the object before and after it. Older writes
+    /// may be told without the object, whose versions are kept only as long as a component needs them.
+    pub fn written_since(&self, after: Revision) -> Vec<(Revision, Option<Object>, Option<Object>)> {
+        let changes = self.store.changes_between(after, self.store.head());
+        let at = |change: &Change, revision: Revision| self.store.object_at(change.kind, change.row, revision);
+        changes.iter().map(|it| (it.revision, at(it, Revision(it.revision.0 - 1)), at(it, it.revision))).collect()
     }
 
     /// The API server, for observers.

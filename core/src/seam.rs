@@ -121,6 +121,12 @@ pub enum TimerKind {
     Relist,
     /// Kubelet: ask the API server again after no answer.
     KubeletRetry,
+    /// Kubelet: look at how much of the node is left (eviction).
+    NodePressure,
+    /// Kubelet: look at how full the image file system is.
+    ImageGc,
+    /// Kubelet: the time of a group of pods is over during a shutdown.
+    Shutdown,
     /// Any client: a token of the rate limit of client `n` is there.
     ClientTokens(u8),
     /// Controller manager: a delayed key of controller `n` is due.
@@ -139,6 +145,8 @@ pub enum TimerKind {
     SchedulerFlush,
     /// Scheduler: the cycle under way ends.
     SchedulerCycle,
+    /// Scheduler: look whether the claims of pods with a node are bound.
+    SchedulerVolumes,
 }
 
 /// Everything outside the orchestration core: a seeded simulator, or a tokio runtime with Docker nodes.

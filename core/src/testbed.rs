@@ -20,7 +20,7 @@ use crate::kubelet::Boot;
 use crate::machine::Core;
 use crate::model::{
     ConditionKind, ContainerState, ContainerStatus, Kind, Labels, Meta, Namespace, Node, NodeStatus, Object, Phase,
-    Pod, Resource, Resources, Status3,
+    Pod, Resource, Resources, Status3, Terminated,
 };
 use crate::seam::{Effect, Input, Msg, TimerKind};
 use crate::time::{Span, Time};
@@ -40,6 +40,7 @@ pub(crate) struct StandIn {
 enum Step {
     Run,
     Ready,
+    Exit(i32),
     Remove,
 }
 
@@ -54,6 +55,8 @@ pub(crate) struct Testbed {
     /// Messages to container runtimes, for tests that play the runtime.
     pub(crate) to_runtimes: Vec<(Time, ProcId, Msg)>,
     stand_in: Option<StandIn>,
+    /// How long the containers of a pod run and with which code they end; `None` is for ever.
+    ends: fn(&Pod) -> Option<(Span, i32)>,
     /// Answers the real kubelets, if there is one; all hosts share it.
     pub(crate) runtime: Option<FakeRuntime>,
     /// Hosts that are cut off from everybody but their own runtime.
@@ -83,6 +86,7 @@ impl Testbed {
             answers: BTreeMap::new(),
             to_runtimes: Vec::new(),
             stand_in: Some(StandIn { start: Span::from_secs(1), ready: Span::from_secs(2), term: Span::from_secs(1) }),
+            ends: |_| None,
             runtime: None,
             cut: Vec::new(),
             bind_to: Vec::new(),
@@ -150,6 +154,12 @@ impl Testbed {
     /// Other speeds of the stand-in kubelets.
     pub(crate) fn with_stand_in(mut self, stand_in: StandIn) -> Testbed {
         self.stand_in = Some(stand_in);
+        self
+    }
+
+    /// Lets the containers of pods end some time after they have started, all with one code.
+    pub(crate) fn with_ends(mut self, ends: fn(&Pod) -> Option<(Span, i32)>) -> Testbed {
+        self.ends = ends;
         self
     }
 
@@ -290,6 +300,11 @@ impl Testbed {
     pub(crate) fn events(&self, kind: Kind, name: &str) -> Vec<String> {
         let own = self.said.all().iter().filter(|it| it.subject.kind == kind && *it.subject.name == *name);
         own.map(|it| format!("{} {} {} x{}: {}", it.first, it.event_type, it.reason, it.count, it.message)).collect()
+    }
+
+    /// How often an event whose message contains this text has been said.
+    pub(crate) fn times_said(&self, text: &str) -> u32 {
+        self.said.all().iter().filter(|it| it.message.contains(text)).map(|it| it.count).sum()
     }
 
     /// The newest version of an object.
@@ -453,10 +468,21 @@ impl Testbed {
                 if ready > Span::ZERO && !is_never_ready(&new) {
                     self.later(ready, uid, Step::Ready);
                 }
+                if let Some((span, code)) = (self.ends)(&new) {
+                    self.later(span, uid, Step::Exit(code));
+                }
             }
+            Step::Ready | Step::Exit(_) if new.is_finished() => return,
+            Step::Exit(code) => end(&mut new, code, now),
             Step::Ready if new.meta.is_terminating() => return,
             Step::Ready => set_ready(&mut new, true),
             Step::Remove => {
+                if !new.is_finished() && new.is_tracked_by_job() {
+                    // A kubelet says how a pod ended before it lets the object go.
+                    end(&mut new, 137, now);
+                    self.request(Request::UpdateStatus { object: Object::Pod(Arc::new(new)), expected: None });
+                }
+                let Some(pod) = self.pods.get(&uid) else { return };
                 let key = Object::Pod(pod.clone()).key();
                 let propagation = Propagation::Background;
                 self.request(Request::Delete { key, uid: Some(uid), grace: Some(Span::ZERO), propagation });
@@ -464,6 +490,21 @@ impl Testbed {
             }
         }
         self.request(Request::UpdateStatus { object: Object::Pod(Arc::new(new)), expected: None });
+    }
+}
+
+/// All containers of a pod end now; so does the pod.
+fn end(pod: &mut Pod, exit_code: i32, now: Time) {
+    pod.status.phase = if exit_code == 0 { Phase::Succeeded } else { Phase::Failed };
+    for kind in [ConditionKind::Ready, ConditionKind::ContainersReady] {
+        pod.status.conditions.set(kind, Status3::False, "", "", now);
+    }
+    let reason = if exit_code == 0 { "Completed" } else { "Error" };
+    for container in &mut pod.status.containers {
+        let ContainerState::Running { since } = container.state else { continue };
+        let end = Terminated { exit_code, reason: reason.into(), started_at: since, finished_at: now };
+        *container =
+            ContainerStatus { state: ContainerState::Terminated(Arc::new(end)), ready: false, ..container.clone() };
     }
 }
 

@@ -72,7 +72,7 @@ impl Reader {
         let problem =
             |problem: &str| JournalError::Line { path: path.to_owned(), line: 1, problem: problem.to_owned() };
         let header = match read_line(path, &mut file, 1, &mut text)? {
-            Some(Line::Header(header)) => header,
+            Some(Line::Header(header)) => *header,
             Some(Line::Step(_) | Line::End(_)) => return Err(problem("expected the header")),
             None => return Err(problem("there is no whole line")),
         };

@@ -32,7 +32,7 @@ impl Writer {
     pub fn create(path: &Path, header: Header) -> Result<Writer, JournalError> {
         let file = File::create(path).map_err(|error| JournalError::Write { path: path.to_owned(), error })?;
         let mut writer = Writer { path: path.to_owned(), file, effects: EffectsHasher::default() };
-        writer.line(&Line::Header(header))?;
+        writer.line(&Line::Header(Box::new(header)))?;
         Ok(writer)
     }
 

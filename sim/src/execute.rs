@@ -43,6 +43,7 @@ pub fn execute(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Time)) ->
     let outcome = run(&loaded.plan, &mut onlooker);
     let Onlooker { watch, mut history, .. } = onlooker;
     let mut warnings = refusals(&loaded.plan, &outcome, &mut history);
+    warnings.extend(drains(&loaded.plan, &outcome, &mut history));
     let (expectations, unseen) = watch.finish(outcome.end);
     for one in &expectations {
         // Those that were decided during the run have been told then.
@@ -108,6 +109,9 @@ fn plan_facts(plan: &Plan, history: &mut History) {
     for step in plan.steps.iter().filter(|step| step.at <= end && !step.label.is_empty()) {
         history.tell(step.at, "action", &step.label, "Requested", &step.place);
     }
+    for drain in plan.drains.iter().filter(|drain| drain.at <= end) {
+        history.tell(drain.at, "action", &drain.label, "Requested", &drain.place);
+    }
     for fault in plan.faults.iter().filter(|fault| fault.from <= end) {
         history.tell(fault.from, "fault", &fault.label, "Begins", &fault.place);
         if let Some(to) = fault.to.filter(|to| *to <= end) {
@@ -127,6 +131,19 @@ fn refusals(plan: &Plan, outcome: &Outcome, history: &mut History) -> Vec<String
     warnings
 }
 
+/// What the plan's drains have said, as lines of the account; those that failed as warnings.
+fn drains(plan: &Plan, outcome: &Outcome, history: &mut History) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for note in &outcome.drain_notes {
+        let drain = &plan.drains[note.drain as usize];
+        history.tell(note.at, "action", &drain.label, note.reason, &note.text);
+        if note.failed {
+            warnings.push(format!("{}: {} failed at {}", drain.place, drain.label, note.at));
+        }
+    }
+    warnings
+}
+
 /// Whether the plan wants at least one pod before the run ends.
 fn asks_for_pods(plan: &Plan, end: Time) -> bool {
     plan.steps.iter().filter(|step| step.at < end).any(|step| match &step.request {
@@ -134,6 +151,8 @@ fn asks_for_pods(plan: &Plan, end: Time) -> bool {
             Object::Pod(_) => true,
             Object::Deployment(deployment) => deployment.replicas > 0,
             Object::ReplicaSet(set) => set.replicas > 0,
+            Object::ReplicationController(set) => set.replicas > 0,
+            Object::Job(job) => job.spec.parallelism > 0 && !job.spec.suspend,
             _ => false,
         },
         Request::Patch { patch: Patch::Replicas(replicas), .. } => *replicas > 0,

@@ -4,6 +4,8 @@
 //! (how a plan becomes inputs of the core), [`queue`] (the order of events).
 
 pub mod cli;
+pub mod conform;
+pub mod drain;
 pub mod execute;
 pub mod expect;
 mod fleet;

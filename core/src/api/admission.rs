@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::digest::Shared;
-use crate::model::{ConditionKind, Pod, PodSpec, PodStatus, Status3, TaintEffect, Toleration, TolerationOperator};
+use crate::id::Name;
+use crate::model::{
+    ConditionKind, Node, Pod, PodSpec, PodStatus, Status3, Taint, TaintEffect, Toleration, TolerationOperator,
+};
 use crate::time::Time;
 
 /// The taint of a node whose kubelet says that it is not ready.
@@ -40,6 +43,17 @@ impl Admission {
                 self.completed.insert(hash, (given, pod.spec.clone()));
             }
         }
+    }
+}
+
+/// Keeps pods off a new node until the node lifecycle has seen that it is ready.
+///
+/// Source: plugin/pkg/admission/nodetaint/admission.go (v1.34.1).
+pub(super) fn taint_node(node: &mut Node) {
+    let taint =
+        Taint { key: NOT_READY.into(), value: Name::default(), effect: TaintEffect::NoSchedule, added_at: None };
+    if !node.spec.taints.iter().any(|present| present.same_mark(&taint)) {
+        node.spec.taints.push(taint);
     }
 }
 

@@ -32,6 +32,15 @@ fn compare(ctx: &mut Context<'_>, old: Option<&Object>, new: Option<&Object>) {
         (old, Some(Object::Pod(pod))) => compare_pod(ctx, &key, pod_of(old), pod),
         (old, Some(Object::Node(node))) => compare_node(ctx, &key, node_of(old), node),
         (Some(Object::ReplicaSet(old)), Some(Object::ReplicaSet(new))) => compare_replica_set(ctx, &key, old, new),
+        (Some(Object::ReplicationController(old)), Some(Object::ReplicationController(new))) => {
+            if old.replicas != new.replicas {
+                ctx.record(key.clone(), What::Scaled { from: old.replicas, to: new.replicas });
+            }
+            compare_conditions(ctx, &key, &old.status.conditions, &new.status.conditions);
+        }
+        (Some(Object::Job(old)), Some(Object::Job(new))) => {
+            compare_conditions(ctx, &key, &old.status.conditions, &new.status.conditions);
+        }
         (Some(Object::Deployment(old)), Some(Object::Deployment(new))) => compare_deployment(ctx, &key, old, new),
         (old, new) if key.kind == Kind::EndpointSlice => compare_endpoints(ctx, slice_of(old), slice_of(new)),
         _ => {}

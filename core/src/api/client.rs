@@ -78,7 +78,7 @@ impl Client {
 }
 
 /// A bucket of tokens that refills evenly.
-struct Bucket {
+pub(crate) struct Bucket {
     interval: Span,
     burst: u64,
     /// When the bucket would have been empty, had it never been taken from since: tokens = (now − this) / interval.
@@ -87,7 +87,8 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn full(limit: RateLimit) -> Bucket {
+    /// A full bucket.
+    pub(crate) fn full(limit: RateLimit) -> Bucket {
         assert!(limit.per_second > 0 && limit.burst > 0, "a rate limit needs a rate and a burst");
         Bucket {
             interval: Span(1_000_000_000 / u64::from(limit.per_second)),
@@ -102,7 +103,8 @@ impl Bucket {
         now.0 + self.burst * self.interval.0
     }
 
-    fn take(&mut self, now: Time) -> bool {
+    /// Takes a token; whether there was one.
+    pub(crate) fn take(&mut self, now: Time) -> bool {
         let now = self.shifted(now);
         let fullest = now - self.burst * self.interval.0;
         if !self.started || self.empty_at < fullest {

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::api::admission;
 use crate::api::deletion::NAMESPACE_CONTENT;
 use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, patch, storage};
 use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, Deployment, EndpointSlice, Namespace, Node, Object, ObjectKey,
-    PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, ReplicaSet, Resource,
-    Service, ServiceType, StorageClass, VolumeAttachment, with_object,
+    CSIDriver, CSINode, CSIStorageCapacity, CronJob, Deployment, EndpointSlice, Job, Labels, Namespace, Node, Object,
+    ObjectKey, PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, ReplicaSet,
+    ReplicationController, Resource, Service, ServiceType, StorageClass, VolumeAttachment, with_object,
 };
 use crate::store::Store;
 
@@ -42,12 +43,15 @@ macro_rules! created {
 
 created! {
     Namespace: |namespace, api, ctx| hold_by_content(namespace);
-    Node: |node, api, ctx| {};
+    Node: |node, api, ctx| admission::taint_node(node);
     Pod: |pod, api, ctx| api.admission.admit_pod(pod, ctx.now);
     ReplicaSet: |set, api, ctx| set.status = Default::default();
     Deployment: |deployment, api, ctx| deployment.status = Default::default();
     Service: |service, api, ctx| api.assign_address(service);
     EndpointSlice: |slice, api, ctx| {};
+    Job: |job, api, ctx| complete_job(job);
+    CronJob: |cron_job, api, ctx| cron_job.status = Default::default();
+    ReplicationController: |set, api, ctx| set.status = Default::default();
     PersistentVolume: |volume, api, ctx|
         volume.status = PersistentVolumeStatus { phase_changed_at: Some(ctx.now), ..Default::default() };
     PersistentVolumeClaim: |claim, api, ctx| claim.status = Default::default();
@@ -167,6 +171,39 @@ fn hold_by_content(namespace: &mut Namespace) {
     let finalizers = &mut namespace.meta.finalizers;
     if !finalizers.iter().any(|finalizer| **finalizer == *NAMESPACE_CONTENT) {
         *finalizers = finalizers.iter().cloned().chain([NAMESPACE_CONTENT.into()]).collect();
+    }
+}
+
+/// The labels of a Job's pods that the API server makes: by name and by uid, in the old and the new spelling.
+pub(super) const JOB_NAME_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
+/// The same by uid; the last one is what the Job selects by.
+pub(super) const JOB_UID_LABELS: [&str; 2] = ["controller-uid", "batch.kubernetes.io/controller-uid"];
+
+/// Makes the selector and the labels of a Job that has not chosen its own. A Job without labels gets its template's:
+/// those are one map in the API server when the selector is made, so the made labels are among them.
+///
+/// Source: `generateSelector`, pkg/registry/batch/job/strategy.go; `SetDefaults_Job`, pkg/apis/batch/v1/defaults.go
+/// (v1.34.1).
+fn complete_job(job: &mut Job) {
+    job.status = Default::default();
+    let takes_template_labels = job.meta.labels.is_empty() && !job.spec.template.labels.is_empty();
+    if !job.spec.manual_selector {
+        let uid: Name = job.meta.uid.to_string().into();
+        let names = JOB_NAME_LABELS.map(|key| (key, job.meta.name.clone()));
+        let mut labels = job.spec.template.labels.clone();
+        for (key, value) in names.into_iter().chain(JOB_UID_LABELS.map(|key| (key, uid.clone()))) {
+            if labels.get(key).is_none() {
+                labels = labels.with(key, value);
+            }
+        }
+        job.spec.template.labels = labels;
+        let selected: &mut Labels = &mut job.spec.selector.match_labels;
+        if selected.get(JOB_UID_LABELS[1]).is_none() {
+            *selected = selected.with(JOB_UID_LABELS[1], uid);
+        }
+    }
+    if takes_template_labels {
+        job.meta.labels = job.spec.template.labels.clone();
     }
 }
 

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::id::{Name, RowId, Uid};
 use crate::model::{Meta, Object, ObjectKey, Pod, Resource, with_kind};
 use crate::store::Store;
-use crate::time::Span;
+use crate::time::{Span, Time};
 
 /// Holds an object until the objects that it owns and that block it are gone.
 pub const FOREGROUND_DELETION: &str = "foregroundDeletion";
@@ -30,7 +30,16 @@ pub(super) fn delete(
         return Err(Refusal::WrongUid { expected, stored: stored.uid() });
     }
     let grace = match &stored {
-        Object::Pod(pod) => pod_grace(pod, grace),
+        Object::Pod(pod) => {
+            let given = pod_grace(pod, grace);
+            // Pods are deleted gracefully: even one that gets no grace is marked by a write of its own before it goes.
+            // (So is one that is removed by force from a node; its kubelet here learns of the removal alone.)
+            if (pod.node.is_none() || pod.is_finished()) && !pod.meta.is_terminating() {
+                let (row, _) = store.newest().find::<Pod>(&key.namespace, &key.name).expect("the pod was just found");
+                mark::<Pod>(ctx, store, row, pod, given, pod.meta.finalizers.clone())?;
+            }
+            given
+        }
         _ => Span::ZERO,
     };
     with_kind!(key.kind, T => delete_kind::<T>(ctx, store, key, grace, propagation))
@@ -61,7 +70,9 @@ fn delete_kind<T: Resource>(
     mark::<T>(ctx, store, row, &stored, grace, finalizers)
 }
 
-/// Marks an object for deletion; a later request can only bring the end nearer.
+/// Marks an object for deletion; a later request can only shorten the grace, which counts from the first one.
+///
+/// Source: `BeforeDelete`, staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go (v1.34.1).
 fn mark<T: Resource>(
     ctx: &Context<'_>,
     store: &mut Store,
@@ -72,13 +83,17 @@ fn mark<T: Resource>(
 ) -> Answer {
     let mut marked = T::clone(stored);
     let meta = marked.meta_mut();
-    let ends = ctx.now + grace;
-    if meta.deleted_at.is_none_or(|before| ends < before) {
-        if meta.deleted_at.is_none() {
+    match (meta.deleted_at, meta.deletion_grace) {
+        (None, _) => {
             meta.generation += 1;
+            meta.deleted_at = Some(ctx.now + grace);
+            meta.deletion_grace = Some(grace);
         }
-        meta.deleted_at = Some(ends);
-        meta.deletion_grace = Some(grace);
+        (Some(ends), Some(granted)) if grace < granted => {
+            meta.deleted_at = Some(Time(ends.0 - granted.0 + grace.0));
+            meta.deletion_grace = Some(grace);
+        }
+        _ => {}
     }
     meta.finalizers = finalizers;
     if marked == **stored {

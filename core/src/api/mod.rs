@@ -1,6 +1,6 @@
 //! The API server: requests in, answers and watch news out, and the store between them.
 //!
-//! Invariants: a request changes nothing or is one write; an answer that promises a write, and the watch news of it,
+//! Invariants: a request changes nothing or is one write (the end of a pod may be two); an answer that promises a write, and the watch news of it,
 //! leave only after the write is on stable storage. Absent on purpose: latency and loss (links belong to the world),
 //! rate limits (they belong to clients), and reading JSON (the edges do that).
 
@@ -10,6 +10,7 @@ mod client;
 mod create;
 pub mod deletion;
 mod eviction;
+mod immutable;
 pub mod leases;
 mod patch;
 mod server;
@@ -17,9 +18,11 @@ mod storage;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use client::Bucket;
 pub use client::Client;
 pub(crate) use create::LETTERS;
 pub use server::ApiServer;
+pub(crate) use storage::default_class;
 
 use crate::id::{Name, Revision, Uid};
 use crate::model::{ConditionKind, Labels, Object, ObjectKey, Status3, Taint};
@@ -93,6 +96,11 @@ pub enum Request {
     },
     /// Read an object as it is stored now. Controllers do so before some writes, and each reading costs a token.
     Get(ObjectKey),
+    /// List the pods that are bound to a node.
+    PodsOf {
+        /// The node's name.
+        node: Name,
+    },
     /// A kubelet lists its node's pods and watches them from then on.
     WatchPods {
         /// The node's name.
@@ -103,7 +111,7 @@ pub enum Request {
 /// One change of an object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Patch {
-    /// Deployment, ReplicaSet: the wanted number (`kubectl scale`).
+    /// Deployment, ReplicaSet, ReplicationController: the wanted number (`kubectl scale`); Job: its parallelism.
     Replicas(u32),
     /// Deployment, ReplicaSet: an image (`kubectl set image`).
     Image {
@@ -172,6 +180,8 @@ pub enum Patch {
         /// Whether it shall be there.
         present: bool,
     },
+    /// Job, CronJob: hold or go on with its pods or Jobs (`spec.suspend`).
+    Suspended(bool),
 }
 
 /// What becomes of the objects that a deleted object owns.
@@ -196,7 +206,7 @@ pub enum Reply {
     Object(Object, Revision),
     /// The object is gone or, if given, waits for its grace period or finalizers.
     Deleted(Option<Object>),
-    /// The pods of the node, by namespace and name; changes follow as messages.
+    /// The pods of the node, by namespace and name; if they are watched, changes follow as messages.
     Pods(Vec<Object>),
 }
 

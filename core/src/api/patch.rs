@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::api::{Answer, Patch, Refusal, Reply, create, deletion, storage};
+use crate::api::{Answer, Patch, Refusal, Reply, create, deletion, immutable, storage};
 use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, Deployment, EndpointSlice, Namespace, Node, NodeVolumes, Object, ObjectKey,
-    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodTemplate, ReplicaSet, Resource, Service,
-    StorageClass, VolumeAttachment, with_kind, with_object,
+    CSIDriver, CSINode, CSIStorageCapacity, CronJob, Deployment, EndpointSlice, Job, Namespace, Node, NodeVolumes,
+    Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodTemplate, ReplicaSet,
+    ReplicationController, Resource, Service, StorageClass, VolumeAttachment, with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -51,6 +51,13 @@ parts! {
     PodDisruptionBudget: [status] generation if |new, old|
         (&new.selector, new.limit, new.unhealthy_pods) != (&old.selector, old.limit, old.unhealthy_pods);
     EndpointSlice: [] generation if |new, old| new.endpoints != old.endpoints || new.ports != old.ports;
+    Job: [status] generation if |new, old| new.spec != old.spec;
+    ReplicationController: [status] generation if |new, old|
+        (new.replicas, new.min_ready, &new.selector, &new.template) != (old.replicas, old.min_ready, &old.selector, &old.template);
+    CronJob: [status] generation if |new, old| {
+        let plain = CronJob { meta: old.meta.clone(), status: old.status.clone(), ..new.clone() };
+        plain != *old
+    };
     PersistentVolume: [status] generation if |new, old| false;
     PersistentVolumeClaim: [status] generation if |new, old| false;
     StorageClass: [] generation if |new, old| false;
@@ -77,6 +84,9 @@ pub(super) fn version(store: &Store, key: &ObjectKey) -> Option<Revision> {
 
 /// Replaces everything but identity and status.
 pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
+    if let Object::Job(job) = &object {
+        immutable::check_job(store, job)?;
+    }
     storage::check_update(store, &object)?;
     with_object!(object, version => write(ctx, store, version, expected, |new, old| {
         new.take_status(old);
@@ -88,6 +98,10 @@ pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expec
 pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
     match object {
         Object::Pod(pod) => write_pod_status(store, pod, expected),
+        Object::Job(job) => {
+            immutable::check_job_status(store, &job)?;
+            write_status(store, &job, expected, |new, from: &Job| new.status = from.status.clone())
+        }
         // The volumes are the word of two writers, each of whom patches its own list.
         Object::Node(node) => write_status(store, &node, expected, |new, from: &Node| {
             let volumes = new.status.volumes.take();
@@ -118,6 +132,12 @@ pub(super) fn merge_for_apply(object: Object, stored: &Object, sets_replicas: bo
             new.replicas = old.replicas;
             Object::ReplicaSet(Arc::new(new))
         }
+        (Object::ReplicationController(new), Object::ReplicationController(old)) if !sets_replicas => {
+            let mut new = Arc::unwrap_or_clone(new);
+            new.replicas = old.replicas;
+            Object::ReplicationController(Arc::new(new))
+        }
+        (Object::Job(new), Object::Job(old)) => Object::Job(Arc::new(immutable::with_made_labels(&new, old))),
         (Object::Service(new), Object::Service(old)) if new.cluster_ip.is_none() && !new.headless => {
             let mut new = Arc::unwrap_or_clone(new);
             new.cluster_ip = old.cluster_ip.clone();
@@ -187,6 +207,21 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
             }
         }
         (object, Patch::Labels(labels)) => object.meta_mut().labels = labels,
+        (Object::ReplicationController(set), Patch::Replicas(replicas)) => Arc::make_mut(set).replicas = replicas,
+        (Object::ReplicationController(set), Patch::Image { container, image }) => {
+            if let Err(message) = set_image(&mut Arc::make_mut(set).template, &container, &image) {
+                return refuse(message);
+            }
+        }
+        (Object::Job(job), Patch::Replicas(parallelism)) => Arc::make_mut(job).spec.parallelism = parallelism,
+        (Object::Job(job), Patch::Suspended(suspend)) => Arc::make_mut(job).spec.suspend = suspend,
+        (Object::CronJob(cron_job), Patch::Suspended(suspend)) => Arc::make_mut(cron_job).suspend = suspend,
+        (Object::CronJob(cron_job), Patch::Image { container, image }) => {
+            let spec = Arc::make_mut(&mut Arc::make_mut(cron_job).template.spec);
+            if let Err(message) = set_image(&mut spec.template, &container, &image) {
+                return refuse(message);
+            }
+        }
         (Object::Deployment(deployment), patch) => {
             if let Err(message) = patch_deployment(ctx, Arc::make_mut(deployment), patch) {
                 return refuse(message);

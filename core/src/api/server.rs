@@ -134,6 +134,10 @@ impl ApiServer {
             }
             Request::Bind { namespace, name, uid, node } => bind(ctx, store, namespace, name, uid, node),
             Request::Get(key) => read(store, key),
+            Request::PodsOf { node } => {
+                let pods = store.newest().under::<Pod>(IndexKey::Node(node));
+                Ok(Reply::Pods(pods.map(|(_, pod)| Pod::into_object(pod.clone())).collect()))
+            }
             Request::WatchPods { .. } => unreachable!("a watch is no write"),
         }
     }

@@ -5,11 +5,13 @@
 //! the watch. Absent on purpose: leader election.
 
 mod claims;
+mod cron_job;
 mod deployment;
 mod disruption;
 mod endpoint_slice;
 mod expectations;
 mod garbage_collector;
+mod job;
 mod kinds;
 mod names;
 mod namespace;
@@ -20,6 +22,8 @@ mod reconciler;
 mod replica_set;
 mod requests;
 mod taint_eviction;
+mod ttl_after_finished;
+mod volumes;
 mod work_queue;
 
 pub(crate) use names::{NamespacedName, managing, owned_by, without_owner};
@@ -27,10 +31,13 @@ pub(crate) use work_queue::WorkQueue;
 
 use std::collections::BTreeMap;
 
+use replica_set::{ReplicaSets, Replicated};
+
 use crate::api::{Answer, Client};
 use crate::config::Config;
 use crate::context::{Component, Context};
 use crate::id::{ProcId, RequestId};
+use crate::model::{ReplicaSet, ReplicationController};
 use crate::seam::{Msg, TimerKind};
 use crate::store::{Change, View};
 
@@ -62,13 +69,22 @@ impl ControllerManager {
         let flags = &config.controller_manager;
         let controllers: Vec<(u8, Box<dyn Controller>)> = vec![
             (deployment::NUMBER, Box::new(deployment::Deployments::new(flags))),
-            (replica_set::NUMBER, Box::new(replica_set::ReplicaSets::new(flags))),
+            (<ReplicaSet as Replicated>::NUMBER, Box::new(ReplicaSets::<ReplicaSet>::new(flags))),
+            (<ReplicationController as Replicated>::NUMBER, Box::new(ReplicaSets::<ReplicationController>::new(flags))),
             (endpoint_slice::NUMBER, Box::new(endpoint_slice::EndpointSlices::new(flags))),
             (garbage_collector::NUMBER, Box::new(garbage_collector::GarbageCollector::new(flags))),
             (namespace::NUMBER, Box::new(namespace::Namespaces::new(flags))),
             (disruption::NUMBER, Box::new(disruption::Disruption::new(flags))),
             (node_lifecycle::NodeLifecycle::NUMBER, Box::new(node_lifecycle::NodeLifecycle::new(config))),
             (taint_eviction::TaintEviction::NUMBER, Box::new(taint_eviction::TaintEviction::new(config))),
+            (volumes::BINDER, Box::new(volumes::Binder::new(flags))),
+            (volumes::ATTACH_DETACH, Box::new(volumes::AttachDetach::new(flags))),
+            (volumes::PROTECTION, Box::new(volumes::Protection::new(flags))),
+            (volumes::EPHEMERAL, Box::new(volumes::Ephemeral::new(flags))),
+            (volumes::DRIVERS, Box::new(volumes::Drivers::new(config))),
+            (cron_job::NUMBER, Box::new(cron_job::CronJobs::new(flags))),
+            (ttl_after_finished::NUMBER, Box::new(ttl_after_finished::TtlAfterFinished::new(flags))),
+            (job::NUMBER, Box::new(job::Jobs::new(flags))),
             (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),
         ];
         ControllerManager { controllers: controllers.into_iter().collect() }

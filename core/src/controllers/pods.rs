@@ -64,7 +64,7 @@ pub(crate) fn next_availability<'a>(
 ) -> Option<Span> {
     let waits = pods.into_iter().filter(|pod| pod.is_ready()).filter_map(|pod| {
         let ready = pod.status.conditions.get(ConditionKind::Ready)?;
-        let wait = ready.changed_at.saturating_add(min_ready).since(now);
+        let wait = ready.changed_at.whole_second().saturating_add(min_ready).since(now);
         (wait > Span::ZERO).then_some(wait)
     });
     waits.min().filter(|_| min_ready > Span::ZERO)

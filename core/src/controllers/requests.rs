@@ -143,10 +143,11 @@ impl<K: Clone + Ord, S> Requests<K, S> {
 }
 
 impl<S> UnderWay<S> {
-    /// A later write of the same stage to the same object builds on the version that this write has made.
+    /// A later update of the same stage to the same object builds on the version that this write has made. Writes of
+    /// its status do not: controllers keep the version that their sync began with, and a second one meets a conflict.
     fn build_on(&mut self, written: &ObjectKey, revision: Revision) {
         for request in self.waiting.iter_mut().flatten() {
-            if let Request::Update { object, expected } | Request::UpdateStatus { object, expected } = request
+            if let Request::Update { object, expected } = request
                 && expected.is_some()
                 && object.key() == *written
             {

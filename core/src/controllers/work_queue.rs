@@ -24,8 +24,11 @@ pub(crate) struct WorkQueue<K> {
     dirty: BTreeSet<K>,
     processing: BTreeSet<K>,
     delayed: BTreeSet<(Time, K)>,
+    /// When each delayed key is due: a key waits once, for its earliest time.
+    due: BTreeMap<K, Time>,
     failures: BTreeMap<K, u32>,
     backoff_first: Span,
+    backoff_max: Span,
 }
 
 impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
@@ -39,8 +42,10 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
             dirty: BTreeSet::new(),
             processing: BTreeSet::new(),
             delayed: BTreeSet::new(),
+            due: BTreeMap::new(),
             failures: BTreeMap::new(),
             backoff_first: BACKOFF_FIRST,
+            backoff_max: BACKOFF_MAX,
         }
     }
 
@@ -50,6 +55,11 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
         self
     }
 
+    /// The same queue with another first and largest back-off.
+    pub(crate) fn with_backoff(self, first: Span, max: Span) -> WorkQueue<K> {
+        WorkQueue { backoff_first: first, backoff_max: max, ..self }
+    }
+
     /// Adds a key; one that waits already stays where it is.
     pub(crate) fn add(&mut self, key: K) {
         if self.dirty.insert(key.clone()) && !self.processing.contains(&key) {
@@ -57,12 +67,23 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
         }
     }
 
-    /// Adds a key after a delay.
+    /// Adds a key after a delay. One that is to come earlier already comes then, and not a second time.
+    ///
+    /// Source: `insert`, staging/src/k8s.io/client-go/util/workqueue/delaying_queue.go (v1.34.1).
     pub(crate) fn add_after(&mut self, ctx: &mut Context<'_>, key: K, delay: Span) {
         if delay == Span::ZERO {
             return self.add(key);
         }
-        self.delayed.insert((ctx.now + delay, key));
+        let due = ctx.now + delay;
+        match self.due.get(&key) {
+            Some(before) if *before <= due => return,
+            Some(before) => {
+                self.delayed.remove(&(*before, key.clone()));
+            }
+            None => {}
+        }
+        self.due.insert(key.clone(), due);
+        self.delayed.insert((due, key));
         self.arm(ctx);
     }
 
@@ -74,7 +95,7 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
     pub(crate) fn add_rate_limited(&mut self, ctx: &mut Context<'_>, key: K) {
         let failures = self.failures.entry(key.clone()).or_insert(0);
         // Twenty doublings of the smallest first back-off are above the largest.
-        let delay = Span(self.backoff_first.0 << (*failures).min(20)).min(BACKOFF_MAX);
+        let delay = Span(self.backoff_first.0 << (*failures).min(20)).min(self.backoff_max);
         *failures += 1;
         self.add_after(ctx, key, delay);
     }
@@ -115,6 +136,7 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
             && *due <= ctx.now
         {
             let (_, key) = self.delayed.pop_first().expect("the set was just seen to hold a key");
+            self.due.remove(&key);
             self.add(key);
         }
         self.arm(ctx);
@@ -124,5 +146,36 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
         if let Some((due, _)) = self.delayed.first() {
             ctx.arm(TimerKind::WorkQueue(self.number), *due);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::id::ProcId;
+
+    #[test]
+    fn a_delayed_key_comes_once_at_its_earliest_time() {
+        let (config, mut out) = (Config::default(), Vec::new());
+        let mut queue: WorkQueue<&str> = WorkQueue::new(1, 1);
+        let mut at = |queue: &mut WorkQueue<&'static str>, millis, delay: Option<u64>| -> Option<&str> {
+            let now = Time::from_millis(millis);
+            let mut ctx = Context { now, me: ProcId::CONTROLLER_MANAGER, config: &config, out: &mut out };
+            match delay {
+                Some(delay) => queue.add_after(&mut ctx, "key", Span::from_millis(delay)),
+                None => queue.on_timer(&mut ctx),
+            }
+            let key = queue.take()?;
+            queue.done(&key);
+            Some(key)
+        };
+        assert_eq!(at(&mut queue, 0, Some(1_000)), None);
+        assert_eq!(at(&mut queue, 500, Some(1_000)), None, "that would be later");
+        assert_eq!(at(&mut queue, 600, Some(100)), None, "this is earlier");
+        assert_eq!(at(&mut queue, 700, None), Some("key"));
+        assert_eq!(at(&mut queue, 5_000, None), None, "the later times are forgotten");
+        assert_eq!(at(&mut queue, 5_000, Some(10)), None);
+        assert_eq!(at(&mut queue, 5_010, None), Some("key"));
     }
 }

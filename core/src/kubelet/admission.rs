@@ -1,13 +1,14 @@
 //! Node admission: whether a pod that was bound to the node has room there.
 //!
 //! The scheduler has asked the same before; this catches pods bound by hand and bindings made from a stale view.
-//! Absent on purpose: node selectors, ports and taints (`NodeAffinity` and the like), which only a pod bound by hand
-//! can fail.
+//! Absent on purpose: node selectors and taints (`NodeAffinity`, `TaintToleration`), which only a pod bound by hand can
+//! fail, because a kubelet of this model does not watch its node's object; and the eviction of other pods for a critical
+//! one.
 //!
 //! Source: `generalFilter` and `Admit`, pkg/kubelet/lifecycle/predicate.go (v1.34.1).
 
 use crate::id::Name;
-use crate::model::{PodSpec, Resources};
+use crate::model::{PodSpec, Protocol, Resources};
 
 /// Why a pod was refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,10 +35,37 @@ pub(super) fn admit(spec: &PodSpec, used: &Resources, allocatable: &Resources) -
     check("memory", wanted.memory_bytes, used.memory_bytes, allocatable.memory_bytes)?;
     check("ephemeral-storage", wanted.ephemeral_bytes, used.ephemeral_bytes, allocatable.ephemeral_bytes)?;
     let amount = |of: &Resources, name: &Name| of.extended.get(name).copied().unwrap_or(0);
-    for (name, wanted) in &wanted.extended {
+    // A resource that the node does not have at all is the cluster's (or was forgotten): it keeps no pod out.
+    for (name, wanted) in wanted.extended.iter().filter(|(name, _)| allocatable.extended.contains_key(*name)) {
         check(name, *wanted, amount(used, name), amount(allocatable, name))?;
     }
     Ok(())
+}
+
+/// Whether two pods want the same port of their node.
+///
+/// Source: `Fits`, pkg/scheduler/framework/plugins/nodeports/node_ports.go (v1.34.1). Host addresses are not modelled.
+pub(super) fn ports_clash(spec: &PodSpec, other: &PodSpec) -> bool {
+    let theirs = || host_ports(other);
+    host_ports(spec).any(|port| theirs().any(|taken| taken == port))
+}
+
+/// Whether a pod wants a port of its node.
+pub(super) fn has_host_ports(spec: &PodSpec) -> bool {
+    host_ports(spec).next().is_some()
+}
+
+fn host_ports(spec: &PodSpec) -> impl Iterator<Item = (Protocol, u16)> {
+    let sidecars = spec.init_containers.iter().filter(|container| container.sidecar);
+    let ports = spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
+    ports.filter_map(|port| Some((port.protocol, port.host_port?)))
+}
+
+/// The refusal of a pod whose port is taken.
+pub(super) fn port_taken() -> Rejection {
+    let message = "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod \
+                   ports";
+    Rejection { reason: "NodePorts".into(), message: message.into() }
 }
 
 /// What a pod takes: its containers and sidecars together, or more if an init container needs more; and its overhead.

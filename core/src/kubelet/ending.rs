@@ -1,16 +1,23 @@
 //! How a pod's life on its node ends: containers stopped within the grace, sidecars last, then the sandbox.
 //!
-//! A life ends because its object is being deleted, because the object is gone (force delete), or because all
-//! containers have ended for good; only the first two remove what is left of it on the node. Readiness goes with the
-//! containers, as in Kubernetes: endpoints leave because of the deletion mark, not because of the pod's conditions.
+//! A life ends because its object is being deleted, because the object is gone (force delete), because all containers
+//! have ended for good, or because the kubelet ends it ([`Verdict`]); only the first two remove what is left of it on the
+//! node. Readiness goes with the containers, as in Kubernetes: endpoints leave because of the deletion mark, not because
+//! of the pod's conditions.
 //!
-//! Source: `calculateEffectiveGracePeriod`, pkg/kubelet/pod_workers.go; `killContainer`, `terminationOrdering`,
-//! pkg/kubelet/kuberuntime (v1.34.1). Absent on purpose: pre-stop hooks, and the removal of a finished pod's sandbox before
-//! its object goes (nothing runs in it).
+//! One container's stop has up to three parts, all within one grace: its pre-stop hook, for a sidecar the wait for its
+//! turn, and TERM. Time that the first two took is rounded down to whole seconds, and TERM gets 2 s at least.
+//!
+//! Source: `calculateEffectiveGracePeriod`, pkg/kubelet/pod_workers.go; `killContainer`, `executePreStopHook`,
+//! `terminationOrdering`, pkg/kubelet/kuberuntime (v1.34.1). Absent on purpose: the removal of a finished pod's sandbox
+//! before its object goes (nothing runs in it).
 
 use crate::facts::What;
-use crate::kubelet::RuntimeRequest;
+use crate::id::Name;
 use crate::kubelet::pod_life::{Doing, Host, PodLife, Sandbox};
+use crate::kubelet::{HookKind, RuntimeRequest};
+use crate::model::Hook;
+use crate::seam::TimerKind;
 use crate::time::{Span, Time};
 
 /// The least time that a container gets to end by itself.
@@ -19,9 +26,12 @@ use crate::time::{Span, Time};
 const LEAST_GRACE: Span = Span::from_secs(2);
 
 /// A life that is ending.
+#[derive(Clone, Copy)]
 pub(super) struct Ending {
     /// When the grace is over.
     pub(super) deadline: Time,
+    /// The grace given, before the least one is applied: without any, there are no pre-stop hooks.
+    grace: Span,
     /// Whether the sandbox and the ended containers are removed too.
     remove: bool,
     removal: Removal,
@@ -34,22 +44,93 @@ enum Removal {
     Done,
 }
 
+/// Why a kubelet has ended a pod. The pod fails with it once its containers have ended.
+pub(super) struct Verdict {
+    /// `Evicted`, `DeadlineExceeded`, `Terminated`.
+    pub(super) reason: Name,
+    /// A sentence.
+    pub(super) message: Name,
+    /// Whether the pod gets the condition DisruptionTarget (`TerminationByKubelet`).
+    pub(super) is_disruption: bool,
+}
+
+/// The stop of one container.
+pub(super) struct Stopping {
+    part: Part,
+    /// What was left of the grace when this part began.
+    left: Span,
+    since: Time,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    /// The pre-stop hook runs.
+    Hook,
+    /// Other containers must end first.
+    Turn,
+    /// The runtime has been asked.
+    Asked,
+}
+
+impl Stopping {
+    /// What is left of the grace by now.
+    fn left(&self, now: Time) -> Span {
+        let passed = Span::from_secs(now.since(self.since).as_secs());
+        Span(self.left.0.saturating_sub(passed.0))
+    }
+}
+
 impl PodLife {
+    /// The kubelet ends the pod, unless it is ending already.
+    pub(super) fn condemn(&mut self, verdict: Verdict, grace: Span, host: &mut Host<'_, '_>) {
+        if self.ending.is_some() || self.rejection.is_some() {
+            return;
+        }
+        let (reason, message) = (verdict.reason.clone(), verdict.message.clone());
+        // A shutdown says so of the node, not of each pod.
+        if *reason != *"Terminated" {
+            self.warn_pod(&reason, &message, host.ctx);
+        }
+        host.ctx.record(self.key(), What::Ended { reason, message });
+        self.verdict = Some(Box::new(verdict));
+        self.end(grace, false, host);
+    }
+
+    /// When the pod has been active for as long as it may.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let allowed = self.pod.spec.active_deadline.filter(|_| self.ending.is_none() && self.confirmed)?;
+        Some(self.taken_on_at.saturating_add(allowed))
+    }
+
+    /// Ends a pod that has been active for too long.
+    ///
+    /// Source: `activeDeadlineHandler`, pkg/kubelet/active_deadline.go (v1.34.1).
+    pub(super) fn look_at_deadline(&mut self, host: &mut Host<'_, '_>) {
+        let Some(at) = self.deadline().filter(|_| !self.containers.is_empty()) else { return };
+        if at > host.ctx.now {
+            return host.ctx.arm(TimerKind::Pod(self.uid()), at);
+        }
+        let message = "Pod was active on the node longer than the specified deadline".into();
+        let verdict = Verdict { reason: "DeadlineExceeded".into(), message, is_disruption: false };
+        self.condemn(verdict, self.pod.spec.termination_grace, host);
+    }
+
     /// Ends the life, or brings its end nearer; never puts it off.
     pub(super) fn end(&mut self, grace: Span, remove: bool, host: &mut Host<'_, '_>) {
         let deadline = host.ctx.now + grace.max(LEAST_GRACE);
         match &mut self.ending {
-            None => self.ending = Some(Ending { deadline, remove, removal: Removal::No }),
+            None => {
+                self.ending = Some(Box::new(Ending { deadline, grace, remove, removal: Removal::No }));
+            }
             Some(ending) => {
                 ending.remove |= remove;
                 if deadline >= ending.deadline {
                     return;
                 }
                 ending.deadline = deadline;
+                ending.grace = grace;
                 for place in 0..self.containers.len() {
-                    if self.containers[place].is_running() && self.containers[place].stopping {
-                        self.ask_to_stop(place, grace, host);
-                    }
+                    self.hurry(place, grace, host);
                 }
             }
         }
@@ -57,25 +138,24 @@ impl PodLife {
 
     /// Stops what runs, sidecars last and in reverse order, and then removes the rest.
     pub(super) fn go_on_ending(&mut self, host: &mut Host<'_, '_>) {
-        let Some(Ending { deadline, remove, removal }) = self.ending else { return };
+        let Some(Ending { grace, remove, removal, deadline }) = self.ending.as_deref().copied() else { return };
         for container in &mut self.containers {
             if matches!(container.doing, Doing::Checking | Doing::Queued | Doing::Pulling) {
                 container.doing = if container.ended.is_some() { Doing::Ended } else { Doing::Waiting };
             }
         }
-        let grace = deadline.since(host.ctx.now);
-        let is_sidecar = |life: &PodLife, place: usize| place < life.init_count() && life.spec(place).sidecar;
-        let alive: Vec<usize> = (0..self.containers.len())
-            .filter(|place| matches!(self.containers[*place].doing, Doing::Running(_) | Doing::Starting))
-            .collect();
-        let mut others = alive.iter().copied().filter(|place| !is_sidecar(self, *place)).collect::<Vec<_>>();
-        if others.is_empty() {
-            others.extend(alive.last());
+        // What was started late, by a request that was under way, gets what is left.
+        let grace = grace.min(deadline.since(host.ctx.now));
+        let all = 0..self.containers.len();
+        let (sidecars, others): (Vec<usize>, Vec<usize>) = all.partition(|place| self.is_sidecar(*place));
+        let mut alive = false;
+        for place in others.into_iter().chain(sidecars.into_iter().rev()) {
+            let its_turn = !alive || !self.is_sidecar(place);
+            self.stop(place, grace, host);
+            self.go_on_stopping(place, its_turn, host);
+            alive |= matches!(self.containers[place].doing, Doing::Running(_) | Doing::Starting);
         }
-        for place in &others {
-            self.stop(*place, grace, host);
-        }
-        if !others.is_empty() || !remove || removal != Removal::No {
+        if alive || !remove || removal != Removal::No {
             return;
         }
         let removal = if self.sandbox == Sandbox::Absent { Removal::Done } else { Removal::Asked };
@@ -87,14 +167,82 @@ impl PodLife {
         }
     }
 
-    /// Stops a running container, once.
+    fn is_sidecar(&self, place: usize) -> bool {
+        place < self.init_count() && self.spec(place).sidecar
+    }
+
+    /// Begins to stop a running container, once.
     pub(super) fn stop(&mut self, place: usize, grace: Span, host: &mut Host<'_, '_>) {
-        if !self.containers[place].is_running() || self.containers[place].stopping {
+        self.stop_because(place, grace, String::new(), host);
+    }
+
+    /// As [`PodLife::stop`], with what its event says; empty is that the container is stopped.
+    pub(super) fn stop_because(&mut self, place: usize, grace: Span, why: String, host: &mut Host<'_, '_>) {
+        if !self.containers[place].is_running() || self.containers[place].stopping.is_some() {
             return;
         }
-        self.containers[place].stopping = true;
-        host.ctx.record(self.key(), What::Killing { container: self.spec(place).name.clone() });
-        self.ask_to_stop(place, grace, host);
+        let container = self.spec(place).name.clone();
+        let why = if why.is_empty() { format!("Stopping container {container}") } else { why };
+        self.say(place, "Killing", why, host);
+        host.ctx.record(self.key(), What::Killing { container });
+        let hook = self.pre_stop(place).cloned().filter(|_| grace > Span::ZERO);
+        let part = if hook.is_some() { Part::Hook } else { Part::Turn };
+        self.containers[place].stopping = Some(Box::new(Stopping { part, left: grace, since: host.ctx.now }));
+        match hook {
+            Some(hook) => self.run_hook(place, HookKind::PreStop, hook, Some(grace), host),
+            // Outside an ending there is no order to keep.
+            None => self.go_on_stopping(place, self.ending.is_none(), host),
+        }
+    }
+
+    /// Goes on with a stop whose hook is done: waits for the container's turn, then asks the runtime.
+    pub(super) fn go_on_stopping(&mut self, place: usize, its_turn: bool, host: &mut Host<'_, '_>) {
+        let now = host.ctx.now;
+        let Some(stopping) = self.containers[place].stopping.as_mut().filter(|it| it.part == Part::Turn) else {
+            return;
+        };
+        let left = stopping.left(now);
+        if !its_turn && left > Span::ZERO {
+            let until = stopping.since + stopping.left;
+            return host.ctx.arm(TimerKind::Pod(self.uid()), until.max(now));
+        }
+        stopping.part = Part::Asked;
+        self.ask_to_stop(place, left, host);
+    }
+
+    /// A pre-stop hook has ended; how it ended makes no difference to the stop.
+    pub(super) fn on_pre_stop_ended(&mut self, place: usize, error: &Name, host: &mut Host<'_, '_>) {
+        let now = host.ctx.now;
+        let Some(stopping) = self.containers[place].stopping.as_mut().filter(|it| it.part == Part::Hook) else {
+            return;
+        };
+        (stopping.left, stopping.since, stopping.part) = (stopping.left(now), now, Part::Turn);
+        if !error.is_empty() {
+            let container = self.spec(place).name.clone();
+            self.warn(place, "FailedPreStopHook", "PreStopHook failed".to_owned(), host);
+            host.ctx.record(self.key(), What::HookFailed { container, hook: "PreStop".into() });
+        }
+    }
+
+    /// A stop that is under way gets a shorter grace, counted from now.
+    fn hurry(&mut self, place: usize, grace: Span, host: &mut Host<'_, '_>) {
+        let now = host.ctx.now;
+        let Some(stopping) = &mut self.containers[place].stopping else { return };
+        let part = stopping.part;
+        (stopping.left, stopping.since) = (grace, now);
+        match part {
+            Part::Asked => self.ask_to_stop(place, grace, host),
+            Part::Turn => {}
+            Part::Hook => {
+                if let Some(hook) = self.pre_stop(place).cloned() {
+                    self.run_hook(place, HookKind::PreStop, hook, Some(grace), host);
+                }
+            }
+        }
+    }
+
+    fn pre_stop(&self, place: usize) -> Option<&Hook> {
+        self.spec(place).lifecycle.as_ref()?.pre_stop.as_ref()
     }
 
     /// The runtime has removed everything.

@@ -82,17 +82,26 @@ pub(super) enum Runtime {
     Down,
 }
 
+/// What a kubelet knows of its node's health.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Health {
+    pub(super) runtime: Runtime,
+    /// Which of `eviction::CONDITIONS` hold.
+    pub(super) pressure: [bool; 3],
+    pub(super) shutting_down: bool,
+}
+
 /// How long a runtime may be away before its node is not ready.
 ///
 /// Source: `maxWaitForContainerRuntime`, pkg/kubelet/kubelet.go (v1.34.1).
 pub(super) const RUNTIME_AWAY_MAX: Span = Span::from_secs(30);
 
 /// The node as its kubelet registers it.
-pub(super) fn new_node(boot: &Boot, runtime: Runtime, now: Time) -> Node {
+pub(super) fn new_node(boot: &Boot, health: Health, now: Time) -> Node {
     let mut meta = Meta::named("", &boot.node);
     meta.labels = boot.labels.with(HOSTNAME, hostname(boot));
     let spec = NodeSpec { unschedulable: false, taints: boot.taints.clone() };
-    Node { meta, spec, status: node_status(boot, runtime, &NodeStatus::default(), now) }
+    Node { meta, spec, status: node_status(boot, health, &NodeStatus::default(), now) }
 }
 
 /// The value of the node's host name label.
@@ -101,23 +110,55 @@ pub(super) fn hostname(boot: &Boot) -> Name {
 }
 
 /// The node with the status that its kubelet posts; `None` if that is what the API server has.
-pub(super) fn status_to_post(boot: &Boot, runtime: Runtime, node: &Arc<Node>, now: Time) -> Option<Node> {
-    let status = node_status(boot, runtime, &node.status, now);
+pub(super) fn status_to_post(boot: &Boot, health: Health, node: &Arc<Node>, now: Time) -> Option<Node> {
+    let status = node_status(boot, health, &node.status, now);
     (status != node.status).then(|| Node { status, ..Node::clone(node) })
 }
 
-fn node_status(boot: &Boot, runtime: Runtime, before: &NodeStatus, now: Time) -> NodeStatus {
+fn node_status(boot: &Boot, health: Health, before: &NodeStatus, now: Time) -> NodeStatus {
     let mut conditions = before.conditions.clone();
     let mut set = |kind, status, reason, message| {
         conditions.set(kind, status, reason, message, now);
     };
     let no = Status3::False;
-    set(ConditionKind::MemoryPressure, no, "KubeletHasSufficientMemory", "kubelet has sufficient memory available");
-    set(ConditionKind::DiskPressure, no, "KubeletHasNoDiskPressure", "kubelet has no disk pressure");
-    set(ConditionKind::PidPressure, no, "KubeletHasSufficientPID", "kubelet has sufficient PID available");
-    match runtime {
-        Runtime::Up => set(ConditionKind::Ready, Status3::True, "KubeletReady", "kubelet is posting ready status"),
-        Runtime::Down => set(ConditionKind::Ready, no, "KubeletNotReady", "container runtime is down"),
+    let [memory, disk, pids] = health.pressure;
+    match memory {
+        false => set(
+            ConditionKind::MemoryPressure,
+            no,
+            "KubeletHasSufficientMemory",
+            "kubelet has sufficient memory available",
+        ),
+        true => set(
+            ConditionKind::MemoryPressure,
+            Status3::True,
+            "KubeletHasInsufficientMemory",
+            "kubelet has insufficient memory available",
+        ),
+    }
+    match disk {
+        false => set(ConditionKind::DiskPressure, no, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        true => {
+            set(ConditionKind::DiskPressure, Status3::True, "KubeletHasDiskPressure", "kubelet has disk pressure");
+        }
+    }
+    match pids {
+        false => {
+            set(ConditionKind::PidPressure, no, "KubeletHasSufficientPID", "kubelet has sufficient PID available");
+        }
+        true => set(
+            ConditionKind::PidPressure,
+            Status3::True,
+            "KubeletHasInsufficientPID",
+            "kubelet has insufficient PID available",
+        ),
+    }
+    match (health.runtime, health.shutting_down) {
+        (Runtime::Down, _) => set(ConditionKind::Ready, no, "KubeletNotReady", "container runtime is down"),
+        (Runtime::Up, true) => set(ConditionKind::Ready, no, "KubeletNotReady", "node is shutting down"),
+        (Runtime::Up, false) => {
+            set(ConditionKind::Ready, Status3::True, "KubeletReady", "kubelet is posting ready status");
+        }
     };
     NodeStatus {
         capacity: boot.capacity.clone(),

@@ -1,6 +1,7 @@
 //! Images: the node's queue of pulls, and a container's way from a wanted image to its start.
 //!
-//! With `serializeImagePulls` there is one pull at a time, first come first served.
+//! With `serializeImagePulls` there is one pull at a time, first come first served; otherwise `maxParallelImagePulls`.
+//! A pull that begins when the registry's limit has no token left fails at once.
 //!
 //! Whether an image is there already is asked outside the queue (a pull with the policy `Never`), so a pod whose
 //! images are present never waits behind another pod's long pull, as in Kubernetes.
@@ -9,13 +10,15 @@
 
 use std::collections::VecDeque;
 
+use crate::api::Bucket;
+use crate::config::KubeletConfig;
 use crate::facts::What;
 use crate::id::{Name, Uid};
 use crate::kubelet::backoff::Backoff;
 use crate::kubelet::pod_life::{Doing, Host, PodLife, SYNC_RETRY};
 use crate::kubelet::{ContainerIndex, RuntimeRequest};
 use crate::model::PullPolicy;
-use crate::time::Span;
+use crate::time::{Span, Time};
 
 /// How long `ErrImagePull` is shown before the pod's next sync makes `ImagePullBackOff` of it. (The sync is the one
 /// that the new sandbox causes through the relist.)
@@ -30,6 +33,8 @@ pub(super) struct Pulls {
     waiting: VecDeque<Needy>,
     /// With serial pulls, at most one.
     under_way: Vec<Needy>,
+    /// `registryPullQPS`; made at the first pull.
+    tokens: Option<Box<Bucket>>,
 }
 
 impl Pulls {
@@ -39,8 +44,21 @@ impl Pulls {
     }
 
     /// The next container whose pull may begin; the caller either begins it with [`Pulls::begin`] or drops it.
-    pub(super) fn next(&mut self, serial: bool) -> Option<Needy> {
-        if serial && !self.under_way.is_empty() { None } else { self.waiting.pop_front() }
+    pub(super) fn next(&mut self, config: &KubeletConfig) -> Option<Needy> {
+        let most = match config.max_parallel_image_pulls {
+            _ if config.serialize_image_pulls => 1,
+            Some(most) => most.max(1) as usize,
+            None => usize::MAX,
+        };
+        if self.under_way.len() >= most { None } else { self.waiting.pop_front() }
+    }
+
+    /// Whether the registry's limit lets one more pull begin.
+    ///
+    /// Source: `throttledImageService`, pkg/kubelet/images/helpers.go (v1.34.1).
+    fn take_token(&mut self, config: &KubeletConfig, now: Time) -> bool {
+        let Some(limit) = config.registry_limit else { return true };
+        self.tokens.get_or_insert_with(|| Box::new(Bucket::full(limit))).take(now)
     }
 
     /// A pull has begun.
@@ -61,9 +79,17 @@ impl PodLife {
             return false;
         };
         self.containers[place].doing = Doing::Pulling;
+        if !host.pulls.take_token(&host.ctx.config.kubelet, host.ctx.now) {
+            let image = self.spec(place).image.clone();
+            self.say(place, "Pulling", format!("Pulling image \"{image}\""), host);
+            host.ctx.record(self.key(), What::Pulling { image });
+            self.on_image_failed(index, ("ErrImagePull".into(), "pull QPS exceeded".into()), host);
+            return false;
+        }
         let spec = self.spec(place);
         let (image, policy) = (spec.image.clone(), spec.pull_policy);
         host.ctx.record(self.key(), What::Pulling { image: image.clone() });
+        self.say(place, "Pulling", format!("Pulling image \"{image}\""), host);
         host.ask(RuntimeRequest::PullImage { pod: self.uid(), container: index, image, policy });
         true
     }
@@ -75,6 +101,11 @@ impl PodLife {
             return;
         }
         let image = self.spec(place).image.clone();
+        let message = match already_present {
+            true => format!("Container image \"{image}\" already present on machine"),
+            false => format!("Successfully pulled image \"{image}\""),
+        };
+        self.say(place, "Pulled", message, host);
         host.ctx.record(self.key(), What::Pulled { image, already_present });
         let container = &mut self.containers[place];
         container.doing = Doing::Starting;
@@ -115,6 +146,11 @@ impl PodLife {
         } else {
             container.hold(now + SYNC_RETRY, &reason, message.to_string());
         }
+        match &*reason {
+            "ErrImageNeverPull" => self.warn(place, "ErrImageNeverPull", message.to_string(), host),
+            _ => self.warn(place, "Failed", format!("Failed to pull image \"{image}\": {message}"), host),
+        }
+        self.warn(place, "Failed", format!("Error: {reason}"), host);
         let message = format!("{reason}: {message}").into();
         host.ctx.record(self.key(), What::PullFailed { image, message });
     }

@@ -5,29 +5,40 @@
 //! simulator or a container engine answers.
 //!
 //! Invariant: what a kubelet holds in memory dies with it; only who the host is ([`Boot`]), how often its kubelet has
-//! started, and how its renewals travel stay. Absent on purpose: volumes, pre-stop and post-start hooks, static and
-//! mirror pods, eviction under resource pressure, node status reports that change nothing, and the client's rate limit
-//! of 50 requests per second, which a single node's pods do not reach.
+//! started, and how its renewals travel stay. Absent on purpose: static and mirror pods, and the client's rate limit of
+//! 50 requests per second, which a single node's pods do not reach.
 
 mod admission;
 mod adoption;
 mod backoff;
 mod ending;
+mod events;
+mod eviction;
 mod heartbeat;
+mod hooks;
+mod image_gc;
 mod images;
 mod pod_life;
+mod pressure;
 mod probe;
 mod protocol;
 mod row;
+mod shutdown;
 mod status;
 #[cfg(test)]
 mod tests;
+mod usage;
+mod volumes;
 
 use std::sync::Arc;
 
 pub use heartbeat::LeaseClock;
 pub use probe::{ProbeTally, first_try};
-pub use protocol::{Boot, ContainerIndex, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest};
+pub use protocol::{
+    Boot, ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
+};
+
+pub use usage::{ContainerUsage, ImageUsage, NodeUsage, PodUsage, Supply, UsageLevels};
 
 use crate::config::Heartbeats;
 use crate::context::Context;

@@ -10,14 +10,15 @@
 use std::sync::Arc;
 
 use crate::context::Context;
+use crate::digest::Shared;
 use crate::facts::What;
 use crate::id::{HostId, Name, ProcId, RequestId, Uid};
 use crate::kubelet::admission::Rejection;
 use crate::kubelet::backoff::{Backoff, go_duration};
-use crate::kubelet::ending::Ending;
+use crate::kubelet::ending::{Ending, Stopping, Verdict};
 use crate::kubelet::images::Pulls;
 use crate::kubelet::{ContainerIndex, ProbeKind, RuntimeRequest};
-use crate::model::{Container, Kind, ObjectKey, Pod, PullPolicy, RestartPolicy, Terminated};
+use crate::model::{Container, Kind, ObjectKey, Pod, PodStatus, PullPolicy, RestartPolicy, Terminated};
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
 
@@ -37,8 +38,12 @@ pub(super) struct PodLife {
     pub(super) taken_on_at: Time,
     /// The request about this pod that is under way.
     pub(super) asked: Option<RequestId>,
+    /// The status that the API server was last told.
+    pub(super) said: Option<Shared<PodStatus>>,
     pub(super) rejection: Option<Box<Rejection>>,
-    pub(super) ending: Option<Ending>,
+    pub(super) ending: Option<Box<Ending>>,
+    /// Why the kubelet itself has ended the pod, if it has.
+    pub(super) verdict: Option<Box<Verdict>>,
     /// All regular init containers of this sandbox have ended well.
     pub(super) initialized: bool,
     /// The API server has named the pod since this kubelet started.
@@ -47,8 +52,12 @@ pub(super) struct PodLife {
     pub(super) gone: bool,
     /// Its requests are in the row's sum.
     pub(super) counted: bool,
+    /// Something has happened since the request under way was made.
+    pub(super) news: bool,
     /// The object's last deletion, with no grace, was asked for.
     pub(super) delete_asked: bool,
+    /// Its volumes are not all there: nothing begins before they are.
+    pub(super) waits_for_volumes: bool,
 }
 
 /// The pod's network and address.
@@ -73,7 +82,8 @@ pub(super) struct ContainerLife {
     /// The kubelet has listed it as running (PLEG).
     pub(super) seen: bool,
     /// A stop is under way.
-    pub(super) stopping: bool,
+    pub(super) stopping: Option<Box<Stopping>>,
+    pub(super) post_start: PostStart,
     pub(super) ready: bool,
     pub(super) started: bool,
     /// How the newest start ended; kept while the next one is under way.
@@ -82,6 +92,19 @@ pub(super) struct ContainerLife {
     pub(super) before: Option<Arc<Terminated>>,
     /// Only for a container that something has gone wrong with.
     pub(super) trouble: Option<Box<Trouble>>,
+}
+
+/// How far a running container's post-start hook is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum PostStart {
+    /// It has none, or it has ended well.
+    Done,
+    /// It runs; the kubelet has not listed the container yet.
+    Running,
+    /// It runs; the kubelet would take note of the container if it were done.
+    RunningSeen,
+    /// It has failed, and the container is stopped for that.
+    Failed,
 }
 
 /// What a container is doing.
@@ -137,7 +160,8 @@ impl ContainerLife {
             attempt: 0,
             ran: false,
             seen: false,
-            stopping: false,
+            stopping: None,
+            post_start: PostStart::Done,
             ready: false,
             started: false,
             ended: None,
@@ -151,7 +175,8 @@ impl ContainerLife {
     }
 
     fn is_being_started(&self) -> bool {
-        matches!(self.doing, Doing::Checking | Doing::Queued | Doing::Pulling | Doing::Starting)
+        let hooked = matches!(self.post_start, PostStart::Running | PostStart::RunningSeen);
+        hooked || matches!(self.doing, Doing::Checking | Doing::Queued | Doing::Pulling | Doing::Starting)
     }
 
     fn is_held(&self, now: Time) -> bool {
@@ -178,14 +203,26 @@ impl PodLife {
             taken_on_at: pod.status.started_at.unwrap_or(now),
             pod,
             asked: None,
+            said: None,
             rejection: None,
             ending: None,
+            verdict: None,
             initialized: false,
             confirmed: true,
             gone: false,
             counted: false,
+            news: false,
             delete_asked: false,
+            waits_for_volumes: false,
         }
+    }
+
+    /// Whether a version of the pod is what this kubelet's own last report has made of the version that it had: it tells
+    /// nothing that the kubelet does not know.
+    pub(super) fn is_echo(&self, pod: &Pod) -> bool {
+        let Pod { meta, spec, node, status: _ } = &*self.pod;
+        let others_say_the_same = || (meta, spec, node) == (&pod.meta, &pod.spec, &pod.node);
+        self.said.as_ref() == Some(&pod.status) && others_say_the_same()
     }
 
     pub(super) fn uid(&self) -> Uid {
@@ -229,11 +266,15 @@ impl PodLife {
             let grace = self.pod.spec.termination_grace;
             self.end(grace, false, host);
         }
+        self.look_at_deadline(host);
         if self.ending.is_some() {
             return self.go_on_ending(host);
         }
         if !self.confirmed || self.containers.is_empty() {
             return;
+        }
+        for place in 0..self.containers.len() {
+            self.go_on_stopping(place, true, host);
         }
         if self.sandbox == Sandbox::Lost && self.leave_lost_sandbox(host) {
             return;
@@ -242,7 +283,8 @@ impl PodLife {
         match self.sandbox {
             Sandbox::Ready => {}
             Sandbox::Asked => return,
-            Sandbox::Failed(until) if until > now => return host.ctx.arm(TimerKind::Pod(self.uid()), until),
+            Sandbox::Failed(until) if until > now => return self.arm_for_holds(host),
+            _ if self.waits_for_volumes => return,
             Sandbox::Absent | Sandbox::Failed(_) | Sandbox::Lost => {
                 self.sandbox = Sandbox::Asked;
                 return host.ask(RuntimeRequest::CreateSandbox { pod: self.pod.clone() });
@@ -351,14 +393,25 @@ impl PodLife {
         container.doing = Doing::Running(host.ctx.now);
         container.ran = true;
         container.seen = false;
+        container.post_start = PostStart::Done;
         let container = self.spec(place).name.clone();
+        self.say(place, "Created", format!("Created container: {container}"), host);
+        self.say(place, "Started", format!("Started container {container}"), host);
         host.ctx.record(self.key(), What::Started { container, restarts: attempt });
+        self.begin_post_start(place, host);
     }
 
     /// The relist shows that a container runs: its probes begin.
     pub(super) fn on_seen(&mut self, place: usize, attempt: u32, host: &mut Host<'_, '_>) {
         let container = &mut self.containers[place];
         if !container.is_running() || container.attempt != attempt || container.seen {
+            return;
+        }
+        if container.post_start != PostStart::Done {
+            // The pod's worker waits for the hook, so nobody takes note of the container before it has ended.
+            if container.post_start == PostStart::Running {
+                container.post_start = PostStart::RunningSeen;
+            }
             return;
         }
         container.seen = true;
@@ -397,6 +450,7 @@ impl PodLife {
         let spec = self.spec(place);
         let (name, has_readiness) = (spec.name.clone(), spec.readiness_probe.is_some());
         if !passing && (kind != ProbeKind::Readiness || has_readiness) {
+            self.warn(place, "Unhealthy", format!("{kind:?} probe failed"), host);
             let probe = format!("{kind:?}").into();
             host.ctx.record(self.key(), What::Unhealthy { container: name, probe });
         }
@@ -404,8 +458,15 @@ impl PodLife {
             (ProbeKind::Readiness, passing) => self.containers[place].ready = passing,
             (ProbeKind::Startup, true) if !self.containers[place].started => self.on_startup_passed(place, host),
             (ProbeKind::Startup | ProbeKind::Liveness, false) if self.ending.is_none() => {
-                let grace = self.pod.spec.termination_grace;
-                self.stop(place, grace, host);
+                let spec = self.spec(place);
+                let probe = if kind == ProbeKind::Startup { &spec.startup_probe } else { &spec.liveness_probe };
+                let own = probe.as_ref().and_then(|probe| probe.termination_grace);
+                let grace = own.unwrap_or(self.pod.spec.termination_grace);
+                let probe = if kind == ProbeKind::Startup { "startup" } else { "liveness" };
+                let again = spec.sidecar || self.pod.spec.restart_policy != RestartPolicy::Never;
+                let rest = if again { ", will be restarted" } else { "" };
+                let message = format!("Container {} failed {probe} probe{rest}", spec.name);
+                self.stop_because(place, grace, message, host);
             }
             _ => {}
         }
@@ -418,7 +479,9 @@ impl PodLife {
         if !container.is_running() || container.attempt != attempt {
             return;
         }
-        let killed = std::mem::take(&mut container.stopping);
+        let stopped = container.stopping.take().is_some();
+        let killed = stopped && container.post_start != PostStart::Failed;
+        container.post_start = PostStart::Done;
         container.before = container.ended.replace(Arc::new(how));
         container.doing = Doing::Ended;
         (container.ready, container.started, container.seen) = (false, false, false);
@@ -447,6 +510,9 @@ impl PodLife {
             meta.uid
         );
         self.containers[place].hold(until, "CrashLoopBackOff", message);
+        let meta = &self.pod.meta;
+        let place_of = format!("{}_{}({})", meta.name, meta.namespace, meta.uid);
+        self.warn(place, "BackOff", format!("Back-off restarting failed container {name} in pod {place_of}"), host);
         let seconds = u32::try_from(delay.as_secs()).unwrap_or(u32::MAX);
         host.ctx.record(self.key(), What::BackOff { container: name, seconds });
     }
@@ -461,6 +527,7 @@ impl PodLife {
         container.ran = *why.0 == *"RunContainerError";
         container.doing = Doing::Waiting;
         container.hold(host.ctx.now + SYNC_RETRY, &why.0, why.1.to_string());
+        self.warn(place, "Failed", format!("Error: {}", why.1), host);
     }
 
     /// The sandbox is there.
@@ -516,15 +583,23 @@ impl PodLife {
             let message = format!("Back-off pulling image \"{image}\": {}: {}", trouble.reason, trouble.message);
             trouble.reason = "ImagePullBackOff".into();
             trouble.message = message.as_str().into();
+            self.say(place, "BackOff", format!("Back-off pulling image \"{image}\""), host);
+            self.warn(place, "Failed", "Error: ImagePullBackOff".to_owned(), host);
             let message = format!("ImagePullBackOff: {message}").into();
             host.ctx.record(self.key(), What::PullFailed { image, message });
         }
     }
 
-    fn arm_for_holds(&self, host: &mut Host<'_, '_>) {
+    /// The pod's timer for whatever it waits for that comes first.
+    pub(super) fn arm_for_holds(&self, host: &mut Host<'_, '_>) {
         let now = host.ctx.now;
         let troubles = self.containers.iter().filter_map(|container| container.trouble.as_ref());
         let next = troubles.flat_map(|trouble| [Some(trouble.until), trouble.back_off_shown_at]).flatten();
+        let sandbox = match self.sandbox {
+            Sandbox::Failed(until) => Some(until),
+            _ => None,
+        };
+        let next = next.chain(sandbox).chain(self.deadline());
         if let Some(at) = next.filter(|at| *at > now).min() {
             host.ctx.arm(TimerKind::Pod(self.uid()), at);
         }

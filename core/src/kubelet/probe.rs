@@ -63,6 +63,7 @@ mod tests {
             timeout: Span::from_secs(1),
             success_threshold: 2,
             failure_threshold: 3,
+            termination_grace: None,
         }
     }
 

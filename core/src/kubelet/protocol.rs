@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
-use crate::model::{Labels, Pod, Probe, PullPolicy, Resources, Taint};
+use crate::kubelet::usage::{NodeUsage, UsageLevels};
+use crate::model::{Hook, Labels, Pod, Probe, PullPolicy, Resources, Taint};
 use crate::time::{Span, Time};
 
 /// Which node a host is.
@@ -49,6 +50,15 @@ pub enum ProbeKind {
     Liveness,
     /// Has it started?
     Startup,
+}
+
+/// Which of a container's hooks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum HookKind {
+    /// After its start.
+    PostStart,
+    /// Before its end.
+    PreStop,
 }
 
 /// What a kubelet asks of its runtime.
@@ -108,6 +118,30 @@ pub enum RuntimeRequest {
         /// with success as soon as the container serves.
         probe: Option<Probe>,
     },
+    /// Run a container's hook. Answer: `HookEnded`. Asked again, the new limit counts.
+    RunHook {
+        /// The pod.
+        pod: Uid,
+        /// The container.
+        container: ContainerIndex,
+        /// Which start of it.
+        attempt: u32,
+        /// Which hook.
+        kind: HookKind,
+        /// What is done.
+        hook: Hook,
+        /// How long it may take; `None` is as long as it likes.
+        limit: Option<Span>,
+    },
+    /// Say, once, with `UsageLow` when less than one of these is left, or a container has more on its disk than its
+    /// limit of ephemeral storage. Asked again, the new levels count.
+    WatchUsage(UsageLevels),
+    /// Say what the machine has left and what uses it. Answer: `Usage`.
+    Usage,
+    /// Remove images, which nothing uses. No answer.
+    RemoveImages(Vec<Name>),
+    /// The pods have been ended: the machine may go off. No answer.
+    PowerOff,
     /// Remove what is left of a pod: its ended containers and its sandbox. Answer: `PodRemoved`.
     RemovePod {
         /// The pod.
@@ -202,6 +236,25 @@ pub enum RuntimeEvent {
         /// Whether it passes.
         passing: bool,
     },
+    /// A hook has ended, well or badly or because its time was over.
+    HookEnded {
+        /// The pod.
+        pod: Uid,
+        /// The container.
+        container: ContainerIndex,
+        /// Which start of it.
+        attempt: u32,
+        /// Which hook.
+        kind: HookKind,
+        /// What went wrong; empty is nothing.
+        error: Name,
+    },
+    /// Less than one of the levels of `WatchUsage` is left.
+    UsageLow,
+    /// What the machine has left and what uses it.
+    Usage(Arc<NodeUsage>),
+    /// The machine is about to go off and waits for `PowerOff`.
+    ShuttingDown,
     /// The pod's sandbox has died by itself (somebody removed it).
     SandboxLost {
         /// The pod.

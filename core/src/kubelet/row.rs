@@ -10,12 +10,16 @@ use std::sync::Arc;
 
 use crate::api::{Answer, Patch, Propagation, Refusal, Reply, Request};
 use crate::context::Context;
+use crate::digest::Shared;
 use crate::draw::{Draws, Purpose, draw, span_below};
 use crate::facts::What;
 use crate::id::{HostId, Name, ProcId, RequestId, Uid};
 use crate::kubelet::heartbeat::{self, HOSTNAME, Heartbeat, LeaseClock, RUNTIME_AWAY_MAX, Runtime};
 use crate::kubelet::images::Pulls;
 use crate::kubelet::pod_life::{Doing, Host, PodLife};
+use crate::kubelet::pressure::Pressure;
+use crate::kubelet::shutdown::Shutdown;
+use crate::kubelet::volumes::Mounts;
 use crate::kubelet::{Boot, ContainerIndex, RunningPod, RuntimeEvent, RuntimeRequest, admission, status};
 use crate::model::{Kind, Object, ObjectKey, Pod, Resources, Terminated};
 use crate::seam::{Msg, TimerKind};
@@ -31,10 +35,14 @@ pub(super) struct Row {
     boot: Arc<Boot>,
     clock: LeaseClock,
     heartbeat: Option<Box<Heartbeat>>,
-    pods: BTreeMap<Uid, Box<PodLife>>,
+    pub(super) pods: BTreeMap<Uid, Box<PodLife>>,
     /// What the pods that were admitted and have not ended take.
     used: Resources,
     pulls: Pulls,
+    /// The volumes of pods with claims.
+    mounts: BTreeMap<Uid, Mounts>,
+    /// What the node was last told to use of them.
+    in_use: Vec<Name>,
     /// Container events that the next relist will show, in order.
     unseen: Vec<Unseen>,
     /// Requests under way, by number.
@@ -49,6 +57,10 @@ pub(super) struct Row {
     runtime: Runtime,
     /// When a runtime that is away is taken to be down.
     runtime_down_at: Option<Time>,
+    /// Only while the node runs short of something.
+    pub(super) pressure: Option<Box<Pressure>>,
+    /// Only while the machine shuts down.
+    pub(super) shutdown: Option<Box<Shutdown>>,
 }
 
 /// What a request under way is about.
@@ -60,6 +72,10 @@ enum Asked {
     NodeStatus,
     Watch,
     Pod(Uid),
+    /// Something about a pod's volumes.
+    Volume(Uid),
+    /// Which volumes the node uses.
+    InUse,
 }
 
 enum Unseen {
@@ -85,6 +101,8 @@ impl Row {
             pods: BTreeMap::new(),
             used: Resources::default(),
             pulls: Pulls::default(),
+            mounts: BTreeMap::new(),
+            in_use: Vec::new(),
             unseen: Vec::new(),
             asked: Vec::new(),
             requests: 0,
@@ -94,9 +112,12 @@ impl Row {
             listed: false,
             runtime: Runtime::Up,
             runtime_down_at: None,
+            pressure: None,
+            shutdown: None,
         };
         row.host(ctx).ask(RuntimeRequest::List);
-        let node = Object::Node(Arc::new(heartbeat::new_node(&row.boot, row.runtime, ctx.now)));
+        row.watch_usage(ctx);
+        let node = Object::Node(Arc::new(heartbeat::new_node(&row.boot, row.health(), ctx.now)));
         row.request(ctx, Asked::Register, Request::Create(node));
         row.set_exact(ctx, exact);
         row
@@ -106,6 +127,13 @@ impl Row {
     pub(super) fn stop(self, ctx: &mut Context<'_>) {
         for kind in [TimerKind::LeaseRenewal, TimerKind::Relist, TimerKind::KubeletRetry] {
             ctx.disarm(kind);
+        }
+        if self.pressure.is_some() {
+            ctx.disarm(TimerKind::NodePressure);
+            ctx.disarm(TimerKind::ImageGc);
+        }
+        if self.shutdown.is_some() {
+            ctx.disarm(TimerKind::Shutdown);
         }
         for uid in self.pods.into_keys() {
             ctx.disarm(TimerKind::Pod(uid));
@@ -142,6 +170,8 @@ impl Row {
             TimerKind::Pod(uid) => self.with_pod(ctx, uid, |life, host| life.on_timer(host)),
             TimerKind::Relist => self.relist(ctx),
             TimerKind::KubeletRetry => self.retry(ctx),
+            TimerKind::NodePressure | TimerKind::ImageGc => self.on_pressure_timer(ctx, kind),
+            TimerKind::Shutdown => self.next_group(ctx),
             other => panic!("a kubelet has no timer {other:?}"),
         }
     }
@@ -195,6 +225,11 @@ impl Row {
             self.set_runtime(ctx, Runtime::Down);
         }
         let (now, timeout) = (ctx.now, ctx.config.kubelet.request_timeout);
+        let due = |mounts: &Mounts| mounts.due().is_some_and(|at| at <= now);
+        let waiting: Vec<Uid> = self.mounts.iter().filter(|(_, mounts)| due(mounts)).map(|(uid, _)| *uid).collect();
+        for uid in waiting {
+            self.see_to_volumes(ctx, uid);
+        }
         let late: Vec<RequestId> =
             self.asked.iter().filter(|(_, _, sent)| *sent + timeout <= now).map(|(id, ..)| *id).collect();
         for id in late {
@@ -206,6 +241,7 @@ impl Row {
             .map(|(_, _, sent)| *sent + timeout)
             .chain(self.watch_at)
             .chain(self.runtime_down_at)
+            .chain(self.mounts.values().filter_map(Mounts::due))
             .min();
         if let Some(at) = next {
             self.arm_retry(ctx, at);
@@ -224,11 +260,21 @@ impl Row {
         let Some(asked) = self.take_asked(id) else { return };
         match asked {
             Asked::Register => {
-                let node = Object::Node(Arc::new(heartbeat::new_node(&self.boot, self.runtime, ctx.now)));
+                let node = Object::Node(Arc::new(heartbeat::new_node(&self.boot, self.health(), ctx.now)));
                 self.request(ctx, Asked::Register, Request::Create(node));
             }
             Asked::Node | Asked::NodeStatus => self.look_at_node(ctx),
             Asked::Watch => self.watch(ctx),
+            Asked::InUse => {
+                self.in_use.clear();
+                self.report_in_use(ctx);
+            }
+            Asked::Volume(uid) => {
+                if let Some(mounts) = self.mounts.get_mut(&uid) {
+                    mounts.asked = false;
+                }
+                self.see_to_volumes(ctx, uid);
+            }
             Asked::Pod(uid) => {
                 if let Some(life) = self.pods.get_mut(&uid) {
                     life.asked = None;
@@ -257,8 +303,18 @@ impl Row {
         }
     }
 
+    /// What the node's conditions say.
+    fn health(&self) -> heartbeat::Health {
+        let shutting_down = self.shutdown.is_some();
+        heartbeat::Health { runtime: self.runtime, pressure: self.pressure_conditions(), shutting_down }
+    }
+
+    pub(super) fn node_name(&self) -> Name {
+        self.boot.node.clone()
+    }
+
     /// Asks for the stored node by setting the host name label, which it has.
-    fn look_at_node(&mut self, ctx: &mut Context<'_>) {
+    pub(super) fn look_at_node(&mut self, ctx: &mut Context<'_>) {
         let is_node = |asked: &Asked| matches!(asked, Asked::Node | Asked::NodeStatus);
         if self.asked.iter().any(|(_, asked, _)| *asked == Asked::Register) {
             return;
@@ -279,13 +335,20 @@ impl Row {
         match (asked, answer) {
             (Asked::Watch, Ok(Reply::Pods(pods))) => self.on_list(ctx, pods),
             (Asked::Pod(uid), answer) => self.on_pod_answer(ctx, uid, id, answer),
+            (Asked::Volume(uid), answer) => {
+                if let Some(mounts) = self.mounts.get_mut(&uid) {
+                    mounts.on_answer(&answer, ctx.now);
+                    self.report_in_use(ctx);
+                    self.see_to_volumes(ctx, uid);
+                }
+            }
             (Asked::Register, Err(Refusal::AlreadyExists(_))) => self.look_at_node(ctx),
             (Asked::Node, Ok(Reply::Object(Object::Node(node), _))) => {
                 let labels = self.boot.labels.clone();
                 let missing = labels.iter().find(|(key, value)| node.meta.labels.get(key) != Some(*value));
                 if let Some((key, value)) = missing {
                     self.set_label(ctx, key.clone(), value.clone());
-                } else if let Some(node) = heartbeat::status_to_post(&self.boot, self.runtime, &node, ctx.now) {
+                } else if let Some(node) = heartbeat::status_to_post(&self.boot, self.health(), &node, ctx.now) {
                     let request = Request::UpdateStatus { object: Object::Node(Arc::new(node)), expected: None };
                     self.request(ctx, Asked::NodeStatus, request);
                 }
@@ -331,18 +394,81 @@ impl Row {
         }
         let uid = pod.meta.uid;
         match self.pods.get_mut(&uid) {
+            Some(life) if life.confirmed && life.is_echo(&pod) => {
+                life.pod = pod;
+                // Nothing has happened since the report was computed: it would come out as it is. What follows the last
+                // report of a pod that ends is its deletion.
+                if life.asked.is_some() || !(life.news || life.pod.meta.is_terminating()) {
+                    debug_assert!(life.asked.is_some() || status::desired(life, ctx.now) == *life.pod.status);
+                    return;
+                }
+            }
             Some(life) => life.pod = pod,
             None => self.take_on(ctx, pod),
         }
+        let mut adopted = false;
         self.with_pod(ctx, uid, |life, host| {
             if !life.confirmed {
                 life.confirm(host);
+                // Its containers run, so its volumes are there; which they are has to be found out again.
+                adopted = true;
             }
             if life.pod.meta.is_terminating() {
                 let grace = life.pod.meta.deletion_grace.unwrap_or(life.pod.spec.termination_grace);
                 life.end(grace, true, host);
             }
         });
+        if adopted && let Some(life) = self.pods.get(&uid) {
+            if let Some(mounts) = Mounts::of(&life.pod, ctx.now, true) {
+                self.mounts.insert(uid, mounts);
+                self.see_to_volumes(ctx, uid);
+            }
+        }
+    }
+
+    // ---- volumes
+
+    /// Asks for what is to be known next of a pod's volumes, and lets the pod begin when all is there.
+    fn see_to_volumes(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        let node = self.boot.node.clone();
+        let (Some(mounts), Some(life)) = (self.mounts.get_mut(&uid), self.pods.get_mut(&uid)) else { return };
+        if let Some(complaint) = mounts.complaint(&node, &life.pod.meta, ctx.now) {
+            ctx.event(life.key(), complaint);
+        }
+        if mounts.is_done() {
+            if std::mem::take(&mut life.waits_for_volumes) {
+                self.with_pod(ctx, uid, |_, _| {});
+            }
+            return;
+        }
+        if let Some(question) = mounts.question(&node, ctx.now) {
+            mounts.asked = true;
+            self.request(ctx, Asked::Volume(uid), question);
+        } else if let Some(due) = mounts.due() {
+            self.arm_retry(ctx, due);
+        }
+    }
+
+    /// Tells which volumes the node uses, if that is news. While it is not known what adopted pods use, nothing is told.
+    fn report_in_use(&mut self, ctx: &mut Context<'_>) {
+        if self.mounts.values().any(|mounts| mounts.adopted && !mounts.is_done()) {
+            return;
+        }
+        let mut in_use: Vec<Name> = self.mounts.values().flat_map(Mounts::in_use).cloned().collect();
+        in_use.sort();
+        in_use.dedup();
+        if in_use != self.in_use {
+            self.in_use.clone_from(&in_use);
+            let key = ObjectKey { kind: Kind::Node, namespace: "".into(), name: self.boot.node.clone() };
+            self.request(ctx, Asked::InUse, Request::Patch { key, patch: Patch::VolumesInUse(in_use) });
+        }
+    }
+
+    /// The volumes of a pod in which nothing runs any more, or that is gone, are given back.
+    fn release_volumes(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        if !self.mounts.is_empty() && self.mounts.remove(&uid).is_some() {
+            self.report_in_use(ctx);
+        }
     }
 
     fn take_on(&mut self, ctx: &mut Context<'_>, pod: Arc<Pod>) {
@@ -352,18 +478,38 @@ impl Row {
             life.containers = Box::default();
         } else if let Err(rejection) = self.admit(&mut life) {
             let (reason, message) = (rejection.reason.clone(), rejection.message.clone());
+            life.warn_pod(&reason, message.strip_prefix("Pod was rejected: ").unwrap_or(&message), ctx);
             ctx.record(life.key(), What::Rejected { reason, message });
             life.rejection = Some(Box::new(rejection));
             life.containers = Box::default();
         } else {
             life.remember(ctx.now);
+            if let Some(mounts) = Mounts::of(&life.pod, ctx.now, false) {
+                life.waits_for_volumes = true;
+                self.mounts.insert(uid, mounts);
+            }
         }
         self.pods.insert(uid, Box::new(life));
+        self.see_to_volumes(ctx, uid);
     }
 
     fn admit(&mut self, life: &mut PodLife) -> Result<(), admission::Rejection> {
         if !life.pod.meta.is_terminating() {
+            if self.shutdown.is_some() {
+                let message = "Pod was rejected: Pod was rejected as the node is shutting down.".into();
+                return Err(admission::Rejection { reason: "NodeShutdown".into(), message });
+            }
+            if let Some(why) = self.pressure_refusal(&life.pod) {
+                let message = format!("Pod was rejected: {why}").into();
+                return Err(admission::Rejection { reason: "Evicted".into(), message });
+            }
             admission::admit(&life.pod.spec, &self.used, &self.boot.allocatable)?;
+            if admission::has_host_ports(&life.pod.spec) {
+                let mut others = self.pods.values().filter(|other| other.counted);
+                if others.any(|other| admission::ports_clash(&life.pod.spec, &other.pod.spec)) {
+                    return Err(admission::port_taken());
+                }
+            }
         }
         self.used.add(&admission::requests(&life.pod.spec));
         life.counted = true;
@@ -392,6 +538,16 @@ impl Row {
             RuntimeEvent::Up => {
                 self.runtime_down_at = None;
                 self.set_runtime(ctx, Runtime::Up);
+            }
+            RuntimeEvent::UsageLow => self.on_usage_low(ctx),
+            RuntimeEvent::Usage(usage) => self.on_usage(ctx, &usage),
+            RuntimeEvent::ShuttingDown => self.on_shutting_down(ctx),
+            RuntimeEvent::HookEnded { pod, container, attempt, kind, error } => {
+                self.with_container(ctx, pod, container, |life, place, host| {
+                    if life.containers[place].attempt == attempt {
+                        life.on_hook_ended(place, kind, &error, host);
+                    }
+                });
             }
             RuntimeEvent::SandboxReady { pod, address } => self.with_pod(ctx, pod, |life, _| life.on_sandbox(address)),
             RuntimeEvent::SandboxFailed { pod, .. } => {
@@ -425,19 +581,22 @@ impl Row {
             }
             RuntimeEvent::ContainerExited { pod, container, attempt, exit_code, out_of_memory } => {
                 let exit = Exit { code: exit_code, out_of_memory, at: ctx.now };
-                self.record_exit(ctx, pod, container, attempt, exit_code);
+                self.record_exit(ctx, pod, container, attempt, &exit);
                 self.see(ctx, Unseen::Exited(pod, container, attempt, exit));
             }
         }
         self.pump_pulls(ctx);
     }
 
-    fn record_exit(&self, ctx: &mut Context<'_>, pod: Uid, container: ContainerIndex, attempt: u32, exit_code: i32) {
+    fn record_exit(&self, ctx: &mut Context<'_>, pod: Uid, container: ContainerIndex, attempt: u32, exit: &Exit) {
         let Some(life) = self.pods.get(&pod) else { return };
         let Some(place) = life.place(container) else { return };
         if life.containers[place].is_running() && life.containers[place].attempt == attempt {
             let container = life.spec(place).name.clone();
-            ctx.record(life.key(), What::Exited { container, exit_code });
+            if exit.out_of_memory {
+                ctx.record(life.key(), What::OutOfMemory { container: container.clone() });
+            }
+            ctx.record(life.key(), What::Exited { container, exit_code: exit.code });
         }
     }
 
@@ -445,7 +604,7 @@ impl Row {
     fn see(&mut self, ctx: &mut Context<'_>, event: Unseen) {
         let (Unseen::Started(uid, container, _) | Unseen::Exited(uid, container, ..)) = &event;
         let by_itself = self.pods.get(uid).is_some_and(|life| {
-            let stopping = life.place(*container).is_some_and(|place| life.containers[place].stopping);
+            let stopping = life.place(*container).is_some_and(|place| life.containers[place].stopping.is_some());
             life.ending.is_some() || stopping
         });
         if by_itself || ctx.config.kubelet.relist_period == Span::ZERO {
@@ -495,7 +654,7 @@ impl Row {
 
     // ---- the common end of every event
 
-    fn host<'a, 'b>(&'a mut self, ctx: &'a mut Context<'b>) -> Host<'a, 'b> {
+    pub(super) fn host<'a, 'b>(&'a mut self, ctx: &'a mut Context<'b>) -> Host<'a, 'b> {
         Host { ctx, pulls: &mut self.pulls }
     }
 
@@ -514,28 +673,44 @@ impl Row {
     }
 
     /// Changes a pod's row, lets it do the next thing, and reports what is new. News of unknown pods is old news.
-    fn with_pod(&mut self, ctx: &mut Context<'_>, uid: Uid, change: impl FnOnce(&mut PodLife, &mut Host<'_, '_>)) {
+    pub(super) fn with_pod(
+        &mut self,
+        ctx: &mut Context<'_>,
+        uid: Uid,
+        change: impl FnOnce(&mut PodLife, &mut Host<'_, '_>),
+    ) {
         let Some(life) = self.pods.get_mut(&uid) else { return };
         let mut host = Host { ctx, pulls: &mut self.pulls };
         change(life, &mut host);
         life.advance(&mut host);
         self.pump_pulls(ctx);
         self.settle(ctx, uid);
+        if self.pressure.is_some() {
+            self.look_at_victim(ctx, uid);
+        }
+        if self.shutdown.is_some() {
+            self.look_at_group(ctx);
+        }
     }
 
     fn pump_pulls(&mut self, ctx: &mut Context<'_>) {
-        let serial = ctx.config.kubelet.serialize_image_pulls;
-        while let Some((uid, container)) = self.pulls.next(serial) {
+        while let Some((uid, container)) = self.pulls.next(&ctx.config.kubelet) {
             let Some(life) = self.pods.get_mut(&uid) else { continue };
             let mut host = Host { ctx, pulls: &mut self.pulls };
             if life.begin_pull(container, &mut host) {
                 self.pulls.begin((uid, container));
+            } else if life.place(container).is_some() {
+                life.advance(&mut host);
+                self.settle(ctx, uid);
             }
         }
     }
 
     /// Gives back what an ended pod took, forgets a pod that is gone everywhere, and reports what is new.
     fn settle(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        if self.pods.get(&uid).is_some_and(|life| life.is_settled()) {
+            self.release_volumes(ctx, uid);
+        }
         let Some(life) = self.pods.get_mut(&uid) else { return };
         if life.counted && life.is_settled() {
             life.counted = false;
@@ -544,15 +719,20 @@ impl Row {
         }
         if life.gone && life.is_removed() {
             self.pods.remove(&uid);
+            self.release_volumes(ctx, uid);
             return ctx.disarm(TimerKind::Pod(uid));
         }
         if life.gone || life.asked.is_some() {
+            life.news = true;
             return;
         }
+        life.news = false;
         let status = status::desired(life, ctx.now);
         let request = if status != *life.pod.status {
             let Pod { meta, spec, node, status: _ } = &*life.pod;
-            let pod = Pod { meta: meta.clone(), spec: spec.clone(), node: node.clone(), status: status.into() };
+            let status = Shared::new(status);
+            let pod = Pod { meta: meta.clone(), spec: spec.clone(), node: node.clone(), status: status.clone() };
+            life.said = Some(status);
             let object = Object::Pod(Arc::new(pod));
             Request::UpdateStatus { object, expected: None }
         } else if life.pod.meta.is_terminating() && life.is_removed() && !life.delete_asked {

@@ -30,6 +30,7 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     if !life.confirmed || life.containers.is_empty() {
         return status;
     }
+    let verdict = life.verdict.as_ref().filter(|_| life.is_settled());
     let (init, main) = life.containers.split_at(life.init_count());
     let waiting = if init.is_empty() { "ContainerCreating" } else { "PodInitializing" };
     let init_waiting = "PodInitializing";
@@ -45,8 +46,17 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         terminal @ (Phase::Succeeded | Phase::Failed) => terminal,
         _ => phase(spec, &status, life.is_settled()),
     };
-    if life.is_removed() && (life.gone || life.pod.meta.is_terminating()) {
+    if verdict.is_some() || life.is_removed() && (life.gone || life.pod.meta.is_terminating()) {
         give_up_the_missing(&mut status, life.taken_on_at);
+    }
+    if let Some(verdict) = verdict {
+        status.phase = Phase::Failed;
+        status.reason = verdict.reason.clone();
+        status.message = verdict.message.clone();
+        if verdict.is_disruption {
+            let (kind, reason) = (ConditionKind::DisruptionTarget, "TerminationByKubelet");
+            set(&mut status.conditions, kind, true, reason, &verdict.message, now);
+        }
     }
     if life.address.is_some() {
         status.pod_ip = life.address.clone();
@@ -218,10 +228,21 @@ fn set_conditions(status: &mut PodStatus, spec: &PodSpec, has_sandbox: bool, now
         _ => (false, "ContainersNotReady", format!("containers with unready status: [{}]", unready.join(" "))),
     };
     set(conditions, ConditionKind::ContainersReady, ready, reason, &message, now);
-    set(conditions, ConditionKind::Ready, ready, reason, &message, now);
+    match (ready, missing_gates(spec)) {
+        (true, Some(message)) => set(conditions, ConditionKind::Ready, false, "ReadinessGatesNotReady", &message, now),
+        _ => set(conditions, ConditionKind::Ready, ready, reason, &message, now),
+    }
     set(conditions, ConditionKind::PodScheduled, true, "", "", now);
 }
 
 fn set(conditions: &mut Conditions, kind: ConditionKind, holds: bool, reason: &str, message: &str, now: Time) {
     conditions.set(kind, Status3::from(holds), reason, message, now);
+}
+
+/// What the Ready condition says of readiness gates whose conditions are not there; `None` for a pod without gates.
+///
+/// Conditions of other types than the kubelet's own cannot be set in this model, so a gate never opens.
+fn missing_gates(spec: &PodSpec) -> Option<String> {
+    let gate = |gate: &Name| format!("corresponding condition of pod readiness gate \"{gate}\" does not exist.");
+    (!spec.readiness_gates.is_empty()).then(|| spec.readiness_gates.iter().map(gate).collect::<Vec<_>>().join(", "))
 }

@@ -78,8 +78,12 @@ fn probe() -> Probe {
         timeout: Span::from_secs(1),
         success_threshold: 1,
         failure_threshold: 1,
+        termination_grace: None,
     }
 }
+
+mod hooks;
+mod node;
 
 #[test]
 fn a_pod_lives_and_dies_step_by_step() {
@@ -223,7 +227,11 @@ fn init_containers_run_one_after_the_other_and_sidecars_stay() {
     delete(&mut bed, "web", None);
     bed.run_until(Time::from_secs(30));
     let killed: Vec<String> = story(&bed, "web").into_iter().filter(|line| line.contains("Killing:")).collect();
-    assert_eq!(killed, ["20s Killing: stopping container app", "21s Killing: stopping container proxy"]);
+    let exited: Vec<String> = story(&bed, "web").into_iter().filter(|line| line.contains("143")).collect();
+    let expected =
+        ["21s Exited: container app exited with code 143", "22s Exited: container proxy exited with code 143"];
+    assert_eq!(exited, expected, "the sidecar gets TERM when the others have ended");
+    assert_eq!(killed, ["20s Killing: stopping container app", "20s Killing: stopping container proxy"]);
 }
 
 #[test]

@@ -49,10 +49,20 @@ pub enum ConditionKind {
     Available,
     /// Deployment.
     Progressing,
-    /// Deployment, ReplicaSet: pods could not be created or deleted.
+    /// Deployment, ReplicaSet, ReplicationController: pods could not be created or deleted.
     ReplicaFailure,
     /// PodDisruptionBudget: at least one pod may be evicted.
     DisruptionAllowed,
+    /// Job: its pods are held back.
+    Suspended,
+    /// Job: it has succeeded, but pods still end or wait to be counted.
+    SuccessCriteriaMet,
+    /// Job: it has succeeded.
+    Complete,
+    /// Job: it has failed, but pods still end or wait to be counted.
+    FailureTarget,
+    /// Job: it has failed.
+    Failed,
 }
 
 /// One condition.

@@ -4,22 +4,32 @@
 //! along as text ([`Meta::original`]) and is given back when the object is shown. Absent on purpose: JSON, defaulting
 //! and validation texts, which belong to the edges (crate `wavetank-manifest`).
 
+mod batch;
 mod condition;
 mod disruption;
+mod index_set;
 mod meta;
 mod network;
 mod node;
 mod object;
 mod placement;
 mod pod;
+mod pod_parts;
 mod pod_volume;
 mod resources;
+mod schedule;
 mod storage;
 mod storage_class;
 mod workload;
 
+pub use batch::{
+    COMPLETION_INDEX, COMPLETION_INDEX_ENV, CompletionMode, Concurrency, CronJob, CronJobStatus, FailureAction,
+    FailurePattern, FailureRule, JOB_CONTROLLER, JOB_TRACKING, Job, JobSpec, JobStatus, JobTemplate, PodReplacement,
+    SuccessRule, Uncounted,
+};
 pub use condition::{Condition, ConditionKind, Conditions, Status3};
 pub use disruption::{DisruptionLimit, DisruptionStatus, PodDisruptionBudget, UnhealthyPodEviction};
+pub use index_set::IndexSet;
 pub use meta::{Labels, Meta, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
 pub use network::{Endpoint, EndpointSlice, IntOrName, Protocol, Service, ServicePort, ServiceType};
 pub use node::{Namespace, Node, NodeImage, NodeSpec, NodeStatus, NodeVolumes, Taint, TaintEffect};
@@ -31,8 +41,10 @@ pub use pod::{
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
     ZeroRequests,
 };
+pub use pod_parts::{ConfigKind, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY};
 pub use pod_volume::{ClaimTemplate, PodVolume, PodVolumeSource};
 pub use resources::{ResourceName, Resources};
+pub use schedule::{Schedule, Times, Zone};
 pub use storage::{
     AccessMode, BETA_STORAGE_PROVISIONER, BIND_COMPLETED, BOUND_BY_CONTROLLER, CLAIM_PROTECTION, ClaimPhase,
     ClaimReference, ClaimSpec, Disk, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim,
@@ -45,4 +57,5 @@ pub use storage_class::{
 };
 pub use workload::{
     Deployment, DeploymentStatus, DeploymentStrategy, IntOrPercent, PodTemplate, ReplicaSet, ReplicaSetStatus,
+    ReplicationController,
 };

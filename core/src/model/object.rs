@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, Deployment, EndpointSlice, Meta, Namespace, Node, PersistentVolume,
-    PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet, Service, StorageClass, VolumeAttachment,
+    CSIDriver, CSINode, CSIStorageCapacity, CronJob, Deployment, EndpointSlice, Job, Meta, Namespace, Node,
+    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet, ReplicationController, Service,
+    StorageClass, VolumeAttachment,
 };
 use crate::store::{IndexKey, Store, Table};
 
@@ -133,6 +134,12 @@ kinds! { $
     Service = 5, services, "v1", "services", "svc", true;
     /// An EndpointSlice.
     EndpointSlice = 6, endpoint_slices, "discovery.k8s.io/v1", "endpointslices", "endpointslices", true, by service_of;
+    /// A Job.
+    Job = 10, jobs, "batch/v1", "jobs", "jobs", true;
+    /// A CronJob.
+    CronJob = 11, cron_jobs, "batch/v1", "cronjobs", "cj", true;
+    /// A ReplicationController.
+    ReplicationController = 12, replication_controllers, "v1", "replicationcontrollers", "rc", true;
     /// A PersistentVolume.
     PersistentVolume = 13, persistent_volumes, "v1", "persistentvolumes", "pv", false;
     /// A PersistentVolumeClaim.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{
-    ConditionKind, Conditions, IntOrName, Labels, Meta, PlacementRules, PodVolume, Protocol, ResourceName, Resources,
-    SelectorRequirement, Taint, TaintEffect,
+    ConditionKind, Conditions, EnvSource, IntOrName, Labels, Lifecycle, Meta, ObjectReference, PlacementRules,
+    PodVolume, Protocol, ResourceName, Resources, SelectorRequirement, Taint, TaintEffect,
 };
 use crate::time::{Span, Time};
 
@@ -55,6 +55,13 @@ pub struct PodSpec {
     pub scheduler_name: Name,
     /// Whether it shares its node's network.
     pub host_network: bool,
+    /// How long the pod may be active on its node (`activeDeadlineSeconds`), counted from `status.startTime`.
+    pub active_deadline: Option<Span>,
+    /// Condition types that must be true besides ContainersReady for the pod to be ready (`readinessGates`).
+    pub readiness_gates: Vec<Name>,
+    /// What the pod takes from ConfigMaps and Secrets, by name. Nothing acts on it yet: in Kubernetes a missing one that is
+    /// not optional keeps a container that names it from being created, and a volume of it the pod from its sandbox.
+    pub references: Vec<ObjectReference>,
     /// Its volumes.
     pub volumes: Vec<PodVolume>,
     /// Gates, topology spread and affinity to other pods; `None` for a pod without any.
@@ -79,6 +86,9 @@ impl Default for PodSpec {
             priority: 0,
             scheduler_name: "default-scheduler".into(),
             host_network: false,
+            active_deadline: None,
+            readiness_gates: Vec::new(),
+            references: Vec::new(),
             volumes: Vec::new(),
             rules: None,
             original: None,
@@ -144,6 +154,8 @@ pub struct Container {
     pub limits: Resources,
     /// Whether it is an init container that stays (`restartPolicy: Always`).
     pub sidecar: bool,
+    /// What is done after its start and before its end; `None` for a container without hooks.
+    pub lifecycle: Option<Box<Lifecycle>>,
     /// Whether the container may get traffic.
     pub readiness_probe: Option<Probe>,
     /// Whether the container must be restarted.
@@ -167,6 +179,7 @@ impl Default for Container {
             zero_requests: ZeroRequests::default(),
             limits: Resources::default(),
             sidecar: false,
+            lifecycle: None,
             readiness_probe: None,
             liveness_probe: None,
             startup_probe: None,
@@ -183,13 +196,15 @@ pub struct ZeroRequests {
     pub memory: bool,
 }
 
-/// One environment variable with a literal value.
+/// One environment variable.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct EnvVar {
     /// Its name.
     pub name: Name,
-    /// Its value.
+    /// Its value, if it is written in the manifest; empty otherwise.
     pub value: Name,
+    /// Where else its value comes from (`valueFrom`).
+    pub from: Option<Box<EnvSource>>,
 }
 
 /// One port of a container.
@@ -222,6 +237,8 @@ pub struct Probe {
     pub success_threshold: u32,
     /// Failures in a row that turn success into failure (≥ 1).
     pub failure_threshold: u32,
+    /// The grace of a container that this probe ends (`terminationGracePeriodSeconds`); `None` is the pod's.
+    pub termination_grace: Option<Span>,
 }
 
 /// What a probe tries.
@@ -399,13 +416,14 @@ impl Pod {
         !self.is_finished() && !self.meta.is_terminating()
     }
 
-    /// Whether the pod has been ready for at least `min_ready` by now.
+    /// Whether the pod has been ready for at least `min_ready` by now, from the whole second in which it became so,
+    /// which is what the API stores.
     ///
     /// Source: `IsPodAvailable`, pkg/api/v1/pod/util.go (v1.34.1).
     pub fn is_available(&self, min_ready: Span, now: Time) -> bool {
         match self.status.conditions.get(ConditionKind::Ready) {
             Some(ready) if self.is_ready() => {
-                min_ready == Span::ZERO || ready.changed_at.saturating_add(min_ready) <= now
+                min_ready == Span::ZERO || ready.changed_at.whole_second().saturating_add(min_ready) <= now
             }
             _ => false,
         }

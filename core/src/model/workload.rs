@@ -1,4 +1,4 @@
-//! ReplicaSets and Deployments.
+//! ReplicaSets, ReplicationControllers and Deployments.
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,23 @@ pub struct ReplicaSetStatus {
     pub observed_generation: u64,
     /// ReplicaFailure.
     pub conditions: Conditions,
+}
+
+/// A ReplicationController: the older form of a ReplicaSet, with the same meaning.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct ReplicationController {
+    /// Names, labels, owner.
+    pub meta: Meta,
+    /// How many pods are wanted.
+    pub replicas: u32,
+    /// How long a pod must be ready to count as available.
+    pub min_ready: Span,
+    /// Which pods are its own; only pairs, no expressions.
+    pub selector: Selector,
+    /// What its pods are made from.
+    pub template: PodTemplate,
+    /// What the controller last counted.
+    pub status: ReplicaSetStatus,
 }
 
 /// An absolute number or a share in percent.

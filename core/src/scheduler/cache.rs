@@ -17,7 +17,7 @@ use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::float::scaled_image_size;
 use crate::scheduler::node_tree::NodeTree;
 use crate::scheduler::topology::Domains;
-use crate::scheduler::traits::{HostPort, PodTraits};
+use crate::scheduler::traits::{HostPort, PodTraits, PodVolumes};
 
 /// One node's slot.
 #[derive(Clone, Default)]
@@ -39,6 +39,8 @@ pub(super) struct NodeInfo {
     pub(super) extended_used: BTreeMap<Name, i64>,
     /// How many pods hold a host port; more than one only if others bound them.
     pub(super) host_ports: BTreeMap<HostPort, u32>,
+    /// What pods with volumes have of them.
+    pub(super) volumes: Vec<Arc<PodVolumes>>,
     /// The node's images by name, with their sizes scaled by how many nodes have them.
     pub(super) images: BTreeMap<Name, i64>,
 }
@@ -82,6 +84,14 @@ impl NodeInfo {
         self.memory_scored += sign * traits.counted_memory_bytes;
         self.pods += sign;
         assert!(self.pods >= 0 && self.cpu_used >= 0 && self.memory_used >= 0, "{} gave back too much", self.name);
+        match &traits.volumes {
+            Some(volumes) if sign > 0 => self.volumes.push(volumes.clone()),
+            Some(volumes) => {
+                let place = self.volumes.iter().position(|other| Arc::ptr_eq(other, volumes));
+                self.volumes.swap_remove(place.expect("volumes are given back that nobody had"));
+            }
+            None => {}
+        }
         for (name, amount) in &requests.extended {
             *self.extended_used.entry(name.clone()).or_insert(0) += sign * amount;
         }
@@ -114,6 +124,8 @@ pub(super) struct Cache {
     by_name: BTreeMap<Name, u32>,
     /// By the pod row's index.
     pods: Vec<Option<Placed>>,
+    /// How many placed pods use a claim, by namespace and name.
+    claims_used: BTreeMap<(Name, Name), u32>,
     /// How many placed pods there are of each priority.
     priorities: BTreeMap<i32, u32>,
     tree: NodeTree,
@@ -363,6 +375,7 @@ impl Cache {
         }
         let pod = self.pods[row.index as usize].take().expect("the pod was just seen");
         self.slots[pod.slot as usize].count(classes.traits(pod.class), -1);
+        self.count_claims(classes.traits(pod.class), false);
         if let Some(moved) = classes.uncount(pod.class, pod.place) {
             let moved = self.pods[moved as usize].as_mut().expect("a class lists placed pods only");
             moved.place = pod.place;
@@ -382,6 +395,23 @@ impl Cache {
         self.priorities.first_key_value().map(|(priority, _)| *priority)
     }
 
+    /// Whether a pod on some node uses a claim.
+    pub(super) fn is_claim_used(&self, namespace: &Name, name: &Name) -> bool {
+        !self.claims_used.is_empty() && self.claims_used.contains_key(&(namespace.clone(), name.clone()))
+    }
+
+    fn count_claims(&mut self, traits: &PodTraits, placed: bool) {
+        let Some(volumes) = &traits.volumes else { return };
+        for name in volumes.direct_claims() {
+            let key = (volumes.namespace.clone(), name.clone());
+            let users = self.claims_used.entry(key.clone()).or_insert(0);
+            *users = if placed { *users + 1 } else { *users - 1 };
+            if *users == 0 {
+                self.claims_used.remove(&key);
+            }
+        }
+    }
+
     fn placed(&self, row: RowId) -> Option<&Placed> {
         self.pods.get(row.index as usize)?.as_ref().filter(|pod| pod.row == row)
     }
@@ -393,6 +423,7 @@ impl Cache {
         }
         classes.hold(pod.class);
         self.slots[pod.slot as usize].count(classes.traits(pod.class), 1);
+        self.count_claims(classes.traits(pod.class), true);
         pod.place = classes.count(pod.class, pod.slot, pod.row.index);
         *self.priorities.entry(pod.priority).or_insert(0) += 1;
         self.touch(pod.slot);

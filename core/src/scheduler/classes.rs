@@ -9,10 +9,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::digest::Shared;
+use crate::digest::{Shared, StableHasher};
+use crate::id::Name;
 use crate::model::PodSpec;
 use crate::scheduler::board::Board;
 use crate::scheduler::profile::Profile;
+use crate::scheduler::terms::Pods;
 use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::{Identity, PodTraits};
 
@@ -111,6 +113,8 @@ pub(super) struct Classes {
     free_sheets: Vec<u32>,
     /// By the spec's stable hash: its classes, of which any leads to the sheet.
     by_spec: BTreeMap<u64, Vec<ClassId>>,
+    /// By the hash of a namespace and one of the pods' labels there: who asks for pods by labels looks at few classes.
+    by_label: BTreeMap<u64, Vec<ClassId>>,
     /// Classes with terms about other pods.
     with_terms: Vec<ClassId>,
     /// The sheets whose boards are not empty, by when they were last used.
@@ -163,6 +167,9 @@ impl Classes {
         let id = ClassId(index);
         self.by_hash.entry(hash).or_default().push(id);
         self.by_spec.entry(spec.stable_hash()).or_default().push(id);
+        for pair in identity.labels.iter() {
+            self.by_label.entry(label_hash(&identity.namespace, pair)).or_default().push(id);
+        }
         if has_terms {
             self.with_terms.push(id);
         }
@@ -207,6 +214,21 @@ impl Classes {
         self.classes.iter().flatten()
     }
 
+    /// The classes of a namespace that these selectors could mean, and some that they do not: those with the rarest of
+    /// the labels that are asked for, or all if none is.
+    pub(super) fn candidates(&self, namespace: &Name, pods: &Pods) -> impl Iterator<Item = &Class> {
+        self.candidate_ids(namespace, pods).map(|id| self.class(id))
+    }
+
+    fn candidate_ids(&self, namespace: &Name, pods: &Pods) -> impl Iterator<Item = ClassId> + use<'_> {
+        let labels = pods.0.iter().flatten().flat_map(|part| part.match_labels.iter());
+        let classes = |pair| self.by_label.get(&label_hash(namespace, pair)).map_or(&[][..], |ids| ids);
+        let rarest: Option<&[ClassId]> = labels.map(classes).min_by_key(|ids| ids.len());
+        let all = if rarest.is_none() { &self.classes[..] } else { &[] };
+        let all = (0u32..).zip(all).filter(|(_, class)| class.is_some()).map(|(index, _)| ClassId(index));
+        rarest.unwrap_or_default().iter().copied().chain(all)
+    }
+
     /// The classes whose pods have terms about other pods.
     pub(super) fn with_terms(&self) -> impl Iterator<Item = &Class> {
         self.with_terms.iter().map(|id| self.class(*id))
@@ -217,11 +239,13 @@ impl Classes {
         !self.with_terms.is_empty()
     }
 
-    /// Has tallies by slot and by these domains at hand for classes of many pods. For few pods it is as cheap to go
-    /// through their list, and a tally of all slots would be large beside it.
-    pub(super) fn tally(&mut self, domains: &Arc<Domains>) {
+    /// Has tallies by slot and by these domains at hand for classes of many pods, of those that a selector could mean.
+    /// For few pods it is as cheap to go through their list, and a tally of all slots would be large beside it.
+    pub(super) fn tally(&mut self, domains: &Arc<Domains>, namespace: &Name, pods: &Pods) {
         let pods_min = domains.slot_count() / SLOTS_PER_POD_MAX;
-        for class in self.classes.iter_mut().flatten() {
+        let candidates: Vec<ClassId> = self.candidate_ids(namespace, pods).collect();
+        for id in candidates {
+            let class = self.classes[id.0 as usize].as_mut().expect("a listed class is there");
             if class.placed.len() < pods_min {
                 class.tally = None;
             } else if class.tally_by_domain(domains).is_none() {
@@ -268,6 +292,10 @@ impl Classes {
         let class = self.classes[id.0 as usize].take().expect("the class was just seen");
         unlist(&mut self.by_hash, hash(&class.traits.spec, &class.traits.identity), id);
         unlist(&mut self.by_spec, class.traits.spec.stable_hash(), id);
+        let identity = &class.traits.identity;
+        for pair in identity.labels.iter() {
+            unlist(&mut self.by_label, label_hash(&identity.namespace, pair), id);
+        }
         self.with_terms.retain(|other| *other != id);
         self.free.push(id.0);
         let sheet = self.sheets[class.sheet as usize].as_mut().expect("a class's sheet lives as long as the class");
@@ -297,6 +325,10 @@ impl Classes {
 /// Namespace and owner are left to the comparison: pods that differ in nothing else are rare.
 fn hash(spec: &Shared<PodSpec>, identity: &Identity) -> u64 {
     spec.stable_hash() ^ identity.labels.stable_hash().rotate_left(31) ^ u64::from(identity.terminating)
+}
+
+fn label_hash(namespace: &Name, (key, value): (&Name, &Name)) -> u64 {
+    StableHasher::hash_one(&(namespace, key, value))
 }
 
 /// Puts a value into a free place or a new one.

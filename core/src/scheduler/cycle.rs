@@ -62,7 +62,8 @@ impl Scheduler {
             return true;
         }
         match self.placement.search(queued.class) {
-            Verdict::Node(slot) => self.bind(ctx, pod, queued, slot),
+            Verdict::Node(slot, None) => self.reserve_and_bind(ctx, pod, queued, slot),
+            Verdict::Node(slot, Some(decision)) => self.reserve_volumes(ctx, view, queued, (slot, decision)),
             Verdict::NoNodes => {
                 let row = queued.row;
                 self.queue.failed(queued, ctx.now);
@@ -77,11 +78,17 @@ impl Scheduler {
         true
     }
 
-    /// Reserve and Bind. Permit and PreBind would come between the two, PostBind with the answer.
-    fn bind(&mut self, ctx: &mut Context<'_>, pod: &Pod, queued: Queued, slot: u32) {
+    /// Reserve and Bind of a pod whose claims, if any, are bound. Permit would come between the two, PostBind with the
+    /// answer; PreBind is in [`super::prebind`].
+    fn reserve_and_bind(&mut self, ctx: &mut Context<'_>, pod: &Pod, queued: Queued, slot: u32) {
         let placement = &mut self.placement;
         placement.cache.assume(&mut placement.classes, queued.row, slot, queued.class);
-        let node = placement.cache.slot(slot).name.clone();
+        self.bind(ctx, pod, queued, slot);
+    }
+
+    /// Bind.
+    pub(super) fn bind(&mut self, ctx: &mut Context<'_>, pod: &Pod, queued: Queued, slot: u32) {
+        let node = self.placement.cache.slot(slot).name.clone();
         let (namespace, name, uid) = (pod.meta.namespace.clone(), pod.meta.name.clone(), pod.meta.uid);
         let id = self.client.send(ctx, Request::Bind { namespace, name, uid, node });
         self.bindings.insert(id, Binding { queued, uid });
@@ -92,6 +99,9 @@ impl Scheduler {
     ///
     /// Source: `handleBindingCycleError`, `handleSchedulingFailure`, schedule_one.go (v1.34.1).
     pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
+        if self.on_prebind_answer(ctx, view, id, &answer).is_some() {
+            return;
+        }
         let Some(Binding { queued, uid }) = self.bindings.remove(&id) else { return };
         let placement = &mut self.placement;
         let refusal = match answer {
@@ -101,6 +111,20 @@ impl Scheduler {
             }
             Err(refusal) => refusal,
         };
+        let message = format!("running Bind plugin \"DefaultBinder\": {refusal}");
+        self.binding_failed(ctx, view, queued, uid, &message);
+    }
+
+    /// The binding cycle of a pod has failed: it counts no more where it was assumed, and is tried again.
+    pub(super) fn binding_failed(
+        &mut self,
+        ctx: &mut Context<'_>,
+        view: View<'_>,
+        queued: Queued,
+        uid: Uid,
+        message: &str,
+    ) {
+        let placement = &mut self.placement;
         if placement.cache.forget(&mut placement.classes, queued.row) {
             let event = Event::PlacedPodGone(placement.classes.traits(queued.class));
             self.queue.on_event(placement, &event, None, ctx.now);
@@ -109,8 +133,7 @@ impl Scheduler {
             Some(pod) if pod.node.is_none() && !pod.is_finished() => {
                 let row = queued.row;
                 self.queue.failed(queued, ctx.now);
-                let message = format!("running Bind plugin \"DefaultBinder\": {refusal}");
-                self.tell(ctx, view, (row, pod), "SchedulerError", &message);
+                self.tell(ctx, view, (row, pod), "SchedulerError", message);
             }
             _ => self.placement.classes.release(queued.class),
         }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::scheduler::plugins::{Plugin, Reason, Refusal, texts};
 use crate::scheduler::reference::Case;
+use crate::scheduler::volumes::Rejection;
 
 /// Why no node takes a pod.
 pub(super) struct Diagnosis {
@@ -68,6 +69,18 @@ pub(super) fn diagnose(case: Case<'_>, refusal_at: impl Fn(u32) -> Refusal) -> D
         message.push_str(&text);
     }
     Diagnosis { plugins, reasons, message }
+}
+
+/// A plugin's PreFilter has refused the pod on every node.
+pub(super) fn rejected(case: Case<'_>, rejection: &Rejection) -> Diagnosis {
+    let nodes = case.cache.order().len() as u32;
+    let reasons = format!("0/{nodes} nodes are available: {}.", rejection.message);
+    let mut message = reasons.clone();
+    if let Some(text) = post_filters(case, nodes, nodes) {
+        message.push(' ');
+        message.push_str(&text);
+    }
+    Diagnosis { plugins: vec![rejection.plugin], reasons, message }
 }
 
 /// `0/5 nodes are available: 2 Insufficient cpu, 3 node(s) were unschedulable.`, sorted as text.

@@ -2,7 +2,10 @@
 //!
 //! Source: pkg/scheduler/framework/events.go and eventhandlers.go (v1.34.1), with queueing hints on, the default.
 
-use crate::model::Node;
+use crate::model::{
+    CSIDriver, CSINode, CSIStorageCapacity, Node, PersistentVolume, PersistentVolumeClaim, StorageClass,
+    VolumeAttachment,
+};
 use crate::scheduler::traits::PodTraits;
 
 /// Something that happened in the cluster. Events that no plugin of the model waits for are not listed.
@@ -42,6 +45,50 @@ pub(super) enum Event<'a> {
     TolerationsChanged,
     /// The waiting pod itself asks for less.
     RequestsLowered,
+    /// A claim is new (`old` is `None`) or has changed.
+    ClaimChanged {
+        /// Before.
+        old: Option<&'a PersistentVolumeClaim>,
+        /// After.
+        new: &'a PersistentVolumeClaim,
+    },
+    /// A volume is new or has changed.
+    VolumeChanged {
+        /// Before.
+        old: Option<&'a PersistentVolume>,
+        /// After.
+        new: &'a PersistentVolume,
+    },
+    /// A class is new or has changed.
+    ClassChanged {
+        /// Before.
+        old: Option<&'a StorageClass>,
+        /// After.
+        new: &'a StorageClass,
+    },
+    /// A node says something new of its CSI drivers.
+    CsiNodeChanged {
+        /// Before.
+        old: Option<&'a CSINode>,
+        /// After.
+        new: &'a CSINode,
+    },
+    /// A CSI driver has changed.
+    CsiDriverChanged {
+        /// Before.
+        old: &'a CSIDriver,
+        /// After.
+        new: &'a CSIDriver,
+    },
+    /// What a CSI driver can still make is new or has changed.
+    CapacityChanged {
+        /// Before.
+        old: Option<&'a CSIStorageCapacity>,
+        /// After.
+        new: &'a CSIStorageCapacity,
+    },
+    /// A volume is no longer to be attached to a node.
+    AttachmentGone(&'a VolumeAttachment),
 }
 
 /// In which respect a node has changed.

@@ -18,18 +18,21 @@ mod float;
 mod node_tree;
 mod placement;
 mod plugins;
+mod prebind;
 mod profile;
 mod queue;
 mod reference;
 mod relations;
 mod sampling;
 mod score_tree;
+mod storage;
 mod surroundings;
 mod terms;
 #[cfg(test)]
 mod tests;
 mod topology;
 mod traits;
+mod volumes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,12 +48,23 @@ use crate::id::{ProcId, RequestId, RowId};
 use crate::model::{Kind, Namespace, Node, Object, Pod, ReplicaSet, Service};
 use crate::scheduler::cycle::Binding;
 use crate::scheduler::events::{Event, node_changes};
+use crate::scheduler::prebind::Prebinds;
 use crate::scheduler::queue::Queue;
 use crate::scheduler::traits::{Identity, PodTraits};
 use crate::seam::{Msg, TimerKind};
 use crate::store::{Change, View};
 use crate::time::{Span, Time};
 
+/// The kinds that plugins about volumes look at.
+const STORAGE_KINDS: [Kind; 7] = [
+    Kind::StorageClass,
+    Kind::PersistentVolume,
+    Kind::PersistentVolumeClaim,
+    Kind::CSINode,
+    Kind::CSIDriver,
+    Kind::CSIStorageCapacity,
+    Kind::VolumeAttachment,
+];
 /// The scheduler's only API client.
 const CLIENT: u8 = 0;
 
@@ -61,6 +75,8 @@ pub struct Scheduler {
     client: Client,
     /// Bind requests that wait for their answer.
     bindings: BTreeMap<RequestId, Binding>,
+    /// Pods whose claims are being bound before they are.
+    prebinds: Prebinds,
     cycle_time: Span,
     timers: Timers,
 }
@@ -82,6 +98,7 @@ impl Scheduler {
             queue: Queue::new(scheduler, Time::ZERO),
             client: Client::new(CLIENT, scheduler.client_limit),
             bindings: BTreeMap::new(),
+            prebinds: Prebinds::default(),
             cycle_time: scheduler.cycle_time,
             timers: Timers::default(),
         }
@@ -223,6 +240,11 @@ impl Component for Scheduler {
         for (_, replica_set) in view.all::<ReplicaSet>() {
             self.placement.set_object(&Object::ReplicaSet(replica_set.clone()));
         }
+        for kind in STORAGE_KINDS {
+            for (_, object) in view.objects(kind) {
+                self.placement.set_object(&object);
+            }
+        }
         for (_, node) in view.all::<Node>() {
             self.on_node(None, Some(node), ctx.now);
         }
@@ -241,6 +263,10 @@ impl Component for Scheduler {
                 Kind::Namespace => self.on_namespace(before.get(change.row), after.get(change.row)),
                 Kind::Service => self.on_service(before.get(change.row), after.get(change.row)),
                 Kind::ReplicaSet => self.on_replica_set(before.get(change.row), after.get(change.row)),
+                kind if STORAGE_KINDS.contains(&kind) => {
+                    let object = |view: View<'_>| view.object(kind, change.row);
+                    self.on_storage(object(before).as_ref(), object(after).as_ref(), ctx.now);
+                }
                 _ => {}
             }
         }
@@ -266,6 +292,7 @@ impl Component for Scheduler {
                 self.timers.backoff = None;
                 self.queue.on_backoff(ctx.now);
             }
+            TimerKind::SchedulerVolumes => self.check_prebinds(ctx, view),
             TimerKind::SchedulerFlush => {
                 self.timers.flush = None;
                 self.queue.on_flush(ctx.now);

@@ -10,13 +10,15 @@ use crate::id::{Name, RowId};
 use crate::model::{Node, Object, Pod, PodSpec};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
-use crate::scheduler::diagnosis::{Diagnosis, diagnose};
+use crate::scheduler::diagnosis::{Diagnosis, diagnose, rejected};
+use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::profile::Profile;
 use crate::scheduler::reference::{Case, Outcome, Search, decide};
 use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::{TieBreak, feasible_nodes_wanted};
 use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::Identity;
+use crate::scheduler::volumes::{self, Rejection};
 
 /// The placement algorithm with its state.
 pub struct Placement {
@@ -35,8 +37,8 @@ pub struct Placement {
 
 /// What a search for a node came to.
 pub(super) enum Verdict {
-    /// This slot takes the pod.
-    Node(u32),
+    /// This slot takes the pod; what is to be done about its claims first.
+    Node(u32, Option<Decision>),
     /// There are no nodes at all.
     NoNodes,
     /// No node takes the pod.
@@ -99,7 +101,7 @@ impl Placement {
         self.classes.hold(class);
         let verdict = self.search(class);
         let placed = match verdict {
-            Verdict::Node(slot) => {
+            Verdict::Node(slot, _) => {
                 self.cache.assume(&mut self.classes, row, slot, class);
                 Ok(self.cache.slot(slot).name.clone())
             }
@@ -116,8 +118,10 @@ impl Placement {
         self.cache.set_pod(&mut self.classes, row, node, class);
     }
 
-    /// A namespace, Service or ReplicaSet has appeared or changed. Other kinds of objects are no mistake.
+    /// A namespace, Service, ReplicaSet or an object about storage has appeared or changed. Other kinds of objects are no
+    /// mistake.
     pub fn set_object(&mut self, object: &Object) {
+        self.around.storage.set(None, Some(object));
         let around = &mut self.around;
         match object {
             Object::Namespace(it) => around.set_namespace(&it.meta.name, Some(&it.meta.labels)),
@@ -134,12 +138,18 @@ impl Placement {
         self.cache.remove_pod(&mut self.classes, row);
     }
 
+    /// PreFilter, where a plugin refuses every node.
+    fn rejection(&self, profile: &Profile, class: ClassId) -> Option<Rejection> {
+        let pod = self.classes.traits(class).volumes.as_ref()?;
+        volumes::Filter::of(profile, pod, &self.around.storage, &self.cache).err()
+    }
+
     /// Filter, PostFilter and Score for one pod of a class.
     pub(super) fn search(&mut self, class: ClassId) -> Verdict {
         match self.look(class) {
             None => Verdict::NoNodes,
             Some(look) => match look.outcome.slot {
-                Some(slot) => Verdict::Node(slot),
+                Some(slot) => Verdict::Node(slot, look.decision(self, slot)),
                 None => Verdict::Unschedulable(self.diagnose(class, &look)),
             },
         }
@@ -152,9 +162,12 @@ impl Placement {
         if nodes == 0 {
             return None;
         }
-        self.searches += 1;
         let profiles = self.classes.profiles().clone();
         let profile = &profiles[self.classes.profile_number(class).expect("only pods of some profile are placed")];
+        if let Some(rejection) = self.rejection(profile, class) {
+            return Some(Look::rejected(rejection));
+        }
+        self.searches += 1;
         // Only nodes that the pod names are looked at, if it names any.
         let named = profile.named_nodes(self.classes.traits(class)).map(|names| self.cache.present(names));
         let wanted = match profile.has_scorers {
@@ -175,12 +188,15 @@ impl Placement {
         );
         let checked = named.unwrap_or(outcome.processed);
         self.start = (search.start + checked) % nodes;
-        Some(Look { search, relations, outcome, checked })
+        Some(Look { search, relations, outcome, checked, rejection: None })
     }
 
     /// Why no node takes the pod. The cluster must be as it was at the search.
     pub(super) fn diagnose(&self, class: ClassId, look: &Look) -> Diagnosis {
         let case = self.case(class, look.relations.as_ref());
+        if let Some(rejection) = &look.rejection {
+            return rejected(case, rejection);
+        }
         let board = self.classes.board_of(class);
         diagnose(case, |position| case.with_related(board.refusal(position), self.cache.order()[position as usize]))
     }
@@ -188,7 +204,7 @@ impl Placement {
     /// A pod's case, with what other nodes' pods mean for it.
     pub(super) fn case<'a>(&'a self, class: ClassId, relations: Option<&'a Relations>) -> Case<'a> {
         let profile = self.classes.profile(class);
-        Case { profile, cache: &self.cache, classes: &self.classes, class, relations }
+        Case { profile, cache: &self.cache, classes: &self.classes, around: &self.around, class, relations }
     }
 }
 
@@ -199,6 +215,23 @@ pub(super) struct Look {
     pub(super) outcome: Outcome,
     /// How many nodes were looked at; none that PreFilter passes over.
     pub(super) checked: u32,
+    /// Why PreFilter passed over all nodes, if it did.
+    pub(super) rejection: Option<Rejection>,
+}
+
+impl Look {
+    /// A plugin's PreFilter has refused the pod on every node: none was looked at.
+    fn rejected(rejection: Rejection) -> Look {
+        let search = Search { start: 0, wanted: 1, tie_break: TieBreak::First };
+        let outcome = Outcome { slot: None, feasible: 0, processed: 0 };
+        Look { search, relations: None, outcome, checked: 0, rejection: Some(rejection) }
+    }
+
+    /// What is to be done about the pod's claims on the node that was chosen.
+    fn decision(&self, placement: &Placement, slot: u32) -> Option<Decision> {
+        let storage = &placement.around.storage;
+        self.relations.as_ref().and_then(|relations| relations.decision(storage, &placement.cache, slot))
+    }
 }
 
 /// Up to this number of nodes, builds with debug assertions check each outcome against the plain search.

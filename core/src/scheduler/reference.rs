@@ -13,6 +13,7 @@ use crate::scheduler::plugins::{Normalization, Plugin, Refusal};
 use crate::scheduler::profile::Profile;
 use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::TieBreak;
+use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::PodTraits;
 
 /// Where the search begins and ends, and how ties are broken.
@@ -43,6 +44,7 @@ pub(super) struct Case<'a> {
     pub(super) profile: &'a Profile,
     pub(super) cache: &'a Cache,
     pub(super) classes: &'a Classes,
+    pub(super) around: &'a Surroundings,
     pub(super) class: ClassId,
     /// What other nodes' pods mean for the pod.
     pub(super) relations: Option<&'a Relations>,
@@ -62,14 +64,14 @@ impl Case<'_> {
     /// What becomes of a node's own refusal with the plugins that look beyond the node.
     pub(super) fn with_related(&self, own: Refusal, slot: u32) -> Refusal {
         match self.relations {
-            Some(relations) => self.profile.first(own, |plugin| relations.refusal(plugin, slot)),
+            Some(relations) => self.profile.first(own, |plugin| relations.refusal(&self.around.storage, self.cache, plugin, slot)),
             None => own,
         }
     }
 
     /// Whether the plugins that look beyond the node let it take the pod.
     pub(super) fn is_admitted(&self, slot: u32) -> bool {
-        self.relations.is_none_or(|relations| relations.admit(slot))
+        self.relations.is_none_or(|relations| relations.admit(&self.around.storage, self.cache, slot))
     }
 
     /// Score, the plugins that look beyond the node: each feasible node's weighted sum.

@@ -4,14 +4,32 @@
 //! Kubernetes asks these plugins after all others, so a node's own refusal, which the board caches, comes first. Where
 //! no constraint or term is about a pod there are no relations, and the search costs what it costs without them.
 
+use std::sync::Arc;
+
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
+use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::plugins::{Plugin, Refusal, inter_pod_affinity, topology_spread};
 use crate::scheduler::profile::{Enabled, Profile};
+use crate::scheduler::storage::Storage;
 use crate::scheduler::surroundings::Surroundings;
+use crate::scheduler::traits::PodVolumes;
+use crate::scheduler::volumes;
 
-/// PreFilter and PreScore of PodTopologySpread and InterPodAffinity.
+/// The plugins that look beyond the node.
+const RELATED: [Plugin; 6] = [
+    Plugin::VolumeRestrictions,
+    Plugin::NodeVolumeLimits,
+    Plugin::VolumeBinding,
+    Plugin::VolumeZone,
+    Plugin::PodTopologySpread,
+    Plugin::InterPodAffinity,
+];
+
+/// PreFilter and PreScore of PodTopologySpread, InterPodAffinity and the plugins about volumes.
 pub(super) struct Relations {
+    /// The pod's volumes, if something is to be looked at for them.
+    volumes: Option<(Arc<PodVolumes>, volumes::Filter)>,
     spread: Option<topology_spread::Filter>,
     affinity: Option<inter_pod_affinity::Filter>,
     spread_preferences: Option<(Enabled, topology_spread::Preferences)>,
@@ -37,8 +55,9 @@ impl Relations {
         }
         if let Some(enabled) = scores {
             let preferences = topology_spread::Preferences::of(&profile.args.spread, cache, around, pod);
-            if let Some(domains) = preferences.as_ref().and_then(|preferences| preferences.tallied()) {
-                classes.tally(domains);
+            if let Some((pods, domains)) = preferences.as_ref().and_then(|preferences| preferences.tallied()) {
+                let namespace = pod.identity.namespace.clone();
+                classes.tally(domains, &namespace, pods);
             }
             spread_preferences = preferences.map(|preferences| (enabled, preferences));
         }
@@ -54,22 +73,30 @@ impl Relations {
                 affinity_preferences = preferences.map(|preferences| (enabled, preferences));
             }
         }
-        let relations = Relations { spread, affinity, spread_preferences, affinity_preferences };
+        let pod_volumes = classes.traits(class).volumes.clone();
+        let volumes = pod_volumes.and_then(|pod| {
+            // A pod that PreFilter refuses is not looked at any further: see `rejection`.
+            let filter = volumes::Filter::of(profile, &pod, &around.storage, cache).ok()?;
+            filter.refuses().then_some((pod, filter))
+        });
+        let relations = Relations { volumes, spread, affinity, spread_preferences, affinity_preferences };
         (relations.refuses() || relations.scores_nodes()).then_some(relations)
     }
 
     /// Filter: whether these plugins let the node take the pod.
-    pub(super) fn admit(&self, slot: u32) -> bool {
-        self.refusal(Plugin::PodTopologySpread, slot).is_none()
-            && self.refusal(Plugin::InterPodAffinity, slot).is_none()
+    pub(super) fn admit(&self, storage: &Storage, cache: &Cache, slot: u32) -> bool {
+        RELATED.into_iter().all(|plugin| self.refusal(storage, cache, plugin, slot).is_none())
     }
 
     /// Filter: why the node cannot take the pod in the eyes of one of these plugins.
-    pub(super) fn refusal(&self, plugin: Plugin, slot: u32) -> Refusal {
+    pub(super) fn refusal(&self, storage: &Storage, cache: &Cache, plugin: Plugin, slot: u32) -> Refusal {
         let refusal = match plugin {
             Plugin::PodTopologySpread => self.spread.as_ref().map(|spread| spread.refusal(slot)),
             Plugin::InterPodAffinity => self.affinity.as_ref().map(|affinity| affinity.refusal(slot)),
-            _ => None,
+            plugin => {
+                let volumes = self.volumes.as_ref();
+                volumes.map(|(pod, filter)| filter.refusal(plugin, pod, storage, cache.slot(slot)))
+            }
         };
         refusal.unwrap_or(Refusal::NONE)
     }
@@ -102,8 +129,14 @@ impl Relations {
         totals
     }
 
+    /// VolumeBinding: what is to be bound and made on the node that was chosen.
+    pub(super) fn decision(&self, storage: &Storage, cache: &Cache, slot: u32) -> Option<Decision> {
+        let (_, filter) = self.volumes.as_ref()?;
+        filter.decision(storage, cache.slot(slot))
+    }
+
     fn refuses(&self) -> bool {
-        self.spread.is_some() || self.affinity.is_some()
+        self.volumes.is_some() || self.spread.is_some() || self.affinity.is_some()
     }
 
     fn scores_nodes(&self) -> bool {

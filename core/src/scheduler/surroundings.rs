@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::id::Name;
 use crate::model::{Labels, Selector};
+use crate::scheduler::storage::Storage;
 use crate::scheduler::terms::Pods;
 use crate::scheduler::traits::Identity;
 
@@ -18,6 +19,8 @@ pub(super) struct Surroundings {
     /// Services with a selector, by namespace.
     services: BTreeMap<Name, BTreeMap<Name, Labels>>,
     replica_sets: BTreeMap<Key, Selector>,
+    /// Claims, volumes and what belongs to them.
+    pub(super) storage: Storage,
 }
 
 impl Surroundings {

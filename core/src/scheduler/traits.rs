@@ -1,8 +1,13 @@
 //! What the scheduler needs to know of a pod, computed once per class: resource sums, host ports, rules about others.
 
+use std::sync::Arc;
+
 use crate::digest::Shared;
-use crate::id::Name;
-use crate::model::{Container, Kind, Labels, Pod, PodSpec, Protocol, ResourceName, Resources};
+use crate::id::{Name, Uid};
+use crate::model::{
+    Container, Kind, Labels, PersistentVolumeClaim, Pod, PodSpec, PodVolume, PodVolumeSource, Protocol, ResourceName,
+    Resources,
+};
 use crate::scheduler::plugins::{images, named_nodes};
 use crate::scheduler::terms::{Spreads, Terms};
 
@@ -22,6 +27,8 @@ pub(super) struct Identity {
     pub(super) replica_set: Option<Name>,
     /// Whether it is being deleted: spreading does not count it.
     pub(super) terminating: bool,
+    /// Name and uid of a pod with ephemeral volumes, whose claims are its own; such a pod is a class of its own.
+    pub(super) itself: Option<(Name, Uid)>,
 }
 
 impl Identity {
@@ -33,12 +40,52 @@ impl Identity {
             labels: pod.meta.labels.clone(),
             replica_set: owner.map(|owner| owner.name.clone()),
             terminating: pod.meta.is_terminating(),
+            itself: pod.spec.volumes.iter().any(is_ephemeral).then(|| (pod.meta.name.clone(), pod.meta.uid)),
         }
+    }
+}
+
+fn is_ephemeral(volume: &PodVolume) -> bool {
+    matches!(volume.source, PodVolumeSource::Ephemeral(_))
+}
+
+/// The volumes of a pod that matter to placement.
+#[derive(Debug)]
+pub(super) struct PodVolumes {
+    pub(super) namespace: Name,
+    /// The pod's name and identity if it has ephemeral volumes.
+    pub(super) pod: Name,
+    pub(super) uid: Uid,
+    pub(super) volumes: Vec<PodVolume>,
+}
+
+impl PodVolumes {
+    fn of(spec: &PodSpec, identity: &Identity) -> Option<Arc<PodVolumes>> {
+        let matters = |volume: &&PodVolume| {
+            use PodVolumeSource::{Claim, Csi, Disk, Ephemeral};
+            matches!(volume.source, Claim { .. } | Ephemeral(_) | Csi { .. } | Disk(_))
+        };
+        let volumes: Vec<PodVolume> = spec.volumes.iter().filter(matters).cloned().collect();
+        let (pod, uid) = identity.itself.clone().unwrap_or_default();
+        let namespace = identity.namespace.clone();
+        (!volumes.is_empty()).then(|| Arc::new(PodVolumes { namespace, pod, uid, volumes }))
+    }
+
+    /// The claims of the pod, each with whether it must belong to the pod.
+    pub(super) fn claims(&self) -> impl Iterator<Item = (Name, bool)> {
+        self.volumes.iter().filter_map(|volume| volume.claim_name(&self.pod))
+    }
+
+    /// Whether the pod uses a claim.
+    pub(super) fn uses(&self, claim: &PersistentVolumeClaim) -> bool {
+        claim.meta.namespace == self.namespace && self.claims().any(|(name, _)| name == claim.meta.name)
     }
 }
 
 /// The scheduler's view of a pod.
 pub(super) struct PodTraits {
+    /// Its volumes; `None` if none of them matters.
+    pub(super) volumes: Option<Arc<PodVolumes>>,
     pub(super) identity: Identity,
     /// Its terms about other pods.
     pub(super) terms: Option<Box<Terms>>,
@@ -70,6 +117,7 @@ impl PodTraits {
         let [scored, counted] = scored_and_counted(spec);
         let rules = spec.rules.as_deref();
         PodTraits {
+            volumes: PodVolumes::of(spec, identity),
             identity: identity.clone(),
             terms: rules.and_then(|rules| Terms::of(rules, identity)),
             spreads: rules.and_then(|rules| Spreads::of(rules, identity)),

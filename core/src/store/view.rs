@@ -69,6 +69,11 @@ impl<'a> View<'a> {
         T::table(self.store).iter(self.at)
     }
 
+    /// A row's object of a kind that is known only at run time.
+    pub fn object(self, kind: Kind, row: RowId) -> Option<Object> {
+        with_kind!(kind, T => self.get::<T>(row).map(|object| T::into_object(object.clone())))
+    }
+
     /// All objects of a kind that is known only at run time, by namespace and name, with their versions.
     pub fn objects(self, kind: Kind) -> Vec<(RowId, Object)> {
         with_kind!(kind, T => self.all::<T>().map(|(row, object)| (row, T::into_object(object.clone()))).collect())

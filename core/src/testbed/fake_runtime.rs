@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::{Name, Uid};
-use crate::kubelet::{ContainerIndex, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest};
+use crate::kubelet::{
+    ContainerIndex, NodeUsage, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
+};
 use crate::model::{Pod, PullPolicy};
 use crate::time::{Span, Time};
 
@@ -34,6 +36,10 @@ pub(crate) struct FakeRuntime {
     pub(crate) exits: BTreeMap<Name, Vec<(Span, i32)>>,
     /// After how long containers of a name fail their liveness probe.
     pub(crate) dead_after: BTreeMap<Name, Span>,
+    /// For a container's name, how long its hooks take and what goes wrong with them; hooks of others end at once.
+    pub(crate) hooks: BTreeMap<Name, (Span, Name)>,
+    /// What the machine has left.
+    pub(crate) usage: NodeUsage,
     /// What it has.
     pub(crate) pods: BTreeMap<Uid, RunningPod>,
 }
@@ -48,6 +54,8 @@ impl FakeRuntime {
             images: BTreeMap::new(),
             exits: BTreeMap::new(),
             dead_after: BTreeMap::new(),
+            hooks: BTreeMap::new(),
+            usage: NodeUsage::default(),
             pods: BTreeMap::new(),
         }
     }
@@ -102,6 +110,18 @@ impl FakeRuntime {
                 let event = RuntimeEvent::ProbeChanged { pod, container, attempt, kind, passing };
                 delay.map(|delay| (delay, event)).into_iter().collect()
             }
+            RuntimeRequest::RunHook { pod, container, attempt, kind, limit, .. } => {
+                let name = self.pods.get(&pod).map(|running| name_of(&running.pod, container)).unwrap_or_default();
+                let (length, error) = self.hooks.get(&name).cloned().unwrap_or_default();
+                let length = limit.map_or(length, |limit| length.min(limit));
+                vec![(length, RuntimeEvent::HookEnded { pod, container, attempt, kind, error })]
+            }
+            RuntimeRequest::Usage => vec![(Span::ZERO, RuntimeEvent::Usage(Arc::new(self.usage.clone())))],
+            RuntimeRequest::RemoveImages(images) => {
+                self.usage.images.retain(|image| !images.contains(&image.image));
+                Vec::new()
+            }
+            RuntimeRequest::WatchUsage(_) | RuntimeRequest::PowerOff => Vec::new(),
             RuntimeRequest::RemovePod { pod } => {
                 self.pods.remove(&pod);
                 vec![(Span::ZERO, RuntimeEvent::PodRemoved { pod })]

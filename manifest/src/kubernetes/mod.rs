@@ -8,8 +8,11 @@
 
 mod defaults;
 mod modelled;
+mod patch;
 pub(crate) mod placement;
 mod read;
+mod references;
+mod schedule;
 mod snapshot;
 mod storage;
 #[cfg(test)]
@@ -19,8 +22,11 @@ mod to_json;
 pub(crate) mod validation;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{
+    Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ReplicationController, Service,
+};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
@@ -33,6 +39,7 @@ use crate::yaml;
 
 pub use defaults::{admit_pod, apply_defaults};
 pub use modelled::unmodelled_fields;
+pub use patch::{PatchType, apply_patch};
 pub use read::{read_admitted, read_manifests, read_node};
 pub use snapshot::Snapshot;
 pub use to_core::to_object;
@@ -128,6 +135,9 @@ manifests! {
     Service "v1" true,
     Deployment "apps/v1" true,
     ReplicaSet "apps/v1" true,
+    Job "batch/v1" true,
+    CronJob "batch/v1" true,
+    ReplicationController "v1" true,
     PodDisruptionBudget "policy/v1" true,
     EndpointSlice "discovery.k8s.io/v1" true,
     Lease "coordination.k8s.io/v1" true,

@@ -27,6 +27,17 @@ const MODELLED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "ReplicationController",
+        &[
+            "spec.replicas",
+            "spec.minReadySeconds",
+            "spec.selector.**",
+            "spec.template.metadata.**",
+            "spec.template.spec.@pod",
+            "status.**",
+        ],
+    ),
+    (
         "Deployment",
         &[
             "spec.replicas",
@@ -48,6 +59,60 @@ const MODELLED: &[(&str, &[&str])] = &[
             "spec.maxUnavailable",
             "spec.selector.**",
             "spec.unhealthyPodEvictionPolicy",
+            "status.**",
+        ],
+    ),
+    (
+        "Job",
+        &[
+            "spec.parallelism",
+            "spec.completions",
+            "spec.completionMode",
+            "spec.suspend",
+            "spec.activeDeadlineSeconds",
+            "spec.backoffLimit",
+            "spec.backoffLimitPerIndex",
+            "spec.maxFailedIndexes",
+            "spec.podFailurePolicy.**",
+            "spec.successPolicy.**",
+            "spec.podReplacementPolicy",
+            "spec.ttlSecondsAfterFinished",
+            "spec.managedBy",
+            "spec.manualSelector",
+            "spec.selector.**",
+            "spec.template.metadata.**",
+            "spec.template.spec.@pod",
+            "status.**",
+        ],
+    ),
+    (
+        "CronJob",
+        &[
+            "spec.schedule",
+            "spec.timeZone",
+            "spec.startingDeadlineSeconds",
+            "spec.concurrencyPolicy",
+            "spec.suspend",
+            "spec.successfulJobsHistoryLimit",
+            "spec.failedJobsHistoryLimit",
+            "spec.jobTemplate.metadata.**",
+            "spec.jobTemplate.spec.parallelism",
+            "spec.jobTemplate.spec.completions",
+            "spec.jobTemplate.spec.completionMode",
+            "spec.jobTemplate.spec.suspend",
+            "spec.jobTemplate.spec.activeDeadlineSeconds",
+            "spec.jobTemplate.spec.backoffLimit",
+            "spec.jobTemplate.spec.backoffLimitPerIndex",
+            "spec.jobTemplate.spec.maxFailedIndexes",
+            "spec.jobTemplate.spec.podFailurePolicy.**",
+            "spec.jobTemplate.spec.successPolicy.**",
+            "spec.jobTemplate.spec.podReplacementPolicy",
+            "spec.jobTemplate.spec.ttlSecondsAfterFinished",
+            "spec.jobTemplate.spec.managedBy",
+            "spec.jobTemplate.spec.manualSelector",
+            "spec.jobTemplate.spec.selector.**",
+            "spec.jobTemplate.spec.template.metadata.**",
+            "spec.jobTemplate.spec.template.spec.@pod",
             "status.**",
         ],
     ),
@@ -146,6 +211,8 @@ const POD: &[&str] = &[
     "priority",
     "schedulerName",
     "hostNetwork",
+    "activeDeadlineSeconds",
+    "readinessGates.**",
 ];
 
 const CONTAINER: &[&str] = &[
@@ -164,6 +231,7 @@ const CONTAINER: &[&str] = &[
     "readinessProbe.**",
     "livenessProbe.**",
     "startupProbe.**",
+    "lifecycle.**",
 ];
 
 /// The fields of an object that were written, are valid, and change nothing in the cluster: they are kept and shown
@@ -266,7 +334,6 @@ spec:
         assert_eq!(
             unmodelled_fields(&objects[0]),
             [
-                "spec.template.spec.containers[].lifecycle",
                 "spec.template.spec.containers[].volumeMounts",
                 "spec.template.spec.dnsPolicy",
                 "spec.template.spec.hostPID",

@@ -3,6 +3,7 @@
 //! The object must have been admitted ([`Located::admit`]): defaults are filled in and nothing is invalid. What the
 //! core does not model stays in [`Meta::original`] and [`PodSpec::original`] as the JSON that was written.
 
+mod batch;
 mod disruption;
 
 use std::collections::BTreeMap;
@@ -10,16 +11,16 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as api;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference as ApiOwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use wavetank_core::digest::Shared;
-use wavetank_core::id::Name;
+use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
-    ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, IntOrName, IntOrPercent, Labels,
-    Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, Pod, PodSpec, PodTemplate, PreferredNodeTerm,
-    Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, ResourceName, Resources, RestartPolicy, Selector,
-    SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
-    TolerationOperator, ZeroRequests,
+    ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, Hook, IntOrName, IntOrPercent,
+    Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, OwnerReference, Pod,
+    PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, ResourceName,
+    Resources, RestartPolicy, Selector, SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType,
+    Status3, Taint, TaintEffect, Toleration, TolerationOperator, ZeroRequests,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
@@ -40,6 +41,11 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
         Manifest::Service(object) => Object::Service(Arc::new(service(meta(&object.metadata), object))),
         Manifest::Deployment(object) => Object::Deployment(Arc::new(deployment(meta(&object.metadata), object))),
         Manifest::ReplicaSet(object) => Object::ReplicaSet(Arc::new(replica_set(meta(&object.metadata), object))),
+        Manifest::ReplicationController(object) => {
+            Object::ReplicationController(Arc::new(replication_controller(meta(&object.metadata), object)))
+        }
+        Manifest::Job(object) => Object::Job(Arc::new(batch::job(meta(&object.metadata), object))),
+        Manifest::CronJob(object) => Object::CronJob(Arc::new(batch::cron_job(meta(&object.metadata), object))),
         Manifest::PersistentVolume(object) => {
             Object::PersistentVolume(Arc::new(storage::volume(meta(&object.metadata), object)))
         }
@@ -89,10 +95,24 @@ fn meta(metadata: &ObjectMeta, namespaced: bool, original: Name) -> Meta {
         generate_name,
         labels: labels(metadata.labels.as_ref()),
         annotations: labels(metadata.annotations.as_ref()),
+        owners: metadata.owner_references.iter().flatten().filter_map(owner).collect(),
         finalizers: metadata.finalizers.iter().flatten().map(|finalizer| name(finalizer)).collect(),
         original: Some(original),
         ..Meta::default()
     }
+}
+
+/// An owner of a kind that the core has; others are shown from the original.
+fn owner(reference: &ApiOwnerReference) -> Option<OwnerReference> {
+    let kind = Kind::ALL.iter().find(|kind| kind.name() == reference.kind)?;
+    let digits: String = reference.uid.chars().filter(|letter| *letter != '-').collect();
+    Some(OwnerReference {
+        kind: *kind,
+        name: name(&reference.name),
+        uid: Uid(u128::from_str_radix(&digits, 16).unwrap_or_default()),
+        controller: reference.controller.unwrap_or(false),
+        block_owner_deletion: reference.block_owner_deletion.unwrap_or(false),
+    })
 }
 
 pub(super) fn labels(map: Option<&BTreeMap<String, String>>) -> Labels {
@@ -251,6 +271,9 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         priority: spec.priority.unwrap_or(0),
         scheduler_name: spec.scheduler_name.as_deref().map_or_else(|| name("default-scheduler"), name),
         host_network: spec.host_network.unwrap_or(false),
+        active_deadline: spec.active_deadline_seconds.map(|count| seconds(Some(count), 0)),
+        readiness_gates: spec.readiness_gates.iter().flatten().map(|gate| name(&gate.condition_type)).collect(),
+        references: super::references::of(spec),
         volumes: storage::pod_volumes(spec),
         rules: super::placement::rules(spec),
         original,
@@ -317,12 +340,13 @@ fn container(container: &api::Container) -> Container {
         command: texts(&container.command),
         args: texts(&container.args),
         working_dir: container.working_dir.as_deref().map(name),
-        env: container.env.iter().flatten().filter(|it| it.value_from.is_none()).map(env_var).collect(),
+        env: container.env.iter().flatten().map(env_var).collect(),
         ports: container.ports.iter().flatten().map(container_port).collect(),
         requests: resources(limits_and_requests.and_then(|it| it.requests.as_ref())),
         zero_requests: zero_requests(limits_and_requests.and_then(|it| it.requests.as_ref())),
         limits: resources(limits_and_requests.and_then(|it| it.limits.as_ref())),
         sidecar: container.restart_policy.as_deref() == Some("Always"),
+        lifecycle: container.lifecycle.as_ref().and_then(lifecycle).map(Box::new),
         readiness_probe: container.readiness_probe.as_ref().map(probe),
         liveness_probe: container.liveness_probe.as_ref().map(probe),
         startup_probe: container.startup_probe.as_ref().map(probe),
@@ -338,7 +362,27 @@ fn zero_requests(list: Option<&BTreeMap<String, QuantityText>>) -> ZeroRequests 
 }
 
 fn env_var(variable: &api::EnvVar) -> EnvVar {
-    EnvVar { name: name(&variable.name), value: optional(variable.value.as_ref()) }
+    let from = variable.value_from.as_ref().and_then(super::references::env_source);
+    EnvVar { name: name(&variable.name), value: optional(variable.value.as_ref()), from: from.map(Box::new) }
+}
+
+fn lifecycle(lifecycle: &api::Lifecycle) -> Option<Lifecycle> {
+    let hook = |handler: &Option<api::LifecycleHandler>| handler.as_ref().and_then(hook);
+    let hooks = Lifecycle { post_start: hook(&lifecycle.post_start), pre_stop: hook(&lifecycle.pre_stop) };
+    (hooks != Lifecycle::default()).then_some(hooks)
+}
+
+/// A hook; `tcpSocket` is kept for old objects only and does nothing, as in the kubelet.
+fn hook(handler: &api::LifecycleHandler) -> Option<Hook> {
+    if let Some(get) = &handler.http_get {
+        let path = get.path.as_deref().filter(|path| !path.is_empty()).unwrap_or("/");
+        return Some(Hook::HttpGet { path: name(path), port: int_or_name(&get.port) });
+    }
+    if let Some(sleep) = &handler.sleep {
+        return Some(Hook::Sleep { length: seconds(Some(sleep.seconds), 0) });
+    }
+    let command = handler.exec.as_ref()?.command.as_ref();
+    Some(Hook::Exec { command: command.into_iter().flatten().map(|text| name(text)).collect() })
 }
 
 fn port_number(number: i32) -> u16 {
@@ -379,6 +423,7 @@ fn probe(probe: &api::Probe) -> Probe {
         timeout: Span::from_secs(count(probe.timeout_seconds, 1).max(1).into()),
         success_threshold: count(probe.success_threshold, 1).max(1),
         failure_threshold: count(probe.failure_threshold, 3).max(1),
+        termination_grace: probe.termination_grace_period_seconds.map(|count| seconds(Some(count), 0)),
     }
 }
 
@@ -413,6 +458,18 @@ fn replica_set(meta: Meta, object: &k8s_openapi::api::apps::v1::ReplicaSet) -> R
         selector: selector(&spec.selector),
         template: spec.template.as_ref().map(template).unwrap_or_default(),
         ..ReplicaSet::default()
+    }
+}
+
+fn replication_controller(meta: Meta, object: &api::ReplicationController) -> ReplicationController {
+    let spec = object.spec.as_ref().expect("a ReplicationController without a spec is refused by validation");
+    ReplicationController {
+        meta,
+        replicas: count(spec.replicas, 1),
+        min_ready: min_ready(spec.min_ready_seconds),
+        selector: Selector::from_labels(labels(spec.selector.as_ref())),
+        template: spec.template.as_ref().map(template).unwrap_or_default(),
+        ..ReplicationController::default()
     }
 }
 

@@ -3,19 +3,40 @@
 //! The user's own JSON is the base, so every valid field comes back; what the core decides is laid over it. Times are
 //! shown as instants after an epoch that the caller chooses.
 
+mod batch;
 mod disruption;
 
 use serde_json::{Map, Value, json};
+use wavetank_core::calendar::Civil;
 use wavetank_core::id::{Name, Revision};
 use wavetank_core::model::{
     Condition, ConditionKind, Conditions, ContainerState, ContainerStatus, Deployment, EndpointSlice, IntOrName,
     IntOrPercent, Labels, Meta, Namespace, Node, Object, OwnerReference, Phase, Pod, PodTemplate, Protocol, ReplicaSet,
-    Resources, Selector, Service, ServiceType, Status3, Terminated,
+    ReplicaSetStatus, ReplicationController, Resources, Selector, Service, ServiceType, Status3, Terminated,
 };
 use wavetank_core::quantity::{Format, Quantity};
 use wavetank_core::time::Time;
 
 use super::storage;
+
+/// The kinds whose changes of spec are counted; others have no `metadata.generation`.
+///
+/// Source: the strategies' `PrepareForCreate`, pkg/registry/*/*/strategy.go (v1.34.1).
+const WITH_GENERATION: &[&str] = &[
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "EndpointSlice",
+    "Ingress",
+    "Job",
+    "NetworkPolicy",
+    "Pod",
+    "PodDisruptionBudget",
+    "PriorityClass",
+    "ReplicaSet",
+    "ReplicationController",
+    "StatefulSet",
+];
 
 /// An object as Kubernetes' JSON. `revision` becomes `resourceVersion`; `epoch` is the Unix time, in seconds, of the
 /// run's start.
@@ -26,6 +47,9 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
     set(&mut root, "apiVersion", object.kind().api_version());
     set(&mut root, "kind", object.kind().name());
     show.meta(entry(&mut root, "metadata"), meta, revision);
+    if WITH_GENERATION.contains(&object.kind().name()) {
+        set(entry(&mut root, "metadata"), "generation", meta.generation);
+    }
     match object {
         Object::Namespace(namespace) => show.namespace(&mut root, namespace),
         Object::Node(node) => show.node(&mut root, node),
@@ -34,6 +58,9 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::Deployment(deployment) => show.deployment(&mut root, deployment),
         Object::Service(service) => show_service(&mut root, service),
         Object::EndpointSlice(slice) => show_slice(&mut root, slice),
+        Object::ReplicationController(set) => show.replication_controller(&mut root, set),
+        Object::Job(job) => show.job(&mut root, job),
+        Object::CronJob(cron_job) => show.cron_job(&mut root, cron_job),
         Object::PersistentVolume(volume) => storage::show_volume(&mut root, volume, epoch),
         Object::PersistentVolumeClaim(claim) => storage::show_claim(&mut root, claim),
         Object::StorageClass(class) => storage::show_class(&mut root, class),
@@ -48,24 +75,7 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
 
 /// A point of the run as RFC 3339 in whole seconds, `epoch` being the Unix time of the run's start in seconds.
 pub fn timestamp(at: Time, epoch: i64) -> String {
-    let unix = epoch + (at.0 / 1_000_000_000) as i64;
-    let (days, seconds) = (unix.div_euclid(86_400), unix.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// Year, month and day of a number of days since 1970-01-01 (Gregorian; the method of counting in 400-year eras).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+    Civil::at(epoch + (at.0 / 1_000_000_000) as i64).rfc3339(0)
 }
 
 /// The user's own JSON, or an empty object.
@@ -119,7 +129,6 @@ impl Show {
         }
         set(map, "uid", meta.uid.to_string());
         set(map, "resourceVersion", revision.0.to_string());
-        set(map, "generation", meta.generation);
         set(map, "creationTimestamp", self.time(meta.created_at));
         if let (Some(at), Some(grace)) = (meta.deleted_at, meta.deletion_grace) {
             set(map, "deletionTimestamp", self.time(at));
@@ -214,6 +223,7 @@ impl Show {
         }
         let spec = entry(root, "spec");
         show_containers(spec, pod);
+        batch::of_index(spec, pod);
         if let Some(node) = &pod.node {
             set(spec, "nodeName", &**node);
         }
@@ -321,8 +331,21 @@ impl Show {
         }
         set(spec, "selector", selector(&set_.selector));
         show_template(entry(spec, "template"), &set_.template);
-        let status = entry(root, "status");
-        let counts = &set_.status;
+        self.replica_counts(entry(root, "status"), &set_.status);
+    }
+
+    fn replication_controller(&self, root: &mut Map<String, Value>, controller: &ReplicationController) {
+        let spec = entry(root, "spec");
+        set(spec, "replicas", controller.replicas);
+        if controller.min_ready.as_secs() > 0 {
+            set(spec, "minReadySeconds", controller.min_ready.as_secs());
+        }
+        set_labels(spec, "selector", &controller.selector.match_labels);
+        show_template(entry(spec, "template"), &controller.template);
+        self.replica_counts(entry(root, "status"), &controller.status);
+    }
+
+    fn replica_counts(&self, status: &mut Map<String, Value>, counts: &ReplicaSetStatus) {
         set(status, "replicas", counts.replicas);
         set(status, "observedGeneration", counts.observed_generation);
         set_counts(

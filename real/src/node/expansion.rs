@@ -12,7 +12,8 @@ use crate::docker::ContainerSpec;
 /// pkg/kubelet/container/helpers.go (v1.34.1). Absent: the variables of Services.
 pub(super) fn expand(container: &Container, spec: &mut ContainerSpec) {
     let mut known = BTreeMap::new();
-    for var in &container.env {
+    // A variable that takes its value from elsewhere is named as not modelled when the manifest is read.
+    for var in container.env.iter().filter(|var| var.from.is_none()) {
         let value = expand_text(&var.value, &known);
         known.insert(var.name.to_string(), value.clone());
         spec.env.push((var.name.to_string(), value));

@@ -209,23 +209,9 @@ fn resources(pod: &PodSpec, container: &ContainerModel, memory_bytes: i64) -> Re
 
 /// Who dies first when memory runs out, by quality of service.
 ///
-/// Source: `GetContainerOOMScoreAdjust`, pkg/kubelet/qos/policy.go (v1.34.1), without its case for critical pods.
+/// Source: `GetContainerOOMScoreAdjust`, pkg/kubelet/qos/policy.go (v1.34.1).
 fn oom_score(pod: &PodSpec, container: &ContainerModel, memory_bytes: i64) -> i16 {
-    let all = || pod.containers.iter().chain(&pod.init_containers);
-    let both = |limits: &wavetank_core::model::Resources, requests: &wavetank_core::model::Resources| {
-        limits.cpu_milli > 0
-            && limits.memory_bytes > 0
-            && (requests.cpu_milli, requests.memory_bytes) == (limits.cpu_milli, limits.memory_bytes)
-    };
-    let nothing = |list: &wavetank_core::model::Resources| list.cpu_milli == 0 && list.memory_bytes == 0;
-    if all().all(|container| both(&container.limits, &container.requests)) {
-        return -997;
-    }
-    if all().all(|container| nothing(&container.limits) && nothing(&container.requests)) {
-        return 1000;
-    }
-    let share = 1000 * i128::from(container.requests.memory_bytes) / i128::from(memory_bytes.max(1));
-    i16::try_from((1000 - share).clamp(3, 999)).expect("clamped to at most 999")
+    i16::try_from(pod.oom_score_adjust(container, memory_bytes.max(1))).expect("between -997 and 1000")
 }
 
 #[cfg(test)]

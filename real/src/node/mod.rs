@@ -9,6 +9,7 @@
 //! are the kubelet's; and any memory beyond this process: what an earlier process left is removed before the first pod.
 
 mod expansion;
+mod hook;
 mod jobs;
 mod pods;
 mod probe;
@@ -19,8 +20,10 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use wavetank_core::{
     Input,
     id::{ProcId, Uid},
-    kubelet::{ContainerIndex, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest, first_try},
-    model::{Pod, Probe},
+    kubelet::{
+        ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest, first_try,
+    },
+    model::{Hook, Pod, Probe},
     seam::Msg,
     time::Span,
 };
@@ -81,6 +84,7 @@ enum News {
     Started { pod: Uid, container: ContainerIndex, attempt: u32, outcome: Result<ContainerId, Failure> },
     Stopped { pod: Uid, container: ContainerIndex, attempt: u32, end: Option<(i32, bool)> },
     Removed { pod: Uid },
+    Hook { pod: Uid, container: ContainerIndex, attempt: u32, kind: HookKind, error: String },
     Probe { pod: Uid, container: ContainerIndex, attempt: u32, kind: ProbeKind, passing: bool },
 }
 
@@ -133,6 +137,12 @@ impl Node {
             RuntimeRequest::Probe { pod, container, attempt, kind, probe } => {
                 self.probe(pod, container, attempt, kind, probe).await;
             }
+            RuntimeRequest::RunHook { pod, container, attempt, kind, hook, limit } => {
+                self.run_hook((pod, container, attempt), kind, hook, limit).await;
+            }
+            // What the machine has left is not looked at here: it belongs to more than this cluster.
+            RuntimeRequest::WatchUsage(_) | RuntimeRequest::RemoveImages(_) | RuntimeRequest::PowerOff => {}
+            RuntimeRequest::Usage => self.tell(RuntimeEvent::Usage(Arc::default())).await,
             RuntimeRequest::RemovePod { pod } => self.remove(pod).await,
             RuntimeRequest::List => self.tell(RuntimeEvent::Pods(self.list())).await,
         }
@@ -242,6 +252,31 @@ impl Node {
         }));
     }
 
+    /// Runs a hook. One of a container that does not run has failed.
+    async fn run_hook(
+        &mut self,
+        (pod, container, attempt): (Uid, ContainerIndex, u32),
+        kind: HookKind,
+        hook: Hook,
+        limit: Option<Span>,
+    ) {
+        let record = self.pods.get(&pod);
+        let found = record.and_then(|pod| Some((pod, pods::spec_of(&pod.pod, container)?.clone())));
+        let id = |pod: &PodRecord| pod.container(container, attempt).filter(|it| it.is_running())?.id.clone();
+        let target = found.and_then(|(record, spec)| {
+            let address = record.sandbox.as_ref().and_then(|sandbox| sandbox.address).unwrap_or(self.jobs.address);
+            Some((probe::Target { engine: self.jobs.engine.clone(), id: id(record)?, address }, spec))
+        });
+        let Some((target, spec)) = target else {
+            let error = "the container does not run".into();
+            return self.tell(RuntimeEvent::HookEnded { pod, container, attempt, kind, error }).await;
+        };
+        self.spawn(async move {
+            let error = hook::run(&target, &spec, &hook, limit).await.err().unwrap_or_default();
+            News::Hook { pod, container, attempt, kind, error }
+        });
+    }
+
     /// Removes everything of a pod, once no job of it is under way that could still create something.
     async fn remove(&mut self, pod: Uid) {
         match self.pods.get_mut(&pod) {
@@ -301,6 +336,10 @@ impl Node {
             News::Removed { pod } => {
                 self.pods.remove(&pod);
                 self.tell(RuntimeEvent::PodRemoved { pod }).await;
+            }
+            News::Hook { pod, container, attempt, kind, error } => {
+                let error = error.into();
+                self.tell(RuntimeEvent::HookEnded { pod, container, attempt, kind, error }).await;
             }
             News::Probe { pod, container, attempt, kind, passing } => {
                 // It may have ended while the probe was under way.

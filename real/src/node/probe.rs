@@ -68,7 +68,7 @@ async fn once(target: &Target, container: &Container, probe: &Probe) -> bool {
 }
 
 /// The number of a port; `None` if no port of the container has the name.
-fn number(container: &Container, port: &IntOrName) -> Option<u16> {
+pub(super) fn number(container: &Container, port: &IntOrName) -> Option<u16> {
     match port {
         IntOrName::Int(number) => Some(*number),
         IntOrName::Name(name) => container.ports.iter().find(|port| port.name == *name).map(|port| port.port),
@@ -79,7 +79,7 @@ fn number(container: &Container, port: &IntOrName) -> Option<u16> {
 ///
 /// Source: `DoHTTPProbe`, pkg/probe/http/http.go (v1.34.1). A redirection is not followed: its status counts, as it does
 /// there for a redirection to another host.
-async fn http_get(address: IpAddr, port: u16, path: &str) -> std::io::Result<bool> {
+pub(super) async fn http_get(address: IpAddr, port: u16, path: &str) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect((address, port)).await?;
     let slash = if path.starts_with('/') { "" } else { "/" };
     let host = std::net::SocketAddr::from((address, port));
@@ -106,7 +106,7 @@ fn status(head: &[u8]) -> Option<u16> {
     words.next().filter(|status| status.len() == 3)?.parse().ok()
 }
 
-fn length(span: Span) -> Duration {
+pub(super) fn length(span: Span) -> Duration {
     Duration::from_nanos(span.0)
 }
 

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything about a failure to standard error. Absent on purpose: settings of the
 //! simulation, which belong into scenario files (or `--set`).
 
+mod conform;
 mod diff;
 mod pin;
 mod place;
@@ -73,6 +74,8 @@ enum Command {
     Diff(diff::Arguments),
     /// Place pods on nodes without simulating anything around it, and say why each goes where it goes.
     Place(place::Arguments),
+    /// Do the steps of recordings of real clusters again and compare what comes of them.
+    Conform(conform::Arguments),
     /// Check scenarios without running them.
     Validate(validate::Arguments),
     /// Print the JSON Schema of scenario files, for editors.
@@ -117,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),
         Command::Place(arguments) => place::run(&arguments),
+        Command::Conform(arguments) => conform::run(arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Schema => print(crate::plan::scenario::schema(), Exit::Held),
     };

@@ -14,14 +14,13 @@ mod tests;
 use cel::common::types::{CelBool, CelDuration};
 use cel::common::value::Val;
 use cel::{Context, Value};
+use wavetank_core::config::DEFAULT_EPOCH;
 use wavetank_core::model::Kind;
 use wavetank_core::store::View;
 use wavetank_core::time::Time;
 use wavetank_manifest::yaml::{Position, Span as Place};
 use wavetank_manifest::{Error, Errors};
 use wavetank_reports::record::{ExpectationKind, ExpectationResult};
-
-pub use objects::EPOCH;
 
 use crate::plan::scenario::Inputs;
 use crate::plan::scenario::format::{Expectation, Scenario, Window};
@@ -118,7 +117,7 @@ impl Watch {
             }
         }
         if errors.is_empty() {
-            Ok(Watch { tracked, objects: Objects::default() })
+            Ok(Watch { tracked, objects: Objects::new(scenario.epoch().unwrap_or(DEFAULT_EPOCH)) })
         } else {
             Err(Errors(errors).sorted())
         }

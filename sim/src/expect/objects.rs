@@ -14,9 +14,6 @@ use wavetank_manifest::kubernetes::to_json;
 
 use super::json::{key_text, value};
 
-/// The moment that timestamps of a simulated run count from: 2025-01-01T00:00:00Z.
-pub const EPOCH: i64 = 1_735_689_600;
-
 /// All objects of one kind, by namespace and name.
 #[derive(Debug, Default)]
 struct Table {
@@ -36,12 +33,19 @@ struct Entry {
 }
 
 /// The tables of all kinds; those that nobody asked for are empty.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Objects {
+    /// The Unix time of the run's start, in seconds.
+    epoch: i64,
     tables: [Table; Kind::SLOTS],
 }
 
 impl Objects {
+    /// Tables that nobody has asked for yet.
+    pub(super) fn new(epoch: i64) -> Objects {
+        Objects { epoch, tables: Default::default() }
+    }
+
     /// Brings the tables of some kinds to the view.
     pub(super) fn refresh(&mut self, view: View<'_>, kinds: &BTreeSet<Kind>) {
         for kind in kinds {
@@ -51,7 +55,7 @@ impl Objects {
                 continue;
             }
             table.writes = Some(writes);
-            table.refresh(view, *kind);
+            table.refresh(view, *kind, self.epoch);
         }
     }
 
@@ -94,14 +98,14 @@ impl Objects {
 }
 
 impl Table {
-    fn refresh(&mut self, view: View<'_>, kind: Kind) {
+    fn refresh(&mut self, view: View<'_>, kind: Kind, epoch: i64) {
         let mut old = std::mem::take(&mut self.entries).into_iter().peekable();
         for (row, version) in view.objects(kind) {
             let (namespace, name) = (version.meta().namespace.clone(), version.meta().name.clone());
             while old.next_if(|entry| (&entry.namespace, &entry.name) < (&namespace, &name)).is_some() {}
             let known = old.next_if(|entry| entry.row == row);
             let entry = known.filter(|entry| entry.version.is_same_version(&version)).unwrap_or_else(|| {
-                let json = to_json(&version, view.revision_of(kind, row).unwrap_or_default(), EPOCH);
+                let json = to_json(&version, view.revision_of(kind, row).unwrap_or_default(), epoch);
                 Entry { row, namespace, name, version, json }
             });
             self.entries.push(entry);
@@ -184,12 +188,13 @@ impl<'v> Indexer for Finder<'v> {
     }
 }
 
-/// Whether a pod or node is Ready, a Deployment is fully rolled out and available, a ReplicaSet has its pods ready.
+/// Whether a pod or node is Ready, a Deployment is fully rolled out and available, a ReplicaSet has its pods ready, a Job
+/// has as many active pods as it may have and all of them are ready.
 fn is_ready(object: &dyn Val) -> Result<bool, ExecutionError> {
     let kind = text(object, &["kind"]).unwrap_or_default();
     match kind.as_str() {
         "Pod" | "Node" => Ok(condition(object, "Ready")),
-        "Deployment" | "ReplicaSet" => {
+        "Deployment" | "ReplicaSet" | "ReplicationController" => {
             let wanted = number(object, &["spec", "replicas"]).unwrap_or(1);
             let counts = ["replicas", "readyReplicas", "availableReplicas"];
             let mut ready = counts.iter().all(|field| number(object, &["status", field]).unwrap_or(0) == wanted);
@@ -199,9 +204,20 @@ fn is_ready(object: &dyn Val) -> Result<bool, ExecutionError> {
             }
             Ok(ready)
         }
+        "Job" => {
+            let active = number(object, &["status", "active"]).unwrap_or(0);
+            let succeeded = number(object, &["status", "succeeded"]).unwrap_or(0);
+            let parallelism = number(object, &["spec", "parallelism"]).unwrap_or(1);
+            let open = number(object, &["spec", "completions"]).map_or(parallelism, |wanted| wanted - succeeded);
+            let ready = number(object, &["status", "ready"]).unwrap_or(0);
+            Ok(active == open.min(parallelism).max(0) && ready == active)
+        }
         _ => Err(ExecutionError::FunctionError {
             function: "ready".to_owned(),
-            message: format!("expected a Pod, Node, Deployment or ReplicaSet, found {}", super::json::show(object)),
+            message: format!(
+                "expected a Pod, Node, Deployment, ReplicaSet, ReplicationController or Job, found {}",
+                super::json::show(object)
+            ),
         }),
     }
 }

@@ -1,13 +1,57 @@
 //! What one start of a container does: looked up in the plan and drawn by pod, container and attempt.
 
+use std::collections::BTreeMap;
+
 use wavetank_core::digest::StableHasher;
 use wavetank_core::draw::{Purpose, below, draw};
-use wavetank_core::id::Name;
-use wavetank_core::kubelet::ContainerIndex;
-use wavetank_core::model::{Container, Pod};
-use wavetank_core::time::Span;
+use wavetank_core::id::{Name, Uid};
+use wavetank_core::kubelet::{ContainerIndex, HookKind, ProbeKind};
+use wavetank_core::model::{Container, Hook, Pod, Probe};
+use wavetank_core::time::{Span, Time};
 
-use crate::plan::{Behaviour, Delay, Exit};
+use super::machine::Uses;
+use super::probe::Course;
+use crate::plan::{Behaviour, Delay, Exit, HealthPlan};
+
+/// The plan's behaviours, and the numbers of the pods that some of them ask for.
+#[derive(Debug)]
+pub(super) struct Behaviours {
+    all: Vec<Behaviour>,
+    /// For a behaviour's place, its pods by uid, numbered from 1 in the order in which they began on a node. Only for
+    /// behaviours that select by number.
+    numbers: BTreeMap<usize, BTreeMap<Uid, u32>>,
+    /// Whether anything that a container uses can matter.
+    pub(super) use_something: bool,
+}
+
+impl Behaviours {
+    pub(super) fn new(all: Vec<Behaviour>) -> Behaviours {
+        let numbered = all.iter().enumerate().filter(|(_, behaviour)| !behaviour.which.replicas.is_empty());
+        let numbers = numbered.map(|(place, _)| (place, BTreeMap::new())).collect();
+        let use_something = all.iter().any(|behaviour| !behaviour.usage.is_nothing());
+        Behaviours { all, numbers, use_something }
+    }
+
+    /// A pod begins on a node.
+    pub(super) fn number(&mut self, pod: &Pod) {
+        for (place, numbers) in &mut self.numbers {
+            let next = numbers.len() as u32 + 1;
+            if selects(&self.all[*place], pod) {
+                numbers.entry(pod.meta.uid).or_insert(next);
+            }
+        }
+    }
+}
+
+fn selects(behaviour: &Behaviour, pod: &Pod) -> bool {
+    behaviour.namespace.as_ref().is_none_or(|namespace| *namespace == pod.meta.namespace)
+        && behaviour.pods.matches(&pod.meta.labels)
+}
+
+/// The number at the end of a name of the form `web-3`.
+fn ordinal(name: &str) -> Option<u32> {
+    name.rsplit_once('-')?.1.parse().ok()
+}
 
 /// One start of one container, by which everything about it is drawn.
 #[derive(Clone, Copy)]
@@ -30,14 +74,21 @@ pub(super) fn spec_of(pod: &Pod, container: ContainerIndex) -> Option<&Container
 }
 
 impl Start<'_> {
-    /// The first entry that matches the pod and the container's name.
-    fn behaviour<'b>(&self, behaviours: &'b [Behaviour]) -> Option<&'b Behaviour> {
+    /// The first entry that matches the pod, its number, the container's name and the start's number.
+    fn behaviour<'b>(&self, behaviours: &'b Behaviours) -> Option<&'b Behaviour> {
         let name = spec_of(self.pod, self.container).map(|spec| &spec.name);
-        behaviours.iter().find(|behaviour| {
-            behaviour.namespace.as_ref().is_none_or(|namespace| *namespace == self.pod.meta.namespace)
-                && behaviour.container.as_ref().is_none_or(|wanted| Some(wanted) == name)
-                && behaviour.pods.matches(&self.pod.meta.labels)
-        })
+        let mut all = behaviours.all.iter().enumerate();
+        let found = all.find(|(place, behaviour)| {
+            let which = &behaviour.which;
+            let number = || behaviours.numbers.get(place)?.get(&self.pod.meta.uid).copied();
+            let among = |numbers: &[u32], number: Option<u32>| number.is_some_and(|number| numbers.contains(&number));
+            behaviour.container.as_ref().is_none_or(|wanted| Some(wanted) == name)
+                && selects(behaviour, self.pod)
+                && (which.replicas.is_empty() || among(&which.replicas, number()))
+                && (which.ordinals.is_empty() || among(&which.ordinals, ordinal(&self.pod.meta.name)))
+                && (which.on_starts.is_empty() || which.on_starts.contains(&(self.attempt + 1)))
+        });
+        found.map(|(_, behaviour)| behaviour)
     }
 
     fn draw(&self, purpose: Purpose) -> u64 {
@@ -53,31 +104,98 @@ impl Start<'_> {
     }
 
     /// From the start request to a running container.
-    pub(super) fn start_delay(&self, behaviours: &[Behaviour]) -> Span {
+    pub(super) fn start_delay(&self, behaviours: &Behaviours) -> Span {
         self.behaviour(behaviours).map_or(Span::ZERO, |it| self.sample(&it.start_delay, Purpose::StartDelay))
     }
 
-    /// From a running container to one that serves.
-    pub(super) fn readiness_delay(&self, behaviours: &[Behaviour]) -> Span {
-        self.behaviour(behaviours).map_or(Span::ZERO, |it| self.sample(&it.readiness_delay, Purpose::ReadinessDelay))
+    /// Why the container cannot be started, if it cannot.
+    pub(super) fn start_error(&self, behaviours: &Behaviours) -> Option<Name> {
+        self.behaviour(behaviours)?.health.start_error.clone()
     }
 
     /// From TERM to the end of a container that is left the time for it.
-    pub(super) fn stop_delay(&self, behaviours: &[Behaviour]) -> Span {
+    pub(super) fn stop_delay(&self, behaviours: &Behaviours) -> Span {
         self.behaviour(behaviours).map_or(Span::ZERO, |it| self.sample(&it.stop_delay, Purpose::StopDelay))
+    }
+
+    /// When a container that started then answers a probe, or counts as ready without one.
+    pub(super) fn course(
+        &self,
+        behaviours: &Behaviours,
+        kind: ProbeKind,
+        probe: Option<&Probe>,
+        started: Time,
+    ) -> Course {
+        let Some(behaviour) = self.behaviour(behaviours) else { return vec![(started, true)] };
+        let HealthPlan { never_ready, response_time, outages, .. } = &behaviour.health;
+        let too_slow = probe.is_some_and(|probe| *response_time > probe.timeout);
+        if too_slow || *never_ready && kind == ProbeKind::Readiness {
+            return Course::new();
+        }
+        let serves = started.saturating_add(self.sample(&behaviour.readiness_delay, Purpose::ReadinessDelay));
+        let mut course = vec![(serves, true)];
+        for outage in outages.iter().filter(|outage| !outage.readiness_only || kind == ProbeKind::Readiness) {
+            let ends = outage.to.map_or(Time::FAR_FUTURE, |to| started.saturating_add(to));
+            if ends <= serves {
+                continue;
+            }
+            let begins = started.saturating_add(outage.from);
+            if begins <= serves {
+                course.clear();
+            } else {
+                course.push((begins, false));
+            }
+            if ends < Time::FAR_FUTURE {
+                course.push((ends, true));
+            }
+        }
+        course
+    }
+
+    /// How long a hook takes, and what goes wrong with it.
+    pub(super) fn hook(&self, behaviours: &Behaviours, kind: HookKind, hook: &Hook) -> (Span, Name) {
+        let plan = self.behaviour(behaviours).map(|behaviour| &behaviour.hooks);
+        let (delay, purpose, fails) = match kind {
+            HookKind::PostStart => {
+                (plan.map(|it| &it.post_start), Purpose::PostStartHook, plan.is_some_and(|it| it.post_start_fails))
+            }
+            HookKind::PreStop => (plan.map(|it| &it.pre_stop), Purpose::PreStopHook, false),
+        };
+        let takes = match hook {
+            Hook::Sleep { length } => *length,
+            Hook::Exec { .. } | Hook::HttpGet { .. } => delay.map_or(Span::ZERO, |delay| self.sample(delay, purpose)),
+        };
+        let error = if fails { "the hook ended with exit code 1" } else { "" };
+        (takes, error.into())
+    }
+
+    /// What this start uses, as drawn; `None` if it uses nothing that can run short.
+    pub(super) fn uses(&self, behaviours: &Behaviours) -> Option<Box<Uses>> {
+        if !behaviours.use_something {
+            return None;
+        }
+        let usage = &self.behaviour(behaviours)?.usage;
+        if usage.is_nothing() {
+            return None;
+        }
+        Some(Box::new(Uses {
+            memory: usage.memory.as_ref().map(|growth| growth.drawn(self.draw(Purpose::MemoryUse))),
+            disk: usage.disk.as_ref().map(|growth| growth.drawn(self.draw(Purpose::DiskUse))),
+            processes: u64::from(usage.processes),
+        }))
     }
 
     /// When and how the container ends by itself; `None` runs for ever.
     ///
     /// An init container that is no sidecar holds its pod back until it ends, so one for which no run time is given
     /// ends well at once, while any other container runs for ever.
-    pub(super) fn end(&self, behaviours: &[Behaviour]) -> End {
+    pub(super) fn end(&self, behaviours: &Behaviours) -> End {
         let ends = matches!(self.container, ContainerIndex::Init(_))
             && !spec_of(self.pod, self.container).is_some_and(|spec| spec.sidecar);
         self.planned_end(behaviours).or(ends.then_some((Span::ZERO, 0)))
     }
 
-    fn planned_end(&self, behaviours: &[Behaviour]) -> End {
+    fn planned_end(&self, behaviours: &Behaviours) -> End {
         let behaviour = self.behaviour(behaviours)?;
         if let Exit::Script(starts) = &behaviour.exit {
             let start = starts.get(self.attempt as usize)?;

@@ -6,6 +6,9 @@ use wavetank_core::kubelet::ContainerIndex;
 use wavetank_core::model::{Pod, PodStatus};
 use wavetank_core::time::{Span, Time};
 
+use super::supply::Supplies;
+use crate::plan::{Growth, HostPlan};
+
 /// Addresses of one host at most: a /24 network.
 const ADDRESSES_MAX: u32 = 256;
 /// Network, gateway: addresses at the start of a host's block that no pod gets. The last one is the broadcast address.
@@ -20,6 +23,8 @@ pub(super) struct Ends {
     pub(super) code: i32,
     /// Tells the event of this end from those of ends that were moved.
     pub(super) number: u32,
+    /// The container's own limit of memory is the reason.
+    pub(super) out_of_memory: bool,
 }
 
 /// Where a container is in its life.
@@ -37,13 +42,28 @@ pub(super) struct Container {
     pub(super) attempt: u32,
     pub(super) started_at: Time,
     pub(super) state: State,
+    /// What it uses; `None` is nothing that can run short.
+    pub(super) uses: Option<Box<Uses>>,
 }
 
-const _: () = assert!(size_of::<Container>() <= 56, "a container is a few dozen bytes");
+/// What one start of a container uses, as drawn.
+#[derive(Clone, Debug)]
+pub(super) struct Uses {
+    pub(super) memory: Option<Growth>,
+    pub(super) disk: Option<Growth>,
+    pub(super) processes: u64,
+}
+
+const _: () = assert!(size_of::<Container>() <= 64, "a container is a few dozen bytes");
 
 impl Container {
     /// Decides the end of a running container; the number of its event, or `None` if it ends no later anyway.
     pub(super) fn end_at(&mut self, at: Time, code: i32) -> Option<u32> {
+        self.end(at, code, false)
+    }
+
+    /// As [`Container::end_at`], also for a container that its limit of memory ends.
+    pub(super) fn end(&mut self, at: Time, code: i32, out_of_memory: bool) -> Option<u32> {
         let State::Running { ends } = &mut self.state else {
             panic!("{:?} does not run: {:?}", self.index, self.state)
         };
@@ -52,7 +72,7 @@ impl Container {
             Some(later) => later.number + 1,
             None => 0,
         };
-        *ends = Some(Ends { at, code, number });
+        *ends = Some(Ends { at, code, number, out_of_memory });
         Some(number)
     }
 }
@@ -94,12 +114,23 @@ impl Sandbox {
     }
 }
 
+/// An image on a machine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Image {
+    /// Its number in the fleet.
+    pub(super) number: u32,
+    pub(super) since: Time,
+    /// When a container that used it was last removed.
+    pub(super) used_at: Time,
+}
+
 /// One machine.
 #[derive(Debug)]
 pub(super) struct Machine {
     address: Name,
     bytes_per_second: u64,
-    pub(super) images: Vec<u32>,
+    pub(super) images: Vec<Image>,
+    pub(super) supplies: Supplies,
     pub(super) sandboxes: Vec<Sandbox>,
     /// The status of the pods in sandboxes.
     no_status: Shared<PodStatus>,
@@ -115,11 +146,13 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(address: Name, bytes_per_second: u64, images: Vec<u32>, first: u32, addresses: u32) -> Machine {
+    pub(super) fn new(host: &HostPlan, images: Vec<u32>, first: u32, addresses: u32) -> Machine {
+        let image = |number| Image { number, since: Time::ZERO, used_at: Time::ZERO };
         Machine {
-            address,
-            bytes_per_second,
-            images,
+            address: host.boot.address.clone(),
+            bytes_per_second: host.pull_bytes_per_second.max(1),
+            images: images.into_iter().map(image).collect(),
+            supplies: Supplies::new(host),
             sandboxes: Vec::new(),
             no_status: Shared::default(),
             first_address: first,
@@ -136,6 +169,7 @@ impl Machine {
         self.sandboxes.clear();
         self.transfers_until = Time::ZERO;
         self.power_cycle += 1;
+        self.supplies.watch = None;
     }
 
     /// Makes a pod's sandbox, or finds the one that is there; `None` if no address is left.
@@ -187,9 +221,13 @@ impl Machine {
         self.transfers_until
     }
 
-    pub(super) fn keep_image(&mut self, image: u32) {
-        if !self.images.contains(&image) {
-            self.images.push(image);
+    pub(super) fn has_image(&self, number: u32) -> bool {
+        self.images.iter().any(|image| image.number == number)
+    }
+
+    pub(super) fn keep_image(&mut self, number: u32, now: Time) {
+        if !self.has_image(number) {
+            self.images.push(Image { number, since: now, used_at: now });
         }
     }
 

@@ -3,7 +3,7 @@
 //! It answers what kubelets ask of their runtimes ([`RuntimeRequest`]) the way the plan's behaviours say. Invariant: a
 //! container that runs and changes nothing has no event pending. Invariant: switching a machine off loses its pods and
 //! every answer that is under way, and keeps its images. Absent on purpose: time to make a sandbox (it belongs to the
-//! containers' start delay), garbage collection of images, and resource use.
+//! containers' start delay), and pulls that fail for want of disk.
 //!
 //! A container that TERM ends within its grace has exit code 0, as the test application of the real world does; one that
 //! KILL ends has 137.
@@ -11,6 +11,7 @@
 mod behaviour;
 mod machine;
 mod probe;
+mod supply;
 #[cfg(test)]
 mod tests;
 
@@ -20,16 +21,20 @@ use std::sync::Arc;
 use wavetank_core::digest::StableHasher;
 use wavetank_core::draw::{Purpose, draw};
 use wavetank_core::id::{HostId, Name, Uid};
-use wavetank_core::kubelet::{ContainerIndex, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest};
+use wavetank_core::kubelet::{
+    ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
+};
 use wavetank_core::model::{Pod, Probe, PullPolicy};
 use wavetank_core::time::{Span, Time};
 
-use crate::plan::{Behaviour, Delay, HostPlan, Plan, RegistryPlan};
-use behaviour::{Start, spec_of};
+use crate::plan::{Delay, HostPlan, Plan, RegistryPlan};
+use behaviour::{Behaviours, Start, spec_of};
 use machine::{Container, Machine, Sandbox, State};
 
 /// The exit code of a container that KILL ended: 128 + 9.
 const KILLED: i32 = 137;
+/// The exit code of a container that could not be started.
+const CANNOT_START: i32 = 128;
 /// The exit code of a container that TERM ended in time.
 const TERMINATED: i32 = 0;
 
@@ -44,6 +49,12 @@ pub(crate) enum FleetEvent {
     Ends { pod: Uid, container: ContainerIndex, attempt: u32, end: u32 },
     /// A probe's result changes.
     Probed { pod: Uid, container: ContainerIndex, attempt: u32, kind: ProbeKind, passing: bool },
+    /// A container cannot be started.
+    StartFailed { pod: Uid, container: ContainerIndex, attempt: u32, message: Name },
+    /// A hook ends.
+    Hooked { pod: Uid, container: ContainerIndex, attempt: u32, kind: HookKind, error: Name },
+    /// A machine runs short of something, unless what is used has changed since.
+    RunsShort { number: u32 },
 }
 
 /// What a request or event leads to.
@@ -59,20 +70,26 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Fleet {
     seed: u64,
-    behaviours: Vec<Behaviour>,
+    behaviours: Behaviours,
     registry: RegistryPlan,
     /// Numbers of images, so that a machine's cache is a list of numbers.
     images: BTreeMap<Name, u32>,
+    /// Names and sizes of images by number.
+    image_sizes: Vec<(Name, u64)>,
     machines: Vec<Machine>,
+    /// When the run ends: nothing is looked for after it.
+    end: Time,
 }
 
 impl Fleet {
     pub(crate) fn new(plan: &Plan) -> Fleet {
         let mut fleet = Fleet {
             seed: plan.config.seed,
-            behaviours: plan.behaviours.clone(),
+            behaviours: Behaviours::new(plan.behaviours.clone()),
+            end: Time::ZERO.saturating_add(plan.duration),
             registry: plan.registry.clone(),
             images: BTreeMap::new(),
+            image_sizes: Vec::new(),
             machines: Vec::new(),
         };
         let block = machine::addresses_per_host(plan.hosts.len());
@@ -85,12 +102,18 @@ impl Fleet {
 
     fn machine(&mut self, host: &HostPlan, index: u32, block: u32) -> Machine {
         let images = host.images.iter().map(|image| self.image_number(image)).collect();
-        Machine::new(host.boot.address.clone(), host.pull_bytes_per_second.max(1), images, index * block, block)
+        Machine::new(host, images, index * block, block)
     }
 
     fn image_number(&mut self, image: &Name) -> u32 {
-        let next = self.images.len() as u32;
-        *self.images.entry(image.clone()).or_insert(next)
+        if let Some(number) = self.images.get(image) {
+            return *number;
+        }
+        let number = self.images.len() as u32;
+        let size = self.registry.images.get(image).copied().flatten().unwrap_or(self.registry.default_size_bytes);
+        self.image_sizes.push((image.clone(), size));
+        self.images.insert(image.clone(), number);
+        number
     }
 
     /// A machine loses power: nothing on it runs any more.
@@ -124,8 +147,33 @@ impl Fleet {
             RuntimeRequest::Probe { pod, container, attempt, kind, probe } => {
                 self.probe(now, host, (pod, container, attempt), kind, probe.as_ref(), out);
             }
+            RuntimeRequest::RunHook { pod, container, attempt, kind, hook, limit } => {
+                let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else { return };
+                let start = Start { seed: self.seed, pod: &sandbox.pod, container, attempt };
+                let (takes, error) = start.hook(&self.behaviours, kind, &hook);
+                let (takes, error) = match limit.filter(|limit| *limit < takes) {
+                    Some(limit) => (limit, "the grace is over".into()),
+                    None => (takes, error),
+                };
+                let ended = FleetEvent::Hooked { pod, container, attempt, kind, error };
+                out.push(Outcome::Later(now.saturating_add(takes), ended));
+            }
+            RuntimeRequest::WatchUsage(levels) => {
+                self.machines[host.0 as usize].supplies.watch = Some(levels);
+                self.look_ahead(now, host, out);
+            }
+            RuntimeRequest::Usage => out.push(Outcome::Tell(RuntimeEvent::Usage(Arc::new(self.usage(now, host))))),
+            RuntimeRequest::RemoveImages(images) => {
+                let numbers: Vec<u32> = images.iter().map(|image| self.image_number(image)).collect();
+                self.machines[host.0 as usize].images.retain(|image| !numbers.contains(&image.number));
+                self.look_ahead(now, host, out);
+            }
+            // The world switches machines off; see `SimWorld::send`.
+            RuntimeRequest::PowerOff => {}
             RuntimeRequest::RemovePod { pod } => {
+                self.note_use_of_images(now, host, pod);
                 self.machines[host.0 as usize].remove(pod);
+                self.look_ahead(now, host, out);
                 out.push(Outcome::Tell(RuntimeEvent::PodRemoved { pod }));
             }
             RuntimeRequest::List => out.push(Outcome::Tell(RuntimeEvent::Pods(self.list(host)))),
@@ -136,15 +184,38 @@ impl Fleet {
     pub(crate) fn happen(&mut self, now: Time, host: HostId, event: FleetEvent, out: &mut Vec<Outcome>) {
         match event {
             FleetEvent::Pulled { pod, container, image, found } => {
-                out.push(Outcome::Tell(self.pulled(host, pod, container, &image, found)));
+                let told = self.pulled(now, host, (pod, container), &image, found);
+                out.push(Outcome::Tell(told));
+                self.look_ahead(now, host, out);
             }
+            FleetEvent::StartFailed { pod, container, attempt, message } => {
+                let Some(row) = self.machines[host.0 as usize].container(pod, container, attempt) else { return };
+                if row.state == State::Starting {
+                    row.state = State::Exited { code: CANNOT_START, at: now };
+                    let reason = "RunContainerError".into();
+                    out.push(Outcome::Tell(RuntimeEvent::ContainerFailed { pod, container, attempt, reason, message }));
+                }
+            }
+            FleetEvent::Hooked { pod, container, attempt, kind, error } => {
+                let row = self.machines[host.0 as usize].container(pod, container, attempt);
+                if row.is_some_and(|row| matches!(row.state, State::Running { .. })) {
+                    out.push(Outcome::Tell(RuntimeEvent::HookEnded { pod, container, attempt, kind, error }));
+                }
+            }
+            FleetEvent::RunsShort { number } => self.runs_short(now, host, number, out),
             FleetEvent::Started { pod, container, attempt } => self.started(now, host, pod, container, attempt, out),
             FleetEvent::Ends { pod, container, attempt, end } => {
                 let Some(row) = self.machines[host.0 as usize].container(pod, container, attempt) else { return };
                 let State::Running { ends: Some(ends) } = row.state else { return };
                 if ends.number == end {
                     row.state = State::Exited { code: ends.code, at: now };
-                    out.push(exited(pod, container, attempt, ends.code));
+                    let used = row.uses.take().is_some();
+                    let (exit_code, out_of_memory) = (ends.code, ends.out_of_memory);
+                    let event = RuntimeEvent::ContainerExited { pod, container, attempt, exit_code, out_of_memory };
+                    out.push(Outcome::Tell(event));
+                    if used {
+                        self.look_ahead(now, host, out);
+                    }
                 }
             }
             FleetEvent::Probed { pod, container, attempt, kind, passing } => {
@@ -158,6 +229,7 @@ impl Fleet {
 
     fn create_sandbox(&mut self, host: HostId, pod: &Pod, out: &mut Vec<Outcome>) {
         let (machine, uid) = (&mut self.machines[host.0 as usize], pod.meta.uid);
+        self.behaviours.number(pod);
         let answer = match machine.create(pod) {
             Some(address) => RuntimeEvent::SandboxReady { pod: uid, address },
             None => RuntimeEvent::SandboxFailed {
@@ -181,7 +253,7 @@ impl Fleet {
     ) {
         let number = self.image_number(&image);
         let machine = &mut self.machines[host.0 as usize];
-        let present = machine.images.contains(&number);
+        let present = machine.has_image(number);
         match policy {
             PullPolicy::IfNotPresent | PullPolicy::Never if present => {
                 out.push(Outcome::Tell(RuntimeEvent::ImageReady { pod, container, already_present: true }));
@@ -209,13 +281,20 @@ impl Fleet {
         }
     }
 
-    fn pulled(&mut self, host: HostId, pod: Uid, container: ContainerIndex, image: &Name, found: bool) -> RuntimeEvent {
+    fn pulled(
+        &mut self,
+        now: Time,
+        host: HostId,
+        (pod, container): (Uid, ContainerIndex),
+        image: &Name,
+        found: bool,
+    ) -> RuntimeEvent {
         if !found {
             let message = behaviour::pull_error(image);
             return RuntimeEvent::ImageFailed { pod, container, reason: "ErrImagePull".into(), message };
         }
         let number = self.image_number(image);
-        self.machines[host.0 as usize].keep_image(number);
+        self.machines[host.0 as usize].keep_image(number, now);
         RuntimeEvent::ImageReady { pod, container, already_present: false }
     }
 
@@ -234,7 +313,8 @@ impl Fleet {
             None => Some("the pod has no sandbox".to_string()),
             Some(_) if spec_of(pod, container).is_none() => Some(format!("the pod has no container {container:?}")),
             Some(sandbox) => {
-                sandbox.put(Container { index: container, attempt, started_at: now, state: State::Starting });
+                let state = State::Starting;
+                sandbox.put(Container { index: container, attempt, started_at: now, state, uses: None });
                 None
             }
         };
@@ -243,9 +323,13 @@ impl Fleet {
             out.push(Outcome::Tell(RuntimeEvent::ContainerFailed { pod: uid, container, attempt, reason, message }));
             return;
         }
-        let delay = Start { seed: self.seed, pod, container, attempt }.start_delay(&self.behaviours);
-        let started = FleetEvent::Started { pod: uid, container, attempt };
-        out.push(Outcome::Later(now.saturating_add(delay), started));
+        let start = Start { seed: self.seed, pod, container, attempt };
+        let delay = start.start_delay(&self.behaviours);
+        let event = match start.start_error(&self.behaviours) {
+            Some(message) => FleetEvent::StartFailed { pod: uid, container, attempt, message },
+            None => FleetEvent::Started { pod: uid, container, attempt },
+        };
+        out.push(Outcome::Later(now.saturating_add(delay), event));
     }
 
     fn started(
@@ -260,6 +344,8 @@ impl Fleet {
         let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else { return };
         let start = Start { seed: self.seed, pod: &sandbox.pod, container, attempt };
         let end = start.end(&self.behaviours);
+        let uses = start.uses(&self.behaviours);
+        let limit = spec_of(&sandbox.pod, container).map_or(0, |spec| spec.limits.memory_bytes);
         let Some(row) = sandbox.container(container, attempt) else { return };
         if row.state != State::Starting {
             return;
@@ -272,6 +358,16 @@ impl Fleet {
             let number = row.end_at(at, code).expect("a container that has just started has no end yet");
             out.push(Outcome::Later(at, FleetEvent::Ends { pod, container, attempt, end: number }));
         }
+        let Some(uses) = uses else { return };
+        let growth = uses.memory.as_ref().filter(|_| limit > 0);
+        if let Some(after) = growth.and_then(|growth| growth.exceeds(limit.unsigned_abs())) {
+            let at = now.saturating_add(after);
+            if let Some(end) = row.end(at, KILLED, true) {
+                out.push(Outcome::Later(at, FleetEvent::Ends { pod, container, attempt, end }));
+            }
+        }
+        row.uses = Some(uses);
+        self.look_ahead(now, host, out);
     }
 
     fn stop(
@@ -319,21 +415,22 @@ impl Fleet {
         out: &mut Vec<Outcome>,
     ) {
         let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else { return };
-        let delay = Start { seed: self.seed, pod: &sandbox.pod, container, attempt }.readiness_delay(&self.behaviours);
-        let Some(row) = sandbox.container(container, attempt) else { return };
-        if !matches!(row.state, State::Running { .. }) {
-            return;
-        }
-        let serves = row.started_at.saturating_add(delay);
-        let results = match probe {
-            None => probe::Results { fails_at: None, passes_at: serves.max(now) },
-            Some(probe) => probe::results(probe, kind, now, row.started_at, serves),
+        let started = match sandbox.container(container, attempt) {
+            Some(Container { state: State::Running { .. }, started_at, .. }) => *started_at,
+            _ => return,
         };
-        let changed = |passing| FleetEvent::Probed { pod, container, attempt, kind, passing };
-        if let Some(at) = results.fails_at {
-            out.push(Outcome::Later(at, changed(false)));
+        let start = Start { seed: self.seed, pod: &sandbox.pod, container, attempt };
+        let course = start.course(&self.behaviours, kind, probe, started);
+        let results = match probe {
+            Some(probe) => probe::results(probe, kind, now, started, &course),
+            // Without a probe a container is ready from the first time that it serves.
+            None => {
+                course.iter().find(|(_, serves)| *serves).map(|(at, _)| ((*at).max(now), true)).into_iter().collect()
+            }
+        };
+        for (at, passing) in results {
+            out.push(Outcome::Later(at, FleetEvent::Probed { pod, container, attempt, kind, passing }));
         }
-        out.push(Outcome::Later(results.passes_at, changed(true)));
     }
 
     fn list(&self, host: HostId) -> Vec<RunningPod> {

@@ -1,46 +1,49 @@
-//! Probes by arithmetic: a container that begins to serve at one time has results that can be computed at once.
+//! Probes by arithmetic: when a container answers is known beforehand, so its probes' results can be computed at once.
 //!
 //! Ticks fall on the request of the probe plus whole periods; those before the initial delay are skipped. So a probe
-//! costs at most two events in a container's life, however long that is.
+//! costs one event for each change of its result in a container's life, however long that is.
 //!
 //! Source: `worker.doProbe`, pkg/kubelet/prober/worker.go (v1.34). Absent on purpose: the random phase that a restarted
-//! kubelet gives its probes, and failures of a container that has served before.
+//! kubelet gives its probes.
 
-use wavetank_core::kubelet::{ProbeKind, first_try};
+use wavetank_core::kubelet::{ProbeKind, ProbeTally, first_try};
 use wavetank_core::model::Probe;
 use wavetank_core::time::{Span, Time};
 
-/// When a probe's result changes, at most twice: to failure because the container serves too late, and to success.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Results {
-    /// When enough probes in a row have failed.
-    pub(super) fails_at: Option<Time>,
-    /// When enough probes in a row have succeeded.
-    pub(super) passes_at: Time,
-}
+/// From a time on a container answers, or does not. Sorted by time; before the first it does not answer.
+pub(super) type Course = Vec<(Time, bool)>;
 
-/// The results of a probe that was asked for at `asked` of a container that started at `started` and serves from
-/// `serves` on.
-///
-/// The first result counts without a threshold for a liveness probe, whose result is success until it fails; readiness
-/// and startup are held to be failing until they succeed.
-pub(super) fn results(probe: &Probe, kind: ProbeKind, asked: Time, started: Time, serves: Time) -> Results {
+/// The changes of a probe's result, in order, for a probe that was asked for at `asked` of a container that started at
+/// `started`. The first result is among them; what is not told yet is success for a liveness probe, failure otherwise.
+pub(super) fn results(probe: &Probe, kind: ProbeKind, asked: Time, started: Time, course: &[(Time, bool)]) -> Course {
+    // Kubernetes allows no success threshold but 1 for liveness and startup probes.
+    let success_threshold = if kind == ProbeKind::Readiness { probe.success_threshold } else { 1 };
+    let probe = Probe { success_threshold, ..probe.clone() };
     let period = probe.period.max(Span(1));
     let tick_from = |from: Time| {
         let periods = from.since(asked).0.div_ceil(period.0);
         asked.saturating_add(Span(period.0.saturating_mul(periods)))
     };
-    let later =
-        |tick: Time, count: u32| tick.saturating_add(Span(period.0.saturating_mul(u64::from(count.max(1)) - 1)));
-    let first = first_try(probe, started, asked);
-    let first_success = tick_from(serves).max(first);
-    let last_failure = later(first, probe.failure_threshold);
-    // Kubernetes allows no success threshold but 1 for liveness and startup probes.
-    let threshold = if kind == ProbeKind::Readiness { probe.success_threshold } else { 1 };
-    Results {
-        fails_at: (last_failure < first_success).then_some(last_failure),
-        passes_at: later(first_success, threshold),
+    let first = first_try(&probe, started, asked);
+    let mut tally = ProbeTally::new();
+    let mut told = Course::new();
+    for (index, answers) in (0..=course.len()).map(|index| (index, index > 0 && course[index - 1].1)) {
+        let begins = if index == 0 { Time::ZERO } else { course[index - 1].0 };
+        let ends = course.get(index).map_or(Time::FAR_FUTURE, |next| next.0);
+        let threshold = if answers { probe.success_threshold } else { probe.failure_threshold };
+        let mut tick = tick_from(begins).max(first);
+        // As many ticks as can change something: more of the same change nothing.
+        for _ in 0..threshold.max(1) {
+            if tick >= ends {
+                break;
+            }
+            if let Some(result) = tally.observe(&probe, answers) {
+                told.push((tick, result));
+            }
+            tick = tick.saturating_add(period);
+        }
     }
+    told
 }
 
 #[cfg(test)]
@@ -56,30 +59,49 @@ mod tests {
             timeout: Span::from_secs(1),
             success_threshold,
             failure_threshold,
+            termination_grace: None,
         }
     }
 
-    fn seconds(probe: Probe, kind: ProbeKind, serves: u64) -> (Option<u64>, u64) {
-        let at = Time::from_secs;
-        let results = results(&probe, kind, at(100), at(100), at(100 + serves));
-        (results.fails_at.map(|time| time.since(at(100)).as_secs()), results.passes_at.since(at(100)).as_secs())
+    /// Changes in seconds since the start, for a container that answers from the first time on, then not, and so on.
+    fn changes(probe: &Probe, kind: ProbeKind, turns: &[u64]) -> Vec<(u64, bool)> {
+        let at = |second: u64| Time::from_secs(100 + second);
+        let course: Course = turns.iter().enumerate().map(|(index, second)| (at(*second), index % 2 == 0)).collect();
+        let told = results(probe, kind, at(0), at(0), &course);
+        told.iter().map(|(time, result)| (time.since(at(0)).as_secs(), *result)).collect()
     }
 
     #[test]
     fn a_container_is_ready_at_the_first_tick_at_or_after_it_serves() {
-        let ready = |probe, serves| seconds(probe, ProbeKind::Readiness, serves);
-        assert_eq!(ready(probe(0, 10, 1, 3), 0), (None, 0));
-        assert_eq!(ready(probe(0, 10, 1, 3), 1), (None, 10));
-        assert_eq!(ready(probe(0, 10, 1, 3), 10), (None, 10));
-        assert_eq!(ready(probe(5, 10, 1, 3), 1), (None, 10));
-        assert_eq!(ready(probe(0, 10, 3, 3), 1), (None, 30));
-        assert_eq!(ready(probe(0, 10, 1, 3), 25), (Some(20), 30));
+        let ready = |probe: Probe, serves| changes(&probe, ProbeKind::Readiness, &[serves]);
+        assert_eq!(ready(probe(0, 10, 1, 3), 0), [(0, true)]);
+        assert_eq!(ready(probe(0, 10, 1, 3), 1), [(10, true)]);
+        assert_eq!(ready(probe(0, 10, 1, 3), 10), [(10, true)]);
+        assert_eq!(ready(probe(5, 10, 1, 3), 1), [(10, true)]);
+        assert_eq!(ready(probe(0, 10, 3, 3), 1), [(30, true)]);
+        assert_eq!(ready(probe(0, 10, 1, 3), 25), [(20, false), (30, true)]);
     }
 
     #[test]
     fn a_container_that_serves_too_late_for_its_liveness_probe_fails_it_first() {
-        let live = |probe, serves| seconds(probe, ProbeKind::Liveness, serves);
-        assert_eq!(live(probe(0, 10, 1, 3), 40), (Some(20), 40));
-        assert_eq!(live(probe(60, 10, 1, 3), 40), (None, 60));
+        let live = |probe: Probe, serves| changes(&probe, ProbeKind::Liveness, &[serves]);
+        assert_eq!(live(probe(0, 10, 1, 3), 40), [(20, false), (40, true)]);
+        assert_eq!(live(probe(60, 10, 1, 3), 40), [(60, true)]);
+    }
+
+    #[test]
+    fn an_outage_shows_when_it_is_long_enough_for_the_threshold() {
+        let ready = |turns: &[u64]| changes(&probe(0, 10, 1, 3), ProbeKind::Readiness, turns);
+        assert_eq!(ready(&[0, 55, 95]), [(0, true), (80, false), (100, true)]);
+        assert_eq!(ready(&[0, 55, 79]), [(0, true)], "two failures are not three");
+        assert_eq!(ready(&[0, 51, 59]), [(0, true)], "between two ticks");
+        assert_eq!(ready(&[0, 100]), [(0, true), (120, false)], "it never comes back");
+        assert_eq!(ready(&[]), [(20, false)]);
+    }
+
+    #[test]
+    fn failures_on_both_sides_of_a_success_that_no_tick_saw_count_together() {
+        let ready = changes(&probe(0, 10, 1, 3), ProbeKind::Readiness, &[0, 55, 71, 79, 95]);
+        assert_eq!(ready, [(0, true), (80, false), (100, true)]);
     }
 }

@@ -5,7 +5,9 @@ use wavetank_core::digest::Shared;
 use wavetank_core::kubelet::Boot;
 use wavetank_core::model::{Container as Spec, Labels, Meta, PodSpec, Resources, Selector};
 
-use crate::plan::{Exit, ScriptedStart};
+use crate::plan::{Behaviour, Exit, ScriptedStart};
+
+mod usage;
 
 const HOST: HostId = HostId(0);
 const APP: ContainerIndex = ContainerIndex::Main(0);
@@ -20,7 +22,14 @@ fn host(name: &str) -> HostPlan {
         address: "192.168.0.1".into(),
         pod_network: "10.0.0.0/24".into(),
     };
-    HostPlan { boot: Arc::new(boot), starts_at: Time::ZERO, pull_bytes_per_second: 10_000_000, images: Vec::new() }
+    HostPlan {
+        boot: Arc::new(boot),
+        starts_at: Time::ZERO,
+        pull_bytes_per_second: 10_000_000,
+        images: Vec::new(),
+        image_filesystem_bytes: None,
+        pids: 0,
+    }
 }
 
 fn behaviour() -> Behaviour {
@@ -33,6 +42,10 @@ fn behaviour() -> Behaviour {
         run_time: None,
         exit: Exit::Code(0),
         stop_delay: Delay::Constant(Span::from_secs(4)),
+        which: Default::default(),
+        hooks: Default::default(),
+        health: Default::default(),
+        usage: Default::default(),
     }
 }
 
@@ -265,7 +278,7 @@ fn what_a_container_does_is_drawn_by_pod_and_attempt_alone() {
         exit: Exit::Chance(vec![(0, 3), (1, 1)]),
         ..behaviour()
     };
-    let behaviours = [noisy];
+    let behaviours = Behaviours::new(vec![noisy]);
     let mut bad = 0;
     for uid in 0..4_000 {
         let pod = pod(uid);

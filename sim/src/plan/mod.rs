@@ -6,6 +6,7 @@
 
 mod delay;
 pub mod scenario;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,9 @@ use wavetank_core::model::Selector;
 use wavetank_core::time::{Span, Time};
 
 pub use delay::Delay;
+pub use usage::{CpuUse, Growth, Usage};
+
+use crate::drain::DrainOptions;
 
 /// Everything that happens to a cluster in one run.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -35,6 +39,8 @@ pub struct Plan {
     pub behaviours: Vec<Behaviour>,
     /// Requests of the user, by time; those of one instant in this order.
     pub steps: Vec<Step>,
+    /// Drains of nodes by the user, in any order.
+    pub drains: Vec<DrainPlan>,
     /// Faults, in any order.
     pub faults: Vec<Fault>,
     /// When the run ends.
@@ -78,6 +84,10 @@ pub struct HostPlan {
     pub pull_bytes_per_second: u64,
     /// Images that it has from the start.
     pub images: Vec<Name>,
+    /// Bytes of the file system that only images are on; `None`: they are on that of `ephemeral-storage`.
+    pub image_filesystem_bytes: Option<u64>,
+    /// How many processes it can have; 0 is not modelled.
+    pub pids: u64,
 }
 
 /// Which images there are.
@@ -110,6 +120,60 @@ pub struct Behaviour {
     pub exit: Exit,
     /// From the TERM signal to its end; a time beyond the grace ends in KILL (exit code 137).
     pub stop_delay: Delay,
+    /// Which of the pods, and which of their starts.
+    pub which: Which,
+    /// How its hooks go.
+    pub hooks: HookPlan,
+    /// How it answers its probes.
+    pub health: HealthPlan,
+    /// What it uses of its machine.
+    pub usage: Usage,
+}
+
+/// Some of the pods that a selector matches, and some of their containers' starts.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Which {
+    /// The n-th pods to begin on a node, among those that the selector and namespace match, from 1; empty is all.
+    pub replicas: Vec<u32>,
+    /// Pods whose name ends in `-n`, as those of a StatefulSet do; empty is all.
+    pub ordinals: Vec<u32>,
+    /// The n-th starts of the container, from 1; empty is all.
+    pub on_starts: Vec<u32>,
+}
+
+/// How a container's hooks go. A hook that only sleeps takes the time that it says.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct HookPlan {
+    /// How long the post-start hook takes.
+    pub post_start: Delay,
+    /// Whether it fails.
+    pub post_start_fails: bool,
+    /// How long the pre-stop hook takes.
+    pub pre_stop: Delay,
+}
+
+/// How a container answers its probes beside its readiness delay.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct HealthPlan {
+    /// It never becomes ready; its liveness and startup probes pass.
+    pub never_ready: bool,
+    /// How long each answer takes; a probe with a shorter timeout fails.
+    pub response_time: Span,
+    /// When it does not answer, since its start, in order and without overlaps.
+    pub outages: Vec<Outage>,
+    /// The image is there but the container cannot be started: the runtime's message.
+    pub start_error: Option<Name>,
+}
+
+/// A time in which a container does not answer.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Outage {
+    /// From here, since the container's start.
+    pub from: Span,
+    /// To here; `None` is for ever.
+    pub to: Option<Span>,
+    /// Readiness alone: it is alive, but does not want traffic.
+    pub readiness_only: bool,
 }
 
 /// How a container ends by itself.
@@ -140,6 +204,19 @@ pub struct Step {
     /// What.
     pub request: Request,
     /// How the scenario puts it, for the account: `scale deployment/web to 5`.
+    pub label: String,
+    /// Where it stands: `node-failure.yaml:34`.
+    pub place: String,
+}
+
+/// `kubectl drain`, begun by the user at a time.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DrainPlan {
+    /// When.
+    pub at: Time,
+    /// Which nodes, and how.
+    pub options: DrainOptions,
+    /// How the scenario puts it, for the account: `drain node/worker-2`.
     pub label: String,
     /// Where it stands: `node-failure.yaml:34`.
     pub place: String,
@@ -181,6 +258,21 @@ pub enum FaultKind {
         /// The other side.
         b: Side,
     },
+    /// Machines are switched off in an orderly way: their kubelets may end the pods first. They boot again when the
+    /// fault ends.
+    Shutdown {
+        /// Which machines.
+        hosts: Vec<HostId>,
+    },
+    /// Something that is no pod uses what pods need.
+    Pressure {
+        /// Which machines.
+        hosts: Vec<HostId>,
+        /// What it uses.
+        resource: PressedResource,
+        /// How much: bytes, or processes.
+        used: u64,
+    },
     /// The links between machines and the API server are slow or lossy.
     SlowLink {
         /// Which machines.
@@ -188,6 +280,19 @@ pub enum FaultKind {
         /// The links' profile while the fault lasts.
         profile: LinkProfile,
     },
+}
+
+/// What can be used by something that is no pod.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum PressedResource {
+    /// Memory.
+    Memory,
+    /// The file system of `ephemeral-storage`.
+    NodeFilesystem,
+    /// The file system of images; that of the node if they share one.
+    ImageFilesystem,
+    /// Processes.
+    Pids,
 }
 
 /// One side of a network cut.

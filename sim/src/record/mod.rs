@@ -19,6 +19,21 @@ pub struct StepRefusal {
     pub refusal: Refusal,
 }
 
+/// Something that a drain of the plan has said.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DrainNote {
+    /// When.
+    pub at: Time,
+    /// The drain's place in the plan's list.
+    pub drain: u32,
+    /// One CamelCase word.
+    pub reason: &'static str,
+    /// A line; may be empty.
+    pub text: String,
+    /// Whether it is the last line of a drain that could not do everything.
+    pub failed: bool,
+}
+
 /// The state of a run after some number of steps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rung {
@@ -47,6 +62,8 @@ pub struct Outcome {
     pub facts: Vec<(Time, Fact)>,
     /// Steps of the plan that were refused.
     pub refusals: Vec<StepRefusal>,
+    /// What the drains of the plan have said.
+    pub drain_notes: Vec<DrainNote>,
     /// Hashes at even distances, at most 1,024.
     pub ladder: Vec<Rung>,
 }

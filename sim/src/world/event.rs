@@ -36,6 +36,10 @@ pub(crate) enum Event {
     FaultEnds(u32),
     /// A step of the plan is due.
     Step(u32),
+    /// A drain of the plan begins.
+    DrainBegins(u32),
+    /// A drain looks again.
+    DrainWakes(u32),
     /// A message arrives.
     Message { from: ProcId, to: ProcId, body: Msg, connection: u32 },
     /// Writes are on stable storage.

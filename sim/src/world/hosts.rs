@@ -3,9 +3,11 @@
 //! Faults on one machine are counted: it comes back when the last one has ended.
 
 use wavetank_core::id::{HostId, ProcId};
+use wavetank_core::kubelet::RuntimeEvent;
 use wavetank_core::seam::{Input, Msg};
 use wavetank_core::time::{Span, Time};
 
+use crate::fleet::Outcome as FleetOutcome;
 use crate::plan::{FaultKind, LinkProfile, Plan, Side};
 use crate::queue::EventQueue;
 use crate::world::SimWorld;
@@ -24,6 +26,10 @@ pub(super) struct Host {
     crashes: u32,
     /// KubeletStop faults that last.
     stops: u32,
+    /// Shutdown faults that last.
+    shutdowns: u32,
+    /// Whether it is off because of a shutdown: its kubelet has let it go.
+    off: bool,
     /// Network cuts that last between this machine and the API server.
     pub(super) cuts: u32,
     /// SlowLink faults that last, by number, in the order in which they began.
@@ -69,7 +75,7 @@ impl Host {
 
     /// Whether no fault touches it.
     pub(super) fn undisturbed(&self) -> bool {
-        self.present && self.crashes == 0 && self.stops == 0 && self.cuts == 0 && self.slow.is_empty()
+        self.present && self.crashes + self.stops + self.shutdowns + self.cuts == 0 && self.slow.is_empty()
     }
 }
 
@@ -85,7 +91,11 @@ fn cut_off<'a>(a: &'a Side, b: &'a Side) -> &'a [HostId] {
 
 fn hosts_of(kind: &FaultKind) -> &[HostId] {
     match kind {
-        FaultKind::Crash { hosts } | FaultKind::KubeletStop { hosts } | FaultKind::SlowLink { hosts, .. } => hosts,
+        FaultKind::Crash { hosts }
+        | FaultKind::KubeletStop { hosts }
+        | FaultKind::Shutdown { hosts }
+        | FaultKind::Pressure { hosts, .. }
+        | FaultKind::SlowLink { hosts, .. } => hosts,
         FaultKind::NetworkCut { a, b } => cut_off(a, b),
     }
 }
@@ -127,6 +137,9 @@ impl<Q: EventQueue> SimWorld<Q> {
     pub(super) fn fault_begins(&mut self, fault: u32) {
         let plan = std::sync::Arc::clone(&self.plan);
         let kind = &plan.faults[fault as usize].kind;
+        if let FaultKind::Pressure { .. } = kind {
+            return self.press(kind, true);
+        }
         for host in hosts_of(kind).iter().copied() {
             self.disturb(host);
             let row = &mut self.hosts[host.0 as usize];
@@ -136,6 +149,11 @@ impl<Q: EventQueue> SimWorld<Q> {
                     self.fleet.power_off(host);
                 }
                 FaultKind::KubeletStop { .. } => row.stops += 1,
+                FaultKind::Shutdown { .. } => {
+                    row.shutdowns += 1;
+                    self.begin_shutdown(host);
+                }
+                FaultKind::Pressure { .. } => unreachable!("handled above"),
                 FaultKind::NetworkCut { .. } => {
                     row.cuts += 1;
                     row.watching = None;
@@ -149,11 +167,22 @@ impl<Q: EventQueue> SimWorld<Q> {
     pub(super) fn fault_ends(&mut self, fault: u32) {
         let plan = std::sync::Arc::clone(&self.plan);
         let kind = &plan.faults[fault as usize].kind;
+        if let FaultKind::Pressure { .. } = kind {
+            return self.press(kind, false);
+        }
         for host in hosts_of(kind).iter().copied() {
+            if let FaultKind::Shutdown { .. } = kind {
+                self.power_off(host);
+            }
             let row = &mut self.hosts[host.0 as usize];
             match kind {
                 FaultKind::Crash { .. } => row.crashes -= 1,
                 FaultKind::KubeletStop { .. } => row.stops -= 1,
+                FaultKind::Shutdown { .. } => {
+                    row.shutdowns -= 1;
+                    row.off &= row.shutdowns > 0;
+                }
+                FaultKind::Pressure { .. } => unreachable!("handled above"),
                 FaultKind::NetworkCut { .. } => row.cuts -= 1,
                 FaultKind::SlowLink { .. } => row.slow.retain(|it| *it != fault),
             }
@@ -166,11 +195,40 @@ impl<Q: EventQueue> SimWorld<Q> {
         }
     }
 
+    /// Somebody presses the button: a kubelet that runs may end its pods first.
+    fn begin_shutdown(&mut self, host: HostId) {
+        if self.hosts[host.0 as usize].kubelet_up {
+            self.set_off(host, vec![FleetOutcome::Tell(RuntimeEvent::ShuttingDown)]);
+        } else {
+            self.power_off(host);
+        }
+    }
+
+    /// A machine that shuts down goes off, if it is not off already.
+    pub(super) fn power_off(&mut self, host: HostId) {
+        let row = &mut self.hosts[host.0 as usize];
+        if row.shutdowns > 0 && !row.off {
+            row.off = true;
+            self.fleet.power_off(host);
+            self.start_or_stop_kubelet(host);
+        }
+    }
+
+    /// Something that is no pod begins to use what pods need, or ceases to.
+    fn press(&mut self, kind: &FaultKind, begins: bool) {
+        let FaultKind::Pressure { hosts, resource, used } = kind else { return };
+        for host in hosts.iter().copied() {
+            let mut outcomes = Vec::new();
+            self.fleet.press(self.now, host, *resource, *used, begins, &mut outcomes);
+            self.set_off(host, outcomes);
+        }
+    }
+
     /// Brings a kubelet to what its machine's faults allow.
     fn start_or_stop_kubelet(&mut self, host: HostId) {
         let (now, kubelet) = (self.now, ProcId::kubelet(host));
         let row = &mut self.hosts[host.0 as usize];
-        let runs = row.present && row.crashes == 0 && row.stops == 0;
+        let runs = row.present && row.crashes == 0 && row.stops == 0 && !row.off;
         if runs == row.kubelet_up {
             return;
         }

@@ -8,6 +8,7 @@
 //! What is establishing itself at time zero, before the first request of the user, takes no time: a run begins with a
 //! cluster that is there. Absent on purpose: control-plane failures (the plan has no such fault).
 
+mod drains;
 mod event;
 mod hosts;
 mod leases;
@@ -23,6 +24,7 @@ use wavetank_core::api::Request;
 use wavetank_core::config::Heartbeats;
 use wavetank_core::facts::Fact;
 use wavetank_core::id::{HostId, Name, ProcId, ProcKind, RequestId, Revision};
+use wavetank_core::kubelet::RuntimeRequest;
 use wavetank_core::seam::{Effect, Input, Msg, TimerKind, World};
 use wavetank_core::time::Time;
 
@@ -30,7 +32,8 @@ use crate::fleet::{Fleet, FleetEvent, Outcome as FleetOutcome};
 use crate::net::{Arrival, Network, RenewalId};
 use crate::plan::Plan;
 use crate::queue::{EventQueue, Source, TieOrder, WheelQueue};
-use crate::record::StepRefusal;
+use crate::record::{DrainNote, StepRefusal};
+use drains::Drains;
 pub use event::Class;
 use event::{Event, Slab};
 use hosts::Host;
@@ -66,6 +69,7 @@ pub struct SimWorld<Q: EventQueue = WheelQueue> {
     /// Facts that have not been taken yet, in order.
     facts: Vec<(Time, Fact)>,
     refusals: Vec<StepRefusal>,
+    drains: Drains,
 }
 
 /// Stable storage: one write at a time, which takes everything that has been asked for by its beginning.
@@ -100,6 +104,7 @@ impl<Q: EventQueue + Default> SimWorld<Q> {
             disk: Disk::default(),
             facts: Vec::new(),
             refusals: Vec::new(),
+            drains: Drains::new(&plan.drains),
             plan,
         };
         world.schedule_plan();
@@ -124,6 +129,9 @@ impl<Q: EventQueue + Default> SimWorld<Q> {
             if let Some(to) = fault.to {
                 self.push_from(to, Class::Fault, ProcId::WORLD, Event::FaultEnds(index));
             }
+        }
+        for (index, drain) in (0u32..).zip(&plan.drains) {
+            self.push_from(drain.at, Class::Workload, ProcId::CLIENT, Event::DrainBegins(index));
         }
         for (index, step) in (0u32..).zip(&plan.steps) {
             self.push_from(step.at, Class::Workload, ProcId::CLIENT, Event::Step(index));
@@ -175,6 +183,11 @@ impl<Q: EventQueue> SimWorld<Q> {
         &self.refusals
     }
 
+    /// What drains of the plan have said so far.
+    pub fn drain_notes(&self) -> &[DrainNote] {
+        self.drains.notes()
+    }
+
     /// The next tie count of a source.
     fn count(&mut self, source: ProcId) -> u32 {
         let table = &mut self.counts[source.kind() as usize];
@@ -206,6 +219,9 @@ impl<Q: EventQueue> SimWorld<Q> {
             (ProcKind::Client, body) => self.answer_step(body),
             (ProcKind::Runtime, Msg::Runtime(request)) => {
                 let host = to.host().expect("a runtime has a host");
+                if request == RuntimeRequest::PowerOff {
+                    return self.power_off(host);
+                }
                 let mut outcomes = Vec::new();
                 self.fleet.ask(self.now, host, request, &mut outcomes);
                 self.set_off(host, outcomes);
@@ -245,7 +261,11 @@ impl<Q: EventQueue> SimWorld<Q> {
     }
 
     fn answer_step(&mut self, body: Msg) {
-        let Msg::Response(RequestId(step), answer) = body else { panic!("the client was sent {body:?}") };
+        let Msg::Response(id, answer) = body else { panic!("the client was sent {body:?}") };
+        if let Some((drain, number)) = drains::question_of(id) {
+            return self.answer_drain(drain, number, answer);
+        }
+        let RequestId(step) = id;
         if let Err(refusal) = answer {
             self.refusals.push(StepRefusal { at: self.now, step: step as u32, refusal });
         }
@@ -283,6 +303,8 @@ impl<Q: EventQueue> SimWorld<Q> {
                 let body = Msg::Request(RequestId(u64::from(step)), request);
                 self.send_ordinary(ProcId::CLIENT, ProcId::API_SERVER, body);
             }
+            Event::DrainBegins(drain) => self.drain_begins(drain),
+            Event::DrainWakes(drain) => self.drain_wakes(drain),
             Event::Message { from, to, body, connection } => return self.arrive(from, to, body, connection),
             Event::Persisted(revision) => {
                 self.disk.writing = false;

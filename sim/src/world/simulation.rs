@@ -161,6 +161,7 @@ impl<Q: EventQueue> Simulation<Q> {
             digest: self.core.digest(),
             facts: self.facts,
             refusals: self.world.refusals().to_vec(),
+            drain_notes: self.world.drain_notes().to_vec(),
             ladder: self.ladder.rungs().to_vec(),
         }
     }

@@ -36,6 +36,8 @@ fn host(index: usize) -> HostPlan {
         starts_at: Time::ZERO,
         pull_bytes_per_second: 100_000_000,
         images: vec!["web:1".into()],
+        image_filesystem_bytes: None,
+        pids: 0,
     }
 }
 
@@ -93,6 +95,10 @@ fn plan(hosts: usize, replicas: u32, faults: Vec<Fault>) -> Plan {
             run_time: None,
             exit: Exit::Code(0),
             stop_delay: seconds(2),
+            which: Default::default(),
+            hooks: Default::default(),
+            health: Default::default(),
+            usage: Default::default(),
         }],
         steps: vec![
             step(Time::ZERO, Request::Create(namespace)),
@@ -262,6 +268,7 @@ fn any_kind() -> impl Strategy<Value = FaultKind> {
     prop_oneof![
         3 => any_hosts().prop_map(|hosts| FaultKind::Crash { hosts }),
         2 => any_hosts().prop_map(|hosts| FaultKind::KubeletStop { hosts }),
+        1 => any_hosts().prop_map(|hosts| FaultKind::Shutdown { hosts }),
         3 => any_hosts().prop_map(|hosts| FaultKind::NetworkCut {
             a: Side { control_plane: true, hosts: Vec::new() },
             b: Side { control_plane: false, hosts },

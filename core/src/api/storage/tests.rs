@@ -98,7 +98,7 @@ fn the_time_of_a_volumes_phase_moves_with_the_phase_alone() {
         bed.run_for(Span::ZERO);
         bed.get::<PersistentVolume>("", "pv").expect("it is stored").status.phase_changed_at
     };
-    assert_eq!(write(&mut bed, VolumePhase::Pending, "a word"), Some(born));
+    assert_eq!(write(&mut bed, VolumePhase::Available, "a word"), Some(born));
     let now = bed.now();
     assert_eq!(write(&mut bed, VolumePhase::Failed, "a word"), Some(now));
 }

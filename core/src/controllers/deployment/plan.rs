@@ -2,8 +2,8 @@
 //!
 //! A real sync writes, takes the answer and decides on. Here every write is taken to be granted, applied to the sync's
 //! own copies, and the next decision builds on it; if one is refused, those after it never leave and the sync is
-//! retried. Source: pkg/controller/deployment/{sync,rolling,recreate}.go (v1.34.1). Two writes of one sync to the same
-//! object build on each other; Kubernetes' second status write meets a conflict there and is made by the next sync.
+//! retried. So it is with a second write of the status in one sync, which meets a conflict, as in Kubernetes. Source:
+//! pkg/controller/deployment/{sync,rolling,recreate}.go (v1.34.1).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

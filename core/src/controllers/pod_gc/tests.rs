@@ -48,8 +48,9 @@ fn pods_of_a_node_that_is_gone_fail_and_go_after_forty_seconds_of_quarantine() {
     bed.run_until(Time::from_secs(200));
     // Found missing by the pass at 40 s, asked for by that at 80 s.
     let told = lines(&bed, "pods/default/orphan");
-    let end = &told[told.len() - 3..];
-    let [unready, failed, gone] = end else { panic!("{told:#?}") };
+    let end = &told[told.len() - 4..];
+    let [unready, failed, asked, gone] = end else { panic!("{told:#?}") };
+    assert!(asked.starts_with("80s") && asked.contains("deletion requested"), "{told:#?}");
     assert!(unready.contains("Ready") && failed.starts_with("80s") && failed.contains("Failed"), "{told:#?}");
     assert!(gone.starts_with("80s") && gone.contains("gone"), "{told:#?}");
     assert!(bed.get::<Pod>("default", "other").is_some());

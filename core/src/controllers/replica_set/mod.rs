@@ -1,4 +1,5 @@
-//! The ReplicaSet controller: keeps as many pods as are wanted.
+//! The ReplicaSet controller: keeps as many pods as are wanted. The ReplicationController controller is the same, with
+//! each of its objects taken for a ReplicaSet ([`kinds`]), as in Kubernetes.
 //!
 //! A sync has up to three stages of requests: claim (adopt orphans, release pods that no longer match), manage (create
 //! or delete), status. Invariant: pods are created or deleted only when the watch has shown everything that was asked
@@ -7,12 +8,14 @@
 //! read before an adoption (the write itself is conditional), and `terminatingReplicas` (alpha).
 
 mod events;
+mod kinds;
 mod pods;
 mod ranking;
 mod tally;
 #[cfg(test)]
 mod tests;
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::api::{Refusal, Request};
@@ -31,16 +34,16 @@ use crate::store::{Change, View};
 use crate::time::Span;
 
 use events::told;
+pub(super) use kinds::Replicated;
 use pods::Pods;
 use tally::Tallies;
 
-/// The number of this controller's client and work queue.
-pub(super) const NUMBER: u8 = 1;
 /// The most pods that one sync creates or deletes.
 const BURST: usize = 500;
 
-/// The controller.
-pub(super) struct ReplicaSets {
+/// The controller, of ReplicaSets or of ReplicationControllers.
+pub(super) struct ReplicaSets<T> {
+    of: PhantomData<T>,
     desk: Desk<NamespacedName, Stage>,
     expectations: Expectations,
     tallies: Tallies,
@@ -69,13 +72,14 @@ pub(in crate::controllers) enum Stage {
     },
 }
 
-impl ReplicaSets {
+impl<T: Replicated> ReplicaSets<T> {
     /// The controller before its start.
-    pub(super) fn new(config: &ControllerManagerConfig) -> ReplicaSets {
+    pub(super) fn new(config: &ControllerManagerConfig) -> ReplicaSets<T> {
         let tolerated: fn(&Refusal) -> bool =
             |refusal| matches!(refusal, Refusal::NotFound(_)) || refusal.is_namespace_terminating();
         ReplicaSets {
-            desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, tolerated).telling(told),
+            of: PhantomData,
+            desk: Desk::new(T::NUMBER, config.concurrent_syncs, config.client_limit, tolerated).telling(told::<T>),
             expectations: Expectations::default(),
             tallies: Tallies::default(),
             orphans: Orphans::default(),
@@ -108,13 +112,13 @@ impl ReplicaSets {
         if have < want {
             let missing = (want - have).min(BURST);
             self.expectations.expect(&key, missing, Deletions::NONE, ctx.now);
-            let pod = Arc::new(from_template(&sync.set.template, Kind::ReplicaSet, &sync.set.meta));
+            let pod = Arc::new(from_template(&sync.set.template, T::KIND, &sync.set.meta));
             let batches = slow_start((0..missing).map(|_| Request::Create(Object::Pod(pod.clone()))));
             return self.desk.begin(ctx, key, Stage::Create(sync), batches);
         }
         let surplus = (have - want).min(BURST);
         let Pods::Listed(pods) = &sync.pods else { unreachable!("pods are listed when some have to go") };
-        let doomed = pods_to_delete(ctx, view, &sync.set, pods, surplus);
+        let doomed = pods_to_delete::<T>(ctx, view, &sync.set, pods, surplus);
         let awaited = Deletions::Of(doomed.iter().map(|pod| pod.meta.uid).collect());
         self.expectations.expect(&key, 0, awaited, ctx.now);
         let requests = doomed.iter().map(|pod| deletion_of(pod)).collect::<Vec<_>>();
@@ -127,7 +131,7 @@ impl ReplicaSets {
         let next = pods.next_availability(&set, ctx.now).filter(|_| status.ready != status.available);
         let mut requests = Vec::new();
         if status != set.status {
-            let object = Object::ReplicaSet(Arc::new(ReplicaSet { status, ..ReplicaSet::clone(&set) }));
+            let object = T::from_set(ReplicaSet { status, ..ReplicaSet::clone(&set) });
             // Kubernetes writes once more over a conflict; writing without a condition comes to the same.
             requests.push(Request::UpdateStatus { object, expected: None });
         }
@@ -144,7 +148,7 @@ impl ReplicaSets {
                     self.pod_leaves(view, old);
                 }
             }
-            (None, Some(pod)) => match managing::<ReplicaSet>(view, &pod.meta) {
+            (None, Some(pod)) => match managing::<T>(view, &pod.meta) {
                 Some((key, _)) => {
                     self.expectations.created(&key, 1);
                     self.desk.queue.add(key);
@@ -159,23 +163,24 @@ impl ReplicaSets {
 
     fn pod_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, old: &Pod, pod: &Pod) {
         let changes_hands = old.meta.controller() != pod.meta.controller();
-        if changes_hands && let Some((key, _)) = managing::<ReplicaSet>(view, &old.meta) {
+        if changes_hands && let Some((key, _)) = managing::<T>(view, &old.meta) {
             self.desk.queue.add(key);
         }
-        let Some((key, set)) = managing::<ReplicaSet>(view, &pod.meta) else {
+        let Some((key, set)) = managing::<T>(view, &pod.meta) else {
             if changes_hands || old.meta.labels != pod.meta.labels {
                 self.offer(view, pod);
             }
             return;
         };
         self.desk.queue.add(key.clone());
-        if set.min_ready > Span::ZERO && !old.is_ready() && pod.is_ready() {
-            self.desk.queue.add_after(ctx, key, set.min_ready);
+        let min_ready = set.min_ready();
+        if min_ready > Span::ZERO && !old.is_ready() && pod.is_ready() {
+            self.desk.queue.add_after(ctx, key, min_ready);
         }
     }
 
     fn pod_leaves(&mut self, view: View<'_>, pod: &Pod) {
-        if let Some((key, _)) = managing::<ReplicaSet>(view, &pod.meta) {
+        if let Some((key, _)) = managing::<T>(view, &pod.meta) {
             self.expectations.deleted(&key, pod.meta.uid);
             self.desk.queue.add(key);
         }
@@ -186,15 +191,15 @@ impl ReplicaSets {
         if pod.meta.controller().is_some() {
             return;
         }
-        for (_, set) in view.in_namespace::<ReplicaSet>(&pod.meta.namespace) {
-            if selects(&set.selector, pod) {
-                self.desk.queue.add(NamespacedName::of_meta(&set.meta));
+        for (_, set) in view.in_namespace::<T>(&pod.meta.namespace) {
+            if selects(set.selector(), pod) {
+                self.desk.queue.add(NamespacedName::of_meta(set.meta()));
             }
         }
     }
 }
 
-impl Reconciler for ReplicaSets {
+impl<T: Replicated> Reconciler for ReplicaSets<T> {
     type Key = NamespacedName;
     type Stage = Stage;
 
@@ -203,8 +208,8 @@ impl Reconciler for ReplicaSets {
     }
 
     fn list(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        for (_, set) in view.all::<ReplicaSet>() {
-            self.desk.queue.add(NamespacedName::of_meta(&set.meta));
+        for (_, set) in view.all::<T>() {
+            self.desk.queue.add(NamespacedName::of_meta(set.meta()));
         }
         for (row, pod) in view.all::<Pod>() {
             self.on_pod(ctx, view, row, None, Some(pod));
@@ -218,10 +223,10 @@ impl Reconciler for ReplicaSets {
                 let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
                 self.on_pod(ctx, after, change.row, old.map(|pod| &**pod), new.map(|pod| &**pod));
             }
-            Kind::ReplicaSet => {
-                let (old, new) = (before.get::<ReplicaSet>(change.row), after.get::<ReplicaSet>(change.row));
+            kind if kind == T::KIND => {
+                let (old, new) = (before.get::<T>(change.row), after.get::<T>(change.row));
                 let Some(set) = new.or(old) else { return };
-                let key = NamespacedName::of_meta(&set.meta);
+                let key = NamespacedName::of_meta(set.meta());
                 if new.is_none() {
                     self.expectations.forget(&key);
                 }
@@ -232,11 +237,11 @@ impl Reconciler for ReplicaSets {
     }
 
     fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) -> Step<NamespacedName, Stage> {
-        let Some((_, set)) = view.find::<ReplicaSet>(&key.namespace, &key.name) else {
+        let Some((_, set)) = view.find::<T>(&key.namespace, &key.name) else {
             self.expectations.forget(&key);
             return self.desk.finish(ctx, &key, false);
         };
-        let set = set.clone();
+        let set = T::as_set(set);
         let may_manage = self.expectations.satisfied(&key, ctx.now);
         let adoptable = self.adoptable(view, &set);
         let mut claims = Claims::default();
@@ -252,7 +257,7 @@ impl Reconciler for ReplicaSets {
             Pods::Listed(own)
         };
         for (row, pod) in adoptable {
-            claims.adopt(view, Kind::ReplicaSet, &set.meta, row, &pod);
+            claims.adopt(view, T::KIND, &set.meta, row, &pod);
         }
         let sync = Sync { set, pods, may_manage, error: None };
         let requests = std::mem::take(&mut claims.requests);
@@ -277,7 +282,7 @@ impl Reconciler for ReplicaSets {
             Stage::Create(mut sync) => {
                 let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
                 let failed = refused.filter(|refusal| !refusal.is_namespace_terminating()).inspect(|refusal| {
-                    ctx.record(key.of(Kind::ReplicaSet), What::Refused { message: told_of_creation(refusal).into() });
+                    ctx.record(key.of(T::KIND), What::Refused { message: told_of_creation(refusal).into() });
                 });
                 let unseen = failed.count() + skipped;
                 self.expectations.created(&key, unseen);
@@ -308,7 +313,7 @@ fn selects(selector: &Selector, pod: &Pod) -> bool {
 }
 
 /// Source: `getPodsToDelete`, pkg/controller/replicaset/replica_set.go (v1.34.1).
-fn pods_to_delete(
+fn pods_to_delete<T: Replicated>(
     ctx: &Context<'_>,
     view: View<'_>,
     set: &ReplicaSet,
@@ -318,8 +323,8 @@ fn pods_to_delete(
     let mut pods = pods.to_vec();
     if surplus < pods.len() {
         let owner = set.meta.controller().map(|owner| owner.uid);
-        let sets = owner.into_iter().flat_map(|owner| view.controlled_by::<ReplicaSet>(owner));
-        let related = sets.flat_map(|(_, set)| view.controlled_by::<Pod>(set.meta.uid)).map(|(_, pod)| pod);
+        let sets = owner.into_iter().flat_map(|owner| view.controlled_by::<T>(owner));
+        let related = sets.flat_map(|(_, set)| view.controlled_by::<Pod>(set.meta().uid)).map(|(_, pod)| pod);
         ranking::sort_for_deletion(&mut pods, related, ctx.now);
     }
     pods.truncate(surplus);

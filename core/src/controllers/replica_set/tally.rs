@@ -76,6 +76,7 @@ impl Tallies {
         tally
     }
 
+    #[expect(clippy::mutable_key_type, reason = "what can change in shared labels is whether their hash is known")]
     fn take_out(&mut self, owner: Uid, labels: &Labels, is_ready: bool) {
         let groups = self.by_owner.get_mut(&owner).expect("an owner of a noted pod is there");
         let key = ByContent(labels.clone());

@@ -209,3 +209,28 @@ fn a_node_with_more_related_pods_loses_its_pods_first() {
     assert_eq!(order(vec![on("b", "n2"), on("a", "n1")], &related, now), "b a");
     assert_eq!(order(vec![on("a", "n1"), on("b", "n2")], &[], now), "a b", "without an owner nothing is related");
 }
+
+#[test]
+fn a_replication_controller_keeps_its_pods_as_a_replica_set_does() {
+    let mut bed = bed();
+    let ReplicaSet { replicas, min_ready, selector, template, status, .. } = web(3);
+    let meta = Meta::named("default", "old");
+    bed.create(ReplicationController { meta, replicas, min_ready, selector, template, status });
+    bed.run_for(Span::from_secs(10));
+    let read = |bed: &Testbed| bed.get::<ReplicationController>("default", "old").unwrap();
+    let status = read(&bed).status.clone();
+    assert_eq!((status.replicas, status.fully_labeled, status.ready, status.available), (3, 3, 3, 3));
+    let uid = read(&bed).meta.uid;
+    let is_own = |pod: &Arc<Pod>| {
+        pod.meta.controller().is_some_and(|owner| owner.kind == Kind::ReplicationController && owner.uid == uid)
+    };
+    assert!(pods(&bed).iter().all(is_own));
+    assert!(bed.events(Kind::ReplicationController, "old")[0].contains("SuccessfulCreate"));
+    let key = ObjectKey::new(Kind::ReplicationController, "default", "old");
+    bed.request(Request::Patch { key: key.clone(), patch: Patch::Replicas(1) });
+    bed.run_for(Span::from_secs(10));
+    assert_eq!(pods(&bed).len(), 1);
+    bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
+    bed.run_for(Span::from_secs(10));
+    assert_eq!(pods(&bed).len(), 0);
+}

@@ -1,9 +1,10 @@
 //! The scheduler's plugins: which extension points each implements, and what it says there.
 //!
 //! A plugin is a value of [`Plugin`]; what it computes is a pure function of a pod's traits and one node's slot, so the
-//! plain loop and the cached one call the same code. Plugins of Kubernetes that have no file here are not part of the
-//! model: VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone, DynamicResources' allocations, and the victims
-//! of DefaultPreemption. NodeName needs no file: a pod that names its node never enters the queue.
+//! plain loop and the cached one call the same code. The plugins about volumes look at claims too: see
+//! [`super::volumes`]. Plugins of Kubernetes that have no file here are not part of the model: DynamicResources'
+//! allocations. DefaultPreemption is [`super::preemption`]. NodeName needs no file: a pod that names its node never
+//! enters the queue.
 
 mod image_locality;
 pub(super) mod inter_pod_affinity;
@@ -11,9 +12,13 @@ mod node_affinity;
 mod node_ports;
 mod node_resources;
 mod node_unschedulable;
+pub(super) mod node_volume_limits;
 mod resource_scores;
 mod taint_toleration;
 pub(super) mod topology_spread;
+pub(super) mod volume_binding;
+pub(super) mod volume_restrictions;
+pub(super) mod volume_zone;
 
 pub(super) use crate::config::Plugin;
 use crate::config::PluginArgs;
@@ -60,15 +65,31 @@ pub(super) enum Reason {
     AntiAffinityUnsatisfied = 13,
     /// Pods that shun the pod are near.
     ShunnedByOthers = 14,
+    /// A disk of the pod is in use there.
+    DiskConflict = 15,
+    /// A claim for one pod has a pod.
+    ClaimForOnePodTaken = 16,
+    /// It has as many volumes of some driver as it can have.
+    TooManyVolumes = 17,
+    /// A bound volume cannot be reached from there.
+    VolumeUnreachable = 18,
+    /// There is no volume for some claim, and none can be made there.
+    NoVolumeToBind = 19,
+    /// A volume could be made there if there were room.
+    NotEnoughStorage = 20,
+    /// A claim is bound to a volume that is not there.
+    VolumeMissing = 21,
+    /// It is in another zone than some volume.
+    VolumeZoneConflict = 22,
     /// The terms of the pod name nodes that exclude each other.
-    NamesConflict = 15,
+    NamesConflict = 23,
     /// It does not have the labels that the scheduler's configuration asks for.
-    Enforced = 16,
+    Enforced = 24,
 }
 
 impl Reason {
     /// All reasons, by number.
-    pub(super) const ALL: [Reason; 17] = [
+    pub(super) const ALL: [Reason; 25] = [
         Reason::Unschedulable,
         Reason::UntoleratedTaint,
         Reason::AffinityMismatch,
@@ -84,6 +105,14 @@ impl Reason {
         Reason::AffinityUnsatisfied,
         Reason::AntiAffinityUnsatisfied,
         Reason::ShunnedByOthers,
+        Reason::DiskConflict,
+        Reason::ClaimForOnePodTaken,
+        Reason::TooManyVolumes,
+        Reason::VolumeUnreachable,
+        Reason::NoVolumeToBind,
+        Reason::NotEnoughStorage,
+        Reason::VolumeMissing,
+        Reason::VolumeZoneConflict,
         Reason::NamesConflict,
         Reason::Enforced,
     ];
@@ -101,6 +130,12 @@ impl Reason {
             Reason::AffinityUnsatisfied | Reason::AntiAffinityUnsatisfied | Reason::ShunnedByOthers => {
                 Plugin::InterPodAffinity
             }
+            Reason::DiskConflict | Reason::ClaimForOnePodTaken => Plugin::VolumeRestrictions,
+            Reason::TooManyVolumes => Plugin::NodeVolumeLimits,
+            Reason::VolumeUnreachable | Reason::NoVolumeToBind | Reason::NotEnoughStorage | Reason::VolumeMissing => {
+                Plugin::VolumeBinding
+            }
+            Reason::VolumeZoneConflict => Plugin::VolumeZone,
             _ => Plugin::NodeResourcesFit,
         }
     }
@@ -264,6 +299,10 @@ impl Plugin {
             Plugin::NodeAffinity => node_affinity::hint(&args.node_affinity, pod, event),
             Plugin::NodePorts => node_ports::hint(pod, event),
             Plugin::NodeResourcesFit => node_resources::hint(pod, event),
+            Plugin::VolumeRestrictions => volume_restrictions::hint(pod, event),
+            Plugin::NodeVolumeLimits => node_volume_limits::hint(pod, event),
+            Plugin::VolumeBinding => volume_binding::hint(pod, event),
+            Plugin::VolumeZone => volume_zone::hint(pod, event),
             Plugin::PodTopologySpread => topology_spread::hint(&args.spread, around, pod, event),
             Plugin::InterPodAffinity => inter_pod_affinity::hint(pod, event),
             _ => Hint::Skip,
@@ -311,6 +350,16 @@ fn fixed_text(reason: Reason) -> &'static str {
         Reason::AffinityUnsatisfied => "node(s) didn't match pod affinity rules",
         Reason::AntiAffinityUnsatisfied => "node(s) didn't match pod anti-affinity rules",
         Reason::ShunnedByOthers => "node(s) didn't satisfy existing pods anti-affinity rules",
+        Reason::DiskConflict => "node(s) had no available disk",
+        Reason::ClaimForOnePodTaken => {
+            "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+        }
+        Reason::TooManyVolumes => "node(s) exceed max volume count",
+        Reason::VolumeUnreachable => "node(s) didn't match PersistentVolume's node affinity",
+        Reason::NoVolumeToBind => "node(s) didn't find available persistent volumes to bind",
+        Reason::NotEnoughStorage => "node(s) did not have enough free storage",
+        Reason::VolumeMissing => "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)",
+        Reason::VolumeZoneConflict => "node(s) had no available volume zone",
         Reason::UntoleratedTaint | Reason::InsufficientExtended => unreachable!("{reason:?} depends on the node"),
     }
 }

@@ -128,7 +128,7 @@ fn includes(constraint: &Spread, pod: &PodTraits, cache: &Cache, slot: u32) -> b
 /// Where matching pods of the namespace are, one entry for each. Pods that are being deleted do not count.
 fn matching<'a>(classes: &'a Classes, identity: &'a Identity, pods: &'a Pods) -> impl Iterator<Item = u32> + 'a {
     let counts = move |class: &&Class| is_counted(class, identity, pods);
-    classes.iter().filter(counts).flat_map(Class::slots)
+    classes.candidates(&identity.namespace, pods).filter(counts).flat_map(Class::slots)
 }
 
 fn is_counted(class: &Class, identity: &Identity, pods: &Pods) -> bool {
@@ -208,11 +208,11 @@ impl Preferences {
         !self.all_labels || self.constraints.iter().all(|(_, domains)| domains.get(slot).is_some())
     }
 
-    /// The domains, other than single nodes, by which the defaults count.
-    pub(in crate::scheduler) fn tallied(&self) -> Option<&Arc<Domains>> {
+    /// The domains, other than single nodes, by which the defaults count, and which pods they count.
+    pub(in crate::scheduler) fn tallied(&self) -> Option<(&Pods, &Arc<Domains>)> {
         let of_nodes = |(constraint, _): &&(Spread, _)| *constraint.topology_key == *HOSTNAME;
         let constraints = if self.all_labels { &[][..] } else { &self.constraints };
-        constraints.iter().find(|it| !of_nodes(it)).map(|(_, domains)| domains)
+        constraints.iter().find(|it| !of_nodes(it)).map(|(constraint, domains)| (&constraint.pods, domains))
     }
 
     /// Matching pods: by slot for the host name, whatever the node, otherwise by domain on the nodes that count.
@@ -229,7 +229,8 @@ impl Preferences {
         let every_node = !self.all_labels && !constraint.honors_node_taints && node_affinity::is_anywhere(&pod.spec);
         let mut counts = Counts::default();
         let mut others = Vec::new();
-        for class in classes.iter().filter(|class| is_counted(class, &pod.identity, &constraint.pods)) {
+        let candidates = classes.candidates(&pod.identity.namespace, &constraint.pods);
+        for class in candidates.filter(|class| is_counted(class, &pod.identity, &constraint.pods)) {
             let tally = match of_node {
                 true => class.tally_by_slot(cache.slot_count()),
                 false => class.tally_by_domain(domains).filter(|_| every_node),

@@ -321,7 +321,8 @@ fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Result<(), Tes
         let (traits, board) = placement.classes.board(class);
         board.sync(profile, &placement.cache, traits);
         let (cache, classes) = (&placement.cache, &placement.classes);
-        let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
+        let around = &placement.around;
+        let case = Case { profile, cache, classes, around, class, relations: relations.as_ref() };
         let board = classes.board_of(class);
         for (position, slot) in cache.order().iter().enumerate() {
             let cached = case.with_related(board.refusal(position as u32), *slot);

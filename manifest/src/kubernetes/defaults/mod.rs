@@ -9,6 +9,7 @@
 //! Source: pkg/apis/core/v1/defaults.go, pkg/apis/apps/v1/defaults.go and their `zz_generated.defaults.go`, v1.34.
 
 mod admission;
+mod batch;
 mod pod;
 mod service;
 mod storage;
@@ -16,7 +17,7 @@ mod storage;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStrategy, ReplicaSet, RollingUpdateDeployment};
-use k8s_openapi::api::core::v1::{Namespace, Node};
+use k8s_openapi::api::core::v1::{Namespace, Node, ReplicationController};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -25,6 +26,7 @@ use super::Manifest;
 use wavetank_core::quantity::Quantity;
 
 pub use admission::admit_pod;
+pub(super) use batch::job;
 
 /// Fills in what a manifest left out, as the API server does before it validates.
 ///
@@ -41,6 +43,9 @@ pub fn apply_defaults(manifest: &mut Manifest) {
         Manifest::Service(object) => service::service(object),
         Manifest::Deployment(object) => deployment(object),
         Manifest::ReplicaSet(object) => replica_set(object),
+        Manifest::ReplicationController(object) => replication_controller(object),
+        Manifest::Job(object) => batch::job(object),
+        Manifest::CronJob(object) => batch::cron_job(object),
         Manifest::EndpointSlice(object) => endpoint_slice(object),
         Manifest::PersistentVolume(object) => storage::volume(object),
         Manifest::PersistentVolumeClaim(object) => storage::claim(object),
@@ -114,6 +119,24 @@ fn replica_set(object: &mut ReplicaSet) {
     let spec = object.spec.get_or_insert_default();
     spec.replicas.get_or_insert(1);
     pod::template(spec.template.get_or_insert_default());
+}
+
+/// Labels and selector come from the template if they are not given.
+///
+/// Source: pkg/apis/core/v1/defaults.go (`SetDefaults_ReplicationController`).
+fn replication_controller(object: &mut ReplicationController) {
+    let spec = object.spec.get_or_insert_default();
+    spec.replicas.get_or_insert(1);
+    pod::template(spec.template.get_or_insert_default());
+    let labels = spec.template.as_ref().and_then(|it| it.metadata.as_ref()).and_then(|it| it.labels.clone());
+    if let Some(labels) = labels.filter(|labels| !labels.is_empty()) {
+        if spec.selector.as_ref().is_none_or(BTreeMap::is_empty) {
+            spec.selector = Some(labels.clone());
+        }
+        if object.metadata.labels.as_ref().is_none_or(BTreeMap::is_empty) {
+            object.metadata.labels = Some(labels);
+        }
+    }
 }
 
 /// Source: pkg/apis/discovery/v1/defaults.go (`SetDefaults_EndpointPort`).

@@ -13,6 +13,7 @@
 //! Source: pkg/apis/core/validation/validation.go, pkg/apis/apps/validation/validation.go,
 //! staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go, v1.34.
 
+mod batch;
 mod container;
 mod disruption;
 pub(crate) mod metadata;
@@ -44,6 +45,9 @@ pub fn validate(manifest: &Manifest) -> Result<(), Invalid> {
         }
         Manifest::ReplicaSet(object) => workload::replica_set(&mut report, object),
         Manifest::Deployment(object) => workload::deployment(&mut report, object),
+        Manifest::ReplicationController(object) => workload::replication_controller(&mut report, object),
+        Manifest::Job(object) => batch::job(&mut report, object),
+        Manifest::CronJob(object) => batch::cron_job(&mut report, object),
         Manifest::Service(object) => service::check(&mut report, object),
         Manifest::PodDisruptionBudget(object) => disruption::budget(&mut report, object),
         Manifest::EndpointSlice(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),

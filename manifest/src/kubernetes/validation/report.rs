@@ -25,6 +25,8 @@ pub enum Reason {
     NotFound,
     /// A value is longer than allowed.
     TooLong,
+    /// A list has more items than allowed.
+    TooMany,
 }
 
 impl Reason {
@@ -38,6 +40,7 @@ impl Reason {
             Reason::Forbidden => "FieldValueForbidden",
             Reason::NotFound => "FieldValueNotFound",
             Reason::TooLong => "FieldValueTooLong",
+            Reason::TooMany => "FieldValueTooMany",
         }
     }
 
@@ -50,6 +53,7 @@ impl Reason {
             Reason::Forbidden => "Forbidden",
             Reason::NotFound => "Not found",
             Reason::TooLong => "Too long",
+            Reason::TooMany => "Too many",
         }
     }
 }
@@ -156,6 +160,16 @@ impl Report {
 
     pub(crate) fn invalid(&mut self, at: &At, value: &impl Shown, detail: &str) {
         self.add(Reason::Invalid, at, Some(value.shown()), detail);
+    }
+
+    /// An invalid value that is not shown.
+    pub(super) fn invalid_as_a_whole(&mut self, at: &At, detail: &str) {
+        self.add(Reason::Invalid, at, None, detail);
+    }
+
+    /// A list with more items than allowed.
+    pub(super) fn too_many(&mut self, at: &At, found: usize, max: usize) {
+        self.add(Reason::TooMany, at, Some(found.to_string()), &format!("must have at most {max} items"));
     }
 
     /// One cause for each detail; none if there are none.

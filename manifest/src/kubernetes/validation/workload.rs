@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, ReplicaSet, RollingUpdateDeployment};
-use k8s_openapi::api::core::v1::{Node, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{Node, PodTemplateSpec, ReplicationController};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
@@ -41,6 +41,38 @@ pub(super) fn replica_set(report: &mut Report, object: &ReplicaSet) {
     report.not_negative(&at.child("replicas"), i64::from(spec.replicas.unwrap_or(0)));
     report.not_negative(&at.child("minReadySeconds"), i64::from(spec.min_ready_seconds.unwrap_or(0)));
     selected_template(report, &at, &spec.selector, &spec.template.unwrap_or_default());
+}
+
+/// Checks a ReplicationController.
+///
+/// Source: `ValidateReplicationControllerSpec`, pkg/apis/core/validation/validation.go (v1.34.1).
+pub(super) fn replication_controller(report: &mut Report, object: &ReplicationController) {
+    metadata::check(report, &object.metadata, names::dns_subdomain);
+    let (spec, at) = (object.spec.clone().unwrap_or_default(), At::root("spec"));
+    report.not_negative(&at.child("minReadySeconds"), i64::from(spec.min_ready_seconds.unwrap_or(0)));
+    let pairs = spec.selector.unwrap_or_default();
+    if pairs.is_empty() {
+        report.required(&at.child("selector"), "");
+    }
+    report.not_negative(&at.child("replicas"), i64::from(spec.replicas.unwrap_or(0)));
+    let template = spec.template.unwrap_or_default();
+    let at = at.child("template");
+    let found = template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
+    let fits = pairs.iter().all(|(key, value)| found.and_then(|labels| labels.get(key)) == Some(value));
+    if !pairs.is_empty() && !fits {
+        let detail = "`selector` does not match template `labels`";
+        report.invalid(&at.child("metadata").child("labels"), &AsJson(&found), detail);
+    }
+    pod::template(report, &at, &template);
+    let Some(pod) = &template.spec else { return };
+    let policy = pod.restart_policy.as_deref().unwrap_or("");
+    if policy != "Always" {
+        report.not_supported(&at.child("spec").child("restartPolicy"), &policy, &["Always"]);
+    }
+    if pod.active_deadline_seconds.is_some() {
+        let detail = "activeDeadlineSeconds in ReplicationController is not Supported";
+        report.forbidden(&at.child("spec").child("activeDeadlineSeconds"), detail);
+    }
 }
 
 /// Checks a selector, the template that it must match, and that the template's pods can run for ever.

@@ -4,8 +4,8 @@ use wavetank_core::id::Name;
 use wavetank_core::model::{Labels, Selector, SelectorOperator, SelectorRequirement};
 use wavetank_core::time::Span;
 
-use super::Problems;
 use super::objects::Objects;
+use super::{Problems, conduct};
 use crate::plan::scenario::format::{self, LabelSelector, Operator, Spec, Spread};
 use crate::plan::{Behaviour, Delay, Exit, Plan, ScriptedStart};
 
@@ -43,6 +43,10 @@ pub(super) fn expand(spec: &Spec, objects: &Objects, plan: &mut Plan, problems: 
             run_time: behaviour.run_time.as_ref().map(|spread| spread.0.clone()),
             exit,
             stop_delay: behaviour.stop_delay.as_ref().map_or(Delay::Constant(STOP_DELAY), |spread| spread.0.clone()),
+            which: conduct::which(behaviour, &path, problems),
+            hooks: conduct::hooks(behaviour),
+            health: conduct::health(behaviour, &path, problems),
+            usage: conduct::usage(behaviour, &path, problems),
         });
     }
 }
@@ -101,7 +105,7 @@ fn exit(behaviour: &format::Behaviour, path: &str, problems: &mut Problems) -> E
     Exit::Code(behaviour.exit_code.unwrap_or(0))
 }
 
-fn selector(selector: &LabelSelector) -> Selector {
+pub(super) fn selector(selector: &LabelSelector) -> Selector {
     let requirement = |from: &format::Requirement| SelectorRequirement {
         key: from.key.as_str().into(),
         operator: match from.operator {

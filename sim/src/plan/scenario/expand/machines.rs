@@ -128,6 +128,8 @@ impl Fleet {
                     .map_or_else(Default::default, |at| drawn(plan.config.seed, at, entity, 0)),
                 pull_bytes_per_second: pull.max(1),
                 images: group.images.iter().map(|image| image.as_str().into()).collect(),
+                image_filesystem_bytes: group.image_filesystem.map(|bytes| bytes.0),
+                pids: group.pids.unwrap_or(0).into(),
             });
         }
         // A group of no machines is still a group: a study may set the count on the command line.

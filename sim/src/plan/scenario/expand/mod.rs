@@ -4,9 +4,12 @@
 //! distributions are drawn here, by their place in the file: taking one entry out changes no other.
 
 mod behaviours;
+mod conduct;
+mod kubelet;
 mod machines;
 mod objects;
 mod settings;
+mod storage;
 mod timeline;
 
 use std::collections::BTreeMap;
@@ -43,6 +46,7 @@ pub fn expand(scenario: &Scenario, tree: &Node, inputs: &mut Inputs) -> Result<E
         problems.add(spec.duration.span, "spec.duration", "expected a duration above zero");
     }
     settings::apply(&mut plan, scenario, &mut problems, tree, inputs);
+    storage::apply(&mut plan, scenario, &mut problems);
     let fleet = Fleet::expand(spec, &mut plan, &mut problems);
     let mut objects = Objects::default();
     objects.manifests(spec, tree, inputs, &mut plan, &mut problems);

@@ -231,6 +231,9 @@ fn template(object: &Object) -> Template {
     let (labels, containers) = match object {
         Object::Pod(pod) => of(&pod.meta.labels, &pod.spec),
         Object::ReplicaSet(set) => of(&set.template.labels, &set.template.spec),
+        Object::ReplicationController(set) => of(&set.template.labels, &set.template.spec),
+        Object::Job(job) => of(&job.spec.template.labels, &job.spec.template.spec),
+        Object::CronJob(cron_job) => of(&cron_job.template.spec.template.labels, &cron_job.template.spec.template.spec),
         Object::Deployment(deployment) => of(&deployment.template.labels, &deployment.template.spec),
         _ => (Labels::default(), Vec::new()),
     };

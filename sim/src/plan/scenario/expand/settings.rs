@@ -25,6 +25,13 @@ fn modelled_network() -> NetworkPlan {
 pub(super) fn apply(plan: &mut Plan, scenario: &Scenario, problems: &mut Problems, tree: &Node, inputs: &mut Inputs) {
     let control = &scenario.spec.control_plane;
     let mut config = Config { seed: scenario.spec.seed, ..Config::default() };
+    match scenario.epoch() {
+        Ok(epoch) => config.epoch = epoch,
+        Err(message) => {
+            let place = scenario.spec.start_time.as_ref().map_or_else(Default::default, |start| start.span);
+            problems.add(place, "spec.startTime", message);
+        }
+    }
     match control.fidelity {
         Fidelity::Modelled => plan.network = modelled_network(),
         Fidelity::Instant => {
@@ -52,6 +59,7 @@ pub(super) fn apply(plan: &mut Plan, scenario: &Scenario, problems: &mut Problem
     }
     flags(&mut config, control);
     rates(&mut config, control, problems, tree);
+    super::kubelet::apply(&mut config.kubelet, &control.kubelet, problems);
     plan.config = config;
 }
 

@@ -7,12 +7,14 @@ use wavetank_core::time::{Span, Time};
 use wavetank_manifest::yaml::Span as Place;
 use wavetank_manifest::{Node, Spanned};
 
+use super::behaviours::selector;
 use super::machines::{Chosen, Fleet, effect};
 use super::objects::{Objects, display, item};
 use super::{Problems, drawn, place};
+use crate::drain::DrainOptions;
 use crate::plan::scenario::Inputs;
 use crate::plan::scenario::format::{self, Entry, NameAt, Spec};
-use crate::plan::{Fault, FaultKind, LinkProfile, Plan, Side, Step};
+use crate::plan::{DrainPlan, Fault, FaultKind, LinkProfile, Plan, PressedResource, Side, Step};
 
 /// The most repetitions of one entry.
 const TIMES_MAX: u32 = 100_000;
@@ -23,6 +25,8 @@ enum Deed {
     Requests(Vec<(Request, String)>),
     /// A manifest.
     Apply,
+    /// A drain with its label.
+    Drain(DrainOptions, String),
     /// A fault with its label.
     Fault(FaultKind, String),
 }
@@ -68,6 +72,12 @@ pub(super) fn expand(
                     }));
                 }
             }
+            Deed::Drain(options, label) => plan.drains.extend(times.0.into_iter().map(|(at, _)| DrainPlan {
+                at,
+                options: options.clone(),
+                label: label.clone(),
+                place: origin.clone(),
+            })),
             Deed::Fault(kind, label) => plan.faults.extend(times.0.into_iter().map(|(from, to)| Fault {
                 from,
                 to,
@@ -154,7 +164,8 @@ impl Reader<'_> {
         deeds.extend(entry.delete.as_ref().map(|delete| self.delete(delete)));
         deeds.extend(entry.restart.as_ref().map(|what| self.rollout(what, Patch::Restart, "restart")));
         deeds.extend(entry.pause.as_ref().map(|what| self.rollout(what, Patch::Paused(true), "pause")));
-        deeds.extend(entry.resume.as_ref().map(|what| self.rollout(what, Patch::Paused(false), "resume")));
+        deeds.extend(entry.resume.as_ref().map(|what| self.resume(what)));
+        deeds.extend(entry.suspend.as_ref().map(|what| self.suspend(what)));
         deeds.extend(entry.label.as_ref().map(|label| self.label(label)));
         let cordons = [(&entry.cordon, true, "cordon"), (&entry.uncordon, false, "uncordon")];
         for (machines, unschedulable, verb) in cordons {
@@ -163,6 +174,7 @@ impl Reader<'_> {
                 self.patch_nodes(&Chosen::from(machines), patch, verb)
             }));
         }
+        deeds.extend(entry.drain.as_ref().map(|drain| self.drain(drain)));
         deeds.extend(entry.taint.as_ref().map(|taint| self.taint(taint)));
         deeds.extend(entry.untaint.as_ref().map(|taint| self.untaint(taint)));
         deeds.extend(self.faults(entry));
@@ -198,9 +210,55 @@ impl Reader<'_> {
             let hosts = self.choose(&chosen, "kubeletStop")?;
             Some(Deed::Fault(FaultKind::KubeletStop { hosts }, format!("kubelet of {} stops", chosen.label())))
         }));
+        deeds.extend(entry.node_shutdown.as_ref().map(|machines| {
+            let chosen = Chosen::from(machines);
+            let hosts = self.choose(&chosen, "nodeShutdown")?;
+            Some(Deed::Fault(FaultKind::Shutdown { hosts }, format!("{} shuts down", chosen.label())))
+        }));
+        let pressures = [
+            (&entry.memory_pressure, PressedResource::Memory, "memoryPressure"),
+            (&entry.disk_pressure, PressedResource::NodeFilesystem, "diskPressure"),
+            (&entry.pid_pressure, PressedResource::Pids, "pidPressure"),
+        ];
+        for (pressure, resource, action) in pressures {
+            deeds.extend(pressure.as_ref().map(|pressure| self.pressure(pressure, resource, action)));
+        }
         deeds.extend(entry.network_cut.as_ref().map(|cut| self.network_cut(cut)));
         deeds.extend(entry.slow_link.as_ref().map(|link| self.slow_link(link)));
         deeds
+    }
+
+    fn pressure(&mut self, on: &format::PressureOn, resource: PressedResource, action: &str) -> Option<Deed> {
+        let chosen = Chosen {
+            node: on.node.as_ref(),
+            nodes: on.nodes.as_ref(),
+            group: on.group.as_ref(),
+            zone: on.zone.as_ref(),
+            zones: on.zones.as_ref(),
+            all: on.all,
+        };
+        let hosts = self.choose(&chosen, action)?;
+        let path = format!("{}.{action}", self.path);
+        let Some(used) = on.used else {
+            self.problems.add(self.place, &path, "missing field \"used\": how much is used beside the pods?");
+            return None;
+        };
+        let (resource, what) = match (resource, on.filesystem) {
+            (PressedResource::NodeFilesystem, format::Filesystem::Image) => (PressedResource::ImageFilesystem, "disk"),
+            (PressedResource::NodeFilesystem, _) => (resource, "disk"),
+            (_, format::Filesystem::Image) => {
+                self.problems.add(self.place, &path, "filesystem has a meaning for diskPressure only");
+                return None;
+            }
+            (PressedResource::Pids, _) => (resource, "processes"),
+            _ => (resource, "memory"),
+        };
+        let used = used.value.0;
+        let label = match resource {
+            PressedResource::Pids => format!("{used} {what} beside the pods of {}", chosen.label()),
+            _ => format!("{used} bytes of {what} used beside the pods of {}", chosen.label()),
+        };
+        Some(Deed::Fault(FaultKind::Pressure { hosts, resource, used }, label))
     }
 
     fn network_cut(&mut self, cut: &format::NetworkCut) -> Option<Deed> {
@@ -281,13 +339,44 @@ impl Reader<'_> {
     }
 
     fn scale(&mut self, scale: &format::Scale) -> Option<Deed> {
-        let key = self.workload(&scale.deployment, &scale.replica_set, &scale.namespace, "scale")?;
+        let candidates = [
+            (Kind::Deployment, &scale.deployment),
+            (Kind::ReplicaSet, &scale.replica_set),
+            (Kind::ReplicationController, &scale.replication_controller),
+            (Kind::Job, &scale.job),
+        ];
+        let key = self.one(&candidates, scale.namespace.as_ref(), "scale")?;
         let label = format!("scale {} to {}", display(&key), scale.replicas);
         Some(requests(Request::Patch { key, patch: Patch::Replicas(scale.replicas) }, label))
     }
 
+    fn suspend(&mut self, what: &format::Suspended) -> Option<Deed> {
+        let candidates = [(Kind::Job, &what.job), (Kind::CronJob, &what.cron_job)];
+        let key = self.one(&candidates, what.namespace.as_ref(), "suspend")?;
+        let label = format!("suspend {}", display(&key));
+        Some(requests(Request::Patch { key, patch: Patch::Suspended(true) }, label))
+    }
+
+    fn resume(&mut self, what: &format::Held) -> Option<Deed> {
+        let candidates =
+            [(Kind::Deployment, &what.deployment), (Kind::Job, &what.job), (Kind::CronJob, &what.cron_job)];
+        let key = self.one(&candidates, what.namespace.as_ref(), "resume")?;
+        let label = format!("resume {}", display(&key));
+        let patch = match key.kind {
+            Kind::Deployment => Patch::Paused(false),
+            _ => Patch::Suspended(false),
+        };
+        Some(requests(Request::Patch { key, patch }, label))
+    }
+
     fn set_image(&mut self, set: &format::SetImage) -> Option<Deed> {
-        let key = self.workload(&set.deployment, &set.replica_set, &set.namespace, "setImage")?;
+        let candidates = [
+            (Kind::Deployment, &set.deployment),
+            (Kind::ReplicaSet, &set.replica_set),
+            (Kind::ReplicationController, &set.replication_controller),
+            (Kind::CronJob, &set.cron_job),
+        ];
+        let key = self.one(&candidates, set.namespace.as_ref(), "setImage")?;
         if let (Some(container), Some(template)) = (&set.container, self.objects.template(&key)) {
             let mut known: Vec<&str> = template.containers.iter().map(|(name, _)| &**name).collect();
             known.dedup();
@@ -305,17 +394,6 @@ impl Reader<'_> {
             Request::Patch { key, patch: Patch::Image { container, image: set.image.as_str().into() } },
             label,
         ))
-    }
-
-    fn workload(
-        &mut self,
-        deployment: &Option<NameAt>,
-        replica_set: &Option<NameAt>,
-        namespace: &Option<NameAt>,
-        action: &str,
-    ) -> Option<ObjectKey> {
-        let candidates = [(Kind::Deployment, deployment), (Kind::ReplicaSet, replica_set)];
-        self.one(&candidates, namespace.as_ref(), action)
     }
 
     /// The one object that is named.
@@ -347,6 +425,9 @@ impl Reader<'_> {
         let candidates = [
             (Kind::Deployment, &delete.deployment),
             (Kind::ReplicaSet, &delete.replica_set),
+            (Kind::ReplicationController, &delete.replication_controller),
+            (Kind::Job, &delete.job),
+            (Kind::CronJob, &delete.cron_job),
             (Kind::Pod, &delete.pod),
             (Kind::Service, &delete.service),
             (Kind::Node, &delete.node),
@@ -381,6 +462,9 @@ impl Reader<'_> {
         let candidates = [
             (Kind::Deployment, &label.deployment),
             (Kind::ReplicaSet, &label.replica_set),
+            (Kind::ReplicationController, &label.replication_controller),
+            (Kind::Job, &label.job),
+            (Kind::CronJob, &label.cron_job),
             (Kind::Pod, &label.pod),
             (Kind::Service, &label.service),
             (Kind::Node, &label.node),
@@ -400,6 +484,28 @@ impl Reader<'_> {
         let names: Vec<&str> = self.fleet.names_of(&hosts);
         let request = |name: &str| Request::Patch { key: ObjectKey::new(Kind::Node, "", name), patch: patch.clone() };
         Some(Deed::Requests(names.iter().map(|name| (request(name), format!("{verb} node/{name}"))).collect()))
+    }
+
+    fn drain(&mut self, drain: &format::Drain) -> Option<Deed> {
+        let chosen = Chosen {
+            node: drain.node.as_ref(),
+            nodes: drain.nodes.as_ref(),
+            group: drain.group.as_ref(),
+            zone: drain.zone.as_ref(),
+            ..Chosen::default()
+        };
+        let hosts = self.choose(&chosen, "drain")?;
+        let options = DrainOptions {
+            nodes: self.fleet.names_of(&hosts).into_iter().map(Name::from).collect(),
+            ignore_daemon_sets: drain.ignore_daemon_sets,
+            force: drain.force,
+            delete_empty_dir_data: drain.delete_empty_dir_data,
+            disable_eviction: drain.disable_eviction,
+            grace: drain.grace_period.map(|grace| grace.0),
+            timeout: drain.timeout.map(|limit| limit.0),
+            pods: drain.pod_selector.as_ref().map(selector),
+        };
+        Some(Deed::Drain(options, format!("drain {}", chosen.label())))
     }
 
     fn taint(&mut self, taint: &format::TaintNodes) -> Option<Deed> {

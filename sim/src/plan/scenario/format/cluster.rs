@@ -69,6 +69,63 @@ pub struct ControlPlane {
     pub serialize_image_pulls: Option<bool>,
     /// Kubelet: how often it lists its containers.
     pub relist_period: Option<Duration>,
+    /// All kubelets: fields of the KubeletConfiguration by their Kubernetes names.
+    #[serde(default)]
+    pub kubelet: Kubelet,
+}
+
+/// Fields of the KubeletConfiguration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kubelet {
+    /// Pulls at once, if they are not serial.
+    pub max_parallel_image_pulls: Option<u32>,
+    /// Pulls per second; 0 is no limit.
+    #[serde(rename = "registryPullQPS")]
+    pub registry_pull_qps: Option<u32>,
+    /// Pulls at once after a pause.
+    pub registry_burst: Option<u32>,
+    /// From this share of the image file system on images are removed, in percent.
+    #[serde(rename = "imageGCHighThresholdPercent")]
+    pub image_gc_high_threshold_percent: Option<Spanned<u32>>,
+    /// Down to this share, in percent.
+    #[serde(rename = "imageGCLowThresholdPercent")]
+    pub image_gc_low_threshold_percent: Option<Spanned<u32>>,
+    /// An image that has been there for less stays.
+    #[serde(rename = "imageMinimumGCAge")]
+    pub image_minimum_gc_age: Option<Duration>,
+    /// Thresholds that act at once; replaces all that Kubernetes has by itself.
+    pub eviction_hard: Option<BTreeMap<String, Spanned<Amount>>>,
+    /// Thresholds that must have been met for their grace.
+    #[serde(default)]
+    pub eviction_soft: BTreeMap<String, Spanned<Amount>>,
+    /// The graces of the soft thresholds.
+    #[serde(default)]
+    pub eviction_soft_grace_period: BTreeMap<String, Spanned<Duration>>,
+    /// So much more than the threshold must be available before it counts as not met.
+    #[serde(default)]
+    pub eviction_minimum_reclaim: BTreeMap<String, Spanned<Amount>>,
+    /// The grace of pods that a soft threshold evicts.
+    pub eviction_max_pod_grace_period: Option<Duration>,
+    /// How long a condition stays after it was last seen.
+    pub eviction_pressure_transition_period: Option<Duration>,
+    /// The time for all pods when a machine shuts down.
+    pub shutdown_grace_period: Option<Duration>,
+    /// The end of that time, for critical pods.
+    pub shutdown_grace_period_critical_pods: Option<Duration>,
+    /// The time by priority.
+    #[serde(default)]
+    pub shutdown_grace_period_by_pod_priority: Vec<ShutdownGroup>,
+}
+
+/// The time for pods from a priority on when a machine shuts down.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShutdownGroup {
+    /// From this priority on.
+    pub priority: i32,
+    /// How long.
+    pub shutdown_grace_period_seconds: u32,
 }
 
 /// Whether messages and requests take time.
@@ -143,6 +200,10 @@ pub struct NodeGroup {
     pub images: Vec<String>,
     /// When the machines are switched on.
     pub starts_at: Option<Spread>,
+    /// The file system that only images are on; without it they are on that of `ephemeral-storage`.
+    pub image_filesystem: Option<Bytes>,
+    /// How many processes a machine can have; not modelled if not said.
+    pub pids: Option<u32>,
 }
 
 /// A quantity as text or as a whole number.

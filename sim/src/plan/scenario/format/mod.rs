@@ -5,14 +5,18 @@
 
 mod behaviours;
 mod cluster;
+mod storage;
 mod timeline;
 
 pub use behaviours::*;
 pub use cluster::*;
+pub use storage::*;
 pub use timeline::*;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use wavetank_core::calendar::Civil;
+use wavetank_core::config::DEFAULT_EPOCH;
 use wavetank_core::time::Span;
 use wavetank_manifest::Spanned;
 
@@ -52,6 +56,31 @@ pub struct Scenario {
     pub spec: Spec,
 }
 
+impl Scenario {
+    /// The Unix time of the run's start, in seconds.
+    ///
+    /// Errors: a text that is no date and time in UTC.
+    pub fn epoch(&self) -> Result<i64, String> {
+        let Some(start) = &self.spec.start_time else { return Ok(DEFAULT_EPOCH) };
+        let number = |from: usize, to: usize| start.value.get(from..to).and_then(|digits| digits.parse::<i64>().ok());
+        let fields = [number(0, 4), number(5, 7), number(8, 10), number(11, 13), number(14, 16), number(17, 19)];
+        let civil = match fields {
+            [
+                Some(year),
+                Some(month @ 1..=12),
+                Some(day),
+                Some(hour @ 0..24),
+                Some(minute @ 0..60),
+                Some(second @ 0..60),
+            ] => Some(Civil { year, month, day, second_of_day: hour * 3_600 + minute * 60 + second }),
+            _ => None,
+        };
+        // What is written back as it was read has all its signs, and its day in the month.
+        let seconds = civil.map(Civil::seconds).filter(|seconds| Civil::at(*seconds).rfc3339(0) == start.value);
+        seconds.ok_or_else(|| format!("expected a date and time such as 2025-01-01T00:00:00Z, found {:?}", start.value))
+    }
+}
+
 /// Name and description of a scenario.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Metadata {
@@ -69,6 +98,8 @@ pub struct Spec {
     /// Where every draw comes from.
     #[serde(default)]
     pub seed: u64,
+    /// The date and time at which the run begins; 2025-01-01T00:00:00Z if not said.
+    pub start_time: Option<NameAt>,
     /// When the run ends.
     pub duration: Spanned<Duration>,
     /// The control plane's settings.
@@ -82,6 +113,9 @@ pub struct Spec {
     /// Kubernetes objects that are applied when the run begins: paths, or objects in place.
     #[serde(default)]
     pub manifests: Vec<Spanned<IgnoredAny>>,
+    /// The CSI drivers of the cluster.
+    #[serde(default)]
+    pub storage: Storage,
     /// What containers do.
     #[serde(default)]
     pub behaviours: Vec<Behaviour>,

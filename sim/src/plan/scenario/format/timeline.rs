@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use wavetank_manifest::Spanned;
 
-use super::{Duration, NameAt, Spread, TaintEffect};
+use super::{Bytes, Duration, LabelSelector, NameAt, Spread, TaintEffect};
 
 /// Something at a time: one action of the user, or one fault.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -31,12 +31,16 @@ pub struct Entry {
     pub restart: Option<Rollout>,
     /// Hold a rollout.
     pub pause: Option<Rollout>,
-    /// Go on with a rollout.
-    pub resume: Option<Rollout>,
+    /// Go on with a rollout, a Job or a CronJob.
+    pub resume: Option<Held>,
+    /// Hold a Job or CronJob.
+    pub suspend: Option<Suspended>,
     /// Let no new pods onto nodes.
     pub cordon: Option<Machines>,
     /// Let new pods onto nodes again.
     pub uncordon: Option<Machines>,
+    /// Cordon nodes and evict their pods.
+    pub drain: Option<Drain>,
     /// Add a taint to nodes.
     pub taint: Option<TaintNodes>,
     /// Remove a taint from nodes.
@@ -49,6 +53,14 @@ pub struct Entry {
     pub power_loss: Option<ZoneName>,
     /// Fault: kubelets stop; containers run on.
     pub kubelet_stop: Option<Machines>,
+    /// Fault: machines are shut down in an orderly way and boot again at the end.
+    pub node_shutdown: Option<Machines>,
+    /// Fault: something that is no pod uses memory.
+    pub memory_pressure: Option<PressureOn>,
+    /// Fault: something that is no pod uses disk.
+    pub disk_pressure: Option<PressureOn>,
+    /// Fault: something that is no pod has processes.
+    pub pid_pressure: Option<PressureOn>,
     /// Fault: no message passes between two groups.
     pub network_cut: Option<NetworkCut>,
     /// Fault: slow or lossy links to the API server.
@@ -73,6 +85,32 @@ pub struct Rollout {
     pub namespace: Option<NameAt>,
 }
 
+/// What can be held: a rollout, a Job or a CronJob.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// The Deployment.
+    pub deployment: Option<NameAt>,
+    /// The Job.
+    pub job: Option<NameAt>,
+    /// The CronJob.
+    pub cron_job: Option<NameAt>,
+    /// The namespace, if not `default`.
+    pub namespace: Option<NameAt>,
+}
+
+/// A Job or CronJob.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suspended {
+    /// The Job.
+    pub job: Option<NameAt>,
+    /// The CronJob.
+    pub cron_job: Option<NameAt>,
+    /// The namespace, if not `default`.
+    pub namespace: Option<NameAt>,
+}
+
 /// `kubectl scale`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,6 +119,10 @@ pub struct Scale {
     pub deployment: Option<NameAt>,
     /// The ReplicaSet.
     pub replica_set: Option<NameAt>,
+    /// The ReplicationController.
+    pub replication_controller: Option<NameAt>,
+    /// The Job, whose parallelism it is.
+    pub job: Option<NameAt>,
     /// The namespace, if not `default`.
     pub namespace: Option<NameAt>,
     /// The wanted number of pods.
@@ -95,6 +137,10 @@ pub struct SetImage {
     pub deployment: Option<NameAt>,
     /// The ReplicaSet.
     pub replica_set: Option<NameAt>,
+    /// The ReplicationController.
+    pub replication_controller: Option<NameAt>,
+    /// The CronJob.
+    pub cron_job: Option<NameAt>,
     /// The namespace, if not `default`.
     pub namespace: Option<NameAt>,
     /// The container; every one if not said.
@@ -110,6 +156,9 @@ pub struct SetImage {
 pub struct Delete {
     pub deployment: Option<NameAt>,
     pub replica_set: Option<NameAt>,
+    pub replication_controller: Option<NameAt>,
+    pub job: Option<NameAt>,
+    pub cron_job: Option<NameAt>,
     pub pod: Option<NameAt>,
     pub service: Option<NameAt>,
     pub node: Option<NameAt>,
@@ -149,6 +198,64 @@ pub struct Machines {
     /// All there are.
     #[serde(default)]
     pub all: bool,
+}
+
+/// `kubectl drain`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the first fields are those of Machines")]
+pub struct Drain {
+    pub node: Option<NameAt>,
+    pub nodes: Option<Vec<NameAt>>,
+    pub group: Option<NameAt>,
+    pub zone: Option<NameAt>,
+    /// Pass over pods of DaemonSets; without it they are an error.
+    #[serde(default)]
+    pub ignore_daemon_sets: bool,
+    /// Pods without a controller go too; without it they are an error.
+    #[serde(default)]
+    pub force: bool,
+    /// Pods with an `emptyDir` go too; without it they are an error.
+    #[serde(default)]
+    pub delete_empty_dir_data: bool,
+    /// Delete pods, past their disruption budgets.
+    #[serde(default)]
+    pub disable_eviction: bool,
+    /// The pods' grace, if not their own.
+    pub grace_period: Option<Duration>,
+    /// How long each node may take, if not as long as it likes.
+    pub timeout: Option<Duration>,
+    /// Only these pods.
+    pub pod_selector: Option<LabelSelector>,
+}
+
+/// Something that is no pod uses what pods need.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[expect(missing_docs, reason = "as in Machines")]
+pub struct PressureOn {
+    pub node: Option<NameAt>,
+    pub nodes: Option<Vec<NameAt>>,
+    pub group: Option<NameAt>,
+    pub zone: Option<NameAt>,
+    pub zones: Option<Vec<NameAt>>,
+    #[serde(default)]
+    pub all: bool,
+    /// How much: bytes as a Kubernetes quantity, or processes.
+    pub used: Option<Spanned<Bytes>>,
+    /// Disk alone: the file system; that of the node if not said.
+    #[serde(default)]
+    pub filesystem: Filesystem,
+}
+
+/// One of a machine's file systems.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Filesystem {
+    /// That of `ephemeral-storage`.
+    #[default]
+    Node,
+    /// That of images.
+    Image,
 }
 
 /// A zone.
@@ -191,6 +298,9 @@ pub struct UntaintNodes {
 pub struct Label {
     pub deployment: Option<NameAt>,
     pub replica_set: Option<NameAt>,
+    pub replication_controller: Option<NameAt>,
+    pub job: Option<NameAt>,
+    pub cron_job: Option<NameAt>,
     pub pod: Option<NameAt>,
     pub service: Option<NameAt>,
     pub node: Option<NameAt>,

@@ -1,0 +1,41 @@
+//! The controllers of storage: claims and volumes find each other, are protected while in use, attached and detached.
+
+mod attach_detach;
+mod binder;
+mod drivers;
+mod ephemeral;
+mod protection;
+#[cfg(test)]
+mod tests;
+
+pub(super) use attach_detach::{AttachDetach, NUMBER as ATTACH_DETACH};
+pub(super) use binder::{Binder, NUMBER as BINDER};
+pub(super) use drivers::{Drivers, NUMBER as DRIVERS};
+pub(super) use ephemeral::{Ephemeral, NUMBER as EPHEMERAL};
+pub(super) use protection::{NUMBER as PROTECTION, Protection};
+
+use crate::model::{Object, Pod, Resource};
+use crate::store::{Change, View};
+
+/// A row of one kind before and after a change; `None` if the change is about another kind.
+fn versions<'a, T: Resource + 'a>(
+    view: View<'a>,
+    change: &Change,
+) -> Option<(Option<&'a std::sync::Arc<T>>, Option<&'a std::sync::Arc<T>>)> {
+    let at = (view.before(change.revision), view.at(change.revision));
+    (change.kind == T::KIND).then(|| (at.0.get::<T>(change.row), at.1.get::<T>(change.row)))
+}
+
+/// Whether a pod has ended as far as its volumes are concerned.
+///
+/// Source: `IsPodTerminated`, pkg/volume/util/util.go (v1.34.1).
+fn is_pod_terminated(pod: &Pod) -> bool {
+    use crate::model::ContainerState::{Terminated, Waiting};
+    let runs_nothing = || pod.status.containers.iter().all(|it| matches!(it.state, Waiting { .. } | Terminated(_)));
+    pod.is_finished() || (pod.meta.is_terminating() && runs_nothing())
+}
+
+/// Wraps a changed copy for a request.
+fn object<T: Resource>(changed: T) -> Object {
+    T::into_object(std::sync::Arc::new(changed))
+}

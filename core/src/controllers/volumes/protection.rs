@@ -1,0 +1,125 @@
+//! Protection: claims that pods use and volumes that claims have stay until they are free.
+//!
+//! Source: pkg/controller/volume/pvcprotection/pvc_protection_controller.go,
+//! pkg/controller/volume/pvprotection/pv_protection_controller.go (v1.34.1). Both in one controller with one client.
+
+use super::versions;
+use crate::api::{Patch, Refusal, Request};
+use crate::config::ControllerManagerConfig;
+use crate::context::Context;
+use crate::controllers::NamespacedName;
+use crate::controllers::reconciler::{Desk, Reconciler, Step};
+use crate::controllers::requests::Ended;
+use crate::id::Name;
+use crate::model::{
+    CLAIM_PROTECTION, Kind, Meta, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, VOLUME_PROTECTION,
+    VolumePhase,
+};
+use crate::store::{Change, View};
+
+/// The number of this controller's client and work queue.
+pub(in crate::controllers) const NUMBER: u8 = 16;
+
+/// The controller.
+pub(in crate::controllers) struct Protection {
+    desk: Desk<ObjectKey, ()>,
+}
+
+impl Protection {
+    /// The controller before its start.
+    pub(in crate::controllers) fn new(config: &ControllerManagerConfig) -> Protection {
+        let tolerated: fn(&Refusal) -> bool = |refusal| matches!(refusal, Refusal::NotFound(_));
+        Protection { desk: Desk::new(NUMBER, 1, config.client_limit, tolerated) }
+    }
+
+    fn add(&mut self, kind: Kind, meta: &Meta) {
+        if meta.is_terminating() {
+            self.desk.queue.add(NamespacedName::of_meta(meta).of(kind));
+        }
+    }
+
+    /// The claims of a pod that has gone, has ended or has been moved.
+    fn add_claims_of(&mut self, view: View<'_>, pod: &Pod) {
+        for (name, _) in pod.claims() {
+            if let Some((_, claim)) = view.find::<PersistentVolumeClaim>(&pod.meta.namespace, &name) {
+                self.add(Kind::PersistentVolumeClaim, &claim.meta);
+            }
+        }
+    }
+}
+
+/// Whether a pod uses a claim: any pod on a node, but not one that no node has.
+///
+/// Source: `podUsesPVC`, `isBeingUsed`. A finished pod counts as well; only its end frees the claim.
+fn is_used(view: View<'_>, claim: &PersistentVolumeClaim) -> bool {
+    let uses = |pod: &Pod| {
+        pod.node.is_some()
+            && pod.claims().any(|(name, owned)| {
+                name == claim.meta.name
+                    && (!owned || claim.meta.controller().is_some_and(|owner| owner.uid == pod.meta.uid))
+            })
+    };
+    view.in_namespace::<Pod>(&claim.meta.namespace).any(|(_, pod)| uses(pod))
+}
+
+impl Reconciler for Protection {
+    type Key = ObjectKey;
+    type Stage = ();
+
+    fn desk(&mut self) -> &mut Desk<ObjectKey, ()> {
+        &mut self.desk
+    }
+
+    fn list(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
+        for (_, claim) in view.all::<PersistentVolumeClaim>() {
+            self.add(Kind::PersistentVolumeClaim, &claim.meta);
+        }
+        for (_, volume) in view.all::<PersistentVolume>() {
+            self.add(Kind::PersistentVolume, &volume.meta);
+        }
+    }
+
+    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+        if let Some((_, Some(claim))) = versions::<PersistentVolumeClaim>(view, change) {
+            self.add(Kind::PersistentVolumeClaim, &claim.meta);
+        }
+        if let Some((_, Some(volume))) = versions::<PersistentVolume>(view, change) {
+            self.add(Kind::PersistentVolume, &volume.meta);
+        }
+        if let Some((Some(pod), None)) = versions::<Pod>(view, change)
+            && !pod.spec.volumes.is_empty()
+        {
+            self.add_claims_of(view, pod);
+        }
+    }
+
+    fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: ObjectKey) -> Step<ObjectKey, ()> {
+        let free = match key.kind {
+            Kind::PersistentVolumeClaim => {
+                let found = view.find::<PersistentVolumeClaim>(&key.namespace, &key.name);
+                found.is_some_and(|(_, claim)| holds(&claim.meta, CLAIM_PROTECTION) && !is_used(view, claim))
+            }
+            _ => {
+                let found = view.find::<PersistentVolume>(&key.namespace, &key.name);
+                found.is_some_and(|(_, volume)| {
+                    holds(&volume.meta, VOLUME_PROTECTION) && volume.status.phase != VolumePhase::Bound
+                })
+            }
+        };
+        let finalizer: Name = match key.kind {
+            Kind::PersistentVolumeClaim => CLAIM_PROTECTION.into(),
+            _ => VOLUME_PROTECTION.into(),
+        };
+        let patch = Patch::Finalizer { name: finalizer, present: false };
+        let write = free.then(|| Request::Patch { key: key.clone(), patch });
+        self.desk.begin(ctx, key, (), [write.into_iter().collect()])
+    }
+
+    fn proceed(&mut self, ctx: &mut Context<'_>, _: View<'_>, ended: Ended<ObjectKey, ()>) -> Step<ObjectKey, ()> {
+        self.desk.finish(ctx, &ended.key, ended.error.is_some())
+    }
+}
+
+fn holds(meta: &Meta, finalizer: &str) -> bool {
+    meta.is_terminating() && meta.finalizers.iter().any(|present| **present == *finalizer)
+}

@@ -1,0 +1,352 @@
+//! Which thresholds of eviction a node has crossed, which conditions follow, and which pod must go: pure functions.
+//!
+//! Source: `managerImpl.synchronize`, pkg/kubelet/eviction/eviction_manager.go, and helpers.go beside it (v1.34.1).
+//! Absent on purpose: inodes, allocatable memory, volumes, and the kernel's own notices, which are off by default.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use crate::config::{EvictionConfig, EvictionSignal, EvictionThreshold};
+use crate::id::Uid;
+use crate::kubelet::{ContainerIndex, ContainerUsage, NodeUsage, PodUsage};
+use crate::model::{ConditionKind, Container, Pod, QosClass, Resources, Taint, TaintEffect};
+use crate::quantity::{Format, Quantity};
+use crate::time::Time;
+
+/// The conditions that eviction sets, in the order of their names in messages.
+pub(super) const CONDITIONS: [(ConditionKind, &str); 3] = [
+    (ConditionKind::MemoryPressure, "MemoryPressure"),
+    (ConditionKind::DiskPressure, "DiskPressure"),
+    (ConditionKind::PidPressure, "PIDPressure"),
+];
+
+/// What is remembered from one look to the next.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// Thresholds that were met and whose grace was over, by their place in the configuration.
+    met: Vec<usize>,
+    /// Since when each threshold has been met.
+    first_observed: Vec<(usize, Time)>,
+    /// When each of [`CONDITIONS`] was last observed.
+    observed_at: [Option<Time>; 3],
+}
+
+/// What one look at a node says.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Findings {
+    /// Which of [`CONDITIONS`] hold.
+    pub(super) conditions: [bool; 3],
+    /// The threshold that something must be done about, by its place in the configuration.
+    pub(super) act_on: Option<usize>,
+    /// Whether any threshold is met or any condition holds: then the node is looked at again.
+    pub(super) restless: bool,
+}
+
+/// The condition that a signal belongs to, by its place in [`CONDITIONS`].
+fn condition_of(signal: EvictionSignal) -> usize {
+    match signal {
+        EvictionSignal::MemoryAvailable => 0,
+        EvictionSignal::NodeFsAvailable | EvictionSignal::ImageFsAvailable => 1,
+        EvictionSignal::PidAvailable => 2,
+    }
+}
+
+/// Whether a threshold is met; with `reclaim`, so much more must be available that it is not.
+pub(super) fn is_met(config: &EvictionConfig, threshold: &EvictionThreshold, usage: &NodeUsage, reclaim: bool) -> bool {
+    let Some(supply) = usage.supply(threshold.signal) else { return false };
+    let minimum = config.minimum_reclaim.iter().find(|(signal, _)| *signal == threshold.signal && reclaim);
+    let wanted = threshold.value.of(supply.capacity) + minimum.map_or(0, |(_, amount)| amount.of(supply.capacity));
+    supply.available < wanted
+}
+
+impl Memory {
+    /// Looks at a node.
+    pub(super) fn look(&mut self, config: &EvictionConfig, usage: &NodeUsage, now: Time) -> Findings {
+        let met: Vec<usize> = (0..config.thresholds.len())
+            .filter(|place| is_met(config, &config.thresholds[*place], usage, self.met.contains(place)))
+            .collect();
+        let first = |place: usize| self.first_observed.iter().find(|(other, _)| *other == place).map_or(now, |it| it.1);
+        self.first_observed = met.iter().map(|place| (*place, first(*place))).collect();
+        for place in &met {
+            self.observed_at[condition_of(config.thresholds[*place].signal)] = Some(now);
+        }
+        let holds =
+            |at: Option<Time>| at.is_some_and(|at| now.since(at) < config.pressure_transition_period || at == now);
+        let conditions = self.observed_at.map(holds);
+        self.met = self
+            .first_observed
+            .iter()
+            .filter(|(place, since)| config.thresholds[*place].grace.is_none_or(|grace| now.since(*since) >= grace))
+            .map(|(place, _)| *place)
+            .collect();
+        let is_memory = |place: &&usize| config.thresholds[**place].signal == EvictionSignal::MemoryAvailable;
+        let act_on = self.met.iter().find(is_memory).or(self.met.first()).copied();
+        Findings { conditions, act_on, restless: !met.is_empty() || conditions.contains(&true) }
+    }
+}
+
+/// A pod that may be evicted, with what it uses.
+pub(super) struct Candidate<'a> {
+    pub(super) pod: &'a Arc<Pod>,
+    pub(super) usage: Option<&'a PodUsage>,
+}
+
+/// Sorts candidates: the first is evicted first. Those that use more than they asked for come before the others, lower
+/// priorities before higher ones, and then the farthest above its request. Pods of which nothing is known come first.
+///
+/// Source: `rankMemoryPressure`, `rankDiskPressureFunc`, `rankPIDPressure`, pkg/kubelet/eviction/helpers.go (v1.34.1).
+pub(super) fn rank(candidates: &mut [Candidate<'_>], signal: EvictionSignal) {
+    candidates.sort_by_key(|candidate| {
+        let priority = candidate.pod.spec.priority;
+        let Some(usage) = candidate.usage else { return (Reverse(2), priority, Reverse(i64::MAX)) };
+        if signal == EvictionSignal::PidAvailable {
+            return (Reverse(0), priority, Reverse(usage.containers.iter().map(|it| it.processes).sum()));
+        }
+        let used: i64 = usage.containers.iter().map(|it| used(it, signal)).sum();
+        let requested = requested(&super::admission::requests(&candidate.pod.spec), signal);
+        (Reverse(i32::from(used > requested)), priority, Reverse(used - requested))
+    });
+}
+
+fn used(usage: &ContainerUsage, signal: EvictionSignal) -> i64 {
+    match signal {
+        EvictionSignal::MemoryAvailable => usage.memory_bytes,
+        EvictionSignal::NodeFsAvailable | EvictionSignal::ImageFsAvailable => usage.disk_bytes,
+        EvictionSignal::PidAvailable => usage.processes,
+    }
+}
+
+fn requested(of: &Resources, signal: EvictionSignal) -> i64 {
+    match signal {
+        EvictionSignal::MemoryAvailable => of.memory_bytes,
+        EvictionSignal::NodeFsAvailable | EvictionSignal::ImageFsAvailable => of.ephemeral_bytes,
+        EvictionSignal::PidAvailable => 0,
+    }
+}
+
+/// The resource that a signal stands for, as messages name it.
+pub(super) fn resource_of(signal: EvictionSignal) -> &'static str {
+    match signal {
+        EvictionSignal::MemoryAvailable => "memory",
+        EvictionSignal::NodeFsAvailable | EvictionSignal::ImageFsAvailable => "ephemeral-storage",
+        EvictionSignal::PidAvailable => "pids",
+    }
+}
+
+/// The sentence of an evicted pod's status. It ends in a space, as the kubelet's does.
+///
+/// Source: `evictionMessage`, pkg/kubelet/eviction/helpers.go (v1.34.1).
+pub(super) fn message(threshold: &EvictionThreshold, usage: &NodeUsage, candidate: &Candidate<'_>) -> String {
+    let resource = resource_of(threshold.signal);
+    let mut message = format!("The node was low on resource: {resource}. ");
+    if let Some(supply) = usage.supply(threshold.signal) {
+        let (quantity, available) = (threshold.value.of(supply.capacity), supply.available);
+        message += &format!("Threshold quantity: {}, available: {}. ", bytes(quantity), bytes(available));
+    }
+    if threshold.signal == EvictionSignal::PidAvailable {
+        return message;
+    }
+    for container in candidate.usage.iter().flat_map(|usage| &usage.containers) {
+        let Some(spec) = spec_of(candidate.pod, container.container) else { continue };
+        let (used, requested) = (used(container, threshold.signal), requested(&spec.requests, threshold.signal));
+        if used > requested {
+            let (name, used, requested) = (&spec.name, bytes(used), bytes(requested));
+            message += &format!(
+                "Container {name} was using {used}, request is {requested}, has larger consumption of {resource}. "
+            );
+        }
+    }
+    message
+}
+
+/// A pod with a container that has more on its disk than its limit allows, and the sentence for it.
+///
+/// Source: `containerEphemeralStorageLimitEviction`, pkg/kubelet/eviction/eviction_manager.go (v1.34.1).
+pub(super) fn over_disk_limit(pod: &Pod, usage: &PodUsage) -> Option<String> {
+    let over = |container: &&ContainerUsage| {
+        let limit = spec_of(pod, container.container).map_or(0, |spec| spec.limits.ephemeral_bytes);
+        limit > 0 && container.disk_bytes > limit
+    };
+    let container = usage.containers.iter().find(over)?;
+    let spec = spec_of(pod, container.container)?;
+    let limit = bytes(spec.limits.ephemeral_bytes);
+    Some(format!("Container {} exceeded its local ephemeral storage limit \"{limit}\". ", spec.name))
+}
+
+/// Why a node under pressure does not take a pod; `None` if it does.
+///
+/// Source: `managerImpl.Admit`, pkg/kubelet/eviction/eviction_manager.go (v1.34.1).
+pub(super) fn refusal(pod: &Pod, conditions: [bool; 3]) -> Option<String> {
+    if conditions == [false; 3] || pod.spec.is_critical() {
+        return None;
+    }
+    if conditions == [true, false, false] {
+        let key = "node.kubernetes.io/memory-pressure".into();
+        let taint = Taint { key, value: "".into(), effect: TaintEffect::NoSchedule, added_at: None };
+        let endured = pod.spec.tolerations.iter().any(|toleration| toleration.tolerates(&taint));
+        if endured || pod.spec.qos_class() != QosClass::BestEffort {
+            return None;
+        }
+    }
+    let names = CONDITIONS.iter().zip(conditions).filter(|(_, holds)| *holds).map(|((_, name), _)| *name);
+    Some(format!("The node had condition: [{}]. ", names.collect::<Vec<_>>().join(" ")))
+}
+
+/// What a pod uses, by its uid.
+pub(super) fn usage_of(usage: &NodeUsage, pod: Uid) -> Option<&PodUsage> {
+    usage.pods.iter().find(|it| it.pod == pod)
+}
+
+fn spec_of(pod: &Pod, container: ContainerIndex) -> Option<&Container> {
+    match container {
+        ContainerIndex::Init(number) => pod.spec.init_containers.get(usize::from(number)),
+        ContainerIndex::Main(number) => pod.spec.containers.get(usize::from(number)),
+    }
+}
+
+fn bytes(number: i64) -> String {
+    Quantity::from_units(number, Format::BinarySi).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::EvictionAmount;
+    use crate::digest::Shared;
+    use crate::kubelet::Supply;
+    use crate::model::{Meta, PodSpec};
+    use crate::time::Span;
+
+    const MIB: i64 = 1 << 20;
+
+    fn memory(available_mib: i64) -> NodeUsage {
+        let memory = Supply { capacity: 1_000 * MIB, available: available_mib * MIB };
+        NodeUsage { memory, ..NodeUsage::default() }
+    }
+
+    fn threshold(mib: i64, grace: Option<u64>) -> EvictionThreshold {
+        let value = EvictionAmount::Number(mib * MIB);
+        EvictionThreshold { signal: EvictionSignal::MemoryAvailable, value, grace: grace.map(Span::from_secs) }
+    }
+
+    fn config(thresholds: Vec<EvictionThreshold>) -> EvictionConfig {
+        EvictionConfig { thresholds, ..EvictionConfig::default() }
+    }
+
+    #[test]
+    fn a_hard_threshold_acts_at_once_and_its_condition_outlives_it_by_five_minutes() {
+        let config = config(vec![threshold(100, None)]);
+        let mut node = Memory::default();
+        let mut look = |seconds: u64, mib: i64| {
+            let findings = node.look(&config, &memory(mib), Time::from_secs(seconds));
+            (findings.conditions[0], findings.act_on, findings.restless)
+        };
+        assert_eq!(look(0, 100), (false, None, false), "as much as the threshold is enough");
+        assert_eq!(look(10, 99), (true, Some(0), true));
+        assert_eq!(look(20, 500), (true, None, true));
+        assert_eq!(look(309, 500), (true, None, true));
+        assert_eq!(look(310, 500), (false, None, false));
+    }
+
+    #[test]
+    fn a_soft_threshold_must_be_met_for_its_grace_without_a_break() {
+        let config = config(vec![threshold(200, Some(60))]);
+        let mut node = Memory::default();
+        let mut look = |seconds: u64, mib: i64| {
+            let findings = node.look(&config, &memory(mib), Time::from_secs(seconds));
+            (findings.conditions[0], findings.act_on)
+        };
+        assert_eq!(look(0, 150), (true, None));
+        assert_eq!(look(50, 250), (true, None));
+        assert_eq!(look(60, 150), (true, None), "the time counts anew");
+        assert_eq!(look(119, 150), (true, None));
+        assert_eq!(look(120, 150), (true, Some(0)));
+    }
+
+    #[test]
+    fn a_threshold_with_a_minimum_reclaim_stays_met_until_that_much_more_is_there() {
+        let reclaim = vec![(EvictionSignal::MemoryAvailable, EvictionAmount::Number(500 * MIB))];
+        let config = EvictionConfig { minimum_reclaim: reclaim, ..config(vec![threshold(100, None)]) };
+        let mut node = Memory::default();
+        let mut acts =
+            |seconds: u64, mib: i64| node.look(&config, &memory(mib), Time::from_secs(seconds)).act_on.is_some();
+        assert!(!acts(0, 300), "not met before");
+        assert!(acts(10, 50));
+        assert!(acts(20, 300), "less than 600");
+        assert!(!acts(30, 600));
+        assert!(!acts(40, 300), "it had been resolved");
+    }
+
+    #[test]
+    fn memory_is_reclaimed_before_anything_else_and_shares_are_of_the_capacity() {
+        let share =
+            |signal, permille| EvictionThreshold { signal, value: EvictionAmount::Permille(permille), grace: None };
+        let config = config(vec![share(EvictionSignal::NodeFsAvailable, 100), threshold(100, None)]);
+        let nodefs = Supply { capacity: 1_000, available: 99 };
+        let usage = NodeUsage { nodefs, ..memory(50) };
+        let findings = Memory::default().look(&config, &usage, Time::ZERO);
+        assert_eq!((findings.conditions, findings.act_on), ([true, true, false], Some(1)));
+        let full = NodeUsage { nodefs: Supply { available: 100, ..nodefs }, ..memory(500) };
+        assert_eq!(Memory::default().look(&config, &full, Time::ZERO).act_on, None);
+    }
+
+    fn pod(name: &str, priority: i32, request_mib: i64) -> Arc<Pod> {
+        let requests = Resources { memory_bytes: request_mib * MIB, ..Resources::default() };
+        let container = Container { name: "app".into(), requests, ..Container::default() };
+        let spec = PodSpec { containers: vec![container], priority, ..PodSpec::default() };
+        Arc::new(Pod { meta: Meta::named("default", name).into(), spec: Shared::new(spec), ..Pod::default() })
+    }
+
+    fn uses(memory_mib: i64, disk: i64, processes: i64) -> PodUsage {
+        let container = ContainerIndex::Main(0);
+        let container = ContainerUsage { container, memory_bytes: memory_mib * MIB, disk_bytes: disk, processes };
+        PodUsage { pod: Uid(0), containers: vec![container] }
+    }
+
+    fn ranked(pods: &[(Arc<Pod>, Option<PodUsage>)], signal: EvictionSignal) -> Vec<String> {
+        let mut candidates: Vec<_> = pods.iter().map(|(pod, usage)| Candidate { pod, usage: usage.as_ref() }).collect();
+        rank(&mut candidates, signal);
+        candidates.iter().map(|candidate| candidate.pod.meta.name.to_string()).collect()
+    }
+
+    #[test]
+    fn who_uses_more_than_it_asked_for_goes_first_then_the_least_important_then_the_greediest() {
+        let pods = [
+            (pod("modest", -5, 400), Some(uses(300, 0, 900))),
+            (pod("greedy", 0, 100), Some(uses(500, 0, 5))),
+            (pod("greediest", 0, 0), Some(uses(500, 0, 7))),
+            (pod("important", 1_000, 0), Some(uses(900, 10, 1))),
+            (pod("frugal", -5, 400), Some(uses(10, 0, 1))),
+        ];
+        let memory = ranked(&pods, EvictionSignal::MemoryAvailable);
+        assert_eq!(memory, ["greediest", "greedy", "important", "modest", "frugal"]);
+        let pids = ranked(&pods, EvictionSignal::PidAvailable);
+        assert_eq!(pids, ["modest", "frugal", "greediest", "greedy", "important"], "by priority, then by processes");
+        let disk = ranked(&pods, EvictionSignal::NodeFsAvailable);
+        assert_eq!(disk, ["important", "modest", "frugal", "greedy", "greediest"]);
+        let unknown = [(pod("known", -9, 0), Some(uses(900, 0, 0))), (pod("unknown", 9, 0), None)];
+        assert_eq!(ranked(&unknown, EvictionSignal::MemoryAvailable), ["unknown", "known"]);
+    }
+
+    #[test]
+    fn the_sentence_names_threshold_and_containers_above_their_requests() {
+        let (pod, usage) = (pod("web", 0, 64), uses(300, 0, 0));
+        let candidate = Candidate { pod: &pod, usage: Some(&usage) };
+        let expected = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. \
+                        Container app was using 300Mi, request is 64Mi, has larger consumption of memory. ";
+        assert_eq!(message(&threshold(100, None), &memory(50), &candidate), expected);
+    }
+
+    #[test]
+    fn a_node_short_of_memory_refuses_the_careless_and_one_short_of_disk_all_but_the_critical() {
+        let (careless, asking) = (pod("careless", 0, 0), pod("asking", 0, 64));
+        let critical = pod("critical", crate::model::SYSTEM_CRITICAL_PRIORITY, 0);
+        let memory = [true, false, false];
+        assert_eq!(refusal(&careless, memory).as_deref(), Some("The node had condition: [MemoryPressure]. "));
+        assert_eq!(refusal(&asking, memory), None);
+        assert_eq!(refusal(&critical, [true, true, true]), None);
+        let both = refusal(&asking, [true, true, false]);
+        assert_eq!(both.as_deref(), Some("The node had condition: [MemoryPressure DiskPressure]. "));
+        assert_eq!(refusal(&careless, [false; 3]), None);
+    }
+}

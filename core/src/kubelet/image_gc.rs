@@ -1,0 +1,98 @@
+//! Which images go when their file system fills up: a pure function.
+//!
+//! Source: `realImageGCManager`, pkg/kubelet/images/image_gc_manager.go (v1.34.1). Absent on purpose: pinned images,
+//! and removal by age alone (`imageMaximumGCAge`, off by default). Kubernetes looks every five minutes which images are
+//! in use; here the time of an image's last use is exact.
+
+use crate::config::ImageGcConfig;
+use crate::id::Name;
+use crate::kubelet::{ImageUsage, NodeUsage, Supply};
+use crate::time::Time;
+
+/// Images to remove, and their bytes together.
+#[derive(PartialEq, Eq, Debug, Default)]
+pub(super) struct Removal {
+    pub(super) images: Vec<Name>,
+    pub(super) bytes: i64,
+}
+
+/// How much of the image file system is used, in percent rounded up.
+pub(super) fn used_percent(imagefs: Supply) -> u32 {
+    match imagefs.capacity {
+        0 => 0,
+        capacity => (100 - i128::from(imagefs.available) * 100 / i128::from(capacity)) as u32,
+    }
+}
+
+/// What a look every few minutes removes: from the high threshold on, enough to be at the low one.
+pub(super) fn collect(config: &ImageGcConfig, usage: &NodeUsage, now: Time) -> Removal {
+    let Supply { capacity, available } = usage.imagefs;
+    if capacity == 0 || used_percent(usage.imagefs) < config.high_threshold_percent {
+        return Removal::default();
+    }
+    let free_share = i128::from(capacity) * i128::from(100 - config.low_threshold_percent.min(100)) / 100;
+    let wanted = i64::try_from(free_share).expect("a share of the capacity is no larger than it") - available;
+    remove(config, usage, wanted, now)
+}
+
+/// Removes images that nothing uses, those unused for longest first, until so many bytes are free.
+pub(super) fn remove(config: &ImageGcConfig, usage: &NodeUsage, wanted: i64, now: Time) -> Removal {
+    let mut unused: Vec<(Time, &ImageUsage)> =
+        usage.images.iter().filter_map(|image| Some((image.last_used?, image))).collect();
+    unused.sort_by_key(|(last_used, image)| (*last_used, image.since, &image.image));
+    let mut removal = Removal::default();
+    for (last_used, image) in unused {
+        if last_used >= now || now.since(image.since) < config.minimum_age {
+            continue;
+        }
+        removal.images.push(image.image.clone());
+        removal.bytes += image.size_bytes;
+        if removal.bytes >= wanted {
+            break;
+        }
+    }
+    removal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(name: &str, size_bytes: i64, since: u64, last_used: Option<u64>) -> ImageUsage {
+        ImageUsage {
+            image: name.into(),
+            size_bytes,
+            since: Time::from_secs(since),
+            last_used: last_used.map(Time::from_secs),
+        }
+    }
+
+    fn usage(available: i64) -> NodeUsage {
+        let images = vec![
+            image("recent", 10, 0, Some(500)),
+            image("used", 40, 0, None),
+            image("oldest", 4, 0, Some(0)),
+            image("older", 4, 0, Some(100)),
+            image("new", 20, 950, Some(0)),
+        ];
+        NodeUsage { imagefs: Supply { capacity: 100, available }, images, ..NodeUsage::default() }
+    }
+
+    fn removed(available: i64) -> Vec<String> {
+        let removal = collect(&ImageGcConfig::default(), &usage(available), Time::from_secs(1_000));
+        removal.images.iter().map(|name| name.to_string()).collect()
+    }
+
+    #[test]
+    fn nothing_goes_below_the_high_threshold() {
+        assert_eq!(removed(16), [""; 0], "84 percent");
+        assert_eq!(removed(15), ["oldest", "older"], "85 percent: five bytes too many for 80");
+    }
+
+    #[test]
+    fn images_go_in_the_order_of_their_last_use_but_not_those_in_use_or_new() {
+        assert_eq!(removed(0), ["oldest", "older", "recent"], "18 of the 20 wanted bytes, and no more to be had");
+        let all = remove(&ImageGcConfig::default(), &usage(50), i64::MAX, Time::from_secs(1_000));
+        assert_eq!(all.bytes, 18);
+    }
+}

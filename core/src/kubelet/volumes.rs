@@ -1,0 +1,175 @@
+//! A pod's volumes on its node: what the kubelet waits for before it makes the pod's sandbox.
+//!
+//! Claim by claim: the claim must be bound, its volume be known, the node say that it uses the volume, and the
+//! attach/detach controller say that it is attached. Mounting itself takes no time. After the pod's last container the
+//! node says that it uses the volume no more. Invariant: pods without claims have no row here.
+//!
+//! Source: `WaitForAttachAndMount`, pkg/kubelet/volumemanager/volume_manager.go; `VerifyControllerAttachedVolume`,
+//! pkg/volume/util/operationexecutor/operation_generator.go (v1.34.1).
+
+use crate::api::{Answer, Refusal, Reply, Request};
+use crate::events::Event;
+use crate::id::Name;
+use crate::model::{ClaimPhase, Kind, Meta, Object, ObjectKey, Pod};
+use crate::time::{Span, Time};
+
+/// How often a claim that is not bound is looked at again.
+///
+/// Source: `desiredStateOfWorldPopulatorLoopSleepPeriod`, pkg/kubelet/volumemanager (v1.34.1) looks every 100 ms; a look
+/// that costs a request comes with the back-off of the operations here.
+const FIRST_WAIT: Span = Span::from_millis(500);
+/// The longest time between two looks.
+///
+/// Source: `maxDurationBeforeRetry`, pkg/util/goroutinemap/exponentialbackoff/exponential_backoff.go (v1.34.1).
+const LONGEST_WAIT: Span = Span::from_secs(122);
+/// How long a pod waits before it says that its volumes are not there: `podAttachAndMountTimeout`.
+const PATIENCE: Span = Span::from_secs(123);
+
+/// The volumes of one pod.
+pub(super) struct Mounts {
+    namespace: Name,
+    volumes: Vec<Wanted>,
+    /// A request of this pod is under way.
+    pub(super) asked: bool,
+    next_try: Time,
+    wait: Span,
+    /// When the pod will say that it waits.
+    pub(super) complains_at: Time,
+    /// Whether the pod ran before this kubelet did.
+    pub(super) adopted: bool,
+}
+
+struct Wanted {
+    name: Name,
+    claim: Name,
+    need: Need,
+    unique: Option<Name>,
+}
+
+/// What is to be found out next about a volume.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Need {
+    Claim,
+    Volume(Name),
+    Driver(Name),
+    Attached,
+    Nothing,
+}
+
+impl Mounts {
+    /// The volumes of a pod's claims; `None` if it has none.
+    pub(super) fn of(pod: &Pod, now: Time, adopted: bool) -> Option<Mounts> {
+        let wanted = pod.spec.volumes.iter().filter_map(|volume| {
+            let (claim, _) = volume.claim_name(&pod.meta.name)?;
+            Some(Wanted { name: volume.name.clone(), claim, need: Need::Claim, unique: None })
+        });
+        let volumes: Vec<Wanted> = wanted.collect();
+        let namespace = pod.meta.namespace.clone();
+        let complains_at = now + PATIENCE;
+        (!volumes.is_empty()).then_some(Mounts {
+            namespace,
+            volumes,
+            asked: false,
+            next_try: now,
+            wait: FIRST_WAIT,
+            complains_at,
+            adopted,
+        })
+    }
+
+    /// Whether everything is there.
+    pub(super) fn is_done(&self) -> bool {
+        self.volumes.iter().all(|wanted| wanted.need == Need::Nothing)
+    }
+
+    /// When this is to be looked at next; `None` if all is there or an answer is awaited.
+    pub(super) fn due(&self) -> Option<Time> {
+        (!self.is_done() && !self.asked).then_some(self.next_try.min(self.complains_at))
+    }
+
+    /// The unique names of the volumes that a driver attaches.
+    pub(super) fn in_use(&self) -> impl Iterator<Item = &Name> {
+        self.volumes.iter().filter_map(|wanted| wanted.unique.as_ref())
+    }
+
+    /// The next question, if it is time for one.
+    pub(super) fn question(&self, node: &Name, now: Time) -> Option<Request> {
+        if self.asked || self.next_try > now {
+            return None;
+        }
+        let wanted = self.volumes.iter().find(|wanted| wanted.need != Need::Nothing)?;
+        let none = Name::default();
+        let key = |kind, namespace: &Name, name: &Name| {
+            Some(Request::Get(ObjectKey { kind, namespace: namespace.clone(), name: name.clone() }))
+        };
+        match &wanted.need {
+            Need::Claim => key(Kind::PersistentVolumeClaim, &self.namespace, &wanted.claim),
+            Need::Volume(volume) => key(Kind::PersistentVolume, &none, volume),
+            Need::Driver(driver) => key(Kind::CSIDriver, &none, driver),
+            Need::Attached => key(Kind::Node, &none, node),
+            Need::Nothing => None,
+        }
+    }
+
+    /// Takes in an answer to the last question.
+    pub(super) fn on_answer(&mut self, answer: &Answer, now: Time) {
+        self.asked = false;
+        let Some(wanted) = self.volumes.iter_mut().find(|wanted| wanted.need != Need::Nothing) else { return };
+        let next = match (&wanted.need, answer) {
+            (Need::Claim, Ok(Reply::Object(Object::PersistentVolumeClaim(claim), _)))
+                if claim.status.phase == ClaimPhase::Bound && !claim.spec.volume.is_empty() =>
+            {
+                Some(Need::Volume(claim.spec.volume.clone()))
+            }
+            (Need::Volume(_), Ok(Reply::Object(Object::PersistentVolume(volume), _))) => match volume.source.csi() {
+                Some((driver, handle)) => {
+                    wanted.unique = Some(format!("kubernetes.io/csi/{driver}^{handle}").into());
+                    Some(Need::Driver(driver))
+                }
+                None => Some(Need::Nothing),
+            },
+            (Need::Driver(_), Err(Refusal::NotFound(_))) => Some(Need::Attached),
+            (Need::Driver(_), Ok(Reply::Object(Object::CSIDriver(driver), _))) => {
+                Some(if driver.attach_required { Need::Attached } else { Need::Nothing })
+            }
+            (Need::Attached, Ok(Reply::Object(Object::Node(node), _))) => {
+                let attached = node.status.volumes.as_ref().map_or(&[][..], |volumes| &volumes.attached);
+                let there = wanted.unique.as_ref().is_some_and(|unique| attached.contains(unique));
+                there.then_some(Need::Nothing)
+            }
+            _ => None,
+        };
+        match next {
+            Some(next) => {
+                wanted.need = next;
+                self.next_try = now;
+                self.wait = FIRST_WAIT;
+            }
+            None => {
+                self.next_try = now + self.wait;
+                self.wait = Span(self.wait.0 * 2).min(LONGEST_WAIT);
+            }
+        }
+    }
+
+    /// What the pod says when it has waited for too long; it waits again then.
+    pub(super) fn complaint(&mut self, node: &Name, meta: &Meta, now: Time) -> Option<Event> {
+        if self.is_done() || self.complains_at > now {
+            return None;
+        }
+        self.complains_at = now + PATIENCE;
+        let names = |which: &dyn Fn(&Wanted) -> bool| {
+            let names: Vec<&str> =
+                self.volumes.iter().filter(|wanted| which(wanted)).map(|wanted| &*wanted.name).collect();
+            names.join(" ")
+        };
+        let unmounted = names(&|wanted| wanted.need != Need::Nothing);
+        let unattached = names(&|wanted| wanted.need == Need::Attached);
+        let unprocessed = names(&|wanted| matches!(wanted.need, Need::Claim | Need::Volume(_) | Need::Driver(_)));
+        let message = format!(
+            "Unable to attach or mount volumes: unmounted volumes=[{unmounted}], unattached volumes=[{unattached}], failed \
+             to process volumes=[{unprocessed}]: context deadline exceeded"
+        );
+        Some(Event::warning("kubelet", "FailedMount", message).about(meta).on_host(node))
+    }
+}

@@ -1,0 +1,197 @@
+//! Parts of a pod's spec that few pods have: hooks, values from elsewhere, references to ConfigMaps and Secrets.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Name;
+use crate::model::{Container, IntOrName, PodSpec};
+use crate::time::Span;
+
+/// What is done after a container's start and before its end.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Lifecycle {
+    /// Right after the start; the pod's next container waits for it.
+    pub post_start: Option<Hook>,
+    /// Before TERM; its time counts against the grace.
+    pub pre_stop: Option<Hook>,
+}
+
+/// One hook.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Hook {
+    /// A command in the container that must exit with 0.
+    Exec {
+        /// The command and its arguments.
+        command: Vec<Name>,
+    },
+    /// A GET that must be answered with 200 ..= 399.
+    HttpGet {
+        /// The path.
+        path: Name,
+        /// The port.
+        port: IntOrName,
+    },
+    /// Nothing for so long.
+    Sleep {
+        /// How long.
+        length: Span,
+    },
+}
+
+/// Where an environment variable's value comes from.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum EnvSource {
+    /// A field of the pod (`fieldRef`), such as `metadata.name` or `status.podIP`.
+    Field {
+        /// The path.
+        path: Name,
+    },
+    /// A container's request or limit (`resourceFieldRef`).
+    Resource {
+        /// The container; empty is the one that has the variable.
+        container: Name,
+        /// `limits.cpu`, `requests.memory` and so on.
+        resource: Name,
+        /// The unit in thousandths: the value is rounded up to whole multiples of it.
+        divisor_milli: i64,
+    },
+    /// A key of a ConfigMap or Secret.
+    Key {
+        /// Which object.
+        object: ObjectReference,
+        /// Which of its keys.
+        key: Name,
+    },
+}
+
+/// Which of the two kinds that hold configuration.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum ConfigKind {
+    /// A ConfigMap.
+    ConfigMap,
+    /// A Secret.
+    Secret,
+}
+
+/// What a pod takes from a ConfigMap or Secret of its namespace.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct ObjectReference {
+    /// ConfigMap or Secret.
+    pub kind: ConfigKind,
+    /// Its name.
+    pub name: Name,
+    /// Whether the pod starts without it.
+    pub optional: bool,
+    /// Keys that must be there; empty is whatever it has.
+    pub keys: Vec<Name>,
+    /// The volume that shows it; `None` for environment variables.
+    pub volume: Option<Name>,
+}
+
+/// How much a pod is worth when its node runs short.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum QosClass {
+    /// No container has requests or limits.
+    BestEffort,
+    /// Anything between.
+    Burstable,
+    /// Every container's limits of CPU and memory are set and equal its requests.
+    Guaranteed,
+}
+
+/// From this priority on a pod is critical for its cluster.
+///
+/// Source: `SystemCriticalPriority`, pkg/apis/scheduling/types.go (v1.34.1).
+pub const SYSTEM_CRITICAL_PRIORITY: i32 = 2_000_000_000;
+
+/// The kernel's adjustments for the best and the worst class of service.
+const GUARANTEED_OOM_ADJUST: i64 = -997;
+const BEST_EFFORT_OOM_ADJUST: i64 = 1_000;
+
+impl PodSpec {
+    /// The pod's class of service. Only CPU and memory count.
+    ///
+    /// Source: `ComputePodQOS`, pkg/apis/core/v1/helper/qos/qos.go (v1.34.1).
+    pub fn qos_class(&self) -> QosClass {
+        let mut any = false;
+        let mut guaranteed = true;
+        for container in self.containers.iter().chain(&self.init_containers) {
+            let (requests, limits) = (&container.requests, &container.limits);
+            let pairs = [(requests.cpu_milli, limits.cpu_milli), (requests.memory_bytes, limits.memory_bytes)];
+            any |= pairs.iter().any(|(request, limit)| *request > 0 || *limit > 0);
+            guaranteed &= pairs.iter().all(|(request, limit)| *limit > 0 && (*request == 0 || request == limit));
+        }
+        match (any, guaranteed) {
+            (false, _) => QosClass::BestEffort,
+            (true, true) => QosClass::Guaranteed,
+            (true, false) => QosClass::Burstable,
+        }
+    }
+
+    /// How readily the kernel ends a container when the machine runs out of memory (-997 ..= 1000; more is sooner).
+    ///
+    /// Source: `GetContainerOOMScoreAdjust`, pkg/kubelet/qos/policy.go (v1.34.1). Panics if the memory is not positive.
+    pub fn oom_score_adjust(&self, container: &Container, memory_bytes: i64) -> i64 {
+        assert!(memory_bytes > 0, "a machine has memory");
+        let class = self.qos_class();
+        if self.priority > SYSTEM_CRITICAL_PRIORITY || class == QosClass::Guaranteed {
+            return GUARANTEED_OOM_ADJUST;
+        }
+        if class == QosClass::BestEffort {
+            return BEST_EFFORT_OOM_ADJUST;
+        }
+        let for_request = |bytes: i64| {
+            let share = 1_000 * i128::from(bytes) / i128::from(memory_bytes);
+            BEST_EFFORT_OOM_ADJUST - i64::try_from(share).unwrap_or(i64::MAX)
+        };
+        let mut score = for_request(container.requests.memory_bytes);
+        if container.sidecar {
+            let least = self.containers.iter().map(|it| it.requests.memory_bytes).min().unwrap_or(0);
+            score = score.min(for_request(least));
+        }
+        score.clamp(BEST_EFFORT_OOM_ADJUST + GUARANTEED_OOM_ADJUST, BEST_EFFORT_OOM_ADJUST - 1)
+    }
+
+    /// Whether the node keeps the pod as long as it can.
+    ///
+    /// Source: `IsCriticalPod`, pkg/kubelet/types/pod_update.go (v1.34.1). Static and mirror pods are told apart by
+    /// annotations of the pod, not by its spec.
+    pub fn is_critical(&self) -> bool {
+        self.priority >= SYSTEM_CRITICAL_PRIORITY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Resources;
+
+    fn container(request: (i64, i64), limit: (i64, i64)) -> Container {
+        let list = |(cpu_milli, memory_bytes)| Resources { cpu_milli, memory_bytes, ..Resources::default() };
+        Container { requests: list(request), limits: list(limit), ..Container::default() }
+    }
+
+    #[test]
+    fn the_class_of_service_follows_from_requests_and_limits() {
+        let class =
+            |containers: &[Container]| PodSpec { containers: containers.to_vec(), ..PodSpec::default() }.qos_class();
+        assert_eq!(class(&[container((0, 0), (0, 0))]), QosClass::BestEffort);
+        assert_eq!(class(&[container((100, 64), (100, 64))]), QosClass::Guaranteed);
+        assert_eq!(class(&[container((0, 0), (100, 64))]), QosClass::Guaranteed, "requests default to the limits");
+        assert_eq!(class(&[container((100, 64), (200, 64))]), QosClass::Burstable);
+        assert_eq!(class(&[container((0, 64), (0, 64))]), QosClass::Burstable, "CPU has no limit");
+        assert_eq!(class(&[container((100, 64), (100, 64)), container((0, 0), (0, 0))]), QosClass::Burstable);
+    }
+
+    #[test]
+    fn who_asked_for_more_memory_is_ended_later() {
+        let gib = 1 << 30;
+        let adjust = |containers: &[Container], of: usize| {
+            let spec = PodSpec { containers: containers.to_vec(), ..PodSpec::default() };
+            spec.oom_score_adjust(&spec.containers[of], 10 * gib)
+        };
+        assert_eq!(adjust(&[container((0, 0), (0, 0))], 0), 1_000);
+        assert_eq!(adjust(&[container((100, gib), (100, gib))], 0), -997);
+        let two = [container((0, gib), (0, 0)), container((100, 0), (0, 0))];
+        assert_eq!((adjust(&two, 0), adjust(&two, 1)), (900, 999));
+    }
+}

@@ -1,0 +1,99 @@
+//! `sim conform`: our cluster against recordings of real ones.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use rayon::prelude::*;
+
+use super::{Exit, complain, print};
+use crate::conform::recording::Recording;
+use crate::conform::{Comparison, Verdict, conform};
+
+/// Folders of recordings, or folders that hold such folders.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// A recording's folder, or a folder of recordings; repeats (NAME, NAME-b, NAME-c) are compared together.
+    #[arg(required = true, value_name = "DIR")]
+    folders: Vec<PathBuf>,
+    /// Play each recording with so many seeds, which stand for what a cluster leaves to chance.
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    seeds: u64,
+    /// Tell so many differences of each recording.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    differences: usize,
+}
+
+pub(super) fn run(arguments: Arguments) -> Exit {
+    let folders = match find(&arguments.folders) {
+        Ok(folders) => folders,
+        Err(error) => {
+            complain(&error);
+            return Exit::BadInput;
+        }
+    };
+    let mut scenarios: BTreeMap<String, Vec<Recording>> = BTreeMap::new();
+    for folder in &folders {
+        match Recording::read(folder) {
+            Ok(recording) => scenarios.entry(recording.scenario().to_owned()).or_default().push(recording),
+            Err(error) => {
+                complain(&error);
+                return Exit::BadInput;
+            }
+        }
+    }
+    let seeds: Vec<u64> = (1..=arguments.seeds.max(1)).collect();
+    let scenarios: Vec<Vec<Recording>> = scenarios.into_values().collect();
+    let verdicts: Vec<Verdict> = scenarios.par_iter().flat_map_iter(|repeats| conform(repeats, &seeds)).collect();
+    let all_equal = verdicts.iter().all(|verdict| matches!(verdict.outcome, Comparison::Equal(_)));
+    print(&table(&verdicts, arguments.differences), if all_equal { Exit::Held } else { Exit::Differs })
+}
+
+/// The folders that hold a recording.
+fn find(folders: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let is_recording = |folder: &PathBuf| folder.join("steps.yaml").is_file() || folder.join("bad.jsonl").is_file();
+    let mut found = Vec::new();
+    for folder in folders {
+        if is_recording(folder) {
+            found.push(folder.clone());
+            continue;
+        }
+        let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let mut inside: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_recording).collect();
+        if inside.is_empty() {
+            return Err(format!("{}: no recording (steps.yaml or bad.jsonl) in it", folder.display()));
+        }
+        inside.sort();
+        found.extend(inside);
+    }
+    Ok(found)
+}
+
+fn table(verdicts: &[Verdict], differences: usize) -> String {
+    let width = verdicts.iter().map(|verdict| verdict.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    let (mut equal, mut differing, mut missing) = (0, 0, 0);
+    for Verdict { name, outcome } in verdicts {
+        match outcome {
+            Comparison::Equal(tracks) => {
+                equal += 1;
+                text += &format!("{name:width$}  equal ({tracks} tracks)\n");
+            }
+            Comparison::Differs(found, tracks) => {
+                differing += 1;
+                text += &format!("{name:width$}  differs in {} of {tracks} tracks\n", found.len());
+                for one in found.iter().take(differences) {
+                    let seconds = one.at_ms as f64 / 1e3;
+                    text += &format!("    {seconds:.3} s  {}\n", one.track);
+                    text += &format!("        recorded  {}\n        ours      {}\n", one.recorded, one.ours);
+                }
+            }
+            Comparison::NotCovered(what) => {
+                missing += 1;
+                text += &format!("{name:width$}  not covered: {}\n", what.join(", "));
+            }
+        }
+    }
+    text += &format!("{equal} equal, {differing} different, {missing} not covered, of {}\n", verdicts.len());
+    text
+}

@@ -1,0 +1,454 @@
+//! The small world in which a recording's steps are done again: a core, links with short delays, a disk, and stand-in
+//! kubelets.
+//!
+//! Delays are drawn by the seed within a few milliseconds, as a cluster on one machine has them, so that another seed
+//! gives another order of what the recorded clusters left to chance. Messages of one link do not overtake each other.
+
+use std::collections::BTreeMap;
+
+use wavetank_core::api::{Answer, Reply, Request};
+use wavetank_core::config::{Config, RateLimit};
+use wavetank_core::draw::{Purpose, below, draw};
+use wavetank_core::events::{EventLog, Written};
+use wavetank_core::facts::{Fact, What};
+use wavetank_core::id::{HostId, Name, ProcId, ProcKind, RequestId, Revision};
+use wavetank_core::model::{Labels, Meta, Namespace, Object, ObjectKey, ReplicaSet, Resource};
+use wavetank_core::seam::{Effect, Input, Msg, TimerKind};
+use wavetank_core::time::{Span, Time};
+use wavetank_core::{Core, digest::StableHasher};
+
+use crate::conform::edge::{self, EPOCH, Outcome, Path};
+use crate::conform::kubelets::{Due, Kubelets};
+use crate::conform::line::Line;
+use crate::conform::names::Twins;
+use crate::conform::recording::{Deed, Recording};
+use crate::conform::shown;
+
+/// A message's delay: at least this …
+const DELAY_MIN: Span = Span::from_micros(1_500);
+/// … and up to so much more.
+const DELAY_MORE: Span = Span::from_micros(3_000);
+/// How long stable storage takes.
+const DISK: Span = Span::from_micros(2_000);
+/// How often a kubelet renews its lease.
+const RENEWAL: Span = Span::from_secs(10);
+/// How long after the first step's clock the run begins: controllers have started, nodes are there.
+const LEAD: Span = Span::from_secs(40);
+/// The nodes that recordings of a shared cluster have beside their own.
+const POOL: u32 = 8;
+
+/// What our cluster did.
+pub struct Played {
+    /// Every change, as recordings show it.
+    pub lines: Vec<Line>,
+    /// The code that each request of the steps was answered with, by the step's place.
+    pub codes: BTreeMap<usize, u16>,
+    /// What no part of ours can do.
+    pub not_covered: Vec<String>,
+}
+
+enum Happening {
+    Input(Input),
+    Step(usize),
+    Duty(Due),
+    Beat(HostId, u64),
+}
+
+struct Bench<'a> {
+    core: Core,
+    recording: &'a Recording,
+    kubelets: Kubelets,
+    now: Time,
+    /// The time of ours that is zero on the recording's clock, in milliseconds.
+    zero_ms: i64,
+    queue: BTreeMap<(Time, u64), Happening>,
+    pushed: u64,
+    timers: BTreeMap<(ProcId, TimerKind), (Time, u64)>,
+    links: BTreeMap<(ProcId, ProcId), (Time, u64)>,
+    beats: BTreeMap<HostId, u64>,
+    seed: u64,
+    shown: Revision,
+    log: EventLog,
+    twins: Twins,
+    played: Played,
+}
+
+/// Does a recording's steps again.
+pub fn play(recording: &Recording, seed: u64) -> Played {
+    let mut config = Config { seed, ..Config::default() };
+    if let Some((per_second, burst)) = recording.client_limit {
+        config.controller_manager.client_limit = Some(RateLimit { per_second, burst });
+    }
+    let first = recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0);
+    let mut bench = Bench {
+        core: Core::new(config),
+        recording,
+        kubelets: Kubelets::default(),
+        now: Time::ZERO,
+        zero_ms: LEAD.as_millis() as i64 - first,
+        queue: BTreeMap::new(),
+        pushed: 0,
+        timers: BTreeMap::new(),
+        links: BTreeMap::new(),
+        beats: BTreeMap::new(),
+        seed,
+        shown: Revision::ZERO,
+        log: EventLog::default(),
+        twins: Twins::default(),
+        played: Played { lines: Vec::new(), codes: BTreeMap::new(), not_covered: Vec::new() },
+    };
+    bench.prepare();
+    let last_line = recording.lines.iter().map(|line| line.at_ms).max().unwrap_or(0);
+    let last_step = recording.steps.iter().map(|step| step.at_ms).max().unwrap_or(0);
+    bench.run_until(bench.time_of(last_line.max(last_step)));
+    bench.played
+}
+
+impl Bench<'_> {
+    fn time_of(&self, at_ms: i64) -> Time {
+        Time::from_millis(u64::try_from(at_ms + self.zero_ms).unwrap_or(0))
+    }
+
+    fn at_ms(&self) -> i64 {
+        (self.now.0 / 1_000_000) as i64 - self.zero_ms
+    }
+
+    fn prepare(&mut self) {
+        for process in [ProcId::API_SERVER, ProcId::SCHEDULER, ProcId::CONTROLLER_MANAGER] {
+            self.push(Time::ZERO, Happening::Input(Input::Started(process)));
+        }
+        let names = ["default", self.recording.namespace.as_str()];
+        for name in names.iter().filter(|name| !name.is_empty()) {
+            let labels = Labels::new([("kubernetes.io/metadata.name", *name)]);
+            let meta = Meta { labels, ..Meta::named("", name) };
+            let namespace = Namespace { meta, ..Namespace::default() };
+            self.ask(ProcId::CLIENT, Request::Create(Namespace::into_object(namespace.into())));
+        }
+        let zones = zones_of(&self.recording.lines);
+        if mentions_pool(self.recording) {
+            for number in 1..=POOL {
+                let name = format!("pool-{number}");
+                let mut machine = serde_json::json!({"name": name, "labels": {"sim/set": "pool"}});
+                if let Some(zone) = zones.get(&name) {
+                    machine["zone"] = zone.clone().into();
+                }
+                self.add_machine(&machine);
+            }
+        }
+        for (place, step) in self.recording.steps.iter().enumerate() {
+            let at = self.time_of(step.at_ms);
+            self.push(at, Happening::Step(place));
+        }
+    }
+
+    fn push(&mut self, at: Time, what: Happening) -> (Time, u64) {
+        self.pushed += 1;
+        self.queue.insert((at, self.pushed), what);
+        (at, self.pushed)
+    }
+
+    /// A request of a client or kubelet that reaches the API server now.
+    fn ask(&mut self, from: ProcId, request: Request) {
+        self.ask_as(from, RequestId(u64::MAX), request);
+    }
+
+    fn ask_as(&mut self, from: ProcId, id: RequestId, request: Request) {
+        let input = Input::Message { from, to: ProcId::API_SERVER, body: Msg::Request(id, request) };
+        self.push(self.now, Happening::Input(input));
+    }
+
+    fn add_machine(&mut self, machine: &serde_json::Value) {
+        match edge::node_of(machine) {
+            Ok(node) => {
+                let name = node.meta.name.clone();
+                let host = self.kubelets.add(&name);
+                self.ask(ProcId::kubelet(host), Request::Create(Object::Node(node.into())));
+                self.wake(host, name);
+            }
+            Err(error) => self.played.not_covered.push(error),
+        }
+    }
+
+    /// A kubelet connects and renews its lease from now on.
+    fn wake(&mut self, host: HostId, node: Name) {
+        self.ask(ProcId::kubelet(host), Request::WatchPods { node });
+        let life = self.beats.entry(host).or_insert(0);
+        *life += 1;
+        let life = *life;
+        self.push(self.now, Happening::Beat(host, life));
+    }
+
+    fn run_until(&mut self, end: Time) {
+        while let Some(entry) = self.queue.first_entry() {
+            if entry.key().0 > end {
+                break;
+            }
+            self.now = entry.key().0;
+            let what = entry.remove();
+            match what {
+                Happening::Input(input) => self.step_core(input),
+                Happening::Step(place) => self.do_step(place),
+                Happening::Duty(due) => {
+                    let (request, plans) = self.kubelets.act(&self.core, self.now, due);
+                    self.plan(plans);
+                    if let Some((host, request)) = request {
+                        self.ask(ProcId::kubelet(host), request);
+                    }
+                }
+                Happening::Beat(host, life) => self.beat(host, life),
+            }
+        }
+    }
+
+    fn plan(&mut self, plans: Vec<(Span, Due)>) {
+        for (delay, due) in plans {
+            self.push(self.now + delay, Happening::Duty(due));
+        }
+    }
+
+    fn beat(&mut self, host: HostId, life: u64) {
+        if self.beats.get(&host) != Some(&life) || !self.kubelets.is_alive(host) {
+            return;
+        }
+        let node = self.kubelets.node(host).clone();
+        let body = Msg::Renew { node, renewal: self.now.0 / RENEWAL.0 };
+        self.push(
+            self.now,
+            Happening::Input(Input::Message { from: ProcId::kubelet(host), to: ProcId::API_SERVER, body }),
+        );
+        self.push(self.now + RENEWAL, Happening::Beat(host, life));
+    }
+
+    fn step_core(&mut self, input: Input) {
+        if let Input::Timer(process, kind) = &input {
+            self.timers.remove(&(*process, *kind));
+        }
+        let mut effects = Vec::new();
+        self.core.step(self.now, input, &mut effects);
+        self.show();
+        for effect in effects {
+            self.perform(effect);
+        }
+    }
+
+    /// Writes down what the step has changed.
+    fn show(&mut self) {
+        let at_ms = self.at_ms();
+        for (revision, before, after) in self.core.written_since(self.shown) {
+            self.twins.note(before.as_ref(), after.as_ref());
+            self.played.lines.extend(shown::line(at_ms, before.as_ref(), after.as_ref(), revision, EPOCH));
+        }
+        self.shown = self.core.revision();
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Arm(process, kind, at) => {
+                self.perform(Effect::Disarm(process, kind));
+                let key = self.push(at, Happening::Input(Input::Timer(process, kind)));
+                self.timers.insert((process, kind), key);
+            }
+            Effect::Disarm(process, kind) => {
+                if let Some(key) = self.timers.remove(&(process, kind)) {
+                    self.queue.remove(&key);
+                }
+            }
+            Effect::Persist(revision) => {
+                self.push(self.now + DISK, Happening::Input(Input::Persisted(revision)));
+            }
+            Effect::Record(Fact { subject, what: What::Event(event) }) => {
+                let at_ms = self.at_ms();
+                match self.log.take(self.now, &subject, &event) {
+                    Written::New(place) => {
+                        self.played.lines.push(shown::event(at_ms, true, &self.log.all()[place]));
+                    }
+                    Written::Again(place) => {
+                        self.played.lines.push(shown::event(at_ms, false, &self.log.all()[place]));
+                    }
+                    Written::Counted(_) | Written::Spam => {}
+                }
+            }
+            Effect::Record(_) => {}
+            Effect::Send { from, to, body } => self.send(from, to, body),
+        }
+    }
+
+    fn send(&mut self, from: ProcId, to: ProcId, body: Msg) {
+        match (to.kind(), body) {
+            (ProcKind::Client, Msg::Response(id, answer)) => self.answered(id, &answer),
+            (ProcKind::Client | ProcKind::Runtime | ProcKind::World, _) => {}
+            (ProcKind::Kubelet, body) => self.tell_kubelet(to.host().expect("a kubelet has a host"), body),
+            (_, body) => {
+                let at = self.arrival(from, to);
+                self.push(at, Happening::Input(Input::Message { from, to, body }));
+            }
+        }
+    }
+
+    fn arrival(&mut self, from: ProcId, to: ProcId) -> Time {
+        let link = StableHasher::hash_one(&(from.bits(), to.bits()));
+        let (last, count) = self.links.entry((from, to)).or_default();
+        let drawn = below(draw(self.seed, Purpose::LinkDelay, link, *count), DELAY_MORE.0);
+        let at = (self.now + DELAY_MIN + Span(drawn)).max(*last);
+        (*last, *count) = (at, *count + 1);
+        at
+    }
+
+    fn tell_kubelet(&mut self, host: HostId, body: Msg) {
+        match body {
+            Msg::PodChanged(pod) => {
+                let plans = self.kubelets.hears(host, &pod);
+                self.plan(plans);
+            }
+            Msg::PodRemoved(uid) => self.kubelets.forgets(uid),
+            Msg::Response(_, Ok(Reply::Pods(pods))) => {
+                for pod in pods {
+                    if let Object::Pod(pod) = pod {
+                        let plans = self.kubelets.hears(host, &pod);
+                        self.plan(plans);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, id: RequestId, answer: &Answer) {
+        let Ok(place) = usize::try_from(id.0) else { return };
+        if let (Err(refusal), Some(_)) = (answer, self.recording.steps.get(place)) {
+            self.played.codes.insert(place, edge::code_of(refusal));
+        }
+    }
+
+    fn do_step(&mut self, place: usize) {
+        let recording = self.recording;
+        match &recording.steps[place].what {
+            Deed::Request { method, path, content_type, body, .. } => {
+                let Some(mut path) = Path::parse(path) else {
+                    return self.played.not_covered.push(path.clone());
+                };
+                if path.plural == "pods"
+                    && let Some(twin) = self.twins.ours(&recording.lines, recording.steps[place].at_ms, &path)
+                {
+                    path.name = twin;
+                }
+                match edge::translate(&self.core, method, &path, content_type, body) {
+                    Outcome::Ask(requests) => {
+                        self.played.codes.insert(place, if method == "POST" { 201 } else { 200 });
+                        for request in requests {
+                            self.ask_as(ProcId::CLIENT, RequestId(place as u64), request);
+                        }
+                    }
+                    Outcome::Answered(status) => {
+                        self.played.codes.insert(place, status.code);
+                    }
+                    Outcome::NotCovered(what) => self.played.not_covered.push(what),
+                }
+            }
+            Deed::Machine(machine) => self.do_machine(machine),
+            Deed::Kubectl(command, code) => self.do_kubectl(place, command, *code),
+        }
+    }
+
+    fn do_machine(&mut self, machine: &serde_json::Value) {
+        let name = machine["name"].as_str().unwrap_or_default().to_owned();
+        let op = machine["op"].as_str().unwrap_or_default();
+        if op == "add" {
+            return self.add_machine(machine);
+        }
+        let Some(host) = self.kubelets.host(&name) else {
+            return self.played.not_covered.push(format!("machine {name} was never added"));
+        };
+        match op {
+            "die" => self.kubelets.set_alive(host, false),
+            "back" => {
+                self.kubelets.set_alive(host, true);
+                let condition = serde_json::json!({"status": {"conditions": [
+                    {"type": "Ready", "status": "True", "reason": "KubeletReady"},
+                    {"type": "MemoryPressure", "status": "False", "reason": "KubeletHasSufficientMemory"},
+                    {"type": "DiskPressure", "status": "False", "reason": "KubeletHasNoDiskPressure"},
+                    {"type": "PIDPressure", "status": "False", "reason": "KubeletHasSufficientPID"},
+                ]}});
+                let path = Path {
+                    plural: "nodes".to_owned(),
+                    name: name.clone(),
+                    subresource: "status".to_owned(),
+                    ..Path::default()
+                };
+                let patch = "application/strategic-merge-patch+json";
+                if let Outcome::Ask(requests) = edge::translate(&self.core, "PATCH", &path, patch, &condition) {
+                    requests.into_iter().for_each(|request| self.ask(ProcId::kubelet(host), request));
+                }
+                self.wake(host, name.as_str().into());
+            }
+            "remove" => {
+                self.kubelets.set_alive(host, false);
+                let key = ObjectKey::new(wavetank_core::model::Kind::Node, "", &name);
+                let propagation = wavetank_core::api::Propagation::Background;
+                self.ask(ProcId::CLIENT, Request::Delete { key, uid: None, grace: None, propagation });
+            }
+            other => self.played.not_covered.push(format!("machines cannot {other:?}")),
+        }
+    }
+
+    /// `kubectl rollout undo` is the only command that changes something by itself here.
+    fn do_kubectl(&mut self, place: usize, command: &str, code: i64) {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let Some(rest) = words.strip_prefix(&["rollout", "undo"]) else {
+            if !matches!(words[..], ["rollout", "history" | "status", ..]) {
+                self.played.not_covered.push(format!("kubectl {command}"));
+            }
+            return;
+        };
+        let namespace: Name = self.recording.namespace.as_str().into();
+        let deployment = rest.iter().find_map(|word| word.split_once('/')).map(|(_, name)| Name::from(name));
+        let revision = rest.iter().find_map(|word| word.strip_prefix("--to-revision=")).and_then(|it| it.parse().ok());
+        let request = deployment.and_then(|name| undo(&self.core, &namespace, &name, revision));
+        match request {
+            Some(request) => self.ask_as(ProcId::CLIENT, RequestId(place as u64), request),
+            None if code != 0 => {}
+            None => self.played.not_covered.push(format!("kubectl {command}: there is no such revision")),
+        }
+    }
+}
+
+/// The template of an earlier revision, as kubectl puts it back.
+///
+/// Source: staging/src/k8s.io/kubectl/pkg/polymorphichelpers/rollback.go (v1.34.1).
+fn undo(core: &Core, namespace: &Name, name: &Name, wanted: Option<u64>) -> Option<Request> {
+    let (_, deployment) = core.newest().find::<wavetank_core::model::Deployment>(namespace, name)?;
+    let revision = |set: &ReplicaSet| -> u64 {
+        set.meta.annotations.get("deployment.kubernetes.io/revision").and_then(|text| text.parse().ok()).unwrap_or(0)
+    };
+    let mut sets: Vec<&ReplicaSet> =
+        core.newest().controlled_by::<ReplicaSet>(deployment.meta.uid).map(|(_, set)| &**set).collect();
+    sets.sort_by_key(|set| std::cmp::Reverse(revision(set)));
+    let set = match wanted {
+        Some(wanted) if wanted > 0 => sets.into_iter().find(|set| revision(set) == wanted)?,
+        _ => sets.into_iter().nth(1)?,
+    };
+    let mut changed = wavetank_core::model::Deployment::clone(deployment);
+    changed.template = set.template.clone();
+    changed.template.labels = changed.template.labels.without("pod-template-hash");
+    Some(Request::Update { object: Object::Deployment(changed.into()), expected: None })
+}
+
+/// Which zone each node is in, as far as endpoints tell.
+fn zones_of(lines: &[Line]) -> BTreeMap<String, String> {
+    let endpoints =
+        lines.iter().filter_map(|line| line.fields.get("endpoints")?.as_object()).flat_map(|map| map.values());
+    let pair = |endpoint: &serde_json::Value| {
+        Some((endpoint["node"].as_str()?.to_owned(), endpoint["zone"].as_str()?.to_owned()))
+    };
+    endpoints.filter_map(pair).collect()
+}
+
+/// Whether a recording's pods went, or asked to go, to the nodes that it shared with others.
+fn mentions_pool(recording: &Recording) -> bool {
+    let bodies = recording.steps.iter().filter_map(|step| match &step.what {
+        Deed::Request { body, .. } => Some(body.to_string()),
+        _ => None,
+    });
+    recording.lines.iter().any(|line| line.text("nodeName").starts_with("pool-"))
+        || bodies.into_iter().any(|body| body.contains(r#""sim/set":"pool""#))
+}

@@ -1,0 +1,223 @@
+//! Two sides of each track: what recordings of one scenario show, and what plays of ours show.
+//!
+//! A track agrees if one play has the values of one recording, in their order, at their times within the tolerance.
+//! Where the recordings themselves differ, what they leave open is open to ours too: a track then also agrees if a
+//! play has the values at the beginning and at the end that all recordings have in common, and between them only what
+//! some recording has, other numbers in it aside, in up to half as many entries more or fewer. A track that no recording has must be absent from some play.
+//!
+//! Several plays with other seeds stand for what a cluster leaves to chance and a single recording cannot show as open
+//! (which of two like pods goes first, in which order two controllers see one change).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::conform::story::{Entry, Story};
+use crate::conform::unfit;
+
+/// How far apart times may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Tolerance {
+    /// Everywhere, in milliseconds.
+    pub base_ms: i64,
+    /// Added once a machine has died: leases are renewed every 10 s and nodes looked at every 5 s, each with a phase
+    /// of its own.
+    pub after_death_ms: i64,
+    /// Added for what is said: components write their events one after the other and behind everything else.
+    pub said_ms: i64,
+    /// When the first machine dies, on the recording's clock.
+    pub death_ms: Option<i64>,
+}
+
+impl Tolerance {
+    fn allows(&self, recorded_ms: i64, ours_ms: i64) -> bool {
+        let after_death = self.death_ms.is_some_and(|death| recorded_ms.max(ours_ms) >= death);
+        let allowed = self.base_ms + if after_death { self.after_death_ms } else { 0 };
+        (recorded_ms - ours_ms).abs() <= allowed
+    }
+
+    fn of_track(self, track: &str) -> Tolerance {
+        let said = track.contains(" said ");
+        Tolerance { base_ms: self.base_ms + if said { self.said_ms } else { 0 }, ..self }
+    }
+}
+
+/// Where the two sides part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// When, on the recording's clock: the first entry that differs.
+    pub at_ms: i64,
+    /// The track.
+    pub track: String,
+    /// What the first recording shows.
+    pub recorded: String,
+    /// What the play that comes nearest shows.
+    pub ours: String,
+}
+
+/// All tracks in which no play agrees with the recordings, earliest first.
+pub fn differences(recorded: &[Story], played: &[Story], tolerance: Tolerance) -> Vec<Difference> {
+    let tracks: BTreeSet<&String> = recorded.iter().chain(played).flat_map(BTreeMap::keys).collect();
+    let mut found: Vec<Difference> = Vec::new();
+    for track in tracks {
+        let tolerance = tolerance.of_track(track);
+        let of = |stories: &[Story]| -> Vec<Vec<Entry>> {
+            stories.iter().map(|story| story.get(track).cloned().unwrap_or_default()).collect()
+        };
+        let (theirs, ours) = (of(recorded), of(played));
+        if agree(&theirs, &ours, tolerance) {
+            continue;
+        }
+        let (place, nearest) = nearest(&theirs[0], &ours, tolerance);
+        let at_ms = theirs[0].get(place).or(nearest.get(place)).or(theirs[0].last()).map_or(0, |entry| entry.at_ms);
+        found.push(Difference {
+            at_ms,
+            track: track.clone(),
+            recorded: shown(&theirs[0], place),
+            ours: shown(nearest, place),
+        });
+    }
+    found.sort_by(|one, other| (one.at_ms, &one.track).cmp(&(other.at_ms, &other.track)));
+    found
+}
+
+fn agree(theirs: &[Vec<Entry>], ours: &[Vec<Entry>], tolerance: Tolerance) -> bool {
+    let equal = |one: &[Entry], other: &[Entry]| {
+        one.len() == other.len()
+            && one
+                .iter()
+                .zip(other)
+                .all(|(a, b)| unfit::agree(&a.value, &b.value) && tolerance.allows(a.at_ms, b.at_ms))
+    };
+    if theirs.iter().any(|recorded| ours.iter().any(|played| equal(recorded, played))) {
+        return true;
+    }
+    let foreign = |recorded: &[Entry], played: &[Entry]| {
+        recorded.first().zip(played.first()).is_some_and(|(a, b)| unfit::has_foreign_nodes(&a.value, &b.value))
+    };
+    let part =
+        |recorded: &Vec<Entry>, played: &Vec<Entry>| foreign(recorded, played) && unfit::is_part(recorded, played);
+    if theirs.iter().any(|recorded| ours.iter().any(|played| part(recorded, played))) {
+        return true;
+    }
+    let values = |entries: &[Entry]| entries.iter().map(|entry| entry.value.clone()).collect::<Vec<_>>();
+    let all: Vec<Vec<String>> = theirs.iter().map(|entries| values(entries)).collect();
+    let repeats_differ = all.iter().any(|other| *other != all[0]);
+    repeats_differ && ours.iter().any(|played| fits_what_is_open(&all, &values(played)))
+}
+
+/// Whether a sequence has what all recordings have in common and nothing that none of them has.
+fn fits_what_is_open(all: &[Vec<String>], ours: &[String]) -> bool {
+    let shortest = all.iter().map(Vec::len).min().unwrap_or(0);
+    let longest = all.iter().map(Vec::len).max().unwrap_or(0);
+    let same_from_start = (0..shortest).take_while(|place| all.iter().all(|it| it[*place] == all[0][*place])).count();
+    let from_end = |it: &[String], place: usize| it[it.len() - 1 - place].clone();
+    let same_to_end = (0..shortest - same_from_start)
+        .take_while(|place| all.iter().all(|it| from_end(it, *place) == from_end(&all[0], *place)))
+        .count();
+    // In how many steps the open part is done is open too: a few more or fewer than any recording has.
+    let margin = (longest - same_from_start - same_to_end) / 2;
+    if ours.len() + margin < shortest || ours.len() > longest + margin || ours.len() < same_from_start + same_to_end {
+        return false;
+    }
+    let known: BTreeSet<String> = all.iter().flatten().map(|value| shape(value)).collect();
+    (0..same_from_start).all(|place| ours[place] == all[0][place])
+        && (0..same_to_end).all(|place| from_end(ours, place) == from_end(&all[0], place))
+        && ours.iter().all(|value| known.contains(&shape(value)))
+}
+
+/// A value without its numbers, which in an open part are those of another way there.
+fn shape(value: &str) -> String {
+    let mut shape = String::with_capacity(value.len());
+    for letter in value.chars() {
+        let letter = if letter.is_ascii_digit() { '0' } else { letter };
+        if letter != '0' || !shape.ends_with('0') {
+            shape.push(letter);
+        }
+    }
+    shape
+}
+
+/// The play that agrees longest with a recording, and the place at which it parts from it.
+fn nearest<'a>(recorded: &[Entry], ours: &'a [Vec<Entry>], tolerance: Tolerance) -> (usize, &'a [Entry]) {
+    let same = |a: &Entry, b: &Entry| a.value == b.value && tolerance.allows(a.at_ms, b.at_ms);
+    let length = |played: &Vec<Entry>| recorded.iter().zip(played).take_while(|(a, b)| same(a, b)).count();
+    let best = ours.iter().max_by_key(|played| length(played)).expect("there is a play");
+    (length(best), best)
+}
+
+/// The entries around a place.
+fn shown(entries: &[Entry], place: usize) -> String {
+    const AROUND: usize = 2;
+    if entries.is_empty() {
+        return "nothing".to_owned();
+    }
+    let from = place.saturating_sub(AROUND);
+    let to = (place + AROUND).min(entries.len());
+    let listed: Vec<String> = entries[from.min(to)..to]
+        .iter()
+        .map(|entry| format!("{} [{:.1} s]", entry.value, entry.at_ms as f64 / 1e3))
+        .collect();
+    let before = if from > 0 { format!("({from} before) ") } else { String::new() };
+    let after = if to < entries.len() { format!(" (and {} more)", entries.len() - to) } else { String::new() };
+    format!("{before}{}{after}", if listed.is_empty() { "nothing more".to_owned() } else { listed.join(" > ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOLERANCE: Tolerance = Tolerance { base_ms: 100, after_death_ms: 1_000, said_ms: 0, death_ms: Some(5_000) };
+
+    fn story(track: &str, values: &[(i64, &str)]) -> Story {
+        let entries = values.iter().map(|(at_ms, value)| Entry { at_ms: *at_ms, value: (*value).to_owned() });
+        Story::from([(track.to_owned(), entries.collect())])
+    }
+
+    fn differ(recorded: &[Story], played: &[Story]) -> Vec<Difference> {
+        differences(recorded, played, TOLERANCE)
+    }
+
+    #[test]
+    fn values_order_and_times_must_agree() {
+        let recorded = [story("web", &[(0, "3"), (100, "5")])];
+        assert_eq!(differ(&recorded, &[story("web", &[(50, "3"), (180, "5")])]), []);
+        let wrong = differ(&recorded, &[story("web", &[(0, "3"), (100, "4")])]);
+        assert_eq!((&*wrong[0].track, wrong[0].at_ms), ("web", 100));
+        assert_eq!(wrong[0].ours, "3 [0.0 s] > 4 [0.1 s]");
+        assert_eq!(differ(&recorded, &[story("web", &[(0, "5"), (100, "3")])]).len(), 1, "another order");
+        assert_eq!(differ(&recorded, &[story("web", &[(0, "3"), (201, "5")])]).len(), 1, "too late");
+        assert_eq!(differ(&recorded, &[story("web", &[(0, "3")])]).len(), 1, "one too few");
+        assert_eq!(differ(&recorded, &[story("web", &[(0, "3"), (100, "5"), (100, "6")])]).len(), 1, "one too many");
+        assert_eq!(differ(&recorded, &[Story::new()]).len(), 1, "nothing at all");
+        assert_eq!(differ(&[Story::new()], &recorded).len(), 1, "what no recording has");
+    }
+
+    #[test]
+    fn times_are_looser_once_a_machine_has_died() {
+        let recorded = [story("node", &[(6_000, "down")])];
+        assert_eq!(differ(&recorded, &[story("node", &[(7_050, "down")])]), []);
+        assert_eq!(differ(&recorded, &[story("node", &[(7_200, "down")])]).len(), 1);
+    }
+
+    #[test]
+    fn one_of_several_plays_may_show_what_chance_decides() {
+        let recorded = [story("order", &[(0, "b"), (0, "a")])];
+        let plays = [story("order", &[(0, "a"), (0, "b")]), story("order", &[(0, "b"), (0, "a")])];
+        assert_eq!(differ(&recorded, &plays), []);
+        assert_eq!(differ(&recorded, &plays[..1]).len(), 1);
+    }
+
+    #[test]
+    fn what_repeats_leave_open_is_open_between_what_they_have_in_common() {
+        let one = story("rs", &[(0, "10"), (1, "8"), (2, "7"), (3, "6"), (4, "0")]);
+        let two = story("rs", &[(0, "10"), (1, "8"), (2, "7"), (3, "5"), (4, "0")]);
+        let repeats = [one, two];
+        assert_eq!(differ(&repeats, &[story("rs", &[(9, "10"), (9, "8"), (9, "7"), (9, "5"), (9, "0")])]), []);
+        assert_eq!(differ(&repeats, &[story("rs", &[(0, "10"), (1, "7"), (2, "8"), (3, "6"), (4, "0")])]).len(), 1);
+        assert_eq!(differ(&repeats, &[story("rs", &[(0, "10"), (1, "8"), (2, "7"), (3, "gone"), (4, "0")])]).len(), 1);
+        assert_eq!(
+            differ(&repeats, &[story("rs", &[(0, "10"), (1, "8"), (2, "7"), (4, "0")])]).len(),
+            1,
+            "a step less"
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! Our cluster against recordings of real ones: the same steps, and what came of them compared.
+//!
+//! A recording is a folder with `steps.yaml` (what was asked for and when, and what happened to machines) and
+//! `events.jsonl` (every change that watches showed), or with `bad.jsonl` (requests that were refused). [`conform`]
+//! does the steps again in a small world ([`bench`]) with stand-in kubelets ([`kubelets`]), writes down every change in
+//! the recording's own form ([`shown`]), tells the [`story`] of both and compares them track by track ([`compare`]).
+//! `docs/conform.md` says what is compared and how strictly.
+//!
+//! Invariant: a recording whose kinds we do not have is never equal.
+
+pub mod bench;
+pub mod compare;
+pub mod edge;
+pub mod kubelets;
+pub mod line;
+pub mod names;
+pub mod recording;
+pub mod refusals;
+pub mod shown;
+pub mod story;
+pub mod unfit;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use wavetank_manifest::kubernetes::KINDS;
+
+use compare::{Difference, Tolerance};
+use recording::{Deed, Recording};
+
+/// Times may be so far apart, in milliseconds, where the cluster had nothing else to do.
+pub const TOLERANCE_MS: i64 = 1_500;
+/// The same where other scenarios shared the recorded controllers' clients and their limits of 20 requests per second.
+pub const TOLERANCE_SHARED_MS: i64 = 12_000;
+/// Added once a machine has died.
+pub const TOLERANCE_AFTER_DEATH_MS: i64 = 15_000;
+
+/// Added for the times of Kubernetes events, which their components write at leisure.
+pub const TOLERANCE_SAID_MS: i64 = 4_000;
+
+/// What became of one folder.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The folder's name.
+    pub name: String,
+    /// How it compares.
+    pub outcome: Comparison,
+}
+
+/// How a folder compares.
+#[derive(Debug)]
+pub enum Comparison {
+    /// Everything that is compared is equal; so many tracks or refusals.
+    Equal(usize),
+    /// The differences, earliest first, and how many tracks there are.
+    Differs(Vec<Difference>, usize),
+    /// Kinds or requests that nothing here can do.
+    NotCovered(Vec<String>),
+}
+
+/// Compares all recordings of one scenario with plays by these seeds.
+pub fn conform(repeats: &[Recording], seeds: &[u64]) -> Vec<Verdict> {
+    let first = &repeats[0];
+    let verdict = |outcome: fn(&Recording) -> Comparison| {
+        repeats.iter().map(|it| Verdict { name: it.name.clone(), outcome: outcome(it) }).collect()
+    };
+    if !first.refused.is_empty() {
+        return verdict(|it| refusals::compare(&it.refused));
+    }
+    if !not_covered(first).is_empty() {
+        return verdict(|it| Comparison::NotCovered(not_covered(it)));
+    }
+    let stories: Vec<_> = repeats.iter().map(|it| story::tell(&it.lines, from_ms(it))).collect();
+    repeats.iter().map(|it| Verdict { name: it.name.clone(), outcome: compare_one(it, &stories, seeds) }).collect()
+}
+
+/// One folder's steps, played; what comes of them may be what any of the repeats shows.
+fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -> Comparison {
+    let plays: Vec<bench::Played> = seeds.iter().map(|seed| bench::play(recording, *seed)).collect();
+    if let Some(play) = plays.iter().find(|play| !play.not_covered.is_empty()) {
+        return Comparison::NotCovered(play.not_covered.clone());
+    }
+    let played: Vec<story::Story> = plays.iter().map(|play| story::tell(&play.lines, from_ms(recording))).collect();
+    let death_ms =
+        recording.steps.iter().find(|step| matches!(&step.what, Deed::Machine(machine) if machine["op"] == "die"));
+    let tolerance = Tolerance {
+        base_ms: if recording.client_limit.is_some() { TOLERANCE_MS } else { TOLERANCE_SHARED_MS },
+        after_death_ms: TOLERANCE_AFTER_DEATH_MS,
+        said_ms: TOLERANCE_SAID_MS,
+        death_ms: death_ms.map(|step| step.at_ms),
+    };
+    let mut differences = compare::differences(stories, &played, tolerance);
+    differences.retain(|difference| is_compared(&difference.track));
+    differences.extend(codes(recording, &plays[0]));
+    differences.sort_by_key(|difference| difference.at_ms);
+    let tracks = stories[0].keys().filter(|track| is_compared(track)).count();
+    if differences.is_empty() { Comparison::Equal(tracks) } else { Comparison::Differs(differences, tracks) }
+}
+
+/// Requests of the steps that were answered with another code.
+fn codes(recording: &Recording, play: &bench::Played) -> Vec<Difference> {
+    let steps = recording.steps.iter().enumerate();
+    let differing = steps.filter_map(|(place, step)| match &step.what {
+        Deed::Request { method, path, code, .. } => {
+            let ours = *play.codes.get(&place)?;
+            // A creation that is answered with 200 instead of 201 is an eviction or binding; both say that it is done.
+            (ours / 100 != code / 100 || ours >= 300 && ours != *code).then(|| Difference {
+                at_ms: step.at_ms,
+                track: format!("answer to {method} {path}"),
+                recorded: code.to_string(),
+                ours: ours.to_string(),
+            })
+        }
+        _ => None,
+    });
+    differing.collect()
+}
+
+/// When the scenario itself begins: what came before it sets the scene.
+fn from_ms(recording: &Recording) -> i64 {
+    recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0)
+}
+
+/// Kinds that the steps ask for or that decide the scenario, and that we do not have.
+fn not_covered(recording: &Recording) -> Vec<String> {
+    let mut kinds = BTreeSet::new();
+    for step in &recording.steps {
+        let Deed::Request { method, path, body, .. } = &step.what else { continue };
+        if let Some(kind) = body["kind"].as_str().filter(|_| method == "POST") {
+            kinds.insert(kind.to_owned());
+        }
+        if path.ends_with("/eviction") {
+            kinds.insert("Eviction".to_owned());
+        }
+    }
+    kinds.into_iter().filter(|kind| !is_supported(kind)).collect()
+}
+
+/// Whether manifests of a kind can be read, and so whether its controllers are there.
+fn is_supported(kind: &str) -> bool {
+    KINDS.iter().any(|known| known.kind == kind)
+}
+
+/// Kinds that the recorded clusters make by themselves beside what was asked for; they are compared once we have them.
+const BESIDE: &[&str] = &["ConfigMap", "Endpoints", "Namespace", "Lease"];
+
+/// Whether a track is of a kind that we have.
+fn is_compared(track: &str) -> bool {
+    let kind = track.split(['/', ':']).next().unwrap_or_default();
+    !BESIDE.contains(&kind) || is_supported(kind) && kind != "Namespace"
+}
+
+/// The first words of a JSON value, for messages.
+pub(crate) fn brief(value: &Value) -> String {
+    value.to_string().chars().take(120).collect()
+}

@@ -1,0 +1,62 @@
+//! Which of our objects is which of the recording's: names that were drawn differ, places in order of creation agree.
+
+use std::collections::BTreeMap;
+
+use wavetank_core::model::{Kind, Object};
+
+use crate::conform::edge::Path;
+use crate::conform::line::Line;
+
+/// Our pods, by owner's name stem and in order of creation.
+#[derive(Default)]
+pub struct Twins {
+    /// Living pods of an owner: names in order of creation.
+    living: BTreeMap<String, Vec<String>>,
+}
+
+impl Twins {
+    /// Notes a change of ours.
+    pub fn note(&mut self, before: Option<&Object>, after: Option<&Object>) {
+        let Some(object) = after.or(before).filter(|object| object.kind() == Kind::Pod) else { return };
+        let meta = object.meta();
+        let owner = meta.controller().map(|owner| owner.name.to_string()).unwrap_or_default();
+        let stem = stem(&owner, &meta.labels.get("pod-template-hash").map(|hash| hash.to_string()).unwrap_or_default());
+        let names = self.living.entry(format!("{}/{stem}", meta.namespace)).or_default();
+        match (before, after) {
+            (None, Some(_)) => names.push(meta.name.to_string()),
+            (Some(_), None) => names.retain(|name| *name != *meta.name),
+            _ => {}
+        }
+    }
+
+    /// Our name of a pod that a step of the recording names; `None` if it is the same or there is no such pod.
+    pub fn ours(&self, lines: &[Line], at_ms: i64, path: &Path) -> Option<String> {
+        let full = format!("{}/{}", path.namespace, path.name);
+        let mut living: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        let mut wanted = None;
+        for line in lines.iter().filter(|line| line.kind == "Pod" && line.at_ms <= at_ms) {
+            let owner = line.text("owner").split_once('/').map_or("", |(_, name)| name);
+            let hash = line.fields.get("labels").and_then(|labels| labels["pod-template-hash"].as_str());
+            let key = format!("{}/{}", line.namespace(), stem(owner, hash.unwrap_or_default()));
+            if line.is_added() {
+                living.entry(key.clone()).or_default().push(&line.name);
+            } else if line.is_deleted() {
+                living.entry(key.clone()).or_default().retain(|name| *name != line.name);
+            }
+            if line.name == full && !owner.is_empty() {
+                wanted = Some(key);
+            }
+        }
+        let key = wanted?;
+        let place = living.get(&key)?.iter().position(|name| *name == full)?;
+        self.living.get(&key)?.get(place).cloned()
+    }
+}
+
+/// An owner's name without the hash of its template.
+fn stem(owner: &str, hash: &str) -> String {
+    match owner.strip_suffix(hash).filter(|_| !hash.is_empty()) {
+        Some(stem) => format!("{stem}*"),
+        None => owner.to_owned(),
+    }
+}

@@ -1,0 +1,249 @@
+//! A recording of a real cluster, as its folder has it: what was asked for, and every change that the watches showed.
+//!
+//! Times of a folder may come from several clocks: a recorder that resets its clock writes steps whose times begin
+//! again. [`Recording::read`] puts all steps on the clock of the events, by the creations that both tell of. Absent on
+//! purpose: `summary.md`, which is prose, except for the flags of the controller manager that it quotes.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use wavetank_manifest::yaml::{Duplicates, parse};
+
+use crate::conform::line::Line;
+
+/// One folder.
+#[derive(Debug)]
+pub struct Recording {
+    /// The folder's name.
+    pub name: String,
+    /// The namespace that the scenario has to itself.
+    pub namespace: String,
+    /// What was done, by time.
+    pub steps: Vec<Step>,
+    /// What the watches showed, in order of the store's revisions.
+    pub lines: Vec<Line>,
+    /// Requests that the API server refused, each with its answer.
+    pub refused: Vec<Value>,
+    /// `--kube-api-qps` and `--kube-api-burst` of the controller manager, where they are not the defaults.
+    pub client_limit: Option<(u32, u32)>,
+}
+
+/// One thing that was done.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// When, in milliseconds on the clock of the events.
+    pub at_ms: i64,
+    /// What.
+    pub what: Deed,
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    /// A request to the API server.
+    Request {
+        /// `POST`, `PATCH` …
+        method: String,
+        /// The path, with its query.
+        path: String,
+        /// The media type of a patch; empty otherwise.
+        content_type: String,
+        /// The body, or null.
+        body: Value,
+        /// The status code of the answer.
+        code: u16,
+    },
+    /// Something happened to a machine: `add`, `die`, `back` or `remove`.
+    Machine(Value),
+    /// A command line of kubectl and its exit code.
+    Kubectl(String, i64),
+}
+
+impl Recording {
+    /// Reads a folder. Errors: a file that is not there or not of the format, with its name and place.
+    pub fn read(folder: &Path) -> Result<Recording, String> {
+        let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let text = |file: &str| {
+            let path = folder.join(file);
+            fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        let bad = folder.join("bad.jsonl");
+        if bad.is_file() {
+            let refused = json_lines(&text("bad.jsonl")?, &bad)?;
+            return Ok(Recording { refused, ..Recording::empty(name) });
+        }
+        let steps_file = folder.join("steps.yaml");
+        let documents = parse(&with_quoted_nulls(&text("steps.yaml")?), Duplicates::LastWins)
+            .map_err(|error| format!("{}: {error}", steps_file.display()))?;
+        let root = documents.first().map(|node| node.to_json()).unwrap_or_default();
+        let mut recording = Recording::empty(name);
+        recording.namespace = root["namespace"].as_str().unwrap_or_default().to_owned();
+        let events_file = folder.join("events.jsonl");
+        for (number, value) in (1..).zip(json_lines(&text("events.jsonl")?, &events_file)?) {
+            let line =
+                Line::from_json(value).map_err(|error| format!("{}:{number}: {error}", events_file.display()))?;
+            recording.lines.push(line);
+        }
+        let items = root["steps"].as_array().ok_or_else(|| format!("{}: steps not set", steps_file.display()))?;
+        let mut clocks: Vec<Vec<Step>> = vec![Vec::new()];
+        for (number, item) in (1..).zip(items) {
+            let at_ms = item["t_ms"]
+                .as_i64()
+                .ok_or_else(|| format!("{}: step {number}: t_ms is no whole number", steps_file.display()))?;
+            let resets = item["note"].as_str().is_some_and(|note| note.contains("t0 ") && note.contains("reset"));
+            let before = clocks.last().and_then(|clock| clock.last()).map(|step| step.at_ms);
+            if resets || before.is_some_and(|before| at_ms < before) {
+                clocks.push(Vec::new());
+            }
+            if let Some(what) = deed(item) {
+                clocks.last_mut().expect("there is a clock").push(Step { at_ms, what });
+            }
+        }
+        recording.steps = on_one_clock(clocks, &recording.lines);
+        let defaults = folder.join("defaults.json");
+        if defaults.is_file() {
+            let sent: Value = serde_json::from_str(&text("defaults.json")?)
+                .map_err(|error| format!("{}: {error}", defaults.display()))?;
+            recording.steps.extend(creations(&sent, &recording));
+            recording.steps.sort_by_key(|step| step.at_ms);
+        }
+        let summary = folder.join("summary.md");
+        if summary.is_file() {
+            recording.client_limit = client_limit(&text("summary.md")?);
+        }
+        Ok(recording)
+    }
+
+    fn empty(name: String) -> Recording {
+        Recording {
+            name,
+            namespace: String::new(),
+            steps: Vec::new(),
+            lines: Vec::new(),
+            refused: Vec::new(),
+            client_limit: None,
+        }
+    }
+
+    /// The name without the letter of a repeat: `deploy-stall` of `deploy-stall-b`.
+    pub fn scenario(&self) -> &str {
+        self.name.strip_suffix("-b").or_else(|| self.name.strip_suffix("-c")).unwrap_or(&self.name)
+    }
+}
+
+/// Notes on placement have `null` as a key, for pods without a node. It is no key in kubectl's dialect of YAML.
+fn with_quoted_nulls(text: &str) -> String {
+    let quoted = |line: &str| {
+        let bare = line.trim_start();
+        match bare.strip_prefix("null:") {
+            Some(rest) => format!("{}\"null\":{rest}", &line[..line.len() - bare.len()]),
+            None => line.to_owned(),
+        }
+    };
+    text.lines().map(quoted).collect::<Vec<_>>().join("\n")
+}
+
+fn json_lines(text: &str, file: &Path) -> Result<Vec<Value>, String> {
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(number, line)| {
+            serde_json::from_str(line).map_err(|error| format!("{}:{number}: {error}", file.display()))
+        })
+        .collect()
+}
+
+/// Objects that were created to see what is filled in, by kind: `sent`, `code`, `stored`.
+fn creations(defaults: &Value, recording: &Recording) -> Vec<Step> {
+    let cases = defaults.as_object().into_iter().flatten();
+    let step = |(kind, case): (&String, &Value)| {
+        let body = case["sent"].clone();
+        let name = format!("{}/{}", recording.namespace, body["metadata"]["name"].as_str()?);
+        let shown = recording.lines.iter().find(|line| line.is_added() && line.kind == *kind && line.name == name)?;
+        let (group, plural) = collection(body["apiVersion"].as_str()?, kind);
+        let what = Deed::Request {
+            method: "POST".to_owned(),
+            path: format!("/{group}/namespaces/{}/{plural}", recording.namespace),
+            content_type: String::new(),
+            body,
+            code: case["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(0),
+        };
+        Some(Step { at_ms: shown.at_ms, what })
+    };
+    cases.filter_map(step).collect()
+}
+
+/// Where the objects of a kind are: `apis/apps/v1` and `deployments`.
+fn collection(api_version: &str, kind: &str) -> (String, String) {
+    let root = if api_version.contains('/') { "apis" } else { "api" };
+    let lower = kind.to_lowercase();
+    let plural = match lower.strip_suffix('y').or(lower.strip_suffix('s')) {
+        Some(stem) if lower.ends_with('y') => format!("{stem}ies"),
+        Some(_) => format!("{lower}es"),
+        None => format!("{lower}s"),
+    };
+    (format!("{root}/{api_version}"), plural)
+}
+
+fn deed(item: &Value) -> Option<Deed> {
+    let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
+    if let Some(request) = item["request"].as_str() {
+        let (method, path) = request.split_once(' ')?;
+        return Some(Deed::Request {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            content_type: text("content_type"),
+            body: item["body"].clone(),
+            code: item["response_code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(0),
+        });
+    }
+    if item["fake_kubelet"].is_object() {
+        return Some(Deed::Machine(item["fake_kubelet"].clone()));
+    }
+    let code = item["rc"].as_i64().unwrap_or(0);
+    item["kubectl"].as_str().map(|command| Deed::Kubectl(command.to_owned(), code))
+}
+
+/// Moves each clock's steps onto the clock of the events: the last clock is that one, and an earlier clock is found by
+/// the first creation that a step asks for and an event shows.
+fn on_one_clock(clocks: Vec<Vec<Step>>, lines: &[Line]) -> Vec<Step> {
+    let last = clocks.len() - 1;
+    let mut steps = Vec::new();
+    let mut shift = 0;
+    for (number, clock) in clocks.into_iter().enumerate() {
+        let found = clock.iter().find_map(|step| Some(created_ms(&step.what, lines)? - step.at_ms));
+        shift = if number == last { 0 } else { found.unwrap_or(shift) };
+        // A clock whose own steps tell of creations that the events place elsewhere is not theirs.
+        if number == last && found.is_some_and(|found| found.abs() > 2_000) {
+            shift = found.unwrap_or(0);
+        }
+        steps.extend(clock.into_iter().map(|step| Step { at_ms: step.at_ms + shift, ..step }));
+    }
+    steps.sort_by_key(|step| step.at_ms);
+    steps
+}
+
+/// When the events show the object that a step creates.
+fn created_ms(what: &Deed, lines: &[Line]) -> Option<i64> {
+    let (kind, name) = match what {
+        Deed::Machine(machine) if machine["op"] == "add" => ("Node", machine["name"].as_str()?.to_owned()),
+        Deed::Request { method, path, body, code: 201, .. } if method == "POST" => {
+            let kind = body["kind"].as_str()?;
+            let namespace = path.split("/namespaces/").nth(1).and_then(|rest| rest.split('/').next());
+            let name = body["metadata"]["name"].as_str()?;
+            (kind, namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}")))
+        }
+        _ => return None,
+    };
+    let shown = lines.iter().find(|line| line.is_added() && line.kind == kind && line.name == name)?;
+    Some(shown.at_ms)
+}
+
+/// `--kube-api-qps=500 --kube-api-burst=1000`, as a summary quotes the flags.
+fn client_limit(summary: &str) -> Option<(u32, u32)> {
+    let flag = |name: &str| {
+        let rest = summary.split(name).nth(1)?;
+        rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+    };
+    Some((flag("--kube-api-qps=")?, flag("--kube-api-burst=")?))
+}

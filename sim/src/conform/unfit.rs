@@ -1,0 +1,113 @@
+//! The scheduler's message about a pod that fits nowhere, where a recorded cluster had nodes that we know nothing of.
+//!
+//! A cluster that several scenarios shared counts nodes of all of them, and tries a pod again when any of these nodes
+//! changes. So our message agrees with a recorded one that counts more nodes if it has no reason that is not in that
+//! one, and none more often; and our sequence of messages agrees if it is part of the recorded one, from the same
+//! beginning to the same end. Releases later than 1.34.1 count all untolerated taints together; the comparison does so
+//! for both sides.
+
+use std::collections::BTreeMap;
+
+use crate::conform::story::Entry;
+
+/// A message taken apart.
+#[derive(Debug, PartialEq, Eq)]
+struct Unfit {
+    /// What comes before `0/5 nodes`.
+    before: String,
+    nodes: u32,
+    reasons: BTreeMap<String, u32>,
+}
+
+/// Whether two values are messages of this sort, and the recorded one counts nodes that we do not have.
+pub fn has_foreign_nodes(recorded: &str, ours: &str) -> bool {
+    matches!((Unfit::parse(recorded), Unfit::parse(ours)), (Some(recorded), Some(ours)) if recorded.nodes > ours.nodes)
+}
+
+/// Whether two values agree, as far as nodes are concerned that both know of.
+pub fn agree(recorded: &str, ours: &str) -> bool {
+    if recorded == ours {
+        return true;
+    }
+    let (Some(recorded), Some(ours)) = (Unfit::parse(recorded), Unfit::parse(ours)) else { return false };
+    let known = |(reason, count): (&String, &u32)| recorded.reasons.get(reason).is_some_and(|there| there >= count);
+    recorded.before == ours.before
+        && recorded.nodes >= ours.nodes
+        && ours.reasons.iter().all(known)
+        && (recorded.nodes > ours.nodes || recorded.reasons == ours.reasons)
+}
+
+/// Whether our sequence is part of the recorded one, from the same beginning to the same end.
+pub fn is_part(recorded: &[Entry], ours: &[Entry]) -> bool {
+    let (Some(first), Some(last)) = (ours.first(), ours.last()) else { return recorded.is_empty() };
+    let ends = recorded.first().is_some_and(|it| agree(&it.value, &first.value))
+        && recorded.last().is_some_and(|it| agree(&it.value, &last.value));
+    let mut rest = recorded.iter();
+    ends && ours.iter().all(|entry| rest.any(|it| agree(&it.value, &entry.value)))
+}
+
+impl Unfit {
+    fn parse(text: &str) -> Option<Unfit> {
+        let at = text.find("0/")?;
+        let (before, rest) = text.split_at(at);
+        let (nodes, reasons) = rest[2..].split_once(" nodes are available: ")?;
+        // What follows the first sentence depends on preemption over all nodes, foreign ones too.
+        let reasons = reasons.split(". ").next()?.trim_end_matches('.');
+        let mut counted = BTreeMap::new();
+        for part in reasons.split(", ") {
+            let (count, reason) = part.split_once(' ').unwrap_or(("1", part));
+            let (count, reason) = match count.parse() {
+                Ok(count) => (count, reason),
+                Err(_) => (1, part),
+            };
+            let reason = match reason.split_once(" untolerated taint") {
+                Some((start, _)) => format!("{start} untolerated taint(s)"),
+                None => reason.to_owned(),
+            };
+            *counted.entry(reason).or_insert(0) += count;
+        }
+        Some(Unfit { before: before.to_owned(), nodes: nodes.parse().ok()?, reasons: counted })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORDED: &str = "False(Unschedulable): 0/20 nodes are available: 17 Insufficient cpu, 3 node(s) had untolerated taint(s). no new claims";
+
+    #[test]
+    fn our_reasons_must_be_among_the_recorded_ones_and_no_more_often() {
+        let ours = |reasons: &str| format!("False(Unschedulable): 0/5 nodes are available: {reasons}.");
+        assert!(agree(RECORDED, &ours("4 Insufficient cpu, 1 node(s) had untolerated taint {gpu: yes}")));
+        assert!(!agree(RECORDED, &ours("1 Insufficient memory, 4 Insufficient cpu")));
+        assert!(!agree(RECORDED, &ours("4 node(s) had untolerated taint {gpu: yes}, 1 Insufficient cpu")));
+        assert!(has_foreign_nodes(RECORDED, &ours("5 Insufficient cpu")));
+    }
+
+    #[test]
+    fn with_the_same_nodes_messages_must_be_equal_but_for_the_names_of_taints() {
+        let recorded = "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint(s).";
+        let taints = "0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {a: b}, 1 node(s) had untolerated taint {c: }.";
+        assert!(agree(recorded, taints));
+        assert!(!agree(
+            recorded,
+            "0/3 nodes are available: 2 Insufficient cpu, 1 node(s) had untolerated taint {a: b}."
+        ));
+        assert!(!has_foreign_nodes(recorded, taints));
+    }
+
+    #[test]
+    fn our_sequence_begins_and_ends_as_the_recorded_one_and_leaves_out_what_foreign_nodes_caused() {
+        let entries = |values: &[&str]| -> Vec<Entry> {
+            values.iter().map(|value| Entry { at_ms: 0, value: (*value).to_owned() }).collect()
+        };
+        let one = "0/9 nodes are available: 9 Insufficient cpu.";
+        let two = "0/9 nodes are available: 8 Insufficient cpu, 1 node(s) were unschedulable.";
+        let recorded = entries(&[one, two, one, "True"]);
+        assert!(is_part(&recorded, &entries(&["0/2 nodes are available: 2 Insufficient cpu.", "True"])));
+        assert!(!is_part(&recorded, &entries(&["0/2 nodes are available: 2 Insufficient cpu."])), "never bound");
+        assert!(!is_part(&recorded, &entries(&["True"])), "bound at once");
+        assert!(!is_part(&recorded, &[]));
+    }
+}
