@@ -123,9 +123,11 @@ impl Player {
         let row = row(place);
         // A pod that nobody's rules can tell from others needs no more than its spec, which is what most share.
         let plain = pod.spec.rules.is_none() && pod.meta.labels.is_empty() && pod.meta.owners.is_empty();
-        let node = match plain {
-            true => self.placement.try_place(row, &pod.spec),
-            false => self.placement.place_pod(row, pod).ok(),
+        let is_tried = self.placement.has_profile(&pod.spec.scheduler_name) && !self.placement.is_gated(pod);
+        let node = match is_tried {
+            true if plain => self.placement.try_place(row, &pod.spec),
+            true => self.placement.place_pod(row, pod).ok(),
+            false => None,
         };
         let known = self.places.insert((pod.meta.namespace.clone(), pod.meta.name.clone()), place);
         assert!(known.is_none(), "two pods are called {}", pod.meta.name);

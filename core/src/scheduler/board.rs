@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use crate::scheduler::cache::Cache;
-use crate::scheduler::plugins::{Normalization, Plugin, Range, Refusal};
+use crate::scheduler::plugins::{AnyPlugin, Normalization, Plugin, Range, Refusal};
 use crate::scheduler::policies::Cycle;
 use crate::scheduler::profile::{Enabled, Profile};
 use crate::scheduler::reference::{Case, Outcome, Search, best, normalized};
@@ -119,7 +119,7 @@ impl Board {
         for position in (search.start..nodes).chain(0..search.start) {
             processed += 1;
             let slot = order[position as usize];
-            if self.refusal(position).is_none() && case.related_refusal(slot).is_none() {
+            if self.refusal(position).is_none() && case.is_admitted(slot) {
                 positions.push(position);
                 feasible.push(slot);
             }
@@ -127,21 +127,29 @@ impl Board {
                 break;
             }
         }
+        let slot = best(case.cache, &feasible, &self.totals(case, &positions, search.draw), search.tie_break);
+        Outcome { slot, feasible: feasible.len() as u32, processed }
+    }
+
+    /// The scores of the feasible nodes at these positions, in the order in which they were found, with what other nodes'
+    /// pods and the policies add that are asked in every attempt; `draw` is the search's.
+    pub(super) fn totals(&self, case: Case<'_>, positions: &[u32], draw: u64) -> Vec<i64> {
+        let order = case.cache.order();
+        let slots: Vec<u32> = positions.iter().map(|position| order[*position as usize]).collect();
         let entries = || positions.iter().map(|position| &self.entries[*position as usize]);
         let ranges = entries().fold([Range::EMPTY; NORMALIZED_MAX], ranges_with);
-        let mut totals = case.related_totals(&feasible);
+        let mut totals = case.related_totals(&slots);
         for (total, entry) in totals.iter_mut().zip(entries()) {
             *total += self.total(entry, &ranges);
         }
         for enabled in &self.scorers.uncached {
-            let scores = normalized(case.profile, case.cache, case.pod(), &feasible, enabled.plugin, search.draw);
+            let scores = normalized(case, &slots, enabled.plugin, draw);
             for (total, score) in totals.iter_mut().zip(scores) {
                 assert!((0..=100).contains(&score), "{} scores {score}", case.profile.name_of(enabled.plugin));
                 *total += enabled.weight * score;
             }
         }
-        let slot = best(case.cache, &feasible, &totals, search.tie_break);
-        Outcome { slot, feasible: feasible.len() as u32, processed }
+        totals
     }
 
     fn best_of_tree(&self, cache: &Cache, [head, tail]: [(u32, u32); 2], tie_break: TieBreak) -> u32 {
@@ -200,7 +208,8 @@ impl Board {
         self.layout = cache.layout();
         let with_normalization = |enabled: Enabled| (enabled, profile.normalization(enabled.plugin));
         // Where no node has images all score 0; the first image changes the layout.
-        let useful = |enabled: &Enabled| enabled.plugin != Plugin::ImageLocality || cache.has_images();
+        let useful =
+            |enabled: &Enabled| enabled.plugin != AnyPlugin::InTree(Plugin::ImageLocality) || cache.has_images();
         let scorers = profile.scorers(pod).filter(useful);
         let (cached, uncached): (Vec<_>, _) = scorers.partition(|enabled| profile.is_cacheable(enabled.plugin));
         let (plain, normalized): (Vec<_>, _) = cached
@@ -253,11 +262,12 @@ impl Scorers {
         if !refusal.is_none() {
             return Entry { refusal, ..Entry::default() };
         }
-        let score = |plugin: Plugin| profile.score(plugin, Cycle::default(), pod, node);
-        let fixed = narrow(self.plain.iter().map(|enabled| enabled.weight * score(enabled.plugin)).sum());
+        let score = |enabled: &Enabled| profile.score(enabled.plugin, Cycle::default(), pod, node);
+        let plain = self.plain.iter().map(|enabled| enabled.weight * score(enabled));
+        let fixed = narrow(plain.sum());
         let mut raw = [0; NORMALIZED_MAX];
         for (raw, (enabled, _)) in raw.iter_mut().zip(&self.normalized) {
-            *raw = narrow(score(enabled.plugin));
+            *raw = narrow(score(enabled));
         }
         Entry { refusal, fixed, raw }
     }

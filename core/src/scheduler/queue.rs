@@ -18,7 +18,8 @@ use crate::config::SchedulerConfig;
 use crate::id::{Name, RowId};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::events::{Event, Hint};
-use crate::scheduler::plugins::Plugin;
+use crate::scheduler::placement::Placement;
+use crate::scheduler::plugins::{AnyPlugin, Plugin};
 use crate::time::{Span, Time};
 
 /// How often Kubernetes looks for pods that have waited for long.
@@ -44,7 +45,7 @@ pub(super) struct Queued {
     /// How often in a row it failed by an error.
     errors: u32,
     /// The plugins that refused nodes in the last attempt.
-    plugins: Vec<Plugin>,
+    plugins: Vec<AnyPlugin>,
     place: Place,
 }
 
@@ -61,7 +62,7 @@ enum Place {
 
 impl Queued {
     fn minds_other_pods(&self) -> bool {
-        let others = [Plugin::PodTopologySpread, Plugin::InterPodAffinity];
+        let others = [Plugin::PodTopologySpread, Plugin::InterPodAffinity].map(AnyPlugin::InTree);
         self.place == Place::Waiting && self.plugins.iter().any(|plugin| others.contains(plugin))
     }
 }
@@ -117,7 +118,7 @@ impl Queue {
         classes.hold(class);
         let priority = classes.traits(class).spec.priority;
         let (number, plugins) = (self.next_number(), Vec::new());
-        let place = if classes.traits(class).is_gated() { Place::Gated } else { Place::Active };
+        let place = if classes.is_gated(class) { Place::Gated } else { Place::Active };
         self.insert(Queued {
             row,
             class,
@@ -150,7 +151,7 @@ impl Queue {
         classes.hold(class);
         classes.release(queued.class);
         queued.class = class;
-        if queued.place == Place::Gated && !classes.traits(class).is_gated() {
+        if queued.place == Place::Gated && !classes.is_gated(class) {
             queued.place = Place::Active;
         }
         queued.priority = classes.traits(class).spec.priority;
@@ -177,7 +178,7 @@ impl Queue {
     }
 
     /// No node took the pod: it waits for an event that concerns these plugins.
-    pub(super) fn refused(&mut self, mut queued: Queued, plugins: Vec<Plugin>, now: Time) {
+    pub(super) fn refused(&mut self, mut queued: Queued, plugins: Vec<AnyPlugin>, now: Time) {
         assert!(!plugins.is_empty(), "a refusal needs a plugin that refused");
         queued.refusals += 1;
         queued.errors = 0;
@@ -199,8 +200,9 @@ impl Queue {
     }
 
     /// Tries the waiting pods again that the event could help; `only` restricts it to one pod.
-    pub(super) fn on_event(&mut self, classes: &Classes, event: &Event<'_>, only: Option<RowId>, now: Time) {
-        let mut answers: BTreeMap<(ClassId, Vec<Plugin>, bool), bool> = BTreeMap::new();
+    pub(super) fn on_event(&mut self, placement: &Placement, event: &Event<'_>, only: Option<RowId>, now: Time) {
+        let (classes, around) = (&placement.classes, &placement.around);
+        let mut answers: BTreeMap<(ClassId, Vec<AnyPlugin>, bool), bool> = BTreeMap::new();
         let mut helped = Vec::new();
         for (_, _, row) in &self.waiting {
             if only.is_some_and(|only| only != *row) {
@@ -210,9 +212,10 @@ impl Queue {
             // To a pod for one node NodeAffinity says the same of all others.
             let elsewhere = queued.pinned_to.as_ref().is_some_and(|node| event.is_about_another_node(node));
             let worth = answers.entry((queued.class, queued.plugins.clone(), elsewhere)).or_insert_with(|| {
-                let pod = classes.traits(queued.class);
-                let mut plugins = queued.plugins.iter().filter(|plugin| !elsewhere || **plugin != Plugin::NodeAffinity);
-                plugins.any(|plugin| plugin.hint(pod, event) == Hint::Queue)
+                let (pod, args) = (classes.traits(queued.class), &classes.profile(queued.class).args);
+                let silent = elsewhere.then_some(AnyPlugin::InTree(Plugin::NodeAffinity));
+                let mut plugins = queued.plugins.iter().filter(|plugin| Some(**plugin) != silent);
+                plugins.any(|plugin| plugin.hint(args, around, pod, event) == Hint::Queue)
             });
             if *worth {
                 helped.push(*row);

@@ -1,3 +1,5 @@
+use wavetank_core::model::{Object, ResourceName};
+
 use super::*;
 
 /// The API server's message for a manifest of one object, or nothing if it is accepted.
@@ -323,4 +325,23 @@ fn a_pods_requests_come_from_its_limits_but_a_templates_do_not() {
     let resources = |spec: &serde_json::Value| spec["containers"][0]["resources"].to_string();
     assert_eq!(resources(&read(&pod(limited))), "{\"limits\":{\"cpu\":\"100m\"},\"requests\":{\"cpu\":\"100m\"}}");
     assert_eq!(resources(&read(&template)["template"]["spec"]), "{\"limits\":{\"cpu\":\"100m\"}}");
+}
+
+#[test]
+fn what_a_pod_asks_for_as_a_whole_must_cover_its_containers() {
+    let pod = |resources: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  resources: {resources}\n  containers: [{{name: a, image: b, \
+             resources: {{requests: {{cpu: 300m}}}}}}, {{name: c, image: b, resources: {{requests: {{cpu: 300m}}}}}}]\n"
+        )
+    };
+    let refused = read_admitted("p", &pod("{requests: {cpu: 500m, example.com/gpu: 1}}")).unwrap_err().to_string();
+    let text = "spec.resources.requests[cpu]: Invalid value: \"500m\": must be greater than or equal to aggregate container requests of 600m";
+    assert!(refused.contains(text), "{refused}");
+    let text = "spec.resources.requests[example.com/gpu]: Unsupported value: \"example.com/gpu\": supported values: \"cpu\", \"hugepages-\", \"memory\"";
+    assert!(refused.contains(text), "{refused}");
+    let admitted = read_admitted("p", &pod("{requests: {cpu: 1}, limits: {memory: 1Gi}}")).unwrap();
+    let Ok(Object::Pod(pod)) = to_object(&admitted[0]) else { panic!("a pod was read") };
+    let requests: Vec<(ResourceName, i64)> = pod.spec.pod_requests.iter().flat_map(|it| (**it).clone()).collect();
+    assert_eq!(requests, [(ResourceName::Cpu, 1_000), (ResourceName::Memory, 1 << 30)]);
 }

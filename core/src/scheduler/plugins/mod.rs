@@ -2,9 +2,9 @@
 //!
 //! A plugin is a value of [`Plugin`]; what it computes is a pure function of a pod's traits and one node's slot, so the
 //! plain loop and the cached one call the same code. The plugins about volumes look at claims too: see
-//! [`super::volumes`]. Plugins of Kubernetes that have no file here are not part of the
-//! model: DynamicResources' allocations, and the victims of DefaultPreemption. NodeName needs no file: a pod
-//! that names its node never enters the queue.
+//! [`super::volumes`]. Plugins of Kubernetes that have no file here are not part of the model: DynamicResources'
+//! allocations. DefaultPreemption is [`super::preemption`]. NodeName needs no file: a pod that names its node never
+//! enters the queue.
 
 mod image_locality;
 pub(super) mod inter_pod_affinity;
@@ -13,56 +13,44 @@ mod node_ports;
 mod node_resources;
 mod node_unschedulable;
 pub(super) mod node_volume_limits;
+mod resource_scores;
 mod taint_toleration;
 pub(super) mod topology_spread;
 pub(super) mod volume_binding;
 pub(super) mod volume_restrictions;
 pub(super) mod volume_zone;
 
+pub(super) use crate::config::Plugin;
+use crate::config::PluginArgs;
 use crate::scheduler::cache::NodeInfo;
 use crate::scheduler::events::{Event, Hint};
 use crate::scheduler::profile::Profile;
+use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::PodTraits;
 
 pub(super) use image_locality::images;
 pub(super) use node_affinity::matches as node_affinity_matches;
+pub(super) use node_affinity::named_nodes;
 pub(super) use node_resources::Shortage;
 
-/// A plugin, in the order in which Kubernetes runs them.
-///
-/// Source: pkg/scheduler/apis/config/v1/default_plugins.go (v1.34.1).
+/// Whoever refuses or scores nodes in a profile, in the order in which they are asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(u8)]
-pub(super) enum Plugin {
-    /// Filter: cordoned nodes.
-    NodeUnschedulable = 0,
-    /// Filter, Score: taints.
-    TaintToleration = 1,
-    /// Filter, Score: node selector and node affinity.
-    NodeAffinity = 2,
-    /// Filter: host ports.
-    NodePorts = 3,
-    /// Filter, Score: room for the pod's requests; the least used node scores best.
-    NodeResourcesFit = 4,
-    /// PreFilter, Filter: disks and claims for one user; see [`volume_restrictions`].
-    VolumeRestrictions = 5,
-    /// PreFilter, Filter: how many volumes a node can have; see [`node_volume_limits`].
-    NodeVolumeLimits = 6,
-    /// PreFilter, Filter, Reserve, PreBind: claims and their volumes; see [`volume_binding`].
-    VolumeBinding = 7,
-    /// PreFilter, Filter: zones of volumes; see [`volume_zone`].
-    VolumeZone = 8,
-    /// Filter, Score: topology spread constraints; see [`topology_spread`].
-    PodTopologySpread = 9,
-    /// Filter, Score: terms about other pods; see [`inter_pod_affinity`].
-    InterPodAffinity = 10,
-    /// Score: nodes whose CPU and memory are used evenly score best.
-    NodeResourcesBalancedAllocation = 11,
-    /// Score: nodes that have the images.
-    ImageLocality = 12,
-    /// A policy beside those of Kubernetes, by its place in the profile: see [`super::policies`] and
-    /// [`super::profile::Profile`], which asks it. It refuses after all others.
-    Added(u8) = 13,
+pub(super) enum AnyPlugin {
+    /// A plugin of Kubernetes.
+    InTree(Plugin),
+    /// A policy of [`super::policies`], by its place among the profile's: [`Profile`] holds them and asks them.
+    Policy(u8),
+}
+
+impl AnyPlugin {
+    /// Whether the event could make it take back its refusal of this pod.
+    pub(super) fn hint(self, args: &PluginArgs, around: &Surroundings, pod: &PodTraits, event: &Event<'_>) -> Hint {
+        match self {
+            AnyPlugin::InTree(plugin) => plugin.hint(args, around, pod, event),
+            // Kubernetes does the same for plugins that do not say which events they wait for.
+            AnyPlugin::Policy(_) => Hint::Queue,
+        }
+    }
 }
 
 /// Why a node cannot take a pod.
@@ -115,11 +103,17 @@ pub(super) enum Reason {
     VolumeMissing = 21,
     /// It is in another zone than some volume.
     VolumeZoneConflict = 22,
+    /// The terms of the pod name nodes that exclude each other.
+    NamesConflict = 23,
+    /// It does not have the labels that the scheduler's configuration asks for.
+    Enforced = 24,
 }
+
+const _: () = assert!(Reason::ALL.len() <= 30, "each reason needs a bit below that of policies");
 
 impl Reason {
     /// All reasons, by number.
-    pub(super) const ALL: [Reason; 23] = [
+    pub(super) const ALL: [Reason; 25] = [
         Reason::Unschedulable,
         Reason::UntoleratedTaint,
         Reason::AffinityMismatch,
@@ -143,6 +137,8 @@ impl Reason {
         Reason::NotEnoughStorage,
         Reason::VolumeMissing,
         Reason::VolumeZoneConflict,
+        Reason::NamesConflict,
+        Reason::Enforced,
     ];
 
     /// The plugin that gives this reason.
@@ -150,7 +146,9 @@ impl Reason {
         match self {
             Reason::Unschedulable => Plugin::NodeUnschedulable,
             Reason::UntoleratedTaint => Plugin::TaintToleration,
-            Reason::AffinityMismatch | Reason::NotNamed => Plugin::NodeAffinity,
+            Reason::AffinityMismatch | Reason::NotNamed | Reason::NamesConflict | Reason::Enforced => {
+                Plugin::NodeAffinity
+            }
             Reason::PortTaken => Plugin::NodePorts,
             Reason::SpreadLabelMissing | Reason::SpreadTooUneven => Plugin::PodTopologySpread,
             Reason::AffinityUnsatisfied | Reason::AntiAffinityUnsatisfied | Reason::ShunnedByOthers => {
@@ -168,6 +166,8 @@ impl Reason {
 }
 
 /// The reasons of one node, all from the first plugin that refuses it, and whether removing pods could change it.
+///
+/// A bit for each reason; or, of a policy, its number, and a person who wants to know why has it asked again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(super) struct Refusal(u32);
 
@@ -176,10 +176,8 @@ impl Refusal {
     pub(super) const NONE: Refusal = Refusal(0);
     /// Set if no removal of pods helps (`UnschedulableAndUnresolvable`).
     const UNRESOLVABLE: u32 = 1 << 31;
-    /// The bit of the first policy that is not of Kubernetes.
-    const ADDED: u32 = Reason::ALL.len() as u32;
-    /// How many of those there may be.
-    pub(super) const ADDED_MAX: usize = (31 - Refusal::ADDED) as usize;
+    /// Set if the low byte is the number of a policy.
+    const BY_POLICY: u32 = 1 << 30;
 
     /// A refusal that the removal of pods could lift.
     pub(super) fn because(reason: Reason) -> Refusal {
@@ -191,18 +189,14 @@ impl Refusal {
         Refusal(1 << reason as u32 | Refusal::UNRESOLVABLE)
     }
 
-    /// A refusal by the policy at a place of the profile; why is asked again when a person wants to know.
-    pub(super) fn by_added(policy: u8, for_good: bool) -> Refusal {
-        Refusal(1 << (Refusal::ADDED + u32::from(policy)) | if for_good { Refusal::UNRESOLVABLE } else { 0 })
+    /// A refusal by the policy with this number in the profile.
+    pub(super) fn by_policy(policy: u8, for_good: bool) -> Refusal {
+        Refusal(Refusal::BY_POLICY | u32::from(policy) | if for_good { Refusal::UNRESOLVABLE } else { 0 })
     }
 
-    /// The policies beside those of Kubernetes that refuse, by their places in the profile.
-    pub(super) fn added(self) -> impl Iterator<Item = u8> {
-        (0..Refusal::ADDED_MAX as u8).filter(move |policy| self.0 >> (Refusal::ADDED + u32::from(*policy)) & 1 == 1)
-    }
-
-    /// Adds further reasons.
+    /// Adds further reasons of the same plugin.
     pub(super) fn and(self, other: Refusal) -> Refusal {
+        debug_assert!(!self.is_by_policy() && !other.is_by_policy(), "a policy has one reason");
         Refusal(self.0 | other.0)
     }
 
@@ -211,9 +205,28 @@ impl Refusal {
         self.0 == 0
     }
 
+    /// Whether a policy refuses.
+    pub(super) fn is_by_policy(self) -> bool {
+        self.0 & Refusal::BY_POLICY != 0
+    }
+
     /// Whether the reason is among these.
     pub(super) fn has(self, reason: Reason) -> bool {
-        self.0 & 1 << reason as u32 != 0
+        !self.is_by_policy() && self.0 & 1 << reason as u32 != 0
+    }
+
+    /// Who refuses.
+    pub(super) fn plugin(self) -> Option<AnyPlugin> {
+        if self.is_by_policy() {
+            return Some(AnyPlugin::Policy((self.0 & 0xff) as u8));
+        }
+        let reason = Reason::ALL.into_iter().find(|reason| self.has(*reason));
+        reason.map(|reason| AnyPlugin::InTree(reason.plugin()))
+    }
+
+    /// Whether the node is passed over before any plugin is asked about it, because the pod names others.
+    pub(super) fn is_by_name(self) -> bool {
+        self.has(Reason::NotNamed) || self.has(Reason::NamesConflict)
     }
 
     /// Whether no removal of pods helps.
@@ -270,91 +283,67 @@ impl Normalization {
     }
 }
 
-/// A policy's answers come from its value, which the profile holds.
-const NOT_HERE: &str = "the profile asks policies itself";
-
 impl Plugin {
-    /// The name in configurations and messages.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Plugin::NodeUnschedulable => "NodeUnschedulable",
-            Plugin::TaintToleration => "TaintToleration",
-            Plugin::NodeAffinity => "NodeAffinity",
-            Plugin::NodePorts => "NodePorts",
-            Plugin::NodeResourcesFit => "NodeResourcesFit",
-            Plugin::VolumeRestrictions => "VolumeRestrictions",
-            Plugin::NodeVolumeLimits => "NodeVolumeLimits",
-            Plugin::VolumeBinding => "VolumeBinding",
-            Plugin::VolumeZone => "VolumeZone",
-            Plugin::PodTopologySpread => "PodTopologySpread",
-            Plugin::InterPodAffinity => "InterPodAffinity",
-            Plugin::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
-            Plugin::ImageLocality => "ImageLocality",
-            Plugin::Added(_) => unreachable!("{NOT_HERE}"),
-        }
-    }
-
     /// Filter: why the node alone cannot take the pod. Plugins without this point refuse nothing; those that look at
     /// other nodes' pods are asked by [`super::relations`].
-    pub(super) fn filter(self, pod: &PodTraits, node: &NodeInfo) -> Refusal {
+    pub(super) fn filter(self, args: &PluginArgs, pod: &PodTraits, node: &NodeInfo) -> Refusal {
         match self {
             Plugin::NodeUnschedulable => node_unschedulable::filter(pod, node),
             Plugin::TaintToleration => taint_toleration::filter(pod, node),
-            Plugin::NodeAffinity => node_affinity::filter(pod, node),
+            Plugin::NodeAffinity => node_affinity::filter(&args.node_affinity, pod, node),
             Plugin::NodePorts => node_ports::filter(pod, node),
-            Plugin::NodeResourcesFit => node_resources::filter(pod, node),
-            Plugin::VolumeRestrictions
-            | Plugin::NodeVolumeLimits
-            | Plugin::VolumeBinding
-            | Plugin::VolumeZone
-            | Plugin::PodTopologySpread
-            | Plugin::InterPodAffinity
-            | Plugin::NodeResourcesBalancedAllocation
-            | Plugin::ImageLocality => Refusal::NONE,
-            Plugin::Added(_) => unreachable!("{NOT_HERE}"),
+            Plugin::NodeResourcesFit => node_resources::filter(&args.fit, pod, node),
+            _ => Refusal::NONE,
         }
     }
 
     /// Whether [`Plugin::filter`] ever refuses.
     pub(super) fn refuses_single_nodes(self) -> bool {
-        self <= Plugin::NodeResourcesFit
+        matches!(
+            self,
+            Plugin::NodeUnschedulable
+                | Plugin::TaintToleration
+                | Plugin::NodeAffinity
+                | Plugin::NodePorts
+                | Plugin::NodeResourcesFit
+        )
     }
 
-    /// PreScore: whether the plugin scores single nodes for this pod.
-    pub(super) fn scores(self, pod: &PodTraits) -> bool {
+    /// Whether the plugin scores nodes one by one.
+    pub(super) fn scores_single_nodes(self) -> bool {
+        matches!(
+            self,
+            Plugin::TaintToleration
+                | Plugin::NodeAffinity
+                | Plugin::NodeResourcesFit
+                | Plugin::NodeResourcesBalancedAllocation
+                | Plugin::ImageLocality
+        )
+    }
+
+    /// Whether the plugin scores nodes in the model.
+    pub(super) fn is_modelled_scorer(self) -> bool {
+        self.scores_single_nodes() || matches!(self, Plugin::PodTopologySpread | Plugin::InterPodAffinity)
+    }
+
+    /// PreScore of a plugin that scores single nodes: whether it scores them for this pod.
+    pub(super) fn scores(self, args: &PluginArgs, pod: &PodTraits) -> bool {
         match self {
-            Plugin::NodeUnschedulable
-            | Plugin::NodePorts
-            | Plugin::VolumeRestrictions
-            | Plugin::NodeVolumeLimits
-            | Plugin::VolumeBinding
-            | Plugin::VolumeZone
-            | Plugin::PodTopologySpread
-            | Plugin::InterPodAffinity => false,
-            Plugin::TaintToleration | Plugin::NodeResourcesFit | Plugin::ImageLocality => true,
-            Plugin::NodeAffinity => node_affinity::scores(pod),
-            Plugin::NodeResourcesBalancedAllocation => node_resources::balance_scores(pod),
-            Plugin::Added(_) => unreachable!("{NOT_HERE}"),
+            Plugin::NodeAffinity => node_affinity::scores(&args.node_affinity, pod),
+            Plugin::NodeResourcesBalancedAllocation => resource_scores::balance_scores(&args.balance, pod),
+            other => other.scores_single_nodes(),
         }
     }
 
     /// Score: the node's raw score, to be normalized over all nodes that are scored.
-    pub(super) fn score(self, pod: &PodTraits, node: &NodeInfo) -> i64 {
+    pub(super) fn score(self, args: &PluginArgs, pod: &PodTraits, node: &NodeInfo) -> i64 {
         match self {
             Plugin::ImageLocality => image_locality::score(pod, node),
-            Plugin::NodeUnschedulable
-            | Plugin::NodePorts
-            | Plugin::VolumeRestrictions
-            | Plugin::NodeVolumeLimits
-            | Plugin::VolumeBinding
-            | Plugin::VolumeZone
-            | Plugin::PodTopologySpread
-            | Plugin::InterPodAffinity => unreachable!("{self:?} scores no single node"),
             Plugin::TaintToleration => taint_toleration::score(pod, node),
-            Plugin::NodeAffinity => node_affinity::score(pod, node),
-            Plugin::NodeResourcesFit => node_resources::least_allocated(pod, node),
-            Plugin::NodeResourcesBalancedAllocation => node_resources::balance(pod, node),
-            Plugin::Added(_) => unreachable!("{NOT_HERE}"),
+            Plugin::NodeAffinity => node_affinity::score(&args.node_affinity, pod, node),
+            Plugin::NodeResourcesFit => resource_scores::fit(&args.fit, pod, node),
+            Plugin::NodeResourcesBalancedAllocation => resource_scores::balance(&args.balance, pod, node),
+            _ => unreachable!("{self:?} scores no single node"),
         }
     }
 
@@ -368,29 +357,32 @@ impl Plugin {
     }
 
     /// Whether the event could make the plugin take back its refusal of this pod.
-    pub(super) fn hint(self, pod: &PodTraits, event: &Event<'_>) -> Hint {
+    pub(super) fn hint(self, args: &PluginArgs, around: &Surroundings, pod: &PodTraits, event: &Event<'_>) -> Hint {
         match self {
             Plugin::NodeUnschedulable => node_unschedulable::hint(pod, event),
             Plugin::TaintToleration => taint_toleration::hint(pod, event),
-            Plugin::NodeAffinity => node_affinity::hint(pod, event),
+            Plugin::NodeAffinity => node_affinity::hint(&args.node_affinity, pod, event),
             Plugin::NodePorts => node_ports::hint(pod, event),
             Plugin::NodeResourcesFit => node_resources::hint(pod, event),
             Plugin::VolumeRestrictions => volume_restrictions::hint(pod, event),
             Plugin::NodeVolumeLimits => node_volume_limits::hint(pod, event),
             Plugin::VolumeBinding => volume_binding::hint(pod, event),
             Plugin::VolumeZone => volume_zone::hint(pod, event),
-            Plugin::PodTopologySpread => topology_spread::hint(pod, event),
+            Plugin::PodTopologySpread => topology_spread::hint(&args.spread, around, pod, event),
             Plugin::InterPodAffinity => inter_pod_affinity::hint(pod, event),
-            Plugin::NodeResourcesBalancedAllocation | Plugin::ImageLocality => Hint::Skip,
-            // Kubernetes does the same for plugins that do not say which events they wait for.
-            Plugin::Added(_) => Hint::Queue,
+            _ => Hint::Skip,
         }
     }
 }
 
 /// What a node says about its reasons, to people. The taint and the extended resources are looked up on the node.
+/// What a node says about its reasons, to people. The taint and the extended resources are looked up on the node, and a
+/// policy is asked again.
 pub(super) fn texts(profile: &Profile, pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<String> {
-    let mut texts = profile.added_texts(pod, node, refusal);
+    if let Some(AnyPlugin::Policy(policy)) = refusal.plugin() {
+        return profile.policy_text(policy, pod, node).map(str::to_owned).into_iter().collect();
+    }
+    let mut texts = Vec::new();
     for reason in Reason::ALL.into_iter().filter(|reason| refusal.has(*reason)) {
         match reason {
             Reason::UntoleratedTaint => {
@@ -398,10 +390,11 @@ pub(super) fn texts(profile: &Profile, pod: &PodTraits, node: &NodeInfo, refusal
                 texts.push(format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value));
             }
             Reason::InsufficientExtended => {
-                let missing = node_resources::shortages(pod, node).filter_map(|shortage| match shortage {
-                    Shortage::Extended(name, _) => Some(format!("Insufficient {name}")),
-                    Shortage::Other(_) => None,
-                });
+                let missing =
+                    node_resources::shortages(&profile.args.fit, pod, node).filter_map(|shortage| match shortage {
+                        Shortage::Extended(name, _) => Some(format!("Insufficient {name}")),
+                        Shortage::Other(_) => None,
+                    });
                 texts.extend(missing);
             }
             other => texts.push(fixed_text(other).to_string()),
@@ -416,6 +409,8 @@ fn fixed_text(reason: Reason) -> &'static str {
         Reason::Unschedulable => "node(s) were unschedulable",
         Reason::AffinityMismatch => "node(s) didn't match Pod's node affinity/selector",
         Reason::NotNamed => "node(s) didn't satisfy plugin(s) [NodeAffinity]",
+        Reason::NamesConflict => "pod affinity terms conflict",
+        Reason::Enforced => "node(s) didn't match scheduler-enforced node affinity",
         Reason::PortTaken => "node(s) didn't have free ports for the requested pod ports",
         Reason::TooManyPods => "Too many pods",
         Reason::InsufficientCpu => "Insufficient cpu",

@@ -3,6 +3,7 @@
 mod oracle;
 mod others;
 mod policies;
+mod profiles;
 mod volumes;
 
 use crate::api::{Patch, Propagation, Request};

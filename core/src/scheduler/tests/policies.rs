@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::oracle::compare;
-use crate::config::{PolicyConfig, SchedulerConfig, Ties};
+use super::oracle::{check_details, compare};
+use crate::config::{Point, PolicyConfig, ProfileConfig, SchedulerConfig, Ties};
 use crate::digest::Shared;
 use crate::id::{Name, RowId};
 use crate::model::{
     Container, Labels, Meta, Node, NodeStatus, Pod, PodSpec, Resources, SelectorOperator, SelectorRequirement,
 };
+use crate::scheduler::explain::{Detail, Explained};
 use crate::scheduler::gpu::{GPU_MILLI, GPU_MODEL, GpuRequest};
 use crate::scheduler::placement::Placement;
 use crate::scheduler::policies::{self, TypicalPod};
@@ -67,8 +68,25 @@ fn typical() -> Vec<TypicalPod> {
 fn placement(seed: u64, scores: &[(&str, i64)]) -> Placement {
     let scores = scores.iter().map(|(name, weight)| (Name::from(*name), *weight)).collect();
     let policy = PolicyConfig { scores, filters: vec![], typical_pods: typical() };
-    let config = SchedulerConfig { policy: Some(policy), ties: Ties::First, ..SchedulerConfig::default() };
+    let profiles = vec![ProfileConfig::default(), backwards()];
+    let config = SchedulerConfig { policy: Some(policy), ties: Ties::First, profiles, ..SchedulerConfig::default() };
     Placement::new(seed, &config)
+}
+
+/// A profile that filters in the opposite order and scores nothing itself.
+fn backwards() -> ProfileConfig {
+    let mut profile = ProfileConfig { name: BACKWARDS.into(), ..ProfileConfig::default() };
+    profile.points.get_mut(&Point::Filter).expect("the default profile filters").reverse();
+    profile.points.insert(Point::Score, Vec::new());
+    profile
+}
+
+const BACKWARDS: &str = "backwards";
+
+/// The pod as one that asks for the profile [`backwards`].
+fn of_backwards(mut pod: Pod) -> Pod {
+    pod.spec = Shared::new(PodSpec { scheduler_name: BACKWARDS.into(), ..(*pod.spec).clone() });
+    pod
 }
 
 /// Every policy alone, and some mixtures.
@@ -91,7 +109,8 @@ proptest! {
         steps in proptest::collection::vec((0..10_u8, any::<u16>()), 1..70),
         salt in any::<u64>(),
     ) {
-        let pods: Vec<Pod> = (0..KINDS.len()).map(pod).collect();
+        let pods = (0..KINDS.len()).flat_map(|kind| [pod(kind), of_backwards(pod(kind))]);
+        let pods: Vec<Pod> = pods.collect();
         let mut placement = placement(salt, &mixtures()[mixture]);
         let mut placed: Vec<(RowId, Name, usize)> = Vec::new();
         for (number, (what, choice)) in steps.iter().enumerate() {
@@ -107,9 +126,11 @@ proptest! {
                     placement.remove_pod(row);
                 }
                 _ => {
-                    let kind = choice % KINDS.len();
-                    if let Ok(node) = placement.place_pod(row, &pods[kind]) {
-                        placed.push((row, node, kind));
+                    let chosen = choice % pods.len();
+                    let explained = placement.place_explained(row, &pods[chosen], Detail::Nodes);
+                    check_details(&explained);
+                    if let Ok(node) = explained.node {
+                        placed.push((row, node, chosen / 2));
                     }
                 }
             }
@@ -167,6 +188,38 @@ fn what_refuses_a_pod_on_single_gpus_says_so() {
     assert_eq!(told[3], "0/1 nodes are available: 1 node(s) had too little left on single GPUs.", "{told:?}");
     let told = story("GpuPacking", &[node("n", 32, 2, "A")], &[8]);
     assert_eq!(told[0], "0/1 nodes are available: 1 node(s) had too few GPUs.");
+}
+
+#[test]
+fn explanations_name_policies_in_every_profile_with_what_they_score_and_why_they_refuse() {
+    for pod_of in [pod, |kind| of_backwards(pod(kind))] {
+        let mut placement = placement(7, &[("GpuPacking", 3), ("NodeResourcesFit", 2)]);
+        for node in [node("a", 32, 3, "A"), node("b", 32, 3, "A")] {
+            placement.set_node(&node);
+        }
+        let mut place = |number, kind| -> Explained {
+            placement.place_explained(RowId { index: number, generation: 0 }, &pod_of(kind), Detail::Nodes)
+        };
+        let first = place(0, 2);
+        assert_eq!(first.nodes.len(), 2);
+        for verdict in &first.nodes {
+            let names: Vec<&str> = verdict.scores.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names, ["GpuPacking", "NodeResourcesFit"], "{first:?}");
+        }
+        assert_eq!(first.nodes.iter().map(|it| it.total()).max(), first.top_score, "{first:?}");
+        for number in 1..6 {
+            assert!(place(number, 2).node.is_ok(), "there are six GPUs for six pods");
+        }
+        // On either node 900 of 3,000 are left, 300 of each GPU.
+        let refused = place(6, 1);
+        assert!(refused.node.is_err(), "{refused:?}");
+        assert_eq!(refused.refused_by, ["GpuShare"]);
+        assert_eq!(refused.nodes.len(), 2);
+        for verdict in refused.nodes {
+            assert_eq!((verdict.refused_by, verdict.resolvable), (Some("GpuShare"), true));
+            assert_eq!(verdict.reasons, ["node(s) had too little left on single GPUs"]);
+        }
+    }
 }
 
 #[test]

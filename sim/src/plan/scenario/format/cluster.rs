@@ -53,6 +53,8 @@ pub struct ControlPlane {
     pub scheduler_burst: Option<u32>,
     /// Scheduler: what it scores nodes by.
     pub policy: Option<Spanned<Policy>>,
+    /// Scheduler: a KubeSchedulerConfiguration in place or the path of one; it is read from the tree.
+    pub scheduler_configuration: Option<serde::de::IgnoredAny>,
     /// Scheduler: how ties are broken.
     pub ties: Option<Ties>,
     /// Scheduler: `percentageOfNodesToScore`; 0 is adaptive.
