@@ -37,7 +37,8 @@ fn main() {
     let indexed = arguments.iter().any(|argument| argument == "indexed");
     let began = cpu_seconds();
     let plan = plan(completions, parallelism, nodes, indexed);
-    let mut simulation: Simulation = Simulation::with_options(&plan, Options { keep_facts: false, ..Options::default() });
+    let mut simulation: Simulation =
+        Simulation::with_options(&plan, Options { keep_facts: false, ..Options::default() });
     simulation.run(&mut Unobserved);
     let seconds = cpu_seconds() - began;
     let core = simulation.core();
