@@ -18,9 +18,9 @@ use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
     ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, Hook, IntOrName, IntOrPercent,
     Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, OwnerReference, Pod,
-    PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, ReplicationController,
-    Resources, RestartPolicy, Selector, SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3,
-    Taint, TaintEffect, Toleration, TolerationOperator,
+    PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet,
+    ReplicationController, Resources, RestartPolicy, Selector, SelectorOperator, SelectorRequirement, Service,
+    ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration, TolerationOperator,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};

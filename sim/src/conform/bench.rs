@@ -34,6 +34,8 @@ const DISK: Span = Span::from_micros(2_000);
 const RENEWAL: Span = Span::from_secs(10);
 /// How long after the first step's clock the run begins: controllers have started, nodes are there.
 const LEAD: Span = Span::from_secs(40);
+/// How long a kubelet takes for whatever it does, beside the delay that it keeps.
+const KUBELET: Span = Span::from_millis(15);
 /// How long a play goes on after the recording's end, which cuts off what was under way.
 const SLACK: Span = Span::from_secs(3);
 /// The nodes that recordings of a shared cluster have beside their own.
@@ -212,7 +214,7 @@ impl Bench<'_> {
 
     fn plan(&mut self, plans: Vec<(Span, Due)>) {
         for (delay, due) in plans {
-            self.push(self.now + delay, Happening::Duty(due));
+            self.push(self.now + delay + KUBELET, Happening::Duty(due));
         }
     }
 

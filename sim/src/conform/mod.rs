@@ -133,11 +133,9 @@ fn not_covered(recording: &Recording) -> Vec<String> {
     let mut kinds = BTreeSet::new();
     for step in &recording.steps {
         let Deed::Request { method, path, body, .. } = &step.what else { continue };
-        if let Some(kind) = body["kind"].as_str().filter(|_| method == "POST") {
+        let creates = method == "POST" && !path.ends_with("/eviction");
+        if let Some(kind) = body["kind"].as_str().filter(|_| creates) {
             kinds.insert(kind.to_owned());
-        }
-        if path.ends_with("/eviction") {
-            kinds.insert("Eviction".to_owned());
         }
     }
     kinds.into_iter().filter(|kind| !is_supported(kind)).collect()

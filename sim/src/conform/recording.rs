@@ -84,7 +84,9 @@ impl Recording {
         let events_file = folder.join("events.jsonl");
         let zero = root["t0_unix"].as_f64().unwrap_or(0.0);
         recording.zero_unix_ms = (zero * 1e3).round() as i64;
-        for (number, value) in (1..).zip(json_lines(&text("events.jsonl")?, &events_file)?) {
+        // A folder of steps alone is a recording to be made.
+        let events = if events_file.is_file() { text("events.jsonl")? } else { String::new() };
+        for (number, value) in (1..).zip(json_lines(&events, &events_file)?) {
             let line =
                 Line::from_json(value).map_err(|error| format!("{}:{number}: {error}", events_file.display()))?;
             recording.lines.push(line);
