@@ -72,6 +72,8 @@ fn refuse_grpc(located: &Located<Manifest>, object: &Object) -> Result<(), Error
         Object::Pod(pod) => (&pod.spec, "spec"),
         Object::Deployment(deployment) => (&deployment.template.spec, "spec.template.spec"),
         Object::ReplicaSet(set) => (&set.template.spec, "spec.template.spec"),
+        Object::StatefulSet(set) => (&set.template.spec, "spec.template.spec"),
+        Object::DaemonSet(set) => (&set.template.spec, "spec.template.spec"),
         _ => return Ok(()),
     };
     let mut errors = Vec::new();

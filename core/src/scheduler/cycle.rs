@@ -61,7 +61,7 @@ impl Scheduler {
             self.placement.classes.release(queued.class);
             return true;
         }
-        match self.placement.search(queued.class) {
+        match self.placement.search(queued.class, queued.pinned_to.as_ref()) {
             Verdict::Node(slot, None) => self.reserve_and_bind(ctx, pod, queued, slot),
             Verdict::Node(slot, Some(decision)) => self.reserve_volumes(ctx, view, queued, (slot, decision)),
             Verdict::NoNodes => {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use crate::config::{SchedulerConfig, Ties};
 use crate::digest::Shared;
 use crate::id::{Name, RowId};
-use crate::model::{Node, Object, Pod, PodSpec};
+use crate::model::{Kind, Node, Object, Pod, PodSpec};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::diagnosis::{Diagnosis, diagnose, rejected};
-use crate::scheduler::plugins::texts;
 use crate::scheduler::plugins::volume_binding::Decision;
+use crate::scheduler::plugins::{Reason, Refusal, texts};
 use crate::scheduler::profile::Profile;
 use crate::scheduler::reference::{Case, Search, decide, normalized};
 use crate::scheduler::relations::Relations;
@@ -93,18 +93,18 @@ impl Placement {
     /// Panics if the row has a pod already.
     pub fn place(&mut self, row: RowId, spec: &Shared<PodSpec>) -> Result<Name, String> {
         let class = self.classes.of(spec, &self.nobody);
-        self.place_class(row, class)
+        self.place_class(row, class, None)
     }
 
     /// The same for a pod whose namespace, labels and owner are known, which rules about other pods ask for.
     pub fn place_pod(&mut self, row: RowId, pod: &Pod) -> Result<Name, String> {
         let class = self.classes.of(&pod.spec, &Identity::of(pod));
-        self.place_class(row, class)
+        self.place_class(row, class, pod.pinned_to())
     }
 
-    fn place_class(&mut self, row: RowId, class: ClassId) -> Result<Name, String> {
+    fn place_class(&mut self, row: RowId, class: ClassId, pinned_to: Option<&Name>) -> Result<Name, String> {
         self.classes.hold(class);
-        let verdict = self.search(class);
+        let verdict = self.search(class, pinned_to);
         let placed = match verdict {
             Verdict::Node(slot, _) => {
                 self.cache.assume(&mut self.classes, row, slot, class);
@@ -123,7 +123,7 @@ impl Placement {
         self.cache.set_pod(&mut self.classes, row, node, class);
     }
 
-    /// A namespace, Service, ReplicaSet or an object about storage has appeared or changed. Other kinds of objects are no
+    /// A namespace, Service, ReplicaSet, StatefulSet or an object about storage has appeared or changed. Other kinds of objects are no
     /// mistake.
     pub fn set_object(&mut self, object: &Object) {
         self.around.storage.set(None, Some(object));
@@ -132,7 +132,10 @@ impl Placement {
             Object::Namespace(it) => around.set_namespace(&it.meta.name, Some(&it.meta.labels)),
             Object::Service(it) => around.set_service(&it.meta.namespace, &it.meta.name, it.selector.as_ref()),
             Object::ReplicaSet(it) => {
-                around.set_replica_set(&it.meta.namespace, &it.meta.name, Some(&it.selector));
+                around.set_owner(Kind::ReplicaSet, &it.meta.namespace, &it.meta.name, Some(&it.selector));
+            }
+            Object::StatefulSet(it) => {
+                around.set_owner(Kind::StatefulSet, &it.meta.namespace, &it.meta.name, Some(&it.selector));
             }
             _ => {}
         }
@@ -150,8 +153,12 @@ impl Placement {
         let volumes = classes.traits(class).volumes.as_ref();
         let rejection = volumes.and_then(|pod| volumes::Filter::of(profile, pod, &self.around.storage, cache).err());
         let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
+        let refusal_of = |slot: u32| match pod.pinned_to() {
+            Some(name) if cache.slot(slot).name != *name => Refusal::for_good(Reason::NotNamed),
+            _ => case.refusal(slot),
+        };
         let verdict = |slot: &u32| {
-            let (node, refusal) = (cache.slot(*slot), case.refusal(*slot));
+            let (node, refusal) = (cache.slot(*slot), refusal_of(*slot));
             if let Some(Rejection { message, .. }) = &rejection {
                 let refused = vec![message.clone()];
                 return NodeVerdict { node: node.name.clone(), refused, resolvable: false, scores: vec![] };
@@ -160,7 +167,7 @@ impl Placement {
             NodeVerdict { node: node.name.clone(), refused, resolvable: !refusal.is_unresolvable(), scores: vec![] }
         };
         let mut verdicts: Vec<NodeVerdict> = cache.order().iter().map(verdict).collect();
-        let feasible: Vec<u32> = cache.order().iter().copied().filter(|slot| case.refusal(*slot).is_none()).collect();
+        let feasible: Vec<u32> = cache.order().iter().copied().filter(|slot| refusal_of(*slot).is_none()).collect();
         let feasible = if rejection.is_some() { Vec::new() } else { feasible };
         let own = profile.scorers(case.pod());
         let own = own.map(|enabled| (enabled, normalized(cache, case.pod(), &feasible, enabled.plugin)));
@@ -185,8 +192,8 @@ impl Placement {
         volumes::Filter::of(&self.profile, pod, &self.around.storage, &self.cache).err()
     }
 
-    /// Filter, PostFilter and Score for one pod of a class.
-    pub(super) fn search(&mut self, class: ClassId) -> Verdict {
+    /// Filter, PostFilter and Score for one pod of a class that may go to any node, or to one only.
+    pub(super) fn search(&mut self, class: ClassId, pinned_to: Option<&Name>) -> Verdict {
         self.cache.refresh();
         let nodes = self.cache.node_count();
         if nodes == 0 {
@@ -194,6 +201,9 @@ impl Placement {
         }
         if let Some(rejection) = self.rejection(class) {
             return Verdict::Unschedulable(rejected(nodes, rejection));
+        }
+        if let Some(name) = pinned_to {
+            return self.search_one(class, name);
         }
         self.searches += 1;
         let search = Search {
@@ -219,6 +229,32 @@ impl Placement {
             None => Verdict::Unschedulable(diagnose(cache, case.pod(), |position| {
                 let own = board.refusal(position);
                 if own.is_none() { case.related_refusal(cache.order()[position as usize]) } else { own }
+            })),
+        }
+    }
+}
+
+/// Looking at one node only.
+impl Placement {
+    /// PreFilter has left one node: the others are not looked at, and nothing is scored. What the class's board holds of
+    /// all nodes is not needed, so it costs the same in a cluster of any size.
+    ///
+    /// Source: `findNodesThatFitPod`, pkg/scheduler/schedule_one.go (v1.34.1). Spread constraints count all nodes here,
+    /// where Kubernetes counts only the one that the pod's node affinity leaves.
+    fn search_one(&mut self, class: ClassId, name: &Name) -> Verdict {
+        let (profile, around) = (&self.profile, &self.around);
+        let relations = Relations::of(profile, &mut self.cache, &mut self.classes, around, class);
+        let (cache, classes) = (&self.cache, &self.classes);
+        let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
+        let named = cache.present_slot(name).map(|slot| (slot, case.refusal(slot)));
+        self.start = (self.start + u32::from(named.is_some())) % cache.node_count();
+        match named {
+            Some((slot, refusal)) if refusal.is_none() => {
+                Verdict::Node(slot, relations.as_ref().and_then(|relations| relations.decision(cache, slot)))
+            }
+            named => Verdict::Unschedulable(diagnose(cache, case.pod(), |position| match named {
+                Some((slot, refusal)) if cache.order()[position as usize] == slot => refusal,
+                _ => Refusal::for_good(Reason::NotNamed),
             })),
         }
     }

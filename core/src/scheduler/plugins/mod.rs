@@ -24,6 +24,7 @@ use crate::scheduler::events::{Event, Hint};
 use crate::scheduler::traits::PodTraits;
 
 pub(super) use image_locality::images;
+pub(super) use node_affinity::matches as node_affinity_matches;
 pub(super) use node_resources::Shortage;
 
 /// A plugin, in the order in which Kubernetes runs them.

@@ -234,6 +234,8 @@ fn template(object: &Object) -> Template {
         Object::ReplicationController(set) => of(&set.template.labels, &set.template.spec),
         Object::Job(job) => of(&job.spec.template.labels, &job.spec.template.spec),
         Object::CronJob(cron_job) => of(&cron_job.template.spec.template.labels, &cron_job.template.spec.template.spec),
+        Object::StatefulSet(set) => of(&set.template.labels, &set.template.spec),
+        Object::DaemonSet(set) => of(&set.template.labels, &set.template.spec),
         Object::Deployment(deployment) => of(&deployment.template.labels, &deployment.template.spec),
         _ => (Labels::default(), Vec::new()),
     };
