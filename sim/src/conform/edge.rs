@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wavetank_core::Core;
 use wavetank_core::api::{Patch, Propagation, Refusal, Request};
 use wavetank_core::id::{Name, Uid};
-use wavetank_core::model::{ConditionKind, Kind, Node, Object, ObjectKey, Status3};
+use wavetank_core::model::{ConditionKind, Kind, Node, Object, ObjectKey, Phase, Status3};
 use wavetank_core::time::Span;
 use wavetank_manifest::kubernetes::{
     Located, Manifest, PatchType, apply_defaults, apply_patch, read_node, to_json, to_object, validate,
@@ -240,10 +240,27 @@ fn change_status(core: &Core, current: Object, json: &Value) -> Outcome {
     };
     match &mut object {
         Object::Node(node) => set(&mut std::sync::Arc::make_mut(node).status.conditions),
-        Object::Pod(pod) => set(&mut std::sync::Arc::make_mut(pod).status.conditions),
+        Object::Pod(pod) => {
+            let status = &mut std::sync::Arc::make_mut(pod).status;
+            let text = |key: &str| json["status"][key].as_str().unwrap_or_default();
+            status.phase = phase(text("phase")).unwrap_or(status.phase);
+            (status.reason, status.message) = (name(text("reason")), name(text("message")));
+            set(&mut status.conditions);
+        }
         _ => {}
     }
     Outcome::Ask(vec![Request::UpdateStatus { object, expected: None }])
+}
+
+fn phase(text: &str) -> Option<Phase> {
+    Some(match text {
+        "Pending" => Phase::Pending,
+        "Running" => Phase::Running,
+        "Succeeded" => Phase::Succeeded,
+        "Failed" => Phase::Failed,
+        "Unknown" => Phase::Unknown,
+        _ => return None,
+    })
 }
 
 fn condition_kind(text: &str) -> Option<ConditionKind> {
