@@ -134,7 +134,7 @@ impl Bench<'_> {
         for name in names.iter().filter(|name| !name.is_empty()) {
             let labels = Labels::new([("kubernetes.io/metadata.name", *name)]);
             let meta = Meta { labels, ..Meta::named("", name) };
-            let namespace = Namespace { meta, ..Namespace::default() };
+            let namespace = Namespace { meta };
             self.ask(ProcId::CLIENT, Request::Create(Namespace::into_object(namespace.into())));
         }
         let zones = zones_of(&self.recording.lines);

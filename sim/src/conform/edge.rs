@@ -58,9 +58,9 @@ impl Path {
     pub fn parse(text: &str) -> Option<Path> {
         let (path, query) = text.split_once('?').unwrap_or((text, ""));
         let mut parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let version = match parts.first()? {
-            &"api" => 2,
-            &"apis" => 3,
+        let version = match *parts.first()? {
+            "api" => 2,
+            "apis" => 3,
             _ => return None,
         };
         parts.drain(..version.min(parts.len()));
