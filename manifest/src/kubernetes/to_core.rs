@@ -18,7 +18,7 @@ use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
     ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, Hook, IntOrName, IntOrPercent,
     Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, OwnerReference, Pod,
-    PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, ResourceName,
+    PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, ReplicationController, ResourceName,
     Resources, RestartPolicy, Selector, SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType,
     Status3, Taint, TaintEffect, Toleration, TolerationOperator, ZeroRequests,
 };
