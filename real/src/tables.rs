@@ -1,5 +1,6 @@
 //! Objects as tables for people, in the columns of `kubectl get`.
 
+mod batch;
 mod storage;
 
 use wavetank_core::{
@@ -27,6 +28,14 @@ fn heads(object: &Object) -> &'static [&'static str] {
         Object::Pod(_) => &["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE"],
         Object::Deployment(_) => &["NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"],
         Object::ReplicaSet(_) => &["NAME", "DESIRED", "CURRENT", "READY", "AGE"],
+        Object::StatefulSet(_) => &["NAME", "READY", "AGE"],
+        Object::DaemonSet(_) => {
+            &["NAME", "DESIRED", "CURRENT", "READY", "UP-TO-DATE", "AVAILABLE", "NODE SELECTOR", "AGE"]
+        }
+        Object::ControllerRevision(_) => &["NAME", "CONTROLLER", "REVISION", "AGE"],
+        Object::ReplicationController(_) => &["NAME", "DESIRED", "CURRENT", "READY", "AGE"],
+        Object::Job(_) => batch::JOB_HEADS,
+        Object::CronJob(_) => batch::CRON_JOB_HEADS,
         Object::Node(_) => &["NAME", "STATUS", "AGE", "ADDRESS"],
         Object::PersistentVolume(_) => storage::VOLUME_HEADS,
         Object::PersistentVolumeClaim(_) => storage::CLAIM_HEADS,
@@ -65,6 +74,29 @@ fn row(now: Time, object: &Object) -> Vec<String> {
             let (desired, current) = (set.replicas.to_string(), set.status.replicas.to_string());
             vec![name, desired, current, set.status.ready.to_string(), age]
         }
+        Object::StatefulSet(set) => vec![name, format!("{}/{}", set.status.ready, set.replicas), age],
+        Object::DaemonSet(set) => {
+            let status = &set.status;
+            let counts = [status.desired, status.current, status.ready, status.updated, status.available];
+            let selector = set.template.spec.node_selector.iter().map(|(key, value)| format!("{key}={value}"));
+            let selector = selector.collect::<Vec<_>>().join(",");
+            let selector = if selector.is_empty() { "<none>".to_owned() } else { selector };
+            [name].into_iter().chain(counts.map(|count| count.to_string())).chain([selector, age]).collect()
+        }
+        Object::ControllerRevision(revision) => {
+            let owner = revision.meta.controller().map(|owner| {
+                let kind = owner.kind;
+                let group = kind.api_version().split_once('/').map_or("", |(group, _)| group);
+                format!("{}.{group}/{}", kind.name().to_lowercase(), owner.name)
+            });
+            vec![name, owner.unwrap_or_else(|| "<none>".to_owned()), revision.revision.to_string(), age]
+        }
+        Object::ReplicationController(set) => {
+            let (desired, current) = (set.replicas.to_string(), set.status.replicas.to_string());
+            vec![name, desired, current, set.status.ready.to_string(), age]
+        }
+        Object::Job(job) => batch::job(now, name, job, age),
+        Object::CronJob(cron_job) => batch::cron_job(now, name, cron_job, age),
         Object::Node(node) => {
             let mut status = if node.is_ready() { "Ready" } else { "NotReady" }.to_owned();
             if node.spec.unschedulable {

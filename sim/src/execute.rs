@@ -153,6 +153,8 @@ fn asks_for_pods(plan: &Plan, end: Time) -> bool {
             Object::ReplicaSet(set) => set.replicas > 0,
             Object::ReplicationController(set) => set.replicas > 0,
             Object::Job(job) => job.spec.parallelism > 0 && !job.spec.suspend,
+            Object::StatefulSet(set) => set.replicas > 0,
+            Object::DaemonSet(_) => true,
             _ => false,
         },
         Request::Patch { patch: Patch::Replicas(replicas), .. } => *replicas > 0,

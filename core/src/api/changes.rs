@@ -5,7 +5,7 @@ use crate::facts::What;
 use crate::id::{Name, Revision};
 use crate::model::{
     ConditionKind, Conditions, Deployment, EndpointSlice, Kind, Node, Object, ObjectKey, Phase, Pod, ReplicaSet,
-    Status3, Taint,
+    StatefulSet, Status3, Taint,
 };
 use crate::store::Store;
 
@@ -42,6 +42,10 @@ fn compare(ctx: &mut Context<'_>, old: Option<&Object>, new: Option<&Object>) {
             compare_conditions(ctx, &key, &old.status.conditions, &new.status.conditions);
         }
         (Some(Object::Deployment(old)), Some(Object::Deployment(new))) => compare_deployment(ctx, &key, old, new),
+        (Some(Object::StatefulSet(old)), Some(Object::StatefulSet(new))) => compare_stateful_set(ctx, &key, old, new),
+        (Some(Object::DaemonSet(old)), Some(Object::DaemonSet(new))) if old.template != new.template => {
+            ctx.record(key.clone(), What::TemplateChanged);
+        }
         (old, new) if key.kind == Kind::EndpointSlice => compare_endpoints(ctx, slice_of(old), slice_of(new)),
         _ => {}
     }
@@ -115,6 +119,15 @@ fn compare_deployment(ctx: &mut Context<'_>, key: &ObjectKey, old: &Deployment, 
         ctx.record(key.clone(), What::TemplateChanged);
     }
     compare_conditions(ctx, key, &old.status.conditions, &new.status.conditions);
+}
+
+fn compare_stateful_set(ctx: &mut Context<'_>, key: &ObjectKey, old: &StatefulSet, new: &StatefulSet) {
+    if old.replicas != new.replicas {
+        ctx.record(key.clone(), What::Scaled { from: old.replicas, to: new.replicas });
+    }
+    if old.template != new.template {
+        ctx.record(key.clone(), What::TemplateChanged);
+    }
 }
 
 fn compare_conditions(ctx: &mut Context<'_>, key: &ObjectKey, old: &Conditions, new: &Conditions) {

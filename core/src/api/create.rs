@@ -9,9 +9,10 @@ use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, CronJob, Deployment, EndpointSlice, Job, Labels, Namespace, Node, Object,
-    ObjectKey, PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, ReplicaSet,
-    ReplicationController, Resource, Service, ServiceType, StorageClass, VolumeAttachment, with_object,
+    CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Job,
+    Labels, Namespace, Node, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod,
+    PodDisruptionBudget, ReplicaSet, ReplicationController, Resource, Service, ServiceType, StatefulSet, StorageClass,
+    VolumeAttachment, with_object,
 };
 use crate::store::Store;
 
@@ -49,6 +50,12 @@ created! {
     Deployment: |deployment, api, ctx| deployment.status = Default::default();
     Service: |service, api, ctx| api.assign_address(service);
     EndpointSlice: |slice, api, ctx| {};
+    StatefulSet: |set, api, ctx| set.status = Default::default();
+    DaemonSet: |set, api, ctx| {
+        set.status = Default::default();
+        set.template_generation = set.template_generation.max(1);
+    };
+    ControllerRevision: |revision, api, ctx| {};
     Job: |job, api, ctx| complete_job(job);
     CronJob: |cron_job, api, ctx| cron_job.status = Default::default();
     ReplicationController: |set, api, ctx| set.status = Default::default();

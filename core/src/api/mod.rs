@@ -14,7 +14,9 @@ mod immutable;
 pub mod leases;
 mod patch;
 mod server;
+mod set_updates;
 mod storage;
+mod undo;
 
 use serde::{Deserialize, Serialize};
 
@@ -111,17 +113,19 @@ pub enum Request {
 /// One change of an object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Patch {
-    /// Deployment, ReplicaSet, ReplicationController: the wanted number (`kubectl scale`); Job: its parallelism.
+    /// Deployment, ReplicaSet, StatefulSet, ReplicationController: the wanted number (`kubectl scale`); Job: its parallelism.
     Replicas(u32),
-    /// Deployment, ReplicaSet: an image (`kubectl set image`).
+    /// Deployment, ReplicaSet, StatefulSet, DaemonSet: an image (`kubectl set image`).
     Image {
         /// The container; `*` is every container.
         container: Name,
         /// The image.
         image: Name,
     },
-    /// Deployment: make new pods of the same template (`kubectl rollout restart`).
+    /// Deployment, StatefulSet, DaemonSet: make new pods of the same template (`kubectl rollout restart`).
     Restart,
+    /// Deployment, StatefulSet, DaemonSet: go back to the template before (`kubectl rollout undo`).
+    Undo,
     /// Deployment: hold or go on with rollouts.
     Paused(bool),
     /// Node: cordon or uncordon.
@@ -264,7 +268,7 @@ pub enum Refusal {
     #[error("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")]
     SeveralBudgets,
     /// 422.
-    #[error("{} \"{}\" is invalid: {message}", key.kind.name(), key.name)]
+    #[error("{} \"{}\" is invalid: {message}", key.kind.qualified_name(), key.name)]
     Invalid {
         /// The object.
         key: ObjectKey,

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::api::{Answer, Patch, Refusal, Reply, create, deletion, immutable, storage};
+use crate::api::{Answer, Patch, Refusal, Reply, create, deletion, immutable, set_updates, storage, undo};
 use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, CronJob, Deployment, EndpointSlice, Job, Namespace, Node, NodeVolumes,
-    Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodTemplate, ReplicaSet,
-    ReplicationController, Resource, Service, StorageClass, VolumeAttachment, with_kind, with_object,
+    CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Job,
+    Namespace, Node, NodeVolumes, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
+    PodTemplate, ReplicaSet, ReplicationController, Resource, Service, StatefulSet, StorageClass, VolumeAttachment,
+    with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -22,15 +23,21 @@ trait Parts: Resource {
     fn take_status(&mut self, from: &Self);
     /// Whether a change from the other version to this one counts as a new generation.
     fn new_generation(&self, before: &Self) -> bool;
+    /// Sets what only the API server may set in an update, and refuses a change of what is immutable.
+    fn on_update(&mut self, _before: &Self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 macro_rules! parts {
-    ($($kind:ident: [$($status:ident),*] generation if |$new:ident, $old:ident| $differs:expr;)*) => {
+    ($($kind:ident: [$($status:ident),*] generation if |$new:ident, $old:ident| $differs:expr
+        $(, updated by $on_update:path)?;)*) => {
         $(impl Parts for $kind {
             #[allow(unused_variables, reason = "kinds without a status take nothing over")]
             fn take_status(&mut self, from: &Self) { $(self.$status = from.$status.clone();)* }
             #[allow(unused_variables, reason = "kinds without a spec have no generations")]
             fn new_generation(&self, before: &Self) -> bool { let ($new, $old) = (self, before); $differs }
+            $(fn on_update(&mut self, before: &Self) -> Result<(), String> { $on_update(self, before) })?
         })*
     };
 }
@@ -41,16 +48,14 @@ parts! {
     Pod: [node, status] generation if |new, old| new.spec != old.spec;
     ReplicaSet: [status] generation if |new, old|
         (new.replicas, new.min_ready, &new.selector, &new.template) != (old.replicas, old.min_ready, &old.selector, &old.template);
-    Deployment: [status] generation if |new, old| {
-        let mut plain = new.clone();
-        plain.meta = old.meta.clone();
-        plain.status = old.status.clone();
-        plain != *old
-    };
+    Deployment: [status] generation if |new, old| differs_beyond_meta(new, old);
     Service: [] generation if |new, old| false;
     PodDisruptionBudget: [status] generation if |new, old|
         (&new.selector, new.limit, new.unhealthy_pods) != (&old.selector, old.limit, old.unhealthy_pods);
     EndpointSlice: [] generation if |new, old| new.endpoints != old.endpoints || new.ports != old.ports;
+    StatefulSet: [status] generation if |new, old| differs_beyond_meta(new, old), updated by set_updates::stateful_set;
+    DaemonSet: [status] generation if |new, old| differs_beyond_meta(new, old), updated by set_updates::daemon_set;
+    ControllerRevision: [] generation if |new, old| false, updated by set_updates::controller_revision;
     Job: [status] generation if |new, old| new.spec != old.spec;
     ReplicationController: [status] generation if |new, old|
         (new.replicas, new.min_ready, &new.selector, &new.template) != (old.replicas, old.min_ready, &old.selector, &old.template);
@@ -65,6 +70,13 @@ parts! {
     VolumeAttachment: [status] generation if |new, old| false;
     CSIDriver: [] generation if |new, old| false;
     CSIStorageCapacity: [] generation if |new, old| false;
+}
+
+/// Whether two versions, which agree in their status, differ in anything but their meta.
+fn differs_beyond_meta<T: Resource>(new: &T, old: &T) -> bool {
+    let mut plain = new.clone();
+    *plain.meta_mut() = old.meta().clone();
+    plain != *old
 }
 
 /// The newest version of an object.
@@ -136,6 +148,11 @@ pub(super) fn merge_for_apply(object: Object, stored: &Object, sets_replicas: bo
             let mut new = Arc::unwrap_or_clone(new);
             new.replicas = old.replicas;
             Object::ReplicationController(Arc::new(new))
+        }
+        (Object::StatefulSet(new), Object::StatefulSet(old)) if !sets_replicas => {
+            let mut new = Arc::unwrap_or_clone(new);
+            new.replicas = old.replicas;
+            Object::StatefulSet(Arc::new(new))
         }
         (Object::Job(new), Object::Job(old)) => Object::Job(Arc::new(immutable::with_made_labels(&new, old))),
         (Object::Service(new), Object::Service(old)) if new.cluster_ip.is_none() && !new.headless => {
@@ -221,6 +238,13 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
                 return refuse(message);
             }
         }
+        (object, Patch::Undo) => match (undo::previous_template(store, object), object) {
+            (Ok(template), Object::Deployment(deployment)) => Arc::make_mut(deployment).template = template,
+            (Ok(template), Object::StatefulSet(set)) => Arc::make_mut(set).template = template,
+            (Ok(template), Object::DaemonSet(set)) => Arc::make_mut(set).template = template,
+            (Ok(_), other) => unreachable!("a {} has no template", other.kind().name()),
+            (Err(message), _) => return refuse(message),
+        },
         (Object::Job(job), Patch::Replicas(parallelism)) => Arc::make_mut(job).spec.parallelism = parallelism,
         (Object::Job(job), Patch::Suspended(suspend)) => Arc::make_mut(job).spec.suspend = suspend,
         (Object::CronJob(cron_job), Patch::Suspended(suspend)) => Arc::make_mut(cron_job).suspend = suspend,
@@ -241,6 +265,17 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
                 return refuse(message);
             }
         }
+        (Object::StatefulSet(set), Patch::Replicas(replicas)) => Arc::make_mut(set).replicas = replicas,
+        (Object::StatefulSet(set), patch) => {
+            if let Err(message) = patch_template(ctx, "StatefulSet", &mut Arc::make_mut(set).template, patch) {
+                return refuse(message);
+            }
+        }
+        (Object::DaemonSet(set), patch) => {
+            if let Err(message) = patch_template(ctx, "DaemonSet", &mut Arc::make_mut(set).template, patch) {
+                return refuse(message);
+            }
+        }
         (Object::Node(node), patch) => {
             if let Err(message) = patch_node(Arc::make_mut(node), patch) {
                 return refuse(message);
@@ -254,12 +289,18 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
 fn patch_deployment(ctx: &Context<'_>, deployment: &mut Deployment, patch: Patch) -> Result<(), String> {
     match patch {
         Patch::Replicas(replicas) => deployment.replicas = replicas,
-        Patch::Image { container, image } => set_image(&mut deployment.template, &container, &image)?,
-        Patch::Restart => {
-            deployment.template.annotations = deployment.template.annotations.with(RESTARTED_AT, ctx.now.to_string());
-        }
         Patch::Paused(paused) => deployment.paused = paused,
-        other => return Err(format!("a Deployment has nothing that {other:?} could change")),
+        other => patch_template(ctx, "Deployment", &mut deployment.template, other)?,
+    }
+    Ok(())
+}
+
+/// What can be changed in the template of any kind whose rollouts can be restarted.
+fn patch_template(ctx: &Context<'_>, kind: &str, template: &mut PodTemplate, patch: Patch) -> Result<(), String> {
+    match patch {
+        Patch::Image { container, image } => set_image(template, &container, &image)?,
+        Patch::Restart => template.annotations = template.annotations.with(RESTARTED_AT, ctx.now.to_string()),
+        other => return Err(format!("a {kind} has nothing that {other:?} could change")),
     }
     Ok(())
 }
@@ -346,6 +387,11 @@ fn write<T: Parts>(
         let revision = store.newest().version_of::<T>(row).expect("the row is present");
         return Ok(Reply::Object(T::into_object(old), revision));
     }
+    if let Err(message) = new.on_update(&old) {
+        let meta = new.meta();
+        let key = ObjectKey { kind: T::KIND, namespace: meta.namespace.clone(), name: meta.name.clone() };
+        return Err(Refusal::Invalid { key, message: message.into() });
+    }
     if new.new_generation(&old) {
         new.meta_mut().generation += 1;
     }
@@ -369,9 +415,9 @@ fn write_pod_status(store: &mut Store, version: Arc<Pod>, expected: Option<Revis
         let revision = store.newest().version_of::<Pod>(row).expect("the row is present");
         return Ok(Reply::Object(Object::Pod(old), revision));
     }
-    let Pod { meta, spec, node, status: _ } = &*old;
-    let (meta, spec, node) = (meta.clone(), spec.clone(), node.clone());
-    let revision = store.replace(row, Pod { meta, spec, node, status: version.status.clone() });
+    let Pod { meta, spec, own, node, status: _ } = &*old;
+    let (meta, spec, own, node) = (meta.clone(), spec.clone(), own.clone(), node.clone());
+    let revision = store.replace(row, Pod { meta, spec, own, node, status: version.status.clone() });
     Ok(create::stored::<Pod>(store, row, revision))
 }
 

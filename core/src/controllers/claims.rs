@@ -74,6 +74,18 @@ impl<T: Resource> Claims<T> {
         self.claim(view, row, object, without_owner(object.meta(), owner.uid), false);
     }
 
+    /// How many claims there are.
+    pub(crate) fn len(&self) -> usize {
+        self.claimed.len()
+    }
+
+    /// Leaves objects alone that would be released.
+    pub(crate) fn drop_releases(&mut self) {
+        let mut adopts = self.claimed.iter().map(|(_, adopt)| *adopt);
+        self.requests.retain(|_| adopts.next().expect("there is one request for each claim"));
+        self.claimed.retain(|(_, adopt)| *adopt);
+    }
+
     /// The objects whose adoption was granted, as they were before it.
     pub(crate) fn adopted(self, answers: &[Answer]) -> impl Iterator<Item = Arc<T>> {
         assert_eq!(self.claimed.len(), answers.len(), "every claim has been answered");
@@ -90,7 +102,6 @@ impl<T: Resource> Claims<T> {
     }
 }
 
-#[expect(dead_code, reason = "the StatefulSet and DaemonSet controllers are its users")]
 /// The objects that the owner manages and selects, in order of their rows, and what it has to claim or release.
 /// `selects` is asked of every object that names the owner and of every orphan of the namespace.
 pub(crate) fn claim<T: Resource>(

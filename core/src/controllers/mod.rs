@@ -6,6 +6,7 @@
 
 mod claims;
 mod cron_job;
+mod daemon_set;
 mod deployment;
 mod disruption;
 mod endpoint_slice;
@@ -21,6 +22,8 @@ mod pods;
 mod reconciler;
 mod replica_set;
 mod requests;
+mod revisions;
+mod stateful_set;
 mod taint_eviction;
 mod ttl_after_finished;
 mod volumes;
@@ -71,6 +74,8 @@ impl ControllerManager {
             (deployment::NUMBER, Box::new(deployment::Deployments::new(flags))),
             (<ReplicaSet as Replicated>::NUMBER, Box::new(ReplicaSets::<ReplicaSet>::new(flags))),
             (<ReplicationController as Replicated>::NUMBER, Box::new(ReplicaSets::<ReplicationController>::new(flags))),
+            (stateful_set::NUMBER, Box::new(stateful_set::StatefulSets::new(flags))),
+            (daemon_set::NUMBER, Box::new(daemon_set::DaemonSets::new(flags))),
             (endpoint_slice::NUMBER, Box::new(endpoint_slice::EndpointSlices::new(flags))),
             (garbage_collector::NUMBER, Box::new(garbage_collector::GarbageCollector::new(flags))),
             (namespace::NUMBER, Box::new(namespace::Namespaces::new(flags))),

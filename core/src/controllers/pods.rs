@@ -9,6 +9,8 @@ use crate::time::{Span, Time};
 
 /// The size of the first batch of creations; each following is twice as large.
 const FIRST_BATCH: usize = 1;
+/// The most creations in one batch.
+const BATCH_MAX: usize = 500;
 /// The longest name of a pod, in characters.
 const NAME_LIMIT: usize = 253;
 
@@ -38,7 +40,7 @@ pub(crate) fn slow_start<T>(creations: impl IntoIterator<Item = T>) -> Vec<Vec<T
     let (mut batches, mut size) = (Vec::new(), FIRST_BATCH);
     while creations.peek().is_some() {
         batches.push(creations.by_ref().take(size).collect());
-        size *= 2;
+        size = (2 * size).min(BATCH_MAX);
     }
     batches
 }
@@ -81,6 +83,7 @@ mod tests {
         assert_eq!(sizes(60), [1, 2, 4, 8, 16, 29]);
         assert_eq!(sizes(1), [1]);
         assert_eq!(sizes(0), Vec::<usize>::new());
+        assert_eq!(sizes(1_600)[8..], [256, 500, 500, 89]);
         assert_eq!(slow_start(0..60).concat(), (0..60).collect::<Vec<_>>(), "nothing is lost or moved");
     }
 

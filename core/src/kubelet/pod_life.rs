@@ -220,8 +220,8 @@ impl PodLife {
     /// Whether a version of the pod is what this kubelet's own last report has made of the version that it had: it tells
     /// nothing that the kubelet does not know.
     pub(super) fn is_echo(&self, pod: &Pod) -> bool {
-        let Pod { meta, spec, node, status: _ } = &*self.pod;
-        let others_say_the_same = || (meta, spec, node) == (&pod.meta, &pod.spec, &pod.node);
+        let Pod { meta, spec, own, node, status: _ } = &*self.pod;
+        let others_say_the_same = || (meta, spec, own, node) == (&pod.meta, &pod.spec, &pod.own, &pod.node);
         self.said.as_ref() == Some(&pod.status) && others_say_the_same()
     }
 

@@ -418,11 +418,12 @@ impl Row {
                 life.end(grace, true, host);
             }
         });
-        if adopted && let Some(life) = self.pods.get(&uid) {
-            if let Some(mounts) = Mounts::of(&life.pod, ctx.now, true) {
-                self.mounts.insert(uid, mounts);
-                self.see_to_volumes(ctx, uid);
-            }
+        if adopted
+            && let Some(life) = self.pods.get(&uid)
+            && let Some(mounts) = Mounts::of(&life.pod, ctx.now, true)
+        {
+            self.mounts.insert(uid, mounts);
+            self.see_to_volumes(ctx, uid);
         }
     }
 
@@ -729,9 +730,10 @@ impl Row {
         life.news = false;
         let status = status::desired(life, ctx.now);
         let request = if status != *life.pod.status {
-            let Pod { meta, spec, node, status: _ } = &*life.pod;
+            let Pod { meta, spec, own, node, status: _ } = &*life.pod;
             let status = Shared::new(status);
-            let pod = Pod { meta: meta.clone(), spec: spec.clone(), node: node.clone(), status: status.clone() };
+            let (own, node) = (own.clone(), node.clone());
+            let pod = Pod { meta: meta.clone(), spec: spec.clone(), own, node, status: status.clone() };
             life.said = Some(status);
             let object = Object::Pod(Arc::new(pod));
             Request::UpdateStatus { object, expected: None }

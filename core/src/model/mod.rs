@@ -18,6 +18,7 @@ mod pod_parts;
 mod pod_volume;
 mod resources;
 mod schedule;
+mod sets;
 mod storage;
 mod storage_class;
 mod workload;
@@ -37,7 +38,7 @@ pub use object::{Kind, Object, ObjectKey, Resource};
 pub(crate) use object::{Tables, with_kind, with_object};
 pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
 pub use pod::{
-    Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodSpec, PodStatus,
+    Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodOwn, PodSpec, PodStatus,
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
     ZeroRequests,
 };
@@ -45,6 +46,10 @@ pub use pod_parts::{ConfigKind, EnvSource, Hook, Lifecycle, ObjectReference, Qos
 pub use pod_volume::{ClaimTemplate, PodVolume, PodVolumeSource};
 pub use resources::{ResourceName, Resources};
 pub use schedule::{Schedule, Times, Zone};
+pub use sets::{
+    ClaimRetention, ControllerRevision, DaemonSet, DaemonSetStatus, DaemonSetStrategy, PodManagement, StatefulSet,
+    StatefulSetStatus, StatefulSetStrategy,
+};
 pub use storage::{
     AccessMode, BETA_STORAGE_PROVISIONER, BIND_COMPLETED, BOUND_BY_CONTROLLER, CLAIM_PROTECTION, ClaimPhase,
     ClaimReference, ClaimSpec, Disk, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim,

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, CronJob, Deployment, EndpointSlice, Job, Meta, Namespace, Node,
-    PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet, ReplicationController, Service,
-    StorageClass, VolumeAttachment,
+    CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Job,
+    Meta, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet,
+    ReplicationController, Service, StatefulSet, StorageClass, VolumeAttachment,
 };
 use crate::store::{IndexKey, Store, Table};
 
@@ -134,6 +134,12 @@ kinds! { $
     Service = 5, services, "v1", "services", "svc", true;
     /// An EndpointSlice.
     EndpointSlice = 6, endpoint_slices, "discovery.k8s.io/v1", "endpointslices", "endpointslices", true, by service_of;
+    /// A StatefulSet.
+    StatefulSet = 7, stateful_sets, "apps/v1", "statefulsets", "sts", true;
+    /// A DaemonSet.
+    DaemonSet = 8, daemon_sets, "apps/v1", "daemonsets", "ds", true;
+    /// A ControllerRevision.
+    ControllerRevision = 9, controller_revisions, "apps/v1", "controllerrevisions", "controllerrevisions", true;
     /// A Job.
     Job = 10, jobs, "batch/v1", "jobs", "jobs", true;
     /// A CronJob.
@@ -170,6 +176,15 @@ fn attached_to(attachment: &VolumeAttachment) -> Option<IndexKey> {
 
 fn service_of(slice: &EndpointSlice) -> Option<IndexKey> {
     slice.meta.labels.get("kubernetes.io/service-name").cloned().map(IndexKey::Service)
+}
+
+impl Kind {
+    /// The kind with its group, as refusals name it: `Pod`, `Deployment.apps`.
+    pub fn qualified_name(self) -> String {
+        self.api_version()
+            .split_once('/')
+            .map_or_else(|| self.name().to_owned(), |(group, _)| format!("{}.{group}", self.name()))
+    }
 }
 
 impl Object {

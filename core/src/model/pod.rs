@@ -20,10 +20,23 @@ pub struct Pod {
     pub meta: Shared<Meta>,
     /// What is wanted, shared by all pods of a template.
     pub spec: Shared<PodSpec>,
+    /// What is wanted of this pod alone; most have nothing.
+    pub own: Option<Box<PodOwn>>,
     /// The node that it is bound to; written once.
     pub node: Option<Name>,
     /// What has become of it, shared by who reports it and who stores it.
     pub status: Shared<PodStatus>,
+}
+
+/// The part of a pod's spec that it does not share with the other pods of its template. Written once.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct PodOwn {
+    /// The only node that may run it: a required node affinity to `metadata.name`, in place of any other.
+    pub node: Option<Name>,
+    /// Its name in the network, if it has one of its own.
+    pub hostname: Name,
+    /// The headless Service under which that name stands; empty is none.
+    pub subdomain: Name,
 }
 
 /// What is wanted of a pod.
@@ -399,6 +412,21 @@ pub struct Terminated {
 }
 
 impl Pod {
+    /// The only node that may run the pod, if its controller has made it for one.
+    pub fn pinned_to(&self) -> Option<&Name> {
+        self.own.as_ref().and_then(|own| own.node.as_ref())
+    }
+
+    /// The pod's own name in the network; `None` if it has none of its own.
+    pub fn hostname(&self) -> Option<&Name> {
+        self.own.as_ref().map(|own| &own.hostname).filter(|name| !name.is_empty())
+    }
+
+    /// The headless Service under which the hostname stands; `None` if there is none.
+    pub fn subdomain(&self) -> Option<&Name> {
+        self.own.as_ref().map(|own| &own.subdomain).filter(|name| !name.is_empty())
+    }
+
     /// Whether the Ready condition is true.
     pub fn is_ready(&self) -> bool {
         self.status.conditions.is_true(ConditionKind::Ready)

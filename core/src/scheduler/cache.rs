@@ -213,6 +213,11 @@ impl Cache {
         &self.order
     }
 
+    /// The slot of a present node.
+    pub(super) fn present_slot(&self, name: &Name) -> Option<u32> {
+        self.by_name.get(name).copied().filter(|slot| self.slots[*slot as usize].node.is_some())
+    }
+
     /// Where a slot stands in the order; `None` for a slot without a node.
     pub(super) fn position(&self, slot: u32) -> Option<u32> {
         self.positions.get(slot as usize).copied().filter(|position| *position != u32::MAX)

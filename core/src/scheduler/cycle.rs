@@ -70,7 +70,12 @@ impl Scheduler {
             self.placement.classes.release(queued.class);
             return true;
         }
-        let seeker = Seeker { row: queued.row, class: queued.class, nominated: pod.status.nominated_node.as_ref() };
+        let seeker = Seeker {
+            row: queued.row,
+            class: queued.class,
+            pinned_to: queued.pinned_to.as_ref(),
+            nominated: pod.status.nominated_node.as_ref(),
+        };
         match self.placement.search(seeker) {
             Verdict::Node(slot, None) => self.reserve_and_bind(ctx, pod, queued, slot),
             Verdict::Node(slot, Some(decision)) => self.reserve_volumes(ctx, view, queued, (slot, decision)),

@@ -60,8 +60,7 @@ pub(super) fn diagnose(case: Case<'_>, refusal_at: impl Fn(u32) -> Refusal) -> D
 
 /// A plugin's PreFilter has refused the pod on every node.
 pub(super) fn rejected(case: Case<'_>, rejection: &Rejection) -> Diagnosis {
-    let nodes = case.cache.order().len() as u32;
-    let reasons = format!("0/{nodes} nodes are available: {}.", rejection.message);
+    let reasons = format!("0/{} nodes are available: {}.", case.cache.order().len(), rejection.message);
     Diagnosis { plugins: vec![rejection.plugin], reasons }
 }
 

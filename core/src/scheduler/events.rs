@@ -2,6 +2,7 @@
 //!
 //! Source: pkg/scheduler/framework/events.go and eventhandlers.go (v1.34.1), with queueing hints on, the default.
 
+use crate::id::Name;
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, Node, PersistentVolume, PersistentVolumeClaim, StorageClass,
     VolumeAttachment,
@@ -89,6 +90,18 @@ pub(super) enum Event<'a> {
     },
     /// A volume is no longer to be attached to a node.
     AttachmentGone(&'a VolumeAttachment),
+}
+
+impl Event<'_> {
+    /// Whether it is an event of a node of another name.
+    pub(super) fn is_about_another_node(&self, name: &Name) -> bool {
+        match self {
+            Event::NodeAdded(node) | Event::NodeGone(node) | Event::NodeChanged { new: node, .. } => {
+                node.meta.name != *name
+            }
+            _ => false,
+        }
+    }
 }
 
 /// In which respect a node has changed.

@@ -120,7 +120,7 @@ impl Placement {
         let first_attempt = first_attempt.clone();
         let class = self.classes.of(&pod.spec, &Identity::of(pod));
         self.classes.hold(class);
-        let seeker = Seeker { row, class, nominated: pod.status.nominated_node.as_ref() };
+        let seeker = Seeker::of(row, class, pod);
         let PostFilter { text: added, preemption } = self.post_filter(seeker, look, Reach::All);
         self.classes.release(class);
         let mut told = Preempted { first_attempt, added, message: None, candidates: Vec::new(), chosen: None };
@@ -155,7 +155,7 @@ impl Placement {
     fn place_told(&mut self, row: RowId, pod: &Pod, detail: Detail) -> (Explained, Option<Look>) {
         let class = self.classes.of(&pod.spec, &Identity::of(pod));
         self.classes.hold(class);
-        let mut look = self.look(Seeker { row, class, nominated: pod.status.nominated_node.as_ref() });
+        let mut look = self.look(Seeker::of(row, class, pod));
         let explained = match &look {
             None => Explained {
                 node: Err(NO_NODES.to_string()),
@@ -166,7 +166,7 @@ impl Placement {
                 top: Vec::new(),
                 nodes: Vec::new(),
             },
-            Some(look) => self.tell(class, look, detail),
+            Some(look) => self.tell(Seeker::of(row, class, pod), look, detail),
         };
         if let Ok(node) = &explained.node {
             let slot = self.cache.slot_of(node).expect("the chosen node is there");
@@ -177,7 +177,8 @@ impl Placement {
         (explained, look)
     }
 
-    fn tell(&self, class: ClassId, look: &Look, detail: Detail) -> Explained {
+    fn tell(&self, seeker: Seeker<'_>, look: &Look, detail: Detail) -> Explained {
+        let class = seeker.class;
         let outcome = look.outcome;
         let mut explained = Explained {
             node: Err(String::new()),
@@ -191,7 +192,7 @@ impl Placement {
         match outcome.slot {
             Some(slot) => explained.node = Ok(self.cache.slot(slot).name.clone()),
             None => {
-                let diagnosis = self.diagnose(class, look);
+                let diagnosis = self.diagnose(seeker, look);
                 explained.refused_by = diagnosis.plugins.iter().map(|plugin| plugin.name()).collect();
                 explained.refused_by.sort_unstable();
                 explained.node = Err(diagnosis.reasons);

@@ -49,7 +49,10 @@ use crate::api::Client;
 use crate::config::{Config, SchedulerConfig};
 use crate::context::{Component, Context};
 use crate::id::{ProcId, RequestId, RowId};
-use crate::model::{Kind, Namespace, Node, Object, Pod, PodDisruptionBudget, ReplicaSet, Service};
+use crate::model::{
+    Kind, Namespace, Node, Object, Pod, PodDisruptionBudget, PodSpec, ReplicaSet, Resource, Selector, Service,
+    StatefulSet,
+};
 use crate::scheduler::cache::Standing;
 use crate::scheduler::cycle::Binding;
 use crate::scheduler::events::{Event, node_changes};
@@ -61,6 +64,11 @@ use crate::scheduler::traits::{Identity, PodTraits};
 use crate::seam::{Msg, TimerKind};
 use crate::store::{Change, View};
 use crate::time::{Span, Time};
+
+/// Whether a node satisfies the node selector and the required node affinity of a pod's spec.
+pub(crate) fn node_fits_affinity(spec: &PodSpec, node: &Node) -> bool {
+    plugins::node_affinity_matches(spec, node)
+}
 
 /// The kinds that plugins about volumes look at.
 const STORAGE_KINDS: [Kind; 7] = [
@@ -150,9 +158,9 @@ impl Scheduler {
         self.placement.around.set_service(&meta.namespace, &meta.name, selector);
     }
 
-    fn on_replica_set(&mut self, old: Option<&Arc<ReplicaSet>>, new: Option<&Arc<ReplicaSet>>) {
-        let Some(meta) = new.or(old).map(|it| &it.meta) else { return };
-        self.placement.around.set_replica_set(&meta.namespace, &meta.name, new.map(|new| &new.selector));
+    fn on_owner<T: Owner>(&mut self, old: Option<&Arc<T>>, new: Option<&Arc<T>>) {
+        let Some(meta) = new.or(old).map(|it| it.meta()) else { return };
+        self.placement.around.set_owner(T::KIND, &meta.namespace, &meta.name, new.map(|new| new.selector()));
     }
 
     fn on_budget(&mut self, old: Option<&Arc<PodDisruptionBudget>>, new: Option<&Arc<PodDisruptionBudget>>) {
@@ -239,7 +247,7 @@ impl Scheduler {
             if let Some(node) = &pod.status.nominated_node {
                 self.placement.nominations.set(classes, row, class, node);
             }
-            return self.queue.add(classes, row, class, now);
+            return self.queue.add(classes, row, class, pod.pinned_to(), now);
         };
         if self.placement.cache.is_assumed(row) {
             return;
@@ -298,6 +306,24 @@ impl Scheduler {
     }
 }
 
+/// An owner among whose pods one is spread by default.
+trait Owner: Resource {
+    /// Which pods are its own.
+    fn selector(&self) -> &Selector;
+}
+
+impl Owner for ReplicaSet {
+    fn selector(&self) -> &Selector {
+        &self.selector
+    }
+}
+
+impl Owner for StatefulSet {
+    fn selector(&self) -> &Selector {
+        &self.selector
+    }
+}
+
 impl Component for Scheduler {
     fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
         self.queue = Queue::new(&ctx.config.scheduler, ctx.now);
@@ -308,7 +334,10 @@ impl Component for Scheduler {
             self.placement.set_object(&Object::Service(service.clone()));
         }
         for (_, replica_set) in view.all::<ReplicaSet>() {
-            self.placement.set_object(&Object::ReplicaSet(replica_set.clone()));
+            self.on_owner(None, Some(replica_set));
+        }
+        for (_, stateful_set) in view.all::<StatefulSet>() {
+            self.on_owner(None, Some(stateful_set));
         }
         for (_, budget) in view.all::<PodDisruptionBudget>() {
             self.on_budget(None, Some(budget));
@@ -335,7 +364,8 @@ impl Component for Scheduler {
                 Kind::Pod => self.on_pod(change.row, before.get(change.row), after.get(change.row), ctx.now),
                 Kind::Namespace => self.on_namespace(before.get(change.row), after.get(change.row)),
                 Kind::Service => self.on_service(before.get(change.row), after.get(change.row)),
-                Kind::ReplicaSet => self.on_replica_set(before.get(change.row), after.get(change.row)),
+                Kind::ReplicaSet => self.on_owner::<ReplicaSet>(before.get(change.row), after.get(change.row)),
+                Kind::StatefulSet => self.on_owner::<StatefulSet>(before.get(change.row), after.get(change.row)),
                 Kind::PodDisruptionBudget => self.on_budget(before.get(change.row), after.get(change.row)),
                 kind if STORAGE_KINDS.contains(&kind) => {
                     let object = |view: View<'_>| view.object(kind, change.row);

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use crate::config::{PreemptionArgs, Ties};
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, RowId};
+use crate::model::Pod;
 use crate::scheduler::classes::ClassId;
 use crate::scheduler::diagnosis::unavailable;
 use crate::scheduler::dry_run::{Candidate, DryRun, Started, Victim};
@@ -24,8 +25,17 @@ use crate::scheduler::plugins::{Plugin, Refusal};
 pub(super) struct Seeker<'a> {
     pub(super) row: RowId,
     pub(super) class: ClassId,
+    /// The only node that it may go to, if there is one.
+    pub(super) pinned_to: Option<&'a Name>,
     /// The node that its status names.
     pub(super) nominated: Option<&'a Name>,
+}
+
+impl<'a> Seeker<'a> {
+    /// Reads a pod.
+    pub(super) fn of(row: RowId, class: ClassId, pod: &'a Pod) -> Seeker<'a> {
+        Seeker { row, class, pinned_to: pod.pinned_to(), nominated: pod.status.nominated_node.as_ref() }
+    }
 }
 
 /// How many nodes are looked at.
@@ -70,9 +80,16 @@ impl Placement {
     pub(super) fn post_filter(&mut self, seeker: Seeker<'_>, look: Look, reach: Reach) -> PostFilter {
         let profiles = self.classes.profiles().clone();
         let number = self.classes.profile_number(seeker.class).expect("only pods of some profile are placed");
-        let (mut texts, mut preemption, mut look) = (Vec::new(), Preemption::None(None), Some(look));
+        let (mut texts, mut preemption) = (Vec::new(), Preemption::None(None));
+        // DynamicResources misses what its own PreFilter would have left: it comes after the plugins that end PreFilter
+        // and has not been called. That is an error, so nobody else is asked.
+        let is_cut_short = look.rejection.is_some();
+        let mut look = Some(look);
         for plugin in &profiles[number].post_filters {
             match plugin {
+                Plugin::DynamicResources if is_cut_short => {
+                    return PostFilter { text: Some("not found".to_owned()), preemption };
+                }
                 Plugin::DynamicResources => texts.push("no new claims to deallocate".to_owned()),
                 Plugin::DefaultPreemption => {
                     let Some(look) = look.take() else { continue };
@@ -95,7 +112,10 @@ impl Placement {
         if spec.rules.as_ref().is_some_and(|rules| rules.never_preempts) {
             return Preemption::None(Some("not eligible due to preemptionPolicy=Never."));
         }
-        let refusals = self.refusals(seeker.class, &look);
+        let refusals = match look.rejection {
+            Some(_) => vec![Refusal::UNRESOLVABLE_ALONE; self.cache.order().len()],
+            None => self.refusals(seeker, &look),
+        };
         if self.waits_for_room(seeker, priority, &refusals) {
             return Preemption::None(Some("not eligible due to a terminating pod on the nominated node."));
         }
@@ -117,16 +137,6 @@ impl Placement {
             return Preemption::Futile(unavailable(self.cache.node_count(), reasons));
         }
         Preemption::Possible(self.choose(candidates))
-    }
-
-    /// Every node's refusal, by position; none can be lifted if PreFilter has refused the pod everywhere.
-    fn refusals(&self, class: ClassId, look: &Look) -> Vec<Refusal> {
-        let order = self.cache.order();
-        if look.rejection.is_some() {
-            return vec![Refusal::UNRESOLVABLE_ALONE; order.len()];
-        }
-        let (case, board) = (self.case(class, look.relations.as_ref()), self.classes.board_of(class));
-        (0..).zip(order).map(|(position, slot)| case.with_related(board.refusal(position), *slot)).collect()
     }
 
     /// Whether a pod is ending on the nominated node to make room, so that the pod need only wait.

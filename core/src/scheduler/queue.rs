@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::SchedulerConfig;
-use crate::id::RowId;
+use crate::id::{Name, RowId};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::events::{Event, Hint};
 use crate::scheduler::placement::Placement;
@@ -33,6 +33,8 @@ const SECOND: Span = Span::from_secs(1);
 pub(super) struct Queued {
     pub(super) row: RowId,
     pub(super) class: ClassId,
+    /// The only node that may take the pod, if there is only one.
+    pub(super) pinned_to: Option<Name>,
     priority: i32,
     /// When it was queued or last came back.
     queued_at: Time,
@@ -105,14 +107,33 @@ impl Queue {
         }
     }
 
-    /// A new pod. Panics if its row is queued already.
-    pub(super) fn add(&mut self, classes: &mut Classes, row: RowId, class: ClassId, now: Time) {
+    /// A new pod, which may go to any node or to one only. Panics if its row is queued already.
+    pub(super) fn add(
+        &mut self,
+        classes: &mut Classes,
+        row: RowId,
+        class: ClassId,
+        pinned_to: Option<&Name>,
+        now: Time,
+    ) {
         assert!(!self.contains(row), "{row:?} is queued twice");
         classes.hold(class);
         let priority = classes.traits(class).spec.priority;
         let (number, plugins) = (self.next_number(), Vec::new());
         let place = if classes.is_gated(class) { Place::Gated } else { Place::Active };
-        self.insert(Queued { row, class, priority, queued_at: now, number, refusals: 0, errors: 0, plugins, place, held: false });
+        self.insert(Queued {
+            row,
+            class,
+            pinned_to: pinned_to.cloned(),
+            priority,
+            queued_at: now,
+            number,
+            refusals: 0,
+            errors: 0,
+            plugins,
+            place,
+            held: false,
+        });
     }
 
     /// Whether a pod waits here.
@@ -199,16 +220,19 @@ impl Queue {
         now: Time,
     ) {
         let (classes, around) = (&placement.classes, &placement.around);
-        let mut answers: BTreeMap<(ClassId, Vec<Plugin>), bool> = BTreeMap::new();
+        let mut answers: BTreeMap<(ClassId, Vec<Plugin>, bool), bool> = BTreeMap::new();
         let mut helped = Vec::new();
         for (_, _, row) in &self.waiting {
             let queued = self.entry(*row).expect("the sets and the entries agree");
             if !concerns(queued) {
                 continue;
             }
-            let worth = answers.entry((queued.class, queued.plugins.clone())).or_insert_with(|| {
+            // To a pod for one node NodeAffinity says the same of all others.
+            let elsewhere = queued.pinned_to.as_ref().is_some_and(|node| event.is_about_another_node(node));
+            let worth = answers.entry((queued.class, queued.plugins.clone(), elsewhere)).or_insert_with(|| {
                 let (pod, args) = (classes.traits(queued.class), &classes.profile(queued.class).args);
-                queued.plugins.iter().any(|plugin| plugin.hint(args, around, pod, event) == Hint::Queue)
+                let mut plugins = queued.plugins.iter().filter(|plugin| !elsewhere || **plugin != Plugin::NodeAffinity);
+                plugins.any(|plugin| plugin.hint(args, around, pod, event) == Hint::Queue)
             });
             if *worth {
                 helped.push(*row);

@@ -1,26 +1,26 @@
-//! What the scheduler knows beside nodes and pods: namespaces' labels, disruption budgets, and the Services and ReplicaSets whose pods are
-//! spread by default.
+//! What the scheduler knows beside nodes and pods: namespaces' labels, disruption budgets, and the Services and owners
+//! (ReplicaSets and StatefulSets) whose pods are spread by default.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::Name;
-use crate::model::{Labels, PodDisruptionBudget, Selector};
+use crate::model::{Kind, Labels, PodDisruptionBudget, Selector};
 use crate::scheduler::storage::Storage;
 use crate::scheduler::terms::Pods;
 use crate::scheduler::traits::Identity;
 
-/// Namespace and name.
-type Key = (Name, Name);
+/// Namespace, kind and name.
+type Key = (Name, Kind, Name);
 
-/// Namespaces, Services and ReplicaSets.
+/// Namespaces, Services and owners.
 #[derive(Default)]
 pub(super) struct Surroundings {
     namespaces: BTreeMap<Name, Labels>,
     /// Services with a selector, by namespace.
     services: BTreeMap<Name, BTreeMap<Name, Labels>>,
-    replica_sets: BTreeMap<Key, Selector>,
-    budgets: BTreeMap<Key, Arc<PodDisruptionBudget>>,
+    owners: BTreeMap<Key, Selector>,
+    budgets: BTreeMap<(Name, Name), Arc<PodDisruptionBudget>>,
     /// Claims, volumes and what belongs to them.
     pub(super) storage: Storage,
 }
@@ -43,13 +43,13 @@ impl Surroundings {
         };
     }
 
-    /// A ReplicaSet selects these pods, or is gone.
-    pub(super) fn set_replica_set(&mut self, namespace: &Name, name: &Name, selector: Option<&Selector>) {
-        let key = (namespace.clone(), name.clone());
+    /// An owner selects these pods, or is gone.
+    pub(super) fn set_owner(&mut self, kind: Kind, namespace: &Name, name: &Name, selector: Option<&Selector>) {
+        let key = (namespace.clone(), kind, name.clone());
         match selector {
-            Some(selector) if self.replica_sets.get(&key) == Some(selector) => {}
-            Some(selector) => drop(self.replica_sets.insert(key, selector.clone())),
-            None => drop(self.replica_sets.remove(&key)),
+            Some(selector) if self.owners.get(&key) == Some(selector) => {}
+            Some(selector) => drop(self.owners.insert(key, selector.clone())),
+            None => drop(self.owners.remove(&key)),
         }
     }
 
@@ -72,7 +72,7 @@ impl Surroundings {
         self.namespaces.get(name)
     }
 
-    /// The pods among which one is spread by default: those that its Services and its ReplicaSet select. `None` if it
+    /// The pods among which one is spread by default: those that its Services and its owner select. `None` if it
     /// has neither.
     ///
     /// Source: `DefaultSelector`, pkg/scheduler/framework/plugins/helper/spread.go (v1.34.1).
@@ -80,8 +80,8 @@ impl Surroundings {
         let selected = |selector: &&Labels| selector.iter().all(|(key, value)| identity.labels.get(key) == Some(value));
         let services = self.services.get(&identity.namespace).into_iter().flat_map(BTreeMap::values).filter(selected);
         let mut parts: Vec<Selector> = services.map(|selector| Selector::from_labels(selector.clone())).collect();
-        if let Some(name) = &identity.replica_set {
-            parts.extend(self.replica_sets.get(&(identity.namespace.clone(), name.clone())).cloned());
+        if let Some((kind, name)) = &identity.owner {
+            parts.extend(self.owners.get(&(identity.namespace.clone(), *kind, name.clone())).cloned());
         }
         let pods = Pods(Some(parts));
         (!pods.asks_nothing()).then_some(pods)

@@ -18,13 +18,18 @@ const DEFAULT_CPU_MILLI: i64 = 100;
 /// What a container that asks for no memory counts as when nodes are scored.
 const DEFAULT_MEMORY_BYTES: i64 = 200 << 20;
 
+/// The kinds of owners among whose pods one is spread by default.
+///
+/// Source: `DefaultSelector`, pkg/scheduler/framework/plugins/helper/spread.go (v1.34.1).
+pub(super) const SPREADING_OWNERS: [Kind; 2] = [Kind::ReplicaSet, Kind::StatefulSet];
+
 /// What other pods' rules can see of a pod.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Identity {
     pub(super) namespace: Name,
     pub(super) labels: Labels,
-    /// The name of the ReplicaSet that manages it.
-    pub(super) replica_set: Option<Name>,
+    /// Kind and name of the owner that manages it, if it is one of [`SPREADING_OWNERS`].
+    pub(super) owner: Option<(Kind, Name)>,
     /// Whether it is being deleted: spreading does not count it.
     pub(super) terminating: bool,
     /// Name and uid of a pod with ephemeral volumes, whose claims are its own; such a pod is a class of its own.
@@ -34,11 +39,11 @@ pub(super) struct Identity {
 impl Identity {
     /// Reads a pod.
     pub(super) fn of(pod: &Pod) -> Identity {
-        let owner = pod.meta.controller().filter(|owner| owner.kind == Kind::ReplicaSet);
+        let owner = pod.meta.controller().filter(|owner| SPREADING_OWNERS.contains(&owner.kind));
         Identity {
             namespace: pod.meta.namespace.clone(),
             labels: pod.meta.labels.clone(),
-            replica_set: owner.map(|owner| owner.name.clone()),
+            owner: owner.map(|owner| (owner.kind, owner.name.clone())),
             terminating: pod.meta.is_terminating(),
             itself: pod.spec.volumes.iter().any(is_ephemeral).then(|| (pod.meta.name.clone(), pod.meta.uid)),
         }

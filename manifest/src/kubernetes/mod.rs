@@ -21,7 +21,7 @@ pub(crate) mod to_core;
 mod to_json;
 pub(crate) mod validation;
 
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
@@ -139,6 +139,9 @@ manifests! {
     CronJob "batch/v1" true,
     ReplicationController "v1" true,
     PodDisruptionBudget "policy/v1" true,
+    StatefulSet "apps/v1" true,
+    DaemonSet "apps/v1" true,
+    ControllerRevision "apps/v1" true,
     EndpointSlice "discovery.k8s.io/v1" true,
     Lease "coordination.k8s.io/v1" true,
     PersistentVolume "v1" false,

@@ -5,6 +5,7 @@
 
 mod batch;
 mod disruption;
+mod sets;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,9 +19,9 @@ use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
     ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, Hook, IntOrName, IntOrPercent,
     Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, OwnerReference, Pod,
-    PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet, ReplicationController, ResourceName,
-    Resources, RestartPolicy, Selector, SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType,
-    Status3, Taint, TaintEffect, Toleration, TolerationOperator, ZeroRequests,
+    PodOwn, PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet,
+    ReplicationController, ResourceName, Resources, RestartPolicy, Selector, SelectorOperator, SelectorRequirement,
+    Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration, TolerationOperator, ZeroRequests,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
@@ -30,7 +31,7 @@ use crate::strict::{Error, Errors};
 
 /// The core's object of an admitted manifest. Objects of a namespaced kind without a namespace belong to `default`.
 ///
-/// Errors: a kind that only the cluster's own components write (EndpointSlice, Lease).
+/// Errors: a kind that only the cluster's own components write (ControllerRevision, EndpointSlice, Lease).
 pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
     let original: Name = located.original().to_string().into();
     let meta = |metadata: &ObjectMeta| meta(metadata, located.value.kind().namespaced, original.clone());
@@ -66,7 +67,11 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
         Manifest::PodDisruptionBudget(object) => {
             Object::PodDisruptionBudget(Arc::new(disruption::budget(meta(&object.metadata), object)))
         }
-        Manifest::EndpointSlice(_) | Manifest::Lease(_) => {
+        Manifest::StatefulSet(object) => {
+            Object::StatefulSet(Arc::new(sets::stateful_set(meta(&object.metadata), object)))
+        }
+        Manifest::DaemonSet(object) => Object::DaemonSet(Arc::new(sets::daemon_set(meta(&object.metadata), object))),
+        Manifest::ControllerRevision(_) | Manifest::EndpointSlice(_) | Manifest::Lease(_) => {
             let kind = located.value.kind().kind;
             let message = format!("a {kind} is written by the cluster itself; leave it out of the manifests");
             return Err(Errors(vec![Error::new(&located.file, located.position(), "kind", message)]));
@@ -229,7 +234,10 @@ fn pod(meta: Meta, object: &api::Pod) -> Pod {
     let spec = object.spec.as_ref().expect("a pod without a spec is refused by validation");
     let node = spec.node_name.as_deref().filter(|node| !node.is_empty()).map(name);
     // The whole object is kept beside the meta; the spec needs no copy of its own.
-    Pod { meta: meta.into(), spec: Shared::new(pod_spec(spec, None)), node, ..Pod::default() }
+    let own =
+        PodOwn { node: None, hostname: optional(spec.hostname.as_ref()), subdomain: optional(spec.subdomain.as_ref()) };
+    let own = (own != PodOwn::default()).then(|| Box::new(own));
+    Pod { meta: meta.into(), spec: Shared::new(pod_spec(spec, None)), own, node, ..Pod::default() }
 }
 
 fn template(template: &api::PodTemplateSpec) -> PodTemplate {

@@ -5,6 +5,7 @@
 
 mod batch;
 mod disruption;
+mod sets;
 
 use serde_json::{Map, Value, json};
 use wavetank_core::calendar::Civil;
@@ -57,6 +58,9 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::ReplicaSet(set) => show.replica_set(&mut root, set),
         Object::Deployment(deployment) => show.deployment(&mut root, deployment),
         Object::Service(service) => show_service(&mut root, service),
+        Object::StatefulSet(it) => sets::stateful_set(&mut root, it),
+        Object::DaemonSet(it) => sets::daemon_set(&mut root, it),
+        Object::ControllerRevision(revision) => sets::controller_revision(&mut root, revision),
         Object::EndpointSlice(slice) => show_slice(&mut root, slice),
         Object::ReplicationController(set) => show.replication_controller(&mut root, set),
         Object::Job(job) => show.job(&mut root, job),
@@ -223,6 +227,7 @@ impl Show {
         }
         let spec = entry(root, "spec");
         show_containers(spec, pod);
+        sets::show_own(spec, pod);
         batch::of_index(spec, pod);
         if let Some(node) = &pod.node {
             set(spec, "nodeName", &**node);
@@ -494,12 +499,15 @@ fn show_containers(spec: &mut Map<String, Value>, pod: &Pod) {
     set_images(spec, &pod.spec);
 }
 
-fn strategy(deployment: &Deployment) -> Value {
-    use wavetank_core::model::DeploymentStrategy::{Recreate, RollingUpdate};
-    let share = |value: IntOrPercent| match value {
+fn share(value: IntOrPercent) -> Value {
+    match value {
         IntOrPercent::Int(number) => Value::from(number),
         IntOrPercent::Percent(share) => Value::from(format!("{share}%")),
-    };
+    }
+}
+
+fn strategy(deployment: &Deployment) -> Value {
+    use wavetank_core::model::DeploymentStrategy::{Recreate, RollingUpdate};
     match deployment.strategy {
         Recreate => json!({"type": "Recreate"}),
         RollingUpdate { max_surge, max_unavailable } => json!({

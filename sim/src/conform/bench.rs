@@ -34,12 +34,14 @@ const DISK: Span = Span::from_micros(2_000);
 const RENEWAL: Span = Span::from_secs(10);
 /// How long after the first step's clock the run begins: controllers have started, nodes are there.
 const LEAD: Span = Span::from_secs(40);
+/// How long a play goes on after the recording's end, which cuts off what was under way.
+const SLACK: Span = Span::from_secs(3);
 /// The nodes that recordings of a shared cluster have beside their own.
 const POOL: u32 = 8;
 
 /// What our cluster did.
 pub struct Played {
-    /// Every change, as recordings show it.
+    /// Every change, as recordings show it; some come after the recording's end.
     pub lines: Vec<Line>,
     /// The code that each request of the steps was answered with, by the step's place.
     pub codes: BTreeMap<usize, u16>,
@@ -80,12 +82,20 @@ pub fn play(recording: &Recording, seed: u64) -> Played {
         config.controller_manager.client_limit = Some(RateLimit { per_second, burst });
     }
     let first = recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0);
+    // Our whole seconds are those of the recorded wall clock: the API stores times in whole seconds, and schedules go by
+    // the minute.
+    let fraction_ms = recording.zero_unix_ms.rem_euclid(1_000);
+    let lead_secs = LEAD.as_secs() as i64 + (-first).max(0) / 1_000 + 1;
+    let zero_ms = lead_secs * 1_000 + fraction_ms;
+    if recording.zero_unix_ms > 0 {
+        config.epoch = recording.zero_unix_ms / 1_000 - lead_secs;
+    }
     let mut bench = Bench {
         core: Core::new(config),
         recording,
         kubelets: Kubelets::default(),
         now: Time::ZERO,
-        zero_ms: LEAD.as_millis() as i64 - first,
+        zero_ms,
         queue: BTreeMap::new(),
         pushed: 0,
         timers: BTreeMap::new(),
@@ -100,7 +110,7 @@ pub fn play(recording: &Recording, seed: u64) -> Played {
     bench.prepare();
     let last_line = recording.lines.iter().map(|line| line.at_ms).max().unwrap_or(0);
     let last_step = recording.steps.iter().map(|step| step.at_ms).max().unwrap_or(0);
-    bench.run_until(bench.time_of(last_line.max(last_step)));
+    bench.run_until(bench.time_of(last_line.max(last_step)) + SLACK);
     bench.played
 }
 

@@ -80,7 +80,14 @@ fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -
     if let Some(play) = plays.iter().find(|play| !play.not_covered.is_empty()) {
         return Comparison::NotCovered(play.not_covered.clone());
     }
-    let played: Vec<story::Story> = plays.iter().map(|play| story::tell(&play.lines, from_ms(recording))).collect();
+    // A recording ends at some point: what was under way then may be done in ours or not.
+    let end_ms = recording.lines.iter().map(|line| line.at_ms).max().unwrap_or(0);
+    let whole = plays.iter().map(|play| story::tell(&play.lines, from_ms(recording)));
+    let cut = plays.iter().map(|play| {
+        let lines: Vec<_> = play.lines.iter().filter(|line| line.at_ms <= end_ms).cloned().collect();
+        story::tell(&lines, from_ms(recording))
+    });
+    let played: Vec<story::Story> = cut.chain(whole).collect();
     let death_ms =
         recording.steps.iter().find(|step| matches!(&step.what, Deed::Machine(machine) if machine["op"] == "die"));
     let tolerance = Tolerance {

@@ -25,6 +25,8 @@ pub struct Recording {
     pub lines: Vec<Line>,
     /// Requests that the API server refused, each with its answer.
     pub refused: Vec<Value>,
+    /// The wall-clock time of zero on the recording's clock: Unix time in milliseconds.
+    pub zero_unix_ms: i64,
     /// `--kube-api-qps` and `--kube-api-burst` of the controller manager, where they are not the defaults.
     pub client_limit: Option<(u32, u32)>,
 }
@@ -80,6 +82,8 @@ impl Recording {
         let mut recording = Recording::empty(name);
         recording.namespace = root["namespace"].as_str().unwrap_or_default().to_owned();
         let events_file = folder.join("events.jsonl");
+        let zero = root["t0_unix"].as_f64().unwrap_or(0.0);
+        recording.zero_unix_ms = (zero * 1e3).round() as i64;
         for (number, value) in (1..).zip(json_lines(&text("events.jsonl")?, &events_file)?) {
             let line =
                 Line::from_json(value).map_err(|error| format!("{}:{number}: {error}", events_file.display()))?;
@@ -122,6 +126,7 @@ impl Recording {
             steps: Vec::new(),
             lines: Vec::new(),
             refused: Vec::new(),
+            zero_unix_ms: 0,
             client_limit: None,
         }
     }

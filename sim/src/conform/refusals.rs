@@ -1,7 +1,7 @@
 //! Requests that a real API server refused: ours must refuse them with the same code, reason and message.
 
 use serde_json::Value;
-use wavetank_manifest::kubernetes::{apply_defaults, read_manifests, validate};
+use wavetank_manifest::kubernetes::{KINDS, apply_defaults, read_manifests, validate};
 
 use crate::conform::compare::Difference;
 use crate::conform::{Comparison, brief, is_supported};
@@ -13,8 +13,10 @@ pub fn compare(refused: &[Value]) -> Comparison {
     for case in refused {
         let name = case["case"].as_str().unwrap_or_default();
         let kind = case["body"]["kind"].as_str().unwrap_or_default();
-        if !kind.is_empty() && !is_supported(kind) {
-            missing.push(format!("{kind} ({name})"));
+        let method = case["request"].as_str().and_then(|request| request.split(' ').next()).unwrap_or("POST");
+        if method != "POST" || kind.is_empty() || !is_supported(kind) {
+            let what = if method == "POST" && !kind.is_empty() { kind } else { method };
+            missing.push(format!("{what} ({name})"));
             continue;
         }
         let answer = &case["response"];
@@ -49,6 +51,24 @@ fn text(answer: &Value, case: &Value, key: &str) -> String {
 
 /// Code, reason and message of our own refusal; 201 if there is none.
 fn refusal(body: &Value) -> (u64, String, String) {
+    let kind = body["kind"].as_str().unwrap_or_default();
+    let api_version = body["apiVersion"].as_str().unwrap_or_default();
+    if !KINDS.iter().any(|known| known.kind == kind && known.api_version == api_version) {
+        let version = api_version.rsplit('/').next().unwrap_or_default();
+        let message = format!(
+            "{kind} in version {version:?} cannot be handled as a {kind}: no kind {kind:?} is registered for version \
+             {api_version:?} in scheme \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\""
+        );
+        return (400, "BadRequest".to_owned(), message);
+    }
+    let meta = &body["metadata"];
+    if meta["name"].as_str().unwrap_or_default().is_empty()
+        && meta["generateName"].as_str().unwrap_or_default().is_empty()
+    {
+        let message =
+            format!("{kind} \"\" is invalid: metadata.name: Required value: name or generateName is required");
+        return (422, "Invalid".to_owned(), message);
+    }
     let mut objects = match read_manifests("body", &body.to_string()) {
         Ok(objects) => objects,
         Err(errors) => return (400, "BadRequest".to_owned(), errors.to_string()),

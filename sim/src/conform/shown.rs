@@ -42,6 +42,9 @@ const WHOLE_SPEC: &[&str] = &[
     "HorizontalPodAutoscaler",
 ];
 
+/// Kinds with a pod template whose image recordings do not show.
+const WITHOUT_IMAGE: &[&str] = &["Job", "CronJob"];
+
 /// A change of one of our objects.
 pub fn line(
     at_ms: i64,
@@ -91,7 +94,9 @@ pub fn line(
         }
         "ControllerRevision" => keep(&mut fields, "revision", &all["revision"]),
         _ => {
-            keep(&mut fields, "image", &all["spec"]["template"]["spec"]["containers"][0]["image"]);
+            if !WITHOUT_IMAGE.contains(&kind.as_str()) {
+                keep(&mut fields, "image", &all["spec"]["template"]["spec"]["containers"][0]["image"]);
+            }
             let mut status = all["status"].clone();
             conditions(&mut fields, &status["conditions"]);
             if let Value::Object(map) = &mut status {

@@ -58,7 +58,7 @@ pub(super) fn sort<'a>(pods: impl Iterator<Item = &'a Pod>, options: &DrainOptio
 
 fn verdict(pod: &Pod, options: &DrainOptions) -> Verdict {
     let controller = pod.meta.controller();
-    if !pod.is_finished() && controller.is_some_and(|owner| owner.kind.name() == "DaemonSet") {
+    if !pod.is_finished() && controller.is_some_and(|owner| owner.kind == Kind::DaemonSet) {
         return if options.ignore_daemon_sets {
             Verdict::StaysWithWarning("ignoring DaemonSet-managed Pods")
         } else {

@@ -188,17 +188,25 @@ impl<'v> Indexer for Finder<'v> {
     }
 }
 
-/// Whether a pod or node is Ready, a Deployment is fully rolled out and available, a ReplicaSet has its pods ready, a Job
-/// has as many active pods as it may have and all of them are ready.
+/// Whether a pod or node is Ready, a Deployment or DaemonSet is fully rolled out and available, a ReplicaSet,
+/// ReplicationController or StatefulSet has its pods available (a StatefulSet with a partition or `OnDelete` is never
+/// fully rolled out), a Job has as many active pods as it may have and all of them are ready.
 fn is_ready(object: &dyn Val) -> Result<bool, ExecutionError> {
     let kind = text(object, &["kind"]).unwrap_or_default();
     match kind.as_str() {
         "Pod" | "Node" => Ok(condition(object, "Ready")),
-        "Deployment" | "ReplicaSet" | "ReplicationController" => {
+        "DaemonSet" => {
+            let count = |field: &str| number(object, &["status", field]).unwrap_or(0);
+            let wanted = count("desiredNumberScheduled");
+            let counts = ["currentNumberScheduled", "updatedNumberScheduled", "numberReady", "numberAvailable"];
+            let ready = counts.iter().all(|field| count(field) == wanted) && count("numberMisscheduled") == 0;
+            Ok(ready && is_observed(object))
+        }
+        "Deployment" | "ReplicaSet" | "ReplicationController" | "StatefulSet" => {
             let wanted = number(object, &["spec", "replicas"]).unwrap_or(1);
             let counts = ["replicas", "readyReplicas", "availableReplicas"];
             let mut ready = counts.iter().all(|field| number(object, &["status", field]).unwrap_or(0) == wanted);
-            ready &= number(object, &["status", "observedGeneration"]) == number(object, &["metadata", "generation"]);
+            ready &= is_observed(object);
             if kind == "Deployment" {
                 ready &= number(object, &["status", "updatedReplicas"]).unwrap_or(0) == wanted;
             }
@@ -215,11 +223,16 @@ fn is_ready(object: &dyn Val) -> Result<bool, ExecutionError> {
         _ => Err(ExecutionError::FunctionError {
             function: "ready".to_owned(),
             message: format!(
-                "expected a Pod, Node, Deployment, ReplicaSet, ReplicationController or Job, found {}",
+                "expected a Pod, Node, Deployment, ReplicaSet, ReplicationController, StatefulSet, DaemonSet or Job, found {}",
                 super::json::show(object)
             ),
         }),
     }
+}
+
+/// Whether the status is about the newest generation.
+fn is_observed(object: &dyn Val) -> bool {
+    number(object, &["status", "observedGeneration"]) == number(object, &["metadata", "generation"])
 }
 
 /// The value at a path of fields.

@@ -1,14 +1,12 @@
 //! The ReplicaSets of a Deployment: which is new, which are old, their revisions, annotations and names.
 //!
-//! Source: pkg/controller/deployment/util/deployment_util.go (v1.34.1). The template hash is our own: Kubernetes' value
-//! depends on Go's memory layout of its types.
+//! Source: pkg/controller/deployment/util/deployment_util.go (v1.34.1).
 
 use std::sync::Arc;
 
-use crate::api::LETTERS;
 use crate::controllers::owned_by;
-use crate::digest::StableHasher;
-use crate::id::{Name, Revision};
+use crate::controllers::revisions::template_hash;
+use crate::id::Revision;
 use crate::model::{Deployment, DeploymentStrategy, Kind, Labels, Meta, PodTemplate, ReplicaSet, Selector};
 
 /// The label that tells the pods of one template from another's.
@@ -73,7 +71,8 @@ pub(super) fn same_template(one: &PodTemplate, other: &PodTemplate) -> bool {
 
 /// The new ReplicaSet of a Deployment, without its size and annotations.
 pub(super) fn make_new(deployment: &Deployment) -> ReplicaSet {
-    let hash = template_hash(&deployment.template, deployment.status.collision_count);
+    let collisions = Some(deployment.status.collision_count).filter(|count| *count > 0);
+    let hash = template_hash(&deployment.template, collisions);
     let labels = deployment.template.labels.with(TEMPLATE_HASH, hash.clone());
     let longest = NAME_LIMIT.saturating_sub(hash.len() + 1);
     let base: String = deployment.meta.name.chars().take(longest).collect();
@@ -89,14 +88,6 @@ pub(super) fn make_new(deployment: &Deployment) -> ReplicaSet {
         template: PodTemplate { labels, ..deployment.template.clone() },
         ..ReplicaSet::default()
     }
-}
-
-/// A template's hash in letters, as it stands in names: 32 bits as a decimal number, one letter per digit.
-fn template_hash(template: &PodTemplate, collisions: u32) -> Name {
-    let salt = (collisions > 0).then_some(collisions);
-    let hash = StableHasher::hash_one(&(template, salt));
-    let digits = ((hash ^ (hash >> 32)) as u32).to_string();
-    digits.bytes().map(|digit| char::from(LETTERS[usize::from(digit) % LETTERS.len()])).collect::<String>().into()
 }
 
 /// The highest revision among ReplicaSets; those without a readable one do not count.

@@ -6,6 +6,7 @@ use crate::controllers::disruption::PATIENCE;
 use crate::id::{Name, Uid};
 use crate::model::{
     Deployment, DisruptionLimit, IntOrPercent, Kind, OwnerReference, Pod, PodDisruptionBudget, ReplicaSet,
+    ReplicationController, Resource, StatefulSet,
 };
 use crate::store::View;
 use crate::time::Time;
@@ -94,9 +95,24 @@ fn wanted_by(view: View<'_>, namespace: &Name, owner: &OwnerReference) -> Result
             let found = found.filter(|(_, deployment)| deployment.meta.uid == above.uid);
             Ok(found.map(|(_, deployment)| (deployment.meta.uid, deployment.replicas)))
         }
+        Kind::StatefulSet => Ok(wanted_of::<StatefulSet>(view, namespace, owner, |set| set.replicas)),
+        Kind::ReplicationController => {
+            Ok(wanted_of::<ReplicationController>(view, namespace, owner, |set| set.replicas))
+        }
         other => {
             let group = other.api_version().split_once('/').map_or(String::new(), |(group, _)| format!(".{group}"));
             Err(format!("{}{group} does not implement the scale subresource", other.plural()))
         }
     }
+}
+
+/// How many pods an owner of one kind wants; `None` if it is not there.
+fn wanted_of<T: Resource>(
+    view: View<'_>,
+    namespace: &Name,
+    owner: &OwnerReference,
+    replicas: impl Fn(&T) -> u32,
+) -> Option<(Uid, u32)> {
+    let (_, found) = view.find::<T>(namespace, &owner.name)?;
+    (found.meta().uid == owner.uid).then(|| (owner.uid, replicas(found)))
 }

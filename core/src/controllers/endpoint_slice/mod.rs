@@ -5,8 +5,7 @@
 //! a sync looks at the pods that have changed and at the slices that these can concern. It looks at everything where it
 //! cannot be sure of the rest: when the Service, a node or somebody else's slice has changed, and after a failure. Builds
 //! with debug assertions do so each time and compare. Source: pkg/controller/endpointslice,
-//! staging/src/k8s.io/endpointslice (v1.34.1). Absent on purpose: IPv6, topology hints, trigger times, hostnames (the
-//! core's pods have none). Slices of a Service that is gone are left to the garbage collector.
+//! staging/src/k8s.io/endpointslice (v1.34.1). Absent on purpose: IPv6, topology hints, trigger times. Slices of a Service that is gone are left to the garbage collector.
 
 mod events;
 mod placement;

@@ -145,7 +145,7 @@ fn make(view: View<'_>, service: &Service, pod: &Pod, all_ports: &mut Vec<Ports>
         ready: service.publish_not_ready || (serving && !terminating),
         serving,
         terminating,
-        hostname: None,
+        hostname: hostname_under(service, pod),
     };
     Made::Endpoint { ports, endpoint: Shared::new(endpoint) }
 }
@@ -169,4 +169,12 @@ fn number_of(port: &ServicePort, pod: &Pod) -> Option<u16> {
             ports.find(|it| it.name == *name && it.protocol == port.protocol).map(|it| it.port)
         }
     }
+}
+
+/// The name that the pod has under a Service: its own hostname, if it says that it belongs to that Service.
+///
+/// Source: `ShouldSetHostname`, staging/src/k8s.io/endpointslice/utils.go (v1.34.1).
+fn hostname_under(service: &Service, pod: &Pod) -> Option<Name> {
+    let belongs = pod.subdomain() == Some(&service.meta.name) && pod.meta.namespace == service.meta.namespace;
+    pod.hostname().filter(|_| belongs).cloned()
 }

@@ -4,7 +4,10 @@ use crate::config::Config;
 use crate::controllers::owned_by;
 use crate::digest::Shared;
 use crate::id::Uid;
-use crate::model::{Container, ContainerState, ContainerStatus, Labels, Meta, ObjectKey, Phase, PodSpec, PodTemplate};
+use crate::model::{
+    Container, ContainerState, ContainerStatus, Labels, Meta, ObjectKey, Phase, PodSpec, PodTemplate,
+    ReplicationController,
+};
 use crate::testbed::{StandIn, Testbed};
 use crate::time::Time;
 

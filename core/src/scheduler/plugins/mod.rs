@@ -28,6 +28,7 @@ use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::PodTraits;
 
 pub(super) use image_locality::images;
+pub(super) use node_affinity::matches as node_affinity_matches;
 pub(super) use node_affinity::named_nodes;
 pub(super) use node_resources::Shortage;
 

@@ -11,10 +11,11 @@ use crate::config::{
 use crate::digest::Shared;
 use crate::id::RowId;
 use crate::model::{
-    Container, ContainerPort, Labels, Meta, Node, NodeImage, NodeSpec, NodeStatus, Object, PlacementRules, Pod,
-    PodSpec, PodTerm, PreferredNodeTerm, Protocol, ResourceName, Resources, Selector, SelectorOperator,
-    SelectorRequirement, Service, SpreadConstraint, Taint, TaintEffect, Toleration, TolerationOperator,
-    WeightedPodTerm,
+    BIND_COMPLETED, BindingMode, CSINode, ClaimSpec, Container, ContainerPort, CsiNodeDriver, Disk, Labels, Meta,
+    NO_PROVISIONER, Node, NodeImage, NodeSpec, NodeStatus, Object, PersistentVolume, PersistentVolumeClaim,
+    PlacementRules, Pod, PodSpec, PodTerm, PodVolume, PodVolumeSource, PreferredNodeTerm, Protocol, ResourceName,
+    Resources, Selector, SelectorOperator, SelectorRequirement, Service, SpreadConstraint, StorageClass, Taint,
+    TaintEffect, Toleration, TolerationOperator, VolumePhase, VolumeSource, WeightedPodTerm,
 };
 use crate::scheduler::explain::{Detail, Explained, NodeVerdict};
 use crate::scheduler::placement::Placement;
@@ -27,9 +28,20 @@ use crate::scheduler::traits::Identity;
 #[derive(Clone, Debug)]
 enum Step {
     SetNode(Shape),
-    RemoveNode { name: u8 },
-    Place { class: u8 },
-    RemovePod { number: u16 },
+    /// A volume of a zone is there for claims, or is taken.
+    SetVolume {
+        zone: u8,
+        free: bool,
+    },
+    RemoveNode {
+        name: u8,
+    },
+    Place {
+        class: u8,
+    },
+    RemovePod {
+        number: u16,
+    },
 }
 
 /// What a node is like.
@@ -51,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..24_u8).prop_map(|name| Step::RemoveNode { name }),
         8 => (0..CLASSES).prop_map(|class| Step::Place { class }),
         3 => any::<u16>().prop_map(|number| Step::RemovePod { number }),
+        2 => (0..3_u8, any::<bool>()).prop_map(|(zone, free)| Step::SetVolume { zone, free }),
     ]
 }
 
@@ -69,7 +82,7 @@ fn shape() -> impl Strategy<Value = Shape> {
     )
 }
 
-const CLASSES: u8 = 16;
+const CLASSES: u8 = 19;
 
 fn node(shape: Shape) -> Node {
     let Shape { name, cpu_milli, memory_bytes, pods, zone, taint, cordoned, disk } = shape;
@@ -158,7 +171,56 @@ fn pod(number: u8, second_profile: bool) -> Pod {
     if number == 15 {
         meta.labels = meta.labels.with("served", "yes");
     }
+    spec.volumes = volumes(number);
     Pod { meta: meta.into(), spec: Shared::new(spec), ..Pod::default() }
+}
+
+/// The last classes have volumes: a claim that waits for its pod, a bound one with a zone, a disk for one pod.
+fn volumes(number: u8) -> Vec<PodVolume> {
+    let source = match number {
+        16 => PodVolumeSource::Claim { name: "waiting".into(), read_only: false },
+        17 => PodVolumeSource::Claim { name: "bound".into(), read_only: false },
+        18 => PodVolumeSource::Disk(Disk::AwsElasticBlockStore { id: "d".into() }),
+        _ => return Vec::new(),
+    };
+    vec![PodVolume { name: "v".into(), source }]
+}
+
+fn zonal(name: &str, zone: &str, free: bool) -> PersistentVolume {
+    let (operator, values) = (SelectorOperator::In, vec![zone.into()]);
+    let mut volume =
+        PersistentVolume { meta: Meta::named("", name), storage_class: "late".into(), ..PersistentVolume::default() };
+    volume.node_affinity = Some(vec![vec![SelectorRequirement { key: ZONE.into(), operator, values }]]);
+    volume.source = VolumeSource::Csi { driver: "csi".into(), handle: name.into(), read_only: false };
+    volume.status.phase = if free { VolumePhase::Available } else { VolumePhase::Bound };
+    volume
+}
+
+/// What the classes with volumes need: one node can have one volume of the driver.
+fn set_storage(placement: &mut Placement) {
+    let claim = |name: &str| PersistentVolumeClaim {
+        meta: Meta::named("default", name),
+        spec: ClaimSpec { storage_class: Some("late".into()), ..ClaimSpec::default() },
+        ..PersistentVolumeClaim::default()
+    };
+    let mut bound = claim("bound");
+    bound.spec.volume = "v".into();
+    bound.meta.annotations = Labels::new([(BIND_COMPLETED, "yes")]);
+    let mut volume = zonal("v", "z1", false);
+    volume.meta.labels = Labels::new([(ZONE, "z1")]);
+    let (meta, provisioner) = (Meta::named("", "late"), NO_PROVISIONER.into());
+    let binding_mode = BindingMode::WaitForFirstConsumer;
+    let class = StorageClass { meta, provisioner, binding_mode, ..StorageClass::default() };
+    placement.set_object(&Object::StorageClass(Arc::new(class)));
+    for claim in [claim("waiting"), bound] {
+        placement.set_object(&Object::PersistentVolumeClaim(Arc::new(claim)));
+    }
+    placement.set_object(&Object::PersistentVolume(Arc::new(volume)));
+    for node in 0..24 {
+        let driver = CsiNodeDriver { name: "csi".into(), allocatable: Some(1), ..CsiNodeDriver::default() };
+        let csi_node = CSINode { meta: Meta::named("", &format!("n{node}")), drivers: vec![driver] };
+        placement.set_object(&Object::CSINode(Arc::new(csi_node)));
+    }
 }
 
 fn service() -> Object {
@@ -274,6 +336,10 @@ fn disk_term(value: &str) -> NodeTerm {
 
 fn apply(placement: &mut Placement, step: &Step, rows: &mut Vec<RowId>, pods: &[Pod]) {
     match *step {
+        Step::SetVolume { zone, free } => {
+            let volume = zonal(&format!("free{zone}"), &format!("z{zone}"), free);
+            placement.set_object(&Object::PersistentVolume(Arc::new(volume)));
+        }
         Step::SetNode(shape) => placement.set_node(&Arc::new(node(shape))),
         Step::RemoveNode { name } => placement.remove_node(&format!("n{name}").into()),
         Step::Place { class } => {
@@ -349,6 +415,7 @@ fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Result<(), Tes
 
 fn run(mut placement: Placement, steps: &[Step], pods: &[Pod], salt: u64) -> Result<(), TestCaseError> {
     placement.set_object(&service());
+    set_storage(&mut placement);
     let mut rows = Vec::new();
     for (number, step) in steps.iter().enumerate() {
         apply(&mut placement, step, &mut rows, pods);

@@ -12,6 +12,7 @@ mod admission;
 mod batch;
 mod pod;
 mod service;
+mod sets;
 mod storage;
 
 use std::collections::BTreeMap;
@@ -52,7 +53,10 @@ pub fn apply_defaults(manifest: &mut Manifest) {
         Manifest::StorageClass(object) => storage::class(object),
         Manifest::CSIDriver(object) => storage::driver(object),
         Manifest::CSINode(_) | Manifest::VolumeAttachment(_) | Manifest::CSIStorageCapacity(_) => {}
-        Manifest::Lease(_) | Manifest::PodDisruptionBudget(_) => {}
+        Manifest::StatefulSet(object) => sets::stateful_set(object),
+        Manifest::DaemonSet(object) => sets::daemon_set(object),
+        Manifest::ControllerRevision(_) | Manifest::Lease(_) => {}
+        Manifest::PodDisruptionBudget(_) => {}
     }
 }
 

@@ -3,7 +3,7 @@
 //! Objects are checked after defaulting, on creation: updates (immutable fields) are the store's business.
 //!
 //! Covered: metadata, containers, probes, ports, resources, volumes' names, tolerations, affinity, spread constraints,
-//! Deployments, ReplicaSets, Services, Nodes, Namespaces, volumes and claims. Absent on purpose: security contexts, DNS
+//! Deployments, ReplicaSets, StatefulSets, DaemonSets, Services, Nodes, Namespaces, volumes and claims. Absent on purpose: security contexts, DNS
 //! config, host aliases, Windows, resource claims, IP addresses and CIDRs, and what admission plugins check (service
 //! accounts, quotas): nothing here is modelled by the core.
 //!
@@ -24,6 +24,7 @@ mod resources;
 pub(crate) mod scheduling;
 mod selector;
 mod service;
+mod sets;
 mod storage;
 mod workload;
 
@@ -51,6 +52,9 @@ pub fn validate(manifest: &Manifest) -> Result<(), Invalid> {
         Manifest::Service(object) => service::check(&mut report, object),
         Manifest::PodDisruptionBudget(object) => disruption::budget(&mut report, object),
         Manifest::EndpointSlice(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
+        Manifest::StatefulSet(object) => sets::stateful_set(&mut report, object),
+        Manifest::DaemonSet(object) => sets::daemon_set(&mut report, object),
+        Manifest::ControllerRevision(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
         Manifest::Lease(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
         Manifest::PersistentVolume(object) => storage::volume(&mut report, object),
         Manifest::PersistentVolumeClaim(object) => storage::claim(&mut report, object),

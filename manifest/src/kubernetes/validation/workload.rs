@@ -176,7 +176,7 @@ pub(super) fn at_most_all(report: &mut Report, at: &At, value: &IntOrString) {
 }
 
 /// Text that is no percentage counts as zero, as in the API server.
-fn is_zero(value: &IntOrString) -> bool {
+pub(super) fn is_zero(value: &IntOrString) -> bool {
     match value {
         IntOrString::Int(number) => *number == 0,
         IntOrString::String(text) => names::percent_value(text).unwrap_or(0) == 0,

@@ -163,7 +163,8 @@ impl Reader<'_> {
         deeds.extend(entry.set_image.as_ref().map(|image| self.set_image(image)));
         deeds.extend(entry.delete.as_ref().map(|delete| self.delete(delete)));
         deeds.extend(entry.restart.as_ref().map(|what| self.rollout(what, Patch::Restart, "restart")));
-        deeds.extend(entry.pause.as_ref().map(|what| self.rollout(what, Patch::Paused(true), "pause")));
+        deeds.extend(entry.undo.as_ref().map(|what| self.rollout(what, Patch::Undo, "undo")));
+        deeds.extend(entry.pause.as_ref().map(|what| self.pause(what)));
         deeds.extend(entry.resume.as_ref().map(|what| self.resume(what)));
         deeds.extend(entry.suspend.as_ref().map(|what| self.suspend(what)));
         deeds.extend(entry.label.as_ref().map(|label| self.label(label)));
@@ -344,6 +345,7 @@ impl Reader<'_> {
             (Kind::ReplicaSet, &scale.replica_set),
             (Kind::ReplicationController, &scale.replication_controller),
             (Kind::Job, &scale.job),
+            (Kind::StatefulSet, &scale.stateful_set),
         ];
         let key = self.one(&candidates, scale.namespace.as_ref(), "scale")?;
         let label = format!("scale {} to {}", display(&key), scale.replicas);
@@ -375,6 +377,8 @@ impl Reader<'_> {
             (Kind::ReplicaSet, &set.replica_set),
             (Kind::ReplicationController, &set.replication_controller),
             (Kind::CronJob, &set.cron_job),
+            (Kind::StatefulSet, &set.stateful_set),
+            (Kind::DaemonSet, &set.daemon_set),
         ];
         let key = self.one(&candidates, set.namespace.as_ref(), "setImage")?;
         if let (Some(container), Some(template)) = (&set.container, self.objects.template(&key)) {
@@ -428,6 +432,8 @@ impl Reader<'_> {
             (Kind::ReplicationController, &delete.replication_controller),
             (Kind::Job, &delete.job),
             (Kind::CronJob, &delete.cron_job),
+            (Kind::StatefulSet, &delete.stateful_set),
+            (Kind::DaemonSet, &delete.daemon_set),
             (Kind::Pod, &delete.pod),
             (Kind::Service, &delete.service),
             (Kind::Node, &delete.node),
@@ -453,9 +459,20 @@ impl Reader<'_> {
     }
 
     fn rollout(&mut self, what: &format::Rollout, patch: Patch, verb: &str) -> Option<Deed> {
-        let key = self.one(&[(Kind::Deployment, &what.deployment)], what.namespace.as_ref(), verb)?;
+        let candidates = [
+            (Kind::Deployment, &what.deployment),
+            (Kind::StatefulSet, &what.stateful_set),
+            (Kind::DaemonSet, &what.daemon_set),
+        ];
+        let key = self.one(&candidates, what.namespace.as_ref(), verb)?;
         let label = format!("{verb} {}", display(&key));
         Some(requests(Request::Patch { key, patch }, label))
+    }
+
+    fn pause(&mut self, what: &format::Pause) -> Option<Deed> {
+        let key = self.one(&[(Kind::Deployment, &what.deployment)], what.namespace.as_ref(), "pause")?;
+        let label = format!("pause {}", display(&key));
+        Some(requests(Request::Patch { key, patch: Patch::Paused(true) }, label))
     }
 
     fn label(&mut self, label: &format::Label) -> Option<Deed> {
@@ -465,6 +482,8 @@ impl Reader<'_> {
             (Kind::ReplicationController, &label.replication_controller),
             (Kind::Job, &label.job),
             (Kind::CronJob, &label.cron_job),
+            (Kind::StatefulSet, &label.stateful_set),
+            (Kind::DaemonSet, &label.daemon_set),
             (Kind::Pod, &label.pod),
             (Kind::Service, &label.service),
             (Kind::Node, &label.node),

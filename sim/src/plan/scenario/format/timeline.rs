@@ -29,8 +29,10 @@ pub struct Entry {
     pub delete: Option<Delete>,
     /// Make new pods of the same template.
     pub restart: Option<Rollout>,
+    /// Goes back to the template before (`kubectl rollout undo`).
+    pub undo: Option<Rollout>,
     /// Hold a rollout.
-    pub pause: Option<Rollout>,
+    pub pause: Option<Pause>,
     /// Go on with a rollout, a Job or a CronJob.
     pub resume: Option<Held>,
     /// Hold a Job or CronJob.
@@ -78,7 +80,7 @@ pub struct Repeat {
 
 /// A Deployment.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Rollout {
+pub struct Pause {
     /// Its name.
     pub deployment: Option<NameAt>,
     /// The namespace, if not `default`.
@@ -111,6 +113,20 @@ pub struct Suspended {
     pub namespace: Option<NameAt>,
 }
 
+/// Something that is rolled out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollout {
+    /// The Deployment.
+    pub deployment: Option<NameAt>,
+    /// The StatefulSet.
+    pub stateful_set: Option<NameAt>,
+    /// The DaemonSet.
+    pub daemon_set: Option<NameAt>,
+    /// The namespace, if not `default`.
+    pub namespace: Option<NameAt>,
+}
+
 /// `kubectl scale`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -123,6 +139,8 @@ pub struct Scale {
     pub replication_controller: Option<NameAt>,
     /// The Job, whose parallelism it is.
     pub job: Option<NameAt>,
+    /// The StatefulSet.
+    pub stateful_set: Option<NameAt>,
     /// The namespace, if not `default`.
     pub namespace: Option<NameAt>,
     /// The wanted number of pods.
@@ -141,6 +159,10 @@ pub struct SetImage {
     pub replication_controller: Option<NameAt>,
     /// The CronJob.
     pub cron_job: Option<NameAt>,
+    /// The StatefulSet.
+    pub stateful_set: Option<NameAt>,
+    /// The DaemonSet.
+    pub daemon_set: Option<NameAt>,
     /// The namespace, if not `default`.
     pub namespace: Option<NameAt>,
     /// The container; every one if not said.
@@ -159,6 +181,8 @@ pub struct Delete {
     pub replication_controller: Option<NameAt>,
     pub job: Option<NameAt>,
     pub cron_job: Option<NameAt>,
+    pub stateful_set: Option<NameAt>,
+    pub daemon_set: Option<NameAt>,
     pub pod: Option<NameAt>,
     pub service: Option<NameAt>,
     pub node: Option<NameAt>,
@@ -301,6 +325,8 @@ pub struct Label {
     pub replication_controller: Option<NameAt>,
     pub job: Option<NameAt>,
     pub cron_job: Option<NameAt>,
+    pub stateful_set: Option<NameAt>,
+    pub daemon_set: Option<NameAt>,
     pub pod: Option<NameAt>,
     pub service: Option<NameAt>,
     pub node: Option<NameAt>,

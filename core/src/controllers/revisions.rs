@@ -1,0 +1,52 @@
+//! ControllerRevisions: in which a StatefulSet or DaemonSet keeps its templates, and how they are named.
+//!
+//! Source: pkg/controller/history/controller_history.go (v1.34.1). The hash is our own: Kubernetes hashes the JSON text
+//! of a StatefulSet's template, and Go's memory layout of a Deployment's or DaemonSet's.
+
+use std::sync::Arc;
+
+use crate::api::LETTERS;
+use crate::controllers::owned_by;
+use crate::digest::StableHasher;
+use crate::id::Name;
+use crate::model::{ControllerRevision, Kind, Labels, Meta, PodTemplate};
+
+/// The label of a pod that tells of which revision it is.
+pub(crate) const REVISION_LABEL: &str = "controller-revision-hash";
+/// How much of an owner's name a revision's name has, in characters.
+const PREFIX_LIMIT: usize = 223;
+
+/// A template's hash in letters, as it stands in names: 32 bits as a decimal number, one letter per digit. Collisions
+/// so far change it.
+pub(crate) fn template_hash(template: &PodTemplate, collisions: Option<u32>) -> Name {
+    let hash = StableHasher::hash_one(&(template, collisions));
+    let digits = ((hash ^ (hash >> 32)) as u32).to_string();
+    digits.bytes().map(|digit| char::from(LETTERS[usize::from(digit) % LETTERS.len()])).collect::<String>().into()
+}
+
+/// A revision as its owner asks for it; `labels` come with the template's.
+pub(crate) fn revision_of(
+    kind: Kind,
+    owner: &Meta,
+    template: &PodTemplate,
+    (hash_label, hash): (&str, Name),
+    revision: u64,
+) -> ControllerRevision {
+    let prefix: String = owner.name.chars().take(PREFIX_LIMIT).collect();
+    let labels: Labels = template.labels.with(hash_label, hash.clone());
+    let meta = Meta {
+        labels,
+        annotations: owner.annotations.clone(),
+        owners: [owned_by(kind, owner)].into(),
+        ..Meta::named(&owner.namespace, &format!("{prefix}-{hash}"))
+    };
+    ControllerRevision { meta, revision, template: template.clone() }
+}
+
+/// Older revisions first; of equal ones the older object, then the smaller name.
+pub(crate) fn sort(revisions: &mut [Arc<ControllerRevision>]) {
+    revisions.sort_by(|one, other| {
+        let key = |it: &ControllerRevision| (it.revision, it.meta.created_at);
+        key(one).cmp(&key(other)).then_with(|| one.meta.name.cmp(&other.meta.name))
+    });
+}

@@ -1,0 +1,55 @@
+//! What is said of each pod and claim that was created, changed or deleted, or was not.
+//!
+//! Source: `recordPodEvent`, `recordClaimEvent`, pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
+
+use crate::api::{Answer, Refusal};
+use crate::controllers::NamespacedName;
+use crate::controllers::stateful_set::Stage;
+use crate::controllers::stateful_set::control::{Action, Subject, Verb};
+use crate::events::Event;
+use crate::model::{Kind, Meta, ObjectKey};
+
+/// How this controller names itself in events.
+const REPORTER: &str = "statefulset-controller";
+
+/// The event about an answer. A name that is taken is no news: the watch has not shown its object yet.
+pub(super) fn told(stage: &Stage, place: usize, answer: &Answer) -> Option<(ObjectKey, Event)> {
+    let Stage::Act(sync, plan) = stage else { return None };
+    let (action, set) = (&plan.actions[place], &sync.set.meta);
+    match answer {
+        Ok(_) => succeeded(action, set).map(|event| about(set, event)),
+        Err(Refusal::AlreadyExists(_)) => None,
+        Err(refusal) => Some(failed(action, set, &refusal.to_string())),
+    }
+}
+
+fn succeeded(action: &Action, set: &Meta) -> Option<Event> {
+    let Action { verb, subject, pod } = action;
+    let message = match subject {
+        Subject::Pod => format!("{} Pod {pod} in StatefulSet {} successful", verb.text(), set.name),
+        Subject::Claim(claim) if *verb == Verb::Create => {
+            format!("create Claim {claim} Pod {pod} in StatefulSet {} success", set.name)
+        }
+        Subject::Claim(_) => return None,
+    };
+    let reason = match verb {
+        Verb::Create => "SuccessfulCreate",
+        Verb::Update => "SuccessfulUpdate",
+        Verb::Delete => "SuccessfulDelete",
+    };
+    Some(Event::normal(REPORTER, reason, message))
+}
+
+/// What is said of an action that failed, or could not even be tried.
+pub(super) fn failed(action: &Action, set: &Meta, error: &str) -> (ObjectKey, Event) {
+    let reason = match action.verb {
+        Verb::Create => "FailedCreate",
+        Verb::Update => "FailedUpdate",
+        Verb::Delete => "FailedDelete",
+    };
+    about(set, Event::warning(REPORTER, reason, action.failure(&set.name, error)))
+}
+
+fn about(set: &Meta, event: Event) -> (ObjectKey, Event) {
+    (NamespacedName::of_meta(set).of(Kind::StatefulSet), event.about(set))
+}
