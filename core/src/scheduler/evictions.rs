@@ -110,7 +110,8 @@ impl Scheduler {
     ) -> bool {
         let Some(eviction) = self.evictions.asked.remove(&id) else { return false };
         let number = eviction.room;
-        let room = self.evictions.rooms.get_mut(&number).expect("a room lasts until all its victims have been asked for");
+        let room =
+            self.evictions.rooms.get_mut(&number).expect("a room lasts until all its victims have been asked for");
         match answer {
             Ok(_) if !eviction.deleted => {
                 let id = self.client.send(ctx, deletion(&eviction.victim));
@@ -129,7 +130,8 @@ impl Scheduler {
 
     /// With no victim under way, asks for the last one, or ends.
     fn go_on(&mut self, ctx: &mut Context<'_>, number: u64) {
-        let room = self.evictions.rooms.get_mut(&number).expect("a room lasts until all its victims have been asked for");
+        let room =
+            self.evictions.rooms.get_mut(&number).expect("a room lasts until all its victims have been asked for");
         if room.left > 0 {
             return;
         }

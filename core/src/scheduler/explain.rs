@@ -9,9 +9,7 @@ use crate::scheduler::classes::ClassId;
 use crate::scheduler::dry_run::Candidate;
 use crate::scheduler::placement::{Look, NO_NODES, Placement};
 use crate::scheduler::plugins::Plugin;
-use crate::scheduler::preemption::{
-    PostFilter, Preemption, Reach, Seeker, highest_priority, sum_of_priorities,
-};
+use crate::scheduler::preemption::{PostFilter, Preemption, Reach, Seeker, highest_priority, sum_of_priorities};
 use crate::scheduler::reference::normalized;
 use crate::scheduler::relations::Relations;
 use crate::scheduler::traits::Identity;
@@ -111,18 +109,21 @@ impl Placement {
     }
 
     /// The same; if no node takes the pod, every node is looked at for pods of lower priority that could make room,
-    /// those of the best candidate are removed at once, and the pod is tried again.
+    /// those of the best candidate are removed at once, and the pod is tried again, there first. The nodes looked at are
+    /// those of the first attempt.
     ///
     /// Panics as [`Placement::place_explained`] does.
     pub fn place_preempting(&mut self, row: RowId, pod: &Pod, detail: Detail) -> (Explained, Option<Preempted>) {
-        let (explained, look) = self.place_told(row, pod, detail);
-        let (Err(first_attempt), Some(look)) = (&explained.node, look) else { return (explained, None) };
-        let first_attempt = first_attempt.clone();
+        // What the search has found lasts as long as its class.
         let class = self.classes.of(&pod.spec, &Identity::of(pod));
         self.classes.hold(class);
-        let seeker = Seeker::of(row, class, pod);
-        let PostFilter { text: added, preemption } = self.post_filter(seeker, look, Reach::All);
+        let (explained, look) = self.place_told(row, pod, detail);
+        let first_attempt = explained.node.as_ref().err().cloned();
+        let done = first_attempt.zip(look).map(|(first_attempt, look)| {
+            (first_attempt, self.post_filter(Seeker::of(row, class, pod), look, Reach::All))
+        });
         self.classes.release(class);
+        let Some((first_attempt, PostFilter { text: added, preemption })) = done else { return (explained, None) };
         let mut told = Preempted { first_attempt, added, message: None, candidates: Vec::new(), chosen: None };
         match preemption {
             Preemption::None(reason) => told.message = reason.map(str::to_owned),
@@ -134,7 +135,10 @@ impl Placement {
                 for victim in &choice.candidates[choice.chosen].victims {
                     self.remove_pod(victim.row);
                 }
-                return (self.place_explained(row, pod, detail), Some(told));
+                let mut nominated = pod.clone();
+                nominated.status.nominated_node = Some(told.candidates[choice.chosen].node.clone());
+                let again = self.place_explained(row, &nominated, detail);
+                return (Explained { checked: explained.checked, ..again }, Some(told));
             }
         }
         (explained, Some(told))
@@ -198,8 +202,13 @@ impl Placement {
                 explained.node = Err(diagnosis.reasons);
             }
         }
-        if detail >= Detail::Top && outcome.slot.is_some() {
-            (explained.top_score, explained.top) = self.top(class, look);
+        if detail >= Detail::Top
+            && let Ok(node) = &explained.node
+        {
+            (explained.top_score, explained.top) = match seeker.pinned_to {
+                Some(_) => (None, vec![node.clone()]),
+                None => self.top(class, look),
+            };
         }
         if detail == Detail::Nodes || (detail == Detail::Refusals && outcome.slot.is_none()) {
             explained.nodes = self.verdicts(class, look);

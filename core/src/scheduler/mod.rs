@@ -54,11 +54,11 @@ use crate::model::{
     StatefulSet,
 };
 use crate::scheduler::cache::Standing;
+use crate::scheduler::classes::ClassId;
 use crate::scheduler::cycle::Binding;
 use crate::scheduler::events::{Event, node_changes};
 use crate::scheduler::evictions::Evictions;
 use crate::scheduler::prebind::Prebinds;
-use crate::scheduler::classes::ClassId;
 use crate::scheduler::queue::Queue;
 use crate::scheduler::traits::{Identity, PodTraits};
 use crate::seam::{Msg, TimerKind};

@@ -16,8 +16,8 @@ use crate::scheduler::dry_run::DryRun;
 use crate::scheduler::nominations::Nominations;
 use crate::scheduler::plugins::Plugin;
 use crate::scheduler::plugins::volume_binding::Decision;
-use crate::scheduler::preemption::{PostFilter, Preemption, Reach, Seeker};
 use crate::scheduler::plugins::{Reason, Refusal};
+use crate::scheduler::preemption::{PostFilter, Preemption, Reach, Seeker};
 use crate::scheduler::profile::Profile;
 use crate::scheduler::reference::{Case, Outcome, Search, decide};
 use crate::scheduler::relations::Relations;
@@ -221,8 +221,7 @@ impl Placement {
         let case = self.case(class, relations.as_ref());
         // The nominated node is probably the only one that takes the pod, so it is tried first, alone.
         if let Some(start) = self.takes_nominated(case, seeker) {
-            let outcome =
-                Outcome { slot: Some(self.cache.order()[start as usize]), feasible: 1, processed: 1 };
+            let outcome = Outcome { slot: Some(self.cache.order()[start as usize]), feasible: 1, processed: 1 };
             let search = Search { start, ..search };
             return Some(Look { search, relations, outcome, checked: 1, rejection: None });
         }

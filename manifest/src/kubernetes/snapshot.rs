@@ -12,9 +12,7 @@ use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use wavetank_core::digest::Shared;
 use wavetank_core::id::{Name, Uid};
-use wavetank_core::model::{
-    ConditionKind, Kind, Object, OwnerReference, Phase, PlacementRules, Pod, PodTerm, Status3,
-};
+use wavetank_core::model::{ConditionKind, Kind, Object, OwnerReference, Phase, PlacementRules, Pod, PodTerm, Status3};
 use wavetank_core::time::Time;
 
 use super::{Located, Manifest, admit_pod, apply_defaults, read_node, to_object};
@@ -108,7 +106,9 @@ impl Reader {
 
     fn object(&mut self, document: Node, version: &str, kind: &str, inherited: Option<(&str, &str)>) {
         match (version, kind) {
-            ("v1", "Node" | "Pod" | "Service" | "Namespace") | ("apps/v1", "ReplicaSet") | ("policy/v1", "PodDisruptionBudget") => {
+            ("v1", "Node" | "Pod" | "Service" | "Namespace")
+            | ("apps/v1", "ReplicaSet")
+            | ("policy/v1", "PodDisruptionBudget") => {
                 let document = if inherited.is_some() { with_header(document, version, kind) } else { document };
                 match read_node(&self.file, document) {
                     Ok(objects) => objects.into_iter().for_each(|located| self.located(located)),

@@ -74,7 +74,8 @@ fn placed(row: &Row) -> Vec<String> {
             ties => format!("; one of {ties} best with {score}"),
         });
     }
-    let mut lines: Vec<String> = row.preemption.iter().map(|it| format!("in place of {}", it.victims.join(", "))).collect();
+    let mut lines: Vec<String> =
+        row.preemption.iter().map(|it| format!("in place of {}", it.victims.join(", "))).collect();
     lines.push(first);
     let mut best: Vec<(&String, &Scores)> = row.scores.iter().collect();
     let chosen = |node: &String| row.node.as_ref() != Some(node);
