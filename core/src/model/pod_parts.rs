@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::Name;
-use crate::model::{Container, IntOrName, PodSpec};
+use crate::model::{Container, IntOrName, PodSpec, Resources};
 use crate::time::Span;
 
 /// What is done after a container's start and before its end.
@@ -108,6 +108,30 @@ const GUARANTEED_OOM_ADJUST: i64 = -997;
 const BEST_EFFORT_OOM_ADJUST: i64 = 1_000;
 
 impl PodSpec {
+    /// The sum over containers and sidecars, or what some init container needs beside the sidecars started before it,
+    /// whichever is larger; without overhead.
+    pub fn sum_of_containers(&self, of_container: impl Fn(&Container) -> Resources) -> Resources {
+        let mut sum = Resources::default();
+        for container in &self.containers {
+            sum.add(&of_container(container));
+        }
+        let (mut sidecars, mut starting) = (Resources::default(), Resources::default());
+        for container in &self.init_containers {
+            let requests = of_container(container);
+            if container.sidecar {
+                sum.add(&requests);
+                sidecars.add(&requests);
+                starting.max_with(&sidecars);
+            } else {
+                let mut beside = requests;
+                beside.add(&sidecars);
+                starting.max_with(&beside);
+            }
+        }
+        sum.max_with(&starting);
+        sum
+    }
+
     /// The pod's class of service. Only CPU and memory count.
     ///
     /// Source: `ComputePodQOS`, pkg/apis/core/v1/helper/qos/qos.go (v1.34.1).
@@ -163,7 +187,6 @@ impl PodSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Resources;
 
     fn container(request: (i64, i64), limit: (i64, i64)) -> Container {
         let list = |(cpu_milli, memory_bytes)| Resources { cpu_milli, memory_bytes, ..Resources::default() };

@@ -82,23 +82,62 @@ fn parsed<'a>(
 }
 
 fn container_resource(report: &mut Report, at: &At, name: &str, quantity: Quantity) {
-    let faults = names::qualified_name(name);
-    let plain = !name.contains('/');
-    if faults.is_empty() && plain && !STANDARD.contains(&name) && !is_huge_page(name) {
-        report.invalid(at, &name, "must be a standard resource type or fully qualified");
-    }
-    report.invalid_each(at, &name, faults);
-    if plain && !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_page(name) {
-        report.invalid(at, &name, "must be a standard resource for containers");
-    } else if !plain && !is_native(name) && !is_extended(name) {
-        report.invalid(at, &name, "doesn't follow extended resource name standard");
-    }
+    container_name(report, at, name);
     if quantity.is_negative() {
         report.invalid(at, &quantity.to_string(), "must be greater than or equal to 0");
     }
     if is_extended(name) && quantity.milli_value() % 1_000 != 0 {
         report.invalid(at, &AsJson(&quantity.to_string()), "must be an integer");
     }
+}
+
+/// Checks the name of a container's resource.
+pub(super) fn container_name(report: &mut Report, at: &At, name: &str) {
+    report.invalid_each(at, &name, name_faults(name));
+    let plain = !name.contains('/');
+    if plain && !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_page(name) {
+        report.invalid(at, &name, "must be a standard resource for containers");
+    } else if !plain && !is_native(name) && !is_extended(name) {
+        report.invalid(at, &name, "doesn't follow extended resource name standard");
+    }
+}
+
+/// What is wrong with the name of any resource.
+///
+/// Source: `validateResourceName`, pkg/apis/core/validation/validation.go (v1.34).
+pub(super) fn name_faults(name: &str) -> Vec<String> {
+    let faults = names::qualified_name(name);
+    if faults.is_empty() && !name.contains('/') && !STANDARD.contains(&name) && !is_huge_page(name) {
+        return vec!["must be a standard resource type or fully qualified".to_owned()];
+    }
+    faults
+}
+
+/// Whether quotas know a resource without a domain.
+pub(super) fn is_standard_for_quota(name: &str) -> bool {
+    (name != "storage" && STANDARD.contains(&name)) || is_huge_page(name) || name.starts_with("requests.hugepages-")
+}
+
+/// Checks an amount of a quota.
+///
+/// Source: `ValidateResourceQuantityValue`, pkg/apis/core/validation/validation.go (v1.34).
+pub(super) fn quota_amount(report: &mut Report, at: &At, name: &str, text: &QuantityText) {
+    let quantity = match text.0.parse::<Quantity>() {
+        Ok(quantity) => quantity,
+        Err(error) => return report.invalid(at, &text.0, &error.to_string()),
+    };
+    if quantity.is_negative() {
+        report.invalid(at, &quantity.to_string(), "must be greater than or equal to 0");
+    }
+    let counted = STANDARD.contains(&name) && !["cpu", "memory", "storage"].iter().any(|it| name.ends_with(it));
+    if (counted || is_extended(name)) && quantity.milli_value() % 1_000 != 0 {
+        report.invalid(at, &AsJson(&quantity.to_string()), "must be an integer");
+    }
+}
+
+/// Whether a limit may exceed its request.
+pub(super) fn may_be_overcommitted(name: &str) -> bool {
+    is_native(name) && !is_huge_page(name)
 }
 
 /// A resource of Kubernetes itself rather than of a device plugin.
