@@ -1,8 +1,8 @@
 //! What LimitRanges add to pods, and which pods and claims they keep out.
 //!
 //! Source: plugin/pkg/admission/limitranger/admission.go (v1.34.1). Where Kubernetes goes through the resources of a
-//! limit in a random order they are in order here. A container's amount of zero counts as one that it does not name.
-//! Absent on purpose: pod-level resources.
+//! limit in a random order they are in order here. A limit of zero counts as none.
+//! Absent on purpose: limits of the pod as a whole.
 
 #[cfg(test)]
 mod tests;
@@ -57,8 +57,8 @@ impl ContainerDefaults {
 }
 
 fn complete(what: &str, container: &mut Container, requests: &Amounts, limits: &Amounts, said: &mut Vec<String>) {
-    let mut fill = |named: &mut Resources, defaults: &Amounts, part: &str| {
-        let present = named.quantities();
+    let written = container.written_requests();
+    let mut fill = |named: &mut Resources, present: Amounts, defaults: &Amounts, part: &str| {
         let absent: Vec<(&Name, &Quantity)> =
             defaults.iter().filter(|(name, _)| !present.contains_key(*name)).collect();
         for (name, amount) in &absent {
@@ -69,8 +69,9 @@ fn complete(what: &str, container: &mut Container, requests: &Amounts, limits: &
             said.push(format!("{names} {part} for {what} {}", container.name));
         }
     };
-    fill(&mut container.requests, requests, "request");
-    fill(&mut container.limits, limits, "limit");
+    fill(&mut container.requests, written, requests, "request");
+    let written = container.limits.quantities();
+    fill(&mut container.limits, written, limits, "limit");
 }
 
 /// Why a pod or claim must not be stored; objects of other kinds may.
@@ -96,7 +97,9 @@ fn faults(item: &LimitRangeItem, object: &Object) -> Vec<String> {
     match (&item.limit_type, object) {
         (LimitType::Container, Object::Pod(pod)) => {
             let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
-            containers.flat_map(|it| of_lists(item, "Container", &it.requests, &it.limits)).collect()
+            containers
+                .flat_map(|it| of_lists(item, "Container", &it.written_requests(), &it.limits.quantities()))
+                .collect()
         }
         (LimitType::Pod, Object::Pod(pod)) => of_pod(item, pod),
         (LimitType::PersistentVolumeClaim, Object::PersistentVolumeClaim(claim)) => of_claim(item, claim),
@@ -105,13 +108,12 @@ fn faults(item: &LimitRangeItem, object: &Object) -> Vec<String> {
 }
 
 fn of_pod(item: &LimitRangeItem, pod: &Pod) -> Vec<String> {
-    let requests = pod.spec.sum_of_containers(|container| container.requests.clone());
+    let requests = pod.spec.requested().quantities();
     let limits = pod.spec.sum_of_containers(|container| container.limits.clone());
-    of_lists(item, "Pod", &requests, &limits)
+    of_lists(item, "Pod", &requests, &limits.quantities())
 }
 
-fn of_lists(item: &LimitRangeItem, what: &str, requests: &Resources, limits: &Resources) -> Vec<String> {
-    let (requests, limits) = (requests.quantities(), limits.quantities());
+fn of_lists(item: &LimitRangeItem, what: &str, requests: &Amounts, limits: &Amounts) -> Vec<String> {
     let pair = |name: &Name| (requests.get(name).copied(), limits.get(name).copied());
     let below = item.min.iter().filter_map(|(name, least)| too_little(name, what, *least, pair(name)));
     let above = item.max.iter().filter_map(|(name, most)| too_much(name, what, *most, pair(name)));
@@ -143,7 +145,9 @@ fn too_much(name: &str, what: &str, most: Quantity, (request, limit): Pair) -> O
 
 fn too_far_apart(name: &str, what: &str, most: Quantity, (request, limit): Pair) -> Option<String> {
     let rule = format!("{name} max limit to request ratio per {what} is {most}, but ");
-    let Some(request) = request else { return Some(format!("{rule}no request is specified or request is 0")) };
+    let Some(request) = request.filter(|request| !request.is_zero()) else {
+        return Some(format!("{rule}no request is specified or request is 0"));
+    };
     let Some(limit) = limit else { return Some(format!("{rule}no limit is specified or limit is 0")) };
     let (request, limit) = (i128::from(request.milli_value()), i128::from(limit.milli_value()));
     let exceeds = limit * 1_000 > i128::from(most.milli_value()) * request;

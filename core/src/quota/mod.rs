@@ -1,8 +1,8 @@
 //! What objects count against ResourceQuotas: the rules on which admission and the quota controller agree.
 //!
 //! Source: pkg/quota/v1/evaluator/core/{pods,services,persistent_volume_claims,registry}.go and
-//! staging/src/k8s.io/apiserver/pkg/quota/v1 (v1.34.1). A container's amount of zero counts as one that it does not
-//! name. Absent on purpose: resource claims, pod-level resources, resizes in place, and volumes that have grown.
+//! staging/src/k8s.io/apiserver/pkg/quota/v1 (v1.34.1). A limit of zero counts as none. Absent on
+//! purpose: resource claims, limits of the pod as a whole, resizes in place, and volumes that have grown.
 
 mod scopes;
 #[cfg(test)]

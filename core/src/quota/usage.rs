@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::Name;
-use crate::model::{Amounts, Container, Object, PersistentVolumeClaim, Pod, Resources, Service, ServiceType};
+use crate::model::{Amounts, Container, Object, PersistentVolumeClaim, Pod, Service, ServiceType};
 use crate::quantity::{Format, Quantity};
 use crate::quota::{CLASS_SUFFIX, count_alias, count_name, is_native};
 use crate::time::{Span, Time};
@@ -41,7 +41,7 @@ pub(crate) fn is_counted(pod: &Pod, now: Time) -> bool {
 /// Source: `PodUsageFunc`, pkg/quota/v1/evaluator/core/pods.go; `PodRequests`, `PodLimits`,
 /// staging/src/k8s.io/component-helpers/resource/helpers.go (v1.34.1).
 fn of_pod(pod: &Pod) -> Amounts {
-    let mut requests = pod.spec.sum_of_containers(|container| container.requests.clone());
+    let mut requests = pod.spec.requested();
     requests.add(&pod.spec.overhead);
     let mut limits = pod.spec.sum_of_containers(|container| container.limits.clone());
     // Overhead counts only where there is a limit to add it to.
@@ -57,24 +57,24 @@ fn of_pod(pod: &Pod) -> Amounts {
     }
     overhead.extended.retain(|name, _| limits.extended.contains_key(name));
     limits.add(&overhead);
-    compute(&requests, &limits)
+    compute(&requests.quantities(), &limits.quantities())
 }
 
 /// Source: `podComputeUsageHelper`, pkg/quota/v1/evaluator/core/pods.go (v1.34.1).
-fn compute(requests: &Resources, limits: &Resources) -> Amounts {
+fn compute(requests: &Amounts, limits: &Amounts) -> Amounts {
     let mut used = Amounts::from([("pods".into(), units(1))]);
-    for (name, amount) in requests.quantities() {
+    for (name, amount) in requests {
         let huge = name.starts_with("hugepages-");
-        if huge || matches!(&*name, "cpu" | "memory" | "ephemeral-storage") {
-            used.insert(name.clone(), amount);
-        } else if is_native(&name) || name.starts_with("requests.") {
+        if huge || matches!(&**name, "cpu" | "memory" | "ephemeral-storage") {
+            used.insert(name.clone(), *amount);
+        } else if is_native(name) || name.starts_with("requests.") {
             continue;
         }
-        used.insert(format!("requests.{name}").into(), amount);
+        used.insert(format!("requests.{name}").into(), *amount);
     }
-    for (name, amount) in limits.quantities() {
-        if matches!(&*name, "cpu" | "memory" | "ephemeral-storage") {
-            used.insert(format!("limits.{name}").into(), amount);
+    for (name, amount) in limits {
+        if matches!(&**name, "cpu" | "memory" | "ephemeral-storage") {
+            used.insert(format!("limits.{name}").into(), *amount);
         }
     }
     used
@@ -85,9 +85,13 @@ fn compute(requests: &Resources, limits: &Resources) -> Amounts {
 ///
 /// Source: `podEvaluator.Constraints`, pkg/quota/v1/evaluator/core/pods.go (v1.34.1).
 pub(crate) fn missing(pod: &Pod, restricted: &[&Name]) -> Option<String> {
+    if pod.spec.pod_requests.is_some() {
+        return None;
+    }
     let mut missing: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let containers = || pod.spec.containers.iter().chain(&pod.spec.init_containers);
-    let named: Vec<(&Container, Amounts)> = containers().map(|it| (it, compute(&it.requests, &it.limits))).collect();
+    let named: Vec<(&Container, Amounts)> =
+        containers().map(|it| (it, compute(&it.written_requests(), &it.limits.quantities()))).collect();
     for resource in restricted.iter().filter(|name| MANDATORY.contains(&&****name)) {
         for (container, used) in named.iter().filter(|(_, used)| !used.contains_key(*resource)) {
             debug_assert!(!used.is_empty(), "each container counts as a pod");

@@ -242,6 +242,7 @@ const POD: &[&str] = &[
     "priorityClassName",
     "tolerations.**",
     "overhead.**",
+    "resources.requests.**",
     "priority",
     "schedulerName",
     "hostNetwork",
