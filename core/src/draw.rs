@@ -74,6 +74,8 @@ pub enum Purpose {
     /// The order of a trace's pods and nodes, and which of them are repeated; entity: which of these, k: how many so
     /// far.
     Trace = 81,
+    /// Where preemption begins to look (k: 0), and which of several best nodes it takes (k: 1); entity: search.
+    Preemption = 90,
 }
 
 /// A sequence of draws for one purpose and entity, read one after the other: `Draws::new(s, p, e).nth(k)` equals

@@ -3,7 +3,7 @@
 //!
 //! The points of one attempt, in order: PreEnqueue and QueueSort belong to [`super::queue`]; PreFilter is
 //! [`super::traits::PodTraits`], computed once per spec; Filter, PreScore, Score and NormalizeScore are here; PostFilter
-//! is [`super::diagnosis`]; Reserve is [`super::placement::Placement::reserve`]; Bind is the request that [`super::cycle`] sends.
+//! is [`super::diagnosis`]; Reserve is [`super::placement::Placement::assume`]; Bind is the request that [`super::cycle`] sends.
 //! Permit, PreBind and PostBind have no plugin in the model; their places in the cycle are marked there.
 
 use std::sync::Arc;
@@ -153,7 +153,7 @@ impl Profile {
             return None;
         }
         let by_policy = self.policies.iter().find_map(|it| it.devices(PodView(pod), NodeView(node), draw));
-        by_policy.or_else(|| node.gpus.tightest(pod.gpu))
+        by_policy.or_else(|| node.devices_for(pod))
     }
 
     /// What a policy that refuses the node says of it to people.

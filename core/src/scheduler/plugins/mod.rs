@@ -178,6 +178,8 @@ impl Refusal {
     const UNRESOLVABLE: u32 = 1 << 31;
     /// Set if the low byte is the number of a policy.
     const BY_POLICY: u32 = 1 << 30;
+    /// No removal of pods helps; the reason is told elsewhere.
+    pub(super) const UNRESOLVABLE_ALONE: Refusal = Refusal(Refusal::UNRESOLVABLE);
 
     /// A refusal that the removal of pods could lift.
     pub(super) fn because(reason: Reason) -> Refusal {
