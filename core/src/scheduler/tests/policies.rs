@@ -223,6 +223,24 @@ fn explanations_name_policies_in_every_profile_with_what_they_score_and_why_they
 }
 
 #[test]
+fn a_pod_that_makes_room_gives_back_the_gpu_that_it_had() {
+    let mut placement = placement(7, &[("BestFit", 1)]);
+    placement.set_node(&node("a", 32, 3, "A"));
+    let row = |index| RowId { index, generation: 0 };
+    for index in 0..3 {
+        assert!(placement.place_pod(row(index), &pod(2)).is_ok());
+    }
+    let mut important = pod(1);
+    important.spec = Shared::new(PodSpec { priority: 10, ..(*important.spec).clone() });
+    let (explained, preempted) = placement.place_preempting(row(3), &important, Detail::Place);
+    let preempted = preempted.expect("900 of 3,000 are left, but 300 on each GPU");
+    let victims: Vec<&[RowId]> = preempted.candidates.iter().map(|it| &it.victims[..]).collect();
+    assert_eq!((explained.node, victims), (Ok("a".into()), vec![&[row(2)][..]]), "one of three is enough");
+    let free = placement.node_of(row(3)).expect("it was just placed").gpus().free();
+    assert_eq!(free, [300, 300, 500]);
+}
+
+#[test]
 fn a_share_goes_where_it_leaves_whole_gpus_whole() {
     let nodes = [node("a", 32, 2, "A"), node("b", 32, 2, "C")];
     for policy in ["FGD", "GpuPacking", "BestFit"] {
