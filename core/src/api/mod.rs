@@ -174,6 +174,13 @@ pub enum Patch {
         /// A sentence.
         message: Name,
     },
+    /// Pod: the node that preemption makes room on, and one condition with it.
+    PodNomination {
+        /// The node; `None` is none.
+        node: Option<Name>,
+        /// Which condition, whether it holds, one CamelCase word and a sentence.
+        condition: Option<(ConditionKind, Status3, Name, Name)>,
+    },
     /// Any kind: replace all labels.
     Labels(Labels),
     /// Node: the volumes that are attached to it, sorted (`status.volumesAttached`).

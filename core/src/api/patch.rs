@@ -204,6 +204,14 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
         Arc::make_mut(pod).status.conditions.set(*kind, *status, reason, message, ctx.now);
         return update_status(store, object, None);
     }
+    if let (Object::Pod(pod), Patch::PodNomination { node, condition }) = (&mut object, &patch) {
+        let status = &mut Arc::make_mut(pod).status;
+        status.nominated_node = node.clone();
+        if let Some((kind, holds, reason, message)) = condition {
+            status.conditions.set(*kind, *holds, reason, message, ctx.now);
+        }
+        return update_status(store, object, None);
+    }
     if let (Object::Node(node), Patch::VolumesAttached(_) | Patch::VolumesInUse(_)) = (&object, &patch) {
         return patch_volumes(store, node, patch);
     }
