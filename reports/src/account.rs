@@ -198,6 +198,8 @@ mod tests {
             subject: text(subject),
             reason: text(reason),
             message: String::new(),
+            by: String::new(),
+            targets: Vec::new(),
         }
     }
 
