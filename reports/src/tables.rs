@@ -24,7 +24,8 @@ pub(crate) fn files(record: &RunRecord) -> Result<Vec<File>, csv::Error> {
     Ok(files)
 }
 
-const FACT_COLUMNS: &[&str] = &["time_s", "time_ns", "seq", "category", "subject", "reason", "message", "by", "targets"];
+const FACT_COLUMNS: &[&str] =
+    &["time_s", "time_ns", "seq", "category", "subject", "reason", "message", "by", "targets"];
 
 fn facts(record: &RunRecord) -> Result<Vec<u8>, csv::Error> {
     table(FACT_COLUMNS, &record.facts, |fact, row| {
