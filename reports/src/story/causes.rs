@@ -115,6 +115,12 @@ impl<'a> Causes<'a> {
         Causes { facts, paired }
     }
 
+    /// Where the pods were created that made up for the loss of one.
+    pub(super) fn made_up_for<'b>(&'b self, pod: &'b str) -> impl Iterator<Item = usize> + 'b {
+        let rows = self.facts.rows;
+        self.paired.iter().filter(move |(_, cause)| rows[**cause].subject == pod).map(|(created, _)| *created)
+    }
+
     /// The fact that caused the one at a place.
     pub(super) fn of(&self, index: usize) -> Option<usize> {
         let fact = &self.facts.rows[index];

@@ -108,6 +108,9 @@ fn places(causes: &Causes<'_>, subject: &str) -> BTreeSet<usize> {
         };
         places.extend(facts.of(owned).iter().filter(shown));
     }
+    if subject.starts_with("pod/") {
+        places.extend(causes.made_up_for(subject));
+    }
     if subject.starts_with("node/") {
         let befell = |fact: &FactRow| {
             fact.category == "pod"
@@ -162,11 +165,16 @@ fn is_from_outside(fact: &FactRow) -> bool {
 /// What happened, with who asked for it where that is not plain.
 fn sentence(fact: &FactRow) -> String {
     match (fact.category.as_str(), fact.reason.as_str()) {
-        ("fault", reason) => format!("{} ({})", reason.to_lowercase(), fact.message),
+        ("fault", "Begins") => format!("({})", fact.message),
+        ("fault", _) => format!("is undone ({})", fact.message),
         ("action", "Requested") => format!("requested by the user ({})", fact.message),
         ("action", _) => fact.message.clone(),
         (_, "Created") if fact.message != "created" => fact.message.clone(),
-        (_, "DeletionRequested" | "Created" | "Scaled" | "TemplateChanged" | "Tainted" | "Untainted" | "Deleted") => {
+        (_, "Deleted") if !fact.by.is_empty() => match fact.by.as_str() {
+            "user" => "gone, removed by the user".to_owned(),
+            by => format!("gone, removed by the {by}"),
+        },
+        (_, "DeletionRequested" | "Created" | "Scaled" | "TemplateChanged" | "Tainted" | "Untainted") => {
             match fact.by.as_str() {
                 "" => fact.message.clone(),
                 "user" => format!("{} by the user", fact.message),
