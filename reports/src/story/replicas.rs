@@ -82,3 +82,53 @@ pub(super) fn paired(facts: &Facts<'_>) -> BTreeMap<usize, usize> {
 fn is_replica_controller(by: &str) -> bool {
     matches!(by, "replicaset-controller" | "replicationcontroller-controller")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::FactRow;
+
+    /// Facts of the ReplicaSet `set` and its pods, one per line: `SUBJECT REASON BY MESSAGE`.
+    fn rows(script: &str) -> Vec<FactRow> {
+        let row = |(seq, line): (usize, &str)| {
+            let mut words = line.splitn(4, ' ').map(str::to_owned);
+            let mut word = || words.next().unwrap_or_default();
+            let (subject, reason, by, message) = (word(), word(), word(), word());
+            let category = subject.split('/').next().unwrap_or_default().to_owned();
+            let (time_ns, targets) = (seq as u64, Vec::new());
+            FactRow { time_ns, seq: seq as u64, category, subject, reason, message, by, targets }
+        };
+        script.lines().enumerate().map(row).collect()
+    }
+
+    fn causes(script: &str) -> Vec<(usize, usize)> {
+        let rows = rows(script);
+        paired(&Facts::new(&rows)).into_iter().collect()
+    }
+
+    #[test]
+    fn a_pod_answers_the_oldest_loss_and_the_first_ones_the_creation() {
+        let script = "replicaset/a/set Created deployment-controller created by Deployment/web\n\
+                      pod/a/1 Created replicaset-controller created by ReplicaSet/set\n\
+                      pod/a/2 Created replicaset-controller created by ReplicaSet/set\n\
+                      pod/a/1 DeletionRequested user deletion requested\n\
+                      pod/a/2 Failed kubelet failed\n\
+                      pod/a/1 Deleted kubelet gone\n\
+                      pod/a/3 Created replicaset-controller created by ReplicaSet/set\n\
+                      pod/a/4 Created replicaset-controller created by ReplicaSet/set";
+        assert_eq!(causes(script), [(1, 0), (2, 0), (6, 3), (7, 4)]);
+    }
+
+    #[test]
+    fn a_step_down_takes_pods_and_a_loss_during_it_is_not_made_up_for() {
+        let script = "replicaset/a/set Created deployment-controller created by Deployment/web\n\
+                      pod/a/1 Created replicaset-controller created by ReplicaSet/set\n\
+                      pod/a/2 Created replicaset-controller created by ReplicaSet/set\n\
+                      replicaset/a/set Scaled deployment-controller scaled from 2 to 0\n\
+                      pod/a/1 DeletionRequested user deletion requested\n\
+                      pod/a/2 DeletionRequested replicaset-controller deletion requested\n\
+                      replicaset/a/set Scaled deployment-controller scaled from 0 to 1\n\
+                      pod/a/3 Created replicaset-controller created by ReplicaSet/set";
+        assert_eq!(causes(script), [(1, 0), (2, 0), (5, 3), (7, 6)]);
+    }
+}
