@@ -1,9 +1,16 @@
 //! What a cluster's operator can set: the flags of the components, with the defaults of Kubernetes 1.34.
 
+mod profile;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::Name;
 use crate::time::Span;
+
+pub use profile::{
+    AddedAffinity, BalanceArgs, FitArgs, NodeTerm, Plugin, PluginArgs, PodAffinityArgs, Point, PreemptionArgs,
+    ProfileConfig, ScoringStrategy, SpreadDefaults, VolumeBindingArgs,
+};
 
 /// All settings of a core.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -158,7 +165,7 @@ pub struct SchedulerConfig {
     pub client_limit: Option<RateLimit>,
     /// How ties are broken.
     pub ties: Ties,
-    /// `percentageOfNodesToScore`; 0 is adaptive.
+    /// `percentageOfNodesToScore` of profiles that do not set their own; 0 is adaptive.
     pub percentage_of_nodes_to_score: u32,
     /// How long one scheduling cycle takes; zero for studies of placement alone.
     pub cycle_time: Span,
@@ -168,6 +175,8 @@ pub struct SchedulerConfig {
     pub backoff_max: Span,
     /// How long a pod stays unschedulable before it is tried again without cause.
     pub unschedulable_flush_after: Span,
+    /// `profiles`, with distinct names; pods that name none of them are nobody's.
+    pub profiles: Vec<ProfileConfig>,
 }
 
 impl Default for SchedulerConfig {
@@ -181,6 +190,7 @@ impl Default for SchedulerConfig {
             backoff_initial: Span::from_secs(1),
             backoff_max: Span::from_secs(10),
             unschedulable_flush_after: Span::from_secs(300),
+            profiles: vec![ProfileConfig::default()],
         }
     }
 }

@@ -6,13 +6,15 @@
 //!    that kubectl gives them (`0644` is 420, `yes` is true), whatever the YAML 1.2 parser underneath would say.
 //! 2. [`strict`]: a serde deserializer over such a tree. It refuses unknown fields and wrong types, names the place,
 //!    what was expected and the nearest known name, and reports several mistakes of one document together.
-//! 3. [`kubernetes`]: typed Kubernetes objects from manifests, with the API server's defaults and its validation.
+//! 3. [`kubernetes`]: typed Kubernetes objects from manifests, with the API server's defaults and its validation;
+//!    [`scheduler_configuration`]: kube-scheduler's configuration files.
 //!
 //! Invariant: no input makes these readers panic, and none makes them use unbounded memory or stack.
 //! Absent on purpose: files and streams (callers give text and a name for it), writing YAML, and the conversion of
 //! Kubernetes objects to the core's own rows.
 
 pub mod kubernetes;
+pub mod scheduler_configuration;
 pub mod strict;
 pub mod yaml;
 

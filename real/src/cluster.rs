@@ -7,7 +7,7 @@ use std::{
     panic::resume_unwind,
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{
@@ -217,7 +217,9 @@ fn config() -> io::Result<Config> {
     File::open("/dev/urandom")?.read_exact(&mut seed)?;
     let kubelet = KubeletConfig { relist_period: Span::ZERO, ..KubeletConfig::default() };
     let seed = u64::from_le_bytes(seed);
-    Ok(Config { seed, kubelet, heartbeats: Heartbeats::Exact, ..Config::default() })
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?;
+    let epoch = i64::try_from(since_1970.as_secs()).map_err(io::Error::other)?;
+    Ok(Config { seed, epoch, kubelet, heartbeats: Heartbeats::Exact, ..Config::default() })
 }
 
 fn boot(machine: &MachineInfo, address: IpAddr) -> Boot {

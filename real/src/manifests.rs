@@ -74,6 +74,9 @@ fn refuse_grpc(located: &Located<Manifest>, object: &Object) -> Result<(), Error
         Object::ReplicaSet(set) => (&set.template.spec, "spec.template.spec"),
         Object::StatefulSet(set) => (&set.template.spec, "spec.template.spec"),
         Object::DaemonSet(set) => (&set.template.spec, "spec.template.spec"),
+        Object::ReplicationController(set) => (&set.template.spec, "spec.template.spec"),
+        Object::Job(job) => (&job.spec.template.spec, "spec.template.spec"),
+        Object::CronJob(it) => (&it.template.spec.template.spec, "spec.jobTemplate.spec.template.spec"),
         _ => return Ok(()),
     };
     let mut errors = Vec::new();

@@ -1,5 +1,6 @@
 //! Objects as tables for people, in the columns of `kubectl get`.
 
+mod batch;
 mod storage;
 
 use wavetank_core::{
@@ -32,6 +33,9 @@ fn heads(object: &Object) -> &'static [&'static str] {
             &["NAME", "DESIRED", "CURRENT", "READY", "UP-TO-DATE", "AVAILABLE", "NODE SELECTOR", "AGE"]
         }
         Object::ControllerRevision(_) => &["NAME", "CONTROLLER", "REVISION", "AGE"],
+        Object::ReplicationController(_) => &["NAME", "DESIRED", "CURRENT", "READY", "AGE"],
+        Object::Job(_) => batch::JOB_HEADS,
+        Object::CronJob(_) => batch::CRON_JOB_HEADS,
         Object::Node(_) => &["NAME", "STATUS", "AGE", "ADDRESS"],
         Object::PersistentVolume(_) => storage::VOLUME_HEADS,
         Object::PersistentVolumeClaim(_) => storage::CLAIM_HEADS,
@@ -87,6 +91,12 @@ fn row(now: Time, object: &Object) -> Vec<String> {
             });
             vec![name, owner.unwrap_or_else(|| "<none>".to_owned()), revision.revision.to_string(), age]
         }
+        Object::ReplicationController(set) => {
+            let (desired, current) = (set.replicas.to_string(), set.status.replicas.to_string());
+            vec![name, desired, current, set.status.ready.to_string(), age]
+        }
+        Object::Job(job) => batch::job(now, name, job, age),
+        Object::CronJob(cron_job) => batch::cron_job(now, name, cron_job, age),
         Object::Node(node) => {
             let mut status = if node.is_ready() { "Ready" } else { "NotReady" }.to_owned();
             if node.spec.unschedulable {

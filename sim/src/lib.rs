@@ -11,6 +11,7 @@ pub mod expect;
 mod fleet;
 pub mod history;
 mod net;
+pub mod place;
 pub mod plan;
 pub mod queue;
 pub mod record;

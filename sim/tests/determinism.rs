@@ -12,7 +12,7 @@ const REPETITIONS: u64 = 100;
 
 fn scenarios() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
-    let mut files: Vec<PathBuf> = [root.clone(), root.join("features")]
+    let mut files: Vec<PathBuf> = [root.clone(), root.join("features"), root.join("workloads")]
         .iter()
         .flat_map(|dir| std::fs::read_dir(dir).unwrap())
         .map(|entry| entry.unwrap().path())

@@ -424,7 +424,7 @@ fn every_scenario_fits_the_schema_that_the_program_prints() {
     let schema: serde_json::Value = serde_json::from_str(&out(&place.sim(&["schema"]))).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let mut seen = 0;
-    for dir in [scenarios(), scenarios().join("features")] {
+    for dir in [scenarios(), scenarios().join("features"), scenarios().join("workloads")] {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|end| end != "yaml") {

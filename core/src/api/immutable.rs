@@ -145,7 +145,7 @@ mod tests {
     fn most_of_a_job_may_not_change() {
         let plain = JobSpec::default;
         let completions = refusal(plain(), |spec| spec.completions = Some(3));
-        assert_eq!(completions, "Job \"j\" is invalid: spec.completions: Invalid value: 3: field is immutable");
+        assert_eq!(completions, "Job.batch \"j\" is invalid: spec.completions: Invalid value: 3: field is immutable");
         assert!(refusal(plain(), with_container).ends_with("spec.template: Invalid value: field is immutable"));
         let mode = refusal(plain(), |spec| spec.mode = CompletionMode::Indexed);
         assert!(mode.ends_with("spec.completionMode: Invalid value: \"Indexed\": field is immutable"), "{mode}");

@@ -418,11 +418,12 @@ impl Row {
                 life.end(grace, true, host);
             }
         });
-        if adopted && let Some(life) = self.pods.get(&uid) {
-            if let Some(mounts) = Mounts::of(&life.pod, ctx.now, true) {
-                self.mounts.insert(uid, mounts);
-                self.see_to_volumes(ctx, uid);
-            }
+        if adopted
+            && let Some(life) = self.pods.get(&uid)
+            && let Some(mounts) = Mounts::of(&life.pod, ctx.now, true)
+        {
+            self.mounts.insert(uid, mounts);
+            self.see_to_volumes(ctx, uid);
         }
     }
 

@@ -40,6 +40,7 @@ pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, Weighte
 pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodOwn, PodSpec, PodStatus,
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
+    ZeroRequests,
 };
 pub use pod_parts::{ConfigKind, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY};
 pub use pod_volume::{ClaimTemplate, PodVolume, PodVolumeSource};

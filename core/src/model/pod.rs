@@ -1,5 +1,6 @@
 //! Pods: what is wanted of them and what has become of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{
     ConditionKind, Conditions, EnvSource, IntOrName, Labels, Lifecycle, Meta, ObjectReference, PlacementRules,
-    PodVolume, Protocol, Resources, SelectorRequirement, Taint, TaintEffect,
+    PodVolume, Protocol, ResourceName, Resources, SelectorRequirement, Taint, TaintEffect,
 };
 use crate::time::{Span, Time};
 
@@ -59,6 +60,8 @@ pub struct PodSpec {
     pub tolerations: Vec<Toleration>,
     /// Resources that the pod takes beside its containers'.
     pub overhead: Resources,
+    /// What the pod as a whole asks for (`resources.requests`): in place of its containers' sum, resource by resource.
+    pub pod_requests: Option<Box<BTreeMap<ResourceName, i64>>>,
     /// Higher is scheduled first.
     pub priority: i32,
     /// The scheduler profile that places it.
@@ -92,6 +95,7 @@ impl Default for PodSpec {
             preferred_node_affinity: Vec::new(),
             tolerations: Vec::new(),
             overhead: Resources::default(),
+            pod_requests: None,
             priority: 0,
             scheduler_name: "default-scheduler".into(),
             host_network: false,
@@ -157,6 +161,8 @@ pub struct Container {
     pub ports: Vec<ContainerPort>,
     /// What the scheduler sets aside.
     pub requests: Resources,
+    /// Which of these are 0 because it was written so.
+    pub zero_requests: ZeroRequests,
     /// What the kernel allows; 0 is no limit.
     pub limits: Resources,
     /// Whether it is an init container that stays (`restartPolicy: Always`).
@@ -183,6 +189,7 @@ impl Default for Container {
             env: Vec::new(),
             ports: Vec::new(),
             requests: Resources::default(),
+            zero_requests: ZeroRequests::default(),
             limits: Resources::default(),
             sidecar: false,
             lifecycle: None,
@@ -191,6 +198,15 @@ impl Default for Container {
             startup_probe: None,
         }
     }
+}
+
+/// Requests of 0 that were written: unlike those left out, they count as 0 when nodes are scored.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct ZeroRequests {
+    /// `cpu: 0`.
+    pub cpu: bool,
+    /// `memory: 0`.
+    pub memory: bool,
 }
 
 /// One environment variable.
@@ -213,6 +229,8 @@ pub struct ContainerPort {
     pub port: u16,
     /// The port on the node, if any.
     pub host_port: Option<u16>,
+    /// The node's address on which it is that port; `None` is every address.
+    pub host_ip: Option<Name>,
     /// The protocol.
     pub protocol: Protocol,
 }

@@ -21,6 +21,19 @@ pub enum ResourceName {
     Extended(Name),
 }
 
+impl ResourceName {
+    /// The resource that Kubernetes calls so.
+    pub fn named(name: &str) -> ResourceName {
+        match name {
+            "cpu" => ResourceName::Cpu,
+            "memory" => ResourceName::Memory,
+            "ephemeral-storage" => ResourceName::EphemeralStorage,
+            "pods" => ResourceName::Pods,
+            other => ResourceName::Extended(other.into()),
+        }
+    }
+}
+
 /// A list of resources, as of a node's allocatable or a container's requests. All amounts are ≥ 0.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Resources {
@@ -74,6 +87,18 @@ impl Resources {
         for (name, amount) in &other.extended {
             let mine = self.extended.entry(name.clone()).or_insert(0);
             *mine = (*mine).max(*amount);
+        }
+    }
+
+    /// Sets the amount of one resource.
+    pub fn set(&mut self, name: &ResourceName, amount: i64) {
+        match name {
+            ResourceName::Cpu => self.cpu_milli = amount,
+            ResourceName::Memory => self.memory_bytes = amount,
+            ResourceName::EphemeralStorage => self.ephemeral_bytes = amount,
+            ResourceName::Pods => self.pods = amount,
+            ResourceName::Extended(name) if amount == 0 => drop(self.extended.remove(name)),
+            ResourceName::Extended(name) => drop(self.extended.insert(name.clone(), amount)),
         }
     }
 

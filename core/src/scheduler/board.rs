@@ -114,7 +114,7 @@ impl Board {
         for position in (search.start..nodes).chain(0..search.start) {
             processed += 1;
             let slot = order[position as usize];
-            if self.refusal(position).is_none() && case.related_refusal(slot).is_none() {
+            if self.refusal(position).is_none() && case.is_admitted(slot) {
                 positions.push(position);
                 feasible.push(slot);
             }
@@ -122,14 +122,21 @@ impl Board {
                 break;
             }
         }
+        let slot = best(case.cache, &feasible, &self.totals(case, &positions), search.tie_break);
+        Outcome { slot, feasible: feasible.len() as u32, processed }
+    }
+
+    /// The scores of the feasible nodes at these positions, with what other nodes' pods add.
+    pub(super) fn totals(&self, case: Case<'_>, positions: &[u32]) -> Vec<i64> {
+        let order = case.cache.order();
+        let slots: Vec<u32> = positions.iter().map(|position| order[*position as usize]).collect();
         let entries = || positions.iter().map(|position| &self.entries[*position as usize]);
         let highest = entries().fold([0; NORMALIZED_MAX], highest_of);
-        let mut totals = case.related_totals(&feasible);
+        let mut totals = case.related_totals(&slots);
         for (total, entry) in totals.iter_mut().zip(entries()) {
             *total += self.total(entry, highest);
         }
-        let slot = best(case.cache, &feasible, &totals, search.tie_break);
-        Outcome { slot, feasible: feasible.len() as u32, processed }
+        totals
     }
 
     fn best_of_tree(&self, cache: &Cache, [head, tail]: [(u32, u32); 2], tie_break: TieBreak) -> u32 {
@@ -235,11 +242,12 @@ impl Scorers {
         if !refusal.is_none() {
             return Entry { refusal, ..Entry::default() };
         }
-        let plain = self.plain.iter().map(|enabled| enabled.weight * enabled.plugin.score(pod, node));
+        let score = |enabled: &Enabled| enabled.plugin.score(&profile.args, pod, node);
+        let plain = self.plain.iter().map(|enabled| enabled.weight * score(enabled));
         let fixed = narrow(plain.sum());
         let mut raw = [0; NORMALIZED_MAX];
         for (raw, enabled) in raw.iter_mut().zip(&self.normalized) {
-            *raw = narrow(enabled.plugin.score(pod, node));
+            *raw = narrow(score(enabled));
         }
         Entry { refusal, fixed, raw }
     }

@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::{Name, RowId};
-use crate::model::{Node, NodeImage, Protocol};
+use crate::model::{Node, NodeImage, ResourceName};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::float::scaled_image_size;
 use crate::scheduler::node_tree::NodeTree;
 use crate::scheduler::topology::Domains;
-use crate::scheduler::traits::{PodTraits, PodVolumes};
+use crate::scheduler::traits::{HostPort, PodTraits, PodVolumes};
 
 /// One node's slot.
 #[derive(Clone, Default)]
@@ -38,7 +38,7 @@ pub(super) struct NodeInfo {
     pub(super) pods: i64,
     pub(super) extended_used: BTreeMap<Name, i64>,
     /// How many pods hold a host port; more than one only if others bound them.
-    pub(super) host_ports: BTreeMap<(u8, u16), u32>,
+    pub(super) host_ports: BTreeMap<HostPort, u32>,
     /// What pods with volumes have of them.
     pub(super) volumes: Vec<Arc<PodVolumes>>,
     /// The node's images by name, with their sizes scaled by how many nodes have them.
@@ -59,9 +59,20 @@ impl NodeInfo {
         listed.copied().unwrap_or(0)
     }
 
-    /// Whether somebody holds the host port.
-    pub(super) fn holds_port(&self, protocol: Protocol, port: u16) -> bool {
-        self.host_ports.contains_key(&(protocol as u8, port))
+    /// Whether somebody holds a host port that cannot be held beside this one.
+    pub(super) fn is_port_taken(&self, port: &HostPort) -> bool {
+        self.host_ports.keys().any(|held| held.conflicts(port))
+    }
+
+    /// What all pods that count here ask for together of one resource.
+    pub(super) fn used(&self, name: &ResourceName) -> i64 {
+        match name {
+            ResourceName::Cpu => self.cpu_used,
+            ResourceName::Memory => self.memory_used,
+            ResourceName::EphemeralStorage => self.ephemeral_used,
+            ResourceName::Pods => self.pods,
+            ResourceName::Extended(name) => self.extended_used.get(name).copied().unwrap_or(0),
+        }
     }
 
     fn count(&mut self, traits: &PodTraits, sign: i64) {
@@ -69,8 +80,8 @@ impl NodeInfo {
         self.cpu_used += sign * requests.cpu_milli;
         self.memory_used += sign * requests.memory_bytes;
         self.ephemeral_used += sign * requests.ephemeral_bytes;
-        self.cpu_scored += sign * traits.scored_cpu_milli;
-        self.memory_scored += sign * traits.scored_memory_bytes;
+        self.cpu_scored += sign * traits.counted_cpu_milli;
+        self.memory_scored += sign * traits.counted_memory_bytes;
         self.pods += sign;
         assert!(self.pods >= 0 && self.cpu_used >= 0 && self.memory_used >= 0, "{} gave back too much", self.name);
         match &traits.volumes {
@@ -84,12 +95,11 @@ impl NodeInfo {
         for (name, amount) in &requests.extended {
             *self.extended_used.entry(name.clone()).or_insert(0) += sign * amount;
         }
-        for (protocol, port) in &traits.host_ports {
-            let key = (*protocol as u8, *port);
-            let holders = self.host_ports.entry(key).or_insert(0);
+        for port in &traits.host_ports {
+            let holders = self.host_ports.entry(port.clone()).or_insert(0);
             *holders = holders.checked_add_signed(sign as i32).expect("a port is given back that nobody held");
             if *holders == 0 {
-                self.host_ports.remove(&key);
+                self.host_ports.remove(port);
             }
         }
     }
@@ -140,6 +150,17 @@ impl Cache {
     /// How many nodes there are.
     pub(super) fn node_count(&self) -> u32 {
         self.tree.len()
+    }
+
+    /// How many of these names belong to present nodes.
+    pub(super) fn present(&self, names: &[Name]) -> u32 {
+        let is_there = |name: &&Name| self.by_name.get(*name).is_some_and(|slot| self.slot(*slot).node.is_some());
+        names.iter().filter(is_there).count() as u32
+    }
+
+    /// The slot of a name.
+    pub(super) fn slot_of(&self, name: &Name) -> Option<u32> {
+        self.by_name.get(name).copied()
     }
 
     /// The slot's contents.

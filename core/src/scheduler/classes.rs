@@ -13,6 +13,7 @@ use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::PodSpec;
 use crate::scheduler::board::Board;
+use crate::scheduler::profile::Profile;
 use crate::scheduler::terms::Pods;
 use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::{Identity, PodTraits};
@@ -32,6 +33,8 @@ pub(super) struct Class {
     /// Only while it saves work: see [`Classes::tally`].
     tally: Option<Tally>,
     sheet: u32,
+    /// The profile that places its pods; `None` if no profile has the name.
+    profile: Option<u32>,
     holders: u32,
 }
 
@@ -85,15 +88,23 @@ impl Tally {
     }
 }
 
+/// How many entries all boards together may have; a board has one for each node, of about 50 B with its tree.
+const BOARD_ENTRIES_MAX: u64 = 4_000_000;
+/// So many boards may always be there.
+const BOARDS_MIN: usize = 8;
+
 /// The cached results of all classes of one spec.
 struct Sheet {
     board: Board,
     classes: u32,
+    /// Numbers the uses of all boards; 0 while this one is empty.
+    used_at: u64,
 }
 
 /// All classes.
 #[derive(Default)]
 pub(super) struct Classes {
+    profiles: Arc<[Profile]>,
     classes: Vec<Option<Class>>,
     free: Vec<u32>,
     /// By the hash of spec and identity; several of one hash are told apart by comparing them.
@@ -106,9 +117,37 @@ pub(super) struct Classes {
     by_label: BTreeMap<u64, Vec<ClassId>>,
     /// Classes with terms about other pods.
     with_terms: Vec<ClassId>,
+    /// The sheets whose boards are not empty, by when they were last used.
+    recent: BTreeMap<u64, u32>,
+    uses: u64,
 }
 
 impl Classes {
+    /// No classes yet; their pods will choose among these profiles.
+    pub(super) fn new(profiles: Arc<[Profile]>) -> Classes {
+        Classes { profiles, ..Classes::default() }
+    }
+
+    /// All profiles.
+    pub(super) fn profiles(&self) -> &Arc<[Profile]> {
+        &self.profiles
+    }
+
+    /// The number of the profile that places the class's pods.
+    pub(super) fn profile_number(&self, id: ClassId) -> Option<usize> {
+        self.class(id).profile.map(|number| number as usize)
+    }
+
+    /// The profile that places the class's pods. Panics if there is none.
+    pub(super) fn profile(&self, id: ClassId) -> &Profile {
+        &self.profiles[self.profile_number(id).expect("only pods of some profile are placed")]
+    }
+
+    /// Whether gates keep the class's pods out of the queue.
+    pub(super) fn is_gated(&self, id: ClassId) -> bool {
+        self.traits(id).has_gates() && self.profile_number(id).is_some_and(|number| self.profiles[number].minds_gates)
+    }
+
     /// The class of pods with a spec and an identity, made if it is new. The caller holds it or the class stays until
     /// somebody has.
     pub(super) fn of(&mut self, spec: &Shared<PodSpec>, identity: &Identity) -> ClassId {
@@ -119,7 +158,10 @@ impl Classes {
             return id;
         }
         let traits = PodTraits::of(spec, identity);
-        let class = Class { traits, placed: Vec::new(), tally: None, sheet: self.sheet_of(spec), holders: 0 };
+        let profile = self.profiles.iter().position(|profile| profile.name == spec.scheduler_name);
+        let profile = profile.map(|number| number as u32);
+        let sheet = self.sheet_of(spec);
+        let class = Class { traits, placed: Vec::new(), tally: None, sheet, profile, holders: 0 };
         let has_terms = class.traits.terms.is_some();
         let index = put(&mut self.classes, &mut self.free, class);
         let id = ClassId(index);
@@ -143,7 +185,22 @@ impl Classes {
     pub(super) fn board(&mut self, id: ClassId) -> (&PodTraits, &mut Board) {
         let class = self.classes[id.0 as usize].as_ref().expect("a class number is used after its last holder");
         let sheet = self.sheets[class.sheet as usize].as_mut().expect("a class's sheet lives as long as the class");
+        self.uses += 1;
+        self.recent.remove(&sheet.used_at);
+        sheet.used_at = self.uses;
+        self.recent.insert(self.uses, class.sheet);
         (&class.traits, &mut sheet.board)
+    }
+
+    /// Empties boards that have not been used for long, so that many specs on many nodes do not fill the memory. An
+    /// empty board is made again when it is needed.
+    pub(super) fn trim_boards(&mut self, nodes: u32) {
+        let kept = usize::try_from(BOARD_ENTRIES_MAX / u64::from(nodes.max(1))).unwrap_or(usize::MAX).max(BOARDS_MIN);
+        while self.recent.len() > kept {
+            let (_, oldest) = self.recent.pop_first().expect("there are more than are kept");
+            let sheet = self.sheets[oldest as usize].as_mut().expect("a sheet in use is there");
+            (sheet.board, sheet.used_at) = (Board::default(), 0);
+        }
     }
 
     /// The cached results of the class's spec.
@@ -244,6 +301,7 @@ impl Classes {
         let sheet = self.sheets[class.sheet as usize].as_mut().expect("a class's sheet lives as long as the class");
         sheet.classes -= 1;
         if sheet.classes == 0 {
+            self.recent.remove(&sheet.used_at);
             self.sheets[class.sheet as usize] = None;
             self.free_sheets.push(class.sheet);
         }
@@ -253,7 +311,7 @@ impl Classes {
         let alike = self.by_spec.get(&spec.stable_hash()).into_iter().flatten();
         let known = alike.map(|id| self.class(*id)).find(|class| class.traits.spec == *spec).map(|class| class.sheet);
         let index = known.unwrap_or_else(|| {
-            put(&mut self.sheets, &mut self.free_sheets, Sheet { board: Board::default(), classes: 0 })
+            put(&mut self.sheets, &mut self.free_sheets, Sheet { board: Board::default(), classes: 0, used_at: 0 })
         });
         self.sheets[index as usize].as_mut().expect("the sheet was just found or made").classes += 1;
         index

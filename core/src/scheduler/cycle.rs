@@ -127,7 +127,7 @@ impl Scheduler {
         let placement = &mut self.placement;
         if placement.cache.forget(&mut placement.classes, queued.row) {
             let event = Event::PlacedPodGone(placement.classes.traits(queued.class));
-            self.queue.on_event(&placement.classes, &event, None, ctx.now);
+            self.queue.on_event(placement, &event, None, ctx.now);
         }
         match view.get_uid::<Pod>(queued.row, uid) {
             Some(pod) if pod.node.is_none() && !pod.is_finished() => {

@@ -8,21 +8,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::scheduler::cache::Cache;
 use crate::scheduler::plugins::{Plugin, Reason, Refusal, texts};
-use crate::scheduler::traits::PodTraits;
+use crate::scheduler::reference::Case;
 use crate::scheduler::volumes::Rejection;
 
 /// Why no node takes a pod.
 pub(super) struct Diagnosis {
     /// The plugins that refused some node, in their order, each once.
     pub(super) plugins: Vec<Plugin>,
-    /// The scheduler's message.
+    /// What the filters say.
+    pub(super) reasons: String,
+    /// The scheduler's message: that and what PostFilter adds.
     pub(super) message: String,
 }
 
 /// Counts the refusals of all nodes; the position's refusal comes from `refusal_at`.
-pub(super) fn diagnose(cache: &Cache, pod: &PodTraits, refusal_at: impl Fn(u32) -> Refusal) -> Diagnosis {
+pub(super) fn diagnose(case: Case<'_>, refusal_at: impl Fn(u32) -> Refusal) -> Diagnosis {
+    let (cache, pod, args) = (case.cache, case.pod(), &case.profile.args);
     let order = cache.order();
     let mut reasons: BTreeMap<String, u32> = BTreeMap::new();
     let mut alike: BTreeMap<Refusal, (u32, u32)> = BTreeMap::new();
@@ -33,38 +35,50 @@ pub(super) fn diagnose(cache: &Cache, pod: &PodTraits, refusal_at: impl Fn(u32) 
         helpless += u32::from(refusal.is_unresolvable());
         // The texts of these two depend on the node; all others are counted first and written once.
         if refusal.has(Reason::UntoleratedTaint) || refusal.has(Reason::InsufficientExtended) {
-            for text in texts(pod, cache.slot(*slot), refusal) {
+            for text in texts(args, pod, cache.slot(*slot), refusal) {
                 *reasons.entry(text).or_insert(0) += 1;
             }
         }
         alike.entry(refusal).or_insert((0, *slot)).0 += 1;
     }
+    let mut conflict = None;
     for (refusal, (count, slot)) in alike {
-        plugins.extend(Reason::ALL.into_iter().filter(|reason| refusal.has(*reason)).map(Reason::plugin));
+        plugins.extend(refusal.plugin());
         if !refusal.has(Reason::UntoleratedTaint) && !refusal.has(Reason::InsufficientExtended) {
-            for text in texts(pod, cache.slot(slot), refusal) {
-                *reasons.entry(text).or_insert(0) += count;
+            for text in texts(args, pod, cache.slot(slot), refusal) {
+                if refusal.has(Reason::NamesConflict) {
+                    conflict = Some(text);
+                } else {
+                    *reasons.entry(text).or_insert(0) += count;
+                }
             }
         }
     }
+    plugins.extend(case.profile.named_nodes(pod).map(|_| Plugin::NodeAffinity));
     plugins.sort_unstable();
     plugins.dedup();
     let nodes = order.len() as u32;
-    let mut message = unavailable(nodes, reasons);
-    let never_preempts = pod.spec.rules.as_ref().is_some_and(|rules| rules.never_preempts);
-    if never_preempts {
-        message.push_str(" no new claims to deallocate, preemption: not eligible due to preemptionPolicy=Never.");
-    } else if cache.lowest_priority().is_none_or(|lowest| lowest >= pod.spec.priority) {
-        message.push_str(&nothing_to_preempt(nodes, helpless));
+    // What PreFilter says is not counted.
+    let reasons = match conflict {
+        Some(text) => format!("0/{nodes} nodes are available: {text}."),
+        None => unavailable(nodes, reasons),
+    };
+    let mut message = reasons.clone();
+    if let Some(text) = post_filters(case, nodes, helpless) {
+        message.push(' ');
+        message.push_str(&text);
     }
-    Diagnosis { plugins, message }
+    Diagnosis { plugins, reasons, message }
 }
 
 /// A plugin's PreFilter has refused the pod on every node.
-pub(super) fn rejected(nodes: u32, rejection: Rejection) -> Diagnosis {
-    let mut message = format!("0/{nodes} nodes are available: {}.", rejection.message);
-    message.push_str(&nothing_to_preempt(nodes, nodes));
-    Diagnosis { plugins: vec![rejection.plugin], message }
+///
+/// The last words are those of DynamicResources' PostFilter, which misses what its own PreFilter would have left: it
+/// comes after the plugins about volumes and has not been called. It keeps preemption from being tried.
+pub(super) fn rejected(case: Case<'_>, rejection: &Rejection) -> Diagnosis {
+    let reasons = format!("0/{} nodes are available: {}.", case.cache.order().len(), rejection.message);
+    let message = format!("{reasons} not found");
+    Diagnosis { plugins: vec![rejection.plugin], reasons, message }
 }
 
 /// `0/5 nodes are available: 2 Insufficient cpu, 3 node(s) were unschedulable.`, sorted as text.
@@ -74,7 +88,27 @@ fn unavailable(nodes: u32, reasons: BTreeMap<String, u32>) -> String {
     format!("0/{nodes} nodes are available: {}.", counted.join(", "))
 }
 
-/// What DynamicResources and DefaultPreemption add.
+/// What DynamicResources and DefaultPreemption add, in the profile's order; `None` if they are not called, or if
+/// Kubernetes would try to preempt.
+fn post_filters(case: Case<'_>, nodes: u32, helpless: u32) -> Option<String> {
+    let pod = case.pod();
+    let never_preempts = pod.spec.rules.as_ref().is_some_and(|rules| rules.never_preempts);
+    let nobody_lower = case.cache.lowest_priority().is_none_or(|lowest| lowest >= pod.spec.priority);
+    let mut texts = Vec::new();
+    for plugin in &case.profile.post_filters {
+        match plugin {
+            Plugin::DynamicResources => texts.push("no new claims to deallocate".to_string()),
+            Plugin::DefaultPreemption if never_preempts => {
+                texts.push("preemption: not eligible due to preemptionPolicy=Never.".to_string());
+            }
+            Plugin::DefaultPreemption if nobody_lower => texts.push(nothing_to_preempt(nodes, helpless)),
+            Plugin::DefaultPreemption => return None,
+            _ => {}
+        }
+    }
+    (!texts.is_empty()).then(|| texts.join(", "))
+}
+
 fn nothing_to_preempt(nodes: u32, helpless: u32) -> String {
     let mut reasons = BTreeMap::new();
     if helpless > 0 {
@@ -83,5 +117,5 @@ fn nothing_to_preempt(nodes: u32, helpless: u32) -> String {
     if helpless < nodes {
         reasons.insert("No preemption victims found for incoming pod".to_string(), nodes - helpless);
     }
-    format!(" no new claims to deallocate, preemption: {}", unavailable(nodes, reasons))
+    format!("preemption: {}", unavailable(nodes, reasons))
 }

@@ -12,13 +12,27 @@
 /// above 1 counts as 1. Of two fractions the deviation is half their distance, of fewer it is 0.
 ///
 /// Source: `balancedResourceScorer`, pkg/scheduler/framework/plugins/noderesources/balanced_allocation.go (v1.34.1).
-pub(super) fn balanced_score(resources: [(i64, i64); 2]) -> i64 {
-    let [(cpu, cpu_all), (memory, memory_all)] = resources;
-    if cpu_all == 0 || memory_all == 0 {
-        return 100;
+pub(super) fn balanced_score(resources: impl IntoIterator<Item = (i64, i64), IntoIter: Clone>) -> i64 {
+    let present = resources.into_iter().filter(|(_, allocatable)| *allocatable != 0);
+    let fractions = present.map(|(requested, allocatable)| (requested as f64 / allocatable as f64).min(1.0));
+    let (mut count, mut total, mut first, mut second) = (0_u32, 0.0, 0.0, 0.0);
+    for fraction in fractions.clone() {
+        total += fraction;
+        (first, second) = if count == 0 { (fraction, second) } else { (first, fraction) };
+        count += 1;
     }
-    let fraction = |requested: i64, allocatable: i64| (requested as f64 / allocatable as f64).min(1.0);
-    let deviation = ((fraction(cpu, cpu_all) - fraction(memory, memory_all)) / 2.0).abs();
+    let deviation = match count {
+        0 | 1 => 0.0,
+        2 => ((first - second) / 2.0_f64).abs(),
+        _ => {
+            let mean = total / f64::from(count);
+            let mut sum = 0.0;
+            for fraction in fractions {
+                sum += (fraction - mean) * (fraction - mean);
+            }
+            (sum / f64::from(count)).sqrt()
+        }
+    };
     ((1.0 - deviation) * 100.0) as i64
 }
 

@@ -13,6 +13,7 @@ mod classes;
 mod cycle;
 mod diagnosis;
 mod events;
+mod explain;
 mod float;
 mod node_tree;
 mod placement;
@@ -36,7 +37,9 @@ mod volumes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use placement::{NodeVerdict, Placement};
+pub use explain::{Detail, Explained, NodeVerdict};
+pub use placement::Placement;
+pub use profile::WEIGHT_SUM_MAX;
 
 use crate::api::Client;
 use crate::config::{Config, SchedulerConfig};
@@ -110,7 +113,7 @@ impl Scheduler {
         match (old, new) {
             (None, Some(node)) => {
                 self.placement.set_node(node);
-                self.queue.on_event(&self.placement.classes, &Event::NodeAdded(node), None, now);
+                self.queue.on_event(&self.placement, &Event::NodeAdded(node), None, now);
             }
             (Some(old), Some(new)) => {
                 let changes: Vec<_> = node_changes(old, new).collect();
@@ -120,12 +123,12 @@ impl Scheduler {
                 }
                 for what in changes {
                     let event = Event::NodeChanged { old, new, what };
-                    self.queue.on_event(&self.placement.classes, &event, None, now);
+                    self.queue.on_event(&self.placement, &event, None, now);
                 }
             }
             (Some(old), None) => {
                 self.placement.remove_node(&old.meta.name);
-                self.queue.on_event(&self.placement.classes, &Event::NodeGone(old), None, now);
+                self.queue.on_event(&self.placement, &Event::NodeGone(old), None, now);
             }
             (None, None) => {}
         }
@@ -171,9 +174,7 @@ impl Scheduler {
                         self.tell_queue_of_placed(old, pod, now);
                     }
                 }
-                None if *pod.spec.scheduler_name == *self.placement.profile.name => {
-                    self.on_unplaced(row, old, pod, now)
-                }
+                None if self.placement.has_profile(&pod.spec.scheduler_name) => self.on_unplaced(row, old, pod, now),
                 None => {}
             },
         }
@@ -185,19 +186,19 @@ impl Scheduler {
         placement.classes.hold(class);
         placement.cache.remove_pod(&mut placement.classes, row);
         let event = Event::PlacedPodGone(placement.classes.traits(class));
-        self.queue.on_event(&placement.classes, &event, None, now);
-        placement.classes.release(class);
+        self.queue.on_event(placement, &event, None, now);
+        self.placement.classes.release(class);
     }
 
     /// A pod that is new on its node, or has other labels there, can help pods that wait for others.
     fn tell_queue_of_placed(&mut self, old: Option<&Arc<Pod>>, pod: &Arc<Pod>, now: Time) {
-        let classes = &self.placement.classes;
+        let placement = &self.placement;
         let new = PodTraits::of(&pod.spec, &Identity::of(pod));
         match old.filter(|old| old.node.is_some()) {
-            None => self.queue.on_event(classes, &Event::PodPlaced(&new), None, now),
+            None => self.queue.on_event(placement, &Event::PodPlaced(&new), None, now),
             Some(old) if old.meta.labels != pod.meta.labels => {
                 let old = PodTraits::of(&old.spec, &Identity::of(old));
-                self.queue.on_event(classes, &Event::PlacedPodRelabelled { old: &old, new: &new }, None, now);
+                self.queue.on_event(placement, &Event::PlacedPodRelabelled { old: &old, new: &new }, None, now);
             }
             Some(_) => {}
         }
@@ -218,16 +219,16 @@ impl Scheduler {
         if old.meta.labels != pod.meta.labels {
             let traits = |pod: &Pod| PodTraits::of(&pod.spec, &Identity::of(pod));
             let (old, new) = (traits(old), traits(pod));
-            self.queue.on_event(classes, &Event::Relabelled { old: &old, new: &new }, Some(row), now);
+            self.queue.on_event(&self.placement, &Event::Relabelled { old: &old, new: &new }, Some(row), now);
         }
         if old.spec.tolerations.len() != pod.spec.tolerations.len() {
-            self.queue.on_event(classes, &Event::TolerationsChanged, Some(row), now);
+            self.queue.on_event(&self.placement, &Event::TolerationsChanged, Some(row), now);
         }
         let lowered = pod.spec.containers.iter().zip(&old.spec.containers).any(|(new, old)| {
             new.requests.cpu_milli < old.requests.cpu_milli || new.requests.memory_bytes < old.requests.memory_bytes
         });
         if lowered {
-            self.queue.on_event(classes, &Event::RequestsLowered, Some(row), now);
+            self.queue.on_event(&self.placement, &Event::RequestsLowered, Some(row), now);
         }
     }
 }

@@ -12,9 +12,9 @@ use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::diagnosis::{Diagnosis, diagnose, rejected};
 use crate::scheduler::plugins::volume_binding::Decision;
-use crate::scheduler::plugins::{Reason, Refusal, texts};
+use crate::scheduler::plugins::{Reason, Refusal};
 use crate::scheduler::profile::Profile;
-use crate::scheduler::reference::{Case, Search, decide, normalized};
+use crate::scheduler::reference::{Case, Outcome, Search, decide};
 use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::{TieBreak, feasible_nodes_wanted};
 use crate::scheduler::surroundings::Surroundings;
@@ -23,32 +23,17 @@ use crate::scheduler::volumes::{self, Rejection};
 
 /// The placement algorithm with its state.
 pub struct Placement {
-    pub(super) profile: Profile,
     pub(super) cache: Cache,
     pub(super) classes: Classes,
     pub(super) around: Surroundings,
     /// The identity of pods of which only the spec is known.
     nobody: Identity,
     ties: Ties,
-    percentage: u32,
     seed: u64,
     /// Where the next search begins.
     start: u32,
     /// How many searches there have been.
     searches: u64,
-}
-
-/// What the plugins say of one node for one pod.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NodeVerdict {
-    /// The node.
-    pub node: Name,
-    /// The reasons of the first plugin that refuses it, as people read them; empty if it takes the pod.
-    pub refused: Vec<String>,
-    /// Whether the removal of pods could lift the refusal.
-    pub resolvable: bool,
-    /// Weighted scores by plugin name, of the plugins that score the pod.
-    pub scores: Vec<(&'static str, i64)>,
 }
 
 /// What a search for a node came to.
@@ -62,20 +47,31 @@ pub(super) enum Verdict {
 }
 
 impl Placement {
-    /// An empty cluster with the default profile.
+    /// An empty cluster with the configuration's profiles.
     pub fn new(seed: u64, config: &SchedulerConfig) -> Placement {
+        let profiles = config.profiles.iter().map(|profile| Profile::of(profile, config));
         Placement {
-            profile: Profile::default_scheduler(),
             cache: Cache::default(),
-            classes: Classes::default(),
+            classes: Classes::new(profiles.collect()),
             around: Surroundings::default(),
             nobody: Identity::default(),
             ties: config.ties,
-            percentage: config.percentage_of_nodes_to_score,
             seed,
             start: 0,
             searches: 0,
         }
+    }
+
+    /// Whether some profile has the name, so that pods that ask for it are placed.
+    pub fn has_profile(&self, name: &str) -> bool {
+        self.classes.profiles().iter().any(|profile| *profile.name == *name)
+    }
+
+    /// Whether gates keep a pod from being tried at all.
+    pub fn is_gated(&self, pod: &Pod) -> bool {
+        let has_gates = pod.spec.rules.as_ref().is_some_and(|rules| !rules.scheduling_gates.is_empty());
+        let mut profiles = self.classes.profiles().iter();
+        has_gates && profiles.any(|profile| profile.name == pod.spec.scheduler_name && profile.minds_gates)
     }
 
     /// A node has appeared or changed.
@@ -90,7 +86,7 @@ impl Placement {
 
     /// Chooses a node for a new pod and counts the pod there; the message says why no node takes it.
     ///
-    /// Panics if the row has a pod already.
+    /// Panics if the row has a pod already, or if no profile places such pods.
     pub fn place(&mut self, row: RowId, spec: &Shared<PodSpec>) -> Result<Name, String> {
         let class = self.classes.of(spec, &self.nobody);
         self.place_class(row, class, None)
@@ -141,96 +137,117 @@ impl Placement {
         }
     }
 
-    /// What every plugin says of every node for a pod, in the order in which nodes are looked at. Nothing is placed.
-    ///
-    /// Scores are normalized over all nodes that take the pod and weighted.
-    pub fn explain(&mut self, pod: &Pod) -> Vec<NodeVerdict> {
-        self.cache.refresh();
-        let class = self.classes.of(&pod.spec, &Identity::of(pod));
-        self.classes.hold(class);
-        let relations = Relations::of(&self.profile, &mut self.cache, &mut self.classes, &self.around, class);
-        let (profile, cache, classes) = (&self.profile, &self.cache, &self.classes);
-        let volumes = classes.traits(class).volumes.as_ref();
-        let rejection = volumes.and_then(|pod| volumes::Filter::of(profile, pod, &self.around.storage, cache).err());
-        let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
-        let refusal_of = |slot: u32| match pod.pinned_to() {
-            Some(name) if cache.slot(slot).name != *name => Refusal::for_good(Reason::NotNamed),
-            _ => case.refusal(slot),
-        };
-        let verdict = |slot: &u32| {
-            let (node, refusal) = (cache.slot(*slot), refusal_of(*slot));
-            if let Some(Rejection { message, .. }) = &rejection {
-                let refused = vec![message.clone()];
-                return NodeVerdict { node: node.name.clone(), refused, resolvable: false, scores: vec![] };
-            }
-            let refused = texts(case.pod(), node, refusal);
-            NodeVerdict { node: node.name.clone(), refused, resolvable: !refusal.is_unresolvable(), scores: vec![] }
-        };
-        let mut verdicts: Vec<NodeVerdict> = cache.order().iter().map(verdict).collect();
-        let feasible: Vec<u32> = cache.order().iter().copied().filter(|slot| refusal_of(*slot).is_none()).collect();
-        let feasible = if rejection.is_some() { Vec::new() } else { feasible };
-        let own = profile.scorers(case.pod());
-        let own = own.map(|enabled| (enabled, normalized(cache, case.pod(), &feasible, enabled.plugin)));
-        let related = relations.iter().flat_map(|relations| relations.scores(cache, classes, class, &feasible));
-        for (enabled, scores) in own.chain(related) {
-            for (verdict, score) in verdicts.iter_mut().filter(|it| it.refused.is_empty()).zip(scores) {
-                verdict.scores.push((enabled.plugin.name(), enabled.weight * score));
-            }
-        }
-        self.classes.release(class);
-        verdicts
-    }
-
     /// A placed pod is gone.
     pub fn remove_pod(&mut self, row: RowId) {
         self.cache.remove_pod(&mut self.classes, row);
     }
 
     /// PreFilter, where a plugin refuses every node.
-    fn rejection(&self, class: ClassId) -> Option<Rejection> {
+    fn rejection(&self, profile: &Profile, class: ClassId) -> Option<Rejection> {
         let pod = self.classes.traits(class).volumes.as_ref()?;
-        volumes::Filter::of(&self.profile, pod, &self.around.storage, &self.cache).err()
+        volumes::Filter::of(profile, pod, &self.around.storage, &self.cache).err()
     }
 
     /// Filter, PostFilter and Score for one pod of a class that may go to any node, or to one only.
     pub(super) fn search(&mut self, class: ClassId, pinned_to: Option<&Name>) -> Verdict {
+        let look = match pinned_to {
+            Some(name) => self.look_at_one(class, name),
+            None => self.look(class),
+        };
+        match look {
+            None => Verdict::NoNodes,
+            Some(look) => match look.outcome.slot {
+                Some(slot) => Verdict::Node(slot, look.decision(self, slot)),
+                None => Verdict::Unschedulable(self.diagnose(class, &look, pinned_to)),
+            },
+        }
+    }
+
+    /// Filter and Score; `None` if there are no nodes at all.
+    pub(super) fn look(&mut self, class: ClassId) -> Option<Look> {
         self.cache.refresh();
         let nodes = self.cache.node_count();
         if nodes == 0 {
-            return Verdict::NoNodes;
+            return None;
         }
-        if let Some(rejection) = self.rejection(class) {
-            return Verdict::Unschedulable(rejected(nodes, rejection));
-        }
-        if let Some(name) = pinned_to {
-            return self.search_one(class, name);
+        let profiles = self.classes.profiles().clone();
+        let profile = &profiles[self.classes.profile_number(class).expect("only pods of some profile are placed")];
+        if let Some(rejection) = self.rejection(profile, class) {
+            return Some(Look::rejected(rejection));
         }
         self.searches += 1;
-        let search = Search {
-            start: self.start % nodes,
-            wanted: feasible_nodes_wanted(self.percentage, nodes),
-            tie_break: TieBreak::of(self.ties, self.seed, self.searches),
+        // Only nodes that the pod names are looked at, if it names any.
+        let named = profile.named_nodes(self.classes.traits(class)).map(|names| self.cache.present(names));
+        let wanted = match profile.has_scorers {
+            true => feasible_nodes_wanted(profile.percentage, named.unwrap_or(nodes)).max(1),
+            false => 1,
         };
-        let (profile, around) = (&self.profile, &self.around);
-        let relations = Relations::of(profile, &mut self.cache, &mut self.classes, around, class);
+        let tie_break = TieBreak::of(self.ties, self.seed, self.searches);
+        let search = Search { start: self.start % nodes, wanted, tie_break };
+        let relations = Relations::of(profile, &mut self.cache, &mut self.classes, &self.around, class);
         let (pod, board) = self.classes.board(class);
         board.sync(profile, &self.cache, pod);
-        let (cache, classes, relations) = (&self.cache, &self.classes, relations.as_ref());
-        let case = Case { profile, cache, classes, class, relations };
-        let board = classes.board_of(class);
-        let outcome = board.decide(case, search);
+        self.classes.trim_boards(nodes);
+        let case = self.case(class, relations.as_ref());
+        let outcome = self.classes.board_of(class).decide(case, search);
         debug_assert!(
             nodes > ORACLE_NODES_MAX || outcome == decide(case, search),
             "the cached search is wrong: {outcome:?} for {search:?}"
         );
-        self.start = (search.start + outcome.processed) % nodes;
-        match outcome.slot {
-            Some(slot) => Verdict::Node(slot, relations.and_then(|relations| relations.decision(cache, slot))),
-            None => Verdict::Unschedulable(diagnose(cache, case.pod(), |position| {
-                let own = board.refusal(position);
-                if own.is_none() { case.related_refusal(cache.order()[position as usize]) } else { own }
-            })),
+        let checked = named.unwrap_or(outcome.processed);
+        self.start = (search.start + checked) % nodes;
+        Some(Look { search, relations, outcome, checked, rejection: None })
+    }
+
+    /// Why no node takes the pod. The cluster must be as it was at the search.
+    pub(super) fn diagnose(&self, class: ClassId, look: &Look, pinned_to: Option<&Name>) -> Diagnosis {
+        let case = self.case(class, look.relations.as_ref());
+        if let Some(rejection) = &look.rejection {
+            return rejected(case, rejection);
         }
+        let slot_at = |position: u32| self.cache.order()[position as usize];
+        match pinned_to {
+            Some(name) => diagnose(case, |position| match self.cache.slot(slot_at(position)) {
+                node if node.name == *name => case.refusal(slot_at(position)),
+                _ => Refusal::for_good(Reason::NotNamed),
+            }),
+            None => {
+                let board = self.classes.board_of(class);
+                diagnose(case, |position| case.with_related(board.refusal(position), slot_at(position)))
+            }
+        }
+    }
+
+    /// A pod's case, with what other nodes' pods mean for it.
+    pub(super) fn case<'a>(&'a self, class: ClassId, relations: Option<&'a Relations>) -> Case<'a> {
+        let profile = self.classes.profile(class);
+        Case { profile, cache: &self.cache, classes: &self.classes, around: &self.around, class, relations }
+    }
+}
+
+/// A search and what it found.
+pub(super) struct Look {
+    pub(super) search: Search,
+    pub(super) relations: Option<Relations>,
+    pub(super) outcome: Outcome,
+    /// How many nodes were looked at; none that PreFilter passes over.
+    pub(super) checked: u32,
+    /// Why PreFilter passed over all nodes, if it did.
+    pub(super) rejection: Option<Rejection>,
+}
+
+impl Look {
+    /// A plugin's PreFilter has refused the pod on every node: none was looked at.
+    fn rejected(rejection: Rejection) -> Look {
+        let search = Search { start: 0, wanted: 1, tie_break: TieBreak::First };
+        let outcome = Outcome { slot: None, feasible: 0, processed: 0 };
+        Look { search, relations: None, outcome, checked: 0, rejection: Some(rejection) }
+    }
+
+    /// What is to be done about the pod's claims on the node that was chosen.
+    fn decision(&self, placement: &Placement, slot: u32) -> Option<Decision> {
+        let storage = &placement.around.storage;
+        self.relations.as_ref().and_then(|relations| relations.decision(storage, &placement.cache, slot))
     }
 }
 
@@ -241,22 +258,26 @@ impl Placement {
     ///
     /// Source: `findNodesThatFitPod`, pkg/scheduler/schedule_one.go (v1.34.1). Spread constraints count all nodes here,
     /// where Kubernetes counts only the one that the pod's node affinity leaves.
-    fn search_one(&mut self, class: ClassId, name: &Name) -> Verdict {
-        let (profile, around) = (&self.profile, &self.around);
-        let relations = Relations::of(profile, &mut self.cache, &mut self.classes, around, class);
-        let (cache, classes) = (&self.cache, &self.classes);
-        let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
-        let named = cache.present_slot(name).map(|slot| (slot, case.refusal(slot)));
-        self.start = (self.start + u32::from(named.is_some())) % cache.node_count();
-        match named {
-            Some((slot, refusal)) if refusal.is_none() => {
-                Verdict::Node(slot, relations.as_ref().and_then(|relations| relations.decision(cache, slot)))
-            }
-            named => Verdict::Unschedulable(diagnose(cache, case.pod(), |position| match named {
-                Some((slot, refusal)) if cache.order()[position as usize] == slot => refusal,
-                _ => Refusal::for_good(Reason::NotNamed),
-            })),
+    fn look_at_one(&mut self, class: ClassId, name: &Name) -> Option<Look> {
+        self.cache.refresh();
+        let nodes = self.cache.node_count();
+        if nodes == 0 {
+            return None;
         }
+        let profiles = self.classes.profiles().clone();
+        let profile = &profiles[self.classes.profile_number(class).expect("only pods of some profile are placed")];
+        if let Some(rejection) = self.rejection(profile, class) {
+            return Some(Look::rejected(rejection));
+        }
+        let relations = Relations::of(profile, &mut self.cache, &mut self.classes, &self.around, class);
+        let case = self.case(class, relations.as_ref());
+        let named = self.cache.present_slot(name);
+        let slot = named.filter(|slot| case.refusal(*slot).is_none());
+        let checked = u32::from(named.is_some());
+        let outcome = Outcome { slot, feasible: u32::from(slot.is_some()), processed: checked };
+        let search = Search { start: self.start, wanted: 1, tie_break: TieBreak::First };
+        self.start = (self.start + checked) % nodes;
+        Some(Look { search, relations, outcome, checked, rejection: None })
     }
 }
 

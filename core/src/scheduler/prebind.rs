@@ -193,7 +193,7 @@ impl Scheduler {
             (Some(Object::VolumeAttachment(old)), None) => Event::AttachmentGone(old),
             _ => return,
         };
-        self.queue.on_event(&self.placement.classes, &event, None, now);
+        self.queue.on_event(&self.placement, &event, None, now);
     }
 }
 

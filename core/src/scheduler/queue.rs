@@ -18,6 +18,7 @@ use crate::config::SchedulerConfig;
 use crate::id::{Name, RowId};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::events::{Event, Hint};
+use crate::scheduler::placement::Placement;
 use crate::scheduler::plugins::Plugin;
 use crate::time::{Span, Time};
 
@@ -117,7 +118,7 @@ impl Queue {
         classes.hold(class);
         let priority = classes.traits(class).spec.priority;
         let (number, plugins) = (self.next_number(), Vec::new());
-        let place = if classes.traits(class).is_gated() { Place::Gated } else { Place::Active };
+        let place = if classes.is_gated(class) { Place::Gated } else { Place::Active };
         self.insert(Queued {
             row,
             class,
@@ -150,7 +151,7 @@ impl Queue {
         classes.hold(class);
         classes.release(queued.class);
         queued.class = class;
-        if queued.place == Place::Gated && !classes.traits(class).is_gated() {
+        if queued.place == Place::Gated && !classes.is_gated(class) {
             queued.place = Place::Active;
         }
         queued.priority = classes.traits(class).spec.priority;
@@ -199,7 +200,8 @@ impl Queue {
     }
 
     /// Tries the waiting pods again that the event could help; `only` restricts it to one pod.
-    pub(super) fn on_event(&mut self, classes: &Classes, event: &Event<'_>, only: Option<RowId>, now: Time) {
+    pub(super) fn on_event(&mut self, placement: &Placement, event: &Event<'_>, only: Option<RowId>, now: Time) {
+        let (classes, around) = (&placement.classes, &placement.around);
         let mut answers: BTreeMap<(ClassId, Vec<Plugin>, bool), bool> = BTreeMap::new();
         let mut helped = Vec::new();
         for (_, _, row) in &self.waiting {
@@ -210,9 +212,9 @@ impl Queue {
             // To a pod for one node NodeAffinity says the same of all others.
             let elsewhere = queued.pinned_to.as_ref().is_some_and(|node| event.is_about_another_node(node));
             let worth = answers.entry((queued.class, queued.plugins.clone(), elsewhere)).or_insert_with(|| {
-                let pod = classes.traits(queued.class);
+                let (pod, args) = (classes.traits(queued.class), &classes.profile(queued.class).args);
                 let mut plugins = queued.plugins.iter().filter(|plugin| !elsewhere || **plugin != Plugin::NodeAffinity);
-                plugins.any(|plugin| plugin.hint(pod, event) == Hint::Queue)
+                plugins.any(|plugin| plugin.hint(args, around, pod, event) == Hint::Queue)
             });
             if *worth {
                 helped.push(*row);

@@ -13,6 +13,7 @@ use crate::scheduler::plugins::{Normalization, Plugin, Refusal};
 use crate::scheduler::profile::Profile;
 use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::TieBreak;
+use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::PodTraits;
 
 /// Where the search begins and ends, and how ties are broken.
@@ -43,9 +44,10 @@ pub(super) struct Case<'a> {
     pub(super) profile: &'a Profile,
     pub(super) cache: &'a Cache,
     pub(super) classes: &'a Classes,
+    pub(super) around: &'a Surroundings,
     pub(super) class: ClassId,
     /// What other nodes' pods mean for the pod.
-    pub(super) relations: Option<&'a Relations<'a>>,
+    pub(super) relations: Option<&'a Relations>,
 }
 
 impl Case<'_> {
@@ -54,15 +56,24 @@ impl Case<'_> {
         self.classes.traits(self.class)
     }
 
-    /// Filter, all plugins.
+    /// Filter: the first plugin's reasons.
     pub(super) fn refusal(&self, slot: u32) -> Refusal {
-        let own = self.profile.filter(self.pod(), self.cache.slot(slot));
-        if own.is_none() { self.related_refusal(slot) } else { own }
+        self.with_related(self.profile.filter(self.pod(), self.cache.slot(slot)), slot)
     }
 
-    /// Filter, the plugins that look beyond the node.
-    pub(super) fn related_refusal(&self, slot: u32) -> Refusal {
-        self.relations.map_or(Refusal::NONE, |relations| relations.refusal(self.cache, slot))
+    /// What becomes of a node's own refusal with the plugins that look beyond the node.
+    pub(super) fn with_related(&self, own: Refusal, slot: u32) -> Refusal {
+        match self.relations {
+            Some(relations) => {
+                self.profile.first(own, |plugin| relations.refusal(&self.around.storage, self.cache, plugin, slot))
+            }
+            None => own,
+        }
+    }
+
+    /// Whether the plugins that look beyond the node let it take the pod.
+    pub(super) fn is_admitted(&self, slot: u32) -> bool {
+        self.relations.is_none_or(|relations| relations.admit(&self.around.storage, self.cache, slot))
     }
 
     /// Score, the plugins that look beyond the node: each feasible node's weighted sum.
@@ -104,7 +115,7 @@ pub(super) fn best(cache: &Cache, feasible: &[u32], scores: &[i64], tie_break: T
 fn totals(case: Case<'_>, feasible: &[u32]) -> Vec<i64> {
     let mut totals = case.related_totals(feasible);
     for enabled in case.profile.scorers(case.pod()) {
-        let scores = normalized(case.cache, case.pod(), feasible, enabled.plugin);
+        let scores = normalized(case, feasible, enabled.plugin);
         for (total, score) in totals.iter_mut().zip(scores) {
             assert!((0..=100).contains(&score), "{:?} scores {score}", enabled.plugin);
             *total += enabled.weight * score;
@@ -114,8 +125,9 @@ fn totals(case: Case<'_>, feasible: &[u32]) -> Vec<i64> {
 }
 
 /// One plugin's scores of the feasible nodes.
-pub(super) fn normalized(cache: &Cache, pod: &PodTraits, feasible: &[u32], plugin: Plugin) -> Vec<i64> {
-    let raw: Vec<i64> = feasible.iter().map(|slot| plugin.score(pod, cache.slot(*slot))).collect();
+pub(super) fn normalized(case: Case<'_>, feasible: &[u32], plugin: Plugin) -> Vec<i64> {
+    let score = |slot: &u32| plugin.score(&case.profile.args, case.pod(), case.cache.slot(*slot));
+    let raw: Vec<i64> = feasible.iter().map(score).collect();
     let highest = raw.iter().copied().max().unwrap_or(0);
     let normalization: Normalization = plugin.normalization();
     raw.into_iter().map(|score| normalization.apply(score, highest)).collect()

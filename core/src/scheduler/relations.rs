@@ -16,9 +16,18 @@ use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::PodVolumes;
 use crate::scheduler::volumes;
 
+/// The plugins that look beyond the node.
+const RELATED: [Plugin; 6] = [
+    Plugin::VolumeRestrictions,
+    Plugin::NodeVolumeLimits,
+    Plugin::VolumeBinding,
+    Plugin::VolumeZone,
+    Plugin::PodTopologySpread,
+    Plugin::InterPodAffinity,
+];
+
 /// PreFilter and PreScore of PodTopologySpread, InterPodAffinity and the plugins about volumes.
-pub(super) struct Relations<'a> {
-    storage: &'a Storage,
+pub(super) struct Relations {
     /// The pod's volumes, if something is to be looked at for them.
     volumes: Option<(Arc<PodVolumes>, volumes::Filter)>,
     spread: Option<topology_spread::Filter>,
@@ -27,22 +36,25 @@ pub(super) struct Relations<'a> {
     affinity_preferences: Option<(Enabled, inter_pod_affinity::Preferences)>,
 }
 
-impl<'a> Relations<'a> {
+impl Relations {
     /// Counts; `None` if nothing beyond single nodes is about the class's pods.
     pub(super) fn of(
         profile: &Profile,
         cache: &mut Cache,
         classes: &mut Classes,
-        around: &'a Surroundings,
+        around: &Surroundings,
         class: ClassId,
-    ) -> Option<Relations<'a>> {
-        let find = |plugin| profile.plugins.iter().copied().find(|enabled| enabled.plugin == plugin);
+    ) -> Option<Relations> {
         let (mut spread, mut affinity) = (None, None);
         let (mut spread_preferences, mut affinity_preferences) = (None, None);
-        if let Some(enabled) = find(Plugin::PodTopologySpread) {
-            let pod = classes.traits(class);
-            spread = topology_spread::Filter::of(cache, classes, pod);
-            let preferences = topology_spread::Preferences::of(cache, around, pod);
+        let (filters, scores) =
+            (profile.filters_with(Plugin::PodTopologySpread), profile.scorer(Plugin::PodTopologySpread));
+        let pod = classes.traits(class);
+        if filters {
+            spread = topology_spread::Filter::of(&profile.args.spread, cache, classes, around, pod);
+        }
+        if let Some(enabled) = scores {
+            let preferences = topology_spread::Preferences::of(&profile.args.spread, cache, around, pod);
             if let Some((pods, domains)) = preferences.as_ref().and_then(|preferences| preferences.tallied()) {
                 let namespace = pod.identity.namespace.clone();
                 classes.tally(domains, &namespace, pods);
@@ -50,13 +62,16 @@ impl<'a> Relations<'a> {
             spread_preferences = preferences.map(|preferences| (enabled, preferences));
         }
         // Without terms on either side there is nothing to count.
-        if let Some(enabled) = find(Plugin::InterPodAffinity)
-            && classes.any_terms()
-        {
+        if classes.any_terms() {
             let pod = classes.traits(class);
-            affinity = inter_pod_affinity::Filter::of(cache, classes, around, pod);
-            let preferences = inter_pod_affinity::Preferences::of(cache, classes, around, pod);
-            affinity_preferences = preferences.map(|preferences| (enabled, preferences));
+            if profile.filters_with(Plugin::InterPodAffinity) {
+                affinity = inter_pod_affinity::Filter::of(cache, classes, around, pod);
+            }
+            if let Some(enabled) = profile.scorer(Plugin::InterPodAffinity) {
+                let args = profile.args.pod_affinity;
+                let preferences = inter_pod_affinity::Preferences::of(args, cache, classes, around, pod);
+                affinity_preferences = preferences.map(|preferences| (enabled, preferences));
+            }
         }
         let pod_volumes = classes.traits(class).volumes.clone();
         let volumes = pod_volumes.and_then(|pod| {
@@ -64,24 +79,26 @@ impl<'a> Relations<'a> {
             let filter = volumes::Filter::of(profile, &pod, &around.storage, cache).ok()?;
             filter.refuses().then_some((pod, filter))
         });
-        let storage = &around.storage;
-        let relations = Relations { storage, volumes, spread, affinity, spread_preferences, affinity_preferences };
+        let relations = Relations { volumes, spread, affinity, spread_preferences, affinity_preferences };
         (relations.refuses() || relations.scores_nodes()).then_some(relations)
     }
 
-    /// Filter: why the node cannot take the pod.
-    pub(super) fn refusal(&self, cache: &Cache, slot: u32) -> Refusal {
-        if let Some((pod, filter)) = &self.volumes {
-            let refusal = filter.refusal(pod, self.storage, cache.slot(slot));
-            if !refusal.is_none() {
-                return refusal;
+    /// Filter: whether these plugins let the node take the pod.
+    pub(super) fn admit(&self, storage: &Storage, cache: &Cache, slot: u32) -> bool {
+        RELATED.into_iter().all(|plugin| self.refusal(storage, cache, plugin, slot).is_none())
+    }
+
+    /// Filter: why the node cannot take the pod in the eyes of one of these plugins.
+    pub(super) fn refusal(&self, storage: &Storage, cache: &Cache, plugin: Plugin, slot: u32) -> Refusal {
+        let refusal = match plugin {
+            Plugin::PodTopologySpread => self.spread.as_ref().map(|spread| spread.refusal(slot)),
+            Plugin::InterPodAffinity => self.affinity.as_ref().map(|affinity| affinity.refusal(slot)),
+            plugin => {
+                let volumes = self.volumes.as_ref();
+                volumes.map(|(pod, filter)| filter.refusal(plugin, pod, storage, cache.slot(slot)))
             }
-        }
-        let spread = self.spread.as_ref().map_or(Refusal::NONE, |spread| spread.refusal(slot));
-        if !spread.is_none() {
-            return spread;
-        }
-        self.affinity.as_ref().map_or(Refusal::NONE, |affinity| affinity.refusal(slot))
+        };
+        refusal.unwrap_or(Refusal::NONE)
     }
 
     /// Score and NormalizeScore: each plugin's scores of the feasible nodes, 0 ..= 100.
@@ -113,9 +130,9 @@ impl<'a> Relations<'a> {
     }
 
     /// VolumeBinding: what is to be bound and made on the node that was chosen.
-    pub(super) fn decision(&self, cache: &Cache, slot: u32) -> Option<Decision> {
+    pub(super) fn decision(&self, storage: &Storage, cache: &Cache, slot: u32) -> Option<Decision> {
         let (_, filter) = self.volumes.as_ref()?;
-        filter.decision(self.storage, cache.slot(slot))
+        filter.decision(storage, cache.slot(slot))
     }
 
     fn refuses(&self) -> bool {

@@ -125,7 +125,7 @@ impl Spreads {
 }
 
 impl Spread {
-    fn of(constraint: &SpreadConstraint, identity: &Identity) -> Spread {
+    pub(super) fn of(constraint: &SpreadConstraint, identity: &Identity) -> Spread {
         let parts = constraint.selector.as_ref().map(|selector| {
             let mut selector = selector.clone();
             let keys = &constraint.match_label_keys;

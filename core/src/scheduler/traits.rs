@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::digest::Shared;
 use crate::id::{Name, Uid};
 use crate::model::{
-    Container, Kind, Labels, PersistentVolumeClaim, Pod, PodSpec, PodVolume, PodVolumeSource, Protocol, Resources,
+    Container, Kind, Labels, PersistentVolumeClaim, Pod, PodSpec, PodVolume, PodVolumeSource, Protocol, ResourceName,
+    Resources,
 };
-use crate::scheduler::plugins::images;
+use crate::scheduler::plugins::{images, named_nodes};
 use crate::scheduler::terms::{Spreads, Terms};
 
 /// What a container that asks for no CPU counts as when nodes are scored.
@@ -102,25 +103,23 @@ pub(super) struct PodTraits {
     pub(super) scored_cpu_milli: i64,
     /// Memory that it counts for when nodes are scored, in bytes.
     pub(super) scored_memory_bytes: i64,
+    /// The same once the pod is on a node; it differs for some pods with requests of their own.
+    pub(super) counted_cpu_milli: i64,
+    /// The same for memory.
+    pub(super) counted_memory_bytes: i64,
     /// Ports that it wants of its node.
-    pub(super) host_ports: Vec<(Protocol, u16)>,
+    pub(super) host_ports: Vec<HostPort>,
     /// The images of its containers, each with a tag.
     pub(super) images: Vec<Name>,
+    /// The only nodes that it can be on by their names, sorted; `None` if it names none.
+    pub(super) named_nodes: Option<Vec<Name>>,
 }
 
 impl PodTraits {
     /// Reads a pod's spec and identity.
     pub(super) fn of(spec: &Shared<PodSpec>, identity: &Identity) -> PodTraits {
-        let scored = pod_requests(spec, |container| {
-            let mut requests = container.requests.clone();
-            if requests.cpu_milli == 0 {
-                requests.cpu_milli = DEFAULT_CPU_MILLI;
-            }
-            if requests.memory_bytes == 0 {
-                requests.memory_bytes = DEFAULT_MEMORY_BYTES;
-            }
-            requests
-        });
+        let requests = pod_requests(spec, |container| container.requests.clone());
+        let [scored, counted] = scored_and_counted(spec);
         let rules = spec.rules.as_deref();
         PodTraits {
             volumes: PodVolumes::of(spec, identity),
@@ -128,16 +127,19 @@ impl PodTraits {
             terms: rules.and_then(|rules| Terms::of(rules, identity)),
             spreads: rules.and_then(|rules| Spreads::of(rules, identity)),
             spec: spec.clone(),
-            requests: pod_requests(spec, |container| container.requests.clone()),
+            requests,
             scored_cpu_milli: scored.cpu_milli,
             scored_memory_bytes: scored.memory_bytes,
+            counted_cpu_milli: counted.cpu_milli,
+            counted_memory_bytes: counted.memory_bytes,
             host_ports: host_ports(spec),
             images: images(spec),
+            named_nodes: named_nodes(spec),
         }
     }
 
-    /// Whether gates keep the pod out of the queue.
-    pub(super) fn is_gated(&self) -> bool {
+    /// Whether the pod has scheduling gates.
+    pub(super) fn has_gates(&self) -> bool {
         self.spec.rules.as_ref().is_some_and(|rules| !rules.scheduling_gates.is_empty())
     }
 
@@ -156,11 +158,46 @@ impl PodTraits {
     }
 }
 
-/// The sum over containers and sidecars, or what some init container needs beside the sidecars started before it,
-/// whichever is larger, plus overhead.
+/// A container's requests, with defaults in place of those left out.
 ///
-/// Source: `PodRequests`, staging/src/k8s.io/component-helpers/resource/helpers.go (v1.34.1), without pod-level
-/// resources and resizes in place.
+/// Source: `applyNonMissing`, staging/src/k8s.io/component-helpers/resource/helpers.go (v1.34.1).
+fn with_defaults(container: &Container, cpu: bool, memory: bool) -> Resources {
+    let mut requests = container.requests.clone();
+    if cpu && requests.cpu_milli == 0 && !container.zero_requests.cpu {
+        requests.cpu_milli = DEFAULT_CPU_MILLI;
+    }
+    if memory && requests.memory_bytes == 0 && !container.zero_requests.memory {
+        requests.memory_bytes = DEFAULT_MEMORY_BYTES;
+    }
+    requests
+}
+
+/// What a pod counts for when nodes are scored: itself, and once it is on a node. With requests of its own, its
+/// containers get defaults only for what nobody asks for, because the API server makes the containers' sum the pod's
+/// request; once it is on a node, overhead is asking as well.
+///
+/// Source: `calculatePodResourceRequest`, pkg/scheduler/framework/plugins/noderesources/resource_allocation.go;
+/// `getNonMissingContainerRequests`, pkg/scheduler/framework/types.go; `defaultPodRequests`,
+/// pkg/apis/core/v1/defaults.go (v1.34.1).
+fn scored_and_counted(spec: &PodSpec) -> [Resources; 2] {
+    let with = |cpu, memory| pod_requests(spec, |container| with_defaults(container, cpu, memory));
+    let Some(own) = &spec.pod_requests else {
+        let scored = with(true, true);
+        return [scored.clone(), scored];
+    };
+    let containers = || spec.containers.iter().chain(&spec.init_containers);
+    let asks_cpu = own.contains_key(&ResourceName::Cpu)
+        || containers().any(|container| container.zero_requests.cpu || container.requests.cpu_milli > 0);
+    let asks_memory = own.contains_key(&ResourceName::Memory)
+        || containers().any(|container| container.zero_requests.memory || container.requests.memory_bytes > 0);
+    let counted = with(!asks_cpu && spec.overhead.cpu_milli == 0, !asks_memory && spec.overhead.memory_bytes == 0);
+    [with(!asks_cpu, !asks_memory), counted]
+}
+
+/// The sum over containers and sidecars, or what some init container needs beside the sidecars started before it,
+/// whichever is larger; in its place what the pod itself asks for; plus overhead.
+///
+/// Source: `PodRequests`, staging/src/k8s.io/component-helpers/resource/helpers.go (v1.34.1), without resizing in place.
 fn pod_requests(spec: &PodSpec, of_container: impl Fn(&Container) -> Resources) -> Resources {
     let mut sum = Resources::default();
     for container in &spec.containers {
@@ -180,17 +217,102 @@ fn pod_requests(spec: &PodSpec, of_container: impl Fn(&Container) -> Resources) 
         }
     }
     sum.max_with(&starting);
+    for (name, amount) in spec.pod_requests.iter().flat_map(|own| own.iter()) {
+        sum.set(name, *amount);
+    }
     sum.add(&spec.overhead);
     sum
 }
 
+/// A port of a node.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct HostPort {
+    /// The protocol's number and the port.
+    port: (u8, u16),
+    /// `None` is every address of the node.
+    address: Option<Name>,
+}
+
+impl HostPort {
+    /// Whether only one of the two can be had.
+    ///
+    /// Source: `HostPortInfo.CheckConflict`, staging/src/k8s.io/kube-scheduler/framework/types.go (v1.34.1).
+    pub(super) fn conflicts(&self, other: &HostPort) -> bool {
+        self.port == other.port && (self.address.is_none() || other.address.is_none() || self.address == other.address)
+    }
+}
+
 /// Source: `GetHostPorts`, pkg/scheduler/util/utils.go (v1.34.1): containers and sidecars.
-fn host_ports(spec: &PodSpec) -> Vec<(Protocol, u16)> {
+fn host_ports(spec: &PodSpec) -> Vec<HostPort> {
     let sidecars = spec.init_containers.iter().filter(|container| container.sidecar);
     let ports = spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
-    let mut ports: Vec<(Protocol, u16)> =
-        ports.filter_map(|port| port.host_port.filter(|number| *number > 0).map(|it| (port.protocol, it))).collect();
-    ports.sort_unstable_by_key(|(protocol, port)| (*protocol as u8, *port));
+    let wanted = |protocol: Protocol, number, address: &Option<Name>| {
+        let address = address.clone().filter(|address| !address.is_empty() && **address != *"0.0.0.0");
+        HostPort { port: (protocol as u8, number), address }
+    };
+    let ports = ports.filter_map(|port| {
+        port.host_port.filter(|number| *number > 0).map(|number| wanted(port.protocol, number, &port.host_ip))
+    });
+    let mut ports: Vec<HostPort> = ports.collect();
+    ports.sort_unstable();
     ports.dedup();
     ports
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ContainerPort, ZeroRequests};
+
+    fn container(cpu_milli: i64, memory_mib: i64) -> Container {
+        let requests = Resources { cpu_milli, memory_bytes: memory_mib << 20, ..Resources::default() };
+        Container { requests, ..Container::default() }
+    }
+
+    fn sums(spec: &PodSpec) -> [(i64, i64); 3] {
+        let traits = PodTraits::of(&Shared::new(spec.clone()), &Identity::default());
+        let pairs = [
+            (traits.requests.cpu_milli, traits.requests.memory_bytes),
+            (traits.scored_cpu_milli, traits.scored_memory_bytes),
+            (traits.counted_cpu_milli, traits.counted_memory_bytes),
+        ];
+        pairs.map(|(cpu, memory)| (cpu, memory >> 20))
+    }
+
+    #[test]
+    fn what_a_pod_itself_asks_for_replaces_its_containers_sum_and_overhead_is_added() {
+        let overhead = Resources { cpu_milli: 10, ..Resources::default() };
+        let mut spec =
+            PodSpec { containers: vec![container(300, 0), container(0, 64)], overhead, ..PodSpec::default() };
+        assert_eq!(sums(&spec), [(310, 64), (410, 264), (410, 264)]);
+        spec.pod_requests = Some(Box::new([(ResourceName::Cpu, 500)].into()));
+        assert_eq!(sums(&spec), [(510, 64), (510, 64), (510, 64)], "memory was asked for, so nobody gets a default");
+        spec.containers[1] = container(0, 0);
+        assert_eq!(sums(&spec), [(510, 0), (510, 400), (510, 400)]);
+        spec.overhead.memory_bytes = 16 << 20;
+        assert_eq!(sums(&spec), [(510, 16), (510, 416), (510, 16)], "overhead counts as asking on a node only");
+    }
+
+    #[test]
+    fn a_request_of_nothing_that_was_written_gets_no_default() {
+        let zero = Container { zero_requests: ZeroRequests { cpu: true, memory: false }, ..container(0, 0) };
+        let spec = PodSpec { containers: vec![zero], ..PodSpec::default() };
+        assert_eq!(sums(&spec), [(0, 0), (0, 200), (0, 200)]);
+    }
+
+    #[test]
+    fn a_port_on_one_address_leaves_the_others_free() {
+        let port = |address: Option<&str>| {
+            let host_ip = address.map(Name::from);
+            let port =
+                ContainerPort { name: "".into(), port: 80, host_port: Some(80), host_ip, protocol: Protocol::Tcp };
+            let container = Container { ports: vec![port], ..Container::default() };
+            host_ports(&PodSpec { containers: vec![container], ..PodSpec::default() }).remove(0)
+        };
+        let (one, other, every) = (port(Some("10.0.0.1")), port(Some("10.0.0.2")), port(Some("0.0.0.0")));
+        assert!(
+            one.conflicts(&one) && one.conflicts(&every) && every.conflicts(&other) && every.conflicts(&port(None))
+        );
+        assert!(!one.conflicts(&other));
+    }
 }

@@ -36,7 +36,7 @@ impl Filter {
         storage: &Storage,
         cache: &Cache,
     ) -> Result<Filter, Rejection> {
-        let has = |plugin| profile.plugins.iter().any(|enabled| enabled.plugin == plugin);
+        let has = |plugin| profile.filters_with(plugin);
         let by = |plugin| move |message| Rejection { plugin, message };
         let mut filter = Filter::default();
         if has(Plugin::VolumeRestrictions) {
@@ -58,22 +58,20 @@ impl Filter {
         self.restrictions.is_some() || self.counted || self.claims.is_some() || !self.topologies.is_empty()
     }
 
-    /// Filter: the first plugin's word.
-    pub(super) fn refusal(&self, pod: &PodVolumes, storage: &Storage, node: &NodeInfo) -> Refusal {
-        let restricted = self.restrictions.map(|state| volume_restrictions::filter(state, pod, node));
-        if let Some(refusal) = restricted.filter(|refusal| !refusal.is_none()) {
-            return refusal;
-        }
-        if self.counted {
-            let refusal = node_volume_limits::filter(pod, storage, node);
-            if !refusal.is_none() {
-                return refusal;
+    /// Filter of one of the plugins.
+    pub(super) fn refusal(&self, plugin: Plugin, pod: &PodVolumes, storage: &Storage, node: &NodeInfo) -> Refusal {
+        match plugin {
+            Plugin::VolumeRestrictions => {
+                self.restrictions.map_or(Refusal::NONE, |state| volume_restrictions::filter(state, pod, node))
             }
+            Plugin::NodeVolumeLimits if self.counted => node_volume_limits::filter(pod, storage, node),
+            Plugin::VolumeBinding => {
+                let decision = self.claims.as_ref().map(|claims| claims.decide(storage, node));
+                decision.and_then(Result::err).unwrap_or(Refusal::NONE)
+            }
+            Plugin::VolumeZone => volume_zone::filter(&self.topologies, node),
+            _ => Refusal::NONE,
         }
-        if let Some(Err(refusal)) = self.claims.as_ref().map(|claims| claims.decide(storage, node)) {
-            return refusal;
-        }
-        volume_zone::filter(&self.topologies, node)
     }
 
     /// What is to be bound and made on the node that was chosen; `None` if all is bound.

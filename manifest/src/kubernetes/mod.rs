@@ -9,16 +9,17 @@
 mod defaults;
 mod modelled;
 mod patch;
-mod placement;
+pub(crate) mod placement;
 mod read;
 mod references;
 mod schedule;
+mod snapshot;
 mod storage;
 #[cfg(test)]
 mod tests;
-mod to_core;
+pub(crate) mod to_core;
 mod to_json;
-mod validation;
+pub(crate) mod validation;
 
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -40,6 +41,7 @@ pub use defaults::{admit_pod, apply_defaults};
 pub use modelled::unmodelled_fields;
 pub use patch::{PatchType, apply_patch};
 pub use read::{read_admitted, read_manifests, read_node};
+pub use snapshot::Snapshot;
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};
 pub use validation::{Cause, Invalid, Reason, validate};

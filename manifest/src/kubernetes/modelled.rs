@@ -238,6 +238,7 @@ const POD: &[&str] = &[
     "preemptionPolicy",
     "tolerations.**",
     "overhead.**",
+    "resources.requests.**",
     "priority",
     "schedulerName",
     "hostNetwork",

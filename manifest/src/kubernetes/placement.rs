@@ -32,7 +32,7 @@ pub(super) fn rules(spec: &api::PodSpec) -> Option<Box<PlacementRules>> {
     (rules != PlacementRules::default()).then(|| Box::new(rules))
 }
 
-fn fields(term: &api::NodeSelectorTerm) -> Vec<SelectorRequirement> {
+pub(crate) fn fields(term: &api::NodeSelectorTerm) -> Vec<SelectorRequirement> {
     let fields = term.match_fields.iter().flatten();
     fields.map(|it| requirement(&it.key, &it.operator, it.values.as_deref().unwrap_or_default())).collect()
 }
@@ -48,7 +48,7 @@ fn names(list: Option<&Vec<String>>) -> Vec<Name> {
     list.into_iter().flatten().map(|text| name(text)).collect()
 }
 
-fn spread(constraint: &api::TopologySpreadConstraint) -> SpreadConstraint {
+pub(crate) fn spread(constraint: &api::TopologySpreadConstraint) -> SpreadConstraint {
     SpreadConstraint {
         max_skew: constraint.max_skew,
         topology_key: name(&constraint.topology_key),

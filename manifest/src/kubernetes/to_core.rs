@@ -20,8 +20,8 @@ use wavetank_core::model::{
     ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, Hook, IntOrName, IntOrPercent,
     Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, OwnerReference, Pod,
     PodOwn, PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet,
-    ReplicationController, Resources, RestartPolicy, Selector, SelectorOperator, SelectorRequirement, Service,
-    ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration, TolerationOperator,
+    ReplicationController, ResourceName, Resources, RestartPolicy, Selector, SelectorOperator, SelectorRequirement,
+    Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration, TolerationOperator, ZeroRequests,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
@@ -275,6 +275,7 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         preferred_node_affinity: preferred.into_iter().flatten().map(preferred_term).collect(),
         tolerations: spec.tolerations.iter().flatten().map(toleration).collect(),
         overhead: resources(spec.overhead.as_ref()),
+        pod_requests: pod_requests(spec),
         priority: spec.priority.unwrap_or(0),
         scheduler_name: spec.scheduler_name.as_deref().map_or_else(|| name("default-scheduler"), name),
         host_network: spec.host_network.unwrap_or(false),
@@ -287,11 +288,35 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
     }
 }
 
+/// What the pod as a whole asks for; what it only limits it asks for as well, unless a container asks for it. `None` if
+/// it has no such requests.
+///
+/// Source: `PodRequests`, staging/src/k8s.io/component-helpers/resource/helpers.go, `defaultPodRequests`,
+/// pkg/apis/core/v1/defaults.go (v1.34.1).
+#[expect(clippy::box_collection, reason = "nearly every pod has none, and a spec holds only a pointer for it then")]
+fn pod_requests(spec: &api::PodSpec) -> Option<Box<BTreeMap<ResourceName, i64>>> {
+    let own = spec.resources.as_ref()?;
+    let containers = || spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    let asked = |key: &str| {
+        let requests = containers().filter_map(|container| container.resources.as_ref()?.requests.as_ref());
+        requests.into_iter().any(|requests| requests.contains_key(key))
+    };
+    let limits = own.limits.iter().flatten().filter(|(key, _)| !asked(key));
+    let supported = |key: &str| matches!(key, "cpu" | "memory") || key.starts_with("hugepages-");
+    let mut requests = BTreeMap::new();
+    for (key, text) in limits.chain(own.requests.iter().flatten()).filter(|(key, _)| supported(key)) {
+        let quantity: Quantity = text.0.parse().expect("quantities are checked while reading");
+        let amount = if key == "cpu" { quantity.milli_value() } else { quantity.value() };
+        requests.insert(ResourceName::named(key), amount);
+    }
+    (!requests.is_empty()).then(|| Box::new(requests))
+}
+
 fn preferred_term(it: &api::PreferredSchedulingTerm) -> PreferredNodeTerm {
     PreferredNodeTerm { weight: it.weight, requirements: term(&it.preference) }
 }
 
-pub(super) fn term(term: &api::NodeSelectorTerm) -> Vec<SelectorRequirement> {
+pub(crate) fn term(term: &api::NodeSelectorTerm) -> Vec<SelectorRequirement> {
     let of_labels = term.match_expressions.iter().flatten();
     of_labels.map(|it| requirement(&it.key, &it.operator, it.values.as_deref().unwrap_or_default())).collect()
 }
@@ -326,6 +351,7 @@ fn container(container: &api::Container) -> Container {
         env: container.env.iter().flatten().map(env_var).collect(),
         ports: container.ports.iter().flatten().map(container_port).collect(),
         requests: resources(limits_and_requests.and_then(|it| it.requests.as_ref())),
+        zero_requests: zero_requests(limits_and_requests.and_then(|it| it.requests.as_ref())),
         limits: resources(limits_and_requests.and_then(|it| it.limits.as_ref())),
         sidecar: container.restart_policy.as_deref() == Some("Always"),
         lifecycle: container.lifecycle.as_ref().and_then(lifecycle).map(Box::new),
@@ -333,6 +359,14 @@ fn container(container: &api::Container) -> Container {
         liveness_probe: container.liveness_probe.as_ref().map(probe),
         startup_probe: container.startup_probe.as_ref().map(probe),
     }
+}
+
+fn zero_requests(list: Option<&BTreeMap<String, QuantityText>>) -> ZeroRequests {
+    let is_zero = |key: &str| {
+        let text = list.and_then(|list| list.get(key));
+        text.and_then(|text| text.0.parse::<Quantity>().ok()).is_some_and(|quantity| quantity.milli_value() == 0)
+    };
+    ZeroRequests { cpu: is_zero("cpu"), memory: is_zero("memory") }
 }
 
 fn env_var(variable: &api::EnvVar) -> EnvVar {
@@ -376,6 +410,7 @@ fn container_port(port: &api::ContainerPort) -> ContainerPort {
         name: optional(port.name.as_ref()),
         port: port_number(port.container_port),
         host_port: port.host_port.filter(|number| *number != 0).map(port_number),
+        host_ip: port.host_ip.as_deref().filter(|address| !address.is_empty()).map(name),
         protocol: protocol(port.protocol.as_deref()),
     }
 }

@@ -144,17 +144,25 @@ impl Node {
     pub fn locate(&self, path: &str) -> Position {
         let (mut node, mut place) = (self, self.span.start());
         for part in path_parts(path) {
-            let found = match &node.value {
-                Value::Seq(items) => {
-                    part.parse::<usize>().ok().and_then(|index| items.get(index)).map(|item| (item.span.start(), item))
-                }
-                Value::Map(_) => node.entry(part).map(|(key, child)| (key.span.start(), child)),
-                _ => None,
-            };
-            let Some((found_place, found_node)) = found else { break };
+            let Some((found_place, found_node)) = node.step(part) else { break };
             (place, node) = (found_place, found_node);
         }
         place
+    }
+
+    /// What a field path names, if it is there.
+    pub fn find(&self, path: &str) -> Option<&Node> {
+        path_parts(path).try_fold(self, |node, part| node.step(part).map(|(_, node)| node))
+    }
+
+    fn step(&self, part: &str) -> Option<(Position, &Node)> {
+        match &self.value {
+            Value::Seq(items) => {
+                part.parse::<usize>().ok().and_then(|index| items.get(index)).map(|item| (item.span.start(), item))
+            }
+            Value::Map(_) => self.entry(part).map(|(key, child)| (key.span.start(), child)),
+            _ => None,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod conform;
 mod diff;
 mod pin;
+mod place;
 mod replay;
 mod run;
 mod source;
@@ -71,6 +72,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Name the first event in which two recorded runs differ.
     Diff(diff::Arguments),
+    /// Place pods on nodes without simulating anything around it, and say why each goes where it goes.
+    Place(place::Arguments),
     /// Do the steps of recordings of real clusters again and compare what comes of them.
     Conform(conform::Arguments),
     /// Check scenarios without running them.
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Test(arguments) => test::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),
+        Command::Place(arguments) => place::run(&arguments),
         Command::Conform(arguments) => conform::run(arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Schema => print(crate::plan::scenario::schema(), Exit::Held),
@@ -125,7 +129,12 @@ pub fn main() -> ExitCode {
 
 /// Prints a result. A reader that has gone away (`sim … | head`) is no failure; a full disk is.
 fn print(text: &str, exit: Exit) -> Exit {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    told(io::stdout().lock().write_all(text.as_bytes()), exit)
+}
+
+/// How the program ends after it has written its result.
+fn told(written: io::Result<()>, exit: Exit) -> Exit {
+    match written {
         Ok(()) => exit,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit,
         Err(error) => {

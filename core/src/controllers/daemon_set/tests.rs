@@ -374,6 +374,8 @@ fn a_revision_name_that_is_taken_counts_as_a_collision() {
 #[test]
 fn a_burst_of_creations_is_limited_and_all_nodes_get_their_pod_in_the_end() {
     let mut bed = bed(300);
+    // The nodes lose the taint with which they are born at the rate of the node lifecycle's client.
+    bed.run_for(Span::from_secs(60));
     bed.create(agent());
     // 30 requests at once and 20 per second, of which one is the revision's.
     bed.run_for(Span::from_secs(5));

@@ -15,7 +15,8 @@ fn bed() -> Testbed {
 }
 
 fn pod(name: &str, port_name: &str, port: u16) -> Pod {
-    let ports = vec![ContainerPort { name: port_name.into(), port, host_port: None, protocol: Protocol::Tcp }];
+    let ports =
+        vec![ContainerPort { name: port_name.into(), port, host_port: None, host_ip: None, protocol: Protocol::Tcp }];
     let container = Container { name: "app".into(), image: "app:v1".into(), ports, ..Container::default() };
     let meta = Meta { labels: Labels::new([("app", "web")]), ..Meta::named("default", name) };
     Pod {

@@ -228,7 +228,7 @@ fn users<'a>(view: View<'a>, volume: &PersistentVolume) -> BTreeMap<Name, Vec<&'
     let mut users: BTreeMap<Name, Vec<&Arc<Pod>>> = BTreeMap::new();
     let Some(reference) = &volume.claim else { return users };
     let found = view.find::<PersistentVolumeClaim>(&reference.namespace, &reference.name);
-    if !found.is_some_and(|(_, claim)| claim.spec.volume == volume.meta.name) {
+    if found.is_none_or(|(_, claim)| claim.spec.volume != volume.meta.name) {
         return users;
     }
     for (_, pod) in view.in_namespace::<Pod>(&reference.namespace) {
@@ -252,7 +252,7 @@ fn status_of(view: View<'_>, node: &Name, without: Option<&Name>) -> Option<Requ
     let (_, stored) = view.find::<Node>(&Name::default(), node)?;
     let known = stored.status.volumes.as_ref().map_or(&[][..], |volumes| &volumes.attached);
     let key = ObjectKey::new(Kind::Node, "", node);
-    (*known != *names).then(|| Request::Patch { key, patch: Patch::VolumesAttached(names) })
+    if *known == *names { None } else { Some(Request::Patch { key, patch: Patch::VolumesAttached(names) }) }
 }
 
 /// Source: `IsMultiAttachAllowed`, pkg/controller/volume/attachdetach/util/util.go (v1.34.1).

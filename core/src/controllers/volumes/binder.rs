@@ -383,7 +383,7 @@ fn sync_bound_claim(view: View<'_>, claim: &PersistentVolumeClaim) -> Plan {
         if claim.status.phase != ClaimPhase::Lost {
             plan = plan.say(claim, Event::warning(REPORTER, reason, message));
         }
-        plan.claim_phase(claim, ClaimPhase::Lost, None)
+        plan.claim_phase(claim, ClaimPhase::Lost, None).unsettled()
     };
     if claim.spec.volume.is_empty() {
         let message = "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!";

@@ -14,16 +14,18 @@ pub(super) use drivers::{Drivers, NUMBER as DRIVERS};
 pub(super) use ephemeral::{Ephemeral, NUMBER as EPHEMERAL};
 pub(super) use protection::{NUMBER as PROTECTION, Protection};
 
+use std::sync::Arc;
+
 use crate::model::{Object, Pod, Resource};
 use crate::store::{Change, View};
 
+/// A version of a row; `None` is absence.
+type Version<'a, T> = Option<&'a Arc<T>>;
+
 /// A row of one kind before and after a change; `None` if the change is about another kind.
-fn versions<'a, T: Resource + 'a>(
-    view: View<'a>,
-    change: &Change,
-) -> Option<(Option<&'a std::sync::Arc<T>>, Option<&'a std::sync::Arc<T>>)> {
-    let at = (view.before(change.revision), view.at(change.revision));
-    (change.kind == T::KIND).then(|| (at.0.get::<T>(change.row), at.1.get::<T>(change.row)))
+fn versions<'a, T: Resource + 'a>(view: View<'a>, change: &Change) -> Option<(Version<'a, T>, Version<'a, T>)> {
+    let (before, after) = (view.before(change.revision), view.at(change.revision));
+    (change.kind == T::KIND).then(|| (before.get::<T>(change.row), after.get::<T>(change.row)))
 }
 
 /// Whether a pod has ended as far as its volumes are concerned.
@@ -37,5 +39,5 @@ fn is_pod_terminated(pod: &Pod) -> bool {
 
 /// Wraps a changed copy for a request.
 fn object<T: Resource>(changed: T) -> Object {
-    T::into_object(std::sync::Arc::new(changed))
+    T::into_object(Arc::new(changed))
 }

@@ -189,6 +189,7 @@ fn two_pods_do_not_get_the_same_port_of_their_node() {
         name: "".into(),
         port: 80,
         host_port: Some(8_080),
+        host_ip: None,
         protocol: crate::model::Protocol::Tcp,
     };
     let with_port = || of(vec![Container { ports: vec![port.clone()], ..container("app") }]);

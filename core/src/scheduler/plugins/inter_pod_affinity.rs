@@ -1,12 +1,12 @@
 //! InterPodAffinity: near the pods that the pod asks for, away from those that it shuns and from those that shun it;
 //! the same by preference.
 //!
-//! Source: pkg/scheduler/framework/plugins/interpodaffinity/{filtering,scoring,plugin}.go (v1.34.1), with
-//! `hardPodAffinityWeight` 1.
+//! Source: pkg/scheduler/framework/plugins/interpodaffinity/{filtering,scoring,plugin}.go (v1.34.1).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::PodAffinityArgs;
 use crate::id::Name;
 use crate::model::{Labels, Node};
 use crate::scheduler::cache::Cache;
@@ -18,9 +18,6 @@ use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::terms::{Term, Terms};
 use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::PodTraits;
-
-/// What the required affinity of a placed pod counts when nodes are scored.
-const REQUIRED_TERM_WEIGHT: i64 = 1;
 
 /// Sums by label and domain.
 #[derive(Default)]
@@ -157,6 +154,7 @@ pub(in crate::scheduler) struct Preferences(Sums);
 impl Preferences {
     /// `None` if nothing does.
     pub(in crate::scheduler) fn of(
+        args: PodAffinityArgs,
         cache: &mut Cache,
         classes: &Classes,
         around: &Surroundings,
@@ -166,6 +164,9 @@ impl Preferences {
         let (namespace, labels) = (&pod.identity.namespace, &pod.identity.labels);
         let namespace_labels = around.namespace(namespace).cloned().unwrap_or_default();
         let own = pod.terms.as_ref().map_or(&[][..], |terms| &terms.preferred);
+        if own.is_empty() && args.ignore_terms_of_placed_pods {
+            return None;
+        }
         if !own.is_empty() {
             for class in classes.iter().filter(|class| !class.is_unplaced()) {
                 for (weight, term) in own.iter().filter(|(_, term)| is_about(term, class, around)) {
@@ -175,7 +176,8 @@ impl Preferences {
         }
         for class in classes.with_terms().filter(|class| !class.is_unplaced()) {
             let Some(terms) = &class.traits.terms else { continue };
-            let required = terms.affinity.iter().map(|term| (REQUIRED_TERM_WEIGHT, term));
+            let counts = |_: &&Term| args.required_term_weight > 0;
+            let required = terms.affinity.iter().filter(counts).map(|term| (args.required_term_weight, term));
             let preferred = terms.preferred.iter().map(|(weight, term)| (*weight, term));
             for (weight, term) in required.chain(preferred) {
                 if term.matches(namespace, labels, &namespace_labels) {

@@ -2,9 +2,9 @@
 //!
 //! A plugin is a value of [`Plugin`]; what it computes is a pure function of a pod's traits and one node's slot, so the
 //! plain loop and the cached one call the same code. The plugins about volumes look at claims too: see
-//! [`super::volumes`]. Plugins of Kubernetes that have no file here are not part of the
-//! model: DynamicResources' allocations, and the victims of DefaultPreemption. NodeName needs no file: a pod
-//! that names its node never enters the queue.
+//! [`super::volumes`]. Plugins of Kubernetes that have no file here are not part of the model: DynamicResources'
+//! allocations. DefaultPreemption is [`super::preemption`]. NodeName needs no file: a pod that names its node never
+//! enters the queue.
 
 mod image_locality;
 pub(super) mod inter_pod_affinity;
@@ -13,53 +13,24 @@ mod node_ports;
 mod node_resources;
 mod node_unschedulable;
 pub(super) mod node_volume_limits;
+mod resource_scores;
 mod taint_toleration;
 pub(super) mod topology_spread;
 pub(super) mod volume_binding;
 pub(super) mod volume_restrictions;
 pub(super) mod volume_zone;
 
+pub(super) use crate::config::Plugin;
+use crate::config::PluginArgs;
 use crate::scheduler::cache::NodeInfo;
 use crate::scheduler::events::{Event, Hint};
+use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::PodTraits;
 
 pub(super) use image_locality::images;
 pub(super) use node_affinity::matches as node_affinity_matches;
+pub(super) use node_affinity::named_nodes;
 pub(super) use node_resources::Shortage;
-
-/// A plugin, in the order in which Kubernetes runs them.
-///
-/// Source: pkg/scheduler/apis/config/v1/default_plugins.go (v1.34.1).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(u8)]
-pub(super) enum Plugin {
-    /// Filter: cordoned nodes.
-    NodeUnschedulable = 0,
-    /// Filter, Score: taints.
-    TaintToleration = 1,
-    /// Filter, Score: node selector and node affinity.
-    NodeAffinity = 2,
-    /// Filter: host ports.
-    NodePorts = 3,
-    /// Filter, Score: room for the pod's requests; the least used node scores best.
-    NodeResourcesFit = 4,
-    /// PreFilter, Filter: disks and claims for one user; see [`volume_restrictions`].
-    VolumeRestrictions = 5,
-    /// PreFilter, Filter: how many volumes a node can have; see [`node_volume_limits`].
-    NodeVolumeLimits = 6,
-    /// PreFilter, Filter, Reserve, PreBind: claims and their volumes; see [`volume_binding`].
-    VolumeBinding = 7,
-    /// PreFilter, Filter: zones of volumes; see [`volume_zone`].
-    VolumeZone = 8,
-    /// Filter, Score: topology spread constraints; see [`topology_spread`].
-    PodTopologySpread = 9,
-    /// Filter, Score: terms about other pods; see [`inter_pod_affinity`].
-    InterPodAffinity = 10,
-    /// Score: nodes whose CPU and memory are used evenly score best.
-    NodeResourcesBalancedAllocation = 11,
-    /// Score: nodes that have the images.
-    ImageLocality = 12,
-}
 
 /// Why a node cannot take a pod.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -111,11 +82,15 @@ pub(super) enum Reason {
     VolumeMissing = 21,
     /// It is in another zone than some volume.
     VolumeZoneConflict = 22,
+    /// The terms of the pod name nodes that exclude each other.
+    NamesConflict = 23,
+    /// It does not have the labels that the scheduler's configuration asks for.
+    Enforced = 24,
 }
 
 impl Reason {
     /// All reasons, by number.
-    pub(super) const ALL: [Reason; 23] = [
+    pub(super) const ALL: [Reason; 25] = [
         Reason::Unschedulable,
         Reason::UntoleratedTaint,
         Reason::AffinityMismatch,
@@ -139,6 +114,8 @@ impl Reason {
         Reason::NotEnoughStorage,
         Reason::VolumeMissing,
         Reason::VolumeZoneConflict,
+        Reason::NamesConflict,
+        Reason::Enforced,
     ];
 
     /// The plugin that gives this reason.
@@ -146,7 +123,9 @@ impl Reason {
         match self {
             Reason::Unschedulable => Plugin::NodeUnschedulable,
             Reason::UntoleratedTaint => Plugin::TaintToleration,
-            Reason::AffinityMismatch | Reason::NotNamed => Plugin::NodeAffinity,
+            Reason::AffinityMismatch | Reason::NotNamed | Reason::NamesConflict | Reason::Enforced => {
+                Plugin::NodeAffinity
+            }
             Reason::PortTaken => Plugin::NodePorts,
             Reason::SpreadLabelMissing | Reason::SpreadTooUneven => Plugin::PodTopologySpread,
             Reason::AffinityUnsatisfied | Reason::AntiAffinityUnsatisfied | Reason::ShunnedByOthers => {
@@ -198,6 +177,16 @@ impl Refusal {
         self.0 & 1 << reason as u8 != 0
     }
 
+    /// The plugin that refuses.
+    pub(super) fn plugin(self) -> Option<Plugin> {
+        Reason::ALL.into_iter().find(|reason| self.has(*reason)).map(Reason::plugin)
+    }
+
+    /// Whether the node is passed over before any plugin is asked about it, because the pod names others.
+    pub(super) fn is_by_name(self) -> bool {
+        self.has(Reason::NotNamed) || self.has(Reason::NamesConflict)
+    }
+
     /// Whether no removal of pods helps.
     pub(super) fn is_unresolvable(self) -> bool {
         self.0 & Refusal::UNRESOLVABLE != 0
@@ -231,83 +220,66 @@ impl Normalization {
 }
 
 impl Plugin {
-    /// The name in configurations and messages.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Plugin::NodeUnschedulable => "NodeUnschedulable",
-            Plugin::TaintToleration => "TaintToleration",
-            Plugin::NodeAffinity => "NodeAffinity",
-            Plugin::NodePorts => "NodePorts",
-            Plugin::NodeResourcesFit => "NodeResourcesFit",
-            Plugin::VolumeRestrictions => "VolumeRestrictions",
-            Plugin::NodeVolumeLimits => "NodeVolumeLimits",
-            Plugin::VolumeBinding => "VolumeBinding",
-            Plugin::VolumeZone => "VolumeZone",
-            Plugin::PodTopologySpread => "PodTopologySpread",
-            Plugin::InterPodAffinity => "InterPodAffinity",
-            Plugin::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
-            Plugin::ImageLocality => "ImageLocality",
-        }
-    }
-
     /// Filter: why the node alone cannot take the pod. Plugins without this point refuse nothing; those that look at
     /// other nodes' pods are asked by [`super::relations`].
-    pub(super) fn filter(self, pod: &PodTraits, node: &NodeInfo) -> Refusal {
+    pub(super) fn filter(self, args: &PluginArgs, pod: &PodTraits, node: &NodeInfo) -> Refusal {
         match self {
             Plugin::NodeUnschedulable => node_unschedulable::filter(pod, node),
             Plugin::TaintToleration => taint_toleration::filter(pod, node),
-            Plugin::NodeAffinity => node_affinity::filter(pod, node),
+            Plugin::NodeAffinity => node_affinity::filter(&args.node_affinity, pod, node),
             Plugin::NodePorts => node_ports::filter(pod, node),
-            Plugin::NodeResourcesFit => node_resources::filter(pod, node),
-            Plugin::VolumeRestrictions
-            | Plugin::NodeVolumeLimits
-            | Plugin::VolumeBinding
-            | Plugin::VolumeZone
-            | Plugin::PodTopologySpread
-            | Plugin::InterPodAffinity
-            | Plugin::NodeResourcesBalancedAllocation
-            | Plugin::ImageLocality => Refusal::NONE,
+            Plugin::NodeResourcesFit => node_resources::filter(&args.fit, pod, node),
+            _ => Refusal::NONE,
         }
     }
 
     /// Whether [`Plugin::filter`] ever refuses.
     pub(super) fn refuses_single_nodes(self) -> bool {
-        self <= Plugin::NodeResourcesFit
+        matches!(
+            self,
+            Plugin::NodeUnschedulable
+                | Plugin::TaintToleration
+                | Plugin::NodeAffinity
+                | Plugin::NodePorts
+                | Plugin::NodeResourcesFit
+        )
     }
 
-    /// PreScore: whether the plugin scores single nodes for this pod.
-    pub(super) fn scores(self, pod: &PodTraits) -> bool {
+    /// Whether the plugin scores nodes one by one.
+    pub(super) fn scores_single_nodes(self) -> bool {
+        matches!(
+            self,
+            Plugin::TaintToleration
+                | Plugin::NodeAffinity
+                | Plugin::NodeResourcesFit
+                | Plugin::NodeResourcesBalancedAllocation
+                | Plugin::ImageLocality
+        )
+    }
+
+    /// Whether the plugin scores nodes in the model.
+    pub(super) fn is_modelled_scorer(self) -> bool {
+        self.scores_single_nodes() || matches!(self, Plugin::PodTopologySpread | Plugin::InterPodAffinity)
+    }
+
+    /// PreScore of a plugin that scores single nodes: whether it scores them for this pod.
+    pub(super) fn scores(self, args: &PluginArgs, pod: &PodTraits) -> bool {
         match self {
-            Plugin::NodeUnschedulable
-            | Plugin::NodePorts
-            | Plugin::VolumeRestrictions
-            | Plugin::NodeVolumeLimits
-            | Plugin::VolumeBinding
-            | Plugin::VolumeZone
-            | Plugin::PodTopologySpread
-            | Plugin::InterPodAffinity => false,
-            Plugin::TaintToleration | Plugin::NodeResourcesFit | Plugin::ImageLocality => true,
-            Plugin::NodeAffinity => node_affinity::scores(pod),
-            Plugin::NodeResourcesBalancedAllocation => node_resources::balance_scores(pod),
+            Plugin::NodeAffinity => node_affinity::scores(&args.node_affinity, pod),
+            Plugin::NodeResourcesBalancedAllocation => resource_scores::balance_scores(&args.balance, pod),
+            other => other.scores_single_nodes(),
         }
     }
 
     /// Score: the node's raw score, to be normalized over all nodes that are scored.
-    pub(super) fn score(self, pod: &PodTraits, node: &NodeInfo) -> i64 {
+    pub(super) fn score(self, args: &PluginArgs, pod: &PodTraits, node: &NodeInfo) -> i64 {
         match self {
             Plugin::ImageLocality => image_locality::score(pod, node),
-            Plugin::NodeUnschedulable
-            | Plugin::NodePorts
-            | Plugin::VolumeRestrictions
-            | Plugin::NodeVolumeLimits
-            | Plugin::VolumeBinding
-            | Plugin::VolumeZone
-            | Plugin::PodTopologySpread
-            | Plugin::InterPodAffinity => unreachable!("{self:?} scores no single node"),
             Plugin::TaintToleration => taint_toleration::score(pod, node),
-            Plugin::NodeAffinity => node_affinity::score(pod, node),
-            Plugin::NodeResourcesFit => node_resources::least_allocated(pod, node),
-            Plugin::NodeResourcesBalancedAllocation => node_resources::balance(pod, node),
+            Plugin::NodeAffinity => node_affinity::score(&args.node_affinity, pod, node),
+            Plugin::NodeResourcesFit => resource_scores::fit(&args.fit, pod, node),
+            Plugin::NodeResourcesBalancedAllocation => resource_scores::balance(&args.balance, pod, node),
+            _ => unreachable!("{self:?} scores no single node"),
         }
     }
 
@@ -321,26 +293,26 @@ impl Plugin {
     }
 
     /// Whether the event could make the plugin take back its refusal of this pod.
-    pub(super) fn hint(self, pod: &PodTraits, event: &Event<'_>) -> Hint {
+    pub(super) fn hint(self, args: &PluginArgs, around: &Surroundings, pod: &PodTraits, event: &Event<'_>) -> Hint {
         match self {
             Plugin::NodeUnschedulable => node_unschedulable::hint(pod, event),
             Plugin::TaintToleration => taint_toleration::hint(pod, event),
-            Plugin::NodeAffinity => node_affinity::hint(pod, event),
+            Plugin::NodeAffinity => node_affinity::hint(&args.node_affinity, pod, event),
             Plugin::NodePorts => node_ports::hint(pod, event),
             Plugin::NodeResourcesFit => node_resources::hint(pod, event),
             Plugin::VolumeRestrictions => volume_restrictions::hint(pod, event),
             Plugin::NodeVolumeLimits => node_volume_limits::hint(pod, event),
             Plugin::VolumeBinding => volume_binding::hint(pod, event),
             Plugin::VolumeZone => volume_zone::hint(pod, event),
-            Plugin::PodTopologySpread => topology_spread::hint(pod, event),
+            Plugin::PodTopologySpread => topology_spread::hint(&args.spread, around, pod, event),
             Plugin::InterPodAffinity => inter_pod_affinity::hint(pod, event),
-            Plugin::NodeResourcesBalancedAllocation | Plugin::ImageLocality => Hint::Skip,
+            _ => Hint::Skip,
         }
     }
 }
 
 /// What a node says about its reasons, to people. The taint and the extended resources are looked up on the node.
-pub(super) fn texts(pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<String> {
+pub(super) fn texts(args: &PluginArgs, pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<String> {
     let mut texts = Vec::new();
     for reason in Reason::ALL.into_iter().filter(|reason| refusal.has(*reason)) {
         match reason {
@@ -349,7 +321,7 @@ pub(super) fn texts(pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<S
                 texts.push(format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value));
             }
             Reason::InsufficientExtended => {
-                let missing = node_resources::shortages(pod, node).filter_map(|shortage| match shortage {
+                let missing = node_resources::shortages(&args.fit, pod, node).filter_map(|shortage| match shortage {
                     Shortage::Extended(name, _) => Some(format!("Insufficient {name}")),
                     Shortage::Other(_) => None,
                 });
@@ -367,6 +339,8 @@ fn fixed_text(reason: Reason) -> &'static str {
         Reason::Unschedulable => "node(s) were unschedulable",
         Reason::AffinityMismatch => "node(s) didn't match Pod's node affinity/selector",
         Reason::NotNamed => "node(s) didn't satisfy plugin(s) [NodeAffinity]",
+        Reason::NamesConflict => "pod affinity terms conflict",
+        Reason::Enforced => "node(s) didn't match scheduler-enforced node affinity",
         Reason::PortTaken => "node(s) didn't have free ports for the requested pod ports",
         Reason::TooManyPods => "Too many pods",
         Reason::InsufficientCpu => "Insufficient cpu",

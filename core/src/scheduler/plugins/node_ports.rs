@@ -1,4 +1,4 @@
-//! NodePorts: no two pods with the same host port on one node. Host addresses are not modelled: a port is taken on all.
+//! NodePorts: no two pods with the same host port on one address of a node.
 //!
 //! Source: pkg/scheduler/framework/plugins/nodeports/node_ports.go (v1.34.1).
 
@@ -8,14 +8,17 @@ use crate::scheduler::plugins::{Reason, Refusal};
 use crate::scheduler::traits::PodTraits;
 
 pub(super) fn filter(pod: &PodTraits, node: &NodeInfo) -> Refusal {
-    let taken = pod.host_ports.iter().any(|(protocol, port)| node.holds_port(*protocol, *port));
+    let taken = pod.host_ports.iter().any(|port| node.is_port_taken(port));
     if taken { Refusal::because(Reason::PortTaken) } else { Refusal::NONE }
 }
 
 pub(super) fn hint(pod: &PodTraits, event: &Event<'_>) -> Hint {
     match event {
         Event::NodeAdded(_) => Hint::Queue,
-        Event::PlacedPodGone(gone) => Hint::queue_if(gone.host_ports.iter().any(|port| pod.host_ports.contains(port))),
+        Event::PlacedPodGone(gone) => {
+            let frees = |port| pod.host_ports.iter().any(|wanted| wanted.conflicts(port));
+            Hint::queue_if(gone.host_ports.iter().any(frees))
+        }
         _ => Hint::Skip,
     }
 }

@@ -1,14 +1,12 @@
-//! NodeResourcesFit and NodeResourcesBalancedAllocation: room for the pod's requests, least used and most evenly used
-//! nodes first.
+//! NodeResourcesFit, the filter: room for the pod's requests.
 //!
-//! Source: pkg/scheduler/framework/plugins/noderesources (v1.34.1), scoring strategy LeastAllocated with CPU and memory
-//! at weight 1.
+//! Source: pkg/scheduler/framework/plugins/noderesources/fit.go (v1.34.1). Scores are in [`super::resource_scores`].
 
+use crate::config::FitArgs;
 use crate::id::Name;
 use crate::model::{Node, Resources};
 use crate::scheduler::cache::NodeInfo;
 use crate::scheduler::events::{Event, Hint, NodeChange};
-use crate::scheduler::float::balanced_score;
 use crate::scheduler::plugins::{Reason, Refusal};
 use crate::scheduler::traits::PodTraits;
 
@@ -20,7 +18,7 @@ pub(in crate::scheduler) enum Shortage<'a> {
     Extended(&'a Name, Refusal),
 }
 
-pub(super) fn filter(pod: &PodTraits, node: &NodeInfo) -> Refusal {
+pub(super) fn filter(args: &FitArgs, pod: &PodTraits, node: &NodeInfo) -> Refusal {
     // Nearly every node either fits or lacks one of these three, and most pods ask for nothing else.
     let requests = &pod.requests;
     let fits = node.pods < node.pods_all
@@ -29,7 +27,7 @@ pub(super) fn filter(pod: &PodTraits, node: &NodeInfo) -> Refusal {
     if fits && requests.ephemeral_bytes == 0 && requests.extended.is_empty() {
         return Refusal::NONE;
     }
-    shortages(pod, node).fold(Refusal::NONE, |refusal, shortage| match shortage {
+    shortages(args, pod, node).fold(Refusal::NONE, |refusal, shortage| match shortage {
         Shortage::Other(reason) | Shortage::Extended(_, reason) => refusal.and(reason),
     })
 }
@@ -38,6 +36,7 @@ pub(super) fn filter(pod: &PodTraits, node: &NodeInfo) -> Refusal {
 ///
 /// Source: `fitsRequest`, fit.go (v1.34.1).
 pub(in crate::scheduler) fn shortages<'a>(
+    args: &'a FitArgs,
     pod: &'a PodTraits,
     node: &'a NodeInfo,
 ) -> impl Iterator<Item = Shortage<'a>> + 'a {
@@ -53,7 +52,7 @@ pub(in crate::scheduler) fn shortages<'a>(
         lack(Reason::InsufficientMemory, requests.memory_bytes, node.memory_all, node.memory_used),
         lack(Reason::InsufficientEphemeral, requests.ephemeral_bytes, node.ephemeral_all, node.ephemeral_used),
     ];
-    let extended = pod.extended().filter_map(move |(name, wanted)| {
+    let extended = pod.extended().filter(|(name, _)| !is_ignored(args, name)).filter_map(move |(name, wanted)| {
         let used = node.extended_used.get(name).copied().unwrap_or(0);
         let refusal = lack(Reason::InsufficientExtended, wanted, node.extended_all(name), used)?;
         Some(Shortage::Extended(name, refusal))
@@ -61,32 +60,18 @@ pub(in crate::scheduler) fn shortages<'a>(
     others.into_iter().flatten().map(Shortage::Other).chain(extended)
 }
 
-/// The share of CPU and memory that is left with the pod on the node, averaged, 0 ..= 100. Containers without a request
-/// count with a default. Resources of which the node has none are left out.
-///
-/// Source: `leastResourceScorer`, least_allocated.go (v1.34.1).
-pub(super) fn least_allocated(pod: &PodTraits, node: &NodeInfo) -> i64 {
-    let left = |used: i64, all: i64| if used > all { 0 } else { (all - used) * 100 / all };
-    let cpu = (node.cpu_all != 0).then(|| left(node.cpu_scored + pod.scored_cpu_milli, node.cpu_all));
-    let memory = (node.memory_all != 0).then(|| left(node.memory_scored + pod.scored_memory_bytes, node.memory_all));
-    match (cpu, memory) {
-        (Some(cpu), Some(memory)) => (cpu + memory) / 2,
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => 0,
+/// Whether the configuration leaves an extended resource to others. Kubernetes' own resources cannot be ignored.
+fn is_ignored(args: &FitArgs, name: &Name) -> bool {
+    if args.ignored.is_empty() && args.ignored_groups.is_empty() {
+        return false;
     }
+    let (group, _) = name.split_once('/').unwrap_or((name, ""));
+    is_extended(name) && (args.ignored.contains(name) || args.ignored_groups.contains(group))
 }
 
-/// PreScore: a pod that asks for neither CPU nor memory is not balanced.
-pub(super) fn balance_scores(pod: &PodTraits) -> bool {
-    pod.requests.cpu_milli != 0 || pod.requests.memory_bytes != 0
-}
-
-/// How evenly CPU and memory are used with the pod on the node, 0 ..= 100.
-pub(super) fn balance(pod: &PodTraits, node: &NodeInfo) -> i64 {
-    balanced_score([
-        (node.cpu_used + pod.requests.cpu_milli, node.cpu_all),
-        (node.memory_used + pod.requests.memory_bytes, node.memory_all),
-    ])
+/// Source: `IsExtendedResourceName`, pkg/apis/core/v1/helper/helpers.go (v1.34.1), for valid names.
+fn is_extended(name: &str) -> bool {
+    name.contains('/') && !name.contains("kubernetes.io/") && !name.starts_with("requests.")
 }
 
 pub(super) fn hint(pod: &PodTraits, event: &Event<'_>) -> Hint {

@@ -4,10 +4,12 @@
 //!
 //! Source: pkg/scheduler/framework/plugins/podtopologyspread/{filtering,scoring,plugin}.go (v1.34.1).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::config::SpreadDefaults;
 use crate::id::Name;
-use crate::model::Node;
+use crate::model::{Node, SpreadConstraint};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{Class, Classes};
 use crate::scheduler::events::{Event, Hint, NodeChange};
@@ -41,8 +43,17 @@ struct Counted {
 
 impl Filter {
     /// Counts; `None` if the pod has no required constraints.
-    pub(in crate::scheduler) fn of(cache: &mut Cache, classes: &Classes, pod: &PodTraits) -> Option<Filter> {
-        let constraints = pod.spreads.as_ref().map(|it| &it.required).filter(|it| !it.is_empty())?;
+    pub(in crate::scheduler) fn of(
+        defaults: &SpreadDefaults,
+        cache: &mut Cache,
+        classes: &Classes,
+        around: &Surroundings,
+        pod: &PodTraits,
+    ) -> Option<Filter> {
+        let constraints = required(defaults, around, pod);
+        if constraints.is_empty() {
+            return None;
+        }
         let domains: Vec<Arc<Domains>> = constraints.iter().map(|it| cache.domains(&it.topology_key)).collect();
         let has_all = |slot: u32| domains.iter().all(|domains| domains.get(slot).is_some());
         let counted = constraints.iter().zip(&domains).map(|(constraint, domains)| {
@@ -84,6 +95,27 @@ impl Filter {
     }
 }
 
+/// The required constraints of a pod: its own, or the defaults.
+///
+/// Source: `getConstraints`, plugin.go, and `buildDefaultConstraints`, common.go (v1.34.1).
+fn required<'a>(defaults: &SpreadDefaults, around: &Surroundings, pod: &'a PodTraits) -> Cow<'a, [Spread]> {
+    match (&pod.spreads, defaults) {
+        (Some(spreads), _) => Cow::Borrowed(&spreads.required),
+        (None, SpreadDefaults::System) => Cow::Borrowed(&[]),
+        (None, SpreadDefaults::List(list)) => Cow::Owned(listed(list, true, around, pod)),
+    }
+}
+
+/// The default constraints of a list, for the pods that the pod's Services and its ReplicaSet select.
+fn listed(list: &[SpreadConstraint], required: bool, around: &Surroundings, pod: &PodTraits) -> Vec<Spread> {
+    let mut wanted = list.iter().filter(|constraint| constraint.required == required).peekable();
+    if wanted.peek().is_none() {
+        return Vec::new();
+    }
+    let Some(siblings) = around.siblings(&pod.identity) else { return Vec::new() };
+    wanted.map(|constraint| Spread { pods: siblings.clone(), ..Spread::of(constraint, &pod.identity) }).collect()
+}
+
 /// Whether a slot's node is counted for the constraint.
 ///
 /// Source: `matchNodeInclusionPolicies`, common.go (v1.34.1).
@@ -117,19 +149,26 @@ pub(in crate::scheduler) struct Preferences {
 
 impl Preferences {
     /// `None` if there is nothing to score.
-    pub(in crate::scheduler) fn of(cache: &mut Cache, around: &Surroundings, pod: &PodTraits) -> Option<Preferences> {
-        let constraints: Vec<Spread> = match &pod.spreads {
-            Some(spreads) => spreads.preferred.clone(),
-            None => around.siblings(&pod.identity).map_or(Vec::new(), |siblings| {
+    pub(in crate::scheduler) fn of(
+        defaults: &SpreadDefaults,
+        cache: &mut Cache,
+        around: &Surroundings,
+        pod: &PodTraits,
+    ) -> Option<Preferences> {
+        let constraints: Vec<Spread> = match (&pod.spreads, defaults) {
+            (Some(spreads), _) => spreads.preferred.clone(),
+            (None, SpreadDefaults::System) => around.siblings(&pod.identity).map_or(Vec::new(), |siblings| {
                 DEFAULTS.map(|(key, max_skew)| default(key, max_skew, &siblings)).into()
             }),
+            (None, SpreadDefaults::List(list)) => listed(list, false, around, pod),
         };
         let with_domains = |it: Spread| {
             let domains = cache.domains(&it.topology_key);
             (it, domains)
         };
         let constraints: Vec<_> = constraints.into_iter().map(with_domains).collect();
-        (!constraints.is_empty()).then_some(Preferences { constraints, all_labels: pod.spreads.is_some() })
+        let all_labels = pod.spreads.is_some() || *defaults != SpreadDefaults::System;
+        (!constraints.is_empty()).then_some(Preferences { constraints, all_labels })
     }
 
     /// Scores, 0 ..= 100, of all feasible nodes.
@@ -286,8 +325,8 @@ fn normalized(raw: &[Option<i64>]) -> Vec<i64> {
     raw.iter().map(score).collect()
 }
 
-pub(super) fn hint(pod: &PodTraits, event: &Event<'_>) -> Hint {
-    let constraints = pod.spreads.as_ref().map_or(&[][..], |spreads| &spreads.required);
+pub(super) fn hint(defaults: &SpreadDefaults, around: &Surroundings, pod: &PodTraits, event: &Event<'_>) -> Hint {
+    let constraints = required(defaults, around, pod);
     let has_all = |node: &Node| constraints.iter().all(|it| node.meta.labels.get(&it.topology_key).is_some());
     let label = |node: &Node, key: &Name| node.meta.labels.get(key).cloned();
     let meant = |other: &PodTraits| constraints.iter().any(|it| it.pods.matches(&other.identity.labels));

@@ -2,6 +2,7 @@
 
 mod oracle;
 mod others;
+mod profiles;
 mod volumes;
 
 use crate::api::{Patch, Propagation, Request};

@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::config::SchedulerConfig;
+use crate::config::{
+    AddedAffinity, BalanceArgs, FitArgs, NodeTerm, PluginArgs, PodAffinityArgs, Point, ProfileConfig, SchedulerConfig,
+    ScoringStrategy, SpreadDefaults,
+};
 use crate::digest::Shared;
 use crate::id::RowId;
 use crate::model::{
-    Container, ContainerPort, Labels, Meta, Node, NodeImage, NodeSpec, NodeStatus, Object, PlacementRules, Pod,
-    PodSpec, PodTerm, PreferredNodeTerm, Protocol, Resources, Selector, SelectorOperator, SelectorRequirement, Service,
-    SpreadConstraint, Taint, TaintEffect, Toleration, TolerationOperator, WeightedPodTerm,
+    BIND_COMPLETED, BindingMode, CSINode, ClaimSpec, Container, ContainerPort, CsiNodeDriver, Disk, Labels, Meta,
+    NO_PROVISIONER, Node, NodeImage, NodeSpec, NodeStatus, Object, PersistentVolume, PersistentVolumeClaim,
+    PlacementRules, Pod, PodSpec, PodTerm, PodVolume, PodVolumeSource, PreferredNodeTerm, Protocol, ResourceName,
+    Resources, Selector, SelectorOperator, SelectorRequirement, Service, SpreadConstraint, StorageClass, Taint,
+    TaintEffect, Toleration, TolerationOperator, VolumePhase, VolumeSource, WeightedPodTerm,
 };
+use crate::scheduler::explain::{Detail, Explained, NodeVerdict};
 use crate::scheduler::placement::Placement;
 use crate::scheduler::reference::{Case, Search, decide};
 use crate::scheduler::relations::Relations;
@@ -22,9 +28,20 @@ use crate::scheduler::traits::Identity;
 #[derive(Clone, Debug)]
 enum Step {
     SetNode(Shape),
-    RemoveNode { name: u8 },
-    Place { class: u8 },
-    RemovePod { number: u16 },
+    /// A volume of a zone is there for claims, or is taken.
+    SetVolume {
+        zone: u8,
+        free: bool,
+    },
+    RemoveNode {
+        name: u8,
+    },
+    Place {
+        class: u8,
+    },
+    RemovePod {
+        number: u16,
+    },
 }
 
 /// What a node is like.
@@ -46,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..24_u8).prop_map(|name| Step::RemoveNode { name }),
         8 => (0..CLASSES).prop_map(|class| Step::Place { class }),
         3 => any::<u16>().prop_map(|number| Step::RemovePod { number }),
+        2 => (0..3_u8, any::<bool>()).prop_map(|(zone, free)| Step::SetVolume { zone, free }),
     ]
 }
 
@@ -64,7 +82,7 @@ fn shape() -> impl Strategy<Value = Shape> {
     )
 }
 
-const CLASSES: u8 = 16;
+const CLASSES: u8 = 19;
 
 fn node(shape: Shape) -> Node {
     let Shape { name, cpu_milli, memory_bytes, pods, zone, taint, cordoned, disk } = shape;
@@ -97,10 +115,12 @@ fn node(shape: Shape) -> Node {
 const ZONE: &str = "topology.kubernetes.io/zone";
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
-/// The rules about other pods of the classes from 8 on. All pods have the label `app: a` or `app: b`.
-fn rules(number: u8) -> PlacementRules {
-    let app = |value: &str| Selector::from_labels(Labels::new([("app", value)]));
-    let spread = |topology_key: &str, required| SpreadConstraint {
+fn app(value: &str) -> Selector {
+    Selector::from_labels(Labels::new([("app", value)]))
+}
+
+fn spread_of(topology_key: &str, required: bool, number: u8) -> SpreadConstraint {
+    SpreadConstraint {
         max_skew: 1,
         topology_key: topology_key.into(),
         required,
@@ -109,7 +129,12 @@ fn rules(number: u8) -> PlacementRules {
         honors_node_affinity: true,
         honors_node_taints: number.is_multiple_of(2),
         match_label_keys: Vec::new(),
-    };
+    }
+}
+
+/// The rules about other pods of the classes from 8 on. All pods have the label `app: a` or `app: b`.
+fn rules(number: u8) -> PlacementRules {
+    let spread = |topology_key: &str, required| spread_of(topology_key, required, number);
     let near = |topology_key: &str, value| PodTerm {
         topology_key: topology_key.into(),
         selector: Some(app(value)),
@@ -133,8 +158,11 @@ fn rules(number: u8) -> PlacementRules {
 }
 
 /// A pod of a class. The last class has no rules but belongs to a Service, so it is spread by default.
-fn pod(number: u8) -> Pod {
+fn pod(number: u8, second_profile: bool) -> Pod {
     let mut spec = spec(number);
+    if second_profile {
+        spec.scheduler_name = "second".into();
+    }
     if number >= 8 {
         spec.rules = Some(Box::new(rules(number)));
     }
@@ -143,7 +171,56 @@ fn pod(number: u8) -> Pod {
     if number == 15 {
         meta.labels = meta.labels.with("served", "yes");
     }
+    spec.volumes = volumes(number);
     Pod { meta: meta.into(), spec: Shared::new(spec), ..Pod::default() }
+}
+
+/// The last classes have volumes: a claim that waits for its pod, a bound one with a zone, a disk for one pod.
+fn volumes(number: u8) -> Vec<PodVolume> {
+    let source = match number {
+        16 => PodVolumeSource::Claim { name: "waiting".into(), read_only: false },
+        17 => PodVolumeSource::Claim { name: "bound".into(), read_only: false },
+        18 => PodVolumeSource::Disk(Disk::AwsElasticBlockStore { id: "d".into() }),
+        _ => return Vec::new(),
+    };
+    vec![PodVolume { name: "v".into(), source }]
+}
+
+fn zonal(name: &str, zone: &str, free: bool) -> PersistentVolume {
+    let (operator, values) = (SelectorOperator::In, vec![zone.into()]);
+    let mut volume =
+        PersistentVolume { meta: Meta::named("", name), storage_class: "late".into(), ..PersistentVolume::default() };
+    volume.node_affinity = Some(vec![vec![SelectorRequirement { key: ZONE.into(), operator, values }]]);
+    volume.source = VolumeSource::Csi { driver: "csi".into(), handle: name.into(), read_only: false };
+    volume.status.phase = if free { VolumePhase::Available } else { VolumePhase::Bound };
+    volume
+}
+
+/// What the classes with volumes need: one node can have one volume of the driver.
+fn set_storage(placement: &mut Placement) {
+    let claim = |name: &str| PersistentVolumeClaim {
+        meta: Meta::named("default", name),
+        spec: ClaimSpec { storage_class: Some("late".into()), ..ClaimSpec::default() },
+        ..PersistentVolumeClaim::default()
+    };
+    let mut bound = claim("bound");
+    bound.spec.volume = "v".into();
+    bound.meta.annotations = Labels::new([(BIND_COMPLETED, "yes")]);
+    let mut volume = zonal("v", "z1", false);
+    volume.meta.labels = Labels::new([(ZONE, "z1")]);
+    let (meta, provisioner) = (Meta::named("", "late"), NO_PROVISIONER.into());
+    let binding_mode = BindingMode::WaitForFirstConsumer;
+    let class = StorageClass { meta, provisioner, binding_mode, ..StorageClass::default() };
+    placement.set_object(&Object::StorageClass(Arc::new(class)));
+    for claim in [claim("waiting"), bound] {
+        placement.set_object(&Object::PersistentVolumeClaim(Arc::new(claim)));
+    }
+    placement.set_object(&Object::PersistentVolume(Arc::new(volume)));
+    for node in 0..24 {
+        let driver = CsiNodeDriver { name: "csi".into(), allocatable: Some(1), ..CsiNodeDriver::default() };
+        let csi_node = CSINode { meta: Meta::named("", &format!("n{node}")), drivers: vec![driver] };
+        placement.set_object(&Object::CSINode(Arc::new(csi_node)));
+    }
 }
 
 fn service() -> Object {
@@ -152,17 +229,16 @@ fn service() -> Object {
     Object::Service(Arc::new(Service { meta, selector, ..Service::default() }))
 }
 
+fn disk(value: &str) -> SelectorRequirement {
+    SelectorRequirement { key: "disk".into(), operator: SelectorOperator::In, values: vec![value.into()] }
+}
+
 fn spec(number: u8) -> PodSpec {
     let requests =
         |cpu_milli, memory_mib: i64| Resources { cpu_milli, memory_bytes: memory_mib << 20, ..Resources::default() };
     let image = if number.is_multiple_of(3) { "web" } else { "other" }.into();
     let mut container = Container { image, requests: requests(250, 300), ..Container::default() };
     let mut spec = PodSpec::default();
-    let disk = |value: &str| SelectorRequirement {
-        key: "disk".into(),
-        operator: SelectorOperator::In,
-        values: vec![value.into()],
-    };
     match number {
         0 | 8.. => {}
         1 => container.requests = Resources::default(),
@@ -173,7 +249,13 @@ fn spec(number: u8) -> PodSpec {
             spec.preferred_node_affinity = vec![term(70, "d0"), term(30, "d2")];
         }
         5 => {
-            let port = ContainerPort { name: "".into(), port: 80, host_port: Some(80), protocol: Protocol::Tcp };
+            let port = ContainerPort {
+                name: "".into(),
+                port: 80,
+                host_port: Some(80),
+                host_ip: None,
+                protocol: Protocol::Tcp,
+            };
             container.ports = vec![port];
         }
         6 => {
@@ -193,21 +275,99 @@ fn spec(number: u8) -> PodSpec {
     spec
 }
 
+/// Random profiles: other orders and weights, plugins missing, other arguments. Pods of even classes ask for the second.
+fn profiles() -> impl Strategy<Value = Vec<ProfileConfig>> {
+    let one = || {
+        (any::<[u8; 19]>(), args(), 0..3_u8).prop_map(|(dice, args, percentage)| {
+            let mut profile = ProfileConfig { args, ..ProfileConfig::default() };
+            profile.percentage_of_nodes_to_score = [None, Some(0), Some(30)][usize::from(percentage)];
+            for point in [Point::Filter, Point::Score] {
+                let plugins = profile.points.get_mut(&point).expect("the default profile has every point");
+                plugins.retain(|plugin| !dice[*plugin as usize].is_multiple_of(5));
+                plugins.sort_by_key(|plugin| dice[*plugin as usize] % 16);
+            }
+            for (plugin, weight) in &mut profile.weights {
+                *weight = 1 + u32::from(dice[*plugin as usize] % 7);
+            }
+            profile
+        })
+    };
+    (one(), one()).prop_map(|(first, second)| vec![first, ProfileConfig { name: "second".into(), ..second }])
+}
+
+fn args() -> impl Strategy<Value = PluginArgs> {
+    (0..4_u8, 0..4_u8, 0..4_u8, 0..4_u8).prop_map(|(strategy, resources, spread, added)| {
+        let gpu = || ResourceName::named("example.com/gpu");
+        let strategy = match strategy {
+            0 => ScoringStrategy::LeastAllocated,
+            1 => ScoringStrategy::MostAllocated,
+            2 => ScoringStrategy::RequestedToCapacityRatio(vec![(0, 0), (40, 9), (100, 3)]),
+            _ => ScoringStrategy::RequestedToCapacityRatio(vec![(30, 10), (80, 0)]),
+        };
+        let weights = [(ResourceName::Cpu, 3), (ResourceName::Memory, 1), (gpu(), 5)];
+        let number = usize::from(resources.clamp(1, 3));
+        let ignored = (resources == 0).then(|| "example.com/gpu".into()).into_iter().collect();
+        let resources: Vec<_> = weights.into_iter().take(number).collect();
+        let constraint = |key: &str, required| SpreadConstraint { selector: None, ..spread_of(key, required, 2) };
+        PluginArgs {
+            balance: BalanceArgs { resources: resources.iter().map(|(name, _)| name.clone()).collect() },
+            fit: FitArgs { ignored, strategy, resources, ..FitArgs::default() },
+            pod_affinity: PodAffinityArgs {
+                required_term_weight: i64::from(added) * 7,
+                ignore_terms_of_placed_pods: added == 2,
+            },
+            spread: match spread {
+                0 | 1 => SpreadDefaults::System,
+                2 => SpreadDefaults::List(vec![constraint(ZONE, true), constraint(HOSTNAME, false)]),
+                _ => SpreadDefaults::List(vec![constraint(ZONE, false)]),
+            },
+            node_affinity: AddedAffinity {
+                required: (added == 1).then(|| vec![disk_term("d1"), disk_term("d2")]),
+                preferred: if added > 1 { vec![(20, disk_term("d0"))] } else { Vec::new() },
+            },
+            ..PluginArgs::default()
+        }
+    })
+}
+
+fn disk_term(value: &str) -> NodeTerm {
+    NodeTerm { labels: vec![disk(value)], names: Vec::new() }
+}
+
 fn apply(placement: &mut Placement, step: &Step, rows: &mut Vec<RowId>, pods: &[Pod]) {
     match *step {
+        Step::SetVolume { zone, free } => {
+            let volume = zonal(&format!("free{zone}"), &format!("z{zone}"), free);
+            placement.set_object(&Object::PersistentVolume(Arc::new(volume)));
+        }
         Step::SetNode(shape) => placement.set_node(&Arc::new(node(shape))),
         Step::RemoveNode { name } => placement.remove_node(&format!("n{name}").into()),
         Step::Place { class } => {
             let row = RowId { index: rows.len() as u32, generation: 0 };
             rows.push(row);
             // A refusal is as good an outcome as a node here.
-            let _placed = placement.place_pod(row, &pods[usize::from(class)]);
+            let explained = placement.place_explained(row, &pods[usize::from(class)], Detail::Nodes);
+            check_details(&explained);
         }
         Step::RemovePod { number } if !rows.is_empty() => {
             placement.remove_pod(rows[usize::from(number) % rows.len()]);
         }
         Step::RemovePod { .. } => {}
     }
+}
+
+/// Top and details are read from different places: they must tell one story.
+fn check_details(explained: &Explained) {
+    let takes = |it: &&NodeVerdict| it.refused_by.is_none();
+    let feasible: Vec<&NodeVerdict> = explained.nodes.iter().filter(takes).collect();
+    assert_eq!(feasible.len(), explained.feasible as usize);
+    if let Some(score) = explained.top_score {
+        let best = feasible.iter().map(|it| it.total()).max();
+        let top = feasible.iter().filter(|it| Some(it.total()) == best).map(|it| it.node.clone());
+        assert_eq!((best, top.collect::<Vec<_>>()), (Some(score), explained.top.clone()));
+    }
+    let chosen = explained.node.as_ref().ok();
+    assert!(chosen.is_none_or(|node| explained.top.contains(node)), "{explained:?}");
 }
 
 /// Both searches for every class, from every start would be too many: some starts and ends.
@@ -220,14 +380,20 @@ fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Result<(), Tes
     for (index, pod) in pods.iter().enumerate() {
         let class = placement.classes.of(&pod.spec, &Identity::of(pod));
         placement.classes.hold(class);
-        let profile = &placement.profile;
+        let profiles = placement.classes.profiles().clone();
+        let profile = &profiles[placement.classes.profile_number(class).expect("the pods have a profile")];
         let (cache, classes) = (&mut placement.cache, &mut placement.classes);
         let relations = Relations::of(profile, cache, classes, &placement.around, class);
         let (traits, board) = placement.classes.board(class);
         board.sync(profile, &placement.cache, traits);
         let (cache, classes) = (&placement.cache, &placement.classes);
-        let case = Case { profile, cache, classes, class, relations: relations.as_ref() };
+        let around = &placement.around;
+        let case = Case { profile, cache, classes, around, class, relations: relations.as_ref() };
         let board = classes.board_of(class);
+        for (position, slot) in cache.order().iter().enumerate() {
+            let cached = case.with_related(board.refusal(position as u32), *slot);
+            prop_assert_eq!(cached, case.refusal(*slot), "class {} in slot {}", index, slot);
+        }
         let mix = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(index as u32);
         for tie_break in [TieBreak::First, TieBreak::Drawn(mix)] {
             let search =
@@ -242,7 +408,22 @@ fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Result<(), Tes
             placement.classes.release(class);
         }
     }
+    // As if memory were short: half of the boards go.
+    placement.classes.trim_boards(u32::MAX);
     Ok(())
+}
+
+fn run(mut placement: Placement, steps: &[Step], pods: &[Pod], salt: u64) -> Result<(), TestCaseError> {
+    placement.set_object(&service());
+    set_storage(&mut placement);
+    let mut rows = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        apply(&mut placement, step, &mut rows, pods);
+        if number.is_multiple_of(3) {
+            compare(&mut placement, pods, salt.wrapping_add(number as u64 + 1))?;
+        }
+    }
+    compare(&mut placement, pods, salt)
 }
 
 proptest! {
@@ -253,16 +434,17 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..120),
         salt in any::<u64>(),
     ) {
-        let pods: Vec<Pod> = (0..CLASSES).map(pod).collect();
-        let mut placement = Placement::new(salt, &SchedulerConfig::default());
-        placement.set_object(&service());
-        let mut rows = Vec::new();
-        for (number, step) in steps.iter().enumerate() {
-            apply(&mut placement, step, &mut rows, &pods);
-            if number.is_multiple_of(3) {
-                compare(&mut placement, &pods, salt.wrapping_add(number as u64 + 1))?;
-            }
-        }
-        compare(&mut placement, &pods, salt)?;
+        let pods: Vec<Pod> = (0..CLASSES).map(|number| pod(number, false)).collect();
+        run(Placement::new(salt, &SchedulerConfig::default()), &steps, &pods, salt)?;
+    }
+
+    #[test]
+    fn the_two_searches_agree_whatever_the_configuration(
+        steps in proptest::collection::vec(step(), 1..80),
+        profiles in profiles(),
+        salt in any::<u64>(),
+    ) {
+        let pods: Vec<Pod> = (0..CLASSES).map(|number| pod(number, number.is_multiple_of(2))).collect();
+        run(Placement::new(salt, &SchedulerConfig { profiles, ..SchedulerConfig::default() }), &steps, &pods, salt)?;
     }
 }

@@ -11,6 +11,7 @@ use crate::model::{
     PodVolumeSource, Resources, SELECTED_NODE, Selector, SelectorOperator, SelectorRequirement, StorageClass,
     TopologyRequirement, VolumeAttachment, VolumePhase, VolumeSource,
 };
+use crate::scheduler::explain::Detail;
 use crate::scheduler::placement::Placement;
 
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -53,9 +54,11 @@ impl World {
 
     /// What is said of each node, by the nodes' names; empty for a node that takes the pod.
     fn said(&mut self, pod: &Pod) -> Vec<String> {
-        let mut verdicts = self.placement.explain(pod);
-        verdicts.sort_by(|left, right| left.node.cmp(&right.node));
-        verdicts.into_iter().map(|verdict| verdict.refused.join("; ")).collect()
+        self.rows += 1;
+        let row = RowId { index: self.rows, generation: 0 };
+        let explained = self.placement.place_explained(row, pod, Detail::Nodes);
+        self.placement.remove_pod(row);
+        explained.nodes.into_iter().map(|verdict| verdict.reasons.join("; ")).collect()
     }
 
     /// The message of an attempt that fails.
@@ -253,12 +256,7 @@ fn claims_that_cannot_be_looked_at_refuse_every_node() {
     fn set(world: &mut World, claim: PersistentVolumeClaim) {
         world.with(claim);
     }
-    let message = |why: &str| {
-        format!(
-            "0/2 nodes are available: {why}. no new claims to deallocate, preemption: 0/2 nodes are available: 2 \
-             Preemption is not helpful for scheduling."
-        )
-    };
+    let message = |why: &str| format!("0/2 nodes are available: {why}. not found");
     assert_eq!(attempt(&|_| {}), message("persistentvolumeclaim \"c\" not found"));
     assert_eq!(
         attempt(&|world| set(world, claim("c", "x", "1Gi"))),

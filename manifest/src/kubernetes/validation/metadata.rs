@@ -42,7 +42,7 @@ pub(super) fn labels(report: &mut Report, at: &At, labels: Option<&BTreeMap<Stri
 }
 
 /// Checks a label's key.
-pub(super) fn label_name(report: &mut Report, at: &At, key: &str) {
+pub(crate) fn label_name(report: &mut Report, at: &At, key: &str) {
     report.invalid_each(at, &key, names::qualified_name(key));
 }
 

@@ -16,12 +16,12 @@
 mod batch;
 mod container;
 mod disruption;
-mod metadata;
-mod names;
+pub(crate) mod metadata;
+pub(crate) mod names;
 mod pod;
-mod report;
+pub(crate) mod report;
 mod resources;
-mod scheduling;
+pub(crate) mod scheduling;
 mod selector;
 mod service;
 mod sets;

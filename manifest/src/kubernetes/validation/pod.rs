@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec, Volume};
 
 use super::names;
 use super::report::{At, Report};
-use super::{container, metadata, scheduling, storage};
+use super::{container, metadata, resources, scheduling, storage};
 
 const RESTART_POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
 const DNS_POLICIES: [&str; 4] = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
@@ -37,6 +37,7 @@ pub(super) fn spec(report: &mut Report, at: &At, spec: Option<&PodSpec>) {
     container::regular(report, &at.child("containers"), &spec.containers, &volumes);
     let all = (spec.init_containers.as_deref().unwrap_or_default(), spec.containers.as_slice());
     container::init(report, &at.child("initContainers"), all, &volumes);
+    resources::check_pod(report, &at.child("resources"), spec);
     report.one_of(&at.child("restartPolicy"), spec.restart_policy.as_deref(), &RESTART_POLICIES);
     report.one_of(&at.child("dnsPolicy"), spec.dns_policy.as_deref(), &DNS_POLICIES);
     placement(report, at, spec);

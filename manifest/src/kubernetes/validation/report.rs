@@ -110,30 +110,30 @@ impl std::error::Error for Invalid {}
 
 /// A field's path while it is being checked.
 #[derive(Debug, Clone)]
-pub(super) struct At(String);
+pub(crate) struct At(String);
 
 impl At {
-    pub(super) fn root(name: &str) -> At {
+    pub(crate) fn root(name: &str) -> At {
         At(name.to_owned())
     }
 
-    pub(super) fn child(&self, name: &str) -> At {
+    pub(crate) fn child(&self, name: &str) -> At {
         At(format!("{}.{name}", self.0))
     }
 
-    pub(super) fn index(&self, index: usize) -> At {
+    pub(crate) fn index(&self, index: usize) -> At {
         At(format!("{}[{index}]", self.0))
     }
 
-    pub(super) fn key(&self, key: &str) -> At {
+    pub(crate) fn key(&self, key: &str) -> At {
         At(format!("{}[{key}]", self.0))
     }
 }
 
 /// The causes found so far.
 #[derive(Debug, Default)]
-pub(super) struct Report {
-    pub(super) causes: Vec<Cause>,
+pub(crate) struct Report {
+    pub(crate) causes: Vec<Cause>,
 }
 
 impl Report {
@@ -146,19 +146,19 @@ impl Report {
         self.causes.push(Cause { reason, field: at.0.clone(), message });
     }
 
-    pub(super) fn required(&mut self, at: &At, detail: &str) {
+    pub(crate) fn required(&mut self, at: &At, detail: &str) {
         self.add(Reason::Required, at, None, detail);
     }
 
-    pub(super) fn forbidden(&mut self, at: &At, detail: &str) {
+    pub(crate) fn forbidden(&mut self, at: &At, detail: &str) {
         self.add(Reason::Forbidden, at, None, detail);
     }
 
-    pub(super) fn too_long(&mut self, at: &At, bytes_max: usize) {
+    pub(crate) fn too_long(&mut self, at: &At, bytes_max: usize) {
         self.add(Reason::TooLong, at, None, &format!("may not be more than {bytes_max} bytes"));
     }
 
-    pub(super) fn invalid(&mut self, at: &At, value: &impl Shown, detail: &str) {
+    pub(crate) fn invalid(&mut self, at: &At, value: &impl Shown, detail: &str) {
         self.add(Reason::Invalid, at, Some(value.shown()), detail);
     }
 
@@ -173,19 +173,19 @@ impl Report {
     }
 
     /// One cause for each detail; none if there are none.
-    pub(super) fn invalid_each(&mut self, at: &At, value: &impl Shown, details: Vec<String>) {
+    pub(crate) fn invalid_each(&mut self, at: &At, value: &impl Shown, details: Vec<String>) {
         for detail in details {
             self.invalid(at, value, &detail);
         }
     }
 
-    pub(super) fn not_supported(&mut self, at: &At, value: &impl Shown, supported: &[&str]) {
+    pub(crate) fn not_supported(&mut self, at: &At, value: &impl Shown, supported: &[&str]) {
         let names: Vec<String> = supported.iter().map(|name| format!("{name:?}")).collect();
         self.add(Reason::NotSupported, at, Some(value.shown()), &format!("supported values: {}", names.join(", ")));
     }
 
     /// Refuses `value` unless it is one of `supported`; nothing at all is a missing value.
-    pub(super) fn one_of(&mut self, at: &At, value: Option<&str>, supported: &[&str]) {
+    pub(crate) fn one_of(&mut self, at: &At, value: Option<&str>, supported: &[&str]) {
         match value.unwrap_or("") {
             "" => self.required(at, ""),
             text if supported.contains(&text) => {}
@@ -193,21 +193,21 @@ impl Report {
         }
     }
 
-    pub(super) fn duplicate(&mut self, at: &At, value: &impl Shown, detail: &str) {
+    pub(crate) fn duplicate(&mut self, at: &At, value: &impl Shown, detail: &str) {
         self.add(Reason::Duplicate, at, Some(value.shown()), detail);
     }
 
-    pub(super) fn not_found(&mut self, at: &At, value: &impl Shown) {
+    pub(crate) fn not_found(&mut self, at: &At, value: &impl Shown) {
         self.add(Reason::NotFound, at, Some(value.shown()), "");
     }
 
-    pub(super) fn not_negative(&mut self, at: &At, value: i64) {
+    pub(crate) fn not_negative(&mut self, at: &At, value: i64) {
         if value < 0 {
             self.invalid(at, &value, "must be greater than or equal to 0");
         }
     }
 
-    pub(super) fn positive(&mut self, at: &At, value: i64) {
+    pub(crate) fn positive(&mut self, at: &At, value: i64) {
         if value <= 0 {
             self.invalid(at, &value, "must be greater than zero");
         }
@@ -215,7 +215,7 @@ impl Report {
 }
 
 /// How a refused value is shown: text in quotes, numbers plain, the rest as JSON.
-pub(super) trait Shown {
+pub(crate) trait Shown {
     fn shown(&self) -> String;
 }
 
@@ -253,7 +253,7 @@ impl Shown for IntOrString {
 }
 
 /// A value that the API server shows as JSON.
-pub(super) struct AsJson<'a, T>(pub(super) &'a T);
+pub(crate) struct AsJson<'a, T>(pub(super) &'a T);
 
 impl<T: Serialize> Shown for AsJson<'_, T> {
     fn shown(&self) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 
 use super::names;
@@ -35,14 +35,62 @@ const STANDARD: [&str; 20] = [
 
 /// Checks the requests and limits of one container.
 pub(super) fn check(report: &mut Report, at: &At, resources: &ResourceRequirements) {
+    requirements(report, at, resources, container_name);
+}
+
+/// Checks the requests and limits of a pod as a whole, which must cover its containers' requests.
+///
+/// Source: `validatePodResources`, pkg/apis/core/validation/validation.go (v1.34.1), without huge pages' limits.
+pub(super) fn check_pod(report: &mut Report, at: &At, spec: &PodSpec) {
+    let Some(resources) = &spec.resources else { return };
+    if resources.claims.is_some() {
+        report.forbidden(&at.child("claims"), "claims may not be set for Resources at pod-level");
+    }
+    requirements(report, at, resources, pod_name);
+    for (name, text) in resources.requests.iter().flatten() {
+        let containers = containers_request(spec, name);
+        if let (Some(containers), Ok(own)) = (containers, text.0.parse::<Quantity>())
+            && containers > own
+        {
+            let detail = format!("must be greater than or equal to aggregate container requests of {containers}");
+            report.invalid(&at.child("requests").key(name), &own.to_string(), &detail);
+        }
+    }
+}
+
+/// What all containers of a pod together ask for of one resource; `None` if none asks.
+fn containers_request(spec: &PodSpec, name: &str) -> Option<Quantity> {
+    let request = |container: &Container| {
+        let text = container.resources.as_ref()?.requests.as_ref()?.get(name)?;
+        text.0.parse::<Quantity>().ok()
+    };
+    let add = |sum: Option<Quantity>, more: Option<Quantity>| match (sum, more) {
+        (Some(sum), Some(more)) => sum.checked_add(more),
+        (one, other) => one.or(other),
+    };
+    let mut sum = spec.containers.iter().map(request).fold(None, add);
+    let (mut sidecars, mut starting) = (None, None);
+    for container in spec.init_containers.iter().flatten() {
+        let asked = request(container);
+        let beside = add(sidecars, asked);
+        starting = starting.max(beside);
+        if container.restart_policy.as_deref() == Some("Always") {
+            sum = add(sum, asked);
+            sidecars = beside;
+        }
+    }
+    sum.max(starting)
+}
+
+fn requirements(report: &mut Report, at: &At, resources: &ResourceRequirements, check_name: NameCheck) {
     let (limits_at, requests_at) = (at.child("limits"), at.child("requests"));
     let limits = parsed(report, &limits_at, resources.limits.as_ref());
     let requests = parsed(report, &requests_at, resources.requests.as_ref());
     for (&name, &limit) in &limits {
-        container_resource(report, &limits_at.key(name), name, limit);
+        resource(report, &limits_at.key(name), name, limit, check_name);
     }
     for (&name, &request) in &requests {
-        container_resource(report, &requests_at.key(name), name, request);
+        resource(report, &requests_at.key(name), name, request, check_name);
         let overcommit = is_native(name) && !is_huge_page(name);
         match limits.get(name) {
             Some(limit) if !overcommit && request != *limit => {
@@ -81,18 +129,39 @@ fn parsed<'a>(
     read
 }
 
-fn container_resource(report: &mut Report, at: &At, name: &str, quantity: Quantity) {
+/// Checks a resource's name.
+type NameCheck = fn(&mut Report, &At, &str);
+
+/// Checks that a name is one of a resource at all; `false` if it is not.
+fn any_name(report: &mut Report, at: &At, name: &str) -> bool {
     let faults = names::qualified_name(name);
     let plain = !name.contains('/');
+    let causes = report.causes.len();
     if faults.is_empty() && plain && !STANDARD.contains(&name) && !is_huge_page(name) {
         report.invalid(at, &name, "must be a standard resource type or fully qualified");
     }
     report.invalid_each(at, &name, faults);
+    report.causes.len() == causes
+}
+
+fn pod_name(report: &mut Report, at: &At, name: &str) {
+    if any_name(report, at, name) && !matches!(name, "cpu" | "memory") && !is_huge_page(name) {
+        report.not_supported(at, &name, &["cpu", "hugepages-", "memory"]);
+    }
+}
+
+fn container_name(report: &mut Report, at: &At, name: &str) {
+    any_name(report, at, name);
+    let plain = !name.contains('/');
     if plain && !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_page(name) {
         report.invalid(at, &name, "must be a standard resource for containers");
     } else if !plain && !is_native(name) && !is_extended(name) {
         report.invalid(at, &name, "doesn't follow extended resource name standard");
     }
+}
+
+fn resource(report: &mut Report, at: &At, name: &str, quantity: Quantity, check_name: NameCheck) {
+    check_name(report, at, name);
     if quantity.is_negative() {
         report.invalid(at, &quantity.to_string(), "must be greater than or equal to 0");
     }

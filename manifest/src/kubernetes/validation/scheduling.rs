@@ -130,14 +130,14 @@ pub(super) fn node_selector(report: &mut Report, at: &At, selector: &NodeSelecto
     }
 }
 
-fn weight(report: &mut Report, at: &At, weight: i32) {
+pub(crate) fn weight(report: &mut Report, at: &At, weight: i32) {
     if !(1..=100).contains(&weight) {
         report.invalid(&at.child("weight"), &weight, "must be in the range 1-100");
     }
 }
 
 /// `strict_values`: a preferred term may have label values that no node can have.
-fn node_term(report: &mut Report, at: &At, term: &NodeSelectorTerm, strict_values: bool) {
+pub(crate) fn node_term(report: &mut Report, at: &At, term: &NodeSelectorTerm, strict_values: bool) {
     for (index, requirement) in term.match_expressions.iter().flatten().enumerate() {
         let at = at.child("matchExpressions").index(index);
         let values = requirement.values.as_deref().unwrap_or_default();

@@ -45,7 +45,7 @@ pub fn expand(scenario: &Scenario, tree: &Node, inputs: &mut Inputs) -> Result<E
     if plan.duration == wavetank_core::time::Span::ZERO {
         problems.add(spec.duration.span, "spec.duration", "expected a duration above zero");
     }
-    settings::apply(&mut plan, scenario, &mut problems, tree);
+    settings::apply(&mut plan, scenario, &mut problems, tree, inputs);
     storage::apply(&mut plan, scenario, &mut problems);
     let fleet = Fleet::expand(spec, &mut plan, &mut problems);
     let mut objects = Objects::default();

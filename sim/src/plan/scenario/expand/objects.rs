@@ -141,13 +141,20 @@ impl Objects {
             return None;
         }
         let key = ObjectKey::new(kind, namespace_name, &name.value);
-        if self.known.contains_key(&key) {
+        if self.known.contains_key(&key) || self.is_ordinal_pod(&key) {
             return Some(key);
         }
         let known = self.known.keys().filter(|other| other.kind == kind && other.namespace == key.namespace);
         let what = format!("{} in namespace {namespace_name}", kind.name());
         problems.unknown(name.span, path, &what, &name.value, known.map(|key| &*key.name));
         None
+    }
+
+    /// Whether a pod has the name of a StatefulSet and an ordinal: only such names of made pods are known beforehand.
+    fn is_ordinal_pod(&self, key: &ObjectKey) -> bool {
+        let Some((set, ordinal)) = key.name.rsplit_once('-').filter(|_| key.kind == Kind::Pod) else { return false };
+        let is_number = !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit());
+        is_number && self.known.contains_key(&ObjectKey::new(Kind::StatefulSet, &key.namespace, set))
     }
 
     /// Whether a namespace is there; if not, that is a problem.

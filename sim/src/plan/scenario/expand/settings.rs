@@ -2,9 +2,11 @@
 
 use wavetank_core::config::{Config, Heartbeats, RateLimit, Ties};
 use wavetank_core::time::Span;
-use wavetank_manifest::Node;
+use wavetank_manifest::scheduler_configuration::SchedulerConfiguration;
+use wavetank_manifest::{Error, Errors, Node, Value};
 
 use super::Problems;
+use crate::plan::scenario::Inputs;
 use crate::plan::scenario::format::{self, ControlPlane, Duration, Fidelity, Scenario};
 use crate::plan::{Delay, LinkProfile, NetworkPlan, Plan};
 
@@ -20,7 +22,7 @@ fn modelled_network() -> NetworkPlan {
     }
 }
 
-pub(super) fn apply(plan: &mut Plan, scenario: &Scenario, problems: &mut Problems, tree: &Node) {
+pub(super) fn apply(plan: &mut Plan, scenario: &Scenario, problems: &mut Problems, tree: &Node, inputs: &mut Inputs) {
     let control = &scenario.spec.control_plane;
     let mut config = Config { seed: scenario.spec.seed, ..Config::default() };
     match scenario.epoch() {
@@ -49,10 +51,35 @@ pub(super) fn apply(plan: &mut Plan, scenario: &Scenario, problems: &mut Problem
     if let Some(link) = &control.node_link {
         network.node = LinkProfile { delay: link.delay.0.clone(), loss_per_million: link.loss_per_million };
     }
+    if control.scheduler_configuration.is_some() {
+        match scheduler_configuration(tree, inputs) {
+            Ok(configuration) => configuration.apply(&mut config.scheduler),
+            Err(errors) => problems.errors.extend(errors.0),
+        }
+    }
     flags(&mut config, control);
     rates(&mut config, control, problems, tree);
     super::kubelet::apply(&mut config.kubelet, &control.kubelet, problems);
     plan.config = config;
+}
+
+/// A configuration in place or the file of a path. Fields of the scenario beside it win.
+fn scheduler_configuration(tree: &Node, inputs: &mut Inputs) -> Result<SchedulerConfiguration, Errors> {
+    let path = "spec.controlPlane.schedulerConfiguration";
+    let node = tree.find(path).expect("the field was read from here");
+    let refuse =
+        |message: String, inputs: &Inputs| Errors::from(Error::new(&inputs.name, node.span.start(), path, message));
+    match &node.value {
+        Value::String(written) => {
+            let (name, text) = inputs.file(written).map_err(|message| refuse(message, inputs))?;
+            SchedulerConfiguration::read(&name, &text)
+        }
+        Value::Map(_) => SchedulerConfiguration::from_node(&inputs.name, node),
+        other => {
+            let found = other.describe();
+            Err(refuse(format!("expected a path or a KubeSchedulerConfiguration, found {found}"), inputs))
+        }
+    }
 }
 
 fn flags(config: &mut Config, control: &ControlPlane) {
@@ -75,7 +102,8 @@ fn flags(config: &mut Config, control: &ControlPlane) {
         Some(format::Ties::First) => Ties::First,
         Some(format::Ties::Seeded) | None => Ties::Seeded,
     };
-    scheduler.percentage_of_nodes_to_score = control.percentage_of_nodes_to_score.unwrap_or(0);
+    let percentage = control.percentage_of_nodes_to_score;
+    scheduler.percentage_of_nodes_to_score = percentage.unwrap_or(scheduler.percentage_of_nodes_to_score);
     set(&mut scheduler.cycle_time, control.scheduling_cycle_time);
     set(&mut scheduler.backoff_initial, control.pod_initial_backoff);
     set(&mut scheduler.backoff_max, control.pod_max_backoff);

@@ -51,6 +51,8 @@ pub struct ControlPlane {
     pub scheduler_qps: Option<u32>,
     /// Scheduler: `clientConnection.burst`.
     pub scheduler_burst: Option<u32>,
+    /// Scheduler: a KubeSchedulerConfiguration in place or the path of one; it is read from the tree.
+    pub scheduler_configuration: Option<serde::de::IgnoredAny>,
     /// Scheduler: how ties are broken.
     pub ties: Option<Ties>,
     /// Scheduler: `percentageOfNodesToScore`; 0 is adaptive.
