@@ -5,6 +5,7 @@ mod profile;
 use serde::{Deserialize, Serialize};
 
 use crate::id::Name;
+use crate::scheduler::policies::TypicalPod;
 use crate::time::Span;
 
 pub use profile::{
@@ -158,6 +159,17 @@ pub enum Ties {
     First,
 }
 
+/// What decides on nodes beside, or instead of, the scores of Kubernetes; see [`crate::scheduler::policies`].
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct PolicyConfig {
+    /// Scores by name, of Kubernetes' plugins or of policies, with their weights (≥ 1); no other scores count.
+    pub scores: Vec<(Name, i64)>,
+    /// Filters beside those of Kubernetes.
+    pub filters: Vec<Name>,
+    /// What the workload is typically made of, for the policies that ask.
+    pub typical_pods: Vec<TypicalPod>,
+}
+
 /// The scheduler's settings.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct SchedulerConfig {
@@ -177,6 +189,8 @@ pub struct SchedulerConfig {
     pub unschedulable_flush_after: Span,
     /// `profiles`, with distinct names; pods that name none of them are nobody's.
     pub profiles: Vec<ProfileConfig>,
+    /// Policies beside the plugins of every profile; `None` leaves the profiles as they are.
+    pub policy: Option<PolicyConfig>,
 }
 
 impl Default for SchedulerConfig {
@@ -191,6 +205,7 @@ impl Default for SchedulerConfig {
             backoff_max: Span::from_secs(10),
             unschedulable_flush_after: Span::from_secs(300),
             profiles: vec![ProfileConfig::default()],
+            policy: None,
         }
     }
 }

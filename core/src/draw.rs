@@ -69,6 +69,11 @@ pub enum Purpose {
     PostStartHook = 64,
     /// How long a container's pre-stop hook takes; entity: pod and container, k: attempt.
     PreStopHook = 65,
+    /// A scheduling policy's choice; entity: attempts so far, k: 0 for the node, 1 for its devices.
+    Policy = 80,
+    /// The order of a trace's pods and nodes, and which of them are repeated; entity: which of these, k: how many so
+    /// far.
+    Trace = 81,
     /// Where preemption begins to look (k: 0), and which of several best nodes it takes (k: 1); entity: search.
     Preemption = 90,
 }

@@ -15,7 +15,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Serialize;
 
 use crate::latency::{Latencies, LatencySummary, Stretch};
-use crate::plots::{self, Figure};
+use crate::plots::{self, Picture, Shown};
 use crate::record::{Malformed, RunRecord, SCHEMA, Summary};
 use crate::{html, tables};
 
@@ -117,24 +117,24 @@ fn report_files(record: &RunRecord) -> Result<Vec<tables::File>, Error> {
         held: record.summary.expectations.iter().all(|one| one.held),
         scheduling_latency: Latencies::of(&record.pods, Stretch::Scheduling).summary(),
         startup_latency: Latencies::of(&record.pods, Stretch::Startup).summary(),
-        plots: figures.iter().map(|figure| figure.stem.as_str()).collect(),
+        plots: figures.iter().map(Picture::stem).collect(),
     };
     let mut text = serde_json::to_vec_pretty(&summary)?;
     text.push(b'\n');
     let mut files = vec![("summary.json".to_owned(), text)];
     files.extend(tables::files(record)?);
-    let inline: Vec<(&Figure, &str)> =
+    let inline: Vec<(&Shown, &str)> =
         figures.iter().zip(&pictures).map(|(figure, (svg, _))| (figure, svg.as_str())).collect();
     files.push(("report.html".to_owned(), html::page(record, &inline).into_bytes()));
     for (figure, (svg, png)) in figures.iter().zip(pictures) {
-        files.push((format!("plots/{}.svg", figure.stem), svg.into_bytes()));
-        files.push((format!("plots/{}.png", figure.stem), png));
+        files.push((format!("plots/{}.svg", figure.stem()), svg.into_bytes()));
+        files.push((format!("plots/{}.png", figure.stem()), png));
     }
     Ok(files)
 }
 
 /// Draws every figure, on as many threads as the machine has cores; the pictures keep the figures' order.
-fn draw(figures: &[Figure]) -> Result<Vec<(String, Vec<u8>)>, plots::PlotError> {
+fn draw(figures: &[Shown]) -> Result<Vec<(String, Vec<u8>)>, plots::PlotError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(figures.len()).max(1);
     std::thread::scope(|scope| {
         let work = |first: usize| {

@@ -15,7 +15,7 @@ mod format;
 mod html;
 pub mod junit;
 mod latency;
-mod plots;
+pub mod plots;
 pub mod record;
 pub mod recorded;
 pub mod story;

@@ -84,6 +84,42 @@ pub struct Summary {
     pub warnings: Vec<String>,
     /// Fields of the user's manifests that were kept but had no effect, such as `Deployment web: spec.template.spec.hostPID`.
     pub not_modelled: Vec<String>,
+    /// What a study of placement has measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub study: Option<Study>,
+}
+
+/// What a study of placement measures while pods arrive one after the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Study {
+    /// What demand and allocation are shares of: `gpu`, or `cpu` in a cluster without GPUs.
+    pub resource: String,
+    /// How much of it the cluster has, in thousandths.
+    pub capacity_milli: u64,
+    /// Pods that have come.
+    pub pods_arrived: u64,
+    /// Those of them that were bound to a node.
+    pub pods_scheduled: u64,
+    /// Those of them that no node took; they are not tried again.
+    pub pods_unscheduled: u64,
+    /// How it was when so much had been asked for: one point for every whole percent of the capacity, from 0.
+    pub points: Vec<StudyPoint>,
+}
+
+/// A study at one demand: the means over all arrivals and departures while the demand rounds to this percentage; where
+/// there was none, those of the point before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StudyPoint {
+    /// What all pods that have come ask for together, in percent of the capacity.
+    pub demand_percent: u32,
+    /// What bound pods take, in percent of the capacity.
+    pub allocation_percent: f64,
+    /// Idle GPU that a typical pod of the workload could not use, in expectation, in percent of the capacity.
+    pub fragmentation_percent: f64,
+    /// The same in percent of what is idle.
+    pub fragmentation_of_idle_percent: f64,
+    /// Pods that no node took.
+    pub unscheduled_pods: f64,
 }
 
 /// Which world a run took place in.

@@ -4,7 +4,7 @@
 //! and both are empty when the thing did not happen.
 
 use crate::format::seconds_exact;
-use crate::record::{Interval, RunRecord, StepSeries};
+use crate::record::{Interval, RunRecord, StepSeries, StudyPoint};
 
 /// A file of the run's directory: its path in it and its bytes.
 pub(crate) type File = (String, Vec<u8>);
@@ -18,6 +18,9 @@ pub(crate) fn files(record: &RunRecord) -> Result<Vec<File>, csv::Error> {
         ("nodes.csv".to_owned(), nodes(record)?),
         ("services.csv".to_owned(), services(record)?),
     ];
+    if let Some(study) = &record.summary.study {
+        files.push(("study.csv".to_owned(), study_points(&study.points)?));
+    }
     for (stem, steps) in record.series.files() {
         files.push((format!("series/{stem}.csv"), series(steps)?));
     }
@@ -44,6 +47,29 @@ fn events(record: &RunRecord) -> Result<Vec<u8>, csv::Error> {
         row.time(Some(event.last_ns));
         row.number(event.count);
         row.texts(&[&event.kind, &event.reason, &event.subject, &event.source, &event.message]);
+    })
+}
+
+const STUDY_COLUMNS: &[&str] = &[
+    "demand_percent",
+    "allocation_percent",
+    "fragmentation_percent",
+    "fragmentation_of_idle_percent",
+    "unscheduled_pods",
+];
+
+fn study_points(points: &[StudyPoint]) -> Result<Vec<u8>, csv::Error> {
+    table(STUDY_COLUMNS, points, |point, row| {
+        row.number(u64::from(point.demand_percent));
+        let values = [
+            point.allocation_percent,
+            point.fragmentation_percent,
+            point.fragmentation_of_idle_percent,
+            point.unscheduled_pods,
+        ];
+        for value in values {
+            row.texts(&[&format!("{value:.4}")]);
+        }
     })
 }
 

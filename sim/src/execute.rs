@@ -5,10 +5,11 @@ use wavetank_core::api::{Patch, Request};
 use wavetank_core::facts::Fact;
 use wavetank_core::model::Object;
 use wavetank_core::time::Time;
-use wavetank_reports::record::{Marker, RunRecord, SCHEMA, Summary, World};
+use wavetank_reports::record::{FactRow, Marker, RunRecord, SCHEMA, Summary, World};
 
 use crate::expect::Watch;
 use crate::history::{Finished, History, subject_of};
+use crate::placement::{self, Played};
 use crate::plan::Plan;
 use crate::plan::scenario::Loaded;
 use crate::plan::scenario::format::Fidelity;
@@ -38,6 +39,9 @@ impl Executed {
 
 /// Runs a scenario. `progress` is told the virtual time whenever the cluster has settled.
 pub fn execute(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Time)) -> Executed {
+    if loaded.plan.placement_only {
+        return execute_placement(loaded, watch, progress);
+    }
     let mut onlooker = Onlooker { watch, history: History::new(), last: None, progress };
     plan_facts(&loaded.plan, &mut onlooker.history);
     let outcome = run(&loaded.plan, &mut onlooker);
@@ -76,6 +80,47 @@ pub fn execute(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Time)) ->
         nothing_scheduled,
         pinned,
     }
+}
+
+/// Plays the scheduler's choices alone.
+fn execute_placement(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Time)) -> Executed {
+    let Played { end, events, fingerprint, digest, study, mut facts, pods, nodes, series, counts, left_out } =
+        placement::play(&loaded.plan, progress);
+    let mut warnings = Vec::new();
+    if left_out > 0 {
+        warnings.push(format!("the run ended before {left_out} of the plan's requests: give it a longer duration"));
+    }
+    let nothing_scheduled = study.pods_arrived > 0 && study.pods_scheduled == 0;
+    if nothing_scheduled {
+        warnings.push("pods were asked for and not one was bound to a node".to_owned());
+    }
+    let expectations = watch.of_study(end, &placement::as_seen_by_expectations(&study));
+    facts.extend(expectations.iter().zip(facts.len() as u64..).map(|(one, seq)| FactRow {
+        time_ns: end.0,
+        seq,
+        category: "expectation".to_owned(),
+        subject: one.name.clone(),
+        reason: if one.held { "Held" } else { "Broken" }.to_owned(),
+        message: one.evidence.clone(),
+        by: String::new(),
+        targets: Vec::new(),
+    }));
+    let fingerprint = fingerprint.to_string();
+    let pinned = pinned(loaded, &fingerprint, &mut warnings);
+    let summary = Summary {
+        expectations,
+        counts,
+        warnings,
+        fingerprint,
+        digest: digest.to_string(),
+        duration_ns: end.0,
+        events,
+        study: Some(study),
+        ..summary(loaded)
+    };
+    let (events, services, markers) = (Vec::new(), Vec::new(), Vec::new());
+    let record = RunRecord { summary, facts, events, pods, nodes, services, series, markers };
+    Executed { record, nothing_scheduled, pinned }
 }
 
 struct Onlooker<'a> {
@@ -204,6 +249,7 @@ fn summary(loaded: &Loaded) -> Summary {
         fidelity: match scenario.spec.control_plane.fidelity {
             Fidelity::Instant => "instant".to_owned(),
             Fidelity::Modelled => "modelled".to_owned(),
+            Fidelity::Placement => "placement".to_owned(),
         },
         kubernetes_version: KUBERNETES_VERSION.to_owned(),
         wavetank_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -215,5 +261,6 @@ fn summary(loaded: &Loaded) -> Summary {
         counts: Default::default(),
         warnings: Vec::new(),
         not_modelled: loaded.not_modelled.clone(),
+        study: None,
     }
 }

@@ -7,20 +7,22 @@
 //! Invariant: after [`Board::sync`] every entry is what the plugins say of the node as it is in the cache. Normalized
 //! scores depend on the best of all nodes looked at: while all feasible nodes have the same raw scores there (no
 //! PreferNoSchedule taints, no preferred terms: the usual case) they add the same to every node and the tree decides;
-//! otherwise the cached raw scores of the nodes looked at are gone through.
+//! otherwise the cached raw scores of the nodes looked at are gone through. Policies that depend on the attempt are not
+//! cached: they are asked as the plain search asks them.
 
 use std::collections::BTreeMap;
 
 use crate::scheduler::cache::Cache;
-use crate::scheduler::plugins::{Normalization, Plugin, Refusal};
+use crate::scheduler::plugins::{AnyPlugin, Normalization, Plugin, Range, Refusal};
+use crate::scheduler::policies::Cycle;
 use crate::scheduler::profile::{Enabled, Profile};
-use crate::scheduler::reference::{Case, Outcome, Search, best};
+use crate::scheduler::reference::{Case, Outcome, Search, best, normalized};
 use crate::scheduler::sampling::TieBreak;
 use crate::scheduler::score_tree::{ScoreTree, Summary};
 use crate::scheduler::traits::PodTraits;
 
-/// How many plugins of a profile may normalize their scores; two do.
-const NORMALIZED_MAX: usize = 2;
+/// How many plugins of a profile may normalize their scores; of Kubernetes' own, two do.
+const NORMALIZED_MAX: usize = 4;
 
 /// Raw scores of the plugins that normalize, in the profile's order; 0 where a plugin does not score the pod.
 type Raw = [i32; NORMALIZED_MAX];
@@ -50,7 +52,9 @@ pub(super) struct Board {
 #[derive(Default)]
 struct Scorers {
     plain: Vec<Enabled>,
-    normalized: Vec<Enabled>,
+    normalized: Vec<(Enabled, Normalization)>,
+    /// Those that are asked in every attempt.
+    uncached: Vec<Enabled>,
 }
 
 impl Board {
@@ -75,7 +79,7 @@ impl Board {
 
     /// Finds the best node. [`Board::sync`] must have been called since the last change.
     pub(super) fn decide(&self, case: Case<'_>, search: Search) -> Outcome {
-        if case.relations.is_some() {
+        if case.relations.is_some() || !self.scorers.uncached.is_empty() {
             return self.decide_related(case, search);
         }
         let cache = case.cache;
@@ -106,7 +110,8 @@ impl Board {
         Outcome { slot: Some(slot), feasible, processed }
     }
 
-    /// Goes through the entries, because what other nodes' pods mean changes with every bind.
+    /// Goes through the entries, because what other nodes' pods mean changes with every bind, and so does what a policy
+    /// says that is asked in every attempt.
     fn decide_related(&self, case: Case<'_>, search: Search) -> Outcome {
         let nodes = self.entries.len() as u32;
         let order = case.cache.order();
@@ -122,19 +127,27 @@ impl Board {
                 break;
             }
         }
-        let slot = best(case.cache, &feasible, &self.totals(case, &positions), search.tie_break);
+        let slot = best(case.cache, &feasible, &self.totals(case, &positions, search.draw), search.tie_break);
         Outcome { slot, feasible: feasible.len() as u32, processed }
     }
 
-    /// The scores of the feasible nodes at these positions, with what other nodes' pods add.
-    pub(super) fn totals(&self, case: Case<'_>, positions: &[u32]) -> Vec<i64> {
+    /// The scores of the feasible nodes at these positions, in the order in which they were found, with what other nodes'
+    /// pods and the policies add that are asked in every attempt; `draw` is the search's.
+    pub(super) fn totals(&self, case: Case<'_>, positions: &[u32], draw: u64) -> Vec<i64> {
         let order = case.cache.order();
         let slots: Vec<u32> = positions.iter().map(|position| order[*position as usize]).collect();
         let entries = || positions.iter().map(|position| &self.entries[*position as usize]);
-        let highest = entries().fold([0; NORMALIZED_MAX], highest_of);
+        let ranges = entries().fold([Range::EMPTY; NORMALIZED_MAX], ranges_with);
         let mut totals = case.related_totals(&slots);
         for (total, entry) in totals.iter_mut().zip(entries()) {
-            *total += self.total(entry, highest);
+            *total += self.total(entry, &ranges);
+        }
+        for enabled in &self.scorers.uncached {
+            let scores = normalized(case, &slots, enabled.plugin, draw);
+            for (total, score) in totals.iter_mut().zip(scores) {
+                assert!((0..=100).contains(&score), "{} scores {score}", case.profile.name_of(enabled.plugin));
+                *total += enabled.weight * score;
+            }
         }
         totals
     }
@@ -163,10 +176,10 @@ impl Board {
             let entries = positions.map(|position| (position, &self.entries[position as usize]));
             entries.filter(|(_, entry)| entry.refusal.is_none())
         };
-        let highest = feasible().map(|(_, entry)| entry).fold([0; NORMALIZED_MAX], highest_of);
+        let ranges = feasible().map(|(_, entry)| entry).fold([Range::EMPTY; NORMALIZED_MAX], ranges_with);
         let (mut best, mut tied) = (i64::MIN, Vec::new());
         for (position, entry) in feasible() {
-            let total = self.total(entry, highest);
+            let total = self.total(entry, &ranges);
             if total > best {
                 best = total;
                 tied.clear();
@@ -183,21 +196,28 @@ impl Board {
         }
     }
 
-    fn total(&self, entry: &Entry, highest: Raw) -> i64 {
-        let normalized = self.scorers.normalized.iter().zip(entry.raw.iter().zip(highest));
-        let scores = normalized.map(|(enabled, (raw, highest))| {
-            enabled.weight * enabled.plugin.normalization().apply(i64::from(*raw), i64::from(highest))
+    fn total(&self, entry: &Entry, ranges: &[Range; NORMALIZED_MAX]) -> i64 {
+        let normalized = self.scorers.normalized.iter().zip(entry.raw.iter().zip(ranges));
+        let scores = normalized.map(|((enabled, normalization), (raw, range))| {
+            enabled.weight * normalization.apply(i64::from(*raw), *range)
         });
         i64::from(entry.fixed) + scores.sum::<i64>()
     }
 
     fn rebuild(&mut self, profile: &Profile, cache: &Cache, pod: &PodTraits) {
         self.layout = cache.layout();
-        let normalizes = |enabled: &Enabled| enabled.plugin.normalization() != Normalization::None;
+        let with_normalization = |enabled: Enabled| (enabled, profile.normalization(enabled.plugin));
         // Where no node has images all score 0; the first image changes the layout.
-        let useful = |enabled: &Enabled| enabled.plugin != Plugin::ImageLocality || cache.has_images();
-        let (normalized, plain) = profile.scorers(pod).filter(useful).partition(normalizes);
-        self.scorers = Scorers { plain, normalized };
+        let useful =
+            |enabled: &Enabled| enabled.plugin != AnyPlugin::InTree(Plugin::ImageLocality) || cache.has_images();
+        let scorers = profile.scorers(pod).filter(useful);
+        let (cached, uncached): (Vec<_>, _) = scorers.partition(|enabled| profile.is_cacheable(enabled.plugin));
+        let (plain, normalized): (Vec<_>, _) = cached
+            .into_iter()
+            .map(with_normalization)
+            .partition(|(_, normalization)| *normalization == Normalization::None);
+        let plain = plain.into_iter().map(|(enabled, _)| enabled).collect();
+        self.scorers = Scorers { plain, normalized, uncached };
         assert!(self.scorers.normalized.len() <= NORMALIZED_MAX, "more plugins normalize than there is room for");
         self.entries.clear();
         self.kinds.clear();
@@ -242,20 +262,23 @@ impl Scorers {
         if !refusal.is_none() {
             return Entry { refusal, ..Entry::default() };
         }
-        let score = |enabled: &Enabled| enabled.plugin.score(&profile.args, pod, node);
+        let score = |enabled: &Enabled| profile.score(enabled.plugin, Cycle::default(), pod, node);
         let plain = self.plain.iter().map(|enabled| enabled.weight * score(enabled));
         let fixed = narrow(plain.sum());
         let mut raw = [0; NORMALIZED_MAX];
-        for (raw, enabled) in raw.iter_mut().zip(&self.normalized) {
+        for (raw, (enabled, _)) in raw.iter_mut().zip(&self.normalized) {
             *raw = narrow(score(enabled));
         }
         Entry { refusal, fixed, raw }
     }
 }
 
-/// The highest raw scores with one more node.
-fn highest_of(highest: Raw, entry: &Entry) -> Raw {
-    [highest[0].max(entry.raw[0]), highest[1].max(entry.raw[1])]
+/// The ranges of raw scores with one more node.
+fn ranges_with(mut ranges: [Range; NORMALIZED_MAX], entry: &Entry) -> [Range; NORMALIZED_MAX] {
+    for (range, raw) in ranges.iter_mut().zip(entry.raw) {
+        *range = range.with(i64::from(raw));
+    }
+    ranges
 }
 
 fn leaf(entry: &Entry, rank: u32) -> Summary {

@@ -15,6 +15,7 @@ use crate::id::{Name, RowId};
 use crate::model::{Condition, ConditionKind, Node, NodeImage, Pod, ResourceName, Status3};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::float::scaled_image_size;
+use crate::scheduler::gpu::{DeviceSet, GPU_MILLI, GPU_MODEL, Gpus};
 use crate::scheduler::node_tree::NodeTree;
 use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::{HostPort, PodTraits, PodVolumes};
@@ -49,6 +50,10 @@ pub(super) struct NodeInfo {
     pub(super) volumes: Vec<Arc<PodVolumes>>,
     /// The node's images by name, with their sizes scaled by how many nodes have them.
     pub(super) images: BTreeMap<Name, i64>,
+    /// Its GPUs, if they are shared out in thousandths.
+    pub(super) gpus: Gpus,
+    /// Their model.
+    pub(super) gpu_model: Option<Name>,
 }
 
 /// What is known of an image.
@@ -81,8 +86,18 @@ impl NodeInfo {
         }
     }
 
-    /// Counts a pod (1) or takes one back (-1).
-    pub(super) fn count(&mut self, traits: &PodTraits, sign: i64) {
+    /// The GPUs that a pod gets here if no policy chooses: the tightest; `None` if it gets none.
+    pub(super) fn devices_for(&self, traits: &PodTraits) -> Option<DeviceSet> {
+        if traits.gpu.is_none() { None } else { self.gpus.tightest(traits.gpu) }
+    }
+
+    /// Counts a pod on devices of the node (1) or takes it back from them (-1).
+    pub(super) fn count(&mut self, traits: &PodTraits, devices: Option<DeviceSet>, sign: i64) {
+        match devices {
+            Some(devices) if sign > 0 => self.gpus.take(traits.gpu, devices),
+            Some(devices) => self.gpus.give_back(traits.gpu, devices),
+            None => {}
+        }
         let requests = &traits.requests;
         self.cpu_used += sign * requests.cpu_milli;
         self.memory_used += sign * requests.memory_bytes;
@@ -149,6 +164,8 @@ pub(super) struct Placed {
     seat: u32,
     pub(super) priority: i32,
     assumed: bool,
+    /// Its GPUs.
+    pub(super) devices: Option<DeviceSet>,
     pub(super) standing: Standing,
 }
 
@@ -318,6 +335,11 @@ impl Cache {
         domains
     }
 
+    /// The slot on which a pod counts.
+    pub(super) fn slot_of_pod(&self, row: RowId) -> Option<u32> {
+        self.placed(row).map(|pod| pod.slot)
+    }
+
     /// The number of slot changes so far.
     pub(super) fn changes(&self) -> u64 {
         self.touched_before + self.touched.len() as u64
@@ -343,6 +365,8 @@ impl Cache {
         info.memory_all = allocatable.memory_bytes;
         info.ephemeral_all = allocatable.ephemeral_bytes;
         info.pods_all = allocatable.pods;
+        info.gpus.resize(allocatable.extended.get(GPU_MILLI).copied().unwrap_or(0));
+        info.gpu_model = node.meta.labels.get(GPU_MODEL).cloned();
         info.node = Some(node.clone());
         let zone = node.zone_key();
         if zone_before.as_ref() != Some(&zone) {
@@ -381,11 +405,19 @@ impl Cache {
         self.placed(row).is_some()
     }
 
-    /// Counts a pod on a node by assumption. Panics if it counts somewhere already.
-    pub(super) fn assume(&mut self, classes: &mut Classes, row: RowId, slot: u32, class: ClassId, standing: Standing) {
+    /// Counts a pod on a node, and on devices of it, by assumption. Panics if it counts somewhere already.
+    pub(super) fn assume(
+        &mut self,
+        classes: &mut Classes,
+        row: RowId,
+        slot: u32,
+        class: ClassId,
+        devices: Option<DeviceSet>,
+        standing: Standing,
+    ) {
         assert!(!self.has_pod(row), "{row:?} is assumed twice");
         let priority = classes.traits(class).spec.priority;
-        self.place(classes, Placed { row, slot, class, place: 0, seat: 0, priority, assumed: true, standing });
+        self.place(classes, Placed { row, slot, class, place: 0, seat: 0, priority, assumed: true, devices, standing });
     }
 
     /// Takes back an assumption; `false` if the watch has confirmed or removed the pod meanwhile.
@@ -418,8 +450,14 @@ impl Cache {
             return;
         }
         self.remove_pod(classes, row);
-        let priority = classes.traits(class).spec.priority;
-        self.place(classes, Placed { row, slot, class, place: 0, seat: 0, priority, assumed: false, standing });
+        let traits = classes.traits(class);
+        let priority = traits.spec.priority;
+        // Which devices somebody else gave the pod is not known here.
+        let devices = self.slots[slot as usize].devices_for(traits);
+        self.place(
+            classes,
+            Placed { row, slot, class, place: 0, seat: 0, priority, assumed: false, devices, standing },
+        );
     }
 
     /// A pod is gone or has finished. A pod that counts nowhere is no mistake.
@@ -429,7 +467,7 @@ impl Cache {
         }
         self.unseat(row.index);
         let pod = self.pods[row.index as usize].take().expect("the pod was just seen");
-        self.slots[pod.slot as usize].count(classes.traits(pod.class), -1);
+        self.slots[pod.slot as usize].count(classes.traits(pod.class), pod.devices, -1);
         self.count_claims(classes.traits(pod.class), false);
         if let Some(moved) = classes.uncount(pod.class, pod.place) {
             let moved = self.pods[moved as usize].as_mut().expect("a class lists placed pods only");
@@ -477,7 +515,7 @@ impl Cache {
             self.pods.resize_with(index + 1, || None);
         }
         classes.hold(pod.class);
-        self.slots[pod.slot as usize].count(classes.traits(pod.class), 1);
+        self.slots[pod.slot as usize].count(classes.traits(pod.class), pod.devices, 1);
         self.count_claims(classes.traits(pod.class), true);
         pod.place = classes.count(pod.class, pod.slot, pod.row.index);
         *self.priorities.entry(pod.priority).or_insert(0) += 1;

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::scheduler::plugins::{Plugin, Reason, Refusal};
+use crate::scheduler::plugins::{AnyPlugin, Plugin, Reason, Refusal};
 use crate::scheduler::reference::Case;
 use crate::scheduler::volumes::Rejection;
 
 /// Why no node takes a pod.
 pub(super) struct Diagnosis {
     /// The plugins that refused some node, in their order, each once.
-    pub(super) plugins: Vec<Plugin>,
+    pub(super) plugins: Vec<AnyPlugin>,
     /// What the filters say.
     pub(super) reasons: String,
 }
@@ -19,14 +19,17 @@ pub(super) struct Diagnosis {
 /// Counts the refusals of all nodes; the position's refusal comes from `refusal_at`.
 pub(super) fn diagnose(case: Case<'_>, refusal_at: impl Fn(u32) -> Refusal) -> Diagnosis {
     let (order, pod) = (case.cache.order(), case.pod());
+    // Some texts depend on the node; all others are counted first and written once.
+    let by_node = |refusal: Refusal| {
+        refusal.has(Reason::UntoleratedTaint) || refusal.has(Reason::InsufficientExtended) || refusal.is_by_policy()
+    };
     let mut reasons: BTreeMap<String, u32> = BTreeMap::new();
     let mut alike: BTreeMap<Refusal, (u32, u32)> = BTreeMap::new();
     let mut plugins = Vec::new();
     for (position, slot) in order.iter().enumerate() {
         let refusal = refusal_at(position as u32);
         assert!(!refusal.is_none(), "a feasible node is diagnosed");
-        // The texts of these two depend on the node; all others are counted first and written once.
-        if refusal.has(Reason::UntoleratedTaint) || refusal.has(Reason::InsufficientExtended) {
+        if by_node(refusal) {
             for text in case.texts(*slot, refusal) {
                 *reasons.entry(text).or_insert(0) += 1;
             }
@@ -36,7 +39,7 @@ pub(super) fn diagnose(case: Case<'_>, refusal_at: impl Fn(u32) -> Refusal) -> D
     let mut conflict = None;
     for (refusal, (count, slot)) in alike {
         plugins.extend(refusal.plugin());
-        if !refusal.has(Reason::UntoleratedTaint) && !refusal.has(Reason::InsufficientExtended) {
+        if !by_node(refusal) {
             for text in case.texts(slot, refusal) {
                 if refusal.has(Reason::NamesConflict) {
                     conflict = Some(text);
@@ -46,7 +49,7 @@ pub(super) fn diagnose(case: Case<'_>, refusal_at: impl Fn(u32) -> Refusal) -> D
             }
         }
     }
-    plugins.extend(case.profile.named_nodes(pod).map(|_| Plugin::NodeAffinity));
+    plugins.extend(case.profile.named_nodes(pod).map(|_| AnyPlugin::InTree(Plugin::NodeAffinity)));
     plugins.sort_unstable();
     plugins.dedup();
     let nodes = order.len() as u32;
@@ -61,7 +64,7 @@ pub(super) fn diagnose(case: Case<'_>, refusal_at: impl Fn(u32) -> Refusal) -> D
 /// A plugin's PreFilter has refused the pod on every node.
 pub(super) fn rejected(case: Case<'_>, rejection: &Rejection) -> Diagnosis {
     let reasons = format!("0/{} nodes are available: {}.", case.cache.order().len(), rejection.message);
-    Diagnosis { plugins: vec![rejection.plugin], reasons }
+    Diagnosis { plugins: vec![AnyPlugin::InTree(rejection.plugin)], reasons }
 }
 
 /// `0/5 nodes are available: 2 Insufficient cpu, 3 node(s) were unschedulable.`, sorted as text.

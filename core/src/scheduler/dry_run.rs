@@ -13,6 +13,7 @@ use crate::id::RowId;
 use crate::model::PodDisruptionBudget;
 use crate::scheduler::cache::{Cache, NodeInfo, Placed};
 use crate::scheduler::classes::{ClassId, Classes};
+use crate::scheduler::gpu::DeviceSet;
 use crate::scheduler::nominations::Nominations;
 use crate::scheduler::plugins::{Refusal, texts};
 use crate::scheduler::profile::Profile;
@@ -31,6 +32,8 @@ pub(super) struct Victim {
     pub(super) class: ClassId,
     pub(super) priority: i32,
     pub(super) started: Started,
+    /// Its GPUs.
+    pub(super) devices: Option<DeviceSet>,
 }
 
 impl Victim {
@@ -40,7 +43,7 @@ impl Victim {
             Some(time) => (time.0 / Span::from_secs(1).0, 0),
             None => (u64::MAX, pod.row.index),
         };
-        Victim { row: pod.row, class: pod.class, priority: pod.priority, started }
+        Victim { row: pod.row, class: pod.class, priority: pod.priority, started, devices: pod.devices }
     }
 
     /// Orders from most to least important.
@@ -78,10 +81,10 @@ impl DryRun<'_> {
         self.classes.traits(self.class).spec.priority
     }
 
-    /// One pod comes to a node (1) or goes (-1), in thought.
-    fn shift(&mut self, node: &mut NodeInfo, slot: u32, other: ClassId, sign: i64) {
-        node.count(self.classes.traits(other), sign);
-        self.shift_relations(slot, other, sign);
+    /// A victim comes back to its node (1) or goes (-1), in thought.
+    fn shift(&mut self, node: &mut NodeInfo, slot: u32, victim: &Victim, sign: i64) {
+        node.count(self.classes.traits(victim.class), victim.devices, sign);
+        self.shift_relations(slot, victim.class, sign);
     }
 
     fn shift_relations(&mut self, slot: u32, other: ClassId, sign: i64) {
@@ -103,7 +106,7 @@ impl DryRun<'_> {
     }
 
     fn texts(&self, node: &NodeInfo, refusal: Refusal) -> Vec<String> {
-        texts(&self.profile.args, self.classes.traits(self.class), node, refusal)
+        texts(self.profile, self.classes.traits(self.class), node, refusal)
     }
 
     /// What the filters say of the node beside the pods that are nominated to it; `None` if there are none that count.
@@ -114,7 +117,9 @@ impl DryRun<'_> {
         }
         let mut full = node.clone();
         for other in &nominated {
-            self.shift(&mut full, slot, *other, 1);
+            let traits = self.classes.traits(*other);
+            full.count(traits, full.devices_for(traits), 1);
+            self.shift_relations(slot, *other, 1);
         }
         let refusal = self.refusal(&full, slot);
         for other in &nominated {
@@ -146,7 +151,7 @@ impl DryRun<'_> {
         }
         let mut node = self.cache.slot(slot).clone();
         for victim in &potential {
-            self.shift(&mut node, slot, victim.class, -1);
+            self.shift(&mut node, slot, victim, -1);
         }
         if let Err(refused) = self.check(&node, slot) {
             for victim in &potential {
@@ -163,9 +168,9 @@ impl DryRun<'_> {
         let mut victims = Vec::new();
         let mut violations = 0;
         for (victim, violates) in violating.into_iter().map(|it| (it, 1)).chain(others.into_iter().map(|it| (it, 0))) {
-            self.shift(&mut node, slot, victim.class, 1);
+            self.shift(&mut node, slot, &victim, 1);
             if self.check(&node, slot).is_err() {
-                self.shift(&mut node, slot, victim.class, -1);
+                self.shift(&mut node, slot, &victim, -1);
                 victims.push(victim);
                 violations += violates;
             }

@@ -8,7 +8,6 @@ use crate::scheduler::cache::Standing;
 use crate::scheduler::classes::ClassId;
 use crate::scheduler::dry_run::Candidate;
 use crate::scheduler::placement::{Look, NO_NODES, Placement};
-use crate::scheduler::plugins::Plugin;
 use crate::scheduler::preemption::{PostFilter, Preemption, Reach, Seeker, highest_priority, sum_of_priorities};
 use crate::scheduler::reference::normalized;
 use crate::scheduler::relations::Relations;
@@ -32,7 +31,7 @@ pub enum Detail {
 pub struct Explained {
     /// The node; or the message of the filters, without what PostFilter adds.
     pub node: Result<Name, String>,
-    /// The names of the plugins that refused some node, sorted; empty if some node takes the pod.
+    /// The names of the plugins and policies that refused some node, sorted; empty if some node takes the pod.
     pub refused_by: Vec<&'static str>,
     /// How many nodes take the pod, of those looked at.
     pub feasible: u32,
@@ -83,13 +82,13 @@ pub struct CandidateNode {
 pub struct NodeVerdict {
     /// The node.
     pub node: Name,
-    /// The first plugin that refuses it; `None` if it takes the pod.
+    /// The first plugin, or policy, that refuses it; `None` if it takes the pod.
     pub refused_by: Option<&'static str>,
     /// That plugin's reasons, as people read them.
     pub reasons: Vec<String>,
     /// Whether the removal of pods could lift the refusal.
     pub resolvable: bool,
-    /// Normalized and weighted scores by plugin name, of the plugins that score the pod.
+    /// Normalized and weighted scores by name, of the plugins and policies that score the pod.
     pub scores: Vec<(&'static str, i64)>,
 }
 
@@ -197,7 +196,8 @@ impl Placement {
             Some(slot) => explained.node = Ok(self.cache.slot(slot).name.clone()),
             None => {
                 let diagnosis = self.diagnose(seeker, look);
-                explained.refused_by = diagnosis.plugins.iter().map(|plugin| plugin.name()).collect();
+                let profile = self.classes.profile(class);
+                explained.refused_by = diagnosis.plugins.iter().map(|plugin| profile.name_of(*plugin)).collect();
                 explained.refused_by.sort_unstable();
                 explained.node = Err(diagnosis.reasons);
             }
@@ -232,7 +232,7 @@ impl Placement {
         if let [only] = feasible[..] {
             return (None, vec![name(only)]);
         }
-        let totals = board.totals(case, &feasible);
+        let totals = board.totals(case, &feasible, look.search.draw);
         let best = totals.iter().copied().max().expect("some node takes the pod");
         let tied = feasible.into_iter().zip(totals).filter(|(_, total)| *total == best);
         let mut top: Vec<Name> = tied.map(|(position, _)| name(position)).collect();
@@ -250,7 +250,7 @@ impl Placement {
             let (node, refusal) = (cache.slot(*slot), case.refusal(*slot));
             NodeVerdict {
                 node: node.name.clone(),
-                refused_by: refusal.plugin().map(Plugin::name),
+                refused_by: refusal.plugin().map(|plugin| profile.name_of(plugin)),
                 reasons: case.texts(*slot, refusal),
                 resolvable: !refusal.is_unresolvable(),
                 scores: Vec::new(),
@@ -262,12 +262,12 @@ impl Placement {
         // With one feasible node, Kubernetes scores nothing.
         if feasible.len() > 1 {
             let own = profile.scorers(case.pod());
-            let own = own.map(|enabled| (enabled, normalized(case, &feasible, enabled.plugin)));
+            let own = own.map(|enabled| (enabled, normalized(case, &feasible, enabled.plugin, look.search.draw)));
             let related =
                 relations.iter().flat_map(|relations| relations.scores(cache, case.classes, class, &feasible));
             for (enabled, scores) in own.chain(related) {
                 for (verdict, score) in verdicts.iter_mut().filter(|it| it.refused_by.is_none()).zip(scores) {
-                    verdict.scores.push((enabled.plugin.name(), enabled.weight * score));
+                    verdict.scores.push((profile.name_of(enabled.plugin), enabled.weight * score));
                 }
             }
         }

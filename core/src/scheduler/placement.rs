@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::config::{SchedulerConfig, Ties};
 use crate::digest::Shared;
+use crate::draw::{Purpose, draw};
 use crate::id::{Name, RowId};
 use crate::model::{Kind, Node, Object, Pod, PodSpec};
 use crate::scheduler::cache::{Cache, Standing};
@@ -14,9 +15,10 @@ use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::diagnosis::{Diagnosis, diagnose, rejected};
 use crate::scheduler::dry_run::DryRun;
 use crate::scheduler::nominations::Nominations;
-use crate::scheduler::plugins::Plugin;
+use crate::scheduler::plugins::AnyPlugin;
 use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::plugins::{Reason, Refusal};
+use crate::scheduler::policies::NodeView;
 use crate::scheduler::preemption::{PostFilter, Preemption, Reach, Seeker};
 use crate::scheduler::profile::Profile;
 use crate::scheduler::reference::{Case, Outcome, Search, decide};
@@ -55,14 +57,14 @@ pub(super) enum Verdict {
 /// Why no node takes a pod, and what becomes of it.
 pub(super) struct Failure {
     /// The plugins that refused some node, in their order, each once.
-    pub(super) plugins: Vec<Plugin>,
+    pub(super) plugins: Vec<AnyPlugin>,
     /// The scheduler's message: what the filters say and what PostFilter adds.
     pub(super) message: String,
     pub(super) preemption: Preemption,
 }
 
 impl Placement {
-    /// An empty cluster with the configuration's profiles.
+    /// An empty cluster with the configuration's profiles and policies.
     pub fn new(seed: u64, config: &SchedulerConfig) -> Placement {
         let profiles = config.profiles.iter().map(|profile| Profile::of(profile, config));
         Placement {
@@ -114,6 +116,30 @@ impl Placement {
         self.place_class(Seeker::of(row, class, pod), Standing::of(pod))
     }
 
+    /// As [`Placement::place`], for callers who do not ask why no node takes the pod: finding that out costs more than
+    /// the search.
+    pub fn try_place(&mut self, row: RowId, spec: &Shared<PodSpec>) -> Option<Name> {
+        let class = self.classes.of(spec, &self.nobody);
+        self.classes.hold(class);
+        let look = self.look(Seeker { row, class, pinned_to: None, nominated: None });
+        let placed = look.and_then(|look| look.outcome.slot).map(|slot| {
+            self.assume(row, slot, class, Standing::default());
+            self.cache.slot(slot).name.clone()
+        });
+        self.classes.release(class);
+        placed
+    }
+
+    /// What policies see of a node; `None` if there is no such node.
+    pub fn node(&self, name: &Name) -> Option<NodeView<'_>> {
+        self.cache.present_slot(name).map(|slot| NodeView(self.cache.slot(slot)))
+    }
+
+    /// The node on which a pod counts.
+    pub fn node_of(&self, row: RowId) -> Option<NodeView<'_>> {
+        self.cache.slot_of_pod(row).map(|slot| NodeView(self.cache.slot(slot)))
+    }
+
     fn place_class(&mut self, seeker: Seeker<'_>, standing: Standing) -> Result<Name, String> {
         let Seeker { row, class, .. } = seeker;
         self.classes.hold(class);
@@ -130,10 +156,13 @@ impl Placement {
         placed
     }
 
-    /// Reserve: a pod counts where it is about to be bound, and is nominated no more.
+    /// Reserve: a pod counts where it is about to be bound, on the GPUs there that the policy gives it, and is nominated
+    /// no more.
     pub(super) fn assume(&mut self, row: RowId, slot: u32, class: ClassId, standing: Standing) {
         self.nominations.remove(&mut self.classes, row);
-        self.cache.assume(&mut self.classes, row, slot, class, standing);
+        let draw = draw(self.seed, Purpose::Policy, self.searches, 1);
+        let devices = self.classes.profile(class).devices(self.classes.traits(class), self.cache.slot(slot), draw);
+        self.cache.assume(&mut self.classes, row, slot, class, devices, standing);
     }
 
     /// Counts a pod on a node that somebody else chose.
@@ -212,7 +241,8 @@ impl Placement {
             false => 1,
         };
         let tie_break = TieBreak::of(self.ties, self.seed, self.searches);
-        let search = Search { start: self.start % nodes, wanted, tie_break };
+        let draw = draw(self.seed, Purpose::Policy, self.searches, 0);
+        let search = Search { start: self.start % nodes, wanted, tie_break, draw };
         let relations = Relations::of(profile, &mut self.cache, &mut self.classes, &self.around, class);
         let relations = self.with_nominated(profile, seeker, relations);
         let (pod, board) = self.classes.board(class);
@@ -321,7 +351,7 @@ pub(super) struct Look {
 impl Look {
     /// A plugin's PreFilter has refused the pod on every node: none was looked at.
     fn rejected(rejection: Rejection) -> Look {
-        let search = Search { start: 0, wanted: 1, tie_break: TieBreak::First };
+        let search = Search { start: 0, wanted: 1, tie_break: TieBreak::First, draw: 0 };
         let outcome = Outcome { slot: None, feasible: 0, processed: 0 };
         Look { search, relations: None, outcome, checked: 0, rejection: Some(rejection) }
     }
@@ -359,7 +389,7 @@ impl Placement {
         let slot = named.filter(|slot| case.refusal(*slot).is_none());
         let checked = u32::from(named.is_some());
         let outcome = Outcome { slot, feasible: u32::from(slot.is_some()), processed: checked };
-        let search = Search { start: self.start, wanted: 1, tie_break: TieBreak::First };
+        let search = Search { start: self.start, wanted: 1, tie_break: TieBreak::First, draw: 0 };
         self.start = (self.start + checked) % nodes;
         Some(Look { search, relations, outcome, checked, rejection: None })
     }

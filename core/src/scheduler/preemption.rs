@@ -272,6 +272,7 @@ mod tests {
             class: ClassId::FIRST,
             priority,
             started: (started, 0),
+            devices: None,
         };
         let candidate = |violations, victims: &[(i32, u64)]| {
             let victims = victims.iter().map(|(priority, started)| victim(*priority, *started)).collect();

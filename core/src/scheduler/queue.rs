@@ -19,7 +19,7 @@ use crate::id::{Name, RowId};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::events::{Event, Hint};
 use crate::scheduler::placement::Placement;
-use crate::scheduler::plugins::Plugin;
+use crate::scheduler::plugins::{AnyPlugin, Plugin};
 use crate::time::{Span, Time};
 
 /// How often Kubernetes looks for pods that have waited for long.
@@ -45,7 +45,7 @@ pub(super) struct Queued {
     /// How often in a row it failed by an error.
     errors: u32,
     /// The plugins that refused nodes in the last attempt.
-    plugins: Vec<Plugin>,
+    plugins: Vec<AnyPlugin>,
     place: Place,
     /// Whether its victims' ends are being asked for: it is not tried meanwhile (PreEnqueue of DefaultPreemption).
     held: bool,
@@ -64,7 +64,7 @@ enum Place {
 
 impl Queued {
     fn minds_other_pods(&self) -> bool {
-        let others = [Plugin::PodTopologySpread, Plugin::InterPodAffinity];
+        let others = [Plugin::PodTopologySpread, Plugin::InterPodAffinity].map(AnyPlugin::InTree);
         self.place == Place::Waiting && self.plugins.iter().any(|plugin| others.contains(plugin))
     }
 }
@@ -181,7 +181,7 @@ impl Queue {
     }
 
     /// No node took the pod: it waits for an event that concerns these plugins.
-    pub(super) fn refused(&mut self, mut queued: Queued, plugins: Vec<Plugin>, now: Time) {
+    pub(super) fn refused(&mut self, mut queued: Queued, plugins: Vec<AnyPlugin>, now: Time) {
         assert!(!plugins.is_empty(), "a refusal needs a plugin that refused");
         queued.refusals += 1;
         queued.errors = 0;
@@ -220,7 +220,7 @@ impl Queue {
         now: Time,
     ) {
         let (classes, around) = (&placement.classes, &placement.around);
-        let mut answers: BTreeMap<(ClassId, Vec<Plugin>, bool), bool> = BTreeMap::new();
+        let mut answers: BTreeMap<(ClassId, Vec<AnyPlugin>, bool), bool> = BTreeMap::new();
         let mut helped = Vec::new();
         for (_, _, row) in &self.waiting {
             let queued = self.entry(*row).expect("the sets and the entries agree");
@@ -231,7 +231,8 @@ impl Queue {
             let elsewhere = queued.pinned_to.as_ref().is_some_and(|node| event.is_about_another_node(node));
             let worth = answers.entry((queued.class, queued.plugins.clone(), elsewhere)).or_insert_with(|| {
                 let (pod, args) = (classes.traits(queued.class), &classes.profile(queued.class).args);
-                let mut plugins = queued.plugins.iter().filter(|plugin| !elsewhere || **plugin != Plugin::NodeAffinity);
+                let silent = elsewhere.then_some(AnyPlugin::InTree(Plugin::NodeAffinity));
+                let mut plugins = queued.plugins.iter().filter(|plugin| Some(**plugin) != silent);
                 plugins.any(|plugin| plugin.hint(args, around, pod, event) == Hint::Queue)
             });
             if *worth {

@@ -9,7 +9,8 @@
 
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
-use crate::scheduler::plugins::{Normalization, Plugin, Refusal, texts};
+use crate::scheduler::plugins::{AnyPlugin, Range, Refusal, texts};
+use crate::scheduler::policies::Cycle;
 use crate::scheduler::profile::Profile;
 use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::TieBreak;
@@ -25,6 +26,8 @@ pub(super) struct Search {
     pub(super) wanted: u32,
     /// Which of the best is taken.
     pub(super) tie_break: TieBreak,
+    /// A random value for policies.
+    pub(super) draw: u64,
 }
 
 /// What came out.
@@ -66,7 +69,7 @@ impl Case<'_> {
         let nominated = self.relations.and_then(|relations| relations.nominated_refusal(slot));
         match nominated.filter(|(of, _)| *of == refusal) {
             Some((_, texts)) => texts.clone(),
-            None => texts(&self.profile.args, self.pod(), self.cache.slot(slot), refusal),
+            None => texts(self.profile, self.pod(), self.cache.slot(slot), refusal),
         }
     }
 
@@ -109,7 +112,7 @@ pub(super) fn decide(case: Case<'_>, search: Search) -> Outcome {
             break;
         }
     }
-    let slot = best(case.cache, &feasible, &totals(case, &feasible), search.tie_break);
+    let slot = best(case.cache, &feasible, &totals(case, &feasible, search.draw), search.tie_break);
     Outcome { slot, feasible: feasible.len() as u32, processed }
 }
 
@@ -121,25 +124,30 @@ pub(super) fn best(cache: &Cache, feasible: &[u32], scores: &[i64], tie_break: T
 }
 
 /// Each node's weighted sum of normalized scores.
-fn totals(case: Case<'_>, feasible: &[u32]) -> Vec<i64> {
+fn totals(case: Case<'_>, feasible: &[u32], draw: u64) -> Vec<i64> {
     let mut totals = case.related_totals(feasible);
     for enabled in case.profile.scorers(case.pod()) {
-        let scores = normalized(case, feasible, enabled.plugin);
+        let scores = normalized(case, feasible, enabled.plugin, draw);
         for (total, score) in totals.iter_mut().zip(scores) {
-            assert!((0..=100).contains(&score), "{:?} scores {score}", enabled.plugin);
+            assert!((0..=100).contains(&score), "{} scores {score}", case.profile.name_of(enabled.plugin));
             *total += enabled.weight * score;
         }
     }
     totals
 }
 
-/// One plugin's scores of the feasible nodes.
-pub(super) fn normalized(case: Case<'_>, feasible: &[u32], plugin: Plugin) -> Vec<i64> {
-    let score = |slot: &u32| plugin.score(&case.profile.args, case.pod(), case.cache.slot(*slot));
-    let raw: Vec<i64> = feasible.iter().map(score).collect();
-    let highest = raw.iter().copied().max().unwrap_or(0);
-    let normalization: Normalization = plugin.normalization();
-    raw.into_iter().map(|score| normalization.apply(score, highest)).collect()
+/// One plugin's scores of the feasible nodes, which are in the order in which they were found.
+pub(super) fn normalized(case: Case<'_>, feasible: &[u32], plugin: AnyPlugin, draw: u64) -> Vec<i64> {
+    let Case { profile, cache, .. } = case;
+    let cycle = |place: usize| match profile.is_cacheable(plugin) {
+        true => Cycle::default(),
+        false => Cycle { draw, feasible: feasible.len() as u32, place: place as u32 },
+    };
+    let score = |(place, slot): (usize, &u32)| profile.score(plugin, cycle(place), case.pod(), cache.slot(*slot));
+    let raw: Vec<i64> = feasible.iter().enumerate().map(score).collect();
+    let range = raw.iter().copied().fold(Range::EMPTY, Range::with);
+    let normalization = profile.normalization(plugin);
+    raw.into_iter().map(|score| normalization.apply(score, range)).collect()
 }
 
 fn choose(cache: &Cache, tied: Vec<u32>, tie_break: TieBreak) -> u32 {

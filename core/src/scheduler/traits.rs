@@ -8,6 +8,7 @@ use crate::model::{
     Container, Kind, Labels, PersistentVolumeClaim, Pod, PodSpec, PodVolume, PodVolumeSource, Protocol, ResourceName,
     Resources,
 };
+use crate::scheduler::gpu::{GPU_MILLI, GpuRequest};
 use crate::scheduler::plugins::{images, named_nodes};
 use crate::scheduler::terms::{Spreads, Terms};
 
@@ -113,6 +114,8 @@ pub(super) struct PodTraits {
     pub(super) images: Vec<Name>,
     /// The only nodes that it can be on by their names, sorted; `None` if it names none.
     pub(super) named_nodes: Option<Vec<Name>>,
+    /// What it asks of a node's GPUs.
+    pub(super) gpu: GpuRequest,
 }
 
 impl PodTraits {
@@ -127,6 +130,7 @@ impl PodTraits {
             terms: rules.and_then(|rules| Terms::of(rules, identity)),
             spreads: rules.and_then(|rules| Spreads::of(rules, identity)),
             spec: spec.clone(),
+            gpu: GpuRequest::of_total(requests.extended.get(GPU_MILLI).copied().unwrap_or(0)),
             requests,
             scored_cpu_milli: scored.cpu_milli,
             scored_memory_bytes: scored.memory_bytes,

@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use crate::account::{Weight, account, cut};
 use crate::format::{duration, seconds_column, thousands};
-use crate::plots::Figure;
+use crate::plots::{Picture, Shown};
 use crate::record::{ExpectationResult, RunRecord, World};
 
 /// The account's most lines on the page.
@@ -18,7 +18,7 @@ const ACCOUNT_MAX: usize = 400;
 const ROWS_MAX: usize = 2_000;
 
 /// The page of a record, with its figures and their SVG documents.
-pub(crate) fn page(record: &RunRecord, figures: &[(&Figure, &str)]) -> String {
+pub(crate) fn page(record: &RunRecord, figures: &[(&Shown, &str)]) -> String {
     let mut page = String::with_capacity(1 << 16);
     let title = escaped(&record.summary.scenario);
     page += "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
@@ -127,15 +127,15 @@ fn expectations(expectations: &[ExpectationResult], page: &mut String) {
     *page += "</ul>\n</div>\n";
 }
 
-fn plots(figures: &[(&Figure, &str)], page: &mut String) {
+fn plots(figures: &[(&Shown, &str)], page: &mut String) {
     *page += "<h2 id=\"plots\">Plots</h2>\n";
     for (figure, svg) in figures {
-        put(page, format_args!("<figure class=\"card\" id=\"plot-{}\">\n", escaped(&figure.stem)));
+        put(page, format_args!("<figure class=\"card\" id=\"plot-{}\">\n", escaped(figure.stem())));
         put(
             page,
             format_args!(
                 "{}</figure>\n",
-                svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{}\" ", escaped(&figure.title)), 1)
+                svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{}\" ", escaped(figure.title())), 1)
             ),
         );
     }

@@ -1,9 +1,10 @@
 //! Plots: which figures a record gives, and their pictures.
 //!
-//! `theme` (looks), `canvas` (drawing and text), `axis` (ticks), `steps` (step functions) and `cdf` know nothing of
+//! `bands` draws curves over several runs; `theme` (looks), `canvas` (drawing and text), `axis` (ticks), `steps` (step functions) and `cdf` know nothing of
 //! records; `figure` puts them together. Absent on purpose: any layout that depends on the machine's fonts.
 
 mod axis;
+pub mod bands;
 mod canvas;
 mod cdf;
 mod figure;
@@ -15,6 +16,7 @@ use plotters_bitmap::BitMapBackend;
 use plotters_svg::SVGBackend;
 
 use self::axis::{TimeAxis, ValueFormat};
+use self::bands::BandFigure;
 use self::canvas::Canvas;
 use self::cdf::distribution;
 pub(crate) use self::figure::Figure;
@@ -22,7 +24,7 @@ use self::figure::{Mark, Panel, PanelKind, Track};
 use self::theme::{BLUE, Colour, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION};
 use crate::format::{counted, duration};
 use crate::latency::{Latencies, Stretch};
-use crate::record::{POD_PHASES, RunRecord, StepSeries, World, file_stem};
+use crate::record::{POD_PHASES, RunRecord, StepSeries, Study, StudyPoint, World, file_stem};
 
 /// Backend pixels per logical pixel in a PNG: sharp on a dense screen and in print.
 const PNG_SCALE: u32 = 2;
@@ -42,13 +44,107 @@ pub struct PlotError {
 }
 
 impl PlotError {
-    fn new(figure: &Figure, cause: impl std::fmt::Display) -> PlotError {
-        PlotError { stem: figure.stem.clone(), cause: cause.to_string() }
+    fn new(figure: &impl Picture, cause: impl std::fmt::Display) -> PlotError {
+        PlotError { stem: figure.stem().to_owned(), cause: cause.to_string() }
+    }
+}
+
+/// A figure of a report.
+#[derive(Clone, Debug)]
+pub(crate) enum Shown {
+    /// Over time, or over a latency.
+    OverTime(Figure),
+    /// Over the demand of a study.
+    OverDemand(BandFigure),
+}
+
+impl Shown {
+    /// What it is, in a few words.
+    pub(crate) fn title(&self) -> &str {
+        match self {
+            Shown::OverTime(figure) => &figure.title,
+            Shown::OverDemand(figure) => &figure.title,
+        }
+    }
+}
+
+impl Picture for Shown {
+    fn stem(&self) -> &str {
+        match self {
+            Shown::OverTime(figure) => figure.stem(),
+            Shown::OverDemand(figure) => figure.stem(),
+        }
+    }
+
+    fn size(&self) -> (f64, f64) {
+        match self {
+            Shown::OverTime(figure) => Picture::size(figure),
+            Shown::OverDemand(figure) => Picture::size(figure),
+        }
+    }
+
+    fn draw_on<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), canvas::CanvasError<B>> {
+        match self {
+            Shown::OverTime(figure) => figure.draw_on(canvas),
+            Shown::OverDemand(figure) => figure.draw_on(canvas),
+        }
     }
 }
 
 /// The figures of a record, in the order in which a report shows them.
-pub(crate) fn figures(record: &RunRecord) -> Vec<Figure> {
+pub(crate) fn figures(record: &RunRecord) -> Vec<Shown> {
+    let study = record.summary.study.iter().flat_map(|study| study_figures(study, &subtitle(record)));
+    let over_time = figures_over_time(record);
+    study.map(Shown::OverDemand).chain(over_time.into_iter().map(Shown::OverTime)).collect()
+}
+
+/// A study's curves against the arrived demand.
+fn study_figures(study: &Study, subtitle: &str) -> Vec<BandFigure> {
+    type Line = (&'static str, fn(&StudyPoint) -> f64);
+    let what = if study.resource == "gpu" { "GPU" } else { "CPU" };
+    let end = study.points.last().map_or(1.0, |point| f64::from(point.demand_percent)).max(1.0);
+    let figure = |stem: &str, title: String, y_label: &str, lines: &[Line]| BandFigure {
+        stem: stem.to_owned(),
+        title,
+        subtitle: subtitle.to_owned(),
+        x_label: "arrived demand (% of the cluster's capacity)".to_owned(),
+        y_label: y_label.to_owned(),
+        curves: lines
+            .iter()
+            .map(|(label, value)| bands::Curve {
+                label: (*label).to_owned(),
+                points: study
+                    .points
+                    .iter()
+                    .map(|point| bands::BandPoint {
+                        x: f64::from(point.demand_percent),
+                        mean: value(point),
+                        half_width: 0.0,
+                    })
+                    .collect(),
+            })
+            .collect(),
+        panels: vec![(0.0, end)],
+    };
+    let allocated: Line = ("allocated", |point| point.allocation_percent);
+    let fragmented: Line = ("fragmented", |point| point.fragmentation_percent);
+    let both = if study.resource == "gpu" { vec![allocated, fragmented] } else { vec![allocated] };
+    vec![
+        figure("study-allocation", format!("{what} allocation against arrived demand"), "% of the capacity", &both),
+        figure(
+            "study-unscheduled",
+            "Unscheduled pods against arrived demand".to_owned(),
+            "pods that no node took",
+            &[("unscheduled", |point| point.unscheduled_pods)],
+        ),
+    ]
+}
+
+fn figures_over_time(record: &RunRecord) -> Vec<Figure> {
+    // Placement alone has one instant per pod: nodes are always ready, and nothing is slow.
+    if record.summary.study.is_some() {
+        return vec![pods(record), allocation(record)];
+    }
     let mut figures = vec![pods(record), nodes(record), allocation(record)];
     if !record.series.endpoints.is_empty() {
         figures.push(endpoints(record));
@@ -59,15 +155,62 @@ pub(crate) fn figures(record: &RunRecord) -> Vec<Figure> {
     figures
 }
 
+/// What can be drawn on any canvas.
+pub(crate) trait Picture {
+    /// The stem of its files.
+    fn stem(&self) -> &str;
+    /// Width and height in logical pixels.
+    fn size(&self) -> (f64, f64);
+    /// Draws it on a canvas of that size.
+    fn draw_on<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), canvas::CanvasError<B>>;
+}
+
+impl Picture for Figure {
+    fn stem(&self) -> &str {
+        &self.stem
+    }
+
+    fn size(&self) -> (f64, f64) {
+        let layout = self.layout();
+        (layout.width, layout.height)
+    }
+
+    fn draw_on<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), canvas::CanvasError<B>> {
+        self.draw(&self.layout(), canvas)
+    }
+}
+
+impl Picture for BandFigure {
+    fn stem(&self) -> &str {
+        &self.stem
+    }
+
+    fn size(&self) -> (f64, f64) {
+        BandFigure::size(self)
+    }
+
+    fn draw_on<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), canvas::CanvasError<B>> {
+        self.draw(canvas)
+    }
+}
+
+/// A figure of curves as an SVG document and as a PNG file.
+///
+/// # Errors
+/// What could not be drawn or encoded.
+pub fn pictures(figure: &BandFigure) -> Result<(String, Vec<u8>), PlotError> {
+    Ok((svg(figure)?, png(figure)?))
+}
+
 /// The figure as an SVG document.
-pub(crate) fn svg(figure: &Figure) -> Result<String, PlotError> {
-    let layout = figure.layout();
-    let (width, height) = (layout.width as u32, layout.height as u32);
+pub(crate) fn svg(figure: &impl Picture) -> Result<String, PlotError> {
+    let (width, height) = figure.size();
+    let (width, height) = (width as u32, height as u32);
     let mut document = String::new();
     {
         let mut backend = SVGBackend::with_string(&mut document, (width * SVG_SCALE, height * SVG_SCALE));
         let mut canvas = Canvas::of_paths(&mut backend, f64::from(SVG_SCALE));
-        figure.draw(&layout, &mut canvas).map_err(|error| PlotError::new(figure, error))?;
+        figure.draw_on(&mut canvas).map_err(|error| PlotError::new(figure, error))?;
         backend.present().map_err(|error| PlotError::new(figure, error))?;
     }
     // The backend makes the document as large as its coordinates; the picture is smaller by the scale.
@@ -82,14 +225,14 @@ pub(crate) fn svg(figure: &Figure) -> Result<String, PlotError> {
 }
 
 /// The figure as a PNG file.
-pub(crate) fn png(figure: &Figure) -> Result<Vec<u8>, PlotError> {
-    let layout = figure.layout();
-    let (width, height) = (layout.width as u32 * PNG_SCALE, layout.height as u32 * PNG_SCALE);
+pub(crate) fn png(figure: &impl Picture) -> Result<Vec<u8>, PlotError> {
+    let (width, height) = figure.size();
+    let (width, height) = (width as u32 * PNG_SCALE, height as u32 * PNG_SCALE);
     let mut pixels = vec![0u8; width as usize * height as usize * 3];
     {
         let mut backend = BitMapBackend::with_buffer(&mut pixels, (width, height));
         let mut canvas = Canvas::of_pixels(&mut backend, f64::from(PNG_SCALE));
-        figure.draw(&layout, &mut canvas).map_err(|error| PlotError::new(figure, error))?;
+        figure.draw_on(&mut canvas).map_err(|error| PlotError::new(figure, error))?;
         backend.present().map_err(|error| PlotError::new(figure, error))?;
     }
     let mut file = Vec::new();

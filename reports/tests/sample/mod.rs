@@ -97,6 +97,7 @@ fn summary() -> Summary {
         },
         warnings: vec!["image example/web:1.0 has no stated size: 100 MiB is assumed".into()],
         not_modelled: vec!["Deployment web: spec.template.spec.containers[0].securityContext".into()],
+        study: None,
     }
 }
 

@@ -11,6 +11,7 @@ mod place;
 mod replay;
 mod run;
 mod source;
+mod sweep;
 mod test;
 mod validate;
 
@@ -69,6 +70,8 @@ enum Command {
     Run(run::Arguments),
     /// Run many scenarios on all cores and print a table.
     Test(test::Arguments),
+    /// Run a scenario under all combinations of settings and seeds, and compare.
+    Sweep(sweep::Arguments),
     /// Run a recorded run again; it must come to the same fingerprint.
     Replay(replay::Arguments),
     /// Name the first event in which two recorded runs differ.
@@ -120,6 +123,7 @@ pub fn main() -> ExitCode {
     let exit = match arguments.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Test(arguments) => test::run(arguments),
+        Command::Sweep(arguments) => sweep::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),
         Command::Explain(arguments) => explain::run(&arguments),

@@ -36,6 +36,12 @@ impl Source {
             return Ok(Source::Journal(reader));
         }
         let (loaded, _) = load(Inputs::from_run(dir).map_err(Unusable)?)?;
+        if loaded.plan.placement_only {
+            let place = dir.display();
+            return Err(Unusable(format!(
+                "{place} is a run of placement alone, which has no events: compare pods.csv"
+            )));
+        }
         Ok(Source::Simulated { simulation: Simulation::new(&loaded.plan), shown: 0 })
     }
 

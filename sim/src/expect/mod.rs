@@ -23,9 +23,9 @@ use wavetank_manifest::{Error, Errors};
 use wavetank_reports::record::{ExpectationKind, ExpectationResult};
 
 use crate::plan::scenario::Inputs;
-use crate::plan::scenario::format::{Expectation, Scenario, Window};
+use crate::plan::scenario::format::{Expectation, Fidelity, Scenario, Window};
 use objects::{Finder, Lookup, Objects};
-use program::{Compiled, ENDPOINTS, ENV, FINDERS, Fault, LISTS, NOW, READY};
+use program::{Compiled, ENDPOINTS, ENV, FINDERS, Fault, LISTS, NOW, READY, STUDY};
 
 /// The expectations of one run, and what has become of them so far.
 #[derive(Debug)]
@@ -94,7 +94,16 @@ impl Watch {
             if from > end && inputs.settings.until.is_none() {
                 refuse(expectation.span, "", format!("it begins at {from}, after the run's end at {end}"));
             }
-            match Compiled::parse(&one.that.value) {
+            let placement_only = scenario.spec.control_plane.fidelity == Fidelity::Placement;
+            if placement_only && kind != ExpectationKind::At {
+                let message = "placement alone is looked at once, at its end: expected at".to_owned();
+                refuse(expectation.span, "", message);
+            }
+            let compiled = Compiled::parse(&one.that.value);
+            if let Some(message) = compiled.as_ref().ok().and_then(|compiled| misplaced(compiled, placement_only)) {
+                refuse(one.that.span, ".that", message);
+            }
+            match compiled {
                 Ok(compiled) => tracked.push(Tracked {
                     name: one.name.value.clone(),
                     expression: one.that.value.split_whitespace().collect::<Vec<_>>().join(" "),
@@ -166,6 +175,22 @@ impl Watch {
     }
 }
 
+impl Watch {
+    /// What has become of the expectations of a study of placement, which are looked at once, at its end.
+    pub fn of_study(self, end: Time, study: &serde_json::Value) -> Vec<ExpectationResult> {
+        let look = |one: Tracked| {
+            let mut context = Context::with_env(ENV.clone());
+            context.add_variable_as_val(STUDY.to_owned(), json::value(study));
+            let (held, evidence) = match evaluate(&one.compiled, &context) {
+                Look::Truth(held) => (held, evidence(&one.compiled, &context)),
+                Look::Failed(message) => (false, message),
+            };
+            one.result(&Decision { held, at: end, evidence })
+        };
+        self.tracked.into_iter().map(look).collect()
+    }
+}
+
 impl Tracked {
     fn look(&mut self, now: Time, view: View<'_>, objects: &mut Objects) {
         let writes: Vec<u64> = self.compiled.kinds.iter().map(|kind| view.writes(*kind)).collect();
@@ -231,6 +256,18 @@ impl Tracked {
             evidence: decision.evidence.clone(),
             place: self.place.clone(),
         }
+    }
+}
+
+/// What is wrong with the variables of an expression, as the fidelity is.
+fn misplaced(compiled: &Compiled, placement_only: bool) -> Option<String> {
+    let study = compiled.variables.contains(STUDY);
+    match (placement_only, study) {
+        (false, true) => Some("there is a study only if spec.controlPlane.fidelity is placement".to_owned()),
+        (true, _) if compiled.variables.iter().any(|name| name != STUDY) => {
+            Some("placement alone has no objects to look at: the only variable is study".to_owned())
+        }
+        _ => None,
     }
 }
 

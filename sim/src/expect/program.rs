@@ -63,6 +63,8 @@ pub(super) const FINDERS: &[(&str, Kind)] = &[
 ];
 /// The time since the beginning of the run.
 pub(super) const NOW: &str = "now";
+/// What a study of placement has measured; the only variable of one.
+pub(super) const STUDY: &str = "study";
 /// The ready addresses of a service.
 pub(super) const ENDPOINTS: &str = "endpoints";
 /// Whether an object is ready.
@@ -290,11 +292,12 @@ impl Checker<'_> {
         if self.scopes.iter().any(|scope| scope == name) || STANDARD_NAMES.contains(&name) {
             return;
         }
-        if name == NOW || LISTS.iter().any(|(list, _)| *list == name) {
+        if name == NOW || name == STUDY || LISTS.iter().any(|(list, _)| *list == name) {
             self.used.push(name.to_owned());
             return;
         }
-        let known = LISTS.iter().map(|(list, _)| *list).chain([NOW]).chain(self.scopes.iter().map(String::as_str));
+        let known =
+            LISTS.iter().map(|(list, _)| *list).chain([NOW, STUDY]).chain(self.scopes.iter().map(String::as_str));
         let known: Vec<&str> = known.filter(|name| !name.starts_with('@')).collect();
         let suggestion = nearest(name, known.iter().copied()).map(str::to_owned);
         let all = if suggestion.is_some() { String::new() } else { format!("; known are {}", known.join(", ")) };

@@ -6,6 +6,7 @@
 
 mod delay;
 pub mod scenario;
+pub mod trace;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use wavetank_core::config::Config;
 use wavetank_core::id::{HostId, Name};
 use wavetank_core::kubelet::Boot;
 use wavetank_core::model::Selector;
+use wavetank_core::scheduler::policies::TypicalPod;
 use wavetank_core::time::{Span, Time};
 
 pub use delay::Delay;
@@ -45,6 +47,10 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// When the run ends.
     pub duration: Span,
+    /// Only the scheduler's choice of nodes is played: see [`crate::placement`].
+    pub placement_only: bool,
+    /// What the workload is typically made of; empty if nobody has said.
+    pub typical_pods: Vec<TypicalPod>,
 }
 
 /// How messages travel. All delays zero is `instant` fidelity.

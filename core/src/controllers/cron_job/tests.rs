@@ -180,9 +180,8 @@ fn a_hundred_and_one_missed_times_are_warned_of() {
 
 #[test]
 fn the_schedule_counts_in_its_own_time_zone_across_a_change_of_the_clock() {
-    let mut config = Config::default();
     // 2025-03-29T23:00:00Z, the night before Berlin's clocks go forward.
-    config.epoch = 1_743_289_200;
+    let config = Config { epoch: 1_743_289_200, ..Config::default() };
     let mut bed = Testbed::new(config);
     let Times::Calendar { days, months, weekdays, both_days, .. } = Times::default() else { unreachable!() };
     let times = Times::Calendar { minutes: 1 << 30, hours: 1 << 9, days, months, weekdays, both_days };

@@ -62,7 +62,7 @@ mod tests {
         let mut now = Time::from_secs(3);
         for _ in 0..20 {
             assert_eq!(backoff.found(key(), now), Ok(()));
-            now = now + MAX;
+            now += MAX;
         }
         assert_eq!(backoff.found(key(), now), Ok(()));
         assert_eq!(backoff.found(key(), now + Span::from_secs(899)), Err(MAX));

@@ -24,6 +24,7 @@ pub(super) use crate::config::Plugin;
 use crate::config::PluginArgs;
 use crate::scheduler::cache::NodeInfo;
 use crate::scheduler::events::{Event, Hint};
+use crate::scheduler::profile::Profile;
 use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::PodTraits;
 
@@ -31,6 +32,26 @@ pub(super) use image_locality::images;
 pub(super) use node_affinity::matches as node_affinity_matches;
 pub(super) use node_affinity::named_nodes;
 pub(super) use node_resources::Shortage;
+
+/// Whoever refuses or scores nodes in a profile, in the order in which they are asked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum AnyPlugin {
+    /// A plugin of Kubernetes.
+    InTree(Plugin),
+    /// A policy of [`super::policies`], by its place among the profile's: [`Profile`] holds them and asks them.
+    Policy(u8),
+}
+
+impl AnyPlugin {
+    /// Whether the event could make it take back its refusal of this pod.
+    pub(super) fn hint(self, args: &PluginArgs, around: &Surroundings, pod: &PodTraits, event: &Event<'_>) -> Hint {
+        match self {
+            AnyPlugin::InTree(plugin) => plugin.hint(args, around, pod, event),
+            // Kubernetes does the same for plugins that do not say which events they wait for.
+            AnyPlugin::Policy(_) => Hint::Queue,
+        }
+    }
+}
 
 /// Why a node cannot take a pod.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -88,6 +109,8 @@ pub(super) enum Reason {
     Enforced = 24,
 }
 
+const _: () = assert!(Reason::ALL.len() <= 30, "each reason needs a bit below that of policies");
+
 impl Reason {
     /// All reasons, by number.
     pub(super) const ALL: [Reason; 25] = [
@@ -143,6 +166,8 @@ impl Reason {
 }
 
 /// The reasons of one node, all from the first plugin that refuses it, and whether removing pods could change it.
+///
+/// A bit for each reason; or, of a policy, its number, and a person who wants to know why has it asked again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(super) struct Refusal(u32);
 
@@ -151,21 +176,29 @@ impl Refusal {
     pub(super) const NONE: Refusal = Refusal(0);
     /// Set if no removal of pods helps (`UnschedulableAndUnresolvable`).
     const UNRESOLVABLE: u32 = 1 << 31;
+    /// Set if the low byte is the number of a policy.
+    const BY_POLICY: u32 = 1 << 30;
     /// No removal of pods helps; the reason is told elsewhere.
     pub(super) const UNRESOLVABLE_ALONE: Refusal = Refusal(Refusal::UNRESOLVABLE);
 
     /// A refusal that the removal of pods could lift.
     pub(super) fn because(reason: Reason) -> Refusal {
-        Refusal(1 << reason as u8)
+        Refusal(1 << reason as u32)
     }
 
     /// A refusal that no removal of pods can lift.
     pub(super) fn for_good(reason: Reason) -> Refusal {
-        Refusal(1 << reason as u8 | Refusal::UNRESOLVABLE)
+        Refusal(1 << reason as u32 | Refusal::UNRESOLVABLE)
     }
 
-    /// Adds further reasons.
+    /// A refusal by the policy with this number in the profile.
+    pub(super) fn by_policy(policy: u8, for_good: bool) -> Refusal {
+        Refusal(Refusal::BY_POLICY | u32::from(policy) | if for_good { Refusal::UNRESOLVABLE } else { 0 })
+    }
+
+    /// Adds further reasons of the same plugin.
     pub(super) fn and(self, other: Refusal) -> Refusal {
+        debug_assert!(!self.is_by_policy() && !other.is_by_policy(), "a policy has one reason");
         Refusal(self.0 | other.0)
     }
 
@@ -174,14 +207,23 @@ impl Refusal {
         self.0 == 0
     }
 
-    /// Whether the reason is among these.
-    pub(super) fn has(self, reason: Reason) -> bool {
-        self.0 & 1 << reason as u8 != 0
+    /// Whether a policy refuses.
+    pub(super) fn is_by_policy(self) -> bool {
+        self.0 & Refusal::BY_POLICY != 0
     }
 
-    /// The plugin that refuses.
-    pub(super) fn plugin(self) -> Option<Plugin> {
-        Reason::ALL.into_iter().find(|reason| self.has(*reason)).map(Reason::plugin)
+    /// Whether the reason is among these.
+    pub(super) fn has(self, reason: Reason) -> bool {
+        !self.is_by_policy() && self.0 & 1 << reason as u32 != 0
+    }
+
+    /// Who refuses.
+    pub(super) fn plugin(self) -> Option<AnyPlugin> {
+        if self.is_by_policy() {
+            return Some(AnyPlugin::Policy((self.0 & 0xff) as u8));
+        }
+        let reason = Reason::ALL.into_iter().find(|reason| self.has(*reason));
+        reason.map(|reason| AnyPlugin::InTree(reason.plugin()))
     }
 
     /// Whether the node is passed over before any plugin is asked about it, because the pod names others.
@@ -197,26 +239,48 @@ impl Refusal {
 
 /// How a plugin's raw scores become 0 ..= 100.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Normalization {
+pub enum Normalization {
     /// They are 0 ..= 100 as they are.
     None,
     /// 100 · x / highest, truncated.
     ByHighest,
     /// 100 − 100 · x / highest; all 100 if the highest is 0.
     ByHighestReversed,
+    /// 100 · (x − lowest) / (highest − lowest), truncated; all 0 if these are the same.
+    ByRange,
+}
+
+/// The lowest and the highest raw score of all nodes that are scored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Range {
+    pub(super) lowest: i64,
+    pub(super) highest: i64,
+}
+
+impl Range {
+    /// The range of no scores at all.
+    pub(super) const EMPTY: Range = Range { lowest: i64::MAX, highest: i64::MIN };
+
+    /// The range with one more score.
+    pub(super) fn with(self, score: i64) -> Range {
+        Range { lowest: self.lowest.min(score), highest: self.highest.max(score) }
+    }
 }
 
 impl Normalization {
-    /// A raw score's place in 0 ..= 100, given the highest raw score of all nodes that are scored.
+    /// A raw score's place in 0 ..= 100, given the range of all nodes that are scored.
     ///
     /// Source: `DefaultNormalizeScore`, pkg/scheduler/framework/plugins/helper/normalize_score.go (v1.34.1).
-    pub(super) fn apply(self, score: i64, highest: i64) -> i64 {
+    pub(super) fn apply(self, score: i64, range: Range) -> i64 {
+        let Range { lowest, highest } = range;
         match self {
             Normalization::None => score,
             Normalization::ByHighest if highest == 0 => score,
             Normalization::ByHighest => 100 * score / highest,
             Normalization::ByHighestReversed if highest == 0 => 100,
             Normalization::ByHighestReversed => 100 - 100 * score / highest,
+            Normalization::ByRange if highest == lowest => 0,
+            Normalization::ByRange => 100 * (score - lowest) / (highest - lowest),
         }
     }
 }
@@ -314,7 +378,12 @@ impl Plugin {
 }
 
 /// What a node says about its reasons, to people. The taint and the extended resources are looked up on the node.
-pub(super) fn texts(args: &PluginArgs, pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<String> {
+/// What a node says about its reasons, to people. The taint and the extended resources are looked up on the node, and a
+/// policy is asked again.
+pub(super) fn texts(profile: &Profile, pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<String> {
+    if let Some(AnyPlugin::Policy(policy)) = refusal.plugin() {
+        return profile.policy_text(policy, pod, node).map(str::to_owned).into_iter().collect();
+    }
     let mut texts = Vec::new();
     for reason in Reason::ALL.into_iter().filter(|reason| refusal.has(*reason)) {
         match reason {
@@ -323,10 +392,11 @@ pub(super) fn texts(args: &PluginArgs, pod: &PodTraits, node: &NodeInfo, refusal
                 texts.push(format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value));
             }
             Reason::InsufficientExtended => {
-                let missing = node_resources::shortages(&args.fit, pod, node).filter_map(|shortage| match shortage {
-                    Shortage::Extended(name, _) => Some(format!("Insufficient {name}")),
-                    Shortage::Other(_) => None,
-                });
+                let missing =
+                    node_resources::shortages(&profile.args.fit, pod, node).filter_map(|shortage| match shortage {
+                        Shortage::Extended(name, _) => Some(format!("Insufficient {name}")),
+                        Shortage::Other(_) => None,
+                    });
                 texts.extend(missing);
             }
             other => texts.push(fixed_text(other).to_string()),

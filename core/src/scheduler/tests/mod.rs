@@ -3,6 +3,7 @@
 mod making_room;
 mod oracle;
 mod others;
+mod policies;
 mod preemption;
 mod profiles;
 mod volumes;

@@ -357,7 +357,7 @@ pub(super) fn apply(placement: &mut Placement, step: &Step, rows: &mut Vec<RowId
 }
 
 /// Top and details are read from different places: they must tell one story.
-fn check_details(explained: &Explained) {
+pub(super) fn check_details(explained: &Explained) {
     let takes = |it: &&NodeVerdict| it.refused_by.is_none();
     let feasible: Vec<&NodeVerdict> = explained.nodes.iter().filter(takes).collect();
     assert_eq!(feasible.len(), explained.feasible as usize);
@@ -371,7 +371,7 @@ fn check_details(explained: &Explained) {
 }
 
 /// Both searches for every class, from every start would be too many: some starts and ends.
-fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Result<(), TestCaseError> {
+pub(super) fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Result<(), TestCaseError> {
     placement.cache.refresh();
     let nodes = placement.cache.node_count();
     if nodes == 0 {
@@ -396,8 +396,12 @@ fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Result<(), Tes
         }
         let mix = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(index as u32);
         for tie_break in [TieBreak::First, TieBreak::Drawn(mix)] {
-            let search =
-                Search { start: (mix % u64::from(nodes)) as u32, wanted: 1 + (mix >> 32) as u32 % nodes, tie_break };
+            let search = Search {
+                start: (mix % u64::from(nodes)) as u32,
+                wanted: 1 + (mix >> 32) as u32 % nodes,
+                tie_break,
+                draw: mix,
+            };
             let complete = Search { wanted: nodes, ..search };
             for search in [search, complete] {
                 prop_assert_eq!(board.decide(case, search), decide(case, search), "class {} {:?}", index, search);

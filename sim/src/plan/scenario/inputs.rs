@@ -102,6 +102,11 @@ impl Inputs {
         Ok(found)
     }
 
+    /// The files that were read: the path as the scenario writes it, and the text.
+    pub fn files_read(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.read.iter().map(|(path, (_, text))| (path.as_str(), text.as_str()))
+    }
+
     /// The scenario file's name without directories: reports do not depend on where the user keeps it.
     pub fn file_name(&self) -> &str {
         self.name.rsplit('/').next().unwrap_or(&self.name)
@@ -119,7 +124,8 @@ impl Inputs {
         let mut files = vec![("inputs/scenario.yaml".to_owned(), self.text.clone().into_bytes())];
         let mut manifests = BTreeMap::new();
         for (index, (path, (_, text))) in self.read.iter().enumerate() {
-            let stored = format!("manifests/{index}.yaml");
+            let end = if path.ends_with(".csv") { "csv" } else { "yaml" };
+            let stored = format!("manifests/{index}.{end}");
             files.push((format!("inputs/{stored}"), text.clone().into_bytes()));
             manifests.insert(path.clone(), stored);
         }

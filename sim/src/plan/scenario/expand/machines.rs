@@ -14,13 +14,13 @@ use crate::plan::scenario::format::{self, Amount, Machines, NameAt, NodeGroup, S
 use crate::plan::{HostPlan, Plan};
 
 /// The most machines of one plan: as many as a process id can tell apart.
-const MACHINES_MAX: usize = wavetank_core::id::ProcId::INDEX_LIMIT as usize;
+pub(super) const MACHINES_MAX: usize = wavetank_core::id::ProcId::INDEX_LIMIT as usize;
 /// What a machine has if the file does not say: a small server.
 const CPU_MILLI: i64 = 4_000;
 const MEMORY_BYTES: i64 = 16 << 30;
 const PODS: i64 = 110;
 /// Bytes per second when pulling: about one Gbit/s.
-const PULL_BYTES_PER_SECOND: u64 = 100 << 20;
+pub(super) const PULL_BYTES_PER_SECOND: u64 = 100 << 20;
 
 /// The machines by every name that a file may use for them.
 #[derive(Default)]
@@ -136,6 +136,17 @@ impl Fleet {
         self.groups.entry(name.clone()).or_default();
     }
 
+    /// A machine of a trace, in the group `trace`; `false` if there is one of that name.
+    pub(super) fn add(&mut self, name: &str, machine: HostPlan, plan: &mut Plan) -> bool {
+        let host = HostId(plan.hosts.len() as u32);
+        if self.nodes.insert(name.to_owned(), host).is_some() {
+            return false;
+        }
+        self.groups.entry("trace".to_owned()).or_default().push(host);
+        plan.hosts.push(machine);
+        true
+    }
+
     /// The machines that the file names, each once; names that are not there are problems.
     pub(super) fn choose(&self, chosen: &Chosen<'_>, path: &str, problems: &mut Problems) -> Vec<HostId> {
         let mut hosts = Vec::new();
@@ -190,6 +201,7 @@ fn find(
     })
 }
 
+/// What a machine's kubelet registers.
 fn boot(
     group: &NodeGroup,
     node: &str,

@@ -11,6 +11,7 @@ mod objects;
 mod settings;
 mod storage;
 mod timeline;
+mod trace;
 
 use std::collections::BTreeMap;
 
@@ -47,12 +48,17 @@ pub fn expand(scenario: &Scenario, tree: &Node, inputs: &mut Inputs) -> Result<E
     }
     settings::apply(&mut plan, scenario, &mut problems, tree, inputs);
     storage::apply(&mut plan, scenario, &mut problems);
-    let fleet = Fleet::expand(spec, &mut plan, &mut problems);
+    let mut fleet = Fleet::expand(spec, &mut plan, &mut problems);
     let mut objects = Objects::default();
     objects.manifests(spec, tree, inputs, &mut plan, &mut problems);
+    trace::expand(spec, inputs, &mut fleet, &mut plan, &mut problems);
+    settings::policy(spec, &mut plan, &mut problems);
     timeline::expand(spec, tree, inputs, &fleet, &mut objects, &mut plan, &mut problems);
     plan.registry = registry(spec);
     behaviours::expand(spec, &objects, &mut plan, &mut problems);
+    if plan.placement_only {
+        trace::check_placement(spec, &plan, &mut problems);
+    }
     if problems.errors.is_empty() {
         Ok(Expansion { plan, not_modelled: objects.not_modelled() })
     } else {

@@ -1,14 +1,18 @@
 //! The control plane's settings.
 
-use wavetank_core::config::{Config, Heartbeats, RateLimit, Ties};
+use wavetank_core::config::{Config, Heartbeats, PolicyConfig, RateLimit, Ties};
+use wavetank_core::scheduler::policies::{self, KUBERNETES_SCORES};
 use wavetank_core::time::Span;
 use wavetank_manifest::scheduler_configuration::SchedulerConfiguration;
 use wavetank_manifest::{Error, Errors, Node, Value};
 
 use super::Problems;
 use crate::plan::scenario::Inputs;
-use crate::plan::scenario::format::{self, ControlPlane, Duration, Fidelity, Scenario};
+use crate::plan::scenario::format::{self, ControlPlane, Duration, Fidelity, NameAt, Scenario, Spec};
 use crate::plan::{Delay, LinkProfile, NetworkPlan, Plan};
+
+/// The largest weight of a score, as in KubeSchedulerConfiguration: weights times 100 stay within 32 bits.
+const WEIGHT_MAX: i64 = 1_000;
 
 /// Between components of one data centre; documented in `docs/scenario-format.md`.
 fn modelled_network() -> NetworkPlan {
@@ -34,7 +38,7 @@ pub(super) fn apply(plan: &mut Plan, scenario: &Scenario, problems: &mut Problem
     }
     match control.fidelity {
         Fidelity::Modelled => plan.network = modelled_network(),
-        Fidelity::Instant => {
+        Fidelity::Instant | Fidelity::Placement => {
             config.controller_manager.client_limit = None;
             config.scheduler.client_limit = None;
         }
@@ -61,6 +65,46 @@ pub(super) fn apply(plan: &mut Plan, scenario: &Scenario, problems: &mut Problem
     rates(&mut config, control, problems, tree);
     super::kubelet::apply(&mut config.kubelet, &control.kubelet, problems);
     plan.config = config;
+    plan.placement_only = control.fidelity == Fidelity::Placement;
+}
+
+/// The scheduler's policy: its names must be those of policies or of Kubernetes' scores.
+pub(super) fn policy(spec: &Spec, plan: &mut Plan, problems: &mut Problems) {
+    let Some(policy) = &spec.control_plane.policy else { return };
+    let path = "spec.controlPlane.policy";
+    let place = |name: &NameAt| if name.span == Default::default() { policy.span } else { name.span };
+    let mut config = PolicyConfig { typical_pods: plan.typical_pods.clone(), ..PolicyConfig::default() };
+    let scorers = || policies::ALL.iter().filter(|listed| listed.scores).map(|listed| listed.name);
+    for (name, weight) in &policy.value.scores {
+        let listed = scorers().chain(KUBERNETES_SCORES).find(|known| *known == name.value);
+        let path = format!("{path}.scores.{}", name.value);
+        match listed {
+            None => {
+                let known = scorers().chain(KUBERNETES_SCORES).chain([format::DEFAULT_POLICY]);
+                problems.unknown(place(name), &path, "policy", &name.value, known);
+            }
+            Some(_) if !(1..=WEIGHT_MAX).contains(weight) => {
+                problems.add(place(name), &path, format!("expected a weight of 1 to {WEIGHT_MAX}, found {weight}"));
+            }
+            Some(name_known) => {
+                let needs = policies::find(name_known).is_some_and(|listed| listed.needs_typical_pods);
+                if needs && plan.typical_pods.is_empty() {
+                    let message = format!("{name_known} has to know the workload's typical pods: give spec.workload");
+                    problems.add(place(name), &path, message);
+                }
+                config.scores.push((name.value.as_str().into(), *weight));
+            }
+        }
+    }
+    for name in &policy.value.filters {
+        if policies::find(&name.value).is_none() {
+            let known = policies::ALL.iter().map(|listed| listed.name);
+            problems.unknown(name.span, &format!("{path}.filters"), "policy", &name.value, known);
+        }
+        config.filters.push(name.value.as_str().into());
+    }
+    let is_default = policy.value.scores.is_empty() && policy.value.filters.is_empty();
+    plan.config.scheduler.policy = (!is_default).then_some(config);
 }
 
 /// A configuration in place or the file of a path. Fields of the scenario beside it win.

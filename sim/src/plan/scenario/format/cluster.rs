@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use wavetank_manifest::Spanned;
 
-use super::{Bytes, Duration, NameAt, Spread};
+use super::{Bytes, Duration, NameAt, Policy, Spread};
 
 /// The control plane's settings: how close to reality, and the flags of its components by their Kubernetes names.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -51,6 +51,8 @@ pub struct ControlPlane {
     pub scheduler_qps: Option<u32>,
     /// Scheduler: `clientConnection.burst`.
     pub scheduler_burst: Option<u32>,
+    /// Scheduler: what it scores nodes by.
+    pub policy: Option<Spanned<Policy>>,
     /// Scheduler: a KubeSchedulerConfiguration in place or the path of one; it is read from the tree.
     pub scheduler_configuration: Option<serde::de::IgnoredAny>,
     /// Scheduler: how ties are broken.
@@ -137,6 +139,8 @@ pub enum Fidelity {
     /// Latencies, watch delays and the client limits of Kubernetes.
     #[default]
     Modelled,
+    /// Nothing but the scheduler's choice of nodes: no API server, no kubelets, no containers.
+    Placement,
 }
 
 /// Whether every lease renewal is a message.

@@ -7,11 +7,13 @@ mod behaviours;
 mod cluster;
 mod storage;
 mod timeline;
+mod workload;
 
 pub use behaviours::*;
 pub use cluster::*;
 pub use storage::*;
 pub use timeline::*;
+pub use workload::*;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -105,8 +107,11 @@ pub struct Spec {
     /// The control plane's settings.
     #[serde(default)]
     pub control_plane: ControlPlane,
-    /// The machines.
+    /// The machines; may be left out if a trace brings them.
+    #[serde(default)]
     pub nodes: Vec<NodeGroup>,
+    /// Pods of a recorded trace.
+    pub workload: Option<Spanned<Workload>>,
     /// Images and the registry that has them.
     #[serde(default)]
     pub registry: Registry,

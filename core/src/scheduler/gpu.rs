@@ -1,0 +1,238 @@
+//! GPU sharing: the devices of a node, each of 1,000 thousandths, and what pods take of them.
+//!
+//! A node has as many devices as its allocatable [`GPU_MILLI`] has thousands. A pod asks for a share of one device
+//! (below 1,000) or for whole devices (a multiple of 1,000); which models it takes is its required node affinity to
+//! [`GPU_MODEL`]. Invariant: no device gives more than it has. Absent on purpose: GPU memory, links between devices.
+//!
+//! The resource and the label are those of Alibaba's open GPU-share scheduler plugin, which the public GPU traces are
+//! published for; there a pod says in annotations what it says here in its requests.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Name;
+use crate::model::{PodSpec, SelectorOperator};
+
+/// The extended resource: thousandths of a GPU.
+pub const GPU_MILLI: &str = "alibabacloud.com/gpu-milli";
+/// The node label with the model of its GPUs.
+pub const GPU_MODEL: &str = "alibabacloud.com/gpu-card-model";
+/// One whole device, in thousandths.
+pub const WHOLE: u16 = 1_000;
+/// The most devices of a node; further ones are not shared out.
+pub const DEVICES_MAX: usize = 64;
+
+/// What a pod asks of a node's devices.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct GpuRequest {
+    /// Of how many devices.
+    devices: u16,
+    /// How much of each, in thousandths (1 ..= 1,000); 0 if it asks for none.
+    milli_each: u16,
+}
+
+impl GpuRequest {
+    /// No device at all.
+    pub const NONE: GpuRequest = GpuRequest { devices: 0, milli_each: 0 };
+
+    /// The request of so many thousandths: below 1,000 a share of one device, otherwise whole devices. What is neither
+    /// is a request that no node meets.
+    pub fn of_total(milli: i64) -> GpuRequest {
+        let whole = i64::from(WHOLE);
+        match milli {
+            ..=0 => GpuRequest::NONE,
+            share if share < whole => GpuRequest { devices: 1, milli_each: share as u16 },
+            all if all % whole == 0 && all / whole <= DEVICES_MAX as i64 => {
+                GpuRequest { devices: (all / whole) as u16, milli_each: WHOLE }
+            }
+            _ => GpuRequest { devices: u16::MAX, milli_each: WHOLE },
+        }
+    }
+
+    /// Of how many devices it takes something; 0 for a pod without GPUs.
+    pub fn devices(self) -> usize {
+        usize::from(self.devices)
+    }
+
+    /// What it takes of each of them, in thousandths.
+    pub fn milli_each(self) -> u16 {
+        self.milli_each
+    }
+
+    /// What it takes together, in thousandths.
+    pub fn total(self) -> i64 {
+        i64::from(self.devices) * i64::from(self.milli_each)
+    }
+
+    /// Whether it asks for no device.
+    pub fn is_none(self) -> bool {
+        self.devices == 0
+    }
+
+    /// Whether it asks for a part of one device.
+    pub fn is_share(self) -> bool {
+        self.devices == 1 && self.milli_each < WHOLE
+    }
+}
+
+/// Some devices of one node, by number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct DeviceSet(u64);
+
+impl DeviceSet {
+    /// One device. Panics beyond [`DEVICES_MAX`].
+    pub fn one(device: usize) -> DeviceSet {
+        assert!(device < DEVICES_MAX, "device {device} is beyond {DEVICES_MAX}");
+        DeviceSet(1 << device)
+    }
+
+    /// The devices' numbers, ascending.
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        (0..DEVICES_MAX).filter(move |device| self.0 >> device & 1 == 1)
+    }
+
+    fn with(self, device: usize) -> DeviceSet {
+        DeviceSet(self.0 | DeviceSet::one(device).0)
+    }
+}
+
+/// The devices of one node.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Gpus {
+    /// What is left of each device, in thousandths.
+    free: Vec<u16>,
+    /// How many pods there are of each kind: 0 is a share, n is n whole devices.
+    tenants: BTreeMap<u16, u32>,
+}
+
+impl Gpus {
+    /// The idle devices that so many thousandths are.
+    pub fn idle_of(total_milli: i64) -> Gpus {
+        Gpus { free: vec![WHOLE; device_count(total_milli)], tenants: BTreeMap::new() }
+    }
+
+    /// What is left of each device, in thousandths, by number.
+    pub fn free(&self) -> &[u16] {
+        &self.free
+    }
+
+    /// What is left of all devices, in thousandths.
+    pub fn free_total(&self) -> i64 {
+        self.free.iter().map(|free| i64::from(*free)).sum()
+    }
+
+    /// How many devices nobody uses.
+    pub fn idle(&self) -> usize {
+        self.free.iter().filter(|free| **free == WHOLE).count()
+    }
+
+    /// How many kinds of GPU pods are here (shares are one kind, each number of whole devices another), and whether
+    /// the request's kind is one of them.
+    pub fn kinds(&self, request: GpuRequest) -> (usize, bool) {
+        (self.tenants.len(), self.tenants.contains_key(&kind(request)))
+    }
+
+    /// Whether enough devices have enough left.
+    pub fn fit(&self, request: GpuRequest) -> bool {
+        let enough = self.free.iter().filter(|free| **free >= request.milli_each);
+        request.is_none() || enough.take(request.devices()).count() == request.devices()
+    }
+
+    /// Of the devices with enough left, those with the least, the first of equals; `None` if there are too few.
+    pub fn tightest(&self, request: GpuRequest) -> Option<DeviceSet> {
+        if request.is_share() {
+            let fits = self.free.iter().enumerate().filter(|(_, free)| **free >= request.milli_each);
+            return fits.min_by_key(|(_, free)| **free).map(|(device, _)| DeviceSet::one(device));
+        }
+        let idle = self.free.iter().enumerate().filter(|(_, free)| **free >= request.milli_each);
+        let taken = idle.take(request.devices()).map(|(device, _)| device);
+        let (mut set, mut count) = (DeviceSet::default(), 0);
+        for device in taken {
+            set = set.with(device);
+            count += 1;
+        }
+        (count == request.devices()).then_some(set)
+    }
+
+    /// The node has this much now. Devices that stay keep their pods.
+    pub(super) fn resize(&mut self, total_milli: i64) {
+        self.free.resize(device_count(total_milli), WHOLE);
+    }
+
+    /// A pod takes its part of these devices.
+    pub(super) fn take(&mut self, request: GpuRequest, devices: DeviceSet) {
+        for device in devices.iter() {
+            // A device may be gone since the pod was given it.
+            if let Some(free) = self.free.get_mut(device) {
+                *free = free.checked_sub(request.milli_each).expect("a device gives more than it has");
+            }
+        }
+        *self.tenants.entry(kind(request)).or_insert(0) += 1;
+    }
+
+    /// A pod gives its part back.
+    pub(super) fn give_back(&mut self, request: GpuRequest, devices: DeviceSet) {
+        for device in devices.iter() {
+            if let Some(free) = self.free.get_mut(device) {
+                *free = (*free + request.milli_each).min(WHOLE);
+            }
+        }
+        let tenants = self.tenants.get_mut(&kind(request)).expect("a tenant that goes was counted");
+        *tenants -= 1;
+        if *tenants == 0 {
+            self.tenants.remove(&kind(request));
+        }
+    }
+}
+
+fn kind(request: GpuRequest) -> u16 {
+    if request.is_share() { 0 } else { request.devices }
+}
+
+fn device_count(total_milli: i64) -> usize {
+    usize::try_from(total_milli / i64::from(WHOLE)).unwrap_or(0).min(DEVICES_MAX)
+}
+
+/// The models that a pod takes, sorted; empty is any. Only a required node affinity of one alternative with `In`
+/// requirements for [`GPU_MODEL`] is understood as such; NodeAffinity honours every other all the same.
+pub fn models_of(spec: &PodSpec) -> Vec<Name> {
+    let [alternative] = spec.required_node_affinity.as_slice() else { return Vec::new() };
+    let wanted = alternative.iter().find(|it| *it.key == *GPU_MODEL && it.operator == SelectorOperator::In);
+    let mut models = wanted.map_or_else(Vec::new, |it| it.values.clone());
+    models.sort_unstable();
+    models.dedup();
+    models
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_goes_to_the_fullest_device_that_has_room_and_whole_devices_to_idle_ones() {
+        let mut gpus = Gpus::idle_of(4_000);
+        let share = GpuRequest::of_total(300);
+        gpus.take(share, DeviceSet::one(2));
+        assert_eq!(gpus.tightest(share), Some(DeviceSet::one(2)));
+        assert_eq!(gpus.tightest(GpuRequest::of_total(800)), Some(DeviceSet::one(0)));
+        let two = GpuRequest::of_total(2_000);
+        let devices = gpus.tightest(two).expect("three are idle");
+        assert_eq!(devices.iter().collect::<Vec<_>>(), [0, 1]);
+        gpus.take(two, devices);
+        assert_eq!((gpus.free(), gpus.idle(), gpus.free_total()), (&[0, 0, 700, 1_000][..], 1, 1_700));
+        assert_eq!(gpus.tightest(two), None);
+        assert!(gpus.fit(GpuRequest::of_total(700)) && !gpus.fit(two));
+        assert_eq!(gpus.kinds(two), (2, true));
+        gpus.give_back(two, devices);
+        assert_eq!((gpus.kinds(two), gpus.idle()), ((1, false), 3));
+    }
+
+    #[test]
+    fn what_is_neither_a_share_nor_whole_devices_fits_nowhere() {
+        let odd = GpuRequest::of_total(1_500);
+        assert!(!Gpus::idle_of(64_000).fit(odd));
+        assert!(GpuRequest::of_total(0).is_none() && Gpus::default().fit(GpuRequest::NONE));
+        assert_eq!(GpuRequest::of_total(3_000).total(), 3_000);
+    }
+}

@@ -1,0 +1,239 @@
+//! Curves with bands: a mean over several runs and its confidence interval, over a number such as a demand.
+//!
+//! Axes may begin above zero, so that curves that differ at one end can be seen to. The legend has its own rows.
+
+use plotters_backend::DrawingBackend;
+
+use super::canvas::{Align, Canvas, CanvasError, Point, Type, fitted, text_width};
+use super::theme::{
+    AXIS, GRID, INK, INK_SOFT, LABEL_SIZE, MARGIN_LEFT, MARGIN_RIGHT, PAPER, TICK_SIZE, TITLE_SIZE, WIDTH, cycle,
+};
+
+/// One picture: panels side by side that share their legend.
+#[derive(Clone, Debug)]
+pub struct BandFigure {
+    /// The stem of its files.
+    pub stem: String,
+    /// What it is, in a few words.
+    pub title: String,
+    /// The smaller line below the title.
+    pub subtitle: String,
+    /// What the horizontal axes are, with their unit.
+    pub x_label: String,
+    /// What the vertical axes are, with their unit.
+    pub y_label: String,
+    /// The curves, in the order of the legend.
+    pub curves: Vec<Curve>,
+    /// The stretch of the horizontal axis that each panel shows, both ends included.
+    pub panels: Vec<(f64, f64)>,
+}
+
+/// One curve.
+#[derive(Clone, Debug)]
+pub struct Curve {
+    /// What the legend says.
+    pub label: String,
+    /// Its points, from left to right.
+    pub points: Vec<BandPoint>,
+}
+
+/// A mean and its interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BandPoint {
+    /// Where.
+    pub x: f64,
+    /// The mean.
+    pub mean: f64,
+    /// Half of the interval's width; 0 draws no band.
+    pub half_width: f64,
+}
+
+const TITLE_BLOCK: f64 = 52.0;
+const PLOT_HEIGHT: f64 = 330.0;
+const AXIS_BLOCK: f64 = 46.0;
+const LEGEND_ROW: f64 = 20.0;
+/// Between two panels: room for tick labels.
+const GAP: f64 = 58.0;
+const SWATCH: f64 = 22.0;
+const FOOT: f64 = 10.0;
+const BAND_ALPHA: f64 = 0.20;
+/// About so many ticks on each axis.
+const TICKS: f64 = 8.0;
+/// Free space above the highest and below the lowest value, as a share of the range.
+const HEADROOM: f64 = 0.04;
+
+impl BandFigure {
+    fn legend(&self) -> Vec<(usize, f64, f64)> {
+        let (left, right) = (MARGIN_LEFT, WIDTH - MARGIN_RIGHT);
+        let (mut x, mut y, mut places) = (left, LEGEND_ROW - 5.0, Vec::new());
+        for (index, curve) in self.curves.iter().enumerate() {
+            let width = SWATCH + 8.0 + text_width(&curve.label, LABEL_SIZE, false);
+            if x > left && x + width > right {
+                (x, y) = (left, y + LEGEND_ROW);
+            }
+            places.push((index, x, y));
+            x += width + 24.0;
+        }
+        places
+    }
+
+    /// Width and height in logical pixels.
+    pub(crate) fn size(&self) -> (f64, f64) {
+        let legend = self.legend().last().map_or(0.0, |(_, _, y)| y + 5.0);
+        (WIDTH, (TITLE_BLOCK + PLOT_HEIGHT + AXIS_BLOCK + legend + FOOT).ceil())
+    }
+
+    pub(crate) fn draw<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), CanvasError<B>> {
+        let (width, height) = self.size();
+        canvas.rectangle((0.0, 0.0), (width, height), PAPER.with_alpha(1.0))?;
+        let (left, right) = (MARGIN_LEFT, WIDTH - MARGIN_RIGHT);
+        let title = fitted(&self.title, right - left, TITLE_SIZE, true);
+        canvas.text(&title, (left, 24.0), look(TITLE_SIZE, INK, Align::Start, true))?;
+        let subtitle = fitted(&self.subtitle, right - left, TICK_SIZE, false);
+        canvas.text(&subtitle, (left, 41.0), look(TICK_SIZE, INK_SOFT, Align::Start, false))?;
+        let count = self.panels.len() as f64;
+        let each = (right - left - GAP * (count - 1.0)) / count;
+        for (index, stretch) in self.panels.iter().enumerate() {
+            let from = left + index as f64 * (each + GAP);
+            self.panel(*stretch, from, from + each, index == 0, canvas)?;
+        }
+        let label_at = ((left + right) / 2.0, TITLE_BLOCK + PLOT_HEIGHT + 37.0);
+        canvas.text(&self.x_label, label_at, look(LABEL_SIZE, INK_SOFT, Align::Middle, false))?;
+        for (index, x, y) in self.legend() {
+            let baseline = TITLE_BLOCK + PLOT_HEIGHT + AXIS_BLOCK + y;
+            let middle = baseline - LABEL_SIZE * 0.36;
+            let colour = cycle(index);
+            if self.curves[index].points.iter().any(|point| point.half_width > 0.0) {
+                canvas.rectangle((x, middle - 6.0), (x + SWATCH, middle + 6.0), colour.with_alpha(BAND_ALPHA))?;
+            }
+            canvas.line(&[(x, middle), (x + SWATCH, middle)], 2.0, colour.with_alpha(1.0))?;
+            let at = (x + SWATCH + 8.0, baseline);
+            canvas.text(&self.curves[index].label, at, look(LABEL_SIZE, INK, Align::Start, false))?;
+        }
+        Ok(())
+    }
+
+    fn panel<B: DrawingBackend>(
+        &self,
+        (low, high): (f64, f64),
+        left: f64,
+        right: f64,
+        first: bool,
+        canvas: &mut Canvas<'_, B>,
+    ) -> Result<(), CanvasError<B>> {
+        let (top, bottom) = (TITLE_BLOCK, TITLE_BLOCK + PLOT_HEIGHT);
+        let shown: Vec<Vec<BandPoint>> = self
+            .curves
+            .iter()
+            .map(|curve| curve.points.iter().copied().filter(|point| (low..=high).contains(&point.x)).collect())
+            .collect();
+        let (x_axis, y_axis) = (Axis::exactly(low, high), Axis::around(shown.iter().flatten()));
+        let x = |value: f64| left + x_axis.share(value) * (right - left);
+        let y = |value: f64| bottom - y_axis.share(value) * (bottom - top);
+        for (value, label) in &y_axis.ticks {
+            canvas.line(&[(left, y(*value)), (right, y(*value))], 1.0, GRID.with_alpha(1.0))?;
+            let at = (left - 9.0, y(*value) + TICK_SIZE * 0.36);
+            canvas.text(label, at, look(TICK_SIZE, INK_SOFT, Align::End, false))?;
+        }
+        for (points, index) in shown.iter().zip(0..) {
+            let above = points.iter().map(|point| (x(point.x), y(point.mean + point.half_width)));
+            let below = points.iter().rev().map(|point| (x(point.x), y(point.mean - point.half_width)));
+            if points.iter().any(|point| point.half_width > 0.0) {
+                let edge: Vec<Point> = above.chain(below).collect();
+                canvas.polygon(&edge, cycle(index).with_alpha(BAND_ALPHA))?;
+            }
+        }
+        for (points, index) in shown.iter().zip(0..) {
+            let line: Vec<Point> = points.iter().map(|point| (x(point.x), y(point.mean))).collect();
+            canvas.line(&line, 1.75, cycle(index).with_alpha(1.0))?;
+        }
+        let ink = AXIS.with_alpha(1.0);
+        canvas.line(&[(left, top), (left, bottom)], 1.0, ink)?;
+        canvas.line(&[(left, bottom), (right, bottom)], 1.0, ink)?;
+        for (value, label) in &x_axis.ticks {
+            canvas.line(&[(x(*value), bottom), (x(*value), bottom + 4.0)], 1.0, ink)?;
+            canvas.text(label, (x(*value), bottom + 17.0), look(TICK_SIZE, INK_SOFT, Align::Middle, false))?;
+        }
+        if shown.iter().all(Vec::is_empty) {
+            let middle = ((left + right) / 2.0, (top + bottom) / 2.0);
+            canvas.text("no data", middle, look(LABEL_SIZE, INK_SOFT, Align::Middle, false))?;
+        }
+        if first {
+            let widest = y_axis.ticks.iter().map(|(_, label)| text_width(label, TICK_SIZE, false)).fold(0.0, f64::max);
+            let mut upright = look(LABEL_SIZE, INK_SOFT, Align::Middle, false);
+            upright.upright = true;
+            let label = fitted(&self.y_label, bottom - top, LABEL_SIZE, false);
+            canvas.text(&label, ((left - widest - 22.0).max(LABEL_SIZE), (top + bottom) / 2.0), upright)?;
+        }
+        Ok(())
+    }
+}
+
+/// A linear axis.
+struct Axis {
+    low: f64,
+    high: f64,
+    ticks: Vec<(f64, String)>,
+}
+
+impl Axis {
+    fn exactly(low: f64, high: f64) -> Axis {
+        let high = if high > low { high } else { low + 1.0 };
+        let step = nice_step((high - low) / TICKS);
+        let (first, last) = ((low / step).ceil() as i64, (high / step + 1e-9).floor() as i64);
+        let decimals = (-step.log10().floor()).max(0.0) as usize;
+        let tick = |index: i64| (index as f64 * step, format!("{:.decimals$}", index as f64 * step));
+        Axis { low, high, ticks: (first..=last).map(tick).collect() }
+    }
+
+    /// The axis that shows all points with their bands; zero is shown if it is not far.
+    fn around<'p>(points: impl Iterator<Item = &'p BandPoint>) -> Axis {
+        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+        for point in points {
+            low = low.min(point.mean - point.half_width);
+            high = high.max(point.mean + point.half_width);
+        }
+        if low > high {
+            (low, high) = (0.0, 1.0);
+        }
+        if low >= 0.0 && low < high * 0.5 {
+            low = 0.0;
+        }
+        let room = (high - low).max(1e-9) * HEADROOM;
+        Axis::exactly(if low == 0.0 { 0.0 } else { low - room }, high + room)
+    }
+
+    fn share(&self, value: f64) -> f64 {
+        ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
+    }
+}
+
+/// The least of 1, 2, 5, 10, 20, … (or 0.5, 0.2, …) that is at least this.
+fn nice_step(least: f64) -> f64 {
+    let decade = 10f64.powf(least.log10().floor());
+    [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * decade)
+        .find(|step| *step >= least * 0.999)
+        .unwrap_or(decade * 10.0)
+}
+
+fn look(size: f64, colour: super::theme::Colour, align: Align, bold: bool) -> Type {
+    Type { size, bold, colour, align, upright: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_axis_has_round_ticks_and_begins_above_zero_only_where_zero_is_far() {
+        let labels = |axis: &Axis| axis.ticks.iter().map(|(_, label)| label.clone()).collect::<Vec<_>>();
+        assert_eq!(labels(&Axis::exactly(80.0, 130.0)), ["80", "90", "100", "110", "120", "130"]);
+        let point = |mean: f64| BandPoint { x: 0.0, mean, half_width: 0.5 };
+        assert_eq!(Axis::around([point(2.0), point(50.0)].iter()).low, 0.0);
+        let far = Axis::around([point(84.0), point(95.0)].iter());
+        assert!(far.low > 82.0 && far.low < 83.5 && far.high > 95.5, "{} {}", far.low, far.high);
+        assert_eq!(labels(&Axis::exactly(0.0, 0.9)), ["0.0", "0.2", "0.4", "0.6", "0.8"]);
+    }
+}

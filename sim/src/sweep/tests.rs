@@ -1,0 +1,107 @@
+//! Sweeps of a small study.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+fn scenario() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/scheduling/fgd.yaml")
+}
+
+/// A directory of its own for each test, cleared before.
+fn directory(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("wavetank-sweep-{name}-{}", std::process::id()));
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+    dir
+}
+
+fn sweep(axes: &[&str], seeds: &str) -> Sweep {
+    let matrix = Matrix(axes.iter().map(|axis| Axis::parse(axis).unwrap()).collect());
+    Sweep { file: scenario(), settings: Settings::default(), matrix, seeds: parse_seeds(seeds).unwrap() }
+}
+
+fn store(dir: &Path, sweep: &Sweep) -> Store {
+    Store::open(dir, &sweep.file, &serde_json::json!({})).unwrap()
+}
+
+#[test]
+fn axes_and_seeds_are_read_as_people_write_them() {
+    let axis = Axis::parse("controlPlane.policy=FGD, {scores: {FGD: 1, BestFit: 2}},\"a,b\"").unwrap();
+    assert_eq!(axis.path, "spec.controlPlane.policy");
+    assert_eq!(axis.values, ["FGD", "{scores: {FGD: 1, BestFit: 2}}", "\"a,b\""]);
+    assert_eq!(Axis::parse("metadata.name=x").unwrap().path, "metadata.name");
+    for wrong in ["policy", "=FGD", "policy=", "policy=a,,b", "policy=a,a"] {
+        assert!(Axis::parse(wrong).is_err(), "{wrong}");
+    }
+    assert_eq!(parse_seeds("42..45,7").unwrap(), [7, 42, 43, 44, 45]);
+    assert!(parse_seeds("5..4").is_err() && parse_seeds("x").is_err() && parse_seeds("").is_err());
+    let cells = Matrix(vec![Axis::parse("a=1,2").unwrap(), Axis::parse("b=x,y").unwrap()]).cells();
+    let labels: Vec<String> = cells.iter().map(Cell::label).collect();
+    assert_eq!(labels, ["a=1 b=x", "a=1 b=y", "a=2 b=x", "a=2 b=y"]);
+}
+
+#[test]
+fn a_sweep_goes_on_where_it_was_and_one_failure_does_not_stop_it() {
+    let dir = directory("resume");
+    let sweep = sweep(&["controlPlane.policy=FGD,Nonsense,Random"], "1..2");
+    let ran = AtomicUsize::new(0);
+    let count = |done: &Done| {
+        ran.fetch_add(usize::from(!done.reused), Ordering::Relaxed);
+    };
+    let done = sweep.run(&store(&dir, &sweep), &count);
+    let failed: Vec<&Done> = done.iter().filter(|done| done.result.is_err()).collect();
+    assert_eq!((done.len(), failed.len()), (6, 2));
+    let message = failed[0].result.as_ref().unwrap_err();
+    assert!(message.contains("unknown policy \"Nonsense\""), "{message}");
+    // As if it had been killed: one result is missing, and one file was being written.
+    let runs: Vec<PathBuf> = std::fs::read_dir(dir.join("runs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(runs.len(), 4);
+    let random = runs.iter().find(|path| path.display().to_string().contains("Random")).unwrap();
+    std::fs::remove_file(random).unwrap();
+    ran.store(0, Ordering::Relaxed);
+    let again = sweep.run(&store(&dir, &sweep), &count);
+    assert_eq!(ran.load(Ordering::Relaxed), 3, "the missing one and the two that fail");
+    let results = |done: &[Done]| done.iter().filter_map(|done| done.result.clone().ok()).collect::<Vec<_>>();
+    assert_eq!(results(&done), results(&again));
+    // Another setting is another run.
+    let other = Sweep {
+        settings: Settings { set: vec!["spec.workload.trace.demand=0.5".into()], ..sweep.settings.clone() },
+        ..sweep
+    };
+    ran.store(0, Ordering::Relaxed);
+    other.run(&store(&dir, &other), &count);
+    assert_eq!(ran.load(Ordering::Relaxed), 6);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn the_report_has_a_line_per_policy_and_a_figure_per_quantity() {
+    let dir = directory("report");
+    let sweep = sweep(&["controlPlane.policy=FGD,Random", "workload.trace.demand=1.2,1.0"], "1..3");
+    let store = store(&dir, &sweep);
+    let done = sweep.run(&store, &|_| {});
+    let files = report(&sweep, &store, &done, None).unwrap();
+    let plots = files.iter().filter(|name| name.starts_with("plots/") && name.ends_with(".svg")).count();
+    assert_eq!(plots, 8, "{files:?}");
+    let svg = std::fs::read_to_string(dir.join("plots/1.2_allocation.svg")).unwrap();
+    for text in ["FGD", "Random", "demand=1.2", "means of 3 runs"] {
+        assert!(svg.contains(text), "{text}");
+    }
+    let cells = std::fs::read_to_string(dir.join("cells.csv")).unwrap();
+    assert!(cells.starts_with("policy,demand,metric,runs,mean,standard_deviation,ci95_low,ci95_high\n"), "{cells}");
+    let allocation: Vec<&str> = cells.lines().filter(|line| line.contains("allocation_percent_end")).collect();
+    assert_eq!(allocation.len(), 4);
+    let mean = |line: &str| line.split(',').nth(4).unwrap().parse::<f64>().unwrap();
+    assert!(mean(allocation[0]) > mean(allocation[2]), "FGD packs better than chance: {allocation:#?}");
+    let runs = std::fs::read_to_string(dir.join("runs.csv")).unwrap();
+    assert_eq!(runs.lines().count(), 13);
+    std::fs::write(dir.join("keep.txt"), "mine").unwrap();
+    assert!(Store::open(&dir, &sweep.file, &serde_json::json!({})).is_ok(), "a sweep's directory may have more in it");
+    std::fs::remove_file(dir.join("sweep.json")).unwrap();
+    let refused = Store::open(&dir, &sweep.file, &serde_json::json!({})).unwrap_err();
+    assert!(refused.contains("is not the directory of a sweep"), "{refused}");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
