@@ -1,7 +1,9 @@
 //! Stories of the whole scheduler process on the test bed.
 
+mod making_room;
 mod oracle;
 mod others;
+mod preemption;
 mod profiles;
 mod volumes;
 
