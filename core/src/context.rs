@@ -47,7 +47,7 @@ impl Context<'_> {
 
     /// Records a fact.
     pub fn record(&mut self, subject: ObjectKey, what: What) {
-        self.out.push(Effect::Record(Fact { subject, what }));
+        self.out.push(Effect::Record(Fact { subject, what, by: None }));
     }
 
     /// Says a Kubernetes event about an object.

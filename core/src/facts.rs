@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::author::Author;
 use crate::events::Event;
 use crate::id::Name;
 use crate::model::ObjectKey;
@@ -19,6 +20,8 @@ pub struct Fact {
     pub subject: ObjectKey,
     /// What happened.
     pub what: What,
+    /// Who asked for the write that shows it; `None` for what a component has seen or done itself.
+    pub by: Option<Author>,
 }
 
 /// What happened to an object.

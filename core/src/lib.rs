@@ -11,6 +11,7 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod api;
+pub mod author;
 pub mod calendar;
 pub mod config;
 pub mod context;

@@ -335,7 +335,7 @@ impl Testbed {
             Effect::Persist(revision) => {
                 self.push(self.now, Input::Persisted(revision));
             }
-            Effect::Record(Fact { subject, what: What::Event(event) }) => {
+            Effect::Record(Fact { subject, what: What::Event(event), .. }) => {
                 self.said.take(self.now, &subject, &event);
             }
             Effect::Record(fact) => {

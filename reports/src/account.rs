@@ -168,7 +168,7 @@ fn folded(facts: &[FactRow], burst: &Burst) -> Line {
 }
 
 /// A subject without the namespace `default`, as kubectl shows it: `pod/web-abc` of `pod/default/web-abc`.
-fn plain(subject: &str) -> String {
+pub(crate) fn plain(subject: &str) -> String {
     subject.replacen("/default/", "/", 1)
 }
 
@@ -198,6 +198,8 @@ mod tests {
             subject: text(subject),
             reason: text(reason),
             message: String::new(),
+            by: String::new(),
+            targets: Vec::new(),
         }
     }
 

@@ -256,7 +256,7 @@ impl Place {
 }
 
 /// Whether the directory was written by this module, in this version of the record.
-fn is_run(dir: &Path) -> bool {
+pub(crate) fn is_run(dir: &Path) -> bool {
     let Ok(text) = fs::read(dir.join("summary.json")) else { return false };
     let Ok(summary) = serde_json::from_slice::<serde_json::Value>(&text) else { return false };
     summary.get("schema").and_then(serde_json::Value::as_str) == Some(SCHEMA)

@@ -17,6 +17,8 @@ pub mod junit;
 mod latency;
 pub mod plots;
 pub mod record;
+pub mod recorded;
+pub mod story;
 mod tables;
 pub mod text;
 

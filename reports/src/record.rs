@@ -229,6 +229,12 @@ pub struct FactRow {
     pub reason: String,
     /// One sentence; may be empty.
     pub message: String,
+    /// Who asked for the write that shows it, such as `replicaset-controller` or `user`; empty if no write shows it.
+    #[serde(default)]
+    pub by: String,
+    /// Of a fault or an action: the objects that it was aimed at, as subjects.
+    #[serde(default)]
+    pub targets: Vec<String>,
 }
 
 /// One Kubernetes event: what a component said about an object, once or often.

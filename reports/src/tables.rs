@@ -27,13 +27,14 @@ pub(crate) fn files(record: &RunRecord) -> Result<Vec<File>, csv::Error> {
     Ok(files)
 }
 
-const FACT_COLUMNS: &[&str] = &["time_s", "time_ns", "seq", "category", "subject", "reason", "message"];
+const FACT_COLUMNS: &[&str] =
+    &["time_s", "time_ns", "seq", "category", "subject", "reason", "message", "by", "targets"];
 
 fn facts(record: &RunRecord) -> Result<Vec<u8>, csv::Error> {
     table(FACT_COLUMNS, &record.facts, |fact, row| {
         row.time(Some(fact.time_ns));
         row.number(fact.seq);
-        row.texts(&[&fact.category, &fact.subject, &fact.reason, &fact.message]);
+        row.texts(&[&fact.category, &fact.subject, &fact.reason, &fact.message, &fact.by, &fact.targets.join(" ")]);
     })
 }
 

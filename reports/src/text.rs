@@ -16,7 +16,7 @@ const DETAIL_MIN: usize = 12;
 /// What happened, whether the expectations held, and the run's fingerprint and digest, for a terminal `width` columns
 /// wide, with ANSI colours if `colour`. Ends with a line feed.
 pub fn render_account(record: &RunRecord, width: usize, colour: bool) -> String {
-    let mut page = Page { text: String::new(), width: width.max(WIDTH_MIN), colour };
+    let mut page = Page::new(width, colour);
     page.account(record);
     page.expectations(&record.summary.expectations);
     page.notes(record);
@@ -26,7 +26,7 @@ pub fn render_account(record: &RunRecord, width: usize, colour: bool) -> String 
 
 /// How a stretch of text is shown.
 #[derive(Clone, Copy)]
-enum Look {
+pub(crate) enum Look {
     Plain,
     Bold,
     Dim,
@@ -48,13 +48,17 @@ impl Look {
     }
 }
 
-struct Page {
-    text: String,
-    width: usize,
+pub(crate) struct Page {
+    pub(crate) text: String,
+    pub(crate) width: usize,
     colour: bool,
 }
 
 impl Page {
+    pub(crate) fn new(width: usize, colour: bool) -> Page {
+        Page { text: String::new(), width: width.max(WIDTH_MIN), colour }
+    }
+
     fn account(&mut self, record: &RunRecord) {
         self.heading("What happened");
         let (lines, cut_facts) = cut(account(&record.facts), LINES_MAX);
@@ -166,7 +170,7 @@ impl Page {
         }
     }
 
-    fn heading(&mut self, title: &str) {
+    pub(crate) fn heading(&mut self, title: &str) {
         if !self.text.is_empty() {
             self.text.push('\n');
         }
@@ -174,7 +178,7 @@ impl Page {
     }
 
     /// One line without trailing blanks.
-    fn line(&mut self, parts: &[(Look, &str)]) {
+    pub(crate) fn line(&mut self, parts: &[(Look, &str)]) {
         let last = parts.iter().rposition(|(_, text)| !text.trim_end().is_empty()).map_or(0, |last| last + 1);
         for (index, (look, text)) in parts[..last].iter().enumerate() {
             let text = if index + 1 == last { text.trim_end() } else { text };
@@ -216,16 +220,16 @@ impl Layout {
 }
 
 /// What a scenario's author wrote must not steer the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 /// Columns that a text takes; wide letters count as one, as names in Kubernetes are ASCII.
-fn columns(text: &str) -> usize {
+pub(crate) fn columns(text: &str) -> usize {
     text.chars().count()
 }
 
-fn padded(text: &str, width: usize) -> String {
+pub(crate) fn padded(text: &str, width: usize) -> String {
     format!("{text:<width$}")
 }
 
@@ -239,7 +243,7 @@ fn clipped(text: &str, width: usize) -> String {
 }
 
 /// Breaks a text at blanks into lines of at most `width` columns; a longer word is broken where it must.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let mut letters: Vec<char> = word.chars().collect();

@@ -8,7 +8,7 @@ use wavetank_core::time::Time;
 use wavetank_reports::record::{FactRow, Marker, RunRecord, SCHEMA, Summary, World};
 
 use crate::expect::Watch;
-use crate::history::{Finished, History};
+use crate::history::{Finished, History, subject_of};
 use crate::placement::{self, Played};
 use crate::plan::Plan;
 use crate::plan::scenario::Loaded;
@@ -102,6 +102,8 @@ fn execute_placement(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Tim
         subject: one.name.clone(),
         reason: if one.held { "Held" } else { "Broken" }.to_owned(),
         message: one.evidence.clone(),
+        by: String::new(),
+        targets: Vec::new(),
     }));
     let fingerprint = fingerprint.to_string();
     let pinned = pinned(loaded, &fingerprint, &mut warnings);
@@ -150,15 +152,19 @@ impl Observer for Onlooker<'_> {
 fn plan_facts(plan: &Plan, history: &mut History) {
     let end = Time::ZERO.saturating_add(plan.duration);
     for step in plan.steps.iter().filter(|step| step.at <= end && !step.label.is_empty()) {
-        history.tell(step.at, "action", &step.label, "Requested", &step.place);
+        let targets = step.request.target().iter().map(subject_of).collect();
+        history.tell_aimed(step.at, "action", &step.label, "Requested", &step.place, targets);
     }
     for drain in plan.drains.iter().filter(|drain| drain.at <= end) {
-        history.tell(drain.at, "action", &drain.label, "Requested", &drain.place);
+        let targets = drain.options.nodes.iter().map(|node| format!("node/{node}")).collect();
+        history.tell_aimed(drain.at, "action", &drain.label, "Requested", &drain.place, targets);
     }
     for fault in plan.faults.iter().filter(|fault| fault.from <= end) {
-        history.tell(fault.from, "fault", &fault.label, "Begins", &fault.place);
+        let nodes = fault.kind.hosts().map(|host| format!("node/{}", plan.hosts[host.0 as usize].boot.node));
+        let targets: Vec<String> = nodes.collect();
+        history.tell_aimed(fault.from, "fault", &fault.label, "Begins", &fault.place, targets.clone());
         if let Some(to) = fault.to.filter(|to| *to <= end) {
-            history.tell(to, "fault", &fault.label, "Ends", &fault.place);
+            history.tell_aimed(to, "fault", &fault.label, "Ends", &fault.place, targets);
         }
     }
 }

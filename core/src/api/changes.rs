@@ -1,5 +1,6 @@
 //! The facts that a write shows, found by comparing an object before and after it.
 
+use crate::author::Author;
 use crate::context::Context;
 use crate::facts::What;
 use crate::id::{Name, Revision};
@@ -7,14 +8,21 @@ use crate::model::{
     ConditionKind, Conditions, Deployment, EndpointSlice, Kind, Node, Object, ObjectKey, Phase, Pod, ReplicaSet,
     StatefulSet, Status3, Taint,
 };
+use crate::seam::Effect;
 use crate::store::Store;
 
-/// Records the facts of every write after `before`.
-pub(super) fn record_facts(ctx: &mut Context<'_>, store: &Store, before: Revision) {
+/// Records the facts of every write after `before`, all of them asked for by `by`.
+pub(super) fn record_facts(ctx: &mut Context<'_>, store: &Store, before: Revision, by: Author) {
+    let first = ctx.out.len();
     for change in store.changes_between(before, store.head()) {
         let old = store.object_at(change.kind, change.row, Revision(change.revision.0 - 1));
         let new = store.object_at(change.kind, change.row, change.revision);
         compare(ctx, old.as_ref(), new.as_ref());
+    }
+    for effect in &mut ctx.out[first..] {
+        if let Effect::Record(fact) = effect {
+            fact.by = Some(by);
+        }
     }
 }
 

@@ -106,8 +106,15 @@ impl ApiServer {
             check_namespace(store, &key)?;
         }
         let creation = self.creations;
-        let name =
-            if meta.generate_name { free_name::<T>(ctx.seed(), store, &key, creation)? } else { key.name.clone() };
+        let name = if meta.generate_name {
+            free_name::<T>(ctx.seed(), store, &key, creation)?
+        } else if store.newest().find::<T>(&key.namespace, &key.name).is_some() {
+            // Admission comes first, so a creation that fails here has been charged to the namespace's quotas.
+            self.admission.admit(ctx.now, store, object)?;
+            return Err(Refusal::AlreadyExists(key));
+        } else {
+            key.name.clone()
+        };
         self.creations += 1;
         let meta = object.meta_mut();
         meta.name = name;

@@ -30,7 +30,7 @@ pub use server::ApiServer;
 pub(crate) use storage::default_class;
 
 use crate::id::{Name, Revision, Uid};
-use crate::model::{ConditionKind, Labels, Object, ObjectKey, Status3, Taint};
+use crate::model::{ConditionKind, Kind, Labels, Object, ObjectKey, Status3, Taint};
 use crate::time::Span;
 
 /// What a client asks for.
@@ -111,6 +111,23 @@ pub enum Request {
         /// The node's name.
         node: Name,
     },
+}
+
+impl Request {
+    /// The object that it would change; `None` if it only reads.
+    pub fn target(&self) -> Option<ObjectKey> {
+        match self {
+            Request::Create(object)
+            | Request::Update { object, .. }
+            | Request::UpdateStatus { object, .. }
+            | Request::Apply { object, .. } => Some(object.key()),
+            Request::Patch { key, .. } | Request::Delete { key, .. } | Request::Evict { key, .. } => Some(key.clone()),
+            Request::Bind { namespace, name, .. } => {
+                Some(ObjectKey { kind: Kind::Pod, namespace: namespace.clone(), name: name.clone() })
+            }
+            Request::Get(_) | Request::PodsOf { .. } | Request::WatchPods { .. } => None,
+        }
+    }
 }
 
 /// One change of an object.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::api::admission::Admission;
 use crate::api::leases::Leases;
 use crate::api::{Answer, Refusal, Reply, Request, changes};
+use crate::author::Author;
 use crate::context::Context;
 use crate::digest::StableHasher;
 use crate::id::{Name, ProcId, RequestId, Revision};
@@ -103,7 +104,7 @@ impl ApiServer {
             Request::WatchPods { node } => Ok(self.watch_pods(store, from, node)),
             request => self.write(ctx, store, request),
         };
-        changes::record_facts(ctx, store, before);
+        changes::record_facts(ctx, store, before, Author::of(from, id));
         let written = store.head();
         if written == persisted(store) {
             ctx.send(from, Msg::Response(id, answer));

@@ -4,6 +4,7 @@
 //! timers find their way back. Invariant: controllers share nothing but the view; what one writes, another learns from
 //! the watch. Absent on purpose: leader election.
 
+mod called;
 mod claims;
 mod cron_job;
 mod daemon_set;
@@ -30,6 +31,7 @@ mod ttl_after_finished;
 mod volumes;
 mod work_queue;
 
+pub(crate) use called::name_of;
 pub(crate) use names::{NamespacedName, managing, owned_by, without_owner};
 pub(crate) use work_queue::WorkQueue;
 

@@ -169,7 +169,16 @@ fn events() -> Vec<EventRow> {
 fn facts(pods: &[PodRow]) -> Vec<FactRow> {
     let mut facts = Vec::new();
     let mut tell = |time_ns: u64, category: &str, subject: String, reason: &str, message: String| {
-        facts.push(FactRow { time_ns, seq: 0, category: category.into(), subject, reason: reason.into(), message });
+        facts.push(FactRow {
+            time_ns,
+            seq: 0,
+            category: category.into(),
+            subject,
+            reason: reason.into(),
+            message,
+            by: String::new(),
+            targets: Vec::new(),
+        });
     };
     for node in nodes() {
         tell(

@@ -5,6 +5,7 @@
 
 mod conform;
 mod diff;
+mod explain;
 mod pin;
 mod place;
 mod replay;
@@ -75,6 +76,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Name the first event in which two recorded runs differ.
     Diff(diff::Arguments),
+    /// Tell what befell one object of a recorded run, and why.
+    Explain(explain::Arguments),
     /// Place pods on nodes without simulating anything around it, and say why each goes where it goes.
     Place(place::Arguments),
     /// Do the steps of recordings of real clusters again and compare what comes of them.
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(arguments) => sweep::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Place(arguments) => place::run(&arguments),
         Command::Conform(arguments) => conform::run(arguments),
         Command::Validate(arguments) => validate::run(&arguments),
@@ -182,10 +186,15 @@ fn open(file: &Path, settings: Settings) -> Result<(Loaded, Watch), Unusable> {
 
 /// The account of a run, as wide and as colourful as the terminal.
 fn account(record: &RunRecord) -> String {
+    let (width, colour) = terminal();
+    wavetank_reports::text::render_account(record, width, colour)
+}
+
+/// The columns of standard output, and whether it shows colours.
+fn terminal() -> (usize, bool) {
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    // COLUMNS is for people who pipe the account into a file or a pager.
+    // COLUMNS is for people who pipe the text into a file or a pager.
     let wanted = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let terminal = || console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
-    let width = wanted.or_else(terminal).unwrap_or(WIDTH_ELSEWHERE);
-    wavetank_reports::text::render_account(record, width, colour)
+    (wanted.or_else(terminal).unwrap_or(WIDTH_ELSEWHERE), colour)
 }

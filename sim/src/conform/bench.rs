@@ -269,7 +269,7 @@ impl Bench<'_> {
             Effect::Persist(revision) => {
                 self.push(self.now + DISK, Happening::Input(Input::Persisted(revision)));
             }
-            Effect::Record(Fact { subject, what: What::Event(event) }) => {
+            Effect::Record(Fact { subject, what: What::Event(event), .. }) => {
                 let at_ms = self.at_ms();
                 match self.log.take(self.now, &subject, &event) {
                     Written::New(place) => {

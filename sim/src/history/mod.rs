@@ -113,6 +113,19 @@ impl History {
 
     /// Adds a line that no object's fact tells: a fault, an action, an expectation.
     pub fn tell(&mut self, at: Time, category: &str, subject: &str, reason: &str, message: &str) {
+        self.tell_aimed(at, category, subject, reason, message, Vec::new());
+    }
+
+    /// The same of a fault or an action that is aimed at objects, given as subjects.
+    pub fn tell_aimed(
+        &mut self,
+        at: Time,
+        category: &str,
+        subject: &str,
+        reason: &str,
+        message: &str,
+        targets: Vec<String>,
+    ) {
         self.facts.push(FactRow {
             time_ns: at.0,
             seq: 0,
@@ -120,6 +133,8 @@ impl History {
             subject: subject.to_owned(),
             reason: reason.to_owned(),
             message: message.to_owned(),
+            by: String::new(),
+            targets,
         });
     }
 
@@ -149,6 +164,9 @@ impl History {
         let kind = key.kind.name().to_lowercase();
         let subject = subject_of(key);
         self.tell(at, &kind, &subject, fact.what.reason(), &fact.what.to_string());
+        if let (Some(row), Some(by)) = (self.facts.last_mut(), fact.by) {
+            row.by = by.to_string();
+        }
         match key.kind {
             Kind::Pod => self.pod(at, key, &fact.what, view),
             Kind::Node => self.node(at, key, &fact.what, view),
@@ -349,7 +367,7 @@ impl History {
 }
 
 /// An object as people name it: `pod/default/web-1`.
-fn subject_of(key: &ObjectKey) -> String {
+pub(crate) fn subject_of(key: &ObjectKey) -> String {
     let kind = key.kind.name().to_lowercase();
     match &*key.namespace {
         "" => format!("{kind}/{}", key.name),

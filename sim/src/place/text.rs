@@ -53,7 +53,9 @@ fn reasons(row: &Row) -> Vec<String> {
             // The message says of each reason how many nodes have it; the lines say which.
             (lines, message) => {
                 let head = message.split_inclusive(':').next().unwrap_or_default().to_owned();
-                std::iter::once(head).chain(lines).collect()
+                let preemption = row.preemption.as_ref().and_then(|it| it.message.as_ref());
+                let preemption = preemption.map(|message| format!("  preemption: {message}"));
+                std::iter::once(head).chain(lines).chain(preemption).collect()
             }
         },
         Status::Prebound => vec!["was there before".to_owned()],
@@ -160,6 +162,37 @@ default/other  -      no profile has the scheduler name \"batch\", only [\"defau
 default/gated  -      Scheduling is blocked due to non-empty scheduling gates
 
 5 pods: 1 placed, 1 placed before, 1 unschedulable, 1 gated, 1 left to other schedulers
+";
+        assert_eq!(render(&rows), expected, "{}", render(&rows));
+    }
+
+    #[test]
+    fn the_table_names_the_pods_that_made_room_and_says_why_none_did() {
+        let objects = "
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Node, metadata: {name: one}, status: {allocatable: {cpu: 1, memory: 8Gi, pods: 10}}}
+- {apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: high}, value: 7}
+- {apiVersion: v1, kind: Pod, metadata: {name: low}, spec: {containers: [{name: a, image: a, resources: {requests: {cpu: 600m}}}]}}
+- {apiVersion: v1, kind: Pod, metadata: {name: high}, spec: {priorityClassName: high, containers: [{name: a, image: a, resources: {requests: {cpu: 600m}}}]}}
+- {apiVersion: v1, kind: Pod, metadata: {name: late}, spec: {containers: [{name: a, image: a, resources: {requests: {cpu: 600m}}}]}}
+";
+        let snapshot = Snapshot::read(&[("o".to_owned(), objects.to_owned())]).unwrap();
+        let config = SchedulerConfig { ties: Ties::First, ..settings(None) };
+        let mut rows = Vec::new();
+        let manner = Manner { seed: 1, detail: Detail::Refusals, preempt: true };
+        place(&snapshot, &config, manner, &mut |row| rows.push(row));
+        let expected = "\
+POD           NODE  WHY
+default/low   one   the only one of 1 that takes it
+default/high  one   in place of default/low
+                    the only one of 1 that takes it
+default/late  -     0/1 nodes are available:
+                      1 Insufficient cpu (NodeResourcesFit): one
+                      preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.
+
+3 pods: 2 placed, 1 unschedulable
 ";
         assert_eq!(render(&rows), expected, "{}", render(&rows));
     }

@@ -130,6 +130,8 @@ impl Meter {
                 subject: format!("demand {} %", self.percent() / TOLD_EVERY * TOLD_EVERY),
                 reason: "Arrived".to_owned(),
                 message: self.sentence(),
+                by: String::new(),
+                targets: Vec::new(),
             });
         }
     }
@@ -211,6 +213,8 @@ impl Meter {
             subject: format!("demand {} %", self.percent()),
             reason: "Ended".to_owned(),
             message: self.sentence(),
+            by: String::new(),
+            targets: Vec::new(),
         });
         let points = self.points();
         let study = Study {

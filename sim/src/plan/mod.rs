@@ -288,6 +288,24 @@ pub enum FaultKind {
     },
 }
 
+impl FaultKind {
+    /// The machines that it strikes. Of a network cut those on the side without the control plane; of a cut between
+    /// machines, all.
+    pub fn hosts(&self) -> impl Iterator<Item = HostId> + '_ {
+        let (one, other): (&[HostId], &[HostId]) = match self {
+            FaultKind::Crash { hosts }
+            | FaultKind::KubeletStop { hosts }
+            | FaultKind::Shutdown { hosts }
+            | FaultKind::Pressure { hosts, .. }
+            | FaultKind::SlowLink { hosts, .. } => (hosts, &[]),
+            FaultKind::NetworkCut { a, b } if a.control_plane => (&b.hosts, &[]),
+            FaultKind::NetworkCut { a, b } if b.control_plane => (&a.hosts, &[]),
+            FaultKind::NetworkCut { a, b } => (&a.hosts, &b.hosts),
+        };
+        one.iter().chain(other).copied()
+    }
+}
+
 /// What can be used by something that is no pod.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum PressedResource {

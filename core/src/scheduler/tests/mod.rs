@@ -1,8 +1,10 @@
 //! Stories of the whole scheduler process on the test bed.
 
+mod making_room;
 mod oracle;
 mod others;
 mod policies;
+mod preemption;
 mod profiles;
 mod volumes;
 

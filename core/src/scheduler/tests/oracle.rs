@@ -26,7 +26,7 @@ use crate::scheduler::traits::Identity;
 
 /// One change of the cluster. Numbers choose among what there is.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     SetNode(Shape),
     /// A volume of a zone is there for claims, or is taken.
     SetVolume {
@@ -46,7 +46,7 @@ enum Step {
 
 /// What a node is like.
 #[derive(Clone, Copy, Debug)]
-struct Shape {
+pub(super) struct Shape {
     name: u8,
     cpu_milli: i64,
     memory_bytes: i64,
@@ -57,7 +57,7 @@ struct Shape {
     disk: u8,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => shape().prop_map(Step::SetNode),
         1 => (0..24_u8).prop_map(|name| Step::RemoveNode { name }),
@@ -158,7 +158,7 @@ fn rules(number: u8) -> PlacementRules {
 }
 
 /// A pod of a class. The last class has no rules but belongs to a Service, so it is spread by default.
-fn pod(number: u8, second_profile: bool) -> Pod {
+pub(super) fn pod(number: u8, second_profile: bool) -> Pod {
     let mut spec = spec(number);
     if second_profile {
         spec.scheduler_name = "second".into();
@@ -197,7 +197,7 @@ fn zonal(name: &str, zone: &str, free: bool) -> PersistentVolume {
 }
 
 /// What the classes with volumes need: one node can have one volume of the driver.
-fn set_storage(placement: &mut Placement) {
+pub(super) fn set_storage(placement: &mut Placement) {
     let claim = |name: &str| PersistentVolumeClaim {
         meta: Meta::named("default", name),
         spec: ClaimSpec { storage_class: Some("late".into()), ..ClaimSpec::default() },
@@ -334,7 +334,7 @@ fn disk_term(value: &str) -> NodeTerm {
     NodeTerm { labels: vec![disk(value)], names: Vec::new() }
 }
 
-fn apply(placement: &mut Placement, step: &Step, rows: &mut Vec<RowId>, pods: &[Pod]) {
+pub(super) fn apply(placement: &mut Placement, step: &Step, rows: &mut Vec<RowId>, pods: &[Pod]) {
     match *step {
         Step::SetVolume { zone, free } => {
             let volume = zonal(&format!("free{zone}"), &format!("z{zone}"), free);

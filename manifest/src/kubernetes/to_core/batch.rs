@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::batch::v1 as api;
 use wavetank_core::model::{
     CompletionMode, Concurrency, CronJob, FailureAction, FailurePattern, FailureRule, Job, JobSpec, JobTemplate, Meta,
-    PodReplacement, Schedule, SuccessRule, Zone,
+    PodReplacement, Schedule, SuccessRule,
 };
 use wavetank_core::time::Span;
 
@@ -31,7 +31,7 @@ pub(super) fn cron_job(meta: Meta, object: &api::CronJob) -> CronJob {
         schedule: Schedule {
             text: name(&spec.schedule),
             times: schedule::times(&spec.schedule).expect("schedules are checked by validation"),
-            zone: zone.unwrap_or_else(Zone::default),
+            zone: zone.unwrap_or_default(),
         },
         starting_deadline: spec.starting_deadline_seconds.map(span),
         concurrency: match spec.concurrency_policy.as_deref() {

@@ -1,0 +1,164 @@
+//! `sim explain`, as its users run it: on the directory of a small run of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Two nodes; one dies for good and its pod is evicted after ten seconds, before that the user has scaled up.
+const SCENARIO: &str = r#"apiVersion: wavetank/v1
+kind: Scenario
+metadata: {name: story}
+spec:
+  duration: 300s
+  nodes: [{name: worker, count: 2}]
+  manifests:
+    - apiVersion: apps/v1
+      kind: Deployment
+      metadata: {name: web}
+      spec:
+        replicas: 2
+        selector: {matchLabels: {app: web}}
+        template:
+          metadata: {labels: {app: web}}
+          spec:
+            tolerations: [{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 10}]
+            containers: [{name: main, image: web}]
+    - apiVersion: v1
+      kind: Pod
+      metadata: {name: huge}
+      spec: {containers: [{name: main, image: web, resources: {requests: {cpu: "900"}}}]}
+  timeline:
+    - {at: 20s, scale: {deployment: web, replicas: 3}}
+    - {at: 60s, crash: {node: worker-2}}
+"#;
+
+struct Run(PathBuf);
+
+impl Run {
+    fn new(name: &str) -> Run {
+        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&place);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join("story.yaml"), SCENARIO).unwrap();
+        let run = Run(place);
+        let output = run.sim(&["run", "story.yaml", "--out", "run"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        run
+    }
+
+    fn sim(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
+        command.args(arguments).current_dir(&self.0).env("COLUMNS", "400").output().unwrap()
+    }
+
+    /// What the story of an object says, after its first two lines.
+    fn story(&self, object: &str) -> String {
+        let output = self.sim(&["explain", "run", object]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn refusal(&self, dir: &str, object: &str) -> String {
+        let output = self.sim(&["explain", dir, object]);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// The pods of which facts with this reason are told, in order.
+    fn pods(&self, reason: &str) -> Vec<String> {
+        let facts = std::fs::read_to_string(self.0.join("run/facts.csv")).unwrap();
+        let rows = facts.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        rows.filter(|row| row[3] == "pod" && row[5] == reason).map(|row| row[4].to_owned()).collect()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Whether the texts stand in a story in this order.
+fn in_order(story: &str, texts: &[&str]) {
+    let mut rest = story;
+    for text in texts {
+        let place = rest.find(text).unwrap_or_else(|| panic!("{text:?} is missing or too early in\n{story}"));
+        rest = &rest[place + text.len()..];
+    }
+}
+
+#[test]
+fn a_story_goes_back_to_the_fault_and_to_the_request() {
+    let run = Run::new("explain");
+    let evicted = run.pods("TaintManagerEviction");
+    let crash = "because at 60.000 s worker-2 crashes (story.yaml:25)";
+    assert!(!evicted.is_empty());
+    in_order(
+        &run.story(&evicted[0]),
+        &[
+            "controlled by replicaset/web-",
+            "created by ReplicaSet/web-",
+            "bound to worker-2",
+            "  Unready ",
+            "because at ",
+            "node/worker-2 not ready (NodeStatusUnknown)",
+            crash,
+            "evicted: node.kubernetes.io/unreachable",
+            "node/worker-2 taint node.kubernetes.io/unreachable:NoExecute added by the node-lifecycle-controller",
+            crash,
+            "deletion requested by the taint-eviction-controller",
+            "evicted: node.kubernetes.io/unreachable",
+        ],
+    );
+    let created = run.pods("Created");
+    // The last pods make up for the evicted ones; before them, one was asked for.
+    let replacement = &created[created.len() - 1];
+    in_order(&run.story(replacement), &["because at ", "deletion requested by the taint-eviction-controller", crash]);
+    let scaled = &created[created.len() - 1 - evicted.len()];
+    in_order(
+        &run.story(scaled),
+        &[
+            "because at ",
+            "scaled from 2 to 3 by the deployment-controller",
+            "deployment/web scaled from 2 to 3 by the user",
+            "because at 20.000 s scale deployment/web to 3 requested by the user (story.yaml:24)",
+        ],
+    );
+    in_order(
+        &run.story("node/worker-2"),
+        &["crashes (story", "NodeNotReady", crash, "Tainted", "TaintManagerEviction"],
+    );
+    in_order(&run.story("deploy/web"), &["apply deployment/web", "scaled from 2 to 3 by the user", "replicaset/web-"]);
+    in_order(&run.story("pod/hu"), &["apply pod/huge", "0/2 nodes are available"]);
+}
+
+#[test]
+fn a_story_is_json_too_and_its_causes_are_earlier_than_what_they_caused() {
+    let run = Run::new("explain-json");
+    let evicted = run.pods("TaintManagerEviction");
+    let output = run.sim(&["explain", "run", &evicted[0], "--format", "json"]);
+    let story: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(story["subject"], *evicted[0]);
+    let lines = story["lines"].as_array().unwrap();
+    let mut causes = 0;
+    for line in lines {
+        let mut at = line["time_ns"].as_u64().unwrap();
+        for cause in line["because"].as_array().unwrap() {
+            let before = cause["time_ns"].as_u64().unwrap();
+            assert!(before <= at, "{line}");
+            (at, causes) = (before, causes + 1);
+        }
+    }
+    assert!(lines.len() > 8 && causes > 5, "{story}");
+}
+
+#[test]
+fn what_is_no_run_and_no_object_is_said() {
+    let run = Run::new("explain-refused");
+    assert!(run.refusal(".", "pod/web").contains("is not the directory of a finished run"));
+    assert!(run.refusal("run", "pod/web-").contains("is not one object; it could be\n  pod/default/web-"));
+    assert!(run.refusal("run", "pod/hugo").contains("the run has no pod/hugo; it has\n  pod/default/huge\n"));
+    assert!(run.refusal("run", "podd/huge").contains("the run has no podd: did you mean pod?"));
+    assert!(run.refusal("run", "huge").contains("expected KIND/NAME"));
+    std::fs::write(run.0.join("run/facts.csv"), "time_ns,seq,category,subject,reason,message\n0,0,a,b,c,d\n").unwrap();
+    assert!(run.refusal("run", "pod/huge").contains("has no column \"targets\": another version"));
+}
