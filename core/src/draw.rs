@@ -69,6 +69,8 @@ pub enum Purpose {
     PostStartHook = 64,
     /// How long a container's pre-stop hook takes; entity: pod and container, k: attempt.
     PreStopHook = 65,
+    /// Where preemption begins to look (k: 0), and which of several best nodes it takes (k: 1); entity: search.
+    Preemption = 90,
 }
 
 /// A sequence of draws for one purpose and entity, read one after the other: `Draws::new(s, p, e).nth(k)` equals

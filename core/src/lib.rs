@@ -26,6 +26,7 @@ pub mod kubelet;
 pub mod machine;
 pub mod model;
 pub mod quantity;
+mod quota;
 pub mod scheduler;
 pub mod seam;
 pub mod store;

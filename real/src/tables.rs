@@ -1,6 +1,7 @@
 //! Objects as tables for people, in the columns of `kubectl get`.
 
 mod batch;
+mod policy;
 mod storage;
 
 use wavetank_core::{
@@ -44,6 +45,8 @@ fn heads(object: &Object) -> &'static [&'static str] {
         Object::VolumeAttachment(_) => &["NAME", "ATTACHER", "PV", "NODE", "ATTACHED", "AGE"],
         Object::CSIDriver(_) => &["NAME", "ATTACHREQUIRED", "STORAGECAPACITY", "AGE"],
         Object::CSIStorageCapacity(_) => &["NAME", "STORAGECLASSNAME", "CAPACITY"],
+        Object::ResourceQuota(_) => policy::QUOTA_HEADS,
+        Object::PriorityClass(_) => policy::CLASS_HEADS,
         _ => &["NAME", "AGE"],
     }
 }
@@ -116,6 +119,8 @@ fn row(now: Time, object: &Object) -> Vec<String> {
             let amount = capacity.capacity.map_or_else(|| "<unset>".to_owned(), |amount| amount.to_string());
             vec![name, capacity.storage_class.to_string(), amount]
         }
+        Object::ResourceQuota(quota) => policy::quota(name, quota, age),
+        Object::PriorityClass(class) => policy::class(name, class, age),
         _ => vec![name, age],
     }
 }

@@ -1,8 +1,8 @@
 //! Compares `sim place` with answers recorded from kube-scheduler.
 //!
-//! `cargo run --release -p wavetank-sim --example scheduler_recordings -- FOLDER/{mixed,config}-*.json` reads each list
+//! `cargo run --release -p wavetank-sim --example scheduler_recordings -- FOLDER/{mixed,config,preempt}-*.json` reads each list
 //! of objects, the `.config.yaml` beside it if there is one, and the `.expect.jsonl`. The pods go through the very code
-//! that `sim place --explain full --ties first` runs, so a difference in one pod can bring others with it.
+//! that `sim place --explain full --ties first` runs (with `--preempt` for `preempt-*`), so a difference in one pod can bring others with it.
 //!
 //! A row agrees if all fields that the recording has are equal: node, message, plugins, the numbers of nodes, the best
 //! score and who has it, and where recorded each node's score by each plugin or its refusal with code and reasons. The
@@ -17,7 +17,7 @@ use wavetank_core::config::{SchedulerConfig, Ties};
 use wavetank_core::scheduler::Detail;
 use wavetank_manifest::kubernetes::Snapshot;
 use wavetank_manifest::scheduler_configuration::SchedulerConfiguration;
-use wavetank_sim::place::{place, settings};
+use wavetank_sim::place::{Manner, place, settings};
 
 /// So many differences are printed.
 const SHOWN_MAX: u32 = 20;
@@ -62,8 +62,10 @@ pub(crate) fn compare_case(path: &str, tally: &mut Tally) -> Result<(), String> 
     let snapshot = Snapshot::read(&[(path.to_owned(), read(path)?)]).map_err(|errors| errors.to_string())?;
     let config = SchedulerConfig { ties: Ties::First, ..settings(configuration.as_ref()) };
     let mut rows = Vec::new();
-    place(&snapshot, &config, 1, Detail::Nodes, &mut |row| rows.push(row));
     let name = stem.rsplit('/').next().unwrap_or(stem);
+    // Those recordings were made with preemption on, the others without.
+    let manner = Manner { seed: 1, detail: Detail::Nodes, preempt: name.starts_with("preempt-") };
+    place(&snapshot, &config, manner, &mut |row| rows.push(row));
     let kind = name.rsplit_once('-').map_or(name, |(kind, _)| kind).to_owned();
     if expect.lines().count() != rows.len() {
         return Err(format!("{} pods are recorded, {} are there", expect.lines().count(), rows.len()));
@@ -85,6 +87,7 @@ impl Tally {
         for (field, value) in wanted.as_object().into_iter().flatten() {
             equal &= match field.as_str() {
                 "rejected" | "scores" => self.nodes(pod, field, value, &found[field]),
+                "preemption" => self.preemption(pod, value, &found[field]),
                 _ => self.value(field, value == &found[field], || {
                     format!("{pod}: {field} recorded {value}, here {}", found[field])
                 }),
@@ -103,6 +106,21 @@ impl Tally {
             let plugin = wanted["plugin"].as_str().unwrap_or("all plugins").to_owned();
             equal &= self.value(&format!("{field} by {plugin}"), wanted == found, || {
                 format!("{pod} {node}: recorded {wanted}, here {found}")
+            });
+        }
+        equal
+    }
+
+    /// Each part of what preemption came to. Start times are left out: the recording has made-up ones, in file order.
+    fn preemption(&mut self, pod: &str, wanted: &Value, found: &Value) -> bool {
+        let mut wanted = wanted.clone();
+        for candidate in wanted["candidates"].as_array_mut().into_iter().flatten() {
+            candidate.as_object_mut().map(|it| it.remove("earliestStartOfHighest"));
+        }
+        let mut equal = true;
+        for (part, value) in wanted.as_object().into_iter().flatten() {
+            equal &= self.value(&format!("preemption: {part}"), *value == found[part], || {
+                format!("{pod}: {part} recorded {value}, here {}", found[part])
             });
         }
         equal

@@ -1,12 +1,18 @@
-//! What admission adds to a pod: default tolerations and the status of a pod that nobody has touched.
+//! What admission makes of an object on its way into the store: what it adds to pods, whom it turns away, whom it charges.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::digest::Shared;
+use crate::api::limit_ranger::{self, ContainerDefaults};
+use crate::api::priority::{self, Priority};
+use crate::api::{Refusal, quota};
+use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{
-    ConditionKind, Node, Pod, PodSpec, PodStatus, Status3, Taint, TaintEffect, Toleration, TolerationOperator,
+    ConditionKind, Kind, Meta, Node, Object, Pod, PodSpec, PodStatus, Resource, ResourceQuota, Status3, Taint,
+    TaintEffect, Toleration, TolerationOperator,
 };
+use crate::store::{Store, View};
 use crate::time::Time;
 
 /// The taint of a node whose kubelet says that it is not ready.
@@ -23,26 +29,123 @@ const REMEMBERED_LIMIT: usize = 4_096;
 #[derive(Default)]
 pub(super) struct Admission {
     /// The completed spec by the hash of what it was completed from.
-    completed: BTreeMap<u64, (Shared<PodSpec>, Shared<PodSpec>)>,
+    completed: BTreeMap<u64, Completed>,
+}
+
+/// A spec, what it was completed with, and what became of it.
+struct Completed {
+    given: Shared<PodSpec>,
+    additions: Additions,
+    spec: Shared<PodSpec>,
+    /// What the LimitRanger says that it filled in.
+    limits_said: Option<Name>,
+}
+
+/// What the cluster and the namespace add to a pod.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Additions {
+    containers: ContainerDefaults,
+    priority: Option<Priority>,
 }
 
 impl Admission {
+    /// Completes an object that is about to be created, checks it and charges it to the quotas of its namespace.
+    ///
+    /// The order is that of the API server's plugins: those that change the object, those that check it, quotas last.
+    /// Source: `AllOrderedPlugins`, pkg/kubeapiserver/options/plugins.go (v1.34.1).
+    pub(super) fn admit<T: Resource>(&mut self, now: Time, store: &mut Store, object: T) -> Result<T, Refusal> {
+        if !concerns::<T>(store.newest(), object.meta()) {
+            return Ok(object);
+        }
+        let mut object = T::into_object(Arc::new(object));
+        let key = object.key();
+        let forbidden = |message: String| Refusal::Forbidden { key: key.clone(), message: message.into() };
+        if let Object::Pod(pod) = &mut object {
+            self.complete_pod(store.newest(), Arc::make_mut(pod), now).map_err(forbidden)?;
+        }
+        check(store.newest(), &object).map_err(forbidden)?;
+        quota::charge(store, now, &object, None).map_err(forbidden)?;
+        let admitted = T::from_object(&object).expect("the object is of the kind that came in").clone();
+        drop(object);
+        Ok(Arc::unwrap_or_clone(admitted))
+    }
+
     /// Completes a pod on its way into the store.
-    pub(super) fn admit_pod(&mut self, pod: &mut Pod, now: Time) {
+    fn complete_pod(&mut self, view: View<'_>, pod: &mut Pod, now: Time) -> Result<(), String> {
         pod.status = PodStatus::default().into();
         mark_if_gated(pod, now);
-        let hash = pod.spec.stable_hash();
-        match self.completed.get(&hash) {
-            Some((given, completed)) if *given == pod.spec => pod.spec = completed.clone(),
-            _ => {
-                let given = pod.spec.clone();
-                add_default_tolerations(pod);
-                if self.completed.len() >= REMEMBERED_LIMIT {
-                    self.completed.clear();
-                }
-                self.completed.insert(hash, (given, pod.spec.clone()));
+        let additions = Additions {
+            containers: ContainerDefaults::of(view, &pod.meta.namespace),
+            priority: Priority::of(view, &pod.spec)?,
+        };
+        let hash = StableHasher::hash_one(&(pod.spec.stable_hash(), &additions));
+        let fits = |known: &&Completed| known.given == pod.spec && known.additions == additions;
+        if self.completed.get(&hash).filter(fits).is_none() {
+            if self.completed.len() >= REMEMBERED_LIMIT {
+                self.completed.clear();
             }
+            self.completed.insert(hash, Completed::of(pod.spec.clone(), additions));
         }
+        let completed = &self.completed[&hash];
+        pod.spec = completed.spec.clone();
+        if let Some(said) = &completed.limits_said {
+            pod.meta.annotations = pod.meta.annotations.with(limit_ranger::ANNOTATION, said.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Completed {
+    fn of(given: Shared<PodSpec>, additions: Additions) -> Completed {
+        let mut spec = given.clone();
+        let mut limits_said = None;
+        if additions.containers != ContainerDefaults::default()
+            || additions.priority.is_some()
+            || given.given_priority.is_some()
+        {
+            let mut changed = (*given).clone();
+            limits_said = additions.containers.apply(&mut changed);
+            if let Some(priority) = &additions.priority {
+                priority.apply(&mut changed);
+            }
+            changed.given_priority = None;
+            spec = Shared::new(changed);
+        }
+        add_default_tolerations(&mut spec);
+        Completed { given, additions, spec, limits_said }
+    }
+}
+
+/// Whether any plugin has a say about an object: most clusters have no quotas, and only pods are completed.
+fn concerns<T: Resource>(view: View<'_>, meta: &Meta) -> bool {
+    match T::KIND {
+        Kind::Pod | Kind::PersistentVolumeClaim | Kind::PriorityClass => true,
+        kind => kind.is_namespaced() && view.in_namespace::<ResourceQuota>(&meta.namespace).next().is_some(),
+    }
+}
+
+/// Checks a change of an object, and charges what it will use more.
+pub(super) fn admit_update<T: Resource>(store: &mut Store, now: Time, new: &T, old: &T) -> Result<(), Refusal> {
+    if !matches!(T::KIND, Kind::Pod | Kind::Service | Kind::PersistentVolumeClaim | Kind::PriorityClass) {
+        return Ok(());
+    }
+    let wrap = |object: &T| T::into_object(Arc::new(object.clone()));
+    let (new, old) = (wrap(new), wrap(old));
+    let forbidden = |message: String| Refusal::Forbidden { key: new.key(), message: message.into() };
+    if !matches!(new, Object::Pod(_)) && !old.meta().is_terminating() {
+        check(store.newest(), &new).map_err(forbidden)?;
+    }
+    if quota::counts_update(&new, &old) {
+        quota::charge(store, now, &new, Some(&old)).map_err(forbidden)?;
+    }
+    Ok(())
+}
+
+/// What the plugins that only check have to say.
+fn check(view: View<'_>, object: &Object) -> Result<(), String> {
+    match object {
+        Object::PriorityClass(class) => priority::check_class(view, class),
+        object => limit_ranger::check(view, object),
     }
 }
 
@@ -68,19 +171,19 @@ fn mark_if_gated(pod: &mut Pod, now: Time) {
 }
 
 /// Source: plugin/pkg/admission/defaulttolerationseconds/admission.go (v1.34.1).
-fn add_default_tolerations(pod: &mut Pod) {
+fn add_default_tolerations(shared: &mut Shared<PodSpec>) {
     let covers = |toleration: &Toleration, key: &str| {
         (*toleration.key == *key || toleration.key.is_empty())
             && toleration.effect.is_none_or(|effect| effect == TaintEffect::NoExecute)
     };
     let missing: Vec<&str> = [NOT_READY, UNREACHABLE]
         .into_iter()
-        .filter(|key| !pod.spec.tolerations.iter().any(|toleration| covers(toleration, key)))
+        .filter(|key| !shared.tolerations.iter().any(|toleration| covers(toleration, key)))
         .collect();
     if missing.is_empty() {
         return;
     }
-    let mut spec = (*pod.spec).clone();
+    let mut spec = (**shared).clone();
     spec.tolerations.extend(missing.into_iter().map(|key| Toleration {
         key: key.into(),
         operator: TolerationOperator::Exists,
@@ -88,5 +191,5 @@ fn add_default_tolerations(pod: &mut Pod) {
         effect: Some(TaintEffect::NoExecute),
         seconds: Some(DEFAULT_TOLERATION_SECONDS),
     }));
-    pod.spec = Shared::new(spec);
+    *shared = Shared::new(spec);
 }

@@ -10,9 +10,9 @@ use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Job,
-    Labels, Namespace, Node, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod,
-    PodDisruptionBudget, ReplicaSet, ReplicationController, Resource, Service, ServiceType, StatefulSet, StorageClass,
-    VolumeAttachment, with_object,
+    Labels, LimitRange, Namespace, Node, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim,
+    PersistentVolumeStatus, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet, ReplicationController, Resource,
+    ResourceQuota, Service, ServiceType, StatefulSet, StorageClass, VolumeAttachment, with_object,
 };
 use crate::store::Store;
 
@@ -45,7 +45,7 @@ macro_rules! created {
 created! {
     Namespace: |namespace, api, ctx| hold_by_content(namespace);
     Node: |node, api, ctx| admission::taint_node(node);
-    Pod: |pod, api, ctx| api.admission.admit_pod(pod, ctx.now);
+    Pod: |pod, api, ctx| {};
     ReplicaSet: |set, api, ctx| set.status = Default::default();
     Deployment: |deployment, api, ctx| deployment.status = Default::default();
     Service: |service, api, ctx| api.assign_address(service);
@@ -67,6 +67,9 @@ created! {
     VolumeAttachment: |attachment, api, ctx| attachment.status = Default::default();
     CSIDriver: |driver, api, ctx| {};
     CSIStorageCapacity: |capacity, api, ctx| {};
+    ResourceQuota: |quota, api, ctx| quota.status = Default::default();
+    LimitRange: |range, api, ctx| {};
+    PriorityClass: |class, api, ctx| {};
     PodDisruptionBudget: |budget, api, ctx| budget.status = Default::default();
 }
 
@@ -103,13 +106,8 @@ impl ApiServer {
             check_namespace(store, &key)?;
         }
         let creation = self.creations;
-        let name = if meta.generate_name {
-            free_name::<T>(ctx.seed(), store, &key, creation)?
-        } else if store.newest().find::<T>(&key.namespace, &key.name).is_some() {
-            return Err(Refusal::AlreadyExists(key));
-        } else {
-            key.name.clone()
-        };
+        let name =
+            if meta.generate_name { free_name::<T>(ctx.seed(), store, &key, creation)? } else { key.name.clone() };
         self.creations += 1;
         let meta = object.meta_mut();
         meta.name = name;
@@ -120,6 +118,7 @@ impl ApiServer {
         meta.deleted_at = None;
         meta.deletion_grace = None;
         object.on_creation(self, ctx);
+        let object = self.admission.admit(ctx.now, store, object)?;
         let (row, revision) = store.insert(object);
         Ok(stored::<T>(store, row, revision))
     }

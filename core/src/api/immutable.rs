@@ -1,12 +1,16 @@
-//! What the API server refuses of a new version of a Job.
+//! What the API server refuses of a new version of a Job, a ResourceQuota or a PriorityClass.
 //!
 //! Source: `ValidateJobSpecUpdate`, pkg/apis/batch/validation/validation.go (v1.34.1). The API server quotes the whole
 //! value in its message; here values that are no numbers or words are left out of it.
 
+use std::collections::BTreeSet;
+
 use crate::api::Refusal;
 use crate::api::create::{JOB_NAME_LABELS, JOB_UID_LABELS};
 use crate::digest::Shared;
-use crate::model::{Job, JobSpec, Labels, ObjectKey, PodSpec, PodTemplate, Resource};
+use crate::model::{
+    Job, JobSpec, Labels, ObjectKey, PodSpec, PodTemplate, PriorityClass, Resource, ResourceQuota, SelectorOperator,
+};
 use crate::store::Store;
 
 /// Refuses a new version of a Job that changes what may not be changed.
@@ -219,5 +223,39 @@ mod tests {
         let job = bed.get::<Job>("default", "j").unwrap();
         assert!(job.spec.suspend);
         assert_eq!(job.meta.generation, 2);
+    }
+}
+
+/// The scopes of a quota stay.
+///
+/// Source: `ValidateResourceQuotaUpdate`, pkg/apis/core/validation/validation.go (v1.34.1).
+pub(super) fn resource_quota(new: &mut ResourceQuota, old: &ResourceQuota) -> Result<(), String> {
+    let plain = |quota: &ResourceQuota| -> BTreeSet<&'static str> {
+        let exists = quota.scopes.iter().filter(|it| it.operator == SelectorOperator::Exists);
+        exists.map(|it| it.scope.name()).collect()
+    };
+    if plain(new) == plain(old) {
+        return Ok(());
+    }
+    let names: Vec<String> = plain(new).into_iter().map(|name| format!("{name:?}")).collect();
+    Err(format!("spec.scopes: Invalid value: [{}]: field is immutable", names.join(",")))
+}
+
+/// What a PriorityClass makes of its pods stays.
+///
+/// Source: `ValidatePriorityClassUpdate`, pkg/apis/scheduling/validation/validation.go (v1.34.1).
+pub(super) fn priority_class(new: &mut PriorityClass, old: &PriorityClass) -> Result<(), String> {
+    let policy = |class: &PriorityClass| if class.never_preempts { "Never" } else { "PreemptLowerPriority" };
+    let mut faults = Vec::new();
+    if new.value != old.value {
+        faults.push("value: Forbidden: may not be changed in an update.".to_owned());
+    }
+    if new.never_preempts != old.never_preempts {
+        faults.push(format!("preemptionPolicy: Invalid value: {:?}: field is immutable", policy(new)));
+    }
+    match faults.as_slice() {
+        [] => Ok(()),
+        [only] => Err(only.clone()),
+        several => Err(format!("[{}]", several.join(", "))),
     }
 }

@@ -1,6 +1,6 @@
 //! The API server: requests in, answers and watch news out, and the store between them.
 //!
-//! Invariants: a request changes nothing or is one write (the end of a pod may be two); an answer that promises a write, and the watch news of it,
+//! Invariants: a request changes nothing or is one write (the end of a pod may be two; a creation charges quotas first); an answer that promises a write, and the watch news of it,
 //! leave only after the write is on stable storage. Absent on purpose: latency and loss (links belong to the world),
 //! rate limits (they belong to clients), and reading JSON (the edges do that).
 
@@ -12,7 +12,10 @@ pub mod deletion;
 mod eviction;
 mod immutable;
 pub mod leases;
+mod limit_ranger;
 mod patch;
+mod priority;
+mod quota;
 mod server;
 mod set_updates;
 mod storage;
@@ -187,6 +190,13 @@ pub enum Patch {
         reason: Name,
         /// A sentence.
         message: Name,
+    },
+    /// Pod: the node that preemption makes room on, and one condition with it.
+    PodNomination {
+        /// The node; `None` is none.
+        node: Option<Name>,
+        /// Which condition, whether it holds, one CamelCase word and a sentence.
+        condition: Option<(ConditionKind, Status3, Name, Name)>,
     },
     /// Any kind: replace all labels.
     Labels(Labels),

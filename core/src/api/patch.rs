@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::api::{Answer, Patch, Refusal, Reply, create, deletion, immutable, set_updates, storage, undo};
+use crate::api::{Answer, Patch, Refusal, Reply, admission, create, deletion, immutable, set_updates, storage, undo};
 use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Job,
-    Namespace, Node, NodeVolumes, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
-    PodTemplate, ReplicaSet, ReplicationController, Resource, Service, StatefulSet, StorageClass, VolumeAttachment,
-    with_kind, with_object,
+    LimitRange, Namespace, Node, NodeVolumes, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod,
+    PodDisruptionBudget, PodTemplate, PriorityClass, ReplicaSet, ReplicationController, Resource, ResourceQuota,
+    Service, StatefulSet, StorageClass, VolumeAttachment, with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -68,6 +68,9 @@ parts! {
     StorageClass: [] generation if |new, old| false;
     CSINode: [] generation if |new, old| false;
     VolumeAttachment: [status] generation if |new, old| false;
+    ResourceQuota: [status] generation if |new, old| false, updated by immutable::resource_quota;
+    LimitRange: [] generation if |new, old| false;
+    PriorityClass: [] generation if |new, old| false, updated by immutable::priority_class;
     CSIDriver: [] generation if |new, old| false;
     CSIStorageCapacity: [] generation if |new, old| false;
 }
@@ -199,6 +202,14 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
     let mut object = current(store, key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
     if let (Object::Pod(pod), Patch::PodCondition { kind, status, reason, message }) = (&mut object, &patch) {
         Arc::make_mut(pod).status.conditions.set(*kind, *status, reason, message, ctx.now);
+        return update_status(store, object, None);
+    }
+    if let (Object::Pod(pod), Patch::PodNomination { node, condition }) = (&mut object, &patch) {
+        let status = &mut Arc::make_mut(pod).status;
+        status.nominated_node = node.clone();
+        if let Some((kind, holds, reason, message)) = condition {
+            status.conditions.set(*kind, *holds, reason, message, ctx.now);
+        }
         return update_status(store, object, None);
     }
     if let (Object::Node(node), Patch::VolumesAttached(_) | Patch::VolumesInUse(_)) = (&object, &patch) {
@@ -366,7 +377,7 @@ fn keep_identity<T: Resource>(new: &mut T, old: &T) {
 }
 
 fn write<T: Parts>(
-    _ctx: &Context<'_>,
+    ctx: &Context<'_>,
     store: &mut Store,
     version: Arc<T>,
     expected: Option<Revision>,
@@ -384,6 +395,7 @@ fn write<T: Parts>(
         let key = ObjectKey { kind: T::KIND, namespace: meta.namespace.clone(), name: meta.name.clone() };
         return Err(Refusal::Invalid { key, message: message.into() });
     }
+    admission::admit_update(store, ctx.now, &new, &old)?;
     if new.new_generation(&old) {
         new.meta_mut().generation += 1;
     }

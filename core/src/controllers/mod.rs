@@ -23,6 +23,7 @@ mod pods;
 mod reconciler;
 mod replica_set;
 mod requests;
+mod resource_quota;
 mod revisions;
 mod stateful_set;
 mod taint_eviction;
@@ -92,6 +93,7 @@ impl ControllerManager {
             (cron_job::NUMBER, Box::new(cron_job::CronJobs::new(flags))),
             (ttl_after_finished::NUMBER, Box::new(ttl_after_finished::TtlAfterFinished::new(flags))),
             (job::NUMBER, Box::new(job::Jobs::new(flags))),
+            (resource_quota::NUMBER, Box::new(resource_quota::ResourceQuotas::new(flags))),
             (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),
         ];
         ControllerManager { controllers: controllers.into_iter().collect() }

@@ -16,6 +16,7 @@ mod placement;
 mod pod;
 mod pod_parts;
 mod pod_volume;
+mod policy;
 mod resources;
 mod schedule;
 mod sets;
@@ -44,6 +45,10 @@ pub use pod::{
 };
 pub use pod_parts::{ConfigKind, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY};
 pub use pod_volume::{ClaimTemplate, PodVolume, PodVolumeSource};
+pub use policy::{
+    Amounts, LimitRange, LimitRangeItem, LimitType, PriorityClass, QuotaScope, ResourceQuota, ResourceQuotaStatus,
+    SYSTEM_PRIORITY_CLASSES, ScopeRequirement,
+};
 pub use resources::{ResourceName, Resources};
 pub use schedule::{Schedule, Times, Zone};
 pub use sets::{

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Name, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Job,
-    Meta, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet,
-    ReplicationController, Service, StatefulSet, StorageClass, VolumeAttachment,
+    LimitRange, Meta, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
+    PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, Service, StatefulSet, StorageClass,
+    VolumeAttachment,
 };
 use crate::store::{IndexKey, Store, Table};
 
@@ -158,6 +159,12 @@ kinds! { $
     VolumeAttachment = 17, volume_attachments, "storage.k8s.io/v1", "volumeattachments", "volumeattachments", false, by attached_to;
     /// A PodDisruptionBudget.
     PodDisruptionBudget = 18, pod_disruption_budgets, "policy/v1", "poddisruptionbudgets", "pdb", true;
+    /// A ResourceQuota.
+    ResourceQuota = 22, resource_quotas, "v1", "resourcequotas", "quota", true;
+    /// A LimitRange.
+    LimitRange = 23, limit_ranges, "v1", "limitranges", "limits", true;
+    /// A PriorityClass.
+    PriorityClass = 24, priority_classes, "scheduling.k8s.io/v1", "priorityclasses", "pc", false;
     /// A CSI driver.
     CSIDriver = 26, csi_drivers, "storage.k8s.io/v1", "csidrivers", "csidrivers", false;
     /// What a CSI driver can still make.

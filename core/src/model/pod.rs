@@ -64,6 +64,11 @@ pub struct PodSpec {
     pub pod_requests: Option<Box<BTreeMap<ResourceName, i64>>>,
     /// Higher is scheduled first.
     pub priority: i32,
+    /// The PriorityClass that the priority comes from, or empty.
+    pub priority_class: Name,
+    /// The priority that the manifest names itself: refused unless it is what admission finds. `None` in pods that are
+    /// stored.
+    pub given_priority: Option<i32>,
     /// The scheduler profile that places it.
     pub scheduler_name: Name,
     /// Whether it shares its node's network.
@@ -97,6 +102,8 @@ impl Default for PodSpec {
             overhead: Resources::default(),
             pod_requests: None,
             priority: 0,
+            priority_class: Name::default(),
+            given_priority: None,
             scheduler_name: "default-scheduler".into(),
             host_network: false,
             active_deadline: None,

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::Name;
-use crate::model::{Container, IntOrName, PodSpec};
+use crate::model::{Amounts, Container, IntOrName, PodSpec, Resources};
+use crate::quantity::Quantity;
 use crate::time::Span;
 
 /// What is done after a container's start and before its end.
@@ -107,7 +108,54 @@ pub const SYSTEM_CRITICAL_PRIORITY: i32 = 2_000_000_000;
 const GUARANTEED_OOM_ADJUST: i64 = -997;
 const BEST_EFFORT_OOM_ADJUST: i64 = 1_000;
 
+impl Container {
+    /// The requests that are written, zeros among them.
+    pub fn written_requests(&self) -> Amounts {
+        let zeros = [("cpu", self.zero_requests.cpu), ("memory", self.zero_requests.memory)];
+        let zeros = zeros.into_iter().filter(|(_, written)| *written).map(|(name, _)| (name.into(), Quantity::ZERO));
+        let mut written = self.requests.quantities();
+        zeros.for_each(|(name, zero): (Name, Quantity)| {
+            written.entry(name).or_insert(zero);
+        });
+        written
+    }
+}
+
 impl PodSpec {
+    /// The sum over containers and sidecars, or what some init container needs beside the sidecars started before it,
+    /// whichever is larger; without overhead.
+    pub fn sum_of_containers(&self, of_container: impl Fn(&Container) -> Resources) -> Resources {
+        let mut sum = Resources::default();
+        for container in &self.containers {
+            sum.add(&of_container(container));
+        }
+        let (mut sidecars, mut starting) = (Resources::default(), Resources::default());
+        for container in &self.init_containers {
+            let requests = of_container(container);
+            if container.sidecar {
+                sum.add(&requests);
+                sidecars.add(&requests);
+                starting.max_with(&sidecars);
+            } else {
+                let mut beside = requests;
+                beside.add(&sidecars);
+                starting.max_with(&beside);
+            }
+        }
+        sum.max_with(&starting);
+        sum
+    }
+
+    /// What the pod asks for as quotas and limits see it, without overhead: its containers' sum or, resource by
+    /// resource, what the pod asks for itself.
+    pub fn requested(&self) -> Resources {
+        let mut sum = self.sum_of_containers(|container| container.requests.clone());
+        for (name, amount) in self.pod_requests.iter().flat_map(|own| own.iter()) {
+            sum.set(name, *amount);
+        }
+        sum
+    }
+
     /// The pod's class of service. Only CPU and memory count.
     ///
     /// Source: `ComputePodQOS`, pkg/apis/core/v1/helper/qos/qos.go (v1.34.1).
@@ -163,7 +211,6 @@ impl PodSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Resources;
 
     fn container(request: (i64, i64), limit: (i64, i64)) -> Container {
         let list = |(cpu_milli, memory_bytes)| Resources { cpu_milli, memory_bytes, ..Resources::default() };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::Name;
+use crate::quantity::{Format, Quantity};
 
 /// A resource's name as the core tells them apart.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -110,6 +111,43 @@ impl Resources {
             ResourceName::EphemeralStorage => self.ephemeral_bytes,
             ResourceName::Pods => self.pods,
             ResourceName::Extended(name) => self.extended.get(name).copied().unwrap_or(0),
+        }
+    }
+
+    /// The amounts that are not zero, as quantities under the names of Kubernetes.
+    ///
+    /// The notation in which they were written is not kept: bytes are shown in powers of ten if they are whole millions
+    /// and not whole mebibytes, else in powers of two, which is how nearly everybody writes them.
+    pub fn quantities(&self) -> BTreeMap<Name, Quantity> {
+        let bytes = |amount: i64| {
+            let decimal = amount % 1_000_000 == 0 && amount % (1 << 20) != 0;
+            Quantity::from_units(amount, if decimal { Format::DecimalSi } else { Format::BinarySi })
+        };
+        let own = [
+            ("cpu", self.cpu_milli, Quantity::from_milli(self.cpu_milli, Format::DecimalSi)),
+            ("memory", self.memory_bytes, bytes(self.memory_bytes)),
+            ("ephemeral-storage", self.ephemeral_bytes, bytes(self.ephemeral_bytes)),
+            ("pods", self.pods, Quantity::from_units(self.pods, Format::DecimalSi)),
+        ];
+        let own = own.into_iter().filter(|(_, amount, _)| *amount != 0).map(|(name, _, it)| (name.into(), it));
+        let extended = self.extended.iter().map(|(name, amount)| {
+            let huge = name.starts_with("hugepages-");
+            (name.clone(), if huge { bytes(*amount) } else { Quantity::from_units(*amount, Format::DecimalSi) })
+        });
+        own.chain(extended).collect()
+    }
+
+    /// Sets one amount from a quantity, rounded up as a manifest's are.
+    pub fn set_quantity(&mut self, name: &str, amount: Quantity) {
+        match name {
+            "cpu" => self.cpu_milli = amount.milli_value(),
+            "memory" => self.memory_bytes = amount.value(),
+            "ephemeral-storage" => self.ephemeral_bytes = amount.value(),
+            "pods" => self.pods = amount.value(),
+            other if amount.value() != 0 => {
+                self.extended.insert(other.into(), amount.value());
+            }
+            _ => {}
         }
     }
 }

@@ -12,12 +12,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::{Name, RowId};
-use crate::model::{Node, NodeImage, ResourceName};
+use crate::model::{Condition, ConditionKind, Node, NodeImage, Pod, ResourceName, Status3};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::float::scaled_image_size;
 use crate::scheduler::node_tree::NodeTree;
 use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::{HostPort, PodTraits, PodVolumes};
+use crate::time::Time;
+
+/// The reason of the condition DisruptionTarget of pods that make room for others.
+///
+/// Source: `PodReasonPreemptionByScheduler`, staging/src/k8s.io/api/core/v1/types.go (v1.34.1).
+pub(super) const PREEMPTED: &str = "PreemptionByScheduler";
 
 /// One node's slot.
 #[derive(Clone, Default)]
@@ -75,7 +81,8 @@ impl NodeInfo {
         }
     }
 
-    fn count(&mut self, traits: &PodTraits, sign: i64) {
+    /// Counts a pod (1) or takes one back (-1).
+    pub(super) fn count(&mut self, traits: &PodTraits, sign: i64) {
         let requests = &traits.requests;
         self.cpu_used += sign * requests.cpu_milli;
         self.memory_used += sign * requests.memory_bytes;
@@ -105,21 +112,52 @@ impl NodeInfo {
     }
 }
 
+/// What preemption asks of a pod on a node, beside what its class says.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Standing {
+    pub(super) name: Name,
+    /// When its kubelet took it on; `None` counts as just now.
+    pub(super) started_at: Option<Time>,
+    /// Whether it is ending because another pod was given its place.
+    pub(super) makes_room: bool,
+}
+
+impl Standing {
+    /// Reads a pod.
+    ///
+    /// Source: `podTerminatingByPreemption`, pkg/scheduler/framework/plugins/defaultpreemption/default_preemption.go
+    /// (v1.34.1).
+    pub(super) fn of(pod: &Pod) -> Standing {
+        let by_preemption = |it: &Condition| it.status == Status3::True && *it.reason == *PREEMPTED;
+        let target = pod.status.conditions.get(ConditionKind::DisruptionTarget);
+        Standing {
+            name: pod.meta.name.clone(),
+            started_at: pod.status.started_at,
+            makes_room: pod.meta.is_terminating() && target.is_some_and(by_preemption),
+        }
+    }
+}
+
 /// A pod that counts on a node.
-struct Placed {
-    row: RowId,
+pub(super) struct Placed {
+    pub(super) row: RowId,
     slot: u32,
-    class: ClassId,
+    pub(super) class: ClassId,
     /// Where the class lists it.
     place: u32,
-    priority: i32,
+    /// Where the node lists it.
+    seat: u32,
+    pub(super) priority: i32,
     assumed: bool,
+    pub(super) standing: Standing,
 }
 
 /// Nodes, the pods that count on them, and the order in which nodes are looked at.
 #[derive(Default)]
 pub(super) struct Cache {
     slots: Vec<NodeInfo>,
+    /// By slot: the row indexes of the pods that count there, in the order in which kube-scheduler has them.
+    seats: Vec<Vec<u32>>,
     free: Vec<u32>,
     by_name: BTreeMap<Name, u32>,
     /// By the pod row's index.
@@ -344,10 +382,10 @@ impl Cache {
     }
 
     /// Counts a pod on a node by assumption. Panics if it counts somewhere already.
-    pub(super) fn assume(&mut self, classes: &mut Classes, row: RowId, slot: u32, class: ClassId) {
+    pub(super) fn assume(&mut self, classes: &mut Classes, row: RowId, slot: u32, class: ClassId, standing: Standing) {
         assert!(!self.has_pod(row), "{row:?} is assumed twice");
         let priority = classes.traits(class).spec.priority;
-        self.place(classes, Placed { row, slot, class, place: 0, priority, assumed: true });
+        self.place(classes, Placed { row, slot, class, place: 0, seat: 0, priority, assumed: true, standing });
     }
 
     /// Takes back an assumption; `false` if the watch has confirmed or removed the pod meanwhile.
@@ -360,17 +398,28 @@ impl Cache {
     }
 
     /// The watch shows a pod on a node: new, confirmed, or bound by somebody else.
-    pub(super) fn set_pod(&mut self, classes: &mut Classes, row: RowId, node: &Name, class: ClassId) {
+    pub(super) fn set_pod(
+        &mut self,
+        classes: &mut Classes,
+        row: RowId,
+        node: &Name,
+        class: ClassId,
+        standing: Standing,
+    ) {
         let slot = self.slot_named(node);
         if let Some(pod) = self.pods.get_mut(row.index as usize).and_then(Option::as_mut).filter(|pod| pod.row == row)
             && (pod.slot, pod.class) == (slot, class)
         {
             pod.assumed = false;
+            pod.standing = standing;
+            // Kubernetes takes every version of a pod from its node's list and appends the new one.
+            self.unseat(row.index);
+            self.seat(row.index);
             return;
         }
         self.remove_pod(classes, row);
         let priority = classes.traits(class).spec.priority;
-        self.place(classes, Placed { row, slot, class, place: 0, priority, assumed: false });
+        self.place(classes, Placed { row, slot, class, place: 0, seat: 0, priority, assumed: false, standing });
     }
 
     /// A pod is gone or has finished. A pod that counts nowhere is no mistake.
@@ -378,6 +427,7 @@ impl Cache {
         if self.placed(row).is_none() {
             return;
         }
+        self.unseat(row.index);
         let pod = self.pods[row.index as usize].take().expect("the pod was just seen");
         self.slots[pod.slot as usize].count(classes.traits(pod.class), -1);
         self.count_claims(classes.traits(pod.class), false);
@@ -432,8 +482,39 @@ impl Cache {
         pod.place = classes.count(pod.class, pod.slot, pod.row.index);
         *self.priorities.entry(pod.priority).or_insert(0) += 1;
         self.touch(pod.slot);
+        let row_index = pod.row.index;
         let before = self.pods[index].replace(pod);
         assert!(before.is_none(), "two pods in row {index}");
+        self.seat(row_index);
+    }
+
+    /// The pods that count on a slot, in the order in which kube-scheduler has them.
+    pub(super) fn pods_on(&self, slot: u32) -> impl Iterator<Item = &Placed> {
+        let seats = &self.seats[slot as usize];
+        seats.iter().map(|index| self.pods[*index as usize].as_ref().expect("a node lists placed pods only"))
+    }
+
+    /// A placed pod's name.
+    pub(super) fn name_of(&self, row: RowId) -> &Name {
+        &self.placed(row).expect("only placed pods are asked for").standing.name
+    }
+
+    /// Appends a placed pod to its node's list.
+    fn seat(&mut self, index: u32) {
+        let pod = self.pods[index as usize].as_mut().expect("only placed pods have a seat");
+        let seats = &mut self.seats[pod.slot as usize];
+        pod.seat = seats.len() as u32;
+        seats.push(index);
+    }
+
+    /// Takes a placed pod from its node's list; the last one gets its place, as in kube-scheduler.
+    fn unseat(&mut self, index: u32) {
+        let pod = self.pods[index as usize].as_ref().expect("only placed pods have a seat");
+        let (seat, seats) = (pod.seat, &mut self.seats[pod.slot as usize]);
+        seats.swap_remove(seat as usize);
+        if let Some(moved) = seats.get(seat as usize) {
+            self.pods[*moved as usize].as_mut().expect("a node lists placed pods only").seat = seat;
+        }
     }
 
     fn slot_named(&mut self, name: &Name) -> u32 {
@@ -442,6 +523,7 @@ impl Cache {
         }
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(NodeInfo::default());
+            self.seats.push(Vec::new());
             u32::try_from(self.slots.len() - 1).expect("at most 2^32 nodes")
         });
         self.slots[slot as usize] = NodeInfo { name: name.clone(), ..NodeInfo::default() };

@@ -25,6 +25,11 @@ const SLOTS_PER_POD_MAX: usize = 8;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct ClassId(u32);
 
+#[cfg(test)]
+impl ClassId {
+    pub(super) const FIRST: ClassId = ClassId(0);
+}
+
 /// A class.
 pub(super) struct Class {
     pub(super) traits: PodTraits,

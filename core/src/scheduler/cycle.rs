@@ -7,18 +7,27 @@ use crate::facts::What;
 use crate::id::{Name, RequestId, RowId, Uid};
 use crate::model::{ConditionKind, Kind, Object, ObjectKey, Pod, Status3};
 use crate::scheduler::Scheduler;
+use crate::scheduler::cache::Standing;
 use crate::scheduler::events::Event;
-use crate::scheduler::placement::{NO_NODES, Verdict};
+use crate::scheduler::placement::{Failure, NO_NODES, Placement, Verdict};
+use crate::scheduler::preemption::{Preemption, Seeker};
 use crate::scheduler::queue::Queued;
 use crate::seam::TimerKind;
 use crate::store::View;
 
 /// How the scheduler's default profile names itself in events.
-const REPORTER: &str = "default-scheduler";
+pub(super) const REPORTER: &str = "default-scheduler";
 /// The longest message of an event, in bytes.
 ///
 /// Source: `NoteLengthLimit`, pkg/apis/core/validation/events.go (v1.34.1).
 const NOTE_LENGTH_MAX: usize = 1024;
+
+/// What becomes of a pod's nomination.
+enum Nomination {
+    Kept,
+    /// To a node, or to none.
+    Set(Option<Name>),
+}
 
 /// A bind request that waits for its answer.
 pub(super) struct Binding {
@@ -61,28 +70,64 @@ impl Scheduler {
             self.placement.classes.release(queued.class);
             return true;
         }
-        match self.placement.search(queued.class, queued.pinned_to.as_ref()) {
+        let seeker = Seeker {
+            row: queued.row,
+            class: queued.class,
+            pinned_to: queued.pinned_to.as_ref(),
+            nominated: pod.status.nominated_node.as_ref(),
+        };
+        match self.placement.search(seeker) {
             Verdict::Node(slot, None) => self.reserve_and_bind(ctx, pod, queued, slot),
             Verdict::Node(slot, Some(decision)) => self.reserve_volumes(ctx, view, queued, (slot, decision)),
             Verdict::NoNodes => {
                 let row = queued.row;
                 self.queue.failed(queued, ctx.now);
-                self.tell(ctx, view, (row, pod), "Unschedulable", NO_NODES);
+                self.renounce(row);
+                self.tell(ctx, view, (row, pod), ("Unschedulable", NO_NODES), Nomination::Set(None));
             }
-            Verdict::Unschedulable(diagnosis) => {
-                let row = queued.row;
-                self.queue.refused(queued, diagnosis.plugins, ctx.now);
-                self.tell(ctx, view, (row, pod), "Unschedulable", &diagnosis.message);
-            }
+            Verdict::Unschedulable(failure) => self.unschedulable(ctx, view, queued, failure),
         }
         true
+    }
+
+    /// No node takes the pod: it waits, perhaps for pods to make room.
+    fn unschedulable(&mut self, ctx: &mut Context<'_>, view: View<'_>, queued: Queued, failure: Failure) {
+        let (row, class) = (queued.row, queued.class);
+        let pod = view.get::<Pod>(row).expect("a queued pod is in the view");
+        self.queue.refused(queued, failure.plugins, ctx.now);
+        let mut room = None;
+        let nomination = match failure.preemption {
+            Preemption::None(_) => Nomination::Kept,
+            Preemption::Futile(_) => {
+                self.renounce(row);
+                Nomination::Set(None)
+            }
+            Preemption::Possible(mut choice) => {
+                let candidate = choice.candidates.swap_remove(choice.chosen);
+                let Placement { cache, classes, nominations, .. } = &mut self.placement;
+                let node = cache.slot(candidate.slot).name.clone();
+                nominations.set(classes, row, class, &node);
+                room = Some((node.clone(), candidate));
+                Nomination::Set(Some(node))
+            }
+        };
+        self.tell(ctx, view, (row, pod), ("Unschedulable", &failure.message), nomination);
+        if let Some((node, candidate)) = room {
+            self.make_room(ctx, view, (row, pod), &node, &candidate.victims);
+        }
+    }
+
+    /// A pod is nominated nowhere.
+    fn renounce(&mut self, row: RowId) {
+        let Placement { classes, nominations, .. } = &mut self.placement;
+        nominations.remove(classes, row);
     }
 
     /// Reserve and Bind of a pod whose claims, if any, are bound. Permit would come between the two, PostBind with the
     /// answer; PreBind is in [`super::prebind`].
     fn reserve_and_bind(&mut self, ctx: &mut Context<'_>, pod: &Pod, queued: Queued, slot: u32) {
         let placement = &mut self.placement;
-        placement.cache.assume(&mut placement.classes, queued.row, slot, queued.class);
+        placement.assume(queued.row, slot, queued.class, Standing::of(pod));
         self.bind(ctx, pod, queued, slot);
     }
 
@@ -99,7 +144,7 @@ impl Scheduler {
     ///
     /// Source: `handleBindingCycleError`, `handleSchedulingFailure`, schedule_one.go (v1.34.1).
     pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
-        if self.on_prebind_answer(ctx, view, id, &answer).is_some() {
+        if self.on_prebind_answer(ctx, view, id, &answer).is_some() || self.on_eviction_answer(ctx, view, id, &answer) {
             return;
         }
         let Some(Binding { queued, uid }) = self.bindings.remove(&id) else { return };
@@ -133,22 +178,37 @@ impl Scheduler {
             Some(pod) if pod.node.is_none() && !pod.is_finished() => {
                 let row = queued.row;
                 self.queue.failed(queued, ctx.now);
-                self.tell(ctx, view, (row, pod), "SchedulerError", message);
+                self.tell(ctx, view, (row, pod), ("SchedulerError", message), Nomination::Set(None));
             }
             _ => self.placement.classes.release(queued.class),
         }
     }
 
-    /// Says that an attempt failed: a fact, an event, and the pod's PodScheduled condition if that is news.
-    fn tell(&mut self, ctx: &mut Context<'_>, view: View<'_>, of: (RowId, &Pod), reason: &str, message: &str) {
-        let (row, pod) = of;
+    /// Says that an attempt failed: a fact, an event, and the pod's PodScheduled condition and nomination if they are
+    /// news.
+    ///
+    /// Source: `updatePod`, schedule_one.go (v1.34.1).
+    fn tell(
+        &mut self,
+        ctx: &mut Context<'_>,
+        view: View<'_>,
+        of: (RowId, &Pod),
+        why: (&str, &str),
+        nomination: Nomination,
+    ) {
+        let ((row, pod), (reason, message)) = (of, why);
         tell_failure(ctx, view, row, pod, note(message));
         let kind = ConditionKind::PodScheduled;
-        if pod.status.conditions.clone().set(kind, Status3::False, reason, message, ctx.now) {
-            let (status, reason, message) = (Status3::False, reason.into(), message.into());
-            let patch = Patch::PodCondition { kind, status, reason, message };
-            self.client.send(ctx, Request::Patch { key: key_of(pod), patch });
-        }
+        let differs = pod.status.conditions.clone().set(kind, Status3::False, reason, message, ctx.now);
+        let (status, reason, message) = (Status3::False, reason.into(), message.into());
+        let patch = match nomination {
+            Nomination::Set(node) if node != pod.status.nominated_node => {
+                Patch::PodNomination { node, condition: Some((kind, status, reason, message)) }
+            }
+            _ if differs => Patch::PodCondition { kind, status, reason, message },
+            _ => return,
+        };
+        self.client.send(ctx, Request::Patch { key: key_of(pod), patch });
     }
 }
 
@@ -178,7 +238,7 @@ fn say(ctx: &mut Context<'_>, pod: &Pod, mut event: events::Event) {
     ctx.event(key_of(pod), event);
 }
 
-fn key_of(pod: &Pod) -> ObjectKey {
+pub(super) fn key_of(pod: &Pod) -> ObjectKey {
     ObjectKey { kind: Kind::Pod, namespace: pod.meta.namespace.clone(), name: pod.meta.name.clone() }
 }
 

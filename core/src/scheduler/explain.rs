@@ -4,9 +4,12 @@
 
 use crate::id::{Name, RowId};
 use crate::model::Pod;
+use crate::scheduler::cache::Standing;
 use crate::scheduler::classes::ClassId;
+use crate::scheduler::dry_run::Candidate;
 use crate::scheduler::placement::{Look, NO_NODES, Placement};
-use crate::scheduler::plugins::{Plugin, texts};
+use crate::scheduler::plugins::Plugin;
+use crate::scheduler::preemption::{PostFilter, Preemption, Reach, Seeker, highest_priority, sum_of_priorities};
 use crate::scheduler::reference::normalized;
 use crate::scheduler::relations::Relations;
 use crate::scheduler::traits::Identity;
@@ -43,6 +46,38 @@ pub struct Explained {
     pub nodes: Vec<NodeVerdict>,
 }
 
+/// What preemption came to for a pod that no node took at first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Preempted {
+    /// The message of the first attempt: what the filters say.
+    pub first_attempt: String,
+    /// What PostFilter adds to it; `None` if room was made or no plugin is called.
+    pub added: Option<String>,
+    /// What preemption itself says; `None` if room was made or it is not called.
+    pub message: Option<String>,
+    /// The nodes where room could be made, in the order in which they are looked at.
+    pub candidates: Vec<CandidateNode>,
+    /// The place in `candidates` of the node where room was made.
+    pub chosen: Option<usize>,
+}
+
+/// A node where room could be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CandidateNode {
+    /// The node.
+    pub node: Name,
+    /// The pods that would go, from most to least important.
+    pub victims: Vec<RowId>,
+    /// How many of them a disruption budget would keep.
+    pub violations: u32,
+    /// The highest priority of a victim.
+    pub highest_priority: i32,
+    /// The sum of the victims' priorities, each raised by 2³¹.
+    pub sum_of_priorities: i64,
+    /// Whether no other candidate is better.
+    pub best: bool,
+}
+
 /// What the plugins say of one node for one pod.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeVerdict {
@@ -70,9 +105,62 @@ impl Placement {
     ///
     /// Panics if the row has a pod already, or if no profile places the pod.
     pub fn place_explained(&mut self, row: RowId, pod: &Pod, detail: Detail) -> Explained {
+        self.place_told(row, pod, detail).0
+    }
+
+    /// The same; if no node takes the pod, every node is looked at for pods of lower priority that could make room,
+    /// those of the best candidate are removed at once, and the pod is tried again, there first. The nodes looked at are
+    /// those of the first attempt.
+    ///
+    /// Panics as [`Placement::place_explained`] does.
+    pub fn place_preempting(&mut self, row: RowId, pod: &Pod, detail: Detail) -> (Explained, Option<Preempted>) {
+        // What the search has found lasts as long as its class.
         let class = self.classes.of(&pod.spec, &Identity::of(pod));
         self.classes.hold(class);
-        let explained = match self.look(class) {
+        let (explained, look) = self.place_told(row, pod, detail);
+        let first_attempt = explained.node.as_ref().err().cloned();
+        let done = first_attempt.zip(look).map(|(first_attempt, look)| {
+            (first_attempt, self.post_filter(Seeker::of(row, class, pod), look, Reach::All))
+        });
+        self.classes.release(class);
+        let Some((first_attempt, PostFilter { text: added, preemption })) = done else { return (explained, None) };
+        let mut told = Preempted { first_attempt, added, message: None, candidates: Vec::new(), chosen: None };
+        match preemption {
+            Preemption::None(reason) => told.message = reason.map(str::to_owned),
+            Preemption::Futile(message) => told.message = Some(message),
+            Preemption::Possible(choice) => {
+                told.candidates = choice.candidates.iter().map(|candidate| self.told_of(candidate)).collect();
+                choice.best.iter().for_each(|place| told.candidates[*place].best = true);
+                told.chosen = Some(choice.chosen);
+                for victim in &choice.candidates[choice.chosen].victims {
+                    self.remove_pod(victim.row);
+                }
+                let mut nominated = pod.clone();
+                nominated.status.nominated_node = Some(told.candidates[choice.chosen].node.clone());
+                let again = self.place_explained(row, &nominated, detail);
+                return (Explained { checked: explained.checked, ..again }, Some(told));
+            }
+        }
+        (explained, Some(told))
+    }
+
+    fn told_of(&self, candidate: &Candidate) -> CandidateNode {
+        CandidateNode {
+            node: self.cache.slot(candidate.slot).name.clone(),
+            victims: candidate.victims.iter().map(|victim| victim.row).collect(),
+            violations: candidate.violations,
+            highest_priority: highest_priority(&candidate.victims),
+            sum_of_priorities: sum_of_priorities(&candidate.victims),
+            best: false,
+        }
+    }
+
+    /// Places a pod and tells why, with the search if no node took it.
+    fn place_told(&mut self, row: RowId, pod: &Pod, detail: Detail) -> (Explained, Option<Look>) {
+        let class = self.classes.of(&pod.spec, &Identity::of(pod));
+        self.classes.hold(class);
+        let mut look = self.look(Seeker::of(row, class, pod));
+        let explained = match &look {
             None => Explained {
                 node: Err(NO_NODES.to_string()),
                 refused_by: Vec::new(),
@@ -82,17 +170,19 @@ impl Placement {
                 top: Vec::new(),
                 nodes: Vec::new(),
             },
-            Some(look) => self.tell(class, &look, detail),
+            Some(look) => self.tell(Seeker::of(row, class, pod), look, detail),
         };
         if let Ok(node) = &explained.node {
             let slot = self.cache.slot_of(node).expect("the chosen node is there");
-            self.cache.assume(&mut self.classes, row, slot, class);
+            self.assume(row, slot, class, Standing::of(pod));
+            look = None;
         }
         self.classes.release(class);
-        explained
+        (explained, look)
     }
 
-    fn tell(&self, class: ClassId, look: &Look, detail: Detail) -> Explained {
+    fn tell(&self, seeker: Seeker<'_>, look: &Look, detail: Detail) -> Explained {
+        let class = seeker.class;
         let outcome = look.outcome;
         let mut explained = Explained {
             node: Err(String::new()),
@@ -106,14 +196,19 @@ impl Placement {
         match outcome.slot {
             Some(slot) => explained.node = Ok(self.cache.slot(slot).name.clone()),
             None => {
-                let diagnosis = self.diagnose(class, look, None);
+                let diagnosis = self.diagnose(seeker, look);
                 explained.refused_by = diagnosis.plugins.iter().map(|plugin| plugin.name()).collect();
                 explained.refused_by.sort_unstable();
                 explained.node = Err(diagnosis.reasons);
             }
         }
-        if detail >= Detail::Top && outcome.slot.is_some() {
-            (explained.top_score, explained.top) = self.top(class, look);
+        if detail >= Detail::Top
+            && let Ok(node) = &explained.node
+        {
+            (explained.top_score, explained.top) = match seeker.pinned_to {
+                Some(_) => (None, vec![node.clone()]),
+                None => self.top(class, look),
+            };
         }
         if detail == Detail::Nodes || (detail == Detail::Refusals && outcome.slot.is_none()) {
             explained.nodes = self.verdicts(class, look);
@@ -156,7 +251,7 @@ impl Placement {
             NodeVerdict {
                 node: node.name.clone(),
                 refused_by: refusal.plugin().map(Plugin::name),
-                reasons: texts(&profile.args, case.pod(), node, refusal),
+                reasons: case.texts(*slot, refusal),
                 resolvable: !refusal.is_unresolvable(),
                 scores: Vec::new(),
             }

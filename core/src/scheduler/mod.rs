@@ -12,13 +12,17 @@ mod cache;
 mod classes;
 mod cycle;
 mod diagnosis;
+mod dry_run;
 mod events;
+mod evictions;
 mod explain;
 mod float;
 mod node_tree;
+mod nominations;
 mod placement;
 mod plugins;
 mod prebind;
+mod preemption;
 mod profile;
 mod queue;
 mod reference;
@@ -37,7 +41,7 @@ mod volumes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use explain::{Detail, Explained, NodeVerdict};
+pub use explain::{CandidateNode, Detail, Explained, NodeVerdict, Preempted};
 pub use placement::Placement;
 pub use profile::WEIGHT_SUM_MAX;
 
@@ -45,9 +49,15 @@ use crate::api::Client;
 use crate::config::{Config, SchedulerConfig};
 use crate::context::{Component, Context};
 use crate::id::{ProcId, RequestId, RowId};
-use crate::model::{Kind, Namespace, Node, Object, Pod, PodSpec, ReplicaSet, Resource, Selector, Service, StatefulSet};
+use crate::model::{
+    Kind, Namespace, Node, Object, Pod, PodDisruptionBudget, PodSpec, ReplicaSet, Resource, Selector, Service,
+    StatefulSet,
+};
+use crate::scheduler::cache::Standing;
+use crate::scheduler::classes::ClassId;
 use crate::scheduler::cycle::Binding;
 use crate::scheduler::events::{Event, node_changes};
+use crate::scheduler::evictions::Evictions;
 use crate::scheduler::prebind::Prebinds;
 use crate::scheduler::queue::Queue;
 use crate::scheduler::traits::{Identity, PodTraits};
@@ -82,6 +92,8 @@ pub struct Scheduler {
     bindings: BTreeMap<RequestId, Binding>,
     /// Pods whose claims are being bound before they are.
     prebinds: Prebinds,
+    /// Pods whose end makes room for others.
+    evictions: Evictions,
     cycle_time: Span,
     timers: Timers,
 }
@@ -104,6 +116,7 @@ impl Scheduler {
             client: Client::new(CLIENT, scheduler.client_limit),
             bindings: BTreeMap::new(),
             prebinds: Prebinds::default(),
+            evictions: Evictions::default(),
             cycle_time: scheduler.cycle_time,
             timers: Timers::default(),
         }
@@ -150,6 +163,11 @@ impl Scheduler {
         self.placement.around.set_owner(T::KIND, &meta.namespace, &meta.name, new.map(|new| new.selector()));
     }
 
+    fn on_budget(&mut self, old: Option<&Arc<PodDisruptionBudget>>, new: Option<&Arc<PodDisruptionBudget>>) {
+        let Some(meta) = new.or(old).map(|it| &it.meta) else { return };
+        self.placement.around.set_budget(&meta.namespace, &meta.name, new);
+    }
+
     /// A pod that has finished counts as gone: its requests are free.
     fn on_pod(&mut self, row: RowId, old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>, now: Time) {
         let old = old.filter(|pod| !pod.is_finished());
@@ -162,6 +180,7 @@ impl Scheduler {
                     self.placed_pod_gone(row, old, now);
                 } else {
                     self.queue.remove(&mut self.placement.classes, row);
+                    self.unplaced_pod_gone(row, old, now);
                 }
             }
             Some(pod) => match &pod.node {
@@ -169,7 +188,8 @@ impl Scheduler {
                     let placement = &mut self.placement;
                     self.queue.remove(&mut placement.classes, row);
                     let class = placement.classes.of(&pod.spec, &Identity::of(pod));
-                    placement.cache.set_pod(&mut placement.classes, row, node, class);
+                    placement.nominations.remove(&mut placement.classes, row);
+                    placement.cache.set_pod(&mut placement.classes, row, node, class, Standing::of(pod));
                     if self.queue.minds_other_pods() {
                         self.tell_queue_of_placed(old, pod, now);
                     }
@@ -178,6 +198,22 @@ impl Scheduler {
                 None => {}
             },
         }
+    }
+
+    fn unplaced_pod_gone(&mut self, row: RowId, old: &Arc<Pod>, now: Time) {
+        let placement = &mut self.placement;
+        placement.nominations.remove(&mut placement.classes, row);
+        if old.status.nominated_node.is_some() {
+            self.nomination_gone(old, now);
+        }
+    }
+
+    /// A pod is nominated no more, or elsewhere: for others of its priority or less that is as if it had been deleted
+    /// from its node.
+    fn nomination_gone(&mut self, old: &Pod, now: Time) {
+        let traits = PodTraits::of(&old.spec, &Identity::of(old));
+        let event = Event::PlacedPodGone(&traits);
+        self.queue.on_event_up_to(&self.placement, &event, old.spec.priority, now);
     }
 
     fn placed_pod_gone(&mut self, row: RowId, old: &Arc<Pod>, now: Time) {
@@ -208,10 +244,47 @@ impl Scheduler {
         let classes = &mut self.placement.classes;
         let Some(old) = old else {
             let class = classes.of(&pod.spec, &Identity::of(pod));
+            if let Some(node) = &pod.status.nominated_node {
+                self.placement.nominations.set(classes, row, class, node);
+            }
             return self.queue.add(classes, row, class, pod.pinned_to(), now);
         };
+        if self.placement.cache.is_assumed(row) {
+            return;
+        }
+        self.on_unplaced_update(row, old, pod, now);
+        if old.status.nominated_node.is_some() && old.status.nominated_node != pod.status.nominated_node {
+            self.nomination_gone(old, now);
+        }
+    }
+
+    /// A nomination that the status does not yet name stays.
+    ///
+    /// Source: `UpdateNominatedPod`, pkg/scheduler/backend/queue/nominator.go (v1.34.1).
+    fn renominate(&mut self, row: RowId, old: &Pod, pod: &Pod, class: ClassId) {
+        let Placement { classes, nominations, .. } = &mut self.placement;
+        let named = match (&old.status.nominated_node, &pod.status.nominated_node) {
+            (None, None) => nominations.node_of(row).cloned(),
+            (_, new) => new.clone(),
+        };
+        match named {
+            Some(node) => nominations.set(classes, row, class, &node),
+            None => nominations.remove(classes, row),
+        }
+    }
+
+    fn on_unplaced_update(&mut self, row: RowId, old: &Arc<Pod>, pod: &Arc<Pod>, now: Time) {
         let identity = Identity::of(pod);
-        if (old.spec == pod.spec && Identity::of(old) == identity) || !self.queue.contains(row) {
+        let same = old.spec == pod.spec && Identity::of(old) == identity;
+        let classes = &mut self.placement.classes;
+        if !same || old.status.nominated_node != pod.status.nominated_node {
+            let class = classes.of(&pod.spec, &identity);
+            classes.hold(class);
+            self.renominate(row, old, pod, class);
+            self.placement.classes.release(class);
+        }
+        let classes = &mut self.placement.classes;
+        if same || !self.queue.contains(row) {
             return;
         }
         let class = classes.of(&pod.spec, &identity);
@@ -266,6 +339,9 @@ impl Component for Scheduler {
         for (_, stateful_set) in view.all::<StatefulSet>() {
             self.on_owner(None, Some(stateful_set));
         }
+        for (_, budget) in view.all::<PodDisruptionBudget>() {
+            self.on_budget(None, Some(budget));
+        }
         for kind in STORAGE_KINDS {
             for (_, object) in view.objects(kind) {
                 self.placement.set_object(&object);
@@ -290,6 +366,7 @@ impl Component for Scheduler {
                 Kind::Service => self.on_service(before.get(change.row), after.get(change.row)),
                 Kind::ReplicaSet => self.on_owner::<ReplicaSet>(before.get(change.row), after.get(change.row)),
                 Kind::StatefulSet => self.on_owner::<StatefulSet>(before.get(change.row), after.get(change.row)),
+                Kind::PodDisruptionBudget => self.on_budget(before.get(change.row), after.get(change.row)),
                 kind if STORAGE_KINDS.contains(&kind) => {
                     let object = |view: View<'_>| view.object(kind, change.row);
                     self.on_storage(object(before).as_ref(), object(after).as_ref(), ctx.now);

@@ -2,17 +2,22 @@
 //!
 //! The scheduler process wraps this. Studies of placement, benchmarks and comparisons use it directly.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{SchedulerConfig, Ties};
 use crate::digest::Shared;
 use crate::id::{Name, RowId};
 use crate::model::{Kind, Node, Object, Pod, PodSpec};
-use crate::scheduler::cache::Cache;
+use crate::scheduler::cache::{Cache, Standing};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::diagnosis::{Diagnosis, diagnose, rejected};
+use crate::scheduler::dry_run::DryRun;
+use crate::scheduler::nominations::Nominations;
+use crate::scheduler::plugins::Plugin;
 use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::plugins::{Reason, Refusal};
+use crate::scheduler::preemption::{PostFilter, Preemption, Reach, Seeker};
 use crate::scheduler::profile::Profile;
 use crate::scheduler::reference::{Case, Outcome, Search, decide};
 use crate::scheduler::relations::Relations;
@@ -28,12 +33,13 @@ pub struct Placement {
     pub(super) around: Surroundings,
     /// The identity of pods of which only the spec is known.
     nobody: Identity,
-    ties: Ties,
-    seed: u64,
+    pub(super) nominations: Nominations,
+    pub(super) ties: Ties,
+    pub(super) seed: u64,
     /// Where the next search begins.
     start: u32,
     /// How many searches there have been.
-    searches: u64,
+    pub(super) searches: u64,
 }
 
 /// What a search for a node came to.
@@ -43,7 +49,16 @@ pub(super) enum Verdict {
     /// There are no nodes at all.
     NoNodes,
     /// No node takes the pod.
-    Unschedulable(Diagnosis),
+    Unschedulable(Failure),
+}
+
+/// Why no node takes a pod, and what becomes of it.
+pub(super) struct Failure {
+    /// The plugins that refused some node, in their order, each once.
+    pub(super) plugins: Vec<Plugin>,
+    /// The scheduler's message: what the filters say and what PostFilter adds.
+    pub(super) message: String,
+    pub(super) preemption: Preemption,
 }
 
 impl Placement {
@@ -55,6 +70,7 @@ impl Placement {
             classes: Classes::new(profiles.collect()),
             around: Surroundings::default(),
             nobody: Identity::default(),
+            nominations: Nominations::default(),
             ties: config.ties,
             seed,
             start: 0,
@@ -89,37 +105,45 @@ impl Placement {
     /// Panics if the row has a pod already, or if no profile places such pods.
     pub fn place(&mut self, row: RowId, spec: &Shared<PodSpec>) -> Result<Name, String> {
         let class = self.classes.of(spec, &self.nobody);
-        self.place_class(row, class, None)
+        self.place_class(Seeker { row, class, pinned_to: None, nominated: None }, Standing::default())
     }
 
     /// The same for a pod whose namespace, labels and owner are known, which rules about other pods ask for.
     pub fn place_pod(&mut self, row: RowId, pod: &Pod) -> Result<Name, String> {
         let class = self.classes.of(&pod.spec, &Identity::of(pod));
-        self.place_class(row, class, pod.pinned_to())
+        self.place_class(Seeker::of(row, class, pod), Standing::of(pod))
     }
 
-    fn place_class(&mut self, row: RowId, class: ClassId, pinned_to: Option<&Name>) -> Result<Name, String> {
+    fn place_class(&mut self, seeker: Seeker<'_>, standing: Standing) -> Result<Name, String> {
+        let Seeker { row, class, .. } = seeker;
         self.classes.hold(class);
-        let verdict = self.search(class, pinned_to);
+        let verdict = self.search(seeker);
         let placed = match verdict {
             Verdict::Node(slot, _) => {
-                self.cache.assume(&mut self.classes, row, slot, class);
+                self.assume(row, slot, class, standing);
                 Ok(self.cache.slot(slot).name.clone())
             }
             Verdict::NoNodes => Err(NO_NODES.to_string()),
-            Verdict::Unschedulable(diagnosis) => Err(diagnosis.message),
+            Verdict::Unschedulable(failure) => Err(failure.message),
         };
         self.classes.release(class);
         placed
     }
 
+    /// Reserve: a pod counts where it is about to be bound, and is nominated no more.
+    pub(super) fn assume(&mut self, row: RowId, slot: u32, class: ClassId, standing: Standing) {
+        self.nominations.remove(&mut self.classes, row);
+        self.cache.assume(&mut self.classes, row, slot, class, standing);
+    }
+
     /// Counts a pod on a node that somebody else chose.
     pub fn put(&mut self, row: RowId, pod: &Pod, node: &Name) {
         let class = self.classes.of(&pod.spec, &Identity::of(pod));
-        self.cache.set_pod(&mut self.classes, row, node, class);
+        self.cache.set_pod(&mut self.classes, row, node, class, Standing::of(pod));
     }
 
-    /// A namespace, Service, ReplicaSet, StatefulSet or an object about storage has appeared or changed. Other kinds of objects are no
+    /// A namespace, Service, ReplicaSet, StatefulSet, disruption budget or an object about storage has appeared or
+    /// changed. Other kinds of objects are no
     /// mistake.
     pub fn set_object(&mut self, object: &Object) {
         self.around.storage.set(None, Some(object));
@@ -133,6 +157,7 @@ impl Placement {
             Object::StatefulSet(it) => {
                 around.set_owner(Kind::StatefulSet, &it.meta.namespace, &it.meta.name, Some(&it.selector));
             }
+            Object::PodDisruptionBudget(it) => around.set_budget(&it.meta.namespace, &it.meta.name, Some(it)),
             _ => {}
         }
     }
@@ -148,23 +173,27 @@ impl Placement {
         volumes::Filter::of(profile, pod, &self.around.storage, &self.cache).err()
     }
 
-    /// Filter, PostFilter and Score for one pod of a class that may go to any node, or to one only.
-    pub(super) fn search(&mut self, class: ClassId, pinned_to: Option<&Name>) -> Verdict {
-        let look = match pinned_to {
-            Some(name) => self.look_at_one(class, name),
-            None => self.look(class),
-        };
-        match look {
-            None => Verdict::NoNodes,
-            Some(look) => match look.outcome.slot {
-                Some(slot) => Verdict::Node(slot, look.decision(self, slot)),
-                None => Verdict::Unschedulable(self.diagnose(class, &look, pinned_to)),
-            },
+    /// Filter, PostFilter and Score for one pod, which may go to any node or to one only.
+    pub(super) fn search(&mut self, seeker: Seeker<'_>) -> Verdict {
+        let Some(look) = self.look(seeker) else { return Verdict::NoNodes };
+        if let Some(slot) = look.outcome.slot {
+            return Verdict::Node(slot, look.decision(self, slot));
         }
+        let Diagnosis { plugins, reasons: mut message } = self.diagnose(seeker, &look);
+        let PostFilter { text, preemption } = self.post_filter(seeker, look, Reach::Enough);
+        if let Some(text) = text {
+            message.push(' ');
+            message.push_str(&text);
+        }
+        Verdict::Unschedulable(Failure { plugins, message, preemption })
     }
 
     /// Filter and Score; `None` if there are no nodes at all.
-    pub(super) fn look(&mut self, class: ClassId) -> Option<Look> {
+    pub(super) fn look(&mut self, seeker: Seeker<'_>) -> Option<Look> {
+        if let Some(node) = seeker.pinned_to {
+            return self.look_at_one(seeker, node);
+        }
+        let class = seeker.class;
         self.cache.refresh();
         let nodes = self.cache.node_count();
         if nodes == 0 {
@@ -185,10 +214,17 @@ impl Placement {
         let tie_break = TieBreak::of(self.ties, self.seed, self.searches);
         let search = Search { start: self.start % nodes, wanted, tie_break };
         let relations = Relations::of(profile, &mut self.cache, &mut self.classes, &self.around, class);
+        let relations = self.with_nominated(profile, seeker, relations);
         let (pod, board) = self.classes.board(class);
         board.sync(profile, &self.cache, pod);
         self.classes.trim_boards(nodes);
         let case = self.case(class, relations.as_ref());
+        // The nominated node is probably the only one that takes the pod, so it is tried first, alone.
+        if let Some(start) = self.takes_nominated(case, seeker) {
+            let outcome = Outcome { slot: Some(self.cache.order()[start as usize]), feasible: 1, processed: 1 };
+            let search = Search { start, ..search };
+            return Some(Look { search, relations, outcome, checked: 1, rejection: None });
+        }
         let outcome = self.classes.board_of(class).decide(case, search);
         debug_assert!(
             nodes > ORACLE_NODES_MAX || outcome == decide(case, search),
@@ -199,23 +235,69 @@ impl Placement {
         Some(Look { search, relations, outcome, checked, rejection: None })
     }
 
+    /// The position of the node that the pod is nominated to, if that takes it.
+    ///
+    /// Source: `evaluateNominatedNode`, pkg/scheduler/schedule_one.go (v1.34.1).
+    fn takes_nominated(&self, case: Case<'_>, seeker: Seeker<'_>) -> Option<u32> {
+        let position = self.cache.position(self.cache.slot_of(seeker.nominated?)?)?;
+        let slot = self.cache.order()[position as usize];
+        let own = self.classes.board_of(seeker.class).refusal(position);
+        case.with_related(own, slot).is_none().then_some(position)
+    }
+
+    /// The relations with what nodes say beside the pods that are nominated to them.
+    fn with_nominated(
+        &mut self,
+        profile: &Profile,
+        seeker: Seeker<'_>,
+        relations: Option<Relations>,
+    ) -> Option<Relations> {
+        let present = |node| self.cache.slot_of(node).filter(|slot| self.cache.position(*slot).is_some());
+        let slots: Vec<u32> = self.nominations.nodes().filter_map(present).collect();
+        if slots.is_empty() {
+            return relations;
+        }
+        let mut run = DryRun {
+            profile,
+            cache: &mut self.cache,
+            classes: &self.classes,
+            around: &self.around,
+            nominations: &self.nominations,
+            row: seeker.row,
+            class: seeker.class,
+            relations,
+        };
+        let mut refused = BTreeMap::new();
+        for slot in slots {
+            let node = run.cache.slot(slot).clone();
+            let said = run.beside_nominated(&node, slot).filter(|(refusal, _)| !refusal.is_none());
+            refused.extend(said.map(|said| (slot, said)));
+        }
+        Relations::with_nominated(run.relations, refused)
+    }
+
     /// Why no node takes the pod. The cluster must be as it was at the search.
-    pub(super) fn diagnose(&self, class: ClassId, look: &Look, pinned_to: Option<&Name>) -> Diagnosis {
-        let case = self.case(class, look.relations.as_ref());
+    pub(super) fn diagnose(&self, seeker: Seeker<'_>, look: &Look) -> Diagnosis {
+        let case = self.case(seeker.class, look.relations.as_ref());
         if let Some(rejection) = &look.rejection {
             return rejected(case, rejection);
         }
-        let slot_at = |position: u32| self.cache.order()[position as usize];
-        match pinned_to {
-            Some(name) => diagnose(case, |position| match self.cache.slot(slot_at(position)) {
-                node if node.name == *name => case.refusal(slot_at(position)),
+        let refusals = self.refusals(seeker, look);
+        diagnose(case, |position| refusals[position as usize])
+    }
+
+    /// Every node's refusal, by position, after a search that PreFilter has not ended.
+    pub(super) fn refusals(&self, seeker: Seeker<'_>, look: &Look) -> Vec<Refusal> {
+        let (case, order) = (self.case(seeker.class, look.relations.as_ref()), self.cache.order());
+        if let Some(name) = seeker.pinned_to {
+            let refusal = |slot: &u32| match self.cache.slot(*slot) {
+                node if node.name == *name => case.refusal(*slot),
                 _ => Refusal::for_good(Reason::NotNamed),
-            }),
-            None => {
-                let board = self.classes.board_of(class);
-                diagnose(case, |position| case.with_related(board.refusal(position), slot_at(position)))
-            }
+            };
+            return order.iter().map(refusal).collect();
         }
+        let board = self.classes.board_of(seeker.class);
+        (0..).zip(order).map(|(position, slot)| case.with_related(board.refusal(position), *slot)).collect()
     }
 
     /// A pod's case, with what other nodes' pods mean for it.
@@ -258,7 +340,8 @@ impl Placement {
     ///
     /// Source: `findNodesThatFitPod`, pkg/scheduler/schedule_one.go (v1.34.1). Spread constraints count all nodes here,
     /// where Kubernetes counts only the one that the pod's node affinity leaves.
-    fn look_at_one(&mut self, class: ClassId, name: &Name) -> Option<Look> {
+    fn look_at_one(&mut self, seeker: Seeker<'_>, name: &Name) -> Option<Look> {
+        let class = seeker.class;
         self.cache.refresh();
         let nodes = self.cache.node_count();
         if nodes == 0 {
@@ -270,6 +353,7 @@ impl Placement {
             return Some(Look::rejected(rejection));
         }
         let relations = Relations::of(profile, &mut self.cache, &mut self.classes, &self.around, class);
+        let relations = self.with_nominated(profile, seeker, relations);
         let case = self.case(class, relations.as_ref());
         let named = self.cache.present_slot(name);
         let slot = named.filter(|slot| case.refusal(*slot).is_none());

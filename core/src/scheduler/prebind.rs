@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::id::{Name, RequestId, Revision, RowId, Uid};
 use crate::model::{Labels, Node, Object, PersistentVolume, PersistentVolumeClaim, Pod, SELECTED_NODE};
 use crate::scheduler::Scheduler;
+use crate::scheduler::cache::Standing;
 use crate::scheduler::events::Event;
 use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::queue::Queued;
@@ -81,7 +82,7 @@ impl Scheduler {
         let pod = view.get::<Pod>(queued.row).expect("a queued pod is in the view");
         let (row, uid) = (queued.row, pod.meta.uid);
         let placement = &mut self.placement;
-        placement.cache.assume(&mut placement.classes, row, slot, queued.class);
+        placement.assume(row, slot, queued.class, Standing::of(pod));
         let node = placement.cache.slot(slot).name.clone();
         let storage = &mut placement.around.storage;
         let (mut writes, mut bindings, mut provisions) = (VecDeque::new(), Vec::new(), Vec::new());

@@ -47,6 +47,8 @@ pub(super) struct Queued {
     /// The plugins that refused nodes in the last attempt.
     plugins: Vec<Plugin>,
     place: Place,
+    /// Whether its victims' ends are being asked for: it is not tried meanwhile (PreEnqueue of DefaultPreemption).
+    held: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,6 +132,7 @@ impl Queue {
             errors: 0,
             plugins,
             place,
+            held: false,
         });
     }
 
@@ -201,14 +204,29 @@ impl Queue {
 
     /// Tries the waiting pods again that the event could help; `only` restricts it to one pod.
     pub(super) fn on_event(&mut self, placement: &Placement, event: &Event<'_>, only: Option<RowId>, now: Time) {
+        self.on_event_for(placement, event, |queued| only.is_none_or(|only| only == queued.row), now);
+    }
+
+    /// The same for pods of at most this priority.
+    pub(super) fn on_event_up_to(&mut self, placement: &Placement, event: &Event<'_>, priority: i32, now: Time) {
+        self.on_event_for(placement, event, |queued| queued.priority <= priority, now);
+    }
+
+    fn on_event_for(
+        &mut self,
+        placement: &Placement,
+        event: &Event<'_>,
+        concerns: impl Fn(&Queued) -> bool,
+        now: Time,
+    ) {
         let (classes, around) = (&placement.classes, &placement.around);
         let mut answers: BTreeMap<(ClassId, Vec<Plugin>, bool), bool> = BTreeMap::new();
         let mut helped = Vec::new();
         for (_, _, row) in &self.waiting {
-            if only.is_some_and(|only| only != *row) {
+            let queued = self.entry(*row).expect("the sets and the entries agree");
+            if !concerns(queued) {
                 continue;
             }
-            let queued = self.entry(*row).expect("the sets and the entries agree");
             // To a pod for one node NodeAffinity says the same of all others.
             let elsewhere = queued.pinned_to.as_ref().is_some_and(|node| event.is_about_another_node(node));
             let worth = answers.entry((queued.class, queued.plugins.clone(), elsewhere)).or_insert_with(|| {
@@ -222,6 +240,23 @@ impl Queue {
         }
         for row in helped {
             self.retry(row, now);
+        }
+    }
+
+    /// A pod's victims' ends are being asked for, or have been. A pod that is not here is no mistake.
+    pub(super) fn hold(&mut self, row: RowId, held: bool) {
+        if self.contains(row) {
+            let entry = self.entries[row.index as usize].as_mut().expect("the entry was just seen");
+            entry.held = held;
+        }
+    }
+
+    /// Tries a pod at once, if it is here and has no gates.
+    ///
+    /// Source: `PriorityQueue.Activate`, scheduling_queue.go (v1.34.1).
+    pub(super) fn activate(&mut self, row: RowId) {
+        if self.entry(row).is_some_and(|queued| queued.place != Place::Gated) {
+            self.move_to(row, Place::Active);
         }
     }
 
@@ -262,6 +297,9 @@ impl Queue {
 
     fn retry(&mut self, row: RowId, now: Time) {
         let queued = self.entry(row).expect("the sets and the entries agree");
+        if queued.held {
+            return;
+        }
         match self.backoff_end(queued) {
             Some(end) if is_backing_off(end, now) => self.move_to(row, Place::Backoff(end)),
             _ => self.move_to(row, Place::Active),

@@ -9,7 +9,7 @@
 
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
-use crate::scheduler::plugins::{Normalization, Plugin, Refusal};
+use crate::scheduler::plugins::{Normalization, Plugin, Refusal, texts};
 use crate::scheduler::profile::Profile;
 use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::TieBreak;
@@ -61,14 +61,23 @@ impl Case<'_> {
         self.with_related(self.profile.filter(self.pod(), self.cache.slot(slot)), slot)
     }
 
+    /// A node's reasons, as people read them.
+    pub(super) fn texts(&self, slot: u32, refusal: Refusal) -> Vec<String> {
+        let nominated = self.relations.and_then(|relations| relations.nominated_refusal(slot));
+        match nominated.filter(|(of, _)| *of == refusal) {
+            Some((_, texts)) => texts.clone(),
+            None => texts(&self.profile.args, self.pod(), self.cache.slot(slot), refusal),
+        }
+    }
+
     /// What becomes of a node's own refusal with the plugins that look beyond the node.
     pub(super) fn with_related(&self, own: Refusal, slot: u32) -> Refusal {
-        match self.relations {
-            Some(relations) => {
-                self.profile.first(own, |plugin| relations.refusal(&self.around.storage, self.cache, plugin, slot))
-            }
-            None => own,
+        let Some(relations) = self.relations else { return own };
+        if let Some((refusal, _)) = relations.nominated_refusal(slot).filter(|_| !own.is_by_name()) {
+            return *refusal;
         }
+        let (storage, node) = (&self.around.storage, self.cache.slot(slot));
+        self.profile.first(own, |plugin| relations.refusal(storage, node, plugin, slot))
     }
 
     /// Whether the plugins that look beyond the node let it take the pod.

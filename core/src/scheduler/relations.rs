@@ -4,16 +4,17 @@
 //! Kubernetes asks these plugins after all others, so a node's own refusal, which the board caches, comes first. Where
 //! no constraint or term is about a pod there are no relations, and the search costs what it costs without them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::scheduler::cache::Cache;
+use crate::scheduler::cache::{Cache, NodeInfo};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::plugins::{Plugin, Refusal, inter_pod_affinity, topology_spread};
 use crate::scheduler::profile::{Enabled, Profile};
 use crate::scheduler::storage::Storage;
 use crate::scheduler::surroundings::Surroundings;
-use crate::scheduler::traits::PodVolumes;
+use crate::scheduler::traits::{PodTraits, PodVolumes};
 use crate::scheduler::volumes;
 
 /// The plugins that look beyond the node.
@@ -27,6 +28,7 @@ const RELATED: [Plugin; 6] = [
 ];
 
 /// PreFilter and PreScore of PodTopologySpread, InterPodAffinity and the plugins about volumes.
+#[derive(Default)]
 pub(super) struct Relations {
     /// The pod's volumes, if something is to be looked at for them.
     volumes: Option<(Arc<PodVolumes>, volumes::Filter)>,
@@ -34,6 +36,17 @@ pub(super) struct Relations {
     affinity: Option<inter_pod_affinity::Filter>,
     spread_preferences: Option<(Enabled, topology_spread::Preferences)>,
     affinity_preferences: Option<(Enabled, inter_pod_affinity::Preferences)>,
+    /// By slot: why the node cannot take the pod beside the pods that are nominated to it, also as people read it.
+    nominated: BTreeMap<u32, (Refusal, Vec<String>)>,
+}
+
+/// Among what a pod is looked at.
+pub(super) struct Scene<'a> {
+    pub(super) profile: &'a Profile,
+    pub(super) cache: &'a mut Cache,
+    pub(super) around: &'a Surroundings,
+    /// The pod that a node is sought for.
+    pub(super) pod: &'a PodTraits,
 }
 
 impl Relations {
@@ -79,23 +92,56 @@ impl Relations {
             let filter = volumes::Filter::of(profile, &pod, &around.storage, cache).ok()?;
             filter.refuses().then_some((pod, filter))
         });
-        let relations = Relations { volumes, spread, affinity, spread_preferences, affinity_preferences };
+        let nominated = BTreeMap::new();
+        let relations = Relations { volumes, spread, affinity, spread_preferences, affinity_preferences, nominated };
         (relations.refuses() || relations.scores_nodes()).then_some(relations)
+    }
+
+    /// The same with refusals because of the pods that are nominated to nodes.
+    pub(super) fn with_nominated(
+        relations: Option<Relations>,
+        nominated: BTreeMap<u32, (Refusal, Vec<String>)>,
+    ) -> Option<Relations> {
+        if nominated.is_empty() {
+            return relations;
+        }
+        Some(Relations { nominated, ..relations.unwrap_or_default() })
+    }
+
+    /// Why the node cannot take the pod beside the pods that are nominated to it.
+    pub(super) fn nominated_refusal(&self, slot: u32) -> Option<&(Refusal, Vec<String>)> {
+        self.nominated.get(&slot)
+    }
+
+    /// PreFilter's AddPod (1) and RemovePod (-1): another pod comes to a slot or goes, in thought.
+    pub(super) fn shift(&mut self, scene: Scene<'_>, slot: u32, other: &PodTraits, sign: i64) {
+        let Scene { profile, cache, around, pod } = scene;
+        if let Some(spread) = &mut self.spread {
+            spread.shift(Scene { profile, cache: &mut *cache, around, pod }, slot, other, sign);
+        }
+        if let Some(affinity) = &mut self.affinity {
+            affinity.shift(Scene { profile, cache, around, pod }, slot, other, sign);
+        }
+        if let (Some((_, filter)), Some(volumes)) = (&mut self.volumes, &other.volumes) {
+            filter.shift(volumes, sign);
+        }
     }
 
     /// Filter: whether these plugins let the node take the pod.
     pub(super) fn admit(&self, storage: &Storage, cache: &Cache, slot: u32) -> bool {
-        RELATED.into_iter().all(|plugin| self.refusal(storage, cache, plugin, slot).is_none())
+        let node = cache.slot(slot);
+        !self.nominated.contains_key(&slot)
+            && RELATED.into_iter().all(|plugin| self.refusal(storage, node, plugin, slot).is_none())
     }
 
     /// Filter: why the node cannot take the pod in the eyes of one of these plugins.
-    pub(super) fn refusal(&self, storage: &Storage, cache: &Cache, plugin: Plugin, slot: u32) -> Refusal {
+    pub(super) fn refusal(&self, storage: &Storage, node: &NodeInfo, plugin: Plugin, slot: u32) -> Refusal {
         let refusal = match plugin {
             Plugin::PodTopologySpread => self.spread.as_ref().map(|spread| spread.refusal(slot)),
             Plugin::InterPodAffinity => self.affinity.as_ref().map(|affinity| affinity.refusal(slot)),
             plugin => {
                 let volumes = self.volumes.as_ref();
-                volumes.map(|(pod, filter)| filter.refusal(plugin, pod, storage, cache.slot(slot)))
+                volumes.map(|(pod, filter)| filter.refusal(plugin, pod, storage, node))
             }
         };
         refusal.unwrap_or(Refusal::NONE)

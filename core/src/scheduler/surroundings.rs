@@ -1,10 +1,11 @@
-//! What the scheduler knows beside nodes and pods: namespaces' labels, and the Services and owners (ReplicaSets
-//! and StatefulSets) whose pods are spread by default.
+//! What the scheduler knows beside nodes and pods: namespaces' labels, disruption budgets, and the Services and owners
+//! (ReplicaSets and StatefulSets) whose pods are spread by default.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::id::Name;
-use crate::model::{Kind, Labels, Selector};
+use crate::model::{Kind, Labels, PodDisruptionBudget, Selector};
 use crate::scheduler::storage::Storage;
 use crate::scheduler::terms::Pods;
 use crate::scheduler::traits::Identity;
@@ -19,6 +20,7 @@ pub(super) struct Surroundings {
     /// Services with a selector, by namespace.
     services: BTreeMap<Name, BTreeMap<Name, Labels>>,
     owners: BTreeMap<Key, Selector>,
+    budgets: BTreeMap<(Name, Name), Arc<PodDisruptionBudget>>,
     /// Claims, volumes and what belongs to them.
     pub(super) storage: Storage,
 }
@@ -49,6 +51,20 @@ impl Surroundings {
             Some(selector) => drop(self.owners.insert(key, selector.clone())),
             None => drop(self.owners.remove(&key)),
         }
+    }
+
+    /// A disruption budget is so, or is gone.
+    pub(super) fn set_budget(&mut self, namespace: &Name, name: &Name, budget: Option<&Arc<PodDisruptionBudget>>) {
+        let key = (namespace.clone(), name.clone());
+        match budget {
+            Some(budget) => self.budgets.insert(key, budget.clone()),
+            None => self.budgets.remove(&key),
+        };
+    }
+
+    /// All disruption budgets, by namespace and name.
+    pub(super) fn budgets(&self) -> impl Iterator<Item = &PodDisruptionBudget> {
+        self.budgets.values().map(|budget| &**budget)
     }
 
     /// A namespace's labels; `None` if there is no such namespace.

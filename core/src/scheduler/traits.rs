@@ -199,24 +199,7 @@ fn scored_and_counted(spec: &PodSpec) -> [Resources; 2] {
 ///
 /// Source: `PodRequests`, staging/src/k8s.io/component-helpers/resource/helpers.go (v1.34.1), without resizing in place.
 fn pod_requests(spec: &PodSpec, of_container: impl Fn(&Container) -> Resources) -> Resources {
-    let mut sum = Resources::default();
-    for container in &spec.containers {
-        sum.add(&of_container(container));
-    }
-    let (mut sidecars, mut starting) = (Resources::default(), Resources::default());
-    for container in &spec.init_containers {
-        let requests = of_container(container);
-        if container.sidecar {
-            sum.add(&requests);
-            sidecars.add(&requests);
-            starting.max_with(&sidecars);
-        } else {
-            let mut beside = requests;
-            beside.add(&sidecars);
-            starting.max_with(&beside);
-        }
-    }
-    sum.max_with(&starting);
+    let mut sum = spec.sum_of_containers(of_container);
     for (name, amount) in spec.pod_requests.iter().flat_map(|own| own.iter()) {
         sum.set(name, *amount);
     }

@@ -58,11 +58,19 @@ impl Filter {
         self.restrictions.is_some() || self.counted || self.claims.is_some() || !self.topologies.is_empty()
     }
 
+    /// AddPod (1) and RemovePod (-1): another pod comes to a node or goes. The other plugins look at the node itself.
+    pub(super) fn shift(&mut self, other: &PodVolumes, sign: i64) {
+        if let Some(state) = &mut self.restrictions {
+            state.shift(other, sign);
+        }
+    }
+
     /// Filter of one of the plugins.
     pub(super) fn refusal(&self, plugin: Plugin, pod: &PodVolumes, storage: &Storage, node: &NodeInfo) -> Refusal {
         match plugin {
             Plugin::VolumeRestrictions => {
-                self.restrictions.map_or(Refusal::NONE, |state| volume_restrictions::filter(state, pod, node))
+                let state = self.restrictions.as_ref();
+                state.map_or(Refusal::NONE, |state| volume_restrictions::filter(state, pod, node))
             }
             Plugin::NodeVolumeLimits if self.counted => node_volume_limits::filter(pod, storage, node),
             Plugin::VolumeBinding => {

@@ -79,6 +79,11 @@ impl<'a> View<'a> {
         with_kind!(kind, T => self.all::<T>().map(|(row, object)| (row, T::into_object(object.clone()))).collect())
     }
 
+    /// All objects of a kind that is known at run time, in a namespace, by name.
+    pub fn objects_in(self, kind: Kind, namespace: &Name) -> Vec<Object> {
+        with_kind!(kind, T => self.in_namespace::<T>(namespace).map(|(_, it)| T::into_object(it.clone())).collect())
+    }
+
     /// All objects of a kind in a namespace, by name.
     pub fn in_namespace<T: Resource + 'a>(self, namespace: &Name) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
         T::table(self.store).in_namespace(namespace, self.at)

@@ -10,6 +10,7 @@ mod defaults;
 mod modelled;
 mod patch;
 pub(crate) mod placement;
+mod policy;
 mod read;
 mod references;
 mod schedule;
@@ -25,10 +26,12 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, Repl
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
-    Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ReplicationController, Service,
+    LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ReplicationController, ResourceQuota,
+    Service,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -144,6 +147,9 @@ manifests! {
     ControllerRevision "apps/v1" true,
     EndpointSlice "discovery.k8s.io/v1" true,
     Lease "coordination.k8s.io/v1" true,
+    ResourceQuota "v1" true,
+    LimitRange "v1" true,
+    PriorityClass "scheduling.k8s.io/v1" false,
     PersistentVolume "v1" false,
     PersistentVolumeClaim "v1" true,
     StorageClass "storage.k8s.io/v1" false,

@@ -9,22 +9,20 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as api;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use wavetank_core::digest::Shared;
 use wavetank_core::id::{Name, Uid};
-use wavetank_core::model::{Kind, Object, OwnerReference, Phase, PlacementRules, Pod, PodTerm};
+use wavetank_core::model::{ConditionKind, Kind, Object, OwnerReference, Phase, PlacementRules, Pod, PodTerm, Status3};
 use wavetank_core::time::Time;
 
 use super::{Located, Manifest, admit_pod, apply_defaults, read_node, to_object};
 use crate::strict::{Error, Errors, from_node};
 use crate::yaml::{self, Duplicates, Node, Value};
 
-/// Kinds that are read without being needed: only preemption looks at disruption budgets.
-const SILENT: [&str; 1] = ["PodDisruptionBudget"];
-
 /// What is placed, and on what.
 #[derive(Default)]
 pub struct Snapshot {
-    /// Nodes, Services, Namespaces and ReplicaSets, in the order of the files.
+    /// Nodes, Services, Namespaces, ReplicaSets and PodDisruptionBudgets, in the order of the files.
     pub objects: Vec<Object>,
     /// Pods, in the order of the files.
     pub pods: Vec<Arc<Pod>>,
@@ -108,7 +106,9 @@ impl Reader {
 
     fn object(&mut self, document: Node, version: &str, kind: &str, inherited: Option<(&str, &str)>) {
         match (version, kind) {
-            ("v1", "Node" | "Pod" | "Service" | "Namespace") | ("apps/v1", "ReplicaSet") => {
+            ("v1", "Node" | "Pod" | "Service" | "Namespace")
+            | ("apps/v1", "ReplicaSet")
+            | ("policy/v1", "PodDisruptionBudget") => {
                 let document = if inherited.is_some() { with_header(document, version, kind) } else { document };
                 match read_node(&self.file, document) {
                     Ok(objects) => objects.into_iter().for_each(|located| self.located(located)),
@@ -119,7 +119,6 @@ impl Reader {
                 Ok(class) => self.classes.push(class),
                 Err(errors) => self.errors.extend(errors.0),
             },
-            (_, kind) if SILENT.contains(&kind) => {}
             (_, kind) => *self.input.skipped.entry(kind.to_owned()).or_insert(0) += 1,
         }
     }
@@ -136,9 +135,17 @@ impl Reader {
                 return self.errors.extend(errors);
             }
         }
-        if let Some(object) = self.made(&located) {
-            self.input.objects.push(object);
+        let Some(mut object) = self.made(&located) else { return };
+        if let (Object::PodDisruptionBudget(budget), Manifest::PodDisruptionBudget(written)) =
+            (&mut object, &located.value)
+        {
+            let status = written.status.clone().unwrap_or_default();
+            let counted = &mut Arc::make_mut(budget).status;
+            counted.disruptions_allowed = u32::try_from(status.disruptions_allowed).unwrap_or(0);
+            let disrupted = status.disrupted_pods.into_iter().flatten();
+            counted.disrupted_pods = disrupted.map(|(pod, _)| (pod.as_str().into(), Time::ZERO)).collect();
         }
+        self.input.objects.push(object);
     }
 
     /// The core's object; `None` if there is one of the name already.
@@ -227,7 +234,8 @@ fn admit_priority(pod: &mut api::Pod, given: Option<i32>, classes: &[PriorityCla
     Ok(())
 }
 
-/// What a dump says of a pod beyond what a new one has: its owner, its end, its phase.
+/// What a dump says of a pod beyond what a new one has: its owner, its start and end, its phase, whether it makes room for
+/// another, and where others make room for it.
 fn complete(pod: &mut Pod, written: &api::Pod) {
     let owners = written.metadata.owner_references.iter().flatten();
     let of_replica_set = owners.filter(|it| it.kind == "ReplicaSet" && it.api_version == "apps/v1");
@@ -246,6 +254,17 @@ fn complete(pod: &mut Pod, written: &api::Pod) {
         Some("Failed") => Phase::Failed,
         _ => pod.status.phase,
     };
+    let Some(status) = &written.status else { return };
+    // Only what is before what matters, so times from before 1970 may be as good as 1970.
+    let seconds = |time: &meta::Time| u64::try_from(time.0.as_second()).unwrap_or(0);
+    pod.status.started_at = status.start_time.as_ref().map(|time| Time::from_secs(seconds(time)));
+    pod.status.nominated_node = status.nominated_node_name.as_deref().filter(|name| !name.is_empty()).map(Name::from);
+    for condition in status.conditions.iter().flatten().filter(|it| it.type_ == "DisruptionTarget") {
+        let holds = if condition.status == "True" { Status3::True } else { Status3::False };
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (reason, message) = (text(&condition.reason), text(&condition.message));
+        pod.status.conditions.set(ConditionKind::DisruptionTarget, holds, &reason, &message, Time::ZERO);
+    }
 }
 
 /// Takes `matchLabelKeys` and `mismatchLabelKeys` out of the affinity terms; `true` if a term's selector lacks what they

@@ -26,7 +26,7 @@ use wavetank_core::model::{
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
 
-use super::{Located, Manifest, storage};
+use super::{Located, Manifest, policy, storage};
 use crate::strict::{Error, Errors};
 
 /// The core's object of an admitted manifest. Objects of a namespaced kind without a namespace belong to `default`.
@@ -47,6 +47,13 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
         }
         Manifest::Job(object) => Object::Job(Arc::new(batch::job(meta(&object.metadata), object))),
         Manifest::CronJob(object) => Object::CronJob(Arc::new(batch::cron_job(meta(&object.metadata), object))),
+        Manifest::ResourceQuota(object) => {
+            Object::ResourceQuota(Arc::new(policy::quota(meta(&object.metadata), object)))
+        }
+        Manifest::LimitRange(object) => Object::LimitRange(Arc::new(policy::range(meta(&object.metadata), object))),
+        Manifest::PriorityClass(object) => {
+            Object::PriorityClass(Arc::new(policy::class(meta(&object.metadata), object)))
+        }
         Manifest::PersistentVolume(object) => {
             Object::PersistentVolume(Arc::new(storage::volume(meta(&object.metadata), object)))
         }
@@ -151,16 +158,7 @@ fn resources(list: Option<&BTreeMap<String, QuantityText>>) -> Resources {
     let mut resources = Resources::default();
     for (key, text) in list.into_iter().flatten() {
         let quantity: Quantity = text.0.parse().expect("quantities are checked while reading");
-        match key.as_str() {
-            "cpu" => resources.cpu_milli = quantity.milli_value(),
-            "memory" => resources.memory_bytes = quantity.value(),
-            "ephemeral-storage" => resources.ephemeral_bytes = quantity.value(),
-            "pods" => resources.pods = quantity.value(),
-            other if quantity.value() != 0 => {
-                resources.extended.insert(name(other), quantity.value());
-            }
-            _ => {}
-        }
+        resources.set_quantity(key, quantity);
     }
     resources
 }
@@ -277,6 +275,8 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         overhead: resources(spec.overhead.as_ref()),
         pod_requests: pod_requests(spec),
         priority: spec.priority.unwrap_or(0),
+        priority_class: optional(spec.priority_class_name.as_ref()),
+        given_priority: spec.priority,
         scheduler_name: spec.scheduler_name.as_deref().map_or_else(|| name("default-scheduler"), name),
         host_network: spec.host_network.unwrap_or(false),
         active_deadline: spec.active_deadline_seconds.map(|count| seconds(Some(count), 0)),

@@ -18,7 +18,7 @@ use wavetank_core::model::{
 use wavetank_core::quantity::{Format, Quantity};
 use wavetank_core::time::Time;
 
-use super::storage;
+use super::{policy, storage};
 
 /// The kinds whose changes of spec are counted; others have no `metadata.generation`.
 ///
@@ -65,6 +65,9 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::ReplicationController(set) => show.replication_controller(&mut root, set),
         Object::Job(job) => show.job(&mut root, job),
         Object::CronJob(cron_job) => show.cron_job(&mut root, cron_job),
+        Object::ResourceQuota(quota) => policy::show_quota(&mut root, quota),
+        Object::LimitRange(range) => policy::show_range(&mut root, range),
+        Object::PriorityClass(class) => policy::show_class(&mut root, class),
         Object::PersistentVolume(volume) => storage::show_volume(&mut root, volume, epoch),
         Object::PersistentVolumeClaim(claim) => storage::show_claim(&mut root, claim),
         Object::StorageClass(class) => storage::show_class(&mut root, class),
@@ -251,6 +254,14 @@ impl Show {
         });
         set(spec, "tolerations", tolerations.collect::<Vec<_>>());
         set(spec, "priority", pod.spec.priority);
+        if !pod.spec.priority_class.is_empty() {
+            set(spec, "priorityClassName", &*pod.spec.priority_class);
+        }
+        let never = pod.spec.rules.as_ref().is_some_and(|rules| rules.never_preempts);
+        set(spec, "preemptionPolicy", if never { "Never" } else { "PreemptLowerPriority" });
+        if pod.meta.annotations.get("kubernetes.io/limit-ranger").is_some() {
+            policy::show_container_amounts(spec, &pod.spec);
+        }
         self.pod_status(entry(root, "status"), pod);
     }
 

@@ -1,12 +1,13 @@
 //! `sim conform`: our cluster against recordings of real ones.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rayon::prelude::*;
 
 use super::{Exit, complain, print};
+use crate::conform::bench::play;
 use crate::conform::recording::Recording;
 use crate::conform::{Comparison, Verdict, conform};
 
@@ -17,8 +18,11 @@ pub(super) struct Arguments {
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
     /// Play each recording with so many seeds, which stand for what a cluster leaves to chance.
-    #[arg(long, value_name = "N", default_value_t = 6)]
+    #[arg(long, value_name = "N", default_value_t = 8)]
     seeds: u64,
+    /// Write what our cluster did with the first seed to DIR/NAME/events.jsonl instead of comparing it.
+    #[arg(long, value_name = "DIR")]
+    write: Option<PathBuf>,
     /// Tell so many differences of each recording.
     #[arg(long, value_name = "N", default_value_t = 1)]
     differences: usize,
@@ -43,10 +47,27 @@ pub(super) fn run(arguments: Arguments) -> Exit {
         }
     }
     let seeds: Vec<u64> = (1..=arguments.seeds.max(1)).collect();
+    if let Some(into) = &arguments.write {
+        return write(scenarios.values().flatten(), into);
+    }
     let scenarios: Vec<Vec<Recording>> = scenarios.into_values().collect();
     let verdicts: Vec<Verdict> = scenarios.par_iter().flat_map_iter(|repeats| conform(repeats, &seeds)).collect();
     let all_equal = verdicts.iter().all(|verdict| matches!(verdict.outcome, Comparison::Equal(_)));
     print(&table(&verdicts, arguments.differences), if all_equal { Exit::Held } else { Exit::Differs })
+}
+
+/// Writes our own events in the form of recordings.
+fn write<'a>(recordings: impl Iterator<Item = &'a Recording>, into: &Path) -> Exit {
+    for recording in recordings {
+        let folder = into.join(&recording.name);
+        let text: String = play(recording, 1).lines.iter().map(|line| format!("{}\n", line.to_json())).collect();
+        let file = folder.join("events.jsonl");
+        if let Err(error) = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, text)) {
+            complain(&format!("{}: {error}", file.display()));
+            return Exit::NotWritten;
+        }
+    }
+    Exit::Held
 }
 
 /// The folders that hold a recording.

@@ -11,7 +11,7 @@ use wavetank_manifest::kubernetes::Snapshot;
 use wavetank_manifest::scheduler_configuration::SchedulerConfiguration;
 
 use super::{Exit, complain, told};
-use crate::place::{Row, Status, place, render, settings};
+use crate::place::{Manner, Row, Status, place, render, settings};
 
 /// Places the pods of Kubernetes objects on their nodes, in the order of the files, and says why.
 #[derive(clap::Args)]
@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// Where the draws of `--ties seeded` come from.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Let pods of lower priority make room: they are removed at once and the pod is tried again.
+    #[arg(long)]
+    preempt: bool,
     /// How much is told of each pod.
     #[arg(long, value_enum, default_value_t = Explain::Top)]
     explain: Explain,
@@ -79,6 +82,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         (Explain::Top, Format::Text) => Detail::Refusals,
         (Explain::Full, _) => Detail::Nodes,
     };
+    let manner = Manner { seed: arguments.seed, detail, preempt: arguments.preempt };
     let (mut wanted, mut placed) = (0_usize, 0_usize);
     let mut count = |row: &Row| {
         wanted += usize::from(matches!(row.status, Status::Bound | Status::Unschedulable));
@@ -88,7 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Format::Jsonl => {
             let mut out = BufWriter::new(io::stdout().lock());
             let mut result = Ok(());
-            place(&snapshot, &config, arguments.seed, detail, &mut |row| {
+            place(&snapshot, &config, manner, &mut |row| {
                 count(&row);
                 if result.is_ok() {
                     let line = serde_json::to_string(&row).expect("a row is plain data");
@@ -99,7 +103,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         }
         Format::Text => {
             let mut rows = Vec::new();
-            place(&snapshot, &config, arguments.seed, detail, &mut |row| {
+            place(&snapshot, &config, manner, &mut |row| {
                 count(&row);
                 rows.push(row);
             });

@@ -2,7 +2,8 @@
 //! kubelets.
 //!
 //! Delays are drawn by the seed within a few milliseconds, as a cluster on one machine has them, so that another seed
-//! gives another order of what the recorded clusters left to chance. Messages of one link do not overtake each other.
+//! gives another order of what the recorded clusters left to chance. Messages of one link do not overtake each other,
+//! but for requests that a client makes at once.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +35,8 @@ const DISK: Span = Span::from_micros(2_000);
 const RENEWAL: Span = Span::from_secs(10);
 /// How long after the first step's clock the run begins: controllers have started, nodes are there.
 const LEAD: Span = Span::from_secs(40);
+/// How long a kubelet takes for whatever it does, beside the delay that it keeps.
+const KUBELET: Span = Span::from_millis(15);
 /// How long a play goes on after the recording's end, which cuts off what was under way.
 const SLACK: Span = Span::from_secs(3);
 /// The nodes that recordings of a shared cluster have beside their own.
@@ -43,8 +46,8 @@ const POOL: u32 = 8;
 pub struct Played {
     /// Every change, as recordings show it; some come after the recording's end.
     pub lines: Vec<Line>,
-    /// The code that each request of the steps was answered with, by the step's place.
-    pub codes: BTreeMap<usize, u16>,
+    /// The code and message that each request of the steps was answered with, by the step's place.
+    pub codes: BTreeMap<usize, (u16, String)>,
     /// What no part of ours can do.
     pub not_covered: Vec<String>,
 }
@@ -131,7 +134,7 @@ impl Bench<'_> {
         for name in names.iter().filter(|name| !name.is_empty()) {
             let labels = Labels::new([("kubernetes.io/metadata.name", *name)]);
             let meta = Meta { labels, ..Meta::named("", name) };
-            let namespace = Namespace { meta, ..Namespace::default() };
+            let namespace = Namespace { meta };
             self.ask(ProcId::CLIENT, Request::Create(Namespace::into_object(namespace.into())));
         }
         let zones = zones_of(&self.recording.lines);
@@ -212,7 +215,7 @@ impl Bench<'_> {
 
     fn plan(&mut self, plans: Vec<(Span, Due)>) {
         for (delay, due) in plans {
-            self.push(self.now + delay, Happening::Duty(due));
+            self.push(self.now + delay + KUBELET, Happening::Duty(due));
         }
     }
 
@@ -289,18 +292,21 @@ impl Bench<'_> {
             (ProcKind::Client | ProcKind::Runtime | ProcKind::World, _) => {}
             (ProcKind::Kubelet, body) => self.tell_kubelet(to.host().expect("a kubelet has a host"), body),
             (_, body) => {
-                let at = self.arrival(from, to);
+                // Requests that a client makes at once go over connections of their own.
+                let ordered = !matches!(body, Msg::Request(..));
+                let at = self.arrival(from, to, ordered);
                 self.push(at, Happening::Input(Input::Message { from, to, body }));
             }
         }
     }
 
-    fn arrival(&mut self, from: ProcId, to: ProcId) -> Time {
+    fn arrival(&mut self, from: ProcId, to: ProcId, ordered: bool) -> Time {
         let link = StableHasher::hash_one(&(from.bits(), to.bits()));
         let (last, count) = self.links.entry((from, to)).or_default();
         let drawn = below(draw(self.seed, Purpose::LinkDelay, link, *count), DELAY_MORE.0);
-        let at = (self.now + DELAY_MIN + Span(drawn)).max(*last);
-        (*last, *count) = (at, *count + 1);
+        let at = self.now + DELAY_MIN + Span(drawn);
+        let at = if ordered { at.max(*last) } else { at };
+        (*last, *count) = (at.max(*last), *count + 1);
         at
     }
 
@@ -326,7 +332,7 @@ impl Bench<'_> {
     fn answered(&mut self, id: RequestId, answer: &Answer) {
         let Ok(place) = usize::try_from(id.0) else { return };
         if let (Err(refusal), Some(_)) = (answer, self.recording.steps.get(place)) {
-            self.played.codes.insert(place, edge::code_of(refusal));
+            self.played.codes.insert(place, (edge::code_of(refusal), refusal.to_string()));
         }
     }
 
@@ -344,13 +350,13 @@ impl Bench<'_> {
                 }
                 match edge::translate(&self.core, method, &path, content_type, body) {
                     Outcome::Ask(requests) => {
-                        self.played.codes.insert(place, if method == "POST" { 201 } else { 200 });
+                        self.played.codes.insert(place, (if method == "POST" { 201 } else { 200 }, String::new()));
                         for request in requests {
                             self.ask_as(ProcId::CLIENT, RequestId(place as u64), request);
                         }
                     }
                     Outcome::Answered(status) => {
-                        self.played.codes.insert(place, status.code);
+                        self.played.codes.insert(place, (status.code, status.message));
                     }
                     Outcome::NotCovered(what) => self.played.not_covered.push(what),
                 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wavetank_core::Core;
 use wavetank_core::api::{Patch, Propagation, Refusal, Request};
 use wavetank_core::id::{Name, Uid};
-use wavetank_core::model::{ConditionKind, Kind, Node, Object, ObjectKey, Status3};
+use wavetank_core::model::{ConditionKind, Kind, Node, Object, ObjectKey, Phase, Status3};
 use wavetank_core::time::Span;
 use wavetank_manifest::kubernetes::{
     Located, Manifest, PatchType, apply_defaults, apply_patch, read_node, to_json, to_object, validate,
@@ -58,9 +58,9 @@ impl Path {
     pub fn parse(text: &str) -> Option<Path> {
         let (path, query) = text.split_once('?').unwrap_or((text, ""));
         let mut parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let version = match parts.first()? {
-            &"api" => 2,
-            &"apis" => 3,
+        let version = match *parts.first()? {
+            "api" => 2,
+            "apis" => 3,
             _ => return None,
         };
         parts.drain(..version.min(parts.len()));
@@ -89,6 +89,7 @@ pub fn translate(core: &Core, method: &str, path: &Path, content_type: &str, bod
     match (method, path.subresource.as_str()) {
         ("GET", _) => Outcome::Ask(Vec::new()),
         ("POST", "") => create(kind, path, body),
+        ("POST", "eviction") => Outcome::Ask(vec![evict(key, &body["deleteOptions"])]),
         ("DELETE", "") => Outcome::Ask(vec![delete(key, body)]),
         ("PATCH" | "PUT", "scale") => match body["spec"]["replicas"].as_u64() {
             Some(replicas) => {
@@ -111,6 +112,7 @@ pub fn code_of(refusal: &Refusal) -> u16 {
         Refusal::AlreadyExists(_) | Refusal::Conflict { .. } | Refusal::WrongUid { .. } => 409,
         Refusal::Forbidden { .. } => 403,
         Refusal::Invalid { .. } => 422,
+        Refusal::TooManyRequests { .. } => 429,
         _ => 500,
     }
 }
@@ -145,16 +147,27 @@ pub fn admit(body: &Value) -> Result<Located<Manifest>, Status> {
     Ok(located)
 }
 
-fn delete(key: ObjectKey, body: &Value) -> Request {
-    let propagation = match body["propagationPolicy"].as_str() {
+fn evict(key: ObjectKey, options: &Value) -> Request {
+    let dry_run = options["dryRun"].as_array().is_some_and(|stages| !stages.is_empty());
+    Request::Evict { key, uid: precondition(options), grace: grace(options), dry_run }
+}
+
+fn precondition(options: &Value) -> Option<Uid> {
+    let text = options["preconditions"]["uid"].as_str()?.replace('-', "");
+    u128::from_str_radix(&text, 16).ok().map(Uid)
+}
+
+fn grace(options: &Value) -> Option<Span> {
+    options["gracePeriodSeconds"].as_u64().map(Span::from_secs)
+}
+
+fn delete(key: ObjectKey, options: &Value) -> Request {
+    let propagation = match options["propagationPolicy"].as_str() {
         Some("Foreground") => Propagation::Foreground,
         Some("Orphan") => Propagation::Orphan,
         _ => Propagation::Background,
     };
-    let uid =
-        body["preconditions"]["uid"].as_str().and_then(|text| u128::from_str_radix(&text.replace('-', ""), 16).ok());
-    let grace = body["gracePeriodSeconds"].as_u64().map(Span::from_secs);
-    Request::Delete { key, uid: uid.map(Uid), grace, propagation }
+    Request::Delete { key, uid: precondition(options), grace: grace(options), propagation }
 }
 
 fn change(core: &Core, key: &ObjectKey, method: &str, content_type: &str, body: &Value, status: bool) -> Outcome {
@@ -227,10 +240,27 @@ fn change_status(core: &Core, current: Object, json: &Value) -> Outcome {
     };
     match &mut object {
         Object::Node(node) => set(&mut std::sync::Arc::make_mut(node).status.conditions),
-        Object::Pod(pod) => set(&mut std::sync::Arc::make_mut(pod).status.conditions),
+        Object::Pod(pod) => {
+            let status = &mut std::sync::Arc::make_mut(pod).status;
+            let text = |key: &str| json["status"][key].as_str().unwrap_or_default();
+            status.phase = phase(text("phase")).unwrap_or(status.phase);
+            (status.reason, status.message) = (name(text("reason")), name(text("message")));
+            set(&mut status.conditions);
+        }
         _ => {}
     }
     Outcome::Ask(vec![Request::UpdateStatus { object, expected: None }])
+}
+
+fn phase(text: &str) -> Option<Phase> {
+    Some(match text {
+        "Pending" => Phase::Pending,
+        "Running" => Phase::Running,
+        "Succeeded" => Phase::Succeeded,
+        "Failed" => Phase::Failed,
+        "Unknown" => Phase::Unknown,
+        _ => return None,
+    })
 }
 
 fn condition_kind(text: &str) -> Option<ConditionKind> {

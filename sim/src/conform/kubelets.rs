@@ -62,6 +62,9 @@ pub struct Due {
     life: u32,
 }
 
+/// What a kubelet asks for, and what it plans next.
+pub type Act = (Option<(HostId, Request)>, Vec<(Span, Due)>);
+
 /// All machines.
 #[derive(Default)]
 pub struct Kubelets {
@@ -147,7 +150,7 @@ impl Kubelets {
     }
 
     /// A duty is due: what the kubelet asks for, and what it plans next.
-    pub fn act(&mut self, core: &Core, now: Time, due: Due) -> (Option<(HostId, Request)>, Vec<(Span, Due)>) {
+    pub fn act(&mut self, core: &Core, now: Time, due: Due) -> Act {
         let nothing = (None, Vec::new());
         let Some(known) = self.pods.get_mut(&due.uid) else { return nothing };
         let (host, machine) = (known.host, &self.machines[known.host.0 as usize]);

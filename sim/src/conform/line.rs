@@ -28,6 +28,16 @@ impl Line {
         Ok(Line { at_ms, what: text("type")?, kind: text("kind")?, name: text("name")?, fields })
     }
 
+    /// The line as `events.jsonl` has it.
+    pub fn to_json(&self) -> Value {
+        let mut fields = self.fields.clone();
+        for (key, text) in [("type", &self.what), ("kind", &self.kind), ("name", &self.name)] {
+            fields.insert(key.to_owned(), text.as_str().into());
+        }
+        fields.insert("t_ms".to_owned(), self.at_ms.into());
+        Value::Object(fields)
+    }
+
     /// Whether the object is new.
     pub fn is_added(&self) -> bool {
         self.what == "ADDED"

@@ -32,7 +32,7 @@ use recording::{Deed, Recording};
 pub const TOLERANCE_MS: i64 = 1_500;
 /// The same where other scenarios shared the recorded controllers' clients and their limits of 20 requests per second.
 pub const TOLERANCE_SHARED_MS: i64 = 12_000;
-/// Added once a machine has died.
+/// Added once a machine has died or has said that it is not well.
 pub const TOLERANCE_AFTER_DEATH_MS: i64 = 15_000;
 
 /// Added for the times of Kubernetes events, which their components write at leisure.
@@ -88,8 +88,14 @@ fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -
         story::tell(&lines, from_ms(recording))
     });
     let played: Vec<story::Story> = cut.chain(whole).collect();
-    let death_ms =
-        recording.steps.iter().find(|step| matches!(&step.what, Deed::Machine(machine) if machine["op"] == "die"));
+    let troubles = |step: &&recording::Step| match &step.what {
+        Deed::Machine(machine) => machine["op"] == "die",
+        Deed::Request { method, path, .. } => {
+            method == "PATCH" && path.contains("/nodes/") && path.ends_with("/status")
+        }
+        Deed::Kubectl(..) => false,
+    };
+    let death_ms = recording.steps.iter().find(troubles);
     let tolerance = Tolerance {
         base_ms: if recording.client_limit.is_some() { TOLERANCE_MS } else { TOLERANCE_SHARED_MS },
         after_death_ms: TOLERANCE_AFTER_DEATH_MS,
@@ -109,13 +115,14 @@ fn codes(recording: &Recording, play: &bench::Played) -> Vec<Difference> {
     let steps = recording.steps.iter().enumerate();
     let differing = steps.filter_map(|(place, step)| match &step.what {
         Deed::Request { method, path, code, .. } => {
-            let ours = *play.codes.get(&place)?;
+            let (ours, message) = play.codes.get(&place)?;
+            let ours = *ours;
             // A creation that is answered with 200 instead of 201 is an eviction or binding; both say that it is done.
             (ours / 100 != code / 100 || ours >= 300 && ours != *code).then(|| Difference {
                 at_ms: step.at_ms,
                 track: format!("answer to {method} {path}"),
                 recorded: code.to_string(),
-                ours: ours.to_string(),
+                ours: format!("{ours} {message}").trim_end().to_owned(),
             })
         }
         _ => None,
@@ -133,11 +140,9 @@ fn not_covered(recording: &Recording) -> Vec<String> {
     let mut kinds = BTreeSet::new();
     for step in &recording.steps {
         let Deed::Request { method, path, body, .. } = &step.what else { continue };
-        if let Some(kind) = body["kind"].as_str().filter(|_| method == "POST") {
+        let creates = method == "POST" && !path.ends_with("/eviction");
+        if let Some(kind) = body["kind"].as_str().filter(|_| creates) {
             kinds.insert(kind.to_owned());
-        }
-        if path.ends_with("/eviction") {
-            kinds.insert("Eviction".to_owned());
         }
     }
     kinds.into_iter().filter(|kind| !is_supported(kind)).collect()

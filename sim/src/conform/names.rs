@@ -43,7 +43,9 @@ impl Twins {
             } else if line.is_deleted() {
                 living.entry(key.clone()).or_default().retain(|name| *name != line.name);
             }
-            if line.name == full && !owner.is_empty() {
+            // Other owners give their pods names of their own.
+            let drawn = ["ReplicaSet/", "Job/", "DaemonSet/", "ReplicationController/"];
+            if line.name == full && drawn.iter().any(|kind| line.text("owner").starts_with(kind)) {
                 wanted = Some(key);
             }
         }

@@ -76,7 +76,7 @@ impl Recording {
             return Ok(Recording { refused, ..Recording::empty(name) });
         }
         let steps_file = folder.join("steps.yaml");
-        let documents = parse(&with_quoted_nulls(&text("steps.yaml")?), Duplicates::LastWins)
+        let documents = parse(&quoted(&text("steps.yaml")?), Duplicates::LastWins)
             .map_err(|error| format!("{}: {error}", steps_file.display()))?;
         let root = documents.first().map(|node| node.to_json()).unwrap_or_default();
         let mut recording = Recording::empty(name);
@@ -84,7 +84,9 @@ impl Recording {
         let events_file = folder.join("events.jsonl");
         let zero = root["t0_unix"].as_f64().unwrap_or(0.0);
         recording.zero_unix_ms = (zero * 1e3).round() as i64;
-        for (number, value) in (1..).zip(json_lines(&text("events.jsonl")?, &events_file)?) {
+        // A folder of steps alone is a recording to be made.
+        let events = if events_file.is_file() { text("events.jsonl")? } else { String::new() };
+        for (number, value) in (1..).zip(json_lines(&events, &events_file)?) {
             let line =
                 Line::from_json(value).map_err(|error| format!("{}:{number}: {error}", events_file.display()))?;
             recording.lines.push(line);
@@ -137,10 +139,14 @@ impl Recording {
     }
 }
 
-/// Notes on placement have `null` as a key, for pods without a node. It is no key in kubectl's dialect of YAML.
-fn with_quoted_nulls(text: &str) -> String {
+/// Quotes what the recorder's YAML means as text and kubectl's dialect does not: `null` as a key (notes on pods without
+/// a node), and `y` and `n` as values.
+fn quoted(text: &str) -> String {
     let quoted = |line: &str| {
         let bare = line.trim_start();
+        if let Some((start, word @ ("y" | "n"))) = line.rsplit_once(' ') {
+            return format!("{start} \"{word}\"");
+        }
         match bare.strip_prefix("null:") {
             Some(rest) => format!("{}\"null\":{rest}", &line[..line.len() - bare.len()]),
             None => line.to_owned(),
@@ -210,26 +216,24 @@ fn deed(item: &Value) -> Option<Deed> {
 }
 
 /// Moves each clock's steps onto the clock of the events: the last clock is that one, and an earlier clock is found by
-/// the first creation that a step asks for and an event shows.
+/// the last creation before the following clock's first step that a step asks for and an event shows.
 fn on_one_clock(clocks: Vec<Vec<Step>>, lines: &[Line]) -> Vec<Step> {
-    let last = clocks.len() - 1;
-    let mut steps = Vec::new();
-    let mut shift = 0;
-    for (number, clock) in clocks.into_iter().enumerate() {
-        let found = clock.iter().find_map(|step| Some(created_ms(&step.what, lines)? - step.at_ms));
-        shift = if number == last { 0 } else { found.unwrap_or(shift) };
-        // A clock whose own steps tell of creations that the events place elsewhere is not theirs.
-        if number == last && found.is_some_and(|found| found.abs() > 2_000) {
-            shift = found.unwrap_or(0);
-        }
+    let mut steps: Vec<Step> = Vec::new();
+    let mut before_ms = i64::MAX;
+    for (number, clock) in clocks.into_iter().rev().enumerate() {
+        let found = clock.iter().find_map(|step| Some(created_ms(&step.what, lines, before_ms)? - step.at_ms));
+        // The last clock is the events' own, unless its creations are shown at quite another time.
+        let shift = if number == 0 { found.filter(|found| found.abs() > 2_000) } else { found };
+        let shift = shift.unwrap_or(0);
         steps.extend(clock.into_iter().map(|step| Step { at_ms: step.at_ms + shift, ..step }));
+        before_ms = steps.iter().map(|step| step.at_ms).min().unwrap_or(before_ms);
     }
     steps.sort_by_key(|step| step.at_ms);
     steps
 }
 
-/// When the events show the object that a step creates.
-fn created_ms(what: &Deed, lines: &[Line]) -> Option<i64> {
+/// When the events show the object that a step creates: the last time before a point.
+fn created_ms(what: &Deed, lines: &[Line], before_ms: i64) -> Option<i64> {
     let (kind, name) = match what {
         Deed::Machine(machine) if machine["op"] == "add" => ("Node", machine["name"].as_str()?.to_owned()),
         Deed::Request { method, path, body, code: 201, .. } if method == "POST" => {
@@ -240,8 +244,8 @@ fn created_ms(what: &Deed, lines: &[Line]) -> Option<i64> {
         }
         _ => return None,
     };
-    let shown = lines.iter().find(|line| line.is_added() && line.kind == kind && line.name == name)?;
-    Some(shown.at_ms)
+    let shows = |line: &&Line| line.is_added() && line.kind == kind && line.name == name && line.at_ms <= before_ms;
+    lines.iter().rev().find(shows).map(|line| line.at_ms)
 }
 
 /// `--kube-api-qps=500 --kube-api-burst=1000`, as a summary quotes the flags.

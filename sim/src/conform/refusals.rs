@@ -76,7 +76,7 @@ fn refusal(body: &Value) -> (u64, String, String) {
     let Some(object) = objects.first_mut() else { return (400, "BadRequest".to_owned(), "no object".to_owned()) };
     apply_defaults(&mut object.value);
     match validate(&object.value) {
-        Ok(()) => (201, "Created".to_owned(), String::new()),
+        Ok(()) => (201, String::new(), String::new()),
         Err(invalid) => (422, "Invalid".to_owned(), invalid.to_string()),
     }
 }

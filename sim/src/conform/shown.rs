@@ -135,6 +135,12 @@ fn pod(fields: &mut Map<String, Value>, all: &Value) {
     if spec["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty()) {
         keep(fields, "schedulingGates", &spec["schedulingGates"]);
     }
+    let volumes = spec["volumes"].as_array().into_iter().flatten();
+    let claims: Vec<&Value> =
+        volumes.map(|it| &it["persistentVolumeClaim"]["claimName"]).filter(|it| it.is_string()).collect();
+    if !claims.is_empty() {
+        keep(fields, "pvcs", &json!(claims));
+    }
     keep(fields, "priority", &json!(spec["priority"].as_i64().unwrap_or(0)));
     for key in ["phase", "reason", "startTime", "podIP"] {
         keep(fields, key, &status[key]);

@@ -353,7 +353,7 @@ impl Teller {
             self.push(line, format!("{on} said {said}"), "said".to_owned());
             return;
         }
-        let message = without_pool_number(&self.names.in_text(line.text("message")));
+        let message = without_node_number(&self.names.in_text(line.text("message")));
         let count = line.fields.get("count").and_then(Value::as_u64).filter(|count| *count > 1);
         let count = count.map(|count| format!(" x{count}")).unwrap_or_default();
         self.push(line, format!("{on} said {said}"), format!("{message}{count}"));
@@ -395,10 +395,12 @@ impl Teller {
     }
 }
 
-/// Which of the shared nodes, which are all alike, a pod was assigned to is drawn.
-fn without_pool_number(message: &str) -> String {
-    match message.split_once(" to pool-") {
-        Some((start, _)) if start.starts_with("Successfully assigned") => format!("{start} to pool-*"),
+/// Which of several like nodes a pod was assigned to is drawn: nodes of one name but for its number count as alike.
+fn without_node_number(message: &str) -> String {
+    match message.rsplit_once(" to ") {
+        Some((start, node)) if start.starts_with("Successfully assigned") => {
+            format!("{start} to {}*", node.trim_end_matches(|letter: char| letter.is_ascii_digit()))
+        }
         _ => message.to_owned(),
     }
 }

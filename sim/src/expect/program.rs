@@ -35,6 +35,9 @@ pub(super) const LISTS: &[(&str, Kind)] = &[
     ("csiDrivers", Kind::CSIDriver),
     ("csiStorageCapacities", Kind::CSIStorageCapacity),
     ("podDisruptionBudgets", Kind::PodDisruptionBudget),
+    ("resourceQuotas", Kind::ResourceQuota),
+    ("limitRanges", Kind::LimitRange),
+    ("priorityClasses", Kind::PriorityClass),
 ];
 /// Functions that find one object by its name.
 pub(super) const FINDERS: &[(&str, Kind)] = &[
@@ -54,6 +57,9 @@ pub(super) const FINDERS: &[(&str, Kind)] = &[
     ("csiNode", Kind::CSINode),
     ("volumeAttachment", Kind::VolumeAttachment),
     ("podDisruptionBudget", Kind::PodDisruptionBudget),
+    ("resourceQuota", Kind::ResourceQuota),
+    ("limitRange", Kind::LimitRange),
+    ("priorityClass", Kind::PriorityClass),
 ];
 /// The time since the beginning of the run.
 pub(super) const NOW: &str = "now";

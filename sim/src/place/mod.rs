@@ -13,7 +13,7 @@ use wavetank_core::scheduler::{Detail, Placement};
 use wavetank_manifest::kubernetes::Snapshot;
 use wavetank_manifest::scheduler_configuration::SchedulerConfiguration;
 
-pub use row::{Rejected, Row, Scores, Status};
+pub use row::{Candidate, Preemption, Rejected, Row, Scores, Status};
 pub use text::render;
 
 /// Every node is scored unless a configuration says otherwise: which nodes kube-scheduler samples depends on how its
@@ -30,11 +30,22 @@ pub fn settings(configuration: Option<&SchedulerConfiguration>) -> SchedulerConf
     SchedulerConfig { percentage_of_nodes_to_score: percentage.unwrap_or(PERCENTAGE), ..config }
 }
 
+/// How pods are placed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Manner {
+    /// Where draws come from.
+    pub seed: u64,
+    /// How much is told of each pod.
+    pub detail: Detail,
+    /// Whether pods of lower priority make room: they are removed at once, and the pod is tried again.
+    pub preempt: bool,
+}
+
 /// Places the pods that have no node, in order; `tell` gets one row for every pod, in the order of the input.
 ///
 /// Pods with a node count on it before any other pod is placed.
-pub fn place(snapshot: &Snapshot, config: &SchedulerConfig, seed: u64, detail: Detail, tell: &mut dyn FnMut(Row)) {
-    let mut placement = Placement::new(seed, config);
+pub fn place(snapshot: &Snapshot, config: &SchedulerConfig, manner: Manner, tell: &mut dyn FnMut(Row)) {
+    let mut placement = Placement::new(manner.seed, config);
     for object in &snapshot.objects {
         match object {
             Object::Node(node) => placement.set_node(node),
@@ -50,7 +61,12 @@ pub fn place(snapshot: &Snapshot, config: &SchedulerConfig, seed: u64, detail: D
     for (index, pod) in snapshot.pods.iter().enumerate() {
         tell(match left_alone(&placement, config, pod) {
             Some(row) => row,
-            None => Row::of(name(pod), placement.place_explained(row(index), pod, detail)),
+            None if manner.preempt => {
+                let (explained, preempted) = placement.place_preempting(row(index), pod, manner.detail);
+                let name_of = |row: RowId| name(&snapshot.pods[row.index as usize]);
+                Row::of(name(pod), explained).with_preemption(preempted, &name_of)
+            }
+            None => Row::of(name(pod), placement.place_explained(row(index), pod, manner.detail)),
         });
     }
 }

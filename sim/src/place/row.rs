@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use wavetank_core::scheduler::{Explained, NodeVerdict};
+use wavetank_core::id::RowId;
+use wavetank_core::scheduler::{CandidateNode, Explained, NodeVerdict, Preempted};
 
 /// What became of a pod.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -63,6 +64,48 @@ pub struct Row {
     /// Why the other nodes do not.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rejected: BTreeMap<String, Rejected>,
+    /// What preemption came to, if the pod fits nowhere at first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preemption: Option<Preemption>,
+}
+
+/// What preemption came to.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preemption {
+    /// Why no pods make room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The node where room was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nominated_node: Option<String>,
+    /// The pods that were removed, from most to least important.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub victims: Vec<String>,
+    /// The nodes than which none is better, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub best_candidates: Vec<String>,
+    /// All nodes where room could have been made, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Candidate>,
+}
+
+/// A node where room could be made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// The node.
+    pub node: String,
+    /// The pods that would go, from most to least important.
+    pub victims: Vec<String>,
+    /// How many of them a disruption budget would keep.
+    pub pdb_violations: u32,
+    /// The highest priority of a victim.
+    pub highest_victim_priority: i32,
+    /// The sum of the victims' priorities, each raised by 2³¹ as kube-scheduler does.
+    pub sum_priorities: i64,
+    /// Whether no other candidate is better.
+    pub best: bool,
 }
 
 /// A node's scores.
@@ -101,7 +144,38 @@ impl Row {
             top: Vec::new(),
             scores: BTreeMap::new(),
             rejected: BTreeMap::new(),
+            preemption: None,
         }
+    }
+
+    /// Adds what preemption came to; rows are named by `name_of`.
+    pub(super) fn with_preemption(mut self, told: Option<Preempted>, name_of: &dyn Fn(RowId) -> String) -> Row {
+        let Some(told) = told else { return self };
+        self.message = Some(match (told.chosen, &told.added) {
+            (Some(_), _) => format!("first attempt: {}", told.first_attempt),
+            (None, Some(added)) => format!("{} {added}", told.first_attempt),
+            (None, None) => told.first_attempt,
+        });
+        let candidate = |it: &CandidateNode| Candidate {
+            node: it.node.to_string(),
+            victims: it.victims.iter().map(|row| name_of(*row)).collect(),
+            pdb_violations: it.violations,
+            highest_victim_priority: it.highest_priority,
+            sum_priorities: it.sum_of_priorities,
+            best: it.best,
+        };
+        let mut candidates: Vec<Candidate> = told.candidates.iter().map(candidate).collect();
+        let chosen = told.chosen.map(|place| candidates[place].clone());
+        candidates.sort_unstable_by(|one, other| one.node.cmp(&other.node));
+        let best = candidates.iter().filter(|it| it.best).map(|it| it.node.clone());
+        self.preemption = Some(Preemption {
+            message: told.message,
+            nominated_node: chosen.as_ref().map(|it| it.node.clone()),
+            victims: chosen.map(|it| it.victims).unwrap_or_default(),
+            best_candidates: best.collect(),
+            candidates,
+        });
+        self
     }
 
     /// A pod that was sought a node for.

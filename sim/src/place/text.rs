@@ -74,7 +74,9 @@ fn placed(row: &Row) -> Vec<String> {
             ties => format!("; one of {ties} best with {score}"),
         });
     }
-    let mut lines = vec![first];
+    let mut lines: Vec<String> =
+        row.preemption.iter().map(|it| format!("in place of {}", it.victims.join(", "))).collect();
+    lines.push(first);
     let mut best: Vec<(&String, &Scores)> = row.scores.iter().collect();
     let chosen = |node: &String| row.node.as_ref() != Some(node);
     best.sort_by(|one, other| {
@@ -117,7 +119,7 @@ mod tests {
     use wavetank_core::scheduler::Detail;
     use wavetank_manifest::kubernetes::Snapshot;
 
-    use crate::place::{place, render, settings};
+    use crate::place::{Manner, place, render, settings};
 
     const OBJECTS: &str = "
 apiVersion: v1
@@ -145,7 +147,8 @@ items:
         let snapshot = Snapshot::read(&[("o".to_owned(), OBJECTS.to_owned())]).unwrap();
         let config = SchedulerConfig { ties: Ties::First, ..settings(None) };
         let mut rows = Vec::new();
-        place(&snapshot, &config, 1, Detail::Refusals, &mut |row| rows.push(row));
+        let manner = Manner { seed: 1, detail: Detail::Refusals, preempt: false };
+        place(&snapshot, &config, manner, &mut |row| rows.push(row));
         let expected = "\
 POD            NODE   WHY
 default/runs   big    was there before

@@ -12,6 +12,9 @@ use crate::controllers::revisions::{self, REVISION_LABEL, template_hash};
 use crate::id::Name;
 use crate::model::{ControllerRevision, DaemonSet, Kind, Meta, Object, Pod};
 
+/// The annotation that counts the changes of a DaemonSet's template.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
 /// The revisions of a DaemonSet.
 pub(in crate::controllers) struct History {
     /// The template's own; `None` until it is there.
@@ -60,7 +63,11 @@ impl History {
     pub(super) fn creation(&self, set: &DaemonSet) -> Request {
         let hash = template_hash(&set.template, set.status.collision_count);
         let kind = Kind::DaemonSet;
-        let revision = revisions::revision_of(kind, &set.meta, &set.template, (REVISION_LABEL, hash), self.number());
+        let mut revision =
+            revisions::revision_of(kind, &set.meta, &set.template, (REVISION_LABEL, hash), self.number());
+        // The API shows this annotation on the DaemonSet, from which the controller takes it over.
+        let generation = set.template_generation.to_string();
+        revision.meta.annotations = revision.meta.annotations.with(TEMPLATE_GENERATION, generation);
         Request::Create(Object::ControllerRevision(Arc::new(revision)))
     }
 

@@ -16,10 +16,13 @@ use crate::context::Context;
 use crate::controllers::NamespacedName;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
+use crate::events::Event;
 use crate::model::{ConditionKind, Kind, Object, Pod, PodDisruptionBudget, Status3};
 use crate::store::{Change, View};
 use crate::time::{Span, Time};
 
+/// How this controller names itself in events.
+const REPORTER: &str = "controllermanager";
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 17;
 /// How long a granted eviction counts if the pod does not go, and how long a pod may carry the mark of a disruption
@@ -66,6 +69,11 @@ impl Disruption {
         };
         let mut budget = PodDisruptionBudget::clone(stored);
         let mut again = None;
+        let mut pods = view.in_namespace::<Pod>(&name.namespace);
+        if !pods.any(|(_, pod)| stored.guards(&pod.meta.labels)) {
+            let event = Event::normal(REPORTER, "NoPods", "No matching pods found").about(&stored.meta);
+            ctx.event(name.of(Kind::PodDisruptionBudget), event);
+        }
         match count::count(view, stored, ctx.now) {
             Ok(counted) => {
                 again = counted.again;
@@ -75,6 +83,9 @@ impl Disruption {
                 }
             }
             Err(message) => {
+                let text = format!("Failed to calculate the number of expected pods: {message}");
+                let event = Event::warning(REPORTER, "CalculateExpectedPodCountFailed", text).about(&stored.meta);
+                ctx.event(name.of(Kind::PodDisruptionBudget), event);
                 budget.status.disruptions_allowed = 0;
                 let conditions = &mut budget.status.conditions;
                 conditions.set(ConditionKind::DisruptionAllowed, Status3::False, SYNC_FAILED, &message, ctx.now);

@@ -90,9 +90,14 @@ impl Selected {
             }
             changes.insert(*uid, endpoint);
         }
-        let [ports] = &self.ports[..] else { return None };
+        let ports = match &self.ports[..] {
+            // No pod has an address yet, so none of the changes is an endpoint.
+            [] => Ports::new(),
+            [ports] => ports.clone(),
+            _ => return None,
+        };
         self.changed = Some(BTreeSet::new());
-        Some((ports.clone(), changes))
+        Some((ports, changes))
     }
 
     /// The endpoints that the Service should have, by their ports; and the pods left out for want of their node.

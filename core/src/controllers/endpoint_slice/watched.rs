@@ -67,7 +67,7 @@ impl Watched {
     }
 
     /// The slices that these changes can concern, if all are as they should be otherwise; `None` if one is empty, as only
-    /// the slice of a Service without endpoints is.
+    /// the slice of a Service without endpoints is, unless the Service still has none.
     pub(super) fn settled(&self, view: View<'_>, changes: &Changes) -> Option<Settled> {
         let stored = |row: RowId| {
             let slice = view.get::<EndpointSlice>(row)?.clone();
@@ -75,6 +75,9 @@ impl Watched {
         };
         let touched: BTreeSet<RowId> = changes.keys().filter_map(|uid| self.homes.get(uid).copied()).collect();
         let mut settled = Settled { count: self.sizes.len(), ..Settled::default() };
+        if self.homes.is_empty() && self.sizes.len() == 1 && changes.values().all(Option::is_none) {
+            return Some(settled);
+        }
         for (row, size) in &self.sizes {
             match size {
                 0 => return None,

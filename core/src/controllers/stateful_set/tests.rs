@@ -296,7 +296,11 @@ fn pods_that_have_failed_or_succeeded_are_made_anew() {
         pod.status.phase = phase;
         bed.request(Request::UpdateStatus { object: Object::Pod(Arc::new(pod)), expected: None });
         bed.run_for(Span::from_secs(10));
-        assert_eq!(steps_since(&bed, since), "-0 +0 R0", "{phase:?}: no grace for a pod that has ended");
+        assert_eq!(
+            steps_since(&bed, since),
+            "x0 -0 +0 R0",
+            "{phase:?}: a pod that has ended is marked and gone at once"
+        );
     }
 }
 

@@ -14,6 +14,7 @@ use crate::scheduler::classes::{Class, Classes};
 use crate::scheduler::events::{Event, Hint, NodeChange};
 use crate::scheduler::float::share_of_range;
 use crate::scheduler::plugins::{Reason, Refusal};
+use crate::scheduler::relations::Scene;
 use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::terms::{Term, Terms};
 use crate::scheduler::topology::Domains;
@@ -25,19 +26,27 @@ struct Sums {
     by_key: BTreeMap<Name, (Arc<Domains>, Vec<i64>)>,
     /// Whether anything was ever added, be the sums zero or not.
     any: bool,
+    /// The sum of all sums.
+    total: i64,
 }
 
 impl Sums {
     /// Adds for every pod of the class, in its node's domain.
     fn add(&mut self, cache: &mut Cache, key: &Name, class: &Class, weight: i64) {
+        self.add_at(cache, key, class.slots(), weight);
+    }
+
+    /// Adds once for each of these slots, in the domain of its node if that has the label.
+    fn add_at(&mut self, cache: &mut Cache, key: &Name, slots: impl IntoIterator<Item = u32>, weight: i64) {
         let (domains, sums) = self.by_key.entry(key.clone()).or_insert_with(|| {
             let domains = cache.domains(key);
             let none = vec![0; domains.count as usize];
             (domains, none)
         });
-        for slot in class.slots() {
+        for slot in slots {
             if let Some(domain) = domains.get(slot) {
                 sums[domain] += weight;
+                self.total += weight;
                 self.any = true;
             }
         }
@@ -57,8 +66,8 @@ impl Sums {
 /// Whether an incoming pod's term is about the pods of a class. The namespace must exist if it is chosen by label.
 ///
 /// Source: `mergeAffinityTermNamespacesIfNotEmpty`, plugin.go (v1.34.1).
-fn is_about(term: &Term, class: &Class, around: &Surroundings) -> bool {
-    let other = &class.traits.identity;
+fn is_about(term: &Term, other: &PodTraits, around: &Surroundings) -> bool {
+    let other = &other.identity;
     let chosen = term.namespace_selector.as_ref().is_some_and(|selector| {
         selector.is_empty() || around.namespace(&other.namespace).is_some_and(|labels| selector.matches(labels))
     });
@@ -70,8 +79,8 @@ pub(in crate::scheduler) struct Filter {
     /// The keys of the pod's affinity terms, and where pods are that match all of them.
     near: Vec<(Arc<Domains>, Name)>,
     wanted: Sums,
-    /// Whether the pod would satisfy its own terms, and nobody else does: then it is the first of its kind.
-    is_first: bool,
+    /// Whether the pod would satisfy its own terms: if nobody else does, it is the first of its kind.
+    is_about_itself: bool,
     /// Where pods are that the pod shuns.
     shunned: Sums,
     /// Where pods are that shun the pod.
@@ -100,7 +109,7 @@ impl Filter {
             let none = Filter {
                 near: Vec::new(),
                 wanted: Sums::default(),
-                is_first: false,
+                is_about_itself: false,
                 shunned: Sums::default(),
                 shunning,
             };
@@ -108,23 +117,45 @@ impl Filter {
         };
         let (mut wanted, mut shunned) = (Sums::default(), Sums::default());
         for class in classes.iter().filter(|class| !class.is_unplaced()) {
-            if !terms.affinity.is_empty() && terms.affinity.iter().all(|term| is_about(term, class, around)) {
+            if !terms.affinity.is_empty() && terms.affinity.iter().all(|term| is_about(term, &class.traits, around)) {
                 terms.affinity.iter().for_each(|term| wanted.add(cache, &term.topology_key, class, 1));
             }
-            for term in terms.anti_affinity.iter().filter(|term| is_about(term, class, around)) {
+            for term in terms.anti_affinity.iter().filter(|term| is_about(term, &class.traits, around)) {
                 shunned.add(cache, &term.topology_key, class, 1);
             }
         }
         let near = terms.affinity.iter().map(|it| (cache.domains(&it.topology_key), it.topology_key.clone())).collect();
-        let is_first = !wanted.any && is_about_itself(terms, pod, around);
-        Some(Filter { near, wanted, is_first, shunned, shunning })
+        let is_about_itself = is_about_itself(terms, pod, around);
+        Some(Filter { near, wanted, is_about_itself, shunned, shunning })
+    }
+
+    /// AddPod (1) and RemovePod (-1): another pod comes to a slot or goes.
+    ///
+    /// Source: `updateWithPod`, filtering.go (v1.34.1).
+    pub(in crate::scheduler) fn shift(&mut self, scene: Scene<'_>, slot: u32, other: &PodTraits, sign: i64) {
+        let Scene { cache, around, pod, .. } = scene;
+        let own = &pod.identity;
+        let namespace_labels = around.namespace(&own.namespace).cloned().unwrap_or_default();
+        for term in other.terms.iter().flat_map(|terms| &terms.anti_affinity) {
+            if term.matches(&own.namespace, &own.labels, &namespace_labels) {
+                self.shunning.add_at(cache, &term.topology_key, [slot], sign);
+            }
+        }
+        let Some(terms) = &pod.terms else { return };
+        if !terms.affinity.is_empty() && terms.affinity.iter().all(|term| is_about(term, other, around)) {
+            terms.affinity.iter().for_each(|term| self.wanted.add_at(cache, &term.topology_key, [slot], sign));
+        }
+        for term in terms.anti_affinity.iter().filter(|term| is_about(term, other, around)) {
+            self.shunned.add_at(cache, &term.topology_key, [slot], sign);
+        }
     }
 
     /// Why the node cannot take the pod.
     pub(in crate::scheduler) fn refusal(&self, slot: u32) -> Refusal {
         let labelled = self.near.iter().all(|(domains, _)| domains.get(slot).is_some());
         let near = self.near.iter().all(|(_, key)| self.wanted.at(key, slot).is_some_and(|count| count > 0));
-        if !labelled || !(near || self.is_first) {
+        let is_first = self.is_about_itself && self.wanted.total == 0;
+        if !labelled || !(near || is_first) {
             Refusal::for_good(Reason::AffinityUnsatisfied)
         } else if self.shunned.is_positive_somewhere(slot) {
             Refusal::because(Reason::AntiAffinityUnsatisfied)
@@ -169,7 +200,7 @@ impl Preferences {
         }
         if !own.is_empty() {
             for class in classes.iter().filter(|class| !class.is_unplaced()) {
-                for (weight, term) in own.iter().filter(|(_, term)| is_about(term, class, around)) {
+                for (weight, term) in own.iter().filter(|(_, term)| is_about(term, &class.traits, around)) {
                     sums.add(cache, &term.topology_key, class, *weight);
                 }
             }

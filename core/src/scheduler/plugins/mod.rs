@@ -151,6 +151,8 @@ impl Refusal {
     pub(super) const NONE: Refusal = Refusal(0);
     /// Set if no removal of pods helps (`UnschedulableAndUnresolvable`).
     const UNRESOLVABLE: u32 = 1 << 31;
+    /// No removal of pods helps; the reason is told elsewhere.
+    pub(super) const UNRESOLVABLE_ALONE: Refusal = Refusal(Refusal::UNRESOLVABLE);
 
     /// A refusal that the removal of pods could lift.
     pub(super) fn because(reason: Reason) -> Refusal {

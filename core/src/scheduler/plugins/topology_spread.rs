@@ -15,6 +15,7 @@ use crate::scheduler::classes::{Class, Classes};
 use crate::scheduler::events::{Event, Hint, NodeChange};
 use crate::scheduler::float::{SpreadWeight, spread_score};
 use crate::scheduler::plugins::{Reason, Refusal, node_affinity, taint_toleration};
+use crate::scheduler::relations::Scene;
 use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::terms::{Pods, Spread};
 use crate::scheduler::topology::Domains;
@@ -34,7 +35,11 @@ struct Counted {
     domains: Arc<Domains>,
     /// Matching pods by domain; 0 in domains without an eligible node.
     pods: Vec<i64>,
-    /// The fewest of an eligible domain.
+    /// By domain: whether it has an eligible node.
+    eligible: Vec<bool>,
+    /// Whether there are fewer eligible domains than the constraint asks for, so that they count as empty.
+    few_domains: bool,
+    /// The fewest of an eligible domain; 0 if there are few.
     fewest: i64,
     /// 1 if the pod itself will be counted.
     itself: i64,
@@ -68,17 +73,39 @@ impl Filter {
                     pods[domains.get(slot).expect("an eligible node has all labels")] += 1;
                 }
             }
-            let filled = pods.iter().zip(&eligible).filter(|(_, eligible)| **eligible).map(|(pods, _)| *pods);
-            let few_domains = (filled.clone().count() as u64) < u64::from(constraint.min_domains);
-            Counted {
+            let eligible_count = eligible.iter().filter(|eligible| **eligible).count() as u64;
+            let mut counted = Counted {
                 domains: domains.clone(),
-                fewest: if few_domains { 0 } else { filled.min().unwrap_or(0) },
+                few_domains: eligible_count < u64::from(constraint.min_domains),
+                fewest: 0,
                 itself: i64::from(constraint.pods.matches(&pod.identity.labels)),
                 max_skew: constraint.max_skew.into(),
                 pods,
-            }
+                eligible,
+            };
+            counted.fewest = counted.find_fewest();
+            counted
         });
         Some(Filter(counted.collect()))
+    }
+
+    /// AddPod (1) and RemovePod (-1): another pod comes to a slot or goes. Pods that are being deleted and selectors that
+    /// ask for nothing count here, unlike at first: so it is in Kubernetes.
+    ///
+    /// Source: `updateWithPod`, filtering.go (v1.34.1).
+    pub(in crate::scheduler) fn shift(&mut self, scene: Scene<'_>, slot: u32, other: &PodTraits, sign: i64) {
+        let Scene { profile, cache, around, pod } = scene;
+        if other.identity.namespace != pod.identity.namespace
+            || !self.0.iter().all(|counted| counted.domains.get(slot).is_some())
+        {
+            return;
+        }
+        for (counted, constraint) in self.0.iter_mut().zip(&*required(&profile.args.spread, around, pod)) {
+            if constraint.pods.matches(&other.identity.labels) && includes(constraint, pod, cache, slot) {
+                let domain = counted.domains.get(slot).expect("the node has all labels");
+                counted.change(domain, sign);
+            }
+        }
     }
 
     /// Why the node cannot take the pod.
@@ -92,6 +119,27 @@ impl Filter {
             }
         }
         Refusal::NONE
+    }
+}
+
+impl Counted {
+    fn find_fewest(&self) -> i64 {
+        let pods = self.pods.iter().zip(&self.eligible).filter(|(_, eligible)| **eligible).map(|(pods, _)| *pods);
+        if self.few_domains { 0 } else { pods.min().unwrap_or(0) }
+    }
+
+    /// One pod more or fewer in an eligible domain.
+    fn change(&mut self, domain: usize, sign: i64) {
+        let before = self.pods[domain];
+        self.pods[domain] += sign;
+        if self.few_domains {
+            return;
+        }
+        if sign < 0 {
+            self.fewest = self.fewest.min(self.pods[domain]);
+        } else if before == self.fewest {
+            self.fewest = self.find_fewest();
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Source: pkg/scheduler/framework/plugins/volumerestrictions/volume_restrictions.go (v1.34.1).
 
+use crate::id::Name;
 use crate::model::{AccessMode, Disk, PodVolumeSource};
 use crate::scheduler::cache::{Cache, NodeInfo};
 use crate::scheduler::events::{Event, Hint};
@@ -10,12 +11,14 @@ use crate::scheduler::storage::Storage;
 use crate::scheduler::traits::{PodTraits, PodVolumes};
 
 /// What PreFilter has found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::scheduler) struct Restrictions {
     /// Whether the pod has disks that may be in use where it comes.
     disks: bool,
-    /// Whether some claim of the pod is for one pod and has one.
-    taken: bool,
+    /// The pod's claims that are for one pod.
+    single: Vec<Name>,
+    /// How many of them have a pod.
+    taken: i64,
 }
 
 /// PreFilter: a claim that is not there cannot be checked.
@@ -24,24 +27,34 @@ pub(in crate::scheduler) fn pre_filter(
     storage: &Storage,
     cache: &Cache,
 ) -> Result<Option<Restrictions>, String> {
-    let mut taken = false;
+    let (mut single, mut taken) = (Vec::new(), 0);
     for name in pod.direct_claims() {
         let Some(claim) = storage.claim(&pod.namespace, name) else {
             return Err(format!("persistentvolumeclaim \"{name}\" not found"));
         };
-        let single = claim.spec.access_modes.contains(&AccessMode::ReadWriteOncePod);
-        taken |= single && cache.is_claim_used(&pod.namespace, name);
+        if claim.spec.access_modes.contains(&AccessMode::ReadWriteOncePod) && !single.contains(name) {
+            single.push(name.clone());
+            taken += i64::from(cache.is_claim_used(&pod.namespace, name));
+        }
     }
     let disks = pod.disks().any(is_exclusive);
-    Ok((disks || taken).then_some(Restrictions { disks, taken }))
+    Ok((disks || taken > 0).then_some(Restrictions { disks, single, taken }))
+}
+
+impl Restrictions {
+    /// AddPod (1) and RemovePod (-1): another pod comes or goes. Kubernetes does not compare the namespaces here.
+    pub(in crate::scheduler) fn shift(&mut self, other: &PodVolumes, sign: i64) {
+        let claims = other.direct_claims().filter(|name| self.single.contains(name)).count();
+        self.taken += sign * i64::try_from(claims).expect("a pod has few volumes");
+    }
 }
 
 /// Filter.
-pub(in crate::scheduler) fn filter(state: Restrictions, pod: &PodVolumes, node: &NodeInfo) -> Refusal {
+pub(in crate::scheduler) fn filter(state: &Restrictions, pod: &PodVolumes, node: &NodeInfo) -> Refusal {
     if state.disks && node.volumes.iter().any(|other| conflicts(pod, other)) {
         return Refusal::because(Reason::DiskConflict);
     }
-    if state.taken { Refusal::because(Reason::ClaimForOnePodTaken) } else { Refusal::NONE }
+    if state.taken > 0 { Refusal::because(Reason::ClaimForOnePodTaken) } else { Refusal::NONE }
 }
 
 /// Queueing hint.

@@ -11,6 +11,7 @@
 mod admission;
 mod batch;
 mod pod;
+mod policy;
 mod service;
 mod sets;
 mod storage;
@@ -48,6 +49,9 @@ pub fn apply_defaults(manifest: &mut Manifest) {
         Manifest::Job(object) => batch::job(object),
         Manifest::CronJob(object) => batch::cron_job(object),
         Manifest::EndpointSlice(object) => endpoint_slice(object),
+        Manifest::ResourceQuota(object) => policy::quota(object),
+        Manifest::LimitRange(object) => policy::range(object),
+        Manifest::PriorityClass(object) => policy::class(object),
         Manifest::PersistentVolume(object) => storage::volume(object),
         Manifest::PersistentVolumeClaim(object) => storage::claim(object),
         Manifest::StorageClass(object) => storage::class(object),

@@ -19,6 +19,7 @@ mod disruption;
 pub(crate) mod metadata;
 pub(crate) mod names;
 mod pod;
+mod policy;
 pub(crate) mod report;
 mod resources;
 pub(crate) mod scheduling;
@@ -56,6 +57,9 @@ pub fn validate(manifest: &Manifest) -> Result<(), Invalid> {
         Manifest::DaemonSet(object) => sets::daemon_set(&mut report, object),
         Manifest::ControllerRevision(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
         Manifest::Lease(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
+        Manifest::ResourceQuota(object) => policy::quota(&mut report, object),
+        Manifest::LimitRange(object) => policy::range(&mut report, object),
+        Manifest::PriorityClass(object) => policy::class(&mut report, object),
         Manifest::PersistentVolume(object) => storage::volume(&mut report, object),
         Manifest::PersistentVolumeClaim(object) => storage::claim(&mut report, object),
         Manifest::StorageClass(object) => storage::class(&mut report, object),

@@ -134,14 +134,10 @@ type NameCheck = fn(&mut Report, &At, &str);
 
 /// Checks that a name is one of a resource at all; `false` if it is not.
 fn any_name(report: &mut Report, at: &At, name: &str) -> bool {
-    let faults = names::qualified_name(name);
-    let plain = !name.contains('/');
-    let causes = report.causes.len();
-    if faults.is_empty() && plain && !STANDARD.contains(&name) && !is_huge_page(name) {
-        report.invalid(at, &name, "must be a standard resource type or fully qualified");
-    }
+    let faults = name_faults(name);
+    let good = faults.is_empty();
     report.invalid_each(at, &name, faults);
-    report.causes.len() == causes
+    good
 }
 
 fn pod_name(report: &mut Report, at: &At, name: &str) {
@@ -150,7 +146,7 @@ fn pod_name(report: &mut Report, at: &At, name: &str) {
     }
 }
 
-fn container_name(report: &mut Report, at: &At, name: &str) {
+pub(super) fn container_name(report: &mut Report, at: &At, name: &str) {
     any_name(report, at, name);
     let plain = !name.contains('/');
     if plain && !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_page(name) {
@@ -168,6 +164,44 @@ fn resource(report: &mut Report, at: &At, name: &str, quantity: Quantity, check_
     if is_extended(name) && quantity.milli_value() % 1_000 != 0 {
         report.invalid(at, &AsJson(&quantity.to_string()), "must be an integer");
     }
+}
+
+/// What is wrong with the name of any resource.
+///
+/// Source: `validateResourceName`, pkg/apis/core/validation/validation.go (v1.34).
+pub(super) fn name_faults(name: &str) -> Vec<String> {
+    let faults = names::qualified_name(name);
+    if faults.is_empty() && !name.contains('/') && !STANDARD.contains(&name) && !is_huge_page(name) {
+        return vec!["must be a standard resource type or fully qualified".to_owned()];
+    }
+    faults
+}
+
+/// Whether quotas know a resource without a domain.
+pub(super) fn is_standard_for_quota(name: &str) -> bool {
+    (name != "storage" && STANDARD.contains(&name)) || is_huge_page(name) || name.starts_with("requests.hugepages-")
+}
+
+/// Checks an amount of a quota.
+///
+/// Source: `ValidateResourceQuantityValue`, pkg/apis/core/validation/validation.go (v1.34).
+pub(super) fn quota_amount(report: &mut Report, at: &At, name: &str, text: &QuantityText) {
+    let quantity = match text.0.parse::<Quantity>() {
+        Ok(quantity) => quantity,
+        Err(error) => return report.invalid(at, &text.0, &error.to_string()),
+    };
+    if quantity.is_negative() {
+        report.invalid(at, &quantity.to_string(), "must be greater than or equal to 0");
+    }
+    let counted = STANDARD.contains(&name) && !["cpu", "memory", "storage"].iter().any(|it| name.ends_with(it));
+    if (counted || is_extended(name)) && quantity.milli_value() % 1_000 != 0 {
+        report.invalid(at, &AsJson(&quantity.to_string()), "must be an integer");
+    }
+}
+
+/// Whether a limit may exceed its request.
+pub(super) fn may_be_overcommitted(name: &str) -> bool {
+    is_native(name) && !is_huge_page(name)
 }
 
 /// A resource of Kubernetes itself rather than of a device plugin.

@@ -1,0 +1,112 @@
+//! Charging what is created or changed to the namespace's ResourceQuotas.
+//!
+//! The charge is a write of the quota's status before the write that it is for, as in Kubernetes, where the object may
+//! still fail to be stored (its name is taken, say): then the quota stays charged until its controller counts again.
+//! Invariant: all quotas of the namespace are charged or none. Source:
+//! staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go (v1.34.1). Quotas are looked at by name.
+//! Absent on purpose: resources that are limited by configuration alone (`LimitedResources`).
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::id::{Name, RowId};
+use crate::model::{Amounts, Kind, Object, ResourceQuota};
+use crate::quantity::Quantity;
+use crate::quota::{applies_to, masked, missing, restricted, sum, usage};
+use crate::store::Store;
+use crate::time::Time;
+
+/// Charges an object that is about to be stored, or what it will use more than the version before it. The error is why
+/// it must not be stored.
+pub(super) fn charge(store: &mut Store, now: Time, object: &Object, before: Option<&Object>) -> Result<(), String> {
+    let namespace = &object.meta().namespace;
+    let quotas: Vec<(RowId, Arc<ResourceQuota>)> =
+        store.newest().in_namespace::<ResourceQuota>(namespace).map(|(row, quota)| (row, quota.clone())).collect();
+    let quotas: Vec<_> = quotas.into_iter().filter(|(_, quota)| applies_to(quota, object)).collect();
+    for (_, quota) in &quotas {
+        check_statement(quota, object)?;
+    }
+    let mut charged = Vec::new();
+    for (row, quota) in quotas {
+        let was_counted = before.filter(|before| applies_to(&quota, before));
+        let delta = difference(usage(object, now), was_counted.map(|before| usage(before, now)));
+        if !delta.is_empty() {
+            charged.push((row, with_charge(&quota, &delta)?));
+        }
+    }
+    for (row, quota) in charged {
+        if **store.newest().get::<ResourceQuota>(row).expect("the quota was just read") != quota {
+            store.replace(row, quota);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a change of an object can change what it counts.
+///
+/// Source: `Handles` of the evaluators, pkg/quota/v1/evaluator/core (v1.34.1).
+pub(super) fn counts_update(new: &Object, old: &Object) -> bool {
+    match (new, old) {
+        (Object::Pod(new), Object::Pod(old)) => {
+            new.spec.active_deadline.is_some() != old.spec.active_deadline.is_some()
+        }
+        (new, _) => matches!(new.kind(), Kind::Service | Kind::PersistentVolumeClaim),
+    }
+}
+
+/// Whether the object says what a quota wants to know of it, and the quota knows what is used.
+fn check_statement(quota: &ResourceQuota, object: &Object) -> Result<(), String> {
+    let name = &quota.meta.name;
+    let restricted = restricted(quota, object.kind());
+    if let Object::Pod(pod) = object
+        && let Some(missing) = missing(pod, &restricted)
+    {
+        return Err(format!("failed quota: {name}: {missing}"));
+    }
+    if restricted.iter().any(|resource| !quota.status.used.contains_key(*resource)) {
+        let names = restricted.iter().map(|name| &***name).collect::<Vec<_>>().join(",");
+        return Err(format!("status unknown for quota: {name}, resources: {names}"));
+    }
+    Ok(())
+}
+
+/// What is used more than before, without zeros; less is nothing.
+fn difference(now: Amounts, before: Option<Amounts>) -> Amounts {
+    let before = before.unwrap_or_default();
+    let more = |(name, amount): (Name, Quantity)| {
+        let was = before.get(&name).copied().unwrap_or_default();
+        let more = if was.is_zero() { Some(amount) } else { amount.checked_sub(was) };
+        more.filter(|more| !more.is_zero() && !more.is_negative()).map(|more| (name, more))
+    };
+    now.into_iter().filter_map(more).collect()
+}
+
+/// The quota with the charge, or in which way that exceeds it.
+fn with_charge(quota: &ResourceQuota, delta: &Amounts) -> Result<ResourceQuota, String> {
+    let requested = masked(delta, &quota.status.hard);
+    let used = sum(&quota.status.used, &requested);
+    let exceeded: Amounts = requested
+        .iter()
+        .filter(|(name, _)| used[*name] > quota.status.hard[*name])
+        .map(|(k, v)| (k.clone(), *v))
+        .collect();
+    if !exceeded.is_empty() {
+        return Err(format!(
+            "exceeded quota: {}, requested: {}, used: {}, limited: {}",
+            quota.meta.name,
+            shown(&exceeded),
+            shown(&masked(&quota.status.used, &exceeded)),
+            shown(&masked(&quota.status.hard, &exceeded))
+        ));
+    }
+    let mut quota = quota.clone();
+    quota.status.used = used;
+    Ok(quota)
+}
+
+/// `pods=1,requests.cpu=500m`.
+fn shown(amounts: &Amounts) -> String {
+    amounts.iter().map(|(name, amount)| format!("{name}={amount}")).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,159 @@
+use std::sync::Arc;
+
+use crate::api::Request;
+use crate::config::Config;
+use crate::digest::Shared;
+use crate::model::{
+    Amounts, Container, Meta, Object, PersistentVolumeClaim, Pod, PodSpec, QuotaScope, Resource, ResourceQuota,
+    Resources, ScopeRequirement, Service, ServicePort, ServiceType,
+};
+use crate::testbed::Testbed;
+use crate::time::Span;
+
+pub(crate) fn amounts(pairs: &[(&str, &str)]) -> Amounts {
+    pairs.iter().map(|(name, amount)| ((*name).into(), amount.parse().expect("a quantity"))).collect()
+}
+
+fn quota(name: &str, hard: &[(&str, &str)]) -> ResourceQuota {
+    ResourceQuota { meta: Meta::named("default", name), hard: amounts(hard), ..ResourceQuota::default() }
+}
+
+fn pod(name: &str, cpu_milli: i64, memory_bytes: i64) -> Pod {
+    let requests = Resources { cpu_milli, memory_bytes, ..Resources::default() };
+    let containers = vec![Container { name: "c".into(), requests, ..Container::default() }];
+    let spec = PodSpec { containers, ..PodSpec::default() };
+    Pod { meta: Meta::named("default", name).into(), spec: Shared::new(spec), ..Pod::default() }
+}
+
+/// Asks for a creation; the refusal's words, or nothing.
+fn create<T: Resource>(bed: &mut Testbed, object: T) -> String {
+    let id = bed.request(Request::Create(T::into_object(Arc::new(object))));
+    bed.run_for(Span::ZERO);
+    bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
+}
+
+fn used(bed: &Testbed, name: &str) -> String {
+    let quota = bed.get::<ResourceQuota>("default", name).expect("the quota is there");
+    quota.status.used.iter().map(|(name, amount)| format!("{name}={amount}")).collect::<Vec<_>>().join(" ")
+}
+
+fn bed_with(quotas: &[ResourceQuota]) -> Testbed {
+    let mut bed = Testbed::new(Config::default());
+    for quota in quotas {
+        bed.create(quota.clone());
+    }
+    bed.run_for(Span::from_secs(1));
+    bed
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_the_numbers_and_charges_nothing() {
+    let mut bed = bed_with(&[quota("q", &[("pods", "3"), ("requests.cpu", "1"), ("requests.memory", "1Gi")])]);
+    assert_eq!(used(&bed, "q"), "pods=0 requests.cpu=0 requests.memory=0");
+    let refusal = create(&mut bed, pod("none", 0, 0));
+    assert_eq!(
+        refusal,
+        "pods \"none\" is forbidden: failed quota: q: must specify requests.cpu for: c; requests.memory for: c"
+    );
+    let refusal = create(&mut bed, pod("large", 2_000, 2 << 30));
+    assert_eq!(
+        refusal,
+        "pods \"large\" is forbidden: exceeded quota: q, requested: requests.cpu=2,requests.memory=2Gi, used: \
+         requests.cpu=0,requests.memory=0, limited: requests.cpu=1,requests.memory=1Gi"
+    );
+    assert_eq!(create(&mut bed, pod("fits", 600, 64 << 20)), "");
+    assert_eq!(used(&bed, "q"), "pods=1 requests.cpu=600m requests.memory=64Mi");
+    let refusal = create(&mut bed, pod("second", 600, 64 << 20));
+    assert!(refusal.ends_with("requested: requests.cpu=600m, used: requests.cpu=600m, limited: requests.cpu=1"));
+    assert_eq!(used(&bed, "q"), "pods=1 requests.cpu=600m requests.memory=64Mi");
+}
+
+#[test]
+fn two_quotas_are_charged_together_or_not_at_all() {
+    let mut bed = bed_with(&[quota("a", &[("pods", "5")]), quota("b", &[("count/pods", "1")])]);
+    assert_eq!(create(&mut bed, pod("first", 0, 0)), "");
+    let refusal = create(&mut bed, pod("second", 0, 0));
+    assert!(refusal.contains("exceeded quota: b, requested: count/pods=1, used: count/pods=1, limited: count/pods=1"));
+    assert_eq!((used(&bed, "a"), used(&bed, "b")), ("pods=1".to_owned(), "count/pods=1".to_owned()));
+}
+
+#[test]
+fn a_quota_limits_nothing_before_its_controller_has_counted() {
+    let mut bed = Testbed::new(Config::default());
+    bed.request(Request::Create(ResourceQuota::into_object(Arc::new(quota("q", &[("pods", "0")])))));
+    let id = bed.request(Request::Create(Pod::into_object(Arc::new(pod("quick", 0, 0)))));
+    bed.run_for(Span::from_secs(1));
+    assert!(bed.answers[&id].is_ok(), "{:?}", bed.answers[&id]);
+    assert!(create(&mut bed, pod("late", 0, 0)).contains("used: pods=1, limited: pods=0"));
+}
+
+#[test]
+fn a_name_that_is_taken_is_charged_until_the_next_count() {
+    let mut bed = bed_with(&[quota("q", &[("pods", "5")])]);
+    assert_eq!(create(&mut bed, pod("web", 0, 0)), "");
+    assert_eq!(create(&mut bed, pod("web", 0, 0)), "pods \"web\" already exists");
+    assert_eq!(used(&bed, "q"), "pods=2");
+    bed.run_for(Span::from_secs(300));
+    assert_eq!(used(&bed, "q"), "pods=1");
+}
+
+#[test]
+fn objects_are_counted_by_kind() {
+    let hard = [("count/configmaps", "1"), ("persistentvolumeclaims", "1"), ("resourcequotas", "1"), ("services", "2")];
+    let mut bed = bed_with(&[quota("q", &hard)]);
+    assert!(used(&bed, "q").contains("resourcequotas=1"), "{}", used(&bed, "q"));
+    let refusal = create(&mut bed, quota("other", &[]));
+    assert!(refusal.starts_with("resourcequotas \"other\" is forbidden: exceeded quota: q"), "{refusal}");
+    let claim = |name: &str| PersistentVolumeClaim { meta: Meta::named("default", name), ..Default::default() };
+    assert_eq!(create(&mut bed, claim("a")), "");
+    assert!(create(&mut bed, claim("b")).contains("requested: persistentvolumeclaims=1"));
+}
+
+fn service(name: &str, service_type: ServiceType, ports: u16) -> Service {
+    let port = |port| ServicePort {
+        name: format!("p{port}").into(),
+        protocol: Default::default(),
+        port,
+        target: crate::model::IntOrName::Int(port),
+        node_port: None,
+    };
+    Service {
+        meta: Meta::named("default", name),
+        service_type,
+        ports: (1..=ports).map(port).collect(),
+        ..Service::default()
+    }
+}
+
+#[test]
+fn an_update_pays_for_what_it_adds_and_gets_nothing_back_at_once() {
+    let mut bed = bed_with(&[quota("q", &[("services.nodeports", "3")])]);
+    assert_eq!(create(&mut bed, service("s", ServiceType::ClusterIp, 2)), "");
+    let update = |bed: &mut Testbed, ports| {
+        let object = Object::Service(Arc::new(service("s", ServiceType::NodePort, ports)));
+        let id = bed.request(Request::Update { object, expected: None });
+        bed.run_for(Span::ZERO);
+        bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
+    };
+    assert_eq!(update(&mut bed, 2), "");
+    assert_eq!(used(&bed, "q"), "services.nodeports=2");
+    assert_eq!(update(&mut bed, 1), "");
+    assert_eq!(used(&bed, "q"), "services.nodeports=2", "what is given back is counted later");
+    let refusal = update(&mut bed, 4);
+    assert!(
+        refusal.contains("requested: services.nodeports=3, used: services.nodeports=2, limited: services.nodeports=3")
+    );
+}
+
+#[test]
+fn a_quota_of_a_scope_leaves_other_pods_alone() {
+    let of_scope = |name: &str, scope| ResourceQuota {
+        scopes: vec![ScopeRequirement::exists(scope)],
+        ..quota(name, &[("pods", "1")])
+    };
+    let mut bed = bed_with(&[of_scope("best", QuotaScope::BestEffort), of_scope("other", QuotaScope::NotBestEffort)]);
+    assert_eq!(create(&mut bed, pod("plain", 0, 0)), "");
+    assert_eq!(create(&mut bed, pod("asking", 100, 0)), "");
+    assert_eq!((used(&bed, "best"), used(&bed, "other")), ("pods=1".to_owned(), "pods=1".to_owned()));
+    assert!(create(&mut bed, pod("asking-2", 100, 0)).contains("exceeded quota: other,"));
+}

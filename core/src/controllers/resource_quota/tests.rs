@@ -1,0 +1,72 @@
+use super::*;
+use crate::api::Propagation;
+use crate::config::Config;
+use crate::digest::Shared;
+use crate::model::{Container, Labels, Meta, ObjectKey, PodSpec, PodTemplate, ReplicaSet, Selector};
+use crate::testbed::Testbed;
+
+fn quota(pods: i64) -> ResourceQuota {
+    let hard = [("pods".into(), Quantity::from_units(pods, crate::quantity::Format::DecimalSi))].into();
+    ResourceQuota { meta: Meta::named("default", "q"), hard, ..ResourceQuota::default() }
+}
+
+fn used(bed: &Testbed) -> i64 {
+    bed.get::<ResourceQuota>("default", "q").expect("the quota is there").status.used["pods"].value()
+}
+
+fn replica_set(replicas: u32) -> ReplicaSet {
+    let labels = Labels::new([("app", "web")]);
+    let containers = vec![Container { name: "app".into(), ..Container::default() }];
+    let spec = Shared::new(PodSpec { containers, ..PodSpec::default() });
+    let template = PodTemplate { labels: labels.clone(), spec, ..PodTemplate::default() };
+    let selector = Selector::from_labels(labels);
+    ReplicaSet { meta: Meta::named("default", "web"), replicas, selector, template, ..ReplicaSet::default() }
+}
+
+fn pods(bed: &Testbed) -> usize {
+    bed.core.newest().all::<Pod>().count()
+}
+
+#[test]
+fn a_replica_set_gets_as_many_pods_as_the_quota_allows_and_the_rest_when_it_grows() {
+    let mut bed = Testbed::new(Config::default()).with_binder(&["n1"]);
+    bed.add_node(0, "n1", "a", 64_000, 1 << 38);
+    bed.create(quota(3));
+    bed.run_for(Span::from_secs(1));
+    bed.create(replica_set(5));
+    bed.run_for(Span::from_secs(10));
+    assert_eq!((pods(&bed), used(&bed)), (3, 3));
+    assert!(bed.times_said("exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3") > 0);
+    let id = bed.request(Request::Update { object: Object::ResourceQuota(Arc::new(quota(5))), expected: None });
+    bed.run_for(Span::from_secs(60));
+    assert!(bed.answers[&id].is_ok());
+    assert_eq!((pods(&bed), used(&bed)), (5, 5));
+}
+
+#[test]
+fn what_has_gone_makes_room_at_once() {
+    let mut bed = Testbed::new(Config::default()).with_binder(&["n1"]);
+    bed.add_node(0, "n1", "a", 64_000, 1 << 38);
+    bed.create(quota(3));
+    bed.run_for(Span::from_secs(1));
+    bed.create(replica_set(2));
+    bed.run_for(Span::from_secs(10));
+    let key = ObjectKey::new(Kind::ReplicaSet, "default", "web");
+    bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
+    bed.run_for(Span::from_secs(30));
+    assert_eq!((pods(&bed), used(&bed)), (0, 0));
+}
+
+#[test]
+fn the_status_says_what_the_spec_limits_and_forgets_the_rest() {
+    let mut bed = Testbed::new(Config::default());
+    bed.create(quota(3));
+    bed.run_for(Span::from_secs(1));
+    let mut other = quota(3);
+    other.hard = [("services".into(), Quantity::from_units(2, crate::quantity::Format::DecimalSi))].into();
+    bed.request(Request::Update { object: Object::ResourceQuota(Arc::new(other.clone())), expected: None });
+    bed.run_for(Span::from_secs(1));
+    let status = bed.get::<ResourceQuota>("default", "q").expect("the quota is there").status.clone();
+    assert_eq!(status.hard, other.hard);
+    assert_eq!(status.used.keys().map(|name| &**name).collect::<Vec<_>>(), ["services"]);
+}

@@ -1,0 +1,76 @@
+//! `sim conform` on recordings of our own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn recordings() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings")
+}
+
+fn conform(arguments: &[&str], folder: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
+    command.arg("conform").args(arguments).arg(folder).output().expect("the program starts")
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// A copy of the recorded rollout whose events were changed.
+fn changed(name: &str, change: impl Fn(&str) -> String) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name).join("shop-rollout");
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    for file in ["steps.yaml", "summary.md", "events.jsonl"] {
+        let original = fs::read_to_string(recordings().join("shop-rollout").join(file)).expect("a recorded file");
+        let text = if file == "events.jsonl" { change(&original) } else { original };
+        fs::write(folder.join(file), text).expect("a file of the test");
+    }
+    folder
+}
+
+#[test]
+fn our_own_recordings_are_equal() {
+    let output = conform(&["--seeds", "2"], &recordings());
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).ends_with("2 equal, 0 different, 0 not covered, of 2\n"), "{}", text(&output));
+}
+
+#[test]
+fn another_size_is_found_and_told_with_both_sides() {
+    let folder = changed("another-size", |events| events.replace("\"spec.replicas\":3", "\"spec.replicas\":4"));
+    let output = conform(&["--seeds", "1", "--differences", "9"], &folder);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    let told = text(&output);
+    assert!(told.contains("Deployment/till spec.replicas"), "{told}");
+    assert!(
+        told.contains("recorded  2 [0.0 s] > 4 [20.0 s]") && told.contains("ours      2 [0.0 s] > 3 [20.0 s]"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_condition_that_ours_lacks_and_a_reason_that_is_another_are_found() {
+    let folder = changed("another-reason", |events| events.replace("(NewReplicaSetAvailable)", "(SomethingElse)"));
+    let output = conform(&["--seeds", "1"], &folder);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("Deployment/till condition Progressing"), "{}", text(&output));
+}
+
+#[test]
+fn kinds_that_are_not_there_are_named_and_are_no_success() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("unknown-kind");
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    let steps = "namespace: shop\nsteps:\n- t_ms: 0\n  request: POST /apis/shop.example/v1/namespaces/shop/tills\n  \
+                 response_code: 201\n  body: {apiVersion: shop.example/v1, kind: Till, metadata: {name: a}}\n";
+    fs::write(folder.join("steps.yaml"), steps).expect("a file of the test");
+    let output = conform(&[], &folder);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("not covered: Till"), "{}", text(&output));
+}
+
+#[test]
+fn a_folder_without_a_recording_is_bad_input() {
+    let output = conform(&[], &recordings().join("shop-rollout").join("nothing"));
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+}
