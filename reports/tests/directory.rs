@@ -146,7 +146,7 @@ fn the_tables_have_the_documented_columns_and_one_row_per_thing() {
     let files = written("tables", &record);
     let heads = [
         ("events.csv", "first_s,first_ns,last_s,last_ns,count,type,reason,subject,source,message", record.events.len()),
-        ("facts.csv", "time_s,time_ns,seq,category,subject,reason,message", record.facts.len()),
+        ("facts.csv", "time_s,time_ns,seq,category,subject,reason,message,by,targets", record.facts.len()),
         (
             "pods.csv",
             "namespace,name,owner,node,phase,reason,restarts,created_s,created_ns,scheduled_s,scheduled_ns,pulled_s,pulled_ns,started_s,started_ns,ready_s,ready_ns,deleted_s,deleted_ns,gone_s,gone_ns",

@@ -3,7 +3,7 @@
 //!
 //! The points of one attempt, in order: PreEnqueue and QueueSort belong to [`super::queue`]; PreFilter is
 //! [`super::traits::PodTraits`], computed once per spec; Filter, PreScore, Score and NormalizeScore are here; PostFilter
-//! is [`super::diagnosis`]; Reserve is [`super::placement::Placement::assume`]; Bind is the request that [`super::cycle`] sends.
+//! is [`super::preemption`]; Reserve is [`super::placement::Placement::assume`]; Bind is the request that [`super::cycle`] sends.
 //! Permit, PreBind and PostBind have no plugin in the model; their places in the cycle are marked there.
 
 use std::sync::Arc;

@@ -118,7 +118,7 @@ impl<'a> Subject<'a> {
 /// The kind that a user's word means: kubectl's short names and plurals too.
 fn kind_of(word: &str) -> String {
     let word = word.to_lowercase();
-    let known = wavetank_core::model::Kind::ALL.into_iter().find(|kind| {
+    let known = wavetank_core::model::Kind::ALL.iter().find(|kind| {
         let name = kind.name().to_lowercase();
         word == name || word == format!("{name}s") || word == kind.short_name()
     });
