@@ -97,11 +97,12 @@ fn invalid_values_are_placed_where_they_are_written() {
 
 #[test]
 fn kinds_that_are_not_supported_are_refused_by_name() {
-    let told = refusals("apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: x}\n");
+    let told = refusals("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: x}\n");
     assert_eq!(told.len(), 1);
     assert!(
-        told[0]
-            .starts_with("web.yaml:2:7: kind: kind \"StatefulSet\" of apps/v1 is not supported yet; expected one of"),
+        told[0].starts_with(
+            "web.yaml:2:7: kind: kind \"NetworkPolicy\" of networking.k8s.io/v1 is not supported yet; expected one of"
+        ),
         "{told:?}"
     );
     let told = refusals("apiVersion: extensions/v1beta1\nkind: Deployment\nmetadata: {name: x}\n");

@@ -150,9 +150,9 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_said() {
-        let wanted = read_text("hosts", &format!("{POD}  hostname: other\n")).expect("a valid pod");
+        let wanted = read_text("hosts", &format!("{POD}  shareProcessNamespace: true\n")).expect("a valid pod");
         assert_eq!(wanted.requests.len(), 1);
-        assert!(wanted.ignored.iter().any(|line| line.contains("spec.hostname")), "{:?}", wanted.ignored);
+        assert!(wanted.ignored.iter().any(|line| line.contains("spec.shareProcessNamespace")), "{:?}", wanted.ignored);
     }
 
     #[test]

@@ -335,7 +335,7 @@ fn files_that_are_no_scenarios_are_refused_by_name() {
     place.file("tabs.yaml", "a:\n\t- b\n");
     place.file("bomb.yaml", "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n");
     place.file("twice.yaml", &small("  duration: 5s\n"));
-    place.file("manifest.yaml", &small("").replace("kind: Pod", "kind: StatefulSet"));
+    place.file("manifest.yaml", &small("").replace("kind: Pod", "kind: PodTemplate"));
     for (file, expected) in [
         ("missing.yaml", "cannot read missing.yaml: "),
         (".", "cannot read .: "),
@@ -344,7 +344,7 @@ fn files_that_are_no_scenarios_are_refused_by_name() {
         ("tabs.yaml", "tabs.yaml:2:2: tabs "),
         ("bomb.yaml", "bomb.yaml:1:1: apiVersion: expected \"wavetank/v1\", found nothing\n"),
         ("twice.yaml", "twice.yaml:12:3: key \"duration\" is already set in this mapping, at 5:3\n"),
-        ("manifest.yaml", "manifest.yaml:9:13: kind: kind \"StatefulSet\" of v1 is not supported yet"),
+        ("manifest.yaml", "manifest.yaml:9:13: kind: kind \"PodTemplate\" of v1 is not supported yet"),
     ] {
         let output = place.sim(&["run", file]);
         assert!(err(&output).starts_with(expected), "{file}: {}", err(&output));
