@@ -8,7 +8,7 @@
 //! Absent on purpose: counts in statuses on their way (how many writes a controller makes of them is a matter of
 //! timing); their last values are compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -83,13 +83,15 @@ struct Names {
     canonical: BTreeMap<(String, String), String>,
     /// Short names to be replaced in texts, the longest first.
     texts: Vec<(String, String)>,
+    /// What the names of like pods begin with: texts also name pods that were refused and never came to be.
+    prefixes: BTreeSet<String>,
 }
 
 impl Names {
     fn of(lines: &[Line]) -> Names {
         let mut canonical: BTreeMap<(String, String), String> = BTreeMap::new();
         let mut counts: BTreeMap<(String, String), u32> = BTreeMap::new();
-        let mut texts = Vec::new();
+        let (mut texts, mut prefixes) = (Vec::new(), BTreeSet::new());
         for line in lines.iter().filter(|line| line.is_added() && line.kind != "Event") {
             let key = (line.kind.clone(), line.name.clone());
             let owner = line.text("owner");
@@ -97,6 +99,9 @@ impl Names {
             let owner_key = (owner_kind.to_owned(), format!("{}/{owner_name}", line.namespace()));
             let owner_name = canonical.get(&owner_key).cloned().unwrap_or_else(|| owner_name.to_owned());
             let mark = NUMBERED.iter().find(|(kind, _)| *kind == line.kind).map(|(_, mark)| *mark);
+            if OWNERS_OF_LIKE_PODS.contains(&line.kind.as_str()) {
+                prefixes.insert(format!("{}-", line.short_name()));
+            }
             let name = match mark {
                 Some(mark) if !owner.is_empty() => {
                     let count = counts.entry((line.kind.clone(), owner.to_owned())).or_insert(0);
@@ -113,7 +118,7 @@ impl Names {
         }
         texts.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         texts.dedup();
-        Names { canonical, texts }
+        Names { canonical, texts, prefixes }
     }
 
     fn of_line(&self, line: &Line) -> String {
@@ -131,7 +136,7 @@ impl Names {
     }
 
     fn in_text(&self, text: &str) -> String {
-        let mut text = text.to_owned();
+        let mut text = self.prefixes.iter().fold(text.to_owned(), |text, prefix| without_suffixes(&text, prefix));
         for (name, canonical) in &self.texts {
             if text.contains(name.as_str()) {
                 text = text.replace(name.as_str(), canonical);
@@ -393,6 +398,19 @@ impl Teller {
         }
         self.story
     }
+}
+
+/// A text with `prefix-*` for each quoted name that is the prefix and five drawn letters.
+fn without_suffixes(text: &str, prefix: &str) -> String {
+    let quoted = format!("\"{prefix}");
+    let mut parts = text.split(&quoted);
+    let mut leveled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_drawn = part.len() > 5 && part.is_char_boundary(5) && part[5..].starts_with('"');
+        let rest = if is_drawn && part[..5].bytes().all(|it| it.is_ascii_alphanumeric()) { &part[5..] } else { part };
+        leveled.push_str(&format!("\"{prefix}{}{rest}", if rest.len() < part.len() { "*" } else { "" }));
+    }
+    leveled
 }
 
 /// Which of several like nodes a pod was assigned to is drawn: nodes of one name but for its number count as alike.
