@@ -2,7 +2,7 @@
 //!
 //! A recording is a folder with `steps.yaml` (what was asked for and when, and what happened to machines) and
 //! `events.jsonl` (every change that watches showed), or with `bad.jsonl` (requests that were refused). [`conform`]
-//! does the steps again in a small world ([`bench`]) with stand-in kubelets ([`kubelets`]), writes down every change in
+//! does the steps again in a small world ([`mod@bench`]) with stand-in kubelets ([`kubelets`]), writes down every change in
 //! the recording's own form ([`shown`]), tells the [`story`] of both and compares them track by track ([`compare`]).
 //! `docs/conform.md` says what is compared and how strictly.
 //!
