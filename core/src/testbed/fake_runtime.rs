@@ -94,7 +94,7 @@ impl FakeRuntime {
             RuntimeRequest::PullImage { pod, container, image, policy } => {
                 vec![self.pull(pod, container, image, policy)]
             }
-            RuntimeRequest::StartContainer { pod, container, attempt } => self.start(&pod, container, attempt),
+            RuntimeRequest::StartContainer { pod, container, attempt, .. } => self.start(&pod, container, attempt),
             RuntimeRequest::StopContainer { pod, container, attempt, grace } => {
                 let (delay, exit_code) = if self.stop <= grace { (self.stop, 143) } else { (grace, 137) };
                 let out_of_memory = false;

@@ -138,7 +138,7 @@ impl Fleet {
             RuntimeRequest::PullImage { pod, container, image, policy } => {
                 self.pull(now, host, (pod, container), image, policy, out);
             }
-            RuntimeRequest::StartContainer { pod, container, attempt } => {
+            RuntimeRequest::StartContainer { pod, container, attempt, .. } => {
                 self.start(now, host, &pod, container, attempt, out);
             }
             RuntimeRequest::StopContainer { pod, container, attempt, grace } => {
