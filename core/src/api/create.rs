@@ -9,10 +9,11 @@ use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Job,
-    Labels, LimitRange, Namespace, Node, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim,
-    PersistentVolumeStatus, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet, ReplicationController, Resource,
-    ResourceQuota, Secret, Service, ServiceAccount, ServiceType, StatefulSet, StorageClass, VolumeAttachment, with_object,
+    CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
+    EndpointSlice, Job, Labels, LimitRange, Namespace, Node, Object, ObjectKey, PersistentVolume,
+    PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet,
+    ReplicationController, Resource, ResourceQuota, Secret, Service, ServiceAccount, ServiceType, StatefulSet,
+    StorageClass, VolumeAttachment, with_object,
 };
 use crate::store::Store;
 

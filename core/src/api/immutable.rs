@@ -9,7 +9,8 @@ use crate::api::Refusal;
 use crate::api::create::{JOB_NAME_LABELS, JOB_UID_LABELS};
 use crate::digest::Shared;
 use crate::model::{
-    ConfigMap, Job, JobSpec, Labels, ObjectKey, PodSpec, PodTemplate, PriorityClass, Resource, ResourceQuota, Secret, SelectorOperator,
+    ConfigMap, Job, JobSpec, Labels, ObjectKey, PodSpec, PodTemplate, PriorityClass, Resource, ResourceQuota, Secret,
+    SelectorOperator,
 };
 use crate::store::Store;
 

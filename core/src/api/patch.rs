@@ -7,10 +7,11 @@ use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Job,
-    LimitRange, Namespace, Node, NodeVolumes, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod,
-    PodDisruptionBudget, PodTemplate, PriorityClass, ReplicaSet, ReplicationController, Resource, ResourceQuota,
-    Secret, Service, ServiceAccount, StatefulSet, StorageClass, VolumeAttachment, with_kind, with_object,
+    CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
+    EndpointSlice, Job, LimitRange, Namespace, Node, NodeVolumes, Object, ObjectKey, PersistentVolume,
+    PersistentVolumeClaim, Pod, PodDisruptionBudget, PodTemplate, PriorityClass, ReplicaSet, ReplicationController,
+    Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass, VolumeAttachment, with_kind,
+    with_object,
 };
 use crate::store::Store;
 

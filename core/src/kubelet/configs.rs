@@ -131,7 +131,8 @@ pub(super) fn kind_of(kind: ConfigKind) -> Kind {
 
 impl Configs {
     fn place(&self, kind: Kind, namespace: &str, name: &str) -> Result<usize, usize> {
-        self.watched.binary_search_by(|it| (it.key.kind, &*it.key.namespace, &*it.key.name).cmp(&(kind, namespace, name)))
+        self.watched
+            .binary_search_by(|it| (it.key.kind, &*it.key.namespace, &*it.key.name).cmp(&(kind, namespace, name)))
     }
 
     fn of_key(&mut self, key: &ObjectKey) -> Option<&mut Watched> {

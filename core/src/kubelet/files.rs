@@ -134,7 +134,8 @@ impl Row {
 
     /// Looks at all pods whose time has come.
     pub(super) fn look_at_files(&mut self, ctx: &mut Context<'_>) {
-        let due: Vec<Uid> = self.files.iter().filter(|(_, files)| files.due() <= ctx.now).map(|(uid, _)| *uid).collect();
+        let due: Vec<Uid> =
+            self.files.iter().filter(|(_, files)| files.due() <= ctx.now).map(|(uid, _)| *uid).collect();
         for uid in due {
             self.see_to_files(ctx, uid);
         }

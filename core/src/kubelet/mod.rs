@@ -38,7 +38,8 @@ use std::sync::Arc;
 pub use heartbeat::LeaseClock;
 pub use probe::{ProbeTally, first_try};
 pub use protocol::{
-    Boot, ContainerConfig, ContainerIndex, HookKind, MountedFile, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
+    Boot, ContainerConfig, ContainerIndex, HookKind, MountedFile, ProbeKind, RunningContainer, RunningPod,
+    RuntimeEvent, RuntimeRequest,
 };
 
 pub use usage::{ContainerUsage, ImageUsage, NodeUsage, PodUsage, Supply, UsageLevels};

@@ -118,6 +118,17 @@ pub enum RuntimeRequest {
         /// What it is given from elsewhere; `None` is nothing.
         config: Option<Arc<ContainerConfig>>,
     },
+    /// Write a running container's files again, whose sources have changed. No answer.
+    UpdateFiles {
+        /// The pod.
+        pod: Uid,
+        /// The container.
+        container: ContainerIndex,
+        /// Which start of it.
+        attempt: u32,
+        /// What it is given from elsewhere; only those files count that are updated.
+        config: Arc<ContainerConfig>,
+    },
     /// Stop a container: TERM, and KILL after the grace. Answer: `ContainerExited`, once. Asked again with a shorter
     /// grace, the KILL comes when that one is over, counted from the second request.
     StopContainer {

@@ -13,8 +13,8 @@ use crate::id::Name;
 use crate::kubelet::configs::{Configs, Lack};
 use crate::kubelet::{Boot, ContainerConfig, MountedFile};
 use crate::model::{
-    ConfigKind, Container, EnvSource, FileSource, FileVolume, KeyToPath, Labels, Pod, PodVolumeSource, ROOT_CERTIFICATE,
-    ROOT_CERTIFICATE_KEY,
+    ConfigKind, Container, EnvSource, FileSource, FileVolume, KeyToPath, Labels, Pod, PodVolumeSource,
+    ROOT_CERTIFICATE, ROOT_CERTIFICATE_KEY,
 };
 
 /// Where a pod's values come from.

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::Name;
 use crate::api::LETTERS;
 use crate::digest::StableHasher;
 use crate::draw::below;
+use crate::id::Name;
 use crate::model::{ClaimSpec, ConfigKind, Disk, EnvSource, Labels, Pod, ROOT_CERTIFICATE};
 
 /// A volume of a pod.

@@ -121,7 +121,7 @@ impl FakeRuntime {
                 self.usage.images.retain(|image| !images.contains(&image.image));
                 Vec::new()
             }
-            RuntimeRequest::WatchUsage(_) | RuntimeRequest::PowerOff => Vec::new(),
+            RuntimeRequest::WatchUsage(_) | RuntimeRequest::PowerOff | RuntimeRequest::UpdateFiles { .. } => Vec::new(),
             RuntimeRequest::RemovePod { pod } => {
                 self.pods.remove(&pod);
                 vec![(Span::ZERO, RuntimeEvent::PodRemoved { pod })]

@@ -28,7 +28,8 @@ fn a_pod_of_an_unknown_account_is_refused_at_once() {
     let mut bed = Testbed::new(Config::default());
     let id = ask(&mut bed, pod("default", "p", spec("nope")));
     bed.run_for(Span::ZERO);
-    let expected = "pods \"p\" is forbidden: error looking up service account default/nope: serviceaccount \"nope\" not found";
+    let expected =
+        "pods \"p\" is forbidden: error looking up service account default/nope: serviceaccount \"nope\" not found";
     assert_eq!(refusal(&bed, id).as_deref(), Some(expected));
 }
 
@@ -70,12 +71,8 @@ fn the_account_gives_a_token_unless_somebody_says_no_and_its_pull_secrets_unless
         automount: Some(false),
         ..ServiceAccount::default()
     });
-    let taken = |path: &str| VolumeMount {
-        name: "own".into(),
-        path: path.into(),
-        sub_path: Name::default(),
-        read_only: true,
-    };
+    let taken =
+        |path: &str| VolumeMount { name: "own".into(), path: path.into(), sub_path: Name::default(), read_only: true };
     let side = Container { name: "side".into(), mounts: vec![taken(TOKEN_MOUNT_PATH)], ..Container::default() };
     let mut two = spec("");
     two.containers.push(side.clone());

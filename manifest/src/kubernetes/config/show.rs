@@ -98,5 +98,9 @@ fn push(root: &mut Root, key: &str, value: Value) {
     if !list.is_array() {
         *list = Value::Array(Vec::new());
     }
-    list.as_array_mut().expect("it was just made a list").push(value);
+    let list = list.as_array_mut().expect("it was just made a list");
+    // Somebody may have written down what was shown before.
+    if !list.iter().any(|other| other["name"] == value["name"]) {
+        list.push(value);
+    }
 }

@@ -4,11 +4,12 @@
 //! `ValidateSecret`, `ValidateServiceAccount`, `validateVolumeSource`, `ValidateEnvFrom`, `validateEnvVarValueFrom`,
 //! pkg/apis/core/validation/validation.go (v1.34.1).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, DownwardAPIVolumeFile, EnvFromSource, EnvVarSource, KeyToPath, ObjectFieldSelector, ProjectedVolumeSource,
-    ResourceFieldSelector, Secret, ServiceAccount, Volume,
+    ConfigMap, DownwardAPIVolumeFile, EnvFromSource, EnvVarSource, KeyToPath, ObjectFieldSelector,
+    ProjectedVolumeSource, ResourceFieldSelector, Secret, ServiceAccount, Volume,
 };
 
 use super::report::{At, Report};
@@ -100,12 +101,7 @@ pub(super) fn secret(report: &mut Report, object: &Secret) {
 }
 
 /// A value that must be a JSON object; what exactly is wrong with it is said in other words than Go's.
-fn json(
-    report: &mut Report,
-    at: &At,
-    data: &std::collections::BTreeMap<String, k8s_openapi::ByteString>,
-    key: &str,
-) {
+fn json(report: &mut Report, at: &At, data: &BTreeMap<String, ByteString>, key: &str) {
     let at = at.key(key);
     match data.get(key) {
         None => report.required(&at, ""),
@@ -155,7 +151,11 @@ fn projections(report: &mut Report, at: &At, volume: &ProjectedVolumeSource) {
         let source_at = at.child("sources").index(index);
         let mut given = 0;
         for (kind, object, list) in [
-            ("secret", source.secret.as_ref().map(|it| &it.name), source.secret.as_ref().and_then(|it| it.items.as_ref())),
+            (
+                "secret",
+                source.secret.as_ref().map(|it| &it.name),
+                source.secret.as_ref().and_then(|it| it.items.as_ref()),
+            ),
             (
                 "configMap",
                 source.config_map.as_ref().map(|it| &it.name),
@@ -188,10 +188,18 @@ fn projections(report: &mut Report, at: &At, volume: &ProjectedVolumeSource) {
             let token_at = source_at.child("serviceAccountToken");
             let seconds = it.expiration_seconds.unwrap_or(0);
             if seconds < 600 {
-                report.invalid(&token_at.child("expirationSeconds"), &seconds, "may not specify a duration less than 10 minutes");
+                report.invalid(
+                    &token_at.child("expirationSeconds"),
+                    &seconds,
+                    "may not specify a duration less than 10 minutes",
+                );
             }
             if seconds > 1 << 32 {
-                report.invalid(&token_at.child("expirationSeconds"), &seconds, "may not specify a duration larger than 2^32 seconds");
+                report.invalid(
+                    &token_at.child("expirationSeconds"),
+                    &seconds,
+                    "may not specify a duration larger than 2^32 seconds",
+                );
             }
             if it.path.is_empty() {
                 report.required(&token_at.child("path"), "");
@@ -234,7 +242,9 @@ fn local_path(report: &mut Report, at: &At, path: &str) {
     }
     if path.split('/').any(|part| part == "..") {
         report.invalid(at, &path, "must not contain '..'");
-    } else if path.starts_with("..") {
+    }
+    // A first part of just two dots has been found already.
+    if path.starts_with("..") && !path.starts_with("../") {
         report.invalid(at, &path, "must not start with '..'");
     }
 }
@@ -298,10 +308,11 @@ fn resource(report: &mut Report, at: &At, selector: &ResourceFieldSelector, in_v
         Some((_, "cpu")) => (&["1m", "1"], "only divisor's values 1m and 1 are supported with the cpu resource"),
         Some((_, "memory")) => (SIZES, SIZES_OF_MEMORY),
         Some((_, "ephemeral-storage")) => (SIZES, SIZES_OF_STORAGE),
+        Some((_, pages)) if pages.starts_with("hugepages-") => (SIZES, SIZES_OF_PAGES),
         _ => return,
     };
     if !allowed.contains(&divisor) {
-        report.invalid(&at.child("divisor"), &divisor, detail);
+        report.invalid(&at.child("divisor"), &name, detail);
     }
 }
 
@@ -310,6 +321,9 @@ const SIZES_OF_MEMORY: &str = "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 
                                with the memory resource";
 const SIZES_OF_STORAGE: &str = "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are \
                                 supported with the local ephemeral storage resource";
+
+const SIZES_OF_PAGES: &str = "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported \
+                              with the hugepages resource";
 
 /// Checks where a variable's value comes from, but not how many sources there are.
 pub(super) fn variable(report: &mut Report, at: &At, source: &EnvVarSource) {
