@@ -1,29 +1,42 @@
 //! Volumes whose files the kubelet writes: a pod waits until all of them can be set up.
 //!
 //! An attempt that fails is told as an event and made again after a growing wait; that the missing object has appeared
-//! is seen by the next attempt. Invariant: pods whose volumes could all be set up at once have no row here.
+//! is seen by the next attempt. When an object changes, the volumes of running pods that show it are set up again at the
+//! pod's next sync, some time within the minute and a half between two of them; variables stay as they were. Invariant:
+//! pods whose volumes could all be set up at once, and whose objects have not changed since, have no row here.
 //!
 //! Source: pkg/kubelet/volumemanager/reconciler; `GenerateMountVolumeFunc`,
 //! pkg/volume/util/operationexecutor/operation_generator.go; pkg/volume/util/nestedpendingoperations (v1.34.1).
 
+use std::sync::Arc;
+
 use crate::api::Request;
 use crate::context::Context;
+use crate::draw::{Purpose, draw, span_below};
 use crate::events::Event;
+use crate::facts::What;
 use crate::id::{Name, ProcId, Uid};
-use crate::kubelet::configs::needs;
+use crate::kubelet::configs::{kind_of, needs};
 use crate::kubelet::row::{Asked, Row};
 use crate::kubelet::values::Values;
 use crate::kubelet::volumes::{FIRST_WAIT, LONGEST_WAIT, PATIENCE};
-use crate::model::{Pod, PodVolumeSource};
+use crate::kubelet::{ContainerConfig, RuntimeRequest};
+use crate::model::{ObjectKey, Pod, PodVolume, PodVolumeSource};
 use crate::seam::Msg;
 use crate::time::{Span, Time};
+
+/// The longest time between two syncs of a pod: `syncFrequency` and half of it by chance.
+///
+/// Source: `completeWork`, pkg/kubelet/pod_workers.go (v1.34.1).
+const SYNC_PERIOD_MAX: Span = Span::from_secs(90);
 
 /// What a pod waits for.
 pub(super) struct FileMounts {
     /// Objects of the pod have not been read: nothing is tried before then.
     reads_until: Option<Time>,
     unmounted: Vec<Unmounted>,
-    complains_at: Time,
+    /// When the pod will say that it waits; `None` for one that runs already.
+    complains_at: Option<Time>,
 }
 
 struct Unmounted {
@@ -36,7 +49,8 @@ impl FileMounts {
     /// When this is to be looked at next.
     pub(super) fn due(&self) -> Time {
         let tries = || self.unmounted.iter().map(|it| it.tries_at).min();
-        self.reads_until.or_else(tries).unwrap_or(self.complains_at).min(self.complains_at)
+        let due = self.reads_until.or_else(tries).into_iter().chain(self.complains_at).min();
+        due.expect("a pod waits for a reading or a volume")
     }
 }
 
@@ -120,7 +134,7 @@ impl Row {
         let unmounted = |volume| Unmounted { volume, tries_at: ctx.now, wait: FIRST_WAIT };
         let unmounted = volumes_of(&life.pod).into_iter().map(unmounted).collect();
         life.waits_for_volumes = true;
-        self.files.insert(uid, FileMounts { reads_until, unmounted, complains_at: ctx.now + PATIENCE });
+        self.files.insert(uid, FileMounts { reads_until, unmounted, complains_at: Some(ctx.now + PATIENCE) });
         self.see_to_files(ctx, uid);
     }
 
@@ -141,6 +155,52 @@ impl Row {
         }
     }
 
+    /// An object has changed: the volumes of running pods that show it are set up again at their next sync.
+    pub(super) fn set_up_again(&mut self, ctx: &mut Context<'_>, key: &ObjectKey) {
+        let shows =
+            |volume: &PodVolume| volume.config().any(|(kind, name)| kind_of(kind) == key.kind && *name == key.name);
+        let mut concerned: Vec<(Uid, Vec<Name>)> = Vec::new();
+        for (uid, life) in &self.pods {
+            let runs = life.uses_configs && !life.waits_for_volumes && life.pod.meta.namespace == key.namespace;
+            if runs && !life.pod.spec.references.is_empty() {
+                let volumes = life.pod.spec.volumes.iter().filter(|volume| shows(volume));
+                concerned.push((*uid, volumes.map(|volume| volume.name.clone()).collect()));
+            }
+        }
+        for (uid, volumes) in concerned.into_iter().filter(|(_, volumes)| !volumes.is_empty()) {
+            let drawn = draw(ctx.seed(), Purpose::PodResync, uid.0 as u64, ctx.now.0);
+            let tries_at = ctx.now + span_below(drawn, SYNC_PERIOD_MAX);
+            let empty = FileMounts { reads_until: None, unmounted: Vec::new(), complains_at: None };
+            let files = self.files.entry(uid).or_insert(empty);
+            for volume in volumes {
+                if !files.unmounted.iter().any(|it| it.volume == volume) {
+                    files.unmounted.push(Unmounted { volume, tries_at, wait: FIRST_WAIT });
+                }
+            }
+            let due = files.due();
+            self.arm_retry(ctx, due);
+        }
+    }
+
+    /// The running containers of a pod get the files of volumes that have been set up again.
+    fn update_files(&mut self, ctx: &mut Context<'_>, uid: Uid, volumes: Vec<Name>) {
+        let Some(life) = self.pods.get(&uid).filter(|_| !volumes.is_empty()) else { return };
+        let values = Values { pod: &life.pod, address: None, configs: &self.configs, boot: &self.boot };
+        let mut updates = Vec::new();
+        for (place, container) in life.containers.iter().enumerate().filter(|(_, it)| it.is_running()) {
+            let files = values.mounted_files(life.spec(place)).unwrap_or_default();
+            if files.iter().any(|file| file.updated) {
+                let config = Arc::new(ContainerConfig { files, ..ContainerConfig::default() });
+                let (container, attempt) = (life.index(place), container.attempt);
+                updates.push(RuntimeRequest::UpdateFiles { pod: uid, container, attempt, config });
+            }
+        }
+        let key = life.key();
+        volumes.into_iter().for_each(|volume| ctx.record(key.clone(), What::FilesUpdated { volume }));
+        let mut host = self.host(ctx);
+        updates.into_iter().for_each(|update| host.ask(update));
+    }
+
     /// Tries the volumes that are due, and lets the pod begin when all are there.
     fn see_to_files(&mut self, ctx: &mut Context<'_>, uid: Uid) {
         let node = self.boot.node.clone();
@@ -148,12 +208,16 @@ impl Row {
         files.reads_until = self.configs.waits_until(&needs(&life.pod), ctx.now);
         if files.reads_until.is_none() {
             let values = Values { pod: &life.pod, address: None, configs: &self.configs, boot: &self.boot };
-            let now = ctx.now;
+            let (now, runs) = (ctx.now, files.complains_at.is_none());
+            let mut updated = Vec::new();
             files.unmounted.retain_mut(|it| {
                 if it.tries_at > now {
                     return true;
                 }
-                let Err(why) = values.set_up(&it.volume) else { return false };
+                let Err(why) = values.set_up(&it.volume) else {
+                    updated.extend(runs.then(|| it.volume.clone()));
+                    return false;
+                };
                 let message = format!("MountVolume.SetUp failed for volume {:?} : {why}", &*it.volume);
                 let event = Event::warning("kubelet", "FailedMount", message).about(&life.pod.meta).on_host(&node);
                 ctx.event(life.key(), event);
@@ -161,13 +225,22 @@ impl Row {
                 it.wait = Span(it.wait.0 * 2).min(LONGEST_WAIT);
                 true
             });
-            if files.unmounted.is_empty() {
+            let (done, due) = (files.unmounted.is_empty(), (!files.unmounted.is_empty()).then(|| files.due()));
+            if done {
                 self.files.remove(&uid);
-                return self.volumes_are_there(ctx, uid);
+            }
+            match due {
+                _ if runs => {
+                    self.update_files(ctx, uid, updated);
+                    return due.into_iter().for_each(|due| self.arm_retry(ctx, due));
+                }
+                None => return self.volumes_are_there(ctx, uid),
+                Some(_) => {}
             }
         }
-        if files.complains_at <= ctx.now {
-            files.complains_at = ctx.now + PATIENCE;
+        let (Some(files), Some(life)) = (self.files.get_mut(&uid), self.pods.get(&uid)) else { return };
+        if files.complains_at.is_some_and(|at| at <= ctx.now) {
+            files.complains_at = Some(ctx.now + PATIENCE);
             let names: Vec<&str> = files.unmounted.iter().map(|it| &*it.volume).collect();
             let message = format!(
                 "Unable to attach or mount volumes: unmounted volumes=[{}], unattached volumes=[], failed to process \

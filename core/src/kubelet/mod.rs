@@ -113,7 +113,7 @@ impl Kubelets {
             Msg::PodChanged(pod) => row.on_pod(ctx, pod),
             Msg::PodRemoved(uid) => row.on_pod_removed(ctx, uid),
             Msg::ConfigChanged(object) => row.on_config(ctx, object),
-            Msg::ConfigRemoved(key) => row.on_config_removed(&key),
+            Msg::ConfigRemoved(key) => row.on_config_removed(ctx, &key),
             Msg::Response(id, answer) => row.on_answer(ctx, id, answer),
             Msg::RuntimeEvent(event) => row.on_runtime(ctx, event),
             Msg::Reconnected => row.on_reconnected(ctx),

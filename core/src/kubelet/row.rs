@@ -462,13 +462,16 @@ impl Row {
 
     /// A ConfigMap or Secret is new or has changed.
     pub(super) fn on_config(&mut self, ctx: &mut Context<'_>, object: Object) {
+        let key = object.key();
         self.configs.on_changed(object);
         self.on_config_read(ctx);
+        self.set_up_again(ctx, &key);
     }
 
     /// A ConfigMap or Secret is gone.
-    pub(super) fn on_config_removed(&mut self, key: &ObjectKey) {
+    pub(super) fn on_config_removed(&mut self, ctx: &mut Context<'_>, key: &ObjectKey) {
         self.configs.on_removed(key);
+        self.set_up_again(ctx, key);
     }
 
     /// Some of a pod's volumes are there: it begins if it waits for no others.

@@ -224,7 +224,7 @@ impl Values<'_> {
     }
 
     /// The files that a container finds, by their whole paths.
-    fn mounted_files(&self, container: &Container) -> Result<Vec<MountedFile>, String> {
+    pub(super) fn mounted_files(&self, container: &Container) -> Result<Vec<MountedFile>, String> {
         let mut found = Vec::new();
         for mount in &container.mounts {
             let volume = self.pod.spec.volumes.iter().find(|volume| volume.name == mount.name);

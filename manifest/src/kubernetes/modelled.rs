@@ -389,11 +389,7 @@ spec:
         let objects = read_admitted("web.yaml", text).unwrap();
         assert_eq!(
             unmodelled_fields(&objects[0]),
-            [
-                "spec.template.spec.dnsPolicy",
-                "spec.template.spec.hostPID",
-                "spec.template.spec.volumes[].emptyDir",
-            ]
+            ["spec.template.spec.dnsPolicy", "spec.template.spec.hostPID", "spec.template.spec.volumes[].emptyDir",]
         );
     }
 }

@@ -15,8 +15,8 @@ use bollard::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    Attempt, ClusterName, ContainerId, ContainerName, Engine, EngineError, FileSpec, Identity, ImageName, PodIdentity, Resources,
-    Role,
+    Attempt, ClusterName, ContainerId, ContainerName, Engine, EngineError, FileSpec, Identity, ImageName, PodIdentity,
+    Resources, Role,
     engine::{CHANGE_LIMIT, READ_LIMIT},
 };
 

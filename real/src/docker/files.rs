@@ -63,7 +63,8 @@ mod tests {
     fn an_archive_has_each_file_under_its_path_with_its_permissions() {
         let long = format!("/etc/{}/key", "x".repeat(150));
         let file = |path: &str, mode, data: &[u8]| FileSpec { path: path.to_owned(), mode, data: data.into() };
-        let bytes = archive(&[file("/etc/app/a", 0o400, b"one"), file(&long, 0o644, b"")]).expect("the paths are sound");
+        let bytes =
+            archive(&[file("/etc/app/a", 0o400, b"one"), file(&long, 0o644, b"")]).expect("the paths are sound");
         let mut archive = tar::Archive::new(bytes.as_slice());
         let read = |entry: std::io::Result<tar::Entry<'_, &[u8]>>| {
             let mut entry = entry.expect("an entry");

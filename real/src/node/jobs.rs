@@ -19,8 +19,8 @@ use super::{
 };
 use crate::docker::{
     Attempt, Bytes, ClusterName, Container, ContainerId, ContainerName, ContainerSpec, DnsConfig, Engine, EngineError,
-    EngineTime, FileSpec, Identity, ImageName, MilliCpu, NameError, Phase, PodIdentity, Resources, Role, Sandbox, SandboxNetwork,
-    SandboxSpec, host_name_of_pod,
+    EngineTime, FileSpec, Identity, ImageName, MilliCpu, NameError, Phase, PodIdentity, Resources, Role, Sandbox,
+    SandboxNetwork, SandboxSpec, host_name_of_pod,
 };
 
 /// Pause before a call that found no engine is repeated.

@@ -170,6 +170,8 @@ impl Fleet {
             }
             // The world switches machines off; see `SimWorld::send`.
             RuntimeRequest::PowerOff => {}
+            // Nothing in a simulated container reads its files.
+            RuntimeRequest::UpdateFiles { .. } => {}
             RuntimeRequest::RemovePod { pod } => {
                 self.note_use_of_images(now, host, pod);
                 self.machines[host.0 as usize].remove(pod);
