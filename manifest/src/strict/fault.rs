@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
-use super::error::{Error, nearest};
+use super::error::{Error, WrongType, nearest};
 use crate::yaml::{Node, Position, Value};
 
 /// An error on its way up; the innermost reader that sees it gives it its place.
@@ -13,13 +13,15 @@ pub(super) struct Fault {
     message: String,
     expected: Vec<String>,
     suggestion: Option<String>,
+    /// What of which type was found where another was expected.
+    pub(super) wrong_type: Option<WrongType>,
     /// The place and the path; none until a reader has seen the fault.
     pub(super) place: Option<(Position, String)>,
 }
 
 impl Fault {
     pub(super) fn new(message: String) -> Fault {
-        Fault { message, expected: Vec::new(), suggestion: None, place: None }
+        Fault { message, expected: Vec::new(), suggestion: None, wrong_type: None, place: None }
     }
 
     pub(super) fn one_of(message: String, written: &str, expected: &[&str]) -> Fault {
@@ -27,13 +29,15 @@ impl Fault {
             message,
             expected: expected.iter().map(|&name| name.to_owned()).collect(),
             suggestion: nearest(written, expected.iter().copied()).map(str::to_owned),
+            wrong_type: None,
             place: None,
         }
     }
 
     pub(super) fn into_error(self, file: &str, root: &Node) -> Error {
         let (at, path) = self.place.unwrap_or_else(|| (root.span.start(), String::new()));
-        Error { expected: self.expected, suggestion: self.suggestion, ..Error::new(file, at, &path, self.message) }
+        let (expected, suggestion, wrong_type) = (self.expected, self.suggestion, self.wrong_type);
+        Error { expected, suggestion, wrong_type, ..Error::new(file, at, &path, self.message) }
     }
 }
 
