@@ -88,7 +88,8 @@ impl<'de, 'p> Reader<'de, 'p> {
             _ => "",
         };
         let mut fault = Fault::new(format!("expected {expected}, found {found}{hint}"));
-        fault.wrong_type = Some(WrongType { within: "", wanted: go_type(expected), found: go_value(&self.node.value) });
+        let found = go_value(&self.node.value);
+        fault.wrong_type = Some(Box::new(WrongType { within: "", wanted: go_type(expected), found }));
         self.placed(Err(fault))
     }
 

@@ -14,7 +14,7 @@ pub(super) struct Fault {
     expected: Vec<String>,
     suggestion: Option<String>,
     /// What of which type was found where another was expected.
-    pub(super) wrong_type: Option<WrongType>,
+    pub(super) wrong_type: Option<Box<WrongType>>,
     /// The place and the path; none until a reader has seen the fault.
     pub(super) place: Option<(Position, String)>,
 }
@@ -36,7 +36,8 @@ impl Fault {
 
     pub(super) fn into_error(self, file: &str, root: &Node) -> Error {
         let (at, path) = self.place.unwrap_or_else(|| (root.span.start(), String::new()));
-        let (expected, suggestion, wrong_type) = (self.expected, self.suggestion, self.wrong_type);
+        let (expected, suggestion) = (self.expected, self.suggestion);
+        let wrong_type = self.wrong_type.map(|it| *it);
         Error { expected, suggestion, wrong_type, ..Error::new(file, at, &path, self.message) }
     }
 }
