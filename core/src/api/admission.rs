@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::api::accounts::Account;
 use crate::api::limit_ranger::{self, ContainerDefaults};
 use crate::api::priority::{self, Priority};
 use crate::api::{Refusal, quota};
@@ -45,6 +46,7 @@ struct Completed {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Additions {
     containers: ContainerDefaults,
+    account: Option<Account>,
     priority: Option<Priority>,
 }
 
@@ -76,6 +78,7 @@ impl Admission {
         mark_if_gated(pod, now);
         let additions = Additions {
             containers: ContainerDefaults::of(view, &pod.meta.namespace),
+            account: Account::of(view, pod)?,
             priority: Priority::of(view, &pod.spec)?,
         };
         let hash = StableHasher::hash_one(&(pod.spec.stable_hash(), &additions));
@@ -100,11 +103,15 @@ impl Completed {
         let mut spec = given.clone();
         let mut limits_said = None;
         if additions.containers != ContainerDefaults::default()
+            || additions.account.is_some()
             || additions.priority.is_some()
             || given.given_priority.is_some()
         {
             let mut changed = (*given).clone();
             limits_said = additions.containers.apply(&mut changed);
+            if let Some(account) = &additions.account {
+                account.apply(&mut changed);
+            }
             if let Some(priority) = &additions.priority {
                 priority.apply(&mut changed);
             }

@@ -82,6 +82,7 @@ fn probe() -> Probe {
     }
 }
 
+mod configs;
 mod hooks;
 mod node;
 
