@@ -139,7 +139,10 @@ pub(super) fn priority_class(new: &mut PriorityClass, old: &PriorityClass) -> Re
         faults.push("value: Forbidden: may not be changed in an update.".to_owned());
     }
     if new.never_preempts != old.never_preempts {
-        faults.push(format!("preemptionPolicy: Invalid value: {:?}: field is immutable", preemption_policy(new.never_preempts)));
+        faults.push(format!(
+            "preemptionPolicy: Invalid value: {:?}: field is immutable",
+            preemption_policy(new.never_preempts)
+        ));
     }
     match faults.as_slice() {
         [] => Ok(()),

@@ -19,6 +19,7 @@ use crate::kubelet::images::Pulls;
 use crate::kubelet::pod_life::{Doing, Host, PodLife};
 use crate::kubelet::pressure::Pressure;
 use crate::kubelet::shutdown::Shutdown;
+use crate::kubelet::static_pods::Statics;
 use crate::kubelet::volumes::Mounts;
 use crate::kubelet::{Boot, ContainerIndex, RunningPod, RuntimeEvent, RuntimeRequest, admission, status};
 use crate::model::{Kind, Object, ObjectKey, Pod, Resources, Terminated};
@@ -32,7 +33,7 @@ const REFLECTOR_BACKOFF: Span = Span::from_millis(800);
 
 /// A running kubelet.
 pub(super) struct Row {
-    boot: Arc<Boot>,
+    pub(super) boot: Arc<Boot>,
     clock: LeaseClock,
     heartbeat: Option<Box<Heartbeat>>,
     pub(super) pods: BTreeMap<Uid, Box<PodLife>>,
@@ -57,6 +58,8 @@ pub(super) struct Row {
     runtime: Runtime,
     /// When a runtime that is away is taken to be down.
     runtime_down_at: Option<Time>,
+    /// Only on hosts with static pods.
+    pub(super) statics: Option<Box<Statics>>,
     /// Only while the node runs short of something.
     pub(super) pressure: Option<Box<Pressure>>,
     /// Only while the machine shuts down.
@@ -65,7 +68,7 @@ pub(super) struct Row {
 
 /// What a request under way is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Asked {
+pub(super) enum Asked {
     Register,
     /// The node as it is stored, by way of one of its labels.
     Node,
@@ -76,6 +79,8 @@ enum Asked {
     Volume(Uid),
     /// Which volumes the node uses.
     InUse,
+    /// The mirror pod of a static pod.
+    Mirror(Uid),
 }
 
 enum Unseen {
@@ -112,6 +117,7 @@ impl Row {
             listed: false,
             runtime: Runtime::Up,
             runtime_down_at: None,
+            statics: None,
             pressure: None,
             shutdown: None,
         };
@@ -193,12 +199,12 @@ impl Row {
         self.arm_retry(ctx, ctx.now + wait);
         self.look_at_node(ctx);
         // Whatever was under way may have been lost with the connection: it is made anew at once.
-        self.make_anew(ctx, |asked| matches!(asked, Asked::Register | Asked::Pod(_)));
+        self.make_anew(ctx, |asked| matches!(asked, Asked::Register | Asked::Pod(_) | Asked::Mirror(_)));
     }
 
     // ---- requests to the API server
 
-    fn request(&mut self, ctx: &mut Context<'_>, asked: Asked, request: Request) -> RequestId {
+    pub(super) fn request(&mut self, ctx: &mut Context<'_>, asked: Asked, request: Request) -> RequestId {
         let id = RequestId(self.clock.start << 40 | self.requests);
         self.requests += 1;
         self.asked.push((id, asked, ctx.now));
@@ -209,7 +215,7 @@ impl Row {
     }
 
     /// One timer serves all requests: it is armed for the earliest need and looks again when it comes due.
-    fn arm_retry(&mut self, ctx: &mut Context<'_>, at: Time) {
+    pub(super) fn arm_retry(&mut self, ctx: &mut Context<'_>, at: Time) {
         if self.retry_armed.is_none_or(|armed| at < armed) {
             self.retry_armed = Some(at);
             ctx.arm(TimerKind::KubeletRetry, at);
@@ -224,6 +230,7 @@ impl Row {
         if self.runtime_down_at.take_if(|at| *at <= ctx.now).is_some() {
             self.set_runtime(ctx, Runtime::Down);
         }
+        self.retry_mirrors(ctx);
         let (now, timeout) = (ctx.now, ctx.config.kubelet.request_timeout);
         let due = |mounts: &Mounts| mounts.due().is_some_and(|at| at <= now);
         let waiting: Vec<Uid> = self.mounts.iter().filter(|(_, mounts)| due(mounts)).map(|(uid, _)| *uid).collect();
@@ -242,6 +249,7 @@ impl Row {
             .chain(self.watch_at)
             .chain(self.runtime_down_at)
             .chain(self.mounts.values().filter_map(Mounts::due))
+            .chain(self.mirrors_due())
             .min();
         if let Some(at) = next {
             self.arm_retry(ctx, at);
@@ -265,6 +273,7 @@ impl Row {
             }
             Asked::Node | Asked::NodeStatus => self.look_at_node(ctx),
             Asked::Watch => self.watch(ctx),
+            Asked::Mirror(uid) => self.on_mirror_silence(ctx, uid),
             Asked::InUse => {
                 self.in_use.clear();
                 self.report_in_use(ctx);
@@ -332,7 +341,11 @@ impl Row {
 
     pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, id: RequestId, answer: Answer) {
         let Some(asked) = self.take_asked(id) else { return };
+        if let (true, Ok(Reply::Object(Object::Node(node), _))) = (self.statics.is_some(), &answer) {
+            self.on_node_uid(ctx, node.meta.uid);
+        }
         match (asked, answer) {
+            (Asked::Mirror(uid), answer) => self.on_mirror_answer(ctx, uid, answer),
             (Asked::Watch, Ok(Reply::Pods(pods))) => self.on_list(ctx, pods),
             (Asked::Pod(uid), answer) => self.on_pod_answer(ctx, uid, id, answer),
             (Asked::Volume(uid), answer) => {
@@ -375,7 +388,11 @@ impl Row {
     // ---- what the API server wants
 
     fn on_list(&mut self, ctx: &mut Context<'_>, pods: Vec<Object>) {
-        let mut gone: Vec<Uid> = self.pods.keys().copied().collect();
+        let mut gone: Vec<Uid> = self.pods.keys().copied().filter(|uid| !self.is_static(*uid)).collect();
+        if self.statics.is_some() {
+            let listed: Vec<Uid> = pods.iter().map(Object::uid).collect();
+            self.on_mirrors_listed(ctx, &listed);
+        }
         for object in pods {
             if let Object::Pod(pod) = object {
                 gone.retain(|uid| *uid != pod.meta.uid);
@@ -389,7 +406,7 @@ impl Row {
 
     /// A pod is new or has changed.
     pub(super) fn on_pod(&mut self, ctx: &mut Context<'_>, pod: Arc<Pod>) {
-        if !self.listed {
+        if !self.listed || self.on_mirror(ctx, &pod) {
             return;
         }
         let uid = pod.meta.uid;
@@ -519,6 +536,9 @@ impl Row {
 
     /// A pod's object is gone: what is left of it on the node goes too.
     pub(super) fn on_pod_removed(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        if self.on_mirror_removed(ctx, uid) {
+            return;
+        }
         self.with_pod(ctx, uid, |life, host| {
             life.gone = true;
             let grace = life.pod.meta.deletion_grace.filter(|grace| *grace > Span::ZERO);
@@ -650,6 +670,7 @@ impl Row {
             life.counted = true;
             self.pods.insert(life.uid(), Box::new(life));
         }
+        self.begin_statics(ctx);
         self.watch(ctx);
     }
 
@@ -723,6 +744,10 @@ impl Row {
             self.release_volumes(ctx, uid);
             return ctx.disarm(TimerKind::Pod(uid));
         }
+        if self.statics.is_some() && self.is_static(uid) {
+            return self.reflect(ctx, uid);
+        }
+        let Some(life) = self.pods.get_mut(&uid) else { return };
         if life.gone || life.asked.is_some() {
             life.news = true;
             return;

@@ -17,12 +17,12 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use wavetank_core::digest::Shared;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
-    ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, ExternalTraffic, Hook, IntOrName, IntOrPercent,
-    IpFamily, IpFamilyPolicy,
-    Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, OwnerReference, Pod,
-    PodOwn, PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet,
-    ReplicationController, ResourceName, Resources, RestartPolicy, Selector, SelectorOperator, SelectorRequirement,
-    Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration, TolerationOperator, ZeroRequests,
+    ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, ExternalTraffic, Hook, IntOrName,
+    IntOrPercent, IpFamily, IpFamilyPolicy, Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec,
+    NodeStatus, Object, OwnerReference, Pod, PodOwn, PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction,
+    Protocol, PullPolicy, ReplicaSet, ReplicationController, ResourceName, Resources, RestartPolicy, Selector,
+    SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
+    TolerationOperator, ZeroRequests,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};

@@ -11,9 +11,10 @@ use serde_json::{Map, Value, json};
 use wavetank_core::calendar::Civil;
 use wavetank_core::id::{Name, Revision};
 use wavetank_core::model::{
-    Condition, ConditionKind, Conditions, ContainerState, ContainerStatus, Deployment, EndpointSlice, ExternalTraffic, IntOrName,
-    IntOrPercent, Labels, Meta, Namespace, Node, Object, OwnerReference, Phase, Pod, PodTemplate, Protocol, ReplicaSet,
-    ReplicaSetStatus, ReplicationController, Resources, Selector, Service, ServiceType, Status3, Terminated,
+    Condition, ConditionKind, Conditions, ContainerState, ContainerStatus, Deployment, EndpointSlice, ExternalTraffic,
+    IntOrName, IntOrPercent, Labels, Meta, Namespace, Node, Object, OwnerReference, Phase, Pod, PodTemplate, Protocol,
+    ReplicaSet, ReplicaSetStatus, ReplicationController, Resources, Selector, Service, ServiceType, Status3,
+    Terminated,
 };
 use wavetank_core::quantity::{Format, Quantity};
 use wavetank_core::time::Time;

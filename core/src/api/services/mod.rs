@@ -79,7 +79,8 @@ impl Allocators {
         match &service.cluster_ip {
             Some(text) => {
                 let refuse = |why: &str| {
-                    let message = format!("spec.clusterIPs: Invalid value: [{text:?}]: failed to allocate IP {text}: {why}");
+                    let message =
+                        format!("spec.clusterIPs: Invalid value: [{text:?}]: failed to allocate IP {text}: {why}");
                     Err(invalid(service, message))
                 };
                 let Some(address) = number_of(text).filter(|address| band.contains(*address)) else {

@@ -86,9 +86,10 @@ impl<'a> Operation<'a> {
 
     fn health_check(&mut self, service: &mut Service) -> Result<(), Refusal> {
         match service.health_check_node_port {
-            Some(asked) => self.check(asked).map(|()| self.reserved.push(asked)).map_err(|why| {
-                internal(format!("failed to allocate requested HealthCheck NodePort {asked}: {why}"))
-            }),
+            Some(asked) => self
+                .check(asked)
+                .map(|()| self.reserved.push(asked))
+                .map_err(|why| internal(format!("failed to allocate requested HealthCheck NodePort {asked}: {why}"))),
             None => {
                 service.health_check_node_port = Some(self.draw_port("failed to allocate a HealthCheck NodePort 0")?);
                 Ok(())
@@ -97,9 +98,8 @@ impl<'a> Operation<'a> {
     }
 
     fn reserve(&mut self, service: &Service, index: usize, port: u16) -> Result<(), Refusal> {
-        self.check(port).map_err(|why| {
-            invalid(service, format!("spec.ports[{index}].nodePort: Invalid value: {port}: {why}"))
-        })?;
+        self.check(port)
+            .map_err(|why| invalid(service, format!("spec.ports[{index}].nodePort: Invalid value: {port}: {why}")))?;
         self.reserved.push(port);
         Ok(())
     }
@@ -107,9 +107,7 @@ impl<'a> Operation<'a> {
     fn check(&self, port: u16) -> Result<(), String> {
         let (min, max) = (self.config.node_port_min, self.config.node_port_max);
         if !(min..=max).contains(&port) {
-            return Err(format!(
-                "provided port is not in the valid range. The range of valid ports is {min}-{max}"
-            ));
+            return Err(format!("provided port is not in the valid range. The range of valid ports is {min}-{max}"));
         }
         if self.is_free(port) { Ok(()) } else { Err("provided port is already allocated".to_owned()) }
     }

@@ -85,7 +85,9 @@ fn a_given_address_must_be_of_the_range_and_free() {
     let mut bed = bed();
     assert_eq!(create(&mut bed, at("fixed", "10.0.0.5")), "");
     let start = |name: &str, ip: &str| {
-        format!("Service \"{name}\" is invalid: spec.clusterIPs: Invalid value: [\"{ip}\"]: failed to allocate IP {ip}: ")
+        format!(
+            "Service \"{name}\" is invalid: spec.clusterIPs: Invalid value: [\"{ip}\"]: failed to allocate IP {ip}: "
+        )
     };
     let allocated = "provided IP is already allocated";
     assert_eq!(create(&mut bed, at("dup", "10.0.0.5")), start("dup", "10.0.0.5") + allocated);

@@ -74,15 +74,10 @@ pub(super) fn check(new: &Service, old: &Service) -> Result<(), String> {
             && wanted != before
         {
             let names: Vec<String> = new.families.iter().map(|family| format!("{:?}", family.name())).collect();
-            faults.push(format!(
-                "spec.ipFamilies[0]: Invalid value: [{}]: may not change once set",
-                names.join(",")
-            ));
+            faults.push(format!("spec.ipFamilies[0]: Invalid value: [{}]: may not change once set", names.join(",")));
         }
     }
-    if old.needs_health_check()
-        && new.needs_health_check()
-        && new.health_check_node_port != old.health_check_node_port
+    if old.needs_health_check() && new.needs_health_check() && new.health_check_node_port != old.health_check_node_port
     {
         faults.push("spec.healthCheckNodePort: Forbidden: field is immutable".to_owned());
     }
