@@ -105,7 +105,7 @@ impl Completed {
         if additions.containers != ContainerDefaults::default()
             || additions.account.is_some()
             || additions.priority.is_some()
-            || given.given_priority.is_some()
+            || priority::is_given(&given)
         {
             let mut changed = (*given).clone();
             limits_said = additions.containers.apply(&mut changed);
@@ -115,7 +115,7 @@ impl Completed {
             if let Some(priority) = &additions.priority {
                 priority.apply(&mut changed);
             }
-            changed.given_priority = None;
+            priority::forget_given(&mut changed);
             spec = Shared::new(changed);
         }
         add_default_tolerations(&mut spec);

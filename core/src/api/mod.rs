@@ -18,6 +18,7 @@ mod patch;
 mod priority;
 mod quota;
 mod server;
+mod services;
 mod set_updates;
 mod storage;
 mod undo;
@@ -286,6 +287,12 @@ pub enum Refusal {
         cause: Name,
         /// When to ask again; zero leaves it to the client.
         retry_after: Span,
+    },
+    /// 500: something that the API server needed was not to be had.
+    #[error("Internal error occurred: {message}")]
+    Internal {
+        /// What failed and why.
+        message: Name,
     },
     /// 500.
     #[error("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")]

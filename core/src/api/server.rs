@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::api::accounts::{self, Held};
 use crate::api::admission::Admission;
 use crate::api::leases::Leases;
+use crate::api::services::Allocators;
 use crate::api::{Answer, Refusal, Reply, Request, changes};
 use crate::author::Author;
 use crate::context::Context;
@@ -23,8 +24,8 @@ pub struct ApiServer {
     up: bool,
     /// How many objects have been created, which is what uids and drawn names are drawn by.
     pub(super) creations: u64,
-    /// How many Service addresses have been given out.
-    pub(super) service_addresses: u64,
+    /// The addresses and node ports of Services.
+    pub(super) services: Allocators,
     pub(super) admission: Admission,
     leases: Leases,
     /// Which kubelet watches the pods of a node: by the hash of the node's name and the name, so that a look-up, of which
@@ -69,6 +70,7 @@ impl ApiServer {
         self.held.clear();
         self.persist_asked = persisted(store);
         store.roll_back_to(self.persist_asked);
+        self.services = Allocators::of(store);
     }
 
     /// A message to the API server. One that arrives while the process is down is lost.
@@ -148,6 +150,7 @@ impl ApiServer {
             request => self.write(ctx, store, request),
         };
         changes::record_facts(ctx, store, before, Author::of(from, id));
+        self.services.follow(store, before);
         let written = store.head();
         if written == persisted(store) {
             ctx.send(from, Msg::Response(id, answer));
@@ -163,7 +166,10 @@ impl ApiServer {
     fn write(&mut self, ctx: &mut Context<'_>, store: &mut Store, request: Request) -> Answer {
         match request {
             Request::Create(object) => self.create(ctx, store, object),
-            Request::Update { object, expected } => super::patch::update(ctx, store, object, expected),
+            Request::Update { mut object, expected } => {
+                self.prepare_service_update(ctx, store, &mut object)?;
+                super::patch::update(ctx, store, object, expected)
+            }
             Request::UpdateStatus { mut object, expected } => {
                 super::storage::stamp(ctx, store, &mut object);
                 super::patch::update_status(store, object, expected)

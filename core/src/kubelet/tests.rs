@@ -85,6 +85,7 @@ fn probe() -> Probe {
 mod configs;
 mod hooks;
 mod node;
+mod static_pods;
 
 #[test]
 fn a_pod_lives_and_dies_step_by_step() {
