@@ -104,10 +104,12 @@ impl Completed {
         let mut limits_said = None;
         if additions.containers != ContainerDefaults::default()
             || additions.account.is_some()
+            || lacks_requests(&given)
             || additions.priority.is_some()
             || priority::is_given(&given)
         {
             let mut changed = (*given).clone();
+            request_what_is_limited(&mut changed);
             limits_said = additions.containers.apply(&mut changed);
             if let Some(account) = &additions.account {
                 account.apply(&mut changed);
@@ -120,6 +122,29 @@ impl Completed {
         }
         add_default_tolerations(&mut spec);
         Completed { given, additions, spec, limits_said }
+    }
+}
+
+/// Whether a container has a limit on something that it does not request.
+fn lacks_requests(spec: &PodSpec) -> bool {
+    let all = spec.containers.iter().chain(&spec.init_containers);
+    all.into_iter().any(|container| {
+        let written = container.written_requests();
+        container.limits.quantities().keys().any(|name| !written.contains_key(name))
+    })
+}
+
+/// What a container only limits it also requests. Templates leave that open: it is settled for each pod.
+///
+/// Source: `SetDefaults_Pod`, pkg/apis/core/v1/defaults.go (v1.34.1).
+fn request_what_is_limited(spec: &mut PodSpec) {
+    for container in spec.containers.iter_mut().chain(&mut spec.init_containers) {
+        let written = container.written_requests();
+        for (name, limit) in container.limits.quantities() {
+            if !written.contains_key(&name) {
+                container.requests.set_quantity(&name, limit);
+            }
+        }
     }
 }
 

@@ -264,7 +264,9 @@ impl Show {
         }
         let never = pod.spec.rules.as_ref().is_some_and(|rules| rules.never_preempts);
         set(spec, "preemptionPolicy", if never { "Never" } else { "PreemptLowerPriority" });
-        if pod.meta.annotations.get("kubernetes.io/limit-ranger").is_some() {
+        let limited = pod.spec.containers.iter().chain(&pod.spec.init_containers);
+        let limited = limited.into_iter().any(|container| !container.limits.quantities().is_empty());
+        if limited || pod.meta.annotations.get("kubernetes.io/limit-ranger").is_some() {
             policy::show_container_amounts(spec, &pod.spec);
         }
         self.pod_status(entry(root, "status"), pod);

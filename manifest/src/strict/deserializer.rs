@@ -94,7 +94,8 @@ impl<'de, 'p> Reader<'de, 'p> {
             (Value::Bool(_) | Value::Int(_) | Value::Float(_), "a string") => " (put it in quotes to make it a string)",
             _ => "",
         };
-        self.place(Fault::new(format!("expected {expected}, found {found}{hint}")))
+        let fault = Fault::new(format!("expected {expected}, found {found}{hint}"));
+        self.place(fault.wrong_type(go_type(expected), go_value(&self.node.value)))
     }
 
     /// The entries of a mapping that is to be read as the struct `name`; keys that are no fields are noted.
@@ -161,14 +162,14 @@ impl<'de, 'p> Reader<'de, 'p> {
     }
 
     /// The integer, if it is one between `min` and `max`.
-    fn integer(self, min: i128, max: i128) -> Result<i128, Fault> {
+    fn integer(self, go_type: &'static str, min: i128, max: i128) -> Result<i128, Fault> {
         if let Some(number) = self.place {
             return Ok(number.into());
         }
         match self.node.value {
             Value::Int(number) if (min..=max).contains(&number) => Ok(number),
             Value::Int(_) => Err(self.mismatch(&format!("a whole number between {min} and {max}"))),
-            _ => Err(self.mismatch("a whole number")),
+            _ => Err(self.mismatch("a whole number").wanted(go_type)),
         }
     }
 
@@ -191,11 +192,33 @@ impl<'de, 'p> Reader<'de, 'p> {
     }
 }
 
+/// What Go calls a type that messages here call otherwise.
+fn go_type(expected: &str) -> Option<&'static str> {
+    match expected {
+        "a string" => Some("string"),
+        "true or false" => Some("bool"),
+        "a number" => Some("float64"),
+        _ => None,
+    }
+}
+
+/// What Go's JSON reader calls a value.
+fn go_value(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Int(_) | Value::Float(_) => "number",
+        Value::String(_) => "string",
+        Value::Seq(_) => "array",
+        Value::Map(_) => "object",
+    }
+}
+
 macro_rules! deserialize_integers {
-    ($($method:ident $visit:ident $type:ty;)*) => {$(
+    ($($method:ident $visit:ident $type:ty, $go_type:literal;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             // The range check makes the conversion exact.
-            let number = self.integer(<$type>::MIN as i128, <$type>::MAX as i128)? as $type;
+            let number = self.integer($go_type, <$type>::MIN as i128, <$type>::MAX as i128)? as $type;
             self.placed(visitor.$visit(number))
         }
     )*};
@@ -229,19 +252,19 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     }
 
     deserialize_integers! {
-        deserialize_i8 visit_i8 i8;
-        deserialize_i16 visit_i16 i16;
-        deserialize_i32 visit_i32 i32;
-        deserialize_i64 visit_i64 i64;
-        deserialize_i128 visit_i128 i128;
-        deserialize_u8 visit_u8 u8;
-        deserialize_u16 visit_u16 u16;
-        deserialize_u32 visit_u32 u32;
-        deserialize_u64 visit_u64 u64;
+        deserialize_i8 visit_i8 i8, "int8";
+        deserialize_i16 visit_i16 i16, "int16";
+        deserialize_i32 visit_i32 i32, "int32";
+        deserialize_i64 visit_i64 i64, "int64";
+        deserialize_i128 visit_i128 i128, "int64";
+        deserialize_u8 visit_u8 u8, "uint8";
+        deserialize_u16 visit_u16 u16, "uint16";
+        deserialize_u32 visit_u32 u32, "uint32";
+        deserialize_u64 visit_u64 u64, "uint64";
     }
 
     fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let number = self.integer(0, i128::MAX)?;
+        let number = self.integer("uint64", 0, i128::MAX)?;
         self.placed(visitor.visit_u128(number.unsigned_abs()))
     }
 
@@ -332,7 +355,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         let entries = self.fields(name, fields)?;
-        self.placed(visitor.visit_map(entries))
+        visitor.visit_map(entries).map_err(|fault| self.place(fault.within(name)))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(

@@ -21,7 +21,8 @@ use wavetank_core::{
     Input,
     id::{ProcId, Uid},
     kubelet::{
-        ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest, first_try,
+        ContainerConfig, ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent,
+        RuntimeRequest, first_try,
     },
     model::{Hook, Pod, Probe},
     seam::Msg,

@@ -27,6 +27,7 @@ pub(crate) mod scheduling;
 mod selector;
 mod service;
 mod sets;
+mod sources;
 mod storage;
 mod workload;
 

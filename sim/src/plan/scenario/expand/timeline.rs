@@ -435,6 +435,9 @@ impl Reader<'_> {
             (Kind::StatefulSet, &delete.stateful_set),
             (Kind::DaemonSet, &delete.daemon_set),
             (Kind::Pod, &delete.pod),
+            (Kind::ConfigMap, &delete.config_map),
+            (Kind::Secret, &delete.secret),
+            (Kind::ServiceAccount, &delete.service_account),
             (Kind::Service, &delete.service),
             (Kind::Node, &delete.node),
         ];

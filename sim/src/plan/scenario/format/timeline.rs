@@ -184,6 +184,9 @@ pub struct Delete {
     pub stateful_set: Option<NameAt>,
     pub daemon_set: Option<NameAt>,
     pub pod: Option<NameAt>,
+    pub config_map: Option<NameAt>,
+    pub secret: Option<NameAt>,
+    pub service_account: Option<NameAt>,
     pub service: Option<NameAt>,
     pub node: Option<NameAt>,
     /// The namespace; alone it is the object to be deleted.
