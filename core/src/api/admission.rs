@@ -225,3 +225,44 @@ fn add_default_tolerations(shared: &mut Shared<PodSpec>) {
     }));
     *shared = Shared::new(spec);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A toleration in words: `key[:NoExecute][/seconds]`; the key `*` is every key.
+    fn toleration(words: &str) -> Toleration {
+        let (words, seconds) = words.split_once('/').map_or((words, None), |(words, text)| (words, text.parse().ok()));
+        let (key, effect) = words.split_once(':').map_or((words, None), |(key, _)| (key, Some(TaintEffect::NoExecute)));
+        let key = match key {
+            "*" => "",
+            "not-ready" => NOT_READY,
+            "unreachable" => UNREACHABLE,
+            other => other,
+        };
+        Toleration { key: key.into(), operator: TolerationOperator::Exists, value: "".into(), effect, seconds }
+    }
+
+    #[test]
+    fn what_a_pod_does_not_say_of_nodes_in_trouble_is_added_for_five_minutes() {
+        let (not_ready, unreachable) = ("not-ready:NoExecute/300", "unreachable:NoExecute/300");
+        let table: [(&[&str], &[&str]); 8] = [
+            (&[], &[not_ready, unreachable]),
+            (&["other:NoExecute/700"], &[not_ready, unreachable]),
+            (&["not-ready:NoExecute/700"], &[unreachable]),
+            (&["unreachable:NoExecute/700"], &[not_ready]),
+            (&["not-ready:NoExecute/700", "unreachable:NoExecute/700"], &[]),
+            (&["unreachable"], &[not_ready]),
+            (&["*"], &[]),
+            (&["*:NoExecute/5"], &[]),
+        ];
+        for (given, added) in table {
+            let given: Vec<Toleration> = given.iter().map(|words| toleration(words)).collect();
+            let expected: Vec<Toleration> =
+                given.iter().cloned().chain(added.iter().map(|it| toleration(it))).collect();
+            let mut spec = Shared::new(PodSpec { tolerations: given, ..PodSpec::default() });
+            add_default_tolerations(&mut spec);
+            assert_eq!(spec.tolerations, expected);
+        }
+    }
+}
