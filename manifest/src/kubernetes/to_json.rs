@@ -70,7 +70,7 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::LimitRange(range) => policy::show_range(&mut root, range),
         Object::PriorityClass(class) => policy::show_class(&mut root, class),
         Object::PersistentVolume(volume) => storage::show_volume(&mut root, volume, epoch),
-        Object::PersistentVolumeClaim(claim) => storage::show_claim(&mut root, claim),
+        Object::PersistentVolumeClaim(claim) => storage::show_claim(&mut root, claim, show.conditions(&claim.status.conditions)),
         Object::StorageClass(class) => storage::show_class(&mut root, class),
         Object::CSINode(node) => storage::show_node(&mut root, node),
         Object::VolumeAttachment(attachment) => storage::show_attachment(&mut root, attachment, epoch),
