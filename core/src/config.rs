@@ -111,6 +111,8 @@ pub struct CsiDriverConfig {
     pub attach: SpanRange,
     /// How long it takes to detach a volume.
     pub detach: SpanRange,
+    /// How long it takes to enlarge a volume.
+    pub resize: SpanRange,
 }
 
 /// A time that is drawn evenly from `min` up to `max`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::api::accounts::Account;
 use crate::api::limit_ranger::{self, ContainerDefaults};
 use crate::api::priority::{self, Priority};
-use crate::api::{Refusal, quota};
+use crate::api::{Refusal, quota, storage};
 use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{
@@ -167,6 +167,7 @@ pub(super) fn admit_update<T: Resource>(store: &mut Store, now: Time, new: &T, o
     if !matches!(new, Object::Pod(_)) && !old.meta().is_terminating() {
         check(store.newest(), &new).map_err(forbidden)?;
     }
+    storage::check_growth(store.newest(), &new, &old).map_err(forbidden)?;
     if quota::counts_update(&new, &old) {
         quota::charge(store, now, &new, Some(&old)).map_err(forbidden)?;
     }

@@ -179,6 +179,9 @@ impl ApiServer {
             Request::Delete { key, uid, grace, propagation } => {
                 super::deletion::delete(ctx, store, &key, uid, grace, propagation)
             }
+            Request::DeleteMatching { kind, namespace, selector, grace, propagation } => {
+                super::deletion::delete_matching(ctx, store, (kind, &namespace), &selector, grace, propagation)
+            }
             Request::Evict { key, uid, grace, dry_run } => {
                 super::eviction::evict(ctx, store, &key, uid, grace, dry_run)
             }

@@ -70,7 +70,7 @@ pub use sets::{
 };
 pub use storage::{
     AccessMode, BETA_STORAGE_PROVISIONER, BIND_COMPLETED, BOUND_BY_CONTROLLER, CLAIM_PROTECTION, ClaimPhase,
-    ClaimReference, ClaimSpec, Disk, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim,
+    ClaimReference, ClaimSpec, Disk, Growth, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim,
     PersistentVolumeClaimStatus, PersistentVolumeStatus, ReclaimPolicy, SELECTED_NODE, STORAGE_PROVISIONER,
     VOLUME_PROTECTION, VolumeMode, VolumePhase, VolumeSource,
 };

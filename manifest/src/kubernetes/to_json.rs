@@ -73,7 +73,9 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::LimitRange(range) => policy::show_range(&mut root, range),
         Object::PriorityClass(class) => policy::show_class(&mut root, class),
         Object::PersistentVolume(volume) => storage::show_volume(&mut root, volume, epoch),
-        Object::PersistentVolumeClaim(claim) => storage::show_claim(&mut root, claim),
+        Object::PersistentVolumeClaim(claim) => {
+            storage::show_claim(&mut root, claim, show.conditions(&claim.status.conditions))
+        }
         Object::StorageClass(class) => storage::show_class(&mut root, class),
         Object::CSINode(node) => storage::show_node(&mut root, node),
         Object::VolumeAttachment(attachment) => storage::show_attachment(&mut root, attachment, epoch),
@@ -612,6 +614,14 @@ fn show_choices(spec: &mut Map<String, Value>, service: &Service) {
             Some(value) => set(spec, key, value),
             None => drop(spec.remove(key)),
         }
+    }
+    set(spec, "sessionAffinity", if service.client_ip_affinity.is_some() { "ClientIP" } else { "None" });
+    match service.client_ip_affinity {
+        Some(span) => set(spec, "sessionAffinityConfig", json!({"clientIP": {"timeoutSeconds": span.as_secs()}})),
+        None => drop(spec.remove("sessionAffinityConfig")),
+    }
+    if !service.is_alias() {
+        spec.entry("internalTrafficPolicy").or_insert_with(|| "Cluster".into());
     }
 }
 
