@@ -723,7 +723,7 @@ impl Row {
             self.release_volumes(ctx, uid);
             return ctx.disarm(TimerKind::Pod(uid));
         }
-        if life.gone || life.asked.is_some() {
+        if life.gone || life.asked.is_some() || life.is_in_first_sync() {
             life.news = true;
             return;
         }
