@@ -805,7 +805,7 @@ impl Row {
             return self.reflect(ctx, uid);
         }
         let Some(life) = self.pods.get_mut(&uid) else { return };
-        if life.gone || life.asked.is_some() {
+        if life.gone || life.asked.is_some() || life.is_in_first_sync() {
             life.news = true;
             return;
         }

@@ -14,7 +14,7 @@ use wavetank_core::draw::{Purpose, below, draw};
 use wavetank_core::events::{EventLog, Written};
 use wavetank_core::facts::{Fact, What};
 use wavetank_core::id::{HostId, Name, ProcId, ProcKind, RequestId, Revision};
-use wavetank_core::model::{ConfigMap, Labels, Meta, Namespace, Object, ObjectKey, ReplicaSet, Resource, Service};
+use wavetank_core::model::{ConfigMap, Labels, Meta, Namespace, Object, ObjectKey, Resource, Service};
 use wavetank_core::seam::{Effect, Input, Msg, TimerKind};
 use wavetank_core::time::{Span, Time};
 use wavetank_core::{Core, digest::StableHasher};
