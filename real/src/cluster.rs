@@ -245,6 +245,7 @@ fn boot(machine: &MachineInfo, address: IpAddr) -> Boot {
         taints: Vec::new(),
         address: address.to_string().into(),
         pod_network: "bridge".into(),
+        static_pods: Vec::new(),
     }
 }
 

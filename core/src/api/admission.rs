@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::api::accounts::Account;
 use crate::api::limit_ranger::{self, ContainerDefaults};
 use crate::api::priority::{self, Priority};
-use crate::api::{Refusal, quota};
+use crate::api::{Refusal, quota, storage};
 use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{
@@ -106,7 +106,7 @@ impl Completed {
             || additions.account.is_some()
             || lacks_requests(&given)
             || additions.priority.is_some()
-            || given.given_priority.is_some()
+            || priority::is_given(&given)
         {
             let mut changed = (*given).clone();
             request_what_is_limited(&mut changed);
@@ -117,7 +117,7 @@ impl Completed {
             if let Some(priority) = &additions.priority {
                 priority.apply(&mut changed);
             }
-            changed.given_priority = None;
+            priority::forget_given(&mut changed);
             spec = Shared::new(changed);
         }
         add_default_tolerations(&mut spec);
@@ -167,6 +167,7 @@ pub(super) fn admit_update<T: Resource>(store: &mut Store, now: Time, new: &T, o
     if !matches!(new, Object::Pod(_)) && !old.meta().is_terminating() {
         check(store.newest(), &new).map_err(forbidden)?;
     }
+    storage::check_growth(store.newest(), &new, &old).map_err(forbidden)?;
     if quota::counts_update(&new, &old) {
         quota::charge(store, now, &new, Some(&old)).map_err(forbidden)?;
     }
@@ -224,4 +225,45 @@ fn add_default_tolerations(shared: &mut Shared<PodSpec>) {
         seconds: Some(DEFAULT_TOLERATION_SECONDS),
     }));
     *shared = Shared::new(spec);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A toleration in words: `key[:NoExecute][/seconds]`; the key `*` is every key.
+    fn toleration(words: &str) -> Toleration {
+        let (words, seconds) = words.split_once('/').map_or((words, None), |(words, text)| (words, text.parse().ok()));
+        let (key, effect) = words.split_once(':').map_or((words, None), |(key, _)| (key, Some(TaintEffect::NoExecute)));
+        let key = match key {
+            "*" => "",
+            "not-ready" => NOT_READY,
+            "unreachable" => UNREACHABLE,
+            other => other,
+        };
+        Toleration { key: key.into(), operator: TolerationOperator::Exists, value: "".into(), effect, seconds }
+    }
+
+    #[test]
+    fn what_a_pod_does_not_say_of_nodes_in_trouble_is_added_for_five_minutes() {
+        let (not_ready, unreachable) = ("not-ready:NoExecute/300", "unreachable:NoExecute/300");
+        let table: [(&[&str], &[&str]); 8] = [
+            (&[], &[not_ready, unreachable]),
+            (&["other:NoExecute/700"], &[not_ready, unreachable]),
+            (&["not-ready:NoExecute/700"], &[unreachable]),
+            (&["unreachable:NoExecute/700"], &[not_ready]),
+            (&["not-ready:NoExecute/700", "unreachable:NoExecute/700"], &[]),
+            (&["unreachable"], &[not_ready]),
+            (&["*"], &[]),
+            (&["*:NoExecute/5"], &[]),
+        ];
+        for (given, added) in table {
+            let given: Vec<Toleration> = given.iter().map(|words| toleration(words)).collect();
+            let expected: Vec<Toleration> =
+                given.iter().cloned().chain(added.iter().map(|it| toleration(it))).collect();
+            let mut spec = Shared::new(PodSpec { tolerations: given, ..PodSpec::default() });
+            add_default_tolerations(&mut spec);
+            assert_eq!(spec.tolerations, expected);
+        }
+    }
 }

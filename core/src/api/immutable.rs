@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::api::Refusal;
 use crate::api::create::{JOB_NAME_LABELS, JOB_UID_LABELS};
+use crate::api::priority::preemption_policy;
 use crate::digest::Shared;
 use crate::model::{
     ConfigMap, Job, JobSpec, Labels, ObjectKey, PodSpec, PodTemplate, PriorityClass, Resource, ResourceQuota, Secret,
@@ -134,13 +135,15 @@ pub(super) fn resource_quota(new: &mut ResourceQuota, old: &ResourceQuota) -> Re
 ///
 /// Source: `ValidatePriorityClassUpdate`, pkg/apis/scheduling/validation/validation.go (v1.34.1).
 pub(super) fn priority_class(new: &mut PriorityClass, old: &PriorityClass) -> Result<(), String> {
-    let policy = |class: &PriorityClass| if class.never_preempts { "Never" } else { "PreemptLowerPriority" };
     let mut faults = Vec::new();
     if new.value != old.value {
         faults.push("value: Forbidden: may not be changed in an update.".to_owned());
     }
     if new.never_preempts != old.never_preempts {
-        faults.push(format!("preemptionPolicy: Invalid value: {:?}: field is immutable", policy(new)));
+        faults.push(format!(
+            "preemptionPolicy: Invalid value: {:?}: field is immutable",
+            preemption_policy(new.never_preempts)
+        ));
     }
     refused(&faults)
 }

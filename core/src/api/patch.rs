@@ -162,11 +162,6 @@ pub(super) fn merge_for_apply(object: Object, stored: &Object, sets_replicas: bo
             Object::StatefulSet(Arc::new(new))
         }
         (Object::Job(new), Object::Job(old)) => Object::Job(Arc::new(immutable::with_made_labels(&new, old))),
-        (Object::Service(new), Object::Service(old)) if new.cluster_ip.is_none() && !new.headless => {
-            let mut new = Arc::unwrap_or_clone(new);
-            new.cluster_ip = old.cluster_ip.clone();
-            Object::Service(Arc::new(new))
-        }
         (Object::PersistentVolumeClaim(new), Object::PersistentVolumeClaim(old)) => {
             let mut new = Arc::unwrap_or_clone(new);
             if new.spec.volume.is_empty() {

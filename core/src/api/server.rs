@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::api::accounts::{self, Held};
 use crate::api::admission::Admission;
 use crate::api::leases::Leases;
+use crate::api::services::Allocators;
 use crate::api::{Answer, Refusal, Reply, Request, changes};
 use crate::author::Author;
 use crate::context::Context;
@@ -12,6 +13,7 @@ use crate::digest::StableHasher;
 use crate::id::{Name, ProcId, RequestId, Revision};
 use crate::model::{Kind, Object, ObjectKey, Pod, Resource, with_kind};
 use crate::seam::{Effect, Msg, TimerKind};
+use crate::store::hash_index::HashIndex;
 use crate::store::{IndexKey, Store};
 
 /// The components that share the API server's memory and read the store through cursors.
@@ -23,22 +25,64 @@ pub struct ApiServer {
     up: bool,
     /// How many objects have been created, which is what uids and drawn names are drawn by.
     pub(super) creations: u64,
-    /// How many Service addresses have been given out.
-    pub(super) service_addresses: u64,
+    /// The addresses and node ports of Services.
+    pub(super) services: Allocators,
     pub(super) admission: Admission,
     leases: Leases,
-    /// Which kubelet watches the pods of a node: by the hash of the node's name and the name, so that a look-up, of which
-    /// each change of a pod needs one, compares numbers.
-    pod_watchers: BTreeMap<(u64, Name), ProcId>,
+    pod_watchers: PodWatchers,
     /// Which kubelets watch a ConfigMap or Secret.
     config_watchers: BTreeMap<ObjectKey, BTreeSet<ProcId>>,
     /// Requests for pods whose account is not there yet.
     held: Held,
     /// Answers that wait for their write to be durable, by revision.
-    unanswered: VecDeque<(Revision, ProcId, RequestId, Answer)>,
+    unanswered: VecDeque<Unanswered>,
     /// The newest revision that stable storage was asked for. The newest that it has is the API server's own cursor,
     /// so that the versions before every write that could still be lost stay there.
     persist_asked: Revision,
+}
+
+/// Which kubelet watches the pods of a node; each change of a pod needs a look-up.
+#[derive(Default)]
+struct PodWatchers {
+    watchers: Vec<(Name, ProcId)>,
+    /// Places among the watchers by the hash of the node's name.
+    by_node: HashIndex,
+}
+
+impl PodWatchers {
+    fn place(&self, node: &Name) -> Option<usize> {
+        let mut places = self.by_node.get(StableHasher::hash_one(node)).map(|place| place as usize);
+        places.find(|place| self.watchers[*place].0 == *node)
+    }
+
+    fn of(&self, node: &Name) -> Option<ProcId> {
+        self.place(node).map(|place| self.watchers[place].1)
+    }
+
+    fn set(&mut self, node: &Name, kubelet: ProcId) {
+        match self.place(node) {
+            Some(place) => self.watchers[place].1 = kubelet,
+            None => {
+                self.by_node.insert(StableHasher::hash_one(node), self.watchers.len() as u32);
+                self.watchers.push((node.clone(), kubelet));
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        *self = PodWatchers::default();
+    }
+}
+
+/// An answer that waits for its write to be durable.
+struct Unanswered {
+    written: Revision,
+    to: ProcId,
+    id: RequestId,
+    answer: Answer,
+    /// Whether it tells its asker of the write at that revision, so that a watch need not tell of it as well: an answer
+    /// leaves at the same time and by the same way as the news, and the kubelet does the same with both.
+    tells_of_write: bool,
 }
 
 impl ApiServer {
@@ -69,6 +113,7 @@ impl ApiServer {
         self.held.clear();
         self.persist_asked = persisted(store);
         store.roll_back_to(self.persist_asked);
+        self.services = Allocators::of(store);
     }
 
     /// A message to the API server. One that arrives while the process is down is lost.
@@ -106,8 +151,9 @@ impl ApiServer {
                 ctx.send(reader, Msg::Advance(revision));
             }
         }
-        while self.unanswered.front().is_some_and(|(written, ..)| *written <= revision) {
-            let (_, to, id, answer) = self.unanswered.pop_front().expect("the queue was just seen to hold an answer");
+        while self.unanswered.front().is_some_and(|first| first.written <= revision) {
+            let Unanswered { to, id, answer, .. } =
+                self.unanswered.pop_front().expect("the queue was just seen to hold an answer");
             ctx.send(to, Msg::Response(id, answer));
         }
         store.trim();
@@ -148,12 +194,14 @@ impl ApiServer {
             request => self.write(ctx, store, request),
         };
         changes::record_facts(ctx, store, before, Author::of(from, id));
+        self.services.follow(store, before);
         let written = store.head();
         if written == persisted(store) {
             ctx.send(from, Msg::Response(id, answer));
             return;
         }
-        self.unanswered.push_back((written, from, id, answer));
+        let tells_of_write = written > before && answer.is_ok();
+        self.unanswered.push_back(Unanswered { written, to: from, id, answer, tells_of_write });
         if written > self.persist_asked {
             self.persist_asked = written;
             ctx.out.push(Effect::Persist(written));
@@ -163,7 +211,10 @@ impl ApiServer {
     fn write(&mut self, ctx: &mut Context<'_>, store: &mut Store, request: Request) -> Answer {
         match request {
             Request::Create(object) => self.create(ctx, store, object),
-            Request::Update { object, expected } => super::patch::update(ctx, store, object, expected),
+            Request::Update { mut object, expected } => {
+                self.prepare_service_update(ctx, store, &mut object)?;
+                super::patch::update(ctx, store, object, expected)
+            }
             Request::UpdateStatus { mut object, expected } => {
                 super::storage::stamp(ctx, store, &mut object);
                 super::patch::update_status(store, object, expected)
@@ -172,6 +223,9 @@ impl ApiServer {
             Request::Patch { key, patch } => super::patch::patch(ctx, store, &key, patch),
             Request::Delete { key, uid, grace, propagation } => {
                 super::deletion::delete(ctx, store, &key, uid, grace, propagation)
+            }
+            Request::DeleteMatching { kind, namespace, selector, grace, propagation } => {
+                super::deletion::delete_matching(ctx, store, (kind, &namespace), &selector, grace, propagation)
             }
             Request::Evict { key, uid, grace, dry_run } => {
                 super::eviction::evict(ctx, store, &key, uid, grace, dry_run)
@@ -188,7 +242,12 @@ impl ApiServer {
 
     /// A kubelet lists its pods as they are durable now; news of later writes follow.
     fn watch_pods(&mut self, store: &Store, kubelet: ProcId, node: Name) -> Reply {
-        self.pod_watchers.insert(watcher_key(&node), kubelet);
+        self.pod_watchers.set(&node, kubelet);
+        // What the kubelet asked in a former life or over a former connection it will not understand the answer to: (1) it
+        // reports; (2) it starts again and lists its pods as they were before the report; (3) the report is durable.
+        for unanswered in self.unanswered.iter_mut().filter(|it| it.to == kubelet) {
+            unanswered.tells_of_write = false;
+        }
         let durable = store.newest().at(persisted(store));
         Reply::Pods(durable.under::<Pod>(IndexKey::Node(node)).map(|(_, pod)| Pod::into_object(pod.clone())).collect())
     }
@@ -213,6 +272,7 @@ impl ApiServer {
     }
 
     fn tell_kubelets(&self, ctx: &mut Context<'_>, store: &Store, revision: Revision) {
+        let mut answers = self.unanswered.iter().filter(|it| it.tells_of_write).peekable();
         for change in store.changes_between(persisted(store), revision) {
             let view = store.newest().at(change.revision);
             if matches!(change.kind, Kind::ConfigMap | Kind::Secret) && !self.config_watchers.is_empty() {
@@ -222,20 +282,21 @@ impl ApiServer {
             if change.kind != Kind::Pod {
                 continue;
             }
+            while answers.next_if(|it| it.written < change.revision).is_some() {}
+            let told = answers.peek().filter(|it| it.written == change.revision).map(|it| it.to);
             let (old, new) = (view.before(change.revision).get::<Pod>(change.row), view.get::<Pod>(change.row));
             let Some(node) = new.or(old).and_then(|pod| pod.node.as_ref()) else { continue };
-            let Some(kubelet) = self.pod_watchers.get(&watcher_key(node)) else { continue };
+            let Some(kubelet) = self.pod_watchers.of(node) else { continue };
+            if told == Some(kubelet) {
+                continue;
+            }
             match (old, new) {
-                (_, Some(pod)) => ctx.send(*kubelet, Msg::PodChanged(pod.clone())),
-                (Some(pod), None) => ctx.send(*kubelet, Msg::PodRemoved(pod.meta.uid)),
+                (_, Some(pod)) => ctx.send(kubelet, Msg::PodChanged(pod.clone())),
+                (Some(pod), None) => ctx.send(kubelet, Msg::PodRemoved(pod.meta.uid)),
                 (None, None) => {}
             }
         }
     }
-}
-
-fn watcher_key(node: &Name) -> (u64, Name) {
-    (StableHasher::hash_one(node), node.clone())
 }
 
 /// The newest durable revision.

@@ -53,8 +53,8 @@ use crate::store::{Change, View};
 pub(crate) trait Controller {
     /// Begins, with everything that the view lists.
     fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>);
-    /// Notes one change; `view` is at the newest change of the delivery, `view.before(change.revision)` and
-    /// `view.at(change.revision)` show the row before and after this one.
+    /// Notes one change; `view` is at the newest change of the delivery, [`View::sides`] shows the row before and after
+    /// this one, and `view.at(change.revision)` the store as it was then.
     fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change);
     /// Acts on what the changes of a delivery, an answer or a timer have left to do.
     fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>);

@@ -5,7 +5,7 @@
 //! simulator or a container engine answers.
 //!
 //! Invariant: what a kubelet holds in memory dies with it; only who the host is ([`Boot`]), how often its kubelet has
-//! started, and how its renewals travel stay. Absent on purpose: static and mirror pods, and the client's rate limit of
+//! started, and how its renewals travel stay. Absent on purpose: the client's rate limit of
 //! 50 requests per second, which a single node's pods do not reach.
 
 mod admission;
@@ -26,6 +26,7 @@ mod probe;
 mod protocol;
 mod row;
 mod shutdown;
+mod static_pods;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ pub use protocol::{
     RuntimeEvent, RuntimeRequest,
 };
 
+pub use static_pods::{CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE};
 pub use usage::{ContainerUsage, ImageUsage, NodeUsage, PodUsage, Supply, UsageLevels};
 
 use crate::config::Heartbeats;

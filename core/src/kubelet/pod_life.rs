@@ -184,6 +184,11 @@ impl ContainerLife {
         hooked || matches!(self.doing, Doing::Checking | Doing::Queued | Doing::Pulling | Doing::Starting)
     }
 
+    /// Whether the kubelet has not yet listed it, and nothing has gone wrong with it.
+    fn is_unheard_of(&self) -> bool {
+        !self.seen && self.doing != Doing::Ended && self.ended.is_none() && self.trouble.is_none()
+    }
+
     fn is_held(&self, now: Time) -> bool {
         self.trouble.as_ref().is_some_and(|trouble| trouble.until > now)
     }
@@ -229,6 +234,20 @@ impl PodLife {
         let Pod { meta, spec, own, node, status: _ } = &*self.pod;
         let others_say_the_same = || (meta, spec, own, node) == (&pod.meta, &pod.spec, &pod.own, &pod.node);
         self.said.as_ref() == Some(&pod.status) && others_say_the_same()
+    }
+
+    /// Whether the pod's worker is in its first sync and has reported as that began: sandbox, images and containers are
+    /// being made, and nothing is said of them before the kubelet has listed a container or something has gone wrong.
+    ///
+    /// Source: `SyncPod`, pkg/kubelet/kubelet.go (v1.34.1): the status is made once, before anything is done; the
+    /// next one is made by the sync that the next relist sets off.
+    pub(super) fn is_in_first_sync(&self) -> bool {
+        let has_sandbox = matches!(self.sandbox, Sandbox::Asked | Sandbox::Ready);
+        let is_undisturbed = self.confirmed && self.ending.is_none() && self.verdict.is_none();
+        has_sandbox
+            && is_undisturbed
+            && self.containers.iter().all(ContainerLife::is_unheard_of)
+            && self.said.as_ref() == Some(&self.pod.status)
     }
 
     pub(super) fn uid(&self) -> Uid {

@@ -30,6 +30,8 @@ pub struct Boot {
     pub address: Name,
     /// Distinguishes the addresses of this host's pods from every other host's: pods get `10.a.b.c` from the world.
     pub pod_network: Name,
+    /// The manifests among the kubelet's own files (static pods), by the names that they have there.
+    pub static_pods: Vec<Arc<Pod>>,
 }
 
 /// A container's place in its pod.

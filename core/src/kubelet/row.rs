@@ -21,6 +21,7 @@ use crate::kubelet::images::Pulls;
 use crate::kubelet::pod_life::{Doing, Host, PodLife};
 use crate::kubelet::pressure::Pressure;
 use crate::kubelet::shutdown::Shutdown;
+use crate::kubelet::static_pods::Statics;
 use crate::kubelet::volumes::Mounts;
 use crate::kubelet::{Boot, ContainerIndex, RunningPod, RuntimeEvent, RuntimeRequest, admission, status};
 use crate::model::{Kind, Object, ObjectKey, Pod, Resources, Terminated};
@@ -63,6 +64,8 @@ pub(super) struct Row {
     runtime: Runtime,
     /// When a runtime that is away is taken to be down.
     runtime_down_at: Option<Time>,
+    /// Only on hosts with static pods.
+    pub(super) statics: Option<Box<Statics>>,
     /// Only while the node runs short of something.
     pub(super) pressure: Option<Box<Pressure>>,
     /// Only while the machine shuts down.
@@ -84,6 +87,8 @@ pub(super) enum Asked {
     InUse,
     /// A ConfigMap or Secret.
     Config,
+    /// The mirror pod of a static pod.
+    Mirror(Uid),
 }
 
 enum Unseen {
@@ -122,6 +127,7 @@ impl Row {
             listed: false,
             runtime: Runtime::Up,
             runtime_down_at: None,
+            statics: None,
             pressure: None,
             shutdown: None,
         };
@@ -203,7 +209,7 @@ impl Row {
         self.arm_retry(ctx, ctx.now + wait);
         self.look_at_node(ctx);
         // Whatever was under way may have been lost with the connection: it is made anew at once.
-        self.make_anew(ctx, |asked| matches!(asked, Asked::Register | Asked::Pod(_)));
+        self.make_anew(ctx, |asked| matches!(asked, Asked::Register | Asked::Pod(_) | Asked::Mirror(_)));
     }
 
     // ---- requests to the API server
@@ -234,6 +240,7 @@ impl Row {
         if self.runtime_down_at.take_if(|at| *at <= ctx.now).is_some() {
             self.set_runtime(ctx, Runtime::Down);
         }
+        self.retry_mirrors(ctx);
         let (now, timeout) = (ctx.now, ctx.config.kubelet.request_timeout);
         let due = |mounts: &Mounts| mounts.due().is_some_and(|at| at <= now);
         let waiting: Vec<Uid> = self.mounts.iter().filter(|(_, mounts)| due(mounts)).map(|(uid, _)| *uid).collect();
@@ -254,6 +261,7 @@ impl Row {
             .chain(self.runtime_down_at)
             .chain(self.mounts.values().filter_map(Mounts::due))
             .chain(self.files.values().map(FileMounts::due))
+            .chain(self.mirrors_due())
             .min();
         if let Some(at) = next {
             self.arm_retry(ctx, at);
@@ -283,6 +291,7 @@ impl Row {
             }
             Asked::Node | Asked::NodeStatus => self.look_at_node(ctx),
             Asked::Watch => self.watch(ctx),
+            Asked::Mirror(uid) => self.on_mirror_silence(ctx, uid),
             Asked::InUse => {
                 self.in_use.clear();
                 self.report_in_use(ctx);
@@ -356,7 +365,11 @@ impl Row {
 
     pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, id: RequestId, answer: Answer) {
         let Some(asked) = self.take_asked(id) else { return };
+        if let (true, Ok(Reply::Object(Object::Node(node), _))) = (self.statics.is_some(), &answer) {
+            self.on_node_uid(ctx, node.meta.uid);
+        }
         match (asked, answer) {
+            (Asked::Mirror(uid), answer) => self.on_mirror_answer(ctx, uid, answer),
             (Asked::Watch, Ok(Reply::Pods(pods))) => self.on_list(ctx, pods),
             (Asked::Pod(uid), answer) => self.on_pod_answer(ctx, uid, id, answer),
             (Asked::Volume(uid), answer) => {
@@ -403,7 +416,11 @@ impl Row {
     // ---- what the API server wants
 
     fn on_list(&mut self, ctx: &mut Context<'_>, pods: Vec<Object>) {
-        let mut gone: Vec<Uid> = self.pods.keys().copied().collect();
+        let mut gone: Vec<Uid> = self.pods.keys().copied().filter(|uid| !self.is_static(*uid)).collect();
+        if self.statics.is_some() {
+            let listed: Vec<Uid> = pods.iter().map(Object::uid).collect();
+            self.on_mirrors_listed(ctx, &listed);
+        }
         for object in pods {
             if let Object::Pod(pod) = object {
                 gone.retain(|uid| *uid != pod.meta.uid);
@@ -417,7 +434,7 @@ impl Row {
 
     /// A pod is new or has changed.
     pub(super) fn on_pod(&mut self, ctx: &mut Context<'_>, pod: Arc<Pod>) {
-        if !self.listed {
+        if !self.listed || self.on_mirror(ctx, &pod) {
             return;
         }
         let uid = pod.meta.uid;
@@ -584,6 +601,9 @@ impl Row {
 
     /// A pod's object is gone: what is left of it on the node goes too.
     pub(super) fn on_pod_removed(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        if self.on_mirror_removed(ctx, uid) {
+            return;
+        }
         self.with_pod(ctx, uid, |life, host| {
             life.gone = true;
             let grace = life.pod.meta.deletion_grace.filter(|grace| *grace > Span::ZERO);
@@ -715,6 +735,7 @@ impl Row {
             life.counted = true;
             self.pods.insert(life.uid(), Box::new(life));
         }
+        self.begin_statics(ctx);
         self.watch(ctx);
     }
 
@@ -788,7 +809,11 @@ impl Row {
             self.pods.remove(&uid);
             return ctx.disarm(TimerKind::Pod(uid));
         }
-        if life.gone || life.asked.is_some() {
+        if self.statics.is_some() && self.is_static(uid) {
+            return self.reflect(ctx, uid);
+        }
+        let Some(life) = self.pods.get_mut(&uid) else { return };
+        if life.gone || life.asked.is_some() || life.is_in_first_sync() {
             life.news = true;
             return;
         }

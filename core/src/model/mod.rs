@@ -38,7 +38,10 @@ pub use config::{
 pub use disruption::{DisruptionLimit, DisruptionStatus, PodDisruptionBudget, UnhealthyPodEviction};
 pub use index_set::IndexSet;
 pub use meta::{Labels, Meta, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
-pub use network::{Endpoint, EndpointSlice, IntOrName, Protocol, Service, ServicePort, ServiceType};
+pub use network::{
+    Endpoint, EndpointSlice, ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, Protocol, Service, ServicePort,
+    ServiceType,
+};
 pub use node::{Namespace, Node, NodeImage, NodeSpec, NodeStatus, NodeVolumes, Taint, TaintEffect};
 pub use object::{Kind, Object, ObjectKey, Resource};
 pub(crate) use object::{Tables, with_kind, with_object};
@@ -67,7 +70,7 @@ pub use sets::{
 };
 pub use storage::{
     AccessMode, BETA_STORAGE_PROVISIONER, BIND_COMPLETED, BOUND_BY_CONTROLLER, CLAIM_PROTECTION, ClaimPhase,
-    ClaimReference, ClaimSpec, Disk, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim,
+    ClaimReference, ClaimSpec, Disk, Growth, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim,
     PersistentVolumeClaimStatus, PersistentVolumeStatus, ReclaimPolicy, SELECTED_NODE, STORAGE_PROVISIONER,
     VOLUME_PROTECTION, VolumeMode, VolumePhase, VolumeSource,
 };

@@ -15,6 +15,7 @@ mod policy;
 mod read;
 mod references;
 mod schedule;
+mod service_update;
 mod snapshot;
 mod storage;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use defaults::{admit_pod, apply_defaults};
 pub use modelled::unmodelled_fields;
 pub use patch::{PatchType, apply_patch};
 pub use read::{read_admitted, read_manifests, read_node};
+pub use service_update::settle_service;
 pub use snapshot::Snapshot;
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};

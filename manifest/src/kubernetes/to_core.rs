@@ -17,11 +17,12 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use wavetank_core::digest::Shared;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
-    ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, Hook, IntOrName, IntOrPercent,
-    Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, OwnerReference, Pod,
-    PodOwn, PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet,
-    ReplicationController, ResourceName, Resources, RestartPolicy, Selector, SelectorOperator, SelectorRequirement,
-    Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration, TolerationOperator, ZeroRequests,
+    ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, ExternalTraffic, Hook, IntOrName,
+    IntOrPercent, IpFamily, IpFamilyPolicy, Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec,
+    NodeStatus, Object, OwnerReference, Pod, PodOwn, PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction,
+    Protocol, PullPolicy, ReplicaSet, ReplicationController, ResourceName, Resources, RestartPolicy, Selector,
+    SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
+    TolerationOperator, ZeroRequests,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
@@ -544,12 +545,28 @@ fn service(meta: Meta, object: &api::Service) -> Service {
             Some("ExternalName") => ServiceType::ExternalName(optional(spec.external_name.as_ref())),
             _ => ServiceType::ClusterIp,
         },
+        families: spec.ip_families.iter().flatten().map(|family| ip_family(family)).collect(),
+        family_policy: spec.ip_family_policy.as_deref().map(|policy| match policy {
+            "PreferDualStack" => IpFamilyPolicy::PreferDualStack,
+            "RequireDualStack" => IpFamilyPolicy::RequireDualStack,
+            _ => IpFamilyPolicy::SingleStack,
+        }),
+        external_traffic: spec.external_traffic_policy.as_deref().map(|policy| match policy {
+            "Local" => ExternalTraffic::Local,
+            _ => ExternalTraffic::Cluster,
+        }),
+        allocates_node_ports: spec.allocate_load_balancer_node_ports,
+        health_check_node_port: spec.health_check_node_port.filter(|number| *number != 0).map(port_number),
         cluster_ip: cluster_ip.filter(|address| *address != "None").map(name),
         headless: cluster_ip == Some("None"),
         publish_not_ready: spec.publish_not_ready_addresses.unwrap_or(false),
         client_ip_affinity: has_affinity
             .then(|| seconds(affinity.and_then(|it| it.timeout_seconds).map(i64::from), 10_800)),
     }
+}
+
+fn ip_family(family: &str) -> IpFamily {
+    if family == "IPv6" { IpFamily::V6 } else { IpFamily::V4 }
 }
 
 fn service_port(port: &api::ServicePort) -> ServicePort {

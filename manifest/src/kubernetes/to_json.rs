@@ -11,9 +11,10 @@ use serde_json::{Map, Value, json};
 use wavetank_core::calendar::Civil;
 use wavetank_core::id::{Name, Revision};
 use wavetank_core::model::{
-    Condition, ConditionKind, Conditions, ContainerState, ContainerStatus, Deployment, EndpointSlice, IntOrName,
-    IntOrPercent, Labels, Meta, Namespace, Node, Object, OwnerReference, Phase, Pod, PodTemplate, Protocol, ReplicaSet,
-    ReplicaSetStatus, ReplicationController, Resources, Selector, Service, ServiceType, Status3, Terminated,
+    Condition, ConditionKind, Conditions, ContainerState, ContainerStatus, Deployment, EndpointSlice, ExternalTraffic,
+    IntOrName, IntOrPercent, Labels, Meta, Namespace, Node, Object, OwnerReference, Phase, Pod, PodTemplate, Protocol,
+    ReplicaSet, ReplicaSetStatus, ReplicationController, Resources, Selector, Service, ServiceType, Status3,
+    Terminated,
 };
 use wavetank_core::quantity::{Format, Quantity};
 use wavetank_core::time::Time;
@@ -72,7 +73,9 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::LimitRange(range) => policy::show_range(&mut root, range),
         Object::PriorityClass(class) => policy::show_class(&mut root, class),
         Object::PersistentVolume(volume) => storage::show_volume(&mut root, volume, epoch),
-        Object::PersistentVolumeClaim(claim) => storage::show_claim(&mut root, claim),
+        Object::PersistentVolumeClaim(claim) => {
+            storage::show_claim(&mut root, claim, show.conditions(&claim.status.conditions))
+        }
         Object::StorageClass(class) => storage::show_class(&mut root, class),
         Object::CSINode(node) => storage::show_node(&mut root, node),
         Object::VolumeAttachment(attachment) => storage::show_attachment(&mut root, attachment, epoch),
@@ -579,10 +582,47 @@ fn show_service(root: &mut Map<String, Value>, service: &Service) {
             set(spec, "clusterIP", &**address);
             set(spec, "clusterIPs", vec![Value::from(&**address)]);
         }
-        (None, true) => set(spec, "clusterIP", "None"),
-        (None, false) => {}
+        (None, true) => {
+            set(spec, "clusterIP", "None");
+            set(spec, "clusterIPs", vec![Value::from("None")]);
+        }
+        (None, false) => {
+            spec.remove("clusterIP");
+            spec.remove("clusterIPs");
+        }
     }
+    show_choices(spec, service);
     entry(root, "status").entry("loadBalancer").or_insert_with(|| json!({}));
+}
+
+/// What the API server chooses for a Service: a field that its type has no use for is not shown, whoever wrote it.
+fn show_choices(spec: &mut Map<String, Value>, service: &Service) {
+    let families: Vec<Value> = service.families.iter().map(|family| family.name().into()).collect();
+    let policy = service.external_traffic.map(|policy| match policy {
+        ExternalTraffic::Cluster => "Cluster",
+        ExternalTraffic::Local => "Local",
+    });
+    let fields: [(&str, Option<Value>); 5] = [
+        ("ipFamilies", (!families.is_empty()).then(|| families.into())),
+        ("ipFamilyPolicy", service.family_policy.map(|policy| policy.name().into())),
+        ("externalTrafficPolicy", policy.map(Value::from)),
+        ("allocateLoadBalancerNodePorts", service.allocates_node_ports.map(Value::from)),
+        ("healthCheckNodePort", service.health_check_node_port.map(Value::from)),
+    ];
+    for (key, value) in fields {
+        match value {
+            Some(value) => set(spec, key, value),
+            None => drop(spec.remove(key)),
+        }
+    }
+    set(spec, "sessionAffinity", if service.client_ip_affinity.is_some() { "ClientIP" } else { "None" });
+    match service.client_ip_affinity {
+        Some(span) => set(spec, "sessionAffinityConfig", json!({"clientIP": {"timeoutSeconds": span.as_secs()}})),
+        None => drop(spec.remove("sessionAffinityConfig")),
+    }
+    if !service.is_alias() {
+        spec.entry("internalTrafficPolicy").or_insert_with(|| "Cluster".into());
+    }
 }
 
 fn show_slice(root: &mut Map<String, Value>, slice: &EndpointSlice) {

@@ -10,7 +10,7 @@ use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{ConditionKind, Kind, Meta, Node, Object, ObjectKey, Phase, Status3};
 use wavetank_core::time::Span;
 use wavetank_manifest::kubernetes::{
-    Located, Manifest, PatchType, apply_defaults, apply_patch, read_node, to_json, to_object, validate,
+    Located, Manifest, PatchType, apply_defaults, apply_patch, read_node, settle_service, to_json, to_object, validate,
 };
 use wavetank_manifest::yaml::{Duplicates, parse};
 
@@ -190,6 +190,9 @@ fn change(core: &Core, key: &ObjectKey, method: &str, content_type: &str, body: 
     }
     if status {
         return change_status(core, current, &json);
+    }
+    if key.kind == Kind::Service {
+        settle_service(&mut json, &to_json(&current, wavetank_core::id::Revision(0), EPOCH));
     }
     // Nothing but the spec and what people write of the metadata can be changed here.
     if let Value::Object(root) = &mut json {

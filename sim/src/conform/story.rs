@@ -206,6 +206,12 @@ impl Teller {
                 self.push(line, format!("{subject} {key}"), text);
             }
         }
+        if line.kind == "Service" {
+            let spec = |line: &Line| line.fields.get("spec").map(without_drawn_numbers);
+            if let Some(spec) = spec(line).filter(|now| before.and_then(spec).as_ref() != Some(now)) {
+                self.push(line, format!("{subject} spec"), spec.to_string());
+            }
+        }
         for key in ANNOTATIONS {
             let of = |line: &Line| line.fields.get("annotations").and_then(|all| all[*key].as_str()).map(str::to_owned);
             if let Some(value) = of(line).filter(|value| before.and_then(of).as_ref() != Some(value)) {
@@ -402,6 +408,25 @@ impl Teller {
         }
         self.story
     }
+}
+
+/// A Service's spec with `…` for addresses and node ports.
+fn without_drawn_numbers(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    let level = |value: &mut Value| {
+        if !value.is_null() && *value != "None" {
+            *value = "…".into();
+        }
+    };
+    if let Value::Object(fields) = &mut spec {
+        for key in ["clusterIP", "healthCheckNodePort"] {
+            fields.get_mut(key).into_iter().for_each(level);
+        }
+        fields.get_mut("clusterIPs").and_then(Value::as_array_mut).into_iter().flatten().for_each(level);
+        let ports = fields.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten();
+        ports.filter_map(|port| port.get_mut("nodePort")).for_each(level);
+    }
+    spec
 }
 
 /// A text with `prefix-*` for each quoted name that is the prefix and five drawn letters.

@@ -21,6 +21,7 @@ fn host(name: &str) -> HostPlan {
         taints: Vec::new(),
         address: "192.168.0.1".into(),
         pod_network: "10.0.0.0/24".into(),
+        static_pods: Vec::new(),
     };
     HostPlan {
         boot: Arc::new(boot),

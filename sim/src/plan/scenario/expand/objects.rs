@@ -118,10 +118,7 @@ impl Objects {
             problems.errors.push(error.expecting(&key.namespace, known));
             return;
         }
-        let who = format!("{} {}", key.kind.name(), key.name);
-        let fields = unmodelled_fields(located).into_iter().map(|field| format!("{who}: {field}"));
-        self.not_modelled.extend(fields);
-        self.known.insert(key.clone(), template(&object));
+        self.note(located, &object);
         let sets_replicas = located.source.get("spec").is_some_and(|spec| spec.get("replicas").is_some());
         plan.steps.push(Step {
             at,
@@ -133,6 +130,15 @@ impl Objects {
             },
             request: Request::Apply { object, sets_replicas },
         });
+    }
+
+    /// Notes what pods an object makes, and which of its fields have no effect.
+    pub(super) fn note(&mut self, located: &Located<Manifest>, object: &Object) {
+        let key = object.key();
+        let who = format!("{} {}", key.kind.name(), key.name);
+        let fields = unmodelled_fields(located).into_iter().map(|field| format!("{who}: {field}"));
+        self.not_modelled.extend(fields);
+        self.known.insert(key, template(object));
     }
 
     /// The key of an object that the scenario applies; a name that is not there is a problem.
@@ -223,7 +229,7 @@ pub(super) fn item(list: &Node, index: usize) -> Option<&Node> {
 }
 
 /// Reads a path or an object in place.
-fn read(node: &Node, path: &str, inputs: &mut Inputs) -> Result<Vec<Located<Manifest>>, Errors> {
+pub(super) fn read(node: &Node, path: &str, inputs: &mut Inputs) -> Result<Vec<Located<Manifest>>, Errors> {
     let refuse = |place: Place, message: String, inputs: &Inputs| {
         Errors::from(Error::new(&inputs.name, place.start(), path, message))
     };

@@ -178,6 +178,7 @@ fn machine(name: &str, node: &TraceNode, number: u32) -> HostPlan {
         taints: Vec::new(),
         address: format!("172.{}.{}.{}", 16 + (number >> 16), (number >> 8) & 255, number & 255).into(),
         pod_network: format!("10.{}.{}", (number >> 8) & 255, number & 255).into(),
+        static_pods: Vec::new(),
     };
     HostPlan {
         boot: Arc::new(boot),
