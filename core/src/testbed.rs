@@ -26,6 +26,7 @@ use crate::seam::{Effect, Input, Msg, TimerKind};
 use crate::time::{Span, Time};
 
 /// How fast the stand-in kubelets are.
+#[derive(Clone, Copy)]
 pub(crate) struct StandIn {
     /// From bound to Running.
     pub(crate) start: Span,

@@ -9,10 +9,11 @@ use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Job,
-    Kind, Labels, LimitRange, Namespace, Node, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim,
-    PersistentVolumeStatus, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet, ReplicationController, Resource,
-    ResourceQuota, Service, StatefulSet, StorageClass, VolumeAttachment, with_object,
+    CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
+    EndpointSlice, Job, Kind, Labels, LimitRange, Namespace, Node, Object, ObjectKey, PersistentVolume,
+    PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet,
+    ReplicationController, Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
+    VolumeAttachment, with_object,
 };
 use crate::store::Store;
 
@@ -67,6 +68,9 @@ created! {
     VolumeAttachment: |attachment, api, ctx| attachment.status = Default::default();
     CSIDriver: |driver, api, ctx| {};
     CSIStorageCapacity: |capacity, api, ctx| {};
+    ConfigMap: |map, api, ctx| {};
+    Secret: |secret, api, ctx| {};
+    ServiceAccount: |account, api, ctx| {};
     ResourceQuota: |quota, api, ctx| quota.status = Default::default();
     LimitRange: |range, api, ctx| {};
     PriorityClass: |class, api, ctx| {};

@@ -1,4 +1,4 @@
-//! What the API server refuses of a new version of a Job, a ResourceQuota or a PriorityClass.
+//! What the API server refuses of a new version of a Job, a ResourceQuota, a PriorityClass, a ConfigMap or a Secret.
 //!
 //! Source: `ValidateJobSpecUpdate`, pkg/apis/batch/validation/validation.go (v1.34.1). The API server quotes the whole
 //! value in its message; here values that are no numbers or words are left out of it.
@@ -10,7 +10,8 @@ use crate::api::create::{JOB_NAME_LABELS, JOB_UID_LABELS};
 use crate::api::priority::preemption_policy;
 use crate::digest::Shared;
 use crate::model::{
-    Job, JobSpec, Labels, ObjectKey, PodSpec, PodTemplate, PriorityClass, Resource, ResourceQuota, SelectorOperator,
+    ConfigMap, Job, JobSpec, Labels, ObjectKey, PodSpec, PodTemplate, PriorityClass, Resource, ResourceQuota, Secret,
+    SelectorOperator,
 };
 use crate::store::Store;
 
@@ -144,7 +145,49 @@ pub(super) fn priority_class(new: &mut PriorityClass, old: &PriorityClass) -> Re
             preemption_policy(new.never_preempts)
         ));
     }
-    match faults.as_slice() {
+    refused(&faults)
+}
+
+/// What an immutable object says to each change.
+const IMMUTABLE: &str = "Forbidden: field is immutable when `immutable` is set";
+
+/// Once immutable, a ConfigMap keeps its values and stays immutable.
+///
+/// Source: `ValidateConfigMapUpdate`, pkg/apis/core/validation/validation.go (v1.34.1).
+pub(super) fn config_map(new: &mut ConfigMap, old: &ConfigMap) -> Result<(), String> {
+    if old.immutable != Some(true) {
+        return Ok(());
+    }
+    let changed = [
+        ("immutable", new.immutable != Some(true)),
+        ("data", new.data != old.data),
+        ("binaryData", new.binary != old.binary),
+    ];
+    let faults = changed.iter().filter(|(_, changed)| *changed).map(|(field, _)| format!("{field}: {IMMUTABLE}"));
+    refused(&faults.collect::<Vec<_>>())
+}
+
+/// A Secret keeps its type and, once immutable, its values.
+///
+/// Source: `ValidateSecretUpdate`, pkg/apis/core/validation/validation.go (v1.34.1).
+pub(super) fn secret(new: &mut Secret, old: &Secret) -> Result<(), String> {
+    if new.secret_type.is_empty() {
+        new.secret_type = old.secret_type.clone();
+    }
+    let mut faults = Vec::new();
+    if new.secret_type != old.secret_type {
+        faults.push(format!("type: Invalid value: {:?}: field is immutable", new.secret_type));
+    }
+    if old.immutable == Some(true) {
+        let changed = [("immutable", new.immutable != Some(true)), ("data", new.data != old.data)];
+        faults.extend(changed.iter().filter(|(_, changed)| *changed).map(|(field, _)| format!("{field}: {IMMUTABLE}")));
+    }
+    refused(&faults)
+}
+
+/// Several faults stand in brackets.
+fn refused(faults: &[String]) -> Result<(), String> {
+    match faults {
         [] => Ok(()),
         [only] => Err(only.clone()),
         several => Err(format!("[{}]", several.join(", "))),

@@ -5,6 +5,7 @@
 //! leave only after the write is on stable storage. Absent on purpose: latency and loss (links belong to the world),
 //! rate limits (they belong to clients), and reading JSON (the edges do that).
 
+mod accounts;
 pub mod admission;
 mod changes;
 mod client;
@@ -121,6 +122,8 @@ pub enum Request {
         /// The node's name.
         node: Name,
     },
+    /// A kubelet reads a ConfigMap or Secret and watches it from then on, whether or not it is there.
+    WatchConfig(ObjectKey),
     /// A kubelet lists its node's pods and watches them from then on.
     WatchPods {
         /// The node's name.
@@ -140,9 +143,11 @@ impl Request {
             Request::Bind { namespace, name, .. } => {
                 Some(ObjectKey { kind: Kind::Pod, namespace: namespace.clone(), name: name.clone() })
             }
-            Request::DeleteMatching { .. } | Request::Get(_) | Request::PodsOf { .. } | Request::WatchPods { .. } => {
-                None
-            }
+            Request::DeleteMatching { .. }
+            | Request::Get(_)
+            | Request::PodsOf { .. }
+            | Request::WatchConfig(_)
+            | Request::WatchPods { .. } => None,
         }
     }
 }

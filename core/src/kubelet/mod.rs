@@ -11,9 +11,11 @@
 mod admission;
 mod adoption;
 mod backoff;
+mod configs;
 mod ending;
 mod events;
 mod eviction;
+mod files;
 mod heartbeat;
 mod hooks;
 mod image_gc;
@@ -29,6 +31,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod values;
 mod volumes;
 
 use std::sync::Arc;
@@ -36,7 +39,8 @@ use std::sync::Arc;
 pub use heartbeat::LeaseClock;
 pub use probe::{ProbeTally, first_try};
 pub use protocol::{
-    Boot, ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
+    Boot, ContainerConfig, ContainerIndex, HookKind, MountedFile, ProbeKind, RunningContainer, RunningPod,
+    RuntimeEvent, RuntimeRequest,
 };
 
 pub use static_pods::{CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE};
@@ -110,6 +114,8 @@ impl Kubelets {
             Msg::Heartbeats { exact } => row.set_exact(ctx, exact),
             Msg::PodChanged(pod) => row.on_pod(ctx, pod),
             Msg::PodRemoved(uid) => row.on_pod_removed(ctx, uid),
+            Msg::ConfigChanged(object) => row.on_config(ctx, object),
+            Msg::ConfigRemoved(key) => row.on_config_removed(ctx, &key),
             Msg::Response(id, answer) => row.on_answer(ctx, id, answer),
             Msg::RuntimeEvent(event) => row.on_runtime(ctx, event),
             Msg::Reconnected => row.on_reconnected(ctx),

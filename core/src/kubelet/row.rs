@@ -14,6 +14,8 @@ use crate::digest::Shared;
 use crate::draw::{Draws, Purpose, draw, span_below};
 use crate::facts::What;
 use crate::id::{HostId, Name, ProcId, RequestId, Uid};
+use crate::kubelet::configs::Configs;
+use crate::kubelet::files::FileMounts;
 use crate::kubelet::heartbeat::{self, HOSTNAME, Heartbeat, LeaseClock, RUNTIME_AWAY_MAX, Runtime};
 use crate::kubelet::images::Pulls;
 use crate::kubelet::pod_life::{Doing, Host, PodLife};
@@ -42,6 +44,10 @@ pub(super) struct Row {
     pulls: Pulls,
     /// The volumes of pods with claims.
     mounts: BTreeMap<Uid, Mounts>,
+    /// The ConfigMaps and Secrets that pods name.
+    pub(super) configs: Configs,
+    /// The pods that wait for files of them.
+    pub(super) files: BTreeMap<Uid, FileMounts>,
     /// What the node was last told to use of them.
     in_use: Vec<Name>,
     /// Container events that the next relist will show, in order.
@@ -79,6 +85,8 @@ pub(super) enum Asked {
     Volume(Uid),
     /// Which volumes the node uses.
     InUse,
+    /// A ConfigMap or Secret.
+    Config,
     /// The mirror pod of a static pod.
     Mirror(Uid),
 }
@@ -107,6 +115,8 @@ impl Row {
             used: Resources::default(),
             pulls: Pulls::default(),
             mounts: BTreeMap::new(),
+            configs: Configs::default(),
+            files: BTreeMap::new(),
             in_use: Vec::new(),
             unseen: Vec::new(),
             asked: Vec::new(),
@@ -237,6 +247,7 @@ impl Row {
         for uid in waiting {
             self.see_to_volumes(ctx, uid);
         }
+        self.look_at_files(ctx);
         let late: Vec<RequestId> =
             self.asked.iter().filter(|(_, _, sent)| *sent + timeout <= now).map(|(id, ..)| *id).collect();
         for id in late {
@@ -249,6 +260,7 @@ impl Row {
             .chain(self.watch_at)
             .chain(self.runtime_down_at)
             .chain(self.mounts.values().filter_map(Mounts::due))
+            .chain(self.files.values().map(FileMounts::due))
             .chain(self.mirrors_due())
             .min();
         if let Some(at) = next {
@@ -267,6 +279,12 @@ impl Row {
     fn ask_again(&mut self, ctx: &mut Context<'_>, id: RequestId) {
         let Some(asked) = self.take_asked(id) else { return };
         match asked {
+            Asked::Config => {
+                if let Some(key) = self.configs.key_of(id) {
+                    let id = self.request(ctx, Asked::Config, Request::WatchConfig(key.clone()));
+                    self.configs.asked(&key, id);
+                }
+            }
             Asked::Register => {
                 let node = Object::Node(Arc::new(heartbeat::new_node(&self.boot, self.health(), ctx.now)));
                 self.request(ctx, Asked::Register, Request::Create(node));
@@ -294,6 +312,11 @@ impl Row {
         }
     }
 
+    /// Answers to requests of this sort concern nobody any more.
+    pub(super) fn forget_asked(&mut self, which: Asked) {
+        self.asked.retain(|(_, asked, _)| *asked != which);
+    }
+
     fn take_asked(&mut self, id: RequestId) -> Option<Asked> {
         let place = self.asked.iter().position(|(other, ..)| *other == id)?;
         Some(self.asked.swap_remove(place).1)
@@ -301,9 +324,10 @@ impl Row {
 
     fn watch(&mut self, ctx: &mut Context<'_>) {
         self.watch_at = None;
-        self.asked.retain(|(_, asked, _)| *asked != Asked::Watch);
+        self.forget_asked(Asked::Watch);
         let node = self.boot.node.clone();
         self.request(ctx, Asked::Watch, Request::WatchPods { node });
+        self.rewatch_configs(ctx);
     }
 
     fn set_runtime(&mut self, ctx: &mut Context<'_>, runtime: Runtime) {
@@ -354,6 +378,10 @@ impl Row {
                     self.report_in_use(ctx);
                     self.see_to_volumes(ctx, uid);
                 }
+            }
+            (Asked::Config, answer) => {
+                self.configs.on_answer(id, answer);
+                self.on_config_read(ctx);
             }
             (Asked::Register, Err(Refusal::AlreadyExists(_))) => self.look_at_node(ctx),
             (Asked::Node, Ok(Reply::Object(Object::Node(node), _))) => {
@@ -435,6 +463,9 @@ impl Row {
                 life.end(grace, true, host);
             }
         });
+        if adopted {
+            self.take_configs(ctx, uid);
+        }
         if adopted
             && let Some(life) = self.pods.get(&uid)
             && let Some(mounts) = Mounts::of(&life.pod, ctx.now, true)
@@ -446,6 +477,29 @@ impl Row {
 
     // ---- volumes
 
+    /// A ConfigMap or Secret is new or has changed.
+    pub(super) fn on_config(&mut self, ctx: &mut Context<'_>, object: Object) {
+        let key = object.key();
+        self.configs.on_changed(object);
+        self.on_config_read(ctx);
+        self.set_up_again(ctx, &key);
+    }
+
+    /// A ConfigMap or Secret is gone.
+    pub(super) fn on_config_removed(&mut self, ctx: &mut Context<'_>, key: &ObjectKey) {
+        self.configs.on_removed(key);
+        self.set_up_again(ctx, key);
+    }
+
+    /// Some of a pod's volumes are there: it begins if it waits for no others.
+    pub(super) fn volumes_are_there(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        let waits = self.files.contains_key(&uid) || self.mounts.get(&uid).is_some_and(|mounts| !mounts.is_done());
+        let Some(life) = self.pods.get_mut(&uid).filter(|_| !waits) else { return };
+        if std::mem::take(&mut life.waits_for_volumes) {
+            self.with_pod(ctx, uid, |_, _| {});
+        }
+    }
+
     /// Asks for what is to be known next of a pod's volumes, and lets the pod begin when all is there.
     fn see_to_volumes(&mut self, ctx: &mut Context<'_>, uid: Uid) {
         let node = self.boot.node.clone();
@@ -454,10 +508,7 @@ impl Row {
             ctx.event(life.key(), complaint);
         }
         if mounts.is_done() {
-            if std::mem::take(&mut life.waits_for_volumes) {
-                self.with_pod(ctx, uid, |_, _| {});
-            }
-            return;
+            return self.volumes_are_there(ctx, uid);
         }
         if let Some(question) = mounts.question(&node, ctx.now) {
             mounts.asked = true;
@@ -484,6 +535,7 @@ impl Row {
 
     /// The volumes of a pod in which nothing runs any more, or that is gone, are given back.
     fn release_volumes(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        self.give_configs_back(ctx, uid);
         if !self.mounts.is_empty() && self.mounts.remove(&uid).is_some() {
             self.report_in_use(ctx);
         }
@@ -507,7 +559,12 @@ impl Row {
                 self.mounts.insert(uid, mounts);
             }
         }
+        let begins = !life.containers.is_empty();
         self.pods.insert(uid, Box::new(life));
+        if begins {
+            self.take_configs(ctx, uid);
+            self.begin_files(ctx, uid);
+        }
         self.see_to_volumes(ctx, uid);
     }
 
@@ -677,7 +734,7 @@ impl Row {
     // ---- the common end of every event
 
     pub(super) fn host<'a, 'b>(&'a mut self, ctx: &'a mut Context<'b>) -> Host<'a, 'b> {
-        Host { ctx, pulls: &mut self.pulls }
+        Host { ctx, pulls: &mut self.pulls, configs: &self.configs, boot: &self.boot }
     }
 
     fn with_container(
@@ -702,7 +759,7 @@ impl Row {
         change: impl FnOnce(&mut PodLife, &mut Host<'_, '_>),
     ) {
         let Some(life) = self.pods.get_mut(&uid) else { return };
-        let mut host = Host { ctx, pulls: &mut self.pulls };
+        let mut host = Host { ctx, pulls: &mut self.pulls, configs: &self.configs, boot: &self.boot };
         change(life, &mut host);
         life.advance(&mut host);
         self.pump_pulls(ctx);
@@ -718,7 +775,7 @@ impl Row {
     fn pump_pulls(&mut self, ctx: &mut Context<'_>) {
         while let Some((uid, container)) = self.pulls.next(&ctx.config.kubelet) {
             let Some(life) = self.pods.get_mut(&uid) else { continue };
-            let mut host = Host { ctx, pulls: &mut self.pulls };
+            let mut host = Host { ctx, pulls: &mut self.pulls, configs: &self.configs, boot: &self.boot };
             if life.begin_pull(container, &mut host) {
                 self.pulls.begin((uid, container));
             } else if life.place(container).is_some() {
@@ -740,15 +797,15 @@ impl Row {
             self.used.pods -= 1;
         }
         if life.gone && life.is_removed() {
-            self.pods.remove(&uid);
             self.release_volumes(ctx, uid);
+            self.pods.remove(&uid);
             return ctx.disarm(TimerKind::Pod(uid));
         }
         if self.statics.is_some() && self.is_static(uid) {
             return self.reflect(ctx, uid);
         }
         let Some(life) = self.pods.get_mut(&uid) else { return };
-        if life.gone || life.asked.is_some() {
+        if life.gone || life.asked.is_some() || life.is_in_first_sync() {
             life.news = true;
             return;
         }

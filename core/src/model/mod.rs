@@ -6,6 +6,7 @@
 
 mod batch;
 mod condition;
+mod config;
 mod disruption;
 mod index_set;
 mod meta;
@@ -30,6 +31,10 @@ pub use batch::{
     SuccessRule, Uncounted,
 };
 pub use condition::{Condition, ConditionKind, Conditions, Status3};
+pub(crate) use config::DESCRIPTION;
+pub use config::{
+    Blobs, ConfigMap, DEFAULT_ACCOUNT, OPAQUE, ROOT_CERTIFICATE, ROOT_CERTIFICATE_KEY, Secret, ServiceAccount,
+};
 pub use disruption::{DisruptionLimit, DisruptionStatus, PodDisruptionBudget, UnhealthyPodEviction};
 pub use index_set::IndexSet;
 pub use meta::{Labels, Meta, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
@@ -46,8 +51,13 @@ pub use pod::{
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
     ZeroRequests,
 };
-pub use pod_parts::{ConfigKind, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY};
-pub use pod_volume::{ClaimTemplate, PodVolume, PodVolumeSource};
+pub use pod_parts::{
+    ConfigKind, EnvFrom, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY, VolumeMount,
+};
+pub use pod_volume::{
+    ClaimTemplate, FileSource, FileVolume, KeyToPath, PodVolume, PodVolumeSource, TOKEN_MOUNT_PATH, TOKEN_VOLUME,
+    TokenVolume,
+};
 pub use policy::{
     Amounts, LimitRange, LimitRangeItem, LimitType, PriorityClass, QuotaScope, ResourceQuota, ResourceQuotaStatus,
     SYSTEM_PRIORITY_CLASSES, ScopeRequirement,

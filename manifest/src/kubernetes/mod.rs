@@ -6,6 +6,7 @@
 //!
 //! Absent on purpose: kinds that the core does not model, which are refused by name rather than passed over.
 
+mod config;
 mod defaults;
 mod modelled;
 mod patch;
@@ -27,8 +28,8 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, Repl
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
-    LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ReplicationController, ResourceQuota,
-    Service,
+    ConfigMap, LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ReplicationController,
+    ResourceQuota, Secret, Service, ServiceAccount,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -149,6 +150,9 @@ manifests! {
     ControllerRevision "apps/v1" true,
     EndpointSlice "discovery.k8s.io/v1" true,
     Lease "coordination.k8s.io/v1" true,
+    ConfigMap "v1" true,
+    Secret "v1" true,
+    ServiceAccount "v1" true,
     ResourceQuota "v1" true,
     LimitRange "v1" true,
     PriorityClass "scheduling.k8s.io/v1" false,

@@ -27,7 +27,7 @@ use wavetank_core::model::{
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
 
-use super::{Located, Manifest, policy, storage};
+use super::{Located, Manifest, config, policy, storage};
 use crate::strict::{Error, Errors};
 
 /// The core's object of an admitted manifest. Objects of a namespaced kind without a namespace belong to `default`.
@@ -48,6 +48,11 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
         }
         Manifest::Job(object) => Object::Job(Arc::new(batch::job(meta(&object.metadata), object))),
         Manifest::CronJob(object) => Object::CronJob(Arc::new(batch::cron_job(meta(&object.metadata), object))),
+        Manifest::ConfigMap(object) => Object::ConfigMap(Arc::new(config::config_map(meta(&object.metadata), object))),
+        Manifest::Secret(object) => Object::Secret(Arc::new(config::secret(meta(&object.metadata), object))),
+        Manifest::ServiceAccount(object) => {
+            Object::ServiceAccount(Arc::new(config::account(meta(&object.metadata), object)))
+        }
         Manifest::ResourceQuota(object) => {
             Object::ResourceQuota(Arc::new(policy::quota(meta(&object.metadata), object)))
         }
@@ -284,6 +289,10 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         readiness_gates: spec.readiness_gates.iter().flatten().map(|gate| name(&gate.condition_type)).collect(),
         references: super::references::of(spec),
         volumes: storage::pod_volumes(spec),
+        account: optional(spec.service_account_name.as_ref()),
+        automount: spec.automount_service_account_token,
+        token: None,
+        image_pull_secrets: config::pull_secrets(spec.image_pull_secrets.as_ref()),
         rules: super::placement::rules(spec),
         original,
     }
@@ -349,6 +358,8 @@ fn container(container: &api::Container) -> Container {
         command: texts(&container.command),
         args: texts(&container.args),
         working_dir: container.working_dir.as_deref().map(name),
+        env_from: config::env_from(container.env_from.as_ref()),
+        mounts: config::mounts(container.volume_mounts.as_ref()),
         env: container.env.iter().flatten().map(env_var).collect(),
         ports: container.ports.iter().flatten().map(container_port).collect(),
         requests: resources(limits_and_requests.and_then(|it| it.requests.as_ref())),

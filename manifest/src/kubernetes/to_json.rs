@@ -19,7 +19,7 @@ use wavetank_core::model::{
 use wavetank_core::quantity::{Format, Quantity};
 use wavetank_core::time::Time;
 
-use super::{policy, storage};
+use super::{config, policy, storage};
 
 /// The kinds whose changes of spec are counted; others have no `metadata.generation`.
 ///
@@ -66,6 +66,9 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::ReplicationController(set) => show.replication_controller(&mut root, set),
         Object::Job(job) => show.job(&mut root, job),
         Object::CronJob(cron_job) => show.cron_job(&mut root, cron_job),
+        Object::ConfigMap(map) => config::show_config_map(&mut root, map),
+        Object::Secret(secret) => config::show_secret(&mut root, secret),
+        Object::ServiceAccount(account) => config::show_account(&mut root, account),
         Object::ResourceQuota(quota) => policy::show_quota(&mut root, quota),
         Object::LimitRange(range) => policy::show_range(&mut root, range),
         Object::PriorityClass(class) => policy::show_class(&mut root, class),
@@ -114,7 +117,7 @@ pub(super) fn entry<'a>(map: &'a mut Map<String, Value>, key: &str) -> &'a mut M
     slot.as_object_mut().expect("it was just made an object")
 }
 
-fn set_labels(map: &mut Map<String, Value>, key: &str, labels: &Labels) {
+pub(super) fn set_labels(map: &mut Map<String, Value>, key: &str, labels: &Labels) {
     if labels.is_empty() {
         map.remove(key);
     } else {
@@ -234,6 +237,7 @@ impl Show {
         let spec = entry(root, "spec");
         show_containers(spec, pod);
         sets::show_own(spec, pod);
+        config::show_pod(spec, pod);
         batch::of_index(spec, pod);
         if let Some(node) = &pod.node {
             set(spec, "nodeName", &**node);
@@ -262,7 +266,9 @@ impl Show {
         }
         let never = pod.spec.rules.as_ref().is_some_and(|rules| rules.never_preempts);
         set(spec, "preemptionPolicy", if never { "Never" } else { "PreemptLowerPriority" });
-        if pod.meta.annotations.get("kubernetes.io/limit-ranger").is_some() {
+        let limited = pod.spec.containers.iter().chain(&pod.spec.init_containers);
+        let limited = limited.into_iter().any(|container| !container.limits.quantities().is_empty());
+        if limited || pod.meta.annotations.get("kubernetes.io/limit-ranger").is_some() {
             policy::show_container_amounts(spec, &pod.spec);
         }
         self.pod_status(entry(root, "status"), pod);

@@ -5,7 +5,7 @@
 //! gives another order of what the recorded clusters left to chance. Messages of one link do not overtake each other,
 //! but for requests that a client makes at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use wavetank_core::api::{Answer, Reply, Request};
@@ -14,7 +14,7 @@ use wavetank_core::draw::{Purpose, below, draw};
 use wavetank_core::events::{EventLog, Written};
 use wavetank_core::facts::{Fact, What};
 use wavetank_core::id::{HostId, Name, ProcId, ProcKind, RequestId, Revision};
-use wavetank_core::model::{Labels, Meta, Namespace, Object, ObjectKey, Resource, Service};
+use wavetank_core::model::{ConfigMap, Labels, Meta, Namespace, Object, ObjectKey, Resource, Service};
 use wavetank_core::seam::{Effect, Input, Msg, TimerKind};
 use wavetank_core::time::{Span, Time};
 use wavetank_core::{Core, digest::StableHasher};
@@ -94,6 +94,8 @@ struct Bench<'a> {
     seed: u64,
     shown: Revision,
     log: EventLog,
+    /// Places in the log of events that could not be written down.
+    lost: BTreeSet<usize>,
     twins: Twins,
     drains: Vec<Running>,
     /// Names and addresses of ours that stand for drawn ones of a step, each with the recorded one, by the step's place.
@@ -101,8 +103,14 @@ struct Bench<'a> {
     played: Played,
 }
 
-/// Does a recording's steps again.
-pub fn play(recording: &Recording, seed: u64) -> Played {
+/// How often the binder looks at all claims. Source: `resyncPeriod`, pkg/controller/volume/persistentvolume (v1.34.1).
+pub const BINDER_PERIOD_SECS: u64 = 15;
+
+/// A ConfigMap that a controller of the recorded clusters gave every namespace; Kubernetes itself does not know it.
+const FOREIGN: &str = "openshift-service-ca.crt";
+
+/// Does a recording's steps again, with controllers that have been there for so much longer.
+pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
     let mut config = Config { seed, ..Config::default() };
     config.api_server.service_addresses = SERVICE_ADDRESSES;
     if let Some((per_second, burst)) = recording.client_limit {
@@ -112,7 +120,7 @@ pub fn play(recording: &Recording, seed: u64) -> Played {
     // Our whole seconds are those of the recorded wall clock: the API stores times in whole seconds, and schedules go by
     // the minute.
     let fraction_ms = recording.zero_unix_ms.rem_euclid(1_000);
-    let lead_secs = LEAD.as_secs() as i64 + (-first).max(0) / 1_000 + 1;
+    let lead_secs = (LEAD + earlier).as_secs() as i64 + (-first).max(0) / 1_000 + 1;
     let zero_ms = lead_secs * 1_000 + fraction_ms;
     if recording.zero_unix_ms > 0 {
         config.epoch = recording.zero_unix_ms / 1_000 - lead_secs;
@@ -131,6 +139,7 @@ pub fn play(recording: &Recording, seed: u64) -> Played {
         seed,
         shown: Revision::ZERO,
         log: EventLog::default(),
+        lost: BTreeSet::new(),
         twins: Twins::default(),
         drains: Vec::new(),
         renamed: BTreeMap::new(),
@@ -167,6 +176,11 @@ impl Bench<'_> {
             let meta = Meta { labels, ..Meta::named("", name) };
             let namespace = Namespace { meta };
             self.ask(ProcId::CLIENT, Request::Create(Namespace::into_object(namespace.into())));
+        }
+        let foreign = format!("{}/{FOREIGN}", self.recording.namespace);
+        if self.recording.lines.iter().any(|line| line.kind == "ConfigMap" && line.name == foreign) {
+            let map = ConfigMap { meta: Meta::named(&self.recording.namespace, FOREIGN), ..ConfigMap::default() };
+            self.ask(ProcId::CLIENT, Request::Create(ConfigMap::into_object(map.into())));
         }
         let zones = zones_of(&self.recording.lines);
         if mentions_pool(self.recording) {
@@ -315,7 +329,13 @@ impl Bench<'_> {
             }
             Effect::Record(Fact { subject, what: What::Event(event), .. }) => {
                 let at_ms = self.at_ms();
+                // An event is an object of its namespace: a new one cannot be made where nothing can.
+                let place = Name::default();
+                let namespace = self.core.newest().find::<Namespace>(&place, &subject.namespace);
+                let ends = namespace.is_some_and(|(_, namespace)| namespace.meta.is_terminating());
                 match self.log.take(self.now, &subject, &event) {
+                    Written::New(place) if ends => drop(self.lost.insert(place)),
+                    Written::Again(place) if self.lost.contains(&place) => {}
                     Written::New(place) => {
                         self.played.lines.push(shown::event(at_ms, true, &self.log.all()[place]));
                     }

@@ -159,6 +159,10 @@ struct Teller {
 impl Teller {
     fn line(&mut self, line: &Line) {
         if line.kind == "Event" {
+            // A namespace that goes takes what was said along; nobody says it again with that.
+            if line.is_deleted() {
+                return;
+            }
             return self.event(line);
         }
         let name = self.names.of_line(line);

@@ -105,7 +105,7 @@ impl Yard {
 
     fn start(&mut self, pod: &Arc<Pod>, container: ContainerIndex, attempt: u32) {
         self.ask(RuntimeRequest::CreateSandbox { pod: pod.clone() });
-        self.ask(RuntimeRequest::StartContainer { pod: pod.clone(), container, attempt });
+        self.ask(RuntimeRequest::StartContainer { pod: pod.clone(), container, attempt, config: None });
     }
 
     fn stop(&mut self, pod: &Arc<Pod>, grace: u64) {

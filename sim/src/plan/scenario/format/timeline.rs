@@ -143,7 +143,8 @@ on_object! {
 
     /// `kubectl delete`. A namespace alone is the object to be deleted.
     Delete on deployment: Deployment, replica_set: ReplicaSet, replication_controller: ReplicationController, job: Job,
-        cron_job: CronJob, stateful_set: StatefulSet, daemon_set: DaemonSet, pod: Pod, service: Service, node: Node; with {
+        cron_job: CronJob, stateful_set: StatefulSet, daemon_set: DaemonSet, pod: Pod, config_map: ConfigMap,
+        secret: Secret, service_account: ServiceAccount, service: Service, node: Node; with {
         /// With a selector, in place of a name: the kind of which all that it matches are deleted.
         pub kind: Option<NameAt>,
         /// Which objects of the kind.

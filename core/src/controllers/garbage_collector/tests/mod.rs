@@ -1,3 +1,5 @@
+mod owners;
+
 use super::*;
 use crate::config::Config;
 use crate::digest::Shared;

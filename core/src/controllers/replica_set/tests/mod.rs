@@ -1,3 +1,7 @@
+mod deletion;
+mod ownership;
+mod status;
+
 use super::*;
 use crate::api::{Patch, Propagation};
 use crate::config::Config;

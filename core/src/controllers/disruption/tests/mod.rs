@@ -1,3 +1,6 @@
+mod evictions;
+mod managers;
+
 use super::*;
 use crate::api::{Answer, Propagation, Reply};
 use crate::config::Config;

@@ -1,3 +1,8 @@
+mod claims;
+mod members;
+mod names;
+mod updates;
+
 use super::*;
 use crate::api::Patch;
 use crate::config::Config;
@@ -175,25 +180,6 @@ fn a_pod_that_is_never_ready_holds_up_the_next_but_not_in_parallel() {
 }
 
 #[test]
-fn a_broken_update_is_not_mended_by_going_back_until_the_pod_is_deleted_by_hand() {
-    let mut bed = bed();
-    bed.create(db(3));
-    bed.run_for(Span::from_secs(15));
-    image(&mut bed, BROKEN);
-    bed.run_for(Span::from_secs(20));
-    assert_eq!(images(&bed), "db-0:v1 db-1:v1 db-2:never-ready");
-    let since = bed.now();
-    image(&mut bed, "app:v1");
-    bed.run_for(Span::from_secs(30));
-    // The known rule: pod by pod the controller waits for the broken pod, which will never be ready.
-    assert_eq!(steps_since(&bed, since), "");
-    delete(&mut bed, Kind::Pod, "db-2", Propagation::Background);
-    bed.run_for(Span::from_secs(15));
-    assert_eq!(images(&bed), "db-0:v1 db-1:v1 db-2:v1");
-    assert_eq!(counts(&bed), [3, 3, 3, 3, 3]);
-}
-
-#[test]
 fn in_parallel_all_come_and_go_at_once_and_updates_still_go_pod_by_pod() {
     let mut bed = bed();
     bed.create(parallel(5));
@@ -212,57 +198,6 @@ fn in_parallel_all_come_and_go_at_once_and_updates_still_go_pod_by_pod() {
     assert_eq!(steps_since(&bed, since), "x4 x3 x2");
     bed.run_for(Span::from_secs(5));
     assert_eq!(images(&bed), "db-0:v2 db-1:v2");
-}
-
-#[test]
-fn a_partition_keeps_the_first_pods_even_when_they_are_made_anew() {
-    let mut bed = bed();
-    let strategy = |partition| StatefulSetStrategy::RollingUpdate { partition: Some(partition) };
-    bed.create(StatefulSet { strategy: strategy(3), ..db(5) });
-    bed.run_for(Span::from_secs(20));
-    image(&mut bed, "app:v2");
-    bed.run_for(Span::from_secs(20));
-    assert_eq!(images(&bed), "db-0:v1 db-1:v1 db-2:v1 db-3:v2 db-4:v2");
-    assert_eq!(counts(&bed), [5, 5, 5, 3, 2]);
-    delete(&mut bed, Kind::Pod, "db-1", Propagation::Background);
-    bed.run_for(Span::from_secs(10));
-    // Recorded: sts-partition: the pod comes back as it was.
-    assert_eq!(images(&bed), "db-0:v1 db-1:v1 db-2:v1 db-3:v2 db-4:v2");
-    let status = set(&bed).status.clone();
-    assert_ne!(status.current_revision, status.update_revision);
-    assert!(update(&mut bed, |set| set.strategy = strategy(0)).is_ok());
-    bed.run_for(Span::from_secs(30));
-    assert_eq!(images(&bed), "db-0:v2 db-1:v2 db-2:v2 db-3:v2 db-4:v2");
-    let status = set(&bed).status.clone();
-    assert_eq!((status.current, &status.current_revision), (5, &status.update_revision));
-}
-
-#[test]
-fn on_delete_waits_for_somebody_to_delete_the_pods() {
-    let mut bed = bed();
-    bed.create(StatefulSet { strategy: StatefulSetStrategy::OnDelete, ..db(2) });
-    bed.run_for(Span::from_secs(10));
-    image(&mut bed, "app:v2");
-    bed.run_for(Span::from_secs(20));
-    assert_eq!(images(&bed), "db-0:v1 db-1:v1");
-    delete(&mut bed, Kind::Pod, "db-0", Propagation::Background);
-    bed.run_for(Span::from_secs(10));
-    assert_eq!(images(&bed), "db-0:v2 db-1:v1");
-    let status = set(&bed).status.clone();
-    assert_ne!(status.current_revision, status.update_revision, "only rolling updates are ever complete");
-}
-
-#[test]
-fn without_a_partition_pods_are_made_of_the_current_revision_up_to_its_count() {
-    let mut bed = bed();
-    bed.create(StatefulSet { strategy: StatefulSetStrategy::RollingUpdate { partition: None }, ..db(3) });
-    bed.run_for(Span::from_secs(15));
-    image(&mut bed, BROKEN);
-    bed.run_for(Span::from_secs(5));
-    assert_eq!(images(&bed), "db-0:v1 db-1:v1 db-2:never-ready");
-    delete(&mut bed, Kind::Pod, "db-0", Propagation::Background);
-    bed.run_for(Span::from_secs(10));
-    assert_eq!(images(&bed), "db-0:v1 db-1:v1 db-2:never-ready");
 }
 
 #[test]
@@ -343,43 +278,6 @@ fn moving_the_start_ordinal_makes_the_new_pods_first_and_removes_the_old_ones_th
     assert!(update(&mut bed, |set| set.start_ordinal = Some(1)).is_ok());
     bed.run_for(Span::from_secs(15));
     assert_eq!(steps_since(&bed, since), "+2 R2 x0 -0");
-}
-
-#[test]
-fn the_history_is_kept_to_its_limit_and_an_old_template_becomes_the_newest_revision() {
-    let mut bed = bed();
-    bed.create(StatefulSet { revision_history_limit: Some(1), ..db(1) });
-    for version in 1..=4 {
-        image(&mut bed, &format!("app:v{version}"));
-        bed.run_for(Span::from_secs(10));
-    }
-    let numbers = |bed: &Testbed| revisions(bed).iter().map(|it| it.revision).collect::<Vec<_>>();
-    assert_eq!(numbers(&bed), [3, 4], "one beside the live one");
-    let third = revisions(&bed)[0].meta.name.clone();
-    image(&mut bed, "app:v3");
-    bed.run_for(Span::from_secs(10));
-    assert_eq!(numbers(&bed), [4, 5]);
-    assert_eq!(revisions(&bed)[1].meta.name, third, "a rollback makes no revision of its own");
-    assert_eq!(set(&bed).status.current_revision, third);
-}
-
-#[test]
-fn a_revision_name_that_is_taken_counts_as_a_collision() {
-    let mut bed = bed();
-    let mut wanted = db(1);
-    wanted.meta.uid = crate::id::Uid(1);
-    let hash = revisions::template_hash(&wanted.template, Some(0));
-    let taken = ControllerRevision {
-        meta: Meta::named("default", &format!("db-{hash}")),
-        revision: 1,
-        template: template("app:other"),
-    };
-    bed.create(taken);
-    bed.create(db(1));
-    bed.run_for(Span::from_secs(10));
-    assert_eq!(counts(&bed), [1, 1, 1, 1, 1]);
-    assert_eq!(revisions(&bed).len(), 2);
-    assert_eq!(set(&bed).status.collision_count, Some(1));
 }
 
 #[test]
@@ -464,17 +362,6 @@ fn what_is_immutable_is_refused_in_the_api_servers_words() {
 }
 
 #[test]
-fn a_restart_replaces_all_pods_of_the_same_image() {
-    let mut bed = bed();
-    bed.create(db(2));
-    bed.run_for(Span::from_secs(10));
-    let since = bed.now();
-    patch(&mut bed, Patch::Restart);
-    bed.run_for(Span::from_secs(20));
-    assert_eq!(steps_since(&bed, since), "x1 -1 +1 R1 x0 -0 +0 R0");
-}
-
-#[test]
 fn a_slow_end_of_a_pod_is_waited_for() {
     let slow = StandIn { start: Span::ZERO, ready: Span::ZERO, term: Span::from_secs(20) };
     let mut bed = bed().with_stand_in(slow);
@@ -536,90 +423,4 @@ fn what_the_controller_does_is_said_in_its_own_words() {
         "Normal SuccessfulDelete x1: delete Pod db-0 in StatefulSet db successful",
     ];
     assert_eq!(said, expected);
-}
-
-#[test]
-fn a_rollout_can_be_undone_to_the_template_before() {
-    let mut bed = bed();
-    bed.create(db(2));
-    bed.run_for(Span::from_secs(10));
-    patch(&mut bed, Patch::Undo);
-    bed.run_for(Span::ZERO);
-    let refused = bed.answers.values().last().unwrap().clone().unwrap_err();
-    assert!(refused.to_string().ends_with("no last revision to roll back to"), "{refused}");
-    image(&mut bed, "app:v2");
-    bed.run_for(Span::from_secs(20));
-    assert_eq!(images(&bed), "db-0:v2 db-1:v2");
-    patch(&mut bed, Patch::Undo);
-    bed.run_for(Span::from_secs(20));
-    assert_eq!(images(&bed), "db-0:v1 db-1:v1");
-    assert_eq!(revisions(&bed).iter().map(|it| it.revision).collect::<Vec<_>>(), [2, 3]);
-}
-
-mod claims {
-    use super::*;
-    use crate::model::{ClaimSpec, ClaimTemplate, PersistentVolumeClaim, PodVolumeSource};
-
-    fn with_claims(replicas: u32, deleted_with_set: bool, deleted_with_pod: bool) -> StatefulSet {
-        let data = ClaimTemplate { name: "data".into(), spec: ClaimSpec::default(), ..ClaimTemplate::default() };
-        let claim_retention = ClaimRetention { deleted_with_set, deleted_with_pod };
-        StatefulSet { claim_templates: vec![data], claim_retention, ..db(replicas) }
-    }
-
-    fn claims(bed: &Testbed) -> Vec<Arc<PersistentVolumeClaim>> {
-        bed.core.newest().all::<PersistentVolumeClaim>().map(|(_, claim)| claim.clone()).collect()
-    }
-
-    /// Names of claims with their owners: `data-db-0(StatefulSet/db)`.
-    fn owned(bed: &Testbed) -> String {
-        let owners = |claim: &PersistentVolumeClaim| {
-            let owners = claim.meta.owners.iter().map(|owner| format!("{}/{}", owner.kind.name(), owner.name));
-            owners.collect::<Vec<_>>().join(",")
-        };
-        let shown =
-            claims(bed).iter().map(|claim| format!("{}({})", claim.meta.name, owners(claim))).collect::<Vec<_>>();
-        shown.join(" ")
-    }
-
-    #[test]
-    fn each_pod_has_a_claim_of_its_own_which_outlives_it_and_is_used_again() {
-        let mut bed = bed();
-        bed.create(with_claims(2, false, false));
-        bed.run_for(Span::from_secs(10));
-        // Recorded: sts-vct.
-        assert_eq!(owned(&bed), "data-db-0() data-db-1()");
-        assert_eq!(claims(&bed)[0].meta.labels.get("app").map(|value| &**value), Some("db"));
-        let pod = bed.get::<Pod>("default", "db-1").unwrap();
-        let source = PodVolumeSource::Claim { name: "data-db-1".into(), read_only: false };
-        assert_eq!(pod.spec.volumes.iter().map(|it| (&*it.name, &it.source)).collect::<Vec<_>>(), [("data", &source)]);
-        let uid = claims(&bed)[1].meta.uid;
-        patch(&mut bed, Patch::Replicas(1));
-        bed.run_for(Span::from_secs(10));
-        assert_eq!(owned(&bed), "data-db-0() data-db-1()");
-        patch(&mut bed, Patch::Replicas(2));
-        bed.run_for(Span::from_secs(10));
-        assert_eq!(claims(&bed)[1].meta.uid, uid);
-        let said = bed.events(Kind::StatefulSet, "db").join(" ");
-        assert!(said.contains("create Claim data-db-1 Pod db-1 in StatefulSet db success"), "{said}");
-    }
-
-    #[test]
-    fn the_retention_policy_makes_claims_belong_to_the_set_or_to_the_pod_that_goes() {
-        let mut bed = bed();
-        bed.create(with_claims(2, true, true));
-        bed.run_for(Span::from_secs(15));
-        assert_eq!(owned(&bed), "data-db-0(StatefulSet/db) data-db-1(StatefulSet/db)");
-        patch(&mut bed, Patch::Replicas(1));
-        bed.run_for(Span::from_millis(500));
-        assert_eq!(owned(&bed), "data-db-0(StatefulSet/db) data-db-1(Pod/db-1)");
-        bed.run_for(Span::from_secs(10));
-        assert_eq!(owned(&bed), "data-db-0(StatefulSet/db)", "it has gone with its pod");
-        let retention = ClaimRetention { deleted_with_set: false, deleted_with_pod: true };
-        assert!(update(&mut bed, |set| set.claim_retention = retention).is_ok());
-        bed.run_for(Span::from_secs(5));
-        assert_eq!(owned(&bed), "data-db-0()");
-        delete(&mut bed, Kind::StatefulSet, "db", Propagation::Background);
-        bed.run_for(Span::from_secs(10));
-        assert_eq!((owned(&bed).as_str(), pods(&bed).len()), ("data-db-0()", 0));
-    }
 }

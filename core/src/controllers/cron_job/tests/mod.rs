@@ -1,3 +1,6 @@
+mod one_look;
+mod times;
+
 use super::*;
 use crate::api::Patch;
 use crate::config::{Config, DEFAULT_EPOCH};

@@ -1,3 +1,5 @@
+mod selecting;
+
 use super::placement::{Ports, Wanted};
 use super::*;
 use crate::api::Patch;

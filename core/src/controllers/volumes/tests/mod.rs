@@ -1,5 +1,8 @@
 //! Stories of claims and volumes with the whole control plane on the test bed.
 
+mod binding;
+mod protecting;
+
 use std::sync::Arc;
 
 use crate::api::{Patch, Propagation, Request};

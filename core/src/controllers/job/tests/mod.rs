@@ -1,3 +1,6 @@
+mod one_sync;
+mod one_sync_policies;
+
 use super::making::FAILURES;
 use super::*;
 use crate::api::{Propagation, Request};

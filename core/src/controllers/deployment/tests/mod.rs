@@ -1,3 +1,9 @@
+mod identity;
+mod ownership;
+mod progressing;
+mod rolling;
+mod scaling;
+
 use super::*;
 use crate::api::{Patch, Propagation};
 use crate::config::Config;
@@ -36,6 +42,59 @@ fn patch(bed: &mut Testbed, patch: Patch) {
 
 fn image(bed: &mut Testbed, image: &str) {
     patch(bed, Patch::Image { container: "app".into(), image: image.into() });
+}
+
+/// A sync of a Deployment over ReplicaSets written `name:size/available@noted`, oldest first, the new one marked `*`.
+/// `noted` is the size of the Deployment for which the ReplicaSet was last scaled; without it, that is `before`.
+fn plan(deployment: Deployment, before: &Deployment, sets: &str) -> Plan {
+    let surge = sets::fenceposts(before).0 as u32;
+    let mut plan = Plan {
+        now: Time::from_secs(10_000),
+        deployment,
+        version: None,
+        old: Vec::new(),
+        new: None,
+        writes: Vec::new(),
+        creation: None,
+        events: BTreeMap::new(),
+        look_again: None,
+    };
+    for (place, text) in sets.split_whitespace().enumerate() {
+        let (text, noted) = text.split_once('@').unwrap_or((text, ""));
+        let (name, sizes) = text.split_once(':').expect("a name and a size");
+        let (size, available) = sizes.split_once('/').unwrap_or((sizes, "0"));
+        let noted: u32 = noted.parse().unwrap_or(before.replicas);
+        let meta = Meta {
+            created_at: Time::from_secs(100 * (place as u64 + 1)),
+            annotations: Labels::new([
+                ("deployment.kubernetes.io/desired-replicas", noted.to_string()),
+                ("deployment.kubernetes.io/max-replicas", (noted + surge).to_string()),
+            ]),
+            ..Meta::named("default", name.trim_start_matches('*'))
+        };
+        let mut set = ReplicaSet { meta, replicas: size.parse().unwrap(), ..ReplicaSet::default() };
+        (set.status.replicas, set.status.available) = (set.replicas, available.parse().unwrap());
+        let it = sets::Set { set, version: None };
+        if name.starts_with('*') {
+            plan.new = Some(it);
+        } else {
+            plan.old.push(it);
+        }
+    }
+    plan
+}
+
+/// The sizes of a plan's ReplicaSets, written as [`plan`] reads them.
+fn sizes_of(plan: &Plan) -> String {
+    let old = plan.old.iter().map(|it| format!("{}:{}", it.set.meta.name, it.set.replicas));
+    let new = plan.new.iter().map(|it| format!("*{}:{}", it.set.meta.name, it.set.replicas));
+    old.chain(new).collect::<Vec<_>>().join(" ")
+}
+
+/// A Deployment of so many pods with this surge and unavailability.
+fn rolling(replicas: u32, max_surge: u32, max_unavailable: u32) -> Deployment {
+    let (max_surge, max_unavailable) = (IntOrPercent::Int(max_surge), IntOrPercent::Int(max_unavailable));
+    Deployment { strategy: DeploymentStrategy::RollingUpdate { max_surge, max_unavailable }, ..web(replicas) }
 }
 
 /// Pods of this image run but are never ready; the stand-in kubelet goes by the name.
