@@ -1,5 +1,6 @@
 mod one_sync;
 mod one_sync_policies;
+mod orphans;
 
 use super::making::FAILURES;
 use super::*;
