@@ -283,7 +283,7 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         readiness_gates: spec.readiness_gates.iter().flatten().map(|gate| name(&gate.condition_type)).collect(),
         references: super::references::of(spec),
         volumes: storage::pod_volumes(spec),
-        rules: super::placement::rules(spec),
+        rules: super::placement::rules(spec, original.is_some()),
         original,
     }
 }
