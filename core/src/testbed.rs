@@ -65,6 +65,8 @@ pub(crate) struct Testbed {
     /// Nodes to which new pods are bound in turn, in place of a scheduler; empty leaves that to the core's own.
     bind_to: Vec<Name>,
     bound: u64,
+    /// The static pods of the next host that is introduced.
+    pub(crate) static_pods: Vec<Arc<Pod>>,
     pods: BTreeMap<Uid, Arc<Pod>>,
     queue: BTreeMap<(Time, u64), Input>,
     timers: BTreeMap<(ProcId, TimerKind), (Time, u64)>,
@@ -92,6 +94,7 @@ impl Testbed {
             cut: Vec::new(),
             bind_to: Vec::new(),
             bound: 0,
+            static_pods: Vec::new(),
             pods: BTreeMap::new(),
             queue: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -125,7 +128,8 @@ impl Testbed {
 
     /// Introduces a host and starts its real kubelet.
     pub(crate) fn start_kubelet(&mut self, host: u32, node: &str, cpu_milli: i64, memory_bytes: i64) {
-        let capacity = Resources { cpu_milli, memory_bytes, pods: 110, ..Resources::default() };
+        let capacity =
+            Resources { cpu_milli, memory_bytes, pods: 110, ephemeral_bytes: 1 << 36, ..Resources::default() };
         let boot = Boot {
             node: node.into(),
             labels: Labels::new([("kubernetes.io/hostname", node), ("topology.kubernetes.io/zone", "a")]),
@@ -134,6 +138,7 @@ impl Testbed {
             taints: Vec::new(),
             address: format!("192.168.0.{host}").into(),
             pod_network: format!("10.0.{host}").into(),
+            static_pods: std::mem::take(&mut self.static_pods),
         };
         let to = ProcId::kubelet(HostId(host));
         self.input(Input::Message { from: ProcId::WORLD, to, body: Msg::Boot(Arc::new(boot)) });

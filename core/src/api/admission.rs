@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::api::accounts::Account;
 use crate::api::limit_ranger::{self, ContainerDefaults};
 use crate::api::priority::{self, Priority};
-use crate::api::{Refusal, quota};
+use crate::api::{Refusal, quota, storage};
 use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{
@@ -45,6 +46,7 @@ struct Completed {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Additions {
     containers: ContainerDefaults,
+    account: Option<Account>,
     priority: Option<Priority>,
 }
 
@@ -76,6 +78,7 @@ impl Admission {
         mark_if_gated(pod, now);
         let additions = Additions {
             containers: ContainerDefaults::of(view, &pod.meta.namespace),
+            account: Account::of(view, pod)?,
             priority: Priority::of(view, &pod.spec)?,
         };
         let hash = StableHasher::hash_one(&(pod.spec.stable_hash(), &additions));
@@ -100,19 +103,48 @@ impl Completed {
         let mut spec = given.clone();
         let mut limits_said = None;
         if additions.containers != ContainerDefaults::default()
+            || additions.account.is_some()
+            || lacks_requests(&given)
             || additions.priority.is_some()
-            || given.given_priority.is_some()
+            || priority::is_given(&given)
         {
             let mut changed = (*given).clone();
+            request_what_is_limited(&mut changed);
             limits_said = additions.containers.apply(&mut changed);
+            if let Some(account) = &additions.account {
+                account.apply(&mut changed);
+            }
             if let Some(priority) = &additions.priority {
                 priority.apply(&mut changed);
             }
-            changed.given_priority = None;
+            priority::forget_given(&mut changed);
             spec = Shared::new(changed);
         }
         add_default_tolerations(&mut spec);
         Completed { given, additions, spec, limits_said }
+    }
+}
+
+/// Whether a container has a limit on something that it does not request.
+fn lacks_requests(spec: &PodSpec) -> bool {
+    let all = spec.containers.iter().chain(&spec.init_containers);
+    all.into_iter().any(|container| {
+        let written = container.written_requests();
+        container.limits.quantities().keys().any(|name| !written.contains_key(name))
+    })
+}
+
+/// What a container only limits it also requests. Templates leave that open: it is settled for each pod.
+///
+/// Source: `SetDefaults_Pod`, pkg/apis/core/v1/defaults.go (v1.34.1).
+fn request_what_is_limited(spec: &mut PodSpec) {
+    for container in spec.containers.iter_mut().chain(&mut spec.init_containers) {
+        let written = container.written_requests();
+        for (name, limit) in container.limits.quantities() {
+            if !written.contains_key(&name) {
+                container.requests.set_quantity(&name, limit);
+            }
+        }
     }
 }
 
@@ -135,6 +167,7 @@ pub(super) fn admit_update<T: Resource>(store: &mut Store, now: Time, new: &T, o
     if !matches!(new, Object::Pod(_)) && !old.meta().is_terminating() {
         check(store.newest(), &new).map_err(forbidden)?;
     }
+    storage::check_growth(store.newest(), &new, &old).map_err(forbidden)?;
     if quota::counts_update(&new, &old) {
         quota::charge(store, now, &new, Some(&old)).map_err(forbidden)?;
     }

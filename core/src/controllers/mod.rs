@@ -25,6 +25,8 @@ mod replica_set;
 mod requests;
 mod resource_quota;
 mod revisions;
+mod root_certificate;
+mod service_account;
 mod stateful_set;
 mod taint_eviction;
 mod ttl_after_finished;
@@ -94,6 +96,8 @@ impl ControllerManager {
             (ttl_after_finished::NUMBER, Box::new(ttl_after_finished::TtlAfterFinished::new(flags))),
             (job::NUMBER, Box::new(job::Jobs::new(flags))),
             (resource_quota::NUMBER, Box::new(resource_quota::ResourceQuotas::new(flags))),
+            (service_account::NUMBER, Box::new(service_account::ServiceAccounts::new(flags))),
+            (root_certificate::NUMBER, Box::new(root_certificate::RootCertificates::new(flags))),
             (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),
         ];
         ControllerManager { controllers: controllers.into_iter().collect() }

@@ -82,12 +82,14 @@ fn probe() -> Probe {
     }
 }
 
+mod configs;
 mod contact;
 mod containers;
 mod hooks;
 mod node;
 mod phase;
 mod ranking;
+mod static_pods;
 
 #[test]
 fn a_pod_lives_and_dies_step_by_step() {

@@ -137,10 +137,21 @@ impl Board {
         let order = case.cache.order();
         let slots: Vec<u32> = positions.iter().map(|position| order[*position as usize]).collect();
         let entries = || positions.iter().map(|position| &self.entries[*position as usize]);
-        let ranges = entries().fold([Range::EMPTY; NORMALIZED_MAX], ranges_with);
         let mut totals = case.related_totals(&slots);
-        for (total, entry) in totals.iter_mut().zip(entries()) {
-            *total += self.total(entry, &ranges);
+        let mut add = |of: &dyn Fn(&Entry) -> i64| {
+            for (total, entry) in totals.iter_mut().zip(entries()) {
+                *total += of(entry);
+            }
+        };
+        if self.kinds.len() <= 1 {
+            // Normalization gives every node the same.
+            let same = entries().next().map_or(0, |first| {
+                self.total(first, &ranges_with([Range::EMPTY; NORMALIZED_MAX], first)) - i64::from(first.fixed)
+            });
+            add(&|entry| i64::from(entry.fixed) + same);
+        } else {
+            let ranges = entries().fold([Range::EMPTY; NORMALIZED_MAX], ranges_with);
+            add(&|entry| self.total(entry, &ranges));
         }
         for enabled in &self.scorers.uncached {
             let scores = normalized(case, &slots, enabled.plugin, draw);

@@ -66,7 +66,13 @@ pub(super) fn spread_score(domains: impl Iterator<Item = (i64, SpreadWeight, i32
     for (pods, weight, max_skew) in domains {
         score += pods as f64 * weight.0 + f64::from(max_skew - 1);
     }
-    libm::round(score) as i64
+    rounded(score)
+}
+
+/// A number that is not negative and below 2^53, rounded half up.
+fn rounded(number: f64) -> i64 {
+    let whole = number as i64;
+    whole + i64::from(number - whole as f64 >= 0.5)
 }
 
 /// Where `above` lies in 0 ..= `range` (> 0), 0 ..= 100, truncated.
@@ -79,6 +85,14 @@ pub(super) fn share_of_range(above: i64, range: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rounding_is_that_of_the_library() {
+        let numbers = [0.0, 0.49999999999999994, 0.5, 1.5, 2.4999999, 12_345.5, 4_503_599_627_370_495.5];
+        for number in numbers.into_iter().chain((0..10_000).map(|part| f64::from(part) / 7.0)) {
+            assert_eq!(rounded(number), libm::round(number) as i64, "{number}");
+        }
+    }
 
     #[test]
     fn even_use_scores_full_and_uneven_use_loses_half_the_distance() {

@@ -43,6 +43,18 @@ fn refusal<T: Resource>(range: LimitRange, object: T) -> String {
 }
 
 #[test]
+fn what_a_container_only_limits_it_requests_too() {
+    let mut bed = Testbed::new(Config::default());
+    let mut limited = pod(&[(0, 500), (200, 500), (0, 0)]);
+    limited.spec.containers[2].limits.extended.insert("example.com/fan".into(), 2);
+    bed.create(limited);
+    let stored = bed.get::<Pod>("default", "p").expect("the pod is there");
+    let cpu: Vec<i64> = stored.spec.containers.iter().map(|container| container.requests.cpu_milli).collect();
+    assert_eq!(cpu, [500, 200, 0]);
+    assert_eq!(stored.spec.containers[2].requests.extended["example.com/fan"], 2);
+}
+
+#[test]
 fn containers_without_amounts_get_the_defaults_and_the_pod_says_so() {
     let defaults = LimitRangeItem {
         default_limits: amounts(&[("cpu", "200m"), ("memory", "256Mi")]),
@@ -86,9 +98,11 @@ fn a_container_outside_its_bounds_is_refused_in_kubernetes_words() {
             "[maximum cpu usage per Container is 2.  No limit is specified, \
                     cpu max limit to request ratio per Container is 4, but no limit is specified or limit is 0]",
         ),
+        ((0, 500), ""),
         (
-            (0, 500),
+            (0, 0),
             "[minimum cpu usage per Container is 50m.  No request is specified, \
+                    maximum cpu usage per Container is 2.  No limit is specified, \
                     cpu max limit to request ratio per Container is 4, but no request is specified or request is 0]",
         ),
         ((10, 30), "minimum cpu usage per Container is 50m, but request is 10m"),

@@ -240,15 +240,10 @@ impl Preferences {
                 "the tallies by {} are wrong",
                 constraint.topology_key
             );
-            parts.push((of_node, pods, SpreadWeight::of(size), constraint.max_skew, domains));
+            parts.push(Part { of_node, pods, weight: SpreadWeight::of(size), max_skew: constraint.max_skew, domains });
         }
-        let raw = feasible.iter().zip(&scored).map(|(slot, scored)| {
-            let counted = parts.iter().filter_map(|(of_node, pods, weight, max_skew, domains)| {
-                let domain = domains.get(*slot)?;
-                Some((pods.at(if *of_node { *slot as usize } else { domain }), *weight, *max_skew))
-            });
-            if *scored { Some(spread_score(counted)) } else { None }
-        });
+        let mut scores = RawScores { parts: &parts, known: Vec::new() };
+        let raw = feasible.iter().zip(&scored).map(|(slot, scored)| scored.then(|| scores.of(*slot)));
         normalized(&raw.collect::<Vec<_>>())
     }
 
@@ -329,6 +324,64 @@ impl Preferences {
     }
 }
 
+/// One constraint with what was counted for it.
+struct Part<'a> {
+    of_node: bool,
+    pods: Counts<'a>,
+    weight: SpreadWeight,
+    max_skew: i32,
+    domains: &'a Domains,
+}
+
+impl Part<'_> {
+    /// Matching pods in the domain of a slot; `None` if its node lacks the label.
+    fn count(&self, slot: u32) -> Option<i64> {
+        let domain = self.domains.get(slot)?;
+        Some(self.pods.at(if self.of_node { slot as usize } else { domain }))
+    }
+}
+
+/// Raw scores of nodes. With the two default constraints nodes with as many pods in the same zone have the same score,
+/// which is computed once.
+struct RawScores<'a> {
+    parts: &'a [Part<'a>],
+    /// By the node's pods and its zone; `None` is not known yet.
+    known: Vec<Option<i64>>,
+}
+
+/// So many pods of a node, and so many zones, are looked up.
+const KNOWN_PODS_MAX: usize = 256;
+const KNOWN_ZONES_MAX: usize = 64;
+
+impl RawScores<'_> {
+    fn of(&mut self, slot: u32) -> i64 {
+        let Some(place) = self.place(slot) else { return self.computed(slot) };
+        if self.known.len() <= place {
+            self.known.resize(place + 1, None);
+        }
+        if let Some(known) = self.known[place] {
+            return known;
+        }
+        let score = self.computed(slot);
+        self.known[place] = Some(score);
+        score
+    }
+
+    fn place(&self, slot: u32) -> Option<usize> {
+        let [node, zone] = self.parts else { return None };
+        let zones = zone.domains.count as usize + 1;
+        if !node.of_node || zone.of_node || zones > KNOWN_ZONES_MAX {
+            return None;
+        }
+        let pods = node.count(slot).and_then(|pods| usize::try_from(pods).ok()).filter(|it| *it < KNOWN_PODS_MAX)?;
+        Some(pods * zones + zone.domains.get(slot).unwrap_or(zones - 1))
+    }
+
+    fn computed(&self, slot: u32) -> i64 {
+        spread_score(self.parts.iter().filter_map(|part| Some((part.count(slot)?, part.weight, part.max_skew))))
+    }
+}
+
 /// Matching pods by slot or by domain: the sum of what classes have tallied and of what was counted beside that.
 #[derive(Default)]
 struct Counts<'a> {
@@ -368,9 +421,17 @@ fn normalized(raw: &[Option<i64>]) -> Vec<i64> {
     let score = |raw: &Option<i64>| match raw {
         None => 0,
         Some(_) if highest == 0 => 100,
-        Some(raw) => 100 * (highest + lowest - raw) / highest,
+        Some(raw) => quotient(100 * (highest + lowest - raw), highest),
     };
     raw.iter().map(score).collect()
+}
+
+/// A quotient of numbers that are rarely large: 32 bits are divided in a third of the time.
+fn quotient(dividend: i64, divisor: i64) -> i64 {
+    match (u32::try_from(dividend), u32::try_from(divisor)) {
+        (Ok(dividend), Ok(divisor)) => i64::from(dividend / divisor),
+        _ => dividend / divisor,
+    }
 }
 
 pub(super) fn hint(defaults: &SpreadDefaults, around: &Surroundings, pod: &PodTraits, event: &Event<'_>) -> Hint {
