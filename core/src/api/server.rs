@@ -1,5 +1,8 @@
 //! The API server's process: dispatch of requests, durability of answers, and news to watchers.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use crate::api::admission::Admission;
@@ -8,7 +11,7 @@ use crate::api::{Answer, Refusal, Reply, Request, changes};
 use crate::author::Author;
 use crate::context::Context;
 use crate::digest::StableHasher;
-use crate::id::{Name, ProcId, RequestId, Revision};
+use crate::id::{Name, ProcId, RequestId, Revision, same_name};
 use crate::model::{Kind, ObjectKey, Pod, Resource};
 use crate::seam::{Effect, Msg};
 use crate::store::hash_index::HashIndex;
@@ -46,7 +49,7 @@ struct PodWatchers {
 impl PodWatchers {
     fn place(&self, node: &Name) -> Option<usize> {
         let mut places = self.by_node.get(StableHasher::hash_one(node)).map(|place| place as usize);
-        places.find(|place| self.watchers[*place].0 == *node)
+        places.find(|place| same_name(&self.watchers[*place].0, node))
     }
 
     fn of(&self, node: &Name) -> Option<ProcId> {

@@ -115,7 +115,9 @@ impl Board {
     fn decide_related(&self, case: Case<'_>, search: Search) -> Outcome {
         let nodes = self.entries.len() as u32;
         let order = case.cache.order();
-        let (mut positions, mut feasible, mut processed) = (Vec::new(), Vec::new(), 0);
+        let wanted = search.wanted as usize;
+        let (mut positions, mut feasible) = (Vec::with_capacity(wanted), Vec::with_capacity(wanted));
+        let mut processed = 0;
         for position in (search.start..nodes).chain(0..search.start) {
             processed += 1;
             let slot = order[position as usize];
@@ -123,7 +125,7 @@ impl Board {
                 positions.push(position);
                 feasible.push(slot);
             }
-            if feasible.len() == search.wanted as usize {
+            if feasible.len() == wanted {
                 break;
             }
         }
