@@ -3,17 +3,19 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::api::accounts::{self, Held};
 use crate::api::admission::Admission;
 use crate::api::leases::Leases;
+use crate::api::services::Allocators;
 use crate::api::{Answer, Refusal, Reply, Request, changes};
 use crate::author::Author;
 use crate::context::Context;
 use crate::digest::StableHasher;
 use crate::id::{Name, ProcId, RequestId, Revision, same_name};
-use crate::model::{Kind, ObjectKey, Pod, Resource};
-use crate::seam::{Effect, Msg};
+use crate::model::{Kind, Object, ObjectKey, Pod, Resource, with_kind};
+use crate::seam::{Effect, Msg, TimerKind};
 use crate::store::hash_index::HashIndex;
 use crate::store::{IndexKey, Store};
 
@@ -26,11 +28,15 @@ pub struct ApiServer {
     up: bool,
     /// How many objects have been created, which is what uids and drawn names are drawn by.
     pub(super) creations: u64,
-    /// How many Service addresses have been given out.
-    pub(super) service_addresses: u64,
+    /// The addresses and node ports of Services.
+    pub(super) services: Allocators,
     pub(super) admission: Admission,
     leases: Leases,
     pod_watchers: PodWatchers,
+    /// Which kubelets watch a ConfigMap or Secret.
+    config_watchers: BTreeMap<ObjectKey, BTreeSet<ProcId>>,
+    /// Requests for pods whose account is not there yet.
+    held: Held,
     /// Answers that wait for their write to be durable, by revision.
     unanswered: VecDeque<Unanswered>,
     /// The newest revision that stable storage was asked for. The newest that it has is the API server's own cursor,
@@ -106,8 +112,11 @@ impl ApiServer {
         self.up = false;
         self.unanswered.clear();
         self.pod_watchers.clear();
+        self.config_watchers.clear();
+        self.held.clear();
         self.persist_asked = persisted(store);
         store.roll_back_to(self.persist_asked);
+        self.services = Allocators::of(store);
     }
 
     /// A message to the API server. One that arrives while the process is down is lost.
@@ -120,6 +129,14 @@ impl ApiServer {
             Msg::Renew { node, renewal } => {
                 self.leases.renew(&node, ctx.now);
                 ctx.send(ProcId::CONTROLLER_MANAGER, Msg::LeaseRenewed { node, renewal });
+            }
+            Msg::Unwatch(key) => {
+                if let Some(watchers) = self.config_watchers.get_mut(&key) {
+                    watchers.remove(&from);
+                    if watchers.is_empty() {
+                        self.config_watchers.remove(&key);
+                    }
+                }
             }
             other => panic!("{from} sent an API server what only others understand: {other:?}"),
         }
@@ -145,19 +162,51 @@ impl ApiServer {
         store.trim();
     }
 
+    /// A timer of the API server: requests that waited for an account are looked at again.
+    pub(crate) fn on_timer(&mut self, ctx: &mut Context<'_>, store: &mut Store, kind: TimerKind) {
+        if !self.up {
+            return;
+        }
+        match kind {
+            TimerKind::AccountLookup => {
+                for (from, id, request) in self.held.take_due(store, ctx.now) {
+                    self.answer(ctx, store, from, id, request);
+                }
+                if let Some(next) = self.held.next() {
+                    ctx.arm(TimerKind::AccountLookup, next);
+                }
+            }
+            other => panic!("an API server has no timer {other:?}"),
+        }
+    }
+
     fn on_request(&mut self, ctx: &mut Context<'_>, store: &mut Store, from: ProcId, id: RequestId, request: Request) {
+        if !accounts::waits_for_account(store, &request) {
+            return self.answer(ctx, store, from, id, request);
+        }
+        self.held.hold(ctx.seed(), ctx.now, from, id, request);
+        let next = self.held.next().expect("a request was just held");
+        ctx.arm(TimerKind::AccountLookup, next);
+    }
+
+    fn answer(&mut self, ctx: &mut Context<'_>, store: &mut Store, from: ProcId, id: RequestId, request: Request) {
         let before = store.head();
+        // A kubelet that hears no answer to these asks again, so the answer's loss loses no news. A creation it would ask for
+        // in vain.
+        let answer_is_news = matches!(request, Request::UpdateStatus { .. } | Request::Delete { .. });
         let answer = match request {
+            Request::WatchConfig(key) => self.watch_config(store, from, key),
             Request::WatchPods { node } => Ok(self.watch_pods(store, from, node)),
             request => self.write(ctx, store, request),
         };
         changes::record_facts(ctx, store, before, Author::of(from, id));
+        self.services.follow(store, before);
         let written = store.head();
         if written == persisted(store) {
             ctx.send(from, Msg::Response(id, answer));
             return;
         }
-        let tells_of_write = written > before && answer.is_ok();
+        let tells_of_write = answer_is_news && written > before && answer.is_ok();
         self.unanswered.push_back(Unanswered { written, to: from, id, answer, tells_of_write });
         if written > self.persist_asked {
             self.persist_asked = written;
@@ -168,7 +217,10 @@ impl ApiServer {
     fn write(&mut self, ctx: &mut Context<'_>, store: &mut Store, request: Request) -> Answer {
         match request {
             Request::Create(object) => self.create(ctx, store, object),
-            Request::Update { object, expected } => super::patch::update(ctx, store, object, expected),
+            Request::Update { mut object, expected } => {
+                self.prepare_service_update(ctx, store, &mut object)?;
+                super::patch::update(ctx, store, object, expected)
+            }
             Request::UpdateStatus { mut object, expected } => {
                 super::storage::stamp(ctx, store, &mut object);
                 super::patch::update_status(store, object, expected)
@@ -177,6 +229,9 @@ impl ApiServer {
             Request::Patch { key, patch } => super::patch::patch(ctx, store, &key, patch),
             Request::Delete { key, uid, grace, propagation } => {
                 super::deletion::delete(ctx, store, &key, uid, grace, propagation)
+            }
+            Request::DeleteMatching { kind, namespace, selector, grace, propagation } => {
+                super::deletion::delete_matching(ctx, store, (kind, &namespace), &selector, grace, propagation)
             }
             Request::Evict { key, uid, grace, dry_run } => {
                 super::eviction::evict(ctx, store, &key, uid, grace, dry_run)
@@ -187,7 +242,7 @@ impl ApiServer {
                 let pods = store.newest().under::<Pod>(IndexKey::Node(node));
                 Ok(Reply::Pods(pods.map(|(_, pod)| Pod::into_object(pod.clone())).collect()))
             }
-            Request::WatchPods { .. } => unreachable!("a watch is no write"),
+            Request::WatchConfig(_) | Request::WatchPods { .. } => unreachable!("a watch is no write"),
         }
     }
 
@@ -203,15 +258,38 @@ impl ApiServer {
         Reply::Pods(durable.under::<Pod>(IndexKey::Node(node)).map(|(_, pod)| Pod::into_object(pod.clone())).collect())
     }
 
+    /// A kubelet reads a ConfigMap or Secret as it is durable now; news of later writes follow.
+    fn watch_config(&mut self, store: &Store, kubelet: ProcId, key: ObjectKey) -> Answer {
+        let durable = store.newest().at(persisted(store));
+        let found = with_kind!(key.kind, T => {
+            let found = durable.find::<T>(&key.namespace, &key.name);
+            found.map(|(row, it)| (T::into_object(it.clone()), durable.version_of::<T>(row).unwrap_or_default()))
+        });
+        self.config_watchers.entry(key.clone()).or_default().insert(kubelet);
+        found.map(|(object, revision)| Reply::Object(object, revision)).ok_or(Refusal::NotFound(key))
+    }
+
+    fn tell_watchers(&self, ctx: &mut Context<'_>, old: Option<Object>, new: Option<Object>) {
+        let Some(key) = new.as_ref().or(old.as_ref()).map(Object::key) else { return };
+        for kubelet in self.config_watchers.get(&key).into_iter().flatten() {
+            let news = new.clone().map_or_else(|| Msg::ConfigRemoved(key.clone()), Msg::ConfigChanged);
+            ctx.send(*kubelet, news);
+        }
+    }
+
     fn tell_kubelets(&self, ctx: &mut Context<'_>, store: &Store, revision: Revision) {
         let mut answers = self.unanswered.iter().filter(|it| it.tells_of_write).peekable();
         for change in store.changes_between(persisted(store), revision) {
+            let view = store.newest().at(change.revision);
+            if matches!(change.kind, Kind::ConfigMap | Kind::Secret) && !self.config_watchers.is_empty() {
+                let old = view.before(change.revision).object(change.kind, change.row);
+                self.tell_watchers(ctx, old, view.object(change.kind, change.row));
+            }
             if change.kind != Kind::Pod {
                 continue;
             }
             while answers.next_if(|it| it.written < change.revision).is_some() {}
             let told = answers.peek().filter(|it| it.written == change.revision).map(|it| it.to);
-            let view = store.newest().at(change.revision);
             let (old, new) = (view.before(change.revision).get::<Pod>(change.row), view.get::<Pod>(change.row));
             let Some(node) = new.or(old).and_then(|pod| pod.node.as_ref()) else { continue };
             let Some(kubelet) = self.pod_watchers.of(node) else { continue };

@@ -15,9 +15,10 @@ use crate::facts::What;
 use crate::id::{HostId, Name, ProcId, RequestId, Uid};
 use crate::kubelet::admission::Rejection;
 use crate::kubelet::backoff::{Backoff, go_duration};
+use crate::kubelet::configs::Configs;
 use crate::kubelet::ending::{Ending, Stopping, Verdict};
 use crate::kubelet::images::Pulls;
-use crate::kubelet::{ContainerIndex, ProbeKind, RuntimeRequest};
+use crate::kubelet::{Boot, ContainerIndex, ProbeKind, RuntimeRequest};
 use crate::model::{Container, Kind, ObjectKey, Pod, PodStatus, PullPolicy, RestartPolicy, Terminated};
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
@@ -58,6 +59,8 @@ pub(super) struct PodLife {
     pub(super) delete_asked: bool,
     /// Its volumes are not all there: nothing begins before they are.
     pub(super) waits_for_volumes: bool,
+    /// The ConfigMaps and Secrets that it names are watched for it.
+    pub(super) uses_configs: bool,
 }
 
 /// The pod's network and address.
@@ -143,6 +146,8 @@ pub(super) struct Trouble {
 pub(super) struct Host<'a, 'b> {
     pub(super) ctx: &'a mut Context<'b>,
     pub(super) pulls: &'a mut Pulls,
+    pub(super) configs: &'a Configs,
+    pub(super) boot: &'a Boot,
 }
 
 impl Host<'_, '_> {
@@ -219,6 +224,7 @@ impl PodLife {
             news: false,
             delete_asked: false,
             waits_for_volumes: false,
+            uses_configs: false,
         }
     }
 

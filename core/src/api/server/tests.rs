@@ -6,7 +6,7 @@ use super::*;
 use crate::api::Patch;
 use crate::config::Config;
 use crate::id::HostId;
-use crate::model::{ConditionKind, Meta, Namespace, Object, Phase, PodStatus, Status3};
+use crate::model::{ConditionKind, Meta, Namespace, Object, Phase, PodStatus, ServiceAccount, Status3};
 use crate::time::Time;
 
 const KUBELET: ProcId = ProcId::kubelet(HostId(0));
@@ -28,6 +28,8 @@ impl Bed {
         bed.watch();
         let namespace = Namespace { meta: Meta::named("", "default") };
         bed.ask(ProcId::CLIENT, Request::Create(Object::Namespace(Arc::new(namespace))));
+        let account = ServiceAccount { meta: Meta::named("default", "default"), ..ServiceAccount::default() };
+        bed.ask(ProcId::CLIENT, Request::Create(Object::ServiceAccount(Arc::new(account))));
         let pod = Pod { meta: Meta::named("default", "web").into(), node: Some("n1".into()), ..Pod::default() };
         bed.ask(ProcId::CLIENT, Request::Create(Pod::into_object(Arc::new(pod))));
         assert_eq!(bed.persist(), ["PodChanged"]);
