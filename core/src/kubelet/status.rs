@@ -19,8 +19,9 @@ use crate::time::Time;
 
 /// What the API server ought to know of a pod.
 pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
-    let mut status = PodStatus::clone(&life.pod.status);
+    let before = &*life.pod.status;
     if let Some(rejection) = &life.rejection {
+        let mut status = before.clone();
         status.phase = Phase::Failed;
         status.reason = rejection.reason.clone();
         status.message = rejection.message.clone();
@@ -28,8 +29,9 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         return status;
     }
     if !life.confirmed || life.containers.is_empty() {
-        return status;
+        return before.clone();
     }
+    let mut status = without_containers(before);
     let verdict = life.verdict.as_ref().filter(|_| life.is_settled());
     let (init, main) = life.containers.split_at(life.init_count());
     let waiting = if init.is_empty() { "ContainerCreating" } else { "PodInitializing" };
@@ -64,6 +66,21 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     status.started_at.get_or_insert(life.taken_on_at);
     set_conditions(&mut status, spec, life.sandbox == Sandbox::Ready, now);
     status
+}
+
+/// A copy but for the containers, which are told anew.
+fn without_containers(status: &PodStatus) -> PodStatus {
+    PodStatus {
+        phase: status.phase,
+        reason: status.reason.clone(),
+        message: status.message.clone(),
+        conditions: status.conditions.clone(),
+        pod_ip: status.pod_ip.clone(),
+        started_at: status.started_at,
+        containers: Vec::new(),
+        init_containers: Vec::new(),
+        nominated_node: status.nominated_node.clone(),
+    }
 }
 
 fn container_status(container: &ContainerLife, waiting: &str) -> ContainerStatus {
@@ -167,14 +184,14 @@ fn has_initialized(spec: &PodSpec, status: &PodStatus) -> bool {
     status.containers.iter().any(has_run) || unfinished_init(spec, status).is_empty()
 }
 
-fn unfinished_init(spec: &PodSpec, status: &PodStatus) -> Vec<Name> {
+fn unfinished_init<'a>(spec: &'a PodSpec, status: &PodStatus) -> Vec<&'a str> {
     let pairs = spec.init_containers.iter().zip(&status.init_containers);
     let unfinished = pairs.filter(
         |(container, status)| {
             if container.sidecar { !status.started } else { !ended_well(&status.state) }
         },
     );
-    unfinished.map(|(container, _)| container.name.clone()).collect()
+    unfinished.map(|(container, _)| &*container.name).collect()
 }
 
 /// A pod that has been removed leaves nothing unsaid: containers that should have run and did not end count as lost, the
@@ -212,11 +229,8 @@ pub(super) fn give_up_the_missing(spec: &PodSpec, status: &mut PodStatus, taken_
 pub(super) fn set_conditions(status: &mut PodStatus, spec: &PodSpec, has_sandbox: bool, now: Time) {
     let sidecars = spec.init_containers.iter().zip(&status.init_containers).filter(|(container, _)| container.sidecar);
     let mains = spec.containers.iter().zip(&status.containers);
-    let unready: Vec<Name> = sidecars
-        .chain(mains)
-        .filter(|(_, status)| !status.ready)
-        .map(|(container, _)| container.name.clone())
-        .collect();
+    let unready: Vec<&str> =
+        sidecars.chain(mains).filter(|(_, status)| !status.ready).map(|(container, _)| &*container.name).collect();
     let unfinished = unfinished_init(spec, status);
     let initialized = has_initialized(spec, status);
     let phase = status.phase;
@@ -239,7 +253,7 @@ pub(super) fn set_conditions(status: &mut PodStatus, spec: &PodSpec, has_sandbox
     set(conditions, ConditionKind::ContainersReady, ready, reason, &message, now);
     match (ready, missing_gates(spec)) {
         (true, Some(message)) => set(conditions, ConditionKind::Ready, false, "ReadinessGatesNotReady", &message, now),
-        _ => set(conditions, ConditionKind::Ready, ready, reason, &message, now),
+        _ => conditions.set_like(ConditionKind::Ready, ConditionKind::ContainersReady, now),
     }
     set(conditions, ConditionKind::PodScheduled, true, "", "", now);
 }

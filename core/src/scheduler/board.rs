@@ -17,6 +17,7 @@ use crate::scheduler::plugins::{AnyPlugin, Normalization, Plugin, Range, Refusal
 use crate::scheduler::policies::Cycle;
 use crate::scheduler::profile::{Enabled, Profile};
 use crate::scheduler::reference::{Case, Outcome, Search, best, normalized};
+use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::TieBreak;
 use crate::scheduler::score_tree::{ScoreTree, Summary};
 use crate::scheduler::traits::PodTraits;
@@ -115,15 +116,18 @@ impl Board {
     fn decide_related(&self, case: Case<'_>, search: Search) -> Outcome {
         let nodes = self.entries.len() as u32;
         let order = case.cache.order();
-        let (mut positions, mut feasible, mut processed) = (Vec::new(), Vec::new(), 0);
+        let wanted = search.wanted as usize;
+        let (mut positions, mut feasible) = (Vec::with_capacity(wanted), Vec::with_capacity(wanted));
+        let mut processed = 0;
+        let admits_all = case.relations.is_none_or(Relations::admits_all);
         for position in (search.start..nodes).chain(0..search.start) {
             processed += 1;
             let slot = order[position as usize];
-            if self.refusal(position).is_none() && case.is_admitted(slot) {
+            if self.refusal(position).is_none() && (admits_all || case.is_admitted(slot)) {
                 positions.push(position);
                 feasible.push(slot);
             }
-            if feasible.len() == search.wanted as usize {
+            if feasible.len() == wanted {
                 break;
             }
         }

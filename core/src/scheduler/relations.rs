@@ -127,12 +127,13 @@ impl Relations {
         }
     }
 
+    /// Whether these plugins only score, which is most often so: then no node need be looked at.
+    pub(super) fn admits_all(&self) -> bool {
+        !self.refuses() && self.nominated.is_empty()
+    }
+
     /// Filter: whether these plugins let the node take the pod.
     pub(super) fn admit(&self, storage: &Storage, cache: &Cache, slot: u32) -> bool {
-        // Where these plugins only score, which is most often so, no node need be looked at.
-        if !self.refuses() && self.nominated.is_empty() {
-            return true;
-        }
         let node = cache.slot(slot);
         !self.nominated.contains_key(&slot)
             && RELATED.into_iter().all(|plugin| self.refusal(storage, node, plugin, slot).is_none())

@@ -31,6 +31,11 @@ impl Domains {
         self.of_slot.len()
     }
 
+    /// The number of the slot's domain.
+    pub(super) fn number(&self, slot: u32) -> Option<u32> {
+        self.of_slot.get(slot as usize).copied().filter(|domain| *domain != Domains::NONE)
+    }
+
     /// The slot's domain.
     pub(super) fn get(&self, slot: u32) -> Option<usize> {
         self.of_slot.get(slot as usize).copied().filter(|domain| *domain != Domains::NONE).map(|domain| domain as usize)

@@ -242,9 +242,42 @@ impl Preferences {
             );
             parts.push(Part { of_node, pods, weight: SpreadWeight::of(size), max_skew: constraint.max_skew, domains });
         }
-        let mut scores = RawScores { parts: &parts, known: Vec::new() };
-        let raw = feasible.iter().zip(&scored).map(|(slot, scored)| scored.then(|| scores.of(*slot)));
-        normalized(&raw.collect::<Vec<_>>())
+        match self.places(&parts, feasible) {
+            Some(places) => scores_of_places(&parts, &places, feasible),
+            None => {
+                let raw = |(slot, scored): (&u32, &bool)| scored.then(|| raw_score(&parts, *slot));
+                normalized(&feasible.iter().zip(&scored).map(raw).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    /// For the two default constraints, each node's place: by how many pods it has and by its zone. Nodes of one place have
+    /// one score. `None` for other constraints, and where there would be more places than it is worth.
+    fn places(&self, parts: &[Part<'_>], feasible: &[u32]) -> Option<Vec<u32>> {
+        let [node, zone] = parts else { return None };
+        if self.all_labels || !node.of_node || zone.of_node || zone.domains.count > ZONES_MAX {
+            return None;
+        }
+        let zones = zone.domains.count + 1;
+        // A node without the label counts no pods of its own: that is none of the numbers of pods, so the first row.
+        let row = |slot: u32, pods: i64| {
+            u32::try_from(pods).map_or(u32::MAX, |pods| match node.domains.number(slot) {
+                Some(_) => pods.saturating_add(1),
+                None => 0,
+            })
+        };
+        let column = |slot: u32| zone.domains.number(slot).unwrap_or(zones - 1);
+        let mut highest = 0;
+        let mut place = |slot: u32, pods: i64| {
+            let row = row(slot, pods);
+            highest = highest.max(row);
+            row.wrapping_mul(zones).wrapping_add(column(slot))
+        };
+        let places = match node.pods.only() {
+            Some(tally) => feasible.iter().map(|slot| place(*slot, i64::from(tally[*slot as usize]))).collect(),
+            None => feasible.iter().map(|slot| place(*slot, node.pods.at(*slot as usize))).collect(),
+        };
+        (highest <= PODS_MAX).then_some(places)
     }
 
     fn is_scored(&self, slot: u32) -> bool {
@@ -341,45 +374,26 @@ impl Part<'_> {
     }
 }
 
-/// Raw scores of nodes. With the two default constraints nodes with as many pods in the same zone have the same score,
-/// which is computed once.
-struct RawScores<'a> {
-    parts: &'a [Part<'a>],
-    /// By the node's pods and its zone; `None` is not known yet.
-    known: Vec<Option<i64>>,
+/// Places are made for so many pods of a node and so many zones at most.
+const PODS_MAX: u32 = 1_000;
+const ZONES_MAX: u32 = 64;
+
+fn raw_score(parts: &[Part<'_>], slot: u32) -> i64 {
+    spread_score(parts.iter().filter_map(|part| Some((part.count(slot)?, part.weight, part.max_skew))))
 }
 
-/// So many pods of a node, and so many zones, are looked up.
-const KNOWN_PODS_MAX: usize = 256;
-const KNOWN_ZONES_MAX: usize = 64;
-
-impl RawScores<'_> {
-    fn of(&mut self, slot: u32) -> i64 {
-        let Some(place) = self.place(slot) else { return self.computed(slot) };
-        if self.known.len() <= place {
-            self.known.resize(place + 1, None);
+/// The scores of nodes, each computed once for all nodes of a place.
+fn scores_of_places(parts: &[Part<'_>], places: &[u32], feasible: &[u32]) -> Vec<i64> {
+    let size = places.iter().max().map_or(0, |highest| *highest as usize + 1);
+    let mut by_place: Vec<Option<i64>> = vec![None; size];
+    for (place, slot) in places.iter().zip(feasible) {
+        let raw = &mut by_place[*place as usize];
+        if raw.is_none() {
+            *raw = Some(raw_score(parts, *slot));
         }
-        if let Some(known) = self.known[place] {
-            return known;
-        }
-        let score = self.computed(slot);
-        self.known[place] = Some(score);
-        score
     }
-
-    fn place(&self, slot: u32) -> Option<usize> {
-        let [node, zone] = self.parts else { return None };
-        let zones = zone.domains.count as usize + 1;
-        if !node.of_node || zone.of_node || zones > KNOWN_ZONES_MAX {
-            return None;
-        }
-        let pods = node.count(slot).and_then(|pods| usize::try_from(pods).ok()).filter(|it| *it < KNOWN_PODS_MAX)?;
-        Some(pods * zones + zone.domains.get(slot).unwrap_or(zones - 1))
-    }
-
-    fn computed(&self, slot: u32) -> i64 {
-        spread_score(self.parts.iter().filter_map(|part| Some((part.count(slot)?, part.weight, part.max_skew))))
-    }
+    let by_place = normalized(&by_place);
+    places.iter().map(|place| by_place[*place as usize]).collect()
 }
 
 /// Matching pods by slot or by domain: the sum of what classes have tallied and of what was counted beside that.
@@ -391,6 +405,14 @@ struct Counts<'a> {
 }
 
 impl Counts<'_> {
+    /// The one tally that says all, if there is one.
+    fn only(&self) -> Option<&[u32]> {
+        match self.tallies[..] {
+            [tally] if self.others.is_empty() => Some(tally),
+            _ => None,
+        }
+    }
+
     fn at(&self, index: usize) -> i64 {
         let tallied = self.tallies.iter().map(|pods| i64::from(pods[index]));
         tallied.sum::<i64>() + self.others.get(index).copied().unwrap_or(0)
