@@ -158,6 +158,8 @@ impl Placement {
     fn place_told(&mut self, row: RowId, pod: &Pod, detail: Detail) -> (Explained, Option<Look>) {
         let class = self.classes.of(&pod.spec, &Identity::of(pod));
         self.classes.hold(class);
+        // What is told is read from the board, so there must be one.
+        self.classes.note_search(class);
         let mut look = self.look(Seeker::of(row, class, pod));
         let explained = match &look {
             None => Explained {

@@ -7,6 +7,7 @@
 //!
 //! Source: pkg/scheduler/{schedule_one,eventhandlers}.go (v1.34.1).
 
+mod appraisal;
 mod board;
 mod cache;
 mod classes;
@@ -16,6 +17,7 @@ mod dry_run;
 mod events;
 mod evictions;
 mod explain;
+mod first_look;
 mod float;
 pub mod gpu;
 mod node_tree;
@@ -31,6 +33,7 @@ mod reference;
 mod relations;
 mod sampling;
 mod score_tree;
+mod sieve;
 mod storage;
 mod surroundings;
 mod terms;

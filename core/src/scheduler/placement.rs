@@ -14,6 +14,7 @@ use crate::scheduler::cache::{Cache, Standing};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::diagnosis::{Diagnosis, diagnose, rejected};
 use crate::scheduler::dry_run::DryRun;
+use crate::scheduler::first_look;
 use crate::scheduler::nominations::Nominations;
 use crate::scheduler::plugins::AnyPlugin;
 use crate::scheduler::plugins::volume_binding::Decision;
@@ -245,6 +246,16 @@ impl Placement {
         let search = Search { start: self.start % nodes, wanted, tie_break, draw };
         let relations = Relations::of(profile, &mut self.cache, &mut self.classes, &self.around, class);
         let relations = self.with_nominated(profile, seeker, relations);
+        if !self.classes.note_search(class)
+            && seeker.nominated.is_none()
+            && let Some(outcome) = first_look::decide(self.case(class, relations.as_ref()), search)
+        {
+            debug_assert!(
+                nodes > ORACLE_NODES_MAX || outcome == decide(self.case(class, relations.as_ref()), search),
+                "the search in one pass is wrong: {outcome:?} for {search:?}"
+            );
+            return Some(self.looked(search, relations, outcome, named));
+        }
         let (pod, board) = self.classes.board(class);
         board.sync(profile, &self.cache, pod);
         self.classes.trim_boards(nodes);
@@ -260,9 +271,14 @@ impl Placement {
             nodes > ORACLE_NODES_MAX || outcome == decide(case, search),
             "the cached search is wrong: {outcome:?} for {search:?}"
         );
+        Some(self.looked(search, relations, outcome, named))
+    }
+
+    /// A search has come to an end: the next begins behind it. Of `named` nodes only those were looked at.
+    fn looked(&mut self, search: Search, relations: Option<Relations>, outcome: Outcome, named: Option<u32>) -> Look {
         let checked = named.unwrap_or(outcome.processed);
-        self.start = (search.start + checked) % nodes;
-        Some(Look { search, relations, outcome, checked, rejection: None })
+        self.start = (search.start + checked) % self.cache.node_count();
+        Look { search, relations, outcome, checked, rejection: None }
     }
 
     /// The position of the node that the pod is nominated to, if that takes it.
