@@ -56,7 +56,8 @@ fn round(nodes: u32, percentage: u32) -> f64 {
     }
     world.run();
     world.seconds = 0.0;
-    let templates: Vec<Shared<PodSpec>> = (0..TEMPLATES).map(|number| Shared::new(template(number, TEMPLATES))).collect();
+    let templates: Vec<Shared<PodSpec>> =
+        (0..TEMPLATES).map(|number| Shared::new(template(number, TEMPLATES))).collect();
     for number in 0..PODS {
         let meta = Meta::named("default", &format!("pod-{number}"));
         let spec = templates[(number * 7 / 5) as usize % templates.len()].clone();

@@ -8,13 +8,6 @@ use wavetank_core::scheduler::Placement;
 
 use crate::cases::Case;
 
-/// The median of a comparison's rounds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Median {
-    /// CPU time per pod.
-    pub(crate) micros_per_pod: f64,
-}
-
 /// Runs the rounds and prints what came of them; `true` if the claim was held or there is none.
 pub(crate) fn report(case: &Case) -> bool {
     let Measured { seconds, hash } = measure(case);
@@ -33,10 +26,9 @@ pub(crate) fn report(case: &Case) -> bool {
     case.rate_min.is_none_or(|least| rate >= least)
 }
 
-/// The cost of one pod.
-pub(crate) fn cost(case: &Case) -> Median {
-    let measured = measure(case);
-    Median { micros_per_pod: measured.seconds.median * 1e6 / f64::from(case.pods) }
+/// The median CPU time per pod, in µs.
+pub(crate) fn cost(case: &Case) -> f64 {
+    measure(case).seconds.median * 1e6 / f64::from(case.pods)
 }
 
 struct Measured {

@@ -13,8 +13,8 @@ use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{Labels, PodSpec};
 use crate::scheduler::board::Board;
-use crate::scheduler::profile::Profile;
 use crate::scheduler::plugins::topology_spread::Eligibility;
+use crate::scheduler::profile::Profile;
 use crate::scheduler::terms::{Pods, Term, Terms};
 use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::{Identity, PodTraits};
@@ -177,7 +177,8 @@ impl Classes {
         let profile = self.profiles.iter().position(|profile| profile.name == spec.scheduler_name);
         let profile = profile.map(|number| number as u32);
         let sheet = self.sheet_of(spec);
-        let class = Class { traits, placed: Vec::new(), tally: None, eligibility: [None, None], sheet, profile, holders: 0 };
+        let class =
+            Class { traits, placed: Vec::new(), tally: None, eligibility: [None, None], sheet, profile, holders: 0 };
         let (labels, by_none) = class.traits.terms.as_deref().map_or((Vec::new(), false), labels_asked_for);
         self.with_terms += u32::from(class.traits.terms.is_some());
         let index = put(&mut self.classes, &mut self.free, class);
@@ -362,9 +363,7 @@ impl Classes {
     fn sheet_of(&mut self, spec: &Shared<PodSpec>) -> u32 {
         let alike = self.by_spec.get(&spec.stable_hash()).into_iter().flatten();
         let known = alike.map(|id| self.class(*id)).find(|class| class.traits.spec == *spec).map(|class| class.sheet);
-        let index = known.unwrap_or_else(|| {
-            put(&mut self.sheets, &mut self.free_sheets, Sheet::default())
-        });
+        let index = known.unwrap_or_else(|| put(&mut self.sheets, &mut self.free_sheets, Sheet::default()));
         self.sheets[index as usize].as_mut().expect("the sheet was just found or made").classes += 1;
         index
     }

@@ -122,7 +122,7 @@ impl Placement {
             (first_attempt, self.post_filter(Seeker::of(row, class, pod), look, Reach::All))
         });
         self.classes.release(class);
-        let Some((first_attempt, PostFilter { text: added, preemption })) = done else { return (explained, None) };
+        let Some((first_attempt, PostFilter { text: added, preemption, .. })) = done else { return (explained, None) };
         let mut told = Preempted { first_attempt, added, message: None, candidates: Vec::new(), chosen: None };
         match preemption {
             Preemption::None(reason) => told.message = reason.map(str::to_owned),

@@ -14,6 +14,7 @@ use crate::scheduler::cache::{Cache, Standing};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::diagnosis::{Diagnosis, diagnose, rejected};
 use crate::scheduler::dry_run::DryRun;
+use crate::scheduler::effort::Effort;
 use crate::scheduler::first_look;
 use crate::scheduler::nominations::Nominations;
 use crate::scheduler::plugins::AnyPlugin;
@@ -144,7 +145,7 @@ impl Placement {
     fn place_class(&mut self, seeker: Seeker<'_>, standing: Standing) -> Result<Name, String> {
         let Seeker { row, class, .. } = seeker;
         self.classes.hold(class);
-        let verdict = self.search(seeker);
+        let (verdict, _) = self.search(seeker);
         let placed = match verdict {
             Verdict::Node(slot, _) => {
                 self.assume(row, slot, class, standing);
@@ -172,9 +173,8 @@ impl Placement {
         self.cache.set_pod(&mut self.classes, row, node, class, Standing::of(pod));
     }
 
-    /// A namespace, Service, ReplicaSet, StatefulSet, disruption budget or an object about storage has appeared or
-    /// changed. Other kinds of objects are no
-    /// mistake.
+    /// A namespace, Service, ReplicaSet, StatefulSet, ReplicationController, disruption budget or an object about
+    /// storage has appeared or changed. Other kinds of objects are no mistake.
     pub fn set_object(&mut self, object: &Object) {
         self.around.storage.set(None, Some(object));
         let around = &mut self.around;
@@ -183,6 +183,10 @@ impl Placement {
             Object::Service(it) => around.set_service(&it.meta.namespace, &it.meta.name, it.selector.as_ref()),
             Object::ReplicaSet(it) => {
                 around.set_owner(Kind::ReplicaSet, &it.meta.namespace, &it.meta.name, Some(&it.selector));
+            }
+            Object::ReplicationController(it) => {
+                let kind = Kind::ReplicationController;
+                around.set_owner(kind, &it.meta.namespace, &it.meta.name, Some(&it.selector));
             }
             Object::StatefulSet(it) => {
                 around.set_owner(Kind::StatefulSet, &it.meta.namespace, &it.meta.name, Some(&it.selector));
@@ -204,18 +208,20 @@ impl Placement {
     }
 
     /// Filter, PostFilter and Score for one pod, which may go to any node or to one only.
-    pub(super) fn search(&mut self, seeker: Seeker<'_>) -> Verdict {
-        let Some(look) = self.look(seeker) else { return Verdict::NoNodes };
+    pub(super) fn search(&mut self, seeker: Seeker<'_>) -> (Verdict, Effort) {
+        let Some(look) = self.look(seeker) else { return (Verdict::NoNodes, Effort::default()) };
+        let mut effort = self.effort(seeker, &look);
         if let Some(slot) = look.outcome.slot {
-            return Verdict::Node(slot, look.decision(self, slot));
+            return (Verdict::Node(slot, look.decision(self, slot)), effort);
         }
         let Diagnosis { plugins, reasons: mut message } = self.diagnose(seeker, &look);
-        let PostFilter { text, preemption } = self.post_filter(seeker, look, Reach::Enough);
+        let PostFilter { text, preemption, tried } = self.post_filter(seeker, look, Reach::Enough);
+        effort.tried = tried;
         if let Some(text) = text {
             message.push(' ');
             message.push_str(&text);
         }
-        Verdict::Unschedulable(Failure { plugins, message, preemption })
+        (Verdict::Unschedulable(Failure { plugins, message, preemption }), effort)
     }
 
     /// Filter and Score; `None` if there are no nodes at all.

@@ -192,6 +192,11 @@ impl Relations {
         filter.decision(storage, cache.slot(slot))
     }
 
+    /// Whether the pod is spread, by constraints and by preference.
+    pub(super) fn spreads(&self) -> (bool, bool) {
+        (self.spread.is_some(), self.spread_preferences.is_some())
+    }
+
     fn refuses(&self) -> bool {
         self.volumes.is_some() || self.spread.is_some() || self.affinity.is_some()
     }

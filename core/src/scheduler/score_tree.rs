@@ -88,8 +88,7 @@ impl ScoreTree {
         loop {
             let count = below / FAN;
             let size = count.next_multiple_of(FAN);
-            let mut level =
-                Level { best: vec![INFEASIBLE; size], ties: vec![0; size], feasible: vec![0; size] };
+            let mut level = Level { best: vec![INFEASIBLE; size], ties: vec![0; size], feasible: vec![0; size] };
             for index in 0..count {
                 level.put(index, self.sum(self.levels.len(), index * FAN, (index + 1) * FAN));
             }

@@ -54,7 +54,6 @@ impl<'a> Sieve<'a> {
     /// Whether the plugins that look beyond the node let it take the pod.
     #[inline]
     pub(super) fn admits(&self, slot: u32) -> bool {
-        self.gates.iter().all(|gate| gate.admits(slot))
-            && self.node_by_node.is_none_or(|case| case.is_admitted(slot))
+        self.gates.iter().all(|gate| gate.admits(slot)) && self.node_by_node.is_none_or(|case| case.is_admitted(slot))
     }
 }

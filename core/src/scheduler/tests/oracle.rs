@@ -17,8 +17,8 @@ use crate::model::{
     Resources, Selector, SelectorOperator, SelectorRequirement, Service, SpreadConstraint, StorageClass, Taint,
     TaintEffect, Toleration, TolerationOperator, VolumePhase, VolumeSource, WeightedPodTerm,
 };
-use crate::scheduler::first_look;
 use crate::scheduler::explain::{Detail, Explained, NodeVerdict};
+use crate::scheduler::first_look;
 use crate::scheduler::placement::Placement;
 use crate::scheduler::reference::{Case, Search, decide};
 use crate::scheduler::relations::Relations;

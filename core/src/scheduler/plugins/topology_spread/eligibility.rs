@@ -115,9 +115,8 @@ impl Eligibility {
     /// The first label, other than single nodes', by which tallies can count for a constraint, and which pods they count.
     pub(super) fn tallied<'a>(&'a self, constraints: &'a [Spread]) -> Option<(&'a Pods, &'a Arc<Domains>)> {
         let mut pairs = constraints.iter().zip(&self.constraints);
-        let wide = |(constraint, it): &(&Spread, &Eligible)| {
-            *constraint.topology_key != *HOSTNAME && it.is_everywhere()
-        };
+        let wide =
+            |(constraint, it): &(&Spread, &Eligible)| *constraint.topology_key != *HOSTNAME && it.is_everywhere();
         pairs.find(wide).map(|(constraint, it)| (&constraint.pods, &it.domains))
     }
 }
