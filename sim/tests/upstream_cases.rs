@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+/// A part of the page with its cases, covered, not applicable and open.
+type Sum = (String, [u32; 4]);
+
 /// The repository's root.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("sim lies in the repository")
@@ -40,7 +43,7 @@ fn the_page_on_upstream_s_cases_names_tests_that_exist_and_adds_up() {
     functions(&root().join("core/src"), &mut known);
     assert!(known.len() > 500, "the walk finds the tests: {}", known.len());
 
-    let (mut summary, mut parts): (Vec<(String, [u32; 4])>, Vec<(String, [u32; 4])>) = (Vec::new(), Vec::new());
+    let (mut summary, mut parts) = (Vec::<Sum>::new(), Vec::<Sum>::new());
     let (mut cited, mut missing) = (0, Vec::new());
     for line in page.lines() {
         if let Some(title) = line.strip_prefix("## ") {
