@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::id::Name;
 
 /// The domains of one label.
+#[derive(Debug)]
 pub(super) struct Domains {
     /// By slot; [`Domains::NONE`] for a slot without a node or whose node has no such label.
     of_slot: Vec<u32>,
