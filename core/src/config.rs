@@ -1,6 +1,7 @@
 //! What a cluster's operator can set: the flags of the components, with the defaults of Kubernetes 1.34.
 
 mod profile;
+mod scheduling_cost;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,7 @@ pub use profile::{
     AddedAffinity, BalanceArgs, FitArgs, NodeTerm, Plugin, PluginArgs, PodAffinityArgs, Point, PreemptionArgs,
     ProfileConfig, ScoringStrategy, SpreadDefaults, VolumeBindingArgs,
 };
+pub use scheduling_cost::SchedulingCost;
 
 /// All settings of a core.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -219,8 +221,9 @@ pub struct SchedulerConfig {
     pub ties: Ties,
     /// `percentageOfNodesToScore` of profiles that do not set their own; 0 is adaptive.
     pub percentage_of_nodes_to_score: u32,
-    /// How long one scheduling cycle takes; zero for studies of placement alone.
-    pub cycle_time: Span,
+    /// What attempts cost of the scheduler's own time: nothing in the real world, where that passes by itself, and in
+    /// studies of placement alone.
+    pub cost: SchedulingCost,
     /// `podInitialBackoffSeconds`.
     pub backoff_initial: Span,
     /// `podMaxBackoffSeconds`.
@@ -240,7 +243,7 @@ impl Default for SchedulerConfig {
             client_limit: Some(RateLimit { per_second: 50, burst: 100 }),
             ties: Ties::Seeded,
             percentage_of_nodes_to_score: 0,
-            cycle_time: Span::ZERO,
+            cost: SchedulingCost::NONE,
             backoff_initial: Span::from_secs(1),
             backoff_max: Span::from_secs(10),
             unschedulable_flush_after: Span::from_secs(300),

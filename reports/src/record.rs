@@ -84,6 +84,9 @@ pub struct Summary {
     pub warnings: Vec<String>,
     /// Fields of the user's manifests that were kept but had no effect, such as `Deployment web: spec.template.spec.hostPID`.
     pub not_modelled: Vec<String>,
+    /// The models that the run's times rest on and what they are calibrated to, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
     /// What a study of placement has measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub study: Option<Study>,

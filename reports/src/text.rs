@@ -168,6 +168,12 @@ impl Page {
         ] {
             self.line(&[(Look::Dim, "  "), (Look::Dim, name), (Look::Plain, "  "), (Look::Plain, value)]);
         }
+        for method in &summary.methods {
+            for (index, part) in wrapped(&printable(method), self.width - 15).into_iter().enumerate() {
+                let name = if index == 0 { "model      " } else { "           " };
+                self.line(&[(Look::Dim, "  "), (Look::Dim, name), (Look::Plain, "  "), (Look::Plain, &part)]);
+            }
+        }
     }
 
     pub(crate) fn heading(&mut self, title: &str) {

@@ -2,9 +2,10 @@
 
 use wavetank_core::Core;
 use wavetank_core::api::{Patch, Request};
+use wavetank_core::config::{SchedulerConfig, SchedulingCost};
 use wavetank_core::facts::Fact;
 use wavetank_core::model::Object;
-use wavetank_core::time::Time;
+use wavetank_core::time::{Span, Time};
 use wavetank_reports::record::{FactRow, Marker, RunRecord, SCHEMA, Summary, World};
 
 use crate::expect::Watch;
@@ -12,7 +13,7 @@ use crate::history::{Finished, History, subject_of};
 use crate::placement::{self, Played};
 use crate::plan::Plan;
 use crate::plan::scenario::Loaded;
-use crate::plan::scenario::format::Fidelity;
+use crate::plan::scenario::format::{Fidelity, Scenario};
 use crate::record::Outcome;
 use crate::world::{Flow, Observer, run};
 
@@ -261,6 +262,34 @@ fn summary(loaded: &Loaded) -> Summary {
         counts: Default::default(),
         warnings: Vec::new(),
         not_modelled: loaded.not_modelled.clone(),
+        methods: methods(scenario, &loaded.plan.config.scheduler),
         study: None,
     }
+}
+
+/// What the run's times rest on, as people read it.
+fn methods(scenario: &Scenario, scheduler: &SchedulerConfig) -> Vec<String> {
+    let control = &scenario.spec.control_plane;
+    if control.fidelity == Fidelity::Placement {
+        return Vec::new();
+    }
+    let cost = &scheduler.cost;
+    let of = match *cost {
+        SchedulingCost::NONE => "attempts take no time".to_owned(),
+        _ => {
+            let micros = |span: Span| format!("{}.{:03} µs", span.0 / 1_000, span.0 % 1_000);
+            let (attempt, node) = (micros(cost.attempt), micros(cost.scored_node));
+            format!("an attempt takes {attempt} and {node} per node scored, more with rules about pods")
+        }
+    };
+    let basis = match *cost {
+        SchedulingCost::NONE => "",
+        SchedulingCost::KUBERNETES_1_34 => " (fitted to scheduler_perf's thresholds of Kubernetes 1.34)",
+        _ => " (as the scenario says)",
+    };
+    let limit = match scheduler.client_limit {
+        None => "requests are not limited".to_owned(),
+        Some(limit) => format!("{} requests per second, {} at once", limit.per_second, limit.burst),
+    };
+    vec![format!("scheduler: {of}{basis}; {limit}")]
 }

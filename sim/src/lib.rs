@@ -3,6 +3,7 @@
 //! Where to start reading: [`plan`] (what a run consists of, expanded from a scenario before it starts), [`world`]
 //! (how a plan becomes inputs of the core), [`queue`] (the order of events).
 
+pub mod calibration;
 pub mod cli;
 pub mod conform;
 pub mod drain;

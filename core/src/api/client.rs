@@ -18,6 +18,8 @@ pub struct Client {
     next: u64,
     limit: Option<Bucket>,
     waiting: VecDeque<(RequestId, Request)>,
+    /// Whether requests wait for [`Client::release`].
+    held: bool,
 }
 
 /// The bits of a request's number that are not its client's (56 bits: 2.2 years in nanoseconds).
@@ -29,7 +31,7 @@ const WAITING_LIMIT: usize = 2_000_000;
 impl Client {
     /// Client `number` of a process.
     pub fn new(number: u8, limit: Option<RateLimit>) -> Client {
-        Client { number, next: 0, limit: limit.map(Bucket::full), waiting: VecDeque::new() }
+        Client { number, next: 0, limit: limit.map(Bucket::full), waiting: VecDeque::new(), held: false }
     }
 
     /// Which client of its process a request came from.
@@ -47,7 +49,7 @@ impl Client {
         }
         let id = RequestId(u64::from(self.number) << 56 | self.next);
         self.next += 1;
-        if self.waiting.is_empty() && self.take_token(ctx.now) {
+        if !self.held && self.waiting.is_empty() && self.take_token(ctx.now) {
             ctx.send(ProcId::API_SERVER, Msg::Request(id, request));
         } else {
             assert!(self.waiting.len() < WAITING_LIMIT, "{} has {WAITING_LIMIT} requests waiting", ctx.me);
@@ -57,9 +59,20 @@ impl Client {
         id
     }
 
+    /// Whoever asks is busy: what is asked from here on leaves at [`Client::release`].
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// Sends what was held back, as far as tokens allow.
+    pub fn release(&mut self, ctx: &mut Context<'_>) {
+        self.held = false;
+        self.on_tokens(ctx);
+    }
+
     /// Sends what the tokens of this moment allow; to be called when [`TimerKind::ClientTokens`] comes due.
     pub fn on_tokens(&mut self, ctx: &mut Context<'_>) {
-        while !self.waiting.is_empty() && self.take_token(ctx.now) {
+        while !self.held && !self.waiting.is_empty() && self.take_token(ctx.now) {
             let (id, request) = self.waiting.pop_front().expect("the queue was just seen to hold a request");
             ctx.send(ProcId::API_SERVER, Msg::Request(id, request));
         }
@@ -71,7 +84,7 @@ impl Client {
     }
 
     fn arm(&self, ctx: &mut Context<'_>) {
-        if let (Some(bucket), false) = (&self.limit, self.waiting.is_empty()) {
+        if let (Some(bucket), false) = (&self.limit, self.waiting.is_empty() || self.held) {
             ctx.arm(TimerKind::ClientTokens(self.number), bucket.next_token(ctx.now));
         }
     }

@@ -49,7 +49,7 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         _ => phase(spec, &status, life.is_settled()),
     };
     if verdict.is_some() || life.is_removed() && (life.gone || life.pod.meta.is_terminating()) {
-        give_up_the_missing(&mut status, life.taken_on_at);
+        give_up_the_missing(spec, &mut status, life.taken_on_at);
     }
     if let Some(verdict) = verdict {
         status.phase = Phase::Failed;
@@ -194,23 +194,32 @@ fn unfinished_init<'a>(spec: &'a PodSpec, status: &PodStatus) -> Vec<&'a str> {
     unfinished.map(|(container, _)| &*container.name).collect()
 }
 
-/// A pod that has been removed leaves nothing unsaid: containers that never ran count as lost, the phase is final.
-fn give_up_the_missing(status: &mut PodStatus, taken_on_at: Time) {
-    let initialized = status.init_containers.iter().all(|container| container.ready || container.started);
-    let lost = || {
-        ContainerState::Terminated(Arc::new(Terminated {
+/// A pod that has been removed leaves nothing unsaid: containers that should have run and did not end count as lost, the
+/// phase is final. Init containers after the last one that ever started still wait, and so do regular ones before the pod
+/// was initialized.
+///
+/// Source: `TerminatePod`, `hasPodInitialized`, `initializedContainers`, pkg/kubelet/status/status_manager.go (v1.34).
+pub(super) fn give_up_the_missing(spec: &PodSpec, status: &mut PodStatus, taken_on_at: Time) {
+    let has_started = |status: &ContainerStatus| {
+        !matches!(status.state, ContainerState::Waiting { .. }) || status.last_terminated.is_some()
+    };
+    let last = spec.init_containers.iter().zip(&status.init_containers).next_back();
+    let last_is_done = last.is_none_or(|(container, status)| {
+        let ended_before = status.last_terminated.as_ref().is_some_and(|how| how.exit_code == 0);
+        let runs = matches!(status.state, ContainerState::Running { .. }) && status.started;
+        if container.sidecar { runs } else { ended_before || ended_well(&status.state) }
+    });
+    let initialized = last_is_done || status.containers.iter().any(has_started);
+    let reached = status.init_containers.iter().rposition(has_started).map_or(1, |place| place + 1);
+    let missing_init = status.init_containers.iter_mut().take(reached);
+    let missing = status.containers.iter_mut().filter(|_| initialized);
+    for container in missing_init.chain(missing).filter(|it| !matches!(it.state, ContainerState::Terminated(_))) {
+        container.state = ContainerState::Terminated(Arc::new(Terminated {
             exit_code: 137,
             reason: "ContainerStatusUnknown".into(),
             started_at: taken_on_at,
             finished_at: taken_on_at,
-        }))
-    };
-    if initialized {
-        for container in &mut status.containers {
-            if !matches!(container.state, ContainerState::Terminated(_)) {
-                container.state = lost();
-            }
-        }
+        }));
     }
     if !matches!(status.phase, Phase::Succeeded | Phase::Failed) {
         status.phase = Phase::Failed;

@@ -12,50 +12,37 @@
 
 use std::collections::BTreeMap;
 
+use crate::scheduler::appraisal::{Appraiser, Entry, NORMALIZED_MAX, Raw};
 use crate::scheduler::cache::Cache;
-use crate::scheduler::plugins::{AnyPlugin, Normalization, Plugin, Range, Refusal};
-use crate::scheduler::policies::Cycle;
-use crate::scheduler::profile::{Enabled, Profile};
+use crate::scheduler::plugins::{Range, Refusal};
+use crate::scheduler::profile::Profile;
 use crate::scheduler::reference::{Case, Outcome, Search, best, normalized};
-use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::TieBreak;
-use crate::scheduler::score_tree::{ScoreTree, Summary};
+use crate::scheduler::score_tree::{INFEASIBLE, ScoreTree};
 use crate::scheduler::traits::PodTraits;
-
-/// How many plugins of a profile may normalize their scores; of Kubernetes' own, two do.
-const NORMALIZED_MAX: usize = 4;
-
-/// Raw scores of the plugins that normalize, in the profile's order; 0 where a plugin does not score the pod.
-type Raw = [i32; NORMALIZED_MAX];
-
-/// One node as the class's pods see it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Entry {
-    refusal: Refusal,
-    /// The weighted sum of the scores that need no normalization.
-    fixed: i32,
-    raw: Raw,
-}
 
 /// Cached results of one class, by position in the order.
 #[derive(Default)]
 pub(super) struct Board {
     layout: u64,
     changes: u64,
-    entries: Vec<Entry>,
-    /// How many feasible nodes have which raw scores.
-    kinds: BTreeMap<Raw, u32>,
+    /// The fixed scores of feasible nodes.
     tree: ScoreTree,
-    scorers: Scorers,
+    /// [`Refusal::NONE`] for feasible nodes.
+    refusals: Vec<Refusal>,
+    /// Empty while those of every feasible node are 0.
+    raws: Vec<Raw>,
+    /// How many feasible nodes have which raw scores; empty while `raws` is.
+    kinds: BTreeMap<Raw, u32>,
+    appraiser: Appraiser,
 }
 
-/// The plugins that score the class's pods.
-#[derive(Default)]
-struct Scorers {
-    plain: Vec<Enabled>,
-    normalized: Vec<(Enabled, Normalization)>,
-    /// Those that are asked in every attempt.
-    uncached: Vec<Enabled>,
+/// What a search measures raw scores against.
+enum Scales {
+    /// All are 0, and add the same to every node.
+    Same(i64),
+    /// Each plugin's range.
+    Ranges([Range; NORMALIZED_MAX]),
 }
 
 impl Board {
@@ -64,7 +51,7 @@ impl Board {
         let touched = if self.layout == cache.layout() { cache.touched_since(self.changes) } else { None };
         self.changes = cache.changes();
         match touched {
-            Some(slots) if slots.len() <= self.entries.len() => {
+            Some(slots) if slots.len() <= self.refusals.len() => {
                 for position in slots.iter().filter_map(|slot| cache.position(*slot)) {
                     self.update(profile, cache, pod, position);
                 }
@@ -75,16 +62,16 @@ impl Board {
 
     /// Why the node at a position cannot take the class's pods.
     pub(super) fn refusal(&self, position: u32) -> Refusal {
-        self.entries[position as usize].refusal
+        self.refusals[position as usize]
     }
 
     /// Finds the best node. [`Board::sync`] must have been called since the last change.
     pub(super) fn decide(&self, case: Case<'_>, search: Search) -> Outcome {
-        if case.relations.is_some() || !self.scorers.uncached.is_empty() {
+        if case.relations.is_some() || !self.appraiser.uncached.is_empty() {
             return self.decide_related(case, search);
         }
         let cache = case.cache;
-        let nodes = self.entries.len() as u32;
+        let nodes = self.refusals.len() as u32;
         let all = self.tree.all().feasible;
         let (feasible, processed) = if all < search.wanted {
             (all, nodes)
@@ -114,23 +101,28 @@ impl Board {
     /// Goes through the entries, because what other nodes' pods mean changes with every bind, and so does what a policy
     /// says that is asked in every attempt.
     fn decide_related(&self, case: Case<'_>, search: Search) -> Outcome {
-        let nodes = self.entries.len() as u32;
+        let nodes = self.refusals.len() as u32;
         let order = case.cache.order();
-        let wanted = search.wanted as usize;
-        let (mut positions, mut feasible) = (Vec::with_capacity(wanted), Vec::with_capacity(wanted));
+        let sieve = case.sieve();
+        let mut positions = Vec::with_capacity(search.wanted.min(nodes) as usize);
         let mut processed = 0;
-        let admits_all = case.relations.is_none_or(Relations::admits_all);
-        for position in (search.start..nodes).chain(0..search.start) {
-            processed += 1;
-            let slot = order[position as usize];
-            if self.refusal(position).is_none() && (admits_all || case.is_admitted(slot)) {
-                positions.push(position);
-                feasible.push(slot);
-            }
-            if feasible.len() == wanted {
+        for stretch in [search.start..nodes, 0..search.start] {
+            if positions.len() == search.wanted as usize {
                 break;
             }
+            let scores = &self.tree.scores()[stretch.start as usize..stretch.end as usize];
+            let slots = &order[stretch.start as usize..stretch.end as usize];
+            for ((score, slot), position) in scores.iter().zip(slots).zip(stretch) {
+                processed += 1;
+                if *score != INFEASIBLE && sieve.admits(*slot) {
+                    positions.push(position);
+                    if positions.len() == search.wanted as usize {
+                        break;
+                    }
+                }
+            }
         }
+        let feasible: Vec<u32> = positions.iter().map(|position| order[*position as usize]).collect();
         let slot = best(case.cache, &feasible, &self.totals(case, &positions, search.draw), search.tie_break);
         Outcome { slot, feasible: feasible.len() as u32, processed }
     }
@@ -140,24 +132,12 @@ impl Board {
     pub(super) fn totals(&self, case: Case<'_>, positions: &[u32], draw: u64) -> Vec<i64> {
         let order = case.cache.order();
         let slots: Vec<u32> = positions.iter().map(|position| order[*position as usize]).collect();
-        let entries = || positions.iter().map(|position| &self.entries[*position as usize]);
         let mut totals = case.related_totals(&slots);
-        let mut add = |of: &dyn Fn(&Entry) -> i64| {
-            for (total, entry) in totals.iter_mut().zip(entries()) {
-                *total += of(entry);
-            }
-        };
-        if self.kinds.len() <= 1 {
-            // Normalization gives every node the same.
-            let same = entries().next().map_or(0, |first| {
-                self.total(first, &ranges_with([Range::EMPTY; NORMALIZED_MAX], first)) - i64::from(first.fixed)
-            });
-            add(&|entry| i64::from(entry.fixed) + same);
-        } else {
-            let ranges = entries().fold([Range::EMPTY; NORMALIZED_MAX], ranges_with);
-            add(&|entry| self.total(entry, &ranges));
+        let scales = self.scales(positions.iter().copied());
+        for (total, position) in totals.iter_mut().zip(positions) {
+            *total += self.total(*position, &scales);
         }
-        for enabled in &self.scorers.uncached {
+        for enabled in &self.appraiser.uncached {
             let scores = normalized(case, &slots, enabled.plugin, draw);
             for (total, score) in totals.iter_mut().zip(scores) {
                 assert!((0..=100).contains(&score), "{} scores {score}", case.profile.name_of(enabled.plugin));
@@ -169,32 +149,33 @@ impl Board {
 
     fn best_of_tree(&self, cache: &Cache, [head, tail]: [(u32, u32); 2], tie_break: TieBreak) -> u32 {
         let sum = self.tree.range(head.0, head.1).and(self.tree.range(tail.0, tail.1));
-        match tie_break {
-            TieBreak::First => cache.slot_of_rank(sum.first),
-            TieBreak::Drawn(draw) => {
-                let place = TieBreak::place(draw, sum.ties);
-                let found = match self.tree.nth_tied(head.0, head.1, sum.best, place) {
-                    Ok(position) => position,
-                    Err(passed) => {
-                        let found = self.tree.nth_tied(tail.0, tail.1, sum.best, place - passed);
-                        found.expect("the ties are in the two stretches")
-                    }
-                };
-                cache.order()[found as usize]
+        let nth = |place: u32| match self.tree.nth_tied(head.0, head.1, sum.best, place) {
+            Ok(position) => position,
+            Err(passed) => {
+                let found = self.tree.nth_tied(tail.0, tail.1, sum.best, place - passed);
+                found.expect("the ties are in the two stretches")
             }
+        };
+        match tie_break {
+            TieBreak::First => {
+                let stretches = [head, tail].into_iter().flat_map(|(from, to)| from..to);
+                let tied = stretches.filter(|position| self.tree.score(*position) == sum.best);
+                let ranks = tied.map(|position| cache.rank(cache.order()[position as usize]));
+                cache.slot_of_rank(ranks.min().expect("some feasible node is the best"))
+            }
+            TieBreak::Drawn(draw) => cache.order()[nth(TieBreak::place(draw, sum.ties)) as usize],
         }
     }
 
     fn best_of_entries(&self, cache: &Cache, stretches: [(u32, u32); 2], tie_break: TieBreak) -> u32 {
         let feasible = || {
             let positions = stretches.iter().flat_map(|(from, to)| *from..*to);
-            let entries = positions.map(|position| (position, &self.entries[position as usize]));
-            entries.filter(|(_, entry)| entry.refusal.is_none())
+            positions.filter(|position| self.tree.score(*position) != INFEASIBLE)
         };
-        let ranges = feasible().map(|(_, entry)| entry).fold([Range::EMPTY; NORMALIZED_MAX], ranges_with);
+        let scales = self.scales(feasible());
         let (mut best, mut tied) = (i64::MIN, Vec::new());
-        for (position, entry) in feasible() {
-            let total = self.total(entry, &ranges);
+        for position in feasible() {
+            let total = self.total(position, &scales);
             if total > best {
                 best = total;
                 tied.clear();
@@ -211,95 +192,103 @@ impl Board {
         }
     }
 
-    fn total(&self, entry: &Entry, ranges: &[Range; NORMALIZED_MAX]) -> i64 {
-        let normalized = self.scorers.normalized.iter().zip(entry.raw.iter().zip(ranges));
+    /// What raw scores are measured against: those at these positions.
+    fn scales(&self, positions: impl Iterator<Item = u32>) -> Scales {
+        if self.raws.is_empty() {
+            let ranges = [Range { lowest: 0, highest: 0 }; NORMALIZED_MAX];
+            return Scales::Same(self.normalized(Raw::default(), &ranges));
+        }
+        let mut ranges = [Range::EMPTY; NORMALIZED_MAX];
+        for position in positions {
+            for (range, raw) in ranges.iter_mut().zip(self.raws[position as usize]) {
+                *range = range.with(i64::from(raw));
+            }
+        }
+        Scales::Ranges(ranges)
+    }
+
+    /// A feasible node's score with the normalized parts.
+    fn total(&self, position: u32, scales: &Scales) -> i64 {
+        let normalized = match scales {
+            Scales::Same(sum) => *sum,
+            Scales::Ranges(ranges) => self.normalized(self.raws[position as usize], ranges),
+        };
+        i64::from(self.tree.score(position)) + normalized
+    }
+
+    fn normalized(&self, raw: Raw, ranges: &[Range; NORMALIZED_MAX]) -> i64 {
+        let normalized = self.appraiser.normalized.iter().zip(raw.iter().zip(ranges));
         let scores = normalized.map(|((enabled, normalization), (raw, range))| {
             enabled.weight * normalization.apply(i64::from(*raw), *range)
         });
-        i64::from(entry.fixed) + scores.sum::<i64>()
+        scores.sum()
     }
 
     fn rebuild(&mut self, profile: &Profile, cache: &Cache, pod: &PodTraits) {
         self.layout = cache.layout();
-        let with_normalization = |enabled: Enabled| (enabled, profile.normalization(enabled.plugin));
-        // Where no node has images all score 0; the first image changes the layout.
-        let useful =
-            |enabled: &Enabled| enabled.plugin != AnyPlugin::InTree(Plugin::ImageLocality) || cache.has_images();
-        let scorers = profile.scorers(pod).filter(useful);
-        let (cached, uncached): (Vec<_>, _) = scorers.partition(|enabled| profile.is_cacheable(enabled.plugin));
-        let (plain, normalized): (Vec<_>, _) = cached
-            .into_iter()
-            .map(with_normalization)
-            .partition(|(_, normalization)| *normalization == Normalization::None);
-        let plain = plain.into_iter().map(|(enabled, _)| enabled).collect();
-        self.scorers = Scorers { plain, normalized, uncached };
-        assert!(self.scorers.normalized.len() <= NORMALIZED_MAX, "more plugins normalize than there is room for");
-        self.entries.clear();
+        self.appraiser = Appraiser::of(profile, cache, pod);
+        self.refusals.clear();
+        self.raws.clear();
         self.kinds.clear();
-        for slot in cache.order() {
-            let entry = self.scorers.entry(profile, cache, pod, *slot);
-            if entry.refusal.is_none() {
-                *self.kinds.entry(entry.raw).or_insert(0) += 1;
+        let entries = cache.order().iter().map(|slot| self.appraiser.entry(profile, cache, pod, *slot));
+        let (mut odd, mut scores) = (Vec::new(), Vec::with_capacity(cache.order().len()));
+        for (position, entry) in entries.enumerate() {
+            self.refusals.push(entry.refusal);
+            scores.push(fixed(&entry));
+            if entry.raw != Raw::default() {
+                odd.push((position as u32, entry.raw));
             }
-            self.entries.push(entry);
         }
-        let leaves = self.entries.iter().zip(cache.order()).map(|(entry, slot)| leaf(entry, cache.rank(*slot)));
-        self.tree.fill(leaves);
+        self.tree.fill(scores.into_iter());
+        for (position, raw) in odd {
+            self.change_raw(position, true, &Entry { raw, ..Entry::default() });
+        }
     }
 
     fn update(&mut self, profile: &Profile, cache: &Cache, pod: &PodTraits, position: u32) {
         let slot = cache.order()[position as usize];
-        let new = self.scorers.entry(profile, cache, pod, slot);
-        let old = std::mem::replace(&mut self.entries[position as usize], new);
-        if old == new {
-            return;
+        let new = self.appraiser.entry(profile, cache, pod, slot);
+        let was_feasible = self.tree.score(position) != INFEASIBLE;
+        if !was_feasible || !new.refusal.is_none() {
+            self.refusals[position as usize] = new.refusal;
         }
-        if (old.refusal.is_none(), old.raw) != (new.refusal.is_none(), new.raw) {
-            if old.refusal.is_none() {
-                let alike = self.kinds.get_mut(&old.raw).expect("a feasible node's raw scores are counted");
-                *alike -= 1;
-                if *alike == 0 {
-                    self.kinds.remove(&old.raw);
-                }
+        if !self.raws.is_empty() || new.raw != Raw::default() {
+            self.change_raw(position, was_feasible, &new);
+        }
+        self.tree.set(position, fixed(&new));
+    }
+
+    /// A node's raw scores change, or whether they count. The tree has not been changed yet.
+    fn change_raw(&mut self, position: u32, was_feasible: bool, new: &Entry) {
+        self.ready_raws();
+        if was_feasible {
+            let old = self.raws[position as usize];
+            let alike = self.kinds.get_mut(&old).expect("a feasible node's raw scores are counted");
+            *alike -= 1;
+            if *alike == 0 {
+                self.kinds.remove(&old);
             }
-            if new.refusal.is_none() {
-                *self.kinds.entry(new.raw).or_insert(0) += 1;
+        }
+        self.raws[position as usize] = new.raw;
+        if new.refusal.is_none() {
+            *self.kinds.entry(new.raw).or_insert(0) += 1;
+        }
+    }
+
+    /// Makes room for raw scores that are not 0.
+    fn ready_raws(&mut self) {
+        if self.raws.is_empty() {
+            self.raws = vec![Raw::default(); self.refusals.len()];
+            self.kinds.clear();
+            match self.tree.all().feasible {
+                0 => {}
+                feasible => drop(self.kinds.insert(Raw::default(), feasible)),
             }
         }
-        self.tree.set(position, leaf(&new, cache.rank(slot)));
     }
 }
 
-impl Scorers {
-    fn entry(&self, profile: &Profile, cache: &Cache, pod: &PodTraits, slot: u32) -> Entry {
-        let node = cache.slot(slot);
-        let refusal = profile.filter(pod, node);
-        if !refusal.is_none() {
-            return Entry { refusal, ..Entry::default() };
-        }
-        let score = |enabled: &Enabled| profile.score(enabled.plugin, Cycle::default(), pod, node);
-        let plain = self.plain.iter().map(|enabled| enabled.weight * score(enabled));
-        let fixed = narrow(plain.sum());
-        let mut raw = [0; NORMALIZED_MAX];
-        for (raw, (enabled, _)) in raw.iter_mut().zip(&self.normalized) {
-            *raw = narrow(score(enabled));
-        }
-        Entry { refusal, fixed, raw }
-    }
-}
-
-/// The ranges of raw scores with one more node.
-fn ranges_with(mut ranges: [Range; NORMALIZED_MAX], entry: &Entry) -> [Range; NORMALIZED_MAX] {
-    for (range, raw) in ranges.iter_mut().zip(entry.raw) {
-        *range = range.with(i64::from(raw));
-    }
-    ranges
-}
-
-fn leaf(entry: &Entry, rank: u32) -> Summary {
-    if entry.refusal.is_none() { Summary::of(entry.fixed, rank) } else { Summary::NONE }
-}
-
-fn narrow(score: i64) -> i32 {
-    i32::try_from(score).expect("scores are small")
+/// The node's leaf of the tree.
+fn fixed(entry: &Entry) -> i32 {
+    if entry.refusal.is_none() { entry.fixed } else { INFEASIBLE }
 }

@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
-use crate::model::PodSpec;
+use crate::model::{Labels, PodSpec};
 use crate::scheduler::board::Board;
+use crate::scheduler::plugins::topology_spread::Eligibility;
 use crate::scheduler::profile::Profile;
-use crate::scheduler::terms::Pods;
+use crate::scheduler::terms::{Pods, Term, Terms};
 use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::{Identity, PodTraits};
 
@@ -37,6 +38,8 @@ pub(super) struct Class {
     placed: Vec<(u32, u32)>,
     /// Only while it saves work: see [`Classes::tally`].
     tally: Option<Tally>,
+    /// Where its required and its preferred spread constraints count, as far as it is known.
+    pub(super) eligibility: [Option<Arc<Eligibility>>; 2],
     sheet: u32,
     /// The profile that places its pods; `None` if no profile has the name.
     profile: Option<u32>,
@@ -93,17 +96,20 @@ impl Tally {
     }
 }
 
-/// How many entries all boards together may have; a board has one for each node, of about 50 B with its tree.
-const BOARD_ENTRIES_MAX: u64 = 4_000_000;
+/// How many entries all boards together may have; a board has one for each node, of about 9 B with its tree.
+const BOARD_ENTRIES_MAX: u64 = 8_000_000;
 /// So many boards may always be there.
 const BOARDS_MIN: usize = 8;
 
 /// The cached results of all classes of one spec.
+#[derive(Default)]
 struct Sheet {
     board: Board,
     classes: u32,
     /// Numbers the uses of all boards; 0 while this one is empty.
     used_at: u64,
+    /// Whether a node was ever sought for such a pod.
+    was_sought: bool,
 }
 
 /// All classes.
@@ -120,8 +126,13 @@ pub(super) struct Classes {
     by_spec: BTreeMap<u64, Vec<ClassId>>,
     /// By the hash of a namespace and one of the pods' labels there: who asks for pods by labels looks at few classes.
     by_label: BTreeMap<u64, Vec<ClassId>>,
-    /// Classes with terms about other pods.
-    with_terms: Vec<ClassId>,
+    /// Classes with terms about other pods, by the hash of a label that some term asks for: who is meant looks at few
+    /// classes.
+    terms_by_label: BTreeMap<u64, Vec<ClassId>>,
+    /// Those of which some term asks for no label's value.
+    terms_by_none: Vec<ClassId>,
+    /// How many classes have terms.
+    with_terms: u32,
     /// The sheets whose boards are not empty, by when they were last used.
     recent: BTreeMap<u64, u32>,
     uses: u64,
@@ -166,8 +177,10 @@ impl Classes {
         let profile = self.profiles.iter().position(|profile| profile.name == spec.scheduler_name);
         let profile = profile.map(|number| number as u32);
         let sheet = self.sheet_of(spec);
-        let class = Class { traits, placed: Vec::new(), tally: None, sheet, profile, holders: 0 };
-        let has_terms = class.traits.terms.is_some();
+        let class =
+            Class { traits, placed: Vec::new(), tally: None, eligibility: [None, None], sheet, profile, holders: 0 };
+        let (labels, by_none) = class.traits.terms.as_deref().map_or((Vec::new(), false), labels_asked_for);
+        self.with_terms += u32::from(class.traits.terms.is_some());
         let index = put(&mut self.classes, &mut self.free, class);
         let id = ClassId(index);
         self.by_hash.entry(hash).or_default().push(id);
@@ -175,15 +188,31 @@ impl Classes {
         for pair in identity.labels.iter() {
             self.by_label.entry(label_hash(&identity.namespace, pair)).or_default().push(id);
         }
-        if has_terms {
-            self.with_terms.push(id);
+        for label in labels {
+            self.terms_by_label.entry(label).or_default().push(id);
+        }
+        if by_none {
+            self.terms_by_none.push(id);
         }
         id
+    }
+
+    /// Keeps where the class's required (0) or preferred (1) spread constraints count.
+    pub(super) fn set_eligibility(&mut self, id: ClassId, which: usize, eligibility: &Arc<Eligibility>) {
+        let class = self.classes[id.0 as usize].as_mut().expect("a class number is used after its last holder");
+        class.eligibility[which] = Some(eligibility.clone());
     }
 
     /// What is known of the class's pods.
     pub(super) fn traits(&self, id: ClassId) -> &PodTraits {
         &self.class(id).traits
+    }
+
+    /// Notes that a node is sought for a pod of this spec. Whether that was so before.
+    pub(super) fn note_search(&mut self, id: ClassId) -> bool {
+        let sheet = self.class(id).sheet;
+        let sheet = self.sheets[sheet as usize].as_mut().expect("a class's sheet lives as long as the class");
+        std::mem::replace(&mut sheet.was_sought, true)
     }
 
     /// The class's traits and its spec's cached results.
@@ -214,11 +243,6 @@ impl Classes {
         &sheet.expect("a class's sheet lives as long as the class").board
     }
 
-    /// All classes.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Class> {
-        self.classes.iter().flatten()
-    }
-
     /// The classes of a namespace that these selectors could mean, and some that they do not: those with the rarest of
     /// the labels that are asked for, or all if none is.
     pub(super) fn candidates(&self, namespace: &Name, pods: &Pods) -> impl Iterator<Item = &Class> {
@@ -234,14 +258,33 @@ impl Classes {
         rarest.unwrap_or_default().iter().copied().chain(all)
     }
 
-    /// The classes whose pods have terms about other pods.
-    pub(super) fn with_terms(&self) -> impl Iterator<Item = &Class> {
-        self.with_terms.iter().map(|id| self.class(*id))
+    /// The classes whose pods could have terms about pods with these labels, and some that do not.
+    pub(super) fn with_terms_about(&self, labels: &Labels) -> impl Iterator<Item = &Class> {
+        let by_label = labels.iter().filter_map(|pair| self.terms_by_label.get(&StableHasher::hash_one(&pair)));
+        let mut ids: Vec<ClassId> = by_label.chain([&self.terms_by_none]).flatten().copied().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.into_iter().map(|id| self.class(id))
+    }
+
+    /// The classes that a pod's own term could be about, each once, and some that it is not.
+    pub(super) fn candidates_of(&self, term: &Term) -> impl Iterator<Item = &Class> {
+        let asks_labels = term.pods.0.iter().flatten().any(|part| !part.match_labels.is_empty());
+        let is_narrow = asks_labels && term.namespace_selector.is_none();
+        let mut namespaces: Vec<&Name> = if is_narrow { term.namespaces.iter().collect() } else { Vec::new() };
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        let narrow = namespaces.into_iter().flat_map(move |namespace| {
+            let classes = self.candidates(namespace, &term.pods);
+            classes.filter(move |class| class.traits.identity.namespace == *namespace)
+        });
+        let all = if is_narrow { &[][..] } else { &self.classes[..] };
+        narrow.chain(all.iter().flatten())
     }
 
     /// Whether some class has terms about other pods.
     pub(super) fn any_terms(&self) -> bool {
-        !self.with_terms.is_empty()
+        self.with_terms > 0
     }
 
     /// Has tallies by slot and by these domains at hand for classes of many pods, of those that a selector could mean.
@@ -301,7 +344,12 @@ impl Classes {
         for pair in identity.labels.iter() {
             unlist(&mut self.by_label, label_hash(&identity.namespace, pair), id);
         }
-        self.with_terms.retain(|other| *other != id);
+        if let Some(terms) = &class.traits.terms {
+            self.with_terms -= 1;
+            let (labels, _) = labels_asked_for(terms);
+            labels.into_iter().for_each(|label| unlist(&mut self.terms_by_label, label, id));
+            self.terms_by_none.retain(|other| *other != id);
+        }
         self.free.push(id.0);
         let sheet = self.sheets[class.sheet as usize].as_mut().expect("a class's sheet lives as long as the class");
         sheet.classes -= 1;
@@ -315,14 +363,13 @@ impl Classes {
     fn sheet_of(&mut self, spec: &Shared<PodSpec>) -> u32 {
         let alike = self.by_spec.get(&spec.stable_hash()).into_iter().flatten();
         let known = alike.map(|id| self.class(*id)).find(|class| class.traits.spec == *spec).map(|class| class.sheet);
-        let index = known.unwrap_or_else(|| {
-            put(&mut self.sheets, &mut self.free_sheets, Sheet { board: Board::default(), classes: 0, used_at: 0 })
-        });
+        let index = known.unwrap_or_else(|| put(&mut self.sheets, &mut self.free_sheets, Sheet::default()));
         self.sheets[index as usize].as_mut().expect("the sheet was just found or made").classes += 1;
         index
     }
 
-    fn class(&self, id: ClassId) -> &Class {
+    /// The class itself.
+    pub(super) fn class(&self, id: ClassId) -> &Class {
         self.classes[id.0 as usize].as_ref().expect("a class number is used after its last holder")
     }
 }
@@ -330,6 +377,20 @@ impl Classes {
 /// Namespace and owner are left to the comparison: pods that differ in nothing else are rare.
 fn hash(spec: &Shared<PodSpec>, identity: &Identity) -> u64 {
     spec.stable_hash() ^ identity.labels.stable_hash().rotate_left(31) ^ u64::from(identity.terminating)
+}
+
+/// Of each term the hash of one label that it asks for, each once; and whether some term asks for none.
+fn labels_asked_for(terms: &Terms) -> (Vec<u64>, bool) {
+    let terms = terms.affinity.iter().chain(&terms.anti_affinity).chain(terms.preferred.iter().map(|(_, term)| term));
+    // A term without a selector is about nobody.
+    let parts = terms.filter_map(|term| term.pods.0.as_ref());
+    let labels = parts.map(|parts| parts.iter().find_map(|part| part.match_labels.iter().next()));
+    let labels: Vec<Option<u64>> = labels.map(|label| label.map(|pair| StableHasher::hash_one(&pair))).collect();
+    let by_none = labels.contains(&None);
+    let mut labels: Vec<u64> = labels.into_iter().flatten().collect();
+    labels.sort_unstable();
+    labels.dedup();
+    (labels, by_none)
 }
 
 fn label_hash(namespace: &Name, (key, value): (&Name, &Name)) -> u64 {

@@ -14,6 +14,7 @@ use crate::scheduler::preemption::{Preemption, Seeker};
 use crate::scheduler::queue::Queued;
 use crate::seam::TimerKind;
 use crate::store::View;
+use crate::time::Span;
 
 /// How the scheduler's default profile names itself in events.
 pub(super) const REPORTER: &str = "default-scheduler";
@@ -36,16 +37,9 @@ pub(super) struct Binding {
 }
 
 impl Scheduler {
-    /// Tries what is ready and arms the timers that are needed. Without a cycle time everything is tried at once;
-    /// with one, each attempt takes that long and decides at its end.
+    /// Tries what is ready, unless an attempt is under way, and arms the timers that are needed.
     pub(super) fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        if self.cycle_time.0 == 0 {
-            while self.attempt(ctx, view) {}
-        } else if self.queue.is_ready() && self.timers.cycle.is_none() {
-            let end = ctx.now + self.cycle_time;
-            self.timers.cycle = Some(end);
-            ctx.arm(TimerKind::SchedulerCycle, end);
-        }
+        while self.timers.cycle.is_none() && self.attempt(ctx, view) {}
         let due = [
             (TimerKind::SchedulerBackoff, self.queue.backoff_due(), &mut self.timers.backoff),
             (TimerKind::SchedulerFlush, self.queue.flush_due(), &mut self.timers.flush),
@@ -60,7 +54,8 @@ impl Scheduler {
         }
     }
 
-    /// Tries the next pod; `false` if there is none.
+    /// Tries the next pod; `false` if there is none. Nodes and pods count as they are at the attempt's beginning
+    /// (kube-scheduler's snapshot); what comes of it is sent at its end.
     pub(super) fn attempt(&mut self, ctx: &mut Context<'_>, view: View<'_>) -> bool {
         let Some(queued) = self.queue.pop() else { return false };
         let pod = view.get::<Pod>(queued.row).expect("a queued pod is in the view");
@@ -76,7 +71,9 @@ impl Scheduler {
             pinned_to: queued.pinned_to.as_ref(),
             nominated: pod.status.nominated_node.as_ref(),
         };
-        match self.placement.search(seeker) {
+        let (verdict, effort) = self.placement.search(seeker);
+        self.spend(ctx, self.cost.of(&effort));
+        match verdict {
             Verdict::Node(slot, None) => self.reserve_and_bind(ctx, pod, queued, slot),
             Verdict::Node(slot, Some(decision)) => self.reserve_volumes(ctx, view, queued, (slot, decision)),
             Verdict::NoNodes => {
@@ -88,6 +85,16 @@ impl Scheduler {
             Verdict::Unschedulable(failure) => self.unschedulable(ctx, view, queued, failure),
         }
         true
+    }
+
+    /// The attempt takes so much of the scheduler's time.
+    fn spend(&mut self, ctx: &mut Context<'_>, time: Span) {
+        if time > Span::ZERO {
+            let end = ctx.now + time;
+            self.client.hold();
+            self.timers.cycle = Some(end);
+            ctx.arm(TimerKind::SchedulerCycle, end);
+        }
     }
 
     /// No node takes the pod: it waits, perhaps for pods to make room.

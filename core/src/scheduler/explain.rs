@@ -122,7 +122,7 @@ impl Placement {
             (first_attempt, self.post_filter(Seeker::of(row, class, pod), look, Reach::All))
         });
         self.classes.release(class);
-        let Some((first_attempt, PostFilter { text: added, preemption })) = done else { return (explained, None) };
+        let Some((first_attempt, PostFilter { text: added, preemption, .. })) = done else { return (explained, None) };
         let mut told = Preempted { first_attempt, added, message: None, candidates: Vec::new(), chosen: None };
         match preemption {
             Preemption::None(reason) => told.message = reason.map(str::to_owned),
@@ -158,6 +158,8 @@ impl Placement {
     fn place_told(&mut self, row: RowId, pod: &Pod, detail: Detail) -> (Explained, Option<Look>) {
         let class = self.classes.of(&pod.spec, &Identity::of(pod));
         self.classes.hold(class);
+        // What is told is read from the board, so there must be one.
+        self.classes.note_search(class);
         let mut look = self.look(Seeker::of(row, class, pod));
         let explained = match &look {
             None => Explained {

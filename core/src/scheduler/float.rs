@@ -36,6 +36,13 @@ pub(super) fn balanced_score(resources: impl IntoIterator<Item = (i64, i64), Int
     ((1.0 - deviation) * 100.0) as i64
 }
 
+/// The same for two resources of which the node has some.
+pub(super) fn balanced_score_of_two(one: (i64, i64), other: (i64, i64)) -> i64 {
+    let fraction = |(requested, allocatable): (i64, i64)| (requested as f64 / allocatable as f64).min(1.0);
+    let deviation = ((fraction(one) - fraction(other)) / 2.0_f64).abs();
+    ((1.0 - deviation) * 100.0) as i64
+}
+
 /// An image's size in bytes, scaled by the share of nodes that have it, truncated.
 ///
 /// Source: `scaledImageScore`, pkg/scheduler/framework/plugins/imagelocality/image_locality.go (v1.34.1).
@@ -58,21 +65,47 @@ impl SpreadWeight {
     }
 }
 
-/// The weighted number of pods in a node's domains, rounded; each is (pods, weight, maximal skew).
+/// What each domain of one constraint adds to a node's score: its weighted number of pods, and the skew that is allowed.
 ///
-/// Source: `Score` and `scoreForCount`, the same file.
-pub(super) fn spread_score(domains: impl Iterator<Item = (i64, SpreadWeight, i32)>) -> i64 {
-    let mut score = 0.0;
-    for (pods, weight, max_skew) in domains {
-        score += pods as f64 * weight.0 + f64::from(max_skew - 1);
+/// Source: `scoreForCount`, the same file.
+pub(super) struct SpreadShares(Vec<f64>);
+
+impl SpreadShares {
+    /// Of the domains with so many pods each. A maximal skew is at least 1.
+    pub(super) fn of(pods: impl Iterator<Item = i64>, weight: SpreadWeight, max_skew: i32) -> SpreadShares {
+        SpreadShares(pods.map(|pods| pods as f64 * weight.0 + f64::from(max_skew - 1)).collect())
     }
-    rounded(score)
 }
 
-/// A number that is not negative and below 2^53, rounded half up.
-fn rounded(number: f64) -> i64 {
-    let whole = number as i64;
-    whole + i64::from(number - whole as f64 >= 0.5)
+/// The sums over constraints of what the domains of many nodes add.
+pub(super) struct SpreadSums(Vec<f64>);
+
+impl SpreadSums {
+    /// Of so many nodes and no constraint yet.
+    pub(super) fn zero(nodes: usize) -> SpreadSums {
+        SpreadSums(vec![0.0; nodes])
+    }
+
+    /// Adds a constraint, given each node's domain; a node outside all domains stays as it is.
+    pub(super) fn add(&mut self, shares: &SpreadShares, domains: impl Iterator<Item = Option<usize>>) {
+        for (sum, domain) in self.0.iter_mut().zip(domains) {
+            if let Some(domain) = domain {
+                *sum += shares.0[domain];
+            }
+        }
+    }
+
+    /// The sums rounded, halves away from zero. None is negative.
+    ///
+    /// Source: `Score`, the same file.
+    pub(super) fn rounded(&self) -> Vec<i64> {
+        // Cutting is exact, and so is the difference to what was cut.
+        let round = |sum: &f64| {
+            let whole = *sum as i64;
+            whole + i64::from(*sum - whole as f64 >= 0.5)
+        };
+        self.0.iter().map(round).collect()
+    }
 }
 
 /// Where `above` lies in 0 ..= `range` (> 0), 0 ..= 100, truncated.
@@ -87,19 +120,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounding_is_that_of_the_library() {
-        let numbers = [0.0, 0.49999999999999994, 0.5, 1.5, 2.4999999, 12_345.5, 4_503_599_627_370_495.5];
-        for number in numbers.into_iter().chain((0..10_000).map(|part| f64::from(part) / 7.0)) {
-            assert_eq!(rounded(number), libm::round(number) as i64, "{number}");
-        }
-    }
-
-    #[test]
     fn even_use_scores_full_and_uneven_use_loses_half_the_distance() {
         assert_eq!(balanced_score([(500, 1_000), (1 << 29, 1 << 30)]), 100);
         assert_eq!(balanced_score([(1_000, 1_000), (0, 1 << 30)]), 50);
         assert_eq!(balanced_score([(2_000, 1_000), (1 << 30, 1 << 30)]), 100, "a fraction above 1 counts as 1");
         assert_eq!(balanced_score([(100, 1_000), (1 << 29, 1 << 30)]), 80);
+        assert_eq!(balanced_score_of_two((100, 1_000), (1 << 29, 1 << 30)), 80);
         assert_eq!(balanced_score([(100, 0), (1 << 29, 1 << 30)]), 100, "one resource has no deviation");
     }
 }

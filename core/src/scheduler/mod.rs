@@ -1,21 +1,25 @@
 //! The scheduler: it chooses a node for every pod that has none.
 //!
 //! One attempt takes the next pod from the [`queue`], looks for a node ([`placement`]), counts the pod there by
-//! assumption and sends a bind request; the next attempt does not wait for the answer. Invariants: a pod counts on at
+//! assumption and sends a bind request; the next attempt does not wait for the answer. What an attempt costs of the
+//! scheduler's time is a model ([`effort`]): its requests leave when that time is over, and then the next attempt begins. Invariants: a pod counts on at
 //! most one node; a pod is in the queue, being bound, or placed, never in two of these; without pods to place there are
 //! no timers. Absent on purpose: leader election, extenders, and the plugins listed in [`plugins`].
 //!
 //! Source: pkg/scheduler/{schedule_one,eventhandlers}.go (v1.34.1).
 
+mod appraisal;
 mod board;
 mod cache;
 mod classes;
 mod cycle;
 mod diagnosis;
 mod dry_run;
+mod effort;
 mod events;
 mod evictions;
 mod explain;
+mod first_look;
 mod float;
 pub mod gpu;
 mod node_tree;
@@ -31,6 +35,7 @@ mod reference;
 mod relations;
 mod sampling;
 mod score_tree;
+mod sieve;
 mod storage;
 mod surroundings;
 mod terms;
@@ -48,12 +53,12 @@ pub use placement::Placement;
 pub use profile::WEIGHT_SUM_MAX;
 
 use crate::api::Client;
-use crate::config::{Config, SchedulerConfig};
+use crate::config::{Config, SchedulerConfig, SchedulingCost};
 use crate::context::{Component, Context};
 use crate::id::{ProcId, RequestId, RowId};
 use crate::model::{
-    Kind, Namespace, Node, Object, Pod, PodDisruptionBudget, PodSpec, ReplicaSet, Resource, Selector, Service,
-    StatefulSet,
+    Kind, Namespace, Node, Object, Pod, PodDisruptionBudget, PodSpec, ReplicaSet, ReplicationController, Resource,
+    Selector, Service, StatefulSet,
 };
 use crate::scheduler::cache::Standing;
 use crate::scheduler::classes::ClassId;
@@ -65,7 +70,7 @@ use crate::scheduler::queue::Queue;
 use crate::scheduler::traits::{Identity, PodTraits};
 use crate::seam::{Msg, TimerKind};
 use crate::store::{Change, View};
-use crate::time::{Span, Time};
+use crate::time::Time;
 
 /// Whether a node satisfies the node selector and the required node affinity of a pod's spec.
 pub(crate) fn node_fits_affinity(spec: &PodSpec, node: &Node) -> bool {
@@ -96,7 +101,7 @@ pub struct Scheduler {
     prebinds: Prebinds,
     /// Pods whose end makes room for others.
     evictions: Evictions,
-    cycle_time: Span,
+    cost: SchedulingCost,
     timers: Timers,
 }
 
@@ -119,7 +124,7 @@ impl Scheduler {
             bindings: BTreeMap::new(),
             prebinds: Prebinds::default(),
             evictions: Evictions::default(),
-            cycle_time: scheduler.cycle_time,
+            cost: scheduler.cost,
             timers: Timers::default(),
         }
     }
@@ -320,6 +325,12 @@ impl Owner for ReplicaSet {
     }
 }
 
+impl Owner for ReplicationController {
+    fn selector(&self) -> &Selector {
+        &self.selector
+    }
+}
+
 impl Owner for StatefulSet {
     fn selector(&self) -> &Selector {
         &self.selector
@@ -340,6 +351,9 @@ impl Component for Scheduler {
         }
         for (_, stateful_set) in view.all::<StatefulSet>() {
             self.on_owner(None, Some(stateful_set));
+        }
+        for (_, controller) in view.all::<ReplicationController>() {
+            self.on_owner(None, Some(controller));
         }
         for (_, budget) in view.all::<PodDisruptionBudget>() {
             self.on_budget(None, Some(budget));
@@ -368,6 +382,9 @@ impl Component for Scheduler {
                 Kind::Service => self.on_service(before.get(change.row), after.get(change.row)),
                 Kind::ReplicaSet => self.on_owner::<ReplicaSet>(before.get(change.row), after.get(change.row)),
                 Kind::StatefulSet => self.on_owner::<StatefulSet>(before.get(change.row), after.get(change.row)),
+                Kind::ReplicationController => {
+                    self.on_owner::<ReplicationController>(before.get(change.row), after.get(change.row));
+                }
                 Kind::PodDisruptionBudget => self.on_budget(before.get(change.row), after.get(change.row)),
                 kind if STORAGE_KINDS.contains(&kind) => {
                     let object = |view: View<'_>| view.object(kind, change.row);
@@ -392,7 +409,7 @@ impl Component for Scheduler {
             TimerKind::ClientTokens(CLIENT) => self.client.on_tokens(ctx),
             TimerKind::SchedulerCycle => {
                 self.timers.cycle = None;
-                self.attempt(ctx, view);
+                self.client.release(ctx);
             }
             TimerKind::SchedulerBackoff => {
                 self.timers.backoff = None;

@@ -14,6 +14,8 @@ use crate::scheduler::cache::{Cache, Standing};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::diagnosis::{Diagnosis, diagnose, rejected};
 use crate::scheduler::dry_run::DryRun;
+use crate::scheduler::effort::Effort;
+use crate::scheduler::first_look;
 use crate::scheduler::nominations::Nominations;
 use crate::scheduler::plugins::AnyPlugin;
 use crate::scheduler::plugins::volume_binding::Decision;
@@ -143,7 +145,7 @@ impl Placement {
     fn place_class(&mut self, seeker: Seeker<'_>, standing: Standing) -> Result<Name, String> {
         let Seeker { row, class, .. } = seeker;
         self.classes.hold(class);
-        let verdict = self.search(seeker);
+        let (verdict, _) = self.search(seeker);
         let placed = match verdict {
             Verdict::Node(slot, _) => {
                 self.assume(row, slot, class, standing);
@@ -171,9 +173,8 @@ impl Placement {
         self.cache.set_pod(&mut self.classes, row, node, class, Standing::of(pod));
     }
 
-    /// A namespace, Service, ReplicaSet, StatefulSet, disruption budget or an object about storage has appeared or
-    /// changed. Other kinds of objects are no
-    /// mistake.
+    /// A namespace, Service, ReplicaSet, StatefulSet, ReplicationController, disruption budget or an object about
+    /// storage has appeared or changed. Other kinds of objects are no mistake.
     pub fn set_object(&mut self, object: &Object) {
         self.around.storage.set(None, Some(object));
         let around = &mut self.around;
@@ -182,6 +183,10 @@ impl Placement {
             Object::Service(it) => around.set_service(&it.meta.namespace, &it.meta.name, it.selector.as_ref()),
             Object::ReplicaSet(it) => {
                 around.set_owner(Kind::ReplicaSet, &it.meta.namespace, &it.meta.name, Some(&it.selector));
+            }
+            Object::ReplicationController(it) => {
+                let kind = Kind::ReplicationController;
+                around.set_owner(kind, &it.meta.namespace, &it.meta.name, Some(&it.selector));
             }
             Object::StatefulSet(it) => {
                 around.set_owner(Kind::StatefulSet, &it.meta.namespace, &it.meta.name, Some(&it.selector));
@@ -203,18 +208,20 @@ impl Placement {
     }
 
     /// Filter, PostFilter and Score for one pod, which may go to any node or to one only.
-    pub(super) fn search(&mut self, seeker: Seeker<'_>) -> Verdict {
-        let Some(look) = self.look(seeker) else { return Verdict::NoNodes };
+    pub(super) fn search(&mut self, seeker: Seeker<'_>) -> (Verdict, Effort) {
+        let Some(look) = self.look(seeker) else { return (Verdict::NoNodes, Effort::default()) };
+        let mut effort = self.effort(seeker, &look);
         if let Some(slot) = look.outcome.slot {
-            return Verdict::Node(slot, look.decision(self, slot));
+            return (Verdict::Node(slot, look.decision(self, slot)), effort);
         }
         let Diagnosis { plugins, reasons: mut message } = self.diagnose(seeker, &look);
-        let PostFilter { text, preemption } = self.post_filter(seeker, look, Reach::Enough);
+        let PostFilter { text, preemption, tried } = self.post_filter(seeker, look, Reach::Enough);
+        effort.tried = tried;
         if let Some(text) = text {
             message.push(' ');
             message.push_str(&text);
         }
-        Verdict::Unschedulable(Failure { plugins, message, preemption })
+        (Verdict::Unschedulable(Failure { plugins, message, preemption }), effort)
     }
 
     /// Filter and Score; `None` if there are no nodes at all.
@@ -245,6 +252,16 @@ impl Placement {
         let search = Search { start: self.start % nodes, wanted, tie_break, draw };
         let relations = Relations::of(profile, &mut self.cache, &mut self.classes, &self.around, class);
         let relations = self.with_nominated(profile, seeker, relations);
+        if !self.classes.note_search(class)
+            && seeker.nominated.is_none()
+            && let Some(outcome) = first_look::decide(self.case(class, relations.as_ref()), search)
+        {
+            debug_assert!(
+                nodes > ORACLE_NODES_MAX || outcome == decide(self.case(class, relations.as_ref()), search),
+                "the search in one pass is wrong: {outcome:?} for {search:?}"
+            );
+            return Some(self.looked(search, relations, outcome, named));
+        }
         let (pod, board) = self.classes.board(class);
         board.sync(profile, &self.cache, pod);
         self.classes.trim_boards(nodes);
@@ -260,9 +277,14 @@ impl Placement {
             nodes > ORACLE_NODES_MAX || outcome == decide(case, search),
             "the cached search is wrong: {outcome:?} for {search:?}"
         );
+        Some(self.looked(search, relations, outcome, named))
+    }
+
+    /// A search has come to an end: the next begins behind it. Of `named` nodes only those were looked at.
+    fn looked(&mut self, search: Search, relations: Option<Relations>, outcome: Outcome, named: Option<u32>) -> Look {
         let checked = named.unwrap_or(outcome.processed);
-        self.start = (search.start + checked) % nodes;
-        Some(Look { search, relations, outcome, checked, rejection: None })
+        self.start = (search.start + checked) % self.cache.node_count();
+        Look { search, relations, outcome, checked, rejection: None }
     }
 
     /// The position of the node that the pod is nominated to, if that takes it.

@@ -52,6 +52,8 @@ pub(super) struct PostFilter {
     /// What it adds to the message; `None` if room will be made, or if no plugin is called.
     pub(super) text: Option<String>,
     pub(super) preemption: Preemption,
+    /// On how many nodes it was tried what would become of them without some of their pods.
+    pub(super) tried: u32,
 }
 
 /// What DefaultPreemption came to.
@@ -80,7 +82,7 @@ impl Placement {
     pub(super) fn post_filter(&mut self, seeker: Seeker<'_>, look: Look, reach: Reach) -> PostFilter {
         let profiles = self.classes.profiles().clone();
         let number = self.classes.profile_number(seeker.class).expect("only pods of some profile are placed");
-        let (mut texts, mut preemption) = (Vec::new(), Preemption::None(None));
+        let (mut texts, mut preemption, mut tried) = (Vec::new(), Preemption::None(None), 0);
         // DynamicResources misses what its own PreFilter would have left: it comes after the plugins that end PreFilter
         // and has not been called. That is an error, so nobody else is asked.
         let is_cut_short = look.rejection.is_some();
@@ -88,45 +90,46 @@ impl Placement {
         for plugin in &profiles[number].post_filters {
             match plugin {
                 Plugin::DynamicResources if is_cut_short => {
-                    return PostFilter { text: Some("not found".to_owned()), preemption };
+                    return PostFilter { text: Some("not found".to_owned()), preemption, tried };
                 }
                 Plugin::DynamicResources => texts.push("no new claims to deallocate".to_owned()),
                 Plugin::DefaultPreemption => {
                     let Some(look) = look.take() else { continue };
-                    preemption = self.preempt(seeker, look, reach);
+                    (preemption, tried) = self.preempt(seeker, look, reach);
                     match &preemption {
                         Preemption::None(reason) => texts.extend(reason.map(|it| format!("preemption: {it}"))),
                         Preemption::Futile(message) => texts.push(format!("preemption: {message}")),
-                        Preemption::Possible(_) => return PostFilter { text: None, preemption },
+                        Preemption::Possible(_) => return PostFilter { text: None, preemption, tried },
                     }
                 }
                 _ => {}
             }
         }
-        PostFilter { text: (!texts.is_empty()).then(|| texts.join(", ")), preemption }
+        PostFilter { text: (!texts.is_empty()).then(|| texts.join(", ")), preemption, tried }
     }
 
-    fn preempt(&mut self, seeker: Seeker<'_>, look: Look, reach: Reach) -> Preemption {
+    /// What DefaultPreemption comes to, and on how many nodes it was tried.
+    fn preempt(&mut self, seeker: Seeker<'_>, look: Look, reach: Reach) -> (Preemption, u32) {
         let spec = &self.classes.traits(seeker.class).spec;
         let priority = spec.priority;
         if spec.rules.as_ref().is_some_and(|rules| rules.never_preempts) {
-            return Preemption::None(Some("not eligible due to preemptionPolicy=Never."));
+            return (Preemption::None(Some("not eligible due to preemptionPolicy=Never.")), 0);
         }
         let refusals = match look.rejection {
             Some(_) => vec![Refusal::UNRESOLVABLE_ALONE; self.cache.order().len()],
             None => self.refusals(seeker, &look),
         };
         if self.waits_for_room(seeker, priority, &refusals) {
-            return Preemption::None(Some("not eligible due to a terminating pod on the nominated node."));
+            return (Preemption::None(Some("not eligible due to a terminating pod on the nominated node.")), 0);
         }
         let order = self.cache.order();
         let resolvable = order.iter().zip(&refusals).filter(|(_, refusal)| !refusal.is_unresolvable());
         let potential: Vec<u32> = resolvable.map(|(slot, _)| *slot).collect();
         let helpless = (order.len() - potential.len()) as u32;
         let mut reasons = BTreeMap::new();
-        let mut candidates = Vec::new();
+        let (mut candidates, mut tried) = (Vec::new(), 0);
         if self.cache.lowest_priority().is_some_and(|lowest| lowest < priority) {
-            candidates = self.dry_run(seeker, look, reach, &potential, &mut reasons);
+            (candidates, tried) = self.dry_run(seeker, look, reach, &potential, &mut reasons);
         } else if !potential.is_empty() {
             reasons.insert("No preemption victims found for incoming pod".to_owned(), potential.len() as u32);
         }
@@ -134,9 +137,9 @@ impl Placement {
             if helpless > 0 {
                 *reasons.entry("Preemption is not helpful for scheduling".to_owned()).or_insert(0) += helpless;
             }
-            return Preemption::Futile(unavailable(self.cache.node_count(), reasons));
+            return (Preemption::Futile(unavailable(self.cache.node_count(), reasons)), tried);
         }
-        Preemption::Possible(self.choose(candidates))
+        (Preemption::Possible(self.choose(candidates)), tried)
     }
 
     /// Whether a pod is ending on the nominated node to make room, so that the pod need only wait.
@@ -158,10 +161,10 @@ impl Placement {
         reach: Reach,
         potential: &[u32],
         reasons: &mut BTreeMap<String, u32>,
-    ) -> Vec<Candidate> {
+    ) -> (Vec<Candidate>, u32) {
         let nodes = potential.len();
         if nodes == 0 {
-            return Vec::new();
+            return (Vec::new(), 0);
         }
         let profiles = self.classes.profiles().clone();
         let number = self.classes.profile_number(seeker.class).expect("only pods of some profile are placed");
@@ -184,8 +187,9 @@ impl Placement {
             relations: look.relations,
         };
         let mut candidates: Vec<Candidate> = Vec::new();
-        let mut harmless = false;
+        let (mut harmless, mut tried) = (false, 0);
         for step in 0..nodes {
+            tried += 1;
             match run.on_node(potential[(offset + step) % nodes]) {
                 Ok(candidate) => {
                     harmless |= candidate.violations == 0;
@@ -197,7 +201,7 @@ impl Placement {
                 Err(texts) => texts.into_iter().for_each(|text| *reasons.entry(text).or_insert(0) += 1),
             }
         }
-        candidates
+        (candidates, tried)
     }
 
     /// Source: `pickOneNodeForPreemption`.

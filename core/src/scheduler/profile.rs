@@ -111,6 +111,11 @@ impl Profile {
         self
     }
 
+    /// Whether nothing but plugins of Kubernetes refuses or scores nodes.
+    pub(super) fn has_no_policies(&self) -> bool {
+        self.policies.is_empty()
+    }
+
     fn policy(&self, number: u8) -> &dyn Policy {
         &*self.policies[usize::from(number)]
     }

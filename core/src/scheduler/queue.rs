@@ -166,11 +166,6 @@ impl Queue {
         self.waiting_for_others > 0
     }
 
-    /// Whether [`Queue::pop`] would give a pod.
-    pub(super) fn is_ready(&self) -> bool {
-        !self.active.is_empty() || !self.backoff.is_empty()
-    }
-
     /// Takes the next pod. The caller gives it back or releases its class.
     pub(super) fn pop(&mut self) -> Option<Queued> {
         let next = self.active.first().or(self.backoff.first().map(|(_, order)| order));

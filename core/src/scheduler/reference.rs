@@ -14,6 +14,7 @@ use crate::scheduler::policies::Cycle;
 use crate::scheduler::profile::Profile;
 use crate::scheduler::relations::Relations;
 use crate::scheduler::sampling::TieBreak;
+use crate::scheduler::sieve::Sieve;
 use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::PodTraits;
 
@@ -86,6 +87,11 @@ impl Case<'_> {
     /// Whether the plugins that look beyond the node let it take the pod.
     pub(super) fn is_admitted(&self, slot: u32) -> bool {
         self.relations.is_none_or(|relations| relations.admit(&self.around.storage, self.cache, slot))
+    }
+
+    /// The same for many nodes.
+    pub(super) fn sieve(&self) -> Sieve<'_> {
+        Sieve::of(*self)
     }
 
     /// Score, the plugins that look beyond the node: each feasible node's weighted sum.

@@ -12,6 +12,7 @@ use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::plugins::{Plugin, Refusal, inter_pod_affinity, topology_spread};
 use crate::scheduler::profile::{Enabled, Profile};
+use crate::scheduler::sieve::Gate;
 use crate::scheduler::storage::Storage;
 use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::{PodTraits, PodVolumes};
@@ -62,14 +63,13 @@ impl Relations {
         let (mut spread_preferences, mut affinity_preferences) = (None, None);
         let (filters, scores) =
             (profile.filters_with(Plugin::PodTopologySpread), profile.scorer(Plugin::PodTopologySpread));
-        let pod = classes.traits(class);
         if filters {
-            spread = topology_spread::Filter::of(&profile.args.spread, cache, classes, around, pod);
+            spread = topology_spread::Filter::of(&profile.args.spread, cache, classes, around, class);
         }
         if let Some(enabled) = scores {
-            let preferences = topology_spread::Preferences::of(&profile.args.spread, cache, around, pod);
+            let preferences = topology_spread::Preferences::of(&profile.args.spread, cache, classes, around, class);
             if let Some((pods, domains)) = preferences.as_ref().and_then(|preferences| preferences.tallied()) {
-                let namespace = pod.identity.namespace.clone();
+                let namespace = classes.traits(class).identity.namespace.clone();
                 classes.tally(domains, &namespace, pods);
             }
             spread_preferences = preferences.map(|preferences| (enabled, preferences));
@@ -127,9 +127,15 @@ impl Relations {
         }
     }
 
-    /// Whether these plugins only score, which is most often so: then no node need be looked at.
-    pub(super) fn admits_all(&self) -> bool {
-        !self.refuses() && self.nominated.is_empty()
+    /// Filter: what whole domains of nodes are refused.
+    pub(super) fn gates(&self) -> impl Iterator<Item = Gate> {
+        let spread = self.spread.iter().flat_map(topology_spread::Filter::gates);
+        spread.chain(self.affinity.iter().flat_map(inter_pod_affinity::Filter::gates))
+    }
+
+    /// Whether more than [`Relations::gates`] refuses nodes.
+    pub(super) fn asks_single_nodes(&self) -> bool {
+        self.volumes.is_some() || !self.nominated.is_empty()
     }
 
     /// Filter: whether these plugins let the node take the pod.
@@ -184,6 +190,11 @@ impl Relations {
     pub(super) fn decision(&self, storage: &Storage, cache: &Cache, slot: u32) -> Option<Decision> {
         let (_, filter) = self.volumes.as_ref()?;
         filter.decision(storage, cache.slot(slot))
+    }
+
+    /// Whether the pod is spread, by constraints and by preference.
+    pub(super) fn spreads(&self) -> (bool, bool) {
+        (self.spread.is_some(), self.spread_preferences.is_some())
     }
 
     fn refuses(&self) -> bool {

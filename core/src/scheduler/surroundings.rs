@@ -1,5 +1,6 @@
 //! What the scheduler knows beside nodes and pods: namespaces' labels, disruption budgets, and the Services and owners
-//! (ReplicaSets and StatefulSets) whose pods are spread by default.
+//! (ReplicaSets, StatefulSets and
+//! ReplicationControllers) whose pods are spread by default.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,8 +81,16 @@ impl Surroundings {
         let selected = |selector: &&Labels| selector.iter().all(|(key, value)| identity.labels.get(key) == Some(value));
         let services = self.services.get(&identity.namespace).into_iter().flat_map(BTreeMap::values).filter(selected);
         let mut parts: Vec<Selector> = services.map(|selector| Selector::from_labels(selector.clone())).collect();
-        if let Some((kind, name)) = &identity.owner {
-            parts.extend(self.owners.get(&(identity.namespace.clone(), *kind, name.clone())).cloned());
+        if let Some((kind, name)) = &identity.owner
+            && let Some(own) = self.owners.get(&(identity.namespace.clone(), *kind, name.clone()))
+        {
+            parts.push(own.clone());
+            // The pairs of a ReplicationController replace those of Services; the others' selectors come in addition.
+            if *kind == Kind::ReplicationController {
+                let pairs = parts.iter().flat_map(|part| part.match_labels.iter());
+                let merged = pairs.fold(Labels::default(), |merged, (key, value)| merged.with(&**key, value.clone()));
+                parts = vec![Selector::from_labels(merged)];
+            }
         }
         let pods = Pods(Some(parts));
         (!pods.asks_nothing()).then_some(pods)

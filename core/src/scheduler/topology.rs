@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::id::Name;
 
 /// The domains of one label.
+#[derive(Debug)]
 pub(super) struct Domains {
     /// By slot; [`Domains::NONE`] for a slot without a node or whose node has no such label.
     of_slot: Vec<u32>,
@@ -29,11 +30,6 @@ impl Domains {
     /// How many slots are known.
     pub(super) fn slot_count(&self) -> usize {
         self.of_slot.len()
-    }
-
-    /// The number of the slot's domain.
-    pub(super) fn number(&self, slot: u32) -> Option<u32> {
-        self.of_slot.get(slot as usize).copied().filter(|domain| *domain != Domains::NONE)
     }
 
     /// The slot's domain.

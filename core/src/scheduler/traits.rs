@@ -22,7 +22,7 @@ const DEFAULT_MEMORY_BYTES: i64 = 200 << 20;
 /// The kinds of owners among whose pods one is spread by default.
 ///
 /// Source: `DefaultSelector`, pkg/scheduler/framework/plugins/helper/spread.go (v1.34.1).
-pub(super) const SPREADING_OWNERS: [Kind; 2] = [Kind::ReplicaSet, Kind::StatefulSet];
+pub(super) const SPREADING_OWNERS: [Kind; 3] = [Kind::ReplicaSet, Kind::StatefulSet, Kind::ReplicationController];
 
 /// What other pods' rules can see of a pod.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -88,6 +88,9 @@ fn identity(record: &RunRecord, page: &mut String) {
     for (name, value) in items {
         put(page, format_args!("<div><dt>{name}</dt><dd>{}</dd></div>\n", escaped(&value)));
     }
+    for method in &summary.methods {
+        put(page, format_args!("<div><dt>Model</dt><dd>{}</dd></div>\n", escaped(method)));
+    }
     for (name, value) in [
         ("Seed", &summary.seed.to_string()),
         ("Fingerprint", &summary.fingerprint),

@@ -8,6 +8,8 @@ use super::canvas::{Align, Canvas, CanvasError, Point, Type, fitted, text_width}
 use super::theme::{
     AXIS, GRID, INK, INK_SOFT, LABEL_SIZE, MARGIN_LEFT, MARGIN_RIGHT, PAPER, TICK_SIZE, TITLE_SIZE, WIDTH, cycle,
 };
+use super::value_axis::Axis;
+pub use super::value_axis::Scale;
 
 /// One picture: panels side by side that share their legend.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct BandFigure {
     pub curves: Vec<Curve>,
     /// The stretch of the horizontal axis that each panel shows, both ends included.
     pub panels: Vec<(f64, f64)>,
+    /// How both axes are divided.
+    pub scale: Scale,
 }
 
 /// One curve.
@@ -57,10 +61,10 @@ const GAP: f64 = 58.0;
 const SWATCH: f64 = 22.0;
 const FOOT: f64 = 10.0;
 const BAND_ALPHA: f64 = 0.20;
-/// About so many ticks on each axis.
-const TICKS: f64 = 8.0;
-/// Free space above the highest and below the lowest value, as a share of the range.
-const HEADROOM: f64 = 0.04;
+/// What of a point the axis must show.
+pub(super) fn ends(point: &BandPoint) -> (f64, f64) {
+    (point.mean - point.half_width, point.mean + point.half_width)
+}
 
 impl BandFigure {
     fn legend(&self) -> Vec<(usize, f64, f64)> {
@@ -127,7 +131,12 @@ impl BandFigure {
             .iter()
             .map(|curve| curve.points.iter().copied().filter(|point| (low..=high).contains(&point.x)).collect())
             .collect();
-        let (x_axis, y_axis) = (Axis::exactly(low, high), Axis::around(shown.iter().flatten()));
+        let (x_axis, y_axis) = match self.scale {
+            Scale::Linear => (Axis::exactly(low, high), Axis::around(shown.iter().flatten().map(ends))),
+            Scale::Decades => {
+                (Axis::decades([low, high]), Axis::decades(shown.iter().flatten().map(|point| point.mean)))
+            }
+        };
         let x = |value: f64| left + x_axis.share(value) * (right - left);
         let y = |value: f64| bottom - y_axis.share(value) * (bottom - top);
         for (value, label) in &y_axis.ticks {
@@ -169,71 +178,6 @@ impl BandFigure {
     }
 }
 
-/// A linear axis.
-struct Axis {
-    low: f64,
-    high: f64,
-    ticks: Vec<(f64, String)>,
-}
-
-impl Axis {
-    fn exactly(low: f64, high: f64) -> Axis {
-        let high = if high > low { high } else { low + 1.0 };
-        let step = nice_step((high - low) / TICKS);
-        let (first, last) = ((low / step).ceil() as i64, (high / step + 1e-9).floor() as i64);
-        let decimals = (-step.log10().floor()).max(0.0) as usize;
-        let tick = |index: i64| (index as f64 * step, format!("{:.decimals$}", index as f64 * step));
-        Axis { low, high, ticks: (first..=last).map(tick).collect() }
-    }
-
-    /// The axis that shows all points with their bands; zero is shown if it is not far.
-    fn around<'p>(points: impl Iterator<Item = &'p BandPoint>) -> Axis {
-        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-        for point in points {
-            low = low.min(point.mean - point.half_width);
-            high = high.max(point.mean + point.half_width);
-        }
-        if low > high {
-            (low, high) = (0.0, 1.0);
-        }
-        if low >= 0.0 && low < high * 0.5 {
-            low = 0.0;
-        }
-        let room = (high - low).max(1e-9) * HEADROOM;
-        Axis::exactly(if low == 0.0 { 0.0 } else { low - room }, high + room)
-    }
-
-    fn share(&self, value: f64) -> f64 {
-        ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
-    }
-}
-
-/// The least of 1, 2, 5, 10, 20, … (or 0.5, 0.2, …) that is at least this.
-fn nice_step(least: f64) -> f64 {
-    let decade = 10f64.powf(least.log10().floor());
-    [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .map(|factor| factor * decade)
-        .find(|step| *step >= least * 0.999)
-        .unwrap_or(decade * 10.0)
-}
-
 fn look(size: f64, colour: super::theme::Colour, align: Align, bold: bool) -> Type {
     Type { size, bold, colour, align, upright: false }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_axis_has_round_ticks_and_begins_above_zero_only_where_zero_is_far() {
-        let labels = |axis: &Axis| axis.ticks.iter().map(|(_, label)| label.clone()).collect::<Vec<_>>();
-        assert_eq!(labels(&Axis::exactly(80.0, 130.0)), ["80", "90", "100", "110", "120", "130"]);
-        let point = |mean: f64| BandPoint { x: 0.0, mean, half_width: 0.5 };
-        assert_eq!(Axis::around([point(2.0), point(50.0)].iter()).low, 0.0);
-        let far = Axis::around([point(84.0), point(95.0)].iter());
-        assert!(far.low > 82.0 && far.low < 83.5 && far.high > 95.5, "{} {}", far.low, far.high);
-        assert_eq!(labels(&Axis::exactly(0.0, 0.9)), ["0.0", "0.2", "0.4", "0.6", "0.8"]);
-    }
 }

@@ -1,15 +1,17 @@
 //! Plots: which figures a record gives, and their pictures.
 //!
-//! `bands` draws curves over several runs; `theme` (looks), `canvas` (drawing and text), `axis` (ticks), `steps` (step functions) and `cdf` know nothing of
+//! `bands` draws curves over several runs and `dots` rows of means, both on the axes of `value_axis`; `theme` (looks), `canvas` (drawing and text), `axis` (ticks), `steps` (step functions) and `cdf` know nothing of
 //! records; `figure` puts them together. Absent on purpose: any layout that depends on the machine's fonts.
 
 mod axis;
 pub mod bands;
 mod canvas;
 mod cdf;
+pub mod dots;
 mod figure;
 mod steps;
 pub(crate) mod theme;
+mod value_axis;
 
 use plotters_backend::DrawingBackend;
 use plotters_bitmap::BitMapBackend;
@@ -19,6 +21,7 @@ use self::axis::{TimeAxis, ValueFormat};
 use self::bands::BandFigure;
 use self::canvas::Canvas;
 use self::cdf::distribution;
+use self::dots::DotFigure;
 pub(crate) use self::figure::Figure;
 use self::figure::{Mark, Panel, PanelKind, Track};
 use self::theme::{BLUE, Colour, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION};
@@ -125,6 +128,7 @@ fn study_figures(study: &Study, subtitle: &str) -> Vec<BandFigure> {
             })
             .collect(),
         panels: vec![(0.0, end)],
+        scale: bands::Scale::Linear,
     };
     let allocated: Line = ("allocated", |point| point.allocation_percent);
     let fragmented: Line = ("fragmented", |point| point.fragmentation_percent);
@@ -180,6 +184,20 @@ impl Picture for Figure {
     }
 }
 
+impl Picture for DotFigure {
+    fn stem(&self) -> &str {
+        &self.stem
+    }
+
+    fn size(&self) -> (f64, f64) {
+        DotFigure::size(self)
+    }
+
+    fn draw_on<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), canvas::CanvasError<B>> {
+        self.draw(canvas)
+    }
+}
+
 impl Picture for BandFigure {
     fn stem(&self) -> &str {
         &self.stem
@@ -199,6 +217,14 @@ impl Picture for BandFigure {
 /// # Errors
 /// What could not be drawn or encoded.
 pub fn pictures(figure: &BandFigure) -> Result<(String, Vec<u8>), PlotError> {
+    Ok((svg(figure)?, png(figure)?))
+}
+
+/// A figure of rows as an SVG document and as a PNG file.
+///
+/// # Errors
+/// What could not be drawn or encoded.
+pub fn pictures_of_dots(figure: &DotFigure) -> Result<(String, Vec<u8>), PlotError> {
     Ok((svg(figure)?, png(figure)?))
 }
 

@@ -97,6 +97,7 @@ fn summary() -> Summary {
         },
         warnings: vec!["image example/web:1.0 has no stated size: 100 MiB is assumed".into()],
         not_modelled: vec!["Deployment web: spec.template.spec.containers[0].securityContext".into()],
+        methods: vec!["scheduler: 2.6 ms per attempt and 2.3 µs per node scored, fitted to scheduler_perf".into()],
         study: None,
     }
 }

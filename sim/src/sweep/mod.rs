@@ -5,6 +5,7 @@
 //! goes on where it was. Invariant: the tables and plots depend on the results alone, not on who ran when.
 
 mod matrix;
+mod metrics;
 mod plots;
 mod result;
 mod statistics;
@@ -124,7 +125,9 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 /// Errors: a sentence that names the file that could not be written.
 pub fn report(sweep: &Sweep, store: &Store, done: &[Done], lines: Option<&str>) -> Result<Vec<String>, String> {
     let mut files = tables::tables(sweep, done).map_err(|error| format!("cannot make a table: {error}"))?;
-    files.extend(plots::plots(sweep, done, lines).map_err(|error| error.to_string())?);
+    let is_study = |done: &Done| done.result.as_ref().is_ok_and(|result| !result.points.is_empty());
+    let plots = if done.iter().any(is_study) { plots::plots } else { metrics::plots };
+    files.extend(plots(sweep, done, lines).map_err(|error| error.to_string())?);
     for (name, bytes) in &files {
         store.write(name, bytes)?;
     }

@@ -1,7 +1,7 @@
 //! A sweep's plots: the curves of a study, one line per value of one axis, one set of figures per combination of the
 //! others.
 
-use wavetank_reports::plots::bands::{BandFigure, BandPoint, Curve};
+use wavetank_reports::plots::bands::{BandFigure, BandPoint, Curve, Scale};
 use wavetank_reports::plots::{PlotError, pictures};
 
 use super::matrix::shown;
@@ -102,5 +102,6 @@ fn figure(
         y_label: y_label.to_owned(),
         curves,
         panels,
+        scale: Scale::Linear,
     }
 }

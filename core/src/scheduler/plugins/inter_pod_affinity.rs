@@ -15,6 +15,7 @@ use crate::scheduler::events::{Event, Hint, NodeChange};
 use crate::scheduler::float::share_of_range;
 use crate::scheduler::plugins::{Reason, Refusal};
 use crate::scheduler::relations::Scene;
+use crate::scheduler::sieve::Gate;
 use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::terms::{Term, Terms};
 use crate::scheduler::topology::Domains;
@@ -74,6 +75,11 @@ fn is_about(term: &Term, other: &PodTraits, around: &Surroundings) -> bool {
     (chosen || term.namespaces.contains(&other.namespace)) && term.pods.matches(&other.labels)
 }
 
+/// The classes with pods on nodes that a term could be about, and some that it is not.
+fn placed_candidates<'a>(classes: &'a Classes, term: &'a Term) -> impl Iterator<Item = &'a Class> {
+    classes.candidates_of(term).filter(|class| !class.is_unplaced())
+}
+
 /// The required terms with what they counted: PreFilter.
 pub(in crate::scheduler) struct Filter {
     /// The keys of the pod's affinity terms, and where pods are that match all of them.
@@ -97,7 +103,7 @@ impl Filter {
     ) -> Option<Filter> {
         let mut shunning = Sums::default();
         let namespace_labels = around.namespace(&pod.identity.namespace).cloned().unwrap_or_default();
-        for class in classes.with_terms() {
+        for class in classes.with_terms_about(&pod.identity.labels) {
             for term in class.traits.terms.iter().flat_map(|terms| &terms.anti_affinity) {
                 if term.matches(&pod.identity.namespace, &pod.identity.labels, &namespace_labels) {
                     shunning.add(cache, &term.topology_key, class, 1);
@@ -116,11 +122,14 @@ impl Filter {
             return none.shunning.any.then_some(none);
         };
         let (mut wanted, mut shunned) = (Sums::default(), Sums::default());
-        for class in classes.iter().filter(|class| !class.is_unplaced()) {
-            if !terms.affinity.is_empty() && terms.affinity.iter().all(|term| is_about(term, &class.traits, around)) {
+        // A pod must be meant by all terms, so those that the first could be about are enough.
+        for class in terms.affinity.first().into_iter().flat_map(|term| placed_candidates(classes, term)) {
+            if terms.affinity.iter().all(|term| is_about(term, &class.traits, around)) {
                 terms.affinity.iter().for_each(|term| wanted.add(cache, &term.topology_key, class, 1));
             }
-            for term in terms.anti_affinity.iter().filter(|term| is_about(term, &class.traits, around)) {
+        }
+        for term in &terms.anti_affinity {
+            for class in placed_candidates(classes, term).filter(|class| is_about(term, &class.traits, around)) {
                 shunned.add(cache, &term.topology_key, class, 1);
             }
         }
@@ -148,6 +157,23 @@ impl Filter {
         for term in terms.anti_affinity.iter().filter(|term| is_about(term, other, around)) {
             self.shunned.add_at(cache, &term.topology_key, [slot], sign);
         }
+    }
+
+    /// What is refused, by domain: the same as [`Filter::refusal`] without the reason.
+    pub(in crate::scheduler) fn gates(&self) -> impl Iterator<Item = Gate> + '_ {
+        let is_first = self.is_about_itself && self.wanted.total == 0;
+        let near = self.near.iter().map(move |(domains, key)| {
+            let open = match self.wanted.by_key.get(key) {
+                Some((_, counts)) => counts.iter().map(|count| is_first || *count > 0).collect(),
+                None => vec![is_first; domains.count as usize],
+            };
+            Gate { domains: domains.clone(), open, without: false }
+        });
+        let away = self.shunned.by_key.values().chain(self.shunning.by_key.values()).map(|(domains, counts)| {
+            let open = counts.iter().map(|count| *count <= 0).collect();
+            Gate { domains: domains.clone(), open, without: true }
+        });
+        near.chain(away)
     }
 
     /// Why the node cannot take the pod.
@@ -198,14 +224,12 @@ impl Preferences {
         if own.is_empty() && args.ignore_terms_of_placed_pods {
             return None;
         }
-        if !own.is_empty() {
-            for class in classes.iter().filter(|class| !class.is_unplaced()) {
-                for (weight, term) in own.iter().filter(|(_, term)| is_about(term, &class.traits, around)) {
-                    sums.add(cache, &term.topology_key, class, *weight);
-                }
+        for (weight, term) in own {
+            for class in placed_candidates(classes, term).filter(|class| is_about(term, &class.traits, around)) {
+                sums.add(cache, &term.topology_key, class, *weight);
             }
         }
-        for class in classes.with_terms().filter(|class| !class.is_unplaced()) {
+        for class in classes.with_terms_about(labels).filter(|class| !class.is_unplaced()) {
             let Some(terms) = &class.traits.terms else { continue };
             let counts = |_: &&Term| args.required_term_weight > 0;
             let required = terms.affinity.iter().filter(counts).map(|term| (args.required_term_weight, term));
@@ -221,9 +245,12 @@ impl Preferences {
 
     /// Scores, 0 ..= 100, of all feasible nodes: where in the range from the worst to the best they are.
     pub(in crate::scheduler) fn scores(&self, feasible: &[u32]) -> Vec<i64> {
-        let keys: Vec<&Name> = self.0.by_key.keys().collect();
-        let raw = feasible.iter().map(|slot| keys.iter().filter_map(|key| self.0.at(key, *slot)).sum::<i64>());
-        let raw: Vec<i64> = raw.collect();
+        let mut raw = vec![0; feasible.len()];
+        for (domains, sums) in self.0.by_key.values() {
+            for (raw, slot) in raw.iter_mut().zip(feasible) {
+                *raw += domains.get(*slot).map_or(0, |domain| sums[domain]);
+            }
+        }
         let lowest = raw.iter().copied().min().unwrap_or(0);
         let range = raw.iter().copied().max().unwrap_or(0) - lowest;
         raw.into_iter().map(|raw| if range > 0 { share_of_range(raw - lowest, range) } else { 0 }).collect()

@@ -29,9 +29,11 @@ use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::PodTraits;
 
 pub(super) use image_locality::images;
+pub(super) use node_affinity::is_anywhere;
 pub(super) use node_affinity::matches as node_affinity_matches;
 pub(super) use node_affinity::named_nodes;
 pub(super) use node_resources::Shortage;
+pub(super) use resource_scores::{balance_scores, default_fit, is_default_balance, is_default_fit};
 
 /// Whoever refuses or scores nodes in a profile, in the order in which they are asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -19,14 +19,9 @@ const SHAPE_SCALE: i64 = 10;
 /// NodeResourcesFit: the weighted mean of the resources' scores, 0 ..= 100, truncated; rounded for a shape.
 pub(super) fn fit(args: &FitArgs, pod: &PodTraits, node: &NodeInfo) -> i64 {
     // What the default asks, without lists.
-    if let (ScoringStrategy::LeastAllocated, [(ResourceName::Cpu, 1), (ResourceName::Memory, 1)]) =
-        (&args.strategy, &args.resources[..])
-        && node.cpu_all != 0
-        && node.memory_all != 0
-    {
-        let cpu = least(node.cpu_scored + pod.scored_cpu_milli, node.cpu_all);
-        let memory = least(node.memory_scored + pod.scored_memory_bytes, node.memory_all);
-        return (cpu + memory) / 2;
+    if is_default_fit(args) && node.cpu_all != 0 && node.memory_all != 0 {
+        let cpu = (node.cpu_scored + pod.scored_cpu_milli, node.cpu_all);
+        return default_fit(cpu, (node.memory_scored + pod.scored_memory_bytes, node.memory_all));
     }
     let (mut sum, mut weights) = (0, 0);
     for (resource, weight) in &args.resources {
@@ -53,6 +48,19 @@ pub(super) fn fit(args: &FitArgs, pod: &PodTraits, node: &NodeInfo) -> i64 {
     }
 }
 
+/// Whether a configuration is the default, which [`default_fit`] computes.
+pub(in crate::scheduler) fn is_default_fit(args: &FitArgs) -> bool {
+    let resources = &args.resources[..];
+    args.strategy == ScoringStrategy::LeastAllocated
+        && matches!(resources, [(ResourceName::Cpu, 1), (ResourceName::Memory, 1)])
+}
+
+/// What the default configuration scores on a node with CPU and memory, given what is asked of each, with the pod, and
+/// how much there is.
+pub(in crate::scheduler) fn default_fit(cpu: (i64, i64), memory: (i64, i64)) -> i64 {
+    (least(cpu.0, cpu.1) + least(memory.0, memory.1)) / 2
+}
+
 fn least(requested: i64, all: i64) -> i64 {
     if requested > all { 0 } else { (all - requested) * 100 / all }
 }
@@ -72,8 +80,13 @@ fn on_line(shape: &[(i64, i64)], used: i64) -> i64 {
     }
 }
 
+/// Whether CPU and memory, and nothing else, are balanced: the default.
+pub(in crate::scheduler) fn is_default_balance(args: &BalanceArgs) -> bool {
+    matches!(args.resources[..], [ResourceName::Cpu, ResourceName::Memory])
+}
+
 /// PreScore of NodeResourcesBalancedAllocation: a pod that asks for none of its resources is not balanced.
-pub(super) fn balance_scores(args: &BalanceArgs, pod: &PodTraits) -> bool {
+pub(in crate::scheduler) fn balance_scores(args: &BalanceArgs, pod: &PodTraits) -> bool {
     args.resources.iter().any(|resource| pod.requests.get(resource) != 0)
 }
 
@@ -82,7 +95,7 @@ pub(super) fn balance(args: &BalanceArgs, pod: &PodTraits, node: &NodeInfo) -> i
     if !balance_scores(args, pod) {
         return 0;
     }
-    if let [ResourceName::Cpu, ResourceName::Memory] = args.resources[..] {
+    if is_default_balance(args) {
         return balanced_score([
             (node.cpu_used + pod.requests.cpu_milli, node.cpu_all),
             (node.memory_used + pod.requests.memory_bytes, node.memory_all),

@@ -18,6 +18,7 @@ use crate::model::{
     TaintEffect, Toleration, TolerationOperator, VolumePhase, VolumeSource, WeightedPodTerm,
 };
 use crate::scheduler::explain::{Detail, Explained, NodeVerdict};
+use crate::scheduler::first_look;
 use crate::scheduler::placement::Placement;
 use crate::scheduler::reference::{Case, Search, decide};
 use crate::scheduler::relations::Relations;
@@ -404,7 +405,11 @@ pub(super) fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Res
             };
             let complete = Search { wanted: nodes, ..search };
             for search in [search, complete] {
-                prop_assert_eq!(board.decide(case, search), decide(case, search), "class {} {:?}", index, search);
+                let plain = decide(case, search);
+                prop_assert_eq!(board.decide(case, search), plain, "class {} {:?}", index, search);
+                if let Some(in_one_pass) = first_look::decide(case, search) {
+                    prop_assert_eq!(in_one_pass, plain, "in one pass, class {} {:?}", index, search);
+                }
             }
         }
         if index % 2 == 0 {

@@ -1,6 +1,6 @@
 //! The control plane's settings.
 
-use wavetank_core::config::{Config, Heartbeats, PolicyConfig, RateLimit, Ties};
+use wavetank_core::config::{Config, Heartbeats, PolicyConfig, RateLimit, SchedulingCost, Ties};
 use wavetank_core::scheduler::policies::{self, KUBERNETES_SCORES};
 use wavetank_core::time::Span;
 use wavetank_manifest::scheduler_configuration::SchedulerConfiguration;
@@ -37,7 +37,10 @@ pub(super) fn apply(plan: &mut Plan, scenario: &Scenario, problems: &mut Problem
         }
     }
     match control.fidelity {
-        Fidelity::Modelled => plan.network = modelled_network(),
+        Fidelity::Modelled => {
+            plan.network = modelled_network();
+            config.scheduler.cost = SchedulingCost::KUBERNETES_1_34;
+        }
         Fidelity::Instant | Fidelity::Placement => {
             config.controller_manager.client_limit = None;
             config.scheduler.client_limit = None;
@@ -148,7 +151,18 @@ fn flags(config: &mut Config, control: &ControlPlane) {
     };
     let percentage = control.percentage_of_nodes_to_score;
     scheduler.percentage_of_nodes_to_score = percentage.unwrap_or(scheduler.percentage_of_nodes_to_score);
-    set(&mut scheduler.cycle_time, control.scheduling_cycle_time);
+    if let Some(Duration(span)) = control.scheduling_cycle_time {
+        scheduler.cost = SchedulingCost::constant(span);
+    }
+    let (cost, written) = (&mut scheduler.cost, &control.scheduling_cost);
+    set(&mut cost.attempt, written.attempt);
+    set(&mut cost.scored_node, written.scored_node);
+    set(&mut cost.selected_node, written.selected_node);
+    set(&mut cost.spread_node, written.spread_node);
+    set(&mut cost.preferred_spread_node, written.preferred_spread_node);
+    set(&mut cost.affinity_node, written.affinity_node);
+    set(&mut cost.anti_affinity_node, written.anti_affinity_node);
+    set(&mut cost.preferred_affinity_node, written.preferred_affinity_node);
     set(&mut scheduler.backoff_initial, control.pod_initial_backoff);
     set(&mut scheduler.backoff_max, control.pod_max_backoff);
     let kubelet = &mut config.kubelet;

@@ -59,8 +59,11 @@ pub struct ControlPlane {
     pub ties: Option<Ties>,
     /// Scheduler: `percentageOfNodesToScore`; 0 is adaptive.
     pub percentage_of_nodes_to_score: Option<u32>,
-    /// Scheduler: how long one cycle takes.
+    /// Scheduler: how long one cycle takes, whatever it looks at.
     pub scheduling_cycle_time: Option<Duration>,
+    /// Scheduler: what a cycle's time is made of.
+    #[serde(default)]
+    pub scheduling_cost: SchedulingCost,
     /// Scheduler: `podInitialBackoffSeconds`.
     pub pod_initial_backoff: Option<Duration>,
     /// Scheduler: `podMaxBackoffSeconds`.
@@ -74,6 +77,28 @@ pub struct ControlPlane {
     /// All kubelets: fields of the KubeletConfiguration by their Kubernetes names.
     #[serde(default)]
     pub kubelet: Kubelet,
+}
+
+/// What one scheduling cycle takes: a sum of these.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SchedulingCost {
+    /// Every attempt.
+    pub attempt: Option<Duration>,
+    /// Each node that is scored, or on which a preemption is tried.
+    pub scored_node: Option<Duration>,
+    /// Each node looked at for a pod with a node selector or a required node affinity.
+    pub selected_node: Option<Duration>,
+    /// Each node, for a pod with required spread constraints.
+    pub spread_node: Option<Duration>,
+    /// Each node, for a pod that is spread by preference.
+    pub preferred_spread_node: Option<Duration>,
+    /// Each node, for a pod with required affinity to other pods.
+    pub affinity_node: Option<Duration>,
+    /// Each node, for a pod with required anti-affinity.
+    pub anti_affinity_node: Option<Duration>,
+    /// Each node, for a pod with preferred affinity or anti-affinity.
+    pub preferred_affinity_node: Option<Duration>,
 }
 
 /// Fields of the KubeletConfiguration.

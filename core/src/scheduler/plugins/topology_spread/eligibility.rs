@@ -1,0 +1,193 @@
+//! Where a pod's spread constraints count, and how many matching pods there are.
+//!
+//! Which nodes count depends on nodes only, so it is kept with the pod's class until some node changes. The pods are
+//! those of few classes; of a class with many, tallies are at hand that binds keep up to date.
+
+use std::sync::Arc;
+
+use crate::scheduler::cache::Cache;
+use crate::scheduler::classes::{Class, ClassId, Classes};
+use crate::scheduler::plugins::topology_spread::{HOSTNAME, includes};
+use crate::scheduler::terms::{Pods, Spread};
+use crate::scheduler::topology::Domains;
+use crate::scheduler::traits::{Identity, PodTraits};
+
+/// Which of a pod's constraints.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Which {
+    /// Those that refuse nodes.
+    Required = 0,
+    /// Those that score.
+    Preferred = 1,
+}
+
+/// Where each of a class's constraints counts.
+#[derive(Debug)]
+pub(in crate::scheduler) struct Eligibility {
+    /// The cache's count of node changes for which this holds.
+    node_changes: u64,
+    /// In the order of the constraints.
+    pub(super) constraints: Vec<Eligible>,
+    /// Whether every node has the labels of all constraints.
+    pub(super) all_labelled: bool,
+}
+
+/// Where one constraint counts.
+#[derive(Debug)]
+pub(super) struct Eligible {
+    pub(super) domains: Arc<Domains>,
+    /// By domain: whether some node in it counts.
+    pub(super) domains_with: Vec<bool>,
+    /// How many of them have one.
+    pub(super) count: u64,
+    /// By slot: whether its node counts; empty if every node does that has the label.
+    slots: Vec<bool>,
+}
+
+impl Eligible {
+    /// The slot's domain, if its node counts.
+    fn domain(&self, slot: u32) -> Option<usize> {
+        let counts = self.slots.is_empty() || self.slots[slot as usize];
+        self.domains.get(slot).filter(|_| counts)
+    }
+
+    /// Whether every node counts that has the label.
+    pub(super) fn is_everywhere(&self) -> bool {
+        self.slots.is_empty()
+    }
+}
+
+impl Eligibility {
+    /// What is kept with the class, or is found out. With `all_labels` a node that lacks the label of one constraint
+    /// counts for none.
+    pub(super) fn at_hand(
+        cache: &mut Cache,
+        classes: &mut Classes,
+        id: ClassId,
+        (which, all_labels): (Which, bool),
+        constraints: &[Spread],
+    ) -> Arc<Eligibility> {
+        let domains: Vec<Arc<Domains>> = constraints.iter().map(|it| cache.domains(&it.topology_key)).collect();
+        let holds = |known: &&Arc<Eligibility>| {
+            known.node_changes == cache.node_changes()
+                && known.constraints.len() == domains.len()
+                && known.constraints.iter().zip(&domains).all(|(it, domains)| Arc::ptr_eq(&it.domains, domains))
+        };
+        if let Some(known) = classes.class(id).eligibility[which as usize].as_ref().filter(holds) {
+            return known.clone();
+        }
+        let found = Arc::new(Eligibility::of(cache, classes.traits(id), constraints, domains, all_labels));
+        classes.set_eligibility(id, which as usize, &found);
+        found
+    }
+
+    fn of(
+        cache: &Cache,
+        pod: &PodTraits,
+        constraints: &[Spread],
+        domains: Vec<Arc<Domains>>,
+        all_labels: bool,
+    ) -> Eligibility {
+        let has_all = |slot: u32| domains.iter().all(|domains| domains.get(slot).is_some());
+        let all_labelled = cache.order().iter().all(|slot| has_all(*slot));
+        let eligible = |(constraint, of): (&Spread, &Arc<Domains>)| {
+            let mut slots = vec![false; cache.slot_count()];
+            let mut domains_with = vec![false; of.count as usize];
+            let mut is_everywhere = true;
+            for slot in cache.order().iter().filter(|slot| of.get(**slot).is_some()) {
+                let counts = (!all_labels || has_all(*slot)) && includes(constraint, pod, cache, *slot);
+                slots[*slot as usize] = counts;
+                is_everywhere &= counts;
+                if let Some(domain) = of.get(*slot).filter(|_| counts) {
+                    domains_with[domain] = true;
+                }
+            }
+            if is_everywhere {
+                slots = Vec::new();
+            }
+            let count = domains_with.iter().filter(|with| **with).count() as u64;
+            Eligible { domains: of.clone(), domains_with, count, slots }
+        };
+        let constraints = constraints.iter().zip(&domains).map(eligible).collect();
+        Eligibility { node_changes: cache.node_changes(), constraints, all_labelled }
+    }
+
+    /// The first label, other than single nodes', by which tallies can count for a constraint, and which pods they count.
+    pub(super) fn tallied<'a>(&'a self, constraints: &'a [Spread]) -> Option<(&'a Pods, &'a Arc<Domains>)> {
+        let mut pairs = constraints.iter().zip(&self.constraints);
+        let wide =
+            |(constraint, it): &(&Spread, &Eligible)| *constraint.topology_key != *HOSTNAME && it.is_everywhere();
+        pairs.find(wide).map(|(constraint, it)| (&constraint.pods, &it.domains))
+    }
+}
+
+/// Matching pods by slot or by domain: the sum of what classes have tallied and of what was counted beside that.
+#[derive(Default)]
+pub(super) struct Counts<'a> {
+    tallies: Vec<&'a [u32]>,
+    /// Empty if all is tallied.
+    others: Vec<i64>,
+}
+
+impl<'a> Counts<'a> {
+    /// By domain, on the nodes that count.
+    pub(super) fn by_domain(
+        classes: &'a Classes,
+        pod: &PodTraits,
+        constraint: &Spread,
+        eligible: &Eligible,
+    ) -> Counts<'a> {
+        let tally = |class: &'a Class| class.tally_by_domain(&eligible.domains).filter(|_| eligible.is_everywhere());
+        Counts::of(classes, pod, constraint, eligible.domains.count as usize, tally, |slot| eligible.domain(slot))
+    }
+
+    /// By slot, whatever the node.
+    pub(super) fn by_slot(cache: &Cache, classes: &'a Classes, pod: &PodTraits, constraint: &Spread) -> Counts<'a> {
+        let slots = cache.slot_count();
+        Counts::of(classes, pod, constraint, slots, |class| class.tally_by_slot(slots), |slot| Some(slot as usize))
+    }
+
+    fn of(
+        classes: &'a Classes,
+        pod: &PodTraits,
+        constraint: &Spread,
+        size: usize,
+        tally: impl Fn(&'a Class) -> Option<&'a [u32]>,
+        place: impl Fn(u32) -> Option<usize>,
+    ) -> Counts<'a> {
+        let mut counts = Counts::default();
+        let candidates = classes.candidates(&pod.identity.namespace, &constraint.pods);
+        for class in candidates.filter(|class| is_counted(class, &pod.identity, &constraint.pods)) {
+            let count_pods = |into: &mut [i64]| class.slots().filter_map(&place).for_each(|place| into[place] += 1);
+            let Some(tally) = tally(class) else {
+                counts.others.resize(size, 0);
+                count_pods(&mut counts.others);
+                continue;
+            };
+            if cfg!(debug_assertions) {
+                let mut by_pods = vec![0; size];
+                count_pods(&mut by_pods);
+                let same = by_pods.iter().zip(tally).all(|(one, other)| *one == i64::from(*other));
+                assert!(same, "the tallies by {} are wrong", constraint.topology_key);
+            }
+            counts.tallies.push(tally);
+        }
+        counts
+    }
+
+    /// The count in one place.
+    pub(super) fn at(&self, index: usize) -> i64 {
+        let tallied = self.tallies.iter().map(|pods| i64::from(pods[index]));
+        tallied.sum::<i64>() + self.others.get(index).copied().unwrap_or(0)
+    }
+}
+
+/// Pods that are being deleted do not count.
+fn is_counted(class: &Class, identity: &Identity, pods: &Pods) -> bool {
+    let other = &class.traits.identity;
+    !class.is_unplaced()
+        && !other.terminating
+        && other.namespace == identity.namespace
+        && !pods.asks_nothing()
+        && pods.matches(&other.labels)
+}

@@ -1,0 +1,126 @@
+//! Means with their confidence intervals, one row for each combination of settings.
+
+use plotters_backend::DrawingBackend;
+
+use super::canvas::{Align, Canvas, CanvasError, Point, Type, fitted, text_width};
+use super::theme::{
+    AXIS, Colour, GRID, INK, INK_SOFT, LABEL_SIZE, MARGIN_RIGHT, PAPER, TICK_SIZE, TITLE_SIZE, WIDTH, cycle,
+};
+use super::value_axis::Axis;
+
+/// One picture.
+#[derive(Clone, Debug)]
+pub struct DotFigure {
+    /// The stem of its files.
+    pub stem: String,
+    /// What it is, in a few words.
+    pub title: String,
+    /// The smaller line below the title.
+    pub subtitle: String,
+    /// What the horizontal axis is, with its unit.
+    pub x_label: String,
+    /// The rows, from top to bottom.
+    pub rows: Vec<DotRow>,
+}
+
+/// One row.
+#[derive(Clone, Debug)]
+pub struct DotRow {
+    /// What stands left of it.
+    pub label: String,
+    /// Rows of one group have one colour.
+    pub group: usize,
+    /// The mean.
+    pub mean: f64,
+    /// Half of the interval's width; 0 draws none.
+    pub half_width: f64,
+    /// The single values, drawn small.
+    pub values: Vec<f64>,
+}
+
+const TITLE_BLOCK: f64 = 52.0;
+const ROW: f64 = 24.0;
+const AXIS_BLOCK: f64 = 46.0;
+const LEFT: f64 = 18.0;
+/// Longer labels are cut.
+const LABEL_MAX: f64 = 300.0;
+const DOT: f64 = 4.5;
+const VALUE_DOT: f64 = 2.0;
+const VALUE_ALPHA: f64 = 0.35;
+const CAP: f64 = 5.0;
+
+impl DotFigure {
+    /// Width and height in logical pixels.
+    pub(crate) fn size(&self) -> (f64, f64) {
+        (WIDTH, (TITLE_BLOCK + ROW * self.rows.len().max(1) as f64 + AXIS_BLOCK).ceil())
+    }
+
+    pub(crate) fn draw<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), CanvasError<B>> {
+        let (width, height) = self.size();
+        canvas.rectangle((0.0, 0.0), (width, height), PAPER.with_alpha(1.0))?;
+        let right = WIDTH - MARGIN_RIGHT;
+        let title = fitted(&self.title, right - LEFT, TITLE_SIZE, true);
+        canvas.text(&title, (LEFT, 24.0), look(TITLE_SIZE, INK, Align::Start, true))?;
+        let subtitle = fitted(&self.subtitle, right - LEFT, TICK_SIZE, false);
+        canvas.text(&subtitle, (LEFT, 41.0), look(TICK_SIZE, INK_SOFT, Align::Start, false))?;
+        let labels: Vec<String> =
+            self.rows.iter().map(|row| fitted(&row.label, LABEL_MAX, LABEL_SIZE, false)).collect();
+        let widest = labels.iter().map(|label| text_width(label, LABEL_SIZE, false)).fold(0.0, f64::max);
+        let left = LEFT + widest + 14.0;
+        let (top, bottom) = (TITLE_BLOCK, TITLE_BLOCK + ROW * self.rows.len().max(1) as f64);
+        let axis = Axis::around(self.rows.iter().flat_map(|row| {
+            let interval = (row.mean - row.half_width, row.mean + row.half_width);
+            row.values.iter().map(|value| (*value, *value)).chain([interval])
+        }));
+        let x = |value: f64| left + axis.share(value) * (right - left);
+        for (value, label) in &axis.ticks {
+            canvas.line(&[(x(*value), top), (x(*value), bottom)], 1.0, GRID.with_alpha(1.0))?;
+            canvas.text(label, (x(*value), bottom + 17.0), look(TICK_SIZE, INK_SOFT, Align::Middle, false))?;
+        }
+        canvas.line(&[(left, bottom), (right, bottom)], 1.0, AXIS.with_alpha(1.0))?;
+        let label_at = ((left + right) / 2.0, bottom + 37.0);
+        canvas.text(&self.x_label, label_at, look(LABEL_SIZE, INK_SOFT, Align::Middle, false))?;
+        for (index, (row, label)) in self.rows.iter().zip(&labels).enumerate() {
+            let y = top + ROW * (index as f64 + 0.5);
+            let at = (left - 10.0, y + LABEL_SIZE * 0.36);
+            canvas.text(label, at, look(LABEL_SIZE, INK, Align::End, false))?;
+            row.draw(canvas, y, &x)?;
+        }
+        Ok(())
+    }
+}
+
+impl DotRow {
+    fn draw<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<'_, B>,
+        y: f64,
+        x: &impl Fn(f64) -> f64,
+    ) -> Result<(), CanvasError<B>> {
+        let colour = cycle(self.group);
+        for value in &self.values {
+            canvas.polygon(&disc((x(*value), y), VALUE_DOT), INK_SOFT.with_alpha(VALUE_ALPHA))?;
+        }
+        if self.half_width > 0.0 {
+            let (low, high) = (x(self.mean - self.half_width), x(self.mean + self.half_width));
+            let ink = colour.with_alpha(1.0);
+            canvas.line(&[(low, y), (high, y)], 2.0, ink)?;
+            canvas.line(&[(low, y - CAP), (low, y + CAP)], 1.5, ink)?;
+            canvas.line(&[(high, y - CAP), (high, y + CAP)], 1.5, ink)?;
+        }
+        canvas.polygon(&disc((x(self.mean), y), DOT), colour.with_alpha(1.0))
+    }
+}
+
+/// A disc, as a polygon of sixteen corners.
+fn disc((x, y): Point, radius: f64) -> Vec<Point> {
+    let corner = |index: u32| {
+        let (sine, cosine) = (std::f64::consts::TAU * f64::from(index) / 16.0).sin_cos();
+        (x + radius * cosine, y + radius * sine)
+    };
+    (0..16).map(corner).collect()
+}
+
+fn look(size: f64, colour: Colour, align: Align, bold: bool) -> Type {
+    Type { size, bold, colour, align, upright: false }
+}
