@@ -63,6 +63,7 @@ fn host(index: u32) -> HostPlan {
         taints: Vec::new(),
         address: format!("192.168.{}.{}", index / 250, index % 250 + 1).into(),
         pod_network: "".into(),
+        static_pods: Vec::new(),
     };
     HostPlan {
         boot: Arc::new(boot),

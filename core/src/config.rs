@@ -22,6 +22,8 @@ pub struct Config {
     pub seed: u64,
     /// The Unix time of the run's start, in whole seconds: what schedules count from.
     pub epoch: i64,
+    /// The API server.
+    pub api_server: ApiServerConfig,
     /// The node lifecycle and the other controllers.
     pub controller_manager: ControllerManagerConfig,
     /// The scheduler.
@@ -42,12 +44,48 @@ impl Default for Config {
         Config {
             seed: 0,
             epoch: DEFAULT_EPOCH,
+            api_server: ApiServerConfig::default(),
             controller_manager: ControllerManagerConfig::default(),
             scheduler: SchedulerConfig::default(),
             kubelet: KubeletConfig::default(),
             storage: StorageConfig::default(),
             heartbeats: Heartbeats::default(),
         }
+    }
+}
+
+/// The API server's flags.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct ApiServerConfig {
+    /// `--service-cluster-ip-range`: where Services' addresses come from.
+    pub service_addresses: AddressRange,
+    /// `--service-node-port-range`: the first node port …
+    pub node_port_min: u16,
+    /// … and the last.
+    pub node_port_max: u16,
+}
+
+impl Default for ApiServerConfig {
+    /// The addresses are those of kubeadm (the API server's own default is 10.0.0.0/24); the ports are the API server's.
+    fn default() -> Self {
+        let service_addresses = AddressRange { first: 10 << 24 | 96 << 16, prefix: 12 };
+        ApiServerConfig { service_addresses, node_port_min: 30_000, node_port_max: 32_767 }
+    }
+}
+
+/// A range of IPv4 addresses, such as 10.96.0.0/12.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct AddressRange {
+    /// The network's address as a number; the bits behind the prefix are zero.
+    pub first: u32,
+    /// How many bits are the network's (8 ..= 30).
+    pub prefix: u8,
+}
+
+impl AddressRange {
+    /// How many addresses there are, with the network's own and the broadcast address.
+    pub fn size(self) -> u32 {
+        1 << (32 - u32::from(self.prefix))
     }
 }
 
@@ -75,6 +113,8 @@ pub struct CsiDriverConfig {
     pub attach: SpanRange,
     /// How long it takes to detach a volume.
     pub detach: SpanRange,
+    /// How long it takes to enlarge a volume.
+    pub resize: SpanRange,
 }
 
 /// A time that is drawn evenly from `min` up to `max`.

@@ -45,6 +45,10 @@ pub enum Purpose {
     ImagePull = 15,
     /// A value fixed when a scenario is expanded to its plan; entity: position in the file.
     Plan = 16,
+    /// Where in the range a Service's address is sought; entity: creations so far, k: 0 for the upper band, 1 for the lower.
+    ServiceAddress = 22,
+    /// Where in the range a Service's node port is sought; entity: creations and ports drawn so far, k: as for addresses.
+    NodePort = 23,
     /// A kubelet's time to stop a container; entity: pod and container, k: attempt.
     StopDelay = 17,
     /// An API server's time for one request; entity: client, k: request.
@@ -69,6 +73,10 @@ pub enum Purpose {
     PostStartHook = 64,
     /// How long a container's pre-stop hook takes; entity: pod and container, k: attempt.
     PreStopHook = 65,
+    /// How long an API server waits before it looks for a default account again; entity: requests that waited so far.
+    AccountLookup = 70,
+    /// How long a changed ConfigMap or Secret takes to reach a pod's files; entity: pod, k: change.
+    PodResync = 71,
     /// A scheduling policy's choice; entity: attempts so far, k: 0 for the node, 1 for its devices.
     Policy = 80,
     /// The order of a trace's pods and nodes, and which of them are repeated; entity: which of these, k: how many so

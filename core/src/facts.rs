@@ -112,6 +112,11 @@ pub enum What {
         /// `PostStart` or `PreStop`.
         hook: Name,
     },
+    /// Pod: the files of a volume are as its ConfigMap or Secret is since.
+    FilesUpdated {
+        /// The volume.
+        volume: Name,
+    },
     /// Pod: its kubelet ends it (`Evicted`, `DeadlineExceeded`, `Terminated`).
     Ended {
         /// The reason, one word.
@@ -236,6 +241,7 @@ impl What {
             What::Unhealthy { .. } => "Unhealthy",
             What::Killing { .. } => "Killing",
             What::HookFailed { .. } => "HookFailed",
+            What::FilesUpdated { .. } => "FilesUpdated",
             What::Ended { .. } => "Ended",
             What::OutOfMemory { .. } => "OOMKilling",
             What::Pressure { .. } => "Pressure",
@@ -290,6 +296,7 @@ impl fmt::Display for What {
             What::Unhealthy { container, probe } => write!(f, "{probe} probe of container {container} failed"),
             What::Killing { container } => write!(f, "stopping container {container}"),
             What::HookFailed { container, hook } => write!(f, "{hook} hook of container {container} failed"),
+            What::FilesUpdated { volume } => write!(f, "the files of volume {volume} are up to date"),
             What::Ended { reason, message } => write!(f, "{reason}: {}", message.trim_end()),
             What::OutOfMemory { container } => write!(f, "container {container} ran out of memory"),
             What::Pressure { condition, holds: true } => write!(f, "{condition} begins"),

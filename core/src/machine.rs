@@ -160,6 +160,7 @@ impl Core {
         let mut ctx = Context { now: self.now, me, config: &self.config, out };
         match me.kind() {
             ProcKind::Kubelet => self.kubelets.on_timer(&mut ctx, kind),
+            ProcKind::ApiServer => self.api.on_timer(&mut ctx, &mut self.store, kind),
             _ => {
                 let store = &self.store;
                 if let Some(component) = component(&mut self.scheduler, &mut self.controllers, me) {

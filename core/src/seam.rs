@@ -12,7 +12,7 @@ use crate::facts::Fact;
 use crate::id::{Name, ProcId, RequestId, Revision, Uid};
 use crate::kubelet::{Boot, RuntimeEvent, RuntimeRequest};
 use crate::machine::Core;
-use crate::model::Pod;
+use crate::model::{Object, ObjectKey, Pod};
 use crate::time::Time;
 
 /// What a world tells the core.
@@ -72,6 +72,12 @@ pub enum Msg {
     PodChanged(Arc<Pod>),
     /// An API server tells a kubelet that a pod's object is gone.
     PodRemoved(Uid),
+    /// An API server tells a kubelet about a ConfigMap or Secret that it watches, new or changed.
+    ConfigChanged(Object),
+    /// An API server tells a kubelet that a ConfigMap or Secret that it watches is gone.
+    ConfigRemoved(ObjectKey),
+    /// A kubelet watches a ConfigMap or Secret no more.
+    Unwatch(ObjectKey),
     /// A kubelet renews its node's lease; `renewal` counts from the kubelet's start.
     Renew {
         /// The node.
@@ -139,6 +145,8 @@ pub enum TimerKind {
     Eviction,
     /// Controller manager: collect pods of nodes that are gone.
     PodGc,
+    /// API server: look again for the account that a new pod's request waits for.
+    AccountLookup,
     /// Scheduler: pods leave the back-off queue.
     SchedulerBackoff,
     /// Scheduler: pods that have been unschedulable for long are tried again.

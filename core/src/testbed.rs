@@ -26,6 +26,7 @@ use crate::seam::{Effect, Input, Msg, TimerKind};
 use crate::time::{Span, Time};
 
 /// How fast the stand-in kubelets are.
+#[derive(Clone, Copy)]
 pub(crate) struct StandIn {
     /// From bound to Running.
     pub(crate) start: Span,
@@ -64,6 +65,8 @@ pub(crate) struct Testbed {
     /// Nodes to which new pods are bound in turn, in place of a scheduler; empty leaves that to the core's own.
     bind_to: Vec<Name>,
     bound: u64,
+    /// The static pods of the next host that is introduced.
+    pub(crate) static_pods: Vec<Arc<Pod>>,
     pods: BTreeMap<Uid, Arc<Pod>>,
     queue: BTreeMap<(Time, u64), Input>,
     timers: BTreeMap<(ProcId, TimerKind), (Time, u64)>,
@@ -91,6 +94,7 @@ impl Testbed {
             cut: Vec::new(),
             bind_to: Vec::new(),
             bound: 0,
+            static_pods: Vec::new(),
             pods: BTreeMap::new(),
             queue: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -133,6 +137,7 @@ impl Testbed {
             taints: Vec::new(),
             address: format!("192.168.0.{host}").into(),
             pod_network: format!("10.0.{host}").into(),
+            static_pods: std::mem::take(&mut self.static_pods),
         };
         let to = ProcId::kubelet(HostId(host));
         self.input(Input::Message { from: ProcId::WORLD, to, body: Msg::Boot(Arc::new(boot)) });

@@ -48,6 +48,26 @@ fn admit(body: &Value) -> Result<(), Refusal> {
 }
 
 #[test]
+fn a_value_of_a_wrong_type_can_be_told_in_go_s_words() {
+    let said = |text: &str| {
+        let errors = read_manifests("d.yaml", text).expect_err("a type is wrong");
+        errors.0[0].go_message()
+    };
+    let deployment =
+        |spec: &str| format!("apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: d}}\nspec: {spec}\n");
+    let replicas = said(&deployment("{replicas: three}")).expect("it is a wrong type");
+    assert_eq!(
+        replicas,
+        "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"
+    );
+    let image = said(&deployment("{template: {spec: {containers: [{name: c, image: 5}]}}}"));
+    let expected = "json: cannot unmarshal number into Go struct field Container.spec.template.spec.containers.image of type \
+                    string";
+    assert_eq!(image.as_deref(), Some(expected));
+    assert_eq!(said(&deployment("{replica: 3}")), None);
+}
+
+#[test]
 fn what_the_api_server_refuses_is_refused_with_its_own_message_and_causes() {
     let recorded = include_str!("data/refused-by-api-server.jsonl");
     let cases: Vec<Refused> = recorded.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

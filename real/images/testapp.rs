@@ -1,7 +1,7 @@
 //! `testapp`: a tiny HTTP server for the tests that run against the real engine.
 //!
 //! `GET /` answers "<version> <host name>", `GET /healthz` answers 200 when ready and 503 before and while it ends.
-//! `GET /etc/resolv.conf` answers that file. On SIGTERM it finishes what it is answering and leaves with 0. The environment changes its behaviour:
+//! `GET /etc/resolv.conf` and any other file below `/etc` answers that file. On SIGTERM it finishes what it is answering and leaves with 0. The environment changes its behaviour:
 //! PORT (8080), VERSION ("unversioned"), READY_AFTER and EXIT_AFTER (seconds), EXIT_CODE (0, with EXIT_AFTER),
 //! IGNORE_SIGTERM (1: it does), EAT_MIB (memory to fill at start). A value that cannot be read ends it with 64.
 //!
@@ -94,7 +94,7 @@ fn answer(mut stream: TcpStream, ready: bool) -> io::Result<()> {
         Some("/") => ("200 OK", format!("{} {}\n", version(), host_name())),
         Some("/healthz") if ready && !ENDING.load(Ordering::SeqCst) => ("200 OK", "ok\n".to_owned()),
         Some("/healthz") => ("503 Service Unavailable", "not ready\n".to_owned()),
-        Some("/etc/resolv.conf") => ("200 OK", fs::read_to_string("/etc/resolv.conf")?),
+        Some(path) if path.starts_with("/etc/") && !path.contains("..") => ("200 OK", fs::read_to_string(path)?),
         _ => ("404 Not Found", "not found\n".to_owned()),
     };
     let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nConnection: close");

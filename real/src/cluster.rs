@@ -24,7 +24,7 @@ use wavetank_core::{
     id::{Name, ProcId, RequestId},
     journal::Header,
     kubelet::Boot,
-    model::{Labels, Meta, Namespace, Object, Resources},
+    model::{ConfigMap, Labels, Meta, Namespace, Object, Resources, ServiceAccount},
     seam::Msg,
     time::Span,
 };
@@ -245,6 +245,7 @@ fn boot(machine: &MachineInfo, address: IpAddr) -> Boot {
         taints: Vec::new(),
         address: address.to_string().into(),
         pod_network: "bridge".into(),
+        static_pods: Vec::new(),
     }
 }
 
@@ -258,14 +259,19 @@ fn machine_address() -> IpAddr {
     socket.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
 }
 
-/// What the core is told first: its processes start, the namespace `default` is there, the kubelet knows its node.
+/// What the core is told first: its processes start, the namespace `default` is there with what every namespace has, the
+/// kubelet knows its node.
 fn first_inputs(boot: Boot) -> Vec<Input> {
-    let namespace = Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") }));
-    let request = Msg::Request(RequestId(0), Request::Create(namespace));
+    let create = |object| {
+        let body = Msg::Request(RequestId(0), Request::Create(object));
+        Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body }
+    };
     let kubelet = ProcId::kubelet(HOST);
     vec![
         Input::Started(ProcId::API_SERVER),
-        Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body: request },
+        create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") }))),
+        create(Object::ServiceAccount(Arc::new(ServiceAccount::default_of("default")))),
+        create(Object::ConfigMap(Arc::new(ConfigMap::root_certificate("default")))),
         Input::Started(ProcId::SCHEDULER),
         Input::Started(ProcId::CONTROLLER_MANAGER),
         Input::Message { from: ProcId::WORLD, to: kubelet, body: Msg::Boot(Arc::new(boot)) },

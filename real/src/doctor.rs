@@ -160,6 +160,7 @@ async fn run_pod(engine: &Engine, pod: PodIdentity) -> Result<Option<IpAddr>, En
         command: Vec::new(),
         args: Vec::new(),
         env: Vec::new(),
+        files: Vec::new(),
         working_dir: None,
         resources: Resources::default(),
     };

@@ -1,6 +1,7 @@
 //! Objects as tables for people, in the columns of `kubectl get`.
 
 mod batch;
+mod config;
 mod policy;
 mod storage;
 
@@ -45,6 +46,9 @@ fn heads(object: &Object) -> &'static [&'static str] {
         Object::VolumeAttachment(_) => &["NAME", "ATTACHER", "PV", "NODE", "ATTACHED", "AGE"],
         Object::CSIDriver(_) => &["NAME", "ATTACHREQUIRED", "STORAGECAPACITY", "AGE"],
         Object::CSIStorageCapacity(_) => &["NAME", "STORAGECLASSNAME", "CAPACITY"],
+        Object::ConfigMap(_) => config::CONFIG_MAP_HEADS,
+        Object::Secret(_) => config::SECRET_HEADS,
+        Object::ServiceAccount(_) => config::ACCOUNT_HEADS,
         Object::ResourceQuota(_) => policy::QUOTA_HEADS,
         Object::PriorityClass(_) => policy::CLASS_HEADS,
         _ => &["NAME", "AGE"],
@@ -119,6 +123,9 @@ fn row(now: Time, object: &Object) -> Vec<String> {
             let amount = capacity.capacity.map_or_else(|| "<unset>".to_owned(), |amount| amount.to_string());
             vec![name, capacity.storage_class.to_string(), amount]
         }
+        Object::ConfigMap(map) => config::config_map(name, map, age),
+        Object::Secret(secret) => config::secret(name, secret, age),
+        Object::ServiceAccount(account) => config::account(name, account, age),
         Object::ResourceQuota(quota) => policy::quota(name, quota, age),
         Object::PriorityClass(class) => policy::class(name, class, age),
         _ => vec![name, age],

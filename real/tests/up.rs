@@ -78,6 +78,13 @@ impl Up {
         text
     }
 
+    /// Applies a manifest.
+    fn apply(&self, name: &str, text: &str) {
+        let path = self.folder.join(name);
+        fs::write(&path, text).expect("room on the disk");
+        self.real(&["apply", "-f", path.to_str().expect("a path of text")]);
+    }
+
     fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(sent.expect("kill can be run").success(), "{signal} reaches the program");
@@ -211,6 +218,42 @@ fn every_pod_of_a_deployment_answers() {
         assert!(up.real(&["get", "deployments"]).contains("2/2"), "{}", up.real(&["get", "deployments"]));
         up.end().await;
         assert_eq!(up.containers().await, [], "Ctrl-C leaves nothing behind");
+    });
+}
+
+#[test]
+fn a_pod_waits_for_its_config_map_and_has_it_as_variable_and_file() {
+    story("a_pod_waits_for_its_config_map_and_has_it_as_variable_and_file", |stage| async move {
+        let mut up = Up::start(&stage, 1, &[]);
+        up.until_ready(1).await;
+        up.apply(
+            "reader.yaml",
+            "apiVersion: v1
+kind: Pod
+metadata: {name: reader}
+spec:
+  containers:
+  - name: app
+    image: testapp:v1
+    env:
+    - {name: VERSION, valueFrom: {configMapKeyRef: {name: settings, key: version}}}
+    volumeMounts: [{name: settings, mountPath: /etc/settings}]
+  volumes:
+  - {name: settings, configMap: {name: settings, items: [{key: motd, path: deep/motd}]}}
+",
+        );
+        let reader = |pods: &[Arc<Pod>]| pods.iter().find(|pod| *pod.meta.name == *"reader").cloned();
+        up.until("a pod that waits", |pods| reader(pods).is_some_and(|pod| !pod.status.containers.is_empty())).await;
+        let settings =
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {version: v7, motd: hello}}";
+        up.apply("settings.yaml", settings);
+        let pods = up.until("a reader", |pods| reader(pods).is_some_and(|pod| pod.is_ready())).await;
+        let address = address(&reader(&pods).expect("it was just seen"));
+        assert_eq!(get(address, "/").await.1, "v7 reader\n");
+        assert_eq!(get(address, "/etc/settings/deep/motd").await.1, "hello");
+        let shown = up.real(&["get", "configmaps"]);
+        assert!(shown.contains("settings") && shown.contains("kube-root-ca.crt"), "{shown}");
+        up.end().await;
     });
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::api::accounts::Account;
 use crate::api::limit_ranger::{self, ContainerDefaults};
 use crate::api::priority::{self, Priority};
-use crate::api::{Refusal, quota};
+use crate::api::{Refusal, quota, storage};
 use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{
@@ -45,6 +46,7 @@ struct Completed {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Additions {
     containers: ContainerDefaults,
+    account: Option<Account>,
     priority: Option<Priority>,
 }
 
@@ -76,6 +78,7 @@ impl Admission {
         mark_if_gated(pod, now);
         let additions = Additions {
             containers: ContainerDefaults::of(view, &pod.meta.namespace),
+            account: Account::of(view, pod)?,
             priority: Priority::of(view, &pod.spec)?,
         };
         let hash = StableHasher::hash_one(&(pod.spec.stable_hash(), &additions));
@@ -100,19 +103,48 @@ impl Completed {
         let mut spec = given.clone();
         let mut limits_said = None;
         if additions.containers != ContainerDefaults::default()
+            || additions.account.is_some()
+            || lacks_requests(&given)
             || additions.priority.is_some()
-            || given.given_priority.is_some()
+            || priority::is_given(&given)
         {
             let mut changed = (*given).clone();
+            request_what_is_limited(&mut changed);
             limits_said = additions.containers.apply(&mut changed);
+            if let Some(account) = &additions.account {
+                account.apply(&mut changed);
+            }
             if let Some(priority) = &additions.priority {
                 priority.apply(&mut changed);
             }
-            changed.given_priority = None;
+            priority::forget_given(&mut changed);
             spec = Shared::new(changed);
         }
         add_default_tolerations(&mut spec);
         Completed { given, additions, spec, limits_said }
+    }
+}
+
+/// Whether a container has a limit on something that it does not request.
+fn lacks_requests(spec: &PodSpec) -> bool {
+    let all = spec.containers.iter().chain(&spec.init_containers);
+    all.into_iter().any(|container| {
+        let written = container.written_requests();
+        container.limits.quantities().keys().any(|name| !written.contains_key(name))
+    })
+}
+
+/// What a container only limits it also requests. Templates leave that open: it is settled for each pod.
+///
+/// Source: `SetDefaults_Pod`, pkg/apis/core/v1/defaults.go (v1.34.1).
+fn request_what_is_limited(spec: &mut PodSpec) {
+    for container in spec.containers.iter_mut().chain(&mut spec.init_containers) {
+        let written = container.written_requests();
+        for (name, limit) in container.limits.quantities() {
+            if !written.contains_key(&name) {
+                container.requests.set_quantity(&name, limit);
+            }
+        }
     }
 }
 
@@ -135,6 +167,7 @@ pub(super) fn admit_update<T: Resource>(store: &mut Store, now: Time, new: &T, o
     if !matches!(new, Object::Pod(_)) && !old.meta().is_terminating() {
         check(store.newest(), &new).map_err(forbidden)?;
     }
+    storage::check_growth(store.newest(), &new, &old).map_err(forbidden)?;
     if quota::counts_update(&new, &old) {
         quota::charge(store, now, &new, Some(&old)).map_err(forbidden)?;
     }
@@ -192,4 +225,45 @@ fn add_default_tolerations(shared: &mut Shared<PodSpec>) {
         seconds: Some(DEFAULT_TOLERATION_SECONDS),
     }));
     *shared = Shared::new(spec);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A toleration in words: `key[:NoExecute][/seconds]`; the key `*` is every key.
+    fn toleration(words: &str) -> Toleration {
+        let (words, seconds) = words.split_once('/').map_or((words, None), |(words, text)| (words, text.parse().ok()));
+        let (key, effect) = words.split_once(':').map_or((words, None), |(key, _)| (key, Some(TaintEffect::NoExecute)));
+        let key = match key {
+            "*" => "",
+            "not-ready" => NOT_READY,
+            "unreachable" => UNREACHABLE,
+            other => other,
+        };
+        Toleration { key: key.into(), operator: TolerationOperator::Exists, value: "".into(), effect, seconds }
+    }
+
+    #[test]
+    fn what_a_pod_does_not_say_of_nodes_in_trouble_is_added_for_five_minutes() {
+        let (not_ready, unreachable) = ("not-ready:NoExecute/300", "unreachable:NoExecute/300");
+        let table: [(&[&str], &[&str]); 8] = [
+            (&[], &[not_ready, unreachable]),
+            (&["other:NoExecute/700"], &[not_ready, unreachable]),
+            (&["not-ready:NoExecute/700"], &[unreachable]),
+            (&["unreachable:NoExecute/700"], &[not_ready]),
+            (&["not-ready:NoExecute/700", "unreachable:NoExecute/700"], &[]),
+            (&["unreachable"], &[not_ready]),
+            (&["*"], &[]),
+            (&["*:NoExecute/5"], &[]),
+        ];
+        for (given, added) in table {
+            let given: Vec<Toleration> = given.iter().map(|words| toleration(words)).collect();
+            let expected: Vec<Toleration> =
+                given.iter().cloned().chain(added.iter().map(|it| toleration(it))).collect();
+            let mut spec = Shared::new(PodSpec { tolerations: given, ..PodSpec::default() });
+            add_default_tolerations(&mut spec);
+            assert_eq!(spec.tolerations, expected);
+        }
+    }
 }

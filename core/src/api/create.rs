@@ -9,10 +9,11 @@ use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Job,
-    Labels, LimitRange, Namespace, Node, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim,
-    PersistentVolumeStatus, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet, ReplicationController, Resource,
-    ResourceQuota, Service, ServiceType, StatefulSet, StorageClass, VolumeAttachment, with_object,
+    CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
+    EndpointSlice, Job, Kind, Labels, LimitRange, Namespace, Node, Object, ObjectKey, PersistentVolume,
+    PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet,
+    ReplicationController, Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
+    VolumeAttachment, with_object,
 };
 use crate::store::Store;
 
@@ -48,7 +49,7 @@ created! {
     Pod: |pod, api, ctx| {};
     ReplicaSet: |set, api, ctx| set.status = Default::default();
     Deployment: |deployment, api, ctx| deployment.status = Default::default();
-    Service: |service, api, ctx| api.assign_address(service);
+    Service: |service, api, ctx| {};
     EndpointSlice: |slice, api, ctx| {};
     StatefulSet: |set, api, ctx| set.status = Default::default();
     DaemonSet: |set, api, ctx| {
@@ -67,6 +68,9 @@ created! {
     VolumeAttachment: |attachment, api, ctx| attachment.status = Default::default();
     CSIDriver: |driver, api, ctx| {};
     CSIStorageCapacity: |capacity, api, ctx| {};
+    ConfigMap: |map, api, ctx| {};
+    Secret: |secret, api, ctx| {};
+    ServiceAccount: |account, api, ctx| {};
     ResourceQuota: |quota, api, ctx| quota.status = Default::default();
     LimitRange: |range, api, ctx| {};
     PriorityClass: |class, api, ctx| {};
@@ -77,6 +81,11 @@ impl ApiServer {
     /// Stores a new object.
     pub(super) fn create(&mut self, ctx: &mut Context<'_>, store: &mut Store, mut object: Object) -> Answer {
         storage::admit(store, &mut object);
+        if let Object::Service(service) = &mut object {
+            let service = Arc::make_mut(service);
+            check_namespace(store, &ObjectKey::new(Kind::Service, &service.meta.namespace, &service.meta.name))?;
+            self.services.admit(ctx, service, self.creations)?;
+        }
         with_object!(object, version => self.create_kind(ctx, store, version))
     }
 
@@ -92,7 +101,8 @@ impl ApiServer {
         match patch::current(store, &key) {
             None => self.create(ctx, store, object),
             Some(stored) => {
-                let merged = patch::merge_for_apply(object, &stored, sets_replicas);
+                let mut merged = patch::merge_for_apply(object, &stored, sets_replicas);
+                self.prepare_service_update(ctx, store, &mut merged)?;
                 patch::update(ctx, store, merged, None)
             }
         }
@@ -129,19 +139,6 @@ impl ApiServer {
         let (row, revision) = store.insert(object);
         Ok(stored::<T>(store, row, revision))
     }
-
-    /// Gives a Service an address of the cluster's range, in order of creation. (Kubernetes draws one; nothing that
-    /// the core models depends on which.)
-    fn assign_address(&mut self, service: &mut Service) {
-        let wants_one = !service.headless && !matches!(service.service_type, ServiceType::ExternalName(_));
-        if wants_one && service.cluster_ip.is_none() {
-            self.service_addresses += 1;
-            let number = self.service_addresses + 9;
-            assert!(number < 1 << 20, "the service range 10.96.0.0/12 is used up");
-            let address = format!("10.{}.{}.{}", 96 + (number >> 16), (number >> 8) & 255, number & 255);
-            service.cluster_ip = Some(address.into());
-        }
-    }
 }
 
 /// The answer to a write: the object as it is stored.
@@ -152,7 +149,7 @@ pub(super) fn stored<T: Resource>(store: &Store, row: crate::id::RowId, revision
 
 fn check_namespace(store: &Store, key: &ObjectKey) -> Result<(), Refusal> {
     let Some((_, namespace)) = store.newest().find::<Namespace>(&Name::default(), &key.namespace) else {
-        return Err(Refusal::NotFound(ObjectKey::new(crate::model::Kind::Namespace, "", &key.namespace)));
+        return Err(Refusal::NotFound(ObjectKey::new(Kind::Namespace, "", &key.namespace)));
     };
     if namespace.meta.is_terminating() {
         let message = format!("unable to create new content in namespace {} {NAMESPACE_TERMINATING}", key.namespace);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::api::{Answer, Propagation, Refusal, Reply, patch};
 use crate::context::Context;
 use crate::id::{Name, RowId, Uid};
-use crate::model::{Meta, Object, ObjectKey, Pod, Resource, with_kind};
+use crate::model::{Kind, Meta, Object, ObjectKey, Pod, Resource, Selector, with_kind};
 use crate::store::Store;
 use crate::time::{Span, Time};
 
@@ -43,6 +43,28 @@ pub(super) fn delete(
         _ => Span::ZERO,
     };
     with_kind!(key.kind, T => delete_kind::<T>(ctx, store, key, grace, propagation))
+}
+
+/// Deletes the objects of a kind in a namespace that a selector matches, by name.
+pub(super) fn delete_matching(
+    ctx: &Context<'_>,
+    store: &mut Store,
+    (kind, namespace): (Kind, &Name),
+    selector: &Selector,
+    grace: Option<Span>,
+    propagation: Propagation,
+) -> Answer {
+    let view = store.newest();
+    let wanted = |meta: &Meta| meta.namespace == *namespace && selector.matches(&meta.labels);
+    let mut names: Vec<Name> = with_kind!(kind, T => {
+        let metas = view.all::<T>().map(|(_, object)| object.meta());
+        metas.filter(|meta| wanted(meta)).map(|meta| meta.name.clone()).collect()
+    });
+    names.sort();
+    for name in names {
+        delete(ctx, store, &ObjectKey { kind, namespace: namespace.clone(), name }, None, grace, propagation)?;
+    }
+    Ok(Reply::Deleted(None))
 }
 
 /// The grace that a pod gets: none if no kubelet has it or if it has ended.

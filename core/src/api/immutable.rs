@@ -1,4 +1,4 @@
-//! What the API server refuses of a new version of a Job, a ResourceQuota or a PriorityClass.
+//! What the API server refuses of a new version of a Job, a ResourceQuota, a PriorityClass, a ConfigMap or a Secret.
 //!
 //! Source: `ValidateJobSpecUpdate`, pkg/apis/batch/validation/validation.go (v1.34.1). The API server quotes the whole
 //! value in its message; here values that are no numbers or words are left out of it.
@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 
 use crate::api::Refusal;
 use crate::api::create::{JOB_NAME_LABELS, JOB_UID_LABELS};
+use crate::api::priority::preemption_policy;
 use crate::digest::Shared;
 use crate::model::{
-    Job, JobSpec, Labels, ObjectKey, PodSpec, PodTemplate, PriorityClass, Resource, ResourceQuota, SelectorOperator,
+    ConfigMap, Job, JobSpec, Labels, ObjectKey, PodSpec, PodTemplate, PriorityClass, Resource, ResourceQuota, Secret,
+    SelectorOperator,
 };
 use crate::store::Store;
 
@@ -133,15 +135,59 @@ pub(super) fn resource_quota(new: &mut ResourceQuota, old: &ResourceQuota) -> Re
 ///
 /// Source: `ValidatePriorityClassUpdate`, pkg/apis/scheduling/validation/validation.go (v1.34.1).
 pub(super) fn priority_class(new: &mut PriorityClass, old: &PriorityClass) -> Result<(), String> {
-    let policy = |class: &PriorityClass| if class.never_preempts { "Never" } else { "PreemptLowerPriority" };
     let mut faults = Vec::new();
     if new.value != old.value {
         faults.push("value: Forbidden: may not be changed in an update.".to_owned());
     }
     if new.never_preempts != old.never_preempts {
-        faults.push(format!("preemptionPolicy: Invalid value: {:?}: field is immutable", policy(new)));
+        faults.push(format!(
+            "preemptionPolicy: Invalid value: {:?}: field is immutable",
+            preemption_policy(new.never_preempts)
+        ));
     }
-    match faults.as_slice() {
+    refused(&faults)
+}
+
+/// What an immutable object says to each change.
+const IMMUTABLE: &str = "Forbidden: field is immutable when `immutable` is set";
+
+/// Once immutable, a ConfigMap keeps its values and stays immutable.
+///
+/// Source: `ValidateConfigMapUpdate`, pkg/apis/core/validation/validation.go (v1.34.1).
+pub(super) fn config_map(new: &mut ConfigMap, old: &ConfigMap) -> Result<(), String> {
+    if old.immutable != Some(true) {
+        return Ok(());
+    }
+    let changed = [
+        ("immutable", new.immutable != Some(true)),
+        ("data", new.data != old.data),
+        ("binaryData", new.binary != old.binary),
+    ];
+    let faults = changed.iter().filter(|(_, changed)| *changed).map(|(field, _)| format!("{field}: {IMMUTABLE}"));
+    refused(&faults.collect::<Vec<_>>())
+}
+
+/// A Secret keeps its type and, once immutable, its values.
+///
+/// Source: `ValidateSecretUpdate`, pkg/apis/core/validation/validation.go (v1.34.1).
+pub(super) fn secret(new: &mut Secret, old: &Secret) -> Result<(), String> {
+    if new.secret_type.is_empty() {
+        new.secret_type = old.secret_type.clone();
+    }
+    let mut faults = Vec::new();
+    if new.secret_type != old.secret_type {
+        faults.push(format!("type: Invalid value: {:?}: field is immutable", new.secret_type));
+    }
+    if old.immutable == Some(true) {
+        let changed = [("immutable", new.immutable != Some(true)), ("data", new.data != old.data)];
+        faults.extend(changed.iter().filter(|(_, changed)| *changed).map(|(field, _)| format!("{field}: {IMMUTABLE}")));
+    }
+    refused(&faults)
+}
+
+/// Several faults stand in brackets.
+fn refused(faults: &[String]) -> Result<(), String> {
+    match faults {
         [] => Ok(()),
         [only] => Err(only.clone()),
         several => Err(format!("[{}]", several.join(", "))),

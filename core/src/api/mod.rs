@@ -1,9 +1,11 @@
 //! The API server: requests in, answers and watch news out, and the store between them.
 //!
-//! Invariants: a request changes nothing or is one write (the end of a pod may be two; a creation charges quotas first); an answer that promises a write, and the watch news of it,
+//! Invariants: a request changes nothing or is one write (the end of a pod may be two, a creation charges quotas first,
+//! and a deletion by labels is one for each object); an answer that promises a write, and the watch news of it,
 //! leave only after the write is on stable storage. Absent on purpose: latency and loss (links belong to the world),
 //! rate limits (they belong to clients), and reading JSON (the edges do that).
 
+mod accounts;
 pub mod admission;
 mod changes;
 mod client;
@@ -17,6 +19,7 @@ mod patch;
 mod priority;
 mod quota;
 mod server;
+mod services;
 mod set_updates;
 mod storage;
 mod undo;
@@ -30,7 +33,7 @@ pub use server::ApiServer;
 pub(crate) use storage::default_class;
 
 use crate::id::{Name, Revision, Uid};
-use crate::model::{ConditionKind, Kind, Labels, Object, ObjectKey, Status3, Taint};
+use crate::model::{ConditionKind, Kind, Labels, Object, ObjectKey, Selector, Status3, Taint};
 use crate::time::Span;
 
 /// What a client asks for.
@@ -77,6 +80,19 @@ pub enum Request {
         /// What becomes of the objects that it owns.
         propagation: Propagation,
     },
+    /// Delete the objects of a kind whose labels a selector matches, as `kubectl delete -l` does, by name.
+    DeleteMatching {
+        /// The kind.
+        kind: Kind,
+        /// The namespace; empty for cluster-scoped kinds.
+        namespace: Name,
+        /// Which ones.
+        selector: Selector,
+        /// Grace for pods; `None` is their own, zero removes them at once.
+        grace: Option<Span>,
+        /// What becomes of the objects that they own.
+        propagation: Propagation,
+    },
     /// Delete a pod if its disruption budget allows it (the eviction subresource).
     Evict {
         /// The pod.
@@ -106,6 +122,8 @@ pub enum Request {
         /// The node's name.
         node: Name,
     },
+    /// A kubelet reads a ConfigMap or Secret and watches it from then on, whether or not it is there.
+    WatchConfig(ObjectKey),
     /// A kubelet lists its node's pods and watches them from then on.
     WatchPods {
         /// The node's name.
@@ -114,7 +132,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// The object that it would change; `None` if it only reads.
+    /// The one object that it would change; `None` if it only reads or means several.
     pub fn target(&self) -> Option<ObjectKey> {
         match self {
             Request::Create(object)
@@ -125,7 +143,11 @@ impl Request {
             Request::Bind { namespace, name, .. } => {
                 Some(ObjectKey { kind: Kind::Pod, namespace: namespace.clone(), name: name.clone() })
             }
-            Request::Get(_) | Request::PodsOf { .. } | Request::WatchPods { .. } => None,
+            Request::DeleteMatching { .. }
+            | Request::Get(_)
+            | Request::PodsOf { .. }
+            | Request::WatchConfig(_)
+            | Request::WatchPods { .. } => None,
         }
     }
 }
@@ -283,6 +305,12 @@ pub enum Refusal {
         cause: Name,
         /// When to ask again; zero leaves it to the client.
         retry_after: Span,
+    },
+    /// 500: something that the API server needed was not to be had.
+    #[error("Internal error occurred: {message}")]
+    Internal {
+        /// What failed and why.
+        message: Name,
     },
     /// 500.
     #[error("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")]

@@ -7,10 +7,11 @@ use crate::context::Context;
 use crate::digest::Shared;
 use crate::id::{Name, Revision};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Job,
-    LimitRange, Namespace, Node, NodeVolumes, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod,
-    PodDisruptionBudget, PodTemplate, PriorityClass, ReplicaSet, ReplicationController, Resource, ResourceQuota,
-    Service, StatefulSet, StorageClass, VolumeAttachment, with_kind, with_object,
+    CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
+    EndpointSlice, Job, LimitRange, Namespace, Node, NodeVolumes, Object, ObjectKey, PersistentVolume,
+    PersistentVolumeClaim, Pod, PodDisruptionBudget, PodTemplate, PriorityClass, ReplicaSet, ReplicationController,
+    Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass, VolumeAttachment, with_kind,
+    with_object,
 };
 use crate::store::Store;
 
@@ -68,6 +69,9 @@ parts! {
     StorageClass: [] generation if |new, old| false;
     CSINode: [] generation if |new, old| false;
     VolumeAttachment: [status] generation if |new, old| false;
+    ConfigMap: [] generation if |new, old| false, updated by immutable::config_map;
+    Secret: [] generation if |new, old| false, updated by immutable::secret;
+    ServiceAccount: [] generation if |new, old| false;
     ResourceQuota: [status] generation if |new, old| false, updated by immutable::resource_quota;
     LimitRange: [] generation if |new, old| false;
     PriorityClass: [] generation if |new, old| false, updated by immutable::priority_class;
@@ -158,11 +162,6 @@ pub(super) fn merge_for_apply(object: Object, stored: &Object, sets_replicas: bo
             Object::StatefulSet(Arc::new(new))
         }
         (Object::Job(new), Object::Job(old)) => Object::Job(Arc::new(immutable::with_made_labels(&new, old))),
-        (Object::Service(new), Object::Service(old)) if new.cluster_ip.is_none() && !new.headless => {
-            let mut new = Arc::unwrap_or_clone(new);
-            new.cluster_ip = old.cluster_ip.clone();
-            Object::Service(Arc::new(new))
-        }
         (Object::PersistentVolumeClaim(new), Object::PersistentVolumeClaim(old)) => {
             let mut new = Arc::unwrap_or_clone(new);
             if new.spec.volume.is_empty() {

@@ -1,7 +1,7 @@
 //! From a pod's PriorityClass to its priority.
 //!
 //! Source: plugin/pkg/admission/priority/admission.go (v1.34.1). The two classes of the system are known without
-//! objects. Difference: a pod without any class may say that it never preempts others.
+//! objects. A pod may repeat what its class says of it and may not say anything else; without any class it preempts.
 
 #[cfg(test)]
 mod tests;
@@ -9,7 +9,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::id::Name;
-use crate::model::{PodSpec, PriorityClass, SYSTEM_PRIORITY_CLASSES};
+use crate::model::{PlacementRules, PodSpec, PriorityClass, SYSTEM_PRIORITY_CLASSES};
 use crate::store::View;
 
 /// What admission finds out about a pod's priority.
@@ -36,13 +36,19 @@ impl Priority {
                  computed {value} from the given PriorityClass name"
             ));
         }
-        let given_never = spec.rules.as_ref().is_some_and(|rules| rules.never_preempts);
-        if given_never && found.as_ref().is_some_and(|priority| !priority.never_preempts) {
-            return Err(
-                "the string value of PreemptionPolicy (Never) must not be provided in pod spec; priority admission \
-                        controller computed PreemptLowerPriority from the given PriorityClass name"
-                    .to_owned(),
-            );
+        let never = found.as_ref().is_some_and(|priority| priority.never_preempts);
+        let given = spec.rules.as_ref().and_then(|rules| match (rules.never_preempts, rules.says_it_preempts) {
+            (true, _) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        });
+        if let Some(given) = given.filter(|given| *given != never) {
+            return Err(format!(
+                "the string value of PreemptionPolicy ({}) must not be provided in pod spec; priority admission \
+                 controller computed {} from the given PriorityClass name",
+                preemption_policy(given),
+                preemption_policy(never)
+            ));
         }
         Ok(found)
     }
@@ -59,6 +65,27 @@ impl Priority {
             spec.rules.get_or_insert_default().never_preempts = true;
         }
     }
+}
+
+/// Whether a pod of this spec says itself something of its priority, which its class says for it once it is admitted.
+pub(super) fn is_given(spec: &PodSpec) -> bool {
+    spec.given_priority.is_some() || spec.rules.as_ref().is_some_and(|rules| rules.says_it_preempts)
+}
+
+/// Takes back what a manifest says of a priority: admission has found that it agrees with the class.
+pub(super) fn forget_given(spec: &mut PodSpec) {
+    spec.given_priority = None;
+    if let Some(rules) = &mut spec.rules {
+        rules.says_it_preempts = false;
+        if **rules == PlacementRules::default() {
+            spec.rules = None;
+        }
+    }
+}
+
+/// How manifests call whether a pod preempts others.
+pub(super) fn preemption_policy(never: bool) -> &'static str {
+    if never { "Never" } else { "PreemptLowerPriority" }
 }
 
 fn named(view: View<'_>, name: &Name) -> Result<Priority, String> {

@@ -1,16 +1,19 @@
 //! The API server's process: dispatch of requests, durability of answers, and news to watchers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::api::accounts::{self, Held};
 use crate::api::admission::Admission;
 use crate::api::leases::Leases;
+use crate::api::services::Allocators;
 use crate::api::{Answer, Refusal, Reply, Request, changes};
 use crate::author::Author;
 use crate::context::Context;
 use crate::digest::StableHasher;
 use crate::id::{Name, ProcId, RequestId, Revision};
-use crate::model::{Kind, ObjectKey, Pod, Resource};
-use crate::seam::{Effect, Msg};
+use crate::model::{Kind, Object, ObjectKey, Pod, Resource, with_kind};
+use crate::seam::{Effect, Msg, TimerKind};
+use crate::store::hash_index::HashIndex;
 use crate::store::{IndexKey, Store};
 
 /// The components that share the API server's memory and read the store through cursors.
@@ -22,18 +25,64 @@ pub struct ApiServer {
     up: bool,
     /// How many objects have been created, which is what uids and drawn names are drawn by.
     pub(super) creations: u64,
-    /// How many Service addresses have been given out.
-    pub(super) service_addresses: u64,
+    /// The addresses and node ports of Services.
+    pub(super) services: Allocators,
     pub(super) admission: Admission,
     leases: Leases,
-    /// Which kubelet watches the pods of a node: by the hash of the node's name and the name, so that a look-up, of which
-    /// each change of a pod needs one, compares numbers.
-    pod_watchers: BTreeMap<(u64, Name), ProcId>,
+    pod_watchers: PodWatchers,
+    /// Which kubelets watch a ConfigMap or Secret.
+    config_watchers: BTreeMap<ObjectKey, BTreeSet<ProcId>>,
+    /// Requests for pods whose account is not there yet.
+    held: Held,
     /// Answers that wait for their write to be durable, by revision.
-    unanswered: VecDeque<(Revision, ProcId, RequestId, Answer)>,
+    unanswered: VecDeque<Unanswered>,
     /// The newest revision that stable storage was asked for. The newest that it has is the API server's own cursor,
     /// so that the versions before every write that could still be lost stay there.
     persist_asked: Revision,
+}
+
+/// Which kubelet watches the pods of a node; each change of a pod needs a look-up.
+#[derive(Default)]
+struct PodWatchers {
+    watchers: Vec<(Name, ProcId)>,
+    /// Places among the watchers by the hash of the node's name.
+    by_node: HashIndex,
+}
+
+impl PodWatchers {
+    fn place(&self, node: &Name) -> Option<usize> {
+        let mut places = self.by_node.get(StableHasher::hash_one(node)).map(|place| place as usize);
+        places.find(|place| self.watchers[*place].0 == *node)
+    }
+
+    fn of(&self, node: &Name) -> Option<ProcId> {
+        self.place(node).map(|place| self.watchers[place].1)
+    }
+
+    fn set(&mut self, node: &Name, kubelet: ProcId) {
+        match self.place(node) {
+            Some(place) => self.watchers[place].1 = kubelet,
+            None => {
+                self.by_node.insert(StableHasher::hash_one(node), self.watchers.len() as u32);
+                self.watchers.push((node.clone(), kubelet));
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        *self = PodWatchers::default();
+    }
+}
+
+/// An answer that waits for its write to be durable.
+struct Unanswered {
+    written: Revision,
+    to: ProcId,
+    id: RequestId,
+    answer: Answer,
+    /// Whether it tells its asker of the write at that revision, so that a watch need not tell of it as well: an answer
+    /// leaves at the same time and by the same way as the news, and the kubelet does the same with both.
+    tells_of_write: bool,
 }
 
 impl ApiServer {
@@ -60,8 +109,11 @@ impl ApiServer {
         self.up = false;
         self.unanswered.clear();
         self.pod_watchers.clear();
+        self.config_watchers.clear();
+        self.held.clear();
         self.persist_asked = persisted(store);
         store.roll_back_to(self.persist_asked);
+        self.services = Allocators::of(store);
     }
 
     /// A message to the API server. One that arrives while the process is down is lost.
@@ -74,6 +126,14 @@ impl ApiServer {
             Msg::Renew { node, renewal } => {
                 self.leases.renew(&node, ctx.now);
                 ctx.send(ProcId::CONTROLLER_MANAGER, Msg::LeaseRenewed { node, renewal });
+            }
+            Msg::Unwatch(key) => {
+                if let Some(watchers) = self.config_watchers.get_mut(&key) {
+                    watchers.remove(&from);
+                    if watchers.is_empty() {
+                        self.config_watchers.remove(&key);
+                    }
+                }
             }
             other => panic!("{from} sent an API server what only others understand: {other:?}"),
         }
@@ -91,26 +151,57 @@ impl ApiServer {
                 ctx.send(reader, Msg::Advance(revision));
             }
         }
-        while self.unanswered.front().is_some_and(|(written, ..)| *written <= revision) {
-            let (_, to, id, answer) = self.unanswered.pop_front().expect("the queue was just seen to hold an answer");
+        while self.unanswered.front().is_some_and(|first| first.written <= revision) {
+            let Unanswered { to, id, answer, .. } =
+                self.unanswered.pop_front().expect("the queue was just seen to hold an answer");
             ctx.send(to, Msg::Response(id, answer));
         }
         store.trim();
     }
 
+    /// A timer of the API server: requests that waited for an account are looked at again.
+    pub(crate) fn on_timer(&mut self, ctx: &mut Context<'_>, store: &mut Store, kind: TimerKind) {
+        if !self.up {
+            return;
+        }
+        match kind {
+            TimerKind::AccountLookup => {
+                for (from, id, request) in self.held.take_due(store, ctx.now) {
+                    self.answer(ctx, store, from, id, request);
+                }
+                if let Some(next) = self.held.next() {
+                    ctx.arm(TimerKind::AccountLookup, next);
+                }
+            }
+            other => panic!("an API server has no timer {other:?}"),
+        }
+    }
+
     fn on_request(&mut self, ctx: &mut Context<'_>, store: &mut Store, from: ProcId, id: RequestId, request: Request) {
+        if !accounts::waits_for_account(store, &request) {
+            return self.answer(ctx, store, from, id, request);
+        }
+        self.held.hold(ctx.seed(), ctx.now, from, id, request);
+        let next = self.held.next().expect("a request was just held");
+        ctx.arm(TimerKind::AccountLookup, next);
+    }
+
+    fn answer(&mut self, ctx: &mut Context<'_>, store: &mut Store, from: ProcId, id: RequestId, request: Request) {
         let before = store.head();
         let answer = match request {
+            Request::WatchConfig(key) => self.watch_config(store, from, key),
             Request::WatchPods { node } => Ok(self.watch_pods(store, from, node)),
             request => self.write(ctx, store, request),
         };
         changes::record_facts(ctx, store, before, Author::of(from, id));
+        self.services.follow(store, before);
         let written = store.head();
         if written == persisted(store) {
             ctx.send(from, Msg::Response(id, answer));
             return;
         }
-        self.unanswered.push_back((written, from, id, answer));
+        let tells_of_write = written > before && answer.is_ok();
+        self.unanswered.push_back(Unanswered { written, to: from, id, answer, tells_of_write });
         if written > self.persist_asked {
             self.persist_asked = written;
             ctx.out.push(Effect::Persist(written));
@@ -120,7 +211,10 @@ impl ApiServer {
     fn write(&mut self, ctx: &mut Context<'_>, store: &mut Store, request: Request) -> Answer {
         match request {
             Request::Create(object) => self.create(ctx, store, object),
-            Request::Update { object, expected } => super::patch::update(ctx, store, object, expected),
+            Request::Update { mut object, expected } => {
+                self.prepare_service_update(ctx, store, &mut object)?;
+                super::patch::update(ctx, store, object, expected)
+            }
             Request::UpdateStatus { mut object, expected } => {
                 super::storage::stamp(ctx, store, &mut object);
                 super::patch::update_status(store, object, expected)
@@ -129,6 +223,9 @@ impl ApiServer {
             Request::Patch { key, patch } => super::patch::patch(ctx, store, &key, patch),
             Request::Delete { key, uid, grace, propagation } => {
                 super::deletion::delete(ctx, store, &key, uid, grace, propagation)
+            }
+            Request::DeleteMatching { kind, namespace, selector, grace, propagation } => {
+                super::deletion::delete_matching(ctx, store, (kind, &namespace), &selector, grace, propagation)
             }
             Request::Evict { key, uid, grace, dry_run } => {
                 super::eviction::evict(ctx, store, &key, uid, grace, dry_run)
@@ -139,37 +236,67 @@ impl ApiServer {
                 let pods = store.newest().under::<Pod>(IndexKey::Node(node));
                 Ok(Reply::Pods(pods.map(|(_, pod)| Pod::into_object(pod.clone())).collect()))
             }
-            Request::WatchPods { .. } => unreachable!("a watch is no write"),
+            Request::WatchConfig(_) | Request::WatchPods { .. } => unreachable!("a watch is no write"),
         }
     }
 
     /// A kubelet lists its pods as they are durable now; news of later writes follow.
     fn watch_pods(&mut self, store: &Store, kubelet: ProcId, node: Name) -> Reply {
-        self.pod_watchers.insert(watcher_key(&node), kubelet);
+        self.pod_watchers.set(&node, kubelet);
+        // What the kubelet asked in a former life or over a former connection it will not understand the answer to: (1) it
+        // reports; (2) it starts again and lists its pods as they were before the report; (3) the report is durable.
+        for unanswered in self.unanswered.iter_mut().filter(|it| it.to == kubelet) {
+            unanswered.tells_of_write = false;
+        }
         let durable = store.newest().at(persisted(store));
         Reply::Pods(durable.under::<Pod>(IndexKey::Node(node)).map(|(_, pod)| Pod::into_object(pod.clone())).collect())
     }
 
+    /// A kubelet reads a ConfigMap or Secret as it is durable now; news of later writes follow.
+    fn watch_config(&mut self, store: &Store, kubelet: ProcId, key: ObjectKey) -> Answer {
+        let durable = store.newest().at(persisted(store));
+        let found = with_kind!(key.kind, T => {
+            let found = durable.find::<T>(&key.namespace, &key.name);
+            found.map(|(row, it)| (T::into_object(it.clone()), durable.version_of::<T>(row).unwrap_or_default()))
+        });
+        self.config_watchers.entry(key.clone()).or_default().insert(kubelet);
+        found.map(|(object, revision)| Reply::Object(object, revision)).ok_or(Refusal::NotFound(key))
+    }
+
+    fn tell_watchers(&self, ctx: &mut Context<'_>, old: Option<Object>, new: Option<Object>) {
+        let Some(key) = new.as_ref().or(old.as_ref()).map(Object::key) else { return };
+        for kubelet in self.config_watchers.get(&key).into_iter().flatten() {
+            let news = new.clone().map_or_else(|| Msg::ConfigRemoved(key.clone()), Msg::ConfigChanged);
+            ctx.send(*kubelet, news);
+        }
+    }
+
     fn tell_kubelets(&self, ctx: &mut Context<'_>, store: &Store, revision: Revision) {
+        let mut answers = self.unanswered.iter().filter(|it| it.tells_of_write).peekable();
         for change in store.changes_between(persisted(store), revision) {
+            let view = store.newest().at(change.revision);
+            if matches!(change.kind, Kind::ConfigMap | Kind::Secret) && !self.config_watchers.is_empty() {
+                let old = view.before(change.revision).object(change.kind, change.row);
+                self.tell_watchers(ctx, old, view.object(change.kind, change.row));
+            }
             if change.kind != Kind::Pod {
                 continue;
             }
-            let view = store.newest().at(change.revision);
+            while answers.next_if(|it| it.written < change.revision).is_some() {}
+            let told = answers.peek().filter(|it| it.written == change.revision).map(|it| it.to);
             let (old, new) = (view.before(change.revision).get::<Pod>(change.row), view.get::<Pod>(change.row));
             let Some(node) = new.or(old).and_then(|pod| pod.node.as_ref()) else { continue };
-            let Some(kubelet) = self.pod_watchers.get(&watcher_key(node)) else { continue };
+            let Some(kubelet) = self.pod_watchers.of(node) else { continue };
+            if told == Some(kubelet) {
+                continue;
+            }
             match (old, new) {
-                (_, Some(pod)) => ctx.send(*kubelet, Msg::PodChanged(pod.clone())),
-                (Some(pod), None) => ctx.send(*kubelet, Msg::PodRemoved(pod.meta.uid)),
+                (_, Some(pod)) => ctx.send(kubelet, Msg::PodChanged(pod.clone())),
+                (Some(pod), None) => ctx.send(kubelet, Msg::PodRemoved(pod.meta.uid)),
                 (None, None) => {}
             }
         }
     }
-}
-
-fn watcher_key(node: &Name) -> (u64, Name) {
-    (StableHasher::hash_one(node), node.clone())
 }
 
 /// The newest durable revision.

@@ -17,7 +17,7 @@ use crate::model::{
     CLAIM_PROTECTION, ClaimPhase, Meta, Object, PersistentVolume, PersistentVolumeClaim, Resource, StorageClass,
     VOLUME_PROTECTION,
 };
-use crate::store::Store;
+use crate::store::{Store, View};
 
 /// Completes a claim or a volume on its way into the store.
 pub(super) fn admit(store: &Store, object: &mut Object) {
@@ -37,7 +37,7 @@ pub(super) fn admit(store: &Store, object: &mut Object) {
 /// The class that claims without one get: of several the newest, of several of one time the first by name.
 ///
 /// Source: `GetDefaultClass`, pkg/volume/util/storageclass.go (v1.34.1).
-pub(crate) fn default_class(view: crate::store::View<'_>) -> Option<&Name> {
+pub(crate) fn default_class(view: View<'_>) -> Option<&Name> {
     let defaults = view.all::<StorageClass>().map(|(_, class)| class).filter(|class| class.is_default());
     let newest = defaults.min_by_key(|class| (std::cmp::Reverse(class.meta.created_at), class.meta.name.clone()))?;
     Some(&newest.meta.name)
@@ -99,9 +99,30 @@ fn claim(old: &PersistentVolumeClaim, new: &PersistentVolumeClaim) -> Option<&'s
         );
     }
     let shrinks = new.spec.request < old.spec.request;
-    let too_far = old.status.capacity.is_none_or(|capacity| new.spec.request < capacity);
+    let too_far = old.status.capacity.is_none_or(|capacity| new.spec.request <= capacity);
     (shrinks && too_far)
         .then_some("spec.resources.requests.storage: Forbidden: field can not be less than status.capacity")
+}
+
+/// Refuses growth that the claim's class does not allow.
+///
+/// Source: plugin/pkg/admission/storage/persistentvolume/resize/admission.go (v1.34.1).
+pub(super) fn check_growth(view: View<'_>, new: &Object, old: &Object) -> Result<(), String> {
+    let (Object::PersistentVolumeClaim(new), Object::PersistentVolumeClaim(old)) = (new, old) else { return Ok(()) };
+    if new.spec.request <= old.spec.request {
+        return Ok(());
+    }
+    if old.status.phase != ClaimPhase::Bound {
+        return Err("Only bound persistent volume claims can be expanded".to_owned());
+    }
+    let (wanted, before) = (new.class(), old.class());
+    let class = view.find::<StorageClass>(&Name::default(), &wanted).map(|(_, class)| class);
+    if !wanted.is_empty() && wanted == before && class.is_some_and(|class| class.allows_expansion) {
+        return Ok(());
+    }
+    let why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support \
+               resize";
+    Err(why.to_owned())
 }
 
 fn volume(old: &PersistentVolume, new: &PersistentVolume) -> Option<&'static str> {

@@ -26,6 +26,7 @@ pub(crate) fn name_of(number: u8) -> Option<&'static str> {
         17 => "disruption-controller",
         18 => "resourcequota-controller",
         19 => "serviceaccount-controller",
+        20 => "root-ca-certificate-publisher-controller",
         21 => "ephemeral-volume-controller",
         30 => "csi-drivers",
         _ => return None,

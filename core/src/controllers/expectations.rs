@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::controllers::NamespacedName;
 use crate::id::Uid;
+use crate::model::Resource;
+use crate::store::{Change, View};
 use crate::time::{Span, Time};
 
 /// After this time expectations count as fulfilled whatever the watch has shown.
@@ -63,6 +65,16 @@ impl Expectations {
             Some(Deletions::Number(number)) => *number = number.saturating_sub(1),
             None => {}
         }
+    }
+
+    /// The key of an owner that has changed; what was awaited of one that is gone is forgotten.
+    pub(crate) fn of_changed<T: Resource>(&mut self, view: View<'_>, change: &Change) -> Option<NamespacedName> {
+        let (old, new) = view.sides::<T>(change);
+        let key = NamespacedName::of_meta(new.or(old)?.meta());
+        if new.is_none() {
+            self.forget(&key);
+        }
+        Some(key)
     }
 
     /// The owner is gone.

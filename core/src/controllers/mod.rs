@@ -25,6 +25,8 @@ mod replica_set;
 mod requests;
 mod resource_quota;
 mod revisions;
+mod root_certificate;
+mod service_account;
 mod stateful_set;
 mod taint_eviction;
 mod ttl_after_finished;
@@ -51,8 +53,8 @@ use crate::store::{Change, View};
 pub(crate) trait Controller {
     /// Begins, with everything that the view lists.
     fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>);
-    /// Notes one change; `view` is at the newest change of the delivery, `view.before(change.revision)` and
-    /// `view.at(change.revision)` show the row before and after this one.
+    /// Notes one change; `view` is at the newest change of the delivery, [`View::sides`] shows the row before and after
+    /// this one, and `view.at(change.revision)` the store as it was then.
     fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change);
     /// Acts on what the changes of a delivery, an answer or a timer have left to do.
     fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>);
@@ -94,6 +96,8 @@ impl ControllerManager {
             (ttl_after_finished::NUMBER, Box::new(ttl_after_finished::TtlAfterFinished::new(flags))),
             (job::NUMBER, Box::new(job::Jobs::new(flags))),
             (resource_quota::NUMBER, Box::new(resource_quota::ResourceQuotas::new(flags))),
+            (service_account::NUMBER, Box::new(service_account::ServiceAccounts::new(flags))),
+            (root_certificate::NUMBER, Box::new(root_certificate::RootCertificates::new(flags))),
             (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),
         ];
         ControllerManager { controllers: controllers.into_iter().collect() }

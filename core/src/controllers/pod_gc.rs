@@ -256,13 +256,13 @@ impl Controller for PodGc {
     }
 
     fn on_change(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        let after = view.at(change.revision);
         match change.kind {
             Kind::Pod => {
-                let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
-                self.pod_changed(after, change.row, old.map(|pod| &**pod), new.map(|pod| &**pod));
+                let (old, new) = view.sides::<Pod>(change);
+                self.pod_changed(after, change.row, old, new);
             }
-            Kind::Node => match (before.get::<Node>(change.row), after.get::<Node>(change.row)) {
+            Kind::Node => match view.sides::<Node>(change) {
                 (None, Some(new)) => drop(self.missing.remove(&new.meta.name)),
                 (Some(old), None) if self.bound.contains_key(&old.meta.name) => {
                     self.missing.insert(old.meta.name.clone());

@@ -98,9 +98,8 @@ impl Reconciler for ResourceQuotas {
         if view.writes(Kind::ResourceQuota) == 0 || !change.kind.is_namespaced() {
             return;
         }
-        let before = view.before(change.revision);
-        if frees_quota(before, view.at(change.revision), change, ctx.now)
-            && let Some(old) = before.object(change.kind, change.row)
+        if frees_quota(view, change, ctx.now)
+            && let Some(old) = view.before(change.revision).object(change.kind, change.row)
         {
             self.replenish(view, change.kind, &old.meta().namespace);
         }
@@ -139,20 +138,23 @@ impl Reconciler for ResourceQuotas {
 /// Whether a change makes room in quotas: an object has gone, or counts for less or otherwise.
 ///
 /// Source: `DefaultUpdateFilter`, pkg/quota/v1/install/update_filter.go (v1.34.1).
-fn frees_quota(before: View<'_>, after: View<'_>, change: &Change, now: Time) -> bool {
+fn frees_quota(view: View<'_>, change: &Change, now: Time) -> bool {
     match change.kind {
-        Kind::Pod => match (before.get::<Pod>(change.row), after.get::<Pod>(change.row)) {
+        Kind::Pod => match view.sides::<Pod>(change) {
             (Some(old), Some(new)) => {
                 old.spec.active_deadline.is_some() != new.spec.active_deadline.is_some()
                     || (is_counted(old, now) && !is_counted(new, now))
             }
             (old, _) => old.is_some(),
         },
-        Kind::Service => match (before.get::<Service>(change.row), after.get::<Service>(change.row)) {
+        Kind::Service => match view.sides::<Service>(change) {
             (Some(old), Some(new)) => counted_type(old) != counted_type(new),
             (old, _) => old.is_some(),
         },
-        kind => before.revision_of(kind, change.row).is_some() && after.revision_of(kind, change.row).is_none(),
+        kind => {
+            let is_there = |view: View<'_>| view.revision_of(kind, change.row).is_some();
+            is_there(view.before(change.revision)) && !is_there(view.at(change.revision))
+        }
     }
 }
 

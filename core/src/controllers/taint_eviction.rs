@@ -223,9 +223,8 @@ impl Controller for TaintEviction {
     }
 
     fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let (before, after) = (view.before(change.revision), view.at(change.revision));
         match change.kind {
-            Kind::Node => match (before.get::<Node>(change.row), after.get::<Node>(change.row)) {
+            Kind::Node => match view.sides::<Node>(change) {
                 (old, Some(new)) if old.is_none_or(|old| !evicting(old).eq(evicting(new))) => {
                     self.node_changed(ctx, view, new);
                 }
@@ -233,7 +232,7 @@ impl Controller for TaintEviction {
                 (Some(old), None) => drop(self.tainted.remove(&old.meta.name)),
                 _ => {}
             },
-            Kind::Pod => match (before.get::<Pod>(change.row), after.get::<Pod>(change.row)) {
+            Kind::Pod => match view.sides::<Pod>(change) {
                 (Some(old), None) => self.cancel(ctx, &key_of(old)),
                 (Some(old), Some(new))
                     if old.node == new.node

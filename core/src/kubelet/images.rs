@@ -16,6 +16,7 @@ use crate::facts::What;
 use crate::id::{Name, Uid};
 use crate::kubelet::backoff::Backoff;
 use crate::kubelet::pod_life::{Doing, Host, PodLife, SYNC_RETRY};
+use crate::kubelet::values::Values;
 use crate::kubelet::{ContainerIndex, RuntimeRequest};
 use crate::model::PullPolicy;
 use crate::time::{Span, Time};
@@ -108,14 +109,24 @@ impl PodLife {
         self.say(place, "Pulled", message, host);
         host.ctx.record(self.key(), What::Pulled { image, already_present });
         let container = &mut self.containers[place];
-        container.doing = Doing::Starting;
         if let Some(trouble) = &mut container.trouble {
             trouble.pulls = Backoff::default();
             trouble.reason = "".into();
             trouble.message = "".into();
         }
-        let attempt = container.attempt;
-        host.ask(RuntimeRequest::StartContainer { pod: self.pod.clone(), container: index, attempt });
+        let (pod, address, attempt) = (self.pod.clone(), self.address.clone(), container.attempt);
+        let values = Values { pod: &pod, address: address.as_ref(), configs: host.configs, boot: host.boot };
+        match values.of_container(self.spec(place)) {
+            Ok(config) => {
+                self.containers[place].doing = Doing::Starting;
+                host.ask(RuntimeRequest::StartContainer { pod: pod.clone(), container: index, attempt, config });
+            }
+            Err(why) => {
+                self.containers[place].doing = Doing::Waiting;
+                self.warn(place, "Failed", format!("Error: {why}"), host);
+                self.containers[place].hold(host.ctx.now + SYNC_RETRY, "CreateContainerConfigError", why);
+            }
+        }
     }
 
     /// The image is not there: pull it, or wait and pull again.

@@ -5,15 +5,17 @@
 //! simulator or a container engine answers.
 //!
 //! Invariant: what a kubelet holds in memory dies with it; only who the host is ([`Boot`]), how often its kubelet has
-//! started, and how its renewals travel stay. Absent on purpose: static and mirror pods, and the client's rate limit of
+//! started, and how its renewals travel stay. Absent on purpose: the client's rate limit of
 //! 50 requests per second, which a single node's pods do not reach.
 
 mod admission;
 mod adoption;
 mod backoff;
+mod configs;
 mod ending;
 mod events;
 mod eviction;
+mod files;
 mod heartbeat;
 mod hooks;
 mod image_gc;
@@ -24,10 +26,12 @@ mod probe;
 mod protocol;
 mod row;
 mod shutdown;
+mod static_pods;
 mod status;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod values;
 mod volumes;
 
 use std::sync::Arc;
@@ -35,9 +39,11 @@ use std::sync::Arc;
 pub use heartbeat::LeaseClock;
 pub use probe::{ProbeTally, first_try};
 pub use protocol::{
-    Boot, ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
+    Boot, ContainerConfig, ContainerIndex, HookKind, MountedFile, ProbeKind, RunningContainer, RunningPod,
+    RuntimeEvent, RuntimeRequest,
 };
 
+pub use static_pods::{CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE};
 pub use usage::{ContainerUsage, ImageUsage, NodeUsage, PodUsage, Supply, UsageLevels};
 
 use crate::config::Heartbeats;
@@ -108,6 +114,8 @@ impl Kubelets {
             Msg::Heartbeats { exact } => row.set_exact(ctx, exact),
             Msg::PodChanged(pod) => row.on_pod(ctx, pod),
             Msg::PodRemoved(uid) => row.on_pod_removed(ctx, uid),
+            Msg::ConfigChanged(object) => row.on_config(ctx, object),
+            Msg::ConfigRemoved(key) => row.on_config_removed(ctx, &key),
             Msg::Response(id, answer) => row.on_answer(ctx, id, answer),
             Msg::RuntimeEvent(event) => row.on_runtime(ctx, event),
             Msg::Reconnected => row.on_reconnected(ctx),

@@ -15,9 +15,10 @@ use crate::facts::What;
 use crate::id::{HostId, Name, ProcId, RequestId, Uid};
 use crate::kubelet::admission::Rejection;
 use crate::kubelet::backoff::{Backoff, go_duration};
+use crate::kubelet::configs::Configs;
 use crate::kubelet::ending::{Ending, Stopping, Verdict};
 use crate::kubelet::images::Pulls;
-use crate::kubelet::{ContainerIndex, ProbeKind, RuntimeRequest};
+use crate::kubelet::{Boot, ContainerIndex, ProbeKind, RuntimeRequest};
 use crate::model::{Container, Kind, ObjectKey, Pod, PodStatus, PullPolicy, RestartPolicy, Terminated};
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
@@ -58,6 +59,8 @@ pub(super) struct PodLife {
     pub(super) delete_asked: bool,
     /// Its volumes are not all there: nothing begins before they are.
     pub(super) waits_for_volumes: bool,
+    /// The ConfigMaps and Secrets that it names are watched for it.
+    pub(super) uses_configs: bool,
 }
 
 /// The pod's network and address.
@@ -143,6 +146,8 @@ pub(super) struct Trouble {
 pub(super) struct Host<'a, 'b> {
     pub(super) ctx: &'a mut Context<'b>,
     pub(super) pulls: &'a mut Pulls,
+    pub(super) configs: &'a Configs,
+    pub(super) boot: &'a Boot,
 }
 
 impl Host<'_, '_> {
@@ -177,6 +182,11 @@ impl ContainerLife {
     fn is_being_started(&self) -> bool {
         let hooked = matches!(self.post_start, PostStart::Running | PostStart::RunningSeen);
         hooked || matches!(self.doing, Doing::Checking | Doing::Queued | Doing::Pulling | Doing::Starting)
+    }
+
+    /// Whether the kubelet has not yet listed it, and nothing has gone wrong with it.
+    fn is_unheard_of(&self) -> bool {
+        !self.seen && self.doing != Doing::Ended && self.ended.is_none() && self.trouble.is_none()
     }
 
     fn is_held(&self, now: Time) -> bool {
@@ -214,6 +224,7 @@ impl PodLife {
             news: false,
             delete_asked: false,
             waits_for_volumes: false,
+            uses_configs: false,
         }
     }
 
@@ -223,6 +234,20 @@ impl PodLife {
         let Pod { meta, spec, own, node, status: _ } = &*self.pod;
         let others_say_the_same = || (meta, spec, own, node) == (&pod.meta, &pod.spec, &pod.own, &pod.node);
         self.said.as_ref() == Some(&pod.status) && others_say_the_same()
+    }
+
+    /// Whether the pod's worker is in its first sync and has reported as that began: sandbox, images and containers are
+    /// being made, and nothing is said of them before the kubelet has listed a container or something has gone wrong.
+    ///
+    /// Source: `SyncPod`, pkg/kubelet/kubelet.go (v1.34.1): the status is made once, before anything is done; the
+    /// next one is made by the sync that the next relist sets off.
+    pub(super) fn is_in_first_sync(&self) -> bool {
+        let has_sandbox = matches!(self.sandbox, Sandbox::Asked | Sandbox::Ready);
+        let is_undisturbed = self.confirmed && self.ending.is_none() && self.verdict.is_none();
+        has_sandbox
+            && is_undisturbed
+            && self.containers.iter().all(ContainerLife::is_unheard_of)
+            && self.said.as_ref() == Some(&self.pod.status)
     }
 
     pub(super) fn uid(&self) -> Uid {

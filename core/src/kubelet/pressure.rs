@@ -157,7 +157,7 @@ impl Row {
         let mut candidates: Vec<Candidate<'_>> =
             pods.iter().map(|pod| Candidate { pod, usage: usage_of(usage, pod.meta.uid) }).collect();
         rank(&mut candidates, threshold.signal);
-        if let Some(victim) = candidates.iter().find(|candidate| !candidate.pod.spec.is_critical()) {
+        if let Some(victim) = candidates.iter().find(|candidate| !self.is_critical(candidate.pod)) {
             let message = message(threshold, usage, victim);
             let (uid, is_disruption) = (victim.pod.meta.uid, true);
             self.evict(ctx, uid, message, is_disruption, grace);
@@ -169,11 +169,18 @@ impl Row {
         let over = self
             .active_pods()
             .into_iter()
-            .filter(|pod| !pod.spec.is_critical())
+            .filter(|pod| !self.is_critical(pod))
             .find_map(|pod| Some((pod.meta.uid, over_disk_limit(&pod, usage_of(usage, pod.meta.uid)?)?)));
         let Some((uid, message)) = over else { return false };
         self.evict(ctx, uid, message, false, HARD_GRACE);
         true
+    }
+
+    /// Whether a pod stays, whatever the node is short of.
+    ///
+    /// Source: `IsCriticalPod`, pkg/kubelet/types/pod_update.go (v1.34.1).
+    fn is_critical(&self, pod: &Pod) -> bool {
+        pod.spec.is_critical() || self.is_static(pod.meta.uid)
     }
 
     /// Pods that have not ended and are not ending, by uid.
@@ -241,6 +248,9 @@ impl Row {
 
     /// Why the node's troubles keep a pod out.
     pub(super) fn pressure_refusal(&self, pod: &Pod) -> Option<String> {
+        if self.is_static(pod.meta.uid) {
+            return None;
+        }
         refusal(pod, self.pressure_conditions())
     }
 

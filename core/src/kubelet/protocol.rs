@@ -30,6 +30,8 @@ pub struct Boot {
     pub address: Name,
     /// Distinguishes the addresses of this host's pods from every other host's: pods get `10.a.b.c` from the world.
     pub pod_network: Name,
+    /// The manifests among the kubelet's own files (static pods), by the names that they have there.
+    pub static_pods: Vec<Arc<Pod>>,
 }
 
 /// A container's place in its pod.
@@ -61,6 +63,31 @@ pub enum HookKind {
     PreStop,
 }
 
+/// What a container is given beside its image and what its spec says itself.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct ContainerConfig {
+    /// Variables from all keys of ConfigMaps and Secrets (`envFrom`), by name; those of `env` go before them.
+    pub variables: Vec<(Name, Name)>,
+    /// For each variable of `env`, in its order: the value that it takes from elsewhere. `None` for one that has its value
+    /// written in the spec, and for one that is left out.
+    pub values: Vec<Option<Name>>,
+    /// Files of volumes.
+    pub files: Vec<MountedFile>,
+}
+
+/// A file in a container.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct MountedFile {
+    /// Its whole path.
+    pub path: Name,
+    /// Its permissions.
+    pub mode: u16,
+    /// What is in it.
+    pub data: Arc<[u8]>,
+    /// Whether it is written again when its source changes; one that is mounted by `subPath` is not.
+    pub updated: bool,
+}
+
 /// What a kubelet asks of its runtime.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum RuntimeRequest {
@@ -90,6 +117,19 @@ pub enum RuntimeRequest {
         container: ContainerIndex,
         /// How often it had been started before.
         attempt: u32,
+        /// What it is given from elsewhere; `None` is nothing.
+        config: Option<Arc<ContainerConfig>>,
+    },
+    /// Write a running container's files again, whose sources have changed. No answer.
+    UpdateFiles {
+        /// The pod.
+        pod: Uid,
+        /// The container.
+        container: ContainerIndex,
+        /// Which start of it.
+        attempt: u32,
+        /// What it is given from elsewhere; only those files count that are updated.
+        config: Arc<ContainerConfig>,
     },
     /// Stop a container: TERM, and KILL after the grace. Answer: `ContainerExited`, once. Asked again with a shorter
     /// grace, the KILL comes when that one is over, counted from the second request.

@@ -14,11 +14,14 @@ use crate::digest::Shared;
 use crate::draw::{Draws, Purpose, draw, span_below};
 use crate::facts::What;
 use crate::id::{HostId, Name, ProcId, RequestId, Uid};
+use crate::kubelet::configs::Configs;
+use crate::kubelet::files::FileMounts;
 use crate::kubelet::heartbeat::{self, HOSTNAME, Heartbeat, LeaseClock, RUNTIME_AWAY_MAX, Runtime};
 use crate::kubelet::images::Pulls;
 use crate::kubelet::pod_life::{Doing, Host, PodLife};
 use crate::kubelet::pressure::Pressure;
 use crate::kubelet::shutdown::Shutdown;
+use crate::kubelet::static_pods::Statics;
 use crate::kubelet::volumes::Mounts;
 use crate::kubelet::{Boot, ContainerIndex, RunningPod, RuntimeEvent, RuntimeRequest, admission, status};
 use crate::model::{Kind, Object, ObjectKey, Pod, Resources, Terminated};
@@ -32,7 +35,7 @@ const REFLECTOR_BACKOFF: Span = Span::from_millis(800);
 
 /// A running kubelet.
 pub(super) struct Row {
-    boot: Arc<Boot>,
+    pub(super) boot: Arc<Boot>,
     clock: LeaseClock,
     heartbeat: Option<Box<Heartbeat>>,
     pub(super) pods: BTreeMap<Uid, Box<PodLife>>,
@@ -41,6 +44,10 @@ pub(super) struct Row {
     pulls: Pulls,
     /// The volumes of pods with claims.
     mounts: BTreeMap<Uid, Mounts>,
+    /// The ConfigMaps and Secrets that pods name.
+    pub(super) configs: Configs,
+    /// The pods that wait for files of them.
+    pub(super) files: BTreeMap<Uid, FileMounts>,
     /// What the node was last told to use of them.
     in_use: Vec<Name>,
     /// Container events that the next relist will show, in order.
@@ -57,6 +64,8 @@ pub(super) struct Row {
     runtime: Runtime,
     /// When a runtime that is away is taken to be down.
     runtime_down_at: Option<Time>,
+    /// Only on hosts with static pods.
+    pub(super) statics: Option<Box<Statics>>,
     /// Only while the node runs short of something.
     pub(super) pressure: Option<Box<Pressure>>,
     /// Only while the machine shuts down.
@@ -65,7 +74,7 @@ pub(super) struct Row {
 
 /// What a request under way is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Asked {
+pub(super) enum Asked {
     Register,
     /// The node as it is stored, by way of one of its labels.
     Node,
@@ -76,6 +85,10 @@ enum Asked {
     Volume(Uid),
     /// Which volumes the node uses.
     InUse,
+    /// A ConfigMap or Secret.
+    Config,
+    /// The mirror pod of a static pod.
+    Mirror(Uid),
 }
 
 enum Unseen {
@@ -102,6 +115,8 @@ impl Row {
             used: Resources::default(),
             pulls: Pulls::default(),
             mounts: BTreeMap::new(),
+            configs: Configs::default(),
+            files: BTreeMap::new(),
             in_use: Vec::new(),
             unseen: Vec::new(),
             asked: Vec::new(),
@@ -112,6 +127,7 @@ impl Row {
             listed: false,
             runtime: Runtime::Up,
             runtime_down_at: None,
+            statics: None,
             pressure: None,
             shutdown: None,
         };
@@ -193,12 +209,12 @@ impl Row {
         self.arm_retry(ctx, ctx.now + wait);
         self.look_at_node(ctx);
         // Whatever was under way may have been lost with the connection: it is made anew at once.
-        self.make_anew(ctx, |asked| matches!(asked, Asked::Register | Asked::Pod(_)));
+        self.make_anew(ctx, |asked| matches!(asked, Asked::Register | Asked::Pod(_) | Asked::Mirror(_)));
     }
 
     // ---- requests to the API server
 
-    fn request(&mut self, ctx: &mut Context<'_>, asked: Asked, request: Request) -> RequestId {
+    pub(super) fn request(&mut self, ctx: &mut Context<'_>, asked: Asked, request: Request) -> RequestId {
         let id = RequestId(self.clock.start << 40 | self.requests);
         self.requests += 1;
         self.asked.push((id, asked, ctx.now));
@@ -209,7 +225,7 @@ impl Row {
     }
 
     /// One timer serves all requests: it is armed for the earliest need and looks again when it comes due.
-    fn arm_retry(&mut self, ctx: &mut Context<'_>, at: Time) {
+    pub(super) fn arm_retry(&mut self, ctx: &mut Context<'_>, at: Time) {
         if self.retry_armed.is_none_or(|armed| at < armed) {
             self.retry_armed = Some(at);
             ctx.arm(TimerKind::KubeletRetry, at);
@@ -224,12 +240,14 @@ impl Row {
         if self.runtime_down_at.take_if(|at| *at <= ctx.now).is_some() {
             self.set_runtime(ctx, Runtime::Down);
         }
+        self.retry_mirrors(ctx);
         let (now, timeout) = (ctx.now, ctx.config.kubelet.request_timeout);
         let due = |mounts: &Mounts| mounts.due().is_some_and(|at| at <= now);
         let waiting: Vec<Uid> = self.mounts.iter().filter(|(_, mounts)| due(mounts)).map(|(uid, _)| *uid).collect();
         for uid in waiting {
             self.see_to_volumes(ctx, uid);
         }
+        self.look_at_files(ctx);
         let late: Vec<RequestId> =
             self.asked.iter().filter(|(_, _, sent)| *sent + timeout <= now).map(|(id, ..)| *id).collect();
         for id in late {
@@ -242,6 +260,8 @@ impl Row {
             .chain(self.watch_at)
             .chain(self.runtime_down_at)
             .chain(self.mounts.values().filter_map(Mounts::due))
+            .chain(self.files.values().map(FileMounts::due))
+            .chain(self.mirrors_due())
             .min();
         if let Some(at) = next {
             self.arm_retry(ctx, at);
@@ -259,12 +279,19 @@ impl Row {
     fn ask_again(&mut self, ctx: &mut Context<'_>, id: RequestId) {
         let Some(asked) = self.take_asked(id) else { return };
         match asked {
+            Asked::Config => {
+                if let Some(key) = self.configs.key_of(id) {
+                    let id = self.request(ctx, Asked::Config, Request::WatchConfig(key.clone()));
+                    self.configs.asked(&key, id);
+                }
+            }
             Asked::Register => {
                 let node = Object::Node(Arc::new(heartbeat::new_node(&self.boot, self.health(), ctx.now)));
                 self.request(ctx, Asked::Register, Request::Create(node));
             }
             Asked::Node | Asked::NodeStatus => self.look_at_node(ctx),
             Asked::Watch => self.watch(ctx),
+            Asked::Mirror(uid) => self.on_mirror_silence(ctx, uid),
             Asked::InUse => {
                 self.in_use.clear();
                 self.report_in_use(ctx);
@@ -285,6 +312,11 @@ impl Row {
         }
     }
 
+    /// Answers to requests of this sort concern nobody any more.
+    pub(super) fn forget_asked(&mut self, which: Asked) {
+        self.asked.retain(|(_, asked, _)| *asked != which);
+    }
+
     fn take_asked(&mut self, id: RequestId) -> Option<Asked> {
         let place = self.asked.iter().position(|(other, ..)| *other == id)?;
         Some(self.asked.swap_remove(place).1)
@@ -292,9 +324,10 @@ impl Row {
 
     fn watch(&mut self, ctx: &mut Context<'_>) {
         self.watch_at = None;
-        self.asked.retain(|(_, asked, _)| *asked != Asked::Watch);
+        self.forget_asked(Asked::Watch);
         let node = self.boot.node.clone();
         self.request(ctx, Asked::Watch, Request::WatchPods { node });
+        self.rewatch_configs(ctx);
     }
 
     fn set_runtime(&mut self, ctx: &mut Context<'_>, runtime: Runtime) {
@@ -332,7 +365,11 @@ impl Row {
 
     pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, id: RequestId, answer: Answer) {
         let Some(asked) = self.take_asked(id) else { return };
+        if let (true, Ok(Reply::Object(Object::Node(node), _))) = (self.statics.is_some(), &answer) {
+            self.on_node_uid(ctx, node.meta.uid);
+        }
         match (asked, answer) {
+            (Asked::Mirror(uid), answer) => self.on_mirror_answer(ctx, uid, answer),
             (Asked::Watch, Ok(Reply::Pods(pods))) => self.on_list(ctx, pods),
             (Asked::Pod(uid), answer) => self.on_pod_answer(ctx, uid, id, answer),
             (Asked::Volume(uid), answer) => {
@@ -341,6 +378,10 @@ impl Row {
                     self.report_in_use(ctx);
                     self.see_to_volumes(ctx, uid);
                 }
+            }
+            (Asked::Config, answer) => {
+                self.configs.on_answer(id, answer);
+                self.on_config_read(ctx);
             }
             (Asked::Register, Err(Refusal::AlreadyExists(_))) => self.look_at_node(ctx),
             (Asked::Node, Ok(Reply::Object(Object::Node(node), _))) => {
@@ -375,7 +416,11 @@ impl Row {
     // ---- what the API server wants
 
     fn on_list(&mut self, ctx: &mut Context<'_>, pods: Vec<Object>) {
-        let mut gone: Vec<Uid> = self.pods.keys().copied().collect();
+        let mut gone: Vec<Uid> = self.pods.keys().copied().filter(|uid| !self.is_static(*uid)).collect();
+        if self.statics.is_some() {
+            let listed: Vec<Uid> = pods.iter().map(Object::uid).collect();
+            self.on_mirrors_listed(ctx, &listed);
+        }
         for object in pods {
             if let Object::Pod(pod) = object {
                 gone.retain(|uid| *uid != pod.meta.uid);
@@ -389,7 +434,7 @@ impl Row {
 
     /// A pod is new or has changed.
     pub(super) fn on_pod(&mut self, ctx: &mut Context<'_>, pod: Arc<Pod>) {
-        if !self.listed {
+        if !self.listed || self.on_mirror(ctx, &pod) {
             return;
         }
         let uid = pod.meta.uid;
@@ -418,6 +463,9 @@ impl Row {
                 life.end(grace, true, host);
             }
         });
+        if adopted {
+            self.take_configs(ctx, uid);
+        }
         if adopted
             && let Some(life) = self.pods.get(&uid)
             && let Some(mounts) = Mounts::of(&life.pod, ctx.now, true)
@@ -429,6 +477,29 @@ impl Row {
 
     // ---- volumes
 
+    /// A ConfigMap or Secret is new or has changed.
+    pub(super) fn on_config(&mut self, ctx: &mut Context<'_>, object: Object) {
+        let key = object.key();
+        self.configs.on_changed(object);
+        self.on_config_read(ctx);
+        self.set_up_again(ctx, &key);
+    }
+
+    /// A ConfigMap or Secret is gone.
+    pub(super) fn on_config_removed(&mut self, ctx: &mut Context<'_>, key: &ObjectKey) {
+        self.configs.on_removed(key);
+        self.set_up_again(ctx, key);
+    }
+
+    /// Some of a pod's volumes are there: it begins if it waits for no others.
+    pub(super) fn volumes_are_there(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        let waits = self.files.contains_key(&uid) || self.mounts.get(&uid).is_some_and(|mounts| !mounts.is_done());
+        let Some(life) = self.pods.get_mut(&uid).filter(|_| !waits) else { return };
+        if std::mem::take(&mut life.waits_for_volumes) {
+            self.with_pod(ctx, uid, |_, _| {});
+        }
+    }
+
     /// Asks for what is to be known next of a pod's volumes, and lets the pod begin when all is there.
     fn see_to_volumes(&mut self, ctx: &mut Context<'_>, uid: Uid) {
         let node = self.boot.node.clone();
@@ -437,10 +508,7 @@ impl Row {
             ctx.event(life.key(), complaint);
         }
         if mounts.is_done() {
-            if std::mem::take(&mut life.waits_for_volumes) {
-                self.with_pod(ctx, uid, |_, _| {});
-            }
-            return;
+            return self.volumes_are_there(ctx, uid);
         }
         if let Some(question) = mounts.question(&node, ctx.now) {
             mounts.asked = true;
@@ -467,6 +535,7 @@ impl Row {
 
     /// The volumes of a pod in which nothing runs any more, or that is gone, are given back.
     fn release_volumes(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        self.give_configs_back(ctx, uid);
         if !self.mounts.is_empty() && self.mounts.remove(&uid).is_some() {
             self.report_in_use(ctx);
         }
@@ -490,7 +559,12 @@ impl Row {
                 self.mounts.insert(uid, mounts);
             }
         }
+        let begins = !life.containers.is_empty();
         self.pods.insert(uid, Box::new(life));
+        if begins {
+            self.take_configs(ctx, uid);
+            self.begin_files(ctx, uid);
+        }
         self.see_to_volumes(ctx, uid);
     }
 
@@ -519,6 +593,9 @@ impl Row {
 
     /// A pod's object is gone: what is left of it on the node goes too.
     pub(super) fn on_pod_removed(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        if self.on_mirror_removed(ctx, uid) {
+            return;
+        }
         self.with_pod(ctx, uid, |life, host| {
             life.gone = true;
             let grace = life.pod.meta.deletion_grace.filter(|grace| *grace > Span::ZERO);
@@ -650,13 +727,14 @@ impl Row {
             life.counted = true;
             self.pods.insert(life.uid(), Box::new(life));
         }
+        self.begin_statics(ctx);
         self.watch(ctx);
     }
 
     // ---- the common end of every event
 
     pub(super) fn host<'a, 'b>(&'a mut self, ctx: &'a mut Context<'b>) -> Host<'a, 'b> {
-        Host { ctx, pulls: &mut self.pulls }
+        Host { ctx, pulls: &mut self.pulls, configs: &self.configs, boot: &self.boot }
     }
 
     fn with_container(
@@ -681,7 +759,7 @@ impl Row {
         change: impl FnOnce(&mut PodLife, &mut Host<'_, '_>),
     ) {
         let Some(life) = self.pods.get_mut(&uid) else { return };
-        let mut host = Host { ctx, pulls: &mut self.pulls };
+        let mut host = Host { ctx, pulls: &mut self.pulls, configs: &self.configs, boot: &self.boot };
         change(life, &mut host);
         life.advance(&mut host);
         self.pump_pulls(ctx);
@@ -697,7 +775,7 @@ impl Row {
     fn pump_pulls(&mut self, ctx: &mut Context<'_>) {
         while let Some((uid, container)) = self.pulls.next(&ctx.config.kubelet) {
             let Some(life) = self.pods.get_mut(&uid) else { continue };
-            let mut host = Host { ctx, pulls: &mut self.pulls };
+            let mut host = Host { ctx, pulls: &mut self.pulls, configs: &self.configs, boot: &self.boot };
             if life.begin_pull(container, &mut host) {
                 self.pulls.begin((uid, container));
             } else if life.place(container).is_some() {
@@ -719,11 +797,15 @@ impl Row {
             self.used.pods -= 1;
         }
         if life.gone && life.is_removed() {
-            self.pods.remove(&uid);
             self.release_volumes(ctx, uid);
+            self.pods.remove(&uid);
             return ctx.disarm(TimerKind::Pod(uid));
         }
-        if life.gone || life.asked.is_some() {
+        if self.statics.is_some() && self.is_static(uid) {
+            return self.reflect(ctx, uid);
+        }
+        let Some(life) = self.pods.get_mut(&uid) else { return };
+        if life.gone || life.asked.is_some() || life.is_in_first_sync() {
             life.news = true;
             return;
         }

@@ -104,7 +104,7 @@ struct Tally {
     failed_init: u32,
 }
 
-fn phase(spec: &PodSpec, status: &PodStatus, settled: bool) -> Phase {
+pub(super) fn phase(spec: &PodSpec, status: &PodStatus, settled: bool) -> Phase {
     let mut tally = Tally::default();
     for (container, status) in spec.init_containers.iter().zip(&status.init_containers) {
         count_init(&mut tally, container, status);
@@ -200,7 +200,7 @@ fn give_up_the_missing(status: &mut PodStatus, taken_on_at: Time) {
     }
 }
 
-fn set_conditions(status: &mut PodStatus, spec: &PodSpec, has_sandbox: bool, now: Time) {
+pub(super) fn set_conditions(status: &mut PodStatus, spec: &PodSpec, has_sandbox: bool, now: Time) {
     let sidecars = spec.init_containers.iter().zip(&status.init_containers).filter(|(container, _)| container.sidecar);
     let mains = spec.containers.iter().zip(&status.containers);
     let unready: Vec<Name> = sidecars

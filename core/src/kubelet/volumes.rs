@@ -17,13 +17,13 @@ use crate::time::{Span, Time};
 ///
 /// Source: `desiredStateOfWorldPopulatorLoopSleepPeriod`, pkg/kubelet/volumemanager (v1.34.1) looks every 100 ms; a look
 /// that costs a request comes with the back-off of the operations here.
-const FIRST_WAIT: Span = Span::from_millis(500);
+pub(super) const FIRST_WAIT: Span = Span::from_millis(500);
 /// The longest time between two looks.
 ///
 /// Source: `maxDurationBeforeRetry`, pkg/util/goroutinemap/exponentialbackoff/exponential_backoff.go (v1.34.1).
-const LONGEST_WAIT: Span = Span::from_secs(122);
+pub(super) const LONGEST_WAIT: Span = Span::from_secs(122);
 /// How long a pod waits before it says that its volumes are not there: `podAttachAndMountTimeout`.
-const PATIENCE: Span = Span::from_secs(123);
+pub(super) const PATIENCE: Span = Span::from_secs(123);
 
 /// The volumes of one pod.
 pub(super) struct Mounts {

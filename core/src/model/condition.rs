@@ -63,6 +63,10 @@ pub enum ConditionKind {
     FailureTarget,
     /// Job: it has failed.
     Failed,
+    /// PersistentVolumeClaim: its volume is being enlarged.
+    Resizing,
+    /// PersistentVolumeClaim: its volume is larger than the file system on it.
+    FileSystemResizePending,
 }
 
 /// One condition.

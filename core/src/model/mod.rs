@@ -6,6 +6,7 @@
 
 mod batch;
 mod condition;
+mod config;
 mod disruption;
 mod index_set;
 mod meta;
@@ -30,10 +31,17 @@ pub use batch::{
     SuccessRule, Uncounted,
 };
 pub use condition::{Condition, ConditionKind, Conditions, Status3};
+pub(crate) use config::DESCRIPTION;
+pub use config::{
+    Blobs, ConfigMap, DEFAULT_ACCOUNT, OPAQUE, ROOT_CERTIFICATE, ROOT_CERTIFICATE_KEY, Secret, ServiceAccount,
+};
 pub use disruption::{DisruptionLimit, DisruptionStatus, PodDisruptionBudget, UnhealthyPodEviction};
 pub use index_set::IndexSet;
 pub use meta::{Labels, Meta, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
-pub use network::{Endpoint, EndpointSlice, IntOrName, Protocol, Service, ServicePort, ServiceType};
+pub use network::{
+    Endpoint, EndpointSlice, ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, Protocol, Service, ServicePort,
+    ServiceType,
+};
 pub use node::{Namespace, Node, NodeImage, NodeSpec, NodeStatus, NodeVolumes, Taint, TaintEffect};
 pub use object::{Kind, Object, ObjectKey, Resource};
 pub(crate) use object::{Tables, with_kind, with_object};
@@ -43,8 +51,13 @@ pub use pod::{
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
     ZeroRequests,
 };
-pub use pod_parts::{ConfigKind, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY};
-pub use pod_volume::{ClaimTemplate, PodVolume, PodVolumeSource};
+pub use pod_parts::{
+    ConfigKind, EnvFrom, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY, VolumeMount,
+};
+pub use pod_volume::{
+    ClaimTemplate, FileSource, FileVolume, KeyToPath, PodVolume, PodVolumeSource, TOKEN_MOUNT_PATH, TOKEN_VOLUME,
+    TokenVolume,
+};
 pub use policy::{
     Amounts, LimitRange, LimitRangeItem, LimitType, PriorityClass, QuotaScope, ResourceQuota, ResourceQuotaStatus,
     SYSTEM_PRIORITY_CLASSES, ScopeRequirement,
@@ -57,7 +70,7 @@ pub use sets::{
 };
 pub use storage::{
     AccessMode, BETA_STORAGE_PROVISIONER, BIND_COMPLETED, BOUND_BY_CONTROLLER, CLAIM_PROTECTION, ClaimPhase,
-    ClaimReference, ClaimSpec, Disk, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim,
+    ClaimReference, ClaimSpec, Disk, Growth, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim,
     PersistentVolumeClaimStatus, PersistentVolumeStatus, ReclaimPolicy, SELECTED_NODE, STORAGE_PROVISIONER,
     VOLUME_PROTECTION, VolumeMode, VolumePhase, VolumeSource,
 };

@@ -42,6 +42,56 @@ pub enum ServiceType {
     ExternalName(Name),
 }
 
+/// A family of addresses.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum IpFamily {
+    /// IPv4, the one that clusters here have.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl IpFamily {
+    /// `IPv4` or `IPv6`.
+    pub fn name(self) -> &'static str {
+        match self {
+            IpFamily::V4 => "IPv4",
+            IpFamily::V6 => "IPv6",
+        }
+    }
+}
+
+/// Addresses of how many families a Service wants (`ipFamilyPolicy`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum IpFamilyPolicy {
+    /// One.
+    SingleStack,
+    /// Two if the cluster has them.
+    PreferDualStack,
+    /// Two.
+    RequireDualStack,
+}
+
+impl IpFamilyPolicy {
+    /// As manifests write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            IpFamilyPolicy::SingleStack => "SingleStack",
+            IpFamilyPolicy::PreferDualStack => "PreferDualStack",
+            IpFamilyPolicy::RequireDualStack => "RequireDualStack",
+        }
+    }
+}
+
+/// Where traffic from outside may go (`externalTrafficPolicy`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum ExternalTraffic {
+    /// To any endpoint.
+    Cluster,
+    /// To endpoints on the node that it came to.
+    Local,
+}
+
 /// One port of a Service.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct ServicePort {
@@ -72,10 +122,40 @@ pub struct Service {
     pub cluster_ip: Option<Name>,
     /// Whether the user asked for no virtual address (`clusterIP: None`).
     pub headless: bool,
+    /// The families of its addresses, the first one first; empty for an alias and before the API server has chosen.
+    pub families: Vec<IpFamily>,
+    /// Addresses of how many families it wants; `None` as for the families.
+    pub family_policy: Option<IpFamilyPolicy>,
+    /// Where traffic from outside may go; `None` for Services that none comes to.
+    pub external_traffic: Option<ExternalTraffic>,
+    /// Whether a load balancer reaches the pods through ports of the nodes (`allocateLoadBalancerNodePorts`); `None` for
+    /// other types.
+    pub allocates_node_ports: Option<bool>,
+    /// The port at which a load balancer asks a node whether it has endpoints.
+    pub health_check_node_port: Option<u16>,
     /// Whether unready pods are listed as ready.
     pub publish_not_ready: bool,
     /// How long a client keeps its endpoint; `None` is no affinity.
     pub client_ip_affinity: Option<Span>,
+}
+
+impl Service {
+    /// Whether it has ports of the nodes, given or to be chosen.
+    pub fn uses_node_ports(&self) -> bool {
+        matches!(self.service_type, ServiceType::NodePort | ServiceType::LoadBalancer)
+    }
+
+    /// Whether it is an alias and has no address of its own.
+    pub fn is_alias(&self) -> bool {
+        matches!(self.service_type, ServiceType::ExternalName(_))
+    }
+
+    /// Whether a load balancer asks nodes for it.
+    ///
+    /// Source: `NeedsHealthCheck`, pkg/api/service/util.go (v1.34.1).
+    pub fn needs_health_check(&self) -> bool {
+        self.service_type == ServiceType::LoadBalancer && self.external_traffic == Some(ExternalTraffic::Local)
+    }
 }
 
 /// One address behind a Service.

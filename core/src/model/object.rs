@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Job,
-    LimitRange, Meta, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
-    PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, Service, StatefulSet, StorageClass,
-    VolumeAttachment,
+    CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
+    EndpointSlice, Job, LimitRange, Meta, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod,
+    PodDisruptionBudget, PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, Secret, Service,
+    ServiceAccount, StatefulSet, StorageClass, VolumeAttachment,
 };
 use crate::store::{IndexKey, Store, Table};
 
@@ -159,6 +159,12 @@ kinds! { $
     VolumeAttachment = 17, volume_attachments, "storage.k8s.io/v1", "volumeattachments", "volumeattachments", false, by attached_to;
     /// A PodDisruptionBudget.
     PodDisruptionBudget = 18, pod_disruption_budgets, "policy/v1", "poddisruptionbudgets", "pdb", true;
+    /// A ConfigMap.
+    ConfigMap = 19, config_maps, "v1", "configmaps", "cm", true;
+    /// A Secret.
+    Secret = 20, secrets, "v1", "secrets", "secrets", true;
+    /// A ServiceAccount.
+    ServiceAccount = 21, service_accounts, "v1", "serviceaccounts", "sa", true;
     /// A ResourceQuota.
     ResourceQuota = 22, resource_quotas, "v1", "resourcequotas", "quota", true;
     /// A LimitRange.

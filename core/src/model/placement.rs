@@ -14,6 +14,8 @@ pub struct PlacementRules {
     pub scheduling_gates: Vec<Name>,
     /// Whether the pod never preempts others (`preemptionPolicy: Never`).
     pub never_preempts: bool,
+    /// Whether the manifest says that the pod preempts others, which admission compares with its class and forgets.
+    pub says_it_preempts: bool,
     /// Requirements on the node's name (`matchFields`) of the required node affinity's terms, by the same index; shorter
     /// if the last terms have none.
     pub required_node_names: Vec<Vec<SelectorRequirement>>,

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{
-    ConditionKind, Conditions, EnvSource, IntOrName, Labels, Lifecycle, Meta, ObjectReference, PlacementRules,
-    PodVolume, Protocol, ResourceName, Resources, SelectorRequirement, Taint, TaintEffect,
+    ConditionKind, Conditions, EnvFrom, EnvSource, IntOrName, Labels, Lifecycle, Meta, ObjectReference, PlacementRules,
+    PodVolume, Protocol, ResourceName, Resources, SelectorRequirement, Taint, TaintEffect, TokenVolume, VolumeMount,
 };
 use crate::time::{Span, Time};
 
@@ -77,11 +77,19 @@ pub struct PodSpec {
     pub active_deadline: Option<Span>,
     /// Condition types that must be true besides ContainersReady for the pod to be ready (`readinessGates`).
     pub readiness_gates: Vec<Name>,
-    /// What the pod takes from ConfigMaps and Secrets, by name. Nothing acts on it yet: in Kubernetes a missing one that is
-    /// not optional keeps a container that names it from being created, and a volume of it the pod from its sandbox.
+    /// What the pod takes from ConfigMaps and Secrets, by name: a missing one that is not optional keeps a container that
+    /// names it from being created, and a volume of it the pod from its sandbox.
     pub references: Vec<ObjectReference>,
     /// Its volumes.
     pub volumes: Vec<PodVolume>,
+    /// The account that it runs under; empty until admission has said.
+    pub account: Name,
+    /// Whether it wants the account's token; `None` leaves that to the account.
+    pub automount: Option<bool>,
+    /// The volume with that token, if the pod gets it.
+    pub token: Option<Box<TokenVolume>>,
+    /// The Secrets with which its images are pulled, by name.
+    pub image_pull_secrets: Vec<Name>,
     /// Gates, topology spread and affinity to other pods; `None` for a pod without any.
     pub rules: Option<Box<PlacementRules>>,
     /// The template as the user wrote it (JSON text); parts that the core does not model are shown from here.
@@ -110,6 +118,10 @@ impl Default for PodSpec {
             readiness_gates: Vec::new(),
             references: Vec::new(),
             volumes: Vec::new(),
+            account: Name::default(),
+            automount: None,
+            token: None,
+            image_pull_secrets: Vec::new(),
             rules: None,
             original: None,
         }
@@ -162,8 +174,12 @@ pub struct Container {
     pub args: Vec<Name>,
     /// Where the program starts.
     pub working_dir: Option<Name>,
+    /// Variables from all keys of ConfigMaps and Secrets; those of `env` go before them.
+    pub env_from: Vec<EnvFrom>,
     /// Environment.
     pub env: Vec<EnvVar>,
+    /// Where it finds the pod's volumes.
+    pub mounts: Vec<VolumeMount>,
     /// Ports.
     pub ports: Vec<ContainerPort>,
     /// What the scheduler sets aside.
@@ -193,7 +209,9 @@ impl Default for Container {
             command: Vec::new(),
             args: Vec::new(),
             working_dir: None,
+            env_from: Vec::new(),
             env: Vec::new(),
+            mounts: Vec::new(),
             ports: Vec::new(),
             requests: Resources::default(),
             zero_requests: ZeroRequests::default(),

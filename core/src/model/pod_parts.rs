@@ -64,6 +64,32 @@ pub enum EnvSource {
     },
 }
 
+/// Variables from all keys of a ConfigMap or Secret (`envFrom`).
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct EnvFrom {
+    /// ConfigMap or Secret.
+    pub kind: ConfigKind,
+    /// Its name.
+    pub name: Name,
+    /// Whether the container starts without it.
+    pub optional: bool,
+    /// What the variables' names begin with.
+    pub prefix: Name,
+}
+
+/// Where a container finds a volume.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct VolumeMount {
+    /// The volume.
+    pub name: Name,
+    /// The path in the container.
+    pub path: Name,
+    /// Which part of the volume; empty is all of it.
+    pub sub_path: Name,
+    /// Whether it is only read.
+    pub read_only: bool,
+}
+
 /// Which of the two kinds that hold configuration.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum ConfigKind {

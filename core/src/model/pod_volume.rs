@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::LETTERS;
+use crate::digest::StableHasher;
+use crate::draw::below;
 use crate::id::Name;
-use crate::model::{ClaimSpec, Disk, Labels, Pod};
+use crate::model::{ClaimSpec, ConfigKind, Disk, EnvSource, Labels, Pod, ROOT_CERTIFICATE};
 
 /// A volume of a pod.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -37,14 +40,78 @@ pub enum PodVolumeSource {
     EmptyDir,
     /// A directory of the node.
     HostPath(Name),
-    /// The keys of a ConfigMap.
-    ConfigMap(Name),
-    /// The keys of a Secret.
-    Secret(Name),
-    /// Several sources in one directory.
-    Projected,
+    /// Files that the kubelet writes: of a ConfigMap, of a Secret, about the pod itself, or of several such sources.
+    Files(Box<FileVolume>),
     /// A type that nothing depends on; its field's name.
     Other(Name),
+}
+
+/// A volume whose files the kubelet writes (`configMap`, `secret`, `downwardAPI`, `projected`).
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct FileVolume {
+    /// The permissions of files that have none of their own.
+    pub default_mode: u16,
+    /// Whether it is of type `projected`, which goes on past a source that is not there and names all of them.
+    pub projected: bool,
+    /// Where the files come from; of two files with one path the later counts.
+    pub sources: Vec<FileSource>,
+}
+
+/// Where files of a volume come from.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum FileSource {
+    /// Keys of a ConfigMap or Secret.
+    Keys {
+        /// ConfigMap or Secret.
+        kind: ConfigKind,
+        /// Its name.
+        name: Name,
+        /// Whether the volume does without it and without its keys.
+        optional: bool,
+        /// Which keys, under which paths; empty is all, each under its own name.
+        items: Vec<KeyToPath>,
+    },
+    /// A field of the pod, or a request or limit of one of its containers.
+    Downward {
+        /// The file.
+        path: Name,
+        /// What it says.
+        value: EnvSource,
+        /// Its permissions.
+        mode: Option<u16>,
+    },
+    /// A token of the pod's account, which nothing here reads.
+    Token {
+        /// The file.
+        path: Name,
+    },
+}
+
+/// A key as a file.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct KeyToPath {
+    /// The key.
+    pub key: Name,
+    /// The file, relative to the volume.
+    pub path: Name,
+    /// Its permissions.
+    pub mode: Option<u16>,
+}
+
+/// Where a pod finds the token of its account.
+pub const TOKEN_MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// How the names of volumes with such a token begin.
+pub const TOKEN_VOLUME: &str = "kube-api-access-";
+
+/// The volume with the token of its account, the API server's certificate and the namespace's name, which admission adds
+/// to pods. All pods of a template share this note; the volume's name, which is drawn for each pod, follows from the
+/// pod's uid (`Pod::token_volume`).
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct TokenVolume {
+    /// Whether the volume is added; if not, the pod has one that its manifest names, and its name is here.
+    pub named: Option<Name>,
+    /// The places of containers that mount something else at its path: init containers, then the others.
+    pub not_in: Vec<u16>,
 }
 
 /// The claim of an ephemeral volume, or of a StatefulSet's pods.
@@ -76,7 +143,60 @@ impl PodVolume {
     }
 }
 
+impl PodVolume {
+    /// The ConfigMaps and Secrets whose files the volume shows.
+    pub fn config(&self) -> impl Iterator<Item = (ConfigKind, &Name)> {
+        let sources = match &self.source {
+            PodVolumeSource::Files(files) => &files.sources[..],
+            _ => &[],
+        };
+        sources.iter().filter_map(|source| match source {
+            FileSource::Keys { kind, name, .. } => Some((*kind, name)),
+            FileSource::Downward { .. } | FileSource::Token { .. } => None,
+        })
+    }
+}
+
 impl Pod {
+    /// The name of the volume with the account's token that admission has added; `None` if there is none.
+    pub fn token_volume(&self) -> Option<Name> {
+        let token = self.spec.token.as_ref()?;
+        if let Some(named) = &token.named {
+            return Some(named.clone());
+        }
+        let mut letters = StableHasher::hash_one(&self.meta.uid);
+        let mut name = String::from(TOKEN_VOLUME);
+        for _ in 0..5 {
+            name.push(char::from(LETTERS[below(letters, LETTERS.len() as u64) as usize]));
+            letters = letters.wrapping_mul(LETTERS.len() as u64);
+        }
+        Some(name.into())
+    }
+
+    /// Whether the kubelet mounts the API server's certificate for the pod beside what its manifest names.
+    pub fn needs_root_certificate(&self) -> bool {
+        self.spec.token.as_ref().is_some_and(|token| token.named.is_none())
+    }
+
+    /// The volume of [`Pod::token_volume`] as it would be written; `None` if admission has added none.
+    pub fn token_files(&self) -> Option<PodVolume> {
+        let name = self.token_volume().filter(|_| self.needs_root_certificate())?;
+        let certificate = KeyToPath { key: "ca.crt".into(), path: "ca.crt".into(), mode: None };
+        let namespace = EnvSource::Field { path: "metadata.namespace".into() };
+        let sources = vec![
+            FileSource::Token { path: "token".into() },
+            FileSource::Keys {
+                kind: ConfigKind::ConfigMap,
+                name: ROOT_CERTIFICATE.into(),
+                optional: false,
+                items: vec![certificate],
+            },
+            FileSource::Downward { path: "namespace".into(), value: namespace, mode: None },
+        ];
+        let files = FileVolume { default_mode: 0o644, projected: true, sources };
+        Some(PodVolume { name, source: PodVolumeSource::Files(Box::new(files)) })
+    }
+
     /// The names of the claims that the pod uses, each with whether it must belong to the pod, in the spec's order.
     pub fn claims(&self) -> impl Iterator<Item = (Name, bool)> {
         self.spec.volumes.iter().filter_map(|volume| volume.claim_name(&self.meta.name))

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
-use crate::model::{Labels, Meta, Selector, SelectorRequirement};
+use crate::model::{Conditions, Labels, Meta, Selector, SelectorRequirement};
 use crate::quantity::Quantity;
 use crate::time::Time;
 
@@ -344,6 +344,19 @@ pub struct PersistentVolumeClaimStatus {
     pub capacity: Option<Quantity>,
     /// The attributes class of its volume.
     pub attributes_class: Option<Name>,
+    /// How far the growth of its volume has come.
+    pub conditions: Conditions,
+    /// What its volume grows to, and how far that has come; `None` while it does not grow.
+    pub growth: Option<(Quantity, Growth)>,
+}
+
+/// How far the growth of a volume has come (`status.allocatedResourceStatuses`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Growth {
+    /// The storage system enlarges the volume.
+    ControllerResizeInProgress,
+    /// The node has to enlarge the file system.
+    NodeResizePending,
 }
 
 impl PersistentVolumeClaim {

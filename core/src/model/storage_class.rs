@@ -44,7 +44,7 @@ pub struct StorageClass {
     pub binding_mode: BindingMode,
     /// Where volumes may be made: alternatives; empty is everywhere.
     pub allowed_topologies: Vec<Vec<TopologyRequirement>>,
-    /// Whether volumes may grow. Growth itself is not modelled.
+    /// Whether volumes may grow.
     pub allows_expansion: bool,
 }
 

@@ -105,11 +105,13 @@ pub(crate) fn missing(pod: &Pod, restricted: &[&Name]) -> Option<String> {
     (!parts.is_empty()).then(|| format!("must specify {}", parts.join("; ")))
 }
 
-/// Source: `serviceEvaluator.Usage`, pkg/quota/v1/evaluator/core/services.go (v1.34.1). A load balancer's ports all count:
-/// `allocateLoadBalancerNodePorts` is not modelled.
+/// Source: `serviceEvaluator.Usage`, pkg/quota/v1/evaluator/core/services.go (v1.34.1).
 fn of_service(service: &Service) -> Amounts {
     let (balancers, ports) = match service.service_type {
         ServiceType::NodePort => (0, service.ports.len()),
+        ServiceType::LoadBalancer if service.allocates_node_ports == Some(false) => {
+            (1, service.ports.iter().filter(|port| port.node_port.is_some()).count())
+        }
         ServiceType::LoadBalancer => (1, service.ports.len()),
         ServiceType::ClusterIp | ServiceType::ExternalName(_) => (0, 0),
     };

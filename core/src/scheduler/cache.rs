@@ -489,9 +489,10 @@ impl Cache {
         class: ClassId,
         standing: Standing,
     ) {
-        let slot = self.slot_named(node);
+        // Nearly always the watch confirms what was assumed, so the name is compared before it is looked up.
         if let Some(pod) = self.pods.get_mut(row.index as usize).and_then(Option::as_mut).filter(|pod| pod.row == row)
-            && (pod.slot, pod.class) == (slot, class)
+            && self.slots[pod.slot as usize].name == *node
+            && pod.class == class
         {
             pod.assumed = false;
             pod.standing = standing;
@@ -500,6 +501,7 @@ impl Cache {
             self.seat(row.index);
             return;
         }
+        let slot = self.slot_named(node);
         self.remove_pod(classes, row);
         let traits = classes.traits(class);
         let priority = traits.spec.priority;

@@ -17,7 +17,7 @@ const PLACES_MIN: usize = 16;
 
 /// Slots by hash; several slots may have one.
 #[derive(Default)]
-pub(super) struct HashIndex {
+pub(crate) struct HashIndex {
     /// A power of two, or none at all.
     places: Vec<Entry>,
     entries: usize,
@@ -25,7 +25,7 @@ pub(super) struct HashIndex {
 
 impl HashIndex {
     /// The slots under a hash, and perhaps a few of others: the reader compares what it looks for.
-    pub(super) fn get(&self, hash: u64) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn get(&self, hash: u64) -> impl Iterator<Item = u32> + '_ {
         self.probe(hash as u32)
             .map(|place| self.places[place])
             .filter(move |it| it.hash == hash as u32)
@@ -33,7 +33,7 @@ impl HashIndex {
     }
 
     /// Enters a slot under a hash.
-    pub(super) fn insert(&mut self, hash: u64, slot: u32) {
+    pub(crate) fn insert(&mut self, hash: u64, slot: u32) {
         assert!(slot != EMPTY.slot, "a table has fewer than 2^32 rows");
         if (self.entries + 1) * 4 > self.places.len() * 3 {
             self.grow();
@@ -43,7 +43,7 @@ impl HashIndex {
     }
 
     /// Takes a slot out. Panics if it is not there.
-    pub(super) fn remove(&mut self, hash: u64, slot: u32) {
+    pub(crate) fn remove(&mut self, hash: u64, slot: u32) {
         let wanted = Entry { hash: hash as u32, slot };
         let mut hole =
             self.probe(wanted.hash).find(|place| self.places[*place] == wanted).expect("the slot was entered");

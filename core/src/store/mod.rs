@@ -9,7 +9,7 @@
 //! present rows. Absent on purpose: admission, defaulting and who may write what (see [`crate::api`]), and leases,
 //! whose renewals change nothing but a time (see [`crate::api::leases`]).
 
-mod hash_index;
+pub(crate) mod hash_index;
 mod index;
 mod log;
 mod table;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::id::{Name, Revision, RowId, Uid};
 use crate::model::{Kind, Object, Resource, with_kind};
-use crate::store::{IndexKey, Store};
+use crate::store::{Change, IndexKey, Store};
 
 /// The store as of one revision: what an informer's cache holds when its watch has delivered that much.
 #[derive(Clone, Copy)]
@@ -42,6 +42,12 @@ impl<'a> View<'a> {
     /// A row's object; `None` if it is absent.
     pub fn get<T: Resource + 'a>(self, row: RowId) -> Option<&'a Arc<T>> {
         T::table(self.store).at(row, self.at)
+    }
+
+    /// A row's object just before a change and after it; `None` is absence.
+    pub fn sides<T: Resource + 'a>(self, change: &Change) -> (Option<&'a T>, Option<&'a T>) {
+        let of = |view: View<'a>| view.get::<T>(change.row).map(|object| &**object);
+        (of(self.before(change.revision)), of(self.at(change.revision)))
     }
 
     /// A row's object of this identity; `None` if it is absent or another object has its place.

@@ -94,7 +94,7 @@ impl FakeRuntime {
             RuntimeRequest::PullImage { pod, container, image, policy } => {
                 vec![self.pull(pod, container, image, policy)]
             }
-            RuntimeRequest::StartContainer { pod, container, attempt } => self.start(&pod, container, attempt),
+            RuntimeRequest::StartContainer { pod, container, attempt, .. } => self.start(&pod, container, attempt),
             RuntimeRequest::StopContainer { pod, container, attempt, grace } => {
                 let (delay, exit_code) = if self.stop <= grace { (self.stop, 143) } else { (grace, 137) };
                 let out_of_memory = false;
@@ -121,7 +121,7 @@ impl FakeRuntime {
                 self.usage.images.retain(|image| !images.contains(&image.image));
                 Vec::new()
             }
-            RuntimeRequest::WatchUsage(_) | RuntimeRequest::PowerOff => Vec::new(),
+            RuntimeRequest::WatchUsage(_) | RuntimeRequest::PowerOff | RuntimeRequest::UpdateFiles { .. } => Vec::new(),
             RuntimeRequest::RemovePod { pod } => {
                 self.pods.remove(&pod);
                 vec![(Span::ZERO, RuntimeEvent::PodRemoved { pod })]

@@ -6,6 +6,7 @@
 //!
 //! Absent on purpose: kinds that the core does not model, which are refused by name rather than passed over.
 
+mod config;
 mod defaults;
 mod modelled;
 mod patch;
@@ -14,6 +15,7 @@ mod policy;
 mod read;
 mod references;
 mod schedule;
+mod service_update;
 mod snapshot;
 mod storage;
 #[cfg(test)]
@@ -26,8 +28,8 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, Repl
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
-    LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ReplicationController, ResourceQuota,
-    Service,
+    ConfigMap, LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ReplicationController,
+    ResourceQuota, Secret, Service, ServiceAccount,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -44,6 +46,7 @@ pub use defaults::{admit_pod, apply_defaults};
 pub use modelled::unmodelled_fields;
 pub use patch::{PatchType, apply_patch};
 pub use read::{read_admitted, read_manifests, read_node};
+pub use service_update::settle_service;
 pub use snapshot::Snapshot;
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};
@@ -147,6 +150,9 @@ manifests! {
     ControllerRevision "apps/v1" true,
     EndpointSlice "discovery.k8s.io/v1" true,
     Lease "coordination.k8s.io/v1" true,
+    ConfigMap "v1" true,
+    Secret "v1" true,
+    ServiceAccount "v1" true,
     ResourceQuota "v1" true,
     LimitRange "v1" true,
     PriorityClass "scheduling.k8s.io/v1" false,

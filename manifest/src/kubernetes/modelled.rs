@@ -162,6 +162,9 @@ const MODELLED: &[(&str, &[&str])] = &[
             "spec.ipFamilies.**",
             "spec.ipFamilyPolicy",
             "spec.internalTrafficPolicy",
+            "spec.externalTrafficPolicy",
+            "spec.allocateLoadBalancerNodePorts",
+            "spec.healthCheckNodePort",
             "status.**",
         ],
     ),
@@ -202,6 +205,9 @@ const MODELLED: &[(&str, &[&str])] = &[
             "status.**",
         ],
     ),
+    ("ConfigMap", &["data.**", "binaryData.**", "immutable"]),
+    ("Secret", &["data.**", "stringData.**", "type", "immutable"]),
+    ("ServiceAccount", &["secrets.**", "imagePullSecrets.**", "automountServiceAccountToken"]),
     ("ResourceQuota", &["spec.**", "status.**"]),
     ("LimitRange", &["spec.**"]),
     ("PriorityClass", &["value", "globalDefault", "preemptionPolicy", "description"]),
@@ -216,6 +222,16 @@ const POD: &[&str] = &[
     "volumes.[].name",
     "volumes.[].persistentVolumeClaim.**",
     "volumes.[].ephemeral.volumeClaimTemplate.**",
+    "volumes.[].configMap.**",
+    "volumes.[].secret.**",
+    "volumes.[].downwardAPI.**",
+    "volumes.[].projected.defaultMode",
+    "volumes.[].projected.sources.[].configMap.**",
+    "volumes.[].projected.sources.[].secret.**",
+    "volumes.[].projected.sources.[].downwardAPI.**",
+    "serviceAccountName",
+    "serviceAccount",
+    "automountServiceAccountToken",
     "volumes.[].csi.driver",
     "volumes.[].gcePersistentDisk.**",
     "volumes.[].awsElasticBlockStore.**",
@@ -259,6 +275,14 @@ const CONTAINER: &[&str] = &[
     "workingDir",
     "env.[].name",
     "env.[].value",
+    "env.[].valueFrom.fieldRef.**",
+    "env.[].valueFrom.resourceFieldRef.**",
+    "env.[].valueFrom.configMapKeyRef.**",
+    "env.[].valueFrom.secretKeyRef.**",
+    "envFrom.**",
+    "volumeMounts.[].name",
+    "volumeMounts.[].mountPath",
+    "volumeMounts.[].subPath",
     "ports.**",
     "resources.requests.**",
     "resources.limits.**",
@@ -368,12 +392,7 @@ spec:
         let objects = read_admitted("web.yaml", text).unwrap();
         assert_eq!(
             unmodelled_fields(&objects[0]),
-            [
-                "spec.template.spec.containers[].volumeMounts",
-                "spec.template.spec.dnsPolicy",
-                "spec.template.spec.hostPID",
-                "spec.template.spec.volumes[].emptyDir",
-            ]
+            ["spec.template.spec.dnsPolicy", "spec.template.spec.hostPID", "spec.template.spec.volumes[].emptyDir",]
         );
     }
 }

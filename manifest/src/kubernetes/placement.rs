@@ -17,6 +17,7 @@ pub(super) fn rules(spec: &api::PodSpec) -> Option<Box<PlacementRules>> {
     let rules = PlacementRules {
         scheduling_gates: spec.scheduling_gates.iter().flatten().map(|gate| name(&gate.name)).collect(),
         never_preempts: spec.preemption_policy.as_deref() == Some("Never"),
+        says_it_preempts: spec.preemption_policy.as_deref() == Some("PreemptLowerPriority"),
         required_node_names: trimmed(required.iter().flat_map(|it| &it.node_selector_terms).map(fields).collect()),
         preferred_node_names: trimmed(preferred.into_iter().flatten().map(|it| fields(&it.preference)).collect()),
         spread: spec.topology_spread_constraints.iter().flatten().map(spread).collect(),

@@ -1,6 +1,6 @@
 //! Documents to objects: kinds, lists, and what every object must have.
 
-use super::{KINDS, Kind, Located, Manifest};
+use super::{KINDS, Kind, Located, Manifest, config};
 use crate::strict::{Error, Errors};
 use crate::yaml::{self, Duplicates, Node, Value};
 
@@ -88,10 +88,14 @@ impl Reader<'_> {
         }
     }
 
-    fn object(&mut self, document: Node, api_version: &str, kind: &str) {
+    fn object(&mut self, mut document: Node, api_version: &str, kind: &str) {
         let Some(&found) = KINDS.iter().find(|known| known.kind == kind && known.api_version == api_version) else {
             return self.unsupported(&document, api_version, kind);
         };
+        let illegal = config::check_values(self.file, found.kind, &mut document);
+        if !illegal.is_empty() {
+            return self.errors.extend(illegal);
+        }
         match Manifest::from_node(self.file, found, &document) {
             Ok(value) => {
                 let metadata = value.metadata();

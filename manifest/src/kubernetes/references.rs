@@ -9,19 +9,11 @@ use super::to_core::name;
 
 /// Where a variable's value comes from.
 pub(super) fn env_source(source: &api::EnvVarSource) -> Option<EnvSource> {
-    if let Some(field) = &source.field_ref {
-        return Some(EnvSource::Field { path: name(&field.field_path) });
+    if let Some(selector) = &source.field_ref {
+        return Some(field(selector));
     }
-    if let Some(resource) = &source.resource_field_ref {
-        let divisor = resource
-            .divisor
-            .as_ref()
-            .map(|text| text.0.parse::<Quantity>().expect("quantities are checked while reading").milli_value());
-        return Some(EnvSource::Resource {
-            container: resource.container_name.as_deref().unwrap_or_default().into(),
-            resource: name(&resource.resource),
-            divisor_milli: divisor.filter(|divisor| *divisor > 0).unwrap_or(1_000),
-        });
+    if let Some(selector) = &source.resource_field_ref {
+        return Some(resource(selector));
     }
     let reference = |kind, object: &str, optional: Option<bool>, key: &str| {
         let object = ObjectReference { keys: vec![name(key)], ..reference(kind, object, optional) };
@@ -31,6 +23,24 @@ pub(super) fn env_source(source: &api::EnvVarSource) -> Option<EnvSource> {
         (Some(it), _) => reference(ConfigKind::ConfigMap, &it.name, it.optional, &it.key),
         (None, Some(it)) => reference(ConfigKind::Secret, &it.name, it.optional, &it.key),
         (None, None) => None,
+    }
+}
+
+/// A field of the pod.
+pub(super) fn field(selector: &api::ObjectFieldSelector) -> EnvSource {
+    EnvSource::Field { path: name(&selector.field_path) }
+}
+
+/// A request or limit of a container.
+pub(super) fn resource(selector: &api::ResourceFieldSelector) -> EnvSource {
+    let divisor = selector
+        .divisor
+        .as_ref()
+        .map(|text| text.0.parse::<Quantity>().expect("quantities are checked while reading").milli_value());
+    EnvSource::Resource {
+        container: selector.container_name.as_deref().unwrap_or_default().into(),
+        resource: name(&selector.resource),
+        divisor_milli: divisor.filter(|divisor| *divisor > 0).unwrap_or(1_000),
     }
 }
 

@@ -17,16 +17,17 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use wavetank_core::digest::Shared;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
-    ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, Hook, IntOrName, IntOrPercent,
-    Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec, NodeStatus, Object, OwnerReference, Pod,
-    PodOwn, PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction, Protocol, PullPolicy, ReplicaSet,
-    ReplicationController, ResourceName, Resources, RestartPolicy, Selector, SelectorOperator, SelectorRequirement,
-    Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration, TolerationOperator, ZeroRequests,
+    ConditionKind, Container, ContainerPort, Deployment, DeploymentStrategy, EnvVar, ExternalTraffic, Hook, IntOrName,
+    IntOrPercent, IpFamily, IpFamilyPolicy, Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec,
+    NodeStatus, Object, OwnerReference, Pod, PodOwn, PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction,
+    Protocol, PullPolicy, ReplicaSet, ReplicationController, ResourceName, Resources, RestartPolicy, Selector,
+    SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
+    TolerationOperator, ZeroRequests,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
 
-use super::{Located, Manifest, policy, storage};
+use super::{Located, Manifest, config, policy, storage};
 use crate::strict::{Error, Errors};
 
 /// The core's object of an admitted manifest. Objects of a namespaced kind without a namespace belong to `default`.
@@ -47,6 +48,11 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
         }
         Manifest::Job(object) => Object::Job(Arc::new(batch::job(meta(&object.metadata), object))),
         Manifest::CronJob(object) => Object::CronJob(Arc::new(batch::cron_job(meta(&object.metadata), object))),
+        Manifest::ConfigMap(object) => Object::ConfigMap(Arc::new(config::config_map(meta(&object.metadata), object))),
+        Manifest::Secret(object) => Object::Secret(Arc::new(config::secret(meta(&object.metadata), object))),
+        Manifest::ServiceAccount(object) => {
+            Object::ServiceAccount(Arc::new(config::account(meta(&object.metadata), object)))
+        }
         Manifest::ResourceQuota(object) => {
             Object::ResourceQuota(Arc::new(policy::quota(meta(&object.metadata), object)))
         }
@@ -283,6 +289,10 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         readiness_gates: spec.readiness_gates.iter().flatten().map(|gate| name(&gate.condition_type)).collect(),
         references: super::references::of(spec),
         volumes: storage::pod_volumes(spec),
+        account: optional(spec.service_account_name.as_ref()),
+        automount: spec.automount_service_account_token,
+        token: None,
+        image_pull_secrets: config::pull_secrets(spec.image_pull_secrets.as_ref()),
         rules: super::placement::rules(spec),
         original,
     }
@@ -348,6 +358,8 @@ fn container(container: &api::Container) -> Container {
         command: texts(&container.command),
         args: texts(&container.args),
         working_dir: container.working_dir.as_deref().map(name),
+        env_from: config::env_from(container.env_from.as_ref()),
+        mounts: config::mounts(container.volume_mounts.as_ref()),
         env: container.env.iter().flatten().map(env_var).collect(),
         ports: container.ports.iter().flatten().map(container_port).collect(),
         requests: resources(limits_and_requests.and_then(|it| it.requests.as_ref())),
@@ -533,12 +545,28 @@ fn service(meta: Meta, object: &api::Service) -> Service {
             Some("ExternalName") => ServiceType::ExternalName(optional(spec.external_name.as_ref())),
             _ => ServiceType::ClusterIp,
         },
+        families: spec.ip_families.iter().flatten().map(|family| ip_family(family)).collect(),
+        family_policy: spec.ip_family_policy.as_deref().map(|policy| match policy {
+            "PreferDualStack" => IpFamilyPolicy::PreferDualStack,
+            "RequireDualStack" => IpFamilyPolicy::RequireDualStack,
+            _ => IpFamilyPolicy::SingleStack,
+        }),
+        external_traffic: spec.external_traffic_policy.as_deref().map(|policy| match policy {
+            "Local" => ExternalTraffic::Local,
+            _ => ExternalTraffic::Cluster,
+        }),
+        allocates_node_ports: spec.allocate_load_balancer_node_ports,
+        health_check_node_port: spec.health_check_node_port.filter(|number| *number != 0).map(port_number),
         cluster_ip: cluster_ip.filter(|address| *address != "None").map(name),
         headless: cluster_ip == Some("None"),
         publish_not_ready: spec.publish_not_ready_addresses.unwrap_or(false),
         client_ip_affinity: has_affinity
             .then(|| seconds(affinity.and_then(|it| it.timeout_seconds).map(i64::from), 10_800)),
     }
+}
+
+fn ip_family(family: &str) -> IpFamily {
+    if family == "IPv6" { IpFamily::V6 } else { IpFamily::V4 }
 }
 
 fn service_port(port: &api::ServicePort) -> ServicePort {

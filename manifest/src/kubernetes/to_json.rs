@@ -11,14 +11,15 @@ use serde_json::{Map, Value, json};
 use wavetank_core::calendar::Civil;
 use wavetank_core::id::{Name, Revision};
 use wavetank_core::model::{
-    Condition, ConditionKind, Conditions, ContainerState, ContainerStatus, Deployment, EndpointSlice, IntOrName,
-    IntOrPercent, Labels, Meta, Namespace, Node, Object, OwnerReference, Phase, Pod, PodTemplate, Protocol, ReplicaSet,
-    ReplicaSetStatus, ReplicationController, Resources, Selector, Service, ServiceType, Status3, Terminated,
+    Condition, ConditionKind, Conditions, ContainerState, ContainerStatus, Deployment, EndpointSlice, ExternalTraffic,
+    IntOrName, IntOrPercent, Labels, Meta, Namespace, Node, Object, OwnerReference, Phase, Pod, PodTemplate, Protocol,
+    ReplicaSet, ReplicaSetStatus, ReplicationController, Resources, Selector, Service, ServiceType, Status3,
+    Terminated,
 };
 use wavetank_core::quantity::{Format, Quantity};
 use wavetank_core::time::Time;
 
-use super::{policy, storage};
+use super::{config, policy, storage};
 
 /// The kinds whose changes of spec are counted; others have no `metadata.generation`.
 ///
@@ -65,11 +66,16 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::ReplicationController(set) => show.replication_controller(&mut root, set),
         Object::Job(job) => show.job(&mut root, job),
         Object::CronJob(cron_job) => show.cron_job(&mut root, cron_job),
+        Object::ConfigMap(map) => config::show_config_map(&mut root, map),
+        Object::Secret(secret) => config::show_secret(&mut root, secret),
+        Object::ServiceAccount(account) => config::show_account(&mut root, account),
         Object::ResourceQuota(quota) => policy::show_quota(&mut root, quota),
         Object::LimitRange(range) => policy::show_range(&mut root, range),
         Object::PriorityClass(class) => policy::show_class(&mut root, class),
         Object::PersistentVolume(volume) => storage::show_volume(&mut root, volume, epoch),
-        Object::PersistentVolumeClaim(claim) => storage::show_claim(&mut root, claim),
+        Object::PersistentVolumeClaim(claim) => {
+            storage::show_claim(&mut root, claim, show.conditions(&claim.status.conditions))
+        }
         Object::StorageClass(class) => storage::show_class(&mut root, class),
         Object::CSINode(node) => storage::show_node(&mut root, node),
         Object::VolumeAttachment(attachment) => storage::show_attachment(&mut root, attachment, epoch),
@@ -111,7 +117,7 @@ pub(super) fn entry<'a>(map: &'a mut Map<String, Value>, key: &str) -> &'a mut M
     slot.as_object_mut().expect("it was just made an object")
 }
 
-fn set_labels(map: &mut Map<String, Value>, key: &str, labels: &Labels) {
+pub(super) fn set_labels(map: &mut Map<String, Value>, key: &str, labels: &Labels) {
     if labels.is_empty() {
         map.remove(key);
     } else {
@@ -231,6 +237,7 @@ impl Show {
         let spec = entry(root, "spec");
         show_containers(spec, pod);
         sets::show_own(spec, pod);
+        config::show_pod(spec, pod);
         batch::of_index(spec, pod);
         if let Some(node) = &pod.node {
             set(spec, "nodeName", &**node);
@@ -259,7 +266,9 @@ impl Show {
         }
         let never = pod.spec.rules.as_ref().is_some_and(|rules| rules.never_preempts);
         set(spec, "preemptionPolicy", if never { "Never" } else { "PreemptLowerPriority" });
-        if pod.meta.annotations.get("kubernetes.io/limit-ranger").is_some() {
+        let limited = pod.spec.containers.iter().chain(&pod.spec.init_containers);
+        let limited = limited.into_iter().any(|container| !container.limits.quantities().is_empty());
+        if limited || pod.meta.annotations.get("kubernetes.io/limit-ranger").is_some() {
             policy::show_container_amounts(spec, &pod.spec);
         }
         self.pod_status(entry(root, "status"), pod);
@@ -573,10 +582,47 @@ fn show_service(root: &mut Map<String, Value>, service: &Service) {
             set(spec, "clusterIP", &**address);
             set(spec, "clusterIPs", vec![Value::from(&**address)]);
         }
-        (None, true) => set(spec, "clusterIP", "None"),
-        (None, false) => {}
+        (None, true) => {
+            set(spec, "clusterIP", "None");
+            set(spec, "clusterIPs", vec![Value::from("None")]);
+        }
+        (None, false) => {
+            spec.remove("clusterIP");
+            spec.remove("clusterIPs");
+        }
     }
+    show_choices(spec, service);
     entry(root, "status").entry("loadBalancer").or_insert_with(|| json!({}));
+}
+
+/// What the API server chooses for a Service: a field that its type has no use for is not shown, whoever wrote it.
+fn show_choices(spec: &mut Map<String, Value>, service: &Service) {
+    let families: Vec<Value> = service.families.iter().map(|family| family.name().into()).collect();
+    let policy = service.external_traffic.map(|policy| match policy {
+        ExternalTraffic::Cluster => "Cluster",
+        ExternalTraffic::Local => "Local",
+    });
+    let fields: [(&str, Option<Value>); 5] = [
+        ("ipFamilies", (!families.is_empty()).then(|| families.into())),
+        ("ipFamilyPolicy", service.family_policy.map(|policy| policy.name().into())),
+        ("externalTrafficPolicy", policy.map(Value::from)),
+        ("allocateLoadBalancerNodePorts", service.allocates_node_ports.map(Value::from)),
+        ("healthCheckNodePort", service.health_check_node_port.map(Value::from)),
+    ];
+    for (key, value) in fields {
+        match value {
+            Some(value) => set(spec, key, value),
+            None => drop(spec.remove(key)),
+        }
+    }
+    set(spec, "sessionAffinity", if service.client_ip_affinity.is_some() { "ClientIP" } else { "None" });
+    match service.client_ip_affinity {
+        Some(span) => set(spec, "sessionAffinityConfig", json!({"clientIP": {"timeoutSeconds": span.as_secs()}})),
+        None => drop(spec.remove("sessionAffinityConfig")),
+    }
+    if !service.is_alias() {
+        spec.entry("internalTrafficPolicy").or_insert_with(|| "Cluster".into());
+    }
 }
 
 fn show_slice(root: &mut Map<String, Value>, slice: &EndpointSlice) {

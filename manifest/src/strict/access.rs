@@ -35,36 +35,35 @@ impl<'de, 'p> Entries<'de, 'p> {
         Entries { parent, entries: [].iter(), fields: None, current: None, place: Some(0) }
     }
 
-    /// A reader of the next pseudo field.
-    fn next_place(&mut self, step: usize) -> Reader<'de, 'p> {
-        self.place = Some(step + 1);
-        let span = self.parent.node.span;
-        let place = [span.line, span.column, span.end.line, span.end.column].get(step).copied();
-        Reader { place, ..self.parent }
-    }
-}
-
-impl<'de> MapAccess<'de> for Entries<'de, '_> {
-    type Error = Fault;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+    /// The next key, if there is one left.
+    #[inline(never)]
+    fn next_key(&mut self) -> Option<KeyReader<'de>> {
         if let Some(step) = self.place {
-            let Some(field) = spanned::FIELDS.get(step) else { return Ok(None) };
-            return seed.deserialize(KeyReader { text: field }).map(Some);
+            return spanned::FIELDS.get(step).map(|text| KeyReader { text });
         }
         let fields = self.fields;
         self.current = self.entries.find(|(key, _)| fields.is_none_or(|fields| fields.contains(&key.text.as_str())));
-        let Some((key, _)) = self.current else { return Ok(None) };
-        seed.deserialize(KeyReader { text: &key.text }).map(Some).map_err(|mut fault| {
-            let path = Path::Key(&self.parent.path, &key.text);
-            fault.place.get_or_insert_with(|| (key.span.start(), path.to_string()));
-            fault
-        })
+        self.current.map(|(key, _)| KeyReader { text: &key.text })
     }
 
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
+    /// Gives the place of the current key to a fault that has none yet.
+    #[cold]
+    #[inline(never)]
+    fn place_key(&self, fault: Fault) -> Fault {
+        match self.current {
+            Some((key, _)) => fault.at(key.span.start(), &Path::Key(&self.parent.path, &key.text)),
+            None => fault,
+        }
+    }
+
+    /// A reader of the value of the current key.
+    #[inline(never)]
+    fn value<'s>(&'s mut self) -> Result<Reader<'de, 's>, Fault> {
         if let Some(step) = self.place {
-            return seed.deserialize(self.next_place(step));
+            self.place = Some(step + 1);
+            let span = self.parent.node.span;
+            let place = [span.line, span.column, span.end.line, span.end.column].get(step).copied();
+            return Ok(Reader { place, ..self.parent });
         }
         let Some((key, node)) = self.current else {
             return Err(Fault::new("a value was asked for before its key".to_owned()));
@@ -74,7 +73,20 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
             Some(_) => Path::Field(&parent.path, &key.text),
             None => Path::Key(&parent.path, &key.text),
         };
-        seed.deserialize(Reader { node, place: None, path, context: parent.context })
+        Ok(Reader { node, place: None, path, context: parent.context })
+    }
+}
+
+impl<'de> MapAccess<'de> for Entries<'de, '_> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        let Some(key) = self.next_key() else { return Ok(None) };
+        seed.deserialize(key).map(Some).map_err(|fault| self.place_key(fault))
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
+        seed.deserialize(self.value()?)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -136,19 +148,40 @@ impl<'de> Deserializer<'de> for KeyReader<'de> {
 
 /// The elements of a sequence.
 pub(super) struct Items<'de, 'p> {
-    pub(super) parent: Reader<'de, 'p>,
-    pub(super) items: std::slice::Iter<'de, Node>,
-    pub(super) index: usize,
+    parent: Reader<'de, 'p>,
+    items: std::slice::Iter<'de, Node>,
+    index: usize,
+}
+
+impl<'de, 'p> Items<'de, 'p> {
+    pub(super) fn new(parent: Reader<'de, 'p>, items: &'de [Node]) -> Items<'de, 'p> {
+        Items { parent, items: items.iter(), index: 0 }
+    }
+
+    /// A reader of the next element, if there is one left.
+    #[inline(never)]
+    fn next<'s>(&'s mut self) -> Option<Reader<'de, 's>> {
+        let node = self.items.next()?;
+        let path = Path::Index(&self.parent.path, self.index);
+        self.index += 1;
+        Some(Reader { node, place: None, path, context: self.parent.context })
+    }
+
+    /// What is wrong if not all elements were asked for.
+    #[inline(never)]
+    pub(super) fn left_over(&self) -> Option<Fault> {
+        let left = self.items.len();
+        let message = || format!("expected {} elements, found {}", self.index, self.index + left);
+        (left > 0).then(|| Fault::new(message()))
+    }
 }
 
 impl<'de> SeqAccess<'de> for &mut Items<'de, '_> {
     type Error = Fault;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
-        let Some(node) = self.items.next() else { return Ok(None) };
-        let path = Path::Index(&self.parent.path, self.index);
-        self.index += 1;
-        seed.deserialize(Reader { node, place: None, path, context: self.parent.context }).map(Some)
+        let Some(reader) = self.next() else { return Ok(None) };
+        seed.deserialize(reader).map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -174,14 +207,15 @@ impl<'de, 'p> EnumAccess<'de> for Variant<'de, 'p> {
 }
 
 impl<'de> Variant<'de, '_> {
-    /// Runs `read` on the variant's content; a variant that needs content must have it.
-    fn content<T>(self, read: impl FnOnce(Reader<'de, '_>) -> Result<T, Fault>) -> Result<T, Fault> {
+    /// A reader of the variant's content; a variant that needs content must have it.
+    #[inline(never)]
+    fn content(&self) -> Result<Reader<'de, '_>, Fault> {
         let Some(node) = self.content else {
             let message = format!("{:?} needs a value: expected a mapping `{}: …`", self.variant, self.variant);
-            return self.reader.placed(Err(Fault::new(message)));
+            return Err(self.reader.place(Fault::new(message)));
         };
         let path = Path::Field(&self.reader.path, self.variant);
-        read(Reader { node, place: None, path, context: self.reader.context })
+        Ok(Reader { node, place: None, path, context: self.reader.context })
     }
 }
 
@@ -191,20 +225,20 @@ impl<'de> VariantAccess<'de> for Variant<'de, '_> {
     fn unit_variant(self) -> Result<(), Fault> {
         match self.content {
             None | Some(Node { value: Value::Null, .. }) => Ok(()),
-            Some(_) => self.content(|reader| reader.mismatch("nothing")),
+            Some(_) => Err(self.content()?.mismatch("nothing")),
         }
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
-        self.content(|reader| seed.deserialize(reader))
+        seed.deserialize(self.content()?)
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, Fault> {
-        self.content(|reader| reader.deserialize_seq(visitor))
+        self.content()?.deserialize_seq(visitor)
     }
 
     fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
         let name = "fields of the variant";
-        self.content(|reader| reader.deserialize_struct(name, fields, visitor))
+        self.content()?.deserialize_struct(name, fields, visitor)
     }
 }

@@ -75,30 +75,101 @@ impl<'de, 'p> Reader<'de, 'p> {
 
     /// Gives this node's place to a result that has none yet.
     pub(super) fn placed<T>(self, result: Result<T, Fault>) -> Result<T, Fault> {
-        result.map_err(|mut fault| {
-            fault.place.get_or_insert_with(|| (self.node.span.start(), self.path.to_string()));
-            fault
-        })
+        result.map_err(|fault| self.place(fault))
     }
 
-    pub(super) fn mismatch<T>(self, expected: &str) -> Result<T, Fault> {
+    /// Gives this node's place to a fault that has none yet.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn place(self, fault: Fault) -> Fault {
+        fault.at(self.node.span.start(), &self.path)
+    }
+
+    /// This node is not what it should be.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn mismatch(self, expected: &str) -> Fault {
         let found = self.node.value.describe();
         let hint = match (&self.node.value, expected) {
             (Value::Bool(_) | Value::Int(_) | Value::Float(_), "a string") => " (put it in quotes to make it a string)",
             _ => "",
         };
-        self.placed(Err(Fault::new(format!("expected {expected}, found {found}{hint}"))))
+        let fault = Fault::new(format!("expected {expected}, found {found}{hint}"));
+        self.place(fault.wrong_type(go_type(expected), go_value(&self.node.value)))
+    }
+
+    /// The entries of a mapping that is to be read as the struct `name`; keys that are no fields are noted.
+    #[inline(never)]
+    fn fields(self, name: &'static str, fields: &'static [&'static str]) -> Result<Entries<'de, 'p>, Fault> {
+        if name == spanned::NAME {
+            return Ok(Entries::place(self));
+        }
+        let Value::Map(entries) = &self.node.value else {
+            return Err(self.mismatch(&format!("a mapping ({name})")));
+        };
+        self.note_unknown(entries, fields);
+        Ok(Entries::new(self, entries, Some(fields)))
+    }
+
+    /// The elements of a sequence.
+    #[inline(never)]
+    fn items(self) -> Result<Items<'de, 'p>, Fault> {
+        match &self.node.value {
+            Value::Seq(items) => Ok(Items::new(self, items)),
+            _ => Err(self.mismatch("a sequence")),
+        }
+    }
+
+    /// The entries of a mapping whose keys may be any.
+    #[inline(never)]
+    fn entries(self) -> Result<Entries<'de, 'p>, Fault> {
+        match &self.node.value {
+            Value::Map(entries) => Ok(Entries::new(self, entries, None)),
+            _ => Err(self.mismatch("a mapping")),
+        }
+    }
+
+    /// The text of a string.
+    #[inline(never)]
+    fn text(self) -> Result<&'de str, Fault> {
+        match &self.node.value {
+            Value::String(text) => Ok(text),
+            _ => Err(self.mismatch("a string")),
+        }
+    }
+
+    /// k8s-openapi keeps quantities as any text; here is the one place where a wrong one still has its place.
+    #[inline(never)]
+    fn check_quantity(self) -> Result<(), Fault> {
+        let Value::String(text) = &self.node.value else { return Ok(()) };
+        let checked = text.parse::<Quantity>();
+        checked.map_err(|error| self.place(Fault::new(format!("{text:?} is no quantity: {error}"))))?;
+        Ok(())
+    }
+
+    /// The name of an enum's variant, with what it holds.
+    #[inline(never)]
+    fn variant(self, variants: &'static [&'static str]) -> Result<Variant<'de, 'p>, Fault> {
+        let message = match &self.node.value {
+            Value::String(text) => return Ok(Variant { reader: self, variant: text, content: None }),
+            Value::Map(entries) => match entries.as_slice() {
+                [(key, node)] => return Ok(Variant { reader: self, variant: &key.text, content: Some(node) }),
+                _ => format!("expected a mapping with one key, found {} keys", entries.len()),
+            },
+            other => format!("expected a name, found {}", other.describe()),
+        };
+        Err(self.place(Fault::one_of(message, "", variants)))
     }
 
     /// The integer, if it is one between `min` and `max`.
-    fn integer(self, min: i128, max: i128) -> Result<i128, Fault> {
+    fn integer(self, go_type: &'static str, min: i128, max: i128) -> Result<i128, Fault> {
         if let Some(number) = self.place {
             return Ok(number.into());
         }
         match self.node.value {
             Value::Int(number) if (min..=max).contains(&number) => Ok(number),
-            Value::Int(_) => self.mismatch(&format!("a whole number between {min} and {max}")),
-            _ => self.mismatch("a whole number"),
+            Value::Int(_) => Err(self.mismatch(&format!("a whole number between {min} and {max}"))),
+            _ => Err(self.mismatch("a whole number").wanted(go_type)),
         }
     }
 
@@ -112,32 +183,42 @@ impl<'de, 'p> Reader<'de, 'p> {
         }
     }
 
-    fn visit_entries<V: Visitor<'de>>(
-        self,
-        entries: &'de [(Key, Node)],
-        fields: Option<&'static [&'static str]>,
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        let access = Entries::new(self, entries, fields);
-        self.placed(visitor.visit_map(access))
-    }
-
-    fn visit_items<V: Visitor<'de>>(self, items: &'de [Node], visitor: V) -> Result<V::Value, Fault> {
-        let count = items.len();
-        let mut access = Items { parent: self, items: items.iter(), index: 0 };
-        let value = self.placed(visitor.visit_seq(&mut access))?;
-        if access.items.len() == 0 {
-            return Ok(value);
+    fn visit_items<V: Visitor<'de>>(self, mut items: Items<'de, 'p>, visitor: V) -> Result<V::Value, Fault> {
+        let value = self.placed(visitor.visit_seq(&mut items))?;
+        match items.left_over() {
+            None => Ok(value),
+            Some(fault) => Err(self.place(fault)),
         }
-        self.placed(Err(Fault::new(format!("expected {} elements, found {count}", access.index))))
+    }
+}
+
+/// What Go calls a type that messages here call otherwise.
+fn go_type(expected: &str) -> Option<&'static str> {
+    match expected {
+        "a string" => Some("string"),
+        "true or false" => Some("bool"),
+        "a number" => Some("float64"),
+        _ => None,
+    }
+}
+
+/// What Go's JSON reader calls a value.
+fn go_value(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Int(_) | Value::Float(_) => "number",
+        Value::String(_) => "string",
+        Value::Seq(_) => "array",
+        Value::Map(_) => "object",
     }
 }
 
 macro_rules! deserialize_integers {
-    ($($method:ident $visit:ident $type:ty;)*) => {$(
+    ($($method:ident $visit:ident $type:ty, $go_type:literal;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             // The range check makes the conversion exact.
-            let number = self.integer(<$type>::MIN as i128, <$type>::MAX as i128)? as $type;
+            let number = self.integer($go_type, <$type>::MIN as i128, <$type>::MAX as i128)? as $type;
             self.placed(visitor.$visit(number))
         }
     )*};
@@ -157,8 +238,8 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
             },
             Value::Float(number) => visitor.visit_f64(*number),
             Value::String(text) => visitor.visit_borrowed_str(text),
-            Value::Seq(items) => return self.visit_items(items, visitor),
-            Value::Map(entries) => return self.visit_entries(entries, None, visitor),
+            Value::Seq(items) => return self.visit_items(Items::new(self, items), visitor),
+            Value::Map(entries) => visitor.visit_map(Entries::new(self, entries, None)),
         };
         self.placed(result)
     }
@@ -166,24 +247,24 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.node.value {
             Value::Bool(flag) => self.placed(visitor.visit_bool(flag)),
-            _ => self.mismatch("true or false"),
+            _ => Err(self.mismatch("true or false")),
         }
     }
 
     deserialize_integers! {
-        deserialize_i8 visit_i8 i8;
-        deserialize_i16 visit_i16 i16;
-        deserialize_i32 visit_i32 i32;
-        deserialize_i64 visit_i64 i64;
-        deserialize_i128 visit_i128 i128;
-        deserialize_u8 visit_u8 u8;
-        deserialize_u16 visit_u16 u16;
-        deserialize_u32 visit_u32 u32;
-        deserialize_u64 visit_u64 u64;
+        deserialize_i8 visit_i8 i8, "int8";
+        deserialize_i16 visit_i16 i16, "int16";
+        deserialize_i32 visit_i32 i32, "int32";
+        deserialize_i64 visit_i64 i64, "int64";
+        deserialize_i128 visit_i128 i128, "int64";
+        deserialize_u8 visit_u8 u8, "uint8";
+        deserialize_u16 visit_u16 u16, "uint16";
+        deserialize_u32 visit_u32 u32, "uint32";
+        deserialize_u64 visit_u64 u64, "uint64";
     }
 
     fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let number = self.integer(0, i128::MAX)?;
+        let number = self.integer("uint64", 0, i128::MAX)?;
         self.placed(visitor.visit_u128(number.unsigned_abs()))
     }
 
@@ -195,7 +276,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         match self.node.value {
             Value::Int(number) => self.placed(visitor.visit_f64(number as f64)),
             Value::Float(number) => self.placed(visitor.visit_f64(number)),
-            _ => self.mismatch("a number"),
+            _ => Err(self.mismatch("a number")),
         }
     }
 
@@ -204,10 +285,8 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match &self.node.value {
-            Value::String(text) => self.placed(visitor.visit_borrowed_str(text)),
-            _ => self.mismatch("a string"),
-        }
+        let text = self.text()?;
+        self.placed(visitor.visit_borrowed_str(text))
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -232,7 +311,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.node.value {
             Value::Null => self.placed(visitor.visit_unit()),
-            _ => self.mismatch("nothing"),
+            _ => Err(self.mismatch("nothing")),
         }
     }
 
@@ -241,20 +320,14 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Fault> {
-        // k8s-openapi keeps quantities as any text; here is the one place where a wrong one still has its place.
-        if let (QUANTITY, Value::String(text)) = (name, &self.node.value) {
-            let checked =
-                text.parse::<Quantity>().map_err(|error| Fault::new(format!("{text:?} is no quantity: {error}")));
-            self.placed(checked)?;
+        if name == QUANTITY {
+            self.check_quantity()?;
         }
         self.placed(visitor.visit_newtype_struct(self))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match &self.node.value {
-            Value::Seq(items) => self.visit_items(items, visitor),
-            _ => self.mismatch("a sequence"),
-        }
+        self.visit_items(self.items()?, visitor)
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, Fault> {
@@ -271,10 +344,8 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match &self.node.value {
-            Value::Map(entries) => self.visit_entries(entries, None, visitor),
-            _ => self.mismatch("a mapping"),
-        }
+        let entries = self.entries()?;
+        self.placed(visitor.visit_map(entries))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -283,16 +354,8 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        if name == spanned::NAME {
-            return self.placed(visitor.visit_map(Entries::place(self)));
-        }
-        match &self.node.value {
-            Value::Map(entries) => {
-                self.note_unknown(entries, fields);
-                self.visit_entries(entries, Some(fields), visitor)
-            }
-            _ => self.mismatch(&format!("a mapping ({name})")),
-        }
+        let entries = self.fields(name, fields)?;
+        visitor.visit_map(entries).map_err(|fault| self.place(fault.within(name)))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -301,21 +364,8 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        let (variant, content) = match &self.node.value {
-            Value::String(text) => (text.as_str(), None),
-            Value::Map(entries) => match entries.as_slice() {
-                [(key, node)] => (key.text.as_str(), Some(node)),
-                _ => {
-                    let message = format!("expected a mapping with one key, found {} keys", entries.len());
-                    return self.placed(Err(Fault::one_of(message, "", variants)));
-                }
-            },
-            other => {
-                let message = format!("expected a name, found {}", other.describe());
-                return self.placed(Err(Fault::one_of(message, "", variants)));
-            }
-        };
-        self.placed(visitor.visit_enum(Variant { reader: self, variant, content }))
+        let variant = self.variant(variants)?;
+        self.placed(visitor.visit_enum(variant))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {

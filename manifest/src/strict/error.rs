@@ -23,9 +23,39 @@ pub struct Error {
     pub expected: Vec<String>,
     /// The expected name that is nearest to what was written.
     pub suggestion: Option<String>,
+    /// Where a value of one type stands in the place of another: the types.
+    pub wrong_type: Option<WrongType>,
+}
+
+/// A value of one type in the place of another, in the terms of Go's JSON reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrongType {
+    /// The struct that has the field; empty while it is not known.
+    pub(super) within: &'static str,
+    /// The type of the field: `int32`, `string`; `None` for one that Go names otherwise than its schema.
+    pub(super) wanted: Option<&'static str>,
+    /// What was written: `string`, `number`.
+    pub(super) found: &'static str,
 }
 
 impl Error {
+    /// What the API server says of a value of a wrong type, as Go's JSON reader words it; `None` for other mistakes.
+    pub fn go_message(&self) -> Option<String> {
+        let WrongType { within, wanted, found } = self.wrong_type?;
+        // Go's path has the names of fields only.
+        let mut path = String::new();
+        let mut depth = 0;
+        for letter in self.path.chars() {
+            match letter {
+                '[' => depth += 1,
+                ']' => depth -= 1,
+                letter if depth == 0 => path.push(letter),
+                _ => {}
+            }
+        }
+        Some(format!("json: cannot unmarshal {found} into Go struct field {within}.{path} of type {}", wanted?))
+    }
+
     /// An error without more than a place and a message.
     pub fn new(file: &str, at: Position, path: &str, message: impl Into<String>) -> Error {
         Error {

@@ -4,42 +4,76 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
-use super::error::{Error, nearest};
+use super::deserializer::Path;
+use super::error::{Error, WrongType, nearest};
 use crate::yaml::{Node, Position, Value};
 
 /// An error on its way up; the innermost reader that sees it gives it its place.
+///
+/// A box, so that the results of the hundreds of readers that serde derives stay small.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct Fault(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
     message: String,
     expected: Vec<String>,
     suggestion: Option<String>,
+    /// What of which type was found where another was expected.
+    wrong_type: Option<WrongType>,
     /// The place and the path; none until a reader has seen the fault.
-    pub(super) place: Option<(Position, String)>,
+    place: Option<(Position, String)>,
 }
 
 impl Fault {
     pub(super) fn new(message: String) -> Fault {
-        Fault { message, expected: Vec::new(), suggestion: None, place: None }
+        Fault(Box::new(Details { message, expected: Vec::new(), suggestion: None, wrong_type: None, place: None }))
     }
 
     pub(super) fn one_of(message: String, written: &str, expected: &[&str]) -> Fault {
-        Fault {
+        Fault(Box::new(Details {
             message,
             expected: expected.iter().map(|&name| name.to_owned()).collect(),
             suggestion: nearest(written, expected.iter().copied()).map(str::to_owned),
+            wrong_type: None,
             place: None,
-        }
+        }))
+    }
+
+    /// The fault with this place, unless it has one already.
+    pub(super) fn at(mut self, at: Position, path: &Path<'_>) -> Fault {
+        self.0.place.get_or_insert_with(|| (at, path.to_string()));
+        self
+    }
+
+    /// The fault of a value of the type `found` in the place of one of the type `wanted`, in Go's terms.
+    pub(super) fn wrong_type(mut self, wanted: Option<&'static str>, found: &'static str) -> Fault {
+        self.0.wrong_type = Some(WrongType { within: "", wanted, found });
+        self
+    }
+
+    /// The fault with another name for the type that is wanted.
+    pub(super) fn wanted(mut self, go_type: &'static str) -> Fault {
+        self.0.wrong_type.iter_mut().for_each(|it| it.wanted = Some(go_type));
+        self
+    }
+
+    /// The fault of a value somewhere in the struct `name`; the innermost struct counts.
+    pub(super) fn within(mut self, name: &'static str) -> Fault {
+        self.0.wrong_type.iter_mut().filter(|it| it.within.is_empty()).for_each(|it| it.within = name);
+        self
     }
 
     pub(super) fn into_error(self, file: &str, root: &Node) -> Error {
-        let (at, path) = self.place.unwrap_or_else(|| (root.span.start(), String::new()));
-        Error { expected: self.expected, suggestion: self.suggestion, ..Error::new(file, at, &path, self.message) }
+        let Details { message, expected, suggestion, wrong_type, place } = *self.0;
+        let (at, path) = place.unwrap_or_else(|| (root.span.start(), String::new()));
+        Error { expected, suggestion, wrong_type, ..Error::new(file, at, &path, message) }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 

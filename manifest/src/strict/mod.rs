@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use crate::yaml::{self, Duplicates, Node, Position};
 
-pub use error::{Error, Errors, nearest};
+pub use error::{Error, Errors, WrongType, nearest};
 pub use spanned::Spanned;
 
 /// Reads the one document of a text.

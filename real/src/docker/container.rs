@@ -15,8 +15,8 @@ use bollard::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    Attempt, ClusterName, ContainerId, ContainerName, Engine, EngineError, Identity, ImageName, PodIdentity, Resources,
-    Role,
+    Attempt, ClusterName, ContainerId, ContainerName, Engine, EngineError, FileSpec, Identity, ImageName, PodIdentity,
+    Resources, Role,
     engine::{CHANGE_LIMIT, READ_LIMIT},
 };
 
@@ -44,6 +44,8 @@ pub struct ContainerSpec {
     pub args: Vec<String>,
     /// Environment variables, name and value, later ones winning.
     pub env: Vec<(String, String)>,
+    /// Files that it finds beside those of its image.
+    pub files: Vec<FileSpec>,
     /// Working directory; `None` takes the image's own.
     pub working_dir: Option<String>,
     /// Requests and limits.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wavetank_core::model::Container;
+use wavetank_core::{kubelet::ContainerConfig, model::Container};
 
 use crate::docker::ContainerSpec;
 
@@ -10,11 +10,21 @@ use crate::docker::ContainerSpec;
 ///
 /// Source: `makeEnvironmentVariables`, pkg/kubelet/kubelet_pods.go, and `ExpandContainerCommandAndArgs`,
 /// pkg/kubelet/container/helpers.go (v1.34.1). Absent: the variables of Services.
-pub(super) fn expand(container: &Container, spec: &mut ContainerSpec) {
+pub(super) fn expand(container: &Container, config: Option<&ContainerConfig>, spec: &mut ContainerSpec) {
     let mut known = BTreeMap::new();
-    // A variable that takes its value from elsewhere is named as not modelled when the manifest is read.
-    for var in container.env.iter().filter(|var| var.from.is_none()) {
-        let value = expand_text(&var.value, &known);
+    for (name, value) in config.iter().flat_map(|config| &config.variables) {
+        known.insert(name.to_string(), value.to_string());
+        spec.env.push((name.to_string(), value.to_string()));
+    }
+    for (place, var) in container.env.iter().enumerate() {
+        // What comes from elsewhere is taken as it is; what is not there, and may be missing, is left out.
+        let value = match &var.from {
+            None => expand_text(&var.value, &known),
+            Some(_) => match config.and_then(|config| config.values.get(place)?.as_ref()) {
+                Some(value) => value.to_string(),
+                None => continue,
+            },
+        };
         known.insert(var.name.to_string(), value.clone());
         spec.env.push((var.name.to_string(), value));
     }

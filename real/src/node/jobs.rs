@@ -9,7 +9,7 @@ use std::{
 use tokio::time::sleep;
 use wavetank_core::{
     id::Name,
-    kubelet::ContainerIndex,
+    kubelet::{ContainerConfig, ContainerIndex, MountedFile},
     model::{Container as ContainerModel, Pod, PodSpec, PullPolicy},
 };
 
@@ -19,8 +19,8 @@ use super::{
 };
 use crate::docker::{
     Attempt, Bytes, ClusterName, Container, ContainerId, ContainerName, ContainerSpec, DnsConfig, Engine, EngineError,
-    EngineTime, Identity, ImageName, MilliCpu, NameError, Phase, PodIdentity, Resources, Role, Sandbox, SandboxNetwork,
-    SandboxSpec, host_name_of_pod,
+    EngineTime, FileSpec, Identity, ImageName, MilliCpu, NameError, Phase, PodIdentity, Resources, Role, Sandbox,
+    SandboxNetwork, SandboxSpec, host_name_of_pod,
 };
 
 /// Pause before a call that found no engine is repeated.
@@ -78,6 +78,7 @@ impl Jobs {
         record: &PodRecord,
         index: ContainerIndex,
         attempt: u32,
+        config: Option<&ContainerConfig>,
     ) -> Result<ContainerSpec, Failure> {
         let container = spec_of(&record.pod, index).ok_or_else(|| Failure::create("no such container"))?;
         let sandbox = record.sandbox.as_ref().ok_or_else(|| Failure::create("the pod's sandbox does not run"))?;
@@ -90,10 +91,11 @@ impl Jobs {
             command: Vec::new(),
             args: Vec::new(),
             env: Vec::new(),
+            files: config.map(|config| files(config, |_| true)).unwrap_or_default(),
             working_dir: container.working_dir.as_ref().map(|text| text.to_string()),
             resources: resources(&record.pod.spec, container, self.memory_bytes),
         };
-        expand(container, &mut spec);
+        expand(container, config, &mut spec);
         Ok(spec)
     }
 
@@ -138,6 +140,10 @@ impl Jobs {
             }
             outcome => outcome.map_err(Failure::create)?,
         };
+        if let Err(error) = self.engine.put_files(&id, &spec.files).await {
+            self.remove_all(vec![id]).await;
+            return Err(Failure::create(error));
+        }
         match self.engine.start(&id).await {
             Ok(()) => Ok(id),
             Err(error) => {
@@ -186,6 +192,16 @@ impl Jobs {
         }
         Ok(())
     }
+}
+
+/// Those files of a container that fit.
+pub(super) fn files(config: &ContainerConfig, fits: impl Fn(&MountedFile) -> bool) -> Vec<FileSpec> {
+    let file = |file: &MountedFile| FileSpec {
+        path: file.path.to_string(),
+        mode: u32::from(file.mode),
+        data: file.data.clone(),
+    };
+    config.files.iter().filter(|it| fits(it)).map(file).collect()
 }
 
 /// How much longer a container that started then counts as just started. Both clocks are this machine's.

@@ -21,7 +21,8 @@ use wavetank_core::{
     Input,
     id::{ProcId, Uid},
     kubelet::{
-        ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest, first_try,
+        ContainerConfig, ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent,
+        RuntimeRequest, first_try,
     },
     model::{Hook, Pod, Probe},
     seam::Msg,
@@ -130,7 +131,12 @@ impl Node {
                 let jobs = self.jobs.clone();
                 self.spawn(async move { News::Image { pod, container, outcome: jobs.pull(&image, policy).await } });
             }
-            RuntimeRequest::StartContainer { pod, container, attempt } => self.start(pod, container, attempt).await,
+            RuntimeRequest::StartContainer { pod, container, attempt, config } => {
+                self.start(pod, container, attempt, config).await;
+            }
+            RuntimeRequest::UpdateFiles { pod, container, attempt, config } => {
+                self.update_files((pod, container, attempt), &config);
+            }
             RuntimeRequest::StopContainer { pod, container, attempt, grace } => {
                 self.stop(pod, container, attempt, grace).await;
             }
@@ -172,10 +178,26 @@ impl Node {
         self.spawn(async move { News::Sandbox { pod: uid, outcome: jobs.sandbox(spec, leftovers).await } });
     }
 
-    async fn start(&mut self, pod: Arc<Pod>, container: ContainerIndex, attempt: u32) {
+    /// Writes files into a running container again. Its next start gets them anyway, so a failure is not told.
+    fn update_files(&mut self, (pod, container, attempt): (Uid, ContainerIndex, u32), config: &ContainerConfig) {
+        let record = self.pods.get(&pod).and_then(|pod| pod.container(container, attempt));
+        let Some(id) = record.filter(|record| record.is_running()).and_then(|record| record.id.clone()) else { return };
+        let (jobs, files) = (self.jobs.clone(), jobs::files(config, |file| file.updated));
+        self.running.spawn(async move {
+            let _ = jobs.engine.put_files(&id, &files).await;
+        });
+    }
+
+    async fn start(
+        &mut self,
+        pod: Arc<Pod>,
+        container: ContainerIndex,
+        attempt: u32,
+        config: Option<Arc<ContainerConfig>>,
+    ) {
         let uid = pod.meta.uid;
         let prepared = match self.pods.get_mut(&uid) {
-            Some(record) => self.jobs.container_spec(record, container, attempt).inspect(|_| {
+            Some(record) => self.jobs.container_spec(record, container, attempt, config.as_deref()).inspect(|_| {
                 record.containers.entry(container).or_default().insert(attempt, ContainerRecord::default());
             }),
             None => Err(Failure::create("the pod has no sandbox")),

@@ -101,6 +101,7 @@ mod tests {
             access_modes: vec![AccessMode::ReadOnlyMany, AccessMode::ReadWriteOnce],
             capacity: Some(size),
             attributes_class: None,
+            ..PersistentVolumeClaimStatus::default()
         };
         let objects = [waiting, bound].map(|claim| Object::PersistentVolumeClaim(Arc::new(claim)));
         let text = table(Time::from_secs(5), &objects);

@@ -149,6 +149,7 @@ impl Stage {
             command: Vec::new(),
             args: Vec::new(),
             env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            files: Vec::new(),
             working_dir: None,
             resources: Resources::default(),
         }

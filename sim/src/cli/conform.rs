@@ -7,6 +7,8 @@ use clap::Args;
 use rayon::prelude::*;
 
 use super::{Exit, complain, print};
+use wavetank_core::time::Span;
+
 use crate::conform::bench::play;
 use crate::conform::recording::Recording;
 use crate::conform::{Comparison, Verdict, conform};
@@ -60,7 +62,8 @@ pub(super) fn run(arguments: Arguments) -> Exit {
 fn write<'a>(recordings: impl Iterator<Item = &'a Recording>, into: &Path) -> Exit {
     for recording in recordings {
         let folder = into.join(&recording.name);
-        let text: String = play(recording, 1).lines.iter().map(|line| format!("{}\n", line.to_json())).collect();
+        let text: String =
+            play(recording, 1, Span::ZERO).lines.iter().map(|line| format!("{}\n", line.to_json())).collect();
         let file = folder.join("events.jsonl");
         if let Err(error) = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, text)) {
             complain(&format!("{}: {error}", file.display()));

@@ -5,25 +5,28 @@
 //! gives another order of what the recorded clusters left to chance. Messages of one link do not overtake each other,
 //! but for requests that a client makes at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
 use wavetank_core::api::{Answer, Reply, Request};
-use wavetank_core::config::{Config, RateLimit};
+use wavetank_core::config::{AddressRange, Config, RateLimit};
 use wavetank_core::draw::{Purpose, below, draw};
 use wavetank_core::events::{EventLog, Written};
 use wavetank_core::facts::{Fact, What};
 use wavetank_core::id::{HostId, Name, ProcId, ProcKind, RequestId, Revision};
-use wavetank_core::model::{Labels, Meta, Namespace, Object, ObjectKey, ReplicaSet, Resource};
+use wavetank_core::model::{ConfigMap, Labels, Meta, Namespace, Object, ObjectKey, Resource, Service};
 use wavetank_core::seam::{Effect, Input, Msg, TimerKind};
 use wavetank_core::time::{Span, Time};
 use wavetank_core::{Core, digest::StableHasher};
 
 use crate::conform::edge::{self, EPOCH, Outcome, Path};
+use crate::conform::kubectl::{self, Command};
 use crate::conform::kubelets::{Due, Kubelets};
 use crate::conform::line::Line;
-use crate::conform::names::Twins;
+use crate::conform::names::{Twins, living_addresses};
 use crate::conform::recording::{Deed, Recording};
-use crate::conform::shown;
+use crate::conform::{shown, unrecorded};
+use crate::drain::{Act, Drain};
 
 /// A message's delay: at least this …
 const DELAY_MIN: Span = Span::from_micros(1_500);
@@ -48,6 +51,8 @@ pub struct Played {
     pub lines: Vec<Line>,
     /// The code and message that each request of the steps was answered with, by the step's place.
     pub codes: BTreeMap<usize, (u16, String)>,
+    /// The exit code of each command line of the steps, and what it said, by the step's place.
+    pub commands: BTreeMap<usize, (i32, String)>,
     /// What no part of ours can do.
     pub not_covered: Vec<String>,
 }
@@ -57,7 +62,22 @@ enum Happening {
     Step(usize),
     Duty(Due),
     Beat(HostId, u64),
+    /// A drain has waited long enough.
+    Drain(usize),
 }
+
+/// A `kubectl drain` of the steps.
+struct Running {
+    place: usize,
+    drain: Drain,
+    wakes_at: Option<Time>,
+    said: Vec<String>,
+}
+
+/// Requests of drains are numbered by drain and question; steps have numbers below 2^32.
+const DRAIN_SHIFT: u32 = 32;
+/// The API server's own default of `--service-cluster-ip-range`, which recorded clusters have: 10.0.0.0/24.
+const SERVICE_ADDRESSES: AddressRange = AddressRange { first: 10 << 24, prefix: 24 };
 
 struct Bench<'a> {
     core: Core,
@@ -74,13 +94,25 @@ struct Bench<'a> {
     seed: u64,
     shown: Revision,
     log: EventLog,
+    /// Places in the log of events that could not be written down.
+    lost: BTreeSet<usize>,
     twins: Twins,
+    drains: Vec<Running>,
+    /// Names and addresses of ours that stand for drawn ones of a step, each with the recorded one, by the step's place.
+    renamed: BTreeMap<usize, Vec<(String, String)>>,
     played: Played,
 }
 
-/// Does a recording's steps again.
-pub fn play(recording: &Recording, seed: u64) -> Played {
+/// How often the binder looks at all claims. Source: `resyncPeriod`, pkg/controller/volume/persistentvolume (v1.34.1).
+pub const BINDER_PERIOD_SECS: u64 = 15;
+
+/// A ConfigMap that a controller of the recorded clusters gave every namespace; Kubernetes itself does not know it.
+const FOREIGN: &str = "openshift-service-ca.crt";
+
+/// Does a recording's steps again, with controllers that have been there for so much longer.
+pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
     let mut config = Config { seed, ..Config::default() };
+    config.api_server.service_addresses = SERVICE_ADDRESSES;
     if let Some((per_second, burst)) = recording.client_limit {
         config.controller_manager.client_limit = Some(RateLimit { per_second, burst });
     }
@@ -88,7 +120,7 @@ pub fn play(recording: &Recording, seed: u64) -> Played {
     // Our whole seconds are those of the recorded wall clock: the API stores times in whole seconds, and schedules go by
     // the minute.
     let fraction_ms = recording.zero_unix_ms.rem_euclid(1_000);
-    let lead_secs = LEAD.as_secs() as i64 + (-first).max(0) / 1_000 + 1;
+    let lead_secs = (LEAD + earlier).as_secs() as i64 + (-first).max(0) / 1_000 + 1;
     let zero_ms = lead_secs * 1_000 + fraction_ms;
     if recording.zero_unix_ms > 0 {
         config.epoch = recording.zero_unix_ms / 1_000 - lead_secs;
@@ -107,8 +139,16 @@ pub fn play(recording: &Recording, seed: u64) -> Played {
         seed,
         shown: Revision::ZERO,
         log: EventLog::default(),
+        lost: BTreeSet::new(),
         twins: Twins::default(),
-        played: Played { lines: Vec::new(), codes: BTreeMap::new(), not_covered: Vec::new() },
+        drains: Vec::new(),
+        renamed: BTreeMap::new(),
+        played: Played {
+            lines: Vec::new(),
+            codes: BTreeMap::new(),
+            commands: BTreeMap::new(),
+            not_covered: Vec::new(),
+        },
     };
     bench.prepare();
     let last_line = recording.lines.iter().map(|line| line.at_ms).max().unwrap_or(0);
@@ -137,6 +177,11 @@ impl Bench<'_> {
             let namespace = Namespace { meta };
             self.ask(ProcId::CLIENT, Request::Create(Namespace::into_object(namespace.into())));
         }
+        let foreign = format!("{}/{FOREIGN}", self.recording.namespace);
+        if self.recording.lines.iter().any(|line| line.kind == "ConfigMap" && line.name == foreign) {
+            let map = ConfigMap { meta: Meta::named(&self.recording.namespace, FOREIGN), ..ConfigMap::default() };
+            self.ask(ProcId::CLIENT, Request::Create(ConfigMap::into_object(map.into())));
+        }
         let zones = zones_of(&self.recording.lines);
         if mentions_pool(self.recording) {
             for number in 1..=POOL {
@@ -148,8 +193,20 @@ impl Bench<'_> {
                 self.add_machine(&machine);
             }
         }
+        for manifest in unrecorded::volumes(&self.recording.steps, &self.recording.lines) {
+            let path = Path { plural: "persistentvolumes".to_owned(), ..Path::default() };
+            match edge::translate(&self.core, "POST", &path, "", &manifest) {
+                Outcome::Ask(requests) => requests.into_iter().for_each(|request| self.ask(ProcId::CLIENT, request)),
+                Outcome::Answered(status) => self.played.not_covered.push(status.message),
+                Outcome::NotCovered(what) => self.played.not_covered.push(what),
+            }
+        }
         for (place, step) in self.recording.steps.iter().enumerate() {
-            let at = self.time_of(step.at_ms);
+            let begins_ms = match &step.what {
+                Deed::Kubectl(line, _) if kubectl::takes_time(line) => step.from_ms,
+                _ => step.at_ms,
+            };
+            let at = self.time_of(begins_ms);
             self.push(at, Happening::Step(place));
         }
     }
@@ -209,6 +266,7 @@ impl Bench<'_> {
                     }
                 }
                 Happening::Beat(host, life) => self.beat(host, life),
+                Happening::Drain(number) => self.wake_drain(number),
             }
         }
     }
@@ -271,7 +329,13 @@ impl Bench<'_> {
             }
             Effect::Record(Fact { subject, what: What::Event(event), .. }) => {
                 let at_ms = self.at_ms();
+                // An event is an object of its namespace: a new one cannot be made where nothing can.
+                let place = Name::default();
+                let namespace = self.core.newest().find::<Namespace>(&place, &subject.namespace);
+                let ends = namespace.is_some_and(|(_, namespace)| namespace.meta.is_terminating());
                 match self.log.take(self.now, &subject, &event) {
+                    Written::New(place) if ends => drop(self.lost.insert(place)),
+                    Written::Again(place) if self.lost.contains(&place) => {}
                     Written::New(place) => {
                         self.played.lines.push(shown::event(at_ms, true, &self.log.all()[place]));
                     }
@@ -330,10 +394,25 @@ impl Bench<'_> {
     }
 
     fn answered(&mut self, id: RequestId, answer: &Answer) {
-        let Ok(place) = usize::try_from(id.0) else { return };
-        if let (Err(refusal), Some(_)) = (answer, self.recording.steps.get(place)) {
-            self.played.codes.insert(place, (edge::code_of(refusal), refusal.to_string()));
+        let drain = (id.0 >> DRAIN_SHIFT).checked_sub(1).and_then(|number| usize::try_from(number).ok());
+        if let Some(number) = drain.filter(|number| *number < self.drains.len()) {
+            let acts = self.drains[number].drain.on_answer(self.now, id.0 as u32, answer.clone());
+            return self.follow_drain(number, acts);
         }
+        let Ok(place) = usize::try_from(id.0) else { return };
+        if let (Err(refusal), Some(step)) = (answer, self.recording.steps.get(place)) {
+            let message = self.as_recorded(place, refusal.to_string());
+            match step.what {
+                Deed::Kubectl(..) => drop(self.played.commands.insert(place, (1, message))),
+                _ => drop(self.played.codes.insert(place, (edge::code_of(refusal), message))),
+            }
+        }
+    }
+
+    /// What was said to a step, with the recorded names and addresses for ours.
+    fn as_recorded(&self, place: usize, message: String) -> String {
+        let renamed = self.renamed.get(&place).into_iter().flatten();
+        renamed.fold(message, |message, (ours, theirs)| message.replace(ours, theirs))
     }
 
     fn do_step(&mut self, place: usize) {
@@ -346,9 +425,11 @@ impl Bench<'_> {
                 if path.plural == "pods"
                     && let Some(twin) = self.twins.ours(&recording.lines, recording.steps[place].at_ms, &path)
                 {
+                    self.renamed.entry(place).or_default().push((twin.clone(), path.name.clone()));
                     path.name = twin;
                 }
-                match edge::translate(&self.core, method, &path, content_type, body) {
+                let body = self.with_our_addresses(place, &path.plural, body);
+                match edge::translate(&self.core, method, &path, content_type, &body) {
                     Outcome::Ask(requests) => {
                         self.played.codes.insert(place, (if method == "POST" { 201 } else { 200 }, String::new()));
                         for request in requests {
@@ -356,14 +437,32 @@ impl Bench<'_> {
                         }
                     }
                     Outcome::Answered(status) => {
-                        self.played.codes.insert(place, (status.code, status.message));
+                        let message = self.as_recorded(place, status.message);
+                        self.played.codes.insert(place, (status.code, message));
                     }
                     Outcome::NotCovered(what) => self.played.not_covered.push(what),
                 }
             }
             Deed::Machine(machine) => self.do_machine(machine),
-            Deed::Kubectl(command, code) => self.do_kubectl(place, command, *code),
+            Deed::Kubectl(line, _) => self.do_kubectl(place, line),
         }
+    }
+
+    /// The body of a step about a Service with our addresses for those that other Services were given.
+    fn with_our_addresses(&mut self, place: usize, plural: &str, body: &Value) -> Value {
+        let text = body.to_string();
+        if plural != "services" || !text.contains("clusterIP") {
+            return body.clone();
+        }
+        let at_ms = self.recording.steps[place].at_ms;
+        let mut text = text;
+        for (namespace, name, theirs) in living_addresses(&self.recording.lines, at_ms) {
+            let ours = self.core.newest().find::<Service>(&namespace.as_str().into(), &name.as_str().into());
+            let Some(ours) = ours.and_then(|(_, service)| service.cluster_ip.as_ref()) else { continue };
+            text = text.replace(&format!("{theirs:?}"), &format!("{:?}", &**ours));
+            self.renamed.entry(place).or_default().push((ours.to_string(), theirs));
+        }
+        serde_json::from_str(&text).unwrap_or_else(|_| body.clone())
     }
 
     fn do_machine(&mut self, machine: &serde_json::Value) {
@@ -407,46 +506,57 @@ impl Bench<'_> {
         }
     }
 
-    /// `kubectl rollout undo` is the only command that changes something by itself here.
-    fn do_kubectl(&mut self, place: usize, command: &str, code: i64) {
-        let words: Vec<&str> = command.split_whitespace().collect();
-        let Some(rest) = words.strip_prefix(&["rollout", "undo"]) else {
-            if !matches!(words[..], ["rollout", "history" | "status", ..]) {
-                self.played.not_covered.push(format!("kubectl {command}"));
-            }
-            return;
-        };
+    fn do_kubectl(&mut self, place: usize, line: &str) {
         let namespace: Name = self.recording.namespace.as_str().into();
-        let deployment = rest.iter().find_map(|word| word.split_once('/')).map(|(_, name)| Name::from(name));
-        let revision = rest.iter().find_map(|word| word.strip_prefix("--to-revision=")).and_then(|it| it.parse().ok());
-        let request = deployment.and_then(|name| undo(&self.core, &namespace, &name, revision));
-        match request {
-            Some(request) => self.ask_as(ProcId::CLIENT, RequestId(place as u64), request),
-            None if code != 0 => {}
-            None => self.played.not_covered.push(format!("kubectl {command}: there is no such revision")),
+        match kubectl::understand(&self.core, &namespace, line) {
+            Command::Ask(request) => {
+                self.played.commands.insert(place, (0, String::new()));
+                self.ask_as(ProcId::CLIENT, RequestId(place as u64), request);
+            }
+            Command::Drain(options) => {
+                self.drains.push(Running { place, drain: Drain::new(options), wakes_at: None, said: Vec::new() });
+                let number = self.drains.len() - 1;
+                let acts = self.drains[number].drain.begin();
+                self.follow_drain(number, acts);
+            }
+            Command::Nothing => {}
+            Command::Fails => drop(self.played.commands.insert(place, (1, String::new()))),
+            Command::NotCovered => self.played.not_covered.push(format!("kubectl {line}")),
         }
     }
-}
 
-/// The template of an earlier revision, as kubectl puts it back.
-///
-/// Source: staging/src/k8s.io/kubectl/pkg/polymorphichelpers/rollback.go (v1.34.1).
-fn undo(core: &Core, namespace: &Name, name: &Name, wanted: Option<u64>) -> Option<Request> {
-    let (_, deployment) = core.newest().find::<wavetank_core::model::Deployment>(namespace, name)?;
-    let revision = |set: &ReplicaSet| -> u64 {
-        set.meta.annotations.get("deployment.kubernetes.io/revision").and_then(|text| text.parse().ok()).unwrap_or(0)
-    };
-    let mut sets: Vec<&ReplicaSet> =
-        core.newest().controlled_by::<ReplicaSet>(deployment.meta.uid).map(|(_, set)| &**set).collect();
-    sets.sort_by_key(|set| std::cmp::Reverse(revision(set)));
-    let set = match wanted {
-        Some(wanted) if wanted > 0 => sets.into_iter().find(|set| revision(set) == wanted)?,
-        _ => sets.into_iter().nth(1)?,
-    };
-    let mut changed = wavetank_core::model::Deployment::clone(deployment);
-    changed.template = set.template.clone();
-    changed.template.labels = changed.template.labels.without("pod-template-hash");
-    Some(Request::Update { object: Object::Deployment(changed.into()), expected: None })
+    fn follow_drain(&mut self, number: usize, acts: Vec<Act>) {
+        for act in acts {
+            match act {
+                Act::Ask(question, request) => {
+                    let id = RequestId((number as u64 + 1) << DRAIN_SHIFT | u64::from(question));
+                    self.ask_as(ProcId::CLIENT, id, request);
+                }
+                Act::Say(_, text) => self.drains[number].said.push(text),
+            }
+        }
+        let running = &mut self.drains[number];
+        if running.drain.is_over() {
+            let code = i32::from(running.drain.has_failed());
+            self.played.commands.insert(running.place, (code, running.said.join("; ")));
+            return;
+        }
+        if let Some(at) =
+            running.drain.next_wake().map(|at| at.max(self.now)).filter(|at| Some(*at) != running.wakes_at)
+        {
+            running.wakes_at = Some(at);
+            self.push(at, Happening::Drain(number));
+        }
+    }
+
+    fn wake_drain(&mut self, number: usize) {
+        let running = &mut self.drains[number];
+        if running.wakes_at == Some(self.now) {
+            running.wakes_at = None;
+            let acts = running.drain.on_time(self.now);
+            self.follow_drain(number, acts);
+        }
+    }
 }
 
 /// Which zone each node is in, as far as endpoints tell.

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use wavetank_core::Core;
 use wavetank_core::api::{Patch, Propagation, Refusal, Request};
 use wavetank_core::id::{Name, Uid};
-use wavetank_core::model::{ConditionKind, Kind, Node, Object, ObjectKey, Phase, Status3};
+use wavetank_core::model::{ConditionKind, Kind, Meta, Node, Object, ObjectKey, Phase, Status3};
 use wavetank_core::time::Span;
 use wavetank_manifest::kubernetes::{
-    Located, Manifest, PatchType, apply_defaults, apply_patch, read_node, to_json, to_object, validate,
+    Located, Manifest, PatchType, apply_defaults, apply_patch, read_node, settle_service, to_json, to_object, validate,
 };
 use wavetank_manifest::yaml::{Duplicates, parse};
 
@@ -171,7 +171,7 @@ fn delete(key: ObjectKey, options: &Value) -> Request {
 }
 
 fn change(core: &Core, key: &ObjectKey, method: &str, content_type: &str, body: &Value, status: bool) -> Outcome {
-    let Some(current) = find(core, key) else {
+    let Some(mut current) = find(core, key) else {
         return Outcome::Answered(Status {
             code: 404,
             reason: "NotFound".to_owned(),
@@ -179,6 +179,7 @@ fn change(core: &Core, key: &ObjectKey, method: &str, content_type: &str, body: 
         });
     };
     let mut json = to_json(&current, wavetank_core::id::Revision(0), EPOCH);
+    let spec = json["spec"].clone();
     if method == "PUT" {
         json = body.clone();
     } else {
@@ -189,6 +190,9 @@ fn change(core: &Core, key: &ObjectKey, method: &str, content_type: &str, body: 
     }
     if status {
         return change_status(core, current, &json);
+    }
+    if key.kind == Kind::Service {
+        settle_service(&mut json, &to_json(&current, wavetank_core::id::Revision(0), EPOCH));
     }
     // Nothing but the spec and what people write of the metadata can be changed here.
     if let Value::Object(root) = &mut json {
@@ -204,7 +208,13 @@ fn change(core: &Core, key: &ObjectKey, method: &str, content_type: &str, body: 
         Ok(located) => located,
         Err(status) => return Outcome::Answered(status),
     };
+    // What admission has added to a pod is not read back: a pod whose spec stays keeps it as it is.
+    let keeps_spec = spec == json["spec"];
     match to_object(&located) {
+        Ok(Object::Pod(new)) if keeps_spec => {
+            *current.meta_mut() = Meta::clone(&new.meta);
+            Outcome::Ask(vec![Request::Update { object: current, expected: None }])
+        }
         Ok(object) => Outcome::Ask(vec![Request::Update { object: with_status_of(object, &current), expected: None }]),
         Err(errors) => Outcome::NotCovered(errors.to_string()),
     }

@@ -11,6 +11,7 @@
 pub mod bench;
 pub mod compare;
 pub mod edge;
+pub mod kubectl;
 pub mod kubelets;
 pub mod line;
 pub mod names;
@@ -19,10 +20,12 @@ pub mod refusals;
 pub mod shown;
 pub mod story;
 pub mod unfit;
+pub mod unrecorded;
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use wavetank_core::time::Span;
 use wavetank_manifest::kubernetes::KINDS;
 
 use compare::{Difference, Tolerance};
@@ -76,15 +79,26 @@ pub fn conform(repeats: &[Recording], seeds: &[u64]) -> Vec<Verdict> {
 
 /// One folder's steps, played; what comes of them may be what any of the repeats shows.
 fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -> Comparison {
-    let plays: Vec<bench::Played> = seeds.iter().map(|seed| bench::play(recording, *seed)).collect();
+    let mut plays: Vec<bench::Played> = seeds.iter().map(|seed| bench::play(recording, *seed, Span::ZERO)).collect();
+    // When within its period the binder looks at all claims depends on when it was started: that is left to chance.
+    if recording.lines.iter().any(|line| line.kind == "Event" && line.text("reason") == "FailedBinding") {
+        let phases = (1..bench::BINDER_PERIOD_SECS / 2).map(|step| Span::from_secs(2 * step));
+        plays.extend(phases.map(|phase| bench::play(recording, seeds[0], phase)));
+    }
     if let Some(play) = plays.iter().find(|play| !play.not_covered.is_empty()) {
         return Comparison::NotCovered(play.not_covered.clone());
     }
     // A recording ends at some point: what was under way then may be done in ours or not.
     let end_ms = recording.lines.iter().map(|line| line.at_ms).max().unwrap_or(0);
-    let whole = plays.iter().map(|play| story::tell(&play.lines, from_ms(recording)));
+    // Volumes that only claims tell of are not all that there were.
+    let unknown_volumes = !unrecorded::volumes(&recording.steps, &recording.lines).is_empty();
+    let is_told = |line: &&line::Line| !unknown_volumes || line.kind != "PersistentVolume";
+    let whole = plays.iter().map(|play| {
+        let lines: Vec<_> = play.lines.iter().filter(is_told).cloned().collect();
+        story::tell(&lines, from_ms(recording))
+    });
     let cut = plays.iter().map(|play| {
-        let lines: Vec<_> = play.lines.iter().filter(|line| line.at_ms <= end_ms).cloned().collect();
+        let lines: Vec<_> = play.lines.iter().filter(is_told).filter(|line| line.at_ms <= end_ms).cloned().collect();
         story::tell(&lines, from_ms(recording))
     });
     let played: Vec<story::Story> = cut.chain(whole).collect();
@@ -114,9 +128,18 @@ fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -
 fn codes(recording: &Recording, play: &bench::Played) -> Vec<Difference> {
     let steps = recording.steps.iter().enumerate();
     let differing = steps.filter_map(|(place, step)| match &step.what {
-        Deed::Request { method, path, code, .. } => {
+        Deed::Request { method, path, code, message: said, .. } => {
             let (ours, message) = play.codes.get(&place)?;
             let ours = *ours;
+            // A refusal's words are compared too, where the recording has them.
+            if ours == *code && ours >= 400 && said.as_ref().is_some_and(|said| said != message) {
+                return Some(Difference {
+                    at_ms: step.at_ms,
+                    track: format!("answer to {method} {path}"),
+                    recorded: said.clone().unwrap_or_default(),
+                    ours: message.clone(),
+                });
+            }
             // A creation that is answered with 200 instead of 201 is an eviction or binding; both say that it is done.
             (ours / 100 != code / 100 || ours >= 300 && ours != *code).then(|| Difference {
                 at_ms: step.at_ms,
@@ -125,7 +148,17 @@ fn codes(recording: &Recording, play: &bench::Played) -> Vec<Difference> {
                 ours: format!("{ours} {message}").trim_end().to_owned(),
             })
         }
-        _ => None,
+        Deed::Kubectl(command, code) => {
+            let (ours, said) = play.commands.get(&place)?;
+            let recorded = i32::from(*code != 0);
+            (*ours != recorded).then(|| Difference {
+                at_ms: step.at_ms,
+                track: format!("exit code of kubectl {command}"),
+                recorded: recorded.to_string(),
+                ours: format!("{ours} {said}").trim_end().to_owned(),
+            })
+        }
+        Deed::Machine(_) => None,
     });
     differing.collect()
 }
@@ -154,12 +187,14 @@ fn is_supported(kind: &str) -> bool {
 }
 
 /// Kinds that the recorded clusters make by themselves beside what was asked for; they are compared once we have them.
-const BESIDE: &[&str] = &["ConfigMap", "Endpoints", "Namespace", "Lease"];
+const BESIDE: &[&str] = &["Endpoints", "Lease"];
+/// Kinds that the recorder did not watch, or whose own status is not modelled.
+const UNWATCHED: &[&str] = &["LimitRange", "Namespace", "ServiceAccount"];
 
 /// Whether a track is of a kind that we have.
 fn is_compared(track: &str) -> bool {
     let kind = track.split(['/', ':']).next().unwrap_or_default();
-    !BESIDE.contains(&kind) || is_supported(kind) && kind != "Namespace"
+    !UNWATCHED.contains(&kind) && (!BESIDE.contains(&kind) || is_supported(kind))
 }
 
 /// The first words of a JSON value, for messages.

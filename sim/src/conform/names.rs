@@ -55,6 +55,23 @@ impl Twins {
     }
 }
 
+/// The addresses that Services of a recording have at a time: namespace, name and address.
+pub fn living_addresses(lines: &[Line], at_ms: i64) -> Vec<(String, String, String)> {
+    let mut living: BTreeMap<&str, &str> = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.kind == "Service" && line.at_ms <= at_ms) {
+        let address = line.fields.get("spec").and_then(|spec| spec["clusterIP"].as_str()).filter(|it| *it != "None");
+        match address.filter(|_| !line.is_deleted()) {
+            Some(address) => drop(living.insert(&line.name, address)),
+            None => drop(living.remove(line.name.as_str())),
+        }
+    }
+    let named = |(name, address): (&str, &str)| {
+        let (namespace, name) = name.split_once('/')?;
+        Some((namespace.to_owned(), name.to_owned(), address.to_owned()))
+    };
+    living.into_iter().filter_map(named).collect()
+}
+
 /// An owner's name without the hash of its template.
 fn stem(owner: &str, hash: &str) -> String {
     match owner.strip_suffix(hash).filter(|_| !hash.is_empty()) {

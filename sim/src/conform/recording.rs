@@ -11,6 +11,7 @@ use serde_json::Value;
 use wavetank_manifest::yaml::{Duplicates, parse};
 
 use crate::conform::line::Line;
+use crate::conform::unrecorded;
 
 /// One folder.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Recording {
 pub struct Step {
     /// When, in milliseconds on the clock of the events.
     pub at_ms: i64,
+    /// When the one before it was done: a command line that takes its time is recorded at its end, and began then.
+    pub from_ms: i64,
     /// What.
     pub what: Deed,
 }
@@ -55,6 +58,8 @@ pub enum Deed {
         body: Value,
         /// The status code of the answer.
         code: u16,
+        /// What a refusal says, where it is recorded.
+        message: Option<String>,
     },
     /// Something happened to a machine: `add`, `die`, `back` or `remove`.
     Machine(Value),
@@ -93,6 +98,7 @@ impl Recording {
         }
         let items = root["steps"].as_array().ok_or_else(|| format!("{}: steps not set", steps_file.display()))?;
         let mut clocks: Vec<Vec<Step>> = vec![Vec::new()];
+        let mut done_ms = None;
         for (number, item) in (1..).zip(items) {
             let at_ms = item["t_ms"]
                 .as_i64()
@@ -101,10 +107,13 @@ impl Recording {
             let before = clocks.last().and_then(|clock| clock.last()).map(|step| step.at_ms);
             if resets || before.is_some_and(|before| at_ms < before) {
                 clocks.push(Vec::new());
+                done_ms = None;
             }
             if let Some(what) = deed(item) {
-                clocks.last_mut().expect("there is a clock").push(Step { at_ms, what });
+                let from_ms = done_ms.unwrap_or(at_ms).min(at_ms);
+                clocks.last_mut().expect("there is a clock").push(Step { at_ms, from_ms, what });
             }
+            done_ms = Some(at_ms);
         }
         recording.steps = on_one_clock(clocks, &recording.lines);
         let defaults = folder.join("defaults.json");
@@ -114,6 +123,9 @@ impl Recording {
             recording.steps.extend(creations(&sent, &recording));
             recording.steps.sort_by_key(|step| step.at_ms);
         }
+        let unrecorded = unrecorded::creations(&recording.steps, &recording.lines);
+        recording.steps.extend(unrecorded);
+        recording.steps.sort_by_key(|step| step.at_ms);
         let summary = folder.join("summary.md");
         if summary.is_file() {
             recording.client_limit = client_limit(&text("summary.md")?);
@@ -178,8 +190,9 @@ fn creations(defaults: &Value, recording: &Recording) -> Vec<Step> {
             content_type: String::new(),
             body,
             code: case["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(0),
+            message: None,
         };
-        Some(Step { at_ms: shown.at_ms, what })
+        Some(Step { at_ms: shown.at_ms, from_ms: shown.at_ms, what })
     };
     cases.filter_map(step).collect()
 }
@@ -206,6 +219,7 @@ fn deed(item: &Value) -> Option<Deed> {
             content_type: text("content_type"),
             body: item["body"].clone(),
             code: item["response_code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(0),
+            message: item["response"]["message"].as_str().map(str::to_owned),
         });
     }
     if item["fake_kubelet"].is_object() {
@@ -225,7 +239,8 @@ fn on_one_clock(clocks: Vec<Vec<Step>>, lines: &[Line]) -> Vec<Step> {
         // The last clock is the events' own, unless its creations are shown at quite another time.
         let shift = if number == 0 { found.filter(|found| found.abs() > 2_000) } else { found };
         let shift = shift.unwrap_or(0);
-        steps.extend(clock.into_iter().map(|step| Step { at_ms: step.at_ms + shift, ..step }));
+        let moved = |step: Step| Step { at_ms: step.at_ms + shift, from_ms: step.from_ms + shift, ..step };
+        steps.extend(clock.into_iter().map(moved));
         before_ms = steps.iter().map(|step| step.at_ms).min().unwrap_or(before_ms);
     }
     steps.sort_by_key(|step| step.at_ms);

@@ -159,6 +159,10 @@ struct Teller {
 impl Teller {
     fn line(&mut self, line: &Line) {
         if line.kind == "Event" {
+            // A namespace that goes takes what was said along; nobody says it again with that.
+            if line.is_deleted() {
+                return;
+            }
             return self.event(line);
         }
         let name = self.names.of_line(line);
@@ -200,6 +204,12 @@ impl Teller {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 let text = if key == "owner" { self.names.of_reference(&text, line.namespace()) } else { text };
                 self.push(line, format!("{subject} {key}"), text);
+            }
+        }
+        if line.kind == "Service" {
+            let spec = |line: &Line| line.fields.get("spec").map(without_drawn_numbers);
+            if let Some(spec) = spec(line).filter(|now| before.and_then(spec).as_ref() != Some(now)) {
+                self.push(line, format!("{subject} spec"), spec.to_string());
             }
         }
         for key in ANNOTATIONS {
@@ -398,6 +408,25 @@ impl Teller {
         }
         self.story
     }
+}
+
+/// A Service's spec with `…` for addresses and node ports.
+fn without_drawn_numbers(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    let level = |value: &mut Value| {
+        if !value.is_null() && *value != "None" {
+            *value = "…".into();
+        }
+    };
+    if let Value::Object(fields) = &mut spec {
+        for key in ["clusterIP", "healthCheckNodePort"] {
+            fields.get_mut(key).into_iter().for_each(level);
+        }
+        fields.get_mut("clusterIPs").and_then(Value::as_array_mut).into_iter().flatten().for_each(level);
+        let ports = fields.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten();
+        ports.filter_map(|port| port.get_mut("nodePort")).for_each(level);
+    }
+    spec
 }
 
 /// A text with `prefix-*` for each quoted name that is the prefix and five drawn letters.

@@ -4,13 +4,14 @@
 //! eviction that a disruption budget refuses is tried again every 5 s, and a pod that was evicted is waited for. The
 //! state machine asks nobody itself: [`Drain`] gives out [`Act`]s and takes in answers and the passing of time.
 //! Source: staging/src/k8s.io/kubectl/pkg/drain, staging/src/k8s.io/kubectl/pkg/cmd/drain/drain.go (v1.34.1). Absent on
-//! purpose: its output to the letter, and the look-up of a DaemonSet that is gone but whose pods are not.
+//! purpose: its output to the letter.
 
 mod filter;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wavetank_core::api::{Answer, Patch, Propagation, Refusal, Reply, Request};
@@ -62,6 +63,10 @@ pub struct Drain {
     stage: Stage,
     asked: BTreeMap<u32, Question>,
     numbers: u32,
+    /// The node's pods, while their DaemonSets are looked up.
+    listed: Vec<Arc<Pod>>,
+    /// DaemonSets that own pods and are not there.
+    gone: BTreeSet<ObjectKey>,
     pods: Vec<Going>,
     /// When the node's time is up.
     deadline: Option<Time>,
@@ -72,6 +77,7 @@ pub struct Drain {
 enum Stage {
     Cordon,
     List,
+    LookUp,
     Leave,
     Over,
 }
@@ -80,6 +86,8 @@ enum Stage {
 enum Question {
     Cordon(Name),
     List,
+    /// Whether a DaemonSet is there.
+    Owner(ObjectKey),
     /// A pod's eviction or deletion.
     Leave(usize),
     /// Whether a pod is gone.
@@ -114,6 +122,8 @@ impl Drain {
             stage: Stage::Cordon,
             asked: BTreeMap::new(),
             numbers: 0,
+            listed: Vec::new(),
+            gone: BTreeSet::new(),
             pods: Vec::new(),
             deadline: None,
             failed: false,
@@ -190,6 +200,7 @@ impl Drain {
         match question {
             Question::Cordon(node) => self.cordoned(now, &node, answer, &mut acts),
             Question::List => self.listed(now, answer, &mut acts),
+            Question::Owner(key) => self.looked_up(now, key, &answer, &mut acts),
             Question::Leave(index) => self.left(now, index, answer, &mut acts),
             Question::Gone(index) => self.looked_for(now, index, answer, &mut acts),
         }
@@ -239,7 +250,7 @@ impl Drain {
         self.list(now, acts);
     }
 
-    /// Sorts a node's pods: one that may not go fails the node as a whole, before anything is evicted.
+    /// Takes in a node's pods, and looks up the DaemonSets that they name as their owners.
     fn listed(&mut self, now: Time, answer: Answer, acts: &mut Vec<Act>) {
         let node = self.node_name();
         let pods = match answer {
@@ -254,10 +265,34 @@ impl Drain {
             .into_iter()
             .filter_map(|object| if let Object::Pod(pod) = object { Some(pod) } else { None })
             .collect();
-        let wanted = |pod: &&std::sync::Arc<Pod>| {
-            self.options.pods.as_ref().is_none_or(|selector| selector.matches(&pod.meta.labels))
-        };
-        let sorted = filter::sort(pods.iter().filter(wanted).map(|pod| &**pod), &self.options);
+        let wanted =
+            |pod: &Arc<Pod>| self.options.pods.as_ref().is_none_or(|selector| selector.matches(&pod.meta.labels));
+        self.listed = pods.into_iter().filter(wanted).collect();
+        self.gone.clear();
+        self.stage = Stage::LookUp;
+        let owners: BTreeSet<ObjectKey> = self.listed.iter().filter_map(|pod| filter::daemon_set_of(pod)).collect();
+        for owner in owners {
+            self.ask(acts, Question::Owner(owner.clone()), Request::Get(owner));
+        }
+        if self.asked.is_empty() {
+            self.sort(now, acts);
+        }
+    }
+
+    fn looked_up(&mut self, now: Time, key: ObjectKey, answer: &Answer, acts: &mut Vec<Act>) {
+        if answer.is_err() {
+            self.gone.insert(key);
+        }
+        if self.asked.is_empty() {
+            self.sort(now, acts);
+        }
+    }
+
+    /// Sorts a node's pods: one that may not go fails the node as a whole, before anything is evicted.
+    fn sort(&mut self, now: Time, acts: &mut Vec<Act>) {
+        let node = self.node_name();
+        let pods = std::mem::take(&mut self.listed);
+        let sorted = filter::sort(pods.iter().map(|pod| &**pod), &self.gone, &self.options);
         if !sorted.errors.is_empty() {
             acts.push(Act::Say("Refused", format!("node/{node} could not be drained: {}", sorted.errors.join(", "))));
             self.failed = true;

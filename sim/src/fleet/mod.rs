@@ -138,7 +138,7 @@ impl Fleet {
             RuntimeRequest::PullImage { pod, container, image, policy } => {
                 self.pull(now, host, (pod, container), image, policy, out);
             }
-            RuntimeRequest::StartContainer { pod, container, attempt } => {
+            RuntimeRequest::StartContainer { pod, container, attempt, .. } => {
                 self.start(now, host, &pod, container, attempt, out);
             }
             RuntimeRequest::StopContainer { pod, container, attempt, grace } => {
@@ -170,6 +170,8 @@ impl Fleet {
             }
             // The world switches machines off; see `SimWorld::send`.
             RuntimeRequest::PowerOff => {}
+            // Nothing in a simulated container reads its files.
+            RuntimeRequest::UpdateFiles { .. } => {}
             RuntimeRequest::RemovePod { pod } => {
                 self.note_use_of_images(now, host, pod);
                 self.machines[host.0 as usize].remove(pod);

@@ -21,6 +21,7 @@ fn host(name: &str) -> HostPlan {
         taints: Vec::new(),
         address: "192.168.0.1".into(),
         pod_network: "10.0.0.0/24".into(),
+        static_pods: Vec::new(),
     };
     HostPlan {
         boot: Arc::new(boot),
@@ -104,7 +105,7 @@ impl Yard {
 
     fn start(&mut self, pod: &Arc<Pod>, container: ContainerIndex, attempt: u32) {
         self.ask(RuntimeRequest::CreateSandbox { pod: pod.clone() });
-        self.ask(RuntimeRequest::StartContainer { pod: pod.clone(), container, attempt });
+        self.ask(RuntimeRequest::StartContainer { pod: pod.clone(), container, attempt, config: None });
     }
 
     fn stop(&mut self, pod: &Arc<Pod>, grace: u64) {

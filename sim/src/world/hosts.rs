@@ -68,7 +68,9 @@ impl Host {
     /// news needs an unbroken watch.
     pub(super) fn hears(&self, body: &Msg) -> bool {
         match body {
-            Msg::PodChanged(_) | Msg::PodRemoved(_) => self.watching == Some(self.incarnation),
+            Msg::PodChanged(_) | Msg::PodRemoved(_) | Msg::ConfigChanged(_) | Msg::ConfigRemoved(_) => {
+                self.watching == Some(self.incarnation)
+            }
             _ => self.connected == self.incarnation,
         }
     }

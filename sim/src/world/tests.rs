@@ -30,6 +30,7 @@ fn host(index: usize) -> HostPlan {
         taints: Vec::new(),
         address: format!("192.168.0.{index}").into(),
         pod_network: "".into(),
+        static_pods: Vec::new(),
     };
     HostPlan {
         boot: Arc::new(boot),

@@ -43,6 +43,18 @@ fn refusal<T: Resource>(range: LimitRange, object: T) -> String {
 }
 
 #[test]
+fn what_a_container_only_limits_it_requests_too() {
+    let mut bed = Testbed::new(Config::default());
+    let mut limited = pod(&[(0, 500), (200, 500), (0, 0)]);
+    limited.spec.containers[2].limits.extended.insert("example.com/fan".into(), 2);
+    bed.create(limited);
+    let stored = bed.get::<Pod>("default", "p").expect("the pod is there");
+    let cpu: Vec<i64> = stored.spec.containers.iter().map(|container| container.requests.cpu_milli).collect();
+    assert_eq!(cpu, [500, 200, 0]);
+    assert_eq!(stored.spec.containers[2].requests.extended["example.com/fan"], 2);
+}
+
+#[test]
 fn containers_without_amounts_get_the_defaults_and_the_pod_says_so() {
     let defaults = LimitRangeItem {
         default_limits: amounts(&[("cpu", "200m"), ("memory", "256Mi")]),

@@ -74,8 +74,27 @@ fn what_a_manifest_says_itself_must_be_what_the_class_says() {
          controller computed 1000 from the given PriorityClass name"
     );
     let rules = Some(Box::new(PlacementRules { never_preempts: true, ..PlacementRules::default() }));
-    let found = create(&mut bed, pod("c", PodSpec { rules, ..of_class("high") }));
+    let found = create(&mut bed, pod("c", PodSpec { rules: rules.clone(), ..of_class("high") }));
     assert!(found.contains("the string value of PreemptionPolicy (Never) must not be provided in pod spec"), "{found}");
+    let found = create(&mut bed, pod("d", PodSpec { rules, ..PodSpec::default() }));
+    assert_eq!(
+        found,
+        "pods \"d\" is forbidden: the string value of PreemptionPolicy (Never) must not be provided in pod spec; \
+         priority admission controller computed PreemptLowerPriority from the given PriorityClass name",
+        "without a class too"
+    );
+}
+
+#[test]
+fn a_pod_that_says_that_it_preempts_is_not_of_a_class_that_never_does() {
+    let mut bed = Testbed::new(Config::default());
+    bed.create(PriorityClass { never_preempts: true, ..class("patient", 1_000) });
+    let says = || Some(Box::new(PlacementRules { says_it_preempts: true, ..PlacementRules::default() }));
+    let found = create(&mut bed, pod("a", PodSpec { rules: says(), ..of_class("patient") }));
+    assert!(found.contains("PreemptionPolicy (PreemptLowerPriority) must not be provided"), "{found}");
+    assert!(found.contains("computed Never from"), "{found}");
+    assert_eq!(create(&mut bed, pod("b", PodSpec { rules: says(), ..PodSpec::default() })), "");
+    assert_eq!(bed.get::<Pod>("default", "b").expect("it is there").spec.rules, None, "nothing is left of it");
 }
 
 #[test]

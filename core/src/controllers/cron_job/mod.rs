@@ -342,15 +342,15 @@ impl Reconciler for CronJobs {
     }
 
     fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        let after = view.at(change.revision);
         match change.kind {
             Kind::CronJob => {
-                let (old, new) = (before.get::<CronJob>(change.row), after.get::<CronJob>(change.row));
-                self.on_cron_job(ctx, old.map(|it| &**it), new.map(|it| &**it));
+                let (old, new) = view.sides::<CronJob>(change);
+                self.on_cron_job(ctx, old, new);
             }
             Kind::Job => {
-                let versions = [before.get::<Job>(change.row), after.get::<Job>(change.row)];
-                for job in versions.into_iter().flatten() {
+                let (old, new) = view.sides::<Job>(change);
+                for job in old.into_iter().chain(new) {
                     if let Some((key, _)) = managing::<CronJob>(after, &job.meta) {
                         self.desk.queue.add(key);
                     }

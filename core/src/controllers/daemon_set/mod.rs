@@ -298,28 +298,24 @@ impl Reconciler for DaemonSets {
     }
 
     fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        let after = view.at(change.revision);
         match change.kind {
             Kind::Pod => {
-                let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
-                self.on_pod(ctx, after, change.row, old.map(|pod| &**pod), new.map(|pod| &**pod));
+                let (old, new) = view.sides::<Pod>(change);
+                self.on_pod(ctx, after, change.row, old, new);
             }
             Kind::Node => {
-                let (old, new) = (before.get::<Node>(change.row), after.get::<Node>(change.row));
-                self.on_node(after, old.map(|node| &**node), new.map(|node| &**node));
+                let (old, new) = view.sides::<Node>(change);
+                self.on_node(after, old, new);
             }
             Kind::DaemonSet => {
-                let (old, new) = (before.get::<DaemonSet>(change.row), after.get::<DaemonSet>(change.row));
-                let Some(set) = new.or(old) else { return };
-                let key = NamespacedName::of_meta(&set.meta);
-                if new.is_none() {
-                    self.expectations.forget(&key);
+                if let Some(key) = self.expectations.of_changed::<DaemonSet>(view, change) {
+                    self.desk.queue.add(key);
                 }
-                self.desk.queue.add(key);
             }
             Kind::ControllerRevision => {
-                let of = |view: View<'_>| view.get::<ControllerRevision>(change.row).map(|it| it.meta.clone());
-                self.on_revision(after, change.row, of(before).as_ref(), of(after).as_ref());
+                let (old, new) = view.sides::<ControllerRevision>(change);
+                self.on_revision(after, change.row, old.map(|it| &it.meta), new.map(|it| &it.meta));
             }
             _ => {}
         }

@@ -185,20 +185,20 @@ impl Reconciler for Deployments {
     }
 
     fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        let after = view.at(change.revision);
         match change.kind {
             Kind::Deployment => {
-                let (old, new) = (before.get::<Deployment>(change.row), after.get::<Deployment>(change.row));
+                let (old, new) = view.sides::<Deployment>(change);
                 if let Some(deployment) = new.or(old) {
                     self.desk.queue.add(NamespacedName::of_meta(&deployment.meta));
                 }
             }
             Kind::ReplicaSet => {
-                let (old, new) = (before.get::<ReplicaSet>(change.row), after.get::<ReplicaSet>(change.row));
-                self.on_set(after, change.row, old.map(|set| &**set), new.map(|set| &**set));
+                let (old, new) = view.sides::<ReplicaSet>(change);
+                self.on_set(after, change.row, old, new);
             }
             Kind::Pod => {
-                if let (Some(old), None) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row)) {
+                if let (Some(old), None) = view.sides::<Pod>(change) {
                     self.on_pod_gone(after, old);
                 }
             }

@@ -162,7 +162,7 @@ impl Plan {
     /// How large the new ReplicaSet may be.
     ///
     /// Source: `NewRSNewReplicas`.
-    fn new_size(&self, new: &ReplicaSet) -> u32 {
+    pub(super) fn new_size(&self, new: &ReplicaSet) -> u32 {
         let wanted = i64::from(self.deployment.replicas);
         if self.deployment.strategy == DeploymentStrategy::Recreate {
             return self.deployment.replicas;
@@ -190,14 +190,14 @@ impl Plan {
     }
 
     /// Source: `reconcileNewReplicaSet`.
-    fn grow_new(&mut self) -> bool {
+    pub(super) fn grow_new(&mut self) -> bool {
         let new = &self.new.as_ref().expect("the new ReplicaSet was just created or found").set;
         let size = if new.replicas > self.deployment.replicas { self.deployment.replicas } else { self.new_size(new) };
         self.resize_new(size)
     }
 
     /// Source: `reconcileOldReplicaSets`.
-    fn shrink_old(&mut self) -> bool {
+    pub(super) fn shrink_old(&mut self) -> bool {
         if total(self.old.iter()) == 0 {
             return false;
         }
@@ -218,7 +218,7 @@ impl Plan {
     ///
     /// A ReplicaSet with more available than wanted pods has not yet followed an earlier step. Its numbers would let too
     /// many pods go, so the step ends there with `None`.
-    fn shrink_unhealthy(&mut self, most: i64) -> Option<i64> {
+    pub(super) fn shrink_unhealthy(&mut self, most: i64) -> Option<i64> {
         let mut taken = 0;
         for place in 0..self.old.len() {
             let set = &self.old[place].set;
@@ -240,7 +240,7 @@ impl Plan {
     }
 
     /// Takes up to `most` pods from old ReplicaSets, the oldest first.
-    fn shrink_oldest(&mut self, most: i64) -> i64 {
+    pub(super) fn shrink_oldest(&mut self, most: i64) -> i64 {
         let mut taken = 0;
         for place in 0..self.old.len() {
             let set = &self.old[place].set;
@@ -278,7 +278,7 @@ impl Plan {
     /// Removes old ReplicaSets beyond the history's limit, those of the lowest revisions first.
     ///
     /// Source: `cleanupDeployment`.
-    fn clean_up(&mut self) {
+    pub(super) fn clean_up(&mut self) {
         let mut cleanable: Vec<&Set> = self.old.iter().filter(|it| !it.set.meta.is_terminating()).collect();
         let surplus = cleanable.len().saturating_sub(self.deployment.revision_history_limit as usize);
         cleanable.sort_by_key(|it| (sets::revision_of(&it.set), it.set.meta.created_at));

@@ -111,7 +111,7 @@ impl Plan {
     }
 
     /// Source: `DeploymentProgressing`.
-    fn progresses(&self, status: &DeploymentStatus) -> bool {
+    pub(super) fn progresses(&self, status: &DeploymentStatus) -> bool {
         let before = &self.deployment.status;
         let old = |status: &DeploymentStatus| i64::from(status.replicas) - i64::from(status.updated);
         status.updated > before.updated
@@ -121,7 +121,7 @@ impl Plan {
     }
 
     /// Source: `DeploymentTimedOut`.
-    fn timed_out(&self) -> bool {
+    pub(super) fn timed_out(&self) -> bool {
         match self.progressing_reason().as_deref() {
             None | Some(super::NEW_AVAILABLE) => false,
             Some(super::TIMED_OUT) => true,
@@ -137,7 +137,7 @@ impl Plan {
     }
 
     /// Source: `requeueStuckDeployment`.
-    fn next_progress_check(&self) -> Option<Again> {
+    pub(super) fn next_progress_check(&self) -> Option<Again> {
         let deadline = self.deadline()?;
         if self.is_complete() || self.progressing_reason().as_deref() == Some(super::TIMED_OUT) {
             return None;

@@ -46,7 +46,7 @@ impl Plan {
     }
 
     /// Source: `IsSaturated`.
-    fn is_saturated(&self, new: &ReplicaSet) -> bool {
+    pub(super) fn is_saturated(&self, new: &ReplicaSet) -> bool {
         let wanted = self.deployment.replicas;
         new.replicas == wanted
             && sets::desired_when_scaled(new) == Some(u64::from(wanted))
@@ -94,7 +94,7 @@ impl Plan {
     }
 
     /// The change of size that keeps a ReplicaSet's part of the whole, rounded to the nearest, halves up.
-    fn fraction(&self, set: &ReplicaSet) -> i64 {
+    pub(super) fn fraction(&self, set: &ReplicaSet) -> i64 {
         let size = i64::from(set.replicas);
         if self.deployment.replicas == 0 {
             return -size;

@@ -30,8 +30,8 @@ const NOT_COPIED: [&str; 6] = [
 ];
 /// The longest history of revisions, in characters.
 const HISTORY_LIMIT: usize = 2_000;
-/// The longest name of a ReplicaSet.
-const NAME_LIMIT: usize = 63;
+/// The longest name of a ReplicaSet: that of a DNS subdomain.
+const NAME_LIMIT: usize = 253;
 
 /// A ReplicaSet as the sync believes it to be once its requests are granted.
 #[derive(Clone)]
@@ -74,20 +74,27 @@ pub(super) fn make_new(deployment: &Deployment) -> ReplicaSet {
     let collisions = Some(deployment.status.collision_count).filter(|count| *count > 0);
     let hash = template_hash(&deployment.template, collisions);
     let labels = deployment.template.labels.with(TEMPLATE_HASH, hash.clone());
-    let longest = NAME_LIMIT.saturating_sub(hash.len() + 1);
-    let base: String = deployment.meta.name.chars().take(longest).collect();
     let match_labels = deployment.selector.match_labels.with(TEMPLATE_HASH, hash.clone());
     ReplicaSet {
         meta: Meta {
             labels: labels.clone(),
             owners: [owned_by(Kind::Deployment, &deployment.meta)].into(),
-            ..Meta::named(&deployment.meta.namespace, &format!("{base}-{hash}"))
+            ..Meta::named(&deployment.meta.namespace, &name_of(&deployment.meta.name, &hash))
         },
         min_ready: deployment.min_ready,
         selector: Selector { match_labels, match_expressions: deployment.selector.match_expressions.clone() },
         template: PodTemplate { labels, ..deployment.template.clone() },
         ..ReplicaSet::default()
     }
+}
+
+/// A ReplicaSet's name: the Deployment's, cut to leave room for the hash.
+///
+/// Source: `generateReplicaSetName`, pkg/controller/deployment/sync.go (v1.34).
+pub(super) fn name_of(deployment: &str, hash: &str) -> String {
+    let longest = NAME_LIMIT.saturating_sub(hash.len() + 1);
+    let base = if longest > 0 { deployment.get(..longest).unwrap_or(deployment) } else { deployment };
+    format!("{base}-{hash}")
 }
 
 /// The highest revision among ReplicaSets; those without a readable one do not count.
@@ -97,7 +104,7 @@ pub(super) fn highest_revision<'a>(sets: impl Iterator<Item = &'a Set>) -> u64 {
 
 /// A ReplicaSet's revision; 0 if it has none.
 pub(super) fn revision_of(set: &ReplicaSet) -> u64 {
-    number(set, REVISION).unwrap_or(0)
+    set.meta.annotations.get(REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// How many pods the Deployment wanted when it last scaled the ReplicaSet.
@@ -110,8 +117,14 @@ pub(super) fn most_when_scaled(set: &ReplicaSet) -> Option<u64> {
     number(set, MAX_REPLICAS)
 }
 
+/// A number that is noted on a ReplicaSet: digits alone, at most the largest 32-bit integer; everything else counts as
+/// absent.
+///
+/// Source: `getNonNegativeInt32FromAnnotation` (v1.34).
 fn number(set: &ReplicaSet, annotation: &str) -> Option<u64> {
-    set.meta.annotations.get(annotation)?.parse().ok()
+    let text = set.meta.annotations.get(annotation)?;
+    let value: u64 = text.parse().ok().filter(|_| !text.starts_with('+'))?;
+    (value <= i32::MAX as u64).then_some(value)
 }
 
 /// The annotations of the new ReplicaSet: the Deployment's own, and a revision above every old one's.

@@ -1,8 +1,9 @@
 //! What a budget's status should say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::controllers::disruption::PATIENCE;
+use crate::controllers::disruption::tally::{Tally, guarded, is_healthy};
 use crate::id::{Name, Uid};
 use crate::model::{
     Deployment, DisruptionLimit, IntOrPercent, Kind, OwnerReference, Pod, PodDisruptionBudget, ReplicaSet,
@@ -38,47 +39,59 @@ impl Counted {
 }
 
 /// Counts a budget's pods. Errors: the message of a pod whose manager has no number of wanted pods.
-pub(super) fn count(view: View<'_>, budget: &PodDisruptionBudget, now: Time) -> Result<Counted, String> {
-    let all = view.in_namespace::<Pod>(&budget.meta.namespace);
-    let pods: Vec<&Pod> = all.filter(|(_, pod)| budget.guards(&pod.meta.labels)).map(|(_, pod)| &**pod).collect();
+pub(super) fn count(view: View<'_>, budget: &PodDisruptionBudget, tally: &Tally, now: Time) -> Result<Counted, String> {
     let (expected, desired) = match budget.limit {
         DisruptionLimit::None => (0, 0),
         DisruptionLimit::MaxUnavailable(limit) => {
-            let expected = wanted_by_managers(view, &pods)?;
+            let expected = wanted_by_managers(view, budget, tally)?;
             (expected, expected.saturating_sub(limit.of_rounded_up(expected)))
         }
-        DisruptionLimit::MinAvailable(IntOrPercent::Int(least)) => (pods.len() as u32, least),
+        DisruptionLimit::MinAvailable(IntOrPercent::Int(least)) => (tally.pods, least),
         DisruptionLimit::MinAvailable(share) => {
-            let expected = wanted_by_managers(view, &pods)?;
+            let expected = wanted_by_managers(view, budget, tally)?;
             (expected, share.of_rounded_up(expected))
         }
     };
-    let granted = |pod: &&Pod| budget.status.disrupted_pods.get(&pod.meta.name).map(|since| *since + PATIENCE);
-    let staying = pods.iter().filter(|pod| !pod.meta.is_terminating());
-    let healthy = staying.clone().filter(|pod| pod.is_ready() && granted(pod).is_none_or(|until| until <= now)).count();
-    let waiting = staying.filter(|pod| granted(pod).is_some_and(|until| until >= now));
-    let disrupted: BTreeMap<Name, Time> =
-        waiting.map(|pod| (pod.meta.name.clone(), budget.status.disrupted_pods[&pod.meta.name])).collect();
+    let (mut healthy, mut disrupted) = (tally.healthy, BTreeMap::new());
+    for (name, since) in &budget.status.disrupted_pods {
+        let found = view.find::<Pod>(&budget.meta.namespace, name).map(|(_, pod)| pod);
+        let Some(pod) = found.filter(|pod| budget.guards(&pod.meta.labels) && !pod.meta.is_terminating()) else {
+            continue;
+        };
+        let until = *since + PATIENCE;
+        if until > now && is_healthy(pod) {
+            healthy -= 1;
+        }
+        if until >= now {
+            disrupted.insert(name.clone(), *since);
+        }
+    }
     let again = disrupted.values().min().map(|since| *since + PATIENCE);
-    Ok(Counted { healthy: healthy as u32, desired, expected, disrupted, again })
+    Ok(Counted { healthy, desired, expected, disrupted, again })
 }
 
 /// How many pods the managers of these pods want in all. A pod that nobody manages counts for nothing.
 ///
 /// Source: `getExpectedScale`.
-fn wanted_by_managers(view: View<'_>, pods: &[&Pod]) -> Result<u32, String> {
+fn wanted_by_managers(view: View<'_>, budget: &PodDisruptionBudget, tally: &Tally) -> Result<u32, String> {
     let mut wanted: BTreeMap<Uid, u32> = BTreeMap::new();
-    let mut asked = BTreeSet::new();
-    for pod in pods {
-        let Some(owner) = pod.meta.controller() else { continue };
-        if !asked.insert(owner.uid) {
-            continue;
+    for owner in tally.managers() {
+        match wanted_by(view, &budget.meta.namespace, owner) {
+            Ok(Some((uid, replicas))) => drop(wanted.insert(uid, replicas)),
+            Ok(None) | Err(_) => return Err(first_complaint(view, budget)),
         }
-        let (uid, replicas) = wanted_by(view, &pod.meta.namespace, owner)?
-            .ok_or_else(|| format!("found no controllers for pod {:?}", &*pod.meta.name))?;
-        wanted.insert(uid, replicas);
     }
     Ok(wanted.values().sum())
+}
+
+/// What is wrong with the manager of the first pod, by name, whose manager has no number of wanted pods.
+fn first_complaint(view: View<'_>, budget: &PodDisruptionBudget) -> String {
+    let complaint = |pod: &Pod| match wanted_by(view, &budget.meta.namespace, pod.meta.controller()?) {
+        Ok(Some(_)) => None,
+        Ok(None) => Some(format!("found no controllers for pod {:?}", &*pod.meta.name)),
+        Err(message) => Some(message),
+    };
+    guarded(view, budget).find_map(|(_, pod)| complaint(pod)).expect("some pod has a manager without a number")
 }
 
 /// The manager behind an owner, and how many pods it wants; `None` if it is not there. A ReplicaSet of a Deployment

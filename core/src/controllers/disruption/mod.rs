@@ -5,6 +5,7 @@
 //! pkg/controller/disruption/disruption.go (v1.34.1). Absent on purpose: the scale subresource of custom resources.
 
 mod count;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ use crate::events::Event;
 use crate::model::{ConditionKind, Kind, Object, Pod, PodDisruptionBudget, Status3};
 use crate::store::{Change, View};
 use crate::time::{Span, Time};
+
+use tally::{Tallies, Tally};
 
 /// How this controller names itself in events.
 const REPORTER: &str = "controllermanager";
@@ -40,6 +43,7 @@ const BY_KUBELET: &str = "TerminationByKubelet";
 /// The controller.
 pub(super) struct Disruption {
     desk: Desk<Key, Stage>,
+    tallies: Tallies,
 }
 
 /// What a sync is for.
@@ -59,7 +63,7 @@ pub(in crate::controllers) struct Stage {
 impl Disruption {
     /// The controller before its start.
     pub(super) fn new(config: &ControllerManagerConfig) -> Disruption {
-        Disruption { desk: Desk::new(NUMBER, WORKERS, config.client_limit, |_| false) }
+        Disruption { desk: Desk::new(NUMBER, WORKERS, config.client_limit, |_| false), tallies: Tallies::default() }
     }
 
     fn sync_budget(&mut self, ctx: &mut Context<'_>, view: View<'_>, name: &NamespacedName) -> Step<Key, Stage> {
@@ -69,12 +73,13 @@ impl Disruption {
         };
         let mut budget = PodDisruptionBudget::clone(stored);
         let mut again = None;
-        let mut pods = view.in_namespace::<Pod>(&name.namespace);
-        if !pods.any(|(_, pod)| stored.guards(&pod.meta.labels)) {
+        let tally = self.tallies.of(row);
+        debug_assert_eq!(*tally, Tally::walked(view, stored), "the counts of {name:?} have gone astray");
+        if tally.pods == 0 {
             let event = Event::normal(REPORTER, "NoPods", "No matching pods found").about(&stored.meta);
             ctx.event(name.of(Kind::PodDisruptionBudget), event);
         }
-        match count::count(view, stored, ctx.now) {
+        match count::count(view, stored, tally, ctx.now) {
             Ok(counted) => {
                 again = counted.again;
                 counted.write_into(&mut budget);
@@ -124,10 +129,26 @@ impl Disruption {
             let delay = stale_at.max(ctx.now).since(ctx.now);
             self.desk.queue.add_after(ctx, Key::Mark(NamespacedName::of_meta(&pod.meta)), delay);
         }
-        // Of several budgets one is chosen, as Kubernetes does: there the choice is arbitrary, here it is the first.
-        let mut budgets = view.in_namespace::<PodDisruptionBudget>(&pod.meta.namespace);
-        if let Some((_, budget)) = budgets.find(|(_, budget)| budget.guards(&pod.meta.labels)) {
-            self.desk.queue.add(Key::Budget(NamespacedName::of_meta(&budget.meta)));
+        // Of several budgets one is chosen, as Kubernetes does (`getPdbForPod`): there the choice is arbitrary, here it is
+        // the first.
+        let (mut chosen, mut several) = (None, false);
+        for (row, budget) in view.in_namespace::<PodDisruptionBudget>(&pod.meta.namespace) {
+            self.tallies.note_pod(row, budget, old, new);
+            if budget.guards(&pod.meta.labels) {
+                several |= chosen.is_some();
+                chosen.get_or_insert_with(|| NamespacedName::of_meta(&budget.meta));
+            }
+        }
+        if let Some(name) = chosen {
+            if several {
+                let (namespace, own, chosen) = (&pod.meta.namespace, &pod.meta.name, &name.name);
+                let message = format!(
+                    "Pod \"{namespace}\"/\"{own}\" matches multiple PodDisruptionBudgets.  Chose \"{chosen}\" arbitrarily."
+                );
+                let event = Event::warning(REPORTER, "MultiplePodDisruptionBudgets", message).about(&pod.meta);
+                ctx.event(NamespacedName::of_meta(&pod.meta).of(Kind::Pod), event);
+            }
+            self.desk.queue.add(Key::Budget(name));
         }
     }
 }
@@ -149,25 +170,29 @@ impl Reconciler for Disruption {
     }
 
     fn list(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        for (_, budget) in view.all::<PodDisruptionBudget>() {
+        for (row, budget) in view.all::<PodDisruptionBudget>() {
+            self.tallies.note_budget(view, row, None, Some(budget));
             self.desk.queue.add(Key::Budget(NamespacedName::of_meta(&budget.meta)));
         }
         for (_, pod) in view.all::<Pod>() {
-            self.on_pod(ctx, view, None, Some(pod));
+            // The tallies have counted it.
+            self.on_pod(ctx, view, Some(pod), Some(pod));
         }
     }
 
     fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        let after = view.at(change.revision);
         match change.kind {
             Kind::PodDisruptionBudget => {
-                if let Some(budget) = after.get::<PodDisruptionBudget>(change.row) {
+                let (old, new) = view.sides::<PodDisruptionBudget>(change);
+                self.tallies.note_budget(after, change.row, old, new);
+                if let Some(budget) = new {
                     self.desk.queue.add(Key::Budget(NamespacedName::of_meta(&budget.meta)));
                 }
             }
             Kind::Pod => {
-                let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
-                self.on_pod(ctx, after, old.map(|pod| &**pod), new.map(|pod| &**pod));
+                let (old, new) = view.sides::<Pod>(change);
+                self.on_pod(ctx, after, old, new);
             }
             _ => {}
         }

@@ -256,23 +256,23 @@ impl Reconciler for EndpointSlices {
     }
 
     fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        let after = view.at(change.revision);
         match change.kind {
             Kind::Service => {
-                let (old, new) = (before.get::<Service>(change.row), after.get::<Service>(change.row));
-                self.on_service(after, old.map(|it| &**it), new.map(|it| &**it));
+                let (old, new) = view.sides::<Service>(change);
+                self.on_service(after, old, new);
             }
             Kind::Pod => {
-                let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
-                self.on_pod(change.row, old.map(|it| &**it), new.map(|it| &**it));
+                let (old, new) = view.sides::<Pod>(change);
+                self.on_pod(change.row, old, new);
             }
             Kind::Node => {
-                let (old, new) = (before.get::<Node>(change.row), after.get::<Node>(change.row));
-                self.on_node(old.map(|it| &**it), new.map(|it| &**it));
+                let (old, new) = view.sides::<Node>(change);
+                self.on_node(old, new);
             }
             Kind::EndpointSlice => {
-                let (old, new) = (before.get::<EndpointSlice>(change.row), after.get::<EndpointSlice>(change.row));
-                self.on_slice(ctx, change, old.map(|it| &**it), new.map(|it| &**it));
+                let (old, new) = view.sides::<EndpointSlice>(change);
+                self.on_slice(ctx, change, old, new);
             }
             _ => {}
         }

@@ -38,10 +38,9 @@ impl Watched {
             Some(slice) => drop(self.sizes.insert(row, slice.endpoints.len())),
             None => drop(self.sizes.remove(&row)),
         }
-        let endpoints = |slice: Option<&EndpointSlice>| slice.map_or_else(Vec::new, |slice| slice.endpoints.clone());
-        let (old, new) = (endpoints(old), endpoints(new));
+        let [old, new] = [old, new].map(|slice| slice.map_or(&[][..], |slice| &slice.endpoints[..]));
         // Versions share the endpoints that have not changed, and most changes are of one endpoint.
-        let head = old.iter().zip(&new).take_while(|(one, other)| one.same(other)).count();
+        let head = old.iter().zip(new).take_while(|(one, other)| one.same(other)).count();
         let (old, new) = (&old[head..], &new[head..]);
         let tail = old.iter().rev().zip(new.iter().rev()).take_while(|(one, other)| one.same(other)).count();
         for endpoint in &old[..old.len() - tail] {

@@ -274,15 +274,15 @@ impl Reconciler for Jobs {
     }
 
     fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        let after = view.at(change.revision);
         match change.kind {
             Kind::Pod => {
-                let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
-                self.on_pod(ctx, after, change.row, old.map(|pod| &**pod), new.map(|pod| &**pod));
+                let (old, new) = view.sides::<Pod>(change);
+                self.on_pod(ctx, after, change.row, old, new);
             }
             Kind::Job => {
-                let (old, new) = (before.get::<Job>(change.row), after.get::<Job>(change.row));
-                self.on_job(ctx, after, old.map(|job| &**job), new.map(|job| &**job));
+                let (old, new) = view.sides::<Job>(change);
+                self.on_job(ctx, after, old, new);
             }
             _ => {}
         }

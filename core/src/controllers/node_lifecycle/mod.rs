@@ -241,8 +241,8 @@ impl Controller for NodeLifecycle {
         let (before, after) = (view.before(change.revision), view.at(change.revision));
         match change.kind {
             Kind::Node => {
-                let (old, new) = (before.get::<Node>(change.row), after.get::<Node>(change.row));
-                if let Some(node) = new.or(old) {
+                let new = after.get::<Node>(change.row);
+                if let Some(node) = new.or(before.get::<Node>(change.row)) {
                     self.node_changed(&node.meta.name, new);
                 }
             }

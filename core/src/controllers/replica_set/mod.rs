@@ -217,20 +217,16 @@ impl<T: Replicated> Reconciler for ReplicaSets<T> {
     }
 
     fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        let after = view.at(change.revision);
         match change.kind {
             Kind::Pod => {
-                let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
-                self.on_pod(ctx, after, change.row, old.map(|pod| &**pod), new.map(|pod| &**pod));
+                let (old, new) = view.sides::<Pod>(change);
+                self.on_pod(ctx, after, change.row, old, new);
             }
             kind if kind == T::KIND => {
-                let (old, new) = (before.get::<T>(change.row), after.get::<T>(change.row));
-                let Some(set) = new.or(old) else { return };
-                let key = NamespacedName::of_meta(set.meta());
-                if new.is_none() {
-                    self.expectations.forget(&key);
+                if let Some(key) = self.expectations.of_changed::<T>(view, change) {
+                    self.desk.queue.add(key);
                 }
-                self.desk.queue.add(key);
             }
             _ => {}
         }

@@ -246,19 +246,20 @@ impl Reconciler for StatefulSets {
     }
 
     fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let (before, after) = (view.before(change.revision), view.at(change.revision));
+        let after = view.at(change.revision);
         match change.kind {
             Kind::Pod => {
-                let (old, new) = (before.get::<Pod>(change.row), after.get::<Pod>(change.row));
-                self.on_pod(ctx, after, change.row, old.map(|pod| &**pod), new.map(|pod| &**pod));
+                let (old, new) = view.sides::<Pod>(change);
+                self.on_pod(ctx, after, change.row, old, new);
             }
             Kind::StatefulSet => {
-                let set = after.get::<StatefulSet>(change.row).or_else(|| before.get::<StatefulSet>(change.row));
+                let (old, new) = view.sides::<StatefulSet>(change);
+                let set = new.or(old);
                 self.desk.queue.add(NamespacedName::of_meta(&set.expect("a change has a row before or after it").meta));
             }
             Kind::ControllerRevision => {
-                let of = |view: View<'_>| view.get::<ControllerRevision>(change.row).map(|it| it.meta.clone());
-                self.orphan_revisions.note(change.row, of(before).as_ref(), of(after).as_ref());
+                let (old, new) = view.sides::<ControllerRevision>(change);
+                self.orphan_revisions.note(change.row, old.map(|it| &it.meta), new.map(|it| &it.meta));
             }
             _ => {}
         }

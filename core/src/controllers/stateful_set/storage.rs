@@ -123,7 +123,7 @@ fn wanted(set: &StatefulSet, pod: &Pod) -> Option<Kind> {
     }
 }
 
-fn is_up_to_date(owners: &[OwnerReference], set: &StatefulSet, pod: &Pod) -> bool {
+pub(super) fn is_up_to_date(owners: &[OwnerReference], set: &StatefulSet, pod: &Pod) -> bool {
     let has = |uid: Uid| owners.iter().any(|owner| owner.uid == uid);
     if has_stale(owners, Kind::StatefulSet, &set.meta) || has_stale(owners, Kind::Pod, &pod.meta) {
         return true;
@@ -140,7 +140,7 @@ fn is_up_to_date(owners: &[OwnerReference], set: &StatefulSet, pod: &Pod) -> boo
     of_set == (wanted == Some(Kind::StatefulSet)) && of_pod == (wanted == Some(Kind::Pod))
 }
 
-fn owners(owners: &[OwnerReference], set: &StatefulSet, pod: &Pod) -> Arc<[OwnerReference]> {
+pub(super) fn owners(owners: &[OwnerReference], set: &StatefulSet, pod: &Pod) -> Arc<[OwnerReference]> {
     let is_ours =
         |owner: &&OwnerReference| names(owner, Kind::StatefulSet, &set.meta) || names(owner, Kind::Pod, &pod.meta);
     let others = owners.iter().filter(|owner| !is_ours(owner)).cloned();

@@ -108,3 +108,133 @@ fn evictions_keep_to_twenty_requests_per_second_and_each_pod_takes_three() {
     // 180 requests, 30 of them at once: the last one leaves 150 / 20 = 7.5 s later.
     assert_eq!(*requested.last().unwrap(), Time::from_millis(27_500), "{requested:?}");
 }
+
+/// When the pod `p` of node `n0` is evicted, in seconds; `[]` is never.
+fn evicted_at(bed: &Testbed) -> Vec<u64> {
+    evicted(bed, "p").iter().map(|at| at.0 / 1_000_000_000).collect()
+}
+
+#[test]
+fn a_pod_that_comes_to_a_tainted_node_stays_as_long_as_its_tolerations_say() {
+    // Tolerations in words: `x` for ever, `x/30` for 30 s. The node has the taint `x` before the pod comes at 10 s.
+    let table: [(&[(&str, Option<i64>)], &[u64]); 6] = [
+        (&[], &[10]),
+        (&[("x", Some(30))], &[40]),
+        (&[("x", None)], &[]),
+        (&[("y", None)], &[10]),
+        (&[("x", Some(0))], &[10]),
+        (&[("x", Some(-7))], &[10]),
+    ];
+    for (words, expected) in table {
+        let mut bed = cluster();
+        patch(&mut bed, Patch::AddTaint(taint("x")));
+        bed.run_until(Time::from_secs(10));
+        let tolerations = words.iter().map(|(key, seconds)| toleration(key, *seconds)).collect();
+        add_pod(&mut bed, "p", tolerations);
+        bed.run_until(Time::from_secs(100));
+        assert_eq!(evicted_at(&bed), expected, "{words:?}");
+    }
+}
+
+#[test]
+fn a_pod_whose_node_is_tainted_stays_as_long_as_its_tolerations_say() {
+    let table: [(&[(&str, Option<i64>)], &[&str], &[u64]); 6] = [
+        (&[], &["x"], &[10]),
+        (&[("x", Some(30))], &["x"], &[40]),
+        (&[("x", Some(30))], &["x", "y"], &[10]),
+        (&[("x", Some(5)), ("y", Some(30))], &["x", "y"], &[15]),
+        (&[("x", None), ("y", Some(30))], &["x", "y"], &[40]),
+        (&[("x", None), ("y", None)], &["x", "y"], &[]),
+    ];
+    for (words, taints, expected) in table {
+        let mut bed = cluster();
+        let tolerations = words.iter().map(|(key, seconds)| toleration(key, *seconds)).collect();
+        add_pod(&mut bed, "p", tolerations);
+        bed.run_until(Time::from_secs(10));
+        let seen = bed.get::<crate::model::Node>("", "n0").unwrap().spec.taints.clone();
+        let wanted = taints.iter().map(|key| taint(key)).collect();
+        patch(&mut bed, Patch::Taints { seen, wanted });
+        bed.run_until(Time::from_secs(100));
+        assert_eq!(evicted_at(&bed), expected, "{words:?} under {taints:?}");
+    }
+}
+
+#[test]
+fn other_effects_and_pods_without_a_node_do_not_matter() {
+    let mut bed = cluster();
+    add_pod(&mut bed, "p", vec![]);
+    for effect in [TaintEffect::NoSchedule, TaintEffect::PreferNoSchedule] {
+        patch(&mut bed, Patch::AddTaint(Taint { effect, ..taint("x") }));
+    }
+    bed.run_until(Time::from_secs(50));
+    assert_eq!(evicted_at(&bed), [0_u64; 0]);
+}
+
+#[test]
+fn a_planned_deletion_stands_whatever_is_tolerated_later_and_goes_with_its_pod() {
+    let mut bed = cluster();
+    add_pod(&mut bed, "p", vec![toleration("x", Some(30))]);
+    patch(&mut bed, Patch::AddTaint(taint("x")));
+    bed.run_until(Time::from_secs(20));
+    let mut longer = Pod::clone(&bed.get::<Pod>("default", "p").unwrap());
+    let tolerations = vec![toleration("x", Some(300))];
+    longer.spec = Shared::new(PodSpec { tolerations, ..PodSpec::clone(&longer.spec) });
+    bed.request(Request::Update { object: crate::model::Object::Pod(std::sync::Arc::new(longer)), expected: None });
+    bed.run_until(Time::from_secs(100));
+    assert_eq!(evicted_at(&bed), [30], "a longer toleration comes too late");
+
+    let mut bed = cluster();
+    add_pod(&mut bed, "p", vec![toleration("x", Some(30))]);
+    patch(&mut bed, Patch::AddTaint(taint("x")));
+    bed.run_until(Time::from_secs(20));
+    let key = ObjectKey::new(Kind::Pod, "default", "p");
+    let (uid, grace, propagation) = (None, Some(Span::ZERO), crate::api::Propagation::Background);
+    bed.request(Request::Delete { key, uid, grace, propagation });
+    bed.run_until(Time::from_secs(25));
+    add_pod(&mut bed, "p", vec![toleration("x", Some(30))]);
+    bed.run_until(Time::from_secs(100));
+    assert_eq!(evicted_at(&bed), [55], "the next pod of that name has its own time");
+}
+
+#[test]
+fn a_toleration_that_is_taken_away_ends_the_pod() {
+    let mut bed = cluster();
+    add_pod(&mut bed, "p", vec![toleration("x", None)]);
+    patch(&mut bed, Patch::AddTaint(taint("x")));
+    bed.run_until(Time::from_secs(20));
+    let mut strict = Pod::clone(&bed.get::<Pod>("default", "p").unwrap());
+    strict.spec = Shared::new(PodSpec { tolerations: vec![], ..PodSpec::clone(&strict.spec) });
+    bed.request(Request::Update { object: crate::model::Object::Pod(std::sync::Arc::new(strict)), expected: None });
+    bed.run_until(Time::from_secs(50));
+    assert_eq!(evicted_at(&bed), [20]);
+}
+
+#[test]
+fn pods_of_one_node_go_each_at_its_own_time() {
+    let mut bed = cluster();
+    for (name, seconds) in [("one", Some(1)), ("two", Some(12)), ("three", None)] {
+        add_pod(&mut bed, name, vec![toleration("x", seconds)]);
+    }
+    bed.run_until(Time::from_secs(10));
+    patch(&mut bed, Patch::AddTaint(taint("x")));
+    bed.run_until(Time::from_secs(15));
+    assert_eq!(evicted(&bed, "one"), [Time::from_secs(11)]);
+    patch(&mut bed, Patch::AddTaint(taint("y")));
+    bed.run_until(Time::from_secs(60));
+    assert_eq!(evicted(&bed, "two"), [Time::from_secs(15)], "a second taint that nobody tolerates ends the rest");
+    assert_eq!(evicted(&bed, "three"), [Time::from_secs(15)]);
+}
+
+#[test]
+fn a_controller_manager_that_starts_finds_tainted_nodes_and_their_pods() {
+    use crate::id::ProcId;
+    use crate::seam::Input;
+    let mut bed = cluster();
+    add_pod(&mut bed, "p", vec![toleration("x", Some(30))]);
+    bed.input(Input::Crashed(ProcId::CONTROLLER_MANAGER));
+    patch(&mut bed, Patch::AddTaint(taint("x")));
+    bed.run_until(Time::from_secs(20));
+    bed.input(Input::Started(ProcId::CONTROLLER_MANAGER));
+    bed.run_until(Time::from_secs(100));
+    assert_eq!(evicted_at(&bed), [50], "its time runs from when the new controller saw it");
+}

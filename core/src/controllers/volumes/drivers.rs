@@ -2,13 +2,13 @@
 //!
 //! For each driver of the configuration: its CSIDriver object is there, every node has it in its CSINode, claims that ask
 //! for it get a volume (external-provisioner), released volumes with the policy Delete go, and attachments are carried
-//! out (external-attacher). Invariant: without drivers in the configuration this does nothing and costs nothing.
-//! Absent on purpose: failures of the storage system, snapshots, growth, and the finalizers of released volumes.
+//! out (external-attacher), and volumes grow (`growth`). Invariant: without drivers in the configuration this does nothing and costs nothing.
+//! Absent on purpose: failures of the storage system, snapshots, and the finalizers of released volumes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{object, versions};
+use super::{growth, object, versions};
 use crate::api::{Patch, Propagation, Refusal, Request};
 use crate::config::{Config, CsiDriverConfig, SpanRange};
 use crate::context::Context;
@@ -21,7 +21,7 @@ use crate::events::Event;
 use crate::id::Name;
 use crate::model::{
     BindingMode, CSIDriver, CSINode, ClaimReference, CsiNodeDriver, Kind, Labels, Meta, Node, ObjectKey,
-    OwnerReference, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim, ReclaimPolicy, SELECTED_NODE,
+    OwnerReference, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim, Phase, Pod, ReclaimPolicy, SELECTED_NODE,
     STORAGE_PROVISIONER, SelectorOperator, SelectorRequirement, StorageClass, VolumeAttachment, VolumePhase,
     VolumeSource,
 };
@@ -42,7 +42,7 @@ pub(in crate::controllers) struct Drivers {
     desk: Desk<Key, Stage>,
     drivers: Vec<CsiDriverConfig>,
     /// When an operation that has begun is over.
-    begun: BTreeMap<Key, Time>,
+    pub(super) begun: BTreeMap<Key, Time>,
     /// How many operations have begun, which is what their times are drawn by.
     operations: u64,
 }
@@ -62,11 +62,13 @@ pub(in crate::controllers) enum Key {
     Attach(Name),
     /// A volume that is to be detached.
     Detach(Name),
+    /// A claim that asks for more than it has.
+    Grow(NamespacedName),
 }
 
 /// What is said when the writes are granted.
 pub(in crate::controllers) struct Stage {
-    event: Option<(ObjectKey, Event)>,
+    events: Vec<(ObjectKey, Event)>,
 }
 
 impl Drivers {
@@ -78,12 +80,12 @@ impl Drivers {
         Drivers { desk, drivers: config.storage.drivers.clone(), begun: BTreeMap::new(), operations: 0 }
     }
 
-    fn driver(&self, name: &str) -> Option<&CsiDriverConfig> {
+    pub(super) fn driver(&self, name: &str) -> Option<&CsiDriverConfig> {
         self.drivers.iter().find(|driver| *driver.name == *name)
     }
 
     /// Whether an operation's time is over; begins it if it has not.
-    fn is_over(&mut self, ctx: &mut Context<'_>, key: &Key, range: SpanRange) -> bool {
+    pub(super) fn is_over(&mut self, ctx: &mut Context<'_>, key: &Key, range: SpanRange) -> bool {
         if let Some(end) = self.begun.get(key) {
             return *end <= ctx.now;
         }
@@ -104,6 +106,9 @@ impl Drivers {
         if claim.spec.volume.is_empty() && asked.is_some_and(|name| self.driver(name).is_some()) {
             self.desk.queue.add(Key::Claim(NamespacedName::of_meta(&claim.meta)));
         }
+        if growth::wants_more(claim) {
+            self.desk.queue.add(Key::Grow(NamespacedName::of_meta(&claim.meta)));
+        }
     }
 
     fn on_volume(&mut self, volume: &PersistentVolume) {
@@ -111,6 +116,18 @@ impl Drivers {
         let goes = volume.status.phase == VolumePhase::Released && volume.reclaim_policy == ReclaimPolicy::Delete;
         if ours && goes && !volume.meta.is_terminating() {
             self.desk.queue.add(Key::Volume(volume.meta.name.clone()));
+        }
+        if let Some(claim) = volume.claim.as_ref().filter(|_| volume.status.phase == VolumePhase::Bound) {
+            let (namespace, name) = (claim.namespace.clone(), claim.name.clone());
+            self.desk.queue.add(Key::Grow(NamespacedName { namespace, name }));
+        }
+    }
+
+    /// A pod has begun to run: the file systems of its claims may grow.
+    fn on_pod(&mut self, view: View<'_>, pod: &Pod) {
+        for claim in pod.spec.volumes.iter().filter_map(|volume| volume.claim_name(&pod.meta.name)) {
+            let found = view.find::<PersistentVolumeClaim>(&pod.meta.namespace, &claim.0).map(|(_, claim)| claim);
+            found.into_iter().for_each(|claim| self.on_claim(claim));
         }
     }
 
@@ -168,7 +185,7 @@ impl Drivers {
         let volume = provisioned(ctx, view, claim, class, &driver);
         let message = format!("Successfully provisioned volume {}", volume.meta.name);
         let event = Event::normal(REPORTER, "ProvisioningSucceeded", message).about(&claim.meta);
-        Work { writes: vec![Request::Create(object(volume))], event: Some((subject, event)) }
+        Work { writes: vec![Request::Create(object(volume))], events: vec![(subject, event)] }
     }
 
     fn sync_volume(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: &Key, name: &Name) -> Work {
@@ -188,7 +205,7 @@ impl Drivers {
         self.begun.remove(key);
         let object = ObjectKey::new(Kind::PersistentVolume, "", name);
         let (uid, propagation) = (Some(volume.meta.uid), Propagation::Background);
-        Work { writes: vec![Request::Delete { key: object, uid, grace: None, propagation }], event: None }
+        Work { writes: vec![Request::Delete { key: object, uid, grace: None, propagation }], events: Vec::new() }
     }
 
     fn sync_attachment(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: &Key, name: &Name) -> Work {
@@ -208,26 +225,26 @@ impl Drivers {
             return Work::default();
         }
         if !detaches && attachment.meta.finalizers.is_empty() {
-            return Work { writes: vec![finalizer(true)], event: None };
+            return Work { writes: vec![finalizer(true)], events: Vec::new() };
         }
         if !self.is_over(ctx, key, if detaches { driver.detach } else { driver.attach }) {
             return Work::default();
         }
         self.begun.remove(key);
         if detaches {
-            return Work { writes: vec![finalizer(false)], event: None };
+            return Work { writes: vec![finalizer(false)], events: Vec::new() };
         }
         let mut attached = VolumeAttachment::clone(attachment);
         attached.status.attached = true;
-        Work { writes: vec![Request::UpdateStatus { object: object(attached), expected: None }], event: None }
+        Work { writes: vec![Request::UpdateStatus { object: object(attached), expected: None }], events: Vec::new() }
     }
 }
 
 /// What an operation comes to.
 #[derive(Default)]
-struct Work {
-    writes: Vec<Request>,
-    event: Option<(ObjectKey, Event)>,
+pub(super) struct Work {
+    pub(super) writes: Vec<Request>,
+    pub(super) events: Vec<(ObjectKey, Event)>,
 }
 
 /// The volume that is made for a claim, as external-provisioner writes it.
@@ -335,6 +352,12 @@ impl Reconciler for Drivers {
         if let Some((_, Some(volume))) = versions::<PersistentVolume>(view, change) {
             self.on_volume(volume);
         }
+        if let Some((old, Some(pod))) = versions::<Pod>(view, change) {
+            let runs = |pod: &Arc<Pod>| pod.status.phase == Phase::Running;
+            if runs(pod) && !old.is_some_and(runs) && !pod.spec.volumes.is_empty() {
+                self.on_pod(view, pod);
+            }
+        }
         if let Some((old, new)) = versions::<VolumeAttachment>(view, change) {
             match (old, new) {
                 (_, Some(attachment)) => self.on_attachment(attachment),
@@ -350,23 +373,24 @@ impl Reconciler for Drivers {
                 let attach_required = self.driver(name).is_none_or(|driver| driver.attach_required);
                 let meta = Meta::named("", name);
                 let driver = CSIDriver { meta, attach_required, ..CSIDriver::default() };
-                Work { writes: vec![Request::Create(object(driver))], event: None }
+                Work { writes: vec![Request::Create(object(driver))], events: Vec::new() }
             }
             Key::Node(name) => {
                 let node = view.find::<Node>(&Name::default(), name).map(|(_, node)| self.csi_node(node));
-                Work { writes: node.into_iter().collect(), event: None }
+                Work { writes: node.into_iter().collect(), events: Vec::new() }
             }
             Key::Claim(name) => self.sync_claim(ctx, view, &key, name),
             Key::Volume(name) => self.sync_volume(ctx, view, &key, name),
             Key::Attach(name) | Key::Detach(name) => self.sync_attachment(ctx, view, &key, name),
+            Key::Grow(name) => self.sync_growth(ctx, view, &key, name),
         };
-        self.desk.begin(ctx, key, Stage { event: work.event }, [work.writes])
+        self.desk.begin(ctx, key, Stage { events: work.events }, [work.writes])
     }
 
     fn proceed(&mut self, ctx: &mut Context<'_>, _: View<'_>, ended: Ended<Key, Stage>) -> Step<Key, Stage> {
         let Ended { key, stage, error, .. } = ended;
-        if let (None, Some((subject, event))) = (&error, stage.event) {
-            ctx.event(subject, event);
+        if error.is_none() {
+            stage.events.into_iter().for_each(|(subject, event)| ctx.event(subject, event));
         }
         self.desk.finish(ctx, &key, error.is_some())
     }

@@ -4,6 +4,7 @@ mod attach_detach;
 mod binder;
 mod drivers;
 mod ephemeral;
+mod growth;
 mod protection;
 #[cfg(test)]
 mod tests;

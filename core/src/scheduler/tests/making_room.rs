@@ -4,7 +4,7 @@ use super::{failures, node_of};
 use crate::api::{Propagation, Request};
 use crate::config::Config;
 use crate::digest::Shared;
-use crate::model::{ConditionKind, Kind, ObjectKey, PlacementRules, Pod, Status3};
+use crate::model::{ConditionKind, Kind, Meta, ObjectKey, Pod, PodSpec, PriorityClass, Status3};
 use crate::testbed::{StandIn, Testbed};
 use crate::time::Span;
 
@@ -81,10 +81,10 @@ fn a_pod_that_never_preempts_waits_at_its_place_in_the_queue() {
     let mut bed = bed();
     bed.create(pod("low", 1, 900));
     bed.run_for(Span::from_secs(5));
+    let patient = PriorityClass { value: 9, never_preempts: true, ..PriorityClass::default() };
+    bed.create(PriorityClass { meta: Meta::named("", "patient"), ..patient });
     let mut never = pod("never", 9, 600);
-    let mut spec = (*never.spec).clone();
-    spec.rules = Some(Box::new(PlacementRules { never_preempts: true, ..PlacementRules::default() }));
-    never.spec = Shared::new(spec);
+    never.spec = Shared::new(PodSpec { priority_class: "patient".into(), ..(*never.spec).clone() });
     bed.create(never);
     bed.create(pod("later", 1, 600));
     bed.run_for(Span::from_secs(5));

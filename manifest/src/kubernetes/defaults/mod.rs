@@ -18,8 +18,9 @@ mod storage;
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStrategy, ReplicaSet, RollingUpdateDeployment};
-use k8s_openapi::api::core::v1::{Namespace, Node, ReplicationController};
+use k8s_openapi::api::core::v1::{Namespace, Node, ReplicationController, Secret};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -49,6 +50,8 @@ pub fn apply_defaults(manifest: &mut Manifest) {
         Manifest::Job(object) => batch::job(object),
         Manifest::CronJob(object) => batch::cron_job(object),
         Manifest::EndpointSlice(object) => endpoint_slice(object),
+        Manifest::Secret(object) => secret(object),
+        Manifest::ConfigMap(_) | Manifest::ServiceAccount(_) => {}
         Manifest::ResourceQuota(object) => policy::quota(object),
         Manifest::LimitRange(object) => policy::range(object),
         Manifest::PriorityClass(object) => policy::class(object),
@@ -92,6 +95,17 @@ fn namespace(object: &mut Namespace) {
         object.metadata.labels.get_or_insert_default().insert("kubernetes.io/metadata.name".to_owned(), name);
     }
     text(&mut object.status.get_or_insert_default().phase, "Active");
+}
+
+/// The type, and `stringData` taken over into `data`, where it goes before what is there.
+///
+/// Source: `SetDefaults_Secret`, pkg/apis/core/v1/defaults.go; `Convert_v1_Secret_To_core_Secret`,
+/// pkg/apis/core/v1/conversion.go.
+fn secret(object: &mut Secret) {
+    text(&mut object.type_, "Opaque");
+    for (key, value) in object.string_data.take().into_iter().flatten() {
+        object.data.get_or_insert_default().insert(key, ByteString(value.into_bytes()));
+    }
 }
 
 fn node(object: &mut Node) {

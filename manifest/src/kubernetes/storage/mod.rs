@@ -247,12 +247,8 @@ fn pod_source(volume: &api::Volume) -> PodVolumeSource {
         PodVolumeSource::EmptyDir
     } else if let Some(it) = &volume.host_path {
         PodVolumeSource::HostPath(name(&it.path))
-    } else if let Some(it) = &volume.config_map {
-        PodVolumeSource::ConfigMap(name(&it.name))
-    } else if let Some(it) = &volume.secret {
-        PodVolumeSource::Secret(optional(it.secret_name.as_ref()))
-    } else if volume.projected.is_some() {
-        PodVolumeSource::Projected
+    } else if let Some(files) = super::config::files(volume) {
+        PodVolumeSource::Files(Box::new(files))
     } else {
         let types = types_of(volume, POD_VOLUME_TYPES);
         PodVolumeSource::Other(types.first().copied().map(name).unwrap_or_default())

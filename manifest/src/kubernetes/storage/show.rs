@@ -123,7 +123,7 @@ fn show_disk(spec: &mut Root, disk: &Disk) {
     set(entry(spec, field), key, &**text);
 }
 
-pub(in crate::kubernetes) fn show_claim(root: &mut Root, claim: &PersistentVolumeClaim) {
+pub(in crate::kubernetes) fn show_claim(root: &mut Root, claim: &PersistentVolumeClaim, conditions: Value) {
     show_claim_spec(entry(root, "spec"), &claim.spec);
     let status = entry(root, "status");
     set(status, "phase", format!("{:?}", claim.status.phase));
@@ -135,6 +135,13 @@ pub(in crate::kubernetes) fn show_claim(root: &mut Root, claim: &PersistentVolum
     }
     if let Some(class) = &claim.status.attributes_class {
         set(status, "currentVolumeAttributesClassName", &**class);
+    }
+    if conditions.as_array().is_some_and(|list| !list.is_empty()) {
+        set(status, "conditions", conditions);
+    }
+    if let Some((size, growth)) = claim.status.growth {
+        set(status, "allocatedResources", json!({"storage": size.to_string()}));
+        set(status, "allocatedResourceStatuses", json!({"storage": format!("{growth:?}")}));
     }
 }
 

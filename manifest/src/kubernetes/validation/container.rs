@@ -76,6 +76,7 @@ fn common(report: &mut Report, at: &At, container: &Container, volumes: &BTreeSe
     report.one_of(&at.child("terminationMessagePolicy"), container.termination_message_policy.as_deref(), &policies);
     ports(report, &at.child("ports"), container.ports.as_deref().unwrap_or_default());
     environment(report, &at.child("env"), container.env.as_deref().unwrap_or_default());
+    super::sources::variables(report, &at.child("envFrom"), container.env_from.as_deref().unwrap_or_default());
     mounts(report, &at.child("volumeMounts"), container.volume_mounts.as_deref().unwrap_or_default(), volumes);
     let policies = ["Always", "IfNotPresent", "Never"];
     report.one_of(&at.child("imagePullPolicy"), container.image_pull_policy.as_deref(), &policies);
@@ -131,6 +132,7 @@ fn environment(report: &mut Report, at: &At, variables: &[EnvVar]) {
             report.invalid_each(&at.child("name"), &variable.name, names::environment_name(&variable.name));
         }
         if let Some(source) = &variable.value_from {
+            super::sources::variable(report, &at.child("valueFrom"), source);
             let given = usize::from(source.field_ref.is_some())
                 + usize::from(source.resource_field_ref.is_some())
                 + usize::from(source.config_map_key_ref.is_some())

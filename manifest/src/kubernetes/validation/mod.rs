@@ -14,6 +14,7 @@
 //! staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go, v1.34.
 
 mod batch;
+mod config;
 mod container;
 mod disruption;
 pub(crate) mod metadata;
@@ -26,6 +27,7 @@ pub(crate) mod scheduling;
 mod selector;
 mod service;
 mod sets;
+mod sources;
 mod storage;
 mod workload;
 
@@ -57,6 +59,9 @@ pub fn validate(manifest: &Manifest) -> Result<(), Invalid> {
         Manifest::DaemonSet(object) => sets::daemon_set(&mut report, object),
         Manifest::ControllerRevision(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
         Manifest::Lease(object) => metadata::check(&mut report, &object.metadata, names::dns_subdomain),
+        Manifest::ConfigMap(object) => config::config_map(&mut report, object),
+        Manifest::Secret(object) => config::secret(&mut report, object),
+        Manifest::ServiceAccount(object) => config::account(&mut report, object),
         Manifest::ResourceQuota(object) => policy::quota(&mut report, object),
         Manifest::LimitRange(object) => policy::range(&mut report, object),
         Manifest::PriorityClass(object) => policy::class(&mut report, object),

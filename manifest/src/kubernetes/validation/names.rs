@@ -145,6 +145,21 @@ pub(super) fn percent_value(value: &str) -> Option<u64> {
     numeric.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
+/// A key of a ConfigMap or Secret.
+pub(super) fn config_key(value: &str) -> Vec<String> {
+    let mut faults = longer_than(value, 253);
+    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
+        let rule = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
+        faults.push(pattern(rule, "[-._a-zA-Z0-9]+", &["key.name", "KEY_NAME", "key-name"]));
+    }
+    match value {
+        "." | ".." => faults.push(format!("must not be '{value}'")),
+        other if other.starts_with("..") => faults.push("must not start with '..'".to_owned()),
+        _ => {}
+    }
+    faults
+}
+
 /// An environment variable's name.
 pub(super) fn environment_name(value: &str) -> Vec<String> {
     if value.chars().all(|c| (c.is_ascii_graphic() || c == ' ') && c != '=') {

@@ -1,6 +1,7 @@
 //! Checks of Services.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -11,12 +12,15 @@ use super::report::{AsJson, At, Report};
 use super::{container, metadata};
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
+const FAMILY_POLICIES: [&str; 3] = ["PreferDualStack", "RequireDualStack", "SingleStack"];
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
 /// Longest time for which a client sticks to one endpoint: a day.
 const AFFINITY_SECONDS_MAX: i64 = 86_400;
 
-/// Checks a Service. Addresses and address families are not checked.
+/// Checks a Service. Whether an address can be had, and which families the cluster has, is what the API server finds
+/// out when it allocates.
 pub(super) fn check(report: &mut Report, object: &Service) {
     metadata::check(report, &object.metadata, names::dns_1035_label);
     let empty = ServiceSpec::default();
@@ -47,6 +51,68 @@ pub(super) fn check(report: &mut Report, object: &Service) {
         report.forbidden(&at.child("allocateLoadBalancerNodePorts"), detail);
     }
     traffic_policies(report, &at, spec);
+    if kind != "ExternalName" {
+        addresses(report, &at, spec);
+    }
+    if spec.health_check_node_port.unwrap_or(0) != 0 {
+        let local = kind == "LoadBalancer" && spec.external_traffic_policy.as_deref() == Some("Local");
+        if !local {
+            let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+            report.invalid(&at.child("healthCheckNodePort"), &spec.health_check_node_port.unwrap_or(0), detail);
+        }
+    }
+}
+
+/// Addresses and families by themselves.
+///
+/// Source: `ValidateServiceClusterIPsRelatedFields`, pkg/apis/core/validation/validation.go (v1.34.1).
+fn addresses(report: &mut Report, at: &At, spec: &ServiceSpec) {
+    let single = spec.cluster_ip.iter().filter(|ip| !ip.is_empty()).cloned().collect::<Vec<_>>();
+    let listed = spec.cluster_ips.clone().filter(|ips| !ips.is_empty());
+    let ips_at = at.child("clusterIPs");
+    match (single.first(), &listed) {
+        (Some(one), Some(ips)) if ips[0] != *one => {
+            report.invalid(&ips_at, &AsJson(&json!(ips)), "first value must match `clusterIP`");
+        }
+        (None, Some(ips)) => {
+            report.invalid(&ips_at, &AsJson(&json!(ips)), "must be empty when `clusterIP` is not specified");
+        }
+        _ => {}
+    }
+    let mut seen = BTreeSet::new();
+    for (index, family) in spec.ip_families.iter().flatten().enumerate() {
+        let at = at.child("ipFamilies").index(index);
+        if !FAMILIES.contains(&family.as_str()) {
+            report.not_supported(&at, family, &FAMILIES);
+        }
+        if !seen.insert(family) {
+            report.duplicate(&at, family, "");
+        }
+    }
+    if let Some(policy) = spec.ip_family_policy.as_deref() {
+        report.one_of(&at.child("ipFamilyPolicy"), Some(policy), &FAMILY_POLICIES);
+    }
+    let ips = listed.unwrap_or(single);
+    for (index, ip) in ips.iter().enumerate() {
+        if index == 0 && ip == "None" {
+            if ips.len() > 1 {
+                report.invalid(&ips_at, &AsJson(&json!(ips)), "'None' must be the first and only value");
+            }
+        } else if ip.parse::<IpAddr>().is_err() {
+            report.invalid(&ips_at.index(index), ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+        }
+    }
+    if ips.len() > 2 {
+        report.invalid(&ips_at, &AsJson(&json!(ips)), "may only hold up to 2 values");
+    }
+    // No cluster here has a second family.
+    let policy = spec.ip_family_policy.as_deref().unwrap_or("SingleStack");
+    if ips.len() == 2 && policy == "SingleStack" {
+        let detail = "must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster IPs are specified";
+        report.invalid(&at.child("ipFamilyPolicy"), &policy, detail);
+    } else if ips.len() == 2 {
+        report.invalid(&ips_at.index(1), &AsJson(&json!(ips)), "IPv6 is not configured on this cluster");
+    }
 }
 
 fn is_headless(spec: &ServiceSpec) -> bool {

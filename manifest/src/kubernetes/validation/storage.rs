@@ -265,6 +265,7 @@ pub(super) fn pod_volume(report: &mut Report, at: &At, volume: &Volume) {
             }
         }
     }
+    super::sources::files(report, at, volume);
     if let Some(csi) = &volume.csi {
         driver_name(report, &at.child("csi").child("driver"), &csi.driver);
     }

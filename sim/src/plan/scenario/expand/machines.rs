@@ -136,6 +136,11 @@ impl Fleet {
         self.groups.entry(name.clone()).or_default();
     }
 
+    /// The machines of a group.
+    pub(super) fn members(&self, group: &str) -> &[HostId] {
+        self.groups.get(group).map_or(&[], Vec::as_slice)
+    }
+
     /// A machine of a trace, in the group `trace`; `false` if there is one of that name.
     pub(super) fn add(&mut self, name: &str, machine: HostPlan, plan: &mut Plan) -> bool {
         let host = HostId(plan.hosts.len() as u32);
@@ -226,6 +231,7 @@ fn boot(
         taints: group.taints.iter().map(taint).collect(),
         address: format!("172.{}.{}.{}", 16 + (number >> 16), (number >> 8) & 255, number & 255).into(),
         pod_network: format!("10.{}.{}", (number >> 8) & 255, number & 255).into(),
+        static_pods: Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ mod kubelet;
 mod machines;
 mod objects;
 mod settings;
+mod static_pods;
 mod storage;
 mod timeline;
 mod trace;
@@ -51,6 +52,7 @@ pub fn expand(scenario: &Scenario, tree: &Node, inputs: &mut Inputs) -> Result<E
     let mut fleet = Fleet::expand(spec, &mut plan, &mut problems);
     let mut objects = Objects::default();
     objects.manifests(spec, tree, inputs, &mut plan, &mut problems);
+    static_pods::expand(spec, tree, inputs, &fleet, &mut objects, &mut plan, &mut problems);
     trace::expand(spec, inputs, &mut fleet, &mut plan, &mut problems);
     settings::policy(spec, &mut plan, &mut problems);
     timeline::expand(spec, tree, inputs, &fleet, &mut objects, &mut plan, &mut problems);

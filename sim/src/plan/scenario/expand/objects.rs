@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wavetank_core::api::Request;
 use wavetank_core::id::Name;
-use wavetank_core::model::{Kind, Labels, Meta, Namespace, Object, ObjectKey};
+use wavetank_core::model::{ConfigMap, Kind, Labels, Meta, Namespace, Object, ObjectKey, ServiceAccount};
 use wavetank_core::time::Time;
 use wavetank_manifest::kubernetes::{Located, Manifest, read_manifests, read_node, to_object, unmodelled_fields};
 use wavetank_manifest::yaml::Span as Place;
@@ -16,11 +16,21 @@ use crate::plan::scenario::Inputs;
 use crate::plan::scenario::format::{NameAt, Spec};
 use crate::plan::{Plan, Step};
 
-/// The namespaces of every cluster. A real API server creates them when it starts; here they are the plan's first
-/// requests, which have no label because the user did not ask for them.
+/// The namespaces of every cluster. A real API server creates them when it starts, and their accounts and certificates are
+/// there before anybody uses the cluster; here all these are the plan's first requests, which have no label because the
+/// user did not ask for them.
 ///
 /// Source: pkg/controlplane/instance.go, `SystemNamespaces` (v1.34).
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/// A namespace of the cluster, its default account and its certificate.
+fn contents(namespace: &str) -> [Object; 3] {
+    [
+        Object::Namespace(Arc::new(Namespace { meta: Meta::named("", namespace) })),
+        Object::ServiceAccount(Arc::new(ServiceAccount::default_of(namespace))),
+        Object::ConfigMap(Arc::new(ConfigMap::root_certificate(namespace))),
+    ]
+}
 
 /// Pods of one template as the file knows them: where, with which labels, which containers and images.
 pub(super) struct Template {
@@ -49,9 +59,9 @@ impl Objects {
         problems: &mut Problems,
     ) {
         self.namespaces = NAMESPACES.map(str::to_owned).to_vec();
-        plan.steps.extend(NAMESPACES.map(|name| Step {
+        plan.steps.extend(NAMESPACES.into_iter().flat_map(contents).map(|object| Step {
             at: Time::ZERO,
-            request: Request::Create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", name) }))),
+            request: Request::Create(object),
             label: String::new(),
             place: String::new(),
         }));
@@ -108,10 +118,7 @@ impl Objects {
             problems.errors.push(error.expecting(&key.namespace, known));
             return;
         }
-        let who = format!("{} {}", key.kind.name(), key.name);
-        let fields = unmodelled_fields(located).into_iter().map(|field| format!("{who}: {field}"));
-        self.not_modelled.extend(fields);
-        self.known.insert(key.clone(), template(&object));
+        self.note(located, &object);
         let sets_replicas = located.source.get("spec").is_some_and(|spec| spec.get("replicas").is_some());
         plan.steps.push(Step {
             at,
@@ -123,6 +130,15 @@ impl Objects {
             },
             request: Request::Apply { object, sets_replicas },
         });
+    }
+
+    /// Notes what pods an object makes, and which of its fields have no effect.
+    pub(super) fn note(&mut self, located: &Located<Manifest>, object: &Object) {
+        let key = object.key();
+        let who = format!("{} {}", key.kind.name(), key.name);
+        let fields = unmodelled_fields(located).into_iter().map(|field| format!("{who}: {field}"));
+        self.not_modelled.extend(fields);
+        self.known.insert(key, template(object));
     }
 
     /// The key of an object that the scenario applies; a name that is not there is a problem.
@@ -213,7 +229,7 @@ pub(super) fn item(list: &Node, index: usize) -> Option<&Node> {
 }
 
 /// Reads a path or an object in place.
-fn read(node: &Node, path: &str, inputs: &mut Inputs) -> Result<Vec<Located<Manifest>>, Errors> {
+pub(super) fn read(node: &Node, path: &str, inputs: &mut Inputs) -> Result<Vec<Located<Manifest>>, Errors> {
     let refuse = |place: Place, message: String, inputs: &Inputs| {
         Errors::from(Error::new(&inputs.name, place.start(), path, message))
     };

@@ -38,6 +38,7 @@ fn driver(it: &Provisioner, problems: &mut Problems, path: &str) -> CsiDriverCon
         provision: of(&it.provision, "provision"),
         attach: of(&it.attach, "attach"),
         detach: of(&it.detach, "detach"),
+        resize: of(&it.resize, "resize"),
     }
 }
 

@@ -13,7 +13,7 @@ use super::objects::{Objects, display, item};
 use super::{Problems, drawn, place};
 use crate::drain::DrainOptions;
 use crate::plan::scenario::Inputs;
-use crate::plan::scenario::format::{self, Entry, NameAt, Spec};
+use crate::plan::scenario::format::{self, Entry, OnObject, Spec};
 use crate::plan::{DrainPlan, Fault, FaultKind, LinkProfile, Plan, PressedResource, Side, Step};
 
 /// The most repetitions of one entry.
@@ -340,29 +340,19 @@ impl Reader<'_> {
     }
 
     fn scale(&mut self, scale: &format::Scale) -> Option<Deed> {
-        let candidates = [
-            (Kind::Deployment, &scale.deployment),
-            (Kind::ReplicaSet, &scale.replica_set),
-            (Kind::ReplicationController, &scale.replication_controller),
-            (Kind::Job, &scale.job),
-            (Kind::StatefulSet, &scale.stateful_set),
-        ];
-        let key = self.one(&candidates, scale.namespace.as_ref(), "scale")?;
+        let key = self.one(scale, "scale")?;
         let label = format!("scale {} to {}", display(&key), scale.replicas);
         Some(requests(Request::Patch { key, patch: Patch::Replicas(scale.replicas) }, label))
     }
 
     fn suspend(&mut self, what: &format::Suspended) -> Option<Deed> {
-        let candidates = [(Kind::Job, &what.job), (Kind::CronJob, &what.cron_job)];
-        let key = self.one(&candidates, what.namespace.as_ref(), "suspend")?;
+        let key = self.one(what, "suspend")?;
         let label = format!("suspend {}", display(&key));
         Some(requests(Request::Patch { key, patch: Patch::Suspended(true) }, label))
     }
 
     fn resume(&mut self, what: &format::Held) -> Option<Deed> {
-        let candidates =
-            [(Kind::Deployment, &what.deployment), (Kind::Job, &what.job), (Kind::CronJob, &what.cron_job)];
-        let key = self.one(&candidates, what.namespace.as_ref(), "resume")?;
+        let key = self.one(what, "resume")?;
         let label = format!("resume {}", display(&key));
         let patch = match key.kind {
             Kind::Deployment => Patch::Paused(false),
@@ -372,15 +362,7 @@ impl Reader<'_> {
     }
 
     fn set_image(&mut self, set: &format::SetImage) -> Option<Deed> {
-        let candidates = [
-            (Kind::Deployment, &set.deployment),
-            (Kind::ReplicaSet, &set.replica_set),
-            (Kind::ReplicationController, &set.replication_controller),
-            (Kind::CronJob, &set.cron_job),
-            (Kind::StatefulSet, &set.stateful_set),
-            (Kind::DaemonSet, &set.daemon_set),
-        ];
-        let key = self.one(&candidates, set.namespace.as_ref(), "setImage")?;
+        let key = self.one(set, "setImage")?;
         if let (Some(container), Some(template)) = (&set.container, self.objects.template(&key)) {
             let mut known: Vec<&str> = template.containers.iter().map(|(name, _)| &**name).collect();
             known.dedup();
@@ -401,14 +383,10 @@ impl Reader<'_> {
     }
 
     /// The one object that is named.
-    fn one(
-        &mut self,
-        candidates: &[(Kind, &Option<NameAt>)],
-        namespace: Option<&NameAt>,
-        action: &str,
-    ) -> Option<ObjectKey> {
+    fn one(&mut self, of: &impl OnObject, action: &str) -> Option<ObjectKey> {
+        let (candidates, namespace) = (of.named(), of.namespace());
         let path = format!("{}.{action}", self.path);
-        let mut named = candidates.iter().filter_map(|(kind, name)| Some((*kind, name.as_ref()?)));
+        let mut named = candidates.iter().filter_map(|(kind, name)| Some((*kind, (*name)?)));
         let (Some((kind, name)), None) = (named.next(), named.next()) else {
             let kinds: Vec<String> = candidates.iter().map(|(kind, _)| field_of(*kind)).collect();
             let message = format!("expected one object by its kind: one of {}", kinds.join(", "));
@@ -426,19 +404,16 @@ impl Reader<'_> {
     }
 
     fn delete(&mut self, delete: &format::Delete) -> Option<Deed> {
-        let candidates = [
-            (Kind::Deployment, &delete.deployment),
-            (Kind::ReplicaSet, &delete.replica_set),
-            (Kind::ReplicationController, &delete.replication_controller),
-            (Kind::Job, &delete.job),
-            (Kind::CronJob, &delete.cron_job),
-            (Kind::StatefulSet, &delete.stateful_set),
-            (Kind::DaemonSet, &delete.daemon_set),
-            (Kind::Pod, &delete.pod),
-            (Kind::Service, &delete.service),
-            (Kind::Node, &delete.node),
-        ];
-        let alone = candidates.iter().all(|(_, name)| name.is_none());
+        let propagation = match delete.propagation {
+            format::Propagation::Background => Propagation::Background,
+            format::Propagation::Foreground => Propagation::Foreground,
+            format::Propagation::Orphan => Propagation::Orphan,
+        };
+        let grace = delete.grace_period.map(|grace| grace.0);
+        if delete.kind.is_some() || delete.selector.is_some() {
+            return self.delete_matching(delete, grace, propagation);
+        }
+        let alone = delete.named().iter().all(|(_, name)| name.is_none());
         let key = match &delete.namespace {
             Some(namespace) if alone => {
                 let path = format!("{}.delete.namespace", self.path);
@@ -446,49 +421,63 @@ impl Reader<'_> {
                     .is_namespace(namespace, &path, self.problems)
                     .then(|| ObjectKey::new(Kind::Namespace, "", &namespace.value))?
             }
-            namespace => self.one(&candidates, namespace.as_ref(), "delete")?,
+            _ => self.one(delete, "delete")?,
         };
         let label = format!("delete {}", display(&key));
-        let propagation = match delete.propagation {
-            format::Propagation::Background => Propagation::Background,
-            format::Propagation::Foreground => Propagation::Foreground,
-            format::Propagation::Orphan => Propagation::Orphan,
-        };
-        let grace = delete.grace_period.map(|grace| grace.0);
         Some(requests(Request::Delete { key, uid: None, grace, propagation }, label))
     }
 
+    /// All objects of a kind that a selector matches.
+    fn delete_matching(
+        &mut self,
+        delete: &format::Delete,
+        grace: Option<Span>,
+        propagation: Propagation,
+    ) -> Option<Deed> {
+        let path = format!("{}.delete", self.path);
+        let (Some(kind_at), Some(matching)) = (&delete.kind, &delete.selector) else {
+            self.problems.add(self.place, &path, "expected kind and selector together: which objects of which kind?");
+            return None;
+        };
+        if delete.named().iter().any(|(_, name)| name.is_some()) {
+            self.problems.add(self.place, &path, "expected a name or kind and selector, found both");
+            return None;
+        }
+        let candidates: Vec<Kind> = delete.named().iter().map(|(kind, _)| *kind).collect();
+        let Some(kind) = candidates.iter().copied().find(|kind| kind.name() == kind_at.value) else {
+            let known = candidates.iter().map(|kind| kind.name());
+            self.problems.unknown(kind_at.span, &format!("{path}.kind"), "kind", &kind_at.value, known);
+            return None;
+        };
+        if let Some(namespace) = &delete.namespace
+            && !self.objects.is_namespace(namespace, &format!("{path}.namespace"), self.problems)
+        {
+            return None;
+        }
+        let usual = if kind.is_namespaced() { "default" } else { "" };
+        let namespace = delete.namespace.as_ref().filter(|_| kind.is_namespaced());
+        let namespace: Name = namespace.map_or(usual, |name| name.value.as_str()).into();
+        let selector = selector(matching);
+        let pairs = selector.match_labels.iter().map(|(key, value)| format!("{key}={value}"));
+        let others = selector.match_expressions.iter().map(|it| format!("{} {:?}", it.key, it.operator));
+        let label = format!("delete {} with {}", kind.plural(), pairs.chain(others).collect::<Vec<_>>().join(","));
+        Some(requests(Request::DeleteMatching { kind, namespace, selector, grace, propagation }, label))
+    }
+
     fn rollout(&mut self, what: &format::Rollout, patch: Patch, verb: &str) -> Option<Deed> {
-        let candidates = [
-            (Kind::Deployment, &what.deployment),
-            (Kind::StatefulSet, &what.stateful_set),
-            (Kind::DaemonSet, &what.daemon_set),
-        ];
-        let key = self.one(&candidates, what.namespace.as_ref(), verb)?;
+        let key = self.one(what, verb)?;
         let label = format!("{verb} {}", display(&key));
         Some(requests(Request::Patch { key, patch }, label))
     }
 
     fn pause(&mut self, what: &format::Pause) -> Option<Deed> {
-        let key = self.one(&[(Kind::Deployment, &what.deployment)], what.namespace.as_ref(), "pause")?;
+        let key = self.one(what, "pause")?;
         let label = format!("pause {}", display(&key));
         Some(requests(Request::Patch { key, patch: Patch::Paused(true) }, label))
     }
 
     fn label(&mut self, label: &format::Label) -> Option<Deed> {
-        let candidates = [
-            (Kind::Deployment, &label.deployment),
-            (Kind::ReplicaSet, &label.replica_set),
-            (Kind::ReplicationController, &label.replication_controller),
-            (Kind::Job, &label.job),
-            (Kind::CronJob, &label.cron_job),
-            (Kind::StatefulSet, &label.stateful_set),
-            (Kind::DaemonSet, &label.daemon_set),
-            (Kind::Pod, &label.pod),
-            (Kind::Service, &label.service),
-            (Kind::Node, &label.node),
-        ];
-        let key = self.one(&candidates, label.namespace.as_ref(), "label")?;
+        let key = self.one(label, "label")?;
         let value = label.value.as_deref().map(Name::from);
         let words = match &value {
             Some(value) => format!("label {} {}={value}", display(&key), label.key),

@@ -89,7 +89,8 @@ pub(super) fn check_placement(spec: &Spec, plan: &Plan, problems: &mut Problems)
     let place = spec.duration.span;
     let placed = |request: &Request| match request {
         Request::Create(object) | Request::Apply { object, .. } => {
-            matches!(object.key().kind, Kind::Pod | Kind::Namespace | Kind::Service)
+            use Kind::{ConfigMap, Namespace, Pod, Secret, Service, ServiceAccount};
+            matches!(object.key().kind, Pod | Namespace | Service | ConfigMap | Secret | ServiceAccount)
         }
         Request::Delete { key, .. } => key.kind == Kind::Pod,
         _ => false,
@@ -177,6 +178,7 @@ fn machine(name: &str, node: &TraceNode, number: u32) -> HostPlan {
         taints: Vec::new(),
         address: format!("172.{}.{}.{}", 16 + (number >> 16), (number >> 8) & 255, number & 255).into(),
         pod_network: format!("10.{}.{}", (number >> 8) & 255, number & 255).into(),
+        static_pods: Vec::new(),
     };
     HostPlan {
         boot: Arc::new(boot),

@@ -227,6 +227,9 @@ pub struct NodeGroup {
     /// Images that are on the machines from the start.
     #[serde(default)]
     pub images: Vec<String>,
+    /// Manifests of pods that the kubelets have from their own files: paths or objects, read from the tree.
+    #[serde(default)]
+    pub static_pods: Vec<serde::de::IgnoredAny>,
     /// When the machines are switched on.
     pub starts_at: Option<Spread>,
     /// The file system that only images are on; without it they are on that of `ephemeral-storage`.

@@ -32,4 +32,6 @@ pub struct Provisioner {
     pub attach: Option<Spanned<Spread>>,
     /// How long it takes to detach a volume.
     pub detach: Option<Spanned<Spread>>,
+    /// How long it takes to enlarge a volume.
+    pub resize: Option<Spanned<Spread>>,
 }

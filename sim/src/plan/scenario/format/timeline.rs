@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use wavetank_core::model::Kind;
 use wavetank_manifest::Spanned;
 
 use super::{Bytes, Duration, LabelSelector, NameAt, Spread, TaintEffect};
@@ -78,121 +79,91 @@ pub struct Repeat {
     pub times: Spanned<u32>,
 }
 
-/// A Deployment.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Pause {
-    /// Its name.
-    pub deployment: Option<NameAt>,
-    /// The namespace, if not `default`.
-    pub namespace: Option<NameAt>,
+/// An action that names one object by its kind.
+pub trait OnObject {
+    /// The kinds that it can be about, and the name under each.
+    fn named(&self) -> Vec<(Kind, Option<&NameAt>)>;
+    /// The namespace, if the file says one.
+    fn namespace(&self) -> Option<&NameAt>;
 }
 
-/// What can be held: a rollout, a Job or a CronJob.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Held {
-    /// The Deployment.
-    pub deployment: Option<NameAt>,
-    /// The Job.
-    pub job: Option<NameAt>,
-    /// The CronJob.
-    pub cron_job: Option<NameAt>,
-    /// The namespace, if not `default`.
-    pub namespace: Option<NameAt>,
+/// Declares actions on one object: the kinds that each can be about are listed once, as fields of the file.
+macro_rules! on_object {
+    ($($(#[$about:meta])* $name:ident on $($field:ident: $kind:ident),+ $(; with { $($rest:tt)+ })?)+) => {
+        $($(#[$about])*
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name {
+            $(#[doc = concat!("The name of a ", stringify!($kind), ".")] pub $field: Option<NameAt>,)+
+            /// The namespace, if not `default`.
+            pub namespace: Option<NameAt>,
+            $($($rest)+)?
+        }
+
+        impl OnObject for $name {
+            fn named(&self) -> Vec<(Kind, Option<&NameAt>)> {
+                vec![$((Kind::$kind, self.$field.as_ref())),+]
+            }
+
+            fn namespace(&self) -> Option<&NameAt> {
+                self.namespace.as_ref()
+            }
+        })+
+    };
 }
 
-/// A Job or CronJob.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Suspended {
-    /// The Job.
-    pub job: Option<NameAt>,
-    /// The CronJob.
-    pub cron_job: Option<NameAt>,
-    /// The namespace, if not `default`.
-    pub namespace: Option<NameAt>,
-}
+on_object! {
+    /// `kubectl rollout pause`.
+    Pause on deployment: Deployment
 
-/// Something that is rolled out.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Rollout {
-    /// The Deployment.
-    pub deployment: Option<NameAt>,
-    /// The StatefulSet.
-    pub stateful_set: Option<NameAt>,
-    /// The DaemonSet.
-    pub daemon_set: Option<NameAt>,
-    /// The namespace, if not `default`.
-    pub namespace: Option<NameAt>,
-}
+    /// What can be held: a rollout, a Job or a CronJob.
+    Held on deployment: Deployment, job: Job, cron_job: CronJob
 
-/// `kubectl scale`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Scale {
-    /// The Deployment.
-    pub deployment: Option<NameAt>,
-    /// The ReplicaSet.
-    pub replica_set: Option<NameAt>,
-    /// The ReplicationController.
-    pub replication_controller: Option<NameAt>,
-    /// The Job, whose parallelism it is.
-    pub job: Option<NameAt>,
-    /// The StatefulSet.
-    pub stateful_set: Option<NameAt>,
-    /// The namespace, if not `default`.
-    pub namespace: Option<NameAt>,
-    /// The wanted number of pods.
-    pub replicas: u32,
-}
+    /// What can be suspended.
+    Suspended on job: Job, cron_job: CronJob
 
-/// `kubectl set image`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SetImage {
-    /// The Deployment.
-    pub deployment: Option<NameAt>,
-    /// The ReplicaSet.
-    pub replica_set: Option<NameAt>,
-    /// The ReplicationController.
-    pub replication_controller: Option<NameAt>,
-    /// The CronJob.
-    pub cron_job: Option<NameAt>,
-    /// The StatefulSet.
-    pub stateful_set: Option<NameAt>,
-    /// The DaemonSet.
-    pub daemon_set: Option<NameAt>,
-    /// The namespace, if not `default`.
-    pub namespace: Option<NameAt>,
-    /// The container; every one if not said.
-    pub container: Option<NameAt>,
-    /// The image.
-    pub image: String,
-}
+    /// Something that is rolled out.
+    Rollout on deployment: Deployment, stateful_set: StatefulSet, daemon_set: DaemonSet
 
-/// `kubectl delete`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the first fields are kinds and name an object")]
-pub struct Delete {
-    pub deployment: Option<NameAt>,
-    pub replica_set: Option<NameAt>,
-    pub replication_controller: Option<NameAt>,
-    pub job: Option<NameAt>,
-    pub cron_job: Option<NameAt>,
-    pub stateful_set: Option<NameAt>,
-    pub daemon_set: Option<NameAt>,
-    pub pod: Option<NameAt>,
-    pub service: Option<NameAt>,
-    pub node: Option<NameAt>,
-    /// The namespace; alone it is the object to be deleted.
-    pub namespace: Option<NameAt>,
-    /// The pod's grace, if not its own.
-    pub grace_period: Option<Duration>,
-    /// What becomes of the objects that it owns.
-    #[serde(default)]
-    pub propagation: Propagation,
+    /// `kubectl scale`.
+    Scale on deployment: Deployment, replica_set: ReplicaSet, replication_controller: ReplicationController, job: Job,
+        stateful_set: StatefulSet; with {
+        /// The wanted number of pods; a Job's parallelism.
+        pub replicas: u32,
+    }
+
+    /// `kubectl set image`.
+    SetImage on deployment: Deployment, replica_set: ReplicaSet, replication_controller: ReplicationController,
+        cron_job: CronJob, stateful_set: StatefulSet, daemon_set: DaemonSet; with {
+        /// The container; every one if not said.
+        pub container: Option<NameAt>,
+        /// The image.
+        pub image: String,
+    }
+
+    /// `kubectl delete`. A namespace alone is the object to be deleted.
+    Delete on deployment: Deployment, replica_set: ReplicaSet, replication_controller: ReplicationController, job: Job,
+        cron_job: CronJob, stateful_set: StatefulSet, daemon_set: DaemonSet, pod: Pod, config_map: ConfigMap,
+        secret: Secret, service_account: ServiceAccount, service: Service, node: Node; with {
+        /// With a selector, in place of a name: the kind of which all that it matches are deleted.
+        pub kind: Option<NameAt>,
+        /// Which objects of the kind.
+        pub selector: Option<LabelSelector>,
+        /// The pods' grace, if not their own.
+        pub grace_period: Option<Duration>,
+        /// What becomes of the objects that it owns.
+        #[serde(default)]
+        pub propagation: Propagation,
+    }
+
+    /// `kubectl label`.
+    Label on deployment: Deployment, replica_set: ReplicaSet, replication_controller: ReplicationController, job: Job,
+        cron_job: CronJob, stateful_set: StatefulSet, daemon_set: DaemonSet, pod: Pod, service: Service, node: Node; with {
+        /// The label.
+        pub key: String,
+        /// Its value; the label is removed without one.
+        pub value: Option<String>,
+    }
 }
 
 /// What becomes of the objects that a deleted object owns.
@@ -313,29 +284,6 @@ pub struct UntaintNodes {
     pub zone: Option<NameAt>,
     pub key: String,
     pub effect: Option<TaintEffect>,
-}
-
-/// `kubectl label`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the first fields are kinds and name an object")]
-pub struct Label {
-    pub deployment: Option<NameAt>,
-    pub replica_set: Option<NameAt>,
-    pub replication_controller: Option<NameAt>,
-    pub job: Option<NameAt>,
-    pub cron_job: Option<NameAt>,
-    pub stateful_set: Option<NameAt>,
-    pub daemon_set: Option<NameAt>,
-    pub pod: Option<NameAt>,
-    pub service: Option<NameAt>,
-    pub node: Option<NameAt>,
-    /// The namespace, if not `default`.
-    pub namespace: Option<NameAt>,
-    /// The label.
-    pub key: String,
-    /// Its value; the label is removed without one.
-    pub value: Option<String>,
 }
 
 /// No message passes between two groups.

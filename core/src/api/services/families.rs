@@ -1,0 +1,60 @@
+//! Which families of addresses a Service has, on a cluster of IPv4 alone.
+//!
+//! Source: `initIPFamilyFields`, pkg/registry/core/service/storage/alloc.go (v1.34.1).
+
+use crate::model::{IpFamily, IpFamilyPolicy, Service};
+
+/// Fills in policy and families, and refuses what this cluster cannot have. The error is the message of a 422.
+pub(super) fn complete(service: &mut Service, before: Option<&Service>) -> Result<(), String> {
+    if service.is_alias() {
+        return Ok(());
+    }
+    let selects_nothing = service.headless && service.selector.as_ref().is_none_or(|it| it.is_empty());
+    let policy = service.family_policy.or(before.and_then(|before| before.family_policy)).unwrap_or({
+        // Whoever writes the endpoints of such a Service may write addresses of any family.
+        if selects_nothing { IpFamilyPolicy::RequireDualStack } else { IpFamilyPolicy::SingleStack }
+    });
+    service.family_policy = Some(policy);
+    let shown = policy.name();
+    if policy == IpFamilyPolicy::SingleStack {
+        let same = before.is_some_and(|before| before.families == service.families);
+        if same {
+            service.families.truncate(1);
+        }
+        if service.families.len() > 1 {
+            return Err(format!(
+                "spec.ipFamilyPolicy: Invalid value: {shown:?}: must be 'RequireDualStack' or 'PreferDualStack' when \
+                 multiple IP families are specified"
+            ));
+        }
+    }
+    if selects_nothing {
+        if service.families.is_empty() {
+            service.families.push(IpFamily::V4);
+        }
+        if policy != IpFamilyPolicy::SingleStack && service.families.len() == 1 {
+            let other = if service.families[0] == IpFamily::V4 { IpFamily::V6 } else { IpFamily::V4 };
+            service.families.push(other);
+        }
+        return Ok(());
+    }
+    let mut faults = Vec::new();
+    if policy == IpFamilyPolicy::RequireDualStack {
+        faults.push(format!(
+            "spec.ipFamilyPolicy: Invalid value: {shown:?}: this cluster is not configured for dual-stack services"
+        ));
+    }
+    for (index, family) in service.families.iter().enumerate().filter(|(_, family)| **family == IpFamily::V6) {
+        let name = family.name();
+        faults.push(format!("spec.ipFamilies[{index}]: Invalid value: {name:?}: not configured on this cluster"));
+    }
+    match faults.as_slice() {
+        [] => {}
+        [only] => return Err(only.clone()),
+        several => return Err(format!("[{}]", several.join(", "))),
+    }
+    if service.families.is_empty() {
+        service.families.push(IpFamily::V4);
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! What a single look at a CronJob of every hour does, given what it made before and the time.
+
+use super::*;
+use crate::id::ProcId;
+use crate::seam::Input;
+
+/// A CronJob that was made a minute after the full hour and what a look at it does, in words. `before`: `-` it never
+/// ran, `done` its Job is complete, `runs` it still runs, with `unlisted` it is missing from the status, `gone` the
+/// listed Job is not there. The answer: Jobs made and deleted, how many are active by the status, and warnings.
+fn look(policy: Concurrency, marks: &str, before: &str, now: u64) -> String {
+    let mut bed = Testbed::new(Config::default());
+    bed.input(Input::Crashed(ProcId::CONTROLLER_MANAGER));
+    bed.run_for(Span::from_secs(60));
+    bed.create(minutely(|it| {
+        let Times::Calendar { hours, days, months, weekdays, both_days, .. } = Times::default() else { unreachable!() };
+        it.schedule.times = Times::Calendar { minutes: 1, hours, days, months, weekdays, both_days };
+        it.concurrency = policy;
+        let mut spec = JobSpec::clone(&it.template.spec);
+        spec.suspend = true;
+        it.template.spec = Arc::new(spec);
+        for mark in marks.split_whitespace() {
+            match mark {
+                "every" => it.schedule.times = Times::Every(3_600),
+                "suspended" => it.suspend = true,
+                "history=0" => it.successful_history = Some(0),
+                "short" => it.starting_deadline = Some(Span::from_secs(10)),
+                "medium" => it.starting_deadline = Some(Span::from_secs(2 * 3_600)),
+                "long" => it.starting_deadline = Some(Span::from_secs(1_000_000)),
+                other => panic!("no such mark: {other}"),
+            }
+        }
+    }));
+    let words: Vec<&str> = before.split_whitespace().collect();
+    let name = format!("cj-{}", DEFAULT_EPOCH / 60);
+    let mut uid = Uid(77);
+    if words.contains(&"done") || words.contains(&"runs") {
+        let owner = crate::controllers::owned_by(Kind::CronJob, &read(&bed).meta);
+        let spec = JobSpec { suspend: true, ..JobSpec::default() };
+        bed.create(Job {
+            meta: Meta { owners: [owner].into(), ..Meta::named("default", &name) },
+            spec,
+            ..Job::default()
+        });
+        let mut job = Job::clone(&bed.get::<Job>("default", &name).unwrap());
+        uid = job.meta.uid;
+        if words.contains(&"done") {
+            job.status.conditions.set(ConditionKind::Complete, Status3::True, "", "", bed.now());
+            job.status.completed_at = Some(Time::from_secs(90));
+            bed.request(Request::UpdateStatus { object: Object::Job(Arc::new(job)), expected: None });
+        }
+    }
+    if before != "-" {
+        let mut known = CronJob::clone(&read(&bed));
+        known.status.last_scheduled = Some(Time::from_secs(if words.contains(&"skewed") { 3_600 } else { 60 }));
+        if !words.contains(&"unlisted") {
+            known.status.active = vec![(name.as_str().into(), uid)];
+        }
+        bed.request(Request::UpdateStatus { object: Object::CronJob(Arc::new(known)), expected: None });
+    }
+    bed.run_until(Time::from_secs(now));
+    let old = jobs(&bed).len();
+    bed.input(Input::Started(ProcId::CONTROLLER_MANAGER));
+    bed.run_for(Span::from_millis(50));
+    let made = made(&bed).iter().filter(|(minute, _)| *minute > 0).count();
+    let deleted = old + made - jobs(&bed).len();
+    let status = &read(&bed).status;
+    let warnings = bed.events(Kind::CronJob, "cj").iter().filter(|line| line.contains(" Warning ")).count();
+    let mut parts = vec![format!("+{made} -{deleted} active {}", status.active.len())];
+    parts.extend((warnings > 0).then(|| format!("warned {warnings}")));
+    parts.extend(status.last_successful.map(|_| "succeeded".to_owned()));
+    parts.join(", ")
+}
+
+use Concurrency::{Allow, Forbid, Replace};
+const BEFORE: u64 = 3_540;
+const AFTER: u64 = 3_660;
+const WEEK: u64 = 7 * 24 * 3_600 + 3_600;
+
+fn check(rows: &[(Concurrency, &str, &str, u64, &str)]) {
+    for (policy, marks, before, now, expected) in rows {
+        assert_eq!(look(*policy, marks, before, *now), *expected, "{policy:?} {marks} {before}, at {now} s");
+    }
+}
+
+#[test]
+fn a_cron_job_that_never_ran_makes_its_first_job_at_the_hour() {
+    for policy in [Allow, Forbid, Replace] {
+        check(&[
+            (policy, "", "-", BEFORE, "+0 -0 active 0"),
+            (policy, "", "-", AFTER, "+1 -0 active 1"),
+            (policy, "suspended", "-", AFTER, "+0 -0 active 0"),
+            (policy, "short", "-", AFTER, "+0 -0 active 0"),
+            (policy, "long", "-", AFTER, "+1 -0 active 1"),
+            (policy, "every", "-", BEFORE, "+0 -0 active 0"),
+            (policy, "every", "-", AFTER, "+1 -0 active 1"),
+            (policy, "every short", "-", AFTER + 11, "+0 -0 active 0"),
+            (policy, "every long", "-", AFTER + 9, "+1 -0 active 1"),
+        ]);
+    }
+}
+
+#[test]
+fn a_finished_job_is_noted_and_the_next_made_when_it_is_time() {
+    for policy in [Allow, Forbid, Replace] {
+        check(&[
+            (policy, "", "done", BEFORE, "+0 -0 active 0, succeeded"),
+            (policy, "", "done", AFTER, "+1 -0 active 1, succeeded"),
+            (policy, "suspended", "done", AFTER, "+0 -0 active 0, succeeded"),
+            (policy, "short", "done", AFTER, "+0 -0 active 0, succeeded"),
+            (policy, "long", "done", AFTER, "+1 -0 active 1, succeeded"),
+            (policy, "", "done skewed", AFTER, "+0 -0 active 0, succeeded"),
+            (policy, "", "done", WEEK, "+1 -0 active 1, warned 1, succeeded"),
+            (policy, "long", "done", WEEK, "+1 -0 active 1, warned 1, succeeded"),
+            (policy, "medium", "done", WEEK, "+1 -0 active 1, succeeded"),
+            (policy, "short", "done", WEEK, "+1 -0 active 1, succeeded"),
+            (policy, "every", "done", WEEK, "+1 -0 active 1, warned 1, succeeded"),
+            (policy, "history=0", "done", BEFORE, "+0 -1 active 0, succeeded"),
+            (policy, "", "done unlisted", BEFORE, "+0 -0 active 0, succeeded"),
+        ]);
+    }
+}
+
+#[test]
+fn a_job_that_still_runs_is_left_held_for_or_replaced() {
+    check(&[
+        (Allow, "", "runs", BEFORE, "+0 -0 active 1"),
+        (Forbid, "", "runs", BEFORE, "+0 -0 active 1"),
+        (Replace, "", "runs", BEFORE, "+0 -0 active 1"),
+        (Allow, "", "runs", AFTER, "+1 -0 active 2"),
+        (Forbid, "", "runs", AFTER, "+0 -0 active 1"),
+        (Replace, "", "runs", AFTER, "+1 -1 active 1"),
+        (Allow, "suspended", "runs", AFTER, "+0 -0 active 1"),
+        (Allow, "short", "runs", AFTER, "+0 -0 active 1"),
+        (Allow, "long", "runs", AFTER, "+1 -0 active 2"),
+        (Allow, "every", "runs", BEFORE, "+0 -0 active 1"),
+        (Allow, "every", "runs", AFTER, "+1 -0 active 2"),
+        (Allow, "every short", "runs", AFTER + 11, "+0 -0 active 1"),
+        (Allow, "every long", "runs", AFTER + 9, "+1 -0 active 2"),
+        // Its list does not know the Job, which is told and does not hold the next.
+        (Allow, "", "runs unlisted", BEFORE, "+0 -0 active 0, warned 1"),
+    ]);
+}

@@ -1,0 +1,98 @@
+//! Which ReplicaSet is the new one, and its name, revision and annotations.
+
+use super::*;
+
+fn template(image: &str, labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> PodTemplate {
+    let container = Container { name: "app".into(), image: image.into(), ..Container::default() };
+    let spec = Shared::new(PodSpec { containers: vec![container], ..PodSpec::default() });
+    let pairs = |pairs: &[(&str, &str)]| Labels::new(pairs.iter().copied());
+    PodTemplate { labels: pairs(labels), annotations: pairs(annotations), spec }
+}
+
+#[test]
+fn templates_are_compared_without_their_hash() {
+    const HASH: &str = "pod-template-hash";
+    let one = |labels: &[(&str, &str)]| template("app:v1", labels, &[]);
+    let two = |labels: &[(&str, &str)]| template("app:v2", labels, &[]);
+    let noted = |annotation: &str| template("app:v1", &[(HASH, "1"), ("a", "b")], &[(annotation, "x")]);
+    let table = [
+        ("alike", one(&[(HASH, "1"), ("a", "b")]), one(&[(HASH, "1"), ("a", "b")]), true),
+        ("another hash", one(&[(HASH, "1"), ("a", "b")]), one(&[(HASH, "2"), ("a", "b")]), true),
+        ("one has no hash", one(&[("a", "b")]), one(&[(HASH, "2"), ("a", "b")]), true),
+        ("as many labels, but others", one(&[("a", "b")]), one(&[(HASH, "2")]), false),
+        ("a label more", one(&[(HASH, "1")]), one(&[(HASH, "1"), ("a", "b")]), false),
+        ("other annotations", noted("former"), noted("latter"), false),
+        ("another spec, another hash", one(&[(HASH, "1"), ("a", "b")]), two(&[(HASH, "2"), ("a", "b")]), false),
+        ("another spec, no hash", one(&[("a", "b")]), two(&[(HASH, "2"), ("a", "b")]), false),
+        ("another spec, other labels", one(&[("a", "b")]), two(&[("c", "b")]), false),
+    ];
+    for (story, former, latter, expected) in table {
+        assert_eq!(sets::same_template(&former, &latter), expected, "{story}");
+        assert_eq!(sets::same_template(&latter, &former), expected, "{story}, the other way round");
+    }
+}
+
+#[test]
+fn the_oldest_set_of_the_template_is_the_new_one_and_all_others_are_old() {
+    let deployment = web(1);
+    let set = |name: &str, template: PodTemplate, created: u64| {
+        let meta = Meta { created_at: Time::from_secs(created), ..Meta::named("default", name) };
+        sets::Set { set: ReplicaSet { meta, template, ..ReplicaSet::default() }, version: None }
+    };
+    let hashed = |hash: &str| {
+        let labels = deployment.template.labels.with("pod-template-hash", hash);
+        PodTemplate { labels, ..deployment.template.clone() }
+    };
+    let other = || template("app:v0", &[("app", "web")], &[]);
+    let new_among = |mut all: Vec<sets::Set>| {
+        sets::sort_by_creation(&mut all);
+        let place = sets::find_new(&deployment, &all);
+        let new = place.map(|place| all.remove(place).set.meta.name.to_string());
+        (new, all.iter().map(|it| it.set.meta.name.to_string()).collect::<Vec<_>>().join(" "))
+    };
+    let some = |name: &str| Some(name.to_string());
+    assert_eq!(new_among(vec![set("new", hashed("x"), 60), set("old", other(), 0)]), (some("new"), "old".into()));
+    assert_eq!(
+        new_among(vec![set("new", hashed("x"), 60), set("old", other(), 0), set("twin", hashed("y"), 30)]),
+        (some("twin"), "old new".into()),
+        "of two sets of one template the younger counts as old"
+    );
+    assert_eq!(new_among(vec![set("old", other(), 0)]), (None, "old".into()));
+    assert_eq!(new_among(vec![set("new", hashed("x"), 60)]), (some("new"), String::new()));
+}
+
+#[test]
+fn a_long_name_is_cut_to_leave_room_for_the_hash() {
+    let long = |letter: &str, count: usize| letter.repeat(count);
+    assert_eq!(sets::name_of("web", "abcde12345"), "web-abcde12345");
+    assert_eq!(sets::name_of(&long("a", 242), "abcde12345"), format!("{}-abcde12345", long("a", 242)));
+    assert_eq!(sets::name_of(&long("b", 250), "abcde12345"), format!("{}-abcde12345", long("b", 242)));
+    assert_eq!(sets::name_of(&long("d", 252), &long("h", 252)), format!("{}-{}", long("d", 252), long("h", 252)));
+}
+
+#[test]
+fn a_revision_only_rises_and_the_ones_before_are_kept_as_history() {
+    let mut deployment = web(1);
+    deployment.meta.annotations = Labels::new([
+        ("deployment.kubernetes.io/revision", "1"),
+        ("kubectl.kubernetes.io/last-applied-configuration", "{}"),
+        ("team", "blue"),
+    ]);
+    let mut set = ReplicaSet::default();
+    for revision in 11..=14 {
+        sets::annotate_new(&deployment, &mut set, revision);
+        assert_eq!(sets::revision_of(&set), revision);
+    }
+    let read = |set: &ReplicaSet, key: &str| set.meta.annotations.get(key).map(|text| text.to_string());
+    assert_eq!(read(&set, "deployment.kubernetes.io/revision-history").as_deref(), Some("11,12,13"));
+    assert_eq!(read(&set, "team").as_deref(), Some("blue"));
+    assert_eq!(read(&set, "kubectl.kubernetes.io/last-applied-configuration"), None, "some annotations are not copied");
+    let before = set.clone();
+    sets::annotate_new(&deployment, &mut set, 9);
+    assert_eq!(set, before, "a lower revision changes nothing");
+    for revision in 1_000..2_000 {
+        sets::annotate_new(&deployment, &mut set, revision);
+    }
+    let history = read(&set, "deployment.kubernetes.io/revision-history").unwrap();
+    assert!(history.len() <= 2_000 && history.ends_with(",1998") && !history.starts_with("11,"), "{history}");
+}

@@ -1,0 +1,103 @@
+//! Owners that are there, that are gone, that never were, and that are not what a reference says.
+
+use super::*;
+use crate::controllers::owned_by;
+use crate::id::Uid;
+use crate::model::{Namespace, Node, OwnerReference, Service};
+
+fn child(namespace: &str, name: &str, owners: &[OwnerReference]) -> Service {
+    Service { meta: Meta { owners: owners.into(), ..Meta::named(namespace, name) }, ..Service::default() }
+}
+
+/// Two namespaces with a Service `owner` each, and a node.
+fn two_namespaces() -> (Testbed, [OwnerReference; 3]) {
+    let mut bed = Testbed::new(Config::default());
+    bed.create(Namespace { meta: Meta::named("", "other") });
+    bed.create(child("default", "owner", &[]));
+    bed.create(child("other", "owner", &[]));
+    bed.add_node(0, "n1", "a", 4_000, 1 << 30);
+    let of = |namespace: &str| owned_by(Kind::Service, &bed.get::<Service>(namespace, "owner").unwrap().meta);
+    let node = owned_by(Kind::Node, &bed.get::<Node>("", "n1").unwrap().meta);
+    let owners = [of("default"), of("other"), node];
+    (bed, owners)
+}
+
+fn is_there(bed: &Testbed, namespace: &str, name: &str) -> bool {
+    bed.get::<Service>(namespace, name).is_some()
+}
+
+fn absent(kind: Kind, name: &str, uid: u128) -> OwnerReference {
+    owned_by(kind, &Meta { uid: Uid(uid), ..Meta::named("default", name) })
+}
+
+#[test]
+fn an_object_stays_as_long_as_one_of_its_owners_is_there() {
+    let (mut bed, [own, foreign, node]) = two_namespaces();
+    let gone = || absent(Kind::Service, "never", 999);
+    let stale = || OwnerReference { uid: Uid(998), ..own.clone() };
+    let rows: [(&str, Vec<OwnerReference>, bool); 8] = [
+        ("none", vec![], true),
+        ("own", vec![own.clone()], true),
+        ("cluster-wide", vec![node.clone()], true),
+        ("gone", vec![gone()], false),
+        ("stale", vec![stale()], false),
+        ("foreign", vec![foreign.clone()], false),
+        ("gone-and-own", vec![gone(), own.clone()], true),
+        ("foreign-and-own", vec![foreign, own], true),
+    ];
+    for (name, owners, _) in &rows {
+        bed.create(child("default", name, owners));
+    }
+    bed.run_for(Span::from_secs(60));
+    for (name, _, stays) in &rows {
+        assert_eq!(is_there(&bed, "default", name), *stays, "{name}: {:#?}", bed.told());
+    }
+    let left = bed.get::<Service>("default", "gone-and-own").unwrap();
+    assert_eq!(left.meta.owners.len(), 1, "the owner that is gone is taken off");
+}
+
+#[test]
+fn the_last_owner_takes_its_dependents_along_by_uid_and_not_by_name() {
+    let (mut bed, [own, _, node]) = two_namespaces();
+    bed.create(child("default", "single", &[own.clone()]));
+    bed.create(child("default", "double", &[own.clone(), node]));
+    bed.run_for(Span::from_secs(1));
+    let key = ObjectKey::new(Kind::Service, "default", "owner");
+    bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
+    bed.create(child("default", "owner", &[]));
+    bed.run_for(Span::from_secs(60));
+    assert!(!is_there(&bed, "default", "single"), "the new object of that name is another owner");
+    assert!(is_there(&bed, "default", "double") && is_there(&bed, "default", "owner"));
+}
+
+#[test]
+fn an_object_is_removed_when_its_owner_was_gone_before_anybody_saw_it() {
+    use crate::id::ProcId;
+    use crate::seam::Input;
+    let (mut bed, [own, ..]) = two_namespaces();
+    bed.create(child("default", "single", &[own]));
+    bed.input(Input::Crashed(ProcId::CONTROLLER_MANAGER));
+    let key = ObjectKey::new(Kind::Service, "default", "owner");
+    bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
+    bed.run_for(Span::from_secs(5));
+    assert!(is_there(&bed, "default", "single"));
+    bed.input(Input::Started(ProcId::CONTROLLER_MANAGER));
+    bed.run_for(Span::from_secs(10));
+    assert!(!is_there(&bed, "default", "single"), "{:#?}", bed.told());
+}
+
+#[test]
+fn two_objects_that_own_each_other_go_together_in_the_foreground() {
+    let (mut bed, [own, ..]) = two_namespaces();
+    bed.create(child("default", "second", &[own]));
+    let second = owned_by(Kind::Service, &bed.get::<Service>("default", "second").unwrap().meta);
+    let mut first = Service::clone(&bed.get::<Service>("default", "owner").unwrap());
+    first.meta.owners = [second].into();
+    bed.request(Request::Update { object: crate::model::Object::Service(std::sync::Arc::new(first)), expected: None });
+    bed.run_for(Span::from_secs(5));
+    assert!(is_there(&bed, "default", "owner") && is_there(&bed, "default", "second"), "a circle keeps itself");
+    let key = ObjectKey::new(Kind::Service, "default", "owner");
+    bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Foreground });
+    bed.run_for(Span::from_secs(30));
+    assert!(!is_there(&bed, "default", "owner") && !is_there(&bed, "default", "second"), "{:#?}", bed.told());
+}

@@ -1,0 +1,81 @@
+//! Which taints follow from which conditions, and what becomes of conditions that nobody renews.
+
+use super::*;
+
+fn taints(bed: &Testbed, node: &str) -> Vec<String> {
+    let node = bed.get::<Node>("", node).unwrap();
+    let mut shown: Vec<String> = node
+        .spec
+        .taints
+        .iter()
+        .filter_map(|taint| Some(format!("{}:{:?}", taint.key.strip_prefix("node.kubernetes.io/")?, taint.effect)))
+        .collect();
+    shown.sort();
+    shown
+}
+
+#[test]
+fn each_condition_has_its_taint() {
+    use ConditionKind::{DiskPressure, MemoryPressure, NetworkUnavailable, PidPressure, Ready};
+    let table: [(&[(ConditionKind, Status3)], &[&str]); 8] = [
+        (&[], &[]),
+        (&[(NetworkUnavailable, Status3::True)], &["network-unavailable:NoSchedule"]),
+        (&[(NetworkUnavailable, Status3::False)], &[]),
+        (&[(MemoryPressure, Status3::True)], &["memory-pressure:NoSchedule"]),
+        (
+            &[(DiskPressure, Status3::True), (PidPressure, Status3::True)],
+            &["disk-pressure:NoSchedule", "pid-pressure:NoSchedule"],
+        ),
+        (&[(MemoryPressure, Status3::Unknown)], &[]),
+        (&[(Ready, Status3::False)], &["not-ready:NoExecute", "not-ready:NoSchedule"]),
+        (&[(Ready, Status3::Unknown)], &["unreachable:NoExecute", "unreachable:NoSchedule"]),
+    ];
+    for (conditions, expected) in table {
+        let mut bed = cluster(&["a", "a"]);
+        bed.run_until(secs(20));
+        for (kind, status) in conditions {
+            bed.set_node_condition("n0", *kind, *status, "ByTest");
+            bed.run_for(Span::ZERO);
+        }
+        bed.run_until(secs(35));
+        assert_eq!(taints(&bed, "n0"), expected, "{conditions:?}");
+        for (kind, _) in conditions {
+            let status = if *kind == Ready { Status3::True } else { Status3::False };
+            bed.set_node_condition("n0", *kind, status, "ByTest");
+            bed.run_for(Span::ZERO);
+        }
+        bed.run_until(secs(60));
+        assert_eq!(taints(&bed, "n0"), Vec::<String>::new(), "{conditions:?}, and back");
+    }
+}
+
+#[test]
+fn a_kubelet_that_says_itself_that_its_node_is_not_ready_sees_to_its_pods_itself() {
+    for status in [Status3::True, Status3::False, Status3::Unknown] {
+        let mut bed = cluster(&["a", "a"]);
+        add_pod(&mut bed, "p", "n0", None);
+        bed.run_until(secs(20));
+        bed.set_node_condition("n0", ConditionKind::Ready, status, "ByTest");
+        bed.run_until(secs(60));
+        assert!(bed.get::<Pod>("default", "p").unwrap().is_ready(), "only silence has pods marked: {status:?}");
+    }
+}
+
+#[test]
+fn what_a_silent_kubelet_last_said_of_its_node_becomes_unknown_but_for_the_network() {
+    let mut bed = cluster(&["a", "a"]);
+    for kind in [ConditionKind::MemoryPressure, ConditionKind::NetworkUnavailable] {
+        bed.set_node_condition("n0", kind, Status3::False, "ByKubelet");
+        bed.run_for(Span::ZERO);
+    }
+    bed.run_until(secs(20));
+    bed.silence(0);
+    bed.run_until(secs(100));
+    let node = bed.get::<Node>("", "n0").unwrap();
+    let shown = |kind| node.status.conditions.get(kind).map(|it| (it.status, it.reason.to_string()));
+    let said = |status, reason: &str| Some((status, reason.to_owned()));
+    assert_eq!(shown(ConditionKind::Ready), said(Status3::Unknown, "NodeStatusUnknown"));
+    assert_eq!(shown(ConditionKind::MemoryPressure), said(Status3::Unknown, "NodeStatusUnknown"));
+    assert_eq!(shown(ConditionKind::DiskPressure), said(Status3::Unknown, "NodeStatusNeverUpdated"));
+    assert_eq!(shown(ConditionKind::NetworkUnavailable), said(Status3::False, "ByKubelet"));
+}

@@ -1,0 +1,232 @@
+//! Which claim and which volume come together, from every half-way state.
+
+use super::*;
+use crate::id::ProcId;
+use crate::model::{BIND_COMPLETED, BOUND_BY_CONTROLLER, ClaimReference, SELECTED_NODE, Selector, VolumeMode};
+use crate::seam::Input;
+
+/// A volume in words: `name:size`, then marks: `=c` is kept for the claim `c`, `=c!` for that very claim, `=c?` for
+/// another of that name; `auto` if the binder said so; a phase; `/class`; `rwx`, `block`, `red` (a label), `vac`.
+fn volume_of(words: &str, claim: Option<&PersistentVolumeClaim>) -> PersistentVolume {
+    let (name, rest) = words.split_once(':').expect("a name and a size");
+    let mut marks = rest.split(' ');
+    let mut volume = volume(name, "", marks.next().unwrap());
+    volume.status.phase = VolumePhase::Available;
+    for mark in marks {
+        match mark {
+            "auto" => volume.meta.annotations = volume.meta.annotations.with(BOUND_BY_CONTROLLER, "yes"),
+            "pending" => volume.status.phase = VolumePhase::Pending,
+            "bound" => volume.status.phase = VolumePhase::Bound,
+            "failed" => volume.status.phase = VolumePhase::Failed,
+            "released" => volume.status.phase = VolumePhase::Released,
+            "rwx" => volume.access_modes.push(AccessMode::ReadWriteMany),
+            "block" => volume.mode = VolumeMode::Block,
+            "red" => volume.meta.labels = Labels::new([("color", "red")]),
+            "vac" => volume.attributes_class = Some("fast".into()),
+            _ if mark.starts_with('/') => volume.storage_class = mark[1..].into(),
+            _ => {
+                let name = mark.strip_prefix('=').expect("one of the marks above");
+                let uid = match name.chars().last() {
+                    Some('!') => claim.map(|claim| claim.meta.uid),
+                    Some('?') => Some(crate::id::Uid(99)),
+                    _ => None,
+                };
+                let name = name.trim_end_matches(['!', '?']).into();
+                volume.claim = Some(ClaimReference { namespace: "default".into(), name, uid });
+            }
+        }
+    }
+    volume
+}
+
+/// A claim in words: `name:size`, then marks: `>v` names the volume `v`; `auto` if the binder said so, `done` if the
+/// binding was completed; a phase; `/class`; `rwx`, `block`, `vac`, `red` (a selector), `on` (a node was chosen).
+fn claim_of(words: &str) -> PersistentVolumeClaim {
+    let (name, rest) = words.split_once(':').expect("a name and a size");
+    let mut marks = rest.split(' ');
+    let mut claim = claim(name, "", marks.next().unwrap());
+    for mark in marks {
+        let mut note = |key: &'static str| claim.meta.annotations = claim.meta.annotations.with(key, "yes");
+        match mark {
+            "auto" => note(BOUND_BY_CONTROLLER),
+            "done" => note(BIND_COMPLETED),
+            "on" => note(SELECTED_NODE),
+            "bound" => claim.status.phase = ClaimPhase::Bound,
+            "rwx" => claim.spec.access_modes = vec![AccessMode::ReadWriteMany],
+            "block" => claim.spec.mode = VolumeMode::Block,
+            "vac" => claim.spec.attributes_class = Some("fast".into()),
+            "red" => claim.spec.selector = Some(Selector::from_labels(Labels::new([("color", "red")]))),
+            _ if mark.starts_with('/') => claim.spec.storage_class = Some(mark[1..].into()),
+            _ => claim.spec.volume = mark.strip_prefix('>').expect("one of the marks above").into(),
+        }
+    }
+    claim
+}
+
+/// What becomes of volumes and a claim when a binder starts: `v=c Bound auto; c>v Bound auto done`, and what it warns of.
+fn settled(volumes: &str, claim: &str) -> String {
+    let mut bed = Testbed::new(Config::default());
+    bed.input(Input::Crashed(ProcId::CONTROLLER_MANAGER));
+    bed.create(class("wait", BindingMode::WaitForFirstConsumer));
+    bed.create(class("gold", BindingMode::Immediate));
+    let wanted = (!claim.is_empty()).then(|| claim_of(claim));
+    let made = wanted.map(|wanted| {
+        bed.create(wanted.clone());
+        let mut made = PersistentVolumeClaim::clone(&stored(&bed, &wanted.meta.name));
+        made.status = wanted.status;
+        bed.request(Request::UpdateStatus {
+            object: Object::PersistentVolumeClaim(Arc::new(made.clone())),
+            expected: None,
+        });
+        made
+    });
+    let mut names = Vec::new();
+    for words in volumes.split(", ").filter(|words| !words.is_empty()) {
+        let wanted = volume_of(words, made.as_ref());
+        names.push(wanted.meta.name.clone());
+        bed.create(wanted.clone());
+        let mut stored = PersistentVolume::clone(&bed.get::<PersistentVolume>("", &wanted.meta.name).unwrap());
+        stored.status = wanted.status;
+        bed.request(Request::UpdateStatus { object: Object::PersistentVolume(Arc::new(stored)), expected: None });
+    }
+    bed.run_for(Span::ZERO);
+    bed.input(Input::Started(ProcId::CONTROLLER_MANAGER));
+    bed.run_for(Span::from_secs(1));
+    let noted = |meta: &Meta, key: &str, word: &str| {
+        if meta.annotations.get(key).is_some() { format!(" {word}") } else { String::new() }
+    };
+    let mut parts: Vec<String> = names
+        .iter()
+        .map(|name| {
+            let volume = bed.get::<PersistentVolume>("", name).unwrap();
+            let of = volume.claim.as_ref().map_or(String::new(), |claim| {
+                let mark = match (claim.uid, &made) {
+                    (None, _) => "",
+                    (Some(uid), Some(made)) if uid == made.meta.uid => "!",
+                    _ => "?",
+                };
+                format!("={}{mark}", claim.name)
+            });
+            format!("{name}{of} {:?}{}", volume.status.phase, noted(&volume.meta, BOUND_BY_CONTROLLER, "auto"))
+        })
+        .collect();
+    if let Some(made) = made {
+        let claim = stored(&bed, &made.meta.name);
+        let of = if claim.spec.volume.is_empty() { String::new() } else { format!(">{}", claim.spec.volume) };
+        let notes = [noted(&claim.meta, BOUND_BY_CONTROLLER, "auto"), noted(&claim.meta, BIND_COMPLETED, "done")];
+        parts.push(format!("c{of} {:?}{}", claim.status.phase, notes.concat()));
+        let warned = bed.events(Kind::PersistentVolumeClaim, "c");
+        let reasons = warned.iter().filter_map(|line| line.split(' ').nth(2).map(str::to_owned));
+        parts.extend(reasons.take(1));
+    }
+    parts.join("; ")
+}
+
+fn check(rows: &[(&str, &str, &str)]) {
+    let mut wrong = Vec::new();
+    for (volumes, claim, expected) in rows {
+        let found = settled(volumes, claim);
+        if found != *expected {
+            wrong.push(format!("{volumes} | {claim}\n  expected {expected}\n  found    {found}"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_claim_that_names_no_volume_takes_the_smallest_that_suits() {
+    check(&[
+        ("v:1Gi", "c:1Gi", "v=c! Bound auto; c>v Bound auto done"),
+        ("v:1Gi", "c:10Gi", "v Available; c Pending; FailedBinding"),
+        ("a:10Gi, b:1Gi", "c:1Gi", "a Available; b=c! Bound auto; c>b Bound auto done"),
+        ("a:10Gi =c, b:1Gi", "c:1Gi", "a=c! Bound; b Available; c>a Bound auto done"),
+        ("a:10Gi =c!, b:1Gi", "c:1Gi", "a=c! Bound; b Available; c>a Bound auto done"),
+        ("v:10Gi =c? auto bound", "c:1Gi", "v=c? Released auto; c Pending; FailedBinding"),
+        ("v:1Gi =c! auto", "c:1Gi", "v=c! Bound auto; c>v Bound auto done"),
+        ("v:1Gi =c! auto bound", "c:1Gi", "v=c! Bound auto; c>v Bound auto done"),
+        ("v:1Gi =c! auto bound", "c:1Gi >v auto done", "v=c! Bound auto; c>v Bound auto done"),
+        ("v:1Gi red", "c:1Gi red", "v=c! Bound auto; c>v Bound auto done"),
+        ("v:1Gi", "c:1Gi red", "v Available; c Pending; FailedBinding"),
+        (
+            "a:1Gi failed =x?, b:1Gi released =y?, v:1Gi",
+            "c:1Gi",
+            "a=x? Failed; b=y? Released; v=c! Bound auto; c>v Bound auto done",
+        ),
+        ("v:1Gi", "c:1Gi rwx", "v Available; c Pending; FailedBinding"),
+        ("a:1Gi rwx, v:5Gi", "c:1Gi", "a Available; v=c! Bound auto; c>v Bound auto done"),
+        ("v:1Gi vac", "c:1Gi", "v Available; c Pending; FailedBinding"),
+        ("v:1Gi vac", "c:1Gi vac", "v=c! Bound auto; c>v Bound auto done"),
+    ]);
+}
+
+#[test]
+fn classes_keep_claims_and_volumes_apart() {
+    check(&[
+        ("a:1Gi /gold, b:10Gi", "c:1Gi", "a Available; b=c! Bound auto; c>b Bound auto done"),
+        ("a:1Gi /silver, b:10Gi /gold", "c:1Gi /gold", "a Available; b=c! Bound auto; c>b Bound auto done"),
+        ("v:1Gi /wait", "c:1Gi /wait", "v Available; c Pending; WaitForFirstConsumer"),
+        ("v:1Gi /wait =c", "c:1Gi /wait", "v=c! Bound; c>v Bound auto done"),
+        ("v:1Gi /wait =c!", "c:1Gi /wait on", "v=c! Bound; c>v Bound auto done"),
+        ("v:1Gi", "c:1Gi /gold", "v Available; c Pending; ExternalProvisioning"),
+        ("v:1Gi", "c:1Gi /none", "v Available; c Pending; ProvisioningFailed"),
+    ]);
+}
+
+#[test]
+fn a_claim_that_names_its_volume_gets_that_one_or_none() {
+    check(&[
+        ("a:10Gi, b:1Gi", "c:1Gi >a", "a=c! Bound auto; b Available; c>a Bound done"),
+        ("v:1Gi", "c:1Gi rwx >v", "v Available; c>v Pending; VolumeMismatch"),
+        ("", "c:10Gi >v", "c>v Pending"),
+        ("", "c:10Gi >v bound", "c>v Pending"),
+        ("v:1Gi =c", "c:1Gi >v", "v=c! Bound; c>v Bound done"),
+        ("v:1Gi =c!", "c:1Gi >v", "v=c! Bound; c>v Bound done"),
+        ("v:1Gi =x? bound", "c:1Gi >v bound", "v=x? Released; c>v Pending; FailedBinding"),
+        ("v:1Gi =x? bound", "c:1Gi >v auto", "v=x? Released; c>v Pending auto; FailedBinding"),
+        ("v:1Gi", "c:1Gi >v red", "v=c! Bound auto; c>v Bound done"),
+        ("v:1Gi", "c:2Gi >v", "v Available; c>v Pending; VolumeMismatch"),
+        ("v:1Gi /gold", "c:1Gi >v", "v Available; c>v Pending; VolumeMismatch"),
+        ("v:1Gi vac", "c:1Gi >v", "v Available; c>v Pending; VolumeMismatch"),
+        ("v:1Gi vac", "c:1Gi >v vac", "v=c! Bound auto; c>v Bound done"),
+    ]);
+}
+
+#[test]
+fn a_claim_that_was_bound_keeps_its_volume_or_is_lost() {
+    check(&[
+        ("", "c:10Gi bound done", "c Lost done; ClaimLost"),
+        ("", "c:10Gi >v bound auto done", "c>v Lost auto done; ClaimLost"),
+        ("v:10Gi", "c:10Gi >v auto done", "v=c! Bound auto; c>v Bound auto done"),
+        ("v:10Gi =c? released", "c:10Gi >v auto done", "v=c? Released; c>v Lost auto done; ClaimMisbound"),
+        ("v:10Gi =c!", "c:10Gi >v done", "v=c! Bound; c>v Bound done"),
+        ("v:10Gi =x? released", "c:10Gi >v bound done", "v=x? Released; c>v Lost done; ClaimMisbound"),
+        ("v:10Gi", "c:10Gi >v red auto done", "v=c! Bound auto; c>v Bound auto done"),
+    ]);
+}
+
+#[test]
+fn a_volume_follows_the_claim_that_it_is_for() {
+    check(&[
+        ("v:10Gi pending", "", "v Available"),
+        ("v:10Gi =c pending", "", "v=c Available"),
+        ("v:10Gi =c? bound", "", "v=c? Released"),
+        ("v:10Gi =c!", "c:10Gi >v bound done", "v=c! Bound; c>v Bound done"),
+        ("v:10Gi =c! bound auto, w:10Gi =c!", "c:10Gi >w bound done", "v Available; w=c! Bound; c>w Bound done"),
+        ("v:10Gi =c! bound, w:10Gi =c!", "c:10Gi >w bound done", "v=c Available; w=c! Bound; c>w Bound done"),
+    ]);
+}
+
+#[test]
+fn block_volumes_and_file_systems_do_not_mix() {
+    check(&[
+        ("v:1Gi block", "c:1Gi block", "v=c! Bound auto; c>v Bound auto done"),
+        ("v:1Gi", "c:1Gi", "v=c! Bound auto; c>v Bound auto done"),
+        ("v:1Gi", "c:1Gi block", "v Available; c Pending; FailedBinding"),
+        ("v:1Gi block", "c:1Gi", "v Available; c Pending; FailedBinding"),
+        ("v:1Gi block =c", "c:1Gi block", "v=c! Bound; c>v Bound auto done"),
+        ("v:1Gi block", "c:1Gi >v", "v Available; c>v Pending; VolumeMismatch"),
+        ("v:1Gi", "c:1Gi block >v", "v Available; c>v Pending; VolumeMismatch"),
+        ("v:1Gi block", "c:1Gi block >v", "v=c! Bound auto; c>v Bound done"),
+        ("v:1Gi block =c!", "c:1Gi", "v=c! Available; c Pending; VolumeMismatch"),
+    ]);
+}

@@ -1,0 +1,120 @@
+//! When claims and volumes are kept from going, and the claims of ephemeral volumes.
+
+use super::*;
+use crate::model::{PersistentVolumeClaim, VOLUME_PROTECTION};
+
+fn finalizers(bed: &Testbed, claim: &str) -> Option<String> {
+    let claim = bed.get::<PersistentVolumeClaim>("default", claim)?;
+    Some(claim.meta.finalizers.iter().map(|it| it.to_string()).collect::<Vec<_>>().join(" "))
+}
+
+fn with_phase(bed: &mut Testbed, name: &str, phase: crate::model::Phase) {
+    let mut pod = Pod::clone(&bed.get::<Pod>("default", name).unwrap());
+    pod.status.phase = phase;
+    bed.request(Request::UpdateStatus { object: Object::Pod(Arc::new(pod)), expected: None });
+    bed.run_for(Span::from_secs(1));
+}
+
+#[test]
+fn a_claim_is_kept_while_a_pod_on_a_node_uses_it() {
+    use crate::model::Phase::{Failed, Running, Succeeded};
+    // Whether the pod has a node; its phase; whether it uses the claim; whether the deleted claim stays.
+    let table = [
+        (true, None, true, true),
+        (true, Some(Running), true, true),
+        (true, Some(Succeeded), true, true),
+        (true, Some(Failed), true, true),
+        (false, None, true, false),
+        (true, Some(Running), false, false),
+    ];
+    for (bound, phase, uses, stays) in table {
+        let mut bed = Testbed::new(Config::default());
+        bed.add_node(0, "n1", "a", 4_000, 8 << 30);
+        bed.silence(0);
+        bed.create(claim("c", "", "1Gi"));
+        bed.run_for(Span::from_secs(1));
+        assert_eq!(finalizers(&bed, "c").as_deref(), Some(CLAIM_PROTECTION), "every claim is protected");
+        let sources = if uses { vec![of_claim("c")] } else { vec![PodVolumeSource::EmptyDir] };
+        let node = bound.then(|| "n1".into());
+        bed.create(Pod { node, ..pod("p", &sources) });
+        if let Some(phase) = phase {
+            with_phase(&mut bed, "p", phase);
+        }
+        delete(&mut bed, Kind::PersistentVolumeClaim, "c", None);
+        bed.run_for(Span::from_secs(2));
+        let story = format!("on a node {bound}, {phase:?}, uses it {uses}");
+        assert_eq!(finalizers(&bed, "c").is_some(), stays, "{story}");
+        delete(&mut bed, Kind::Pod, "p", Some(Span::ZERO));
+        bed.run_for(Span::from_secs(2));
+        assert_eq!(finalizers(&bed, "c"), None, "{story}: it goes with its last pod");
+    }
+}
+
+#[test]
+fn of_two_pods_that_use_a_claim_the_last_frees_it() {
+    let mut bed = Testbed::new(Config::default());
+    bed.add_node(0, "n1", "a", 4_000, 8 << 30);
+    bed.create(claim("c", "", "1Gi"));
+    bed.create(claim("free", "", "1Gi"));
+    for name in ["p", "q"] {
+        bed.create(Pod { node: Some("n1".into()), ..pod(name, &[of_claim("c")]) });
+    }
+    bed.run_for(Span::from_secs(1));
+    for name in ["c", "free"] {
+        delete(&mut bed, Kind::PersistentVolumeClaim, name, None);
+    }
+    bed.run_for(Span::from_secs(1));
+    assert_eq!((finalizers(&bed, "c").is_some(), finalizers(&bed, "free").is_some()), (true, false));
+    delete(&mut bed, Kind::Pod, "p", Some(Span::ZERO));
+    bed.run_for(Span::from_secs(1));
+    assert!(finalizers(&bed, "c").is_some(), "the other still uses it");
+    delete(&mut bed, Kind::Pod, "q", Some(Span::ZERO));
+    bed.run_for(Span::from_secs(1));
+    assert!(finalizers(&bed, "c").is_none());
+}
+
+#[test]
+fn a_volume_is_kept_while_it_is_bound() {
+    let mut bed = Testbed::new(Config::default());
+    bed.create(volume("free", "", "1Gi"));
+    bed.create(volume("taken", "", "5Gi"));
+    bed.create(claim("c", "", "2Gi"));
+    bed.run_for(Span::from_secs(1));
+    let finalizers =
+        |bed: &Testbed, name: &str| bed.get::<PersistentVolume>("", name).map(|it| it.meta.finalizers.to_vec());
+    assert_eq!(finalizers(&bed, "free").unwrap(), [VOLUME_PROTECTION.into()]);
+    for name in ["free", "taken"] {
+        delete(&mut bed, Kind::PersistentVolume, name, None);
+    }
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(finalizers(&bed, "free"), None);
+    assert!(finalizers(&bed, "taken").is_some(), "its claim is there");
+    delete(&mut bed, Kind::PersistentVolumeClaim, "c", None);
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(finalizers(&bed, "taken"), None);
+}
+
+fn ephemeral() -> PodVolumeSource {
+    PodVolumeSource::Ephemeral(Box::new(ClaimTemplate {
+        name: "t".into(),
+        spec: spec("", "1Gi"),
+        ..ClaimTemplate::default()
+    }))
+}
+
+#[test]
+fn an_ephemeral_volume_s_claim_is_made_once_and_never_taken_from_others() {
+    let mut bed = Testbed::new(Config::default());
+    bed.create(pod("p", &[ephemeral()]));
+    bed.run_for(Span::from_secs(1));
+    let made = stored(&bed, "p-v0");
+    assert_eq!(made.meta.controller().map(|owner| (owner.kind, &*owner.name)), Some((Kind::Pod, "p")));
+    bed.create(claim("q-v0", "", "1Gi"));
+    bed.create(pod("q", &[ephemeral()]));
+    bed.run_for(Span::from_secs(1));
+    assert!(stored(&bed, "q-v0").meta.owners.is_empty(), "a claim of that name which is not the pod's is left alone");
+    assert!(said(&bed, "PVC default/q-v0 was not created for pod default/q") > 0);
+    bed.create(pod("plain", &[PodVolumeSource::EmptyDir]));
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(bed.core.newest().all::<PersistentVolumeClaim>().count(), 2, "a pod without such volumes has no claim");
+}

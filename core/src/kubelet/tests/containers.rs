@@ -1,0 +1,203 @@
+//! Containers of one pod: images, restarts, init containers, probes.
+
+use super::*;
+
+#[test]
+fn a_crash_loop_waits_longer_each_time_and_says_so() {
+    let runtime = FakeRuntime { start: Span::ZERO, ..FakeRuntime::new() }.with_exits("app", &[(Span::ZERO, 1)]);
+    let mut bed = bed(runtime);
+    create(&mut bed, "web", spec(&["app"]));
+    bed.run_until(Time::from_secs(400));
+    assert_eq!(times(&bed, "web", "Started"), ["0s", "0s", "10s", "30s", "70s", "150s", "310s"]);
+    let web = pod(&bed, "web");
+    let status = &web.status.containers[0];
+    let message = format!("back-off 5m0s restarting failed container=app pod=web_default({})", web.meta.uid);
+    let waiting = ContainerState::Waiting { reason: "CrashLoopBackOff".into(), message: message.as_str().into() };
+    assert_eq!(status.state, waiting);
+    assert_eq!(status.restarts, 6);
+    assert_eq!(status.last_terminated.as_ref().map(|how| how.exit_code), Some(1));
+    assert_eq!(web.status.phase, Phase::Running);
+}
+
+#[test]
+fn ten_good_minutes_end_a_crash_loop() {
+    let runs = [(Span::ZERO, 1), (Span::ZERO, 1), (Span::from_secs(601), 1), (Span::from_secs(9_999), 1)];
+    let runtime = FakeRuntime { start: Span::ZERO, ..FakeRuntime::new() }.with_exits("app", &runs);
+    let mut bed = bed(runtime);
+    create(&mut bed, "web", spec(&["app"]));
+    bed.run_until(Time::from_secs(700));
+    assert_eq!(times(&bed, "web", "Started"), ["0s", "0s", "10s", "611s"], "the fourth start is immediate");
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_is_tried_ever_more_rarely() {
+    let mut bed = bed(FakeRuntime::new().with_image("app:1", Image::Missing));
+    create(&mut bed, "web", spec(&["app"]));
+    let state = |bed: &Testbed| match &pod(bed, "web").status.containers[0].state {
+        ContainerState::Waiting { reason, message } => format!("{reason}: {message}"),
+        other => panic!("the container waits, it does not do {other:?}"),
+    };
+    bed.run_for(Span::ZERO);
+    assert_eq!(state(&bed), "ErrImagePull: not found");
+    bed.run_until(Time::from_secs(5));
+    assert_eq!(state(&bed), "ImagePullBackOff: Back-off pulling image \"app:1\": ErrImagePull: not found");
+    bed.run_until(Time::from_secs(100));
+    assert_eq!(times(&bed, "web", "Pulling"), ["0s", "10s", "30s", "70s"]);
+    assert_eq!(pod(&bed, "web").status.phase, Phase::Pending);
+    bed.runtime.as_mut().unwrap().images.clear();
+    bed.run_until(Time::from_secs(160));
+    assert_eq!(times(&bed, "web", "Started"), ["150.5s"]);
+}
+
+#[test]
+fn pulls_stand_in_line_but_a_present_image_does_not_wait_for_them() {
+    let minute = Image::Remote(Span::from_secs(60));
+    let mut bed = bed(FakeRuntime::new().with_image("big:1", minute).with_image("huge:1", minute));
+    create(&mut bed, "one", spec(&["big"]));
+    create(&mut bed, "two", spec(&["huge"]));
+    create(&mut bed, "three", spec(&["app"]));
+    bed.run_until(Time::from_secs(200));
+    assert_eq!(times(&bed, "one", "Started"), ["60.5s"]);
+    assert_eq!(times(&bed, "two", "Pulling"), ["60s"]);
+    assert_eq!(times(&bed, "two", "Started"), ["120.5s"]);
+    assert_eq!(times(&bed, "three", "Started"), ["0.5s"]);
+}
+
+#[test]
+fn init_containers_run_one_after_the_other_and_sidecars_stay() {
+    let second = Span::from_secs(1);
+    let runtime =
+        FakeRuntime::new().with_exits("first", &[(second, 0)]).with_exits("last", &[(second, 1), (second, 0)]);
+    let mut bed = bed(runtime);
+    let sidecar = Container { sidecar: true, ..container("proxy") };
+    let init_containers = vec![container("first"), sidecar, container("last")];
+    create(&mut bed, "web", PodSpec { init_containers, ..spec(&["app"]) });
+    bed.run_until(Time::from_secs(1));
+    let status = pod(&bed, "web").status;
+    let condition = status.conditions.get(ConditionKind::Initialized).unwrap();
+    assert_eq!(&*condition.message, "containers with incomplete status: [first proxy last]");
+    bed.run_until(Time::from_secs(20));
+    let started: Vec<String> = story(&bed, "web").into_iter().filter(|line| line.contains("Started:")).collect();
+    let expected = [
+        "0.5s Started: container first started",
+        "2s Started: container proxy started",
+        "2.5s Started: container last started",
+        "4s Started: container last started again (restart 1)",
+        "5.5s Started: container app started",
+    ];
+    assert_eq!(started, expected);
+    assert!(pod(&bed, "web").is_ready());
+    delete(&mut bed, "web", None);
+    bed.run_until(Time::from_secs(30));
+    let killed: Vec<String> = story(&bed, "web").into_iter().filter(|line| line.contains("Killing:")).collect();
+    let exited: Vec<String> = story(&bed, "web").into_iter().filter(|line| line.contains("143")).collect();
+    let expected =
+        ["21s Exited: container app exited with code 143", "22s Exited: container proxy exited with code 143"];
+    assert_eq!(exited, expected, "the sidecar gets TERM when the others have ended");
+    assert_eq!(killed, ["20s Killing: stopping container app", "20s Killing: stopping container proxy"]);
+}
+
+#[test]
+fn restart_policies_decide_how_a_pod_ends() {
+    let second = Span::from_secs(1);
+    let runtime = FakeRuntime::new()
+        .with_exits("good", &[(second, 0)])
+        .with_exits("bad", &[(second, 3)])
+        .with_exits("mends", &[(second, 3), (second, 0)]);
+    let mut bed = bed(runtime);
+    let with = |policy, names: &[&str]| PodSpec { restart_policy: policy, ..spec(names) };
+    create(&mut bed, "done", with(RestartPolicy::Never, &["good"]));
+    create(&mut bed, "broken", with(RestartPolicy::Never, &["good", "bad"]));
+    create(&mut bed, "mended", with(RestartPolicy::OnFailure, &["mends"]));
+    create(&mut bed, "looping", with(RestartPolicy::OnFailure, &["bad"]));
+    create(&mut bed, "again", with(RestartPolicy::Always, &["good"]));
+    bed.run_until(Time::from_secs(9));
+    let phases: Vec<Phase> =
+        ["done", "broken", "mended", "looping", "again"].iter().map(|name| pod(&bed, name).status.phase).collect();
+    assert_eq!(phases, [Phase::Succeeded, Phase::Failed, Phase::Succeeded, Phase::Running, Phase::Running]);
+    assert_eq!(pod(&bed, "mended").status.containers[0].restarts, 1);
+    let ready = pod(&bed, "done").status.conditions.get(ConditionKind::Ready).cloned().unwrap();
+    assert_eq!((ready.status, &*ready.reason), (Status3::False, "PodCompleted"));
+}
+
+#[test]
+fn a_pod_that_failed_to_initialize_fails_if_it_may_not_restart() {
+    let mut bed = bed(FakeRuntime::new().with_exits("setup", &[(Span::from_secs(1), 2)]));
+    let restart_policy = RestartPolicy::Never;
+    create(&mut bed, "web", PodSpec { init_containers: vec![container("setup")], restart_policy, ..spec(&["app"]) });
+    bed.run_until(Time::from_secs(5));
+    assert_eq!(pod(&bed, "web").status.phase, Phase::Failed);
+    assert_eq!(times(&bed, "web", "Started").len(), 1, "the container itself never starts");
+}
+
+#[test]
+fn a_container_that_does_not_listen_is_killed_when_its_grace_is_over() {
+    let mut bed = bed(FakeRuntime { stop: Span::from_secs(1_000), ..FakeRuntime::new() });
+    create(&mut bed, "web", spec(&["app"]));
+    bed.run_until(Time::from_secs(10));
+    delete(&mut bed, "web", None);
+    bed.run_until(Time::from_secs(20));
+    assert!(pod(&bed, "web").is_ready(), "a pod stays ready until its containers end");
+    bed.run_until(Time::from_secs(50));
+    assert_eq!(times(&bed, "web", "Deleted"), ["40s"]);
+    create(&mut bed, "hurried", spec(&["app"]));
+    bed.run_until(Time::from_secs(60));
+    delete(&mut bed, "hurried", None);
+    bed.run_until(Time::from_secs(62));
+    delete(&mut bed, "hurried", Some(Span::from_secs(5)));
+    bed.run_until(Time::from_secs(90));
+    assert_eq!(times(&bed, "hurried", "Deleted"), ["67s"], "a shorter grace brings the end nearer");
+}
+
+#[test]
+fn a_failing_liveness_probe_restarts_the_container_at_once() {
+    let dead_after = BTreeMap::from([(Name::from("app"), Span::from_secs(20))]);
+    let mut bed = bed(FakeRuntime { dead_after, ..FakeRuntime::new() });
+    let probed = Container { liveness_probe: Some(probe()), ..container("app") };
+    create(&mut bed, "web", PodSpec { containers: vec![probed], ..PodSpec::default() });
+    bed.run_until(Time::from_secs(30));
+    assert_eq!(times(&bed, "web", "Unhealthy"), ["20.5s"]);
+    assert_eq!(times(&bed, "web", "Started"), ["0.5s", "22s"]);
+    assert_eq!(pod(&bed, "web").status.containers[0].restarts, 1);
+}
+
+#[test]
+fn a_startup_probe_holds_the_other_probes_back() {
+    let mut bed = bed(FakeRuntime { ready: Some(Span::from_secs(4)), ..FakeRuntime::new() });
+    let probed = Container { startup_probe: Some(probe()), readiness_probe: Some(probe()), ..container("app") };
+    create(&mut bed, "web", PodSpec { containers: vec![probed], ..PodSpec::default() });
+    bed.run_until(Time::from_secs(20));
+    assert_eq!(times(&bed, "web", "Ready"), ["8.5s"], "4 s for the startup probe, 4 s for readiness");
+}
+
+#[test]
+fn an_image_that_must_not_be_pulled_is_an_error() {
+    let mut bed = bed(FakeRuntime::new().with_image("app:1", Image::Remote(Span::ZERO)));
+    let never = Container { pull_policy: PullPolicy::Never, ..container("app") };
+    create(&mut bed, "web", PodSpec { containers: vec![never], ..PodSpec::default() });
+    bed.run_until(Time::from_secs(5));
+    let expected =
+        ContainerState::Waiting { reason: "ErrImageNeverPull".into(), message: "the image is not present".into() };
+    assert_eq!(pod(&bed, "web").status.containers[0].state, expected);
+    assert_eq!(times(&bed, "web", "Pulling"), [""; 0]);
+}
+
+#[test]
+fn a_pod_whose_sandbox_was_removed_gets_a_new_one_and_is_initialized_again() {
+    let mut bed = bed(FakeRuntime::new().with_exits("setup", &[(Span::from_secs(1), 0)]));
+    create(&mut bed, "web", PodSpec { init_containers: vec![container("setup")], ..spec(&["app"]) });
+    bed.run_until(Time::from_secs(10));
+    let event = crate::kubelet::RuntimeEvent::SandboxLost { pod: pod(&bed, "web").meta.uid };
+    let from = ProcId::runtime(HostId(0));
+    bed.input(Input::Message { from, to: kubelet(), body: Msg::RuntimeEvent(event) });
+    bed.run_until(Time::from_secs(20));
+    let started: Vec<String> = story(&bed, "web").into_iter().filter(|line| line.contains("Started:")).collect();
+    let expected = [
+        "0.5s Started: container setup started",
+        "2s Started: container app started",
+        "11.5s Started: container setup started again (restart 1)",
+        "13s Started: container app started again (restart 1)",
+    ];
+    assert_eq!(started, expected);
+    assert!(pod(&bed, "web").is_ready());
+}

@@ -1,0 +1,135 @@
+//! Static pods: they run without the API server, whose image of them their kubelet keeps.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::kubelet::{CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE};
+use crate::model::{Namespace, NodeSpec, Taint, TaintEffect};
+
+fn manifest(name: &str, spec: PodSpec) -> Arc<Pod> {
+    Arc::new(Pod { meta: Meta::named("default", name).into(), spec: Shared::new(spec), ..Pod::default() })
+}
+
+fn bed_of(manifests: Vec<Arc<Pod>>) -> Testbed {
+    let mut bed = Testbed::new(at_once()).with_runtime(FakeRuntime::new());
+    bed.static_pods = manifests;
+    bed.start_kubelet(0, "n1", 4_000, 1 << 32);
+    bed
+}
+
+fn etcd() -> Arc<Pod> {
+    manifest("etcd", PodSpec { priority_class: "system-node-critical".into(), ..spec(&["etcd"]) })
+}
+
+fn no_execute() -> Taint {
+    Taint { key: "k".into(), value: "".into(), effect: TaintEffect::NoExecute, added_at: None }
+}
+
+/// How often the world was asked to start a container.
+fn starts(bed: &Testbed) -> usize {
+    bed.told().iter().filter(|line| line.contains(" Started: ")).count()
+}
+
+#[test]
+fn a_static_pod_runs_and_its_mirror_shows_it() {
+    let mut bed = bed_of(vec![etcd()]);
+    bed.run_until(Time::from_secs(10));
+    let mirror = pod(&bed, "etcd-n1");
+    assert!(mirror.is_ready(), "{:#?}", bed.told());
+    assert_eq!((mirror.status.phase, mirror.node.as_deref()), (Phase::Running, Some("n1")));
+    assert_eq!(mirror.spec.priority, 2_000_001_000, "admission knows the class of nodes' own pods");
+    let annotation = |key: &str| mirror.meta.annotations.get(key).map(ToString::to_string).unwrap_or_default();
+    assert_eq!(annotation(CONFIG_SOURCE), "file");
+    assert_eq!(annotation(CONFIG_HASH).len(), 32);
+    assert_eq!(annotation(CONFIG_MIRROR), annotation(CONFIG_HASH));
+    assert_ne!(format!("{:032x}", mirror.meta.uid.0), annotation(CONFIG_HASH), "the mirror has an identity of its own");
+    let owner = mirror.meta.controller().expect("the node owns it");
+    let node = bed.get::<Node>("", "n1").unwrap();
+    assert_eq!((owner.kind, owner.uid), (Kind::Node, node.meta.uid));
+    assert!(mirror.spec.tolerations.iter().any(|it| it.tolerates(&no_execute()) && it.seconds.is_none()));
+}
+
+#[test]
+fn a_deleted_mirror_is_made_again_and_the_pod_runs_on() {
+    for grace in [None, Some(Span::ZERO)] {
+        let mut bed = bed_of(vec![etcd()]);
+        bed.run_until(Time::from_secs(10));
+        let before = pod(&bed, "etcd-n1").meta.uid;
+        delete(&mut bed, "etcd-n1", grace);
+        bed.run_until(Time::from_secs(11));
+        let again = pod(&bed, "etcd-n1");
+        assert_ne!(again.meta.uid, before, "grace {grace:?}");
+        assert!(again.is_ready() && !again.meta.is_terminating(), "grace {grace:?}: {:#?}", bed.told());
+        assert_eq!((starts(&bed), again.status.containers[0].restarts), (1, 0), "nothing was stopped");
+    }
+}
+
+#[test]
+fn a_static_pod_needs_no_api_server() {
+    let mut bed = Testbed::new(at_once()).with_runtime(FakeRuntime::new());
+    bed.static_pods = vec![etcd()];
+    bed.set_cut(0, true);
+    bed.start_kubelet(0, "n1", 4_000, 1 << 32);
+    bed.run_until(Time::from_secs(30));
+    assert_eq!(starts(&bed), 1, "{:#?}", bed.told());
+    assert_eq!(bed.get::<Pod>("default", "etcd-n1"), None);
+    bed.set_cut(0, false);
+    bed.run_until(Time::from_secs(90));
+    assert!(pod(&bed, "etcd-n1").is_ready(), "{:#?}", bed.told());
+    assert_eq!(starts(&bed), 1);
+}
+
+#[test]
+fn a_kubelet_that_restarts_takes_its_static_pod_over() {
+    let mut bed = bed_of(vec![etcd()]);
+    bed.run_until(Time::from_secs(10));
+    let before = pod(&bed, "etcd-n1").meta.uid;
+    bed.input(Input::Crashed(kubelet()));
+    bed.run_until(Time::from_secs(15));
+    bed.input(Input::Started(kubelet()));
+    bed.run_until(Time::from_secs(30));
+    let after = pod(&bed, "etcd-n1");
+    assert_eq!((after.meta.uid, starts(&bed)), (before, 1), "{:#?}", bed.told());
+    assert!(after.is_ready());
+}
+
+#[test]
+fn a_mirror_of_no_file_is_taken_away() {
+    let mut bed = bed_of(vec![etcd()]);
+    bed.run_until(Time::from_secs(5));
+    let mut meta = Meta::named("default", "old-n1");
+    meta.annotations = crate::model::Labels::new([(CONFIG_MIRROR, "0123")]);
+    bed.create(Pod { meta: meta.into(), spec: Shared::new(spec(&["app"])), node: Some("n1".into()), ..Pod::default() });
+    bed.run_until(Time::from_secs(6));
+    assert_eq!(bed.get::<Pod>("default", "old-n1"), None);
+    assert_eq!(starts(&bed), 1, "it never ran");
+}
+
+#[test]
+fn a_mirror_that_cannot_be_made_is_tried_every_minute() {
+    let mut elsewhere = Pod::clone(&etcd());
+    elsewhere.meta.namespace = "ops".into();
+    let mut bed = bed_of(vec![Arc::new(elsewhere)]);
+    bed.run_until(Time::from_secs(20));
+    assert_eq!(starts(&bed), 1, "it runs without");
+    bed.create(Namespace { meta: Meta::named("", "ops") });
+    bed.run_until(Time::from_secs(55));
+    assert_eq!(bed.get::<Pod>("ops", "etcd-n1"), None);
+    bed.run_until(Time::from_secs(65));
+    assert!(bed.get::<Pod>("ops", "etcd-n1").is_some_and(|pod| pod.is_ready()), "{:#?}", bed.told());
+}
+
+#[test]
+fn neither_a_taint_nor_the_loss_of_its_container_ends_a_static_pod() {
+    let mut bed = bed_of(vec![etcd()]);
+    bed.run_until(Time::from_secs(10));
+    let node = Node::clone(&bed.get::<Node>("", "n1").unwrap());
+    let spec = NodeSpec { taints: vec![no_execute()], ..node.spec.clone() };
+    bed.request(Request::Update {
+        object: crate::model::Object::Node(Arc::new(Node { spec, ..node })),
+        expected: None,
+    });
+    bed.run_until(Time::from_secs(20));
+    assert!(!pod(&bed, "etcd-n1").meta.is_terminating());
+    assert!(pod(&bed, "etcd-n1").is_ready());
+}
