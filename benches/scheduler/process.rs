@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wavetank_benches::measure::verdict;
-use wavetank_core::api::Request;
+use wavetank_core::api::admission::NOT_READY;
+use wavetank_core::api::{Patch, Request};
 use wavetank_core::config::Config;
 use wavetank_core::digest::Shared;
 use wavetank_core::facts::What;
 use wavetank_core::id::{ProcId, RequestId};
-use wavetank_core::model::{Meta, Namespace, Object, Pod, PodSpec};
+use wavetank_core::model::{Kind, Meta, Namespace, Object, ObjectKey, Pod, PodSpec};
 use wavetank_core::seam::Msg;
 use wavetank_core::time::Time;
 use wavetank_core::{Core, Effect, Input};
@@ -53,6 +54,10 @@ fn round(nodes: u32, percentage: u32) -> f64 {
     world.create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") })));
     for number in 0..nodes {
         world.create(Object::Node(Arc::new(node(number))));
+        // The node lifecycle, which would find it ready, is not here.
+        let key = ObjectKey::new(Kind::Node, "", &format!("node-{number:06}"));
+        let patch = Patch::RemoveTaint { key: NOT_READY.into(), effect: None };
+        world.request(Request::Patch { key, patch });
     }
     world.run();
     world.seconds = 0.0;
@@ -82,7 +87,11 @@ impl World {
     }
 
     fn create(&mut self, object: Object) {
-        let body = Msg::Request(RequestId(0), Request::Create(object));
+        self.request(Request::Create(object));
+    }
+
+    fn request(&mut self, request: Request) {
+        let body = Msg::Request(RequestId(0), request);
         self.give(Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
     }
 

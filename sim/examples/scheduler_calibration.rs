@@ -15,7 +15,7 @@ fn main() {
         "workload", "nodes", "published", "simulated", "differ", "median", "longest"
     );
     for workload in &WORKLOADS {
-        let measured = measure(workload, SchedulingCost::KUBERNETES_1_34, PODS);
+        let measured = measure(workload.nodes, &[workload.kind], SchedulingCost::KUBERNETES_1_34, PODS)[0];
         let differ = (measured.pods_per_second / workload.published - 1.0) * 100.0;
         println!(
             "{:<42} {:>6} {:>9.1} {:>9.1} {:>+6.1}%  {:>9} {:>9}  {} ({})",

@@ -7,14 +7,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use wavetank_core::api::Request;
+use wavetank_core::api::admission::NOT_READY;
+use wavetank_core::api::{Patch, Request};
 use wavetank_core::config::{Config, RateLimit, SchedulingCost};
 use wavetank_core::digest::Shared;
 use wavetank_core::facts::What;
 use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::model::{
-    Container, Labels, Meta, Namespace, Node, NodeStatus, Object, PlacementRules, Pod, PodOwn, PodSpec, PodTemplate,
-    PodTerm, ReplicaSet, Resources, Selector, SelectorOperator, SelectorRequirement, SpreadConstraint, WeightedPodTerm,
+    Container, Kind as ObjectKind, Labels, Meta, Namespace, Node, NodeStatus, Object, ObjectKey, PlacementRules, Pod,
+    PodOwn, PodSpec, PodTemplate, PodTerm, ReplicaSet, Resources, Selector, SelectorOperator, SelectorRequirement,
+    SpreadConstraint, WeightedPodTerm,
 };
 use wavetank_core::seam::{Msg, TimerKind};
 use wavetank_core::time::{Span, Time};
@@ -102,13 +104,13 @@ pub const WORKLOADS: [Workload; 11] = [
     limited("controllers at 2,000 requests per second", 2_000, 351.0),
 ];
 
-/// Runs a workload with so many measured pods.
-pub fn measure(workload: &Workload, cost: SchedulingCost, pods: u32) -> Measured {
+/// Runs so many pods of each kind, one kind after the other, on one cluster. Pods of a ReplicaSet must be the only kind.
+pub fn measure(nodes: u32, kinds: &[Kind], cost: SchedulingCost, pods: u32) -> Vec<Measured> {
     let mut config = Config { seed: 1, ..Config::default() };
     config.scheduler.cost = cost;
     config.scheduler.client_limit = None;
-    let per_second = match workload.kind {
-        Kind::Replicas(per_second) => per_second,
+    let per_second = match kinds {
+        [Kind::Replicas(per_second)] => *per_second,
         _ => 0,
     };
     config.controller_manager.client_limit =
@@ -117,18 +119,21 @@ pub fn measure(workload: &Workload, cost: SchedulingCost, pods: u32) -> Measured
     world.start(ProcId::API_SERVER);
     world.start(ProcId::SCHEDULER);
     world.create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") })));
-    (0..workload.nodes).for_each(|number| world.create(Object::Node(Arc::new(node(number)))));
-    match workload.kind {
-        Kind::Replicas(_) => {
-            world.start(ProcId::CONTROLLER_MANAGER);
-            world.create(Object::ReplicaSet(Arc::new(replicas(pods))));
-        }
-        kind => (0..pods).for_each(|number| world.create(Object::Pod(Arc::new(pod(kind, number))))),
+    (0..nodes).for_each(|number| world.add_node(number));
+    if let [Kind::Replicas(_)] = kinds {
+        world.start(ProcId::CONTROLLER_MANAGER);
+        world.create(Object::ReplicaSet(Arc::new(replicas(pods))));
+        world.run_until_bound(pods);
+        // What the controllers' burst let through at once says nothing of the pace.
+        return vec![world.measured((per_second * 3 / 2).min(pods / 2) as usize)];
     }
-    world.run_until_bound(pods);
-    // What the controllers' burst let through at once says nothing of the pace.
-    let burst = (per_second * 3 / 2).min(pods / 2) as usize;
-    world.measured(burst)
+    let run = |kind: &Kind| {
+        world.bound.clear();
+        (0..pods).for_each(|number| world.create(Object::Pod(Arc::new(pod(*kind, number)))));
+        world.run_until_bound(pods);
+        world.measured(0)
+    };
+    kinds.iter().map(run).collect()
 }
 
 /// A core without links, disks and machines.
@@ -159,7 +164,19 @@ impl Bare {
     }
 
     fn create(&mut self, object: Object) {
-        let body = Msg::Request(RequestId(0), Request::Create(object));
+        self.request(Request::Create(object));
+    }
+
+    /// A node that is ready: the node lifecycle, which would see that, may not be here.
+    fn add_node(&mut self, number: u32) {
+        let node = node(number);
+        let key = ObjectKey::new(ObjectKind::Node, "", &node.meta.name);
+        self.create(Object::Node(Arc::new(node)));
+        self.request(Request::Patch { key, patch: Patch::RemoveTaint { key: NOT_READY.into(), effect: None } });
+    }
+
+    fn request(&mut self, request: Request) {
+        let body = Msg::Request(RequestId(0), request);
         self.inputs.push_back(Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
     }
 
@@ -238,11 +255,13 @@ fn spec() -> PodSpec {
     PodSpec { containers: vec![container], ..PodSpec::default() }
 }
 
-fn labels() -> Labels {
-    Labels::new([("color", "blue")])
+/// Pods of one kind know each other by these.
+fn labels(kind: Kind) -> Labels {
+    Labels::new([("kind", format!("{kind:?}"))])
 }
 
 fn replicas(count: u32) -> ReplicaSet {
+    let labels = || Labels::new([("kind", "replicas")]);
     let template = PodTemplate { labels: labels(), annotations: Labels::default(), spec: Shared::new(spec()) };
     ReplicaSet {
         meta: Meta::named("default", "measured"),
@@ -257,6 +276,7 @@ fn replicas(count: u32) -> ReplicaSet {
 fn pod(kind: Kind, number: u32) -> Pod {
     let mut spec = spec();
     let mut rules = PlacementRules::default();
+    let labels = || labels(kind);
     let near = |key: &str| PodTerm {
         topology_key: key.into(),
         selector: Some(Selector::from_labels(labels())),
@@ -288,7 +308,7 @@ fn pod(kind: Kind, number: u32) -> Pod {
         }
     }
     spec.rules = (rules != PlacementRules::default()).then(|| Box::new(rules));
-    let mut meta = Meta::named("default", &format!("measured-{number}"));
+    let mut meta = Meta::named("default", &format!("{}-{number}", format!("{kind:?}").to_lowercase()));
     meta.labels = labels();
     let mut pod = Pod { meta: meta.into(), spec: Shared::new(spec), ..Pod::default() };
     if kind == Kind::Daemon {

@@ -99,13 +99,15 @@ impl SpreadSums {
     ///
     /// Source: `Score`, the same file.
     pub(super) fn rounded(&self) -> Vec<i64> {
-        // Cutting is exact, and so is the difference to what was cut.
-        let round = |sum: &f64| {
-            let whole = *sum as i64;
-            whole + i64::from(*sum - whole as f64 >= 0.5)
-        };
-        self.0.iter().map(round).collect()
+        self.0.iter().map(|sum| rounded(*sum)).collect()
     }
+}
+
+/// A number that is not negative and below 2^53, rounded half up: cutting is exact, and so is the difference to what was
+/// cut.
+fn rounded(number: f64) -> i64 {
+    let whole = number as i64;
+    whole + i64::from(number - whole as f64 >= 0.5)
 }
 
 /// Where `above` lies in 0 ..= `range` (> 0), 0 ..= 100, truncated.
@@ -118,6 +120,14 @@ pub(super) fn share_of_range(above: i64, range: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rounding_is_that_of_the_library() {
+        let numbers = [0.0, 0.499_999_999_999_999_94, 0.5, 1.5, 2.499_999_9, 12_345.5, 4_503_599_627_370_495.5];
+        for number in numbers.into_iter().chain((0..10_000).map(|part| f64::from(part) / 7.0)) {
+            assert_eq!(rounded(number), libm::round(number) as i64, "{number}");
+        }
+    }
 
     #[test]
     fn even_use_scores_full_and_uneven_use_loses_half_the_distance() {
