@@ -13,6 +13,7 @@ mod cluster;
 
 use std::sync::Arc;
 
+use wavetank_benches::measure::cpu_seconds;
 use wavetank_core::api::Request;
 use wavetank_core::config::Heartbeats;
 use wavetank_core::digest::Shared;
@@ -92,11 +93,4 @@ fn job(completions: u32, parallelism: u32, indexed: bool) -> Job {
         ..JobSpec::default()
     };
     Job { meta: Meta::named("default", "parts"), spec, ..Job::default() }
-}
-
-/// CPU time of this thread so far.
-fn cpu_seconds() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells a thread's CPU time");
-    let nanoseconds = text.split(' ').next().and_then(|word| word.parse::<u64>().ok());
-    nanoseconds.expect("the first number is nanoseconds on a CPU") as f64 / 1e9
 }

@@ -120,8 +120,50 @@ impl Iterator for Draws {
 }
 
 /// The `k`-th random value, uniform over all 64 bits, for one purpose and entity under a seed.
+///
+/// A generator makes four blocks of its stream at once; a single value is in one, so that one is made here.
 pub fn draw(seed: u64, purpose: Purpose, entity: u64, k: u64) -> u64 {
-    Draws::starting_at(seed, purpose, entity, k).generator.next_u64()
+    let key = [seed as u32, (seed >> 32) as u32, u32::from(purpose as u16), 0, 0, 0, 0, 0];
+    let block = chacha8_block(key, k / VALUES_PER_BLOCK, entity);
+    let word = 2 * (k % VALUES_PER_BLOCK) as usize;
+    u64::from(block[word]) | u64::from(block[word + 1]) << 32
+}
+
+/// A block is 16 words of 32 bits.
+const VALUES_PER_BLOCK: u64 = 8;
+
+/// One block of a ChaCha8 stream.
+///
+/// Source: D. J. Bernstein, ChaCha, a variant of Salsa20 (2008), with a counter and a stream number of 64 bits each.
+fn chacha8_block(key: [u32; 8], counter: u64, stream: u64) -> [u32; 16] {
+    let halves = |value: u64| [value as u32, (value >> 32) as u32];
+    let mut start = [0; 16];
+    start[..4].copy_from_slice(&[0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574]);
+    start[4..12].copy_from_slice(&key);
+    start[12..14].copy_from_slice(&halves(counter));
+    start[14..].copy_from_slice(&halves(stream));
+    let mut state = start;
+    for _ in 0..4 {
+        for column in 0..4 {
+            quarter_round(&mut state, [column, column + 4, column + 8, column + 12]);
+        }
+        for diagonal in 0..4 {
+            let shifted = |by: usize| 4 * by + (diagonal + by) % 4;
+            quarter_round(&mut state, [shifted(0), shifted(1), shifted(2), shifted(3)]);
+        }
+    }
+    for (word, start) in state.iter_mut().zip(start) {
+        *word = word.wrapping_add(start);
+    }
+    state
+}
+
+#[inline]
+fn quarter_round(state: &mut [u32; 16], [a, b, c, d]: [usize; 4]) {
+    for [to, with, by, turn] in [[a, b, d, 16], [c, d, b, 12], [a, b, d, 8], [c, d, b, 7]] {
+        state[to] = state[to].wrapping_add(state[with]);
+        state[by] = (state[by] ^ state[to]).rotate_left(turn as u32);
+    }
 }
 
 /// Maps a draw to `0..limit`, uniform up to 2⁻⁶⁴ (multiply and shift). Panics if `limit` is zero.
@@ -156,6 +198,19 @@ mod tests {
             assert_eq!(*value, draw(7, Purpose::LeaseJitter, 11, k as u64));
         }
         assert_eq!(Draws::starting_at(7, Purpose::LeaseJitter, 11, 50).next(), Some(sequence[50]));
+    }
+
+    #[test]
+    fn a_single_draw_is_the_value_of_the_generator_wherever_it_is_in_the_stream() {
+        let seeds = [0, 1, 0x0123_4567_89ab_cdef, u64::MAX];
+        for (place, seed) in seeds.into_iter().enumerate() {
+            for k in (0..40).chain([1_000, 1 << 33, (1 << 40) + 5]) {
+                let (purpose, entity) =
+                    (if place % 2 == 0 { Purpose::Uid } else { Purpose::Preemption }, seed ^ k << 20);
+                let generated = Draws::starting_at(seed, purpose, entity, k).next();
+                assert_eq!(Some(draw(seed, purpose, entity, k)), generated, "seed {seed}, entity {entity}, value {k}");
+            }
+        }
     }
 
     #[test]

@@ -207,6 +207,15 @@ pub enum What {
         ready: u32,
         /// How many are not.
         not_ready: u32,
+        /// Which pods' addresses became ready or stopped being so.
+        moves: Box<EndpointMoves>,
+    },
+    /// Pod: the scheduler has chosen it to make room for another.
+    Preempting {
+        /// The other pod, `namespace/name`.
+        by: Name,
+        /// The node.
+        node: Name,
     },
     /// Any kind: a component's attempt was refused (`FailedCreate`).
     Refused {
@@ -220,6 +229,38 @@ pub enum What {
     },
     /// Any kind: a component says a Kubernetes event about it.
     Event(Box<Event>),
+}
+
+/// The pods behind a Service whose addresses became ready or stopped being so, at one change.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct EndpointMoves {
+    /// Those that traffic may go to from now on.
+    pub joined: Vec<Name>,
+    /// Those that it may not go to any more.
+    pub left: Vec<Name>,
+}
+
+/// So many pods are named; of more, only the number is told.
+const NAMED_MAX: usize = 3;
+
+impl fmt::Display for EndpointMoves {
+    /// `: web-1 joined; web-2, web-3 left`, or nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut mark = ": ";
+        for (pods, verb) in [(&self.joined, "joined"), (&self.left, "left")] {
+            if pods.is_empty() {
+                continue;
+            }
+            let named: Vec<&str> = pods.iter().take(NAMED_MAX).map(|pod| &**pod).collect();
+            write!(f, "{mark}{}", named.join(", "))?;
+            if pods.len() > NAMED_MAX {
+                write!(f, " and {} more", pods.len() - NAMED_MAX)?;
+            }
+            write!(f, " {verb}")?;
+            mark = "; ";
+        }
+        Ok(())
+    }
 }
 
 impl What {
@@ -263,6 +304,7 @@ impl What {
             What::TemplateChanged => "TemplateChanged",
             What::Condition { .. } => "Condition",
             What::Endpoints { .. } => "Endpoints",
+            What::Preempting { .. } => "Preempting",
             What::Refused { .. } => "FailedCreate",
             What::ZoneState { .. } => "ZoneState",
             What::Event(event) => &event.reason,
@@ -320,7 +362,10 @@ impl fmt::Display for What {
             What::Scaled { from, to } => write!(f, "scaled from {from} to {to}"),
             What::TemplateChanged => write!(f, "pod template changed"),
             What::Condition { text } => write!(f, "{text}"),
-            What::Endpoints { ready, not_ready } => write!(f, "{ready} ready and {not_ready} unready endpoints"),
+            What::Endpoints { ready, not_ready, moves } => {
+                write!(f, "{ready} ready and {not_ready} unready endpoints{moves}")
+            }
+            What::Preempting { by, node } => write!(f, "makes room for pod/{by} on {node}"),
             What::ZoneState { state } => write!(f, "zone state {state}"),
             What::Event(event) => f.write_str(&event.message),
         }

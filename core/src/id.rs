@@ -10,6 +10,11 @@ use serde::{Deserialize, Serialize};
 /// Shared immutable text: an object's name, a label, an image.
 pub type Name = Arc<str>;
 
+/// Whether two names are equal; those that were cloned from one another are compared without being read.
+pub fn same_name(one: &Name, other: &Name) -> bool {
+    Arc::ptr_eq(one, other) || one == other
+}
+
 /// A machine that can run pods: the index of its kubelet and of its container runtime. Not the Node object, which can
 /// be deleted and registered again while the machine stays.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -128,7 +128,8 @@ impl Testbed {
 
     /// Introduces a host and starts its real kubelet.
     pub(crate) fn start_kubelet(&mut self, host: u32, node: &str, cpu_milli: i64, memory_bytes: i64) {
-        let capacity = Resources { cpu_milli, memory_bytes, pods: 110, ..Resources::default() };
+        let ephemeral_bytes = 1 << 40;
+        let capacity = Resources { cpu_milli, memory_bytes, ephemeral_bytes, pods: 110, ..Resources::default() };
         let boot = Boot {
             node: node.into(),
             labels: Labels::new([("kubernetes.io/hostname", node), ("topology.kubernetes.io/zone", "a")]),

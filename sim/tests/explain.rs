@@ -31,14 +31,44 @@ spec:
     - {at: 60s, crash: {node: worker-2}}
 "#;
 
+/// One node that is full of a Service's pods when one of higher priority comes.
+const PREEMPTION: &str = r#"apiVersion: wavetank/v1
+kind: Scenario
+metadata: {name: room}
+spec:
+  duration: 60s
+  nodes: [{name: only, capacity: {cpu: "2"}}]
+  manifests:
+    - {apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: high}, value: 1000}
+    - apiVersion: v1
+      kind: Service
+      metadata: {name: web}
+      spec: {selector: {app: web}, ports: [{port: 80}]}
+    - apiVersion: v1
+      kind: Pod
+      metadata: {name: low, labels: {app: web}}
+      spec: {containers: [{name: main, image: web, resources: {requests: {cpu: "1500m"}}}]}
+  timeline:
+    - at: 20s
+      apply:
+        apiVersion: v1
+        kind: Pod
+        metadata: {name: urgent}
+        spec: {priorityClassName: high, containers: [{name: main, image: web, resources: {requests: {cpu: "1"}}}]}
+"#;
+
 struct Run(PathBuf);
 
 impl Run {
     fn new(name: &str) -> Run {
+        Run::of(name, SCENARIO)
+    }
+
+    fn of(name: &str, scenario: &str) -> Run {
         let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&place);
         std::fs::create_dir_all(&place).unwrap();
-        std::fs::write(place.join("story.yaml"), SCENARIO).unwrap();
+        std::fs::write(place.join("story.yaml"), scenario).unwrap();
         let run = Run(place);
         let output = run.sim(&["run", "story.yaml", "--out", "run"]);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
@@ -129,6 +159,31 @@ fn a_story_goes_back_to_the_fault_and_to_the_request() {
     );
     in_order(&run.story("deploy/web"), &["apply deployment/web", "scaled from 2 to 3 by the user", "replicaset/web-"]);
     in_order(&run.story("pod/hu"), &["apply pod/huge", "0/2 nodes are available"]);
+}
+
+#[test]
+fn a_service_tells_who_joined_and_left_and_a_victim_for_whom_it_went() {
+    let run = Run::of("explain-room", PREEMPTION);
+    let request = "because at 20.000 s apply pod/urgent requested by the user";
+    in_order(
+        &run.story("pod/low"),
+        &[
+            "makes room for pod/default/urgent on only",
+            "pod/urgent",
+            request,
+            "deletion requested by the default-scheduler",
+        ],
+    );
+    in_order(
+        &run.story("svc/web"),
+        &[
+            "1 ready and 0 unready endpoints: low joined",
+            "pod/low ready",
+            "endpoints: low left",
+            "pod/low deletion requested by the default-scheduler",
+            "pod/low makes room for pod/default/urgent on only",
+        ],
+    );
 }
 
 #[test]

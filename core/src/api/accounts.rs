@@ -12,6 +12,7 @@ mod tests;
 use crate::api::{Request, patch};
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, ProcId, RequestId};
+use crate::kubelet::CONFIG_MIRROR;
 use crate::model::{
     Container, DEFAULT_ACCOUNT, Kind, Namespace, Object, ObjectKey, Pod, PodSpec, ServiceAccount, TOKEN_MOUNT_PATH,
     TOKEN_VOLUME, TokenVolume,
@@ -21,8 +22,6 @@ use crate::time::{Span, Time};
 
 /// How often the default account is looked for.
 const ATTEMPTS: u32 = 10;
-/// The annotation of a pod that stands for one which its kubelet has from elsewhere.
-const MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// What a pod gets from its account.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -71,7 +70,7 @@ fn token_volume(spec: &PodSpec) -> Option<TokenVolume> {
 }
 
 fn is_mirror(pod: &Pod) -> bool {
-    pod.meta.annotations.get(MIRROR).is_some()
+    pod.meta.annotations.get(CONFIG_MIRROR).is_some()
 }
 
 fn account_name(pod: &Pod) -> Name {

@@ -1,8 +1,10 @@
 //! The facts that a write shows, found by comparing an object before and after it.
 
+use std::collections::BTreeSet;
+
 use crate::author::Author;
 use crate::context::Context;
-use crate::facts::What;
+use crate::facts::{EndpointMoves, What};
 use crate::id::{Name, Revision};
 use crate::model::{
     ConditionKind, Conditions, Deployment, EndpointSlice, Kind, Node, Object, ObjectKey, Phase, Pod, ReplicaSet,
@@ -159,10 +161,16 @@ fn compare_endpoints(ctx: &mut Context<'_>, old: Option<&EndpointSlice>, new: Op
     if before == after {
         return;
     }
+    let ready = |slice: &EndpointSlice| -> BTreeSet<Name> {
+        slice.endpoints.iter().filter(|endpoint| endpoint.ready).map(|endpoint| endpoint.pod.clone()).collect()
+    };
+    let (was, is) = (old.map(ready).unwrap_or_default(), new.map(ready).unwrap_or_default());
+    let moves =
+        EndpointMoves { joined: is.difference(&was).cloned().collect(), left: was.difference(&is).cloned().collect() };
     let Some(slice) = new.or(old) else { return };
     let Some(service) = slice.meta.labels.get("kubernetes.io/service-name") else { return };
     let subject = ObjectKey { kind: Kind::Service, namespace: slice.meta.namespace.clone(), name: service.clone() };
-    ctx.record(subject, What::Endpoints { ready: after.0, not_ready: after.1 });
+    ctx.record(subject, What::Endpoints { ready: after.0, not_ready: after.1, moves: moves.into() });
 }
 
 fn mark(taint: &Taint) -> Name {

@@ -1,5 +1,8 @@
 //! The API server's process: dispatch of requests, durability of answers, and news to watchers.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::api::accounts::{self, Held};
@@ -10,7 +13,7 @@ use crate::api::{Answer, Refusal, Reply, Request, changes};
 use crate::author::Author;
 use crate::context::Context;
 use crate::digest::StableHasher;
-use crate::id::{Name, ProcId, RequestId, Revision};
+use crate::id::{Name, ProcId, RequestId, Revision, same_name};
 use crate::model::{Kind, Object, ObjectKey, Pod, Resource, with_kind};
 use crate::seam::{Effect, Msg, TimerKind};
 use crate::store::hash_index::HashIndex;
@@ -52,7 +55,7 @@ struct PodWatchers {
 impl PodWatchers {
     fn place(&self, node: &Name) -> Option<usize> {
         let mut places = self.by_node.get(StableHasher::hash_one(node)).map(|place| place as usize);
-        places.find(|place| self.watchers[*place].0 == *node)
+        places.find(|place| same_name(&self.watchers[*place].0, node))
     }
 
     fn of(&self, node: &Name) -> Option<ProcId> {
@@ -188,6 +191,9 @@ impl ApiServer {
 
     fn answer(&mut self, ctx: &mut Context<'_>, store: &mut Store, from: ProcId, id: RequestId, request: Request) {
         let before = store.head();
+        // A kubelet that hears no answer to these asks again, so the answer's loss loses no news. A creation it would ask for
+        // in vain.
+        let answer_is_news = matches!(request, Request::UpdateStatus { .. } | Request::Delete { .. });
         let answer = match request {
             Request::WatchConfig(key) => self.watch_config(store, from, key),
             Request::WatchPods { node } => Ok(self.watch_pods(store, from, node)),
@@ -200,7 +206,7 @@ impl ApiServer {
             ctx.send(from, Msg::Response(id, answer));
             return;
         }
-        let tells_of_write = written > before && answer.is_ok();
+        let tells_of_write = answer_is_news && written > before && answer.is_ok();
         self.unanswered.push_back(Unanswered { written, to: from, id, answer, tells_of_write });
         if written > self.persist_asked {
             self.persist_asked = written;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::controllers::NamespacedName;
+use crate::digest::StableHasher;
 use crate::id::Uid;
 use crate::model::Resource;
 use crate::store::{Change, View};
@@ -18,7 +19,14 @@ const TIMEOUT: Span = Span::from_secs(300);
 /// The expectations of all objects of one controller.
 #[derive(Default)]
 pub(crate) struct Expectations {
-    by_owner: BTreeMap<NamespacedName, Expectation>,
+    by_owner: BTreeMap<Key, Expectation>,
+}
+
+/// An owner behind the hash of its name: names of many owners begin alike, and nobody asks for their order.
+type Key = (u64, NamespacedName);
+
+fn key_of(owner: &NamespacedName) -> Key {
+    (StableHasher::hash_one(&(&owner.namespace, &owner.name)), owner.clone())
 }
 
 struct Expectation {
@@ -38,27 +46,33 @@ pub(crate) enum Deletions {
 impl Expectations {
     /// Whether the owner may act on the pods that it sees.
     pub(crate) fn satisfied(&self, owner: &NamespacedName, now: Time) -> bool {
-        self.by_owner.get(owner).is_none_or(|expected| {
+        self.by_owner.get(&key_of(owner)).is_none_or(|expected| {
             let fulfilled = expected.creations == 0 && expected.deletions.none_left();
             fulfilled || now.since(expected.since) > TIMEOUT
         })
     }
 
+    /// Whether something that was asked for has yet to be seen.
+    pub(crate) fn is_awaiting(&self, owner: &NamespacedName) -> bool {
+        let expected = self.by_owner.get(&key_of(owner));
+        expected.is_some_and(|expected| expected.creations > 0 || !expected.deletions.none_left())
+    }
+
     /// So many pods are about to be created and these deleted; what was awaited before is forgotten.
     pub(crate) fn expect(&mut self, owner: &NamespacedName, creations: usize, deletions: Deletions, now: Time) {
-        self.by_owner.insert(owner.clone(), Expectation { creations, deletions, since: now });
+        self.by_owner.insert(key_of(owner), Expectation { creations, deletions, since: now });
     }
 
     /// So many creations have been seen, or will never be.
     pub(crate) fn created(&mut self, owner: &NamespacedName, count: usize) {
-        if let Some(expected) = self.by_owner.get_mut(owner) {
+        if let Some(expected) = self.by_owner.get_mut(&key_of(owner)) {
             expected.creations = expected.creations.saturating_sub(count);
         }
     }
 
     /// A deletion has been seen, or will never be.
     pub(crate) fn deleted(&mut self, owner: &NamespacedName, pod: Uid) {
-        match self.by_owner.get_mut(owner).map(|expected| &mut expected.deletions) {
+        match self.by_owner.get_mut(&key_of(owner)).map(|expected| &mut expected.deletions) {
             Some(Deletions::Of(pods)) => {
                 pods.remove(&pod);
             }
@@ -79,7 +93,7 @@ impl Expectations {
 
     /// The owner is gone.
     pub(crate) fn forget(&mut self, owner: &NamespacedName) {
-        self.by_owner.remove(owner);
+        self.by_owner.remove(&key_of(owner));
     }
 }
 

@@ -15,7 +15,7 @@ const BATCH_MAX: usize = 500;
 const NAME_LIMIT: usize = 253;
 
 /// A pod as its owner asks for it: the spec, labels and annotations are shared with the template, and the API server
-/// completes the name.
+/// completes the name. A template that names a node has its pods there without a scheduler's choice.
 ///
 /// Source: `GetPodFromTemplate`, pkg/controller/controller_utils.go (v1.34.1).
 pub(crate) fn from_template(template: &PodTemplate, kind: Kind, owner: &Meta) -> Pod {
@@ -29,7 +29,8 @@ pub(crate) fn from_template(template: &PodTemplate, kind: Kind, owner: &Meta) ->
         owners: [owned_by(kind, owner)].into(),
         ..Meta::default()
     };
-    Pod { meta: meta.into(), spec: template.spec.clone(), ..Pod::default() }
+    let node = template.spec.rules.as_ref().and_then(|rules| rules.template_node.clone());
+    Pod { meta: meta.into(), spec: template.spec.clone(), node, ..Pod::default() }
 }
 
 /// Creations in batches of 1, 2, 4 … so that a whole burst does not fail for one and the same reason.

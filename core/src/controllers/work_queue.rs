@@ -14,6 +14,10 @@ use crate::time::{Span, Time};
 const BACKOFF_FIRST: Span = Span::from_millis(5);
 /// Largest back-off of a failing key.
 const BACKOFF_MAX: Span = Span::from_secs(1_000);
+/// All keys' retries together come from a bucket of so many tokens …
+const BUCKET_BURST: u64 = 100;
+/// … which gets a new one so often.
+const BUCKET_REFILL: Span = Span::from_millis(100);
 
 /// A queue of keys with one controller's workers.
 pub(crate) struct WorkQueue<K> {
@@ -29,6 +33,23 @@ pub(crate) struct WorkQueue<K> {
     failures: BTreeMap<K, u32>,
     backoff_first: Span,
     backoff_max: Span,
+    bucket: Option<Bucket>,
+}
+
+/// The tokens for retries. Source: `Limiter.reserveN`, golang.org/x/time/rate.
+#[derive(Default)]
+struct Bucket {
+    /// When the tokens that were taken will all have been replaced; the beginning of time for a bucket that was never used.
+    full_at: Time,
+}
+
+impl Bucket {
+    /// Takes a token, also one that is yet to come; how long it takes until it is there.
+    fn take(&mut self, now: Time) -> Span {
+        self.full_at = self.full_at.max(now) + BUCKET_REFILL;
+        let owed = self.full_at.since(now);
+        Span(owed.0.saturating_sub(BUCKET_REFILL.0 * BUCKET_BURST))
+    }
 }
 
 impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
@@ -46,6 +67,7 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
             failures: BTreeMap::new(),
             backoff_first: BACKOFF_FIRST,
             backoff_max: BACKOFF_MAX,
+            bucket: Some(Bucket::default()),
         }
     }
 
@@ -55,9 +77,14 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
         self
     }
 
-    /// The same queue with another first and largest back-off.
-    pub(crate) fn with_backoff(self, first: Span, max: Span) -> WorkQueue<K> {
-        WorkQueue { backoff_first: first, backoff_max: max, ..self }
+    /// The same queue with another largest back-off.
+    pub(crate) fn with_largest_backoff(self, backoff_max: Span) -> WorkQueue<K> {
+        WorkQueue { backoff_max, ..self }
+    }
+
+    /// The same queue with another first and largest back-off of each key, and no bucket for all of them.
+    pub(crate) fn with_backoff_alone(self, first: Span, max: Span) -> WorkQueue<K> {
+        WorkQueue { backoff_first: first, backoff_max: max, bucket: None, ..self }
     }
 
     /// Adds a key; one that waits already stays where it is.
@@ -87,17 +114,18 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
         self.arm(ctx);
     }
 
-    /// Adds a key after the back-off of its failures so far: 5 ms, 10 ms, 20 ms … 1000 s, unless the queue has another
-    /// first one.
+    /// Adds a key after the back-off of its failures so far: 5 ms, 10 ms, 20 ms … 1000 s, unless the queue has others;
+    /// and not before the bucket has a token for it, which gets 10 per second after the first 100.
     ///
     /// Source: `DefaultTypedControllerRateLimiter`, staging/src/k8s.io/client-go/util/workqueue/default_rate_limiters.go
-    /// (v1.34.1), without its overall bucket of 10 per second with burst 100.
+    /// (v1.34.1).
     pub(crate) fn add_rate_limited(&mut self, ctx: &mut Context<'_>, key: K) {
         let failures = self.failures.entry(key.clone()).or_insert(0);
         // Twenty doublings of the smallest first back-off are above the largest.
         let delay = Span(self.backoff_first.0 << (*failures).min(20)).min(self.backoff_max);
         *failures += 1;
-        self.add_after(ctx, key, delay);
+        let token = self.bucket.as_mut().map_or(Span::ZERO, |bucket| bucket.take(ctx.now));
+        self.add_after(ctx, key, delay.max(token));
     }
 
     /// Forgets the failures of a key.
@@ -154,6 +182,17 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::id::ProcId;
+
+    #[test]
+    fn a_hundred_retries_come_at_once_and_then_ten_in_a_second() {
+        let mut bucket = Bucket::default();
+        let now = Time::from_secs(60);
+        assert!((0..100).all(|_| bucket.take(now) == Span::ZERO));
+        assert_eq!(bucket.take(now), Span::from_millis(100));
+        assert_eq!(bucket.take(now), Span::from_millis(200));
+        assert_eq!(bucket.take(now + Span::from_millis(250)), Span::from_millis(50));
+        assert_eq!(bucket.take(now + Span::from_secs(60)), Span::ZERO);
+    }
 
     #[test]
     fn a_delayed_key_comes_once_at_its_earliest_time() {

@@ -1,47 +1,129 @@
 //! A map that forgets what was used longest ago when it holds too much.
+//!
+//! Every event that is said looks up three of these, most of them without finding anything: a use must cost no more than
+//! finding the key, so the order of uses is a list through the slots and not a second map.
 
 use std::collections::BTreeMap;
 
 /// How much a recorder remembers of each kind (`maxLruCacheEntries`).
 const ENTRIES_MAX: usize = 4096;
 
+/// No slot.
+const NONE: usize = usize::MAX;
+
 /// A map of at most 4096 entries.
 #[derive(Clone, Debug)]
 pub(super) struct Lru<K, V> {
-    entries: BTreeMap<K, (V, u64)>,
-    /// The keys by when they were last used.
-    uses: BTreeMap<u64, K>,
-    clock: u64,
+    places: BTreeMap<K, usize>,
+    slots: Vec<Slot<K, V>>,
+    /// The slot that was used last, and the one that was used longest ago.
+    newest: usize,
+    oldest: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Slot<K, V> {
+    key: K,
+    value: V,
+    /// The slots that were used next after this one and last before it.
+    after: usize,
+    before: usize,
 }
 
 impl<K, V> Default for Lru<K, V> {
     fn default() -> Self {
-        Lru { entries: BTreeMap::new(), uses: BTreeMap::new(), clock: 0 }
+        Lru { places: BTreeMap::new(), slots: Vec::new(), newest: NONE, oldest: NONE }
     }
 }
 
 impl<K: Ord + Clone, V: Default> Lru<K, V> {
     /// What is under a key, for reading and writing; a new entry if there is none. This is a use of the key.
     pub(super) fn entry(&mut self, key: &K) -> &mut V {
-        self.clock += 1;
-        let clock = self.clock;
-        let known = match self.entries.get_mut(key) {
-            Some((_, used)) => {
-                self.uses.remove(used);
-                *used = clock;
-                true
+        let place = match self.places.get(key).copied() {
+            Some(place) => {
+                self.unlink(place);
+                place
             }
-            None => false,
+            None => self.make(key),
         };
-        self.uses.insert(clock, key.clone());
-        if !known {
-            self.entries.insert(key.clone(), (V::default(), clock));
-            if self.entries.len() > ENTRIES_MAX
-                && let Some((_, oldest)) = self.uses.pop_first()
-            {
-                self.entries.remove(&oldest);
-            }
+        self.link(place);
+        &mut self.slots[place].value
+    }
+
+    /// A slot for a new key: that of the oldest one if there are enough.
+    fn make(&mut self, key: &K) -> usize {
+        let slot = Slot { key: key.clone(), value: V::default(), after: NONE, before: NONE };
+        let place = if self.slots.len() < ENTRIES_MAX {
+            self.slots.push(slot);
+            self.slots.len() - 1
+        } else {
+            let place = self.oldest;
+            self.unlink(place);
+            self.places.remove(&self.slots[place].key);
+            self.slots[place] = slot;
+            place
+        };
+        self.places.insert(key.clone(), place);
+        place
+    }
+
+    /// Takes a slot out of the order.
+    fn unlink(&mut self, place: usize) {
+        let (after, before) = (self.slots[place].after, self.slots[place].before);
+        match self.slots.get_mut(after) {
+            Some(slot) => slot.before = before,
+            None => self.newest = before,
         }
-        &mut self.entries.get_mut(key).expect("the entry was just found or made").0
+        match self.slots.get_mut(before) {
+            Some(slot) => slot.after = after,
+            None => self.oldest = after,
+        }
+    }
+
+    /// Puts a slot at the end of the order, as the one that was used last.
+    fn link(&mut self, place: usize) {
+        let before = std::mem::replace(&mut self.newest, place);
+        (self.slots[place].after, self.slots[place].before) = (NONE, before);
+        match self.slots.get_mut(before) {
+            Some(slot) => slot.after = place,
+            None => self.oldest = place,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_longest_ago_is_forgotten_first() {
+        let mut lru: Lru<usize, u32> = Lru::default();
+        for key in 0..ENTRIES_MAX {
+            *lru.entry(&key) = 1;
+        }
+        // A use keeps the first key; the second is the oldest then.
+        assert_eq!(*lru.entry(&0), 1);
+        assert_eq!(*lru.entry(&ENTRIES_MAX), 0, "a new one");
+        assert_eq!(*lru.entry(&0), 1);
+        assert_eq!(*lru.entry(&1), 0, "it was forgotten");
+        assert_eq!(lru.places.len(), ENTRIES_MAX);
+    }
+
+    #[test]
+    fn it_remembers_what_a_list_in_order_of_use_remembers() {
+        let mut lru: Lru<u64, u64> = Lru::default();
+        let mut list: Vec<(u64, u64)> = Vec::new();
+        for step in 0..20_000u64 {
+            let key = step.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51;
+            let found = list.iter().position(|(other, _)| *other == key);
+            let entry = found.map_or((key, 0), |place| list.remove(place));
+            list.push((key, step));
+            if list.len() > ENTRIES_MAX {
+                list.remove(0);
+            }
+            let value = lru.entry(&key);
+            assert_eq!(*value, entry.1, "step {step}");
+            *value = step;
+        }
     }
 }

@@ -71,6 +71,10 @@ impl Correlator {
         let newest = |period: Span| Some(Time(now.0 / period.0 * period.0)).filter(|at| *at > self.looked_at);
         let (refresh, finish) = (newest(REFRESH), newest(FINISH));
         self.looked_at = now;
+        // Between two rounds, which is nearly always, there is nothing to look at.
+        if refresh.is_none() && finish.is_none() {
+            return Vec::new();
+        }
         let ended = |observed: &Observed| finish.is_some_and(|at| observed.last + FINISH < at);
         let is_due = |observed: &&Observed| observed.count > 1 && (refresh.is_some() || ended(observed));
         let written = self.cache.values().filter(is_due).copied().collect();

@@ -1,8 +1,8 @@
 //! Volumes whose files the kubelet writes: a pod waits until all of them can be set up.
 //!
 //! An attempt that fails is told as an event and made again after a growing wait; that the missing object has appeared
-//! is seen by the next attempt. When an object changes, the volumes of running pods that show it are set up again at the
-//! pod's next sync, some time within the minute and a half between two of them; variables stay as they were. Invariant:
+//! is seen by the next attempt. When an object, or the pod's own labels, change, the volumes of running pods that show it
+//! are set up again at the pod's next sync, some time within the minute and a half between two of them; variables stay as they were. Invariant:
 //! pods whose volumes could all be set up at once, and whose objects have not changed since, have no row here.
 //!
 //! Source: pkg/kubelet/volumemanager/reconciler; `GenerateMountVolumeFunc`,
@@ -21,7 +21,7 @@ use crate::kubelet::row::{Asked, Row};
 use crate::kubelet::values::Values;
 use crate::kubelet::volumes::{FIRST_WAIT, LONGEST_WAIT, PATIENCE};
 use crate::kubelet::{ContainerConfig, RuntimeRequest};
-use crate::model::{ObjectKey, Pod, PodVolume, PodVolumeSource};
+use crate::model::{FileSource, ObjectKey, Pod, PodVolume, PodVolumeSource};
 use crate::seam::Msg;
 use crate::time::{Span, Time};
 
@@ -100,6 +100,7 @@ impl Row {
 
     /// A pod that has ended uses its objects no more.
     pub(super) fn give_configs_back(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        self.files.remove(&uid);
         let Some(life) = self.pods.get_mut(&uid).filter(|life| life.uses_configs) else { return };
         life.uses_configs = false;
         for key in needs(&life.pod) {
@@ -107,7 +108,6 @@ impl Row {
                 ctx.send(ProcId::API_SERVER, Msg::Unwatch(key));
             }
         }
-        self.files.remove(&uid);
     }
 
     /// All objects are read anew: their watches have broken.
@@ -167,19 +167,37 @@ impl Row {
                 concerned.push((*uid, volumes.map(|volume| volume.name.clone()).collect()));
             }
         }
-        for (uid, volumes) in concerned.into_iter().filter(|(_, volumes)| !volumes.is_empty()) {
-            let drawn = draw(ctx.seed(), Purpose::PodResync, uid.0 as u64, ctx.now.0);
-            let tries_at = ctx.now + span_below(drawn, SYNC_PERIOD_MAX);
-            let empty = FileMounts { reads_until: None, unmounted: Vec::new(), complains_at: None };
-            let files = self.files.entry(uid).or_insert(empty);
-            for volume in volumes {
-                if !files.unmounted.iter().any(|it| it.volume == volume) {
-                    files.unmounted.push(Unmounted { volume, tries_at, wait: FIRST_WAIT });
-                }
-            }
-            let due = files.due();
-            self.arm_retry(ctx, due);
+        for (uid, volumes) in concerned {
+            self.set_up_at_next_sync(ctx, uid, volumes);
         }
+    }
+
+    /// The labels or annotations of a pod have changed: its volumes that tell of them are set up again.
+    pub(super) fn tell_of_fields(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        let Some(life) = self.pods.get(&uid).filter(|life| !life.waits_for_volumes) else { return };
+        let tells = |volume: &&PodVolume| match &volume.source {
+            PodVolumeSource::Files(files) => files.sources.iter().any(|it| matches!(it, FileSource::Downward { .. })),
+            _ => false,
+        };
+        let volumes = life.pod.spec.volumes.iter().filter(tells).map(|volume| volume.name.clone()).collect();
+        self.set_up_at_next_sync(ctx, uid, volumes);
+    }
+
+    fn set_up_at_next_sync(&mut self, ctx: &mut Context<'_>, uid: Uid, volumes: Vec<Name>) {
+        if volumes.is_empty() {
+            return;
+        }
+        let drawn = draw(ctx.seed(), Purpose::PodResync, uid.0 as u64, ctx.now.0);
+        let tries_at = ctx.now + span_below(drawn, SYNC_PERIOD_MAX);
+        let empty = FileMounts { reads_until: None, unmounted: Vec::new(), complains_at: None };
+        let files = self.files.entry(uid).or_insert(empty);
+        for volume in volumes {
+            if !files.unmounted.iter().any(|it| it.volume == volume) {
+                files.unmounted.push(Unmounted { volume, tries_at, wait: FIRST_WAIT });
+            }
+        }
+        let due = files.due();
+        self.arm_retry(ctx, due);
     }
 
     /// The running containers of a pod get the files of volumes that have been set up again.

@@ -438,6 +438,7 @@ impl Row {
             return;
         }
         let uid = pod.meta.uid;
+        let mut fields_changed = false;
         match self.pods.get_mut(&uid) {
             Some(life) if life.confirmed && life.is_echo(&pod) => {
                 life.pod = pod;
@@ -448,8 +449,15 @@ impl Row {
                     return;
                 }
             }
-            Some(life) => life.pod = pod,
+            Some(life) => {
+                let (old, new) = (&life.pod.meta, &pod.meta);
+                fields_changed = (&old.labels, &old.annotations) != (&new.labels, &new.annotations);
+                life.pod = pod;
+            }
             None => self.take_on(ctx, pod),
+        }
+        if fields_changed {
+            self.tell_of_fields(ctx, uid);
         }
         let mut adopted = false;
         self.with_pod(ctx, uid, |life, host| {

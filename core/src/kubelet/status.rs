@@ -19,8 +19,9 @@ use crate::time::Time;
 
 /// What the API server ought to know of a pod.
 pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
-    let mut status = PodStatus::clone(&life.pod.status);
+    let before = &*life.pod.status;
     if let Some(rejection) = &life.rejection {
+        let mut status = before.clone();
         status.phase = Phase::Failed;
         status.reason = rejection.reason.clone();
         status.message = rejection.message.clone();
@@ -28,8 +29,9 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         return status;
     }
     if !life.confirmed || life.containers.is_empty() {
-        return status;
+        return before.clone();
     }
+    let mut status = without_containers(before);
     let verdict = life.verdict.as_ref().filter(|_| life.is_settled());
     let (init, main) = life.containers.split_at(life.init_count());
     let waiting = if init.is_empty() { "ContainerCreating" } else { "PodInitializing" };
@@ -47,7 +49,7 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         _ => phase(spec, &status, life.is_settled()),
     };
     if verdict.is_some() || life.is_removed() && (life.gone || life.pod.meta.is_terminating()) {
-        give_up_the_missing(&mut status, life.taken_on_at);
+        give_up_the_missing(spec, &mut status, life.taken_on_at);
     }
     if let Some(verdict) = verdict {
         status.phase = Phase::Failed;
@@ -64,6 +66,21 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     status.started_at.get_or_insert(life.taken_on_at);
     set_conditions(&mut status, spec, life.sandbox == Sandbox::Ready, now);
     status
+}
+
+/// A copy but for the containers, which are told anew.
+fn without_containers(status: &PodStatus) -> PodStatus {
+    PodStatus {
+        phase: status.phase,
+        reason: status.reason.clone(),
+        message: status.message.clone(),
+        conditions: status.conditions.clone(),
+        pod_ip: status.pod_ip.clone(),
+        started_at: status.started_at,
+        containers: Vec::new(),
+        init_containers: Vec::new(),
+        nominated_node: status.nominated_node.clone(),
+    }
 }
 
 fn container_status(container: &ContainerLife, waiting: &str) -> ContainerStatus {
@@ -167,33 +184,42 @@ fn has_initialized(spec: &PodSpec, status: &PodStatus) -> bool {
     status.containers.iter().any(has_run) || unfinished_init(spec, status).is_empty()
 }
 
-fn unfinished_init(spec: &PodSpec, status: &PodStatus) -> Vec<Name> {
+fn unfinished_init<'a>(spec: &'a PodSpec, status: &PodStatus) -> Vec<&'a str> {
     let pairs = spec.init_containers.iter().zip(&status.init_containers);
     let unfinished = pairs.filter(
         |(container, status)| {
             if container.sidecar { !status.started } else { !ended_well(&status.state) }
         },
     );
-    unfinished.map(|(container, _)| container.name.clone()).collect()
+    unfinished.map(|(container, _)| &*container.name).collect()
 }
 
-/// A pod that has been removed leaves nothing unsaid: containers that never ran count as lost, the phase is final.
-fn give_up_the_missing(status: &mut PodStatus, taken_on_at: Time) {
-    let initialized = status.init_containers.iter().all(|container| container.ready || container.started);
-    let lost = || {
-        ContainerState::Terminated(Arc::new(Terminated {
+/// A pod that has been removed leaves nothing unsaid: containers that should have run and did not end count as lost, the
+/// phase is final. Init containers after the last one that ever started still wait, and so do regular ones before the pod
+/// was initialized.
+///
+/// Source: `TerminatePod`, `hasPodInitialized`, `initializedContainers`, pkg/kubelet/status/status_manager.go (v1.34).
+pub(super) fn give_up_the_missing(spec: &PodSpec, status: &mut PodStatus, taken_on_at: Time) {
+    let has_started = |status: &ContainerStatus| {
+        !matches!(status.state, ContainerState::Waiting { .. }) || status.last_terminated.is_some()
+    };
+    let last = spec.init_containers.iter().zip(&status.init_containers).next_back();
+    let last_is_done = last.is_none_or(|(container, status)| {
+        let ended_before = status.last_terminated.as_ref().is_some_and(|how| how.exit_code == 0);
+        let runs = matches!(status.state, ContainerState::Running { .. }) && status.started;
+        if container.sidecar { runs } else { ended_before || ended_well(&status.state) }
+    });
+    let initialized = last_is_done || status.containers.iter().any(has_started);
+    let reached = status.init_containers.iter().rposition(has_started).map_or(1, |place| place + 1);
+    let missing_init = status.init_containers.iter_mut().take(reached);
+    let missing = status.containers.iter_mut().filter(|_| initialized);
+    for container in missing_init.chain(missing).filter(|it| !matches!(it.state, ContainerState::Terminated(_))) {
+        container.state = ContainerState::Terminated(Arc::new(Terminated {
             exit_code: 137,
             reason: "ContainerStatusUnknown".into(),
             started_at: taken_on_at,
             finished_at: taken_on_at,
-        }))
-    };
-    if initialized {
-        for container in &mut status.containers {
-            if !matches!(container.state, ContainerState::Terminated(_)) {
-                container.state = lost();
-            }
-        }
+        }));
     }
     if !matches!(status.phase, Phase::Succeeded | Phase::Failed) {
         status.phase = Phase::Failed;
@@ -203,11 +229,8 @@ fn give_up_the_missing(status: &mut PodStatus, taken_on_at: Time) {
 pub(super) fn set_conditions(status: &mut PodStatus, spec: &PodSpec, has_sandbox: bool, now: Time) {
     let sidecars = spec.init_containers.iter().zip(&status.init_containers).filter(|(container, _)| container.sidecar);
     let mains = spec.containers.iter().zip(&status.containers);
-    let unready: Vec<Name> = sidecars
-        .chain(mains)
-        .filter(|(_, status)| !status.ready)
-        .map(|(container, _)| container.name.clone())
-        .collect();
+    let unready: Vec<&str> =
+        sidecars.chain(mains).filter(|(_, status)| !status.ready).map(|(container, _)| &*container.name).collect();
     let unfinished = unfinished_init(spec, status);
     let initialized = has_initialized(spec, status);
     let phase = status.phase;
@@ -230,7 +253,7 @@ pub(super) fn set_conditions(status: &mut PodStatus, spec: &PodSpec, has_sandbox
     set(conditions, ConditionKind::ContainersReady, ready, reason, &message, now);
     match (ready, missing_gates(spec)) {
         (true, Some(message)) => set(conditions, ConditionKind::Ready, false, "ReadinessGatesNotReady", &message, now),
-        _ => set(conditions, ConditionKind::Ready, ready, reason, &message, now),
+        _ => conditions.set_like(ConditionKind::Ready, ConditionKind::ContainersReady, now),
     }
     set(conditions, ConditionKind::PodScheduled, true, "", "", now);
 }

@@ -120,6 +120,23 @@ fn a_pod_lives_and_dies_step_by_step() {
 }
 
 #[test]
+fn a_pod_is_reported_when_it_is_taken_on_and_then_when_a_container_runs() {
+    let mut bed = bed(FakeRuntime::new());
+    create(&mut bed, "web", spec(&["app"]));
+    bed.run_until(Time::from_millis(400));
+    let sandbox = |pod: &Pod| pod.status.conditions.is_true(ConditionKind::PodReadyToStartContainers);
+    let first = pod(&bed, "web");
+    assert_eq!((first.status.phase, sandbox(&first), &first.status.pod_ip), (Phase::Pending, false, &None));
+    assert_eq!(bed.runtime.as_ref().unwrap().sandboxes(), 1, "the sandbox is there, but that is not said yet");
+    let before = bed.core.revision();
+    bed.run_until(Time::from_millis(600));
+    let second = pod(&bed, "web");
+    assert_eq!((second.status.phase, sandbox(&second)), (Phase::Running, true));
+    assert!(second.status.pod_ip.is_some());
+    assert_eq!(bed.core.revision().0 - before.0, 1, "one report says both");
+}
+
+#[test]
 fn the_status_tells_what_a_pod_waits_for() {
     let mut bed = bed(FakeRuntime::new());
     create(&mut bed, "web", spec(&["app", "side"]));

@@ -122,7 +122,9 @@ impl Conditions {
             }
             Ok(place) => {
                 let condition = &mut self.0[place];
-                let same = condition.status == status && *condition.reason == *reason && *condition.message == *message;
+                let same = condition.status == status
+                    && is_same(&condition.reason, reason)
+                    && is_same(&condition.message, message);
                 if condition.status != status {
                     condition.status = status;
                     condition.changed_at = now;
@@ -133,6 +135,29 @@ impl Conditions {
                     condition.updated_at = now;
                 }
                 !same
+            }
+        }
+    }
+
+    /// Sets a condition to what another one says, as [`Conditions::set`] does; the two share their words. Panics if the
+    /// other is not there.
+    pub fn set_like(&mut self, kind: ConditionKind, other: ConditionKind, now: Time) {
+        let other = self.get(other).expect("the other condition is set").clone();
+        match self.0.binary_search_by_key(&kind, |condition| condition.kind) {
+            Err(place) => {
+                self.0.reserve_exact(1);
+                self.0.insert(place, Condition { kind, changed_at: now, updated_at: now, ..other });
+            }
+            Ok(place) => {
+                let condition = &mut self.0[place];
+                if !is_same(&condition.reason, &other.reason) || !is_same(&condition.message, &other.message) {
+                    (condition.reason, condition.message) = (other.reason, other.message);
+                    condition.updated_at = now;
+                }
+                if condition.status != other.status {
+                    condition.status = other.status;
+                    (condition.changed_at, condition.updated_at) = (now, now);
+                }
             }
         }
     }
@@ -173,6 +198,11 @@ impl Conditions {
     pub fn iter(&self) -> impl Iterator<Item = &Condition> {
         self.0.iter()
     }
+}
+
+/// Most reasons and messages are empty, and those need not be read.
+fn is_same(one: &str, other: &str) -> bool {
+    one.len() == other.len() && (one.is_empty() || one == other)
 }
 
 /// Most reasons and messages are empty, which takes no memory this way.

@@ -10,6 +10,8 @@ use crate::model::{Selector, SelectorRequirement};
 /// The rarer rules of a pod's placement.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct PlacementRules {
+    /// The node that a template names for all its pods (`nodeName`); a pod's own node is beside its spec.
+    pub template_node: Option<Name>,
     /// Names of the gates that keep the pod out of the scheduler's queue.
     pub scheduling_gates: Vec<Name>,
     /// Whether the pod never preempts others (`preemptionPolicy: Never`).

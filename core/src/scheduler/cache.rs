@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::id::{Name, RowId};
+use crate::id::{Name, RowId, same_name};
 use crate::model::{Condition, ConditionKind, Node, NodeImage, Pod, ResourceName, Status3};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::float::scaled_image_size;
@@ -491,7 +491,7 @@ impl Cache {
     ) {
         // Nearly always the watch confirms what was assumed, so the name is compared before it is looked up.
         if let Some(pod) = self.pods.get_mut(row.index as usize).and_then(Option::as_mut).filter(|pod| pod.row == row)
-            && self.slots[pod.slot as usize].name == *node
+            && same_name(&self.slots[pod.slot as usize].name, node)
             && pod.class == class
         {
             pod.assumed = false;

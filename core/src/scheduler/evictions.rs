@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::api::{Answer, Patch, Propagation, Refusal, Request};
 use crate::context::Context;
 use crate::events;
+use crate::facts::What;
 use crate::id::{Name, RequestId, RowId};
 use crate::model::{ConditionKind, Pod, Status3};
 use crate::scheduler::Scheduler;
@@ -86,7 +87,10 @@ impl Scheduler {
     /// Marks a victim; if it is marked already, deletes it.
     fn evict(&mut self, ctx: &mut Context<'_>, room: u64, victim: (RowId, Arc<Pod>)) {
         let (row, victim) = victim;
-        let profile = &self.evictions.rooms[&room].pod.spec.scheduler_name;
+        let for_whom = &self.evictions.rooms[&room];
+        let by = format!("{}/{}", for_whom.pod.meta.namespace, for_whom.pod.meta.name).into();
+        ctx.record(key_of(&victim), What::Preempting { by, node: for_whom.node.clone() });
+        let profile = &for_whom.pod.spec.scheduler_name;
         let message = format!("{profile}: preempting to accommodate a higher priority pod");
         let (kind, status) = (ConditionKind::DisruptionTarget, Status3::True);
         let is_news = victim.status.conditions.clone().set(kind, status, PREEMPTED, &message, ctx.now);

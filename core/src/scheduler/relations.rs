@@ -140,10 +140,6 @@ impl Relations {
 
     /// Filter: whether these plugins let the node take the pod.
     pub(super) fn admit(&self, storage: &Storage, cache: &Cache, slot: u32) -> bool {
-        // Where these plugins only score, which is most often so, no node need be looked at.
-        if !self.refuses() && self.nominated.is_empty() {
-            return true;
-        }
         let node = cache.slot(slot);
         !self.nominated.contains_key(&slot)
             && RELATED.into_iter().all(|plugin| self.refusal(storage, node, plugin, slot).is_none())

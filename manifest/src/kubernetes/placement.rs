@@ -6,8 +6,9 @@ use wavetank_core::model::{PlacementRules, PodTerm, PodTerms, SelectorRequiremen
 
 use super::to_core::{name, requirement, selector};
 
-/// The rules of an admitted spec; `None` if it has none.
-pub(super) fn rules(spec: &api::PodSpec) -> Option<Box<PlacementRules>> {
+/// The rules of an admitted spec, of a template or of a pod; `None` if it has none.
+pub(super) fn rules(spec: &api::PodSpec, of_template: bool) -> Option<Box<PlacementRules>> {
+    let node = spec.node_name.as_deref().filter(|node| of_template && !node.is_empty());
     let affinity = spec.affinity.as_ref();
     let nodes = affinity.and_then(|it| it.node_affinity.as_ref());
     let required = nodes.and_then(|it| it.required_during_scheduling_ignored_during_execution.as_ref());
@@ -15,6 +16,7 @@ pub(super) fn rules(spec: &api::PodSpec) -> Option<Box<PlacementRules>> {
     let near = affinity.and_then(|it| it.pod_affinity.as_ref());
     let away = affinity.and_then(|it| it.pod_anti_affinity.as_ref());
     let rules = PlacementRules {
+        template_node: node.map(name),
         scheduling_gates: spec.scheduling_gates.iter().flatten().map(|gate| name(&gate.name)).collect(),
         never_preempts: spec.preemption_policy.as_deref() == Some("Never"),
         says_it_preempts: spec.preemption_policy.as_deref() == Some("PreemptLowerPriority"),
@@ -109,6 +111,24 @@ spec:
   - {maxSkew: 2, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway, nodeTaintsPolicy: Honor, labelSelector: {}}
   containers: [{name: a, image: web}]
 ";
+
+    #[test]
+    fn the_node_that_a_template_names_is_a_rule_and_a_pod_s_own_node_is_not() {
+        let of = |text: &str| to_object(&read_admitted("p.yaml", text).unwrap()[0]).unwrap();
+        let pod = "{containers: [{name: a, image: web}], nodeName: n1}";
+        let Object::Pod(single) = of(&format!("{{apiVersion: v1, kind: Pod, metadata: {{name: p}}, spec: {pod}}}"))
+        else {
+            panic!("a pod is read as a pod")
+        };
+        assert_eq!((single.node.as_deref(), single.spec.rules.is_none()), (Some("n1"), true));
+        let set = format!(
+            "{{apiVersion: apps/v1, kind: ReplicaSet, metadata: {{name: s}}, spec: {{selector: {{matchLabels: {{a: b}}}}, \
+             template: {{metadata: {{labels: {{a: b}}}}, spec: {pod}}}}}}}"
+        );
+        let Object::ReplicaSet(set) = of(&set) else { panic!("a ReplicaSet is read as one") };
+        let rules = set.template.spec.rules.as_ref().expect("the template names a node");
+        assert_eq!(rules.template_node.as_deref(), Some("n1"));
+    }
 
     #[test]
     fn rules_are_carried_over_and_pods_without_any_have_no_box() {

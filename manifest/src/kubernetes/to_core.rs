@@ -293,7 +293,7 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         automount: spec.automount_service_account_token,
         token: None,
         image_pull_secrets: config::pull_secrets(spec.image_pull_secrets.as_ref()),
-        rules: super::placement::rules(spec),
+        rules: super::placement::rules(spec, original.is_some()),
         original,
     }
 }

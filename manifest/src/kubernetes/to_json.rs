@@ -563,7 +563,9 @@ fn show_service(root: &mut Map<String, Value>, service: &Service) {
         }
         Value::Object(map)
     });
-    set(spec, "ports", ports.collect::<Vec<_>>());
+    if !service.ports.is_empty() {
+        set(spec, "ports", ports.collect::<Vec<_>>());
+    }
     if let Some(selector) = &service.selector {
         set_labels(spec, "selector", selector);
     }

@@ -182,6 +182,7 @@ impl<'a> Causes<'a> {
                     last(&["DeletionRequested"])
                 }
                 "taint-eviction-controller" => since(&["TaintManagerEviction"], &["Created"]),
+                "default-scheduler" => since(&["Preempting"], &["Created"]),
                 "garbage-collector-controller" => {
                     facts.last_of(facts.owner(subject)?, index, &["DeletionRequested", "Deleted"])
                 }
@@ -190,6 +191,11 @@ impl<'a> Causes<'a> {
                 }
                 _ => None,
             },
+            // The pod that room is made for could not be placed.
+            "Preempting" => {
+                let (pod, _) = fact.message.strip_prefix("makes room for ")?.split_once(" on ")?;
+                facts.last_of(pod, index, &["Created", "FailedScheduling", "Deleted"])
+            }
             "Unready" if fact.by == "node-lifecycle-controller" => {
                 facts.last_of(&facts.node_of(subject, index)?, index, &["NodeNotReady"])
             }
@@ -231,6 +237,7 @@ impl<'a> Causes<'a> {
         let (facts, fact) = (&self.facts, &self.facts.rows[index]);
         let subject = fact.subject.as_str();
         match (fact.reason.as_str(), fact.by.as_str()) {
+            ("Endpoints", _) => self.of_endpoints(index),
             ("Created", "deployment-controller") => {
                 facts.last_of(facts.owner(subject)?, index, &["Created", "TemplateChanged"])
             }
@@ -244,6 +251,31 @@ impl<'a> Causes<'a> {
                 created.is_none_or(|created| created < asked).then_some(asked)
             }
             _ => None,
+        }
+    }
+
+    /// Why a Service's endpoints changed: what befell the first pod that left or, if none did, joined.
+    fn of_endpoints(&self, index: usize) -> Option<usize> {
+        let (facts, fact) = (&self.facts, &self.facts.rows[index]);
+        let (kind, rest) = fact.subject.split_once('/')?;
+        let namespace = rest.split_once('/').map(|(namespace, _)| namespace).filter(|_| kind == "service")?;
+        let (_, moves) = fact.message.split_once(": ")?;
+        let parts = || moves.split("; ");
+        let first = |verb: &str| {
+            let pods = parts().find_map(|part| part.strip_suffix(verb))?;
+            let pod = pods.split([',', ' ']).next()?;
+            Some(format!("pod/{namespace}/{pod}"))
+        };
+        let ends = ["DeletionRequested", "Deleted", "Unready", "Succeeded", "Failed"];
+        match first(" left") {
+            Some(pod) => {
+                // A pod is marked and then not ready: the earlier of the two since it was ready is why it left.
+                let ready = facts.last_of(&pod, index, &["Ready"]);
+                let after = |place: &&usize| **place < index && ready.is_none_or(|ready| **place > ready);
+                let end = |place: &&usize| ends.contains(&facts.rows[**place].reason.as_str());
+                facts.of(&pod).iter().filter(after).find(end).copied()
+            }
+            None => facts.last_of(&first(" joined")?, index, &["Ready"]),
         }
     }
 

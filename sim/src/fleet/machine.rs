@@ -180,6 +180,10 @@ impl Machine {
         }
         let address = if pod.spec.host_network { HOST_NETWORK } else { self.free_address()? };
         let pod = Pod { status: self.no_status.clone(), ..pod.clone() };
+        if self.sandboxes.len() == self.sandboxes.capacity() {
+            // Machines have a few pods each: doubling would leave a third of all places empty.
+            self.sandboxes.reserve_exact(1 + self.sandboxes.len() / 4);
+        }
         self.sandboxes.push(Sandbox { uid, pod, address, containers: Vec::new() });
         self.sandboxes.last().map(|sandbox| sandbox.address(self))
     }

@@ -297,7 +297,7 @@ impl History {
     fn service(&mut self, at: Time, key: &ObjectKey, what: &What) {
         let names = (key.namespace.clone(), key.name.clone());
         let state = self.services.entry(names).or_insert_with(ServiceState::new);
-        if let What::Endpoints { ready, not_ready } = what {
+        if let What::Endpoints { ready, not_ready, .. } = what {
             state.take(at, u64::from(*ready), u64::from(*not_ready));
         }
     }

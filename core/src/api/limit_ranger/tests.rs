@@ -98,9 +98,11 @@ fn a_container_outside_its_bounds_is_refused_in_kubernetes_words() {
             "[maximum cpu usage per Container is 2.  No limit is specified, \
                     cpu max limit to request ratio per Container is 4, but no limit is specified or limit is 0]",
         ),
+        ((0, 500), ""),
         (
-            (0, 500),
+            (0, 0),
             "[minimum cpu usage per Container is 50m.  No request is specified, \
+                    maximum cpu usage per Container is 2.  No limit is specified, \
                     cpu max limit to request ratio per Container is 4, but no request is specified or request is 0]",
         ),
         ((10, 30), "minimum cpu usage per Container is 50m, but request is 10m"),

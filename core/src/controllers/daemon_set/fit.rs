@@ -56,7 +56,8 @@ fn fit(set: &DaemonSet, tolerations: &[Toleration], node: &Node) -> NodeFit {
         let taints = node.spec.taints.iter().filter(|taint| effects.contains(&taint.effect));
         taints.into_iter().all(|taint| tolerations.iter().any(|toleration| toleration.tolerates(taint)))
     };
-    let suits = node_fits_affinity(&set.template.spec, node);
+    let named = set.template.spec.rules.as_ref().and_then(|rules| rules.template_node.as_ref());
+    let suits = named.is_none_or(|named| *named == node.meta.name) && node_fits_affinity(&set.template.spec, node);
     NodeFit {
         name: node.meta.name.clone(),
         should_run: suits && endures(&[TaintEffect::NoExecute, TaintEffect::NoSchedule]),

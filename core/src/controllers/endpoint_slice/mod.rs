@@ -183,6 +183,9 @@ impl EndpointSlices {
         if !changed && !relabelled {
             return;
         }
+        // A pod without an address has no endpoint: nothing comes of its change but that it is known.
+        let has_address = |pod: Option<&Pod>| pod.is_some_and(|pod| pod.status.pod_ip.is_some());
+        let concerns_endpoints = has_address(old) || has_address(new);
         let first = NamespacedName { namespace: namespace.clone(), name: Name::default() };
         let services = self.services.range_mut(first..).take_while(|(key, _)| key.namespace == *namespace);
         for (key, Tracked { selector, pods, .. }) in services {
@@ -192,12 +195,13 @@ impl EndpointSlices {
             if !before && !after {
                 continue;
             }
-            if after {
-                pods.note(row, uid);
-            } else {
-                pods.remove(uid);
+            match after {
+                true if concerns_endpoints => pods.note(row, uid),
+                true if !before => pods.note_without_address(row, uid),
+                true => {}
+                false => pods.remove(uid),
             }
-            if changed || before != after {
+            if concerns_endpoints && (changed || before != after) {
                 self.desk.queue.add(key.clone());
             }
         }
@@ -345,9 +349,9 @@ fn is_managed(slice: &EndpointSlice) -> bool {
 }
 
 /// What of a pod its endpoint shows.
-fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<Name>, Option<Name>) {
+fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<&Name>, Option<&Name>) {
     let marks = (pod.is_ready(), pod.meta.is_terminating(), pod.is_finished());
-    (marks.0, marks.1, marks.2, pod.status.pod_ip.clone(), pod.node.clone())
+    (marks.0, marks.1, marks.2, pod.status.pod_ip.as_ref(), pod.node.as_ref())
 }
 
 /// An empty slice of a Service.

@@ -54,6 +54,11 @@ impl Selected {
         self.changed.iter_mut().for_each(|changed| _ = changed.insert(pod));
     }
 
+    /// A pod is selected that has no address, and so no endpoint.
+    pub(super) fn note_without_address(&mut self, row: RowId, pod: Uid) {
+        self.pods.insert(pod, (row, Made::Nothing));
+    }
+
     /// A pod is selected no longer, or is gone.
     pub(super) fn remove(&mut self, pod: Uid) {
         self.pods.remove(&pod);

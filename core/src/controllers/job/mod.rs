@@ -102,7 +102,7 @@ impl Jobs {
         // Jobs and orphaned pods have as many workers each.
         let mut desk =
             Desk::new(NUMBER, 2 * config.concurrent_syncs, config.client_limit, tolerated).telling(events::told);
-        desk.queue = desk.queue.with_backoff(RETRY.0, RETRY.1);
+        desk.queue = desk.queue.with_backoff_alone(RETRY.0, RETRY.1);
         Jobs {
             desk,
             expectations: Expectations::default(),

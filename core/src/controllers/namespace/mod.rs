@@ -28,6 +28,8 @@ use crate::time::Span;
 pub(super) const NUMBER: u8 = 4;
 /// `--concurrent-namespace-syncs`.
 const WORKERS: u32 = 10;
+/// Largest back-off of a namespace whose end has failed. Source: `nsControllerRateLimiter`, pkg/controller/namespace (v1.34.1).
+const BACKOFF_MAX: Span = Span::from_secs(60);
 /// How long a namespace waits before it is looked at after a change.
 const SETTLING: Span = Span::from_secs(5);
 /// How much more the client may ask than others. Source: `startModifiedNamespaceController`,
@@ -62,7 +64,9 @@ impl Namespaces {
         });
         let tolerated: fn(&Refusal) -> bool =
             |refusal| matches!(refusal, Refusal::NotFound(_) | Refusal::WrongUid { .. });
-        Namespaces { desk: Desk::new(NUMBER, WORKERS, limit, tolerated), begun: BTreeSet::new() }
+        let mut desk = Desk::new(NUMBER, WORKERS, limit, tolerated);
+        desk.queue = desk.queue.with_largest_backoff(BACKOFF_MAX);
+        Namespaces { desk, begun: BTreeSet::new() }
     }
 
     fn finish(&mut self, ctx: &mut Context<'_>, name: &Name, again: Option<Span>, failed: bool) -> Step<Name, Stage> {

@@ -139,7 +139,7 @@ impl<T: Replicated> ReplicaSets<T> {
     }
 
     fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
-        self.tallies.note(old, new);
+        let counts_otherwise = self.tallies.note(old, new);
         self.orphans.note(row, old.map(|pod| &*pod.meta), new.map(|pod| &*pod.meta));
         match (old, new) {
             (_, Some(pod)) if pod.meta.is_terminating() => {
@@ -155,10 +155,22 @@ impl<T: Replicated> ReplicaSets<T> {
                 }
                 None => self.offer(view, pod),
             },
-            (Some(old), Some(pod)) => self.pod_changes(ctx, view, old, pod),
+            (Some(old), Some(pod)) if counts_otherwise || self.is_of_interest(ctx, old, pod) => {
+                self.pod_changes(ctx, view, old, pod);
+            }
+            (Some(_), Some(_)) => {}
             (Some(old), None) => self.pod_leaves(view, old),
             (None, None) => {}
         }
+    }
+
+    /// Whether a sync could have something to do after a pod's change that leaves the counts as they are. It has not if
+    /// the owner, the labels and the deletion are what they were and nothing is awaited: then it would find its
+    /// ReplicaSet as the last sync left it.
+    fn is_of_interest(&self, ctx: &Context<'_>, old: &Pod, pod: &Pod) -> bool {
+        let Some(owner) = pod.meta.controller().filter(|_| old.meta == pod.meta) else { return old.meta != pod.meta };
+        let key = NamespacedName { namespace: pod.meta.namespace.clone(), name: owner.name.clone() };
+        self.expectations.is_awaiting(&key) && self.expectations.satisfied(&key, ctx.now)
     }
 
     fn pod_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, old: &Pod, pod: &Pod) {

@@ -51,11 +51,11 @@ pub(super) struct Tallies {
 }
 
 impl Tallies {
-    /// A pod has become another; `None` is absence.
-    pub(super) fn note(&mut self, old: Option<&Pod>, new: Option<&Pod>) {
+    /// A pod has become another; `None` is absence. Returns whether it counts otherwise than before.
+    pub(super) fn note(&mut self, old: Option<&Pod>, new: Option<&Pod>) -> bool {
         let (old, new) = (old.and_then(standing), new.and_then(standing));
         if old == new {
-            return;
+            return false;
         }
         if let Some((owner, labels, is_ready)) = old {
             self.take_out(owner, labels, is_ready);
@@ -65,6 +65,7 @@ impl Tallies {
             count.active += 1;
             count.ready += u32::from(is_ready);
         }
+        true
     }
 
     /// The counts of an owner with a selector and a template's labels.
@@ -187,7 +188,7 @@ mod tests {
             }
         }
         assert!(most.unmatched > 1 && most.fully_labeled > 1, "the draws reach every count: {most:?}");
-        pods.iter().for_each(|pod| tallies.note(pod.as_ref(), None));
+        pods.iter().for_each(|pod| _ = tallies.note(pod.as_ref(), None));
         assert!(tallies.by_owner.is_empty(), "nothing is remembered of owners without pods");
     }
 }

@@ -184,7 +184,9 @@ impl Situation<'_> {
             return verdict;
         }
         let mut renewed = self.retained(pod).requests;
-        if !identity::identity_matches(self.set, pod) || !storage::is_mounted(self.set, pod) {
+        // Claims that change hands make the pod be written too, though nothing of it changes.
+        let changes_hands = !renewed.is_empty();
+        if changes_hands || !identity::identity_matches(self.set, pod) || !storage::is_mounted(self.set, pod) {
             let mut named = Pod::clone(pod);
             named.meta.labels = identity::labels_of(pod);
             storage::mount(self.set, &mut named);

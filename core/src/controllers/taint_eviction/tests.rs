@@ -109,6 +109,9 @@ fn evictions_keep_to_twenty_requests_per_second_and_each_pod_takes_three() {
     assert_eq!(*requested.last().unwrap(), Time::from_millis(27_500), "{requested:?}");
 }
 
+/// Tolerations by key, for some seconds or for ever.
+type Tolerations = &'static [(&'static str, Option<i64>)];
+
 /// When the pod `p` of node `n0` is evicted, in seconds; `[]` is never.
 fn evicted_at(bed: &Testbed) -> Vec<u64> {
     evicted(bed, "p").iter().map(|at| at.0 / 1_000_000_000).collect()
@@ -117,7 +120,7 @@ fn evicted_at(bed: &Testbed) -> Vec<u64> {
 #[test]
 fn a_pod_that_comes_to_a_tainted_node_stays_as_long_as_its_tolerations_say() {
     // Tolerations in words: `x` for ever, `x/30` for 30 s. The node has the taint `x` before the pod comes at 10 s.
-    let table: [(&[(&str, Option<i64>)], &[u64]); 6] = [
+    let table: [(Tolerations, &[u64]); 6] = [
         (&[], &[10]),
         (&[("x", Some(30))], &[40]),
         (&[("x", None)], &[]),
@@ -138,7 +141,7 @@ fn a_pod_that_comes_to_a_tainted_node_stays_as_long_as_its_tolerations_say() {
 
 #[test]
 fn a_pod_whose_node_is_tainted_stays_as_long_as_its_tolerations_say() {
-    let table: [(&[(&str, Option<i64>)], &[&str], &[u64]); 6] = [
+    let table: [(Tolerations, &[&str], &[u64]); 6] = [
         (&[], &["x"], &[10]),
         (&[("x", Some(30))], &["x"], &[40]),
         (&[("x", Some(30))], &["x", "y"], &[10]),

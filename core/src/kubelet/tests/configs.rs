@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::api::Patch;
 use crate::kubelet::{ContainerConfig, RuntimeRequest};
 use crate::model::{
     ConfigKind, ConfigMap, EnvFrom, EnvSource, EnvVar, FileSource, FileVolume, KeyToPath, Labels, Object,
@@ -183,6 +184,30 @@ fn a_deleted_config_map_leaves_running_pods_alone_but_is_missed_by_their_volumes
     assert!(pod(&bed, "web").is_ready());
     let missing = "MountVolume.SetUp failed for volume \"etc\" : configmap \"settings\" not found";
     assert!(bed.times_said(missing) >= 1);
+}
+
+#[test]
+fn a_changed_label_reaches_the_file_that_tells_of_it() {
+    let mut bed = bed(FakeRuntime::new());
+    let value = EnvSource::Field { path: "metadata.labels['tier']".into() };
+    let source = FileSource::Downward { path: "tier".into(), value, mode: None };
+    let files = FileVolume { default_mode: 0o644, projected: false, sources: vec![source] };
+    let volume = PodVolume { name: "about".into(), source: PodVolumeSource::Files(Box::new(files)) };
+    let mount =
+        VolumeMount { name: "about".into(), path: "/about".into(), sub_path: Name::default(), read_only: false };
+    let app = Container { mounts: vec![mount], ..container("app") };
+    create(&mut bed, "web", PodSpec { containers: vec![app], volumes: vec![volume], ..PodSpec::default() });
+    bed.run_until(Time::from_secs(10));
+    assert_eq!(&*given(&bed)[0].files[0].data, b"");
+    let key = ObjectKey::new(Kind::Pod, "default", "web");
+    let patch = Patch::Label { key: "tier".into(), value: Some("gold".into()) };
+    bed.request(Request::Patch { key, patch });
+    bed.run_until(Time::from_secs(100));
+    let updates = bed.to_runtimes.iter().filter_map(|(_, _, body)| match body {
+        Msg::Runtime(RuntimeRequest::UpdateFiles { config, .. }) => Some(config.files[0].data.to_vec()),
+        _ => None,
+    });
+    assert_eq!(updates.collect::<Vec<_>>(), [b"gold".to_vec()]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::kubelet::status::{phase, set_conditions};
+use crate::kubelet::status::{give_up_the_missing, phase, set_conditions};
 use crate::model::{ContainerStatus, PodStatus, Terminated};
 
 /// Init containers, sidecars and regular containers by letters: `w` waits, `r` runs, `s` has succeeded, `f` has failed,
@@ -192,4 +192,52 @@ fn conditions_say_which_containers_are_not_ready_or_not_done() {
         assert_eq!(conditions(letters, phase, true), [initialized, ready, yes()], "{letters}");
     }
     assert_eq!(conditions("ww", Phase::Pending, false)[2], "False");
+}
+
+/// The containers of a pod that was removed, by letters as above; `x` is lost.
+fn given_up(letters: &str) -> String {
+    let (spec, mut status) = pod_of(letters);
+    give_up_the_missing(&spec, &mut status, Time::ZERO);
+    let letter = |(before, status): (char, &ContainerStatus)| match &status.state {
+        ContainerState::Terminated(how) if *how.reason == *"ContainerStatusUnknown" && how.exit_code == 137 => 'x',
+        _ => before,
+    };
+    let (init, main) = letters.split_once('|').unwrap_or(("", letters));
+    let init: String = init.chars().zip(&status.init_containers).map(letter).collect();
+    let main: String = main.chars().zip(&status.containers).map(letter).collect();
+    if init.is_empty() { main } else { format!("{init}|{main}") }
+}
+
+#[test]
+fn what_a_removed_pod_never_told_counts_as_lost() {
+    for (before, after) in [
+        ("f", "f"),
+        ("s", "s"),
+        ("r", "x"),
+        ("b", "x"),
+        ("w", "x"),
+        ("rfs", "xfs"),
+        ("w|w", "x|w"),
+        ("ww|w", "xw|w"),
+        ("wwfw|w", "xxfw|w"),
+        ("wwf|w", "xxf|w"),
+        ("wws|w", "xxs|x"),
+        ("wwd|w", "xxx|x"),
+        ("w|r", "x|x"),
+        ("w|s", "x|s"),
+        ("w|d", "x|x"),
+        ("wsf|wfs", "xsf|xfs"),
+        ("U|w", "x|x"),
+        ("R|w", "x|w"),
+        ("T|w", "T|w"),
+    ] {
+        assert_eq!(given_up(before), after, "{before}");
+    }
+    for phase in [Phase::Pending, Phase::Running, Phase::Unknown, Phase::Succeeded, Phase::Failed] {
+        let (spec, mut status) = pod_of("w");
+        status.phase = phase;
+        give_up_the_missing(&spec, &mut status, Time::ZERO);
+        let expected = if phase == Phase::Succeeded { Phase::Succeeded } else { Phase::Failed };
+        assert_eq!(status.phase, expected, "{phase:?}");
+    }
 }

@@ -219,6 +219,15 @@ pub(crate) trait Shown {
     fn shown(&self) -> String;
 }
 
+/// A value that is shown as these very words.
+pub(crate) struct AsWritten<'a>(pub(crate) &'a str);
+
+impl Shown for AsWritten<'_> {
+    fn shown(&self) -> String {
+        self.0.to_owned()
+    }
+}
+
 impl Shown for &str {
     fn shown(&self) -> String {
         format!("{self:?}")

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::json;
 
 use super::names;
-use super::report::{AsJson, At, Report};
+use super::report::{AsJson, AsWritten, At, Report};
 use super::{container, metadata};
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
@@ -192,12 +192,13 @@ fn port_numbers(report: &mut Report, at: &At, kind: &str, ports: &[ServicePort])
     let mut seen = BTreeSet::new();
     for (index, port) in ports.iter().enumerate() {
         if !seen.insert((&port.protocol, port.port)) {
-            // The API server shows its internal type with only these fields set.
-            let shown = json!({
-                "Name": "", "Protocol": port.protocol, "AppProtocol": null, "Port": port.port, "TargetPort": 0,
-                "NodePort": 0,
-            });
-            report.duplicate(&at.index(index), &AsJson(&shown), "");
+            // The API server shows its internal type with only these fields set, in the order of that type.
+            let protocol = port.protocol.as_deref().unwrap_or("");
+            let shown = format!(
+                r#"{{"Name":"","Protocol":{protocol:?},"AppProtocol":null,"Port":{},"TargetPort":0,"NodePort":0}}"#,
+                port.port
+            );
+            report.duplicate(&at.index(index), &AsWritten(&shown), "");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What becomes of a DaemonSet's pods when nodes come, go and change, and whose pods are whose.
 
 use super::*;
-use crate::model::Service;
+use crate::model::{PlacementRules, Service};
 
 fn label_node(bed: &mut Testbed, node: &str, key: &str, value: Option<&str>) {
     let patch = Patch::Label { key: key.into(), value: value.map(Into::into) };
@@ -152,4 +152,32 @@ fn a_set_that_comes_again_under_its_name_starts_without_old_expectations() {
     bed.create(agent());
     bed.run_for(Span::from_secs(60));
     assert_eq!((pods(&bed).len(), counts(&bed)[2]), (60, 60));
+}
+
+#[test]
+fn a_template_that_names_its_node_has_one_pod_there_if_selector_and_affinity_agree() {
+    let named = |node: &str, disk: Option<&str>| {
+        let rules = Some(Box::new(PlacementRules { template_node: Some(node.into()), ..PlacementRules::default() }));
+        let agent = agent();
+        let mut spec = PodSpec { rules, ..PodSpec::clone(&agent.template.spec) };
+        if let Some(disk) = disk {
+            spec.node_selector = Labels::new([("disk", disk)]);
+        }
+        let template = PodTemplate { spec: Shared::new(spec), ..agent.template.clone() };
+        DaemonSet { template, ..agent }
+    };
+    for (node, disk, expected) in [
+        ("n1", None, "n1:v1"),
+        ("elsewhere", None, ""),
+        ("n1", Some("ssd"), "n1:v1"),
+        ("n1", Some("hdd"), ""),
+        ("n0", Some("ssd"), ""),
+    ] {
+        let mut bed = bed(3);
+        bed.input(crate::seam::Input::Crashed(crate::id::ProcId::SCHEDULER));
+        label_node(&mut bed, "n1", "disk", Some("ssd"));
+        bed.create(named(node, disk));
+        bed.run_for(Span::from_secs(10));
+        assert_eq!(placed(&bed), expected, "on {node}, {disk:?}: no scheduler is needed");
+    }
 }

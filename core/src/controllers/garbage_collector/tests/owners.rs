@@ -59,7 +59,7 @@ fn an_object_stays_as_long_as_one_of_its_owners_is_there() {
 #[test]
 fn the_last_owner_takes_its_dependents_along_by_uid_and_not_by_name() {
     let (mut bed, [own, _, node]) = two_namespaces();
-    bed.create(child("default", "single", &[own.clone()]));
+    bed.create(child("default", "single", std::slice::from_ref(&own)));
     bed.create(child("default", "double", &[own.clone(), node]));
     bed.run_for(Span::from_secs(1));
     let key = ObjectKey::new(Kind::Service, "default", "owner");

@@ -1,5 +1,8 @@
+mod indexes;
 mod one_sync;
 mod one_sync_policies;
+mod orphans;
+mod ownership;
 
 use super::making::FAILURES;
 use super::*;
@@ -221,76 +224,6 @@ fn a_longer_deadline_holds_from_the_moment_it_is_written() {
     assert!(told(&read(&bed)).ends_with("Failed=True(DeadlineExceeded)"), "{}", told(&read(&bed)));
 }
 
-#[test]
-fn an_indexed_job_makes_each_index_succeed_once_as_recorded() {
-    // Recorded: job-indexed, job j.
-    let mut bed = bed(|_| Some((Span::from_secs(3), 0)));
-    bed.create(job(indexed(5, 2)));
-    let history = history(&mut bed, 20);
-    assert_eq!(
-        history.last().unwrap(),
-        "15.0: succeeded 5, completed 0-4, SuccessCriteriaMet=True(CompletionsReached), Complete=True(CompletionsReached)"
-    );
-    assert!(history.contains(&"5.0: active 2, succeeded 2, completed 0,1".to_owned()), "{history:?}");
-    let mut names: Vec<String> = pods(&bed).iter().map(|pod| pod.meta.name[..4].to_owned()).collect();
-    names.sort();
-    assert_eq!(names, ["j-0-", "j-1-", "j-2-", "j-3-", "j-4-"]);
-    for pod in pods(&bed) {
-        let index = pod.completion_index().unwrap().to_string();
-        assert_eq!(pod.meta.labels.get(COMPLETION_INDEX).map(|text| &**text), Some(&*index));
-    }
-}
-
-#[test]
-fn an_index_fails_alone_when_it_has_a_limit_of_its_own_as_recorded() {
-    // Recorded: job-indexed, job k: index 1 fails each time; its second pod comes 10 s after the first failure.
-    fn index_1_fails(pod: &Pod) -> Option<(Span, i32)> {
-        Some((Span::from_secs(2), i32::from(pod.completion_index() == Some(1))))
-    }
-    let mut bed = bed(index_1_fails);
-    bed.create(job(|spec| {
-        indexed(4, 4)(spec);
-        spec.backoff_limit = i32::MAX as u32;
-        spec.backoff_limit_per_index = Some(1);
-        spec.max_failed_indexes = Some(3);
-    }));
-    let history = history(&mut bed, 25);
-    assert_eq!(
-        history,
-        [
-            "0.1: active 4, failed indexes \"\"",
-            "2.0: active 4, ready 4, failed indexes \"\"",
-            "4.0: succeeded 3, completed 0,2,3, failed indexes \"\"",
-            "13.0: active 1, succeeded 3, completed 0,2,3, failed indexes \"\"",
-            "14.0: active 1, succeeded 3, failed 1, completed 0,2,3, failed indexes \"\"",
-            "15.0: active 1, ready 1, succeeded 3, failed 1, completed 0,2,3, failed indexes \"\"",
-            "17.0: succeeded 3, failed 2, completed 0,2,3, failed indexes \"1\", FailureTarget=True(FailedIndexes), \
-             Failed=True(FailedIndexes)",
-        ]
-    );
-    let counts: Vec<Option<String>> = pods(&bed)
-        .iter()
-        .filter(|pod| pod.completion_index() == Some(1))
-        .map(|pod| pod.meta.annotations.get(FAILURES).map(ToString::to_string))
-        .collect();
-    assert_eq!(counts.len(), 2);
-    assert!(counts.contains(&Some("0".to_owned())) && counts.contains(&Some("1".to_owned())), "{counts:?}");
-}
-
-#[test]
-fn too_many_failed_indexes_end_the_job_at_once() {
-    let mut bed = bed(|pod| Some((Span::from_secs(2), i32::from(pod.completion_index() < Some(2)))));
-    bed.create(job(|spec| {
-        indexed(6, 3)(spec);
-        spec.backoff_limit = i32::MAX as u32;
-        (spec.backoff_limit_per_index, spec.max_failed_indexes) = (Some(0), Some(1));
-    }));
-    bed.run_for(Span::from_secs(10));
-    let job = read(&bed);
-    assert_eq!(job.status.failed_indexes.as_ref().unwrap().to_string(), "0,1");
-    assert!(told(&job).ends_with("Failed=True(MaxFailedIndexesExceeded)"), "{}", told(&job));
-}
-
 fn exit_codes(action: FailureAction, codes: &[i32]) -> FailureRule {
     FailureRule { action, on: FailurePattern::ExitCodes { container: None, is_in: true, codes: codes.to_vec() } }
 }
@@ -449,28 +382,6 @@ fn a_job_of_no_completions_is_complete_at_once() {
 }
 
 #[test]
-fn a_success_policy_ends_the_other_pods_without_counting_them_as_failed() {
-    let mut bed = bed(|pod| (pod.completion_index() == Some(0)).then_some((Span::from_secs(3), 0)));
-    bed.create(job(|spec| {
-        indexed(3, 3)(spec);
-        spec.success_policy = Some(vec![SuccessRule { indexes: Some("0".into()), count: None }]);
-    }));
-    let history = history(&mut bed, 12);
-    assert!(
-        history.contains(
-            &"5.0: terminating 2, succeeded 1, completed 0, SuccessCriteriaMet=True(SuccessPolicy)".to_owned()
-        ),
-        "{history:?}"
-    );
-    assert_eq!(
-        told(&read(&bed)),
-        "succeeded 1, completed 0, SuccessCriteriaMet=True(SuccessPolicy), Complete=True(SuccessPolicy)"
-    );
-    let condition = read(&bed).status.conditions.get(ConditionKind::Complete).unwrap().message.clone();
-    assert_eq!(&*condition, "Matched rules at index 0");
-}
-
-#[test]
 fn a_deleted_pod_is_replaced_at_once_or_when_it_has_ended_as_the_job_wishes() {
     for (replacement, expected) in [(PodReplacement::TerminatingOrFailed, 5), (PodReplacement::Failed, 19)] {
         let mut bed = bed(run_on);
@@ -488,139 +399,4 @@ fn a_deleted_pod_is_replaced_at_once_or_when_it_has_ended_as_the_job_wishes() {
         }
         assert_eq!(read(&bed).status.failed, 1);
     }
-}
-
-#[test]
-fn a_job_of_another_manager_is_left_alone() {
-    let mut bed = bed(run_on);
-    bed.create(job(|spec| spec.managed_by = Some("example.com/scheduler".into())));
-    bed.run_for(Span::from_secs(5));
-    assert_eq!((pods(&bed).len(), told(&read(&bed))), (0, String::new()));
-    let mut own = self::bed(run_on);
-    own.create(job(|spec| spec.managed_by = Some("kubernetes.io/job-controller".into())));
-    own.run_for(Span::from_secs(1));
-    assert_eq!(pods(&own).len(), 1);
-}
-
-#[test]
-fn a_job_with_a_selector_of_its_own_adopts_pods_and_releases_those_that_no_longer_fit() {
-    let mut bed = bed(run_on);
-    let labels = Labels::new([("app", "j")]);
-    let orphan =
-        Pod { meta: Meta { labels: labels.clone(), ..Meta::named("default", "lone") }.into(), ..Pod::default() };
-    bed.create(orphan);
-    bed.run_for(Span::from_secs(2));
-    bed.create(job(|spec| {
-        (spec.manual_selector, spec.selector) = (true, Selector::from_labels(labels));
-        (spec.completions, spec.parallelism) = (Some(2), 2);
-    }));
-    bed.run_for(Span::from_secs(3));
-    assert_eq!(pods(&bed).len(), 2, "one of the two was there already");
-    let lone = bed.get::<Pod>("default", "lone").unwrap();
-    assert_eq!(lone.meta.controller().map(|owner| owner.uid), Some(read(&bed).meta.uid));
-    assert!(lone.is_tracked_by_job());
-    assert_eq!(read(&bed).status.active, 2);
-
-    let key = ObjectKey::new(Kind::Pod, "default", "lone");
-    bed.request(Request::Patch { key, patch: Patch::Label { key: "app".into(), value: Some("x".into()) } });
-    bed.run_for(Span::from_secs(4));
-    let lone = bed.get::<Pod>("default", "lone").unwrap();
-    assert!(lone.meta.owners.is_empty() && !lone.is_tracked_by_job());
-    assert_eq!(pods(&bed).len(), 3);
-}
-
-#[test]
-fn pods_of_one_index_beyond_the_first_and_of_indexes_that_are_gone_are_deleted() {
-    let mut bed = bed(run_on);
-    bed.create(job(indexed(3, 3)));
-    bed.run_for(Span::from_secs(3));
-    let mut fewer = Job::clone(&read(&bed));
-    (fewer.spec.completions, fewer.spec.parallelism) = (Some(2), 2);
-    bed.request(Request::Update { object: Object::Job(Arc::new(fewer)), expected: None });
-    bed.run_for(Span::from_secs(4));
-    let mut left: Vec<Option<u32>> = pods(&bed).iter().map(|pod| pod.completion_index()).collect();
-    left.sort();
-    assert_eq!(left, [Some(0), Some(1)]);
-
-    let mut twin = Pod::clone(&pods(&bed)[0]);
-    (twin.meta.name, twin.node) = ("twin".into(), None);
-    bed.create(twin);
-    bed.run_for(Span::from_secs(5));
-    assert_eq!(pods(&bed).len(), 2);
-    assert!(bed.get::<Pod>("default", "twin").is_none(), "the one that has come less far goes");
-}
-
-#[test]
-fn the_pods_of_a_deleted_job_go_with_it_and_those_of_an_orphaning_one_stay_without_finalizers() {
-    let mut bed = bed(run_on);
-    bed.create(job(|spec| (spec.completions, spec.parallelism) = (Some(2), 2)));
-    bed.run_for(Span::from_secs(3));
-    delete(&mut bed, key(), Propagation::Background);
-    bed.run_for(Span::from_secs(5));
-    assert_eq!(pods(&bed).len(), 0, "{:?}", bed.told());
-
-    bed.create(job(|spec| (spec.completions, spec.parallelism) = (Some(2), 2)));
-    bed.run_for(Span::from_secs(3));
-    delete(&mut bed, key(), Propagation::Orphan);
-    bed.run_for(Span::from_secs(5));
-    assert!(bed.get::<Job>("default", "j").is_none());
-    assert_eq!(pods(&bed).len(), 2);
-    assert!(pods(&bed).iter().all(|pod| pod.meta.owners.is_empty() && !pod.is_tracked_by_job()));
-
-    bed.create(job(|_| {}));
-    bed.run_for(Span::from_secs(3));
-    delete(&mut bed, key(), Propagation::Foreground);
-    bed.run_for(Span::from_millis(500));
-    assert!(read(&bed).meta.is_terminating(), "the Job waits for its pod");
-    bed.run_for(Span::from_secs(5));
-    assert!(bed.get::<Job>("default", "j").is_none());
-}
-
-#[test]
-fn a_namespace_with_a_running_job_can_be_deleted() {
-    let mut bed = bed(run_on);
-    bed.create(Namespace { meta: Meta::named("", "shop") });
-    bed.create(Job {
-        meta: Meta::named("shop", "j"),
-        ..job(|spec| (spec.completions, spec.parallelism) = (Some(9), 3))
-    });
-    bed.run_for(Span::from_secs(3));
-    assert_eq!(pods(&bed).len(), 3);
-    delete(&mut bed, ObjectKey::new(Kind::Namespace, "", "shop"), Propagation::Background);
-    bed.run_for(Span::from_secs(60));
-    assert!(bed.get::<Namespace>("", "shop").is_none(), "{:?}", bed.told());
-}
-
-#[test]
-fn a_burst_of_pods_starts_slowly_and_no_sync_makes_more_than_500() {
-    let mut bed = bed(run_on);
-    bed.create(job(|spec| (spec.completions, spec.parallelism) = (Some(1_200), 1_200)));
-    bed.run_for(Span::from_millis(900));
-    assert_eq!(pods(&bed).len(), 500);
-    bed.run_for(Span::from_secs(2));
-    assert_eq!(pods(&bed).len(), 1_200, "and none twice");
-}
-
-#[test]
-fn a_thousand_pods_that_end_together_are_counted_500_at_a_time_and_each_once() {
-    let mut bed = bed(|_| Some((Span::from_secs(8), 0)));
-    bed.create(job(|spec| (spec.completions, spec.parallelism) = (Some(1_000), 1_000)));
-    let history = history(&mut bed, 30);
-    assert!(history.iter().any(|line| line.contains("succeeded 500")), "{history:?}");
-    assert_eq!(read(&bed).status.succeeded, 1_000);
-    assert!(told(&read(&bed)).ends_with("Complete=True(CompletionsReached)"));
-}
-
-#[test]
-fn a_restarted_controller_manager_counts_on_where_the_status_ends() {
-    let mut bed = bed(succeed);
-    bed.create(job(|spec| (spec.completions, spec.parallelism) = (Some(6), 2)));
-    bed.run_for(Span::from_millis(6_500));
-    bed.input(crate::seam::Input::Crashed(crate::id::ProcId::CONTROLLER_MANAGER));
-    bed.run_for(Span::from_secs(5));
-    bed.input(crate::seam::Input::Started(crate::id::ProcId::CONTROLLER_MANAGER));
-    bed.run_for(Span::from_secs(20));
-    assert_eq!(read(&bed).status.succeeded, 6);
-    assert_eq!(pods(&bed).len(), 6, "no pod was made twice");
-    assert!(told(&read(&bed)).ends_with("Complete=True(CompletionsReached)"));
 }

@@ -17,7 +17,8 @@ fn taints(bed: &Testbed, node: &str) -> Vec<String> {
 #[test]
 fn each_condition_has_its_taint() {
     use ConditionKind::{DiskPressure, MemoryPressure, NetworkUnavailable, PidPressure, Ready};
-    let table: [(&[(ConditionKind, Status3)], &[&str]); 8] = [
+    type Conditions = &'static [(ConditionKind, Status3)];
+    let table: [(Conditions, &[&str]); 8] = [
         (&[], &[]),
         (&[(NetworkUnavailable, Status3::True)], &["network-unavailable:NoSchedule"]),
         (&[(NetworkUnavailable, Status3::False)], &[]),

@@ -152,3 +152,18 @@ fn a_burst_stops_at_the_first_batch_that_is_refused() {
     let refused = bed.facts[..until].iter().filter(|(_, fact)| matches!(fact.what, What::Refused { .. })).count();
     assert_eq!(refused, 5, "{:?}", bed.told());
 }
+
+#[test]
+fn a_template_that_names_its_node_has_all_its_pods_there() {
+    use crate::model::PlacementRules;
+    let mut bed = Testbed::new(Config::default());
+    bed.add_node(0, "n1", "a", 8_000, 1 << 34);
+    bed.add_node(1, "n2", "b", 8_000, 1 << 34);
+    let rules = Some(Box::new(PlacementRules { template_node: Some("n2".into()), ..PlacementRules::default() }));
+    let set = web(3);
+    let spec = Shared::new(PodSpec { rules, ..PodSpec::clone(&set.template.spec) });
+    bed.create(ReplicaSet { template: PodTemplate { spec, ..set.template.clone() }, ..set });
+    bed.run_for(Span::from_secs(10));
+    assert!(pods(&bed).iter().all(|pod| pod.node.as_deref() == Some("n2") && pod.is_ready()), "{:?}", bed.told());
+    assert_eq!(owned(&bed, "web"), 3);
+}

@@ -92,7 +92,7 @@ fn the_next_look_is_when_the_first_pod_becomes_available() {
     };
     let unready = Arc::new(Pod::default());
     assert_eq!(next(&[], 5), None);
-    assert_eq!(next(&[unready.clone()], 5), None);
+    assert_eq!(next(std::slice::from_ref(&unready), 5), None);
     assert_eq!(next(&[ready(0)], 0), None, "every ready pod is available");
     assert_eq!(next(&[unready, ready(0), ready(2_000), ready(4_300)], 5), Some(Span::from_millis(300)));
     assert_eq!(next(&[ready(6_000)], 5), None, "it is available");

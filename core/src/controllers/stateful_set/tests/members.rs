@@ -160,3 +160,51 @@ fn the_counts_of_the_status_are_written_when_they_differ_or_the_generation_was_n
     let kept = to_write(&on_delete, revisions("a", "b", [3, 3, 0, 3], 4)).unwrap();
     assert_eq!((&*kept.current_revision, kept.current), ("a", 0));
 }
+
+#[test]
+fn min_ready_holds_back_an_ordered_set_but_not_one_in_parallel_nor_a_deletion_by_hand() {
+    let patient = |set: StatefulSet, seconds| {
+        let mut bed = bed();
+        bed.create(StatefulSet { min_ready: Span::from_secs(30), ..set });
+        bed.run_for(Span::from_secs(seconds));
+        bed
+    };
+    // The set is looked at every thirty seconds: the second pod was made at 60 s and has been ready for ten seconds.
+    let mut bed = patient(db(2), 73);
+    assert_eq!((set(&bed).status.ready, set(&bed).status.available), (2, 1));
+    image(&mut bed, "app:v2");
+    bed.run_for(Span::from_secs(10));
+    assert_eq!(images(&bed), "db-0:v1 db-1:v1", "no update before all are available");
+    bed.run_for(Span::from_secs(50));
+    assert_eq!(images(&bed), "db-0:v1 db-1:v2");
+
+    let mut bed = patient(db(2), 73);
+    patch(&mut bed, Patch::Replicas(0));
+    bed.run_for(Span::from_secs(10));
+    assert_eq!(images(&bed), "", "the first pod that is not available may go, and then the next");
+
+    let mut bed = patient(parallel(3), 13);
+    assert_eq!((set(&bed).status.ready, set(&bed).status.available), (3, 0));
+    image(&mut bed, "app:v2");
+    bed.run_for(Span::from_secs(10));
+    assert_eq!(images(&bed), "db-0:v1 db-1:v1 db-2:v2", "of old pods the last goes, available or not");
+
+    let mut bed = patient(StatefulSet { strategy: StatefulSetStrategy::OnDelete, ..parallel(3) }, 13);
+    image(&mut bed, "app:v2");
+    delete(&mut bed, Kind::Pod, "db-1", Propagation::Background);
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(images(&bed), "db-0:v1 db-1:v2 db-2:v1");
+}
+
+#[test]
+fn in_parallel_a_set_scales_by_many_pods_at_once() {
+    for (from, to) in [(3, 30), (10, 1), (3, 0), (0, 20)] {
+        let mut bed = bed();
+        bed.create(parallel(from));
+        bed.run_for(Span::from_secs(10));
+        assert_eq!(counts(&bed)[1], from);
+        patch(&mut bed, Patch::Replicas(to));
+        bed.run_for(Span::from_secs(10));
+        assert_eq!((pods(&bed).len() as u32, counts(&bed)[1]), (to, to), "from {from}");
+    }
+}

@@ -1,0 +1,96 @@
+//! Who hears of a write, and how.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::api::Patch;
+use crate::config::Config;
+use crate::id::HostId;
+use crate::model::{ConditionKind, Meta, Namespace, Object, Phase, PodStatus, ServiceAccount, Status3};
+use crate::time::Time;
+
+const KUBELET: ProcId = ProcId::kubelet(HostId(0));
+
+struct Bed {
+    api: ApiServer,
+    store: Store,
+    config: Config,
+    out: Vec<Effect>,
+    asked: u64,
+}
+
+impl Bed {
+    /// A kubelet watches the pods of `n1`, of which there is one.
+    fn new() -> Bed {
+        let (api, store) = (ApiServer::new(), Store::new());
+        let mut bed = Bed { api, store, config: Config::default(), out: Vec::new(), asked: 0 };
+        bed.api.start(&mut bed.store);
+        bed.watch();
+        let namespace = Namespace { meta: Meta::named("", "default") };
+        bed.ask(ProcId::CLIENT, Request::Create(Object::Namespace(Arc::new(namespace))));
+        let account = ServiceAccount { meta: Meta::named("default", "default"), ..ServiceAccount::default() };
+        bed.ask(ProcId::CLIENT, Request::Create(Object::ServiceAccount(Arc::new(account))));
+        let pod = Pod { meta: Meta::named("default", "web").into(), node: Some("n1".into()), ..Pod::default() };
+        bed.ask(ProcId::CLIENT, Request::Create(Pod::into_object(Arc::new(pod))));
+        assert_eq!(bed.persist(), ["PodChanged"]);
+        bed
+    }
+
+    fn ask(&mut self, from: ProcId, request: Request) {
+        self.asked += 1;
+        let Bed { api, store, config, out, asked } = self;
+        let mut ctx = Context { now: Time::ZERO, me: ProcId::API_SERVER, config, out };
+        api.on_message(&mut ctx, store, from, Msg::Request(RequestId(*asked), request));
+    }
+
+    fn watch(&mut self) {
+        self.ask(KUBELET, Request::WatchPods { node: "n1".into() });
+    }
+
+    fn report(&mut self, phase: Phase) {
+        let name = |text: &str| Name::from(text);
+        let (_, pod) = self.store.newest().find::<Pod>(&name("default"), &name("web")).expect("the pod is there");
+        let status = PodStatus { phase, ..PodStatus::default() }.into();
+        let pod = Pod { status, ..Pod::clone(pod) };
+        self.ask(KUBELET, Request::UpdateStatus { object: Pod::into_object(Arc::new(pod)), expected: None });
+    }
+
+    /// Everything is durable: what the kubelet is told then.
+    fn persist(&mut self) -> Vec<&'static str> {
+        self.out.clear();
+        let head = self.store.head();
+        let Bed { api, store, config, out, .. } = self;
+        api.on_persisted(&mut Context { now: Time::ZERO, me: ProcId::API_SERVER, config, out }, store, head);
+        let told = self.out.iter().filter_map(|effect| match effect {
+            Effect::Send { to: KUBELET, body: Msg::PodChanged(_), .. } => Some("PodChanged"),
+            Effect::Send { to: KUBELET, body: Msg::Response(_, Ok(_)), .. } => Some("Response"),
+            Effect::Send { to: KUBELET, .. } => Some("something else"),
+            _ => None,
+        });
+        told.collect()
+    }
+}
+
+#[test]
+fn a_kubelet_hears_of_its_own_report_by_the_answer_and_of_other_writes_by_its_watch() {
+    let mut bed = Bed::new();
+    bed.report(Phase::Running);
+    assert_eq!(bed.persist(), ["Response"]);
+    let (reason, message) = (Name::default(), Name::default());
+    let patch = Patch::PodCondition { kind: ConditionKind::DisruptionTarget, status: Status3::True, reason, message };
+    let key = ObjectKey::new(Kind::Pod, "default", "web");
+    bed.report(Phase::Pending);
+    bed.ask(ProcId::CONTROLLER_MANAGER, Request::Patch { key, patch });
+    assert_eq!(bed.persist(), ["PodChanged", "Response"], "one for each write");
+    bed.report(Phase::Running);
+    bed.report(Phase::Running);
+    assert_eq!(bed.persist(), ["Response", "Response"], "the second has written nothing");
+}
+
+#[test]
+fn a_report_made_before_the_kubelet_listed_its_pods_anew_is_news_to_it() {
+    let mut bed = Bed::new();
+    bed.report(Phase::Running);
+    bed.watch();
+    assert_eq!(bed.persist(), ["PodChanged", "Response", "Response"]);
+}
