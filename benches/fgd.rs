@@ -3,8 +3,11 @@
 //! Sketch: some 10,600 pods at 1,213 nodes; a pod finds its node in a tree of cached scores, and a bind makes one node
 //! stale in each of some 150 kinds of pods, of which an attempt brings one up to date: about 40 scores of 0.5 µs. Expect
 //! 0.3 s of CPU per experiment with FGD, the dearest; limit 1 s, and 10 min of two cores for all 1,020.
-//! Fidelity: the mean GPU allocation of the seeds 42 to 51, at 100 % and at 130 % of arrived demand, is within 0.3 points
-//! of the mean of the published runs. Their order is drawn by another generator, so they agree in distribution only.
+//! Fidelity: the mean GPU allocation of 40 seeds, at 100 % and at 130 % of arrived demand, is within 0.3 points of the mean
+//! of the ten published runs. Their order is drawn by another generator, so they agree in distribution only, and ten
+//! seeds are too few to tell: single runs of cpu250 with GpuClustering have a standard deviation of 0.6 points, so the
+//! means of two sets of ten differ by 0.3 in one case of four, and all of a set's policies err together, because they
+//! see the same orders.
 //!
 //! Run with `cargo bench -p wavetank-benches --bench fgd -- TRACE_DIR [WORKLOAD…]`: the directory has the files
 //! `openb_node_list_gpu_node.csv` and `openb_pod_list_*.csv` (docs/policies.md says where to get them). Without a
@@ -20,7 +23,9 @@ use rayon::prelude::*;
 use wavetank_sim::plan::scenario::Settings;
 use wavetank_sim::sweep::{Axis, Cell, Estimate, Job, Matrix, RunResult, Sweep, run_one};
 
-const SEEDS: std::ops::RangeInclusive<u64> = 42..=51;
+const SEEDS: std::ops::RangeInclusive<u64> = 100..=139;
+/// How many seeds the published study has, for which the CPU time is claimed.
+const SEEDS_PUBLISHED: u32 = 10;
 /// How far a mean may be from the published one, in points.
 const TOLERANCE: f64 = 0.3;
 /// CPU time of one experiment.
@@ -78,7 +83,7 @@ fn main() -> ExitCode {
             runs += results.len();
             for (percent, published) in [(100, at_100[place]), (130, at_130[place])] {
                 let values: Vec<f64> = results.iter().map(|result| allocation(result, percent)).collect();
-                let here = Estimate::of(&values).expect("there are ten seeds");
+                let here = Estimate::of(&values).expect("there are seeds");
                 let differ = here.mean - published;
                 let verdict = if differ.abs() <= TOLERANCE { "HELD" } else { "MISSED" };
                 if verdict == "HELD" {
@@ -95,7 +100,7 @@ fn main() -> ExitCode {
     }
     println!("fidelity: {held} within {TOLERANCE} points, {missed} not");
     let each = used / runs as u32;
-    let all = each * (PUBLISHED.len() * POLICIES.len()) as u32 * SEEDS.count() as u32;
+    let all = each * (PUBLISHED.len() * POLICIES.len()) as u32 * SEEDS_PUBLISHED;
     let verdict = |held: bool| if held { "HELD" } else { "MISSED" };
     println!(
         "one experiment: {:.2} s of CPU, mean of {runs}; limit {LIMIT:?} {}",
@@ -147,7 +152,7 @@ fn small(scenario: &Path) -> ExitCode {
         };
         let jobs = SEEDS.map(|seed| Job { cell: Cell { values: values.clone() }, seed });
         let values: Vec<f64> = jobs.map(|job| allocation(&run(&sweep, &job), 130)).collect();
-        let here = Estimate::of(&values).expect("there are ten seeds");
+        let here = Estimate::of(&values).expect("there are seeds");
         println!("{policy:<13}  130 %  {:>5.2} ± {:.2}", here.mean, here.half_width);
     }
     ExitCode::SUCCESS

@@ -15,7 +15,7 @@ use wavetank_core::config::Config;
 use wavetank_core::digest::Shared;
 use wavetank_core::facts::What;
 use wavetank_core::id::{ProcId, RequestId};
-use wavetank_core::model::{Kind, Meta, Namespace, Object, ObjectKey, Pod, PodSpec};
+use wavetank_core::model::{Kind, Meta, Namespace, Object, ObjectKey, Pod, PodSpec, ServiceAccount};
 use wavetank_core::seam::Msg;
 use wavetank_core::time::Time;
 use wavetank_core::{Core, Effect, Input};
@@ -52,6 +52,8 @@ fn round(nodes: u32, percentage: u32) -> f64 {
     world.give(Input::Started(ProcId::API_SERVER));
     world.give(Input::Started(ProcId::SCHEDULER));
     world.create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") })));
+    // Its controller is not here.
+    world.create(Object::ServiceAccount(Arc::new(ServiceAccount::default_of("default"))));
     for number in 0..nodes {
         world.create(Object::Node(Arc::new(node(number))));
         // The node lifecycle, which would find it ready, is not here.
