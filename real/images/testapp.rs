@@ -1,7 +1,8 @@
 //! `testapp`: a tiny HTTP server for the tests that run against the real engine.
 //!
 //! `GET /` answers "<version> <host name>", `GET /healthz` answers 200 when ready and 503 before and while it ends.
-//! `GET /etc/resolv.conf` and any other file below `/etc` answers that file. On SIGTERM it finishes what it is answering and leaves with 0. The environment changes its behaviour:
+//! `GET /etc/resolv.conf` and any other file below `/etc` answers that file. On SIGTERM it finishes what it is
+//! answering and leaves with 0. The environment changes its behaviour:
 //! PORT (8080), VERSION ("unversioned"), READY_AFTER and EXIT_AFTER (seconds), EXIT_CODE (0, with EXIT_AFTER),
 //! IGNORE_SIGTERM (1: it does), EAT_MIB (memory to fill at start). A value that cannot be read ends it with 64.
 //!

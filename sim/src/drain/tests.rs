@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use wavetank_core::digest::Shared;
 use wavetank_core::id::Revision;
-use wavetank_core::model::{Labels, Meta, OwnerReference, Phase, PodSpec, PodStatus, PodVolume, PodVolumeSource};
+use wavetank_core::model::{DaemonSet, Labels, Meta, OwnerReference, Phase, PodSpec, PodStatus, PodVolume, PodVolumeSource};
 
 use super::*;
 
@@ -156,4 +156,30 @@ fn deletion_instead_of_eviction_names_the_pod_s_identity_and_a_selector_limits_b
     assert_eq!(acts, ["2: delete a"]);
     let acts = told(&drain.on_answer(at(0), 2, missing("a")));
     assert_eq!(acts, ["node/n1 drained"]);
+}
+
+#[test]
+fn pods_of_a_daemon_set_are_judged_once_it_was_looked_up() {
+    let agent = || {
+        let mut agent = pod("agent", 1);
+        agent.meta.owners = [OwnerReference { kind: Kind::DaemonSet, ..agent.meta.owners[0].clone() }].into();
+        vec![agent]
+    };
+    let there = || {
+        let daemon_set = DaemonSet { meta: Meta::named("default", "web"), ..DaemonSet::default() };
+        Ok(Reply::Object(Object::DaemonSet(Arc::new(daemon_set)), Revision(1)))
+    };
+    let gone = || Err(Refusal::NotFound(ObjectKey::new(Kind::DaemonSet, "default", "web")));
+    let after = |options: DrainOptions, answer: Answer| {
+        let (mut drain, acts) = given(options, agent());
+        assert_eq!(acts, ["2: get web"]);
+        told(&drain.on_answer(at(0), 2, answer))
+    };
+    let refused = after(options(), there());
+    assert!(refused[0].contains("DaemonSet-managed Pods (use --ignore-daemonsets to ignore): default/agent"));
+    let passed_by = after(DrainOptions { ignore_daemon_sets: true, ..options() }, there());
+    assert_eq!(passed_by, ["node/n1: ignoring DaemonSet-managed Pods: default/agent", "node/n1 drained"]);
+    let orphaned = after(DrainOptions { ignore_daemon_sets: true, ..options() }, gone());
+    assert!(orphaned[0].contains("daemonsets.apps \"web\" not found: default/agent"), "{orphaned:?}");
+    assert_eq!(after(DrainOptions { force: true, ..options() }, gone()), ["3: evict agent"]);
 }

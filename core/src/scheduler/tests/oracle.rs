@@ -83,7 +83,7 @@ fn shape() -> impl Strategy<Value = Shape> {
     )
 }
 
-const CLASSES: u8 = 19;
+const CLASSES: u8 = 24;
 
 fn node(shape: Shape) -> Node {
     let Shape { name, cpu_milli, memory_bytes, pods, zone, taint, cordoned, disk } = shape;
@@ -153,12 +153,40 @@ fn rules(number: u8) -> PlacementRules {
             rules.pod_affinity.preferred = preferred(70, near(ZONE, "a"));
             rules.pod_anti_affinity.preferred = preferred(40, near(HOSTNAME, "a"));
         }
+        // A selector without pairs; where the pod's own label comes in.
+        19 => {
+            let constraint = spread(ZONE, true);
+            let match_label_keys = vec!["app".into()];
+            rules.spread =
+                vec![SpreadConstraint { selector: Some(Selector::default()), match_label_keys, ..constraint }];
+        }
+        // About pods of all namespaces.
+        20 => {
+            let namespace_selector = Some(Selector::default());
+            rules.pod_anti_affinity.required = vec![PodTerm { namespace_selector, ..near(HOSTNAME, "a") }];
+        }
+        // About all pods but those like itself, and about others as well.
+        21 => {
+            let mismatch_label_keys = vec!["app".into()];
+            let unlike = PodTerm { selector: Some(Selector::default()), mismatch_label_keys, ..near(ZONE, "a") };
+            rules.pod_affinity.required = vec![unlike, near(ZONE, "a")];
+        }
+        // A namespace twice, and no label at all.
+        22 => {
+            let namespaces = vec!["default".into(), "other".into(), "default".into()];
+            let anybody =
+                PodTerm { selector: Some(Selector::default()), namespaces: namespaces.clone(), ..near(ZONE, "a") };
+            rules.pod_affinity.preferred = preferred(30, anybody);
+            rules.pod_anti_affinity.required = vec![PodTerm { namespaces, ..near(HOSTNAME, "b") }];
+        }
+        // Counted on some nodes only: see `spec`.
+        23 => rules.spread = vec![spread(ZONE, true), spread(HOSTNAME, true), spread("disk", false)],
         _ => {}
     }
     rules
 }
 
-/// A pod of a class. The last class has no rules but belongs to a Service, so it is spread by default.
+/// A pod of a class. Class 15 has no rules but belongs to a Service, so it is spread by default.
 pub(super) fn pod(number: u8, second_profile: bool) -> Pod {
     let mut spec = spec(number);
     if second_profile {
@@ -167,7 +195,7 @@ pub(super) fn pod(number: u8, second_profile: bool) -> Pod {
     if number >= 8 {
         spec.rules = Some(Box::new(rules(number)));
     }
-    let mut meta = Meta::named("default", "any");
+    let mut meta = Meta::named(if matches!(number, 20 | 22) { "other" } else { "default" }, "any");
     meta.labels = Labels::new([("app", if number.is_multiple_of(2) { "a" } else { "b" })]);
     if number == 15 {
         meta.labels = meta.labels.with("served", "yes");
@@ -176,7 +204,7 @@ pub(super) fn pod(number: u8, second_profile: bool) -> Pod {
     Pod { meta: meta.into(), spec: Shared::new(spec), ..Pod::default() }
 }
 
-/// The last classes have volumes: a claim that waits for its pod, a bound one with a zone, a disk for one pod.
+/// Classes 16 to 18 have volumes: a claim that waits for its pod, a bound one with a zone, a disk for one pod.
 fn volumes(number: u8) -> Vec<PodVolume> {
     let source = match number {
         16 => PodVolumeSource::Claim { name: "waiting".into(), read_only: false },
@@ -241,6 +269,7 @@ fn spec(number: u8) -> PodSpec {
     let mut container = Container { image, requests: requests(250, 300), ..Container::default() };
     let mut spec = PodSpec::default();
     match number {
+        23 => spec.node_selector = Labels::new([(ZONE, "z1")]),
         0 | 8.. => {}
         1 => container.requests = Resources::default(),
         2 => container.requests = requests(1_700, 100),

@@ -120,7 +120,12 @@ impl Cluster {
         if checked.is_ok() {
             let mut allowed = [("a", 0), ("b", 1)];
             let (violating, others): (Vec<usize>, Vec<usize>) = lower.iter().copied().partition(|index| {
-                let app = self.pods[*index].meta.labels.get("app").cloned().expect("every pod has the label");
+                let meta = &self.pods[*index].meta;
+                if *meta.namespace != *"default" {
+                    // A budget speaks of pods of its own namespace only.
+                    return false;
+                }
+                let app = meta.labels.get("app").cloned().expect("every pod has the label");
                 let budget = allowed.iter_mut().find(|(of, _)| **of == *app).expect("both have a budget");
                 budget.1 -= 1;
                 budget.1 < 0
