@@ -107,6 +107,7 @@ impl Row {
     /// A kubelet that starts; `start` counts its earlier starts.
     pub(super) fn start(ctx: &mut Context<'_>, boot: Arc<Boot>, start: u64, exact: bool) -> Row {
         let clock = LeaseClock { host: HostId(ctx.me.index()), started: ctx.now, start };
+        let statics = Statics::of(&boot);
         let mut row = Row {
             boot,
             clock,
@@ -127,7 +128,7 @@ impl Row {
             listed: false,
             runtime: Runtime::Up,
             runtime_down_at: None,
-            statics: None,
+            statics,
             pressure: None,
             shutdown: None,
         };

@@ -15,6 +15,7 @@ use crate::api::{Answer, Propagation, Reply, Request};
 use crate::context::Context;
 use crate::digest::{Shared, StableHasher};
 use crate::id::{Name, Uid};
+use crate::kubelet::Boot;
 use crate::kubelet::row::{Asked, Row};
 use crate::kubelet::status;
 use crate::model::{
@@ -29,9 +30,10 @@ pub const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 /// The annotation that says where a kubelet has a pod from.
 pub const CONFIG_SOURCE: &str = "kubernetes.io/config.source";
 
-/// How long after a mirror pod could not be made it is tried again.
+/// How long after a mirror pod could not be made it is tried again, if the static pod does not change before.
 ///
-/// Source: `SyncFrequency`, pkg/kubelet/apis/config/v1beta1/defaults.go (v1.34.1), without its jitter.
+/// Source: `SyncPod`, pkg/kubelet/kubelet.go, and `SyncFrequency`, pkg/kubelet/apis/config/v1beta1/defaults.go (v1.34.1),
+/// without its jitter.
 const RESYNC: Span = Span::from_secs(60);
 
 /// The static pods of a kubelet.
@@ -47,7 +49,18 @@ pub(super) struct Statics {
 struct Mirror {
     pod: Option<Arc<Pod>>,
     asked: bool,
+    /// The static pod has changed since the mirror pod was last asked for: its kubelet looks after both again.
+    changed: bool,
     retry_at: Option<Time>,
+}
+
+impl Statics {
+    /// What a kubelet knows of its static pods when it starts; nothing if it has none.
+    pub(super) fn of(boot: &Boot) -> Option<Box<Statics>> {
+        let pods =
+            boot.static_pods.iter().map(|manifest| (of_manifest(manifest, &boot.node).meta.uid, Mirror::default()));
+        (!boot.static_pods.is_empty()).then(|| Box::new(Statics { pods: pods.collect(), node: None }))
+    }
 }
 
 /// The pod that a kubelet makes of a manifest among its files.
@@ -89,16 +102,9 @@ fn mirror_of(pod: &Pod, node: &Name, uid: Uid) -> Pod {
 impl Row {
     /// Takes on the static pods, when the runtime has said what runs already.
     pub(super) fn begin_statics(&mut self, ctx: &mut Context<'_>) {
-        if self.boot.static_pods.is_empty() {
-            return;
-        }
-        let node = self.boot.node.clone();
-        let pods: Vec<Arc<Pod>> =
-            self.boot.static_pods.iter().map(|manifest| Arc::new(of_manifest(manifest, &node))).collect();
-        let known = pods.iter().map(|pod| (pod.meta.uid, Mirror::default())).collect();
-        self.statics = Some(Box::new(Statics { pods: known, node: None }));
-        for pod in pods {
-            self.on_pod(ctx, pod);
+        let boot = self.boot.clone();
+        for manifest in &boot.static_pods {
+            self.on_pod(ctx, Arc::new(of_manifest(manifest, &boot.node)));
         }
     }
 
@@ -171,7 +177,7 @@ impl Row {
             Err(_) if was_there => mirror.pod = None,
             Err(_) => {
                 mirror.retry_at = Some(now + RESYNC);
-                return self.arm_retry(ctx, now + RESYNC);
+                self.arm_retry(ctx, now + RESYNC);
             }
         }
         self.reflect(ctx, uid);
@@ -210,7 +216,8 @@ impl Row {
         life.news = false;
         // The status is the kubelet's own; the mirror pod only shows it.
         let status = status::desired(life, ctx.now);
-        if status != *life.pod.status {
+        let changed = status != *life.pod.status;
+        if changed {
             let Pod { meta, spec, own, node, status: _ } = &*life.pod;
             let (meta, spec, own, node) = (meta.clone(), spec.clone(), own.clone(), node.clone());
             life.pod = Arc::new(Pod { meta, spec, own, node, status: status.into() });
@@ -218,7 +225,11 @@ impl Row {
         let pod = life.pod.clone();
         let node_name = self.boot.node.clone();
         let Some(statics) = &mut self.statics else { return };
-        let Some(mirror) = statics.pods.get_mut(&uid).filter(|mirror| !mirror.asked) else { return };
+        let Some(mirror) = statics.pods.get_mut(&uid) else { return };
+        mirror.changed |= changed;
+        if mirror.asked {
+            return;
+        }
         let request = match (&mirror.pod, statics.node) {
             (Some(image), _) if image.meta.is_terminating() => {
                 removal(ObjectKey::new(Kind::Pod, &image.meta.namespace, &image.meta.name), image.meta.uid)
@@ -228,13 +239,13 @@ impl Row {
                 let shown = Pod { status: pod.status.clone(), ..Pod::clone(image) };
                 Request::UpdateStatus { object: Object::Pod(Arc::new(shown)), expected: None }
             }
-            (None, Some(node)) if mirror.retry_at.is_none_or(|at| at <= ctx.now) => {
+            (None, Some(node)) if mirror.changed || mirror.retry_at.is_none_or(|at| at <= ctx.now) => {
                 mirror.retry_at = None;
                 Request::Create(Object::Pod(Arc::new(mirror_of(&pod, &node_name, node))))
             }
             (None, _) => return,
         };
-        mirror.asked = true;
+        (mirror.asked, mirror.changed) = (true, false);
         self.request(ctx, Asked::Mirror(uid), request);
     }
 }

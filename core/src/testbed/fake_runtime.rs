@@ -23,6 +23,8 @@ pub(crate) enum Image {
 
 /// The runtime of one host.
 pub(crate) struct FakeRuntime {
+    /// From the question what runs to the answer.
+    pub(crate) list: Span,
     /// From the request to the running container.
     pub(crate) start: Span,
     /// From the request to probe it to readiness; `None` is never.
@@ -48,6 +50,7 @@ impl FakeRuntime {
     /// Containers start in 500 ms, are ready after 1 s more, and take 1 s to end.
     pub(crate) fn new() -> FakeRuntime {
         FakeRuntime {
+            list: Span::ZERO,
             start: Span::from_millis(500),
             ready: Some(Span::from_secs(1)),
             stop: Span::from_secs(1),
@@ -127,7 +130,7 @@ impl FakeRuntime {
                 vec![(Span::ZERO, RuntimeEvent::PodRemoved { pod })]
             }
             RuntimeRequest::List => {
-                vec![(Span::ZERO, RuntimeEvent::Pods(self.pods.values().cloned().collect()))]
+                vec![(self.list, RuntimeEvent::Pods(self.pods.values().cloned().collect()))]
             }
         }
     }

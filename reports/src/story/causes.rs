@@ -191,6 +191,10 @@ impl<'a> Causes<'a> {
                 }
                 _ => None,
             },
+            // The first attempt is made because the pod is there; what led to a later one is not told.
+            "FailedScheduling" => {
+                last(&["Created", "FailedScheduling"]).filter(|&found| facts.rows[found].reason == "Created")
+            }
             // The pod that room is made for could not be placed.
             "Preempting" => {
                 let (pod, _) = fact.message.strip_prefix("makes room for ")?.split_once(" on ")?;

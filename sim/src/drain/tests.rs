@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use wavetank_core::digest::Shared;
 use wavetank_core::id::Revision;
-use wavetank_core::model::{DaemonSet, Labels, Meta, OwnerReference, Phase, PodSpec, PodStatus, PodVolume, PodVolumeSource};
+use wavetank_core::model::{
+    DaemonSet, Labels, Meta, OwnerReference, Phase, PodSpec, PodStatus, PodVolume, PodVolumeSource,
+};
 
 use super::*;
 

@@ -106,6 +106,30 @@ fn a_mirror_of_no_file_is_taken_away() {
 }
 
 #[test]
+fn a_node_may_be_registered_before_the_runtime_has_said_what_runs() {
+    let slow = FakeRuntime { list: Span::from_secs(3), ..FakeRuntime::new() };
+    let mut bed = Testbed::new(at_once()).with_runtime(slow);
+    bed.static_pods = vec![etcd()];
+    bed.start_kubelet(0, "n1", 4_000, 1 << 32);
+    bed.run_until(Time::from_secs(2));
+    assert!(bed.get::<Node>("", "n1").is_some());
+    assert_eq!(starts(&bed), 0, "{:#?}", bed.told());
+    bed.run_until(Time::from_secs(10));
+    assert!(pod(&bed, "etcd-n1").is_ready(), "{:#?}", bed.told());
+}
+
+#[test]
+fn a_mirror_that_could_not_be_made_is_tried_again_when_its_pod_changes() {
+    let mut elsewhere = Pod::clone(&etcd());
+    elsewhere.meta.namespace = "ops".into();
+    let mut bed = bed_of(vec![Arc::new(elsewhere)]);
+    bed.run_until(Time::ZERO + Span::from_millis(100));
+    bed.create(Namespace { meta: Meta::named("", "ops") });
+    bed.run_until(Time::from_secs(5));
+    assert!(bed.get::<Pod>("ops", "etcd-n1").is_some_and(|pod| pod.is_ready()), "{:#?}", bed.told());
+}
+
+#[test]
 fn a_mirror_that_cannot_be_made_is_tried_every_minute() {
     let mut elsewhere = Pod::clone(&etcd());
     elsewhere.meta.namespace = "ops".into();
