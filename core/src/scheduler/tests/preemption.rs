@@ -216,7 +216,8 @@ proptest! {
         priorities in proptest::collection::vec(0..5_u8, 1..8),
         // Nominated pods have no terms: Kubernetes does not see those of pods that are on no node.
         nominated in proptest::collection::vec((0..12_u8, 0..6_u8, any::<u8>()), 0..6),
-        seeker in (0..16_u8, 0..6_u8),
+        // All classes but those with volumes.
+        seeker in (prop_oneof![0..16_u8, 19..24_u8], 0..6_u8),
     ) {
         agree(&steps, &priorities, &nominated, seeker)?;
     }
