@@ -95,6 +95,16 @@ impl SpreadSums {
         }
     }
 
+    /// Adds a constraint whose domains are single nodes, given the pods on each; a node outside stays as it is.
+    pub(super) fn add_single(&mut self, pods: impl Iterator<Item = Option<i64>>, weight: SpreadWeight, max_skew: i32) {
+        let allowed = f64::from(max_skew - 1);
+        for (sum, pods) in self.0.iter_mut().zip(pods) {
+            if let Some(pods) = pods {
+                *sum += pods as f64 * weight.0 + allowed;
+            }
+        }
+    }
+
     /// The sums rounded, halves away from zero. None is negative.
     ///
     /// Source: `Score`, the same file.

@@ -175,6 +175,14 @@ impl<'a> Counts<'a> {
         counts
     }
 
+    /// The counts, if one class has tallied all there is to count.
+    pub(super) fn only_tally(&self) -> Option<&'a [u32]> {
+        match self.tallies[..] {
+            [tally] if self.others.is_empty() => Some(tally),
+            _ => None,
+        }
+    }
+
     /// The count in one place.
     pub(super) fn at(&self, index: usize) -> i64 {
         let tallied = self.tallies.iter().map(|pods| i64::from(pods[index]));

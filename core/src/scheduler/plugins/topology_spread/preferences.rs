@@ -66,26 +66,32 @@ impl Preferences {
         pod: &PodTraits,
         feasible: &[u32],
     ) -> Vec<i64> {
-        let all_scored = !self.all_labels || self.eligibility.all_labelled;
-        let scored: Vec<bool> = feasible.iter().map(|slot| all_scored || self.is_scored(*slot)).collect();
-        let scored_count = scored.iter().filter(|scored| **scored).count();
+        let scored = match !self.all_labels || self.eligibility.all_labelled {
+            true => Scored::All,
+            false => Scored::Those(feasible.iter().map(|slot| self.is_scored(*slot)).collect()),
+        };
         let mut sums = SpreadSums::zero(feasible.len());
         for (constraint, eligible) in self.constraints.iter().zip(&self.eligibility.constraints) {
-            let domains = &*eligible.domains;
+            let (domains, max_skew) = (&*eligible.domains, constraint.max_skew);
             if *constraint.topology_key == *HOSTNAME {
                 let counts = Counts::by_slot(cache, classes, pod, constraint);
-                let pods = (0..cache.slot_count()).map(|slot| counts.at(slot));
-                let shares = SpreadShares::of(pods, SpreadWeight::of(scored_count), constraint.max_skew);
-                sums.add(&shares, feasible.iter().map(|slot| domains.get(*slot).map(|_| *slot as usize)));
+                let weight = SpreadWeight::of(scored.count(feasible.len()));
+                let placed = feasible.iter().map(|slot| domains.get(*slot).map(|_| *slot as usize));
+                match counts.only_tally() {
+                    Some(tally) => {
+                        sums.add_single(placed.map(|slot| slot.map(|slot| i64::from(tally[slot]))), weight, max_skew);
+                    }
+                    None => sums.add_single(placed.map(|slot| slot.map(|slot| counts.at(slot))), weight, max_skew),
+                }
             } else {
                 let counts = Counts::by_domain(classes, pod, constraint, eligible);
                 let pods = (0..domains.count as usize).map(|domain| counts.at(domain));
                 let weight = SpreadWeight::of(domains_among(feasible, &scored, domains));
-                let shares = SpreadShares::of(pods, weight, constraint.max_skew);
+                let shares = SpreadShares::of(pods, weight, max_skew);
                 sums.add(&shares, feasible.iter().map(|slot| domains.get(*slot)));
             }
         }
-        normalized(&sums.rounded(), &scored)
+        normalized(sums.rounded(), &scored)
     }
 
     fn is_scored(&self, slot: u32) -> bool {
@@ -93,14 +99,42 @@ impl Preferences {
     }
 }
 
+/// Which of the feasible nodes are scored, by their places.
+enum Scored {
+    All,
+    Those(Vec<bool>),
+}
+
+impl Scored {
+    /// How many of so many nodes.
+    fn count(&self, nodes: usize) -> usize {
+        match self {
+            Scored::All => nodes,
+            Scored::Those(those) => those.iter().filter(|scored| **scored).count(),
+        }
+    }
+
+    fn has(&self, place: usize) -> bool {
+        match self {
+            Scored::All => true,
+            Scored::Those(those) => those[place],
+        }
+    }
+}
+
 /// How many domains the scored nodes are in. Nodes without the label are one more.
-fn domains_among(feasible: &[u32], scored: &[bool], domains: &Domains) -> usize {
+fn domains_among(feasible: &[u32], scored: &Scored, domains: &Domains) -> usize {
     let mut seen = vec![false; domains.count as usize + 1];
     let mut count = 0;
-    for (slot, _) in feasible.iter().zip(scored).filter(|(_, scored)| **scored) {
+    for (place, slot) in feasible.iter().enumerate() {
         let seen = &mut seen[domains.get(*slot).unwrap_or(domains.count as usize)];
-        count += usize::from(!*seen);
-        *seen = true;
+        if !*seen && scored.has(place) {
+            *seen = true;
+            count += 1;
+            if count == domains.count as usize + 1 {
+                break;
+            }
+        }
     }
     count
 }
@@ -119,17 +153,18 @@ fn default(key: &str, max_skew: i32, siblings: &Pods) -> Spread {
 /// The fewer the better: 100 · (highest + lowest − x) / highest. Nodes that are not scored get 0.
 ///
 /// Source: `NormalizeScore`, scoring.go (v1.34.1).
-fn normalized(raw: &[i64], scored: &[bool]) -> Vec<i64> {
-    let counted = || raw.iter().zip(scored).filter(|(_, scored)| **scored).map(|(raw, _)| *raw);
+fn normalized(mut scores: Vec<i64>, scored: &Scored) -> Vec<i64> {
+    let counted = || (0..).zip(&scores).filter(|(place, _)| scored.has(*place)).map(|(_, raw)| *raw);
     let (lowest, highest) = (counted().min().unwrap_or(0), counted().max().unwrap_or(0));
     let most = 100 * (highest + lowest);
-    // Nearly always these are small numbers, whose division is several times as fast.
-    let is_small = u32::try_from(most).is_ok();
-    let score = |(raw, scored): (&i64, &bool)| match scored {
-        false => 0,
-        true if highest == 0 => 100,
-        true if is_small => i64::from((most - 100 * raw) as u32 / highest as u32),
-        true => (most - 100 * raw) / highest,
-    };
-    raw.iter().zip(scored).map(score).collect()
+    // Neighbours are often alike, and a division costs more than a look.
+    let mut last = (i64::MIN, 0);
+    for (place, score) in scores.iter_mut().enumerate() {
+        let raw = *score;
+        if last.0 != raw {
+            last = (raw, if highest == 0 { 100 } else { (most - 100 * raw) / highest });
+        }
+        *score = if scored.has(place) { last.1 } else { 0 };
+    }
+    scores
 }
