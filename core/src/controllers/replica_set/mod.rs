@@ -165,12 +165,14 @@ impl<T: Replicated> ReplicaSets<T> {
     }
 
     /// Whether a sync could have something to do after a pod's change that leaves the counts as they are. It has not if
-    /// the owner, the labels and the deletion are what they were and nothing is awaited: then it would find its
-    /// ReplicaSet as the last sync left it.
+    /// the owner, the labels and the deletion are what they were, nothing is awaited and the last sync did what it wanted:
+    /// then it would find its ReplicaSet as that left it. One that has failed is tried again at every change, and fails
+    /// once more, which makes its back-off longer.
     fn is_of_interest(&self, ctx: &Context<'_>, old: &Pod, pod: &Pod) -> bool {
         let Some(owner) = pod.meta.controller().filter(|_| old.meta == pod.meta) else { return old.meta != pod.meta };
         let key = NamespacedName { namespace: pod.meta.namespace.clone(), name: owner.name.clone() };
-        self.expectations.is_awaiting(&key) && self.expectations.satisfied(&key, ctx.now)
+        let has_failed = self.desk.queue.failures(&key) > 0;
+        has_failed || self.expectations.is_awaiting(&key) && self.expectations.satisfied(&key, ctx.now)
     }
 
     fn pod_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, old: &Pod, pod: &Pod) {
