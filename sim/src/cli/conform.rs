@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
     /// Play each recording with so many seeds, which stand for what a cluster leaves to chance.
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 32)]
     seeds: u64,
     /// Write what our cluster did with the first seed to DIR/NAME/events.jsonl instead of comparing it.
     #[arg(long, value_name = "DIR")]
