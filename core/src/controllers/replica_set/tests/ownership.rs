@@ -1,7 +1,7 @@
 //! Whose pods are whose: adoption, release, overlapping sets, sets that go and come again.
 
 use super::*;
-use crate::model::{ResourceQuota, Service};
+use crate::model::{PodStatus, ResourceQuota, Service};
 use crate::quantity::{Format, Quantity};
 
 fn named(name: &str, label: (&str, &str), replicas: u32) -> ReplicaSet {
@@ -151,6 +151,28 @@ fn a_burst_stops_at_the_first_batch_that_is_refused() {
     let until = bed.facts.iter().position(|(_, fact)| matches!(&fact.what, What::Condition { .. })).unwrap();
     let refused = bed.facts[..until].iter().filter(|(_, fact)| matches!(fact.what, What::Refused { .. })).count();
     assert_eq!(refused, 5, "{:?}", bed.told());
+}
+
+#[test]
+fn a_set_that_was_refused_tries_again_when_a_pod_of_it_changes() {
+    let mut bed = bed();
+    let mut quota = ResourceQuota { meta: Meta::named("default", "few"), ..ResourceQuota::default() };
+    quota.hard = [("pods".into(), Quantity::from_units(3, Format::DecimalSi))].into();
+    bed.create(quota);
+    bed.create(web(5));
+    // By now the back-off is 20 s and more: the next try of itself is due after 40 s.
+    bed.run_for(Span::from_secs(25));
+    let refused = |bed: &Testbed| bed.facts.iter().filter(|(_, it)| matches!(it.what, What::Refused { .. })).count();
+    let before = refused(&bed);
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(refused(&bed), before, "nothing happens, so nothing is tried");
+    let mut pod = Pod::clone(&pods(&bed)[0]);
+    let mut status = PodStatus::clone(&pod.status);
+    status.message = "a change that no count shows".into();
+    pod.status = status.into();
+    bed.request(Request::UpdateStatus { object: Object::Pod(Arc::new(pod)), expected: None });
+    bed.run_for(Span::from_secs(5));
+    assert!(refused(&bed) > before, "{:?}", bed.told());
 }
 
 #[test]
