@@ -79,13 +79,15 @@ pub(crate) trait Reconciler {
     fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change);
     /// Begins the sync of a key.
     fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: Self::Key) -> Step<Self::Key, Self::Stage>;
-    /// Goes on with a sync whose stage has ended.
+    /// Goes on with a sync whose stage has ended; where nothing else is said, that was all.
     fn proceed(
         &mut self,
         ctx: &mut Context<'_>,
-        view: View<'_>,
+        _view: View<'_>,
         ended: Ended<Self::Key, Self::Stage>,
-    ) -> Step<Self::Key, Self::Stage>;
+    ) -> Step<Self::Key, Self::Stage> {
+        self.desk().finish(ctx, &ended.key, ended.error.is_some())
+    }
 }
 
 /// Goes on with a sync until it waits for answers or is over.

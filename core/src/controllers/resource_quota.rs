@@ -15,7 +15,6 @@ use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
-use crate::controllers::requests::Ended;
 use crate::model::{Amounts, Kind, Object, Pod, ResourceQuota, ResourceQuotaStatus, Service, ServiceType};
 use crate::quantity::Quantity;
 use crate::quota::{counts_under, is_counted, masked, matches_scopes, restricted, sum, usage};
@@ -128,10 +127,6 @@ impl Reconciler for ResourceQuotas {
         let object = Object::ResourceQuota(Arc::new(ResourceQuota { status, ..ResourceQuota::clone(quota) }));
         let request = Request::UpdateStatus { object, expected: view.version_of::<ResourceQuota>(row) };
         self.desk.begin(ctx, key, (), [vec![request]])
-    }
-
-    fn proceed(&mut self, ctx: &mut Context<'_>, _view: View<'_>, ended: Ended<Work, ()>) -> Step<Work, ()> {
-        self.desk.finish(ctx, &ended.key, ended.error.is_some())
     }
 }
 

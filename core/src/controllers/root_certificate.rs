@@ -8,7 +8,6 @@ use crate::api::{Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
-use crate::controllers::requests::Ended;
 use crate::id::Name;
 use crate::model::{ConfigMap, DESCRIPTION, Kind, Namespace, Object, ROOT_CERTIFICATE};
 use crate::store::{Change, View};
@@ -48,15 +47,12 @@ impl Reconciler for RootCertificates {
     }
 
     fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let (before, after) = (view.before(change.revision), view.at(change.revision));
         let key = match change.kind {
-            Kind::Namespace => after
-                .get::<Namespace>(change.row)
+            Kind::Namespace => (view.sides::<Namespace>(change).1)
                 .filter(|it| !it.meta.is_terminating())
                 .map(|namespace| namespace.meta.name.clone()),
             // One that is new is nothing to look at, unless it has a mistake: its next change shows that.
-            Kind::ConfigMap => before
-                .get::<ConfigMap>(change.row)
+            Kind::ConfigMap => (view.sides::<ConfigMap>(change).0)
                 .filter(|map| *map.meta.name == *ROOT_CERTIFICATE)
                 .map(|map| map.meta.namespace.clone()),
             _ => None,
@@ -80,9 +76,5 @@ impl Reconciler for RootCertificates {
         let expected = view.version_of::<ConfigMap>(row);
         let update = Request::Update { object: Object::ConfigMap(Arc::new(repaired)), expected };
         self.desk.begin(ctx, key, (), [vec![update]])
-    }
-
-    fn proceed(&mut self, ctx: &mut Context<'_>, _view: View<'_>, ended: Ended<Name, ()>) -> Step<Name, ()> {
-        self.desk.finish(ctx, &ended.key, ended.error.is_some())
     }
 }

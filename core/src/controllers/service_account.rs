@@ -11,7 +11,6 @@ use crate::api::{Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
-use crate::controllers::requests::Ended;
 use crate::id::Name;
 use crate::model::{DEFAULT_ACCOUNT, Kind, Namespace, Object, ServiceAccount};
 use crate::store::{Change, View};
@@ -51,13 +50,12 @@ impl Reconciler for ServiceAccounts {
     }
 
     fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let before = view.before(change.revision);
-        let after = view.at(change.revision);
         let key = match change.kind {
-            Kind::Namespace => after.get::<Namespace>(change.row).map(|it| it.meta.name.clone()),
-            Kind::ServiceAccount if after.get::<ServiceAccount>(change.row).is_none() => {
-                before.get::<ServiceAccount>(change.row).map(|it| it.meta.namespace.clone())
-            }
+            Kind::Namespace => view.sides::<Namespace>(change).1.map(|it| it.meta.name.clone()),
+            Kind::ServiceAccount => match view.sides::<ServiceAccount>(change) {
+                (Some(gone), None) => Some(gone.meta.namespace.clone()),
+                _ => None,
+            },
             _ => None,
         };
         key.into_iter().for_each(|key| self.desk.queue.add(key));
@@ -72,9 +70,5 @@ impl Reconciler for ServiceAccounts {
         let account = ServiceAccount::default_of(&key);
         let request = Request::Create(Object::ServiceAccount(Arc::new(account)));
         self.desk.begin(ctx, key, (), [vec![request]])
-    }
-
-    fn proceed(&mut self, ctx: &mut Context<'_>, _view: View<'_>, ended: Ended<Name, ()>) -> Step<Name, ()> {
-        self.desk.finish(ctx, &ended.key, ended.error.is_some())
     }
 }

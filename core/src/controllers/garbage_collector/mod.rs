@@ -17,7 +17,6 @@ use crate::config::{ControllerManagerConfig, RateLimit};
 use crate::context::Context;
 use crate::controllers::kinds;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
-use crate::controllers::requests::Ended;
 use crate::id::{Name, Uid};
 use crate::model::{Kind, Meta, Object, ObjectKey, OwnerReference};
 use crate::store::{Change, View};
@@ -211,10 +210,6 @@ impl Reconciler for GarbageCollector {
             Some(meta) => self.collect(view, &item, meta),
         };
         self.desk.begin(ctx, item, (), batches)
-    }
-
-    fn proceed(&mut self, ctx: &mut Context<'_>, _view: View<'_>, ended: Ended<Item, ()>) -> Step<Item, ()> {
-        self.desk.finish(ctx, &ended.key, ended.error.is_some())
     }
 }
 

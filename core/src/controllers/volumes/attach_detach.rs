@@ -17,7 +17,6 @@ use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
-use crate::controllers::requests::Ended;
 use crate::digest::StableHasher;
 use crate::events::Event;
 use crate::id::Name;
@@ -314,9 +313,5 @@ impl Reconciler for AttachDetach {
             None => Vec::new(),
         };
         self.desk.begin(ctx, key, (), batches)
-    }
-
-    fn proceed(&mut self, ctx: &mut Context<'_>, _: View<'_>, ended: Ended<Name, ()>) -> Step<Name, ()> {
-        self.desk.finish(ctx, &ended.key, ended.error.is_some())
     }
 }

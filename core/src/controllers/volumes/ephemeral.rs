@@ -7,7 +7,6 @@ use crate::api::Request;
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
-use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, owned_by};
 use crate::events::Event;
 use crate::model::{ClaimTemplate, Kind, Meta, PersistentVolumeClaim, Pod, PodVolumeSource};
@@ -103,14 +102,5 @@ impl Reconciler for Ephemeral {
             return self.desk.finish(ctx, &key, true);
         }
         self.desk.begin(ctx, key, (), batches)
-    }
-
-    fn proceed(
-        &mut self,
-        ctx: &mut Context<'_>,
-        _: View<'_>,
-        ended: Ended<NamespacedName, ()>,
-    ) -> Step<NamespacedName, ()> {
-        self.desk.finish(ctx, &ended.key, ended.error.is_some())
     }
 }

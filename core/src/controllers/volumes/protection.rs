@@ -9,7 +9,6 @@ use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
-use crate::controllers::requests::Ended;
 use crate::id::Name;
 use crate::model::{
     CLAIM_PROTECTION, Kind, Meta, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, VOLUME_PROTECTION,
@@ -113,10 +112,6 @@ impl Reconciler for Protection {
         let patch = Patch::Finalizer { name: finalizer, present: false };
         let write = free.then(|| Request::Patch { key: key.clone(), patch });
         self.desk.begin(ctx, key, (), [write.into_iter().collect()])
-    }
-
-    fn proceed(&mut self, ctx: &mut Context<'_>, _: View<'_>, ended: Ended<ObjectKey, ()>) -> Step<ObjectKey, ()> {
-        self.desk.finish(ctx, &ended.key, ended.error.is_some())
     }
 }
 
