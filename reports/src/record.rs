@@ -294,6 +294,28 @@ pub struct PodRow {
     pub reason: String,
 }
 
+impl PodRow {
+    /// A pod that was written to the API server and to which nothing has happened yet.
+    pub fn created(namespace: &str, name: &str, owner: &str, created_ns: u64) -> PodRow {
+        PodRow {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            owner: owner.to_owned(),
+            node: None,
+            created_ns,
+            scheduled_ns: None,
+            pulled_ns: None,
+            started_ns: None,
+            ready_ns: None,
+            deleted_ns: None,
+            gone_ns: None,
+            restarts: 0,
+            phase: "Pending".to_owned(),
+            reason: String::new(),
+        }
+    }
+}
+
 /// The life of one node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeRow {

@@ -142,20 +142,10 @@ impl Player {
         self.meter.record(at);
         let scheduled = node.is_some();
         self.pods.push(PodRow {
-            namespace: pod.meta.namespace.to_string(),
-            name: pod.meta.name.to_string(),
-            owner: String::new(),
             node: node.map(|node| node.to_string()),
-            created_ns: at.0,
             scheduled_ns: scheduled.then_some(at.0),
-            pulled_ns: None,
-            started_ns: None,
-            ready_ns: None,
-            deleted_ns: None,
-            gone_ns: None,
-            restarts: 0,
-            phase: "Pending".to_owned(),
             reason: if scheduled { String::new() } else { "Unschedulable".to_owned() },
+            ..PodRow::created(&pod.meta.namespace, &pod.meta.name, "", at.0)
         });
     }
 

@@ -309,7 +309,24 @@ impl Placement {
         if slots.is_empty() {
             return relations;
         }
-        let mut run = DryRun {
+        let mut run = self.in_thought(profile, seeker, relations);
+        let mut refused = BTreeMap::new();
+        for slot in slots {
+            let node = run.cache.slot(slot).clone();
+            let said = run.beside_nominated(&node, slot).filter(|(refusal, _)| !refusal.is_none());
+            refused.extend(said.map(|said| (slot, said)));
+        }
+        Relations::with_nominated(run.relations, refused)
+    }
+
+    /// A cluster to take pods away from in thought, for a pod that seeks a node.
+    pub(super) fn in_thought<'a>(
+        &'a mut self,
+        profile: &'a Profile,
+        seeker: Seeker<'_>,
+        relations: Option<Relations>,
+    ) -> DryRun<'a> {
+        DryRun {
             profile,
             cache: &mut self.cache,
             classes: &self.classes,
@@ -318,14 +335,7 @@ impl Placement {
             row: seeker.row,
             class: seeker.class,
             relations,
-        };
-        let mut refused = BTreeMap::new();
-        for slot in slots {
-            let node = run.cache.slot(slot).clone();
-            let said = run.beside_nominated(&node, slot).filter(|(refusal, _)| !refusal.is_none());
-            refused.extend(said.map(|said| (slot, said)));
         }
-        Relations::with_nominated(run.relations, refused)
     }
 
     /// Why no node takes the pod. The cluster must be as it was at the search.

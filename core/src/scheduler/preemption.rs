@@ -16,7 +16,7 @@ use crate::id::{Name, RowId};
 use crate::model::Pod;
 use crate::scheduler::classes::ClassId;
 use crate::scheduler::diagnosis::unavailable;
-use crate::scheduler::dry_run::{Candidate, DryRun, Started, Victim};
+use crate::scheduler::dry_run::{Candidate, Started, Victim};
 use crate::scheduler::placement::{Look, Placement};
 use crate::scheduler::plugins::{Plugin, Refusal};
 
@@ -176,16 +176,7 @@ impl Placement {
                 (offset as usize, candidates_wanted(profile.args.preemption, nodes))
             }
         };
-        let mut run = DryRun {
-            profile,
-            cache: &mut self.cache,
-            classes: &self.classes,
-            around: &self.around,
-            nominations: &self.nominations,
-            row: seeker.row,
-            class: seeker.class,
-            relations: look.relations,
-        };
+        let mut run = self.in_thought(profile, seeker, look.relations);
         let mut candidates: Vec<Candidate> = Vec::new();
         let (mut harmless, mut tried) = (false, 0);
         for step in 0..nodes {

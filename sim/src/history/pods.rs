@@ -14,22 +14,7 @@ pub(super) struct PodState {
 
 impl PodState {
     pub(super) fn new(key: &ObjectKey, owner: &str, at: Time) -> PodState {
-        let row = PodRow {
-            namespace: key.namespace.to_string(),
-            name: key.name.to_string(),
-            owner: owner.to_owned(),
-            node: None,
-            created_ns: at.0,
-            scheduled_ns: None,
-            pulled_ns: None,
-            started_ns: None,
-            ready_ns: None,
-            deleted_ns: None,
-            gone_ns: None,
-            restarts: 0,
-            phase: "Pending".to_owned(),
-            reason: String::new(),
-        };
+        let row = PodRow::created(&key.namespace, &key.name, owner, at.0);
         PodState { row, requests: Resources::default(), ready: false }
     }
 
