@@ -104,41 +104,43 @@ impl Board {
         let nodes = self.refusals.len() as u32;
         let order = case.cache.order();
         let sieve = case.sieve();
-        let mut positions = Vec::with_capacity(search.wanted.min(nodes) as usize);
+        let room = search.wanted.min(nodes) as usize;
+        let (mut positions, mut slots) = (Vec::with_capacity(room), Vec::with_capacity(room));
         let mut processed = 0;
         for stretch in [search.start..nodes, 0..search.start] {
             if positions.len() == search.wanted as usize {
                 break;
             }
             let scores = &self.tree.scores()[stretch.start as usize..stretch.end as usize];
-            let slots = &order[stretch.start as usize..stretch.end as usize];
-            for ((score, slot), position) in scores.iter().zip(slots).zip(stretch) {
+            let nodes = &order[stretch.start as usize..stretch.end as usize];
+            for ((score, slot), position) in scores.iter().zip(nodes).zip(stretch) {
                 processed += 1;
                 if *score != INFEASIBLE && sieve.admits(*slot) {
                     positions.push(position);
+                    slots.push(*slot);
                     if positions.len() == search.wanted as usize {
                         break;
                     }
                 }
             }
         }
-        let feasible: Vec<u32> = positions.iter().map(|position| order[*position as usize]).collect();
-        let slot = best(case.cache, &feasible, &self.totals(case, &positions, search.draw), search.tie_break);
-        Outcome { slot, feasible: feasible.len() as u32, processed }
+        let totals = self.totals(case, (&positions, &slots), search.draw);
+        let slot = best(case.cache, &slots, &totals, search.tie_break);
+        Outcome { slot, feasible: slots.len() as u32, processed }
     }
 
-    /// The scores of the feasible nodes at these positions, in the order in which they were found, with what other nodes'
-    /// pods and the policies add that are asked in every attempt; `draw` is the search's.
-    pub(super) fn totals(&self, case: Case<'_>, positions: &[u32], draw: u64) -> Vec<i64> {
-        let order = case.cache.order();
-        let slots: Vec<u32> = positions.iter().map(|position| order[*position as usize]).collect();
-        let mut totals = case.related_totals(&slots);
+    /// The scores of the feasible nodes at these positions and in these slots, in the order in which they were found,
+    /// with what other nodes' pods and the policies add that are asked in every attempt; `draw` is the search's.
+    pub(super) fn totals(&self, case: Case<'_>, (positions, slots): (&[u32], &[u32]), draw: u64) -> Vec<i64> {
+        let mut totals = case.related_totals(slots);
         let scales = self.scales(positions.iter().copied());
-        for (total, position) in totals.iter_mut().zip(positions) {
-            *total += self.total(*position, &scales);
+        let pairs = totals.iter_mut().zip(positions);
+        match &scales {
+            Scales::Same(sum) => pairs.for_each(|(total, position)| *total += self.fixed_score(*position) + sum),
+            Scales::Ranges(_) => pairs.for_each(|(total, position)| *total += self.total(*position, &scales)),
         }
         for enabled in &self.appraiser.uncached {
-            let scores = normalized(case, &slots, enabled.plugin, draw);
+            let scores = normalized(case, slots, enabled.plugin, draw);
             for (total, score) in totals.iter_mut().zip(scores) {
                 assert!((0..=100).contains(&score), "{} scores {score}", case.profile.name_of(enabled.plugin));
                 *total += enabled.weight * score;
@@ -213,7 +215,11 @@ impl Board {
             Scales::Same(sum) => *sum,
             Scales::Ranges(ranges) => self.normalized(self.raws[position as usize], ranges),
         };
-        i64::from(self.tree.score(position)) + normalized
+        self.fixed_score(position) + normalized
+    }
+
+    fn fixed_score(&self, position: u32) -> i64 {
+        i64::from(self.tree.score(position))
     }
 
     fn normalized(&self, raw: Raw, ranges: &[Range; NORMALIZED_MAX]) -> i64 {

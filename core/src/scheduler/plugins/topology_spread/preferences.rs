@@ -74,24 +74,24 @@ impl Preferences {
         for (constraint, eligible) in self.constraints.iter().zip(&self.eligibility.constraints) {
             let (domains, max_skew) = (&*eligible.domains, constraint.max_skew);
             if *constraint.topology_key == *HOSTNAME {
+                // Nodes with as many pods as each other are one domain here.
                 let counts = Counts::by_slot(cache, classes, pod, constraint);
+                let pods = match counts.only_tally() {
+                    Some(tally) => pods_on(feasible, domains, |slot| tally[slot]),
+                    None => pods_on(feasible, domains, |slot| counts.at(slot) as u32),
+                };
+                let most = pods.iter().copied().max().unwrap_or(0);
                 let weight = SpreadWeight::of(scored.count(feasible.len()));
-                let placed = feasible.iter().map(|slot| domains.get(*slot).map(|_| *slot as usize));
-                match counts.only_tally() {
-                    Some(tally) => {
-                        sums.add_single(placed.map(|slot| slot.map(|slot| i64::from(tally[slot]))), weight, max_skew);
-                    }
-                    None => sums.add_single(placed.map(|slot| slot.map(|slot| counts.at(slot))), weight, max_skew),
-                }
+                sums.add(&SpreadShares::of(0..i64::from(most), weight, max_skew), pods.into_iter());
             } else {
                 let counts = Counts::by_domain(classes, pod, constraint, eligible);
                 let pods = (0..domains.count as usize).map(|domain| counts.at(domain));
                 let weight = SpreadWeight::of(domains_among(feasible, &scored, domains));
                 let shares = SpreadShares::of(pods, weight, max_skew);
-                sums.add(&shares, feasible.iter().map(|slot| domains.get(*slot)));
+                sums.add(&shares, feasible.iter().map(|slot| domains.number(*slot)));
             }
         }
-        normalized(sums.rounded(), &scored)
+        normalized(sums, &scored)
     }
 
     fn is_scored(&self, slot: u32) -> bool {
@@ -150,21 +150,29 @@ fn default(key: &str, max_skew: i32, siblings: &Pods) -> Spread {
     }
 }
 
+/// For each feasible node 1 + the number of its pods; 0 for a node without the label.
+fn pods_on(feasible: &[u32], domains: &Domains, pods: impl Fn(usize) -> u32) -> Vec<u32> {
+    let on = |slot: &u32| if domains.number(*slot) == 0 { 0 } else { pods(*slot as usize) + 1 };
+    feasible.iter().map(on).collect()
+}
+
 /// The fewer the better: 100 · (highest + lowest − x) / highest. Nodes that are not scored get 0.
 ///
 /// Source: `NormalizeScore`, scoring.go (v1.34.1).
-fn normalized(mut scores: Vec<i64>, scored: &Scored) -> Vec<i64> {
-    let counted = || (0..).zip(&scores).filter(|(place, _)| scored.has(*place)).map(|(_, raw)| *raw);
-    let (lowest, highest) = (counted().min().unwrap_or(0), counted().max().unwrap_or(0));
-    let most = 100 * (highest + lowest);
-    // Neighbours are often alike, and a division costs more than a look.
-    let mut last = (i64::MIN, 0);
-    for (place, score) in scores.iter_mut().enumerate() {
-        let raw = *score;
-        if last.0 != raw {
-            last = (raw, if highest == 0 { 100 } else { (most - 100 * raw) / highest });
+fn normalized(sums: SpreadSums, scored: &Scored) -> Vec<i64> {
+    let (kinds, raws) = sums.rounded();
+    let (mut lowest, mut highest) = (i64::MAX, 0);
+    for (place, kind) in kinds.iter().enumerate() {
+        if scored.has(place) {
+            let raw = raws[*kind as usize];
+            (lowest, highest) = (lowest.min(raw), highest.max(raw));
         }
-        *score = if scored.has(place) { last.1 } else { 0 };
     }
-    scores
+    let of_kind = |raw: i64| match highest {
+        0 => 100,
+        _ => (100 * (highest + lowest) - 100 * raw) / highest,
+    };
+    let scores: Vec<i64> = raws.into_iter().map(of_kind).collect();
+    let of_place = |(place, kind): (usize, u32)| if scored.has(place) { scores[kind as usize] } else { 0 };
+    kinds.into_iter().enumerate().map(of_place).collect()
 }
