@@ -56,17 +56,14 @@ impl Filter {
         around: &Surroundings,
         class: ClassId,
     ) -> Option<Filter> {
-        let constraints = required(defaults, around, classes.traits(class)).into_owned();
-        if constraints.is_empty() {
-            return None;
-        }
-        let eligibility = Eligibility::at_hand(cache, classes, class, (Which::Required, true), &constraints);
-        if let Some((pods, domains)) = eligibility.tallied(&constraints) {
+        let spreads = |pod: &PodTraits| required(defaults, around, pod).into_owned();
+        let eligibility = Eligibility::at_hand(cache, classes, around, class, (Which::Required, true), spreads)?;
+        if let Some((pods, domains)) = eligibility.tallied() {
             let namespace = classes.traits(class).identity.namespace.clone();
             classes.tally(domains, &namespace, pods);
         }
         let (classes, pod) = (&*classes, classes.traits(class));
-        let counted = constraints.iter().zip(&eligibility.constraints).map(|(constraint, eligible)| {
+        let counted = eligibility.iter().map(|(constraint, eligible)| {
             let counts = Counts::by_domain(classes, pod, constraint, eligible);
             let mut counted = Counted {
                 domains: eligible.domains.clone(),

@@ -1,13 +1,15 @@
 //! Where a pod's spread constraints count, and how many matching pods there are.
 //!
-//! Which nodes count depends on nodes only, so it is kept with the pod's class until some node changes. The pods are
-//! those of few classes; of a class with many, tallies are at hand that binds keep up to date.
+//! Which nodes count depends on nodes only, so it is kept with the pod's class, beside the constraints, until some node
+//! or selector changes. The pods are those of few classes; of a class with many, tallies are at hand that binds keep up
+//! to date.
 
 use std::sync::Arc;
 
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{Class, ClassId, Classes};
 use crate::scheduler::plugins::topology_spread::{HOSTNAME, includes};
+use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::terms::{Pods, Spread};
 use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::{Identity, PodTraits};
@@ -21,12 +23,16 @@ pub(super) enum Which {
     Preferred = 1,
 }
 
-/// Where each of a class's constraints counts.
+/// A class's constraints, and where each of them counts.
 #[derive(Debug)]
 pub(in crate::scheduler) struct Eligibility {
     /// The cache's count of node changes for which this holds.
     node_changes: u64,
-    /// In the order of the constraints.
+    /// The surroundings' count of changed selectors for which this holds.
+    selector_changes: u64,
+    /// At least one.
+    pub(super) spreads: Vec<Spread>,
+    /// In the same order.
     pub(super) constraints: Vec<Eligible>,
     /// Whether every node has the labels of all constraints.
     pub(super) all_labelled: bool,
@@ -58,36 +64,47 @@ impl Eligible {
 }
 
 impl Eligibility {
-    /// What is kept with the class, or is found out. With `all_labels` a node that lacks the label of one constraint
-    /// counts for none.
+    /// What is kept with the class, or is found out of the constraints that `spreads` makes; `None` if it makes none. With
+    /// `all_labels` a node that lacks the label of one constraint counts for none.
     pub(super) fn at_hand(
         cache: &mut Cache,
         classes: &mut Classes,
+        around: &Surroundings,
         id: ClassId,
         (which, all_labels): (Which, bool),
-        constraints: &[Spread],
-    ) -> Arc<Eligibility> {
-        let domains: Vec<Arc<Domains>> = constraints.iter().map(|it| cache.domains(&it.topology_key)).collect();
+        spreads: impl FnOnce(&PodTraits) -> Vec<Spread>,
+    ) -> Option<Arc<Eligibility>> {
         let holds = |known: &&Arc<Eligibility>| {
+            let has_slots = |it: &Eligible| it.domains.slot_count() == cache.slot_count();
             known.node_changes == cache.node_changes()
-                && known.constraints.len() == domains.len()
-                && known.constraints.iter().zip(&domains).all(|(it, domains)| Arc::ptr_eq(&it.domains, domains))
+                && known.selector_changes == around.selector_changes()
+                && known.constraints.iter().all(has_slots)
         };
         if let Some(known) = classes.class(id).eligibility[which as usize].as_ref().filter(holds) {
-            return known.clone();
+            return Some(known.clone());
         }
-        let found = Arc::new(Eligibility::of(cache, classes.traits(id), constraints, domains, all_labels));
-        classes.set_eligibility(id, which as usize, &found);
-        found
+        let pod = classes.traits(id);
+        let spreads = spreads(pod);
+        if spreads.is_empty() {
+            return None;
+        }
+        let is_kept = around.knows_owner(&pod.identity);
+        let found = Arc::new(Eligibility::of(cache, around, pod, spreads, all_labels));
+        if is_kept {
+            classes.set_eligibility(id, which as usize, &found);
+        }
+        Some(found)
     }
 
     fn of(
-        cache: &Cache,
+        cache: &mut Cache,
+        around: &Surroundings,
         pod: &PodTraits,
-        constraints: &[Spread],
-        domains: Vec<Arc<Domains>>,
+        spreads: Vec<Spread>,
         all_labels: bool,
     ) -> Eligibility {
+        let domains: Vec<Arc<Domains>> = spreads.iter().map(|it| cache.domains(&it.topology_key)).collect();
+        let cache = &*cache;
         let has_all = |slot: u32| domains.iter().all(|domains| domains.get(slot).is_some());
         let all_labelled = cache.order().iter().all(|slot| has_all(*slot));
         let eligible = |(constraint, of): (&Spread, &Arc<Domains>)| {
@@ -108,16 +125,21 @@ impl Eligibility {
             let count = domains_with.iter().filter(|with| **with).count() as u64;
             Eligible { domains: of.clone(), domains_with, count, slots }
         };
-        let constraints = constraints.iter().zip(&domains).map(eligible).collect();
-        Eligibility { node_changes: cache.node_changes(), constraints, all_labelled }
+        let constraints = spreads.iter().zip(&domains).map(eligible).collect();
+        let (node_changes, selector_changes) = (cache.node_changes(), around.selector_changes());
+        Eligibility { node_changes, selector_changes, spreads, constraints, all_labelled }
+    }
+
+    /// The constraints, each with where it counts.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Spread, &Eligible)> {
+        self.spreads.iter().zip(&self.constraints)
     }
 
     /// The first label, other than single nodes', by which tallies can count for a constraint, and which pods they count.
-    pub(super) fn tallied<'a>(&'a self, constraints: &'a [Spread]) -> Option<(&'a Pods, &'a Arc<Domains>)> {
-        let mut pairs = constraints.iter().zip(&self.constraints);
+    pub(super) fn tallied(&self) -> Option<(&Pods, &Arc<Domains>)> {
         let wide =
             |(constraint, it): &(&Spread, &Eligible)| *constraint.topology_key != *HOSTNAME && it.is_everywhere();
-        pairs.find(wide).map(|(constraint, it)| (&constraint.pods, &it.domains))
+        self.iter().find(wide).map(|(constraint, it)| (&constraint.pods, &it.domains))
     }
 }
 

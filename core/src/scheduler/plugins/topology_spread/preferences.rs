@@ -22,7 +22,6 @@ const DEFAULTS: [(&str, i32); 2] = [(HOSTNAME, 3), ("topology.kubernetes.io/zone
 
 /// The preferred constraints of a pod: its own, or the defaults.
 pub(in crate::scheduler) struct Preferences {
-    constraints: Vec<Spread>,
     eligibility: Arc<Eligibility>,
     /// Whether nodes that lack a label are neither counted nor scored.
     all_labels: bool,
@@ -37,25 +36,22 @@ impl Preferences {
         around: &Surroundings,
         class: ClassId,
     ) -> Option<Preferences> {
-        let pod = classes.traits(class);
-        let constraints: Vec<Spread> = match (&pod.spreads, defaults) {
+        let spreads = |pod: &PodTraits| match (&pod.spreads, defaults) {
             (Some(spreads), _) => spreads.preferred.clone(),
             (None, SpreadDefaults::System) => around.siblings(&pod.identity).map_or(Vec::new(), |siblings| {
                 DEFAULTS.map(|(key, max_skew)| default(key, max_skew, &siblings)).into()
             }),
             (None, SpreadDefaults::List(list)) => listed(list, false, around, pod),
         };
-        if constraints.is_empty() {
-            return None;
-        }
-        let all_labels = pod.spreads.is_some() || *defaults != SpreadDefaults::System;
-        let eligibility = Eligibility::at_hand(cache, classes, class, (Which::Preferred, all_labels), &constraints);
-        Some(Preferences { constraints, eligibility, all_labels })
+        let all_labels = classes.traits(class).spreads.is_some() || *defaults != SpreadDefaults::System;
+        let which = (Which::Preferred, all_labels);
+        let eligibility = Eligibility::at_hand(cache, classes, around, class, which, spreads)?;
+        Some(Preferences { eligibility, all_labels })
     }
 
     /// The domains, other than single nodes, by which tallies can count, and which pods they count.
     pub(in crate::scheduler) fn tallied(&self) -> Option<(&Pods, &Arc<Domains>)> {
-        self.eligibility.tallied(&self.constraints)
+        self.eligibility.tallied()
     }
 
     /// Scores, 0 ..= 100, of all feasible nodes.
@@ -71,7 +67,7 @@ impl Preferences {
             false => Scored::Those(feasible.iter().map(|slot| self.is_scored(*slot)).collect()),
         };
         let mut sums = SpreadSums::zero(feasible.len());
-        for (constraint, eligible) in self.constraints.iter().zip(&self.eligibility.constraints) {
+        for (constraint, eligible) in self.eligibility.iter() {
             let (domains, max_skew) = (&*eligible.domains, constraint.max_skew);
             if *constraint.topology_key == *HOSTNAME {
                 // Nodes with as many pods as each other are one domain here.
