@@ -46,8 +46,8 @@ enum Scales {
 }
 
 impl Board {
-    /// Brings every entry up to date.
-    pub(super) fn sync(&mut self, profile: &Profile, cache: &Cache, pod: &PodTraits) {
+    /// Brings every entry up to date, for a search among nodes where other pods matter or not.
+    pub(super) fn sync(&mut self, profile: &Profile, cache: &Cache, pod: &PodTraits, has_relations: bool) {
         let touched = if self.layout == cache.layout() { cache.touched_since(self.changes) } else { None };
         self.changes = cache.changes();
         match touched {
@@ -58,6 +58,9 @@ impl Board {
             }
             _ => self.rebuild(profile, cache, pod),
         }
+        if self.goes_by_sums(has_relations) {
+            self.tree.refresh();
+        }
     }
 
     /// Why the node at a position cannot take the class's pods.
@@ -65,9 +68,14 @@ impl Board {
         self.refusals[position as usize]
     }
 
+    /// Whether a search goes by the sums of many nodes' scores, which are worth keeping up to date only then.
+    fn goes_by_sums(&self, has_relations: bool) -> bool {
+        !has_relations && self.appraiser.uncached.is_empty()
+    }
+
     /// Finds the best node. [`Board::sync`] must have been called since the last change.
     pub(super) fn decide(&self, case: Case<'_>, search: Search) -> Outcome {
-        if case.relations.is_some() || !self.appraiser.uncached.is_empty() {
+        if !self.goes_by_sums(case.relations.is_some()) {
             return self.decide_related(case, search);
         }
         let cache = case.cache;
@@ -104,26 +112,25 @@ impl Board {
         let nodes = self.refusals.len() as u32;
         let order = case.cache.order();
         let sieve = case.sieve();
-        let room = search.wanted.min(nodes) as usize;
-        let (mut positions, mut slots) = (Vec::with_capacity(room), Vec::with_capacity(room));
-        let mut processed = 0;
-        for stretch in [search.start..nodes, 0..search.start] {
-            if positions.len() == search.wanted as usize {
-                break;
-            }
+        let wanted = search.wanted.min(nodes) as usize;
+        let (mut positions, mut slots) = (vec![0; wanted], vec![0; wanted]);
+        let (mut found, mut processed) = (0, 0);
+        'search: for stretch in [search.start..nodes, 0..search.start] {
             let scores = &self.tree.scores()[stretch.start as usize..stretch.end as usize];
             let nodes = &order[stretch.start as usize..stretch.end as usize];
             for ((score, slot), position) in scores.iter().zip(nodes).zip(stretch) {
+                if found == wanted {
+                    break 'search;
+                }
                 processed += 1;
                 if *score != INFEASIBLE && sieve.admits(*slot) {
-                    positions.push(position);
-                    slots.push(*slot);
-                    if positions.len() == search.wanted as usize {
-                        break;
-                    }
+                    (positions[found], slots[found]) = (position, *slot);
+                    found += 1;
                 }
             }
         }
+        positions.truncate(found);
+        slots.truncate(found);
         let totals = self.totals(case, (&positions, &slots), search.draw);
         let slot = best(case.cache, &slots, &totals, search.tie_break);
         Outcome { slot, feasible: slots.len() as u32, processed }
@@ -286,6 +293,7 @@ impl Board {
         if self.raws.is_empty() {
             self.raws = vec![Raw::default(); self.refusals.len()];
             self.kinds.clear();
+            self.tree.refresh();
             match self.tree.all().feasible {
                 0 => {}
                 feasible => drop(self.kinds.insert(Raw::default(), feasible)),

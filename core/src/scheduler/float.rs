@@ -94,20 +94,22 @@ impl SpreadSums {
 
     /// Adds a constraint, given for each node 1 + its domain's number; a node outside all domains has 0 and stays as it
     /// is.
-    pub(super) fn add(&mut self, shares: &SpreadShares, domains: impl Iterator<Item = u32>) {
+    pub(super) fn add(&mut self, shares: &SpreadShares, domains: &[u32]) {
         let width = shares.0.len() + 1;
         if self.sums.len() * width <= self.kinds.len() {
-            let with_shares = |sum: &f64| {
-                let sum = *sum;
-                [sum].into_iter().chain(shares.0.iter().map(move |share| sum + share))
-            };
-            self.sums = self.sums.iter().flat_map(with_shares).collect();
+            let mut sums = Vec::with_capacity(self.sums.len() * width);
+            for sum in &self.sums {
+                sums.push(*sum);
+                sums.extend(shares.0.iter().map(|share| sum + share));
+            }
+            self.sums = sums;
             for (kind, domain) in self.kinds.iter_mut().zip(domains) {
-                *kind = *kind * width as u32 + domain;
+                // There are fewer kinds than nodes.
+                *kind = kind.wrapping_mul(width as u32).wrapping_add(*domain);
             }
         } else {
             // More kinds than nodes: each node is a kind of its own.
-            let add = |(kind, domain): (&u32, u32)| match domain.checked_sub(1) {
+            let add = |(kind, domain): (&u32, &u32)| match domain.checked_sub(1) {
                 Some(domain) => self.sums[*kind as usize] + shares.0[domain as usize],
                 None => self.sums[*kind as usize],
             };

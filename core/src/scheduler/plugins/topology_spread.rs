@@ -16,7 +16,7 @@ use crate::model::{Node, SpreadConstraint};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::events::{Event, Hint, NodeChange};
-pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::eligibility::Eligibility;
+pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::eligibility::{Eligibility, Inclusion};
 use crate::scheduler::plugins::topology_spread::eligibility::{Counts, Which};
 pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::preferences::Preferences;
 use crate::scheduler::plugins::{Reason, Refusal, node_affinity, taint_toleration};

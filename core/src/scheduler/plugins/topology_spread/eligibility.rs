@@ -1,11 +1,12 @@
 //! Where a pod's spread constraints count, and how many matching pods there are.
 //!
-//! Which nodes count depends on nodes only, so it is kept with the pod's class, beside the constraints, until some node
-//! or selector changes. The pods are those of few classes; of a class with many, tallies are at hand that binds keep up
-//! to date.
+//! Which nodes count depends on the pod's spec and on nodes only, so it is kept for all classes of a spec until some node
+//! changes; the constraints are kept with the class until some selector changes. The pods are those of few classes; of a
+//! class with many, tallies are at hand that binds keep up to date.
 
 use std::sync::Arc;
 
+use crate::id::Name;
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{Class, ClassId, Classes};
 use crate::scheduler::plugins::topology_spread::{HOSTNAME, includes};
@@ -26,21 +27,32 @@ pub(super) enum Which {
 /// A class's constraints, and where each of them counts.
 #[derive(Debug)]
 pub(in crate::scheduler) struct Eligibility {
-    /// The cache's count of node changes for which this holds.
-    node_changes: u64,
     /// The surroundings' count of changed selectors for which this holds.
     selector_changes: u64,
     /// At least one.
-    pub(super) spreads: Vec<Spread>,
-    /// In the same order.
-    pub(super) constraints: Vec<Eligible>,
+    spreads: Vec<Spread>,
+    inclusion: Arc<Inclusion>,
+}
+
+/// Which nodes each of some constraints includes for pods of one spec, whichever pods the constraints count.
+#[derive(Debug)]
+pub(in crate::scheduler) struct Inclusion {
+    /// The cache's count of node changes for which this holds.
+    node_changes: u64,
+    /// Whether a node that lacks the label of one constraint counts for none.
+    all_labels: bool,
+    /// In the order of the constraints.
+    constraints: Vec<Eligible>,
     /// Whether every node has the labels of all constraints.
-    pub(super) all_labelled: bool,
+    all_labelled: bool,
 }
 
 /// Where one constraint counts.
 #[derive(Debug)]
 pub(super) struct Eligible {
+    topology_key: Name,
+    /// Whether it honors node affinity, and taints.
+    honors: (bool, bool),
     pub(super) domains: Arc<Domains>,
     /// By domain: whether some node in it counts.
     pub(super) domains_with: Vec<bool>,
@@ -75,34 +87,68 @@ impl Eligibility {
         spreads: impl FnOnce(&PodTraits) -> Vec<Spread>,
     ) -> Option<Arc<Eligibility>> {
         let holds = |known: &&Arc<Eligibility>| {
-            let has_slots = |it: &Eligible| it.domains.slot_count() == cache.slot_count();
-            known.node_changes == cache.node_changes()
-                && known.selector_changes == around.selector_changes()
-                && known.constraints.iter().all(has_slots)
+            known.selector_changes == around.selector_changes() && known.inclusion.is_current(cache)
         };
-        if let Some(known) = classes.class(id).eligibility[which as usize].as_ref().filter(holds) {
+        let class = classes.class(id);
+        if let Some(known) = class.eligibility[which as usize].as_ref().filter(holds) {
             return Some(known.clone());
         }
-        let pod = classes.traits(id);
-        let spreads = spreads(pod);
+        let spreads = spreads(&class.traits);
         if spreads.is_empty() {
             return None;
         }
-        let is_kept = around.knows_owner(&pod.identity);
-        let found = Arc::new(Eligibility::of(cache, around, pod, spreads, all_labels));
-        if is_kept {
+        let is_of_these = |known: &&Arc<Inclusion>| known.is_current(cache) && known.is_of(&spreads, all_labels);
+        let inclusion = match classes.inclusion(id, which as usize).filter(is_of_these) {
+            Some(known) => known.clone(),
+            None => {
+                let found = Arc::new(Inclusion::of(cache, &class.traits, &spreads, all_labels));
+                classes.set_inclusion(id, which as usize, &found);
+                found
+            }
+        };
+        let found = Arc::new(Eligibility { selector_changes: around.selector_changes(), spreads, inclusion });
+        if around.knows_owner(&classes.traits(id).identity) {
             classes.set_eligibility(id, which as usize, &found);
         }
         Some(found)
     }
 
-    fn of(
-        cache: &mut Cache,
-        around: &Surroundings,
-        pod: &PodTraits,
-        spreads: Vec<Spread>,
-        all_labels: bool,
-    ) -> Eligibility {
+    /// The constraints, each with where it counts.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Spread, &Eligible)> {
+        self.spreads.iter().zip(&self.inclusion.constraints)
+    }
+
+    /// Whether every node has the labels of all constraints.
+    pub(super) fn all_labelled(&self) -> bool {
+        self.inclusion.all_labelled
+    }
+
+    /// The first label, other than single nodes', by which tallies can count for a constraint, and which pods they count.
+    pub(super) fn tallied(&self) -> Option<(&Pods, &Arc<Domains>)> {
+        let wide =
+            |(constraint, it): &(&Spread, &Eligible)| *constraint.topology_key != *HOSTNAME && it.is_everywhere();
+        self.iter().find(wide).map(|(constraint, it)| (&constraint.pods, &it.domains))
+    }
+}
+
+impl Inclusion {
+    /// Whether no node has changed since.
+    fn is_current(&self, cache: &Cache) -> bool {
+        let has_slots = |it: &Eligible| it.domains.slot_count() == cache.slot_count();
+        self.node_changes == cache.node_changes() && self.constraints.iter().all(has_slots)
+    }
+
+    /// Whether these constraints include the same nodes.
+    fn is_of(&self, spreads: &[Spread], all_labels: bool) -> bool {
+        let is_same = |(it, spread): (&Eligible, &Spread)| {
+            let honors = (spread.honors_node_affinity, spread.honors_node_taints);
+            it.topology_key == spread.topology_key && it.honors == honors
+        };
+        let same_number = self.constraints.len() == spreads.len();
+        self.all_labels == all_labels && same_number && self.constraints.iter().zip(spreads).all(is_same)
+    }
+
+    fn of(cache: &mut Cache, pod: &PodTraits, spreads: &[Spread], all_labels: bool) -> Inclusion {
         let domains: Vec<Arc<Domains>> = spreads.iter().map(|it| cache.domains(&it.topology_key)).collect();
         let cache = &*cache;
         let has_all = |slot: u32| domains.iter().all(|domains| domains.get(slot).is_some());
@@ -123,23 +169,12 @@ impl Eligibility {
                 slots = Vec::new();
             }
             let count = domains_with.iter().filter(|with| **with).count() as u64;
-            Eligible { domains: of.clone(), domains_with, count, slots }
+            let honors = (constraint.honors_node_affinity, constraint.honors_node_taints);
+            let (topology_key, domains) = (constraint.topology_key.clone(), of.clone());
+            Eligible { topology_key, honors, domains, domains_with, count, slots }
         };
         let constraints = spreads.iter().zip(&domains).map(eligible).collect();
-        let (node_changes, selector_changes) = (cache.node_changes(), around.selector_changes());
-        Eligibility { node_changes, selector_changes, spreads, constraints, all_labelled }
-    }
-
-    /// The constraints, each with where it counts.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Spread, &Eligible)> {
-        self.spreads.iter().zip(&self.constraints)
-    }
-
-    /// The first label, other than single nodes', by which tallies can count for a constraint, and which pods they count.
-    pub(super) fn tallied(&self) -> Option<(&Pods, &Arc<Domains>)> {
-        let wide =
-            |(constraint, it): &(&Spread, &Eligible)| *constraint.topology_key != *HOSTNAME && it.is_everywhere();
-        self.iter().find(wide).map(|(constraint, it)| (&constraint.pods, &it.domains))
+        Inclusion { node_changes: cache.node_changes(), all_labels, constraints, all_labelled }
     }
 }
 

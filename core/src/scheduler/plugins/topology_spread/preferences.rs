@@ -62,7 +62,7 @@ impl Preferences {
         pod: &PodTraits,
         feasible: &[u32],
     ) -> Vec<i64> {
-        let scored = match !self.all_labels || self.eligibility.all_labelled {
+        let scored = match !self.all_labels || self.eligibility.all_labelled() {
             true => Scored::All,
             false => Scored::Those(feasible.iter().map(|slot| self.is_scored(*slot)).collect()),
         };
@@ -78,20 +78,21 @@ impl Preferences {
                 };
                 let most = pods.iter().copied().max().unwrap_or(0);
                 let weight = SpreadWeight::of(scored.count(feasible.len()));
-                sums.add(&SpreadShares::of(0..i64::from(most), weight, max_skew), pods.into_iter());
+                sums.add(&SpreadShares::of(0..i64::from(most), weight, max_skew), &pods);
             } else {
                 let counts = Counts::by_domain(classes, pod, constraint, eligible);
                 let pods = (0..domains.count as usize).map(|domain| counts.at(domain));
                 let weight = SpreadWeight::of(domains_among(feasible, &scored, domains));
                 let shares = SpreadShares::of(pods, weight, max_skew);
-                sums.add(&shares, feasible.iter().map(|slot| domains.number(*slot)));
+                let numbers: Vec<u32> = feasible.iter().map(|slot| domains.number(*slot)).collect();
+                sums.add(&shares, &numbers);
             }
         }
         normalized(sums, &scored)
     }
 
     fn is_scored(&self, slot: u32) -> bool {
-        self.eligibility.constraints.iter().all(|it| it.domains.get(slot).is_some())
+        self.eligibility.iter().all(|(_, it)| it.domains.get(slot).is_some())
     }
 }
 
@@ -157,18 +158,24 @@ fn pods_on(feasible: &[u32], domains: &Domains, pods: impl Fn(usize) -> u32) -> 
 /// Source: `NormalizeScore`, scoring.go (v1.34.1).
 fn normalized(sums: SpreadSums, scored: &Scored) -> Vec<i64> {
     let (kinds, raws) = sums.rounded();
-    let (mut lowest, mut highest) = (i64::MAX, 0);
-    for (place, kind) in kinds.iter().enumerate() {
-        if scored.has(place) {
-            let raw = raws[*kind as usize];
-            (lowest, highest) = (lowest.min(raw), highest.max(raw));
+    let mut is_scored = vec![false; raws.len()];
+    match scored {
+        Scored::All => kinds.iter().for_each(|kind| is_scored[*kind as usize] = true),
+        Scored::Those(those) => {
+            let those = kinds.iter().zip(those).filter(|(_, scored)| **scored);
+            those.for_each(|(kind, _)| is_scored[*kind as usize] = true);
         }
     }
-    let of_kind = |raw: i64| match highest {
+    let of_nodes = || raws.iter().zip(&is_scored).filter(|(_, scored)| **scored).map(|(raw, _)| *raw);
+    let (lowest, highest) = (of_nodes().min().unwrap_or(0), of_nodes().max().unwrap_or(0));
+    let of_kind = |raw: &i64| match highest {
         0 => 100,
         _ => (100 * (highest + lowest) - 100 * raw) / highest,
     };
-    let scores: Vec<i64> = raws.into_iter().map(of_kind).collect();
-    let of_place = |(place, kind): (usize, u32)| if scored.has(place) { scores[kind as usize] } else { 0 };
-    kinds.into_iter().enumerate().map(of_place).collect()
+    let scores: Vec<i64> = raws.iter().map(of_kind).collect();
+    let score = |kind: &u32| scores[*kind as usize];
+    match scored {
+        Scored::All => kinds.iter().map(score).collect(),
+        Scored::Those(those) => kinds.iter().zip(those).map(|(kind, is)| if *is { score(kind) } else { 0 }).collect(),
+    }
 }
