@@ -123,63 +123,50 @@ impl Iterator for Draws {
 ///
 /// A generator makes four blocks of its stream at once; a single value is in one, so that one is made here.
 pub fn draw(seed: u64, purpose: Purpose, entity: u64, k: u64) -> u64 {
-    let key = [seed as u32, (seed >> 32) as u32, u32::from(purpose as u16), 0, 0, 0, 0, 0];
-    let block = chacha8_block(key, k / VALUES_PER_BLOCK, entity);
-    let word = 2 * (k % VALUES_PER_BLOCK) as usize;
-    u64::from(block[word]) | u64::from(block[word + 1]) << 32
+    draw_block(seed, purpose, entity, k / BLOCK)[(k % BLOCK) as usize]
 }
 
-/// A block is 16 words of 32 bits.
-const VALUES_PER_BLOCK: u64 = 8;
+/// How many values a block has.
+pub const BLOCK: u64 = 8;
+
+/// The values number `BLOCK * block` and following of one purpose and entity under a seed: a single one costs as much.
+pub fn draw_block(seed: u64, purpose: Purpose, entity: u64, block: u64) -> [u64; BLOCK as usize] {
+    let key = [seed as u32, (seed >> 32) as u32, u32::from(purpose as u16), 0, 0, 0, 0, 0];
+    let words = chacha8_block(key, block, entity);
+    std::array::from_fn(|place| u64::from(words[2 * place]) | u64::from(words[2 * place + 1]) << 32)
+}
 
 /// One block of a ChaCha8 stream.
 ///
 /// Source: D. J. Bernstein, ChaCha, a variant of Salsa20 (2008), with a counter and a stream number of 64 bits each.
 fn chacha8_block(key: [u32; 8], counter: u64, stream: u64) -> [u32; 16] {
-    let [low, high, stream_low, stream_high] =
-        [counter, counter >> 32, stream, stream >> 32].map(|value| value as u32);
-    let [first, second] = [[key[0], key[1], key[2], key[3]], [key[4], key[5], key[6], key[7]]];
-    let start: [Row; 4] =
-        [[0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574], first, second, [low, high, stream_low, stream_high]];
-    let mut rows = start;
+    let halves = |value: u64| [value as u32, (value >> 32) as u32];
+    let mut start = [0; 16];
+    start[..4].copy_from_slice(&[0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574]);
+    start[4..12].copy_from_slice(&key);
+    start[12..14].copy_from_slice(&halves(counter));
+    start[14..].copy_from_slice(&halves(stream));
+    let mut state = start;
     for _ in 0..4 {
-        quarter_rounds(&mut rows);
-        // Diagonals become columns, and columns again.
-        turn_rows(&mut rows, [1, 2, 3]);
-        quarter_rounds(&mut rows);
-        turn_rows(&mut rows, [3, 2, 1]);
+        for column in 0..4 {
+            quarter_round(&mut state, [column, column + 4, column + 8, column + 12]);
+        }
+        for diagonal in 0..4 {
+            let shifted = |by: usize| 4 * by + (diagonal + by) % 4;
+            quarter_round(&mut state, [shifted(0), shifted(1), shifted(2), shifted(3)]);
+        }
     }
-    let mut block = [0; 16];
-    for (words, (row, start)) in block.chunks_exact_mut(4).zip(rows.into_iter().zip(start)) {
-        words.copy_from_slice(&sum(row, start));
+    for (word, start) in state.iter_mut().zip(start) {
+        *word = word.wrapping_add(start);
     }
-    block
-}
-
-/// Four words side by side, which a processor calculates with at once.
-type Row = [u32; 4];
-
-#[inline]
-fn sum(one: Row, other: Row) -> Row {
-    std::array::from_fn(|lane| one[lane].wrapping_add(other[lane]))
-}
-
-/// The four columns' quarter rounds.
-#[inline]
-fn quarter_rounds([a, b, c, d]: &mut [Row; 4]) {
-    let mix = |one: Row, other: Row, turn| std::array::from_fn(|lane| (one[lane] ^ other[lane]).rotate_left(turn));
-    for (upper, lower) in [(16, 12), (8, 7)] {
-        *a = sum(*a, *b);
-        *d = mix(*d, *a, upper);
-        *c = sum(*c, *d);
-        *b = mix(*b, *c, lower);
-    }
+    state
 }
 
 #[inline]
-fn turn_rows(rows: &mut [Row; 4], by: [usize; 3]) {
-    for (row, by) in rows[1..].iter_mut().zip(by) {
-        *row = std::array::from_fn(|lane| row[(lane + by) % 4]);
+fn quarter_round(state: &mut [u32; 16], [a, b, c, d]: [usize; 4]) {
+    for [to, with, by, turn] in [[a, b, d, 16], [c, d, b, 12], [a, b, d, 8], [c, d, b, 7]] {
+        state[to] = state[to].wrapping_add(state[with]);
+        state[by] = (state[by] ^ state[to]).rotate_left(turn as u32);
     }
 }
 

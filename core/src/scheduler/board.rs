@@ -139,13 +139,12 @@ impl Board {
     /// The scores of the feasible nodes at these positions and in these slots, in the order in which they were found,
     /// with what other nodes' pods and the policies add that are asked in every attempt; `draw` is the search's.
     pub(super) fn totals(&self, case: Case<'_>, (positions, slots): (&[u32], &[u32]), draw: u64) -> Vec<i64> {
-        let mut totals = case.related_totals(slots);
         let scales = self.scales(positions.iter().copied());
-        let pairs = totals.iter_mut().zip(positions);
-        match &scales {
-            Scales::Same(sum) => pairs.for_each(|(total, position)| *total += self.fixed_score(*position) + sum),
-            Scales::Ranges(_) => pairs.for_each(|(total, position)| *total += self.total(*position, &scales)),
-        }
+        let mut totals: Vec<i64> = match &scales {
+            Scales::Same(sum) => positions.iter().map(|position| self.fixed_score(*position) + sum).collect(),
+            Scales::Ranges(_) => positions.iter().map(|position| self.total(*position, &scales)).collect(),
+        };
+        case.add_related(slots, &mut totals);
         for enabled in &self.appraiser.uncached {
             let scores = normalized(case, slots, enabled.plugin, draw);
             for (total, score) in totals.iter_mut().zip(scores) {

@@ -72,31 +72,35 @@ pub(super) struct SpreadShares(Vec<f64>);
 
 impl SpreadShares {
     /// Of the domains with so many pods each. A maximal skew is at least 1.
-    pub(super) fn of(pods: impl Iterator<Item = i64>, weight: SpreadWeight, max_skew: i32) -> SpreadShares {
-        SpreadShares(pods.map(|pods| pods as f64 * weight.0 + f64::from(max_skew - 1)).collect())
+    pub(super) fn of(pods: impl Iterator<Item = u32>, weight: SpreadWeight, max_skew: i32) -> SpreadShares {
+        SpreadShares(pods.map(|pods| f64::from(pods) * weight.0 + f64::from(max_skew - 1)).collect())
     }
 }
 
 /// The sums over constraints of what the domains of many nodes add, by kinds of nodes: all nodes of one kind have the
 /// same sum. There are few kinds, so what is computed once for each costs little beside a look at every node.
 pub(super) struct SpreadSums {
-    /// By node.
+    /// By node; empty before the first constraint.
     kinds: Vec<u32>,
     /// By kind, perhaps of no node.
     sums: Vec<f64>,
 }
 
 impl SpreadSums {
-    /// Of so many nodes and no constraint yet.
-    pub(super) fn zero(nodes: usize) -> SpreadSums {
-        SpreadSums { kinds: vec![0; nodes], sums: vec![0.0] }
+    /// Of no constraint yet.
+    pub(super) fn zero() -> SpreadSums {
+        SpreadSums { kinds: Vec::new(), sums: vec![0.0] }
     }
 
     /// Adds a constraint, given for each node 1 + its domain's number; a node outside all domains has 0 and stays as it
     /// is.
-    pub(super) fn add(&mut self, shares: &SpreadShares, domains: &[u32]) {
+    pub(super) fn add(&mut self, shares: &SpreadShares, domains: impl ExactSizeIterator<Item = u32>) {
         let width = shares.0.len() + 1;
-        if self.sums.len() * width <= self.kinds.len() {
+        if self.kinds.is_empty() {
+            // One kind so far.
+            self.kinds = domains.collect();
+            self.sums = [0.0].into_iter().chain(shares.0.iter().map(|share| 0.0 + share)).collect();
+        } else if self.sums.len() * width <= self.kinds.len() {
             let mut sums = Vec::with_capacity(self.sums.len() * width);
             for sum in &self.sums {
                 sums.push(*sum);
@@ -105,11 +109,11 @@ impl SpreadSums {
             self.sums = sums;
             for (kind, domain) in self.kinds.iter_mut().zip(domains) {
                 // There are fewer kinds than nodes.
-                *kind = kind.wrapping_mul(width as u32).wrapping_add(*domain);
+                *kind = kind.wrapping_mul(width as u32).wrapping_add(domain);
             }
         } else {
             // More kinds than nodes: each node is a kind of its own.
-            let add = |(kind, domain): (&u32, &u32)| match domain.checked_sub(1) {
+            let add = |(kind, domain): (&u32, u32)| match domain.checked_sub(1) {
                 Some(domain) => self.sums[*kind as usize] + shares.0[domain as usize],
                 None => self.sums[*kind as usize],
             };

@@ -16,8 +16,8 @@ use crate::model::{Node, SpreadConstraint};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::events::{Event, Hint, NodeChange};
-pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::eligibility::{Eligibility, Inclusion};
 use crate::scheduler::plugins::topology_spread::eligibility::{Counts, Which};
+pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::eligibility::{Eligibility, Inclusion};
 pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::preferences::Preferences;
 use crate::scheduler::plugins::{Reason, Refusal, node_affinity, taint_toleration};
 use crate::scheduler::relations::Scene;
@@ -71,7 +71,7 @@ impl Filter {
                 fewest: 0,
                 itself: i64::from(constraint.pods.matches(&pod.identity.labels)),
                 max_skew: constraint.max_skew.into(),
-                pods: (0..eligible.domains.count as usize).map(|domain| counts.at(domain)).collect(),
+                pods: (0..eligible.domains.count as usize).map(|domain| counts.at(domain).into()).collect(),
                 eligible: eligible.domains_with.clone(),
             };
             counted.fewest = counted.find_fewest();

@@ -183,7 +183,7 @@ impl Inclusion {
 pub(super) struct Counts<'a> {
     tallies: Vec<&'a [u32]>,
     /// Empty if all is tallied.
-    others: Vec<i64>,
+    others: Vec<u32>,
 }
 
 impl<'a> Counts<'a> {
@@ -215,7 +215,7 @@ impl<'a> Counts<'a> {
         let mut counts = Counts::default();
         let candidates = classes.candidates(&pod.identity.namespace, &constraint.pods);
         for class in candidates.filter(|class| is_counted(class, &pod.identity, &constraint.pods)) {
-            let count_pods = |into: &mut [i64]| class.slots().filter_map(&place).for_each(|place| into[place] += 1);
+            let count_pods = |into: &mut [u32]| class.slots().filter_map(&place).for_each(|place| into[place] += 1);
             let Some(tally) = tally(class) else {
                 counts.others.resize(size, 0);
                 count_pods(&mut counts.others);
@@ -224,26 +224,26 @@ impl<'a> Counts<'a> {
             if cfg!(debug_assertions) {
                 let mut by_pods = vec![0; size];
                 count_pods(&mut by_pods);
-                let same = by_pods.iter().zip(tally).all(|(one, other)| *one == i64::from(*other));
-                assert!(same, "the tallies by {} are wrong", constraint.topology_key);
+                assert!(by_pods == tally, "the tallies by {} are wrong", constraint.topology_key);
             }
             counts.tallies.push(tally);
         }
         counts
     }
 
-    /// The counts, if one class has tallied all there is to count.
-    pub(super) fn only_tally(&self) -> Option<&'a [u32]> {
+    /// All counts, if they need not be summed up.
+    pub(super) fn as_slice(&self) -> Option<&[u32]> {
         match self.tallies[..] {
             [tally] if self.others.is_empty() => Some(tally),
+            [] if !self.others.is_empty() => Some(&self.others),
             _ => None,
         }
     }
 
     /// The count in one place.
-    pub(super) fn at(&self, index: usize) -> i64 {
-        let tallied = self.tallies.iter().map(|pods| i64::from(pods[index]));
-        tallied.sum::<i64>() + self.others.get(index).copied().unwrap_or(0)
+    pub(super) fn at(&self, index: usize) -> u32 {
+        let tallied = self.tallies.iter().map(|pods| pods[index]);
+        tallied.sum::<u32>() + self.others.get(index).copied().unwrap_or(0)
     }
 }
 

@@ -66,26 +66,25 @@ impl Preferences {
             true => Scored::All,
             false => Scored::Those(feasible.iter().map(|slot| self.is_scored(*slot)).collect()),
         };
-        let mut sums = SpreadSums::zero(feasible.len());
+        let mut sums = SpreadSums::zero();
         for (constraint, eligible) in self.eligibility.iter() {
             let (domains, max_skew) = (&*eligible.domains, constraint.max_skew);
             if *constraint.topology_key == *HOSTNAME {
                 // Nodes with as many pods as each other are one domain here.
                 let counts = Counts::by_slot(cache, classes, pod, constraint);
-                let pods = match counts.only_tally() {
-                    Some(tally) => pods_on(feasible, domains, |slot| tally[slot]),
-                    None => pods_on(feasible, domains, |slot| counts.at(slot) as u32),
+                let pods = match counts.as_slice() {
+                    Some(pods) => pods_on(feasible, domains, |slot| pods[slot]),
+                    None => pods_on(feasible, domains, |slot| counts.at(slot)),
                 };
                 let most = pods.iter().copied().max().unwrap_or(0);
                 let weight = SpreadWeight::of(scored.count(feasible.len()));
-                sums.add(&SpreadShares::of(0..i64::from(most), weight, max_skew), &pods);
+                sums.add(&SpreadShares::of(0..most, weight, max_skew), pods.into_iter());
             } else {
                 let counts = Counts::by_domain(classes, pod, constraint, eligible);
                 let pods = (0..domains.count as usize).map(|domain| counts.at(domain));
                 let weight = SpreadWeight::of(domains_among(feasible, &scored, domains));
                 let shares = SpreadShares::of(pods, weight, max_skew);
-                let numbers: Vec<u32> = feasible.iter().map(|slot| domains.number(*slot)).collect();
-                sums.add(&shares, &numbers);
+                sums.add(&shares, feasible.iter().map(|slot| domains.number(*slot)));
             }
         }
         normalized(sums, &scored)
