@@ -109,31 +109,39 @@ impl Board {
     /// Goes through the entries, because what other nodes' pods mean changes with every bind, and so does what a policy
     /// says that is asked in every attempt.
     fn decide_related(&self, case: Case<'_>, search: Search) -> Outcome {
-        let nodes = self.refusals.len() as u32;
-        let order = case.cache.order();
-        let sieve = case.sieve();
-        let wanted = search.wanted.min(nodes) as usize;
-        let (mut positions, mut slots) = (vec![0; wanted], vec![0; wanted]);
-        let (mut found, mut processed) = (0, 0);
-        'search: for stretch in [search.start..nodes, 0..search.start] {
-            let scores = &self.tree.scores()[stretch.start as usize..stretch.end as usize];
-            let nodes = &order[stretch.start as usize..stretch.end as usize];
-            for ((score, slot), position) in scores.iter().zip(nodes).zip(stretch) {
-                if found == wanted {
+        let (positions, slots, processed) = self.feasible(case, search);
+        let totals = self.totals(case, (&positions, &slots), search.draw);
+        let slot = best(case.cache, &slots, &totals, search.tie_break);
+        Outcome { slot, feasible: slots.len() as u32, processed }
+    }
+
+    /// Positions and slots of the feasible nodes in the order in which they are found, and how many nodes were looked at.
+    fn feasible(&self, case: Case<'_>, search: Search) -> (Vec<u32>, Vec<u32>, u32) {
+        let (order, sieve, scores) = (case.cache.order(), case.sieve(), self.tree.scores());
+        let (start, nodes) = (search.start as usize, order.len());
+        let wanted = (search.wanted as usize).min(nodes);
+        // Most clusters have room: the next nodes all take the pod.
+        let next = [start..(start + wanted).min(nodes), 0..(start + wanted).saturating_sub(nodes)];
+        if sieve.is_open() && next.iter().all(|stretch| !scores[stretch.clone()].contains(&INFEASIBLE)) {
+            let slots = next.clone().map(|stretch| &order[stretch]).concat();
+            return (next.into_iter().flatten().map(|position| position as u32).collect(), slots, wanted as u32);
+        }
+        let (mut positions, mut slots) = (Vec::with_capacity(wanted), Vec::with_capacity(wanted));
+        let mut processed = 0;
+        'search: for stretch in [start..nodes, 0..start] {
+            let pairs = scores[stretch.clone()].iter().zip(&order[stretch.clone()]);
+            for ((score, slot), position) in pairs.zip(stretch) {
+                if positions.len() == wanted {
                     break 'search;
                 }
                 processed += 1;
                 if *score != INFEASIBLE && sieve.admits(*slot) {
-                    (positions[found], slots[found]) = (position, *slot);
-                    found += 1;
+                    positions.push(position as u32);
+                    slots.push(*slot);
                 }
             }
         }
-        positions.truncate(found);
-        slots.truncate(found);
-        let totals = self.totals(case, (&positions, &slots), search.draw);
-        let slot = best(case.cache, &slots, &totals, search.tie_break);
-        Outcome { slot, feasible: slots.len() as u32, processed }
+        (positions, slots, processed)
     }
 
     /// The scores of the feasible nodes at these positions and in these slots, in the order in which they were found,

@@ -82,7 +82,8 @@ impl Preferences {
             } else {
                 let counts = Counts::by_domain(classes, pod, constraint, eligible);
                 let pods = (0..domains.count as usize).map(|domain| counts.at(domain));
-                let weight = SpreadWeight::of(domains_among(feasible, &scored, domains));
+                let at_most = domains.count as usize + usize::from(!self.eligibility.all_labelled());
+                let weight = SpreadWeight::of(domains_among(feasible, &scored, domains, at_most));
                 let shares = SpreadShares::of(pods, weight, max_skew);
                 sums.add(&shares, feasible.iter().map(|slot| domains.number(*slot)));
             }
@@ -118,8 +119,8 @@ impl Scored {
     }
 }
 
-/// How many domains the scored nodes are in. Nodes without the label are one more.
-fn domains_among(feasible: &[u32], scored: &Scored, domains: &Domains) -> usize {
+/// How many domains the scored nodes are in, of which there are at most so many. Nodes without the label are one more.
+fn domains_among(feasible: &[u32], scored: &Scored, domains: &Domains, at_most: usize) -> usize {
     let mut seen = vec![false; domains.count as usize + 1];
     let mut count = 0;
     for (place, slot) in feasible.iter().enumerate() {
@@ -127,7 +128,7 @@ fn domains_among(feasible: &[u32], scored: &Scored, domains: &Domains) -> usize 
         if !*seen && scored.has(place) {
             *seen = true;
             count += 1;
-            if count == domains.count as usize + 1 {
+            if count == at_most {
                 break;
             }
         }
