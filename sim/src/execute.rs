@@ -267,6 +267,16 @@ fn summary(loaded: &Loaded) -> Summary {
     }
 }
 
+/// A span of less than some seconds in the largest unit of which it has one, without digits lost: `2.564 ms`, `1 µs`.
+fn exact(span: Span) -> String {
+    let units = [("s", 1_000_000_000), ("ms", 1_000_000), ("µs", 1_000), ("ns", 1)];
+    let (unit, size) = units.into_iter().find(|(_, size)| span.0 >= *size).unwrap_or(("ns", 1));
+    let fraction = (size + span.0 % size).to_string();
+    let fraction = fraction[1..].trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{}{point}{fraction} {unit}", span.0 / size)
+}
+
 /// What the run's times rest on, as people read it.
 fn methods(scenario: &Scenario, scheduler: &SchedulerConfig) -> Vec<String> {
     let control = &scenario.spec.control_plane;
@@ -277,8 +287,7 @@ fn methods(scenario: &Scenario, scheduler: &SchedulerConfig) -> Vec<String> {
     let of = match *cost {
         SchedulingCost::NONE => "attempts take no time".to_owned(),
         _ => {
-            let micros = |span: Span| format!("{}.{:03} µs", span.0 / 1_000, span.0 % 1_000);
-            let (attempt, node) = (micros(cost.attempt), micros(cost.scored_node));
+            let (attempt, node) = (exact(cost.attempt), exact(cost.scored_node));
             format!("an attempt takes {attempt} and {node} per node scored, more with rules about pods")
         }
     };
