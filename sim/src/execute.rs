@@ -267,7 +267,7 @@ fn summary(loaded: &Loaded) -> Summary {
     }
 }
 
-/// A span of less than some seconds in the largest unit of which it has one, without digits lost: `2.564 ms`, `1 µs`.
+/// A span in the largest unit of which it has one or more, with all its digits: `2.564 ms`, `1 µs`.
 fn exact(span: Span) -> String {
     let units = [("s", 1_000_000_000), ("ms", 1_000_000), ("µs", 1_000), ("ns", 1)];
     let (unit, size) = units.into_iter().find(|(_, size)| span.0 >= *size).unwrap_or(("ns", 1));
@@ -301,4 +301,15 @@ fn methods(scenario: &Scenario, scheduler: &SchedulerConfig) -> Vec<String> {
         Some(limit) => format!("{} requests per second, {} at once", limit.per_second, limit.burst),
     };
     vec![format!("scheduler: {of}{basis}; {limit}")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_in_the_unit_that_fits_and_whole() {
+        let told = [2_564_000, 1_900, 1_000_000, 1_020, 7, 0, 2_000_000_050].map(|ns| exact(Span(ns)));
+        assert_eq!(told, ["2.564 ms", "1.9 µs", "1 ms", "1.02 µs", "7 ns", "0 ns", "2.00000005 s"]);
+    }
 }

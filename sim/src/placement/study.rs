@@ -191,7 +191,8 @@ impl Meter {
 
     /// The demand in whole percent, halves to the even one, as the published analysis rounds.
     fn percent(&self) -> i64 {
-        let (below, rest) = (self.demand_milli * 100 / self.capacity_milli, self.demand_milli * 100 % self.capacity_milli);
+        let (below, rest) =
+            (self.demand_milli * 100 / self.capacity_milli, self.demand_milli * 100 % self.capacity_milli);
         match (2 * rest).cmp(&self.capacity_milli) {
             Ordering::Less => below,
             Ordering::Equal => below + below % 2,

@@ -83,22 +83,41 @@ mod tests {
 
     #[test]
     fn equal_sums_that_are_added_up_otherwise_may_score_as_a_loss() {
-        let kind = |cpu_milli, gpu, count| TypicalPod {
-            cpu_milli,
-            gpu: GpuRequest::of_total(gpu),
+        // Pods without GPUs lose all that is idle, whether their CPU is there or not: the exact relief is always nothing.
+        let kind = |cores: u32| TypicalPod {
+            cpu_milli: i64::from(cores) * 1_000,
+            gpu: GpuRequest::NONE,
             models: Vec::new(),
-            count,
+            count: 20 - cores,
         };
-        // Pods without GPUs lose all that is idle, whether their CPU is there or not.
-        let kinds: Vec<TypicalPod> = (1..=9).map(|cores| kind(cores * 1_000, 0, 20 - cores as u32)).collect();
-        let rounding = Rounding::of(&TypicalPods { of: 160, kinds });
-        let gpus = [1_000, 700, 300];
-        let left = |cores: i64| Left { cpu_milli: cores * 1_000, gpus: &gpus };
-        let scores: Vec<i64> = (0..=9).map(|cores| rounding.score_of_no_relief(None, left(9), left(cores))).collect();
-        assert!(scores.iter().all(|score| [49, 50].contains(score)), "{scores:?}");
-        assert_eq!(scores[9], 50, "nothing has changed");
-        let back: Vec<i64> = (0..=9).map(|cores| rounding.score_of_no_relief(None, left(cores), left(9))).collect();
-        assert!(scores.iter().zip(&back).all(|(there, back)| there + back >= 99), "a loss one way is a gain the other");
-        assert!(scores.contains(&49) || back.contains(&49), "{scores:?} {back:?}: the last digits differ somewhere");
+        let rounding = Rounding::of(&TypicalPods { of: 160, kinds: (1..=9).map(kind).collect() });
+        let left = |cores: i64| Left { cpu_milli: cores * 1_000, gpus: &[1_000; 8] };
+        let scores = |from: fn(i64) -> (i64, i64)| -> Vec<i64> {
+            let cores = (0..=9).map(from);
+            cores.map(|(before, after)| rounding.score_of_no_relief(None, left(before), left(after))).collect()
+        };
+        assert_eq!(scores(|cores| (cores, cores)), [50; 10], "nothing has changed");
+        // As another program that computes in float64 has it.
+        assert_eq!(scores(|cores| (9, cores)), [50, 49, 50, 50, 50, 50, 50, 50, 50, 50]);
+        assert_eq!(scores(|cores| (cores, 9)), [50, 50, 50, 50, 50, 50, 49, 50, 50, 50]);
+    }
+
+    #[test]
+    fn a_pod_loses_what_it_cannot_use_in_one_of_six_ways() {
+        let kind = |cores: i64, gpu, models: &[&str]| TypicalPod {
+            cpu_milli: cores * 1_000,
+            gpu: GpuRequest::of_total(gpu),
+            models: models.iter().map(|model| Name::from(*model)).collect(),
+            count: 1,
+        };
+        let left = Left { cpu_milli: 4_000, gpus: &[1_000, 400] };
+        let way = |kind: TypicalPod| loss(&kind, Some(&"T4".into()), left, 1_400);
+        assert_eq!(way(kind(8, 2_000, &[])), (0, 1_400));
+        assert_eq!(way(kind(4, 2_000, &[])), (1, 1_400));
+        assert_eq!(way(kind(4, 500, &["A10", "T4"])), (1, 400), "the full device is lost to a pod that fits");
+        assert_eq!(way(kind(8, 500, &[])), (2, 1_400));
+        assert_eq!(way(kind(4, 0, &[])), (3, 1_400));
+        assert_eq!(way(kind(8, 0, &[])), (4, 1_400));
+        assert_eq!(way(kind(1, 300, &["A10"])), (5, 1_400));
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn expand(spec: &Spec, inputs: &mut Inputs, fleet: &mut Fleet, plan: 
         return;
     };
     let Workload { trace, typical_pods } = &workload.value;
-    let nodes = trace.nodes.as_ref().and_then(|file| Some((file, read(file, "nodes", inputs, problems, trace::nodes)?)));
+    let nodes =
+        trace.nodes.as_ref().and_then(|file| Some((file, read(file, "nodes", inputs, problems, trace::nodes)?)));
     if trace.nodes.is_none() && spec.nodes.is_empty() {
         problems.add(workload.span, "spec.workload.trace.nodes", "expected machines: here, or as spec.nodes");
     }
@@ -59,7 +60,8 @@ pub(super) fn expand(spec: &Spec, inputs: &mut Inputs, fleet: &mut Fleet, plan: 
             trace::pod_order(&mut choices, &mut pods);
         }
         if let Some(demand) = &trace.demand {
-            let of_trace = nodes.iter().flat_map(|(_, nodes)| nodes).map(|node| i64::from(node.gpus) * i64::from(WHOLE));
+            let of_trace =
+                nodes.iter().flat_map(|(_, nodes)| nodes).map(|node| i64::from(node.gpus) * i64::from(WHOLE));
             let of_hosts = plan.hosts.iter().map(|host| host.boot.allocatable.extended.get(GPU_MILLI).copied());
             let gpu_milli = of_trace.sum::<i64>() + of_hosts.map(Option::unwrap_or_default).sum::<i64>();
             scale(&mut choices, &mut pods, demand, gpu_milli, problems);
