@@ -23,7 +23,7 @@ pub(super) enum Choice {
 
 /// Where the choices of one seed come from.
 pub enum Choices {
-    /// From independent sequences of draws, one per [`Choice`].
+    /// From independent sequences of draws, one for each thing that is chosen.
     Own {
         /// The seed.
         seed: u64,
