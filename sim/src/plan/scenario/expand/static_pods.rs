@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wavetank_core::model::{Object, Pod, PodVolumeSource};
-use wavetank_manifest::kubernetes::to_object;
+use wavetank_manifest::kubernetes::{Located, Manifest, to_object};
 use wavetank_manifest::{Error, Node};
 
 use super::Problems;
@@ -34,33 +34,12 @@ pub(super) fn expand(
                 problems.add(node.span, &path, "there are no kubelets with the fidelity placement");
             }
             match read(node, &path, inputs) {
-                Ok(manifests) => manifests.into_iter().for_each(|mut located| {
-                    match located.admit().and_then(|()| to_object(&located)) {
-                        Ok(Object::Pod(pod)) => match why_not(&pod) {
-                            None => {
-                                objects.note(&located, &Object::Pod(pod.clone()));
-                                pods.push(pod);
-                            }
-                            Some((field, why)) => {
-                                let place = located.source.locate(field);
-                                problems.errors.push(Error::new(&located.file, place, field, why));
-                            }
-                        },
-                        Ok(other) => {
-                            let message = format!("expected a Pod, found a {}", other.kind().name());
-                            let place = located.source.locate("kind");
-                            problems.errors.push(Error::new(&located.file, place, "kind", message));
-                        }
-                        Err(errors) => problems.extend(errors),
-                    }
-                }),
+                Ok(manifests) => pods.extend(manifests.into_iter().filter_map(|it| static_pod(it, objects, problems))),
                 Err(errors) => problems.extend(errors),
             }
         }
-        let mut names: Vec<_> = pods.iter().map(|pod| (&pod.meta.namespace, &pod.meta.name)).collect();
-        names.sort();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            let message = format!("there are two static pods of the name {:?}", &**twice[0].1);
+        if let Some(name) = twice(&pods) {
+            let message = format!("there are two static pods of the name {name:?}");
             problems.add(group.name.span, &format!("spec.nodes[{index}].staticPods"), message);
         }
         if !pods.is_empty() {
@@ -69,6 +48,37 @@ pub(super) fn expand(
             }
         }
     }
+}
+
+/// A manifest as a kubelet takes it from a file; one that it does not take is a problem.
+fn static_pod(mut located: Located<Manifest>, objects: &mut Objects, problems: &mut Problems) -> Option<Arc<Pod>> {
+    let object = match located.admit().and_then(|()| to_object(&located)) {
+        Ok(object) => object,
+        Err(errors) => {
+            problems.extend(errors);
+            return None;
+        }
+    };
+    let (field, why) = match &object {
+        Object::Pod(pod) => match why_not(pod) {
+            None => {
+                objects.note(&located, &object);
+                return Some(pod.clone());
+            }
+            Some((field, why)) => (field, why.to_owned()),
+        },
+        other => ("kind", format!("expected a Pod, found a {}", other.kind().name())),
+    };
+    let place = located.source.locate(field);
+    problems.errors.push(Error::new(&located.file, place, field, why));
+    None
+}
+
+/// The name of two pods that have the same name in the same namespace.
+fn twice(pods: &[Arc<Pod>]) -> Option<&str> {
+    let mut names: Vec<_> = pods.iter().map(|pod| (&pod.meta.namespace, &pod.meta.name)).collect();
+    names.sort();
+    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| &**pair[0].1)
 }
 
 /// What a kubelet does not take from a file: the field and why.
