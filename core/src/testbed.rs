@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub(crate) use fake_runtime::{FakeRuntime, Image};
 
-use crate::api::{Answer, Propagation, Reply, Request};
+use crate::api::{Answer, Propagation, Refusal, Reply, Request};
 use crate::config::Config;
 use crate::events::EventLog;
 use crate::facts::{Fact, What};
@@ -45,6 +45,9 @@ enum Step {
     Remove,
 }
 
+/// Whether a request is one that shall be refused.
+type RefusedIf = Box<dyn Fn(&Request) -> bool>;
+
 /// A core with everything around it.
 pub(crate) struct Testbed {
     pub(crate) core: Core,
@@ -65,6 +68,10 @@ pub(crate) struct Testbed {
     /// Nodes to which new pods are bound in turn, in place of a scheduler; empty leaves that to the core's own.
     bind_to: Vec<Name>,
     bound: u64,
+    /// Requests of the controller manager that are refused, and how often still.
+    refusals: Vec<(u32, RefusedIf, Refusal)>,
+    /// The watch news that the controller manager does not get yet, if it is held back.
+    held_news: Option<Vec<Input>>,
     /// The static pods of the next host that is introduced.
     pub(crate) static_pods: Vec<Arc<Pod>>,
     pods: BTreeMap<Uid, Arc<Pod>>,
@@ -94,6 +101,8 @@ impl Testbed {
             cut: Vec::new(),
             bind_to: Vec::new(),
             bound: 0,
+            refusals: Vec::new(),
+            held_news: None,
             static_pods: Vec::new(),
             pods: BTreeMap::new(),
             queue: BTreeMap::new(),
@@ -235,6 +244,33 @@ impl Testbed {
         id
     }
 
+    /// The API server fails at the next so many requests of the controller manager of which this holds.
+    pub(crate) fn refuse(&mut self, times: u32, asks: impl Fn(&Request) -> bool + 'static) {
+        self.refuse_with(times, Refusal::Internal { message: "the disk is full".into() }, asks);
+    }
+
+    /// The same, with a refusal of its own.
+    pub(crate) fn refuse_with(&mut self, times: u32, refusal: Refusal, asks: impl Fn(&Request) -> bool + 'static) {
+        self.refusals.push((times, Box::new(asks), refusal));
+    }
+
+    /// How many of the refusals that were asked for have not happened yet.
+    pub(crate) fn refusals_left(&self) -> u32 {
+        self.refusals.iter().map(|(times, ..)| times).sum()
+    }
+
+    /// What is written from now on reaches the controller manager with [`Testbed::release_news`] only.
+    pub(crate) fn hold_news(&mut self) {
+        self.held_news = Some(Vec::new());
+    }
+
+    /// The controller manager's watch shows what it has missed.
+    pub(crate) fn release_news(&mut self) {
+        for input in self.held_news.take().expect("the news was held back") {
+            self.push(self.now, input);
+        }
+    }
+
     /// Creates an object and asserts that it was accepted.
     pub(crate) fn create<T: Resource>(&mut self, object: T) {
         let id = self.request(Request::Create(T::into_object(Arc::new(object))));
@@ -348,6 +384,20 @@ impl Testbed {
                 self.bind_if_new(&fact);
                 self.facts.push((self.now, fact));
             }
+            Effect::Send { from, to, body } if self.is_refused(from, &body) => {
+                let Msg::Request(id, request) = body else { unreachable!("only requests are refused") };
+                let at = self.refusals.iter().position(|(_, asks, _)| asks(&request)).expect("it is refused");
+                let refusal = self.refusals[at].2.clone();
+                self.refusals[at].0 -= 1;
+                self.refusals.retain(|(times, ..)| *times > 0);
+                self.push(self.now, Input::Message { from: to, to: from, body: Msg::Response(id, Err(refusal)) });
+            }
+            Effect::Send { from, to: ProcId::CONTROLLER_MANAGER, body: body @ Msg::Advance(_) }
+                if self.held_news.is_some() =>
+            {
+                let held = self.held_news.as_mut().expect("the news is held back");
+                held.push(Input::Message { from, to: ProcId::CONTROLLER_MANAGER, body });
+            }
             Effect::Send { from, to, body } => match to.kind() {
                 ProcKind::Client => {
                     if let Msg::Response(id, answer) = body {
@@ -370,6 +420,11 @@ impl Testbed {
             (Input::Message { body: Msg::RuntimeEvent(event), .. }, Some(runtime)) => runtime.happens(self.now, event),
             _ => true,
         }
+    }
+
+    fn is_refused(&self, from: ProcId, body: &Msg) -> bool {
+        let Msg::Request(_, request) = body else { return false };
+        from == ProcId::CONTROLLER_MANAGER && self.refusals.iter().any(|(_, asks, _)| asks(request))
     }
 
     fn is_cut(&self, process: ProcId) -> bool {
