@@ -4,9 +4,6 @@
 //! the object is still as the watch has shown it, and an owner that adopts is read anew before: it may be about to go.
 //! Source: pkg/controller/controller_ref_manager.go (v1.34.1).
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

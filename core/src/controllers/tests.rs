@@ -1,13 +1,16 @@
-//! What every controller that owns by selector does alike: it adopts only while it stays, and an object that changes
-//! hands wakes both owners.
+//! What every controller that owns by selector does alike: it adopts only while it stays, an object that changes hands
+//! wakes both owners, and what is refused is tried again without anything being done twice.
 
-use super::*;
-use crate::api::Propagation;
+use std::sync::Arc;
+
+use super::owned_by;
+use crate::api::{Patch, Propagation, Refusal, Request};
 use crate::config::Config;
 use crate::digest::Shared;
+use crate::id::Revision;
 use crate::model::{
-    Container, DaemonSet, Deployment, Job, JobSpec, Labels, Object, Pod, PodSpec, PodTemplate, ReplicaSet,
-    RestartPolicy, Selector, StatefulSet,
+    Container, DaemonSet, Deployment, Job, JobSpec, Kind, Labels, Meta, Object, ObjectKey, Pod, PodSpec, PodTemplate,
+    ReplicaSet, Resource, RestartPolicy, Selector, StatefulSet,
 };
 use crate::testbed::Testbed;
 use crate::time::Span;
@@ -51,6 +54,7 @@ fn owner(kind: Kind, name: &str, replicas: u32) -> Object {
         Kind::Job => {
             let spec = JobSpec {
                 parallelism: replicas,
+                completions: None,
                 manual_selector: true,
                 backoff_limit: 6,
                 selector,
@@ -160,5 +164,166 @@ fn an_object_whose_owner_is_exchanged_in_one_write_wakes_both() {
         assert!(bed.answers[&id].is_ok(), "{kind:?}: {:?}", bed.answers[&id]);
         bed.run_for(Span::from_secs(20));
         assert_eq!(sizes(&bed), (1, of_other), "{kind:?} after: {:#?}", bed.told());
+    }
+}
+
+/// How many pods (for a Deployment ReplicaSets) there are, those that are being deleted included.
+fn all(bed: &Testbed, kind: Kind) -> usize {
+    match kind {
+        Kind::Deployment => bed.core.newest().all::<ReplicaSet>().count(),
+        _ => bed.core.newest().all::<Pod>().count(),
+    }
+}
+
+/// The kind of what an owner of this kind owns.
+fn owned_kind(kind: Kind) -> Kind {
+    if kind == Kind::Deployment { Kind::ReplicaSet } else { Kind::Pod }
+}
+
+fn scale(bed: &mut Testbed, kind: Kind, to: u32) {
+    // The pods of a DaemonSet are as many as its nodes.
+    let (key, patch) = match kind {
+        Kind::DaemonSet => {
+            let taint = Patch::Label { key: "agents".into(), value: (to > 0).then(|| "yes".into()) };
+            (ObjectKey::new(Kind::Node, "", "n1"), taint)
+        }
+        _ => (ObjectKey::new(kind, "default", "web"), Patch::Replicas(to)),
+    };
+    bed.request(Request::Patch { key, patch });
+}
+
+/// A bed with an owner of no pods; a DaemonSet that wants nodes with a label which none has.
+fn bed_of(kind: Kind) -> Testbed {
+    let mut bed = bed();
+    bed.add_node(0, "n1", "a", 8_000, 1 << 34);
+    let mut web = owner(kind, "web", 0);
+    if let Object::DaemonSet(set) = &mut web {
+        let set = Arc::make_mut(set);
+        let node_selector = Labels::new([("agents", "yes")]);
+        set.template.spec = Shared::new(PodSpec { node_selector, ..PodSpec::clone(&set.template.spec) });
+    }
+    create(&mut bed, web);
+    bed.run_for(Span::from_secs(5));
+    bed
+}
+
+/// What is refused in the tests below, and how often.
+const REFUSED: u32 = 2;
+
+fn refusals() -> [Refusal; 2] {
+    let key = ObjectKey::new(Kind::Pod, "default", "p");
+    let conflict = Refusal::Conflict { key, expected: Revision(1), stored: Revision(2) };
+    [Refusal::Internal { message: "the disk is full".into() }, conflict]
+}
+
+#[test]
+fn an_adoption_that_is_refused_ends_the_sync_and_is_tried_again() {
+    for kind in KINDS {
+        let mut bed = bed_of(kind);
+        let before = all(&bed, kind);
+        bed.refuse(
+            REFUSED,
+            move |request| matches!(request, Request::Update { object, .. } if object.kind() == owned_kind(kind)),
+        );
+        // One is wanted, and one is there that can be adopted.
+        bed.request(Request::Create(orphan(kind)));
+        scale(&mut bed, kind, 1);
+        bed.run_for(Span::from_millis(4));
+        assert_eq!(all(&bed, kind), before + 1, "{kind:?} makes another while it cannot adopt");
+        bed.run_for(Span::from_secs(30));
+        assert_eq!(bed.refusals_left(), 0, "{kind:?}: {:#?}", bed.told());
+        assert!(is_taken(&bed, kind), "{kind:?}: {:#?}", bed.told());
+        assert_eq!(size(&bed, kind, "web"), 1, "{kind:?}: {:#?}", bed.told());
+    }
+}
+
+#[test]
+fn a_creation_that_is_refused_is_tried_again_and_nothing_is_made_twice() {
+    for kind in KINDS {
+        let mut bed = bed_of(kind);
+        let owner_kind = kind;
+        bed.refuse(REFUSED, move |request| {
+            matches!(request, Request::Create(object) if object.kind() == Kind::Pod && owner_kind != Kind::Deployment
+                || object.kind() == Kind::ReplicaSet)
+        });
+        if kind == Kind::Deployment {
+            let key = ObjectKey::new(kind, "default", "web");
+            bed.request(Request::Patch { key, patch: Patch::Image { container: "*".into(), image: "app:v2".into() } });
+        }
+        scale(&mut bed, kind, 1);
+        bed.run_for(Span::from_secs(60));
+        assert_eq!(bed.refusals_left(), 0, "{kind:?}: {:#?}", bed.told());
+        assert_eq!(size(&bed, kind, "web"), 1, "{kind:?}: {:#?}", bed.told());
+        let pods = bed.core.newest().all::<Pod>().count();
+        assert_eq!(pods, 1, "{kind:?}: {:#?}", bed.told());
+    }
+}
+
+#[test]
+fn a_deletion_that_is_refused_is_tried_again_and_no_pod_goes_in_its_place() {
+    for kind in [Kind::ReplicaSet, Kind::StatefulSet, Kind::DaemonSet, Kind::Job] {
+        let mut bed = bed_of(kind);
+        let most = if kind == Kind::DaemonSet { 1 } else { 3 };
+        scale(&mut bed, kind, most);
+        bed.run_for(Span::from_secs(20));
+        assert_eq!(size(&bed, kind, "web"), most, "{kind:?}: {:#?}", bed.told());
+        bed.refuse(REFUSED, |request| matches!(request, Request::Delete { key, .. } if key.kind == Kind::Pod));
+        scale(&mut bed, kind, most - 1);
+        bed.run_for(Span::from_millis(2));
+        assert_eq!(all(&bed, kind) as u32, most, "{kind:?}");
+        bed.run_for(Span::from_secs(40));
+        assert_eq!(bed.refusals_left(), 0, "{kind:?}: {:#?}", bed.told());
+        assert_eq!(size(&bed, kind, "web"), most - 1, "{kind:?}: {:#?}", bed.told());
+        assert_eq!(all(&bed, kind) as u32, most - 1, "{kind:?}: {:#?}", bed.told());
+    }
+}
+
+/// The counts of an owner's status, and the generation that they belong to.
+fn counted(bed: &Testbed, kind: Kind) -> (u32, u64) {
+    fn read<T: Resource>(bed: &Testbed) -> Arc<T> {
+        bed.get::<T>("default", "web").expect("the owner is there")
+    }
+    match kind {
+        Kind::Deployment => {
+            let status = &read::<Deployment>(bed).status;
+            (status.replicas, status.observed_generation)
+        }
+        Kind::ReplicaSet => {
+            let status = &read::<ReplicaSet>(bed).status;
+            (status.replicas, status.observed_generation)
+        }
+        Kind::StatefulSet => {
+            let status = &read::<StatefulSet>(bed).status;
+            (status.replicas, status.observed_generation)
+        }
+        Kind::DaemonSet => {
+            let status = &read::<DaemonSet>(bed).status;
+            (status.current, status.observed_generation)
+        }
+        _ => (read::<Job>(bed).status.active, 0),
+    }
+}
+
+#[test]
+fn a_status_that_is_refused_is_written_later() {
+    for kind in KINDS {
+        for refusal in refusals() {
+            let mut bed = bed_of(kind);
+            bed.refuse_with(
+                REFUSED,
+                refusal.clone(),
+                move |request| matches!(request, Request::UpdateStatus { object, .. } if object.kind() == kind),
+            );
+            scale(&mut bed, kind, 1);
+            bed.run_for(Span::from_secs(60));
+            assert_eq!(bed.refusals_left(), 0, "{kind:?}, {refusal}: {:#?}", bed.told());
+            let generation = match kind {
+                Kind::Job => 0,
+                Kind::DaemonSet => 1,
+                _ => 2,
+            };
+            assert_eq!(counted(&bed, kind), (1, generation), "{kind:?}, {refusal}: {:#?}", bed.told());
+            assert_eq!(bed.core.newest().all::<Pod>().count(), 1, "{kind:?}, {refusal}: {:#?}", bed.told());
+        }
     }
 }
