@@ -15,7 +15,7 @@ use crate::api::{Answer, Propagation, Refusal, Reply, Request};
 use crate::config::Config;
 use crate::events::EventLog;
 use crate::facts::{Fact, What};
-use crate::id::{HostId, Name, ProcId, ProcKind, RequestId, Uid};
+use crate::id::{HostId, Name, ProcId, ProcKind, RequestId, Revision, Uid};
 use crate::kubelet::Boot;
 use crate::machine::Core;
 use crate::model::{
@@ -71,7 +71,7 @@ pub(crate) struct Testbed {
     /// Requests of the controller manager that are refused, and how often still.
     refusals: Vec<(u32, RefusedIf, Refusal)>,
     /// The watch news that the controller manager does not get yet, if it is held back.
-    held_news: Option<Vec<Input>>,
+    held_news: Option<(Revision, Vec<Input>)>,
     /// The static pods of the next host that is introduced.
     pub(crate) static_pods: Vec<Arc<Pod>>,
     pods: BTreeMap<Uid, Arc<Pod>>,
@@ -251,7 +251,9 @@ impl Testbed {
 
     /// The same, with a refusal of its own.
     pub(crate) fn refuse_with(&mut self, times: u32, refusal: Refusal, asks: impl Fn(&Request) -> bool + 'static) {
-        self.refusals.push((times, Box::new(asks), refusal));
+        if times > 0 {
+            self.refusals.push((times, Box::new(asks), refusal));
+        }
     }
 
     /// How many of the refusals that were asked for have not happened yet.
@@ -259,14 +261,15 @@ impl Testbed {
         self.refusals.iter().map(|(times, ..)| times).sum()
     }
 
-    /// What is written from now on reaches the controller manager with [`Testbed::release_news`] only.
-    pub(crate) fn hold_news(&mut self) {
-        self.held_news = Some(Vec::new());
+    /// What is written after so many more revisions reaches the controller manager with [`Testbed::release_news`] only.
+    pub(crate) fn hold_news_from(&mut self, revisions: u64) {
+        self.held_news = Some((Revision(self.core.revision().0 + revisions), Vec::new()));
     }
 
     /// The controller manager's watch shows what it has missed.
     pub(crate) fn release_news(&mut self) {
-        for input in self.held_news.take().expect("the news was held back") {
+        let (_, held) = self.held_news.take().expect("news was held back");
+        for input in held {
             self.push(self.now, input);
         }
     }
@@ -392,11 +395,14 @@ impl Testbed {
                 self.refusals.retain(|(times, ..)| *times > 0);
                 self.push(self.now, Input::Message { from: to, to: from, body: Msg::Response(id, Err(refusal)) });
             }
-            Effect::Send { from, to: ProcId::CONTROLLER_MANAGER, body: body @ Msg::Advance(_) }
-                if self.held_news.is_some() =>
-            {
-                let held = self.held_news.as_mut().expect("the news is held back");
-                held.push(Input::Message { from, to: ProcId::CONTROLLER_MANAGER, body });
+            Effect::Send { from, to: to @ ProcId::CONTROLLER_MANAGER, body: Msg::Advance(revision) } => {
+                let input = Input::Message { from, to, body: Msg::Advance(revision) };
+                match &mut self.held_news {
+                    Some((last, held)) if revision > *last => held.push(input),
+                    _ => {
+                        self.push(self.now, input);
+                    }
+                }
             }
             Effect::Send { from, to, body } => match to.kind() {
                 ProcKind::Client => {

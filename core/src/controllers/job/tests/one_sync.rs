@@ -163,6 +163,11 @@ fn mark(pod: &mut Pod, mut marks: &str) {
 
 /// Lets one sync look at a Job and its pods, all of which are older than any back-off, and tells what it did.
 fn sync(job: &str, pods: &str) -> String {
+    sync_refused(job, pods, 0, |_| false).0
+}
+
+/// The same while so many requests of a kind are refused, and what the status says twenty seconds later.
+pub(super) fn sync_refused(job: &str, pods: &str, times: u32, refused: fn(&Request) -> bool) -> (String, String) {
     let mut config = Config::default();
     config.controller_manager.client_limit = None;
     let mut bed = Testbed::new(config);
@@ -191,6 +196,7 @@ fn sync(job: &str, pods: &str) -> String {
     }
     bed.run_for(Span::from_secs(1_000));
     let before: Vec<_> = self::pods(&bed).iter().map(|pod| (pod.meta.uid, pod.meta.is_terminating())).collect();
+    bed.refuse(times, refused);
     bed.input(Input::Started(ProcId::CONTROLLER_MANAGER));
     bed.run_for(Span::from_millis(500));
     let after = self::pods(&bed);
@@ -205,7 +211,10 @@ fn sync(job: &str, pods: &str) -> String {
         _ => format!("+{indexes:?} "),
     };
     let deleted = if deleted > 0 { format!("-{deleted} ") } else { String::new() };
-    format!("{made}{deleted}{}", told(&read(&bed)))
+    let at_once = format!("{made}{deleted}{}", told(&read(&bed)));
+    bed.run_for(Span::from_secs(20));
+    assert_eq!(bed.refusals_left(), 0, "{job}: requests that should have been refused were not made");
+    (at_once, told(&read(&bed)))
 }
 
 /// How [`told`] shows a Job that has got what it was made for, and one whose pods failed too often.
