@@ -195,3 +195,18 @@ fn indexes_whose_back_off_is_over_get_their_pods_before_the_others() {
     };
     assert_eq!((second(0), second(1)), (Some(13), Some(18)));
 }
+
+#[test]
+fn ignored_failures_make_the_back_off_of_an_index_longer() {
+    let mut bed = bed(|_| Some((Span::from_secs(2), 3)));
+    bed.create(job(|spec| {
+        indexed(1, 1)(spec);
+        spec.backoff_limit_per_index = Some(0);
+        spec.pod_failure_policy = Some(vec![exit_codes(FailureAction::Ignore, &[3])]);
+    }));
+    bed.run_for(Span::from_secs(90));
+    // Each runs for three seconds; the pauses are 10, 20 and 40 s.
+    assert_eq!(creations(&bed), [0, 13, 36, 79]);
+    let status = read(&bed).status.clone();
+    assert_eq!((status.failed, status.failed_indexes.map(|indexes| indexes.len())), (0, Some(0)));
+}

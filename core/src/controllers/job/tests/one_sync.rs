@@ -83,7 +83,8 @@ fn set(job: &mut Job, kind: ConditionKind, status: Status3, reason: &str) {
 
 /// A pod of the Job in words: `[count x][index:]phase`, with `?` for an index that is no number; an `ending` one runs
 /// and is being deleted. Behind the phase: `!5` the exit code of its container, `^5` that of its init container, `~2`
-/// restarts, `#1` failures of its index before it, `*` if it was disrupted, `%` if it has lost its finalizer.
+/// restarts, `#1` failures of its index before it, `*` if it was disrupted, `%` if it has lost its finalizer,
+/// `@9` the second at which its container ended with code 1.
 fn pods_of(words: &str, job: &Job) -> Vec<(Pod, &'static str)> {
     let mut pods = Vec::new();
     for word in words.split_whitespace() {
@@ -117,7 +118,7 @@ fn pods_of(words: &str, job: &Job) -> Vec<(Pod, &'static str)> {
 }
 
 /// What can stand behind a phase.
-const MARKS: [char; 6] = ['!', '^', '~', '#', '*', '%'];
+const MARKS: [char; 7] = ['!', '^', '~', '#', '*', '%', '@'];
 
 fn mark(pod: &mut Pod, mut marks: &str) {
     let mut container = ContainerStatus {
@@ -132,9 +133,9 @@ fn mark(pod: &mut Pod, mut marks: &str) {
         let end = rest.find(MARKS).unwrap_or(rest.len());
         let (value, next) = rest.split_at(end);
         marks = next;
-        let terminated = |code: &str| {
+        let ended = |code: &str, at: u64| {
             let exit_code = code.parse().expect("an exit code");
-            let (started_at, finished_at) = (Time::ZERO, Time::ZERO);
+            let (started_at, finished_at) = (Time::ZERO, Time::from_secs(at));
             ContainerState::Terminated(Arc::new(Terminated {
                 exit_code,
                 reason: "Error".into(),
@@ -143,9 +144,10 @@ fn mark(pod: &mut Pod, mut marks: &str) {
             }))
         };
         match kind {
-            '!' => container.state = terminated(value),
+            '!' => container.state = ended(value, 0),
+            '@' => container.state = ended("1", value.parse().expect("a second")),
             '^' => {
-                let status = ContainerStatus { state: terminated(value), ..container.clone() };
+                let status = ContainerStatus { state: ended(value, 0), ..container.clone() };
                 pod.status.init_containers = vec![status];
                 let setup = Container { name: "setup".into(), ..Container::default() };
                 pod.spec = Shared::new(PodSpec { init_containers: vec![setup], ..PodSpec::clone(&pod.spec) });

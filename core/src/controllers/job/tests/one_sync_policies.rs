@@ -155,6 +155,24 @@ fn an_index_fails_alone_up_to_its_limit() {
             "+[0] active 2, failed indexes \"\"",
         ),
         (
+            "of several with as many failures the last to end waits",
+            "p=1 c=2 indexed i=4",
+            "0:failed#1@990 0:failed#1@20",
+            "failed 1, failed indexes \"\"",
+        ),
+        (
+            "in whatever order they come",
+            "p=1 c=2 indexed i=4",
+            "0:failed#1@20 0:failed#1@990",
+            "failed 1, failed indexes \"\"",
+        ),
+        (
+            "all of them have ended long ago",
+            "p=1 c=2 indexed i=4",
+            "0:failed#1@20 0:failed#1@50",
+            "+[0] active 1, failed 1, failed indexes \"\"",
+        ),
+        (
             "of several the one with most failures waits",
             "p=1 c=2 indexed i=4",
             "0:failed#0 0:failed#2 0:failed#1",
@@ -272,6 +290,8 @@ fn restarts_count_against_the_limit_of_a_job_that_restarts_on_failure() {
         ("by a pending pod", "p=1 c=1 b=1 on-failure", "pending~1", "-1 terminating 1, failed 1, FAILING"),
         ("by several pods", "p=2 c=2 b=2 on-failure", "2xrunning~1", "-2 terminating 2, failed 2, FAILING"),
         ("by several pending pods", "p=2 c=2 b=2 on-failure", "2xpending~1", "-2 terminating 2, failed 2, FAILING"),
+        ("three of one pod", "p=1 c=1 b=3 on-failure", "running~3", "-1 terminating 1, failed 1, FAILING"),
+        ("three of one pending pod", "p=1 c=1 b=3 on-failure", "pending~3", "-1 terminating 1, failed 1, FAILING"),
         ("not reached", "p=2 c=2 b=3 on-failure", "2xrunning~1", "active 2"),
         ("restarts do not count without the policy", "p=1 c=1 b=1", "running~9", "active 1"),
         (
