@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::config::{EvictionConfig, EvictionSignal, EvictionThreshold};
 use crate::id::Uid;
 use crate::kubelet::{ContainerIndex, ContainerUsage, NodeUsage, PodUsage};
-use crate::model::{ConditionKind, Container, Pod, QosClass, Resources, Taint, TaintEffect};
+use crate::model::{ConditionKind, Container, Pod, QosClass, ResourceName, Resources, Taint, TaintEffect};
 use crate::quantity::{Format, Quantity};
 use crate::time::Time;
 
@@ -146,6 +146,14 @@ pub(super) fn message(threshold: &EvictionThreshold, usage: &NodeUsage, candidat
     if threshold.signal == EvictionSignal::PidAvailable {
         return message;
     }
+    let of_pod = candidate.pod.spec.pod_requests.as_ref().and_then(|own| own.get(&ResourceName::Memory));
+    if let (Some(requested), Some(usage), EvictionSignal::MemoryAvailable) = (of_pod, candidate.usage, threshold.signal)
+    {
+        let used = bytes(usage.containers.iter().map(|container| container.memory_bytes).sum());
+        let (name, requested) = (&candidate.pod.meta.name, bytes(*requested));
+        message +=
+            &format!("Pod {name} was using {used}, request is {requested}, has larger consumption of {resource}. ");
+    }
     for container in candidate.usage.iter().flat_map(|usage| &usage.containers) {
         let Some(spec) = spec_of(candidate.pod, container.container) else { continue };
         let (used, requested) = (used(container, threshold.signal), requested(&spec.requests, threshold.signal));
@@ -159,10 +167,18 @@ pub(super) fn message(threshold: &EvictionThreshold, usage: &NodeUsage, candidat
     message
 }
 
-/// A pod with a container that has more on its disk than its limit allows, and the sentence for it.
+/// Why a pod must go that has more on its disk than it may, whatever the node has left: all its containers together
+/// against the sum of their limits, or else one of them against its own.
 ///
-/// Source: `containerEphemeralStorageLimitEviction`, pkg/kubelet/eviction/eviction_manager.go (v1.34.1).
+/// Source: `podEphemeralStorageLimitEviction`, `containerEphemeralStorageLimitEviction`,
+/// pkg/kubelet/eviction/eviction_manager.go (v1.34.1). Absent on purpose: volumes with a limit of their own.
 pub(super) fn over_disk_limit(pod: &Pod, usage: &PodUsage) -> Option<String> {
+    let of_pod = pod.spec.sum_of_containers(|container| container.limits.clone()).ephemeral_bytes;
+    let total: i64 = usage.containers.iter().map(|container| container.disk_bytes).sum();
+    if of_pod > 0 && total > of_pod {
+        let limit = bytes(of_pod);
+        return Some(format!("Pod ephemeral local storage usage exceeds the total limit of containers {limit}. "));
+    }
     let over = |container: &&ContainerUsage| {
         let limit = spec_of(pod, container.container).map_or(0, |spec| spec.limits.ephemeral_bytes);
         limit > 0 && container.disk_bytes > limit
@@ -330,11 +346,100 @@ mod tests {
 
     #[test]
     fn the_sentence_names_threshold_and_containers_above_their_requests() {
-        let (pod, usage) = (pod("web", 0, 64), uses(300, 0, 0));
-        let candidate = Candidate { pod: &pod, usage: Some(&usage) };
-        let expected = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. \
-                        Container app was using 300Mi, request is 64Mi, has larger consumption of memory. ";
-        assert_eq!(message(&threshold(100, None), &memory(50), &candidate), expected);
+        use EvictionSignal::{MemoryAvailable, NodeFsAvailable, PidAvailable};
+        let more = |name: &str, used: &str, request: &str, of: &str| {
+            format!("Container {name} was using {used}, request is {request}, has larger consumption of {of}. ")
+        };
+        // The signal, what each container asks for (`setup` is an init container) and what is known of its use in MiB.
+        type Named<'a> = &'a [(&'a str, i64, Option<i64>)];
+        let table: [(EvictionSignal, Named<'_>, String); 8] = [
+            (MemoryAvailable, &[("app", 64, Some(300))], more("app", "300Mi", "64Mi", "memory")),
+            (MemoryAvailable, &[("app", 400, Some(300))], String::new()),
+            (MemoryAvailable, &[("app", 300, Some(300))], String::new()),
+            (MemoryAvailable, &[("app", 64, None)], String::new()),
+            (
+                MemoryAvailable,
+                &[("app", 64, Some(300)), ("side", 0, Some(1)), ("idle", 8, Some(2))],
+                more("app", "300Mi", "64Mi", "memory") + &more("side", "1Mi", "0", "memory"),
+            ),
+            (MemoryAvailable, &[("app", 64, None), ("setup", 8, Some(9))], more("setup", "9Mi", "8Mi", "memory")),
+            (NodeFsAvailable, &[("app", 8, Some(9))], more("app", "9Mi", "8Mi", "ephemeral-storage")),
+            (PidAvailable, &[("app", 0, Some(9))], String::new()),
+        ];
+        for (signal, named, expected) in table {
+            let container = |(name, mib, _): &(&str, i64, Option<i64>)| {
+                let (memory_bytes, ephemeral_bytes) = (mib * MIB, mib * MIB);
+                let requests = Resources { memory_bytes, ephemeral_bytes, ..Resources::default() };
+                Container { name: (*name).into(), requests, ..Container::default() }
+            };
+            let (init, main): (Vec<_>, Vec<_>) = named.iter().copied().partition(|(name, ..)| *name == "setup");
+            let spec = PodSpec {
+                containers: main.iter().map(|it| container(it)).collect(),
+                init_containers: init.iter().map(|it| container(it)).collect(),
+                ..PodSpec::default()
+            };
+            let uses = |(place, (_, _, used)): (usize, (&str, i64, Option<i64>)), init: bool| {
+                let place = u16::try_from(place).expect("few containers");
+                let container = if init { ContainerIndex::Init(place) } else { ContainerIndex::Main(place) };
+                let amount = used? * MIB;
+                Some(ContainerUsage { container, memory_bytes: amount, disk_bytes: amount, processes: 1 })
+            };
+            let of_main = main.iter().copied().enumerate().filter_map(|it| uses(it, false));
+            let of_init = init.iter().copied().enumerate().filter_map(|it| uses(it, true));
+            let usage = PodUsage { pod: Uid(0), containers: of_main.chain(of_init).collect() };
+            let pod = Arc::new(Pod { spec: Shared::new(spec), ..Pod::default() });
+            let candidate = Candidate { pod: &pod, usage: Some(&usage) };
+            let supply = Supply { capacity: 1_000 * MIB, available: 50 * MIB };
+            let node = NodeUsage { nodefs: supply, pids: supply, ..memory(50) };
+            let threshold = EvictionThreshold { signal, ..threshold(100, None) };
+            let resource = resource_of(signal);
+            let start =
+                format!("The node was low on resource: {resource}. Threshold quantity: 100Mi, available: 50Mi. ");
+            assert_eq!(message(&threshold, &node, &candidate), start + &expected, "{signal:?} {named:?}");
+        }
+        let mut whole = Pod::clone(&pod("web", 0, 0));
+        let own = Some(Box::new([(ResourceName::Memory, 64 * MIB)].into()));
+        whole.spec = Shared::new(PodSpec { pod_requests: own, ..PodSpec::clone(&whole.spec) });
+        let (whole, usage) = (Arc::new(whole), uses(300, 0, 0));
+        let of_whole = message(&threshold(100, None), &memory(50), &Candidate { pod: &whole, usage: Some(&usage) });
+        let expected = "Pod web was using 300Mi, request is 64Mi, has larger consumption of memory. ";
+        assert!(of_whole.contains(expected), "{of_whole}");
+        let pod = pod("web", 0, 64);
+        let unknown = message(&threshold(100, None), &memory(50), &Candidate { pod: &pod, usage: None });
+        assert_eq!(unknown, "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. ");
+    }
+
+    #[test]
+    fn a_pod_over_its_disk_limits_goes_by_their_sum_or_by_one_of_them() {
+        let of_pod = "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ";
+        let of_one = "Container b exceeded its local ephemeral storage limit \"512Mi\". ";
+        // Limits and use of two containers, in MiB; 0 is no limit.
+        let table = [
+            ((1_024, 0), (1_024, 0), None),
+            ((1_024, 0), (1_025, 0), Some(of_pod)),
+            ((1_024, 0), (800, 300), Some(of_pod)),
+            ((512, 512), (600, 500), Some(of_pod)),
+            ((512, 512), (400, 600), Some(of_one)),
+            ((512, 512), (512, 512), None),
+            ((0, 0), (9_000, 9_000), None),
+        ];
+        for (limits, used, expected) in table {
+            let container = |name: &str, limit_mib: i64| {
+                let limits = Resources { ephemeral_bytes: limit_mib * MIB, ..Resources::default() };
+                Container { name: name.into(), limits, ..Container::default() }
+            };
+            let spec =
+                PodSpec { containers: vec![container("a", limits.0), container("b", limits.1)], ..PodSpec::default() };
+            let pod = Pod { spec: Shared::new(spec), ..Pod::default() };
+            let usage = |place, mib: i64| ContainerUsage {
+                container: ContainerIndex::Main(place),
+                memory_bytes: 0,
+                disk_bytes: mib * MIB,
+                processes: 1,
+            };
+            let usage = PodUsage { pod: Uid(0), containers: vec![usage(0, used.0), usage(1, used.1)] };
+            assert_eq!(over_disk_limit(&pod, &usage).as_deref(), expected, "limits {limits:?}, used {used:?}");
+        }
     }
 
     #[test]
