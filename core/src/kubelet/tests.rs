@@ -82,6 +82,7 @@ fn probe() -> Probe {
     }
 }
 
+mod actions;
 mod configs;
 mod contact;
 mod containers;
