@@ -91,6 +91,7 @@ mod node;
 mod phase;
 mod ranking;
 mod static_pods;
+mod statuses;
 
 #[test]
 fn a_pod_lives_and_dies_step_by_step() {
