@@ -80,3 +80,53 @@ fn what_a_silent_kubelet_last_said_of_its_node_becomes_unknown_but_for_the_netwo
     assert_eq!(shown(ConditionKind::DiskPressure), said(Status3::Unknown, "NodeStatusNeverUpdated"));
     assert_eq!(shown(ConditionKind::NetworkUnavailable), said(Status3::False, "ByKubelet"));
 }
+
+#[test]
+fn a_node_lives_by_its_lease_or_by_its_status_and_is_unknown_without_either() {
+    // Whether its kubelet renews its lease, and whether it tells of its status every ten seconds, from 100 s on; whether
+    // it ever told of it before. What Ready says at 130 s and at 200 s.
+    for (renews, tells, had_status, early, late) in [
+        (true, false, true, "True", "True"),
+        (false, true, true, "True", "True"),
+        (true, true, true, "True", "True"),
+        (false, false, true, "True", "Unknown"),
+        (true, false, false, "none", "none"),
+        (false, false, false, "Unknown", "Unknown"),
+    ] {
+        let mut bed = cluster(&["a", "a"]);
+        // Another node lives on, so that the zone is in order.
+        bed.stop_renewals();
+        let mut renew = |bed: &mut Testbed, at: u64, host: u32| {
+            let number = at * 10 + u64::from(host);
+            bed.renew_at(secs(at), host, &format!("n{host}"), number);
+        };
+        for at in (5..=200).step_by(10) {
+            renew(&mut bed, at, 0);
+            if (at < 100 && had_status || renews) && (had_status || renews) {
+                renew(&mut bed, at, 1);
+            }
+        }
+        if !had_status {
+            let mut bare = Node::clone(&bed.get::<Node>("", "n1").unwrap());
+            bare.status.conditions = Default::default();
+            bed.request(Request::UpdateStatus { object: Object::Node(Arc::new(bare)), expected: None });
+        }
+        let ready = |bed: &Testbed| {
+            let node = bed.get::<Node>("", "n1").unwrap();
+            node.status.conditions.get(ConditionKind::Ready).map_or("none".to_owned(), |it| format!("{:?}", it.status))
+        };
+        bed.run_until(secs(95));
+        let mut seen = Vec::new();
+        for at in (100..=200).step_by(10) {
+            if tells {
+                bed.set_node_condition("n1", ConditionKind::Ready, Status3::True, "KubeletReady");
+            }
+            bed.run_until(secs(at));
+            if at == 130 || at == 200 {
+                seen.push(ready(&bed));
+            }
+        }
+        let story = format!("renews {renews}, tells {tells}, had a status {had_status}: {:?}", bed.told());
+        assert_eq!(seen, [early, late], "{story}");
+    }
+}
