@@ -130,3 +130,32 @@ fn a_node_lives_by_its_lease_or_by_its_status_and_is_unknown_without_either() {
         assert_eq!(seen, [early, late], "{story}");
     }
 }
+
+#[test]
+fn whatever_a_node_last_said_is_kept_for_the_grace_and_is_unknown_then() {
+    // What Ready last said; what it says forty seconds into the silence, and after seventy.
+    for (last, early) in [
+        (Some(Status3::True), "True"),
+        (Some(Status3::False), "False"),
+        (Some(Status3::Unknown), "Unknown"),
+        (None, "none"),
+    ] {
+        let mut bed = cluster(&["a", "a"]);
+        bed.run_until(secs(100));
+        let mut node = Node::clone(&bed.get::<Node>("", "n1").unwrap());
+        match last {
+            Some(status) => drop(node.status.conditions.set(ConditionKind::Ready, status, "Said", "", bed.now())),
+            None => drop(node.status.conditions.remove(ConditionKind::Ready)),
+        }
+        bed.request(Request::UpdateStatus { object: Object::Node(Arc::new(node)), expected: None });
+        bed.silence(1);
+        let ready = |bed: &Testbed| {
+            let node = bed.get::<Node>("", "n1").unwrap();
+            node.status.conditions.get(ConditionKind::Ready).map_or("none".to_owned(), |it| format!("{:?}", it.status))
+        };
+        bed.run_until(secs(140));
+        assert_eq!(ready(&bed), early, "{last:?}");
+        bed.run_until(secs(170));
+        assert_eq!(ready(&bed), "Unknown", "{last:?}: {:?}", bed.told());
+    }
+}
