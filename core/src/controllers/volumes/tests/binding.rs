@@ -156,6 +156,16 @@ fn a_claim_that_names_no_volume_takes_the_smallest_that_suits() {
         ("a:1Gi rwx, v:5Gi", "c:1Gi", "a Available; v=c! Bound auto; c>v Bound auto done"),
         ("v:1Gi vac", "c:1Gi", "v Available; c Pending; FailedBinding"),
         ("v:1Gi vac", "c:1Gi vac", "v=c! Bound auto; c>v Bound auto done"),
+        ("v:1Gi", "c:1Gi vac", "v Available; c Pending; FailedBinding"),
+        // Size and labels together.
+        ("a:1Gi red, b:10Gi red, v:3Gi", "c:2Gi red", "a Available; b=c! Bound auto; v Available; c>b Bound auto done"),
+        ("a:1Gi red, v:10Gi", "c:5Gi red", "a Available; v Available; c Pending; FailedBinding"),
+        ("a:10Gi red, b:5Gi red", "c:5Gi red", "a Available; b=c! Bound auto; c>b Bound auto done"),
+        ("a:500Gi /gold, b:2Ti /gold red", "c:400Gi /gold red", "a Available; b=c! Bound auto; c>b Bound auto done"),
+        // Very large ones.
+        ("a:900Ti, b:1000Ti", "c:950Ti", "a Available; b=c! Bound auto; c>b Bound auto done"),
+        ("a:800Pi", "c:800Pi", "a=c! Bound auto; c>a Bound auto done"),
+        ("a:800Pi", "c:801Pi", "a Available; c Pending; FailedBinding"),
     ]);
 }
 
@@ -228,5 +238,12 @@ fn block_volumes_and_file_systems_do_not_mix() {
         ("v:1Gi", "c:1Gi block >v", "v Available; c>v Pending; VolumeMismatch"),
         ("v:1Gi block", "c:1Gi block >v", "v=c! Bound auto; c>v Bound done"),
         ("v:1Gi block =c!", "c:1Gi", "v=c! Available; c Pending; VolumeMismatch"),
+        ("v:1Gi =c!", "c:1Gi block", "v=c! Available; c Pending; VolumeMismatch"),
+        // Modes and classes must both agree.
+        ("v:1Gi /gold block", "c:1Gi /gold", "v Available; c Pending; ExternalProvisioning"),
+        ("v:1Gi /gold", "c:1Gi /gold block", "v Available; c Pending; ExternalProvisioning"),
+        ("v:1Gi /gold block", "c:1Gi block", "v Available; c Pending; FailedBinding"),
+        ("v:1Gi /gold block", "c:1Gi block >v", "v Available; c>v Pending; VolumeMismatch"),
+        ("v:1Gi /gold block", "c:1Gi /gold block >v", "v=c! Bound auto; c>v Bound done"),
     ]);
 }
