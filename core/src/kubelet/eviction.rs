@@ -374,8 +374,8 @@ mod tests {
             };
             let (init, main): (Vec<_>, Vec<_>) = named.iter().copied().partition(|(name, ..)| *name == "setup");
             let spec = PodSpec {
-                containers: main.iter().map(|it| container(it)).collect(),
-                init_containers: init.iter().map(|it| container(it)).collect(),
+                containers: main.iter().map(container).collect(),
+                init_containers: init.iter().map(container).collect(),
                 ..PodSpec::default()
             };
             let uses = |(place, (_, _, used)): (usize, (&str, i64, Option<i64>)), init: bool| {

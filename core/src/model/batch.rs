@@ -302,7 +302,8 @@ mod tests {
     fn a_job_is_finished_only_by_a_condition_that_is_true() {
         use ConditionKind::{Complete, Failed, FailureTarget, Suspended};
         use Status3::{False, True, Unknown};
-        let table: [(&[(ConditionKind, Status3)], Option<ConditionKind>); 11] = [
+        type Row<'a> = (&'a [(ConditionKind, Status3)], Option<ConditionKind>);
+        let table: [Row<'_>; 11] = [
             (&[], None),
             (&[(Complete, True)], Some(Complete)),
             (&[(Complete, False)], None),

@@ -148,7 +148,8 @@ mod tests {
         let by_name = || requirement("metadata.name", "n1");
         let preferred = || PreferredNodeTerm { weight: 7, requirements: by_label() };
         // The template's alternatives by label and by name, and whether it prefers nodes too.
-        let table: [(&str, Vec<Vec<SelectorRequirement>>, Vec<Vec<SelectorRequirement>>, bool); 8] = [
+        type Alternatives = Vec<Vec<SelectorRequirement>>;
+        let table: [(&str, Alternatives, Alternatives, bool); 8] = [
             ("nothing", vec![], vec![], false),
             ("preferences only", vec![], vec![], true),
             ("a label", vec![by_label()], vec![vec![]], false),

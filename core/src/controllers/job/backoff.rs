@@ -167,7 +167,8 @@ mod tests {
     fn a_pod_has_ended_with_its_last_container_in_whole_seconds() {
         // When its containers and its sidecars ended; when the pod has. What runs on says nothing, so its creation at 1 s
         // is all that is known.
-        let table: [(&[Option<u64>], &[Option<u64>], u64); 6] = [
+        type Ends<'a> = &'a [Option<u64>];
+        let table: [(Ends<'_>, Ends<'_>, u64); 6] = [
             (&[Some(20)], &[], 20),
             (&[Some(20), Some(25), Some(22)], &[], 25),
             (&[Some(20)], &[Some(31)], 31),

@@ -151,7 +151,8 @@ fn a_pod_is_up_to_date_by_its_hash_or_its_generation() {
     };
     let (hash, generation) = ("controller-revision-hash", "pod-template-generation");
     // Labels of the pod; whether it is up to date with the hash `h2`, and with none.
-    let table: [(&[(&str, &str)], (bool, bool)); 10] = [
+    type Row<'a> = (&'a [(&'a str, &'a str)], (bool, bool));
+    let table: [Row<'_>; 10] = [
         (&[], (false, false)),
         (&[(generation, "3")], (true, true)),
         (&[(generation, "2")], (false, false)),
