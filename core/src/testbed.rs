@@ -5,17 +5,19 @@
 //! off and answer for the container runtime themselves.
 
 mod fake_runtime;
+mod hindrances;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) use fake_runtime::{FakeRuntime, Image};
+use hindrances::Hindrances;
 
-use crate::api::{Answer, Propagation, Refusal, Reply, Request};
+use crate::api::{Answer, Propagation, Reply, Request};
 use crate::config::Config;
 use crate::events::EventLog;
 use crate::facts::{Fact, What};
-use crate::id::{HostId, Name, ProcId, ProcKind, RequestId, Revision, Uid};
+use crate::id::{HostId, Name, ProcId, ProcKind, RequestId, Uid};
 use crate::kubelet::Boot;
 use crate::machine::Core;
 use crate::model::{
@@ -45,9 +47,6 @@ enum Step {
     Remove,
 }
 
-/// Whether a request is one that shall be refused.
-type RefusedIf = Box<dyn Fn(&Request) -> bool>;
-
 /// A core with everything around it.
 pub(crate) struct Testbed {
     pub(crate) core: Core,
@@ -68,10 +67,7 @@ pub(crate) struct Testbed {
     /// Nodes to which new pods are bound in turn, in place of a scheduler; empty leaves that to the core's own.
     bind_to: Vec<Name>,
     bound: u64,
-    /// Requests of the controller manager that are refused, and how often still.
-    refusals: Vec<(u32, RefusedIf, Refusal)>,
-    /// The watch news that the controller manager does not get yet, if it is held back.
-    held_news: Option<(Revision, Vec<Input>)>,
+    hindrances: Hindrances,
     /// The static pods of the next host that is introduced.
     pub(crate) static_pods: Vec<Arc<Pod>>,
     pods: BTreeMap<Uid, Arc<Pod>>,
@@ -101,8 +97,7 @@ impl Testbed {
             cut: Vec::new(),
             bind_to: Vec::new(),
             bound: 0,
-            refusals: Vec::new(),
-            held_news: None,
+            hindrances: Hindrances::default(),
             static_pods: Vec::new(),
             pods: BTreeMap::new(),
             queue: BTreeMap::new(),
@@ -244,36 +239,6 @@ impl Testbed {
         id
     }
 
-    /// The API server fails at the next so many requests of the controller manager of which this holds.
-    pub(crate) fn refuse(&mut self, times: u32, asks: impl Fn(&Request) -> bool + 'static) {
-        self.refuse_with(times, Refusal::Internal { message: "the disk is full".into() }, asks);
-    }
-
-    /// The same, with a refusal of its own.
-    pub(crate) fn refuse_with(&mut self, times: u32, refusal: Refusal, asks: impl Fn(&Request) -> bool + 'static) {
-        if times > 0 {
-            self.refusals.push((times, Box::new(asks), refusal));
-        }
-    }
-
-    /// How many of the refusals that were asked for have not happened yet.
-    pub(crate) fn refusals_left(&self) -> u32 {
-        self.refusals.iter().map(|(times, ..)| times).sum()
-    }
-
-    /// What is written after so many more revisions reaches the controller manager with [`Testbed::release_news`] only.
-    pub(crate) fn hold_news_from(&mut self, revisions: u64) {
-        self.held_news = Some((Revision(self.core.revision().0 + revisions), Vec::new()));
-    }
-
-    /// The controller manager's watch shows what it has missed.
-    pub(crate) fn release_news(&mut self) {
-        let (_, held) = self.held_news.take().expect("news was held back");
-        for input in held {
-            self.push(self.now, input);
-        }
-    }
-
     /// Creates an object and asserts that it was accepted.
     pub(crate) fn create<T: Resource>(&mut self, object: T) {
         let id = self.request(Request::Create(T::into_object(Arc::new(object))));
@@ -387,21 +352,17 @@ impl Testbed {
                 self.bind_if_new(&fact);
                 self.facts.push((self.now, fact));
             }
-            Effect::Send { from, to, body } if self.is_refused(from, &body) => {
-                let Msg::Request(id, request) = body else { unreachable!("only requests are refused") };
-                let at = self.refusals.iter().position(|(_, asks, _)| asks(&request)).expect("it is refused");
-                let refusal = self.refusals[at].2.clone();
-                self.refusals[at].0 -= 1;
-                self.refusals.retain(|(times, ..)| *times > 0);
-                self.push(self.now, Input::Message { from: to, to: from, body: Msg::Response(id, Err(refusal)) });
+            Effect::Send { from: from @ ProcId::CONTROLLER_MANAGER, to, body: Msg::Request(id, request) } => {
+                let body = match self.hindrances.refusal(&request) {
+                    Some(refusal) => Input::Message { from: to, to: from, body: Msg::Response(id, Err(refusal)) },
+                    None => Input::Message { from, to, body: Msg::Request(id, request) },
+                };
+                self.push(self.now, body);
             }
             Effect::Send { from, to: to @ ProcId::CONTROLLER_MANAGER, body: Msg::Advance(revision) } => {
-                let input = Input::Message { from, to, body: Msg::Advance(revision) };
-                match &mut self.held_news {
-                    Some((last, held)) if revision > *last => held.push(input),
-                    _ => {
-                        self.push(self.now, input);
-                    }
+                let news = Input::Message { from, to, body: Msg::Advance(revision) };
+                if let Some(news) = self.hindrances.hold(revision, news) {
+                    self.push(self.now, news);
                 }
             }
             Effect::Send { from, to, body } => match to.kind() {
@@ -426,11 +387,6 @@ impl Testbed {
             (Input::Message { body: Msg::RuntimeEvent(event), .. }, Some(runtime)) => runtime.happens(self.now, event),
             _ => true,
         }
-    }
-
-    fn is_refused(&self, from: ProcId, body: &Msg) -> bool {
-        let Msg::Request(_, request) = body else { return false };
-        from == ProcId::CONTROLLER_MANAGER && self.refusals.iter().any(|(_, asks, _)| asks(request))
     }
 
     fn is_cut(&self, process: ProcId) -> bool {

@@ -247,3 +247,40 @@ fn block_volumes_and_file_systems_do_not_mix() {
         ("v:1Gi /gold block", "c:1Gi /gold block >v", "v=c! Bound auto; c>v Bound done"),
     ]);
 }
+
+#[test]
+fn a_default_class_that_comes_later_is_given_to_claims_that_wait_without_one() {
+    // What a claim has before, how many default classes come a minute later, and the class that it has then.
+    for (before, defaults, expected) in [
+        ("nothing", 0, None),
+        ("nothing", 1, Some("default-0")),
+        ("nothing", 2, Some("default-1")),
+        ("a volume", 1, None),
+        ("a class", 1, Some("gold")),
+        ("no class by its own wish", 1, Some("")),
+    ] {
+        let mut bed = Testbed::new(Config::default());
+        bed.create(class("gold", BindingMode::WaitForFirstConsumer));
+        let mut claim = claim("c", "", "1Gi");
+        claim.spec.storage_class = match before {
+            "a class" => Some("gold".into()),
+            "no class by its own wish" => Some("".into()),
+            _ => None,
+        };
+        if before == "a volume" {
+            bed.create(volume("v", "", "1Gi"));
+        }
+        bed.create(claim);
+        bed.run_for(Span::from_secs(60));
+        assert_eq!(stored(&bed, "c").status.phase == ClaimPhase::Bound, before == "a volume", "{before}");
+        for place in 0..defaults {
+            let mut late = class(&format!("default-{place}"), BindingMode::WaitForFirstConsumer);
+            late.meta.annotations = Labels::new([("storageclass.kubernetes.io/is-default-class", "true")]);
+            bed.create(late);
+            bed.run_for(Span::from_secs(1));
+        }
+        bed.run_for(Span::from_secs(60));
+        let class = stored(&bed, "c").spec.storage_class.clone();
+        assert_eq!(class.as_deref(), expected, "{before}, {defaults} default classes: {:?}", bed.told());
+    }
+}
