@@ -108,7 +108,7 @@ fn stored(located: &Located<Manifest>, path: &Path, home: &str, exists: bool) ->
     let mut inputs = VecDeque::from([Input::Started(ProcId::API_SERVER)]);
     let last = RequestId(requests.len() as u64);
     for (object, number) in requests.into_iter().zip(1..) {
-        let body = Msg::Request(RequestId(number), Request::Create(object));
+        let body = Msg::Request(RequestId(number), Box::new(Request::Create(object)));
         inputs.push_back(Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
     }
     let mut refusal = None;
