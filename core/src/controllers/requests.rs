@@ -282,10 +282,10 @@ mod tests {
             let mut requests: Requests<&str, ()> = Requests::new(1, None, |_| true);
             let mut ctx = Context { now: Time::ZERO, me: ProcId::CONTROLLER_MANAGER, config: &config, out: &mut out };
             requests.begin_adopting(&mut ctx, "key", (), (key.clone(), Uid(7)), [vec![create("a")], vec![create("b")]]);
-            let [Effect::Send { body: Msg::Request(id, Request::Get(read)), .. }] = &ctx.out[..] else {
+            let [Effect::Send { body: Msg::Request(id, request), .. }] = &ctx.out[..] else {
                 panic!("only the owner is asked for: {:?}", ctx.out)
             };
-            assert_eq!(*read, key);
+            assert_eq!(**request, Request::Get(key.clone()));
             let id = *id;
             ctx.out.clear();
             let ended = requests.on_answer(&mut ctx, id, answer);
