@@ -6,7 +6,7 @@ use crate::model::{BIND_COMPLETED, BOUND_BY_CONTROLLER, ClaimReference, SELECTED
 use crate::seam::Input;
 
 /// A volume in words: `name:size`, then marks: `=c` is kept for the claim `c`, `=c!` for that very claim, `=c?` for
-/// another of that name; `auto` if the binder said so; a phase; `/class`; `rwx`, `block`, `red` (a label), `vac`.
+/// another of that name; `auto` if the binder said so; a phase; `/class`; `rwx`, `block`, `red` (a label), `vac`; `leaving` if it is being deleted.
 fn volume_of(words: &str, claim: Option<&PersistentVolumeClaim>) -> PersistentVolume {
     let (name, rest) = words.split_once(':').expect("a name and a size");
     let mut marks = rest.split(' ');
@@ -23,6 +23,7 @@ fn volume_of(words: &str, claim: Option<&PersistentVolumeClaim>) -> PersistentVo
             "block" => volume.mode = VolumeMode::Block,
             "red" => volume.meta.labels = Labels::new([("color", "red")]),
             "vac" => volume.attributes_class = Some("fast".into()),
+            "leaving" => {}
             _ if mark.starts_with('/') => volume.storage_class = mark[1..].into(),
             _ => {
                 let name = mark.strip_prefix('=').expect("one of the marks above");
@@ -88,6 +89,10 @@ fn settled(volumes: &str, claim: &str) -> String {
         let mut stored = PersistentVolume::clone(&bed.get::<PersistentVolume>("", &wanted.meta.name).unwrap());
         stored.status = wanted.status;
         bed.request(Request::UpdateStatus { object: Object::PersistentVolume(Arc::new(stored)), expected: None });
+        if words.ends_with(" leaving") {
+            let key = ObjectKey::new(Kind::PersistentVolume, "", &wanted.meta.name);
+            bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
+        }
     }
     bed.run_for(Span::ZERO);
     bed.input(Input::Started(ProcId::CONTROLLER_MANAGER));
@@ -98,7 +103,7 @@ fn settled(volumes: &str, claim: &str) -> String {
     let mut parts: Vec<String> = names
         .iter()
         .map(|name| {
-            let volume = bed.get::<PersistentVolume>("", name).unwrap();
+            let Some(volume) = bed.get::<PersistentVolume>("", name) else { return format!("{name} gone") };
             let of = volume.claim.as_ref().map_or(String::new(), |claim| {
                 let mark = match (claim.uid, &made) {
                     (None, _) => "",
@@ -157,6 +162,9 @@ fn a_claim_that_names_no_volume_takes_the_smallest_that_suits() {
         ("v:1Gi vac", "c:1Gi", "v Available; c Pending; FailedBinding"),
         ("v:1Gi vac", "c:1Gi vac", "v=c! Bound auto; c>v Bound auto done"),
         ("v:1Gi", "c:1Gi vac", "v Available; c Pending; FailedBinding"),
+        // Volumes that are being deleted.
+        ("v:1Gi leaving", "c:1Gi", "v gone; c Pending; FailedBinding"),
+        ("a:1Gi leaving, b:5Gi", "c:1Gi", "a gone; b=c! Bound auto; c>b Bound auto done"),
         // Size and labels together.
         ("a:1Gi red, b:10Gi red, v:3Gi", "c:2Gi red", "a Available; b=c! Bound auto; v Available; c>b Bound auto done"),
         ("a:1Gi red, v:10Gi", "c:5Gi red", "a Available; v Available; c Pending; FailedBinding"),
