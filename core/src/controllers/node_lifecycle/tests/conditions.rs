@@ -159,3 +159,28 @@ fn whatever_a_node_last_said_is_kept_for_the_grace_and_is_unknown_then() {
         assert_eq!(ready(&bed), "Unknown", "{last:?}: {:?}", bed.told());
     }
 }
+
+#[test]
+fn a_pod_that_could_not_be_marked_is_marked_by_a_later_pass_and_so_is_a_node() {
+    let of = |kind: Kind| {
+        move |request: &Request| {
+            let writes = matches!(request, Request::UpdateStatus { .. } | Request::Patch { .. });
+            writes && request.target().is_some_and(|key| key.kind == kind)
+        }
+    };
+    for (kind, refusals) in [(Kind::Pod, 0), (Kind::Pod, 1), (Kind::Pod, 3), (Kind::Node, 1)] {
+        let mut bed = cluster(&["a", "a"]);
+        add_pod(&mut bed, "p", "n1", None);
+        bed.run_until(secs(100));
+        assert!(bed.get::<Pod>("default", "p").unwrap().is_ready());
+        bed.silence(1);
+        bed.refuse(refusals, of(kind));
+        bed.run_until(secs(190));
+        let ready = |status: Option<&crate::model::Condition>| status.map(|it| it.status);
+        let node = bed.get::<Node>("", "n1").unwrap();
+        assert_eq!(ready(node.status.conditions.get(ConditionKind::Ready)), Some(Status3::Unknown), "{kind:?}");
+        let pod = bed.get::<Pod>("default", "p").unwrap();
+        assert!(!pod.is_ready(), "{kind:?}, {refusals} refusals: {:?}", bed.told());
+        assert_eq!(bed.refusals_left(), 0, "{kind:?}");
+    }
+}
