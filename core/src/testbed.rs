@@ -5,11 +5,13 @@
 //! off and answer for the container runtime themselves.
 
 mod fake_runtime;
+mod hindrances;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) use fake_runtime::{FakeRuntime, Image};
+use hindrances::Hindrances;
 
 use crate::api::{Answer, Propagation, Reply, Request};
 use crate::config::Config;
@@ -65,6 +67,7 @@ pub(crate) struct Testbed {
     /// Nodes to which new pods are bound in turn, in place of a scheduler; empty leaves that to the core's own.
     bind_to: Vec<Name>,
     bound: u64,
+    hindrances: Hindrances,
     /// The static pods of the next host that is introduced.
     pub(crate) static_pods: Vec<Arc<Pod>>,
     pods: BTreeMap<Uid, Arc<Pod>>,
@@ -94,6 +97,7 @@ impl Testbed {
             cut: Vec::new(),
             bind_to: Vec::new(),
             bound: 0,
+            hindrances: Hindrances::default(),
             static_pods: Vec::new(),
             pods: BTreeMap::new(),
             queue: BTreeMap::new(),
@@ -347,6 +351,19 @@ impl Testbed {
             Effect::Record(fact) => {
                 self.bind_if_new(&fact);
                 self.facts.push((self.now, fact));
+            }
+            Effect::Send { from: from @ ProcId::CONTROLLER_MANAGER, to, body: Msg::Request(id, request) } => {
+                let body = match self.hindrances.refusal(&request) {
+                    Some(refusal) => Input::Message { from: to, to: from, body: Msg::Response(id, Err(refusal)) },
+                    None => Input::Message { from, to, body: Msg::Request(id, request) },
+                };
+                self.push(self.now, body);
+            }
+            Effect::Send { from, to: to @ ProcId::CONTROLLER_MANAGER, body: Msg::Advance(revision) } => {
+                let news = Input::Message { from, to, body: Msg::Advance(revision) };
+                if let Some(news) = self.hindrances.hold(revision, news) {
+                    self.push(self.now, news);
+                }
             }
             Effect::Send { from, to, body } => match to.kind() {
                 ProcKind::Client => {

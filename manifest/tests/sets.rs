@@ -161,3 +161,20 @@ fn a_controller_revision_is_left_to_the_cluster() {
     let refused = to_object(&located).unwrap_err().to_string();
     assert!(refused.contains("a ControllerRevision is written by the cluster itself"), "{refused}");
 }
+
+#[test]
+fn the_largest_progress_deadline_is_none_and_a_missing_one_ten_minutes() {
+    for (given, expected) in
+        [("", Some(600)), ("progressDeadlineSeconds: 30", Some(30)), ("progressDeadlineSeconds: 2147483647", None)]
+    {
+        let text = format!(
+            "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: d}}, spec: {{selector: {{matchLabels: {{app: x}}}}, \
+             template: {TEMPLATE}, {given}}}}}"
+        );
+        let object = to_object(&read_admitted("d.yaml", &text).unwrap().remove(0)).unwrap();
+        let Object::Deployment(deployment) = &object else { panic!("{object:?}") };
+        assert_eq!(deployment.progress_deadline.map(|deadline| deadline.as_secs()), expected, "{given:?}");
+        let shown = &to_json(&object, Revision(7), 0)["spec"]["progressDeadlineSeconds"];
+        assert_eq!(*shown, expected.unwrap_or(2_147_483_647), "{given:?}");
+    }
+}

@@ -1,17 +1,16 @@
 //! Which objects an owner manages: those that name it, and orphans that it adopts.
 //!
 //! An object that names the owner but is no longer selected is released. Every claim is a write on the condition that
-//! the object is still as the watch has shown it. Source: pkg/controller/controller_ref_manager.go (v1.34.1). Absent on
-//! purpose: the reading of the owner before the first adoption (it would save an adoption by an owner that is gone; the
-//! garbage collector then takes both).
+//! the object is still as the watch has shown it, and an owner that adopts is read anew before: it may be about to go.
+//! Source: pkg/controller/controller_ref_manager.go (v1.34.1).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::api::{Answer, Request};
-use crate::controllers::{owned_by, without_owner};
-use crate::id::{Name, RowId};
-use crate::model::{Kind, Meta, OwnerReference, Resource};
+use crate::controllers::{NamespacedName, owned_by, without_owner};
+use crate::id::{Name, RowId, Uid};
+use crate::model::{Kind, Meta, ObjectKey, OwnerReference, Resource};
 use crate::store::View;
 
 /// Objects of one kind that no controller manages, by namespace: candidates for adoption.
@@ -77,6 +76,12 @@ impl<T: Resource> Claims<T> {
     /// How many claims there are.
     pub(crate) fn len(&self) -> usize {
         self.claimed.len()
+    }
+
+    /// The owner that has to be read before these claims are made, if some are adoptions.
+    pub(crate) fn adopter(&self, kind: Kind, owner: &Meta) -> Option<(ObjectKey, Uid)> {
+        let adopts = self.claimed.iter().any(|(_, adopt)| *adopt);
+        adopts.then(|| (NamespacedName::of_meta(owner).of(kind), owner.uid))
     }
 
     /// Leaves objects alone that would be released.

@@ -145,6 +145,22 @@ mod tests {
     }
 
     #[test]
+    fn any_number_of_deletions_is_awaited_and_none_at_once_is_fulfilled() {
+        for count in [0, 1, 2, 5] {
+            let web = web();
+            let mut expectations = Expectations::default();
+            let pods: BTreeSet<Uid> = (0..count).map(Uid).collect();
+            expectations.expect(&web, 0, Deletions::Of(pods.clone()), Time::ZERO);
+            for (seen, pod) in pods.into_iter().enumerate() {
+                assert!(!expectations.satisfied(&web, Time::ZERO), "{seen} of {count} were seen");
+                expectations.deleted(&web, pod);
+            }
+            assert!(expectations.satisfied(&web, Time::ZERO), "{count}");
+            assert!(!expectations.is_awaiting(&web));
+        }
+    }
+
+    #[test]
     fn deletions_by_number_are_awaited_together_with_creations() {
         let web = web();
         let mut expectations = Expectations::default();

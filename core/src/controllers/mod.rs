@@ -29,6 +29,8 @@ mod root_certificate;
 mod service_account;
 mod stateful_set;
 mod taint_eviction;
+#[cfg(test)]
+mod tests;
 mod ttl_after_finished;
 mod volumes;
 mod work_queue;

@@ -132,8 +132,7 @@ impl PodGc {
     /// Begins a pass with what the sets hold now.
     fn begin_pass(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
         let mut groups = VecDeque::new();
-        let excess = self.ended.len().saturating_sub(ENDED_PODS);
-        groups.push_back(group(view, true, false, self.ended.values().take(excess).copied()));
+        groups.push_back(group(view, true, false, excess(&self.ended, ENDED_PODS)));
         let stranded = self.terminating.iter().copied().filter(|(row, uid)| {
             let node = view.get_uid::<Pod>(*row, *uid).and_then(|pod| pod.node.as_ref());
             node.and_then(|node| view.find::<Node>(&Name::default(), node))
@@ -321,6 +320,13 @@ fn marked(pod: &Arc<Pod>, orphaned: bool, now: Time) -> Option<Object> {
         new.status.conditions.set(ConditionKind::DisruptionTarget, Status3::True, "DeletionByPodGC", message, now);
     }
     Some(Object::Pod(Arc::new(new)))
+}
+
+/// The ended pods beyond a limit, in the order of their removal.
+///
+/// Source: `gcTerminated`. Absent on purpose: a limit of zero, which there means none; the limit here is fixed.
+fn excess(ended: &BTreeMap<EndedKey, PodId>, limit: usize) -> impl Iterator<Item = PodId> {
+    ended.values().take(ended.len().saturating_sub(limit)).copied()
 }
 
 fn ended_key(pod: &Pod) -> EndedKey {

@@ -11,7 +11,8 @@ use crate::config::RateLimit;
 use crate::context::Context;
 use crate::controllers::requests::{Ended, Requests, Tell};
 use crate::controllers::{Controller, WorkQueue};
-use crate::id::RequestId;
+use crate::id::{RequestId, Uid};
+use crate::model::ObjectKey;
 use crate::seam::TimerKind;
 use crate::store::{Change, View};
 
@@ -51,6 +52,24 @@ impl<K: Clone + Ord + fmt::Debug, S> Desk<K, S> {
         batches: impl IntoIterator<Item = Vec<Request>>,
     ) -> Step<K, S> {
         self.requests.begin(ctx, key, stage, batches)
+    }
+
+    /// Begins the stage of a sync that claims objects for their owner; an owner that adopts some is read before.
+    pub(crate) fn begin_claims(
+        &mut self,
+        ctx: &mut Context<'_>,
+        key: K,
+        stage: S,
+        adopter: Option<(ObjectKey, Uid)>,
+        batches: impl IntoIterator<Item = Vec<Request>>,
+    ) -> Step<K, S> {
+        match adopter {
+            None => self.requests.begin(ctx, key, stage, batches),
+            Some(owner) => {
+                self.requests.begin_adopting(ctx, key, stage, owner, batches);
+                None
+            }
+        }
     }
 
     /// Ends a sync; one that has failed is tried again after its back-off.

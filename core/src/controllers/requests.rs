@@ -11,7 +11,7 @@ use crate::api::{Answer, Client, Refusal, Reply, Request};
 use crate::config::RateLimit;
 use crate::context::Context;
 use crate::events::Event;
-use crate::id::{RequestId, Revision};
+use crate::id::{Name, RequestId, Revision, Uid};
 use crate::model::ObjectKey;
 
 /// One controller's client with all stages under way.
@@ -31,12 +31,15 @@ pub(crate) type Tell<S> = fn(&S, usize, &Answer) -> Option<(ObjectKey, Event)>;
 /// A request that has left.
 struct Asked<K> {
     key: K,
-    place: usize,
+    /// Its place among the requests of its stage; `None` is the reading of the owner before them.
+    place: Option<usize>,
     is_write: bool,
 }
 
 struct UnderWay<S> {
     stage: S,
+    /// Who has to be there still, for a stage that adopts.
+    owner: Option<(ObjectKey, Uid)>,
     waiting: VecDeque<Vec<Request>>,
     /// One entry per request that has left, in that order; `None` is not yet answered.
     answers: Vec<Option<Answer>>,
@@ -84,11 +87,37 @@ impl<K: Clone + Ord, S> Requests<K, S> {
         stage: S,
         batches: impl IntoIterator<Item = Vec<Request>>,
     ) -> Option<Ended<K, S>> {
+        self.enter(key.clone(), stage, None, batches);
+        self.next_batch(ctx, key)
+    }
+
+    /// Begins a stage that adopts objects: its owner is read first, and nothing is written if that is gone, is being
+    /// deleted or is another one of the same name. The view may be too old to know.
+    ///
+    /// Source: `RecheckDeletionTimestamp`, pkg/controller/controller_ref_manager.go (v1.34.1).
+    pub(crate) fn begin_adopting(
+        &mut self,
+        ctx: &mut Context<'_>,
+        key: K,
+        stage: S,
+        (owner, uid): (ObjectKey, Uid),
+        batches: impl IntoIterator<Item = Vec<Request>>,
+    ) {
+        self.enter(key.clone(), stage, Some((owner.clone(), uid)), batches);
+        let id = self.client.send(ctx, Request::Get(owner));
+        self.asked.insert(id, Asked { key, place: None, is_write: false });
+    }
+
+    fn enter(
+        &mut self,
+        key: K,
+        stage: S,
+        owner: Option<(ObjectKey, Uid)>,
+        batches: impl IntoIterator<Item = Vec<Request>>,
+    ) {
         assert!(!self.under_way.contains_key(&key), "a key has one stage under way at a time");
         let waiting = batches.into_iter().filter(|batch| !batch.is_empty()).collect();
-        let started = UnderWay { stage, waiting, answers: Vec::new(), open: 0, error: None };
-        self.under_way.insert(key.clone(), started);
-        self.next_batch(ctx, key)
+        self.under_way.insert(key, UnderWay { stage, owner, waiting, answers: Vec::new(), open: 0, error: None });
     }
 
     /// Takes in an answer; returns the stage if this was its last.
@@ -96,6 +125,10 @@ impl<K: Clone + Ord, S> Requests<K, S> {
         // An answer to a request of this process's former life concerns nobody any more.
         let Asked { key, place, is_write } = self.asked.remove(&id)?;
         let under_way = self.under_way.get_mut(&key).expect("a stage lasts until its last answer");
+        let Some(place) = place else {
+            under_way.error = under_way.owner.as_ref().and_then(|(owner, uid)| departed(owner, *uid, &answer));
+            return self.next_batch(ctx, key);
+        };
         if let Some((subject, event)) = (self.tell)(&under_way.stage, place, &answer) {
             ctx.event(subject, event);
         }
@@ -136,9 +169,24 @@ impl<K: Clone + Ord, S> Requests<K, S> {
             under_way.answers.push(None);
             let is_write = !matches!(request, Request::Get(_));
             let id = self.client.send(ctx, request);
-            self.asked.insert(id, Asked { key: key.clone(), place, is_write });
+            self.asked.insert(id, Asked { key: key.clone(), place: Some(place), is_write });
         }
         None
+    }
+}
+
+/// Why an owner may not adopt, as the answer to its reading says.
+fn departed(owner: &ObjectKey, uid: Uid, answer: &Answer) -> Option<Refusal> {
+    match answer {
+        Ok(Reply::Object(object, _)) if object.meta().uid != uid => {
+            Some(Refusal::WrongUid { expected: uid, stored: object.meta().uid })
+        }
+        Ok(Reply::Object(object, _)) if object.meta().is_terminating() => {
+            let message: Name = "it has just been deleted".into();
+            Some(Refusal::Forbidden { key: owner.clone(), message })
+        }
+        Ok(_) => None,
+        Err(refusal) => Some(refusal.clone()),
     }
 }
 
@@ -213,6 +261,43 @@ mod tests {
         assert_eq!(sent(&mut out), []);
         assert_eq!((ended.answers.len(), ended.skipped, ended.error), (3, 2, Some(taken)));
         assert!(!requests.is_under_way(&"key"));
+    }
+
+    #[test]
+    fn nothing_is_adopted_by_an_owner_that_is_gone_another_one_or_being_deleted() {
+        let owner = |uid, deleted_at| {
+            let meta = Meta { uid: Uid(uid), deleted_at, ..Meta::named("default", "o") };
+            Ok(Reply::Object(Object::Pod(Arc::new(Pod { meta: meta.into(), ..Pod::default() })), Revision(3)))
+        };
+        let key = ObjectKey::new(Kind::Pod, "default", "o");
+        let forbidden = Refusal::Forbidden { key: key.clone(), message: "it has just been deleted".into() };
+        for (story, answer, error) in [
+            ("as the view has it", owner(7, None), None),
+            ("being deleted", owner(7, Some(Time::ZERO)), Some(forbidden)),
+            ("another one", owner(8, None), Some(Refusal::WrongUid { expected: Uid(7), stored: Uid(8) })),
+            ("gone", Err(Refusal::NotFound(key.clone())), Some(Refusal::NotFound(key.clone()))),
+        ] {
+            let (config, mut out) = (Config::default(), Vec::new());
+            // Even if this controller takes it for success when something is not there.
+            let mut requests: Requests<&str, ()> = Requests::new(1, None, |_| true);
+            let mut ctx = Context { now: Time::ZERO, me: ProcId::CONTROLLER_MANAGER, config: &config, out: &mut out };
+            requests.begin_adopting(&mut ctx, "key", (), (key.clone(), Uid(7)), [vec![create("a")], vec![create("b")]]);
+            let [Effect::Send { body: Msg::Request(id, request), .. }] = &ctx.out[..] else {
+                panic!("only the owner is asked for: {:?}", ctx.out)
+            };
+            assert_eq!(**request, Request::Get(key.clone()));
+            let id = *id;
+            ctx.out.clear();
+            let ended = requests.on_answer(&mut ctx, id, answer);
+            let left: Vec<String> = sent(&mut out).into_iter().map(|(_, name)| name).collect();
+            match error {
+                None => assert!(ended.is_none() && left == ["a"], "{story}: {left:?}"),
+                Some(_) => {
+                    let ended = ended.unwrap_or_else(|| panic!("{story}: the stage goes on"));
+                    assert_eq!((ended.error, ended.skipped, left.len()), (error, 2, 0), "{story}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -50,3 +50,29 @@ pub(crate) fn sort(revisions: &mut [Arc<ControllerRevision>]) {
         key(one).cmp(&key(other)).then_with(|| one.meta.name.cmp(&other.meta.name))
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::digest::Shared;
+    use crate::model::{Container, PodSpec};
+
+    fn template(image: &str) -> PodTemplate {
+        let container = Container { name: "app".into(), image: image.into(), ..Container::default() };
+        let spec = PodSpec { containers: vec![container], ..PodSpec::default() };
+        PodTemplate { spec: Shared::new(spec), ..PodTemplate::default() }
+    }
+
+    #[test]
+    fn templates_and_counts_of_collisions_have_hashes_of_their_own() {
+        let version = |number: u32| template(&format!("app:v{number}"));
+        let hashes: BTreeSet<Name> = (0..1_000).map(|number| template_hash(&version(number), None)).collect();
+        assert_eq!(hashes.len(), 1_000, "each of a thousand templates has another hash");
+        assert_eq!(template_hash(&version(7), None), template_hash(&version(7), None), "equal ones have equal hashes");
+        let counts = [None, Some(1), Some(2), Some(u32::MAX), Some(u32::MAX - 1)];
+        let hashes: BTreeSet<Name> = counts.into_iter().map(|count| template_hash(&version(7), count)).collect();
+        assert_eq!(hashes.len(), counts.len());
+    }
+}

@@ -42,12 +42,16 @@ pub(super) fn admit(spec: &PodSpec, used: &Resources, allocatable: &Resources) -
     Ok(())
 }
 
-/// Whether two pods want the same port of their node.
+/// Whether two pods want the same port of their node, on one address or on all.
 ///
-/// Source: `Fits`, pkg/scheduler/framework/plugins/nodeports/node_ports.go (v1.34.1). Host addresses are not modelled.
+/// Source: `Fits`, pkg/scheduler/framework/plugins/nodeports/node_ports.go, and `HostPortInfo.CheckConflict`,
+/// staging/src/k8s.io/kube-scheduler/framework/types.go (v1.34.1).
 pub(super) fn ports_clash(spec: &PodSpec, other: &PodSpec) -> bool {
-    let theirs = || host_ports(other);
-    host_ports(spec).any(|port| theirs().any(|taken| taken == port))
+    let clash = |one: &HostPort<'_>, other: &HostPort<'_>| {
+        let everywhere = one.2.is_none() || other.2.is_none();
+        (one.0, one.1) == (other.0, other.1) && (everywhere || one.2 == other.2)
+    };
+    host_ports(spec).any(|port| host_ports(other).any(|taken| clash(&port, &taken)))
 }
 
 /// Whether a pod wants a port of its node.
@@ -55,10 +59,16 @@ pub(super) fn has_host_ports(spec: &PodSpec) -> bool {
     host_ports(spec).next().is_some()
 }
 
-fn host_ports(spec: &PodSpec) -> impl Iterator<Item = (Protocol, u16)> {
+/// A protocol, a port of the node and the address on which it is wanted; `None` is every address.
+type HostPort<'a> = (Protocol, u16, Option<&'a str>);
+
+fn host_ports(spec: &PodSpec) -> impl Iterator<Item = HostPort<'_>> {
     let sidecars = spec.init_containers.iter().filter(|container| container.sidecar);
     let ports = spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
-    ports.filter_map(|port| Some((port.protocol, port.host_port?)))
+    ports.filter_map(|port| {
+        let address = port.host_ip.as_deref().filter(|address| !address.is_empty() && *address != "0.0.0.0");
+        Some((port.protocol, port.host_port?, address))
+    })
 }
 
 /// The refusal of a pod whose port is taken.
@@ -110,6 +120,64 @@ mod tests {
             ..PodSpec::default()
         };
         assert_eq!(requests(&spec).cpu_milli, 1_100, "the last init container runs beside the sidecar");
+    }
+
+    #[test]
+    fn ports_clash_on_one_address_or_on_all() {
+        use Protocol::{Tcp, Udp};
+        let of = |protocol, host_port, host_ip: &str, sidecar| {
+            let host_ip = (host_ip != "-").then(|| host_ip.into());
+            let port = crate::model::ContainerPort { name: "".into(), port: 80, host_port, host_ip, protocol };
+            let one = Container { ports: vec![port], sidecar, ..Container::default() };
+            let (main, init) = if sidecar { (Vec::new(), vec![one]) } else { (vec![one], Vec::new()) };
+            PodSpec { containers: main, init_containers: init, ..PodSpec::default() }
+        };
+        let taken = of(Tcp, Some(123), "10.0.0.1", false);
+        for (other, clashes) in [
+            (of(Tcp, Some(123), "10.0.0.1", false), true),
+            (of(Tcp, Some(123), "10.0.0.2", false), false),
+            (of(Tcp, Some(123), "0.0.0.0", false), true),
+            (of(Tcp, Some(123), "-", true), true),
+            (of(Tcp, Some(124), "10.0.0.1", false), false),
+            (of(Udp, Some(123), "10.0.0.1", false), false),
+            (of(Tcp, None, "-", false), false),
+        ] {
+            assert_eq!(ports_clash(&other, &taken), clashes, "{other:?}");
+            assert_eq!(ports_clash(&taken, &other), clashes, "{other:?}, the other way round");
+        }
+    }
+
+    #[test]
+    fn a_pod_is_admitted_if_all_that_its_node_has_suffices() {
+        // Of 10 CPU, 20 memory and 5 fans are in use, 32 pods at most; what a pod asks for, and what is said.
+        let fan = Name::from("example.com/fan");
+        let with_fans = |count: i64| {
+            let extended = if count == 0 { Default::default() } else { [(fan.clone(), count)].into() };
+            Resources { extended, ..Resources::default() }
+        };
+        let allocatable = Resources { cpu_milli: 10, memory_bytes: 20, pods: 32, ..with_fans(5) };
+        let used = |cpu_milli, memory_bytes, pods| Resources { cpu_milli, memory_bytes, pods, ..with_fans(4) };
+        for (wanted, used, refusal) in [
+            ((0, 0, 0), used(9, 19, 1), None),
+            ((0, 0, 0), used(10, 20, 1), None),
+            ((1, 1, 1), used(9, 19, 1), None),
+            ((8, 10, 0), used(5, 19, 1), Some("OutOfcpu")),
+            ((1, 2, 0), used(5, 19, 1), Some("OutOfmemory")),
+            ((0, 0, 2), used(5, 19, 1), Some("OutOfexample.com/fan")),
+            ((0, 0, 0), used(5, 19, 32), Some("OutOfpods")),
+            ((0, 0, 0), used(11, 21, 1), None),
+        ] {
+            let requests = Resources { cpu_milli: wanted.0, memory_bytes: wanted.1, ..with_fans(wanted.2) };
+            let spec =
+                PodSpec { containers: vec![Container { requests, ..Container::default() }], ..PodSpec::default() };
+            let found = admit(&spec, &used, &allocatable).err().map(|it| it.reason);
+            assert_eq!(found.as_deref(), refusal, "{wanted:?} beside {used:?}");
+        }
+        let mut foreign = Resources { cpu_milli: 1, ..Resources::default() };
+        foreign.extended.insert("example.com/unknown".into(), 7);
+        let spec =
+            PodSpec { containers: vec![Container { requests: foreign, ..Container::default() }], ..PodSpec::default() };
+        assert_eq!(admit(&spec, &used(0, 0, 0), &allocatable), Ok(()), "what no node has keeps nobody out");
     }
 
     #[test]

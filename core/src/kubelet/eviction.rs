@@ -3,13 +3,16 @@
 //! Source: `managerImpl.synchronize`, pkg/kubelet/eviction/eviction_manager.go, and helpers.go beside it (v1.34.1).
 //! Absent on purpose: inodes, allocatable memory, volumes, and the kernel's own notices, which are off by default.
 
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 use crate::config::{EvictionConfig, EvictionSignal, EvictionThreshold};
 use crate::id::Uid;
 use crate::kubelet::{ContainerIndex, ContainerUsage, NodeUsage, PodUsage};
-use crate::model::{ConditionKind, Container, Pod, QosClass, Resources, Taint, TaintEffect};
+use crate::model::{ConditionKind, Container, Pod, QosClass, ResourceName, Resources, Taint, TaintEffect};
 use crate::quantity::{Format, Quantity};
 use crate::time::Time;
 
@@ -146,6 +149,14 @@ pub(super) fn message(threshold: &EvictionThreshold, usage: &NodeUsage, candidat
     if threshold.signal == EvictionSignal::PidAvailable {
         return message;
     }
+    let of_pod = candidate.pod.spec.pod_requests.as_ref().and_then(|own| own.get(&ResourceName::Memory));
+    if let (Some(requested), Some(usage), EvictionSignal::MemoryAvailable) = (of_pod, candidate.usage, threshold.signal)
+    {
+        let used = bytes(usage.containers.iter().map(|container| container.memory_bytes).sum());
+        let (name, requested) = (&candidate.pod.meta.name, bytes(*requested));
+        message +=
+            &format!("Pod {name} was using {used}, request is {requested}, has larger consumption of {resource}. ");
+    }
     for container in candidate.usage.iter().flat_map(|usage| &usage.containers) {
         let Some(spec) = spec_of(candidate.pod, container.container) else { continue };
         let (used, requested) = (used(container, threshold.signal), requested(&spec.requests, threshold.signal));
@@ -159,10 +170,18 @@ pub(super) fn message(threshold: &EvictionThreshold, usage: &NodeUsage, candidat
     message
 }
 
-/// A pod with a container that has more on its disk than its limit allows, and the sentence for it.
+/// Why a pod must go that has more on its disk than it may, whatever the node has left: all its containers together
+/// against the sum of their limits, or else one of them against its own.
 ///
-/// Source: `containerEphemeralStorageLimitEviction`, pkg/kubelet/eviction/eviction_manager.go (v1.34.1).
+/// Source: `podEphemeralStorageLimitEviction`, `containerEphemeralStorageLimitEviction`,
+/// pkg/kubelet/eviction/eviction_manager.go (v1.34.1). Absent on purpose: volumes with a limit of their own.
 pub(super) fn over_disk_limit(pod: &Pod, usage: &PodUsage) -> Option<String> {
+    let of_pod = pod.spec.sum_of_containers(|container| container.limits.clone()).ephemeral_bytes;
+    let total: i64 = usage.containers.iter().map(|container| container.disk_bytes).sum();
+    if of_pod > 0 && total > of_pod {
+        let limit = bytes(of_pod);
+        return Some(format!("Pod ephemeral local storage usage exceeds the total limit of containers {limit}. "));
+    }
     let over = |container: &&ContainerUsage| {
         let limit = spec_of(pod, container.container).map_or(0, |spec| spec.limits.ephemeral_bytes);
         limit > 0 && container.disk_bytes > limit
@@ -206,147 +225,4 @@ fn spec_of(pod: &Pod, container: ContainerIndex) -> Option<&Container> {
 
 fn bytes(number: i64) -> String {
     Quantity::from_units(number, Format::BinarySi).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::EvictionAmount;
-    use crate::digest::Shared;
-    use crate::kubelet::Supply;
-    use crate::model::{Meta, PodSpec};
-    use crate::time::Span;
-
-    const MIB: i64 = 1 << 20;
-
-    fn memory(available_mib: i64) -> NodeUsage {
-        let memory = Supply { capacity: 1_000 * MIB, available: available_mib * MIB };
-        NodeUsage { memory, ..NodeUsage::default() }
-    }
-
-    fn threshold(mib: i64, grace: Option<u64>) -> EvictionThreshold {
-        let value = EvictionAmount::Number(mib * MIB);
-        EvictionThreshold { signal: EvictionSignal::MemoryAvailable, value, grace: grace.map(Span::from_secs) }
-    }
-
-    fn config(thresholds: Vec<EvictionThreshold>) -> EvictionConfig {
-        EvictionConfig { thresholds, ..EvictionConfig::default() }
-    }
-
-    #[test]
-    fn a_hard_threshold_acts_at_once_and_its_condition_outlives_it_by_five_minutes() {
-        let config = config(vec![threshold(100, None)]);
-        let mut node = Memory::default();
-        let mut look = |seconds: u64, mib: i64| {
-            let findings = node.look(&config, &memory(mib), Time::from_secs(seconds));
-            (findings.conditions[0], findings.act_on, findings.restless)
-        };
-        assert_eq!(look(0, 100), (false, None, false), "as much as the threshold is enough");
-        assert_eq!(look(10, 99), (true, Some(0), true));
-        assert_eq!(look(20, 500), (true, None, true));
-        assert_eq!(look(309, 500), (true, None, true));
-        assert_eq!(look(310, 500), (false, None, false));
-    }
-
-    #[test]
-    fn a_soft_threshold_must_be_met_for_its_grace_without_a_break() {
-        let config = config(vec![threshold(200, Some(60))]);
-        let mut node = Memory::default();
-        let mut look = |seconds: u64, mib: i64| {
-            let findings = node.look(&config, &memory(mib), Time::from_secs(seconds));
-            (findings.conditions[0], findings.act_on)
-        };
-        assert_eq!(look(0, 150), (true, None));
-        assert_eq!(look(50, 250), (true, None));
-        assert_eq!(look(60, 150), (true, None), "the time counts anew");
-        assert_eq!(look(119, 150), (true, None));
-        assert_eq!(look(120, 150), (true, Some(0)));
-    }
-
-    #[test]
-    fn a_threshold_with_a_minimum_reclaim_stays_met_until_that_much_more_is_there() {
-        let reclaim = vec![(EvictionSignal::MemoryAvailable, EvictionAmount::Number(500 * MIB))];
-        let config = EvictionConfig { minimum_reclaim: reclaim, ..config(vec![threshold(100, None)]) };
-        let mut node = Memory::default();
-        let mut acts =
-            |seconds: u64, mib: i64| node.look(&config, &memory(mib), Time::from_secs(seconds)).act_on.is_some();
-        assert!(!acts(0, 300), "not met before");
-        assert!(acts(10, 50));
-        assert!(acts(20, 300), "less than 600");
-        assert!(!acts(30, 600));
-        assert!(!acts(40, 300), "it had been resolved");
-    }
-
-    #[test]
-    fn memory_is_reclaimed_before_anything_else_and_shares_are_of_the_capacity() {
-        let share =
-            |signal, permille| EvictionThreshold { signal, value: EvictionAmount::Permille(permille), grace: None };
-        let config = config(vec![share(EvictionSignal::NodeFsAvailable, 100), threshold(100, None)]);
-        let nodefs = Supply { capacity: 1_000, available: 99 };
-        let usage = NodeUsage { nodefs, ..memory(50) };
-        let findings = Memory::default().look(&config, &usage, Time::ZERO);
-        assert_eq!((findings.conditions, findings.act_on), ([true, true, false], Some(1)));
-        let full = NodeUsage { nodefs: Supply { available: 100, ..nodefs }, ..memory(500) };
-        assert_eq!(Memory::default().look(&config, &full, Time::ZERO).act_on, None);
-    }
-
-    fn pod(name: &str, priority: i32, request_mib: i64) -> Arc<Pod> {
-        let requests = Resources { memory_bytes: request_mib * MIB, ..Resources::default() };
-        let container = Container { name: "app".into(), requests, ..Container::default() };
-        let spec = PodSpec { containers: vec![container], priority, ..PodSpec::default() };
-        Arc::new(Pod { meta: Meta::named("default", name).into(), spec: Shared::new(spec), ..Pod::default() })
-    }
-
-    fn uses(memory_mib: i64, disk: i64, processes: i64) -> PodUsage {
-        let container = ContainerIndex::Main(0);
-        let container = ContainerUsage { container, memory_bytes: memory_mib * MIB, disk_bytes: disk, processes };
-        PodUsage { pod: Uid(0), containers: vec![container] }
-    }
-
-    fn ranked(pods: &[(Arc<Pod>, Option<PodUsage>)], signal: EvictionSignal) -> Vec<String> {
-        let mut candidates: Vec<_> = pods.iter().map(|(pod, usage)| Candidate { pod, usage: usage.as_ref() }).collect();
-        rank(&mut candidates, signal);
-        candidates.iter().map(|candidate| candidate.pod.meta.name.to_string()).collect()
-    }
-
-    #[test]
-    fn who_uses_more_than_it_asked_for_goes_first_then_the_least_important_then_the_greediest() {
-        let pods = [
-            (pod("modest", -5, 400), Some(uses(300, 0, 900))),
-            (pod("greedy", 0, 100), Some(uses(500, 0, 5))),
-            (pod("greediest", 0, 0), Some(uses(500, 0, 7))),
-            (pod("important", 1_000, 0), Some(uses(900, 10, 1))),
-            (pod("frugal", -5, 400), Some(uses(10, 0, 1))),
-        ];
-        let memory = ranked(&pods, EvictionSignal::MemoryAvailable);
-        assert_eq!(memory, ["greediest", "greedy", "important", "modest", "frugal"]);
-        let pids = ranked(&pods, EvictionSignal::PidAvailable);
-        assert_eq!(pids, ["modest", "frugal", "greediest", "greedy", "important"], "by priority, then by processes");
-        let disk = ranked(&pods, EvictionSignal::NodeFsAvailable);
-        assert_eq!(disk, ["important", "modest", "frugal", "greedy", "greediest"]);
-        let unknown = [(pod("known", -9, 0), Some(uses(900, 0, 0))), (pod("unknown", 9, 0), None)];
-        assert_eq!(ranked(&unknown, EvictionSignal::MemoryAvailable), ["unknown", "known"]);
-    }
-
-    #[test]
-    fn the_sentence_names_threshold_and_containers_above_their_requests() {
-        let (pod, usage) = (pod("web", 0, 64), uses(300, 0, 0));
-        let candidate = Candidate { pod: &pod, usage: Some(&usage) };
-        let expected = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. \
-                        Container app was using 300Mi, request is 64Mi, has larger consumption of memory. ";
-        assert_eq!(message(&threshold(100, None), &memory(50), &candidate), expected);
-    }
-
-    #[test]
-    fn a_node_short_of_memory_refuses_the_careless_and_one_short_of_disk_all_but_the_critical() {
-        let (careless, asking) = (pod("careless", 0, 0), pod("asking", 0, 64));
-        let critical = pod("critical", crate::model::SYSTEM_CRITICAL_PRIORITY, 0);
-        let memory = [true, false, false];
-        assert_eq!(refusal(&careless, memory).as_deref(), Some("The node had condition: [MemoryPressure]. "));
-        assert_eq!(refusal(&asking, memory), None);
-        assert_eq!(refusal(&critical, [true, true, true]), None);
-        let both = refusal(&asking, [true, true, false]);
-        assert_eq!(both.as_deref(), Some("The node had condition: [MemoryPressure DiskPressure]. "));
-        assert_eq!(refusal(&careless, [false; 3]), None);
-    }
 }

@@ -84,6 +84,62 @@ mod tests {
     }
 
     #[test]
+    fn images_go_by_last_use_then_by_discovery_until_enough_is_free() {
+        // Images as `name:size:since:last use` (`-` is in use), the bytes that are wanted, and which go.
+        let table = [
+            ("a:10:0:-", 10, ""),
+            ("a:10:0:-", i64::MAX, ""),
+            ("a:10:0:100 b:10:0:200", i64::MAX, "a b"),
+            ("a:10:0:100 b:10:0:-", i64::MAX, "a"),
+            ("a:10:0:200 b:10:0:100", 10, "b"),
+            ("a:10:0:200 b:10:0:100", 11, "b a"),
+            ("a:10:50:100 b:10:0:100", 10, "b"),
+            ("a:10:0:100 b:10:50:100", 10, "a"),
+            ("b:10:0:100 a:10:0:100", 10, "a"),
+            ("a:10:0:100 b:10:900:0", 20, "a"),
+            ("a:10:0:1000 b:10:0:100", 20, "b"),
+            ("a:10:880:100", 10, "a"),
+            ("a:10:881:100", 10, ""),
+        ];
+        for (images, wanted, expected) in table {
+            let one = |words: &str| {
+                let [name, size, since, last] = words.split(':').collect::<Vec<_>>()[..] else { panic!("{words}") };
+                image(name, size.parse().unwrap(), since.parse().unwrap(), last.parse().ok())
+            };
+            let images: Vec<ImageUsage> = images.split_whitespace().map(one).collect();
+            let usage = NodeUsage { images, ..NodeUsage::default() };
+            let removal = remove(&ImageGcConfig::default(), &usage, wanted, Time::from_secs(1_000));
+            let names: Vec<&str> = removal.images.iter().map(|name| &**name).collect();
+            assert_eq!(names.join(" "), expected, "{:?}, wanted {wanted}", usage.images);
+        }
+    }
+
+    #[test]
+    fn a_look_begins_at_the_high_threshold_and_aims_at_the_low_one() {
+        // Free bytes of a hundred; the high and the low threshold; how many bytes go, of images of one byte each.
+        for (available, high, low, bytes) in [
+            (60, 90, 80, 0),
+            (11, 90, 80, 0),
+            (10, 90, 80, 10),
+            (5, 90, 80, 15),
+            (0, 90, 80, 20),
+            (0, 90, 50, 30),
+            (0, 100, 100, 1),
+            (1, 100, 100, 0),
+        ] {
+            let images = (0..30).map(|place| image(&format!("i{place}"), 1, 0, Some(place))).collect();
+            let imagefs = Supply { capacity: 100, available };
+            let config =
+                ImageGcConfig { high_threshold_percent: high, low_threshold_percent: low, ..ImageGcConfig::default() };
+            let usage = NodeUsage { imagefs, images, ..NodeUsage::default() };
+            let removal = collect(&config, &usage, Time::from_secs(1_000));
+            assert_eq!(removal.bytes, bytes, "{available} free, from {high} to {low} percent");
+        }
+        let unknown = NodeUsage { images: vec![image("a", 1, 0, Some(0))], ..NodeUsage::default() };
+        assert_eq!(collect(&ImageGcConfig::default(), &unknown, Time::from_secs(1_000)), Removal::default());
+    }
+
+    #[test]
     fn nothing_goes_below_the_high_threshold() {
         assert_eq!(removed(16), [""; 0], "84 percent");
         assert_eq!(removed(15), ["oldest", "older"], "85 percent: five bytes too many for 80");

@@ -301,8 +301,8 @@ impl PodLife {
         for place in 0..self.containers.len() {
             self.go_on_stopping(place, true, host);
         }
-        if self.sandbox == Sandbox::Lost && self.leave_lost_sandbox(host) {
-            return;
+        if self.sandbox == Sandbox::Lost && (self.leave_lost_sandbox(host) || self.is_stuck()) {
+            return self.arm_for_holds(host);
         }
         let now = host.ctx.now;
         match self.sandbox {
@@ -595,6 +595,15 @@ impl PodLife {
             self.stop(place, grace, host);
         }
         self.containers.iter().any(|container| container.is_running() || container.doing == Doing::Starting)
+    }
+
+    /// Whether a pod that has lost its sandbox gets no other: it may not restart, and some container was there already. It
+    /// does not end by that: what never ran is waited for in vain.
+    ///
+    /// Source: `computePodActions`, pkg/kubelet/kuberuntime/kuberuntime_manager.go (v1.34.1).
+    fn is_stuck(&self) -> bool {
+        let was_there = |container: &ContainerLife| container.ran || container.ended.is_some();
+        self.pod.spec.restart_policy == RestartPolicy::Never && self.containers.iter().any(was_there)
     }
 
     /// The pod's timer: waits that are over, and errors that have become back-offs.

@@ -5,7 +5,8 @@
 //! system is looked at every five minutes from the time that it is filled to the high threshold. Pods over their limit
 //! of ephemeral storage are found by the same looks.
 //!
-//! At most one pod is evicted at a time: the next look is a second after its containers have ended, or after 30 s.
+//! At most one pod is evicted at a time, but all that are over their own limits of storage: the next look is a second
+//! after their containers have ended, or after 30 s.
 //!
 //! Source: `managerImpl.Start` and `synchronize`, pkg/kubelet/eviction/eviction_manager.go (v1.34.1). A condition is
 //! posted at once; Kubernetes posts it with its next look at the node's status, up to 10 s later.
@@ -44,8 +45,8 @@ const CLEANUP_POLL: Span = Span::from_secs(1);
 pub(super) struct Pressure {
     memory: Memory,
     conditions: [bool; 3],
-    /// The pod that is being evicted; the next look waits for it.
-    victim: Option<Uid>,
+    /// The pods that are being evicted; the next look waits for them.
+    victims: Vec<Uid>,
     /// The next look is for eviction, for images, or both.
     looks: Looks,
 }
@@ -94,7 +95,7 @@ impl Row {
             TimerKind::ImageGc => pressure.looks.images = true,
             _ => {
                 pressure.looks.eviction = true;
-                pressure.victim = None;
+                pressure.victims.clear();
             }
         }
         self.host(ctx).ask(RuntimeRequest::Usage);
@@ -121,7 +122,7 @@ impl Row {
             ctx.disarm(TimerKind::ImageGc);
             return self.watch_usage(ctx);
         }
-        let waits = self.pressure.as_ref().is_some_and(|pressure| pressure.victim.is_some());
+        let waits = self.pressure.as_ref().is_some_and(|pressure| !pressure.victims.is_empty());
         if looks.eviction && !waits {
             let at = self.next_tick(ctx, config.eviction.period);
             ctx.arm(TimerKind::NodePressure, at);
@@ -166,14 +167,17 @@ impl Row {
     }
 
     fn evict_over_limit(&mut self, ctx: &mut Context<'_>, usage: &NodeUsage) -> bool {
-        let over = self
+        let over: Vec<(Uid, String)> = self
             .active_pods()
             .into_iter()
             .filter(|pod| !self.is_critical(pod))
-            .find_map(|pod| Some((pod.meta.uid, over_disk_limit(&pod, usage_of(usage, pod.meta.uid)?)?)));
-        let Some((uid, message)) = over else { return false };
-        self.evict(ctx, uid, message, false, HARD_GRACE);
-        true
+            .filter_map(|pod| Some((pod.meta.uid, over_disk_limit(&pod, usage_of(usage, pod.meta.uid)?)?)))
+            .collect();
+        let any = !over.is_empty();
+        for (uid, message) in over {
+            self.evict(ctx, uid, message, false, HARD_GRACE);
+        }
+        any
     }
 
     /// Whether a pod stays, whatever the node is short of.
@@ -191,7 +195,7 @@ impl Row {
 
     fn evict(&mut self, ctx: &mut Context<'_>, uid: Uid, message: String, is_disruption: bool, grace: Span) {
         if let Some(pressure) = &mut self.pressure {
-            pressure.victim = Some(uid);
+            pressure.victims.push(uid);
         }
         ctx.arm(TimerKind::NodePressure, ctx.now + grace.max(Span::from_secs(2)) + CLEANUP_TIMEOUT);
         self.with_pod(ctx, uid, |life, host| {
@@ -200,12 +204,14 @@ impl Row {
         });
     }
 
-    /// A pod has changed: if it is the one that is being evicted and it has ended, the next look is soon.
+    /// A pod has changed: if it was the last one that was being evicted and it has ended, the next look is soon.
     pub(super) fn look_at_victim(&mut self, ctx: &mut Context<'_>, uid: Uid) {
-        let Some(pressure) = self.pressure.as_mut().filter(|pressure| pressure.victim == Some(uid)) else { return };
+        let Some(pressure) = self.pressure.as_mut().filter(|pressure| pressure.victims.contains(&uid)) else { return };
         if self.pods.get(&uid).is_none_or(|life| life.is_settled()) {
-            pressure.victim = None;
-            ctx.arm(TimerKind::NodePressure, ctx.now + CLEANUP_POLL);
+            pressure.victims.retain(|victim| *victim != uid);
+            if pressure.victims.is_empty() {
+                ctx.arm(TimerKind::NodePressure, ctx.now + CLEANUP_POLL);
+            }
         }
     }
 

@@ -82,6 +82,7 @@ fn probe() -> Probe {
     }
 }
 
+mod actions;
 mod configs;
 mod contact;
 mod containers;
@@ -89,7 +90,9 @@ mod hooks;
 mod node;
 mod phase;
 mod ranking;
+mod shortage;
 mod static_pods;
+mod statuses;
 
 #[test]
 fn a_pod_lives_and_dies_step_by_step() {

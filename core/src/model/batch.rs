@@ -293,3 +293,36 @@ pub struct CronJobStatus {
     /// When a Job last completed.
     pub last_successful: Option<Time>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_finished_only_by_a_condition_that_is_true() {
+        use ConditionKind::{Complete, Failed, FailureTarget, Suspended};
+        use Status3::{False, True, Unknown};
+        type Row<'a> = (&'a [(ConditionKind, Status3)], Option<ConditionKind>);
+        let table: [Row<'_>; 11] = [
+            (&[], None),
+            (&[(Complete, True)], Some(Complete)),
+            (&[(Complete, False)], None),
+            (&[(Complete, Unknown)], None),
+            (&[(Failed, True)], Some(Failed)),
+            (&[(Failed, False)], None),
+            (&[(Failed, Unknown)], None),
+            (&[(Suspended, False), (Complete, True)], Some(Complete)),
+            (&[(Complete, False), (Failed, True)], Some(Failed)),
+            (&[(Complete, Unknown), (Failed, False)], None),
+            (&[(Suspended, True), (FailureTarget, True)], None),
+        ];
+        for (conditions, expected) in table {
+            let mut job = Job::default();
+            for (kind, status) in conditions {
+                job.status.conditions.set(*kind, *status, "", "", Time::from_secs(7));
+            }
+            let found = job.finished();
+            assert_eq!(found, expected.map(|kind| (kind, Time::from_secs(7))), "{conditions:?}");
+        }
+    }
+}

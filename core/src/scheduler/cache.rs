@@ -501,8 +501,9 @@ impl Cache {
             self.seat(row.index);
             return;
         }
-        let slot = self.slot_named(node);
         self.remove_pod(classes, row);
+        // Only now: the slot of a node that is gone goes with its last pod.
+        let slot = self.slot_named(node);
         let traits = classes.traits(class);
         let priority = traits.spec.priority;
         // Which devices somebody else gave the pod is not known here.

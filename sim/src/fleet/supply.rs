@@ -135,13 +135,22 @@ impl Machine {
         below || full || self.is_over_disk_limit(now)
     }
 
+    /// Whether some container has more on its disk than its limit allows, or a pod more than those of its containers
+    /// together.
     fn is_over_disk_limit(&self, now: Time) -> bool {
         self.sandboxes.iter().any(|sandbox| {
-            sandbox.containers.iter().any(|container| {
+            let mut total = 0;
+            let over = sandbox.containers.iter().any(|container| {
                 let Some(uses) = running(container) else { return false };
                 let limit = spec_of(&sandbox.pod, container.index).map_or(0, |spec| spec.limits.ephemeral_bytes);
-                limit > 0 && uses.disk_at(container.started_at, now) > limit.unsigned_abs()
-            })
+                let used = uses.disk_at(container.started_at, now);
+                total += used;
+                limit > 0 && used > limit.unsigned_abs()
+            });
+            over || total > 0 && {
+                let limit = sandbox.pod.spec.sum_of_containers(|container| container.limits.clone()).ephemeral_bytes;
+                limit > 0 && total > limit.unsigned_abs()
+            }
         })
     }
 

@@ -154,3 +154,101 @@ fn claims_are_measured_by_what_they_ask_for() {
         format!("{prefix}maximum storage usage per PersistentVolumeClaim is 5Gi, but request is 6Gi")
     );
 }
+
+/// A pod of one resource: containers in words, `2x100/200` for two that request 100 and limit 200 (or `100/`, `/200`,
+/// `/`), and init containers alike, with `+` for a sidecar.
+fn pod_of(resource: &str, unit: &str, containers: &str, inits: &str) -> Pod {
+    let amount = |text: &str| {
+        let mut named = Resources::default();
+        if !text.is_empty() {
+            named.set_quantity(resource, format!("{text}{unit}").parse().expect("a quantity"));
+        }
+        named
+    };
+    let container = |word: &str| {
+        let (count, pair) = word.split_once('x').unwrap_or(("1", word));
+        let (request, limit) = pair.trim_start_matches('+').split_once('/').expect("a request and a limit");
+        let (requests, limits, sidecar) = (amount(request), amount(limit), pair.starts_with('+'));
+        let one = Container { name: "c".into(), requests, limits, sidecar, ..Container::default() };
+        vec![one; count.parse().expect("a count")]
+    };
+    let all = |words: &str| words.split_whitespace().flat_map(container).collect();
+    let spec = PodSpec { containers: all(containers), init_containers: all(inits), ..PodSpec::default() };
+    Pod { meta: Meta::named("default", "p").into(), spec: Shared::new(spec), ..Pod::default() }
+}
+
+#[test]
+fn every_bound_holds_for_every_resource_of_containers_and_of_the_pod() {
+    use LimitType::{Container as OfContainer, Pod as OfPod};
+    // Whom the bound is for, the bound, the containers, the init containers, what is said of it if it is broken.
+    let table = [
+        (OfContainer, "min=50", "100/", "", ""),
+        (OfContainer, "min=50", "100/200", "", ""),
+        (OfContainer, "min=50", "2x60/100", "", ""),
+        (OfContainer, "min=50", "40/", "", "minimum R usage per Container is 50U, but request is 40U"),
+        (OfContainer, "min=50", "40/200", "", "minimum R usage per Container is 50U, but request is 40U"),
+        (OfContainer, "min=50", "/", "", "minimum R usage per Container is 50U.  No request is specified"),
+        (OfContainer, "min=50", "60/ 40/", "", "minimum R usage per Container is 50U, but request is 40U"),
+        (OfContainer, "min=50", "60/", "40/", "minimum R usage per Container is 50U, but request is 40U"),
+        (OfContainer, "max=500", "250/500", "", ""),
+        (OfContainer, "max=500", "/500", "", ""),
+        (OfContainer, "max=500", "2x250/500", "", ""),
+        (OfContainer, "max=500", "250/600", "", "maximum R usage per Container is 500U, but limit is 600U"),
+        (OfContainer, "max=500", "2x/600", "", "maximum R usage per Container is 500U, but limit is 600U"),
+        (OfContainer, "max=500", "/", "", "maximum R usage per Container is 500U.  No limit is specified"),
+        (OfContainer, "max=500", "/400", "/600", "maximum R usage per Container is 500U, but limit is 600U"),
+        (OfPod, "min=100", "2x75/", "", ""),
+        (OfPod, "min=100", "2x75/200", "", ""),
+        (OfPod, "min=100", "2x40/", "100/", ""),
+        (OfPod, "min=100", "2x40/100", "+30/100", ""),
+        (OfPod, "min=100", "75/", "", "minimum R usage per Pod is 100U, but request is 75U"),
+        (OfPod, "min=100", "75/200", "80/100", "minimum R usage per Pod is 100U, but request is 80U"),
+        (OfPod, "min=100", "/", "", "minimum R usage per Pod is 100U.  No request is specified"),
+        (OfPod, "max=900", "2x200/400", "", ""),
+        (OfPod, "max=900", "2x/400", "", ""),
+        (OfPod, "max=900", "2x/400", "/900 /900", ""),
+        (OfPod, "max=900", "2x200/400", "300/600 +50/100", ""),
+        (OfPod, "max=900", "3x200/310", "", "maximum R usage per Pod is 900U, but limit is 930U"),
+        (OfPod, "max=900", "3x/310", "", "maximum R usage per Pod is 900U, but limit is 930U"),
+        (OfPod, "max=900", "/400", "/950", "maximum R usage per Pod is 900U, but limit is 950U"),
+        (OfPod, "max=900", "2x/400", "+/110", "maximum R usage per Pod is 900U, but limit is 910U"),
+        (OfPod, "max=900", "2x/", "", "maximum R usage per Pod is 900U.  No limit is specified"),
+    ];
+    for (resource, unit) in [("cpu", "m"), ("memory", "Mi"), ("ephemeral-storage", "Mi")] {
+        for (limit_type, bound, containers, inits, expected) in &table {
+            let (which, amount) = bound.split_once('=').expect("a bound and its amount");
+            let given = amounts(&[(resource, &format!("{amount}{unit}"))]);
+            let mut bounds = item(limit_type.clone());
+            *(if which == "min" { &mut bounds.min } else { &mut bounds.max }) = given;
+            let pod = Object::Pod(Arc::new(pod_of(resource, unit, containers, inits)));
+            let mut found = faults(&bounds, &pod);
+            found.dedup();
+            let found = found.join(", ");
+            let story = format!("{limit_type:?} {bound} of {resource}: {containers:?}, init {inits:?}");
+            assert_eq!(found, expected.replace('R', resource).replace('U', unit), "{story}");
+        }
+        for (limit_type, containers, keeps) in [
+            (OfContainer, "500/750", true),
+            (OfContainer, "500/760", false),
+            (OfPod, "3x300/450", true),
+            (OfPod, "3x250/500", false),
+            (OfPod, "250/300 250/500", false),
+        ] {
+            let bounds = LimitRangeItem { max_ratio: amounts(&[(resource, "1.5")]), ..item(limit_type) };
+            let pod = Object::Pod(Arc::new(pod_of(resource, unit, containers, "")));
+            assert_eq!(faults(&bounds, &pod).is_empty(), keeps, "{:?} {containers} of {resource}", bounds.limit_type);
+        }
+    }
+}
+
+#[test]
+fn what_a_pod_asks_for_as_a_whole_stands_for_its_containers() {
+    let mut whole = pod_of("cpu", "m", "3x50/", "");
+    let own = Some(Box::new([(crate::model::ResourceName::Cpu, 160)].into()));
+    whole.spec = Shared::new(PodSpec { pod_requests: own, ..PodSpec::clone(&whole.spec) });
+    for (least, keeps) in [("150m", true), ("160m", true), ("161m", false)] {
+        let bounds = LimitRangeItem { min: amounts(&[("cpu", least)]), ..item(LimitType::Pod) };
+        let found = faults(&bounds, &Object::Pod(Arc::new(whole.clone())));
+        assert_eq!(found.is_empty(), keeps, "{least}: {found:?}");
+    }
+}

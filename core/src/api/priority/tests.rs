@@ -2,7 +2,7 @@ use super::*;
 use crate::api::Request;
 use crate::config::Config;
 use crate::digest::Shared;
-use crate::model::{Meta, Object, PlacementRules, Pod, Resource};
+use crate::model::{Labels, Meta, Object, PlacementRules, Pod, Resource};
 use crate::testbed::Testbed;
 use crate::time::Span;
 
@@ -116,4 +116,84 @@ fn what_a_class_makes_of_its_pods_stays() {
         "PriorityClass.scheduling.k8s.io \"high\" is invalid: [value: Forbidden: may not be changed in an update., \
          preemptionPolicy: Invalid value: \"PreemptLowerPriority\": field is immutable]"
     );
+}
+
+#[test]
+fn a_pod_is_admitted_with_what_its_class_and_itself_say() {
+    // Classes there are (name and value, `*` the default, `!` one that never preempts); the pod's class, priority and
+    // policy; whether it is a mirror pod; the priority that it gets, `None` if it is refused.
+    let usual: &[&str] = &["usual*=1000", "other=2000"];
+    type Row<'a> = (&'a [&'a str], &'a str, Option<i32>, &'a str, bool, Option<i32>);
+    let table: [Row<'_>; 22] = [
+        (usual, "usual", None, "", false, Some(1_000)),
+        (&["usual*=1000"], "", None, "", false, Some(1_000)),
+        (&[], "", None, "", false, Some(0)),
+        (&["other=2000"], "", None, "", false, Some(0)),
+        (&[], "system-cluster-critical", None, "", false, Some(2_000_000_000)),
+        (&[], "system-node-critical", None, "", true, Some(2_000_001_000)),
+        (usual, "none", None, "", false, None),
+        (&[], "", Some(7), "", false, None),
+        (&[], "", Some(7), "", true, None),
+        (&[], "", Some(0), "", false, Some(0)),
+        (&["other=2000"], "other", Some(2_000), "", false, Some(2_000)),
+        (&["other=2000"], "other", Some(1_999), "", false, None),
+        (usual, "", Some(1_000), "", false, Some(1_000)),
+        (&[], "system-cluster-critical", Some(2_000_000_000), "", false, Some(2_000_000_000)),
+        (&["patient!=5"], "patient", None, "", false, Some(5)),
+        (&["patient!=5"], "patient", None, "Never", false, Some(5)),
+        (&["patient!=5"], "patient", None, "PreemptLowerPriority", false, None),
+        (&["other=5"], "other", None, "", false, Some(5)),
+        (&["other=5"], "other", None, "Never", false, None),
+        (&["other=5"], "other", None, "PreemptLowerPriority", false, Some(5)),
+        (&["usual*=5"], "", None, "Never", false, None),
+        (&["usual*=5"], "", None, "PreemptLowerPriority", false, Some(5)),
+    ];
+    for (classes, class_name, given_priority, policy, mirror, expected) in table {
+        let mut bed = Testbed::new(Config::default());
+        for words in classes {
+            let (name, value) = words.split_once('=').expect("a name and a value");
+            let (global_default, never_preempts) = (name.ends_with('*'), name.ends_with('!'));
+            let plain = class(name.trim_end_matches(['*', '!']), value.parse().expect("a value"));
+            bed.create(PriorityClass { global_default, never_preempts, ..plain });
+        }
+        let rules = match policy {
+            "Never" => Some(PlacementRules { never_preempts: true, ..PlacementRules::default() }),
+            "" => None,
+            _ => Some(PlacementRules { says_it_preempts: true, ..PlacementRules::default() }),
+        };
+        let mut asked = pod("p", PodSpec { given_priority, rules: rules.map(Box::new), ..of_class(class_name) });
+        if mirror {
+            asked.meta.annotations = Labels::new([("kubernetes.io/config.mirror", "hash")]);
+        }
+        let refusal = create(&mut bed, asked);
+        let found = bed.get::<Pod>("default", "p").map(|pod| pod.spec.priority);
+        assert_eq!(found, expected, "{classes:?}: class {class_name:?}, {given_priority:?}, {policy:?}: {refusal}");
+    }
+}
+
+#[test]
+fn a_class_may_stay_or_cease_to_be_the_default_and_counts_while_it_is() {
+    let mut bed = Testbed::new(Config::default());
+    let usual = || PriorityClass { global_default: true, ..class("usual", 10) };
+    let of_next = |bed: &mut Testbed, name: &str| {
+        assert_eq!(create(bed, pod(name, PodSpec::default())), "");
+        priority(bed, name)
+    };
+    let update = |class| Request::Update { object: Object::PriorityClass(Arc::new(class)), expected: None };
+    assert_eq!(of_next(&mut bed, "before"), (String::new(), 0));
+    assert_eq!(create(&mut bed, usual()), "");
+    assert_eq!(of_next(&mut bed, "a"), ("usual".to_owned(), 10));
+    let mut described = usual();
+    described.meta.labels = Labels::new([("for", "others")]);
+    assert_eq!(ask(&mut bed, update(described)), "", "it stays the default");
+    assert_eq!(of_next(&mut bed, "b"), ("usual".to_owned(), 10));
+    assert_eq!(ask(&mut bed, update(class("usual", 10))), "", "it ceases to be");
+    assert_eq!(of_next(&mut bed, "c"), (String::new(), 0));
+    assert_eq!(create(&mut bed, PriorityClass { global_default: true, ..class("next", 20) }), "", "its place is free");
+    assert_eq!(of_next(&mut bed, "d"), ("next".to_owned(), 20));
+    let key = crate::model::ObjectKey::new(crate::model::Kind::PriorityClass, "", "next");
+    let propagation = crate::api::Propagation::Background;
+    assert_eq!(ask(&mut bed, Request::Delete { key, uid: None, grace: None, propagation }), "");
+    assert_eq!(of_next(&mut bed, "e"), (String::new(), 0));
+    assert_eq!(priority(&bed, "a").1, 10, "what a pod has it keeps");
 }

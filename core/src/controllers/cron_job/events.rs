@@ -20,7 +20,11 @@ pub(super) fn told(stage: &Stage, place: usize, answer: &Answer) -> Option<(Obje
     };
     let (sync, event) = match (stage, answer) {
         (Stage::Cleanup(sync, jobs), _) => (sync, deleted(&jobs[place].meta.name)),
-        (Stage::Replace(sync, jobs, _), _) => (sync, deleted(&jobs[place].0)),
+        // Each Job is read before it is deleted.
+        (Stage::Replace(sync, ..), Err(refusal)) if place.is_multiple_of(2) => {
+            (sync, Event::warning(REPORTER, "FailedGet", format!("Get job: {refusal}")))
+        }
+        (Stage::Replace(sync, jobs, _), _) if !place.is_multiple_of(2) => (sync, deleted(&jobs[place / 2].0)),
         (Stage::Create(sync, _), Ok(Reply::Object(job, _))) => {
             (sync, Event::normal(REPORTER, "SuccessfulCreate", format!("Created job {}", job.meta().name)))
         }

@@ -93,8 +93,7 @@ impl CronJobs {
         let is_there = |uid: &Uid| sync.jobs.iter().any(|job| job.meta.uid == *uid);
         let missing: Vec<(Name, Uid)> = sync.status.active.iter().filter(|(_, uid)| !is_there(uid)).cloned().collect();
         let itself = unknown.then(|| Request::Get(key.of(Kind::CronJob)));
-        let job_key = |name: &Name| ObjectKey { kind: Kind::Job, namespace: key.namespace.clone(), name: name.clone() };
-        let others = missing.iter().map(|(name, _)| Request::Get(job_key(name)));
+        let others = missing.iter().map(|(name, _)| Request::Get(job_key(&key, name)));
         let requests: Vec<Request> = itself.into_iter().chain(others).collect();
         self.desk.begin(ctx, key, Stage::Look(sync, unknown, missing), [requests])
     }
@@ -178,8 +177,9 @@ impl CronJobs {
             Concurrency::Replace => sync.status.active.clone(),
             Concurrency::Allow | Concurrency::Forbid => Vec::new(),
         };
-        let deletions = replaced.iter().map(|(name, _)| deletion(&key, name)).collect();
-        self.desk.begin(ctx, key, Stage::Replace(sync, replaced, time), [deletions])
+        // Each is read before it is deleted.
+        let steps: Vec<Vec<Request>> = replaced.iter().flat_map(|(name, _)| read_and_delete(&key, name)).collect();
+        self.desk.begin(ctx, key, Stage::Replace(sync, replaced, time), steps)
     }
 
     fn replaced(
@@ -190,7 +190,8 @@ impl CronJobs {
         (jobs, time): (Vec<(Name, Uid)>, i64),
         answers: &[Answer],
     ) -> Step<NamespacedName, Stage> {
-        for ((_, uid), _) in jobs.iter().zip(answers).filter(|(_, answer)| answer.is_ok()) {
+        let is_deleted = |answers: &[Answer]| matches!(answers, [_, Ok(_)]);
+        for ((_, uid), _) in jobs.iter().zip(answers.chunks(2)).filter(|(_, answers)| is_deleted(answers)) {
             sync.forget(*uid);
         }
         if answers.iter().any(Result::is_err) {
@@ -322,9 +323,17 @@ fn clock(ctx: &Context<'_>) -> Clock {
     Clock { epoch: ctx.config.epoch, now: ctx.now }
 }
 
+fn job_key(cron_job: &NamespacedName, job: &Name) -> ObjectKey {
+    ObjectKey { kind: Kind::Job, namespace: cron_job.namespace.clone(), name: job.clone() }
+}
+
 fn deletion(cron_job: &NamespacedName, job: &Name) -> Request {
-    let key = ObjectKey { kind: Kind::Job, namespace: cron_job.namespace.clone(), name: job.clone() };
+    let key = job_key(cron_job, job);
     Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background }
+}
+
+fn read_and_delete(cron_job: &NamespacedName, job: &Name) -> [Vec<Request>; 2] {
+    [vec![Request::Get(job_key(cron_job, job))], vec![deletion(cron_job, job)]]
 }
 
 impl Reconciler for CronJobs {

@@ -101,7 +101,9 @@ fn tolerations(spec: &PodSpec) -> Vec<Toleration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Labels, Meta, SelectorOperator, SelectorRequirement, Taint};
+    use crate::model::{
+        Labels, Meta, PodTerm, PodTerms, PreferredNodeTerm, SelectorOperator, SelectorRequirement, Taint,
+    };
 
     fn agent(edit: impl FnOnce(&mut PodSpec)) -> DaemonSet {
         let mut spec = PodSpec::default();
@@ -138,11 +140,55 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_is_pinned_to_its_node_whatever_its_template_requires_of_nodes() {
+        let requirement = |key: &str, value: &str| {
+            vec![SelectorRequirement { key: key.into(), operator: SelectorOperator::In, values: vec![value.into()] }]
+        };
+        let by_label = || requirement("disk", "ssd");
+        let by_name = || requirement("metadata.name", "n1");
+        let preferred = || PreferredNodeTerm { weight: 7, requirements: by_label() };
+        // The template's alternatives by label and by name, and whether it prefers nodes too.
+        type Alternatives = Vec<Vec<SelectorRequirement>>;
+        let table: [(&str, Alternatives, Alternatives, bool); 8] = [
+            ("nothing", vec![], vec![], false),
+            ("preferences only", vec![], vec![], true),
+            ("a label", vec![by_label()], vec![vec![]], false),
+            ("a name", vec![vec![]], vec![by_name()], false),
+            ("a label and a name", vec![by_label()], vec![by_name()], false),
+            ("two labels", vec![by_label(), requirement("disk", "hdd")], vec![vec![], vec![]], false),
+            ("a label or a name", vec![by_label(), vec![]], vec![vec![], by_name()], false),
+            ("a label beside preferences", vec![by_label()], vec![vec![]], true),
+        ];
+        for (story, labels, names, prefers) in table {
+            let set = agent(|spec| {
+                spec.required_node_affinity = labels;
+                spec.preferred_node_affinity = if prefers { vec![preferred()] } else { Vec::new() };
+                let anti = PodTerms { required: vec![PodTerm::default()], preferred: Vec::new() };
+                let rules =
+                    PlacementRules { required_node_names: names, pod_anti_affinity: anti, ..PlacementRules::default() };
+                spec.rules = Some(Box::new(rules));
+            });
+            let made = pod_template(&set, &"5c8".into()).spec;
+            assert!(made.required_node_affinity.is_empty(), "{story}");
+            let rules = made.rules.as_ref().expect("what it asks of other pods stays");
+            assert!(rules.required_node_names.is_empty(), "{story}");
+            assert_eq!(rules.pod_anti_affinity.required.len(), 1, "{story}");
+            assert_eq!(made.preferred_node_affinity.len(), usize::from(prefers), "{story}");
+        }
+    }
+
+    #[test]
     fn the_taints_of_a_node_in_trouble_are_endured() {
         let plain = agent(|_| {});
         for (key, effect) in ENDURED {
             assert_eq!(verdict(&plain, &tainted(key, effect)), (true, true), "{key}");
         }
+        let critical = agent(|spec| spec.priority = 2_000_001_000);
+        assert_eq!(
+            verdict(&critical, &tainted("dedicated", TaintEffect::NoSchedule)),
+            (false, true),
+            "rank is no help"
+        );
         assert_eq!(verdict(&plain, &tainted(NOT_READY, TaintEffect::NoSchedule)), (false, true), "a joining node");
         let network = tainted(NETWORK_UNAVAILABLE, TaintEffect::NoSchedule);
         assert_eq!(verdict(&plain, &network), (false, true));

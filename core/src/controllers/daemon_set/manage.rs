@@ -60,7 +60,7 @@ pub(super) fn pods_by_node(view: View<'_>, set: &DaemonSet, all: bool) -> PodsBy
 pub(super) fn is_updated(set: &DaemonSet, hash: &Name, pod: &Pod) -> bool {
     let labels = &pod.meta.labels;
     let generation = labels.get(GENERATION_LABEL).and_then(|text| text.parse().ok());
-    labels.get(REVISION_LABEL) == Some(hash) || generation == Some(set.template_generation)
+    !hash.is_empty() && labels.get(REVISION_LABEL) == Some(hash) || generation == Some(set.template_generation)
 }
 
 /// Kubernetes takes nodes in the order of a hash map. Here that order is a draw, the same for a set's whole life, through

@@ -339,7 +339,8 @@ impl Reconciler for DaemonSets {
         let (revisions, mut of_revisions) = claim(view, &self.orphan_revisions, kind, &set.meta, of_revision);
         let (_, mut of_pods) = claim(view, &self.orphans, kind, &set.meta, |pod: &Pod| selects(&pod.meta));
         let batches = [std::mem::take(&mut of_revisions.requests), std::mem::take(&mut of_pods.requests)];
-        self.desk.begin(ctx, key, Stage::Claim(set, revisions, of_revisions), batches)
+        let adopter = of_revisions.adopter(kind, &set.meta).or_else(|| of_pods.adopter(kind, &set.meta));
+        self.desk.begin_claims(ctx, key, Stage::Claim(set, revisions, of_revisions), adopter, batches)
     }
 
     fn proceed(

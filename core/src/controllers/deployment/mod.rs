@@ -75,8 +75,9 @@ impl Deployments {
     }
 
     /// Finds the Deployment's ReplicaSets; adopts those that nobody manages, releases those that no longer match.
-    fn claim(&self, view: View<'_>, deployment: &Deployment, plan: &mut Plan) {
-        let mut claims = Vec::new();
+    /// Returns whether it adopts any.
+    fn claim(&self, view: View<'_>, deployment: &Deployment, plan: &mut Plan) -> bool {
+        let (mut claims, mut adopts) = (Vec::new(), false);
         let mut claim = |row: RowId, set: &Arc<ReplicaSet>, owners| {
             let mut changed = sets::copy_of(set, view.version_of::<ReplicaSet>(row));
             changed.set.meta.owners = owners;
@@ -97,9 +98,11 @@ impl Deployments {
                 let owner = owned_by(Kind::Deployment, &deployment.meta);
                 let owners = set.meta.owners.iter().cloned().chain([owner]).collect();
                 plan.old.push(claim(row, set, owners));
+                adopts = true;
             }
         }
         plan.writes.push(claims);
+        adopts
     }
 
     fn finish(
@@ -221,6 +224,7 @@ impl Reconciler for Deployments {
             events: BTreeMap::new(),
             look_again: None,
         };
+        let mut adopts = false;
         if deployment.selector.is_empty() {
             ctx.event(key.of(Kind::Deployment), events::selecting_all().about(&deployment.meta));
             plan.deployment.status.observed_generation = deployment.meta.generation;
@@ -228,7 +232,7 @@ impl Reconciler for Deployments {
                 plan.write_status();
             }
         } else {
-            self.claim(view, deployment, &mut plan);
+            adopts = self.claim(view, deployment, &mut plan);
             let uids: Vec<_> = plan.old.iter().map(|it| it.set.meta.uid).collect();
             plan.decide(&|new| {
                 let others = uids.iter().filter(|uid| new.is_none_or(|new| new.meta.uid != **uid));
@@ -236,7 +240,8 @@ impl Reconciler for Deployments {
             });
         }
         let writes = std::mem::take(&mut plan.writes);
-        self.desk.begin(ctx, key, Stage::Writes(Box::new(plan)), writes)
+        let adopter = adopts.then(|| (key.of(Kind::Deployment), deployment.meta.uid));
+        self.desk.begin_claims(ctx, key, Stage::Writes(Box::new(plan)), adopter, writes)
     }
 
     fn proceed(

@@ -303,6 +303,13 @@ impl Reconciler for EndpointSlices {
             return self.finish(ctx, &key, true);
         };
         let deleted = writes.delete.iter().map(|it| it.slice.meta.uid).collect();
+        if service.meta.is_terminating()
+            && !writes.create.is_empty()
+            && let Some(tracked) = self.services.get_mut(&key)
+        {
+            // What these would have held is in no slice.
+            tracked.pods.distrust();
+        }
         let requests = requests_of(writes, service.meta.is_terminating());
         self.desk.begin(ctx, key, Stage { deleted, left_out }, requests)
     }

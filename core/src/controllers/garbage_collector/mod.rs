@@ -3,7 +3,8 @@
 //! Event driven: an object that goes wakes those that it owned; an object that comes with an absent owner is looked at
 //! once. Invariant: an object with one owner that is there and not waiting for it stays. Invariant: deletions name the
 //! uid, so a new object of an old name is safe. Source: pkg/controller/garbagecollector (v1.34.1). Absent on purpose:
-//! discovery, and the reading of absent owners (the store's views are consistent across kinds).
+//! discovery, the reading of absent owners (the store's views are consistent across kinds), and the event about an owner
+//! that is in another namespace.
 
 #[cfg(test)]
 mod tests;
@@ -93,7 +94,9 @@ impl GarbageCollector {
     ///
     /// Source: `attemptToDeleteItem`.
     fn collect(&self, view: View<'_>, item: &Item, meta: &Meta) -> Vec<Vec<Request>> {
-        if meta.owners.is_empty() {
+        // What has no namespace cannot be owned by what has one: such an owner is not even looked for.
+        let misplaced = meta.namespace.is_empty() && meta.owners.iter().any(|owner| owner.kind.is_namespaced());
+        if meta.owners.is_empty() || misplaced {
             return Vec::new();
         }
         let owners = owners_of(view, meta);

@@ -102,19 +102,28 @@ mod tests {
 
     #[test]
     fn failures_count_from_the_last_success_on() {
-        let known = Backoff { failures: 3, last_failure: Some(at(50)) };
-        let after = |succeeded: &[u64], failed: &[u64]| known.after(&times(succeeded), &times(failed));
-        let backoff = |failures, last: Option<u64>| Backoff { failures, last_failure: last.map(at) };
-        assert_eq!(after(&[], &[]), known);
-        assert_eq!(after(&[], &[60]), backoff(4, Some(60)));
-        assert_eq!(after(&[], &[80, 60, 70]), backoff(6, Some(80)), "in whatever order they are given");
-        assert_eq!(after(&[60], &[]), backoff(0, None));
-        assert_eq!(after(&[60], &[55, 58]), backoff(0, None), "earlier failures do not count");
-        assert_eq!(after(&[60], &[60]), backoff(0, None), "nor those of the same second");
-        assert_eq!(after(&[60, 55], &[57, 61, 64]), backoff(2, Some(64)));
-        let first = Backoff::default();
-        assert_eq!(first.after(&[], &times(&[5])), backoff(1, Some(5)));
-        assert_eq!(first.after(&times(&[5]), &times(&[4])), first);
+        // What is known (failures, and when the last was), new successes and failures, what is known then.
+        let table: [(_, &[u64], &[u64], _); 12] = [
+            ((0, None), &[], &[], (0, None)),
+            ((0, None), &[5], &[], (0, None)),
+            ((0, None), &[], &[5], (1, Some(5))),
+            ((0, None), &[5], &[4], (0, None)),
+            ((3, Some(50)), &[], &[], (3, Some(50))),
+            ((3, Some(50)), &[], &[60], (4, Some(60))),
+            // In whatever order they are given.
+            ((3, Some(50)), &[], &[80, 60, 70], (6, Some(80))),
+            ((3, Some(50)), &[60], &[], (0, None)),
+            // Earlier failures do not count, nor those of the same second.
+            ((3, Some(50)), &[60], &[55, 58], (0, None)),
+            ((3, Some(50)), &[60], &[60], (0, None)),
+            ((3, Some(50)), &[60, 55], &[57, 61, 64], (2, Some(64))),
+            ((3, Some(50)), &[60], &[59, 61], (1, Some(61))),
+        ];
+        let backoff = |(failures, last): (u32, Option<u64>)| Backoff { failures, last_failure: last.map(at) };
+        for (known, succeeded, failed, expected) in table {
+            let after = backoff(known).after(&times(succeeded), &times(failed));
+            assert_eq!(after, backoff(expected), "{known:?}, succeeded {succeeded:?}, failed {failed:?}");
+        }
     }
 
     #[test]
@@ -156,10 +165,20 @@ mod tests {
 
     #[test]
     fn a_pod_has_ended_with_its_last_container_in_whole_seconds() {
-        assert_eq!(finish_time(&pod(&[Some(20)], &[])), at(20));
-        assert_eq!(finish_time(&pod(&[Some(20), Some(25), Some(22)], &[])), at(25));
-        assert_eq!(finish_time(&pod(&[Some(20)], &[Some(31)])), at(31), "a sidecar ends after the others");
-        assert_eq!(finish_time(&pod(&[Some(20), None], &[])), at(1), "one that runs on says nothing");
+        // When its containers and its sidecars ended; when the pod has. What runs on says nothing, so its creation at 1 s
+        // is all that is known.
+        type Ends<'a> = &'a [Option<u64>];
+        let table: [(Ends<'_>, Ends<'_>, u64); 6] = [
+            (&[Some(20)], &[], 20),
+            (&[Some(20), Some(25), Some(22)], &[], 25),
+            (&[Some(20)], &[Some(31)], 31),
+            (&[Some(35)], &[Some(31), Some(5)], 35),
+            (&[Some(20), None], &[], 1),
+            (&[Some(20)], &[None], 1),
+        ];
+        for (containers, sidecars, expected) in table {
+            assert_eq!(finish_time(&pod(containers, sidecars)), at(expected), "{containers:?}, sidecars {sidecars:?}");
+        }
     }
 
     #[test]

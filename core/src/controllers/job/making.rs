@@ -174,9 +174,15 @@ mod tests {
         disrupted.status.conditions.set(ConditionKind::DisruptionTarget, Status3::True, "", "", Time::ZERO);
         let third = pod_of_index(&job, &pod_of(&job), 0, Some(&disrupted));
         assert_eq!(counts(&third), (1, 1, 2));
-        let mut odd = third.clone();
-        odd.meta.annotations = Labels::new([(FAILURES, "many"), (IGNORED_FAILURES, "-3")]);
-        assert_eq!(counts(&odd), (0, 0, 0));
+        for (failures, ignored, expected) in [
+            ("many", "-3", (0, 0, 0)),
+            ("2147483647", "0", (2_147_483_647, 0, 2_147_483_647)),
+            ("2147483648", "1", (0, 1, 1)),
+        ] {
+            let mut odd = third.clone();
+            odd.meta.annotations = Labels::new([(FAILURES, failures), (IGNORED_FAILURES, ignored)]);
+            assert_eq!(counts(&odd), expected, "{failures} and {ignored}");
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! Job's status, takes their finalizers off, and writes the counts, so that no pod is counted twice or never whatever
 //! gets lost in between. Invariant: pods are created or deleted only when the watch has shown everything that was asked
 //! for before. Cost: a sync looks at the pods that have ended since, not at all ([`roster`]). Source:
-//! pkg/controller/job/job_controller.go (v1.34.1). Absent on purpose: metrics, and the second reading of a Job before
-//! an adoption. Syncs of Jobs and of pods without a Job share their workers here.
+//! pkg/controller/job/job_controller.go (v1.34.1). Absent on purpose: metrics. Syncs of Jobs and of pods without
+//! a Job share their workers here.
 
 mod backoff;
 mod events;

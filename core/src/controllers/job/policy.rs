@@ -180,14 +180,30 @@ mod tests {
 
     #[test]
     fn conditions_fit_by_type_and_status() {
-        let mut pod = failed(Some(137), Some(0), Some(0));
-        pod.status.conditions.set(ConditionKind::DisruptionTarget, Status3::True, "", "", Time::ZERO);
-        let rule = |action, status| condition(action, "DisruptionTarget", status);
-        assert_eq!(verdict(vec![rule(Ignore, Status3::True)], &pod), (false, Some(Ignore), String::new()));
-        assert_eq!(verdict(vec![rule(Ignore, Status3::False)], &pod).1, None);
-        assert_eq!(verdict(vec![condition(Ignore, "ConfigIssue", Status3::True)], &pod).1, None);
-        let message = "Pod ns/p has condition DisruptionTarget matching FailJob rule at index 0";
-        assert_eq!(verdict(vec![rule(FailJob, Status3::True)], &pod).2, message);
+        // What a rule asks for, the condition of the pod, whether it fits.
+        let (yes, no, unknown) = (Status3::True, Status3::False, Status3::Unknown);
+        let table = [
+            ("DisruptionTarget", yes, Some(yes), true),
+            ("DisruptionTarget", no, Some(yes), false),
+            ("DisruptionTarget", unknown, Some(yes), false),
+            ("DisruptionTarget", no, Some(no), true),
+            ("DisruptionTarget", yes, Some(unknown), false),
+            ("DisruptionTarget", unknown, Some(unknown), true),
+            ("DisruptionTarget", yes, None, false),
+            ("ConfigIssue", yes, Some(yes), false),
+        ];
+        for (kind, wanted, has, fits) in table {
+            let mut pod = failed(Some(137), Some(0), Some(0));
+            if let Some(status) = has {
+                pod.status.conditions.set(ConditionKind::DisruptionTarget, status, "", "", Time::ZERO);
+            }
+            let expected = if fits { (false, Some(Ignore), String::new()) } else { (true, None, String::new()) };
+            let found = verdict(vec![condition(Ignore, kind, wanted)], &pod);
+            assert_eq!(found, expected, "{kind}={wanted:?} for a pod that has {has:?}");
+            let message = format!("Pod ns/p has condition {kind} matching FailJob rule at index 0");
+            let fails = verdict(vec![condition(FailJob, kind, wanted)], &pod).2;
+            assert_eq!(fails, if fits { message } else { String::new() }, "{kind}={wanted:?} for {has:?}");
+        }
     }
 
     #[test]
@@ -206,23 +222,62 @@ mod tests {
         assert!(has_failed(&patient, &pod));
     }
 
+    /// Rules in words, one `[indexes]/[count]` each: `0-2/` asks for all of these, `/4` for any four.
+    fn success_rules(words: &str) -> Vec<SuccessRule> {
+        let rule = |word: &str| {
+            let (indexes, count) = word.split_once('/').expect("indexes and a count");
+            let indexes = (indexes != "-").then(|| Name::from(indexes));
+            SuccessRule { indexes, count: count.parse().ok() }
+        };
+        words.split_whitespace().map(rule).collect()
+    }
+
     #[test]
     fn a_success_policy_is_met_by_its_first_rule_that_holds() {
-        let rule = |indexes: Option<&str>, count| SuccessRule { indexes: indexes.map(Name::from), count };
-        let met = |rules: &[SuccessRule], succeeded: &str| met(rules, 10, &IndexSet::parse(succeeded, 10));
-        let at = |place: u32| Some(format!("Matched rules at index {place}"));
-        let leader = [rule(Some("0"), None)];
-        assert_eq!(met(&leader, "1-9"), None);
-        assert_eq!(met(&leader, "0"), at(0));
-        assert_eq!(met(&leader, ""), None);
-        let some = [rule(Some("0,2-5"), Some(3))];
-        assert_eq!(met(&some, "1-3,9"), None);
-        assert_eq!(met(&some, "0,1,4,5"), at(0));
-        let count = [rule(None, Some(4))];
-        assert_eq!(met(&count, "0-2"), None);
-        assert_eq!(met(&count, "0-2,7"), at(0));
-        assert_eq!(met(&[leader[0].clone(), count[0].clone()], "1-9"), at(1));
-        assert_eq!(met(&[rule(Some("12-14"), None)], "1-9"), None, "indexes that do not exist cannot be met");
-        assert_eq!(met(&[rule(None, None)], "1-9"), None);
+        // The rules (`-` for no indexes); what has succeeded of ten indexes; which rule is met.
+        let table = [
+            ("", "0", None),
+            ("0/", "1-9", None),
+            ("0/", "0", Some(0)),
+            ("0/", "", None),
+            ("0,2-5/3", "1-3,9", None),
+            ("0,2-5/3", "0,1,4,5", Some(0)),
+            ("-/4", "0-2", None),
+            ("-/4", "0-2,7", Some(0)),
+            ("-/4", "", None),
+            ("0/ -/4", "1-9", Some(1)),
+            ("0/ -/4", "0-9", Some(0)),
+            ("8/ 3,5/", "0-1,3-6", Some(1)),
+            ("12-14/", "1-9", None),
+            ("12-14,16/ -/5", "2-4", None),
+            ("-/", "1-9", None),
+            ("/", "1-9", None),
+            ("/", "", None),
+            ("no-index/", "0", None),
+            // Sets that overlap in every way, with and without a number that is enough.
+            ("1-2,5-6/", "0-3,4-8", Some(0)),
+            ("3-5,7-9/", "3-5,7-9", Some(0)),
+            ("3-5,7-8/", "3-6,7-9", Some(0)),
+            ("0-3,5-7/", "2-3,6-8", None),
+            ("0-3,5-7/4", "2-3,6-8", Some(0)),
+            ("0-3,5-7/5", "2-3,6-8", None),
+            ("2-4,6-9/", "1-3,5-8", None),
+            ("2-4,6-9/5", "1-3,5-8", Some(0)),
+            ("0-5,7-9/", "1-4,8", None),
+            ("0-5,7-9/5", "1-4,8", Some(0)),
+            ("0-6,8-9/", "1-2,4-9", None),
+            ("0-6,8-9/7", "1-2,4-9", Some(0)),
+            ("0-4,6-9/", "1-4,6-9", None),
+            ("0-4,6-9/8", "1-4,6-9", Some(0)),
+            ("0-3,6-8/", "1-9", None),
+            ("0-3,6-8/6", "1-9", Some(0)),
+            ("3-6/2", "0-1,4-5", Some(0)),
+            ("3-6/3", "0-2,6-7", None),
+        ];
+        for (rules, succeeded, expected) in table {
+            let message = expected.map(|place: u32| format!("Matched rules at index {place}"));
+            let found = met(&success_rules(rules), 10, &IndexSet::parse(succeeded, 10));
+            assert_eq!(found, message, "{rules:?} with {succeeded:?}");
+        }
     }
 }

@@ -45,8 +45,9 @@ impl Jobs {
         }
         let satisfied = self.expectations.satisfied(&name, ctx.now);
         let mut claims = self.claims(view, job);
+        let adopter = claims.adopter(Kind::Job, &job.meta);
         let requests = std::mem::take(&mut claims.requests);
-        self.desk.begin(ctx, key, Stage::Claim(claims, satisfied), [requests])
+        self.desk.begin_claims(ctx, key, Stage::Claim(claims, satisfied), adopter, [requests])
     }
 
     /// Adoptions and releases. An adopted pod gets the finalizer, and one that is released loses it.

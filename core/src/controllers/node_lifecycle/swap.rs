@@ -122,3 +122,94 @@ impl Swap {
         ObjectKey { kind: Kind::Node, namespace: Name::default(), name: self.node.meta.name.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::id::{ProcId, Revision};
+    use crate::model::{Meta, NodeSpec};
+
+    /// Taints in words, `key=value` or `key` for effect NoSchedule, with a `!` in front for NoExecute.
+    fn taints(words: &str) -> Vec<Taint> {
+        let taint = |word: &str| {
+            let effect = if word.starts_with('!') { TaintEffect::NoExecute } else { TaintEffect::NoSchedule };
+            let (key, value) =
+                word.trim_start_matches('!').split_once('=').unwrap_or((word.trim_start_matches('!'), ""));
+            Taint { key: key.into(), value: value.into(), effect, added_at: Some(Time::ZERO) }
+        };
+        words.split_whitespace().map(taint).collect()
+    }
+
+    fn marks(words: &str) -> Vec<Mark> {
+        taints(words).into_iter().map(|taint| (taint.key, taint.effect)).collect()
+    }
+
+    fn in_words(taints: &[Taint]) -> String {
+        let word = |taint: &Taint| {
+            let mark = if taint.effect == TaintEffect::NoExecute { "!" } else { "" };
+            let value = if taint.value.is_empty() { String::new() } else { format!("={}", taint.value) };
+            format!("{mark}{}{value}", taint.key)
+        };
+        taints.iter().map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    fn node(taints: Vec<Taint>) -> Node {
+        Node { meta: Meta::named("", "n1"), spec: NodeSpec { taints, ..NodeSpec::default() }, ..Node::default() }
+    }
+
+    /// Changes the taints of a node that the watch shows as `seen` and that is stored as `stored` (`None`: it is gone).
+    /// Each write in words, and whether the change succeeded.
+    fn change(seen: &str, stored: Option<&str>, add: &str, remove: &str) -> (Vec<String>, bool) {
+        let (config, mut out) = (Config::default(), Vec::new());
+        let ctx = Context { now: Time::ZERO, me: ProcId::CONTROLLER_MANAGER, config: &config, out: &mut out };
+        let mut stored = stored.map(|words| node(taints(words)));
+        let seen = Arc::new(node(taints(seen)));
+        let (mut swap, mut step) = Swap::begin(&seen, marks(add), marks(remove), Time::ZERO);
+        let mut writes = Vec::new();
+        loop {
+            let request = match step {
+                Step::Done(done) => return (writes, done),
+                Step::Wait(_) => panic!("there is no conflict"),
+                Step::Ask(request) => request,
+            };
+            if let (Request::Patch { patch: Patch::Taints { seen, wanted }, .. }, Some(node)) = (request, &mut stored) {
+                assert_eq!(node.spec.taints, seen);
+                node.spec.taints = wanted;
+                writes.push(in_words(&node.spec.taints));
+            }
+            let answer = match &stored {
+                Some(node) => Ok(Reply::Object(Object::Node(Arc::new(node.clone())), Revision(1))),
+                None => Err(Refusal::NotFound(ObjectKey::new(Kind::Node, "", "n1"))),
+            };
+            step = swap.on_answer(&ctx, answer);
+        }
+    }
+
+    #[test]
+    fn taints_are_added_if_they_are_missing_and_removed_if_they_are_there() {
+        // What the watch shows and what is stored; what to add and to remove; what is written.
+        let table: [(&str, &str, &str, &str, &[&str]); 14] = [
+            ("a", "a", "b", "", &["a b"]),
+            ("a", "a", "b !c", "", &["a b !c"]),
+            ("a b", "a b", "a b", "", &[]),
+            ("a", "a", "!a", "", &["a !a"]),
+            ("a=1", "a=1", "a", "", &["a"]),
+            ("", "", "a b", "", &["a b"]),
+            ("", "", "", "", &[]),
+            ("a b", "a b", "", "", &[]),
+            ("a b !c", "a b !c", "", "b", &["a !c"]),
+            ("a b !c", "a b !c", "", "b !c", &["a"]),
+            ("a b", "a b", "", "c !a", &[]),
+            ("", "", "", "a", &[]),
+            ("a b", "b", "", "a", &[]),
+            ("a", "a", "b", "a", &["a b", "b"]),
+        ];
+        for (seen, stored, add, remove, expected) in table {
+            let (writes, done) = change(seen, Some(stored), add, remove);
+            assert!(done && writes == *expected, "{stored:?} + {add:?} - {remove:?}: {writes:?}");
+        }
+        assert_eq!(change("a", None, "b", ""), (Vec::new(), false), "the node is gone");
+        assert_eq!(change("a", None, "", "a"), (Vec::new(), false), "the node is gone");
+    }
+}

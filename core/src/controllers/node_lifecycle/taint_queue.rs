@@ -162,4 +162,41 @@ mod tests {
         queue.set_rate(100, at(60_000));
         assert_eq!(queue.next(), Some(at(70_000)));
     }
+
+    #[test]
+    fn a_node_that_is_removed_while_it_is_handled_is_not_tried_again() {
+        let names = ["a", "b", "c"].map(Name::from);
+        // Whether the second node is removed while it is handled, and queued anew after that.
+        for (removed, again) in [(false, false), (true, false), (true, true)] {
+            let mut queue = TaintQueue::new(1_000_000_000);
+            names.iter().for_each(|name| queue.add(name, at(0)));
+            let (mut handled, mut failed) = (Vec::new(), false);
+            for millis in (0..1_000).step_by(10) {
+                let Some(node) = queue.take(at(millis)) else { continue };
+                handled.push(node.to_string());
+                let fails = *node == *"b" && !failed;
+                failed |= fails;
+                if fails && removed {
+                    assert!(queue.remove(&node));
+                    if again {
+                        queue.add(&node, at(0));
+                    }
+                }
+                if !(fails && removed && again) {
+                    queue.finish(&node, !fails, at(millis));
+                }
+            }
+            let count = |name: &str| handled.iter().filter(|it| **it == *name).count();
+            let tries = if removed && !again { 1 } else { 2 };
+            assert_eq!(
+                (count("a"), count("b"), count("c")),
+                (1, tries, 1),
+                "removed {removed}, again {again}: {handled:?}"
+            );
+            names.iter().for_each(|name| queue.add(name, at(2_000)));
+            let left = queue.take(at(3_000));
+            let forgotten = (removed && !again).then(|| names[1].clone());
+            assert_eq!(left, forgotten, "only who was removed is queued again");
+        }
+    }
 }

@@ -117,3 +117,101 @@ fn of_too_many_ended_pods_the_oldest_go() {
     assert_eq!(gone.len(), 3, "{gone:#?}");
     assert!((0..3).all(|pod| gone[pod].contains(&format!("p{pod:05}"))), "{gone:#?}");
 }
+
+#[test]
+fn evicted_pods_go_before_older_ones_and_those_that_run_not_at_all() {
+    // Pods from the oldest on: `s` has succeeded, `f` failed, `e` was evicted, `r` runs. How many may stay; which go.
+    for (pods, limit, expected) in [
+        ("f s f", 1, "0 1"),
+        ("f s", 1, "0"),
+        ("r s f", 1, "1"),
+        ("f s", 5, ""),
+        ("f s", 2, ""),
+        ("f s e", 1, "2 0"),
+        ("r s e", 1, "2"),
+        ("e f e s", 2, "0 2"),
+    ] {
+        let mut bed = cluster(0);
+        for (place, mark) in pods.split(' ').enumerate() {
+            let name = place.to_string();
+            bed.create(pod(&name, None));
+            let mut changed = Pod::clone(&bed.get::<Pod>("default", &name).unwrap());
+            (changed.status.phase, changed.status.reason) = match mark {
+                "s" => (Phase::Succeeded, "".into()),
+                "f" => (Phase::Failed, "".into()),
+                "e" => (Phase::Failed, "Evicted".into()),
+                _ => (Phase::Running, "".into()),
+            };
+            bed.request(Request::UpdateStatus { object: Object::Pod(Arc::new(changed)), expected: None });
+            bed.run_for(Span::from_secs(1));
+        }
+        let view = bed.core.newest();
+        let ended = view.all::<Pod>().filter(|(_, pod)| pod.is_finished());
+        let ended = ended.map(|(row, pod)| (super::ended_key(pod), (row, pod.meta.uid))).collect();
+        let name = |(row, uid)| view.get_uid::<Pod>(row, uid).expect("the pod is there").meta.name.to_string();
+        let gone: Vec<String> = super::excess(&ended, limit).map(name).collect();
+        assert_eq!(gone.join(" "), expected, "{pods:?}, {limit} may stay");
+    }
+}
+
+#[test]
+fn a_node_that_only_the_api_server_or_only_the_watch_knows_saves_its_pods() {
+    let name = |request: &Request, kind| matches!(request, Request::Get(key) if key.kind == kind);
+    // Made anew after the quarantine began, but the watch does not show it: the API server is asked before anything goes.
+    let mut bed = cluster(1);
+    bed.create(pod("kept", Some("n0")));
+    bed.run_until(Time::from_secs(30));
+    delete(&mut bed, ObjectKey::new(Kind::Node, "", "n0"));
+    bed.run_until(Time::from_secs(75));
+    bed.hold_news_from(0);
+    bed.add_node(0, "n0", "a", 4_000, 1 << 30);
+    bed.run_until(Time::from_secs(110));
+    assert!(bed.get::<Pod>("default", "kept").is_some(), "{:#?}", bed.told());
+    bed.release_news();
+    bed.run_until(Time::from_secs(300));
+    assert!(bed.get::<Pod>("default", "kept").is_some(), "{:#?}", bed.told());
+
+    // Gone, but the watch still shows it: then nobody asks.
+    let mut bed = cluster(1);
+    bed.create(pod("kept", Some("n0")));
+    bed.run_until(Time::from_secs(30));
+    bed.hold_news_from(0);
+    delete(&mut bed, ObjectKey::new(Kind::Node, "", "n0"));
+    bed.run_until(Time::from_secs(300));
+    assert!(bed.get::<Pod>("default", "kept").is_some(), "{:#?}", bed.told());
+    bed.release_news();
+    bed.run_until(Time::from_secs(500));
+    assert!(bed.get::<Pod>("default", "kept").is_none(), "{:#?}", bed.told());
+
+    // The API server cannot be asked: the pod waits for a pass that can.
+    let mut bed = cluster(1);
+    bed.create(pod("late", Some("n0")));
+    bed.run_until(Time::from_secs(30));
+    delete(&mut bed, ObjectKey::new(Kind::Node, "", "n0"));
+    bed.refuse(1, move |request| name(request, Kind::Node));
+    bed.run_until(Time::from_secs(90));
+    assert_eq!(bed.refusals_left(), 0);
+    assert!(bed.get::<Pod>("default", "late").is_some(), "{:#?}", bed.told());
+    bed.run_until(Time::from_secs(200));
+    assert!(bed.get::<Pod>("default", "late").is_none(), "{:#?}", bed.told());
+}
+
+#[test]
+fn a_pod_is_marked_before_it_is_deleted_and_stays_if_it_cannot_be() {
+    let marks =
+        |request: &Request| matches!(request, Request::UpdateStatus { object, .. } if object.kind() == Kind::Pod);
+    let mut bed = cluster(1);
+    bed.create(pod("orphan", Some("n0")));
+    bed.run_until(Time::from_secs(30));
+    delete(&mut bed, ObjectKey::new(Kind::Node, "", "n0"));
+    bed.refuse(1, marks);
+    bed.run_until(Time::from_secs(95));
+    assert_eq!(bed.refusals_left(), 0);
+    let orphan = bed.get::<Pod>("default", "orphan").expect("it could not be marked");
+    assert!(!orphan.meta.is_terminating() && orphan.status.phase != Phase::Failed);
+    bed.run_until(Time::from_secs(300));
+    assert!(bed.get::<Pod>("default", "orphan").is_none(), "{:#?}", bed.told());
+    let told = lines(&bed, "pods/default/orphan");
+    let place = |text: &str| told.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{told:#?}"));
+    assert!(place("Failed") < place("deletion requested"), "{told:#?}");
+}

@@ -273,9 +273,10 @@ impl<T: Replicated> Reconciler for ReplicaSets<T> {
         for (row, pod) in adoptable {
             claims.adopt(view, T::KIND, &set.meta, row, &pod);
         }
+        let adopter = claims.adopter(T::KIND, &set.meta);
         let sync = Sync { set, pods, may_manage, error: None };
         let requests = std::mem::take(&mut claims.requests);
-        self.desk.begin(ctx, key, Stage::Claim(sync, claims), [requests])
+        self.desk.begin_claims(ctx, key, Stage::Claim(sync, claims), adopter, [requests])
     }
 
     fn proceed(

@@ -71,3 +71,29 @@ fn the_status_says_what_the_spec_limits_and_forgets_the_rest() {
     assert_eq!(status.hard, other.hard);
     assert_eq!(status.used.keys().map(|name| &**name).collect::<Vec<_>>(), ["services"]);
 }
+
+#[test]
+fn a_status_that_is_as_it_should_be_is_not_written_and_one_that_is_refused_is_written_later() {
+    let mut bed = Testbed::new(Config::default());
+    bed.create(quota(3));
+    bed.run_for(Span::from_secs(1));
+    bed.create(Pod { meta: Meta::named("default", "p").into(), ..Pod::default() });
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(used(&bed), 1, "admission has charged it");
+    let revision = bed.core.revision();
+    bed.run_for(Span::from_secs(1_000));
+    assert_eq!(bed.core.revision(), revision, "the counting of every five minutes finds nothing to write");
+    // What somebody else has written there is counted anew then.
+    let mut wrong = ResourceQuota::clone(&bed.get::<ResourceQuota>("default", "q").unwrap());
+    for (before, refusals) in [(0, 0), (7, 2)] {
+        wrong.status.used = [("pods".into(), Quantity::from_units(before, crate::quantity::Format::DecimalSi))].into();
+        bed.request(Request::UpdateStatus { object: Object::ResourceQuota(Arc::new(wrong.clone())), expected: None });
+        bed.run_for(Span::ZERO);
+        bed.refuse(
+            refusals,
+            |it| matches!(it, Request::UpdateStatus { object, .. } if object.kind() == Kind::ResourceQuota),
+        );
+        bed.run_for(Span::from_secs(400));
+        assert_eq!((used(&bed), bed.refusals_left()), (1, 0), "after {before}");
+    }
+}

@@ -280,9 +280,10 @@ impl Reconciler for StatefulSets {
         let is_member = |pod: &Pod| selects(&pod.meta) && identity::is_member(&set, pod);
         let (pods, mut of_pods) = claim::<Pod>(view, &self.orphans, kind, &set.meta, is_member);
         let batches = [std::mem::take(&mut of_revisions.requests), std::mem::take(&mut of_pods.requests)];
+        let adopter = of_revisions.adopter(kind, &set.meta).or_else(|| of_pods.adopter(kind, &set.meta));
         let collisions = set.status.collision_count.unwrap_or(0);
         let sync = Sync { set, pods, revisions, update: None, collisions };
-        self.desk.begin(ctx, key, Stage::Claim(sync, of_revisions, of_pods), batches)
+        self.desk.begin_claims(ctx, key, Stage::Claim(sync, of_revisions, of_pods), adopter, batches)
     }
 
     fn proceed(

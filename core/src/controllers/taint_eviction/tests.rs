@@ -241,3 +241,22 @@ fn a_controller_manager_that_starts_finds_tainted_nodes_and_their_pods() {
     bed.run_until(Time::from_secs(100));
     assert_eq!(evicted_at(&bed), [50], "its time runs from when the new controller saw it");
 }
+
+#[test]
+fn a_pod_that_comes_later_to_a_tainted_node_goes_too_and_one_of_a_node_that_is_gone_does_not() {
+    let mut bed = cluster();
+    patch(&mut bed, Patch::AddTaint(taint("x")));
+    add_pod(&mut bed, "first", vec![]);
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(evicted(&bed, "first").len(), 1);
+    add_pod(&mut bed, "second", vec![]);
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(evicted(&bed, "second").len(), 1);
+    let key = ObjectKey::new(Kind::Node, "", "n0");
+    let propagation = crate::api::Propagation::Background;
+    bed.request(Request::Delete { key, uid: None, grace: None, propagation });
+    bed.run_for(Span::from_secs(1));
+    add_pod(&mut bed, "third", vec![]);
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(evicted(&bed, "third"), [], "nothing is known of a node that is gone");
+}

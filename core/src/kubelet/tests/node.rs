@@ -7,7 +7,7 @@ use crate::model::SYSTEM_CRITICAL_PRIORITY;
 
 const MIB: i64 = 1 << 20;
 
-fn tell(bed: &mut Testbed, event: RuntimeEvent) {
+pub(super) fn tell(bed: &mut Testbed, event: RuntimeEvent) {
     let (from, body) = (ProcId::runtime(HostId(0)), Msg::RuntimeEvent(event));
     bed.input(Input::Message { from, to: kubelet(), body });
 }
@@ -24,7 +24,7 @@ fn set_memory(bed: &mut Testbed, available_mib: i64, pods: &[(&str, i64)]) {
     bed.runtime.as_mut().unwrap().usage = NodeUsage { memory, pods, ..NodeUsage::default() };
 }
 
-fn condition(bed: &Testbed, kind: ConditionKind) -> String {
+pub(super) fn condition(bed: &Testbed, kind: ConditionKind) -> String {
     let node = bed.get::<Node>("", "n1").unwrap();
     let condition = node.status.conditions.get(kind).unwrap();
     format!("{:?} {}", condition.status, condition.reason)
@@ -155,23 +155,57 @@ fn a_full_disk_loses_its_unused_images_first_and_only_then_pods() {
 }
 
 #[test]
-fn a_container_over_its_disk_limit_costs_its_pod_though_the_node_has_plenty() {
+fn pods_over_their_disk_limits_go_together_though_the_node_has_plenty() {
     let mut bed = bed(FakeRuntime::new());
-    let limits = Resources { ephemeral_bytes: 1 << 30, ..Resources::default() };
-    let limited = Container { limits, ..container("app") };
-    create(&mut bed, "web", PodSpec { containers: vec![limited], ..PodSpec::default() });
+    let of = |limit| Resources { ephemeral_bytes: limit, ..Resources::default() };
+    let limited = |name: &str| Container { limits: of(1 << 30), ..container(name) };
+    create(&mut bed, "one", PodSpec { containers: vec![limited("app")], ..PodSpec::default() });
+    create(&mut bed, "two", PodSpec { containers: vec![limited("app"), limited("log")], ..PodSpec::default() });
+    create(&mut bed, "within", PodSpec { containers: vec![limited("app")], ..PodSpec::default() });
+    let priority = SYSTEM_CRITICAL_PRIORITY;
+    create(&mut bed, "critical", PodSpec { containers: vec![limited("app")], priority, ..PodSpec::default() });
     bed.run_until(Time::from_secs(10));
-    let container =
-        ContainerUsage { container: ContainerIndex::Main(0), memory_bytes: 0, disk_bytes: 2 << 30, processes: 1 };
-    let pods = vec![PodUsage { pod: pod(&bed, "web").meta.uid, containers: vec![container] }];
+    let uses = |bed: &Testbed, name: &str, disk_bytes: i64| {
+        let container =
+            ContainerUsage { container: ContainerIndex::Main(0), memory_bytes: 0, disk_bytes, processes: 1 };
+        PodUsage { pod: pod(bed, name).meta.uid, containers: vec![container] }
+    };
+    let gib = 1 << 30;
+    let pods = vec![
+        uses(&bed, "one", 2 * gib),
+        uses(&bed, "two", gib + 1),
+        uses(&bed, "within", gib),
+        uses(&bed, "critical", 9 * gib),
+    ];
     bed.runtime.as_mut().unwrap().usage = NodeUsage { pods, ..NodeUsage::default() };
     tell(&mut bed, RuntimeEvent::UsageLow);
     bed.run_until(Time::from_secs(30));
-    let status = pod(&bed, "web").status;
-    let told = (status.phase, &*status.reason, &*status.message);
-    let sentence = "Container app exceeded its local ephemeral storage limit \"1Gi\". ";
-    assert_eq!(told, (Phase::Failed, "Evicted", sentence));
-    assert_eq!(status.conditions.get(ConditionKind::DisruptionTarget), None);
+    for (name, sentence) in [
+        ("one", "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. "),
+        ("two", "Container app exceeded its local ephemeral storage limit \"1Gi\". "),
+    ] {
+        let status = pod(&bed, name).status;
+        assert_eq!((status.phase, &*status.reason, &*status.message), (Phase::Failed, "Evicted", sentence), "{name}");
+        assert_eq!(status.conditions.get(ConditionKind::DisruptionTarget), None, "{name}");
+    }
+    for name in ["within", "critical"] {
+        assert_eq!(pod(&bed, name).status.phase, Phase::Running, "{name}");
+    }
+}
+
+#[test]
+fn critical_and_static_pods_stay_whatever_the_node_is_short_of() {
+    let memory_needs = |priority| PodSpec { priority, containers: vec![container("app")], ..PodSpec::default() };
+    for (priority, evicted) in [(0, true), (SYSTEM_CRITICAL_PRIORITY - 1, true), (SYSTEM_CRITICAL_PRIORITY, false)] {
+        let mut bed = bed(FakeRuntime::new());
+        create(&mut bed, "web", memory_needs(priority));
+        bed.run_until(Time::from_secs(10));
+        set_memory(&mut bed, 50, &[("web", 900)]);
+        tell(&mut bed, RuntimeEvent::UsageLow);
+        bed.run_until(Time::from_secs(30));
+        assert_eq!(condition(&bed, ConditionKind::MemoryPressure), "True KubeletHasInsufficientMemory");
+        assert_eq!(&*pod(&bed, "web").status.reason == "Evicted", evicted, "priority {priority}");
+    }
 }
 
 #[test]

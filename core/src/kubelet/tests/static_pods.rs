@@ -157,3 +157,26 @@ fn neither_a_taint_nor_the_loss_of_its_container_ends_a_static_pod() {
     assert!(!pod(&bed, "etcd-n1").meta.is_terminating());
     assert!(pod(&bed, "etcd-n1").is_ready());
 }
+
+#[test]
+fn a_static_pod_is_not_evicted_whatever_it_uses_and_whatever_its_priority() {
+    use crate::kubelet::{ContainerIndex, ContainerUsage, NodeUsage, PodUsage, Supply};
+    let mut bed = bed_of(vec![etcd()]);
+    create(&mut bed, "modest", spec(&["app"]));
+    bed.run_until(Time::from_secs(20));
+    let uses = |uid, mib: i64| {
+        let container = ContainerIndex::Main(0);
+        let usage = ContainerUsage { container, memory_bytes: mib << 20, disk_bytes: 0, processes: 1 };
+        PodUsage { pod: uid, containers: vec![usage] }
+    };
+    let running: Vec<_> = bed.runtime.as_ref().unwrap().pods.keys().copied().collect();
+    let modest = pod(&bed, "modest").meta.uid;
+    let pods = running.iter().map(|uid| uses(*uid, if *uid == modest { 10 } else { 2_000 })).collect();
+    let memory = Supply { capacity: 4 << 30, available: 50 << 20 };
+    bed.runtime.as_mut().unwrap().usage = NodeUsage { memory, pods, ..NodeUsage::default() };
+    let (from, body) = (ProcId::runtime(HostId(0)), Msg::RuntimeEvent(RuntimeEvent::UsageLow));
+    bed.input(Input::Message { from, to: kubelet(), body });
+    bed.run_until(Time::from_secs(60));
+    assert_eq!(&*pod(&bed, "modest").status.reason, "Evicted", "the only one that may go");
+    assert_eq!(bed.runtime.as_ref().unwrap().running(), 1, "the static pod runs on");
+}

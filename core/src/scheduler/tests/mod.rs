@@ -201,3 +201,23 @@ fn a_refused_bind_request_frees_the_room_and_the_pod_backs_off() {
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert_eq!(node_of(&bed, "next").as_deref(), Some("n1"), "{:#?}", bed.told());
 }
+
+#[test]
+fn a_pod_on_a_node_that_is_gone_may_change_its_labels() {
+    let mut bed = Testbed::new(Config::default());
+    bed.add_node(0, "n1", "a", 1_000, 1 << 30);
+    let mut lost = pod("lost", 600);
+    lost.node = Some("gone".into());
+    bed.create(lost);
+    for value in ["blue", "green", "red"] {
+        let patch = Patch::Label { key: "color".into(), value: Some(value.into()) };
+        bed.request(Request::Patch { key: ObjectKey::new(Kind::Pod, "default", "lost"), patch });
+        bed.run_for(Span::from_secs(1));
+    }
+    bed.add_node(1, "gone", "a", 1_000, 1 << 30);
+    bed.create(pod("large", 900));
+    bed.create(pod("small", 300));
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(node_of(&bed, "large").as_deref(), Some("n1"), "the node that came again is not empty");
+    assert_eq!(node_of(&bed, "small").as_deref(), Some("gone"), "{:#?}", bed.told());
+}

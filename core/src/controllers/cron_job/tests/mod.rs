@@ -5,10 +5,12 @@ use super::*;
 use crate::api::Patch;
 use crate::config::{Config, DEFAULT_EPOCH};
 use crate::digest::Shared;
+use crate::model::ResourceQuota;
 use crate::model::{
     Container, JobSpec, JobTemplate, Labels, Meta, Pod, PodSpec, PodTemplate, RestartPolicy, Schedule, Status3, Times,
     Zone,
 };
+use crate::quantity::{Format, Quantity};
 use crate::testbed::{StandIn, Testbed};
 use crate::time::Time;
 
@@ -201,14 +203,101 @@ fn the_schedule_counts_in_its_own_time_zone_across_a_change_of_the_clock() {
 
 #[test]
 fn a_new_schedule_is_followed_from_its_next_time_on() {
+    // Periods before and after a change at 90 s, and the seconds at which Jobs are made until 390 s.
+    for (before, after, expected) in [
+        (3_600, 120, vec![120, 240, 360]),
+        (180, 60, vec![120, 180, 240, 300, 360]),
+        (60, 180, vec![60, 240]),
+        (120, 120, vec![120, 240, 360]),
+    ] {
+        let mut bed = bed(at_once);
+        bed.create(minutely(|it| it.schedule.times = Times::Every(before)));
+        bed.run_for(Span::from_secs(90));
+        let mut changed = CronJob::clone(&read(&bed));
+        changed.schedule.times = Times::Every(after);
+        bed.request(Request::Update { object: Object::CronJob(Arc::new(changed)), expected: None });
+        bed.run_for(Span::from_secs(300));
+        let times = made(&bed).iter().map(|(_, at)| *at).collect::<Vec<_>>();
+        assert_eq!(times, expected, "every {before} s, then every {after} s");
+    }
+}
+
+#[test]
+fn another_template_holds_for_the_next_job_and_another_zone_for_the_next_time() {
     let mut bed = bed(at_once);
-    bed.create(minutely(|it| it.schedule.times = Times::Every(3_600)));
+    bed.create(minutely(|_| {}));
     bed.run_for(Span::from_secs(90));
     let mut changed = CronJob::clone(&read(&bed));
-    changed.schedule.times = Times::Every(120);
+    changed.template.labels = Labels::new([("a", "c")]);
     bed.request(Request::Update { object: Object::CronJob(Arc::new(changed)), expected: None });
-    bed.run_for(Span::from_secs(160));
-    assert_eq!(made(&bed).iter().map(|(_, at)| *at).collect::<Vec<_>>(), [120, 240]);
+    bed.run_for(Span::from_secs(60));
+    let labels: Vec<_> = jobs(&bed).iter().map(|job| job.meta.labels.get("a").map(ToString::to_string)).collect();
+    assert_eq!(labels, [Some("b".into()), Some("c".into())], "the Job that is there stays as it is");
+    assert_eq!(
+        read(&bed).status.last_scheduled,
+        Some(Time::from_secs(120)),
+        "the Job of other labels is still its own"
+    );
+    assert_eq!(events(&bed, "SawCompletedJob").len(), 2);
+
+    // It is midnight in Greenwich; five hours to the east it is five.
+    let mut bed = self::bed(at_once);
+    bed.create(minutely(|it| {
+        let Times::Calendar { days, months, weekdays, both_days, .. } = Times::default() else { unreachable!() };
+        it.schedule.times = Times::Calendar { minutes: 1 << 2, hours: 1 << 5, days, months, weekdays, both_days };
+    }));
+    bed.run_for(Span::from_secs(60));
+    let mut changed = CronJob::clone(&read(&bed));
+    changed.schedule.zone = Zone { first: 5 * 3_600, ..Zone::default() };
+    bed.request(Request::Update { object: Object::CronJob(Arc::new(changed)), expected: None });
+    bed.run_for(Span::from_secs(300));
+    assert_eq!(made(&bed), [(2, 120)]);
+}
+
+#[test]
+fn a_job_that_the_watch_has_yet_to_show_is_neither_missed_nor_made_twice() {
+    for concurrency in [Concurrency::Allow, Concurrency::Forbid, Concurrency::Replace] {
+        let mut bed = bed(ninety_seconds);
+        bed.create(minutely(|it| it.concurrency = concurrency));
+        bed.run_for(Span::from_secs(50));
+        // The watch shows that the status knows the Job, which it does not show.
+        bed.hold_news_from(0);
+        bed.run_for(Span::from_secs(20));
+        assert_eq!(made(&bed), [(1, 60)], "{concurrency:?}");
+        let mut touched = CronJob::clone(&read(&bed));
+        touched.meta.annotations = Labels::new([("look", "again")]);
+        bed.request(Request::Update { object: Object::CronJob(Arc::new(touched)), expected: None });
+        bed.run_for(Span::from_secs(5));
+        bed.release_news();
+        bed.run_for(Span::from_secs(20));
+        assert_eq!((made(&bed), read(&bed).status.active.len()), (vec![(1, 60)], 1), "{concurrency:?}");
+        assert_eq!(events(&bed, "MissingJob").len(), 0, "{concurrency:?}");
+    }
+}
+
+#[test]
+fn finished_jobs_go_though_a_quota_keeps_the_next_one_out() {
+    let mut bed = bed(at_once);
+    let hold = |count: i64| {
+        let mut quota = ResourceQuota { meta: Meta::named("default", "few"), ..ResourceQuota::default() };
+        quota.hard = [("count/jobs.batch".into(), Quantity::from_units(count, Format::DecimalSi))].into();
+        quota
+    };
+    bed.create(minutely(|it| it.successful_history = Some(3)));
+    bed.run_for(Span::from_secs(190));
+    assert_eq!(jobs(&bed).len(), 3);
+    bed.create(hold(3));
+    bed.run_for(Span::from_secs(60));
+    assert!(!events(&bed, "FailedCreate").is_empty(), "{:?}", bed.events(Kind::CronJob, "cj"));
+    assert_eq!(jobs(&bed).len(), 3);
+    let mut fewer = CronJob::clone(&read(&bed));
+    fewer.successful_history = Some(1);
+    bed.request(Request::Update { object: Object::CronJob(Arc::new(fewer)), expected: None });
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(jobs(&bed).len(), 1, "the history is kept to its limit all the same");
+    // By now each further try waits for minutes.
+    bed.run_for(Span::from_secs(900));
+    assert!(made(&bed).len() > 3, "{:?}", made(&bed));
 }
 
 #[test]

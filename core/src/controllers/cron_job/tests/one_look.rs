@@ -6,7 +6,7 @@ use crate::seam::Input;
 
 /// A CronJob that was made a minute after the full hour and what a look at it does, in words. `before`: `-` it never
 /// ran, `done` its Job is complete, `runs` it still runs, with `unlisted` it is missing from the status, `gone` the
-/// listed Job is not there. The answer: Jobs made and deleted, how many are active by the status, and warnings.
+/// listed Job is not there; with `no-create` and `no-read` among the marks, Jobs can be neither made nor read. The answer: Jobs made and deleted, how many are active by the status, and warnings.
 fn look(policy: Concurrency, marks: &str, before: &str, now: u64) -> String {
     let mut bed = Testbed::new(Config::default());
     bed.input(Input::Crashed(ProcId::CONTROLLER_MANAGER));
@@ -23,6 +23,9 @@ fn look(policy: Concurrency, marks: &str, before: &str, now: u64) -> String {
                 "every" => it.schedule.times = Times::Every(3_600),
                 "suspended" => it.suspend = true,
                 "history=0" => it.successful_history = Some(0),
+                "history=10" => it.successful_history = Some(10),
+                "history=all" => it.successful_history = None,
+                "no-create" | "no-read" => {}
                 "short" => it.starting_deadline = Some(Span::from_secs(10)),
                 "medium" => it.starting_deadline = Some(Span::from_secs(2 * 3_600)),
                 "long" => it.starting_deadline = Some(Span::from_secs(1_000_000)),
@@ -59,6 +62,13 @@ fn look(policy: Concurrency, marks: &str, before: &str, now: u64) -> String {
     }
     bed.run_until(Time::from_secs(now));
     let old = jobs(&bed).len();
+    for mark in marks.split_whitespace() {
+        match mark {
+            "no-create" => bed.refuse(1_000, |it| matches!(it, Request::Create(object) if object.kind() == Kind::Job)),
+            "no-read" => bed.refuse(1_000, |it| matches!(it, Request::Get(key) if key.kind == Kind::Job)),
+            _ => {}
+        }
+    }
     bed.input(Input::Started(ProcId::CONTROLLER_MANAGER));
     bed.run_for(Span::from_millis(50));
     let made = made(&bed).iter().filter(|(minute, _)| *minute > 0).count();
@@ -77,9 +87,14 @@ const AFTER: u64 = 3_660;
 const WEEK: u64 = 7 * 24 * 3_600 + 3_600;
 
 fn check(rows: &[(Concurrency, &str, &str, u64, &str)]) {
+    let mut wrong = Vec::new();
     for (policy, marks, before, now, expected) in rows {
-        assert_eq!(look(*policy, marks, before, *now), *expected, "{policy:?} {marks} {before}, at {now} s");
+        let found = look(*policy, marks, before, *now);
+        if found != *expected {
+            wrong.push(format!("{policy:?} {marks} {before}, at {now} s\n  expected {expected}\n  found    {found}"));
+        }
     }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
 #[test]
@@ -115,6 +130,10 @@ fn a_finished_job_is_noted_and_the_next_made_when_it_is_time() {
             (policy, "short", "done", WEEK, "+1 -0 active 1, succeeded"),
             (policy, "every", "done", WEEK, "+1 -0 active 1, warned 1, succeeded"),
             (policy, "history=0", "done", BEFORE, "+0 -1 active 0, succeeded"),
+            (policy, "history=10", "done", BEFORE, "+0 -0 active 0, succeeded"),
+            (policy, "history=all", "done", BEFORE, "+0 -0 active 0, succeeded"),
+            (policy, "no-create", "done", AFTER, "+0 -0 active 0, warned 1, succeeded"),
+            (policy, "no-create", "done unlisted", AFTER, "+0 -0 active 0, warned 1, succeeded"),
             (policy, "", "done unlisted", BEFORE, "+0 -0 active 0, succeeded"),
         ]);
     }
@@ -136,6 +155,14 @@ fn a_job_that_still_runs_is_left_held_for_or_replaced() {
         (Allow, "every", "runs", AFTER, "+1 -0 active 2"),
         (Allow, "every short", "runs", AFTER + 11, "+0 -0 active 1"),
         (Allow, "every long", "runs", AFTER + 9, "+1 -0 active 2"),
+        (Replace, "no-read", "runs", AFTER, "+0 -0 active 1, warned 1"),
+        (Replace, "no-create", "runs", AFTER, "+0 -1 active 0, warned 1"),
+        // The Job of the list is not there, or cannot be asked for.
+        (Allow, "", "gone", BEFORE, "+0 -0 active 0"),
+        (Allow, "", "gone", AFTER, "+1 -0 active 1"),
+        (Forbid, "", "gone", AFTER, "+1 -0 active 1"),
+        (Replace, "", "gone", AFTER, "+1 -0 active 1"),
+        (Forbid, "no-read", "gone", AFTER, "+0 -0 active 1"),
         // Its list does not know the Job, which is told and does not hold the next.
         (Allow, "", "runs unlisted", BEFORE, "+0 -0 active 0, warned 1"),
     ]);

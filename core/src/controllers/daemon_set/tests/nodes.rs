@@ -1,6 +1,7 @@
 //! What becomes of a DaemonSet's pods when nodes come, go and change, and whose pods are whose.
 
 use super::*;
+use crate::model::{ContainerPort, Protocol};
 use crate::model::{PlacementRules, Service};
 
 fn label_node(bed: &mut Testbed, node: &str, key: &str, value: Option<&str>) {
@@ -179,5 +180,64 @@ fn a_template_that_names_its_node_has_one_pod_there_if_selector_and_affinity_agr
         bed.create(named(node, disk));
         bed.run_for(Span::from_secs(10));
         assert_eq!(placed(&bed), expected, "on {node}, {disk:?}: no scheduler is needed");
+    }
+}
+
+#[test]
+fn a_pod_is_made_for_a_node_whose_host_port_is_taken_and_waits_there() {
+    let mut bed = bed(1);
+    let mut spec = PodSpec::clone(&agent().template.spec);
+    spec.containers[0].ports =
+        vec![ContainerPort { name: "".into(), port: 80, host_port: Some(666), host_ip: None, protocol: Protocol::Tcp }];
+    let template = PodTemplate { spec: Shared::new(spec), ..agent().template };
+    let holder = Pod { meta: Meta::named("default", "holder").into(), spec: template.spec.clone(), ..Pod::default() };
+    bed.create(Pod { node: Some("n0".into()), ..holder });
+    bed.run_for(Span::from_secs(5));
+    bed.create(DaemonSet { template, ..agent() });
+    bed.run_for(Span::from_secs(10));
+    let own = pods(&bed).into_iter().find(|pod| !pod.meta.owners.is_empty()).expect("the pod is made");
+    assert_eq!((own.node.clone(), counts(&bed)), (None, [1, 1, 0, 1, 0, 0]));
+}
+
+#[test]
+fn a_node_that_changes_concerns_only_the_sets_that_select_it() {
+    let mut bed = bed(1);
+    let selecting = |name: &str, label: &str| {
+        let mut set = agent();
+        set.meta.name = name.into();
+        let node_selector = Labels::new([(label, "yes")]);
+        set.template.spec = Shared::new(PodSpec { node_selector, ..PodSpec::clone(&set.template.spec) });
+        set
+    };
+    bed.create(selecting("disks", "disk"));
+    bed.create(selecting("cards", "gpu"));
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(pods(&bed).len(), 0);
+    let patch = Patch::Label { key: "disk".into(), value: Some("yes".into()) };
+    bed.request(Request::Patch { key: key(Kind::Node, "n0"), patch });
+    bed.run_for(Span::from_secs(5));
+    let owners: Vec<String> = pods(&bed).iter().map(|pod| pod.meta.owners[0].name.to_string()).collect();
+    assert_eq!(owners, ["disks"]);
+    bed.add_node(1, "n1", "a", 8_000, 1 << 34);
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(pods(&bed).len(), 1, "a node without the labels concerns neither");
+}
+
+#[test]
+fn a_pod_that_has_ended_and_is_being_deleted_is_replaced_before_it_is_gone() {
+    for (phase, replaced) in [(Phase::Running, false), (Phase::Failed, true), (Phase::Succeeded, true)] {
+        let mut bed = bed(1);
+        bed.create(agent());
+        bed.run_for(Span::from_secs(5));
+        let mut held = Pod::clone(&pods(&bed)[0]);
+        held.meta.finalizers = ["example.com/hold".into()].into();
+        bed.request(Request::Update { object: Object::Pod(Arc::new(held.clone())), expected: None });
+        delete(&mut bed, Kind::Pod, &held.meta.name, Propagation::Background);
+        held.status.phase = phase;
+        bed.request(Request::UpdateStatus { object: Object::Pod(Arc::new(held.clone())), expected: None });
+        bed.run_for(Span::from_secs(10));
+        let there: Vec<bool> = pods(&bed).iter().map(|pod| pod.meta.is_terminating()).collect();
+        assert!(there.contains(&true), "{phase:?}: somebody holds it");
+        assert_eq!(there.contains(&false), replaced, "{phase:?}: {:?}", bed.told());
     }
 }

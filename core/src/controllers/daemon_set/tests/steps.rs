@@ -147,18 +147,22 @@ fn a_pod_is_up_to_date_by_its_hash_or_its_generation() {
     let labelled = |pairs: &[(&str, &str)]| {
         let mut pod = Pod::default();
         pod.meta.labels = Labels::new(pairs.iter().copied());
-        is_updated(&set, &"h2".into(), &pod)
+        (is_updated(&set, &"h2".into(), &pod), is_updated(&set, &"".into(), &pod))
     };
     let (hash, generation) = ("controller-revision-hash", "pod-template-generation");
-    let table: [(&[(&str, &str)], bool); 8] = [
-        (&[], false),
-        (&[(generation, "3")], true),
-        (&[(generation, "2")], false),
-        (&[(generation, "three")], false),
-        (&[(hash, "h2")], true),
-        (&[(hash, "h1")], false),
-        (&[(hash, "h1"), (generation, "3")], true),
-        (&[(hash, "h2"), (generation, "2")], true),
+    // Labels of the pod; whether it is up to date with the hash `h2`, and with none.
+    type Row<'a> = (&'a [(&'a str, &'a str)], (bool, bool));
+    let table: [Row<'_>; 10] = [
+        (&[], (false, false)),
+        (&[(generation, "3")], (true, true)),
+        (&[(generation, "2")], (false, false)),
+        (&[(generation, "three")], (false, false)),
+        (&[(hash, "h2")], (true, false)),
+        (&[(hash, "h1")], (false, false)),
+        (&[(hash, "")], (false, false)),
+        (&[(hash, ""), (generation, "3")], (true, true)),
+        (&[(hash, "h1"), (generation, "3")], (true, true)),
+        (&[(hash, "h2"), (generation, "2")], (true, false)),
     ];
     for (labels, expected) in table {
         assert_eq!(labelled(labels), expected, "{labels:?}");

@@ -119,3 +119,18 @@ fn a_revision_name_that_is_taken_counts_as_a_collision() {
     assert_eq!(set(&bed).status.collision_count, Some(1));
     assert_eq!(revisions(&bed).len(), 2);
 }
+
+#[test]
+fn an_orphaned_revision_is_adopted_in_the_set_s_own_namespace_only() {
+    let mut bed = bed(1);
+    bed.create(crate::model::Namespace { meta: Meta::named("", "shop") });
+    bed.run_for(Span::from_secs(1));
+    for namespace in ["default", "shop"] {
+        let meta = Meta { labels: Labels::new([("app", "agent")]), ..Meta::named(namespace, "lost") };
+        bed.create(ControllerRevision { meta, revision: 7, template: PodTemplate::default() });
+    }
+    bed.create(agent());
+    bed.run_for(Span::from_secs(5));
+    let owners = |namespace: &str| bed.get::<ControllerRevision>(namespace, "lost").unwrap().meta.owners.len();
+    assert_eq!((owners("default"), owners("shop")), (1, 0));
+}

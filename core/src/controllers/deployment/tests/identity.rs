@@ -1,6 +1,7 @@
 //! Which ReplicaSet is the new one, and its name, revision and annotations.
 
 use super::*;
+use crate::model::PlacementRules;
 
 fn template(image: &str, labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> PodTemplate {
     let container = Container { name: "app".into(), image: image.into(), ..Container::default() };
@@ -15,7 +16,16 @@ fn templates_are_compared_without_their_hash() {
     let one = |labels: &[(&str, &str)]| template("app:v1", labels, &[]);
     let two = |labels: &[(&str, &str)]| template("app:v2", labels, &[]);
     let noted = |annotation: &str| template("app:v1", &[(HASH, "1"), ("a", "b")], &[(annotation, "x")]);
+    let on = |node: &str, labels: &[(&str, &str)]| {
+        let mut template = one(labels);
+        let rules = PlacementRules { template_node: Some(node.into()), ..PlacementRules::default() };
+        template.spec = Shared::new(PodSpec { rules: Some(Box::new(rules)), ..PodSpec::clone(&template.spec) });
+        template
+    };
     let table = [
+        ("for the same node", on("n1", &[(HASH, "1")]), on("n1", &[(HASH, "2")]), true),
+        ("for another node", on("n1", &[(HASH, "1")]), on("n2", &[(HASH, "2")]), false),
+        ("for any node", on("n1", &[(HASH, "1")]), one(&[(HASH, "1")]), false),
         ("alike", one(&[(HASH, "1"), ("a", "b")]), one(&[(HASH, "1"), ("a", "b")]), true),
         ("another hash", one(&[(HASH, "1"), ("a", "b")]), one(&[(HASH, "2"), ("a", "b")]), true),
         ("one has no hash", one(&[("a", "b")]), one(&[(HASH, "2"), ("a", "b")]), true),

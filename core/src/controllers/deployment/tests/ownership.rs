@@ -109,3 +109,65 @@ fn recreate_does_not_wait_for_pods_that_have_finished_but_nothing_wakes_it_befor
     let left: Vec<_> = bed.core.newest().all::<Pod>().map(|(_, pod)| pod.status.phase).collect();
     assert!(left.contains(&crate::model::Phase::Failed), "the finished pod is still there: {left:?}");
 }
+
+#[test]
+fn recreate_waits_for_old_pods_of_every_phase_that_is_not_final() {
+    use crate::model::Phase::{Failed, Pending, Running, Succeeded, Unknown};
+    use crate::testbed::StandIn;
+    let slow = StandIn { start: Span::ZERO, ready: Span::ZERO, term: Span::from_secs(10_000) };
+    for (phases, waits) in [
+        ([Running, Running], true),
+        ([Unknown, Failed], true),
+        ([Pending, Succeeded], true),
+        ([Failed, Running], true),
+        ([Failed, Succeeded], false),
+        ([Succeeded, Succeeded], false),
+    ] {
+        let mut bed = bed().with_stand_in(slow);
+        let mut other = web(1);
+        other.meta.name = "other".into();
+        other.selector = Selector::from_labels(Labels::new([("app", "other")]));
+        other.template.labels = Labels::new([("app", "other")]);
+        bed.create(other);
+        bed.create(Deployment { strategy: DeploymentStrategy::Recreate, ..web(2) });
+        bed.run_for(Span::from_secs(5));
+        image(&mut bed, "app:v2");
+        bed.run_for(Span::from_secs(1));
+        let is_old = |pod: &Pod| pod.meta.is_terminating();
+        let old: Vec<_> =
+            bed.core.newest().all::<Pod>().map(|(_, pod)| pod.clone()).filter(|pod| is_old(pod)).collect();
+        assert_eq!(old.len(), 2, "the pods of the other Deployment stay: {:?}", bed.told());
+        for (pod, phase) in old.iter().zip(phases) {
+            let mut changed = Pod::clone(pod);
+            changed.status.phase = phase;
+            bed.request(Request::UpdateStatus { object: Object::Pod(Arc::new(changed)), expected: None });
+        }
+        // Nothing but the end of the last pod wakes the Deployment; so does a change of its own.
+        patch(&mut bed, Patch::Annotation { key: "look".into(), value: Some("again".into()) });
+        bed.run_for(Span::from_secs(5));
+        let sets = bed.core.newest().all::<ReplicaSet>().filter(|(_, set)| set.meta.name.starts_with("web-")).count();
+        assert_eq!(sets == 1, waits, "{phases:?}: {:?}", bed.told());
+    }
+}
+
+#[test]
+fn an_orphan_goes_to_the_deployment_that_selects_it_and_one_that_nobody_selects_to_none() {
+    let mut bed = bed();
+    let app = |name: &str| Labels::new([("app", name)]);
+    for name in ["a", "b", "c"] {
+        let selector = Selector::from_labels(app(name));
+        let template = PodTemplate { labels: app(name), ..web(1).template };
+        bed.create(Deployment { selector, template, ..named(name, 0) });
+    }
+    bed.run_for(Span::from_secs(1));
+    for name in ["a", "b", "c", "d", "e"] {
+        let meta = Meta { labels: app(name), ..Meta::named("default", &format!("set-{name}")) };
+        let template = PodTemplate { labels: app(name), ..web(1).template };
+        bed.create(ReplicaSet { meta, selector: Selector::from_labels(app(name)), template, ..ReplicaSet::default() });
+    }
+    bed.run_for(Span::from_secs(5));
+    for (name, owner) in [("a", Some("a")), ("b", Some("b")), ("c", Some("c")), ("d", None), ("e", None)] {
+        let set = bed.get::<ReplicaSet>("default", &format!("set-{name}")).expect("the ReplicaSet is there");
+        assert_eq!(set.meta.controller().map(|owner| &*owner.name), owner, "set-{name}");
+    }
+}

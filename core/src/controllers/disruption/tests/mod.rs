@@ -7,8 +7,8 @@ use crate::config::Config;
 use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{
-    Container, DisruptionLimit, IntOrPercent, Labels, Meta, ObjectKey, OwnerReference, PodSpec, PodTemplate,
-    ReplicaSet, Selector, UnhealthyPodEviction,
+    ConditionKind, Container, DisruptionLimit, IntOrPercent, Labels, Meta, ObjectKey, OwnerReference, PodSpec,
+    PodTemplate, ReplicaSet, Selector, UnhealthyPodEviction,
 };
 use crate::testbed::Testbed;
 
@@ -275,4 +275,26 @@ fn a_mark_of_a_disruption_that_does_not_come_is_taken_back_after_two_minutes() {
     assert!(mark(&bed), "the kubelet may take its time");
     let key = ObjectKey::new(Kind::Pod, "default", &name);
     bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
+}
+
+#[test]
+fn a_condition_that_somebody_else_has_set_stays_when_the_budget_is_counted() {
+    let mut bed = bed_with(3);
+    bed.create(budget("guard", DisruptionLimit::MinAvailable(IntOrPercent::Int(1))));
+    bed.run_for(Span::from_secs(5));
+    let mut marked = PodDisruptionBudget::clone(&bed.get::<PodDisruptionBudget>("default", "guard").unwrap());
+    let now = bed.now();
+    marked.status.conditions.set(ConditionKind::Progressing, Status3::True, "ByHand", "", now);
+    bed.request(Request::UpdateStatus { object: Object::PodDisruptionBudget(Arc::new(marked)), expected: None });
+    bed.run_for(Span::from_secs(1));
+    let before = status(&bed, "guard");
+    let name = pods(&bed)[0].clone();
+    let answer = evict(&mut bed, &name);
+    assert!(answer.is_ok(), "{answer:?}");
+    bed.run_for(Span::from_secs(5));
+    assert_ne!((before, bed.now()), (status(&bed, "guard"), now), "it was counted since");
+    let guard = bed.get::<PodDisruptionBudget>("default", "guard").unwrap();
+    let kept = guard.status.conditions.get(ConditionKind::Progressing).expect("it is still there");
+    assert_eq!((kept.status, &*kept.reason), (Status3::True, "ByHand"));
+    assert!(guard.status.conditions.get(ConditionKind::DisruptionAllowed).is_some());
 }

@@ -1,4 +1,5 @@
 mod selecting;
+mod stale;
 
 use super::placement::{Ports, Wanted};
 use super::*;

@@ -106,7 +106,7 @@ fn a_terminating_pod_serves_as_long_as_it_is_ready() {
 }
 
 #[test]
-fn changes_of_pods_within_half_a_second_are_written_together() {
+fn changes_of_pods_at_one_moment_are_written_together() {
     let mut bed = bed();
     bed.create(web());
     for name in ["p", "q", "r"] {

@@ -101,3 +101,39 @@ fn two_objects_that_own_each_other_go_together_in_the_foreground() {
     bed.run_for(Span::from_secs(30));
     assert!(!is_there(&bed, "default", "owner") && !is_there(&bed, "default", "second"), "{:#?}", bed.told());
 }
+
+#[test]
+fn an_object_without_a_namespace_stays_whatever_its_owners_in_namespaces_come_to() {
+    let (mut bed, [own, _, node]) = two_namespaces();
+    let gone_node = || absent(Kind::Node, "never", 997);
+    // The owners of a volume, which has no namespace; whether it stays.
+    for (name, owners, stays) in [
+        ("of-a-service", vec![own.clone()], true),
+        ("of-no-service", vec![absent(Kind::Service, "never", 999)], true),
+        ("of-both", vec![gone_node(), own.clone()], true),
+        ("of-a-node", vec![node.clone()], true),
+        ("of-no-node", vec![gone_node()], false),
+    ] {
+        let meta = Meta { owners: owners.into(), ..Meta::named("", name) };
+        bed.create(crate::model::StorageClass { meta, ..crate::model::StorageClass::default() });
+        bed.run_for(Span::from_secs(5));
+        let there = bed.get::<crate::model::StorageClass>("", name).is_some();
+        assert_eq!(there, stays, "{name}: {:?}", bed.told());
+    }
+}
+
+#[test]
+fn an_orphaning_that_is_refused_is_tried_again_before_the_owner_goes() {
+    for (kind, times) in [(Kind::ReplicaSet, 2), (Kind::Deployment, 1)] {
+        let mut bed = bed();
+        bed.refuse(times, move |request| matches!(request, Request::Update { object, .. } if object.kind() == kind));
+        delete_web(&mut bed, Propagation::Orphan);
+        bed.run_for(Span::ZERO);
+        assert_eq!(count::<Deployment>(&bed), 1, "{kind:?}: the owner waits");
+        bed.run_for(Span::from_secs(30));
+        assert_eq!(bed.refusals_left(), 0, "{kind:?}");
+        assert_eq!((count::<Deployment>(&bed), count::<ReplicaSet>(&bed), count::<Pod>(&bed)), (0, 1, 3), "{kind:?}");
+        let (_, set) = bed.core.newest().all::<ReplicaSet>().next().unwrap();
+        assert!(set.meta.owners.is_empty(), "{kind:?}");
+    }
+}

@@ -1,3 +1,4 @@
+mod hindered;
 mod indexes;
 mod one_sync;
 mod one_sync_policies;

@@ -18,6 +18,7 @@ fn job_of(words: &str) -> Job {
             "suspend" => job.spec.suspend = true,
             "deleting" => job.meta.finalizers = ["example.com/hold".into()].into(),
             "was-failed" => job.status.failed = 1,
+            "was-held-by-hand" => set(&mut job, ConditionKind::Suspended, Status3::True, "ByHand"),
             "was-suspended" => set(&mut job, ConditionKind::Suspended, Status3::True, "JobSuspended"),
             "not-failing" => set(&mut job, ConditionKind::FailureTarget, Status3::False, "ByHand"),
             "not-succeeding" => set(&mut job, ConditionKind::SuccessCriteriaMet, Status3::False, "ByHand"),
@@ -82,7 +83,8 @@ fn set(job: &mut Job, kind: ConditionKind, status: Status3, reason: &str) {
 
 /// A pod of the Job in words: `[count x][index:]phase`, with `?` for an index that is no number; an `ending` one runs
 /// and is being deleted. Behind the phase: `!5` the exit code of its container, `^5` that of its init container, `~2`
-/// restarts, `#1` failures of its index before it, `*` if it was disrupted.
+/// restarts, `#1` failures of its index before it, `*` if it was disrupted, `%` if it has lost its finalizer,
+/// `@9` the second at which its container ended with code 1.
 fn pods_of(words: &str, job: &Job) -> Vec<(Pod, &'static str)> {
     let mut pods = Vec::new();
     for word in words.split_whitespace() {
@@ -97,7 +99,7 @@ fn pods_of(words: &str, job: &Job) -> Vec<(Pod, &'static str)> {
                 ..Meta::named("default", &format!("p{}", pods.len()))
             };
             let mut pod = Pod { meta: meta.into(), spec: job.spec.template.spec.clone(), ..Pod::default() };
-            let (phase, marks) = phase.split_at(phase.find(['!', '^', '~', '#', '*']).unwrap_or(phase.len()));
+            let (phase, marks) = phase.split_at(phase.find(MARKS).unwrap_or(phase.len()));
             mark(&mut pod, marks);
             let (as_phase, then) = match phase {
                 "pending" => (Phase::Pending, ""),
@@ -115,6 +117,9 @@ fn pods_of(words: &str, job: &Job) -> Vec<(Pod, &'static str)> {
     pods
 }
 
+/// What can stand behind a phase.
+const MARKS: [char; 7] = ['!', '^', '~', '#', '*', '%', '@'];
+
 fn mark(pod: &mut Pod, mut marks: &str) {
     let mut container = ContainerStatus {
         state: ContainerState::Running { since: Time::ZERO },
@@ -125,12 +130,12 @@ fn mark(pod: &mut Pod, mut marks: &str) {
     };
     while let Some(kind) = marks.chars().next() {
         let rest = &marks[1..];
-        let end = rest.find(['!', '^', '~', '#', '*']).unwrap_or(rest.len());
+        let end = rest.find(MARKS).unwrap_or(rest.len());
         let (value, next) = rest.split_at(end);
         marks = next;
-        let terminated = |code: &str| {
+        let ended = |code: &str, at: u64| {
             let exit_code = code.parse().expect("an exit code");
-            let (started_at, finished_at) = (Time::ZERO, Time::ZERO);
+            let (started_at, finished_at) = (Time::ZERO, Time::from_secs(at));
             ContainerState::Terminated(Arc::new(Terminated {
                 exit_code,
                 reason: "Error".into(),
@@ -139,14 +144,16 @@ fn mark(pod: &mut Pod, mut marks: &str) {
             }))
         };
         match kind {
-            '!' => container.state = terminated(value),
+            '!' => container.state = ended(value, 0),
+            '@' => container.state = ended("1", value.parse().expect("a second")),
             '^' => {
-                let status = ContainerStatus { state: terminated(value), ..container.clone() };
+                let status = ContainerStatus { state: ended(value, 0), ..container.clone() };
                 pod.status.init_containers = vec![status];
                 let setup = Container { name: "setup".into(), ..Container::default() };
                 pod.spec = Shared::new(PodSpec { init_containers: vec![setup], ..PodSpec::clone(&pod.spec) });
             }
             '~' => container.restarts = value.parse().expect("a number of restarts"),
+            '%' => pod.meta.finalizers = [].into(),
             '#' => pod.meta.annotations = pod.meta.annotations.with(FAILURES, value),
             _ => {
                 pod.status.conditions.set(ConditionKind::DisruptionTarget, Status3::True, "", "", Time::ZERO);
@@ -158,6 +165,11 @@ fn mark(pod: &mut Pod, mut marks: &str) {
 
 /// Lets one sync look at a Job and its pods, all of which are older than any back-off, and tells what it did.
 fn sync(job: &str, pods: &str) -> String {
+    sync_refused(job, pods, 0, |_| false).0
+}
+
+/// The same while so many requests of a kind are refused, and what the status says twenty seconds later.
+pub(super) fn sync_refused(job: &str, pods: &str, times: u32, refused: fn(&Request) -> bool) -> (String, String) {
     let mut config = Config::default();
     config.controller_manager.client_limit = None;
     let mut bed = Testbed::new(config);
@@ -186,6 +198,7 @@ fn sync(job: &str, pods: &str) -> String {
     }
     bed.run_for(Span::from_secs(1_000));
     let before: Vec<_> = self::pods(&bed).iter().map(|pod| (pod.meta.uid, pod.meta.is_terminating())).collect();
+    bed.refuse(times, refused);
     bed.input(Input::Started(ProcId::CONTROLLER_MANAGER));
     bed.run_for(Span::from_millis(500));
     let after = self::pods(&bed);
@@ -200,7 +213,10 @@ fn sync(job: &str, pods: &str) -> String {
         _ => format!("+{indexes:?} "),
     };
     let deleted = if deleted > 0 { format!("-{deleted} ") } else { String::new() };
-    format!("{made}{deleted}{}", told(&read(&bed)))
+    let at_once = format!("{made}{deleted}{}", told(&read(&bed)));
+    bed.run_for(Span::from_secs(20));
+    assert_eq!(bed.refusals_left(), 0, "{job}: requests that should have been refused were not made");
+    (at_once, told(&read(&bed)))
 }
 
 /// How [`told`] shows a Job that has got what it was made for, and one whose pods failed too often.
@@ -306,6 +322,12 @@ fn each_index_is_seen_to() {
             "0:running 2:succeeded 3:pending 4:succeeded 5:succeeded 7:succeeded 8:succeeded 9:succeeded",
             "+[1, 6, 10, 11, 12, 13] active 8, succeeded 6, completed 2,4,5,7-9",
         ),
+        (
+            "the first free ones among failed ones",
+            "p=6 c=12 indexed i=1 lost=2,6,7",
+            "1:succeeded 3:pending 5:succeeded 9:running",
+            "+[0, 4, 8, 10] active 6, succeeded 2, completed 1,5, failed indexes \"2,6,7\"",
+        ),
         ("failed ones again", "p=3 c=4 indexed", "0:failed 1:pending 2:failed", "+[0, 2] active 3, failed 2"),
         (
             "pods without an index",
@@ -335,6 +357,8 @@ fn a_job_is_suspended_and_resumed() {
         ("suspended", "p=2 c=4 suspend", "2xrunning", suspended),
         ("suspended while pods are ready", "p=2 c=4 suspend", "2xready", suspended),
         ("resumed", "p=2 c=4 was-suspended", "", "+2 active 2, Suspended=False(JobResumed)"),
+        ("suspended for another reason before", "p=2 c=4 suspend was-held-by-hand", "", "Suspended=True(JobSuspended)"),
+        ("never suspended", "p=1 c=1", "running", "active 1"),
         ("suspended while being deleted", "p=2 c=4 suspend deleting", "2xrunning", "active 2"),
     ]);
 }

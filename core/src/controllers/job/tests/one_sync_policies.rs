@@ -50,6 +50,18 @@ fn rules_for_failed_pods_are_followed() {
         ),
         ("a condition that is ignored", "p=1 c=1 b=0 Ignore=disrupted", "failed*", "+1 active 1"),
         ("a condition that fails the Job", "p=1 c=1 FailJob=disrupted", "failed*", &over),
+        (
+            "one of several failed pods",
+            "p=3 c=3 b=6 FailJob=5",
+            "failed!1 failed!5 failed!2 running",
+            &format!("-1 terminating 1, failed 4, {failed}"),
+        ),
+        (
+            "several failed pods, none ignored",
+            "p=3 c=3 b=1 Ignore=5",
+            "failed!5 failed!1 failed!2 running",
+            "-1 terminating 1, failed 3, FAILING",
+        ),
         ("a pod that ends has not failed yet", "p=1 c=1 b=0 FailJob=disrupted", "ending*", "terminating 1"),
     ]);
 }
@@ -137,6 +149,30 @@ fn an_index_fails_alone_up_to_its_limit() {
             "+[0] active 2, failed 1, failed indexes \"1\"",
         ),
         (
+            "a failed pod that was counted before",
+            "p=2 c=2 indexed i=0",
+            "0:failed#0% 1:running#0",
+            "+[0] active 2, failed indexes \"\"",
+        ),
+        (
+            "of several with as many failures the last to end waits",
+            "p=1 c=2 indexed i=4",
+            "0:failed#1@990 0:failed#1@20",
+            "failed 1, failed indexes \"\"",
+        ),
+        (
+            "in whatever order they come",
+            "p=1 c=2 indexed i=4",
+            "0:failed#1@20 0:failed#1@990",
+            "failed 1, failed indexes \"\"",
+        ),
+        (
+            "all of them have ended long ago",
+            "p=1 c=2 indexed i=4",
+            "0:failed#1@20 0:failed#1@50",
+            "+[0] active 1, failed 1, failed indexes \"\"",
+        ),
+        (
             "of several the one with most failures waits",
             "p=1 c=2 indexed i=4",
             "0:failed#0 0:failed#2 0:failed#1",
@@ -183,6 +219,12 @@ fn indexes_that_have_succeeded_are_kept_and_merged() {
             "p=1 c=11 indexed",
             "2:failed 5:succeeded 5:succeeded 10:failed 10:succeeded 0:running",
             "active 1, succeeded 2, failed 2, completed 5,10",
+        ),
+        (
+            "several beyond the last",
+            "p=1 c=3 indexed",
+            "0:succeeded 3:succeeded 4:succeeded 7:succeeded 1:running",
+            "active 1, succeeded 1, completed 0",
         ),
         (
             "no index and negative ones",
@@ -248,6 +290,8 @@ fn restarts_count_against_the_limit_of_a_job_that_restarts_on_failure() {
         ("by a pending pod", "p=1 c=1 b=1 on-failure", "pending~1", "-1 terminating 1, failed 1, FAILING"),
         ("by several pods", "p=2 c=2 b=2 on-failure", "2xrunning~1", "-2 terminating 2, failed 2, FAILING"),
         ("by several pending pods", "p=2 c=2 b=2 on-failure", "2xpending~1", "-2 terminating 2, failed 2, FAILING"),
+        ("three of one pod", "p=1 c=1 b=3 on-failure", "running~3", "-1 terminating 1, failed 1, FAILING"),
+        ("three of one pending pod", "p=1 c=1 b=3 on-failure", "pending~3", "-1 terminating 1, failed 1, FAILING"),
         ("not reached", "p=2 c=2 b=3 on-failure", "2xrunning~1", "active 2"),
         ("restarts do not count without the policy", "p=1 c=1 b=1", "running~9", "active 1"),
         (

@@ -42,6 +42,33 @@ fn a_job_with_a_selector_of_its_own_adopts_pods_and_releases_those_that_no_longe
 }
 
 #[test]
+fn an_orphan_is_adopted_when_it_gets_the_right_labels_in_the_namespace_of_the_job() {
+    let mut bed = bed(run_on);
+    let wanted = Labels::new([("app", "j")]);
+    bed.create(Namespace { meta: Meta::named("", "shop") });
+    bed.run_for(Span::from_secs(1));
+    bed.create(job(|spec| {
+        (spec.manual_selector, spec.selector) = (true, Selector::from_labels(wanted.clone()));
+        (spec.completions, spec.parallelism) = (Some(2), 0);
+    }));
+    for (namespace, labels) in [("default", Labels::default()), ("shop", wanted.clone())] {
+        bed.create(Pod { meta: Meta { labels, ..Meta::named(namespace, "lone") }.into(), ..Pod::default() });
+    }
+    bed.run_for(Span::from_secs(3));
+    let owners = |bed: &Testbed, namespace| {
+        bed.get::<Pod>(namespace, "lone").map(|pod| (pod.meta.owners.len(), pod.meta.is_terminating()))
+    };
+    assert_eq!(owners(&bed, "default"), Some((0, false)), "it is not selected");
+    assert_eq!(owners(&bed, "shop"), Some((0, false)), "it is in another namespace");
+    let key = ObjectKey::new(Kind::Pod, "default", "lone");
+    bed.request(Request::Patch { key, patch: Patch::Labels(wanted) });
+    bed.run_for(Span::from_secs(3));
+    let adopted = owners(&bed, "default");
+    assert!(adopted.is_none_or(|(owners, ends)| owners == 1 && ends), "adopted and one too many: {:?}", bed.told());
+    assert_eq!(owners(&bed, "shop"), Some((0, false)));
+}
+
+#[test]
 fn the_pods_of_a_deleted_job_go_with_it_and_those_of_an_orphaning_one_stay_without_finalizers() {
     let mut bed = bed(run_on);
     bed.create(job(|spec| (spec.completions, spec.parallelism) = (Some(2), 2)));

@@ -80,3 +80,107 @@ fn what_a_silent_kubelet_last_said_of_its_node_becomes_unknown_but_for_the_netwo
     assert_eq!(shown(ConditionKind::DiskPressure), said(Status3::Unknown, "NodeStatusNeverUpdated"));
     assert_eq!(shown(ConditionKind::NetworkUnavailable), said(Status3::False, "ByKubelet"));
 }
+
+#[test]
+fn a_node_lives_by_its_lease_or_by_its_status_and_is_unknown_without_either() {
+    // Whether its kubelet renews its lease, and whether it tells of its status every ten seconds, from 100 s on; whether
+    // it ever told of it before. What Ready says at 130 s and at 200 s.
+    for (renews, tells, had_status, early, late) in [
+        (true, false, true, "True", "True"),
+        (false, true, true, "True", "True"),
+        (true, true, true, "True", "True"),
+        (false, false, true, "True", "Unknown"),
+        (true, false, false, "none", "none"),
+        (false, false, false, "Unknown", "Unknown"),
+    ] {
+        let mut bed = cluster(&["a", "a"]);
+        // Another node lives on, so that the zone is in order.
+        bed.stop_renewals();
+        let renew = |bed: &mut Testbed, at: u64, host: u32| {
+            let number = at * 10 + u64::from(host);
+            bed.renew_at(secs(at), host, &format!("n{host}"), number);
+        };
+        for at in (5..=200).step_by(10) {
+            renew(&mut bed, at, 0);
+            if at < 100 && had_status || renews {
+                renew(&mut bed, at, 1);
+            }
+        }
+        if !had_status {
+            let mut bare = Node::clone(&bed.get::<Node>("", "n1").unwrap());
+            bare.status.conditions = Default::default();
+            bed.request(Request::UpdateStatus { object: Object::Node(Arc::new(bare)), expected: None });
+        }
+        let ready = |bed: &Testbed| {
+            let node = bed.get::<Node>("", "n1").unwrap();
+            node.status.conditions.get(ConditionKind::Ready).map_or("none".to_owned(), |it| format!("{:?}", it.status))
+        };
+        bed.run_until(secs(95));
+        let mut seen = Vec::new();
+        for at in (100..=200).step_by(10) {
+            if tells {
+                bed.set_node_condition("n1", ConditionKind::Ready, Status3::True, "KubeletReady");
+            }
+            bed.run_until(secs(at));
+            if at == 130 || at == 200 {
+                seen.push(ready(&bed));
+            }
+        }
+        let story = format!("renews {renews}, tells {tells}, had a status {had_status}: {:?}", bed.told());
+        assert_eq!(seen, [early, late], "{story}");
+    }
+}
+
+#[test]
+fn whatever_a_node_last_said_is_kept_for_the_grace_and_is_unknown_then() {
+    // What Ready last said; what it says forty seconds into the silence, and after seventy.
+    for (last, early) in [
+        (Some(Status3::True), "True"),
+        (Some(Status3::False), "False"),
+        (Some(Status3::Unknown), "Unknown"),
+        (None, "none"),
+    ] {
+        let mut bed = cluster(&["a", "a"]);
+        bed.run_until(secs(100));
+        let mut node = Node::clone(&bed.get::<Node>("", "n1").unwrap());
+        match last {
+            Some(status) => drop(node.status.conditions.set(ConditionKind::Ready, status, "Said", "", bed.now())),
+            None => drop(node.status.conditions.remove(ConditionKind::Ready)),
+        }
+        bed.request(Request::UpdateStatus { object: Object::Node(Arc::new(node)), expected: None });
+        bed.silence(1);
+        let ready = |bed: &Testbed| {
+            let node = bed.get::<Node>("", "n1").unwrap();
+            node.status.conditions.get(ConditionKind::Ready).map_or("none".to_owned(), |it| format!("{:?}", it.status))
+        };
+        bed.run_until(secs(140));
+        assert_eq!(ready(&bed), early, "{last:?}");
+        bed.run_until(secs(170));
+        assert_eq!(ready(&bed), "Unknown", "{last:?}: {:?}", bed.told());
+    }
+}
+
+#[test]
+fn a_pod_that_could_not_be_marked_is_marked_by_a_later_pass_and_so_is_a_node() {
+    let of = |kind: Kind| {
+        move |request: &Request| {
+            let writes = matches!(request, Request::UpdateStatus { .. } | Request::Patch { .. });
+            writes && request.target().is_some_and(|key| key.kind == kind)
+        }
+    };
+    for (kind, refusals) in [(Kind::Pod, 0), (Kind::Pod, 1), (Kind::Pod, 3), (Kind::Node, 1)] {
+        let mut bed = cluster(&["a", "a"]);
+        add_pod(&mut bed, "p", "n1", None);
+        bed.run_until(secs(100));
+        assert!(bed.get::<Pod>("default", "p").unwrap().is_ready());
+        bed.silence(1);
+        bed.refuse(refusals, of(kind));
+        bed.run_until(secs(190));
+        let ready = |status: Option<&crate::model::Condition>| status.map(|it| it.status);
+        let node = bed.get::<Node>("", "n1").unwrap();
+        assert_eq!(ready(node.status.conditions.get(ConditionKind::Ready)), Some(Status3::Unknown), "{kind:?}");
+        let pod = bed.get::<Pod>("default", "p").unwrap();
+        assert!(!pod.is_ready(), "{kind:?}, {refusals} refusals: {:?}", bed.told());
+        assert_eq!(bed.refusals_left(), 0, "{kind:?}");
+    }
+}

@@ -141,10 +141,14 @@ fn label(bed: &mut Testbed, node: &str, key: &str) {
 
 #[test]
 fn a_node_that_is_excluded_does_not_count_among_the_ready_ones() {
-    for excluded in [false, true] {
+    for (key, excluded) in [
+        ("", false),
+        ("node.kubernetes.io/exclude-from-external-load-balancers", false),
+        ("node.kubernetes.io/exclude-disruption", true),
+    ] {
         let mut bed = cluster(&["a", "a"]);
-        if excluded {
-            label(&mut bed, "n0", "node.kubernetes.io/exclude-disruption");
+        if !key.is_empty() {
+            label(&mut bed, "n0", key);
         }
         bed.run_until(secs(30));
         bed.silence(1);
@@ -158,16 +162,23 @@ fn a_node_that_is_excluded_does_not_count_among_the_ready_ones() {
 #[test]
 fn zones_are_judged_by_their_own_nodes() {
     // The zones of the nodes; which nodes fall silent; which of these are given up with NoExecute within ten minutes.
-    let table: [(&str, &[u32], &[u32]); 5] = [
+    let table: [(&str, &[u32], &[u32]); 7] = [
         ("a a a", &[0], &[0]),
         ("a a b b", &[0, 1], &[0, 1]),
         ("a a a a a", &[0, 1, 2], &[]),
         ("a b", &[0, 1], &[]),
         ("a a a a a b", &[0, 1, 2, 5], &[5]),
+        // Nodes without a zone are one together.
+        ("- - -", &[0], &[0]),
+        ("- - a", &[0, 1], &[0, 1]),
     ];
     for (zones, silent, given_up) in table {
         let zones: Vec<&str> = zones.split(' ').collect();
         let mut bed = cluster(&zones);
+        for (host, _) in zones.iter().enumerate().filter(|(_, zone)| **zone == "-") {
+            let patch = Patch::Label { key: "topology.kubernetes.io/zone".into(), value: None };
+            bed.request(Request::Patch { key: ObjectKey::new(Kind::Node, "", &format!("n{host}")), patch });
+        }
         bed.run_until(secs(30));
         silent.iter().for_each(|host| bed.silence(*host));
         bed.run_until(secs(600));

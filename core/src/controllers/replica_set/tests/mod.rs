@@ -7,10 +7,10 @@ use crate::api::{Patch, Propagation};
 use crate::config::Config;
 use crate::controllers::owned_by;
 use crate::digest::Shared;
-use crate::id::Uid;
+use crate::id::{Name, Uid};
 use crate::model::{
     Container, ContainerState, ContainerStatus, Labels, Meta, ObjectKey, Phase, PodSpec, PodTemplate,
-    ReplicationController,
+    ReplicationController, Service,
 };
 use crate::testbed::{StandIn, Testbed};
 use crate::time::Time;
@@ -240,4 +240,70 @@ fn a_replication_controller_keeps_its_pods_as_a_replica_set_does() {
     bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
     bed.run_for(Span::from_secs(10));
     assert_eq!(pods(&bed).len(), 0);
+}
+
+#[test]
+fn the_pods_of_all_sets_of_one_owner_count_as_related_also_of_one_that_is_being_deleted() {
+    // Pods of `web` run on both nodes; those of the other sets decide which goes first. Each set: its owner, its node,
+    // whether it is being deleted. Without any, the pod on `n2` goes.
+    type Others<'a> = &'a [(&'a str, &'a str, bool)];
+    let table: [(Others<'_>, &str); 6] = [
+        (&[], "n2"),
+        (&[("same", "n1", false)], "n1"),
+        (&[("same", "n1", true)], "n1"),
+        (&[("same", "n2", false)], "n2"),
+        (&[("another", "n1", false)], "n2"),
+        (&[("another", "n2", true), ("same", "n1", true)], "n1"),
+    ];
+    for (others, expected) in table {
+        let mut bed = bed();
+        for name in ["same", "another"] {
+            bed.create(Service { meta: Meta::named("default", name), ..Service::default() });
+        }
+        let owned = |bed: &Testbed, owner: &str| {
+            let owner = bed.get::<Service>("default", owner).expect("the owner is there");
+            [owned_by(Kind::Service, &owner.meta)].into()
+        };
+        let mut sets = vec![("web".to_owned(), "same", vec!["n1", "n2"], false)];
+        sets.extend(
+            others
+                .iter()
+                .enumerate()
+                .map(|(place, (owner, node, ending))| (format!("set-{place}"), *owner, vec![*node, *node], *ending)),
+        );
+        for (name, owner, nodes, ending) in sets {
+            let labels = Labels::new([("set", name.as_str())]);
+            let finalizers = [Name::from("example.com/hold")].into();
+            let meta = Meta { owners: owned(&bed, owner), finalizers, ..Meta::named("default", &name) };
+            let template = PodTemplate { labels: labels.clone(), ..web(1).template };
+            let selector = Selector::from_labels(labels.clone());
+            bed.create(ReplicaSet { meta, replicas: 0, selector, template: template.clone(), ..ReplicaSet::default() });
+            let set = bed.get::<ReplicaSet>("default", &name).unwrap();
+            bed.input(crate::seam::Input::Crashed(crate::id::ProcId::CONTROLLER_MANAGER));
+            for (place, node) in nodes.into_iter().enumerate() {
+                let owners = [owned_by(Kind::ReplicaSet, &set.meta)].into();
+                let meta =
+                    Meta { labels: labels.clone(), owners, ..Meta::named("default", &format!("{name}-{place}")) };
+                bed.create(Pod {
+                    meta: meta.into(),
+                    spec: template.spec.clone(),
+                    node: Some(node.into()),
+                    ..Pod::default()
+                });
+            }
+            if ending {
+                let key = ObjectKey::new(Kind::ReplicaSet, "default", &name);
+                bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Orphan });
+            }
+        }
+        bed.run_for(Span::from_secs(5));
+        let config = Config::default();
+        let me = crate::id::ProcId::CONTROLLER_MANAGER;
+        let ctx = Context { now: bed.now(), me, config: &config, out: &mut Vec::new() };
+        let view = bed.core.newest();
+        let set = bed.get::<ReplicaSet>("default", "web").unwrap();
+        let own: Vec<Arc<Pod>> = view.controlled_by::<Pod>(set.meta.uid).map(|(_, pod)| pod.clone()).collect();
+        let gone = pods_to_delete::<ReplicaSet>(&ctx, view, &set, &own, 1);
+        assert_eq!(gone[0].node.as_deref(), Some(expected), "{others:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Whose pods are whose: adoption, release, overlapping sets, sets that go and come again.
 
 use super::*;
-use crate::model::{PodStatus, ResourceQuota, Service};
+use crate::model::{PodStatus, ResourceQuota};
 use crate::quantity::{Format, Quantity};
 
 fn named(name: &str, label: (&str, &str), replicas: u32) -> ReplicaSet {
@@ -53,14 +53,17 @@ fn an_orphan_goes_to_one_of_the_sets_that_select_it_and_a_pod_of_another_manager
     bed.create(web(1));
     bed.create(named("other", ("role", "db"), 0));
     bed.run_for(Span::from_secs(10));
-    let mut foreign = bare("foreign");
-    bed.create(Service { meta: Meta::named("default", "someone"), ..Service::default() });
-    let owner = bed.get::<Service>("default", "someone").unwrap();
-    foreign.meta.owners = [owned_by(Kind::Service, &owner.meta)].into();
-    bed.create(foreign);
-    bed.run_for(Span::from_secs(1));
-    assert_eq!(owned(&bed, "web"), 1);
-    assert_eq!(bed.get::<ReplicaSet>("default", "web").unwrap().status.replicas, 1, "it is not counted either");
+    // One of the managers has the name of the set.
+    for name in ["someone", "web"] {
+        let mut foreign = bare(&format!("foreign-{name}"));
+        bed.create(Service { meta: Meta::named("default", name), ..Service::default() });
+        let owner = bed.get::<Service>("default", name).unwrap();
+        foreign.meta.owners = [owned_by(Kind::Service, &owner.meta)].into();
+        bed.create(foreign);
+        bed.run_for(Span::from_secs(1));
+        assert_eq!(owned(&bed, "web"), 1, "{name}");
+        assert_eq!(bed.get::<ReplicaSet>("default", "web").unwrap().status.replicas, 1, "it is not counted either");
+    }
     bed.create(bare("extra"));
     bed.run_for(Span::from_secs(10));
     assert_eq!(owned(&bed, "web"), 1, "the orphan was adopted and one of two went");

@@ -96,5 +96,6 @@ fn the_next_look_is_when_the_first_pod_becomes_available() {
     assert_eq!(next(&[ready(0)], 0), None, "every ready pod is available");
     assert_eq!(next(&[unready, ready(0), ready(2_000), ready(4_300)], 5), Some(Span::from_millis(300)));
     assert_eq!(next(&[ready(6_000)], 5), None, "it is available");
+    assert_eq!(next(&[Arc::new(Pod::default()), ready(6_000)], 5), None, "one is available, one is not ready");
     assert_eq!(next(&[ready(6_000), ready(1_000)], 5), Some(Span::from_millis(3_300)));
 }

@@ -3,7 +3,10 @@
 use super::*;
 use crate::controllers::owned_by;
 use crate::id::Uid;
-use crate::model::{ClaimSpec, ClaimTemplate, OwnerReference, PersistentVolumeClaim, PodVolumeSource};
+use crate::model::{
+    ClaimSpec, ClaimTemplate, OwnerReference, PersistentVolumeClaim, PodVolumeSource, SelectorOperator,
+    SelectorRequirement,
+};
 
 fn with_claims(replicas: u32, deleted_with_set: bool, deleted_with_pod: bool) -> StatefulSet {
     let data = ClaimTemplate { name: "data".into(), spec: ClaimSpec::default(), ..ClaimTemplate::default() };
@@ -82,6 +85,7 @@ fn owners(words: &str, set: &StatefulSet, pod: &Pod) -> Vec<OwnerReference> {
             "old-pod" => stale(of_pod),
             "old-set" => stale(of_set),
             "other" => owned_by(Kind::Job, &Meta { uid: Uid(7), ..Meta::named("default", "else") }),
+            "stranger" => owned_by(Kind::Pod, &Meta { uid: Uid(8), ..Meta::named("default", "simon") }),
             "namesake" => owned_by(Kind::Job, &Meta { uid: Uid(7), ..Meta::named("default", "db") }),
             other => panic!("no owner is called {other}"),
         };
@@ -95,6 +99,7 @@ fn in_words(owners: &[OwnerReference]) -> String {
         let name = match (owner.kind, owner.uid) {
             (Kind::Pod, Uid(2)) => "pod",
             (Kind::StatefulSet, Uid(1)) => "set",
+            (Kind::Pod, Uid(8)) => "stranger",
             (Kind::Pod, _) => "old-pod",
             (Kind::StatefulSet, _) => "old-set",
             _ if &*owner.name == "db" => "namesake",
@@ -162,6 +167,18 @@ fn owners_that_are_stale_foreign_or_do_not_manage() {
         (false, true, 0, "*other", true, "*other"),
         (true, false, 0, "set *pod", false, "*set"),
         (true, true, 1, "*set pod", false, "*pod"),
+        (true, true, 1, "*pod *set", false, "*pod"),
+        (true, true, 1, "pod set", false, "*pod"),
+        (true, true, 1, "set", false, "*pod"),
+        (true, true, 1, "*pod other", true, "other *pod"),
+        (true, true, 1, "*old-pod *set", true, ""),
+        (true, true, 1, "*stranger", true, "*stranger"),
+        (true, true, 0, "*stranger", true, "*stranger"),
+        (true, true, 0, "stranger", false, "stranger *set"),
+        (true, false, 0, "*pod", false, "*set"),
+        (true, false, 0, "*set *old-pod", true, ""),
+        (false, false, 0, "*stranger", true, "*stranger"),
+        (false, false, 0, "*old-set", true, ""),
     ];
     for (with_set, with_pod, ordinal, before, left, expected) in table {
         let (mut set, pod) = set_and_pod(with_set, with_pod, ordinal);
@@ -208,6 +225,11 @@ fn a_claim_of_a_pod_that_is_gone_is_stale() {
             assert!(bed.answers[&id].is_ok());
         }
         assert_eq!(storage::is_stale(bed.core.newest(), &set, &pod), expected, "{states:?}");
+        let mut unborn = pod.clone();
+        unborn.meta.uid = Uid::default();
+        let has_owner = states.contains("owned") || expected;
+        let stale = storage::is_stale(bed.core.newest(), &set, &unborn);
+        assert_eq!(stale, has_owner, "{states:?} for a pod that is yet to be made");
         let kept = StatefulSet { claim_retention: ClaimRetention::default(), ..set };
         assert!(!storage::is_stale(bed.core.newest(), &kept, &pod), "claims that stay are never stale");
     }
@@ -233,6 +255,21 @@ fn claims_have_the_labels_of_their_template_and_of_the_selector() {
         })
         .collect();
     assert_eq!(shown, ["data-db-0 app=db,tier=hot data", "logs-db-0 app=db logs"], "the selector's labels win");
+    let mut without = StatefulSet { claim_templates: vec![template("data", &[("tier", "hot")])], ..db(1) };
+    without.meta.name = "other".into();
+    without.selector = Selector {
+        match_labels: Labels::default(),
+        match_expressions: vec![SelectorRequirement {
+            key: "app".into(),
+            operator: SelectorOperator::In,
+            values: vec!["db".into()],
+        }],
+    };
+    bed.create(without);
+    bed.run_for(Span::from_secs(5));
+    let claim = bed.get::<PersistentVolumeClaim>("default", "data-other-0").expect("the claim is there");
+    let labels: Vec<&str> = claim.meta.labels.iter().map(|(key, _)| &**key).collect();
+    assert_eq!(labels, ["tier"], "expressions give no labels");
     let pod = bed.get::<Pod>("default", "db-0").unwrap();
     assert_eq!(pod.spec.volumes.iter().map(|volume| &*volume.name).collect::<Vec<_>>(), ["data", "logs"]);
 }
@@ -259,4 +296,68 @@ fn the_claim_of_a_pending_pod_is_made_anew_and_one_that_goes_holds_up_its_pod() 
     bed.run_for(Span::from_secs(5));
     assert!(bed.get::<Pod>("default", "db-0").is_none(), "{:?}", bed.told());
     assert!(bed.times_said("pvc data-db-0 is being deleted") > 0);
+}
+
+#[test]
+fn the_claims_of_pods_that_go_belong_to_whom_the_policy_says_also_of_pods_that_were_orphans() {
+    for (with_set, with_pod, owner) in [
+        (false, false, ["", ""]),
+        (true, false, ["StatefulSet/db", "StatefulSet/db"]),
+        (false, true, ["Pod/db-0", "Pod/db-1"]),
+        (true, true, ["Pod/db-0", "Pod/db-1"]),
+    ] {
+        let mut bed = bed();
+        bed.create(with_claims(2, with_set, with_pod));
+        bed.run_for(Span::from_secs(15));
+        let mut orphan = Pod::clone(&bed.get::<Pod>("default", "db-1").unwrap());
+        orphan.meta.owners = [].into();
+        bed.request(Request::Update { object: Object::Pod(Arc::new(orphan)), expected: None });
+        let owner_of_set = owned_by(Kind::StatefulSet, &set(&bed).meta);
+        let labels = Labels::new([("app", "db")]);
+        let meta = Meta { owners: [owner_of_set].into(), labels, ..Meta::named("default", "xdb-2") };
+        bed.create(Pod { meta: meta.into(), node: Some("n1".into()), ..Pod::default() });
+        bed.run_for(Span::from_secs(3));
+        assert!(
+            bed.get::<Pod>("default", "xdb-2").unwrap().meta.owners.is_empty(),
+            "a pod of another name is released"
+        );
+        patch(&mut bed, Patch::Replicas(0));
+        bed.run_for(Span::from_millis(500));
+        let expected = format!("data-db-0({}) data-db-1({})", owner[0], owner[1]);
+        assert_eq!(owned(&bed), expected, "with the set: {with_set}, with the pod: {with_pod}");
+    }
+}
+
+#[test]
+fn a_claim_or_a_pod_that_cannot_be_written_is_tried_again_and_nothing_is_skipped() {
+    let makes_claim =
+        |request: &Request| matches!(request, Request::Create(object) if object.kind() == Kind::PersistentVolumeClaim);
+    let mut bed = bed();
+    bed.refuse(2, makes_claim);
+    bed.create(with_claims(1, false, false));
+    bed.run_for(Span::from_millis(2));
+    assert_eq!(pods(&bed).len(), 0, "no pod before its claim");
+    bed.run_for(Span::from_secs(10));
+    assert_eq!((owned(&bed).as_str(), pods(&bed).len(), bed.refusals_left()), ("data-db-0()", 1, 0));
+    assert!(bed.times_said("create Claim data-db-0 for Pod db-0 in StatefulSet db failed error") > 0);
+
+    let writes_pod =
+        |request: &Request| matches!(request, Request::Update { object, .. } if object.kind() == Kind::Pod);
+    let conflict = Refusal::Conflict {
+        key: key(Kind::Pod, "db-0"),
+        expected: crate::id::Revision(1),
+        stored: crate::id::Revision(2),
+    };
+    for refusal in [Refusal::Internal { message: "the disk is full".into() }, conflict] {
+        bed.refuse_with(1, refusal.clone(), writes_pod);
+        let label = "statefulset.kubernetes.io/pod-name";
+        bed.request(Request::Patch {
+            key: key(Kind::Pod, "db-0"),
+            patch: Patch::Label { key: label.into(), value: None },
+        });
+        bed.run_for(Span::from_secs(10));
+        let pod = bed.get::<Pod>("default", "db-0").unwrap();
+        assert_eq!(pod.meta.labels.get(label).map(|name| &**name), Some("db-0"), "after {refusal}");
+        assert_eq!(bed.refusals_left(), 0, "{refusal}");
+    }
 }

@@ -208,3 +208,21 @@ fn in_parallel_a_set_scales_by_many_pods_at_once() {
         assert_eq!((pods(&bed).len() as u32, counts(&bed)[1]), (to, to), "from {from}");
     }
 }
+
+#[test]
+fn a_partition_and_min_ready_together_replace_the_last_pods_one_by_one_as_they_become_available() {
+    let mut bed = bed();
+    let strategy = StatefulSetStrategy::RollingUpdate { partition: Some(1) };
+    bed.create(StatefulSet { strategy, min_ready: Span::from_secs(20), ..parallel(3) });
+    bed.run_for(Span::from_secs(50));
+    assert_eq!(set(&bed).status.available, 3);
+    let since = bed.now();
+    image(&mut bed, "app:v2");
+    bed.run_for(Span::from_secs(15));
+    assert_eq!(images(&bed), "db-0:v1 db-1:v1 db-2:v2", "the next waits until the new pod is available");
+    bed.run_for(Span::from_secs(120));
+    assert_eq!(images(&bed), "db-0:v1 db-1:v2 db-2:v2", "the first is below the partition");
+    let deleted = bed.facts.iter().filter(|(at, fact)| *at >= since && fact.what == crate::facts::What::Deleted);
+    let times: Vec<Time> = deleted.filter(|(_, fact)| fact.subject.kind == Kind::Pod).map(|(at, _)| *at).collect();
+    assert!(times.len() == 2 && times[1].since(times[0]) >= Span::from_secs(20), "{times:?}");
+}

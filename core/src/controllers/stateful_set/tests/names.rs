@@ -84,6 +84,16 @@ fn a_pod_without_its_claims_among_its_volumes_is_given_them() {
 }
 
 #[test]
+fn a_pod_without_an_ordinal_has_no_claims() {
+    let set = with_data(3);
+    for (name, has) in [("db-1", true), ("db", false), ("db-", false), ("db-4294967296", false)] {
+        let mut pod = Pod { meta: Meta::named("default", name).into(), ..member(&set, 1) };
+        storage::mount(&set, &mut pod);
+        assert_eq!(!pod.spec.volumes.is_empty(), has, "{name}");
+    }
+}
+
+#[test]
 fn a_pod_runs_and_is_ready_only_if_both_hold() {
     let mut pod = member(&db(1), 0);
     assert!(!identity::is_running_and_ready(&pod));

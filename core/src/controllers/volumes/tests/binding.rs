@@ -6,7 +6,7 @@ use crate::model::{BIND_COMPLETED, BOUND_BY_CONTROLLER, ClaimReference, SELECTED
 use crate::seam::Input;
 
 /// A volume in words: `name:size`, then marks: `=c` is kept for the claim `c`, `=c!` for that very claim, `=c?` for
-/// another of that name; `auto` if the binder said so; a phase; `/class`; `rwx`, `block`, `red` (a label), `vac`.
+/// another of that name; `auto` if the binder said so; a phase; `/class`; `rwx`, `block`, `red` (a label), `vac`; `leaving` if it is being deleted.
 fn volume_of(words: &str, claim: Option<&PersistentVolumeClaim>) -> PersistentVolume {
     let (name, rest) = words.split_once(':').expect("a name and a size");
     let mut marks = rest.split(' ');
@@ -23,6 +23,7 @@ fn volume_of(words: &str, claim: Option<&PersistentVolumeClaim>) -> PersistentVo
             "block" => volume.mode = VolumeMode::Block,
             "red" => volume.meta.labels = Labels::new([("color", "red")]),
             "vac" => volume.attributes_class = Some("fast".into()),
+            "leaving" => {}
             _ if mark.starts_with('/') => volume.storage_class = mark[1..].into(),
             _ => {
                 let name = mark.strip_prefix('=').expect("one of the marks above");
@@ -88,6 +89,10 @@ fn settled(volumes: &str, claim: &str) -> String {
         let mut stored = PersistentVolume::clone(&bed.get::<PersistentVolume>("", &wanted.meta.name).unwrap());
         stored.status = wanted.status;
         bed.request(Request::UpdateStatus { object: Object::PersistentVolume(Arc::new(stored)), expected: None });
+        if words.ends_with(" leaving") {
+            let key = ObjectKey::new(Kind::PersistentVolume, "", &wanted.meta.name);
+            bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
+        }
     }
     bed.run_for(Span::ZERO);
     bed.input(Input::Started(ProcId::CONTROLLER_MANAGER));
@@ -98,7 +103,7 @@ fn settled(volumes: &str, claim: &str) -> String {
     let mut parts: Vec<String> = names
         .iter()
         .map(|name| {
-            let volume = bed.get::<PersistentVolume>("", name).unwrap();
+            let Some(volume) = bed.get::<PersistentVolume>("", name) else { return format!("{name} gone") };
             let of = volume.claim.as_ref().map_or(String::new(), |claim| {
                 let mark = match (claim.uid, &made) {
                     (None, _) => "",
@@ -156,6 +161,19 @@ fn a_claim_that_names_no_volume_takes_the_smallest_that_suits() {
         ("a:1Gi rwx, v:5Gi", "c:1Gi", "a Available; v=c! Bound auto; c>v Bound auto done"),
         ("v:1Gi vac", "c:1Gi", "v Available; c Pending; FailedBinding"),
         ("v:1Gi vac", "c:1Gi vac", "v=c! Bound auto; c>v Bound auto done"),
+        ("v:1Gi", "c:1Gi vac", "v Available; c Pending; FailedBinding"),
+        // Volumes that are being deleted.
+        ("v:1Gi leaving", "c:1Gi", "v gone; c Pending; FailedBinding"),
+        ("a:1Gi leaving, b:5Gi", "c:1Gi", "a gone; b=c! Bound auto; c>b Bound auto done"),
+        // Size and labels together.
+        ("a:1Gi red, b:10Gi red, v:3Gi", "c:2Gi red", "a Available; b=c! Bound auto; v Available; c>b Bound auto done"),
+        ("a:1Gi red, v:10Gi", "c:5Gi red", "a Available; v Available; c Pending; FailedBinding"),
+        ("a:10Gi red, b:5Gi red", "c:5Gi red", "a Available; b=c! Bound auto; c>b Bound auto done"),
+        ("a:500Gi /gold, b:2Ti /gold red", "c:400Gi /gold red", "a Available; b=c! Bound auto; c>b Bound auto done"),
+        // Very large ones.
+        ("a:900Ti, b:1000Ti", "c:950Ti", "a Available; b=c! Bound auto; c>b Bound auto done"),
+        ("a:800Pi", "c:800Pi", "a=c! Bound auto; c>a Bound auto done"),
+        ("a:800Pi", "c:801Pi", "a Available; c Pending; FailedBinding"),
     ]);
 }
 
@@ -228,5 +246,49 @@ fn block_volumes_and_file_systems_do_not_mix() {
         ("v:1Gi", "c:1Gi block >v", "v Available; c>v Pending; VolumeMismatch"),
         ("v:1Gi block", "c:1Gi block >v", "v=c! Bound auto; c>v Bound done"),
         ("v:1Gi block =c!", "c:1Gi", "v=c! Available; c Pending; VolumeMismatch"),
+        ("v:1Gi =c!", "c:1Gi block", "v=c! Available; c Pending; VolumeMismatch"),
+        // Modes and classes must both agree.
+        ("v:1Gi /gold block", "c:1Gi /gold", "v Available; c Pending; ExternalProvisioning"),
+        ("v:1Gi /gold", "c:1Gi /gold block", "v Available; c Pending; ExternalProvisioning"),
+        ("v:1Gi /gold block", "c:1Gi block", "v Available; c Pending; FailedBinding"),
+        ("v:1Gi /gold block", "c:1Gi block >v", "v Available; c>v Pending; VolumeMismatch"),
+        ("v:1Gi /gold block", "c:1Gi /gold block >v", "v=c! Bound auto; c>v Bound done"),
     ]);
+}
+
+#[test]
+fn a_default_class_that_comes_later_is_given_to_claims_that_wait_without_one() {
+    // What a claim has before, how many default classes come a minute later, and the class that it has then.
+    for (before, defaults, expected) in [
+        ("nothing", 0, None),
+        ("nothing", 1, Some("default-0")),
+        ("nothing", 2, Some("default-1")),
+        ("a volume", 1, None),
+        ("a class", 1, Some("gold")),
+        ("no class by its own wish", 1, Some("")),
+    ] {
+        let mut bed = Testbed::new(Config::default());
+        bed.create(class("gold", BindingMode::WaitForFirstConsumer));
+        let mut claim = claim("c", "", "1Gi");
+        claim.spec.storage_class = match before {
+            "a class" => Some("gold".into()),
+            "no class by its own wish" => Some("".into()),
+            _ => None,
+        };
+        if before == "a volume" {
+            bed.create(volume("v", "", "1Gi"));
+        }
+        bed.create(claim);
+        bed.run_for(Span::from_secs(60));
+        assert_eq!(stored(&bed, "c").status.phase == ClaimPhase::Bound, before == "a volume", "{before}");
+        for place in 0..defaults {
+            let mut late = class(&format!("default-{place}"), BindingMode::WaitForFirstConsumer);
+            late.meta.annotations = Labels::new([("storageclass.kubernetes.io/is-default-class", "true")]);
+            bed.create(late);
+            bed.run_for(Span::from_secs(1));
+        }
+        bed.run_for(Span::from_secs(60));
+        let class = stored(&bed, "c").spec.storage_class.clone();
+        assert_eq!(class.as_deref(), expected, "{before}, {defaults} default classes: {:?}", bed.told());
+    }
 }

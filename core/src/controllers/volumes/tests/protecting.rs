@@ -118,3 +118,48 @@ fn an_ephemeral_volume_s_claim_is_made_once_and_never_taken_from_others() {
     bed.run_for(Span::from_secs(1));
     assert_eq!(bed.core.newest().all::<PersistentVolumeClaim>().count(), 2, "a pod without such volumes has no claim");
 }
+
+#[test]
+fn a_pod_that_comes_again_under_its_name_uses_what_it_says_and_not_what_the_former_one_did() {
+    // Whether the former and the new pod of the name use the deleted claim, and whether it stays.
+    for (former, new, stays) in [(true, false, false), (false, true, true), (true, true, true), (false, false, false)] {
+        let mut bed = Testbed::new(Config::default());
+        bed.add_node(0, "n1", "a", 4_000, 8 << 30);
+        bed.silence(0);
+        for name in ["c", "other"] {
+            bed.create(claim(name, "", "1Gi"));
+        }
+        let of = |uses: bool| vec![of_claim(if uses { "c" } else { "other" })];
+        let at_work = |uses| Pod { node: Some("n1".into()), ..pod("p", &of(uses)) };
+        bed.create(at_work(former));
+        bed.run_for(Span::from_secs(1));
+        // The claim is asked to go, and one pod takes the other's place, all in one moment.
+        let key = |kind, name| ObjectKey::new(kind, "default", name);
+        let gone = |key, grace| Request::Delete { key, uid: None, grace, propagation: Propagation::Background };
+        bed.request(gone(key(Kind::Pod, "p"), Some(Span::ZERO)));
+        bed.request(Request::Create(Object::Pod(Arc::new(at_work(new)))));
+        bed.request(gone(key(Kind::PersistentVolumeClaim, "c"), None));
+        bed.run_for(Span::from_secs(5));
+        assert_eq!(finalizers(&bed, "c").is_some(), stays, "former {former}, new {new}: {:?}", bed.told());
+    }
+}
+
+#[test]
+fn a_finalizer_that_cannot_be_taken_off_is_tried_again_and_holds_up_no_other_claim() {
+    let mut bed = Testbed::new(Config::default());
+    for name in ["a", "b"] {
+        bed.create(claim(name, "", "1Gi"));
+    }
+    bed.run_for(Span::from_secs(1));
+    bed.refuse(1, |request| {
+        let of_a = |key: &ObjectKey| key.kind == Kind::PersistentVolumeClaim && *key.name == *"a";
+        request.target().is_some_and(|key| of_a(&key))
+    });
+    for name in ["a", "b"] {
+        delete(&mut bed, Kind::PersistentVolumeClaim, name, None);
+    }
+    bed.run_for(Span::from_millis(3));
+    assert_eq!((finalizers(&bed, "a").is_some(), finalizers(&bed, "b")), (true, None), "{:?}", bed.told());
+    bed.run_for(Span::from_secs(10));
+    assert_eq!((finalizers(&bed, "a"), bed.refusals_left()), (None, 0));
+}
