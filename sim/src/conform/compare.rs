@@ -79,6 +79,22 @@ pub fn differences(recorded: &[Story], played: &[Story], tolerance: Tolerance) -
     found
 }
 
+/// In how many plays each track agrees, the fewest first. A play is told by one or more stories.
+pub fn agreements(recorded: &[Story], plays: &[Vec<Story>], tolerance: Tolerance) -> Vec<(usize, String)> {
+    let tracks: BTreeSet<&String> = recorded.iter().chain(plays.iter().flatten()).flat_map(BTreeMap::keys).collect();
+    let of = |stories: &[Story], track: &String| -> Vec<Vec<Entry>> {
+        stories.iter().map(|story| story.get(track).cloned().unwrap_or_default()).collect()
+    };
+    let counted = tracks.into_iter().map(|track| {
+        let theirs = of(recorded, track);
+        let agrees = |play: &&Vec<Story>| agree(&theirs, &of(play, track), tolerance.of_track(track));
+        (plays.iter().filter(agrees).count(), track.clone())
+    });
+    let mut counted: Vec<(usize, String)> = counted.collect();
+    counted.sort();
+    counted
+}
+
 fn agree(theirs: &[Vec<Entry>], ours: &[Vec<Entry>], tolerance: Tolerance) -> bool {
     let equal = |one: &[Entry], other: &[Entry]| {
         one.len() == other.len()
@@ -90,11 +106,11 @@ fn agree(theirs: &[Vec<Entry>], ours: &[Vec<Entry>], tolerance: Tolerance) -> bo
     if theirs.iter().any(|recorded| ours.iter().any(|played| equal(recorded, played))) {
         return true;
     }
-    let foreign = |recorded: &[Entry], played: &[Entry]| {
-        recorded.first().zip(played.first()).is_some_and(|(a, b)| unfit::has_foreign_nodes(&a.value, &b.value))
+    let repeated = |recorded: &[Entry], played: &[Entry]| {
+        recorded.first().zip(played.first()).is_some_and(|(a, b)| unfit::may_be_repeated(&a.value, &b.value))
     };
     let part =
-        |recorded: &Vec<Entry>, played: &Vec<Entry>| foreign(recorded, played) && unfit::is_part(recorded, played);
+        |recorded: &Vec<Entry>, played: &Vec<Entry>| repeated(recorded, played) && unfit::is_part(recorded, played);
     if theirs.iter().any(|recorded| ours.iter().any(|played| part(recorded, played))) {
         return true;
     }
