@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::{Propagation, Request};
+use wavetank_core::digest::StableHasher;
 use wavetank_core::id::{HostId, Name, Uid};
 use wavetank_core::model::{
     ConditionKind, ContainerState, ContainerStatus, Object, Phase, Pod, RestartPolicy, Status3, Terminated,
@@ -62,6 +63,13 @@ pub struct Due {
     life: u32,
     /// In which run of the containers: after so many restarts.
     run: u32,
+}
+
+impl Due {
+    /// Whom a draw about it is for.
+    pub fn entity(&self) -> u64 {
+        StableHasher::hash_one(&self.uid)
+    }
 }
 
 /// What a kubelet asks for, and what it plans next.

@@ -35,6 +35,9 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("storage.k8s.io", &["volumeattributesclasses"]),
 ];
 
+/// Groups that are there in version v1 alone.
+const V1_ALONE: [&str; 6] = ["", "apps", "batch", "discovery.k8s.io", "policy", "scheduling.k8s.io"];
+
 /// The kind of a path. A path that tells no group and version is taken by its plural alone.
 ///
 /// Errors: what is answered to a path that means nothing, or that it is not covered.
@@ -44,7 +47,8 @@ pub(super) fn kind_at(path: &Path) -> Result<Kind, Outcome> {
         return Ok(kind);
     }
     let (group, version) = path.api_version.split_once('/').unwrap_or(("", path.api_version.as_str()));
-    let Some((_, resources)) = BESIDE.iter().find(|(known, _)| *known == group) else {
+    let found = BESIDE.iter().find(|(known, _)| *known == group);
+    let Some((_, resources)) = found.filter(|_| version == "v1" || !V1_ALONE.contains(&group)) else {
         return Err(Outcome::Answered(Status::new(404, "", "404 page not found")));
     };
     // Older and newer versions of what we have, and what is only there beside it.
