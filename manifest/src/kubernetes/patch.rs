@@ -76,9 +76,8 @@ pub fn apply_patch(kind: PatchType, target: &mut Value, patch: &Value) -> Result
 fn operations(target: &mut Value, patch: &Value) -> Result<(), String> {
     let list = patch.as_array().ok_or("a JSON patch is a list of operations")?;
     for operation in list {
-        let text = |field: &str| {
-            operation[field].as_str().ok_or_else(|| format!("operation {operation}: {field} not set"))
-        };
+        let text =
+            |field: &str| operation[field].as_str().ok_or_else(|| format!("operation {operation}: {field} not set"));
         let (op, path) = (text("op")?, text("path")?);
         let value = || operation.get("value").cloned().unwrap_or_default();
         match op {
@@ -260,7 +259,8 @@ mod tests {
 
     #[test]
     fn a_json_patch_that_does_not_fit_is_refused() {
-        let refused = |operation: Value| apply_patch(PatchType::Json, &mut json!({"a": [1]}), &json!([operation])).is_err();
+        let refused =
+            |operation: Value| apply_patch(PatchType::Json, &mut json!({"a": [1]}), &json!([operation])).is_err();
         assert!(refused(json!({"op": "test", "path": "/a", "value": 2})));
         assert!(refused(json!({"op": "replace", "path": "/b", "value": 2})));
         assert!(refused(json!({"op": "remove", "path": "/a/1"})));

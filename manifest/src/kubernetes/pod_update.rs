@@ -33,12 +33,15 @@ pub fn pod_update_fault(old: &Value, new: &Value) -> Option<String> {
     let items = |spec: &Value, list: &str| spec[list].as_array().cloned().unwrap_or_default();
     let kept = items(new, "tolerations");
     if !items(old, "tolerations").iter().all(|toleration| kept.contains(toleration)) {
-        faults.push("spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds".into());
+        faults.push(
+            "spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds".into(),
+        );
     }
     let gates = items(old, "schedulingGates");
     for gate in items(new, "schedulingGates").iter().filter(|gate| !gates.contains(gate)) {
         let name = gate["name"].as_str().unwrap_or_default();
-        let message = format!("Invalid value: {name:?}: only deletion is allowed, but found new scheduling gate '{name}'");
+        let message =
+            format!("Invalid value: {name:?}: only deletion is allowed, but found new scheduling gate '{name}'");
         faults.push(format!("spec.schedulingGates: {message}"));
     }
     let is_gated = !gates.is_empty();
@@ -116,9 +119,15 @@ mod tests {
     #[test]
     fn everything_else_is_not() {
         let node = fault(|spec| spec["nodeName"] = "n2".into());
-        assert!(node.starts_with("spec: Forbidden: pod updates may not change fields other than `spec.containers"), "{node}");
+        assert!(
+            node.starts_with("spec: Forbidden: pod updates may not change fields other than `spec.containers"),
+            "{node}"
+        );
         let deadline = fault(|spec| spec["activeDeadlineSeconds"] = 90.into());
-        assert_eq!(deadline, "spec.activeDeadlineSeconds: Invalid value: 90: must be less than or equal to previous value");
+        assert_eq!(
+            deadline,
+            "spec.activeDeadlineSeconds: Invalid value: 90: must be less than or equal to previous value"
+        );
         let more = fault(|spec| spec["containers"].as_array_mut().unwrap().push(json!({"name": "b"})));
         assert_eq!(more, "spec.containers: Forbidden: pod updates may not add or remove containers");
         assert!(fault(|spec| spec["schedulingGates"] = json!([{"name": "g"}])).contains("only deletion is allowed"));

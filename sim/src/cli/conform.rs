@@ -61,7 +61,10 @@ pub(super) fn run(arguments: Arguments) -> Exit {
     let scenarios: Vec<Vec<Recording>> = scenarios.into_values().collect();
     let verdicts: Vec<Verdict> = scenarios.par_iter().flat_map_iter(|repeats| conform(repeats, &seeds)).collect();
     let all_equal = verdicts.iter().all(|verdict| matches!(verdict.outcome, Comparison::Equal(_)));
-    print(&table(&verdicts, arguments.differences, arguments.weakest), if all_equal { Exit::Held } else { Exit::Differs })
+    print(
+        &table(&verdicts, arguments.differences, arguments.weakest),
+        if all_equal { Exit::Held } else { Exit::Differs },
+    )
 }
 
 /// Writes our own events in the form of recordings.

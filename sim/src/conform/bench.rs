@@ -279,7 +279,8 @@ impl Bench<'_> {
     fn plan(&mut self, plans: Vec<(Span, Due)>) {
         for (delay, due) in plans {
             // Kubelets of a busy cluster are late, each on its own.
-            let late = below(draw(self.seed, Purpose::LinkDelay, due.entity(), self.pushed), KUBELET.0 * (self.pace - 1) + 1);
+            let late =
+                below(draw(self.seed, Purpose::LinkDelay, due.entity(), self.pushed), KUBELET.0 * (self.pace - 1) + 1);
             self.push(self.now + delay + KUBELET + Span(late), Happening::Duty(due));
         }
     }

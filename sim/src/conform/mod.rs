@@ -155,7 +155,8 @@ fn answers(recording: &Recording, plays: &[bench::Played]) -> Vec<Difference> {
 
 /// How the answer to a step differs in a play.
 fn answer(place: usize, step: &recording::Step, play: &bench::Played) -> Option<Difference> {
-    let differs = |track: String, recorded: String, ours: String| Some(Difference { at_ms: step.at_ms, track, recorded, ours });
+    let differs =
+        |track: String, recorded: String, ours: String| Some(Difference { at_ms: step.at_ms, track, recorded, ours });
     match &step.what {
         Deed::Request { method, path, code, message: said, .. } => {
             let (ours, message) = play.codes.get(&place)?;

@@ -102,7 +102,9 @@ impl<'a> Case<'a> {
         for body in stand_in::objects(self.method, &path, &self.body, &self.status) {
             let at = Path { name: String::new(), subresource: String::new(), query: String::new(), ..path.clone() };
             match edge::translate(&world.core, "POST", &at, "", &body) {
-                Outcome::Ask(requests) => requests.into_iter().try_for_each(|it| world.ask(it).map_err(|it| it.message))?,
+                Outcome::Ask(requests) => {
+                    requests.into_iter().try_for_each(|it| world.ask(it).map_err(|it| it.message))?
+                }
                 Outcome::Answered(status) => return Err(format!("stand-in: {}", status.message)),
                 Outcome::NotCovered(what) => return Err(what),
             }
@@ -140,7 +142,8 @@ impl World {
         world.step(Input::Started(ProcId::API_SERVER));
         for name in [home, "default", "kube-system"] {
             let namespace = Namespace { meta: Meta::named("", name) };
-            let objects = [Object::Namespace(namespace.into()), Object::ServiceAccount(ServiceAccount::default_of(name).into())];
+            let objects =
+                [Object::Namespace(namespace.into()), Object::ServiceAccount(ServiceAccount::default_of(name).into())];
             for object in objects {
                 // A home that is one of the others is there already.
                 drop(world.ask(Request::Create(object)));

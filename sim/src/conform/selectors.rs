@@ -229,12 +229,23 @@ mod tests {
     #[test]
     fn every_form_of_a_requirement_selects_what_it_says() {
         let labels = [("app", "till"), ("tier", "front"), ("load", "7")];
-        for holds in ["", "app=till", "app==till,tier", "tier in (back, front)", "tier notin (back)", "!canary",
-            "app!=shop", "canary!=x", "load>6", "load<8", "in!=notin"]
-        {
+        for holds in [
+            "",
+            "app=till",
+            "app==till,tier",
+            "tier in (back, front)",
+            "tier notin (back)",
+            "!canary",
+            "app!=shop",
+            "canary!=x",
+            "load>6",
+            "load<8",
+            "in!=notin",
+        ] {
             assert!(select(holds, &labels), "{holds}");
         }
-        for fails in ["app=shop", "canary", "!app", "tier in (back)", "tier notin (front,back)", "app!=till", "load>7"] {
+        for fails in ["app=shop", "canary", "!app", "tier in (back)", "tier notin (front,back)", "app!=till", "load>7"]
+        {
             assert!(!select(fails, &labels), "{fails}");
         }
     }

@@ -58,7 +58,11 @@ pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>)
     if let Some(status) = wrong_version(key, &current, sent.body) {
         return Outcome::Answered(status);
     }
-    if path.subresource == "status" { status::change(core, current, &before, &after) } else { whole(core, current, &before, after) }
+    if path.subresource == "status" {
+        status::change(core, current, &before, &after)
+    } else {
+        whole(core, current, &before, after)
+    }
 }
 
 /// How the body is meant; `None` for a PUT.
@@ -68,7 +72,8 @@ fn patch_type(path: &Path, sent: &Sent<'_>) -> Result<Option<PatchType>, Outcome
     }
     if sent.content_type == "application/apply-patch+yaml" {
         let manager = path.parameter("fieldManager").unwrap_or_default();
-        let missing = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
+        let missing =
+            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
         return Err(match manager.is_empty() {
             true => Outcome::Answered(Status::invalid(missing)),
             false => Outcome::NotCovered("server-side apply".to_owned()),

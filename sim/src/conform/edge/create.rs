@@ -4,9 +4,7 @@ use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::{Refusal, Request};
 use wavetank_core::model::{Kind, ObjectKey};
-use wavetank_manifest::kubernetes::{
-    KINDS, Located, Manifest, apply_defaults, read_manifests, to_object, validate,
-};
+use wavetank_manifest::kubernetes::{KINDS, Located, Manifest, apply_defaults, read_manifests, to_object, validate};
 
 use super::{Outcome, Path, Status, find};
 
@@ -29,7 +27,11 @@ pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outc
     let admitted = admit(&body).and_then(|located| {
         let version = body["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         let is_new = version.is_empty() || version == "0";
-        if is_new { Ok(located) } else { Err(Status::internal("resourceVersion should not be set on objects to be created")) }
+        if is_new {
+            Ok(located)
+        } else {
+            Err(Status::internal("resourceVersion should not be set on objects to be created"))
+        }
     });
     match admitted {
         Ok(located) => match to_object(&located) {
@@ -83,7 +85,8 @@ pub(super) fn read(body: &Value) -> Result<Located<Manifest>, Status> {
     let (kind, meta) = (body["kind"].as_str().unwrap_or_default(), &body["metadata"]);
     let unset = |field: &str| meta[field].as_str().unwrap_or_default().is_empty();
     if unset("name") && unset("generateName") {
-        let message = format!("{kind} \"\" is invalid: metadata.name: Required value: name or generateName is required");
+        let message =
+            format!("{kind} \"\" is invalid: metadata.name: Required value: name or generateName is required");
         return Err(Status::invalid(message));
     }
     let mut objects = read_manifests("body", &body.to_string()).map_err(|errors| {

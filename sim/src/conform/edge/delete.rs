@@ -85,7 +85,8 @@ fn grace(options: &Value) -> Option<Span> {
 /// Source: `DefaultGarbageCollectionPolicy`, pkg/registry/batch/job/strategy.go,
 /// pkg/registry/core/replicationcontroller/strategy.go (v1.34.1).
 fn propagation(path: &Path, options: &Value) -> Result<Propagation, Status> {
-    let asked = options["propagationPolicy"].as_str().map(str::to_owned).or_else(|| path.parameter("propagationPolicy"));
+    let asked =
+        options["propagationPolicy"].as_str().map(str::to_owned).or_else(|| path.parameter("propagationPolicy"));
     let orphans = options["orphanDependents"].as_bool();
     match (asked.as_deref(), orphans) {
         (Some("Foreground"), _) => Ok(Propagation::Foreground),

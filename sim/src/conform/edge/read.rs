@@ -52,7 +52,9 @@ fn continuation(token: &str) -> Option<String> {
         return Some(format!("illegal base64 data at input byte {}", token.len() - 1));
     }
     match bytes.first() {
-        Some(b'{') => serde_json::from_slice::<serde_json::Value>(&bytes).err().map(|_| String::from("unexpected end of JSON input")),
+        Some(b'{') => serde_json::from_slice::<serde_json::Value>(&bytes)
+            .err()
+            .map(|_| String::from("unexpected end of JSON input")),
         Some(first) => Some(format!("invalid character '{}' looking for beginning of value", char::from(*first))),
         None => Some("unexpected end of JSON input".to_owned()),
     }

@@ -8,17 +8,23 @@ use super::{Outcome, Path, Status};
 /// its name.
 const BESIDE: &[(&str, &[&str])] = &[
     ("", &["bindings", "componentstatuses", "endpoints", "events", "podtemplates"]),
-    ("admissionregistration.k8s.io", &[
-        "mutatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings",
-        "validatingwebhookconfigurations",
-    ]),
+    (
+        "admissionregistration.k8s.io",
+        &[
+            "mutatingwebhookconfigurations",
+            "validatingadmissionpolicies",
+            "validatingadmissionpolicybindings",
+            "validatingwebhookconfigurations",
+        ],
+    ),
     ("apiextensions.k8s.io", &["customresourcedefinitions"]),
     ("apiregistration.k8s.io", &["apiservices"]),
     ("apps", &[]),
     ("authentication.k8s.io", &["selfsubjectreviews", "tokenreviews"]),
-    ("authorization.k8s.io", &[
-        "localsubjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews",
-    ]),
+    (
+        "authorization.k8s.io",
+        &["localsubjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews"],
+    ),
     ("autoscaling", &["horizontalpodautoscalers"]),
     ("batch", &[]),
     ("certificates.k8s.io", &["certificatesigningrequests"]),

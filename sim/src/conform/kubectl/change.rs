@@ -183,4 +183,3 @@ pub(super) fn patch(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> 
     };
     targets(scene, line, words)?.into_iter().map(change).collect()
 }
-

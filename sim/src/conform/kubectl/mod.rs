@@ -89,8 +89,21 @@ pub fn understand(scene: &Scene<'_>, line: &str) -> Command {
 /// Whether a command line changes nothing.
 fn only_reads(line: &CommandLine) -> bool {
     const READING: [&str; 15] = [
-        "api-resources", "api-versions", "auth", "cluster-info", "config", "describe", "diff", "events", "explain", "get",
-        "logs", "options", "top", "version", "wait",
+        "api-resources",
+        "api-versions",
+        "auth",
+        "cluster-info",
+        "config",
+        "describe",
+        "diff",
+        "events",
+        "explain",
+        "get",
+        "logs",
+        "options",
+        "top",
+        "version",
+        "wait",
     ];
     let word = |place: usize| line.words.get(place).map_or("", String::as_str);
     READING.contains(&word(0))
@@ -209,8 +222,7 @@ fn seconds(text: &str) -> Option<u64> {
 
 /// Source: `DeleteOptions.Complete`, `DeleteOptions.DeleteResult`, staging/src/k8s.io/kubectl/pkg/cmd/delete/delete.go.
 fn delete(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
-    let known =
-        ["--cascade", "--force", "--grace-period", "--now", "--selector", "--all", "--ignore-not-found"];
+    let known = ["--cascade", "--force", "--grace-period", "--now", "--selector", "--all", "--ignore-not-found"];
     if !line.knows_flags(&known) {
         return Err(Trouble::NotCovered);
     }

@@ -63,8 +63,9 @@ fn undo(core: &Core, key: &ObjectKey, wanted: Option<u64>) -> Result<Request, Tr
     let fails = |message: &str| Trouble::Fails(message.to_owned());
     let found = core.newest().find::<Deployment>(&key.namespace, &key.name);
     let (_, deployment) = found.ok_or_else(|| fails("not found"))?;
-    let revision =
-        |set: &ReplicaSet| -> u64 { set.meta.annotations.get(REVISION).and_then(|text| text.parse().ok()).unwrap_or(0) };
+    let revision = |set: &ReplicaSet| -> u64 {
+        set.meta.annotations.get(REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
+    };
     let mut sets: Vec<&ReplicaSet> =
         core.newest().controlled_by::<ReplicaSet>(deployment.meta.uid).map(|(_, set)| &**set).collect();
     sets.sort_by_key(|set| std::cmp::Reverse(revision(set)));

@@ -147,9 +147,17 @@ fn labels_annotations_and_taints_come_and_go() {
 #[test]
 fn a_patch_is_of_the_type_that_its_flag_says() {
     let mut bed = Bed::new();
-    assert_eq!(bed.run(r#"patch deploy till -p '{"spec":{"template":{"spec":{"containers":[{"name":"log","image":"log:9"}]}}}}'"#), "");
+    assert_eq!(
+        bed.run(
+            r#"patch deploy till -p '{"spec":{"template":{"spec":{"containers":[{"name":"log","image":"log:9"}]}}}}'"#
+        ),
+        ""
+    );
     assert_eq!(bed.till().template.spec.containers.len(), 2);
-    assert_eq!(bed.run(r#"patch deploy/till --type=json -p '[{"op":"replace","path":"/spec/replicas","value":7}]'"#), "");
+    assert_eq!(
+        bed.run(r#"patch deploy/till --type=json -p '[{"op":"replace","path":"/spec/replicas","value":7}]'"#),
+        ""
+    );
     assert_eq!(bed.run(r#"patch deploy/till --type=merge -p '{"metadata":{"labels":{"a":null}}}'"#), "");
     let till = bed.till();
     assert_eq!((&*till.template.spec.containers[1].image, till.replicas), ("log:9", 7));
@@ -181,12 +189,13 @@ fn reading_changes_nothing_and_the_unknown_is_not_passed_over() {
     for line in ["get pods -o wide", "rollout status deploy/till", "describe node n1", "drain n1 --dry-run=client"] {
         assert!(matches!(bed.understand(line), Command::Nothing), "{line}");
     }
-    for line in ["apply -f till.yaml", "delete deploy till --dry-run=server", "label potatoes a b=c", "exec till -- ls"] {
+    for line in ["apply -f till.yaml", "delete deploy till --dry-run=server", "label potatoes a b=c", "exec till -- ls"]
+    {
         assert!(matches!(bed.understand(line), Command::NotCovered), "{line}");
     }
-    let Command::Drain(options) = bed.understand(
-        "drain n1 --ignore-daemonsets --force --timeout=2m --grace-period=-1 --pod-selector=a=b",
-    ) else {
+    let Command::Drain(options) =
+        bed.understand("drain n1 --ignore-daemonsets --force --timeout=2m --grace-period=-1 --pod-selector=a=b")
+    else {
         panic!("a drain");
     };
     assert!(options.ignore_daemon_sets && options.force && !options.disable_eviction);

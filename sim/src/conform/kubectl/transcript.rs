@@ -51,7 +51,8 @@ pub fn steps(spoken: &[Spoken], others: &[Step], lines: &[Line]) -> Vec<Step> {
         }
     }
     let last_ms = others.iter().map(|step| step.at_ms).max().unwrap_or(0);
-    let commands = spoken.iter().enumerate().filter(|(_, spoken)| !super::only_reads(&CommandLine::parse(&spoken.line)));
+    let commands =
+        spoken.iter().enumerate().filter(|(_, spoken)| !super::only_reads(&CommandLine::parse(&spoken.line)));
     let step = |(place, spoken): (usize, &Spoken)| {
         let at_ms = time_of(place, &shown, last_ms);
         Step { at_ms, from_ms: at_ms, what: Deed::Kubectl(spoken.line.clone(), spoken.code) }
@@ -95,9 +96,8 @@ pub fn shown_ms(line: &CommandLine, others: &[Step], lines: &[Line], after_ms: i
         }
     };
     let (_, objects) = objects(&named).ok()?;
-    let of_object = |line: &&Line| {
-        objects.iter().any(|(kind, name)| line.kind == kind.name() && line.short_name() == &**name)
-    };
+    let of_object =
+        |line: &&Line| objects.iter().any(|(kind, name)| line.kind == kind.name() && line.short_name() == &**name);
     let mut before: Option<&Line> = None;
     for line in lines.iter().filter(of_object) {
         let ends = line.is_deleted() || line.fields.contains_key("deletionTimestamp");
@@ -145,7 +145,13 @@ mod tests {
         let lines = [
             line(0, "ADDED", "StatefulSet", "db", json!({"spec.replicas": 3, "generation": 1})),
             line(9, "ADDED", "Deployment", "till", json!({"generation": 1})),
-            line(900, "MODIFIED", "StatefulSet", "db", json!({"spec.replicas": 3, "generation": 1, "status": {"replicas": 3}})),
+            line(
+                900,
+                "MODIFIED",
+                "StatefulSet",
+                "db",
+                json!({"spec.replicas": 3, "generation": 1, "status": {"replicas": 3}}),
+            ),
             line(1_000, "MODIFIED", "StatefulSet", "db", json!({"spec.replicas": 1, "generation": 2})),
             line(1_300, "DELETED", "Deployment", "till", json!({"generation": 1})),
         ];

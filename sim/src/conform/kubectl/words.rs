@@ -104,10 +104,13 @@ fn split(line: &str) -> Vec<String> {
     words
 }
 
+/// What words name: a kind, if it stands alone before the names, and objects.
+pub(super) type Named = (Option<Kind>, Vec<(Kind, Name)>);
+
 /// The objects that words name: `deploy/web sts/db` or `pods a b`. Also the kind alone, without any name.
 ///
 /// Errors: a word of no kind that we have.
-pub(super) fn objects(words: &[String]) -> Result<(Option<Kind>, Vec<(Kind, Name)>), String> {
+pub(super) fn objects(words: &[String]) -> Result<Named, String> {
     if words.iter().any(|word| word.contains('/')) {
         let pairs = words.iter().map(|word| {
             let (kind, name) = word.split_once('/').ok_or_else(|| word.clone())?;
@@ -137,7 +140,9 @@ mod tests {
 
     #[test]
     fn words_flags_and_quotes_come_apart() {
-        let line = CommandLine::parse(r#"-n shop patch deploy/till --type merge -p '{"spec": {"paused": true}}' --wait=false"#);
+        let line = CommandLine::parse(
+            r#"-n shop patch deploy/till --type merge -p '{"spec": {"paused": true}}' --wait=false"#,
+        );
         assert_eq!(line.words, ["patch", "deploy/till"]);
         assert_eq!((line.flag("--namespace"), line.flag("--type")), (Some("shop"), Some("merge")));
         assert_eq!(line.flag("--patch"), Some(r#"{"spec": {"paused": true}}"#));
@@ -149,7 +154,10 @@ mod tests {
     fn objects_are_named_by_kind_and_slash_or_by_kind_and_names() {
         let words = |text: &str| objects(&split(text));
         let pair = |kind, name: &str| (kind, Name::from(name));
-        assert_eq!(words("deploy/till sts/db"), Ok((None, vec![pair(Kind::Deployment, "till"), pair(Kind::StatefulSet, "db")])));
+        assert_eq!(
+            words("deploy/till sts/db"),
+            Ok((None, vec![pair(Kind::Deployment, "till"), pair(Kind::StatefulSet, "db")]))
+        );
         assert_eq!(words("pod a b"), Ok((Some(Kind::Pod), vec![pair(Kind::Pod, "a"), pair(Kind::Pod, "b")])));
         assert_eq!(words("deployments.apps"), Ok((Some(Kind::Deployment), Vec::new())));
         assert_eq!(words("potatoes a"), Err("potatoes".to_owned()));

@@ -50,7 +50,9 @@ fn object(kind: Kind, name: &str, body: &Value, answer: &Status) -> Value {
             object["spec"]["template"]["spec"]["restartPolicy"] = "Never".into();
         }
         Kind::Service => object["spec"] = json!({"selector": {"app": name}, "ports": [{"port": 80}]}),
-        Kind::PodDisruptionBudget => object["spec"] = json!({"minAvailable": 1, "selector": {"matchLabels": {"app": name}}}),
+        Kind::PodDisruptionBudget => {
+            object["spec"] = json!({"minAvailable": 1, "selector": {"matchLabels": {"app": name}}})
+        }
         Kind::PersistentVolumeClaim => {
             object["spec"] = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
         }
