@@ -47,7 +47,8 @@ pub fn steps(spoken: &[Spoken], others: &[Step], lines: &[Line]) -> Vec<Step> {
     for (place, spoken) in spoken.iter().enumerate().filter(|(_, spoken)| spoken.code == 0) {
         if let Some(at_ms) = shown_ms(&CommandLine::parse(&spoken.line), others, lines, after_ms) {
             shown.push((place, at_ms));
-            after_ms = at_ms;
+            // No change is what two commands did.
+            after_ms = at_ms + 1;
         }
     }
     let last_ms = others.iter().map(|step| step.at_ms).max().unwrap_or(0);
