@@ -93,7 +93,7 @@ impl World {
     }
 
     fn request(&mut self, request: Request) {
-        let body = Msg::Request(RequestId(0), request);
+        let body = Msg::Request(RequestId(0), Box::new(request));
         self.give(Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
     }
 

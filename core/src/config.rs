@@ -6,7 +6,7 @@ mod scheduling_cost;
 use serde::{Deserialize, Serialize};
 
 use crate::id::Name;
-use crate::scheduler::policies::TypicalPod;
+use crate::scheduler::policies::TypicalPods;
 use crate::time::Span;
 
 pub use profile::{
@@ -209,7 +209,7 @@ pub struct PolicyConfig {
     /// Filters beside those of Kubernetes.
     pub filters: Vec<Name>,
     /// What the workload is typically made of, for the policies that ask.
-    pub typical_pods: Vec<TypicalPod>,
+    pub typical_pods: TypicalPods,
 }
 
 /// The scheduler's settings.

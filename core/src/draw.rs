@@ -123,14 +123,18 @@ impl Iterator for Draws {
 ///
 /// A generator makes four blocks of its stream at once; a single value is in one, so that one is made here.
 pub fn draw(seed: u64, purpose: Purpose, entity: u64, k: u64) -> u64 {
-    let key = [seed as u32, (seed >> 32) as u32, u32::from(purpose as u16), 0, 0, 0, 0, 0];
-    let block = chacha8_block(key, k / VALUES_PER_BLOCK, entity);
-    let word = 2 * (k % VALUES_PER_BLOCK) as usize;
-    u64::from(block[word]) | u64::from(block[word + 1]) << 32
+    draw_block(seed, purpose, entity, k / BLOCK)[(k % BLOCK) as usize]
 }
 
-/// A block is 16 words of 32 bits.
-const VALUES_PER_BLOCK: u64 = 8;
+/// How many values a block has.
+pub const BLOCK: u64 = 8;
+
+/// The values number `BLOCK * block` and following of one purpose and entity under a seed: a single one costs as much.
+pub fn draw_block(seed: u64, purpose: Purpose, entity: u64, block: u64) -> [u64; BLOCK as usize] {
+    let key = [seed as u32, (seed >> 32) as u32, u32::from(purpose as u16), 0, 0, 0, 0, 0];
+    let words = chacha8_block(key, block, entity);
+    std::array::from_fn(|place| u64::from(words[2 * place]) | u64::from(words[2 * place + 1]) << 32)
+}
 
 /// One block of a ChaCha8 stream.
 ///

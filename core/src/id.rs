@@ -2,6 +2,7 @@
 //!
 //! Every id is a type of its own, so that two numbers of different meaning never meet.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +14,11 @@ pub type Name = Arc<str>;
 /// Whether two names are equal; those that were cloned from one another are compared without being read.
 pub fn same_name(one: &Name, other: &Name) -> bool {
     Arc::ptr_eq(one, other) || one == other
+}
+
+/// The order of two names; those that were cloned from one another are compared without being read.
+pub fn order_of_names(one: &Name, other: &Name) -> Ordering {
+    if Arc::ptr_eq(one, other) { Ordering::Equal } else { one.cmp(other) }
 }
 
 /// A machine that can run pods: the index of its kubelet and of its container runtime. Not the Node object, which can

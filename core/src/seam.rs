@@ -63,7 +63,7 @@ pub enum Effect {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Msg {
     /// A client asks an API server.
-    Request(RequestId, Request),
+    Request(RequestId, Box<Request>),
     /// The API server answers.
     Response(RequestId, Answer),
     /// An API server tells a component that shares its memory: you may read the store up to this revision.

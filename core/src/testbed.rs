@@ -188,7 +188,7 @@ impl Testbed {
             Input::Message {
                 from: ProcId::kubelet(HostId(host)),
                 to: ProcId::API_SERVER,
-                body: Msg::Request(RequestId(0), Request::WatchPods { node: name.into() }),
+                body: Msg::Request(RequestId(0), Box::new(Request::WatchPods { node: name.into() })),
             },
         );
         self.beats.insert(HostId(host), (self.now, name.into(), 0));
@@ -230,7 +230,7 @@ impl Testbed {
     pub(crate) fn request(&mut self, request: Request) -> RequestId {
         self.asked += 1;
         let id = RequestId(self.asked);
-        let body = Msg::Request(id, request);
+        let body = Msg::Request(id, Box::new(request));
         self.push(self.now, Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
         id
     }

@@ -263,7 +263,7 @@ fn machine_address() -> IpAddr {
 /// kubelet knows its node.
 fn first_inputs(boot: Boot) -> Vec<Input> {
     let create = |object| {
-        let body = Msg::Request(RequestId(0), Request::Create(object));
+        let body = Msg::Request(RequestId(0), Box::new(Request::Create(object)));
         Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body }
     };
     let kubelet = ProcId::kubelet(HOST);

@@ -154,7 +154,7 @@ impl DockerWorld {
         self.requests += 1;
         let id = RequestId(self.requests);
         self.asked.insert(id, answer);
-        Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body: Msg::Request(id, request) }
+        Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body: Msg::Request(id, Box::new(request)) }
     }
 
     fn send(&mut self, from: ProcId, to: ProcId, body: Msg) {

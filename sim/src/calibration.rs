@@ -178,7 +178,7 @@ impl Bare {
     }
 
     fn request(&mut self, request: Request) {
-        let body = Msg::Request(RequestId(0), request);
+        let body = Msg::Request(RequestId(0), Box::new(request));
         self.inputs.push_back(Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
     }
 

@@ -267,6 +267,16 @@ fn summary(loaded: &Loaded) -> Summary {
     }
 }
 
+/// A span in the largest unit of which it has one or more, with all its digits: `2.564 ms`, `1 µs`.
+fn exact(span: Span) -> String {
+    let units = [("s", 1_000_000_000), ("ms", 1_000_000), ("µs", 1_000), ("ns", 1)];
+    let (unit, size) = units.into_iter().find(|(_, size)| span.0 >= *size).unwrap_or(("ns", 1));
+    let fraction = (size + span.0 % size).to_string();
+    let fraction = fraction[1..].trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{}{point}{fraction} {unit}", span.0 / size)
+}
+
 /// What the run's times rest on, as people read it.
 fn methods(scenario: &Scenario, scheduler: &SchedulerConfig) -> Vec<String> {
     let control = &scenario.spec.control_plane;
@@ -277,8 +287,7 @@ fn methods(scenario: &Scenario, scheduler: &SchedulerConfig) -> Vec<String> {
     let of = match *cost {
         SchedulingCost::NONE => "attempts take no time".to_owned(),
         _ => {
-            let micros = |span: Span| format!("{}.{:03} µs", span.0 / 1_000, span.0 % 1_000);
-            let (attempt, node) = (micros(cost.attempt), micros(cost.scored_node));
+            let (attempt, node) = (exact(cost.attempt), exact(cost.scored_node));
             format!("an attempt takes {attempt} and {node} per node scored, more with rules about pods")
         }
     };
@@ -292,4 +301,15 @@ fn methods(scenario: &Scenario, scheduler: &SchedulerConfig) -> Vec<String> {
         Some(limit) => format!("{} requests per second, {} at once", limit.per_second, limit.burst),
     };
     vec![format!("scheduler: {of}{basis}; {limit}")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_in_the_unit_that_fits_and_whole() {
+        let told = [2_564_000, 1_900, 1_000_000, 1_020, 7, 0, 2_000_000_050].map(|ns| exact(Span(ns)));
+        assert_eq!(told, ["2.564 ms", "1.9 µs", "1 ms", "1.02 µs", "7 ns", "0 ns", "2.00000005 s"]);
+    }
 }

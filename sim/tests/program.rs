@@ -265,7 +265,7 @@ fn journal(path: &Path) {
     let mut writer = Writer::create(path, Header::new(config.clone())).unwrap();
     let mut core = Core::new(config);
     let namespace = Object::Namespace(Namespace { meta: Meta::named("", "default") }.into());
-    let body = Msg::Request(RequestId(0), Request::Create(namespace));
+    let body = Msg::Request(RequestId(0), Box::new(Request::Create(namespace)));
     let create = Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body };
     let started = [ProcId::API_SERVER, ProcId::SCHEDULER, ProcId::CONTROLLER_MANAGER].map(Input::Started);
     let mut effects = Vec::new();

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::author::Author;
 use crate::context::Context;
+use crate::digest::Shared;
 use crate::facts::{EndpointMoves, What};
 use crate::id::{Name, Revision};
 use crate::model::{
-    ConditionKind, Conditions, Deployment, EndpointSlice, Kind, Node, Object, ObjectKey, Phase, Pod, ReplicaSet,
-    StatefulSet, Status3, Taint,
+    ConditionKind, Conditions, Deployment, Endpoint, EndpointSlice, Kind, Node, Object, ObjectKey, Phase, Pod,
+    ReplicaSet, StatefulSet, Status3, Taint,
 };
 use crate::seam::Effect;
 use crate::store::Store;
@@ -161,16 +162,38 @@ fn compare_endpoints(ctx: &mut Context<'_>, old: Option<&EndpointSlice>, new: Op
     if before == after {
         return;
     }
-    let ready = |slice: &EndpointSlice| -> BTreeSet<Name> {
-        slice.endpoints.iter().filter(|endpoint| endpoint.ready).map(|endpoint| endpoint.pod.clone()).collect()
-    };
-    let (was, is) = (old.map(ready).unwrap_or_default(), new.map(ready).unwrap_or_default());
+    let (was, is) =
+        (ready_of_one(endpoints_of(old), endpoints_of(new)), ready_of_one(endpoints_of(new), endpoints_of(old)));
     let moves =
         EndpointMoves { joined: is.difference(&was).cloned().collect(), left: was.difference(&is).cloned().collect() };
     let Some(slice) = new.or(old) else { return };
     let Some(service) = slice.meta.labels.get("kubernetes.io/service-name") else { return };
     let subject = ObjectKey { kind: Kind::Service, namespace: slice.meta.namespace.clone(), name: service.clone() };
     ctx.record(subject, What::Endpoints { ready: after.0, not_ready: after.1, moves: moves.into() });
+}
+
+fn endpoints_of(slice: Option<&EndpointSlice>) -> &[Shared<Endpoint>] {
+    slice.map_or(&[], |slice| &slice.endpoints)
+}
+
+/// The pods of the ready endpoints of one list that are not, as the very same value, in another as well. Both are sorted
+/// by address and pod, and most of their endpoints are shared.
+fn ready_of_one(endpoints: &[Shared<Endpoint>], mut others: &[Shared<Endpoint>]) -> BTreeSet<Name> {
+    let mut is_in_others = |endpoint: &Shared<Endpoint>| {
+        while let [first, rest @ ..] = others {
+            let same = first.same(endpoint);
+            if !same && (&first.address, &first.pod) >= (&endpoint.address, &endpoint.pod) {
+                return false;
+            }
+            others = rest;
+            if same {
+                return true;
+            }
+        }
+        false
+    };
+    let own = endpoints.iter().filter(|endpoint| !is_in_others(endpoint));
+    own.filter(|endpoint| endpoint.ready).map(|endpoint| endpoint.pod.clone()).collect()
 }
 
 fn mark(taint: &Taint) -> Name {

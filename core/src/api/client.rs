@@ -17,7 +17,7 @@ pub struct Client {
     number: u8,
     next: u64,
     limit: Option<Bucket>,
-    waiting: VecDeque<(RequestId, Request)>,
+    waiting: VecDeque<(RequestId, Box<Request>)>,
     /// Whether requests wait for [`Client::release`].
     held: bool,
 }
@@ -49,6 +49,7 @@ impl Client {
         }
         let id = RequestId(u64::from(self.number) << 56 | self.next);
         self.next += 1;
+        let request = Box::new(request);
         if !self.held && self.waiting.is_empty() && self.take_token(ctx.now) {
             ctx.send(ProcId::API_SERVER, Msg::Request(id, request));
         } else {

@@ -10,7 +10,7 @@ use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
-    EndpointSlice, Job, Kind, Labels, LimitRange, Namespace, Node, Object, ObjectKey, PersistentVolume,
+    EndpointSlice, Job, Kind, Labels, LimitRange, Meta, Namespace, Node, Object, ObjectKey, PersistentVolume,
     PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet,
     ReplicationController, Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
     VolumeAttachment, with_object,
@@ -110,13 +110,15 @@ impl ApiServer {
 
     fn create_kind<T: Created>(&mut self, ctx: &mut Context<'_>, store: &mut Store, object: Arc<T>) -> Answer {
         let mut object = Arc::unwrap_or_clone(object);
-        let meta = object.meta();
-        let key = ObjectKey { kind: T::KIND, namespace: meta.namespace.clone(), name: meta.name.clone() };
+        let Meta { namespace, name, generate_name, .. } = object.meta();
+        let key = ObjectKey { kind: T::KIND, namespace: namespace.clone(), name: name.clone() };
+        let generate_name = *generate_name;
         if T::KIND.is_namespaced() {
-            check_namespace(store, &key)?;
+            // All objects of a namespace share its name, so that comparing their keys reads it seldom.
+            object.meta_mut().namespace = check_namespace(store, &key)?;
         }
         let creation = self.creations;
-        let name = if meta.generate_name {
+        let name = if generate_name {
             free_name::<T>(ctx.seed(), store, &key, creation)?
         } else if store.newest().find::<T>(&key.namespace, &key.name).is_some() {
             // Admission comes first, so a creation that fails here has been charged to the namespace's quotas.
@@ -147,7 +149,8 @@ pub(super) fn stored<T: Resource>(store: &Store, row: crate::id::RowId, revision
     Reply::Object(T::into_object(object.clone()), revision)
 }
 
-fn check_namespace(store: &Store, key: &ObjectKey) -> Result<(), Refusal> {
+/// The name of the object's namespace, which must be there and stay.
+fn check_namespace(store: &Store, key: &ObjectKey) -> Result<Name, Refusal> {
     let Some((_, namespace)) = store.newest().find::<Namespace>(&Name::default(), &key.namespace) else {
         return Err(Refusal::NotFound(ObjectKey::new(Kind::Namespace, "", &key.namespace)));
     };
@@ -155,7 +158,7 @@ fn check_namespace(store: &Store, key: &ObjectKey) -> Result<(), Refusal> {
         let message = format!("unable to create new content in namespace {} {NAMESPACE_TERMINATING}", key.namespace);
         return Err(Refusal::Forbidden { key: key.clone(), message: message.into() });
     }
-    Ok(())
+    Ok(namespace.meta.name.clone())
 }
 
 fn free_name<T: Resource>(seed: u64, store: &Store, key: &ObjectKey, creation: u64) -> Result<Name, Refusal> {

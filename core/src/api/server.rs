@@ -125,7 +125,7 @@ impl ApiServer {
             return;
         }
         match body {
-            Msg::Request(id, request) => self.on_request(ctx, store, from, id, request),
+            Msg::Request(id, request) => self.on_request(ctx, store, from, id, *request),
             Msg::Renew { node, renewal } => {
                 self.leases.renew(&node, ctx.now);
                 ctx.send(ProcId::CONTROLLER_MANAGER, Msg::LeaseRenewed { node, renewal });

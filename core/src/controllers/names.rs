@@ -1,18 +1,31 @@
 //! Small pieces that controllers share: keys of their queues, and owner references.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::id::{Name, Uid};
+use crate::id::{Name, Uid, order_of_names};
 use crate::model::{Kind, Meta, ObjectKey, OwnerReference, Resource};
 use crate::store::View;
 
 /// An object's namespace and name: what a controller's queue holds.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct NamespacedName {
     /// The namespace; empty for cluster-scoped kinds.
     pub(crate) namespace: Name,
     /// The name.
     pub(crate) name: Name,
+}
+
+impl Ord for NamespacedName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        order_of_names(&self.namespace, &other.namespace).then_with(|| order_of_names(&self.name, &other.name))
+    }
+}
+
+impl PartialOrd for NamespacedName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl NamespacedName {

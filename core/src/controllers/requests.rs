@@ -179,7 +179,7 @@ mod tests {
             _ => None,
         });
         requests
-            .map(|(id, request)| match request {
+            .map(|(id, request)| match *request {
                 Request::Create(object) | Request::Update { object, .. } => (id, object.meta().name.to_string()),
                 other => panic!("{other:?}"),
             })
@@ -224,9 +224,9 @@ mod tests {
         let mut ctx = Context { now: Time::ZERO, me: ProcId::CONTROLLER_MANAGER, config: &config, out: &mut out };
         assert!(requests.begin(&mut ctx, "key", (), [update(), update()]).is_none());
         assert!(requests.on_answer(&mut ctx, RequestId(1 << 56), granted("a", 9)).is_none());
-        let Some(Effect::Send { body: Msg::Request(_, Request::Update { expected, .. }), .. }) = out.last() else {
+        let Some(Effect::Send { body: Msg::Request(_, request), .. }) = out.last() else {
             panic!("the second write has not left: {out:?}")
         };
-        assert_eq!(*expected, Some(Revision(9)));
+        assert_eq!(**request, Request::Update { object, expected: Some(Revision(9)) });
     }
 }

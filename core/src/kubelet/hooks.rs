@@ -58,6 +58,6 @@ impl PodLife {
         host: &mut Host<'_, '_>,
     ) {
         let (pod, container, attempt) = (self.uid(), self.index(place), self.containers[place].attempt);
-        host.ask(RuntimeRequest::RunHook { pod, container, attempt, kind, hook, limit });
+        host.ask(RuntimeRequest::RunHook { pod, container, attempt, kind, hook: Box::new(hook), limit });
     }
 }

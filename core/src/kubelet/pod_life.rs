@@ -464,6 +464,7 @@ impl PodLife {
 
     fn probe(&self, place: usize, kind: ProbeKind, probe: Option<crate::model::Probe>, host: &mut Host<'_, '_>) {
         let (pod, container, attempt) = (self.uid(), self.index(place), self.containers[place].attempt);
+        let probe = probe.map(Box::new);
         host.ask(RuntimeRequest::Probe { pod, container, attempt, kind, probe });
     }
 

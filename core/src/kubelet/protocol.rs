@@ -156,7 +156,7 @@ pub enum RuntimeRequest {
         kind: ProbeKind,
         /// How it is done; `None` for the readiness of a container without a readiness probe, which a runtime answers
         /// with success as soon as the container serves.
-        probe: Option<Probe>,
+        probe: Option<Box<Probe>>,
     },
     /// Run a container's hook. Answer: `HookEnded`. Asked again, the new limit counts.
     RunHook {
@@ -169,7 +169,7 @@ pub enum RuntimeRequest {
         /// Which hook.
         kind: HookKind,
         /// What is done.
-        hook: Hook,
+        hook: Box<Hook>,
         /// How long it may take; `None` is as long as it likes.
         limit: Option<Span>,
     },

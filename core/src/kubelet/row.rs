@@ -219,7 +219,7 @@ impl Row {
         let id = RequestId(self.clock.start << 40 | self.requests);
         self.requests += 1;
         self.asked.push((id, asked, ctx.now));
-        ctx.send(ProcId::API_SERVER, Msg::Request(id, request));
+        ctx.send(ProcId::API_SERVER, Msg::Request(id, Box::new(request)));
         let timeout = ctx.now + ctx.config.kubelet.request_timeout;
         self.arm_retry(ctx, timeout);
         id

@@ -46,8 +46,8 @@ enum Scales {
 }
 
 impl Board {
-    /// Brings every entry up to date.
-    pub(super) fn sync(&mut self, profile: &Profile, cache: &Cache, pod: &PodTraits) {
+    /// Brings every entry up to date, for a search among nodes where other pods matter or not.
+    pub(super) fn sync(&mut self, profile: &Profile, cache: &Cache, pod: &PodTraits, has_relations: bool) {
         let touched = if self.layout == cache.layout() { cache.touched_since(self.changes) } else { None };
         self.changes = cache.changes();
         match touched {
@@ -58,6 +58,9 @@ impl Board {
             }
             _ => self.rebuild(profile, cache, pod),
         }
+        if self.goes_by_sums(has_relations) {
+            self.tree.refresh();
+        }
     }
 
     /// Why the node at a position cannot take the class's pods.
@@ -65,9 +68,14 @@ impl Board {
         self.refusals[position as usize]
     }
 
+    /// Whether a search goes by the sums of many nodes' scores, which are worth keeping up to date only then.
+    fn goes_by_sums(&self, has_relations: bool) -> bool {
+        !has_relations && self.appraiser.uncached.is_empty()
+    }
+
     /// Finds the best node. [`Board::sync`] must have been called since the last change.
     pub(super) fn decide(&self, case: Case<'_>, search: Search) -> Outcome {
-        if case.relations.is_some() || !self.appraiser.uncached.is_empty() {
+        if !self.goes_by_sums(case.relations.is_some()) {
             return self.decide_related(case, search);
         }
         let cache = case.cache;
@@ -101,44 +109,52 @@ impl Board {
     /// Goes through the entries, because what other nodes' pods mean changes with every bind, and so does what a policy
     /// says that is asked in every attempt.
     fn decide_related(&self, case: Case<'_>, search: Search) -> Outcome {
-        let nodes = self.refusals.len() as u32;
-        let order = case.cache.order();
-        let sieve = case.sieve();
-        let mut positions = Vec::with_capacity(search.wanted.min(nodes) as usize);
+        let (positions, slots, processed) = self.feasible(case, search);
+        let totals = self.totals(case, (&positions, &slots), search.draw);
+        let slot = best(case.cache, &slots, &totals, search.tie_break);
+        Outcome { slot, feasible: slots.len() as u32, processed }
+    }
+
+    /// Positions and slots of the feasible nodes in the order in which they are found, and how many nodes were looked at.
+    fn feasible(&self, case: Case<'_>, search: Search) -> (Vec<u32>, Vec<u32>, u32) {
+        let (order, sieve, scores) = (case.cache.order(), case.sieve(), self.tree.scores());
+        let (start, nodes) = (search.start as usize, order.len());
+        let wanted = (search.wanted as usize).min(nodes);
+        // Most clusters have room: the next nodes all take the pod.
+        let next = [start..(start + wanted).min(nodes), 0..(start + wanted).saturating_sub(nodes)];
+        if sieve.is_open() && next.iter().all(|stretch| !scores[stretch.clone()].contains(&INFEASIBLE)) {
+            let slots = next.clone().map(|stretch| &order[stretch]).concat();
+            return (next.into_iter().flatten().map(|position| position as u32).collect(), slots, wanted as u32);
+        }
+        let (mut positions, mut slots) = (Vec::with_capacity(wanted), Vec::with_capacity(wanted));
         let mut processed = 0;
-        for stretch in [search.start..nodes, 0..search.start] {
-            if positions.len() == search.wanted as usize {
-                break;
-            }
-            let scores = &self.tree.scores()[stretch.start as usize..stretch.end as usize];
-            let slots = &order[stretch.start as usize..stretch.end as usize];
-            for ((score, slot), position) in scores.iter().zip(slots).zip(stretch) {
+        'search: for stretch in [start..nodes, 0..start] {
+            let pairs = scores[stretch.clone()].iter().zip(&order[stretch.clone()]);
+            for ((score, slot), position) in pairs.zip(stretch) {
+                if positions.len() == wanted {
+                    break 'search;
+                }
                 processed += 1;
                 if *score != INFEASIBLE && sieve.admits(*slot) {
-                    positions.push(position);
-                    if positions.len() == search.wanted as usize {
-                        break;
-                    }
+                    positions.push(position as u32);
+                    slots.push(*slot);
                 }
             }
         }
-        let feasible: Vec<u32> = positions.iter().map(|position| order[*position as usize]).collect();
-        let slot = best(case.cache, &feasible, &self.totals(case, &positions, search.draw), search.tie_break);
-        Outcome { slot, feasible: feasible.len() as u32, processed }
+        (positions, slots, processed)
     }
 
-    /// The scores of the feasible nodes at these positions, in the order in which they were found, with what other nodes'
-    /// pods and the policies add that are asked in every attempt; `draw` is the search's.
-    pub(super) fn totals(&self, case: Case<'_>, positions: &[u32], draw: u64) -> Vec<i64> {
-        let order = case.cache.order();
-        let slots: Vec<u32> = positions.iter().map(|position| order[*position as usize]).collect();
-        let mut totals = case.related_totals(&slots);
+    /// The scores of the feasible nodes at these positions and in these slots, in the order in which they were found,
+    /// with what other nodes' pods and the policies add that are asked in every attempt; `draw` is the search's.
+    pub(super) fn totals(&self, case: Case<'_>, (positions, slots): (&[u32], &[u32]), draw: u64) -> Vec<i64> {
         let scales = self.scales(positions.iter().copied());
-        for (total, position) in totals.iter_mut().zip(positions) {
-            *total += self.total(*position, &scales);
-        }
+        let mut totals: Vec<i64> = match &scales {
+            Scales::Same(sum) => positions.iter().map(|position| self.fixed_score(*position) + sum).collect(),
+            Scales::Ranges(_) => positions.iter().map(|position| self.total(*position, &scales)).collect(),
+        };
+        case.add_related(slots, &mut totals);
         for enabled in &self.appraiser.uncached {
-            let scores = normalized(case, &slots, enabled.plugin, draw);
+            let scores = normalized(case, slots, enabled.plugin, draw);
             for (total, score) in totals.iter_mut().zip(scores) {
                 assert!((0..=100).contains(&score), "{} scores {score}", case.profile.name_of(enabled.plugin));
                 *total += enabled.weight * score;
@@ -213,7 +229,11 @@ impl Board {
             Scales::Same(sum) => *sum,
             Scales::Ranges(ranges) => self.normalized(self.raws[position as usize], ranges),
         };
-        i64::from(self.tree.score(position)) + normalized
+        self.fixed_score(position) + normalized
+    }
+
+    fn fixed_score(&self, position: u32) -> i64 {
+        i64::from(self.tree.score(position))
     }
 
     fn normalized(&self, raw: Raw, ranges: &[Range; NORMALIZED_MAX]) -> i64 {
@@ -280,6 +300,7 @@ impl Board {
         if self.raws.is_empty() {
             self.raws = vec![Raw::default(); self.refusals.len()];
             self.kinds.clear();
+            self.tree.refresh();
             match self.tree.all().feasible {
                 0 => {}
                 feasible => drop(self.kinds.insert(Raw::default(), feasible)),

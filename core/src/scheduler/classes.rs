@@ -13,7 +13,7 @@ use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{Labels, PodSpec};
 use crate::scheduler::board::Board;
-use crate::scheduler::plugins::topology_spread::Eligibility;
+use crate::scheduler::plugins::topology_spread::{Eligibility, Inclusion};
 use crate::scheduler::profile::Profile;
 use crate::scheduler::terms::{Pods, Term, Terms};
 use crate::scheduler::topology::Domains;
@@ -38,7 +38,7 @@ pub(super) struct Class {
     placed: Vec<(u32, u32)>,
     /// Only while it saves work: see [`Classes::tally`].
     tally: Option<Tally>,
-    /// Where its required and its preferred spread constraints count, as far as it is known.
+    /// Its required and its preferred spread constraints and where they count, as far as it is known.
     pub(super) eligibility: [Option<Arc<Eligibility>>; 2],
     sheet: u32,
     /// The profile that places its pods; `None` if no profile has the name.
@@ -105,6 +105,8 @@ const BOARDS_MIN: usize = 8;
 #[derive(Default)]
 struct Sheet {
     board: Board,
+    /// Which nodes the required and the preferred spread constraints of a class include that was looked at lately.
+    inclusion: [Option<Arc<Inclusion>>; 2],
     classes: u32,
     /// Numbers the uses of all boards; 0 while this one is empty.
     used_at: u64,
@@ -203,6 +205,18 @@ impl Classes {
         class.eligibility[which] = Some(eligibility.clone());
     }
 
+    /// Which nodes the required (0) or preferred (1) spread constraints include of a class of the same spec.
+    pub(super) fn inclusion(&self, id: ClassId, which: usize) -> Option<&Arc<Inclusion>> {
+        self.sheet(id).inclusion[which].as_ref()
+    }
+
+    /// Keeps what [`Classes::inclusion`] gives.
+    pub(super) fn set_inclusion(&mut self, id: ClassId, which: usize, inclusion: &Arc<Inclusion>) {
+        let sheet = self.class(id).sheet as usize;
+        let sheet = self.sheets[sheet].as_mut().expect("a class's sheet lives as long as the class");
+        sheet.inclusion[which] = Some(inclusion.clone());
+    }
+
     /// What is known of the class's pods.
     pub(super) fn traits(&self, id: ClassId) -> &PodTraits {
         &self.class(id).traits
@@ -239,8 +253,12 @@ impl Classes {
 
     /// The cached results of the class's spec.
     pub(super) fn board_of(&self, id: ClassId) -> &Board {
+        &self.sheet(id).board
+    }
+
+    fn sheet(&self, id: ClassId) -> &Sheet {
         let sheet = self.sheets[self.class(id).sheet as usize].as_ref();
-        &sheet.expect("a class's sheet lives as long as the class").board
+        sheet.expect("a class's sheet lives as long as the class")
     }
 
     /// The classes of a namespace that these selectors could mean, and some that they do not: those with the rarest of

@@ -234,7 +234,8 @@ impl Placement {
         if let [only] = feasible[..] {
             return (None, vec![name(only)]);
         }
-        let totals = board.totals(case, &feasible, look.search.draw);
+        let slots: Vec<u32> = feasible.iter().map(|position| order[*position as usize]).collect();
+        let totals = board.totals(case, (&feasible, &slots), look.search.draw);
         let best = totals.iter().copied().max().expect("some node takes the pod");
         let tied = feasible.into_iter().zip(totals).filter(|(_, total)| *total == best);
         let mut top: Vec<Name> = tied.map(|(position, _)| name(position)).collect();

@@ -72,44 +72,62 @@ pub(super) struct SpreadShares(Vec<f64>);
 
 impl SpreadShares {
     /// Of the domains with so many pods each. A maximal skew is at least 1.
-    pub(super) fn of(pods: impl Iterator<Item = i64>, weight: SpreadWeight, max_skew: i32) -> SpreadShares {
-        SpreadShares(pods.map(|pods| pods as f64 * weight.0 + f64::from(max_skew - 1)).collect())
+    pub(super) fn of(pods: impl Iterator<Item = u32>, weight: SpreadWeight, max_skew: i32) -> SpreadShares {
+        SpreadShares(pods.map(|pods| f64::from(pods) * weight.0 + f64::from(max_skew - 1)).collect())
     }
 }
 
-/// The sums over constraints of what the domains of many nodes add.
-pub(super) struct SpreadSums(Vec<f64>);
+/// The sums over constraints of what the domains of many nodes add, by kinds of nodes: all nodes of one kind have the
+/// same sum. There are few kinds, so what is computed once for each costs little beside a look at every node.
+pub(super) struct SpreadSums {
+    /// By node; empty before the first constraint.
+    kinds: Vec<u32>,
+    /// By kind, perhaps of no node.
+    sums: Vec<f64>,
+}
 
 impl SpreadSums {
-    /// Of so many nodes and no constraint yet.
-    pub(super) fn zero(nodes: usize) -> SpreadSums {
-        SpreadSums(vec![0.0; nodes])
+    /// Of no constraint yet.
+    pub(super) fn zero() -> SpreadSums {
+        SpreadSums { kinds: Vec::new(), sums: vec![0.0] }
     }
 
-    /// Adds a constraint, given each node's domain; a node outside all domains stays as it is.
-    pub(super) fn add(&mut self, shares: &SpreadShares, domains: impl Iterator<Item = Option<usize>>) {
-        for (sum, domain) in self.0.iter_mut().zip(domains) {
-            if let Some(domain) = domain {
-                *sum += shares.0[domain];
+    /// Adds a constraint, given for each node 1 + its domain's number; a node outside all domains has 0 and stays as it
+    /// is.
+    pub(super) fn add(&mut self, shares: &SpreadShares, domains: impl ExactSizeIterator<Item = u32>) {
+        let width = shares.0.len() + 1;
+        if self.kinds.is_empty() {
+            // One kind so far.
+            self.kinds = domains.collect();
+            self.sums = [0.0].into_iter().chain(shares.0.iter().map(|share| 0.0 + share)).collect();
+        } else if self.sums.len() * width <= self.kinds.len() {
+            let mut sums = Vec::with_capacity(self.sums.len() * width);
+            for sum in &self.sums {
+                sums.push(*sum);
+                sums.extend(shares.0.iter().map(|share| sum + share));
             }
+            self.sums = sums;
+            for (kind, domain) in self.kinds.iter_mut().zip(domains) {
+                // There are fewer kinds than nodes.
+                *kind = kind.wrapping_mul(width as u32).wrapping_add(domain);
+            }
+        } else {
+            // More kinds than nodes: each node is a kind of its own.
+            let add = |(kind, domain): (&u32, u32)| match domain.checked_sub(1) {
+                Some(domain) => self.sums[*kind as usize] + shares.0[domain as usize],
+                None => self.sums[*kind as usize],
+            };
+            self.sums = self.kinds.iter().zip(domains).map(add).collect();
+            self.kinds = (0..self.sums.len() as u32).collect();
         }
     }
 
-    /// Adds a constraint whose domains are single nodes, given the pods on each; a node outside stays as it is.
-    pub(super) fn add_single(&mut self, pods: impl Iterator<Item = Option<i64>>, weight: SpreadWeight, max_skew: i32) {
-        let allowed = f64::from(max_skew - 1);
-        for (sum, pods) in self.0.iter_mut().zip(pods) {
-            if let Some(pods) = pods {
-                *sum += pods as f64 * weight.0 + allowed;
-            }
-        }
-    }
-
-    /// The sums rounded, halves away from zero. None is negative.
+    /// Each node's kind, and by kind the sum rounded, halves away from zero. None is negative.
     ///
     /// Source: `Score`, the same file.
-    pub(super) fn rounded(&self) -> Vec<i64> {
-        self.0.iter().map(|sum| rounded(*sum)).collect()
+    pub(super) fn rounded(self) -> (Vec<u32>, Vec<i64>) {
+        let sums = self.sums.iter().map(|sum| rounded(*sum)).collect();
+        (self.kinds, sums)
     }
 }
 

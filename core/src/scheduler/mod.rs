@@ -191,6 +191,8 @@ impl Scheduler {
                 }
             }
             Some(pod) => match &pod.node {
+                // A report of its kubelet that changes nothing that counts here.
+                Some(_) if old.is_some_and(|old| counts_alike(old, pod)) => {}
                 Some(node) => {
                     let placement = &mut self.placement;
                     self.queue.remove(&mut placement.classes, row);
@@ -335,6 +337,12 @@ impl Owner for StatefulSet {
     fn selector(&self) -> &Selector {
         &self.selector
     }
+}
+
+/// Whether a pod counts on its node as it did before.
+fn counts_alike(old: &Pod, pod: &Pod) -> bool {
+    let same_parts = old.meta.same(&pod.meta) && old.spec.same(&pod.spec) && old.node == pod.node;
+    same_parts && Standing::of(old) == Standing::of(pod)
 }
 
 impl Component for Scheduler {

@@ -263,7 +263,7 @@ impl Placement {
             return Some(self.looked(search, relations, outcome, named));
         }
         let (pod, board) = self.classes.board(class);
-        board.sync(profile, &self.cache, pod);
+        board.sync(profile, &self.cache, pod, relations.is_some());
         self.classes.trim_boards(nodes);
         let case = self.case(class, relations.as_ref());
         // The nominated node is probably the only one that takes the pod, so it is tried first, alone.

@@ -94,11 +94,10 @@ impl Case<'_> {
         Sieve::of(*self)
     }
 
-    /// Score, the plugins that look beyond the node: each feasible node's weighted sum.
-    pub(super) fn related_totals(&self, feasible: &[u32]) -> Vec<i64> {
-        match self.relations {
-            Some(relations) => relations.totals(self.cache, self.classes, self.class, feasible),
-            None => vec![0; feasible.len()],
+    /// Score, the plugins that look beyond the node: adds each feasible node's weighted sum to its total.
+    pub(super) fn add_related(&self, feasible: &[u32], totals: &mut [i64]) {
+        if let Some(relations) = self.relations {
+            relations.add_scores(self.cache, self.classes, self.class, feasible, totals);
         }
     }
 }
@@ -131,7 +130,8 @@ pub(super) fn best(cache: &Cache, feasible: &[u32], scores: &[i64], tie_break: T
 
 /// Each node's weighted sum of normalized scores.
 fn totals(case: Case<'_>, feasible: &[u32], draw: u64) -> Vec<i64> {
-    let mut totals = case.related_totals(feasible);
+    let mut totals = vec![0; feasible.len()];
+    case.add_related(feasible, &mut totals);
     for enabled in case.profile.scorers(case.pod()) {
         let scores = normalized(case, feasible, enabled.plugin, draw);
         for (total, score) in totals.iter_mut().zip(scores) {

@@ -174,16 +174,21 @@ impl Relations {
         spread.into_iter().chain(affinity).collect()
     }
 
-    /// Each feasible node's weighted sum of these scores.
-    pub(super) fn totals(&self, cache: &Cache, classes: &Classes, class: ClassId, feasible: &[u32]) -> Vec<i64> {
-        let mut totals = vec![0; feasible.len()];
+    /// Adds to each feasible node's total the weighted sum of these scores.
+    pub(super) fn add_scores(
+        &self,
+        cache: &Cache,
+        classes: &Classes,
+        class: ClassId,
+        feasible: &[u32],
+        totals: &mut [i64],
+    ) {
         for (enabled, scores) in self.scores(cache, classes, class, feasible) {
             for (total, score) in totals.iter_mut().zip(scores) {
-                assert!((0..=100).contains(&score), "{:?} scores {score}", enabled.plugin);
+                debug_assert!((0..=100).contains(&score), "{:?} scores {score}", enabled.plugin);
                 *total += enabled.weight * score;
             }
         }
-        totals
     }
 
     /// VolumeBinding: what is to be bound and made on the node that was chosen.

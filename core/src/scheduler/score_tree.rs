@@ -4,7 +4,8 @@
 //! Each entry sums up [`FAN`] neighbours of the level below. Entries are columns, so a sum is a few steps over one or two
 //! cache lines, and a tree takes hardly more memory than its scores: many of them stay in the cache.
 //!
-//! Invariant: an entry is the sum of its neighbours below; what fills up the last ones is [`INFEASIBLE`].
+//! Invariant: once refreshed, an entry is the sum of its neighbours below; what fills up the last ones is
+//! [`INFEASIBLE`]. Who reads single scores only need not refresh.
 
 /// The score of a node that cannot take the pod.
 pub(super) const INFEASIBLE: i32 = i32::MIN;
@@ -75,6 +76,19 @@ pub(super) struct ScoreTree {
     scores: Vec<i32>,
     /// Each of the one before, the first of the scores; the last has one entry that counts.
     levels: Vec<Level>,
+    stale: Stale,
+}
+
+/// Which entries of the first level are not yet what their scores sum up to.
+#[derive(Default, PartialEq, Eq, Debug)]
+enum Stale {
+    /// None.
+    #[default]
+    No,
+    /// These, each once or several times.
+    Some(Vec<u32>),
+    /// Perhaps all.
+    All,
 }
 
 impl ScoreTree {
@@ -83,6 +97,19 @@ impl ScoreTree {
         self.scores.clear();
         self.scores.extend(scores);
         self.scores.resize(self.scores.len().next_multiple_of(FAN).max(FAN), INFEASIBLE);
+        self.stale = Stale::All;
+    }
+
+    /// Brings the sums up to date.
+    pub(super) fn refresh(&mut self) {
+        match std::mem::take(&mut self.stale) {
+            Stale::No => {}
+            Stale::Some(entries) => entries.into_iter().for_each(|index| self.sum_up_from(index as usize)),
+            Stale::All => self.sum_up(),
+        }
+    }
+
+    fn sum_up(&mut self) {
         self.levels.clear();
         let mut below = self.scores.len();
         loop {
@@ -100,6 +127,18 @@ impl ScoreTree {
         }
     }
 
+    /// An entry of the first level, and those above it.
+    fn sum_up_from(&mut self, mut index: usize) {
+        for depth in 0..self.levels.len() {
+            let sum = self.sum(depth, index * FAN, (index + 1) * FAN);
+            if self.levels[depth].at(index) == sum {
+                return;
+            }
+            self.levels[depth].put(index, sum);
+            index /= FAN;
+        }
+    }
+
     /// The score at a position; [`INFEASIBLE`] if the node cannot take the pod.
     pub(super) fn score(&self, position: u32) -> i32 {
         self.scores[position as usize]
@@ -112,22 +151,21 @@ impl ScoreTree {
 
     /// Replaces one score.
     pub(super) fn set(&mut self, position: u32, score: i32) {
-        let mut index = position as usize;
-        if std::mem::replace(&mut self.scores[index], score) == score {
+        let place = &mut self.scores[position as usize];
+        if std::mem::replace(place, score) == score {
             return;
         }
-        for depth in 0..self.levels.len() {
-            index /= FAN;
-            let sum = self.sum(depth, index * FAN, (index + 1) * FAN);
-            if self.levels[depth].at(index) == sum {
-                return;
-            }
-            self.levels[depth].put(index, sum);
+        let entry = position / FAN as u32;
+        match &mut self.stale {
+            Stale::No => self.stale = Stale::Some(vec![entry]),
+            Stale::Some(entries) if entries.len() < self.scores.len() / FAN => entries.push(entry),
+            stale => *stale = Stale::All,
         }
     }
 
-    /// All positions in short.
+    /// All positions in short. This and what follows needs a refreshed tree.
     pub(super) fn all(&self) -> Summary {
+        debug_assert!(self.stale == Stale::No, "the sums are out of date");
         self.levels.last().map_or(Summary::NONE, |level| level.at(0))
     }
 
@@ -239,7 +277,11 @@ mod tests {
             for (position, drawn) in changes {
                 plain[(position % count) as usize] = score(drawn);
                 tree.set(position % count, score(drawn));
+                if position % 3 == 0 {
+                    tree.refresh();
+                }
             }
+            tree.refresh();
             let (one, other) = (ends.0 % (count + 1), ends.1 % (count + 1));
             let (from, to) = (one.min(other), one.max(other));
             let stretch = &plain[from as usize..to as usize];

@@ -51,6 +51,11 @@ impl<'a> Sieve<'a> {
         Sieve { gates, node_by_node: relations.asks_single_nodes().then_some(case) }
     }
 
+    /// Whether every node is let through.
+    pub(super) fn is_open(&self) -> bool {
+        self.gates.is_empty() && self.node_by_node.is_none()
+    }
+
     /// Whether the plugins that look beyond the node let it take the pod.
     #[inline]
     pub(super) fn admits(&self, slot: u32) -> bool {

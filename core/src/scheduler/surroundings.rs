@@ -22,6 +22,8 @@ pub(super) struct Surroundings {
     services: BTreeMap<Name, BTreeMap<Name, Labels>>,
     owners: BTreeMap<Key, Selector>,
     budgets: BTreeMap<(Name, Name), Arc<PodDisruptionBudget>>,
+    /// Counts the changes after which [`Surroundings::siblings`] may say something else of a pod whose owner is known.
+    selector_changes: u64,
     /// Claims, volumes and what belongs to them.
     pub(super) storage: Storage,
 }
@@ -38,20 +40,25 @@ impl Surroundings {
     /// A Service selects these pods, or none, or is gone.
     pub(super) fn set_service(&mut self, namespace: &Name, name: &Name, selector: Option<&Labels>) {
         let services = self.services.entry(namespace.clone()).or_default();
-        match selector {
+        let before = match selector {
             Some(selector) => services.insert(name.clone(), selector.clone()),
             None => services.remove(name),
         };
+        self.selector_changes += u64::from(before.as_ref() != selector);
     }
 
     /// An owner selects these pods, or is gone.
     pub(super) fn set_owner(&mut self, kind: Kind, namespace: &Name, name: &Name, selector: Option<&Selector>) {
         let key = (namespace.clone(), kind, name.clone());
-        match selector {
-            Some(selector) if self.owners.get(&key) == Some(selector) => {}
-            Some(selector) => drop(self.owners.insert(key, selector.clone())),
-            None => drop(self.owners.remove(&key)),
+        let known = self.owners.get(&key);
+        if known == selector {
+            return;
         }
+        self.selector_changes += u64::from(known.is_some());
+        match selector {
+            Some(selector) => self.owners.insert(key, selector.clone()),
+            None => self.owners.remove(&key),
+        };
     }
 
     /// A disruption budget is so, or is gone.
@@ -73,6 +80,22 @@ impl Surroundings {
         self.namespaces.get(name)
     }
 
+    /// A number that is another after each change of what [`Surroundings::siblings`] says of a pod whose owner, if it has
+    /// one, is known.
+    pub(super) fn selector_changes(&self) -> u64 {
+        self.selector_changes
+    }
+
+    /// Whether the pod's owner, if it has one, is known.
+    pub(super) fn knows_owner(&self, identity: &Identity) -> bool {
+        identity.owner.is_none() || self.owners_selector(identity).is_some()
+    }
+
+    fn owners_selector(&self, identity: &Identity) -> Option<&Selector> {
+        let (kind, name) = identity.owner.as_ref()?;
+        self.owners.get(&(identity.namespace.clone(), *kind, name.clone()))
+    }
+
     /// The pods among which one is spread by default: those that its Services and its owner select. `None` if it
     /// has neither.
     ///
@@ -81,8 +104,8 @@ impl Surroundings {
         let selected = |selector: &&Labels| selector.iter().all(|(key, value)| identity.labels.get(key) == Some(value));
         let services = self.services.get(&identity.namespace).into_iter().flat_map(BTreeMap::values).filter(selected);
         let mut parts: Vec<Selector> = services.map(|selector| Selector::from_labels(selector.clone())).collect();
-        if let Some((kind, name)) = &identity.owner
-            && let Some(own) = self.owners.get(&(identity.namespace.clone(), *kind, name.clone()))
+        if let Some((kind, _)) = &identity.owner
+            && let Some(own) = self.owners_selector(identity)
         {
             parts.push(own.clone());
             // The pairs of a ReplicationController replace those of Services; the others' selectors come in addition.

@@ -32,6 +32,12 @@ impl Domains {
         self.of_slot.len()
     }
 
+    /// 1 + the slot's domain; 0 if it has none.
+    #[inline]
+    pub(super) fn number(&self, slot: u32) -> u32 {
+        self.of_slot.get(slot as usize).map_or(0, |domain| domain.wrapping_add(1))
+    }
+
     /// The slot's domain.
     pub(super) fn get(&self, slot: u32) -> Option<usize> {
         self.of_slot.get(slot as usize).copied().filter(|domain| *domain != Domains::NONE).map(|domain| domain as usize)

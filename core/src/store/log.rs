@@ -35,9 +35,10 @@ impl Log {
         let live = self.live();
         let Some(oldest) = live.first() else { return &[] };
         assert!(from.next() >= oldest.revision, "changes after {from:?} have been forgotten");
-        let start = live.partition_point(|change| change.revision <= from);
-        let end = live.partition_point(|change| change.revision <= to);
-        &live[start..end.max(start)]
+        // Revisions are consecutive, so a change's place follows from its number.
+        let upto = |revision: Revision| (revision.next().0.saturating_sub(oldest.revision.0) as usize).min(live.len());
+        let start = upto(from);
+        &live[start..upto(to).max(start)]
     }
 
     /// Takes the oldest change if it is at or before `revision`.

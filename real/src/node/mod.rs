@@ -141,10 +141,10 @@ impl Node {
                 self.stop(pod, container, attempt, grace).await;
             }
             RuntimeRequest::Probe { pod, container, attempt, kind, probe } => {
-                self.probe(pod, container, attempt, kind, probe).await;
+                self.probe(pod, container, attempt, kind, probe.map(|probe| *probe)).await;
             }
             RuntimeRequest::RunHook { pod, container, attempt, kind, hook, limit } => {
-                self.run_hook((pod, container, attempt), kind, hook, limit).await;
+                self.run_hook((pod, container, attempt), kind, *hook, limit).await;
             }
             // What the machine has left is not looked at here: it belongs to more than this cluster.
             RuntimeRequest::WatchUsage(_) | RuntimeRequest::RemoveImages(_) | RuntimeRequest::PowerOff => {}

@@ -89,7 +89,7 @@ fn identity(record: &RunRecord, page: &mut String) {
         put(page, format_args!("<div><dt>{name}</dt><dd>{}</dd></div>\n", escaped(&value)));
     }
     for method in &summary.methods {
-        put(page, format_args!("<div><dt>Model</dt><dd>{}</dd></div>\n", escaped(method)));
+        put(page, format_args!("<div class=\"wide\"><dt>Model</dt><dd>{}</dd></div>\n", escaped(method)));
     }
     for (name, value) in [
         ("Seed", &summary.seed.to_string()),

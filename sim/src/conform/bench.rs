@@ -228,7 +228,7 @@ impl Bench<'_> {
     }
 
     fn ask_as(&mut self, from: ProcId, id: RequestId, request: Request) {
-        let input = Input::Message { from, to: ProcId::API_SERVER, body: Msg::Request(id, request) };
+        let input = Input::Message { from, to: ProcId::API_SERVER, body: Msg::Request(id, Box::new(request)) };
         self.push(self.now, Happening::Input(input));
     }
 

@@ -156,7 +156,7 @@ impl World {
     fn ask(&mut self, request: Request) -> Result<(), Status> {
         self.asked += 1;
         let id = RequestId(self.asked);
-        let body = Msg::Request(id, request);
+        let body = Msg::Request(id, Box::new(request));
         let sent = self.step(Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
         let answer = sent.into_iter().find_map(|(of, answer)| (of == id).then_some(answer));
         answer.unwrap_or(Ok(()))

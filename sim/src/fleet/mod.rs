@@ -145,7 +145,7 @@ impl Fleet {
                 self.stop(now, host, (pod, container, attempt), grace, out);
             }
             RuntimeRequest::Probe { pod, container, attempt, kind, probe } => {
-                self.probe(now, host, (pod, container, attempt), kind, probe.as_ref(), out);
+                self.probe(now, host, (pod, container, attempt), kind, probe.as_deref(), out);
             }
             RuntimeRequest::RunHook { pod, container, attempt, kind, hook, limit } => {
                 let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else { return };

@@ -6,7 +6,7 @@
 //! the other messages, so that sending it or not disturbs nothing else. Absent on purpose: machines that talk to each
 //! other, bandwidth, and who is up (that is [`crate::world`]'s).
 
-use wavetank_core::draw::{Purpose, below, draw};
+use wavetank_core::draw::{BLOCK, Purpose, below, draw, draw_block};
 use wavetank_core::id::{HostId, ProcId, ProcKind};
 use wavetank_core::seam::Msg;
 use wavetank_core::time::{Span, Time};
@@ -27,6 +27,21 @@ const COMPONENT_LINKS: u32 = 32;
 struct Lane {
     messages: u64,
     last_arrival: Time,
+    /// The draws of the newest messages' delays, and which block of them it is, counted from 1.
+    drawn: [u64; BLOCK as usize],
+    block: u64,
+}
+
+impl Lane {
+    /// The draw for the delay of message number `count`.
+    fn draw(&mut self, seed: u64, link: u32, count: u64) -> u64 {
+        let block = count / BLOCK;
+        if self.block != block + 1 {
+            self.drawn = draw_block(seed, Purpose::LinkDelay, link.into(), block);
+            self.block = block + 1;
+        }
+        self.drawn[(count % BLOCK) as usize]
+    }
 }
 
 /// A message's place among simultaneous arrivals, and its time.
@@ -83,13 +98,15 @@ impl Network {
             _ if instant => Span::ZERO,
             (ProcKind::World, _) => Span::ZERO,
             (ProcKind::Kubelet, _) | (_, ProcKind::Kubelet) => {
-                profile_way(node.unwrap_or(&self.plan.node), self.seed, u64::from(link), count)
+                let profile = node.unwrap_or(&self.plan.node);
+                let lost = retransmissions(profile.loss_per_million, self.seed, u64::from(link), count);
+                sample(&profile.delay, || lane.draw(self.seed, link, count)) + lost
             }
             (ProcKind::ApiServer, _) => {
                 let delay = if matches!(body, Msg::Response(..)) { &self.plan.response } else { &self.plan.watch };
-                sample(delay, self.seed, Purpose::LinkDelay, u64::from(link), count)
+                sample(delay, || lane.draw(self.seed, link, count))
             }
-            _ => sample(&self.plan.request, self.seed, Purpose::LinkDelay, u64::from(link), count),
+            _ => sample(&self.plan.request, || lane.draw(self.seed, link, count)),
         };
         let at = now.saturating_add(way).max(lane.last_arrival);
         lane.last_arrival = at;
@@ -99,7 +116,7 @@ impl Network {
     /// How long the disk takes for its `count`-th write.
     pub(crate) fn persist_delay(&self, count: u64) -> Span {
         let disk = u64::from(link_between(ProcId::API_SERVER, ProcId::API_SERVER));
-        sample(&self.plan.persist, self.seed, Purpose::LinkDelay, disk, count)
+        sample(&self.plan.persist, || draw(self.seed, Purpose::LinkDelay, disk, count))
     }
 
     /// When a renewal sent at `now` is at the API server.
@@ -137,14 +154,14 @@ impl Network {
     pub(crate) fn renewal_way(&self, id: RenewalId, node: Option<&LinkProfile>) -> Span {
         let profile = node.unwrap_or(&self.plan.node);
         let entity = renewal_entity(id);
-        let delay = sample(&profile.delay, self.seed, Purpose::LeaseDelay, entity, 2 * id.renewal);
+        let delay = sample(&profile.delay, || draw(self.seed, Purpose::LeaseDelay, entity, 2 * id.renewal));
         // The upper half of the entities is no link's, so these losses are drawn apart from every message's.
         delay + retransmissions(profile.loss_per_million, self.seed, 1 << 63 | entity, id.renewal)
     }
 
     /// How long the news of a renewal is on its way from the API server to the controller manager.
     pub(crate) fn renewal_news_way(&self, id: RenewalId) -> Span {
-        sample(&self.plan.watch, self.seed, Purpose::LeaseDelay, renewal_entity(id), 2 * id.renewal + 1)
+        sample(&self.plan.watch, || draw(self.seed, Purpose::LeaseDelay, renewal_entity(id), 2 * id.renewal + 1))
     }
 
     /// The longest that a renewal can be on its way altogether without faults; `None` if there is no bound.
@@ -172,16 +189,11 @@ fn renewal_entity(id: RenewalId) -> u64 {
     u64::from(id.host.0) << 20 | id.start
 }
 
-fn profile_way(profile: &LinkProfile, seed: u64, link: u64, count: u64) -> Span {
-    sample(&profile.delay, seed, Purpose::LinkDelay, link, count)
-        + retransmissions(profile.loss_per_million, seed, link, count)
-}
-
 /// A draw is made only where it can matter.
-fn sample(delay: &Delay, seed: u64, purpose: Purpose, entity: u64, k: u64) -> Span {
+fn sample(delay: &Delay, draw: impl FnOnce() -> u64) -> Span {
     match delay {
         Delay::Constant(span) => *span,
-        delay => delay.sample(draw(seed, purpose, entity, k)),
+        delay => delay.sample(draw()),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The demand's percentages and the means over them are those of the published analysis of the FGD experiments.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde_json::json;
@@ -79,7 +80,7 @@ impl Meter {
             capacity_milli: if gpus > 0 { gpus } else { cpu_capacity_milli }.max(1),
             cpu_capacity_milli: cpu_capacity_milli.max(1),
             memory_capacity: allocatable().map(|resources| resources.memory_bytes).sum::<i64>().max(1),
-            fragmentation: Fragmentation::of(&plan.typical_pods),
+            fragmentation: Fragmentation::of(&plan.typical_pods.kinds),
             demand_milli: 0,
             arrived: 0,
             scheduled: 0,
@@ -188,8 +189,15 @@ impl Meter {
         self.placed_now -= 1;
     }
 
+    /// The demand in whole percent, halves to the even one, as the published analysis rounds.
     fn percent(&self) -> i64 {
-        (self.demand_milli * 100 + self.capacity_milli / 2) / self.capacity_milli
+        let (below, rest) =
+            (self.demand_milli * 100 / self.capacity_milli, self.demand_milli * 100 % self.capacity_milli);
+        match (2 * rest).cmp(&self.capacity_milli) {
+            Ordering::Less => below,
+            Ordering::Equal => below + below % 2,
+            Ordering::Greater => below + 1,
+        }
     }
 
     fn allocated(&self) -> i64 {

@@ -18,7 +18,7 @@ use wavetank_core::config::Config;
 use wavetank_core::id::{HostId, Name};
 use wavetank_core::kubelet::Boot;
 use wavetank_core::model::Selector;
-use wavetank_core::scheduler::policies::TypicalPod;
+use wavetank_core::scheduler::policies::TypicalPods;
 use wavetank_core::time::{Span, Time};
 
 pub use delay::Delay;
@@ -50,7 +50,7 @@ pub struct Plan {
     /// Only the scheduler's choice of nodes is played: see [`crate::placement`].
     pub placement_only: bool,
     /// What the workload is typically made of; empty if nobody has said.
-    pub typical_pods: Vec<TypicalPod>,
+    pub typical_pods: TypicalPods,
 }
 
 /// How messages travel. All delays zero is `instant` fidelity.

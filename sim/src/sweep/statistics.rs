@@ -25,9 +25,24 @@ impl Estimate {
             return Some(Estimate { count, mean, deviation: 0.0, half_width: 0.0 });
         }
         let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
-        let deviation = (squares / (count as f64 - 1.0)).sqrt();
+        Some(Estimate::known(count, mean, (squares / (count as f64 - 1.0)).sqrt()))
+    }
+
+    /// The estimate from so many values (≥ 2) of which only mean and standard deviation are known.
+    pub fn known(count: usize, mean: f64, deviation: f64) -> Estimate {
         let half_width = t_quantile(count as u32 - 1) * deviation / (count as f64).sqrt();
-        Some(Estimate { count, mean, deviation, half_width })
+        Estimate { count, mean, deviation, half_width }
+    }
+
+    /// How far the mean is above that of other, independent values, and half of the width of the 95 % confidence interval
+    /// of that difference (Welch's, its degrees of freedom rounded down). Both have two values or more.
+    pub fn above(&self, other: &Estimate) -> (f64, f64) {
+        let [this, that] = [self, other].map(|it| it.deviation * it.deviation / it.count as f64);
+        let freedom = |it: &Estimate, square: f64| square * square / (it.count as f64 - 1.0);
+        let freedom = (this + that) * (this + that) / (freedom(self, this) + freedom(other, that));
+        // Values that do not vary leave no doubt.
+        let half_width = if freedom.is_nan() { 0.0 } else { t_quantile(freedom as u32) * (this + that).sqrt() };
+        (self.mean - other.mean, half_width)
     }
 }
 
@@ -89,5 +104,16 @@ mod tests {
         assert_eq!((three.count, three.mean, three.deviation), (3, 2.0, 1.0));
         assert!((three.half_width - 4.303 / 3f64.sqrt()).abs() < 0.001, "{three:?}");
         assert_eq!(Estimate::of(&[]), None);
+    }
+
+    #[test]
+    fn a_difference_is_as_sure_as_the_means() {
+        let (one, other) = (Estimate::known(15, 20.0, 2.0), Estimate::known(10, 21.0, 3.0));
+        let (difference, half_width) = one.above(&other);
+        assert_eq!(difference, -1.0);
+        // Variances of the means 0.26667 and 0.9; 1.36111 / (0.0050794 + 0.09) = 14.3 degrees of freedom; t is 2.145.
+        assert!((half_width - 2.145 * 1.166_67_f64.sqrt()).abs() < 0.002, "{half_width}");
+        let same = Estimate::of(&[2.0, 2.0]).unwrap();
+        assert_eq!(same.above(&same), (0.0, 0.0));
     }
 }

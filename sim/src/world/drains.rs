@@ -74,7 +74,7 @@ impl<Q: EventQueue> SimWorld<Q> {
             match act {
                 Act::Ask(number, request) => {
                     let id = RequestId((u64::from(drain) + 1) << DRAIN_SHIFT | u64::from(number));
-                    self.send_ordinary(ProcId::CLIENT, ProcId::API_SERVER, Msg::Request(id, request));
+                    self.send_ordinary(ProcId::CLIENT, ProcId::API_SERVER, Msg::Request(id, Box::new(request)));
                 }
                 Act::Say(reason, text) => {
                     self.drains.notes.push(DrainNote { at: self.now, drain, reason, text, failed: false })

@@ -60,6 +60,7 @@ pub(crate) struct Slab {
 }
 
 impl Slab {
+    #[inline]
     pub(crate) fn insert(&mut self, event: Event) -> u32 {
         if let Some(slot) = self.free.pop() {
             self.events[slot as usize] = Some(event);
@@ -70,6 +71,7 @@ impl Slab {
         slot
     }
 
+    #[inline]
     pub(crate) fn take(&mut self, slot: u32) -> Event {
         let event = self.events[slot as usize].take().expect("a queued slot holds an event");
         self.free.push(slot);

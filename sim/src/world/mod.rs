@@ -300,7 +300,7 @@ impl<Q: EventQueue> SimWorld<Q> {
             Event::Step(step) => {
                 self.establishing = false;
                 let request = self.plan.steps[step as usize].request.clone();
-                let body = Msg::Request(RequestId(u64::from(step)), request);
+                let body = Msg::Request(RequestId(u64::from(step)), Box::new(request));
                 self.send_ordinary(ProcId::CLIENT, ProcId::API_SERVER, body);
             }
             Event::DrainBegins(drain) => self.drain_begins(drain),
@@ -339,7 +339,7 @@ impl<Q: EventQueue> SimWorld<Q> {
             }
         }
         if let Some(host) = from.host().filter(|_| to == ProcId::API_SERVER) {
-            let watches = matches!(body, Msg::Request(_, Request::WatchPods { .. }));
+            let watches = matches!(&body, Msg::Request(_, request) if matches!(**request, Request::WatchPods { .. }));
             self.hosts[host.0 as usize].connect(connection, watches);
         }
         Some(Input::Message { from, to, body })

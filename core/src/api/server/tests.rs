@@ -40,7 +40,7 @@ impl Bed {
         self.asked += 1;
         let Bed { api, store, config, out, asked } = self;
         let mut ctx = Context { now: Time::ZERO, me: ProcId::API_SERVER, config, out };
-        api.on_message(&mut ctx, store, from, Msg::Request(RequestId(*asked), request));
+        api.on_message(&mut ctx, store, from, Msg::Request(RequestId(*asked), Box::new(request)));
     }
 
     fn watch(&mut self) {

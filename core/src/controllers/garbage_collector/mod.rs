@@ -130,8 +130,11 @@ impl GarbageCollector {
 
     fn on_object(&mut self, view: View<'_>, kind: Kind, old: Option<&Meta>, new: Option<&Meta>) {
         let Some(meta) = new.or(old) else { return };
-        let item = (kinds::key_of(kind, meta), meta.uid);
         let same_owners = old.map(|old| &old.owners) == new.map(|new| &new.owners);
+        if same_owners && !meta.is_terminating() {
+            return;
+        }
+        let item = (kinds::key_of(kind, meta), meta.uid);
         if !same_owners {
             self.note_unmanaged(&item, old, new);
         }

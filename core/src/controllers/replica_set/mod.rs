@@ -81,7 +81,7 @@ impl<T: Replicated> ReplicaSets<T> {
             of: PhantomData,
             desk: Desk::new(T::NUMBER, config.concurrent_syncs, config.client_limit, tolerated).telling(told::<T>),
             expectations: Expectations::default(),
-            tallies: Tallies::default(),
+            tallies: Tallies::of_kind(T::KIND),
             orphans: Orphans::default(),
         }
     }
@@ -139,6 +139,10 @@ impl<T: Replicated> ReplicaSets<T> {
     }
 
     fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
+        let concerns = |pod: &Pod| pod.meta.controller().is_none_or(|owner| owner.kind == T::KIND);
+        if !old.is_some_and(concerns) && !new.is_some_and(concerns) {
+            return;
+        }
         let counts_otherwise = self.tallies.note(old, new);
         self.orphans.note(row, old.map(|pod| &*pod.meta), new.map(|pod| &*pod.meta));
         match (old, new) {

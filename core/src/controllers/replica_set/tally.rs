@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::id::Uid;
-use crate::model::{Labels, Pod, Selector};
+use crate::model::{Kind, Labels, Pod, Selector};
 
 /// Some active pods: how many there are and how many of them are ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -44,16 +44,21 @@ impl Tally {
     }
 }
 
-/// The active pods of all owners that manage pods.
-#[derive(Default)]
+/// The active pods of all owners of a kind.
 pub(super) struct Tallies {
+    kind: Kind,
     by_owner: BTreeMap<Uid, BTreeMap<ByContent, Count>>,
 }
 
 impl Tallies {
+    /// No pods yet, of owners of this kind.
+    pub(super) fn of_kind(kind: Kind) -> Tallies {
+        Tallies { kind, by_owner: BTreeMap::new() }
+    }
+
     /// A pod has become another; `None` is absence. Returns whether it counts otherwise than before.
     pub(super) fn note(&mut self, old: Option<&Pod>, new: Option<&Pod>) -> bool {
-        let (old, new) = (old.and_then(standing), new.and_then(standing));
+        let (old, new) = (old.and_then(|pod| self.standing(pod)), new.and_then(|pod| self.standing(pod)));
         if old == new {
             return false;
         }
@@ -77,6 +82,12 @@ impl Tallies {
         tally
     }
 
+    /// Where a pod is counted and whether as a ready one; `None` if nowhere.
+    fn standing<'a>(&self, pod: &'a Pod) -> Option<(Uid, &'a Labels, bool)> {
+        let owner = pod.meta.controller().filter(|owner| owner.kind == self.kind && pod.is_active())?;
+        Some((owner.uid, &pod.meta.labels, pod.is_ready()))
+    }
+
     #[expect(clippy::mutable_key_type, reason = "what can change in shared labels is whether their hash is known")]
     fn take_out(&mut self, owner: Uid, labels: &Labels, is_ready: bool) {
         let groups = self.by_owner.get_mut(&owner).expect("an owner of a noted pod is there");
@@ -92,12 +103,6 @@ impl Tallies {
             self.by_owner.remove(&owner);
         }
     }
-}
-
-/// Where a pod is counted and whether as a ready one; `None` if nowhere.
-fn standing(pod: &Pod) -> Option<(Uid, &Labels, bool)> {
-    let owner = pod.meta.controller().filter(|_| pod.is_active())?;
-    Some((owner.uid, &pod.meta.labels, pod.is_ready()))
 }
 
 /// Labels in an order of their own: by hash, which nearly always decides, and then by content.
@@ -123,7 +128,7 @@ impl PartialOrd for ByContent {
 mod tests {
     use super::*;
     use crate::draw::{Draws, Purpose, below};
-    use crate::model::{ConditionKind, Kind, Meta, OwnerReference, Phase, Status3};
+    use crate::model::{ConditionKind, Meta, OwnerReference, Phase, Status3};
     use crate::time::Time;
 
     const OWNERS: u64 = 3;
@@ -173,7 +178,7 @@ mod tests {
     fn counts_kept_by_changes_are_those_of_a_walk_over_all_pods() {
         let (selector, template) = (Selector::from_labels(labels(1)), Selector::from_labels(labels(0)));
         let mut draws = Draws::starting_at(7, Purpose::NameSuffix, 0, 0);
-        let (mut pods, mut tallies) = (vec![None; SLOTS], Tallies::default());
+        let (mut pods, mut tallies) = (vec![None; SLOTS], Tallies::of_kind(Kind::ReplicaSet));
         let mut most = Tally::default();
         for step in 0..3_000 {
             let new = (step % 4 != 0).then(|| any_pod(&mut draws));

@@ -16,8 +16,8 @@ use crate::model::{Node, SpreadConstraint};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::events::{Event, Hint, NodeChange};
-pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::eligibility::Eligibility;
 use crate::scheduler::plugins::topology_spread::eligibility::{Counts, Which};
+pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::eligibility::{Eligibility, Inclusion};
 pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::preferences::Preferences;
 use crate::scheduler::plugins::{Reason, Refusal, node_affinity, taint_toleration};
 use crate::scheduler::relations::Scene;
@@ -56,17 +56,14 @@ impl Filter {
         around: &Surroundings,
         class: ClassId,
     ) -> Option<Filter> {
-        let constraints = required(defaults, around, classes.traits(class)).into_owned();
-        if constraints.is_empty() {
-            return None;
-        }
-        let eligibility = Eligibility::at_hand(cache, classes, class, (Which::Required, true), &constraints);
-        if let Some((pods, domains)) = eligibility.tallied(&constraints) {
+        let spreads = |pod: &PodTraits| required(defaults, around, pod).into_owned();
+        let eligibility = Eligibility::at_hand(cache, classes, around, class, (Which::Required, true), spreads)?;
+        if let Some((pods, domains)) = eligibility.tallied() {
             let namespace = classes.traits(class).identity.namespace.clone();
             classes.tally(domains, &namespace, pods);
         }
         let (classes, pod) = (&*classes, classes.traits(class));
-        let counted = constraints.iter().zip(&eligibility.constraints).map(|(constraint, eligible)| {
+        let counted = eligibility.iter().map(|(constraint, eligible)| {
             let counts = Counts::by_domain(classes, pod, constraint, eligible);
             let mut counted = Counted {
                 domains: eligible.domains.clone(),
@@ -74,7 +71,7 @@ impl Filter {
                 fewest: 0,
                 itself: i64::from(constraint.pods.matches(&pod.identity.labels)),
                 max_skew: constraint.max_skew.into(),
-                pods: (0..eligible.domains.count as usize).map(|domain| counts.at(domain)).collect(),
+                pods: (0..eligible.domains.count as usize).map(|domain| counts.at(domain).into()).collect(),
                 eligible: eligible.domains_with.clone(),
             };
             counted.fewest = counted.find_fewest();

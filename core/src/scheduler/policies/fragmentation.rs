@@ -19,10 +19,26 @@ pub struct TypicalPod {
     pub cpu_milli: i64,
     /// Its GPUs.
     pub gpu: GpuRequest,
-    /// The GPU models that it takes, sorted; empty is any.
+    /// The GPU models that it takes; empty is any.
     pub models: Vec<Name>,
     /// How many pods of this kind the workload has (≥ 1): its weight.
     pub count: u32,
+}
+
+impl TypicalPod {
+    /// Whether it takes GPUs of this model.
+    pub(super) fn takes(&self, model: Option<&Name>) -> bool {
+        self.models.is_empty() || model.is_some_and(|model| self.models.contains(model))
+    }
+}
+
+/// The kinds of pods of which a workload is typically made.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct TypicalPods {
+    /// The kinds, most frequent first.
+    pub kinds: Vec<TypicalPod>,
+    /// How many pods the workload has, those of kinds that are not typical included.
+    pub of: u32,
 }
 
 /// The expectation over some typical pods.
@@ -77,9 +93,7 @@ impl Fragmentation {
 
 impl Table {
     fn of(pods: &[TypicalPod], shapes: &[GpuRequest], model: Option<&Name>) -> Table {
-        let fits = |pod: &&TypicalPod| {
-            !pod.gpu.is_none() && (pod.models.is_empty() || model.is_some_and(|model| pod.models.contains(model)))
-        };
+        let fits = |pod: &&TypicalPod| !pod.gpu.is_none() && pod.takes(model);
         let mut cpus: Vec<i64> = pods.iter().filter(fits).map(|pod| pod.cpu_milli).collect();
         cpus.sort_unstable();
         cpus.dedup();

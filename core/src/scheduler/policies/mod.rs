@@ -13,11 +13,12 @@ mod gpu_clustering;
 mod gpu_packing;
 mod gpu_share;
 mod random;
+mod rounding;
 mod view;
 
 use std::sync::Arc;
 
-pub use fragmentation::{Fragmentation, TypicalPod};
+pub use fragmentation::{Fragmentation, TypicalPod, TypicalPods};
 pub use view::{Cycle, NodeView, PodView};
 
 pub use crate::scheduler::gpu::DeviceSet;
@@ -28,8 +29,8 @@ use crate::config::PolicyConfig;
 /// Everything that a policy may be made from.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyArgs<'a> {
-    /// The pods that the workload is typically made of; see [`TypicalPod`].
-    pub typical_pods: &'a [TypicalPod],
+    /// The pods that the workload is typically made of.
+    pub typical_pods: &'a TypicalPods,
 }
 
 /// What a filter says of a node.

@@ -415,7 +415,7 @@ pub(super) fn compare(placement: &mut Placement, pods: &[Pod], salt: u64) -> Res
         let (cache, classes) = (&mut placement.cache, &mut placement.classes);
         let relations = Relations::of(profile, cache, classes, &placement.around, class);
         let (traits, board) = placement.classes.board(class);
-        board.sync(profile, &placement.cache, traits);
+        board.sync(profile, &placement.cache, traits, relations.is_some());
         let (cache, classes) = (&placement.cache, &placement.classes);
         let around = &placement.around;
         let case = Case { profile, cache, classes, around, class, relations: relations.as_ref() };

@@ -14,7 +14,7 @@ use crate::model::{
 use crate::scheduler::explain::{Detail, Explained};
 use crate::scheduler::gpu::{GPU_MILLI, GPU_MODEL, GpuRequest};
 use crate::scheduler::placement::Placement;
-use crate::scheduler::policies::{self, TypicalPod};
+use crate::scheduler::policies::{self, TypicalPod, TypicalPods};
 
 /// CPU in cores, GPU in thousandths, and the models it takes.
 const KINDS: [(i64, i64, &[&str]); 9] = [
@@ -55,14 +55,14 @@ fn node(name: &str, cores: i64, gpus: i64, model: &str) -> Arc<Node> {
     Arc::new(Node { meta, status: NodeStatus { allocatable, ..NodeStatus::default() }, ..Node::default() })
 }
 
-fn typical() -> Vec<TypicalPod> {
+fn typical() -> TypicalPods {
     let kind = |(number, (cores, gpu, models)): (usize, (i64, i64, &[&str]))| TypicalPod {
         cpu_milli: cores * 1_000,
         gpu: GpuRequest::of_total(gpu),
         models: models.iter().map(|model| Name::from(*model)).collect(),
         count: 1 + number as u32 % 3,
     };
-    KINDS.into_iter().enumerate().map(kind).take(8).collect()
+    TypicalPods { kinds: KINDS.into_iter().enumerate().map(kind).take(8).collect(), of: 20 }
 }
 
 fn placement(seed: u64, scores: &[(&str, i64)]) -> Placement {

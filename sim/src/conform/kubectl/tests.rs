@@ -40,7 +40,7 @@ impl Bed {
 
     fn ask(&mut self, request: Request) {
         self.asked += 1;
-        let body = Msg::Request(RequestId(self.asked), request);
+        let body = Msg::Request(RequestId(self.asked), Box::new(request));
         self.step(Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
     }
 

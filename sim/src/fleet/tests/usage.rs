@@ -202,7 +202,7 @@ fn hooks_take_their_time_within_the_limit() {
         (HookKind::PreStop, sleep, Some(Span::from_secs(30))),
     ];
     for (kind, hook, limit) in asked {
-        yard.ask(RuntimeRequest::RunHook { pod: Uid(1), container: APP, attempt: 0, kind, hook, limit });
+        yard.ask(RuntimeRequest::RunHook { pod: Uid(1), container: APP, attempt: 0, kind, hook: Box::new(hook), limit });
     }
     yard.run_until(100);
     let ended: Vec<(u64, bool)> = yard
@@ -235,7 +235,7 @@ fn an_outage_fails_the_liveness_probe_only_if_the_container_is_dead() {
         };
         for kind in [ProbeKind::Readiness, ProbeKind::Liveness] {
             let probe = Some(probe.clone());
-            yard.ask(RuntimeRequest::Probe { pod: Uid(1), container: APP, attempt: 0, kind, probe });
+            yard.ask(RuntimeRequest::Probe { pod: Uid(1), container: APP, attempt: 0, kind, probe: probe.map(Box::new) });
         }
         yard.run_until(200);
         let told = |wanted: ProbeKind| -> Vec<(u64, bool)> {

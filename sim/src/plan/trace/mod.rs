@@ -7,6 +7,8 @@
 //! Source: github.com/alibaba/clusterdata, cluster-trace-gpu-v2023.
 
 mod arrange;
+mod choices;
+mod go_rand;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,7 @@ use wavetank_core::id::Name;
 use wavetank_core::scheduler::gpu::GpuRequest;
 
 pub use arrange::{node_order, pod_order, scale_to_demand, typical_pods};
+pub use choices::Choices;
 pub use read::{nodes, pods};
 
 /// One machine of a trace.
@@ -43,7 +46,7 @@ pub struct TracePod {
     pub memory_mib: i64,
     /// Its GPUs.
     pub gpu: GpuRequest,
-    /// The GPU models that it takes, sorted; empty is any.
+    /// The GPU models that it takes, as the file lists them; empty is any.
     pub models: Vec<Name>,
     /// When it came, in seconds.
     pub created_s: Option<u64>,

@@ -57,9 +57,7 @@ pub fn pods(file: &str, text: &str) -> Result<Vec<TracePod>, Errors> {
                 );
             }
         };
-        let mut models: Vec<Name> = row.text(5).split('|').filter(|it| !it.is_empty()).map(Name::from).collect();
-        models.sort_unstable();
-        models.dedup();
+        let models: Vec<Name> = row.text(5).split('|').filter(|it| !it.is_empty()).map(Name::from).collect();
         let (created_s, deleted_s) = (row.time(6)?, row.time(7)?);
         if let (Some(created), Some(deleted)) = (created_s, deleted_s)
             && deleted < created

@@ -1,13 +1,16 @@
 //! Where a pod's spread constraints count, and how many matching pods there are.
 //!
-//! Which nodes count depends on nodes only, so it is kept with the pod's class until some node changes. The pods are
-//! those of few classes; of a class with many, tallies are at hand that binds keep up to date.
+//! Which nodes count depends on the pod's spec and on nodes only, so it is kept for all classes of a spec until some node
+//! changes; the constraints are kept with the class until some selector changes. The pods are those of few classes; of a
+//! class with many, tallies are at hand that binds keep up to date.
 
 use std::sync::Arc;
 
+use crate::id::Name;
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{Class, ClassId, Classes};
 use crate::scheduler::plugins::topology_spread::{HOSTNAME, includes};
+use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::terms::{Pods, Spread};
 use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::{Identity, PodTraits};
@@ -21,20 +24,35 @@ pub(super) enum Which {
     Preferred = 1,
 }
 
-/// Where each of a class's constraints counts.
+/// A class's constraints, and where each of them counts.
 #[derive(Debug)]
 pub(in crate::scheduler) struct Eligibility {
+    /// The surroundings' count of changed selectors for which this holds.
+    selector_changes: u64,
+    /// At least one.
+    spreads: Vec<Spread>,
+    inclusion: Arc<Inclusion>,
+}
+
+/// Which nodes each of some constraints includes for pods of one spec, whichever pods the constraints count.
+#[derive(Debug)]
+pub(in crate::scheduler) struct Inclusion {
     /// The cache's count of node changes for which this holds.
     node_changes: u64,
+    /// Whether a node that lacks the label of one constraint counts for none.
+    all_labels: bool,
     /// In the order of the constraints.
-    pub(super) constraints: Vec<Eligible>,
+    constraints: Vec<Eligible>,
     /// Whether every node has the labels of all constraints.
-    pub(super) all_labelled: bool,
+    all_labelled: bool,
 }
 
 /// Where one constraint counts.
 #[derive(Debug)]
 pub(super) struct Eligible {
+    topology_key: Name,
+    /// Whether it honors node affinity, and taints.
+    honors: (bool, bool),
     pub(super) domains: Arc<Domains>,
     /// By domain: whether some node in it counts.
     pub(super) domains_with: Vec<bool>,
@@ -58,36 +76,81 @@ impl Eligible {
 }
 
 impl Eligibility {
-    /// What is kept with the class, or is found out. With `all_labels` a node that lacks the label of one constraint
-    /// counts for none.
+    /// What is kept with the class, or is found out of the constraints that `spreads` makes; `None` if it makes none. With
+    /// `all_labels` a node that lacks the label of one constraint counts for none.
     pub(super) fn at_hand(
         cache: &mut Cache,
         classes: &mut Classes,
+        around: &Surroundings,
         id: ClassId,
         (which, all_labels): (Which, bool),
-        constraints: &[Spread],
-    ) -> Arc<Eligibility> {
-        let domains: Vec<Arc<Domains>> = constraints.iter().map(|it| cache.domains(&it.topology_key)).collect();
+        spreads: impl FnOnce(&PodTraits) -> Vec<Spread>,
+    ) -> Option<Arc<Eligibility>> {
         let holds = |known: &&Arc<Eligibility>| {
-            known.node_changes == cache.node_changes()
-                && known.constraints.len() == domains.len()
-                && known.constraints.iter().zip(&domains).all(|(it, domains)| Arc::ptr_eq(&it.domains, domains))
+            known.selector_changes == around.selector_changes() && known.inclusion.is_current(cache)
         };
-        if let Some(known) = classes.class(id).eligibility[which as usize].as_ref().filter(holds) {
-            return known.clone();
+        let class = classes.class(id);
+        if let Some(known) = class.eligibility[which as usize].as_ref().filter(holds) {
+            return Some(known.clone());
         }
-        let found = Arc::new(Eligibility::of(cache, classes.traits(id), constraints, domains, all_labels));
-        classes.set_eligibility(id, which as usize, &found);
-        found
+        let spreads = spreads(&class.traits);
+        if spreads.is_empty() {
+            return None;
+        }
+        let is_of_these = |known: &&Arc<Inclusion>| known.is_current(cache) && known.is_of(&spreads, all_labels);
+        let inclusion = match classes.inclusion(id, which as usize).filter(is_of_these) {
+            Some(known) => known.clone(),
+            None => {
+                let found = Arc::new(Inclusion::of(cache, &class.traits, &spreads, all_labels));
+                classes.set_inclusion(id, which as usize, &found);
+                found
+            }
+        };
+        let found = Arc::new(Eligibility { selector_changes: around.selector_changes(), spreads, inclusion });
+        if around.knows_owner(&classes.traits(id).identity) {
+            classes.set_eligibility(id, which as usize, &found);
+        }
+        Some(found)
     }
 
-    fn of(
-        cache: &Cache,
-        pod: &PodTraits,
-        constraints: &[Spread],
-        domains: Vec<Arc<Domains>>,
-        all_labels: bool,
-    ) -> Eligibility {
+    /// The constraints, each with where it counts.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Spread, &Eligible)> {
+        self.spreads.iter().zip(&self.inclusion.constraints)
+    }
+
+    /// Whether every node has the labels of all constraints.
+    pub(super) fn all_labelled(&self) -> bool {
+        self.inclusion.all_labelled
+    }
+
+    /// The first label, other than single nodes', by which tallies can count for a constraint, and which pods they count.
+    pub(super) fn tallied(&self) -> Option<(&Pods, &Arc<Domains>)> {
+        let wide =
+            |(constraint, it): &(&Spread, &Eligible)| *constraint.topology_key != *HOSTNAME && it.is_everywhere();
+        self.iter().find(wide).map(|(constraint, it)| (&constraint.pods, &it.domains))
+    }
+}
+
+impl Inclusion {
+    /// Whether no node has changed since.
+    fn is_current(&self, cache: &Cache) -> bool {
+        let has_slots = |it: &Eligible| it.domains.slot_count() == cache.slot_count();
+        self.node_changes == cache.node_changes() && self.constraints.iter().all(has_slots)
+    }
+
+    /// Whether these constraints include the same nodes.
+    fn is_of(&self, spreads: &[Spread], all_labels: bool) -> bool {
+        let is_same = |(it, spread): (&Eligible, &Spread)| {
+            let honors = (spread.honors_node_affinity, spread.honors_node_taints);
+            it.topology_key == spread.topology_key && it.honors == honors
+        };
+        let same_number = self.constraints.len() == spreads.len();
+        self.all_labels == all_labels && same_number && self.constraints.iter().zip(spreads).all(is_same)
+    }
+
+    fn of(cache: &mut Cache, pod: &PodTraits, spreads: &[Spread], all_labels: bool) -> Inclusion {
+        let domains: Vec<Arc<Domains>> = spreads.iter().map(|it| cache.domains(&it.topology_key)).collect();
+        let cache = &*cache;
         let has_all = |slot: u32| domains.iter().all(|domains| domains.get(slot).is_some());
         let all_labelled = cache.order().iter().all(|slot| has_all(*slot));
         let eligible = |(constraint, of): (&Spread, &Arc<Domains>)| {
@@ -106,18 +169,12 @@ impl Eligibility {
                 slots = Vec::new();
             }
             let count = domains_with.iter().filter(|with| **with).count() as u64;
-            Eligible { domains: of.clone(), domains_with, count, slots }
+            let honors = (constraint.honors_node_affinity, constraint.honors_node_taints);
+            let (topology_key, domains) = (constraint.topology_key.clone(), of.clone());
+            Eligible { topology_key, honors, domains, domains_with, count, slots }
         };
-        let constraints = constraints.iter().zip(&domains).map(eligible).collect();
-        Eligibility { node_changes: cache.node_changes(), constraints, all_labelled }
-    }
-
-    /// The first label, other than single nodes', by which tallies can count for a constraint, and which pods they count.
-    pub(super) fn tallied<'a>(&'a self, constraints: &'a [Spread]) -> Option<(&'a Pods, &'a Arc<Domains>)> {
-        let mut pairs = constraints.iter().zip(&self.constraints);
-        let wide =
-            |(constraint, it): &(&Spread, &Eligible)| *constraint.topology_key != *HOSTNAME && it.is_everywhere();
-        pairs.find(wide).map(|(constraint, it)| (&constraint.pods, &it.domains))
+        let constraints = spreads.iter().zip(&domains).map(eligible).collect();
+        Inclusion { node_changes: cache.node_changes(), all_labels, constraints, all_labelled }
     }
 }
 
@@ -126,7 +183,7 @@ impl Eligibility {
 pub(super) struct Counts<'a> {
     tallies: Vec<&'a [u32]>,
     /// Empty if all is tallied.
-    others: Vec<i64>,
+    others: Vec<u32>,
 }
 
 impl<'a> Counts<'a> {
@@ -158,7 +215,7 @@ impl<'a> Counts<'a> {
         let mut counts = Counts::default();
         let candidates = classes.candidates(&pod.identity.namespace, &constraint.pods);
         for class in candidates.filter(|class| is_counted(class, &pod.identity, &constraint.pods)) {
-            let count_pods = |into: &mut [i64]| class.slots().filter_map(&place).for_each(|place| into[place] += 1);
+            let count_pods = |into: &mut [u32]| class.slots().filter_map(&place).for_each(|place| into[place] += 1);
             let Some(tally) = tally(class) else {
                 counts.others.resize(size, 0);
                 count_pods(&mut counts.others);
@@ -167,26 +224,26 @@ impl<'a> Counts<'a> {
             if cfg!(debug_assertions) {
                 let mut by_pods = vec![0; size];
                 count_pods(&mut by_pods);
-                let same = by_pods.iter().zip(tally).all(|(one, other)| *one == i64::from(*other));
-                assert!(same, "the tallies by {} are wrong", constraint.topology_key);
+                assert!(by_pods == tally, "the tallies by {} are wrong", constraint.topology_key);
             }
             counts.tallies.push(tally);
         }
         counts
     }
 
-    /// The counts, if one class has tallied all there is to count.
-    pub(super) fn only_tally(&self) -> Option<&'a [u32]> {
+    /// All counts, if they need not be summed up.
+    pub(super) fn as_slice(&self) -> Option<&[u32]> {
         match self.tallies[..] {
             [tally] if self.others.is_empty() => Some(tally),
+            [] if !self.others.is_empty() => Some(&self.others),
             _ => None,
         }
     }
 
     /// The count in one place.
-    pub(super) fn at(&self, index: usize) -> i64 {
-        let tallied = self.tallies.iter().map(|pods| i64::from(pods[index]));
-        tallied.sum::<i64>() + self.others.get(index).copied().unwrap_or(0)
+    pub(super) fn at(&self, index: usize) -> u32 {
+        let tallied = self.tallies.iter().map(|pods| pods[index]);
+        tallied.sum::<u32>() + self.others.get(index).copied().unwrap_or(0)
     }
 }
 

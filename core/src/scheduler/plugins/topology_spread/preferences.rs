@@ -22,7 +22,6 @@ const DEFAULTS: [(&str, i32); 2] = [(HOSTNAME, 3), ("topology.kubernetes.io/zone
 
 /// The preferred constraints of a pod: its own, or the defaults.
 pub(in crate::scheduler) struct Preferences {
-    constraints: Vec<Spread>,
     eligibility: Arc<Eligibility>,
     /// Whether nodes that lack a label are neither counted nor scored.
     all_labels: bool,
@@ -37,25 +36,22 @@ impl Preferences {
         around: &Surroundings,
         class: ClassId,
     ) -> Option<Preferences> {
-        let pod = classes.traits(class);
-        let constraints: Vec<Spread> = match (&pod.spreads, defaults) {
+        let spreads = |pod: &PodTraits| match (&pod.spreads, defaults) {
             (Some(spreads), _) => spreads.preferred.clone(),
             (None, SpreadDefaults::System) => around.siblings(&pod.identity).map_or(Vec::new(), |siblings| {
                 DEFAULTS.map(|(key, max_skew)| default(key, max_skew, &siblings)).into()
             }),
             (None, SpreadDefaults::List(list)) => listed(list, false, around, pod),
         };
-        if constraints.is_empty() {
-            return None;
-        }
-        let all_labels = pod.spreads.is_some() || *defaults != SpreadDefaults::System;
-        let eligibility = Eligibility::at_hand(cache, classes, class, (Which::Preferred, all_labels), &constraints);
-        Some(Preferences { constraints, eligibility, all_labels })
+        let all_labels = classes.traits(class).spreads.is_some() || *defaults != SpreadDefaults::System;
+        let which = (Which::Preferred, all_labels);
+        let eligibility = Eligibility::at_hand(cache, classes, around, class, which, spreads)?;
+        Some(Preferences { eligibility, all_labels })
     }
 
     /// The domains, other than single nodes, by which tallies can count, and which pods they count.
     pub(in crate::scheduler) fn tallied(&self) -> Option<(&Pods, &Arc<Domains>)> {
-        self.eligibility.tallied(&self.constraints)
+        self.eligibility.tallied()
     }
 
     /// Scores, 0 ..= 100, of all feasible nodes.
@@ -66,36 +62,37 @@ impl Preferences {
         pod: &PodTraits,
         feasible: &[u32],
     ) -> Vec<i64> {
-        let scored = match !self.all_labels || self.eligibility.all_labelled {
+        let scored = match !self.all_labels || self.eligibility.all_labelled() {
             true => Scored::All,
             false => Scored::Those(feasible.iter().map(|slot| self.is_scored(*slot)).collect()),
         };
-        let mut sums = SpreadSums::zero(feasible.len());
-        for (constraint, eligible) in self.constraints.iter().zip(&self.eligibility.constraints) {
+        let mut sums = SpreadSums::zero();
+        for (constraint, eligible) in self.eligibility.iter() {
             let (domains, max_skew) = (&*eligible.domains, constraint.max_skew);
             if *constraint.topology_key == *HOSTNAME {
+                // Nodes with as many pods as each other are one domain here.
                 let counts = Counts::by_slot(cache, classes, pod, constraint);
+                let pods = match counts.as_slice() {
+                    Some(pods) => pods_on(feasible, domains, |slot| pods[slot]),
+                    None => pods_on(feasible, domains, |slot| counts.at(slot)),
+                };
+                let most = pods.iter().copied().max().unwrap_or(0);
                 let weight = SpreadWeight::of(scored.count(feasible.len()));
-                let placed = feasible.iter().map(|slot| domains.get(*slot).map(|_| *slot as usize));
-                match counts.only_tally() {
-                    Some(tally) => {
-                        sums.add_single(placed.map(|slot| slot.map(|slot| i64::from(tally[slot]))), weight, max_skew);
-                    }
-                    None => sums.add_single(placed.map(|slot| slot.map(|slot| counts.at(slot))), weight, max_skew),
-                }
+                sums.add(&SpreadShares::of(0..most, weight, max_skew), pods.into_iter());
             } else {
                 let counts = Counts::by_domain(classes, pod, constraint, eligible);
                 let pods = (0..domains.count as usize).map(|domain| counts.at(domain));
-                let weight = SpreadWeight::of(domains_among(feasible, &scored, domains));
+                let at_most = domains.count as usize + usize::from(!self.eligibility.all_labelled());
+                let weight = SpreadWeight::of(domains_among(feasible, &scored, domains, at_most));
                 let shares = SpreadShares::of(pods, weight, max_skew);
-                sums.add(&shares, feasible.iter().map(|slot| domains.get(*slot)));
+                sums.add(&shares, feasible.iter().map(|slot| domains.number(*slot)));
             }
         }
-        normalized(sums.rounded(), &scored)
+        normalized(sums, &scored)
     }
 
     fn is_scored(&self, slot: u32) -> bool {
-        self.eligibility.constraints.iter().all(|it| it.domains.get(slot).is_some())
+        self.eligibility.iter().all(|(_, it)| it.domains.get(slot).is_some())
     }
 }
 
@@ -122,8 +119,8 @@ impl Scored {
     }
 }
 
-/// How many domains the scored nodes are in. Nodes without the label are one more.
-fn domains_among(feasible: &[u32], scored: &Scored, domains: &Domains) -> usize {
+/// How many domains the scored nodes are in, of which there are at most so many. Nodes without the label are one more.
+fn domains_among(feasible: &[u32], scored: &Scored, domains: &Domains, at_most: usize) -> usize {
     let mut seen = vec![false; domains.count as usize + 1];
     let mut count = 0;
     for (place, slot) in feasible.iter().enumerate() {
@@ -131,7 +128,7 @@ fn domains_among(feasible: &[u32], scored: &Scored, domains: &Domains) -> usize 
         if !*seen && scored.has(place) {
             *seen = true;
             count += 1;
-            if count == domains.count as usize + 1 {
+            if count == at_most {
                 break;
             }
         }
@@ -150,21 +147,35 @@ fn default(key: &str, max_skew: i32, siblings: &Pods) -> Spread {
     }
 }
 
+/// For each feasible node 1 + the number of its pods; 0 for a node without the label.
+fn pods_on(feasible: &[u32], domains: &Domains, pods: impl Fn(usize) -> u32) -> Vec<u32> {
+    let on = |slot: &u32| if domains.number(*slot) == 0 { 0 } else { pods(*slot as usize) + 1 };
+    feasible.iter().map(on).collect()
+}
+
 /// The fewer the better: 100 · (highest + lowest − x) / highest. Nodes that are not scored get 0.
 ///
 /// Source: `NormalizeScore`, scoring.go (v1.34.1).
-fn normalized(mut scores: Vec<i64>, scored: &Scored) -> Vec<i64> {
-    let counted = || (0..).zip(&scores).filter(|(place, _)| scored.has(*place)).map(|(_, raw)| *raw);
-    let (lowest, highest) = (counted().min().unwrap_or(0), counted().max().unwrap_or(0));
-    let most = 100 * (highest + lowest);
-    // Neighbours are often alike, and a division costs more than a look.
-    let mut last = (i64::MIN, 0);
-    for (place, score) in scores.iter_mut().enumerate() {
-        let raw = *score;
-        if last.0 != raw {
-            last = (raw, if highest == 0 { 100 } else { (most - 100 * raw) / highest });
+fn normalized(sums: SpreadSums, scored: &Scored) -> Vec<i64> {
+    let (kinds, raws) = sums.rounded();
+    let mut is_scored = vec![false; raws.len()];
+    match scored {
+        Scored::All => kinds.iter().for_each(|kind| is_scored[*kind as usize] = true),
+        Scored::Those(those) => {
+            let those = kinds.iter().zip(those).filter(|(_, scored)| **scored);
+            those.for_each(|(kind, _)| is_scored[*kind as usize] = true);
         }
-        *score = if scored.has(place) { last.1 } else { 0 };
     }
-    scores
+    let of_nodes = || raws.iter().zip(&is_scored).filter(|(_, scored)| **scored).map(|(raw, _)| *raw);
+    let (lowest, highest) = (of_nodes().min().unwrap_or(0), of_nodes().max().unwrap_or(0));
+    let of_kind = |raw: &i64| match highest {
+        0 => 100,
+        _ => (100 * (highest + lowest) - 100 * raw) / highest,
+    };
+    let scores: Vec<i64> = raws.iter().map(of_kind).collect();
+    let score = |kind: &u32| scores[*kind as usize];
+    match scored {
+        Scored::All => kinds.iter().map(score).collect(),
+        Scored::Those(those) => kinds.iter().zip(those).map(|(kind, is)| if *is { score(kind) } else { 0 }).collect(),
+    }
 }

@@ -91,7 +91,7 @@ pub(super) fn policy(spec: &Spec, plan: &mut Plan, problems: &mut Problems) {
             }
             Some(name_known) => {
                 let needs = policies::find(name_known).is_some_and(|listed| listed.needs_typical_pods);
-                if needs && plan.typical_pods.is_empty() {
+                if needs && plan.typical_pods.kinds.is_empty() {
                     let message = format!("{name_known} has to know the workload's typical pods: give spec.workload");
                     problems.add(place(name), &path, message);
                 }

@@ -11,13 +11,13 @@ use wavetank_core::model::{
 };
 use wavetank_core::scheduler::gpu::{GPU_MILLI, GPU_MODEL, WHOLE};
 use wavetank_core::time::{Span, Time};
-use wavetank_manifest::Errors;
+use wavetank_manifest::{Errors, Spanned};
 
 use super::Problems;
 use super::machines::{Fleet, MACHINES_MAX, PULL_BYTES_PER_SECOND};
 use crate::plan::scenario::Inputs;
-use crate::plan::scenario::format::{Arrivals, NameAt, Order, Spec, Trace, Workload};
-use crate::plan::trace::{self, TraceNode, TracePod};
+use crate::plan::scenario::format::{Arrivals, DrawsOf, NameAt, Order, Spec, Trace, TypicalPods, Workload};
+use crate::plan::trace::{self, Choices, TraceNode, TracePod};
 use crate::plan::{HostPlan, Plan, Step};
 
 /// How many pods a machine of a trace takes: as many as in the study that the trace was published with.
@@ -44,43 +44,65 @@ pub(super) fn expand(spec: &Spec, inputs: &mut Inputs, fleet: &mut Fleet, plan: 
         return;
     };
     let Workload { trace, typical_pods } = &workload.value;
-    if let Some(file) = &trace.nodes
-        && let Some(nodes) = read(file, "nodes", inputs, problems, trace::nodes)
-    {
-        machines(trace, file, &nodes, fleet, plan, problems);
-    } else if trace.nodes.is_none() && spec.nodes.is_empty() {
+    let nodes =
+        trace.nodes.as_ref().and_then(|file| Some((file, read(file, "nodes", inputs, problems, trace::nodes)?)));
+    if trace.nodes.is_none() && spec.nodes.is_empty() {
         problems.add(workload.span, "spec.workload.trace.nodes", "expected machines: here, or as spec.nodes");
     }
-    let Some(mut pods) = read(&trace.pods, "pods", inputs, problems, trace::pods) else { return };
-    let share = typical_pods.share.as_ref();
+    let seed = plan.config.seed;
+    let mut choices = match trace.draws {
+        DrawsOf::Own => Choices::Own { seed },
+        DrawsOf::Published => Choices::published(seed),
+    };
+    if let Some(mut pods) = read(&trace.pods, "pods", inputs, problems, trace::pods) {
+        typical(typical_pods, &pods, plan, problems);
+        if trace.order == Order::Shuffled {
+            trace::pod_order(&mut choices, &mut pods);
+        }
+        if let Some(demand) = &trace.demand {
+            let of_trace =
+                nodes.iter().flat_map(|(_, nodes)| nodes).map(|node| i64::from(node.gpus) * i64::from(WHOLE));
+            let of_hosts = plan.hosts.iter().map(|host| host.boot.allocatable.extended.get(GPU_MILLI).copied());
+            let gpu_milli = of_trace.sum::<i64>() + of_hosts.map(Option::unwrap_or_default).sum::<i64>();
+            scale(&mut choices, &mut pods, demand, gpu_milli, problems);
+        }
+        arrivals(trace, &pods, plan, problems);
+    }
+    if let Some((file, nodes)) = nodes {
+        let order = (trace.node_order == Order::Shuffled).then(|| trace::node_order(&mut choices, &nodes));
+        machines(file, &nodes, order, fleet, plan, problems);
+    }
+}
+
+/// What the workload is typically made of.
+fn typical(wanted: &TypicalPods, pods: &[TracePod], plan: &mut Plan, problems: &mut Problems) {
+    let share = wanted.share.as_ref();
     let per_mille = share.map_or(TYPICAL_PER_MILLE, |share| (share.value * 1_000.0).round() as u64);
     if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(&share.value)) {
         let message = format!("expected a share between 0 and 1, found {}", share.value);
         problems.add(share.span, "spec.workload.typicalPods.share", message);
     }
-    plan.typical_pods = trace::typical_pods(&pods, per_mille, typical_pods.cpu_pods.unwrap_or(true));
-    if trace.order == Order::Shuffled {
-        trace::pod_order(plan.config.seed, &mut pods);
+    plan.typical_pods = trace::typical_pods(pods, per_mille, wanted.cpu_pods.unwrap_or(true));
+}
+
+/// Repeats pods or leaves some out until they ask for a share of so much GPU.
+fn scale(
+    choices: &mut Choices,
+    pods: &mut Vec<TracePod>,
+    demand: &Spanned<f64>,
+    gpu_milli: i64,
+    problems: &mut Problems,
+) {
+    let path = "spec.workload.trace.demand";
+    if !(0.0..=DEMAND_MAX).contains(&demand.value) {
+        let message = format!("expected a share of the cluster's GPUs of 0 to {DEMAND_MAX}, found {}", demand.value);
+        problems.add(demand.span, path, message);
+    } else if gpu_milli == 0 {
+        let message = format!("no machine has GPUs ({GPU_MILLI}), so no demand is a share of them");
+        problems.add(demand.span, path, message);
+    } else {
+        trace::scale_to_demand(choices, pods, (gpu_milli as f64 * demand.value).floor() as i64);
     }
-    if let Some(demand) = &trace.demand {
-        let gpus = |host: &HostPlan| host.boot.allocatable.extended.get(GPU_MILLI).copied().unwrap_or(0);
-        let total: i64 = plan.hosts.iter().map(gpus).sum();
-        let path = "spec.workload.trace.demand";
-        if !(0.0..=DEMAND_MAX).contains(&demand.value) {
-            let message =
-                format!("expected a share of the cluster's GPUs of 0 to {DEMAND_MAX}, found {}", demand.value);
-            problems.add(demand.span, path, message);
-        } else if total == 0 {
-            problems.add(
-                demand.span,
-                path,
-                format!("no machine has GPUs ({GPU_MILLI}), so no demand is a share of them"),
-            );
-        } else {
-            trace::scale_to_demand(plan.config.seed, &mut pods, (total as f64 * demand.value).floor() as i64);
-        }
-    }
-    arrivals(trace, &pods, plan, problems);
 }
 
 /// What a plan that only places pods cannot have.
@@ -129,10 +151,11 @@ fn read<T>(
     }
 }
 
+/// The machines, their names numbered in an order if there is one.
 fn machines(
-    trace: &Trace,
     file: &NameAt,
     nodes: &[TraceNode],
+    order: Option<Vec<usize>>,
     fleet: &mut Fleet,
     plan: &mut Plan,
     problems: &mut Problems,
@@ -141,7 +164,6 @@ fn machines(
         let message = format!("{} machines are too many: at most {MACHINES_MAX}", plan.hosts.len() + nodes.len());
         return problems.add(file.span, "spec.workload.trace.nodes", message);
     }
-    let order = (trace.node_order == Order::Shuffled).then(|| trace::node_order(plan.config.seed, nodes.len()));
     for (index, node) in nodes.iter().enumerate() {
         // The number sorts before everything else in the name, and is as long as the longest.
         let name = match &order {

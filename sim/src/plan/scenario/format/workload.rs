@@ -33,6 +33,9 @@ pub struct Trace {
     /// In which order the nodes' names sort.
     #[serde(default)]
     pub node_order: Order,
+    /// Where the orders, and the choice of pods that `demand` asks for, come from.
+    #[serde(default)]
+    pub draws: DrawsOf,
     /// How much GPU the pods ask for together, as a share of what the cluster has.
     pub demand: Option<Spanned<f64>>,
     /// When pods arrive.
@@ -51,6 +54,17 @@ pub enum Order {
     File,
     /// Drawn from the seed.
     Shuffled,
+}
+
+/// Who makes a study's choices from the seed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DrawsOf {
+    /// The project, as it makes all its draws.
+    #[default]
+    Own,
+    /// The simulator that the FGD study was published with.
+    Published,
 }
 
 /// When the pods of a trace arrive.
