@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::context::{Component, Context};
 use crate::controllers::ControllerManager;
 use crate::digest::{Digest, Fingerprint};
-use crate::id::{ProcId, ProcKind, Revision};
+use crate::id::{Name, ProcId, ProcKind, Revision};
 use crate::kubelet::Kubelets;
 use crate::model::Object;
 use crate::scheduler::Scheduler;
@@ -104,6 +104,11 @@ impl Core {
         let changes = self.store.changes_between(after, self.store.head());
         let at = |change: &Change, revision: Revision| self.store.object_at(change.kind, change.row, revision);
         changes.iter().map(|it| (it.revision, at(it, Revision(it.revision.0 - 1)), at(it, it.revision))).collect()
+    }
+
+    /// What the API server would refuse an update to this version for: fields that must stay. `None` if there are none.
+    pub fn update_fault(&self, object: &Object) -> Option<Name> {
+        crate::api::update_fault(&self.store, object)
     }
 
     /// The API server, for observers.

@@ -33,7 +33,7 @@ fn changed(name: &str, change: impl Fn(&str) -> String) -> PathBuf {
 fn our_own_recordings_are_equal() {
     let output = conform(&["--seeds", "2"], &recordings());
     assert!(output.status.success(), "{}", text(&output));
-    assert!(text(&output).ends_with("2 equal, 0 different, 0 not covered, of 2\n"), "{}", text(&output));
+    assert!(text(&output).ends_with("3 equal, 0 different, 0 not covered, of 3\n"), "{}", text(&output));
 }
 
 #[test]
@@ -67,6 +67,33 @@ fn kinds_that_are_not_there_are_named_and_are_no_success() {
     let output = conform(&[], &folder);
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
     assert!(text(&output).contains("not covered: Till"), "{}", text(&output));
+}
+
+#[test]
+fn what_is_beside_a_kind_that_is_not_there_is_compared_all_the_same() {
+    let folder = changed("beside-unknown", |events| events.to_owned());
+    let steps = fs::read_to_string(folder.join("steps.yaml")).expect("the steps");
+    let more = "- t_ms: 1000\n  request: POST /apis/shop.example/v1/namespaces/shop/tills\n  response_code: 201\n  \
+                body: {apiVersion: shop.example/v1, kind: Till, metadata: {name: a}}\n";
+    fs::write(folder.join("steps.yaml"), steps + more).expect("a file of the test");
+    let output = conform(&["--seeds", "2", "--weakest", "1"], &folder);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("not covered: Till; without that: equal ("), "{}", text(&output));
+    assert!(text(&output).contains(" plays  "), "{}", text(&output));
+}
+
+#[test]
+fn a_command_of_a_transcript_that_had_another_outcome_is_found() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("transcript").join("shop-desk");
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    for file in ["steps.yaml", "summary.md", "events.jsonl", "kubectl.txt"] {
+        let original = fs::read_to_string(recordings().join("shop-desk").join(file)).expect("a recorded file");
+        let text = original.replace("shift=day\n(rc 1)", "shift=day\n(rc 0)");
+        fs::write(folder.join(file), text).expect("a file of the test");
+    }
+    let output = conform(&["--seeds", "1"], &folder);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("exit code of kubectl label deploy till shift=day"), "{}", text(&output));
 }
 
 #[test]

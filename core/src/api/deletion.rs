@@ -16,6 +16,10 @@ pub const ORPHAN: &str = "orphan";
 /// Holds a namespace until it is empty.
 pub const NAMESPACE_CONTENT: &str = "kubernetes";
 
+/// Namespaces that stay. Source: `NewLifecycle`, staging/src/k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle
+/// (v1.34.1).
+const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
+
 /// Deletes an object, or marks it if a grace period or a finalizer holds it back.
 pub(super) fn delete(
     ctx: &Context<'_>,
@@ -28,6 +32,9 @@ pub(super) fn delete(
     let stored = patch::current(store, key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
     if let Some(expected) = uid.filter(|expected| *expected != stored.uid()) {
         return Err(Refusal::WrongUid { expected, stored: stored.uid() });
+    }
+    if key.kind == Kind::Namespace && IMMORTAL.contains(&&*key.name) {
+        return Err(Refusal::Forbidden { key: key.clone(), message: "this namespace may not be deleted".into() });
     }
     let grace = match &stored {
         Object::Pod(pod) => {

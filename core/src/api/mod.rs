@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use client::Bucket;
 pub use client::Client;
 pub(crate) use create::LETTERS;
+pub(crate) use patch::update_fault;
 pub use server::ApiServer;
 pub(crate) use storage::default_class;
 
@@ -267,13 +268,13 @@ pub enum Reply {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// 404.
-    #[error("{} \"{}\" not found", .0.kind.plural(), .0.name)]
+    #[error("{} \"{}\" not found", .0.kind.qualified_plural(), .0.name)]
     NotFound(ObjectKey),
     /// 409: the name is taken.
-    #[error("{} \"{}\" already exists", .0.kind.plural(), .0.name)]
+    #[error("{} \"{}\" already exists", .0.kind.qualified_plural(), .0.name)]
     AlreadyExists(ObjectKey),
     /// 409: somebody else has written since.
-    #[error("Operation cannot be fulfilled on {} \"{}\": the object has been modified; please apply your changes to the latest version and try again", key.kind.plural(), key.name)]
+    #[error("Operation cannot be fulfilled on {} \"{}\": the object has been modified; please apply your changes to the latest version and try again", key.kind.qualified_plural(), key.name)]
     Conflict {
         /// The object.
         key: ObjectKey,
@@ -291,7 +292,7 @@ pub enum Refusal {
         stored: Uid,
     },
     /// 403.
-    #[error("{} \"{}\" is forbidden: {message}", key.kind.plural(), key.name)]
+    #[error("{} \"{}\" is forbidden: {message}", key.kind.qualified_plural(), key.name)]
     Forbidden {
         /// The object.
         key: ObjectKey,

@@ -48,8 +48,9 @@ parts! {
     Node: [status] generation if |new, old| new.spec != old.spec;
     Pod: [node, status] generation if |new, old| new.spec != old.spec;
     ReplicaSet: [status] generation if |new, old|
-        (new.replicas, new.min_ready, &new.selector, &new.template) != (old.replicas, old.min_ready, &old.selector, &old.template);
-    Deployment: [status] generation if |new, old| differs_beyond_meta(new, old);
+        (new.replicas, new.min_ready, &new.selector, &new.template) != (old.replicas, old.min_ready, &old.selector, &old.template),
+        updated by set_updates::replica_set;
+    Deployment: [status] generation if |new, old| differs_beyond_meta(new, old), updated by set_updates::deployment;
     Service: [] generation if |new, old| false;
     PodDisruptionBudget: [status] generation if |new, old|
         (&new.selector, new.limit, new.unhealthy_pods) != (&old.selector, old.limit, old.unhealthy_pods);
@@ -111,6 +112,28 @@ pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expec
         new.take_status(old);
         keep_identity(new, old);
     }))
+}
+
+/// What an update to this version would be refused for, for what it changes; `None` if it changes nothing that must stay.
+pub(crate) fn update_fault(store: &Store, object: &Object) -> Option<Name> {
+    let checks = || -> Result<(), Refusal> {
+        if let Object::Job(job) = object {
+            immutable::check_job(store, job)?;
+        }
+        storage::check_update(store, object)
+    };
+    if let Err(Refusal::Invalid { message, .. }) = checks() {
+        return Some(message);
+    }
+    with_object!(object, version => fault_of(store, version)).map(Name::from)
+}
+
+fn fault_of<T: Parts>(store: &Store, version: &Arc<T>) -> Option<String> {
+    let (_, old) = store.newest().find::<T>(&version.meta().namespace, &version.meta().name)?;
+    let mut new = T::clone(version);
+    new.take_status(old);
+    keep_identity(&mut new, old);
+    new.on_update(old).err()
 }
 
 /// Replaces the status only.

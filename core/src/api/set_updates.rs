@@ -1,9 +1,9 @@
 //! What an update may not change, with the API server's own words, and what only the API server sets in one.
 //!
 //! Source: pkg/apis/apps/validation/validation.go (`ValidateStatefulSetUpdate`, `ValidateDaemonSetUpdate`,
-//! `ValidateControllerRevisionUpdate`), pkg/registry/apps/daemonset/strategy.go (v1.34.1).
+//! `ValidateControllerRevisionUpdate`), pkg/registry/apps/{daemonset,deployment,replicaset}/strategy.go (v1.34.1).
 
-use crate::model::{ControllerRevision, DaemonSet, Selector, StatefulSet};
+use crate::model::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, Selector, StatefulSet};
 
 /// Everything but the fields that the message names.
 pub(super) fn stateful_set(new: &mut StatefulSet, old: &StatefulSet) -> Result<(), String> {
@@ -22,6 +22,16 @@ pub(super) fn stateful_set(new: &mut StatefulSet, old: &StatefulSet) -> Result<(
 /// The selector; the API server counts the changes of the template.
 pub(super) fn daemon_set(new: &mut DaemonSet, old: &DaemonSet) -> Result<(), String> {
     new.template_generation = old.template_generation + u64::from(new.template != old.template);
+    immutable_selector(&new.selector, &old.selector)
+}
+
+/// The selector.
+pub(super) fn deployment(new: &mut Deployment, old: &Deployment) -> Result<(), String> {
+    immutable_selector(&new.selector, &old.selector)
+}
+
+/// The selector.
+pub(super) fn replica_set(new: &mut ReplicaSet, old: &ReplicaSet) -> Result<(), String> {
     immutable_selector(&new.selector, &old.selector)
 }
 

@@ -198,6 +198,13 @@ impl Kind {
             .split_once('/')
             .map_or_else(|| self.name().to_owned(), |(group, _)| format!("{}.{group}", self.name()))
     }
+
+    /// The plural with its group, as refusals name a resource: `pods`, `deployments.apps`.
+    pub fn qualified_plural(self) -> String {
+        self.api_version()
+            .split_once('/')
+            .map_or_else(|| self.plural().to_owned(), |(group, _)| format!("{}.{group}", self.plural()))
+    }
 }
 
 impl Object {

@@ -37,10 +37,7 @@ const CLASS_SUFFIX: &str = ".storageclass.storage.k8s.io/";
 
 /// The name under which the objects of a kind are counted: `count/deployments.apps`.
 fn count_name(kind: Kind) -> String {
-    match kind.api_version().split_once('/') {
-        Some((group, _)) => format!("count/{}.{group}", kind.plural()),
-        None => format!("count/{}", kind.plural()),
-    }
+    format!("count/{}", kind.qualified_plural())
 }
 
 /// The older name of such a count, for the kinds that have one.

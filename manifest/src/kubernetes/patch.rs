@@ -1,9 +1,9 @@
-//! Patches of an object's JSON, as the API server applies them: JSON merge patch and strategic merge patch.
+//! Patches of an object's JSON, as the API server applies them: JSON patch, JSON merge patch and strategic merge patch.
 //!
 //! A strategic merge patch merges lists of objects by a key that depends on the list's name. Invariant: a patch that
-//! changes nothing gives equal JSON. Absent on purpose: JSON patch (RFC 6902) and server-side apply.
+//! changes nothing gives equal JSON. Absent on purpose: server-side apply.
 //!
-//! Source: RFC 7386; staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go and the `patchMergeKey` tags of
+//! Source: RFC 6902; RFC 7386; staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go and the `patchMergeKey` tags of
 //! staging/src/k8s.io/api/{core,apps,batch}/v1/types.go (v1.34.1).
 
 use serde_json::{Map, Value};
@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 /// How a patch is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PatchType {
+    /// `application/json-patch+json`: operations one after the other.
+    Json,
     /// `application/merge-patch+json`: lists are replaced.
     Merge,
     /// `application/strategic-merge-patch+json`: lists of objects are merged by their keys.
@@ -18,9 +20,10 @@ pub enum PatchType {
 }
 
 impl PatchType {
-    /// The patch of a media type; `None` if it is neither of the two.
+    /// The patch of a media type; `None` if it is none of the three.
     pub fn of_media_type(text: &str) -> Option<PatchType> {
         match text {
+            "application/json-patch+json" => Some(PatchType::Json),
             "application/merge-patch+json" => Some(PatchType::Merge),
             "application/strategic-merge-patch+json" => Some(PatchType::StrategicMerge),
             _ => None,
@@ -58,10 +61,83 @@ const MERGED_LISTS: &[(&str, &str, &str)] = &[
 const MERGED_SETS: &[&str] = &["finalizers", "podCIDRs"];
 
 /// Applies a patch to an object's JSON.
-pub fn apply_patch(kind: PatchType, target: &mut Value, patch: &Value) {
+///
+/// Errors: an operation of a JSON patch that does not fit; nothing is changed then that anybody should keep.
+pub fn apply_patch(kind: PatchType, target: &mut Value, patch: &Value) -> Result<(), String> {
     match kind {
+        PatchType::Json => return operations(target, patch),
         PatchType::Merge => merge(target, patch),
         PatchType::StrategicMerge => strategic(target, patch, ""),
+    }
+    Ok(())
+}
+
+/// Source: RFC 6902, section 4.
+fn operations(target: &mut Value, patch: &Value) -> Result<(), String> {
+    let list = patch.as_array().ok_or("a JSON patch is a list of operations")?;
+    for operation in list {
+        let text =
+            |field: &str| operation[field].as_str().ok_or_else(|| format!("operation {operation}: {field} not set"));
+        let (op, path) = (text("op")?, text("path")?);
+        let value = || operation.get("value").cloned().unwrap_or_default();
+        match op {
+            "add" => add(target, path, value())?,
+            "remove" => drop(remove(target, path)?),
+            "replace" => {
+                let place = target.pointer_mut(path).ok_or_else(|| missing(path))?;
+                *place = value();
+            }
+            "move" => {
+                let moved = remove(target, text("from")?)?;
+                add(target, path, moved)?;
+            }
+            "copy" => {
+                let copied = target.pointer(text("from")?).cloned().ok_or_else(|| missing(path))?;
+                add(target, path, copied)?;
+            }
+            "test" if target.pointer(path).cloned().unwrap_or_default() == value() => {}
+            "test" => return Err(format!("testing value {path} failed")),
+            other => return Err(format!("unknown operation {other:?}")),
+        }
+    }
+    Ok(())
+}
+
+fn missing(path: &str) -> String {
+    format!("there is nothing at {path}")
+}
+
+/// The parent of a place, and the place's own key.
+fn parent<'a>(target: &'a mut Value, path: &str) -> Result<(&'a mut Value, String), String> {
+    let (above, key) = path.rsplit_once('/').ok_or_else(|| missing(path))?;
+    let key = key.replace("~1", "/").replace("~0", "~");
+    Ok((target.pointer_mut(above).ok_or_else(|| missing(above))?, key))
+}
+
+fn add(target: &mut Value, path: &str, value: Value) -> Result<(), String> {
+    if path.is_empty() {
+        *target = value;
+        return Ok(());
+    }
+    match parent(target, path)? {
+        (Value::Object(map), key) => drop(map.insert(key, value)),
+        (Value::Array(list), key) => {
+            let place = if key == "-" { Some(list.len()) } else { key.parse().ok().filter(|it| *it <= list.len()) };
+            list.insert(place.ok_or_else(|| missing(path))?, value);
+        }
+        _ => return Err(missing(path)),
+    }
+    Ok(())
+}
+
+fn remove(target: &mut Value, path: &str) -> Result<Value, String> {
+    match parent(target, path)? {
+        (Value::Object(map), key) => map.remove(&key).ok_or_else(|| missing(path)),
+        (Value::Array(list), key) => {
+            let place = key.parse().ok().filter(|it| *it < list.len()).ok_or_else(|| missing(path))?;
+            Ok(list.remove(place))
+        }
+        _ => Err(missing(path)),
     }
 }
 
@@ -161,8 +237,36 @@ mod tests {
     use super::*;
 
     fn patched(kind: PatchType, mut target: Value, patch: Value) -> Value {
-        apply_patch(kind, &mut target, &patch);
+        apply_patch(kind, &mut target, &patch).expect("the patch fits");
         target
+    }
+
+    #[test]
+    fn a_json_patch_is_done_operation_by_operation() {
+        let target = json!({"spec": {"ports": [1, 3], "gates": ["a"]}, "labels": {"a/b": "c"}});
+        let patch = json!([
+            {"op": "test", "path": "/spec/ports/0", "value": 1},
+            {"op": "add", "path": "/spec/ports/1", "value": 2},
+            {"op": "add", "path": "/spec/ports/-", "value": 4},
+            {"op": "remove", "path": "/labels/a~1b"},
+            {"op": "replace", "path": "/spec/gates", "value": []},
+            {"op": "copy", "from": "/spec/ports", "path": "/ports"},
+            {"op": "move", "from": "/spec/gates", "path": "/gates"},
+        ]);
+        let expected = json!({"spec": {"ports": [1, 2, 3, 4]}, "labels": {}, "ports": [1, 2, 3, 4], "gates": []});
+        assert_eq!(patched(PatchType::Json, target, patch), expected);
+    }
+
+    #[test]
+    fn a_json_patch_that_does_not_fit_is_refused() {
+        let refused =
+            |operation: Value| apply_patch(PatchType::Json, &mut json!({"a": [1]}), &json!([operation])).is_err();
+        assert!(refused(json!({"op": "test", "path": "/a", "value": 2})));
+        assert!(refused(json!({"op": "replace", "path": "/b", "value": 2})));
+        assert!(refused(json!({"op": "remove", "path": "/a/1"})));
+        assert!(refused(json!({"op": "add", "path": "/a/5", "value": 2})));
+        assert!(refused(json!({"op": "grow", "path": "/a"})));
+        assert!(!refused(json!({"op": "test", "path": "/a", "value": [1]})));
     }
 
     #[test]

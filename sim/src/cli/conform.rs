@@ -21,7 +21,13 @@ pub(super) struct Arguments {
     folders: Vec<PathBuf>,
     /// Play each recording with so many seeds, which stand for what a cluster leaves to chance.
     #[arg(long, value_name = "N", default_value_t = 32)]
-    seeds: u64,
+    seeds: usize,
+    /// The first seed.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Tell so many tracks of each recording that agree in the fewest plays, with their number.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    weakest: usize,
     /// Write what our cluster did with the first seed to DIR/NAME/events.jsonl instead of comparing it.
     #[arg(long, value_name = "DIR")]
     write: Option<PathBuf>,
@@ -48,22 +54,25 @@ pub(super) fn run(arguments: Arguments) -> Exit {
             }
         }
     }
-    let seeds: Vec<u64> = (1..=arguments.seeds.max(1)).collect();
+    let seeds: Vec<u64> = (arguments.seed..).take(arguments.seeds.max(1)).collect();
     if let Some(into) = &arguments.write {
-        return write(scenarios.values().flatten(), into);
+        return write(scenarios.values().flatten(), into, arguments.seed);
     }
     let scenarios: Vec<Vec<Recording>> = scenarios.into_values().collect();
     let verdicts: Vec<Verdict> = scenarios.par_iter().flat_map_iter(|repeats| conform(repeats, &seeds)).collect();
     let all_equal = verdicts.iter().all(|verdict| matches!(verdict.outcome, Comparison::Equal(_)));
-    print(&table(&verdicts, arguments.differences), if all_equal { Exit::Held } else { Exit::Differs })
+    print(
+        &table(&verdicts, arguments.differences, arguments.weakest),
+        if all_equal { Exit::Held } else { Exit::Differs },
+    )
 }
 
 /// Writes our own events in the form of recordings.
-fn write<'a>(recordings: impl Iterator<Item = &'a Recording>, into: &Path) -> Exit {
+fn write<'a>(recordings: impl Iterator<Item = &'a Recording>, into: &Path, seed: u64) -> Exit {
     for recording in recordings {
         let folder = into.join(&recording.name);
         let text: String =
-            play(recording, 1, Span::ZERO).lines.iter().map(|line| format!("{}\n", line.to_json())).collect();
+            play(recording, seed, Span::ZERO).lines.iter().map(|line| format!("{}\n", line.to_json())).collect();
         let file = folder.join("events.jsonl");
         if let Err(error) = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, text)) {
             complain(&format!("{}: {error}", file.display()));
@@ -93,31 +102,40 @@ fn find(folders: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     Ok(found)
 }
 
-fn table(verdicts: &[Verdict], differences: usize) -> String {
+fn table(verdicts: &[Verdict], differences: usize, weakest: usize) -> String {
     let width = verdicts.iter().map(|verdict| verdict.name.len()).max().unwrap_or(0);
     let mut text = String::new();
     let (mut equal, mut differing, mut missing) = (0, 0, 0);
-    for Verdict { name, outcome } in verdicts {
+    for Verdict { name, outcome, agreements } in verdicts {
         match outcome {
-            Comparison::Equal(tracks) => {
-                equal += 1;
-                text += &format!("{name:width$}  equal ({tracks} tracks)\n");
-            }
-            Comparison::Differs(found, tracks) => {
-                differing += 1;
-                text += &format!("{name:width$}  differs in {} of {tracks} tracks\n", found.len());
-                for one in found.iter().take(differences) {
-                    let seconds = one.at_ms as f64 / 1e3;
-                    text += &format!("    {seconds:.3} s  {}\n", one.track);
-                    text += &format!("        recorded  {}\n        ours      {}\n", one.recorded, one.ours);
-                }
-            }
-            Comparison::NotCovered(what) => {
-                missing += 1;
-                text += &format!("{name:width$}  not covered: {}\n", what.join(", "));
-            }
+            Comparison::Equal(_) => equal += 1,
+            Comparison::Differs(..) => differing += 1,
+            Comparison::NotCovered(_) | Comparison::Without(..) => missing += 1,
+        }
+        text += &format!("{name:width$}  {}\n", told(outcome, differences));
+        for (plays, track) in agreements.iter().take(weakest) {
+            text += &format!("    {plays:4} plays  {track}\n");
         }
     }
     text += &format!("{equal} equal, {differing} different, {missing} not covered, of {}\n", verdicts.len());
     text
+}
+
+/// One outcome, with so many of its differences.
+fn told(outcome: &Comparison, differences: usize) -> String {
+    match outcome {
+        Comparison::Equal(tracks) => format!("equal ({tracks} tracks)"),
+        Comparison::NotCovered(what) => format!("not covered: {}", what.join(", ")),
+        Comparison::Without(kinds, rest) => {
+            format!("not covered: {}; without that: {}", kinds.join(", "), told(rest, differences))
+        }
+        Comparison::Differs(found, tracks) => {
+            let mut text = format!("differs in {} of {tracks} tracks", found.len());
+            for one in found.iter().take(differences) {
+                text += &format!("\n    {:.3} s  {}", one.at_ms as f64 / 1e3, one.track);
+                text += &format!("\n        recorded  {}\n        ours      {}", one.recorded, one.ours);
+            }
+            text
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! The small world in which a recording's steps are done again: a core, links with short delays, a disk, and stand-in
 //! kubelets.
 //!
-//! Delays are drawn by the seed within a few milliseconds, as a cluster on one machine has them, so that another seed
-//! gives another order of what the recorded clusters left to chance. Messages of one link do not overtake each other,
+//! Delays are drawn by the seed within a few milliseconds, as a cluster on one machine has them, or several times as long,
+//! as a busy one has, so that another seed gives another order of what the recorded clusters left to chance. Messages of one link do not overtake each other,
 //! but for requests that a client makes at once.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ use wavetank_core::time::{Span, Time};
 use wavetank_core::{Core, digest::StableHasher};
 
 use crate::conform::edge::{self, EPOCH, Outcome, Path};
-use crate::conform::kubectl::{self, Command};
+use crate::conform::kubectl::{self, Command, Scene};
 use crate::conform::kubelets::{Due, Kubelets};
 use crate::conform::line::Line;
 use crate::conform::names::{Twins, living_addresses};
@@ -34,6 +34,8 @@ const DELAY_MIN: Span = Span::from_micros(1_500);
 const DELAY_MORE: Span = Span::from_micros(3_000);
 /// How long stable storage takes.
 const DISK: Span = Span::from_micros(2_000);
+/// How many times as long delays are, by the seed: recorded clusters were more and less busy, with others' scenarios too.
+const PACES: [u64; 4] = [1, 1, 4, 12];
 /// How often a kubelet renews its lease.
 const RENEWAL: Span = Span::from_secs(10);
 /// How long after the first step's clock the run begins: controllers have started, nodes are there.
@@ -92,6 +94,8 @@ struct Bench<'a> {
     links: BTreeMap<(ProcId, ProcId), (Time, u64)>,
     beats: BTreeMap<HostId, u64>,
     seed: u64,
+    /// How many times as long delays are.
+    pace: u64,
     shown: Revision,
     log: EventLog,
     /// Places in the log of events that could not be written down.
@@ -137,6 +141,7 @@ pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
         links: BTreeMap::new(),
         beats: BTreeMap::new(),
         seed,
+        pace: PACES[(seed % PACES.len() as u64) as usize],
         shown: Revision::ZERO,
         log: EventLog::default(),
         lost: BTreeSet::new(),
@@ -273,7 +278,10 @@ impl Bench<'_> {
 
     fn plan(&mut self, plans: Vec<(Span, Due)>) {
         for (delay, due) in plans {
-            self.push(self.now + delay + KUBELET, Happening::Duty(due));
+            // Kubelets of a busy cluster are late, each on its own.
+            let late =
+                below(draw(self.seed, Purpose::LinkDelay, due.entity(), self.pushed), KUBELET.0 * (self.pace - 1) + 1);
+            self.push(self.now + delay + KUBELET + Span(late), Happening::Duty(due));
         }
     }
 
@@ -325,7 +333,7 @@ impl Bench<'_> {
                 }
             }
             Effect::Persist(revision) => {
-                self.push(self.now + DISK, Happening::Input(Input::Persisted(revision)));
+                self.push(self.now + Span(DISK.0 * self.pace), Happening::Input(Input::Persisted(revision)));
             }
             Effect::Record(Fact { subject, what: What::Event(event), .. }) => {
                 let at_ms = self.at_ms();
@@ -368,7 +376,7 @@ impl Bench<'_> {
         let link = StableHasher::hash_one(&(from.bits(), to.bits()));
         let (last, count) = self.links.entry((from, to)).or_default();
         let drawn = below(draw(self.seed, Purpose::LinkDelay, link, *count), DELAY_MORE.0);
-        let at = self.now + DELAY_MIN + Span(drawn);
+        let at = self.now + Span((DELAY_MIN.0 + drawn) * self.pace);
         let at = if ordered { at.max(*last) } else { at };
         (*last, *count) = (at.max(*last), *count + 1);
         at
@@ -404,7 +412,7 @@ impl Bench<'_> {
             let message = self.as_recorded(place, refusal.to_string());
             match step.what {
                 Deed::Kubectl(..) => drop(self.played.commands.insert(place, (1, message))),
-                _ => drop(self.played.codes.insert(place, (edge::code_of(refusal), message))),
+                _ => drop(self.played.codes.insert(place, (edge::Status::of(refusal).code, message))),
             }
         }
     }
@@ -422,9 +430,7 @@ impl Bench<'_> {
                 let Some(mut path) = Path::parse(path) else {
                     return self.played.not_covered.push(path.clone());
                 };
-                if path.plural == "pods"
-                    && let Some(twin) = self.twins.ours(&recording.lines, recording.steps[place].at_ms, &path)
-                {
+                if let Some(twin) = self.twins.ours(&recording.lines, recording.steps[place].at_ms, &path) {
                     self.renamed.entry(place).or_default().push((twin.clone(), path.name.clone()));
                     path.name = twin;
                 }
@@ -507,12 +513,26 @@ impl Bench<'_> {
     }
 
     fn do_kubectl(&mut self, place: usize, line: &str) {
-        let namespace: Name = self.recording.namespace.as_str().into();
-        match kubectl::understand(&self.core, &namespace, line) {
-            Command::Ask(request) => {
+        let (recording, at_ms) = (self.recording, self.recording.steps[place].at_ms);
+        let twins = &self.twins;
+        let twin = |name: &str| {
+            let path = Path {
+                namespace: recording.namespace.clone(),
+                plural: "pods".to_owned(),
+                name: name.to_owned(),
+                ..Path::default()
+            };
+            twins.ours(&recording.lines, at_ms, &path)
+        };
+        let scene = Scene { core: &self.core, namespace: &recording.namespace, pod: &twin };
+        match kubectl::understand(&scene, line) {
+            Command::Do(Outcome::Ask(requests)) => {
                 self.played.commands.insert(place, (0, String::new()));
-                self.ask_as(ProcId::CLIENT, RequestId(place as u64), request);
+                for request in requests {
+                    self.ask_as(ProcId::CLIENT, RequestId(place as u64), request);
+                }
             }
+            Command::Do(Outcome::Answered(status)) => drop(self.played.commands.insert(place, (1, status.message))),
             Command::Drain(options) => {
                 self.drains.push(Running { place, drain: Drain::new(options), wakes_at: None, said: Vec::new() });
                 let number = self.drains.len() - 1;
@@ -520,7 +540,8 @@ impl Bench<'_> {
                 self.follow_drain(number, acts);
             }
             Command::Nothing => {}
-            Command::Fails => drop(self.played.commands.insert(place, (1, String::new()))),
+            Command::Fails(message) => drop(self.played.commands.insert(place, (1, message))),
+            Command::Do(Outcome::NotCovered(what)) => self.played.not_covered.push(format!("kubectl {line}: {what}")),
             Command::NotCovered => self.played.not_covered.push(format!("kubectl {line}")),
         }
     }

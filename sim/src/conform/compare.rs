@@ -5,6 +5,9 @@
 //! play has the values at the beginning and at the end that all recordings have in common, and between them only what
 //! some recording has, other numbers in it aside, in up to half as many entries more or fewer. A track that no recording has must be absent from some play.
 //!
+//! What a controller asks for at once reaches the store in any order: entries that a recording has within [`AT_ONCE_MS`]
+//! of each other may change places in orders of creation and deletion and in what is said.
+//!
 //! Several plays with other seeds stand for what a cluster leaves to chance and a single recording cannot show as open
 //! (which of two like pods goes first, in which order two controllers see one change).
 
@@ -12,6 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::conform::story::{Entry, Story};
 use crate::conform::unfit;
+
+/// Entries of a recording that are so near each other, in milliseconds, may have come in any order.
+const AT_ONCE_MS: i64 = 250;
 
 /// How far apart times may be.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +69,7 @@ pub fn differences(recorded: &[Story], played: &[Story], tolerance: Tolerance) -
             stories.iter().map(|story| story.get(track).cloned().unwrap_or_default()).collect()
         };
         let (theirs, ours) = (of(recorded), of(played));
-        if agree(&theirs, &ours, tolerance) {
+        if agree(track, &theirs, &ours, tolerance) {
             continue;
         }
         let (place, nearest) = nearest(&theirs[0], &ours, tolerance);
@@ -79,7 +85,66 @@ pub fn differences(recorded: &[Story], played: &[Story], tolerance: Tolerance) -
     found
 }
 
-fn agree(theirs: &[Vec<Entry>], ours: &[Vec<Entry>], tolerance: Tolerance) -> bool {
+/// In how many plays each track agrees, the fewest first. A play is told by one or more stories.
+pub fn agreements(recorded: &[Story], plays: &[Vec<Story>], tolerance: Tolerance) -> Vec<(usize, String)> {
+    let tracks: BTreeSet<&String> = recorded.iter().chain(plays.iter().flatten()).flat_map(BTreeMap::keys).collect();
+    let of = |stories: &[Story], track: &String| -> Vec<Vec<Entry>> {
+        stories.iter().map(|story| story.get(track).cloned().unwrap_or_default()).collect()
+    };
+    let counted = tracks.into_iter().map(|track| {
+        let theirs = of(recorded, track);
+        let agrees = |play: &&Vec<Story>| agree(track, &theirs, &of(play, track), tolerance.of_track(track));
+        (plays.iter().filter(agrees).count(), track.clone())
+    });
+    let mut counted: Vec<(usize, String)> = counted.collect();
+    counted.sort();
+    counted
+}
+
+/// Whether ours are the recorded entries, with none before another that the recording has well before it.
+fn is_in_open_order(recorded: &[Entry], ours: &[Entry], tolerance: Tolerance) -> bool {
+    if recorded.len() != ours.len() {
+        return false;
+    }
+    let mut free: Vec<bool> = vec![true; ours.len()];
+    let mut places = Vec::with_capacity(ours.len());
+    for entry in recorded {
+        let fits = |place: &usize| free[*place] && ours[*place].value == entry.value;
+        let Some(place) = (0..ours.len()).find(fits) else { return false };
+        free[place] = false;
+        places.push(place);
+    }
+    let timely = recorded.iter().zip(&places).all(|(entry, place)| tolerance.allows(entry.at_ms, ours[*place].at_ms));
+    let pairs = (0..places.len()).flat_map(|later| (0..later).map(move |earlier| (earlier, later)));
+    let swapped = |(earlier, later): &(usize, usize)| places[*earlier] > places[*later];
+    let near = |(earlier, later): (usize, usize)| recorded[later].at_ms - recorded[earlier].at_ms <= AT_ONCE_MS;
+    timely && pairs.filter(swapped).all(near)
+}
+
+/// Whether both say the same again and again, from the same time on, and ours at most a quarter as often more or less:
+/// how many tries there are depends on how a growing back-off meets other changes.
+fn are_retries(recorded: &[Entry], ours: &[Entry], tolerance: Tolerance) -> bool {
+    let (Some(first), Some(our_first)) = (recorded.first(), ours.first()) else { return false };
+    let said = |entries: &[Entry]| {
+        let mut messages: Vec<String> = entries.iter().map(|entry| without_count(&entry.value).to_owned()).collect();
+        messages.dedup();
+        messages
+    };
+    recorded.len().abs_diff(ours.len()) <= recorded.len() / 4
+        && tolerance.allows(first.at_ms, our_first.at_ms)
+        && said(recorded) == said(ours)
+}
+
+/// A message without how often it was said: `x12` at its end.
+fn without_count(message: &str) -> &str {
+    let count = message.rsplit_once(" x").filter(|(_, count)| count.bytes().all(|letter| letter.is_ascii_digit()));
+    count.map_or(message, |(message, _)| message)
+}
+
+fn agree(track: &str, theirs: &[Vec<Entry>], ours: &[Vec<Entry>], tolerance: Tolerance) -> bool {
+    // Entries that are near each other may change places, and warnings come as often as something is tried.
+    let (open_order, warns) =
+        (track.contains(" said ") || track.contains(": order of "), track.contains(" said Warning "));
     let equal = |one: &[Entry], other: &[Entry]| {
         one.len() == other.len()
             && one
@@ -90,11 +155,18 @@ fn agree(theirs: &[Vec<Entry>], ours: &[Vec<Entry>], tolerance: Tolerance) -> bo
     if theirs.iter().any(|recorded| ours.iter().any(|played| equal(recorded, played))) {
         return true;
     }
-    let foreign = |recorded: &[Entry], played: &[Entry]| {
-        recorded.first().zip(played.first()).is_some_and(|(a, b)| unfit::has_foreign_nodes(&a.value, &b.value))
+    let reordered = |recorded: &Vec<Entry>| ours.iter().any(|played| is_in_open_order(recorded, played, tolerance));
+    if open_order && theirs.iter().any(reordered) {
+        return true;
+    }
+    if warns && theirs.iter().any(|recorded| ours.iter().any(|played| are_retries(recorded, played, tolerance))) {
+        return true;
+    }
+    let repeated = |recorded: &[Entry], played: &[Entry]| {
+        recorded.first().zip(played.first()).is_some_and(|(a, b)| unfit::may_be_repeated(&a.value, &b.value))
     };
     let part =
-        |recorded: &Vec<Entry>, played: &Vec<Entry>| foreign(recorded, played) && unfit::is_part(recorded, played);
+        |recorded: &Vec<Entry>, played: &Vec<Entry>| repeated(recorded, played) && unfit::is_part(recorded, played);
     if theirs.iter().any(|recorded| ours.iter().any(|played| part(recorded, played))) {
         return true;
     }
@@ -189,6 +261,35 @@ mod tests {
         assert_eq!(differ(&recorded, &[story("web", &[(0, "3"), (100, "5"), (100, "6")])]).len(), 1, "one too many");
         assert_eq!(differ(&recorded, &[Story::new()]).len(), 1, "nothing at all");
         assert_eq!(differ(&[Story::new()], &recorded).len(), 1, "what no recording has");
+    }
+
+    #[test]
+    fn what_was_done_at_once_may_come_in_any_order_and_nothing_else() {
+        let recorded = [story("Pod: order of created", &[(0, "a"), (50, "b"), (90, "c"), (1_000, "d")])];
+        let mut tolerance = TOLERANCE;
+        tolerance.base_ms = 1_500;
+        let differ = |track: &str, values: &[(i64, &str)]| {
+            let recorded = [story(track, &[(0, "a"), (50, "b"), (90, "c"), (1_000, "d")])];
+            differences(&recorded, &[story(track, values)], tolerance).len()
+        };
+        assert_eq!(differences(&recorded, &recorded, tolerance), []);
+        assert_eq!(differ("Pod: order of created", &[(0, "c"), (1, "a"), (2, "b"), (900, "d")]), 0);
+        assert_eq!(differ("Pod: order of created", &[(0, "a"), (1, "b"), (2, "d"), (900, "c")]), 1, "d came later");
+        assert_eq!(differ("Pod: order of created", &[(0, "a"), (1, "b"), (2, "b"), (900, "d")]), 1, "b twice");
+        assert_eq!(differ("Deployment/web size", &[(0, "c"), (1, "a"), (2, "b"), (900, "d")]), 1, "values in order");
+    }
+
+    #[test]
+    fn a_warning_may_come_a_quarter_more_or_less_often() {
+        let tries = |count: usize, message: &str| {
+            let entries: Vec<(i64, String)> = (1..=count).map(|it| (0, format!("{message} x{it}"))).collect();
+            let entries: Vec<(i64, &str)> = entries.iter().map(|(at_ms, value)| (*at_ms, value.as_str())).collect();
+            story("ReplicaSet/till said Warning FailedCreate", &entries)
+        };
+        assert_eq!(differ(&[tries(8, "no quota")], &[tries(6, "no quota")]), []);
+        assert_eq!(differ(&[tries(8, "no quota")], &[tries(5, "no quota")]).len(), 1, "too few");
+        assert_eq!(differ(&[tries(8, "no quota")], &[tries(8, "no account")]).len(), 1, "something else");
+        assert_eq!(differ(&[tries(3, "no quota")], &[tries(2, "no quota")]).len(), 1, "few are counted");
     }
 
     #[test]

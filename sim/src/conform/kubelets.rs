@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::{Propagation, Request};
+use wavetank_core::digest::StableHasher;
 use wavetank_core::id::{HostId, Name, Uid};
 use wavetank_core::model::{
     ConditionKind, ContainerState, ContainerStatus, Object, Phase, Pod, RestartPolicy, Status3, Terminated,
@@ -60,6 +61,15 @@ pub struct Due {
     pub duty: Duty,
     /// In which life of its kubelet it was planned.
     life: u32,
+    /// In which run of the containers: after so many restarts.
+    run: u32,
+}
+
+impl Due {
+    /// Whom a draw about it is for.
+    pub fn entity(&self) -> u64 {
+        StableHasher::hash_one(&self.uid)
+    }
 }
 
 /// What a kubelet asks for, and what it plans next.
@@ -124,7 +134,8 @@ impl Kubelets {
         }
         let life = machine.life;
         let uid = pod.meta.uid;
-        let due = |delay: Span, duty: Duty| (delay, Due { uid, duty, life });
+        let run = restarts(pod);
+        let due = |delay: Span, duty: Duty| (delay, Due { uid, duty, life, run });
         let before = self.pods.insert(uid, Known { pod: pod.clone(), host, was_ready: pod.is_ready() });
         let mut plans = Vec::new();
         let new = before.is_none();
@@ -170,6 +181,8 @@ impl Kubelets {
         match due.duty {
             Duty::Stop | Duty::Remove => {}
             _ if terminating || pod.is_finished() => return nothing,
+            // What was planned for a run that has ended is not done in the pause after it, nor in the next one.
+            Duty::Ready | Duty::Unready | Duty::Exit if !is_running(pod) || restarts(pod) != due.run => return nothing,
             Duty::Accept => {
                 accept(&mut new, now);
                 if bad_image(pod) {
@@ -190,8 +203,9 @@ impl Kubelets {
                     new.status.pod_ip = Some(format!("10.200.{}.{}", self.addresses >> 8, self.addresses & 255).into());
                 }
                 let ready = millis(pod, "sim/ready-delay", Some(2_000));
-                let restarts = pod.status.containers.iter().map(|it| it.restarts).max().unwrap_or(0);
-                start(&mut new, restarts + u32::from(due.duty == Duty::Restart), now);
+                let run = restarts(pod) + u32::from(due.duty == Duty::Restart);
+                let next = |delay: Span, duty: Duty| (delay, Due { duty, run, ..due });
+                start(&mut new, run, now);
                 set_ready(&mut new, ready == Some(Span::ZERO), now);
                 plans.extend(ready.filter(|ready| *ready > Span::ZERO).map(|ready| next(ready, Duty::Ready)));
                 plans.extend(millis(pod, "sim/run-for", None).map(|run| next(run, Duty::Exit)));
@@ -207,8 +221,7 @@ impl Kubelets {
                     RestartPolicy::Never => false,
                 };
                 if again {
-                    let restarts = pod.status.containers.iter().map(|it| it.restarts).max().unwrap_or(0);
-                    plans.push(next(Span(BACK_OFF.0 << restarts.min(5)), Duty::Restart));
+                    plans.push(next(Span(BACK_OFF.0 << restarts(pod).min(5)), Duty::Restart));
                     wait_for_restart(&mut new, code, now);
                 } else {
                     end(&mut new, code, now);
@@ -252,6 +265,15 @@ fn millis(pod: &Pod, key: &str, default: Option<u64>) -> Option<Span> {
         Some(text) => text.parse().ok().map(Span::from_millis),
         None => default.map(Span::from_millis),
     }
+}
+
+/// How often the containers were started again.
+fn restarts(pod: &Pod) -> u32 {
+    pod.status.containers.iter().map(|it| it.restarts).max().unwrap_or(0)
+}
+
+fn is_running(pod: &Pod) -> bool {
+    pod.status.containers.iter().any(|it| matches!(it.state, ContainerState::Running { .. }))
 }
 
 fn exit_code(pod: &Pod) -> i32 {

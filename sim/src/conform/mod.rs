@@ -17,6 +17,7 @@ pub mod line;
 pub mod names;
 pub mod recording;
 pub mod refusals;
+pub mod selectors;
 pub mod shown;
 pub mod story;
 pub mod unfit;
@@ -48,6 +49,8 @@ pub struct Verdict {
     pub name: String,
     /// How it compares.
     pub outcome: Comparison,
+    /// In how many plays each track agrees, the fewest first.
+    pub agreements: Vec<(usize, String)>,
 }
 
 /// How a folder compares.
@@ -59,26 +62,33 @@ pub enum Comparison {
     Differs(Vec<Difference>, usize),
     /// Kinds or requests that nothing here can do.
     NotCovered(Vec<String>),
+    /// Kinds that we do not have, and how the recording compares without what was asked of them.
+    Without(Vec<String>, Box<Comparison>),
 }
 
 /// Compares all recordings of one scenario with plays by these seeds.
 pub fn conform(repeats: &[Recording], seeds: &[u64]) -> Vec<Verdict> {
     let first = &repeats[0];
-    let verdict = |outcome: fn(&Recording) -> Comparison| {
-        repeats.iter().map(|it| Verdict { name: it.name.clone(), outcome: outcome(it) }).collect()
-    };
+    let verdict = |it: &Recording, (outcome, agreements)| Verdict { name: it.name.clone(), outcome, agreements };
     if !first.refused.is_empty() {
-        return verdict(|it| refusals::compare(&it.refused));
-    }
-    if !not_covered(first).is_empty() {
-        return verdict(|it| Comparison::NotCovered(not_covered(it)));
+        return repeats.iter().map(|it| verdict(it, (refusals::compare(&it.refused), Vec::new()))).collect();
     }
     let stories: Vec<_> = repeats.iter().map(|it| story::tell(&it.lines, from_ms(it))).collect();
-    repeats.iter().map(|it| Verdict { name: it.name.clone(), outcome: compare_one(it, &stories, seeds) }).collect()
+    let outcome = |recording: &Recording| match unknown_kinds(recording) {
+        kinds if kinds.is_empty() => compare_one(recording, &stories, seeds),
+        kinds => {
+            let (rest, agreements) = compare_one(&without(recording, &kinds), &stories, seeds);
+            (Comparison::Without(kinds, Box::new(rest)), agreements)
+        }
+    };
+    repeats.iter().map(|it| verdict(it, outcome(it))).collect()
 }
 
+/// How a recording compares, and in how many plays each of its tracks agrees.
+type Compared = (Comparison, Vec<(usize, String)>);
+
 /// One folder's steps, played; what comes of them may be what any of the repeats shows.
-fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -> Comparison {
+fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -> Compared {
     let mut plays: Vec<bench::Played> = seeds.iter().map(|seed| bench::play(recording, *seed, Span::ZERO)).collect();
     // When within its period the binder looks at all claims depends on when it was started: that is left to chance.
     if recording.lines.iter().any(|line| line.kind == "Event" && line.text("reason") == "FailedBinding") {
@@ -86,22 +96,26 @@ fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -
         plays.extend(phases.map(|phase| bench::play(recording, seeds[0], phase)));
     }
     if let Some(play) = plays.iter().find(|play| !play.not_covered.is_empty()) {
-        return Comparison::NotCovered(play.not_covered.clone());
+        return (Comparison::NotCovered(play.not_covered.clone()), Vec::new());
     }
     // A recording ends at some point: what was under way then may be done in ours or not.
     let end_ms = recording.lines.iter().map(|line| line.at_ms).max().unwrap_or(0);
     // Volumes that only claims tell of are not all that there were.
     let unknown_volumes = !unrecorded::volumes(&recording.steps, &recording.lines).is_empty();
-    let is_told = |line: &&line::Line| !unknown_volumes || line.kind != "PersistentVolume";
-    let whole = plays.iter().map(|play| {
-        let lines: Vec<_> = play.lines.iter().filter(is_told).cloned().collect();
-        story::tell(&lines, from_ms(recording))
-    });
-    let cut = plays.iter().map(|play| {
-        let lines: Vec<_> = play.lines.iter().filter(is_told).filter(|line| line.at_ms <= end_ms).cloned().collect();
-        story::tell(&lines, from_ms(recording))
-    });
-    let played: Vec<story::Story> = cut.chain(whole).collect();
+    // Of nodes that it shared with other scenarios a recording shows nothing.
+    let shown: BTreeSet<&str> =
+        recording.lines.iter().filter(|line| line.kind == "Node").map(|line| line.name.as_str()).collect();
+    let is_told = |line: &&line::Line| match line.kind.as_str() {
+        "PersistentVolume" => !unknown_volumes,
+        "Node" => shown.contains(line.name.as_str()),
+        _ => true,
+    };
+    let told = |play: &bench::Played| {
+        let whole: Vec<_> = play.lines.iter().filter(is_told).cloned().collect();
+        let cut: Vec<_> = whole.iter().filter(|line| line.at_ms <= end_ms).cloned().collect();
+        vec![story::tell(&cut, from_ms(recording)), story::tell(&whole, from_ms(recording))]
+    };
+    let told: Vec<Vec<story::Story>> = plays.iter().map(told).collect();
     let troubles = |step: &&recording::Step| match &step.what {
         Deed::Machine(machine) => machine["op"] == "die",
         Deed::Request { method, path, .. } => {
@@ -116,51 +130,58 @@ fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -
         said_ms: TOLERANCE_SAID_MS,
         death_ms: death_ms.map(|step| step.at_ms),
     };
+    let mut agreements = compare::agreements(stories, &told, tolerance);
+    agreements.retain(|(_, track)| is_compared(track));
+    let played: Vec<story::Story> = told.into_iter().flatten().collect();
     let mut differences = compare::differences(stories, &played, tolerance);
     differences.retain(|difference| is_compared(&difference.track));
-    differences.extend(codes(recording, &plays[0]));
+    differences.extend(answers(recording, &plays));
     differences.sort_by_key(|difference| difference.at_ms);
     let tracks = stories[0].keys().filter(|track| is_compared(track)).count();
-    if differences.is_empty() { Comparison::Equal(tracks) } else { Comparison::Differs(differences, tracks) }
+    let outcome =
+        if differences.is_empty() { Comparison::Equal(tracks) } else { Comparison::Differs(differences, tracks) };
+    (outcome, agreements)
 }
 
-/// Requests of the steps that were answered with another code.
-fn codes(recording: &Recording, play: &bench::Played) -> Vec<Difference> {
-    let steps = recording.steps.iter().enumerate();
-    let differing = steps.filter_map(|(place, step)| match &step.what {
+/// Steps that were answered otherwise in every play.
+fn answers(recording: &Recording, plays: &[bench::Played]) -> Vec<Difference> {
+    let differing = recording.steps.iter().enumerate().filter_map(|(place, step)| {
+        let mut found = plays.iter().map(|play| answer(place, step, play));
+        let first = found.next()??;
+        found.all(|difference| difference.is_some()).then_some(first)
+    });
+    differing.collect()
+}
+
+/// How the answer to a step differs in a play.
+fn answer(place: usize, step: &recording::Step, play: &bench::Played) -> Option<Difference> {
+    let differs =
+        |track: String, recorded: String, ours: String| Some(Difference { at_ms: step.at_ms, track, recorded, ours });
+    match &step.what {
         Deed::Request { method, path, code, message: said, .. } => {
             let (ours, message) = play.codes.get(&place)?;
-            let ours = *ours;
+            let track = format!("answer to {method} {path}");
             // A refusal's words are compared too, where the recording has them.
-            if ours == *code && ours >= 400 && said.as_ref().is_some_and(|said| !says_the_same(said, message)) {
-                return Some(Difference {
-                    at_ms: step.at_ms,
-                    track: format!("answer to {method} {path}"),
-                    recorded: said.clone().unwrap_or_default(),
-                    ours: message.clone(),
-                });
+            if ours == code && *ours >= 400 && said.as_ref().is_some_and(|said| !says_the_same(said, message)) {
+                return differs(track, said.clone().unwrap_or_default(), message.clone());
             }
             // A creation that is answered with 200 instead of 201 is an eviction or binding; both say that it is done.
-            (ours / 100 != code / 100 || ours >= 300 && ours != *code).then(|| Difference {
-                at_ms: step.at_ms,
-                track: format!("answer to {method} {path}"),
-                recorded: code.to_string(),
-                ours: format!("{ours} {message}").trim_end().to_owned(),
-            })
+            if ours / 100 == code / 100 && (*ours < 300 || ours == code) {
+                return None;
+            }
+            differs(track, code.to_string(), format!("{ours} {message}").trim_end().to_owned())
         }
         Deed::Kubectl(command, code) => {
             let (ours, said) = play.commands.get(&place)?;
             let recorded = i32::from(*code != 0);
-            (*ours != recorded).then(|| Difference {
-                at_ms: step.at_ms,
-                track: format!("exit code of kubectl {command}"),
-                recorded: recorded.to_string(),
-                ours: format!("{ours} {said}").trim_end().to_owned(),
-            })
+            if *ours == recorded {
+                return None;
+            }
+            let track = format!("exit code of kubectl {command}");
+            differs(track, recorded.to_string(), format!("{ours} {said}").trim_end().to_owned())
         }
         Deed::Machine(_) => None,
-    });
-    differing.collect()
+    }
 }
 
 /// Whether two refusals have the same words. Several reasons stand in brackets, and admission collects those about bounds
@@ -182,17 +203,36 @@ fn from_ms(recording: &Recording) -> i64 {
     recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0)
 }
 
-/// Kinds that the steps ask for or that decide the scenario, and that we do not have.
-fn not_covered(recording: &Recording) -> Vec<String> {
-    let mut kinds = BTreeSet::new();
-    for step in &recording.steps {
-        let Deed::Request { method, path, body, .. } = &step.what else { continue };
-        let creates = method == "POST" && !path.ends_with("/eviction");
-        if let Some(kind) = body["kind"].as_str().filter(|_| creates) {
-            kinds.insert(kind.to_owned());
-        }
-    }
-    kinds.into_iter().filter(|kind| !is_supported(kind)).collect()
+/// Kinds that the steps ask for and that we do not have.
+fn unknown_kinds(recording: &Recording) -> Vec<String> {
+    let kinds: BTreeSet<&str> = recording.steps.iter().filter_map(asked_kind).collect();
+    kinds.into_iter().filter(|kind| !is_supported(kind)).map(str::to_owned).collect()
+}
+
+/// The kind that a step creates.
+fn asked_kind(step: &recording::Step) -> Option<&str> {
+    let Deed::Request { method, path, body, .. } = &step.what else { return None };
+    let creates = method == "POST" && !path.ends_with("/eviction") && !path.ends_with("/binding");
+    body["kind"].as_str().filter(|_| creates)
+}
+
+/// A recording without the requests about objects of some kinds.
+fn without(recording: &Recording, kinds: &[String]) -> Recording {
+    let is_theirs = |kind: &str| kinds.iter().any(|known| known == kind);
+    let paths: BTreeSet<String> = recording
+        .steps
+        .iter()
+        .filter(|step| asked_kind(step).is_some_and(is_theirs))
+        .filter_map(|step| match &step.what {
+            Deed::Request { path, .. } => edge::Path::parse(path).map(|path| path.plural),
+            _ => None,
+        })
+        .collect();
+    let stays = |step: &&recording::Step| match &step.what {
+        Deed::Request { path, .. } => edge::Path::parse(path).is_none_or(|path| !paths.contains(&path.plural)),
+        _ => true,
+    };
+    Recording { steps: recording.steps.iter().filter(stays).cloned().collect(), ..recording.clone() }
 }
 
 /// Whether manifests of a kind can be read, and so whether its controllers are there.
@@ -200,15 +240,13 @@ fn is_supported(kind: &str) -> bool {
     KINDS.iter().any(|known| known.kind == kind)
 }
 
-/// Kinds that the recorded clusters make by themselves beside what was asked for; they are compared once we have them.
-const BESIDE: &[&str] = &["Endpoints", "Lease"];
 /// Kinds that the recorder did not watch, or whose own status is not modelled.
 const UNWATCHED: &[&str] = &["LimitRange", "Namespace", "ServiceAccount"];
 
 /// Whether a track is of a kind that we have.
 fn is_compared(track: &str) -> bool {
     let kind = track.split(['/', ':']).next().unwrap_or_default();
-    !UNWATCHED.contains(&kind) && (!BESIDE.contains(&kind) || is_supported(kind))
+    !UNWATCHED.contains(&kind) && is_supported(kind)
 }
 
 /// The first words of a JSON value, for messages.

@@ -10,11 +10,12 @@ use std::path::Path;
 use serde_json::Value;
 use wavetank_manifest::yaml::{Duplicates, parse};
 
+use crate::conform::kubectl::{CommandLine, transcript};
 use crate::conform::line::Line;
 use crate::conform::unrecorded;
 
 /// One folder.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Recording {
     /// The folder's name.
     pub name: String,
@@ -123,9 +124,22 @@ impl Recording {
             recording.steps.extend(creations(&sent, &recording));
             recording.steps.sort_by_key(|step| step.at_ms);
         }
+        let transcript = folder.join("kubectl.txt");
+        if transcript.is_file() && !recording.steps.iter().any(|step| matches!(step.what, Deed::Kubectl(..))) {
+            let spoken = transcript::read(&text("kubectl.txt")?);
+            let steps = transcript::steps(&spoken, &recording.steps, &recording.lines);
+            recording.steps.extend(steps);
+            recording.steps.sort_by_key(|step| step.at_ms);
+        }
         let unrecorded = unrecorded::creations(&recording.steps, &recording.lines);
         recording.steps.extend(unrecorded);
         recording.steps.sort_by_key(|step| step.at_ms);
+        for step in &mut recording.steps {
+            if let Deed::Kubectl(line, _) = &step.what {
+                let shown = transcript::shown_ms(&CommandLine::parse(line), &[], &recording.lines, step.from_ms);
+                step.from_ms = shown.filter(|shown| *shown <= step.at_ms).unwrap_or(step.from_ms);
+            }
+        }
         let summary = folder.join("summary.md");
         if summary.is_file() {
             recording.client_limit = client_limit(&text("summary.md")?);

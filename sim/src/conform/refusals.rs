@@ -1,57 +1,61 @@
 //! Requests that a real API server refused: ours must refuse them with the same code, reason and message.
 //!
 //! Whoever may ask for what is not modelled, so what was refused to a user for the lack of rights is not covered. The
-//! recordings do not tell what was there before: the namespace of most cases is, with its account, and an object of which
-//! the answer says so.
+//! recordings do not tell what was there before ([`stand_in`] does): the namespace of most cases is, with its account, and
+//! an object of which the answer does not say that it is not there. Drawn uids are alike, and whole templates and specs
+//! that the API server quotes in its message are not compared.
+
+mod stand_in;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use wavetank_core::Core;
-use wavetank_core::api::{Refusal, Request};
+use wavetank_core::api::Request;
 use wavetank_core::config::Config;
 use wavetank_core::id::{ProcId, RequestId};
-use wavetank_core::model::{Kind, Meta, Namespace, Object, ServiceAccount};
+use wavetank_core::model::{Meta, Namespace, Object, ServiceAccount};
 use wavetank_core::seam::{Effect, Input, Msg};
 use wavetank_core::time::Time;
-use wavetank_manifest::kubernetes::{KINDS, Located, Manifest, apply_defaults, read_manifests, to_object, validate};
 
 use crate::conform::compare::Difference;
-use crate::conform::edge::{Path, code_of};
-use crate::conform::{Comparison, brief, is_supported};
+use crate::conform::edge::{self, Outcome, Path, Status};
+use crate::conform::{Comparison, brief};
+
+/// A request and its recorded answer.
+struct Case<'a> {
+    name: &'a str,
+    method: &'a str,
+    path: &'a str,
+    content_type: &'a str,
+    body: Value,
+    /// What was answered.
+    status: Status,
+}
 
 /// Compares every refusal of a folder.
 pub fn compare(refused: &[Value]) -> Comparison {
     let mut differences = Vec::new();
     let mut missing = Vec::new();
     let home = home(refused);
-    for case in refused {
-        let name = case["case"].as_str().unwrap_or_default();
-        let kind = case["body"]["kind"].as_str().unwrap_or_default();
-        let method = case["request"].as_str().and_then(|request| request.split(' ').next()).unwrap_or("POST");
-        if method != "POST" || kind.is_empty() || !is_supported(kind) {
-            let what = if method == "POST" && !kind.is_empty() { kind } else { method };
-            missing.push(format!("{what} ({name})"));
+    for case in refused.iter().map(Case::read) {
+        if case.status.message.contains("forbidden: User \"") {
+            missing.push(format!("rights of users ({})", case.name));
             continue;
         }
-        let answer = &case["response"];
-        let expected = (
-            case["code"].as_u64().or(answer["code"].as_u64()).unwrap_or(0),
-            text(answer, case, "reason"),
-            text(answer, case, "message"),
-        );
-        if expected.2.contains(" is forbidden: User \"") {
-            missing.push(format!("rights of users ({name})"));
-            continue;
-        }
-        let path = case["request"].as_str().and_then(|request| request.split(' ').nth(1)).unwrap_or_default();
-        let ours = refusal(&case["body"], path, &home, expected.1 == "AlreadyExists");
-        if ours != expected {
-            let shown = |of: &(u64, String, String)| format!("{} {}: {}", of.0, of.1, of.2);
+        let ours = match case.answer(&home) {
+            Ok(ours) => ours,
+            Err(what) => {
+                missing.push(format!("{} {what} ({})", case.method, case.name));
+                continue;
+            }
+        };
+        if !agree(&case.status, &ours) {
+            let shown = |of: &Status| format!("{} {}: {}", of.code, of.reason, of.message);
             differences.push(Difference {
                 at_ms: 0,
-                track: format!("{name}: {}", brief(&case["body"])),
-                recorded: shown(&expected),
+                track: format!("{}: {} {} {}", case.name, case.method, case.path, brief(&case.body)),
+                recorded: shown(&case.status),
                 ours: shown(&ours),
             });
         }
@@ -65,121 +69,170 @@ pub fn compare(refused: &[Value]) -> Comparison {
     }
 }
 
-fn text(answer: &Value, case: &Value, key: &str) -> String {
-    answer[key].as_str().or(case[key].as_str()).unwrap_or_default().to_owned()
-}
-
 /// The namespace of most cases.
 fn home(refused: &[Value]) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for case in refused {
-        let path = case["request"].as_str().and_then(|request| request.split(' ').nth(1)).and_then(Path::parse);
-        *counts.entry(path.map(|path| path.namespace).unwrap_or_default()).or_default() += 1;
+    for path in refused.iter().filter_map(|case| Path::parse(Case::read(case).path)) {
+        *counts.entry(path.namespace).or_default() += 1;
     }
     counts.into_iter().max_by_key(|(_, count)| *count).map(|(namespace, _)| namespace).unwrap_or_default()
 }
 
-/// An object that was sent to where others are.
-fn wrong_path(body: &Value, path: &str) -> Option<String> {
-    let (path, kind) = (Path::parse(path)?, body["kind"].as_str()?);
-    let there = Kind::ALL.iter().find(|known| known.plural() == path.plural)?;
-    let version = body["apiVersion"].as_str()?.rsplit('/').next()?;
-    (there.name() != kind && is_supported(kind)).then(|| {
-        format!(
-            "{kind} in version {version:?} cannot be handled as a {there}: converting ({version}.{kind}) to (core.{there}): \
-             unknown conversion",
-            there = there.name()
-        )
-    })
-}
-
-/// What an API server says that has one namespace with its account, or the very object.
-fn stored(located: &Located<Manifest>, path: &Path, home: &str, exists: bool) -> Option<(u64, String, String)> {
-    let mut object = to_object(located).ok()?;
-    object.meta_mut().namespace = path.namespace.as_str().into();
-    let namespace = Namespace { meta: Meta::named("", home) };
-    let mut requests = vec![
-        Object::Namespace(namespace.into()),
-        Object::ServiceAccount(ServiceAccount::default_of(home).into()),
-        object.clone(),
-    ];
-    requests.extend(exists.then_some(object));
-    let mut core = Core::new(Config::default());
-    let mut inputs = VecDeque::from([Input::Started(ProcId::API_SERVER)]);
-    let last = RequestId(requests.len() as u64);
-    for (object, number) in requests.into_iter().zip(1..) {
-        let body = Msg::Request(RequestId(number), Box::new(Request::Create(object)));
-        inputs.push_back(Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
+impl<'a> Case<'a> {
+    fn read(case: &'a Value) -> Case<'a> {
+        let text = |key: &str| case[key].as_str().unwrap_or_default();
+        let (method, path) = text("request").split_once(' ').unwrap_or(("POST", ""));
+        let answer = &case["response"];
+        let of_answer = |key: &str| answer[key].as_str().or(case[key].as_str()).unwrap_or_default().to_owned();
+        let code = case["code"].as_u64().or(answer["code"].as_u64()).and_then(|code| u16::try_from(code).ok());
+        // What is no Status is text; of what was done, the object.
+        let message = answer.as_str().map_or_else(|| of_answer("message"), |text| text.trim_end().to_owned());
+        let status = Status { code: code.unwrap_or(0), reason: of_answer("reason"), message };
+        let body = match case["body"].as_str() {
+            Some("(large)") => too_large(path, &answer["details"]["name"]),
+            _ => case["body"].clone(),
+        };
+        Case { name: text("case"), method, path, content_type: text("content_type"), body, status }
     }
-    let mut refusal = None;
-    while let Some(input) = inputs.pop_front() {
-        let mut effects = Vec::new();
-        core.step(Time::ZERO, input, &mut effects);
-        for effect in effects {
-            match effect {
-                Effect::Persist(revision) => inputs.push_front(Input::Persisted(revision)),
-                Effect::Send { body: Msg::Response(id, Err(found)), .. } if id == last => refusal = Some(found),
-                _ => {}
+
+    /// Our answer in a world that has what the recorded answer tells. Errors: what nothing here can do.
+    fn answer(&self, home: &str) -> Result<Status, String> {
+        let path = Path::parse(self.path).ok_or_else(|| self.path.to_owned())?;
+        let mut world = World::new(home);
+        for body in stand_in::objects(self.method, &path, &self.body, &self.status) {
+            let at = Path { name: String::new(), subresource: String::new(), query: String::new(), ..path.clone() };
+            match edge::translate(&world.core, "POST", &at, "", &body) {
+                Outcome::Ask(requests) => {
+                    requests.into_iter().try_for_each(|it| world.ask(it).map_err(|it| it.message))?
+                }
+                Outcome::Answered(status) => return Err(format!("stand-in: {}", status.message)),
+                Outcome::NotCovered(what) => return Err(what),
+            }
+        }
+        match edge::translate(&world.core, self.method, &path, self.content_type, &self.body) {
+            Outcome::Answered(status) => Ok(status),
+            Outcome::NotCovered(what) => Err(what),
+            Outcome::Ask(requests) => {
+                let refusal = requests.into_iter().find_map(|request| world.ask(request).err());
+                let code = if self.method == "POST" { 201 } else { 200 };
+                Ok(refusal.unwrap_or(Status { code, reason: String::new(), message: String::new() }))
             }
         }
     }
-    let refusal = refusal?;
-    let reason = match &refusal {
-        Refusal::NotFound(_) => "NotFound",
-        Refusal::AlreadyExists(_) => "AlreadyExists",
-        Refusal::Forbidden { .. } => "Forbidden",
-        Refusal::Invalid { .. } => "Invalid",
-        _ => "",
-    };
-    Some((u64::from(code_of(&refusal)), reason.to_owned(), refusal.to_string()))
 }
 
-/// Code, reason and message of our own refusal; 201 if there is none.
-fn refusal(body: &Value, path: &str, home: &str, exists: bool) -> (u64, String, String) {
-    if let Some(wrong) = wrong_path(body, path) {
-        return (400, "BadRequest".to_owned(), wrong);
-    }
-    if body["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
-        return (500, String::new(), "resourceVersion should not be set on objects to be created".to_owned());
+/// A body that is too large to be recorded: of the kind of the path, and a little over a mebibyte.
+fn too_large(path: &str, name: &Value) -> Value {
+    let plural = Path::parse(path).map(|path| path.plural).unwrap_or_default();
+    let kind = if plural == "secrets" { "Secret" } else { "ConfigMap" };
+    let field = if kind == "Secret" { "stringData" } else { "data" };
+    json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, field: {"all": "x".repeat((1 << 20) + 1)}})
+}
+
+/// An API server alone.
+struct World {
+    core: Core,
+    asked: u64,
+}
+
+impl World {
+    /// One that has a namespace with its account, and those of the system.
+    fn new(home: &str) -> World {
+        let mut world = World { core: Core::new(Config::default()), asked: 0 };
+        world.step(Input::Started(ProcId::API_SERVER));
+        for name in [home, "default", "kube-system"] {
+            let namespace = Namespace { meta: Meta::named("", name) };
+            let objects =
+                [Object::Namespace(namespace.into()), Object::ServiceAccount(ServiceAccount::default_of(name).into())];
+            for object in objects {
+                // A home that is one of the others is there already.
+                drop(world.ask(Request::Create(object)));
+            }
+        }
+        world
     }
 
-    let kind = body["kind"].as_str().unwrap_or_default();
-    let api_version = body["apiVersion"].as_str().unwrap_or_default();
-    if !KINDS.iter().any(|known| known.kind == kind && known.api_version == api_version) {
-        let version = api_version.rsplit('/').next().unwrap_or_default();
-        let message = format!(
-            "{kind} in version {version:?} cannot be handled as a {kind}: no kind {kind:?} is registered for version \
-             {api_version:?} in scheme \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\""
-        );
-        return (400, "BadRequest".to_owned(), message);
+    /// Asks and gets the answer.
+    fn ask(&mut self, request: Request) -> Result<(), Status> {
+        self.asked += 1;
+        let id = RequestId(self.asked);
+        let body = Msg::Request(id, Box::new(request));
+        let sent = self.step(Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
+        let answer = sent.into_iter().find_map(|(of, answer)| (of == id).then_some(answer));
+        answer.unwrap_or(Ok(()))
     }
-    let meta = &body["metadata"];
-    if meta["name"].as_str().unwrap_or_default().is_empty()
-        && meta["generateName"].as_str().unwrap_or_default().is_empty()
-    {
-        let message =
-            format!("{kind} \"\" is invalid: metadata.name: Required value: name or generateName is required");
-        return (422, "Invalid".to_owned(), message);
-    }
-    let mut objects = match read_manifests("body", &body.to_string()) {
-        Ok(objects) => objects,
-        Err(errors) => {
-            let version = api_version.rsplit('/').next().unwrap_or_default();
-            let wrong_type = errors.0.first().and_then(|error| error.go_message());
-            let message = match wrong_type {
-                Some(wrong) => format!("{kind} in version {version:?} cannot be handled as a {kind}: {wrong}"),
-                None => errors.to_string(),
-            };
-            return (400, "BadRequest".to_owned(), message);
+
+    /// Takes an input, and what storage says to it; the answers that were given.
+    fn step(&mut self, input: Input) -> Vec<(RequestId, Result<(), Status>)> {
+        let mut answers = Vec::new();
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let mut effects = Vec::new();
+            self.core.step(Time::ZERO, input, &mut effects);
+            for effect in effects {
+                match effect {
+                    Effect::Persist(revision) => inputs.push_front(Input::Persisted(revision)),
+                    Effect::Send { body: Msg::Response(id, answer), .. } => {
+                        answers.push((id, answer.map(drop).map_err(|refusal| Status::of(&refusal))));
+                    }
+                    _ => {}
+                }
+            }
         }
+        answers
+    }
+}
+
+/// Whether two answers are the same but for drawn uids and for what is quoted whole.
+fn agree(recorded: &Status, ours: &Status) -> bool {
+    let plain = |status: &Status| {
+        let message = without_quoted(&without_uids(&status.message));
+        Status { message, ..status.clone() }
     };
-    let Some(object) = objects.first_mut() else { return (400, "BadRequest".to_owned(), "no object".to_owned()) };
-    apply_defaults(&mut object.value);
-    match validate(&object.value) {
-        Ok(()) => match Path::parse(path).and_then(|path| stored(object, &path, home, exists)) {
-            Some((code, reason, message)) => (code, reason, message),
-            None => (201, String::new(), String::new()),
-        },
-        Err(invalid) => (422, "Invalid".to_owned(), invalid.to_string()),
+    recorded == ours || plain(recorded) == plain(ours)
+}
+
+/// A text with `…` for each uid.
+fn without_uids(text: &str) -> String {
+    const LENGTH: usize = 36;
+    let is_uid = |text: &str| {
+        text.bytes().enumerate().all(|(at, letter)| match at {
+            8 | 13 | 18 | 23 => letter == b'-',
+            _ => letter.is_ascii_hexdigit(),
+        })
+    };
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some(first) = rest.chars().next() {
+        let length = if rest.get(..LENGTH).is_some_and(is_uid) { LENGTH } else { first.len_utf8() };
+        plain.push_str(if length == LENGTH { "…" } else { &rest[..length] });
+        rest = &rest[length..];
+    }
+    plain
+}
+
+/// A text without the template that an immutable one is quoted with, and without the difference of two specs.
+fn without_quoted(text: &str) -> String {
+    let text = text.split("\n@@ ").next().unwrap_or_default();
+    let (Some(start), Some(end)) = (text.find(": {\"labels\":"), text.rfind("}: field is immutable")) else {
+        return text.to_owned();
+    };
+    format!("{}{}", &text[..start], &text[end + 1..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_the_same_but_for_uids_and_what_is_quoted_whole() {
+        let status = |message: &str| Status { code: 422, reason: "Invalid".to_owned(), message: message.to_owned() };
+        let one = status("uid 15ee43bd-69ba-4366-befd-cbcd966f4775 is wrong");
+        assert!(agree(&one, &status("uid 00000000-69ba-4366-befd-cbcd966f4775 is wrong")));
+        assert!(!agree(&one, &status("uid 15ee43bd-69ba-4366-befd-cbcd966f477 is wrong")));
+        let quoted = status("spec.template: Invalid value: {\"labels\":{\"a\":\"b\"},\"Spec\":{}}: field is immutable");
+        assert!(agree(&quoted, &status("spec.template: Invalid value: field is immutable")));
+        let selector = status("spec.selector: Invalid value: {\"matchLabels\":{\"a\":\"b\"}}: field is immutable");
+        assert!(!agree(&selector, &status("spec.selector: Invalid value: field is immutable")));
+        assert!(agree(&status("may not change\n@@ -1,7 +1,7 @@\n x"), &status("may not change")));
     }
 }

@@ -149,7 +149,7 @@ fn a_refused_step_is_reported_with_its_number() {
     let outcome = outcome(&plan);
     assert_eq!(outcome.refusals.len(), 1);
     assert_eq!(outcome.refusals[0].step, 2);
-    assert_eq!(outcome.refusals[0].refusal.to_string(), "replicasets \"web\" already exists");
+    assert_eq!(outcome.refusals[0].refusal.to_string(), "replicasets.apps \"web\" already exists");
 }
 
 #[test]

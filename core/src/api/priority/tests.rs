@@ -53,8 +53,8 @@ fn pods_without_a_class_get_the_default_one_of_which_there_is_one() {
     bed.create(PriorityClass { global_default: true, ..class("usual", 10) });
     assert_eq!(create(&mut bed, pod("a", PodSpec::default())), "");
     assert_eq!(priority(&bed, "a"), ("usual".to_owned(), 10));
-    let expected = "priorityclasses \"other\" is forbidden: PriorityClass usual is already marked as default. Only one \
-                    default can exist";
+    let expected = "priorityclasses.scheduling.k8s.io \"other\" is forbidden: PriorityClass usual is already marked as \
+                    default. Only one default can exist";
     assert_eq!(create(&mut bed, PriorityClass { global_default: true, ..class("other", 20) }), expected);
     bed.create(class("other", 20));
     let object = Object::PriorityClass(Arc::new(PriorityClass { global_default: true, ..class("other", 20) }));

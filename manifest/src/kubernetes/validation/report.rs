@@ -88,11 +88,18 @@ pub struct Invalid {
     pub causes: Vec<Cause>,
 }
 
+impl Invalid {
+    /// What the message is about: `Deployment.apps "x"`.
+    pub fn subject(&self) -> String {
+        let dot = if self.group.is_empty() { "" } else { "." };
+        format!("{}{dot}{} {:?}", self.kind, self.group, self.name)
+    }
+}
+
 /// The API server's message: `Deployment.apps "x" is invalid: spec.replicas: Invalid value: -1: must be …`.
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dot = if self.group.is_empty() { "" } else { "." };
-        write!(f, "{}{dot}{} {:?} is invalid: ", self.kind, self.group, self.name)?;
+        write!(f, "{} is invalid: ", self.subject())?;
         let mut messages: Vec<String> = Vec::with_capacity(self.causes.len());
         for message in self.causes.iter().map(Cause::to_string) {
             if !messages.contains(&message) {

@@ -9,7 +9,7 @@ use crate::controllers::owned_by;
 use crate::digest::Shared;
 use crate::id::{Name, Uid};
 use crate::model::{
-    Container, ContainerState, ContainerStatus, Labels, Meta, ObjectKey, Phase, PodSpec, PodTemplate,
+    Container, ContainerState, ContainerStatus, Labels, Meta, Namespace, ObjectKey, Phase, PodSpec, PodTemplate,
     ReplicationController, Service,
 };
 use crate::testbed::{StandIn, Testbed};
@@ -134,12 +134,15 @@ fn pods_count_as_available_after_they_have_been_ready_for_long_enough() {
 #[test]
 fn a_namespace_that_is_being_deleted_gets_no_pods_and_no_complaint() {
     let mut bed = bed();
-    bed.create(web(0));
+    bed.create(Namespace { meta: Meta::named("", "shop") });
+    bed.run_for(Span::from_secs(1));
+    bed.create(ReplicaSet { meta: Meta::named("shop", "web"), ..web(0) });
     bed.run_for(Span::from_secs(1));
     // Foreground: the finalizer holds the namespace in its terminating state.
-    let key = ObjectKey::new(Kind::Namespace, "", "default");
+    let key = ObjectKey::new(Kind::Namespace, "", "shop");
     bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Foreground });
-    scale(&mut bed, 3);
+    let key = ObjectKey::new(Kind::ReplicaSet, "shop", "web");
+    bed.request(Request::Patch { key, patch: Patch::Replicas(3) });
     bed.run_for(Span::from_secs(2));
     assert_eq!(pods(&bed).len(), 0);
     assert!(!bed.told().iter().any(|line| line.contains("FailedCreate")), "{:?}", bed.told());

@@ -1,0 +1,106 @@
+//! Deletions, evictions and bindings.
+
+use serde_json::Value;
+use wavetank_core::Core;
+use wavetank_core::api::{Propagation, Request};
+use wavetank_core::id::Uid;
+use wavetank_core::model::{Kind, Object, ObjectKey, Selector};
+use wavetank_core::time::Span;
+
+use super::{Outcome, Path, Status, find, not_found};
+use crate::conform::selectors;
+
+/// An eviction of a pod, with the options of its deletion.
+pub(super) fn evict(key: ObjectKey, options: &Value) -> Request {
+    let dry_run = options["dryRun"].as_array().is_some_and(|stages| !stages.is_empty());
+    let uid = options["preconditions"]["uid"].as_str().and_then(parsed);
+    Request::Evict { key, uid, grace: grace(options), dry_run }
+}
+
+/// A deletion of one object. Options come in the body or in the query; what the body says counts.
+///
+/// Source: `BeforeDelete`, staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go (v1.34.1).
+pub(super) fn delete(core: &Core, key: ObjectKey, path: &Path, options: &Value) -> Outcome {
+    let Some(stored) = find(core, &key) else { return not_found(&key) };
+    let uid = stored.uid().to_string();
+    if let Some(wanted) = options["preconditions"]["uid"].as_str().filter(|wanted| *wanted != uid) {
+        let why = format!(
+            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been \
+             deleted and then recreated"
+        );
+        return Outcome::Answered(Status::conflict(&key.kind.qualified_name(), &key.name, &why));
+    }
+    if let Some(wanted) = options["preconditions"]["resourceVersion"].as_str() {
+        let version = core.revision().0;
+        let why = format!(
+            "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record \
+             ({version}). The object might have been modified"
+        );
+        return Outcome::Answered(Status::conflict(&key.kind.qualified_name(), &key.name, &why));
+    }
+    let propagation = match propagation(path, options) {
+        Ok(propagation) => propagation,
+        Err(status) => return Outcome::Answered(status),
+    };
+    let grace = grace(options).or_else(|| path.parameter("gracePeriodSeconds")?.parse().ok().map(Span::from_secs));
+    Outcome::Ask(vec![Request::Delete { key, uid: None, grace, propagation }])
+}
+
+/// A deletion of all objects of a collection that a selector selects.
+pub(super) fn collection(kind: Kind, path: &Path, options: &Value) -> Outcome {
+    let selector = match path.parameter("labelSelector").map(|text| selectors::parse(&text)) {
+        None => Selector::default(),
+        Some(Ok(selector)) => selector,
+        Some(Err(message)) => return Outcome::Answered(Status::bad_request(message)),
+    };
+    if path.parameter("fieldSelector").is_some() {
+        return Outcome::NotCovered("a deletion by fields".to_owned());
+    }
+    match propagation(path, options) {
+        Ok(propagation) => Outcome::Ask(vec![Request::DeleteMatching {
+            kind,
+            namespace: path.namespace.as_str().into(),
+            selector,
+            grace: grace(options),
+            propagation,
+        }]),
+        Err(status) => Outcome::Answered(status),
+    }
+}
+
+/// A binding of a pod to a node (the binding subresource).
+pub(super) fn bind(core: &Core, key: &ObjectKey, body: &Value) -> Outcome {
+    let Some(Object::Pod(pod)) = find(core, key) else { return not_found(key) };
+    let node = body["target"]["name"].as_str().unwrap_or_default().into();
+    let (namespace, name) = (key.namespace.clone(), key.name.clone());
+    Outcome::Ask(vec![Request::Bind { namespace, name, uid: pod.meta.uid, node }])
+}
+
+fn grace(options: &Value) -> Option<Span> {
+    options["gracePeriodSeconds"].as_u64().map(Span::from_secs)
+}
+
+/// The pods of Jobs and ReplicationControllers stay unless the deletion says otherwise.
+///
+/// Source: `DefaultGarbageCollectionPolicy`, pkg/registry/batch/job/strategy.go,
+/// pkg/registry/core/replicationcontroller/strategy.go (v1.34.1).
+fn propagation(path: &Path, options: &Value) -> Result<Propagation, Status> {
+    let asked =
+        options["propagationPolicy"].as_str().map(str::to_owned).or_else(|| path.parameter("propagationPolicy"));
+    let orphans = options["orphanDependents"].as_bool();
+    match (asked.as_deref(), orphans) {
+        (Some("Foreground"), _) => Ok(Propagation::Foreground),
+        (Some("Orphan"), _) | (None, Some(true)) => Ok(Propagation::Orphan),
+        (Some("Background"), _) | (None, Some(false)) => Ok(Propagation::Background),
+        (None, None) if ["jobs", "replicationcontrollers"].contains(&path.plural.as_str()) => Ok(Propagation::Orphan),
+        (None, None) => Ok(Propagation::Background),
+        (Some(other), _) => Err(Status::invalid(format!(
+            "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: supported values: \
+             \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+        ))),
+    }
+}
+
+fn parsed(text: &str) -> Option<Uid> {
+    u128::from_str_radix(&text.replace('-', ""), 16).ok().map(Uid)
+}

@@ -1,0 +1,207 @@
+//! Requests as HTTP clients make them, turned into the core's own by what its store holds at that moment.
+//!
+//! A patch is applied to the JSON that a client would get, and the result is read, defaulted and validated as a new
+//! manifest is. A version (`resourceVersion`) or identity (`uid`) that a request still names is one that its object has
+//! not got: whoever knows the recorded ones takes those away that are right. Absent on purpose: what reads answer with,
+//! users and their rights, server-side apply, and dry runs of anything but evictions.
+
+mod change;
+mod create;
+mod delete;
+mod machine;
+mod read;
+mod resources;
+mod status;
+
+use serde_json::Value;
+use wavetank_core::Core;
+use wavetank_core::api::{Refusal, Request};
+use wavetank_core::model::{Kind, Object, ObjectKey};
+
+pub use machine::node_of;
+
+/// Unix time of a run's start, for timestamps that are patched.
+pub const EPOCH: i64 = 1_700_000_000;
+
+/// What a request has come to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The core is asked; several requests are made one after the other.
+    Ask(Vec<Request>),
+    /// It is answered at the edge.
+    Answered(Status),
+    /// Nothing here can do that.
+    NotCovered(String),
+}
+
+/// A refusal as the API server words it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The HTTP code.
+    pub code: u16,
+    /// One word; empty where the API server has none.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+}
+
+impl Status {
+    fn new(code: u16, reason: &str, message: impl Into<String>) -> Status {
+        Status { code, reason: reason.to_owned(), message: message.into() }
+    }
+
+    fn bad_request(message: impl Into<String>) -> Status {
+        Status::new(400, "BadRequest", message)
+    }
+
+    /// An error without a reason of its own.
+    fn internal(message: impl Into<String>) -> Status {
+        Status::new(500, "", message)
+    }
+
+    fn invalid(message: impl Into<String>) -> Status {
+        Status::new(422, "Invalid", message)
+    }
+
+    fn conflict(resource: &str, name: &str, why: &str) -> Status {
+        Status::new(409, "Conflict", format!("Operation cannot be fulfilled on {resource} \"{name}\": {why}"))
+    }
+
+    /// What the API server says of a refusal of ours.
+    pub fn of(refusal: &Refusal) -> Status {
+        let (code, reason) = match refusal {
+            Refusal::NotFound(_) => (404, "NotFound"),
+            Refusal::AlreadyExists(_) => (409, "AlreadyExists"),
+            Refusal::Conflict { .. } | Refusal::WrongUid { .. } => (409, "Conflict"),
+            Refusal::Forbidden { .. } => (403, "Forbidden"),
+            Refusal::Invalid { .. } => (422, "Invalid"),
+            Refusal::TooManyRequests { .. } => (429, "TooManyRequests"),
+            Refusal::Internal { .. } | Refusal::SeveralBudgets => (500, "InternalError"),
+        };
+        Status::new(code, reason, refusal.to_string())
+    }
+}
+
+/// The parts of a path: `/apis/apps/v1/namespaces/shop/deployments/web/scale`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Path {
+    /// Group and version, such as `v1` or `apps/v1`; empty if it was not told.
+    pub api_version: String,
+    /// The namespace; empty for cluster-scoped kinds.
+    pub namespace: String,
+    /// The kind's plural.
+    pub plural: String,
+    /// The object; empty for a collection.
+    pub name: String,
+    /// The subresource; empty for the object itself.
+    pub subresource: String,
+    /// What follows the question mark.
+    pub query: String,
+}
+
+impl Path {
+    /// The path of an object.
+    pub fn of(key: &ObjectKey) -> Path {
+        Path {
+            namespace: key.namespace.to_string(),
+            plural: key.kind.plural().to_owned(),
+            name: key.name.to_string(),
+            ..Path::default()
+        }
+    }
+
+    /// Takes a path apart; `None` if it is none of objects.
+    pub fn parse(text: &str) -> Option<Path> {
+        let (path, query) = text.split_once('?').unwrap_or((text, ""));
+        let mut parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let version = match *parts.first()? {
+            "api" => 2,
+            "apis" => 3,
+            _ => return None,
+        };
+        let head: Vec<&str> = parts.drain(..version.min(parts.len())).collect();
+        let mut namespace = "";
+        if parts.first() == Some(&"namespaces") && parts.len() > 2 && !["status", "finalize"].contains(&parts[2]) {
+            namespace = parts[1];
+            parts.drain(..2);
+        }
+        let at = |place: usize| parts.get(place).copied().unwrap_or_default().to_owned();
+        Some(Path {
+            api_version: head[1..].join("/"),
+            namespace: namespace.to_owned(),
+            plural: at(0),
+            name: at(1),
+            subresource: at(2),
+            query: query.to_owned(),
+        })
+    }
+
+    /// The value of a parameter of the query, with `+` and `%` written out.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let mut pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| unescaped(value))
+    }
+}
+
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        match (first, code) {
+            (b'+', _) => bytes.push(b' '),
+            (b'%', Some(code)) => {
+                bytes.push(code);
+                rest = &after[2..];
+                continue;
+            }
+            _ => bytes.push(*first),
+        }
+        rest = after;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Turns a request into the core's own.
+pub fn translate(core: &Core, method: &str, path: &Path, content_type: &str, body: &Value) -> Outcome {
+    let kind = match resources::kind_at(path) {
+        Ok(kind) => kind,
+        Err(outcome) => return outcome,
+    };
+    let key = ObjectKey::new(kind, &path.namespace, &path.name);
+    let is_eviction = path.subresource == "eviction";
+    if !is_eviction && method != "GET" && (path.parameter("dryRun").is_some() || body["dryRun"].is_array()) {
+        return Outcome::NotCovered(format!("dry run of {method} {}", path.plural));
+    }
+    match (method, path.subresource.as_str()) {
+        ("GET", "") => read::answer(core, kind, path),
+        ("GET", _) => Outcome::Ask(Vec::new()),
+        ("POST", "") => create::create(core, kind, path, body),
+        ("POST", "eviction") => Outcome::Ask(vec![delete::evict(key, &body["deleteOptions"])]),
+        ("POST", "binding") => delete::bind(core, &key, body),
+        ("DELETE", "") if path.name.is_empty() => delete::collection(kind, path, body),
+        ("DELETE", "") => delete::delete(core, key, path, body),
+        ("PATCH" | "PUT", "" | "status" | "scale") => {
+            change::change(core, &key, path, &change::Sent { method, content_type, body })
+        }
+        (_, subresource) => Outcome::NotCovered(format!("{method} {}/{subresource}", path.plural)),
+    }
+}
+
+/// The newest version of an object.
+pub fn find(core: &Core, key: &ObjectKey) -> Option<Object> {
+    let objects = core.newest().objects(key.kind);
+    objects.into_iter().map(|(_, object)| object).find(|object| object.key() == *key)
+}
+
+fn not_found(key: &ObjectKey) -> Outcome {
+    Outcome::Answered(Status::of(&Refusal::NotFound(key.clone())))
+}
+
+/// The plural with the group, as the API server names a resource: `pods`, `deployments.apps`.
+fn resource(kind: Kind) -> String {
+    kind.qualified_plural()
+}
+
+#[cfg(test)]
+mod tests;

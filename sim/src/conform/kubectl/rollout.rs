@@ -1,0 +1,89 @@
+//! `kubectl rollout undo`, `restart`, `pause` and `resume`.
+
+use serde_json::{Value, json};
+use wavetank_core::Core;
+use wavetank_core::api::{Patch, Request};
+use wavetank_core::model::{Deployment, Kind, Labels, Object, ObjectKey, ReplicaSet};
+
+use super::words::CommandLine;
+use super::{Planned, Scene, Trouble, patched, shown, targets};
+use crate::conform::edge::Outcome;
+
+const REVISION: &str = "deployment.kubernetes.io/revision";
+/// Annotations that a Deployment keeps when it goes back.
+///
+/// Source: `annotationsToSkip`, staging/src/k8s.io/kubectl/pkg/polymorphichelpers/rollback.go (v1.34.1).
+const KEPT: [&str; 6] = [
+    "kubectl.kubernetes.io/last-applied-configuration",
+    REVISION,
+    "deployment.kubernetes.io/revision-history",
+    "deployment.kubernetes.io/desired-replicas",
+    "deployment.kubernetes.io/max-replicas",
+    "deprecated.deployment.rollback.to",
+];
+/// Kinds that have rollouts.
+const ROLLED: [Kind; 3] = [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet];
+
+pub(super) fn plan(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
+    let Some((verb, words)) = words.split_first() else { return Err(Trouble::NotCovered) };
+    if !line.knows_flags(&["--to-revision", "--selector"]) {
+        return Err(Trouble::NotCovered);
+    }
+    let revision = line.flag("--to-revision").and_then(|text| text.parse().ok());
+    let act = |key: ObjectKey| {
+        let (_, now) = shown(scene, &key)?;
+        let paused = now["spec"]["paused"] == true;
+        if !ROLLED.contains(&key.kind) || key.kind != Kind::Deployment && matches!(verb.as_str(), "pause" | "resume") {
+            return Err(Trouble::Fails(format!("{} have no such rollout", key.kind.plural())));
+        }
+        let request = |patch: Patch| Ok(Outcome::Ask(vec![Request::Patch { key: key.clone(), patch }]));
+        match (verb.as_str(), key.kind) {
+            ("pause", _) if paused => Err(Trouble::Fails("is already paused".to_owned())),
+            ("resume", _) if !paused => Err(Trouble::Fails("is not paused".to_owned())),
+            ("pause" | "resume", _) => {
+                let patch: Value = json!({"spec": {"paused": (verb == "pause").then_some(true)}});
+                Ok(patched(scene, &key, "application/strategic-merge-patch+json", &patch))
+            }
+            ("restart", _) if paused => {
+                Err(Trouble::Fails("can't restart paused deployment (run rollout resume first)".to_owned()))
+            }
+            ("restart", _) => request(Patch::Restart),
+            ("undo", Kind::Deployment) => undo(scene.core, &key, revision).map(|it| Outcome::Ask(vec![it])),
+            ("undo", _) if revision.is_none_or(|it| it == 0) => request(Patch::Undo),
+            _ => Err(Trouble::NotCovered),
+        }
+    };
+    targets(scene, line, words)?.into_iter().map(act).collect()
+}
+
+/// The template of an earlier revision, as kubectl puts it back, with the annotations of that time.
+///
+/// Source: `DeploymentRollbacker.Rollback`, staging/src/k8s.io/kubectl/pkg/polymorphichelpers/rollback.go (v1.34.1).
+fn undo(core: &Core, key: &ObjectKey, wanted: Option<u64>) -> Result<Request, Trouble> {
+    let fails = |message: &str| Trouble::Fails(message.to_owned());
+    let found = core.newest().find::<Deployment>(&key.namespace, &key.name);
+    let (_, deployment) = found.ok_or_else(|| fails("not found"))?;
+    let revision = |set: &ReplicaSet| -> u64 {
+        set.meta.annotations.get(REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
+    };
+    let mut sets: Vec<&ReplicaSet> =
+        core.newest().controlled_by::<ReplicaSet>(deployment.meta.uid).map(|(_, set)| &**set).collect();
+    sets.sort_by_key(|set| std::cmp::Reverse(revision(set)));
+    let set = match wanted {
+        Some(wanted) if wanted > 0 => sets.into_iter().find(|set| revision(set) == wanted),
+        _ => sets.into_iter().nth(1),
+    };
+    let set = set.ok_or_else(|| fails("unable to find specified revision in history"))?;
+    if deployment.paused {
+        return Err(fails("you cannot rollback a paused deployment; resume it first"));
+    }
+    let mut changed = Deployment::clone(deployment);
+    changed.template = set.template.clone();
+    changed.template.labels = changed.template.labels.without("pod-template-hash");
+    if changed.template != deployment.template {
+        let kept = deployment.meta.annotations.iter().filter(|(key, _)| KEPT.contains(&&***key));
+        let earlier = set.meta.annotations.iter().filter(|(key, _)| !KEPT.contains(&&***key));
+        changed.meta.annotations = Labels::new(kept.chain(earlier).map(|(key, value)| (key.clone(), value.clone())));
+    }
+    Ok(Request::Update { object: Object::Deployment(changed.into()), expected: None })
+}

@@ -1,0 +1,205 @@
+//! Command lines against a small cluster.
+
+use std::collections::VecDeque;
+
+use serde_json::json;
+use wavetank_core::config::Config;
+use wavetank_core::id::{ProcId, RequestId};
+use wavetank_core::model::{Deployment, Meta, Namespace, Node, ServiceAccount};
+use wavetank_core::seam::{Effect, Input, Msg};
+use wavetank_core::time::Time;
+
+use super::*;
+
+/// An API server alone that does at once what it is asked.
+struct Bed {
+    core: Core,
+    asked: u64,
+}
+
+impl Bed {
+    /// With a namespace `shop`, a Deployment `till` of two containers, and a node `n1`.
+    fn new() -> Bed {
+        let mut bed = Bed { core: Core::new(Config::default()), asked: 0 };
+        bed.step(Input::Started(ProcId::API_SERVER));
+        let namespace = Namespace { meta: Meta::named("", "shop") };
+        bed.ask(Request::Create(Object::Namespace(namespace.into())));
+        bed.ask(Request::Create(Object::ServiceAccount(ServiceAccount::default_of("shop").into())));
+        bed.ask(Request::Create(Object::Node(Node { meta: Meta::named("", "n1"), ..Node::default() }.into())));
+        let containers = json!([{"name": "till", "image": "till:1"}, {"name": "log", "image": "log:1"}]);
+        let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "till", "labels": {"a": "1"}},
+            "spec": {"replicas": 2, "selector": {"matchLabels": {"part": "till"}},
+                "template": {"metadata": {"labels": {"part": "till"}}, "spec": {"containers": containers}}}});
+        let path = Path { namespace: "shop".to_owned(), plural: "deployments".to_owned(), ..Path::default() };
+        match edge::translate(&bed.core, "POST", &path, "", &body) {
+            Outcome::Ask(requests) => requests.into_iter().for_each(|request| bed.ask(request)),
+            other => panic!("{other:?}"),
+        }
+        bed
+    }
+
+    fn ask(&mut self, request: Request) {
+        self.asked += 1;
+        let body = Msg::Request(RequestId(self.asked), Box::new(request));
+        self.step(Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
+    }
+
+    fn step(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let mut effects = Vec::new();
+            self.core.step(Time::ZERO, input, &mut effects);
+            for effect in effects {
+                match effect {
+                    Effect::Persist(revision) => inputs.push_front(Input::Persisted(revision)),
+                    Effect::Send { body: Msg::Response(_, Err(refusal)), .. } => panic!("{refusal}"),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn understand(&self, line: &str) -> Command {
+        understand(&Scene { core: &self.core, namespace: "shop", pod: &|_| None }, line)
+    }
+
+    /// Runs a line; why it fails, or nothing.
+    fn run(&mut self, line: &str) -> String {
+        match self.understand(line) {
+            Command::Do(Outcome::Ask(requests)) => {
+                requests.into_iter().for_each(|request| self.ask(request));
+                String::new()
+            }
+            Command::Do(Outcome::Answered(status)) => status.message,
+            Command::Fails(message) => message,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn till(&self) -> Deployment {
+        let (_, till) = self.core.newest().find::<Deployment>(&"shop".into(), &"till".into()).expect("it is there");
+        Deployment::clone(till)
+    }
+
+    fn node(&self) -> Node {
+        let (_, node) = self.core.newest().find::<Node>(&Name::default(), &"n1".into()).expect("it is there");
+        Node::clone(node)
+    }
+}
+
+#[test]
+fn sizes_images_and_pauses_are_set_by_one_write_each() {
+    let mut bed = Bed::new();
+    assert_eq!(bed.run("scale deploy/till --replicas=5"), "");
+    assert_eq!(bed.run("-n shop set image deployment till till=till:2 log=log:2"), "");
+    assert_eq!(bed.run("rollout pause deployment/till"), "");
+    let till = bed.till();
+    let images: Vec<&str> = till.template.spec.containers.iter().map(|container| &*container.image).collect();
+    assert_eq!((till.replicas, images, till.paused, till.meta.generation), (5, vec!["till:2", "log:2"], true, 4));
+    assert_eq!(bed.run("set image deploy/till *=all:3"), "");
+    assert!(bed.till().template.spec.containers.iter().all(|container| &*container.image == "all:3"));
+}
+
+#[test]
+fn what_kubectl_checks_by_itself_fails_before_anything_is_asked() {
+    let mut bed = Bed::new();
+    for line in [
+        "scale deploy/till --replicas=5 --current-replicas=7",
+        "set image deploy/till nothing=x",
+        "rollout resume deploy/till",
+        "rollout undo deploy/till",
+        "label deploy/till a=2",
+        "taint nodes n1 dirty-",
+        "cordon n9",
+        "scale deploy/none --replicas=1",
+        "rollout pause statefulset/db",
+    ] {
+        assert_ne!(bed.run(line), "", "{line}");
+    }
+    assert_eq!((bed.till().meta.generation, bed.till().replicas), (1, 2));
+    bed.run("rollout pause deploy/till");
+    assert_ne!(bed.run("rollout pause deploy/till"), "");
+    assert_ne!(bed.run("rollout restart deploy/till"), "");
+}
+
+#[test]
+fn labels_annotations_and_taints_come_and_go() {
+    let mut bed = Bed::new();
+    assert_eq!(bed.run("label deploy till a=2 b=3 --overwrite"), "");
+    assert_eq!(bed.run("label deploy till a-"), "");
+    assert_eq!(bed.run("annotate deploy/till note='two words'"), "");
+    let meta = bed.till().meta;
+    assert_eq!((meta.labels.get("a"), meta.labels.get("b").map(|it| &**it)), (None, Some("3")));
+    assert_eq!((meta.annotations.get("note").map(|it| &**it), meta.generation), (Some("two words"), 1));
+    assert_eq!(bed.run("taint nodes n1 dirty=yes:NoSchedule dirty=yes:NoExecute"), "");
+    let dirty = |bed: &Bed| bed.node().spec.taints.iter().filter(|taint| &*taint.key == "dirty").count();
+    assert_eq!(dirty(&bed), 2);
+    assert_ne!(bed.run("taint nodes n1 dirty=no:NoSchedule"), "", "without --overwrite");
+    assert_eq!(bed.run("taint nodes n1 dirty:NoSchedule-"), "");
+    assert_eq!(dirty(&bed), 1);
+    assert_eq!(bed.run("taint node n1 dirty-"), "");
+    assert_eq!(bed.run("cordon n1"), "");
+    assert!(dirty(&bed) == 0 && bed.node().spec.unschedulable);
+    assert_eq!(bed.run("uncordon n1"), "");
+    assert!(!bed.node().spec.unschedulable);
+}
+
+#[test]
+fn a_patch_is_of_the_type_that_its_flag_says() {
+    let mut bed = Bed::new();
+    assert_eq!(
+        bed.run(
+            r#"patch deploy till -p '{"spec":{"template":{"spec":{"containers":[{"name":"log","image":"log:9"}]}}}}'"#
+        ),
+        ""
+    );
+    assert_eq!(bed.till().template.spec.containers.len(), 2);
+    assert_eq!(
+        bed.run(r#"patch deploy/till --type=json -p '[{"op":"replace","path":"/spec/replicas","value":7}]'"#),
+        ""
+    );
+    assert_eq!(bed.run(r#"patch deploy/till --type=merge -p '{"metadata":{"labels":{"a":null}}}'"#), "");
+    let till = bed.till();
+    assert_eq!((&*till.template.spec.containers[1].image, till.replicas), ("log:9", 7));
+    assert_eq!(till.meta.labels.get("a"), None);
+}
+
+#[test]
+fn a_deletion_has_the_grace_and_the_cascade_of_its_flags() {
+    let bed = Bed::new();
+    let delete = |line: &str| match bed.understand(line) {
+        Command::Do(Outcome::Ask(requests)) => match &requests[..] {
+            [Request::Delete { grace, propagation, .. }] => Some((grace.map(Span::as_secs), *propagation)),
+            _ => None,
+        },
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(delete("delete deploy till"), Some((None, Propagation::Background)));
+    assert_eq!(delete("delete deploy/till --cascade=foreground --now"), Some((Some(1), Propagation::Foreground)));
+    assert_eq!(delete("delete deploy/till --cascade=orphan --grace-period=0"), Some((Some(1), Propagation::Orphan)));
+    assert_eq!(delete("delete deploy/till --grace-period=0 --force"), Some((Some(0), Propagation::Background)));
+    assert_eq!(delete("delete deploy -l a=1"), Some((None, Propagation::Background)));
+    assert_eq!(delete("delete deploy -l a=2"), None);
+    assert_eq!(delete("delete deploy none --ignore-not-found"), None);
+}
+
+#[test]
+fn reading_changes_nothing_and_the_unknown_is_not_passed_over() {
+    let bed = Bed::new();
+    for line in ["get pods -o wide", "rollout status deploy/till", "describe node n1", "drain n1 --dry-run=client"] {
+        assert!(matches!(bed.understand(line), Command::Nothing), "{line}");
+    }
+    for line in ["apply -f till.yaml", "delete deploy till --dry-run=server", "label potatoes a b=c", "exec till -- ls"]
+    {
+        assert!(matches!(bed.understand(line), Command::NotCovered), "{line}");
+    }
+    let Command::Drain(options) =
+        bed.understand("drain n1 --ignore-daemonsets --force --timeout=2m --grace-period=-1 --pod-selector=a=b")
+    else {
+        panic!("a drain");
+    };
+    assert!(options.ignore_daemon_sets && options.force && !options.disable_eviction);
+    assert_eq!((options.timeout, options.grace), (Some(Span::from_secs(120)), None));
+    assert!(options.pods.is_some());
+    assert!(matches!(bed.understand("drain n1 --unknown"), Command::NotCovered));
+}
