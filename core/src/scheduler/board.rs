@@ -124,7 +124,10 @@ impl Board {
         let next = [start..(start + wanted).min(nodes), 0..(start + wanted).saturating_sub(nodes)];
         if sieve.is_open() && next.iter().all(|stretch| !scores[stretch.clone()].contains(&INFEASIBLE)) {
             let slots = next.clone().map(|stretch| &order[stretch]).concat();
-            return (next.into_iter().flatten().map(|position| position as u32).collect(), slots, wanted as u32);
+            let [first, rest] = next.map(|stretch| stretch.start as u32..stretch.end as u32);
+            let mut positions: Vec<u32> = first.collect();
+            positions.extend(rest);
+            return (positions, slots, wanted as u32);
         }
         let (mut positions, mut slots) = (Vec::with_capacity(wanted), Vec::with_capacity(wanted));
         let mut processed = 0;

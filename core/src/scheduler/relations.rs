@@ -166,9 +166,8 @@ impl Relations {
         class: ClassId,
         feasible: &[u32],
     ) -> Vec<(Enabled, Vec<i64>)> {
-        let spread = self.spread_preferences.as_ref().map(|(enabled, preferences)| {
-            (*enabled, preferences.scores(cache, classes, classes.traits(class), feasible))
-        });
+        let spread = self.spread_scores(cache, classes, class, feasible);
+        let spread = spread.map(|(enabled, scores)| (enabled, scores.by_place()));
         let affinity = self.affinity_preferences.as_ref();
         let affinity = affinity.map(|(enabled, preferences)| (*enabled, preferences.scores(feasible)));
         spread.into_iter().chain(affinity).collect()
@@ -183,12 +182,26 @@ impl Relations {
         feasible: &[u32],
         totals: &mut [i64],
     ) {
-        for (enabled, scores) in self.scores(cache, classes, class, feasible) {
-            for (total, score) in totals.iter_mut().zip(scores) {
+        if let Some((enabled, scores)) = self.spread_scores(cache, classes, class, feasible) {
+            scores.add_to(totals, enabled.weight);
+        }
+        if let Some((enabled, preferences)) = &self.affinity_preferences {
+            for (total, score) in totals.iter_mut().zip(preferences.scores(feasible)) {
                 debug_assert!((0..=100).contains(&score), "{:?} scores {score}", enabled.plugin);
                 *total += enabled.weight * score;
             }
         }
+    }
+
+    fn spread_scores(
+        &self,
+        cache: &Cache,
+        classes: &Classes,
+        class: ClassId,
+        feasible: &[u32],
+    ) -> Option<(Enabled, topology_spread::Scores)> {
+        let (enabled, preferences) = self.spread_preferences.as_ref()?;
+        Some((*enabled, preferences.scores(cache, classes, classes.traits(class), feasible)))
     }
 
     /// VolumeBinding: what is to be bound and made on the node that was chosen.

@@ -174,8 +174,8 @@ impl<Q: EventQueue> SimWorld<Q> {
     }
 
     /// Takes the facts that have come since the last call.
-    pub fn take_facts(&mut self) -> Vec<(Time, Fact)> {
-        std::mem::take(&mut self.facts)
+    pub fn take_facts(&mut self) -> impl Iterator<Item = (Time, Fact)> {
+        self.facts.drain(..)
     }
 
     /// Steps of the plan that were refused.

@@ -18,7 +18,7 @@ use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::events::{Event, Hint, NodeChange};
 use crate::scheduler::plugins::topology_spread::eligibility::{Counts, Which};
 pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::eligibility::{Eligibility, Inclusion};
-pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::preferences::Preferences;
+pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::preferences::{Preferences, Scores};
 use crate::scheduler::plugins::{Reason, Refusal, node_affinity, taint_toleration};
 use crate::scheduler::relations::Scene;
 use crate::scheduler::sieve::Gate;

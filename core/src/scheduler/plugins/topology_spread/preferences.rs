@@ -54,14 +54,14 @@ impl Preferences {
         self.eligibility.tallied()
     }
 
-    /// Scores, 0 ..= 100, of all feasible nodes.
+    /// Scores of all feasible nodes.
     pub(in crate::scheduler) fn scores(
         &self,
         cache: &Cache,
         classes: &Classes,
         pod: &PodTraits,
         feasible: &[u32],
-    ) -> Vec<i64> {
+    ) -> Scores {
         let scored = match !self.all_labels || self.eligibility.all_labelled() {
             true => Scored::All,
             false => Scored::Those(feasible.iter().map(|slot| self.is_scored(*slot)).collect()),
@@ -73,6 +73,9 @@ impl Preferences {
                 // Nodes with as many pods as each other are one domain here.
                 let counts = Counts::by_slot(cache, classes, pod, constraint);
                 let pods = match counts.as_slice() {
+                    Some(pods) if self.eligibility.all_labelled() => {
+                        feasible.iter().map(|slot| pods[*slot as usize] + 1).collect()
+                    }
                     Some(pods) => pods_on(feasible, domains, |slot| pods[slot]),
                     None => pods_on(feasible, domains, |slot| counts.at(slot)),
                 };
@@ -88,11 +91,41 @@ impl Preferences {
                 sums.add(&shares, feasible.iter().map(|slot| domains.number(*slot)));
             }
         }
-        normalized(sums, &scored)
+        normalized(sums, scored)
     }
 
     fn is_scored(&self, slot: u32) -> bool {
         self.eligibility.iter().all(|(_, it)| it.domains.get(slot).is_some())
+    }
+}
+
+/// The scores of nodes, 0 ..= 100, by kinds of nodes.
+pub(in crate::scheduler) struct Scores {
+    /// By place.
+    kinds: Vec<u32>,
+    of_kinds: Vec<i64>,
+    scored: Scored,
+}
+
+impl Scores {
+    /// Each node's score, by place.
+    pub(in crate::scheduler) fn by_place(&self) -> Vec<i64> {
+        let mut scores = vec![0; self.kinds.len()];
+        self.add_to(&mut scores, 1);
+        scores
+    }
+
+    /// Adds each node's weighted score to its total.
+    pub(in crate::scheduler) fn add_to(&self, totals: &mut [i64], weight: i64) {
+        let weighted: Vec<i64> = self.of_kinds.iter().map(|score| weight * score).collect();
+        let pairs = totals.iter_mut().zip(&self.kinds);
+        match &self.scored {
+            Scored::All => pairs.for_each(|(total, kind)| *total += weighted[*kind as usize]),
+            Scored::Those(those) => {
+                let scored = pairs.zip(those).filter(|(_, scored)| **scored);
+                scored.for_each(|((total, kind), _)| *total += weighted[*kind as usize]);
+            }
+        }
     }
 }
 
@@ -156,10 +189,10 @@ fn pods_on(feasible: &[u32], domains: &Domains, pods: impl Fn(usize) -> u32) -> 
 /// The fewer the better: 100 · (highest + lowest − x) / highest. Nodes that are not scored get 0.
 ///
 /// Source: `NormalizeScore`, scoring.go (v1.34.1).
-fn normalized(sums: SpreadSums, scored: &Scored) -> Vec<i64> {
+fn normalized(sums: SpreadSums, scored: Scored) -> Scores {
     let (kinds, raws) = sums.rounded();
     let mut is_scored = vec![false; raws.len()];
-    match scored {
+    match &scored {
         Scored::All => kinds.iter().for_each(|kind| is_scored[*kind as usize] = true),
         Scored::Those(those) => {
             let those = kinds.iter().zip(those).filter(|(_, scored)| **scored);
@@ -172,10 +205,6 @@ fn normalized(sums: SpreadSums, scored: &Scored) -> Vec<i64> {
         0 => 100,
         _ => (100 * (highest + lowest) - 100 * raw) / highest,
     };
-    let scores: Vec<i64> = raws.iter().map(of_kind).collect();
-    let score = |kind: &u32| scores[*kind as usize];
-    match scored {
-        Scored::All => kinds.iter().map(score).collect(),
-        Scored::Those(those) => kinds.iter().zip(those).map(|(kind, is)| if *is { score(kind) } else { 0 }).collect(),
-    }
+    let of_kinds = raws.iter().map(of_kind).collect();
+    Scores { kinds, of_kinds, scored }
 }
