@@ -76,19 +76,10 @@ pub(super) struct ScoreTree {
     scores: Vec<i32>,
     /// Each of the one before, the first of the scores; the last has one entry that counts.
     levels: Vec<Level>,
-    stale: Stale,
-}
-
-/// Which entries of the first level are not yet what their scores sum up to.
-#[derive(Default, PartialEq, Eq, Debug)]
-enum Stale {
-    /// None.
-    #[default]
-    No,
-    /// These, each once or several times.
-    Some(Vec<u32>),
-    /// Perhaps all.
-    All,
+    /// Entries of the first level that may not be what their scores sum up to, each once or several times.
+    stale: Vec<u32>,
+    /// All entries may be so, of every level.
+    all_stale: bool,
 }
 
 impl ScoreTree {
@@ -97,16 +88,20 @@ impl ScoreTree {
         self.scores.clear();
         self.scores.extend(scores);
         self.scores.resize(self.scores.len().next_multiple_of(FAN).max(FAN), INFEASIBLE);
-        self.stale = Stale::All;
+        self.all_stale = true;
     }
 
     /// Brings the sums up to date.
     pub(super) fn refresh(&mut self) {
-        match std::mem::take(&mut self.stale) {
-            Stale::No => {}
-            Stale::Some(entries) => entries.into_iter().for_each(|index| self.sum_up_from(index as usize)),
-            Stale::All => self.sum_up(),
+        if self.all_stale {
+            self.sum_up();
+        } else {
+            for place in 0..self.stale.len() {
+                self.sum_up_from(self.stale[place] as usize);
+            }
         }
+        self.stale.clear();
+        self.all_stale = false;
     }
 
     fn sum_up(&mut self) {
@@ -155,17 +150,16 @@ impl ScoreTree {
         if std::mem::replace(place, score) == score {
             return;
         }
-        let entry = position / FAN as u32;
-        match &mut self.stale {
-            Stale::No => self.stale = Stale::Some(vec![entry]),
-            Stale::Some(entries) if entries.len() < self.scores.len() / FAN => entries.push(entry),
-            stale => *stale = Stale::All,
+        // More than there are entries are not worth listing.
+        self.all_stale |= self.stale.len() >= self.scores.len() / FAN;
+        if !self.all_stale {
+            self.stale.push(position / FAN as u32);
         }
     }
 
     /// All positions in short. This and what follows needs a refreshed tree.
     pub(super) fn all(&self) -> Summary {
-        debug_assert!(self.stale == Stale::No, "the sums are out of date");
+        debug_assert!(!self.all_stale && self.stale.is_empty(), "the sums are out of date");
         self.levels.last().map_or(Summary::NONE, |level| level.at(0))
     }
 
