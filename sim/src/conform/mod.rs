@@ -8,6 +8,7 @@
 //!
 //! Invariant: a recording whose kinds we do not have is never equal.
 
+mod at_once;
 pub mod bench;
 pub mod compare;
 pub mod edge;

@@ -7,7 +7,7 @@
 
 mod stand_in;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use wavetank_core::Core;
@@ -15,12 +15,11 @@ use wavetank_core::api::Request;
 use wavetank_core::config::Config;
 use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::model::{Meta, Namespace, Object, ServiceAccount};
-use wavetank_core::seam::{Effect, Input, Msg};
-use wavetank_core::time::Time;
+use wavetank_core::seam::{Input, Msg};
 
 use crate::conform::compare::Difference;
 use crate::conform::edge::{self, Outcome, Path, Status};
-use crate::conform::{Comparison, brief};
+use crate::conform::{Comparison, at_once, brief};
 
 /// A request and its recorded answer.
 struct Case<'a> {
@@ -139,7 +138,7 @@ impl World {
     /// One that has a namespace with its account, and those of the system.
     fn new(home: &str) -> World {
         let mut world = World { core: Core::new(Config::default()), asked: 0 };
-        world.step(Input::Started(ProcId::API_SERVER));
+        at_once::answers(&mut world.core, Input::Started(ProcId::API_SERVER));
         for name in [home, "default", "kube-system"] {
             let namespace = Namespace { meta: Meta::named("", name) };
             let objects =
@@ -157,29 +156,10 @@ impl World {
         self.asked += 1;
         let id = RequestId(self.asked);
         let body = Msg::Request(id, Box::new(request));
-        let sent = self.step(Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
-        let answer = sent.into_iter().find_map(|(of, answer)| (of == id).then_some(answer));
-        answer.unwrap_or(Ok(()))
-    }
-
-    /// Takes an input, and what storage says to it; the answers that were given.
-    fn step(&mut self, input: Input) -> Vec<(RequestId, Result<(), Status>)> {
-        let mut answers = Vec::new();
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
-            let mut effects = Vec::new();
-            self.core.step(Time::ZERO, input, &mut effects);
-            for effect in effects {
-                match effect {
-                    Effect::Persist(revision) => inputs.push_front(Input::Persisted(revision)),
-                    Effect::Send { body: Msg::Response(id, answer), .. } => {
-                        answers.push((id, answer.map(drop).map_err(|refusal| Status::of(&refusal))));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        answers
+        let input = Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body };
+        let answers = at_once::answers(&mut self.core, input);
+        let answer = answers.into_iter().find_map(|(of, answer)| (of == id).then_some(answer));
+        answer.map_or(Ok(()), |answer| answer.map(drop).map_err(|refusal| Status::of(&refusal)))
     }
 }
 

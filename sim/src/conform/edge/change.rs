@@ -12,7 +12,7 @@ use wavetank_manifest::kubernetes::{
 
 use super::create::{self, wrong_kind};
 
-use super::{EPOCH, Outcome, Path, Status, find, not_found, resource, status};
+use super::{EPOCH, Outcome, Path, Status, find, not_found, status};
 
 /// What was sent.
 pub(super) struct Sent<'a> {
@@ -112,7 +112,7 @@ fn wrong_version(key: &ObjectKey, current: &Object, body: &Value) -> Option<Stat
             return Some(Status::internal(format!("strconv.ParseUint: parsing {version:?}: invalid syntax")));
         }
         let why = "the object has been modified; please apply your changes to the latest version and try again";
-        return Some(Status::conflict(&resource(key.kind), &key.name, why));
+        return Some(Status::conflict(&key.kind.qualified_plural(), &key.name, why));
     }
     let stored = current.uid().to_string();
     let wanted = meta("uid").filter(|wanted| *wanted != stored)?;
@@ -123,7 +123,7 @@ fn wrong_version(key: &ObjectKey, current: &Object, body: &Value) -> Option<Stat
         key.kind.plural(),
         place.join("/")
     );
-    Some(Status::conflict(&resource(key.kind), &key.name, &why))
+    Some(Status::conflict(&key.kind.qualified_plural(), &key.name, &why))
 }
 
 /// The JSON after a change. Errors: a patch that does not fit.

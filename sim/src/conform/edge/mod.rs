@@ -16,7 +16,7 @@ mod status;
 use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::{Refusal, Request};
-use wavetank_core::model::{Kind, Object, ObjectKey};
+use wavetank_core::model::{Object, ObjectKey};
 
 pub use machine::node_of;
 
@@ -196,11 +196,6 @@ pub fn find(core: &Core, key: &ObjectKey) -> Option<Object> {
 
 fn not_found(key: &ObjectKey) -> Outcome {
     Outcome::Answered(Status::of(&Refusal::NotFound(key.clone())))
-}
-
-/// The plural with the group, as the API server names a resource: `pods`, `deployments.apps`.
-fn resource(kind: Kind) -> String {
-    kind.qualified_plural()
 }
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
 //! Command lines against a small cluster.
 
-use std::collections::VecDeque;
-
 use serde_json::json;
 use wavetank_core::config::Config;
 use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::model::{Deployment, Meta, Namespace, Node, ServiceAccount};
-use wavetank_core::seam::{Effect, Input, Msg};
-use wavetank_core::time::Time;
+use wavetank_core::seam::{Input, Msg};
 
 use super::*;
+use crate::conform::at_once;
 
 /// An API server alone that does at once what it is asked.
 struct Bed {
@@ -45,16 +43,9 @@ impl Bed {
     }
 
     fn step(&mut self, input: Input) {
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
-            let mut effects = Vec::new();
-            self.core.step(Time::ZERO, input, &mut effects);
-            for effect in effects {
-                match effect {
-                    Effect::Persist(revision) => inputs.push_front(Input::Persisted(revision)),
-                    Effect::Send { body: Msg::Response(_, Err(refusal)), .. } => panic!("{refusal}"),
-                    _ => {}
-                }
+        for (_, answer) in at_once::answers(&mut self.core, input) {
+            if let Err(refusal) = answer {
+                panic!("{refusal}");
             }
         }
     }
