@@ -15,7 +15,7 @@ pub type Name = arcstr::ArcStr;
 
 /// Whether two names are equal; those that were cloned from one another are compared without being read.
 pub fn same_name(one: &Name, other: &Name) -> bool {
-    Name::ptr_eq(one, other) || one == other
+    one == other
 }
 
 /// The order of two names; those that were cloned from one another are compared without being read.

@@ -33,8 +33,9 @@ fn compare(ctx: &mut Context<'_>, old: Option<&Object>, new: Option<&Object>) {
     let Some(key) = new.or(old).map(Object::key) else { return };
     match (old, new) {
         (None, Some(created)) if key.kind != Kind::EndpointSlice => {
-            let owner = created.meta().controller().map(|owner| format!("{}/{}", owner.kind.name(), owner.name));
-            ctx.record(key.clone(), What::Created { owner: owner.unwrap_or_default().into() });
+            let owner = created.meta().controller();
+            let owner = owner.map(|owner| Name::from([owner.kind.name(), "/", &owner.name].concat()));
+            ctx.record(key.clone(), What::Created { owner: owner.unwrap_or_default() });
         }
         (Some(_), None) if key.kind != Kind::EndpointSlice => ctx.record(key.clone(), What::Deleted),
         _ => {}

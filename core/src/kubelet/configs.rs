@@ -115,7 +115,7 @@ pub(super) fn needs(pod: &Pod) -> Vec<ObjectKey> {
     let of = |kind, name: &Name| ObjectKey { kind: kind_of(kind), namespace: namespace.clone(), name: name.clone() };
     let mut keys: Vec<ObjectKey> = pod.spec.references.iter().map(|it| of(it.kind, &it.name)).collect();
     if pod.needs_root_certificate() {
-        keys.push(ObjectKey::new(Kind::ConfigMap, namespace, ROOT_CERTIFICATE));
+        keys.push(ObjectKey { kind: Kind::ConfigMap, namespace: namespace.clone(), name: ROOT_CERTIFICATE });
     }
     keys.sort();
     keys.dedup();
@@ -161,7 +161,7 @@ impl Configs {
         let Ok(place) = self.place(key.kind, &key.namespace, &key.name) else { return false };
         let watched = &mut self.watched[place];
         watched.users -= 1;
-        let ends = watched.users == 0 && !(key.kind == Kind::ConfigMap && *key.name == *ROOT_CERTIFICATE);
+        let ends = watched.users == 0 && !(key.kind == Kind::ConfigMap && key.name == ROOT_CERTIFICATE);
         if ends {
             self.watched.remove(place);
         }

@@ -8,6 +8,7 @@
 //! Source: pkg/kubelet/volumemanager/reconciler; `GenerateMountVolumeFunc`,
 //! pkg/volume/util/operationexecutor/operation_generator.go; pkg/volume/util/nestedpendingoperations (v1.34.1).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::Request;
@@ -98,9 +99,16 @@ impl Row {
         }
     }
 
+    /// A pod waits no more. Most nodes have none that waits, and an empty map of its own takes no memory.
+    fn forget_files(&mut self, uid: Uid) {
+        if self.files.remove(&uid).is_some() && self.files.is_empty() {
+            self.files = BTreeMap::new();
+        }
+    }
+
     /// A pod that has ended uses its objects no more.
     pub(super) fn give_configs_back(&mut self, ctx: &mut Context<'_>, uid: Uid) {
-        self.files.remove(&uid);
+        self.forget_files(uid);
         let Some(life) = self.pods.get_mut(&uid).filter(|life| life.uses_configs) else { return };
         life.uses_configs = false;
         for key in needs(&life.pod) {
@@ -245,7 +253,7 @@ impl Row {
             });
             let (done, due) = (files.unmounted.is_empty(), (!files.unmounted.is_empty()).then(|| files.due()));
             if done {
-                self.files.remove(&uid);
+                self.forget_files(uid);
             }
             match due {
                 _ if runs => {

@@ -216,7 +216,7 @@ impl Values<'_> {
     /// Whether the volume of the account's token can be set up. The error is why not.
     pub(super) fn root_certificate(&self) -> Result<(), String> {
         let (kind, namespace) = (ConfigKind::ConfigMap, &self.pod.meta.namespace);
-        let config = self.configs.get(kind, namespace, ROOT_CERTIFICATE).map_err(Lack::message)?;
+        let config = self.configs.get(kind, namespace, &ROOT_CERTIFICATE).map_err(Lack::message)?;
         match config.has(ROOT_CERTIFICATE_KEY) {
             true => Ok(()),
             false => Err(no_such_key(kind, ROOT_CERTIFICATE_KEY)),

@@ -201,7 +201,7 @@ fn a_claim_in_use_stays_until_its_pod_is_gone_and_a_bound_volume_until_its_claim
     delete(&mut bed, Kind::PersistentVolume, "v", None);
     bed.run_for(Span::from_secs(5));
     assert!(stored(&bed, "c").meta.is_terminating());
-    assert_eq!(&*stored(&bed, "c").meta.finalizers, [CLAIM_PROTECTION.into()]);
+    assert_eq!(&*stored(&bed, "c").meta.finalizers, [CLAIM_PROTECTION]);
     delete(&mut bed, Kind::Pod, "p", Some(Span::ZERO));
     bed.run_for(Span::from_secs(5));
     assert!(bed.get::<PersistentVolumeClaim>("default", "c").is_none(), "{:#?}", bed.told());
