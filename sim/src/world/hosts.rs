@@ -221,9 +221,8 @@ impl<Q: EventQueue> SimWorld<Q> {
     fn press(&mut self, kind: &FaultKind, begins: bool) {
         let FaultKind::Pressure { hosts, resource, used } = kind else { return };
         for host in hosts.iter().copied() {
-            let mut outcomes = Vec::new();
-            self.fleet.press(self.now, host, *resource, *used, begins, &mut outcomes);
-            self.set_off(host, outcomes);
+            self.fleet.press(self.now, host, *resource, *used, begins, &mut self.outcomes);
+            self.set_off(host);
         }
     }
 
