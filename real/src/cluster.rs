@@ -269,7 +269,7 @@ fn first_inputs(boot: Boot) -> Vec<Input> {
     let kubelet = ProcId::kubelet(HOST);
     vec![
         Input::Started(ProcId::API_SERVER),
-        create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") }))),
+        create(Object::Namespace(Arc::new(Namespace::named("default")))),
         create(Object::ServiceAccount(Arc::new(ServiceAccount::default_of("default")))),
         create(Object::ConfigMap(Arc::new(ConfigMap::root_certificate("default")))),
         Input::Started(ProcId::SCHEDULER),

@@ -24,6 +24,8 @@ mod set_updates;
 mod storage;
 mod undo;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 pub(crate) use client::Bucket;
@@ -34,7 +36,7 @@ pub use server::ApiServer;
 pub(crate) use storage::default_class;
 
 use crate::id::{Name, Revision, Uid};
-use crate::model::{ConditionKind, Kind, Labels, Object, ObjectKey, Selector, Status3, Taint};
+use crate::model::{ConditionKind, Kind, Labels, Namespace, Object, ObjectKey, Selector, Status3, Taint};
 use crate::time::Span;
 
 /// What a client asks for.
@@ -130,6 +132,13 @@ pub enum Request {
         /// The node's name.
         node: Name,
     },
+    /// Replace a namespace's labels, annotations and finalizers, those of its spec too (the finalize subresource).
+    Finalize {
+        /// The namespace, found by its name.
+        namespace: Arc<Namespace>,
+        /// The version that it was made from; `None` replaces whatever is there.
+        expected: Option<Revision>,
+    },
 }
 
 impl Request {
@@ -140,6 +149,9 @@ impl Request {
             | Request::Update { object, .. }
             | Request::UpdateStatus { object, .. }
             | Request::Apply { object, .. } => Some(object.key()),
+            Request::Finalize { namespace, .. } => {
+                Some(ObjectKey { kind: Kind::Namespace, namespace: Name::default(), name: namespace.meta.name.clone() })
+            }
             Request::Patch { key, .. } | Request::Delete { key, .. } | Request::Evict { key, .. } => Some(key.clone()),
             Request::Bind { namespace, name, .. } => {
                 Some(ObjectKey { kind: Kind::Pod, namespace: namespace.clone(), name: name.clone() })

@@ -225,6 +225,7 @@ impl ApiServer {
                 super::storage::stamp(ctx, store, &mut object);
                 super::patch::update_status(store, object, expected)
             }
+            Request::Finalize { namespace, expected } => super::patch::finalize(ctx, store, namespace, expected),
             Request::Apply { object, sets_replicas } => self.apply(ctx, store, object, sets_replicas),
             Request::Patch { key, patch } => super::patch::patch(ctx, store, &key, patch),
             Request::Delete { key, uid, grace, propagation } => {

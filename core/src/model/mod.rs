@@ -10,6 +10,7 @@ mod config;
 mod disruption;
 mod index_set;
 mod meta;
+mod namespace;
 mod network;
 mod node;
 mod object;
@@ -38,11 +39,12 @@ pub use config::{
 pub use disruption::{DisruptionLimit, DisruptionStatus, PodDisruptionBudget, UnhealthyPodEviction};
 pub use index_set::IndexSet;
 pub use meta::{Labels, Meta, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
+pub use namespace::Namespace;
 pub use network::{
     Endpoint, EndpointSlice, ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, Protocol, Service, ServicePort,
     ServiceType,
 };
-pub use node::{Namespace, Node, NodeImage, NodeSpec, NodeStatus, NodeVolumes, Taint, TaintEffect};
+pub use node::{Node, NodeImage, NodeSpec, NodeStatus, NodeVolumes, Taint, TaintEffect};
 pub use object::{Kind, Object, ObjectKey, Resource};
 pub(crate) use object::{Tables, with_kind, with_object};
 pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};

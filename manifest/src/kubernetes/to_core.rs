@@ -37,7 +37,7 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
     let original: Name = located.original().to_string().into();
     let meta = |metadata: &ObjectMeta| meta(metadata, located.value.kind().namespaced, original.clone());
     Ok(match &located.value {
-        Manifest::Namespace(object) => Object::Namespace(Arc::new(Namespace { meta: meta(&object.metadata) })),
+        Manifest::Namespace(object) => Object::Namespace(Arc::new(namespace(meta(&object.metadata), object))),
         Manifest::Node(object) => Object::Node(Arc::new(node(meta(&object.metadata), object))),
         Manifest::Pod(object) => Object::Pod(Arc::new(pod(meta(&object.metadata), object))),
         Manifest::Service(object) => Object::Service(Arc::new(service(meta(&object.metadata), object))),
@@ -167,6 +167,11 @@ fn resources(list: Option<&BTreeMap<String, QuantityText>>) -> Resources {
         resources.set_quantity(key, quantity);
     }
     resources
+}
+
+fn namespace(meta: Meta, object: &api::Namespace) -> Namespace {
+    let finalizers = object.spec.iter().filter_map(|spec| spec.finalizers.as_deref()).flatten();
+    Namespace { meta, finalizers: finalizers.map(|name| name.as_str().into()).collect(), ..Namespace::default() }
 }
 
 fn node(meta: Meta, object: &api::Node) -> Node {

@@ -140,7 +140,7 @@ impl World {
         let mut world = World { core: Core::new(Config::default()), asked: 0 };
         at_once::answers(&mut world.core, Input::Started(ProcId::API_SERVER));
         for name in [home, "default", "kube-system"] {
-            let namespace = Namespace { meta: Meta::named("", name) };
+            let namespace = Namespace::named(name);
             let objects =
                 [Object::Namespace(namespace.into()), Object::ServiceAccount(ServiceAccount::default_of(name).into())];
             for object in objects {

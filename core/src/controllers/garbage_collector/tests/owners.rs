@@ -12,7 +12,7 @@ fn child(namespace: &str, name: &str, owners: &[OwnerReference]) -> Service {
 /// Two namespaces with a Service `owner` each, and a node.
 fn two_namespaces() -> (Testbed, [OwnerReference; 3]) {
     let mut bed = Testbed::new(Config::default());
-    bed.create(Namespace { meta: Meta::named("", "other") });
+    bed.create(Namespace::named("other"));
     bed.create(child("default", "owner", &[]));
     bed.create(child("other", "owner", &[]));
     bed.add_node(0, "n1", "a", 4_000, 1 << 30);

@@ -26,7 +26,7 @@ const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kub
 /// A namespace of the cluster, its default account and its certificate.
 fn contents(namespace: &str) -> [Object; 3] {
     [
-        Object::Namespace(Arc::new(Namespace { meta: Meta::named("", namespace) })),
+        Object::Namespace(Arc::new(Namespace::named(namespace))),
         Object::ServiceAccount(Arc::new(ServiceAccount::default_of(namespace))),
         Object::ConfigMap(Arc::new(ConfigMap::root_certificate(namespace))),
     ]
