@@ -170,7 +170,7 @@ impl Request {
 pub enum Patch {
     /// Deployment, ReplicaSet, StatefulSet, ReplicationController: the wanted number (`kubectl scale`); Job: its parallelism.
     Replicas(u32),
-    /// Deployment, ReplicaSet, StatefulSet, DaemonSet: an image (`kubectl set image`).
+    /// Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet: an image (`kubectl set image`).
     Image {
         /// The container; `*` is every container.
         container: Name,

@@ -9,9 +9,9 @@ use crate::id::{Name, Revision};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
     EndpointSlice, Job, LimitRange, Namespace, Node, NodeVolumes, Object, ObjectKey, PersistentVolume,
-    PersistentVolumeClaim, Pod, PodDisruptionBudget, PodTemplate, PriorityClass, ReplicaSet, ReplicationController,
-    Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass, VolumeAttachment, with_kind,
-    with_object,
+    PersistentVolumeClaim, Pod, PodDisruptionBudget, PodSpec, PodTemplate, PriorityClass, ReplicaSet,
+    ReplicationController, Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
+    VolumeAttachment, with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -293,6 +293,10 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
             (Ok(_), other) => unreachable!("a {} has no template", other.kind().name()),
             (Err(message), _) => return refuse(message),
         },
+        (Object::Pod(pod), Patch::Image { container, image }) => match with_image(&pod.spec, &container, &image) {
+            Ok(spec) => Arc::make_mut(pod).spec = Shared::new(spec),
+            Err(message) => return refuse(message),
+        },
         (Object::Job(job), Patch::Replicas(parallelism)) => Arc::make_mut(job).spec.parallelism = parallelism,
         (Object::Job(job), Patch::Suspended(suspend)) => Arc::make_mut(job).spec.suspend = suspend,
         (Object::CronJob(cron_job), Patch::Suspended(suspend)) => Arc::make_mut(cron_job).suspend = suspend,
@@ -393,9 +397,15 @@ fn patch_volumes(store: &mut Store, stored: &Arc<Node>, patch: Patch) -> Answer 
     Ok(create::stored::<Node>(store, row, revision))
 }
 
-/// Sets the image of one container or, with `*`, of all.
+/// Sets the image of one container of a template or, with `*`, of all.
 fn set_image(template: &mut PodTemplate, container: &str, image: &Name) -> Result<(), String> {
-    let mut spec = (*template.spec).clone();
+    template.spec = Shared::new(with_image(&template.spec, container, image)?);
+    Ok(())
+}
+
+/// The same for a pod's spec.
+fn with_image(spec: &PodSpec, container: &str, image: &Name) -> Result<PodSpec, String> {
+    let mut spec = spec.clone();
     let mut found = false;
     for candidate in spec.containers.iter_mut().chain(spec.init_containers.iter_mut()) {
         if container == "*" || *candidate.name == *container {
@@ -407,8 +417,7 @@ fn set_image(template: &mut PodTemplate, container: &str, image: &Name) -> Resul
         let names: Vec<&str> = spec.containers.iter().map(|container| &*container.name).collect();
         return Err(format!("there is no container {container:?}; the pod template has {}", names.join(", ")));
     }
-    template.spec = Shared::new(spec);
-    Ok(())
+    Ok(spec)
 }
 
 fn keep_identity<T: Resource>(new: &mut T, old: &T) {

@@ -81,14 +81,13 @@ impl PodLife {
         };
         self.containers[place].doing = Doing::Pulling;
         if !host.pulls.take_token(&host.ctx.config.kubelet, host.ctx.now) {
-            let image = self.spec(place).image.clone();
+            let image = self.image_of(place);
             self.say(place, "Pulling", format!("Pulling image \"{image}\""), host);
             host.ctx.record(self.key(), What::Pulling { image });
             self.on_image_failed(index, ("ErrImagePull".into(), "pull QPS exceeded".into()), host);
             return false;
         }
-        let spec = self.spec(place);
-        let (image, policy) = (spec.image.clone(), spec.pull_policy);
+        let (image, policy) = (self.image_of(place), self.spec(place).pull_policy);
         host.ctx.record(self.key(), What::Pulling { image: image.clone() });
         self.say(place, "Pulling", format!("Pulling image \"{image}\""), host);
         host.ask(RuntimeRequest::PullImage { pod: self.uid(), container: index, image, policy });
@@ -101,7 +100,7 @@ impl PodLife {
         if !matches!(self.containers[place].doing, Doing::Checking | Doing::Pulling) {
             return;
         }
-        let image = self.spec(place).image.clone();
+        let image = self.image_of(place);
         let message = match already_present {
             true => format!("Container image \"{image}\" already present on machine"),
             false => format!("Successfully pulled image \"{image}\""),
@@ -114,15 +113,16 @@ impl PodLife {
             trouble.reason = "".into();
             trouble.message = "".into();
         }
-        let (pod, address, attempt) = (self.pod.clone(), self.address.clone(), container.attempt);
+        let (address, attempt) = (self.address.clone(), container.attempt);
+        let pod = self.as_begun(place);
         let values = Values { pod: &pod, address: address.as_ref(), configs: host.configs, boot: host.boot };
         match values.of_container(self.spec(place)) {
             Ok(config) => {
                 self.containers[place].doing = Doing::Starting;
-                host.ask(RuntimeRequest::StartContainer { pod: pod.clone(), container: index, attempt, config });
+                host.ask(RuntimeRequest::StartContainer { pod, container: index, attempt, config });
             }
             Err(why) => {
-                self.containers[place].doing = Doing::Waiting;
+                self.give_up_start(place);
                 self.warn(place, "Failed", format!("Error: {why}"), host);
                 self.containers[place].hold(host.ctx.now + SYNC_RETRY, "CreateContainerConfigError", why);
             }
@@ -132,8 +132,7 @@ impl PodLife {
     /// The image is not there: pull it, or wait and pull again.
     pub(super) fn on_image_failed(&mut self, index: ContainerIndex, why: (Name, Name), host: &mut Host<'_, '_>) {
         let Some(place) = self.place(index) else { return };
-        let spec = self.spec(place);
-        let (image, policy) = (spec.image.clone(), spec.pull_policy);
+        let (image, policy) = (self.image_of(place), self.spec(place).pull_policy);
         let uid = self.uid();
         let container = &mut self.containers[place];
         let (reason, message) = why;
@@ -146,7 +145,8 @@ impl PodLife {
             _ => return,
         }
         let now = host.ctx.now;
-        container.doing = Doing::Waiting;
+        self.give_up_start(place);
+        let container = &mut self.containers[place];
         if *reason == *"ErrImagePull" {
             let pulls = &mut container.trouble.get_or_insert_default().pulls;
             pulls.grow(now, now, &host.ctx.config.kubelet);

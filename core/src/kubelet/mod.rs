@@ -24,6 +24,7 @@ mod pod_life;
 mod pressure;
 mod probe;
 mod protocol;
+mod replacing;
 mod row;
 mod shutdown;
 mod static_pods;

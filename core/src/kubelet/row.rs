@@ -453,7 +453,7 @@ impl Row {
             Some(life) => {
                 let (old, new) = (&life.pod.meta, &pod.meta);
                 fields_changed = (&old.labels, &old.annotations) != (&new.labels, &new.annotations);
-                life.pod = pod;
+                life.take_version(pod);
             }
             None => self.take_on(ctx, pod),
         }
@@ -814,7 +814,7 @@ impl Row {
             return self.reflect(ctx, uid);
         }
         let Some(life) = self.pods.get_mut(&uid) else { return };
-        if life.gone || life.asked.is_some() || life.is_in_first_sync() {
+        if life.gone || life.asked.is_some() || life.is_in_first_sync() || life.is_starting_again() {
             life.news = true;
             return;
         }

@@ -90,6 +90,7 @@ mod hooks;
 mod node;
 mod phase;
 mod ranking;
+mod replacing;
 mod shortage;
 mod static_pods;
 mod statuses;
