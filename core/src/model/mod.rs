@@ -72,9 +72,9 @@ pub use sets::{
 };
 pub use storage::{
     AccessMode, BETA_STORAGE_PROVISIONER, BIND_COMPLETED, BOUND_BY_CONTROLLER, CLAIM_PROTECTION, ClaimPhase,
-    ClaimReference, ClaimSpec, Disk, Growth, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim,
-    PersistentVolumeClaimStatus, PersistentVolumeStatus, ReclaimPolicy, SELECTED_NODE, STORAGE_PROVISIONER,
-    VOLUME_PROTECTION, VolumeMode, VolumePhase, VolumeSource,
+    ClaimReference, ClaimSpec, Disk, Growth, PRE_RESIZE_CAPACITY, PROVISIONED_BY, PersistentVolume,
+    PersistentVolumeClaim, PersistentVolumeClaimStatus, PersistentVolumeStatus, ReclaimPolicy, SELECTED_NODE,
+    STORAGE_PROVISIONER, VOLUME_PROTECTION, VolumeMode, VolumePhase, VolumeSource,
 };
 pub use storage_class::{
     BindingMode, CSIDriver, CSINode, CSIStorageCapacity, CsiNodeDriver, NO_PROVISIONER, StorageClass,
