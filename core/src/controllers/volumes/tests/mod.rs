@@ -1,5 +1,6 @@
 //! Stories of claims and volumes with the whole control plane on the test bed.
 
+mod attaching;
 mod binding;
 mod protecting;
 
