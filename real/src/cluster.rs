@@ -215,7 +215,7 @@ pub async fn clean(engine: &Engine, cluster: &ClusterName, grace: Duration) -> R
 fn config() -> io::Result<Config> {
     let mut seed = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut seed)?;
-    let kubelet = KubeletConfig { relist_period: Span::ZERO, ..KubeletConfig::default() };
+    let kubelet = KubeletConfig { relist_period: Span::ZERO, service_variables: true, ..KubeletConfig::default() };
     let seed = u64::from_le_bytes(seed);
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?;
     let epoch = i64::try_from(since_1970.as_secs()).map_err(io::Error::other)?;

@@ -139,6 +139,8 @@ pub enum Request {
         /// The version that it was made from; `None` replaces whatever is there.
         expected: Option<Revision>,
     },
+    /// A kubelet lists all Services and watches them from then on.
+    WatchServices,
 }
 
 impl Request {
@@ -160,6 +162,7 @@ impl Request {
             | Request::Get(_)
             | Request::PodsOf { .. }
             | Request::WatchConfig(_)
+            | Request::WatchServices
             | Request::WatchPods { .. } => None,
         }
     }
@@ -274,6 +277,8 @@ pub enum Reply {
     Deleted(Option<Object>),
     /// The pods of the node, by namespace and name; if they are watched, changes follow as messages.
     Pods(Vec<Object>),
+    /// All Services; changes follow as messages.
+    Services(Vec<Object>),
 }
 
 /// Why a request was refused: the `reason` of an API server's Status, with the facts for its message.

@@ -122,7 +122,7 @@ impl Row {
     /// A new pod waits for its files, unless they can be written at once.
     pub(super) fn begin_files(&mut self, ctx: &mut Context<'_>, uid: Uid) {
         let Some(life) = self.pods.get_mut(&uid).filter(|life| life.uses_configs) else { return };
-        let values = Values { pod: &life.pod, address: None, configs: &self.configs, boot: &self.boot };
+        let values = Values { pod: &life.pod, address: None, configs: &self.configs, services: None, boot: &self.boot };
         let sets_up = values.can_set_up_all();
         if sets_up && life.pod.spec.references.is_empty() {
             return;
@@ -203,7 +203,7 @@ impl Row {
     /// The running containers of a pod get the files of volumes that have been set up again.
     fn update_files(&mut self, ctx: &mut Context<'_>, uid: Uid, volumes: Vec<Name>) {
         let Some(life) = self.pods.get(&uid).filter(|_| !volumes.is_empty()) else { return };
-        let values = Values { pod: &life.pod, address: None, configs: &self.configs, boot: &self.boot };
+        let values = Values { pod: &life.pod, address: None, configs: &self.configs, services: None, boot: &self.boot };
         let mut updates = Vec::new();
         for (place, container) in life.containers.iter().enumerate().filter(|(_, it)| it.is_running()) {
             let files = values.mounted_files(life.spec(place)).unwrap_or_default();
@@ -225,7 +225,8 @@ impl Row {
         let (Some(files), Some(life)) = (self.files.get_mut(&uid), self.pods.get(&uid)) else { return };
         files.reads_until = self.configs.waits_until(&needs(&life.pod), ctx.now);
         if files.reads_until.is_none() {
-            let values = Values { pod: &life.pod, address: None, configs: &self.configs, boot: &self.boot };
+            let values =
+                Values { pod: &life.pod, address: None, configs: &self.configs, services: None, boot: &self.boot };
             let (now, runs) = (ctx.now, files.complains_at.is_none());
             let mut updated = Vec::new();
             files.unmounted.retain_mut(|it| {

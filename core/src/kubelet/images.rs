@@ -115,7 +115,8 @@ impl PodLife {
         }
         let (address, attempt) = (self.address.clone(), container.attempt);
         let pod = self.as_begun(place);
-        let values = Values { pod: &pod, address: address.as_ref(), configs: host.configs, boot: host.boot };
+        let (configs, services, boot) = (host.configs, host.services, host.boot);
+        let values = Values { pod: &pod, address: address.as_ref(), configs, services, boot };
         match values.of_container(self.spec(place)) {
             Ok(config) => {
                 self.containers[place].doing = Doing::Starting;

@@ -26,6 +26,7 @@ mod probe;
 mod protocol;
 mod replacing;
 mod row;
+mod services;
 mod shutdown;
 mod static_pods;
 mod status;

@@ -18,6 +18,7 @@ use crate::kubelet::backoff::{Backoff, go_duration};
 use crate::kubelet::configs::Configs;
 use crate::kubelet::ending::{Ending, Stopping, Verdict};
 use crate::kubelet::images::Pulls;
+use crate::kubelet::services::Services;
 use crate::kubelet::{Boot, ContainerIndex, ProbeKind, RuntimeRequest};
 use crate::model::{Container, Kind, ObjectKey, Pod, PodStatus, PullPolicy, RestartPolicy, Terminated};
 use crate::seam::{Msg, TimerKind};
@@ -151,6 +152,7 @@ pub(super) struct Host<'a, 'b> {
     pub(super) ctx: &'a mut Context<'b>,
     pub(super) pulls: &'a mut Pulls,
     pub(super) configs: &'a Configs,
+    pub(super) services: Option<&'a Services>,
     pub(super) boot: &'a Boot,
 }
 

@@ -71,6 +71,9 @@ pub struct ContainerConfig {
     /// For each variable of `env`, in its order: the value that it takes from elsewhere. `None` for one that has its value
     /// written in the spec, and for one that is left out.
     pub values: Vec<Option<Name>>,
+    /// The variables of Services, by name; all others go before them.
+    #[serde(default)]
+    pub services: Vec<(Name, Name)>,
     /// Files of volumes.
     pub files: Vec<MountedFile>,
 }

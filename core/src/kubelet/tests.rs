@@ -91,6 +91,7 @@ mod node;
 mod phase;
 mod ranking;
 mod replacing;
+mod services;
 mod shortage;
 mod static_pods;
 mod statuses;

@@ -50,8 +50,8 @@ pub(crate) use object::{Tables, with_kind, with_object};
 pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
 pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodOwn, PodSpec, PodStatus,
-    PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
-    ZeroRequests,
+    PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, ServiceLinks, Terminated, Toleration,
+    TolerationOperator, ZeroRequests,
 };
 pub use pod_parts::{
     ConfigKind, EnvFrom, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY, VolumeMount,

@@ -232,6 +232,7 @@ const POD: &[&str] = &[
     "serviceAccountName",
     "serviceAccount",
     "automountServiceAccountToken",
+    "enableServiceLinks",
     "volumes.[].csi.driver",
     "volumes.[].gcePersistentDisk.**",
     "volumes.[].awsElasticBlockStore.**",

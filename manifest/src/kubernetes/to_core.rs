@@ -21,8 +21,8 @@ use wavetank_core::model::{
     IntOrPercent, IpFamily, IpFamilyPolicy, Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec,
     NodeStatus, Object, OwnerReference, Pod, PodOwn, PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction,
     Protocol, PullPolicy, ReplicaSet, ReplicationController, ResourceName, Resources, RestartPolicy, Selector,
-    SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
-    TolerationOperator, ZeroRequests,
+    SelectorOperator, SelectorRequirement, Service, ServiceLinks, ServicePort, ServiceType, Status3, Taint,
+    TaintEffect, Toleration, TolerationOperator, ZeroRequests,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
@@ -296,6 +296,7 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         volumes: storage::pod_volumes(spec),
         account: optional(spec.service_account_name.as_ref()),
         automount: spec.automount_service_account_token,
+        service_links: ServiceLinks(spec.enable_service_links.unwrap_or(true)),
         token: None,
         image_pull_secrets: config::pull_secrets(spec.image_pull_secrets.as_ref()),
         rules: super::placement::rules(spec, original.is_some()),
