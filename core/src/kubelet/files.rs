@@ -16,7 +16,7 @@ use crate::draw::{Purpose, draw, span_below};
 use crate::events::Event;
 use crate::facts::What;
 use crate::id::{Name, ProcId, Uid};
-use crate::kubelet::configs::{kind_of, needs};
+use crate::kubelet::configs::{kind_of, needs, pull_secrets};
 use crate::kubelet::row::{Asked, Row};
 use crate::kubelet::values::Values;
 use crate::kubelet::volumes::{FIRST_WAIT, LONGEST_WAIT, PATIENCE};
@@ -82,11 +82,17 @@ fn volumes_of(pod: &Pod) -> Vec<Name> {
     files.map(|volume| volume.name.clone()).chain(token).collect()
 }
 
+/// Whether a pod names ConfigMaps or Secrets, for whatever purpose.
+fn names_objects(pod: &Pod) -> bool {
+    !pod.spec.references.is_empty() || pull_secrets(pod).next().is_some()
+}
+
 impl Row {
     /// A new pod's objects are watched from now on.
     pub(super) fn take_configs(&mut self, ctx: &mut Context<'_>, uid: Uid) {
         let Some(life) = self.pods.get_mut(&uid) else { return };
-        if life.uses_configs || (life.pod.spec.references.is_empty() && !life.pod.needs_root_certificate()) {
+        let needs_nothing = !names_objects(&life.pod) && !life.pod.needs_root_certificate();
+        if life.uses_configs || needs_nothing {
             return;
         }
         life.uses_configs = true;
@@ -124,7 +130,7 @@ impl Row {
         let Some(life) = self.pods.get_mut(&uid).filter(|life| life.uses_configs) else { return };
         let values = Values { pod: &life.pod, address: None, configs: &self.configs, services: None, boot: &self.boot };
         let sets_up = values.can_set_up_all();
-        if sets_up && life.pod.spec.references.is_empty() {
+        if sets_up && !names_objects(&life.pod) {
             return;
         }
         let reads_until = self.configs.waits_until(&needs(&life.pod), ctx.now);

@@ -15,10 +15,11 @@ use crate::config::KubeletConfig;
 use crate::facts::What;
 use crate::id::{Name, Uid};
 use crate::kubelet::backoff::Backoff;
+use crate::kubelet::configs::pull_secrets;
 use crate::kubelet::pod_life::{Doing, Host, PodLife, SYNC_RETRY};
 use crate::kubelet::values::Values;
 use crate::kubelet::{ContainerIndex, RuntimeRequest};
-use crate::model::PullPolicy;
+use crate::model::{ConfigKind, PullPolicy};
 use crate::time::{Span, Time};
 
 /// How long `ErrImagePull` is shown before the pod's next sync makes `ImagePullBackOff` of it. (The sync is the one
@@ -74,6 +75,22 @@ impl Pulls {
 }
 
 impl PodLife {
+    /// Says which of the Secrets that its images are pulled with are not there; they are pulled all the same. A kubelet does so
+    /// in each sync of the pod, here it is said in those that start something.
+    ///
+    /// Source: `getPullSecretsForPod`, pkg/kubelet/kubelet_pods.go (v1.34.1).
+    pub(super) fn look_at_pull_secrets(&self, host: &mut Host<'_, '_>) {
+        let namespace = &self.pod.meta.namespace;
+        let is_missing = |name: &&Name| host.configs.get(ConfigKind::Secret, namespace, name).is_err();
+        let missing: Vec<&str> = pull_secrets(&self.pod).filter(is_missing).map(|name| &**name).collect();
+        if !missing.is_empty() {
+            let names = missing.join(", ");
+            let rest = "attempting to pull the image may not succeed.";
+            let message = format!("Unable to retrieve some image pull secrets ({names}); {rest}");
+            self.warn_pod(&"FailedToRetrieveImagePullSecret".into(), &message, host.ctx);
+        }
+    }
+
     /// It is this container's turn to pull; returns whether it still wants to.
     pub(super) fn begin_pull(&mut self, index: ContainerIndex, host: &mut Host<'_, '_>) -> bool {
         let Some(place) = self.place(index).filter(|place| self.containers[*place].doing == Doing::Queued) else {

@@ -326,6 +326,7 @@ impl PodLife {
             _ if self.waits_for_volumes => return,
             Sandbox::Absent | Sandbox::Failed(_) | Sandbox::Lost => {
                 self.sandbox = Sandbox::Asked;
+                self.look_at_pull_secrets(host);
                 return host.ask(RuntimeRequest::CreateSandbox { pod: self.pod.clone() });
             }
         }
@@ -401,6 +402,10 @@ impl PodLife {
     /// Begins a container's next start with its image.
     fn begin(&mut self, place: usize, host: &mut Host<'_, '_>) {
         let (now, uid, index) = (host.ctx.now, self.uid(), self.index(place));
+        // The first sync has looked at them before the sandbox.
+        if self.containers[place].ran || self.containers[place].trouble.is_some() {
+            self.look_at_pull_secrets(host);
+        }
         let spec = self.spec(place);
         let (image, policy) = (spec.image.clone(), spec.pull_policy);
         let container = &mut self.containers[place];

@@ -89,6 +89,7 @@ mod containers;
 mod hooks;
 mod node;
 mod phase;
+mod pull_secrets;
 mod ranking;
 mod replacing;
 mod services;
