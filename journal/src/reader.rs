@@ -163,7 +163,7 @@ mod tests {
         config::Config,
         id::{ProcId, RequestId},
         journal::{Header, Step},
-        model::{Meta, Namespace, Object},
+        model::{Namespace, Object},
         seam::Msg,
     };
 

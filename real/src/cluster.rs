@@ -24,7 +24,7 @@ use wavetank_core::{
     id::{Name, ProcId, RequestId},
     journal::Header,
     kubelet::Boot,
-    model::{ConfigMap, Labels, Meta, Namespace, Object, Resources, ServiceAccount},
+    model::{ConfigMap, Labels, Namespace, Object, Resources, ServiceAccount},
     seam::Msg,
     time::Span,
 };

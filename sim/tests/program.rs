@@ -8,7 +8,7 @@ use wavetank_core::api::Request;
 use wavetank_core::config::Config;
 use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::journal::Header;
-use wavetank_core::model::{Meta, Namespace, Object};
+use wavetank_core::model::{Namespace, Object};
 use wavetank_core::seam::{Input, Msg};
 use wavetank_core::time::Time;
 use wavetank_journal::Writer;

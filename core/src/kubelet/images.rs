@@ -107,7 +107,11 @@ impl PodLife {
         let (image, policy) = (self.image_of(place), self.spec(place).pull_policy);
         host.ctx.record(self.key(), What::Pulling { image: image.clone() });
         self.say(place, "Pulling", format!("Pulling image \"{image}\""), host);
-        host.ask(RuntimeRequest::PullImage { pod: self.uid(), container: index, image, policy });
+        let configs = host.configs;
+        let namespace = &self.pod.meta.namespace;
+        let is_there = |name: &&Name| configs.get(ConfigKind::Secret, namespace, name).is_ok();
+        let secrets = pull_secrets(&self.pod).filter(is_there).cloned().collect();
+        host.ask(RuntimeRequest::PullImage { pod: self.uid(), container: index, image, policy, secrets });
         true
     }
 

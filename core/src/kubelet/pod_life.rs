@@ -426,7 +426,7 @@ impl PodLife {
         } else {
             container.doing = Doing::Checking;
             let policy = PullPolicy::Never;
-            host.ask(RuntimeRequest::PullImage { pod: uid, container: index, image, policy });
+            host.ask(RuntimeRequest::PullImage { pod: uid, container: index, image, policy, secrets: Vec::new() });
         }
     }
 

@@ -111,6 +111,8 @@ pub enum RuntimeRequest {
         image: Name,
         /// Whether to pull an image that is there, or not to pull one that is not.
         policy: PullPolicy,
+        /// The Secrets of the pod's namespace to show to the registry, those that are there.
+        secrets: Vec<Name>,
     },
     /// Start a container. Answer: `ContainerStarted` or `ContainerFailed`; later `ContainerExited`.
     StartContainer {

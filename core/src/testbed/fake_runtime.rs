@@ -97,7 +97,7 @@ impl FakeRuntime {
                 self.pods.insert(uid, running);
                 vec![(Span::ZERO, RuntimeEvent::SandboxReady { pod: uid, address })]
             }
-            RuntimeRequest::PullImage { pod, container, image, policy } => {
+            RuntimeRequest::PullImage { pod, container, image, policy, .. } => {
                 vec![self.pull(pod, container, image, policy)]
             }
             RuntimeRequest::StartContainer { pod, container, attempt, .. } => self.start(&pod, container, attempt),

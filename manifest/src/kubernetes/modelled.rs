@@ -233,6 +233,7 @@ const POD: &[&str] = &[
     "serviceAccount",
     "automountServiceAccountToken",
     "enableServiceLinks",
+    "imagePullSecrets.**",
     "volumes.[].csi.driver",
     "volumes.[].gcePersistentDisk.**",
     "volumes.[].awsElasticBlockStore.**",

@@ -14,7 +14,7 @@ use wavetank_core::Core;
 use wavetank_core::api::Request;
 use wavetank_core::config::Config;
 use wavetank_core::id::{ProcId, RequestId};
-use wavetank_core::model::{Meta, Namespace, Object, ServiceAccount};
+use wavetank_core::model::{Namespace, Object, ServiceAccount};
 use wavetank_core::seam::{Input, Msg};
 
 use crate::conform::compare::Difference;

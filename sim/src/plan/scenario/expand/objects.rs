@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wavetank_core::api::Request;
 use wavetank_core::id::Name;
-use wavetank_core::model::{ConfigMap, Kind, Labels, Meta, Namespace, Object, ObjectKey, ServiceAccount};
+use wavetank_core::model::{ConfigMap, Kind, Labels, Namespace, Object, ObjectKey, ServiceAccount};
 use wavetank_core::time::Time;
 use wavetank_manifest::kubernetes::{Located, Manifest, read_manifests, read_node, to_object, unmodelled_fields};
 use wavetank_manifest::yaml::Span as Place;
