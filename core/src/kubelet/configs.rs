@@ -114,12 +114,18 @@ pub(super) fn needs(pod: &Pod) -> Vec<ObjectKey> {
     let namespace = &pod.meta.namespace;
     let of = |kind, name: &Name| ObjectKey { kind: kind_of(kind), namespace: namespace.clone(), name: name.clone() };
     let mut keys: Vec<ObjectKey> = pod.spec.references.iter().map(|it| of(it.kind, &it.name)).collect();
+    keys.extend(pull_secrets(pod).map(|name| of(ConfigKind::Secret, name)));
     if pod.needs_root_certificate() {
         keys.push(ObjectKey { kind: Kind::ConfigMap, namespace: namespace.clone(), name: ROOT_CERTIFICATE });
     }
     keys.sort();
     keys.dedup();
     keys
+}
+
+/// The Secrets with which a pod's images are pulled. An entry without a name is passed over.
+pub(super) fn pull_secrets(pod: &Pod) -> impl Iterator<Item = &Name> {
+    pod.spec.image_pull_secrets.iter().filter(|name| !name.is_empty())
 }
 
 pub(super) fn kind_of(kind: ConfigKind) -> Kind {

@@ -46,7 +46,7 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     let spec = &life.pod.spec;
     status.phase = match status.phase {
         terminal @ (Phase::Succeeded | Phase::Failed) => terminal,
-        _ => phase(spec, &status, life.is_settled()),
+        _ => phase(spec, &status, life.is_settled(), life.initialized),
     };
     if verdict.is_some() || life.is_removed() && (life.gone || life.pod.meta.is_terminating()) {
         give_up_the_missing(spec, &mut status, life.taken_on_at);
@@ -121,7 +121,9 @@ struct Tally {
     failed_init: u32,
 }
 
-pub(super) fn phase(spec: &PodSpec, status: &PodStatus, settled: bool) -> Phase {
+/// The phase. `settled` is that nothing runs any more and nothing will; `initialized` that the init containers of this
+/// sandbox are done, after which sidecars that start again hold nothing back.
+pub(super) fn phase(spec: &PodSpec, status: &PodStatus, settled: bool, initialized: bool) -> Phase {
     let mut tally = Tally::default();
     for (container, status) in spec.init_containers.iter().zip(&status.init_containers) {
         count_init(&mut tally, container, status);
@@ -137,7 +139,6 @@ pub(super) fn phase(spec: &PodSpec, status: &PodStatus, settled: bool) -> Phase 
             (ContainerState::Waiting { .. }, None) => tally.waiting += 1,
         }
     }
-    let initialized = has_initialized(spec, status);
     if tally.failed_init > 0 && spec.restart_policy == RestartPolicy::Never {
         return Phase::Failed;
     }

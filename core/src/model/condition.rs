@@ -67,6 +67,16 @@ pub enum ConditionKind {
     Resizing,
     /// PersistentVolumeClaim: its volume is larger than the file system on it.
     FileSystemResizePending,
+    /// Namespace: the kinds of the cluster could not be told.
+    NamespaceDeletionDiscoveryFailure,
+    /// Namespace: the name of a group of kinds could not be read.
+    NamespaceDeletionGroupVersionParsingFailure,
+    /// Namespace: deletions of its content were refused.
+    NamespaceDeletionContentFailure,
+    /// Namespace: some of its content is still there.
+    NamespaceContentRemaining,
+    /// Namespace: finalizers hold some of its content.
+    NamespaceFinalizersRemaining,
 }
 
 /// One condition.

@@ -1,13 +1,13 @@
 use super::*;
 use crate::api::Propagation;
 use crate::config::Config;
-use crate::model::{ConfigMap, Labels, Meta, ObjectKey, ROOT_CERTIFICATE};
+use crate::model::{ConfigMap, Labels, ObjectKey, ROOT_CERTIFICATE};
 use crate::testbed::Testbed;
 use crate::time::Span;
 
 fn bed() -> Testbed {
     let mut bed = Testbed::new(Config::default());
-    bed.create(Namespace { meta: Meta::named("", "shop") });
+    bed.create(Namespace::named("shop"));
     bed.run_for(Span::from_secs(1));
     bed
 }

@@ -1,5 +1,6 @@
 //! Stories of claims and volumes with the whole control plane on the test bed.
 
+mod attaching;
 mod binding;
 mod protecting;
 
@@ -169,7 +170,8 @@ fn a_released_volume_is_kept_recycled_or_deleted() {
     bed.create(class("made", BindingMode::Immediate));
     bed.create(volume("kept", "k", "1Gi"));
     bed.create(PersistentVolume { reclaim_policy: ReclaimPolicy::Recycle, ..volume("again", "r", "1Gi") });
-    bed.create(PersistentVolume { reclaim_policy: ReclaimPolicy::Delete, ..volume("by-hand", "d", "1Gi") });
+    let source = VolumeSource::HostPath("/data".into());
+    bed.create(PersistentVolume { reclaim_policy: ReclaimPolicy::Delete, source, ..volume("by-hand", "d", "1Gi") });
     for (name, class) in [("ck", "k"), ("cr", "r"), ("cd", "d"), ("cm", "made")] {
         bed.create(claim(name, class, "1Gi"));
     }
