@@ -1,5 +1,7 @@
 //! Documents to objects: kinds, lists, and what every object must have.
 
+use std::collections::BTreeMap;
+
 use super::{KINDS, Kind, Located, Manifest, config};
 use crate::strict::{Error, Errors};
 use crate::yaml::{self, Duplicates, Node, Value};
@@ -97,7 +99,8 @@ impl Reader<'_> {
             return self.errors.extend(illegal);
         }
         match Manifest::from_node(self.file, found, &document) {
-            Ok(value) => {
+            Ok(mut value) => {
+                mark_empty_selector(&mut value, &document);
                 let metadata = value.metadata();
                 let unset = |name: &Option<String>| name.as_deref().unwrap_or("").is_empty();
                 if unset(&metadata.name) && unset(&metadata.generate_name) {
@@ -126,6 +129,25 @@ impl Reader<'_> {
 
     fn refuse(&mut self, document: &Node, path: &str, message: String) {
         self.errors.push(Error::new(self.file, document.locate(path), path, message));
+    }
+}
+
+/// Makes an empty map of a selector that is given and empty: the API server tells one from a missing one, the types here
+/// do not.
+fn mark_empty_selector(manifest: &mut Manifest, document: &Node) {
+    let given = document.get("spec").and_then(|spec| spec.get("selector"));
+    if !given.is_some_and(|node| matches!(node.value, Value::Map(_))) {
+        return;
+    }
+    let selector = match manifest {
+        Manifest::Deployment(object) => object.spec.as_mut().map(|spec| &mut spec.selector),
+        Manifest::ReplicaSet(object) => object.spec.as_mut().map(|spec| &mut spec.selector),
+        Manifest::StatefulSet(object) => object.spec.as_mut().map(|spec| &mut spec.selector),
+        Manifest::DaemonSet(object) => object.spec.as_mut().map(|spec| &mut spec.selector),
+        _ => None,
+    };
+    if let Some(selector) = selector.filter(|it| it.match_labels.is_none() && it.match_expressions.is_none()) {
+        selector.match_labels = Some(BTreeMap::new());
     }
 }
 

@@ -10,8 +10,8 @@ use k8s_openapi::api::batch::v1::{
     PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule, SuccessPolicy, SuccessPolicyRule,
 };
 
-use super::report::{AsJson, At, Report};
-use super::{metadata, names, pod, selector};
+use super::report::{AsJson, AsWritten, At, Report};
+use super::{metadata, names, pod, selector, shown};
 use crate::kubernetes::schedule;
 
 const PARALLELISM_INDEXED_MAX: i32 = 100_000;
@@ -66,7 +66,8 @@ pub(super) fn cron_job(report: &mut Report, object: &CronJob) {
     let template = spec.job_template.spec.as_ref().unwrap_or(&empty);
     job_spec(report, &template_at, template);
     if let Some(selector) = &template.selector {
-        report.invalid(&template_at.child("selector"), &AsJson(selector), "`selector` will be auto-generated");
+        let shown = shown::selector(selector);
+        report.invalid(&template_at.child("selector"), &AsWritten(&shown), "`selector` will be auto-generated");
     }
     if template.manual_selector == Some(true) {
         report.not_supported(&template_at.child("manualSelector"), &AsJson(&true), &["nil", "false"]);
@@ -193,7 +194,7 @@ fn job_spec(report: &mut Report, at: &At, spec: &JobSpec) {
         if is_indexed(spec) {
             success_policy(report, &at, spec.completions.unwrap_or(0), policy);
         } else {
-            report.invalid(&at, &AsJson(policy), "requires indexed completion mode");
+            report.invalid(&at, &AsWritten(&shown::success_policy(policy)), "requires indexed completion mode");
         }
     }
     replacement(report, &at.child("podReplacementPolicy"), spec);

@@ -13,25 +13,35 @@
 //! Source: pkg/apis/core/validation/validation.go, pkg/apis/apps/validation/validation.go,
 //! staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go, v1.34.
 
+mod annotations;
 mod batch;
 mod config;
 mod container;
 mod disruption;
+mod environment;
+mod legacy_volumes;
 pub(crate) mod metadata;
+mod mounts;
 pub(crate) mod names;
+mod network;
 mod pod;
 mod policy;
+mod probe;
 pub(crate) mod report;
 mod resources;
 pub(crate) mod scheduling;
+mod security;
 mod selector;
 mod service;
 mod sets;
+mod shown;
 mod sources;
 mod storage;
+mod volumes;
+mod windows;
 mod workload;
 
-use report::{At, Report};
+use report::Report;
 
 use super::Manifest;
 
@@ -43,10 +53,7 @@ pub fn validate(manifest: &Manifest) -> Result<(), Invalid> {
     match manifest {
         Manifest::Namespace(object) => metadata::check(&mut report, &object.metadata, names::dns_label),
         Manifest::Node(object) => workload::node(&mut report, object),
-        Manifest::Pod(object) => {
-            metadata::check(&mut report, &object.metadata, names::dns_subdomain);
-            pod::spec(&mut report, &At::root("spec"), object.spec.as_ref());
-        }
+        Manifest::Pod(object) => pod::pod(&mut report, object),
         Manifest::ReplicaSet(object) => workload::replica_set(&mut report, object),
         Manifest::Deployment(object) => workload::deployment(&mut report, object),
         Manifest::ReplicationController(object) => workload::replication_controller(&mut report, object),

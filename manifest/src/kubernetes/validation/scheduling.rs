@@ -8,8 +8,8 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::names;
-use super::report::{AsJson, At, Report};
-use super::{metadata, selector};
+use super::report::{AsWritten, At, Report};
+use super::{metadata, selector, shown};
 
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
@@ -56,7 +56,8 @@ pub(super) fn taints(report: &mut Report, at: &At, taints: &[Taint]) {
         joined(report, &at.child("value"), value, names::label_value(value));
         report.one_of(&at.child("effect"), Some(&taint.effect), &EFFECTS);
         if !seen.insert((&taint.effect, &taint.key)) {
-            report.duplicate(&at, &AsJson(taint), "taints must be unique by key and effect pair");
+            let detail = "taints must be unique by key and effect pair";
+            report.duplicate(&at, &AsWritten(&shown::taint(taint)), detail);
         }
     }
 }

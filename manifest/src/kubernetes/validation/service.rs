@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::names;
 use super::report::{AsJson, AsWritten, At, Report};
-use super::{container, metadata};
+use super::{metadata, probe};
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
@@ -152,7 +152,7 @@ fn service_port<'a>(
     report.invalid_each(&at.child("port"), &port.port, names::port_number(port.port));
     report.one_of(&at.child("protocol"), port.protocol.as_deref(), &PROTOCOLS);
     let target = port.target_port.as_ref().unwrap_or(&IntOrString::Int(0));
-    container::port(report, &at.child("targetPort"), target);
+    probe::port(report, &at.child("targetPort"), target);
 }
 
 fn session_affinity(report: &mut Report, at: &At, spec: &ServiceSpec) {

@@ -1,8 +1,6 @@
 //! Checks of volumes, claims, storage classes, and what CSI drivers write.
 //!
-//! Of the older volume types, those that somebody can still use are checked: `hostPath`, `local`, `nfs`, `csi`,
-//! `gcePersistentDisk`, `awsElasticBlockStore`, `rbd`, and of `iscsi` all but its names' syntax. Inline volumes of
-//! VolumeAttachments, data sources and secrets are not.
+//! Inline volumes of VolumeAttachments are not looked at.
 //!
 //! Source: pkg/apis/core/validation/validation.go (`ValidatePersistentVolumeSpec`, `ValidatePersistentVolumeClaimSpec`),
 //! pkg/apis/storage/validation/validation.go (v1.34.1).
@@ -11,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
     PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec, TopologySelectorTerm,
-    Volume,
 };
 use k8s_openapi::api::storage::v1::{
     CSIDriver, CSINode, CSINodeDriver, CSIStorageCapacity, StorageClass, VolumeAttachment,
@@ -19,12 +16,12 @@ use k8s_openapi::api::storage::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 use wavetank_core::quantity::Quantity;
 
-use super::report::{AsJson, At, Report};
-use super::{metadata, names, scheduling, selector};
-use crate::kubernetes::storage::{POD_VOLUME_TYPES, VOLUME_TYPES, types_of};
+use super::report::{AsJson, AsWritten, At, Report};
+use super::volumes::ONLY_ONE;
+use super::{legacy_volumes, metadata, names, scheduling, selector};
+use crate::kubernetes::storage::{VOLUME_TYPES, types_of};
 
 const ACCESS_MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
-const ONLY_ONE: &str = "may not specify more than 1 volume type";
 /// The longest name of a CSI driver, in bytes.
 const DRIVER_NAME_MAX: usize = 63;
 /// The longest name that a CSI driver may give a node, in bytes.
@@ -57,11 +54,17 @@ pub(super) fn volume(report: &mut Report, object: &PersistentVolume) {
         }
     }
     let types = types_of(spec, VOLUME_TYPES);
+    let json = serde_json::to_value(spec).unwrap_or_default();
     for (number, name) in types.iter().enumerate() {
-        if number == 0 {
-            source(report, &at, spec, name);
+        if number == 0 || *name == "flexVolume" {
+            let own = object.metadata.name.as_deref().unwrap_or_default();
+            legacy_volumes::source(report, &at, name, &json[*name], Some(own));
+            if *name == "local" && spec.node_affinity.is_none() {
+                report.required(&at.child("nodeAffinity"), "Local volume requires node affinity");
+            }
         } else {
-            report.forbidden(&at.child(name), ONLY_ONE);
+            let field = if *name == "cephfs" { "cephFS" } else { *name };
+            report.forbidden(&at.child(field), ONLY_ONE);
         }
     }
     if types.is_empty() {
@@ -138,74 +141,13 @@ fn volume_mode(report: &mut Report, at: &At, mode: Option<&str>) {
     }
 }
 
-fn present(report: &mut Report, at: &At, text: &str) {
+pub(super) fn present(report: &mut Report, at: &At, text: &str) {
     if text.is_empty() {
         report.required(at, "");
     }
 }
 
-/// A path that must be there and must not climb.
-fn path(report: &mut Report, at: &At, path: &str) {
-    present(report, at, path);
-    if path.split('/').any(|part| part == "..") {
-        report.invalid(at, &path, "must not contain '..'");
-    }
-}
-
-fn partition(report: &mut Report, at: &At, partition: Option<i32>) {
-    if let Some(number) = partition.filter(|number| !(0..=255).contains(number)) {
-        report.invalid(&at.child("partition"), &number, "must be between 1 and 255, inclusive");
-    }
-}
-
-/// What a volume stands for.
-fn source(report: &mut Report, at: &At, spec: &PersistentVolumeSpec, name: &str) {
-    let inner = at.child(name);
-    match name {
-        "hostPath" => spec.host_path.iter().for_each(|it| path(report, &inner.child("path"), &it.path)),
-        "local" => {
-            spec.local.iter().for_each(|it| path(report, &inner.child("path"), &it.path));
-            if spec.node_affinity.is_none() {
-                report.required(&at.child("nodeAffinity"), "Local volume requires node affinity");
-            }
-        }
-        "nfs" => spec.nfs.iter().for_each(|it| {
-            present(report, &inner.child("server"), &it.server);
-            present(report, &inner.child("path"), &it.path);
-            if !it.path.starts_with('/') {
-                report.invalid(&inner.child("path"), &it.path, "must be an absolute path");
-            }
-        }),
-        "csi" => spec.csi.iter().for_each(|it| {
-            driver_name(report, &inner.child("driver"), &it.driver);
-            present(report, &inner.child("volumeHandle"), &it.volume_handle);
-        }),
-        "gcePersistentDisk" => spec.gce_persistent_disk.iter().for_each(|it| {
-            // The API server names the field otherwise here.
-            let inner = at.child("persistentDisk");
-            present(report, &inner.child("pdName"), &it.pd_name);
-            partition(report, &inner, it.partition);
-        }),
-        "awsElasticBlockStore" => spec.aws_elastic_block_store.iter().for_each(|it| {
-            present(report, &inner.child("volumeID"), &it.volume_id);
-            partition(report, &inner, it.partition);
-        }),
-        "rbd" => spec.rbd.iter().for_each(|it| {
-            if it.monitors.is_empty() {
-                report.required(&inner.child("monitors"), "");
-            }
-            present(report, &inner.child("image"), &it.image);
-        }),
-        "iscsi" => spec.iscsi.iter().for_each(|it| {
-            present(report, &inner.child("targetPortal"), &it.target_portal);
-            present(report, &inner.child("iqn"), &it.iqn);
-            report.invalid_each(&inner.child("lun"), &it.lun, names::in_range(it.lun.into(), 0, 255));
-        }),
-        _ => {}
-    }
-}
-
-fn driver_name(report: &mut Report, at: &At, name: &str) {
+pub(super) fn driver_name(report: &mut Report, at: &At, name: &str) {
     present(report, at, name);
     if name.len() > DRIVER_NAME_MAX {
         report.too_long(at, DRIVER_NAME_MAX);
@@ -238,36 +180,43 @@ pub(super) fn claim_spec(report: &mut Report, at: &At, spec: &PersistentVolumeCl
     }
     class_name(report, &at.child("storageClassName"), spec.storage_class_name.as_deref());
     volume_mode(report, at, spec.volume_mode.as_deref());
+    data_sources(report, at, spec);
     class_name(report, &at.child("volumeAttributesClassName"), spec.volume_attributes_class_name.as_deref());
 }
 
-/// Checks what is in a pod's volume, as far as the core acts on it.
-pub(super) fn pod_volume(report: &mut Report, at: &At, volume: &Volume) {
-    for name in types_of(volume, POD_VOLUME_TYPES).iter().skip(1) {
-        report.forbidden(&at.child(name), ONLY_ONE);
-    }
-    if let Some(claim) = &volume.persistent_volume_claim {
-        present(report, &at.child("persistentVolumeClaim").child("claimName"), &claim.claim_name);
-    }
-    if let Some(ephemeral) = &volume.ephemeral {
-        let at = at.child("ephemeral").child("volumeClaimTemplate");
-        match &ephemeral.volume_claim_template {
-            None => report.required(&at, ""),
-            Some(template) => {
-                let meta = template.metadata.as_ref();
-                metadata::annotations(
-                    report,
-                    &at.child("metadata").child("annotations"),
-                    meta.and_then(|it| it.annotations.as_ref()),
-                );
-                metadata::labels(report, &at.child("metadata").child("labels"), meta.and_then(|it| it.labels.as_ref()));
-                claim_spec(report, &at.child("spec"), &template.spec);
+/// Checks what a claim is filled from.
+fn data_sources(report: &mut Report, at: &At, spec: &PersistentVolumeClaimSpec) {
+    let mut one = |field: &str, name: &str, kind: &str, group: Option<&String>| {
+        let at = at.child(field);
+        present(report, &at.child("name"), name);
+        present(report, &at.child("kind"), kind);
+        match group.map_or("", String::as_str) {
+            "" if kind != "PersistentVolumeClaim" => {
+                let detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
+                report.invalid(&at, &kind, detail);
             }
+            "" => {}
+            group => report.invalid_each(&at.child("apiGroup"), &group, names::dns_subdomain(group)),
         }
+    };
+    if let Some(it) = &spec.data_source {
+        one("dataSource", &it.name, &it.kind, it.api_group.as_ref());
     }
-    super::sources::files(report, at, volume);
-    if let Some(csi) = &volume.csi {
-        driver_name(report, &at.child("csi").child("driver"), &csi.driver);
+    let Some(it) = &spec.data_source_ref else { return };
+    one("dataSourceRef", &it.name, &it.kind, it.api_group.as_ref());
+    let namespace = it.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+    if let Some(namespace) = namespace {
+        let at = at.child("dataSourceRef").child("namespace");
+        report.invalid_each(&at, &namespace, names::dns_label(namespace));
+    }
+    let Some(plain) = &spec.data_source else { return };
+    let same = (&plain.api_group, &plain.kind, &plain.name) == (&it.api_group, &it.kind, &it.name);
+    // The API server shows a path here, which has nothing to show.
+    if namespace.is_some() {
+        let detail = "may not be specified when dataSourceRef.namespace is specified";
+        report.invalid(at, &AsWritten("{}"), detail);
+    } else if !same {
+        report.invalid(at, &AsWritten("{}"), "must match dataSourceRef");
     }
 }
 
