@@ -35,6 +35,25 @@ pub fn read_admitted(file: &str, text: &str) -> Result<Vec<Located<Manifest>>, E
     if refused.is_empty() { Ok(objects) } else { Err(Errors(refused).sorted()) }
 }
 
+/// Reads the body of a request: JSON of one object of the kind, which may lack a name and may have unknown fields.
+///
+/// Returns the object and the paths of its unknown fields. Errors: what the API server says of a body that it cannot
+/// read, without the words about its kind that come before.
+pub fn read_body(kind: Kind, text: &str) -> Result<(Located<Manifest>, Vec<String>), String> {
+    const FILE: &str = "body";
+    let said = |error: &Error| error.go_message().unwrap_or_else(|| error.message.clone());
+    let mut documents = yaml::parse(text, Duplicates::LastWins).map_err(|error| error.message.clone())?;
+    let mut source = documents.pop().ok_or("the body is empty")?;
+    if let Some(error) = config::check_values(FILE, kind.kind, &mut source).first() {
+        return Err(said(error));
+    }
+    let (mut value, unknown) = Manifest::with_unknown(FILE, kind, &source).map_err(|error| said(&error))?;
+    mark_empty_selector(&mut value, &source);
+    // What says what the object is belongs to no type.
+    let unknown = unknown.into_iter().map(|error| error.path).filter(|path| path != "apiVersion" && path != "kind");
+    Ok((Located { file: FILE.to_owned(), value, source }, unknown.collect()))
+}
+
 struct Reader<'a> {
     file: &'a str,
     objects: Vec<Located<Manifest>>,

@@ -7,8 +7,17 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use super::report::{AsWritten, At, Report};
 use super::{metadata, selector, shown, workload};
 
-/// Checks a PodDisruptionBudget.
+/// Checks a new PodDisruptionBudget.
 pub(super) fn budget(report: &mut Report, object: &PodDisruptionBudget) {
+    spec(report, object);
+    // The kind has no rule for names, so metadata is looked at only when all else is in order.
+    if report.causes.is_empty() {
+        metadata::check_common(report, &object.metadata);
+    }
+}
+
+/// Checks the spec of a PodDisruptionBudget.
+pub(super) fn spec(report: &mut Report, object: &PodDisruptionBudget) {
     let (spec, at) = (object.spec.clone().unwrap_or_default(), At::root("spec"));
     if spec.min_available.is_some() && spec.max_unavailable.is_some() {
         report.invalid(&at, &AsWritten(&shown::budget(&spec)), "minAvailable and maxUnavailable cannot be both set");
@@ -27,9 +36,5 @@ pub(super) fn budget(report: &mut Report, object: &PodDisruptionBudget) {
     {
         let at = at.child("unhealthyPodEvictionPolicy");
         report.not_supported(&at, &policy, &["AlwaysAllow", "IfHealthyBudget"]);
-    }
-    // The kind has no rule for names, so metadata is looked at only when all else is in order.
-    if report.causes.is_empty() {
-        metadata::check_common(report, &object.metadata);
     }
 }

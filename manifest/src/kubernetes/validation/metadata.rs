@@ -31,6 +31,11 @@ pub(super) fn check(report: &mut Report, metadata: &ObjectMeta, name_check: Chec
     }
 }
 
+/// Checks the metadata of a kind that has no rule for the names of old finalizers.
+pub(super) fn check_plain(report: &mut Report, metadata: &ObjectMeta, name_check: Check) {
+    generic(report, metadata, name_check);
+}
+
 fn generic(report: &mut Report, metadata: &ObjectMeta, name_check: Check) {
     let at = At::root("metadata");
     let prefix = metadata.generate_name.as_deref().unwrap_or("");

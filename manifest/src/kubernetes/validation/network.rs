@@ -127,7 +127,11 @@ pub(super) fn parsed_ip(address: &str) -> Option<IpAddr> {
         && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
         && parts.iter().all(is_part);
     if is_sloppy {
-        let plain = |part: &str| part.trim_start_matches('0').parse::<u8>().or(if part.contains(['1', '2', '3', '4', '5', '6', '7', '8', '9']) { Err(()) } else { Ok(0) });
+        let plain = |part: &str| {
+            part.trim_start_matches('0')
+                .parse::<u8>()
+                .or(if part.contains(['1', '2', '3', '4', '5', '6', '7', '8', '9']) { Err(()) } else { Ok(0) })
+        };
         let numbers: Vec<u8> = parts.iter().map(|part| plain(part)).collect::<Result<_, _>>().ok()?;
         return Some(IpAddr::from([numbers[0], numbers[1], numbers[2], numbers[3]]));
     }
@@ -145,9 +149,7 @@ pub(super) fn endpoint(report: &mut Report, at: &At, address: &str) {
     }
     let (is_local, is_local_group) = match ip {
         IpAddr::V4(ip) => (ip.is_link_local(), ip.octets()[..3] == [224, 0, 0]),
-        IpAddr::V6(ip) => {
-            (ip.segments()[0] & 0xffc0 == 0xfe80, ip.segments()[0] & 0xff0f == 0xff02)
-        }
+        IpAddr::V6(ip) => (ip.segments()[0] & 0xffc0 == 0xfe80, ip.segments()[0] & 0xff0f == 0xff02),
     };
     if is_local {
         report.invalid(at, &address, "may not be in the link-local range (169.254.0.0/16, fe80::/10)");

@@ -74,8 +74,7 @@ fn claimed(report: &mut Report, at: &At, claims: &[ResourceClaim], of_pod: &BTre
         }
         if !of_pod.contains(name) {
             let names: Vec<&str> = of_pod.iter().copied().collect();
-            let list =
-                if names.is_empty() { " which is empty".to_owned() } else { format!(": {}", names.join(", ")) };
+            let list = if names.is_empty() { " which is empty".to_owned() } else { format!(": {}", names.join(", ")) };
             report.not_found_with(&at, &name, &format!("must be one of the names in pod.spec.resourceClaims{list}"));
         }
     }
@@ -230,7 +229,8 @@ fn resource(report: &mut Report, at: &At, name: &str, quantity: Quantity, check_
 /// Checks that there are whole pages.
 fn huge_page(report: &mut Report, at: &At, name: &str, quantity: Quantity) {
     let Some(size) = name.strip_prefix("hugepages-") else { return };
-    let size = size.parse::<Quantity>().ok().filter(|size| *size > Quantity::default() && size.milli_value() % 1_000 == 0);
+    let size =
+        size.parse::<Quantity>().ok().filter(|size| *size > Quantity::default() && size.milli_value() % 1_000 == 0);
     if size.is_none_or(|size| quantity.value() % size.value() != 0) {
         let detail = format!("{quantity} is not positive integer multiple of {name}");
         report.invalid(at, &quantity.to_string(), &detail);

@@ -14,8 +14,7 @@ use super::windows;
 
 const PROFILES: [&str; 3] = ["Localhost", "RuntimeDefault", "Unconfined"];
 const SYSCTL_MAX: usize = 253;
-const SYSCTL: &str =
-    r"^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
+const SYSCTL: &str = r"^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
 /// The longest path of an AppArmor profile, in bytes.
 const PROFILE_PATH_MAX: usize = 4_095;
 
@@ -132,14 +131,14 @@ fn shown(context: &SecurityContext) -> Shown<'_> {
         read_only_root_filesystem: context.read_only_root_filesystem,
         allow_privilege_escalation: context.allow_privilege_escalation,
         proc_mount: context.proc_mount.as_deref(),
-        seccomp_profile: context.seccomp_profile.as_ref().map(|it| ShownProfile {
-            r#type: &it.type_,
-            localhost_profile: it.localhost_profile.as_deref(),
-        }),
-        app_armor_profile: context.app_armor_profile.as_ref().map(|it| ShownProfile {
-            r#type: &it.type_,
-            localhost_profile: it.localhost_profile.as_deref(),
-        }),
+        seccomp_profile: context
+            .seccomp_profile
+            .as_ref()
+            .map(|it| ShownProfile { r#type: &it.type_, localhost_profile: it.localhost_profile.as_deref() }),
+        app_armor_profile: context
+            .app_armor_profile
+            .as_ref()
+            .map(|it| ShownProfile { r#type: &it.type_, localhost_profile: it.localhost_profile.as_deref() }),
     }
 }
 
@@ -253,13 +252,31 @@ fn namespace(name: &str) -> Option<&'static str> {
     // The first separator tells which one is used.
     let slashes = name.find(['.', '/']).is_some_and(|at| name.as_bytes()[at] == b'/');
     let dotted = if slashes {
-        name.chars().map(|c| if c == '/' { '.' } else if c == '.' { '/' } else { c }).collect()
+        name.chars()
+            .map(|c| {
+                if c == '/' {
+                    '.'
+                } else if c == '.' {
+                    '/'
+                } else {
+                    c
+                }
+            })
+            .collect()
     } else {
         name.to_owned()
     };
     match dotted.as_str() {
-        "kernel.sem" | "kernel.shm" | "kernel.shmall" | "kernel.shmmax" | "kernel.shmmni" | "kernel.shm_rmid_forced"
-        | "kernel.msg" | "kernel.msgmax" | "kernel.msgmnb" | "kernel.msgmni" => Some("ipc"),
+        "kernel.sem"
+        | "kernel.shm"
+        | "kernel.shmall"
+        | "kernel.shmmax"
+        | "kernel.shmmni"
+        | "kernel.shm_rmid_forced"
+        | "kernel.msg"
+        | "kernel.msgmax"
+        | "kernel.msgmnb"
+        | "kernel.msgmni" => Some("ipc"),
         name if name.starts_with("fs.mqueue.") => Some("ipc"),
         name if name.starts_with("net.") => Some("net"),
         _ => None,

@@ -15,9 +15,18 @@ use super::report::{AsJson, AsWritten, At, Report};
 use super::workload::{at_most_all, int_or_percent, is_zero};
 use super::{metadata, pod, selector, shown, storage};
 
-/// Checks a StatefulSet.
+/// Checks a new StatefulSet.
 pub(super) fn stateful_set(report: &mut Report, object: &StatefulSet) {
     metadata::check(report, &object.metadata, names::dns_label);
+    spec(report, object, true);
+}
+
+/// Checks a StatefulSet but for what cannot change: the templates of its claims.
+pub(super) fn stored_stateful_set(report: &mut Report, object: &StatefulSet) {
+    spec(report, object, false);
+}
+
+fn spec(report: &mut Report, object: &StatefulSet, with_templates: bool) {
     let (spec, at) = (object.spec.clone().unwrap_or_default(), At::root("spec"));
     let policy = spec.pod_management_policy.as_deref().unwrap_or("");
     if !["OrderedReady", "Parallel"].contains(&policy) {
@@ -34,7 +43,7 @@ pub(super) fn stateful_set(report: &mut Report, object: &StatefulSet) {
             report.not_supported(&retention_at.child(field), &value, &["Retain", "Delete"]);
         }
     }
-    for (index, claim) in spec.volume_claim_templates.iter().flatten().enumerate() {
+    for (index, claim) in spec.volume_claim_templates.iter().flatten().enumerate().filter(|_| with_templates) {
         let at = at.child("volumeClaimTemplates").index(index).child("spec");
         storage::claim_spec(report, &at, &claim.spec.clone().unwrap_or_default());
     }

@@ -2,9 +2,7 @@
 //! those have names for JSON, in the order of the type's fields.
 
 use k8s_openapi::api::batch::v1::{PodFailurePolicy, SuccessPolicy};
-use k8s_openapi::api::core::v1::{
-    NodeSelectorRequirement, NodeSelectorTerm, ScopeSelector, Taint, VolumeNodeAffinity,
-};
+use k8s_openapi::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm, ScopeSelector, Taint, VolumeNodeAffinity};
 use k8s_openapi::api::policy::v1::PodDisruptionBudgetSpec;
 use k8s_openapi::api::storage::v1::{CSINodeDriver, VolumeAttachmentSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -61,11 +59,7 @@ pub(super) fn taint(taint: &Taint) -> String {
 /// The scopes that a quota selects.
 pub(super) fn scopes(selector: &ScopeSelector) -> String {
     let expressions = list(selector.match_expressions.as_deref(), |it| {
-        object(&[
-            ("ScopeName", json(&it.scope_name)),
-            ("Operator", json(&it.operator)),
-            ("Values", json(&it.values)),
-        ])
+        object(&[("ScopeName", json(&it.scope_name)), ("Operator", json(&it.operator)), ("Values", json(&it.values))])
     });
     object(&[("MatchExpressions", expressions)])
 }
@@ -83,10 +77,7 @@ pub(super) fn budget(spec: &PodDisruptionBudgetSpec) -> String {
 /// When a Job succeeds before its time.
 pub(super) fn success_policy(policy: &SuccessPolicy) -> String {
     let rules = list(Some(&policy.rules), |rule| {
-        object(&[
-            ("SucceededIndexes", json(&rule.succeeded_indexes)),
-            ("SucceededCount", json(&rule.succeeded_count)),
-        ])
+        object(&[("SucceededIndexes", json(&rule.succeeded_indexes)), ("SucceededCount", json(&rule.succeeded_count))])
     });
     object(&[("Rules", rules)])
 }

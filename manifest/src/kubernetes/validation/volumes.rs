@@ -50,7 +50,11 @@ pub(super) fn all<'a>(
         }
         if let Some(claim) = volume.persistent_volume_claim.as_ref().filter(|claim| made.contains(&claim.claim_name)) {
             let at = at.child("persistentVolumeClaim").child("claimName");
-            report.invalid(&at, &claim.claim_name, "must not reference a PVC that gets created for an ephemeral volume");
+            report.invalid(
+                &at,
+                &claim.claim_name,
+                "must not reference a PVC that gets created for an ephemeral volume",
+            );
         }
     }
     good
@@ -149,16 +153,8 @@ fn ephemeral(report: &mut Report, at: &At, source: &EphemeralVolumeSource) {
 
 /// A path on a node that must be there and must not climb, and its type.
 pub(super) fn host_path(report: &mut Report, at: &At, json: &Value) {
-    const TYPES: [&str; 8] = [
-        "",
-        "BlockDevice",
-        "CharDevice",
-        "Directory",
-        "DirectoryOrCreate",
-        "File",
-        "FileOrCreate",
-        "Socket",
-    ];
+    const TYPES: [&str; 8] =
+        ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
     match text(json, "path") {
         "" => return report.required(&at.child("path"), ""),
         path => mounts::no_backsteps(report, &at.child("path"), path),

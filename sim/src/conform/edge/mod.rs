@@ -9,8 +9,10 @@ mod change;
 mod create;
 mod delete;
 mod machine;
+mod options;
 mod read;
 mod resources;
+mod scale;
 mod status;
 
 use serde_json::Value;
@@ -160,6 +162,28 @@ fn unescaped(text: &str) -> String {
         rest = after;
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A request's body without what its answer tells to be right: a version and an identity that were not refused are those
+/// that the object had. A version of zero is any.
+pub fn without_right_preconditions(body: &Value, code: u16, message: &str) -> Value {
+    let mut body = body.clone();
+    let is_conflict = code == 409;
+    if let Some(meta) = body.get_mut("metadata").and_then(Value::as_object_mut) {
+        let version = meta.get("resourceVersion").and_then(Value::as_str).is_some_and(|it| it.parse::<u64>().is_ok());
+        if version && !(is_conflict && message.contains("has been modified")) && code != 201 && code != 500 {
+            meta.insert("resourceVersion".to_owned(), "0".into());
+        }
+        if !(is_conflict && message.contains("UID in precondition")) && !message.contains("metadata.uid: ") {
+            meta.remove("uid");
+        }
+    }
+    for options in ["/preconditions", "/deleteOptions/preconditions"] {
+        if let Some(Value::Object(preconditions)) = body.pointer_mut(options) {
+            preconditions.retain(|field, _| is_conflict && message.to_lowercase().contains(&field.to_lowercase()));
+        }
+    }
+    body
 }
 
 /// Turns a request into the core's own.
