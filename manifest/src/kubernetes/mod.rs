@@ -43,10 +43,12 @@ use serde::{Serialize, Serializer};
 use crate::strict::{Error, Errors};
 use crate::yaml;
 
+pub use k8s_openapi::api::core::v1::Pod as ApiPod;
+
 pub use defaults::{admit_pod, apply_defaults};
 pub use modelled::unmodelled_fields;
 pub use patch::{PatchType, apply_patch};
-pub use read::{read_admitted, read_body, read_manifests, read_node};
+pub use read::{Unreadable, read_admitted, read_body, read_manifests, read_node};
 pub use service_update::settle_service;
 pub use snapshot::Snapshot;
 pub use to_core::to_object;

@@ -35,15 +35,27 @@ pub fn read_admitted(file: &str, text: &str) -> Result<Vec<Located<Manifest>>, E
     if refused.is_empty() { Ok(objects) } else { Err(Errors(refused).sorted()) }
 }
 
+/// What the API server says of a body that it cannot read, without the words about its kind that come before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The words of Go's JSON reader.
+    pub said: String,
+    /// What is said instead where a strategic merge patch made such an object.
+    pub converted: String,
+}
+
 /// Reads the body of a request: JSON of one object of the kind, which may lack a name and may have unknown fields.
 ///
-/// Returns the object and the paths of its unknown fields. Errors: what the API server says of a body that it cannot
-/// read, without the words about its kind that come before.
-pub fn read_body(kind: Kind, text: &str) -> Result<(Located<Manifest>, Vec<String>), String> {
+/// Returns the object and the paths of its unknown fields. Errors: what cannot be read.
+pub fn read_body(kind: Kind, text: &str) -> Result<(Located<Manifest>, Vec<String>), Unreadable> {
     const FILE: &str = "body";
-    let said = |error: &Error| error.go_message().unwrap_or_else(|| error.message.clone());
-    let mut documents = yaml::parse(text, Duplicates::LastWins).map_err(|error| error.message.clone())?;
-    let mut source = documents.pop().ok_or("the body is empty")?;
+    let said = |error: &Error| {
+        let said = error.go_message().unwrap_or_else(|| error.message.clone());
+        Unreadable { converted: error.converter_message().unwrap_or_else(|| said.clone()), said }
+    };
+    let plain = |message: &str| Unreadable { said: message.to_owned(), converted: message.to_owned() };
+    let mut documents = yaml::parse(text, Duplicates::LastWins).map_err(|error| plain(&error.message))?;
+    let mut source = documents.pop().ok_or_else(|| plain("the body is empty"))?;
     if let Some(error) = config::check_values(FILE, kind.kind, &mut source).first() {
         return Err(said(error));
     }

@@ -90,6 +90,38 @@ impl Error {
         Some(format!("json: cannot unmarshal {found} into Go struct field {within}.{path} of type {go_type}"))
     }
 
+    /// What the API server says of a value of a wrong type in a strategic merge patch, where it turns maps into its types
+    /// without writing them as JSON; `None` for other mistakes.
+    ///
+    /// Source: `fromUnstructured`, staging/src/k8s.io/apimachinery/pkg/runtime/converter.go (v1.34.1).
+    pub fn converter_message(&self) -> Option<String> {
+        let WrongType { wanted, found, .. } = self.wrong_type.as_ref()?;
+        let is_float = found.contains('.');
+        let kind = match found.split(' ').next().unwrap_or_default() {
+            "number" if is_float => "float64",
+            "number" => "int64",
+            "array" => "slice",
+            "object" => "map",
+            other => other,
+        };
+        match wanted {
+            Some(Wanted::Itself(_)) => self.go_message(),
+            Some(Wanted::Struct(_)) => Some(format!("cannot restore struct from: {kind}")),
+            Some(Wanted::Plain("string")) if kind == "int64" => {
+                let go_type = self.go_message()?.rsplit(" of type ").next()?.to_owned();
+                Some(format!("cannot convert int64 to {go_type}"))
+            }
+            Some(Wanted::Plain(go_type)) if go_type.starts_with("int") && kind == "float64" => {
+                Some(format!("cannot convert float64 to {go_type}"))
+            }
+            Some(Wanted::Plain(go_type)) => Some(format!("unrecognized type: {go_type}")),
+            None => {
+                let list = self.go_message()?.rsplit(" of type ").next().is_some_and(|it| it.starts_with("[]"));
+                Some(format!("cannot restore {} from {kind}", if list { "slice" } else { "map" }))
+            }
+        }
+    }
+
     /// An error without more than a place and a message.
     pub fn new(file: &str, at: Position, path: &str, message: impl Into<String>) -> Error {
         Error {

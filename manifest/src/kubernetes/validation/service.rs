@@ -239,7 +239,7 @@ fn traffic_policies(report: &mut Report, at: &At, spec: &ServiceSpec) {
     match spec.internal_traffic_policy.as_deref() {
         Some("Cluster" | "Local") => {}
         Some(other) => report.not_supported(&internal_at, &other, &["Cluster", "Local"]),
-        None if kind == "ExternalName" => {}
-        None => report.required(&internal_at, ""),
+        None if ["ClusterIP", "LoadBalancer", "NodePort"].contains(&kind) => report.required(&internal_at, ""),
+        None => {}
     }
 }

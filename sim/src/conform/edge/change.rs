@@ -6,8 +6,8 @@ use wavetank_core::api::Request;
 use wavetank_core::id::{Name, Revision};
 use wavetank_core::model::{Kind, Meta, Object, ObjectKey, Pod};
 use wavetank_manifest::kubernetes::{
-    Cause, Invalid, PatchType, Policy, Reason, apply_defaults, apply_patch, settle_service, to_json, to_object,
-    validate_update,
+    ApiPod, Cause, Invalid, Manifest, PatchType, Policy, Reason, admit_pod, apply_defaults, apply_patch,
+    settle_service, to_json, to_object, validate_update,
 };
 
 use super::create::{self, wrong_kind};
@@ -185,12 +185,24 @@ fn patched(kind: Kind, before: &Value, patch: PatchType, body: &Value, path: &Pa
     let mut after = before.clone();
     let refused = || Status::invalid("the server rejected our request due to an error in our request");
     apply_patch(patch, &mut after, body).map_err(|_| refused())?;
-    create::read(kind, &mut after, path).map_err(|status| {
-        let why = status.message.split_once(&format!(" cannot be handled as a {}: ", kind.name()));
-        let why = why.map_or(status.message.as_str(), |(_, why)| why);
-        let shown = if patch == PatchType::StrategicMerge { go_map(body) } else { after.to_string() };
-        Status::invalid(format!(" \"\" is invalid: patch: Invalid value: {shown:?}: {why}"))
-    })?;
+    let converts = patch == PatchType::StrategicMerge;
+    let refuse = |why: &str| {
+        let shown = if converts { go_map(body) } else { after.to_string() };
+        Err(Status::invalid(format!(" \"\" is invalid: patch: Invalid value: {shown:?}: {why}")))
+    };
+    if let Some(why) = create::unreadable(kind, &after, converts) {
+        return refuse(&why);
+    }
+    if let Err(status) = create::read(kind, &mut after.clone(), path) {
+        return refuse(
+            status
+                .message
+                .rsplit(" cannot be handled as a ")
+                .next()
+                .and_then(|it| it.split_once(": "))
+                .map_or("", |it| it.1),
+        );
+    }
     Ok(after)
 }
 
@@ -259,6 +271,9 @@ fn invalid(current: &Object, before: &Value, after: &Value) -> Option<Status> {
         }
         let mut located = create::read(current.kind(), &mut json, &Path::default())?;
         apply_defaults(&mut located.value);
+        if let Manifest::Pod(pod) = &mut located.value {
+            tolerate(pod);
+        }
         Ok(located.value)
     };
     match (read(after), read(before)) {
@@ -279,6 +294,17 @@ fn invalid(current: &Object, before: &Value, after: &Value) -> Option<Status> {
             let invalid = Invalid { group: kind.group(), kind: kind.kind, name, causes: faults };
             Some(Status::invalid(invalid.to_string()))
         }
+    }
+}
+
+/// What admission adds to a pod on every write: how long it stays on a node that is not well, and its priority.
+fn tolerate(pod: &mut ApiPod) {
+    let mut admitted = pod.clone();
+    admit_pod(&mut admitted);
+    if let (Some(spec), Some(admitted)) = (&mut pod.spec, admitted.spec) {
+        spec.tolerations = admitted.tolerations;
+        spec.priority = spec.priority.or(admitted.priority);
+        spec.preemption_policy = spec.preemption_policy.take().or(admitted.preemption_policy);
     }
 }
 

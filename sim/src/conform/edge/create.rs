@@ -112,23 +112,39 @@ const DRAWN: &str = "xxxxx";
 /// Errors: what the API server would say of a body that it cannot read, or, if the path asks for strictness, that has
 /// unknown fields.
 pub(super) fn read(kind: Kind, body: &mut Value, path: &Path) -> Result<Located<Manifest>, Status> {
-    let known = KINDS.iter().find(|known| known.kind == kind.name()).copied();
-    let Some(known) = known else { return Err(Status::bad_request(format!("a {} cannot be read", kind.name()))) };
+    let known = known(kind)?;
     let version = kind.api_version().rsplit('/').next().unwrap_or_default();
     let subject = format!("{} in version {version:?} cannot be handled as a {}", kind.name(), kind.name());
-    if let Value::Object(fields) = body {
-        for (field, value) in [("apiVersion", kind.api_version()), ("kind", kind.name())] {
-            let entry = fields.entry(field).or_insert_with(|| value.into());
-            if entry.as_str() == Some("") {
-                *entry = value.into();
-            }
-        }
-    }
+    name_kind(kind, body);
     let (located, unknown) =
-        read_body(known, &body.to_string()).map_err(|said| Status::bad_request(format!("{subject}: {said}")))?;
+        read_body(known, &body.to_string()).map_err(|it| Status::bad_request(format!("{subject}: {}", it.said)))?;
     if path.parameter("fieldValidation").as_deref() == Some("Strict") && !unknown.is_empty() {
         let fields: Vec<String> = unknown.iter().map(|field| format!("unknown field {field:?}")).collect();
         return Err(Status::bad_request(format!("{subject}: strict decoding error: {}", fields.join(", "))));
     }
     Ok(located)
+}
+
+fn known(kind: Kind) -> Result<wavetank_manifest::kubernetes::Kind, Status> {
+    let known = KINDS.iter().find(|known| known.kind == kind.name()).copied();
+    known.ok_or_else(|| Status::bad_request(format!("a {} cannot be read", kind.name())))
+}
+
+fn name_kind(kind: Kind, body: &mut Value) {
+    let Value::Object(fields) = body else { return };
+    for (field, value) in [("apiVersion", kind.api_version()), ("kind", kind.name())] {
+        let entry = fields.entry(field).or_insert_with(|| value.into());
+        if entry.as_str() == Some("") {
+            *entry = value.into();
+        }
+    }
+}
+
+/// What is said of an object that a patch has made and that cannot be read; `None` if it can. `converts` tells that it
+/// comes of a strategic merge patch.
+pub(super) fn unreadable(kind: Kind, body: &Value, converts: bool) -> Option<String> {
+    let mut body = body.clone();
+    name_kind(kind, &mut body);
+    let fault = read_body(known(kind).ok()?, &body.to_string()).err()?;
+    Some(if converts { fault.converted } else { fault.said })
 }

@@ -10,6 +10,7 @@ mod create;
 mod delete;
 mod machine;
 mod options;
+mod pods;
 mod read;
 mod resources;
 mod scale;
@@ -194,15 +195,19 @@ pub fn translate(core: &Core, method: &str, path: &Path, content_type: &str, bod
     };
     let key = ObjectKey::new(kind, &path.namespace, &path.name);
     let is_eviction = path.subresource == "eviction";
-    if !is_eviction && method != "GET" && (path.parameter("dryRun").is_some() || body["dryRun"].is_array()) {
+    if let Some(status) = resources::no_such_request(method, kind, path) {
+        return Outcome::Answered(status);
+    }
+    let asks_dry = path.parameter("dryRun").is_some_and(|wish| wish == "All") || body["dryRun"].is_array();
+    if !is_eviction && method != "GET" && asks_dry {
         return Outcome::NotCovered(format!("dry run of {method} {}", path.plural));
     }
     match (method, path.subresource.as_str()) {
         ("GET", "") => read::answer(core, kind, path),
         ("GET", _) => Outcome::Ask(Vec::new()),
         ("POST", "") => create::create(core, kind, path, body),
-        ("POST", "eviction") => Outcome::Ask(vec![delete::evict(key, &body["deleteOptions"])]),
-        ("POST", "binding") => delete::bind(core, &key, body),
+        ("POST", "eviction") => pods::evict(core, key, body),
+        ("POST", "binding") => pods::bind(core, &key, body),
         ("DELETE", "") if path.name.is_empty() => delete::collection(kind, path, body),
         ("DELETE", "") => delete::delete(core, key, path, body),
         ("PATCH" | "PUT", "" | "status" | "scale") => {
