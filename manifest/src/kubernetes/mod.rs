@@ -53,7 +53,9 @@ pub use service_update::settle_service;
 pub use snapshot::Snapshot;
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};
-pub use validation::{Cause, Invalid, Policy, Reason, validate, validate_under, validate_update};
+pub use validation::{
+    Cause, Invalid, Policy, Reason, validate, validate_status_update, validate_under, validate_update,
+};
 
 /// A kind of object and the API version that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,15 +35,19 @@ mod service_addresses;
 mod sets;
 mod shown;
 mod sources;
+mod status;
 mod storage;
 mod storage_classes;
 mod update;
 mod update_pod;
+mod update_service;
+mod update_storage;
 mod volumes;
 mod windows;
 mod workload;
 
 use report::Report;
+use serde_json::Value;
 
 use super::Manifest;
 
@@ -82,11 +86,21 @@ pub fn validate_under(manifest: &Manifest, policy: Policy) -> Result<(), Invalid
 
 /// Checks a new version of an object against the stored one; defaults must have been applied to both.
 ///
-/// Nothing is said of the version (`resourceVersion`) that the writer had, and nothing of the status.
+/// Nothing is said of the version (`resourceVersion`) that the writer had; the status is [`validate_status_update`]'s.
 pub fn validate_update(new: &Manifest, old: &Manifest, policy: Policy) -> Result<(), Invalid> {
     let mut report = Report { forbids_privileged: !policy.allows_privileged, ..Report::default() };
     update::check(&mut report, new, old);
     answer(report, new)
+}
+
+/// Checks a status that is written to the subresource of that name; both are the objects' JSON.
+///
+/// Covered are the numbers of workloads and disruption budgets, the phase of namespaces, and the QoS class, nominated node
+/// and terminated containers of pods.
+pub fn validate_status_update(manifest: &Manifest, new: &Value, old: &Value) -> Result<(), Invalid> {
+    let mut report = Report::default();
+    status::check(&mut report, manifest, new, old);
+    answer(report, manifest)
 }
 
 fn answer(report: Report, manifest: &Manifest) -> Result<(), Invalid> {

@@ -8,24 +8,19 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::{CronJob, Job, JobSpec};
-use k8s_openapi::api::core::v1::{
-    ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, ResourceQuota, Secret, Service, ServiceSpec,
-};
-use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, ResourceQuota, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde::Serialize;
 use serde_json::Value;
-use wavetank_core::quantity::Quantity;
 
 use super::report::{AsJson, AsWritten, At, Report};
 use super::{
-    batch, cluster, config, disruption, metadata, policy, service, service_addresses, sets, shown, storage,
-    storage_classes, update_pod, workload,
+    batch, cluster, config, disruption, metadata, policy, sets, shown, storage_classes, update_pod, update_service,
+    update_storage, workload,
 };
 use crate::kubernetes::Manifest;
-use crate::kubernetes::storage::{VOLUME_TYPES, types_of};
 
-const IMMUTABLE: &str = "field is immutable";
+pub(super) const IMMUTABLE: &str = "field is immutable";
 
 /// Checks a new version against the stored one, which is of the same kind.
 pub(super) fn check(report: &mut Report, new: &Manifest, old: &Manifest) {
@@ -61,14 +56,16 @@ pub(super) fn check(report: &mut Report, new: &Manifest, old: &Manifest) {
         (Manifest::ReplicationController(new), _) => workload::replication_controller(report, new),
         (Manifest::Job(new), Manifest::Job(old)) => job(report, new, old),
         (Manifest::CronJob(new), Manifest::CronJob(old)) => cron_job(report, new, old),
-        (Manifest::Service(new), Manifest::Service(old)) => update_service(report, new, old),
+        (Manifest::Service(new), Manifest::Service(old)) => update_service::check(report, new, old),
         (Manifest::ConfigMap(new), Manifest::ConfigMap(old)) => config_map(report, new, old),
         (Manifest::Secret(new), Manifest::Secret(old)) => secret(report, new, old),
         (Manifest::ServiceAccount(new), _) => config::account(report, new),
         (Manifest::Namespace(new), _) => cluster::namespace(report, new),
         (Manifest::Node(new), Manifest::Node(old)) => node(report, new, old),
-        (Manifest::PersistentVolume(new), Manifest::PersistentVolume(old)) => volume(report, new, old),
-        (Manifest::PersistentVolumeClaim(new), Manifest::PersistentVolumeClaim(old)) => claim(report, new, old),
+        (Manifest::PersistentVolume(new), Manifest::PersistentVolume(old)) => update_storage::volume(report, new, old),
+        (Manifest::PersistentVolumeClaim(new), Manifest::PersistentVolumeClaim(old)) => {
+            update_storage::claim(report, new, old)
+        }
         (Manifest::ResourceQuota(new), Manifest::ResourceQuota(old)) => quota(report, new, old),
         (Manifest::LimitRange(new), _) => policy::range(report, new),
         (Manifest::PodDisruptionBudget(new), _) => disruption::spec(report, new),
@@ -79,8 +76,8 @@ pub(super) fn check(report: &mut Report, new: &Manifest, old: &Manifest) {
             let at = At::root("preemptionPolicy");
             immutable(report, &at, &new.preemption_policy, &old.preemption_policy);
         }
-        (Manifest::StorageClass(new), Manifest::StorageClass(old)) => class(report, new, old),
-        (Manifest::CSINode(new), Manifest::CSINode(old)) => csi_node(report, new, old),
+        (Manifest::StorageClass(new), Manifest::StorageClass(old)) => update_storage::class(report, new, old),
+        (Manifest::CSINode(new), Manifest::CSINode(old)) => update_storage::csi_node(report, new, old),
         (Manifest::CSIDriver(new), Manifest::CSIDriver(old)) => {
             storage_classes::csi_driver(report, new);
             let at = At::root("spec");
@@ -152,7 +149,7 @@ fn meta(report: &mut Report, new: &ObjectMeta, old: &ObjectMeta) {
 }
 
 /// Refuses a change; the new value is shown.
-fn immutable<T: Serialize>(report: &mut Report, at: &At, new: &T, old: &T) {
+pub(super) fn immutable<T: Serialize>(report: &mut Report, at: &At, new: &T, old: &T) {
     if !same(new, old) {
         report.invalid(at, &AsJson(new), IMMUTABLE);
     }
@@ -294,53 +291,6 @@ fn cron_job(report: &mut Report, new: &CronJob, old: &CronJob) {
     batch::cron_job_spec(report, new, old.spec.as_ref());
 }
 
-/// Source: `ValidateServiceUpdate`, with what `patchAllocatedValues` and `normalizeClusterIPs` (storage.go) do before.
-fn update_service(report: &mut Report, new: &Service, old: &Service) {
-    let mut new = new.clone();
-    let (was, is_alias) =
-        (old.spec.clone().unwrap_or_default(), |spec: &ServiceSpec| spec.type_.as_deref() == Some("ExternalName"));
-    let spec = new.spec.get_or_insert_default();
-    if !is_alias(spec) && !is_alias(&was) && spec.cluster_ip.as_deref().unwrap_or_default().is_empty() {
-        spec.cluster_ip.clone_from(&was.cluster_ip);
-        if spec.cluster_ips.as_ref().is_none_or(Vec::is_empty) {
-            spec.cluster_ips.clone_from(&was.cluster_ips);
-        }
-    }
-    let mut first = Report::default();
-    service_addresses::check(&mut first, &new);
-    if !first.causes.is_empty() {
-        report.causes = first.causes;
-        return;
-    }
-    let (spec, at) = (new.spec.clone().unwrap_or_default(), At::root("spec"));
-    let (ips, before) = (service_addresses::listed(&spec), service_addresses::listed(&was));
-    if !is_alias(&spec) && !is_alias(&was) && !(service::is_headless(&spec) && service::is_headless(&was)) {
-        if let (Some(first), Some(stored)) = (ips.first(), before.first())
-            && first != stored
-        {
-            report.invalid(&at.child("clusterIPs").index(0), &AsJson(&ips), "may not change once set");
-        }
-        let both = service::is_headless(&spec) == service::is_headless(&was);
-        let families = (spec.ip_families.as_deref(), was.ip_families.as_deref());
-        if let (true, (Some([first, ..]), Some([stored, ..]))) = (both, families)
-            && first != stored
-        {
-            report.invalid(&at.child("ipFamilies").index(0), &AsJson(&spec.ip_families), "may not change once set");
-        }
-    }
-    let balanced = |spec: &ServiceSpec| spec.type_.as_deref() == Some("LoadBalancer");
-    if balanced(&spec) && balanced(&was) && spec.load_balancer_class != was.load_balancer_class {
-        let detail = "may not change once set";
-        report.invalid(&at.child("loadBalancerClass"), &AsJson(&spec.load_balancer_class), detail);
-    }
-    let checked = |spec: &ServiceSpec| balanced(spec) && spec.external_traffic_policy.as_deref() == Some("Local");
-    let (port, stored) = (spec.health_check_node_port.unwrap_or(0), was.health_check_node_port.unwrap_or(0));
-    if checked(&spec) && checked(&was) && port != 0 && port != stored {
-        report.forbidden(&at.child("healthCheckNodePort"), IMMUTABLE);
-    }
-    service::whole(report, &new);
-}
-
 /// What an object that is once immutable says to each change.
 const SET: &str = "field is immutable when `immutable` is set";
 
@@ -384,96 +334,6 @@ fn node(report: &mut Report, new: &Node, old: &Node) {
     }
 }
 
-fn volume(report: &mut Report, new: &PersistentVolume, old: &PersistentVolume) {
-    storage::volume(report, new);
-    let (spec, was) = (new.spec.clone().unwrap_or_default(), old.spec.clone().unwrap_or_default());
-    let sources = |spec: &k8s_openapi::api::core::v1::PersistentVolumeSpec, other: &Value| {
-        let json = serde_json::to_value(spec).unwrap_or_default();
-        let mut found = Value::Object(
-            types_of(spec, VOLUME_TYPES).into_iter().map(|it| (it.to_owned(), json[it].clone())).collect(),
-        );
-        // A secret for growing may be added.
-        if found["csi"].is_object() && other["csi"].is_object() && other["csi"]["controllerExpandSecretRef"].is_null() {
-            found["csi"]["controllerExpandSecretRef"] = Value::Null;
-        }
-        found
-    };
-    let before = sources(&was, &Value::Null);
-    let after = sources(&spec, &serde_json::to_value(&was).unwrap_or_default());
-    if !same(&after, &before) {
-        let at = At::root("spec").child("persistentvolumesource");
-        report.forbidden(&at, "spec.persistentvolumesource is immutable after creation");
-    }
-    immutable(report, &At::root("volumeMode"), &spec.volume_mode, &was.volume_mode);
-    if was.node_affinity.is_some() && !same(&spec.node_affinity, &was.node_affinity) {
-        let shown = shown::volume_affinity(spec.node_affinity.as_ref());
-        let detail = "field is immutable, except for updating from beta label to GA";
-        report.invalid(&At::root("nodeAffinity"), &AsWritten(&shown), detail);
-    }
-    if was.volume_attributes_class_name.is_some() && spec.volume_attributes_class_name.is_none() {
-        let at = At::root("spec").child("volumeAttributesClassName");
-        report.forbidden(&at, "update from non-nil value to nil is forbidden");
-    }
-}
-
-fn claim(report: &mut Report, new: &PersistentVolumeClaim, old: &PersistentVolumeClaim) {
-    storage::claim(report, new);
-    const CLASS: &str = "volume.beta.kubernetes.io/storage-class";
-    let annotated =
-        |object: &PersistentVolumeClaim| object.metadata.annotations.as_ref().and_then(|it| it.get(CLASS).cloned());
-    let (mark, before) = (annotated(new).unwrap_or_default(), annotated(old).unwrap_or_default());
-    if mark != before {
-        report.invalid(&At::root("metadata").child("annotations").key(CLASS), &mark, IMMUTABLE);
-    }
-    let (spec, was) = (new.spec.clone().unwrap_or_default(), old.spec.clone().unwrap_or_default());
-    let status = old.status.clone().unwrap_or_default();
-    let is_bound = status.phase.as_deref() == Some("Bound");
-    let (mut changed, mut stored) = (spec.clone(), was.clone());
-    if stored.volume_name.as_deref().unwrap_or_default().is_empty() {
-        stored.volume_name.clone_from(&changed.volume_name);
-    }
-    if stored.storage_class_name.is_none() {
-        changed.storage_class_name = None;
-    }
-    if is_bound {
-        let size =
-            stored.resources.as_ref().and_then(|it| it.requests.as_ref()).and_then(|it| it.get("storage")).cloned();
-        if let (Some(requests), Some(size)) = (changed.resources.as_mut().and_then(|it| it.requests.as_mut()), size) {
-            requests.insert("storage".to_owned(), size);
-        }
-        changed.volume_attributes_class_name.clone_from(&stored.volume_attributes_class_name);
-    }
-    if !same(&changed, &stored) {
-        let detail = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound \
-                      claims";
-        report.forbidden(&At::root("spec"), detail);
-    }
-    let size = |spec: &k8s_openapi::api::core::v1::PersistentVolumeClaimSpec| {
-        let requests = spec.resources.as_ref().and_then(|it| it.requests.as_ref());
-        requests.and_then(|it| it.get("storage")?.0.parse::<Quantity>().ok()).unwrap_or_default()
-    };
-    let there =
-        status.capacity.as_ref().and_then(|it| it.get("storage")?.0.parse::<Quantity>().ok()).unwrap_or_default();
-    if size(&spec) < size(&was) && size(&spec) <= there {
-        let at = At::root("spec").child("resources").child("requests").child("storage");
-        report.forbidden(&at, "field can not be less than status.capacity");
-    }
-    immutable(report, &At::root("volumeMode"), &spec.volume_mode, &was.volume_mode);
-    if status.current_volume_attributes_class_name.is_some() {
-        let at = At::root("spec").child("volumeAttributesClassName");
-        let when = "is forbidden when status.currentVolumeAttributesClassName is not nil";
-        match spec.volume_attributes_class_name.as_deref() {
-            None if was.volume_attributes_class_name.is_some() => {
-                report.forbidden(&at, &format!("update to nil {when}"))
-            }
-            Some("") if was.volume_attributes_class_name.as_deref() != Some("") => {
-                report.forbidden(&at, &format!("update to empty string {when}"));
-            }
-            _ => {}
-        }
-    }
-}
-
 fn quota(report: &mut Report, new: &ResourceQuota, old: &ResourceQuota) {
     policy::quota(report, new);
     let scopes = |object: &ResourceQuota| {
@@ -485,28 +345,5 @@ fn quota(report: &mut Report, new: &ResourceQuota, old: &ResourceQuota) {
     if scopes(new) != scopes(old) {
         let shown = new.spec.as_ref().and_then(|spec| spec.scopes.as_ref());
         report.invalid(&At::root("spec").child("scopes"), &AsJson(&shown), IMMUTABLE);
-    }
-}
-
-fn class(report: &mut Report, new: &StorageClass, old: &StorageClass) {
-    storage_classes::class(report, new);
-    let fixed = [
-        ("parameters", new.parameters.clone().unwrap_or_default() != old.parameters.clone().unwrap_or_default()),
-        ("provisioner", new.provisioner != old.provisioner),
-        ("reclaimPolicy", new.reclaim_policy != old.reclaim_policy),
-    ];
-    for (field, _) in fixed.into_iter().filter(|(_, changed)| *changed) {
-        report.forbidden(&At::root(field), &format!("updates to {field} are forbidden."));
-    }
-    immutable(report, &At::root("volumeBindingMode"), &new.volume_binding_mode, &old.volume_binding_mode);
-}
-
-fn csi_node(report: &mut Report, new: &CSINode, old: &CSINode) {
-    storage_classes::csi_node(report, new);
-    for before in &old.spec.drivers {
-        for driver in new.spec.drivers.iter().filter(|driver| driver.name == before.name && !same(*driver, before)) {
-            let at = At::root("spec").child("drivers");
-            report.invalid(&at, &AsWritten(&shown::csi_driver(driver)), IMMUTABLE);
-        }
     }
 }

@@ -6,12 +6,12 @@ use wavetank_core::api::Request;
 use wavetank_core::id::{Name, Revision};
 use wavetank_core::model::{Kind, Meta, Object, ObjectKey, Pod};
 use wavetank_manifest::kubernetes::{
-    ApiPod, Cause, Invalid, Manifest, PatchType, Policy, Reason, admit_pod, apply_defaults, apply_patch,
-    settle_service, to_json, to_object, validate_update,
+    ApiPod, Cause, Invalid, Manifest, Policy, Reason, admit_pod, apply_defaults, settle_service, to_json, to_object,
+    validate_status_update, validate_update,
 };
 
 use super::create::{self, wrong_kind};
-use super::{EPOCH, Outcome, Path, Status, find, not_found, options, scale, status};
+use super::{EPOCH, Outcome, Path, Status, find, not_found, options, patches, scale, status};
 
 /// What was sent.
 pub(super) struct Sent<'a> {
@@ -36,7 +36,7 @@ const ONLY_WITH_VERSION: [Kind; 5] =
 
 /// A change of an object, or of the part of it that the path names.
 pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>) -> Outcome {
-    let patch_type = match patch_type(path, sent) {
+    let patch_type = match patches::patch_type(path, sent) {
         Ok(patch_type) => patch_type,
         Err(outcome) => return outcome,
     };
@@ -45,7 +45,7 @@ pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>)
     let early = options::fault(path, options).or_else(|| match patch_type {
         None if path.subresource == "scale" => scale::wrong_body(key, sent.body),
         None => wrong_body(key, path, &mut body),
-        Some(kind) => unreadable_patch(kind, sent.body),
+        Some(kind) => patches::unreadable(kind, sent.body),
     });
     if let Some(status) = early {
         return Outcome::Answered(status);
@@ -63,7 +63,7 @@ pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>)
     }
     let after = match patch_type {
         None => body,
-        Some(kind) => match patched(key.kind, &before, kind, sent.body, path) {
+        Some(kind) => match patches::patched(key.kind, &before, kind, sent.body, path) {
             Ok(after) => after,
             Err(status) => return Outcome::Answered(status),
         },
@@ -72,29 +72,12 @@ pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>)
         return Outcome::Answered(status);
     }
     if path.subresource == "status" {
-        status::change(core, current, &before, &after)
+        match invalid_status(&current, &before, &after) {
+            Some(status) => Outcome::Answered(status),
+            None => status::change(core, current, &before, &after),
+        }
     } else {
         whole(current, &before, after)
-    }
-}
-
-/// How the body is meant; `None` for a PUT.
-fn patch_type(path: &Path, sent: &Sent<'_>) -> Result<Option<PatchType>, Outcome> {
-    if sent.method == "PUT" {
-        return Ok(None);
-    }
-    if sent.content_type == "application/apply-patch+yaml" {
-        let manager = path.parameter("fieldManager").unwrap_or_default();
-        let missing =
-            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
-        return Err(match manager.is_empty() {
-            true => Outcome::Answered(Status::invalid(missing)),
-            false => Outcome::NotCovered("server-side apply".to_owned()),
-        });
-    }
-    match PatchType::of_media_type(sent.content_type) {
-        Some(kind) => Ok(Some(kind)),
-        None => Err(Outcome::Answered(Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type"))),
     }
 }
 
@@ -155,68 +138,6 @@ fn wrong_version(key: &ObjectKey, current: &Object, sent: &Sent<'_>) -> Option<S
             Some(Status::invalid(format!("{plural} {name:?} is invalid: {why}")))
         }
         None => None,
-    }
-}
-
-/// What is said to a patch that is none of its type.
-fn unreadable_patch(kind: PatchType, body: &Value) -> Option<Status> {
-    let found = match body {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
-    let cannot = |go_type: &str| format!("json: cannot unmarshal {found} into Go value of type {go_type}");
-    let message = match kind {
-        PatchType::Json if !body.is_array() => format!("error decoding patch: {}", cannot("[]handlers.jsonPatchOp")),
-        PatchType::Merge if !body.is_object() => {
-            format!("error decoding patch: {}", cannot("map[string]interface {}"))
-        }
-        PatchType::StrategicMerge if !body.is_object() => cannot("map[string]interface {}"),
-        _ => return None,
-    };
-    Some(Status::bad_request(message))
-}
-
-/// The JSON after a change. Errors: a patch that does not fit, and one that makes what cannot be read.
-fn patched(kind: Kind, before: &Value, patch: PatchType, body: &Value, path: &Path) -> Result<Value, Status> {
-    let mut after = before.clone();
-    let refused = || Status::invalid("the server rejected our request due to an error in our request");
-    apply_patch(patch, &mut after, body).map_err(|_| refused())?;
-    let converts = patch == PatchType::StrategicMerge;
-    let refuse = |why: &str| {
-        let shown = if converts { go_map(body) } else { after.to_string() };
-        Err(Status::invalid(format!(" \"\" is invalid: patch: Invalid value: {shown:?}: {why}")))
-    };
-    if let Some(why) = create::unreadable(kind, &after, converts) {
-        return refuse(&why);
-    }
-    if let Err(status) = create::read(kind, &mut after.clone(), path) {
-        return refuse(
-            status
-                .message
-                .rsplit(" cannot be handled as a ")
-                .next()
-                .and_then(|it| it.split_once(": "))
-                .map_or("", |it| it.1),
-        );
-    }
-    Ok(after)
-}
-
-/// A value as Go prints it with `%+v`.
-fn go_map(value: &Value) -> String {
-    match value {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => format!("[{}]", items.iter().map(go_map).collect::<Vec<_>>().join(" ")),
-        Value::Object(entries) => {
-            let entries: Vec<String> = entries.iter().map(|(key, value)| format!("{key}:{}", go_map(value))).collect();
-            format!("map[{}]", entries.join(" "))
-        }
-        other => other.to_string(),
     }
 }
 
@@ -295,6 +216,13 @@ fn invalid(current: &Object, before: &Value, after: &Value) -> Option<Status> {
             Some(Status::invalid(invalid.to_string()))
         }
     }
+}
+
+/// What the API server says of a written status.
+fn invalid_status(current: &Object, before: &Value, after: &Value) -> Option<Status> {
+    let stored = create::read(current.kind(), &mut before.clone(), &Path::default()).ok()?.value;
+    let invalid = validate_status_update(&stored, after, before).err()?;
+    Some(Status::invalid(invalid.to_string()))
 }
 
 /// What admission adds to a pod on every write: how long it stays on a node that is not well, and its priority.

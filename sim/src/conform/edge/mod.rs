@@ -10,6 +10,7 @@ mod create;
 mod delete;
 mod machine;
 mod options;
+mod patches;
 mod pods;
 mod read;
 mod resources;
