@@ -187,7 +187,7 @@ impl Pod {
             FileSource::Token { path: "token".into() },
             FileSource::Keys {
                 kind: ConfigKind::ConfigMap,
-                name: ROOT_CERTIFICATE.into(),
+                name: ROOT_CERTIFICATE,
                 optional: false,
                 items: vec![certificate],
             },

@@ -354,7 +354,7 @@ fn counted(ctx: &Context<'_>, set: &ReplicaSet, pods: &Pods, error: Option<&Refu
     match error {
         Some(error) if conditions.get(ConditionKind::ReplicaFailure).is_none() => {
             let reason = if pods.len() < wanted { "FailedCreate" } else { "FailedDelete" };
-            conditions.set(ConditionKind::ReplicaFailure, Status3::True, reason, &error.to_string(), ctx.now);
+            conditions.set(ConditionKind::ReplicaFailure, Status3::True, reason, error.to_string(), ctx.now);
         }
         Some(_) => {}
         None => {
