@@ -1,5 +1,19 @@
 //! What a run costs, as Linux tells it, and how a figure is held against its limit.
 
+use wavetank_core::Core;
+use wavetank_core::digest::Fingerprint;
+
+/// Where the facts of a run are to be hashed, if the command line has the word `facts`: that costs time of its own.
+pub fn hash_of_facts() -> Option<Fingerprint> {
+    std::env::args().any(|word| word == "facts").then(Fingerprint::default)
+}
+
+/// What tells whether a run took the same path as another.
+pub fn hashes(core: &Core, facts: Option<Fingerprint>) -> String {
+    let facts = facts.map_or_else(String::new, |hash| format!(", facts {hash}"));
+    format!("fingerprint {}, digest {}{facts}", core.fingerprint(), core.digest())
+}
+
 /// CPU time of this thread so far, in seconds.
 pub fn cpu_seconds() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells a thread's CPU time");

@@ -123,12 +123,12 @@ pub(super) fn decide(case: Case<'_>, search: Search) -> Outcome {
 
 /// The node with the highest score.
 pub(super) fn best(cache: &Cache, feasible: &[u32], scores: &[i64], tie_break: TieBreak) -> Option<u32> {
-    let best = scores.iter().max()?;
-    let mut tied = feasible.iter().zip(scores).filter(|(_, score)| *score == best).map(|(slot, _)| *slot);
+    let best = scores.iter().copied().max()?;
+    let mut tied = feasible.iter().zip(scores).filter(|(_, score)| **score == best).map(|(slot, _)| *slot);
     match tie_break {
         TieBreak::First => tied.min_by_key(|slot| &cache.slot(*slot).name),
         TieBreak::Drawn(draw) => {
-            let ties = scores.iter().filter(|score| *score == best).count() as u32;
+            let ties = scores.iter().filter(|score| **score == best).count() as u32;
             tied.nth(TieBreak::place(draw, ties) as usize)
         }
     }
