@@ -80,7 +80,7 @@ fn labels() -> Labels {
 }
 
 fn namespace() -> Object {
-    Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") }))
+    Object::Namespace(Arc::new(Namespace::named("default")))
 }
 
 fn service() -> Object {

@@ -51,7 +51,7 @@ fn round(nodes: u32, percentage: u32) -> f64 {
     let mut world = World { core: Core::new(config), inputs: VecDeque::new(), seconds: 0.0, bound: 0 };
     world.give(Input::Started(ProcId::API_SERVER));
     world.give(Input::Started(ProcId::SCHEDULER));
-    world.create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") })));
+    world.create(Object::Namespace(Arc::new(Namespace::named("default"))));
     // Its controller is not here.
     world.create(Object::ServiceAccount(Arc::new(ServiceAccount::default_of("default"))));
     for number in 0..nodes {

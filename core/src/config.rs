@@ -280,6 +280,10 @@ pub struct KubeletConfig {
     pub eviction: EvictionConfig,
     /// How a machine that shuts down ends its pods.
     pub shutdown: ShutdownConfig,
+    /// Whether containers are given the variables of Services, for which each kubelet watches all of them. Where nothing
+    /// reads variables they would cost a message per node and Service.
+    #[serde(default)]
+    pub service_variables: bool,
 }
 
 impl Default for KubeletConfig {
@@ -298,6 +302,7 @@ impl Default for KubeletConfig {
             image_gc: ImageGcConfig::default(),
             eviction: EvictionConfig::default(),
             shutdown: ShutdownConfig::default(),
+            service_variables: false,
         }
     }
 }

@@ -72,9 +72,9 @@ pub enum Msg {
     PodChanged(Arc<Pod>),
     /// An API server tells a kubelet that a pod's object is gone.
     PodRemoved(Uid),
-    /// An API server tells a kubelet about a ConfigMap or Secret that it watches, new or changed.
+    /// An API server tells a kubelet about a ConfigMap, Secret or Service that it watches, new or changed.
     ConfigChanged(Object),
-    /// An API server tells a kubelet that a ConfigMap or Secret that it watches is gone.
+    /// An API server tells a kubelet that a ConfigMap, Secret or Service that it watches is gone.
     ConfigRemoved(ObjectKey),
     /// A kubelet watches a ConfigMap or Secret no more.
     Unwatch(ObjectKey),

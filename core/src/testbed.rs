@@ -112,7 +112,7 @@ impl Testbed {
         for process in [ProcId::API_SERVER, ProcId::SCHEDULER, ProcId::CONTROLLER_MANAGER] {
             bed.input(Input::Started(process));
         }
-        bed.request(Request::Create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") }))));
+        bed.request(Request::Create(Object::Namespace(Arc::new(Namespace::named("default")))));
         bed.run_for(Span::ZERO);
         bed
     }

@@ -163,7 +163,7 @@ mod tests {
         config::Config,
         id::{ProcId, RequestId},
         journal::{Header, Step},
-        model::{Meta, Namespace, Object},
+        model::{Namespace, Object},
         seam::Msg,
     };
 
@@ -188,7 +188,7 @@ mod tests {
         let mut writer = Writer::create(path, Header::new(config.clone())).expect("a writable folder");
         let mut core = Core::new(config);
         let mut effects = Vec::new();
-        let namespace = Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") }));
+        let namespace = Object::Namespace(Arc::new(Namespace::named("default")));
         let body = Msg::Request(RequestId(0), Box::new(Request::Create(namespace)));
         let create = Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body };
         for (second, input) in [Input::Started(ProcId::API_SERVER), create].into_iter().enumerate() {

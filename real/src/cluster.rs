@@ -24,7 +24,7 @@ use wavetank_core::{
     id::{Name, ProcId, RequestId},
     journal::Header,
     kubelet::Boot,
-    model::{ConfigMap, Labels, Meta, Namespace, Object, Resources, ServiceAccount},
+    model::{ConfigMap, Labels, Namespace, Object, Resources, ServiceAccount},
     seam::Msg,
     time::Span,
 };
@@ -215,7 +215,7 @@ pub async fn clean(engine: &Engine, cluster: &ClusterName, grace: Duration) -> R
 fn config() -> io::Result<Config> {
     let mut seed = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut seed)?;
-    let kubelet = KubeletConfig { relist_period: Span::ZERO, ..KubeletConfig::default() };
+    let kubelet = KubeletConfig { relist_period: Span::ZERO, service_variables: true, ..KubeletConfig::default() };
     let seed = u64::from_le_bytes(seed);
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?;
     let epoch = i64::try_from(since_1970.as_secs()).map_err(io::Error::other)?;
@@ -269,7 +269,7 @@ fn first_inputs(boot: Boot) -> Vec<Input> {
     let kubelet = ProcId::kubelet(HOST);
     vec![
         Input::Started(ProcId::API_SERVER),
-        create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") }))),
+        create(Object::Namespace(Arc::new(Namespace::named("default")))),
         create(Object::ServiceAccount(Arc::new(ServiceAccount::default_of("default")))),
         create(Object::ConfigMap(Arc::new(ConfigMap::root_certificate("default")))),
         Input::Started(ProcId::SCHEDULER),

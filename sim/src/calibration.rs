@@ -119,7 +119,7 @@ pub fn measure(nodes: u32, kinds: &[Kind], cost: SchedulingCost, pods: u32) -> V
     let mut world = Bare::new(config);
     world.start(ProcId::API_SERVER);
     world.start(ProcId::SCHEDULER);
-    world.create(Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") })));
+    world.create(Object::Namespace(Arc::new(Namespace::named("default"))));
     // Its controller may not be here.
     world.create(Object::ServiceAccount(Arc::new(ServiceAccount::default_of("default"))));
     (0..nodes).for_each(|number| world.add_node(number));

@@ -8,7 +8,7 @@ use wavetank_core::api::Request;
 use wavetank_core::config::Config;
 use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::journal::Header;
-use wavetank_core::model::{Meta, Namespace, Object};
+use wavetank_core::model::{Namespace, Object};
 use wavetank_core::seam::{Input, Msg};
 use wavetank_core::time::Time;
 use wavetank_journal::Writer;
@@ -264,7 +264,7 @@ fn journal(path: &Path) {
     let config = Config { seed: 7, ..Config::default() };
     let mut writer = Writer::create(path, Header::new(config.clone())).unwrap();
     let mut core = Core::new(config);
-    let namespace = Object::Namespace(Namespace { meta: Meta::named("", "default") }.into());
+    let namespace = Object::Namespace(Namespace::named("default").into());
     let body = Msg::Request(RequestId(0), Box::new(Request::Create(namespace)));
     let create = Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body };
     let started = [ProcId::API_SERVER, ProcId::SCHEDULER, ProcId::CONTROLLER_MANAGER].map(Input::Started);

@@ -74,7 +74,7 @@ fn is_mirror(pod: &Pod) -> bool {
 }
 
 fn account_name(pod: &Pod) -> Name {
-    if pod.spec.account.is_empty() { DEFAULT_ACCOUNT.into() } else { pod.spec.account.clone() }
+    if pod.spec.account.is_empty() { DEFAULT_ACCOUNT } else { pod.spec.account.clone() }
 }
 
 /// Requests that wait for a default account.
@@ -148,5 +148,5 @@ pub(super) fn waits_for_account(store: &Store, request: &Request) -> bool {
     };
     let (view, namespace, name) = (store.newest(), &pod.meta.namespace, account_name(pod));
     let lives = || view.find::<Namespace>(&Name::default(), namespace).is_some_and(|(_, it)| !it.meta.is_terminating());
-    *name == *DEFAULT_ACCOUNT && !is_mirror(pod) && view.find::<ServiceAccount>(namespace, &name).is_none() && lives()
+    name == DEFAULT_ACCOUNT && !is_mirror(pod) && view.find::<ServiceAccount>(namespace, &name).is_none() && lives()
 }

@@ -8,8 +8,8 @@ use crate::digest::Shared;
 use crate::facts::{EndpointMoves, What};
 use crate::id::{Name, Revision};
 use crate::model::{
-    ConditionKind, Conditions, Deployment, Endpoint, EndpointSlice, Kind, Node, Object, ObjectKey, Phase, Pod,
-    ReplicaSet, StatefulSet, Status3, Taint,
+    Condition, ConditionKind, Conditions, Deployment, Endpoint, EndpointSlice, Kind, Node, Object, ObjectKey, Phase,
+    Pod, ReplicaSet, StatefulSet, Status3, Taint,
 };
 use crate::seam::Effect;
 use crate::store::Store;
@@ -33,8 +33,9 @@ fn compare(ctx: &mut Context<'_>, old: Option<&Object>, new: Option<&Object>) {
     let Some(key) = new.or(old).map(Object::key) else { return };
     match (old, new) {
         (None, Some(created)) if key.kind != Kind::EndpointSlice => {
-            let owner = created.meta().controller().map(|owner| format!("{}/{}", owner.kind.name(), owner.name));
-            ctx.record(key.clone(), What::Created { owner: owner.unwrap_or_default().into() });
+            let owner = created.meta().controller();
+            let owner = owner.map(|owner| Name::from([owner.kind.name(), "/", &owner.name].concat()));
+            ctx.record(key.clone(), What::Created { owner: owner.unwrap_or_default() });
         }
         (Some(_), None) if key.kind != Kind::EndpointSlice => ctx.record(key.clone(), What::Deleted),
         _ => {}
@@ -51,6 +52,13 @@ fn compare(ctx: &mut Context<'_>, old: Option<&Object>, new: Option<&Object>) {
         }
         (Some(Object::Job(old)), Some(Object::Job(new))) => {
             compare_conditions(ctx, &key, &old.status.conditions, &new.status.conditions);
+        }
+        (Some(Object::Namespace(old)), Some(Object::Namespace(new))) => {
+            // That nothing is wrong is said of every namespace that goes.
+            let tells =
+                |condition: &&Condition| condition.status == Status3::True || old.conditions.is_true(condition.kind);
+            let told = new.conditions.iter().filter(tells);
+            told.for_each(|condition| compare_condition(ctx, &key, &old.conditions, condition));
         }
         (Some(Object::Deployment(old)), Some(Object::Deployment(new))) => compare_deployment(ctx, &key, old, new),
         (Some(Object::StatefulSet(old)), Some(Object::StatefulSet(new))) => compare_stateful_set(ctx, &key, old, new),
@@ -142,13 +150,15 @@ fn compare_stateful_set(ctx: &mut Context<'_>, key: &ObjectKey, old: &StatefulSe
 }
 
 fn compare_conditions(ctx: &mut Context<'_>, key: &ObjectKey, old: &Conditions, new: &Conditions) {
-    for condition in new.iter() {
-        let before = old.get(condition.kind);
-        let same = before.is_some_and(|before| before.status == condition.status && before.reason == condition.reason);
-        if !same {
-            let text = format!("{:?}={:?} ({})", condition.kind, condition.status, condition.reason);
-            ctx.record(key.clone(), What::Condition { text: text.into() });
-        }
+    new.iter().for_each(|condition| compare_condition(ctx, key, old, condition));
+}
+
+fn compare_condition(ctx: &mut Context<'_>, key: &ObjectKey, old: &Conditions, condition: &Condition) {
+    let before = old.get(condition.kind);
+    let same = before.is_some_and(|before| before.status == condition.status && before.reason == condition.reason);
+    if !same {
+        let text = format!("{:?}={:?} ({})", condition.kind, condition.status, condition.reason);
+        ctx.record(key.clone(), What::Condition { text: text.into() });
     }
 }
 

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
-    CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
+    CSIDriver, CSINode, CSIStorageCapacity, Conditions, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
     EndpointSlice, Job, Kind, Labels, LimitRange, Meta, Namespace, Node, Object, ObjectKey, PersistentVolume,
     PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet,
     ReplicationController, Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
@@ -180,8 +180,11 @@ fn free_name<T: Resource>(seed: u64, store: &Store, key: &ObjectKey, creation: u
 }
 
 /// A namespace goes only when the namespace controller has emptied it.
+///
+/// Source: `namespaceStrategy.PrepareForCreate`, pkg/registry/core/namespace/strategy.go (v1.34.1).
 fn hold_by_content(namespace: &mut Namespace) {
-    let finalizers = &mut namespace.meta.finalizers;
+    namespace.conditions = Conditions::default();
+    let finalizers = &mut namespace.finalizers;
     if !finalizers.iter().any(|finalizer| **finalizer == *NAMESPACE_CONTENT) {
         *finalizers = finalizers.iter().cloned().chain([NAMESPACE_CONTENT.into()]).collect();
     }

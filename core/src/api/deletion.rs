@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::api::{Answer, Propagation, Refusal, Reply, patch};
 use crate::context::Context;
 use crate::id::{Name, RowId, Uid};
-use crate::model::{Kind, Meta, Object, ObjectKey, Pod, Resource, Selector, with_kind};
+use crate::model::{Kind, Meta, Namespace, Object, ObjectKey, Pod, Resource, Selector, with_kind};
 use crate::store::Store;
 use crate::time::{Span, Time};
 
@@ -13,7 +13,7 @@ use crate::time::{Span, Time};
 pub const FOREGROUND_DELETION: &str = "foregroundDeletion";
 /// Holds an object until the objects that it owns have lost their owner.
 pub const ORPHAN: &str = "orphan";
-/// Holds a namespace until it is empty.
+/// Holds a namespace until it is empty; among the finalizers of its spec.
 pub const NAMESPACE_CONTENT: &str = "kubernetes";
 
 /// Namespaces that stay. Source: `NewLifecycle`, staging/src/k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle
@@ -49,7 +49,34 @@ pub(super) fn delete(
         }
         _ => Span::ZERO,
     };
+    if let Object::Namespace(namespace) = &stored
+        && is_held_by_content(namespace)
+    {
+        return delete_namespace(ctx, store, namespace, propagation);
+    }
     with_kind!(key.kind, T => delete_kind::<T>(ctx, store, key, grace, propagation))
+}
+
+/// Whether somebody has yet to be done with a namespace.
+pub(super) fn is_held_by_content(namespace: &Namespace) -> bool {
+    !namespace.finalizers.is_empty()
+}
+
+/// Begins the end of a namespace that somebody has yet to be done with; a second deletion changes nothing.
+///
+/// Source: `REST.Delete`, pkg/registry/core/namespace/storage/storage.go (v1.34.1).
+fn delete_namespace(
+    ctx: &Context<'_>,
+    store: &mut Store,
+    namespace: &Arc<Namespace>,
+    propagation: Propagation,
+) -> Answer {
+    if namespace.meta.is_terminating() {
+        return Ok(Reply::Deleted(Some(Object::Namespace(namespace.clone()))));
+    }
+    let found = store.newest().find::<Namespace>(&Name::default(), &namespace.meta.name);
+    let (row, _) = found.expect("the namespace was just found");
+    mark::<Namespace>(ctx, store, row, namespace, Span::ZERO, with_finalizer(&namespace.meta, propagation))
 }
 
 /// Deletes the objects of a kind in a namespace that a selector matches, by name.

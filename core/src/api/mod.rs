@@ -24,6 +24,8 @@ mod set_updates;
 mod storage;
 mod undo;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 pub(crate) use client::Bucket;
@@ -34,7 +36,7 @@ pub use server::ApiServer;
 pub(crate) use storage::default_class;
 
 use crate::id::{Name, Revision, Uid};
-use crate::model::{ConditionKind, Kind, Labels, Object, ObjectKey, Selector, Status3, Taint};
+use crate::model::{ConditionKind, Kind, Labels, Namespace, Object, ObjectKey, Selector, Status3, Taint};
 use crate::time::Span;
 
 /// What a client asks for.
@@ -130,6 +132,15 @@ pub enum Request {
         /// The node's name.
         node: Name,
     },
+    /// Replace a namespace's labels, annotations and finalizers, those of its spec too (the finalize subresource).
+    Finalize {
+        /// The namespace, found by its name.
+        namespace: Arc<Namespace>,
+        /// The version that it was made from; `None` replaces whatever is there.
+        expected: Option<Revision>,
+    },
+    /// A kubelet lists all Services and watches them from then on.
+    WatchServices,
 }
 
 impl Request {
@@ -140,6 +151,9 @@ impl Request {
             | Request::Update { object, .. }
             | Request::UpdateStatus { object, .. }
             | Request::Apply { object, .. } => Some(object.key()),
+            Request::Finalize { namespace, .. } => {
+                Some(ObjectKey { kind: Kind::Namespace, namespace: Name::default(), name: namespace.meta.name.clone() })
+            }
             Request::Patch { key, .. } | Request::Delete { key, .. } | Request::Evict { key, .. } => Some(key.clone()),
             Request::Bind { namespace, name, .. } => {
                 Some(ObjectKey { kind: Kind::Pod, namespace: namespace.clone(), name: name.clone() })
@@ -148,6 +162,7 @@ impl Request {
             | Request::Get(_)
             | Request::PodsOf { .. }
             | Request::WatchConfig(_)
+            | Request::WatchServices
             | Request::WatchPods { .. } => None,
         }
     }
@@ -158,7 +173,7 @@ impl Request {
 pub enum Patch {
     /// Deployment, ReplicaSet, StatefulSet, ReplicationController: the wanted number (`kubectl scale`); Job: its parallelism.
     Replicas(u32),
-    /// Deployment, ReplicaSet, StatefulSet, DaemonSet: an image (`kubectl set image`).
+    /// Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet: an image (`kubectl set image`).
     Image {
         /// The container; `*` is every container.
         container: Name,
@@ -262,6 +277,8 @@ pub enum Reply {
     Deleted(Option<Object>),
     /// The pods of the node, by namespace and name; if they are watched, changes follow as messages.
     Pods(Vec<Object>),
+    /// All Services; changes follow as messages.
+    Services(Vec<Object>),
 }
 
 /// Why a request was refused: the `reason` of an API server's Status, with the facts for its message.

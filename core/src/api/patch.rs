@@ -9,9 +9,9 @@ use crate::id::{Name, Revision};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
     EndpointSlice, Job, LimitRange, Namespace, Node, NodeVolumes, Object, ObjectKey, PersistentVolume,
-    PersistentVolumeClaim, Pod, PodDisruptionBudget, PodTemplate, PriorityClass, ReplicaSet, ReplicationController,
-    Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass, VolumeAttachment, with_kind,
-    with_object,
+    PersistentVolumeClaim, Pod, PodDisruptionBudget, PodSpec, PodTemplate, PriorityClass, ReplicaSet,
+    ReplicationController, Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
+    VolumeAttachment, with_kind, with_object,
 };
 use crate::store::Store;
 
@@ -28,23 +28,28 @@ trait Parts: Resource {
     fn on_update(&mut self, _before: &Self) -> Result<(), String> {
         Ok(())
     }
+    /// Whether something beside grace and finalizers keeps an object that is being deleted.
+    fn is_held(&self) -> bool {
+        false
+    }
 }
 
 macro_rules! parts {
     ($($kind:ident: [$($status:ident),*] generation if |$new:ident, $old:ident| $differs:expr
-        $(, updated by $on_update:path)?;)*) => {
+        $(, updated by $on_update:path)? $(, held by $is_held:path)?;)*) => {
         $(impl Parts for $kind {
             #[allow(unused_variables, reason = "kinds without a status take nothing over")]
             fn take_status(&mut self, from: &Self) { $(self.$status = from.$status.clone();)* }
             #[allow(unused_variables, reason = "kinds without a spec have no generations")]
             fn new_generation(&self, before: &Self) -> bool { let ($new, $old) = (self, before); $differs }
             $(fn on_update(&mut self, before: &Self) -> Result<(), String> { $on_update(self, before) })?
+            $(fn is_held(&self) -> bool { $is_held(self) })?
         })*
     };
 }
 
 parts! {
-    Namespace: [] generation if |new, old| false;
+    Namespace: [finalizers, conditions] generation if |new, old| false, held by deletion::is_held_by_content;
     Node: [status] generation if |new, old| new.spec != old.spec;
     Pod: [node, status] generation if |new, old| new.spec != old.spec;
     ReplicaSet: [status] generation if |new, old|
@@ -114,6 +119,21 @@ pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expec
     }))
 }
 
+/// Replaces everything of a namespace but identity and status.
+///
+/// Source: `namespaceFinalizeStrategy.PrepareForUpdate`, pkg/registry/core/namespace/strategy.go (v1.34.1).
+pub(super) fn finalize(
+    ctx: &Context<'_>,
+    store: &mut Store,
+    namespace: Arc<Namespace>,
+    expected: Option<Revision>,
+) -> Answer {
+    write(ctx, store, namespace, expected, |new, old| {
+        new.conditions = old.conditions.clone();
+        keep_identity(new, old);
+    })
+}
+
 /// What an update to this version would be refused for, for what it changes; `None` if it changes nothing that must stay.
 pub(crate) fn update_fault(store: &Store, object: &Object) -> Option<Name> {
     let checks = || -> Result<(), Refusal> {
@@ -149,6 +169,9 @@ pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<
             let volumes = new.status.volumes.take();
             new.status = from.status.clone();
             new.status.volumes = volumes;
+        }),
+        Object::Namespace(namespace) => write_status(store, &namespace, expected, |new, from: &Namespace| {
+            new.conditions = from.conditions.clone();
         }),
         // Kubernetes lets the annotations of a Deployment (its revision) be written with its status.
         Object::Deployment(deployment) => write_status(store, &deployment, expected, |new, from: &Deployment| {
@@ -270,6 +293,10 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
             (Ok(_), other) => unreachable!("a {} has no template", other.kind().name()),
             (Err(message), _) => return refuse(message),
         },
+        (Object::Pod(pod), Patch::Image { container, image }) => match with_image(&pod.spec, &container, &image) {
+            Ok(spec) => Arc::make_mut(pod).spec = Shared::new(spec),
+            Err(message) => return refuse(message),
+        },
         (Object::Job(job), Patch::Replicas(parallelism)) => Arc::make_mut(job).spec.parallelism = parallelism,
         (Object::Job(job), Patch::Suspended(suspend)) => Arc::make_mut(job).spec.suspend = suspend,
         (Object::CronJob(cron_job), Patch::Suspended(suspend)) => Arc::make_mut(cron_job).suspend = suspend,
@@ -370,9 +397,15 @@ fn patch_volumes(store: &mut Store, stored: &Arc<Node>, patch: Patch) -> Answer 
     Ok(create::stored::<Node>(store, row, revision))
 }
 
-/// Sets the image of one container or, with `*`, of all.
+/// Sets the image of one container of a template or, with `*`, of all.
 fn set_image(template: &mut PodTemplate, container: &str, image: &Name) -> Result<(), String> {
-    let mut spec = (*template.spec).clone();
+    template.spec = Shared::new(with_image(&template.spec, container, image)?);
+    Ok(())
+}
+
+/// The same for a pod's spec.
+fn with_image(spec: &PodSpec, container: &str, image: &Name) -> Result<PodSpec, String> {
+    let mut spec = spec.clone();
     let mut found = false;
     for candidate in spec.containers.iter_mut().chain(spec.init_containers.iter_mut()) {
         if container == "*" || *candidate.name == *container {
@@ -384,8 +417,7 @@ fn set_image(template: &mut PodTemplate, container: &str, image: &Name) -> Resul
         let names: Vec<&str> = spec.containers.iter().map(|container| &*container.name).collect();
         return Err(format!("there is no container {container:?}; the pod template has {}", names.join(", ")));
     }
-    template.spec = Shared::new(spec);
-    Ok(())
+    Ok(spec)
 }
 
 fn keep_identity<T: Resource>(new: &mut T, old: &T) {
@@ -421,7 +453,7 @@ fn write<T: Parts>(
     if new.new_generation(&old) {
         new.meta_mut().generation += 1;
     }
-    if deletion::is_released(new.meta()) {
+    if deletion::is_released(new.meta()) && !new.is_held() {
         store.remove::<T>(row);
         return Ok(Reply::Deleted(None));
     }

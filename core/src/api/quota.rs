@@ -28,10 +28,15 @@ pub(super) fn charge(store: &mut Store, now: Time, object: &Object, before: Opti
     for (_, quota) in &quotas {
         check_statement(quota, object)?;
     }
+    let asked = usage(object, now);
+    let negative: Vec<&str> = asked.iter().filter(|(_, it)| it.is_negative()).map(|(name, _)| &**name).collect();
+    if !quotas.is_empty() && !negative.is_empty() {
+        return Err(format!("quota usage is negative for resource(s): {}", negative.join(",")));
+    }
     let mut charged = Vec::new();
     for (row, quota) in quotas {
         let was_counted = before.filter(|before| applies_to(&quota, before));
-        let delta = difference(usage(object, now), was_counted.map(|before| usage(before, now)));
+        let delta = difference(asked.clone(), was_counted.map(|before| usage(before, now)));
         if !delta.is_empty() {
             charged.push((row, with_charge(&quota, &delta)?));
         }

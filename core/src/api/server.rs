@@ -14,7 +14,7 @@ use crate::author::Author;
 use crate::context::Context;
 use crate::digest::StableHasher;
 use crate::id::{Name, ProcId, RequestId, Revision, same_name};
-use crate::model::{Kind, Object, ObjectKey, Pod, Resource, with_kind};
+use crate::model::{Kind, Object, ObjectKey, Pod, Resource, Service, with_kind};
 use crate::seam::{Effect, Msg, TimerKind};
 use crate::store::hash_index::HashIndex;
 use crate::store::{IndexKey, Store};
@@ -35,6 +35,8 @@ pub struct ApiServer {
     pod_watchers: PodWatchers,
     /// Which kubelets watch a ConfigMap or Secret.
     config_watchers: BTreeMap<ObjectKey, BTreeSet<ProcId>>,
+    /// Which kubelets watch the Services.
+    service_watchers: BTreeSet<ProcId>,
     /// Requests for pods whose account is not there yet.
     held: Held,
     /// Answers that wait for their write to be durable, by revision.
@@ -113,6 +115,7 @@ impl ApiServer {
         self.unanswered.clear();
         self.pod_watchers.clear();
         self.config_watchers.clear();
+        self.service_watchers.clear();
         self.held.clear();
         self.persist_asked = persisted(store);
         store.roll_back_to(self.persist_asked);
@@ -197,6 +200,7 @@ impl ApiServer {
         let answer = match request {
             Request::WatchConfig(key) => self.watch_config(store, from, key),
             Request::WatchPods { node } => Ok(self.watch_pods(store, from, node)),
+            Request::WatchServices => Ok(self.watch_services(store, from)),
             request => self.write(ctx, store, request),
         };
         changes::record_facts(ctx, store, before, Author::of(from, id));
@@ -225,6 +229,7 @@ impl ApiServer {
                 super::storage::stamp(ctx, store, &mut object);
                 super::patch::update_status(store, object, expected)
             }
+            Request::Finalize { namespace, expected } => super::patch::finalize(ctx, store, namespace, expected),
             Request::Apply { object, sets_replicas } => self.apply(ctx, store, object, sets_replicas),
             Request::Patch { key, patch } => super::patch::patch(ctx, store, &key, patch),
             Request::Delete { key, uid, grace, propagation } => {
@@ -242,7 +247,9 @@ impl ApiServer {
                 let pods = store.newest().under::<Pod>(IndexKey::Node(node));
                 Ok(Reply::Pods(pods.map(|(_, pod)| Pod::into_object(pod.clone())).collect()))
             }
-            Request::WatchConfig(_) | Request::WatchPods { .. } => unreachable!("a watch is no write"),
+            Request::WatchConfig(_) | Request::WatchPods { .. } | Request::WatchServices => {
+                unreachable!("a watch is no write")
+            }
         }
     }
 
@@ -269,9 +276,17 @@ impl ApiServer {
         found.map(|(object, revision)| Reply::Object(object, revision)).ok_or(Refusal::NotFound(key))
     }
 
+    /// A kubelet lists the Services as they are durable now; news of later writes follow.
+    fn watch_services(&mut self, store: &Store, kubelet: ProcId) -> Reply {
+        self.service_watchers.insert(kubelet);
+        let durable = store.newest().at(persisted(store));
+        Reply::Services(durable.all::<Service>().map(|(_, service)| Service::into_object(service.clone())).collect())
+    }
+
     fn tell_watchers(&self, ctx: &mut Context<'_>, old: Option<Object>, new: Option<Object>) {
         let Some(key) = new.as_ref().or(old.as_ref()).map(Object::key) else { return };
-        for kubelet in self.config_watchers.get(&key).into_iter().flatten() {
+        let of_kind = if key.kind == Kind::Service { Some(&self.service_watchers) } else { None };
+        for kubelet in self.config_watchers.get(&key).or(of_kind).into_iter().flatten() {
             let news = new.clone().map_or_else(|| Msg::ConfigRemoved(key.clone()), Msg::ConfigChanged);
             ctx.send(*kubelet, news);
         }
@@ -281,7 +296,12 @@ impl ApiServer {
         let mut answers = self.unanswered.iter().filter(|it| it.tells_of_write).peekable();
         for change in store.changes_between(persisted(store), revision) {
             let view = store.newest().at(change.revision);
-            if matches!(change.kind, Kind::ConfigMap | Kind::Secret) && !self.config_watchers.is_empty() {
+            let is_watched = match change.kind {
+                Kind::ConfigMap | Kind::Secret => !self.config_watchers.is_empty(),
+                Kind::Service => !self.service_watchers.is_empty(),
+                _ => false,
+            };
+            if is_watched {
                 let old = view.before(change.revision).object(change.kind, change.row);
                 self.tell_watchers(ctx, old, view.object(change.kind, change.row));
             }

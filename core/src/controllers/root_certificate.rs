@@ -53,7 +53,7 @@ impl Reconciler for RootCertificates {
                 .map(|namespace| namespace.meta.name.clone()),
             // One that is new is nothing to look at, unless it has a mistake: its next change shows that.
             Kind::ConfigMap => (view.sides::<ConfigMap>(change).0)
-                .filter(|map| *map.meta.name == *ROOT_CERTIFICATE)
+                .filter(|map| map.meta.name == ROOT_CERTIFICATE)
                 .map(|map| map.meta.namespace.clone()),
             _ => None,
         };
@@ -62,7 +62,7 @@ impl Reconciler for RootCertificates {
 
     fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: Name) -> Step<Name, ()> {
         let wanted = ConfigMap::root_certificate(&key);
-        let Some((row, stored)) = view.find::<ConfigMap>(&key, &ROOT_CERTIFICATE.into()) else {
+        let Some((row, stored)) = view.find::<ConfigMap>(&key, &ROOT_CERTIFICATE) else {
             return self.desk.begin(ctx, key, (), [vec![Request::Create(Object::ConfigMap(Arc::new(wanted)))]]);
         };
         let described = stored.meta.annotations.get(DESCRIPTION).is_some_and(|text| !text.is_empty());

@@ -64,7 +64,7 @@ impl Reconciler for ServiceAccounts {
     fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: Name) -> Step<Name, ()> {
         let namespace = view.find::<Namespace>(&Name::default(), &key).map(|(_, namespace)| namespace);
         let lives = namespace.is_some_and(|namespace| !namespace.meta.is_terminating());
-        if !lives || view.find::<ServiceAccount>(&key, &DEFAULT_ACCOUNT.into()).is_some() {
+        if !lives || view.find::<ServiceAccount>(&key, &DEFAULT_ACCOUNT).is_some() {
             return self.desk.finish(ctx, &key, false);
         }
         let account = ServiceAccount::default_of(&key);

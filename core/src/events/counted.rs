@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use crate::digest::StableHasher;
 use crate::events::lru::Lru;
 use crate::events::spam::Bucket;
-use crate::events::{Event, EventType, Text};
+use crate::events::{Event, EventType, FieldPath, Text};
 use crate::id::{Name, Uid};
 use crate::model::ObjectKey;
 use crate::time::{Span, Time};
@@ -25,7 +25,7 @@ type SpamKey = (Name, ObjectKey, Option<Uid>, EventType);
 /// Similar events, by source, object and reason.
 type SimilarKey = (SpamKey, Text);
 /// Equal events: similar ones with one message and field, or those that were combined.
-type EqualKey = (SimilarKey, Option<(Text, Text)>);
+type EqualKey = (SimilarKey, Option<(Text, FieldPath)>);
 
 /// What one component's recorder remembers.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::events::{Event, EventType, Library, Reporter, Text, counted, series};
+use crate::events::{Event, EventType, FieldPath, Library, Reporter, Text, counted, series};
 use crate::id::{Name, Uid};
 use crate::model::ObjectKey;
 use crate::time::{Span, Time};
@@ -17,8 +17,8 @@ pub struct EventObject {
     pub subject: ObjectKey,
     /// That object's identity, if its component named it.
     pub uid: Option<Uid>,
-    /// Which part of the object; empty for the whole.
-    pub field_path: Text,
+    /// Which part of the object.
+    pub field_path: FieldPath,
     /// Another object that has to do with it.
     pub related: Option<ObjectKey>,
     /// Who says it.

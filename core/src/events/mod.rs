@@ -66,6 +66,29 @@ pub struct Reporter {
     pub host: Name,
 }
 
+/// Which part of an object an event is about.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum FieldPath {
+    /// The whole object.
+    #[default]
+    Whole,
+    /// The init container of a name.
+    InitContainer(Name),
+    /// The container of a name.
+    Container(Name),
+}
+
+impl fmt::Display for FieldPath {
+    /// As `involvedObject.fieldPath` has it: `spec.containers{app}`, nothing for the whole object.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FieldPath::Whole => Ok(()),
+            FieldPath::InitContainer(name) => write!(f, "spec.initContainers{{{name}}}"),
+            FieldPath::Container(name) => write!(f, "spec.containers{{{name}}}"),
+        }
+    }
+}
+
 /// What a component says about one object, once.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Event {
@@ -83,8 +106,8 @@ pub struct Event {
     pub uid: Option<Uid>,
     /// The version of the object, as far as the component names it; it decides what belongs to a series.
     pub version: Option<Revision>,
-    /// Which part of the object, such as `spec.containers{app}`; empty for the whole.
-    pub field_path: Text,
+    /// Which part of the object it is about.
+    pub field_path: FieldPath,
     /// What was being done, in the events of `tools/events`; empty otherwise.
     pub action: Text,
     /// Another object that has to do with it, in the events of `tools/events`.
@@ -102,7 +125,7 @@ impl Event {
             message: message.into(),
             uid: None,
             version: None,
-            field_path: Text::default(),
+            field_path: FieldPath::Whole,
             action: Text::default(),
             related: None,
         }
@@ -125,9 +148,9 @@ impl Event {
         self
     }
 
-    /// Narrows it to a part of the object: `spec.containers{app}`.
-    pub fn at_field(mut self, path: impl Into<Text>) -> Event {
-        self.field_path = path.into();
+    /// Narrows it to a part of the object.
+    pub fn at_field(mut self, path: FieldPath) -> Event {
+        self.field_path = path;
         self
     }
 

@@ -114,12 +114,18 @@ pub(super) fn needs(pod: &Pod) -> Vec<ObjectKey> {
     let namespace = &pod.meta.namespace;
     let of = |kind, name: &Name| ObjectKey { kind: kind_of(kind), namespace: namespace.clone(), name: name.clone() };
     let mut keys: Vec<ObjectKey> = pod.spec.references.iter().map(|it| of(it.kind, &it.name)).collect();
+    keys.extend(pull_secrets(pod).map(|name| of(ConfigKind::Secret, name)));
     if pod.needs_root_certificate() {
-        keys.push(ObjectKey::new(Kind::ConfigMap, namespace, ROOT_CERTIFICATE));
+        keys.push(ObjectKey { kind: Kind::ConfigMap, namespace: namespace.clone(), name: ROOT_CERTIFICATE });
     }
     keys.sort();
     keys.dedup();
     keys
+}
+
+/// The Secrets with which a pod's images are pulled. An entry without a name is passed over.
+pub(super) fn pull_secrets(pod: &Pod) -> impl Iterator<Item = &Name> {
+    pod.spec.image_pull_secrets.iter().filter(|name| !name.is_empty())
 }
 
 pub(super) fn kind_of(kind: ConfigKind) -> Kind {
@@ -161,7 +167,7 @@ impl Configs {
         let Ok(place) = self.place(key.kind, &key.namespace, &key.name) else { return false };
         let watched = &mut self.watched[place];
         watched.users -= 1;
-        let ends = watched.users == 0 && !(key.kind == Kind::ConfigMap && *key.name == *ROOT_CERTIFICATE);
+        let ends = watched.users == 0 && !(key.kind == Kind::ConfigMap && key.name == ROOT_CERTIFICATE);
         if ends {
             self.watched.remove(place);
         }

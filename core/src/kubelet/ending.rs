@@ -60,6 +60,8 @@ pub(super) struct Stopping {
     /// What was left of the grace when this part began.
     left: Span,
     since: Time,
+    /// The container is killed to be started again.
+    pub(super) again: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -187,11 +189,31 @@ impl PodLife {
         host.ctx.record(self.key(), What::Killing { container });
         let hook = self.pre_stop(place).cloned().filter(|_| grace > Span::ZERO);
         let part = if hook.is_some() { Part::Hook } else { Part::Turn };
-        self.containers[place].stopping = Some(Box::new(Stopping { part, left: grace, since: host.ctx.now }));
+        self.containers[place].stopping =
+            Some(Box::new(Stopping { part, left: grace, since: host.ctx.now, again: false }));
         match hook {
             Some(hook) => self.run_hook(place, HookKind::PreStop, hook, Some(grace), host),
             // Outside an ending there is no order to keep.
             None => self.go_on_stopping(place, self.ending.is_none(), host),
+        }
+    }
+
+    /// Kills a running container for a reason, to start it `again` or not.
+    ///
+    /// Source: `computePodActions`, pkg/kubelet/kuberuntime/kuberuntime_manager.go (v1.34.1).
+    pub(super) fn kill(&mut self, place: usize, grace: Span, why: &str, again: bool, host: &mut Host<'_, '_>) {
+        if self.containers[place].stopping.is_some() {
+            return;
+        }
+        let name = &self.spec(place).name;
+        let message = match (self.is_sidecar(place), again) {
+            (true, _) => format!("Init container {name} {why}"),
+            (false, true) => format!("Container {name} {why}, will be restarted"),
+            (false, false) => format!("Container {name} {why}"),
+        };
+        self.stop_because(place, grace, message, host);
+        if let Some(stopping) = &mut self.containers[place].stopping {
+            stopping.again = again;
         }
     }
 

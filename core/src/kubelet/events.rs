@@ -5,7 +5,7 @@
 //! failures of a probe that change nothing, since runtimes tell of changes only.
 
 use crate::context::Context;
-use crate::events::Event;
+use crate::events::{Event, FieldPath};
 use crate::id::Name;
 use crate::kubelet::ContainerIndex;
 use crate::kubelet::pod_life::{Host, PodLife};
@@ -44,12 +44,12 @@ impl PodLife {
         ctx.event(self.key(), event.about(&self.pod.meta).on_host(&node));
     }
 
-    fn field_path(&self, place: usize) -> String {
-        let list = match self.index(place) {
-            ContainerIndex::Init(_) => "initContainers",
-            ContainerIndex::Main(_) => "containers",
-        };
-        format!("spec.{list}{{{}}}", self.spec(place).name)
+    fn field_path(&self, place: usize) -> FieldPath {
+        let name = self.spec(place).name.clone();
+        match self.index(place) {
+            ContainerIndex::Init(_) => FieldPath::InitContainer(name),
+            ContainerIndex::Main(_) => FieldPath::Container(name),
+        }
     }
 }
 

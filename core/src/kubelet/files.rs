@@ -8,6 +8,7 @@
 //! Source: pkg/kubelet/volumemanager/reconciler; `GenerateMountVolumeFunc`,
 //! pkg/volume/util/operationexecutor/operation_generator.go; pkg/volume/util/nestedpendingoperations (v1.34.1).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::Request;
@@ -16,7 +17,7 @@ use crate::draw::{Purpose, draw, span_below};
 use crate::events::Event;
 use crate::facts::What;
 use crate::id::{Name, ProcId, Uid};
-use crate::kubelet::configs::{kind_of, needs};
+use crate::kubelet::configs::{kind_of, needs, pull_secrets};
 use crate::kubelet::row::{Asked, Row};
 use crate::kubelet::values::Values;
 use crate::kubelet::volumes::{FIRST_WAIT, LONGEST_WAIT, PATIENCE};
@@ -82,11 +83,17 @@ fn volumes_of(pod: &Pod) -> Vec<Name> {
     files.map(|volume| volume.name.clone()).chain(token).collect()
 }
 
+/// Whether a pod names ConfigMaps or Secrets, for whatever purpose.
+fn names_objects(pod: &Pod) -> bool {
+    !pod.spec.references.is_empty() || pull_secrets(pod).next().is_some()
+}
+
 impl Row {
     /// A new pod's objects are watched from now on.
     pub(super) fn take_configs(&mut self, ctx: &mut Context<'_>, uid: Uid) {
         let Some(life) = self.pods.get_mut(&uid) else { return };
-        if life.uses_configs || (life.pod.spec.references.is_empty() && !life.pod.needs_root_certificate()) {
+        let needs_nothing = !names_objects(&life.pod) && !life.pod.needs_root_certificate();
+        if life.uses_configs || needs_nothing {
             return;
         }
         life.uses_configs = true;
@@ -98,9 +105,16 @@ impl Row {
         }
     }
 
+    /// A pod waits no more. Most nodes have none that waits, and an empty map of its own takes no memory.
+    fn forget_files(&mut self, uid: Uid) {
+        if self.files.remove(&uid).is_some() && self.files.is_empty() {
+            self.files = BTreeMap::new();
+        }
+    }
+
     /// A pod that has ended uses its objects no more.
     pub(super) fn give_configs_back(&mut self, ctx: &mut Context<'_>, uid: Uid) {
-        self.files.remove(&uid);
+        self.forget_files(uid);
         let Some(life) = self.pods.get_mut(&uid).filter(|life| life.uses_configs) else { return };
         life.uses_configs = false;
         for key in needs(&life.pod) {
@@ -122,9 +136,9 @@ impl Row {
     /// A new pod waits for its files, unless they can be written at once.
     pub(super) fn begin_files(&mut self, ctx: &mut Context<'_>, uid: Uid) {
         let Some(life) = self.pods.get_mut(&uid).filter(|life| life.uses_configs) else { return };
-        let values = Values { pod: &life.pod, address: None, configs: &self.configs, boot: &self.boot };
+        let values = Values { pod: &life.pod, address: None, configs: &self.configs, services: None, boot: &self.boot };
         let sets_up = values.can_set_up_all();
-        if sets_up && life.pod.spec.references.is_empty() {
+        if sets_up && !names_objects(&life.pod) {
             return;
         }
         let reads_until = self.configs.waits_until(&needs(&life.pod), ctx.now);
@@ -203,7 +217,7 @@ impl Row {
     /// The running containers of a pod get the files of volumes that have been set up again.
     fn update_files(&mut self, ctx: &mut Context<'_>, uid: Uid, volumes: Vec<Name>) {
         let Some(life) = self.pods.get(&uid).filter(|_| !volumes.is_empty()) else { return };
-        let values = Values { pod: &life.pod, address: None, configs: &self.configs, boot: &self.boot };
+        let values = Values { pod: &life.pod, address: None, configs: &self.configs, services: None, boot: &self.boot };
         let mut updates = Vec::new();
         for (place, container) in life.containers.iter().enumerate().filter(|(_, it)| it.is_running()) {
             let files = values.mounted_files(life.spec(place)).unwrap_or_default();
@@ -225,7 +239,8 @@ impl Row {
         let (Some(files), Some(life)) = (self.files.get_mut(&uid), self.pods.get(&uid)) else { return };
         files.reads_until = self.configs.waits_until(&needs(&life.pod), ctx.now);
         if files.reads_until.is_none() {
-            let values = Values { pod: &life.pod, address: None, configs: &self.configs, boot: &self.boot };
+            let values =
+                Values { pod: &life.pod, address: None, configs: &self.configs, services: None, boot: &self.boot };
             let (now, runs) = (ctx.now, files.complains_at.is_none());
             let mut updated = Vec::new();
             files.unmounted.retain_mut(|it| {
@@ -245,7 +260,7 @@ impl Row {
             });
             let (done, due) = (files.unmounted.is_empty(), (!files.unmounted.is_empty()).then(|| files.due()));
             if done {
-                self.files.remove(&uid);
+                self.forget_files(uid);
             }
             match due {
                 _ if runs => {

@@ -15,10 +15,11 @@ use crate::config::KubeletConfig;
 use crate::facts::What;
 use crate::id::{Name, Uid};
 use crate::kubelet::backoff::Backoff;
+use crate::kubelet::configs::pull_secrets;
 use crate::kubelet::pod_life::{Doing, Host, PodLife, SYNC_RETRY};
 use crate::kubelet::values::Values;
 use crate::kubelet::{ContainerIndex, RuntimeRequest};
-use crate::model::PullPolicy;
+use crate::model::{ConfigKind, PullPolicy};
 use crate::time::{Span, Time};
 
 /// How long `ErrImagePull` is shown before the pod's next sync makes `ImagePullBackOff` of it. (The sync is the one
@@ -74,6 +75,22 @@ impl Pulls {
 }
 
 impl PodLife {
+    /// Says which of the Secrets that its images are pulled with are not there; they are pulled all the same. A kubelet does so
+    /// in each sync of the pod, here it is said in those that start something.
+    ///
+    /// Source: `getPullSecretsForPod`, pkg/kubelet/kubelet_pods.go (v1.34.1).
+    pub(super) fn look_at_pull_secrets(&self, host: &mut Host<'_, '_>) {
+        let namespace = &self.pod.meta.namespace;
+        let is_missing = |name: &&Name| host.configs.get(ConfigKind::Secret, namespace, name).is_err();
+        let missing: Vec<&str> = pull_secrets(&self.pod).filter(is_missing).map(|name| &**name).collect();
+        if !missing.is_empty() {
+            let names = missing.join(", ");
+            let rest = "attempting to pull the image may not succeed.";
+            let message = format!("Unable to retrieve some image pull secrets ({names}); {rest}");
+            self.warn_pod(&"FailedToRetrieveImagePullSecret".into(), &message, host.ctx);
+        }
+    }
+
     /// It is this container's turn to pull; returns whether it still wants to.
     pub(super) fn begin_pull(&mut self, index: ContainerIndex, host: &mut Host<'_, '_>) -> bool {
         let Some(place) = self.place(index).filter(|place| self.containers[*place].doing == Doing::Queued) else {
@@ -81,17 +98,20 @@ impl PodLife {
         };
         self.containers[place].doing = Doing::Pulling;
         if !host.pulls.take_token(&host.ctx.config.kubelet, host.ctx.now) {
-            let image = self.spec(place).image.clone();
+            let image = self.image_of(place);
             self.say(place, "Pulling", format!("Pulling image \"{image}\""), host);
             host.ctx.record(self.key(), What::Pulling { image });
             self.on_image_failed(index, ("ErrImagePull".into(), "pull QPS exceeded".into()), host);
             return false;
         }
-        let spec = self.spec(place);
-        let (image, policy) = (spec.image.clone(), spec.pull_policy);
+        let (image, policy) = (self.image_of(place), self.spec(place).pull_policy);
         host.ctx.record(self.key(), What::Pulling { image: image.clone() });
         self.say(place, "Pulling", format!("Pulling image \"{image}\""), host);
-        host.ask(RuntimeRequest::PullImage { pod: self.uid(), container: index, image, policy });
+        let configs = host.configs;
+        let namespace = &self.pod.meta.namespace;
+        let is_there = |name: &&Name| configs.get(ConfigKind::Secret, namespace, name).is_ok();
+        let secrets = pull_secrets(&self.pod).filter(is_there).cloned().collect();
+        host.ask(RuntimeRequest::PullImage { pod: self.uid(), container: index, image, policy, secrets });
         true
     }
 
@@ -101,7 +121,7 @@ impl PodLife {
         if !matches!(self.containers[place].doing, Doing::Checking | Doing::Pulling) {
             return;
         }
-        let image = self.spec(place).image.clone();
+        let image = self.image_of(place);
         let message = match already_present {
             true => format!("Container image \"{image}\" already present on machine"),
             false => format!("Successfully pulled image \"{image}\""),
@@ -114,15 +134,17 @@ impl PodLife {
             trouble.reason = "".into();
             trouble.message = "".into();
         }
-        let (pod, address, attempt) = (self.pod.clone(), self.address.clone(), container.attempt);
-        let values = Values { pod: &pod, address: address.as_ref(), configs: host.configs, boot: host.boot };
+        let (address, attempt) = (self.address.clone(), container.attempt);
+        let pod = self.as_begun(place);
+        let (configs, services, boot) = (host.configs, host.services, host.boot);
+        let values = Values { pod: &pod, address: address.as_ref(), configs, services, boot };
         match values.of_container(self.spec(place)) {
             Ok(config) => {
                 self.containers[place].doing = Doing::Starting;
-                host.ask(RuntimeRequest::StartContainer { pod: pod.clone(), container: index, attempt, config });
+                host.ask(RuntimeRequest::StartContainer { pod, container: index, attempt, config });
             }
             Err(why) => {
-                self.containers[place].doing = Doing::Waiting;
+                self.give_up_start(place);
                 self.warn(place, "Failed", format!("Error: {why}"), host);
                 self.containers[place].hold(host.ctx.now + SYNC_RETRY, "CreateContainerConfigError", why);
             }
@@ -132,8 +154,7 @@ impl PodLife {
     /// The image is not there: pull it, or wait and pull again.
     pub(super) fn on_image_failed(&mut self, index: ContainerIndex, why: (Name, Name), host: &mut Host<'_, '_>) {
         let Some(place) = self.place(index) else { return };
-        let spec = self.spec(place);
-        let (image, policy) = (spec.image.clone(), spec.pull_policy);
+        let (image, policy) = (self.image_of(place), self.spec(place).pull_policy);
         let uid = self.uid();
         let container = &mut self.containers[place];
         let (reason, message) = why;
@@ -146,7 +167,8 @@ impl PodLife {
             _ => return,
         }
         let now = host.ctx.now;
-        container.doing = Doing::Waiting;
+        self.give_up_start(place);
+        let container = &mut self.containers[place];
         if *reason == *"ErrImagePull" {
             let pulls = &mut container.trouble.get_or_insert_default().pulls;
             pulls.grow(now, now, &host.ctx.config.kubelet);

@@ -18,6 +18,7 @@ use crate::kubelet::backoff::{Backoff, go_duration};
 use crate::kubelet::configs::Configs;
 use crate::kubelet::ending::{Ending, Stopping, Verdict};
 use crate::kubelet::images::Pulls;
+use crate::kubelet::services::Services;
 use crate::kubelet::{Boot, ContainerIndex, ProbeKind, RuntimeRequest};
 use crate::model::{Container, Kind, ObjectKey, Pod, PodStatus, PullPolicy, RestartPolicy, Terminated};
 use crate::seam::{Msg, TimerKind};
@@ -86,6 +87,8 @@ pub(super) struct ContainerLife {
     pub(super) seen: bool,
     /// A stop is under way.
     pub(super) stopping: Option<Box<Stopping>>,
+    /// The kubelet killed it to start it again, whatever the policy says of how it ended; until it has seen it run.
+    pub(super) again: bool,
     pub(super) post_start: PostStart,
     pub(super) ready: bool,
     pub(super) started: bool,
@@ -140,6 +143,8 @@ pub(super) struct Trouble {
     pub(super) message: Name,
     /// When `ErrImagePull` becomes `ImagePullBackOff`.
     pub(super) back_off_shown_at: Option<Time>,
+    /// The image that it was started with, if the pod names another one by now.
+    pub(super) outdated: Option<Name>,
 }
 
 /// What a pod's life needs of its host during one step.
@@ -147,6 +152,7 @@ pub(super) struct Host<'a, 'b> {
     pub(super) ctx: &'a mut Context<'b>,
     pub(super) pulls: &'a mut Pulls,
     pub(super) configs: &'a Configs,
+    pub(super) services: Option<&'a Services>,
     pub(super) boot: &'a Boot,
 }
 
@@ -166,6 +172,7 @@ impl ContainerLife {
             ran: false,
             seen: false,
             stopping: None,
+            again: false,
             post_start: PostStart::Done,
             ready: false,
             started: false,
@@ -250,6 +257,12 @@ impl PodLife {
             && self.said.as_ref() == Some(&self.pod.status)
     }
 
+    /// Whether a container that the kubelet killed to start it again has ended and was not yet seen to run again: all this
+    /// is one sync, in which nothing is said, not even of an end that would be that of the pod.
+    pub(super) fn is_starting_again(&self) -> bool {
+        self.ending.is_none() && self.containers.iter().any(|container| container.again)
+    }
+
     pub(super) fn uid(&self) -> Uid {
         self.pod.meta.uid
     }
@@ -299,6 +312,7 @@ impl PodLife {
             return;
         }
         for place in 0..self.containers.len() {
+            self.replace_outdated(place, host);
             self.go_on_stopping(place, true, host);
         }
         if self.sandbox == Sandbox::Lost && (self.leave_lost_sandbox(host) || self.is_stuck()) {
@@ -312,6 +326,7 @@ impl PodLife {
             _ if self.waits_for_volumes => return,
             Sandbox::Absent | Sandbox::Failed(_) | Sandbox::Lost => {
                 self.sandbox = Sandbox::Asked;
+                self.look_at_pull_secrets(host);
                 return host.ask(RuntimeRequest::CreateSandbox { pod: self.pod.clone() });
             }
         }
@@ -344,7 +359,7 @@ impl PodLife {
     /// Whether a container that has ended is started again.
     fn restarts(&self, place: usize) -> bool {
         let failed = self.containers[place].ended.as_ref().is_none_or(|ended| ended.exit_code != 0);
-        if self.spec(place).sidecar {
+        if self.spec(place).sidecar || self.containers[place].again {
             return true;
         }
         match self.pod.spec.restart_policy {
@@ -387,9 +402,16 @@ impl PodLife {
     /// Begins a container's next start with its image.
     fn begin(&mut self, place: usize, host: &mut Host<'_, '_>) {
         let (now, uid, index) = (host.ctx.now, self.uid(), self.index(place));
+        // The first sync has looked at them before the sandbox.
+        if self.containers[place].ran || self.containers[place].trouble.is_some() {
+            self.look_at_pull_secrets(host);
+        }
         let spec = self.spec(place);
         let (image, policy) = (spec.image.clone(), spec.pull_policy);
         let container = &mut self.containers[place];
+        if let Some(trouble) = &mut container.trouble {
+            trouble.outdated = None;
+        }
         if let Some(ended) = &container.ended {
             let crashes = &mut container.trouble.get_or_insert_default().crashes;
             crashes.grow(ended.finished_at, now, &host.ctx.config.kubelet);
@@ -404,7 +426,7 @@ impl PodLife {
         } else {
             container.doing = Doing::Checking;
             let policy = PullPolicy::Never;
-            host.ask(RuntimeRequest::PullImage { pod: uid, container: index, image, policy });
+            host.ask(RuntimeRequest::PullImage { pod: uid, container: index, image, policy, secrets: Vec::new() });
         }
     }
 
@@ -440,6 +462,7 @@ impl PodLife {
             return;
         }
         container.seen = true;
+        container.again = false;
         if let Some(trouble) = &mut container.trouble {
             trouble.reason = "".into();
             trouble.message = "".into();
@@ -473,6 +496,12 @@ impl PodLife {
         if !self.containers[place].is_running() || !self.containers[place].seen {
             return;
         }
+        let container = &self.containers[place];
+        // The other two are on hold once they have decided: until the container is another one.
+        let decided = container.stopping.is_some() || kind == ProbeKind::Startup && container.started;
+        if kind != ProbeKind::Readiness && decided {
+            return;
+        }
         let spec = self.spec(place);
         let (name, has_readiness) = (spec.name.clone(), spec.readiness_probe.is_some());
         if !passing && (kind != ProbeKind::Readiness || has_readiness) {
@@ -490,9 +519,7 @@ impl PodLife {
                 let grace = own.unwrap_or(self.pod.spec.termination_grace);
                 let probe = if kind == ProbeKind::Startup { "startup" } else { "liveness" };
                 let again = spec.sidecar || self.pod.spec.restart_policy != RestartPolicy::Never;
-                let rest = if again { ", will be restarted" } else { "" };
-                let message = format!("Container {} failed {probe} probe{rest}", spec.name);
-                self.stop_because(place, grace, message, host);
+                self.kill(place, grace, &format!("failed {probe} probe"), again, host);
             }
             _ => {}
         }
@@ -505,12 +532,14 @@ impl PodLife {
         if !container.is_running() || container.attempt != attempt {
             return;
         }
-        let stopped = container.stopping.take().is_some();
-        let killed = stopped && container.post_start != PostStart::Failed;
+        let stopping = container.stopping.take();
+        let again = wants && stopping.as_ref().is_some_and(|stopping| stopping.again);
+        let killed = stopping.is_some() && container.post_start != PostStart::Failed;
         container.post_start = PostStart::Done;
         container.before = container.ended.replace(Arc::new(how));
         container.doing = Doing::Ended;
         (container.ready, container.started, container.seen) = (false, false, false);
+        self.containers[place].again = again && !self.restarts(place);
         if !wants || !self.restarts(place) {
             return;
         }
@@ -551,9 +580,17 @@ impl PodLife {
         }
         // A container that was made but not started has used its number up: the runtime keeps its remains by it.
         container.ran = *why.0 == *"RunContainerError";
-        container.doing = Doing::Waiting;
+        self.give_up_start(place);
+        let container = &mut self.containers[place];
         container.hold(host.ctx.now + SYNC_RETRY, &why.0, why.1.to_string());
         self.warn(place, "Failed", format!("Error: {}", why.1), host);
+    }
+
+    /// A start has come to nothing. One that the policy does not ask for is not tried again.
+    pub(super) fn give_up_start(&mut self, place: usize) {
+        let container = &mut self.containers[place];
+        let was_forced = std::mem::take(&mut container.again) && container.ended.is_some();
+        container.doing = if was_forced { Doing::Ended } else { Doing::Waiting };
     }
 
     /// The sandbox is there.

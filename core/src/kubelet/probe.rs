@@ -80,6 +80,19 @@ mod tests {
     }
 
     #[test]
+    fn each_start_of_a_container_gets_all_tries_of_its_probe() {
+        let probe = Probe { success_threshold: 1, ..probe() };
+        for start in 0..2 {
+            let mut tally = ProbeTally::new();
+            let told: Vec<_> = (0..4).map(|_| tally.observe(&probe, false)).collect();
+            assert_eq!(told, [None, None, Some(false), None], "start {start}: the third failure decides, once");
+            let mut tally = ProbeTally::new();
+            let told: Vec<_> = [false, true, true].iter().map(|success| tally.observe(&probe, *success)).collect();
+            assert_eq!(told, [None, Some(true), None], "start {start}: the first success decides, once");
+        }
+    }
+
+    #[test]
     fn before_any_result_a_container_is_alive_but_not_ready() {
         let tally = ProbeTally::new();
         assert!(tally.result(ProbeKind::Liveness));

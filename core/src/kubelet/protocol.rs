@@ -71,6 +71,9 @@ pub struct ContainerConfig {
     /// For each variable of `env`, in its order: the value that it takes from elsewhere. `None` for one that has its value
     /// written in the spec, and for one that is left out.
     pub values: Vec<Option<Name>>,
+    /// The variables of Services, by name; all others go before them.
+    #[serde(default)]
+    pub services: Vec<(Name, Name)>,
     /// Files of volumes.
     pub files: Vec<MountedFile>,
 }
@@ -108,6 +111,8 @@ pub enum RuntimeRequest {
         image: Name,
         /// Whether to pull an image that is there, or not to pull one that is not.
         policy: PullPolicy,
+        /// The Secrets of the pod's namespace to show to the registry, those that are there.
+        secrets: Vec<Name>,
     },
     /// Start a container. Answer: `ContainerStarted` or `ContainerFailed`; later `ContainerExited`.
     StartContainer {

@@ -20,6 +20,7 @@ use crate::kubelet::heartbeat::{self, HOSTNAME, Heartbeat, LeaseClock, RUNTIME_A
 use crate::kubelet::images::Pulls;
 use crate::kubelet::pod_life::{Doing, Host, PodLife};
 use crate::kubelet::pressure::Pressure;
+use crate::kubelet::services::Services;
 use crate::kubelet::shutdown::Shutdown;
 use crate::kubelet::static_pods::Statics;
 use crate::kubelet::volumes::Mounts;
@@ -46,6 +47,8 @@ pub(super) struct Row {
     mounts: BTreeMap<Uid, Mounts>,
     /// The ConfigMaps and Secrets that pods name.
     pub(super) configs: Configs,
+    /// The Services, if containers are told of them.
+    services: Option<Box<Services>>,
     /// The pods that wait for files of them.
     pub(super) files: BTreeMap<Uid, FileMounts>,
     /// What the node was last told to use of them.
@@ -87,6 +90,8 @@ pub(super) enum Asked {
     InUse,
     /// A ConfigMap or Secret.
     Config,
+    /// The Services.
+    Services,
     /// The mirror pod of a static pod.
     Mirror(Uid),
 }
@@ -117,6 +122,7 @@ impl Row {
             pulls: Pulls::default(),
             mounts: BTreeMap::new(),
             configs: Configs::default(),
+            services: ctx.config.kubelet.service_variables.then(Box::default),
             files: BTreeMap::new(),
             in_use: Vec::new(),
             unseen: Vec::new(),
@@ -292,6 +298,7 @@ impl Row {
             }
             Asked::Node | Asked::NodeStatus => self.look_at_node(ctx),
             Asked::Watch => self.watch(ctx),
+            Asked::Services => self.watch_services(ctx),
             Asked::Mirror(uid) => self.on_mirror_silence(ctx, uid),
             Asked::InUse => {
                 self.in_use.clear();
@@ -325,10 +332,18 @@ impl Row {
 
     fn watch(&mut self, ctx: &mut Context<'_>) {
         self.watch_at = None;
+        self.watch_services(ctx);
         self.forget_asked(Asked::Watch);
         let node = self.boot.node.clone();
         self.request(ctx, Asked::Watch, Request::WatchPods { node });
         self.rewatch_configs(ctx);
+    }
+
+    fn watch_services(&mut self, ctx: &mut Context<'_>) {
+        self.forget_asked(Asked::Services);
+        if self.services.is_some() {
+            self.request(ctx, Asked::Services, Request::WatchServices);
+        }
     }
 
     fn set_runtime(&mut self, ctx: &mut Context<'_>, runtime: Runtime) {
@@ -372,6 +387,11 @@ impl Row {
         match (asked, answer) {
             (Asked::Mirror(uid), answer) => self.on_mirror_answer(ctx, uid, answer),
             (Asked::Watch, Ok(Reply::Pods(pods))) => self.on_list(ctx, pods),
+            (Asked::Services, Ok(Reply::Services(list))) => {
+                if let Some(services) = &mut self.services {
+                    services.on_list(list);
+                }
+            }
             (Asked::Pod(uid), answer) => self.on_pod_answer(ctx, uid, id, answer),
             (Asked::Volume(uid), answer) => {
                 if let Some(mounts) = self.mounts.get_mut(&uid) {
@@ -453,7 +473,7 @@ impl Row {
             Some(life) => {
                 let (old, new) = (&life.pod.meta, &pod.meta);
                 fields_changed = (&old.labels, &old.annotations) != (&new.labels, &new.annotations);
-                life.pod = pod;
+                life.take_version(pod);
             }
             None => self.take_on(ctx, pod),
         }
@@ -489,6 +509,9 @@ impl Row {
     /// A ConfigMap or Secret is new or has changed.
     pub(super) fn on_config(&mut self, ctx: &mut Context<'_>, object: Object) {
         let key = object.key();
+        if let (Kind::Service, Some(services)) = (key.kind, &mut self.services) {
+            return services.on_changed(object);
+        }
         self.configs.on_changed(object);
         self.on_config_read(ctx);
         self.set_up_again(ctx, &key);
@@ -496,6 +519,9 @@ impl Row {
 
     /// A ConfigMap or Secret is gone.
     pub(super) fn on_config_removed(&mut self, ctx: &mut Context<'_>, key: &ObjectKey) {
+        if let (Kind::Service, Some(services)) = (key.kind, &mut self.services) {
+            return services.on_removed(key);
+        }
         self.configs.on_removed(key);
         self.set_up_again(ctx, key);
     }
@@ -743,7 +769,13 @@ impl Row {
     // ---- the common end of every event
 
     pub(super) fn host<'a, 'b>(&'a mut self, ctx: &'a mut Context<'b>) -> Host<'a, 'b> {
-        Host { ctx, pulls: &mut self.pulls, configs: &self.configs, boot: &self.boot }
+        Host {
+            ctx,
+            pulls: &mut self.pulls,
+            configs: &self.configs,
+            services: self.services.as_deref(),
+            boot: &self.boot,
+        }
     }
 
     fn with_container(
@@ -768,7 +800,13 @@ impl Row {
         change: impl FnOnce(&mut PodLife, &mut Host<'_, '_>),
     ) {
         let Some(life) = self.pods.get_mut(&uid) else { return };
-        let mut host = Host { ctx, pulls: &mut self.pulls, configs: &self.configs, boot: &self.boot };
+        let mut host = Host {
+            ctx,
+            pulls: &mut self.pulls,
+            configs: &self.configs,
+            services: self.services.as_deref(),
+            boot: &self.boot,
+        };
         change(life, &mut host);
         life.advance(&mut host);
         self.pump_pulls(ctx);
@@ -784,7 +822,13 @@ impl Row {
     fn pump_pulls(&mut self, ctx: &mut Context<'_>) {
         while let Some((uid, container)) = self.pulls.next(&ctx.config.kubelet) {
             let Some(life) = self.pods.get_mut(&uid) else { continue };
-            let mut host = Host { ctx, pulls: &mut self.pulls, configs: &self.configs, boot: &self.boot };
+            let mut host = Host {
+                ctx,
+                pulls: &mut self.pulls,
+                configs: &self.configs,
+                services: self.services.as_deref(),
+                boot: &self.boot,
+            };
             if life.begin_pull(container, &mut host) {
                 self.pulls.begin((uid, container));
             } else if life.place(container).is_some() {
@@ -814,7 +858,7 @@ impl Row {
             return self.reflect(ctx, uid);
         }
         let Some(life) = self.pods.get_mut(&uid) else { return };
-        if life.gone || life.asked.is_some() || life.is_in_first_sync() {
+        if life.gone || life.asked.is_some() || life.is_in_first_sync() || life.is_starting_again() {
             life.news = true;
             return;
         }

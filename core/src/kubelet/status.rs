@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use crate::id::Name;
+use crate::id::{Name, literal};
 use crate::kubelet::pod_life::{ContainerLife, Doing, PodLife, Sandbox};
 use crate::model::{
     ConditionKind, Conditions, Container, ContainerState, ContainerStatus, Phase, PodSpec, PodStatus, RestartPolicy,
@@ -34,10 +34,10 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     let mut status = without_containers(before);
     let verdict = life.verdict.as_ref().filter(|_| life.is_settled());
     let (init, main) = life.containers.split_at(life.init_count());
-    let waiting = if init.is_empty() { "ContainerCreating" } else { "PodInitializing" };
-    let init_waiting = "PodInitializing";
-    status.init_containers = init.iter().map(|container| container_status(container, init_waiting)).collect();
-    status.containers = main.iter().map(|container| container_status(container, waiting)).collect();
+    let init_waiting = literal!("PodInitializing");
+    let waiting = if init.is_empty() { literal!("ContainerCreating") } else { init_waiting.clone() };
+    status.init_containers = init.iter().map(|container| container_status(container, &init_waiting)).collect();
+    status.containers = main.iter().map(|container| container_status(container, &waiting)).collect();
     for (container, spec) in status.init_containers.iter_mut().zip(&life.pod.spec.init_containers) {
         if !spec.sidecar {
             container.ready = ended_well(&container.state);
@@ -46,7 +46,7 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     let spec = &life.pod.spec;
     status.phase = match status.phase {
         terminal @ (Phase::Succeeded | Phase::Failed) => terminal,
-        _ => phase(spec, &status, life.is_settled()),
+        _ => phase(spec, &status, life.is_settled(), life.initialized),
     };
     if verdict.is_some() || life.is_removed() && (life.gone || life.pod.meta.is_terminating()) {
         give_up_the_missing(spec, &mut status, life.taken_on_at);
@@ -83,7 +83,7 @@ fn without_containers(status: &PodStatus) -> PodStatus {
     }
 }
 
-fn container_status(container: &ContainerLife, waiting: &str) -> ContainerStatus {
+fn container_status(container: &ContainerLife, waiting: &Name) -> ContainerStatus {
     let last = container.ended.clone();
     let trouble = container.trouble.as_ref().filter(|trouble| !trouble.reason.is_empty());
     let (state, last_terminated) = match (container.doing, &container.ended, trouble) {
@@ -93,7 +93,7 @@ fn container_status(container: &ContainerLife, waiting: &str) -> ContainerStatus
             (ContainerState::Waiting { reason, message }, last)
         }
         (_, Some(ended), None) => (ContainerState::Terminated(ended.clone()), container.before.clone()),
-        (_, None, None) => (ContainerState::Waiting { reason: waiting.into(), message: "".into() }, None),
+        (_, None, None) => (ContainerState::Waiting { reason: waiting.clone(), message: Name::default() }, None),
     };
     let counts = container.ran && (container.seen || !container.is_running());
     ContainerStatus {
@@ -121,7 +121,9 @@ struct Tally {
     failed_init: u32,
 }
 
-pub(super) fn phase(spec: &PodSpec, status: &PodStatus, settled: bool) -> Phase {
+/// The phase. `settled` is that nothing runs any more and nothing will; `initialized` that the init containers of this
+/// sandbox are done, after which sidecars that start again hold nothing back.
+pub(super) fn phase(spec: &PodSpec, status: &PodStatus, settled: bool, initialized: bool) -> Phase {
     let mut tally = Tally::default();
     for (container, status) in spec.init_containers.iter().zip(&status.init_containers) {
         count_init(&mut tally, container, status);
@@ -137,7 +139,6 @@ pub(super) fn phase(spec: &PodSpec, status: &PodStatus, settled: bool) -> Phase 
             (ContainerState::Waiting { .. }, None) => tally.waiting += 1,
         }
     }
-    let initialized = has_initialized(spec, status);
     if tally.failed_init > 0 && spec.restart_policy == RestartPolicy::Never {
         return Phase::Failed;
     }
@@ -245,10 +246,12 @@ pub(super) fn set_conditions(status: &mut PodStatus, spec: &PodSpec, has_sandbox
         }
     }
     let (ready, reason, message) = match phase {
-        Phase::Succeeded => (false, "PodCompleted", String::new()),
-        Phase::Failed => (false, "PodFailed", String::new()),
-        _ if unready.is_empty() => (true, "", String::new()),
-        _ => (false, "ContainersNotReady", format!("containers with unready status: [{}]", unready.join(" "))),
+        Phase::Succeeded => (false, literal!("PodCompleted"), String::new()),
+        Phase::Failed => (false, literal!("PodFailed"), String::new()),
+        _ if unready.is_empty() => (true, Name::default(), String::new()),
+        _ => {
+            (false, literal!("ContainersNotReady"), format!("containers with unready status: [{}]", unready.join(" ")))
+        }
     };
     set(conditions, ConditionKind::ContainersReady, ready, reason, &message, now);
     match (ready, missing_gates(spec)) {
@@ -258,7 +261,14 @@ pub(super) fn set_conditions(status: &mut PodStatus, spec: &PodSpec, has_sandbox
     set(conditions, ConditionKind::PodScheduled, true, "", "", now);
 }
 
-fn set(conditions: &mut Conditions, kind: ConditionKind, holds: bool, reason: &str, message: &str, now: Time) {
+fn set(
+    conditions: &mut Conditions,
+    kind: ConditionKind,
+    holds: bool,
+    reason: impl Into<Name> + AsRef<str>,
+    message: &str,
+    now: Time,
+) {
     conditions.set(kind, Status3::from(holds), reason, message, now);
 }
 

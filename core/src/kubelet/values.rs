@@ -3,7 +3,7 @@
 //!
 //! Source: `makeEnvironmentVariables`, pkg/kubelet/kubelet_pods.go; `MakePayload`, pkg/volume/{configmap,secret}; `CollectData`,
 //! pkg/volume/downwardapi; `collectData`, pkg/volume/projected; pkg/fieldpath; pkg/api/v1/resource/helpers.go (v1.34.1).
-//! Absent on purpose: the variables of Services, `fileKeyRef`, limits of the pod as a whole, and the files of the account's
+//! Absent on purpose: `fileKeyRef`, limits of the pod as a whole, and the files of the account's
 //! token: nobody here could answer who presents one.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use crate::id::Name;
 use crate::kubelet::configs::{Configs, Lack};
-use crate::kubelet::{Boot, ContainerConfig, MountedFile};
+use crate::kubelet::services::Services;
+use crate::kubelet::{Boot, CONFIG_SOURCE, ContainerConfig, MountedFile};
 use crate::model::{
     ConfigKind, Container, EnvSource, FileSource, FileVolume, KeyToPath, Labels, Pod, PodVolumeSource,
     ROOT_CERTIFICATE, ROOT_CERTIFICATE_KEY,
@@ -23,6 +24,8 @@ pub(super) struct Values<'a> {
     pub(super) pod: &'a Pod,
     pub(super) address: Option<&'a Name>,
     pub(super) configs: &'a Configs,
+    /// `None` if containers are not told of Services.
+    pub(super) services: Option<&'a Services>,
     pub(super) boot: &'a Boot,
 }
 
@@ -37,7 +40,9 @@ impl Values<'_> {
             let volumes = &self.pod.spec.volumes;
             volumes.iter().any(|it| it.name == *volume && matches!(it.source, PodVolumeSource::Files(_)))
         };
-        let plain = container.env_from.is_empty()
+        let services = self.variables_of_services()?;
+        let plain = services.is_empty()
+            && container.env_from.is_empty()
             && container.env.iter().all(|variable| variable.from.is_none())
             && !container.mounts.iter().any(|mount| mounts_files(&mount.name));
         if plain {
@@ -50,7 +55,18 @@ impl Values<'_> {
             _ => Ok(None),
         });
         let values = values.collect::<Result<Vec<_>, String>>()?;
-        Ok(Some(Arc::new(ContainerConfig { variables, values, files })))
+        Ok(Some(Arc::new(ContainerConfig { variables, values, services, files })))
+    }
+
+    /// The variables of Services. A static pod does not wait until they are known.
+    fn variables_of_services(&self) -> Result<Vec<(Name, Name)>, String> {
+        let Some(services) = self.services else { return Ok(Vec::new()) };
+        let meta = &self.pod.meta;
+        let is_static = meta.annotations.get(CONFIG_SOURCE).is_some_and(|source| **source != *"api");
+        match services.variables(&meta.namespace, self.pod.spec.service_links.0) {
+            Err(_) if is_static => Ok(Vec::new()),
+            variables => Ok(variables?.into_iter().collect()),
+        }
     }
 
     /// The variables of `envFrom`; of two with one name the later counts.
@@ -216,7 +232,7 @@ impl Values<'_> {
     /// Whether the volume of the account's token can be set up. The error is why not.
     pub(super) fn root_certificate(&self) -> Result<(), String> {
         let (kind, namespace) = (ConfigKind::ConfigMap, &self.pod.meta.namespace);
-        let config = self.configs.get(kind, namespace, ROOT_CERTIFICATE).map_err(Lack::message)?;
+        let config = self.configs.get(kind, namespace, &ROOT_CERTIFICATE).map_err(Lack::message)?;
         match config.has(ROOT_CERTIFICATE_KEY) {
             true => Ok(()),
             false => Err(no_such_key(kind, ROOT_CERTIFICATE_KEY)),

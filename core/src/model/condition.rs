@@ -67,6 +67,16 @@ pub enum ConditionKind {
     Resizing,
     /// PersistentVolumeClaim: its volume is larger than the file system on it.
     FileSystemResizePending,
+    /// Namespace: the kinds of the cluster could not be told.
+    NamespaceDeletionDiscoveryFailure,
+    /// Namespace: the name of a group of kinds could not be read.
+    NamespaceDeletionGroupVersionParsingFailure,
+    /// Namespace: deletions of its content were refused.
+    NamespaceDeletionContentFailure,
+    /// Namespace: some of its content is still there.
+    NamespaceContentRemaining,
+    /// Namespace: finalizers hold some of its content.
+    NamespaceFinalizersRemaining,
 }
 
 /// One condition.
@@ -104,14 +114,21 @@ impl Conditions {
 
     /// Sets a condition; `changed_at` moves only when the status changes. Returns whether anything but the time of
     /// the last update changed.
-    pub fn set(&mut self, kind: ConditionKind, status: Status3, reason: &str, message: &str, now: Time) -> bool {
+    pub fn set(
+        &mut self,
+        kind: ConditionKind,
+        status: Status3,
+        reason: impl Into<Name> + AsRef<str>,
+        message: impl Into<Name> + AsRef<str>,
+        now: Time,
+    ) -> bool {
         match self.0.binary_search_by_key(&kind, |condition| condition.kind) {
             Err(place) => {
                 let condition = Condition {
                     kind,
                     status,
-                    reason: text(reason),
-                    message: text(message),
+                    reason: reason.into(),
+                    message: message.into(),
                     changed_at: now,
                     updated_at: now,
                 };
@@ -123,15 +140,15 @@ impl Conditions {
             Ok(place) => {
                 let condition = &mut self.0[place];
                 let same = condition.status == status
-                    && is_same(&condition.reason, reason)
-                    && is_same(&condition.message, message);
+                    && *condition.reason == *reason.as_ref()
+                    && *condition.message == *message.as_ref();
                 if condition.status != status {
                     condition.status = status;
                     condition.changed_at = now;
                 }
                 if !same {
-                    condition.reason = text(reason);
-                    condition.message = text(message);
+                    condition.reason = reason.into();
+                    condition.message = message.into();
                     condition.updated_at = now;
                 }
                 !same
@@ -150,7 +167,7 @@ impl Conditions {
             }
             Ok(place) => {
                 let condition = &mut self.0[place];
-                if !is_same(&condition.reason, &other.reason) || !is_same(&condition.message, &other.message) {
+                if condition.reason != other.reason || condition.message != other.message {
                     (condition.reason, condition.message) = (other.reason, other.message);
                     condition.updated_at = now;
                 }
@@ -198,14 +215,4 @@ impl Conditions {
     pub fn iter(&self) -> impl Iterator<Item = &Condition> {
         self.0.iter()
     }
-}
-
-/// Most reasons and messages are empty, and those need not be read.
-fn is_same(one: &str, other: &str) -> bool {
-    one.len() == other.len() && (one.is_empty() || one == other)
-}
-
-/// Most reasons and messages are empty, which takes no memory this way.
-fn text(words: &str) -> Name {
-    if words.is_empty() { Name::default() } else { words.into() }
 }

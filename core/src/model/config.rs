@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::Name;
+use crate::id::{Name, literal};
 use crate::model::{Labels, Meta};
 
 /// The account of pods that name none; every namespace has one.
-pub const DEFAULT_ACCOUNT: &str = "default";
+pub const DEFAULT_ACCOUNT: Name = literal!("default");
 /// The ConfigMap that every namespace gets: the certificate by which pods know the API server.
-pub const ROOT_CERTIFICATE: &str = "kube-root-ca.crt";
+pub const ROOT_CERTIFICATE: Name = literal!("kube-root-ca.crt");
 /// Its key.
 pub const ROOT_CERTIFICATE_KEY: &str = "ca.crt";
 /// The type of a Secret that names none.
@@ -68,7 +68,7 @@ pub struct ServiceAccount {
 impl ServiceAccount {
     /// The account that every namespace gets.
     pub fn default_of(namespace: &str) -> ServiceAccount {
-        ServiceAccount { meta: Meta::named(namespace, DEFAULT_ACCOUNT), ..ServiceAccount::default() }
+        ServiceAccount { meta: Meta::named(namespace, &DEFAULT_ACCOUNT), ..ServiceAccount::default() }
     }
 }
 
@@ -78,7 +78,7 @@ impl ConfigMap {
     ///
     /// Source: `syncNamespace`, pkg/controller/certificates/rootcacertpublisher/publisher.go (v1.34.1).
     pub fn root_certificate(namespace: &str) -> ConfigMap {
-        let mut meta = Meta::named(namespace, ROOT_CERTIFICATE);
+        let mut meta = Meta::named(namespace, &ROOT_CERTIFICATE);
         meta.annotations = Labels::new([(DESCRIPTION, ROOT_CERTIFICATE_DESCRIPTION)]);
         ConfigMap { meta, data: Labels::new([(ROOT_CERTIFICATE_KEY, CERTIFICATE)]), ..ConfigMap::default() }
     }

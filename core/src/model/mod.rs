@@ -10,6 +10,7 @@ mod config;
 mod disruption;
 mod index_set;
 mod meta;
+mod namespace;
 mod network;
 mod node;
 mod object;
@@ -38,18 +39,19 @@ pub use config::{
 pub use disruption::{DisruptionLimit, DisruptionStatus, PodDisruptionBudget, UnhealthyPodEviction};
 pub use index_set::IndexSet;
 pub use meta::{Labels, Meta, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
+pub use namespace::Namespace;
 pub use network::{
     Endpoint, EndpointSlice, ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, Protocol, Service, ServicePort,
     ServiceType,
 };
-pub use node::{Namespace, Node, NodeImage, NodeSpec, NodeStatus, NodeVolumes, Taint, TaintEffect};
+pub use node::{Node, NodeImage, NodeSpec, NodeStatus, NodeVolumes, Taint, TaintEffect};
 pub use object::{Kind, Object, ObjectKey, Resource};
 pub(crate) use object::{Tables, with_kind, with_object};
 pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
 pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodOwn, PodSpec, PodStatus,
-    PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, Terminated, Toleration, TolerationOperator,
-    ZeroRequests,
+    PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, ServiceLinks, Terminated, Toleration,
+    TolerationOperator, ZeroRequests,
 };
 pub use pod_parts::{
     ConfigKind, EnvFrom, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY, VolumeMount,
@@ -70,9 +72,9 @@ pub use sets::{
 };
 pub use storage::{
     AccessMode, BETA_STORAGE_PROVISIONER, BIND_COMPLETED, BOUND_BY_CONTROLLER, CLAIM_PROTECTION, ClaimPhase,
-    ClaimReference, ClaimSpec, Disk, Growth, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim,
-    PersistentVolumeClaimStatus, PersistentVolumeStatus, ReclaimPolicy, SELECTED_NODE, STORAGE_PROVISIONER,
-    VOLUME_PROTECTION, VolumeMode, VolumePhase, VolumeSource,
+    ClaimReference, ClaimSpec, Disk, Growth, PRE_RESIZE_CAPACITY, PROVISIONED_BY, PersistentVolume,
+    PersistentVolumeClaim, PersistentVolumeClaimStatus, PersistentVolumeStatus, ReclaimPolicy, SELECTED_NODE,
+    STORAGE_PROVISIONER, VOLUME_PROTECTION, VolumeMode, VolumePhase, VolumeSource,
 };
 pub use storage_class::{
     BindingMode, CSIDriver, CSINode, CSIStorageCapacity, CsiNodeDriver, NO_PROVISIONER, StorageClass,

@@ -1,4 +1,4 @@
-//! Namespaces and Nodes.
+//! Nodes.
 
 use std::sync::Arc;
 
@@ -7,13 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::id::Name;
 use crate::model::{ConditionKind, Conditions, Meta, Resources};
 use crate::time::Time;
-
-/// A namespace. It is terminating while its meta has a deletion mark.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-pub struct Namespace {
-    /// Names and labels.
-    pub meta: Meta,
-}
 
 /// A node as the API server knows it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! Pods: what is wanted of them and what has become of them.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,29 @@ pub struct PodSpec {
     pub rules: Option<Box<PlacementRules>>,
     /// The template as the user wrote it (JSON text); parts that the core does not model are shown from here.
     pub original: Option<Name>,
+    /// Whether its containers are told of the Services of its namespace.
+    #[serde(default)]
+    pub service_links: ServiceLinks,
+}
+
+/// Whether containers are given the variables of the Services of their namespace (`enableServiceLinks`); they are unless
+/// somebody says no.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ServiceLinks(pub bool);
+
+impl Default for ServiceLinks {
+    fn default() -> ServiceLinks {
+        ServiceLinks(true)
+    }
+}
+
+/// A spec that does not say no has the hash that it would have without this field, so that fingerprints stay.
+impl Hash for ServiceLinks {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if !self.0 {
+            state.write_u8(0);
+        }
+    }
 }
 
 impl Default for PodSpec {
@@ -124,6 +148,7 @@ impl Default for PodSpec {
             image_pull_secrets: Vec::new(),
             rules: None,
             original: None,
+            service_links: ServiceLinks::default(),
         }
     }
 }

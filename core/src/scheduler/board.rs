@@ -109,10 +109,38 @@ impl Board {
     /// Goes through the entries, because what other nodes' pods mean changes with every bind, and so does what a policy
     /// says that is asked in every attempt.
     fn decide_related(&self, case: Case<'_>, search: Search) -> Outcome {
+        if let Some(outcome) = self.decide_open(case, search) {
+            return outcome;
+        }
         let (positions, slots, processed) = self.feasible(case, search);
         let totals = self.totals(case, (&positions, &slots), search.draw);
         let slot = best(case.cache, &slots, &totals, search.tie_break);
         Outcome { slot, feasible: slots.len() as u32, processed }
+    }
+
+    /// The same for the usual case, in few steps for each node: the next nodes all take the pod, and what other nodes' pods
+    /// mean is told by kinds of nodes. `None` if it is another case.
+    fn decide_open(&self, case: Case<'_>, search: Search) -> Option<Outcome> {
+        if !self.raws.is_empty() || !self.appraiser.uncached.is_empty() || !case.sieve().is_open() {
+            return None;
+        }
+        let (order, scores) = (case.cache.order(), self.tree.scores());
+        let wanted = (search.wanted as usize).min(order.len());
+        let next = stretches(search.start as usize, wanted, order.len());
+        if next.iter().any(|stretch| scores[stretch.clone()].contains(&INFEASIBLE)) {
+            return None;
+        }
+        let slots = next.clone().map(|stretch| &order[stretch]).concat();
+        let (kinds, bonuses) = case.relations?.bonuses(case.cache, case.classes, case.class, &slots)?;
+        let mut totals: Vec<i64> = Vec::with_capacity(wanted);
+        let (first, rest) = kinds.split_at(next[0].len());
+        for (stretch, kinds) in next.into_iter().zip([first, rest]) {
+            // What is the same for every node makes no difference.
+            let total = |(score, kind): (&i32, &u32)| i64::from(*score) + bonuses[*kind as usize];
+            totals.extend(scores[stretch].iter().zip(kinds).map(total));
+        }
+        let slot = best(case.cache, &slots, &totals, search.tie_break);
+        Some(Outcome { slot, feasible: wanted as u32, processed: wanted as u32 })
     }
 
     /// Positions and slots of the feasible nodes in the order in which they are found, and how many nodes were looked at.
@@ -121,7 +149,7 @@ impl Board {
         let (start, nodes) = (search.start as usize, order.len());
         let wanted = (search.wanted as usize).min(nodes);
         // Most clusters have room: the next nodes all take the pod.
-        let next = [start..(start + wanted).min(nodes), 0..(start + wanted).saturating_sub(nodes)];
+        let next = stretches(start, wanted, nodes);
         if sieve.is_open() && next.iter().all(|stretch| !scores[stretch.clone()].contains(&INFEASIBLE)) {
             let slots = next.clone().map(|stretch| &order[stretch]).concat();
             let [first, rest] = next.map(|stretch| stretch.start as u32..stretch.end as u32);
@@ -310,6 +338,11 @@ impl Board {
             }
         }
     }
+}
+
+/// So many positions from one on, which go on at the first after the last.
+fn stretches(start: usize, count: usize, nodes: usize) -> [std::ops::Range<usize>; 2] {
+    [start..(start + count).min(nodes), 0..(start + count).saturating_sub(nodes)]
 }
 
 /// The node's leaf of the tree.

@@ -122,6 +122,37 @@ impl SpreadSums {
         }
     }
 
+    /// Adds a constraint that every node is in a domain of, given each node's.
+    pub(super) fn add_each(&mut self, shares: &SpreadShares, domains: Vec<u32>) {
+        if self.kinds.is_empty() {
+            self.kinds = domains;
+            self.sums = shares.0.iter().map(|share| 0.0 + share).collect();
+        } else {
+            let nodes: Vec<u32> = (0..domains.len() as u32).collect();
+            self.add_by_slot(shares, &domains, &nodes);
+        }
+    }
+
+    /// The same, given each slot's domain and the nodes' slots.
+    pub(super) fn add_by_slot(&mut self, shares: &SpreadShares, domains: &[u32], slots: &[u32]) {
+        let width = shares.0.len();
+        if self.kinds.is_empty() {
+            self.add_each(shares, slots.iter().map(|slot| domains[*slot as usize]).collect());
+        } else if self.sums.len() * width <= self.kinds.len() {
+            self.sums = self.sums.iter().flat_map(|sum| shares.0.iter().map(move |share| sum + share)).collect();
+            for (kind, slot) in self.kinds.iter_mut().zip(slots) {
+                // There are fewer kinds than nodes.
+                *kind = kind.wrapping_mul(width as u32).wrapping_add(domains[*slot as usize]);
+            }
+        } else {
+            // More kinds than nodes: each node is a kind of its own.
+            let add =
+                |(kind, slot): (&u32, &u32)| self.sums[*kind as usize] + shares.0[domains[*slot as usize] as usize];
+            self.sums = self.kinds.iter().zip(slots).map(add).collect();
+            self.kinds = (0..self.sums.len() as u32).collect();
+        }
+    }
+
     /// Each node's kind, and by kind the sum rounded, halves away from zero. None is negative.
     ///
     /// Source: `Score`, the same file.

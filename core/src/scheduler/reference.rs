@@ -124,8 +124,14 @@ pub(super) fn decide(case: Case<'_>, search: Search) -> Outcome {
 /// The node with the highest score.
 pub(super) fn best(cache: &Cache, feasible: &[u32], scores: &[i64], tie_break: TieBreak) -> Option<u32> {
     let best = scores.iter().max()?;
-    let tied = feasible.iter().zip(scores).filter(|(_, score)| *score == best).map(|(slot, _)| *slot);
-    Some(choose(cache, tied.collect(), tie_break))
+    let mut tied = feasible.iter().zip(scores).filter(|(_, score)| *score == best).map(|(slot, _)| *slot);
+    match tie_break {
+        TieBreak::First => tied.min_by_key(|slot| &cache.slot(*slot).name),
+        TieBreak::Drawn(draw) => {
+            let ties = scores.iter().filter(|score| *score == best).count() as u32;
+            tied.nth(TieBreak::place(draw, ties) as usize)
+        }
+    }
 }
 
 /// Each node's weighted sum of normalized scores.
@@ -154,13 +160,4 @@ pub(super) fn normalized(case: Case<'_>, feasible: &[u32], plugin: AnyPlugin, dr
     let range = raw.iter().copied().fold(Range::EMPTY, Range::with);
     let normalization = profile.normalization(plugin);
     raw.into_iter().map(|score| normalization.apply(score, range)).collect()
-}
-
-fn choose(cache: &Cache, tied: Vec<u32>, tie_break: TieBreak) -> u32 {
-    match tie_break {
-        TieBreak::First => {
-            tied.into_iter().min_by_key(|slot| cache.slot(*slot).name.clone()).expect("some node is the best")
-        }
-        TieBreak::Drawn(draw) => tied[TieBreak::place(draw, tied.len() as u32) as usize],
-    }
 }

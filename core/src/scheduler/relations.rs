@@ -193,6 +193,22 @@ impl Relations {
         }
     }
 
+    /// What other nodes' pods mean for each feasible node: its kind, and what each kind adds to its nodes' totals. `None`
+    /// where this is not told by kinds of nodes.
+    pub(super) fn bonuses(
+        &self,
+        cache: &Cache,
+        classes: &Classes,
+        class: ClassId,
+        feasible: &[u32],
+    ) -> Option<(Vec<u32>, Vec<i64>)> {
+        let (enabled, preferences) = self.spread_preferences.as_ref()?;
+        if self.affinity_preferences.is_some() || !preferences.score_all() {
+            return None;
+        }
+        Some(preferences.scores(cache, classes, classes.traits(class), feasible).by_kind(enabled.weight))
+    }
+
     fn spread_scores(
         &self,
         cache: &Cache,

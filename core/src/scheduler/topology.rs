@@ -38,6 +38,11 @@ impl Domains {
         self.of_slot.get(slot as usize).map_or(0, |domain| domain.wrapping_add(1))
     }
 
+    /// By slot: the number of its domain, which is of no use for a slot that has none.
+    pub(super) fn by_slot(&self) -> &[u32] {
+        &self.of_slot
+    }
+
     /// The slot's domain.
     pub(super) fn get(&self, slot: u32) -> Option<usize> {
         self.of_slot.get(slot as usize).copied().filter(|domain| *domain != Domains::NONE).map(|domain| domain as usize)

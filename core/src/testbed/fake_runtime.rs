@@ -31,6 +31,8 @@ pub(crate) struct FakeRuntime {
     pub(crate) ready: Option<Span>,
     /// From TERM to the end, if the grace lets it.
     pub(crate) stop: Span,
+    /// The exit code of a container that has been told to end.
+    pub(crate) stop_code: i32,
     /// Images that are not simply there.
     pub(crate) images: BTreeMap<Name, Image>,
     /// For a container's name, how long its starts run and with which code they end, by attempt; the last entry is for
@@ -54,6 +56,7 @@ impl FakeRuntime {
             start: Span::from_millis(500),
             ready: Some(Span::from_secs(1)),
             stop: Span::from_secs(1),
+            stop_code: 143,
             images: BTreeMap::new(),
             exits: BTreeMap::new(),
             dead_after: BTreeMap::new(),
@@ -94,12 +97,12 @@ impl FakeRuntime {
                 self.pods.insert(uid, running);
                 vec![(Span::ZERO, RuntimeEvent::SandboxReady { pod: uid, address })]
             }
-            RuntimeRequest::PullImage { pod, container, image, policy } => {
+            RuntimeRequest::PullImage { pod, container, image, policy, .. } => {
                 vec![self.pull(pod, container, image, policy)]
             }
             RuntimeRequest::StartContainer { pod, container, attempt, .. } => self.start(&pod, container, attempt),
             RuntimeRequest::StopContainer { pod, container, attempt, grace } => {
-                let (delay, exit_code) = if self.stop <= grace { (self.stop, 143) } else { (grace, 137) };
+                let (delay, exit_code) = if self.stop <= grace { (self.stop, self.stop_code) } else { (grace, 137) };
                 let out_of_memory = false;
                 vec![(delay, RuntimeEvent::ContainerExited { pod, container, attempt, exit_code, out_of_memory })]
             }

@@ -232,6 +232,8 @@ const POD: &[&str] = &[
     "serviceAccountName",
     "serviceAccount",
     "automountServiceAccountToken",
+    "enableServiceLinks",
+    "imagePullSecrets.**",
     "volumes.[].csi.driver",
     "volumes.[].gcePersistentDisk.**",
     "volumes.[].awsElasticBlockStore.**",

@@ -21,8 +21,8 @@ use wavetank_core::model::{
     IntOrPercent, IpFamily, IpFamilyPolicy, Kind, Labels, Lifecycle, Meta, Namespace, Node, NodeImage, NodeSpec,
     NodeStatus, Object, OwnerReference, Pod, PodOwn, PodSpec, PodTemplate, PreferredNodeTerm, Probe, ProbeAction,
     Protocol, PullPolicy, ReplicaSet, ReplicationController, ResourceName, Resources, RestartPolicy, Selector,
-    SelectorOperator, SelectorRequirement, Service, ServicePort, ServiceType, Status3, Taint, TaintEffect, Toleration,
-    TolerationOperator, ZeroRequests,
+    SelectorOperator, SelectorRequirement, Service, ServiceLinks, ServicePort, ServiceType, Status3, Taint,
+    TaintEffect, Toleration, TolerationOperator, ZeroRequests,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::{Span, Time};
@@ -37,7 +37,7 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
     let original: Name = located.original().to_string().into();
     let meta = |metadata: &ObjectMeta| meta(metadata, located.value.kind().namespaced, original.clone());
     Ok(match &located.value {
-        Manifest::Namespace(object) => Object::Namespace(Arc::new(Namespace { meta: meta(&object.metadata) })),
+        Manifest::Namespace(object) => Object::Namespace(Arc::new(namespace(meta(&object.metadata), object))),
         Manifest::Node(object) => Object::Node(Arc::new(node(meta(&object.metadata), object))),
         Manifest::Pod(object) => Object::Pod(Arc::new(pod(meta(&object.metadata), object))),
         Manifest::Service(object) => Object::Service(Arc::new(service(meta(&object.metadata), object))),
@@ -169,6 +169,11 @@ fn resources(list: Option<&BTreeMap<String, QuantityText>>) -> Resources {
     resources
 }
 
+fn namespace(meta: Meta, object: &api::Namespace) -> Namespace {
+    let finalizers = object.spec.iter().filter_map(|spec| spec.finalizers.as_deref()).flatten();
+    Namespace { meta, finalizers: finalizers.map(|name| name.as_str().into()).collect(), ..Namespace::default() }
+}
+
 fn node(meta: Meta, object: &api::Node) -> Node {
     let spec = object.spec.as_ref();
     let mut node = Node { meta, ..Node::default() };
@@ -291,6 +296,7 @@ fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         volumes: storage::pod_volumes(spec),
         account: optional(spec.service_account_name.as_ref()),
         automount: spec.automount_service_account_token,
+        service_links: ServiceLinks(spec.enable_service_links.unwrap_or(true)),
         token: None,
         image_pull_secrets: config::pull_secrets(spec.image_pull_secrets.as_ref()),
         rules: super::placement::rules(spec, original.is_some()),

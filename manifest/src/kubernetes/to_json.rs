@@ -183,7 +183,13 @@ impl Show {
 
     fn namespace(&self, root: &mut Map<String, Value>, namespace: &Namespace) {
         let phase = if namespace.meta.is_terminating() { "Terminating" } else { "Active" };
-        set(entry(root, "status"), "phase", phase);
+        let finalizers = namespace.finalizers.iter().map(|text| &**text).collect::<Vec<&str>>();
+        set(root, "spec", if finalizers.is_empty() { json!({}) } else { json!({"finalizers": finalizers}) });
+        let status = entry(root, "status");
+        set(status, "phase", phase);
+        if namespace.conditions.iter().next().is_some() {
+            set(status, "conditions", self.conditions(&namespace.conditions));
+        }
     }
 
     fn node(&self, root: &mut Map<String, Value>, node: &Node) {

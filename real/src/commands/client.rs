@@ -136,7 +136,7 @@ async fn send(which: &Which, requests: Vec<Request>) -> Result<(), Failure> {
                 Some(key) => println!("{key} deleted"),
                 None => return Err(Failure::unexpected()),
             },
-            Ok(Reply::Pods(_)) => return Err(Failure::unexpected()),
+            Ok(Reply::Pods(_) | Reply::Services(_)) => return Err(Failure::unexpected()),
             Err(refusal) => refusals.push(refusal),
         }
     }

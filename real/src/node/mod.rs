@@ -127,7 +127,7 @@ impl Node {
     async fn on_request(&mut self, request: RuntimeRequest) {
         match request {
             RuntimeRequest::CreateSandbox { pod } => self.create_sandbox(pod).await,
-            RuntimeRequest::PullImage { pod, container, image, policy } => {
+            RuntimeRequest::PullImage { pod, container, image, policy, .. } => {
                 let jobs = self.jobs.clone();
                 self.spawn(async move { News::Image { pod, container, outcome: jobs.pull(&image, policy).await } });
             }

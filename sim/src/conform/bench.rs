@@ -179,7 +179,7 @@ impl Bench<'_> {
         for name in names.iter().filter(|name| !name.is_empty()) {
             let labels = Labels::new([("kubernetes.io/metadata.name", *name)]);
             let meta = Meta { labels, ..Meta::named("", name) };
-            let namespace = Namespace { meta };
+            let namespace = Namespace { meta, ..Namespace::default() };
             self.ask(ProcId::CLIENT, Request::Create(Namespace::into_object(namespace.into())));
         }
         let foreign = format!("{}/{FOREIGN}", self.recording.namespace);

@@ -242,13 +242,16 @@ fn is_supported(kind: &str) -> bool {
     KINDS.iter().any(|known| known.kind == kind)
 }
 
-/// Kinds that the recorder did not watch, or whose own status is not modelled.
-const UNWATCHED: &[&str] = &["LimitRange", "Namespace", "ServiceAccount"];
+/// Kinds that the recorder did not watch.
+const UNWATCHED: &[&str] = &["LimitRange", "ServiceAccount"];
+
+/// The namespace that ours has for what belongs to none of the recording's, and that no recording shows.
+const UNSHOWN_NAMESPACE: &str = "Namespace/default";
 
 /// Whether a track is of a kind that we have.
 fn is_compared(track: &str) -> bool {
     let kind = track.split(['/', ':']).next().unwrap_or_default();
-    !UNWATCHED.contains(&kind) && is_supported(kind)
+    !UNWATCHED.contains(&kind) && !track.starts_with(UNSHOWN_NAMESPACE) && is_supported(kind)
 }
 
 /// The first words of a JSON value, for messages.

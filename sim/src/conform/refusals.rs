@@ -15,7 +15,7 @@ use wavetank_core::Core;
 use wavetank_core::api::Request;
 use wavetank_core::config::Config;
 use wavetank_core::id::{ProcId, RequestId};
-use wavetank_core::model::{ClaimPhase, Kind, Meta, Namespace, Object, ObjectKey, ServiceAccount};
+use wavetank_core::model::{ClaimPhase, Kind, Namespace, Object, ObjectKey, ServiceAccount};
 use wavetank_core::seam::{Input, Msg};
 
 use crate::conform::bench::SERVICE_ADDRESSES;
@@ -167,7 +167,7 @@ impl World {
         let mut world = World { core: Core::new(config), asked: 0 };
         at_once::answers(&mut world.core, Input::Started(ProcId::API_SERVER));
         for name in [home, "default", "kube-system"] {
-            let namespace = Namespace { meta: Meta::named("", name) };
+            let namespace = Namespace::named(name);
             let objects =
                 [Object::Namespace(namespace.into()), Object::ServiceAccount(ServiceAccount::default_of(name).into())];
             for object in objects {

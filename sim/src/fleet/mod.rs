@@ -135,8 +135,8 @@ impl Fleet {
     pub(crate) fn ask(&mut self, now: Time, host: HostId, request: RuntimeRequest, out: &mut Vec<Outcome>) {
         match request {
             RuntimeRequest::CreateSandbox { pod } => self.create_sandbox(host, &pod, out),
-            RuntimeRequest::PullImage { pod, container, image, policy } => {
-                self.pull(now, host, (pod, container), image, policy, out);
+            RuntimeRequest::PullImage { pod, container, image, policy, secrets } => {
+                self.pull(now, host, (pod, container), (image, &secrets), policy, out);
             }
             RuntimeRequest::StartContainer { pod, container, attempt, .. } => {
                 self.start(now, host, &pod, container, attempt, out);
@@ -249,7 +249,7 @@ impl Fleet {
         now: Time,
         host: HostId,
         (pod, container): (Uid, ContainerIndex),
-        image: Name,
+        (image, secrets): (Name, &[Name]),
         policy: PullPolicy,
         out: &mut Vec<Outcome>,
     ) {
@@ -268,6 +268,9 @@ impl Fleet {
             })),
             PullPolicy::Always | PullPolicy::IfNotPresent => {
                 let size = self.registry.images.get(&image).copied().unwrap_or(Some(self.registry.default_size_bytes));
+                // Who may not have an image is told what those are told who ask for one that is not there.
+                let may_pull = self.registry.secrets.get(&image).is_none_or(|secret| secrets.contains(secret));
+                let size = size.filter(|_| may_pull);
                 let latency = match &self.registry.latency {
                     Delay::Constant(span) => *span,
                     delay => {

@@ -114,7 +114,13 @@ impl Yard {
     }
 
     fn pull(&mut self, image: &str, policy: PullPolicy) {
-        self.ask(RuntimeRequest::PullImage { pod: Uid(1), container: APP, image: image.into(), policy });
+        self.ask(RuntimeRequest::PullImage {
+            pod: Uid(1),
+            container: APP,
+            image: image.into(),
+            policy,
+            secrets: Vec::new(),
+        });
     }
 
     /// When containers ended, and how.

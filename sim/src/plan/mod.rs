@@ -101,6 +101,9 @@ pub struct HostPlan {
 pub struct RegistryPlan {
     /// Sizes of known images in bytes; `None` is an image that cannot be pulled.
     pub images: BTreeMap<Name, Option<u64>>,
+    /// The Secret that a pod must show for an image, by image; others are for everybody.
+    #[serde(default)]
+    pub secrets: BTreeMap<Name, Name>,
     /// The size of every other image in bytes; 0 pulls at once.
     pub default_size_bytes: u64,
     /// From the request of a pull to its first byte.

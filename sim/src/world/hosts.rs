@@ -200,7 +200,8 @@ impl<Q: EventQueue> SimWorld<Q> {
     /// Somebody presses the button: a kubelet that runs may end its pods first.
     fn begin_shutdown(&mut self, host: HostId) {
         if self.hosts[host.0 as usize].kubelet_up {
-            self.set_off(host, vec![FleetOutcome::Tell(RuntimeEvent::ShuttingDown)]);
+            self.outcomes.push(FleetOutcome::Tell(RuntimeEvent::ShuttingDown));
+            self.set_off(host);
         } else {
             self.power_off(host);
         }
@@ -220,9 +221,8 @@ impl<Q: EventQueue> SimWorld<Q> {
     fn press(&mut self, kind: &FaultKind, begins: bool) {
         let FaultKind::Pressure { hosts, resource, used } = kind else { return };
         for host in hosts.iter().copied() {
-            let mut outcomes = Vec::new();
-            self.fleet.press(self.now, host, *resource, *used, begins, &mut outcomes);
-            self.set_off(host, outcomes);
+            self.fleet.press(self.now, host, *resource, *used, begins, &mut self.outcomes);
+            self.set_off(host);
         }
     }
 

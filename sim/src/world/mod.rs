@@ -54,6 +54,8 @@ pub struct SimWorld<Q: EventQueue = WheelQueue> {
     timers: Timers,
     network: Network,
     fleet: Fleet,
+    /// What the fleet says to one request or event; kept for its memory.
+    outcomes: Vec<FleetOutcome>,
     hosts: Vec<Host>,
     /// Which host has which node.
     by_node: BTreeMap<Name, HostId>,
@@ -94,6 +96,7 @@ impl<Q: EventQueue + Default> SimWorld<Q> {
             timers: Timers::default(),
             network: Network::new(plan.config.seed, plan.network.clone(), hosts),
             fleet: Fleet::new(&plan),
+            outcomes: Vec::new(),
             hosts: vec![Host::default(); plan.hosts.len()],
             by_node: (0..hosts).zip(&plan.hosts).map(|(index, it)| (it.boot.node.clone(), HostId(index))).collect(),
             counts: Default::default(),
@@ -222,9 +225,8 @@ impl<Q: EventQueue> SimWorld<Q> {
                 if request == RuntimeRequest::PowerOff {
                     return self.power_off(host);
                 }
-                let mut outcomes = Vec::new();
-                self.fleet.ask(self.now, host, request, &mut outcomes);
-                self.set_off(host, outcomes);
+                self.fleet.ask(self.now, host, request, &mut self.outcomes);
+                self.set_off(host);
             }
             (_, Msg::Renew { node, renewal }) => self.send_renewal(from, node, renewal),
             (_, Msg::LeaseRenewed { node, renewal }) => self.send_renewal_news(node, renewal),
@@ -271,9 +273,11 @@ impl<Q: EventQueue> SimWorld<Q> {
         }
     }
 
-    fn set_off(&mut self, host: HostId, outcomes: Vec<FleetOutcome>) {
+    /// The outcomes of a machine go their ways.
+    fn set_off(&mut self, host: HostId) {
         let runtime = ProcId::runtime(host);
-        for outcome in outcomes {
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        for outcome in outcomes.drain(..) {
             match outcome {
                 FleetOutcome::Tell(event) => {
                     let connection = self.hosts[host.0 as usize].incarnation;
@@ -288,6 +292,7 @@ impl<Q: EventQueue> SimWorld<Q> {
                 }
             }
         }
+        self.outcomes = outcomes;
     }
 
     /// What happens; an input for the core, if it is one.
@@ -320,9 +325,8 @@ impl<Q: EventQueue> SimWorld<Q> {
             },
             Event::Fleet { host, power_cycle, what } => {
                 if power_cycle == self.fleet.power_cycle(host) {
-                    let mut outcomes = Vec::new();
-                    self.fleet.happen(self.now, host, what, &mut outcomes);
-                    self.set_off(host, outcomes);
+                    self.fleet.happen(self.now, host, what, &mut self.outcomes);
+                    self.set_off(host);
                 }
             }
             Event::VouchAgain { host, disturbance } => self.vouch_again(host, disturbance),

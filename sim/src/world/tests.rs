@@ -76,7 +76,7 @@ fn replica_set(replicas: u32) -> Object {
 /// `hosts` machines with `replicas` pods, one seed, and the given faults, for ten minutes.
 fn plan(hosts: usize, replicas: u32, faults: Vec<Fault>) -> Plan {
     let kubelet = KubeletConfig { relist_period: Span::ZERO, ..KubeletConfig::default() };
-    let namespace = Object::Namespace(Arc::new(Namespace { meta: Meta::named("", "default") }));
+    let namespace = Object::Namespace(Arc::new(Namespace::named("default")));
     Plan {
         config: Config { seed: 11, kubelet, ..Config::default() },
         network: NetworkPlan {

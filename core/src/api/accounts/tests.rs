@@ -36,7 +36,7 @@ fn a_pod_of_an_unknown_account_is_refused_at_once() {
 #[test]
 fn pods_applied_with_their_namespace_wait_for_its_account() {
     let mut bed = Testbed::new(Config::default());
-    ask(&mut bed, Namespace { meta: Meta::named("", "shop") });
+    ask(&mut bed, Namespace::named("shop"));
     let id = ask(&mut bed, pod("shop", "p", spec("")));
     bed.run_for(Span::ZERO);
     assert_eq!(refusal(&bed, id), None, "the request waits");
@@ -51,7 +51,7 @@ fn pods_applied_with_their_namespace_wait_for_its_account() {
 fn an_account_that_does_not_come_is_missed_after_ten_looks() {
     let mut bed = Testbed::new(Config::default());
     bed.input(crate::seam::Input::Crashed(ProcId::CONTROLLER_MANAGER));
-    ask(&mut bed, Namespace { meta: Meta::named("", "shop") });
+    ask(&mut bed, Namespace::named("shop"));
     let id = ask(&mut bed, pod("shop", "p", spec("")));
     bed.run_for(Span::from_millis(899));
     assert_eq!(refusal(&bed, id), None);

@@ -69,6 +69,25 @@ fn what_does_not_fit_is_refused_with_the_numbers_and_charges_nothing() {
 }
 
 #[test]
+fn what_would_count_for_less_than_nothing_is_refused() {
+    let mut bed = bed_with(&[quota("q", &[("persistentvolumeclaims", "3"), ("requests.storage", "10Gi")])]);
+    let claim = |name: &str, size: &str| {
+        let mut claim =
+            PersistentVolumeClaim { meta: Meta::named("default", name), ..PersistentVolumeClaim::default() };
+        claim.spec.request = size.parse().expect("a quantity");
+        claim
+    };
+    let refusal = create(&mut bed, claim("less", "-1Gi"));
+    let why = "quota usage is negative for resource(s): requests.storage";
+    assert!(
+        refusal.starts_with("persistentvolumeclaims \"less\" is forbidden: ") && refusal.ends_with(why),
+        "{refusal}"
+    );
+    assert_eq!(create(&mut bed, claim("some", "1Gi")), "");
+    assert_eq!(used(&bed, "q"), "persistentvolumeclaims=1 requests.storage=1Gi");
+}
+
+#[test]
 fn two_quotas_are_charged_together_or_not_at_all() {
     let mut bed = bed_with(&[quota("a", &[("pods", "5")]), quota("b", &[("count/pods", "1")])]);
     assert_eq!(create(&mut bed, pod("first", 0, 0)), "");

@@ -26,7 +26,7 @@ impl Bed {
         let mut bed = Bed { api, store, config: Config::default(), out: Vec::new(), asked: 0 };
         bed.api.start(&mut bed.store);
         bed.watch();
-        let namespace = Namespace { meta: Meta::named("", "default") };
+        let namespace = Namespace::named("default");
         bed.ask(ProcId::CLIENT, Request::Create(Object::Namespace(Arc::new(namespace))));
         let account = ServiceAccount { meta: Meta::named("default", "default"), ..ServiceAccount::default() };
         bed.ask(ProcId::CLIENT, Request::Create(Object::ServiceAccount(Arc::new(account))));

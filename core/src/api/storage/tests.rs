@@ -41,9 +41,9 @@ fn claims_and_volumes_are_protected_from_their_creation() {
     let mut bed = Testbed::new(Config::default());
     bed.create(claim("a"));
     bed.create(PersistentVolume { meta: Meta::named("", "pv"), ..PersistentVolume::default() });
-    assert_eq!(&*stored(&bed, "a").meta.finalizers, [CLAIM_PROTECTION.into()]);
+    assert_eq!(&*stored(&bed, "a").meta.finalizers, [CLAIM_PROTECTION]);
     let volume = bed.get::<PersistentVolume>("", "pv").expect("it is stored");
-    assert_eq!(&*volume.meta.finalizers, [VOLUME_PROTECTION.into()]);
+    assert_eq!(&*volume.meta.finalizers, [VOLUME_PROTECTION]);
 }
 
 #[test]

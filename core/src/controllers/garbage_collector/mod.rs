@@ -3,8 +3,7 @@
 //! Event driven: an object that goes wakes those that it owned; an object that comes with an absent owner is looked at
 //! once. Invariant: an object with one owner that is there and not waiting for it stays. Invariant: deletions name the
 //! uid, so a new object of an old name is safe. Source: pkg/controller/garbagecollector (v1.34.1). Absent on purpose:
-//! discovery, the reading of absent owners (the store's views are consistent across kinds), and the event about an owner
-//! that is in another namespace.
+//! discovery and the reading of absent owners (the store's views are consistent across kinds).
 
 #[cfg(test)]
 mod tests;
@@ -18,12 +17,15 @@ use crate::config::{ControllerManagerConfig, RateLimit};
 use crate::context::Context;
 use crate::controllers::kinds;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
+use crate::events::Event;
 use crate::id::{Name, Uid};
 use crate::model::{Kind, Meta, Object, ObjectKey, OwnerReference};
 use crate::store::{Change, View};
 
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 3;
+/// How the controller names itself in events.
+const REPORTER: &str = "garbage-collector-controller";
 /// `--concurrent-gc-syncs`.
 const WORKERS: u32 = 20;
 
@@ -131,7 +133,7 @@ impl GarbageCollector {
         dependents
     }
 
-    fn on_object(&mut self, view: View<'_>, kind: Kind, old: Option<&Meta>, new: Option<&Meta>) {
+    fn on_object(&mut self, ctx: &mut Context<'_>, view: View<'_>, kind: Kind, old: Option<&Meta>, new: Option<&Meta>) {
         let Some(meta) = new.or(old) else { return };
         let same_owners = old.map(|old| &old.owners) == new.map(|new| &new.owners);
         if same_owners && !meta.is_terminating() {
@@ -152,6 +154,10 @@ impl GarbageCollector {
                 let marked = (is_waiting(new) || has(new, ORPHAN)) && new.is_terminating();
                 let newly = old.is_none_or(|old| !old.is_terminating() || old.finalizers != new.finalizers);
                 let owners = if same_owners { Owners::default() } else { owners_of(view, new) };
+                let added = |owner: &&OwnerReference| old.is_none_or(|old| !old.owners.contains(owner));
+                if let Some(owner) = owners.absent.iter().filter(added).find(|owner| is_elsewhere(view, owner)) {
+                    ctx.event(item.0.clone(), foreign(owner, new));
+                }
                 if (marked && newly) || !owners.absent.is_empty() || !owners.waiting.is_empty() {
                     self.desk.queue.add(item);
                 }
@@ -193,18 +199,18 @@ impl Reconciler for GarbageCollector {
         &mut self.desk
     }
 
-    fn list(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
+    fn list(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
         for kind in Kind::ALL {
             for meta in kinds::all(view, *kind) {
-                self.on_object(view, *kind, None, Some(meta));
+                self.on_object(ctx, view, *kind, None, Some(meta));
             }
         }
     }
 
-    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
         let old = kinds::meta_of(view.before(change.revision), change.kind, change.row);
         let new = kinds::meta_of(view.at(change.revision), change.kind, change.row);
-        self.on_object(view, change.kind, old, new);
+        self.on_object(ctx, view, change.kind, old, new);
     }
 
     fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, item: Item) -> Step<Item, ()> {
@@ -236,6 +242,23 @@ fn owners_of(view: View<'_>, meta: &Meta) -> Owners {
 fn owner_key(owner: &OwnerReference, owned: &Meta) -> ObjectKey {
     let namespace = if owner.kind.is_namespaced() { owned.namespace.clone() } else { Name::default() };
     ObjectKey { kind: owner.kind, namespace, name: owner.name.clone() }
+}
+
+/// Whether an owner that is not where it should be is in another namespace. Only owners that are missed are sought for.
+fn is_elsewhere(view: View<'_>, owner: &OwnerReference) -> bool {
+    owner.kind.is_namespaced() && kinds::all(view, owner.kind).into_iter().any(|meta| meta.uid == owner.uid)
+}
+
+/// What is said of an object whose owner is in another namespace; of several owners the first is told.
+///
+/// Source: `addDependentToOwners`, `reportInvalidNamespaceOwnerRef`, pkg/controller/garbagecollector/graph_builder.go
+/// (v1.34.1).
+fn foreign(owner: &OwnerReference, owned: &Meta) -> Event {
+    let OwnerReference { kind, name, uid, .. } = owner;
+    let (api_version, kind, namespace) = (kind.api_version(), kind.name(), &owned.namespace);
+    let reference = format!("[{api_version}/{kind}, namespace: {namespace}, name: {name}, uid: {uid}]");
+    let message = format!("ownerRef {reference} does not exist in namespace \"{namespace}\"");
+    Event::warning(REPORTER, "OwnerRefInvalidNamespace", message).about(owned)
 }
 
 /// Whether an object is being deleted and waits for its dependents.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::id::{Revision, Uid};
+use crate::id::{Name, Revision, Uid};
 use crate::model::{ConditionKind, IndexSet, Job, JobSpec, JobStatus, Phase, Pod, Status3};
 use crate::time::{Span, Time};
 
@@ -18,8 +18,8 @@ use crate::model::FailureAction;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Finish {
     pub(super) kind: ConditionKind,
-    pub(super) reason: Arc<str>,
-    pub(super) message: Arc<str>,
+    pub(super) reason: Name,
+    pub(super) message: Name,
 }
 
 impl Finish {

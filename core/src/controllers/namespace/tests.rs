@@ -1,3 +1,5 @@
+mod conditions;
+
 use super::*;
 use crate::config::Config;
 use crate::digest::Shared;
@@ -12,7 +14,7 @@ fn bed(term: Span) -> Testbed {
     let stand_in = StandIn { start: Span::from_secs(1), ready: Span::from_secs(1), term };
     let mut bed = Testbed::new(Config::default()).with_binder(&["n1"]).with_stand_in(stand_in);
     bed.add_node(0, "n1", "a", 8_000, 1 << 34);
-    bed.create(Namespace { meta: Meta::named("", "shop") });
+    bed.create(Namespace::named("shop"));
     let labels = Labels::new([("app", "web")]);
     let container = Container { name: "app".into(), image: "app:v1".into(), ..Container::default() };
     bed.create(Deployment {
@@ -76,7 +78,7 @@ fn a_namespace_waits_for_pods_that_take_their_time() {
 #[test]
 fn a_namespace_of_no_concern_is_left_alone_and_an_empty_one_goes() {
     let mut bed = bed(Span::from_secs(1));
-    bed.create(Namespace { meta: Meta::named("", "empty") });
+    bed.create(Namespace::named("empty"));
     let key = ObjectKey::new(Kind::Namespace, "", "empty");
     bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
     bed.run_for(Span::from_secs(6));

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::attaching::Attempt;
 use super::{is_pod_terminated, object, versions};
 use crate::api::{Patch, Propagation, Refusal, Request};
 use crate::config::ControllerManagerConfig;
@@ -29,7 +30,7 @@ use crate::time::{Span, Time};
 /// The number of this controller's client and work queue.
 pub(in crate::controllers) const NUMBER: u8 = 15;
 /// How the controller names itself in events.
-const REPORTER: &str = "attachdetach-controller";
+pub(super) const REPORTER: &str = "attachdetach-controller";
 /// How long a node that is not ready may keep a volume that nobody uses.
 ///
 /// Source: `ReconcilerMaxWaitForUnmountDuration`, `DefaultTimerConfig`, attach_detach_controller.go (v1.34.1).
@@ -39,13 +40,15 @@ const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 
 /// The controller.
 pub(in crate::controllers) struct AttachDetach {
-    desk: Desk<Name, ()>,
+    pub(super) desk: Desk<Name, ()>,
     /// Since when a volume is to leave a node, by volume and node.
     leaving: BTreeMap<(Name, Name), Time>,
     /// Second nodes that a volume for one node was refused to, which is told once.
     refused: BTreeSet<(Name, Name)>,
     /// Attachments that have been told of.
     told: BTreeSet<Name>,
+    /// What is being waited for, by attachment.
+    pub(super) attaching: BTreeMap<Name, Attempt>,
 }
 
 /// The unique name of a CSI volume in a node's status.
@@ -70,7 +73,13 @@ impl AttachDetach {
         let tolerated: fn(&Refusal) -> bool =
             |refusal| matches!(refusal, Refusal::NotFound(_) | Refusal::AlreadyExists(_) | Refusal::WrongUid { .. });
         let desk = Desk::new(NUMBER, 1, config.client_limit, tolerated);
-        AttachDetach { desk, leaving: BTreeMap::new(), refused: BTreeSet::new(), told: BTreeSet::new() }
+        AttachDetach {
+            desk,
+            leaving: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            told: BTreeSet::new(),
+            attaching: BTreeMap::new(),
+        }
     }
 
     /// The volumes of a pod's claims.
@@ -108,9 +117,12 @@ impl AttachDetach {
                 Some(pods) => {
                     self.leaving.remove(&key);
                     self.refused.remove(&key);
+                    if !attachment.status.attached && !attachment.meta.is_terminating() {
+                        self.await_attached(ctx, attachment, (&driver, &handle), pods);
+                    }
                     batches.extend(self.report(ctx, view, attachment, pods));
                 }
-                None if attachment.meta.is_terminating() => {}
+                None if attachment.meta.is_terminating() => self.forget(attachment),
                 None => batches.extend(self.detach(ctx, view, attachment, (&key, &unique))),
             }
         }
@@ -138,6 +150,13 @@ impl AttachDetach {
         batches
     }
 
+    /// An attachment goes: what was noted of it is over.
+    fn forget(&mut self, attachment: &VolumeAttachment) {
+        self.leaving.remove(&(attachment.volume.clone(), attachment.node.clone()));
+        self.told.remove(&attachment.meta.name);
+        self.attaching.remove(&attachment.meta.name);
+    }
+
     /// Tells the node what is attached to it, and the pods that their volume is.
     fn report(
         &mut self,
@@ -149,6 +168,7 @@ impl AttachDetach {
         if !attachment.status.attached || attachment.meta.is_terminating() {
             return None;
         }
+        self.attaching.remove(&attachment.meta.name);
         if self.told.insert(attachment.meta.name.clone()) {
             for pod in pods {
                 let message = format!("AttachVolume.Attach succeeded for volume \"{}\" ", attachment.volume);
@@ -182,8 +202,6 @@ impl AttachDetach {
             }
             return Vec::new();
         }
-        self.leaving.remove(key);
-        self.told.remove(&attachment.meta.name);
         let status = node.and_then(|_| status_of(view, &attachment.node, Some(&attachment.meta.name)));
         let object = ObjectKey::new(Kind::VolumeAttachment, "", &attachment.meta.name);
         let propagation = Propagation::Background;
@@ -300,6 +318,9 @@ impl Reconciler for AttachDetach {
             && let Some(attachment) = new.or(old)
         {
             self.desk.queue.add(attachment.volume.clone());
+            if new.is_none() {
+                self.forget(attachment);
+            }
         }
         if let Some((old, new)) = versions::<Node>(view, change) {
             self.on_node(view, old, new);

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{is_pod_terminated, object, versions};
-use crate::api::{Request, default_class};
+use crate::api::{Propagation, Request, default_class};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
@@ -19,9 +19,9 @@ use crate::controllers::requests::Ended;
 use crate::events::Event;
 use crate::id::Name;
 use crate::model::{
-    AccessMode, BETA_STORAGE_PROVISIONER, BIND_COMPLETED, BOUND_BY_CONTROLLER, ClaimPhase, Kind, Meta, PROVISIONED_BY,
-    PersistentVolume, PersistentVolumeClaim, Pod, ReclaimPolicy, SELECTED_NODE, STORAGE_PROVISIONER, StorageClass,
-    VolumePhase, VolumeSource,
+    AccessMode, BETA_STORAGE_PROVISIONER, BIND_COMPLETED, BOUND_BY_CONTROLLER, ClaimPhase, Kind, Meta,
+    PRE_RESIZE_CAPACITY, PROVISIONED_BY, PersistentVolume, PersistentVolumeClaim, Pod, ReclaimPolicy, SELECTED_NODE,
+    STORAGE_PROVISIONER, StorageClass, VolumePhase, VolumeSource,
 };
 use crate::store::{Change, View};
 use crate::time::{Span, Time};
@@ -189,7 +189,8 @@ impl Plan {
             Some(volume) => {
                 status.access_modes.clone_from(&volume.access_modes);
                 if status.phase != phase {
-                    status.capacity = Some(volume.capacity);
+                    let before = volume.meta.annotations.get(PRE_RESIZE_CAPACITY).and_then(|text| text.parse().ok());
+                    status.capacity = Some(before.unwrap_or(volume.capacity));
                     status.attributes_class.clone_from(&volume.attributes_class);
                 }
             }
@@ -216,6 +217,13 @@ impl Plan {
         let found = view.find::<PersistentVolume>(&Name::default(), &changed.meta.name);
         let expected = found.and_then(|(row, _)| view.version_of::<PersistentVolume>(row));
         self.writes.push(Request::Update { object: object(changed), expected });
+        self
+    }
+
+    fn delete_volume(mut self, volume: &PersistentVolume) -> Plan {
+        let key = key_of(Kind::PersistentVolume, &volume.meta);
+        let propagation = Propagation::Background;
+        self.writes.push(Request::Delete { key, uid: Some(volume.meta.uid), grace: None, propagation });
         self
     }
 
@@ -265,13 +273,15 @@ fn seek_volume(view: View<'_>, claim: &PersistentVolumeClaim) -> Plan {
     }
     if delayed && claim.meta.annotations.get(SELECTED_NODE).is_none() {
         let (reason, message) = waited_for(view, claim);
-        return Plan::default().say(claim, Event::normal(REPORTER, reason, message)).unsettled();
+        let plan = Plan::default().say(claim, Event::normal(REPORTER, reason, message));
+        return plan.claim_phase(claim, ClaimPhase::Pending, None).unsettled();
     }
     if !claim.class().is_empty() {
         return provision(view, claim, class);
     }
     let message = "no persistent volumes available for this claim and no storage class is set";
-    Plan::default().say(claim, Event::normal(REPORTER, "FailedBinding", message)).unsettled()
+    let plan = Plan::default().say(claim, Event::normal(REPORTER, "FailedBinding", message));
+    plan.claim_phase(claim, ClaimPhase::Pending, None).unsettled()
 }
 
 /// Of the volumes that can be used in all wanted ways those with the fewest further ways come first.
@@ -481,13 +491,33 @@ fn release(view: View<'_>, volume: &PersistentVolume) -> Plan {
             fail(plan, volume, "VolumeFailedRecycle", "No recycler plugin found for the volume!")
         }
         (ReclaimPolicy::Delete, _) if volume.meta.annotations.get(PROVISIONED_BY).is_some() => plan,
-        (ReclaimPolicy::Delete, _) => {
-            let why = "no deletable volume plugin matched";
-            let name = &volume.meta.name;
-            let message = format!("error getting deleter volume plugin for volume \"{name}\": {why}");
-            fail(plan, volume, "VolumeFailedDelete", &message)
-        }
+        // An external deleter's.
+        (ReclaimPolicy::Delete, VolumeSource::Csi { .. }) => plan,
+        (ReclaimPolicy::Delete, VolumeSource::HostPath(path)) if is_scratch(path) => plan.delete_volume(volume),
+        (ReclaimPolicy::Delete, source) => fail(plan, volume, "VolumeFailedDelete", &no_deleter(volume, source)),
     }
+}
+
+/// Why the controller cannot delete a volume itself.
+///
+/// Source: `findDeletablePlugin`, `doDeleteVolume`; `FindDeletablePluginBySpec`, pkg/volume/plugins.go (v1.34.1).
+fn no_deleter(volume: &PersistentVolume, source: &VolumeSource) -> String {
+    let why = match source {
+        VolumeSource::HostPath(path) => {
+            return format!("host_path deleter only supports /tmp/.+ but received provided {path}");
+        }
+        VolumeSource::Nfs { .. } => "no deletable volume plugin matched",
+        VolumeSource::Other(field) if matches!(&**field, "fc" | "iscsi") => "no deletable volume plugin matched",
+        _ => "no volume plugin matched",
+    };
+    format!("error getting deleter volume plugin for volume \"{}\": {why}", volume.meta.name)
+}
+
+/// Whether a directory is one that the controller removes itself: `/tmp/` and something more is in its path.
+///
+/// Source: `hostPathDeleter.Delete`, pkg/volume/hostpath/host_path.go (v1.34.1).
+fn is_scratch(path: &str) -> bool {
+    path.split_once("/tmp/").is_some_and(|(_, rest)| !rest.is_empty())
 }
 
 /// Source: `updateVolumePhaseWithEvent`.

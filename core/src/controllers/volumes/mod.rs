@@ -1,6 +1,7 @@
 //! The controllers of storage: claims and volumes find each other, are protected while in use, attached and detached.
 
 mod attach_detach;
+mod attaching;
 mod binder;
 mod drivers;
 mod ephemeral;

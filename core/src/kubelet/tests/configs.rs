@@ -261,7 +261,7 @@ fn variables_tell_of_the_pod_and_its_resources_and_all_keys_of_a_secret() {
 fn without_the_root_certificate_no_pod_with_a_token_starts() {
     let mut bed = bed(FakeRuntime::new());
     bed.input(crate::seam::Input::Crashed(ProcId::CONTROLLER_MANAGER));
-    let key = ObjectKey::new(Kind::ConfigMap, "default", ROOT_CERTIFICATE);
+    let key = ObjectKey::new(Kind::ConfigMap, "default", &ROOT_CERTIFICATE);
     bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
     bed.run_for(Span::ZERO);
     create(&mut bed, "web", spec(&["app"]));

@@ -46,13 +46,19 @@ fn pod_of(letters: &str) -> (PodSpec, PodStatus) {
     (spec, status)
 }
 
+fn is_waiting(status: &ContainerStatus) -> bool {
+    matches!(status.state, ContainerState::Waiting { .. })
+}
+
 use RestartPolicy::{Always, Never, OnFailure};
 
 fn check(rows: &[(RestartPolicy, &str, bool, Phase)]) {
     for (policy, letters, settled, expected) in rows {
         let (spec, status) = pod_of(letters);
         let spec = PodSpec { restart_policy: *policy, ..spec };
-        assert_eq!(phase(&spec, &status, *settled), *expected, "{policy:?} {letters}, settled {settled}");
+        let initialized = status.containers.iter().any(|it| it.last_terminated.is_some() || !is_waiting(it));
+        let told = phase(&spec, &status, *settled, initialized);
+        assert_eq!(told, *expected, "{policy:?} {letters}, settled {settled}");
     }
 }
 
@@ -146,6 +152,20 @@ fn sidecars_count_while_they_run_and_not_when_they_have_ended() {
         (Never, "Uf|ww", false, Failed),
         (Never, "W|rr", false, Pending),
     ]);
+}
+
+#[test]
+fn what_ran_in_a_sandbox_before_this_one_initializes_nothing() {
+    for (letters, initialized, expected) in [
+        ("sR|s", false, Phase::Pending),
+        ("sR|s", true, Phase::Running),
+        ("sU|s", false, Phase::Running),
+        ("sR|f", false, Phase::Pending),
+        ("rR|r", true, Phase::Pending),
+    ] {
+        let (spec, status) = pod_of(letters);
+        assert_eq!(phase(&spec, &status, false, initialized), expected, "{letters}, initialized {initialized}");
+    }
 }
 
 /// Initialized, ContainersReady and PodReadyToStartContainers of such a pod, with reasons: `True`, `False(…: …)`.

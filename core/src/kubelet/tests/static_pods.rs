@@ -124,7 +124,7 @@ fn a_mirror_that_could_not_be_made_is_tried_again_when_its_pod_changes() {
     elsewhere.meta.namespace = "ops".into();
     let mut bed = bed_of(vec![Arc::new(elsewhere)]);
     bed.run_until(Time::ZERO + Span::from_millis(100));
-    bed.create(Namespace { meta: Meta::named("", "ops") });
+    bed.create(Namespace::named("ops"));
     bed.run_until(Time::from_secs(5));
     assert!(bed.get::<Pod>("ops", "etcd-n1").is_some_and(|pod| pod.is_ready()), "{:#?}", bed.told());
 }
@@ -136,7 +136,7 @@ fn a_mirror_that_cannot_be_made_is_tried_every_minute() {
     let mut bed = bed_of(vec![Arc::new(elsewhere)]);
     bed.run_until(Time::from_secs(20));
     assert_eq!(starts(&bed), 1, "it runs without");
-    bed.create(Namespace { meta: Meta::named("", "ops") });
+    bed.create(Namespace::named("ops"));
     bed.run_until(Time::from_secs(55));
     assert_eq!(bed.get::<Pod>("ops", "etcd-n1"), None);
     bed.run_until(Time::from_secs(65));

@@ -20,7 +20,7 @@ impl Bed {
     fn new() -> Bed {
         let mut bed = Bed { core: Core::new(Config::default()), asked: 0 };
         bed.step(Input::Started(ProcId::API_SERVER));
-        let namespace = Namespace { meta: Meta::named("", "shop") };
+        let namespace = Namespace::named("shop");
         bed.ask(Request::Create(Object::Namespace(namespace.into())));
         bed.ask(Request::Create(Object::ServiceAccount(ServiceAccount::default_of("shop").into())));
         bed.ask(Request::Create(Object::Node(Node { meta: Meta::named("", "n1"), ..Node::default() }.into())));

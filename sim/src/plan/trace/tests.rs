@@ -15,7 +15,7 @@ fn pods_take_shares_or_whole_gpus_of_some_models() {
     let read = pods("pods.csv", PODS).expect("the file is right");
     let told: Vec<_> = read.iter().map(|pod| (pod.name.as_str(), pod.gpu.devices(), pod.gpu.milli_each())).collect();
     assert_eq!(told, [("b", 1, 460), ("a", 2, 1_000), ("c", 0, 0)]);
-    assert_eq!(read[1].models, ["V100".into(), "A10".into()]);
+    assert_eq!(read[1].models, ["V100", "A10"]);
     assert_eq!((read[0].created_s, read[1].deleted_s, read[2].created_s), (Some(10), None, Some(7)));
     let read = nodes("nodes.csv", "sn,cpu_milli,memory_mib,gpu,model\nn1,96000,1024,8,G2\nn2,4000,1024,0,\n").unwrap();
     assert_eq!((read[0].gpus, read[0].model.as_str(), read[1].gpus), (8, "G2", 0));

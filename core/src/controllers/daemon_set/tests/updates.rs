@@ -123,7 +123,7 @@ fn a_revision_name_that_is_taken_counts_as_a_collision() {
 #[test]
 fn an_orphaned_revision_is_adopted_in_the_set_s_own_namespace_only() {
     let mut bed = bed(1);
-    bed.create(crate::model::Namespace { meta: Meta::named("", "shop") });
+    bed.create(crate::model::Namespace::named("shop"));
     bed.run_for(Span::from_secs(1));
     for namespace in ["default", "shop"] {
         let meta = Meta { labels: Labels::new([("app", "agent")]), ..Meta::named(namespace, "lost") };

@@ -169,7 +169,7 @@ fn a_rolling_update_takes_the_recorded_steps() {
         (status.replicas, status.updated, status.ready, status.available, status.unavailable),
         (10, 10, 10, 10, 0)
     );
-    assert_eq!(deployment.meta.annotations.get("deployment.kubernetes.io/revision").unwrap().as_ref(), "2");
+    assert_eq!(deployment.meta.annotations.get("deployment.kubernetes.io/revision").unwrap(), "2");
 }
 
 #[test]

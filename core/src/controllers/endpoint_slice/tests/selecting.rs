@@ -45,7 +45,7 @@ fn services_of_every_type_get_slices_as_their_selector_says() {
 #[test]
 fn only_pods_of_the_service_s_labels_and_namespace_count() {
     let mut bed = bed();
-    bed.create(crate::model::Namespace { meta: Meta::named("", "other") });
+    bed.create(crate::model::Namespace::named("other"));
     bed.create(web());
     let labelled = |name: &str, labels: &[(&str, &str)]| {
         let mut pod = pod(name, "http", 8080);

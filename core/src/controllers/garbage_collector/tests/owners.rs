@@ -12,7 +12,7 @@ fn child(namespace: &str, name: &str, owners: &[OwnerReference]) -> Service {
 /// Two namespaces with a Service `owner` each, and a node.
 fn two_namespaces() -> (Testbed, [OwnerReference; 3]) {
     let mut bed = Testbed::new(Config::default());
-    bed.create(Namespace { meta: Meta::named("", "other") });
+    bed.create(Namespace::named("other"));
     bed.create(child("default", "owner", &[]));
     bed.create(child("other", "owner", &[]));
     bed.add_node(0, "n1", "a", 4_000, 1 << 30);
@@ -120,6 +120,48 @@ fn an_object_without_a_namespace_stays_whatever_its_owners_in_namespaces_come_to
         let there = bed.get::<crate::model::StorageClass>("", name).is_some();
         assert_eq!(there, stays, "{name}: {:?}", bed.told());
     }
+}
+
+#[test]
+fn an_owner_in_another_namespace_is_complained_about_once() {
+    use crate::model::StorageClass;
+    let (mut bed, [own, foreign, node]) = two_namespaces();
+    let uid = foreign.uid;
+    let sentence = |namespace: &str, uid| {
+        format!(
+            "Warning OwnerRefInvalidNamespace x1: ownerRef [v1/Service, namespace: {namespace}, name: owner, uid: {uid}] \
+             does not exist in namespace \"{namespace}\""
+        )
+    };
+    let told = |bed: &Testbed, kind: Kind, name: &str| -> Vec<String> {
+        bed.events(kind, name).into_iter().filter(|line| line.contains("OwnerRefInvalidNamespace")).collect()
+    };
+    for (name, owners, complains) in [
+        ("bad", vec![foreign.clone()], true),
+        ("bad-and-good", vec![foreign.clone(), own.clone()], true),
+        ("good", vec![own.clone(), node.clone()], false),
+        ("of-nobody", vec![absent(Kind::Service, "never", 999)], false),
+    ] {
+        bed.create(child("default", name, &owners));
+        bed.run_for(Span::from_secs(10));
+        let told = told(&bed, Kind::Service, name);
+        assert_eq!(told.len(), usize::from(complains), "{name}: {told:?}");
+        assert!(told.iter().all(|line| line.ends_with(&sentence("default", uid))), "{name}: {told:?}");
+    }
+    // An owner that is added later, and one of something without a namespace.
+    bed.create(child("default", "late", std::slice::from_ref(&own)));
+    let mut late = Service::clone(&bed.get::<Service>("default", "late").unwrap());
+    late.meta.owners = [own.clone(), foreign].into();
+    bed.request(Request::Update { object: crate::model::Object::Service(std::sync::Arc::new(late)), expected: None });
+    bed.run_for(Span::from_secs(10));
+    assert_eq!(told(&bed, Kind::Service, "late").len(), 1);
+    assert!(is_there(&bed, "default", "late"), "it has another owner");
+    let meta = Meta { owners: [own.clone()].into(), ..Meta::named("", "wide") };
+    bed.create(StorageClass { meta, ..StorageClass::default() });
+    bed.run_for(Span::from_secs(10));
+    let told = told(&bed, Kind::StorageClass, "wide");
+    assert!(told.len() == 1 && told[0].ends_with(&sentence("", own.uid)), "{told:?}");
+    assert!(bed.get::<StorageClass>("", "wide").is_some());
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn a_job_with_a_selector_of_its_own_adopts_pods_and_releases_those_that_no_longe
 fn an_orphan_is_adopted_when_it_gets_the_right_labels_in_the_namespace_of_the_job() {
     let mut bed = bed(run_on);
     let wanted = Labels::new([("app", "j")]);
-    bed.create(Namespace { meta: Meta::named("", "shop") });
+    bed.create(Namespace::named("shop"));
     bed.run_for(Span::from_secs(1));
     bed.create(job(|spec| {
         (spec.manual_selector, spec.selector) = (true, Selector::from_labels(wanted.clone()));
@@ -97,7 +97,7 @@ fn the_pods_of_a_deleted_job_go_with_it_and_those_of_an_orphaning_one_stay_witho
 #[test]
 fn a_namespace_with_a_running_job_can_be_deleted() {
     let mut bed = bed(run_on);
-    bed.create(Namespace { meta: Meta::named("", "shop") });
+    bed.create(Namespace::named("shop"));
     bed.create(Job {
         meta: Meta::named("shop", "j"),
         ..job(|spec| (spec.completions, spec.parallelism) = (Some(9), 3))

@@ -82,6 +82,43 @@ fn what_a_silent_kubelet_last_said_of_its_node_becomes_unknown_but_for_the_netwo
 }
 
 #[test]
+fn a_node_that_speaks_once_more_gets_the_whole_grace_from_then() {
+    let mut bed = cluster(&["a", "a"]);
+    bed.run_until(secs(12));
+    bed.create(Node { meta: Meta::named("", "old"), ..Node::default() });
+    let containers = vec![Container { name: "app".into(), ..Container::default() }];
+    let spec = PodSpec { containers, scheduler_name: "nobody".into(), ..PodSpec::default() };
+    let meta = Meta::named("default", "p").into();
+    bed.create(Pod { meta, spec: Shared::new(spec), node: Some("old".into()), ..Pod::default() });
+    let mut pod = Pod::clone(&bed.get::<Pod>("default", "p").unwrap());
+    pod.status.conditions.set(ConditionKind::Ready, Status3::True, "", "", secs(12));
+    bed.request(Request::UpdateStatus { object: Object::Pod(Arc::new(pod)), expected: None });
+    for at in [20, 58] {
+        bed.run_until(secs(at));
+        let mut node = Node::clone(&bed.get::<Node>("", "old").unwrap());
+        node.status.conditions.set(ConditionKind::Ready, Status3::True, "KubeletReady", "", bed.now());
+        node.status.conditions.touch(ConditionKind::Ready, bed.now());
+        bed.request(Request::UpdateStatus { object: Object::Node(Arc::new(node)), expected: None });
+    }
+    bed.run_until(secs(200));
+    let node = bed.get::<Node>("", "old").unwrap();
+    let shown = |kind| {
+        let it = node.status.conditions.get(kind).unwrap();
+        (it.status, it.reason.to_string(), it.updated_at)
+    };
+    let stopped = "NodeStatusUnknown".to_owned();
+    assert_eq!(shown(ConditionKind::Ready), (Status3::Unknown, stopped, secs(58)), "when it last spoke is kept");
+    for kind in [ConditionKind::MemoryPressure, ConditionKind::DiskPressure, ConditionKind::PidPressure] {
+        let never = "NodeStatusNeverUpdated".to_owned();
+        assert_eq!(shown(kind), (Status3::Unknown, never, secs(12)), "{kind:?}: as old as the node");
+    }
+    let since = node.status.conditions.get(ConditionKind::Ready).unwrap().changed_at;
+    // Looked at every five seconds: the words of 58 s are seen at 60 s.
+    assert_eq!(since, secs(110));
+    assert_eq!(times(&bed, "pods/default/p Unready"), [secs(110)], "{:#?}", bed.told());
+}
+
+#[test]
 fn a_node_lives_by_its_lease_or_by_its_status_and_is_unknown_without_either() {
     // Whether its kubelet renews its lease, and whether it tells of its status every ten seconds, from 100 s on; whether
     // it ever told of it before. What Ready says at 130 s and at 200 s.

@@ -134,7 +134,7 @@ fn pods_count_as_available_after_they_have_been_ready_for_long_enough() {
 #[test]
 fn a_namespace_that_is_being_deleted_gets_no_pods_and_no_complaint() {
     let mut bed = bed();
-    bed.create(Namespace { meta: Meta::named("", "shop") });
+    bed.create(Namespace::named("shop"));
     bed.run_for(Span::from_secs(1));
     bed.create(ReplicaSet { meta: Meta::named("shop", "web"), ..web(0) });
     bed.run_for(Span::from_secs(1));

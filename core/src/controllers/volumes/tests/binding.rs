@@ -2,11 +2,14 @@
 
 use super::*;
 use crate::id::ProcId;
-use crate::model::{BIND_COMPLETED, BOUND_BY_CONTROLLER, ClaimReference, SELECTED_NODE, Selector, VolumeMode};
+use crate::model::{
+    BIND_COMPLETED, BOUND_BY_CONTROLLER, ClaimReference, PRE_RESIZE_CAPACITY, SELECTED_NODE, Selector, VolumeMode,
+};
 use crate::seam::Input;
 
 /// A volume in words: `name:size`, then marks: `=c` is kept for the claim `c`, `=c!` for that very claim, `=c?` for
-/// another of that name; `auto` if the binder said so; a phase; `/class`; `rwx`, `block`, `red` (a label), `vac`; `leaving` if it is being deleted.
+/// another of that name; `auto` if the binder said so; a phase; `/class`; `rwx`, `block`, `red` (a label), `vac`; `grown` from
+/// 1Gi; `delete` when released, `nfs`, `csi`, `local` or a `~/path` of its node; `leaving` if it is being deleted.
 fn volume_of(words: &str, claim: Option<&PersistentVolumeClaim>) -> PersistentVolume {
     let (name, rest) = words.split_once(':').expect("a name and a size");
     let mut marks = rest.split(' ');
@@ -23,7 +26,13 @@ fn volume_of(words: &str, claim: Option<&PersistentVolumeClaim>) -> PersistentVo
             "block" => volume.mode = VolumeMode::Block,
             "red" => volume.meta.labels = Labels::new([("color", "red")]),
             "vac" => volume.attributes_class = Some("fast".into()),
+            "grown" => volume.meta.annotations = volume.meta.annotations.with(PRE_RESIZE_CAPACITY, "1Gi"),
+            "delete" => volume.reclaim_policy = ReclaimPolicy::Delete,
+            "nfs" => volume.source = VolumeSource::Nfs { server: "files".into(), path: "/d".into() },
+            "csi" => volume.source = VolumeSource::Csi { driver: DRIVER.into(), handle: "h".into(), read_only: false },
+            "local" => volume.source = VolumeSource::Local("/mnt/d".into()),
             "leaving" => {}
+            _ if mark.starts_with('~') => volume.source = VolumeSource::HostPath(mark[1..].into()),
             _ if mark.starts_with('/') => volume.storage_class = mark[1..].into(),
             _ => {
                 let name = mark.strip_prefix('=').expect("one of the marks above");
@@ -143,6 +152,7 @@ fn a_claim_that_names_no_volume_takes_the_smallest_that_suits() {
     check(&[
         ("v:1Gi", "c:1Gi", "v=c! Bound auto; c>v Bound auto done"),
         ("v:1Gi", "c:10Gi", "v Available; c Pending; FailedBinding"),
+        ("", "c:10Gi bound", "c Pending; FailedBinding"),
         ("a:10Gi, b:1Gi", "c:1Gi", "a Available; b=c! Bound auto; c>b Bound auto done"),
         ("a:10Gi =c, b:1Gi", "c:1Gi", "a=c! Bound; b Available; c>a Bound auto done"),
         ("a:10Gi =c!, b:1Gi", "c:1Gi", "a=c! Bound; b Available; c>a Bound auto done"),
@@ -184,6 +194,9 @@ fn classes_keep_claims_and_volumes_apart() {
         ("a:1Gi /silver, b:10Gi /gold", "c:1Gi /gold", "a Available; b=c! Bound auto; c>b Bound auto done"),
         ("v:1Gi /wait", "c:1Gi /wait", "v Available; c Pending; WaitForFirstConsumer"),
         ("v:1Gi /wait =c", "c:1Gi /wait", "v=c! Bound; c>v Bound auto done"),
+        ("v:1Gi /wait", "c:1Gi /wait >v", "v=c! Bound auto; c>v Bound done"),
+        ("v:1Gi /wait =c!", "c:1Gi /wait >v", "v=c! Bound; c>v Bound done"),
+        ("", "c:1Gi /wait bound", "c Pending; WaitForFirstConsumer"),
         ("v:1Gi /wait =c!", "c:1Gi /wait on", "v=c! Bound; c>v Bound auto done"),
         ("v:1Gi", "c:1Gi /gold", "v Available; c Pending; ExternalProvisioning"),
         ("v:1Gi", "c:1Gi /none", "v Available; c Pending; ProvisioningFailed"),
@@ -229,9 +242,47 @@ fn a_volume_follows_the_claim_that_it_is_for() {
         ("v:10Gi =c pending", "", "v=c Available"),
         ("v:10Gi =c? bound", "", "v=c? Released"),
         ("v:10Gi =c!", "c:10Gi >v bound done", "v=c! Bound; c>v Bound done"),
+        ("v:10Gi =c! delete", "c:10Gi >v bound done", "v=c! Bound; c>v Bound done"),
+        ("v:10Gi =c! auto", "c:10Gi", "v=c! Bound auto; c>v Bound auto done"),
         ("v:10Gi =c! bound auto, w:10Gi =c!", "c:10Gi >w bound done", "v Available; w=c! Bound; c>w Bound done"),
         ("v:10Gi =c! bound, w:10Gi =c!", "c:10Gi >w bound done", "v=c Available; w=c! Bound; c>w Bound done"),
     ]);
+}
+
+#[test]
+fn a_volume_of_a_missing_claim_is_deleted_by_whoever_can() {
+    check(&[
+        ("v:10Gi =c? delete", "", "v gone"),
+        ("v:10Gi =c? delete ~/mnt/tmp/x", "", "v gone"),
+        ("v:10Gi =c? delete ~/tmp/", "", "v=c? Failed"),
+        ("v:10Gi =c? delete ~/data", "", "v=c? Failed"),
+        ("v:10Gi =c? delete nfs", "", "v=c? Failed"),
+        ("v:10Gi =c? delete local", "", "v=c? Failed"),
+        ("v:10Gi =c? delete csi", "", "v=c? Released"),
+        ("v:10Gi =c? nfs", "", "v=c? Released"),
+    ]);
+    let told = |words: &str| {
+        let mut bed = Testbed::new(Config::default());
+        bed.create(volume_of(words, None));
+        bed.run_for(Span::from_secs(5));
+        bed.get::<PersistentVolume>("", "v").expect("it cannot be deleted").status.message.to_string()
+    };
+    let no_deleter = "error getting deleter volume plugin for volume \"v\": no";
+    assert_eq!(told("v:1Gi =c? delete local"), format!("{no_deleter} volume plugin matched"));
+    assert_eq!(told("v:1Gi =c? delete nfs"), format!("{no_deleter} deletable volume plugin matched"));
+    let wrong_place = "host_path deleter only supports /tmp/.+ but received provided /data";
+    assert_eq!(told("v:1Gi =c? delete ~/data"), wrong_place);
+}
+
+#[test]
+fn a_claim_of_a_volume_that_has_yet_to_grow_gets_what_there_is() {
+    let mut bed = Testbed::new(Config::default());
+    bed.create(volume_of("v:2Gi grown", None));
+    bed.create(claim_of("c:2Gi"));
+    bed.run_for(Span::from_secs(1));
+    let claim = stored(&bed, "c");
+    assert_eq!((&*claim.spec.volume, claim.status.phase), ("v", ClaimPhase::Bound));
+    assert_eq!(claim.status.capacity, Some("1Gi".parse().expect("a quantity")));
 }
 
 #[test]
@@ -266,6 +317,8 @@ fn a_default_class_that_comes_later_is_given_to_claims_that_wait_without_one() {
         ("a volume", 1, None),
         ("a class", 1, Some("gold")),
         ("no class by its own wish", 1, Some("")),
+        ("a class in an old annotation", 1, None),
+        ("a class in either place", 1, Some("silver")),
     ] {
         let mut bed = Testbed::new(Config::default());
         bed.create(class("gold", BindingMode::WaitForFirstConsumer));
@@ -273,6 +326,11 @@ fn a_default_class_that_comes_later_is_given_to_claims_that_wait_without_one() {
         claim.spec.storage_class = match before {
             "a class" => Some("gold".into()),
             "no class by its own wish" => Some("".into()),
+            "a class in an old annotation" | "a class in either place" => {
+                let key = "volume.beta.kubernetes.io/storage-class";
+                claim.meta.annotations = claim.meta.annotations.with(key, "gold");
+                (before == "a class in either place").then(|| "silver".into())
+            }
             _ => None,
         };
         if before == "a volume" {

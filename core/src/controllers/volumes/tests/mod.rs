@@ -1,5 +1,6 @@
 //! Stories of claims and volumes with the whole control plane on the test bed.
 
+mod attaching;
 mod binding;
 mod protecting;
 
@@ -169,7 +170,8 @@ fn a_released_volume_is_kept_recycled_or_deleted() {
     bed.create(class("made", BindingMode::Immediate));
     bed.create(volume("kept", "k", "1Gi"));
     bed.create(PersistentVolume { reclaim_policy: ReclaimPolicy::Recycle, ..volume("again", "r", "1Gi") });
-    bed.create(PersistentVolume { reclaim_policy: ReclaimPolicy::Delete, ..volume("by-hand", "d", "1Gi") });
+    let source = VolumeSource::HostPath("/data".into());
+    bed.create(PersistentVolume { reclaim_policy: ReclaimPolicy::Delete, source, ..volume("by-hand", "d", "1Gi") });
     for (name, class) in [("ck", "k"), ("cr", "r"), ("cd", "d"), ("cm", "made")] {
         bed.create(claim(name, class, "1Gi"));
     }
@@ -201,7 +203,7 @@ fn a_claim_in_use_stays_until_its_pod_is_gone_and_a_bound_volume_until_its_claim
     delete(&mut bed, Kind::PersistentVolume, "v", None);
     bed.run_for(Span::from_secs(5));
     assert!(stored(&bed, "c").meta.is_terminating());
-    assert_eq!(&*stored(&bed, "c").meta.finalizers, [CLAIM_PROTECTION.into()]);
+    assert_eq!(&*stored(&bed, "c").meta.finalizers, [CLAIM_PROTECTION]);
     delete(&mut bed, Kind::Pod, "p", Some(Span::ZERO));
     bed.run_for(Span::from_secs(5));
     assert!(bed.get::<PersistentVolumeClaim>("default", "c").is_none(), "{:#?}", bed.told());

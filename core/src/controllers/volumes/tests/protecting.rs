@@ -82,7 +82,7 @@ fn a_volume_is_kept_while_it_is_bound() {
     bed.run_for(Span::from_secs(1));
     let finalizers =
         |bed: &Testbed, name: &str| bed.get::<PersistentVolume>("", name).map(|it| it.meta.finalizers.to_vec());
-    assert_eq!(finalizers(&bed, "free").unwrap(), [VOLUME_PROTECTION.into()]);
+    assert_eq!(finalizers(&bed, "free").unwrap(), [VOLUME_PROTECTION]);
     for name in ["free", "taken"] {
         delete(&mut bed, Kind::PersistentVolume, name, None);
     }

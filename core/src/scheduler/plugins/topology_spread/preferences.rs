@@ -54,6 +54,11 @@ impl Preferences {
         self.eligibility.tallied()
     }
 
+    /// Whether every feasible node is scored.
+    pub(in crate::scheduler) fn score_all(&self) -> bool {
+        !self.all_labels || self.eligibility.all_labelled()
+    }
+
     /// Scores of all feasible nodes.
     pub(in crate::scheduler) fn scores(
         &self,
@@ -62,7 +67,7 @@ impl Preferences {
         pod: &PodTraits,
         feasible: &[u32],
     ) -> Scores {
-        let scored = match !self.all_labels || self.eligibility.all_labelled() {
+        let scored = match self.score_all() {
             true => Scored::All,
             false => Scored::Those(feasible.iter().map(|slot| self.is_scored(*slot)).collect()),
         };
@@ -72,15 +77,21 @@ impl Preferences {
             if *constraint.topology_key == *HOSTNAME {
                 // Nodes with as many pods as each other are one domain here.
                 let counts = Counts::by_slot(cache, classes, pod, constraint);
+                let weight = SpreadWeight::of(scored.count(feasible.len()));
+                if self.eligibility.all_labelled() {
+                    let pods: Vec<u32> = match counts.as_slice() {
+                        Some(pods) => feasible.iter().map(|slot| pods[*slot as usize]).collect(),
+                        None => feasible.iter().map(|slot| counts.at(*slot as usize)).collect(),
+                    };
+                    let most = pods.iter().copied().max().unwrap_or(0);
+                    sums.add_each(&SpreadShares::of(0..most + 1, weight, max_skew), pods);
+                    continue;
+                }
                 let pods = match counts.as_slice() {
-                    Some(pods) if self.eligibility.all_labelled() => {
-                        feasible.iter().map(|slot| pods[*slot as usize] + 1).collect()
-                    }
                     Some(pods) => pods_on(feasible, domains, |slot| pods[slot]),
                     None => pods_on(feasible, domains, |slot| counts.at(slot)),
                 };
                 let most = pods.iter().copied().max().unwrap_or(0);
-                let weight = SpreadWeight::of(scored.count(feasible.len()));
                 sums.add(&SpreadShares::of(0..most, weight, max_skew), pods.into_iter());
             } else {
                 let counts = Counts::by_domain(classes, pod, constraint, eligible);
@@ -88,7 +99,10 @@ impl Preferences {
                 let at_most = domains.count as usize + usize::from(!self.eligibility.all_labelled());
                 let weight = SpreadWeight::of(domains_among(feasible, &scored, domains, at_most));
                 let shares = SpreadShares::of(pods, weight, max_skew);
-                sums.add(&shares, feasible.iter().map(|slot| domains.number(*slot)));
+                match self.eligibility.all_labelled() {
+                    true => sums.add_by_slot(&shares, domains.by_slot(), feasible),
+                    false => sums.add(&shares, feasible.iter().map(|slot| domains.number(*slot))),
+                }
             }
         }
         normalized(sums, scored)
@@ -113,6 +127,13 @@ impl Scores {
         let mut scores = vec![0; self.kinds.len()];
         self.add_to(&mut scores, 1);
         scores
+    }
+
+    /// Each node's kind, by place, and the weighted score of each kind. For scores of all nodes.
+    pub(in crate::scheduler) fn by_kind(self, weight: i64) -> (Vec<u32>, Vec<i64>) {
+        assert!(matches!(self.scored, Scored::All), "a node that is not scored is of no kind");
+        let weighted = self.of_kinds.iter().map(|score| weight * score).collect();
+        (self.kinds, weighted)
     }
 
     /// Adds each node's weighted score to its total.

@@ -75,8 +75,12 @@ fn registry(spec: &super::format::Spec) -> RegistryPlan {
         .iter()
         .map(|(name, image)| (name.as_str().into(), (!image.missing).then(|| image.size.map_or(0, |size| size.0))))
         .collect();
+    let secret = |(name, image): (&String, &super::format::Image)| {
+        image.secret.as_ref().map(|secret| (name.as_str().into(), secret.as_str().into()))
+    };
     RegistryPlan {
         images,
+        secrets: spec.registry.images.iter().filter_map(secret).collect(),
         default_size_bytes: spec.registry.default_size.map_or(0, |size| size.0),
         latency: spec.registry.latency.clone().map(|spread| spread.0).unwrap_or_default(),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wavetank_core::api::Request;
 use wavetank_core::id::Name;
-use wavetank_core::model::{ConfigMap, Kind, Labels, Meta, Namespace, Object, ObjectKey, ServiceAccount};
+use wavetank_core::model::{ConfigMap, Kind, Labels, Namespace, Object, ObjectKey, ServiceAccount};
 use wavetank_core::time::Time;
 use wavetank_manifest::kubernetes::{Located, Manifest, read_manifests, read_node, to_object, unmodelled_fields};
 use wavetank_manifest::yaml::Span as Place;
@@ -26,7 +26,7 @@ const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kub
 /// A namespace of the cluster, its default account and its certificate.
 fn contents(namespace: &str) -> [Object; 3] {
     [
-        Object::Namespace(Arc::new(Namespace { meta: Meta::named("", namespace) })),
+        Object::Namespace(Arc::new(Namespace::named(namespace))),
         Object::ServiceAccount(Arc::new(ServiceAccount::default_of(namespace))),
         Object::ConfigMap(Arc::new(ConfigMap::root_certificate(namespace))),
     ]

@@ -28,6 +28,8 @@ pub struct Image {
     /// True if it cannot be pulled.
     #[serde(default)]
     pub missing: bool,
+    /// The Secret, by its name in the pod's namespace, that must be among the pod's `imagePullSecrets`.
+    pub secret: Option<String>,
 }
 
 /// What the containers of some pods do.
