@@ -201,6 +201,13 @@ fn pods_are_refused() {
         ),
         (
             "Pod",
+            r#"{"spec": {"containers": [{"name": "a", "image": "i", "env": [
+                {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name['x']"}}}]}]}}"#,
+            "spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Invalid value: \"metadata.name['x']\": error converting \
+             fieldPath: field label does not support subscript: metadata.name['x']",
+        ),
+        (
+            "Pod",
             r#"{"spec": {"containers": [{"name": "a", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}]}}"#,
             "spec.containers[0].volumeMounts[0].name: Not found: \"v\"",
         ),
