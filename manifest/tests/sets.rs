@@ -156,7 +156,7 @@ fn a_daemon_set_goes_into_the_core_and_comes_back_with_its_defaults() {
 
 #[test]
 fn a_controller_revision_is_left_to_the_cluster() {
-    let text = "{apiVersion: apps/v1, kind: ControllerRevision, metadata: {name: r}, revision: 1}";
+    let text = "{apiVersion: apps/v1, kind: ControllerRevision, metadata: {name: r}, data: {a: 1}, revision: 1}";
     let located = read_admitted("r.yaml", text).unwrap().remove(0);
     let refused = to_object(&located).unwrap_err().to_string();
     assert!(refused.contains("a ControllerRevision is written by the cluster itself"), "{refused}");

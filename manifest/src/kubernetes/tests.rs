@@ -269,7 +269,7 @@ fn services_are_checked_field_by_field() {
         ),
         (
             "type: Public, ports: [{port: 80}]",
-            "[spec.type: Unsupported value: \"Public\": supported values: \"ClusterIP\", \"ExternalName\", \"LoadBalancer\", \"NodePort\", spec.internalTrafficPolicy: Required value]",
+            "spec.type: Unsupported value: \"Public\": supported values: \"ClusterIP\", \"ExternalName\", \"LoadBalancer\", \"NodePort\"",
         ),
         ("type: ExternalName", "spec.externalName: Required value"),
         (
@@ -388,7 +388,11 @@ fn a_job_is_refused_in_the_api_server_s_words() {
             "managedBy: me, ",
             "spec.managedBy: Invalid value: \"me\": must be a domain-prefixed path (such as \"acme.io/foo\")",
         ),
-        ("manualSelector: true, ", "spec.selector: Required value"),
+        (
+            "manualSelector: true, ",
+            "[spec.selector: Required value, spec.template.metadata.labels: Invalid value: null: `selector` does not match \
+             template `labels`]",
+        ),
     ] {
         assert_eq!(job_refusal(spec), message, "{spec}");
     }

@@ -195,7 +195,8 @@ pub(super) fn field(report: &mut Report, at: &At, selector: &ObjectFieldSelector
         None => path == "spec.host" || ENV_FIELDS.contains(&path) || VOLUME_FIELDS.contains(&path),
     };
     if !convertible {
-        let detail = format!("error converting fieldPath: field label not supported: {path}");
+        let fault = if subscript.is_some() { "does not support subscript" } else { "not supported" };
+        let detail = format!("error converting fieldPath: field label {fault}: {path}");
         return report.invalid(&at.child("fieldPath"), &path, &detail);
     }
     match subscript {

@@ -40,7 +40,8 @@ pub(super) fn scale(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> 
             return Err(Trouble::Fails("expected another number of replicas".to_owned()));
         }
         let path = Path { subresource: "scale".to_owned(), ..Path::of(&key) };
-        Ok(edge::translate(scene.core, "PUT", &path, "", &json!({"spec": {"replicas": replicas}})))
+        let scale = json!({"metadata": {"name": &*key.name}, "spec": {"replicas": replicas}});
+        Ok(edge::translate(scene.core, "PUT", &path, "", &scale))
     };
     targets(scene, line, words)?.into_iter().map(scaled).collect()
 }
