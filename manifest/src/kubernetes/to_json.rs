@@ -643,8 +643,11 @@ fn show_slice(root: &mut Map<String, Value>, slice: &EndpointSlice) {
             "conditions",
             json!({"ready": endpoint.ready, "serving": endpoint.serving, "terminating": endpoint.terminating}),
         );
-        let target = json!({"kind": "Pod", "namespace": &*slice.meta.namespace, "name": &*endpoint.pod, "uid": endpoint.pod_uid.to_string()});
-        set(&mut map, "targetRef", target);
+        if !endpoint.pod.is_empty() {
+            let (namespace, uid) = (&*slice.meta.namespace, endpoint.pod_uid.to_string());
+            let target = json!({"kind": "Pod", "namespace": namespace, "name": &*endpoint.pod, "uid": uid});
+            set(&mut map, "targetRef", target);
+        }
         for (key, value) in [("nodeName", &endpoint.node), ("zone", &endpoint.zone), ("hostname", &endpoint.hostname)] {
             if let Some(value) = value {
                 set(&mut map, key, &**value);
