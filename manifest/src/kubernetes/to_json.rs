@@ -185,6 +185,8 @@ impl Show {
         let phase = if namespace.meta.is_terminating() { "Terminating" } else { "Active" };
         let finalizers = namespace.finalizers.iter().map(|text| &**text).collect::<Vec<&str>>();
         set(root, "spec", if finalizers.is_empty() { json!({}) } else { json!({"finalizers": finalizers}) });
+        // A namespace is marked without a grace: `REST.Delete`, pkg/registry/core/namespace/storage (v1.34.1).
+        entry(root, "metadata").remove("deletionGracePeriodSeconds");
         let status = entry(root, "status");
         set(status, "phase", phase);
         if namespace.conditions.iter().next().is_some() {
