@@ -40,6 +40,8 @@ struct Completed {
     spec: Shared<PodSpec>,
     /// What the LimitRanger says that it filled in.
     limits_said: Option<Name>,
+    /// What validation says of the containers with what was filled in.
+    fault: Option<Name>,
 }
 
 /// What the cluster and the namespace add to a pod.
@@ -63,7 +65,10 @@ impl Admission {
         let key = object.key();
         let forbidden = |message: String| Refusal::Forbidden { key: key.clone(), message: message.into() };
         if let Object::Pod(pod) = &mut object {
-            self.complete_pod(store.newest(), Arc::make_mut(pod), now).map_err(forbidden)?;
+            let completed = self.complete_pod(store.newest(), Arc::make_mut(pod), now).map_err(forbidden)?;
+            if let Some(message) = &completed.fault {
+                return Err(Refusal::Invalid { key, message: message.clone() });
+            }
         }
         check(store.newest(), &object).map_err(forbidden)?;
         quota::charge(store, now, &object, None).map_err(forbidden)?;
@@ -73,7 +78,7 @@ impl Admission {
     }
 
     /// Completes a pod on its way into the store.
-    fn complete_pod(&mut self, view: View<'_>, pod: &mut Pod, now: Time) -> Result<(), String> {
+    fn complete_pod(&mut self, view: View<'_>, pod: &mut Pod, now: Time) -> Result<&Completed, String> {
         pod.status = PodStatus::default().into();
         mark_if_gated(pod, now);
         let additions = Additions {
@@ -94,14 +99,14 @@ impl Admission {
         if let Some(said) = &completed.limits_said {
             pod.meta.annotations = pod.meta.annotations.with(limit_ranger::ANNOTATION, said.clone());
         }
-        Ok(())
+        Ok(completed)
     }
 }
 
 impl Completed {
     fn of(given: Shared<PodSpec>, additions: Additions) -> Completed {
         let mut spec = given.clone();
-        let mut limits_said = None;
+        let (mut limits_said, mut fault) = (None, None);
         if additions.containers != ContainerDefaults::default()
             || additions.account.is_some()
             || lacks_requests(&given)
@@ -111,6 +116,9 @@ impl Completed {
             let mut changed = (*given).clone();
             request_what_is_limited(&mut changed);
             limits_said = additions.containers.apply(&mut changed);
+            if limits_said.is_some() {
+                fault = limit_ranger::requests_beyond_limits(&changed);
+            }
             if let Some(account) = &additions.account {
                 account.apply(&mut changed);
             }
@@ -121,7 +129,7 @@ impl Completed {
             spec = Shared::new(changed);
         }
         add_default_tolerations(&mut spec);
-        Completed { given, additions, spec, limits_said }
+        Completed { given, additions, spec, limits_said, fault }
     }
 }
 

@@ -74,6 +74,38 @@ fn complete(what: &str, container: &mut Container, requests: &Amounts, limits: &
     fill(&mut container.limits, written, limits, "limit");
 }
 
+/// What validation says of containers whose request is above the limit that was filled in, or whose extended resource has
+/// another limit than request; `None` if nothing.
+///
+/// Source: `ValidateContainerResourceRequirements`, pkg/apis/core/validation/validation.go (v1.34.1).
+pub(super) fn requests_beyond_limits(spec: &PodSpec) -> Option<Name> {
+    let lists = [("containers", &spec.containers), ("initContainers", &spec.init_containers)];
+    // The API server looks at init containers after the others.
+    let mut faults = Vec::new();
+    for (field, containers) in lists {
+        for (index, container) in containers.iter().enumerate() {
+            let limits = container.limits.quantities();
+            for (name, request) in container.written_requests() {
+                let Some(limit) = limits.get(&name) else { continue };
+                let must_be = match name.contains('/') || name.starts_with("hugepages-") {
+                    true if request != *limit => "equal to",
+                    false if request > *limit => "less than or equal to",
+                    _ => continue,
+                };
+                faults.push(format!(
+                    "spec.{field}[{index}].resources.requests: Invalid value: \"{request}\": must be {must_be} {name} limit \
+                     of {limit}"
+                ));
+            }
+        }
+    }
+    match faults.as_slice() {
+        [] => None,
+        [only] => Some(only.as_str().into()),
+        several => Some(format!("[{}]", several.join(", ")).into()),
+    }
+}
+
 /// Why a pod or claim must not be stored; objects of other kinds may.
 pub(super) fn check(view: View<'_>, object: &Object) -> Result<(), String> {
     for (_, range) in view.in_namespace::<LimitRange>(&object.meta().namespace) {

@@ -8,10 +8,10 @@
 
 mod config;
 mod defaults;
+pub(crate) mod go_types;
 mod modelled;
 mod patch;
 pub(crate) mod placement;
-mod pod_update;
 mod policy;
 mod read;
 mod references;
@@ -43,16 +43,19 @@ use serde::{Serialize, Serializer};
 use crate::strict::{Error, Errors};
 use crate::yaml;
 
+pub use k8s_openapi::api::core::v1::Pod as ApiPod;
+
 pub use defaults::{admit_pod, apply_defaults};
 pub use modelled::unmodelled_fields;
 pub use patch::{PatchType, apply_patch};
-pub use pod_update::pod_update_fault;
-pub use read::{read_admitted, read_manifests, read_node};
+pub use read::{Unreadable, read_admitted, read_body, read_manifests, read_node};
 pub use service_update::settle_service;
 pub use snapshot::Snapshot;
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};
-pub use validation::{Cause, Invalid, Reason, validate};
+pub use validation::{
+    Cause, Invalid, Policy, Reason, validate, validate_status_update, validate_under, validate_update,
+};
 
 /// A kind of object and the API version that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +112,15 @@ macro_rules! manifests {
             pub fn metadata_mut(&mut self) -> &mut ObjectMeta {
                 match self {
                     $(Manifest::$variant(object) => &mut object.metadata,)*
+                }
+            }
+
+            /// Reads an object of `kind`, one of [`KINDS`], and what is unknown in it.
+            fn with_unknown(file: &str, kind: Kind, node: &yaml::Node) -> Result<(Manifest, Vec<Error>), Error> {
+                match kind.kind {
+                    $(stringify!($variant) => crate::strict::with_unknown(file, node)
+                        .map(|(object, unknown)| (Manifest::$variant(Box::new(object)), unknown)),)*
+                    other => unreachable!("kind {other} is not in the table of kinds"),
                 }
             }
 

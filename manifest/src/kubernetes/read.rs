@@ -1,5 +1,7 @@
 //! Documents to objects: kinds, lists, and what every object must have.
 
+use std::collections::BTreeMap;
+
 use super::{KINDS, Kind, Located, Manifest, config};
 use crate::strict::{Error, Errors};
 use crate::yaml::{self, Duplicates, Node, Value};
@@ -31,6 +33,37 @@ pub fn read_admitted(file: &str, text: &str) -> Result<Vec<Located<Manifest>>, E
     let mut objects = read_manifests(file, text)?;
     let refused: Vec<Error> = objects.iter_mut().filter_map(|object| object.admit().err()).flat_map(|e| e.0).collect();
     if refused.is_empty() { Ok(objects) } else { Err(Errors(refused).sorted()) }
+}
+
+/// What the API server says of a body that it cannot read, without the words about its kind that come before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The words of Go's JSON reader.
+    pub said: String,
+    /// What is said instead where a strategic merge patch made such an object.
+    pub converted: String,
+}
+
+/// Reads the body of a request: JSON of one object of the kind, which may lack a name and may have unknown fields.
+///
+/// Returns the object and the paths of its unknown fields. Errors: what cannot be read.
+pub fn read_body(kind: Kind, text: &str) -> Result<(Located<Manifest>, Vec<String>), Unreadable> {
+    const FILE: &str = "body";
+    let said = |error: &Error| {
+        let said = error.go_message().unwrap_or_else(|| error.message.clone());
+        Unreadable { converted: error.converter_message().unwrap_or_else(|| said.clone()), said }
+    };
+    let plain = |message: &str| Unreadable { said: message.to_owned(), converted: message.to_owned() };
+    let mut documents = yaml::parse(text, Duplicates::LastWins).map_err(|error| plain(&error.message))?;
+    let mut source = documents.pop().ok_or_else(|| plain("the body is empty"))?;
+    if let Some(error) = config::check_values(FILE, kind.kind, &mut source).first() {
+        return Err(said(error));
+    }
+    let (mut value, unknown) = Manifest::with_unknown(FILE, kind, &source).map_err(|error| said(&error))?;
+    mark_empty_selector(&mut value, &source);
+    // What says what the object is belongs to no type.
+    let unknown = unknown.into_iter().map(|error| error.path).filter(|path| path != "apiVersion" && path != "kind");
+    Ok((Located { file: FILE.to_owned(), value, source }, unknown.collect()))
 }
 
 struct Reader<'a> {
@@ -97,7 +130,8 @@ impl Reader<'_> {
             return self.errors.extend(illegal);
         }
         match Manifest::from_node(self.file, found, &document) {
-            Ok(value) => {
+            Ok(mut value) => {
+                mark_empty_selector(&mut value, &document);
                 let metadata = value.metadata();
                 let unset = |name: &Option<String>| name.as_deref().unwrap_or("").is_empty();
                 if unset(&metadata.name) && unset(&metadata.generate_name) {
@@ -126,6 +160,25 @@ impl Reader<'_> {
 
     fn refuse(&mut self, document: &Node, path: &str, message: String) {
         self.errors.push(Error::new(self.file, document.locate(path), path, message));
+    }
+}
+
+/// Makes an empty map of a selector that is given and empty: the API server tells one from a missing one, the types here
+/// do not.
+fn mark_empty_selector(manifest: &mut Manifest, document: &Node) {
+    let given = document.get("spec").and_then(|spec| spec.get("selector"));
+    if !given.is_some_and(|node| matches!(node.value, Value::Map(_))) {
+        return;
+    }
+    let selector = match manifest {
+        Manifest::Deployment(object) => object.spec.as_mut().map(|spec| &mut spec.selector),
+        Manifest::ReplicaSet(object) => object.spec.as_mut().map(|spec| &mut spec.selector),
+        Manifest::StatefulSet(object) => object.spec.as_mut().map(|spec| &mut spec.selector),
+        Manifest::DaemonSet(object) => object.spec.as_mut().map(|spec| &mut spec.selector),
+        _ => None,
+    };
+    if let Some(selector) = selector.filter(|it| it.match_labels.is_none() && it.match_expressions.is_none()) {
+        selector.match_labels = Some(BTreeMap::new());
     }
 }
 

@@ -7,11 +7,11 @@ use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::access::{Entries, Items, Variant};
-use super::error::Error;
+use super::error::{Error, Wanted};
 use super::fault::Fault;
 use super::spanned;
 use crate::yaml::{Key, Node, Value};
-use wavetank_core::quantity::Quantity;
+use wavetank_core::quantity::{ParseQuantityError, Quantity};
 
 /// The name under which k8s-openapi's quantities ask to be read.
 const QUANTITY: &str = "Quantity";
@@ -95,7 +95,7 @@ impl<'de, 'p> Reader<'de, 'p> {
             _ => "",
         };
         let fault = Fault::new(format!("expected {expected}, found {found}{hint}"));
-        self.place(fault.wrong_type(go_type(expected), go_value(&self.node.value)))
+        self.place(fault.wrong_type(go_type(expected), go_value(&self.node.value, expected)))
     }
 
     /// The entries of a mapping that is to be read as the struct `name`; keys that are no fields are noted.
@@ -105,7 +105,7 @@ impl<'de, 'p> Reader<'de, 'p> {
             return Ok(Entries::place(self));
         }
         let Value::Map(entries) = &self.node.value else {
-            return Err(self.mismatch(&format!("a mapping ({name})")));
+            return Err(self.mismatch(&format!("a mapping ({name})")).wanted(Wanted::Struct(name)));
         };
         self.note_unknown(entries, fields);
         Ok(Entries::new(self, entries, Some(fields)))
@@ -142,9 +142,9 @@ impl<'de, 'p> Reader<'de, 'p> {
     #[inline(never)]
     fn check_quantity(self) -> Result<(), Fault> {
         let Value::String(text) = &self.node.value else { return Ok(()) };
-        let checked = text.parse::<Quantity>();
-        checked.map_err(|error| self.place(Fault::new(format!("{text:?} is no quantity: {error}"))))?;
-        Ok(())
+        let fault =
+            |error: ParseQuantityError| Fault::new(format!("{text:?} is no quantity: {error}")).said(error.to_string());
+        text.parse::<Quantity>().map(drop).map_err(|error| self.place(fault(error)))
     }
 
     /// The name of an enum's variant, with what it holds.
@@ -168,8 +168,11 @@ impl<'de, 'p> Reader<'de, 'p> {
         }
         match self.node.value {
             Value::Int(number) if (min..=max).contains(&number) => Ok(number),
-            Value::Int(_) => Err(self.mismatch(&format!("a whole number between {min} and {max}"))),
-            _ => Err(self.mismatch("a whole number").wanted(go_type)),
+            Value::Int(_) => {
+                let expected = format!("a whole number between {min} and {max}");
+                Err(self.mismatch(&expected).wanted(Wanted::Plain(go_type)))
+            }
+            _ => Err(self.mismatch("a whole number").wanted(Wanted::Plain(go_type))),
         }
     }
 
@@ -193,24 +196,26 @@ impl<'de, 'p> Reader<'de, 'p> {
 }
 
 /// What Go calls a type that messages here call otherwise.
-fn go_type(expected: &str) -> Option<&'static str> {
+fn go_type(expected: &str) -> Option<Wanted> {
     match expected {
-        "a string" => Some("string"),
-        "true or false" => Some("bool"),
-        "a number" => Some("float64"),
+        "a string" => Some(Wanted::Plain("string")),
+        "true or false" => Some(Wanted::Plain("bool")),
+        "a number" => Some(Wanted::Plain("float64")),
         _ => None,
     }
 }
 
-/// What Go's JSON reader calls a value.
-fn go_value(value: &Value) -> &'static str {
+/// What Go's JSON reader calls a value; a number that is no whole one of the type's range is shown.
+fn go_value(value: &Value, expected: &str) -> String {
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Int(_) | Value::Float(_) => "number",
-        Value::String(_) => "string",
-        Value::Seq(_) => "array",
-        Value::Map(_) => "object",
+        Value::Int(number) if expected.starts_with("a whole number") => format!("number {number}"),
+        Value::Float(number) if expected.starts_with("a whole number") => format!("number {number}"),
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => "bool".to_owned(),
+        Value::Int(_) | Value::Float(_) => "number".to_owned(),
+        Value::String(_) => "string".to_owned(),
+        Value::Seq(_) => "array".to_owned(),
+        Value::Map(_) => "object".to_owned(),
     }
 }
 

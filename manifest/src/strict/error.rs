@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::kubernetes::go_types;
 use crate::yaml::{Position, SyntaxError};
 
 /// One mistake in a text.
@@ -25,23 +26,39 @@ pub struct Error {
     pub suggestion: Option<String>,
     /// Where a value of one type stands in the place of another: the types.
     pub wrong_type: Option<WrongType>,
+    /// What the API server says, where its types read themselves: of a quantity, say.
+    pub said: Option<String>,
 }
 
 /// A value of one type in the place of another, in the terms of Go's JSON reader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrongType {
     /// The struct that has the field; empty while it is not known.
     pub(super) within: &'static str,
-    /// The type of the field: `int32`, `string`; `None` for one that Go names otherwise than its schema.
-    pub(super) wanted: Option<&'static str>,
+    /// The type of the field: `int32`, `string`, the name of a struct; `None` for a list or a map.
+    pub(super) wanted: Option<Wanted>,
     /// What was written: `string`, `number`.
-    pub(super) found: &'static str,
+    pub(super) found: String,
+}
+
+/// A type that was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// One of Go's own: `int32`, `string`.
+    Plain(&'static str),
+    /// A struct by its name.
+    Struct(&'static str),
+    /// One that reads itself, and so tells nothing of where it stands.
+    Itself(&'static str),
 }
 
 impl Error {
     /// What the API server says of a value of a wrong type, as Go's JSON reader words it; `None` for other mistakes.
     pub fn go_message(&self) -> Option<String> {
-        let WrongType { within, wanted, found } = self.wrong_type?;
+        if let Some(said) = &self.said {
+            return Some(said.clone());
+        }
+        let WrongType { within, wanted, found } = self.wrong_type.as_ref()?;
         // Go's path has the names of fields only.
         let mut path = String::new();
         let mut depth = 0;
@@ -53,7 +70,56 @@ impl Error {
                 _ => {}
             }
         }
-        Some(format!("json: cannot unmarshal {found} into Go struct field {within}.{path} of type {}", wanted?))
+        let field = path.rsplit('.').next().unwrap_or_default();
+        let known = go_types::of_field(within, field);
+        // A value inside of a list or map is of the type that those are of.
+        let known = if self.path.ends_with(']') {
+            known.map(|list| list.trim_start_matches("[]").trim_start_matches("map[string]"))
+        } else {
+            known
+        };
+        let go_type = match wanted {
+            Some(Wanted::Itself(go_type)) => {
+                return Some(format!("json: cannot unmarshal {found} into Go value of type {go_type}"));
+            }
+            Some(Wanted::Struct(name)) => format!("v1.{name}"),
+            Some(Wanted::Plain("string")) => known.unwrap_or("string").to_owned(),
+            Some(Wanted::Plain(go_type)) => (*go_type).to_owned(),
+            None => known?.to_owned(),
+        };
+        Some(format!("json: cannot unmarshal {found} into Go struct field {within}.{path} of type {go_type}"))
+    }
+
+    /// What the API server says of a value of a wrong type in a strategic merge patch, where it turns maps into its types
+    /// without writing them as JSON; `None` for other mistakes.
+    ///
+    /// Source: `fromUnstructured`, staging/src/k8s.io/apimachinery/pkg/runtime/converter.go (v1.34.1).
+    pub fn converter_message(&self) -> Option<String> {
+        let WrongType { wanted, found, .. } = self.wrong_type.as_ref()?;
+        let is_float = found.contains('.');
+        let kind = match found.split(' ').next().unwrap_or_default() {
+            "number" if is_float => "float64",
+            "number" => "int64",
+            "array" => "slice",
+            "object" => "map",
+            other => other,
+        };
+        match wanted {
+            Some(Wanted::Itself(_)) => self.go_message(),
+            Some(Wanted::Struct(_)) => Some(format!("cannot restore struct from: {kind}")),
+            Some(Wanted::Plain("string")) if kind == "int64" => {
+                let go_type = self.go_message()?.rsplit(" of type ").next()?.to_owned();
+                Some(format!("cannot convert int64 to {go_type}"))
+            }
+            Some(Wanted::Plain(go_type)) if go_type.starts_with("int") && kind == "float64" => {
+                Some(format!("cannot convert float64 to {go_type}"))
+            }
+            Some(Wanted::Plain(go_type)) => Some(format!("unrecognized type: {go_type}")),
+            None => {
+                let list = self.go_message()?.rsplit(" of type ").next().is_some_and(|it| it.starts_with("[]"));
+                Some(format!("cannot restore {} from {kind}", if list { "slice" } else { "map" }))
+            }
+        }
     }
 
     /// An error without more than a place and a message.

@@ -4,8 +4,10 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
+use wavetank_core::quantity::ParseQuantityError;
+
 use super::deserializer::Path;
-use super::error::{Error, WrongType, nearest};
+use super::error::{Error, Wanted, WrongType, nearest};
 use crate::yaml::{Node, Position, Value};
 
 /// An error on its way up; the innermost reader that sees it gives it its place.
@@ -21,13 +23,22 @@ struct Details {
     suggestion: Option<String>,
     /// What of which type was found where another was expected.
     wrong_type: Option<WrongType>,
+    /// The API server's own words.
+    said: Option<String>,
     /// The place and the path; none until a reader has seen the fault.
     place: Option<(Position, String)>,
 }
 
 impl Fault {
     pub(super) fn new(message: String) -> Fault {
-        Fault(Box::new(Details { message, expected: Vec::new(), suggestion: None, wrong_type: None, place: None }))
+        Fault(Box::new(Details {
+            message,
+            expected: Vec::new(),
+            suggestion: None,
+            wrong_type: None,
+            said: None,
+            place: None,
+        }))
     }
 
     pub(super) fn one_of(message: String, written: &str, expected: &[&str]) -> Fault {
@@ -36,6 +47,7 @@ impl Fault {
             expected: expected.iter().map(|&name| name.to_owned()).collect(),
             suggestion: nearest(written, expected.iter().copied()).map(str::to_owned),
             wrong_type: None,
+            said: None,
             place: None,
         }))
     }
@@ -47,14 +59,20 @@ impl Fault {
     }
 
     /// The fault of a value of the type `found` in the place of one of the type `wanted`, in Go's terms.
-    pub(super) fn wrong_type(mut self, wanted: Option<&'static str>, found: &'static str) -> Fault {
+    pub(super) fn wrong_type(mut self, wanted: Option<Wanted>, found: String) -> Fault {
         self.0.wrong_type = Some(WrongType { within: "", wanted, found });
         self
     }
 
     /// The fault with another name for the type that is wanted.
-    pub(super) fn wanted(mut self, go_type: &'static str) -> Fault {
-        self.0.wrong_type.iter_mut().for_each(|it| it.wanted = Some(go_type));
+    pub(super) fn wanted(mut self, wanted: Wanted) -> Fault {
+        self.0.wrong_type.iter_mut().for_each(|it| it.wanted = Some(wanted));
+        self
+    }
+
+    /// The fault with the API server's own words.
+    pub(super) fn said(mut self, words: String) -> Fault {
+        self.0.said = Some(words);
         self
     }
 
@@ -65,9 +83,9 @@ impl Fault {
     }
 
     pub(super) fn into_error(self, file: &str, root: &Node) -> Error {
-        let Details { message, expected, suggestion, wrong_type, place } = *self.0;
+        let Details { message, expected, suggestion, wrong_type, said, place } = *self.0;
         let (at, path) = place.unwrap_or_else(|| (root.span.start(), String::new()));
-        Error { expected, suggestion, wrong_type, ..Error::new(file, at, &path, message) }
+        Error { expected, suggestion, wrong_type, said, ..Error::new(file, at, &path, message) }
     }
 }
 
@@ -85,7 +103,12 @@ impl de::Error for Fault {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Fault {
-        Fault::new(format!("expected {}, found {}", readable(expected), describe(unexpected)))
+        let fault = Fault::new(format!("expected {}, found {}", readable(expected), describe(unexpected)));
+        match expected.to_string().as_str() {
+            "IntOrString" => fault.wrong_type(Some(Wanted::Itself("int32")), go_found(unexpected)),
+            "Quantity" => fault.said(ParseQuantityError::Format.to_string()),
+            _ => fault,
+        }
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Fault {
@@ -130,6 +153,19 @@ fn readable(expected: &dyn Expected) -> String {
             Some(name) => format!("a mapping ({name})"),
             None => other.to_owned(),
         },
+    }
+}
+
+/// What Go's JSON reader calls a value that was read as whatever it is.
+fn go_found(unexpected: Unexpected<'_>) -> String {
+    match unexpected {
+        Unexpected::Bool(_) => "bool".to_owned(),
+        Unexpected::Signed(number) => format!("number {number}"),
+        Unexpected::Unsigned(number) => format!("number {number}"),
+        Unexpected::Float(number) => format!("number {number}"),
+        Unexpected::Seq => "array".to_owned(),
+        Unexpected::Map => "object".to_owned(),
+        _ => "string".to_owned(),
     }
 }
 

@@ -79,7 +79,7 @@ struct Running {
 /// Requests of drains are numbered by drain and question; steps have numbers below 2^32.
 const DRAIN_SHIFT: u32 = 32;
 /// The API server's own default of `--service-cluster-ip-range`, which recorded clusters have: 10.0.0.0/24.
-const SERVICE_ADDRESSES: AddressRange = AddressRange { first: 10 << 24, prefix: 24 };
+pub(super) const SERVICE_ADDRESSES: AddressRange = AddressRange { first: 10 << 24, prefix: 24 };
 
 struct Bench<'a> {
     core: Core,
@@ -426,7 +426,7 @@ impl Bench<'_> {
     fn do_step(&mut self, place: usize) {
         let recording = self.recording;
         match &recording.steps[place].what {
-            Deed::Request { method, path, content_type, body, .. } => {
+            Deed::Request { method, path, content_type, body, code, message } => {
                 let Some(mut path) = Path::parse(path) else {
                     return self.played.not_covered.push(path.clone());
                 };
@@ -434,7 +434,18 @@ impl Bench<'_> {
                     self.renamed.entry(place).or_default().push((twin.clone(), path.name.clone()));
                     path.name = twin;
                 }
-                let body = self.with_our_addresses(place, &path.plural, body);
+                let mut body = self.with_our_addresses(place, &path.plural, body);
+                // Evictions and bindings name their pod again.
+                if let Some((ours, theirs)) = self.renamed.get(&place).and_then(|names| names.first())
+                    && body["metadata"]["name"] == **theirs
+                {
+                    body["metadata"]["name"] = ours.as_str().into();
+                }
+                let body = if method == "POST" && path.subresource.is_empty() {
+                    body
+                } else {
+                    edge::without_right_preconditions(&body, *code, message.as_deref().unwrap_or_default())
+                };
                 match edge::translate(&self.core, method, &path, content_type, &body) {
                     Outcome::Ask(requests) => {
                         self.played.codes.insert(place, (if method == "POST" { 201 } else { 200 }, String::new()));

@@ -196,7 +196,8 @@ fn says_the_same(one: &str, other: &str) -> bool {
         parts.sort_unstable();
         Some((before, parts))
     }
-    one == other || parts(one).is_some_and(|one| parts(other) == Some(one))
+    let (one, other) = (refusals::plain(one), refusals::plain(other));
+    one == other || parts(&one).is_some_and(|one| parts(&other) == Some(one))
 }
 
 /// When the scenario itself begins: what came before it sets the scene.

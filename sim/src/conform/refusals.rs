@@ -8,15 +8,17 @@
 mod stand_in;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wavetank_core::Core;
 use wavetank_core::api::Request;
 use wavetank_core::config::Config;
 use wavetank_core::id::{ProcId, RequestId};
-use wavetank_core::model::{Namespace, Object, ServiceAccount};
+use wavetank_core::model::{ClaimPhase, Kind, Namespace, Object, ObjectKey, ServiceAccount};
 use wavetank_core::seam::{Input, Msg};
 
+use crate::conform::bench::SERVICE_ADDRESSES;
 use crate::conform::compare::Difference;
 use crate::conform::edge::{self, Outcome, Path, Status};
 use crate::conform::{Comparison, at_once, brief};
@@ -31,6 +33,9 @@ struct Case<'a> {
     /// What was answered.
     status: Status,
 }
+
+/// How many letters end a generated name.
+const DRAWN_LETTERS: usize = 5;
 
 /// Compares every refusal of a folder.
 pub fn compare(refused: &[Value]) -> Comparison {
@@ -49,7 +54,8 @@ pub fn compare(refused: &[Value]) -> Comparison {
                 continue;
             }
         };
-        if !agree(&case.status, &ours) {
+        let (ours, recorded) = (case.without_drawn_name(ours), case.without_drawn_name(case.status.clone()));
+        if !agree(&recorded, &ours) {
             let shown = |of: &Status| format!("{} {}: {}", of.code, of.reason, of.message);
             differences.push(Difference {
                 at_ms: 0,
@@ -94,11 +100,25 @@ impl<'a> Case<'a> {
         Case { name: text("case"), method, path, content_type: text("content_type"), body, status }
     }
 
+    /// An answer with `…` for the letters that were drawn to end the name of the object that was asked for.
+    fn without_drawn_name(&self, mut status: Status) -> Status {
+        let meta = &self.body["metadata"];
+        let prefix = meta["generateName"].as_str().filter(|_| meta["name"].as_str().unwrap_or_default().is_empty());
+        if let Some((prefix, at)) = prefix.and_then(|prefix| Some((prefix, status.message.find(prefix)?))) {
+            let end = at + prefix.len() + DRAWN_LETTERS;
+            if status.message.get(end..).is_some_and(|rest| rest.starts_with('"')) {
+                let drawn = status.message[at..end].to_owned();
+                status.message = status.message.replace(&drawn, &format!("{prefix}…"));
+            }
+        }
+        status
+    }
+
     /// Our answer in a world that has what the recorded answer tells. Errors: what nothing here can do.
     fn answer(&self, home: &str) -> Result<Status, String> {
         let path = Path::parse(self.path).ok_or_else(|| self.path.to_owned())?;
         let mut world = World::new(home);
-        for body in stand_in::objects(self.method, &path, &self.body, &self.status) {
+        for body in stand_in::objects(&world.core, self.method, &path, &self.body, &self.status) {
             let at = Path { name: String::new(), subresource: String::new(), query: String::new(), ..path.clone() };
             match edge::translate(&world.core, "POST", &at, "", &body) {
                 Outcome::Ask(requests) => {
@@ -107,8 +127,13 @@ impl<'a> Case<'a> {
                 Outcome::Answered(status) => return Err(format!("stand-in: {}", status.message)),
                 Outcome::NotCovered(what) => return Err(what),
             }
+            world.settle(&path, &self.status);
         }
-        match edge::translate(&world.core, self.method, &path, self.content_type, &self.body) {
+        let body = match self.method {
+            "POST" if path.subresource.is_empty() => self.body.clone(),
+            _ => edge::without_right_preconditions(&self.body, self.status.code, &self.status.message),
+        };
+        match edge::translate(&world.core, self.method, &path, self.content_type, &body) {
             Outcome::Answered(status) => Ok(status),
             Outcome::NotCovered(what) => Err(what),
             Outcome::Ask(requests) => {
@@ -137,7 +162,9 @@ struct World {
 impl World {
     /// One that has a namespace with its account, and those of the system.
     fn new(home: &str) -> World {
-        let mut world = World { core: Core::new(Config::default()), asked: 0 };
+        let mut config = Config::default();
+        config.api_server.service_addresses = SERVICE_ADDRESSES;
+        let mut world = World { core: Core::new(config), asked: 0 };
         at_once::answers(&mut world.core, Input::Started(ProcId::API_SERVER));
         for name in [home, "default", "kube-system"] {
             let namespace = Namespace::named(name);
@@ -149,6 +176,19 @@ impl World {
             }
         }
         world
+    }
+
+    /// Brings what was there into the state that an answer tells of: a claim that cannot shrink or grow is bound.
+    fn settle(&mut self, path: &Path, answer: &Status) {
+        let tells = ["status.capacity", "pvc can be resized"].iter().any(|words| answer.message.contains(words));
+        let key = ObjectKey::new(Kind::PersistentVolumeClaim, &path.namespace, &path.name);
+        if let (true, Some(Object::PersistentVolumeClaim(mut claim))) = (tells, edge::find(&self.core, &key)) {
+            let changed = Arc::make_mut(&mut claim);
+            changed.status.phase = ClaimPhase::Bound;
+            changed.status.capacity = Some(changed.spec.request);
+            let object = Object::PersistentVolumeClaim(claim);
+            drop(self.ask(Request::UpdateStatus { object, expected: None }));
+        }
     }
 
     /// Asks and gets the answer.
@@ -163,13 +203,53 @@ impl World {
     }
 }
 
-/// Whether two answers are the same but for drawn uids and for what is quoted whole.
+/// Whether two answers are the same but for what is drawn and for what is quoted whole. Reasons that are found by going
+/// through a map come in any order.
 fn agree(recorded: &Status, ours: &Status) -> bool {
-    let plain = |status: &Status| {
-        let message = without_quoted(&without_uids(&status.message));
-        Status { message, ..status.clone() }
-    };
-    recorded == ours || plain(recorded) == plain(ours)
+    let plain = |status: &Status| Status { message: plain(&status.message), ..status.clone() };
+    let (recorded, ours) = (plain(recorded), plain(ours));
+    let same_kind = (recorded.code, &recorded.reason) == (ours.code, &ours.reason);
+    recorded == ours
+        || same_kind && goes_through_a_map(&recorded.message) && parts(&recorded.message) == parts(&ours.message)
+}
+
+/// A message without what is drawn and what is quoted whole: uids, templates, the difference of two specs.
+pub fn plain(text: &str) -> String {
+    without_quoted(&without_difference(&without_uids(text)))
+}
+
+/// Whether some of a message's reasons are about entries of maps, through which Go goes in no order.
+fn goes_through_a_map(message: &str) -> bool {
+    let is_key = |rest: &str| rest.split(']').next().is_some_and(|key| key.contains(|c: char| !c.is_ascii_digit()));
+    message.split('[').skip(2).any(is_key)
+        || ["labels: ", "matchLabels: ", "annotations: ", "nodeSelector: ", "selector: "]
+            .iter()
+            .any(|it| message.contains(it))
+}
+
+/// The parts of a message with several reasons, in order.
+fn parts(text: &str) -> Option<(&str, Vec<&str>)> {
+    let (before, reasons) = text.strip_suffix(']')?.split_once(": [")?;
+    let mut parts: Vec<&str> = reasons.split(", ").collect();
+    parts.sort_unstable();
+    Some((before, parts))
+}
+
+/// A text without the lines of a difference, which begin with a place and are unchanged, new or gone.
+fn without_difference(text: &str) -> String {
+    let mut plain = String::new();
+    let mut inside = false;
+    for (index, line) in text.split('\n').enumerate() {
+        inside = line.starts_with("@@ ") || inside && (line.starts_with([' ', '-', '+']) || line.is_empty());
+        if inside {
+            continue;
+        }
+        if index > 0 && !line.starts_with(", ") && !line.starts_with(']') {
+            plain.push('\n');
+        }
+        plain.push_str(line);
+    }
+    plain
 }
 
 /// A text with `…` for each uid.
@@ -190,9 +270,8 @@ fn without_uids(text: &str) -> String {
     plain
 }
 
-/// A text without the template that an immutable one is quoted with, and without the difference of two specs.
+/// A text without the template that an immutable one is quoted with.
 fn without_quoted(text: &str) -> String {
-    let text = text.split("\n@@ ").next().unwrap_or_default();
     let (Some(start), Some(end)) = (text.find(": {\"labels\":"), text.rfind("}: field is immutable")) else {
         return text.to_owned();
     };
@@ -211,8 +290,18 @@ mod tests {
         assert!(!agree(&one, &status("uid 15ee43bd-69ba-4366-befd-cbcd966f477 is wrong")));
         let quoted = status("spec.template: Invalid value: {\"labels\":{\"a\":\"b\"},\"Spec\":{}}: field is immutable");
         assert!(agree(&quoted, &status("spec.template: Invalid value: field is immutable")));
+        let labels = status("x is invalid: [metadata.labels: bad a, metadata.labels: bad b]");
+        assert!(agree(&labels, &status("x is invalid: [metadata.labels: bad b, metadata.labels: bad a]")));
+        let ports = status("x is invalid: [spec.ports[0].port: bad, spec.type: bad]");
+        assert!(
+            !agree(&ports, &status("x is invalid: [spec.type: bad, spec.ports[0].port: bad]")),
+            "these have an order"
+        );
         let selector = status("spec.selector: Invalid value: {\"matchLabels\":{\"a\":\"b\"}}: field is immutable");
         assert!(!agree(&selector, &status("spec.selector: Invalid value: field is immutable")));
         assert!(agree(&status("may not change\n@@ -1,7 +1,7 @@\n x"), &status("may not change")));
+        let both = status("[may not change\n@@ -1,7 +1,7 @@\n x\n-y\n, nor that]");
+        assert!(agree(&both, &status("[may not change, nor that]")));
+        assert!(!agree(&both, &status("[may not change]")));
     }
 }

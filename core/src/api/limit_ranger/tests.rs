@@ -55,6 +55,21 @@ fn what_a_container_only_limits_it_requests_too() {
 }
 
 #[test]
+fn a_request_above_the_limit_that_is_filled_in_makes_the_pod_invalid() {
+    let defaults = LimitRangeItem { default_limits: amounts(&[("cpu", "500m")]), ..item(LimitType::Container) };
+    let above = "must be less than or equal to cpu limit of 500m";
+    assert_eq!(
+        refusal(range(vec![defaults.clone()]), pod(&[(1000, 0)])),
+        format!(r#"Pod "p" is invalid: spec.containers[0].resources.requests: Invalid value: "1": {above}"#)
+    );
+    let field = "spec.containers[1].resources.requests";
+    let both = refusal(range(vec![defaults.clone()]), pod(&[(500, 0), (600, 0), (700, 700), (800, 0)]));
+    let last = format!(r#"spec.containers[3].resources.requests: Invalid value: "800m": {above}"#);
+    assert_eq!(both, format!(r#"Pod "p" is invalid: [{field}: Invalid value: "600m": {above}, {last}]"#));
+    assert_eq!(refusal(range(vec![defaults]), pod(&[(500, 0)])), "");
+}
+
+#[test]
 fn containers_without_amounts_get_the_defaults_and_the_pod_says_so() {
     let defaults = LimitRangeItem {
         default_limits: amounts(&[("cpu", "200m"), ("memory", "256Mi")]),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Container, EnvVar, HTTPGetAction, LifecycleHandler, ObjectFieldSelector, Pod, PodSpec, PodTemplateSpec, Probe,
-    ProjectedVolumeSource, ResourceRequirements, Volume,
+    Container, EnvVar, EphemeralContainer, HTTPGetAction, LifecycleHandler, ObjectFieldSelector, Pod, PodSpec,
+    PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceRequirements, Volume,
 };
 
 use super::{number, quantities, text};
@@ -51,6 +51,19 @@ fn spec(spec: &mut PodSpec) {
     spec.volumes.iter_mut().flatten().for_each(volume);
     spec.init_containers.iter_mut().flatten().for_each(container);
     spec.containers.iter_mut().for_each(container);
+    spec.ephemeral_containers.iter_mut().flatten().for_each(ephemeral);
+}
+
+fn ephemeral(container: &mut EphemeralContainer) {
+    text(&mut container.image_pull_policy, pull_policy(container.image.as_deref()));
+    text(&mut container.termination_message_path, "/dev/termination-log");
+    text(&mut container.termination_message_policy, "File");
+    for port in container.ports.iter_mut().flatten() {
+        text(&mut port.protocol, "TCP");
+    }
+    container.env.iter_mut().flatten().for_each(environment);
+    let probes = [&mut container.liveness_probe, &mut container.readiness_probe, &mut container.startup_probe];
+    probes.into_iter().flatten().for_each(probe);
 }
 
 fn requests_from_limits(resources: &mut ResourceRequirements) {
@@ -62,8 +75,7 @@ fn requests_from_limits(resources: &mut ResourceRequirements) {
 }
 
 fn container(container: &mut Container) {
-    let policy = if is_latest(container.image.as_deref().unwrap_or("")) { "Always" } else { "IfNotPresent" };
-    text(&mut container.image_pull_policy, policy);
+    text(&mut container.image_pull_policy, pull_policy(container.image.as_deref()));
     text(&mut container.termination_message_path, "/dev/termination-log");
     text(&mut container.termination_message_policy, "File");
     let resources = container.resources.get_or_insert_default();
@@ -78,6 +90,11 @@ fn container(container: &mut Container) {
     if let Some(lifecycle) = &mut container.lifecycle {
         [&mut lifecycle.post_start, &mut lifecycle.pre_stop].into_iter().flatten().for_each(handler);
     }
+}
+
+/// When an image is pulled, unless it is said.
+fn pull_policy(image: Option<&str>) -> &'static str {
+    if is_latest(image.unwrap_or("")) { "Always" } else { "IfNotPresent" }
 }
 
 /// Whether an image's tag is `latest`: written so, or neither tag nor digest given.

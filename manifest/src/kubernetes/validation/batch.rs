@@ -1,17 +1,13 @@
 //! Checks of Jobs and CronJobs.
 //!
-//! Source: pkg/apis/batch/validation/validation.go (v1.34.1). Absent on purpose: the labels and the selector that the
-//! API server makes itself (a user's own `controller-uid`, say), and the characters of a path in `managedBy`.
+//! Source: pkg/apis/batch/validation/validation.go (v1.34.1).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use k8s_openapi::api::batch::v1::{
-    CronJob, CronJobSpec, Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
-    PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule, SuccessPolicy, SuccessPolicyRule,
-};
+use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, Job, JobSpec};
 
-use super::report::{AsJson, At, Report};
-use super::{metadata, names, pod, selector};
+use super::report::{AsJson, AsWritten, At, Report};
+use super::{job_policies, metadata, names, pod, selector, shown};
 use crate::kubernetes::schedule;
 
 const PARALLELISM_INDEXED_MAX: i32 = 100_000;
@@ -19,22 +15,25 @@ const FAILED_INDEXES_MAX: i32 = 100_000;
 const MANY_COMPLETIONS: i32 = 100_000;
 const PARALLELISM_OF_MANY_MAX: i32 = 10_000;
 const FAILED_INDEXES_OF_MANY_MAX: i32 = 10_000;
-const RULES_MAX: usize = 20;
-const EXIT_CODES_MAX: usize = 255;
-const CONDITIONS_MAX: usize = 20;
 const MANAGED_BY_MAX: usize = 63;
-const INDEXES_TEXT_MAX: usize = 64 * 1024;
 /// A CronJob's name gets eleven more characters for its Jobs.
 const CRON_JOB_NAME_MAX: usize = 52;
-const ACTIONS: [&str; 4] = ["Count", "FailIndex", "FailJob", "Ignore"];
-const OPERATORS: [&str; 2] = ["In", "NotIn"];
-const STATUSES: [&str; 3] = ["False", "True", "Unknown"];
+/// The labels by name and by identity that the API server gives a Job's pods, in the old and the new spelling.
+const NAME_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
+const UID_LABELS: [&str; 2] = ["controller-uid", "batch.kubernetes.io/controller-uid"];
+const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Checks a Job.
 pub(super) fn job(report: &mut Report, object: &Job) {
+    stored_job(report, &completed(object));
+}
+
+/// Checks a Job that has the selector and the labels that the API server makes.
+pub(super) fn stored_job(report: &mut Report, object: &Job) {
     metadata::check(report, &object.metadata, names::dns_subdomain);
     let empty = JobSpec::default();
     let (spec, at) = (object.spec.as_ref().unwrap_or(&empty), At::root("spec"));
+    generated_selector(report, object, spec);
     job_spec(report, &at, spec);
     own_selector(report, &at, spec);
     let name = object.metadata.name.as_deref().unwrap_or("");
@@ -47,16 +46,27 @@ pub(super) fn job(report: &mut Report, object: &Job) {
     }
 }
 
-/// Checks a CronJob.
+/// Checks a new CronJob.
 pub(super) fn cron_job(report: &mut Report, object: &CronJob) {
     metadata::check(report, &object.metadata, names::dns_subdomain);
+    cron_job_spec(report, object, None);
+    let name = object.metadata.name.as_deref().unwrap_or("");
+    if name.len() > CRON_JOB_NAME_MAX {
+        report.invalid(&At::root("metadata").child("name"), &name, "must be no more than 52 characters");
+    }
+}
+
+/// Checks the spec of a CronJob; `old` is that of the stored one, of which some things are let pass.
+pub(super) fn cron_job_spec(report: &mut Report, object: &CronJob, old: Option<&CronJobSpec>) {
     let empty = CronJobSpec::default();
     let (spec, at) = (object.spec.as_ref().unwrap_or(&empty), At::root("spec"));
-    timing(report, &at, spec);
+    timing(report, &at, spec, old.is_some_and(|old| old.schedule.contains("TZ")));
     if let Some(seconds) = spec.starting_deadline_seconds {
         report.not_negative(&at.child("startingDeadlineSeconds"), seconds);
     }
-    if let Some(zone) = &spec.time_zone {
+    if let Some(zone) =
+        spec.time_zone.as_ref().filter(|zone| old.is_none_or(|old| old.time_zone.as_ref() != Some(zone)))
+    {
         time_zone(report, &at.child("timeZone"), zone);
     }
     let policies = ["Allow", "Forbid", "Replace"];
@@ -66,7 +76,8 @@ pub(super) fn cron_job(report: &mut Report, object: &CronJob) {
     let template = spec.job_template.spec.as_ref().unwrap_or(&empty);
     job_spec(report, &template_at, template);
     if let Some(selector) = &template.selector {
-        report.invalid(&template_at.child("selector"), &AsJson(selector), "`selector` will be auto-generated");
+        let shown = shown::selector(selector);
+        report.invalid(&template_at.child("selector"), &AsWritten(&shown), "`selector` will be auto-generated");
     }
     if template.manual_selector == Some(true) {
         report.not_supported(&template_at.child("manualSelector"), &AsJson(&true), &["nil", "false"]);
@@ -77,14 +88,10 @@ pub(super) fn cron_job(report: &mut Report, object: &CronJob) {
     ] {
         report.not_negative(&at.child(field), i64::from(limit.unwrap_or(0)));
     }
-    let name = object.metadata.name.as_deref().unwrap_or("");
-    if name.len() > CRON_JOB_NAME_MAX {
-        report.invalid(&At::root("metadata").child("name"), &name, "must be no more than 52 characters");
-    }
 }
 
-/// Checks a schedule, which must not name a time zone: there is a field for that.
-fn timing(report: &mut Report, at: &At, spec: &CronJobSpec) {
+/// Checks a schedule, which must not name a time zone: there is a field for that. One that `had_zone` may keep it.
+fn timing(report: &mut Report, at: &At, spec: &CronJobSpec, had_zone: bool) {
     let (at, text) = (at.child("schedule"), &spec.schedule);
     if text.is_empty() {
         return report.required(&at, "");
@@ -99,8 +106,10 @@ fn timing(report: &mut Report, at: &At, spec: &CronJobSpec) {
     if let Err(error) = read {
         report.invalid(&at, text, &error);
     }
-    if text.contains("TZ") {
+    if text.contains("TZ") && !had_zone {
         report.invalid(&at, text, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
+    } else if text.contains("TZ") && spec.time_zone.is_some() {
+        report.invalid(&at, text, "cannot use both timeZone field and TZ or CRON_TZ in schedule");
     }
 }
 
@@ -135,19 +144,64 @@ fn is_indexed(spec: &JobSpec) -> bool {
     spec.completion_mode.as_deref() == Some("Indexed")
 }
 
-/// Checks a selector that the user has chosen. One that the API server makes fits by itself.
-fn own_selector(report: &mut Report, at: &At, spec: &JobSpec) {
-    let manual = spec.manual_selector == Some(true);
-    let Some(chosen) = &spec.selector else {
-        if manual {
-            report.required(&at.child("selector"), "");
+/// A new Job as it is when the API server validates it: with the selector and the labels that it makes, unless the user
+/// has chosen them. Its identity is not known yet and stands as zeros.
+///
+/// Source: `generateSelector`, pkg/registry/batch/job/strategy.go (v1.34.1).
+fn completed(object: &Job) -> Job {
+    let mut job = object.clone();
+    job.metadata.uid.get_or_insert_with(|| NO_UID.to_owned());
+    let Some(spec) = job.spec.as_mut().filter(|spec| spec.manual_selector != Some(true)) else { return job };
+    let (uid, name) = (job.metadata.uid.clone().unwrap_or_default(), job.metadata.name.clone().unwrap_or_default());
+    let labels = spec.template.metadata.get_or_insert_default().labels.get_or_insert_default();
+    for (key, value) in NAME_LABELS.map(|key| (key, &name)).into_iter().chain(UID_LABELS.map(|key| (key, &uid))) {
+        labels.entry(key.to_owned()).or_insert_with(|| value.clone());
+    }
+    let selected = spec.selector.get_or_insert_default().match_labels.get_or_insert_default();
+    selected.entry(UID_LABELS[1].to_owned()).or_insert(uid);
+    job
+}
+
+/// Checks that a Job whose selector the API server makes has what it makes.
+fn generated_selector(report: &mut Report, object: &Job, spec: &JobSpec) {
+    let Some(chosen) = spec.selector.as_ref().filter(|_| spec.manual_selector != Some(true)) else { return };
+    let (name, uid) = (object.metadata.name.as_deref(), object.metadata.uid.as_deref());
+    let (name, uid) = (name.unwrap_or_default(), uid.unwrap_or_default());
+    let labels = spec.template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
+    let at = At::root("spec").child("template").child("metadata").child("labels");
+    let made = [(UID_LABELS[0], uid), (NAME_LABELS[0], name), (UID_LABELS[1], uid), (NAME_LABELS[1], name)];
+    for (key, wanted) in made {
+        match labels.and_then(|labels| labels.get(key)) {
+            None => report.required(&at.key(key), &format!("must be '{wanted}'")),
+            Some(value) if value != wanted => {
+                report.invalid(&at.key(key), &AsJson(&labels), &format!("must be '{wanted}'"));
+            }
+            Some(_) => {}
         }
-        return;
-    };
-    selector::check(report, &at.child("selector"), chosen);
+    }
+    let expected: BTreeMap<String, String> =
+        made.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    if selector::is_valid(chosen) && !selector::matches(chosen, &expected) {
+        let detail = "`selector` not auto-generated";
+        report.invalid(&At::root("spec").child("selector"), &AsWritten(&shown::selector(chosen)), detail);
+    }
+}
+
+/// Checks that there is a selector and that it selects the template.
+fn own_selector(report: &mut Report, at: &At, spec: &JobSpec) {
     let none = BTreeMap::new();
     let labels = spec.template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
-    if selector::is_valid(chosen) && !selector::matches(chosen, labels.unwrap_or(&none)) {
+    let fits = match &spec.selector {
+        None => {
+            report.required(&at.child("selector"), "");
+            false
+        }
+        Some(chosen) => {
+            selector::check(report, &at.child("selector"), chosen);
+            !selector::is_valid(chosen) || selector::matches(chosen, labels.unwrap_or(&none))
+        }
+    };
+    if !fits {
         let at = at.child("template").child("metadata").child("labels");
         report.invalid(&at, &AsJson(&labels), "`selector` does not match template `labels`");
     }
@@ -186,14 +240,14 @@ fn job_spec(report: &mut Report, at: &At, spec: &JobSpec) {
         Some(mode) => report.not_supported(&at.child("completionMode"), &mode, &["NonIndexed", "Indexed"]),
     }
     if let Some(policy) = &spec.pod_failure_policy {
-        failure_policy(report, &at.child("podFailurePolicy"), spec, policy);
+        job_policies::failure_policy(report, &at.child("podFailurePolicy"), spec, policy);
     }
     if let Some(policy) = &spec.success_policy {
         let at = at.child("successPolicy");
         if is_indexed(spec) {
-            success_policy(report, &at, spec.completions.unwrap_or(0), policy);
+            job_policies::success_policy(report, &at, spec.completions.unwrap_or(0), policy);
         } else {
-            report.invalid(&at, &AsJson(policy), "requires indexed completion mode");
+            report.invalid(&at, &AsWritten(&shown::success_policy(policy)), "requires indexed completion mode");
         }
     }
     replacement(report, &at.child("podReplacementPolicy"), spec);
@@ -206,6 +260,11 @@ fn managed_by(report: &mut Report, at: &At, manager: &String) {
         _ if manager.is_empty() => report.required(at, ""),
         Some((host, path)) if !host.is_empty() && !path.is_empty() => {
             report.invalid_each(at, &host, names::dns_subdomain(host));
+            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&byte);
+            if !path.bytes().all(is_allowed) {
+                let rule = r"Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')";
+                report.invalid(at, &path, rule);
+            }
         }
         _ => report.invalid(at, manager, "must be a domain-prefixed path (such as \"acme.io/foo\")"),
     }
@@ -240,179 +299,6 @@ fn indexes(report: &mut Report, at: &At, spec: &JobSpec) {
         let when = " when completions are above 100000 and used with backoff limit per index";
         at_most(report, "parallelism", parallelism, PARALLELISM_OF_MANY_MAX, when);
         at_most(report, "maxFailedIndexes", failed, FAILED_INDEXES_OF_MANY_MAX, when);
-    }
-}
-
-/// `["A" "B"]`, as Go prints a list of names.
-fn quoted(names: &[&str]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
-    format!("[{}]", names.join(" "))
-}
-
-fn failure_policy(report: &mut Report, at: &At, spec: &JobSpec, policy: &PodFailurePolicy) {
-    let at = at.child("rules");
-    if policy.rules.len() > RULES_MAX {
-        report.too_many(&at, policy.rules.len(), RULES_MAX);
-    }
-    for (index, rule) in policy.rules.iter().enumerate() {
-        failure_rule(report, &at.index(index), spec, rule);
-    }
-}
-
-fn failure_rule(report: &mut Report, at: &At, spec: &JobSpec, rule: &PodFailurePolicyRule) {
-    let action_at = at.child("action");
-    match rule.action.as_str() {
-        "" => report.required(&action_at, &format!("valid values: {}", quoted(&ACTIONS))),
-        "FailIndex" if spec.backoff_limit_per_index.is_none() => {
-            report.invalid(&action_at, &rule.action, "requires the backoffLimitPerIndex to be set");
-        }
-        action if ACTIONS.contains(&action) => {}
-        action => report.not_supported(&action_at, &action, &ACTIONS),
-    }
-    let conditions = rule.on_pod_conditions.as_deref().unwrap_or_default();
-    if let Some(codes) = &rule.on_exit_codes {
-        exit_codes(report, &at.child("onExitCodes"), spec, codes);
-    }
-    if !conditions.is_empty() {
-        pod_conditions(report, &at.child("onPodConditions"), conditions);
-    }
-    match (rule.on_exit_codes.is_some(), conditions.is_empty()) {
-        (true, false) => {
-            report.invalid_as_a_whole(at, "specifying both OnExitCodes and OnPodConditions is not supported");
-        }
-        (false, true) => {
-            report.invalid_as_a_whole(at, "specifying one of OnExitCodes and OnPodConditions is required");
-        }
-        _ => {}
-    }
-}
-
-fn pod_conditions(report: &mut Report, at: &At, patterns: &[PodFailurePolicyOnPodConditionsPattern]) {
-    if patterns.len() > CONDITIONS_MAX {
-        report.too_many(at, patterns.len(), CONDITIONS_MAX);
-    }
-    for (index, pattern) in patterns.iter().enumerate() {
-        let at = at.index(index);
-        metadata::label_name(report, &at.child("type"), &pattern.type_);
-        match pattern.status.as_str() {
-            "" => report.required(&at.child("status"), &format!("valid values: {}", quoted(&STATUSES))),
-            status if STATUSES.contains(&status) => {}
-            status => report.not_supported(&at.child("status"), &status, &STATUSES),
-        }
-    }
-}
-
-fn exit_codes(report: &mut Report, at: &At, spec: &JobSpec, codes: &PodFailurePolicyOnExitCodesRequirement) {
-    let operator_at = at.child("operator");
-    match codes.operator.as_str() {
-        "" => report.required(&operator_at, &format!("valid values: {}", quoted(&OPERATORS))),
-        operator if OPERATORS.contains(&operator) => {}
-        operator => report.not_supported(&operator_at, &operator, &OPERATORS),
-    }
-    let pod = spec.template.spec.as_ref();
-    let containers = pod.into_iter().flat_map(|pod| pod.containers.iter().chain(pod.init_containers.iter().flatten()));
-    let known: BTreeSet<&str> = containers.map(|container| container.name.as_str()).collect();
-    if let Some(name) = codes.container_name.as_ref().filter(|name| !known.contains(name.as_str())) {
-        let detail = "must be one of the container or initContainer names in the pod template";
-        report.invalid(&at.child("containerName"), name, detail);
-    }
-    let (at, values) = (at.child("values"), &codes.values);
-    if values.is_empty() {
-        report.invalid(&at, &AsJson(values), "at least one value is required");
-    } else if values.len() > EXIT_CODES_MAX {
-        report.too_many(&at, values.len(), EXIT_CODES_MAX);
-    }
-    let mut seen = BTreeSet::new();
-    for (index, value) in values.iter().enumerate() {
-        let at = at.index(index);
-        if codes.operator == "In" && *value == 0 {
-            report.invalid(&at, value, "must not be 0 for the In operator");
-        }
-        if !seen.insert(value) {
-            report.duplicate(&at, value, "");
-        }
-    }
-    if !values.is_sorted() {
-        report.invalid(&at, &AsJson(values), "must be ordered");
-    }
-}
-
-fn success_policy(report: &mut Report, at: &At, completions: i32, policy: &SuccessPolicy) {
-    let at = at.child("rules");
-    if policy.rules.is_empty() {
-        report.required(&at, "at least one rules must be specified when the successPolicy is specified");
-    }
-    if policy.rules.len() > RULES_MAX {
-        report.too_many(&at, policy.rules.len(), RULES_MAX);
-    }
-    for (index, rule) in policy.rules.iter().enumerate() {
-        success_rule(report, &at.index(index), completions, rule);
-    }
-}
-
-fn success_rule(report: &mut Report, at: &At, completions: i32, rule: &SuccessPolicyRule) {
-    if rule.succeeded_count.is_none() && rule.succeeded_indexes.is_none() {
-        report.required(at, "at least one of succeededCount or succeededIndexes must be specified");
-    }
-    let mut total = 0;
-    if let Some(text) = &rule.succeeded_indexes {
-        let at = at.child("succeededIndexes");
-        if text.len() > INDEXES_TEXT_MAX {
-            report.too_long(&at, INDEXES_TEXT_MAX);
-        }
-        match count_indexes(text, completions) {
-            Ok(count) => total = count,
-            Err(error) => report.invalid(&at, text, &format!("error parsing succeededIndexes: {error}")),
-        }
-    }
-    let Some(count) = rule.succeeded_count else { return };
-    let at = at.child("succeededCount");
-    report.not_negative(&at, i64::from(count));
-    let at_most = |report: &mut Report, max: i32, what: &str| {
-        if count > max {
-            report.invalid(&at, &count, &format!("must be less than or equal to {max} ({what})"));
-        }
-    };
-    at_most(report, completions, "the number of specified completions");
-    if rule.succeeded_indexes.is_some() {
-        at_most(report, total, "the number of indexes in the specified succeededIndexes field");
-    }
-}
-
-/// How many indexes a text such as `0,2-5` names; they must ascend and lie below the completions.
-fn count_indexes(text: &str, completions: i32) -> Result<i32, String> {
-    let (mut last, mut total) = (None, 0);
-    for part in text.split(',').filter(|_| !text.is_empty()) {
-        let (first, end) = interval(part, completions)?;
-        if let Some(last) = last.filter(|last| *last >= first) {
-            return Err(format!("non-increasing order, previous: {last}, current: {first}"));
-        }
-        total += end - first + 1;
-        last = Some(end);
-    }
-    Ok(total)
-}
-
-fn interval(part: &str, completions: i32) -> Result<(i32, i32), String> {
-    let ends: Vec<&str> = part.split('-').collect();
-    let number = |text: &str| {
-        let number =
-            text.parse::<i32>().map_err(|_| format!("cannot convert string to integer for index: {text:?}"))?;
-        if number >= completions { Err(format!("too large index: {text:?}")) } else { Ok(number) }
-    };
-    match ends.as_slice() {
-        [only] => number(only).map(|index| (index, index)),
-        [first, last] => {
-            let (first_index, last_index) = (number(first)?, number(last)?);
-            if first_index >= last_index {
-                return Err(format!("non-increasing order, previous: {first_index}, current: {last_index}"));
-            }
-            Ok((first_index, last_index))
-        }
-        _ => Err(format!(
-            "the fragment {part:?} violates the requirement that an index interval can have at most two parts separated \
-             by '-'"
-        )),
     }
 }
 

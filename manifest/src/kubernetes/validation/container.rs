@@ -1,30 +1,49 @@
-//! Checks of containers, their ports, mounts and probes.
+//! Checks of containers: what all have in common, and what main, init and ephemeral ones may have.
+//!
+//! Source: `validateContainerCommon`, `validateContainers`, `validateInitContainers`, `validateEphemeralContainers`,
+//! pkg/apis/core/validation/validation.go (v1.34.1). Fields behind gates that are off by default (`restartPolicyRules`,
+//! `lifecycle.stopSignal`) are dropped by the API server before and looked at by nobody here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{Container, ContainerPort, EnvVar, HTTPGetAction, Probe, VolumeMount};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use k8s_openapi::api::core::v1::{
+    Container, ContainerPort, ContainerResizePolicy, EphemeralContainer, PodSpec, ResourceRequirements, Volume,
+};
 
 use super::names;
 use super::report::{At, Report};
-use super::resources;
+use super::{environment, mounts, probe, resources, security};
 
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
+const EPHEMERAL: &str = "cannot be set for an Ephemeral Container";
 
-/// Checks a pod's main containers; `volumes` are the names of its volumes.
-pub(super) fn regular(report: &mut Report, at: &At, containers: &[Container], volumes: &BTreeSet<&str>) {
+/// What the checks of containers need to know of their pod.
+pub(super) struct OfPod<'a> {
+    /// The volumes that are in order, by name.
+    pub(super) volumes: BTreeMap<&'a str, &'a Volume>,
+    /// The names of its resource claims.
+    pub(super) claims: BTreeSet<&'a str>,
+    /// Seconds that its containers have to end.
+    pub(super) grace: Option<i64>,
+    /// Its restart policy.
+    pub(super) restart_policy: &'a str,
+    /// False if its users are not those of the host.
+    pub(super) host_users: bool,
+}
+
+/// Checks a pod's main containers.
+pub(super) fn regular(report: &mut Report, at: &At, containers: &[Container], pod: &OfPod<'_>) {
     if containers.is_empty() {
-        report.required(at, "");
-        return;
+        return report.required(at, "");
     }
     let mut seen = BTreeSet::new();
     for (index, container) in containers.iter().enumerate() {
         let at = at.index(index);
-        common(report, &at, container, volumes);
+        common(report, &at, container, pod);
         if !seen.insert(container.name.as_str()) {
             report.duplicate(&at.child("name"), &container.name, "");
         }
-        probes(report, &at, container);
+        probe::all(report, &at, container, pod.grace);
         if container.restart_policy.is_some() {
             report.forbidden(&at.child("restartPolicy"), "may not be set for non-init containers");
         }
@@ -33,21 +52,22 @@ pub(super) fn regular(report: &mut Report, at: &At, containers: &[Container], vo
 }
 
 /// Checks a pod's init containers, whose names must also differ from those of its main ones.
-pub(super) fn init(report: &mut Report, at: &At, all: (&[Container], &[Container]), volumes: &BTreeSet<&str>) {
-    let (containers, regular) = all;
-    let mut seen: BTreeSet<&str> = regular.iter().map(|container| container.name.as_str()).collect();
-    for (index, container) in containers.iter().enumerate() {
+pub(super) fn init(report: &mut Report, at: &At, spec: &PodSpec, pod: &OfPod<'_>) {
+    let mut seen: BTreeSet<&str> = spec.containers.iter().map(|container| container.name.as_str()).collect();
+    for (index, container) in spec.init_containers.iter().flatten().enumerate() {
         let container_at = at.index(index);
-        common(report, &container_at, container, volumes);
+        common(report, &container_at, container, pod);
         if let Some(policy) = container.restart_policy.as_deref().filter(|policy| *policy != "Always") {
             report.not_supported(&container_at.child("restartPolicy"), &policy, &["Always"]);
         }
-        if !container.name.is_empty() && !seen.insert(&container.name) {
+        if seen.contains(container.name.as_str()) {
             report.duplicate(&container_at.child("name"), &container.name, "");
+        } else if !container.name.is_empty() {
+            seen.insert(&container.name);
         }
         host_port_conflicts(report, at, std::slice::from_ref(container));
         if container.restart_policy.as_deref() == Some("Always") {
-            probes(report, &container_at, container);
+            probe::all(report, &container_at, container, pod.grace);
             continue;
         }
         let set = [
@@ -63,7 +83,81 @@ pub(super) fn init(report: &mut Report, at: &At, all: (&[Container], &[Container
     }
 }
 
-fn common(report: &mut Report, at: &At, container: &Container, volumes: &BTreeSet<&str>) {
+/// Checks a pod's ephemeral containers, which may have fewer fields than others.
+pub(super) fn ephemeral(report: &mut Report, at: &At, spec: &PodSpec, pod: &OfPod<'_>) {
+    let others: BTreeSet<&str> =
+        spec.containers.iter().chain(spec.init_containers.iter().flatten()).map(|it| it.name.as_str()).collect();
+    let mut seen = others.clone();
+    for (index, ephemeral) in spec.ephemeral_containers.iter().flatten().enumerate() {
+        let (at, container) = (at.index(index), as_container(ephemeral));
+        common(report, &at, &container, pod);
+        image_without_spaces(report, &at, &container);
+        if !seen.insert(&ephemeral.name) {
+            report.duplicate(&at.child("name"), &ephemeral.name, "");
+        }
+        if let Some(target) = ephemeral.target_container_name.as_deref().filter(|it| !it.is_empty())
+            && !others.contains(target)
+        {
+            report.not_found(&at.child("targetContainerName"), &target);
+        }
+        let requirements = ephemeral.resources.as_ref().is_some_and(|it| *it != ResourceRequirements::default());
+        let set = [
+            ("ports", ephemeral.ports.is_some()),
+            ("resources", requirements),
+            ("resizePolicy", ephemeral.resize_policy.is_some()),
+            ("restartPolicy", ephemeral.restart_policy.is_some()),
+            ("livenessProbe", ephemeral.liveness_probe.is_some()),
+            ("readinessProbe", ephemeral.readiness_probe.is_some()),
+            ("startupProbe", ephemeral.startup_probe.is_some()),
+            ("lifecycle", ephemeral.lifecycle.is_some()),
+        ];
+        for (name, _) in set.into_iter().filter(|(_, set)| *set) {
+            report.forbidden(&at.child(name), EPHEMERAL);
+        }
+        for (index, mount) in ephemeral.volume_mounts.iter().flatten().enumerate() {
+            let at = at.child("volumeMounts").index(index);
+            for (name, path) in [("subPath", &mount.sub_path), ("subPathExpr", &mount.sub_path_expr)] {
+                if path.as_deref().is_some_and(|path| !path.is_empty()) {
+                    report.forbidden(&at.child(name), EPHEMERAL);
+                }
+            }
+        }
+    }
+}
+
+fn as_container(ephemeral: &EphemeralContainer) -> Container {
+    Container {
+        env: ephemeral.env.clone(),
+        env_from: ephemeral.env_from.clone(),
+        image: ephemeral.image.clone(),
+        image_pull_policy: ephemeral.image_pull_policy.clone(),
+        name: ephemeral.name.clone(),
+        ports: ephemeral.ports.clone(),
+        resize_policy: ephemeral.resize_policy.clone(),
+        resources: ephemeral.resources.clone(),
+        security_context: ephemeral.security_context.clone(),
+        termination_message_policy: ephemeral.termination_message_policy.clone(),
+        volume_devices: ephemeral.volume_devices.clone(),
+        volume_mounts: ephemeral.volume_mounts.clone(),
+        ..Container::default()
+    }
+}
+
+/// What templates may have and pods may not.
+pub(super) fn images_without_spaces(report: &mut Report, at: &At, containers: &[Container]) {
+    for (index, container) in containers.iter().enumerate() {
+        image_without_spaces(report, &at.index(index), container);
+    }
+}
+
+fn image_without_spaces(report: &mut Report, at: &At, container: &Container) {
+    let image = container.image.as_deref().unwrap_or_default();
+    if image.trim().len() != image.len() {
+        report.invalid(&at.child("image"), &image, "must not have leading or trailing whitespace");
+    }
+}
+
+fn common(report: &mut Report, at: &At, container: &Container, pod: &OfPod<'_>) {
     if container.name.is_empty() {
         report.required(&at.child("name"), "");
     } else {
@@ -75,13 +169,34 @@ fn common(report: &mut Report, at: &At, container: &Container, volumes: &BTreeSe
     let policies = ["File", "FallbackToLogsOnError"];
     report.one_of(&at.child("terminationMessagePolicy"), container.termination_message_policy.as_deref(), &policies);
     ports(report, &at.child("ports"), container.ports.as_deref().unwrap_or_default());
-    environment(report, &at.child("env"), container.env.as_deref().unwrap_or_default());
-    super::sources::variables(report, &at.child("envFrom"), container.env_from.as_deref().unwrap_or_default());
-    mounts(report, &at.child("volumeMounts"), container.volume_mounts.as_deref().unwrap_or_default(), volumes);
+    environment::variables(report, &at.child("env"), container.env.as_deref().unwrap_or_default());
+    environment::from_objects(report, &at.child("envFrom"), container.env_from.as_deref().unwrap_or_default());
+    mounts::mounts(report, &at.child("volumeMounts"), container, pod);
+    mounts::devices(report, &at.child("volumeDevices"), container, pod);
     let policies = ["Always", "IfNotPresent", "Never"];
     report.one_of(&at.child("imagePullPolicy"), container.image_pull_policy.as_deref(), &policies);
     if let Some(requirements) = &container.resources {
-        resources::check(report, &at.child("resources"), requirements);
+        resources::check(report, &at.child("resources"), requirements, &pod.claims);
+    }
+    let resizing = container.resize_policy.as_deref().unwrap_or_default();
+    resize_policy(report, &at.child("resizePolicy"), resizing, pod.restart_policy);
+    if let Some(context) = &container.security_context {
+        security::container(report, &at.child("securityContext"), context, pod.host_users);
+    }
+}
+
+fn resize_policy(report: &mut Report, at: &At, policies: &[ContainerResizePolicy], restart_policy: &str) {
+    let mut seen = BTreeSet::new();
+    for (index, policy) in policies.iter().enumerate() {
+        if !seen.insert(policy.resource_name.as_str()) {
+            report.duplicate(&at.index(index), &policy.resource_name, "");
+        }
+        report.one_of(at, Some(&policy.resource_name), &["cpu", "memory"]);
+        report.one_of(at, Some(&policy.restart_policy), &["NotRequired", "RestartContainer"]);
+        if restart_policy == "Never" && policy.restart_policy != "NotRequired" {
+            let detail = "must be 'NotRequired' when `restartPolicy` is 'Never'";
+            report.invalid(at, &policy.restart_policy, detail);
+        }
     }
 }
 
@@ -121,142 +236,4 @@ fn host_port_conflicts(report: &mut Report, at: &At, containers: &[Container]) {
             }
         }
     }
-}
-
-fn environment(report: &mut Report, at: &At, variables: &[EnvVar]) {
-    for (index, variable) in variables.iter().enumerate() {
-        let at = at.index(index);
-        if variable.name.is_empty() {
-            report.required(&at.child("name"), "");
-        } else {
-            report.invalid_each(&at.child("name"), &variable.name, names::environment_name(&variable.name));
-        }
-        if let Some(source) = &variable.value_from {
-            super::sources::variable(report, &at.child("valueFrom"), source);
-            let given = usize::from(source.field_ref.is_some())
-                + usize::from(source.resource_field_ref.is_some())
-                + usize::from(source.config_map_key_ref.is_some())
-                + usize::from(source.secret_key_ref.is_some())
-                + usize::from(source.file_key_ref.is_some());
-            let has_value = variable.value.as_deref().is_some_and(|value| !value.is_empty());
-            if given == 0 {
-                let detail = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or \
-                              `fileKeyRef`";
-                report.invalid(&at.child("valueFrom"), &"", detail);
-            } else if has_value {
-                report.invalid(&at.child("valueFrom"), &"", "may not be specified when `value` is not empty");
-            } else if given > 1 {
-                report.invalid(&at.child("valueFrom"), &"", "may not have more than one field specified at a time");
-            }
-        }
-    }
-}
-
-fn mounts(report: &mut Report, at: &At, mounts: &[VolumeMount], volumes: &BTreeSet<&str>) {
-    let mut seen = BTreeSet::new();
-    for (index, mount) in mounts.iter().enumerate() {
-        let at = at.index(index);
-        if mount.name.is_empty() {
-            report.required(&at.child("name"), "");
-        }
-        if !volumes.contains(mount.name.as_str()) {
-            report.not_found(&at.child("name"), &mount.name);
-        }
-        if mount.mount_path.is_empty() {
-            report.required(&at.child("mountPath"), "");
-        }
-        if !seen.insert(mount.mount_path.as_str()) {
-            report.invalid(&at.child("mountPath"), &mount.mount_path, "must be unique");
-        }
-    }
-}
-
-fn probes(report: &mut Report, at: &At, container: &Container) {
-    let probes = [
-        ("livenessProbe", &container.liveness_probe, true),
-        ("readinessProbe", &container.readiness_probe, false),
-        ("startupProbe", &container.startup_probe, true),
-    ];
-    for (name, found, one_success) in probes {
-        let (Some(found), at) = (found, at.child(name)) else { continue };
-        probe(report, &at, found);
-        if name == "readinessProbe" && found.termination_grace_period_seconds.is_some() {
-            let detail = "must not be set for readinessProbes";
-            let seconds = found.termination_grace_period_seconds.unwrap_or(0);
-            report.invalid(&at.child("terminationGracePeriodSeconds"), &seconds, detail);
-        }
-        let successes = found.success_threshold.unwrap_or(0);
-        if one_success && successes != 1 {
-            report.invalid(&at.child("successThreshold"), &successes, "must be 1");
-        }
-    }
-}
-
-fn probe(report: &mut Report, at: &At, probe: &Probe) {
-    handler(report, at, probe);
-    let numbers = [
-        ("initialDelaySeconds", probe.initial_delay_seconds),
-        ("timeoutSeconds", probe.timeout_seconds),
-        ("periodSeconds", probe.period_seconds),
-        ("successThreshold", probe.success_threshold),
-        ("failureThreshold", probe.failure_threshold),
-    ];
-    for (name, number) in numbers {
-        report.not_negative(&at.child(name), i64::from(number.unwrap_or(0)));
-    }
-    if let Some(seconds) = probe.termination_grace_period_seconds.filter(|&seconds| seconds <= 0) {
-        report.invalid(&at.child("terminationGracePeriodSeconds"), &seconds, "must be greater than 0");
-    }
-}
-
-fn handler(report: &mut Report, at: &At, probe: &Probe) {
-    let given = [
-        ("exec", probe.exec.is_some()),
-        ("httpGet", probe.http_get.is_some()),
-        ("tcpSocket", probe.tcp_socket.is_some()),
-        ("grpc", probe.grpc.is_some()),
-    ];
-    let mut given = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name);
-    let Some(first) = given.next() else {
-        report.required(at, "must specify a handler type");
-        return;
-    };
-    match first {
-        "exec" => {
-            if probe.exec.as_ref().is_some_and(|exec| exec.command.iter().flatten().next().is_none()) {
-                report.required(&at.child("exec").child("command"), "");
-            }
-        }
-        "httpGet" => probe.http_get.iter().for_each(|get| http_get(report, &at.child("httpGet"), get)),
-        "tcpSocket" => {
-            probe.tcp_socket.iter().for_each(|tcp| port(report, &at.child("tcpSocket").child("port"), &tcp.port));
-        }
-        _ => probe
-            .grpc
-            .iter()
-            .for_each(|grpc| port(report, &at.child("grpc").child("port"), &IntOrString::Int(grpc.port))),
-    }
-    for second in given {
-        report.forbidden(&at.child(second), "may not specify more than 1 handler type");
-    }
-}
-
-fn http_get(report: &mut Report, at: &At, get: &HTTPGetAction) {
-    if get.path.as_deref().unwrap_or("").is_empty() {
-        report.required(&at.child("path"), "");
-    }
-    port(report, &at.child("port"), &get.port);
-    let scheme = get.scheme.as_deref().unwrap_or("");
-    if !matches!(scheme, "HTTP" | "HTTPS") {
-        report.not_supported(&at.child("scheme"), &scheme, &["HTTP", "HTTPS"]);
-    }
-}
-
-/// Checks a port that is given by number or by name.
-pub(super) fn port(report: &mut Report, at: &At, port: &IntOrString) {
-    let faults = match port {
-        IntOrString::Int(number) => names::port_number(*number),
-        IntOrString::String(name) => names::port_name(name),
-    };
-    report.invalid_each(at, port, faults);
 }

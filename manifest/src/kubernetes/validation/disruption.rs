@@ -4,15 +4,23 @@
 
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
-use super::report::{AsJson, At, Report};
-use super::{metadata, names, selector, workload};
+use super::report::{AsWritten, At, Report};
+use super::{metadata, selector, shown, workload};
 
-/// Checks a PodDisruptionBudget.
+/// Checks a new PodDisruptionBudget.
 pub(super) fn budget(report: &mut Report, object: &PodDisruptionBudget) {
-    metadata::check(report, &object.metadata, names::dns_subdomain);
+    spec(report, object);
+    // The kind has no rule for names, so metadata is looked at only when all else is in order.
+    if report.causes.is_empty() {
+        metadata::check_common(report, &object.metadata);
+    }
+}
+
+/// Checks the spec of a PodDisruptionBudget.
+pub(super) fn spec(report: &mut Report, object: &PodDisruptionBudget) {
     let (spec, at) = (object.spec.clone().unwrap_or_default(), At::root("spec"));
     if spec.min_available.is_some() && spec.max_unavailable.is_some() {
-        report.invalid(&at, &AsJson(&spec), "minAvailable and maxUnavailable cannot be both set");
+        report.invalid(&at, &AsWritten(&shown::budget(&spec)), "minAvailable and maxUnavailable cannot be both set");
     }
     for (field, value) in [("minAvailable", &spec.min_available), ("maxUnavailable", &spec.max_unavailable)] {
         if let Some(value) = value {

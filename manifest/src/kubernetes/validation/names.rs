@@ -10,10 +10,15 @@ const QUALIFIED: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 /// A function of this module.
 pub(super) type Check = fn(&str) -> Vec<String>;
 
-/// `name` with the dash at the end of a generateName replaced: what follows it will be a letter or digit.
+/// The beginning of a generated name, which may end with a dash. As in the API server, the letter before the dash goes
+/// with it.
 pub(super) fn without_trailing_dash(prefix: &str) -> String {
     match prefix.strip_suffix('-') {
-        Some(rest) if !rest.is_empty() => format!("{rest}a"),
+        Some(rest) if !rest.is_empty() => {
+            let mut letters = rest.chars();
+            letters.next_back();
+            format!("{}a", letters.as_str())
+        }
         _ => prefix.to_owned(),
     }
 }
@@ -44,6 +49,36 @@ pub(super) fn dns_subdomain(value: &str) -> Vec<String> {
     faults
 }
 
+/// A domain to search in, whose parts may begin with an underscore.
+pub(super) fn dns_subdomain_with_underscore(value: &str) -> Vec<String> {
+    let is_part = |part: &str| {
+        let bytes = part.strip_prefix('_').unwrap_or(part).as_bytes();
+        let ends = bytes.first().is_some_and(|&b| is_label_byte(b)) && bytes.last().is_some_and(|&b| is_label_byte(b));
+        ends && bytes.iter().all(|&byte| is_label_byte(byte) || matches!(byte, b'-' | b'_'))
+    };
+    let mut faults = longer_than(value, 253);
+    if !value.split('.').all(is_part) {
+        let rule = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', \
+                    and must start and end with an alphanumeric character";
+        let label = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
+        faults.push(pattern(rule, &format!("{label}(\\.{label})*"), &["example.com"]));
+    }
+    faults
+}
+
+/// A domain name of at least two parts; a dot may end it.
+pub(super) fn domain_name(value: &str) -> Vec<String> {
+    let value = value.strip_suffix('.').unwrap_or(value);
+    let faults = dns_subdomain(value);
+    if !faults.is_empty() {
+        return vec![faults.join(",")];
+    }
+    if !value.contains('.') {
+        return vec!["should be a domain with at least two segments separated by dots".to_owned()];
+    }
+    Vec::new()
+}
+
 /// RFC 1035 label: a Service's name, which must begin with a letter.
 pub(super) fn dns_1035_label(value: &str) -> Vec<String> {
     let mut faults = longer_than(value, 63);
@@ -53,6 +88,14 @@ pub(super) fn dns_1035_label(value: &str) -> Vec<String> {
         faults.push(pattern(rule, "[a-z]([-a-z0-9]*[a-z0-9])?", &["my-name", "abc-123"]));
     }
     faults
+}
+
+/// A name that can stand in a path.
+pub(super) fn path_segment(value: &str) -> Vec<String> {
+    if matches!(value, "." | "..") {
+        return vec![format!("may not be '{value}'")];
+    }
+    ["/", "%"].iter().filter(|mark| value.contains(**mark)).map(|mark| format!("may not contain '{mark}'")).collect()
 }
 
 /// A label's or annotation's key: a name with an optional subdomain and slash before it.
@@ -99,6 +142,15 @@ pub(super) fn label_value(value: &str) -> Vec<String> {
         faults.push(pattern(rule, &format!("({QUALIFIED})?"), &["MyValue", "my_value", "12345"]));
     }
     faults
+}
+
+/// The name of a header of HTTP.
+pub(super) fn http_header(value: &str) -> Vec<String> {
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Vec::new();
+    }
+    let rule = "a valid HTTP header must consist of alphanumeric characters or '-'";
+    vec![pattern(rule, "[-A-Za-z0-9]+", &["X-Header-Name"])]
 }
 
 /// A port's name.

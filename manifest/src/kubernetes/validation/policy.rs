@@ -12,8 +12,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 use wavetank_core::model::SYSTEM_PRIORITY_CLASSES;
 use wavetank_core::quantity::{Format, Quantity};
 
-use super::report::{AsJson, At, Report};
-use super::{metadata, names, resources};
+use super::report::{AsJson, AsWritten, At, Report};
+use super::{metadata, names, resources, shown};
 
 const POD_COMPUTE: [&str; 6] = ["cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory"];
 const SCOPES: [&str; 7] = [
@@ -41,7 +41,7 @@ pub(super) fn quota(report: &mut Report, object: &ResourceQuota) {
         if !name.contains('/') && !resources::is_standard_for_quota(name) {
             report.invalid(&at, name, "must be a standard resource for quota");
         }
-        resources::quota_amount(report, &at, name, text);
+        resources::amount(report, &at, name, text);
     }
     let plain = spec.scopes.clone().unwrap_or_default();
     if !plain.is_empty() {
@@ -88,7 +88,7 @@ fn scope_selector(report: &mut Report, at: &At, spec: &ResourceQuotaSpec) {
             report.invalid(&at.child("scopeName"), &scope, "unsupported scope");
         }
         for _ in unfit(spec, scope) {
-            report.invalid(at, &AsJson(selector), "unsupported scope applied to resource");
+            report.invalid(at, &AsWritten(&shown::scopes(selector)), "unsupported scope applied to resource");
         }
         if SCOPES.contains(&scope) && !scope.ends_with("Class") && operator != "Exists" {
             let rule = "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, \

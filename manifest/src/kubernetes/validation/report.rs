@@ -141,6 +141,8 @@ impl At {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) causes: Vec<Cause>,
+    /// Whether the cluster has no privileged containers, which is what an API server's flags say by default.
+    pub(crate) forbids_privileged: bool,
 }
 
 impl Report {
@@ -175,7 +177,7 @@ impl Report {
     }
 
     /// A list with more items than allowed.
-    pub(super) fn too_many(&mut self, at: &At, found: usize, max: usize) {
+    pub(crate) fn too_many(&mut self, at: &At, found: usize, max: usize) {
         self.add(Reason::TooMany, at, Some(found.to_string()), &format!("must have at most {max} items"));
     }
 
@@ -206,6 +208,10 @@ impl Report {
 
     pub(crate) fn not_found(&mut self, at: &At, value: &impl Shown) {
         self.add(Reason::NotFound, at, Some(value.shown()), "");
+    }
+
+    pub(crate) fn not_found_with(&mut self, at: &At, value: &impl Shown, detail: &str) {
+        self.add(Reason::NotFound, at, Some(value.shown()), detail);
     }
 
     pub(crate) fn not_negative(&mut self, at: &At, value: i64) {

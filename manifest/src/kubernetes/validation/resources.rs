@@ -1,8 +1,8 @@
 //! Checks of containers' requests and limits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceRequirements};
+use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceClaim, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 
 use super::names;
@@ -33,9 +33,51 @@ const STANDARD: [&str; 20] = [
     "services.loadbalancers",
 ];
 
-/// Checks the requests and limits of one container.
-pub(super) fn check(report: &mut Report, at: &At, resources: &ResourceRequirements) {
+/// Checks the requests and limits of one container; `claims` are the names of its pod's resource claims.
+pub(super) fn check(report: &mut Report, at: &At, resources: &ResourceRequirements, claims: &BTreeSet<&str>) {
     requirements(report, at, resources, container_name);
+    claimed(report, &at.child("claims"), resources.claims.as_deref().unwrap_or_default(), claims);
+}
+
+/// Checks what a pod needs beside its containers.
+pub(super) fn overhead(report: &mut Report, at: &At, overhead: Option<&BTreeMap<String, QuantityText>>) {
+    let limits = overhead.cloned();
+    let resources = ResourceRequirements { limits, ..ResourceRequirements::default() };
+    requirements(report, at, &resources, container_name);
+}
+
+/// Source: `validateResourceClaimNames`, pkg/apis/core/validation/validation.go (v1.34.1).
+fn claimed(report: &mut Report, at: &At, claims: &[ResourceClaim], of_pod: &BTreeSet<&str>) {
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    for (index, claim) in claims.iter().enumerate() {
+        let (at, name) = (at.index(index), claim.name.as_str());
+        if name.is_empty() {
+            report.required(&at, "");
+            continue;
+        }
+        if seen.contains(name) {
+            report.duplicate(&at, &name, "");
+        } else {
+            let request = claim.request.as_deref().filter(|request| !request.is_empty());
+            let key = request.map_or_else(|| name.to_owned(), |request| format!("{name}/{request}"));
+            if let Some(request) = request {
+                report.invalid_each(&at.child("request"), &request, names::dns_label(request));
+            }
+            if seen.contains(&key) {
+                report.duplicate(&at, &key, "");
+            } else if request.is_none() {
+                for _ in seen.iter().filter(|seen| seen.split_once('/').is_some_and(|(claim, _)| claim == name)) {
+                    report.duplicate(&at, &name, "");
+                }
+            }
+            seen.insert(key);
+        }
+        if !of_pod.contains(name) {
+            let names: Vec<&str> = of_pod.iter().copied().collect();
+            let list = if names.is_empty() { " which is empty".to_owned() } else { format!(": {}", names.join(", ")) };
+            report.not_found_with(&at, &name, &format!("must be one of the names in pod.spec.resourceClaims{list}"));
+        }
+    }
 }
 
 /// Checks the requests and limits of a pod as a whole, which must cover its containers' requests.
@@ -43,6 +85,9 @@ pub(super) fn check(report: &mut Report, at: &At, resources: &ResourceRequiremen
 /// Source: `validatePodResources`, pkg/apis/core/validation/validation.go (v1.34.1), without huge pages' limits.
 pub(super) fn check_pod(report: &mut Report, at: &At, spec: &PodSpec) {
     let Some(resources) = &spec.resources else { return };
+    if spec.os.as_ref().is_some_and(|os| os.name == "windows") {
+        return report.forbidden(at, "may not be set for a windows pod");
+    }
     if resources.claims.is_some() {
         report.forbidden(&at.child("claims"), "claims may not be set for Resources at pod-level");
     }
@@ -54,6 +99,19 @@ pub(super) fn check_pod(report: &mut Report, at: &At, spec: &PodSpec) {
         {
             let detail = format!("must be greater than or equal to aggregate container requests of {containers}");
             report.invalid(&at.child("requests").key(name), &own.to_string(), &detail);
+        }
+    }
+    for (index, container) in spec.containers.iter().enumerate() {
+        let limits = container.resources.iter().flat_map(|it| it.limits.iter().flatten());
+        for (name, text) in limits {
+            let own = resources.limits.as_ref().and_then(|limits| limits.get(name)).map(|text| text.0.parse());
+            if let (Some(Ok(own)), Ok(limit)) = (own, text.0.parse::<Quantity>())
+                && limit > own
+            {
+                // The API server puts the container below the pod's resources.
+                let at = at.child("containers").index(index).key(name).child("limits");
+                report.invalid(&at, &limit.to_string(), &format!("must be less than or equal to pod limits of {own}"));
+            }
         }
     }
 }
@@ -88,6 +146,7 @@ fn requirements(report: &mut Report, at: &At, resources: &ResourceRequirements, 
     let requests = parsed(report, &requests_at, resources.requests.as_ref());
     for (&name, &limit) in &limits {
         resource(report, &limits_at.key(name), name, limit, check_name);
+        huge_page(report, &limits_at.key(name), name, limit);
     }
     for (&name, &request) in &requests {
         resource(report, &requests_at.key(name), name, request, check_name);
@@ -104,6 +163,7 @@ fn requirements(report: &mut Report, at: &At, resources: &ResourceRequirements, 
             None if !overcommit => report.required(&limits_at, "Limit must be set for non overcommitable resources"),
             _ => {}
         }
+        huge_page(report, &requests_at.key(name), name, request);
     }
     let names = || limits.keys().chain(requests.keys());
     if names().any(|name| is_huge_page(name)) && !names().any(|name| matches!(*name, "cpu" | "memory")) {
@@ -166,6 +226,17 @@ fn resource(report: &mut Report, at: &At, name: &str, quantity: Quantity, check_
     }
 }
 
+/// Checks that there are whole pages.
+fn huge_page(report: &mut Report, at: &At, name: &str, quantity: Quantity) {
+    let Some(size) = name.strip_prefix("hugepages-") else { return };
+    let size =
+        size.parse::<Quantity>().ok().filter(|size| *size > Quantity::default() && size.milli_value() % 1_000 == 0);
+    if size.is_none_or(|size| quantity.value() % size.value() != 0) {
+        let detail = format!("{quantity} is not positive integer multiple of {name}");
+        report.invalid(at, &quantity.to_string(), &detail);
+    }
+}
+
 /// What is wrong with the name of any resource.
 ///
 /// Source: `validateResourceName`, pkg/apis/core/validation/validation.go (v1.34).
@@ -182,10 +253,10 @@ pub(super) fn is_standard_for_quota(name: &str) -> bool {
     (name != "storage" && STANDARD.contains(&name)) || is_huge_page(name) || name.starts_with("requests.hugepages-")
 }
 
-/// Checks an amount of a quota.
+/// Checks an amount of a quota or of what a node has.
 ///
 /// Source: `ValidateResourceQuantityValue`, pkg/apis/core/validation/validation.go (v1.34).
-pub(super) fn quota_amount(report: &mut Report, at: &At, name: &str, text: &QuantityText) {
+pub(super) fn amount(report: &mut Report, at: &At, name: &str, text: &QuantityText) {
     let quantity = match text.0.parse::<Quantity>() {
         Ok(quantity) => quantity,
         Err(error) => return report.invalid(at, &text.0, &error.to_string()),

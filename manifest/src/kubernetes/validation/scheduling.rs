@@ -7,9 +7,11 @@ use k8s_openapi::api::core::v1::{
     TopologySpreadConstraint, WeightedPodAffinityTerm,
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
 use super::names;
-use super::report::{AsJson, At, Report};
-use super::{metadata, selector};
+use super::report::{AsWritten, At, Report};
+use super::{metadata, selector, shown};
 
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
@@ -56,7 +58,8 @@ pub(super) fn taints(report: &mut Report, at: &At, taints: &[Taint]) {
         joined(report, &at.child("value"), value, names::label_value(value));
         report.one_of(&at.child("effect"), Some(&taint.effect), &EFFECTS);
         if !seen.insert((&taint.effect, &taint.key)) {
-            report.duplicate(&at, &AsJson(taint), "taints must be unique by key and effect pair");
+            let detail = "taints must be unique by key and effect pair";
+            report.duplicate(&at, &AsWritten(&shown::taint(taint)), detail);
         }
     }
 }
@@ -123,7 +126,7 @@ pub(super) fn affinity(report: &mut Report, at: &At, affinity: &Affinity) {
 pub(super) fn node_selector(report: &mut Report, at: &At, selector: &NodeSelector) {
     let at = at.child("nodeSelectorTerms");
     if selector.node_selector_terms.is_empty() {
-        report.required(&at, "must have at least one node selector term");
+        return report.required(&at, "must have at least one node selector term");
     }
     for (index, term) in selector.node_selector_terms.iter().enumerate() {
         node_term(report, &at.index(index), term, true);
@@ -196,6 +199,8 @@ fn pod_term(report: &mut Report, at: &At, term: &PodAffinityTerm) {
     for name in term.namespaces.iter().flatten() {
         report.invalid_each(&at.child("namespace"), name, names::dns_label(name));
     }
+    let keys = (term.match_label_keys.as_deref(), term.mismatch_label_keys.as_deref());
+    label_keys(report, at, keys, term.label_selector.as_ref());
     if term.topology_key.is_empty() {
         report.required(&at.child("topologyKey"), "can not be empty");
     }
@@ -238,8 +243,48 @@ pub(super) fn spread_constraints(report: &mut Report, at: &At, constraints: &[To
                 report.not_supported(&at.child(name), &policy, &["Honor", "Ignore"]);
             }
         }
+        let keys = (constraint.match_label_keys.as_deref(), None);
+        label_keys(report, &at, keys, constraint.label_selector.as_ref());
         if let Some(labels) = &constraint.label_selector {
             selector::check(report, &at.child("labelSelector"), labels);
         }
+    }
+}
+
+/// Checks the keys whose values are taken from the pod: those that must match and those that must not.
+///
+/// Source: `ValidateMatchLabelKeysAndMismatchLabelKeys`, pkg/apis/core/validation/validation.go (v1.34.1).
+fn label_keys(
+    report: &mut Report,
+    at: &At,
+    (matching, other): (Option<&[String]>, Option<&[String]>),
+    labels: Option<&LabelSelector>,
+) {
+    let (matching, other) = (matching.unwrap_or_default(), other.unwrap_or_default());
+    for (field, keys) in [("matchLabelKeys", matching), ("mismatchLabelKeys", other)] {
+        let at = at.child(field);
+        if labels.is_none() && !keys.is_empty() {
+            report.forbidden(&at, "must not be specified when labelSelector is not set");
+            continue;
+        }
+        for (index, key) in keys.iter().enumerate() {
+            metadata::label_name(report, &at.index(index), key);
+        }
+    }
+    if let Some(labels) = labels {
+        let mut seen: BTreeSet<&String> = labels.match_labels.iter().flatten().map(|(key, _)| key).collect();
+        // The API server makes an expression of each key that the pod has; here a key that is there already is found.
+        for key in matching {
+            let expressions = labels.match_expressions.iter().flatten();
+            if seen.contains(key) || expressions.into_iter().any(|it| it.key == *key) {
+                let index = matching.iter().rposition(|other| other == key).unwrap_or(0);
+                report.invalid(&at.index(index), key, "exists in both matchLabelKeys and labelSelector");
+            }
+            seen.insert(key);
+        }
+    }
+    for (index, key) in matching.iter().enumerate().filter(|(_, key)| other.contains(key)) {
+        let detail = "exists in both matchLabelKeys and mismatchLabelKeys";
+        report.invalid(&at.child("matchLabelKeys").index(index), key, detail);
     }
 }

@@ -25,6 +25,11 @@ fn check_requirement(report: &mut Report, at: &At, requirement: &LabelSelectorRe
     }
 }
 
+/// True if there is a selector, if only an empty one: reading makes an empty map of what is given and empty.
+pub(super) fn is_given(selector: &LabelSelector) -> bool {
+    selector.match_labels.is_some() || selector.match_expressions.is_some()
+}
+
 /// True if nothing is selected by name, so that everything matches.
 pub(super) fn is_empty(selector: &LabelSelector) -> bool {
     selector.match_labels.as_ref().is_none_or(BTreeMap::is_empty)

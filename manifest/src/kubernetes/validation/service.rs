@@ -1,19 +1,18 @@
 //! Checks of Services.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use serde_json::json;
 
 use super::names;
-use super::report::{AsJson, AsWritten, At, Report};
-use super::{container, metadata};
+use super::report::{AsWritten, At, Report};
+use super::{metadata, network, probe, service_addresses};
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
-const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
-const FAMILY_POLICIES: [&str; 3] = ["PreferDualStack", "RequireDualStack", "SingleStack"];
+const TOPOLOGY_MODE: &str = "service.kubernetes.io/topology-mode";
+const TOPOLOGY_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
+const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
 /// Longest time for which a client sticks to one endpoint: a day.
@@ -21,10 +20,32 @@ const AFFINITY_SECONDS_MAX: i64 = 86_400;
 
 /// Checks a Service. Whether an address can be had, and which families the cluster has, is what the API server finds
 /// out when it allocates.
+///
+/// Addresses and families come first and alone: the API server looks at them before it allocates, and allocates before it
+/// validates.
 pub(super) fn check(report: &mut Report, object: &Service) {
+    let mut first = Report::default();
+    service_addresses::check(&mut first, object);
+    if !first.causes.is_empty() {
+        return report.causes.append(&mut first.causes);
+    }
     metadata::check(report, &object.metadata, names::dns_1035_label);
+    whole(report, object);
+}
+
+/// What is checked of a Service on creation and on update.
+///
+/// Source: `validateService`, pkg/apis/core/validation/validation.go (v1.34.1).
+pub(super) fn whole(report: &mut Report, object: &Service) {
     let empty = ServiceSpec::default();
     let (spec, at) = (object.spec.as_ref().unwrap_or(&empty), At::root("spec"));
+    let annotation = |key: &str| object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(key));
+    if let (Some(mode), Some(hints)) = (annotation(TOPOLOGY_MODE), annotation(TOPOLOGY_HINTS))
+        && mode != hints
+    {
+        let detail = format!("must match annotations[{TOPOLOGY_HINTS}] when both are specified");
+        report.invalid(&At::root("metadata").child("annotations").key(TOPOLOGY_MODE), mode, &detail);
+    }
     let kind = spec.type_.as_deref().unwrap_or("");
     let ports = spec.ports.as_deref().unwrap_or_default();
     if ports.is_empty() && !is_headless(spec) && kind != "ExternalName" {
@@ -44,84 +65,73 @@ pub(super) fn check(report: &mut Report, object: &Service) {
     }
     metadata::labels(report, &at.child("selector"), spec.selector.as_ref());
     session_affinity(report, &at, spec);
+    service_addresses::check(report, object);
+    for (index, address) in spec.external_ips.iter().flatten().enumerate() {
+        let at = at.child("externalIPs").index(index);
+        match network::parsed_ip(address) {
+            Some(_) => network::endpoint(report, &at, address),
+            None => network::ip(report, &at, address),
+        }
+    }
     report.one_of(&at.child("type"), spec.type_.as_deref(), &TYPES);
     port_numbers(report, &at.child("ports"), kind, ports);
-    if spec.allocate_load_balancer_node_ports.is_some() && kind != "LoadBalancer" {
-        let detail = "may only be used when `type` is 'LoadBalancer'";
-        report.forbidden(&at.child("allocateLoadBalancerNodePorts"), detail);
-    }
+    load_balancer(report, &at, object, spec);
     traffic_policies(report, &at, spec);
-    if kind != "ExternalName" {
-        addresses(report, &at, spec);
+    const DISTRIBUTIONS: [&str; 3] = ["PreferClose", "PreferSameZone", "PreferSameNode"];
+    if let Some(wish) = spec.traffic_distribution.as_deref().filter(|wish| !DISTRIBUTIONS.contains(wish)) {
+        report.not_supported(&at.child("trafficDistribution"), &wish, &DISTRIBUTIONS);
     }
-    if spec.health_check_node_port.unwrap_or(0) != 0 {
-        let local = kind == "LoadBalancer" && spec.external_traffic_policy.as_deref() == Some("Local");
-        if !local {
-            let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
-            report.invalid(&at.child("healthCheckNodePort"), &spec.health_check_node_port.unwrap_or(0), detail);
+}
+
+/// What only Services with a load balancer may have.
+fn load_balancer(report: &mut Report, at: &At, object: &Service, spec: &ServiceSpec) {
+    const ONLY: &str = "may only be used when `type` is 'LoadBalancer'";
+    let is_balanced = spec.type_.as_deref() == Some("LoadBalancer");
+    let ranges = spec.load_balancer_source_ranges.as_deref().unwrap_or_default();
+    let annotation = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(SOURCE_RANGES));
+    if !ranges.is_empty() {
+        // The API server writes the field with a capital letter here.
+        let at = at.child("LoadBalancerSourceRanges");
+        if !is_balanced {
+            report.forbidden(&at, ONLY);
+        }
+        for (index, range) in ranges.iter().enumerate() {
+            network::cidr(report, &at.index(index), range.trim());
+        }
+    } else if let Some(ranges) = annotation {
+        let at = At::root("metadata").child("annotations").key(SOURCE_RANGES);
+        if !is_balanced {
+            report.forbidden(&at, ONLY);
+        }
+        for range in ranges.trim().split(',').filter(|_| !ranges.trim().is_empty()) {
+            network::cidr(report, &at, range.trim());
+        }
+    }
+    if spec.allocate_load_balancer_node_ports.is_some() && !is_balanced {
+        report.forbidden(&at.child("allocateLoadBalancerNodePorts"), ONLY);
+    }
+    if let Some(class) = spec.load_balancer_class.as_deref() {
+        let at = at.child("loadBalancerClass");
+        if is_balanced {
+            report.invalid_each(&at, &class, names::qualified_name(class));
+        } else {
+            report.forbidden(&at, ONLY);
         }
     }
 }
 
-/// Addresses and families by themselves.
-///
-/// Source: `ValidateServiceClusterIPsRelatedFields`, pkg/apis/core/validation/validation.go (v1.34.1).
-fn addresses(report: &mut Report, at: &At, spec: &ServiceSpec) {
-    let single = spec.cluster_ip.iter().filter(|ip| !ip.is_empty()).cloned().collect::<Vec<_>>();
-    let listed = spec.cluster_ips.clone().filter(|ips| !ips.is_empty());
-    let ips_at = at.child("clusterIPs");
-    match (single.first(), &listed) {
-        (Some(one), Some(ips)) if ips[0] != *one => {
-            report.invalid(&ips_at, &AsJson(&json!(ips)), "first value must match `clusterIP`");
-        }
-        (None, Some(ips)) => {
-            report.invalid(&ips_at, &AsJson(&json!(ips)), "must be empty when `clusterIP` is not specified");
-        }
-        _ => {}
-    }
-    let mut seen = BTreeSet::new();
-    for (index, family) in spec.ip_families.iter().flatten().enumerate() {
-        let at = at.child("ipFamilies").index(index);
-        if !FAMILIES.contains(&family.as_str()) {
-            report.not_supported(&at, family, &FAMILIES);
-        }
-        if !seen.insert(family) {
-            report.duplicate(&at, family, "");
-        }
-    }
-    if let Some(policy) = spec.ip_family_policy.as_deref() {
-        report.one_of(&at.child("ipFamilyPolicy"), Some(policy), &FAMILY_POLICIES);
-    }
-    let ips = listed.unwrap_or(single);
-    for (index, ip) in ips.iter().enumerate() {
-        if index == 0 && ip == "None" {
-            if ips.len() > 1 {
-                report.invalid(&ips_at, &AsJson(&json!(ips)), "'None' must be the first and only value");
-            }
-        } else if ip.parse::<IpAddr>().is_err() {
-            report.invalid(&ips_at.index(index), ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-        }
-    }
-    if ips.len() > 2 {
-        report.invalid(&ips_at, &AsJson(&json!(ips)), "may only hold up to 2 values");
-    }
-    // No cluster here has a second family.
-    let policy = spec.ip_family_policy.as_deref().unwrap_or("SingleStack");
-    if ips.len() == 2 && policy == "SingleStack" {
-        let detail = "must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster IPs are specified";
-        report.invalid(&at.child("ipFamilyPolicy"), &policy, detail);
-    } else if ips.len() == 2 {
-        report.invalid(&ips_at.index(1), &AsJson(&json!(ips)), "IPv6 is not configured on this cluster");
-    }
-}
-
-fn is_headless(spec: &ServiceSpec) -> bool {
+pub(super) fn is_headless(spec: &ServiceSpec) -> bool {
     spec.cluster_ip.as_deref() == Some("None") || spec.cluster_ips.as_deref().is_some_and(|ips| ips == ["None"])
 }
 
 fn external_name(report: &mut Report, at: &At, spec: &ServiceSpec) {
-    if spec.cluster_ip.as_deref().is_some_and(|ip| !ip.is_empty()) {
-        report.forbidden(&at.child("clusterIPs"), "may not be set for ExternalName services");
+    let set = [
+        ("clusterIPs", !service_addresses::listed(spec).is_empty()),
+        ("ipFamilies", spec.ip_families.as_ref().is_some_and(|families| !families.is_empty())),
+        ("ipFamilyPolicy", spec.ip_family_policy.is_some()),
+    ];
+    for (field, _) in set.into_iter().filter(|(_, set)| *set) {
+        report.forbidden(&at.child(field), "may not be set for ExternalName services");
     }
     let name = spec.external_name.as_deref().unwrap_or("");
     let name = name.strip_suffix('.').unwrap_or(name);
@@ -152,7 +162,10 @@ fn service_port<'a>(
     report.invalid_each(&at.child("port"), &port.port, names::port_number(port.port));
     report.one_of(&at.child("protocol"), port.protocol.as_deref(), &PROTOCOLS);
     let target = port.target_port.as_ref().unwrap_or(&IntOrString::Int(0));
-    container::port(report, &at.child("targetPort"), target);
+    probe::port(report, &at.child("targetPort"), target);
+    if let Some(protocol) = port.app_protocol.as_deref() {
+        report.invalid_each(&at.child("appProtocol"), &protocol, names::qualified_name(protocol));
+    }
 }
 
 fn session_affinity(report: &mut Report, at: &At, spec: &ServiceSpec) {
@@ -214,11 +227,19 @@ fn traffic_policies(report: &mut Report, at: &At, spec: &ServiceSpec) {
     } else if !policy.is_empty() {
         report.invalid(&external_at, &policy, "may only be set for externally-accessible services");
     }
+    let health = spec.health_check_node_port.unwrap_or(0);
+    let needs_health = kind == "LoadBalancer" && policy == "Local";
+    if health != 0 && !needs_health {
+        let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+        report.invalid(&at.child("healthCheckNodePort"), &health, detail);
+    } else if health != 0 {
+        report.invalid_each(&at.child("healthCheckNodePort"), &health, names::port_number(health));
+    }
     let internal_at = at.child("internalTrafficPolicy");
     match spec.internal_traffic_policy.as_deref() {
         Some("Cluster" | "Local") => {}
         Some(other) => report.not_supported(&internal_at, &other, &["Cluster", "Local"]),
-        None if kind == "ExternalName" => {}
-        None => report.required(&internal_at, ""),
+        None if ["ClusterIP", "LoadBalancer", "NodePort"].contains(&kind) => report.required(&internal_at, ""),
+        None => {}
     }
 }

@@ -11,13 +11,22 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 
 use super::names;
-use super::report::{AsJson, At, Report};
+use super::report::{AsJson, AsWritten, At, Report};
 use super::workload::{at_most_all, int_or_percent, is_zero};
-use super::{metadata, pod, selector, storage};
+use super::{metadata, pod, selector, shown, storage};
 
-/// Checks a StatefulSet.
+/// Checks a new StatefulSet.
 pub(super) fn stateful_set(report: &mut Report, object: &StatefulSet) {
     metadata::check(report, &object.metadata, names::dns_label);
+    spec(report, object, true);
+}
+
+/// Checks a StatefulSet but for what cannot change: the templates of its claims.
+pub(super) fn stored_stateful_set(report: &mut Report, object: &StatefulSet) {
+    spec(report, object, false);
+}
+
+fn spec(report: &mut Report, object: &StatefulSet, with_templates: bool) {
     let (spec, at) = (object.spec.clone().unwrap_or_default(), At::root("spec"));
     let policy = spec.pod_management_policy.as_deref().unwrap_or("");
     if !["OrderedReady", "Parallel"].contains(&policy) {
@@ -34,7 +43,7 @@ pub(super) fn stateful_set(report: &mut Report, object: &StatefulSet) {
             report.not_supported(&retention_at.child(field), &value, &["Retain", "Delete"]);
         }
     }
-    for (index, claim) in spec.volume_claim_templates.iter().flatten().enumerate() {
+    for (index, claim) in spec.volume_claim_templates.iter().flatten().enumerate().filter(|_| with_templates) {
         let at = at.child("volumeClaimTemplates").index(index).child("spec");
         storage::claim_spec(report, &at, &claim.spec.clone().unwrap_or_default());
     }
@@ -45,17 +54,21 @@ pub(super) fn stateful_set(report: &mut Report, object: &StatefulSet) {
     if let Some(service) = spec.service_name.as_deref().filter(|name| !name.is_empty()) {
         report.invalid_each(&at.child("serviceName"), &service, names::dns_label(service));
     }
-    if selector::is_empty(&spec.selector) {
-        report.required(&at.child("selector"), "");
+    let selector_at = at.child("selector");
+    if selector::is_given(&spec.selector) {
+        selector::check(report, &selector_at, &spec.selector);
+        if selector::is_empty(&spec.selector) {
+            report.invalid(&selector_at, &AsWritten("{}"), "empty selector is invalid for statefulset");
+        }
     } else {
-        selector::check(report, &at.child("selector"), &spec.selector);
+        report.required(&selector_at, "");
     }
     if selector::is_valid(&spec.selector) {
         let at = at.child("template");
         matching(report, &at, &spec.selector, &spec.template);
         pod::template(report, &at, &with_claims(&spec));
     } else {
-        report.invalid(&at.child("selector"), &AsJson(&spec.selector), "");
+        report.invalid(&selector_at, &AsWritten(&shown::selector(&spec.selector)), "");
     }
     lasting(report, &at.child("template").child("spec"), &spec.template, "StatefulSet");
 }
@@ -128,6 +141,9 @@ pub(super) fn daemon_set(report: &mut Report, object: &DaemonSet) {
     if selector::is_valid(&spec.selector) {
         matching(report, &template_at, &spec.selector, &spec.template);
     }
+    if selector::is_given(&spec.selector) && selector::is_empty(&spec.selector) {
+        report.invalid(&at.child("selector"), &AsWritten("{}"), "empty selector is invalid for daemonset");
+    }
     pod::template(report, &template_at, &spec.template);
     lasting(report, &template_at.child("spec"), &spec.template, "DaemonSet");
     report.not_negative(&at.child("minReadySeconds"), i64::from(spec.min_ready_seconds.unwrap_or(0)));
@@ -169,11 +185,11 @@ fn daemon_rolling_update(report: &mut Report, at: &At, update: &RollingUpdateDae
     }
 }
 
-/// Checks that a selector matches the template's labels. A missing selector matches nothing.
+/// Checks that a selector matches the template's labels. A missing selector matches nothing, an empty one everything.
 fn matching(report: &mut Report, at: &At, labels: &LabelSelector, template: &PodTemplateSpec) {
     let none = BTreeMap::new();
     let found = template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
-    if selector::is_empty(labels) || !selector::matches(labels, found.unwrap_or(&none)) {
+    if !selector::is_given(labels) || !selector::matches(labels, found.unwrap_or(&none)) {
         let detail = "`selector` does not match template `labels`";
         report.invalid(&at.child("metadata").child("labels"), &AsJson(&found), detail);
     }

@@ -1,20 +1,23 @@
-//! Checks of what pods take from elsewhere: variables and files from ConfigMaps, Secrets and the pod itself.
+//! Checks of what pods take from elsewhere: files from ConfigMaps, Secrets and the pod itself.
 //!
-//! Source: `validateVolumeSource`, `ValidateEnvFrom`, `validateEnvVarValueFrom`, pkg/apis/core/validation/validation.go
-//! (v1.34.1).
+//! Trust bundles and pod certificates are behind gates that are off: the API server drops them before it validates.
+//! Source: `validateVolumeSource`, `validateProjectionSources`, `validateObjectFieldSelector`,
+//! pkg/apis/core/validation/validation.go (v1.34.1).
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{
-    DownwardAPIVolumeFile, EnvFromSource, EnvVarSource, KeyToPath, ObjectFieldSelector, ProjectedVolumeSource,
-    ResourceFieldSelector, Volume,
+    DownwardAPIVolumeFile, KeyToPath, ObjectFieldSelector, ProjectedVolumeSource, ResourceFieldSelector, Volume,
 };
 
+use wavetank_core::quantity::Quantity;
+
+use super::mounts;
 use super::names;
 use super::report::{At, Report};
 
 const FILE_MODE: &str = "must be a number between 0 and 0777 (octal), both inclusive";
-const ENV_FIELDS: [&str; 9] = [
+pub(super) const ENV_FIELDS: [&str; 9] = [
     "metadata.name",
     "metadata.namespace",
     "metadata.uid",
@@ -36,33 +39,31 @@ const RESOURCES: [&str; 6] = [
     "requests.memory",
 ];
 
-/// Checks the parts of a volume whose files the kubelet writes.
-pub(super) fn files(report: &mut Report, at: &At, volume: &Volume) {
-    if let Some(source) = &volume.secret {
-        let at = at.child("secret");
-        present(report, &at.child("secretName"), source.secret_name.as_deref().unwrap_or_default());
-        mode(report, &at.child("defaultMode"), source.default_mode);
-        items(report, &at, source.items.as_ref());
-    }
-    if let Some(source) = &volume.config_map {
-        let at = at.child("configMap");
-        present(report, &at.child("name"), &source.name);
-        mode(report, &at.child("defaultMode"), source.default_mode);
-        items(report, &at, source.items.as_ref());
-    }
-    if let Some(source) = &volume.downward_api {
-        let at = at.child("downwardAPI");
-        mode(report, &at.child("defaultMode"), source.default_mode);
-        source.items.iter().flatten().for_each(|file| downward(report, &at, file));
-    }
-    if let Some(source) = &volume.projected {
-        let at = at.child("projected");
-        mode(report, &at.child("defaultMode"), source.default_mode);
-        projections(report, &at, source);
+/// Checks the part `kind` of a volume whose files the kubelet writes.
+pub(super) fn files(report: &mut Report, at: &At, volume: &Volume, kind: &str) {
+    match kind {
+        "secret" => volume.secret.iter().for_each(|source| {
+            present(report, &at.child("secretName"), source.secret_name.as_deref().unwrap_or_default());
+            mode(report, &at.child("defaultMode"), source.default_mode);
+            items(report, at, source.items.as_ref());
+        }),
+        "configMap" => volume.config_map.iter().for_each(|source| {
+            present(report, &at.child("name"), &source.name);
+            mode(report, &at.child("defaultMode"), source.default_mode);
+            items(report, at, source.items.as_ref());
+        }),
+        "downwardAPI" => volume.downward_api.iter().for_each(|source| {
+            mode(report, &at.child("defaultMode"), source.default_mode);
+            source.items.iter().flatten().for_each(|file| downward(report, at, file));
+        }),
+        "projected" => volume.projected.iter().for_each(|source| {
+            mode(report, &at.child("defaultMode"), source.default_mode);
+            projections(report, at, source);
+        }),
+        _ => {}
     }
 }
 
-/// Source: `validateProjectionSources`, without trust bundles and pod certificates.
 fn projections(report: &mut Report, at: &At, volume: &ProjectedVolumeSource) {
     let mut paths = BTreeSet::new();
     for (index, source) in volume.sources.iter().flatten().enumerate() {
@@ -119,14 +120,15 @@ fn projections(report: &mut Report, at: &At, volume: &ProjectedVolumeSource) {
                     "may not specify a duration larger than 2^32 seconds",
                 );
             }
+            // The API server names the volume here, not the source.
             if it.path.is_empty() {
-                report.required(&token_at.child("path"), "");
+                report.required(&at.child("path"), "");
             } else {
-                local_path(report, &token_at.child("path"), &it.path);
+                local_path(report, &at.child("path"), &it.path);
             }
         }
         if given > 1 {
-            report.forbidden(&source_at, "may not specify more than 1 volume type");
+            report.forbidden(&source_at, "may not specify more than 1 volume type per source");
         }
     }
 }
@@ -155,12 +157,7 @@ fn items(report: &mut Report, at: &At, items: Option<&Vec<KeyToPath>>) {
 
 /// A path that stays in its volume and leaves the names of its administration alone.
 fn local_path(report: &mut Report, at: &At, path: &str) {
-    if path.starts_with('/') {
-        report.invalid(at, &path, "must be a relative path");
-    }
-    if path.split('/').any(|part| part == "..") {
-        report.invalid(at, &path, "must not contain '..'");
-    }
+    mounts::descending_path(report, at, path);
     // A first part of just two dots has been found already.
     if path.starts_with("..") && !path.starts_with("../") {
         report.invalid(at, &path, "must not start with '..'");
@@ -183,10 +180,14 @@ fn downward(report: &mut Report, at: &At, file: &DownwardAPIVolumeFile) {
     mode(report, &at.child("mode"), file.mode);
 }
 
-fn field(report: &mut Report, at: &At, selector: &ObjectFieldSelector, fields: &[&str]) {
+pub(super) fn field(report: &mut Report, at: &At, selector: &ObjectFieldSelector, fields: &[&str]) {
     let path = selector.field_path.as_str();
     if path.is_empty() {
         return report.required(&at.child("fieldPath"), "");
+    }
+    if let Some(version) = selector.api_version.as_deref().filter(|version| *version != "v1") {
+        let detail = format!("error converting fieldPath: unsupported pod version: {version}");
+        return report.invalid(&at.child("fieldPath"), &path, &detail);
     }
     let subscript = path.strip_suffix("']").and_then(|rest| rest.split_once("['"));
     let convertible = match subscript {
@@ -208,7 +209,7 @@ fn field(report: &mut Report, at: &At, selector: &ObjectFieldSelector, fields: &
     }
 }
 
-fn resource(report: &mut Report, at: &At, selector: &ResourceFieldSelector, in_volume: bool) {
+pub(super) fn resource(report: &mut Report, at: &At, selector: &ResourceFieldSelector, in_volume: bool) {
     let name = selector.resource.as_str();
     if in_volume && selector.container_name.as_deref().unwrap_or_default().is_empty() {
         report.required(&at.child("containerName"), "");
@@ -219,9 +220,8 @@ fn resource(report: &mut Report, at: &At, selector: &ResourceFieldSelector, in_v
     {
         report.not_supported(&at.child("resource"), &name, &RESOURCES);
     }
-    let Some(divisor) = selector.divisor.as_ref().map(|text| text.0.as_str()).filter(|text| *text != "0") else {
-        return;
-    };
+    let divisor = selector.divisor.as_ref().and_then(|text| text.0.parse::<Quantity>().ok());
+    let Some(divisor) = divisor.filter(|divisor| !divisor.is_zero()).map(|divisor| divisor.to_string()) else { return };
     let (allowed, detail): (&[&str], &str) = match name.split_once('.') {
         Some((_, "cpu")) => (&["1m", "1"], "only divisor's values 1m and 1 are supported with the cpu resource"),
         Some((_, "memory")) => (SIZES, SIZES_OF_MEMORY),
@@ -229,7 +229,7 @@ fn resource(report: &mut Report, at: &At, selector: &ResourceFieldSelector, in_v
         Some((_, pages)) if pages.starts_with("hugepages-") => (SIZES, SIZES_OF_PAGES),
         _ => return,
     };
-    if !allowed.contains(&divisor) {
+    if !allowed.contains(&divisor.as_str()) {
         report.invalid(&at.child("divisor"), &name, detail);
     }
 }
@@ -242,54 +242,3 @@ const SIZES_OF_STORAGE: &str = "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E,
 
 const SIZES_OF_PAGES: &str = "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported \
                               with the hugepages resource";
-
-/// Checks where a variable's value comes from, but not how many sources there are.
-pub(super) fn variable(report: &mut Report, at: &At, source: &EnvVarSource) {
-    if let Some(it) = &source.field_ref {
-        field(report, &at.child("fieldRef"), it, &ENV_FIELDS);
-    }
-    if let Some(it) = &source.resource_field_ref {
-        resource(report, &at.child("resourceFieldRef"), it, false);
-    }
-    let mut key = |at: At, object: &String, key: &String| {
-        report.invalid_each(&at.child("name"), object, names::dns_subdomain(object));
-        if key.is_empty() {
-            report.required(&at.child("key"), "");
-        } else {
-            report.invalid_each(&at.child("key"), key, names::config_key(key));
-        }
-    };
-    if let Some(it) = &source.config_map_key_ref {
-        key(at.child("configMapKeyRef"), &it.name, &it.key);
-    }
-    if let Some(it) = &source.secret_key_ref {
-        key(at.child("secretKeyRef"), &it.name, &it.key);
-    }
-}
-
-/// Checks the sources of `envFrom`.
-pub(super) fn variables(report: &mut Report, at: &At, sources: &[EnvFromSource]) {
-    for (index, source) in sources.iter().enumerate() {
-        let source_at = at.index(index);
-        if let Some(prefix) = source.prefix.as_deref().filter(|prefix| !prefix.is_empty()) {
-            report.invalid_each(&source_at.child("prefix"), &prefix, names::environment_name(prefix));
-        }
-        let objects = [
-            ("configMapRef", source.config_map_ref.as_ref().map(|it| &it.name)),
-            ("secretRef", source.secret_ref.as_ref().map(|it| &it.name)),
-        ];
-        for (kind, object) in objects.iter().filter_map(|(kind, object)| Some((kind, (*object)?))) {
-            let at = source_at.child(kind).child("name");
-            if object.is_empty() {
-                report.required(&at, "");
-            } else {
-                report.invalid_each(&at, object, names::dns_subdomain(object));
-            }
-        }
-        match objects.iter().filter(|(_, object)| object.is_some()).count() {
-            0 => report.invalid(at, &"", "must specify one of: `configMapRef` or `secretRef`"),
-            1 => {}
-            _ => report.invalid(at, &"", "may not have more than one field specified at a time"),
-        }
-    }
-}

@@ -1,38 +1,40 @@
-//! Checks of volumes, claims, storage classes, and what CSI drivers write.
+//! Checks of volumes and claims.
 //!
-//! Of the older volume types, those that somebody can still use are checked: `hostPath`, `local`, `nfs`, `csi`,
-//! `gcePersistentDisk`, `awsElasticBlockStore`, `rbd`, and of `iscsi` all but its names' syntax. Inline volumes of
-//! VolumeAttachments, data sources and secrets are not.
-//!
-//! Source: pkg/apis/core/validation/validation.go (`ValidatePersistentVolumeSpec`, `ValidatePersistentVolumeClaimSpec`),
-//! pkg/apis/storage/validation/validation.go (v1.34.1).
+//! Source: `ValidatePersistentVolumeSpec`, `ValidatePersistentVolumeClaimSpec`,
+//! pkg/apis/core/validation/validation.go; pkg/volume/validation/pv_validation.go (v1.34.1).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec, TopologySelectorTerm,
-    Volume,
-};
-use k8s_openapi::api::storage::v1::{
-    CSIDriver, CSINode, CSINodeDriver, CSIStorageCapacity, StorageClass, VolumeAttachment,
+    PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 use wavetank_core::quantity::Quantity;
 
-use super::report::{AsJson, At, Report};
-use super::{metadata, names, scheduling, selector};
-use crate::kubernetes::storage::{POD_VOLUME_TYPES, VOLUME_TYPES, types_of};
+use super::report::{AsJson, AsWritten, At, Report};
+use super::volumes::ONLY_ONE;
+use super::{legacy_volumes, metadata, names, scheduling, selector};
+use crate::kubernetes::storage::{VOLUME_TYPES, types_of};
 
 const ACCESS_MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
-const ONLY_ONE: &str = "may not specify more than 1 volume type";
+/// The types whose mounting takes options from an annotation.
+const MOUNTED_WITH_OPTIONS: [&str; 13] = [
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "glusterfs",
+    "nfs",
+    "rbd",
+    "quobyte",
+    "iscsi",
+    "cinder",
+    "cephfs",
+    "azureFile",
+    "vsphereVolume",
+    "azureDisk",
+    "photonPersistentDisk",
+];
 /// The longest name of a CSI driver, in bytes.
 const DRIVER_NAME_MAX: usize = 63;
-/// The longest name that a CSI driver may give a node, in bytes.
-const NODE_ID_MAX: usize = 256;
-/// How many parameters a class may have.
-const PARAMETERS_MAX: usize = 512;
-/// How many bytes they may have together.
-const PARAMETER_BYTES_MAX: usize = 256 << 10;
 
 /// Checks a PersistentVolume.
 pub(super) fn volume(report: &mut Report, object: &PersistentVolume) {
@@ -57,11 +59,17 @@ pub(super) fn volume(report: &mut Report, object: &PersistentVolume) {
         }
     }
     let types = types_of(spec, VOLUME_TYPES);
+    let json = serde_json::to_value(spec).unwrap_or_default();
     for (number, name) in types.iter().enumerate() {
-        if number == 0 {
-            source(report, &at, spec, name);
+        if number == 0 || *name == "flexVolume" {
+            let own = object.metadata.name.as_deref().unwrap_or_default();
+            legacy_volumes::source(report, &at, name, &json[*name], Some(own));
+            if *name == "local" && spec.node_affinity.is_none() {
+                report.required(&at.child("nodeAffinity"), "Local volume requires node affinity");
+            }
         } else {
-            report.forbidden(&at.child(name), ONLY_ONE);
+            let field = if *name == "cephfs" { "cephFS" } else { *name };
+            report.forbidden(&at.child(field), ONLY_ONE);
         }
     }
     if types.is_empty() {
@@ -83,6 +91,12 @@ pub(super) fn volume(report: &mut Report, object: &PersistentVolume) {
         if spec.csi.is_none() {
             report.required(&at.child("csi"), "has to be specified when using volumeAttributesClassName");
         }
+    }
+    const MOUNT_OPTIONS: &str = "volume.beta.kubernetes.io/mount-options";
+    let annotated = object.metadata.annotations.as_ref().is_some_and(|map| map.contains_key(MOUNT_OPTIONS));
+    if annotated && !types.iter().any(|kind| MOUNTED_WITH_OPTIONS.contains(kind)) {
+        let at = At::root("metadata").child("annotations").child(MOUNT_OPTIONS);
+        report.forbidden(&at, "may not specify mount options for this volume type");
     }
 }
 
@@ -138,74 +152,13 @@ fn volume_mode(report: &mut Report, at: &At, mode: Option<&str>) {
     }
 }
 
-fn present(report: &mut Report, at: &At, text: &str) {
+pub(super) fn present(report: &mut Report, at: &At, text: &str) {
     if text.is_empty() {
         report.required(at, "");
     }
 }
 
-/// A path that must be there and must not climb.
-fn path(report: &mut Report, at: &At, path: &str) {
-    present(report, at, path);
-    if path.split('/').any(|part| part == "..") {
-        report.invalid(at, &path, "must not contain '..'");
-    }
-}
-
-fn partition(report: &mut Report, at: &At, partition: Option<i32>) {
-    if let Some(number) = partition.filter(|number| !(0..=255).contains(number)) {
-        report.invalid(&at.child("partition"), &number, "must be between 1 and 255, inclusive");
-    }
-}
-
-/// What a volume stands for.
-fn source(report: &mut Report, at: &At, spec: &PersistentVolumeSpec, name: &str) {
-    let inner = at.child(name);
-    match name {
-        "hostPath" => spec.host_path.iter().for_each(|it| path(report, &inner.child("path"), &it.path)),
-        "local" => {
-            spec.local.iter().for_each(|it| path(report, &inner.child("path"), &it.path));
-            if spec.node_affinity.is_none() {
-                report.required(&at.child("nodeAffinity"), "Local volume requires node affinity");
-            }
-        }
-        "nfs" => spec.nfs.iter().for_each(|it| {
-            present(report, &inner.child("server"), &it.server);
-            present(report, &inner.child("path"), &it.path);
-            if !it.path.starts_with('/') {
-                report.invalid(&inner.child("path"), &it.path, "must be an absolute path");
-            }
-        }),
-        "csi" => spec.csi.iter().for_each(|it| {
-            driver_name(report, &inner.child("driver"), &it.driver);
-            present(report, &inner.child("volumeHandle"), &it.volume_handle);
-        }),
-        "gcePersistentDisk" => spec.gce_persistent_disk.iter().for_each(|it| {
-            // The API server names the field otherwise here.
-            let inner = at.child("persistentDisk");
-            present(report, &inner.child("pdName"), &it.pd_name);
-            partition(report, &inner, it.partition);
-        }),
-        "awsElasticBlockStore" => spec.aws_elastic_block_store.iter().for_each(|it| {
-            present(report, &inner.child("volumeID"), &it.volume_id);
-            partition(report, &inner, it.partition);
-        }),
-        "rbd" => spec.rbd.iter().for_each(|it| {
-            if it.monitors.is_empty() {
-                report.required(&inner.child("monitors"), "");
-            }
-            present(report, &inner.child("image"), &it.image);
-        }),
-        "iscsi" => spec.iscsi.iter().for_each(|it| {
-            present(report, &inner.child("targetPortal"), &it.target_portal);
-            present(report, &inner.child("iqn"), &it.iqn);
-            report.invalid_each(&inner.child("lun"), &it.lun, names::in_range(it.lun.into(), 0, 255));
-        }),
-        _ => {}
-    }
-}
-
-fn driver_name(report: &mut Report, at: &At, name: &str) {
+pub(super) fn driver_name(report: &mut Report, at: &At, name: &str) {
     present(report, at, name);
     if name.len() > DRIVER_NAME_MAX {
         report.too_long(at, DRIVER_NAME_MAX);
@@ -238,187 +191,42 @@ pub(super) fn claim_spec(report: &mut Report, at: &At, spec: &PersistentVolumeCl
     }
     class_name(report, &at.child("storageClassName"), spec.storage_class_name.as_deref());
     volume_mode(report, at, spec.volume_mode.as_deref());
+    data_sources(report, at, spec);
     class_name(report, &at.child("volumeAttributesClassName"), spec.volume_attributes_class_name.as_deref());
 }
 
-/// Checks what is in a pod's volume, as far as the core acts on it.
-pub(super) fn pod_volume(report: &mut Report, at: &At, volume: &Volume) {
-    for name in types_of(volume, POD_VOLUME_TYPES).iter().skip(1) {
-        report.forbidden(&at.child(name), ONLY_ONE);
-    }
-    if let Some(claim) = &volume.persistent_volume_claim {
-        present(report, &at.child("persistentVolumeClaim").child("claimName"), &claim.claim_name);
-    }
-    if let Some(ephemeral) = &volume.ephemeral {
-        let at = at.child("ephemeral").child("volumeClaimTemplate");
-        match &ephemeral.volume_claim_template {
-            None => report.required(&at, ""),
-            Some(template) => {
-                let meta = template.metadata.as_ref();
-                metadata::annotations(
-                    report,
-                    &at.child("metadata").child("annotations"),
-                    meta.and_then(|it| it.annotations.as_ref()),
-                );
-                metadata::labels(report, &at.child("metadata").child("labels"), meta.and_then(|it| it.labels.as_ref()));
-                claim_spec(report, &at.child("spec"), &template.spec);
+/// Checks what a claim is filled from.
+fn data_sources(report: &mut Report, at: &At, spec: &PersistentVolumeClaimSpec) {
+    let mut one = |field: &str, name: &str, kind: &str, group: Option<&String>| {
+        let at = at.child(field);
+        present(report, &at.child("name"), name);
+        present(report, &at.child("kind"), kind);
+        match group.map_or("", String::as_str) {
+            "" if kind != "PersistentVolumeClaim" => {
+                let detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
+                report.invalid(&at, &kind, detail);
             }
+            "" => {}
+            group => report.invalid_each(&at.child("apiGroup"), &group, names::dns_subdomain(group)),
         }
+    };
+    if let Some(it) = &spec.data_source {
+        one("dataSource", &it.name, &it.kind, it.api_group.as_ref());
     }
-    super::sources::files(report, at, volume);
-    if let Some(csi) = &volume.csi {
-        driver_name(report, &at.child("csi").child("driver"), &csi.driver);
+    let Some(it) = &spec.data_source_ref else { return };
+    one("dataSourceRef", &it.name, &it.kind, it.api_group.as_ref());
+    let namespace = it.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+    if let Some(namespace) = namespace {
+        let at = at.child("dataSourceRef").child("namespace");
+        report.invalid_each(&at, &namespace, names::dns_label(namespace));
     }
-}
-
-/// Checks a StorageClass.
-pub(super) fn class(report: &mut Report, object: &StorageClass) {
-    metadata::check(report, &object.metadata, names::dns_subdomain);
-    let at = At::root("provisioner");
-    present(report, &at, &object.provisioner);
-    if !object.provisioner.is_empty() {
-        let shown = object.provisioner.to_lowercase();
-        report.invalid_each(&at, &shown, names::qualified_name(&shown));
-    }
-    parameters(report, &At::root("parameters"), object.parameters.as_ref());
-    if let Some(policy) = object.reclaim_policy.as_deref().filter(|policy| !policy.is_empty()) {
-        report.one_of(&At::root("reclaimPolicy"), Some(policy), &["Delete", "Retain"]);
-    }
-    match object.volume_binding_mode.as_deref() {
-        Some("Immediate" | "WaitForFirstConsumer") | None => {}
-        Some(mode) => {
-            report.not_supported(&At::root("volumeBindingMode"), &mode, &["Immediate", "WaitForFirstConsumer"]);
-        }
-    }
-    topologies(report, &At::root("allowedTopologies"), object.allowed_topologies.as_deref().unwrap_or_default());
-}
-
-fn parameters(report: &mut Report, at: &At, parameters: Option<&BTreeMap<String, String>>) {
-    let Some(parameters) = parameters else { return };
-    if parameters.len() > PARAMETERS_MAX {
-        return report.too_long(at, PARAMETERS_MAX);
-    }
-    if parameters.contains_key("") {
-        report.invalid(at, &"", "field can not be empty.");
-    }
-    if parameters.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > PARAMETER_BYTES_MAX {
-        report.too_long(at, PARAMETER_BYTES_MAX);
-    }
-}
-
-fn topologies(report: &mut Report, at: &At, terms: &[TopologySelectorTerm]) {
-    let mut seen: Vec<BTreeMap<&str, BTreeSet<&String>>> = Vec::new();
-    for (index, term) in terms.iter().enumerate() {
-        let at = at.index(index);
-        let mut keys = BTreeMap::new();
-        for (index, requirement) in term.match_label_expressions.iter().flatten().enumerate() {
-            let at = at.child("matchLabelExpressions").index(index);
-            if requirement.values.is_empty() {
-                report.required(&at.child("values"), "");
-            }
-            let mut values = BTreeSet::new();
-            for (index, value) in requirement.values.iter().enumerate() {
-                if !values.insert(value) {
-                    report.duplicate(&at.child("values").index(index), value, "");
-                }
-            }
-            metadata::label_name(report, &at.child("key"), &requirement.key);
-            if keys.insert(requirement.key.as_str(), values).is_some() {
-                report.duplicate(&at.child("key"), &requirement.key, "");
-            }
-        }
-        if seen.contains(&keys) {
-            report.duplicate(&at.child("matchLabelExpressions"), &"", "");
-        }
-        seen.push(keys);
-    }
-}
-
-/// Checks what a node says of its CSI drivers.
-pub(super) fn csi_node(report: &mut Report, object: &CSINode) {
-    metadata::check(report, &object.metadata, names::dns_subdomain);
-    let mut seen = BTreeSet::new();
-    for (index, driver) in object.spec.drivers.iter().enumerate() {
-        csi_node_driver(report, &At::root("spec").child("drivers").index(index), driver, &mut seen);
-    }
-}
-
-fn csi_node_driver<'a>(report: &mut Report, at: &At, driver: &'a CSINodeDriver, seen: &mut BTreeSet<&'a str>) {
-    driver_name(report, &at.child("name"), &driver.name);
-    present(report, &at.child("nodeID"), &driver.node_id);
-    if driver.node_id.len() > NODE_ID_MAX {
-        report.invalid(&at.child("nodeID"), &driver.node_id, &format!("must be {NODE_ID_MAX} characters or less"));
-    }
-    if let Some(count) = driver.allocatable.as_ref().and_then(|allocatable| allocatable.count) {
-        report.not_negative(&at.child("allocatable").child("count"), count.into());
-    }
-    if !seen.insert(driver.name.as_str()) {
-        report.duplicate(&at.child("name"), &driver.name, "");
-    }
-    let mut keys = BTreeSet::new();
-    for key in driver.topology_keys.iter().flatten() {
-        present(report, at, key);
-        if !keys.insert(key) {
-            report.duplicate(at, key, "");
-        }
-        report.invalid_each(at, key, names::qualified_name(key));
-    }
-}
-
-/// Checks a CSI driver.
-pub(super) fn csi_driver(report: &mut Report, object: &CSIDriver) {
-    metadata::check(report, &object.metadata, names::dns_subdomain);
-    let (spec, at) = (&object.spec, At::root("spec"));
-    if let Some(policy) = spec.fs_group_policy.as_deref() {
-        let supported = ["File", "None", "ReadWriteOnceWithFSType"];
-        if !supported.contains(&policy) {
-            report.not_supported(&at.child("fsGroupPolicy"), &policy, &supported);
-        }
-    }
-    let modes = spec.volume_lifecycle_modes.iter().flatten();
-    for mode in modes.filter(|mode| !["Persistent", "Ephemeral"].contains(&mode.as_str())) {
-        report.not_supported(&at.child("volumeLifecycleModes"), mode, &["Persistent", "Ephemeral"]);
-    }
-    if let Some(period) = spec.node_allocatable_update_period_seconds.filter(|period| *period < 10) {
-        let at = at.child("nodeAllocatableUpdatePeriodSeconds");
-        report.invalid(&at, &period, "must be greater than or equal to 10 seconds");
-    }
-}
-
-/// Checks what a CSI driver says it can still make.
-pub(super) fn csi_capacity(report: &mut Report, object: &CSIStorageCapacity) {
-    metadata::check(report, &object.metadata, names::dns_subdomain);
-    if let Some(labels) = &object.node_topology {
-        selector::check(report, &At::root("nodeTopology"), labels);
-    }
-    let class = object.storage_class_name.as_str();
-    report.invalid_each(&At::root("storageClassName"), &class, names::dns_subdomain(class));
-    if let Some(Ok(capacity)) = object.capacity.as_ref().map(|text| text.0.parse::<Quantity>())
-        && capacity.is_negative()
-    {
-        report.invalid(&At::root("capacity"), &capacity.to_string(), "must be greater than or equal to 0");
-    }
-}
-
-/// Checks an attachment.
-pub(super) fn attachment(report: &mut Report, object: &VolumeAttachment) {
-    metadata::check(report, &object.metadata, names::dns_subdomain);
-    let (spec, at) = (&object.spec, At::root("spec"));
-    present(report, &at.child("attacher"), &spec.attacher);
-    let source_at = at.child("source");
-    const ONE: &str = "must specify exactly one of inlineVolumeSpec and persistentVolumeName";
-    match (&spec.source.inline_volume_spec, spec.source.persistent_volume_name.as_deref()) {
-        (None, None) => report.required(&source_at, ONE),
-        (Some(_), Some(_)) => report.forbidden(&source_at, ONE),
-        (None, Some("")) => {
-            report.required(&source_at.child("persistentVolumeName"), "must specify non empty persistentVolumeName");
-        }
-        _ => {}
-    }
-    let node = spec.node_name.as_str();
-    report.invalid_each(&at.child("nodeName"), &node, names::dns_subdomain(node));
-    driver_name(report, &At::root("spec.attacher"), &spec.attacher);
-    if let Some(volume) = spec.source.persistent_volume_name.as_deref().filter(|name| !name.is_empty()) {
-        report.invalid_each(&source_at.child("persistentVolumeName"), &volume, names::dns_subdomain(volume));
+    let Some(plain) = &spec.data_source else { return };
+    let same = (&plain.api_group, &plain.kind, &plain.name) == (&it.api_group, &it.kind, &it.name);
+    // The API server shows a path here, which has nothing to show.
+    if namespace.is_some() {
+        let detail = "may not be specified when dataSourceRef.namespace is specified";
+        report.invalid(at, &AsWritten("{}"), detail);
+    } else if !same {
+        report.invalid(at, &AsWritten("{}"), "must match dataSourceRef");
     }
 }

@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 
 use super::names;
-use super::report::{AsJson, At, Report};
-use super::{metadata, pod, scheduling, selector};
+use super::report::{AsJson, AsWritten, At, Report};
+use super::{metadata, network, pod, resources, scheduling, selector, shown};
 
 /// Checks a Deployment.
 pub(super) fn deployment(report: &mut Report, object: &Deployment) {
@@ -77,20 +77,23 @@ pub(super) fn replication_controller(report: &mut Report, object: &ReplicationCo
 
 /// Checks a selector, the template that it must match, and that the template's pods can run for ever.
 fn selected_template(report: &mut Report, at: &At, labels: &LabelSelector, template: &PodTemplateSpec) {
-    let missing = selector::is_empty(labels);
-    if missing {
-        report.required(&at.child("selector"), "");
-    } else {
-        selector::check(report, &at.child("selector"), labels);
-        if !selector::is_valid(labels) {
-            report.invalid(&at.child("selector"), &AsJson(labels), "invalid label selector");
-            return;
+    let selector_at = at.child("selector");
+    if selector::is_given(labels) {
+        selector::check(report, &selector_at, labels);
+        if selector::is_empty(labels) {
+            report.invalid(&selector_at, &AsWritten("{}"), "empty selector is invalid for deployment");
         }
+    } else {
+        report.required(&selector_at, "");
+    }
+    if !selector::is_valid(labels) {
+        return report.invalid(&selector_at, &AsWritten(&shown::selector(labels)), "invalid label selector");
     }
     let at = at.child("template");
     let none = BTreeMap::new();
     let found = template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
-    if missing || !selector::matches(labels, found.unwrap_or(&none)) {
+    // No selector at all selects nothing, an empty one everything.
+    if !selector::is_given(labels) || !selector::matches(labels, found.unwrap_or(&none)) {
         let detail = "`selector` does not match template `labels`";
         report.invalid(&at.child("metadata").child("labels"), &AsJson(&found), detail);
     }
@@ -188,17 +191,25 @@ pub(super) fn node(report: &mut Report, object: &Node) {
     metadata::check(report, &object.metadata, names::dns_subdomain);
     let taints = object.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
     scheduling::taints(report, &At::root("metadata").child("taints"), taints);
+    resources_of_node(report, object);
+    let ranges = object.spec.as_ref().and_then(|spec| spec.pod_cidrs.as_deref()).unwrap_or_default();
+    let at = At::root("spec").child("podCIDRs");
+    for (index, range) in ranges.iter().enumerate() {
+        network::cidr(report, &at.index(index), range);
+    }
+    let is_v6 = |range: &String| range.contains(':');
+    let differ = ranges.len() == 2 && is_v6(&ranges[0]) != is_v6(&ranges[1]);
+    if ranges.len() > 1 && !differ {
+        report.invalid(&at, &AsJson(&ranges), "may specify no more than one CIDR for each IP family");
+    }
+}
+
+/// Checks what a node has. The API server puts the resource's name behind a dot here.
+pub(super) fn resources_of_node(report: &mut Report, object: &Node) {
     let Some(status) = &object.status else { return };
     for (list, field) in [(&status.capacity, "capacity"), (&status.allocatable, "allocatable")] {
         for (name, text) in list.iter().flatten() {
-            let at = At::root("status").child(field).key(name);
-            match text.0.parse::<wavetank_core::quantity::Quantity>() {
-                Ok(quantity) if quantity.is_negative() => {
-                    report.invalid(&at, &text.0, "must be a valid resource quantity");
-                }
-                Ok(_) => {}
-                Err(error) => report.invalid(&at, &text.0, &error.to_string()),
-            }
+            resources::amount(report, &At::root("status").child(field).child(name), name, text);
         }
     }
 }

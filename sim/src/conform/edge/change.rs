@@ -1,18 +1,17 @@
 //! Changes: PUT and PATCH of objects, of their status and of their size.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use wavetank_core::Core;
-use wavetank_core::api::{Patch, Request};
+use wavetank_core::api::Request;
 use wavetank_core::id::{Name, Revision};
-use wavetank_core::model::{Meta, Object, ObjectKey, Pod};
+use wavetank_core::model::{Kind, Meta, Object, ObjectKey, Pod};
 use wavetank_manifest::kubernetes::{
-    Located, Manifest, PatchType, apply_defaults, apply_patch, pod_update_fault, settle_service, to_json, to_object,
-    validate,
+    ApiPod, Cause, Invalid, Manifest, Policy, Reason, admit_pod, apply_defaults, settle_service, to_json, to_object,
+    validate_status_update, validate_update,
 };
 
 use super::create::{self, wrong_kind};
-
-use super::{EPOCH, Outcome, Path, Status, find, not_found, status};
+use super::{EPOCH, Outcome, Path, Status, find, not_found, options, patches, scale, status};
 
 /// What was sent.
 pub(super) struct Sent<'a> {
@@ -29,15 +28,26 @@ pub(super) struct Sent<'a> {
 /// Source: `AllowCreateOnUpdate`, pkg/registry/core/{service,limitrange}/strategy.go, pkg/registry/coordination/lease (v1.34.1).
 const CREATED_BY_PUT: [&str; 3] = ["services", "limitranges", "leases"];
 
+/// Kinds that a PUT changes only if it names their version.
+///
+/// Source: `AllowUnconditionalUpdate`, pkg/registry/*/*/strategy.go (v1.34.1).
+const ONLY_WITH_VERSION: [Kind; 5] =
+    [Kind::PodDisruptionBudget, Kind::CSINode, Kind::CSIDriver, Kind::VolumeAttachment, Kind::CSIStorageCapacity];
+
 /// A change of an object, or of the part of it that the path names.
 pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>) -> Outcome {
-    let patch_type = match patch_type(path, sent) {
+    let patch_type = match patches::patch_type(path, sent) {
         Ok(patch_type) => patch_type,
         Err(outcome) => return outcome,
     };
-    if sent.method == "PUT"
-        && let Some(status) = wrong_target(key, path, sent.body)
-    {
+    let options = if patch_type.is_some() { "PatchOptions" } else { "UpdateOptions" };
+    let mut body = sent.body.clone();
+    let early = options::fault(path, options).or_else(|| match patch_type {
+        None if path.subresource == "scale" => scale::wrong_body(key, sent.body),
+        None => wrong_body(key, path, &mut body),
+        Some(kind) => patches::unreadable(kind, sent.body),
+    });
+    if let Some(status) = early {
         return Outcome::Answered(status);
     }
     let Some(current) = find(core, key) else {
@@ -49,138 +59,185 @@ pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>)
     };
     let before = to_json(&current, Revision(0), EPOCH);
     if path.subresource == "scale" {
-        return scale(key, &before, patch_type, sent);
+        return scale::change(key, &current, &before, patch_type, sent);
     }
-    let after = match patched(&before, patch_type, sent.body) {
-        Ok(after) => after,
-        Err(status) => return Outcome::Answered(status),
+    let after = match patch_type {
+        None => body,
+        Some(kind) => match patches::patched(key.kind, &before, kind, sent.body, path) {
+            Ok(after) => after,
+            Err(status) => return Outcome::Answered(status),
+        },
     };
-    if let Some(status) = wrong_version(key, &current, sent.body) {
+    if let Some(status) = wrong_version(key, &current, sent) {
         return Outcome::Answered(status);
     }
     if path.subresource == "status" {
-        status::change(core, current, &before, &after)
+        match invalid_status(&current, &before, &after) {
+            Some(status) => Outcome::Answered(status),
+            None => status::change(core, current, &before, &after),
+        }
     } else {
-        whole(core, current, &before, after)
+        whole(current, &before, after)
     }
 }
 
-/// How the body is meant; `None` for a PUT.
-fn patch_type(path: &Path, sent: &Sent<'_>) -> Result<Option<PatchType>, Outcome> {
-    if sent.method == "PUT" {
-        return Ok(None);
-    }
-    if sent.content_type == "application/apply-patch+yaml" {
-        let manager = path.parameter("fieldManager").unwrap_or_default();
-        let missing =
-            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
-        return Err(match manager.is_empty() {
-            true => Outcome::Answered(Status::invalid(missing)),
-            false => Outcome::NotCovered("server-side apply".to_owned()),
-        });
-    }
-    match PatchType::of_media_type(sent.content_type) {
-        Some(kind) => Ok(Some(kind)),
-        None => Err(Outcome::Answered(Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type"))),
-    }
-}
-
-/// What is said to a PUT of another object than the path's.
+/// What is said to a PUT of what cannot be read, or of another object than the path's.
 ///
-/// Source: `checkName`, staging/src/k8s.io/apiserver/pkg/endpoints/handlers/rest.go (v1.34.1).
-fn wrong_target(key: &ObjectKey, path: &Path, body: &Value) -> Option<Status> {
-    if path.subresource != "scale"
-        && let Some(status) = wrong_kind(key.kind, body)
-    {
+/// Source: `UpdateResource`, staging/src/k8s.io/apiserver/pkg/endpoints/handlers/update.go; `checkName`,
+/// staging/src/k8s.io/apiserver/pkg/endpoints/handlers/rest.go (v1.34.1).
+fn wrong_body(key: &ObjectKey, path: &Path, body: &mut Value) -> Option<Status> {
+    if let Some(status) = wrong_kind(key.kind, body) {
         return Some(status);
     }
-    let meta = |field: &str| body["metadata"][field].as_str().filter(|text| !text.is_empty());
-    if meta("namespace").is_some_and(|namespace| *namespace != *key.namespace) {
-        let message = "the namespace of the provided object does not match the namespace sent on the request";
-        return Some(Status::bad_request(message));
+    if let Err(status) = create::read(key.kind, body, path) {
+        return Some(status);
     }
-    let name = meta("name").filter(|name| **name != *key.name)?;
-    let message = format!("the name of the object ({name}) does not match the name on the URL ({})", key.name);
+    create::wrong_namespace(body, &key.namespace).or_else(|| wrong_name(key, body))
+}
+
+/// What is said to an object of another name than the path's.
+pub(super) fn wrong_name(key: &ObjectKey, body: &Value) -> Option<Status> {
+    let message = match body["metadata"]["name"].as_str().unwrap_or_default() {
+        "" => {
+            let name = &key.name;
+            format!("the name of the object ({name} based on URL) was undeterminable: name must be provided")
+        }
+        name if *name == *key.name => return None,
+        name => format!("the name of the object ({name}) does not match the name on the URL ({})", key.name),
+    };
     Some(Status::bad_request(message))
 }
 
-/// What is said to a change of a version or identity that the object has not got.
-fn wrong_version(key: &ObjectKey, current: &Object, body: &Value) -> Option<Status> {
-    let meta = |field: &str| body["metadata"][field].as_str().filter(|text| !text.is_empty());
-    if let Some(version) = meta("resourceVersion").filter(|version| *version != "0") {
-        if version.parse::<u64>().is_err() {
-            return Some(Status::internal(format!("strconv.ParseUint: parsing {version:?}: invalid syntax")));
-        }
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
-        return Some(Status::conflict(&key.kind.qualified_plural(), &key.name, why));
-    }
+/// What is said to a change of a version or identity that the object has not got. A version of zero is any. A patch's
+/// identity is a field like others, which validation looks at.
+fn wrong_version(key: &ObjectKey, current: &Object, sent: &Sent<'_>) -> Option<Status> {
+    let meta = |field: &str| sent.body["metadata"][field].as_str().filter(|text| !text.is_empty());
     let stored = current.uid().to_string();
-    let wanted = meta("uid").filter(|wanted| *wanted != stored)?;
-    let place: Vec<&str> = [&*key.namespace, &*key.name].into_iter().filter(|part| !part.is_empty()).collect();
-    let why = format!(
-        "StorageError: invalid object, Code: 4, Key: /registry/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
-         failed: UID in precondition: {wanted}, UID in object meta: {stored}",
-        key.kind.plural(),
-        place.join("/")
-    );
-    Some(Status::conflict(&key.kind.qualified_plural(), &key.name, &why))
-}
-
-/// The JSON after a change. Errors: a patch that does not fit.
-fn patched(before: &Value, patch_type: Option<PatchType>, body: &Value) -> Result<Value, Status> {
-    let Some(kind) = patch_type else { return Ok(body.clone()) };
-    let mut after = before.clone();
-    let refused = || Status::invalid("the server rejected our request due to an error in our request");
-    apply_patch(kind, &mut after, body).map_err(|_| refused())?;
-    Ok(after)
-}
-
-/// A new size, by the scale subresource.
-fn scale(key: &ObjectKey, before: &Value, patch_type: Option<PatchType>, sent: &Sent<'_>) -> Outcome {
-    let scale = json!({"spec": {"replicas": before["spec"]["replicas"]}});
-    let after = match patched(&scale, patch_type, sent.body) {
-        Ok(after) => after,
-        Err(status) => return Outcome::Answered(status),
-    };
-    let wanted = after["spec"]["replicas"].as_i64().unwrap_or(0);
-    match u32::try_from(wanted) {
-        Ok(replicas) => Outcome::Ask(vec![Request::Patch { key: key.clone(), patch: Patch::Replicas(replicas) }]),
-        Err(_) => Outcome::Answered(Status::invalid(format!(
-            "Scale.autoscaling {:?} is invalid: spec.replicas: Invalid value: {wanted}: must be greater than or equal to 0",
-            &*key.name
-        ))),
+    if let Some(wanted) = meta("uid").filter(|wanted| *wanted != stored && sent.method == "PUT") {
+        let place: Vec<&str> = [&*key.namespace, &*key.name].into_iter().filter(|part| !part.is_empty()).collect();
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: /registry/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: \
+             Precondition failed: UID in precondition: {wanted}, UID in object meta: {stored}",
+            key.kind.plural(),
+            place.join("/")
+        );
+        return Some(Status::conflict(&key.kind.qualified_plural(), &key.name, &why));
+    }
+    match meta("resourceVersion") {
+        Some("0") => None,
+        Some(version) => Some(match version.parse::<u64>() {
+            Ok(_) => {
+                let why = "the object has been modified; please apply your changes to the latest version and try again";
+                Status::conflict(&key.kind.qualified_plural(), &key.name, why)
+            }
+            Err(_) => Status::internal(format!("strconv.ParseUint: parsing {version:?}: invalid syntax")),
+        }),
+        None if sent.method == "PUT" && ONLY_WITH_VERSION.contains(&key.kind) => {
+            let (plural, name) = (key.kind.qualified_plural(), &*key.name);
+            let why = "metadata.resourceVersion: Invalid value: 0: must be specified for an update";
+            Some(Status::invalid(format!("{plural} {name:?} is invalid: {why}")))
+        }
+        None => None,
     }
 }
 
 /// A change of everything but the status.
-fn whole(core: &Core, current: Object, before: &Value, mut after: Value) -> Outcome {
+fn whole(current: Object, before: &Value, mut after: Value) -> Outcome {
     if matches!(current, Object::Service(_)) {
         settle_service(&mut after, before);
     }
+    if let Some(status) = invalid(&current, before, &after) {
+        return Outcome::Answered(status);
+    }
     let after = without_what_is_kept(after, before);
-    let located = match changed(core, &after) {
+    let mut located = match create::read(current.kind(), &mut after.clone(), &Path::default()) {
         Ok(located) => located,
-        Err(outcome) => return outcome,
+        Err(status) => return Outcome::Answered(status),
     };
+    apply_defaults(&mut located.value);
     // What admission has added to a pod is not read back.
-    match (to_object(&located), current) {
+    let object = match (to_object(&located), current) {
         (Ok(Object::Pod(new)), Object::Pod(pod)) => {
-            let old = match create::read(&without_what_is_kept(before.clone(), before)) {
-                Ok(old) => with_defaults(old),
-                Err(status) => return Outcome::NotCovered(status.message),
-            };
-            if let Some(fault) = pod_update_fault(&old["spec"], &with_defaults(located)["spec"]) {
-                return Outcome::Answered(Status::invalid(format!("Pod \"{}\" is invalid: {fault}", pod.meta.name)));
+            Object::Pod(with_changes(&pod, &new, before["spec"] != after["spec"]).into())
+        }
+        (Ok(object), current) => with_times_of(object, &current),
+        (Err(errors), _) => return Outcome::NotCovered(errors.to_string()),
+    };
+    Outcome::Ask(vec![Request::Update { object, expected: None }])
+}
+
+/// What the API server says of a new version: what is wrong with it, and what may not be changed.
+fn invalid(current: &Object, before: &Value, after: &Value) -> Option<Status> {
+    let read = |json: &Value| {
+        let mut json = json.clone();
+        if let Value::Object(root) = &mut json {
+            root.entry("apiVersion").or_insert_with(|| before["apiVersion"].clone());
+            root.entry("kind").or_insert_with(|| before["kind"].clone());
+        }
+        if let Value::Object(meta) = &mut json["metadata"] {
+            for field in RESET {
+                meta.remove(field);
             }
-            let object = Object::Pod(with_changes(&pod, &new, before["spec"] != after["spec"]).into());
-            Outcome::Ask(vec![Request::Update { object, expected: None }])
+            // What is going stays so, whatever is written.
+            for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+                if let Some(kept) = before["metadata"].get(field) {
+                    meta.insert(field.to_owned(), kept.clone());
+                }
+            }
+            for field in ["uid", "namespace"] {
+                if let (None, Some(kept)) = (meta.get(field), before["metadata"].get(field)) {
+                    meta.insert(field.to_owned(), kept.clone());
+                }
+            }
         }
-        (Ok(object), current) => {
-            Outcome::Ask(vec![Request::Update { object: with_times_of(object, &current), expected: None }])
+        let mut located = create::read(current.kind(), &mut json, &Path::default())?;
+        apply_defaults(&mut located.value);
+        if let Manifest::Pod(pod) = &mut located.value {
+            tolerate(pod);
         }
-        (Err(errors), _) => Outcome::NotCovered(errors.to_string()),
+        Ok(located.value)
+    };
+    match (read(after), read(before)) {
+        (Err(status), _) | (_, Err(status)) => Some(status),
+        (Ok(new), Ok(old)) => {
+            let renamed = new.metadata().name != old.metadata().name;
+            let mut faults = match validate_update(&new, &old, Policy::OF_FLAGS) {
+                Ok(()) if !renamed => return None,
+                Ok(()) => Vec::new(),
+                Err(invalid) => invalid.causes,
+            };
+            let kind = new.kind();
+            let name = new.metadata().name.clone().unwrap_or_default();
+            if renamed {
+                let message = format!("Invalid value: {name:?}: field is immutable");
+                faults.insert(0, Cause { reason: Reason::Invalid, field: "metadata.name".to_owned(), message });
+            }
+            let invalid = Invalid { group: kind.group(), kind: kind.kind, name, causes: faults };
+            Some(Status::invalid(invalid.to_string()))
+        }
     }
 }
+
+/// What the API server says of a written status.
+fn invalid_status(current: &Object, before: &Value, after: &Value) -> Option<Status> {
+    let stored = create::read(current.kind(), &mut before.clone(), &Path::default()).ok()?.value;
+    let invalid = validate_status_update(&stored, after, before).err()?;
+    Some(Status::invalid(invalid.to_string()))
+}
+
+/// What admission adds to a pod on every write: how long it stays on a node that is not well, and its priority.
+fn tolerate(pod: &mut ApiPod) {
+    let mut admitted = pod.clone();
+    admit_pod(&mut admitted);
+    if let (Some(spec), Some(admitted)) = (&mut pod.spec, admitted.spec) {
+        spec.tolerations = admitted.tolerations;
+        spec.priority = spec.priority.or(admitted.priority);
+        spec.preemption_policy = spec.preemption_policy.take().or(admitted.preemption_policy);
+    }
+}
+
+/// Metadata that the API server sets anew, whatever is written.
+const RESET: [&str; 5] = ["resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink"];
 
 /// Nothing but the spec and what people write of the metadata can be changed here.
 fn without_what_is_kept(mut after: Value, before: &Value) -> Value {
@@ -190,17 +247,8 @@ fn without_what_is_kept(mut after: Value, before: &Value) -> Value {
         root.entry("kind").or_insert_with(|| before["kind"].clone());
     }
     if let Value::Object(meta) = &mut after["metadata"] {
-        for field in [
-            "uid",
-            "resourceVersion",
-            "generation",
-            "creationTimestamp",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "managedFields",
-            "selfLink",
-        ] {
-            meta.remove(field);
+        for field in RESET.iter().chain(&["uid", "deletionTimestamp", "deletionGracePeriodSeconds"]) {
+            meta.remove(*field);
         }
         for field in ["name", "namespace"] {
             if let Some(kept) = before["metadata"].get(field) {
@@ -209,32 +257,6 @@ fn without_what_is_kept(mut after: Value, before: &Value) -> Value {
         }
     }
     after
-}
-
-/// Reads, defaults and validates a changed object.
-///
-/// Errors: what the API server would say: first what is wrong with the new object, then what may not be changed.
-fn changed(core: &Core, after: &Value) -> Result<Located<Manifest>, Outcome> {
-    let mut located = create::read(after).map_err(Outcome::Answered)?;
-    apply_defaults(&mut located.value);
-    let Err(mut invalid) = validate(&located.value) else { return Ok(located) };
-    let fault = to_object(&located).ok().and_then(|object| core.update_fault(&object));
-    let text = match fault {
-        None => invalid.to_string(),
-        Some(fault) => {
-            let causes = std::mem::take(&mut invalid.causes);
-            let mut faults: Vec<String> = causes.iter().map(ToString::to_string).collect();
-            faults.push(fault.trim_start_matches('[').trim_end_matches(']').to_owned());
-            format!("{} is invalid: [{}]", invalid.subject(), faults.join(", "))
-        }
-    };
-    Err(Outcome::Answered(Status::invalid(text)))
-}
-
-/// An object's JSON with every default.
-fn with_defaults(mut located: Located<Manifest>) -> Value {
-    apply_defaults(&mut located.value);
-    serde_json::to_value(&located.value).unwrap_or_default()
 }
 
 /// A pod with what may be changed of it.

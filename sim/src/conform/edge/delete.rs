@@ -1,26 +1,23 @@
-//! Deletions, evictions and bindings.
+//! Deletions.
 
 use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::{Propagation, Request};
-use wavetank_core::id::Uid;
-use wavetank_core::model::{Kind, Object, ObjectKey, Selector};
+use wavetank_core::model::{Kind, ObjectKey, Selector};
 use wavetank_core::time::Span;
 
-use super::{Outcome, Path, Status, find, not_found};
+use super::{Outcome, Path, Status, find, not_found, resources};
 use crate::conform::selectors;
-
-/// An eviction of a pod, with the options of its deletion.
-pub(super) fn evict(key: ObjectKey, options: &Value) -> Request {
-    let dry_run = options["dryRun"].as_array().is_some_and(|stages| !stages.is_empty());
-    let uid = options["preconditions"]["uid"].as_str().and_then(parsed);
-    Request::Evict { key, uid, grace: grace(options), dry_run }
-}
 
 /// A deletion of one object. Options come in the body or in the query; what the body says counts.
 ///
 /// Source: `BeforeDelete`, staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go (v1.34.1).
 pub(super) fn delete(core: &Core, key: ObjectKey, path: &Path, options: &Value) -> Outcome {
+    // Options are looked at before the object.
+    let propagation = match propagation(path, options) {
+        Ok(propagation) => propagation,
+        Err(status) => return Outcome::Answered(status),
+    };
     let Some(stored) = find(core, &key) else { return not_found(&key) };
     let uid = stored.uid().to_string();
     if let Some(wanted) = options["preconditions"]["uid"].as_str().filter(|wanted| *wanted != uid) {
@@ -38,10 +35,6 @@ pub(super) fn delete(core: &Core, key: ObjectKey, path: &Path, options: &Value) 
         );
         return Outcome::Answered(Status::conflict(&key.kind.qualified_name(), &key.name, &why));
     }
-    let propagation = match propagation(path, options) {
-        Ok(propagation) => propagation,
-        Err(status) => return Outcome::Answered(status),
-    };
     let grace = grace(options).or_else(|| path.parameter("gracePeriodSeconds")?.parse().ok().map(Span::from_secs));
     Outcome::Ask(vec![Request::Delete { key, uid: None, grace, propagation }])
 }
@@ -53,6 +46,9 @@ pub(super) fn collection(kind: Kind, path: &Path, options: &Value) -> Outcome {
         Some(Ok(selector)) => selector,
         Some(Err(message)) => return Outcome::Answered(Status::bad_request(message)),
     };
+    if let Some(status) = path.parameter("fieldSelector").and_then(|text| resources::wrong_fields(kind, &text)) {
+        return Outcome::Answered(status);
+    }
     if path.parameter("fieldSelector").is_some() {
         return Outcome::NotCovered("a deletion by fields".to_owned());
     }
@@ -68,16 +64,10 @@ pub(super) fn collection(kind: Kind, path: &Path, options: &Value) -> Outcome {
     }
 }
 
-/// A binding of a pod to a node (the binding subresource).
-pub(super) fn bind(core: &Core, key: &ObjectKey, body: &Value) -> Outcome {
-    let Some(Object::Pod(pod)) = find(core, key) else { return not_found(key) };
-    let node = body["target"]["name"].as_str().unwrap_or_default().into();
-    let (namespace, name) = (key.namespace.clone(), key.name.clone());
-    Outcome::Ask(vec![Request::Bind { namespace, name, uid: pod.meta.uid, node }])
-}
-
-fn grace(options: &Value) -> Option<Span> {
-    options["gracePeriodSeconds"].as_u64().map(Span::from_secs)
+/// Seconds that a deletion's options give; fewer than none are one, as in the API server.
+pub(super) fn grace(options: &Value) -> Option<Span> {
+    let seconds = options["gracePeriodSeconds"].as_i64()?;
+    Some(Span::from_secs(u64::try_from(seconds).unwrap_or(1)))
 }
 
 /// The pods of Jobs and ReplicationControllers stay unless the deletion says otherwise.
@@ -88,19 +78,22 @@ fn propagation(path: &Path, options: &Value) -> Result<Propagation, Status> {
     let asked =
         options["propagationPolicy"].as_str().map(str::to_owned).or_else(|| path.parameter("propagationPolicy"));
     let orphans = options["orphanDependents"].as_bool();
+    let invalid = |why: String| {
+        Err(Status::invalid(format!("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: {why}")))
+    };
+    if let (Some(asked), Some(_)) = (&asked, orphans) {
+        return invalid(format!(
+            "Invalid value: {asked:?}: orphanDependents and deletionPropagation cannot be both set"
+        ));
+    }
     match (asked.as_deref(), orphans) {
         (Some("Foreground"), _) => Ok(Propagation::Foreground),
         (Some("Orphan"), _) | (None, Some(true)) => Ok(Propagation::Orphan),
         (Some("Background"), _) | (None, Some(false)) => Ok(Propagation::BackgroundAnyway),
         (None, None) if ["jobs", "replicationcontrollers"].contains(&path.plural.as_str()) => Ok(Propagation::Orphan),
         (None, None) => Ok(Propagation::Background),
-        (Some(other), _) => Err(Status::invalid(format!(
-            "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: supported values: \
-             \"Foreground\", \"Background\", \"Orphan\", \"nil\""
-        ))),
+        (Some(other), _) => invalid(format!(
+            "Unsupported value: {other:?}: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+        )),
     }
-}
-
-fn parsed(text: &str) -> Option<Uid> {
-    u128::from_str_radix(&text.replace('-', ""), 16).ok().map(Uid)
 }

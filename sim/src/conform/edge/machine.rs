@@ -1,7 +1,7 @@
 //! Machines as Nodes.
 
 use serde_json::{Value, json};
-use wavetank_core::model::{Node, Object};
+use wavetank_core::model::{Kind, Node, Object};
 use wavetank_manifest::kubernetes::to_object;
 
 use super::create::admit;
@@ -33,7 +33,7 @@ pub fn node_of(machine: &Value) -> Result<Node, String> {
             ],
         },
     });
-    let located = admit(&body).map_err(|status| status.message)?;
+    let located = admit(Kind::Node, &body).map_err(|status| status.message)?;
     match to_object(&located).map_err(|errors| errors.to_string())? {
         Object::Node(node) => Ok(std::sync::Arc::unwrap_or_clone(node)),
         other => Err(format!("a machine became a {}", other.kind().name())),

@@ -9,8 +9,12 @@ mod change;
 mod create;
 mod delete;
 mod machine;
+mod options;
+mod patches;
+mod pods;
 mod read;
 mod resources;
+mod scale;
 mod status;
 
 use serde_json::Value;
@@ -162,6 +166,28 @@ fn unescaped(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// A request's body without what its answer tells to be right: a version and an identity that were not refused are those
+/// that the object had. A version of zero is any.
+pub fn without_right_preconditions(body: &Value, code: u16, message: &str) -> Value {
+    let mut body = body.clone();
+    let is_conflict = code == 409;
+    if let Some(meta) = body.get_mut("metadata").and_then(Value::as_object_mut) {
+        let version = meta.get("resourceVersion").and_then(Value::as_str).is_some_and(|it| it.parse::<u64>().is_ok());
+        if version && !(is_conflict && message.contains("has been modified")) && code != 201 && code != 500 {
+            meta.insert("resourceVersion".to_owned(), "0".into());
+        }
+        if !(is_conflict && message.contains("UID in precondition")) && !message.contains("metadata.uid: ") {
+            meta.remove("uid");
+        }
+    }
+    for options in ["/preconditions", "/deleteOptions/preconditions"] {
+        if let Some(Value::Object(preconditions)) = body.pointer_mut(options) {
+            preconditions.retain(|field, _| is_conflict && message.to_lowercase().contains(&field.to_lowercase()));
+        }
+    }
+    body
+}
+
 /// Turns a request into the core's own.
 pub fn translate(core: &Core, method: &str, path: &Path, content_type: &str, body: &Value) -> Outcome {
     let kind = match resources::kind_at(path) {
@@ -170,15 +196,19 @@ pub fn translate(core: &Core, method: &str, path: &Path, content_type: &str, bod
     };
     let key = ObjectKey::new(kind, &path.namespace, &path.name);
     let is_eviction = path.subresource == "eviction";
-    if !is_eviction && method != "GET" && (path.parameter("dryRun").is_some() || body["dryRun"].is_array()) {
+    if let Some(status) = resources::no_such_request(method, kind, path) {
+        return Outcome::Answered(status);
+    }
+    let asks_dry = path.parameter("dryRun").is_some_and(|wish| wish == "All") || body["dryRun"].is_array();
+    if !is_eviction && method != "GET" && asks_dry {
         return Outcome::NotCovered(format!("dry run of {method} {}", path.plural));
     }
     match (method, path.subresource.as_str()) {
         ("GET", "") => read::answer(core, kind, path),
         ("GET", _) => Outcome::Ask(Vec::new()),
         ("POST", "") => create::create(core, kind, path, body),
-        ("POST", "eviction") => Outcome::Ask(vec![delete::evict(key, &body["deleteOptions"])]),
-        ("POST", "binding") => delete::bind(core, &key, body),
+        ("POST", "eviction") => pods::evict(core, key, body),
+        ("POST", "binding") => pods::bind(core, &key, body),
         ("DELETE", "") if path.name.is_empty() => delete::collection(kind, path, body),
         ("DELETE", "") => delete::delete(core, key, path, body),
         ("PATCH" | "PUT", "" | "status" | "scale") => {

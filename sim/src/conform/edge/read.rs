@@ -6,7 +6,7 @@
 use wavetank_core::Core;
 use wavetank_core::model::{Kind, ObjectKey};
 
-use super::{Outcome, Path, Status, find, not_found};
+use super::{Outcome, Path, Status, find, not_found, resources};
 use crate::conform::selectors;
 
 /// The answer to a reading of one object, of a list, or the beginning of a watch. Nothing is asked of the core.
@@ -17,6 +17,9 @@ pub(super) fn answer(core: &Core, kind: Kind, path: &Path) -> Outcome {
     }
     if let Some(error) = path.parameter("labelSelector").and_then(|text| selectors::parse(&text).err()) {
         return Outcome::Answered(Status::bad_request(error));
+    }
+    if let Some(status) = path.parameter("fieldSelector").and_then(|text| resources::wrong_fields(kind, &text)) {
+        return Outcome::Answered(status);
     }
     let version = path.parameter("resourceVersion").unwrap_or_default();
     let watches = path.parameter("watch").is_some_and(|text| text != "0" && text != "false");

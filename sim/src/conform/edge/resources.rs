@@ -63,3 +63,98 @@ pub(super) fn kind_at(path: &Path) -> Result<Kind, Outcome> {
     }
     Err(Outcome::Answered(Status::new(404, "NotFound", "the server could not find the requested resource")))
 }
+
+/// What is answered to a request that the API server has not got: a part that objects of the kind do not have, or a
+/// method that is not for the path.
+pub(super) fn no_such_request(method: &str, kind: Kind, path: &Path) -> Option<Status> {
+    let is_there = match path.subresource.as_str() {
+        "" => true,
+        "status" => !WITHOUT_STATUS.contains(&kind),
+        "scale" => SCALED.contains(&kind),
+        "token" => kind == Kind::ServiceAccount,
+        "finalize" => kind == Kind::Namespace,
+        "proxy" => [Kind::Pod, Kind::Node, Kind::Service].contains(&kind),
+        "attach" | "binding" | "ephemeralcontainers" | "eviction" | "exec" | "log" | "portforward" | "resize" => {
+            kind == Kind::Pod
+        }
+        _ => false,
+    };
+    if !is_there {
+        return Some(Status::new(404, "NotFound", "the server could not find the requested resource"));
+    }
+    let is_allowed = match (path.subresource.as_str(), path.name.is_empty()) {
+        // Namespaces go one by one.
+        ("", true) => ["GET", "POST"].contains(&method) || method == "DELETE" && kind != Kind::Namespace,
+        ("", false) => ["GET", "PUT", "PATCH", "DELETE"].contains(&method),
+        ("status" | "scale", _) => ["GET", "PUT", "PATCH"].contains(&method),
+        ("binding" | "eviction" | "token", _) => method == "POST",
+        _ => true,
+    };
+    let message = "the server does not allow this method on the requested resource";
+    (!is_allowed).then(|| Status::new(405, "MethodNotAllowed", message))
+}
+
+/// Kinds with a size of their own.
+const SCALED: [Kind; 4] = [Kind::Deployment, Kind::ReplicaSet, Kind::StatefulSet, Kind::ReplicationController];
+
+/// Kinds whose status is no part of its own, or that have none.
+const WITHOUT_STATUS: [Kind; 11] = [
+    Kind::ConfigMap,
+    Kind::Secret,
+    Kind::ServiceAccount,
+    Kind::LimitRange,
+    Kind::PriorityClass,
+    Kind::StorageClass,
+    Kind::CSINode,
+    Kind::CSIDriver,
+    Kind::CSIStorageCapacity,
+    Kind::EndpointSlice,
+    Kind::ControllerRevision,
+];
+
+/// What is answered to a selector of fields; `None` if it can be done.
+///
+/// Source: `AddFieldLabelConversionFunc`, pkg/apis/{core,batch}/v1/conversion.go;
+/// `DefaultMetaV1FieldSelectorConversion`, staging/src/k8s.io/apimachinery/pkg/runtime/conversion.go (v1.34.1).
+pub(super) fn wrong_fields(kind: Kind, selector: &str) -> Option<Status> {
+    let more: &[&str] = match kind {
+        Kind::Pod => &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "spec.host",
+            "status.phase",
+            "status.podIP",
+            "status.podIPs",
+            "status.nominatedNodeName",
+        ],
+        Kind::Node => &["spec.unschedulable"],
+        Kind::ReplicationController => &["status.replicas"],
+        Kind::Namespace => &["status.phase"],
+        Kind::Secret => &["type"],
+        Kind::Service => &["spec.clusterIP", "spec.type"],
+        Kind::Job => &["status.successful"],
+        _ => &[],
+    };
+    for part in selector.split(',').filter(|part| !part.is_empty()) {
+        let Some(at) = part.find(['=', '!']).filter(|at| part[*at..].starts_with('=') || part[*at..].starts_with("!="))
+        else {
+            return Some(Status::bad_request(format!("invalid selector: '{selector}'; can't understand '{part}'")));
+        };
+        let field = &part[..at];
+        let is_namespace = field == "metadata.namespace" && kind != Kind::Node && kind != Kind::Namespace;
+        if field == "metadata.name" || is_namespace || more.contains(&field) {
+            continue;
+        }
+        return Some(Status::bad_request(match kind {
+            Kind::Job => format!("field label {field:?} not supported for Job"),
+            _ if more.is_empty() => {
+                format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+            }
+            _ => format!("field label not supported: {field}"),
+        }));
+    }
+    None
+}
