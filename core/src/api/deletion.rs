@@ -162,19 +162,24 @@ fn mark<T: Resource>(
     }
 }
 
-/// The finalizers of an object that is being deleted with this propagation.
+/// The finalizers of an object that is being deleted with this propagation: a policy takes the place of another.
+///
+/// Source: `deletionFinalizersForGarbageCollection`, staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go
+/// (v1.34.1).
 fn with_finalizer(meta: &Meta, propagation: Propagation) -> Arc<[Name]> {
     let added = match propagation {
-        Propagation::Background => None,
+        Propagation::Background => return meta.finalizers.clone(),
+        Propagation::BackgroundAnyway => None,
         Propagation::Foreground => Some(FOREGROUND_DELETION),
         Propagation::Orphan => Some(ORPHAN),
     };
-    match added {
-        Some(added) if !meta.finalizers.iter().any(|finalizer| **finalizer == *added) => {
-            meta.finalizers.iter().cloned().chain([added.into()]).collect()
-        }
-        _ => meta.finalizers.clone(),
+    let of_policies = [FOREGROUND_DELETION, ORPHAN];
+    let has = |finalizer: &str| meta.finalizers.iter().any(|own| **own == *finalizer);
+    if of_policies.iter().all(|finalizer| has(finalizer) == (Some(*finalizer) == added)) {
+        return meta.finalizers.clone();
     }
+    let kept = meta.finalizers.iter().filter(|finalizer| !of_policies.contains(&&***finalizer)).cloned();
+    kept.chain(added.map(Name::from)).collect()
 }
 
 /// Whether an object that has been marked has nothing left to hold it: the write that makes this true removes it.

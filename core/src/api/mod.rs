@@ -256,13 +256,16 @@ pub enum Patch {
 /// What becomes of the objects that a deleted object owns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Propagation {
-    /// The garbage collector removes them afterwards.
+    /// The garbage collector removes them afterwards, unless the object's finalizers say otherwise: a deletion that names
+    /// no policy.
     #[default]
     Background,
     /// The object stays, marked, until they are gone.
     Foreground,
     /// They lose their owner and stay.
     Orphan,
+    /// The garbage collector removes them afterwards, whatever was asked for before: a deletion that names this policy.
+    BackgroundAnyway,
 }
 
 /// How a request ended.

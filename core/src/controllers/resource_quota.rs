@@ -15,7 +15,7 @@ use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
-use crate::model::{Amounts, Kind, Object, Pod, ResourceQuota, ResourceQuotaStatus, Service, ServiceType};
+use crate::model::{Amounts, Kind, Object, Pod, ResourceQuota, ResourceQuotaStatus, Service, ServiceType, with_kind};
 use crate::quantity::Quantity;
 use crate::quota::{counts_under, is_counted, masked, matches_scopes, restricted, sum, usage};
 use crate::store::{Change, View};
@@ -146,10 +146,7 @@ fn frees_quota(view: View<'_>, change: &Change, now: Time) -> bool {
             (Some(old), Some(new)) => counted_type(old) != counted_type(new),
             (old, _) => old.is_some(),
         },
-        kind => {
-            let is_there = |view: View<'_>| view.revision_of(kind, change.row).is_some();
-            is_there(view.before(change.revision)) && !is_there(view.at(change.revision))
-        }
+        kind => with_kind!(kind, T => matches!(view.sides::<T>(change), (Some(_), None))),
     }
 }
 

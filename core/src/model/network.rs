@@ -165,7 +165,7 @@ pub struct Endpoint {
     pub address: Name,
     /// The pod's identity.
     pub pod_uid: Uid,
-    /// The pod's name, in the slice's namespace.
+    /// The pod's name, in the slice's namespace; empty for an endpoint that is none.
     pub pod: Name,
     /// The pod's node.
     pub node: Option<Name>,

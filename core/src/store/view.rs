@@ -60,7 +60,7 @@ impl<'a> View<'a> {
         T::table(self.store).written_at(row, self.at)
     }
 
-    /// The same for a kind that is known only at run time.
+    /// The same for a kind that is known only at run time; of a removed object, that of its end.
     pub fn revision_of(self, kind: Kind, row: RowId) -> Option<Revision> {
         with_kind!(kind, T => self.version_of::<T>(row))
     }

@@ -10,6 +10,7 @@ use crate::yaml::{Node, Value};
 const MODELLED: &[(&str, &[&str])] = &[
     ("", &["apiVersion", "kind", "metadata.**"]),
     ("Namespace", &["spec.finalizers", "status.**"]),
+    ("EndpointSlice", &["addressType", "endpoints.**", "ports.**"]),
     (
         "Node",
         &["spec.unschedulable", "spec.taints.**", "spec.providerID", "spec.podCIDR", "spec.podCIDRs", "status.**"],

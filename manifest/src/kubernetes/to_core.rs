@@ -6,6 +6,7 @@
 mod batch;
 mod disruption;
 mod sets;
+mod slices;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use crate::strict::{Error, Errors};
 
 /// The core's object of an admitted manifest. Objects of a namespaced kind without a namespace belong to `default`.
 ///
-/// Errors: a kind that only the cluster's own components write (ControllerRevision, EndpointSlice, Lease).
+/// Errors: a kind that only the cluster's own components write (ControllerRevision, Lease), or a slice that is not modelled.
 pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
     let original: Name = located.original().to_string().into();
     let meta = |metadata: &ObjectMeta| meta(metadata, located.value.kind().namespaced, original.clone());
@@ -84,7 +85,18 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
             Object::StatefulSet(Arc::new(sets::stateful_set(meta(&object.metadata), object)))
         }
         Manifest::DaemonSet(object) => Object::DaemonSet(Arc::new(sets::daemon_set(meta(&object.metadata), object))),
-        Manifest::ControllerRevision(_) | Manifest::EndpointSlice(_) | Manifest::Lease(_) => {
+        Manifest::EndpointSlice(object) => match slices::slice(meta(&object.metadata), object) {
+            Ok(slice) => Object::EndpointSlice(Arc::new(slice)),
+            Err(why) => {
+                return Err(Errors(vec![Error::new(
+                    &located.file,
+                    located.position(),
+                    "endpoints",
+                    String::from(why),
+                )]));
+            }
+        },
+        Manifest::ControllerRevision(_) | Manifest::Lease(_) => {
             let kind = located.value.kind().kind;
             let message = format!("a {kind} is written by the cluster itself; leave it out of the manifests");
             return Err(Errors(vec![Error::new(&located.file, located.position(), "kind", message)]));
@@ -120,14 +132,19 @@ fn meta(metadata: &ObjectMeta, namespaced: bool, original: Name) -> Meta {
     }
 }
 
+/// An identity that was written as text; zero, which no object has, if it is none.
+fn uid(text: &str) -> Uid {
+    let digits: String = text.chars().filter(|letter| *letter != '-').collect();
+    Uid(u128::from_str_radix(&digits, 16).unwrap_or_default())
+}
+
 /// An owner of a kind that the core has; others are shown from the original.
 fn owner(reference: &ApiOwnerReference) -> Option<OwnerReference> {
     let kind = Kind::ALL.iter().find(|kind| kind.name() == reference.kind)?;
-    let digits: String = reference.uid.chars().filter(|letter| *letter != '-').collect();
     Some(OwnerReference {
         kind: *kind,
         name: name(&reference.name),
-        uid: Uid(u128::from_str_radix(&digits, 16).unwrap_or_default()),
+        uid: uid(&reference.uid),
         controller: reference.controller.unwrap_or(false),
         block_owner_deletion: reference.block_owner_deletion.unwrap_or(false),
     })

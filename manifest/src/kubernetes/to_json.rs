@@ -185,6 +185,8 @@ impl Show {
         let phase = if namespace.meta.is_terminating() { "Terminating" } else { "Active" };
         let finalizers = namespace.finalizers.iter().map(|text| &**text).collect::<Vec<&str>>();
         set(root, "spec", if finalizers.is_empty() { json!({}) } else { json!({"finalizers": finalizers}) });
+        // A namespace is marked without a grace: `REST.Delete`, pkg/registry/core/namespace/storage (v1.34.1).
+        entry(root, "metadata").remove("deletionGracePeriodSeconds");
         let status = entry(root, "status");
         set(status, "phase", phase);
         if namespace.conditions.iter().next().is_some() {
@@ -643,8 +645,11 @@ fn show_slice(root: &mut Map<String, Value>, slice: &EndpointSlice) {
             "conditions",
             json!({"ready": endpoint.ready, "serving": endpoint.serving, "terminating": endpoint.terminating}),
         );
-        let target = json!({"kind": "Pod", "namespace": &*slice.meta.namespace, "name": &*endpoint.pod, "uid": endpoint.pod_uid.to_string()});
-        set(&mut map, "targetRef", target);
+        if !endpoint.pod.is_empty() {
+            let (namespace, uid) = (&*slice.meta.namespace, endpoint.pod_uid.to_string());
+            let target = json!({"kind": "Pod", "namespace": namespace, "name": &*endpoint.pod, "uid": uid});
+            set(&mut map, "targetRef", target);
+        }
         for (key, value) in [("nodeName", &endpoint.node), ("zone", &endpoint.zone), ("hostname", &endpoint.hostname)] {
             if let Some(value) = value {
                 set(&mut map, key, &**value);

@@ -18,6 +18,10 @@ pub(super) struct Counted {
     desired: u32,
     expected: u32,
     disrupted: BTreeMap<Name, Time>,
+    /// Whether pods without a manager are among those whose managers were asked.
+    pub(super) has_unmanaged: bool,
+    /// Pods whose eviction was granted and that have not gone in time.
+    pub(super) not_deleted: Vec<Name>,
     /// When the first granted eviction stops counting.
     pub(super) again: Option<Time>,
 }
@@ -40,6 +44,7 @@ impl Counted {
 
 /// Counts a budget's pods. Errors: the message of a pod whose manager has no number of wanted pods.
 pub(super) fn count(view: View<'_>, budget: &PodDisruptionBudget, tally: &Tally, now: Time) -> Result<Counted, String> {
+    let has_unmanaged = tally.unmanaged() > 0 && asks_managers(&budget.limit);
     let (expected, desired) = match budget.limit {
         DisruptionLimit::None => (0, 0),
         DisruptionLimit::MaxUnavailable(limit) => {
@@ -52,7 +57,7 @@ pub(super) fn count(view: View<'_>, budget: &PodDisruptionBudget, tally: &Tally,
             (expected, share.of_rounded_up(expected))
         }
     };
-    let (mut healthy, mut disrupted) = (tally.healthy, BTreeMap::new());
+    let (mut healthy, mut disrupted, mut not_deleted) = (tally.healthy, BTreeMap::new(), Vec::new());
     for (name, since) in &budget.status.disrupted_pods {
         let found = view.find::<Pod>(&budget.meta.namespace, name).map(|(_, pod)| pod);
         let Some(pod) = found.filter(|pod| budget.guards(&pod.meta.labels) && !pod.meta.is_terminating()) else {
@@ -64,10 +69,17 @@ pub(super) fn count(view: View<'_>, budget: &PodDisruptionBudget, tally: &Tally,
         }
         if until >= now {
             disrupted.insert(name.clone(), *since);
+        } else {
+            not_deleted.push(name.clone());
         }
     }
     let again = disrupted.values().min().map(|since| *since + PATIENCE);
-    Ok(Counted { healthy, desired, expected, disrupted, again })
+    Ok(Counted { healthy, desired, expected, disrupted, has_unmanaged, not_deleted, again })
+}
+
+/// Whether how many pods a limit means depends on how many their managers want.
+fn asks_managers(limit: &DisruptionLimit) -> bool {
+    !matches!(limit, DisruptionLimit::None | DisruptionLimit::MinAvailable(IntOrPercent::Int(_)))
 }
 
 /// How many pods the managers of these pods want in all. A pod that nobody manages counts for nothing.

@@ -18,7 +18,8 @@ use crate::controllers::NamespacedName;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::events::Event;
-use crate::model::{ConditionKind, Kind, Object, Pod, PodDisruptionBudget, Status3};
+use crate::id::Name;
+use crate::model::{ConditionKind, Kind, Object, Pod, PodDisruptionBudget, Selector, SelectorRequirement, Status3};
 use crate::store::{Change, View};
 use crate::time::{Span, Time};
 
@@ -81,6 +82,13 @@ impl Disruption {
         }
         match count::count(view, stored, tally, ctx.now) {
             Ok(counted) => {
+                if counted.has_unmanaged {
+                    let event = Event::warning(REPORTER, "UnmanagedPods", unmanaged_pods(stored.selector.as_ref()));
+                    ctx.event(name.of(Kind::PodDisruptionBudget), event.about(&stored.meta));
+                }
+                for pod in &counted.not_deleted {
+                    say_not_deleted(ctx, view, &name.namespace, pod);
+                }
                 again = counted.again;
                 counted.write_into(&mut budget);
                 if budget.status != stored.status || !stored.status.condition_is_up_to_date() {
@@ -151,6 +159,37 @@ impl Disruption {
             self.desk.queue.add(Key::Budget(name));
         }
     }
+}
+
+/// What is said of a budget some of whose pods nobody manages.
+///
+/// Source: `trySync`, and `String` of label selectors, staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/generated.pb.go.
+fn unmanaged_pods(selector: Option<&Selector>) -> String {
+    let selector = selector.cloned().unwrap_or_default();
+    let labels: String = selector.match_labels.iter().map(|(key, value)| format!("{key}: {value},")).collect();
+    let requirement = |it: &SelectorRequirement| {
+        let values: Vec<&str> = it.values.iter().map(|value| &**value).collect();
+        let (key, operator, values) = (&it.key, it.operator, values.join(" "));
+        format!("LabelSelectorRequirement{{Key:{key},Operator:{operator:?},Values:[{values}],}},")
+    };
+    let requirements: String = selector.match_expressions.iter().map(requirement).collect();
+    format!(
+        "Pods selected by this PodDisruptionBudget (selector: &LabelSelector{{MatchLabels:map[string]string{{{labels}}},\
+         MatchExpressions:[]LabelSelectorRequirement{{{requirements}}},}}) were found to be unmanaged. As a result, the \
+         status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these \
+         pods please set \".spec.minAvailable\" field of the PDB to an integer value."
+    )
+}
+
+/// Says of a pod that its eviction was granted and that it is still there. (The budget's namespace stands where its name
+/// should.)
+///
+/// Source: `buildDisruptedPodMap`.
+fn say_not_deleted(ctx: &mut Context<'_>, view: View<'_>, namespace: &Name, pod: &Name) {
+    let Some((_, pod)) = view.find::<Pod>(namespace, pod) else { return };
+    let message = format!("Pod was expected by PDB {namespace}/{namespace} to be deleted but it wasn't");
+    let event = Event::warning(REPORTER, "NotDeleted", message).about(&pod.meta);
+    ctx.event(NamespacedName::of_meta(&pod.meta).of(Kind::Pod), event);
 }
 
 /// When a pod's mark becomes stale; `None` if it has none that could.

@@ -40,6 +40,11 @@ impl Tally {
         self.managers.values().map(|(owner, _)| owner)
     }
 
+    /// How many of the pods nobody manages.
+    pub(super) fn unmanaged(&self) -> u32 {
+        self.pods - self.managers.values().map(|(_, count)| count).sum::<u32>()
+    }
+
     fn add(&mut self, pod: &Pod) {
         self.pods += 1;
         self.healthy += u32::from(is_healthy(pod));

@@ -256,7 +256,7 @@ fn deletions(view: View<'_>, kind: Kind, namespace: &Name) -> Vec<Request> {
         key: kinds::key_of(kind, meta),
         uid: None,
         grace: None,
-        propagation: Propagation::Background,
+        propagation: Propagation::BackgroundAnyway,
     };
     kinds::in_namespace(view, kind, namespace).into_iter().map(delete).collect()
 }

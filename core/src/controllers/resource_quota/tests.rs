@@ -2,7 +2,7 @@ use super::*;
 use crate::api::Propagation;
 use crate::config::Config;
 use crate::digest::Shared;
-use crate::model::{Container, Labels, Meta, ObjectKey, PodSpec, PodTemplate, ReplicaSet, Selector};
+use crate::model::{Container, Labels, Meta, ObjectKey, PodSpec, PodTemplate, ReplicaSet, Secret, Selector};
 use crate::testbed::Testbed;
 
 fn quota(pods: i64) -> ResourceQuota {
@@ -95,5 +95,28 @@ fn a_status_that_is_as_it_should_be_is_not_written_and_one_that_is_refused_is_wr
         );
         bed.run_for(Span::from_secs(400));
         assert_eq!((used(&bed), bed.refusals_left()), (1, 0), "after {before}");
+    }
+}
+
+#[test]
+fn the_room_of_any_kind_is_free_again_when_an_object_has_gone() {
+    let mut bed = Testbed::new(Config::default());
+    let units = |count| Quantity::from_units(count, crate::quantity::Format::DecimalSi);
+    let hard = [("count/replicasets.apps".into(), units(4)), ("secrets".into(), units(4))].into();
+    bed.create(ResourceQuota { meta: Meta::named("default", "q"), hard, ..ResourceQuota::default() });
+    bed.run_for(Span::from_secs(1));
+    bed.create(replica_set(0));
+    bed.create(Secret { meta: Meta::named("default", "key"), ..Secret::default() });
+    bed.run_for(Span::from_secs(1));
+    let used = |bed: &Testbed| {
+        let quota = bed.get::<ResourceQuota>("default", "q").expect("the quota is there");
+        ["count/replicasets.apps", "secrets"].map(|name| quota.status.used[name].value())
+    };
+    assert_eq!(used(&bed), [1, 1]);
+    for (kind, name, left) in [(Kind::ReplicaSet, "web", [0, 1]), (Kind::Secret, "key", [0, 0])] {
+        let key = ObjectKey::new(kind, "default", name);
+        bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
+        bed.run_for(Span::from_secs(1));
+        assert_eq!(used(&bed), left, "after the end of {name}");
     }
 }

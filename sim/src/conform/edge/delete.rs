@@ -89,7 +89,7 @@ fn propagation(path: &Path, options: &Value) -> Result<Propagation, Status> {
     match (asked.as_deref(), orphans) {
         (Some("Foreground"), _) => Ok(Propagation::Foreground),
         (Some("Orphan"), _) | (None, Some(true)) => Ok(Propagation::Orphan),
-        (Some("Background"), _) | (None, Some(false)) => Ok(Propagation::Background),
+        (Some("Background"), _) | (None, Some(false)) => Ok(Propagation::BackgroundAnyway),
         (None, None) if ["jobs", "replicationcontrollers"].contains(&path.plural.as_str()) => Ok(Propagation::Orphan),
         (None, None) => Ok(Propagation::Background),
         (Some(other), _) => invalid(format!(

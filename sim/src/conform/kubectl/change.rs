@@ -184,3 +184,40 @@ pub(super) fn patch(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> 
     };
     targets(scene, line, words)?.into_iter().map(change).collect()
 }
+
+/// A Job made by hand of a CronJob's template (`kubectl create job NAME --from=cronjob/NAME`).
+///
+/// Source: `CreateJobOptions.createJobFromCronJob`, staging/src/k8s.io/kubectl/pkg/cmd/create/create_job.go (v1.34.1).
+pub(super) fn job_of_cron_job(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
+    let (Some(from), true) = (line.flag("--from"), line.knows_flags(&["--from"])) else {
+        return Err(Trouble::NotCovered);
+    };
+    let [key] = targets(scene, line, &[from.to_owned()])?.try_into().map_err(|_| Trouble::NotCovered)?;
+    if key.kind != Kind::CronJob {
+        return Err(Trouble::Fails("from must be an existing cronjob".to_owned()));
+    }
+    let (_, cron_job) = shown(scene, &key)?;
+    let template = &cron_job["spec"]["jobTemplate"];
+    let mut annotations = template["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
+    annotations.insert("cronjob.kubernetes.io/instantiate".to_owned(), "manual".into());
+    let owner = json!({
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "name": cron_job["metadata"]["name"],
+        "uid": cron_job["metadata"]["uid"],
+        "controller": true,
+    });
+    let body = json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": words[1],
+            "labels": template["metadata"]["labels"],
+            "annotations": annotations,
+            "ownerReferences": [owner],
+        },
+        "spec": template["spec"],
+    });
+    let path = Path { namespace: key.namespace.to_string(), plural: "jobs".to_owned(), ..Path::default() };
+    Ok(vec![edge::translate(scene.core, "POST", &path, "", &body)])
+}

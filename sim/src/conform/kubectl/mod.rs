@@ -77,6 +77,7 @@ pub fn understand(scene: &Scene<'_>, line: &str) -> Command {
         "patch" => change::patch(scene, &line, words),
         "delete" => delete(scene, &line, words),
         "create" if matches!(words, [kind, _] if kind == "namespace" || kind == "ns") => create_namespace(scene, words),
+        "create" if matches!(words, [kind, _] if kind == "job") => change::job_of_cron_job(scene, &line, words),
         _ => Err(Trouble::NotCovered),
     };
     match planned {
@@ -227,7 +228,7 @@ fn delete(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
         return Err(Trouble::NotCovered);
     }
     let propagation = match line.flag("--cascade").unwrap_or("background") {
-        "background" | "true" => Propagation::Background,
+        "background" | "true" => Propagation::BackgroundAnyway,
         "foreground" => Propagation::Foreground,
         "orphan" | "false" => Propagation::Orphan,
         other => return Err(Trouble::Fails(format!("invalid cascade value ({other})"))),

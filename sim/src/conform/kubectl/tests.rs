@@ -194,3 +194,28 @@ fn reading_changes_nothing_and_the_unknown_is_not_passed_over() {
     assert!(options.pods.is_some());
     assert!(matches!(bed.understand("drain n1 --unknown"), Command::NotCovered));
 }
+
+#[test]
+fn a_job_is_made_by_hand_of_a_cron_job_s_template() {
+    let mut bed = Bed::new();
+    let template = json!({"metadata": {"labels": {"part": "count"}, "annotations": {"note": "nightly"}}, "spec": {"template":
+        {"spec": {"restartPolicy": "Never", "containers": [{"name": "count", "image": "count:1"}]}}}});
+    let body = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "count"},
+        "spec": {"schedule": "5 1 * * *", "jobTemplate": template}});
+    let path = Path { namespace: "shop".to_owned(), plural: "cronjobs".to_owned(), ..Path::default() };
+    let Outcome::Ask(requests) = edge::translate(&bed.core, "POST", &path, "", &body) else { panic!("a creation") };
+    requests.into_iter().for_each(|request| bed.ask(request));
+    assert_eq!(bed.run("create job today --from=cronjob/count"), "");
+    let key = ObjectKey::new(Kind::Job, "shop", "today");
+    let (_, job) = shown(&Scene { core: &bed.core, namespace: "shop", pod: &|_| None }, &key).ok().expect("a Job");
+    let (meta, owner) = (&job["metadata"], &job["metadata"]["ownerReferences"][0]);
+    assert_eq!(
+        (meta["labels"]["part"].as_str(), meta["annotations"]["note"].as_str()),
+        (Some("count"), Some("nightly"))
+    );
+    assert_eq!(meta["annotations"]["cronjob.kubernetes.io/instantiate"], "manual");
+    assert_eq!((owner["kind"].as_str(), owner["name"].as_str()), (Some("CronJob"), Some("count")));
+    assert_eq!((owner["controller"].as_bool(), owner.get("blockOwnerDeletion")), (Some(true), None));
+    assert!(bed.run("create job other --from=deploy/till").contains("from must be an existing cronjob"));
+    assert!(matches!(bed.understand("create job other --image=count:1"), Command::NotCovered));
+}

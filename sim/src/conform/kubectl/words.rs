@@ -10,6 +10,7 @@ const WITH_VALUE: &[&str] = &[
     "--current-replicas",
     "--field-selector",
     "--filename",
+    "--from",
     "--grace-period",
     "--image",
     "--namespace",

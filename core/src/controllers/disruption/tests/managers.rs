@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::api::Patch;
-use crate::model::{Deployment, ReplicationController, StatefulSet};
+use crate::model::{Deployment, ReplicationController, SelectorOperator, SelectorRequirement, StatefulSet};
 
 const fn at_most(count: u32) -> DisruptionLimit {
     DisruptionLimit::MaxUnavailable(IntOrPercent::Int(count))
@@ -183,4 +183,29 @@ fn of_two_budgets_of_a_pod_only_one_follows_and_a_warning_is_said() {
     let newest = pods(&bed).iter().map(|name| bed.events(Kind::Pod, name).join(" ")).collect::<Vec<_>>().join(" ");
     assert!(newest.contains("Warning MultiplePodDisruptionBudgets"), "{newest}");
     assert!(newest.contains("matches multiple PodDisruptionBudgets.  Chose \"a\" arbitrarily."), "{newest}");
+}
+
+#[test]
+fn of_pods_that_nobody_manages_a_budget_warns_if_their_managers_number_matters() {
+    let mut bed = Testbed::new(Config::default()).with_binder(&["n1"]);
+    bed.add_node(0, "n1", "a", 64_000, 1 << 38);
+    bed.create(pod("lone"));
+    bed.run_for(Span::from_secs(10));
+    let expressions = vec![SelectorRequirement {
+        key: "tier".into(),
+        operator: SelectorOperator::NotIn,
+        values: vec!["a".into(), "b".into()],
+    }];
+    let mut most = budget("most", at_most(1));
+    most.selector = Some(Selector { match_labels: labels(), match_expressions: expressions });
+    bed.create(most);
+    bed.create(budget("least", DisruptionLimit::MinAvailable(IntOrPercent::Int(1))));
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(status(&bed, "most"), (0, 1, 0, 0));
+    let said = bed.events(Kind::PodDisruptionBudget, "most");
+    assert!(said[0].contains("Warning UnmanagedPods"), "{said:?}");
+    let selector = "(selector: &LabelSelector{MatchLabels:map[string]string{app: web,},MatchExpressions:\
+                    []LabelSelectorRequirement{LabelSelectorRequirement{Key:tier,Operator:NotIn,Values:[a b],},},})";
+    assert!(said[0].contains(selector), "{said:?}");
+    assert!(bed.events(Kind::PodDisruptionBudget, "least").is_empty(), "its number is its own");
 }

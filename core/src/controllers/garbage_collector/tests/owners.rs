@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::controllers::owned_by;
-use crate::id::Uid;
+use crate::id::{Name, Uid};
 use crate::model::{Namespace, Node, OwnerReference, Service};
 
 fn child(namespace: &str, name: &str, owners: &[OwnerReference]) -> Service {
@@ -178,4 +178,27 @@ fn an_orphaning_that_is_refused_is_tried_again_before_the_owner_goes() {
         let (_, set) = bed.core.newest().all::<ReplicaSet>().next().unwrap();
         assert!(set.meta.owners.is_empty(), "{kind:?}");
     }
+}
+
+#[test]
+fn a_second_deletion_with_another_policy_takes_the_place_of_the_first() {
+    let mut bed = super::bed();
+    let key = ObjectKey::new(Kind::Deployment, "default", "web");
+    let held = |bed: &Testbed| -> Vec<String> {
+        let found = bed.get::<Deployment>("default", "web");
+        found.map(|it| it.meta.finalizers.iter().map(|text| text.to_string()).collect()).unwrap_or_default()
+    };
+    // A finalizer of somebody else keeps the Deployment while the policies change.
+    let mut deployment = Deployment::clone(&bed.get::<Deployment>("default", "web").expect("the Deployment is there"));
+    deployment.meta.finalizers = [Name::from("example.com/wait")].into();
+    bed.request(Request::Update { object: Object::Deployment(deployment.into()), expected: None });
+    let mut delete = |propagation| {
+        bed.request(Request::Delete { key: key.clone(), uid: None, grace: None, propagation });
+        bed.run_for(Span::ZERO);
+        held(&bed)
+    };
+    assert_eq!(delete(Propagation::Foreground), ["example.com/wait", "foregroundDeletion"]);
+    assert_eq!(delete(Propagation::Background), ["example.com/wait", "foregroundDeletion"], "no policy is named");
+    assert_eq!(delete(Propagation::Orphan), ["example.com/wait", "orphan"]);
+    assert_eq!(delete(Propagation::BackgroundAnyway), ["example.com/wait"]);
 }
