@@ -116,7 +116,7 @@ macro_rules! manifests {
             }
 
             /// Reads an object of `kind`, one of [`KINDS`], and what is unknown in it.
-            fn with_unknown(file: &str, kind: Kind, node: &yaml::Node) -> Result<(Manifest, Vec<Error>), Error> {
+            fn with_unknown(file: &str, kind: Kind, node: &yaml::Node) -> Result<(Manifest, Vec<Error>), Box<Error>> {
                 match kind.kind {
                     $(stringify!($variant) => crate::strict::with_unknown(file, node)
                         .map(|(object, unknown)| (Manifest::$variant(Box::new(object)), unknown)),)*

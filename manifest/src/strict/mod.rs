@@ -43,11 +43,11 @@ pub fn from_str<T: for<'de> Deserialize<'de>>(file: &str, text: &str, duplicates
 /// Reads a value from a tree, and beside it what is unknown in it, which stops nothing.
 ///
 /// Errors: as [`from_node`], but for unknown fields.
-pub fn with_unknown<'de, T: Deserialize<'de>>(file: &str, node: &'de Node) -> Result<(T, Vec<Error>), Error> {
+pub fn with_unknown<'de, T: Deserialize<'de>>(file: &str, node: &'de Node) -> Result<(T, Vec<Error>), Box<Error>> {
     let context = deserializer::Context::new(file);
     let result = T::deserialize(deserializer::Reader::new(node, &context));
     let unknown = Errors(context.into_errors()).sorted().0;
-    result.map(|value| (value, unknown)).map_err(|fault| fault.into_error(file, node))
+    result.map(|value| (value, unknown)).map_err(|fault| Box::new(fault.into_error(file, node)))
 }
 
 /// Reads a value from a tree. `file` is the name for messages.

@@ -26,7 +26,7 @@ pub(super) fn check(report: &mut Report, new: &Service, old: &Service) {
     }
     let (spec, at) = (new.spec.clone().unwrap_or_default(), At::root("spec"));
     let (ips, before) = (service_addresses::listed(&spec), service_addresses::listed(&was));
-    if !is_alias(&spec) && !is_alias(&was) && !(service::is_headless(&spec) && service::is_headless(&was)) {
+    if !(is_alias(&spec) || is_alias(&was) || service::is_headless(&spec) && service::is_headless(&was)) {
         if let (Some(first), Some(stored)) = (ips.first(), before.first())
             && first != stored
         {

@@ -176,7 +176,7 @@ pub fn without_right_preconditions(body: &Value, code: u16, message: &str) -> Va
         if version && !(is_conflict && message.contains("has been modified")) && code != 201 && code != 500 {
             meta.insert("resourceVersion".to_owned(), "0".into());
         }
-        if !(is_conflict && message.contains("UID in precondition")) && !message.contains("metadata.uid: ") {
+        if !(message.contains("metadata.uid: ") || is_conflict && message.contains("UID in precondition")) {
             meta.remove("uid");
         }
     }

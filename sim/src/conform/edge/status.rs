@@ -71,7 +71,7 @@ fn set(conditions: &mut Conditions, status: &Value, now: Time) {
             _ => Status3::Unknown,
         };
         let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
-        conditions.set(kind, holds, &text("reason"), &text("message"), now);
+        conditions.set(kind, holds, text("reason"), text("message"), now);
     }
 }
 

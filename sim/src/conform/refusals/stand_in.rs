@@ -68,11 +68,11 @@ fn unchange(object: &mut Value, plain: &Value, message: &str) {
             another(object, plain, field, part);
         }
     }
-    if reasons.contains("pod updates may not add or remove containers") {
-        if let Some(containers) = object["spec"]["containers"].as_array_mut() {
-            let more = serde_json::json!({"name": "another-of-the-stand-in", "image": "a"});
-            if containers.len() > 1 { drop(containers.pop()) } else { containers.push(more) }
-        }
+    if reasons.contains("pod updates may not add or remove containers")
+        && let Some(containers) = object["spec"]["containers"].as_array_mut()
+    {
+        let more = serde_json::json!({"name": "another-of-the-stand-in", "image": "a"});
+        if containers.len() > 1 { drop(containers.pop()) } else { containers.push(more) }
     }
 }
 
