@@ -440,15 +440,20 @@ fn set_counts<const N: usize>(map: &mut Map<String, Value>, counts: [(&str, u32)
     }
 }
 
+/// What does not hold is left out, as by clients that leave it unset.
 fn owner(owner: &OwnerReference) -> Value {
-    json!({
+    let mut json = json!({
         "apiVersion": owner.kind.api_version(),
         "kind": owner.kind.name(),
         "name": &*owner.name,
         "uid": owner.uid.to_string(),
-        "controller": owner.controller,
-        "blockOwnerDeletion": owner.block_owner_deletion,
-    })
+    });
+    for (field, holds) in [("controller", owner.controller), ("blockOwnerDeletion", owner.block_owner_deletion)] {
+        if holds {
+            json[field] = true.into();
+        }
+    }
+    json
 }
 
 fn status(status: Status3) -> &'static str {

@@ -210,7 +210,9 @@ fn agree(recorded: &Status, ours: &Status) -> bool {
     let (recorded, ours) = (plain(recorded), plain(ours));
     let same_kind = (recorded.code, &recorded.reason) == (ours.code, &ours.reason);
     recorded == ours
-        || same_kind && goes_through_a_map(&recorded.message) && parts(&recorded.message) == parts(&ours.message)
+        || same_kind
+            && goes_through_a_map(&recorded.message)
+            && parts(&recorded.message).is_some_and(|recorded| parts(&ours.message) == Some(recorded))
 }
 
 /// A message without what is drawn and what is quoted whole: uids, templates, the difference of two specs.

@@ -165,11 +165,11 @@ fn a_deletion_has_the_grace_and_the_cascade_of_its_flags() {
         },
         other => panic!("{other:?}"),
     };
-    assert_eq!(delete("delete deploy till"), Some((None, Propagation::Background)));
+    assert_eq!(delete("delete deploy till"), Some((None, Propagation::BackgroundAnyway)));
     assert_eq!(delete("delete deploy/till --cascade=foreground --now"), Some((Some(1), Propagation::Foreground)));
     assert_eq!(delete("delete deploy/till --cascade=orphan --grace-period=0"), Some((Some(1), Propagation::Orphan)));
-    assert_eq!(delete("delete deploy/till --grace-period=0 --force"), Some((Some(0), Propagation::Background)));
-    assert_eq!(delete("delete deploy -l a=1"), Some((None, Propagation::Background)));
+    assert_eq!(delete("delete deploy/till --grace-period=0 --force"), Some((Some(0), Propagation::BackgroundAnyway)));
+    assert_eq!(delete("delete deploy -l a=1"), Some((None, Propagation::BackgroundAnyway)));
     assert_eq!(delete("delete deploy -l a=2"), None);
     assert_eq!(delete("delete deploy none --ignore-not-found"), None);
 }
