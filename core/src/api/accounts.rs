@@ -136,6 +136,7 @@ impl Held {
 pub(super) fn waits_for_account(store: &Store, request: &Request) -> bool {
     let pod = match request {
         Request::Create(Object::Pod(pod)) => pod,
+        Request::DryRun(request) => return waits_for_account(store, request),
         Request::Apply { object: Object::Pod(pod), .. } => {
             let meta = &pod.meta;
             let key = ObjectKey { kind: Kind::Pod, namespace: meta.namespace.clone(), name: meta.name.clone() };
@@ -146,7 +147,12 @@ pub(super) fn waits_for_account(store: &Store, request: &Request) -> bool {
         }
         _ => return false,
     };
-    let (view, namespace, name) = (store.newest(), &pod.meta.namespace, account_name(pod));
+    waits_for(store.newest(), pod)
+}
+
+/// Whether a pod would run under a default account that is not there yet.
+pub(super) fn waits_for(view: View<'_>, pod: &Pod) -> bool {
+    let (namespace, name) = (&pod.meta.namespace, account_name(pod));
     let lives = || view.find::<Namespace>(&Name::default(), namespace).is_some_and(|(_, it)| !it.meta.is_terminating());
     name == DEFAULT_ACCOUNT && !is_mirror(pod) && view.find::<ServiceAccount>(namespace, &name).is_none() && lives()
 }

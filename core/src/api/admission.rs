@@ -6,12 +6,12 @@ use std::sync::Arc;
 use crate::api::accounts::Account;
 use crate::api::limit_ranger::{self, ContainerDefaults};
 use crate::api::priority::{self, Priority};
-use crate::api::{Refusal, quota, storage};
+use crate::api::{Refusal, accounts, create, quota, storage};
 use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{
-    ConditionKind, Kind, Meta, Node, Object, Pod, PodSpec, PodStatus, Resource, ResourceQuota, Status3, Taint,
-    TaintEffect, Toleration, TolerationOperator,
+    ConditionKind, Kind, Meta, Node, Object, ObjectKey, Pod, PodSpec, PodStatus, Resource, ResourceQuota, Status3,
+    Taint, TaintEffect, Toleration, TolerationOperator,
 };
 use crate::store::{Store, View};
 use crate::time::Time;
@@ -56,8 +56,17 @@ impl Admission {
     /// Completes an object that is about to be created, checks it and charges it to the quotas of its namespace.
     ///
     /// The order is that of the API server's plugins: those that change the object, those that check it, quotas last.
-    /// Source: `AllOrderedPlugins`, pkg/kubeapiserver/options/plugins.go (v1.34.1).
-    pub(super) fn admit<T: Resource>(&mut self, now: Time, store: &mut Store, object: T) -> Result<T, Refusal> {
+    /// A name that is drawn is drawn between these: those that change the object call it `asked`, as it was asked for.
+    ///
+    /// Source: `AllOrderedPlugins`, pkg/kubeapiserver/options/plugins.go; `extractResourceName`,
+    /// staging/src/k8s.io/apiserver/pkg/admission/errors.go (v1.34.1).
+    pub(super) fn admit<T: Resource>(
+        &mut self,
+        now: Time,
+        store: &mut Store,
+        object: T,
+        asked: &Name,
+    ) -> Result<T, Refusal> {
         if !concerns::<T>(store.newest(), object.meta()) {
             return Ok(object);
         }
@@ -65,7 +74,10 @@ impl Admission {
         let key = object.key();
         let forbidden = |message: String| Refusal::Forbidden { key: key.clone(), message: message.into() };
         if let Object::Pod(pod) = &mut object {
-            let completed = self.complete_pod(store.newest(), Arc::make_mut(pod), now).map_err(forbidden)?;
+            let asked = ObjectKey { name: asked.clone(), ..key.clone() };
+            let completed = self
+                .complete_pod(store.newest(), Arc::make_mut(pod), now)
+                .map_err(|message| Refusal::Forbidden { key: asked, message: message.into() })?;
             if let Some(message) = &completed.fault {
                 return Err(Refusal::Invalid { key, message: message.clone() });
             }
@@ -101,6 +113,23 @@ impl Admission {
         }
         Ok(completed)
     }
+}
+
+/// What the plugins that change objects say to a creation, before anything is validated; `None` if they have nothing
+/// against it. The name is the one that was asked for, be it to be drawn. Only of a pod more is looked at than the
+/// namespace; one whose default account is still to come is waited for.
+pub fn early_refusal(view: View<'_>, key: &ObjectKey, pod: Option<&Pod>) -> Option<Refusal> {
+    if !key.kind.is_namespaced() {
+        return None;
+    }
+    if let Err(refusal) = create::check_namespace(view, key) {
+        return Some(refusal);
+    }
+    let pod = pod?;
+    let waits = accounts::waits_for(view, pod);
+    let account = if waits { Ok(()) } else { Account::of(view, pod).map(drop) };
+    let fault = account.and_then(|()| Priority::of(view, &pod.spec).map(drop)).err()?;
+    Some(Refusal::Forbidden { key: key.clone(), message: fault.into() })
 }
 
 impl Completed {

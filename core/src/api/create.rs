@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::api::admission;
 use crate::api::deletion::NAMESPACE_CONTENT;
-use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, patch, storage};
+use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, Taken, patch, storage};
 use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
@@ -15,7 +15,7 @@ use crate::model::{
     ReplicationController, Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
     VolumeAttachment, with_object,
 };
-use crate::store::Store;
+use crate::store::{Store, View};
 
 /// The letters of generated names: no vowels, so that no words come out, and no digits that look like letters.
 ///
@@ -24,6 +24,11 @@ pub(crate) const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// How often a drawn name may collide before the creation is refused.
 const NAME_ATTEMPTS: u64 = 8;
+
+/// What comes before the drawn letters is cut at so many bytes.
+///
+/// Source: `MaxGeneratedNameLength`, staging/src/k8s.io/apiserver/pkg/storage/names/generate.go (v1.34.1).
+const PREFIX_MAX: usize = 58;
 
 /// What the API server fills in when it stores a new object of a kind.
 trait Created: Resource {
@@ -83,7 +88,10 @@ impl ApiServer {
         storage::admit(store, &mut object);
         if let Object::Service(service) = &mut object {
             let service = Arc::make_mut(service);
-            check_namespace(store, &ObjectKey::new(Kind::Service, &service.meta.namespace, &service.meta.name))?;
+            check_namespace(
+                store.newest(),
+                &ObjectKey::new(Kind::Service, &service.meta.namespace, &service.meta.name),
+            )?;
             self.services.admit(ctx, service, self.creations)?;
         }
         with_object!(object, version => self.create_kind(ctx, store, version))
@@ -115,15 +123,16 @@ impl ApiServer {
         let generate_name = *generate_name;
         if T::KIND.is_namespaced() {
             // All objects of a namespace share its name, so that comparing their keys reads it seldom.
-            object.meta_mut().namespace = check_namespace(store, &key)?;
+            object.meta_mut().namespace = check_namespace(store.newest(), &key)?;
         }
         let creation = self.creations;
         let name = if generate_name {
             free_name::<T>(ctx.seed(), store, &key, creation)?
-        } else if store.newest().find::<T>(&key.namespace, &key.name).is_some() {
+        } else if let Some((_, there)) = store.newest().find::<T>(&key.namespace, &key.name) {
+            let taken = Taken { by_one_that_ends: there.meta().is_terminating(), though_generated: false };
             // Admission comes first, so a creation that fails here has been charged to the namespace's quotas.
-            self.admission.admit(ctx.now, store, object)?;
-            return Err(Refusal::AlreadyExists(key));
+            self.admission.admit(ctx.now, store, object, &key.name)?;
+            return Err(Refusal::AlreadyExists { key, taken });
         } else {
             key.name.clone()
         };
@@ -137,7 +146,7 @@ impl ApiServer {
         meta.deleted_at = None;
         meta.deletion_grace = None;
         object.on_creation(self, ctx);
-        let object = self.admission.admit(ctx.now, store, object)?;
+        let object = self.admission.admit(ctx.now, store, object, &key.name)?;
         let (row, revision) = store.insert(object);
         Ok(stored::<T>(store, row, revision))
     }
@@ -150,8 +159,8 @@ pub(super) fn stored<T: Resource>(store: &Store, row: crate::id::RowId, revision
 }
 
 /// The name of the object's namespace, which must be there and stay.
-fn check_namespace(store: &Store, key: &ObjectKey) -> Result<Name, Refusal> {
-    let Some((_, namespace)) = store.newest().find::<Namespace>(&Name::default(), &key.namespace) else {
+pub(super) fn check_namespace(view: View<'_>, key: &ObjectKey) -> Result<Name, Refusal> {
+    let Some((_, namespace)) = view.find::<Namespace>(&Name::default(), &key.namespace) else {
         return Err(Refusal::NotFound(ObjectKey::new(Kind::Namespace, "", &key.namespace)));
     };
     if namespace.meta.is_terminating() {
@@ -162,21 +171,23 @@ fn check_namespace(store: &Store, key: &ObjectKey) -> Result<Name, Refusal> {
 }
 
 fn free_name<T: Resource>(seed: u64, store: &Store, key: &ObjectKey, creation: u64) -> Result<Name, Refusal> {
+    let prefix = key.name.get(..PREFIX_MAX).unwrap_or(&key.name);
+    let (mut last, mut taken) = (Name::default(), Taken { though_generated: true, ..Taken::default() });
     for attempt in 0..NAME_ATTEMPTS {
         let mut letters = draw(seed, Purpose::NameSuffix, creation, attempt);
-        let mut name = String::with_capacity(key.name.len() + 5);
-        name.push_str(&key.name);
+        let mut name = String::with_capacity(prefix.len() + 5);
+        name.push_str(prefix);
         for _ in 0..5 {
             let letter = below(letters, LETTERS.len() as u64);
             letters = letters.wrapping_mul(LETTERS.len() as u64);
             name.push(char::from(LETTERS[letter as usize]));
         }
         let name: Name = name.into();
-        if store.newest().find::<T>(&key.namespace, &name).is_none() {
-            return Ok(name);
-        }
+        let Some((_, there)) = store.newest().find::<T>(&key.namespace, &name) else { return Ok(name) };
+        taken.by_one_that_ends = there.meta().is_terminating();
+        last = name;
     }
-    Err(Refusal::AlreadyExists(key.clone()))
+    Err(Refusal::AlreadyExists { key: ObjectKey { name: last, ..key.clone() }, taken })
 }
 
 /// A namespace goes only when the namespace controller has emptied it.

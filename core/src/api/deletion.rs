@@ -167,13 +167,16 @@ fn mark<T: Resource>(
 /// Source: `deletionFinalizersForGarbageCollection`, staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go
 /// (v1.34.1).
 fn with_finalizer(meta: &Meta, propagation: Propagation) -> Arc<[Name]> {
+    let of_policies = [FOREGROUND_DELETION, ORPHAN];
+    // A deletion that names no policy leaves it at what the object says itself.
+    let own = meta.finalizers.iter().find_map(|own| of_policies.into_iter().find(|policy| **own == **policy));
     let added = match propagation {
-        Propagation::Background => return meta.finalizers.clone(),
+        Propagation::Background => own,
+        Propagation::OrphanByDefault => own.or(Some(ORPHAN)),
         Propagation::BackgroundAnyway => None,
         Propagation::Foreground => Some(FOREGROUND_DELETION),
         Propagation::Orphan => Some(ORPHAN),
     };
-    let of_policies = [FOREGROUND_DELETION, ORPHAN];
     let has = |finalizer: &str| meta.finalizers.iter().any(|own| **own == *finalizer);
     if of_policies.iter().all(|finalizer| has(finalizer) == (Some(*finalizer) == added)) {
         return meta.finalizers.clone();
@@ -185,4 +188,34 @@ fn with_finalizer(meta: &Meta, propagation: Propagation) -> Arc<[Name]> {
 /// Whether an object that has been marked has nothing left to hold it: the write that makes this true removes it.
 pub(super) fn is_released(meta: &Meta) -> bool {
     meta.is_terminating() && meta.finalizers.is_empty() && meta.deletion_grace.is_none_or(|grace| grace == Span::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_is_named_counts_then_the_objects_own_then_the_kinds() {
+        use Propagation::{Background, BackgroundAnyway, Foreground, Orphan, OrphanByDefault};
+        let table: [(&[&str], Propagation, &[&str]); 12] = [
+            (&[], Background, &[]),
+            (&[], OrphanByDefault, &["orphan"]),
+            (&["orphan"], Background, &["orphan"]),
+            (&["orphan"], OrphanByDefault, &["orphan"]),
+            (&["orphan", "shop/wait"], Foreground, &["shop/wait", "foregroundDeletion"]),
+            (&["orphan"], BackgroundAnyway, &[]),
+            (&["shop/wait", "foregroundDeletion"], Background, &["shop/wait", "foregroundDeletion"]),
+            (&["foregroundDeletion", "shop/wait"], OrphanByDefault, &["foregroundDeletion", "shop/wait"]),
+            (&["foregroundDeletion"], Orphan, &["orphan"]),
+            (&["foregroundDeletion"], BackgroundAnyway, &[]),
+            // Both at once are refused in a manifest; the first one counts.
+            (&["foregroundDeletion", "orphan"], OrphanByDefault, &["foregroundDeletion"]),
+            (&["shop/wait"], OrphanByDefault, &["shop/wait", "orphan"]),
+        ];
+        for (has, propagation, expected) in table {
+            let names = |texts: &[&str]| -> Arc<[Name]> { texts.iter().map(|text| Name::from(*text)).collect() };
+            let meta = Meta { finalizers: names(has), ..Meta::default() };
+            assert_eq!(with_finalizer(&meta, propagation), names(expected), "{has:?} {propagation:?}");
+        }
+    }
 }

@@ -4,12 +4,12 @@
 //! it. Source: pkg/registry/core/pod/storage/eviction.go (v1.34.1). Absent on purpose: its retries over conflicts, which
 //! cannot arise within one request here.
 
-use crate::api::{Answer, Propagation, Refusal, Reply, deletion};
+use crate::api::{Answer, Propagation, Refusal, Reply, create, deletion};
 use crate::context::Context;
 use crate::id::{Name, RowId, Uid};
 use crate::model::{ConditionKind, Kind, ObjectKey, Phase, Pod, PodDisruptionBudget, Status3, UnhealthyPodEviction};
-use crate::store::Store;
-use crate::time::Span;
+use crate::store::{Store, View};
+use crate::time::{Span, Time};
 
 /// How many granted evictions the controller may be behind with.
 const DISRUPTED_PODS_MAX: usize = 2_000;
@@ -25,12 +25,13 @@ pub(super) fn evict(
     grace: Option<Span>,
     dry_run: bool,
 ) -> Answer {
+    create::check_namespace(store.newest(), key)?;
     let found = store.newest().find::<Pod>(&key.namespace, &key.name).map(|(_, pod)| pod.clone());
     let pod = found.ok_or_else(|| Refusal::NotFound(key.clone()))?;
     if let Some(expected) = uid.filter(|expected| *expected != pod.meta.uid) {
         return Err(Refusal::WrongUid { expected, stored: pod.meta.uid });
     }
-    if let Some((row, budget)) = charged(ctx, store, &pod)?
+    if let Some((row, budget)) = charged(ctx.now, store.newest(), &pod)?
         && !dry_run
     {
         store.replace(row, budget);
@@ -43,11 +44,11 @@ pub(super) fn evict(
 }
 
 /// The budget that pays for a pod's eviction, with one disruption taken off; `None` if none has to.
-fn charged(ctx: &Context<'_>, store: &Store, pod: &Pod) -> Result<Option<(RowId, PodDisruptionBudget)>, Refusal> {
+fn charged(now: Time, view: View<'_>, pod: &Pod) -> Result<Option<(RowId, PodDisruptionBudget)>, Refusal> {
     if is_free(pod) {
         return Ok(None);
     }
-    let budgets = store.newest().in_namespace::<PodDisruptionBudget>(&pod.meta.namespace);
+    let budgets = view.in_namespace::<PodDisruptionBudget>(&pod.meta.namespace);
     let mut guarding = budgets.filter(|(_, budget)| budget.guards(&pod.meta.labels));
     let Some((row, budget)) = guarding.next() else { return Ok(None) };
     if guarding.next().is_some() {
@@ -57,8 +58,13 @@ fn charged(ctx: &Context<'_>, store: &Store, pod: &Pod) -> Result<Option<(RowId,
         return Ok(None);
     }
     let mut budget = PodDisruptionBudget::clone(budget);
-    take_one(&mut budget, &pod.meta.name, ctx)?;
+    take_one(&mut budget, &pod.meta.name, now)?;
     Ok(Some((row, budget)))
+}
+
+/// Why a pod's budget would not let it be evicted now; `None` if it would.
+pub fn held_by_budget(now: Time, view: View<'_>, pod: &Pod) -> Option<Refusal> {
+    charged(now, view, pod).err()
 }
 
 /// Whether a pod's end disturbs nobody, so that no budget is asked.
@@ -78,7 +84,7 @@ fn may_pass_unhealthy(pod: &Pod, budget: &PodDisruptionBudget) -> bool {
 /// Takes one disruption off a budget, or says why not.
 ///
 /// Source: `checkAndDecrement`.
-fn take_one(budget: &mut PodDisruptionBudget, pod: &Name, ctx: &Context<'_>) -> Result<(), Refusal> {
+fn take_one(budget: &mut PodDisruptionBudget, pod: &Name, now: Time) -> Result<(), Refusal> {
     let name = budget.meta.name.clone();
     let status = &mut budget.status;
     if status.observed_generation < budget.meta.generation {
@@ -97,9 +103,9 @@ fn take_one(budget: &mut PodDisruptionBudget, pod: &Name, ctx: &Context<'_>) -> 
     }
     status.disruptions_allowed -= 1;
     if status.disruptions_allowed == 0 {
-        status.update_condition(ctx.now);
+        status.update_condition(now);
     }
-    status.disrupted_pods.insert(pod.clone(), ctx.now);
+    status.disrupted_pods.insert(pod.clone(), now);
     Ok(())
 }
 

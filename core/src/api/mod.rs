@@ -11,7 +11,7 @@ mod changes;
 mod client;
 mod create;
 pub mod deletion;
-mod eviction;
+pub mod eviction;
 mod immutable;
 pub mod leases;
 mod limit_ranger;
@@ -141,6 +141,8 @@ pub enum Request {
     },
     /// A kubelet lists all Services and watches them from then on.
     WatchServices,
+    /// Say what another request would be answered with, and store nothing.
+    DryRun(Box<Request>),
 }
 
 impl Request {
@@ -163,6 +165,7 @@ impl Request {
             | Request::PodsOf { .. }
             | Request::WatchConfig(_)
             | Request::WatchServices
+            | Request::DryRun(_)
             | Request::WatchPods { .. } => None,
         }
     }
@@ -266,6 +269,9 @@ pub enum Propagation {
     Orphan,
     /// The garbage collector removes them afterwards, whatever was asked for before: a deletion that names this policy.
     BackgroundAnyway,
+    /// They lose their owner and stay, unless the object's finalizers say otherwise: a deletion that names no policy, of a
+    /// kind of which the dependents stay by default.
+    OrphanByDefault,
 }
 
 /// How a request ended.
@@ -291,8 +297,13 @@ pub enum Refusal {
     #[error("{} \"{}\" not found", .0.kind.qualified_plural(), .0.name)]
     NotFound(ObjectKey),
     /// 409: the name is taken.
-    #[error("{} \"{}\" already exists", .0.kind.qualified_plural(), .0.name)]
-    AlreadyExists(ObjectKey),
+    #[error("{}{} \"{}\" already exists{}", taken.before(), key.kind.qualified_plural(), key.name, taken.after())]
+    AlreadyExists {
+        /// The object that has the name.
+        key: ObjectKey,
+        /// What else the answer tells of it.
+        taken: Taken,
+    },
     /// 409: somebody else has written since.
     #[error("Operation cannot be fulfilled on {} \"{}\": the object has been modified; please apply your changes to the latest version and try again", key.kind.qualified_plural(), key.name)]
     Conflict {
@@ -344,6 +355,28 @@ pub enum Refusal {
         /// Which field and why.
         message: Name,
     },
+}
+
+/// What is told of a name that is taken.
+///
+/// Source: `Store.create`, staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go;
+/// `NewGenerateNameConflict`, staging/src/k8s.io/apimachinery/pkg/api/errors/errors.go (v1.34.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Taken {
+    /// Whether the object that has the name is being deleted.
+    pub by_one_that_ends: bool,
+    /// Whether the creation had a `generateName`.
+    pub though_generated: bool,
+}
+
+impl Taken {
+    fn before(self) -> &'static str {
+        if self.by_one_that_ends { "object is being deleted: " } else { "" }
+    }
+
+    fn after(self) -> &'static str {
+        if self.though_generated { ", the server was not able to generate a unique name for the object" } else { "" }
+    }
 }
 
 /// How the refusal of a creation in a namespace that is being emptied ends.

@@ -201,6 +201,7 @@ impl ApiServer {
             Request::WatchConfig(key) => self.watch_config(store, from, key),
             Request::WatchPods { node } => Ok(self.watch_pods(store, from, node)),
             Request::WatchServices => Ok(self.watch_services(store, from)),
+            Request::DryRun(request) => self.try_out(ctx, store, *request),
             request => self.write(ctx, store, request),
         };
         changes::record_facts(ctx, store, before, Author::of(from, id));
@@ -247,10 +248,25 @@ impl ApiServer {
                 let pods = store.newest().under::<Pod>(IndexKey::Node(node));
                 Ok(Reply::Pods(pods.map(|(_, pod)| Pod::into_object(pod.clone())).collect()))
             }
+            Request::DryRun(request) => self.try_out(ctx, store, *request),
             Request::WatchConfig(_) | Request::WatchPods { .. } | Request::WatchServices => {
                 unreachable!("a watch is no write")
             }
         }
+    }
+
+    /// Does a request for its answer alone: its writes are undone before anybody can have seen them.
+    ///
+    /// Source: `DryRunnableStorage`, staging/src/k8s.io/apiserver/pkg/registry/generic/registry/dryrun.go (v1.34.1).
+    fn try_out(&mut self, ctx: &mut Context<'_>, store: &mut Store, request: Request) -> Answer {
+        let (before, effects) = (store.head(), ctx.out.len());
+        let (creations, services) = (self.creations, self.services.clone());
+        let answer = self.write(ctx, store, request);
+        store.roll_back_to(before);
+        ctx.out.truncate(effects);
+        self.creations = creations;
+        self.services = services;
+        answer
     }
 
     /// A kubelet lists its pods as they are durable now; news of later writes follow.
@@ -342,6 +358,7 @@ fn read(store: &Store, key: ObjectKey) -> Answer {
 /// Source: `BindingREST.setPodHostAndAnnotations`, pkg/registry/core/pod/storage/storage.go (v1.34.1).
 fn bind(ctx: &Context<'_>, store: &mut Store, namespace: Name, name: Name, uid: crate::id::Uid, node: Name) -> Answer {
     let key = ObjectKey { kind: Kind::Pod, namespace, name };
+    super::create::check_namespace(store.newest(), &key)?;
     let Some((row, pod)) = store.newest().find::<Pod>(&key.namespace, &key.name) else {
         return Err(Refusal::NotFound(key));
     };

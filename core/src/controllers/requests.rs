@@ -210,6 +210,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::api::Taken;
     use crate::config::Config;
     use crate::id::ProcId;
     use crate::model::{Kind, Meta, Object, Pod};
@@ -255,7 +256,7 @@ mod tests {
         assert!(requests.on_answer(ctx!(), first[0].0, granted("a", 1)).is_none());
         let second = sent(&mut out);
         assert_eq!(second.iter().map(|(_, name)| &**name).collect::<Vec<_>>(), ["b", "c"]);
-        let taken = Refusal::AlreadyExists(ObjectKey::new(Kind::Pod, "default", "b"));
+        let taken = Refusal::AlreadyExists { key: ObjectKey::new(Kind::Pod, "default", "b"), taken: Taken::default() };
         assert!(requests.on_answer(ctx!(), second[0].0, Err(taken.clone())).is_none(), "c is not yet answered");
         let ended = requests.on_answer(ctx!(), second[1].0, granted("c", 2)).expect("the batch with the error is over");
         assert_eq!(sent(&mut out), []);

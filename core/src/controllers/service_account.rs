@@ -30,7 +30,7 @@ impl ServiceAccounts {
     /// The controller before its start.
     pub(super) fn new(config: &ControllerManagerConfig) -> ServiceAccounts {
         let tolerated: fn(&Refusal) -> bool =
-            |refusal| matches!(refusal, Refusal::AlreadyExists(_)) || refusal.is_namespace_terminating();
+            |refusal| matches!(refusal, Refusal::AlreadyExists { .. }) || refusal.is_namespace_terminating();
         ServiceAccounts { desk: Desk::new(NUMBER, WORKERS, config.client_limit, tolerated) }
     }
 }

@@ -404,7 +404,7 @@ impl Row {
                 self.configs.on_answer(id, answer);
                 self.on_config_read(ctx);
             }
-            (Asked::Register, Err(Refusal::AlreadyExists(_))) => self.look_at_node(ctx),
+            (Asked::Register, Err(Refusal::AlreadyExists { .. })) => self.look_at_node(ctx),
             (Asked::Node, Ok(Reply::Object(Object::Node(node), _))) => {
                 let labels = self.boot.labels.clone();
                 let missing = labels.iter().find(|(key, value)| node.meta.labels.get(key) != Some(*value));

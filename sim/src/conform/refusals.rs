@@ -215,9 +215,20 @@ fn agree(recorded: &Status, ours: &Status) -> bool {
             && parts(&recorded.message).is_some_and(|recorded| parts(&ours.message) == Some(recorded))
 }
 
-/// A message without what is drawn and what is quoted whole: uids, templates, the difference of two specs.
+/// A message without what is drawn and what is quoted whole: uids, stored versions, templates, the difference of two specs.
 pub fn plain(text: &str) -> String {
-    without_quoted(&without_difference(&without_uids(text)))
+    without_quoted(&without_difference(&without_versions(&without_uids(text))))
+}
+
+/// A text with `…` for each version that an object is said to have.
+fn without_versions(text: &str) -> String {
+    let mut plain = text.to_owned();
+    for before in ["ResourceVersion in record (", "ResourceVersion in object meta: "] {
+        let Some(start) = plain.find(before).map(|at| at + before.len()) else { continue };
+        let digits = plain[start..].bytes().take_while(u8::is_ascii_digit).count();
+        plain.replace_range(start..start + digits, "…");
+    }
+    plain
 }
 
 /// Whether some of a message's reasons are about entries of maps, through which Go goes in no order.
@@ -305,5 +316,8 @@ mod tests {
         let both = status("[may not change\n@@ -1,7 +1,7 @@\n x\n-y\n, nor that]");
         assert!(agree(&both, &status("[may not change, nor that]")));
         assert!(!agree(&both, &status("[may not change]")));
+        let version = status("the ResourceVersion in the precondition (1) is not the ResourceVersion in record (812).");
+        assert!(agree(&version, &status(&version.message.replace("812", "7"))));
+        assert!(!agree(&version, &status(&version.message.replace("(1)", "(2)"))), "the wanted one is compared");
     }
 }

@@ -34,6 +34,45 @@ fn a_pod_of_an_unknown_account_is_refused_at_once() {
 }
 
 #[test]
+fn a_refusal_before_the_name_is_drawn_has_what_the_name_is_made_of() {
+    let mut bed = Testbed::new(Config::default());
+    let mut drawn = pod("default", "p-", spec("nope"));
+    drawn.meta.generate_name = true;
+    let id = ask(&mut bed, drawn);
+    bed.run_for(Span::ZERO);
+    let expected =
+        "pods \"p-\" is forbidden: error looking up service account default/nope: serviceaccount \"nope\" not found";
+    assert_eq!(refusal(&bed, id).as_deref(), Some(expected));
+}
+
+#[test]
+fn a_name_that_is_taken_by_a_pod_that_ends_is_refused_in_other_words() {
+    let mut bed = Testbed::new(Config::default());
+    let mut held = pod("default", "p", spec(""));
+    held.meta.finalizers = [Name::from("example.com/wait")].into();
+    ask(&mut bed, held.clone());
+    let second = ask(&mut bed, held.clone());
+    bed.run_for(Span::ZERO);
+    assert_eq!(refusal(&bed, second).as_deref(), Some("pods \"p\" already exists"));
+    let key = ObjectKey::new(Kind::Pod, "default", "p");
+    bed.request(Request::Delete { key, uid: None, grace: None, propagation: crate::api::Propagation::Background });
+    let third = ask(&mut bed, held);
+    bed.run_for(Span::ZERO);
+    assert_eq!(refusal(&bed, third).as_deref(), Some("object is being deleted: pods \"p\" already exists"));
+}
+
+#[test]
+fn a_long_prefix_is_cut_before_the_letters_are_drawn() {
+    let mut bed = Testbed::new(Config::default());
+    let mut drawn = pod("default", &"p".repeat(70), spec(""));
+    drawn.meta.generate_name = true;
+    ask(&mut bed, drawn);
+    bed.run_for(Span::ZERO);
+    let pods: Vec<_> = bed.core.newest().all::<Pod>().map(|(_, pod)| pod.meta.name.clone()).collect();
+    assert!(matches!(&pods[..], [name] if name.len() == 63 && name.starts_with(&"p".repeat(58))), "{pods:?}");
+}
+
+#[test]
 fn pods_applied_with_their_namespace_wait_for_its_account() {
     let mut bed = Testbed::new(Config::default());
     ask(&mut bed, Namespace::named("shop"));

@@ -94,3 +94,43 @@ fn a_report_made_before_the_kubelet_listed_its_pods_anew_is_news_to_it() {
     bed.watch();
     assert_eq!(bed.persist(), ["PodChanged", "Response", "Response"]);
 }
+
+#[test]
+fn a_dry_run_is_answered_and_leaves_nothing_behind() {
+    let (mut bed, mut plain) = (Bed::new(), Bed::new());
+    let digest = |bed: &Bed| (bed.store.digest(), bed.store.head());
+    let before = digest(&bed);
+    let created = |name: &str| {
+        let pod = Pod { meta: Meta::named("default", name).into(), ..Pod::default() };
+        Request::Create(Pod::into_object(Arc::new(pod)))
+    };
+    let key = ObjectKey::new(Kind::Pod, "default", "web");
+    let propagation = crate::api::Propagation::Background;
+    let deletion = Request::Delete { key: key.clone(), uid: None, grace: Some(crate::time::Span::ZERO), propagation };
+    let patch = Patch::Label { key: "tier".into(), value: Some("front".into()) };
+    let service = Service { meta: Meta::named("default", "till"), ..Service::default() };
+    let asked = [
+        created("new"),
+        created("web"),
+        deletion,
+        Request::Patch { key, patch },
+        Request::Create(Service::into_object(Arc::new(service.clone()))),
+    ];
+    for request in asked {
+        bed.out.clear();
+        let is_refused = request == created("web");
+        bed.ask(ProcId::CLIENT, Request::DryRun(Box::new(request.clone())));
+        let answers = bed.out.iter().filter_map(|effect| match effect {
+            Effect::Send { to: ProcId::CLIENT, body: Msg::Response(_, answer), .. } => Some(answer.is_err()),
+            other => panic!("{request:?} has another effect than its answer: {other:?}"),
+        });
+        assert_eq!(answers.collect::<Vec<_>>(), [is_refused], "{request:?}");
+        assert_eq!(digest(&bed), before, "{request:?}");
+    }
+    // What is created afterwards is what it would have been without.
+    for bed in [&mut bed, &mut plain] {
+        bed.ask(ProcId::CLIENT, created("new"));
+        bed.ask(ProcId::CLIENT, Request::Create(Service::into_object(Arc::new(service.clone()))));
+    }
+    assert_eq!(digest(&bed), digest(&plain));
+}

@@ -29,7 +29,7 @@ use ports::Operation;
 use range::Range;
 
 /// What is given away.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Allocators {
     /// Addresses, as numbers.
     addresses: Range,

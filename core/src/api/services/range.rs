@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::draw::below;
 
 /// The numbers that are given away.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Range {
     given: BTreeSet<u32>,
 }

@@ -29,7 +29,7 @@ pub(super) fn told(stage: &Stage, place: usize, answer: &Answer) -> Option<(Obje
             (sync, Event::normal(REPORTER, "SuccessfulCreate", format!("Created job {}", job.meta().name)))
         }
         (Stage::Create(sync, _), Err(refusal))
-            if !refusal.is_namespace_terminating() && !matches!(refusal, Refusal::AlreadyExists(_)) =>
+            if !refusal.is_namespace_terminating() && !matches!(refusal, Refusal::AlreadyExists { .. }) =>
         {
             (sync, Event::warning(REPORTER, "FailedCreate", format!("Error creating job: {refusal}")))
         }

@@ -211,7 +211,7 @@ impl CronJobs {
     ) -> Step<NamespacedName, Stage> {
         match answers.into_iter().next() {
             Some(Ok(Reply::Object(job, _))) => self.started(ctx, key, sync, time, job.meta().uid),
-            Some(Err(Refusal::AlreadyExists(job))) => {
+            Some(Err(Refusal::AlreadyExists { key: job, .. })) => {
                 self.desk.begin(ctx, key, Stage::Exists(sync, time), [vec![Request::Get(job)]])
             }
             Some(Err(_)) => self.write(ctx, key, sync, None, true),

@@ -368,7 +368,7 @@ impl Reconciler for DaemonSets {
                     sync.history.current = Some(Arc::unwrap_or_clone(revision));
                     self.settle(ctx, view, key, sync)
                 }
-                (_, Some(Refusal::AlreadyExists(taken))) => {
+                (_, Some(Refusal::AlreadyExists { key: taken, .. })) => {
                     let questions = vec![Request::Get(taken), Request::Get(key.of(Kind::DaemonSet))];
                     self.desk.begin(ctx, key, Stage::Taken(sync), [questions])
                 }

@@ -272,7 +272,7 @@ impl Reconciler for Deployments {
 fn refused_creation(answers: &[Answer], plan: &Plan, error: &Refusal) -> bool {
     let new = plan.new.as_ref().map(|new| NamespacedName::of_meta(&new.set.meta).of(Kind::ReplicaSet));
     let about_new = match error {
-        Refusal::AlreadyExists(key) | Refusal::Forbidden { key, .. } | Refusal::Invalid { key, .. } => {
+        Refusal::AlreadyExists { key, .. } | Refusal::Forbidden { key, .. } | Refusal::Invalid { key, .. } => {
             Some(key.clone()) == new
         }
         _ => false,
@@ -291,7 +291,7 @@ fn complaint(ctx: &mut Context<'_>, view: View<'_>, mut plan: Plan, error: &Refu
     plan.deployment = Deployment::clone(stored);
     plan.version = view.version_of::<Deployment>(row);
     match error {
-        Refusal::AlreadyExists(_) => {
+        Refusal::AlreadyExists { .. } => {
             // Not yet seen, or our own: the next sync will find it.
             let Some((_, taken)) = view.find::<ReplicaSet>(&new.meta.namespace, &new.meta.name) else {
                 return Vec::new();

@@ -18,7 +18,7 @@ pub(super) fn told(stage: &Stage, place: usize, answer: &Answer) -> Option<(Obje
     let (action, set) = (&plan.actions[place], &sync.set.meta);
     match answer {
         Ok(_) => succeeded(action, set).map(|event| about(set, event)),
-        Err(Refusal::AlreadyExists(_)) => None,
+        Err(Refusal::AlreadyExists { .. }) => None,
         Err(refusal) => Some(failed(action, set, &refusal.to_string())),
     }
 }

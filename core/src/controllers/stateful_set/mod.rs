@@ -187,7 +187,7 @@ impl StatefulSets {
     /// Tells what was refused or could not be tried; whether the sync has failed so far.
     fn tell(ctx: &mut Context<'_>, sync: &Sync, plan: &Plan, answers: &[Answer], failed: bool) -> bool {
         let refused = plan.actions.iter().zip(answers).filter_map(|(action, answer)| {
-            let refusal = answer.as_ref().err().filter(|it| !matches!(it, Refusal::AlreadyExists(_)))?;
+            let refusal = answer.as_ref().err().filter(|it| !matches!(it, Refusal::AlreadyExists { .. }))?;
             Some(action.failure(&sync.set.meta.name, &refusal.to_string()))
         });
         let mut messages: Vec<String> = refused.collect();
@@ -307,7 +307,7 @@ impl Reconciler for StatefulSets {
                     sync.update = Some(revision);
                     self.act(ctx, view, key, sync)
                 }
-                (_, Some(Refusal::AlreadyExists(taken))) => {
+                (_, Some(Refusal::AlreadyExists { key: taken, .. })) => {
                     let number = sync.revisions.last().map_or(1, |last| last.revision + 1);
                     let Request::Create(Object::ControllerRevision(wanted)) = creation(&sync, number) else {
                         unreachable!("a creation is of a revision")

@@ -70,8 +70,9 @@ pub(crate) fn is_attached_by(driver: Option<&CSIDriver>) -> bool {
 impl AttachDetach {
     /// The controller before its start.
     pub(in crate::controllers) fn new(config: &ControllerManagerConfig) -> AttachDetach {
-        let tolerated: fn(&Refusal) -> bool =
-            |refusal| matches!(refusal, Refusal::NotFound(_) | Refusal::AlreadyExists(_) | Refusal::WrongUid { .. });
+        let tolerated: fn(&Refusal) -> bool = |refusal| {
+            matches!(refusal, Refusal::NotFound(_) | Refusal::AlreadyExists { .. } | Refusal::WrongUid { .. })
+        };
         let desk = Desk::new(NUMBER, 1, config.client_limit, tolerated);
         AttachDetach {
             desk,

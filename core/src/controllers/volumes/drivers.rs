@@ -74,8 +74,9 @@ pub(in crate::controllers) struct Stage {
 impl Drivers {
     /// The drivers before their start.
     pub(in crate::controllers) fn new(config: &Config) -> Drivers {
-        let tolerated: fn(&Refusal) -> bool =
-            |refusal| matches!(refusal, Refusal::NotFound(_) | Refusal::AlreadyExists(_) | Refusal::WrongUid { .. });
+        let tolerated: fn(&Refusal) -> bool = |refusal| {
+            matches!(refusal, Refusal::NotFound(_) | Refusal::AlreadyExists { .. } | Refusal::WrongUid { .. })
+        };
         let desk = Desk::new(NUMBER, WORKERS, config.controller_manager.client_limit, tolerated);
         Drivers { desk, drivers: config.storage.drivers.clone(), begun: BTreeMap::new(), operations: 0 }
     }

@@ -11,7 +11,7 @@ use wavetank_manifest::kubernetes::{
 };
 
 use super::create::{self, wrong_kind};
-use super::{EPOCH, Outcome, Path, Status, find, not_found, options, patches, scale, status};
+use super::{EPOCH, Outcome, Path, Status, failed_precondition, find, not_found, options, patches, scale, status};
 
 /// What was sent.
 pub(super) struct Sent<'a> {
@@ -114,14 +114,7 @@ fn wrong_version(key: &ObjectKey, current: &Object, sent: &Sent<'_>) -> Option<S
     let meta = |field: &str| sent.body["metadata"][field].as_str().filter(|text| !text.is_empty());
     let stored = current.uid().to_string();
     if let Some(wanted) = meta("uid").filter(|wanted| *wanted != stored && sent.method == "PUT") {
-        let place: Vec<&str> = [&*key.namespace, &*key.name].into_iter().filter(|part| !part.is_empty()).collect();
-        let why = format!(
-            "StorageError: invalid object, Code: 4, Key: /registry/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: \
-             Precondition failed: UID in precondition: {wanted}, UID in object meta: {stored}",
-            key.kind.plural(),
-            place.join("/")
-        );
-        return Some(Status::conflict(&key.kind.qualified_plural(), &key.name, &why));
+        return Some(failed_precondition(key, "UID", wanted, &stored));
     }
     match meta("resourceVersion") {
         Some("0") => None,

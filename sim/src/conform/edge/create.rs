@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 use wavetank_core::Core;
-use wavetank_core::api::{Refusal, Request};
-use wavetank_core::model::{Kind, ObjectKey};
+use wavetank_core::api::admission::early_refusal;
+use wavetank_core::api::{Refusal, Request, Taken};
+use wavetank_core::id::Name;
+use wavetank_core::model::{Kind, Labels, Meta, ObjectKey, PlacementRules, Pod, PodSpec};
 use wavetank_manifest::kubernetes::{
-    KINDS, Located, Manifest, Policy, apply_defaults, read_body, to_object, validate_under,
+    ApiPod, KINDS, Located, Manifest, Policy, apply_defaults, read_body, to_object, validate_under,
 };
 
-use super::{Outcome, Path, Status, find, options};
+use super::{Outcome, Path, Status, find, options, runtime};
 
 /// A creation of an object at the path of its collection.
 pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outcome {
@@ -16,7 +18,7 @@ pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outc
         return Outcome::Answered(status);
     }
     let mut body = body.clone();
-    let located = match read(kind, &mut body, path) {
+    let mut located = match read(kind, &mut body, path) {
         Ok(located) => located,
         Err(status) => return Outcome::Answered(status),
     };
@@ -25,28 +27,89 @@ pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outc
             return Outcome::Answered(status);
         }
         body["metadata"]["namespace"] = path.namespace.clone().into();
+        located.value.metadata_mut().namespace = Some(path.namespace.clone());
     }
     let version = body["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
-    let admitted = admit_read(located, &path.namespace).and_then(|located| {
-        if version.is_empty() || version == "0" {
-            Ok(located)
-        } else {
-            Err(Status::internal("resourceVersion should not be set on objects to be created"))
-        }
-    });
-    match admitted {
-        Ok(located) => match to_object(&located) {
-            Ok(object) => Outcome::Ask(vec![Request::Create(object)]),
+    let (named, pod) = (asked_name(&located), as_pod(&located));
+    let key = ObjectKey::new(kind, &path.namespace, &named);
+    let admitted = admit_read(located, &path.namespace)
+        .and_then(|located| match pod.as_ref().and_then(|pod| runtime::wrong_overhead(pod, &drawn(&body))) {
+            None => Ok(located),
+            Some(status) => Err(status),
+        })
+        .and_then(|located| {
+            if version.is_empty() || version == "0" {
+                Ok(located)
+            } else {
+                Err(Status::internal("resourceVersion should not be set on objects to be created"))
+            }
+        });
+    // Plugins that change objects come before anything is validated.
+    let early = || {
+        let pod = pod.as_ref().map(early_pod);
+        let refusal = early_refusal(core.newest(), &key, pod.as_ref());
+        refusal.as_ref().map(Status::of)
+    };
+    let unknown_class = pod.as_ref().and_then(|pod| runtime::unknown_class(pod, &named));
+    match (admitted, unknown_class) {
+        (Err(late), class) => Outcome::Answered(early().or(class).unwrap_or(late)),
+        (Ok(_), Some(class)) => Outcome::Answered(early().unwrap_or(class)),
+        (Ok(located), None) => match to_object(&located) {
+            Ok(object) => taken(core, &body, &key)
+                .map_or_else(|| Outcome::Ask(vec![Request::Create(object)]), |it| Outcome::Answered(Status::of(&it))),
             Err(errors) => Outcome::NotCovered(errors.to_string()),
         },
-        Err(status) => {
-            // Admission looks for the namespace before anything is validated.
-            let namespace = ObjectKey::new(Kind::Namespace, "", &path.namespace);
-            let is_missing = kind.is_namespaced() && find(core, &namespace).is_none();
-            let missing = || Status::of(&Refusal::NotFound(namespace.clone()));
-            Outcome::Answered(if is_missing { missing() } else { status })
-        }
     }
+}
+
+/// The name that a creation asks for, or what one is to be made of; those who look at it before it is drawn call an object
+/// that has neither `Unknown`.
+///
+/// Source: `extractResourceName`, staging/src/k8s.io/apiserver/pkg/admission/errors.go (v1.34.1).
+fn asked_name(located: &Located<Manifest>) -> String {
+    let meta = located.value.metadata();
+    let texts = [&meta.name, &meta.generate_name].into_iter().flatten();
+    texts.into_iter().find(|text| !text.is_empty()).map_or_else(|| "Unknown".to_owned(), String::clone)
+}
+
+fn as_pod(located: &Located<Manifest>) -> Option<ApiPod> {
+    match &located.value {
+        Manifest::Pod(pod) => Some(pod.as_ref().clone()),
+        _ => None,
+    }
+}
+
+/// What the plugins that change a pod look at; the rest of it may be invalid.
+fn early_pod(pod: &ApiPod) -> Pod {
+    let spec = pod.spec.clone().unwrap_or_default();
+    let name = |text: Option<&String>| Name::from(text.map_or("", String::as_str));
+    let account = [&spec.service_account_name, &spec.service_account].into_iter().flatten().find(|it| !it.is_empty());
+    let rules = PlacementRules {
+        never_preempts: spec.preemption_policy.as_deref() == Some("Never"),
+        says_it_preempts: spec.preemption_policy.as_deref() == Some("PreemptLowerPriority"),
+        ..PlacementRules::default()
+    };
+    let spec = PodSpec {
+        account: name(account),
+        priority_class: name(spec.priority_class_name.as_ref()),
+        given_priority: spec.priority,
+        rules: Some(rules.into()),
+        ..PodSpec::default()
+    };
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let annotations = pod.metadata.annotations.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()));
+    let meta = Meta { annotations: Labels::new(annotations), ..Meta::named(namespace, "") };
+    Pod { meta: meta.into(), spec: wavetank_core::digest::Shared::new(spec), ..Pod::default() }
+}
+
+/// What is said to an object with a name that is taken and with something to draw one from: as if it had been drawn.
+///
+/// Source: `CheckGeneratedNameError`, staging/src/k8s.io/apiserver/pkg/registry/rest/create.go (v1.34.1).
+fn taken(core: &Core, body: &Value, key: &ObjectKey) -> Option<Refusal> {
+    let has = |field: &str| body["metadata"][field].as_str().is_some_and(|text| !text.is_empty());
+    let there = find(core, key).filter(|_| has("name") && has("generateName"))?;
+    let taken = Taken { by_one_that_ends: there.meta().is_terminating(), though_generated: true };
+    Some(Refusal::AlreadyExists { key: key.clone(), taken })
 }
 
 /// What is said to an object that names another namespace than its path.
@@ -95,7 +158,7 @@ fn admit_read(mut located: Located<Manifest>, namespace: &str) -> Result<Located
     let mut named = located.value.clone();
     let meta = named.metadata_mut();
     if let (None | Some(""), Some(prefix)) = (meta.name.as_deref(), &meta.generate_name) {
-        meta.name = Some(format!("{prefix}{DRAWN}"));
+        meta.name = Some(drawn_from(prefix));
     }
     match validate_under(&named, Policy::OF_FLAGS) {
         Ok(()) => Ok(located),
@@ -105,6 +168,18 @@ fn admit_read(mut located: Located<Manifest>, namespace: &str) -> Result<Located
 
 /// What stands for the letters that are drawn to end a name.
 const DRAWN: &str = "xxxxx";
+/// What they come after is cut at so many bytes.
+const PREFIX_MAX: usize = 58;
+
+fn drawn_from(prefix: &str) -> String {
+    format!("{}{DRAWN}", prefix.get(..PREFIX_MAX).unwrap_or(prefix))
+}
+
+/// The name that an object has once its name is drawn.
+fn drawn(body: &Value) -> String {
+    let text = |field: &str| body["metadata"][field].as_str().filter(|text| !text.is_empty());
+    text("name").map(str::to_owned).or_else(|| text("generateName").map(drawn_from)).unwrap_or_default()
+}
 
 /// Reads the body of a request as an object of a kind, which the body need not name. The kind is written into the body,
 /// so that who reads it again knows it.

@@ -3,7 +3,7 @@
 //! A patch is applied to the JSON that a client would get, and the result is read, defaulted and validated as a new
 //! manifest is. A version (`resourceVersion`) or identity (`uid`) that a request still names is one that its object has
 //! not got: whoever knows the recorded ones takes those away that are right. Absent on purpose: what reads answer with,
-//! users and their rights, server-side apply, and dry runs of anything but evictions.
+//! users and their rights, and server-side apply.
 
 mod change;
 mod create;
@@ -14,13 +14,14 @@ mod patches;
 mod pods;
 mod read;
 mod resources;
+mod runtime;
 mod scale;
 mod status;
 
 use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::{Refusal, Request};
-use wavetank_core::model::{Object, ObjectKey};
+use wavetank_core::model::{Kind, Object, ObjectKey};
 
 pub use machine::node_of;
 
@@ -75,7 +76,7 @@ impl Status {
     pub fn of(refusal: &Refusal) -> Status {
         let (code, reason) = match refusal {
             Refusal::NotFound(_) => (404, "NotFound"),
-            Refusal::AlreadyExists(_) => (409, "AlreadyExists"),
+            Refusal::AlreadyExists { .. } => (409, "AlreadyExists"),
             Refusal::Conflict { .. } | Refusal::WrongUid { .. } => (409, "Conflict"),
             Refusal::Forbidden { .. } => (403, "Forbidden"),
             Refusal::Invalid { .. } => (422, "Invalid"),
@@ -170,10 +171,12 @@ fn unescaped(text: &str) -> String {
 /// that the object had. A version of zero is any.
 pub fn without_right_preconditions(body: &Value, code: u16, message: &str) -> Value {
     let mut body = body.clone();
-    let is_conflict = code == 409;
+    let (is_conflict, is_binding) = (code == 409, body["kind"] == "Binding");
     if let Some(meta) = body.get_mut("metadata").and_then(Value::as_object_mut) {
         let version = meta.get("resourceVersion").and_then(Value::as_str).is_some_and(|it| it.parse::<u64>().is_ok());
-        if version && !(is_conflict && message.contains("has been modified")) && code != 201 && code != 500 {
+        let is_told = ["has been modified", "ResourceVersion in precondition"].iter().any(|it| message.contains(it));
+        let creates = (code == 201 || code == 500) && !is_binding;
+        if version && !(is_conflict && is_told) && !creates {
             meta.insert("resourceVersion".to_owned(), "0".into());
         }
         if !(message.contains("metadata.uid: ") || is_conflict && message.contains("UID in precondition")) {
@@ -194,21 +197,27 @@ pub fn translate(core: &Core, method: &str, path: &Path, content_type: &str, bod
         Ok(kind) => kind,
         Err(outcome) => return outcome,
     };
-    let key = ObjectKey::new(kind, &path.namespace, &path.name);
-    let is_eviction = path.subresource == "eviction";
     if let Some(status) = resources::no_such_request(method, kind, path) {
         return Outcome::Answered(status);
     }
-    let asks_dry = path.parameter("dryRun").is_some_and(|wish| wish == "All") || body["dryRun"].is_array();
-    if !is_eviction && method != "GET" && asks_dry {
-        return Outcome::NotCovered(format!("dry run of {method} {}", path.plural));
+    let outcome = outcome(core, method, kind, path, content_type, body);
+    match outcome {
+        Outcome::Ask(requests) if options::is_dry(method, path, body) => {
+            Outcome::Ask(requests.into_iter().map(|request| Request::DryRun(Box::new(request))).collect())
+        }
+        other => other,
     }
+}
+
+fn outcome(core: &Core, method: &str, kind: Kind, path: &Path, content_type: &str, body: &Value) -> Outcome {
+    let key = ObjectKey::new(kind, &path.namespace, &path.name);
     match (method, path.subresource.as_str()) {
         ("GET", "") => read::answer(core, kind, path),
+        ("GET", "status" | "scale") if find(core, &key).is_none() => not_found(&key),
         ("GET", _) => Outcome::Ask(Vec::new()),
         ("POST", "") => create::create(core, kind, path, body),
-        ("POST", "eviction") => pods::evict(core, key, body),
-        ("POST", "binding") => pods::bind(core, &key, body),
+        ("POST", "eviction") => pods::evict(core, key, path, body),
+        ("POST", "binding") => pods::bind(core, &key, path, body),
         ("DELETE", "") if path.name.is_empty() => delete::collection(kind, path, body),
         ("DELETE", "") => delete::delete(core, key, path, body),
         ("PATCH" | "PUT", "" | "status" | "scale") => {
@@ -216,6 +225,28 @@ pub fn translate(core: &Core, method: &str, path: &Path, content_type: &str, bod
         }
         (_, subresource) => Outcome::NotCovered(format!("{method} {}/{subresource}", path.plural)),
     }
+}
+
+/// What is said to a precondition that the stored object does not meet, when the store looks at it; `field` is `UID` or
+/// `ResourceVersion`.
+///
+/// Source: `Preconditions.Check`, staging/src/k8s.io/apiserver/pkg/storage/interfaces.go; `InterpretUpdateError`,
+/// staging/src/k8s.io/apiserver/pkg/registry/generic/registry/storage_factory.go (v1.34.1).
+fn failed_precondition(key: &ObjectKey, field: &str, wanted: &str, stored: &str) -> Status {
+    // Some kinds are stored under older names.
+    let folder = match key.kind {
+        Kind::Node => "minions",
+        Kind::Service => "services/specs",
+        Kind::ReplicationController => "controllers",
+        kind => kind.plural(),
+    };
+    let place: Vec<&str> = [&*key.namespace, &*key.name].into_iter().filter(|part| !part.is_empty()).collect();
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{folder}/{}, ResourceVersion: 0, AdditionalErrorMsg: \
+         Precondition failed: {field} in precondition: {wanted}, {field} in object meta: {stored}",
+        place.join("/")
+    );
+    Status::conflict(&key.kind.qualified_plural(), &key.name, &why)
 }
 
 /// The newest version of an object.

@@ -6,13 +6,16 @@
 use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::Request;
+use wavetank_core::api::admission::early_refusal;
+use wavetank_core::api::eviction::held_by_budget;
 use wavetank_core::model::{Object, ObjectKey};
 
 use super::delete::grace;
-use super::{Outcome, Status, find, not_found};
+use super::{Outcome, Path, Status, create, failed_precondition, find, not_found, options};
 
-/// What is said to a body that cannot be what the path asks for: of another kind, or about another pod.
-fn wrong_body(key: &ObjectKey, body: &Value, kind: &str, internal: &str) -> Option<Status> {
+/// What is said to a body that cannot be what the path asks for, of another kind or about another pod, and to what nothing
+/// can be created in.
+fn wrong_body(core: &Core, key: &ObjectKey, body: &Value, kind: &str, internal: &str) -> Option<Status> {
     let (named, version) = (body["kind"].as_str().unwrap_or(kind), body["apiVersion"].as_str().unwrap_or("v1"));
     if named != kind {
         let version = version.rsplit('/').next().unwrap_or_default();
@@ -21,33 +24,60 @@ fn wrong_body(key: &ObjectKey, body: &Value, kind: &str, internal: &str) -> Opti
              ({internal}.{kind}): unknown conversion"
         )));
     }
+    if let Some(status) = create::wrong_namespace(body, &key.namespace) {
+        return Some(status);
+    }
+    // Both are creations, which a namespace that is not there or going does not take.
+    if let Some(refusal) = early_refusal(core.newest(), key, None) {
+        return Some(Status::of(&refusal));
+    }
     (body["metadata"]["name"].as_str().unwrap_or_default() != &*key.name)
         .then(|| Status::bad_request(format!("name in URL does not match name in {kind} object")))
 }
 
+/// What is said to a deletion, or an eviction, with a precondition that is not met; a version is one that the object has
+/// not got.
+///
+/// Source: `BeforeDelete`, staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go (v1.34.1).
+pub(super) fn unmet(core: &Core, stored: &Object, options: &Value) -> Option<Status> {
+    let wanted = |field: &str| options["preconditions"][field].as_str().filter(|text| !text.is_empty());
+    let (uid, key) = (stored.uid().to_string(), stored.key());
+    let conflict = |why: String| Some(Status::conflict(&key.kind.qualified_name(), &key.name, &why));
+    if let Some(wanted) = wanted("uid").filter(|wanted| *wanted != uid) {
+        return conflict(format!(
+            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been \
+             deleted and then recreated"
+        ));
+    }
+    let wanted = wanted("resourceVersion")?;
+    conflict(format!(
+        "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({}). The \
+         object might have been modified",
+        core.revision().0
+    ))
+}
+
 /// An eviction of a pod, with the options of its deletion.
-pub(super) fn evict(core: &Core, key: ObjectKey, body: &Value) -> Outcome {
-    if let Some(status) = wrong_body(&key, body, "Eviction", "policy") {
+pub(super) fn evict(core: &Core, key: ObjectKey, path: &Path, body: &Value) -> Outcome {
+    let early = options::fault(path, "CreateOptions").or_else(|| wrong_body(core, &key, body, "Eviction", "policy"));
+    if let Some(status) = early {
         return Outcome::Answered(status);
     }
     let options = &body["deleteOptions"];
     let Some(stored) = find(core, &key) else { return not_found(&key) };
-    let uid = stored.uid().to_string();
-    let wanted = options["preconditions"]["uid"].as_str().filter(|wanted| !wanted.is_empty() && *wanted != uid);
-    if let Some(wanted) = wanted {
-        let why = format!(
-            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been \
-             deleted and then recreated"
-        );
-        return Outcome::Answered(Status::conflict("Pod", &key.name, &why));
+    if let (Some(status), Object::Pod(pod)) = (unmet(core, &stored, options), &stored) {
+        // A budget is asked before the pod is looked at for what it must be.
+        let held = held_by_budget(core.now(), core.newest(), pod);
+        return Outcome::Answered(held.as_ref().map_or(status, Status::of));
     }
     let dry_run = options["dryRun"].as_array().is_some_and(|stages| !stages.is_empty());
     Outcome::Ask(vec![Request::Evict { key, uid: None, grace: grace(options), dry_run }])
 }
 
 /// A binding of a pod to a node.
-pub(super) fn bind(core: &Core, key: &ObjectKey, body: &Value) -> Outcome {
-    if let Some(status) = wrong_body(key, body, "Binding", "core") {
+pub(super) fn bind(core: &Core, key: &ObjectKey, path: &Path, body: &Value) -> Outcome {
+    let early = options::fault(path, "CreateOptions").or_else(|| wrong_body(core, key, body, "Binding", "core"));
+    if let Some(status) = early {
         return Outcome::Answered(status);
     }
     let target = |field: &str| body["target"][field].as_str().unwrap_or_default();
@@ -65,6 +95,16 @@ pub(super) fn bind(core: &Core, key: &ObjectKey, body: &Value) -> Outcome {
         several => return Outcome::Answered(Status::internal(format!("[{}]", several.join(", ")))),
     }
     let Some(Object::Pod(pod)) = find(core, key) else { return not_found(key) };
+    let wanted = |field: &str| body["metadata"][field].as_str().filter(|text| !text.is_empty());
+    let uid = pod.meta.uid.to_string();
+    if let Some(wanted) = wanted("uid").filter(|wanted| *wanted != uid) {
+        return Outcome::Answered(failed_precondition(key, "UID", wanted, &uid));
+    }
+    // A zero stands for the version that the object has.
+    if let Some(wanted) = wanted("resourceVersion").filter(|wanted| *wanted != "0") {
+        let stored = core.revision().0.to_string();
+        return Outcome::Answered(failed_precondition(key, "ResourceVersion", wanted, &stored));
+    }
     let is_gated = pod.spec.rules.as_ref().is_some_and(|rules| !rules.scheduling_gates.is_empty());
     let name = &key.name;
     let why = match &pod.node {
