@@ -1,5 +1,7 @@
 //! In which order a creation is refused: plugins that change objects, validation, plugins that check, the store.
 
+use wavetank_core::model::{ResourceQuota, ResourceQuotaStatus};
+
 use super::*;
 
 const PODS: &str = "POST /api/v1/namespaces/shop/pods";
@@ -40,6 +42,10 @@ fn plugins_that_change_pods_are_heard_before_validation_and_those_that_check_aft
     assert_eq!(bed.send(PODS, pod("a", json!({"overhead": {"cpu": "100m"}}))), forbidden(overhead));
 }
 
+fn quota_status(quota: &mut std::sync::Arc<ResourceQuota>) -> &mut ResourceQuotaStatus {
+    &mut std::sync::Arc::make_mut(quota).status
+}
+
 #[test]
 fn a_limit_range_is_heard_after_validation_and_a_quota_last() {
     let mut bed = Bed::new();
@@ -50,7 +56,8 @@ fn a_limit_range_is_heard_after_validation_and_a_quota_last() {
     // Its controller has looked at it.
     let Some(Object::ResourceQuota(mut quota)) = bed.stored(Kind::ResourceQuota, "none") else { panic!("no quota") };
     let hard = quota.hard.clone();
-    std::sync::Arc::make_mut(&mut quota).status.hard = hard;
+    // None are allowed, and none are there.
+    (quota_status(&mut quota).used, quota_status(&mut quota).hard) = (hard.clone(), hard);
     bed.ask(Request::UpdateStatus { object: Object::ResourceQuota(quota), expected: None }).expect("a status");
     let sized = |cpu: &str, more: Value| {
         let container =
