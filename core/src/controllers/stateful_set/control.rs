@@ -41,6 +41,8 @@ pub(in crate::controllers) struct Plan {
     pub(super) actions: Vec<Action>,
     /// What could not even be tried, and why: the sync fails when the requests before it are granted.
     pub(super) obstacle: Option<(Action, String)>,
+    /// Claims that somebody else manages, though the retention policy wants the set or a pod to.
+    pub(super) conflicts: Vec<Name>,
     /// Whether the last of them deletes a pod of an old revision, which the status takes off already.
     pub(super) replaces: bool,
 }
@@ -79,12 +81,13 @@ enum Replica {
 #[derive(Default)]
 struct Verdict {
     requests: Vec<(Action, Request)>,
+    conflicts: Vec<Name>,
     obstacle: Option<(Action, String)>,
     ends: bool,
 }
 
-const GO_ON: Verdict = Verdict { requests: Vec::new(), obstacle: None, ends: false };
-const WAIT: Verdict = Verdict { requests: Vec::new(), obstacle: None, ends: true };
+const GO_ON: Verdict = Verdict { requests: Vec::new(), conflicts: Vec::new(), obstacle: None, ends: false };
+const WAIT: Verdict = Verdict { requests: Vec::new(), conflicts: Vec::new(), obstacle: None, ends: true };
 
 impl Situation<'_> {
     /// Decides on the whole sync.
@@ -119,6 +122,7 @@ impl Situation<'_> {
                 let (actions, requests): (Vec<_>, Vec<_>) = requests.unzip();
                 plan.actions.extend(actions);
                 plan.batches.push(requests);
+                plan.conflicts.extend(batch.iter_mut().flat_map(|verdict| std::mem::take(&mut verdict.conflicts)));
                 plan.obstacle = batch.into_iter().find_map(|verdict| verdict.obstacle);
                 if plan.obstacle.is_some() {
                     return true;
@@ -131,6 +135,7 @@ impl Situation<'_> {
                 plan.actions.push(action);
                 plan.batches.push(vec![request]);
             }
+            plan.conflicts.extend(verdict.conflicts);
             plan.obstacle = verdict.obstacle;
             if verdict.ends || plan.obstacle.is_some() {
                 return true;
@@ -183,7 +188,8 @@ impl Situation<'_> {
         if verdict.ends || verdict.obstacle.is_some() {
             return verdict;
         }
-        let mut renewed = self.retained(pod).requests;
+        let Verdict { requests: mut renewed, conflicts, .. } = self.retained(pod);
+        verdict.conflicts.extend(conflicts);
         // Claims that change hands make the pod be written too, though nothing of it changes.
         let changes_hands = !renewed.is_empty();
         if changes_hands || !identity::identity_matches(self.set, pod) || !storage::is_mounted(self.set, pod) {
@@ -220,7 +226,7 @@ impl Situation<'_> {
                 let create = |it: Missing| (Action::of_claim(Verb::Create, it.name, pod), it.request);
                 let mut requests: Vec<_> = missing.into_iter().map(create).collect();
                 requests.extend(self.retained(pod).requests);
-                Verdict { requests, ..GO_ON }
+                Verdict { requests, conflicts: storage::conflicting(self.view, self.set, pod), ..GO_ON }
             }
             Err(error) => Verdict { obstacle: Some((Action::of_pod(Verb::Create, pod), error)), ..GO_ON },
         }
@@ -233,7 +239,10 @@ impl Situation<'_> {
             Request::Update { object, .. } => Action::of_claim(Verb::Update, object.meta().name.clone(), pod),
             other => unreachable!("a claim's owners are an update: {other:?}"),
         };
-        Verdict { requests: updates.map(|request| (action(&request), request)).collect(), ..GO_ON }
+        let requests: Vec<_> = updates.map(|request| (action(&request), request)).collect();
+        let is_renewed = !requests.is_empty();
+        let conflicts = if is_renewed { storage::conflicting(self.view, self.set, pod) } else { Vec::new() };
+        Verdict { requests, conflicts, ..GO_ON }
     }
 
     /// Source: `processCondemned`.
@@ -359,7 +368,7 @@ impl Action {
 }
 
 fn deletion(pod: &Pod) -> Verdict {
-    Verdict { requests: vec![(Action::of_pod(Verb::Delete, pod), deletion_of(pod))], obstacle: None, ends: true }
+    Verdict { requests: vec![(Action::of_pod(Verb::Delete, pod), deletion_of(pod))], ends: true, ..GO_ON }
 }
 
 /// The deletion of whichever pod has this name.

@@ -1,6 +1,6 @@
 //! What is said of each pod and claim that was created, changed or deleted, or was not.
 //!
-//! Source: `recordPodEvent`, `recordClaimEvent`, pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
+//! Source: `recordPodEvent`, `recordClaimEvent`, `UpdatePodClaimForRetentionPolicy`, pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
 
 use crate::api::{Answer, Refusal};
 use crate::controllers::NamespacedName;
@@ -48,6 +48,16 @@ pub(super) fn failed(action: &Action, set: &Meta, error: &str) -> (ObjectKey, Ev
         Verb::Delete => "FailedDelete",
     };
     about(set, Event::warning(REPORTER, reason, action.failure(&set.name, error)))
+}
+
+/// What is said of a claim that is left to whoever manages it.
+pub(super) fn conflicting(claim: &str, set: &Meta) -> (ObjectKey, Event) {
+    // The misspelling is Kubernetes' own.
+    let message = format!(
+        "PersistentVolumeClaim {claim} has a conflicting OwnerReference that acts as a manging controller, the retention \
+         policy is ignored for this claim"
+    );
+    about(set, Event::warning(REPORTER, "ConflictingController", message))
 }
 
 fn about(set: &Meta, event: Event) -> (ObjectKey, Event) {

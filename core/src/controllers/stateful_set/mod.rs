@@ -130,6 +130,10 @@ impl StatefulSets {
             collisions: sync.collisions,
         };
         let mut plan = situation.decide();
+        for claim in &plan.conflicts {
+            let (subject, event) = events::conflicting(claim, &sync.set.meta);
+            ctx.event(subject, event);
+        }
         let batches = std::mem::take(&mut plan.batches);
         self.desk.begin(ctx, key, Stage::Act(sync, plan), batches)
     }

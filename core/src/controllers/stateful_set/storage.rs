@@ -112,6 +112,15 @@ pub(super) fn retention(view: View<'_>, set: &StatefulSet, pod: &Pod) -> Vec<Req
     outdated.map(update).collect()
 }
 
+/// The claims of a pod that somebody else manages, though the retention policy wants the set or the pod to.
+///
+/// Source: `UpdatePodClaimForRetentionPolicy`, stateful_pod_control.go.
+pub(super) fn conflicting(view: View<'_>, set: &StatefulSet, pod: &Pod) -> Vec<Name> {
+    let claims = stored(view, set, pod).into_iter();
+    let conflicting = claims.filter(|claim| has_unexpected_controller(&claim.meta.owners, set, pod));
+    conflicting.map(|claim| claim.meta.name.clone()).collect()
+}
+
 /// Who a claim should belong to: with a pod that is scaled away it goes with that pod, else with the set.
 fn wanted(set: &StatefulSet, pod: &Pod) -> Option<Kind> {
     let in_range = identity::ordinal(pod).is_some_and(|ordinal| identity::ordinals(set).contains(&ordinal));

@@ -236,6 +236,23 @@ fn a_claim_of_a_pod_that_is_gone_is_stale() {
 }
 
 #[test]
+fn a_claim_that_somebody_else_manages_is_left_to_them_and_told() {
+    let mut bed = bed();
+    let mut others = PersistentVolumeClaim::default();
+    others.meta = Meta::named("default", "data-db-0");
+    let manager = bed.core.newest().all::<crate::model::Node>().next().expect("there are nodes").1.meta.clone();
+    others.meta.owners = [owned_by(Kind::Node, &manager)].into();
+    bed.create(others);
+    bed.create(with_claims(2, true, false));
+    bed.run_for(Span::from_secs(10));
+    assert_eq!(owned(&bed), format!("data-db-0(Node/{}) data-db-1(StatefulSet/db)", manager.name));
+    let told = bed.events(Kind::StatefulSet, "db");
+    let conflicts: Vec<&String> = told.iter().filter(|it| it.contains("ConflictingController")).collect();
+    assert!(!conflicts.is_empty(), "{told:?}");
+    assert!(conflicts.iter().all(|it| it.contains("PersistentVolumeClaim data-db-0 has a conflicting")), "{told:?}");
+}
+
+#[test]
 fn claims_have_the_labels_of_their_template_and_of_the_selector() {
     let mut bed = bed();
     let template = |name: &str, labels: &[(&str, &str)]| ClaimTemplate {
