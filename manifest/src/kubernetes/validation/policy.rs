@@ -35,13 +35,7 @@ pub(super) fn quota(report: &mut Report, object: &ResourceQuota) {
     metadata::check(report, &object.metadata, names::dns_subdomain);
     let (spec, at) = (object.spec.clone().unwrap_or_default(), At::root("spec"));
     for (name, text) in spec.hard.iter().flatten() {
-        let at = at.child("hard").key(name);
-        let faults = resources::name_faults(name);
-        report.invalid_each(&at, name, faults);
-        if !name.contains('/') && !resources::is_standard_for_quota(name) {
-            report.invalid(&at, name, "must be a standard resource for quota");
-        }
-        resources::amount(report, &at, name, text);
+        quota_amount(report, &at.child("hard").key(name), name, text);
     }
     let plain = spec.scopes.clone().unwrap_or_default();
     if !plain.is_empty() {
@@ -57,6 +51,15 @@ pub(super) fn quota(report: &mut Report, object: &ResourceQuota) {
         conflicts(report, &at, &plain.iter().map(String::as_str).collect(), &plain);
     }
     scope_selector(report, &at.child("scopeSelector").child("matchExpressions"), &spec);
+}
+
+/// Checks what a quota says of one resource.
+pub(super) fn quota_amount(report: &mut Report, at: &At, name: &str, text: &QuantityText) {
+    report.invalid_each(at, &name, resources::name_faults(name));
+    if !name.contains('/') && !resources::is_standard_for_quota(name) {
+        report.invalid(at, &name, "must be a standard resource for quota");
+    }
+    resources::amount(report, at, name, text);
 }
 
 /// The limited resources to which a scope does not apply.

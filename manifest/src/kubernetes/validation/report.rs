@@ -27,6 +27,8 @@ pub enum Reason {
     TooLong,
     /// A list has more items than allowed.
     TooMany,
+    /// The check itself failed.
+    Internal,
 }
 
 impl Reason {
@@ -41,6 +43,7 @@ impl Reason {
             Reason::NotFound => "FieldValueNotFound",
             Reason::TooLong => "FieldValueTooLong",
             Reason::TooMany => "FieldValueTooMany",
+            Reason::Internal => "InternalError",
         }
     }
 
@@ -54,6 +57,7 @@ impl Reason {
             Reason::NotFound => "Not found",
             Reason::TooLong => "Too long",
             Reason::TooMany => "Too many",
+            Reason::Internal => "Internal error",
         }
     }
 }
@@ -174,6 +178,11 @@ impl Report {
     /// An invalid value that is not shown.
     pub(super) fn invalid_as_a_whole(&mut self, at: &At, detail: &str) {
         self.add(Reason::Invalid, at, None, detail);
+    }
+
+    /// A check that could not be made.
+    pub(super) fn internal(&mut self, at: &At, why: &str) {
+        self.add(Reason::Internal, at, None, why);
     }
 
     /// A list with more items than allowed.

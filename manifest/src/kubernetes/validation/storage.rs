@@ -127,11 +127,29 @@ fn capacity(report: &mut Report, at: &At, list: Option<&BTreeMap<String, Quantit
     for (name, text) in list.into_iter().flatten() {
         let Ok(quantity) = text.0.parse::<Quantity>() else { continue };
         let at = at.key(name);
-        if quantity.is_negative() {
-            report.invalid(&at, &quantity.value(), "must be a valid resource quantity");
-        }
+        basic(report, &at, text);
         positive(report, &at, quantity);
     }
+}
+
+/// Checks what a claim has. Source: `validateBasicResource`.
+pub(super) fn basic(report: &mut Report, at: &At, text: &QuantityText) {
+    if let Ok(quantity) = text.0.parse::<Quantity>()
+        && quantity.is_negative()
+    {
+        report.invalid(at, &quantity.value(), "must be a valid resource quantity");
+    }
+}
+
+/// Whether a claim can have such a resource. Source: `validatePersistentVolumeClaimResourceKey`.
+pub(super) fn claim_resource(report: &mut Report, at: &At, name: &str) -> bool {
+    let faults = names::qualified_name(name);
+    report.invalid_each(at, &name, faults.clone());
+    let is_known = name == "storage" || name.contains('/') && !name.contains("kubernetes.io/");
+    if faults.is_empty() && !is_known {
+        report.not_supported(at, &name, &["storage"]);
+    }
+    faults.is_empty() && is_known
 }
 
 fn positive(report: &mut Report, at: &At, quantity: Quantity) {

@@ -13,7 +13,7 @@ use super::Outcome;
 /// Writes the status of `after` over the stored one; a status that stays is no write.
 ///
 /// Covered: phase, reason, message and conditions of pods, conditions of nodes, the numbers and conditions of Deployments,
-/// ReplicaSets, StatefulSets and DaemonSets. Conditions of types that the core does not model are passed over.
+/// ReplicaSets, ReplicationControllers, StatefulSets and DaemonSets. Conditions of types that the core does not model are passed over.
 pub(super) fn change(core: &Core, current: Object, before: &Value, after: &Value) -> Outcome {
     let (old, new) = (&before["status"], &after["status"]);
     if old == new {
@@ -38,6 +38,12 @@ pub(super) fn change(core: &Core, current: Object, before: &Value, after: &Value
             set(&mut status.conditions, new, core.now());
         }
         Object::ReplicaSet(replicas) => {
+            let status = &mut Arc::make_mut(replicas).status;
+            (status.replicas, status.fully_labeled) = (number("replicas"), number("fullyLabeledReplicas"));
+            (status.ready, status.available) = (number("readyReplicas"), number("availableReplicas"));
+            set(&mut status.conditions, new, core.now());
+        }
+        Object::ReplicationController(replicas) => {
             let status = &mut Arc::make_mut(replicas).status;
             (status.replicas, status.fully_labeled) = (number("replicas"), number("fullyLabeledReplicas"));
             (status.ready, status.available) = (number("readyReplicas"), number("availableReplicas"));
