@@ -175,6 +175,9 @@ impl World {
                 drop(world.ask(Request::Create(object)));
             }
         }
+        for request in edge::own_service(&world.core, SERVICE_ADDRESSES) {
+            world.ask(request).expect("the API server's own Service");
+        }
         world
     }
 

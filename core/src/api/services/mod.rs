@@ -5,7 +5,8 @@
 //!
 //! Source: pkg/registry/core/service/storage/{alloc,storage}.go, pkg/registry/core/service/{ipallocator,portallocator}
 //! and `dropTypeDependentFields`, pkg/registry/core/service/strategy.go (v1.34.1). A cluster here has one range, of IPv4.
-//! Absent on purpose: the objects IPAddress and ServiceCIDR, and the Service `kubernetes`, whose address is kept free.
+//! Absent on purpose: the objects IPAddress and ServiceCIDR. The address of the Service `kubernetes` is kept free for it;
+//! whoever plays an API server's start makes it.
 
 mod families;
 mod ports;
@@ -22,7 +23,7 @@ use crate::config::AddressRange;
 use crate::context::Context;
 use crate::draw::{Purpose, draw};
 use crate::id::{Name, Revision};
-use crate::model::{Kind, Object, ObjectKey, Service};
+use crate::model::{Kind, Meta, Object, ObjectKey, Service};
 use crate::store::Store;
 
 use ports::Operation;
@@ -89,7 +90,8 @@ impl Allocators {
                 if let Err(why) = band.may_be_given(address) {
                     return refuse(&why);
                 }
-                if address == band.first() || self.addresses.has(address) {
+                let is_kept = address == band.first() && !is_of_the_api_server(&service.meta);
+                if is_kept || self.addresses.has(address) {
                     return refuse("provided IP is already allocated");
                 }
             }
@@ -115,6 +117,13 @@ impl Allocators {
         self.addresses.give_back(service.cluster_ip.as_deref().and_then(number_of));
         self.ports.give_back(ports::of(service));
     }
+}
+
+/// Whether it is the Service by which pods reach the API server, for which the first address is kept.
+///
+/// Source: `CreateOrUpdateMasterServiceIfNeeded`, pkg/controlplane/controller/kubernetesservice/controller.go (v1.34.1).
+fn is_of_the_api_server(meta: &Meta) -> bool {
+    (&*meta.namespace, &*meta.name) == ("default", "kubernetes")
 }
 
 impl ApiServer {

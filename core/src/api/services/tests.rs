@@ -95,6 +95,8 @@ fn a_given_address_must_be_of_the_range_and_free() {
     assert_eq!(outside, start("outside", "10.9.0.50") + "the provided network does not match the current range");
     let broadcast = create(&mut bed, at("last", "10.0.0.255"));
     assert!(broadcast.ends_with("is not in the valid range. The range of valid IPs is 10.0.0.0/24"), "{broadcast}");
+    assert_eq!(create(&mut bed, at("first", "10.0.0.1")), start("first", "10.0.0.1") + allocated);
+    assert_eq!(create(&mut bed, at("kubernetes", "10.0.0.1")), "", "it is kept for this one");
     delete(&mut bed, "fixed");
     assert_eq!(create(&mut bed, at("again", "10.0.0.5")), "", "what a deleted Service had is free");
 }

@@ -25,6 +25,7 @@ use crate::controllers::expectations::{Deletions, Expectations};
 use crate::controllers::pods::{deletion_of, from_template, slow_start, told_of_creation};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
+use crate::controllers::revisions::adopted;
 use crate::controllers::{NamespacedName, managing};
 use crate::facts::What;
 use crate::id::{Name, RowId};
@@ -354,7 +355,8 @@ impl Reconciler for DaemonSets {
             Stage::Claim(..) | Stage::History(_) if error.is_some() => self.desk.finish(ctx, &key, true),
             Stage::Claim(set, mut revisions, of_revisions) => {
                 let of_pods_from = of_revisions.len();
-                revisions.extend(of_revisions.adopted(&answers[..of_pods_from]));
+                let owned = |it| adopted(Kind::DaemonSet, &set.meta, it);
+                revisions.extend(of_revisions.adopted(&answers[..of_pods_from]).map(owned));
                 let (nodes, history) = (fit::nodes(view, &set), History::of(&set, revisions));
                 let sync = Sync { set, nodes, history, rolling: false, failed: false };
                 if sync.history.current.is_some() {

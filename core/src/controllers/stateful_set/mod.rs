@@ -301,7 +301,8 @@ impl Reconciler for StatefulSets {
             Stage::Claim(..) if error.is_some() => self.desk.finish(ctx, &key, true),
             Stage::Claim(mut sync, of_revisions, of_pods) => {
                 let (first, rest) = answers.split_at(of_revisions.len());
-                sync.revisions.extend(of_revisions.adopted(first));
+                let owned = |it| revisions::adopted(Kind::StatefulSet, &sync.set.meta, it);
+                sync.revisions.extend(of_revisions.adopted(first).map(owned));
                 sync.pods.extend(of_pods.adopted(rest));
                 revisions::sort(&mut sync.revisions);
                 self.settle_revision(ctx, view, key, sync)

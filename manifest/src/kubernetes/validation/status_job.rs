@@ -282,7 +282,7 @@ fn overlap(completed: &str, failed: &str, completions: i64) -> Option<i64> {
         if first <= failed_last && failed_first <= last {
             return Some(*first.max(failed_first));
         }
-        if first <= failed_first { drop(of_completed.next()) } else { drop(of_failed.next()) }
+        if first <= failed_first { &mut of_completed } else { &mut of_failed }.next();
     }
     None
 }

@@ -10,6 +10,7 @@ mod create;
 mod delete;
 mod machine;
 mod options;
+mod own;
 mod patches;
 mod pods;
 mod read;
@@ -24,6 +25,7 @@ use wavetank_core::api::{Refusal, Request};
 use wavetank_core::model::{Kind, Object, ObjectKey};
 
 pub use machine::node_of;
+pub use own::{is_service as is_own_service, service as own_service};
 
 /// Unix time of a run's start, for timestamps that are patched.
 pub const EPOCH: i64 = 1_700_000_000;

@@ -260,3 +260,23 @@ fn revisions_that_no_pod_has_are_kept_up_to_the_limit() {
         assert_eq!(left, ((7 - kept)..=6).collect::<Vec<u64>>(), "limit {limit:?}");
     }
 }
+
+#[test]
+fn a_revision_that_is_adopted_and_used_again_belongs_to_the_set_from_then_on() {
+    let mut bed = bed();
+    bed.create(db(1));
+    bed.run_for(Span::from_secs(5));
+    image(&mut bed, "app:v2");
+    bed.run_for(Span::from_secs(10));
+    delete(&mut bed, Kind::StatefulSet, "db", Propagation::Orphan);
+    bed.run_for(Span::from_secs(1));
+    assert!(revisions(&bed).iter().all(|it| it.meta.owners.is_empty()), "the set's end has made them orphans");
+    let writes = |bed: &Testbed| bed.core.newest().writes(Kind::ControllerRevision);
+    let before = writes(&bed);
+    // The new set has the template of the older revision.
+    bed.create(db(1));
+    bed.run_for(Span::from_secs(5));
+    let owned: Vec<_> = revisions(&bed).iter().map(|it| (it.revision, it.meta.controller().is_some())).collect();
+    assert_eq!(owned, [(2, true), (3, true)]);
+    assert_eq!(writes(&bed) - before, 3, "two are adopted and one gets a number; none is adopted twice");
+}
