@@ -54,7 +54,8 @@ pub use snapshot::Snapshot;
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};
 pub use validation::{
-    Cause, Invalid, Policy, Reason, validate, validate_status_update, validate_under, validate_update,
+    Cause, Invalid, Policy, Reason, validate, validate_finalize, validate_status_update, validate_under,
+    validate_update,
 };
 
 /// A kind of object and the API version that has it.

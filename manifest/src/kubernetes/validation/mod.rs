@@ -106,6 +106,13 @@ pub fn validate_status_update(manifest: &Manifest, new: &Value, old: &Value) -> 
     answer(report, manifest)
 }
 
+/// Checks a namespace that is written to the subresource `finalize`, as [`validate_update`] does other writes.
+pub fn validate_finalize(new: &Manifest, old: &Manifest) -> Result<(), Invalid> {
+    let mut report = Report::default();
+    update::finalize(&mut report, new, old);
+    answer(report, new)
+}
+
 fn answer(report: Report, manifest: &Manifest) -> Result<(), Invalid> {
     if report.causes.is_empty() {
         return Ok(());

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::report::{AsJson, AsWritten, At, Report};
 use super::{
-    batch, cluster, config, disruption, metadata, policy, sets, shown, storage_classes, update_pod, update_service,
-    update_storage, workload,
+    batch, cluster, config, disruption, metadata, names, policy, sets, shown, storage_classes, update_pod,
+    update_service, update_storage, workload,
 };
 use crate::kubernetes::Manifest;
 
@@ -115,6 +115,21 @@ pub(super) fn check(report: &mut Report, new: &Manifest, old: &Manifest) {
         }
         // An object is updated by one of its own kind; whoever asks sees to that.
         _ => {}
+    }
+}
+
+/// Checks a namespace that is written to the subresource `finalize`.
+///
+/// Source: `ValidateNamespaceFinalizeUpdate`, pkg/apis/core/validation/validation.go (v1.34.1).
+pub(super) fn finalize(report: &mut Report, new: &Manifest, old: &Manifest) {
+    metadata::check_common(report, new.metadata());
+    meta(report, new.metadata(), old.metadata());
+    let Manifest::Namespace(namespace) = new else { return };
+    let finalizers = namespace.spec.iter().flat_map(|spec| spec.finalizers.iter().flatten());
+    for (index, finalizer) in finalizers.enumerate() {
+        let at = At::root("spec").child("finalizers").index(index);
+        report.invalid_each(&at, finalizer, names::qualified_name(finalizer));
+        metadata::known_finalizer(report, &at, finalizer);
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>)
 ///
 /// Source: `UpdateResource`, staging/src/k8s.io/apiserver/pkg/endpoints/handlers/update.go; `checkName`,
 /// staging/src/k8s.io/apiserver/pkg/endpoints/handlers/rest.go (v1.34.1).
-fn wrong_body(key: &ObjectKey, path: &Path, body: &mut Value) -> Option<Status> {
+pub(super) fn wrong_body(key: &ObjectKey, path: &Path, body: &mut Value) -> Option<Status> {
     if let Some(status) = wrong_kind(key.kind, body) {
         return Some(status);
     }
@@ -110,7 +110,7 @@ pub(super) fn wrong_name(key: &ObjectKey, body: &Value) -> Option<Status> {
 
 /// What is said to a change of a version or identity that the object has not got. A version of zero is any. A patch's
 /// identity is a field like others, which validation looks at.
-fn wrong_version(key: &ObjectKey, current: &Object, sent: &Sent<'_>) -> Option<Status> {
+pub(super) fn wrong_version(key: &ObjectKey, current: &Object, sent: &Sent<'_>) -> Option<Status> {
     let meta = |field: &str| sent.body["metadata"][field].as_str().filter(|text| !text.is_empty());
     let stored = current.uid().to_string();
     if let Some(wanted) = meta("uid").filter(|wanted| *wanted != stored && sent.method == "PUT") {

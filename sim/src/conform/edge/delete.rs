@@ -3,12 +3,14 @@
 use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::{Propagation, Request};
+use wavetank_core::id::Revision;
 use wavetank_core::model::{Kind, ObjectKey, Selector};
 use wavetank_core::time::Span;
+use wavetank_manifest::kubernetes::to_json;
 
 use super::options::{self, Deletion};
 use super::pods::unmet;
-use super::{Outcome, Path, Status, find, not_found, resources};
+use super::{EPOCH, Outcome, Path, Status, fields, find, not_found, resources};
 use crate::conform::selectors;
 
 /// A deletion of one object. Options come in the body or in the query; what the body says counts.
@@ -28,8 +30,8 @@ pub(super) fn delete(core: &Core, key: ObjectKey, path: &Path, options: &Value) 
     Outcome::Ask(vec![Request::Delete { key, uid: None, grace, propagation }])
 }
 
-/// A deletion of all objects of a collection that a selector selects.
-pub(super) fn collection(kind: Kind, path: &Path, options: &Value) -> Outcome {
+/// A deletion of all objects of a collection that selectors of labels and fields select.
+pub(super) fn collection(core: &Core, kind: Kind, path: &Path, options: &Value) -> Outcome {
     let selector = match path.parameter("labelSelector").map(|text| selectors::parse(&text)) {
         None => Selector::default(),
         Some(Ok(selector)) => selector,
@@ -38,20 +40,24 @@ pub(super) fn collection(kind: Kind, path: &Path, options: &Value) -> Outcome {
     if let Some(status) = path.parameter("fieldSelector").and_then(|text| resources::wrong_fields(kind, &text)) {
         return Outcome::Answered(status);
     }
-    if path.parameter("fieldSelector").is_some() {
-        return Outcome::NotCovered("a deletion by fields".to_owned());
-    }
     let wishes = options::of_deletion(path, options);
     if let Some(status) = wishes.fault() {
         return Outcome::Answered(status);
     }
-    Outcome::Ask(vec![Request::DeleteMatching {
-        kind,
-        namespace: path.namespace.as_str().into(),
-        selector,
-        grace: wishes.grace_secs.map(seconds),
-        propagation: propagation(kind, &wishes),
-    }])
+    let (grace, propagation) = (wishes.grace_secs.map(seconds), propagation(kind, &wishes));
+    let Some(fields) = path.parameter("fieldSelector") else {
+        let namespace = path.namespace.as_str().into();
+        return Outcome::Ask(vec![Request::DeleteMatching { kind, namespace, selector, grace, propagation }]);
+    };
+    let all = core.newest().objects(kind).into_iter().map(|(_, object)| object);
+    let selected = all.filter(|object| {
+        let meta = object.meta();
+        let is_there = *meta.namespace == *path.namespace && selector.matches(&meta.labels);
+        is_there && fields::selects(kind, &fields, &to_json(object, Revision(0), EPOCH))
+    });
+    let mut keys: Vec<ObjectKey> = selected.map(|object| object.key()).collect();
+    keys.sort();
+    Outcome::Ask(keys.into_iter().map(|key| Request::Delete { key, uid: None, grace, propagation }).collect())
 }
 
 /// Seconds that a deletion's options give.

@@ -8,6 +8,8 @@
 mod change;
 mod create;
 mod delete;
+mod fields;
+mod finalize;
 mod machine;
 mod options;
 mod own;
@@ -220,8 +222,9 @@ fn outcome(core: &Core, method: &str, kind: Kind, path: &Path, content_type: &st
         ("POST", "") => create::create(core, kind, path, body),
         ("POST", "eviction") => pods::evict(core, key, path, body),
         ("POST", "binding") => pods::bind(core, &key, path, body),
-        ("DELETE", "") if path.name.is_empty() => delete::collection(kind, path, body),
+        ("DELETE", "") if path.name.is_empty() => delete::collection(core, kind, path, body),
         ("DELETE", "") => delete::delete(core, key, path, body),
+        ("PUT", "finalize") => finalize::finalize(core, &key, path, body),
         ("PATCH" | "PUT", "" | "status" | "scale") => {
             change::change(core, &key, path, &change::Sent { method, content_type, body })
         }

@@ -1,4 +1,4 @@
-//! Dry runs, and the options of deletions.
+//! Dry runs, the options of deletions, collections, and the end of a namespace.
 
 use super::*;
 
@@ -77,4 +77,45 @@ fn options_in_a_body_take_the_place_of_the_query() {
                     and deletionPropagation cannot be both set, propagationPolicy: Unsupported value: \"Never\": supported \
                     values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"]";
     assert_eq!((code, &*message), (422, expected));
+}
+
+#[test]
+fn a_collection_is_deleted_by_labels_and_fields() {
+    let mut bed = Bed::new();
+    for (name, node, app) in [("a", "n1", "till"), ("b", "n2", "till"), ("c", "n1", "desk")] {
+        let mut body = pod(name, json!({"nodeName": node}));
+        body["metadata"]["labels"] = json!({"app": app});
+        bed.grant("POST /api/v1/namespaces/shop/pods", body);
+    }
+    let going = |bed: &Bed| -> Vec<&'static str> {
+        let is_going = |name: &&&str| bed.stored(Kind::Pod, name).is_none_or(|pod| pod.meta().is_terminating());
+        ["a", "b", "c"].iter().filter(is_going).copied().collect()
+    };
+    let path = "DELETE /api/v1/namespaces/shop/pods?fieldSelector=";
+    bed.grant(&format!("{path}spec.nodeName%3Dn3"), Value::Null);
+    assert!(going(&bed).is_empty());
+    bed.grant(&format!("{path}spec.nodeName%3Dn1&labelSelector=app%3Dtill"), Value::Null);
+    assert_eq!(going(&bed), ["a"]);
+    bed.grant(&format!("{path}metadata.name!%3Dc,status.phase%3D%3DPending,spec.hostNetwork%3Dfalse"), Value::Null);
+    assert_eq!(going(&bed), ["a", "b"]);
+    let unknown = (400, "field label not supported: spec.priority".to_owned());
+    assert_eq!(bed.send(&format!("{path}spec.priority%3D0"), Value::Null), unknown);
+}
+
+#[test]
+fn who_is_done_with_a_namespace_says_so_by_its_finalizers() {
+    let mut bed = Bed::new();
+    let path = "/api/v1/namespaces/shop";
+    let body = |finalizers: &[&str]| json!({"metadata": {"name": "shop"}, "spec": {"finalizers": finalizers}});
+    let unknown = "Namespace \"shop\" is invalid: spec.finalizers[1]: Invalid value: \"till\": name is neither a standard \
+                   finalizer name nor is it fully qualified";
+    assert_eq!(bed.send(&format!("PUT {path}/finalize"), body(&["kubernetes", "till"])), (422, unknown.to_owned()));
+    bed.grant(&format!("PUT {path}/finalize"), body(&["kubernetes", "shop.example/till"]));
+    bed.grant(&format!("DELETE {path}"), Value::Null);
+    bed.grant(&format!("PUT {path}/finalize"), body(&["shop.example/till"]));
+    assert!(bed.stored(Kind::Namespace, "shop").is_some_and(|it| it.meta().is_terminating()), "one is left");
+    bed.grant(&format!("PUT {path}/finalize"), body(&[]));
+    assert!(bed.stored(Kind::Namespace, "shop").is_none());
+    let missing = (404, "namespaces \"shop\" not found".to_owned());
+    assert_eq!(bed.send(&format!("PUT {path}/finalize"), body(&[])), missing);
 }
