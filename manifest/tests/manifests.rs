@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use wavetank_manifest::kubernetes::{Manifest, read_admitted, read_manifests};
+use wavetank_core::id::Revision;
+use wavetank_manifest::kubernetes::{Manifest, read_admitted, read_manifests, to_json, to_object};
 
 const WEB: &str = include_str!("data/web.yaml");
 
@@ -30,6 +31,20 @@ fn a_deployment_and_its_service_are_read_defaulted_and_accepted() {
     assert_eq!(deployment["spec"]["template"]["spec"]["volumes"][0]["configMap"]["defaultMode"], 420);
     let Manifest::Service(service) = &service.value else { panic!("no Service") };
     assert_eq!(service.spec.as_ref().unwrap().type_.as_deref(), Some("ClusterIP"));
+}
+
+#[test]
+fn only_services_with_an_address_show_where_traffic_from_inside_goes() {
+    let shown = |spec: &str| {
+        let text = format!("apiVersion: v1\nkind: Service\nmetadata: {{name: till}}\nspec: {{{spec}}}\n");
+        let objects = read_admitted("till.yaml", &text).unwrap_or_else(|errors| panic!("{}", errors.render(&text)));
+        let object = to_object(&objects[0]).expect("a Service");
+        to_json(&object, Revision(0), 0)["spec"]["internalTrafficPolicy"].clone()
+    };
+    assert_eq!(shown("ports: [{port: 80}]"), "Cluster");
+    assert_eq!(shown("ports: [{port: 80}], internalTrafficPolicy: Local"), "Local");
+    let alias = "type: ExternalName, externalName: shop.example, internalTrafficPolicy: Cluster";
+    assert_eq!(shown(alias), serde_json::Value::Null);
 }
 
 #[test]

@@ -635,7 +635,10 @@ fn show_choices(spec: &mut Map<String, Value>, service: &Service) {
         Some(span) => set(spec, "sessionAffinityConfig", json!({"clientIP": {"timeoutSeconds": span.as_secs()}})),
         None => drop(spec.remove("sessionAffinityConfig")),
     }
-    if !service.is_alias() {
+    // It is stored of every Service and shown of those that have an address.
+    if service.is_alias() {
+        spec.remove("internalTrafficPolicy");
+    } else {
         spec.entry("internalTrafficPolicy").or_insert_with(|| "Cluster".into());
     }
 }
