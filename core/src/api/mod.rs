@@ -24,6 +24,7 @@ mod set_updates;
 mod storage;
 mod undo;
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -361,12 +362,21 @@ pub enum Refusal {
 ///
 /// Source: `Store.create`, staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go;
 /// `NewGenerateNameConflict`, staging/src/k8s.io/apimachinery/pkg/api/errors/errors.go (v1.34.1).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Taken {
     /// Whether the object that has the name is being deleted.
     pub by_one_that_ends: bool,
     /// Whether the creation had a `generateName`.
     pub though_generated: bool,
+}
+
+/// That there is nothing more to tell adds nothing, so that only runs with something to tell have other fingerprints.
+impl Hash for Taken {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        if *self != Taken::default() {
+            (self.by_one_that_ends, self.though_generated).hash(hasher);
+        }
+    }
 }
 
 impl Taken {

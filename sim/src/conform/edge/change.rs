@@ -11,7 +11,9 @@ use wavetank_manifest::kubernetes::{
 };
 
 use super::create::{self, wrong_kind};
-use super::{EPOCH, Outcome, Path, Status, failed_precondition, find, not_found, options, patches, scale, status};
+use super::{
+    EPOCH, Outcome, Path, Status, apply, failed_precondition, find, not_found, options, patches, scale, status,
+};
 
 /// What was sent.
 pub(super) struct Sent<'a> {
@@ -36,13 +38,19 @@ const ONLY_WITH_VERSION: [Kind; 5] =
 
 /// A change of an object, or of the part of it that the path names.
 pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>) -> Outcome {
-    let patch_type = match patches::patch_type(path, sent) {
+    if sent.method == "PATCH" && sent.content_type == apply::MEDIA_TYPE {
+        return apply::apply(core, key, path, sent.body);
+    }
+    let patch_type = match patches::patch_type(sent) {
         Ok(patch_type) => patch_type,
         Err(outcome) => return outcome,
     };
-    let options = if patch_type.is_some() { "PatchOptions" } else { "UpdateOptions" };
+    let options = match patch_type {
+        Some(_) => options::patch_fault(path, false),
+        None => options::fault(path, "UpdateOptions"),
+    };
     let mut body = sent.body.clone();
-    let early = options::fault(path, options).or_else(|| match patch_type {
+    let early = options.or_else(|| match patch_type {
         None if path.subresource == "scale" => scale::wrong_body(key, sent.body),
         None => wrong_body(key, path, &mut body),
         Some(kind) => patches::unreadable(kind, sent.body),

@@ -3,8 +3,9 @@
 //! A patch is applied to the JSON that a client would get, and the result is read, defaulted and validated as a new
 //! manifest is. A version (`resourceVersion`) or identity (`uid`) that a request still names is one that its object has
 //! not got: whoever knows the recorded ones takes those away that are right. Absent on purpose: what reads answer with,
-//! users and their rights, and server-side apply.
+//! users and their rights, and the managers of fields.
 
+mod apply;
 mod change;
 mod create;
 mod delete;

@@ -11,6 +11,23 @@ const MANAGER_MAX: usize = 128;
 
 /// What is wrong with a request's options, which are of the kind `kind`.
 pub(super) fn fault(path: &Path, kind: &str) -> Option<Status> {
+    invalid(kind, &faults(path))
+}
+
+/// The same of a patch, which is an apply or is not.
+pub(super) fn patch_fault(path: &Path, applies: bool) -> Option<Status> {
+    let mut all = Vec::new();
+    if applies && path.parameter("fieldManager").unwrap_or_default().is_empty() {
+        all.push("fieldManager: Required value: is required for apply patch".to_owned());
+    }
+    if !applies && path.parameter("force").is_some() {
+        all.push("force: Forbidden: may not be specified for non-apply patch".to_owned());
+    }
+    all.extend(faults(path));
+    invalid("PatchOptions", &all)
+}
+
+fn faults(path: &Path) -> Vec<String> {
     let mut faults = Vec::new();
     if path.parameter("fieldManager").is_some_and(|manager| manager.len() > MANAGER_MAX) {
         faults.push(format!("fieldManager: Too long: may not be more than {MANAGER_MAX} bytes"));
@@ -23,7 +40,7 @@ pub(super) fn fault(path: &Path, kind: &str) -> Option<Status> {
         let supported = r#"supported values: "", "Ignore", "Strict", "Warn""#;
         faults.push(format!("fieldValidation: Unsupported value: {wish:?}: {supported}"));
     }
-    invalid(kind, &faults)
+    faults
 }
 
 /// What is said to options of the kind `kind` with these faults; `None` if there are none.

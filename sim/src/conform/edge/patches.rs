@@ -10,18 +10,9 @@ use super::change::Sent;
 use super::{Outcome, Path, Status, create};
 
 /// How the body is meant; `None` for a PUT.
-pub(super) fn patch_type(path: &Path, sent: &Sent<'_>) -> Result<Option<PatchType>, Outcome> {
+pub(super) fn patch_type(sent: &Sent<'_>) -> Result<Option<PatchType>, Outcome> {
     if sent.method == "PUT" {
         return Ok(None);
-    }
-    if sent.content_type == "application/apply-patch+yaml" {
-        let manager = path.parameter("fieldManager").unwrap_or_default();
-        let missing =
-            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
-        return Err(match manager.is_empty() {
-            true => Outcome::Answered(Status::invalid(missing)),
-            false => Outcome::NotCovered("server-side apply".to_owned()),
-        });
     }
     match PatchType::of_media_type(sent.content_type) {
         Some(kind) => Ok(Some(kind)),

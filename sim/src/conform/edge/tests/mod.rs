@@ -1,6 +1,7 @@
 //! Requests, and what they come to.
 
 mod admission;
+mod apply;
 mod dry;
 mod pods;
 mod scale;
