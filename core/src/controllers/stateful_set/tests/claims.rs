@@ -238,8 +238,8 @@ fn a_claim_of_a_pod_that_is_gone_is_stale() {
 #[test]
 fn a_claim_that_somebody_else_manages_is_left_to_them_and_told() {
     let mut bed = bed();
-    let mut others = PersistentVolumeClaim::default();
-    others.meta = Meta::named("default", "data-db-0");
+    let meta = Meta::named("default", "data-db-0");
+    let mut others = PersistentVolumeClaim { meta, ..PersistentVolumeClaim::default() };
     let manager = bed.core.newest().all::<crate::model::Node>().next().expect("there are nodes").1.meta.clone();
     others.meta.owners = [owned_by(Kind::Node, &manager)].into();
     bed.create(others);

@@ -119,7 +119,7 @@ impl Preferences {
         else {
             return None;
         };
-        let node = &*HOSTNAME;
+        let node = HOSTNAME;
         if !self.eligibility.all_labelled() || *first.topology_key != *node || *second.topology_key == *node {
             return None;
         }
