@@ -1,6 +1,5 @@
 //! Stories of the whole scheduler process on the test bed.
 
-mod making_room;
 mod oracle;
 mod others;
 mod policies;

@@ -1,15 +1,15 @@
 //! Stories of preemption on the test bed: what becomes of the pods that make room and of those that wait for it.
 
-use super::{failures, node_of};
 use crate::api::{Propagation, Request};
 use crate::config::Config;
 use crate::digest::Shared;
 use crate::model::{ConditionKind, Kind, Meta, ObjectKey, Pod, PodSpec, PriorityClass, Status3};
+use crate::scheduler::tests::{failures, node_of};
 use crate::testbed::{StandIn, Testbed};
 use crate::time::Span;
 
 fn pod(name: &str, priority: i32, cpu_milli: i64) -> Pod {
-    let mut pod = super::pod(name, cpu_milli);
+    let mut pod = crate::scheduler::tests::pod(name, cpu_milli);
     let mut spec = (*pod.spec).clone();
     spec.priority = priority;
     pod.spec = Shared::new(spec);
