@@ -9,7 +9,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::api::{Request, patch};
+use crate::api::{Request, read};
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, ProcId, RequestId};
 use crate::kubelet::CONFIG_MIRROR;
@@ -139,7 +139,7 @@ pub(super) fn waits_for_account(store: &Store, request: &Request) -> bool {
         Request::Apply { object: Object::Pod(pod), .. } => {
             let meta = &pod.meta;
             let key = ObjectKey { kind: Kind::Pod, namespace: meta.namespace.clone(), name: meta.name.clone() };
-            if patch::current(store, &key).is_some() {
+            if read::current(store, &key).is_some() {
                 return false;
             }
             pod

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::api::{Answer, Propagation, Refusal, Reply, patch};
+use crate::api::{Answer, Propagation, Refusal, Reply, read};
 use crate::context::Context;
 use crate::id::{Name, RowId, Uid};
 use crate::model::{Kind, Meta, Namespace, Object, ObjectKey, Pod, Resource, Selector, with_kind};
@@ -29,7 +29,7 @@ pub(super) fn delete(
     grace: Option<Span>,
     propagation: Propagation,
 ) -> Answer {
-    let stored = patch::current(store, key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
+    let stored = read::current(store, key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
     if let Some(expected) = uid.filter(|expected| *expected != stored.uid()) {
         return Err(Refusal::WrongUid { expected, stored: stored.uid() });
     }

@@ -7,6 +7,7 @@
 
 mod accounts;
 pub mod admission;
+mod apply;
 mod changes;
 mod client;
 mod create;
@@ -15,14 +16,17 @@ mod eviction;
 mod immutable;
 pub mod leases;
 mod limit_ranger;
+mod parts;
 mod patch;
 mod priority;
 mod quota;
+mod read;
 mod server;
 mod services;
 mod set_updates;
 mod storage;
 mod undo;
+mod update;
 
 use std::sync::Arc;
 
@@ -31,9 +35,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use client::Bucket;
 pub use client::Client;
 pub(crate) use create::LETTERS;
-pub(crate) use patch::update_fault;
+pub(crate) use read::find;
 pub use server::ApiServer;
 pub(crate) use storage::default_class;
+pub(crate) use update::update_fault;
 
 use crate::id::{Name, Revision, Uid};
 use crate::model::{ConditionKind, Kind, Labels, Namespace, Object, ObjectKey, Selector, Status3, Taint};

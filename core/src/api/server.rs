@@ -223,13 +223,13 @@ impl ApiServer {
             Request::Create(object) => self.create(ctx, store, object),
             Request::Update { mut object, expected } => {
                 self.prepare_service_update(ctx, store, &mut object)?;
-                super::patch::update(ctx, store, object, expected)
+                super::update::update(ctx, store, object, expected)
             }
             Request::UpdateStatus { mut object, expected } => {
                 super::storage::stamp(ctx, store, &mut object);
-                super::patch::update_status(store, object, expected)
+                super::update::update_status(store, object, expected)
             }
-            Request::Finalize { namespace, expected } => super::patch::finalize(ctx, store, namespace, expected),
+            Request::Finalize { namespace, expected } => super::update::finalize(ctx, store, namespace, expected),
             Request::Apply { object, sets_replicas } => self.apply(ctx, store, object, sets_replicas),
             Request::Patch { key, patch } => super::patch::patch(ctx, store, &key, patch),
             Request::Delete { key, uid, grace, propagation } => {
@@ -242,7 +242,7 @@ impl ApiServer {
                 super::eviction::evict(ctx, store, &key, uid, grace, dry_run)
             }
             Request::Bind { namespace, name, uid, node } => bind(ctx, store, namespace, name, uid, node),
-            Request::Get(key) => read(store, key),
+            Request::Get(key) => super::read::read(store, key),
             Request::PodsOf { node } => {
                 let pods = store.newest().under::<Pod>(IndexKey::Node(node));
                 Ok(Reply::Pods(pods.map(|(_, pod)| Pod::into_object(pod.clone())).collect()))
@@ -328,13 +328,6 @@ impl ApiServer {
 /// The newest durable revision.
 fn persisted(store: &Store) -> Revision {
     store.cursor(ProcId::API_SERVER).unwrap_or_default()
-}
-
-/// The newest version of an object, for a client that reads before it writes.
-fn read(store: &Store, key: ObjectKey) -> Answer {
-    let version =
-        super::patch::current(store, &key).and_then(|object| Some((object, super::patch::version(store, &key)?)));
-    version.map(|(object, revision)| Reply::Object(object, revision)).ok_or(Refusal::NotFound(key))
 }
 
 /// Binds a pod to a node: write-once.

@@ -182,7 +182,7 @@ impl World {
     fn settle(&mut self, path: &Path, answer: &Status) {
         let tells = ["status.capacity", "pvc can be resized"].iter().any(|words| answer.message.contains(words));
         let key = ObjectKey::new(Kind::PersistentVolumeClaim, &path.namespace, &path.name);
-        if let (true, Some(Object::PersistentVolumeClaim(mut claim))) = (tells, edge::find(&self.core, &key)) {
+        if let (true, Some(Object::PersistentVolumeClaim(mut claim))) = (tells, self.core.find(&key)) {
             let changed = Arc::make_mut(&mut claim);
             changed.status.phase = ClaimPhase::Bound;
             changed.status.capacity = Some(changed.spec.request);

@@ -58,7 +58,7 @@ pub(super) fn finish_time(pod: &Pod) -> Time {
         .or_else(|| unready_since(pod))
         .or_else(|| deletion_request(pod))
         .unwrap_or(pod.meta.created_at)
-        .whole()
+        .whole_second()
 }
 
 fn containers_end(pod: &Pod) -> Option<Time> {
