@@ -5,12 +5,14 @@
 
 mod behaviours;
 mod cluster;
+mod on_machines;
 mod storage;
 mod timeline;
 mod workload;
 
 pub use behaviours::*;
 pub use cluster::*;
+pub use on_machines::*;
 pub use storage::*;
 pub use timeline::*;
 pub use workload::*;
