@@ -1,118 +1,8 @@
-//! Parts of a pod's spec that few pods have: hooks, values from elsewhere, references to ConfigMaps and Secrets.
+//! What a pod asks for as a whole, and how much it is worth when its node runs short.
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::Name;
-use crate::model::{Amounts, Container, IntOrName, PodSpec, Resources};
-use crate::quantity::Quantity;
-use crate::time::Span;
-
-/// What is done after a container's start and before its end.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-pub struct Lifecycle {
-    /// Right after the start; the pod's next container waits for it.
-    pub post_start: Option<Hook>,
-    /// Before TERM; its time counts against the grace.
-    pub pre_stop: Option<Hook>,
-}
-
-/// One hook.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum Hook {
-    /// A command in the container that must exit with 0.
-    Exec {
-        /// The command and its arguments.
-        command: Vec<Name>,
-    },
-    /// A GET that must be answered with 200 ..= 399.
-    HttpGet {
-        /// The path.
-        path: Name,
-        /// The port.
-        port: IntOrName,
-    },
-    /// Nothing for so long.
-    Sleep {
-        /// How long.
-        length: Span,
-    },
-}
-
-/// Where an environment variable's value comes from.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum EnvSource {
-    /// A field of the pod (`fieldRef`), such as `metadata.name` or `status.podIP`.
-    Field {
-        /// The path.
-        path: Name,
-    },
-    /// A container's request or limit (`resourceFieldRef`).
-    Resource {
-        /// The container; empty is the one that has the variable.
-        container: Name,
-        /// `limits.cpu`, `requests.memory` and so on.
-        resource: Name,
-        /// The unit in thousandths: the value is rounded up to whole multiples of it.
-        divisor_milli: i64,
-    },
-    /// A key of a ConfigMap or Secret.
-    Key {
-        /// Which object.
-        object: ObjectReference,
-        /// Which of its keys.
-        key: Name,
-    },
-}
-
-/// Variables from all keys of a ConfigMap or Secret (`envFrom`).
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct EnvFrom {
-    /// ConfigMap or Secret.
-    pub kind: ConfigKind,
-    /// Its name.
-    pub name: Name,
-    /// Whether the container starts without it.
-    pub optional: bool,
-    /// What the variables' names begin with.
-    pub prefix: Name,
-}
-
-/// Where a container finds a volume.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct VolumeMount {
-    /// The volume.
-    pub name: Name,
-    /// The path in the container.
-    pub path: Name,
-    /// Which part of the volume; empty is all of it.
-    pub sub_path: Name,
-    /// Whether it is only read.
-    pub read_only: bool,
-}
-
-/// Which of the two kinds that hold configuration.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub enum ConfigKind {
-    /// A ConfigMap.
-    ConfigMap,
-    /// A Secret.
-    Secret,
-}
-
-/// What a pod takes from a ConfigMap or Secret of its namespace.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct ObjectReference {
-    /// ConfigMap or Secret.
-    pub kind: ConfigKind,
-    /// Its name.
-    pub name: Name,
-    /// Whether the pod starts without it.
-    pub optional: bool,
-    /// Keys that must be there; empty is whatever it has.
-    pub keys: Vec<Name>,
-    /// The volume that shows it; `None` for environment variables.
-    pub volume: Option<Name>,
-}
+use crate::model::{Container, PodSpec, Resources};
 
 /// How much a pod is worth when its node runs short.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -133,19 +23,6 @@ pub const SYSTEM_CRITICAL_PRIORITY: i32 = 2_000_000_000;
 /// The kernel's adjustments for the best and the worst class of service.
 const GUARANTEED_OOM_ADJUST: i64 = -997;
 const BEST_EFFORT_OOM_ADJUST: i64 = 1_000;
-
-impl Container {
-    /// The requests that are written, zeros among them.
-    pub fn written_requests(&self) -> Amounts {
-        let zeros = [("cpu", self.zero_requests.cpu), ("memory", self.zero_requests.memory)];
-        let zeros = zeros.into_iter().filter(|(_, written)| *written).map(|(name, _)| (name.into(), Quantity::ZERO));
-        let mut written = self.requests.quantities();
-        zeros.for_each(|(name, zero): (Name, Quantity)| {
-            written.entry(name).or_insert(zero);
-        });
-        written
-    }
-}
 
 impl PodSpec {
     /// The sum over containers and sidecars, or what some init container needs beside the sidecars started before it,
