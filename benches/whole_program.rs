@@ -60,7 +60,8 @@ fn report(what: &str, kind: &str, limit_ms: u64, mut times: Vec<Duration>) {
     let median = times[times.len() / 2];
     let verdict = if median <= Duration::from_millis(limit_ms) { "held" } else { "MISSED" };
     println!(
-        "{what}: {kind} {:.1} ms least, {:.1} ms median, {:.1} ms greatest of {RUNS} runs; limit {limit_ms} ms {verdict}",
+        "{what}: {kind} {:.1} ms least, {:.1} ms median, {:.1} ms greatest of {RUNS} runs; limit {limit_ms} ms \
+         {verdict}",
         millis(times[0]),
         millis(median),
         millis(times[times.len() - 1]),

@@ -66,7 +66,8 @@ pub struct ApiServerConfig {
 }
 
 impl Default for ApiServerConfig {
-    /// The addresses are those of kubeadm (the API server's own default is 10.0.0.0/24); the ports are the API server's.
+    /// The addresses are those of kubeadm (the API server's own default is 10.0.0.0/24); the ports are the API
+    /// server's.
     fn default() -> Self {
         let service_addresses = AddressRange { first: 10 << 24 | 96 << 16, prefix: 12 };
         ApiServerConfig { service_addresses, node_port_min: 30_000, node_port_max: 32_767 }
@@ -280,8 +281,8 @@ pub struct KubeletConfig {
     pub eviction: EvictionConfig,
     /// How a machine that shuts down ends its pods.
     pub shutdown: ShutdownConfig,
-    /// Whether containers are given the variables of Services, for which each kubelet watches all of them. Where nothing
-    /// reads variables they would cost a message per node and Service.
+    /// Whether containers are given the variables of Services, for which each kubelet watches all of them. Where
+    /// nothing reads variables they would cost a message per node and Service.
     #[serde(default)]
     pub service_variables: bool,
 }

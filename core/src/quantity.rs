@@ -7,8 +7,8 @@
 //! Invariant: equality and order look at the amount alone, so `1000m`, `1` and `1e0` are equal. Invariant: the notation
 //! of a sum is that of its left operand, unless that operand is zero.
 //!
-//! Kubernetes parses most short inputs on a fast path that remembers the input text when it *looks* canonical. That test
-//! lets some spellings through, such as `1.500`, `+1` and `1E3`, and those come back as they were written.
+//! Kubernetes parses most short inputs on a fast path that remembers the input text when it *looks* canonical. That
+//! test lets some spellings through, such as `1.500`, `+1` and `1E3`, and those come back as they were written.
 //! [`Quantity`] keeps such a spelling as well; any arithmetic drops it.
 //!
 //! Absent on purpose, each with an error or a documented rule in its place:
@@ -107,7 +107,8 @@ impl Quantity {
         saturate(divide_away_from_zero(self.nano, NANO_PER_MILLI))
     }
 
-    /// The amount rounded away from zero to thousandths, as the API server's pod defaults round every request and limit.
+    /// The amount rounded away from zero to thousandths, as the API server's pod defaults round every request and
+    /// limit.
     ///
     /// A quantity that is already a whole number of thousandths keeps its spelling. `None` if the rounded amount is
     /// outside the range.

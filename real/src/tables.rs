@@ -188,7 +188,8 @@ mod tests {
             restarts: 2,
         }];
         let text = table(Time::from_secs(180), &[Object::Pod(Arc::new(pod))]);
-        let expected = "NAME    READY   STATUS    RESTARTS   AGE   IP       NODE\nweb-1   1/0     Running   2          3m    <none>   vm\n";
+        let expected = "NAME    READY   STATUS    RESTARTS   AGE   IP       NODE\nweb-1   1/0     Running   2          \
+                        3m    <none>   vm\n";
         assert_eq!(text, expected);
         assert_eq!(table(Time::ZERO, &[]), "");
     }

@@ -6,11 +6,11 @@
 //! Two structures answer the same calls. [`WheelQueue`] is the fast one that the simulator runs on. [`HeapQueue`] is a
 //! binary heap: too simple to be wrong, it is the reference that the wheel is tested and measured against.
 //!
-//! Invariant: of the pending entries the one with the lowest key is popped, so times never go back, and both structures pop the same entries in the same order.
-//! Invariant: nothing is pushed for a time before that of the last popped entry; that would be an effect before its
-//! cause, and it panics. An event without a delay may have a lower key than the event that causes it (another class or
-//! source): it becomes the next one among those that are pending. Keys are meant to be unique; the order of entries with
-//! equal keys is by slot.
+//! Invariant: of the pending entries the one with the lowest key is popped, so times never go back, and both structures
+//! pop the same entries in the same order. Invariant: nothing is pushed for a time before that of the last popped
+//! entry; that would be an effect before its cause, and it panics. An event without a delay may have a lower key than
+//! the event that causes it (another class or source): it becomes the next one among those that are pending. Keys are
+//! meant to be unique; the order of entries with equal keys is by slot.
 //!
 //! [`TieOrder`] decides what stands in a key after time and class. It is a layer above the structures, which compare
 //! keys and do not know what they are made of.

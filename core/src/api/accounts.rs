@@ -1,8 +1,8 @@
 //! The ServiceAccount plugin: every pod runs under an account of its namespace, whose token it gets.
 //!
-//! The default account is made by a controller a moment after its namespace, so a pod that would run under it before it is
-//! there waits: the API server looks for it ten times, a drawn 100 to 200 ms apart. Absent on purpose: the limit of the
-//! Secrets that an account's pods may mount (`kubernetes.io/enforce-mountable-secrets`), and tokens themselves.
+//! The default account is made by a controller a moment after its namespace, so a pod that would run under it before it
+//! is there waits: the API server looks for it ten times, a drawn 100 to 200 ms apart. Absent on purpose: the limit of
+//! the Secrets that an account's pods may mount (`kubernetes.io/enforce-mountable-secrets`), and tokens themselves.
 //!
 //! Source: plugin/pkg/admission/serviceaccount/admission.go (v1.34.1).
 

@@ -164,8 +164,8 @@ fn mark<T: Resource>(
 
 /// The finalizers of an object that is being deleted with this propagation: a policy takes the place of another.
 ///
-/// Source: `deletionFinalizersForGarbageCollection`, staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go
-/// (v1.34.1).
+/// Source: `deletionFinalizersForGarbageCollection`,
+/// staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go (v1.34.1).
 fn with_finalizer(meta: &Meta, propagation: Propagation) -> Arc<[Name]> {
     let added = match propagation {
         Propagation::Background => return meta.finalizers.clone(),

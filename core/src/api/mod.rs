@@ -176,7 +176,8 @@ impl Request {
 /// One change of an object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Patch {
-    /// Deployment, ReplicaSet, StatefulSet, ReplicationController: the wanted number (`kubectl scale`); Job: its parallelism.
+    /// Deployment, ReplicaSet, StatefulSet, ReplicationController: the wanted number (`kubectl scale`); Job: its
+    /// parallelism.
     Replicas(u32),
     /// Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet: an image (`kubectl set image`).
     Image {
@@ -261,8 +262,8 @@ pub enum Patch {
 /// What becomes of the objects that a deleted object owns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Propagation {
-    /// The garbage collector removes them afterwards, unless the object's finalizers say otherwise: a deletion that names
-    /// no policy.
+    /// The garbage collector removes them afterwards, unless the object's finalizers say otherwise: a deletion that
+    /// names no policy.
     #[default]
     Background,
     /// The object stays, marked, until they are gone.
@@ -299,7 +300,12 @@ pub enum Refusal {
     #[error("{} \"{}\" already exists", .0.kind.qualified_plural(), .0.name)]
     AlreadyExists(ObjectKey),
     /// 409: somebody else has written since.
-    #[error("Operation cannot be fulfilled on {} \"{}\": the object has been modified; please apply your changes to the latest version and try again", key.kind.qualified_plural(), key.name)]
+    #[error(
+        "Operation cannot be fulfilled on {} \"{}\": the object has been modified; please apply your changes to the \
+         latest version and try again",
+        key.kind.qualified_plural(),
+        key.name
+    )]
     Conflict {
         /// The object.
         key: ObjectKey,

@@ -3,9 +3,9 @@
 use crate::api::{deletion, immutable, set_updates};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
-    EndpointSlice, Job, LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod,
-    PodDisruptionBudget, PriorityClass, ReplicaSet, ReplicationController, Resource, ResourceQuota, Secret, Service,
-    ServiceAccount, StatefulSet, StorageClass, VolumeAttachment,
+    EndpointSlice, Job, LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
+    PriorityClass, ReplicaSet, ReplicationController, Resource, ResourceQuota, Secret, Service, ServiceAccount,
+    StatefulSet, StorageClass, VolumeAttachment,
 };
 
 /// How a kind's objects divide into what clients want and what components report.
@@ -43,7 +43,8 @@ parts! {
     Node: [status] generation if |new, old| new.spec != old.spec;
     Pod: [node, status] generation if |new, old| new.spec != old.spec;
     ReplicaSet: [status] generation if |new, old|
-        (new.replicas, new.min_ready, &new.selector, &new.template) != (old.replicas, old.min_ready, &old.selector, &old.template),
+        (new.replicas, new.min_ready) != (old.replicas, old.min_ready)
+            || (&new.selector, &new.template) != (&old.selector, &old.template),
         updated by set_updates::replica_set;
     Deployment: [status] generation if |new, old| differs_beyond_meta(new, old), updated by set_updates::deployment;
     Service: [] generation if |new, old| false;
@@ -55,11 +56,9 @@ parts! {
     ControllerRevision: [] generation if |new, old| false, updated by set_updates::controller_revision;
     Job: [status] generation if |new, old| new.spec != old.spec;
     ReplicationController: [status] generation if |new, old|
-        (new.replicas, new.min_ready, &new.selector, &new.template) != (old.replicas, old.min_ready, &old.selector, &old.template);
-    CronJob: [status] generation if |new, old| {
-        let plain = CronJob { meta: old.meta.clone(), status: old.status.clone(), ..new.clone() };
-        plain != *old
-    };
+        (new.replicas, new.min_ready) != (old.replicas, old.min_ready)
+            || (&new.selector, &new.template) != (&old.selector, &old.template);
+    CronJob: [status] generation if |new, old| differs_beyond_meta(new, old);
     PersistentVolume: [status] generation if |new, old| false;
     PersistentVolumeClaim: [status] generation if |new, old| false;
     StorageClass: [] generation if |new, old| false;

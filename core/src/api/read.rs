@@ -6,7 +6,10 @@ use crate::store::{Store, View};
 
 /// The object that a view shows.
 pub(crate) fn find(view: View<'_>, key: &ObjectKey) -> Option<Object> {
-    with_kind!(key.kind, T => view.find::<T>(&key.namespace, &key.name).map(|(_, object)| T::into_object(object.clone())))
+    with_kind!(key.kind, T => {
+        let (_, object) = view.find::<T>(&key.namespace, &key.name)?;
+        Some(T::into_object(object.clone()))
+    })
 }
 
 /// The newest version of an object.

@@ -194,8 +194,8 @@ impl ApiServer {
 
     fn answer(&mut self, ctx: &mut Context<'_>, store: &mut Store, from: ProcId, id: RequestId, request: Request) {
         let before = store.head();
-        // A kubelet that hears no answer to these asks again, so the answer's loss loses no news. A creation it would ask for
-        // in vain.
+        // A kubelet that hears no answer to these asks again, so the answer's loss loses no news. A creation it would
+        // ask for in vain.
         let answer_is_news = matches!(request, Request::UpdateStatus { .. } | Request::Delete { .. });
         let answer = match request {
             Request::WatchConfig(key) => self.watch_config(store, from, key),
@@ -256,8 +256,8 @@ impl ApiServer {
     /// A kubelet lists its pods as they are durable now; news of later writes follow.
     fn watch_pods(&mut self, store: &Store, kubelet: ProcId, node: Name) -> Reply {
         self.pod_watchers.set(&node, kubelet);
-        // What the kubelet asked in a former life or over a former connection it will not understand the answer to: (1) it
-        // reports; (2) it starts again and lists its pods as they were before the report; (3) the report is durable.
+        // What the kubelet asked in a former life or over a former connection it will not understand the answer to: (1)
+        // it reports; (2) it starts again and lists its pods as they were before the report; (3) the report is durable.
         for unanswered in self.unanswered.iter_mut().filter(|it| it.to == kubelet) {
             unanswered.tells_of_write = false;
         }

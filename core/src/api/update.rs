@@ -27,7 +27,8 @@ pub(super) fn finalize(
     write(ctx, store, namespace, expected, |new, old| new.conditions = old.conditions.clone())
 }
 
-/// What an update to this version would be refused for, for what it changes; `None` if it changes nothing that must stay.
+/// What an update to this version would be refused for, for what it changes; `None` if it changes nothing that must
+/// stay.
 pub(crate) fn update_fault(store: &Store, object: &Object) -> Option<Name> {
     let refusal = check_kept(store, object).and_then(|()| with_object!(object, version => try_update(store, version)));
     match refusal {

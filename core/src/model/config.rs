@@ -116,7 +116,8 @@ impl ConfigMap {
 
 /// The annotation of the certificate's ConfigMap.
 pub(crate) const DESCRIPTION: &str = "kubernetes.io/description";
-const ROOT_CERTIFICATE_DESCRIPTION: &str = "Contains a CA bundle that can be used to verify the kube-apiserver when using \
+const ROOT_CERTIFICATE_DESCRIPTION: &str = "Contains a CA bundle that can be used to verify the kube-apiserver when \
+                                            using \
      internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across \
      distributions of Kubernetes clusters.";
 /// What stands in the place of a certificate.

@@ -77,8 +77,8 @@ pub struct PodSpec {
     pub active_deadline: Option<Span>,
     /// Condition types that must be true besides ContainersReady for the pod to be ready (`readinessGates`).
     pub readiness_gates: Vec<Name>,
-    /// What the pod takes from ConfigMaps and Secrets, by name: a missing one that is not optional keeps a container that
-    /// names it from being created, and a volume of it the pod from its sandbox.
+    /// What the pod takes from ConfigMaps and Secrets, by name: a missing one that is not optional keeps a container
+    /// that names it from being created, and a volume of it the pod from its sandbox.
     pub references: Vec<ObjectReference>,
     /// Its volumes.
     pub volumes: Vec<PodVolume>,
@@ -99,8 +99,8 @@ pub struct PodSpec {
     pub service_links: ServiceLinks,
 }
 
-/// Whether containers are given the variables of the Services of their namespace (`enableServiceLinks`); they are unless
-/// somebody says no.
+/// Whether containers are given the variables of the Services of their namespace (`enableServiceLinks`); they are
+/// unless somebody says no.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ServiceLinks(pub bool);
 

@@ -2,9 +2,10 @@
 //!
 //! One attempt takes the next pod from the [`queue`], looks for a node ([`placement`]), counts the pod there by
 //! assumption and sends a bind request; the next attempt does not wait for the answer. What an attempt costs of the
-//! scheduler's time is a model ([`effort`]): its requests leave when that time is over, and then the next attempt begins. Invariants: a pod counts on at
-//! most one node; a pod is in the queue, being bound, or placed, never in two of these; without pods to place there are
-//! no timers. Absent on purpose: leader election, extenders, and the plugins listed in [`plugins`].
+//! scheduler's time is a model ([`effort`]): its requests leave when that time is over, and then the next attempt
+//! begins. Invariants: a pod counts on at most one node; a pod is in the queue, being bound, or placed, never in two of
+//! these; without pods to place there are no timers. Absent on purpose: leader election, extenders, and the plugins
+//! listed in [`plugins`].
 //!
 //! Source: pkg/scheduler/{schedule_one,eventhandlers}.go (v1.34.1).
 

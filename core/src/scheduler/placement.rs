@@ -158,8 +158,8 @@ impl Placement {
         placed
     }
 
-    /// Reserve: a pod counts where it is about to be bound, on the GPUs there that the policy gives it, and is nominated
-    /// no more.
+    /// Reserve: a pod counts where it is about to be bound, on the GPUs there that the policy gives it, and is
+    /// nominated no more.
     pub(super) fn assume(&mut self, row: RowId, slot: u32, class: ClassId, standing: Standing) {
         self.nominations.remove(&mut self.classes, row);
         let draw = draw(self.seed, Purpose::Policy, self.searches, 1);
@@ -397,8 +397,8 @@ impl Look {
 
 /// Looking at one node only.
 impl Placement {
-    /// PreFilter has left one node: the others are not looked at, and nothing is scored. What the class's board holds of
-    /// all nodes is not needed, so it costs the same in a cluster of any size.
+    /// PreFilter has left one node: the others are not looked at, and nothing is scored. What the class's board holds
+    /// of all nodes is not needed, so it costs the same in a cluster of any size.
     ///
     /// Source: `findNodesThatFitPod`, pkg/scheduler/schedule_one.go (v1.34.1). Spread constraints count all nodes here,
     /// where Kubernetes counts only the one that the pod's node affinity leaves.

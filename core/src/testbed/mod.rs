@@ -1,8 +1,8 @@
 //! A small world for the core's own tests: instant links, an instant disk and stand-in kubelets.
 //!
-//! Here are the core, what surrounds it and the passing of time. `stand_in` has the stand-in kubelets; tests of the real
-//! kubelet turn them off and answer for the container runtime themselves, mostly with `fake_runtime`. `hindrances` is
-//! what a test puts in the way of the controller manager.
+//! Here are the core, what surrounds it and the passing of time. `stand_in` has the stand-in kubelets; tests of the
+//! real kubelet turn them off and answer for the container runtime themselves, mostly with `fake_runtime`. `hindrances`
+//! is what a test puts in the way of the controller manager.
 
 mod fake_runtime;
 mod hindrances;

@@ -2,8 +2,8 @@
 //!
 //! One task owns the state of all pods ([`Node`]). `requests` is what the kubelet asks for; calls of the engine run
 //! beside it, one task each (`jobs`), and report back as `News`; what happens to containers by itself, or by somebody's
-//! hand, comes from the engine's watch. Both meet in this one task (`reports`), so events about a container leave in the
-//! order of its life: started, then probes, then exited, once each.
+//! hand, comes from the engine's watch. Both meet in this one task (`reports`), so events about a container leave in
+//! the order of its life: started, then probes, then exited, once each.
 //!
 //! Invariant: an event is sent for every request, as soon as the engine has answered; a call that changes nothing by
 //! being repeated is repeated while the engine is away. Absent on purpose: restarts, back-off and pull retries, which

@@ -37,7 +37,8 @@ pub struct Summary {
     pub counts: Counts,
     /// What the user should know about this run, one sentence each.
     pub warnings: Vec<String>,
-    /// Fields of the user's manifests that were kept but had no effect, such as `Deployment web: spec.template.spec.hostPID`.
+    /// Fields of the user's manifests that were kept but had no effect, such as
+    /// `Deployment web: spec.template.spec.hostPID`.
     pub not_modelled: Vec<String>,
     /// The models that the run's times rest on and what they are calibrated to, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -2,9 +2,9 @@
 //!
 //! A recording is a folder with `steps.yaml` (what was asked for and when, and what happened to machines) and
 //! `events.jsonl` (every change that watches showed), or with `bad.jsonl` (requests that were refused). [`conform`]
-//! does the steps again in a small world ([`mod@bench`]) with stand-in kubelets ([`kubelets`]), writes down every change in
-//! the recording's own form ([`shown`]), tells the [`story`] of both and compares them track by track ([`compare`]).
-//! `docs/conform.md` says what is compared and how strictly.
+//! does the steps again in a small world ([`mod@bench`]) with stand-in kubelets ([`kubelets`]), writes down every
+//! change in the recording's own form ([`shown`]), tells the [`story`] of both and compares them track by track
+//! ([`compare`]). `docs/conform.md` says what is compared and how strictly.
 //!
 //! Invariant: a recording whose kinds we do not have is never equal.
 
@@ -185,8 +185,8 @@ fn answer(place: usize, step: &recording::Step, play: &bench::Played) -> Option<
     }
 }
 
-/// Whether two refusals have the same words. Several reasons stand in brackets, and admission collects those about bounds
-/// by going through a map: their order is chance.
+/// Whether two refusals have the same words. Several reasons stand in brackets, and admission collects those about
+/// bounds by going through a map: their order is chance.
 ///
 /// Source: `PodValidateLimitFunc`, plugin/pkg/admission/limitranger/admission.go (v1.34.1).
 fn says_the_same(one: &str, other: &str) -> bool {

@@ -5,8 +5,8 @@
 //! every answer that is under way, and keeps its images. Absent on purpose: time to make a sandbox (it belongs to the
 //! containers' start delay), and pulls that fail for want of disk.
 //!
-//! A container that TERM ends within its grace has exit code 0, as the test application of the real world does; one that
-//! KILL ends has 137.
+//! A container that TERM ends within its grace has exit code 0, as the test application of the real world does; one
+//! that KILL ends has 137.
 
 mod behaviour;
 mod machine;

@@ -1,8 +1,8 @@
 //! From a run's facts to the record that reports are made of.
 //!
-//! [`History`] listens while the cluster runs and keeps one row per pod, node and service (`pods`, `nodes`, `services`),
-//! and the step functions over time (`series`, `allocation`). It looks objects up only when a fact names a new one.
-//! Absent on purpose: judging (see [`crate::expect`]) and writing files (see `wavetank-reports`).
+//! [`History`] listens while the cluster runs and keeps one row per pod, node and service (`pods`, `nodes`,
+//! `services`), and the step functions over time (`series`, `allocation`). It looks objects up only when a fact names a
+//! new one. Absent on purpose: judging (see [`crate::expect`]) and writing files (see `wavetank-reports`).
 
 mod allocation;
 mod nodes;

@@ -3,8 +3,9 @@
 //! A sync has these stages of requests: claim (revisions and pods without an owner, those that no longer match),
 //! history (the template becomes a ControllerRevision), create and delete for nodes that need it ([`manage`]), the same
 //! for one step of a rolling update ([`rollout`]), status with the removal of old revisions. Pods are pinned to their
-//! nodes and bound by the scheduler. Invariant: pods are created or deleted only when the watch has shown everything that
-//! was asked for before. Source: pkg/controller/daemon (v1.34.1). The nodes are looked at once for a whole sync, as there.
+//! nodes and bound by the scheduler. Invariant: pods are created or deleted only when the watch has shown everything
+//! that was asked for before. Source: pkg/controller/daemon (v1.34.1). The nodes are looked at once for a whole sync,
+//! as there.
 
 mod backoff;
 mod events;

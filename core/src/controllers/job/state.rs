@@ -260,8 +260,8 @@ impl Sync {
         }
     }
 
-    /// Whether active pods matter to what is counted: they do when they are all let go, and when some of them could have
-    /// been noted in the status.
+    /// Whether active pods matter to what is counted: they do when they are all let go, and when some of them could
+    /// have been noted in the status.
     pub(super) fn needs_others(&self) -> bool {
         let uncounted = &self.status.uncounted;
         let all_go = self.finish.is_some() || self.job.meta.is_terminating();

@@ -4,8 +4,9 @@
 //! A sync has up to three stages of requests: claim (adopt orphans, release pods that no longer match), manage (create
 //! or delete), status. Invariant: pods are created or deleted only when the watch has shown everything that was asked
 //! for before. Cost: a pod's change is counted when it is noted; a sync that has nothing to claim or delete looks at no
-//! pod, unless pods become available only after a while (`min_ready`). Source: pkg/controller/replicaset/replica_set.go (v1.34.1). Absent on purpose: the deletion recheck by a
-//! read before an adoption (the write itself is conditional), and `terminatingReplicas` (alpha).
+//! pod, unless pods become available only after a while (`min_ready`). Source: pkg/controller/replicaset/replica_set.go
+//! (v1.34.1). Absent on purpose: the deletion recheck by a read before an adoption (the write itself is conditional),
+//! and `terminatingReplicas` (alpha).
 
 mod events;
 mod kinds;
@@ -169,9 +170,9 @@ impl<T: Replicated> ReplicaSets<T> {
     }
 
     /// Whether a sync could have something to do after a pod's change that leaves the counts as they are. It has not if
-    /// the owner, the labels and the deletion are what they were, nothing is awaited and the last sync did what it wanted:
-    /// then it would find its ReplicaSet as that left it. One that has failed is tried again at every change, and fails
-    /// once more, which makes its back-off longer.
+    /// the owner, the labels and the deletion are what they were, nothing is awaited and the last sync did what it
+    /// wanted: then it would find its ReplicaSet as that left it. One that has failed is tried again at every change,
+    /// and fails once more, which makes its back-off longer.
     fn is_of_interest(&self, ctx: &Context<'_>, old: &Pod, pod: &Pod) -> bool {
         let Some(owner) = pod.meta.controller().filter(|_| old.meta == pod.meta) else { return old.meta != pod.meta };
         let key = NamespacedName { namespace: pod.meta.namespace.clone(), name: owner.name.clone() };

@@ -6,8 +6,8 @@
 //! still counted on it. Every change of a slot is appended to `touched`, so that whoever caches results per node knows
 //! what to look at again. Absent on purpose: expiry of assumed pods (off in Kubernetes as well).
 //!
-//! Here are the slots, the order in which they are looked at, and the log of their changes. `node_info` is what is known
-//! of one node; `nodes` lets nodes come and go; `pods` counts pods on them.
+//! Here are the slots, the order in which they are looked at, and the log of their changes. `node_info` is what is
+//! known of one node; `nodes` lets nodes come and go; `pods` counts pods on them.
 //!
 //! Source: pkg/scheduler/backend/cache/cache.go (v1.34.1).
 

@@ -102,8 +102,8 @@ impl NodeInfo {
     }
 }
 
-/// What most pods are measured against on a node, copied from its slot: one cache line, so that a pass over all nodes is
-/// one over a small array.
+/// What most pods are measured against on a node, copied from its slot: one cache line, so that a pass over all nodes
+/// is one over a small array.
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
 pub(in crate::scheduler) struct Sums {

@@ -66,8 +66,8 @@ impl Bench<'_> {
         }
     }
 
-    /// Writes down what a component says as an event, which is an object of its namespace: a new one cannot be made where
-    /// nothing can.
+    /// Writes down what a component says as an event, which is an object of its namespace: a new one cannot be made
+    /// where nothing can.
     fn say(&mut self, subject: &ObjectKey, event: &Event) {
         let namespace = self.core.newest().find::<Namespace>(&Name::default(), &subject.namespace);
         let ends = namespace.is_some_and(|(_, namespace)| namespace.meta.is_terminating());

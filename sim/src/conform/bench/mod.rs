@@ -1,9 +1,9 @@
 //! The small world in which a recording's steps are done again: a core, links with short delays, a disk, and stand-in
 //! kubelets.
 //!
-//! Here are a play from its beginning to its end and the queue of what happens in it. `scene` is what is there before the
-//! first step, `steps` does the steps, `drains` the `kubectl drain`s among them, `machines` looks after kubelets, and
-//! `effects` carries out what the core wants.
+//! Here are a play from its beginning to its end and the queue of what happens in it. `scene` is what is there before
+//! the first step, `steps` does the steps, `drains` the `kubectl drain`s among them, `machines` looks after kubelets,
+//! and `effects` carries out what the core wants.
 //!
 //! Delays are drawn by the seed within a few milliseconds, as a cluster on one machine has them, or several times as
 //! long, as a busy one has, so that another seed gives another order of what the recorded clusters left to chance.
@@ -31,7 +31,8 @@ use crate::conform::names::Twins;
 use crate::conform::recording::Recording;
 use drains::Running;
 
-/// How many times as long delays are, by the seed: recorded clusters were more and less busy, with others' scenarios too.
+/// How many times as long delays are, by the seed: recorded clusters were more and less busy, with others' scenarios
+/// too.
 const PACES: [u64; 4] = [1, 1, 4, 12];
 
 /// How long after the first step's clock the run begins: controllers have started, nodes are there.
@@ -88,7 +89,8 @@ struct Bench<'a> {
     lost: BTreeSet<usize>,
     twins: Twins,
     drains: Vec<Running>,
-    /// Names and addresses of ours that stand for drawn ones of a step, each with the recorded one, by the step's place.
+    /// Names and addresses of ours that stand for drawn ones of a step, each with the recorded one, by the step's
+    /// place.
     renamed: BTreeMap<usize, Vec<(String, String)>>,
     played: Played,
 }
@@ -101,8 +103,8 @@ pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
         config.controller_manager.client_limit = Some(RateLimit { per_second, burst });
     }
     let first = recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0);
-    // Our whole seconds are those of the recorded wall clock: the API stores times in whole seconds, and schedules go by
-    // the minute.
+    // Our whole seconds are those of the recorded wall clock: the API stores times in whole seconds, and schedules go
+    // by the minute.
     let fraction_ms = recording.zero_unix_ms.rem_euclid(1_000);
     let lead_secs = (LEAD + earlier).as_secs() as i64 + (-first).max(0) / 1_000 + 1;
     let zero_ms = lead_secs * 1_000 + fraction_ms;

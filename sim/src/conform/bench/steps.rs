@@ -1,5 +1,5 @@
-//! The steps of a recording are done: requests, what happens to machines, and command lines. Names and addresses that the
-//! recorded cluster drew are replaced by ours, and ours by the recorded ones in what is answered.
+//! The steps of a recording are done: requests, what happens to machines, and command lines. Names and addresses that
+//! the recorded cluster drew are replaced by ours, and ours by the recorded ones in what is answered.
 
 use serde_json::Value;
 use wavetank_core::api::Answer;

@@ -22,8 +22,8 @@ pub(super) fn delete(core: &Core, key: ObjectKey, path: &Path, options: &Value) 
     let uid = stored.uid().to_string();
     if let Some(wanted) = options["preconditions"]["uid"].as_str().filter(|wanted| *wanted != uid) {
         let why = format!(
-            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been \
-             deleted and then recreated"
+            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have \
+             been deleted and then recreated"
         );
         return Outcome::Answered(Status::conflict(&key.kind.qualified_name(), &key.name, &why));
     }

@@ -146,8 +146,8 @@ impl Path {
     }
 }
 
-/// A request's body without what its answer tells to be right: a version and an identity that were not refused are those
-/// that the object had. A version of zero is any.
+/// A request's body without what its answer tells to be right: a version and an identity that were not refused are
+/// those that the object had. A version of zero is any.
 pub fn without_right_preconditions(body: &Value, code: u16, message: &str) -> Value {
     let mut body = body.clone();
     let is_conflict = code == 409;

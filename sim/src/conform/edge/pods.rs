@@ -36,8 +36,8 @@ pub(super) fn evict(core: &Core, key: ObjectKey, body: &Value) -> Outcome {
     let wanted = options["preconditions"]["uid"].as_str().filter(|wanted| !wanted.is_empty() && *wanted != uid);
     if let Some(wanted) = wanted {
         let why = format!(
-            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been \
-             deleted and then recreated"
+            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have \
+             been deleted and then recreated"
         );
         return Outcome::Answered(Status::conflict("Pod", &key.name, &why));
     }

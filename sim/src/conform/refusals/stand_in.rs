@@ -1,8 +1,9 @@
 //! What must have been there for a request to be answered as it was: recordings of refusals do not tell.
 //!
-//! An answer other than "not found" tells that the object of the path was there, and a creation that was refused because
-//! of it that it was there before. A PUT tells what the object was like, but for what its answer says may not change: that
-//! was another value. To a patch the object was a plain one of its kind, with the places that the patch found.
+//! An answer other than "not found" tells that the object of the path was there, and a creation that was refused
+//! because of it that it was there before. A PUT tells what the object was like, but for what its answer says may not
+//! change: that was another value. To a patch the object was a plain one of its kind, with the places that the patch
+//! found.
 
 mod plain;
 

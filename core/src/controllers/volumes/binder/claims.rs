@@ -109,9 +109,9 @@ fn provision(view: View<'_>, claim: &PersistentVolumeClaim, class: Option<&Arc<S
         plan = plan.update(view, changed);
     }
     let message = format!(
-        "Waiting for a volume to be created either by the external provisioner '{provisioner}' or manually by the system \
-         administrator. If volume creation is delayed, please verify that the provisioner is running and correctly \
-         registered."
+        "Waiting for a volume to be created either by the external provisioner '{provisioner}' or manually by the \
+         system administrator. If volume creation is delayed, please verify that the provisioner is running and \
+         correctly registered."
     );
     plan.say(claim, Event::normal(REPORTER, "ExternalProvisioning", message)).unsettled()
 }

@@ -1,8 +1,8 @@
 //! The binder of claims and volumes (`persistentvolume-binder-controller`).
 //!
-//! Unbound claims are looked at again every 15 s, as the resynchronisation of the real one does. Differences: one worker
-//! for claims and volumes together; a volume is recycled at once, without a pod that does it; the growth of volumes and
-//! the migration of in-tree volumes' annotations are not modelled.
+//! Unbound claims are looked at again every 15 s, as the resynchronisation of the real one does. Differences: one
+//! worker for claims and volumes together; a volume is recycled at once, without a pod that does it; the growth of
+//! volumes and the migration of in-tree volumes' annotations are not modelled.
 //!
 //! Here is the loop; `claims` and `volumes` say what a sync of either wants, as a `Plan`.
 //!

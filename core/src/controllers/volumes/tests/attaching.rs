@@ -103,8 +103,8 @@ fn a_pod_that_comes_to_a_volume_nobody_uses_any_more_is_told_that_it_is_elsewher
     remove(&mut bed, "p");
     place(&mut bed, "q", "n2");
     bed.run_for(Span::from_secs(5));
-    let sentence = "Multi-Attach error for volume \"v\" Volume is already exclusively attached to one node and can't be \
-                    attached to another";
+    let sentence = "Multi-Attach error for volume \"v\" Volume is already exclusively attached to one node and can't \
+                    be attached to another";
     assert_eq!(said(&bed, sentence), 1, "{:#?}", bed.told());
 }
 

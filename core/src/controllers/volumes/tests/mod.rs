@@ -466,7 +466,8 @@ fn growth_is_charged_to_the_quota() {
     bed.create(crate::model::ResourceQuota { meta: Meta::named("default", "q"), hard, ..Default::default() });
     bed.run_for(Span::from_secs(10));
     let found = grow(&mut bed, "data", "2Gi");
-    let expected = "exceeded quota: q, requested: requests.storage=1Gi, used: requests.storage=1Gi, limited: requests.storage=1536Mi";
+    let expected = "exceeded quota: q, requested: requests.storage=1Gi, used: requests.storage=1Gi, limited: \
+                    requests.storage=1536Mi";
     assert!(found.ends_with(expected), "{found}");
     assert_eq!(grow(&mut bed, "data", "1280Mi"), "");
 }

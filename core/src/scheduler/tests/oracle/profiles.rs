@@ -10,7 +10,8 @@ use crate::config::{
 };
 use crate::model::{ResourceName, SpreadConstraint};
 
-/// Random profiles: other orders and weights, plugins missing, other arguments. Pods of even classes ask for the second.
+/// Random profiles: other orders and weights, plugins missing, other arguments. Pods of even classes ask for the
+/// second.
 pub(super) fn profiles() -> impl Strategy<Value = Vec<ProfileConfig>> {
     let one = || {
         (any::<[u8; 19]>(), args(), 0..3_u8).prop_map(|(dice, args, percentage)| {

@@ -1,7 +1,7 @@
 //! Preemption: who goes where, and in whose place, on a few small nodes.
 //!
-//! `dry_run` holds what is said of pods removed in thought against really removing them; `making_room` tells on the test
-//! bed what becomes of the pods that make room.
+//! `dry_run` holds what is said of pods removed in thought against really removing them; `making_room` tells on the
+//! test bed what becomes of the pods that make room.
 
 mod dry_run;
 mod making_room;
@@ -280,7 +280,8 @@ fn an_affinity_to_the_pods_that_would_go_is_not_satisfied_without_them() {
     small.put("n1", labelled(pod("db", 1, 900), "db")).put("n2", pod("peer", 9, 900));
     assert_eq!(
         small.outcome(&with_rules(pod("high", 9, 600), rules)),
-        "0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 node(s) didn't match pod affinity rules."
+        "0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 node(s) didn't match pod affinity \
+         rules."
     );
 }
 

@@ -49,8 +49,8 @@ impl Chosen<'_> {
     }
 }
 
-/// Declares what names machines: `on_nodes` has the fields `node`, `nodes`, `group` and `zone`, `on_zones` has `zones` and
-/// `all` as well; further fields follow.
+/// Declares what names machines: `on_nodes` has the fields `node`, `nodes`, `group` and `zone`, `on_zones` has `zones`
+/// and `all` as well; further fields follow.
 macro_rules! on_machines {
     ($($(#[$about:meta])* $name:ident $reach:ident { $($further:tt)* })+) => {
         $(on_machines!(@$reach [$(#[$about])*] $name { $($further)* });)+
@@ -86,14 +86,16 @@ macro_rules! on_machines {
 
         impl OnMachines for $name {
             fn chosen(&self) -> Chosen<'_> {
-                Chosen {
+                let chosen = Chosen {
                     node: self.node.as_ref(),
                     nodes: self.nodes.as_deref().unwrap_or_default(),
                     group: self.group.as_ref(),
                     zone: self.zone.as_ref(),
-                    $(zones: self.$zones.as_deref().unwrap_or_default(), all: self.$all,)?
                     ..Chosen::default()
-                }
+                };
+                $(let zones = self.$zones.as_deref().unwrap_or_default();
+                let chosen = Chosen { zones, all: self.$all, ..chosen };)?
+                chosen
             }
         }
     };

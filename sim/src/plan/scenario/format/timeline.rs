@@ -159,7 +159,8 @@ on_object! {
 
     /// `kubectl label`.
     Label on deployment: Deployment, replica_set: ReplicaSet, replication_controller: ReplicationController, job: Job,
-        cron_job: CronJob, stateful_set: StatefulSet, daemon_set: DaemonSet, pod: Pod, service: Service, node: Node; with {
+        cron_job: CronJob, stateful_set: StatefulSet, daemon_set: DaemonSet, pod: Pod, service: Service,
+        node: Node; with {
         /// The label.
         pub key: String,
         /// Its value; the label is removed without one.
