@@ -93,26 +93,11 @@ impl PodState {
     }
 }
 
-/// What the scheduler sets aside for a pod: the containers side by side, or the largest init container if that is more.
+/// What the scheduler sets aside for a pod.
 ///
 /// Source: `PodRequests`, staging/src/k8s.io/component-helpers/resource/helpers.go (v1.34.1).
-pub(super) fn requests(spec: &PodSpec) -> Resources {
-    let mut sum = Resources::default();
-    spec.containers.iter().for_each(|container| sum.add(&container.requests));
-    let mut sidecars = Resources::default();
-    let mut initial = Resources::default();
-    for container in &spec.init_containers {
-        if container.sidecar {
-            sum.add(&container.requests);
-            sidecars.add(&container.requests);
-            initial.max_with(&sidecars);
-        } else {
-            let mut together = sidecars.clone();
-            together.add(&container.requests);
-            initial.max_with(&together);
-        }
-    }
-    sum.max_with(&initial);
+fn requests(spec: &PodSpec) -> Resources {
+    let mut sum = spec.requested();
     sum.add(&spec.overhead);
     sum
 }

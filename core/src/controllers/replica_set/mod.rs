@@ -24,11 +24,10 @@ use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::claims::{Claims, Orphans};
 use crate::controllers::expectations::{Deletions, Expectations};
-use crate::controllers::pods::{deletion_of, from_template, slow_start, told_of_creation};
+use crate::controllers::pods::{deletion_of, from_template, refused_creations, slow_start};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, managing};
-use crate::facts::What;
 use crate::id::RowId;
 use crate::model::{ConditionKind, Kind, Object, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3};
 use crate::store::{Change, View};
@@ -296,12 +295,8 @@ impl<T: Replicated> Reconciler for ReplicaSets<T> {
                 self.manage(ctx, view, key, sync)
             }
             Stage::Create(mut sync) => {
-                let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
-                let failed = refused.filter(|refusal| !refusal.is_namespace_terminating()).inspect(|refusal| {
-                    ctx.record(key.of(T::KIND), What::Refused { message: told_of_creation(refusal).into() });
-                });
-                let unseen = failed.count() + skipped;
-                self.expectations.created(&key, unseen);
+                let refused = refused_creations(ctx, &key.of(T::KIND), &answers);
+                self.expectations.created(&key, refused + skipped);
                 sync.error = error;
                 self.update_status(ctx, key, sync)
             }
