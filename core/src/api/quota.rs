@@ -25,12 +25,15 @@ pub(super) fn charge(store: &mut Store, now: Time, object: &Object, before: Opti
     let quotas: Vec<(RowId, Arc<ResourceQuota>)> =
         store.newest().in_namespace::<ResourceQuota>(namespace).map(|(row, quota)| (row, quota.clone())).collect();
     let quotas: Vec<_> = quotas.into_iter().filter(|(_, quota)| applies_to(quota, object)).collect();
+    if quotas.is_empty() {
+        return Ok(());
+    }
     for (_, quota) in &quotas {
         check_statement(quota, object)?;
     }
     let asked = usage(object, now);
     let negative: Vec<&str> = asked.iter().filter(|(_, it)| it.is_negative()).map(|(name, _)| &**name).collect();
-    if !quotas.is_empty() && !negative.is_empty() {
+    if !negative.is_empty() {
         return Err(format!("quota usage is negative for resource(s): {}", negative.join(",")));
     }
     let mut charged = Vec::new();

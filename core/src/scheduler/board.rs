@@ -132,11 +132,11 @@ impl Board {
         }
         let slots = next.clone().map(|stretch| &order[stretch]).concat();
         let (kinds, bonuses) = case.relations?.bonuses(case.cache, case.classes, case.class, &slots)?;
-        let mut totals: Vec<i64> = Vec::with_capacity(wanted);
+        let mut totals: Vec<i32> = Vec::with_capacity(wanted);
         let (first, rest) = kinds.split_at(next[0].len());
         for (stretch, kinds) in next.into_iter().zip([first, rest]) {
-            // What is the same for every node makes no difference.
-            let total = |(score, kind): (&i32, &u32)| i64::from(*score) + bonuses[*kind as usize];
+            // What is the same for every node makes no difference. A node's total is less than 2^31.
+            let total = |(score, kind): (&i32, &u32)| score.wrapping_add(bonuses[*kind as usize]);
             totals.extend(scores[stretch].iter().zip(kinds).map(total));
         }
         let slot = best(case.cache, &slots, &totals, search.tie_break);

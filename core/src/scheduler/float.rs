@@ -93,6 +93,13 @@ impl SpreadSums {
         SpreadSums { kinds: Vec::new(), sums: vec![0.0] }
     }
 
+    /// Of two constraints. A node's kind is its domain of the first times the number of the second's, plus its domain of
+    /// the second.
+    pub(super) fn of_two(kinds: Vec<u32>, first: &SpreadShares, second: &SpreadShares) -> SpreadSums {
+        let of_both = |first: &f64| second.0.iter().map(|second| 0.0 + first + second).collect::<Vec<_>>();
+        SpreadSums { kinds, sums: first.0.iter().flat_map(of_both).collect() }
+    }
+
     /// Adds a constraint, given for each node 1 + its domain's number; a node outside all domains has 0 and stays as it
     /// is.
     pub(super) fn add(&mut self, shares: &SpreadShares, domains: impl ExactSizeIterator<Item = u32>) {

@@ -122,8 +122,8 @@ pub(super) fn decide(case: Case<'_>, search: Search) -> Outcome {
 }
 
 /// The node with the highest score.
-pub(super) fn best(cache: &Cache, feasible: &[u32], scores: &[i64], tie_break: TieBreak) -> Option<u32> {
-    let best = scores.iter().copied().max()?;
+pub(super) fn best<S: Ord + Copy>(cache: &Cache, feasible: &[u32], scores: &[S], tie_break: TieBreak) -> Option<u32> {
+    let best = scores.iter().copied().reduce(S::max)?;
     let mut tied = feasible.iter().zip(scores).filter(|(_, score)| **score == best).map(|(slot, _)| *slot);
     match tie_break {
         TieBreak::First => tied.min_by_key(|slot| &cache.slot(*slot).name),

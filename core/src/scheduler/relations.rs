@@ -201,7 +201,7 @@ impl Relations {
         classes: &Classes,
         class: ClassId,
         feasible: &[u32],
-    ) -> Option<(Vec<u32>, Vec<i64>)> {
+    ) -> Option<(Vec<u32>, Vec<i32>)> {
         let (enabled, preferences) = self.spread_preferences.as_ref()?;
         if self.affinity_preferences.is_some() || !preferences.score_all() {
             return None;

@@ -71,6 +71,9 @@ impl Preferences {
             true => Scored::All,
             false => Scored::Those(feasible.iter().map(|slot| self.is_scored(*slot)).collect()),
         };
+        if let Some(sums) = self.sums_of_two(cache, classes, pod, feasible) {
+            return normalized(sums, scored);
+        }
         let mut sums = SpreadSums::zero();
         for (constraint, eligible) in self.eligibility.iter() {
             let (domains, max_skew) = (&*eligible.domains, constraint.max_skew);
@@ -108,6 +111,37 @@ impl Preferences {
         normalized(sums, scored)
     }
 
+    /// The sums where, as by default, nodes are the domains of the first constraint and something larger those of the
+    /// second, and every node has both labels: in few steps for each node. `None` if it is another case.
+    fn sums_of_two(&self, cache: &Cache, classes: &Classes, pod: &PodTraits, feasible: &[u32]) -> Option<SpreadSums> {
+        let mut constraints = self.eligibility.iter();
+        let ((first, _), (second, eligible), None) = (constraints.next()?, constraints.next()?, constraints.next())
+        else {
+            return None;
+        };
+        let node = &*HOSTNAME;
+        if !self.eligibility.all_labelled() || *first.topology_key != *node || *second.topology_key == *node {
+            return None;
+        }
+        let on_nodes = Counts::by_slot(cache, classes, pod, first);
+        let (on_nodes, domains) = (on_nodes.as_slice()?, &*eligible.domains);
+        let (domain_of, width) = (domains.by_slot(), domains.count);
+        let kind =
+            |slot: &u32| on_nodes[*slot as usize].saturating_mul(width).saturating_add(domain_of[*slot as usize]);
+        let kinds: Vec<u32> = feasible.iter().map(kind).collect();
+        let most = kinds.iter().copied().reduce(u32::max)? / width;
+        if (most as usize + 1) * width as usize > kinds.len() {
+            return None;
+        }
+        let weight = SpreadWeight::of(feasible.len());
+        let of_nodes = SpreadShares::of(0..most + 1, weight, first.max_skew);
+        let in_domains = Counts::by_domain(classes, pod, second, eligible);
+        let in_domains = (0..width as usize).map(|domain| in_domains.at(domain));
+        let weight = SpreadWeight::of(domains_among(feasible, &Scored::All, domains, width as usize));
+        let of_domains = SpreadShares::of(in_domains, weight, second.max_skew);
+        Some(SpreadSums::of_two(kinds, &of_nodes, &of_domains))
+    }
+
     fn is_scored(&self, slot: u32) -> bool {
         self.eligibility.iter().all(|(_, it)| it.domains.get(slot).is_some())
     }
@@ -130,9 +164,10 @@ impl Scores {
     }
 
     /// Each node's kind, by place, and the weighted score of each kind. For scores of all nodes.
-    pub(in crate::scheduler) fn by_kind(self, weight: i64) -> (Vec<u32>, Vec<i64>) {
+    pub(in crate::scheduler) fn by_kind(self, weight: i64) -> (Vec<u32>, Vec<i32>) {
         assert!(matches!(self.scored, Scored::All), "a node that is not scored is of no kind");
-        let weighted = self.of_kinds.iter().map(|score| weight * score).collect();
+        // A node's total is less than 2^31; a kind of no node may have any score.
+        let weighted = self.of_kinds.iter().map(|score| i32::try_from(weight * score).unwrap_or(0)).collect();
         (self.kinds, weighted)
     }
 

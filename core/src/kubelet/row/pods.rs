@@ -1,0 +1,249 @@
+//! The pods of a node: which are taken on, how a change reaches one of them, and what is told of it.
+
+use std::sync::Arc;
+
+use crate::api::{Propagation, Request};
+use crate::context::Context;
+use crate::digest::Shared;
+use crate::facts::What;
+use crate::id::Uid;
+use crate::kubelet::pod_life::{Host, PodLife};
+use crate::kubelet::row::{Asked, Row};
+use crate::kubelet::volumes::Mounts;
+use crate::kubelet::{ContainerIndex, admission, status};
+use crate::model::{Object, Pod};
+use crate::seam::TimerKind;
+use crate::time::Span;
+
+impl Row {
+    /// A pod is new or has changed.
+    pub(in crate::kubelet) fn on_pod(&mut self, ctx: &mut Context<'_>, pod: Arc<Pod>) {
+        if !self.listed || self.on_mirror(ctx, &pod) {
+            return;
+        }
+        let uid = pod.meta.uid;
+        let mut fields_changed = false;
+        match self.pods.get_mut(&uid) {
+            Some(life) if life.confirmed && life.is_echo(&pod) => {
+                life.pod = pod;
+                // Nothing has happened since the report was computed: it would come out as it is. What follows the last
+                // report of a pod that ends is its deletion.
+                if life.asked.is_some() || !(life.news || life.pod.meta.is_terminating()) {
+                    debug_assert!(life.asked.is_some() || status::desired(life, ctx.now) == *life.pod.status);
+                    return;
+                }
+            }
+            Some(life) => {
+                let (old, new) = (&life.pod.meta, &pod.meta);
+                fields_changed = (&old.labels, &old.annotations) != (&new.labels, &new.annotations);
+                life.take_version(pod);
+            }
+            None => self.take_on(ctx, pod),
+        }
+        if fields_changed {
+            self.tell_of_fields(ctx, uid);
+        }
+        let mut adopted = false;
+        self.with_pod(ctx, uid, |life, host| {
+            if !life.confirmed {
+                life.confirm(host);
+                // Its containers run, so its volumes are there; which they are has to be found out again.
+                adopted = true;
+            }
+            if life.pod.meta.is_terminating() {
+                let grace = life.pod.meta.deletion_grace.unwrap_or(life.pod.spec.termination_grace);
+                life.end(grace, true, host);
+            }
+        });
+        if adopted {
+            self.take_configs(ctx, uid);
+        }
+        if adopted
+            && let Some(life) = self.pods.get(&uid)
+            && let Some(mounts) = Mounts::of(&life.pod, ctx.now, true)
+        {
+            self.mounts.insert(uid, mounts);
+            self.see_to_volumes(ctx, uid);
+        }
+    }
+
+    // ---- volumes
+
+    pub(super) fn take_on(&mut self, ctx: &mut Context<'_>, pod: Arc<Pod>) {
+        let uid = pod.meta.uid;
+        let mut life = PodLife::new(pod, ctx.now);
+        if life.pod.is_finished() {
+            life.containers = Box::default();
+        } else if let Err(rejection) = self.admit(&mut life) {
+            let (reason, message) = (rejection.reason.clone(), rejection.message.clone());
+            life.warn_pod(&reason, message.strip_prefix("Pod was rejected: ").unwrap_or(&message), ctx);
+            ctx.record(life.key(), What::Rejected { reason, message });
+            life.rejection = Some(Box::new(rejection));
+            life.containers = Box::default();
+        } else {
+            life.remember(ctx.now);
+            if let Some(mounts) = Mounts::of(&life.pod, ctx.now, false) {
+                life.waits_for_volumes = true;
+                self.mounts.insert(uid, mounts);
+            }
+        }
+        let begins = !life.containers.is_empty();
+        self.pods.insert(uid, Box::new(life));
+        if begins {
+            self.take_configs(ctx, uid);
+            self.begin_files(ctx, uid);
+        }
+        self.see_to_volumes(ctx, uid);
+    }
+
+    pub(super) fn admit(&mut self, life: &mut PodLife) -> Result<(), admission::Rejection> {
+        if !life.pod.meta.is_terminating() {
+            if self.shutdown.is_some() {
+                let message = "Pod was rejected: Pod was rejected as the node is shutting down.".into();
+                return Err(admission::Rejection { reason: "NodeShutdown".into(), message });
+            }
+            if let Some(why) = self.pressure_refusal(&life.pod) {
+                let message = format!("Pod was rejected: {why}").into();
+                return Err(admission::Rejection { reason: "Evicted".into(), message });
+            }
+            admission::admit(&life.pod.spec, &self.used, &self.boot.allocatable)?;
+            if admission::has_host_ports(&life.pod.spec) {
+                let mut others = self.pods.values().filter(|other| other.counted);
+                if others.any(|other| admission::ports_clash(&life.pod.spec, &other.pod.spec)) {
+                    return Err(admission::port_taken());
+                }
+            }
+        }
+        self.used.add(&admission::requests(&life.pod.spec));
+        life.counted = true;
+        Ok(())
+    }
+
+    /// A pod's object is gone: what is left of it on the node goes too.
+    pub(in crate::kubelet) fn on_pod_removed(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        if self.on_mirror_removed(ctx, uid) {
+            return;
+        }
+        self.with_pod(ctx, uid, |life, host| {
+            life.gone = true;
+            let grace = life.pod.meta.deletion_grace.filter(|grace| *grace > Span::ZERO);
+            life.end(grace.unwrap_or(life.pod.spec.termination_grace), true, host);
+        });
+    }
+
+    // ---- what the runtime tells
+
+    pub(in crate::kubelet) fn host<'a, 'b>(&'a mut self, ctx: &'a mut Context<'b>) -> Host<'a, 'b> {
+        Host {
+            ctx,
+            pulls: &mut self.pulls,
+            configs: &self.configs,
+            services: self.services.as_deref(),
+            boot: &self.boot,
+        }
+    }
+
+    /// A pod's row, and what the host has for it.
+    fn life_and_host<'a, 'b>(
+        &'a mut self,
+        ctx: &'a mut Context<'b>,
+        uid: Uid,
+    ) -> Option<(&'a mut PodLife, Host<'a, 'b>)> {
+        let Row { boot, pods, pulls, configs, services, .. } = self;
+        let life = pods.get_mut(&uid)?;
+        Some((life, Host { ctx, pulls, configs, services: services.as_deref(), boot }))
+    }
+
+    pub(super) fn with_container(
+        &mut self,
+        ctx: &mut Context<'_>,
+        uid: Uid,
+        container: ContainerIndex,
+        change: impl FnOnce(&mut PodLife, usize, &mut Host<'_, '_>),
+    ) {
+        self.with_pod(ctx, uid, |life, host| {
+            if let Some(place) = life.place(container) {
+                change(life, place, host);
+            }
+        });
+    }
+
+    /// Changes a pod's row, lets it do the next thing, and reports what is new. News of unknown pods is old news.
+    pub(in crate::kubelet) fn with_pod(
+        &mut self,
+        ctx: &mut Context<'_>,
+        uid: Uid,
+        change: impl FnOnce(&mut PodLife, &mut Host<'_, '_>),
+    ) {
+        let Some((life, mut host)) = self.life_and_host(ctx, uid) else { return };
+        change(life, &mut host);
+        life.advance(&mut host);
+        self.pump_pulls(ctx);
+        self.settle(ctx, uid);
+        if self.pressure.is_some() {
+            self.look_at_victim(ctx, uid);
+        }
+        if self.shutdown.is_some() {
+            self.look_at_group(ctx);
+        }
+    }
+
+    pub(super) fn pump_pulls(&mut self, ctx: &mut Context<'_>) {
+        while let Some((uid, container)) = self.pulls.next(&ctx.config.kubelet) {
+            let Some((life, mut host)) = self.life_and_host(ctx, uid) else { continue };
+            if life.begin_pull(container, &mut host) {
+                self.pulls.begin((uid, container));
+            } else if life.place(container).is_some() {
+                life.advance(&mut host);
+                self.settle(ctx, uid);
+            }
+        }
+    }
+
+    /// Gives back what an ended pod took, forgets a pod that is gone everywhere, and reports what is new.
+    pub(super) fn settle(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        if self.pods.get(&uid).is_some_and(|life| life.is_settled()) {
+            self.release_volumes(ctx, uid);
+        }
+        let Some(life) = self.pods.get_mut(&uid) else { return };
+        if life.counted && life.is_settled() {
+            life.counted = false;
+            self.used.subtract(&admission::requests(&life.pod.spec));
+            self.used.pods -= 1;
+        }
+        if life.gone && life.is_removed() {
+            self.release_volumes(ctx, uid);
+            self.pods.remove(&uid);
+            return ctx.disarm(TimerKind::Pod(uid));
+        }
+        if self.statics.is_some() && self.is_static(uid) {
+            return self.reflect(ctx, uid);
+        }
+        let Some(life) = self.pods.get_mut(&uid) else { return };
+        if life.gone || life.asked.is_some() || life.is_in_first_sync() || life.is_starting_again() {
+            life.news = true;
+            return;
+        }
+        life.news = false;
+        let status = status::desired(life, ctx.now);
+        let request = if status != *life.pod.status {
+            let Pod { meta, spec, own, node, status: _ } = &*life.pod;
+            let status = Shared::new(status);
+            let (own, node) = (own.clone(), node.clone());
+            let pod = Pod { meta: meta.clone(), spec: spec.clone(), own, node, status: status.clone() };
+            life.said = Some(status);
+            let object = Object::Pod(Arc::new(pod));
+            Request::UpdateStatus { object, expected: None }
+        } else if life.pod.meta.is_terminating() && life.is_removed() && !life.delete_asked {
+            life.delete_asked = true;
+            let propagation = Propagation::Background;
+            Request::Delete { key: life.key(), uid: Some(uid), grace: Some(Span::ZERO), propagation }
+        } else {
+            return;
+        };
+        let id = self.request(ctx, Asked::Pod(uid), request);
+        if let Some(life) = self.pods.get_mut(&uid) {
+            life.asked = Some(id);
+        }
+    }
+}
