@@ -93,8 +93,8 @@ impl SpreadSums {
         SpreadSums { kinds: Vec::new(), sums: vec![0.0] }
     }
 
-    /// Of two constraints. A node's kind is its domain of the first times the number of the second's, plus its domain of
-    /// the second.
+    /// Of two constraints. A node's kind is its domain of the first times the number of the second's, plus its domain
+    /// of the second.
     pub(super) fn of_two(kinds: Vec<u32>, first: &SpreadShares, second: &SpreadShares) -> SpreadSums {
         let of_both = |first: &f64| second.0.iter().map(|second| 0.0 + first + second).collect::<Vec<_>>();
         SpreadSums { kinds, sums: first.0.iter().flat_map(of_both).collect() }
