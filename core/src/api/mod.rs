@@ -4,6 +4,12 @@
 //! and a deletion by labels is one for each object); an answer that promises a write, and the watch news of it,
 //! leave only after the write is on stable storage. Absent on purpose: latency and loss (links belong to the world),
 //! rate limits (they belong to clients), and reading JSON (the edges do that).
+//!
+//! Parts: `server` is the process. What can be asked of it is in `create`, `read`, `update` (whole objects, or their
+//! status), `patch` (single changes, `undo` among them), `apply`, `deletion` and `eviction`. On the way into the store
+//! come `admission` with `accounts`, `priority`, `limit_ranger` and `quota`, and `services` for addresses and ports;
+//! `parts` says which part of a kind is its status, `immutable`, `set_updates` and `storage` what may not change.
+//! `changes` tells facts of writes, `leases` keeps renewals, `client` is the side of who asks.
 
 mod accounts;
 pub mod admission;

@@ -7,6 +7,11 @@
 //! ([`compare`]). `docs/conform.md` says what is compared and how strictly.
 //!
 //! Invariant: a recording whose kinds we do not have is never equal.
+//!
+//! What steps ask for goes by way of `edge` (HTTP requests) and `kubectl` (command lines, `selectors`); `names` finds
+//! our twins of recorded objects, `unrecorded` makes what recordings leave out, `unfit` compares the scheduler's
+//! complaints. `refusals`, on a core `at_once`, is about requests that were refused; `recording` and `line` read the
+//! files.
 
 mod at_once;
 pub mod bench;

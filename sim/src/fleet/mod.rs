@@ -7,6 +7,9 @@
 //!
 //! A container that TERM ends within its grace has exit code 0, as the test application of the real world does; one
 //! that KILL ends has 137.
+//!
+//! Parts: `machine` is one machine's rows, `behaviour` what a start does, `probe` when probes change, `supply` what
+//! runs short.
 
 mod behaviour;
 mod machine;

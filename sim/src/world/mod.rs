@@ -7,6 +7,9 @@
 //!
 //! What is establishing itself at time zero, before the first request of the user, takes no time: a run begins with a
 //! cluster that is there. Absent on purpose: control-plane failures (the plan has no such fault).
+//!
+//! Parts: `simulation` is the loop, `event` what can be pending, `timers`, `hosts` (who is up), `leases` (renewals) and
+//! `drains` are parts of [`SimWorld`].
 
 mod drains;
 mod event;

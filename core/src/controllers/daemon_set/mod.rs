@@ -6,6 +6,9 @@
 //! nodes and bound by the scheduler. Invariant: pods are created or deleted only when the watch has shown everything
 //! that was asked for before. Source: pkg/controller/daemon (v1.34.1). The nodes are looked at once for a whole sync,
 //! as there.
+//!
+//! Beside the stages: `fit` says which nodes are meant, `history` keeps the revisions, `backoff` paces the removal of
+//! failed pods, `events` is what is said.
 
 mod backoff;
 mod events;

@@ -7,6 +7,9 @@
 //! after a failure. Builds with debug assertions do so each time and compare. Source: pkg/controller/endpointslice,
 //! staging/src/k8s.io/endpointslice (v1.34.1). Absent on purpose: IPv6, topology hints, trigger times. Slices of a
 //! Service that is gone are left to the garbage collector.
+//!
+//! Parts: `selected` (the pods of a Service), `watched` (its slices), `placement` (which endpoint goes where),
+//! `events`.
 
 mod events;
 mod placement;

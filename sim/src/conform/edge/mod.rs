@@ -4,6 +4,10 @@
 //! manifest is. A version (`resourceVersion`) or identity (`uid`) that a request still names is one that its object has
 //! not got: whoever knows the recorded ones takes those away that are right. Absent on purpose: what reads answer with,
 //! users and their rights, server-side apply, and dry runs of anything but evictions.
+//!
+//! A file for each kind of request: `create`, `read`, `change` (with `patches`, `scale` and `status`), `delete`, `pods`
+//! (evictions and bindings); `resources` and `options` say what a path and its query mean, `machine` makes Nodes of
+//! machines.
 
 mod change;
 mod create;

@@ -3,6 +3,8 @@
 //! What kubectl checks by itself before it asks (an overwritten label, a paused Deployment that is to be rolled back)
 //! is checked here. Absent on purpose: output, and commands that read manifests from files.
 //!
+//! Parts: `words` takes a line apart, `change` and `rollout` are the commands, `transcript` reads recorded sessions.
+//!
 //! Source: staging/src/k8s.io/kubectl/pkg/cmd (v1.34.1).
 
 mod change;

@@ -5,6 +5,9 @@
 //! repeated without the user's files. Invariant: a scenario that loads has no unknown field and no reference to a name
 //! that is not there. Absent on purpose: the expectations' language (see [`crate::expect`]), which works on what is
 //! read here.
+//!
+//! Parts: `format` is the typed file (`units` in it, `schema` for editors), `overrides` are settings of the command
+//! line, `inputs` is all that was read, `expand` makes the plan.
 
 mod expand;
 pub mod format;
