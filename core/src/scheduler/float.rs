@@ -96,8 +96,11 @@ impl SpreadSums {
     /// Of two constraints. A node's kind is its domain of the first times the number of the second's, plus its domain
     /// of the second.
     pub(super) fn of_two(kinds: Vec<u32>, first: &SpreadShares, second: &SpreadShares) -> SpreadSums {
-        let of_both = |first: &f64| second.0.iter().map(|second| 0.0 + first + second).collect::<Vec<_>>();
-        SpreadSums { kinds, sums: first.0.iter().flat_map(of_both).collect() }
+        let mut sums = Vec::with_capacity(first.0.len() * second.0.len());
+        for of_first in &first.0 {
+            sums.extend(second.0.iter().map(|of_second| 0.0 + of_first + of_second));
+        }
+        SpreadSums { kinds, sums }
     }
 
     /// Adds a constraint, given for each node 1 + its domain's number; a node outside all domains has 0 and stays as it

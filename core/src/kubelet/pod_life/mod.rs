@@ -3,9 +3,13 @@
 //! Every event changes what the row knows and then calls [`PodLife::advance`], which looks at the whole row and does
 //! the next thing, or nothing. So an event that comes twice, late or in another order leads to the same place.
 //! Invariant: at most one container of a pod is between "wanted" and "started"; the containers start in their order,
-//! as `SyncPod` starts them. The end of a life is in `ending`, what the API server is told of it in `status`.
+//! as `SyncPod` starts them. [`container`] has what is kept of each, [`news`] what the runtime tells; the end of a life is
+//! in `ending`, what the API server is told of it in `status`.
 //!
 //! Source: `SyncPod`, `computePodActions`, `computeInitContainerActions`, pkg/kubelet/kuberuntime (v1.34.1).
+
+mod container;
+mod news;
 
 use std::sync::Arc;
 
@@ -14,15 +18,16 @@ use crate::digest::Shared;
 use crate::facts::What;
 use crate::id::{HostId, Name, ProcId, RequestId, Uid};
 use crate::kubelet::admission::Rejection;
-use crate::kubelet::backoff::{Backoff, go_duration};
 use crate::kubelet::configs::Configs;
-use crate::kubelet::ending::{Ending, Stopping, Verdict};
+use crate::kubelet::ending::{Ending, Verdict};
 use crate::kubelet::images::Pulls;
 use crate::kubelet::services::Services;
-use crate::kubelet::{Boot, ContainerIndex, ProbeKind, RuntimeRequest};
-use crate::model::{Container, Kind, ObjectKey, Pod, PodStatus, PullPolicy, RestartPolicy, Terminated};
+use crate::kubelet::{Boot, ContainerIndex, RuntimeRequest};
+use crate::model::{Container, Kind, ObjectKey, Pod, PodStatus, PullPolicy, RestartPolicy};
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
+
+pub(super) use container::{ContainerLife, Doing, PostStart};
 
 /// When a start that failed before there was a container is tried again.
 ///
@@ -76,77 +81,6 @@ pub(super) enum Sandbox {
     Failed(Time),
 }
 
-/// A container's place in its life.
-pub(super) struct ContainerLife {
-    pub(super) doing: Doing,
-    /// The number of the newest start, or of the next one if none has been used up.
-    pub(super) attempt: u32,
-    /// The number has been used: the container has run under it.
-    pub(super) ran: bool,
-    /// The kubelet has listed it as running (PLEG).
-    pub(super) seen: bool,
-    /// A stop is under way.
-    pub(super) stopping: Option<Box<Stopping>>,
-    /// The kubelet killed it to start it again, whatever the policy says of how it ended; until it has seen it run.
-    pub(super) again: bool,
-    pub(super) post_start: PostStart,
-    pub(super) ready: bool,
-    pub(super) started: bool,
-    /// How the newest start ended; kept while the next one is under way.
-    pub(super) ended: Option<Arc<Terminated>>,
-    /// How the start before that ended.
-    pub(super) before: Option<Arc<Terminated>>,
-    /// Only for a container that something has gone wrong with.
-    pub(super) trouble: Option<Box<Trouble>>,
-}
-
-/// How far a running container's post-start hook is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum PostStart {
-    /// It has none, or it has ended well.
-    Done,
-    /// It runs; the kubelet has not listed the container yet.
-    Running,
-    /// It runs; the kubelet would take note of the container if it were done.
-    RunningSeen,
-    /// It has failed, and the container is stopped for that.
-    Failed,
-}
-
-/// What a container is doing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Doing {
-    /// It has not run in this sandbox.
-    Waiting,
-    /// The runtime is asked whether the image is there.
-    Checking,
-    /// Its pull waits for its turn.
-    Queued,
-    /// Its image is being pulled.
-    Pulling,
-    /// The runtime starts it.
-    Starting,
-    /// It runs since then.
-    Running(Time),
-    /// It has ended; see `ended`.
-    Ended,
-}
-
-/// What has gone wrong with a container, and until when it waits for that.
-#[derive(Default)]
-pub(super) struct Trouble {
-    pub(super) crashes: Backoff,
-    pub(super) pulls: Backoff,
-    pub(super) until: Time,
-    /// The waiting reason, such as `CrashLoopBackOff`; empty once the wait is over.
-    pub(super) reason: Name,
-    pub(super) message: Name,
-    /// When `ErrImagePull` becomes `ImagePullBackOff`.
-    pub(super) back_off_shown_at: Option<Time>,
-    /// The image that it was started with, if the pod names another one by now.
-    pub(super) outdated: Option<Name>,
-}
-
 /// What a pod's life needs of its host during one step.
 pub(super) struct Host<'a, 'b> {
     pub(super) ctx: &'a mut Context<'b>,
@@ -164,48 +98,15 @@ impl Host<'_, '_> {
     }
 }
 
-impl ContainerLife {
-    pub(super) fn new() -> ContainerLife {
-        ContainerLife {
-            doing: Doing::Waiting,
-            attempt: 0,
-            ran: false,
-            seen: false,
-            stopping: None,
-            again: false,
-            post_start: PostStart::Done,
-            ready: false,
-            started: false,
-            ended: None,
-            before: None,
-            trouble: None,
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    pub(super) fn is_running(&self) -> bool {
-        matches!(self.doing, Doing::Running(_))
-    }
-
-    fn is_being_started(&self) -> bool {
-        let hooked = matches!(self.post_start, PostStart::Running | PostStart::RunningSeen);
-        hooked || matches!(self.doing, Doing::Checking | Doing::Queued | Doing::Pulling | Doing::Starting)
-    }
-
-    /// Whether the kubelet has not yet listed it, and nothing has gone wrong with it.
-    fn is_unheard_of(&self) -> bool {
-        !self.seen && self.doing != Doing::Ended && self.ended.is_none() && self.trouble.is_none()
-    }
-
-    fn is_held(&self, now: Time) -> bool {
-        self.trouble.as_ref().is_some_and(|trouble| trouble.until > now)
-    }
-
-    pub(super) fn hold(&mut self, until: Time, reason: &str, message: String) {
-        let trouble = self.trouble.get_or_insert_default();
-        trouble.until = until;
-        trouble.reason = reason.into();
-        trouble.message = message.into();
-        trouble.back_off_shown_at = None;
+    #[test]
+    fn a_pod_takes_little_memory_beside_its_object() {
+        let row = size_of::<PodLife>() + size_of::<Uid>();
+        let container = size_of::<ContainerLife>();
+        assert!(row + container <= 200, "a pod takes {row} bytes and {container} more per container");
     }
 }
 
@@ -430,201 +331,6 @@ impl PodLife {
         }
     }
 
-    /// A container runs, which the kubelet sees at its next relist.
-    pub(super) fn on_started(&mut self, place: usize, attempt: u32, host: &mut Host<'_, '_>) {
-        let container = &mut self.containers[place];
-        // Not only from `Starting`: the start may have been asked for by a kubelet that has died since.
-        if container.ran || container.attempt != attempt {
-            return;
-        }
-        container.doing = Doing::Running(host.ctx.now);
-        container.ran = true;
-        container.seen = false;
-        container.post_start = PostStart::Done;
-        let container = self.spec(place).name.clone();
-        self.say(place, "Created", format!("Created container: {container}"), host);
-        self.say(place, "Started", format!("Started container {container}"), host);
-        host.ctx.record(self.key(), What::Started { container, restarts: attempt });
-        self.begin_post_start(place, host);
-    }
-
-    /// The relist shows that a container runs: its probes begin.
-    pub(super) fn on_seen(&mut self, place: usize, attempt: u32, host: &mut Host<'_, '_>) {
-        let container = &mut self.containers[place];
-        if !container.is_running() || container.attempt != attempt || container.seen {
-            return;
-        }
-        if container.post_start != PostStart::Done {
-            // The pod's worker waits for the hook, so nobody takes note of the container before it has ended.
-            if container.post_start == PostStart::Running {
-                container.post_start = PostStart::RunningSeen;
-            }
-            return;
-        }
-        container.seen = true;
-        container.again = false;
-        if let Some(trouble) = &mut container.trouble {
-            trouble.reason = "".into();
-            trouble.message = "".into();
-        }
-        match self.spec(place).startup_probe.clone() {
-            Some(probe) => self.probe(place, ProbeKind::Startup, Some(probe), host),
-            None => self.on_startup_passed(place, host),
-        }
-    }
-
-    fn on_startup_passed(&mut self, place: usize, host: &mut Host<'_, '_>) {
-        self.containers[place].started = true;
-        if place < self.init_count() && !self.spec(place).sidecar {
-            return;
-        }
-        let readiness = self.spec(place).readiness_probe.clone();
-        self.probe(place, ProbeKind::Readiness, readiness, host);
-        if let Some(probe) = self.spec(place).liveness_probe.clone() {
-            self.probe(place, ProbeKind::Liveness, Some(probe), host);
-        }
-    }
-
-    fn probe(&self, place: usize, kind: ProbeKind, probe: Option<crate::model::Probe>, host: &mut Host<'_, '_>) {
-        let (pod, container, attempt) = (self.uid(), self.index(place), self.containers[place].attempt);
-        let probe = probe.map(Box::new);
-        host.ask(RuntimeRequest::Probe { pod, container, attempt, kind, probe });
-    }
-
-    /// A probe's result has changed.
-    pub(super) fn on_probe(&mut self, place: usize, kind: ProbeKind, passing: bool, host: &mut Host<'_, '_>) {
-        if !self.containers[place].is_running() || !self.containers[place].seen {
-            return;
-        }
-        let container = &self.containers[place];
-        // The other two are on hold once they have decided: until the container is another one.
-        let decided = container.stopping.is_some() || kind == ProbeKind::Startup && container.started;
-        if kind != ProbeKind::Readiness && decided {
-            return;
-        }
-        let spec = self.spec(place);
-        let (name, has_readiness) = (spec.name.clone(), spec.readiness_probe.is_some());
-        if !passing && (kind != ProbeKind::Readiness || has_readiness) {
-            self.warn(place, "Unhealthy", format!("{kind:?} probe failed"), host);
-            let probe = format!("{kind:?}").into();
-            host.ctx.record(self.key(), What::Unhealthy { container: name, probe });
-        }
-        match (kind, passing) {
-            (ProbeKind::Readiness, passing) => self.containers[place].ready = passing,
-            (ProbeKind::Startup, true) if !self.containers[place].started => self.on_startup_passed(place, host),
-            (ProbeKind::Startup | ProbeKind::Liveness, false) if self.ending.is_none() => {
-                let spec = self.spec(place);
-                let probe = if kind == ProbeKind::Startup { &spec.startup_probe } else { &spec.liveness_probe };
-                let own = probe.as_ref().and_then(|probe| probe.termination_grace);
-                let grace = own.unwrap_or(self.pod.spec.termination_grace);
-                let probe = if kind == ProbeKind::Startup { "startup" } else { "liveness" };
-                let again = spec.sidecar || self.pod.spec.restart_policy != RestartPolicy::Never;
-                self.kill(place, grace, &format!("failed {probe} probe"), again, host);
-            }
-            _ => {}
-        }
-    }
-
-    /// A container has ended, and the kubelet sees it.
-    pub(super) fn on_exited(&mut self, place: usize, attempt: u32, how: Terminated, host: &mut Host<'_, '_>) {
-        let (now, wants) = (host.ctx.now, self.ending.is_none());
-        let container = &mut self.containers[place];
-        if !container.is_running() || container.attempt != attempt {
-            return;
-        }
-        let stopping = container.stopping.take();
-        let again = wants && stopping.as_ref().is_some_and(|stopping| stopping.again);
-        let killed = stopping.is_some() && container.post_start != PostStart::Failed;
-        container.post_start = PostStart::Done;
-        container.before = container.ended.replace(Arc::new(how));
-        container.doing = Doing::Ended;
-        (container.ready, container.started, container.seen) = (false, false, false);
-        self.containers[place].again = again && !self.restarts(place);
-        if !wants || !self.restarts(place) {
-            return;
-        }
-        let container = &self.containers[place];
-        let config = &host.ctx.config.kubelet;
-        let Some(trouble) = &container.trouble else { return };
-        let until = |ended: &Option<Arc<Terminated>>| {
-            ended.as_ref().and_then(|ended| trouble.crashes.until(ended.finished_at, config)).filter(|at| *at > now)
-        };
-        // A container that the kubelet killed is started in the same sync, which knows of the end before only; if that
-        // one's back-off is not over, the next sync counts from this end.
-        if killed && until(&container.before).is_none() {
-            return;
-        }
-        let Some(until) = until(&container.ended) else { return };
-        let delay = trouble.crashes.delay();
-        let (name, meta) = (self.spec(place).name.clone(), &self.pod.meta);
-        let message = format!(
-            "back-off {} restarting failed container={name} pod={}_{}({})",
-            go_duration(delay),
-            meta.name,
-            meta.namespace,
-            meta.uid
-        );
-        self.containers[place].hold(until, "CrashLoopBackOff", message);
-        let meta = &self.pod.meta;
-        let place_of = format!("{}_{}({})", meta.name, meta.namespace, meta.uid);
-        self.warn(place, "BackOff", format!("Back-off restarting failed container {name} in pod {place_of}"), host);
-        let seconds = u32::try_from(delay.as_secs()).unwrap_or(u32::MAX);
-        host.ctx.record(self.key(), What::BackOff { container: name, seconds });
-    }
-
-    /// A container could not be started.
-    pub(super) fn on_start_failed(&mut self, place: usize, attempt: u32, why: (Name, Name), host: &mut Host<'_, '_>) {
-        let container = &mut self.containers[place];
-        if container.doing != Doing::Starting || container.attempt != attempt {
-            return;
-        }
-        // A container that was made but not started has used its number up: the runtime keeps its remains by it.
-        container.ran = *why.0 == *"RunContainerError";
-        self.give_up_start(place);
-        let container = &mut self.containers[place];
-        container.hold(host.ctx.now + SYNC_RETRY, &why.0, why.1.to_string());
-        self.warn(place, "Failed", format!("Error: {}", why.1), host);
-    }
-
-    /// A start has come to nothing. One that the policy does not ask for is not tried again.
-    pub(super) fn give_up_start(&mut self, place: usize) {
-        let container = &mut self.containers[place];
-        let was_forced = std::mem::take(&mut container.again) && container.ended.is_some();
-        container.doing = if was_forced { Doing::Ended } else { Doing::Waiting };
-    }
-
-    /// The sandbox is there.
-    pub(super) fn on_sandbox(&mut self, address: Name) {
-        if self.sandbox == Sandbox::Asked {
-            self.sandbox = Sandbox::Ready;
-            self.address = Some(address);
-        }
-    }
-
-    /// The sandbox could not be made.
-    pub(super) fn on_sandbox_failed(&mut self, now: Time) {
-        if self.sandbox == Sandbox::Asked {
-            self.sandbox = Sandbox::Failed(now + SYNC_RETRY);
-        }
-    }
-
-    /// The sandbox has died: what ran in it is stopped, and a new one begins with the init containers.
-    pub(super) fn on_sandbox_lost(&mut self) {
-        if self.sandbox != Sandbox::Ready || self.ending.is_some() {
-            return;
-        }
-        self.sandbox = Sandbox::Lost;
-        self.address = None;
-        self.initialized = false;
-        for place in 0..self.containers.len() {
-            let container = &mut self.containers[place];
-            let waits_for_image = container.is_being_started() && container.doing != Doing::Starting;
-            if waits_for_image || (place < self.pod.spec.init_containers.len() && container.doing == Doing::Ended) {
-                container.doing = Doing::Waiting;
-            }
-        }
-    }
-
     /// Stops what still runs in a sandbox that has died; returns whether anything does.
     fn leave_lost_sandbox(&mut self, host: &mut Host<'_, '_>) -> bool {
         let grace = self.pod.spec.termination_grace;
@@ -675,17 +381,5 @@ impl PodLife {
         if let Some(at) = next.filter(|at| *at > now).min() {
             host.ctx.arm(TimerKind::Pod(self.uid()), at);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pod_takes_little_memory_beside_its_object() {
-        let row = size_of::<PodLife>() + size_of::<Uid>();
-        let container = size_of::<ContainerLife>();
-        assert!(row + container <= 200, "a pod takes {row} bytes and {container} more per container");
     }
 }
