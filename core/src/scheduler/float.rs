@@ -1,8 +1,8 @@
 //! The one place of the scheduler that computes with floating point, because kube-scheduler does and its rounding is
 //! part of the answer.
 //!
-//! Only IEEE 754 operations that are exactly rounded everywhere are used, in the order of the source, and the logarithm of
-//! the `libm` crate, which is made of such operations; so the results are the same on every machine.
+//! Only IEEE 754 operations that are exactly rounded everywhere are used, in the order of the source, and the logarithm
+//! of the `libm` crate, which is made of such operations; so the results are the same on every machine.
 
 #![expect(clippy::float_arithmetic, reason = "kube-scheduler scores balance in float64 and truncates")]
 
@@ -65,7 +65,8 @@ impl SpreadWeight {
     }
 }
 
-/// What each domain of one constraint adds to a node's score: its weighted number of pods, and the skew that is allowed.
+/// What each domain of one constraint adds to a node's score: its weighted number of pods, and the skew that is
+/// allowed.
 ///
 /// Source: `scoreForCount`, the same file.
 pub(super) struct SpreadShares(Vec<f64>);
@@ -92,8 +93,8 @@ impl SpreadSums {
         SpreadSums { kinds: Vec::new(), sums: vec![0.0] }
     }
 
-    /// Of two constraints. A node's kind is its domain of the first times the number of the second's, plus its domain of
-    /// the second.
+    /// Of two constraints. A node's kind is its domain of the first times the number of the second's, plus its domain
+    /// of the second.
     pub(super) fn of_two(kinds: Vec<u32>, first: &SpreadShares, second: &SpreadShares) -> SpreadSums {
         let mut sums = Vec::with_capacity(first.0.len() * second.0.len());
         for of_first in &first.0 {
@@ -172,8 +173,8 @@ impl SpreadSums {
     }
 }
 
-/// A number that is not negative and below 2^53, rounded half up: cutting is exact, and so is the difference to what was
-/// cut.
+/// A number that is not negative and below 2^53, rounded half up: cutting is exact, and so is the difference to what
+/// was cut.
 fn rounded(number: f64) -> i64 {
     let whole = number as i64;
     whole + i64::from(number - whole as f64 >= 0.5)

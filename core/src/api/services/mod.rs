@@ -4,8 +4,9 @@
 //! later takes nothing, and a Service that goes or changes its type gives back what it had.
 //!
 //! Source: pkg/registry/core/service/storage/{alloc,storage}.go, pkg/registry/core/service/{ipallocator,portallocator}
-//! and `dropTypeDependentFields`, pkg/registry/core/service/strategy.go (v1.34.1). A cluster here has one range, of IPv4.
-//! Absent on purpose: the objects IPAddress and ServiceCIDR, and the Service `kubernetes`, whose address is kept free.
+//! and `dropTypeDependentFields`, pkg/registry/core/service/strategy.go (v1.34.1). A cluster here has one range, of
+//! IPv4. Absent on purpose: the objects IPAddress and ServiceCIDR, and the Service `kubernetes`, whose address is kept
+//! free.
 
 mod families;
 mod ports;

@@ -8,7 +8,7 @@ use wavetank_manifest::kubernetes::{
     KINDS, Located, Manifest, Policy, apply_defaults, read_body, to_object, validate_under,
 };
 
-use super::{Outcome, Path, Status, find, options};
+use super::{Outcome, Path, Status, options};
 
 /// A creation of an object at the path of its collection.
 pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outcome {
@@ -42,7 +42,7 @@ pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outc
         Err(status) => {
             // Admission looks for the namespace before anything is validated.
             let namespace = ObjectKey::new(Kind::Namespace, "", &path.namespace);
-            let is_missing = kind.is_namespaced() && find(core, &namespace).is_none();
+            let is_missing = kind.is_namespaced() && core.find(&namespace).is_none();
             let missing = || Status::of(&Refusal::NotFound(namespace.clone()));
             Outcome::Answered(if is_missing { missing() } else { status })
         }

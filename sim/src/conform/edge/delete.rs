@@ -6,7 +6,7 @@ use wavetank_core::api::{Propagation, Request};
 use wavetank_core::model::{Kind, ObjectKey, Selector};
 use wavetank_core::time::Span;
 
-use super::{Outcome, Path, Status, find, not_found, resources};
+use super::{Outcome, Path, Status, not_found, resources};
 use crate::conform::selectors;
 
 /// A deletion of one object. Options come in the body or in the query; what the body says counts.
@@ -18,12 +18,12 @@ pub(super) fn delete(core: &Core, key: ObjectKey, path: &Path, options: &Value) 
         Ok(propagation) => propagation,
         Err(status) => return Outcome::Answered(status),
     };
-    let Some(stored) = find(core, &key) else { return not_found(&key) };
+    let Some(stored) = core.find(&key) else { return not_found(&key) };
     let uid = stored.uid().to_string();
     if let Some(wanted) = options["preconditions"]["uid"].as_str().filter(|wanted| *wanted != uid) {
         let why = format!(
-            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been \
-             deleted and then recreated"
+            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have \
+             been deleted and then recreated"
         );
         return Outcome::Answered(Status::conflict(&key.kind.qualified_name(), &key.name, &why));
     }

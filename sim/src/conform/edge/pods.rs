@@ -9,7 +9,7 @@ use wavetank_core::api::Request;
 use wavetank_core::model::{Object, ObjectKey};
 
 use super::delete::grace;
-use super::{Outcome, Status, find, not_found};
+use super::{Outcome, Status, not_found};
 
 /// What is said to a body that cannot be what the path asks for: of another kind, or about another pod.
 fn wrong_body(key: &ObjectKey, body: &Value, kind: &str, internal: &str) -> Option<Status> {
@@ -31,13 +31,13 @@ pub(super) fn evict(core: &Core, key: ObjectKey, body: &Value) -> Outcome {
         return Outcome::Answered(status);
     }
     let options = &body["deleteOptions"];
-    let Some(stored) = find(core, &key) else { return not_found(&key) };
+    let Some(stored) = core.find(&key) else { return not_found(&key) };
     let uid = stored.uid().to_string();
     let wanted = options["preconditions"]["uid"].as_str().filter(|wanted| !wanted.is_empty() && *wanted != uid);
     if let Some(wanted) = wanted {
         let why = format!(
-            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been \
-             deleted and then recreated"
+            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have \
+             been deleted and then recreated"
         );
         return Outcome::Answered(Status::conflict("Pod", &key.name, &why));
     }
@@ -64,7 +64,7 @@ pub(super) fn bind(core: &Core, key: &ObjectKey, body: &Value) -> Outcome {
         [only] => return Outcome::Answered(Status::internal(only.clone())),
         several => return Outcome::Answered(Status::internal(format!("[{}]", several.join(", ")))),
     }
-    let Some(Object::Pod(pod)) = find(core, key) else { return not_found(key) };
+    let Some(Object::Pod(pod)) = core.find(key) else { return not_found(key) };
     let is_gated = pod.spec.rules.as_ref().is_some_and(|rules| !rules.scheduling_gates.is_empty());
     let name = &key.name;
     let why = match &pod.node {

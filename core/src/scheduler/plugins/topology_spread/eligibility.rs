@@ -132,7 +132,7 @@ impl Eligibility {
 }
 
 impl Inclusion {
-    /// Whether no node has changed since.
+    /// Whether no node has changed since in what pods choose nodes by.
     fn is_current(&self, cache: &Cache) -> bool {
         let has_slots = |it: &Eligible| it.domains.slot_count() == cache.slot_count();
         self.node_changes == cache.node_changes() && self.constraints.iter().all(has_slots)
