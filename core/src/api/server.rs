@@ -13,7 +13,7 @@ use crate::api::{Answer, Refusal, Reply, Request, changes};
 use crate::author::Author;
 use crate::context::Context;
 use crate::digest::StableHasher;
-use crate::id::{Name, ProcId, RequestId, Revision, same_name};
+use crate::id::{Name, ProcId, RequestId, Revision};
 use crate::model::{Kind, Object, ObjectKey, Pod, Resource, Service, with_kind};
 use crate::seam::{Effect, Msg, TimerKind};
 use crate::store::hash_index::HashIndex;
@@ -57,7 +57,7 @@ struct PodWatchers {
 impl PodWatchers {
     fn place(&self, node: &Name) -> Option<usize> {
         let mut places = self.by_node.get(StableHasher::hash_one(node)).map(|place| place as usize);
-        places.find(|place| same_name(&self.watchers[*place].0, node))
+        places.find(|place| self.watchers[*place].0 == *node)
     }
 
     fn of(&self, node: &Name) -> Option<ProcId> {

@@ -1,7 +1,7 @@
 //! Pods that count on nodes: by assumption while a bind request is under way, then as the watch shows them.
 
 use super::Cache;
-use crate::id::{Name, RowId, same_name};
+use crate::id::{Name, RowId};
 use crate::model::{Condition, ConditionKind, Pod, Status3};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::gpu::DeviceSet;
@@ -101,7 +101,7 @@ impl Cache {
     ) {
         // Nearly always the watch confirms what was assumed, so the name is compared before it is looked up.
         if let Some(pod) = self.pods.get_mut(row.index as usize).and_then(Option::as_mut).filter(|pod| pod.row == row)
-            && same_name(&self.slots[pod.slot as usize].name, node)
+            && self.slots[pod.slot as usize].name == *node
             && pod.class == class
         {
             pod.assumed = false;
