@@ -26,6 +26,14 @@ use nodes::Image;
 pub(super) use node_info::{NodeInfo, Sums};
 pub(super) use pods::{PREEMPTED, Placed, Standing};
 
+/// How often nodes have changed in what pods choose nodes by. A node that appears or goes counts as both.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct NodeChanges {
+    pub(super) labels: u64,
+    /// Taints and cordons.
+    pub(super) taints: u64,
+}
+
 /// Nodes, the pods that count on them, and the order in which nodes are looked at.
 #[derive(Default)]
 pub(super) struct Cache {
@@ -55,8 +63,7 @@ pub(super) struct Cache {
     domains: BTreeMap<Name, Arc<Domains>>,
     order_is_stale: bool,
     layout: u64,
-    /// How often a node has appeared, gone, or changed in what pods choose nodes by: labels, taints.
-    node_changes: u64,
+    node_changes: NodeChanges,
     touched: Vec<u32>,
     /// How many entries of `touched` have been dropped.
     touched_before: u64,
@@ -89,8 +96,8 @@ impl Cache {
         &self.sums[slot as usize]
     }
 
-    /// Counts how often a node has appeared, gone, or changed in what pods choose nodes by: labels, taints.
-    pub(super) fn node_changes(&self) -> u64 {
+    /// How often nodes have changed so far.
+    pub(super) fn node_changes(&self) -> NodeChanges {
         self.node_changes
     }
 

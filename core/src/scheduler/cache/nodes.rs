@@ -23,12 +23,12 @@ impl Cache {
         let slot = self.slot_named(&node.meta.name);
         let info = &mut self.slots[slot as usize];
         let zone_before = info.node.as_ref().map(|old| old.zone_key());
-        let has_other_labels = info.node.as_ref().is_none_or(|old| old.meta.labels != node.meta.labels);
-        if has_other_labels {
+        if info.node.as_ref().is_none_or(|old| old.meta.labels != node.meta.labels) {
             self.domains.clear();
+            self.node_changes.labels += 1;
         }
-        if has_other_labels || info.node.as_ref().is_none_or(|old| old.spec != node.spec) {
-            self.node_changes += 1;
+        if info.node.as_ref().is_none_or(|old| old.spec != node.spec) {
+            self.node_changes.taints += 1;
         }
         let images_before = info.node.as_ref().and_then(|old| old.status.images.clone());
         let allocatable = &node.status.allocatable;
@@ -58,7 +58,8 @@ impl Cache {
         let Some(slot) = self.by_name.get(name).copied() else { return };
         let Some(node) = self.slots[slot as usize].node.take() else { return };
         self.domains.clear();
-        self.node_changes += 1;
+        self.node_changes.labels += 1;
+        self.node_changes.taints += 1;
         self.sums[slot as usize] = Sums::of(&self.slots[slot as usize]);
         self.tree.remove(&node.zone_key(), slot);
         self.order_is_stale = true;
