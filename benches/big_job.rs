@@ -1,13 +1,14 @@
-//! One Job of a million completions, ten thousand at a time, on a thousand nodes: a batch as large as Kubernetes admits.
+//! One Job of a million completions, ten thousand at a time, on a thousand nodes: a batch as large as Kubernetes
+//! admits.
 //!
-//! Sketch: a pod takes about 20 inputs from its creation to its count, so 2·10⁷ inputs at about 1.5 µs each: 30 s. A sync
-//! of the Job comes once a second and makes or counts at most 500 pods, so pods of 18 s keep ten thousand under way and
-//! the whole takes a little over 2,000 simulated seconds. A controller that looked at all pods in each sync would look
-//! at 10⁸ of them. Alarm above 60 s of CPU time.
+//! Sketch: a pod takes about 20 inputs from its creation to its count, so 2·10⁷ inputs at about 1.5 µs each: 30 s. A
+//! sync of the Job comes once a second and makes or counts at most 500 pods, so pods of 18 s keep ten thousand under
+//! way and the whole takes a little over 2,000 simulated seconds. A controller that looked at all pods in each sync
+//! would look at 10⁸ of them. Alarm above 60 s of CPU time.
 //!
-//! Run with `cargo bench -p wavetank-benches --bench big_job` (Linux: CPU time is read from /proc). Arguments: completions,
-//! parallelism, nodes, and `indexed` for an Indexed Job. It prints the figure and HELD or MISSED, and fails if the Job is
-//! not complete at the end, or if a pod was counted twice or not at all.
+//! Run with `cargo bench -p wavetank-benches --bench big_job` (Linux: CPU time is read from /proc). Arguments:
+//! completions, parallelism, nodes, and `indexed` for an Indexed Job. It prints the figure and HELD or MISSED, and
+//! fails if the Job is not complete at the end, or if a pod was counted twice or not at all.
 
 mod cluster;
 

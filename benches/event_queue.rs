@@ -5,10 +5,11 @@
 //! moves the entry at most twice more (streaming) and sorts a handful of entries: expect 20 to 40 ns. Alarm above 40 ns
 //! or below 5 times the heap's speed.
 //!
-//! The mix is a cluster's: 70 % network hops (up to 10 ms), 29 % heartbeats and timers (1 to 10 s), 1 % long timers (1 min
-//! to 4 h, log-uniform). The queue starts in the mix's equilibrium: delays are drawn weighted by their length, and a
-//! uniform part of each has passed. Most *pending* events are then long timers and most *popped* ones are network hops,
-//! as in a cluster. Delays are drawn beforehand; reading them and hashing the pop order is measured alone and printed.
+//! The mix is a cluster's: 70 % network hops (up to 10 ms), 29 % heartbeats and timers (1 to 10 s), 1 % long timers (1
+//! min to 4 h, log-uniform). The queue starts in the mix's equilibrium: delays are drawn weighted by their length, and
+//! a uniform part of each has passed. Most *pending* events are then long timers and most *popped* ones are network
+//! hops, as in a cluster. Delays are drawn beforehand; reading them and hashing the pop order is measured alone and
+//! printed.
 //!
 //! Both queues must pop in the same order, otherwise the figures mean nothing: the hash of the whole pop order is
 //! compared after the rounds, which alternate between the two so that a noisy neighbour hits both. Run with

@@ -8,13 +8,13 @@
 //! which runs first.
 //!
 //! The same day with fidelity `instant`, all delays of the control plane zero, delivers each change of a pod by itself
-//! and not in batches, which makes 2.6 times as many inputs: there must be no work per change that grows with the number
-//! of pods. Expect at most twice the CPU time.
+//! and not in batches, which makes 2.6 times as many inputs: there must be no work per change that grows with the
+//! number of pods. Expect at most twice the CPU time.
 //!
 //! Run with `cargo bench -p wavetank-benches --bench idle_day` (Linux: CPU time and memory are read from /proc). It
-//! prints CPU time, inputs, fingerprint and digest; with the word `facts` also a hash of all facts with their times, which
-//! a change that only makes things faster must leave as it is, and which costs time of its own. It fails if not every pod is running at the end: a day in which nothing runs would
-//! be fast for nothing.
+//! prints CPU time, inputs, fingerprint and digest; with the word `facts` also a hash of all facts with their times,
+//! which a change that only makes things faster must leave as it is, and which costs time of its own. It fails if not
+//! every pod is running at the end: a day in which nothing runs would be fast for nothing.
 
 mod cluster;
 

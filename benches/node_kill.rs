@@ -1,18 +1,18 @@
 //! What a killed node costs, over 1,000 seeds: the distributions that Kubernetes' own settings imply.
 //!
-//! Sketch: renewals come every 10 to 10.4 s with a drawn phase and a node is NotReady 50 s after the monitor's pass that
-//! saw its last one, with a pass every 5 s; so kill → NotReady lies in about 39.8 … 55.1 s. Pods endure `unreachable`
-//! for 300 s, so a replacement runs about 342 … 360 s after the kill. Endpoints lose a pod at NotReady, five minutes
-//! before its eviction. When several nodes of a zone fail at once they are tainted one every 10 s
+//! Sketch: renewals come every 10 to 10.4 s with a drawn phase and a node is NotReady 50 s after the monitor's pass
+//! that saw its last one, with a pass every 5 s; so kill → NotReady lies in about 39.8 … 55.1 s. Pods endure
+//! `unreachable` for 300 s, so a replacement runs about 342 … 360 s after the kill. Endpoints lose a pod at NotReady,
+//! five minutes before its eviction. When several nodes of a zone fail at once they are tainted one every 10 s
 //! (`--node-eviction-rate` 0.1).
 //!
 //! The kill comes at a time drawn per seed, so that it meets the renewals and the monitor's passes at any phase.
 //! Requests and watch news take 5 to 50 ms each and containers 2 to 5 s to start, as in the model that the bounds are
 //! from: Kubernetes' timers alone, drawn 40,000 times.
 //!
-//! Run with `cargo bench -p wavetank-benches --bench node_kill`; a first argument changes the number of seeds. It prints
-//! least, mean, 99th percentile and greatest in seconds and whether the bounds held, and fails if a run lacks an event:
-//! a statistic of the runs that went well would mean nothing.
+//! Run with `cargo bench -p wavetank-benches --bench node_kill`; a first argument changes the number of seeds. It
+//! prints least, mean, 99th percentile and greatest in seconds and whether the bounds held, and fails if a run lacks an
+//! event: a statistic of the runs that went well would mean nothing.
 
 mod cluster;
 

@@ -1,13 +1,14 @@
-//! Many Deployments: 10,000 of them with 150,000 pods on 5,000 nodes, all rolled out once. A pod must cost little memory,
-//! and creating, placing and starting one little time, also where no two Deployments have anything in common.
+//! Many Deployments: 10,000 of them with 150,000 pods on 5,000 nodes, all rolled out once. A pod must cost little
+//! memory, and creating, placing and starting one little time, also where no two Deployments have anything in common.
 //!
-//! Sketch: a pod takes about 16 inputs to be created, bound and run and 10 to be ended; at 0.7 µs each that is 20 µs. At
-//! least 50,000 creations per second of CPU time; alarm below that. Memory: the objects of a Deployment and its two
-//! ReplicaSets (4 KB) over 15 pods, and a pod's own object, row, kubelet row, sandbox and place in the scheduler
-//! (700 B): at most 1,000 B per pod beyond the same cluster without Deployments, which runs first.
+//! Sketch: a pod takes about 16 inputs to be created, bound and run and 10 to be ended; at 0.7 µs each that is 20 µs.
+//! At least 50,000 creations per second of CPU time; alarm below that. Memory: the objects of a Deployment and its two
+//! ReplicaSets (4 KB) over 15 pods, and a pod's own object, row, kubelet row, sandbox and place in the scheduler (700
+//! B): at most 1,000 B per pod beyond the same cluster without Deployments, which runs first.
 //!
-//! Run with `cargo bench -p wavetank-benches --bench rollout -- 5000 10000 15` (nodes, Deployments, pods of each; Linux:
-//! CPU time and memory are read from /proc); with the word `facts` it prints a hash of all facts too. It fails if not every pod is of the new template and ready at the end.
+//! Run with `cargo bench -p wavetank-benches --bench rollout -- 5000 10000 15` (nodes, Deployments, pods of each;
+//! Linux: CPU time and memory are read from /proc); with the word `facts` it prints a hash of all facts too. It fails
+//! if not every pod is of the new template and ready at the end.
 
 mod cluster;
 

@@ -1,4 +1,5 @@
-//! Compiles `images/pause.rs` into a static Linux program, which the library embeds (`wavetank_real::docker::PAUSE_PROGRAM`).
+//! Compiles `images/pause.rs` into a static Linux program, which the library embeds
+//! (`wavetank_real::docker::PAUSE_PROGRAM`).
 //!
 //! Only `rustc` and its own linker driver are needed: the program uses neither Rust's nor C's standard library.
 
@@ -41,7 +42,8 @@ fn main() {
     }
 }
 
-/// Tells the library the program's fingerprint: it becomes the tag of the pause image, so another program is another image.
+/// Tells the library the program's fingerprint: it becomes the tag of the pause image, so another program is another
+/// image.
 fn describe(program: &PathBuf) {
     let bytes = fs::read(program).expect("rustc reported success, so its output exists");
     assert!(

@@ -1,23 +1,23 @@
 //! The FGD study against its published results: 17 workloads, 6 policies, by the way that `sim sweep` takes.
 //!
 //! Sketch: some 10,600 pods at 1,213 nodes; a pod finds its node in a tree of cached scores, and a bind makes one node
-//! stale in each of some 150 kinds of pods, of which an attempt brings one up to date: about 40 scores of 0.5 µs. Expect
-//! 0.3 s of CPU per experiment with FGD, the dearest; limit 1 s, and 10 min of two cores for all 1,020.
+//! stale in each of some 150 kinds of pods, of which an attempt brings one up to date: about 40 scores of 0.5 µs.
+//! Expect 0.3 s of CPU per experiment with FGD, the dearest; limit 1 s, and 10 min of two cores for all 1,020.
 //!
 //! Fidelity: the mean GPU allocation of the ten published seeds, at 100 % and at 130 % of arrived demand, is within 0.3
 //! points of the published mean, with the orders that the published simulator draws from these seeds (`draws:
 //! published`). With them all policies but Random have nothing left to chance, and each run can be compared with the
-//! published one at every percent of demand. Random's nodes depend there on which thread is first, so that its runs agree
-//! in distribution only.
+//! published one at every percent of demand. Random's nodes depend there on which thread is first, so that its runs
+//! agree in distribution only.
 //!
-//! Beside it stands the mean of 40 runs with orders of our own. The ten published orders are a sample too: where a policy's
-//! runs have a standard deviation of 0.6 points, the difference has a 95 % interval of ± 0.45 around it (Welch). It says
-//! whether a difference is more than chance; one in twenty intervals excludes 0 by chance alone.
+//! Beside it stands the mean of 40 runs with orders of our own. The ten published orders are a sample too: where a
+//! policy's runs have a standard deviation of 0.6 points, the difference has a 95 % interval of ± 0.45 around it
+//! (Welch). It says whether a difference is more than chance; one in twenty intervals excludes 0 by chance alone.
 //!
 //! Run with `cargo bench -p wavetank-benches --bench fgd -- TRACE_DIR [WORKLOAD…]`: the directory has the files
 //! `openb_node_list_gpu_node.csv` and `openb_pod_list_*.csv` (docs/policies.md says where to get them), and, for the
-//! comparison run by run, `analysis_allo_discrete.csv`. Without a directory it runs the small trace of the repository, and
-//! says that it compares nothing.
+//! comparison run by run, `analysis_allo_discrete.csv`. Without a directory it runs the small trace of the repository,
+//! and says that it compares nothing.
 
 mod published;
 
@@ -77,7 +77,8 @@ fn main() -> ExitCode {
     }
     println!("{:<33}| seeds 42-51, orders as published     | seeds 100-139, orders of our own", "");
     println!(
-        "workload      policy         demand | published   here  differ           equal | here   differ ± 95 %   beyond chance"
+        "workload      policy         demand | published   here  differ           equal | here   differ ± 95 %   \
+         beyond chance"
     );
     let mut tally = Tally::default();
     for (workload, ..) in PUBLISHED.iter().filter(|(name, ..)| wanted.is_empty() || wanted.iter().any(|it| it == name))
@@ -128,7 +129,8 @@ fn compare(scenario: &Path, dir: &Path, workload: &str, policy: usize, curves: O
         tally.own_within += usize::from(own_differ.abs() <= TOLERANCE);
         tally.own_beyond_chance += usize::from(beyond);
         println!(
-            "{workload:<12}  {:<13}  {percent:>4} % | {:>9.2}  {:>5.2}  {differ:>+5.2} {:<6} {}  {:>5} | {:>5.2}  {own_differ:>+5.2} ± {width:.2}  {}",
+            "{workload:<12}  {:<13}  {percent:>4} % | {:>9.2}  {:>5.2}  {differ:>+5.2} {:<6} {}  {:>5} | {:>5.2}  \
+             {own_differ:>+5.2} ± {width:.2}  {}",
             POLICIES[policy],
             known.mean,
             here.mean,
@@ -153,7 +155,8 @@ impl Tally {
             );
         }
         println!(
-            "with orders of our own: {} of {lines} lines within {TOLERANCE} points; {} intervals exclude 0, {:.0} would by chance",
+            "with orders of our own: {} of {lines} lines within {TOLERANCE} points; {} intervals exclude 0, {:.0} \
+             would by chance",
             self.own_within,
             self.own_beyond_chance,
             lines as f64 * 0.05

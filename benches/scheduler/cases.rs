@@ -77,7 +77,8 @@ pub(crate) fn node(number: u32) -> Node {
     Node { meta, status: NodeStatus { allocatable, ..NodeStatus::default() }, ..Node::default() }
 }
 
-/// The spec of template `number` of `count`: requests of 100 to 200 millicores and 128 to 640 MiB, each template's its own.
+/// The spec of template `number` of `count`: requests of 100 to 200 millicores and 128 to 640 MiB, each template's its
+/// own.
 pub(crate) fn template(number: u32, count: u32) -> PodSpec {
     let share = |number: u32, range: i64| i64::from(number) * range / i64::from(count);
     // Both grow with the number, in other steps and from another place, so that no two templates are alike.

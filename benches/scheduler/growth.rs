@@ -1,9 +1,9 @@
 //! How the cost of a pod grows with the number of nodes: the plot of the documentation.
 //!
-//! Sketch: pods of templates cost a walk up a tree, which has one level more for 32 times the nodes; other pods are passes
-//! over all nodes beside a constant part, and where the nodes' sums leave the second-level cache (16,000 nodes of 64 B)
-//! each node costs a little more. Expect twice the cost over three decades for templates, and less than ten times for ten
-//! times the nodes for all.
+//! Sketch: pods of templates cost a walk up a tree, which has one level more for 32 times the nodes; other pods are
+//! passes over all nodes beside a constant part, and where the nodes' sums leave the second-level cache (16,000 nodes
+//! of 64 B) each node costs a little more. Expect twice the cost over three decades for templates, and less than ten
+//! times for ten times the nodes for all.
 
 use std::path::Path;
 

@@ -1,17 +1,17 @@
 //! The scheduler's speed: pods placed per CPU-second, the memory that takes, and how the cost of a pod grows with the
 //! number of nodes.
 //!
-//! One thread computes and nothing waits; times are that thread's CPU time. Every pod must find a node, every round must
-//! choose the same nodes, and the hash of all choices is printed: the same build must print the same hash, or the
+//! One thread computes and nothing waits; times are that thread's CPU time. Every pod must find a node, every round
+//! must choose the same nodes, and the hash of all choices is printed: the same build must print the same hash, or the
 //! figures mean nothing. That the choices are right is the property test's business.
 //!
-//! Sketch: a bind changes one node. What each of the templates knows of it costs one entry (filter, two scores: 50 ns) and
-//! a walk up 13 levels of a tree of scores (16 B per entry, 256 KiB per template and 5,000 nodes): 50 templates in turns
-//! redo 50 nodes each time, 3 to 6 µs. A pod like no other is one pass over all nodes, 10 to 20 ns each: 50 to 100 µs.
-//! Rules about other pods are such a pass too, over counts that binds keep up to date.
+//! Sketch: a bind changes one node. What each of the templates knows of it costs one entry (filter, two scores: 50 ns)
+//! and a walk up 13 levels of a tree of scores (16 B per entry, 256 KiB per template and 5,000 nodes): 50 templates in
+//! turns redo 50 nodes each time, 3 to 6 µs. A pod like no other is one pass over all nodes, 10 to 20 ns each: 50 to
+//! 100 µs. Rules about other pods are such a pass too, over counts that binds keep up to date.
 //!
-//! Run with `cargo bench -p wavetank-benches --bench scheduler`; with `-- growth` it draws the plot of the documentation
-//! in their place (`docs/images/scheduler-growth.svg` and `.png`).
+//! Run with `cargo bench -p wavetank-benches --bench scheduler`; with `-- growth` it draws the plot of the
+//! documentation in their place (`docs/images/scheduler-growth.svg` and `.png`).
 
 mod cases;
 mod growth;

@@ -1,8 +1,8 @@
 //! The scheduler's share of a whole core: queue, watch events, bind requests and answers, with only the steps of the
 //! scheduler's process timed.
 //!
-//! Sketch: beside the search a pod is an entry of the queue, a change to read, a request to send and its answer, an event
-//! and a fact, each an allocation or two: 1 to 2 µs. Expect 0.15 s for 50,000 pods; limit 0.5 s.
+//! Sketch: beside the search a pod is an entry of the queue, a change to read, a request to send and its answer, an
+//! event and a fact, each an allocation or two: 1 to 2 µs. Expect 0.15 s for 50,000 pods; limit 0.5 s.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -45,9 +45,11 @@ pub enum Purpose {
     ImagePull = 15,
     /// A value fixed when a scenario is expanded to its plan; entity: position in the file.
     Plan = 16,
-    /// Where in the range a Service's address is sought; entity: creations so far, k: 0 for the upper band, 1 for the lower.
+    /// Where in the range a Service's address is sought; entity: creations so far, k: 0 for the upper band, 1 for the
+    /// lower.
     ServiceAddress = 22,
-    /// Where in the range a Service's node port is sought; entity: creations and ports drawn so far, k: as for addresses.
+    /// Where in the range a Service's node port is sought; entity: creations and ports drawn so far, k: as for
+    /// addresses.
     NodePort = 23,
     /// A kubelet's time to stop a container; entity: pod and container, k: attempt.
     StopDelay = 17,

@@ -10,7 +10,7 @@ use crate::controllers::ControllerManager;
 use crate::digest::{Digest, Fingerprint};
 use crate::id::{Name, ProcId, ProcKind, Revision};
 use crate::kubelet::Kubelets;
-use crate::model::Object;
+use crate::model::{Object, ObjectKey};
 use crate::scheduler::Scheduler;
 use crate::seam::{Effect, Input, Msg, TimerKind};
 use crate::store::{Change, Store, View};
@@ -104,6 +104,11 @@ impl Core {
         let changes = self.store.changes_between(after, self.store.head());
         let at = |change: &Change, revision: Revision| self.store.object_at(change.kind, change.row, revision);
         changes.iter().map(|it| (it.revision, at(it, Revision(it.revision.0 - 1)), at(it, it.revision))).collect()
+    }
+
+    /// The newest version of an object.
+    pub fn find(&self, key: &ObjectKey) -> Option<Object> {
+        crate::api::find(self.newest(), key)
     }
 
     /// What the API server would refuse an update to this version for: fields that must stay. `None` if there are none.

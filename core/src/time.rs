@@ -34,17 +34,12 @@ impl Time {
         Time(millis * 1_000_000)
     }
 
-    /// The whole second that this point is in: what the API keeps of a time.
-    pub const fn whole(self) -> Time {
-        Time(self.0 / 1_000_000_000 * 1_000_000_000)
-    }
-
     /// How long after `earlier` this point is; zero if it is not after it.
     pub const fn since(self, earlier: Time) -> Span {
         Span(self.0.saturating_sub(earlier.0))
     }
 
-    /// The beginning of the second that this point is in: times as the API stores them.
+    /// The beginning of the second that this point is in: what the API keeps of a time.
     pub const fn whole_second(self) -> Time {
         Time(self.0 / 1_000_000_000 * 1_000_000_000)
     }

@@ -70,8 +70,8 @@ const fn bit(signal: u32) -> u64 {
 /// One system call of at most four arguments; a negative result is the negated error number.
 fn system_call(number: usize, arguments: [usize; 4]) -> isize {
     let result: isize;
-    // SAFETY: the only pointers ever passed are `waited` in `main` and `READY`; both live as long as the process and are
-    // only read.
+    // SAFETY: the only pointers ever passed are `waited` in `main` and `READY`; both live as long as the process and
+    // are only read.
     #[cfg(target_arch = "x86_64")]
     unsafe {
         asm!("syscall", inlateout("rax") number => result, in("rdi") arguments[0], in("rsi") arguments[1],

@@ -6,7 +6,9 @@ set -eu
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-rustc --edition=2024 -O -C target-feature=+crt-static -C strip=symbols -C panic=abort -o "$folder/testapp" images/testapp.rs
+rustc --edition=2024 -O -C target-feature=+crt-static -C strip=symbols -C panic=abort \
+    -o "$folder/testapp" images/testapp.rs
 for version in v1 v2; do
-    cargo run --quiet -p wavetank-real --bin real -- images import "testapp:$version" "$folder/testapp" --env "VERSION=$version"
+    cargo run --quiet -p wavetank-real --bin real -- images import "testapp:$version" "$folder/testapp" \
+        --env "VERSION=$version"
 done

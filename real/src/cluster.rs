@@ -259,8 +259,8 @@ fn machine_address() -> IpAddr {
     socket.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
 }
 
-/// What the core is told first: its processes start, the namespace `default` is there with what every namespace has, the
-/// kubelet knows its node.
+/// What the core is told first: its processes start, the namespace `default` is there with what every namespace has,
+/// the kubelet knows its node.
 fn first_inputs(boot: Boot) -> Vec<Input> {
     let create = |object| {
         let body = Msg::Request(RequestId(0), Box::new(Request::Create(object)));

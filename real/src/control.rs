@@ -57,7 +57,10 @@ pub enum Outcome {
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// Nobody listens.
-    #[error("cluster {cluster} is not running (nobody listens at {}); start it with `real up --cluster {cluster}`", path.display())]
+    #[error(
+        "cluster {cluster} is not running (nobody listens at {}); start it with `real up --cluster {cluster}`",
+        path.display()
+    )]
     NotRunning {
         /// The cluster.
         cluster: ClusterName,

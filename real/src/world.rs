@@ -3,9 +3,10 @@
 //! One operating-system thread owns the core and this world and runs [`wavetank_core::drive`]. Everything else (the
 //! node's Docker calls, the control socket) lives in tokio tasks and reaches the core through one bounded channel.
 //!
-//! Invariant: time never moves backwards, and no timer fires after something later. Invariant: an input is in the journal before the core takes it. Invariant:
-//! messages between processes of the core are delivered in the order in which they were sent, before anything from
-//! outside. Absent on purpose: any decision; what a container does and when it is probed is the node's.
+//! Invariant: time never moves backwards, and no timer fires after something later. Invariant: an input is in the
+//! journal before the core takes it. Invariant: messages between processes of the core are delivered in the order in
+//! which they were sent, before anything from outside. Absent on purpose: any decision; what a container does and when
+//! it is probed is the node's.
 
 use std::{
     cmp::Reverse,
@@ -218,9 +219,10 @@ fn picture(now: Time, view: View<'_>) -> Picture {
 
 /// What is to be done, and at which time of the core.
 ///
-/// The core's time is that of a simulator: a message within the core arrives when it was sent, a timer fires when it was
-/// due, and only what comes from outside takes the clock's time. The clock merely decides how far to go. A core that is
-/// late therefore catches up in order, and never sees a timer of its own that should have fired before its present.
+/// The core's time is that of a simulator: a message within the core arrives when it was sent, a timer fires when it
+/// was due, and only what comes from outside takes the clock's time. The clock merely decides how far to go. A core
+/// that is late therefore catches up in order, and never sees a timer of its own that should have fired before its
+/// present.
 #[derive(Debug, Default)]
 struct Agenda {
     /// The time of the newest input.

@@ -2,8 +2,8 @@
 //!
 //! All files are written into a hidden sibling, `.NAME.partial`, and forced to the disk; then the sibling is renamed.
 //! An older run of the same name is first renamed to `.NAME.replaced` and deleted at the end. A program that is killed
-//! half-way leaves a hidden sibling behind, which the next run clears: of `.partial` nothing is kept, `.replaced` is put
-//! back if the directory itself is missing.
+//! half-way leaves a hidden sibling behind, which the next run clears: of `.partial` nothing is kept, `.replaced` is
+//! put back if the directory itself is missing.
 //!
 //! Invariant: a directory that this module did not write is never deleted or changed.
 
@@ -69,11 +69,12 @@ pub enum Error {
 
 /// Writes the whole report of a run into `dir`, together with `extra_files` (path in the directory, bytes).
 ///
-/// `dir` appears whole or not at all. The directory of an earlier run is replaced; an empty one is filled. The files are
-/// described in `docs/output.md`; equal records give equal bytes.
+/// `dir` appears whole or not at all. The directory of an earlier run is replaced; an empty one is filled. The files
+/// are described in `docs/output.md`; equal records give equal bytes.
 ///
 /// # Errors
-/// [`Error::Occupied`] when `dir` holds anything else, and the other cases of [`Error`]. `dir` is then as it was before.
+/// [`Error::Occupied`] when `dir` holds anything else, and the other cases of [`Error`]. `dir` is then as it was
+/// before.
 pub fn write_directory(record: &RunRecord, dir: &Path, extra_files: &[(String, Vec<u8>)]) -> Result<(), Error> {
     record.check()?;
     let place = Place::of(dir)?;

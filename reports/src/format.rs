@@ -8,7 +8,8 @@ pub(crate) fn seconds_exact(time_ns: u64) -> String {
     format!("{}.{:09}", time_ns / SECOND_NS, time_ns % SECOND_NS)
 }
 
-/// A time or span for people, cut (not rounded) at a precision that suits its size: `340 µs`, `3.204 s`, `6 min 47.1 s`.
+/// A time or span for people, cut (not rounded) at a precision that suits its size: `340 µs`, `3.204 s`,
+/// `6 min 47.1 s`.
 pub(crate) fn duration(ns: u64) -> String {
     let seconds = ns / SECOND_NS;
     match ns {

@@ -91,7 +91,8 @@ fn write_problem(writer: &mut Writer<&mut Vec<u8>>, element: &str, message: &str
 
 /// Replaces what XML 1.0 has no way to write.
 fn clean(text: &str) -> String {
-    let allowed = |letter: char| !matches!(letter, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    let is_control = |letter: char| matches!(letter, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}');
+    let allowed = |letter: char| !is_control(letter) && !matches!(letter, '\u{fffe}' | '\u{ffff}');
     text.chars().map(|letter| if allowed(letter) { letter } else { '\u{fffd}' }).collect()
 }
 

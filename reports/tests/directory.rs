@@ -149,23 +149,28 @@ fn the_tables_have_the_documented_columns_and_one_row_per_thing() {
         ("facts.csv", "time_s,time_ns,seq,category,subject,reason,message,by,targets", record.facts.len()),
         (
             "pods.csv",
-            "namespace,name,owner,node,phase,reason,restarts,created_s,created_ns,scheduled_s,scheduled_ns,pulled_s,pulled_ns,started_s,started_ns,ready_s,ready_ns,deleted_s,deleted_ns,gone_s,gone_ns",
+            "namespace,name,owner,node,phase,reason,restarts,created_s,created_ns,\
+             scheduled_s,scheduled_ns,pulled_s,pulled_ns,started_s,started_ns,ready_s,ready_ns,\
+             deleted_s,deleted_ns,gone_s,gone_ns",
             14,
         ),
         (
             "nodes.csv",
-            "name,zone,cpu_milli,memory_bytes,pods_allocatable,pods_end,pods_max,created_s,created_ns,ready_s,ready_ns,gone_s,gone_ns,not_ready_times,not_ready_s,not_ready_ns,not_ready_intervals_ns",
+            "name,zone,cpu_milli,memory_bytes,pods_allocatable,pods_end,pods_max,created_s,created_ns,\
+             ready_s,ready_ns,gone_s,gone_ns,not_ready_times,not_ready_s,not_ready_ns,not_ready_intervals_ns",
             6,
         ),
         (
             "services.csv",
-            "namespace,name,first_ready_s,first_ready_ns,without_endpoints_s,without_endpoints_ns,ready_min,ready_end,not_ready_end",
+            "namespace,name,first_ready_s,first_ready_ns,without_endpoints_s,without_endpoints_ns,\
+             ready_min,ready_end,not_ready_end",
             1,
         ),
         ("series/nodes.csv", "time_s,time_ns,ready,not_ready", record.series.nodes.rows.len()),
         (
             "series/pods-by-phase.csv",
-            "time_s,time_ns,running_ready,running_not_ready,pending_scheduled,pending_unscheduled,terminating,failed,succeeded",
+            "time_s,time_ns,running_ready,running_not_ready,pending_scheduled,pending_unscheduled,\
+             terminating,failed,succeeded",
             record.series.pods_by_phase.rows.len(),
         ),
     ];

@@ -1,13 +1,14 @@
 //! Compares `sim place` with answers recorded from kube-scheduler.
 //!
-//! `cargo run --release -p wavetank-sim --example scheduler_recordings -- FOLDER/{mixed,config,preempt}-*.json` reads each list
-//! of objects, the `.config.yaml` beside it if there is one, and the `.expect.jsonl`. The pods go through the very code
-//! that `sim place --explain full --ties first` runs (with `--preempt` for `preempt-*`), so a difference in one pod can bring others with it.
+//! `cargo run --release -p wavetank-sim --example scheduler_recordings -- FOLDER/{mixed,config,preempt}-*.json` reads
+//! each list of objects, the `.config.yaml` beside it if there is one, and the `.expect.jsonl`. The pods go through the
+//! very code that `sim place --explain full --ties first` runs (with `--preempt` for `preempt-*`), so a difference in
+//! one pod can bring others with it.
 //!
 //! A row agrees if all fields that the recording has are equal: node, message, plugins, the numbers of nodes, the best
 //! score and who has it, and where recorded each node's score by each plugin or its refusal with code and reasons. The
-//! order of one node's reasons is random in kube-scheduler, so they are compared sorted. The recorded scheduler got terms
-//! about other pods with their `matchLabelKeys` unmerged, which it ignores; so does `sim place`.
+//! order of one node's reasons is random in kube-scheduler, so they are compared sorted. The recorded scheduler got
+//! terms about other pods with their `matchLabelKeys` unmerged, which it ignores; so does `sim place`.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

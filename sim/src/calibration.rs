@@ -104,7 +104,8 @@ pub const WORKLOADS: [Workload; 11] = [
     limited("controllers at 2,000 requests per second", 2_000, 351.0),
 ];
 
-/// Runs so many pods of each kind, one kind after the other, on one cluster. Pods of a ReplicaSet must be the only kind.
+/// Runs so many pods of each kind, one kind after the other, on one cluster. Pods of a ReplicaSet must be the only
+/// kind.
 pub fn measure(nodes: u32, kinds: &[Kind], cost: SchedulingCost, pods: u32) -> Vec<Measured> {
     let mut config = Config { seed: 1, ..Config::default() };
     config.scheduler.cost = cost;

@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::plan::scenario::Loaded;
 use crate::plan::scenario::format::{Fidelity, Scenario};
 use crate::record::Outcome;
-use crate::world::{Flow, Observer, run};
+use crate::world::{Flow, Observer, Options, Simulation};
 
 /// The Kubernetes version whose behaviour is mirrored.
 pub const KUBERNETES_VERSION: &str = "1.34";
@@ -45,7 +45,11 @@ pub fn execute(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Time)) ->
     }
     let mut onlooker = Onlooker { watch, history: History::new(), last: None, progress };
     plan_facts(&loaded.plan, &mut onlooker.history);
-    let outcome = run(&loaded.plan, &mut onlooker);
+    // The history keeps what reports tell of the facts.
+    let options = Options { keep_facts: false, ..Options::default() };
+    let mut simulation: Simulation = Simulation::with_options(&loaded.plan, options);
+    simulation.run(&mut onlooker);
+    let outcome = simulation.outcome();
     let Onlooker { watch, mut history, .. } = onlooker;
     let mut warnings = refusals(&loaded.plan, &outcome, &mut history);
     warnings.extend(drains(&loaded.plan, &outcome, &mut history));

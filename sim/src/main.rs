@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Pods are many small pieces of memory: with this allocator a rollout takes an eighth less time than with the system's.
+/// Pods are many small pieces of memory: with this allocator a rollout takes an eighth less time than with the
+/// system's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

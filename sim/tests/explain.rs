@@ -20,7 +20,8 @@ spec:
         template:
           metadata: {labels: {app: web}}
           spec:
-            tolerations: [{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 10}]
+            tolerations:
+            - {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 10}
             containers: [{name: main, image: web}]
     - apiVersion: v1
       kind: Pod
@@ -120,7 +121,7 @@ fn in_order(story: &str, texts: &[&str]) {
 fn a_story_goes_back_to_the_fault_and_to_the_request() {
     let run = Run::new("explain");
     let evicted = run.pods("TaintManagerEviction");
-    let crash = "because at 60.000 s worker-2 crashes (story.yaml:25)";
+    let crash = "because at 60.000 s worker-2 crashes (story.yaml:26)";
     assert!(!evicted.is_empty());
     in_order(
         &run.story(&evicted[0]),
@@ -150,7 +151,7 @@ fn a_story_goes_back_to_the_fault_and_to_the_request() {
             "because at ",
             "scaled from 2 to 3 by the deployment-controller",
             "deployment/web scaled from 2 to 3 by the user",
-            "because at 20.000 s scale deployment/web to 3 requested by the user (story.yaml:24)",
+            "because at 20.000 s scale deployment/web to 3 requested by the user (story.yaml:25)",
         ],
     );
     in_order(

@@ -118,8 +118,9 @@ fn the_scenarios_of_the_repository_use_every_field_of_the_format_and_a_table_say
     assert!(missing.is_empty(), "no scenario of the repository has {missing:#?}");
 
     let mut table = String::from(
-        "# Every field of a scenario, with an example\n\nWritten by `UPDATE_EXPECTED=1 cargo test -p wavetank-sim --test \
-         features`, which also checks that no field is missing.\n[`scenario-format.md`](scenario-format.md) says what they \
+        "# Every field of a scenario, with an example\n\nWritten by `UPDATE_EXPECTED=1 cargo test -p wavetank-sim \
+         --test features`, which also checks that no field is \
+         missing.\n[`scenario-format.md`](scenario-format.md) says what they \
          mean.\n\n| field | example | of |\n|---|---|---|\n",
     );
     for (place, (file, line)) in &walk.seen {

@@ -63,9 +63,10 @@ fn scenarios() -> PathBuf {
 /// A scenario of one node and one pod, with more lines of `spec` at the end.
 fn small(more: &str) -> String {
     format!(
-        "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: small}}\nspec:\n  duration: 60s\n  nodes: [{{name: worker, \
-         count: 1}}]\n  manifests:\n    - apiVersion: v1\n      kind: Pod\n      metadata: {{name: web}}\n      spec: \
-         {{containers: [{{name: main, image: web}}]}}\n{more}"
+        "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: small}}\nspec:\n  duration: 60s\n  nodes: \
+         [{{name: worker, count: 1}}]\n  manifests:\n    \
+         - apiVersion: v1\n      kind: Pod\n      metadata: {{name: web}}\n      \
+         spec: {{containers: [{{name: main, image: web}}]}}\n{more}"
     )
 }
 
@@ -173,8 +174,9 @@ fn wrong_input_is_refused_with_its_place_and_the_nearest_name() {
 fn several_mistakes_are_told_together() {
     let place = Place::new("several");
     let text = small(
-        "  timeline:\n    - {at: 5s, crash: {node: a}}\n    - {at: 5s, cordon: {zone: z}}\n    - {crash: {all: true}}\n    - \
-         {at: 61s, crash: {all: true}}\n  expect:\n    - {name: x, at: 1s, that: size(podz) == 1}\n",
+        "  timeline:\n    - {at: 5s, crash: {node: a}}\n    - {at: 5s, cordon: {zone: z}}\n    \
+         - {crash: {all: true}}\n    - {at: 61s, crash: {all: true}}\n  \
+         expect:\n    - {name: x, at: 1s, that: size(podz) == 1}\n",
     );
     let output = place.sim(&["validate", &place.file("f.yaml", &text)]);
     assert_eq!(err(&output).lines().count(), 5, "{}", err(&output));

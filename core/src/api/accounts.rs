@@ -1,15 +1,15 @@
 //! The ServiceAccount plugin: every pod runs under an account of its namespace, whose token it gets.
 //!
-//! The default account is made by a controller a moment after its namespace, so a pod that would run under it before it is
-//! there waits: the API server looks for it ten times, a drawn 100 to 200 ms apart. Absent on purpose: the limit of the
-//! Secrets that an account's pods may mount (`kubernetes.io/enforce-mountable-secrets`), and tokens themselves.
+//! The default account is made by a controller a moment after its namespace, so a pod that would run under it before it
+//! is there waits: the API server looks for it ten times, a drawn 100 to 200 ms apart. Absent on purpose: the limit of
+//! the Secrets that an account's pods may mount (`kubernetes.io/enforce-mountable-secrets`), and tokens themselves.
 //!
 //! Source: plugin/pkg/admission/serviceaccount/admission.go (v1.34.1).
 
 #[cfg(test)]
 mod tests;
 
-use crate::api::{Request, patch};
+use crate::api::{Request, read};
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, ProcId, RequestId};
 use crate::kubelet::CONFIG_MIRROR;
@@ -140,7 +140,7 @@ pub(super) fn waits_for_account(store: &Store, request: &Request) -> bool {
         Request::Apply { object: Object::Pod(pod), .. } => {
             let meta = &pod.meta;
             let key = ObjectKey { kind: Kind::Pod, namespace: meta.namespace.clone(), name: meta.name.clone() };
-            if patch::current(store, &key).is_some() {
+            if read::current(store, &key).is_some() {
                 return false;
             }
             pod

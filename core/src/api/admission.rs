@@ -1,4 +1,5 @@
-//! What admission makes of an object on its way into the store: what it adds to pods, whom it turns away, whom it charges.
+//! What admission makes of an object on its way into the store: what it adds to pods, whom it turns away, whom it
+//! charges.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -186,8 +186,8 @@ fn endpoints_of(slice: Option<&EndpointSlice>) -> &[Shared<Endpoint>] {
     slice.map_or(&[], |slice| &slice.endpoints)
 }
 
-/// The pods of the ready endpoints of one list that are not, as the very same value, in another as well. Both are sorted
-/// by address and pod, and most of their endpoints are shared.
+/// The pods of the ready endpoints of one list that are not, as the very same value, in another as well. Both are
+/// sorted by address and pod, and most of their endpoints are shared.
 fn ready_of_one(endpoints: &[Shared<Endpoint>], mut others: &[Shared<Endpoint>]) -> BTreeSet<Name> {
     let mut is_in_others = |endpoint: &Shared<Endpoint>| {
         while let [first, rest @ ..] = others {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::api::admission;
 use crate::api::deletion::NAMESPACE_CONTENT;
-use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, Taken, patch, storage};
+use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, Taken, apply, read, storage, update};
 use crate::context::Context;
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, Revision, Uid};
@@ -106,12 +106,12 @@ impl ApiServer {
         sets_replicas: bool,
     ) -> Answer {
         let key = object.key();
-        match patch::current(store, &key) {
+        match read::current(store, &key) {
             None => self.create(ctx, store, object),
             Some(stored) => {
-                let mut merged = patch::merge_for_apply(object, &stored, sets_replicas);
+                let mut merged = apply::merged(object, &stored, sets_replicas);
                 self.prepare_service_update(ctx, store, &mut merged)?;
-                patch::update(ctx, store, merged, None)
+                update::update(ctx, store, merged, None)
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::api::{Answer, Propagation, Refusal, Reply, patch};
+use crate::api::{Answer, Propagation, Refusal, Reply, read};
 use crate::context::Context;
 use crate::id::{Name, RowId, Uid};
 use crate::model::{Kind, Meta, Namespace, Object, ObjectKey, Pod, Resource, Selector, with_kind};
@@ -29,7 +29,7 @@ pub(super) fn delete(
     grace: Option<Span>,
     propagation: Propagation,
 ) -> Answer {
-    let stored = patch::current(store, key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
+    let stored = read::current(store, key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
     if let Some(expected) = uid.filter(|expected| *expected != stored.uid()) {
         return Err(Refusal::WrongUid { expected, stored: stored.uid() });
     }
@@ -164,8 +164,8 @@ fn mark<T: Resource>(
 
 /// The finalizers of an object that is being deleted with this propagation: a policy takes the place of another.
 ///
-/// Source: `deletionFinalizersForGarbageCollection`, staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go
-/// (v1.34.1).
+/// Source: `deletionFinalizersForGarbageCollection`,
+/// staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go (v1.34.1).
 fn with_finalizer(meta: &Meta, propagation: Propagation) -> Arc<[Name]> {
     let of_policies = [FOREGROUND_DELETION, ORPHAN];
     // A deletion that names no policy leaves it at what the object says itself.

@@ -30,8 +30,8 @@ pub(super) fn check_job(store: &Store, new: &Job) -> Result<(), Refusal> {
 /// Refuses a status of a Job that says of more pods that they are ready than that they are active. The Job controller
 /// runs into this while it waits to replace a failed pod beside others, and tries again.
 ///
-/// Source: `validateJobStatus`, pkg/apis/batch/validation/validation.go (v1.34.1); its other checks hold of whatever the
-/// controller here writes.
+/// Source: `validateJobStatus`, pkg/apis/batch/validation/validation.go (v1.34.1); its other checks hold of whatever
+/// the controller here writes.
 pub(super) fn check_job_status(store: &Store, new: &Job) -> Result<(), Refusal> {
     let Some((_, old)) = store.newest().find::<Job>(&new.meta.namespace, &new.meta.name) else { return Ok(()) };
     let counts = |job: &Job| (job.status.active, job.status.ready.unwrap_or(0));

@@ -74,8 +74,8 @@ fn complete(what: &str, container: &mut Container, requests: &Amounts, limits: &
     fill(&mut container.limits, written, limits, "limit");
 }
 
-/// What validation says of containers whose request is above the limit that was filled in, or whose extended resource has
-/// another limit than request; `None` if nothing.
+/// What validation says of containers whose request is above the limit that was filled in, or whose extended resource
+/// has another limit than request; `None` if nothing.
 ///
 /// Source: `ValidateContainerResourceRequirements`, pkg/apis/core/validation/validation.go (v1.34.1).
 pub(super) fn requests_beyond_limits(spec: &PodSpec) -> Option<Name> {
@@ -93,8 +93,8 @@ pub(super) fn requests_beyond_limits(spec: &PodSpec) -> Option<Name> {
                     _ => continue,
                 };
                 faults.push(format!(
-                    "spec.{field}[{index}].resources.requests: Invalid value: \"{request}\": must be {must_be} {name} limit \
-                     of {limit}"
+                    "spec.{field}[{index}].resources.requests: Invalid value: \"{request}\": must be {must_be} {name} \
+                     limit of {limit}"
                 ));
             }
         }

@@ -4,9 +4,16 @@
 //! and a deletion by labels is one for each object); an answer that promises a write, and the watch news of it,
 //! leave only after the write is on stable storage. Absent on purpose: latency and loss (links belong to the world),
 //! rate limits (they belong to clients), and reading JSON (the edges do that).
+//!
+//! Parts: `server` is the process. What can be asked of it is in `create`, `read`, `update` (whole objects, or their
+//! status), `patch` (single changes, `undo` among them), `apply`, `deletion` and `eviction`. On the way into the store
+//! come `admission` with `accounts`, `priority`, `limit_ranger` and `quota`, and `services` for addresses and ports;
+//! `parts` says which part of a kind is its status, `immutable`, `set_updates` and `storage` what may not change.
+//! `changes` tells facts of writes, `leases` keeps renewals, `client` is the side of who asks.
 
 mod accounts;
 pub mod admission;
+mod apply;
 mod changes;
 mod client;
 mod create;
@@ -15,14 +22,17 @@ pub mod eviction;
 mod immutable;
 pub mod leases;
 mod limit_ranger;
+mod parts;
 mod patch;
 mod priority;
 mod quota;
+mod read;
 mod server;
 mod services;
 mod set_updates;
 mod storage;
 mod undo;
+mod update;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -32,9 +42,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use client::Bucket;
 pub use client::Client;
 pub(crate) use create::LETTERS;
-pub(crate) use patch::update_fault;
+pub(crate) use read::find;
 pub use server::ApiServer;
 pub(crate) use storage::default_class;
+pub(crate) use update::update_fault;
 
 use crate::id::{Name, Revision, Uid};
 use crate::model::{ConditionKind, Kind, Labels, Namespace, Object, ObjectKey, Selector, Status3, Taint};
@@ -175,7 +186,8 @@ impl Request {
 /// One change of an object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Patch {
-    /// Deployment, ReplicaSet, StatefulSet, ReplicationController: the wanted number (`kubectl scale`); Job: its parallelism.
+    /// Deployment, ReplicaSet, StatefulSet, ReplicationController: the wanted number (`kubectl scale`); Job: its
+    /// parallelism.
     Replicas(u32),
     /// Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet: an image (`kubectl set image`).
     Image {
@@ -260,8 +272,8 @@ pub enum Patch {
 /// What becomes of the objects that a deleted object owns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Propagation {
-    /// The garbage collector removes them afterwards, unless the object's finalizers say otherwise: a deletion that names
-    /// no policy.
+    /// The garbage collector removes them afterwards, unless the object's finalizers say otherwise: a deletion that
+    /// names no policy.
     #[default]
     Background,
     /// The object stays, marked, until they are gone.
@@ -306,7 +318,12 @@ pub enum Refusal {
         taken: Taken,
     },
     /// 409: somebody else has written since.
-    #[error("Operation cannot be fulfilled on {} \"{}\": the object has been modified; please apply your changes to the latest version and try again", key.kind.qualified_plural(), key.name)]
+    #[error(
+        "Operation cannot be fulfilled on {} \"{}\": the object has been modified; please apply your changes to the \
+         latest version and try again",
+        key.kind.qualified_plural(),
+        key.name
+    )]
     Conflict {
         /// The object.
         key: ObjectKey,

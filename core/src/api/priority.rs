@@ -32,8 +32,8 @@ impl Priority {
         let value = found.as_ref().map_or(0, |priority| priority.value);
         if let Some(given) = spec.given_priority.filter(|given| *given != value) {
             return Err(format!(
-                "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller \
-                 computed {value} from the given PriorityClass name"
+                "the integer value of priority ({given}) must not be provided in pod spec; priority admission \
+                 controller computed {value} from the given PriorityClass name"
             ));
         }
         let never = found.as_ref().is_some_and(|priority| priority.never_preempts);

@@ -13,7 +13,7 @@ use crate::api::{Answer, Refusal, Reply, Request, changes};
 use crate::author::Author;
 use crate::context::Context;
 use crate::digest::StableHasher;
-use crate::id::{Name, ProcId, RequestId, Revision, same_name};
+use crate::id::{Name, ProcId, RequestId, Revision};
 use crate::model::{Kind, Object, ObjectKey, Pod, Resource, Service, with_kind};
 use crate::seam::{Effect, Msg, TimerKind};
 use crate::store::hash_index::HashIndex;
@@ -57,7 +57,7 @@ struct PodWatchers {
 impl PodWatchers {
     fn place(&self, node: &Name) -> Option<usize> {
         let mut places = self.by_node.get(StableHasher::hash_one(node)).map(|place| place as usize);
-        places.find(|place| same_name(&self.watchers[*place].0, node))
+        places.find(|place| self.watchers[*place].0 == *node)
     }
 
     fn of(&self, node: &Name) -> Option<ProcId> {
@@ -194,8 +194,8 @@ impl ApiServer {
 
     fn answer(&mut self, ctx: &mut Context<'_>, store: &mut Store, from: ProcId, id: RequestId, request: Request) {
         let before = store.head();
-        // A kubelet that hears no answer to these asks again, so the answer's loss loses no news. A creation it would ask for
-        // in vain.
+        // A kubelet that hears no answer to these asks again, so the answer's loss loses no news. A creation it would
+        // ask for in vain.
         let answer_is_news = matches!(request, Request::UpdateStatus { .. } | Request::Delete { .. });
         let answer = match request {
             Request::WatchConfig(key) => self.watch_config(store, from, key),
@@ -224,13 +224,13 @@ impl ApiServer {
             Request::Create(object) => self.create(ctx, store, object),
             Request::Update { mut object, expected } => {
                 self.prepare_service_update(ctx, store, &mut object)?;
-                super::patch::update(ctx, store, object, expected)
+                super::update::update(ctx, store, object, expected)
             }
             Request::UpdateStatus { mut object, expected } => {
                 super::storage::stamp(ctx, store, &mut object);
-                super::patch::update_status(store, object, expected)
+                super::update::update_status(store, object, expected)
             }
-            Request::Finalize { namespace, expected } => super::patch::finalize(ctx, store, namespace, expected),
+            Request::Finalize { namespace, expected } => super::update::finalize(ctx, store, namespace, expected),
             Request::Apply { object, sets_replicas } => self.apply(ctx, store, object, sets_replicas),
             Request::Patch { key, patch } => super::patch::patch(ctx, store, &key, patch),
             Request::Delete { key, uid, grace, propagation } => {
@@ -243,7 +243,7 @@ impl ApiServer {
                 super::eviction::evict(ctx, store, &key, uid, grace, dry_run)
             }
             Request::Bind { namespace, name, uid, node } => bind(ctx, store, namespace, name, uid, node),
-            Request::Get(key) => read(store, key),
+            Request::Get(key) => super::read::read(store, key),
             Request::PodsOf { node } => {
                 let pods = store.newest().under::<Pod>(IndexKey::Node(node));
                 Ok(Reply::Pods(pods.map(|(_, pod)| Pod::into_object(pod.clone())).collect()))
@@ -272,8 +272,8 @@ impl ApiServer {
     /// A kubelet lists its pods as they are durable now; news of later writes follow.
     fn watch_pods(&mut self, store: &Store, kubelet: ProcId, node: Name) -> Reply {
         self.pod_watchers.set(&node, kubelet);
-        // What the kubelet asked in a former life or over a former connection it will not understand the answer to: (1) it
-        // reports; (2) it starts again and lists its pods as they were before the report; (3) the report is durable.
+        // What the kubelet asked in a former life or over a former connection it will not understand the answer to: (1)
+        // it reports; (2) it starts again and lists its pods as they were before the report; (3) the report is durable.
         for unanswered in self.unanswered.iter_mut().filter(|it| it.to == kubelet) {
             unanswered.tells_of_write = false;
         }
@@ -344,13 +344,6 @@ impl ApiServer {
 /// The newest durable revision.
 fn persisted(store: &Store) -> Revision {
     store.cursor(ProcId::API_SERVER).unwrap_or_default()
-}
-
-/// The newest version of an object, for a client that reads before it writes.
-fn read(store: &Store, key: ObjectKey) -> Answer {
-    let version =
-        super::patch::current(store, &key).and_then(|object| Some((object, super::patch::version(store, &key)?)));
-    version.map(|(object, revision)| Reply::Object(object, revision)).ok_or(Refusal::NotFound(key))
 }
 
 /// Binds a pod to a node: write-once.

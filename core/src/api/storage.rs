@@ -1,9 +1,10 @@
 //! What the API server does with claims, volumes and classes beside storing them: admission, and fields that stay.
 //!
 //! Source: plugin/pkg/admission/storage/{storageclass/setdefault,storageobjectinuseprotection}/admission.go,
-//! pkg/registry/core/persistentvolume/strategy.go, `ValidatePersistentVolumeUpdate`, `ValidatePersistentVolumeClaimUpdate`,
-//! pkg/apis/core/validation/validation.go, and `ValidateStorageClassUpdate`, pkg/apis/storage/validation/validation.go
-//! (v1.34.1). The difference that the API server prints after "spec is immutable" is left out.
+//! pkg/registry/core/persistentvolume/strategy.go, `ValidatePersistentVolumeUpdate`,
+//! `ValidatePersistentVolumeClaimUpdate`, pkg/apis/core/validation/validation.go, and `ValidateStorageClassUpdate`,
+//! pkg/apis/storage/validation/validation.go (v1.34.1). The difference that the API server prints after "spec is
+//! immutable" is left out.
 
 #[cfg(test)]
 mod tests;
@@ -120,8 +121,8 @@ pub(super) fn check_growth(view: View<'_>, new: &Object, old: &Object) -> Result
     if !wanted.is_empty() && wanted == before && class.is_some_and(|class| class.allows_expansion) {
         return Ok(());
     }
-    let why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support \
-               resize";
+    let why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must \
+               support resize";
     Err(why.to_owned())
 }
 

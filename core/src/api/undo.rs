@@ -16,7 +16,8 @@ pub(super) fn previous_template(store: &Store, object: &Object) -> Result<PodTem
         Object::Deployment(deployment) if deployment.paused => {
             let name = &deployment.meta.name;
             return Err(format!(
-                "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume deployment/{name}' and try again"
+                "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume \
+                 deployment/{name}' and try again"
             ));
         }
         Object::Deployment(deployment) => of_replica_sets(store, deployment),

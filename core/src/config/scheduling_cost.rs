@@ -35,9 +35,10 @@ impl SchedulingCost {
     /// a limit of requests.
     ///
     /// Fitted to the least throughputs that scheduler_perf accepts of v1.34.9 (5,000 nodes, of which 500 are scored).
-    /// `attempt` is that of pods for one node (390 pods per second), `scored_node` what plain pods take in addition (270),
-    /// and the others what each kind of rule takes beyond that (node affinity 220, spreading 85 and by preference 125,
-    /// affinity 35, anti-affinity 60, preferred affinity 90). The thresholds leave nothing for nodes that filters refuse.
+    /// `attempt` is that of pods for one node (390 pods per second), `scored_node` what plain pods take in addition
+    /// (270), and the others what each kind of rule takes beyond that (node affinity 220, spreading 85 and by
+    /// preference 125, affinity 35, anti-affinity 60, preferred affinity 90). The thresholds leave nothing for nodes
+    /// that filters refuse.
     ///
     /// Source: test/integration/scheduler_perf/*/performance-config.yaml (v1.34.9).
     pub const KUBERNETES_1_34: SchedulingCost = SchedulingCost {

@@ -36,7 +36,9 @@ pub(super) fn all<'a>(view: View<'a>, kind: Kind) -> Vec<&'a Meta> {
 pub(super) fn controlled_by(view: View<'_>, owner: Uid) -> Vec<(ObjectKey, Uid)> {
     let of_kind = |kind: Kind| -> Vec<(ObjectKey, Uid)> {
         let key = |meta: &Meta| (key_of(kind, meta), meta.uid);
-        with_kind!(kind, T => view.under::<T>(IndexKey::Controller(owner)).map(|(_, object)| key(object.meta())).collect())
+        with_kind!(kind, T => {
+            view.under::<T>(IndexKey::Controller(owner)).map(|(_, object)| key(object.meta())).collect()
+        })
     };
     Kind::ALL.iter().flat_map(|kind| of_kind(*kind)).collect()
 }

@@ -3,6 +3,10 @@
 //! Each controller has a number: it is the number of its API client and of its work queue's timer, so answers and
 //! timers find their way back. Invariant: controllers share nothing but the view; what one writes, another learns from
 //! the watch. Absent on purpose: leader election.
+//!
+//! A folder or file each for the controllers. What they share: `reconciler` (the frame of most), `work_queue`,
+//! `requests` (what a sync has under way), `expectations` (what the watch has yet to show), `claims` (adoption and
+//! release), `pods`, `revisions`, `kinds` (objects of any kind), `names` and `called` (keys and names).
 
 mod called;
 mod claims;

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::api::{Propagation, Refusal, Request};
+use crate::api::{Answer, Propagation, Refusal, Request};
+use crate::context::Context;
 use crate::controllers::owned_by;
+use crate::facts::What;
 use crate::model::{ConditionKind, Kind, Meta, ObjectKey, Pod, PodTemplate};
 use crate::time::{Span, Time};
 
@@ -55,6 +57,16 @@ pub(crate) fn deletion_of(pod: &Pod) -> Request {
 /// What is told of a refused creation.
 pub(crate) fn told_of_creation(refusal: &Refusal) -> String {
     format!("Error creating: {refusal}")
+}
+
+/// Records which creations of pods were refused and says how many; what is refused because the namespace is going is no
+/// news.
+pub(crate) fn refused_creations(ctx: &mut Context<'_>, owner: &ObjectKey, answers: &[Answer]) -> usize {
+    let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
+    let news = refused.filter(|refusal| !refusal.is_namespace_terminating()).inspect(|refusal| {
+        ctx.record(owner.clone(), What::Refused { message: told_of_creation(refusal).into() });
+    });
+    news.count()
 }
 
 /// How long until the next ready pod counts as available; `None` if there is none to wait for.

@@ -1,7 +1,7 @@
 //! The ResourceQuota controller: counts what a namespace uses and says it in its quotas' status.
 //!
-//! Admission adds what is created; this controller takes away what has gone, after each deletion and every five minutes,
-//! and is the first to say what a new quota enforces: until then it enforces nothing. Source:
+//! Admission adds what is created; this controller takes away what has gone, after each deletion and every five
+//! minutes, and is the first to say what a new quota enforces: until then it enforces nothing. Source:
 //! pkg/controller/resourcequota (v1.34.1), which keeps a second queue for quotas without a count. Here one queue serves
 //! all, and the full count every five minutes stops while there are no quotas.
 

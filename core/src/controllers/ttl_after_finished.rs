@@ -60,7 +60,7 @@ impl TtlAfterFinished {
 /// When a Job's time is over; `None` if it has none or has not finished.
 fn expiry(job: &Job) -> Option<Time> {
     let (_, finished_at) = job.finished()?;
-    Some(finished_at.whole().saturating_add(job.spec.ttl_after_finished?))
+    Some(finished_at.whole_second().saturating_add(job.spec.ttl_after_finished?))
 }
 
 impl Reconciler for TtlAfterFinished {

@@ -39,7 +39,8 @@ pub(crate) struct WorkQueue<K> {
 /// The tokens for retries. Source: `Limiter.reserveN`, golang.org/x/time/rate.
 #[derive(Default)]
 struct Bucket {
-    /// When the tokens that were taken will all have been replaced; the beginning of time for a bucket that was never used.
+    /// When the tokens that were taken will all have been replaced; the beginning of time for a bucket that was never
+    /// used.
     full_at: Time,
 }
 
@@ -117,8 +118,8 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
     /// Adds a key after the back-off of its failures so far: 5 ms, 10 ms, 20 ms … 1000 s, unless the queue has others;
     /// and not before the bucket has a token for it, which gets 10 per second after the first 100.
     ///
-    /// Source: `DefaultTypedControllerRateLimiter`, staging/src/k8s.io/client-go/util/workqueue/default_rate_limiters.go
-    /// (v1.34.1).
+    /// Source: `DefaultTypedControllerRateLimiter`,
+    /// staging/src/k8s.io/client-go/util/workqueue/default_rate_limiters.go (v1.34.1).
     pub(crate) fn add_rate_limited(&mut self, ctx: &mut Context<'_>, key: K) {
         let failures = self.failures.entry(key.clone()).or_insert(0);
         // Twenty doublings of the smallest first back-off are above the largest.

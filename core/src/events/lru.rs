@@ -1,7 +1,7 @@
 //! A map that forgets what was used longest ago when it holds too much.
 //!
-//! Every event that is said looks up three of these, most of them without finding anything: a use must cost no more than
-//! finding the key, so the order of uses is a list through the slots and not a second map.
+//! Every event that is said looks up three of these, most of them without finding anything: a use must cost no more
+//! than finding the key, so the order of uses is a list through the slots and not a second map.
 
 use std::collections::BTreeMap;
 

@@ -6,6 +6,9 @@
 //! fact, and no request. Absent on purpose: the tokens that writing events takes from the limits of their components'
 //! clients, and their loss on the way.
 //!
+//! Parts: `log` is the fold, with `spam`, and `counted` or `series` for the two ways of combining; `lru` is how much
+//! they remember.
+//!
 //! Source: staging/src/k8s.io/client-go/tools/{record,events} (v1.34.1).
 
 mod counted;

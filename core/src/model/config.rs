@@ -20,6 +20,30 @@ pub const OPAQUE: &str = "Opaque";
 /// Values that are no text, by key.
 pub type Blobs = BTreeMap<Name, Arc<[u8]>>;
 
+/// Which of the two kinds that hold configuration.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum ConfigKind {
+    /// A ConfigMap.
+    ConfigMap,
+    /// A Secret.
+    Secret,
+}
+
+/// What a pod takes from a ConfigMap or Secret of its namespace.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct ObjectReference {
+    /// ConfigMap or Secret.
+    pub kind: ConfigKind,
+    /// Its name.
+    pub name: Name,
+    /// Whether the pod starts without it.
+    pub optional: bool,
+    /// Keys that must be there; empty is whatever it has.
+    pub keys: Vec<Name>,
+    /// The volume that shows it; `None` for environment variables.
+    pub volume: Option<Name>,
+}
+
 /// A ConfigMap.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct ConfigMap {
@@ -92,7 +116,8 @@ impl ConfigMap {
 
 /// The annotation of the certificate's ConfigMap.
 pub(crate) const DESCRIPTION: &str = "kubernetes.io/description";
-const ROOT_CERTIFICATE_DESCRIPTION: &str = "Contains a CA bundle that can be used to verify the kube-apiserver when using \
+const ROOT_CERTIFICATE_DESCRIPTION: &str = "Contains a CA bundle that can be used to verify the kube-apiserver when \
+                                            using \
      internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across \
      distributions of Kubernetes clusters.";
 /// What stands in the place of a certificate.

@@ -74,8 +74,8 @@ impl PodDisruptionBudget {
 impl DisruptionStatus {
     /// Brings the condition DisruptionAllowed in line with the count.
     ///
-    /// Source: `UpdateDisruptionAllowedCondition`, staging/src/k8s.io/component-helpers/apps/poddisruptionbudget/helpers.go
-    /// (v1.34.1).
+    /// Source: `UpdateDisruptionAllowedCondition`,
+    /// staging/src/k8s.io/component-helpers/apps/poddisruptionbudget/helpers.go (v1.34.1).
     pub fn update_condition(&mut self, now: Time) {
         let allowed = self.disruptions_allowed > 0;
         let reason = if allowed { "SufficientPods" } else { "InsufficientPods" };

@@ -3,10 +3,15 @@
 //! Invariant: an object is immutable once stored; a write stores a new version. What the core does not model travels
 //! along as text ([`Meta::original`]) and is given back when the object is shown. Absent on purpose: JSON, defaulting
 //! and validation texts, which belong to the edges (crate `wavetank-manifest`).
+//!
+//! A file for each family of kinds (`workload`, `sets`, `batch`, `network`, `storage`, `policy` …); `pod` with its
+//! `container`s, `pod_volume`s, rules of `placement`, `pod_status` and `qos`; `object` is what all kinds share, `meta`,
+//! `condition` and `resources` what many of them have.
 
 mod batch;
 mod condition;
 mod config;
+mod container;
 mod disruption;
 mod index_set;
 mod meta;
@@ -16,9 +21,10 @@ mod node;
 mod object;
 mod placement;
 mod pod;
-mod pod_parts;
+mod pod_status;
 mod pod_volume;
 mod policy;
+mod qos;
 mod resources;
 mod schedule;
 mod sets;
@@ -34,7 +40,12 @@ pub use batch::{
 pub use condition::{Condition, ConditionKind, Conditions, Status3};
 pub(crate) use config::DESCRIPTION;
 pub use config::{
-    Blobs, ConfigMap, DEFAULT_ACCOUNT, OPAQUE, ROOT_CERTIFICATE, ROOT_CERTIFICATE_KEY, Secret, ServiceAccount,
+    Blobs, ConfigKind, ConfigMap, DEFAULT_ACCOUNT, OPAQUE, ObjectReference, ROOT_CERTIFICATE, ROOT_CERTIFICATE_KEY,
+    Secret, ServiceAccount,
+};
+pub use container::{
+    Container, ContainerPort, EnvFrom, EnvSource, EnvVar, Hook, Lifecycle, Probe, ProbeAction, PullPolicy, VolumeMount,
+    ZeroRequests,
 };
 pub use disruption::{DisruptionLimit, DisruptionStatus, PodDisruptionBudget, UnhealthyPodEviction};
 pub use index_set::IndexSet;
@@ -48,14 +59,8 @@ pub use node::{Node, NodeImage, NodeSpec, NodeStatus, NodeVolumes, Taint, TaintE
 pub use object::{Kind, Object, ObjectKey, Resource};
 pub(crate) use object::{Tables, with_kind, with_object};
 pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
-pub use pod::{
-    Container, ContainerPort, ContainerState, ContainerStatus, EnvVar, Phase, Pod, PodOwn, PodSpec, PodStatus,
-    PreferredNodeTerm, Probe, ProbeAction, PullPolicy, RestartPolicy, ServiceLinks, Terminated, Toleration,
-    TolerationOperator, ZeroRequests,
-};
-pub use pod_parts::{
-    ConfigKind, EnvFrom, EnvSource, Hook, Lifecycle, ObjectReference, QosClass, SYSTEM_CRITICAL_PRIORITY, VolumeMount,
-};
+pub use pod::{Pod, PodOwn, PodSpec, PreferredNodeTerm, RestartPolicy, ServiceLinks, Toleration, TolerationOperator};
+pub use pod_status::{ContainerState, ContainerStatus, Phase, PodStatus, Terminated};
 pub use pod_volume::{
     ClaimTemplate, FileSource, FileVolume, KeyToPath, PodVolume, PodVolumeSource, TOKEN_MOUNT_PATH, TOKEN_VOLUME,
     TokenVolume,
@@ -64,6 +69,7 @@ pub use policy::{
     Amounts, LimitRange, LimitRangeItem, LimitType, PriorityClass, QuotaScope, ResourceQuota, ResourceQuotaStatus,
     SYSTEM_PRIORITY_CLASSES, ScopeRequirement,
 };
+pub use qos::{QosClass, SYSTEM_CRITICAL_PRIORITY};
 pub use resources::{ResourceName, Resources};
 pub use schedule::{Schedule, Times, Zone};
 pub use sets::{

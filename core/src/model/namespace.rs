@@ -13,8 +13,8 @@ use crate::model::{Conditions, Meta};
 pub struct Namespace {
     /// Names and labels.
     pub meta: Meta,
-    /// Who has to be done with the namespace before it may go (`spec.finalizers`), beside the finalizers of its meta. The
-    /// API server adds `kubernetes`, which stands for the namespace controller.
+    /// Who has to be done with the namespace before it may go (`spec.finalizers`), beside the finalizers of its meta.
+    /// The API server adds `kubernetes`, which stands for the namespace controller.
     #[serde(default)]
     pub finalizers: Arc<[Name]>,
     /// What the namespace controller says of its end (`status.conditions`).
@@ -29,8 +29,8 @@ impl Namespace {
     }
 }
 
-/// A namespace with nothing but its meta has the hash of that, so that its creation counts in a fingerprint as it did when
-/// there was nothing else.
+/// A namespace with nothing but its meta has the hash of that, so that its creation counts in a fingerprint as it did
+/// when there was nothing else.
 impl Hash for Namespace {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.meta.hash(state);

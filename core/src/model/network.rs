@@ -128,8 +128,8 @@ pub struct Service {
     pub family_policy: Option<IpFamilyPolicy>,
     /// Where traffic from outside may go; `None` for Services that none comes to.
     pub external_traffic: Option<ExternalTraffic>,
-    /// Whether a load balancer reaches the pods through ports of the nodes (`allocateLoadBalancerNodePorts`); `None` for
-    /// other types.
+    /// Whether a load balancer reaches the pods through ports of the nodes (`allocateLoadBalancerNodePorts`); `None`
+    /// for other types.
     pub allocates_node_ports: Option<bool>,
     /// The port at which a load balancer asks a node whether it has endpoints.
     pub health_check_node_port: Option<u16>,

@@ -84,7 +84,9 @@ macro_rules! kinds {
             pub fn meta(&self) -> &Meta { match self { $(Object::$kind(object) => &object.meta),* } }
 
             /// What every object has, to change; copies the object if it is shared.
-            pub fn meta_mut(&mut self) -> &mut Meta { match self { $(Object::$kind(object) => &mut Arc::make_mut(object).meta),* } }
+            pub fn meta_mut(&mut self) -> &mut Meta {
+                match self { $(Object::$kind(object) => &mut Arc::make_mut(object).meta),* }
+            }
         }
 
         /// The store's tables, one for each kind.
@@ -156,7 +158,8 @@ kinds! { $
     /// The CSI drivers of a node.
     CSINode = 16, csi_nodes, "storage.k8s.io/v1", "csinodes", "csinodes", false;
     /// The attachment of a volume to a node.
-    VolumeAttachment = 17, volume_attachments, "storage.k8s.io/v1", "volumeattachments", "volumeattachments", false, by attached_to;
+    VolumeAttachment = 17, volume_attachments, "storage.k8s.io/v1", "volumeattachments", "volumeattachments",
+        false, by attached_to;
     /// A PodDisruptionBudget.
     PodDisruptionBudget = 18, pod_disruption_budgets, "policy/v1", "poddisruptionbudgets", "pdb", true;
     /// A ConfigMap.
@@ -174,7 +177,8 @@ kinds! { $
     /// A CSI driver.
     CSIDriver = 26, csi_drivers, "storage.k8s.io/v1", "csidrivers", "csidrivers", false;
     /// What a CSI driver can still make.
-    CSIStorageCapacity = 27, csi_storage_capacities, "storage.k8s.io/v1", "csistoragecapacities", "csistoragecapacities", true;
+    CSIStorageCapacity = 27, csi_storage_capacities, "storage.k8s.io/v1", "csistoragecapacities",
+        "csistoragecapacities", true;
 }
 
 pub(crate) use {with_kind, with_object};

@@ -18,8 +18,8 @@ pub struct PlacementRules {
     pub never_preempts: bool,
     /// Whether the manifest says that the pod preempts others, which admission compares with its class and forgets.
     pub says_it_preempts: bool,
-    /// Requirements on the node's name (`matchFields`) of the required node affinity's terms, by the same index; shorter
-    /// if the last terms have none.
+    /// Requirements on the node's name (`matchFields`) of the required node affinity's terms, by the same index;
+    /// shorter if the last terms have none.
     pub required_node_names: Vec<Vec<SelectorRequirement>>,
     /// The same for the preferred terms.
     pub preferred_node_names: Vec<Vec<SelectorRequirement>>,

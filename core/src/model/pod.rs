@@ -1,16 +1,15 @@
-//! Pods: what is wanted of them and what has become of them.
+//! Pods: what is wanted of them. Their containers are in `container`, what has become of both in `pod_status`.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{
-    ConditionKind, Conditions, EnvFrom, EnvSource, IntOrName, Labels, Lifecycle, Meta, ObjectReference, PlacementRules,
-    PodVolume, Protocol, ResourceName, Resources, SelectorRequirement, Taint, TaintEffect, TokenVolume, VolumeMount,
+    ConditionKind, Container, Labels, Meta, ObjectReference, Phase, PlacementRules, PodStatus, PodVolume, ResourceName,
+    Resources, SelectorRequirement, Taint, TaintEffect, TokenVolume,
 };
 use crate::time::{Span, Time};
 
@@ -78,8 +77,8 @@ pub struct PodSpec {
     pub active_deadline: Option<Span>,
     /// Condition types that must be true besides ContainersReady for the pod to be ready (`readinessGates`).
     pub readiness_gates: Vec<Name>,
-    /// What the pod takes from ConfigMaps and Secrets, by name: a missing one that is not optional keeps a container that
-    /// names it from being created, and a volume of it the pod from its sandbox.
+    /// What the pod takes from ConfigMaps and Secrets, by name: a missing one that is not optional keeps a container
+    /// that names it from being created, and a volume of it the pod from its sandbox.
     pub references: Vec<ObjectReference>,
     /// Its volumes.
     pub volumes: Vec<PodVolume>,
@@ -100,8 +99,8 @@ pub struct PodSpec {
     pub service_links: ServiceLinks,
 }
 
-/// Whether containers are given the variables of the Services of their namespace (`enableServiceLinks`); they are unless
-/// somebody says no.
+/// Whether containers are given the variables of the Services of their namespace (`enableServiceLinks`); they are
+/// unless somebody says no.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ServiceLinks(pub bool);
 
@@ -173,166 +172,6 @@ pub enum RestartPolicy {
     Never,
 }
 
-/// When an image is pulled.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum PullPolicy {
-    /// Before every start.
-    Always,
-    /// If the node does not have it.
-    IfNotPresent,
-    /// Never; a missing image is an error.
-    Never,
-}
-
-/// One container of a pod.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct Container {
-    /// Its name within the pod.
-    pub name: Name,
-    /// Its image.
-    pub image: Name,
-    /// When the image is pulled.
-    pub pull_policy: PullPolicy,
-    /// Replaces the image's entry point.
-    pub command: Vec<Name>,
-    /// Replaces the image's arguments.
-    pub args: Vec<Name>,
-    /// Where the program starts.
-    pub working_dir: Option<Name>,
-    /// Variables from all keys of ConfigMaps and Secrets; those of `env` go before them.
-    pub env_from: Vec<EnvFrom>,
-    /// Environment.
-    pub env: Vec<EnvVar>,
-    /// Where it finds the pod's volumes.
-    pub mounts: Vec<VolumeMount>,
-    /// Ports.
-    pub ports: Vec<ContainerPort>,
-    /// What the scheduler sets aside.
-    pub requests: Resources,
-    /// Which of these are 0 because it was written so.
-    pub zero_requests: ZeroRequests,
-    /// What the kernel allows; 0 is no limit.
-    pub limits: Resources,
-    /// Whether it is an init container that stays (`restartPolicy: Always`).
-    pub sidecar: bool,
-    /// What is done after its start and before its end; `None` for a container without hooks.
-    pub lifecycle: Option<Box<Lifecycle>>,
-    /// Whether the container may get traffic.
-    pub readiness_probe: Option<Probe>,
-    /// Whether the container must be restarted.
-    pub liveness_probe: Option<Probe>,
-    /// Whether the container has started; holds the other two back.
-    pub startup_probe: Option<Probe>,
-}
-
-impl Default for Container {
-    fn default() -> Self {
-        Container {
-            name: "".into(),
-            image: "".into(),
-            pull_policy: PullPolicy::IfNotPresent,
-            command: Vec::new(),
-            args: Vec::new(),
-            working_dir: None,
-            env_from: Vec::new(),
-            env: Vec::new(),
-            mounts: Vec::new(),
-            ports: Vec::new(),
-            requests: Resources::default(),
-            zero_requests: ZeroRequests::default(),
-            limits: Resources::default(),
-            sidecar: false,
-            lifecycle: None,
-            readiness_probe: None,
-            liveness_probe: None,
-            startup_probe: None,
-        }
-    }
-}
-
-/// Requests of 0 that were written: unlike those left out, they count as 0 when nodes are scored.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-pub struct ZeroRequests {
-    /// `cpu: 0`.
-    pub cpu: bool,
-    /// `memory: 0`.
-    pub memory: bool,
-}
-
-/// One environment variable.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct EnvVar {
-    /// Its name.
-    pub name: Name,
-    /// Its value, if it is written in the manifest; empty otherwise.
-    pub value: Name,
-    /// Where else its value comes from (`valueFrom`).
-    pub from: Option<Box<EnvSource>>,
-}
-
-/// One port of a container.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct ContainerPort {
-    /// Its name, or empty.
-    pub name: Name,
-    /// The port in the pod.
-    pub port: u16,
-    /// The port on the node, if any.
-    pub host_port: Option<u16>,
-    /// The node's address on which it is that port; `None` is every address.
-    pub host_ip: Option<Name>,
-    /// The protocol.
-    pub protocol: Protocol,
-}
-
-/// A periodic check of a container.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct Probe {
-    /// What is tried.
-    pub action: ProbeAction,
-    /// No probe before the container has run this long.
-    pub initial_delay: Span,
-    /// Time between probes (≥ 1 s).
-    pub period: Span,
-    /// How long an answer may take (≥ 1 s).
-    pub timeout: Span,
-    /// Successes in a row that turn failure into success (≥ 1).
-    pub success_threshold: u32,
-    /// Failures in a row that turn success into failure (≥ 1).
-    pub failure_threshold: u32,
-    /// The grace of a container that this probe ends (`terminationGracePeriodSeconds`); `None` is the pod's.
-    pub termination_grace: Option<Span>,
-}
-
-/// What a probe tries.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum ProbeAction {
-    /// A GET that must answer 200 ..= 399.
-    HttpGet {
-        /// The path.
-        path: Name,
-        /// The port.
-        port: IntOrName,
-    },
-    /// A connection that must be accepted.
-    TcpSocket {
-        /// The port.
-        port: IntOrName,
-    },
-    /// A command in the container that must exit with 0.
-    Exec {
-        /// The command and its arguments.
-        command: Vec<Name>,
-    },
-    /// A gRPC health check.
-    Grpc {
-        /// The port.
-        port: u16,
-        /// The service asked about.
-        service: Name,
-    },
-}
-
 /// A taint that a pod endures.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Toleration {
@@ -373,92 +212,6 @@ impl Toleration {
             TolerationOperator::Equal => self.value == taint.value,
         }
     }
-}
-
-/// Where a pod is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
-pub enum Phase {
-    /// Not all containers have started yet.
-    #[default]
-    Pending,
-    /// At least one container runs or is being restarted.
-    Running,
-    /// All containers have ended well and stay ended.
-    Succeeded,
-    /// All containers have ended, one of them badly, and stay ended.
-    Failed,
-    /// The node cannot be asked.
-    Unknown,
-}
-
-/// What has become of a pod.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-pub struct PodStatus {
-    /// Where the pod is in its life.
-    pub phase: Phase,
-    /// One CamelCase word for why it is so (`Evicted`, `OutOfcpu`), or empty.
-    pub reason: Name,
-    /// A sentence for it, or empty.
-    pub message: Name,
-    /// PodScheduled, Initialized, ContainersReady, Ready and so on.
-    pub conditions: Conditions,
-    /// The pod's address.
-    pub pod_ip: Option<Name>,
-    /// When its kubelet took it on.
-    pub started_at: Option<Time>,
-    /// One entry per container, in the spec's order.
-    pub containers: Vec<ContainerStatus>,
-    /// One entry per init container, in the spec's order.
-    pub init_containers: Vec<ContainerStatus>,
-    /// The node that preemption makes room on.
-    pub nominated_node: Option<Name>,
-}
-
-/// What has become of one container.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct ContainerStatus {
-    /// What it is doing.
-    pub state: ContainerState,
-    /// How it last ended.
-    pub last_terminated: Option<Arc<Terminated>>,
-    /// Whether it may get traffic.
-    pub ready: bool,
-    /// Whether it has passed its startup probe.
-    pub started: bool,
-    /// How often it was started again.
-    pub restarts: u32,
-}
-
-/// What a container is doing.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub enum ContainerState {
-    /// It has not started; the reason is one word such as `ContainerCreating` or `CrashLoopBackOff`.
-    Waiting {
-        /// Why.
-        reason: Name,
-        /// A sentence, or empty.
-        message: Name,
-    },
-    /// It has been running since then.
-    Running {
-        /// When it started.
-        since: Time,
-    },
-    /// It has ended.
-    Terminated(Arc<Terminated>),
-}
-
-/// How a container ended.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct Terminated {
-    /// Its exit code; 128 + signal if a signal ended it.
-    pub exit_code: i32,
-    /// `Completed`, `Error`, `OOMKilled` or `ContainerStatusUnknown`.
-    pub reason: Name,
-    /// When it had started.
-    pub started_at: Time,
-    /// When it ended.
-    pub finished_at: Time,
 }
 
 impl Pod {

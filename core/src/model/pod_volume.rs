@@ -103,9 +103,9 @@ pub const TOKEN_MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccoun
 /// How the names of volumes with such a token begin.
 pub const TOKEN_VOLUME: &str = "kube-api-access-";
 
-/// The volume with the token of its account, the API server's certificate and the namespace's name, which admission adds
-/// to pods. All pods of a template share this note; the volume's name, which is drawn for each pod, follows from the
-/// pod's uid (`Pod::token_volume`).
+/// The volume with the token of its account, the API server's certificate and the namespace's name, which admission
+/// adds to pods. All pods of a template share this note; the volume's name, which is drawn for each pod, follows from
+/// the pod's uid (`Pod::token_volume`).
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct TokenVolume {
     /// Whether the volume is added; if not, the pod has one that its manifest names, and its name is here.

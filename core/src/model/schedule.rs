@@ -1,7 +1,7 @@
 //! The schedule of a CronJob: which minutes it means, in its time zone.
 //!
-//! The schedule's text and the time zone's rules are read at the edge (`wavetank-manifest`), with the time-zone database
-//! that is compiled in there; here they are plain data, so the next time is a pure calculation. Source:
+//! The schedule's text and the time zone's rules are read at the edge (`wavetank-manifest`), with the time-zone
+//! database that is compiled in there; here they are plain data, so the next time is a pure calculation. Source:
 //! `SpecSchedule.Next`, github.com/robfig/cron/v3 spec.go (v3.0.1), the library of Kubernetes' CronJob controller, with
 //! its ways around changes of the clock: a time that a change skips is skipped, and one that occurs twice is met twice.
 
@@ -96,8 +96,8 @@ impl Zone {
         Civil::at(at + i64::from(self.offset(at)))
     }
 
-    /// The moment at which the clock shows a date. Of two such moments, and for dates that the clock skips, the one that
-    /// Go's `time.Date` takes.
+    /// The moment at which the clock shows a date. Of two such moments, and for dates that the clock skips, the one
+    /// that Go's `time.Date` takes.
     ///
     /// Source: `Date`, time/time.go (Go 1.24).
     fn moment(&self, civil: Civil) -> i64 {

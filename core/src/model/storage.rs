@@ -130,7 +130,8 @@ impl Disk {
     /// The CSI driver that serves the type since it was migrated, and the handle of this disk there; `None` for the
     /// types that are no CSI driver's. A zone in front of an AWS volume's id is left out.
     ///
-    /// Source: staging/src/k8s.io/csi-translation-lib/plugins (v1.34.1), where the handle of a GCE disk also has its zone.
+    /// Source: staging/src/k8s.io/csi-translation-lib/plugins (v1.34.1), where the handle of a GCE disk also has its
+    /// zone.
     pub fn csi(&self) -> Option<(&'static str, Name)> {
         match self {
             Disk::GcePersistentDisk { name, .. } => Some(("pd.csi.storage.gke.io", name.clone())),
@@ -279,8 +280,8 @@ impl PersistentVolume {
 
     /// Whether a node with these labels reaches the volume.
     ///
-    /// Source: `CheckNodeAffinity`, staging/src/k8s.io/component-helpers/storage/volume/helpers.go (v1.34.1): only labels
-    /// are compared; a term without requirements matches nothing.
+    /// Source: `CheckNodeAffinity`, staging/src/k8s.io/component-helpers/storage/volume/helpers.go (v1.34.1): only
+    /// labels are compared; a term without requirements matches nothing.
     pub fn is_reached_from(&self, labels: &Labels) -> bool {
         self.node_affinity.as_ref().is_none_or(|terms| {
             let matches = |term: &Vec<SelectorRequirement>| {
@@ -362,7 +363,8 @@ pub enum Growth {
 impl PersistentVolumeClaim {
     /// The class's name; empty for none, whether by wish or for want of a default.
     ///
-    /// Source: `GetPersistentVolumeClaimClass`, staging/src/k8s.io/component-helpers/storage/volume/helpers.go (v1.34.1).
+    /// Source: `GetPersistentVolumeClaimClass`, staging/src/k8s.io/component-helpers/storage/volume/helpers.go
+    /// (v1.34.1).
     pub fn class(&self) -> Name {
         let annotated = self.meta.annotations.get(CLASS_ANNOTATION);
         annotated.or(self.spec.storage_class.as_ref()).cloned().unwrap_or_default()

@@ -21,8 +21,8 @@ use crate::scheduler::relations::{Relations, Scene};
 use crate::scheduler::surroundings::Surroundings;
 use crate::time::Span;
 
-/// A node's time to show for how important a pod is: seconds, or the end of time for one that has not started; pods that
-/// have not started are told apart by their rows.
+/// A node's time to show for how important a pod is: seconds, or the end of time for one that has not started; pods
+/// that have not started are told apart by their rows.
 pub(super) type Started = (u64, u32);
 
 /// A pod that would make room.

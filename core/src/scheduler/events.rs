@@ -40,8 +40,8 @@ pub(super) enum Event<'a> {
         /// After.
         new: &'a PodTraits,
     },
-    /// A pod that counted on a node is gone, has finished, or could not be bound; or one that was nominated to a node is
-    /// so no more.
+    /// A pod that counted on a node is gone, has finished, or could not be bound; or one that was nominated to a node
+    /// is so no more.
     PlacedPodGone(&'a PodTraits),
     /// The waiting pod itself got other tolerations.
     TolerationsChanged,

@@ -1,8 +1,8 @@
 //! The ends of pods that make room for another: each is marked, then deleted.
 //!
-//! The victims are asked for at once, except the last: when all others have been, the pod that they make room for may be
-//! tried again, and only then the last one is asked for, so that its end is an event that the pod does not miss. If a
-//! request fails the pod is tried at once.
+//! The victims are asked for at once, except the last: when all others have been, the pod that they make room for may
+//! be tried again, and only then the last one is asked for, so that its end is an event that the pod does not miss. If
+//! a request fails the pod is tried at once.
 //!
 //! Source: `prepareCandidateAsync`, `NewEvaluator`, pkg/scheduler/framework/preemption/preemption.go (v1.34.1).
 
@@ -51,8 +51,8 @@ struct Eviction {
 }
 
 impl Scheduler {
-    /// Begins to make room for a pod on a node: pods of lower priority that were nominated to it are so no more, and the
-    /// victims are asked for.
+    /// Begins to make room for a pod on a node: pods of lower priority that were nominated to it are so no more, and
+    /// the victims are asked for.
     pub(super) fn make_room(
         &mut self,
         ctx: &mut Context<'_>,

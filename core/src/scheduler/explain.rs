@@ -108,8 +108,8 @@ impl Placement {
     }
 
     /// The same; if no node takes the pod, every node is looked at for pods of lower priority that could make room,
-    /// those of the best candidate are removed at once, and the pod is tried again, there first. The nodes looked at are
-    /// those of the first attempt.
+    /// those of the best candidate are removed at once, and the pod is tried again, there first. The nodes looked at
+    /// are those of the first attempt.
     ///
     /// Panics as [`Placement::place_explained`] does.
     pub fn place_preempting(&mut self, row: RowId, pod: &Pod, detail: Detail) -> (Explained, Option<Preempted>) {

@@ -1,5 +1,5 @@
-//! One pass over all nodes for pods that were never searched for before: nothing is kept, because most pods that are like
-//! no other stay so. A board is made for the second pod that is like the first.
+//! One pass over all nodes for pods that were never searched for before: nothing is kept, because most pods that are
+//! like no other stay so. A board is made for the second pod that is like the first.
 
 use crate::scheduler::appraisal::{Appraiser, Quick, Raw};
 use crate::scheduler::reference::{Case, Outcome, Search};

@@ -1,8 +1,8 @@
 //! The one place of the scheduler that computes with floating point, because kube-scheduler does and its rounding is
 //! part of the answer.
 //!
-//! Only IEEE 754 operations that are exactly rounded everywhere are used, in the order of the source, and the logarithm of
-//! the `libm` crate, which is made of such operations; so the results are the same on every machine.
+//! Only IEEE 754 operations that are exactly rounded everywhere are used, in the order of the source, and the logarithm
+//! of the `libm` crate, which is made of such operations; so the results are the same on every machine.
 
 #![expect(clippy::float_arithmetic, reason = "kube-scheduler scores balance in float64 and truncates")]
 
@@ -65,7 +65,8 @@ impl SpreadWeight {
     }
 }
 
-/// What each domain of one constraint adds to a node's score: its weighted number of pods, and the skew that is allowed.
+/// What each domain of one constraint adds to a node's score: its weighted number of pods, and the skew that is
+/// allowed.
 ///
 /// Source: `scoreForCount`, the same file.
 pub(super) struct SpreadShares(Vec<f64>);
@@ -92,11 +93,14 @@ impl SpreadSums {
         SpreadSums { kinds: Vec::new(), sums: vec![0.0] }
     }
 
-    /// Of two constraints. A node's kind is its domain of the first times the number of the second's, plus its domain of
-    /// the second.
+    /// Of two constraints. A node's kind is its domain of the first times the number of the second's, plus its domain
+    /// of the second.
     pub(super) fn of_two(kinds: Vec<u32>, first: &SpreadShares, second: &SpreadShares) -> SpreadSums {
-        let of_both = |first: &f64| second.0.iter().map(|second| 0.0 + first + second).collect::<Vec<_>>();
-        SpreadSums { kinds, sums: first.0.iter().flat_map(of_both).collect() }
+        let mut sums = Vec::with_capacity(first.0.len() * second.0.len());
+        for of_first in &first.0 {
+            sums.extend(second.0.iter().map(|of_second| 0.0 + of_first + of_second));
+        }
+        SpreadSums { kinds, sums }
     }
 
     /// Adds a constraint, given for each node 1 + its domain's number; a node outside all domains has 0 and stays as it
@@ -169,8 +173,8 @@ impl SpreadSums {
     }
 }
 
-/// A number that is not negative and below 2^53, rounded half up: cutting is exact, and so is the difference to what was
-/// cut.
+/// A number that is not negative and below 2^53, rounded half up: cutting is exact, and so is the difference to what
+/// was cut.
 fn rounded(number: f64) -> i64 {
     let whole = number as i64;
     whole + i64::from(number - whole as f64 >= 0.5)

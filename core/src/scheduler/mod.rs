@@ -2,9 +2,18 @@
 //!
 //! One attempt takes the next pod from the [`queue`], looks for a node ([`placement`]), counts the pod there by
 //! assumption and sends a bind request; the next attempt does not wait for the answer. What an attempt costs of the
-//! scheduler's time is a model ([`effort`]): its requests leave when that time is over, and then the next attempt begins. Invariants: a pod counts on at
-//! most one node; a pod is in the queue, being bound, or placed, never in two of these; without pods to place there are
-//! no timers. Absent on purpose: leader election, extenders, and the plugins listed in [`plugins`].
+//! scheduler's time is a model ([`effort`]): its requests leave when that time is over, and then the next attempt
+//! begins. Invariants: a pod counts on at most one node; a pod is in the queue, being bound, or placed, never in two of
+//! these; without pods to place there are no timers. Absent on purpose: leader election, extenders, and the plugins
+//! listed in [`plugins`].
+//!
+//! Parts of one attempt, in their order: [`queue`], `cycle`, [`placement`], which searches with `reference` (the plain
+//! way) or `board` and `first_look` (which remember, or pass once), `sampling`, then `prebind`; without a node
+//! `diagnosis`, and `preemption` with `dry_run`, `nominations` and `evictions`; `explain` tells it all. What they look
+//! at: `cache` (nodes and the pods on them, in the order of `node_tree`), `classes` of like pods with their `traits`,
+//! `appraisal`, `score_tree`, `relations`, `terms`, `topology` and `sieve` (what other pods mean), `surroundings`,
+//! `storage` and `volumes`. What decides: `profile`, [`plugins`], `policies` (with `gpu`); `events` are what can help a
+//! pod that waits; `float` is the rounding of Kubernetes.
 //!
 //! Source: pkg/scheduler/{schedule_one,eventhandlers}.go (v1.34.1).
 

@@ -158,8 +158,8 @@ impl Placement {
         placed
     }
 
-    /// Reserve: a pod counts where it is about to be bound, on the GPUs there that the policy gives it, and is nominated
-    /// no more.
+    /// Reserve: a pod counts where it is about to be bound, on the GPUs there that the policy gives it, and is
+    /// nominated no more.
     pub(super) fn assume(&mut self, row: RowId, slot: u32, class: ClassId, standing: Standing) {
         self.nominations.remove(&mut self.classes, row);
         let draw = draw(self.seed, Purpose::Policy, self.searches, 1);
@@ -226,13 +226,9 @@ impl Placement {
 
     /// Filter and Score; `None` if there are no nodes at all.
     pub(super) fn look(&mut self, seeker: Seeker<'_>) -> Option<Look> {
-        if let Some(node) = seeker.pinned_to {
-            return self.look_at_one(seeker, node);
-        }
         let class = seeker.class;
         self.cache.refresh();
-        let nodes = self.cache.node_count();
-        if nodes == 0 {
+        if self.cache.node_count() == 0 {
             return None;
         }
         let profiles = self.classes.profiles().clone();
@@ -240,6 +236,14 @@ impl Placement {
         if let Some(rejection) = self.rejection(profile, class) {
             return Some(Look::rejected(rejection));
         }
+        Some(match seeker.pinned_to {
+            Some(node) => self.look_at_one(profile, seeker, node),
+            None => self.look_at_all(profile, seeker),
+        })
+    }
+
+    fn look_at_all(&mut self, profile: &Profile, seeker: Seeker<'_>) -> Look {
+        let (class, nodes) = (seeker.class, self.cache.node_count());
         self.searches += 1;
         // Only nodes that the pod names are looked at, if it names any.
         let named = profile.named_nodes(self.classes.traits(class)).map(|names| self.cache.present(names));
@@ -260,7 +264,7 @@ impl Placement {
                 nodes > ORACLE_NODES_MAX || outcome == decide(self.case(class, relations.as_ref()), search),
                 "the search in one pass is wrong: {outcome:?} for {search:?}"
             );
-            return Some(self.looked(search, relations, outcome, named));
+            return self.looked(search, relations, outcome, named);
         }
         let (pod, board) = self.classes.board(class);
         board.sync(profile, &self.cache, pod, relations.is_some());
@@ -270,14 +274,14 @@ impl Placement {
         if let Some(start) = self.takes_nominated(case, seeker) {
             let outcome = Outcome { slot: Some(self.cache.order()[start as usize]), feasible: 1, processed: 1 };
             let search = Search { start, ..search };
-            return Some(Look { search, relations, outcome, checked: 1, rejection: None });
+            return Look { search, relations, outcome, checked: 1, rejection: None };
         }
         let outcome = self.classes.board_of(class).decide(case, search);
         debug_assert!(
             nodes > ORACLE_NODES_MAX || outcome == decide(case, search),
             "the cached search is wrong: {outcome:?} for {search:?}"
         );
-        Some(self.looked(search, relations, outcome, named))
+        self.looked(search, relations, outcome, named)
     }
 
     /// A search has come to an end: the next begins behind it. Of `named` nodes only those were looked at.
@@ -397,23 +401,13 @@ impl Look {
 
 /// Looking at one node only.
 impl Placement {
-    /// PreFilter has left one node: the others are not looked at, and nothing is scored. What the class's board holds of
-    /// all nodes is not needed, so it costs the same in a cluster of any size.
+    /// PreFilter has left one node: the others are not looked at, and nothing is scored. What the class's board holds
+    /// of all nodes is not needed, so it costs the same in a cluster of any size.
     ///
     /// Source: `findNodesThatFitPod`, pkg/scheduler/schedule_one.go (v1.34.1). Spread constraints count all nodes here,
     /// where Kubernetes counts only the one that the pod's node affinity leaves.
-    fn look_at_one(&mut self, seeker: Seeker<'_>, name: &Name) -> Option<Look> {
-        let class = seeker.class;
-        self.cache.refresh();
-        let nodes = self.cache.node_count();
-        if nodes == 0 {
-            return None;
-        }
-        let profiles = self.classes.profiles().clone();
-        let profile = &profiles[self.classes.profile_number(class).expect("only pods of some profile are placed")];
-        if let Some(rejection) = self.rejection(profile, class) {
-            return Some(Look::rejected(rejection));
-        }
+    fn look_at_one(&mut self, profile: &Profile, seeker: Seeker<'_>, name: &Name) -> Look {
+        let (class, nodes) = (seeker.class, self.cache.node_count());
         let relations = Relations::of(profile, &mut self.cache, &mut self.classes, &self.around, class);
         let relations = self.with_nominated(profile, seeker, relations);
         let case = self.case(class, relations.as_ref());
@@ -423,7 +417,7 @@ impl Placement {
         let outcome = Outcome { slot, feasible: u32::from(slot.is_some()), processed: checked };
         let search = Search { start: self.start, wanted: 1, tie_break: TieBreak::First, draw: 0 };
         self.start = (self.start + checked) % nodes;
-        Some(Look { search, relations, outcome, checked, rejection: None })
+        Look { search, relations, outcome, checked, rejection: None }
     }
 }
 

@@ -1,7 +1,8 @@
 //! DefaultPreemption: which pods of lower priority make room for a pod that no node takes, and where.
 //!
 //! A pure choice: nothing is removed here. The scheduler process asks the API server for the victims' end
-//! ([`super::evictions`]); `sim place` removes them at once. Absent on purpose: extenders and Permit, which the model does not have.
+//! ([`super::evictions`]); `sim place` removes them at once. Absent on purpose: extenders and Permit, which the model
+//! does not have.
 //!
 //! Kubernetes looks at nodes with 16 workers; here one does, in order.
 //!
@@ -59,7 +60,8 @@ pub(super) struct PostFilter {
 /// What DefaultPreemption came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Preemption {
-    /// It was not called, or the pod may not preempt (now): the pod stays nominated where it is. The reason, if it is one.
+    /// It was not called, or the pod may not preempt (now): the pod stays nominated where it is. The reason, if it is
+    /// one.
     None(Option<&'static str>),
     /// No removal of pods helps: the pod is nominated nowhere.
     Futile(String),

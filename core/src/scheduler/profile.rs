@@ -2,9 +2,10 @@
 //! them.
 //!
 //! The points of one attempt, in order: PreEnqueue and QueueSort belong to [`super::queue`]; PreFilter is
-//! [`super::traits::PodTraits`], computed once per spec; Filter, PreScore, Score and NormalizeScore are here; PostFilter
-//! is [`super::preemption`]; Reserve is [`super::placement::Placement::assume`]; Bind is the request that [`super::cycle`] sends.
-//! Permit, PreBind and PostBind have no plugin in the model; their places in the cycle are marked there.
+//! [`super::traits::PodTraits`], computed once per spec; Filter, PreScore, Score and NormalizeScore are here;
+//! PostFilter is [`super::preemption`]; Reserve is [`super::placement::Placement::assume`]; Bind is the request that
+//! [`super::cycle`] sends. Permit, PreBind and PostBind have no plugin in the model; their places in the cycle are
+//! marked there.
 
 use std::sync::Arc;
 
@@ -199,8 +200,8 @@ impl Profile {
         pod.named_nodes.as_deref().filter(|_| self.names_nodes)
     }
 
-    /// Of two refusals of one node, its own and one by other nodes' pods, that of the plugin that is asked first. Policies
-    /// are asked last.
+    /// Of two refusals of one node, its own and one by other nodes' pods, that of the plugin that is asked first.
+    /// Policies are asked last.
     pub(super) fn first(&self, own: Refusal, related: impl Fn(Plugin) -> Refusal) -> Refusal {
         if own.is_by_name() {
             return own;

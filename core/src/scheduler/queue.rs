@@ -314,7 +314,7 @@ impl Queue {
         let longest = self.backoff_max.0.checked_shr(shift).unwrap_or(0);
         let backoff =
             if self.backoff_initial.0 > longest { self.backoff_max } else { Span(self.backoff_initial.0 << shift) };
-        Some(whole_second(queued.queued_at + backoff))
+        Some((queued.queued_at + backoff).whole_second())
     }
 
     fn come_back(&mut self, mut queued: Queued, now: Time) {
@@ -380,9 +380,5 @@ fn order(queued: &Queued) -> Order {
 
 /// Whether a back-off that ends at `end` still lasts. The second in which it ends belongs to it.
 fn is_backing_off(end: Time, now: Time) -> bool {
-    end >= whole_second(now)
-}
-
-fn whole_second(time: Time) -> Time {
-    Time(time.0 - time.0 % SECOND.0)
+    end >= now.whole_second()
 }

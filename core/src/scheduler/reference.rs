@@ -128,7 +128,8 @@ pub(super) fn best<S: Ord + Copy>(cache: &Cache, feasible: &[u32], scores: &[S],
     match tie_break {
         TieBreak::First => tied.min_by_key(|slot| &cache.slot(*slot).name),
         TieBreak::Drawn(draw) => {
-            let ties = scores.iter().filter(|score| **score == best).count() as u32;
+            // There are fewer than 2^32 nodes; a count that cannot overflow is made of many at once.
+            let ties = scores.iter().fold(0_u32, |ties, score| ties.wrapping_add(u32::from(*score == best)));
             tied.nth(TieBreak::place(draw, ties) as usize)
         }
     }

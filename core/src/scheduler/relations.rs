@@ -193,8 +193,8 @@ impl Relations {
         }
     }
 
-    /// What other nodes' pods mean for each feasible node: its kind, and what each kind adds to its nodes' totals. `None`
-    /// where this is not told by kinds of nodes.
+    /// What other nodes' pods mean for each feasible node: its kind, and what each kind adds to its nodes' totals.
+    /// `None` where this is not told by kinds of nodes.
     pub(super) fn bonuses(
         &self,
         cache: &Cache,

@@ -1,8 +1,8 @@
-//! A flat tree of maxima over the nodes in their order: the best score of any stretch, how many nodes share it, which of
-//! them is the n-th, and where the n-th feasible node stands, each in O(log nodes).
+//! A flat tree of maxima over the nodes in their order: the best score of any stretch, how many nodes share it, which
+//! of them is the n-th, and where the n-th feasible node stands, each in O(log nodes).
 //!
-//! Each entry sums up [`FAN`] neighbours of the level below. Entries are columns, so a sum is a few steps over one or two
-//! cache lines, and a tree takes hardly more memory than its scores: many of them stay in the cache.
+//! Each entry sums up [`FAN`] neighbours of the level below. Entries are columns, so a sum is a few steps over one or
+//! two cache lines, and a tree takes hardly more memory than its scores: many of them stay in the cache.
 //!
 //! Invariant: once refreshed, an entry is the sum of its neighbours below; what fills up the last ones is
 //! [`INFEASIBLE`]. Who reads single scores only need not refresh.

@@ -1,8 +1,8 @@
 //! What the plugins that look beyond a node refuse, by domain: for passes over many nodes.
 //!
 //! Spreading and anti-affinity refuse whole domains, so their verdicts are computed once per domain and looked up once
-//! per node. Refusals because of volumes and of nominated pods are asked for node by node. [`super::relations`] says the
-//! same one node at a time, with reasons.
+//! per node. Refusals because of volumes and of nominated pods are asked for node by node. [`super::relations`] says
+//! the same one node at a time, with reasons.
 
 use std::sync::Arc;
 

@@ -80,8 +80,8 @@ impl Surroundings {
         self.namespaces.get(name)
     }
 
-    /// A number that is another after each change of what [`Surroundings::siblings`] says of a pod whose owner, if it has
-    /// one, is known.
+    /// A number that is another after each change of what [`Surroundings::siblings`] says of a pod whose owner, if it
+    /// has one, is known.
     pub(super) fn selector_changes(&self) -> u64 {
         self.selector_changes
     }

@@ -201,7 +201,8 @@ fn scored_and_counted(spec: &PodSpec) -> [Resources; 2] {
 /// The sum over containers and sidecars, or what some init container needs beside the sidecars started before it,
 /// whichever is larger; in its place what the pod itself asks for; plus overhead.
 ///
-/// Source: `PodRequests`, staging/src/k8s.io/component-helpers/resource/helpers.go (v1.34.1), without resizing in place.
+/// Source: `PodRequests`, staging/src/k8s.io/component-helpers/resource/helpers.go (v1.34.1), without resizing in
+/// place.
 fn pod_requests(spec: &PodSpec, of_container: impl Fn(&Container) -> Resources) -> Resources {
     let mut sum = spec.sum_of_containers(of_container);
     for (name, amount) in spec.pod_requests.iter().flat_map(|own| own.iter()) {

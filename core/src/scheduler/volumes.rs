@@ -1,7 +1,7 @@
 //! The four plugins about volumes for one pod: PreFilter once, Filter node by node.
 //!
-//! What they say depends on claims and volumes, which change without any node changing, so nothing of it is cached: pods
-//! with volumes are looked at node by node in each attempt, all others are not looked at here at all.
+//! What they say depends on claims and volumes, which change without any node changing, so nothing of it is cached:
+//! pods with volumes are looked at node by node in each attempt, all others are not looked at here at all.
 
 use crate::scheduler::cache::{Cache, NodeInfo};
 use crate::scheduler::plugins::volume_binding::{self, Claims, Decision};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::digest::StableHasher;
-use crate::id::{Name, Revision, RowId, Uid, same_name};
+use crate::id::{Name, Revision, RowId, Uid};
 use crate::model::Resource;
 use crate::store::IndexKey;
 use crate::store::hash_index::HashIndex;
@@ -95,7 +95,7 @@ impl<T: Resource> Table<T> {
         let slots = self.by_name.get(name_hash(namespace, name));
         slots.filter_map(|index| self.seen(index, at)).find(|(_, object)| {
             let meta = object.meta();
-            same_name(&meta.name, name) && same_name(&meta.namespace, namespace)
+            meta.name == *name && meta.namespace == *namespace
         })
     }
 

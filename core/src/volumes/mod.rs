@@ -125,8 +125,8 @@ pub(crate) const MIGRATED: [(&str, &str); 4] = [
     ("kubernetes.io/cinder", "cinder.csi.openstack.org"),
 ];
 
-/// The CSI driver that serves a provisioner's volumes, and the in-tree plugin that was migrated to it if the provisioner
-/// is one.
+/// The CSI driver that serves a provisioner's volumes, and the in-tree plugin that was migrated to it if the
+/// provisioner is one.
 pub(crate) fn driver_of(provisioner: &str) -> (&str, Option<&'static str>) {
     match MIGRATED.iter().find(|(plugin, _)| *plugin == provisioner) {
         Some((plugin, driver)) => (driver, Some(plugin)),

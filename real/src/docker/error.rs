@@ -9,7 +9,8 @@ use super::{ContainerId, EngineTimeError, ImageName};
 pub enum EngineError {
     /// There is no socket where the engine should listen.
     #[error(
-        "no Docker engine: {path} does not exist; install Docker and start it (`sudo systemctl start docker`), or set DOCKER_HOST=unix:///path/to/docker.sock"
+        "no Docker engine: {path} does not exist; install Docker and start it (`sudo systemctl start docker`), or set \
+         DOCKER_HOST=unix:///path/to/docker.sock"
     )]
     SocketMissing {
         /// The Unix socket that was looked for.
@@ -17,7 +18,8 @@ pub enum EngineError {
     },
     /// The socket is there, this user may not use it.
     #[error(
-        "permission denied on {path}; add yourself to its group (`sudo usermod -aG docker $USER`, then log in again) or run as root"
+        "permission denied on {path}; add yourself to its group (`sudo usermod -aG docker $USER`, then log in again) \
+         or run as root"
     )]
     PermissionDenied {
         /// The engine's Unix socket.

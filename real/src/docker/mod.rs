@@ -7,6 +7,9 @@
 //! state, found again by labels, is the truth, so a restarted program recognises what it already did.
 //! Absent on purpose: restart policy, back-off, probes and image pulls (the core decides those); the engine's own
 //! restart policy is never set, because two deciders would fight.
+//!
+//! Parts: `engine` is the connection, `error` what can go wrong; `sandbox`, `container`, `images`, `exec`, `files` and
+//! `watch` are what is asked of it; `identity`, `status`, `resources`, `reference` and `program` are the words.
 
 mod container;
 mod engine;

@@ -28,7 +28,8 @@ pub enum ProgramError {
     },
     /// It wants a loader, which the image would not have.
     #[error(
-        "dynamically linked; link it statically (Rust: `-C target-feature=+crt-static`, C: `-static`, Go: CGO_ENABLED=0)"
+        "dynamically linked; link it statically (Rust: `-C target-feature=+crt-static`, C: `-static`, Go: \
+         CGO_ENABLED=0)"
     )]
     Dynamic,
     /// Its tables point outside the file.

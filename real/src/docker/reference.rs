@@ -13,8 +13,8 @@ const DIGEST_DIGITS: usize = 64;
 
 /// An image's name in its long form. Two spellings of one image are equal.
 ///
-/// Source: `ParseNormalizedNamed` and `TagNameOnly` of github.com/distribution/reference (v0.6.0), which the kubelet and
-/// the engine both use. Absent: the grammar's digest algorithms other than sha256.
+/// Source: `ParseNormalizedNamed` and `TagNameOnly` of github.com/distribution/reference (v0.6.0), which the kubelet
+/// and the engine both use. Absent: the grammar's digest algorithms other than sha256.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageName {
     registry: String,

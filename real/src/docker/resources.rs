@@ -19,9 +19,9 @@ pub struct Resources {
     pub cpu_limit: Option<MilliCpu>,
     /// Memory above which the kernel kills it. The engine refuses fewer than 6 MiB.
     pub memory_limit: Option<Bytes>,
-    /// Who dies first when the machine runs out of memory, -1000..=1000, by quality of service. Below zero counts as zero:
-    /// an engine without CAP_SYS_RESOURCE (rootless, or itself in a sandbox) cannot start a container with a negative
-    /// score, and the order between the classes of service stays.
+    /// Who dies first when the machine runs out of memory, -1000..=1000, by quality of service. Below zero counts as
+    /// zero: an engine without CAP_SYS_RESOURCE (rootless, or itself in a sandbox) cannot start a container with a
+    /// negative score, and the order between the classes of service stays.
     pub oom_score_adjust: i16,
 }
 

@@ -81,7 +81,8 @@ impl Engine {
         match outcome {
             Ok(Container { address, .. }) => Ok(Sandbox { id, address }),
             Err(error) => {
-                // The first failure is the cause. A removal that fails too leaves a created sandbox, which a listing shows.
+                // The first failure is the cause. A removal that fails too leaves a created sandbox, which a listing
+                // shows.
                 let _ = self.remove(&id).await;
                 Err(error)
             }

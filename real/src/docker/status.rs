@@ -15,8 +15,8 @@ use super::{ClusterName, ContainerId, Engine, EngineError, EngineTime, Identity,
 
 const INSPECTIONS_AT_ONCE: usize = 8;
 
-/// Where a container is in its life. A restart is a new container with the next attempt, so it goes forward only, unless
-/// somebody starts an ended container by hand.
+/// Where a container is in its life. A restart is a new container with the next attempt, so it goes forward only,
+/// unless somebody starts an ended container by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
     /// Made, not started.

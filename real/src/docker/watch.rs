@@ -1,9 +1,9 @@
 //! The watch: what changes among a cluster's containers, whoever changed it.
 //!
 //! The truth is a full list each second; the engine's events only make the next list come sooner. An event that was
-//! lost, doubled, late or out of order therefore costs at most a second (half a minute for a restart by hand, which a list
-//! does not show) and is never believed. The kubelet's pod
-//! lifecycle event generator (pkg/kubelet/pleg/generic.go, v1.34.1) works alike.
+//! lost, doubled, late or out of order therefore costs at most a second (half a minute for a restart by hand, which a
+//! list does not show) and is never believed. The kubelet's pod lifecycle event generator (pkg/kubelet/pleg/generic.go,
+//! v1.34.1) works alike.
 //!
 //! Invariant: changes of one container come in the order of its life, and after `Gone` its identifier never returns.
 //! Invariant: what is true when the engine has answered is reported, also after it was away. Absent on purpose: the

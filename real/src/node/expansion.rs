@@ -6,8 +6,8 @@ use wavetank_core::{kubelet::ContainerConfig, model::Container};
 
 use crate::docker::ContainerSpec;
 
-/// Expands the references of a container to its own environment variables. A variable sees those before it, and those of
-/// Services where it has no other of that name.
+/// Expands the references of a container to its own environment variables. A variable sees those before it, and those
+/// of Services where it has no other of that name.
 ///
 /// Source: `makeEnvironmentVariables`, pkg/kubelet/kubelet_pods.go, and `ExpandContainerCommandAndArgs`,
 /// pkg/kubelet/container/helpers.go (v1.34.1).

@@ -77,14 +77,15 @@ pub(super) fn number(container: &Container, port: &IntOrName) -> Option<u16> {
 
 /// Whether a GET is answered with 200 ..= 399.
 ///
-/// Source: `DoHTTPProbe`, pkg/probe/http/http.go (v1.34.1). A redirection is not followed: its status counts, as it does
-/// there for a redirection to another host.
+/// Source: `DoHTTPProbe`, pkg/probe/http/http.go (v1.34.1). A redirection is not followed: its status counts, as it
+/// does there for a redirection to another host.
 pub(super) async fn http_get(address: IpAddr, port: u16, path: &str) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect((address, port)).await?;
     let slash = if path.starts_with('/') { "" } else { "/" };
     let host = std::net::SocketAddr::from((address, port));
     let request = format!(
-        "GET {slash}{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: kube-probe/1.34\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+        "GET {slash}{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: kube-probe/1.34\r\nAccept: */*\r\nConnection: \
+         close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await?;
     let mut head = Vec::new();

@@ -105,8 +105,8 @@ fn compile_testapp() -> PathBuf {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
-        "testapp cannot be linked statically; is the static C library installed (libc.a: libc6-dev of Debian and Ubuntu, \
-         glibc-static of Fedora)?\n{error}"
+        "testapp cannot be linked statically; is the static C library installed (libc.a: libc6-dev of Debian and \
+         Ubuntu, glibc-static of Fedora)?\n{error}"
     );
     program
 }

@@ -60,8 +60,10 @@ fn head(record: &RunRecord, page: &mut String) {
         _ => ("broken", format!("{broken} of {all} expectations broken.")),
     };
     put(page, format_args!("<div class=\"card verdict {class}\">{verdict}</div>\n"));
-    *page += "<nav><a href=\"#expectations\">Expectations</a><a href=\"#plots\">Plots</a><a href=\"#account\">What happened</a>\
-              <a href=\"#nodes\">Nodes</a><a href=\"#pods\">Pods</a><a href=\"#events\">Events</a><a href=\"#facts\">Facts</a><a href=\"#reproduce\">Reproduce</a></nav>\n";
+    *page += "<nav><a href=\"#expectations\">Expectations</a><a href=\"#plots\">Plots</a>\
+              <a href=\"#account\">What happened</a>\
+              <a href=\"#nodes\">Nodes</a><a href=\"#pods\">Pods</a><a href=\"#events\">Events</a>\
+              <a href=\"#facts\">Facts</a><a href=\"#reproduce\">Reproduce</a></nav>\n";
     identity(record, page);
 }
 
@@ -147,7 +149,8 @@ fn plots(figures: &[(&Shown, &str)], page: &mut String) {
 fn timeline(record: &RunRecord, page: &mut String) {
     let (lines, cut_facts) = cut(account(&record.facts), ACCOUNT_MAX);
     *page += "<h2 id=\"account\">What happened</h2>\n<div class=\"card scroll\"><table>\n";
-    *page += "<thead><tr><th class=\"number\">Time (s)</th><th>Subject</th><th>Event</th><th>Detail</th></tr></thead>\n<tbody>\n";
+    *page += "<thead><tr><th class=\"number\">Time (s)</th>\
+              <th>Subject</th><th>Event</th><th>Detail</th></tr></thead>\n<tbody>\n";
     for line in &lines {
         let class = match line.weight {
             Weight::Landmark if line.alarming() => "alarm",
@@ -158,7 +161,8 @@ fn timeline(record: &RunRecord, page: &mut String) {
         put(
             page,
             format_args!(
-                "<tr class=\"{class}\"><td class=\"number\">{}</td><td class=\"name\">{}</td><td class=\"reason\">{}</td><td class=\"soft\">{}</td></tr>\n",
+                "<tr class=\"{class}\"><td class=\"number\">{}</td><td class=\"name\">{}</td>\
+                 <td class=\"reason\">{}</td><td class=\"soft\">{}</td></tr>\n",
                 seconds_column(line.from_ns),
                 escaped(&line.subject),
                 escaped(&line.reason),
@@ -172,7 +176,8 @@ fn timeline(record: &RunRecord, page: &mut String) {
         put(
             page,
             format_args!(
-                "<p class=\"note\">{cut_facts} more facts are not told here; <code>facts.csv</code> has all of them.</p>\n"
+                "<p class=\"note\">{cut_facts} more facts are not told here; \
+                 <code>facts.csv</code> has all of them.</p>\n"
             ),
         );
     }

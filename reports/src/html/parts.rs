@@ -106,7 +106,8 @@ pub(super) fn pods(record: &RunRecord, page: &mut String) {
 }
 
 pub(super) fn events(record: &RunRecord, page: &mut String) {
-    *page += "<h2 id=\"events\">Kubernetes events</h2>\n<details><summary>As <code>kubectl get events</code> shows them</summary>\n";
+    *page += "<h2 id=\"events\">Kubernetes events</h2>\n\
+              <details><summary>As <code>kubectl get events</code> shows them</summary>\n";
     filter(page, "events-table", "Filter events: words that a row must contain");
     let columns = ["#First (s)", "#Last (s)", "#Count", "Type", "Reason", "Object", "From", "Message"];
     table(page, "events-table", &columns, &record.events, "events.csv", |event| {
@@ -159,7 +160,8 @@ fn filter(page: &mut String, table: &str, hint: &str) {
     put(
         page,
         format_args!(
-            "<input class=\"filter\" type=\"search\" data-filters=\"{table}\" placeholder=\"{hint}\" aria-label=\"{hint}\" hidden>\n"
+            "<input class=\"filter\" type=\"search\" data-filters=\"{table}\" placeholder=\"{hint}\" \
+             aria-label=\"{hint}\" hidden>\n"
         ),
     );
 }

@@ -20,7 +20,8 @@ pub(crate) struct Canvas<'a, B: DrawingBackend> {
     backend: &'a mut B,
     /// Backend pixels per logical pixel.
     scale: f64,
-    /// Whether level and plumb lines are drawn as rectangles. The bitmap backend's strokes lose a pixel at some corners.
+    /// Whether level and plumb lines are drawn as rectangles. The bitmap backend's strokes lose a pixel at some
+    /// corners.
     strokes_as_rectangles: bool,
 }
 

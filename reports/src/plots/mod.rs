@@ -1,7 +1,8 @@
 //! Plots: which figures a record gives, and their pictures.
 //!
-//! `bands` draws curves over several runs and `dots` rows of means, both on the axes of `value_axis`; `theme` (looks), `canvas` (drawing and text), `axis` (ticks), `steps` (step functions) and `cdf` know nothing of
-//! records; `figure` puts them together. Absent on purpose: any layout that depends on the machine's fonts.
+//! `bands` draws curves over several runs and `dots` rows of means, both on the axes of `value_axis`; `theme` (looks),
+//! `canvas` (drawing and text), `axis` (ticks), `steps` (step functions) and `cdf` know nothing of records; `figure`
+//! puts them together. Absent on purpose: any layout that depends on the machine's fonts.
 
 mod axis;
 pub mod bands;

@@ -72,8 +72,9 @@ fn summary() -> Summary {
     Summary {
         schema: SCHEMA.into(),
         scenario: "A node dies and its pods move".into(),
-        description: "One of six nodes loses power. The node lifecycle controller notices after its grace period, taints \
-                      the node, and evicts the pods after their 300 s toleration; the ReplicaSet replaces them elsewhere."
+        description: "One of six nodes loses power. The node lifecycle controller notices after its grace period, \
+                      taints the node, and evicts the pods after their 300 s toleration; the ReplicaSet replaces them \
+                      elsewhere."
             .into(),
         file: "scenarios/incidents/node-death.yaml".into(),
         seed: 42,
@@ -86,14 +87,55 @@ fn summary() -> Summary {
         fingerprint: "9f3a61c07be42d18".into(),
         digest: "0d51e7aa93b2c4f6".into(),
         expectations: vec![
-            expectation("all replicas come up", ExpectationKind::Within, "30s: ready(deployment/web) == 12", true, Some(4_812_000_000), "12 of 12 ready", 31),
-            expectation("the service never runs dry", ExpectationKind::Always, "endpoints(service/web) > 0", true, None, "never fewer than 10 ready endpoints", 34),
-            expectation("no more than one replica is lost", ExpectationKind::Always, "after 30s: ready(deployment/web) >= 11", false, Some(NOT_READY), "10 of 12 ready: web-7c9d5-k02 and web-7c9d5-k08 were on node-2", 37),
-            expectation("replicas are back", ExpectationKind::At, "480s: ready(deployment/web) == 12", true, Some(480 * SECOND), "12 of 12 ready", 40),
+            expectation(
+                "all replicas come up",
+                ExpectationKind::Within,
+                "30s: ready(deployment/web) == 12",
+                true,
+                Some(4_812_000_000),
+                "12 of 12 ready",
+                31,
+            ),
+            expectation(
+                "the service never runs dry",
+                ExpectationKind::Always,
+                "endpoints(service/web) > 0",
+                true,
+                None,
+                "never fewer than 10 ready endpoints",
+                34,
+            ),
+            expectation(
+                "no more than one replica is lost",
+                ExpectationKind::Always,
+                "after 30s: ready(deployment/web) >= 11",
+                false,
+                Some(NOT_READY),
+                "10 of 12 ready: web-7c9d5-k02 and web-7c9d5-k08 were on node-2",
+                37,
+            ),
+            expectation(
+                "replicas are back",
+                ExpectationKind::At,
+                "480s: ready(deployment/web) == 12",
+                true,
+                Some(480 * SECOND),
+                "12 of 12 ready",
+                40,
+            ),
         ],
         counts: Counts {
-            pods_created: 14, pods_scheduled: 14, pods_deleted: 2, pods_running_end: 12, pods_pending_end: 0, pods_succeeded_end: 0,
-            pods_failed_end: 0, restarts: 0, nodes: 6, nodes_ready_end: 5, faults: 1,
+            pods_created: 14,
+            pods_scheduled: 14,
+            pods_deleted: 2,
+            pods_running_end: 12,
+            pods_pending_end: 0,
+            pods_succeeded_end: 0,
+            pods_failed_end: 0,
+            restarts: 0,
+            nodes: 6,
+            nodes_ready_end: 5,
+            faults: 1,
         },
         warnings: vec!["image example/web:1.0 has no stated size: 100 MiB is assumed".into()],
         not_modelled: vec!["Deployment web: spec.template.spec.containers[0].securityContext".into()],

@@ -1,8 +1,8 @@
 //! `sim diff`: two recorded runs in lockstep, up to the first input in which they differ.
 //!
-//! Says where the histories part in three steps, from the machine's view to people's: the first input that differs, what
-//! exactly is different in it, and the first fact that differs. Absent on purpose: everything after that, which follows
-//! from it.
+//! Says where the histories part in three steps, from the machine's view to people's: the first input that differs,
+//! what exactly is different in it, and the first fact that differs. Absent on purpose: everything after that, which
+//! follows from it.
 
 use std::collections::VecDeque;
 use std::fmt::Write;

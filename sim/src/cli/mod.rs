@@ -2,6 +2,8 @@
 //!
 //! Results go to standard output, everything about a failure to standard error. Absent on purpose: settings of the
 //! simulation, which belong into scenario files (or `--set`).
+//!
+//! A file for each command; `source` reads recorded runs for them, and `pin` writes fingerprints into scenarios.
 
 mod conform;
 mod diff;

@@ -2,8 +2,8 @@
 
 /// The text with `spec.fingerprint` set, or why that must be done by hand.
 ///
-/// A line that pins is rewritten; otherwise one is added as the first of `spec`. Only files in block style can be edited,
-/// as `spec:` must have a line of its own.
+/// A line that pins is rewritten; otherwise one is added as the first of `spec`. Only files in block style can be
+/// edited, as `spec:` must have a line of its own.
 pub(super) fn pinned(text: &str, fingerprint: &str) -> Result<String, &'static str> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let Some(spec) = lines.iter().position(|line| line.trim_end() == "spec:") else {

@@ -152,8 +152,8 @@ fn notes(snapshot: &Snapshot) -> Vec<String> {
     }
     if snapshot.unmerged > 0 {
         notes.push(format!(
-            "note: {} pods have matchLabelKeys in affinity terms that the API server has not merged into the selectors; \
-             the scheduler itself does not look at them",
+            "note: {} pods have matchLabelKeys in affinity terms that the API server has not merged into the \
+             selectors; the scheduler itself does not look at them",
             snapshot.unmerged
         ));
     }

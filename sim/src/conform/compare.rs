@@ -3,10 +3,11 @@
 //! A track agrees if one play has the values of one recording, in their order, at their times within the tolerance.
 //! Where the recordings themselves differ, what they leave open is open to ours too: a track then also agrees if a
 //! play has the values at the beginning and at the end that all recordings have in common, and between them only what
-//! some recording has, other numbers in it aside, in up to half as many entries more or fewer. A track that no recording has must be absent from some play.
+//! some recording has, other numbers in it aside, in up to half as many entries more or fewer. A track that no
+//! recording has must be absent from some play.
 //!
-//! What a controller asks for at once reaches the store in any order: entries that a recording has within [`AT_ONCE_MS`]
-//! of each other may change places in orders of creation and deletion and in what is said.
+//! What a controller asks for at once reaches the store in any order: entries that a recording has within
+//! [`AT_ONCE_MS`] of each other may change places in orders of creation and deletion and in what is said.
 //!
 //! Several plays with other seeds stand for what a cluster leaves to chance and a single recording cannot show as open
 //! (which of two like pods goes first, in which order two controllers see one change).

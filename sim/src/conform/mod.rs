@@ -2,11 +2,16 @@
 //!
 //! A recording is a folder with `steps.yaml` (what was asked for and when, and what happened to machines) and
 //! `events.jsonl` (every change that watches showed), or with `bad.jsonl` (requests that were refused). [`conform`]
-//! does the steps again in a small world ([`mod@bench`]) with stand-in kubelets ([`kubelets`]), writes down every change in
-//! the recording's own form ([`shown`]), tells the [`story`] of both and compares them track by track ([`compare`]).
-//! `docs/conform.md` says what is compared and how strictly.
+//! does the steps again in a small world ([`mod@bench`]) with stand-in kubelets ([`kubelets`]), writes down every
+//! change in the recording's own form ([`shown`]), tells the [`story`] of both and compares them track by track
+//! ([`compare`]). `docs/conform.md` says what is compared and how strictly.
 //!
 //! Invariant: a recording whose kinds we do not have is never equal.
+//!
+//! What steps ask for goes by way of `edge` (HTTP requests) and `kubectl` (command lines, `selectors`); `names` finds
+//! our twins of recorded objects, `unrecorded` makes what recordings leave out, `unfit` compares the scheduler's
+//! complaints. `refusals`, on a core `at_once`, is about requests that were refused; `recording` and `line` read the
+//! files.
 
 mod at_once;
 pub mod bench;
@@ -185,8 +190,8 @@ fn answer(place: usize, step: &recording::Step, play: &bench::Played) -> Option<
     }
 }
 
-/// Whether two refusals have the same words. Several reasons stand in brackets, and admission collects those about bounds
-/// by going through a map: their order is chance.
+/// Whether two refusals have the same words. Several reasons stand in brackets, and admission collects those about
+/// bounds by going through a map: their order is chance.
 ///
 /// Source: `PodValidateLimitFunc`, plugin/pkg/admission/limitranger/admission.go (v1.34.1).
 fn says_the_same(one: &str, other: &str) -> bool {

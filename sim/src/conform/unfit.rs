@@ -4,8 +4,8 @@
 //! changes. So our message agrees with a recorded one that counts more nodes if it has no reason that is not in that
 //! one, and none more often; and our sequence of messages agrees if it is part of the recorded one, from the same
 //! beginning to the same end. Releases later than 1.34.1 count all untolerated taints together; the comparison does so
-//! for both sides. The recorded 1.34.9 tries every pod again when a node gets or loses a taint, also those that no taint
-//! kept from it, which 1.34.1 does not: our sequence may be part of the recorded one with the same nodes, too.
+//! for both sides. The recorded 1.34.9 tries every pod again when a node gets or loses a taint, also those that no
+//! taint kept from it, which 1.34.1 does not: our sequence may be part of the recorded one with the same nodes, too.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +20,8 @@ struct Unfit {
     reasons: BTreeMap<String, u32>,
 }
 
-/// Whether two values are messages of this sort, and the recorded one counts no fewer nodes: it may have been said again
-/// where ours was not.
+/// Whether two values are messages of this sort, and the recorded one counts no fewer nodes: it may have been said
+/// again where ours was not.
 pub fn may_be_repeated(recorded: &str, ours: &str) -> bool {
     matches!((Unfit::parse(recorded), Unfit::parse(ours)), (Some(recorded), Some(ours)) if recorded.nodes >= ours.nodes)
 }
@@ -76,7 +76,8 @@ impl Unfit {
 mod tests {
     use super::*;
 
-    const RECORDED: &str = "False(Unschedulable): 0/20 nodes are available: 17 Insufficient cpu, 3 node(s) had untolerated taint(s). no new claims";
+    const RECORDED: &str = "False(Unschedulable): 0/20 nodes are available: 17 Insufficient cpu, 3 node(s) had \
+                            untolerated taint(s). no new claims";
 
     #[test]
     fn our_reasons_must_be_among_the_recorded_ones_and_no_more_often() {
@@ -90,7 +91,8 @@ mod tests {
     #[test]
     fn with_the_same_nodes_messages_must_be_equal_but_for_the_names_of_taints() {
         let recorded = "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint(s).";
-        let taints = "0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {a: b}, 1 node(s) had untolerated taint {c: }.";
+        let taints = "0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {a: b}, 1 node(s) \
+                      had untolerated taint {c: }.";
         assert!(agree(recorded, taints));
         assert!(!agree(
             recorded,

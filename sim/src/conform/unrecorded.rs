@@ -1,10 +1,11 @@
-//! What a recording's events need and its steps do not say: objects that somebody made whose requests were not recorded.
+//! What a recording's events need and its steps do not say: objects that somebody made whose requests were not
+//! recorded.
 //!
 //! Two things can be told from the events without guessing. An object of a kind that no controller makes, and whose
 //! whole spec the events show, was asked for by somebody: a request with that spec, less what an API server chooses by
 //! itself. And a claim that is bound to a volume which nothing in the steps makes was bound to one that was there: its
-//! size, modes and class are those that the claim shows. What such a volume was like beyond that, and which others there
-//! were, is not known; volumes are therefore not compared in such a recording.
+//! size, modes and class are those that the claim shows. What such a volume was like beyond that, and which others
+//! there were, is not known; volumes are therefore not compared in such a recording.
 
 use std::collections::BTreeMap;
 

@@ -4,6 +4,8 @@
 //! only inside its window and only if an object of a kind that it mentions has been written (or if it mentions `now`).
 //! Invariant: looking changes nothing, so a run has the same fingerprint with and without expectations.
 //! A runtime error (a missing field) is not true: it breaks `at`, `always` and `never`, and `within` goes on waiting.
+//!
+//! Parts: `program` reads expressions, `objects` and `json` are what they see of the cluster.
 
 mod json;
 mod objects;

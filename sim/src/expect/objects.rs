@@ -1,4 +1,5 @@
-//! What expressions see of the cluster: Kubernetes-shaped JSON per object version, made once and only if it is asked for.
+//! What expressions see of the cluster: Kubernetes-shaped JSON per object version, made once and only if it is asked
+//! for.
 
 use std::collections::BTreeSet;
 
@@ -223,7 +224,8 @@ fn is_ready(object: &dyn Val) -> Result<bool, ExecutionError> {
         _ => Err(ExecutionError::FunctionError {
             function: "ready".to_owned(),
             message: format!(
-                "expected a Pod, Node, Deployment, ReplicaSet, ReplicationController, StatefulSet, DaemonSet or Job, found {}",
+                "expected a Pod, Node, Deployment, ReplicaSet, ReplicationController, StatefulSet, DaemonSet or Job, \
+                 found {}",
                 super::json::show(object)
             ),
         }),

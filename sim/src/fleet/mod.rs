@@ -5,8 +5,11 @@
 //! every answer that is under way, and keeps its images. Absent on purpose: time to make a sandbox (it belongs to the
 //! containers' start delay), and pulls that fail for want of disk.
 //!
-//! A container that TERM ends within its grace has exit code 0, as the test application of the real world does; one that
-//! KILL ends has 137.
+//! A container that TERM ends within its grace has exit code 0, as the test application of the real world does; one
+//! that KILL ends has 137.
+//!
+//! Parts: `machine` is one machine's rows, `behaviour` what a start does, `probe` when probes change, `supply` what
+//! runs short.
 
 mod behaviour;
 mod machine;

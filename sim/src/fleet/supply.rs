@@ -3,8 +3,8 @@
 //! Use only grows between two events (starts, ends, images, faults), so the time at which something runs short is found
 //! by halving, and one event stands for it. Machines on which nothing is used that can run short cost nothing.
 //!
-//! A machine without memory for all that its containers use ends the one with the highest score, as the kernel does: its
-//! share of the memory in thousandths, and the adjustment that the kubelet sets by class of service.
+//! A machine without memory for all that its containers use ends the one with the highest score, as the kernel does:
+//! its share of the memory in thousandths, and the adjustment that the kubelet sets by class of service.
 
 use wavetank_core::config::EvictionSignal;
 use wavetank_core::id::{HostId, Uid};

@@ -1,11 +1,14 @@
 //! From a run's facts to the record that reports are made of.
 //!
-//! [`History`] listens while the cluster runs and keeps one row per pod, node and service, and the step functions over
-//! time. It looks objects up only when a fact names a new one. Absent on purpose: judging (see [`crate::expect`]) and
-//! writing files (see `wavetank-reports`).
+//! [`History`] listens while the cluster runs and keeps one row per pod, node and service (`pods`, `nodes`,
+//! `services`), and the step functions over time (`series`, `allocation`). It looks objects up only when a fact names a
+//! new one. Absent on purpose: judging (see [`crate::expect`]) and writing files (see `wavetank-reports`).
 
+mod allocation;
+mod nodes;
 mod pods;
 mod series;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,15 +16,18 @@ use wavetank_core::Core;
 use wavetank_core::events::{EventLog, EventObject};
 use wavetank_core::facts::{Fact, What};
 use wavetank_core::id::Name;
-use wavetank_core::model::{Kind, Node, ObjectKey, Pod, Resources};
+use wavetank_core::model::{Kind, ObjectKey};
 use wavetank_core::store::View;
 use wavetank_core::time::Time;
 use wavetank_reports::record::{
-    Counts, EventRow, ExpectationResult, FactRow, Interval, NodeRow, PodRow, Series, ServiceRow,
+    Counts, EventRow, ExpectationResult, FactRow, NodeRow, POD_PHASES, PodRow, Series, ServiceRow,
 };
 
-use pods::{PodState, requests};
+use allocation::Allocation;
+use nodes::NodeState;
+use pods::PodState;
 use series::Steps;
+use services::ServiceState;
 
 /// Everything that is kept of a run while it goes on.
 pub struct History {
@@ -40,39 +46,6 @@ pub struct History {
     allocation: Allocation,
     now: Time,
     told: BTreeSet<String>,
-}
-
-struct NodeState {
-    row: NodeRow,
-    ready: bool,
-    allocatable: Resources,
-    pods: i64,
-}
-
-struct ServiceState {
-    ready: u64,
-    not_ready: u64,
-    first_ready: Option<Time>,
-    ready_min: u64,
-    empty_since: Option<Time>,
-    without_ns: u64,
-    steps: Steps,
-}
-
-/// Requested and allocatable amounts, in all and by zone.
-#[derive(Default)]
-struct Allocation {
-    zones: BTreeMap<String, Share>,
-    /// Times at which something changed, with every zone's share then.
-    rows: Vec<(Time, BTreeMap<String, Share>)>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Share {
-    cpu_requested: i64,
-    cpu: i64,
-    memory_requested: i64,
-    memory: i64,
 }
 
 impl Default for History {
@@ -175,133 +148,6 @@ impl History {
         }
     }
 
-    fn pod(&mut self, at: Time, key: &ObjectKey, what: &What, view: View<'_>) {
-        let names = (key.namespace.clone(), key.name.clone());
-        if let What::Created { owner } = what {
-            self.living.insert(names.clone(), self.pods.len());
-            self.pods.push(PodState::new(key, owner, at));
-            self.count(at, None, self.pods.last().and_then(PodState::phase_column));
-            return;
-        }
-        let Some(&place) = self.living.get(&names) else { return };
-        let before = self.pods[place].phase_column();
-        let held = self.pods[place].holds();
-        if let What::Scheduled { .. } = what {
-            self.pods[place].requests =
-                view.find::<Pod>(&key.namespace, &key.name).map(|(_, pod)| requests(&pod.spec)).unwrap_or_default();
-        }
-        self.pods[place].take(at, what);
-        let after = self.pods[place].phase_column();
-        let holds = self.pods[place].holds();
-        self.count(at, before, after);
-        if held != holds {
-            self.occupy(at, place, if holds { 1 } else { -1 });
-        }
-        if matches!(what, What::Deleted) {
-            self.living.remove(&names);
-        }
-    }
-
-    /// A pod takes room on its node or gives it back.
-    fn occupy(&mut self, at: Time, place: usize, sign: i64) {
-        let pod = &self.pods[place];
-        let Some(node) = pod.row.node.as_deref().and_then(|node| self.node_places.get(node)) else { return };
-        let node = &mut self.nodes[*node];
-        node.pods += sign;
-        node.row.pods_max = node.row.pods_max.max(u64::try_from(node.pods).unwrap_or(0));
-        let share = self.allocation.zones.entry(node.row.zone.clone()).or_default();
-        share.cpu_requested += sign * pod.requests.cpu_milli;
-        share.memory_requested += sign * pod.requests.memory_bytes;
-        self.allocation.note(at);
-    }
-
-    fn count(&mut self, at: Time, before: Option<usize>, after: Option<usize>) {
-        if before == after {
-            return;
-        }
-        before.into_iter().for_each(|column| self.by_phase[column] -= 1);
-        after.into_iter().for_each(|column| self.by_phase[column] += 1);
-        self.pod_steps.push(at, &self.by_phase);
-    }
-
-    fn node(&mut self, at: Time, key: &ObjectKey, what: &What, view: View<'_>) {
-        if let What::Created { .. } = what {
-            self.node_created(at, key, view);
-        }
-        let Some(&place) = self.node_places.get(&key.name) else { return };
-        let node = &mut self.nodes[place];
-        let was_ready = node.ready;
-        match what {
-            What::NodeReady => {
-                node.ready = true;
-                node.row.ready_ns.get_or_insert(at.0);
-                if let Some(open) = node.row.not_ready.last_mut().filter(|open| open.to_ns.is_none()) {
-                    open.to_ns = Some(at.0);
-                }
-            }
-            What::NodeNotReady { .. } => {
-                node.ready = false;
-                if node.row.ready_ns.is_some() && node.row.not_ready.last().is_none_or(|last| last.to_ns.is_some()) {
-                    node.row.not_ready.push(Interval { from_ns: at.0, to_ns: None });
-                }
-            }
-            What::Deleted => {
-                node.row.gone_ns = Some(at.0);
-                let share = self.allocation.zones.entry(node.row.zone.clone()).or_default();
-                share.cpu -= node.allocatable.cpu_milli;
-                share.memory -= node.allocatable.memory_bytes;
-                self.allocation.note(at);
-                self.node_places.remove(&key.name);
-                self.ready_nodes[usize::from(!was_ready)] -= 1;
-                self.node_steps.push(at, &self.ready_nodes);
-                return;
-            }
-            _ => return,
-        }
-        if was_ready != node.ready {
-            self.ready_nodes[usize::from(was_ready)] += 1;
-            self.ready_nodes[usize::from(!was_ready)] -= 1;
-            self.node_steps.push(at, &self.ready_nodes);
-        }
-    }
-
-    fn node_created(&mut self, at: Time, key: &ObjectKey, view: View<'_>) {
-        let found = view.find::<Node>(&key.namespace, &key.name).map(|(_, node)| node);
-        let (zone, allocatable, ready) = match found {
-            Some(node) => (node.zone(), node.status.allocatable.clone(), node.is_ready()),
-            None => (Name::from(""), Resources::default(), false),
-        };
-        let row = NodeRow {
-            name: key.name.to_string(),
-            zone: zone.to_string(),
-            cpu_milli: u64::try_from(allocatable.cpu_milli).unwrap_or(0),
-            memory_bytes: u64::try_from(allocatable.memory_bytes).unwrap_or(0),
-            pods: u64::try_from(allocatable.pods).unwrap_or(0),
-            created_ns: at.0,
-            ready_ns: ready.then_some(at.0),
-            gone_ns: None,
-            not_ready: Vec::new(),
-            pods_end: 0,
-            pods_max: 0,
-        };
-        let share = self.allocation.zones.entry(row.zone.clone()).or_default();
-        share.cpu += allocatable.cpu_milli;
-        share.memory += allocatable.memory_bytes;
-        self.allocation.note(at);
-        self.node_places.insert(key.name.clone(), self.nodes.len());
-        self.nodes.push(NodeState { row, ready, allocatable, pods: 0 });
-        self.ready_nodes[usize::from(!ready)] += 1;
-        self.node_steps.push(at, &self.ready_nodes);
-    }
-
-    fn service(&mut self, at: Time, key: &ObjectKey, what: &What) {
-        let names = (key.namespace.clone(), key.name.clone());
-        let state = self.services.entry(names).or_insert_with(ServiceState::new);
-        if let What::Endpoints { ready, not_ready, .. } = what {
-            state.take(at, u64::from(*ready), u64::from(*not_ready));
-        }
-    }
-
     /// The rows and series of the whole run.
     pub fn finish(mut self, end: Time) -> Finished {
         self.facts.sort_by_key(|fact| fact.time_ns);
@@ -346,14 +192,11 @@ impl History {
     }
 
     fn series(&self) -> Series {
-        let columns = wavetank_reports::record::POD_PHASES;
         Series {
-            pods_by_phase: self.pod_steps.series("pods by phase", "pods", &columns),
+            pods_by_phase: self.pod_steps.series("pods by phase", "pods", &POD_PHASES),
             nodes: self.node_steps.series("nodes", "nodes", &["ready", "not_ready"]),
-            allocated_cpu: self.allocation.series("allocated CPU", |share| (share.cpu_requested, share.cpu)),
-            allocated_memory: self
-                .allocation
-                .series("allocated memory", |share| (share.memory_requested, share.memory)),
+            allocated_cpu: self.allocation.cpu(),
+            allocated_memory: self.allocation.memory(),
             endpoints: self
                 .services
                 .iter()
@@ -405,78 +248,4 @@ pub struct Finished {
     pub services: Vec<ServiceRow>,
     pub series: Series,
     pub counts: Counts,
-}
-
-impl ServiceState {
-    fn new() -> ServiceState {
-        ServiceState {
-            ready: 0,
-            not_ready: 0,
-            first_ready: None,
-            ready_min: 0,
-            empty_since: None,
-            without_ns: 0,
-            steps: Steps::default(),
-        }
-    }
-
-    fn take(&mut self, at: Time, ready: u64, not_ready: u64) {
-        (self.ready, self.not_ready) = (ready, not_ready);
-        self.steps.push(at, &[ready as i64, not_ready as i64]);
-        match self.first_ready {
-            None if ready > 0 => {
-                self.first_ready = Some(at);
-                self.ready_min = ready;
-            }
-            None => {}
-            Some(_) => self.ready_min = self.ready_min.min(ready),
-        }
-        if let Some(since) = self.empty_since.take() {
-            self.without_ns += at.since(since).0;
-        }
-        if ready == 0 && self.first_ready.is_some() {
-            self.empty_since = Some(at);
-        }
-    }
-
-    fn row(&self, namespace: &str, name: &str, end: Time) -> ServiceRow {
-        ServiceRow {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            first_ready_ns: self.first_ready.map(|at| at.0),
-            without_endpoints_ns: self.without_ns + self.empty_since.map_or(0, |since| end.since(since).0),
-            ready_min: self.ready_min,
-            ready_end: self.ready,
-            not_ready_end: self.not_ready,
-        }
-    }
-}
-
-impl Allocation {
-    fn note(&mut self, at: Time) {
-        match self.rows.last_mut() {
-            Some((last, row)) if *last == at => row.clone_from(&self.zones),
-            _ => self.rows.push((at, self.zones.clone())),
-        }
-    }
-
-    /// Per mille, in all and by zone.
-    fn series(&self, name: &str, part: impl Fn(&Share) -> (i64, i64)) -> wavetank_reports::record::StepSeries {
-        let per_mille = |requested: i64, there: i64| if there > 0 { requested * 1_000 / there } else { 0 };
-        let zones: Vec<&String> = self.zones.keys().filter(|zone| !zone.is_empty()).collect();
-        let mut columns = vec!["total".to_owned()];
-        columns.extend(zones.iter().map(|zone| (*zone).clone()));
-        let mut steps = Steps::default();
-        for (at, shares) in &self.rows {
-            let sum = shares.values().map(&part).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-            let mut row = vec![per_mille(sum.0, sum.1)];
-            row.extend(zones.iter().map(|zone| {
-                let (requested, there) = shares.get(*zone).map_or((0, 0), &part);
-                per_mille(requested, there)
-            }));
-            steps.push(*at, &row);
-        }
-        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        steps.series(name, "per mille", &columns)
-    }
 }

@@ -1,9 +1,12 @@
 //! One pod's life as facts tell it.
 
 use wavetank_core::facts::What;
-use wavetank_core::model::{ObjectKey, PodSpec, Resources};
+use wavetank_core::model::{ObjectKey, Pod, PodSpec, Resources};
+use wavetank_core::store::View;
 use wavetank_core::time::Time;
 use wavetank_reports::record::PodRow;
+
+use super::History;
 
 /// A pod's row and what is needed to count it.
 pub(super) struct PodState {
@@ -90,26 +93,59 @@ impl PodState {
     }
 }
 
-/// What the scheduler sets aside for a pod: the containers side by side, or the largest init container if that is more.
+/// What the scheduler sets aside for a pod.
 ///
 /// Source: `PodRequests`, staging/src/k8s.io/component-helpers/resource/helpers.go (v1.34.1).
-pub(super) fn requests(spec: &PodSpec) -> Resources {
-    let mut sum = Resources::default();
-    spec.containers.iter().for_each(|container| sum.add(&container.requests));
-    let mut sidecars = Resources::default();
-    let mut initial = Resources::default();
-    for container in &spec.init_containers {
-        if container.sidecar {
-            sum.add(&container.requests);
-            sidecars.add(&container.requests);
-            initial.max_with(&sidecars);
-        } else {
-            let mut together = sidecars.clone();
-            together.add(&container.requests);
-            initial.max_with(&together);
-        }
-    }
-    sum.max_with(&initial);
+fn requests(spec: &PodSpec) -> Resources {
+    let mut sum = spec.requested();
     sum.add(&spec.overhead);
     sum
+}
+
+impl History {
+    pub(super) fn pod(&mut self, at: Time, key: &ObjectKey, what: &What, view: View<'_>) {
+        let names = (key.namespace.clone(), key.name.clone());
+        if let What::Created { owner } = what {
+            self.living.insert(names.clone(), self.pods.len());
+            self.pods.push(PodState::new(key, owner, at));
+            self.count(at, None, self.pods.last().and_then(PodState::phase_column));
+            return;
+        }
+        let Some(&place) = self.living.get(&names) else { return };
+        let before = self.pods[place].phase_column();
+        let held = self.pods[place].holds();
+        if let What::Scheduled { .. } = what {
+            self.pods[place].requests =
+                view.find::<Pod>(&key.namespace, &key.name).map(|(_, pod)| requests(&pod.spec)).unwrap_or_default();
+        }
+        self.pods[place].take(at, what);
+        let after = self.pods[place].phase_column();
+        let holds = self.pods[place].holds();
+        self.count(at, before, after);
+        if held != holds {
+            self.occupy(at, place, if holds { 1 } else { -1 });
+        }
+        if matches!(what, What::Deleted) {
+            self.living.remove(&names);
+        }
+    }
+
+    /// A pod takes room on its node or gives it back.
+    fn occupy(&mut self, at: Time, place: usize, sign: i64) {
+        let pod = &self.pods[place];
+        let Some(node) = pod.row.node.as_deref().and_then(|node| self.node_places.get(node)) else { return };
+        let node = &mut self.nodes[*node];
+        node.pods += sign;
+        node.row.pods_max = node.row.pods_max.max(u64::try_from(node.pods).unwrap_or(0));
+        self.allocation.take(at, &node.row.zone, &pod.requests, sign);
+    }
+
+    fn count(&mut self, at: Time, before: Option<usize>, after: Option<usize>) {
+        if before == after {
+            return;
+        }
+        before.into_iter().for_each(|column| self.by_phase[column] -= 1);
+        after.into_iter().for_each(|column| self.by_phase[column] += 1);
+        self.pod_steps.push(at, &self.by_phase);
+    }
 }

@@ -2,9 +2,9 @@
 //!
 //! Three kinds of way lead to and from the API server: that of a component beside it (requests, answers, watch news),
 //! that of a machine, and the lane of lease renewals. Invariant: messages from one process to another do not overtake
-//! each other. Invariant: a renewal's way depends on its host, start and number alone, and takes no part in the order of
-//! the other messages, so that sending it or not disturbs nothing else. Absent on purpose: machines that talk to each
-//! other, bandwidth, and who is up (that is [`crate::world`]'s).
+//! each other. Invariant: a renewal's way depends on its host, start and number alone, and takes no part in the order
+//! of the other messages, so that sending it or not disturbs nothing else. Absent on purpose: machines that talk to
+//! each other, bandwidth, and who is up (that is [`crate::world`]'s).
 
 use wavetank_core::draw::{BLOCK, Purpose, below, draw, draw_block};
 use wavetank_core::id::{HostId, ProcId, ProcKind};

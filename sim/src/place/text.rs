@@ -138,10 +138,13 @@ items:
   kind: Pod
   metadata: {name: runs}
   spec: {nodeName: big, containers: [{name: a, image: a, resources: {requests: {cpu: 3}}}]}
-- {apiVersion: v1, kind: Pod, metadata: {name: fits}, spec: {containers: [{name: a, image: a, resources: {requests: {cpu: 100m}}}]}}
-- {apiVersion: v1, kind: Pod, metadata: {name: large}, spec: {containers: [{name: a, image: a, resources: {requests: {cpu: 2}}}]}}
+- {apiVersion: v1, kind: Pod, metadata: {name: fits}, spec: {containers: [{name: a, image: a, resources: {requests: \
+                           {cpu: 100m}}}]}}
+- {apiVersion: v1, kind: Pod, metadata: {name: large}, spec: {containers: [{name: a, image: a, resources: {requests: \
+                           {cpu: 2}}}]}}
 - {apiVersion: v1, kind: Pod, metadata: {name: other}, spec: {schedulerName: batch, containers: [{name: a, image: a}]}}
-- {apiVersion: v1, kind: Pod, metadata: {name: gated}, spec: {schedulingGates: [{name: wait}], containers: [{name: a, image: a}]}}
+- {apiVersion: v1, kind: Pod, metadata: {name: gated}, spec: {schedulingGates: [{name: wait}], containers: [{name: a, \
+                           image: a}]}}
 ";
 
     #[test]
@@ -174,9 +177,12 @@ kind: List
 items:
 - {apiVersion: v1, kind: Node, metadata: {name: one}, status: {allocatable: {cpu: 1, memory: 8Gi, pods: 10}}}
 - {apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: high}, value: 7}
-- {apiVersion: v1, kind: Pod, metadata: {name: low}, spec: {containers: [{name: a, image: a, resources: {requests: {cpu: 600m}}}]}}
-- {apiVersion: v1, kind: Pod, metadata: {name: high}, spec: {priorityClassName: high, containers: [{name: a, image: a, resources: {requests: {cpu: 600m}}}]}}
-- {apiVersion: v1, kind: Pod, metadata: {name: late}, spec: {containers: [{name: a, image: a, resources: {requests: {cpu: 600m}}}]}}
+- {apiVersion: v1, kind: Pod, metadata: {name: low}, spec: {containers: [{name: a, image: a, resources: {requests: \
+                       {cpu: 600m}}}]}}
+- {apiVersion: v1, kind: Pod, metadata: {name: high}, spec: {priorityClassName: high, containers: [{name: a, image: a, \
+                       resources: {requests: {cpu: 600m}}}]}}
+- {apiVersion: v1, kind: Pod, metadata: {name: late}, spec: {containers: [{name: a, image: a, resources: {requests: \
+                       {cpu: 600m}}}]}}
 ";
         let snapshot = Snapshot::read(&[("o".to_owned(), objects.to_owned())]).unwrap();
         let config = SchedulerConfig { ties: Ties::First, ..settings(None) };

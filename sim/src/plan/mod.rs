@@ -3,6 +3,8 @@
 //! A scenario file and a seed expand to a plan; nothing is added to it during the run. So a fault can be taken out and
 //! leaves the others untouched, and a plan says all that is needed to run again. Absent on purpose: YAML (see
 //! [`scenario`]) and what the cluster makes of the plan (see [`crate::world`]).
+//!
+//! Here is what a plan is; `delay` are the distributions and `usage` the courses in it, `trace` are recorded workloads.
 
 mod delay;
 pub mod scenario;

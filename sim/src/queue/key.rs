@@ -128,8 +128,9 @@ fn mix_source(seed: u64, source: u32) -> u32 {
     source ^ source >> 13
 }
 
-/// A permutation of the 56-bit numbers. Each step can be undone (adding, multiplying by an odd number modulo 2^56, folding
-/// the upper half onto the lower), which is what keeps keys unique. The multipliers are those of SplitMix64's finisher.
+/// A permutation of the 56-bit numbers. Each step can be undone (adding, multiplying by an odd number modulo 2^56,
+/// folding the upper half onto the lower), which is what keeps keys unique. The multipliers are those of SplitMix64's
+/// finisher.
 fn mix(seed: u64, tie: u64) -> u64 {
     // The seed enters twice, once per half, so that two seeds differ by more than one rotation of the same order.
     let (first, second) = (finish(seed), finish(!seed));

@@ -231,7 +231,8 @@ fn any_delay() -> impl Strategy<Value = u64> {
 fn any_step() -> impl Strategy<Value = Step> {
     let burst = prop_oneof![5 => Just(1), 1 => 2..60_usize];
     prop_oneof![
-        6 => (any_delay(), 0..5_u8, 0..4_u32, burst).prop_map(|(delay, class, source, n)| Step::Push(delay, class, source, n)),
+        6 => (any_delay(), 0..5_u8, 0..4_u32, burst)
+            .prop_map(|(delay, class, source, n)| Step::Push(delay, class, source, n)),
         4 => (1..12_usize).prop_map(Step::Pop),
         1 => Just(Step::Peek),
     ]
@@ -241,7 +242,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn the_wheel_pops_what_the_heap_pops(steps in prop::collection::vec(any_step(), 1..200), mixed in any::<Option<u64>>()) {
+    fn the_wheel_pops_what_the_heap_pops(
+        steps in prop::collection::vec(any_step(), 1..200),
+        mixed in any::<Option<u64>>(),
+    ) {
         let ties = mixed.map_or(TieOrder::Canonical, TieOrder::Mixed);
         let mut both = Both::default();
         for step in steps {
@@ -281,7 +285,10 @@ proptest! {
     }
 
     #[test]
-    fn mixed_ties_are_unique(seed in any::<u64>(), ties in prop::collection::btree_set((0..1_u32 << 24, any::<u32>()), 100)) {
+    fn mixed_ties_are_unique(
+        seed in any::<u64>(),
+        ties in prop::collection::btree_set((0..1_u32 << 24, any::<u32>()), 100),
+    ) {
         let keys: BTreeSet<_> =
             ties.iter().map(|(source, count)| TieOrder::Mixed(seed).key(0, 0, Source::new(*source), *count)).collect();
         prop_assert_eq!(keys.len(), ties.len());

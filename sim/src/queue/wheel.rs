@@ -78,8 +78,8 @@ impl WheelQueue {
     #[inline]
     fn place(&mut self, entry: Entry) {
         let tick = entry.key.time() >> TICK_BITS;
-        // A look at the next key can have moved the current tick past the last popped time, so a legal push may be for an
-        // earlier tick. It is among the next ones to be popped, like a latecomer of the current tick.
+        // A look at the next key can have moved the current tick past the last popped time, so a legal push may be for
+        // an earlier tick. It is among the next ones to be popped, like a latecomer of the current tick.
         if tick <= self.current_tick {
             self.late.push(entry);
         } else {
@@ -130,8 +130,8 @@ impl WheelQueue {
         self.current.sort_unstable();
     }
 
-    /// Moves on to the next filled span and deals it out. Its first tick counts as current from here on, but its entries
-    /// are in a bucket like those of the others, so that they are sorted and not heaped up.
+    /// Moves on to the next filled span and deals it out. Its first tick counts as current from here on, but its
+    /// entries are in a bucket like those of the others, so that they are sorted and not heaped up.
     fn enter_next_span(&mut self) {
         let span = self.current_tick >> NEAR_BITS;
         // Everything in overflow is later than everything in far.

@@ -45,8 +45,8 @@ pub(super) fn plots(sweep: &Sweep, done: &[Done], lines: Option<&str>) -> Result
     Ok(files)
 }
 
-/// The axis of numbers to draw over: the first that has three values at least and is not the one of lines, if the others
-/// make few lines.
+/// The axis of numbers to draw over: the first that has three values at least and is not the one of lines, if the
+/// others make few lines.
 fn numbers<'s>(sweep: &'s Sweep, lines: Option<&str>) -> Option<&'s Axis> {
     let axes = &sweep.matrix.0;
     let is_number = |axis: &&Axis| {

@@ -3,6 +3,9 @@
 //! A *cell* is one combination of settings; it is run once per seed. Every run's result is a file of its own that
 //! appears whole or not at all, and is used again if nothing that went into it has changed: so a sweep that was killed
 //! goes on where it was. Invariant: the tables and plots depend on the results alone, not on who ran when.
+//!
+//! Parts: `matrix` is the cells, `store` the directory, `statistics` the means, `tables`, `plots` and `metrics` what is
+//! shown.
 
 mod matrix;
 mod metrics;

@@ -34,8 +34,8 @@ impl Estimate {
         Estimate { count, mean, deviation, half_width }
     }
 
-    /// How far the mean is above that of other, independent values, and half of the width of the 95 % confidence interval
-    /// of that difference (Welch's, its degrees of freedom rounded down). Both have two values or more.
+    /// How far the mean is above that of other, independent values, and half of the width of the 95 % confidence
+    /// interval of that difference (Welch's, its degrees of freedom rounded down). Both have two values or more.
     pub fn above(&self, other: &Estimate) -> (f64, f64) {
         let [this, that] = [self, other].map(|it| it.deviation * it.deviation / it.count as f64);
         let freedom = |it: &Estimate, square: f64| square * square / (it.count as f64 - 1.0);

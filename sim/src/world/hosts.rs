@@ -64,8 +64,8 @@ impl Host {
         }
     }
 
-    /// Whether there is a connection on which the API server can send this: an answer needs that of the life that asked,
-    /// news needs an unbroken watch.
+    /// Whether there is a connection on which the API server can send this: an answer needs that of the life that
+    /// asked, news needs an unbroken watch.
     pub(super) fn hears(&self, body: &Msg) -> bool {
         match body {
             Msg::PodChanged(_) | Msg::PodRemoved(_) | Msg::ConfigChanged(_) | Msg::ConfigRemoved(_) => {

@@ -1,8 +1,8 @@
 //! Lease renewals: sent one by one, or vouched for by the world (analytic leases).
 //!
-//! While nothing touches a host, its renewals come in time whatever happens elsewhere, so the world vouches for them and
-//! none is an event. Before a fault touches it, the world works out from the same draws which renewals would have been
-//! delivered and which would be on their way, and hands that over. Invariant: what the node lifecycle knows at any
+//! While nothing touches a host, its renewals come in time whatever happens elsewhere, so the world vouches for them
+//! and none is an event. Before a fault touches it, the world works out from the same draws which renewals would have
+//! been delivered and which would be on their way, and hands that over. Invariant: what the node lifecycle knows at any
 //! instant at which it looks at a host that is not vouched for is what it would know had every renewal been sent.
 
 use wavetank_core::api::leases::Renewals;

@@ -1,12 +1,15 @@
 //! The simulated world: a virtual clock, and everything around the core under it.
 //!
 //! A plan becomes events in a queue; the event with the lowest key becomes an input of the core, and the core's effects
-//! become events again. Invariant: virtual time never goes back. Invariant: everything drawn is drawn by what it is for,
-//! so taking a fault out of a plan leaves the rest of its world as it was. Where to start reading: [`SimWorld`]'s
+//! become events again. Invariant: virtual time never goes back. Invariant: everything drawn is drawn by what it is
+//! for, so taking a fault out of a plan leaves the rest of its world as it was. Where to start reading: [`SimWorld`]'s
 //! `next_input` (events to inputs) and `perform` (effects to events); then [`Simulation`], which joins it with a core.
 //!
 //! What is establishing itself at time zero, before the first request of the user, takes no time: a run begins with a
 //! cluster that is there. Absent on purpose: control-plane failures (the plan has no such fault).
+//!
+//! Parts: `simulation` is the loop, `event` what can be pending, `timers`, `hosts` (who is up), `leases` (renewals) and
+//! `drains` are parts of [`SimWorld`].
 
 mod drains;
 mod event;
@@ -85,7 +88,8 @@ struct Disk {
 impl<Q: EventQueue + Default> SimWorld<Q> {
     /// The world of a plan at time zero.
     ///
-    /// Panics if a fault names a host that the plan does not have, or a network cut has the control plane on both sides.
+    /// Panics if a fault names a host that the plan does not have, or a network cut has the control plane on both
+    /// sides.
     pub fn new(plan: Arc<Plan>, ties: TieOrder) -> SimWorld<Q> {
         let hosts = u32::try_from(plan.hosts.len()).expect("fewer than 2^32 hosts");
         assert!(hosts <= ProcId::INDEX_LIMIT, "{hosts} hosts: at most {} can be", ProcId::INDEX_LIMIT);

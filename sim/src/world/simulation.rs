@@ -24,8 +24,8 @@ pub enum Flow {
 
 /// Looks on while a cluster runs; it can end the run and change nothing else.
 pub trait Observer {
-    /// Everything of an instant has happened and time is about to advance. Called when something was written or recorded
-    /// since the last call, at the times of [`Observer::next_wake`], and at the end of the run.
+    /// Everything of an instant has happened and time is about to advance. Called when something was written or
+    /// recorded since the last call, at the times of [`Observer::next_wake`], and at the end of the run.
     fn settled(&mut self, now: Time, core: &Core, facts_since: &[(Time, Fact)]) -> Flow;
 
     /// When the observer wants to look again whether or not something happens; times that have passed are ignored.
@@ -134,8 +134,8 @@ impl<Q: EventQueue> Simulation<Q> {
                 return;
             }
             let Some((now, input)) = self.world.next_input() else { break };
-            // An event need not become an input: a request sets out at 60 s and arrives at 60.004 s, and an observer who
-            // wants to look at 60 s must not be passed over.
+            // An event need not become an input: a request sets out at 60 s and arrives at 60.004 s, and an observer
+            // who wants to look at 60 s must not be passed over.
             if self.wake_before(Some(now), &mut settled_at, observer) == Flow::Stop {
                 return;
             }

@@ -1,8 +1,9 @@
 //! The timers of all processes: at most one per process and kind, re-armed lazily.
 //!
-//! Moving a timer to a later time leaves its entry in the queue; when the entry comes up early it is pushed again at the
-//! new time. Invariant: a timer in the table has exactly one live entry in the queue, recognised by its count and
-//! time, at or before the time that it is due. The tie count is that of the arming, so lazy and eager re-arming give one order.
+//! Moving a timer to a later time leaves its entry in the queue; when the entry comes up early it is pushed again at
+//! the new time. Invariant: a timer in the table has exactly one live entry in the queue, recognised by its count and
+//! time, at or before the time that it is due. The tie count is that of the arming, so lazy and eager re-arming give
+//! one order.
 
 use wavetank_core::id::ProcId;
 use wavetank_core::seam::TimerKind;

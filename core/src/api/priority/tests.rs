@@ -70,8 +70,8 @@ fn what_a_manifest_says_itself_must_be_what_the_class_says() {
     let found = create(&mut bed, pod("b", given(7)));
     assert_eq!(
         found,
-        "pods \"b\" is forbidden: the integer value of priority (7) must not be provided in pod spec; priority admission \
-         controller computed 1000 from the given PriorityClass name"
+        "pods \"b\" is forbidden: the integer value of priority (7) must not be provided in pod spec; priority \
+         admission controller computed 1000 from the given PriorityClass name"
     );
     let rules = Some(Box::new(PlacementRules { never_preempts: true, ..PlacementRules::default() }));
     let found = create(&mut bed, pod("c", PodSpec { rules: rules.clone(), ..of_class("high") }));

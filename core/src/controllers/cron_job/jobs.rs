@@ -43,7 +43,7 @@ pub(super) fn beyond_history(cron_job: &CronJob, jobs: &[Arc<Job>]) -> Vec<Arc<J
             jobs.iter().filter(|job| job.finished().is_some_and(|(how, _)| how == end)).collect();
         // Those that never started are the youngest.
         ended.sort_by_key(|job| {
-            (job.status.started_at.is_none(), job.status.started_at.map(|at| at.whole()), job.meta.name.clone())
+            (job.status.started_at.is_none(), job.status.started_at.map(|at| at.whole_second()), job.meta.name.clone())
         });
         let count = ended.len().saturating_sub(limit as usize);
         surplus.extend(ended.into_iter().take(count).cloned());

@@ -65,7 +65,8 @@ fn fit(set: &DaemonSet, tolerations: &[Toleration], node: &Node) -> NodeFit {
     }
 }
 
-/// What the set's pods are made from. Each pod is pinned to its node, which replaces what the template requires of nodes.
+/// What the set's pods are made from. Each pod is pinned to its node, which replaces what the template requires of
+/// nodes.
 pub(super) fn pod_template(set: &DaemonSet, hash: &Name) -> PodTemplate {
     let mut spec = PodSpec::clone(&set.template.spec);
     spec.tolerations = tolerations(&spec);

@@ -63,8 +63,8 @@ pub(super) fn is_updated(set: &DaemonSet, hash: &Name, pod: &Pod) -> bool {
     !hash.is_empty() && labels.get(REVISION_LABEL) == Some(hash) || generation == Some(set.template_generation)
 }
 
-/// Kubernetes takes nodes in the order of a hash map. Here that order is a draw, the same for a set's whole life, through
-/// the set's uid.
+/// Kubernetes takes nodes in the order of a hash map. Here that order is a draw, the same for a set's whole life,
+/// through the set's uid.
 pub(super) fn in_drawn_order<T>(set: &DaemonSet, mut items: Vec<T>, name: impl Fn(&T) -> Name) -> Vec<T> {
     items.sort_by_cached_key(|item| StableHasher::hash_one(&(set.meta.uid, name(item))));
     items
@@ -148,7 +148,10 @@ impl Situation<'_> {
 
     /// Source: `AllowsSurge`: what one node would get.
     fn allows_surge(&self) -> bool {
-        matches!(self.set.strategy, DaemonSetStrategy::RollingUpdate { max_surge, .. } if max_surge.of_rounded_up(1) > 0)
+        match self.set.strategy {
+            DaemonSetStrategy::RollingUpdate { max_surge, .. } => max_surge.of_rounded_up(1) > 0,
+            DaemonSetStrategy::OnDelete => false,
+        }
     }
 
     /// Whether a pod has been ready for long enough.
@@ -186,8 +189,8 @@ impl Situation<'_> {
 
     /// The numbers of the strategy for the nodes that should run a pod: surge and unavailable.
     ///
-    /// Source: `updatedDesiredNodeCounts`, pkg/controller/daemon/update.go (v1.34.1): both zero would hold every rollout,
-    /// so one pod may then be unavailable.
+    /// Source: `updatedDesiredNodeCounts`, pkg/controller/daemon/update.go (v1.34.1): both zero would hold every
+    /// rollout, so one pod may then be unavailable.
     pub(super) fn limits(&self) -> (u32, u32) {
         let desired = self.nodes.iter().filter(|node| node.should_run).count() as u32;
         let DaemonSetStrategy::RollingUpdate { max_surge, max_unavailable } = self.set.strategy else { return (0, 0) };

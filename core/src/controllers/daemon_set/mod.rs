@@ -3,8 +3,12 @@
 //! A sync has these stages of requests: claim (revisions and pods without an owner, those that no longer match),
 //! history (the template becomes a ControllerRevision), create and delete for nodes that need it ([`manage`]), the same
 //! for one step of a rolling update ([`rollout`]), status with the removal of old revisions. Pods are pinned to their
-//! nodes and bound by the scheduler. Invariant: pods are created or deleted only when the watch has shown everything that
-//! was asked for before. Source: pkg/controller/daemon (v1.34.1). The nodes are looked at once for a whole sync, as there.
+//! nodes and bound by the scheduler. Invariant: pods are created or deleted only when the watch has shown everything
+//! that was asked for before. Source: pkg/controller/daemon (v1.34.1). The nodes are looked at once for a whole sync,
+//! as there.
+//!
+//! Beside the stages: `fit` says which nodes are meant, `history` keeps the revisions, `backoff` paces the removal of
+//! failed pods, `events` is what is said.
 
 mod backoff;
 mod events;
@@ -22,12 +26,11 @@ use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::claims::{Claims, Orphans, claim};
 use crate::controllers::expectations::{Deletions, Expectations};
-use crate::controllers::pods::{deletion_of, from_template, slow_start, told_of_creation};
+use crate::controllers::pods::{deletion_of, from_template, refused_creations, slow_start};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::revisions::adopted;
 use crate::controllers::{NamespacedName, managing};
-use crate::facts::What;
 use crate::id::{Name, RowId};
 use crate::model::{
     ControllerRevision, DaemonSet, DaemonSetStrategy, Kind, Meta, Node, Object, Pod, PodOwn, PodTemplate,
@@ -269,12 +272,8 @@ impl DaemonSets {
 
     /// Takes in what became of creations.
     fn created(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, answers: &[Answer], skipped: usize) {
-        let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
-        let refused = refused.filter(|refusal| !refusal.is_namespace_terminating()).inspect(|refusal| {
-            ctx.record(key.of(Kind::DaemonSet), What::Refused { message: told_of_creation(refusal).into() });
-        });
-        let unseen = refused.count() + skipped;
-        self.expectations.created(key, unseen);
+        let refused = refused_creations(ctx, &key.of(Kind::DaemonSet), answers);
+        self.expectations.created(key, refused + skipped);
     }
 }
 

@@ -83,7 +83,8 @@ impl Situation<'_> {
         self.pods.values().map(Some).chain(empty.map(|_| None))
     }
 
-    /// Source: `findUpdatedPodsOnNode`: `None` if there are several of one sort, which [`Situation::manage`] prunes first.
+    /// Source: `findUpdatedPodsOnNode`: `None` if there are several of one sort, which [`Situation::manage`] prunes
+    /// first.
     fn split<'a>(&self, pods: Option<&'a Vec<Arc<Pod>>>) -> Option<OnNode<'a>> {
         let mut on_node = OnNode { new: None, old: None };
         for pod in pods.into_iter().flatten().filter(|pod| !pod.meta.is_terminating()) {

@@ -3,6 +3,9 @@
 //! A sync decides on all its writes at once ([`plan`]) and sends them one after the other. Invariant: a write names the
 //! version that it was made from, so a sync that saw stale ReplicaSets changes nothing and is retried. Source:
 //! pkg/controller/deployment (v1.34.1). Absent on purpose: rollback (a client patches the template).
+//!
+//! Parts of a plan: `sets` (new and old ReplicaSets), `scale` (proportions), `progress` (the status); `events` is what
+//! is said.
 
 mod events;
 mod plan;

@@ -216,8 +216,8 @@ impl Plan {
 
     /// Takes unavailable pods from old ReplicaSets, the oldest first: that costs no availability.
     ///
-    /// A ReplicaSet with more available than wanted pods has not yet followed an earlier step. Its numbers would let too
-    /// many pods go, so the step ends there with `None`.
+    /// A ReplicaSet with more available than wanted pods has not yet followed an earlier step. Its numbers would let
+    /// too many pods go, so the step ends there with `None`.
     pub(super) fn shrink_unhealthy(&mut self, most: i64) -> Option<i64> {
         let mut taken = 0;
         for place in 0..self.old.len() {

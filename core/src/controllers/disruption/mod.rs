@@ -137,8 +137,8 @@ impl Disruption {
             let delay = stale_at.max(ctx.now).since(ctx.now);
             self.desk.queue.add_after(ctx, Key::Mark(NamespacedName::of_meta(&pod.meta)), delay);
         }
-        // Of several budgets one is chosen, as Kubernetes does (`getPdbForPod`): there the choice is arbitrary, here it is
-        // the first.
+        // Of several budgets one is chosen, as Kubernetes does (`getPdbForPod`): there the choice is arbitrary, here it
+        // is the first.
         let (mut chosen, mut several) = (None, false);
         for (row, budget) in view.in_namespace::<PodDisruptionBudget>(&pod.meta.namespace) {
             self.tallies.note_pod(row, budget, old, new);
@@ -151,7 +151,8 @@ impl Disruption {
             if several {
                 let (namespace, own, chosen) = (&pod.meta.namespace, &pod.meta.name, &name.name);
                 let message = format!(
-                    "Pod \"{namespace}\"/\"{own}\" matches multiple PodDisruptionBudgets.  Chose \"{chosen}\" arbitrarily."
+                    "Pod \"{namespace}\"/\"{own}\" matches multiple PodDisruptionBudgets.  Chose \"{chosen}\" \
+                     arbitrarily."
                 );
                 let event = Event::warning(REPORTER, "MultiplePodDisruptionBudgets", message).about(&pod.meta);
                 ctx.event(NamespacedName::of_meta(&pod.meta).of(Kind::Pod), event);
@@ -163,7 +164,8 @@ impl Disruption {
 
 /// What is said of a budget some of whose pods nobody manages.
 ///
-/// Source: `trySync`, and `String` of label selectors, staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/generated.pb.go.
+/// Source: `trySync`, and `String` of label selectors,
+/// staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/generated.pb.go.
 fn unmanaged_pods(selector: Option<&Selector>) -> String {
     let selector = selector.cloned().unwrap_or_default();
     let labels: String = selector.match_labels.iter().map(|(key, value)| format!("{key}: {value},")).collect();
@@ -174,15 +176,16 @@ fn unmanaged_pods(selector: Option<&Selector>) -> String {
     };
     let requirements: String = selector.match_expressions.iter().map(requirement).collect();
     format!(
-        "Pods selected by this PodDisruptionBudget (selector: &LabelSelector{{MatchLabels:map[string]string{{{labels}}},\
-         MatchExpressions:[]LabelSelectorRequirement{{{requirements}}},}}) were found to be unmanaged. As a result, the \
-         status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these \
-         pods please set \".spec.minAvailable\" field of the PDB to an integer value."
+        "Pods selected by this PodDisruptionBudget (selector: \
+         &LabelSelector{{MatchLabels:map[string]string{{{labels}}},\
+         MatchExpressions:[]LabelSelectorRequirement{{{requirements}}},}}) were found to be unmanaged. As a result, \
+         the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for \
+         these pods please set \".spec.minAvailable\" field of the PDB to an integer value."
     )
 }
 
-/// Says of a pod that its eviction was granted and that it is still there. (The budget's namespace stands where its name
-/// should.)
+/// Says of a pod that its eviction was granted and that it is still there. (The budget's namespace stands where its
+/// name should.)
 ///
 /// Source: `buildDisruptedPodMap`.
 fn say_not_deleted(ctx: &mut Context<'_>, view: View<'_>, namespace: &Name, pod: &Name) {

@@ -1,6 +1,7 @@
 //! The pods of each budget, counted as they change, so that a sync looks only at pods whose eviction was granted.
 //!
-//! Invariant: a tally says what a look at every pod of the namespace would say; `sync` compares the two in debug builds.
+//! Invariant: a tally says what a look at every pod of the namespace would say; `sync` compares the two in debug
+//! builds.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,15 @@
 //! The EndpointSlice controller: lists the pods behind each Service, in slices of up to 100.
 //!
 //! The controller keeps, for every Service, the rows of the pods that it selects, and knows which of them have changed
-//! since the last sync. Cost: a pod's change looks at the selectors of all Services of its namespace (as in Kubernetes);
-//! a sync looks at the pods that have changed and at the slices that these can concern. It looks at everything where it
-//! cannot be sure of the rest: when the Service, a node or somebody else's slice has changed, and after a failure. Builds
-//! with debug assertions do so each time and compare. Source: pkg/controller/endpointslice,
-//! staging/src/k8s.io/endpointslice (v1.34.1). Absent on purpose: IPv6, topology hints, trigger times. Slices of a Service that is gone are left to the garbage collector.
+//! since the last sync. Cost: a pod's change looks at the selectors of all Services of its namespace (as in
+//! Kubernetes); a sync looks at the pods that have changed and at the slices that these can concern. It looks at
+//! everything where it cannot be sure of the rest: when the Service, a node or somebody else's slice has changed, and
+//! after a failure. Builds with debug assertions do so each time and compare. Source: pkg/controller/endpointslice,
+//! staging/src/k8s.io/endpointslice (v1.34.1). Absent on purpose: IPv6, topology hints, trigger times. Slices of a
+//! Service that is gone are left to the garbage collector.
+//!
+//! Parts: `selected` (the pods of a Service), `watched` (its slices), `placement` (which endpoint goes where),
+//! `events`.
 
 mod events;
 mod placement;

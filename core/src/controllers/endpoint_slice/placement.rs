@@ -1,7 +1,8 @@
 //! Which endpoint stands in which slice: as few writes as possible rather than as few slices as possible.
 //!
-//! Source: `reconcileByAddressType`, `reconcileByPortMapping`, `finalize`, staging/src/k8s.io/endpointslice/reconciler.go
-//! (v1.34.1). Where Kubernetes takes any endpoint or slice (a Go map's order), the first by name is taken here.
+//! Source: `reconcileByAddressType`, `reconcileByPortMapping`, `finalize`,
+//! staging/src/k8s.io/endpointslice/reconciler.go (v1.34.1). Where Kubernetes takes any endpoint or slice (a Go map's
+//! order), the first by name is taken here.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -77,8 +77,8 @@ impl Selected {
         self.distrust();
     }
 
-    /// The endpoints that have changed since somebody last asked, with their ports; `None` if every pod has to be looked
-    /// at: pods have several sets of ports, or miss their node.
+    /// The endpoints that have changed since somebody last asked, with their ports; `None` if every pod has to be
+    /// looked at: pods have several sets of ports, or miss their node.
     pub(super) fn changes(&mut self, view: View<'_>, service: &Service) -> Option<(Ports, Changes)> {
         let mut changes = Changes::new();
         for uid in self.changed.as_ref()? {

@@ -65,8 +65,8 @@ impl Watched {
         self.unmatched.is_empty()
     }
 
-    /// The slices that these changes can concern, if all are as they should be otherwise; `None` if one is empty, as only
-    /// the slice of a Service without endpoints is, unless the Service still has none.
+    /// The slices that these changes can concern, if all are as they should be otherwise; `None` if one is empty, as
+    /// only the slice of a Service without endpoints is, unless the Service still has none.
     pub(super) fn settled(&self, view: View<'_>, changes: &Changes) -> Option<Settled> {
         let stored = |row: RowId| {
             let slice = view.get::<EndpointSlice>(row)?.clone();

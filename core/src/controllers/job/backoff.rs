@@ -58,7 +58,7 @@ pub(super) fn finish_time(pod: &Pod) -> Time {
         .or_else(|| unready_since(pod))
         .or_else(|| deletion_request(pod))
         .unwrap_or(pod.meta.created_at)
-        .whole()
+        .whole_second()
 }
 
 fn containers_end(pod: &Pod) -> Option<Time> {
@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn a_pod_has_ended_with_its_last_container_in_whole_seconds() {
-        // When its containers and its sidecars ended; when the pod has. What runs on says nothing, so its creation at 1 s
-        // is all that is known.
+        // When its containers and its sidecars ended; when the pod has. What runs on says nothing, so its creation at 1
+        // s is all that is known.
         type Ends<'a> = &'a [Option<u64>];
         let table: [(Ends<'_>, Ends<'_>, u64); 6] = [
             (&[Some(20)], &[], 20),

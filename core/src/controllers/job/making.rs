@@ -109,9 +109,9 @@ fn rank(pod: &Pod) -> Rank {
         pod.node.is_some(),
         phase,
         pod.is_ready(),
-        Reverse(ready_since.map(|ready| ready.changed_at.whole())),
+        Reverse(ready_since.map(|ready| ready.changed_at.whole_second())),
         Reverse(restarts),
-        Reverse(pod.meta.created_at.whole()),
+        Reverse(pod.meta.created_at.whole_second()),
         pod.meta.uid,
     )
 }

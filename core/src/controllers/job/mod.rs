@@ -6,6 +6,9 @@
 //! for before. Cost: a sync looks at the pods that have ended since, not at all ([`roster`]). Source:
 //! pkg/controller/job/job_controller.go (v1.34.1). Absent on purpose: metrics. Syncs of Jobs and of pods without
 //! a Job share their workers here.
+//!
+//! Parts: `syncing` has the stages in their order, `state` what one sync knows and concludes, `making` the pods that
+//! come and go, `policy` what a failed pod means, `backoff` when it is replaced, `events` what is said.
 
 mod backoff;
 mod events;

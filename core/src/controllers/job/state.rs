@@ -260,8 +260,8 @@ impl Sync {
         }
     }
 
-    /// Whether active pods matter to what is counted: they do when they are all let go, and when some of them could have
-    /// been noted in the status.
+    /// Whether active pods matter to what is counted: they do when they are all let go, and when some of them could
+    /// have been noted in the status.
     pub(super) fn needs_others(&self) -> bool {
         let uncounted = &self.status.uncounted;
         let all_go = self.finish.is_some() || self.job.meta.is_terminating();
@@ -279,7 +279,7 @@ impl Sync {
             || counts != (self.status.ready, self.status.terminating);
         self.status.active = self.active;
         (self.status.ready, self.status.terminating) = counts;
-        self.status.started_at = self.status.started_at.map(Time::whole);
+        self.status.started_at = self.status.started_at.map(Time::whole_second);
         let mut pods = std::mem::take(&mut self.uncounted);
         let active_pods = std::mem::take(&mut self.others);
         let all_go = self.finish.is_some() || job.meta.is_terminating();
@@ -392,7 +392,7 @@ impl Sync {
         }
         self.status.conditions.set(finish.kind, Status3::True, &finish.reason, &finish.message, now);
         if finish.kind == ConditionKind::Complete {
-            self.status.completed_at = Some(now.whole());
+            self.status.completed_at = Some(now.whole_second());
         }
         true
     }

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::controllers::NamespacedName;
 use crate::controllers::claims::Claims;
 use crate::controllers::expectations::Deletions;
-use crate::controllers::pods::{deletion_of, slow_start};
+use crate::controllers::pods::{deletion_of, refused_creations, slow_start};
 use crate::controllers::reconciler::Step;
 use crate::model::{JOB_TRACKING, Job, JobStatus, Kind, Object, Pod};
 use crate::store::View;
@@ -250,16 +250,11 @@ impl Jobs {
         answers: &[Answer],
     ) -> Step<Key, Stage> {
         assert_eq!(answers.len() + skipped, asked, "each creation was tried or skipped");
-        let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
-        let failed: Vec<&Refusal> = refused.filter(|refusal| !refusal.is_namespace_terminating()).collect();
-        for refusal in &failed {
-            let message = crate::controllers::pods::told_of_creation(refusal);
-            ctx.record(name.of(Kind::Job), crate::facts::What::Refused { message: message.into() });
-        }
-        let unseen = failed.len() + skipped;
+        let refused = refused_creations(ctx, &name.of(Kind::Job), answers);
+        let unseen = refused + skipped;
         self.expectations.created(&name, unseen);
         sync.active -= unseen as u32;
-        sync.failed_sync |= !failed.is_empty();
+        sync.failed_sync |= refused > 0;
         self.settle(ctx, name, sync, true)
     }
 

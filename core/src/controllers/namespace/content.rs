@@ -48,8 +48,8 @@ pub(in crate::controllers) struct Findings {
 }
 
 impl Findings {
-    /// Takes in the answers to the deletions of a kind's objects; `estimate` is how long these may take. Returns whether
-    /// any is left.
+    /// Takes in the answers to the deletions of a kind's objects; `estimate` is how long these may take. Returns
+    /// whether any is left.
     ///
     /// Source: `deleteAllContentForGroupVersionResource`,
     /// pkg/controller/namespace/deletion/namespaced_resources_deleter.go (v1.34.1).
@@ -95,8 +95,8 @@ impl Findings {
         !self.failures.is_empty()
     }
 
-    /// Writes what was found into a namespace's conditions; returns whether they say anything else than before. While pods
-    /// are left, what is left is not told (`is_whole` is false).
+    /// Writes what was found into a namespace's conditions; returns whether they say anything else than before. While
+    /// pods are left, what is left is not told (`is_whole` is false).
     ///
     /// Source: `ProcessContentTotals`, `makeDeleteContentCondition` and `updateConditions`,
     /// pkg/controller/namespace/deletion/status_condition_utils.go (v1.34.1).

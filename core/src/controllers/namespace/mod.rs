@@ -1,10 +1,10 @@
 //! The namespace controller: empties a namespace that is being deleted, then lets it go.
 //!
 //! Pods go first, gracefully; only when none is left do the other kinds follow, in a fixed order, that of
-//! `Kind::ALL` backwards (Kubernetes' is random). What is left and what went wrong is told in the namespace's conditions,
-//! whose change is what brings the second pass 5 s after the first. Source: pkg/controller/namespace (v1.34.1).
-//! Differences: one request per object where Kubernetes deletes whole collections, with the client limit that Kubernetes
-//! raises for this controller; what is left is told from the answers to these, without a list.
+//! `Kind::ALL` backwards (Kubernetes' is random). What is left and what went wrong is told in the namespace's
+//! conditions, whose change is what brings the second pass 5 s after the first. Source: pkg/controller/namespace
+//! (v1.34.1). Differences: one request per object where Kubernetes deletes whole collections, with the client limit
+//! that Kubernetes raises for this controller; what is left is told from the answers to these, without a list.
 
 mod content;
 #[cfg(test)]
@@ -29,7 +29,8 @@ use crate::time::{Span, Time};
 pub(super) const NUMBER: u8 = 4;
 /// `--concurrent-namespace-syncs`.
 const WORKERS: u32 = 10;
-/// Largest back-off of a namespace whose end has failed. Source: `nsControllerRateLimiter`, pkg/controller/namespace (v1.34.1).
+/// Largest back-off of a namespace whose end has failed. Source: `nsControllerRateLimiter`, pkg/controller/namespace
+/// (v1.34.1).
 const BACKOFF_MAX: Span = Span::from_secs(60);
 /// How long a namespace waits before it is looked at after a change.
 const SETTLING: Span = Span::from_secs(5);

@@ -9,6 +9,10 @@
 //! All nodes of a pass are judged at its beginning; up to eight at a time then make their requests. Absent on purpose:
 //! the label pairs of old (`beta.kubernetes.io/os`), and nodes' CIDRs.
 //!
+//! Parts: `pass` is one look at the nodes, with `health` (when each was heard of) and `zones`; `tainting` marks nodes
+//! by way of each zone's `taint_queue` and of `swap` (read, write, try again); `tasks` is what waits for answers;
+//! `events` is what is said.
+//!
 //! Source: pkg/controller/nodelifecycle/node_lifecycle_controller.go (v1.34.1).
 
 mod events;

@@ -157,7 +157,8 @@ fn evicted_pods_go_before_older_ones_and_those_that_run_not_at_all() {
 #[test]
 fn a_node_that_only_the_api_server_or_only_the_watch_knows_saves_its_pods() {
     let name = |request: &Request, kind| matches!(request, Request::Get(key) if key.kind == kind);
-    // Made anew after the quarantine began, but the watch does not show it: the API server is asked before anything goes.
+    // Made anew after the quarantine began, but the watch does not show it: the API server is asked before anything
+    // goes.
     let mut bed = cluster(1);
     bed.create(pod("kept", Some("n0")));
     bed.run_until(Time::from_secs(30));

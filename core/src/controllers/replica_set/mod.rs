@@ -4,8 +4,9 @@
 //! A sync has up to three stages of requests: claim (adopt orphans, release pods that no longer match), manage (create
 //! or delete), status. Invariant: pods are created or deleted only when the watch has shown everything that was asked
 //! for before. Cost: a pod's change is counted when it is noted; a sync that has nothing to claim or delete looks at no
-//! pod, unless pods become available only after a while (`min_ready`). Source: pkg/controller/replicaset/replica_set.go (v1.34.1). Absent on purpose: the deletion recheck by a
-//! read before an adoption (the write itself is conditional), and `terminatingReplicas` (alpha).
+//! pod, unless pods become available only after a while (`min_ready`). Source: pkg/controller/replicaset/replica_set.go
+//! (v1.34.1). Absent on purpose: the deletion recheck by a read before an adoption (the write itself is conditional),
+//! and `terminatingReplicas` (alpha).
 
 mod events;
 mod kinds;
@@ -23,11 +24,10 @@ use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::claims::{Claims, Orphans};
 use crate::controllers::expectations::{Deletions, Expectations};
-use crate::controllers::pods::{deletion_of, from_template, slow_start, told_of_creation};
+use crate::controllers::pods::{deletion_of, from_template, refused_creations, slow_start};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, managing};
-use crate::facts::What;
 use crate::id::RowId;
 use crate::model::{ConditionKind, Kind, Object, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3};
 use crate::store::{Change, View};
@@ -169,9 +169,9 @@ impl<T: Replicated> ReplicaSets<T> {
     }
 
     /// Whether a sync could have something to do after a pod's change that leaves the counts as they are. It has not if
-    /// the owner, the labels and the deletion are what they were, nothing is awaited and the last sync did what it wanted:
-    /// then it would find its ReplicaSet as that left it. One that has failed is tried again at every change, and fails
-    /// once more, which makes its back-off longer.
+    /// the owner, the labels and the deletion are what they were, nothing is awaited and the last sync did what it
+    /// wanted: then it would find its ReplicaSet as that left it. One that has failed is tried again at every change,
+    /// and fails once more, which makes its back-off longer.
     fn is_of_interest(&self, ctx: &Context<'_>, old: &Pod, pod: &Pod) -> bool {
         let Some(owner) = pod.meta.controller().filter(|_| old.meta == pod.meta) else { return old.meta != pod.meta };
         let key = NamespacedName { namespace: pod.meta.namespace.clone(), name: owner.name.clone() };
@@ -295,12 +295,8 @@ impl<T: Replicated> Reconciler for ReplicaSets<T> {
                 self.manage(ctx, view, key, sync)
             }
             Stage::Create(mut sync) => {
-                let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
-                let failed = refused.filter(|refusal| !refusal.is_namespace_terminating()).inspect(|refusal| {
-                    ctx.record(key.of(T::KIND), What::Refused { message: told_of_creation(refusal).into() });
-                });
-                let unseen = failed.count() + skipped;
-                self.expectations.created(&key, unseen);
+                let refused = refused_creations(ctx, &key.of(T::KIND), &answers);
+                self.expectations.created(&key, refused + skipped);
                 sync.error = error;
                 self.update_status(ctx, key, sync)
             }

@@ -2,8 +2,8 @@
 //!
 //! Counts are kept per set of labels, because which pods an owner selects is decided when it is asked: all pods of one
 //! template share one set of labels, and a selector is tried once per set. Invariant: the counts are those of the view
-//! that the changes noted so far have led to; `sync` compares them with a walk in debug builds. Absent on purpose: times
-//! of readiness, which matter only to the few ReplicaSets with a `min_ready`.
+//! that the changes noted so far have led to; `sync` compares them with a walk in debug builds. Absent on purpose:
+//! times of readiness, which matter only to the few ReplicaSets with a `min_ready`.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

@@ -3,8 +3,10 @@
 //! A sync has up to four stages of requests: claim (revisions and pods without an owner, pods that no longer match),
 //! revision (the template becomes a ControllerRevision, or an old one becomes the newest), act ([`control`]), status
 //! with the removal of old revisions. Invariant: at most one pod of a name exists, because a name is made again only
-//! when the watch has shown that it is free; so a pod on a node that is gone is never replaced until somebody removes it.
-//! Source: pkg/controller/statefulset (v1.34.1).
+//! when the watch has shown that it is free; so a pod on a node that is gone is never replaced until somebody removes
+//! it. Source: pkg/controller/statefulset (v1.34.1).
+//!
+//! Parts beside [`control`]: `identity` (names, ordinals, revisions), `storage` (claims), `events` (what is said).
 
 mod control;
 mod events;

@@ -1,4 +1,5 @@
-//! The attach/detach controller: volumes of CSI drivers are attached to the nodes whose pods use them, and to no others.
+//! The attach/detach controller: volumes of CSI drivers are attached to the nodes whose pods use them, and to no
+//! others.
 //!
 //! A volume for one node is attached to a second one only when it has left the first. It leaves a node when the kubelet
 //! there says that it is not in use any more; a node that is not ready is waited for at most six minutes, a node with

@@ -30,8 +30,8 @@ pub(super) struct Attempt {
 }
 
 impl AttachDetach {
-    /// Waits for a driver to attach a volume, and tells its pods when that has failed or takes too long. What has been asked
-    /// for stays asked for: a later attempt waits for the same attachment.
+    /// Waits for a driver to attach a volume, and tells its pods when that has failed or takes too long. What has been
+    /// asked for stays asked for: a later attempt waits for the same attachment.
     ///
     /// Source: `waitForVolumeAttachDetachStatus`, pkg/volume/csi/csi_attacher.go; `GenerateAttachVolumeFunc`,
     /// pkg/volume/util/operationexecutor/operation_generator.go (v1.34.1).

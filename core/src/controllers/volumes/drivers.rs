@@ -1,9 +1,10 @@
 //! Modelled CSI drivers: what the sidecars of a real one do, with drawn delays in place of a storage system.
 //!
-//! For each driver of the configuration: its CSIDriver object is there, every node has it in its CSINode, claims that ask
-//! for it get a volume (external-provisioner), released volumes with the policy Delete go, and attachments are carried
-//! out (external-attacher), and volumes grow (`growth`). Invariant: without drivers in the configuration this does nothing and costs nothing.
-//! Absent on purpose: failures of the storage system, snapshots, and the finalizers of released volumes.
+//! For each driver of the configuration: its CSIDriver object is there, every node has it in its CSINode, claims that
+//! ask for it get a volume (external-provisioner), released volumes with the policy Delete go, and attachments are
+//! carried out (external-attacher), and volumes grow (`growth`). Invariant: without drivers in the configuration this
+//! does nothing and costs nothing. Absent on purpose: failures of the storage system, snapshots, and the finalizers of
+//! released volumes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -89,7 +89,8 @@ impl Reconciler for Ephemeral {
                 Some(_) => {
                     let namespace = &key.namespace;
                     let message = format!(
-                        "ephemeral volume {}: PVC {namespace}/{name} was not created for pod {namespace}/{} (pod is not owner)",
+                        "ephemeral volume {}: PVC {namespace}/{name} was not created for pod {namespace}/{} (pod is \
+                         not owner)",
                         volume.name, pod.meta.name
                     );
                     let event = Event::warning(REPORTER, "FailedBinding", message).about(&pod.meta);

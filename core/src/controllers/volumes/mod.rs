@@ -1,4 +1,8 @@
 //! The controllers of storage: claims and volumes find each other, are protected while in use, attached and detached.
+//!
+//! Parts: `binder` binds claims to volumes and asks for new ones, `ephemeral` makes claims for pods, `protection` keeps
+//! what is in use, `attach_detach` (with `attaching`, the wait for it) follows pods to their nodes. `drivers` stands in
+//! for the sidecars of CSI drivers, and `growth` is how a volume grows by them.
 
 mod attach_detach;
 mod attaching;

@@ -3,6 +3,9 @@
 //! `docs/policies.md` shows from zero to plot how to add one. A policy implements [`Policy`] and is entered in [`ALL`];
 //! from then on scenarios can name it. Nothing else has to know it: both searches (the plain one and the cached one)
 //! ask it through this trait.
+//!
+//! Beside the policies: `view` is what they see, `arithmetic` and `rounding` how they compute, `fragmentation` what FGD
+//! measures.
 
 mod arithmetic;
 mod best_fit;

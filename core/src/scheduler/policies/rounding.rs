@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn equal_sums_that_are_added_up_otherwise_may_score_as_a_loss() {
-        // Pods without GPUs lose all that is idle, whether their CPU is there or not: the exact relief is always nothing.
+        // Pods without GPUs lose all that is idle, whether their CPU is there or not: the exact relief is always
+        // nothing.
         let kind = |cores: u32| TypicalPod {
             cpu_milli: i64::from(cores) * 1_000,
             gpu: GpuRequest::NONE,

@@ -1,6 +1,5 @@
 //! Stories of the whole scheduler process on the test bed.
 
-mod making_room;
 mod oracle;
 mod others;
 mod policies;
@@ -82,8 +81,8 @@ fn a_waiting_pod_is_tried_again_only_by_events_that_could_help_it() {
     patch_node(&mut bed, "n1", Patch::Label { key, value });
     bed.add_node(1, "tiny", "a", 50, 1 << 30);
     bed.run_for(Span::from_secs(10));
-    // The tiny node is schedulable, so the plugin that refused the pod cannot rule it out: the pod is tried in vain, and
-    // again when the node loses the taint that every new node has.
+    // The tiny node is schedulable, so the plugin that refused the pod cannot rule it out: the pod is tried in vain,
+    // and again when the node loses the taint that every new node has.
     assert_eq!(failures(&bed, "p").len(), 3, "{:#?}", bed.told());
     patch_node(&mut bed, "tiny", Patch::Label { key: "colour".into(), value: Some("red".into()) });
     bed.run_for(Span::from_secs(10));

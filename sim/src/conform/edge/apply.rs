@@ -12,7 +12,7 @@ use wavetank_core::model::ObjectKey;
 use wavetank_manifest::kubernetes::{PatchType, apply_patch, to_json};
 
 use super::change::{Sent, change, wrong_name};
-use super::{EPOCH, Outcome, Path, Status, create, find, options};
+use super::{EPOCH, Outcome, Path, Status, create, options};
 
 /// The media type of such a patch.
 pub(super) const MEDIA_TYPE: &str = "application/apply-patch+yaml";
@@ -33,7 +33,7 @@ pub(super) fn apply(core: &Core, key: &ObjectKey, path: &Path, body: &Value) -> 
         return Outcome::Answered(Status::bad_request("metadata.managedFields must be nil"));
     }
     let wrong = create::wrong_namespace(body, &key.namespace).or_else(|| wrong_name(key, body));
-    let Some(current) = find(core, key) else {
+    let Some(current) = core.find(key) else {
         return match wrong {
             Some(status) => Outcome::Answered(status),
             None if path.subresource.is_empty() => create::create(core, key.kind, path, body),

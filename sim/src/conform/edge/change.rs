@@ -11,9 +11,7 @@ use wavetank_manifest::kubernetes::{
 };
 
 use super::create::{self, wrong_kind};
-use super::{
-    EPOCH, Outcome, Path, Status, apply, failed_precondition, find, not_found, options, patches, scale, status,
-};
+use super::{EPOCH, Outcome, Path, Status, apply, failed_precondition, not_found, options, patches, scale, status};
 
 /// What was sent.
 pub(super) struct Sent<'a> {
@@ -27,7 +25,8 @@ pub(super) struct Sent<'a> {
 
 /// Kinds that a PUT creates if they are not there.
 ///
-/// Source: `AllowCreateOnUpdate`, pkg/registry/core/{service,limitrange}/strategy.go, pkg/registry/coordination/lease (v1.34.1).
+/// Source: `AllowCreateOnUpdate`, pkg/registry/core/{service,limitrange}/strategy.go, pkg/registry/coordination/lease
+/// (v1.34.1).
 const CREATED_BY_PUT: [&str; 3] = ["services", "limitranges", "leases"];
 
 /// Kinds that a PUT changes only if it names their version.
@@ -58,7 +57,7 @@ pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>)
     if let Some(status) = early {
         return Outcome::Answered(status);
     }
-    let Some(current) = find(core, key) else {
+    let Some(current) = core.find(key) else {
         let is_created = sent.method == "PUT" && path.subresource.is_empty();
         if is_created && CREATED_BY_PUT.contains(&key.kind.plural()) {
             return create::create(core, key.kind, path, sent.body);

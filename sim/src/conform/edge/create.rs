@@ -10,7 +10,7 @@ use wavetank_manifest::kubernetes::{
     ApiPod, KINDS, Located, Manifest, Policy, apply_defaults, read_body, to_object, validate_under,
 };
 
-use super::{Outcome, Path, Status, find, options, runtime};
+use super::{Outcome, Path, Status, options, runtime};
 
 /// A creation of an object at the path of its collection.
 pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outcome {
@@ -107,7 +107,7 @@ fn early_pod(pod: &ApiPod) -> Pod {
 /// Source: `CheckGeneratedNameError`, staging/src/k8s.io/apiserver/pkg/registry/rest/create.go (v1.34.1).
 fn taken(core: &Core, body: &Value, key: &ObjectKey) -> Option<Refusal> {
     let has = |field: &str| body["metadata"][field].as_str().is_some_and(|text| !text.is_empty());
-    let there = find(core, key).filter(|_| has("name") && has("generateName"))?;
+    let there = core.find(key).filter(|_| has("name") && has("generateName"))?;
     let taken = Taken { by_one_that_ends: there.meta().is_terminating(), though_generated: true };
     Some(Refusal::AlreadyExists { key: key.clone(), taken })
 }

@@ -10,7 +10,7 @@ use wavetank_manifest::kubernetes::to_json;
 
 use super::options::{self, Deletion};
 use super::pods::unmet;
-use super::{EPOCH, Outcome, Path, Status, fields, find, not_found, resources};
+use super::{EPOCH, Outcome, Path, Status, fields, not_found, resources};
 use crate::conform::selectors;
 
 /// A deletion of one object. Options come in the body or in the query; what the body says counts.
@@ -22,7 +22,7 @@ pub(super) fn delete(core: &Core, key: ObjectKey, path: &Path, options: &Value) 
     if let Some(status) = wishes.fault() {
         return Outcome::Answered(status);
     }
-    let Some(stored) = find(core, &key) else { return not_found(&key) };
+    let Some(stored) = core.find(&key) else { return not_found(&key) };
     if let Some(status) = unmet(core, &stored, options) {
         return Outcome::Answered(status);
     }

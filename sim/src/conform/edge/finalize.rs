@@ -8,7 +8,7 @@ use wavetank_core::model::{Object, ObjectKey};
 use wavetank_manifest::kubernetes::{to_json, to_object, validate_finalize};
 
 use super::change::{Sent, wrong_body, wrong_version};
-use super::{EPOCH, Outcome, Path, Status, create, find, not_found, options};
+use super::{EPOCH, Outcome, Path, Status, create, not_found, options};
 
 /// A namespace with other finalizers of its spec.
 ///
@@ -18,7 +18,7 @@ pub(super) fn finalize(core: &Core, key: &ObjectKey, path: &Path, body: &Value) 
     if let Some(status) = options::fault(path, "UpdateOptions").or_else(|| wrong_body(key, path, &mut body)) {
         return Outcome::Answered(status);
     }
-    let Some(current) = find(core, key) else { return not_found(key) };
+    let Some(current) = core.find(key) else { return not_found(key) };
     let sent = Sent { method: "PUT", content_type: "", body: &body };
     if let Some(status) = wrong_version(key, &current, &sent) {
         return Outcome::Answered(status);

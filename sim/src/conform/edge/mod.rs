@@ -4,6 +4,10 @@
 //! manifest is. A version (`resourceVersion`) or identity (`uid`) that a request still names is one that its object has
 //! not got: whoever knows the recorded ones takes those away that are right. Absent on purpose: what reads answer with,
 //! users and their rights, and the managers of fields.
+//!
+//! A file for each kind of request: `create` (with `runtime`), `read`, `change` (with `patches`, `apply`, `scale` and
+//! `status`), `delete` (with `fields`), `pods` (evictions and bindings), `finalize`; `resources` and `options` say what a
+//! path and its query mean, `machine` makes Nodes of machines, `own` what an API server makes for itself.
 
 mod apply;
 mod change;
@@ -25,7 +29,7 @@ mod status;
 use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::{Refusal, Request};
-use wavetank_core::model::{Kind, Object, ObjectKey};
+use wavetank_core::model::{Kind, ObjectKey};
 
 pub use machine::node_of;
 pub use own::{is_service as is_own_service, service as own_service};
@@ -148,32 +152,12 @@ impl Path {
 
     /// The value of a parameter of the query, with `+` and `%` written out.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        let mut pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.find(|(key, _)| *key == name).map(|(_, value)| unescaped(value))
+        form_urlencoded::parse(self.query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 }
 
-fn unescaped(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match (first, code) {
-            (b'+', _) => bytes.push(b' '),
-            (b'%', Some(code)) => {
-                bytes.push(code);
-                rest = &after[2..];
-                continue;
-            }
-            _ => bytes.push(*first),
-        }
-        rest = after;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// A request's body without what its answer tells to be right: a version and an identity that were not refused are those
-/// that the object had. A version of zero is any.
+/// A request's body without what its answer tells to be right: a version and an identity that were not refused are
+/// those that the object had. A version of zero is any.
 pub fn without_right_preconditions(body: &Value, code: u16, message: &str) -> Value {
     let mut body = body.clone();
     let (is_conflict, is_binding) = (code == 409, body["kind"] == "Binding");
@@ -218,7 +202,7 @@ fn outcome(core: &Core, method: &str, kind: Kind, path: &Path, content_type: &st
     let key = ObjectKey::new(kind, &path.namespace, &path.name);
     match (method, path.subresource.as_str()) {
         ("GET", "") => read::answer(core, kind, path),
-        ("GET", "status" | "scale") if find(core, &key).is_none() => not_found(&key),
+        ("GET", "status" | "scale") if core.find(&key).is_none() => not_found(&key),
         ("GET", _) => Outcome::Ask(Vec::new()),
         ("POST", "") => create::create(core, kind, path, body),
         ("POST", "eviction") => pods::evict(core, key, path, body),
@@ -253,12 +237,6 @@ fn failed_precondition(key: &ObjectKey, field: &str, wanted: &str, stored: &str)
         place.join("/")
     );
     Status::conflict(&key.kind.qualified_plural(), &key.name, &why)
-}
-
-/// The newest version of an object.
-pub fn find(core: &Core, key: &ObjectKey) -> Option<Object> {
-    let objects = core.newest().objects(key.kind);
-    objects.into_iter().map(|(_, object)| object).find(|object| object.key() == *key)
 }
 
 fn not_found(key: &ObjectKey) -> Outcome {

@@ -11,7 +11,7 @@ use wavetank_core::api::eviction::held_by_budget;
 use wavetank_core::model::{Object, ObjectKey};
 
 use super::delete::grace;
-use super::{Outcome, Path, Status, create, failed_precondition, find, not_found, options};
+use super::{Outcome, Path, Status, create, failed_precondition, not_found, options};
 
 /// What is said to a body that cannot be what the path asks for, of another kind or about another pod, and to what nothing
 /// can be created in.
@@ -64,7 +64,7 @@ pub(super) fn evict(core: &Core, key: ObjectKey, path: &Path, body: &Value) -> O
         return Outcome::Answered(status);
     }
     let options = &body["deleteOptions"];
-    let Some(stored) = find(core, &key) else { return not_found(&key) };
+    let Some(stored) = core.find(&key) else { return not_found(&key) };
     if let (Some(status), Object::Pod(pod)) = (unmet(core, &stored, options), &stored) {
         // A budget is asked before the pod is looked at for what it must be.
         let held = held_by_budget(core.now(), core.newest(), pod);
@@ -94,7 +94,7 @@ pub(super) fn bind(core: &Core, key: &ObjectKey, path: &Path, body: &Value) -> O
         [only] => return Outcome::Answered(Status::internal(only.clone())),
         several => return Outcome::Answered(Status::internal(format!("[{}]", several.join(", ")))),
     }
-    let Some(Object::Pod(pod)) = find(core, key) else { return not_found(key) };
+    let Some(Object::Pod(pod)) = core.find(key) else { return not_found(key) };
     let wanted = |field: &str| body["metadata"][field].as_str().filter(|text| !text.is_empty());
     let uid = pod.meta.uid.to_string();
     if let Some(wanted) = wanted("uid").filter(|wanted| *wanted != uid) {

@@ -3,17 +3,20 @@
 //! Source: `ListResource`, staging/src/k8s.io/apiserver/pkg/endpoints/handlers/get.go; `decodeContinue`,
 //! staging/src/k8s.io/apiserver/pkg/storage/continue.go (v1.34.1).
 
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use wavetank_core::Core;
 use wavetank_core::model::{Kind, ObjectKey};
 
-use super::{Outcome, Path, Status, find, not_found, resources};
+use super::{Outcome, Path, Status, not_found, resources};
 use crate::conform::selectors;
 
 /// The answer to a reading of one object, of a list, or the beginning of a watch. Nothing is asked of the core.
 pub(super) fn answer(core: &Core, kind: Kind, path: &Path) -> Outcome {
     if !path.name.is_empty() {
         let key = ObjectKey::new(kind, &path.namespace, &path.name);
-        return if find(core, &key).is_some() { Outcome::Ask(Vec::new()) } else { not_found(&key) };
+        return if core.find(&key).is_some() { Outcome::Ask(Vec::new()) } else { not_found(&key) };
     }
     if let Some(error) = path.parameter("labelSelector").and_then(|text| selectors::parse(&text).err()) {
         return Outcome::Answered(Status::bad_request(error));
@@ -39,26 +42,44 @@ pub(super) fn answer(core: &Core, kind: Kind, path: &Path) -> Outcome {
     }
 }
 
+/// How a token that continues a list is written. Go passes over bits behind the last byte.
+const TOKEN: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
+
 /// Why a token that continues a list cannot be read; `None` if it can.
 fn continuation(token: &str) -> Option<String> {
-    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let (mut bits, mut count, mut bytes) = (0u32, 0, Vec::new());
-    for (at, letter) in token.chars().enumerate() {
-        let Some(value) = ALPHABET.find(letter) else { return Some(format!("illegal base64 data at input byte {at}")) };
-        (bits, count) = (bits << 6 | u32::try_from(value).unwrap_or(0), count + 6);
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count & 0xff) as u8);
-        }
-    }
-    if token.len() % 4 == 1 {
-        return Some(format!("illegal base64 data at input byte {}", token.len() - 1));
-    }
+    let Ok(bytes) = TOKEN.decode(token) else {
+        // Go reads from the left; without a wrong letter it is the last one that begins a byte and does not end it.
+        let letters = URL_SAFE.as_str().as_bytes();
+        let at = token.bytes().position(|letter| !letters.contains(&letter)).unwrap_or(token.len() - 1);
+        return Some(format!("illegal base64 data at input byte {at}"));
+    };
     match bytes.first() {
         Some(b'{') => serde_json::from_slice::<serde_json::Value>(&bytes)
             .err()
             .map(|_| String::from("unexpected end of JSON input")),
         Some(first) => Some(format!("invalid character '{}' looking for beginning of value", char::from(*first))),
         None => Some("unexpected end of JSON input".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_refused_where_it_ceases_to_be_one() {
+        let json = TOKEN.encode(r#"{"v":"meta.k8s.io/v1","rv":7,"start":"a\u0000"}"#);
+        let text = TOKEN.encode("later");
+        for (token, why) in [
+            (&*json, None),
+            (&json[..json.len() - 4], Some("unexpected end of JSON input")),
+            (&*text, Some("invalid character 'l' looking for beginning of value")),
+            ("ey!J9=", Some("illegal base64 data at input byte 2")),
+            ("eyJ2I", Some("illegal base64 data at input byte 4")),
+            // The last letter says more than the byte that it ends.
+            ("e31", None),
+        ] {
+            assert_eq!(continuation(token).as_deref(), why, "{token}");
+        }
     }
 }

@@ -67,7 +67,8 @@ pub(super) fn change(
     let wanted = after["spec"]["replicas"].as_i64().unwrap_or(0);
     let Ok(replicas) = u32::try_from(wanted) else {
         return Outcome::Answered(Status::invalid(format!(
-            "Scale.autoscaling {:?} is invalid: spec.replicas: Invalid value: {wanted}: must be greater than or equal to 0",
+            "Scale.autoscaling {:?} is invalid: spec.replicas: Invalid value: {wanted}: must be greater than or equal \
+             to 0",
             &*key.name
         )));
     };

@@ -3,6 +3,8 @@
 //! What kubectl checks by itself before it asks (an overwritten label, a paused Deployment that is to be rolled back)
 //! is checked here. Absent on purpose: output, and commands that read manifests from files.
 //!
+//! Parts: `words` takes a line apart, `change` and `rollout` are the commands, `transcript` reads recorded sessions.
+//!
 //! Source: staging/src/k8s.io/kubectl/pkg/cmd (v1.34.1).
 
 mod change;
@@ -168,7 +170,7 @@ pub(super) fn targets(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -
 
 /// An object as a client sees it. Errors: it is not there.
 pub(super) fn shown(scene: &Scene<'_>, key: &ObjectKey) -> Result<(Object, Value), Trouble> {
-    let object = edge::find(scene.core, key).ok_or_else(|| {
+    let object = scene.core.find(key).ok_or_else(|| {
         let refusal = wavetank_core::api::Refusal::NotFound(key.clone());
         Trouble::Fails(format!("Error from server (NotFound): {refusal}"))
     })?;
@@ -246,7 +248,7 @@ fn delete(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
     let keys = targets(scene, line, words)?;
     // Each object is deleted by itself; one that is not there is told at the end.
     let delete = |key: ObjectKey| Request::Delete { key, uid: None, grace: grace.map(Span::from_secs), propagation };
-    let there = |key: &ObjectKey| !lenient || edge::find(scene.core, key).is_some();
+    let there = |key: &ObjectKey| !lenient || scene.core.find(key).is_some();
     Ok(vec![Outcome::Ask(keys.into_iter().filter(there).map(delete).collect())])
 }
 

@@ -25,7 +25,8 @@ impl Bed {
         bed.ask(Request::Create(Object::ServiceAccount(ServiceAccount::default_of("shop").into())));
         bed.ask(Request::Create(Object::Node(Node { meta: Meta::named("", "n1"), ..Node::default() }.into())));
         let containers = json!([{"name": "till", "image": "till:1"}, {"name": "log", "image": "log:1"}]);
-        let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "till", "labels": {"a": "1"}},
+        let metadata = json!({"name": "till", "labels": {"a": "1"}});
+        let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata,
             "spec": {"replicas": 2, "selector": {"matchLabels": {"part": "till"}},
                 "template": {"metadata": {"labels": {"part": "till"}}, "spec": {"containers": containers}}}});
         let path = Path { namespace: "shop".to_owned(), plural: "deployments".to_owned(), ..Path::default() };
@@ -198,8 +199,9 @@ fn reading_changes_nothing_and_the_unknown_is_not_passed_over() {
 #[test]
 fn a_job_is_made_by_hand_of_a_cron_job_s_template() {
     let mut bed = Bed::new();
-    let template = json!({"metadata": {"labels": {"part": "count"}, "annotations": {"note": "nightly"}}, "spec": {"template":
-        {"spec": {"restartPolicy": "Never", "containers": [{"name": "count", "image": "count:1"}]}}}});
+    let template = json!({"metadata": {"labels": {"part": "count"}, "annotations": {"note": "nightly"}},
+        "spec": {"template": {"spec": {
+            "restartPolicy": "Never", "containers": [{"name": "count", "image": "count:1"}]}}}});
     let body = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "count"},
         "spec": {"schedule": "5 1 * * *", "jobTemplate": template}});
     let path = Path { namespace: "shop".to_owned(), plural: "cronjobs".to_owned(), ..Path::default() };

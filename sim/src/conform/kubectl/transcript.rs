@@ -6,8 +6,8 @@
 //! (rc 0)
 //! ```
 //!
-//! When a command was given is told by the events that show what it did. Those that show nothing of their own lie between
-//! their neighbours at even distances, commands that only read among them.
+//! When a command was given is told by the events that show what it did. Those that show nothing of their own lie
+//! between their neighbours at even distances, commands that only read among them.
 
 use crate::conform::kubectl::words::{CommandLine, objects};
 use crate::conform::line::Line;
@@ -131,9 +131,12 @@ mod tests {
 
     use super::*;
 
-    const TEXT: &str = "$ kubectl -n shop get pods\nNAME  READY\n(rc 0)\n\n$ kubectl -n shop scale sts/db --replicas=1\n\
-                        statefulset.apps/db scaled\n(rc 0)\n\n$ kubectl cordon n1\n(rc 0)\n\n$ kubectl get nodes\n(rc 0)\n\n\
-                        $ kubectl -n shop delete deploy till\n(rc 0)\n\n$ kubectl -n shop delete pod nope\nError\n(rc 1)\n";
+    const TEXT: &str = "$ kubectl -n shop get pods\nNAME  READY\n(rc 0)\n\n\
+                        $ kubectl -n shop scale sts/db --replicas=1\nstatefulset.apps/db scaled\n(rc 0)\n\n\
+                        $ kubectl cordon n1\n(rc 0)\n\n\
+                        $ kubectl get nodes\n(rc 0)\n\n\
+                        $ kubectl -n shop delete deploy till\n(rc 0)\n\n\
+                        $ kubectl -n shop delete pod nope\nError\n(rc 1)\n";
 
     fn line(at_ms: i64, what: &str, kind: &str, name: &str, fields: Value) -> Line {
         let mut value = json!({"t_ms": at_ms, "type": what, "kind": kind, "name": format!("shop/{name}")});

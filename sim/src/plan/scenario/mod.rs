@@ -1,9 +1,13 @@
 //! Scenario files: YAML that says what a run consists of, and its expansion to a [`Plan`].
 //!
-//! [`Loaded::read`] goes from a file to everything that a run needs: the typed file ([`mod@format`]), the manifests that it
-//! names, and the plan. All that was read travels along as [`Inputs`], so that a run can be recorded and repeated
-//! without the user's files. Invariant: a scenario that loads has no unknown field and no reference to a name that is
-//! not there. Absent on purpose: the expectations' language (see [`crate::expect`]), which works on what is read here.
+//! [`Loaded::read`] goes from a file to everything that a run needs: the typed file ([`mod@format`]), the manifests
+//! that it names, and the plan. All that was read travels along as [`Inputs`], so that a run can be recorded and
+//! repeated without the user's files. Invariant: a scenario that loads has no unknown field and no reference to a name
+//! that is not there. Absent on purpose: the expectations' language (see [`crate::expect`]), which works on what is
+//! read here.
+//!
+//! Parts: `format` is the typed file (`units` in it, `schema` for editors), `overrides` are settings of the command
+//! line, `inputs` is all that was read, `expand` makes the plan.
 
 mod expand;
 pub mod format;

@@ -55,8 +55,8 @@ fn groups_become_machines_with_zones_in_turn() {
 
 #[test]
 fn repeated_faults_have_their_own_times_and_taking_one_entry_out_changes_no_other() {
-    let both = "  nodes: [{name: w, count: 2}]\n  timeline:\n    - {at: 1m, crash: {node: w-1}, for: 20s, repeat: {every: 2m, \
-                times: 3}}\n    - {at: {uniform: {min: 1m, max: 2m}}, kubeletStop: {all: true}}\n";
+    let both = "  nodes: [{name: w, count: 2}]\n  timeline:\n    - {at: 1m, crash: {node: w-1}, for: 20s, repeat: \
+                {every: 2m, times: 3}}\n    - {at: {uniform: {min: 1m, max: 2m}}, kubeletStop: {all: true}}\n";
     let plan = loaded(both).unwrap().plan;
     let times: Vec<(Time, Option<Time>)> = plan.faults.iter().take(3).map(|fault| (fault.from, fault.to)).collect();
     let second = Time::from_secs;

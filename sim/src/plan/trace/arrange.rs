@@ -61,8 +61,8 @@ fn leave_some_out(choices: &mut Choices, pods: &mut Vec<TracePod>, mut excess_mi
 }
 
 /// The most frequent kinds of pods that together make up at least a share (per mille) of all, most frequent first.
-/// Kinds are told apart by CPU, GPUs and the list of models as the file has it; of two as frequent ones, the larger comes
-/// first.
+/// Kinds are told apart by CPU, GPUs and the list of models as the file has it; of two as frequent ones, the larger
+/// comes first.
 ///
 /// Source: `GetTypicalPods`, pkg/utils/frag.go, in github.com/hkust-adsl/kubernetes-scheduler-simulator.
 pub fn typical_pods(pods: &[TracePod], share_per_mille: u64, cpu_pods: bool) -> TypicalPods {

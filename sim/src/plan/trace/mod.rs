@@ -4,6 +4,9 @@
 //! `memory_mib`, `num_gpu` and `gpu_milli`, and, if they know them, `gpu_spec`, `creation_time` and `deletion_time` in
 //! seconds. Other columns are passed over.
 //!
+//! Parts: `read` reads the files, `arrange` makes a study of them, with `choices` of ours or of the published study's
+//! generator (`go_rand`).
+//!
 //! Source: github.com/alibaba/clusterdata, cluster-trace-gpu-v2023.
 
 mod arrange;

@@ -6,7 +6,8 @@ use crate::seam::Input;
 
 /// A CronJob that was made a minute after the full hour and what a look at it does, in words. `before`: `-` it never
 /// ran, `done` its Job is complete, `runs` it still runs, with `unlisted` it is missing from the status, `gone` the
-/// listed Job is not there; with `no-create` and `no-read` among the marks, Jobs can be neither made nor read. The answer: Jobs made and deleted, how many are active by the status, and warnings.
+/// listed Job is not there; with `no-create` and `no-read` among the marks, Jobs can be neither made nor read. The
+/// answer: Jobs made and deleted, how many are active by the status, and warnings.
 fn look(policy: Concurrency, marks: &str, before: &str, now: u64) -> String {
     let mut bed = Testbed::new(Config::default());
     bed.input(Input::Crashed(ProcId::CONTROLLER_MANAGER));

@@ -200,7 +200,8 @@ fn pods_of_a_silent_node_stay_where_they_are() {
     bed.run_for(Span::from_secs(10));
     bed.silence(1);
     bed.run_for(Span::from_secs(600));
-    // Recorded: node-dies-and-returns: nobody touches the pod, but the node's NoSchedule taint makes it a misplaced one.
+    // Recorded: node-dies-and-returns: nobody touches the pod, but the node's NoSchedule taint makes it a misplaced
+    // one.
     assert_eq!(placed(&bed), "n0:v1 n1:v1 n2:v1");
     assert_eq!(counts(&bed), [2, 2, 2, 2, 2, 1]);
     image(&mut bed, "app:v2");

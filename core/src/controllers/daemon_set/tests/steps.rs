@@ -9,8 +9,8 @@ use crate::time::Time;
 
 const NOW: Time = Time::from_secs(10_000);
 
-/// A pod in words: `new` or `old` (or `newer`, made later), `+` if available, `*` if ready for a moment only, `-` if not
-/// ready, `~` if it is being deleted, `!` if it has failed, `.` if it has succeeded.
+/// A pod in words: `new` or `old` (or `newer`, made later), `+` if available, `*` if ready for a moment only, `-` if
+/// not ready, `~` if it is being deleted, `!` if it has failed, `.` if it has succeeded.
 fn pod(node: &str, words: &str) -> Arc<Pod> {
     let mut pod = Pod { meta: Meta::named("default", &format!("{node}-{words}")).into(), ..Pod::default() };
     pod.node = Some(node.into());
@@ -33,8 +33,8 @@ fn pod(node: &str, words: &str) -> Arc<Pod> {
     Arc::new(pod)
 }
 
-/// Nodes with their pods: `n0=old+,new- n1= n2!=old+`; `!` marks a node that should run no pod but keeps one it has, and
-/// `?` one where no pod may stay.
+/// Nodes with their pods: `n0=old+,new- n1= n2!=old+`; `!` marks a node that should run no pod but keeps one it has,
+/// and `?` one where no pod may stay.
 fn step(strategy: DaemonSetStrategy, nodes: &str, act: impl Fn(&Situation<'_>) -> Wanted) -> String {
     let set = DaemonSet { strategy, min_ready: Span::from_secs(5), template_generation: 2, ..agent() };
     let (mut fits, mut pods) = (Vec::new(), PodsByNode::new());

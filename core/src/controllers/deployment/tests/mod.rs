@@ -269,7 +269,8 @@ fn a_paused_deployment_creates_no_replica_set_until_it_is_resumed() {
     assert_eq!(sizes(&bed), [0, 6]);
     let conditions = conditions(&bed);
     let resumed = conditions.iter().position(|text| text.contains("DeploymentResumed")).unwrap();
-    // Recorded: deploy-pause-resume. The sync that resumes also creates the ReplicaSet; its second status meets a conflict.
+    // Recorded: deploy-pause-resume. The sync that resumes also creates the ReplicaSet; its second status meets a
+    // conflict.
     assert_eq!(conditions[resumed + 1], "Progressing=True (ReplicaSetUpdated)", "{conditions:?}");
     assert_eq!(conditions.last().unwrap(), "Progressing=True (NewReplicaSetAvailable)");
 }

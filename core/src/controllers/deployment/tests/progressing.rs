@@ -102,7 +102,8 @@ fn a_stuck_rollout_is_looked_at_again_at_its_deadline() {
 #[test]
 fn the_progressing_condition_follows_the_counts() {
     const NOW: Time = Time::from_secs(10_000);
-    // The story; deadline; the status before; reason before; the sets; what is expected, and whether it is a transition.
+    // The story; deadline; the status before; reason before; the sets; what is expected, and whether it is a
+    // transition.
     let old = |replicas, updated, available| counts(replicas, updated, 0, available);
     let table = [
         (

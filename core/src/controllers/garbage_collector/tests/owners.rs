@@ -129,8 +129,8 @@ fn an_owner_in_another_namespace_is_complained_about_once() {
     let uid = foreign.uid;
     let sentence = |namespace: &str, uid| {
         format!(
-            "Warning OwnerRefInvalidNamespace x1: ownerRef [v1/Service, namespace: {namespace}, name: owner, uid: {uid}] \
-             does not exist in namespace \"{namespace}\""
+            "Warning OwnerRefInvalidNamespace x1: ownerRef [v1/Service, namespace: {namespace}, name: owner, uid: \
+             {uid}] does not exist in namespace \"{namespace}\""
         )
     };
     let told = |bed: &Testbed, kind: Kind, name: &str| -> Vec<String> {

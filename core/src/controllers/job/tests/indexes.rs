@@ -10,7 +10,8 @@ fn an_indexed_job_makes_each_index_succeed_once_as_recorded() {
     let history = history(&mut bed, 20);
     assert_eq!(
         history.last().unwrap(),
-        "15.0: succeeded 5, completed 0-4, SuccessCriteriaMet=True(CompletionsReached), Complete=True(CompletionsReached)"
+        "15.0: succeeded 5, completed 0-4, SuccessCriteriaMet=True(CompletionsReached), \
+         Complete=True(CompletionsReached)"
     );
     assert!(history.contains(&"5.0: active 2, succeeded 2, completed 0,1".to_owned()), "{history:?}");
     let mut names: Vec<String> = pods(&bed).iter().map(|pod| pod.meta.name[..4].to_owned()).collect();

@@ -127,13 +127,15 @@ fn an_index_fails_alone_up_to_its_limit() {
             "all indexes are decided",
             "p=2 c=2 indexed i=1",
             "0:failed#1 1:succeeded#0",
-            "succeeded 1, failed 1, completed 1, failed indexes \"0\", FailureTarget=True(FailedIndexes), Failed=True(FailedIndexes)",
+            "succeeded 1, failed 1, completed 1, failed indexes \"0\", FailureTarget=True(FailedIndexes), \
+             Failed=True(FailedIndexes)",
         ),
         (
             "too many failed",
             "p=3 c=4 indexed i=1 m=1",
             "0:failed#1 1:failed#1 2:succeeded#0 3:running#0",
-            "-1 terminating 1, succeeded 1, failed 3, completed 2, failed indexes \"0,1\", FailureTarget=True(MaxFailedIndexesExceeded)",
+            "-1 terminating 1, succeeded 1, failed 3, completed 2, failed indexes \"0,1\", \
+             FailureTarget=True(MaxFailedIndexesExceeded)",
         ),
         ("an index beyond the last", "p=1 c=2 indexed i=0", "3:failed#0 0:running#0", "active 1, failed indexes \"\""),
         (

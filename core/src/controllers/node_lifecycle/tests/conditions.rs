@@ -120,8 +120,8 @@ fn a_node_that_speaks_once_more_gets_the_whole_grace_from_then() {
 
 #[test]
 fn a_node_lives_by_its_lease_or_by_its_status_and_is_unknown_without_either() {
-    // Whether its kubelet renews its lease, and whether it tells of its status every ten seconds, from 100 s on; whether
-    // it ever told of it before. What Ready says at 130 s and at 200 s.
+    // Whether its kubelet renews its lease, and whether it tells of its status every ten seconds, from 100 s on;
+    // whether it ever told of it before. What Ready says at 130 s and at 200 s.
     for (renews, tells, had_status, early, late) in [
         (true, false, true, "True", "True"),
         (false, true, true, "True", "True"),

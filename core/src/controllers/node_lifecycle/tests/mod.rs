@@ -221,8 +221,8 @@ fn a_vouched_for_cluster_that_is_in_order_costs_one_timer_per_pass() {
     assert_eq!(bed.core.steps() - before, 3_600 / 5 + 3_600 / 20, "passes of the monitor and of the pod collector");
 }
 
-/// One node's two lives, in nanoseconds: it renews from `phase` every `gap` until it dies; if it returns, it says so and
-/// renews until it dies again.
+/// One node's two lives, in nanoseconds: it renews from `phase` every `gap` until it dies; if it returns, it says so
+/// and renews until it dies again.
 #[derive(Clone, Debug)]
 struct Life {
     phase: u64,

@@ -1,6 +1,7 @@
 //! Whose pods are whose: adoption, release, overlapping sets, sets that go and come again.
 
 use super::*;
+use crate::facts::What;
 use crate::model::{PodStatus, ResourceQuota};
 use crate::quantity::{Format, Quantity};
 

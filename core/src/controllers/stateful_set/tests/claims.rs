@@ -70,8 +70,8 @@ fn the_retention_policy_makes_claims_belong_to_the_set_or_to_the_pod_that_goes()
     assert_eq!((owned(&bed).as_str(), pods(&bed).len()), ("data-db-0()", 0));
 }
 
-/// Owners in words: `pod`, `set`, their namesakes of another uid (`old-pod`, `old-set`), somebody else (`other`); with a
-/// `*` the one that manages.
+/// Owners in words: `pod`, `set`, their namesakes of another uid (`old-pod`, `old-set`), somebody else (`other`); with
+/// a `*` the one that manages.
 fn owners(words: &str, set: &StatefulSet, pod: &Pod) -> Vec<OwnerReference> {
     let one = |word: &str| {
         let stale = |mut owner: OwnerReference| {

@@ -1,4 +1,4 @@
-//! Attachments that take their time, fail, or are left over.
+//! Attachments: who has a volume when, and those that take their time, fail, or are left over.
 
 use super::*;
 use crate::id::ProcId;
@@ -37,6 +37,78 @@ fn told(bed: &Testbed, name: &str) -> Vec<String> {
 fn reported(bed: &Testbed, node: &str) -> usize {
     let node = bed.get::<Node>("", node).expect("it is there");
     node.status.volumes.as_ref().map_or(0, |volumes| volumes.attached.len())
+}
+
+/// A pod on n1 with a volume that n2 reaches as well, and what its kubelet says of it.
+fn attached() -> (Testbed, String) {
+    let mut bed = bed();
+    let mut remote = volume("v", "x", "1Gi");
+    remote.source = VolumeSource::Csi { driver: DRIVER.into(), handle: "h".into(), read_only: false };
+    bed.create(remote);
+    bed.create(claim("c", "x", "1Gi"));
+    bed.run_for(Span::from_secs(1));
+    let mut first = pod("p", &[of_claim("c")]);
+    first.node = Some("n1".into());
+    bed.create(first);
+    bed.run_for(Span::from_secs(5));
+    let unique = format!("kubernetes.io/csi/{DRIVER}^h");
+    say_in_use(&mut bed, "n1", &[&unique]);
+    (bed, unique)
+}
+
+fn say_in_use(bed: &mut Testbed, node: &str, names: &[&str]) {
+    let names = names.iter().map(|name| (*name).into()).collect();
+    let key = ObjectKey::new(Kind::Node, "", node);
+    bed.request(Request::Patch { key, patch: Patch::VolumesInUse(names) });
+    bed.run_for(Span::ZERO);
+}
+
+#[test]
+fn a_volume_is_attached_where_its_pod_is_and_leaves_when_nobody_uses_it() {
+    let (mut bed, unique) = attached();
+    assert_eq!(attachments(&bed), [("n1".to_owned(), true)], "{:#?}", bed.told());
+    let node = bed.get::<Node>("", "n1").expect("it is there");
+    assert_eq!(node.status.volumes.as_ref().map(|it| it.attached.clone()), Some(vec![unique.as_str().into()]));
+    assert_eq!(said(&bed, "AttachVolume.Attach succeeded for volume \"v\""), 1);
+    delete(&mut bed, Kind::Pod, "p", Some(Span::ZERO));
+    bed.run_for(Span::from_secs(60));
+    assert_eq!(attachments(&bed).len(), 1, "the kubelet still uses it");
+    say_in_use(&mut bed, "n1", &[]);
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(attachments(&bed), [], "{:#?}", bed.told());
+}
+
+#[test]
+fn a_second_node_waits_until_the_first_has_let_go_and_a_dead_one_lets_go_after_six_minutes() {
+    let (mut bed, _) = attached();
+    let mut second = pod("q", &[of_claim("c")]);
+    second.node = Some("n2".into());
+    bed.create(second);
+    bed.run_for(Span::from_secs(5));
+    let told = "Multi-Attach error for volume \"v\" Volume is already used by pod(s) p";
+    assert_eq!(said(&bed, told), 1, "{:#?}", bed.told());
+    bed.set_node_condition("n1", ConditionKind::Ready, Status3::Unknown, "NodeStatusUnknown");
+    bed.silence(0);
+    bed.run_for(Span::from_secs(1));
+    delete(&mut bed, Kind::Pod, "p", Some(Span::ZERO));
+    bed.run_for(Span::from_secs(359));
+    assert_eq!(attachments(&bed), [("n1".to_owned(), true)], "{:#?}", bed.told());
+    bed.run_for(Span::from_secs(10));
+    assert_eq!(attachments(&bed), [("n2".to_owned(), true)], "{:#?}", bed.told());
+}
+
+#[test]
+fn a_node_out_of_service_lets_go_at_once() {
+    let (mut bed, _) = attached();
+    bed.set_node_condition("n1", ConditionKind::Ready, Status3::Unknown, "NodeStatusUnknown");
+    bed.silence(0);
+    let (key, value) = ("node.kubernetes.io/out-of-service".into(), "nodeshutdown".into());
+    let taint = Taint { key, value, effect: TaintEffect::NoExecute, added_at: None };
+    bed.request(Request::Patch { key: ObjectKey::new(Kind::Node, "", "n1"), patch: Patch::AddTaint(taint) });
+    bed.run_for(Span::from_secs(1));
+    delete(&mut bed, Kind::Pod, "p", Some(Span::ZERO));
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(attachments(&bed), [], "{:#?}", bed.told());
 }
 
 #[test]
@@ -103,8 +175,8 @@ fn a_pod_that_comes_to_a_volume_nobody_uses_any_more_is_told_that_it_is_elsewher
     remove(&mut bed, "p");
     place(&mut bed, "q", "n2");
     bed.run_for(Span::from_secs(5));
-    let sentence = "Multi-Attach error for volume \"v\" Volume is already exclusively attached to one node and can't be \
-                    attached to another";
+    let sentence = "Multi-Attach error for volume \"v\" Volume is already exclusively attached to one node and can't \
+                    be attached to another";
     assert_eq!(said(&bed, sentence), 1, "{:#?}", bed.told());
 }
 

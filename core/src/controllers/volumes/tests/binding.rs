@@ -8,8 +8,9 @@ use crate::model::{
 use crate::seam::Input;
 
 /// A volume in words: `name:size`, then marks: `=c` is kept for the claim `c`, `=c!` for that very claim, `=c?` for
-/// another of that name; `auto` if the binder said so; a phase; `/class`; `rwx`, `block`, `red` (a label), `vac`; `grown` from
-/// 1Gi; `delete` when released, `nfs`, `csi`, `local` or a `~/path` of its node; `leaving` if it is being deleted.
+/// another of that name; `auto` if the binder said so; a phase; `/class`; `rwx`, `block`, `red` (a label), `vac`;
+/// `grown` from 1Gi; `delete` when released, `nfs`, `csi`, `local` or a `~/path` of its node; `leaving` if it is being
+/// deleted.
 fn volume_of(words: &str, claim: Option<&PersistentVolumeClaim>) -> PersistentVolume {
     let (name, rest) = words.split_once(':').expect("a name and a size");
     let mut marks = rest.split(' ');
@@ -73,7 +74,8 @@ fn claim_of(words: &str) -> PersistentVolumeClaim {
     claim
 }
 
-/// What becomes of volumes and a claim when a binder starts: `v=c Bound auto; c>v Bound auto done`, and what it warns of.
+/// What becomes of volumes and a claim when a binder starts: `v=c Bound auto; c>v Bound auto done`, and what it warns
+/// of.
 fn settled(volumes: &str, claim: &str) -> String {
     let mut bed = Testbed::new(Config::default());
     bed.input(Input::Crashed(ProcId::CONTROLLER_MANAGER));

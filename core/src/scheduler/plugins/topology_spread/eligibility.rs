@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::id::Name;
-use crate::scheduler::cache::Cache;
+use crate::scheduler::cache::{Cache, NodeChanges};
 use crate::scheduler::classes::{Class, ClassId, Classes};
 use crate::scheduler::plugins::topology_spread::{HOSTNAME, includes};
 use crate::scheduler::surroundings::Surroundings;
@@ -38,7 +38,7 @@ pub(in crate::scheduler) struct Eligibility {
 #[derive(Debug)]
 pub(in crate::scheduler) struct Inclusion {
     /// The cache's count of node changes for which this holds.
-    node_changes: u64,
+    node_changes: NodeChanges,
     /// Whether a node that lacks the label of one constraint counts for none.
     all_labels: bool,
     /// In the order of the constraints.
@@ -132,10 +132,14 @@ impl Eligibility {
 }
 
 impl Inclusion {
-    /// Whether no node has changed since.
+    /// Whether no node has changed since in what the constraints go by.
     fn is_current(&self, cache: &Cache) -> bool {
         let has_slots = |it: &Eligible| it.domains.slot_count() == cache.slot_count();
-        self.node_changes == cache.node_changes() && self.constraints.iter().all(has_slots)
+        let (then, now) = (self.node_changes, cache.node_changes());
+        let honors_taints = || self.constraints.iter().any(|it| it.honors.1);
+        then.labels == now.labels
+            && (then.taints == now.taints || !honors_taints())
+            && self.constraints.iter().all(has_slots)
     }
 
     /// Whether these constraints include the same nodes.

@@ -9,7 +9,7 @@ mod scale;
 use serde_json::json;
 use wavetank_core::config::Config;
 use wavetank_core::id::{ProcId, RequestId};
-use wavetank_core::model::{Namespace, ServiceAccount};
+use wavetank_core::model::{Namespace, Object, ServiceAccount};
 use wavetank_core::seam::{Input, Msg};
 
 use super::*;
@@ -66,7 +66,7 @@ impl Bed {
 
     fn stored(&self, kind: Kind, name: &str) -> Option<Object> {
         let namespace = if kind.is_namespaced() { "shop" } else { "" };
-        find(&self.core, &ObjectKey::new(kind, namespace, name))
+        self.core.find(&ObjectKey::new(kind, namespace, name))
     }
 }
 

@@ -10,7 +10,7 @@ use wavetank_core::quantity::Quantity;
 use wavetank_manifest::Spanned;
 
 use super::{Problems, drawn};
-use crate::plan::scenario::format::{self, Amount, Machines, NameAt, NodeGroup, Spec};
+use crate::plan::scenario::format::{self, Amount, Chosen, NameAt, NodeGroup, Spec};
 use crate::plan::{HostPlan, Plan};
 
 /// The most machines of one plan: as many as a process id can tell apart.
@@ -28,47 +28,6 @@ pub(super) struct Fleet {
     nodes: BTreeMap<String, HostId>,
     groups: BTreeMap<String, Vec<HostId>>,
     zones: BTreeMap<String, Vec<HostId>>,
-}
-
-/// Some machines as the file names them: the fields of [`Machines`], [`format::Side`] and the others alike.
-#[derive(Default)]
-pub(super) struct Chosen<'a> {
-    pub(super) node: Option<&'a NameAt>,
-    pub(super) nodes: Option<&'a Vec<NameAt>>,
-    pub(super) group: Option<&'a NameAt>,
-    pub(super) zone: Option<&'a NameAt>,
-    pub(super) zones: Option<&'a Vec<NameAt>>,
-    pub(super) all: bool,
-}
-
-impl<'a> From<&'a Machines> for Chosen<'a> {
-    fn from(from: &'a Machines) -> Chosen<'a> {
-        Chosen {
-            node: from.node.as_ref(),
-            nodes: from.nodes.as_ref(),
-            group: from.group.as_ref(),
-            zone: from.zone.as_ref(),
-            zones: from.zones.as_ref(),
-            all: from.all,
-        }
-    }
-}
-
-impl Chosen<'_> {
-    /// In words: `worker-2`, `zone a`, `group worker`.
-    pub(super) fn label(&self) -> String {
-        let names = |names: &Vec<NameAt>| names.iter().map(|name| name.value.as_str()).collect::<Vec<_>>().join(", ");
-        let mut parts = Vec::new();
-        parts.extend(self.node.map(|name| name.value.clone()));
-        parts.extend(self.nodes.map(names));
-        parts.extend(self.group.map(|name| format!("group {}", name.value)));
-        parts.extend(self.zone.map(|name| format!("zone {}", name.value)));
-        parts.extend(self.zones.map(|zones| format!("zones {}", names(zones))));
-        if self.all {
-            parts.push("all nodes".to_owned());
-        }
-        parts.join(" and ")
-    }
 }
 
 impl Fleet {
@@ -153,13 +112,12 @@ impl Fleet {
     }
 
     /// The machines that the file names, each once; names that are not there are problems.
-    pub(super) fn choose(&self, chosen: &Chosen<'_>, path: &str, problems: &mut Problems) -> Vec<HostId> {
+    pub(super) fn choose(&self, chosen: Chosen<'_>, path: &str, problems: &mut Problems) -> Vec<HostId> {
         let mut hosts = Vec::new();
         if chosen.all {
             hosts.extend(self.nodes.values().copied());
         }
-        let nodes = chosen.nodes.map_or(&[][..], |nodes| nodes.as_slice());
-        for name in chosen.node.into_iter().chain(nodes) {
+        for name in chosen.node.into_iter().chain(chosen.nodes) {
             match self.nodes.get(&name.value) {
                 Some(host) => hosts.push(*host),
                 None => {
@@ -168,8 +126,7 @@ impl Fleet {
                 }
             }
         }
-        let zones = chosen.zones.map_or(&[][..], |zones| zones.as_slice());
-        for name in chosen.zone.into_iter().chain(zones) {
+        for name in chosen.zone.into_iter().chain(chosen.zones) {
             hosts.extend(find(&self.zones, name, path, "zone", problems));
         }
         if let Some(name) = chosen.group {

@@ -2,6 +2,9 @@
 //!
 //! All mistakes are collected, so that one run of `sim validate` shows them together. Times of the timeline that are
 //! distributions are drawn here, by their place in the file: taking one entry out changes no other.
+//!
+//! A file for each section: `settings` and `kubelet` (control plane and kubelets), `machines`, `objects` and
+//! `static_pods` (manifests), `behaviours` with `conduct`, `storage`, `trace` and `timeline`.
 
 mod behaviours;
 mod conduct;

@@ -16,9 +16,9 @@ use crate::plan::scenario::Inputs;
 use crate::plan::scenario::format::{NameAt, Spec};
 use crate::plan::{Plan, Step};
 
-/// The namespaces of every cluster. A real API server creates them when it starts, and their accounts and certificates are
-/// there before anybody uses the cluster; here all these are the plan's first requests, which have no label because the
-/// user did not ask for them.
+/// The namespaces of every cluster. A real API server creates them when it starts, and their accounts and certificates
+/// are there before anybody uses the cluster; here all these are the plan's first requests, which have no label because
+/// the user did not ask for them.
 ///
 /// Source: pkg/controlplane/instance.go, `SystemNamespaces` (v1.34).
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];

@@ -174,7 +174,7 @@ fn flags(config: &mut Config, control: &ControlPlane) {
     config.heartbeats = match control.heartbeats {
         Some(format::Heartbeats::Exact) => Heartbeats::Exact,
         Some(format::Heartbeats::Analytic) => Heartbeats::Analytic,
-        None => config.heartbeats,
+        None => Heartbeats::Analytic,
     };
 }
 

@@ -22,7 +22,7 @@ pub struct ControlPlane {
     pub persist_delay: Option<Spread>,
     /// Between a machine and the API server, one way.
     pub node_link: Option<Link>,
-    /// Whether every lease renewal is a message.
+    /// Whether every lease renewal is a message; not by default.
     pub heartbeats: Option<Heartbeats>,
     /// Controller manager: `--kube-api-qps`; 0 is no limit.
     #[serde(rename = "kubeAPIQPS")]

@@ -2,15 +2,20 @@
 //!
 //! Described for users in `docs/scenario-format.md` and as JSON Schema in `schema.json`; a test holds the three
 //! together. Absent on purpose: checks that need more than one field (see `expand`).
+//!
+//! Here is the file as a whole; its sections are in `cluster`, `workload`, `behaviours`, `storage`, `timeline` and
+//! `on_machines`.
 
 mod behaviours;
 mod cluster;
+mod on_machines;
 mod storage;
 mod timeline;
 mod workload;
 
 pub use behaviours::*;
 pub use cluster::*;
+pub use on_machines::*;
 pub use storage::*;
 pub use timeline::*;
 pub use workload::*;

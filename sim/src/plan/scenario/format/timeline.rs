@@ -1,11 +1,12 @@
-//! The timeline: actions of the user, and faults.
+//! The timeline: its entries, and the actions that name one object. What names machines is in `on_machines`.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use wavetank_core::model::Kind;
 use wavetank_manifest::Spanned;
 
-use super::{Bytes, Duration, LabelSelector, NameAt, Spread, TaintEffect};
+use super::on_machines::{Drain, Machines, NetworkCut, PressureOn, SlowLink, TaintNodes, UntaintNodes, ZoneName};
+use super::{Duration, LabelSelector, NameAt, Spread};
 
 /// Something at a time: one action of the user, or one fault.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -158,7 +159,8 @@ on_object! {
 
     /// `kubectl label`.
     Label on deployment: Deployment, replica_set: ReplicaSet, replication_controller: ReplicationController, job: Job,
-        cron_job: CronJob, stateful_set: StatefulSet, daemon_set: DaemonSet, pod: Pod, service: Service, node: Node; with {
+        cron_job: CronJob, stateful_set: StatefulSet, daemon_set: DaemonSet, pod: Pod, service: Service,
+        node: Node; with {
         /// The label.
         pub key: String,
         /// Its value; the label is removed without one.
@@ -175,154 +177,4 @@ pub enum Propagation {
     Background,
     Foreground,
     Orphan,
-}
-
-/// Some of the machines.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Machines {
-    /// One by name.
-    pub node: Option<NameAt>,
-    /// Several by name.
-    pub nodes: Option<Vec<NameAt>>,
-    /// All of a group.
-    pub group: Option<NameAt>,
-    /// All of a zone.
-    pub zone: Option<NameAt>,
-    /// All of several zones.
-    pub zones: Option<Vec<NameAt>>,
-    /// All there are.
-    #[serde(default)]
-    pub all: bool,
-}
-
-/// `kubectl drain`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the first fields are those of Machines")]
-pub struct Drain {
-    pub node: Option<NameAt>,
-    pub nodes: Option<Vec<NameAt>>,
-    pub group: Option<NameAt>,
-    pub zone: Option<NameAt>,
-    /// Pass over pods of DaemonSets; without it they are an error.
-    #[serde(default)]
-    pub ignore_daemon_sets: bool,
-    /// Pods without a controller go too; without it they are an error.
-    #[serde(default)]
-    pub force: bool,
-    /// Pods with an `emptyDir` go too; without it they are an error.
-    #[serde(default)]
-    pub delete_empty_dir_data: bool,
-    /// Delete pods, past their disruption budgets.
-    #[serde(default)]
-    pub disable_eviction: bool,
-    /// The pods' grace, if not their own.
-    pub grace_period: Option<Duration>,
-    /// How long each node may take, if not as long as it likes.
-    pub timeout: Option<Duration>,
-    /// Only these pods.
-    pub pod_selector: Option<LabelSelector>,
-}
-
-/// Something that is no pod uses what pods need.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[expect(missing_docs, reason = "as in Machines")]
-pub struct PressureOn {
-    pub node: Option<NameAt>,
-    pub nodes: Option<Vec<NameAt>>,
-    pub group: Option<NameAt>,
-    pub zone: Option<NameAt>,
-    pub zones: Option<Vec<NameAt>>,
-    #[serde(default)]
-    pub all: bool,
-    /// How much: bytes as a Kubernetes quantity, or processes.
-    pub used: Option<Spanned<Bytes>>,
-    /// Disk alone: the file system; that of the node if not said.
-    #[serde(default)]
-    pub filesystem: Filesystem,
-}
-
-/// One of a machine's file systems.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Filesystem {
-    /// That of `ephemeral-storage`.
-    #[default]
-    Node,
-    /// That of images.
-    Image,
-}
-
-/// A zone.
-#[derive(Clone, Debug, Deserialize)]
-pub struct ZoneName {
-    /// Its name.
-    pub zone: NameAt,
-}
-
-/// `kubectl taint`.
-#[derive(Clone, Debug, Deserialize)]
-#[expect(missing_docs, reason = "as in Machines and Taint")]
-pub struct TaintNodes {
-    pub node: Option<NameAt>,
-    pub nodes: Option<Vec<NameAt>>,
-    pub group: Option<NameAt>,
-    pub zone: Option<NameAt>,
-    pub key: String,
-    #[serde(default)]
-    pub value: String,
-    pub effect: TaintEffect,
-}
-
-/// `kubectl taint … key-`.
-#[derive(Clone, Debug, Deserialize)]
-#[expect(missing_docs, reason = "as in Machines and Taint")]
-pub struct UntaintNodes {
-    pub node: Option<NameAt>,
-    pub nodes: Option<Vec<NameAt>>,
-    pub group: Option<NameAt>,
-    pub zone: Option<NameAt>,
-    pub key: String,
-    pub effect: Option<TaintEffect>,
-}
-
-/// No message passes between two groups.
-#[derive(Clone, Debug, Deserialize)]
-pub struct NetworkCut {
-    /// The two groups.
-    pub between: Spanned<Vec<Side>>,
-}
-
-/// One side of a network cut.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "as in Machines")]
-pub struct Side {
-    /// Whether the control plane is on this side.
-    #[serde(default)]
-    pub control_plane: bool,
-    pub node: Option<NameAt>,
-    pub nodes: Option<Vec<NameAt>>,
-    pub group: Option<NameAt>,
-    pub zone: Option<NameAt>,
-    pub zones: Option<Vec<NameAt>>,
-    #[serde(default)]
-    pub all: bool,
-}
-
-/// Slow or lossy links between machines and the API server.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "as in Machines and Link")]
-pub struct SlowLink {
-    pub node: Option<NameAt>,
-    pub nodes: Option<Vec<NameAt>>,
-    pub group: Option<NameAt>,
-    pub zone: Option<NameAt>,
-    pub zones: Option<Vec<NameAt>>,
-    #[serde(default)]
-    pub all: bool,
-    pub delay: Option<Spread>,
-    #[serde(default)]
-    pub loss_per_million: Option<Spanned<u32>>,
 }

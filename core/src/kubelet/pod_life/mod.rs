@@ -1,0 +1,385 @@
+//! One pod's life on its node: the state machine from the sandbox to the last restart.
+//!
+//! Every event changes what the row knows and then calls [`PodLife::advance`], which looks at the whole row and does
+//! the next thing, or nothing. So an event that comes twice, late or in another order leads to the same place.
+//! Invariant: at most one container of a pod is between "wanted" and "started"; the containers start in their order,
+//! as `SyncPod` starts them. [`container`] has what is kept of each, [`news`] what the runtime tells; the end of a life is
+//! in `ending`, what the API server is told of it in `status`.
+//!
+//! Source: `SyncPod`, `computePodActions`, `computeInitContainerActions`, pkg/kubelet/kuberuntime (v1.34.1).
+
+mod container;
+mod news;
+
+use std::sync::Arc;
+
+use crate::context::Context;
+use crate::digest::Shared;
+use crate::facts::What;
+use crate::id::{HostId, Name, ProcId, RequestId, Uid};
+use crate::kubelet::admission::Rejection;
+use crate::kubelet::configs::Configs;
+use crate::kubelet::ending::{Ending, Verdict};
+use crate::kubelet::images::Pulls;
+use crate::kubelet::services::Services;
+use crate::kubelet::{Boot, ContainerIndex, RuntimeRequest};
+use crate::model::{Container, Kind, ObjectKey, Pod, PodStatus, PullPolicy, RestartPolicy};
+use crate::seam::{Msg, TimerKind};
+use crate::time::{Span, Time};
+
+pub(super) use container::{ContainerLife, Doing, PostStart};
+
+/// When a start that failed before there was a container is tried again.
+///
+/// Source: `backOffPeriod`, pkg/kubelet/kubelet.go (v1.34.1), without its jitter of up to a half.
+pub(super) const SYNC_RETRY: Span = Span::from_secs(10);
+
+/// A pod on its node.
+pub(super) struct PodLife {
+    /// The pod as the API server last told of it.
+    pub(super) pod: Arc<Pod>,
+    /// Init containers, then the others. Empty for a pod that was refused or had ended before this kubelet saw it.
+    pub(super) containers: Box<[ContainerLife]>,
+    pub(super) sandbox: Sandbox,
+    pub(super) address: Option<Name>,
+    pub(super) taken_on_at: Time,
+    /// The request about this pod that is under way.
+    pub(super) asked: Option<RequestId>,
+    /// The status that the API server was last told.
+    pub(super) said: Option<Shared<PodStatus>>,
+    pub(super) rejection: Option<Box<Rejection>>,
+    pub(super) ending: Option<Box<Ending>>,
+    /// Why the kubelet itself has ended the pod, if it has.
+    pub(super) verdict: Option<Box<Verdict>>,
+    /// All regular init containers of this sandbox have ended well.
+    pub(super) initialized: bool,
+    /// The API server has named the pod since this kubelet started.
+    pub(super) confirmed: bool,
+    /// The API server has no such pod.
+    pub(super) gone: bool,
+    /// Its requests are in the row's sum.
+    pub(super) counted: bool,
+    /// Something has happened since the request under way was made.
+    pub(super) news: bool,
+    /// The object's last deletion, with no grace, was asked for.
+    pub(super) delete_asked: bool,
+    /// Its volumes are not all there: nothing begins before they are.
+    pub(super) waits_for_volumes: bool,
+    /// The ConfigMaps and Secrets that it names are watched for it.
+    pub(super) uses_configs: bool,
+}
+
+/// The pod's network and address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sandbox {
+    Absent,
+    Asked,
+    Ready,
+    /// It died; what ran in it is being stopped.
+    Lost,
+    /// It could not be made and is tried again then.
+    Failed(Time),
+}
+
+/// What a pod's life needs of its host during one step.
+pub(super) struct Host<'a, 'b> {
+    pub(super) ctx: &'a mut Context<'b>,
+    pub(super) pulls: &'a mut Pulls,
+    pub(super) configs: &'a Configs,
+    pub(super) services: Option<&'a Services>,
+    pub(super) boot: &'a Boot,
+}
+
+impl Host<'_, '_> {
+    /// Asks the host's container runtime.
+    pub(super) fn ask(&mut self, request: RuntimeRequest) {
+        let host = HostId(self.ctx.me.index());
+        self.ctx.send(ProcId::runtime(host), Msg::Runtime(request));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_takes_little_memory_beside_its_object() {
+        let row = size_of::<PodLife>() + size_of::<Uid>();
+        let container = size_of::<ContainerLife>();
+        assert!(row + container <= 200, "a pod takes {row} bytes and {container} more per container");
+    }
+}
+
+impl PodLife {
+    /// A pod that the API server has just told of.
+    pub(super) fn new(pod: Arc<Pod>, now: Time) -> PodLife {
+        let containers = pod.spec.init_containers.len() + pod.spec.containers.len();
+        PodLife {
+            containers: (0..containers).map(|_| ContainerLife::new()).collect(),
+            sandbox: Sandbox::Absent,
+            address: None,
+            taken_on_at: pod.status.started_at.unwrap_or(now),
+            pod,
+            asked: None,
+            said: None,
+            rejection: None,
+            ending: None,
+            verdict: None,
+            initialized: false,
+            confirmed: true,
+            gone: false,
+            counted: false,
+            news: false,
+            delete_asked: false,
+            waits_for_volumes: false,
+            uses_configs: false,
+        }
+    }
+
+    /// Whether a version of the pod is what this kubelet's own last report has made of the version that it had: it tells
+    /// nothing that the kubelet does not know.
+    pub(super) fn is_echo(&self, pod: &Pod) -> bool {
+        let Pod { meta, spec, own, node, status: _ } = &*self.pod;
+        let others_say_the_same = || (meta, spec, own, node) == (&pod.meta, &pod.spec, &pod.own, &pod.node);
+        self.said.as_ref() == Some(&pod.status) && others_say_the_same()
+    }
+
+    /// Whether the pod's worker is in its first sync and has reported as that began: sandbox, images and containers are
+    /// being made, and nothing is said of them before the kubelet has listed a container or something has gone wrong.
+    ///
+    /// Source: `SyncPod`, pkg/kubelet/kubelet.go (v1.34.1): the status is made once, before anything is done; the
+    /// next one is made by the sync that the next relist sets off.
+    pub(super) fn is_in_first_sync(&self) -> bool {
+        let has_sandbox = matches!(self.sandbox, Sandbox::Asked | Sandbox::Ready);
+        let is_undisturbed = self.confirmed && self.ending.is_none() && self.verdict.is_none();
+        has_sandbox
+            && is_undisturbed
+            && self.containers.iter().all(ContainerLife::is_unheard_of)
+            && self.said.as_ref() == Some(&self.pod.status)
+    }
+
+    /// Whether a container that the kubelet killed to start it again has ended and was not yet seen to run again: all this
+    /// is one sync, in which nothing is said, not even of an end that would be that of the pod.
+    pub(super) fn is_starting_again(&self) -> bool {
+        self.ending.is_none() && self.containers.iter().any(|container| container.again)
+    }
+
+    pub(super) fn uid(&self) -> Uid {
+        self.pod.meta.uid
+    }
+
+    pub(super) fn init_count(&self) -> usize {
+        self.pod.spec.init_containers.len()
+    }
+
+    /// The place of a container; `None` for one that the pod does not have.
+    pub(super) fn place(&self, container: ContainerIndex) -> Option<usize> {
+        let place = match container {
+            ContainerIndex::Init(number) => usize::from(number),
+            ContainerIndex::Main(number) => self.init_count() + usize::from(number),
+        };
+        (place < self.containers.len()).then_some(place)
+    }
+
+    pub(super) fn index(&self, place: usize) -> ContainerIndex {
+        match place.checked_sub(self.init_count()) {
+            None => ContainerIndex::Init(place as u16),
+            Some(number) => ContainerIndex::Main(number as u16),
+        }
+    }
+
+    pub(super) fn spec(&self, place: usize) -> &Container {
+        match place.checked_sub(self.init_count()) {
+            None => &self.pod.spec.init_containers[place],
+            Some(number) => &self.pod.spec.containers[number],
+        }
+    }
+
+    pub(super) fn key(&self) -> ObjectKey {
+        ObjectKey { kind: Kind::Pod, namespace: self.pod.meta.namespace.clone(), name: self.pod.meta.name.clone() }
+    }
+
+    /// Does the next thing, if there is one to do.
+    pub(super) fn advance(&mut self, host: &mut Host<'_, '_>) {
+        if self.ending.is_none() && self.is_over() {
+            let grace = self.pod.spec.termination_grace;
+            self.end(grace, false, host);
+        }
+        self.look_at_deadline(host);
+        if self.ending.is_some() {
+            return self.go_on_ending(host);
+        }
+        if !self.confirmed || self.containers.is_empty() {
+            return;
+        }
+        for place in 0..self.containers.len() {
+            self.replace_outdated(place, host);
+            self.go_on_stopping(place, true, host);
+        }
+        if self.sandbox == Sandbox::Lost && (self.leave_lost_sandbox(host) || self.is_stuck()) {
+            return self.arm_for_holds(host);
+        }
+        let now = host.ctx.now;
+        match self.sandbox {
+            Sandbox::Ready => {}
+            Sandbox::Asked => return,
+            Sandbox::Failed(until) if until > now => return self.arm_for_holds(host),
+            _ if self.waits_for_volumes => return,
+            Sandbox::Absent | Sandbox::Failed(_) | Sandbox::Lost => {
+                self.sandbox = Sandbox::Asked;
+                self.look_at_pull_secrets(host);
+                return host.ask(RuntimeRequest::CreateSandbox { pod: self.pod.clone() });
+            }
+        }
+        if self.containers.iter().any(ContainerLife::is_being_started) {
+            return;
+        }
+        match self.next_to_start(now) {
+            Some(place) => self.begin(place, host),
+            None => self.arm_for_holds(host),
+        }
+    }
+
+    /// Whether every container that decides it has ended for good.
+    fn is_over(&self) -> bool {
+        let ended_for_good = |place: &usize| {
+            let container = &self.containers[*place];
+            container.doing == Doing::Ended && !self.restarts(*place)
+        };
+        let (init, all) = (self.init_count(), self.containers.len());
+        if all == 0 || !self.confirmed {
+            return false;
+        }
+        let init_failed = (0..init).any(|place| {
+            let failed = self.containers[place].ended.as_ref().is_some_and(|ended| ended.exit_code != 0);
+            !self.spec(place).sidecar && failed && ended_for_good(&place)
+        });
+        init_failed || (init..all).all(|place| ended_for_good(&place))
+    }
+
+    /// Whether a container that has ended is started again.
+    fn restarts(&self, place: usize) -> bool {
+        let failed = self.containers[place].ended.as_ref().is_none_or(|ended| ended.exit_code != 0);
+        if self.spec(place).sidecar || self.containers[place].again {
+            return true;
+        }
+        match self.pod.spec.restart_policy {
+            RestartPolicy::Always => failed || place >= self.init_count(),
+            RestartPolicy::OnFailure => failed,
+            RestartPolicy::Never => false,
+        }
+    }
+
+    /// The first container that is to be started and need not wait.
+    fn next_to_start(&mut self, now: Time) -> Option<usize> {
+        for place in 0..self.init_count() {
+            let (container, sidecar) = (&self.containers[place], self.spec(place).sidecar);
+            let may_start = match container.doing {
+                Doing::Running(_) if sidecar && (container.started || self.initialized) => continue,
+                Doing::Running(_) => return None,
+                Doing::Ended if !sidecar && !self.restarts(place) => continue,
+                _ if !sidecar && self.initialized => continue,
+                _ => !container.is_held(now),
+            };
+            if may_start {
+                return Some(place);
+            }
+            if !self.initialized {
+                return None;
+            }
+        }
+        self.initialized = true;
+        (self.init_count()..self.containers.len()).find(|place| {
+            let container = &self.containers[*place];
+            let wanted = match container.doing {
+                Doing::Waiting => true,
+                Doing::Ended => self.restarts(*place),
+                _ => false,
+            };
+            wanted && !container.is_held(now)
+        })
+    }
+
+    /// Begins a container's next start with its image.
+    fn begin(&mut self, place: usize, host: &mut Host<'_, '_>) {
+        let (now, uid, index) = (host.ctx.now, self.uid(), self.index(place));
+        // The first sync has looked at them before the sandbox.
+        if self.containers[place].ran || self.containers[place].trouble.is_some() {
+            self.look_at_pull_secrets(host);
+        }
+        let spec = self.spec(place);
+        let (image, policy) = (spec.image.clone(), spec.pull_policy);
+        let container = &mut self.containers[place];
+        if let Some(trouble) = &mut container.trouble {
+            trouble.outdated = None;
+        }
+        if let Some(ended) = &container.ended {
+            let crashes = &mut container.trouble.get_or_insert_default().crashes;
+            crashes.grow(ended.finished_at, now, &host.ctx.config.kubelet);
+        }
+        if container.ran {
+            container.attempt += 1;
+            container.ran = false;
+        }
+        if policy == PullPolicy::Always {
+            container.doing = Doing::Queued;
+            host.pulls.enqueue((uid, index));
+        } else {
+            container.doing = Doing::Checking;
+            let policy = PullPolicy::Never;
+            host.ask(RuntimeRequest::PullImage { pod: uid, container: index, image, policy, secrets: Vec::new() });
+        }
+    }
+
+    /// Stops what still runs in a sandbox that has died; returns whether anything does.
+    fn leave_lost_sandbox(&mut self, host: &mut Host<'_, '_>) -> bool {
+        let grace = self.pod.spec.termination_grace;
+        for place in 0..self.containers.len() {
+            self.stop(place, grace, host);
+        }
+        self.containers.iter().any(|container| container.is_running() || container.doing == Doing::Starting)
+    }
+
+    /// Whether a pod that has lost its sandbox gets no other: it may not restart, and some container was there already. It
+    /// does not end by that: what never ran is waited for in vain.
+    ///
+    /// Source: `computePodActions`, pkg/kubelet/kuberuntime/kuberuntime_manager.go (v1.34.1).
+    fn is_stuck(&self) -> bool {
+        let was_there = |container: &ContainerLife| container.ran || container.ended.is_some();
+        self.pod.spec.restart_policy == RestartPolicy::Never && self.containers.iter().any(was_there)
+    }
+
+    /// The pod's timer: waits that are over, and errors that have become back-offs.
+    pub(super) fn on_timer(&mut self, host: &mut Host<'_, '_>) {
+        let now = host.ctx.now;
+        for place in 0..self.containers.len() {
+            let image = self.spec(place).image.clone();
+            let Some(trouble) = &mut self.containers[place].trouble else { continue };
+            if trouble.back_off_shown_at.take_if(|at| *at <= now).is_none() || trouble.until <= now {
+                continue;
+            }
+            let message = format!("Back-off pulling image \"{image}\": {}: {}", trouble.reason, trouble.message);
+            trouble.reason = "ImagePullBackOff".into();
+            trouble.message = message.as_str().into();
+            self.say(place, "BackOff", format!("Back-off pulling image \"{image}\""), host);
+            self.warn(place, "Failed", "Error: ImagePullBackOff".to_owned(), host);
+            let message = format!("ImagePullBackOff: {message}").into();
+            host.ctx.record(self.key(), What::PullFailed { image, message });
+        }
+    }
+
+    /// The pod's timer for whatever it waits for that comes first.
+    pub(super) fn arm_for_holds(&self, host: &mut Host<'_, '_>) {
+        let now = host.ctx.now;
+        let troubles = self.containers.iter().filter_map(|container| container.trouble.as_ref());
+        let next = troubles.flat_map(|trouble| [Some(trouble.until), trouble.back_off_shown_at]).flatten();
+        let sandbox = match self.sandbox {
+            Sandbox::Failed(until) => Some(until),
+            _ => None,
+        };
+        let next = next.chain(sandbox).chain(self.deadline());
+        if let Some(at) = next.filter(|at| *at > now).min() {
+            host.ctx.arm(TimerKind::Pod(self.uid()), at);
+        }
+    }
+}

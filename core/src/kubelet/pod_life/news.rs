@@ -1,0 +1,232 @@
+//! What a pod's row makes of the runtime's news: sandboxes, starts, probes and ends of containers.
+
+use std::sync::Arc;
+
+use crate::facts::What;
+use crate::id::Name;
+use crate::kubelet::backoff::go_duration;
+use crate::kubelet::pod_life::{Doing, Host, PodLife, PostStart, SYNC_RETRY, Sandbox};
+use crate::kubelet::{ProbeKind, RuntimeRequest};
+use crate::model::{RestartPolicy, Terminated};
+use crate::time::Time;
+
+impl PodLife {
+    /// A container runs, which the kubelet sees at its next relist.
+    pub(in crate::kubelet) fn on_started(&mut self, place: usize, attempt: u32, host: &mut Host<'_, '_>) {
+        let container = &mut self.containers[place];
+        // Not only from `Starting`: the start may have been asked for by a kubelet that has died since.
+        if container.ran || container.attempt != attempt {
+            return;
+        }
+        container.doing = Doing::Running(host.ctx.now);
+        container.ran = true;
+        container.seen = false;
+        container.post_start = PostStart::Done;
+        let container = self.spec(place).name.clone();
+        self.say(place, "Created", format!("Created container: {container}"), host);
+        self.say(place, "Started", format!("Started container {container}"), host);
+        host.ctx.record(self.key(), What::Started { container, restarts: attempt });
+        self.begin_post_start(place, host);
+    }
+
+    /// The relist shows that a container runs: its probes begin.
+    pub(in crate::kubelet) fn on_seen(&mut self, place: usize, attempt: u32, host: &mut Host<'_, '_>) {
+        let container = &mut self.containers[place];
+        if !container.is_running() || container.attempt != attempt || container.seen {
+            return;
+        }
+        if container.post_start != PostStart::Done {
+            // The pod's worker waits for the hook, so nobody takes note of the container before it has ended.
+            if container.post_start == PostStart::Running {
+                container.post_start = PostStart::RunningSeen;
+            }
+            return;
+        }
+        container.seen = true;
+        container.again = false;
+        if let Some(trouble) = &mut container.trouble {
+            trouble.reason = "".into();
+            trouble.message = "".into();
+        }
+        match self.spec(place).startup_probe.clone() {
+            Some(probe) => self.probe(place, ProbeKind::Startup, Some(probe), host),
+            None => self.on_startup_passed(place, host),
+        }
+    }
+
+    pub(super) fn on_startup_passed(&mut self, place: usize, host: &mut Host<'_, '_>) {
+        self.containers[place].started = true;
+        if place < self.init_count() && !self.spec(place).sidecar {
+            return;
+        }
+        let readiness = self.spec(place).readiness_probe.clone();
+        self.probe(place, ProbeKind::Readiness, readiness, host);
+        if let Some(probe) = self.spec(place).liveness_probe.clone() {
+            self.probe(place, ProbeKind::Liveness, Some(probe), host);
+        }
+    }
+
+    pub(super) fn probe(
+        &self,
+        place: usize,
+        kind: ProbeKind,
+        probe: Option<crate::model::Probe>,
+        host: &mut Host<'_, '_>,
+    ) {
+        let (pod, container, attempt) = (self.uid(), self.index(place), self.containers[place].attempt);
+        let probe = probe.map(Box::new);
+        host.ask(RuntimeRequest::Probe { pod, container, attempt, kind, probe });
+    }
+
+    /// A probe's result has changed.
+    pub(in crate::kubelet) fn on_probe(
+        &mut self,
+        place: usize,
+        kind: ProbeKind,
+        passing: bool,
+        host: &mut Host<'_, '_>,
+    ) {
+        if !self.containers[place].is_running() || !self.containers[place].seen {
+            return;
+        }
+        let container = &self.containers[place];
+        // The other two are on hold once they have decided: until the container is another one.
+        let decided = container.stopping.is_some() || kind == ProbeKind::Startup && container.started;
+        if kind != ProbeKind::Readiness && decided {
+            return;
+        }
+        let spec = self.spec(place);
+        let (name, has_readiness) = (spec.name.clone(), spec.readiness_probe.is_some());
+        if !passing && (kind != ProbeKind::Readiness || has_readiness) {
+            self.warn(place, "Unhealthy", format!("{kind:?} probe failed"), host);
+            let probe = format!("{kind:?}").into();
+            host.ctx.record(self.key(), What::Unhealthy { container: name, probe });
+        }
+        match (kind, passing) {
+            (ProbeKind::Readiness, passing) => self.containers[place].ready = passing,
+            (ProbeKind::Startup, true) if !self.containers[place].started => self.on_startup_passed(place, host),
+            (ProbeKind::Startup | ProbeKind::Liveness, false) if self.ending.is_none() => {
+                let spec = self.spec(place);
+                let probe = if kind == ProbeKind::Startup { &spec.startup_probe } else { &spec.liveness_probe };
+                let own = probe.as_ref().and_then(|probe| probe.termination_grace);
+                let grace = own.unwrap_or(self.pod.spec.termination_grace);
+                let probe = if kind == ProbeKind::Startup { "startup" } else { "liveness" };
+                let again = spec.sidecar || self.pod.spec.restart_policy != RestartPolicy::Never;
+                self.kill(place, grace, &format!("failed {probe} probe"), again, host);
+            }
+            _ => {}
+        }
+    }
+
+    /// A container has ended, and the kubelet sees it.
+    pub(in crate::kubelet) fn on_exited(
+        &mut self,
+        place: usize,
+        attempt: u32,
+        how: Terminated,
+        host: &mut Host<'_, '_>,
+    ) {
+        let (now, wants) = (host.ctx.now, self.ending.is_none());
+        let container = &mut self.containers[place];
+        if !container.is_running() || container.attempt != attempt {
+            return;
+        }
+        let stopping = container.stopping.take();
+        let again = wants && stopping.as_ref().is_some_and(|stopping| stopping.again);
+        let killed = stopping.is_some() && container.post_start != PostStart::Failed;
+        container.post_start = PostStart::Done;
+        container.before = container.ended.replace(Arc::new(how));
+        container.doing = Doing::Ended;
+        (container.ready, container.started, container.seen) = (false, false, false);
+        self.containers[place].again = again && !self.restarts(place);
+        if !wants || !self.restarts(place) {
+            return;
+        }
+        let container = &self.containers[place];
+        let config = &host.ctx.config.kubelet;
+        let Some(trouble) = &container.trouble else { return };
+        let until = |ended: &Option<Arc<Terminated>>| {
+            ended.as_ref().and_then(|ended| trouble.crashes.until(ended.finished_at, config)).filter(|at| *at > now)
+        };
+        // A container that the kubelet killed is started in the same sync, which knows of the end before only; if that
+        // one's back-off is not over, the next sync counts from this end.
+        if killed && until(&container.before).is_none() {
+            return;
+        }
+        let Some(until) = until(&container.ended) else { return };
+        let delay = trouble.crashes.delay();
+        let (name, meta) = (self.spec(place).name.clone(), &self.pod.meta);
+        let message = format!(
+            "back-off {} restarting failed container={name} pod={}_{}({})",
+            go_duration(delay),
+            meta.name,
+            meta.namespace,
+            meta.uid
+        );
+        self.containers[place].hold(until, "CrashLoopBackOff", message);
+        let meta = &self.pod.meta;
+        let place_of = format!("{}_{}({})", meta.name, meta.namespace, meta.uid);
+        self.warn(place, "BackOff", format!("Back-off restarting failed container {name} in pod {place_of}"), host);
+        let seconds = u32::try_from(delay.as_secs()).unwrap_or(u32::MAX);
+        host.ctx.record(self.key(), What::BackOff { container: name, seconds });
+    }
+
+    /// A container could not be started.
+    pub(in crate::kubelet) fn on_start_failed(
+        &mut self,
+        place: usize,
+        attempt: u32,
+        why: (Name, Name),
+        host: &mut Host<'_, '_>,
+    ) {
+        let container = &mut self.containers[place];
+        if container.doing != Doing::Starting || container.attempt != attempt {
+            return;
+        }
+        // A container that was made but not started has used its number up: the runtime keeps its remains by it.
+        container.ran = *why.0 == *"RunContainerError";
+        self.give_up_start(place);
+        let container = &mut self.containers[place];
+        container.hold(host.ctx.now + SYNC_RETRY, &why.0, why.1.to_string());
+        self.warn(place, "Failed", format!("Error: {}", why.1), host);
+    }
+
+    /// A start has come to nothing. One that the policy does not ask for is not tried again.
+    pub(in crate::kubelet) fn give_up_start(&mut self, place: usize) {
+        let container = &mut self.containers[place];
+        let was_forced = std::mem::take(&mut container.again) && container.ended.is_some();
+        container.doing = if was_forced { Doing::Ended } else { Doing::Waiting };
+    }
+
+    /// The sandbox is there.
+    pub(in crate::kubelet) fn on_sandbox(&mut self, address: Name) {
+        if self.sandbox == Sandbox::Asked {
+            self.sandbox = Sandbox::Ready;
+            self.address = Some(address);
+        }
+    }
+
+    /// The sandbox could not be made.
+    pub(in crate::kubelet) fn on_sandbox_failed(&mut self, now: Time) {
+        if self.sandbox == Sandbox::Asked {
+            self.sandbox = Sandbox::Failed(now + SYNC_RETRY);
+        }
+    }
+
+    /// The sandbox has died: what ran in it is stopped, and a new one begins with the init containers.
+    pub(in crate::kubelet) fn on_sandbox_lost(&mut self) {
+        if self.sandbox != Sandbox::Ready || self.ending.is_some() {
+            return;
+        }
+        self.sandbox = Sandbox::Lost;
+        self.address = None;
+        self.initialized = false;
+        for place in 0..self.containers.len() {
+            let container = &mut self.containers[place];
+            let waits_for_image = container.is_being_started() && container.doing != Doing::Starting;
+            if waits_for_image || (place < self.pod.spec.init_containers.len() && container.doing == Doing::Ended) {
+                container.doing = Doing::Waiting;
+            }
+        }
+    }
+}

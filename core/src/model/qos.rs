@@ -1,0 +1,147 @@
+//! What a pod asks for as a whole, and how much it is worth when its node runs short.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Container, PodSpec, Resources};
+
+/// How much a pod is worth when its node runs short.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum QosClass {
+    /// No container has requests or limits.
+    BestEffort,
+    /// Anything between.
+    Burstable,
+    /// Every container's limits of CPU and memory are set and equal its requests.
+    Guaranteed,
+}
+
+/// From this priority on a pod is critical for its cluster.
+///
+/// Source: `SystemCriticalPriority`, pkg/apis/scheduling/types.go (v1.34.1).
+pub const SYSTEM_CRITICAL_PRIORITY: i32 = 2_000_000_000;
+
+/// The kernel's adjustments for the best and the worst class of service.
+const GUARANTEED_OOM_ADJUST: i64 = -997;
+const BEST_EFFORT_OOM_ADJUST: i64 = 1_000;
+
+impl PodSpec {
+    /// The sum over containers and sidecars, or what some init container needs beside the sidecars started before it,
+    /// whichever is larger; without overhead.
+    pub fn sum_of_containers(&self, of_container: impl Fn(&Container) -> Resources) -> Resources {
+        let mut sum = Resources::default();
+        for container in &self.containers {
+            sum.add(&of_container(container));
+        }
+        let (mut sidecars, mut starting) = (Resources::default(), Resources::default());
+        for container in &self.init_containers {
+            let requests = of_container(container);
+            if container.sidecar {
+                sum.add(&requests);
+                sidecars.add(&requests);
+                starting.max_with(&sidecars);
+            } else {
+                let mut beside = requests;
+                beside.add(&sidecars);
+                starting.max_with(&beside);
+            }
+        }
+        sum.max_with(&starting);
+        sum
+    }
+
+    /// What the pod asks for as quotas and limits see it, without overhead: its containers' sum or, resource by
+    /// resource, what the pod asks for itself.
+    pub fn requested(&self) -> Resources {
+        let mut sum = self.sum_of_containers(|container| container.requests.clone());
+        for (name, amount) in self.pod_requests.iter().flat_map(|own| own.iter()) {
+            sum.set(name, *amount);
+        }
+        sum
+    }
+
+    /// The pod's class of service. Only CPU and memory count.
+    ///
+    /// Source: `ComputePodQOS`, pkg/apis/core/v1/helper/qos/qos.go (v1.34.1).
+    pub fn qos_class(&self) -> QosClass {
+        let mut any = false;
+        let mut guaranteed = true;
+        for container in self.containers.iter().chain(&self.init_containers) {
+            let (requests, limits) = (&container.requests, &container.limits);
+            let pairs = [(requests.cpu_milli, limits.cpu_milli), (requests.memory_bytes, limits.memory_bytes)];
+            any |= pairs.iter().any(|(request, limit)| *request > 0 || *limit > 0);
+            guaranteed &= pairs.iter().all(|(request, limit)| *limit > 0 && (*request == 0 || request == limit));
+        }
+        match (any, guaranteed) {
+            (false, _) => QosClass::BestEffort,
+            (true, true) => QosClass::Guaranteed,
+            (true, false) => QosClass::Burstable,
+        }
+    }
+
+    /// How readily the kernel ends a container when the machine runs out of memory (-997 ..= 1000; more is sooner).
+    ///
+    /// Source: `GetContainerOOMScoreAdjust`, pkg/kubelet/qos/policy.go (v1.34.1). Panics if the memory is not positive.
+    pub fn oom_score_adjust(&self, container: &Container, memory_bytes: i64) -> i64 {
+        assert!(memory_bytes > 0, "a machine has memory");
+        let class = self.qos_class();
+        if self.priority > SYSTEM_CRITICAL_PRIORITY || class == QosClass::Guaranteed {
+            return GUARANTEED_OOM_ADJUST;
+        }
+        if class == QosClass::BestEffort {
+            return BEST_EFFORT_OOM_ADJUST;
+        }
+        let for_request = |bytes: i64| {
+            let share = 1_000 * i128::from(bytes) / i128::from(memory_bytes);
+            BEST_EFFORT_OOM_ADJUST - i64::try_from(share).unwrap_or(i64::MAX)
+        };
+        let mut score = for_request(container.requests.memory_bytes);
+        if container.sidecar {
+            let least = self.containers.iter().map(|it| it.requests.memory_bytes).min().unwrap_or(0);
+            score = score.min(for_request(least));
+        }
+        score.clamp(BEST_EFFORT_OOM_ADJUST + GUARANTEED_OOM_ADJUST, BEST_EFFORT_OOM_ADJUST - 1)
+    }
+
+    /// Whether the node keeps the pod as long as it can.
+    ///
+    /// Source: `IsCriticalPod`, pkg/kubelet/types/pod_update.go (v1.34.1). Static and mirror pods are told apart by
+    /// annotations of the pod, not by its spec.
+    pub fn is_critical(&self) -> bool {
+        self.priority >= SYSTEM_CRITICAL_PRIORITY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(request: (i64, i64), limit: (i64, i64)) -> Container {
+        let list = |(cpu_milli, memory_bytes)| Resources { cpu_milli, memory_bytes, ..Resources::default() };
+        Container { requests: list(request), limits: list(limit), ..Container::default() }
+    }
+
+    #[test]
+    fn the_class_of_service_follows_from_requests_and_limits() {
+        let class =
+            |containers: &[Container]| PodSpec { containers: containers.to_vec(), ..PodSpec::default() }.qos_class();
+        assert_eq!(class(&[container((0, 0), (0, 0))]), QosClass::BestEffort);
+        assert_eq!(class(&[container((100, 64), (100, 64))]), QosClass::Guaranteed);
+        assert_eq!(class(&[container((0, 0), (100, 64))]), QosClass::Guaranteed, "requests default to the limits");
+        assert_eq!(class(&[container((100, 64), (200, 64))]), QosClass::Burstable);
+        assert_eq!(class(&[container((0, 64), (0, 64))]), QosClass::Burstable, "CPU has no limit");
+        assert_eq!(class(&[container((100, 64), (100, 64)), container((0, 0), (0, 0))]), QosClass::Burstable);
+    }
+
+    #[test]
+    fn who_asked_for_more_memory_is_ended_later() {
+        let gib = 1 << 30;
+        let adjust = |containers: &[Container], of: usize| {
+            let spec = PodSpec { containers: containers.to_vec(), ..PodSpec::default() };
+            spec.oom_score_adjust(&spec.containers[of], 10 * gib)
+        };
+        assert_eq!(adjust(&[container((0, 0), (0, 0))], 0), 1_000);
+        assert_eq!(adjust(&[container((100, gib), (100, gib))], 0), -997);
+        let two = [container((0, gib), (0, 0)), container((100, 0), (0, 0))];
+        assert_eq!((adjust(&two, 0), adjust(&two, 1)), (900, 999));
+    }
+}

@@ -1,0 +1,91 @@
+//! What is there before the first step: processes, namespaces, nodes, volumes and the steps in the queue.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use wavetank_core::api::Request;
+use wavetank_core::id::ProcId;
+use wavetank_core::model::{ConfigMap, Labels, Meta, Namespace, Resource};
+use wavetank_core::seam::Input;
+use wavetank_core::time::Time;
+
+use super::{Bench, Happening, SERVICE_ADDRESSES};
+use crate::conform::edge::{self, Outcome, Path};
+use crate::conform::line::Line;
+use crate::conform::recording::{Deed, Recording};
+use crate::conform::{kubectl, unrecorded};
+
+/// The nodes that recordings of a shared cluster have beside their own.
+const POOL: u32 = 8;
+
+/// A ConfigMap that a controller of the recorded clusters gave every namespace; Kubernetes itself does not know it.
+const FOREIGN: &str = "openshift-service-ca.crt";
+
+impl Bench<'_> {
+    /// Puts everything in its place and the steps into the queue.
+    pub(super) fn prepare(&mut self) {
+        for process in [ProcId::API_SERVER, ProcId::SCHEDULER, ProcId::CONTROLLER_MANAGER] {
+            self.push(Time::ZERO, Happening::Input(Input::Started(process)));
+        }
+        let names = ["default", self.recording.namespace.as_str()];
+        for name in names.iter().filter(|name| !name.is_empty()) {
+            let labels = Labels::new([("kubernetes.io/metadata.name", *name)]);
+            let meta = Meta { labels, ..Meta::named("", name) };
+            let namespace = Namespace { meta, ..Namespace::default() };
+            self.ask(ProcId::CLIENT, Request::Create(Namespace::into_object(namespace.into())));
+        }
+        for request in edge::own_service(&self.core, SERVICE_ADDRESSES) {
+            self.ask(ProcId::CLIENT, request);
+        }
+        let foreign = format!("{}/{FOREIGN}", self.recording.namespace);
+        if self.recording.lines.iter().any(|line| line.kind == "ConfigMap" && line.name == foreign) {
+            let map = ConfigMap { meta: Meta::named(&self.recording.namespace, FOREIGN), ..ConfigMap::default() };
+            self.ask(ProcId::CLIENT, Request::Create(ConfigMap::into_object(map.into())));
+        }
+        let zones = zones_of(&self.recording.lines);
+        if mentions_pool(self.recording) {
+            for number in 1..=POOL {
+                let name = format!("pool-{number}");
+                let mut machine = json!({"name": name, "labels": {"sim/set": "pool"}});
+                if let Some(zone) = zones.get(&name) {
+                    machine["zone"] = zone.clone().into();
+                }
+                self.add_machine(&machine);
+            }
+        }
+        for manifest in unrecorded::volumes(&self.recording.steps, &self.recording.lines) {
+            let path = Path { plural: "persistentvolumes".to_owned(), ..Path::default() };
+            match edge::translate(&self.core, "POST", &path, "", &manifest) {
+                Outcome::Ask(requests) => requests.into_iter().for_each(|request| self.ask(ProcId::CLIENT, request)),
+                Outcome::Answered(status) => self.played.not_covered.push(status.message),
+                Outcome::NotCovered(what) => self.played.not_covered.push(what),
+            }
+        }
+        for (place, step) in self.recording.steps.iter().enumerate() {
+            let begins_ms = match &step.what {
+                Deed::Kubectl(line, _) if kubectl::takes_time(line) => step.from_ms,
+                _ => step.at_ms,
+            };
+            let at = self.time_of(begins_ms);
+            self.push(at, Happening::Step(place));
+        }
+    }
+}
+
+/// Which zone each node is in, as far as endpoints tell.
+fn zones_of(lines: &[Line]) -> BTreeMap<String, String> {
+    let endpoints =
+        lines.iter().filter_map(|line| line.fields.get("endpoints")?.as_object()).flat_map(|map| map.values());
+    let pair = |endpoint: &Value| Some((endpoint["node"].as_str()?.to_owned(), endpoint["zone"].as_str()?.to_owned()));
+    endpoints.filter_map(pair).collect()
+}
+
+/// Whether a recording's pods went, or asked to go, to the nodes that it shared with others.
+fn mentions_pool(recording: &Recording) -> bool {
+    let bodies = recording.steps.iter().filter_map(|step| match &step.what {
+        Deed::Request { body, .. } => Some(body.to_string()),
+        _ => None,
+    });
+    recording.lines.iter().any(|line| line.text("nodeName").starts_with("pool-"))
+        || bodies.into_iter().any(|body| body.contains(r#""sim/set":"pool""#))
+}

@@ -1,0 +1,123 @@
+//! The steps of a recording are done: requests, what happens to machines, and command lines. Names and addresses that
+//! the recorded cluster drew are replaced by ours, and ours by the recorded ones in what is answered.
+
+use serde_json::Value;
+use wavetank_core::api::Answer;
+use wavetank_core::id::{ProcId, RequestId};
+use wavetank_core::model::Service;
+
+use super::Bench;
+use crate::conform::edge::{self, Outcome, Path};
+use crate::conform::kubectl::{self, Command, Scene};
+use crate::conform::names::living_addresses;
+use crate::conform::recording::Deed;
+
+impl Bench<'_> {
+    pub(super) fn do_step(&mut self, place: usize) {
+        let recording = self.recording;
+        match &recording.steps[place].what {
+            Deed::Request { method, path, content_type, body, code, message } => {
+                let Some(mut path) = Path::parse(path) else {
+                    return self.played.not_covered.push(path.clone());
+                };
+                if let Some(twin) = self.twins.ours(&recording.lines, recording.steps[place].at_ms, &path) {
+                    self.renamed.entry(place).or_default().push((twin.clone(), path.name.clone()));
+                    path.name = twin;
+                }
+                let mut body = self.with_our_addresses(place, &path.plural, body);
+                // Evictions and bindings name their pod again.
+                if let Some((ours, theirs)) = self.renamed.get(&place).and_then(|names| names.first())
+                    && body["metadata"]["name"] == **theirs
+                {
+                    body["metadata"]["name"] = ours.as_str().into();
+                }
+                let body = if method == "POST" && path.subresource.is_empty() {
+                    body
+                } else {
+                    edge::without_right_preconditions(&body, *code, message.as_deref().unwrap_or_default())
+                };
+                match edge::translate(&self.core, method, &path, content_type, &body) {
+                    Outcome::Ask(requests) => {
+                        self.played.codes.insert(place, (if method == "POST" { 201 } else { 200 }, String::new()));
+                        for request in requests {
+                            self.ask_as(ProcId::CLIENT, RequestId(place as u64), request);
+                        }
+                    }
+                    Outcome::Answered(status) => {
+                        let message = self.as_recorded(place, status.message);
+                        self.played.codes.insert(place, (status.code, message));
+                    }
+                    Outcome::NotCovered(what) => self.played.not_covered.push(what),
+                }
+            }
+            Deed::Machine(machine) => self.do_machine(machine),
+            Deed::Kubectl(line, _) => self.do_kubectl(place, line),
+        }
+    }
+
+    /// The body of a step about a Service with our addresses for those that other Services were given.
+    fn with_our_addresses(&mut self, place: usize, plural: &str, body: &Value) -> Value {
+        let text = body.to_string();
+        if plural != "services" || !text.contains("clusterIP") {
+            return body.clone();
+        }
+        let at_ms = self.recording.steps[place].at_ms;
+        let mut text = text;
+        for (namespace, name, theirs) in living_addresses(&self.recording.lines, at_ms) {
+            let ours = self.core.newest().find::<Service>(&namespace.as_str().into(), &name.as_str().into());
+            let Some(ours) = ours.and_then(|(_, service)| service.cluster_ip.as_ref()) else { continue };
+            text = text.replace(&format!("{theirs:?}"), &format!("{:?}", &**ours));
+            self.renamed.entry(place).or_default().push((ours.to_string(), theirs));
+        }
+        serde_json::from_str(&text).unwrap_or_else(|_| body.clone())
+    }
+
+    fn do_kubectl(&mut self, place: usize, line: &str) {
+        let (recording, at_ms) = (self.recording, self.recording.steps[place].at_ms);
+        let twins = &self.twins;
+        let twin = |name: &str| {
+            let path = Path {
+                namespace: recording.namespace.clone(),
+                plural: "pods".to_owned(),
+                name: name.to_owned(),
+                ..Path::default()
+            };
+            twins.ours(&recording.lines, at_ms, &path)
+        };
+        let scene = Scene { core: &self.core, namespace: &recording.namespace, pod: &twin };
+        match kubectl::understand(&scene, line) {
+            Command::Do(Outcome::Ask(requests)) => {
+                self.played.commands.insert(place, (0, String::new()));
+                for request in requests {
+                    self.ask_as(ProcId::CLIENT, RequestId(place as u64), request);
+                }
+            }
+            Command::Do(Outcome::Answered(status)) => drop(self.played.commands.insert(place, (1, status.message))),
+            Command::Drain(options) => self.begin_drain(place, options),
+            Command::Nothing => {}
+            Command::Fails(message) => drop(self.played.commands.insert(place, (1, message))),
+            Command::Do(Outcome::NotCovered(what)) => self.played.not_covered.push(format!("kubectl {line}: {what}")),
+            Command::NotCovered => self.played.not_covered.push(format!("kubectl {line}")),
+        }
+    }
+
+    pub(super) fn answered(&mut self, id: RequestId, answer: &Answer) {
+        if self.drain_answered(id, answer) {
+            return;
+        }
+        let Ok(place) = usize::try_from(id.0) else { return };
+        if let (Err(refusal), Some(step)) = (answer, self.recording.steps.get(place)) {
+            let message = self.as_recorded(place, refusal.to_string());
+            match step.what {
+                Deed::Kubectl(..) => drop(self.played.commands.insert(place, (1, message))),
+                _ => drop(self.played.codes.insert(place, (edge::Status::of(refusal).code, message))),
+            }
+        }
+    }
+
+    /// What was said to a step, with the recorded names and addresses for ours.
+    fn as_recorded(&self, place: usize, message: String) -> String {
+        let renamed = self.renamed.get(&place).into_iter().flatten();
+        renamed.fold(message, |message, (ours, theirs)| message.replace(ours, theirs))
+    }
+}

@@ -1,0 +1,126 @@
+//! The story of a recording or of a play: for every object, what happened to each of its parts, one after the other.
+//!
+//! A *track* is one part of one object: its life, its size, one of its conditions, one taint, what was said about it.
+//! Its entries are the different values in order, with their times. Names that were drawn are replaced by what is
+//! structural about them (`names`). `objects` tells the tracks of an object, `like_pods` those of pods that are
+//! exchangeable: their lives are counted, not told apart. `said` tells events.
+//!
+//! Absent on purpose: counts in statuses on their way (how many writes a controller makes of them is a matter of
+//! timing); their last values are compared.
+
+mod like_pods;
+mod names;
+mod objects;
+mod said;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::conform::line::Line;
+use names::Names;
+
+/// One entry of a track.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// When, in milliseconds.
+    pub at_ms: i64,
+    /// The value.
+    pub value: String,
+}
+
+/// All tracks, by name.
+pub type Story = BTreeMap<String, Vec<Entry>>;
+
+/// Tells the story of lines. Lines before `from_ms` set the scene: they make names known but nothing of them is told.
+pub fn tell(lines: &[Line], from_ms: i64) -> Story {
+    let names = Names::of(lines);
+    let mut teller = Teller { names, from_ms, story: Story::new(), lives: BTreeMap::new(), seen: BTreeMap::new() };
+    for line in lines {
+        teller.line(line);
+    }
+    teller.finish()
+}
+
+struct Teller {
+    names: Names,
+    from_ms: i64,
+    story: Story,
+    /// The lives of exchangeable pods so far, by full name: owner's track and what has happened.
+    lives: BTreeMap<String, (String, Vec<String>)>,
+    /// The last line of each object.
+    seen: BTreeMap<(String, String), Line>,
+}
+
+impl Teller {
+    fn line(&mut self, line: &Line) {
+        if line.kind == "Event" {
+            // A namespace that goes takes what was said along; nobody says it again with that.
+            if line.is_deleted() {
+                return;
+            }
+            return self.event(line);
+        }
+        let name = self.names.of_line(line);
+        let key = (line.kind.clone(), line.name.clone());
+        let before = self.seen.get(&key).cloned();
+        let subject = format!("{}/{name}", line.kind);
+        if name.ends_with("-*") {
+            self.like_pod(&subject, before.as_ref(), line);
+        } else {
+            self.object(&subject, before.as_ref(), line);
+        }
+        if line.is_deleted() {
+            self.seen.remove(&key);
+        } else {
+            self.seen.insert(key, line.clone());
+        }
+    }
+
+    fn push(&mut self, line: &Line, track: String, value: String) {
+        if line.at_ms < self.from_ms {
+            return;
+        }
+        self.story.entry(track).or_default().push(Entry { at_ms: line.at_ms, value });
+    }
+
+    fn finish(mut self) -> Story {
+        let mut shapes: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+        for (subject, life) in self.lives.into_values() {
+            *shapes.entry(subject).or_default().entry(life.join(", ")).or_default() += 1;
+        }
+        // What stands at the end has no time of its own.
+        let end = 0;
+        for (subject, shapes) in shapes {
+            let lives =
+                shapes.into_iter().map(|(life, count)| Entry { at_ms: end, value: format!("{count} x {life}") });
+            self.story.insert(format!("{subject} lives"), lives.collect());
+        }
+        let last: Vec<(String, Line)> = self
+            .seen
+            .values()
+            .map(|line| (format!("{}/{}", line.kind, self.names.of_line(line)), line.clone()))
+            .collect();
+        for (subject, line) in last {
+            if let Some(status) = line.fields.get("status").and_then(Value::as_object) {
+                let decided: Vec<String> = status
+                    .iter()
+                    .filter(|(key, value)| {
+                        key.as_str() != "observedGeneration" && (value.is_number() || value.is_string())
+                    })
+                    .filter(|(key, value)| value.as_i64() != Some(0) || key.is_empty())
+                    .filter(|(key, _)| !key.ends_with("Time") && !key.ends_with("Revision"))
+                    .map(|(key, value)| format!("{key}={value}"))
+                    .collect();
+                let value = decided.join(" ");
+                self.story.insert(format!("{subject} last status"), vec![Entry { at_ms: end, value }]);
+            }
+        }
+        self.story
+    }
+}
+
+/// `True(Reason)` of `True(Reason): message`.
+fn reason_only(text: &str) -> String {
+    text.split(": ").next().unwrap_or_default().to_owned()
+}

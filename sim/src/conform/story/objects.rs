@@ -1,0 +1,189 @@
+//! The tracks of an object: its life, its fields, its conditions, its taints, its endpoints.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Teller, reason_only};
+use crate::conform::line::Line;
+
+/// Fields that tell nothing that the cluster decided, or that are told by tracks of their own.
+const NOT_TOLD: &[&str] = &[
+    "t_ms",
+    "rv",
+    "type",
+    "kind",
+    "name",
+    "uid",
+    "labels",
+    "annotations",
+    "conditions",
+    "status",
+    "taints",
+    "endpoints",
+    "ports",
+    "deletionTimestamp",
+    "startTime",
+    "podIP",
+    "cstate",
+    "restarts",
+    "count",
+    "message",
+    "on",
+    "source",
+    "etype",
+    "addressType",
+    "deletionGracePeriodSeconds",
+    "nodeName",
+    "priority",
+    "finalizers",
+    "hostname",
+    "spec",
+];
+
+/// Annotations that the cluster decides on.
+const ANNOTATIONS: &[&str] = &["deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"];
+
+impl Teller {
+    pub(super) fn object(&mut self, subject: &str, before: Option<&Line>, line: &Line) {
+        self.life(subject, before, line);
+        if line.is_deleted() {
+            return;
+        }
+        for (key, value) in &line.fields {
+            // A pod's and a slice's generation count what is told of them anyway, write by write.
+            let counts_writes =
+                key == "generation" && matches!(line.kind.as_str(), "Pod" | "EndpointSlice" | "Namespace");
+            if !NOT_TOLD.contains(&key.as_str())
+                && !counts_writes
+                && before.and_then(|before| before.fields.get(key)) != Some(value)
+            {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let text = if key == "owner" { self.names.of_reference(&text, line.namespace()) } else { text };
+                self.push(line, format!("{subject} {key}"), text);
+            }
+        }
+        if line.kind == "Service" {
+            let spec = |line: &Line| line.fields.get("spec").map(without_drawn_numbers);
+            if let Some(spec) = spec(line).filter(|now| before.and_then(spec).as_ref() != Some(now)) {
+                self.push(line, format!("{subject} spec"), spec.to_string());
+            }
+        }
+        for key in ANNOTATIONS {
+            let of = |line: &Line| line.fields.get("annotations").and_then(|all| all[*key].as_str()).map(str::to_owned);
+            if let Some(value) = of(line).filter(|value| before.and_then(of).as_ref() != Some(value)) {
+                self.push(line, format!("{subject} annotation {key}"), value);
+            }
+        }
+        self.conditions(subject, before, line);
+        self.taints(subject, before, line);
+        self.endpoints(subject, before, line);
+    }
+
+    pub(super) fn life(&mut self, subject: &str, before: Option<&Line>, line: &Line) {
+        let mut what = Vec::new();
+        if before.is_none() && line.is_added() {
+            what.push("created");
+        }
+        let terminating = |line: &Line| line.fields.contains_key("deletionTimestamp");
+        if terminating(line) && !before.is_some_and(terminating) && !line.is_deleted() {
+            what.push("deletion requested");
+        }
+        if line.is_deleted() {
+            what.push("gone");
+        }
+        for word in what {
+            self.push(line, format!("{subject} life"), word.to_owned());
+            let kind = line.kind.clone();
+            if kind != "EndpointSlice" && kind != "Node" && word != "gone" {
+                let name = subject.split_once('/').map_or("", |(_, name)| name).to_owned();
+                self.push(line, format!("{kind}: order of {word}"), name);
+            }
+        }
+    }
+
+    pub(super) fn conditions(&mut self, subject: &str, before: Option<&Line>, line: &Line) {
+        let empty = serde_json::Map::new();
+        let of = |line: &Line| line.fields.get("conditions").and_then(Value::as_object).cloned();
+        let (old, new) = (before.and_then(of).unwrap_or_default(), of(line).unwrap_or(empty));
+        let text = |value: &Value| {
+            let text = value.as_str().unwrap_or_default();
+            // Recordings add the times of heartbeats of nodes.
+            text.split(" hb=").next().unwrap_or_default().to_owned()
+        };
+        for (kind, value) in &new {
+            let now = text(value);
+            if old.get(kind).map(text).as_ref() != Some(&now) {
+                // A pod's own condition messages name containers and nodes; reasons are what is decided.
+                let now = if line.kind == "Node" { reason_only(&now) } else { self.names.in_text(&now) };
+                self.push(line, format!("{subject} condition {kind}"), now);
+            }
+        }
+        for kind in old.keys().filter(|kind| !new.contains_key(*kind)) {
+            self.push(line, format!("{subject} condition {kind}"), "removed".to_owned());
+        }
+    }
+
+    fn taints(&mut self, subject: &str, before: Option<&Line>, line: &Line) {
+        let of = |line: &Line| -> Vec<String> {
+            let list = line.fields.get("taints").and_then(Value::as_array);
+            // Recordings add the time at which a controller added a taint.
+            let mark = |taint: &Value| taint.as_str().map(|text| text.split('@').next().unwrap_or_default().to_owned());
+            list.into_iter().flatten().filter_map(mark).collect()
+        };
+        let (old, new) = (before.map(of).unwrap_or_default(), of(line));
+        for taint in new.iter().filter(|taint| !old.contains(taint)) {
+            self.push(line, format!("{subject} taint {taint}"), "added".to_owned());
+        }
+        for taint in old.iter().filter(|taint| !new.contains(taint)) {
+            self.push(line, format!("{subject} taint {taint}"), "removed".to_owned());
+        }
+    }
+
+    /// Each pod behind a Service by itself: `RS-` is ready and serving, `--T` is terminating; exchangeable pods are
+    /// counted by what became of them.
+    fn endpoints(&mut self, subject: &str, before: Option<&Line>, line: &Line) {
+        let of = |line: &Line| -> BTreeMap<String, String> {
+            let map = line.fields.get("endpoints").and_then(Value::as_object);
+            let marks = |endpoint: &Value| {
+                let mark = |key: &str, letter: &'static str| if endpoint[key] == true { letter } else { "-" };
+                [mark("ready", "R"), mark("serving", "S"), mark("terminating", "T")].concat()
+            };
+            map.into_iter().flatten().map(|(name, endpoint)| (name.clone(), marks(endpoint))).collect()
+        };
+        let (old, new) = (before.map(of).unwrap_or_default(), of(line));
+        let changed = new.iter().filter(|(name, marks)| old.get(*name) != Some(marks));
+        let mut told: Vec<(String, String)> = changed.map(|(name, marks)| (name.clone(), marks.clone())).collect();
+        let gone = old.keys().filter(|name| !new.contains_key(*name));
+        told.extend(gone.map(|name| (name.clone(), "gone".to_owned())));
+        for (name, what) in told {
+            let canonical = self.names.in_text(&name);
+            let track = format!("{subject} endpoint {canonical}");
+            if canonical.ends_with("-*") {
+                let life = self.lives.entry(format!("{subject} {name}")).or_insert_with(|| (track, Vec::new()));
+                life.1.push(what);
+            } else {
+                self.push(line, track, what);
+            }
+        }
+    }
+}
+
+/// A Service's spec with `…` for addresses and node ports.
+fn without_drawn_numbers(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    let level = |value: &mut Value| {
+        if !value.is_null() && *value != "None" {
+            *value = "…".into();
+        }
+    };
+    if let Value::Object(fields) = &mut spec {
+        for key in ["clusterIP", "healthCheckNodePort"] {
+            fields.get_mut(key).into_iter().for_each(level);
+        }
+        fields.get_mut("clusterIPs").and_then(Value::as_array_mut).into_iter().flatten().for_each(level);
+        let ports = fields.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten();
+        ports.filter_map(|port| port.get_mut("nodePort")).for_each(level);
+    }
+    spec
+}

@@ -1,0 +1,51 @@
+//! What components said of objects, as events.
+
+use serde_json::Value;
+
+use super::Teller;
+use crate::conform::line::Line;
+
+impl Teller {
+    pub(super) fn event(&mut self, line: &Line) {
+        if self.is_race_of_repair(line) {
+            return;
+        }
+        let on = self.names.of_reference(line.text("on"), line.namespace());
+        let on = if on.starts_with("Node/") { line.text("on").to_owned() } else { on };
+        let said = format!("{} {}", line.text("etype"), line.text("reason"));
+        if on.ends_with("-*") && line.text("reason") != "FailedScheduling" {
+            self.push(line, format!("{on} said {said}"), "said".to_owned());
+            return;
+        }
+        let message = without_node_number(&self.names.in_text(line.text("message")));
+        let count = line.fields.get("count").and_then(Value::as_u64).filter(|count| *count > 1);
+        let count = count.map(|count| format!(" x{count}")).unwrap_or_default();
+        self.push(line, format!("{on} said {said}"), format!("{message}{count}"));
+    }
+
+    /// Whether a line is a warning of the loops that repair the allocation of addresses and node ports about a Service
+    /// that has what is said not to be allocated: the loop was shown the Service before the allocation.
+    ///
+    /// Source: `syncService`, pkg/registry/core/service/ipallocator/controller/repairip.go; `doRunOnce`,
+    /// pkg/registry/core/service/portallocator/controller/repair.go (v1.34.1).
+    fn is_race_of_repair(&self, line: &Line) -> bool {
+        let repairs = matches!(line.text("reason"), "ClusterIPNotAllocated" | "PortNotAllocated");
+        let words: Vec<&str> = line.text("message").split([' ', ';']).collect();
+        let Some((_, name)) = line.text("on").split_once('/').filter(|_| repairs) else { return false };
+        let service = self.seen.get(&("Service".to_owned(), format!("{}/{name}", line.namespace())));
+        let Some(spec) = service.and_then(|service| service.fields.get("spec")) else { return false };
+        let addresses = spec["clusterIPs"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let ports = spec["ports"].as_array().into_iter().flatten().map(|port| port["nodePort"].to_string());
+        addresses.map(str::to_owned).chain(ports).any(|allocated| words.contains(&allocated.as_str()))
+    }
+}
+
+/// Which of several like nodes a pod was assigned to is drawn: nodes of one name but for its number count as alike.
+fn without_node_number(message: &str) -> String {
+    match message.rsplit_once(" to ") {
+        Some((start, node)) if start.starts_with("Successfully assigned") => {
+            format!("{start} to {}*", node.trim_end_matches(|letter: char| letter.is_ascii_digit()))
+        }
+        _ => message.to_owned(),
+    }
+}
