@@ -33,7 +33,8 @@ use crate::strict::{Error, Errors};
 
 /// The core's object of an admitted manifest. Objects of a namespaced kind without a namespace belong to `default`.
 ///
-/// Errors: a kind that only the cluster's own components write (ControllerRevision, Lease), or a slice that is not modelled.
+/// Errors: a kind that only the cluster's own components write (ControllerRevision, Lease), or a slice that is not
+/// modelled.
 pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
     let original: Name = located.original().to_string().into();
     let meta = |metadata: &ObjectMeta| meta(metadata, located.value.kind().namespaced, original.clone());

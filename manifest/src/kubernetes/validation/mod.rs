@@ -95,8 +95,8 @@ pub fn validate_update(new: &Manifest, old: &Manifest, policy: Policy) -> Result
 
 /// Checks a status that is written to the subresource of that name; both are the objects' JSON.
 ///
-/// Covered are the numbers of workloads and disruption budgets, the phase of namespaces, and the QoS class, nominated node
-/// and terminated containers of pods.
+/// Covered are the numbers of workloads and disruption budgets, the phase of namespaces, and the QoS class, nominated
+/// node and terminated containers of pods.
 pub fn validate_status_update(manifest: &Manifest, new: &Value, old: &Value) -> Result<(), Invalid> {
     let mut report = Report::default();
     status::check(&mut report, manifest, new, old);
