@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 pub use arcstr::literal;
 
 /// Shared immutable text: an object's name, a label, an image. One pointer wide, for a pod holds dozens; a literal
-/// ([`literal!`]) takes no memory of its own and is cloned for nothing. Equal names that were cloned from one another are
-/// found equal without being read.
+/// ([`literal!`]) takes no memory of its own and is cloned for nothing. Equal names that were cloned from one another
+/// are found equal without being read.
 pub type Name = arcstr::ArcStr;
 
 /// The order of two names; those that were cloned from one another are compared without being read.

@@ -117,7 +117,8 @@ impl Reader {
         Told { steps, decisions: self.decisions, until, ended, fingerprint }
     }
 
-    /// A step's effects are recorded on the line after it: there the two are found to part, but the step is what counts.
+    /// A step's effects are recorded on the line after it: there the two are found to part, but the step is what
+    /// counts.
     fn diverged(&self, divergence: Divergence) -> JournalError {
         let text = |line: &[u8]| Some(String::from_utf8_lossy(line).trim_end().to_owned());
         let (line, step) = match &divergence {

@@ -43,7 +43,8 @@ pub fn execute(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Time)) ->
     if loaded.plan.placement_only {
         return execute_placement(loaded, watch, progress);
     }
-    let mut onlooker = Onlooker { watch, history: History::new(), last: None, progress };
+    let next_wake = watch.next_wake(None);
+    let mut onlooker = Onlooker { watch, history: History::new(), next_wake, progress };
     plan_facts(&loaded.plan, &mut onlooker.history);
     // The history keeps what reports tell of the facts.
     let options = Options { keep_facts: false, ..Options::default() };
@@ -131,25 +132,29 @@ fn execute_placement(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Tim
 struct Onlooker<'a> {
     watch: Watch,
     history: History,
-    last: Option<Time>,
+    /// What [`Watch::next_wake`] gives, kept because it is asked for at every input.
+    next_wake: Option<Time>,
     progress: &'a mut dyn FnMut(Time),
 }
 
 impl Observer for Onlooker<'_> {
     fn settled(&mut self, now: Time, core: &Core, facts_since: &[(Time, Fact)]) -> Flow {
-        self.last = Some(now);
         self.history.take(now, core, facts_since);
-        for index in self.watch.settled(now, core.newest()) {
-            if let Some(result) = self.watch.result(index) {
+        let decided = self.watch.settled(now, core.newest());
+        for index in &decided {
+            if let Some(result) = self.watch.result(*index) {
                 self.history.tell_expectation(&result);
             }
+        }
+        if !decided.is_empty() || self.next_wake.is_some_and(|wake| wake <= now) {
+            self.next_wake = self.watch.next_wake(Some(now));
         }
         (self.progress)(now);
         Flow::Continue
     }
 
     fn next_wake(&self) -> Option<Time> {
-        self.watch.next_wake(self.last)
+        self.next_wake
     }
 }
 

@@ -3,8 +3,8 @@
 //! The charge is a write of the quota's status before the write that it is for, as in Kubernetes, where the object may
 //! still fail to be stored (its name is taken, say): then the quota stays charged until its controller counts again.
 //! Invariant: all quotas of the namespace are charged or none. Source:
-//! staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go (v1.34.1). Quotas are looked at by name.
-//! Absent on purpose: resources that are limited by configuration alone (`LimitedResources`).
+//! staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go (v1.34.1). Quotas are looked at by
+//! name. Absent on purpose: resources that are limited by configuration alone (`LimitedResources`).
 
 #[cfg(test)]
 mod tests;

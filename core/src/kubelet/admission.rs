@@ -2,8 +2,8 @@
 //!
 //! The scheduler has asked the same before; this catches pods bound by hand and bindings made from a stale view.
 //! Absent on purpose: node selectors and taints (`NodeAffinity`, `TaintToleration`), which only a pod bound by hand can
-//! fail, because a kubelet of this model does not watch its node's object; and the eviction of other pods for a critical
-//! one.
+//! fail, because a kubelet of this model does not watch its node's object; and the eviction of other pods for a
+//! critical one.
 //!
 //! Source: `generalFilter` and `Admit`, pkg/kubelet/lifecycle/predicate.go (v1.34.1).
 

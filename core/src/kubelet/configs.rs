@@ -1,9 +1,9 @@
 //! The ConfigMaps and Secrets that a node's pods use: each is read once and watched until no pod uses it any more.
 //!
-//! What is known of one stays known while its watch is broken. The watch of a namespace's root certificate is kept as long
-//! as the kubelet runs, so that pods that come and go ask for nothing. Source: pkg/kubelet/util/manager (v1.34.1), with
-//! `configMapAndSecretChangeDetectionStrategy: Watch`. Absent on purpose: the end of watches that are idle or of immutable
-//! objects, which costs and saves nothing here.
+//! What is known of one stays known while its watch is broken. The watch of a namespace's root certificate is kept as
+//! long as the kubelet runs, so that pods that come and go ask for nothing. Source: pkg/kubelet/util/manager (v1.34.1),
+//! with `configMapAndSecretChangeDetectionStrategy: Watch`. Absent on purpose: the end of watches that are idle or of
+//! immutable objects, which costs and saves nothing here.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! How a pod's life on its node ends: containers stopped within the grace, sidecars last, then the sandbox.
 //!
 //! A life ends because its object is being deleted, because the object is gone (force delete), because all containers
-//! have ended for good, or because the kubelet ends it ([`Verdict`]); only the first two remove what is left of it on the
-//! node. Readiness goes with the containers, as in Kubernetes: endpoints leave because of the deletion mark, not because
-//! of the pod's conditions.
+//! have ended for good, or because the kubelet ends it ([`Verdict`]); only the first two remove what is left of it on
+//! the node. Readiness goes with the containers, as in Kubernetes: endpoints leave because of the deletion mark, not
+//! because of the pod's conditions.
 //!
 //! One container's stop has up to three parts, all within one grace: its pre-stop hook, for a sidecar the wait for its
 //! turn, and TERM. Time that the first two took is rounded down to whole seconds, and TERM gets 2 s at least.

@@ -1,8 +1,8 @@
 //! Kubernetes events of kubelets.
 //!
-//! Source: pkg/kubelet/events/event.go and the call sites of the recorder in pkg/kubelet (v1.34.1). Absent on purpose: how
-//! long a pull took and how large the image is, which the runtime does not tell; what a failing probe has said; and the
-//! failures of a probe that change nothing, since runtimes tell of changes only.
+//! Source: pkg/kubelet/events/event.go and the call sites of the recorder in pkg/kubelet (v1.34.1). Absent on purpose:
+//! how long a pull took and how large the image is, which the runtime does not tell; what a failing probe has said; and
+//! the failures of a probe that change nothing, since runtimes tell of changes only.
 
 use crate::context::Context;
 use crate::events::{Event, FieldPath};

@@ -1,9 +1,10 @@
 //! Volumes whose files the kubelet writes: a pod waits until all of them can be set up.
 //!
 //! An attempt that fails is told as an event and made again after a growing wait; that the missing object has appeared
-//! is seen by the next attempt. When an object, or the pod's own labels, change, the volumes of running pods that show it
-//! are set up again at the pod's next sync, some time within the minute and a half between two of them; variables stay as they were. Invariant:
-//! pods whose volumes could all be set up at once, and whose objects have not changed since, have no row here.
+//! is seen by the next attempt. When an object, or the pod's own labels, change, the volumes of running pods that show
+//! it are set up again at the pod's next sync, some time within the minute and a half between two of them; variables
+//! stay as they were. Invariant: pods whose volumes could all be set up at once, and whose objects have not changed
+//! since, have no row here.
 //!
 //! Source: pkg/kubelet/volumemanager/reconciler; `GenerateMountVolumeFunc`,
 //! pkg/volume/util/operationexecutor/operation_generator.go; pkg/volume/util/nestedpendingoperations (v1.34.1).

@@ -75,8 +75,8 @@ impl Pulls {
 }
 
 impl PodLife {
-    /// Says which of the Secrets that its images are pulled with are not there; they are pulled all the same. A kubelet does so
-    /// in each sync of the pod, here it is said in those that start something.
+    /// Says which of the Secrets that its images are pulled with are not there; they are pulled all the same. A kubelet
+    /// does so in each sync of the pod, here it is said in those that start something.
     ///
     /// Source: `getPullSecretsForPod`, pkg/kubelet/kubelet_pods.go (v1.34.1).
     pub(super) fn look_at_pull_secrets(&self, host: &mut Host<'_, '_>) {

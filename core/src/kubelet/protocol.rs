@@ -68,8 +68,8 @@ pub enum HookKind {
 pub struct ContainerConfig {
     /// Variables from all keys of ConfigMaps and Secrets (`envFrom`), by name; those of `env` go before them.
     pub variables: Vec<(Name, Name)>,
-    /// For each variable of `env`, in its order: the value that it takes from elsewhere. `None` for one that has its value
-    /// written in the spec, and for one that is left out.
+    /// For each variable of `env`, in its order: the value that it takes from elsewhere. `None` for one that has its
+    /// value written in the spec, and for one that is left out.
     pub values: Vec<Option<Name>>,
     /// The variables of Services, by name; all others go before them.
     #[serde(default)]

@@ -1,8 +1,8 @@
 //! Containers whose image is changed while they run: they are killed and started again with the new one.
 //!
 //! Source: `containerChanged`, `computePodActions`, pkg/kubelet/kuberuntime/kuberuntime_manager.go; `HashContainer`,
-//! pkg/kubelet/container/helpers.go (v1.34.1). Absent on purpose: changes while the kubelet is away, because a runtime does
-//! not say which image a container was started with.
+//! pkg/kubelet/container/helpers.go (v1.34.1). Absent on purpose: changes while the kubelet is away, because a runtime
+//! does not say which image a container was started with.
 
 use std::sync::Arc;
 
@@ -56,7 +56,8 @@ impl PodLife {
         Arc::new(pod)
     }
 
-    /// Kills a container that runs with an image which the pod no longer names; regular init containers end by themselves.
+    /// Kills a container that runs with an image which the pod no longer names; regular init containers end by
+    /// themselves.
     pub(super) fn replace_outdated(&mut self, place: usize, host: &mut Host<'_, '_>) {
         let container = &self.containers[place];
         let is_outdated = container.trouble.as_ref().is_some_and(|trouble| trouble.outdated.is_some());

@@ -1,7 +1,7 @@
 //! The variables by which containers find Services: those of their namespace, and always those of `default/kubernetes`.
 //!
-//! A kubelet watches all Services for that, if it is told to (`KubeletConfig::service_variables`): nothing in a simulated
-//! container reads variables, so a simulated node does without.
+//! A kubelet watches all Services for that, if it is told to (`KubeletConfig::service_variables`): nothing in a
+//! simulated container reads variables, so a simulated node does without.
 //!
 //! Source: `getServiceEnvVarMap`, pkg/kubelet/kubelet_pods.go; pkg/kubelet/envvars/envvars.go (v1.34.1).
 
@@ -43,8 +43,8 @@ impl Services {
         self.known.remove(&(key.namespace.clone(), key.name.clone()));
     }
 
-    /// The variables of a container of this namespace, by name; `links` is whether it wants those of the namespace's own
-    /// Services (`enableServiceLinks`). The error is why they are not known yet.
+    /// The variables of a container of this namespace, by name; `links` is whether it wants those of the namespace's
+    /// own Services (`enableServiceLinks`). The error is why they are not known yet.
     pub(super) fn variables(&self, namespace: &Name, links: bool) -> Result<BTreeMap<Name, Name>, String> {
         if !self.synced {
             return Err("services have not yet been read at least once, cannot construct envvars".to_owned());

@@ -1,8 +1,8 @@
 //! Static pods: those that a kubelet has from its own files, and their images at the API server, the mirror pods.
 //!
-//! A static pod runs whatever the API server says or however long it is silent. The kubelet makes a mirror pod for each,
-//! writes the status there, and makes it again when somebody deletes it. Nobody but this kubelet ends a static pod.
-//! Invariant: a static pod's own object, with the uid that is made of its file, is never sent to the API server.
+//! A static pod runs whatever the API server says or however long it is silent. The kubelet makes a mirror pod for
+//! each, writes the status there, and makes it again when somebody deletes it. Nobody but this kubelet ends a static
+//! pod. Invariant: a static pod's own object, with the uid that is made of its file, is never sent to the API server.
 //!
 //! Source: pkg/kubelet/config/common.go (`applyDefaults`), pkg/kubelet/pod/mirror_client.go, `tryReconcileMirrorPods`,
 //! pkg/kubelet/kubelet.go (v1.34.1). Absent on purpose: files that change while the kubelet runs, the annotation
@@ -32,8 +32,8 @@ pub const CONFIG_SOURCE: &str = "kubernetes.io/config.source";
 
 /// How long after a mirror pod could not be made it is tried again, if the static pod does not change before.
 ///
-/// Source: `SyncPod`, pkg/kubelet/kubelet.go, and `SyncFrequency`, pkg/kubelet/apis/config/v1beta1/defaults.go (v1.34.1),
-/// without its jitter.
+/// Source: `SyncPod`, pkg/kubelet/kubelet.go, and `SyncFrequency`, pkg/kubelet/apis/config/v1beta1/defaults.go
+/// (v1.34.1), without its jitter.
 const RESYNC: Span = Span::from_secs(60);
 
 /// The static pods of a kubelet.

@@ -195,9 +195,9 @@ fn unfinished_init<'a>(spec: &'a PodSpec, status: &PodStatus) -> Vec<&'a str> {
     unfinished.map(|(container, _)| &*container.name).collect()
 }
 
-/// A pod that has been removed leaves nothing unsaid: containers that should have run and did not end count as lost, the
-/// phase is final. Init containers after the last one that ever started still wait, and so do regular ones before the pod
-/// was initialized.
+/// A pod that has been removed leaves nothing unsaid: containers that should have run and did not end count as lost,
+/// the phase is final. Init containers after the last one that ever started still wait, and so do regular ones before
+/// the pod was initialized.
 ///
 /// Source: `TerminatePod`, `hasPodInitialized`, `initializedContainers`, pkg/kubelet/status/status_manager.go (v1.34).
 pub(super) fn give_up_the_missing(spec: &PodSpec, status: &mut PodStatus, taken_on_at: Time) {

@@ -1,10 +1,10 @@
-//! What containers are given from elsewhere: variables from ConfigMaps, Secrets, the pod itself and its resources, and the
-//! files of volumes.
+//! What containers are given from elsewhere: variables from ConfigMaps, Secrets, the pod itself and its resources, and
+//! the files of volumes.
 //!
-//! Source: `makeEnvironmentVariables`, pkg/kubelet/kubelet_pods.go; `MakePayload`, pkg/volume/{configmap,secret}; `CollectData`,
-//! pkg/volume/downwardapi; `collectData`, pkg/volume/projected; pkg/fieldpath; pkg/api/v1/resource/helpers.go (v1.34.1).
-//! Absent on purpose: `fileKeyRef`, limits of the pod as a whole, and the files of the account's
-//! token: nobody here could answer who presents one.
+//! Source: `makeEnvironmentVariables`, pkg/kubelet/kubelet_pods.go; `MakePayload`, pkg/volume/{configmap,secret};
+//! `CollectData`, pkg/volume/downwardapi; `collectData`, pkg/volume/projected; pkg/fieldpath;
+//! pkg/api/v1/resource/helpers.go (v1.34.1). Absent on purpose: `fileKeyRef`, limits of the pod as a whole, and the
+//! files of the account's token: nobody here could answer who presents one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -15,8 +15,8 @@ use crate::time::{Span, Time};
 
 /// How often a claim that is not bound is looked at again.
 ///
-/// Source: `desiredStateOfWorldPopulatorLoopSleepPeriod`, pkg/kubelet/volumemanager (v1.34.1) looks every 100 ms; a look
-/// that costs a request comes with the back-off of the operations here.
+/// Source: `desiredStateOfWorldPopulatorLoopSleepPeriod`, pkg/kubelet/volumemanager (v1.34.1) looks every 100 ms; a
+/// look that costs a request comes with the back-off of the operations here.
 pub(super) const FIRST_WAIT: Span = Span::from_millis(500);
 /// The longest time between two looks.
 ///

@@ -118,8 +118,8 @@ impl Board {
         Outcome { slot, feasible: slots.len() as u32, processed }
     }
 
-    /// The same for the usual case, in few steps for each node: the next nodes all take the pod, and what other nodes' pods
-    /// mean is told by kinds of nodes. `None` if it is another case.
+    /// The same for the usual case, in few steps for each node: the next nodes all take the pod, and what other nodes'
+    /// pods mean is told by kinds of nodes. `None` if it is another case.
     fn decide_open(&self, case: Case<'_>, search: Search) -> Option<Outcome> {
         if !self.raws.is_empty() || !self.appraiser.uncached.is_empty() || !case.sieve().is_open() {
             return None;
@@ -143,7 +143,8 @@ impl Board {
         Some(Outcome { slot, feasible: wanted as u32, processed: wanted as u32 })
     }
 
-    /// Positions and slots of the feasible nodes in the order in which they are found, and how many nodes were looked at.
+    /// Positions and slots of the feasible nodes in the order in which they are found, and how many nodes were looked
+    /// at.
     fn feasible(&self, case: Case<'_>, search: Search) -> (Vec<u32>, Vec<u32>, u32) {
         let (order, sieve, scores) = (case.cache.order(), case.sieve(), self.tree.scores());
         let (start, nodes) = (search.start as usize, order.len());

@@ -1,7 +1,8 @@
 //! Slots by a hash: a table of numbers with open addressing, for look-ups that come before every write.
 //!
-//! Nothing ever goes through its entries, so their order means nothing and results depend on no hash. Invariant: at most
-//! three quarters of the places are taken, and no empty place lies between an entry and the place that its hash names.
+//! Nothing ever goes through its entries, so their order means nothing and results depend on no hash. Invariant: at
+//! most three quarters of the places are taken, and no empty place lies between an entry and the place that its hash
+//! names.
 
 /// An entry; [`EMPTY`] is none.
 #[derive(Clone, Copy, PartialEq, Eq)]

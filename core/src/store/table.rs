@@ -43,7 +43,8 @@ pub struct Table<T> {
     /// By the hash of namespace and name: a look-up compares numbers and then one row's name.
     by_name: HashIndex,
     by_namespace: BTreeMap<Name, BTreeSet<u32>>,
-    /// By the hash of a secondary key. Who reads filters by the version that it sees, so two keys of one hash do no harm.
+    /// By the hash of a secondary key. Who reads filters by the version that it sees, so two keys of one hash do no
+    /// harm.
     by_key: BTreeMap<u64, BTreeSet<u32>>,
     present: u32,
 }

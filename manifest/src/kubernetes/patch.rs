@@ -3,8 +3,8 @@
 //! A strategic merge patch merges lists of objects by a key that depends on the list's name. Invariant: a patch that
 //! changes nothing gives equal JSON. Absent on purpose: server-side apply.
 //!
-//! Source: RFC 6902; RFC 7386; staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go and the `patchMergeKey` tags of
-//! staging/src/k8s.io/api/{core,apps,batch}/v1/types.go (v1.34.1).
+//! Source: RFC 6902; RFC 7386; staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go and the `patchMergeKey`
+//! tags of staging/src/k8s.io/api/{core,apps,batch}/v1/types.go (v1.34.1).
 
 use serde_json::{Map, Value};
 

@@ -163,8 +163,8 @@ impl Reader<'_> {
     }
 }
 
-/// Makes an empty map of a selector that is given and empty: the API server tells one from a missing one, the types here
-/// do not.
+/// Makes an empty map of a selector that is given and empty: the API server tells one from a missing one, the types
+/// here do not.
 fn mark_empty_selector(manifest: &mut Manifest, document: &Node) {
     let given = document.get("spec").and_then(|spec| spec.get("selector"));
     if !given.is_some_and(|node| matches!(node.value, Value::Map(_))) {

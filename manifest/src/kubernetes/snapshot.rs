@@ -234,8 +234,8 @@ fn admit_priority(pod: &mut api::Pod, given: Option<i32>, classes: &[PriorityCla
     Ok(())
 }
 
-/// What a dump says of a pod beyond what a new one has: its owner, its start and end, its phase, whether it makes room for
-/// another, and where others make room for it.
+/// What a dump says of a pod beyond what a new one has: its owner, its start and end, its phase, whether it makes room
+/// for another, and where others make room for it.
 fn complete(pod: &mut Pod, written: &api::Pod) {
     let owners = written.metadata.owner_references.iter().flatten();
     let of_replica_set = owners.filter(|it| it.kind == "ReplicaSet" && it.api_version == "apps/v1");
@@ -267,8 +267,8 @@ fn complete(pod: &mut Pod, written: &api::Pod) {
     }
 }
 
-/// Takes `matchLabelKeys` and `mismatchLabelKeys` out of the affinity terms; `true` if a term's selector lacks what they
-/// would have brought into it.
+/// Takes `matchLabelKeys` and `mismatchLabelKeys` out of the affinity terms; `true` if a term's selector lacks what
+/// they would have brought into it.
 fn forget_label_keys(pod: &mut Pod) -> bool {
     let Some(rules) = &pod.spec.rules else { return false };
     let mut with_keys = terms(rules).filter(|term| keys(term).next().is_some()).peekable();

@@ -81,8 +81,8 @@ fn of_point(plugins: &Plugins, point: Point) -> (&'static str, Option<&PluginSet
     }
 }
 
-/// Reads names; what an extension point itself enables must implement it, and be there once. A disabled plugin that does
-/// not exist changes nothing, as in Kubernetes, unless it looks like a mistake.
+/// Reads names; what an extension point itself enables must implement it, and be there once. A disabled plugin that
+/// does not exist changes nothing, as in Kubernetes, unless it looks like a mistake.
 fn set(written: Option<&PluginSet>, path: &str, point: Option<Point>, problems: &mut Problems<'_>) -> Set {
     let mut set = Set::default();
     // The first point for which Kubernetes would look up the names of `multiPoint`.

@@ -90,8 +90,8 @@ impl Error {
         Some(format!("json: cannot unmarshal {found} into Go struct field {within}.{path} of type {go_type}"))
     }
 
-    /// What the API server says of a value of a wrong type in a strategic merge patch, where it turns maps into its types
-    /// without writing them as JSON; `None` for other mistakes.
+    /// What the API server says of a value of a wrong type in a strategic merge patch, where it turns maps into its
+    /// types without writing them as JSON; `None` for other mistakes.
     ///
     /// Source: `fromUnstructured`, staging/src/k8s.io/apimachinery/pkg/runtime/converter.go (v1.34.1).
     pub fn converter_message(&self) -> Option<String> {

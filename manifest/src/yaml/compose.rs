@@ -21,7 +21,8 @@ const CORE_TAGS: &str = "tag:yaml.org,2002:";
 /// How many nodes all aliases and merges of one text may add together: a bound on "a billion laughs".
 const ALIASED_NODES_MAX: u64 = 200_000;
 
-/// Reads all documents of a YAML text; JSON is YAML too. Documents without content (`---` alone, comments) give no node.
+/// Reads all documents of a YAML text; JSON is YAML too. Documents without content (`---` alone, comments) give no
+/// node.
 pub fn parse(text: &str, duplicates: Duplicates) -> Result<Vec<Node>, SyntaxError> {
     let mut composer = Composer::new(duplicates);
     // A byte order mark is not content, and would move the columns of the first line.

@@ -122,7 +122,8 @@ fn integer(text: &str) -> Option<Value> {
     (value >= i128::from(i64::MIN)).then_some(Value::Int(value))
 }
 
-/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, finite; integral values become integers as kubectl's JSON has them.
+/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, finite; integral values become integers as kubectl's JSON has
+/// them.
 fn float(text: &str) -> Option<Value> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {

@@ -211,11 +211,15 @@ impl History {
 
 /// An object as people name it: `pod/default/web-1`.
 pub(crate) fn subject_of(key: &ObjectKey) -> String {
-    let kind = key.kind.name().to_lowercase();
-    match &*key.namespace {
-        "" => format!("{kind}/{}", key.name),
-        namespace => format!("{kind}/{namespace}/{}", key.name),
+    let kind = key.kind.name();
+    let mut subject = String::with_capacity(kind.len() + key.namespace.len() + key.name.len() + 2);
+    subject.push_str(kind);
+    subject.make_ascii_lowercase();
+    for part in [&key.namespace, &key.name].into_iter().filter(|part| !part.is_empty()) {
+        subject.push('/');
+        subject.push_str(part);
     }
+    subject
 }
 
 fn event_row(event: &EventObject) -> EventRow {

@@ -3,8 +3,8 @@
 //! Every event changes what the row knows and then calls [`PodLife::advance`], which looks at the whole row and does
 //! the next thing, or nothing. So an event that comes twice, late or in another order leads to the same place.
 //! Invariant: at most one container of a pod is between "wanted" and "started"; the containers start in their order,
-//! as `SyncPod` starts them. [`container`] has what is kept of each, [`news`] what the runtime tells; the end of a life is
-//! in `ending`, what the API server is told of it in `status`.
+//! as `SyncPod` starts them. [`container`] has what is kept of each, [`news`] what the runtime tells; the end of a life
+//! is in `ending`, what the API server is told of it in `status`.
 //!
 //! Source: `SyncPod`, `computePodActions`, `computeInitContainerActions`, pkg/kubelet/kuberuntime (v1.34.1).
 
@@ -98,18 +98,6 @@ impl Host<'_, '_> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pod_takes_little_memory_beside_its_object() {
-        let row = size_of::<PodLife>() + size_of::<Uid>();
-        let container = size_of::<ContainerLife>();
-        assert!(row + container <= 200, "a pod takes {row} bytes and {container} more per container");
-    }
-}
-
 impl PodLife {
     /// A pod that the API server has just told of.
     pub(super) fn new(pod: Arc<Pod>, now: Time) -> PodLife {
@@ -136,8 +124,8 @@ impl PodLife {
         }
     }
 
-    /// Whether a version of the pod is what this kubelet's own last report has made of the version that it had: it tells
-    /// nothing that the kubelet does not know.
+    /// Whether a version of the pod is what this kubelet's own last report has made of the version that it had: it
+    /// tells nothing that the kubelet does not know.
     pub(super) fn is_echo(&self, pod: &Pod) -> bool {
         let Pod { meta, spec, own, node, status: _ } = &*self.pod;
         let others_say_the_same = || (meta, spec, own, node) == (&pod.meta, &pod.spec, &pod.own, &pod.node);
@@ -158,8 +146,8 @@ impl PodLife {
             && self.said.as_ref() == Some(&self.pod.status)
     }
 
-    /// Whether a container that the kubelet killed to start it again has ended and was not yet seen to run again: all this
-    /// is one sync, in which nothing is said, not even of an end that would be that of the pod.
+    /// Whether a container that the kubelet killed to start it again has ended and was not yet seen to run again: all
+    /// this is one sync, in which nothing is said, not even of an end that would be that of the pod.
     pub(super) fn is_starting_again(&self) -> bool {
         self.ending.is_none() && self.containers.iter().any(|container| container.again)
     }
@@ -340,8 +328,8 @@ impl PodLife {
         self.containers.iter().any(|container| container.is_running() || container.doing == Doing::Starting)
     }
 
-    /// Whether a pod that has lost its sandbox gets no other: it may not restart, and some container was there already. It
-    /// does not end by that: what never ran is waited for in vain.
+    /// Whether a pod that has lost its sandbox gets no other: it may not restart, and some container was there already.
+    /// It does not end by that: what never ran is waited for in vain.
     ///
     /// Source: `computePodActions`, pkg/kubelet/kuberuntime/kuberuntime_manager.go (v1.34.1).
     fn is_stuck(&self) -> bool {
@@ -381,5 +369,17 @@ impl PodLife {
         if let Some(at) = next.filter(|at| *at > now).min() {
             host.ctx.arm(TimerKind::Pod(self.uid()), at);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_takes_little_memory_beside_its_object() {
+        let row = size_of::<PodLife>() + size_of::<Uid>();
+        let container = size_of::<ContainerLife>();
+        assert!(row + container <= 200, "a pod takes {row} bytes and {container} more per container");
     }
 }

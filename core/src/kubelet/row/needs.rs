@@ -55,7 +55,8 @@ impl Row {
         }
     }
 
-    /// Tells which volumes the node uses, if that is news. While it is not known what adopted pods use, nothing is told.
+    /// Tells which volumes the node uses, if that is news. While it is not known what adopted pods use, nothing is
+    /// told.
     pub(super) fn report_in_use(&mut self, ctx: &mut Context<'_>) {
         if self.mounts.values().any(|mounts| mounts.adopted && !mounts.is_done()) {
             return;

@@ -20,8 +20,8 @@ fn runtime() -> FakeRuntime {
     runtime
 }
 
-/// Lets a pod run for a minute, in which it may lose its sandbox at five seconds. Init containers with a `+` are sidecars.
-/// Returns which containers were started, with a `+` those that were more than once, and the phase.
+/// Lets a pod run for a minute, in which it may lose its sandbox at five seconds. Init containers with a `+` are
+/// sidecars. Returns which containers were started, with a `+` those that were more than once, and the phase.
 fn outcome(policy: RestartPolicy, init: &str, main: &str, loses_sandbox: bool) -> String {
     let of = |word: &str| {
         let name = word.trim_start_matches('+');

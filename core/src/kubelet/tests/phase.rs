@@ -7,8 +7,9 @@ use crate::kubelet::status::{give_up_the_missing, phase, set_conditions};
 use crate::model::{ContainerStatus, PodStatus, Terminated};
 
 /// Init containers, sidecars and regular containers by letters: `w` waits, `r` runs, `s` has succeeded, `f` has failed,
-/// `b` waits to be started again after a failure, `d` after a success. Before the bar the init containers, of which upper
-/// case is a sidecar: `W`, `R` runs and has not started up, `U` is up, `T` has ended, `B` waits to be started again.
+/// `b` waits to be started again after a failure, `d` after a success. Before the bar the init containers, of which
+/// upper case is a sidecar: `W`, `R` runs and has not started up, `U` is up, `T` has ended, `B` waits to be started
+/// again.
 fn pod_of(letters: &str) -> (PodSpec, PodStatus) {
     let (init, main) = letters.split_once('|').unwrap_or(("", letters));
     let ended = |exit_code: i32| {

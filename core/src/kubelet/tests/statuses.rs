@@ -88,8 +88,8 @@ fn the_probes_of_a_sidecar_count_for_its_pod_and_hold_back_what_comes_after_it()
         readiness_probe: readiness.then(probe),
         ..container("side")
     };
-    // Whether the sidecar has a startup and a readiness probe, and whether probes ever succeed; whether the main container
-    // starts, and whether the pod becomes ready.
+    // Whether the sidecar has a startup and a readiness probe, and whether probes ever succeed; whether the main
+    // container starts, and whether the pod becomes ready.
     for (startup, readiness, succeeds, starts, ready) in [
         (true, false, true, true, true),
         (true, false, false, false, false),

@@ -63,8 +63,8 @@ pub(in crate::scheduler) fn filter(pod: &PodVolumes, storage: &Storage, node: &N
 
 /// The volumes of a pod that CSI drivers attach.
 ///
-/// Source: `filterAttachableVolumes`. A claim that is not there is not counted: VolumeBinding has refused a new pod with
-/// such a claim before.
+/// Source: `filterAttachableVolumes`. A claim that is not there is not counted: VolumeBinding has refused a new pod
+/// with such a claim before.
 fn collect(pod: &PodVolumes, storage: &Storage, csi_node: &CSINode, found: &mut BTreeSet<Handle>) {
     for volume in &pod.volumes {
         if let PodVolumeSource::Disk(disk) = &volume.source {

@@ -104,7 +104,8 @@ pub(super) fn balance(args: &BalanceArgs, pod: &PodTraits, node: &NodeInfo) -> i
     balanced_score(args.resources.iter().filter_map(|resource| with_pod(resource, pod, node, false)))
 }
 
-/// How much of a resource is asked for with the pod on the node, and how much the node has; `None` if it does not count.
+/// How much of a resource is asked for with the pod on the node, and how much the node has; `None` if it does not
+/// count.
 fn with_pod(resource: &ResourceName, pod: &PodTraits, node: &NodeInfo, defaults: bool) -> Option<(i64, i64)> {
     let (requested, all) = match resource {
         ResourceName::Cpu if defaults => (node.cpu_scored + pod.scored_cpu_milli, node.cpu_all),

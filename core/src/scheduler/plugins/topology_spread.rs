@@ -80,8 +80,8 @@ impl Filter {
         Some(Filter(counted.collect()))
     }
 
-    /// AddPod (1) and RemovePod (-1): another pod comes to a slot or goes. Pods that are being deleted and selectors that
-    /// ask for nothing count here, unlike at first: so it is in Kubernetes.
+    /// AddPod (1) and RemovePod (-1): another pod comes to a slot or goes. Pods that are being deleted and selectors
+    /// that ask for nothing count here, unlike at first: so it is in Kubernetes.
     ///
     /// Source: `updateWithPod`, filtering.go (v1.34.1).
     pub(in crate::scheduler) fn shift(&mut self, scene: Scene<'_>, slot: u32, other: &PodTraits, sign: i64) {

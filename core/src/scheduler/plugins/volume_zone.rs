@@ -55,7 +55,8 @@ pub(in crate::scheduler) fn pre_filter(pod: &PodVolumes, storage: &Storage) -> R
 
 /// A label that names an empty zone is passed over.
 ///
-/// Source: `getPVTopologies`, and `LabelZonesToSet`, staging/src/k8s.io/cloud-provider/volume/helpers/zones.go (v1.34.1).
+/// Source: `getPVTopologies`, and `LabelZonesToSet`, staging/src/k8s.io/cloud-provider/volume/helpers/zones.go
+/// (v1.34.1).
 fn topologies(volume: &PersistentVolume) -> Vec<Topology> {
     let of_label = |(label, (key, _)): (usize, &(&str, &str))| {
         let values = volume.meta.labels.get(key)?.split(DELIMITER).map(str::trim);

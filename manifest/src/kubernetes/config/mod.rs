@@ -1,4 +1,5 @@
-//! ConfigMaps, Secrets, ServiceAccounts, and what pods take from them: from k8s-openapi's types to the core's, and back.
+//! ConfigMaps, Secrets, ServiceAccounts, and what pods take from them: from k8s-openapi's types to the core's, and
+//! back.
 
 mod base64;
 mod show;

@@ -1,7 +1,8 @@
 //! Defaults of StatefulSets and DaemonSets.
 //!
 //! Source: `SetDefaults_StatefulSet`, `SetDefaults_DaemonSet`, pkg/apis/apps/v1/defaults.go, and
-//! `dropStatefulSetDisabledFields`, pkg/registry/apps/statefulset/strategy.go (v1.34): `maxUnavailable` is an alpha gate.
+//! `dropStatefulSetDisabledFields`, pkg/registry/apps/statefulset/strategy.go (v1.34): `maxUnavailable` is an alpha
+//! gate.
 
 use k8s_openapi::api::apps::v1::{
     DaemonSet, RollingUpdateDaemonSet, RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetUpdateStrategy,

@@ -1,7 +1,7 @@
 //! Checks of containers' variables and of where they come from.
 //!
-//! Source: `ValidateEnv`, `ValidateEnvFrom`, `validateEnvVarValueFrom`, pkg/apis/core/validation/validation.go (v1.34.1).
-//! `fileKeyRef` is behind a gate that is off: the API server drops it before it validates.
+//! Source: `ValidateEnv`, `ValidateEnvFrom`, `validateEnvVarValueFrom`, pkg/apis/core/validation/validation.go
+//! (v1.34.1). `fileKeyRef` is behind a gate that is off: the API server drops it before it validates.
 
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, EnvVarSource};
 

@@ -70,8 +70,8 @@ pub(super) fn template(report: &mut Report, at: &At, template: &PodTemplateSpec)
     }
 }
 
-/// Checks a pod's spec; `pod` is the metadata of a pod that is not a template. A missing spec is an empty one, which has
-/// no containers.
+/// Checks a pod's spec; `pod` is the metadata of a pod that is not a template. A missing spec is an empty one, which
+/// has no containers.
 pub(super) fn spec(report: &mut Report, at: &At, spec: Option<&PodSpec>, pod: Option<&ObjectMeta>) {
     let empty = PodSpec::default();
     let spec = spec.unwrap_or(&empty);

@@ -1,6 +1,7 @@
 //! Checks of security contexts, of pods and of containers.
 //!
-//! Source: `ValidateSecurityContext`, `validatePodSpecSecurityContext`, pkg/apis/core/validation/validation.go (v1.34.1).
+//! Source: `ValidateSecurityContext`, `validatePodSpecSecurityContext`, pkg/apis/core/validation/validation.go
+//! (v1.34.1).
 
 use std::collections::BTreeSet;
 

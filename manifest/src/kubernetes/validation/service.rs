@@ -21,8 +21,8 @@ const AFFINITY_SECONDS_MAX: i64 = 86_400;
 /// Checks a Service. Whether an address can be had, and which families the cluster has, is what the API server finds
 /// out when it allocates.
 ///
-/// Addresses and families come first and alone: the API server looks at them before it allocates, and allocates before it
-/// validates.
+/// Addresses and families come first and alone: the API server looks at them before it allocates, and allocates before
+/// it validates.
 pub(super) fn check(report: &mut Report, object: &Service) {
     let mut first = Report::default();
     service_addresses::check(&mut first, object);

@@ -1,7 +1,7 @@
 //! What may be changed of a pod, in the API server's words.
 //!
-//! Source: `ValidatePodUpdate`, pkg/apis/core/validation/validation.go (v1.34.1). The difference that the API server prints
-//! after the list of fields is left out.
+//! Source: `ValidatePodUpdate`, pkg/apis/core/validation/validation.go (v1.34.1). The difference that the API server
+//! prints after the list of fields is left out.
 
 use k8s_openapi::api::core::v1::{Container, NodeAffinity, NodeSelectorTerm, Pod, PodSpec};
 use serde_json::Value;

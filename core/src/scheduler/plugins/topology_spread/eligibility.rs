@@ -1,8 +1,8 @@
 //! Where a pod's spread constraints count, and how many matching pods there are.
 //!
-//! Which nodes count depends on the pod's spec and on nodes only, so it is kept for all classes of a spec until some node
-//! changes; the constraints are kept with the class until some selector changes. The pods are those of few classes; of a
-//! class with many, tallies are at hand that binds keep up to date.
+//! Which nodes count depends on the pod's spec and on nodes only, so it is kept for all classes of a spec until some
+//! node changes; the constraints are kept with the class until some selector changes. The pods are those of few
+//! classes; of a class with many, tallies are at hand that binds keep up to date.
 
 use std::sync::Arc;
 
@@ -76,8 +76,8 @@ impl Eligible {
 }
 
 impl Eligibility {
-    /// What is kept with the class, or is found out of the constraints that `spreads` makes; `None` if it makes none. With
-    /// `all_labels` a node that lacks the label of one constraint counts for none.
+    /// What is kept with the class, or is found out of the constraints that `spreads` makes; `None` if it makes none.
+    /// With `all_labels` a node that lacks the label of one constraint counts for none.
     pub(super) fn at_hand(
         cache: &mut Cache,
         classes: &mut Classes,
@@ -123,7 +123,8 @@ impl Eligibility {
         self.inclusion.all_labelled
     }
 
-    /// The first label, other than single nodes', by which tallies can count for a constraint, and which pods they count.
+    /// The first label, other than single nodes', by which tallies can count for a constraint, and which pods they
+    /// count.
     pub(super) fn tallied(&self) -> Option<(&Pods, &Arc<Domains>)> {
         let wide =
             |(constraint, it): &(&Spread, &Eligible)| *constraint.topology_key != *HOSTNAME && it.is_everywhere();

@@ -119,8 +119,8 @@ impl Preferences {
         else {
             return None;
         };
-        let node = HOSTNAME;
-        if !self.eligibility.all_labelled() || *first.topology_key != *node || *second.topology_key == *node {
+        let [is_of_nodes, is_of_nodes_too] = [first, second].map(|it| *it.topology_key == *HOSTNAME);
+        if !self.eligibility.all_labelled() || !is_of_nodes || is_of_nodes_too {
             return None;
         }
         let on_nodes = Counts::by_slot(cache, classes, pod, first);

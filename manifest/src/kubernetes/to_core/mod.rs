@@ -1,0 +1,264 @@
+//! From k8s-openapi's types to the core's compact objects.
+//!
+//! The object must have been admitted ([`Located::admit`]): defaults are filled in and nothing is invalid. What the
+//! core does not model stays in [`Meta::original`] and [`PodSpec::original`] as the JSON that was written.
+
+mod batch;
+mod disruption;
+mod nodes;
+mod pods;
+mod services;
+mod sets;
+mod slices;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1 as api;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference as ApiOwnerReference};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use wavetank_core::id::{Name, Uid};
+use wavetank_core::model::{
+    Deployment, DeploymentStrategy, IntOrPercent, Kind, Labels, Meta, Namespace, Object, OwnerReference, ReplicaSet,
+    ReplicationController, Resources, Selector, SelectorOperator, SelectorRequirement,
+};
+use wavetank_core::quantity::Quantity;
+use wavetank_core::time::Span;
+
+use super::{Located, Manifest, config, policy, storage};
+use crate::strict::{Error, Errors};
+use nodes::{node, status3};
+pub(crate) use pods::term;
+use pods::{pod, seconds, template};
+use services::{protocol, service};
+
+/// The core's object of an admitted manifest. Objects of a namespaced kind without a namespace belong to `default`.
+///
+/// Errors: a kind that only the cluster's own components write (ControllerRevision, Lease), or a slice that is not
+/// modelled.
+pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
+    let original: Name = located.original().to_string().into();
+    let meta = |metadata: &ObjectMeta| meta(metadata, located.value.kind().namespaced, original.clone());
+    Ok(match &located.value {
+        Manifest::Namespace(object) => Object::Namespace(Arc::new(namespace(meta(&object.metadata), object))),
+        Manifest::Node(object) => Object::Node(Arc::new(node(meta(&object.metadata), object))),
+        Manifest::Pod(object) => Object::Pod(Arc::new(pod(meta(&object.metadata), object))),
+        Manifest::Service(object) => Object::Service(Arc::new(service(meta(&object.metadata), object))),
+        Manifest::Deployment(object) => Object::Deployment(Arc::new(deployment(meta(&object.metadata), object))),
+        Manifest::ReplicaSet(object) => Object::ReplicaSet(Arc::new(replica_set(meta(&object.metadata), object))),
+        Manifest::ReplicationController(object) => {
+            Object::ReplicationController(Arc::new(replication_controller(meta(&object.metadata), object)))
+        }
+        Manifest::Job(object) => Object::Job(Arc::new(batch::job(meta(&object.metadata), object))),
+        Manifest::CronJob(object) => Object::CronJob(Arc::new(batch::cron_job(meta(&object.metadata), object))),
+        Manifest::ConfigMap(object) => Object::ConfigMap(Arc::new(config::config_map(meta(&object.metadata), object))),
+        Manifest::Secret(object) => Object::Secret(Arc::new(config::secret(meta(&object.metadata), object))),
+        Manifest::ServiceAccount(object) => {
+            Object::ServiceAccount(Arc::new(config::account(meta(&object.metadata), object)))
+        }
+        Manifest::ResourceQuota(object) => {
+            Object::ResourceQuota(Arc::new(policy::quota(meta(&object.metadata), object)))
+        }
+        Manifest::LimitRange(object) => Object::LimitRange(Arc::new(policy::range(meta(&object.metadata), object))),
+        Manifest::PriorityClass(object) => {
+            Object::PriorityClass(Arc::new(policy::class(meta(&object.metadata), object)))
+        }
+        Manifest::PersistentVolume(object) => {
+            Object::PersistentVolume(Arc::new(storage::volume(meta(&object.metadata), object)))
+        }
+        Manifest::PersistentVolumeClaim(object) => {
+            Object::PersistentVolumeClaim(Arc::new(storage::claim(meta(&object.metadata), object)))
+        }
+        Manifest::StorageClass(object) => {
+            Object::StorageClass(Arc::new(storage::class(meta(&object.metadata), object)))
+        }
+        Manifest::CSINode(object) => Object::CSINode(Arc::new(storage::csi_node(meta(&object.metadata), object))),
+        Manifest::VolumeAttachment(object) => {
+            Object::VolumeAttachment(Arc::new(storage::attachment(meta(&object.metadata), object)))
+        }
+        Manifest::CSIDriver(object) => Object::CSIDriver(Arc::new(storage::csi_driver(meta(&object.metadata), object))),
+        Manifest::CSIStorageCapacity(object) => {
+            Object::CSIStorageCapacity(Arc::new(storage::csi_capacity(meta(&object.metadata), object)))
+        }
+        Manifest::PodDisruptionBudget(object) => {
+            Object::PodDisruptionBudget(Arc::new(disruption::budget(meta(&object.metadata), object)))
+        }
+        Manifest::StatefulSet(object) => {
+            Object::StatefulSet(Arc::new(sets::stateful_set(meta(&object.metadata), object)))
+        }
+        Manifest::DaemonSet(object) => Object::DaemonSet(Arc::new(sets::daemon_set(meta(&object.metadata), object))),
+        Manifest::EndpointSlice(object) => match slices::slice(meta(&object.metadata), object) {
+            Ok(slice) => Object::EndpointSlice(Arc::new(slice)),
+            Err(why) => {
+                return Err(Errors(vec![Error::new(
+                    &located.file,
+                    located.position(),
+                    "endpoints",
+                    String::from(why),
+                )]));
+            }
+        },
+        Manifest::ControllerRevision(_) | Manifest::Lease(_) => {
+            let kind = located.value.kind().kind;
+            let message = format!("a {kind} is written by the cluster itself; leave it out of the manifests");
+            return Err(Errors(vec![Error::new(&located.file, located.position(), "kind", message)]));
+        }
+    })
+}
+
+pub(super) fn name(text: &str) -> Name {
+    text.into()
+}
+
+pub(super) fn optional(text: Option<&String>) -> Name {
+    text.map(|text| name(text)).unwrap_or_default()
+}
+
+fn meta(metadata: &ObjectMeta, namespaced: bool, original: Name) -> Meta {
+    let (written, generate_name) = match (&metadata.name, &metadata.generate_name) {
+        (Some(written), _) if !written.is_empty() => (written.as_str(), false),
+        (_, Some(prefix)) => (prefix.as_str(), true),
+        _ => ("", false),
+    };
+    let namespace = metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or("default");
+    Meta {
+        namespace: name(if namespaced { namespace } else { "" }),
+        name: name(written),
+        generate_name,
+        labels: labels(metadata.labels.as_ref()),
+        annotations: labels(metadata.annotations.as_ref()),
+        owners: metadata.owner_references.iter().flatten().filter_map(owner).collect(),
+        finalizers: metadata.finalizers.iter().flatten().map(|finalizer| name(finalizer)).collect(),
+        original: Some(original),
+        ..Meta::default()
+    }
+}
+
+/// An identity that was written as text; zero, which no object has, if it is none.
+fn uid(text: &str) -> Uid {
+    let digits: String = text.chars().filter(|letter| *letter != '-').collect();
+    Uid(u128::from_str_radix(&digits, 16).unwrap_or_default())
+}
+
+/// An owner of a kind that the core has; others are shown from the original.
+fn owner(reference: &ApiOwnerReference) -> Option<OwnerReference> {
+    let kind = Kind::ALL.iter().find(|kind| kind.name() == reference.kind)?;
+    Some(OwnerReference {
+        kind: *kind,
+        name: name(&reference.name),
+        uid: uid(&reference.uid),
+        controller: reference.controller.unwrap_or(false),
+        block_owner_deletion: reference.block_owner_deletion.unwrap_or(false),
+    })
+}
+
+pub(super) fn labels(map: Option<&BTreeMap<String, String>>) -> Labels {
+    Labels::new(map.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str())))
+}
+
+pub(super) fn selector(selector: &LabelSelector) -> Selector {
+    let requirements = selector.match_expressions.iter().flatten();
+    Selector {
+        match_labels: labels(selector.match_labels.as_ref()),
+        match_expressions: requirements
+            .map(|it| requirement(&it.key, &it.operator, it.values.as_deref().unwrap_or_default()))
+            .collect(),
+    }
+}
+
+pub(super) fn requirement(key: &str, operator: &str, values: &[String]) -> SelectorRequirement {
+    let operator = match operator {
+        "In" => SelectorOperator::In,
+        "NotIn" => SelectorOperator::NotIn,
+        "Exists" => SelectorOperator::Exists,
+        "DoesNotExist" => SelectorOperator::DoesNotExist,
+        "Gt" => SelectorOperator::Gt,
+        "Lt" => SelectorOperator::Lt,
+        other => unreachable!("operator {other} is refused by validation"),
+    };
+    SelectorRequirement { key: name(key), operator, values: values.iter().map(|value| name(value)).collect() }
+}
+
+fn resources(list: Option<&BTreeMap<String, QuantityText>>) -> Resources {
+    let mut resources = Resources::default();
+    for (key, text) in list.into_iter().flatten() {
+        let quantity: Quantity = text.0.parse().expect("quantities are checked while reading");
+        resources.set_quantity(key, quantity);
+    }
+    resources
+}
+
+fn namespace(meta: Meta, object: &api::Namespace) -> Namespace {
+    let finalizers = object.spec.iter().filter_map(|spec| spec.finalizers.as_deref()).flatten();
+    Namespace { meta, finalizers: finalizers.map(|name| name.as_str().into()).collect(), ..Namespace::default() }
+}
+
+fn count(replicas: Option<i32>, default: u32) -> u32 {
+    replicas.map_or(default, |replicas| u32::try_from(replicas).expect("negative numbers are refused by validation"))
+}
+
+fn min_ready(count: Option<i32>) -> Span {
+    seconds(count.map(i64::from), 0)
+}
+
+fn replica_set(meta: Meta, object: &k8s_openapi::api::apps::v1::ReplicaSet) -> ReplicaSet {
+    let spec = object.spec.as_ref().expect("a ReplicaSet without a spec is refused by validation");
+    ReplicaSet {
+        meta,
+        replicas: count(spec.replicas, 1),
+        min_ready: min_ready(spec.min_ready_seconds),
+        selector: selector(&spec.selector),
+        template: spec.template.as_ref().map(template).unwrap_or_default(),
+        ..ReplicaSet::default()
+    }
+}
+
+fn replication_controller(meta: Meta, object: &api::ReplicationController) -> ReplicationController {
+    let spec = object.spec.as_ref().expect("a ReplicationController without a spec is refused by validation");
+    ReplicationController {
+        meta,
+        replicas: count(spec.replicas, 1),
+        min_ready: min_ready(spec.min_ready_seconds),
+        selector: Selector::from_labels(labels(spec.selector.as_ref())),
+        template: spec.template.as_ref().map(template).unwrap_or_default(),
+        ..ReplicationController::default()
+    }
+}
+
+fn deployment(meta: Meta, object: &k8s_openapi::api::apps::v1::Deployment) -> Deployment {
+    let spec = object.spec.as_ref().expect("a Deployment without a spec is refused by validation");
+    let rolling = spec.strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
+    let share = |value: Option<&IntOrString>| value.map_or(IntOrPercent::Percent(25), int_or_percent);
+    let strategy = match spec.strategy.as_ref().and_then(|strategy| strategy.type_.as_deref()) {
+        Some("Recreate") => DeploymentStrategy::Recreate,
+        _ => DeploymentStrategy::RollingUpdate {
+            max_surge: share(rolling.and_then(|rolling| rolling.max_surge.as_ref())),
+            max_unavailable: share(rolling.and_then(|rolling| rolling.max_unavailable.as_ref())),
+        },
+    };
+    // The API server's default is 600 s; the largest 32-bit number means "never".
+    let deadline = spec.progress_deadline_seconds.unwrap_or(600);
+    Deployment {
+        meta,
+        replicas: count(spec.replicas, 1),
+        min_ready: min_ready(spec.min_ready_seconds),
+        selector: selector(&spec.selector),
+        template: template(&spec.template),
+        strategy,
+        paused: spec.paused.unwrap_or(false),
+        revision_history_limit: count(spec.revision_history_limit, 10),
+        progress_deadline: (deadline != i32::MAX).then(|| seconds(Some(deadline.into()), 600)),
+        ..Deployment::default()
+    }
+}
+
+fn int_or_percent(value: &IntOrString) -> IntOrPercent {
+    match value {
+        IntOrString::Int(number) => IntOrPercent::Int(u32::try_from(*number).unwrap_or(0)),
+        IntOrString::String(text) => {
+            let share = text.strip_suffix('%').and_then(|share| share.parse().ok());
+            IntOrPercent::Percent(share.expect("shares are checked by validation"))
+        }
+    }
+}

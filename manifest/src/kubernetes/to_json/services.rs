@@ -1,0 +1,121 @@
+//! Services and EndpointSlices.
+
+use serde_json::{Map, Value, json};
+use wavetank_core::model::{EndpointSlice, ExternalTraffic, IntOrName, Service, ServiceType};
+
+use super::{entry, protocol, set, set_labels};
+
+pub(super) fn show_service(root: &mut Map<String, Value>, service: &Service) {
+    let spec = entry(root, "spec");
+    let ports = service.ports.iter().map(|port| {
+        let mut map = Map::new();
+        if !port.name.is_empty() {
+            set(&mut map, "name", &*port.name);
+        }
+        set(&mut map, "protocol", protocol(port.protocol));
+        set(&mut map, "port", port.port);
+        match &port.target {
+            IntOrName::Int(number) => set(&mut map, "targetPort", *number),
+            IntOrName::Name(name) => set(&mut map, "targetPort", &**name),
+        }
+        if let Some(number) = port.node_port {
+            set(&mut map, "nodePort", number);
+        }
+        Value::Object(map)
+    });
+    if !service.ports.is_empty() {
+        set(spec, "ports", ports.collect::<Vec<_>>());
+    }
+    if let Some(selector) = &service.selector {
+        set_labels(spec, "selector", selector);
+    }
+    let kind = match &service.service_type {
+        ServiceType::ClusterIp => "ClusterIP",
+        ServiceType::NodePort => "NodePort",
+        ServiceType::LoadBalancer => "LoadBalancer",
+        ServiceType::ExternalName(name) => {
+            set(spec, "externalName", &**name);
+            "ExternalName"
+        }
+    };
+    set(spec, "type", kind);
+    match (&service.cluster_ip, service.headless) {
+        (Some(address), _) => {
+            set(spec, "clusterIP", &**address);
+            set(spec, "clusterIPs", vec![Value::from(&**address)]);
+        }
+        (None, true) => {
+            set(spec, "clusterIP", "None");
+            set(spec, "clusterIPs", vec![Value::from("None")]);
+        }
+        (None, false) => {
+            spec.remove("clusterIP");
+            spec.remove("clusterIPs");
+        }
+    }
+    show_choices(spec, service);
+    entry(root, "status").entry("loadBalancer").or_insert_with(|| json!({}));
+}
+
+/// What the API server chooses for a Service: a field that its type has no use for is not shown, whoever wrote it.
+pub(super) fn show_choices(spec: &mut Map<String, Value>, service: &Service) {
+    let families: Vec<Value> = service.families.iter().map(|family| family.name().into()).collect();
+    let policy = service.external_traffic.map(|policy| match policy {
+        ExternalTraffic::Cluster => "Cluster",
+        ExternalTraffic::Local => "Local",
+    });
+    let fields: [(&str, Option<Value>); 5] = [
+        ("ipFamilies", (!families.is_empty()).then(|| families.into())),
+        ("ipFamilyPolicy", service.family_policy.map(|policy| policy.name().into())),
+        ("externalTrafficPolicy", policy.map(Value::from)),
+        ("allocateLoadBalancerNodePorts", service.allocates_node_ports.map(Value::from)),
+        ("healthCheckNodePort", service.health_check_node_port.map(Value::from)),
+    ];
+    for (key, value) in fields {
+        match value {
+            Some(value) => set(spec, key, value),
+            None => drop(spec.remove(key)),
+        }
+    }
+    set(spec, "sessionAffinity", if service.client_ip_affinity.is_some() { "ClientIP" } else { "None" });
+    match service.client_ip_affinity {
+        Some(span) => set(spec, "sessionAffinityConfig", json!({"clientIP": {"timeoutSeconds": span.as_secs()}})),
+        None => drop(spec.remove("sessionAffinityConfig")),
+    }
+    // It is stored of every Service and shown of those that have an address.
+    if service.is_alias() {
+        spec.remove("internalTrafficPolicy");
+    } else {
+        spec.entry("internalTrafficPolicy").or_insert_with(|| "Cluster".into());
+    }
+}
+
+pub(super) fn show_slice(root: &mut Map<String, Value>, slice: &EndpointSlice) {
+    set(root, "addressType", "IPv4");
+    let endpoints = slice.endpoints.iter().map(|endpoint| {
+        let mut map = Map::new();
+        set(&mut map, "addresses", vec![Value::from(&*endpoint.address)]);
+        set(
+            &mut map,
+            "conditions",
+            json!({"ready": endpoint.ready, "serving": endpoint.serving, "terminating": endpoint.terminating}),
+        );
+        if !endpoint.pod.is_empty() {
+            let (namespace, uid) = (&*slice.meta.namespace, endpoint.pod_uid.to_string());
+            let target = json!({"kind": "Pod", "namespace": namespace, "name": &*endpoint.pod, "uid": uid});
+            set(&mut map, "targetRef", target);
+        }
+        for (key, value) in [("nodeName", &endpoint.node), ("zone", &endpoint.zone), ("hostname", &endpoint.hostname)] {
+            if let Some(value) = value {
+                set(&mut map, key, &**value);
+            }
+        }
+        Value::Object(map)
+    });
+    set(root, "endpoints", endpoints.collect::<Vec<_>>());
+    let ports = slice
+        .ports
+        .iter()
+        .map(|(name, proto, number)| json!({"name": &**name, "protocol": protocol(*proto), "port": number}));
+    set(root, "ports", ports.collect::<Vec<_>>());
+}
