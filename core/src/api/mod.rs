@@ -282,8 +282,8 @@ pub enum Propagation {
     Orphan,
     /// The garbage collector removes them afterwards, whatever was asked for before: a deletion that names this policy.
     BackgroundAnyway,
-    /// They lose their owner and stay, unless the object's finalizers say otherwise: a deletion that names no policy, of a
-    /// kind of which the dependents stay by default.
+    /// They lose their owner and stay, unless the object's finalizers say otherwise: a deletion that names no policy,
+    /// of a kind of which the dependents stay by default.
     OrphanByDefault,
 }
 

@@ -43,8 +43,8 @@ pub(crate) fn revision_of(
     ControllerRevision { meta, revision, template: template.clone() }
 }
 
-/// A revision whose adoption was granted, with its owner. Kubernetes still has it as it was before, so that its next write of
-/// it meets a conflict and is made again with the owner; writing it with the owner at once comes to the same.
+/// A revision whose adoption was granted, with its owner. Kubernetes still has it as it was before, so that its next
+/// write of it meets a conflict and is made again with the owner; writing it with the owner at once comes to the same.
 pub(crate) fn adopted(kind: Kind, owner: &Meta, mut revision: Arc<ControllerRevision>) -> Arc<ControllerRevision> {
     if revision.meta.controller().is_none() {
         let owners = &revision.meta.owners;

@@ -4,9 +4,9 @@
 //! later takes nothing, and a Service that goes or changes its type gives back what it had.
 //!
 //! Source: pkg/registry/core/service/storage/{alloc,storage}.go, pkg/registry/core/service/{ipallocator,portallocator}
-//! and `dropTypeDependentFields`, pkg/registry/core/service/strategy.go (v1.34.1). A cluster here has one range, of IPv4.
-//! Absent on purpose: the objects IPAddress and ServiceCIDR. The address of the Service `kubernetes` is kept free for it;
-//! whoever plays an API server's start makes it.
+//! and `dropTypeDependentFields`, pkg/registry/core/service/strategy.go (v1.34.1). A cluster here has one range, of
+//! IPv4. Absent on purpose: the objects IPAddress and ServiceCIDR. The address of the Service `kubernetes` is kept free
+//! for it; whoever plays an API server's start makes it.
 
 mod families;
 mod ports;
@@ -121,7 +121,8 @@ impl Allocators {
 
 /// Whether it is the Service by which pods reach the API server, for which the first address is kept.
 ///
-/// Source: `CreateOrUpdateMasterServiceIfNeeded`, pkg/controlplane/controller/kubernetesservice/controller.go (v1.34.1).
+/// Source: `CreateOrUpdateMasterServiceIfNeeded`, pkg/controlplane/controller/kubernetesservice/controller.go
+/// (v1.34.1).
 fn is_of_the_api_server(meta: &Meta) -> bool {
     (&*meta.namespace, &*meta.name) == ("default", "kubernetes")
 }

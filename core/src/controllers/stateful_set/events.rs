@@ -1,6 +1,7 @@
 //! What is said of each pod and claim that was created, changed or deleted, or was not.
 //!
-//! Source: `recordPodEvent`, `recordClaimEvent`, `UpdatePodClaimForRetentionPolicy`, pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
+//! Source: `recordPodEvent`, `recordClaimEvent`, `UpdatePodClaimForRetentionPolicy`,
+//! pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
 
 use crate::api::{Answer, Refusal};
 use crate::controllers::NamespacedName;

@@ -98,8 +98,8 @@ pub fn validate_update(new: &Manifest, old: &Manifest, policy: Policy) -> Result
 /// Checks a status that is written to the subresource of that name; both are the objects' JSON.
 ///
 /// Covered are the numbers of workloads and disruption budgets, all of Jobs' statuses, the phase of namespaces, amounts
-/// of claims and quotas, addresses of load balancers, and of pods the conditions, the QoS class, the nominated node, ended
-/// containers and addresses. The API server itself checks nothing of the statuses of CronJobs and volumes.
+/// of claims and quotas, addresses of load balancers, and of pods the conditions, the QoS class, the nominated node,
+/// ended containers and addresses. The API server itself checks nothing of the statuses of CronJobs and volumes.
 pub fn validate_status_update(manifest: &Manifest, new: &Value, old: &Value) -> Result<(), Invalid> {
     let mut report = Report::default();
     status::check(&mut report, manifest, new, old);

@@ -1,5 +1,5 @@
-//! What the API server refuses of written addresses: those of pods and their nodes, and those of load balancers. An address
-//! that was there before stays, be it well-formed or not.
+//! What the API server refuses of written addresses: those of pods and their nodes, and those of load balancers. An
+//! address that was there before stays, be it well-formed or not.
 //!
 //! Source: `validatePodIPs`, `validateHostIPs`, `ValidateLoadBalancerStatus`, pkg/apis/core/validation/validation.go
 //! (v1.34.1).
@@ -14,8 +14,8 @@ fn of_list(status: &Value, list: &str) -> Vec<String> {
     items.map(|item| item["ip"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-/// Checks `podIPs` and `hostIPs`. A `podIP` alone is the first of `podIPs`, and where both are given and differ it takes
-/// the list's place.
+/// Checks `podIPs` and `hostIPs`. A `podIP` alone is the first of `podIPs`, and where both are given and differ it
+/// takes the list's place.
 pub(super) fn of_pod(report: &mut Report, status: &Value, before: &Value) {
     let at = At::root("status");
     let alone = status["podIP"].as_str().filter(|text| !text.is_empty());

@@ -1,5 +1,5 @@
-//! What the API server refuses of a Job's written status: only what the write changes is looked at, so that a status that
-//! was wrong before does not hold up others.
+//! What the API server refuses of a Job's written status: only what the write changes is looked at, so that a status
+//! that was wrong before does not hold up others.
 //!
 //! Source: `getStatusValidationOptions`, pkg/registry/batch/job/strategy.go; `validateJobStatus`,
 //! `ValidateJobStatusUpdate`, pkg/apis/batch/validation/validation.go (v1.34.1).

@@ -1,9 +1,10 @@
-//! Server-side apply, as far as it goes without knowing whose each field is: an object that is not there is created, one that
-//! is already as it shall be stays, and with `force` what is applied counts, whoever had it. A change without `force` depends
-//! on the managers of its fields, and is not covered.
+//! Server-side apply, as far as it goes without knowing whose each field is: an object that is not there is created,
+//! one that is already as it shall be stays, and with `force` what is applied counts, whoever had it. A change without
+//! `force` depends on the managers of its fields, and is not covered.
 //!
-//! Source: `applyPatcher`, staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go; `structuredMergeManager.Apply`,
-//! staging/src/k8s.io/apimachinery/pkg/util/managedfields/internal/structuredmerge.go (v1.34.1).
+//! Source: `applyPatcher`, staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go;
+//! `structuredMergeManager.Apply`, staging/src/k8s.io/apimachinery/pkg/util/managedfields/internal/structuredmerge.go
+//! (v1.34.1).
 
 use serde_json::Value;
 use wavetank_core::Core;

@@ -62,8 +62,8 @@ pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outc
     }
 }
 
-/// The name that a creation asks for, or what one is to be made of; those who look at it before it is drawn call an object
-/// that has neither `Unknown`.
+/// The name that a creation asks for, or what one is to be made of; those who look at it before it is drawn call an
+/// object that has neither `Unknown`.
 ///
 /// Source: `extractResourceName`, staging/src/k8s.io/apiserver/pkg/admission/errors.go (v1.34.1).
 fn asked_name(located: &Located<Manifest>) -> String {

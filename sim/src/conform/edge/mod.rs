@@ -6,8 +6,8 @@
 //! users and their rights, and the managers of fields.
 //!
 //! A file for each kind of request: `create` (with `runtime`), `read`, `change` (with `patches`, `apply`, `scale` and
-//! `status`), `delete` (with `fields`), `pods` (evictions and bindings), `finalize`; `resources` and `options` say what a
-//! path and its query mean, `machine` makes Nodes of machines, `own` what an API server makes for itself.
+//! `status`), `delete` (with `fields`), `pods` (evictions and bindings), `finalize`; `resources` and `options` say what
+//! a path and its query mean, `machine` makes Nodes of machines, `own` what an API server makes for itself.
 
 mod apply;
 mod change;

@@ -112,8 +112,8 @@ impl Deletion {
     }
 }
 
-/// Whether a request asks for nothing to be stored. An eviction says so in the options of its deletion as well, which the
-/// core looks at.
+/// Whether a request asks for nothing to be stored. An eviction says so in the options of its deletion as well, which
+/// the core looks at.
 pub(super) fn is_dry(method: &str, path: &Path, body: &Value) -> bool {
     match method {
         "GET" => false,

@@ -21,7 +21,8 @@ pub fn is_service(object: &Object) -> bool {
 
 /// The creation of the Service by which pods reach the API server; it has the first address of the range.
 ///
-/// Source: `CreateOrUpdateMasterServiceIfNeeded`, pkg/controlplane/controller/kubernetesservice/controller.go (v1.34.1).
+/// Source: `CreateOrUpdateMasterServiceIfNeeded`, pkg/controlplane/controller/kubernetesservice/controller.go
+/// (v1.34.1).
 pub fn service(core: &Core, addresses: AddressRange) -> Vec<Request> {
     let body = json!({
         "apiVersion": "v1",

@@ -13,8 +13,8 @@ use wavetank_core::model::{Object, ObjectKey};
 use super::delete::grace;
 use super::{Outcome, Path, Status, create, failed_precondition, not_found, options};
 
-/// What is said to a body that cannot be what the path asks for, of another kind or about another pod, and to what nothing
-/// can be created in.
+/// What is said to a body that cannot be what the path asks for, of another kind or about another pod, and to what
+/// nothing can be created in.
 fn wrong_body(core: &Core, key: &ObjectKey, body: &Value, kind: &str, internal: &str) -> Option<Status> {
     let (named, version) = (body["kind"].as_str().unwrap_or(kind), body["apiVersion"].as_str().unwrap_or("v1"));
     if named != kind {
@@ -35,8 +35,8 @@ fn wrong_body(core: &Core, key: &ObjectKey, body: &Value, kind: &str, internal: 
         .then(|| Status::bad_request(format!("name in URL does not match name in {kind} object")))
 }
 
-/// What is said to a deletion, or an eviction, with a precondition that is not met; a version is one that the object has
-/// not got.
+/// What is said to a deletion, or an eviction, with a precondition that is not met; a version is one that the object
+/// has not got.
 ///
 /// Source: `BeforeDelete`, staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go (v1.34.1).
 pub(super) fn unmet(core: &Core, stored: &Object, options: &Value) -> Option<Status> {

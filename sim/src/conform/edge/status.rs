@@ -13,8 +13,8 @@ use super::Outcome;
 /// Writes the status of `after` over the stored one; a status that stays is no write.
 ///
 /// Covered: phase, reason, message and conditions of pods, conditions of nodes, the numbers and conditions of
-/// Deployments, ReplicaSets, ReplicationControllers, StatefulSets and DaemonSets. Conditions of types that the core does
-/// not model are passed over.
+/// Deployments, ReplicaSets, ReplicationControllers, StatefulSets and DaemonSets. Conditions of types that the core
+/// does not model are passed over.
 pub(super) fn change(core: &Core, current: Object, before: &Value, after: &Value) -> Outcome {
     let (old, new) = (&before["status"], &after["status"]);
     if old == new {

@@ -218,7 +218,8 @@ fn agree(recorded: &Status, ours: &Status) -> bool {
             && parts(&recorded.message).is_some_and(|recorded| parts(&ours.message) == Some(recorded))
 }
 
-/// A message without what is drawn and what is quoted whole: uids, stored versions, templates, the difference of two specs.
+/// A message without what is drawn and what is quoted whole: uids, stored versions, templates, the difference of two
+/// specs.
 pub fn plain(text: &str) -> String {
     without_quoted(&without_difference(&without_versions(&without_uids(text))))
 }
