@@ -4,6 +4,8 @@
 const TICKS: f64 = 8.0;
 /// Free space above the highest and below the lowest value, as a share of the range.
 const HEADROOM: f64 = 0.04;
+/// Values that are as close as this share of them are one value.
+const SAME: f64 = 1e-9;
 
 /// How an axis is divided.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -56,7 +58,7 @@ impl Axis {
         Axis { low, high, scale: Scale::Decades, ticks: (low as i64..=high as i64).map(tick).collect() }
     }
 
-    /// The even axis that shows all these stretches; zero is shown if it is not far.
+    /// The even axis that shows all these stretches; zero is shown if it is not far, or if all is one value.
     pub(super) fn around(stretches: impl Iterator<Item = (f64, f64)>) -> Axis {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for (from, to) in stretches {
@@ -66,10 +68,13 @@ impl Axis {
         if low > high {
             (low, high) = (0.0, 1.0);
         }
+        if high - low <= high.abs().max(low.abs()) * SAME {
+            (low, high) = (low.min(0.0), high.max(0.0));
+        }
         if low >= 0.0 && low < high * 0.5 {
             low = 0.0;
         }
-        let room = (high - low).max(1e-9) * HEADROOM;
+        let room = (high - low) * HEADROOM;
         Axis::exactly(if low == 0.0 { 0.0 } else { low - room }, high + room)
     }
 
@@ -117,6 +122,10 @@ mod tests {
         assert_eq!(Axis::around([point(2.0), point(50.0)].into_iter()).low, 0.0);
         let far = Axis::around([point(84.0), point(95.0)].into_iter());
         assert!(far.low > 82.0 && far.low < 83.5 && far.high > 95.5, "{} {}", far.low, far.high);
+        let same = Axis::around([(14.0, 14.0), (14.0, 14.000_000_000_001)].into_iter());
+        assert_eq!(labels(&same), ["0", "2", "4", "6", "8", "10", "12", "14"]);
+        let zero = Axis::around([(0.0, 0.0)].into_iter());
+        assert!(zero.low == 0.0 && zero.high == 1.0, "{} {}", zero.low, zero.high);
         assert_eq!(labels(&Axis::exactly(0.0, 0.9)), ["0.0", "0.2", "0.4", "0.6", "0.8"]);
     }
 
