@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What was run and what came out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Always [`SCHEMA`].
+    /// Always [`super::SCHEMA`].
     pub schema: String,
     /// The scenario's name.
     pub scenario: String,
