@@ -200,6 +200,24 @@ mod tests {
     }
 
     #[test]
+    fn two_constraints_at_once_sum_up_as_one_after_the_other() {
+        let weight = SpreadWeight::of(7);
+        let of_nodes = SpreadShares::of(0..4, weight, 3);
+        let of_zones = SpreadShares::of([11, 5, 8].into_iter(), SpreadWeight::of(3), 5);
+        let nodes: Vec<(u32, u32)> = (0..40).map(|node| (node * 7 % 4, node * 5 % 3)).collect();
+        let kinds = nodes.iter().map(|(pods, zone)| pods * 3 + zone).collect();
+        let at_once = SpreadSums::of_two(kinds, &of_nodes, &of_zones).rounded();
+        let mut in_turn = SpreadSums::zero();
+        in_turn.add(&of_nodes, nodes.iter().map(|(pods, _)| pods + 1));
+        in_turn.add(&of_zones, nodes.iter().map(|(_, zone)| zone + 1));
+        let in_turn = in_turn.rounded();
+        let of_each = |(kinds, sums): (Vec<u32>, Vec<i64>)| -> Vec<i64> {
+            kinds.into_iter().map(|kind| sums[kind as usize]).collect()
+        };
+        assert_eq!(of_each(at_once), of_each(in_turn));
+    }
+
+    #[test]
     fn even_use_scores_full_and_uneven_use_loses_half_the_distance() {
         assert_eq!(balanced_score([(500, 1_000), (1 << 29, 1 << 30)]), 100);
         assert_eq!(balanced_score([(1_000, 1_000), (0, 1 << 30)]), 50);
