@@ -75,10 +75,10 @@ impl Admission {
         let key = object.key();
         let forbidden = |message: String| Refusal::Forbidden { key: key.clone(), message: message.into() };
         if let Object::Pod(pod) = &mut object {
-            let asked = ObjectKey { name: asked.clone(), ..key.clone() };
-            let completed = self
-                .complete_pod(store.newest(), Arc::make_mut(pod), now)
-                .map_err(|message| Refusal::Forbidden { key: asked, message: message.into() })?;
+            let completed = self.complete_pod(store.newest(), Arc::make_mut(pod), now).map_err(|message| {
+                let key = ObjectKey { name: asked.clone(), ..key.clone() };
+                Refusal::Forbidden { key, message: message.into() }
+            })?;
             if let Some(message) = &completed.fault {
                 return Err(Refusal::Invalid { key, message: message.clone() });
             }

@@ -2,16 +2,14 @@
 
 use serde_json::{Map, Value, json};
 use wavetank_core::model::{Deployment, ReplicaSet, ReplicaSetStatus, ReplicationController};
+use wavetank_core::time::Span;
 
 use super::{Show, entry, selector, set, set_counts, set_labels, share, show_template};
 
 impl Show {
     pub(super) fn replica_set(&self, root: &mut Map<String, Value>, set_: &ReplicaSet) {
         let spec = entry(root, "spec");
-        set(spec, "replicas", set_.replicas);
-        if set_.min_ready.as_secs() > 0 {
-            set(spec, "minReadySeconds", set_.min_ready.as_secs());
-        }
+        set_size(spec, set_.replicas, set_.min_ready);
         set(spec, "selector", selector(&set_.selector));
         show_template(entry(spec, "template"), &set_.template);
         self.replica_counts(entry(root, "status"), &set_.status);
@@ -19,10 +17,7 @@ impl Show {
 
     pub(super) fn replication_controller(&self, root: &mut Map<String, Value>, controller: &ReplicationController) {
         let spec = entry(root, "spec");
-        set(spec, "replicas", controller.replicas);
-        if controller.min_ready.as_secs() > 0 {
-            set(spec, "minReadySeconds", controller.min_ready.as_secs());
-        }
+        set_size(spec, controller.replicas, controller.min_ready);
         set_labels(spec, "selector", &controller.selector.match_labels);
         show_template(entry(spec, "template"), &controller.template);
         self.replica_counts(entry(root, "status"), &controller.status);
@@ -46,10 +41,7 @@ impl Show {
 
     pub(super) fn deployment(&self, root: &mut Map<String, Value>, deployment: &Deployment) {
         let spec = entry(root, "spec");
-        set(spec, "replicas", deployment.replicas);
-        if deployment.min_ready.as_secs() > 0 {
-            set(spec, "minReadySeconds", deployment.min_ready.as_secs());
-        }
+        set_size(spec, deployment.replicas, deployment.min_ready);
         set(spec, "selector", selector(&deployment.selector));
         show_template(entry(spec, "template"), &deployment.template);
         set(spec, "strategy", strategy(deployment));
@@ -79,7 +71,15 @@ impl Show {
     }
 }
 
-pub(super) fn strategy(deployment: &Deployment) -> Value {
+/// How many pods are wanted, and for how long each must be ready to count.
+fn set_size(spec: &mut Map<String, Value>, replicas: u32, min_ready: Span) {
+    set(spec, "replicas", replicas);
+    if min_ready.as_secs() > 0 {
+        set(spec, "minReadySeconds", min_ready.as_secs());
+    }
+}
+
+fn strategy(deployment: &Deployment) -> Value {
     use wavetank_core::model::DeploymentStrategy::{Recreate, RollingUpdate};
     match deployment.strategy {
         Recreate => json!({"type": "Recreate"}),

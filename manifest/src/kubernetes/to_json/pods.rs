@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 use wavetank_core::model::{ContainerState, ContainerStatus, Phase, Pod, Terminated};
 
-use super::{Show, batch, config, entry, parsed, policy, set, sets};
+use super::{Show, batch, entry, parsed, set, sets};
+use crate::kubernetes::{config, policy};
 
 impl Show {
     pub(super) fn pod(&self, root: &mut Map<String, Value>, pod: &Pod) {
