@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::conform::kubectl;
 use crate::conform::line::Line;
 use crate::conform::recording::{Deed, Step};
 
@@ -57,7 +58,9 @@ fn asks_for(step: &Step, kind: &str, name: &str) -> bool {
         Deed::Request { method, body, code, .. } => {
             method == "POST" && *code == 201 && body["kind"] == kind && body["metadata"]["name"] == name
         }
-        Deed::Kubectl(command, _) => command.contains(name),
+        Deed::Kubectl(command, code) => {
+            *code == 0 && kubectl::made(command).is_some_and(|(made, of)| made.name() == kind && of == name)
+        }
         Deed::Machine(_) => false,
     }
 }

@@ -15,7 +15,7 @@ mod machines;
 mod scene;
 mod steps;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wavetank_core::Core;
 use wavetank_core::api::Request;
@@ -89,6 +89,8 @@ struct Bench<'a> {
     lost: BTreeSet<usize>,
     twins: Twins,
     drains: Vec<Running>,
+    /// Requests of command lines that wait for the answer to the one before them, by the step's place.
+    to_follow: BTreeMap<usize, VecDeque<Request>>,
     /// Names and addresses of ours that stand for drawn ones of a step, each with the recorded one, by the step's
     /// place.
     renamed: BTreeMap<usize, Vec<(String, String)>>,
@@ -129,6 +131,7 @@ pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
         lost: BTreeSet::new(),
         twins: Twins::default(),
         drains: Vec::new(),
+        to_follow: BTreeMap::new(),
         renamed: BTreeMap::new(),
         played: Played {
             lines: Vec::new(),

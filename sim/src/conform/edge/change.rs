@@ -142,14 +142,22 @@ pub(super) fn wrong_version(key: &ObjectKey, current: &Object, sent: &Sent<'_>) 
 }
 
 /// A change of everything but the status.
-fn whole(current: Object, before: &Value, mut after: Value) -> Outcome {
-    if matches!(current, Object::Service(_)) {
-        settle_service(&mut after, before);
+pub(super) fn whole(current: Object, before: &Value, mut after: Value) -> Outcome {
+    match current {
+        Object::Service(_) => settle_service(&mut after, before),
+        // Who has to be done with a namespace is said by way of another path, and whatever is said here is not looked
+        // at: `namespaceStrategy.PrepareForUpdate`, pkg/registry/core/namespace/strategy.go (v1.34.1).
+        Object::Namespace(_) => after["spec"] = before["spec"].clone(),
+        _ => {}
     }
     if let Some(status) = invalid(&current, before, &after) {
         return Outcome::Answered(status);
     }
-    let after = without_what_is_kept(after, before);
+    let mut after = without_what_is_kept(after, before);
+    if let (Object::Service(_), Some(status)) = (&current, before.get("status")) {
+        // The core does not look at it: it goes with the rest of what a Service is.
+        after["status"] = status.clone();
+    }
     let mut located = match create::read(current.kind(), &mut after.clone(), &Path::default()) {
         Ok(located) => located,
         Err(status) => return Outcome::Answered(status),

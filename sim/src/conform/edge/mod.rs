@@ -44,6 +44,8 @@ pub enum Outcome {
     Ask(Vec<Request>),
     /// It is answered at the edge.
     Answered(Status),
+    /// It is refused at the edge, but has had effects before: what the core is to be asked for.
+    AnsweredAfter(Vec<Request>, Status),
     /// Nothing here can do that.
     NotCovered(String),
 }

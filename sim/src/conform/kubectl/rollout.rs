@@ -5,8 +5,9 @@ use wavetank_core::Core;
 use wavetank_core::api::{Patch, Request};
 use wavetank_core::model::{Deployment, Kind, Labels, Object, ObjectKey, ReplicaSet};
 
+use super::change::STRATEGIC;
 use super::words::CommandLine;
-use super::{Planned, Scene, Trouble, patched, shown, targets};
+use super::{Plan, Planned, Scene, Trouble, patched, shown, targets};
 use crate::conform::edge::Outcome;
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -42,7 +43,7 @@ pub(super) fn plan(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> P
             ("resume", _) if !paused => Err(Trouble::Fails("is not paused".to_owned())),
             ("pause" | "resume", _) => {
                 let patch: Value = json!({"spec": {"paused": (verb == "pause").then_some(true)}});
-                Ok(patched(scene, &key, "application/strategic-merge-patch+json", &patch))
+                patched(scene, line, &key, STRATEGIC, &patch)
             }
             ("restart", _) if paused => {
                 Err(Trouble::Fails("can't restart paused deployment (run rollout resume first)".to_owned()))
@@ -53,7 +54,7 @@ pub(super) fn plan(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> P
             _ => Err(Trouble::NotCovered),
         }
     };
-    targets(scene, line, words)?.into_iter().map(act).collect()
+    Plan::each(targets(scene, line, words)?, act)
 }
 
 /// The template of an earlier revision, as kubectl puts it back, with the annotations of that time.

@@ -7,7 +7,7 @@ const MAP: &str = "/api/v1/namespaces/shop/configmaps/prices";
 fn applied(bed: &mut Bed, query: &str, body: Value) -> Result<(u16, String), String> {
     let path = Path::parse(&format!("{MAP}?{query}")).expect("a path of objects");
     match translate(&bed.core, "PATCH", &path, "application/apply-patch+yaml", &body) {
-        Outcome::Answered(status) => Ok((status.code, status.message)),
+        Outcome::Answered(status) | Outcome::AnsweredAfter(_, status) => Ok((status.code, status.message)),
         Outcome::NotCovered(what) => Err(what),
         Outcome::Ask(requests) => {
             let refusal = requests.into_iter().find_map(|request| bed.ask(request).err());
