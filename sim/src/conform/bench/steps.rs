@@ -38,8 +38,10 @@ impl Bench<'_> {
                 } else {
                     edge::without_right_preconditions(&body, *code, message.as_deref().unwrap_or_default())
                 };
-                match edge::translate(&self.core, method, &path, content_type, &body) {
+                let managers = self.managers.as_ref();
+                match edge::translate_among(&self.core, managers, method, &path, content_type, &body) {
                     Outcome::Ask(requests) => {
+                        self.note_apply(place, (method, content_type), &path, &body, requests.is_empty());
                         self.played.codes.insert(place, (if method == "POST" { 201 } else { 200 }, String::new()));
                         for request in requests {
                             self.ask_as(ProcId::CLIENT, RequestId(place as u64), request);
@@ -119,6 +121,7 @@ impl Bench<'_> {
             return;
         }
         let Ok(place) = usize::try_from(id.0) else { return };
+        self.apply_answered(place, answer.is_ok());
         if let Some(mut following) = self.to_follow.remove(&place).filter(|_| answer.is_ok()) {
             if let Some(request) = following.pop_front() {
                 self.ask_as(ProcId::CLIENT, id, request);

@@ -11,7 +11,9 @@ use wavetank_manifest::kubernetes::{
 };
 
 use super::create::{self, wrong_kind};
-use super::{EPOCH, Outcome, Path, Status, apply, failed_precondition, not_found, options, patches, scale, status};
+use super::{
+    EPOCH, Managers, Outcome, Path, Status, apply, failed_precondition, not_found, options, patches, scale, status,
+};
 
 /// What was sent.
 pub(super) struct Sent<'a> {
@@ -21,6 +23,8 @@ pub(super) struct Sent<'a> {
     pub(super) content_type: &'a str,
     /// The body.
     pub(super) body: &'a Value,
+    /// Whose each field is, if that is known.
+    pub(super) managers: Option<&'a Managers>,
 }
 
 /// Kinds that a PUT creates if they are not there.
@@ -38,7 +42,7 @@ const ONLY_WITH_VERSION: [Kind; 5] =
 /// A change of an object, or of the part of it that the path names.
 pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>) -> Outcome {
     if sent.method == "PATCH" && sent.content_type == apply::MEDIA_TYPE {
-        return apply::apply(core, key, path, sent.body);
+        return apply::apply(core, key, path, sent);
     }
     let patch_type = match patches::patch_type(sent) {
         Ok(patch_type) => patch_type,
@@ -227,7 +231,7 @@ fn invalid(current: &Object, before: &Value, after: &Value) -> Option<Status> {
 }
 
 /// What the API server says of a written status.
-fn invalid_status(current: &Object, before: &Value, after: &Value) -> Option<Status> {
+pub(super) fn invalid_status(current: &Object, before: &Value, after: &Value) -> Option<Status> {
     let stored = create::read(current.kind(), &mut before.clone(), &Path::default()).ok()?.value;
     let invalid = validate_status_update(&stored, after, before).err()?;
     Some(Status::invalid(invalid.to_string()))

@@ -132,6 +132,12 @@ pub fn understand(scene: &Scene<'_>, line: &str) -> Command {
     }
 }
 
+/// The name under which a line writes fields.
+pub fn writer(line: &str) -> String {
+    let line = CommandLine::parse(line);
+    line.flag("--field-manager").map_or_else(|| manager(&line), str::to_owned)
+}
+
 /// The object that a line makes if it succeeds; `None` if it makes none, or one that a file describes.
 pub fn made(line: &str) -> Option<(Kind, String)> {
     made_by(&CommandLine::parse(line))

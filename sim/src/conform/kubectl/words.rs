@@ -270,7 +270,7 @@ mod tests {
         assert_eq!((line.flag("--namespace"), line.flag("--type")), (Some("shop"), Some("merge")));
         assert_eq!(line.flag("--patch"), Some(r#"{"spec": {"paused": true}}"#));
         assert_eq!((line.flag("--wait"), line.is_set("--wait"), line.flag("--force")), (Some("false"), false, None));
-        assert!(line.knows_flags(&["--type", "--patch"]) && !line.knows_flags(&["--type"]));
+        assert!(line.knows_flags(&["--type", "--patch", "--wait"]) && !line.knows_flags(&["--type", "--patch"]));
     }
 
     #[test]

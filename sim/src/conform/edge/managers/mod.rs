@@ -109,7 +109,9 @@ impl Managers {
             said.as_object_mut().map(|fields| fields.remove(*field));
         }
         merge::merge(&mut after, &said);
-        for path in owners.get(applier).into_iter().flatten().filter(|path| !wanted.contains_key(path)) {
+        for path in
+            owners.get(applier).into_iter().flatten().filter(|path| !path.is_key() && !wanted.contains_key(path))
+        {
             let is_owned = |path: &FieldPath, by: &FieldPath| by == path || by.is_within(path);
             let mut others = owners.iter().filter(|(owner, _)| *owner != applier).flat_map(|(_, fields)| fields);
             if !others.any(|by| is_owned(path, by)) && !wanted.keys().any(|by| is_owned(path, by)) {

@@ -51,6 +51,14 @@ impl FieldPath {
         self.0.len() > other.0.len() && self.0.starts_with(&other.0)
     }
 
+    /// Whether it is a field by which an element of a list is told from others: it goes when the element goes.
+    pub(super) fn is_key(&self) -> bool {
+        match &self.0[..] {
+            [.., Step::Element(keys), Step::Field(name)] => keys.iter().any(|(key, _)| key == name),
+            _ => false,
+        }
+    }
+
     /// The order in which a set is told: at each level what ends there before what goes on.
     pub(super) fn told_before(&self, other: &FieldPath) -> Ordering {
         for (at, (one, two)) in self.0.iter().zip(&other.0).enumerate() {

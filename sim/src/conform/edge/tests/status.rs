@@ -82,7 +82,8 @@ fn what_jobs_and_cron_jobs_report_is_what_was_written() {
     let wanted = json!({"active": 2, "ready": 1, "succeeded": 3, "failed": 1, "startTime": at(7),
         "completedIndexes": "0-2", "uncountedTerminatedPods": {"failed": [uid]}});
     let stored = bed.status(Kind::Job, &format!("{JOBS}/jobs"), "count", wanted.clone());
-    for field in ["active", "ready", "succeeded", "failed", "startTime", "completedIndexes", "uncountedTerminatedPods"] {
+    for field in ["active", "ready", "succeeded", "failed", "startTime", "completedIndexes", "uncountedTerminatedPods"]
+    {
         assert_eq!(stored[field], wanted[field], "{field}");
     }
     let cron_job = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "tick"},
