@@ -138,23 +138,24 @@ pub fn writer(line: &str) -> String {
     line.flag("--field-manager").map_or_else(|| manager(&line), str::to_owned)
 }
 
-/// The object that a line makes if it succeeds; `None` if it makes none, or one that a file describes.
-pub fn made(line: &str) -> Option<(Kind, String)> {
+/// The objects that a line makes if it succeeds; none for one that makes none, or those that a file describes.
+pub fn made(line: &str) -> Vec<(Kind, String)> {
     made_by(&CommandLine::parse(line))
 }
 
-fn made_by(line: &CommandLine) -> Option<(Kind, String)> {
-    let (verb, words) = line.words.split_first()?;
-    let (kind, name) = match verb.as_str() {
-        "create" => create::made(words)?,
-        "run" => (Kind::Pod, words.first()?.as_str()),
+fn made_by(line: &CommandLine) -> Vec<(Kind, String)> {
+    let Some((verb, words)) = line.words.split_first() else { return Vec::new() };
+    let first = |kind: Kind| words.first().map(|name| (kind, name.as_str()));
+    let made = match verb.as_str() {
+        "create" => [create::made(words), None],
+        "run" => [first(Kind::Pod), first(Kind::Service).filter(|_| line.is_set("--expose"))],
         "expose" => {
-            let named = words.last()?;
-            (Kind::Service, line.flag("--name").unwrap_or(named.rsplit('/').next().unwrap_or(named)))
+            let exposed = words.last().map(|word| word.rsplit('/').next().unwrap_or(word));
+            [line.flag("--name").or(exposed).map(|name| (Kind::Service, name)), None]
         }
-        _ => return None,
+        _ => [None, None],
     };
-    Some((kind, name.to_owned()))
+    made.into_iter().flatten().map(|(kind, name)| (kind, name.to_owned())).collect()
 }
 
 /// Whether a command line changes nothing.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::paths::{FieldPath, Step, element_step};
+use super::paths::{FieldPath, Step, element_step, told};
 use super::schema::{self, Shape};
 
 /// Puts what a configuration says over what an object has. Elements that are new come last.
@@ -71,11 +71,11 @@ pub(super) fn remove(object: &mut Value, path: &FieldPath) {
     match (last, place) {
         (Step::Field(name), Value::Object(fields)) => drop(fields.remove(name)),
         (Step::Element(keys), Value::Array(list)) => list.retain(|it| !is_element(keys, it)),
-        (Step::Member(value), Value::Array(list)) => list.retain(|it| it.to_string() != *value),
+        (Step::Member(value), Value::Array(list)) => list.retain(|it| told(it) != *value),
         _ => {}
     }
 }
 
 fn is_element(keys: &[(&'static str, String)], element: &Value) -> bool {
-    keys.iter().all(|(key, value)| schema::key_of(element, key).to_string() == *value)
+    keys.iter().all(|(key, value)| told(&schema::key_of(element, key)) == *value)
 }

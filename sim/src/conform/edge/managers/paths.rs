@@ -120,7 +120,7 @@ fn collect(fields: &mut Fields, trail: &[&str], path: &[Step], value: &Value) {
         }
         Shape::Set => {
             for member in value.as_array().into_iter().flatten() {
-                fields.insert(FieldPath(step(Step::Member(member.to_string()))), Value::Null);
+                fields.insert(FieldPath(step(Step::Member(told(member)))), Value::Null);
             }
         }
         Shape::Keyed(keys) => {
@@ -144,5 +144,10 @@ fn collect(fields: &mut Fields, trail: &[&str], path: &[Step], value: &Value) {
 
 /// The step to an element of a list with keys.
 pub(super) fn element_step(keys: &'static [&'static str], element: &Value) -> Step {
-    Step::Element(keys.iter().map(|key| (*key, schema::key_of(element, key).to_string())).collect())
+    Step::Element(keys.iter().map(|key| (*key, told(&schema::key_of(element, key)))).collect())
+}
+
+/// A key's value, or a member of a set, as a path tells it.
+pub(super) fn told(value: &Value) -> String {
+    value.to_string()
 }
