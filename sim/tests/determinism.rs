@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use wavetank_reports::record::{FactRow, RunRecord};
 use wavetank_sim::execute::execute;
 use wavetank_sim::expect::Watch;
+use wavetank_sim::history::Detail;
 use wavetank_sim::plan::scenario::{Inputs, Loaded, Settings};
 
 const REPETITIONS: u64 = 100;
@@ -27,7 +28,7 @@ fn run(file: &Path, settings: Settings) -> RunRecord {
     let inputs = Inputs::open(file, settings).unwrap();
     let read = Loaded::read_with(inputs, Watch::new);
     let (loaded, watch) = read.unwrap_or_else(|rejected| panic!("{}", rejected.errors));
-    execute(&loaded, watch, &mut |_| {}).record
+    execute(&loaded, watch, Detail::Everything, &mut |_| {}).record
 }
 
 fn node_failure(seed: Option<u64>) -> (String, String) {
