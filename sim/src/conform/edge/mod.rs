@@ -34,9 +34,11 @@ use wavetank_core::api::{Refusal, Request};
 use wavetank_core::model::{Kind, ObjectKey};
 
 pub use apply::{MEDIA_TYPE as APPLY, applier};
+pub use fields::selects;
 pub use machine::node_of;
 pub use managers::{Manager, Managers};
 pub use own::{is_service as is_own_service, service as own_service};
+pub use resources::wrong_fields;
 
 /// Unix time of a run's start, for timestamps that are patched.
 pub const EPOCH: i64 = 1_700_000_000;

@@ -49,7 +49,7 @@ pub(super) fn scale(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> 
 ///
 /// Source: `LabelOptions.RunLabel`, staging/src/k8s.io/kubectl/pkg/cmd/label/label.go (v1.34.1).
 pub(super) fn pairs(scene: &Scene<'_>, line: &CommandLine, words: &[String], field: &str) -> Planned {
-    only_flags(line, &["--overwrite", "--selector", "--all"])?;
+    only_flags(line, &["--overwrite", "--selector", "--all", "--field-selector"])?;
     let is_change = |word: &&String| word.contains('=') || word.ends_with('-');
     let changes: Map<String, Value> = words
         .iter()

@@ -104,6 +104,9 @@ impl Plan {
 pub fn understand(scene: &Scene<'_>, line: &str) -> Command {
     let line = CommandLine::parse(line);
     let Some((verb, words)) = line.words.split_first() else { return Command::NotCovered(None) };
+    if line.is_of_a_shell() {
+        return Command::NotCovered(None);
+    }
     if only_reads(&line) {
         return Command::Nothing;
     }
@@ -201,26 +204,39 @@ pub(super) fn key(scene: &Scene<'_>, line: &CommandLine, kind: Kind, name: &Name
     ObjectKey::new(kind, namespace, ours.as_deref().unwrap_or(name))
 }
 
-/// The objects that a line is about: named ones, those that its selector selects, or all of a kind.
+/// The objects that a line is about: named ones, those that its selectors select, or all of some kinds.
 ///
 /// Errors: none of them, a kind that we do not have, or a selector that cannot be read.
 pub(super) fn targets(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Result<Vec<ObjectKey>, Trouble> {
-    let (kind, named) = objects(words).map_err(|_| Trouble::NotCovered)?;
+    let (kinds, named) = objects(words).map_err(|_| Trouble::NotCovered)?;
     if !named.is_empty() {
         return Ok(named.iter().map(|(kind, name)| key(scene, line, *kind, name)).collect());
     }
+    let fields = line.flag("--field-selector");
     let selector = match line.flag("--selector") {
         Some(text) => selectors::parse(text).map_err(Trouble::Fails)?,
-        None if line.is_set("--all") => Selector::default(),
+        None if line.is_set("--all") || fields.is_some() => Selector::default(),
         None => return Err(Trouble::Fails("resource(s) were provided, but no name was specified".to_owned())),
     };
-    let kind = kind.ok_or(Trouble::NotCovered)?;
-    let namespace = key(scene, line, kind, &Name::default()).namespace;
-    let all = scene.core.newest().objects(kind).into_iter().map(|(_, object)| object);
-    let selected =
-        all.filter(|it| it.meta().namespace == namespace && selector.matches(&it.meta().labels)).map(|it| it.key());
-    let mut keys: Vec<ObjectKey> = selected.collect();
-    keys.sort();
+    if kinds.is_empty() {
+        return Err(Trouble::NotCovered);
+    }
+    let mut keys = Vec::new();
+    for kind in kinds {
+        if let Some(status) = fields.and_then(|text| edge::wrong_fields(kind, text)) {
+            return Err(Trouble::Fails(status.message));
+        }
+        let namespace = key(scene, line, kind, &Name::default()).namespace;
+        let all = scene.core.newest().objects(kind).into_iter().map(|(_, object)| object);
+        let is_selected = |it: &Object| {
+            let meta = it.meta();
+            let fits = |text: &str| edge::selects(kind, text, &to_json(it, Revision(0), EPOCH));
+            meta.namespace == namespace && selector.matches(&meta.labels) && fields.is_none_or(fits)
+        };
+        let mut selected: Vec<ObjectKey> = all.filter(is_selected).map(|it| it.key()).collect();
+        selected.sort();
+        keys.append(&mut selected);
+    }
     Ok(keys)
 }
 
@@ -302,8 +318,17 @@ fn seconds(text: &str) -> Option<u64> {
 
 /// Source: `DeleteOptions.Complete`, `DeleteOptions.DeleteResult`, staging/src/k8s.io/kubectl/pkg/cmd/delete/delete.go.
 fn delete(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
-    let known =
-        ["--cascade", "--force", "--grace-period", "--now", "--selector", "--all", "--ignore-not-found", "--wait"];
+    let known = [
+        "--all",
+        "--cascade",
+        "--field-selector",
+        "--force",
+        "--grace-period",
+        "--ignore-not-found",
+        "--now",
+        "--selector",
+        "--wait",
+    ];
     if !line.knows_flags(&known) {
         return Err(Trouble::NotCovered);
     }

@@ -162,6 +162,13 @@ impl CommandLine {
         matches!(self.flag(name), Some("true" | "1" | "t" | "T" | "TRUE" | "True"))
     }
 
+    /// Whether a shell would do more with the line than call the program: pipes, redirections, further commands.
+    pub fn is_of_a_shell(&self) -> bool {
+        const SHELL: [&str; 8] = ["|", "||", "&", "&&", ";", ">", ">>", "<"];
+        let words = self.words.iter().chain(&self.after).chain(self.flags.iter().map(|(_, value)| value));
+        words.into_iter().any(|word| SHELL.contains(&word.as_str()) || word.starts_with("<<"))
+    }
+
     /// Whether all flags are among these or say nothing about what is done.
     pub fn knows_flags(&self, known: &[&str]) -> bool {
         self.flags.iter().all(|(name, _)| known.contains(&name.as_str()) || IDLE.contains(&name.as_str()))
@@ -227,10 +234,11 @@ fn json_length(text: &str) -> Option<usize> {
     Some(values.byte_offset())
 }
 
-/// What words name: a kind, if it stands alone before the names, and objects.
-pub(super) type Named = (Option<Kind>, Vec<(Kind, Name)>);
+/// What words name: kinds, if they stand alone before the names, and objects.
+pub(super) type Named = (Vec<Kind>, Vec<(Kind, Name)>);
 
-/// The objects that words name: `deploy/web sts/db` or `pods a b`. Also the kind alone, without any name.
+/// The objects that words name: `deploy/web sts/db`, `pods a b` or `pods,services a`. Also the kinds alone, without any
+/// name.
 ///
 /// Errors: a word of no kind that we have.
 pub(super) fn objects(words: &[String]) -> Result<Named, String> {
@@ -239,11 +247,13 @@ pub(super) fn objects(words: &[String]) -> Result<Named, String> {
             let (kind, name) = word.split_once('/').ok_or_else(|| word.clone())?;
             Ok((kind_of(kind).ok_or_else(|| kind.to_owned())?, name.into()))
         });
-        return Ok((None, pairs.collect::<Result<_, String>>()?));
+        return Ok((Vec::new(), pairs.collect::<Result<_, String>>()?));
     }
-    let Some((first, names)) = words.split_first() else { return Ok((None, Vec::new())) };
-    let kind = kind_of(first).ok_or_else(|| first.clone())?;
-    Ok((Some(kind), names.iter().map(|name| (kind, name.as_str().into())).collect()))
+    let Some((first, names)) = words.split_first() else { return Ok((Vec::new(), Vec::new())) };
+    let kinds = first.split(',').map(|word| kind_of(word).ok_or_else(|| word.to_owned()));
+    let kinds = kinds.collect::<Result<Vec<Kind>, String>>()?;
+    let named = kinds.iter().flat_map(|kind| names.iter().map(|name| (*kind, name.as_str().into()))).collect();
+    Ok((kinds, named))
 }
 
 /// The kind that a word means: its plural, its name or its short name, with or without its group.
@@ -301,10 +311,14 @@ mod tests {
         let pair = |kind, name: &str| (kind, Name::from(name));
         assert_eq!(
             words("deploy/till sts/db"),
-            Ok((None, vec![pair(Kind::Deployment, "till"), pair(Kind::StatefulSet, "db")]))
+            Ok((Vec::new(), vec![pair(Kind::Deployment, "till"), pair(Kind::StatefulSet, "db")]))
         );
-        assert_eq!(words("pod a b"), Ok((Some(Kind::Pod), vec![pair(Kind::Pod, "a"), pair(Kind::Pod, "b")])));
-        assert_eq!(words("deployments.apps"), Ok((Some(Kind::Deployment), Vec::new())));
+        assert_eq!(words("pod a b"), Ok((vec![Kind::Pod], vec![pair(Kind::Pod, "a"), pair(Kind::Pod, "b")])));
+        assert_eq!(
+            words("po,svc a"),
+            Ok((vec![Kind::Pod, Kind::Service], vec![pair(Kind::Pod, "a"), pair(Kind::Service, "a")]))
+        );
+        assert_eq!(words("deployments.apps"), Ok((vec![Kind::Deployment], Vec::new())));
         assert_eq!(words("potatoes a"), Err("potatoes".to_owned()));
     }
 }

@@ -2,6 +2,7 @@
 
 mod create;
 mod expose;
+mod rollout;
 mod set;
 
 use serde_json::json;
@@ -187,6 +188,13 @@ fn a_deletion_has_the_grace_and_the_cascade_of_its_flags() {
     assert_eq!(delete("delete deploy -l a=1"), Some((None, Propagation::BackgroundAnyway)));
     assert_eq!(delete("delete deploy -l a=2"), None);
     assert_eq!(delete("delete deploy none --ignore-not-found"), None);
+    assert_eq!(delete("delete deploy --field-selector metadata.name!=till"), None);
+    assert!(delete("delete deploy,svc --field-selector=metadata.name=till").is_some());
+    assert_eq!(bed.asked("delete deploy,svc till").len(), 2, "one that is not there is told by its answer");
+    let Command::Do(wrong) = bed.understand("delete deploy --field-selector=spec.paused=true") else {
+        panic!("it fails")
+    };
+    assert!(wrong.failure.is_some_and(|said| said.contains("is not a known field selector")));
 }
 
 #[test]
@@ -195,8 +203,14 @@ fn reading_changes_nothing_and_the_unknown_is_not_passed_over() {
     for line in ["get pods -o wide", "rollout status deploy/till", "describe node n1", "drain n1 --dry-run=client"] {
         assert!(matches!(bed.understand(line), Command::Nothing), "{line}");
     }
-    for line in ["apply -f till.yaml", "delete deploy till --dry-run=server", "label potatoes a b=c", "exec till -- ls"]
-    {
+    for line in [
+        "create cm a --dry-run=client -o yaml | kubectl apply -f -",
+        "apply -f - <<EOF",
+        "apply -f till.yaml",
+        "delete deploy till --dry-run=server",
+        "label potatoes a b=c",
+        "exec till -- ls",
+    ] {
         assert!(matches!(bed.understand(line), Command::NotCovered(_)), "{line}");
     }
     let Command::Drain(options) =
