@@ -31,9 +31,9 @@ use written::Written;
 pub(super) fn change(core: &Core, current: Object, before: &Value, after: &Value) -> Outcome {
     let mut requests = Vec::new();
     let mut object = current.clone();
-    if let Some(mut changed) = with_metadata(current.kind(), before, after) {
-        changed["status"] = before["status"].clone();
-        match whole(current, before, changed) {
+    let changed = with_metadata(current.kind(), before, after);
+    if let Some(changed) = &changed {
+        match whole(current, before, changed.clone()) {
             Outcome::Ask(updates) => requests = updates,
             other => return other,
         }
@@ -49,7 +49,7 @@ pub(super) fn change(core: &Core, current: Object, before: &Value, after: &Value
         return Outcome::Ask(requests);
     }
     let written = Written { old, new, now: core.now(), epoch: core.config().epoch };
-    match write(&mut object, &written, before, after) {
+    match write(&mut object, &written, changed.as_ref().unwrap_or(before), after) {
         Ok(Some(request)) => requests.push(request),
         Ok(None) => requests.push(Request::UpdateStatus { object, expected: None }),
         Err(field) => return Outcome::NotCovered(format!("{field} in the status of a {}", object.kind().name())),
@@ -57,7 +57,8 @@ pub(super) fn change(core: &Core, current: Object, before: &Value, after: &Value
     Outcome::Ask(requests)
 }
 
-/// Puts a status into an object; also the request that writes it, if that is none of a status alone.
+/// Puts a status into an object, whose JSON is `before` with the metadata that is written; also the request that writes
+/// it, if that is none of a status alone.
 ///
 /// Errors: a field that the core has no place for.
 fn write(object: &mut Object, written: &Written<'_>, before: &Value, after: &Value) -> Result<Option<Request>, String> {

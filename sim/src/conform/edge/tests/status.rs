@@ -174,6 +174,14 @@ fn a_service_keeps_the_addresses_of_its_load_balancer_until_they_are_written_aga
     assert_eq!(bed.shown(Kind::Service, "till")["spec"], shown["spec"]);
     bed.grant(&format!("PATCH {services}/till"), json!({"metadata": {"labels": {"a": "1"}}, "status": {}}));
     assert_eq!(bed.shown(Kind::Service, "till")["status"], written, "a write of the Service leaves it");
+    let both =
+        json!({"metadata": {"labels": {"a": "2"}}, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.8"}]}}});
+    bed.grant(&format!("PATCH {services}/till/status"), both);
+    let shown = bed.shown(Kind::Service, "till");
+    assert_eq!(
+        (&shown["metadata"]["labels"]["a"], &shown["status"]["loadBalancer"]["ingress"][0]["ip"]),
+        (&json!("2"), &json!("192.0.2.8"))
+    );
     let gone = bed.status(Kind::Service, services, "till", json!({"loadBalancer": {"ingress": null}}));
     assert!(gone["loadBalancer"].get("ingress").is_none());
 }
