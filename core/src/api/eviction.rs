@@ -1,8 +1,9 @@
 //! The eviction subresource: deleting a pod if its disruption budget allows it.
 //!
 //! One request does what the API server does in up to three writes: it takes one off the budget, marks the pod, deletes
-//! it. The budget is asked first: it has paid, too, if the pod turns out to be another one than was meant. Source: pkg/registry/core/pod/storage/eviction.go (v1.34.1). Absent on purpose: its retries over conflicts,
-//! which cannot arise within one request here.
+//! it. The budget is asked first: it has paid, too, if the pod turns out to be another one than was meant. Source:
+//! pkg/registry/core/pod/storage/eviction.go (v1.34.1). Absent on purpose: its retries over conflicts, which cannot
+//! arise within one request here.
 
 use crate::api::{Answer, Propagation, Refusal, Reply, create, deletion};
 use crate::context::Context;

@@ -1,5 +1,5 @@
-//! Server-side apply. Where it is known whose each field is, as upstream; where it is not, as far as it goes without: an
-//! object that is not there is created, one that is already as it shall be stays, and with `force` what is applied
+//! Server-side apply. Where it is known whose each field is, as upstream; where it is not, as far as it goes without:
+//! an object that is not there is created, one that is already as it shall be stays, and with `force` what is applied
 //! counts, whoever had it.
 //!
 //! Absent on purpose: what is said to configurations that are none of their kind, and fields that are set to nothing.

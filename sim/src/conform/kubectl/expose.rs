@@ -147,8 +147,8 @@ fn container_ports(spec: &Value) -> Vec<&Value> {
     spec["containers"].as_array().into_iter().flatten().map(|container| &container["ports"]).collect()
 }
 
-/// The Service's ports, without targets: one for each protocol that the object has a port with, unless `--protocol` says
-/// which.
+/// The Service's ports, without targets: one for each protocol that the object has a port with, unless `--protocol`
+/// says which.
 fn service_ports(line: &CommandLine, ports: &[String], own: &[(i64, Vec<String>)]) -> Result<Vec<Value>, Trouble> {
     let asked = line.flag("--protocol").filter(|text| !text.is_empty());
     let mut made = Vec::new();

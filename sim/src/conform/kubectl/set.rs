@@ -1,7 +1,7 @@
 //! `kubectl set image`, `resources`, `env`, `serviceaccount` and `selector`.
 //!
-//! What is not there fails the whole command; what fails with one object does not hold the others up. Absent on purpose:
-//! `set subject`, as there is no access control, and variables that are read from standard input.
+//! What is not there fails the whole command; what fails with one object does not hold the others up. Absent on
+//! purpose: `set subject`, as there is no access control, and variables that are read from standard input.
 //!
 //! Source: staging/src/k8s.io/kubectl/pkg/cmd/set (v1.34.1).
 

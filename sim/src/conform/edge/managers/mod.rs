@@ -2,8 +2,8 @@
 //!
 //! A write makes its writer the owner of the fields that it changes, and takes them from others; an apply makes the
 //! applier the owner of what its configuration says. An apply of another value than a field's owner gave it is refused,
-//! or with `force` takes the field; a field that its applier alone owned, and that is not in the configuration any more,
-//! is removed. Absent on purpose: `managedFields` themselves, their times, other versions of an API than its first, and
+//! or with `force` takes the field; a field that its applier alone owned, and that its configuration says no longer, is
+//! removed. Absent on purpose: `managedFields` themselves, their times, other versions of an API than its first, and
 //! how `kubectl apply` turns from one way of applying to the other.
 //!
 //! `paths` is what an object's fields are, `schema` which lists and maps have parts, `merge` puts a configuration in.

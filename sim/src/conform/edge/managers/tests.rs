@@ -96,7 +96,8 @@ fn a_write_takes_fields_from_their_owners_and_several_are_told_by_name() {
     let config =
         json!({"spec": {"replicas": 5, "template": {"spec": {"containers": [{"name": "till", "image": "x"}]}}}});
     let refused = managers.apply(&key(), &shown(&second), &config, &manager("desk", true), false);
-    let expected = "Apply failed with 2 conflicts: conflicts with \"a-scaler\" with subresource \"scale\" using apps/v1:\n\
+    let expected = "Apply failed with 2 conflicts: \
+                    conflicts with \"a-scaler\" with subresource \"scale\" using apps/v1:\n\
                     - .spec.replicas\nconflicts with \"b-maker\" using apps/v1:\n- \
                     .spec.template.spec.containers[name=\"till\"].image";
     assert_eq!(refused.map_err(|status| status.message), Err(expected.to_owned()));

@@ -73,8 +73,8 @@ fn what_is_exposed_gives_the_service_its_selector_its_labels_and_its_ports() {
         (&json!(80), &json!("UDP"))
     );
     assert_eq!((&again["spec"]["selector"], &again["metadata"]["labels"]), (&json!({"x": "y"}), &json!({"b": "2"})));
-    let ports = json!([{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
-        {"name": "http", "port": 80}]);
+    let ports = json!([{"name": "dns", "port": 53, "protocol": "UDP"},
+        {"name": "dns-tcp", "port": 53, "protocol": "TCP"}, {"name": "http", "port": 80}]);
     let body = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "names"},
         "spec": {"selector": {"app": "names"}, "ports": ports}});
     let path = Path { namespace: "shop".to_owned(), plural: "services".to_owned(), ..Path::default() };
