@@ -66,7 +66,7 @@ impl Row {
         groups.retain(|group| !group.pods.is_empty());
         self.shutdown = Some(Box::new(Shutdown { groups, ending: Vec::new() }));
         ctx.record(self.node_key(), What::ShuttingDown);
-        self.say_of_node(ctx, "NodeShutdown", "Shutdown manager detected shutdown event".to_owned());
+        self.say_of_node(ctx, "Shutdown", "Shutdown manager detected shutdown event");
         self.look_at_node(ctx);
         self.next_group(ctx);
     }

@@ -106,10 +106,7 @@ impl Row {
                     self.configs.asked(&key, id);
                 }
             }
-            Asked::Register => {
-                let node = Object::Node(Arc::new(heartbeat::new_node(&self.boot, self.health(), ctx.now)));
-                self.request(ctx, Asked::Register, Request::Create(node));
-            }
+            Asked::Register => self.register(ctx),
             Asked::Node | Asked::NodeStatus => self.look_at_node(ctx),
             Asked::Watch => self.watch(ctx),
             Asked::Services => self.watch_services(ctx),
@@ -146,8 +143,11 @@ impl Row {
 
     pub(in crate::kubelet) fn on_answer(&mut self, ctx: &mut Context<'_>, id: RequestId, answer: Answer) {
         let Some(asked) = self.take_asked(id) else { return };
-        if let (true, Ok(Reply::Object(Object::Node(node), _))) = (self.statics.is_some(), &answer) {
-            self.on_node_uid(ctx, node.meta.uid);
+        if let Ok(Reply::Object(Object::Node(node), _)) = &answer {
+            if self.statics.is_some() {
+                self.on_node_uid(ctx, node.meta.uid);
+            }
+            self.node = Some(node.clone());
         }
         match (asked, answer) {
             (Asked::Mirror(uid), answer) => self.on_mirror_answer(ctx, uid, answer),
@@ -160,7 +160,10 @@ impl Row {
             (Asked::Pod(uid), answer) => self.on_pod_answer(ctx, uid, id, answer),
             (Asked::Volume(uid), answer) => {
                 if let Some(mounts) = self.mounts.get_mut(&uid) {
-                    mounts.on_answer(&answer, ctx.now);
+                    if let (Some(device), Some(life)) = (mounts.on_answer(&answer, ctx.now), self.pods.get(&uid)) {
+                        let said = device.events(&self.boot.node, &life.pod.meta);
+                        said.into_iter().for_each(|event| ctx.event(life.key(), event));
+                    }
                     self.report_in_use(ctx);
                     self.see_to_volumes(ctx, uid);
                 }
@@ -169,13 +172,18 @@ impl Row {
                 self.configs.on_answer(id, answer);
                 self.on_config_read(ctx);
             }
+            (Asked::Register, Ok(_)) => self.reboot = None,
             (Asked::Register, Err(Refusal::AlreadyExists { .. })) => self.look_at_node(ctx),
             (Asked::Node, Ok(Reply::Object(Object::Node(node), _))) => {
                 let labels = self.boot.labels.clone();
                 let missing = labels.iter().find(|(key, value)| node.meta.labels.get(key) != Some(*value));
                 if let Some((key, value)) = missing {
-                    self.set_label(ctx, key.clone(), value.clone());
-                } else if let Some(node) = heartbeat::status_to_post(&self.boot, self.health(), &node, ctx.now) {
+                    return self.set_label(ctx, key.clone(), value.clone());
+                }
+                self.say_of_reboot(ctx);
+                self.say_of_status(ctx, &node.status);
+                self.say_of_cordon(ctx, &node);
+                if let Some(node) = heartbeat::status_to_post(&self.boot, self.health(), &node, ctx.now) {
                     let request = Request::UpdateStatus { object: Object::Node(Arc::new(node)), expected: None };
                     self.request(ctx, Asked::NodeStatus, request);
                 }
