@@ -229,7 +229,7 @@ impl ApiServer {
             }
             Request::UpdateStatus { mut object, expected } => {
                 super::storage::stamp(ctx, store, &mut object);
-                super::update::update_status(store, object, expected)
+                super::update::update_status(ctx, store, object, expected)
             }
             Request::Finalize { namespace, expected } => super::update::finalize(ctx, store, namespace, expected),
             Request::Apply { object, sets_replicas } => self.apply(ctx, store, object, sets_replicas),

@@ -3,7 +3,7 @@
 use super::node::tell;
 use super::*;
 use crate::api::Patch;
-use crate::config::{ImageGcConfig, ShutdownConfig};
+use crate::config::{EvictionConfig, ImageGcConfig, ShutdownConfig};
 use crate::kubelet::{ImageUsage, NodeUsage, Supply};
 
 /// The events of the node, each with its count, without those of controllers.
@@ -86,6 +86,7 @@ fn a_node_that_was_given_up_is_ready_again_when_its_kubelet_says_so() {
     bed.set_cut(0, true);
     for kind in [ConditionKind::Ready, ConditionKind::MemoryPressure] {
         bed.set_node_condition("n1", kind, Status3::Unknown, "NodeStatusUnknown");
+        bed.run_for(Span::ZERO);
     }
     bed.run_for(Span::from_secs(30));
     assert_eq!(reasons(&bed, 6), [""; 0]);
@@ -200,21 +201,22 @@ fn images_that_do_not_suffice_are_complained_about_and_twice_from_the_second_tim
              {found} bytes eligible to free."
         )
     };
-    let mut bed = bed(FakeRuntime::new());
+    let eviction = EvictionConfig { thresholds: Vec::new(), ..EvictionConfig::default() };
+    let kubelet = KubeletConfig { eviction, ..KubeletConfig::default() };
+    let mut bed = bed_with(Config { kubelet, ..Config::default() }, FakeRuntime::new());
     bed.run_until(Time::from_secs(1_000));
-    // The threshold of eviction is not reached: 16 of 100 are free, then 15.
-    bed.runtime.as_mut().unwrap().usage = full_disk(15, &[3, 1]);
+    bed.runtime.as_mut().unwrap().usage = full_disk(10, &[3, 1]);
     tell(&mut bed, RuntimeEvent::UsageLow);
     bed.run_until(Time::from_secs(1_300));
     let first = &said(&bed)[6..];
     assert_eq!(first.len(), 1, "{first:?}");
-    assert!(first[0].ends_with(&format!("Warning FreeDiskSpaceFailed x1: {}", sentence(5, 4))), "{first:?}");
+    assert!(first[0].ends_with(&format!("Warning FreeDiskSpaceFailed x1: {}", sentence(10, 4))), "{first:?}");
     bed.run_until(Time::from_secs(1_600));
     let second = said(&bed)[7..].to_vec();
     assert_eq!(second.len(), 2, "{second:?}");
-    assert!(second[0].ends_with(&format!("Warning FreeDiskSpaceFailed x1: {}", sentence(5, 0))), "{second:?}");
-    assert!(second[1].ends_with(&format!("Warning ImageGCFailed x1: {}", sentence(5, 0))), "{second:?}");
-    bed.runtime.as_mut().unwrap().usage = full_disk(15, &[9]);
+    assert!(second[0].ends_with(&format!("Warning FreeDiskSpaceFailed x1: {}", sentence(10, 0))), "{second:?}");
+    assert!(second[1].ends_with(&format!("Warning ImageGCFailed x1: {}", sentence(10, 0))), "{second:?}");
+    bed.runtime.as_mut().unwrap().usage = full_disk(10, &[12]);
     bed.run_until(Time::from_secs(1_900));
     assert_eq!(said(&bed).len(), 9, "there was enough to remove");
 }

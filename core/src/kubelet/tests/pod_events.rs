@@ -7,8 +7,7 @@ use crate::model::{
 };
 
 fn said(bed: &Testbed, name: &str, reason: &str) -> Vec<String> {
-    let marked = format!(" {reason} ");
-    bed.events(Kind::Pod, name).into_iter().filter(|line| line.contains(&marked)).collect()
+    bed.events(Kind::Pod, name).into_iter().filter(|line| line.split(' ').nth(2) == Some(reason)).collect()
 }
 
 #[test]
