@@ -6,7 +6,9 @@ use crate::api::parts::Parts;
 use crate::api::{Answer, Refusal, Reply, admission, create, deletion, immutable, storage};
 use crate::context::Context;
 use crate::id::{Name, Revision, RowId};
-use crate::model::{Deployment, Job, Namespace, Node, Object, ObjectKey, PersistentVolumeClaim, Pod, Resource, with_object};
+use crate::model::{
+    Deployment, Job, Namespace, Node, Object, ObjectKey, PersistentVolumeClaim, Pod, Resource, with_object,
+};
 use crate::store::Store;
 
 /// Replaces everything but identity and status.

@@ -2,8 +2,8 @@ use super::*;
 use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{
-    ClaimSpec, Container, Growth, IntOrName, Meta, Object, PersistentVolumeClaim, Phase, PlacementRules, Pod, PodSpec, PodTerm,
-    QuotaScope, Resources, ScopeRequirement, Selector, SelectorOperator, Service, ServicePort, ServiceType,
+    ClaimSpec, Container, Growth, IntOrName, Meta, Object, PersistentVolumeClaim, Phase, PlacementRules, Pod, PodSpec,
+    PodTerm, QuotaScope, Resources, ScopeRequirement, Selector, SelectorOperator, Service, ServicePort, ServiceType,
 };
 use crate::time::{Span, Time};
 use std::sync::Arc;

@@ -247,10 +247,8 @@ fn a_claim_is_charged_to_the_quotas_of_the_classes_that_it_wants_and_has() {
         assert_eq!(refusal, "", "{before:?}");
         let write = |bed: &mut Testbed, claim: PersistentVolumeClaim, status: bool| {
             let stored = bed.get::<PersistentVolumeClaim>("default", "c").expect("it is there");
-            let object = Object::PersistentVolumeClaim(Arc::new(PersistentVolumeClaim {
-                meta: stored.meta.clone(),
-                ..claim
-            }));
+            let object =
+                Object::PersistentVolumeClaim(Arc::new(PersistentVolumeClaim { meta: stored.meta.clone(), ..claim }));
             let id = bed.request(match status {
                 true => Request::UpdateStatus { object, expected: None },
                 false => Request::Update { object, expected: None },

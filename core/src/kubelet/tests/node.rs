@@ -262,13 +262,9 @@ fn a_machine_that_shuts_down_ends_its_pods_by_importance_and_then_goes_off() {
 fn the_time_of_a_shutdown_is_divided_between_critical_pods_and_others() {
     let seconds = Span::from_secs;
     // The time, that of critical pods, the own grace of both pods; how long each gets, where two seconds are the least.
-    for (grace, critical, own, expected) in [
-        (30, 10, 30, [20, 10]),
-        (30, 10, 6, [6, 6]),
-        (30, 10, 600, [20, 10]),
-        (30, 0, 30, [30, 2]),
-        (5, 5, 30, [2, 5]),
-    ] {
+    for (grace, critical, own, expected) in
+        [(30, 10, 30, [20, 10]), (30, 10, 6, [6, 6]), (30, 10, 600, [20, 10]), (30, 0, 30, [30, 2]), (5, 5, 30, [2, 5])]
+    {
         let (grace, critical_grace) = (seconds(grace), seconds(critical));
         let shutdown = ShutdownConfig { grace, critical_grace, by_priority: Vec::new() };
         let kubelet = KubeletConfig { relist_period: Span::ZERO, shutdown, ..KubeletConfig::default() };

@@ -397,8 +397,7 @@ fn who_is_to_make_a_volume_is_noted_on_its_claim_or_it_is_said_why_nobody_does()
             continue;
         }
         // Whoever it was makes the volume, for this claim and no other.
-        let claim_ref =
-            ClaimReference { namespace: "default".into(), name: "c".into(), uid: Some(claim.meta.uid) };
+        let claim_ref = ClaimReference { namespace: "default".into(), name: "c".into(), uid: Some(claim.meta.uid) };
         bed.create(PersistentVolume { claim: Some(claim_ref), ..volume("made", "x", "1Gi") });
         bed.run_for(Span::from_secs(1));
         let claim = stored(&bed, "c");
