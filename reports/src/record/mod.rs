@@ -18,7 +18,7 @@ mod summary;
 use serde::{Deserialize, Serialize};
 
 pub use check::Malformed;
-pub use rows::{EventRow, FactRow, Interval, Marker, NodeRow, PodRow, ServiceRow};
+pub use rows::{EventRow, FactRow, Interval, Marker, NodeRow, PodRow, ServiceRow, Text};
 pub(crate) use series::file_stem;
 pub use series::{POD_PHASES, Series, StepSeries};
 pub use summary::{Counts, ExpectationKind, ExpectationResult, Study, StudyPoint, Summary, World};
