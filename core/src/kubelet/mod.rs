@@ -52,7 +52,7 @@ use crate::config::Heartbeats;
 use crate::context::Context;
 use crate::id::{HostId, ProcId};
 use crate::seam::{Msg, TimerKind};
-use row::Row;
+use row::{PodNews, Row};
 
 /// The kubelets of this core, one row per host.
 #[derive(Default)]
@@ -124,8 +124,8 @@ impl Kubelets {
         let Some(row) = &mut host.kubelet else { return };
         match body {
             Msg::Heartbeats { exact } => row.set_exact(ctx, exact),
-            Msg::PodChanged(pod) => row.on_pod(ctx, pod),
-            Msg::PodRemoved(uid) => row.on_pod_removed(ctx, uid),
+            Msg::PodChanged(pod) => row.on_pod_news(ctx, PodNews::Changed(pod)),
+            Msg::PodRemoved(uid) => row.on_pod_news(ctx, PodNews::Removed(uid)),
             Msg::ConfigChanged(object) => row.on_config(ctx, object),
             Msg::ConfigRemoved(key) => row.on_config_removed(ctx, &key),
             Msg::Response(id, answer) => row.on_answer(ctx, id, answer),

@@ -36,7 +36,7 @@ use crate::model::{Kind, Node, NodeStatus, Object, ObjectKey, Resources, Taint};
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
 
-pub(super) use requests::Asked;
+pub(super) use requests::{Asked, PodNews};
 
 /// First back-off of a watch that has broken, before jitter of up to as much again.
 ///
@@ -48,6 +48,8 @@ pub(super) struct Row {
     pub(super) boot: Arc<Boot>,
     /// The node as the API server last showed it.
     node: Option<Arc<Node>>,
+    /// News of pods that wait until the kubelet has seen its node, which it goes by; `None` once it has.
+    early: Option<Vec<PodNews>>,
     /// Whether the node was cordoned when its kubelet last made its status.
     pub(super) cordoned: bool,
     /// The machine was switched on again, for so many times by now, and the node has yet to tell of it.
@@ -98,6 +100,7 @@ impl Row {
         let mut row = Row {
             boot,
             node: None,
+            early: Some(Vec::new()),
             cordoned: false,
             reboot: None,
             clock,

@@ -9,7 +9,7 @@ use crate::kubelet::files::FileMounts;
 use crate::kubelet::heartbeat::{self, Runtime};
 use crate::kubelet::row::Row;
 use crate::kubelet::volumes::Mounts;
-use crate::model::Object;
+use crate::model::{Object, Pod};
 use crate::seam::{Msg, TimerKind};
 use crate::time::Time;
 
@@ -32,6 +32,16 @@ pub(in crate::kubelet) enum Asked {
     Services,
     /// The mirror pod of a static pod.
     Mirror(Uid),
+}
+
+/// What the API server tells of the node's pods.
+pub(in crate::kubelet) enum PodNews {
+    /// All of them.
+    Listed(Vec<Object>),
+    /// One is new or has changed.
+    Changed(Arc<Pod>),
+    /// The object of one is gone.
+    Removed(Uid),
 }
 
 impl Row {
@@ -151,7 +161,7 @@ impl Row {
         }
         match (asked, answer) {
             (Asked::Mirror(uid), answer) => self.on_mirror_answer(ctx, uid, answer),
-            (Asked::Watch, Ok(Reply::Pods(pods))) => self.on_list(ctx, pods),
+            (Asked::Watch, Ok(Reply::Pods(pods))) => self.on_pod_news(ctx, PodNews::Listed(pods)),
             (Asked::Services, Ok(Reply::Services(list))) => {
                 if let Some(services) = &mut self.services {
                     services.on_list(list);
@@ -172,9 +182,13 @@ impl Row {
                 self.configs.on_answer(id, answer);
                 self.on_config_read(ctx);
             }
-            (Asked::Register, Ok(_)) => self.reboot = None,
             (Asked::Register, Err(Refusal::AlreadyExists { .. })) => self.look_at_node(ctx),
+            (Asked::Register, answer) => {
+                self.reboot = self.reboot.filter(|_| answer.is_err());
+                self.on_node_seen(ctx);
+            }
             (Asked::Node, Ok(Reply::Object(Object::Node(node), _))) => {
+                self.on_node_seen(ctx);
                 let labels = self.boot.labels.clone();
                 let missing = labels.iter().find(|(key, value)| node.meta.labels.get(key) != Some(*value));
                 if let Some((key, value)) = missing {
@@ -189,6 +203,7 @@ impl Row {
                 }
             }
             // A node that was deleted under its kubelet stays deleted until the kubelet starts again.
+            (Asked::Node, Err(_)) => self.on_node_seen(ctx),
             _ => {}
         }
     }
@@ -207,7 +222,27 @@ impl Row {
         }
     }
 
+    /// The kubelet has seen its node, or knows that there is none: it turns to its pods.
+    ///
+    /// Source: `NewSourceApiserver`, pkg/kubelet/config/apiserver.go (v1.34.1), which waits for the node.
+    fn on_node_seen(&mut self, ctx: &mut Context<'_>) {
+        for news in self.early.take().into_iter().flatten() {
+            self.on_pod_news(ctx, news);
+        }
+    }
+
     // ---- what the API server wants
+
+    pub(in crate::kubelet) fn on_pod_news(&mut self, ctx: &mut Context<'_>, news: PodNews) {
+        if let Some(early) = &mut self.early {
+            return early.push(news);
+        }
+        match news {
+            PodNews::Listed(pods) => self.on_list(ctx, pods),
+            PodNews::Changed(pod) => self.on_pod(ctx, pod),
+            PodNews::Removed(uid) => self.on_pod_removed(ctx, uid),
+        }
+    }
 
     pub(super) fn on_list(&mut self, ctx: &mut Context<'_>, pods: Vec<Object>) {
         let mut gone: Vec<Uid> = self.pods.keys().copied().filter(|uid| !self.is_static(*uid)).collect();

@@ -84,3 +84,21 @@ fn a_static_pod_runs_whatever_the_node_s_taints() {
     bed.run_for(Span::from_secs(10));
     assert_eq!(bed.runtime.as_ref().unwrap().running(), 1);
 }
+
+#[test]
+fn a_kubelet_that_comes_back_looks_at_its_node_before_it_refuses_a_pod_for_it() {
+    let mut bed = bed(FakeRuntime::new());
+    bed.run_for(Span::from_secs(1));
+    patch(&mut bed, Patch::Label { key: "disk".into(), value: Some("fast".into()) });
+    let values = vec!["fast".into()];
+    let asked = SelectorRequirement { key: "disk".into(), operator: SelectorOperator::In, values };
+    create(&mut bed, "web", PodSpec { required_node_affinity: vec![vec![asked]], ..spec(&["app"]) });
+    bed.run_for(Span::from_secs(10));
+    bed.input(Input::Crashed(kubelet()));
+    bed.runtime.as_mut().unwrap().pods.clear();
+    bed.run_for(Span::from_secs(1));
+    bed.input(Input::Started(kubelet()));
+    bed.run_for(Span::from_secs(10));
+    assert!(pod(&bed, "web").is_ready(), "{:?}", pod(&bed, "web").status);
+    assert_eq!(pod(&bed, "web").status.containers[0].restarts, 1);
+}
