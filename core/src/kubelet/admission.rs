@@ -83,7 +83,7 @@ pub(super) fn admit_to(spec: &PodSpec, node: &Node) -> Result<(), Rejection> {
     }
 }
 
-/// Whether the pod bears the taints that would evict it. Others have kept it away when it was scheduled or not at all.
+/// Whether the pod bears the taints that would evict it. Taints of other effects count for the scheduler alone.
 pub(super) fn admit_beside(spec: &PodSpec, taints: &[Taint]) -> Result<(), Rejection> {
     let mut evicting = taints.iter().filter(|taint| taint.effect == TaintEffect::NoExecute);
     match evicting.all(|taint| spec.tolerations.iter().any(|toleration| toleration.tolerates(taint))) {
