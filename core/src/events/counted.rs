@@ -5,8 +5,6 @@
 //! count of one that was written before, and last comes the filter against spam: what it stops has been counted
 //! nevertheless. Source: staging/src/k8s.io/client-go/tools/record/events_cache.go (v1.34.1).
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::digest::StableHasher;
 use crate::events::lru::Lru;
 use crate::events::spam::Bucket;
@@ -19,42 +17,20 @@ use crate::time::{Span, Time};
 const SIMILAR_MAX: usize = 10;
 /// After how long a silence similar events are a new matter (`defaultAggregateIntervalInSeconds`).
 const SIMILAR_FOR: Span = Span::from_secs(600);
-/// The reason of what a process on a node says first.
-const STARTING: &str = "Starting";
 
-/// A source, which of its lives it is in, and an object.
-type SpamKey = (Name, u32, ObjectKey, Option<Uid>, EventType);
-/// Similar events, by source, object and reason.
+/// An object, and whether something is amiss with it: what one source says too much about.
+type SpamKey = (ObjectKey, Option<Uid>, EventType);
+/// Similar events, by object and reason.
 type SimilarKey = (SpamKey, Text);
 /// Equal events: similar ones with one message and field, or those that were combined.
 type EqualKey = (SimilarKey, Option<(Name, FieldPath)>);
 
-/// What one component's recorder remembers.
+/// What the recorder of one source remembers: of a component, or of its process on one node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Correlator {
     similar: Lru<SimilarKey, Similar>,
     equal: Lru<EqualKey, Option<Observed>>,
     spam: Lru<SpamKey, Bucket>,
-    hosts: Hosts,
-}
-
-/// The hosts on each of which a component has a process and so a recorder of its own.
-#[derive(Clone, Debug, Default)]
-struct Hosts {
-    /// Those where it has said that it starts.
-    started: BTreeSet<Name>,
-    /// How often it has said so again; only where it has.
-    restarts: BTreeMap<Name, u32>,
-}
-
-impl Hosts {
-    /// Which life of its process says this. A process's first word is that it starts.
-    fn life(&mut self, host: &Name, event: &Event) -> u32 {
-        if event.reason == STARTING && !host.is_empty() && !self.started.insert(host.clone()) {
-            *self.restarts.entry(host.clone()).or_default() += 1;
-        }
-        if self.restarts.is_empty() { 0 } else { self.restarts.get(host).copied().unwrap_or(0) }
-    }
 }
 
 /// The different messages of similar events.
@@ -89,9 +65,7 @@ pub(super) struct Key(usize);
 impl Correlator {
     /// Decides on an event.
     pub(super) fn correlate(&mut self, now: Time, subject: &ObjectKey, event: &Event) -> Correlated {
-        let host = &event.reporter.host;
-        let life = self.hosts.life(host, event);
-        let spam_key: SpamKey = (host.clone(), life, subject.clone(), event.uid, event.event_type);
+        let spam_key: SpamKey = (subject.clone(), event.uid, event.event_type);
         let spam_hash = StableHasher::hash_one(&spam_key);
         let similar_hash = StableHasher::hash_one(&(spam_hash, &event.reason));
         let is_similar = |(source, reason): &SimilarKey| *reason == event.reason && *source == spam_key;

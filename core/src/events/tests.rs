@@ -124,3 +124,17 @@ fn a_kubelet_that_has_started_again_knows_nothing_of_what_was_said_before() {
     assert_eq!(say(5, "n2", "NodeReady"), Written::Again(2), "the kubelet of another node goes on");
     assert_eq!(say(6, "n1", "NodeReady"), Written::Again(4));
 }
+
+#[test]
+fn a_kubelet_remembers_its_own_events_however_much_those_of_other_nodes_say() {
+    let mut log = EventLog::default();
+    let mut say = |host: &str, name: &str| {
+        let subject = ObjectKey::new(Kind::Pod, "shop", name);
+        log.take(Time::ZERO, &subject, &Event::warning("kubelet", "BackOff", "said").on_host(&host.into()))
+    };
+    assert_eq!(say("n1", "till"), Written::New(0));
+    for other in 0..5_000 {
+        assert_eq!(say(&format!("n{}", 2 + other % 100), &format!("web-{other}")), Written::New(1 + other));
+    }
+    assert_eq!(say("n1", "till"), Written::Again(0));
+}
