@@ -19,6 +19,10 @@ impl Bench<'_> {
         let recording = self.recording;
         match &recording.steps[place].what {
             Deed::Request { method, path, content_type, body, code, message } => {
+                if let Some(user) = message.as_deref().and_then(edge::denied_user) {
+                    let denied = edge::denied(user, method, path);
+                    return drop(self.played.codes.insert(place, (denied.code, denied.message)));
+                }
                 let Some(mut path) = Path::parse(path) else {
                     return self.played.not_covered.push(path.clone());
                 };
