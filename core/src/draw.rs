@@ -88,6 +88,8 @@ pub enum Purpose {
     Preemption = 90,
     /// Which of several disruption budgets of a pod a change of it wakes; entity: pod, k: time in nanoseconds.
     BudgetChoice = 91,
+    /// In which order a CronJob's Jobs are looked at; entity: Job, k: time in nanoseconds.
+    JobOrder = 92,
 }
 
 /// A sequence of draws for one purpose and entity, read one after the other: `Draws::new(s, p, e).nth(k)` equals
