@@ -9,7 +9,7 @@ use wavetank_core::time::{Span, Time};
 use wavetank_reports::record::{FactRow, Marker, RunRecord, SCHEMA, Summary, Text, World};
 
 use crate::expect::Watch;
-use crate::history::{Finished, History, subject_of};
+use crate::history::{Detail, Finished, History, subject_of};
 use crate::placement::{self, Played};
 use crate::plan::Plan;
 use crate::plan::scenario::Loaded;
@@ -39,12 +39,12 @@ impl Executed {
 }
 
 /// Runs a scenario. `progress` is told the virtual time whenever the cluster has settled.
-pub fn execute(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Time)) -> Executed {
+pub fn execute(loaded: &Loaded, watch: Watch, detail: Detail, progress: &mut dyn FnMut(Time)) -> Executed {
     if loaded.plan.placement_only {
         return execute_placement(loaded, watch, progress);
     }
     let next_wake = watch.next_wake(None);
-    let mut onlooker = Onlooker { watch, history: History::new(), next_wake, progress };
+    let mut onlooker = Onlooker { watch, history: History::new(detail), next_wake, progress };
     plan_facts(&loaded.plan, &mut onlooker.history);
     // The history keeps what reports tell of the facts.
     let options = Options { keep_facts: false, ..Options::default() };

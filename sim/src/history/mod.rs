@@ -36,8 +36,20 @@ use words::Words;
 /// A map for look-ups: nothing goes through it in its order.
 type Places<K> = HashMap<K, usize, BuildHasherDefault<StableHasher>>;
 
+/// How much of a run is kept row by row beside its pods, nodes, services and series.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Detail {
+    /// Nothing.
+    Outcome,
+    /// The facts, of which the account is made.
+    Account,
+    /// The Kubernetes events too: all that a run's directory holds.
+    Everything,
+}
+
 /// Everything that is kept of a run while it goes on.
 pub struct History {
+    detail: Detail,
     facts: Vec<FactRow>,
     events: EventLog,
     pods: Vec<PodState>,
@@ -56,16 +68,11 @@ pub struct History {
     words: Words,
 }
 
-impl Default for History {
-    fn default() -> Self {
-        History::new()
-    }
-}
-
 impl History {
     /// Nothing has happened yet.
-    pub fn new() -> History {
+    pub fn new(detail: Detail) -> History {
         History {
+            detail,
             facts: Vec::new(),
             events: EventLog::default(),
             pods: Vec::new(),
@@ -108,6 +115,9 @@ impl History {
         message: &str,
         targets: Vec<Text>,
     ) {
+        if self.detail < Detail::Account {
+            return;
+        }
         let mut text = |text| self.words.of(text);
         let (category, subject, reason, message) = (text(category), text(subject), text(reason), text(message));
         self.facts.push(FactRow { targets, ..FactRow::new((at.0, 0), category, subject, reason, message) });
@@ -133,20 +143,24 @@ impl History {
     fn fact(&mut self, at: Time, fact: &Fact, view: View<'_>) {
         let key = &fact.subject;
         if let What::Event(event) = &fact.what {
-            self.events.take(at, key, event);
+            if self.detail == Detail::Everything {
+                self.events.take(at, key, event);
+            }
             return;
         }
-        let words = &mut self.words;
-        self.facts.push(FactRow {
-            time_ns: at.0,
-            seq: 0,
-            category: words.written(|draft| push_kind(key.kind, draft)),
-            subject: words.written(|draft| push_subject(key, draft)),
-            reason: words.of(fact.what.reason()),
-            message: words.shown(&fact.what),
-            by: fact.by.map_or_else(Text::new, |by| words.shown(&by)),
-            targets: Vec::new(),
-        });
+        if self.detail >= Detail::Account {
+            let words = &mut self.words;
+            self.facts.push(FactRow {
+                time_ns: at.0,
+                seq: 0,
+                category: words.written(|draft| push_kind(key.kind, draft)),
+                subject: words.written(|draft| push_subject(key, draft)),
+                reason: words.of(fact.what.reason()),
+                message: words.shown(&fact.what),
+                by: fact.by.map_or_else(Text::new, |by| words.shown(&by)),
+                targets: Vec::new(),
+            });
+        }
         match key.kind {
             Kind::Pod => self.pod(at, key, &fact.what, view),
             Kind::Node => self.node(at, key, &fact.what, view),
