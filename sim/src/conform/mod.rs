@@ -135,6 +135,7 @@ fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -
         after_death_ms: TOLERANCE_AFTER_DEATH_MS,
         said_ms: TOLERANCE_SAID_MS,
         death_ms: death_ms.map(|step| step.at_ms),
+        shown_ms: (from_ms(recording), end_ms),
     };
     let mut agreements = compare::agreements(stories, &told, tolerance);
     agreements.retain(|(_, track)| is_compared(track));
