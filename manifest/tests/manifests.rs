@@ -188,3 +188,31 @@ proptest! {
         }
     }
 }
+
+/// Source: `omitempty` of `MinReadySeconds`, `ObservedGeneration` and `Conditions`,
+/// staging/src/k8s.io/api/{apps,core}/v1/types.go (v1.34.1).
+#[test]
+fn a_zero_and_an_empty_list_are_not_shown_even_if_written() {
+    let selectors = [
+        ("apps/v1", "Deployment", "{matchLabels: {app: x}}"),
+        ("apps/v1", "ReplicaSet", "{matchLabels: {app: x}}"),
+        ("apps/v1", "StatefulSet", "{matchLabels: {app: x}}"),
+        ("apps/v1", "DaemonSet", "{matchLabels: {app: x}}"),
+        ("v1", "ReplicationController", "{app: x}"),
+    ];
+    for (version, kind, selector) in selectors {
+        let shown_with = |min_ready: u32| {
+            let text = format!(
+                "{{apiVersion: {version}, kind: {kind}, metadata: {{name: s}}, spec: {{selector: {selector}, \
+                 minReadySeconds: {min_ready}, template: {{metadata: {{labels: {{app: x}}}}, \
+                 spec: {{containers: [{{name: c, image: a}}]}}}}}}}}"
+            );
+            to_json(&to_object(&read_admitted("s.yaml", &text).unwrap().remove(0)).unwrap(), Revision(1), 0)
+        };
+        assert_eq!(shown_with(5)["spec"]["minReadySeconds"], 5, "{kind}");
+        let shown = shown_with(0);
+        assert_eq!(shown["spec"].get("minReadySeconds"), None, "{kind}");
+        assert_eq!(shown["status"].get("observedGeneration"), None, "{kind}: no controller has seen it");
+        assert_eq!(shown["status"].get("conditions"), None, "{kind}");
+    }
+}

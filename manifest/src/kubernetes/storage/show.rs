@@ -9,7 +9,7 @@ use wavetank_core::model::{
 };
 use wavetank_core::time::Time;
 
-use crate::kubernetes::to_json::{entry, selector, set, timestamp};
+use crate::kubernetes::to_json::{entry, selector, set, set_unless_empty, timestamp};
 
 type Root = Map<String, Value>;
 
@@ -136,9 +136,7 @@ pub(in crate::kubernetes) fn show_claim(root: &mut Root, claim: &PersistentVolum
     if let Some(class) = &claim.status.attributes_class {
         set(status, "currentVolumeAttributesClassName", &**class);
     }
-    if conditions.as_array().is_some_and(|list| !list.is_empty()) {
-        set(status, "conditions", conditions);
-    }
+    set_unless_empty(status, "conditions", conditions);
     if let Some((size, growth)) = claim.status.growth {
         set(status, "allocatedResources", json!({"storage": size.to_string()}));
         set(status, "allocatedResourceStatuses", json!({"storage": format!("{growth:?}")}));
