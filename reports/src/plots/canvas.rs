@@ -51,6 +51,13 @@ pub(crate) struct Type {
     pub(crate) upright: bool,
 }
 
+impl Type {
+    /// Level and not bold.
+    pub(crate) fn plain(size: f64, colour: Colour, align: Align) -> Type {
+        Type { size, bold: false, colour, align, upright: false }
+    }
+}
+
 impl<'a, B: DrawingBackend> Canvas<'a, B> {
     /// A canvas whose backend turns coordinates into paths, such as SVG.
     pub(crate) fn of_paths(backend: &'a mut B, scale: f64) -> Self {
