@@ -139,7 +139,7 @@ fn wrong_input_is_refused_with_its_place_and_the_nearest_name() {
         ),
         (
             small("  timeline:\n    - {at: 5s, scale: {deployment: web, replicas: 1}}\n"),
-            "f.yaml:13:36: spec.timeline[0].scale.deployment: unknown Deployment in namespace default \"web\"\n",
+            "f.yaml:13:36: spec.timeline[0].scale.deployment: unknown Deployment \"web\" in namespace default\n",
         ),
         (
             expectation("size(podz) == 1"),
@@ -203,7 +203,10 @@ fn set_changes_the_run_and_is_refused_where_no_field_is() {
         "--set spec.controlPlane.nodeMonitorGracePriod=40s: spec.controlPlane.nodeMonitorGracePriod: unknown field \
          \"nodeMonitorGracePriod\"; did you mean \"nodeMonitorGracePeriod\"?\n"
     );
-    assert_eq!(refused("spec.nodes[3].count=1"), "--set spec.nodes[3].count=1: spec.nodes[3]: there are 1 elements\n");
+    assert_eq!(
+        refused("spec.nodes[3].count=1"),
+        "--set spec.nodes[3].count=1: spec.nodes[3]: the list has one element, [0]\n"
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ use wavetank_manifest::scheduler_configuration::SchedulerConfiguration;
 
 use super::{Exit, complain, told};
 use crate::place::{Manner, Row, Status, place, render, settings};
+use crate::text_file;
 
 /// Places the pods of Kubernetes objects on their nodes, in the order of the files, and says why.
 #[derive(clap::Args)]
@@ -138,9 +139,12 @@ fn short(mut errors: Errors) -> String {
 }
 
 fn text_of(path: &Path) -> Result<(String, String), String> {
-    let name = path.display().to_string();
-    let text = if name == "-" { io::read_to_string(io::stdin().lock()) } else { std::fs::read_to_string(path) };
-    text.map(|text| (name.clone(), text)).map_err(|error| format!("cannot read {name}: {error}"))
+    if path != Path::new("-") {
+        return Ok((path.display().to_string(), text_file::read(path)?));
+    }
+    let text =
+        io::read_to_string(io::stdin().lock()).map_err(|error| format!("cannot read standard input: {error}"))?;
+    Ok(("-".to_owned(), text))
 }
 
 /// What was read and has no effect, as one line each.

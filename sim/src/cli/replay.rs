@@ -7,6 +7,7 @@ use wavetank_journal::{FILE_NAME, JournalError, Told};
 use super::run::{rendered, with_progress, writable, write};
 use super::{Exit, Format, Unusable, complain, load, print};
 use crate::plan::scenario::Inputs;
+use crate::text_file;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -64,7 +65,7 @@ fn replay_scenario(arguments: &Arguments) -> Result<(String, Exit), Unusable> {
 
 fn recorded_fingerprint(dir: &Path) -> Result<String, String> {
     let path = dir.join("summary.json");
-    let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text = text_file::read(&path)?;
     let summary: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| format!("{} is not a summary: {error}", path.display()))?;
     let fingerprint = summary["fingerprint"].as_str();

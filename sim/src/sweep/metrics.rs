@@ -66,8 +66,8 @@ fn curves(sweep: &Sweep, axis: &Axis, name: &str, found: &Found<'_>) -> BandFigu
     let mut by_line: BTreeMap<String, Vec<BandPoint>> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();
     for (cell, values) in found {
-        let others = cell.values.iter().filter(|(path, _)| *path != axis.path).cloned().collect();
-        let label = Cell { values: others }.label();
+        let others = cell.values.iter().filter(|(path, _)| *path != axis.path).cloned().collect::<Vec<_>>();
+        let label = if others.is_empty() { title(name) } else { Cell { values: others }.label() };
         if !order.contains(&label) {
             order.push(label.clone());
         }
@@ -79,7 +79,6 @@ fn curves(sweep: &Sweep, axis: &Axis, name: &str, found: &Found<'_>) -> BandFigu
     let curve = |label: String| {
         let mut points = by_line.remove(&label).unwrap_or_default();
         points.sort_by(|one, other| one.x.total_cmp(&other.x));
-        let label = if label.is_empty() { title(name) } else { label };
         Curve { label, points }
     };
     let curves: Vec<Curve> = order.into_iter().map(curve).collect();
