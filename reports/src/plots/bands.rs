@@ -8,6 +8,7 @@ use super::canvas::{Align, Canvas, CanvasError, Point, Type};
 use super::labels::{
     PlacedLabel, SWATCH, TITLE_BLOCK, block_height, heading, no_data, place_legend, swatch_of, value_label,
 };
+use super::overlap::shared_pieces;
 use super::theme::{AXIS, GRID, INK, INK_SOFT, LABEL_SIZE, MARGIN_LEFT, MARGIN_RIGHT, PAPER, TICK_SIZE, WIDTH, cycle};
 use super::value_axis::Axis;
 pub use super::value_axis::Scale;
@@ -59,6 +60,10 @@ const AXIS_BLOCK: f64 = 46.0;
 const GAP: f64 = 58.0;
 const FOOT: f64 = 10.0;
 const BAND_ALPHA: f64 = 0.20;
+const LINE: f64 = 1.75;
+/// A curve of no more points has a dot at each: between them nothing is known.
+const DOTTED_MAX: usize = 24;
+const DOT: f64 = 3.0;
 
 /// What of a point the axis must show.
 pub(super) fn ends(point: &BandPoint) -> (f64, f64) {
@@ -138,9 +143,18 @@ impl BandFigure {
                 canvas.polygon(&edge, cycle(index).with_alpha(BAND_ALPHA))?;
             }
         }
-        for (points, index) in shown.iter().zip(0..) {
-            let line: Vec<Point> = points.iter().map(|point| (x(point.x), y(point.mean))).collect();
-            canvas.line(&line, 1.75, cycle(index).with_alpha(1.0))?;
+        let line = |points: &Vec<BandPoint>| points.iter().map(|point| (x(point.x), y(point.mean))).collect();
+        let lines: Vec<Vec<Point>> = shown.iter().map(line).collect();
+        for (line, index) in lines.iter().zip(0..) {
+            canvas.line(line, LINE, cycle(index).with_alpha(1.0))?;
+        }
+        for piece in shared_pieces(&lines) {
+            canvas.line(&[piece.from, piece.to], LINE, cycle(piece.curve).with_alpha(1.0))?;
+        }
+        for (line, index) in lines.iter().zip(0..).filter(|(line, _)| line.len() <= DOTTED_MAX) {
+            for point in line {
+                canvas.disc(*point, DOT, cycle(index).with_alpha(1.0))?;
+            }
         }
         let ink = AXIS.with_alpha(1.0);
         canvas.line(&[(left, top), (left, bottom)], 1.0, ink)?;

@@ -85,6 +85,15 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         self.backend.fill_polygon(points, &fill)
     }
 
+    /// Fills a disc, as a polygon of sixteen corners.
+    pub(crate) fn disc(&mut self, (x, y): Point, radius: f64, fill: BackendColor) -> Result<(), CanvasError<B>> {
+        let corner = |index: u32| {
+            let (sine, cosine) = (std::f64::consts::TAU * f64::from(index) / 16.0).sin_cos();
+            (x + radius * cosine, y + radius * sine)
+        };
+        self.polygon(&(0..16).map(corner).collect::<Vec<_>>(), fill)
+    }
+
     /// Draws a line through the points, `width` logical pixels wide; fewer than two points draw nothing.
     pub(crate) fn line(&mut self, points: &[Point], width: f64, colour: BackendColor) -> Result<(), CanvasError<B>> {
         let mut pixels: Vec<BackendCoord> = points.iter().map(|&point| self.pixel(point)).collect();

@@ -2,7 +2,7 @@
 
 use plotters_backend::DrawingBackend;
 
-use super::canvas::{Align, Canvas, CanvasError, Point, Type, fitted, text_width};
+use super::canvas::{Align, Canvas, CanvasError, Type, fitted, text_width};
 use super::labels::{TITLE_BLOCK, heading};
 use super::theme::{AXIS, GRID, INK, INK_SOFT, LABEL_SIZE, MARGIN_RIGHT, PAPER, TICK_SIZE, WIDTH, cycle};
 use super::value_axis::Axis;
@@ -94,7 +94,7 @@ impl DotRow {
     ) -> Result<(), CanvasError<B>> {
         let colour = cycle(self.group);
         for value in &self.values {
-            canvas.polygon(&disc((x(*value), y), VALUE_DOT), INK_SOFT.with_alpha(VALUE_ALPHA))?;
+            canvas.disc((x(*value), y), VALUE_DOT, INK_SOFT.with_alpha(VALUE_ALPHA))?;
         }
         if self.half_width > 0.0 {
             let (low, high) = (x(self.mean - self.half_width), x(self.mean + self.half_width));
@@ -103,15 +103,6 @@ impl DotRow {
             canvas.line(&[(low, y - CAP), (low, y + CAP)], 1.5, ink)?;
             canvas.line(&[(high, y - CAP), (high, y + CAP)], 1.5, ink)?;
         }
-        canvas.polygon(&disc((x(self.mean), y), DOT), colour.with_alpha(1.0))
+        canvas.disc((x(self.mean), y), DOT, colour.with_alpha(1.0))
     }
-}
-
-/// A disc, as a polygon of sixteen corners.
-fn disc((x, y): Point, radius: f64) -> Vec<Point> {
-    let corner = |index: u32| {
-        let (sine, cosine) = (std::f64::consts::TAU * f64::from(index) / 16.0).sin_cos();
-        (x + radius * cosine, y + radius * sine)
-    };
-    (0..16).map(corner).collect()
 }

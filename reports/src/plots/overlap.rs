@@ -39,6 +39,50 @@ pub(super) fn turns(paths: &[Vec<Point>], widths: &[f64], (left, right): (f64, f
     turns
 }
 
+/// A short piece of a curve that others lie upon.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Piece {
+    /// Which curve.
+    pub(super) curve: usize,
+    pub(super) from: Point,
+    pub(super) to: Point,
+}
+
+/// Where curves run through the same two points, their colours take turns, as those of level lines do in [`turns`].
+pub(super) fn shared_pieces(curves: &[Vec<Point>]) -> Vec<Piece> {
+    let runs_through = |curve: usize, pair: &[Point]| curves[curve].windows(2).any(|other| other == pair);
+    let mut pieces = Vec::new();
+    for (last, curve) in curves.iter().enumerate() {
+        for pair in curve.windows(2) {
+            if (last + 1..curves.len()).any(|later| runs_through(later, pair)) {
+                continue;
+            }
+            let below: Vec<usize> = (0..=last).filter(|&other| runs_through(other, pair)).collect();
+            if below.len() > 1 {
+                cut(pair[0], pair[1], |from, to, index| {
+                    let curve = below[index % below.len()];
+                    if curve != last {
+                        pieces.push(Piece { curve, from, to });
+                    }
+                });
+            }
+        }
+    }
+    pieces
+}
+
+/// The pieces of a line from left to right, cut wherever the next turn begins, each with the number of its turn.
+fn cut(from: Point, to: Point, mut piece: impl FnMut(Point, Point, usize)) {
+    let at = |x: f64| (x, from.1 + (to.1 - from.1) * ((x - from.0) / (to.0 - from.0)));
+    let (mut begin, mut index) = (from, (from.0 / TURN).floor() as usize);
+    while begin.0 < to.0 {
+        let next = (index + 1) as f64 * TURN;
+        let end = if next >= to.0 { to } else { at(next) };
+        piece(begin, end, index);
+        (begin, index) = (end, index + 1);
+    }
+}
+
 /// The height at which a path of corners is level all the way between two places, if it is.
 fn level(path: &[Point], from: f64, to: f64) -> Option<f64> {
     let next = path.partition_point(|&(x, _)| x <= from);
@@ -68,6 +112,15 @@ mod tests {
         let paths = vec![vec![(0.0, 5.0), (60.0, 5.0)]; 3];
         let found: Vec<usize> = turns(&paths, &[2.0; 3], (0.0, 60.0)).iter().map(|turn| turn.line).collect();
         assert_eq!(found, [0, 1, 0, 1], "the third one's turns are its own line");
+    }
+
+    #[test]
+    fn equal_curves_are_each_seen_where_they_are_equal_and_nowhere_else() {
+        let one = vec![(0.0, 0.0), (36.0, 36.0), (60.0, 0.0)];
+        let other = vec![(0.0, 0.0), (36.0, 36.0), (60.0, 50.0)];
+        let pieces = shared_pieces(&[one, other]);
+        let piece = |from: f64, to: f64| Piece { curve: 0, from: (from, from), to: (to, to) };
+        assert_eq!(pieces, [piece(0.0, 12.0), piece(24.0, 36.0)]);
     }
 
     #[test]

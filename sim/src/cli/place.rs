@@ -10,6 +10,7 @@ use wavetank_manifest::Errors;
 use wavetank_manifest::kubernetes::Snapshot;
 use wavetank_manifest::scheduler_configuration::SchedulerConfiguration;
 
+use super::numbers::seed;
 use super::{Exit, complain, told};
 use crate::place::{Manner, Row, Status, place, render, settings};
 use crate::text_file;
@@ -27,7 +28,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t = TieBreak::First)]
     ties: TieBreak,
     /// Where the draws of `--ties seeded` come from.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = seed)]
     seed: u64,
     /// Let pods of lower priority make room: they are removed at once and the pod is tried again.
     #[arg(long)]
@@ -74,6 +75,12 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
             return Exit::BadInput;
         }
     };
+    if snapshot.pods.is_empty() {
+        complain(
+            "there is no pod to place: expected Pods among the objects, such as `kubectl get nodes,pods -o json` gives",
+        );
+        return Exit::BadInput;
+    }
     for note in notes(&snapshot) {
         complain(&note);
     }

@@ -41,8 +41,8 @@ fn replay_scenario(arguments: &Arguments) -> Result<(String, Exit), Unusable> {
     if !writable(arguments.out.as_deref()) {
         return Ok((String::new(), Exit::NotWritten));
     }
-    let recorded = recorded_fingerprint(dir).map_err(Unusable)?;
     let inputs = Inputs::from_run(dir).map_err(Unusable)?;
+    let recorded = recorded_fingerprint(dir).map_err(Unusable)?;
     let (loaded, watch) = load(inputs)?;
     let executed = with_progress(&loaded, watch);
     let mut exit = Exit::Held;

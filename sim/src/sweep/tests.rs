@@ -107,6 +107,13 @@ fn the_report_has_a_line_per_policy_and_a_figure_per_quantity() {
 }
 
 #[test]
+fn a_sweep_is_refused_as_a_whole_only_if_no_combination_can_be_run() {
+    assert!(sweep(&["controlPlane.policy=FDG,FGD"], "1").loads().is_ok());
+    let refused = sweep(&["controlPlane.policy=FDG,RND"], "1").loads().unwrap_err();
+    assert!(refused.contains("unknown policy \"FDG\"; did you mean \"FGD\"?"), "{refused}");
+}
+
+#[test]
 fn a_study_without_gpus_is_one_of_cpu_and_has_no_fragmentation() {
     let dir = directory("cpu");
     std::fs::create_dir_all(&dir).unwrap();

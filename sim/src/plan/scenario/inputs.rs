@@ -146,6 +146,12 @@ impl Inputs {
     /// Errors: a sentence that names what is missing or not readable.
     pub fn from_run(dir: &Path) -> Result<Inputs, String> {
         let read = |name: &str| text_file::read(&dir.join("inputs").join(name));
+        if !dir.join("inputs/inputs.json").is_file() {
+            let place = dir.display();
+            return Err(format!(
+                "{place} is not the directory of a run: expected one that `sim run --out` or `real up` has written"
+            ));
+        }
         let recorded: Recorded = serde_json::from_str(&read("inputs.json")?)
             .map_err(|error| format!("{} is not a recorded run: {error}", dir.display()))?;
         if recorded.version != VERSION {
