@@ -287,8 +287,8 @@ mod tests {
         let line = Line {
             from_ns: 390_000_000_000,
             weight: Weight::Landmark,
-            category: "expectation".to_owned(),
-            reason: "Held".to_owned(),
+            category: "expectation".into(),
+            reason: "Held".into(),
             subject: "the drained node keeps its pod as long as the crashed one's is not replaced".to_owned(),
             detail: "true from 60s to 390s".to_owned(),
             facts: 1,

@@ -29,6 +29,7 @@ pub use store::Store;
 
 use crate::execute::execute;
 use crate::expect::Watch;
+use crate::history::Detail;
 use crate::plan::scenario::{Inputs, Loaded, Settings};
 
 /// What is to be run.
@@ -128,7 +129,7 @@ impl Sweep {
 /// Errors: what `sim run` would say.
 pub fn run_one(file: &Path, settings: Settings) -> Result<RunResult, String> {
     let (loaded, watch) = load(file, settings)?;
-    let executed = execute(&loaded, watch, &mut |_| {});
+    let executed = execute(&loaded, watch, Detail::Outcome, &mut |_| {});
     Ok(RunResult::of(&executed, &loaded.inputs))
 }
 
