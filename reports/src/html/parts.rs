@@ -167,8 +167,8 @@ fn filter(page: &mut String, table: &str, hint: &str) {
     );
 }
 
-/// A table of at most [`ROWS_MAX`] rows. A column whose title begins with `#` is set as numbers, one with `=` holds names
-/// that stay on one line.
+/// A table of at most [`ROWS_MAX`] rows. A column whose title begins with `#` is set as numbers, one with `=` holds
+/// names that stay on one line.
 fn table<T>(page: &mut String, id: &str, columns: &[&str], items: &[T], file: &str, cells: impl Fn(&T) -> Vec<String>) {
     put(page, format_args!("<div class=\"card scroll\"><table id=\"{id}\">\n<thead><tr>"));
     for column in columns {

@@ -128,23 +128,74 @@ impl BandFigure {
                 (Axis::decades([low, high]), Axis::decades(shown.iter().flatten().map(|point| point.mean)))
             }
         };
-        let x = |value: f64| left + x_axis.share(value) * (right - left);
-        let y = |value: f64| bottom - y_axis.share(value) * (bottom - top);
-        for (value, label) in &y_axis.ticks {
-            canvas.line(&[(left, y(*value)), (right, y(*value))], 1.0, GRID.with_alpha(1.0))?;
-            let at = (left - 9.0, y(*value) + TICK_SIZE * 0.36);
+        let area = Area { x_axis, y_axis, left, right, top, bottom };
+        area.draw_grid(canvas)?;
+        area.draw_bands(&shown, canvas)?;
+        area.draw_curves(&shown, canvas)?;
+        area.draw_axes(canvas)?;
+        if shown.iter().all(Vec::is_empty) {
+            no_data(canvas, (left, right), (top, bottom))?;
+        }
+        if first {
+            let ticks = area.y_axis.ticks.iter().map(|(_, label)| label.as_str());
+            value_label(canvas, &self.y_label, ticks, left, (top, bottom))?;
+        }
+        Ok(())
+    }
+}
+
+/// A panel's plotting area, with its axes.
+struct Area {
+    x_axis: Axis,
+    y_axis: Axis,
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+impl Area {
+    fn x(&self, value: f64) -> f64 {
+        self.left + self.x_axis.share(value) * (self.right - self.left)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        self.bottom - self.y_axis.share(value) * (self.bottom - self.top)
+    }
+
+    fn draw_grid<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), CanvasError<B>> {
+        for (value, label) in &self.y_axis.ticks {
+            let y = self.y(*value);
+            canvas.line(&[(self.left, y), (self.right, y)], 1.0, GRID.with_alpha(1.0))?;
+            let at = (self.left - 9.0, y + TICK_SIZE * 0.36);
             canvas.text(label, at, Type::plain(TICK_SIZE, INK_SOFT, Align::End))?;
         }
-        for (points, index) in shown.iter().zip(0..) {
-            let above = points.iter().map(|point| (x(point.x), y(point.mean + point.half_width)));
-            let below = points.iter().rev().map(|point| (x(point.x), y(point.mean - point.half_width)));
+        Ok(())
+    }
+
+    fn draw_bands<B: DrawingBackend>(
+        &self,
+        curves: &[Vec<BandPoint>],
+        canvas: &mut Canvas<'_, B>,
+    ) -> Result<(), CanvasError<B>> {
+        for (points, index) in curves.iter().zip(0..) {
+            let above = points.iter().map(|point| (self.x(point.x), self.y(point.mean + point.half_width)));
+            let below = points.iter().rev().map(|point| (self.x(point.x), self.y(point.mean - point.half_width)));
             if points.iter().any(|point| point.half_width > 0.0) {
                 let edge: Vec<Point> = above.chain(below).collect();
                 canvas.polygon(&edge, cycle(index).with_alpha(BAND_ALPHA))?;
             }
         }
-        let line = |points: &Vec<BandPoint>| points.iter().map(|point| (x(point.x), y(point.mean))).collect();
-        let lines: Vec<Vec<Point>> = shown.iter().map(line).collect();
+        Ok(())
+    }
+
+    fn draw_curves<B: DrawingBackend>(
+        &self,
+        curves: &[Vec<BandPoint>],
+        canvas: &mut Canvas<'_, B>,
+    ) -> Result<(), CanvasError<B>> {
+        let line = |points: &Vec<BandPoint>| points.iter().map(|point| (self.x(point.x), self.y(point.mean))).collect();
+        let lines: Vec<Vec<Point>> = curves.iter().map(line).collect();
         for (line, index) in lines.iter().zip(0..) {
             canvas.line(line, LINE, cycle(index).with_alpha(1.0))?;
         }
@@ -156,19 +207,17 @@ impl BandFigure {
                 canvas.disc(*point, DOT, cycle(index).with_alpha(1.0))?;
             }
         }
+        Ok(())
+    }
+
+    fn draw_axes<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), CanvasError<B>> {
         let ink = AXIS.with_alpha(1.0);
-        canvas.line(&[(left, top), (left, bottom)], 1.0, ink)?;
-        canvas.line(&[(left, bottom), (right, bottom)], 1.0, ink)?;
-        for (value, label) in &x_axis.ticks {
-            canvas.line(&[(x(*value), bottom), (x(*value), bottom + 4.0)], 1.0, ink)?;
-            canvas.text(label, (x(*value), bottom + 17.0), Type::plain(TICK_SIZE, INK_SOFT, Align::Middle))?;
-        }
-        if shown.iter().all(Vec::is_empty) {
-            no_data(canvas, (left, right), (top, bottom))?;
-        }
-        if first {
-            let ticks = y_axis.ticks.iter().map(|(_, label)| label.as_str());
-            value_label(canvas, &self.y_label, ticks, left, (top, bottom))?;
+        canvas.line(&[(self.left, self.top), (self.left, self.bottom)], 1.0, ink)?;
+        canvas.line(&[(self.left, self.bottom), (self.right, self.bottom)], 1.0, ink)?;
+        for (value, label) in &self.x_axis.ticks {
+            let x = self.x(*value);
+            canvas.line(&[(x, self.bottom), (x, self.bottom + 4.0)], 1.0, ink)?;
+            canvas.text(label, (x, self.bottom + 17.0), Type::plain(TICK_SIZE, INK_SOFT, Align::Middle))?;
         }
         Ok(())
     }

@@ -5,7 +5,8 @@
 //! Invariant: looking changes nothing, so a run has the same fingerprint with and without expectations.
 //! A runtime error (a missing field) is not true: it breaks `at`, `always` and `never`, and `within` goes on waiting.
 //!
-//! Parts: `program` reads expressions and `syntax` tells why one cannot be read, `objects` and `json` are what they see of the cluster.
+//! Parts: `program` reads expressions and `syntax` tells why one cannot be read, `objects` and `json` are what they see
+//! of the cluster.
 
 mod json;
 mod objects;

@@ -153,7 +153,8 @@ fn files_that_cannot_be_read_are_told_with_what_was_expected() {
         ),
         (
             vec!["place", "-f", &file],
-            "there is no pod to place: expected Pods among the objects, such as `kubectl get nodes,pods -o json` gives\n",
+            "there is no pod to place: expected Pods among the objects, such as `kubectl get nodes,pods -o json` \
+             gives\n",
         ),
     ] {
         let output = place.sim(&arguments);

@@ -64,7 +64,10 @@ pub(in crate::kubernetes) fn show_volume(root: &mut Root, volume: &PersistentVol
     if let Some(terms) = &volume.node_affinity
         && !spec.contains_key("nodeAffinity")
     {
-        let term = |term: &Vec<SelectorRequirement>| json!({"matchExpressions": term.iter().map(requirement).collect::<Vec<_>>()});
+        let term = |term: &Vec<SelectorRequirement>| {
+            let expressions: Vec<Value> = term.iter().map(requirement).collect();
+            json!({"matchExpressions": expressions})
+        };
         let terms: Vec<Value> = terms.iter().map(term).collect();
         set(spec, "nodeAffinity", json!({"required": {"nodeSelectorTerms": terms}}));
     }
@@ -172,8 +175,14 @@ pub(in crate::kubernetes) fn show_class(root: &mut Root, class: &StorageClass) {
         set(root, "allowVolumeExpansion", true);
     }
     if !class.allowed_topologies.is_empty() {
-        let requirement = |it: &TopologyRequirement| json!({"key": &*it.key, "values": it.values.iter().map(|value| &**value).collect::<Vec<&str>>()});
-        let term = |term: &Vec<TopologyRequirement>| json!({"matchLabelExpressions": term.iter().map(requirement).collect::<Vec<_>>()});
+        let requirement = |it: &TopologyRequirement| {
+            let values: Vec<&str> = it.values.iter().map(|value| &**value).collect();
+            json!({"key": &*it.key, "values": values})
+        };
+        let term = |term: &Vec<TopologyRequirement>| {
+            let expressions: Vec<Value> = term.iter().map(requirement).collect();
+            json!({"matchLabelExpressions": expressions})
+        };
         set(root, "allowedTopologies", class.allowed_topologies.iter().map(term).collect::<Vec<_>>());
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 use wavetank_core::id::Name;
 use wavetank_core::model::{
-    ClaimTemplate, ControllerRevision, DaemonSet, DaemonSetStrategy, IntOrPercent, Pod, PodManagement, PodVolumeSource,
-    StatefulSet, StatefulSetStrategy,
+    ClaimTemplate, ControllerRevision, DaemonSet, DaemonSetStrategy, Pod, PodManagement, PodVolumeSource, StatefulSet,
+    StatefulSetStrategy,
 };
 
 use super::{
@@ -94,11 +94,11 @@ pub(super) fn daemon_set(root: &mut Root, set_: &DaemonSet) {
     show_min_ready(spec, set_.min_ready);
     set(spec, "selector", selector(&set_.selector));
     show_template(entry(spec, "template"), &set_.template);
-    let shares = |surge: IntOrPercent, unavailable: IntOrPercent| json!({"maxSurge": share(surge), "maxUnavailable": share(unavailable)});
     let strategy = match set_.strategy {
         DaemonSetStrategy::OnDelete => json!({"type": "OnDelete"}),
         DaemonSetStrategy::RollingUpdate { max_surge, max_unavailable } => {
-            json!({"type": "RollingUpdate", "rollingUpdate": shares(max_surge, max_unavailable)})
+            let shares = json!({"maxSurge": share(max_surge), "maxUnavailable": share(max_unavailable)});
+            json!({"type": "RollingUpdate", "rollingUpdate": shares})
         }
     };
     set(spec, "updateStrategy", strategy);
