@@ -3,19 +3,22 @@
 //!
 //! Here are a play from its beginning to its end and the queue of what happens in it. `scene` is what is there before
 //! the first step, `steps` does the steps, `drains` the `kubectl drain`s among them, `machines` looks after kubelets,
-//! and `effects` carries out what the core wants.
+//! `effects` carries out what the core wants, and `owners` knows whose each field is.
 //!
 //! Delays are drawn by the seed within a few milliseconds, as a cluster on one machine has them, or several times as
 //! long, as a busy one has, so that another seed gives another order of what the recorded clusters left to chance.
-//! Messages of one link do not overtake each other, but for requests that a client makes at once.
+//! Watches show things in their order; requests that a client makes at once may overtake each other, and answers the
+//! watch. Scenarios that were recorded side by side shared the limits of the controllers' clients, so there are plays
+//! with a part of these limits.
 
 mod drains;
 mod effects;
 mod machines;
+mod owners;
 mod scene;
 mod steps;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wavetank_core::Core;
 use wavetank_core::api::Request;
@@ -25,15 +28,21 @@ use wavetank_core::id::{HostId, ProcId, RequestId, Revision};
 use wavetank_core::seam::{Input, Msg, TimerKind};
 use wavetank_core::time::{Span, Time};
 
+use crate::conform::edge::Managers;
 use crate::conform::kubelets::{Due, Kubelets};
 use crate::conform::line::Line;
 use crate::conform::names::Twins;
 use crate::conform::recording::Recording;
 use drains::Running;
+use owners::Applied;
 
 /// How many times as long delays are, by the seed: recorded clusters were more and less busy, with others' scenarios
 /// too.
 const PACES: [u64; 4] = [1, 1, 4, 12];
+
+/// Requests per second and burst of each controller's client, by the seed, where the recording names none: those of the
+/// defaults, and what other scenarios have left of them.
+const SHARES: [(u32, u32); 4] = [(20, 30), (20, 1), (8, 8), (2, 4)];
 
 /// How long after the first step's clock the run begins: controllers have started, nodes are there.
 const LEAD: Span = Span::from_secs(40);
@@ -83,12 +92,20 @@ struct Bench<'a> {
     seed: u64,
     /// How many times as long delays are.
     pace: u64,
+    /// Whether answers may come before the watch shows what was written.
+    overtaking: bool,
     shown: Revision,
     log: EventLog,
     /// Places in the log of events that could not be written down.
     lost: BTreeSet<usize>,
     twins: Twins,
     drains: Vec<Running>,
+    /// Requests of command lines that wait for the answer to the one before them, by the step's place.
+    to_follow: BTreeMap<usize, VecDeque<Request>>,
+    /// Whose each field is, in a recording in which somebody applies.
+    managers: Option<Managers>,
+    /// Configurations that were applied and are not answered yet, by the step's place.
+    applying: BTreeMap<usize, Applied>,
     /// Names and addresses of ours that stand for drawn ones of a step, each with the recorded one, by the step's
     /// place.
     renamed: BTreeMap<usize, Vec<(String, String)>>,
@@ -99,9 +116,9 @@ struct Bench<'a> {
 pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
     let mut config = Config { seed, ..Config::default() };
     config.api_server.service_addresses = SERVICE_ADDRESSES;
-    if let Some((per_second, burst)) = recording.client_limit {
-        config.controller_manager.client_limit = Some(RateLimit { per_second, burst });
-    }
+    let share = SHARES[(seed / PACES.len() as u64 / 2 % SHARES.len() as u64) as usize];
+    let (per_second, burst) = recording.client_limit.unwrap_or(share);
+    config.controller_manager.client_limit = Some(RateLimit { per_second, burst });
     let first = recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0);
     // Our whole seconds are those of the recorded wall clock: the API stores times in whole seconds, and schedules go
     // by the minute.
@@ -124,11 +141,15 @@ pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
         beats: BTreeMap::new(),
         seed,
         pace: PACES[(seed % PACES.len() as u64) as usize],
+        overtaking: seed / PACES.len() as u64 % 2 == 1,
         shown: Revision::ZERO,
         log: EventLog::default(),
         lost: BTreeSet::new(),
         twins: Twins::default(),
         drains: Vec::new(),
+        to_follow: BTreeMap::new(),
+        managers: owners::begin(recording),
+        applying: BTreeMap::new(),
         renamed: BTreeMap::new(),
         played: Played {
             lines: Vec::new(),
