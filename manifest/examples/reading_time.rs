@@ -31,7 +31,8 @@ fn main() {
     nanos.sort_unstable();
     let at = |percent: usize| nanos[(nanos.len() - 1) * percent / 100] as f64 / 1_000.0;
     println!(
-        "{file}: {} bytes, {} objects; {ROUNDS} readings: first quartile {:.0} us, median {:.0} us, 99th percentile {:.0} us",
+        "{file}: {} bytes, {} objects; {ROUNDS} readings: first quartile {:.0} us, median {:.0} us, 99th percentile \
+         {:.0} us",
         text.len(),
         objects / ROUNDS as usize,
         at(25),

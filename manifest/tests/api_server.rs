@@ -61,8 +61,8 @@ fn a_value_of_a_wrong_type_can_be_told_in_go_s_words() {
         "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"
     );
     let image = said(&deployment("{template: {spec: {containers: [{name: c, image: 5}]}}}"));
-    let expected = "json: cannot unmarshal number into Go struct field Container.spec.template.spec.containers.image of type \
-                    string";
+    let expected = "json: cannot unmarshal number into Go struct field Container.spec.template.spec.containers.image \
+                    of type string";
     assert_eq!(image.as_deref(), Some(expected));
     assert_eq!(said(&deployment("{replica: 3}")), None);
 }

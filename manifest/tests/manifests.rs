@@ -103,8 +103,8 @@ fn invalid_values_are_placed_where_they_are_written() {
         [
             "web.yaml:13:7: spec.template.metadata.labels: Invalid value: {\"app\":\"web\"}: `selector` does not match \
              template `labels`",
-            "web.yaml:34:11: spec.template.spec.containers[0].resources.requests: Invalid value: \"2\": must be less than \
-             or equal to cpu limit of 1",
+            "web.yaml:34:11: spec.template.spec.containers[0].resources.requests: Invalid value: \"2\": must be less \
+             than or equal to cpu limit of 1",
             "web.yaml:52:28: spec.ports[0].targetPort: Invalid value: 99999: must be between 1 and 65535, inclusive",
         ]
     );
@@ -123,9 +123,8 @@ fn kinds_that_are_not_supported_are_refused_by_name() {
     let told = refusals("apiVersion: extensions/v1beta1\nkind: Deployment\nmetadata: {name: x}\n");
     assert_eq!(
         told,
-        [
-            "web.yaml:1:13: apiVersion: no kind \"Deployment\" in version \"extensions/v1beta1\"; did you mean \"apps/v1\"?"
-        ]
+        ["web.yaml:1:13: apiVersion: no kind \"Deployment\" in version \"extensions/v1beta1\"; did you mean \
+             \"apps/v1\"?"]
     );
     let told = refusals("apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: x}\n");
     assert!(told[0].ends_with("did you mean \"Deployment\"?"), "{told:?}");
@@ -169,8 +168,9 @@ fn an_empty_file_has_no_objects() {
 #[test]
 fn an_object_that_was_exported_from_a_cluster_can_be_read_again() {
     let text = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  creationTimestamp: null\n  annotations:\n  \
-                managedFields:\n  - {manager: kubectl, operation: Apply, time: 2026-11-20T20:12:33Z, fieldsType: FieldsV1, \
-                fieldsV1: {'f:spec': {'f:ports': {}}}}\nspec:\n  ports: [{port: 80}]\nstatus: {loadBalancer: {}}\n";
+                managedFields:\n  - {manager: kubectl, operation: Apply, time: 2026-11-20T20:12:33Z, fieldsType: \
+                FieldsV1, fieldsV1: {'f:spec': {'f:ports': {}}}}\nspec:\n  ports: [{port: 80}]\nstatus: \
+                {loadBalancer: {}}\n";
     let objects = read_admitted("exported.yaml", text).unwrap_or_else(|errors| panic!("{}", errors.render(text)));
     let fields = &serde_json::to_value(&objects[0].value).unwrap()["metadata"]["managedFields"][0]["fieldsV1"];
     assert_eq!(*fields, json!({"f:spec": {"f:ports": {}}}));
@@ -186,5 +186,33 @@ proptest! {
             prop_assert!(!errors.0.is_empty());
             prop_assert!(errors.0.iter().all(|error| error.line > 0), "{}", errors);
         }
+    }
+}
+
+/// Source: `omitempty` of `MinReadySeconds`, `ObservedGeneration` and `Conditions`,
+/// staging/src/k8s.io/api/{apps,core}/v1/types.go (v1.34.1).
+#[test]
+fn a_zero_and_an_empty_list_are_not_shown_even_if_written() {
+    let selectors = [
+        ("apps/v1", "Deployment", "{matchLabels: {app: x}}"),
+        ("apps/v1", "ReplicaSet", "{matchLabels: {app: x}}"),
+        ("apps/v1", "StatefulSet", "{matchLabels: {app: x}}"),
+        ("apps/v1", "DaemonSet", "{matchLabels: {app: x}}"),
+        ("v1", "ReplicationController", "{app: x}"),
+    ];
+    for (version, kind, selector) in selectors {
+        let shown_with = |min_ready: u32| {
+            let text = format!(
+                "{{apiVersion: {version}, kind: {kind}, metadata: {{name: s}}, spec: {{selector: {selector}, \
+                 minReadySeconds: {min_ready}, template: {{metadata: {{labels: {{app: x}}}}, \
+                 spec: {{containers: [{{name: c, image: a}}]}}}}}}}}"
+            );
+            to_json(&to_object(&read_admitted("s.yaml", &text).unwrap().remove(0)).unwrap(), Revision(1), 0)
+        };
+        assert_eq!(shown_with(5)["spec"]["minReadySeconds"], 5, "{kind}");
+        let shown = shown_with(0);
+        assert_eq!(shown["spec"].get("minReadySeconds"), None, "{kind}");
+        assert_eq!(shown["status"].get("observedGeneration"), None, "{kind}: no controller has seen it");
+        assert_eq!(shown["status"].get("conditions"), None, "{kind}");
     }
 }

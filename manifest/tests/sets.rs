@@ -70,7 +70,8 @@ fn a_daemon_set_is_refused_in_the_api_servers_words() {
     );
     assert_eq!(
         rolling("maxUnavailable: 1, maxSurge: 10%"),
-        "spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: \"10%\": may not be set when maxUnavailable is non-zero"
+        "spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: \"10%\": may not be set when maxUnavailable is \
+         non-zero"
     );
     assert_eq!(
         rolling("maxUnavailable: 0, maxSurge: 101%"),
@@ -168,8 +169,8 @@ fn the_largest_progress_deadline_is_none_and_a_missing_one_ten_minutes() {
         [("", Some(600)), ("progressDeadlineSeconds: 30", Some(30)), ("progressDeadlineSeconds: 2147483647", None)]
     {
         let text = format!(
-            "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: d}}, spec: {{selector: {{matchLabels: {{app: x}}}}, \
-             template: {TEMPLATE}, {given}}}}}"
+            "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: d}}, spec: {{selector: {{matchLabels: {{app: \
+             x}}}}, template: {TEMPLATE}, {given}}}}}"
         );
         let object = to_object(&read_admitted("d.yaml", &text).unwrap().remove(0)).unwrap();
         let Object::Deployment(deployment) = &object else { panic!("{object:?}") };

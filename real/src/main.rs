@@ -70,6 +70,8 @@ enum Failure {
     Refusals(Vec<Refusal>),
     #[error("cannot read {}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
+    #[error("cannot make the directory {}: {error}", path.display())]
+    Directory { path: PathBuf, error: io::Error },
     #[error("{}: {error}", path.display())]
     Program { path: PathBuf, error: ProgramError },
     #[error("cannot start the asynchronous runtime: {0}")]

@@ -22,6 +22,9 @@ pub enum ManifestError {
         /// The system's own words.
         error: io::Error,
     },
+    /// A file holds no object.
+    #[error("expected Kubernetes objects, found none in {}", .0.display())]
+    Empty(PathBuf),
     /// A file says something that is wrong, each mistake with its place.
     #[error("{0}")]
     Wrong(Errors),
@@ -48,6 +51,9 @@ pub fn read(paths: &[PathBuf]) -> Result<Wanted, ManifestError> {
                 continue;
             }
         };
+        if located.is_empty() {
+            return Err(ManifestError::Empty(path.clone()));
+        }
         for located in &located {
             match request(located) {
                 Ok(request) => wanted.requests.push(request),
@@ -153,6 +159,12 @@ mod tests {
         let wanted = read_text("hosts", &format!("{POD}  shareProcessNamespace: true\n")).expect("a valid pod");
         assert_eq!(wanted.requests.len(), 1);
         assert!(wanted.ignored.iter().any(|line| line.contains("spec.shareProcessNamespace")), "{:?}", wanted.ignored);
+    }
+
+    #[test]
+    fn a_file_without_objects_is_refused() {
+        let error = read_text("empty", "# nothing\n---\n").expect_err("there is nothing to apply").to_string();
+        assert!(error.starts_with("expected Kubernetes objects, found none in "), "{error}");
     }
 
     #[test]

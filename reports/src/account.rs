@@ -4,7 +4,7 @@
 //! within [`BURST_GAP_NS`]. A fault, an action or an expectation ends every burst, so that what happened before it and
 //! what happened after it never share a line. The terminal and the page show the same account.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::format::{SECOND_NS, counted, seconds_column};
 use crate::record::{FactRow, Text};
@@ -132,12 +132,13 @@ fn single(fact: &FactRow) -> Line {
 
 fn folded(facts: &[FactRow], burst: &Burst) -> Line {
     let first = &facts[burst.members[0]];
+    let last = facts[burst.members[burst.members.len() - 1]].message.as_str();
     let mut subjects: Vec<&str> = Vec::new();
     let mut distinct = HashSet::new();
     for &index in &burst.members {
         let subject = facts[index].subject.as_str();
         if distinct.insert(subject) && subjects.len() < NAMED_MAX {
-            subjects.push(short_name(subject));
+            subjects.push(subject);
         }
     }
     let (count, times) = (distinct.len() as u64, burst.members.len() as u64);
@@ -152,9 +153,11 @@ fn folded(facts: &[FactRow], burst: &Burst) -> Line {
     let message = burst.members.iter().all(|&index| facts[index].message == first.message);
     if message && !first.message.is_empty() && !repeats(&first.reason, &first.message) {
         detail += &format!(": {}", first.message);
+    } else if count == 1 && !message && !last.is_empty() {
+        detail += &format!("; the last: {last}");
     }
     if count > 1 {
-        detail += &format!(" ({}{more})", subjects.join(", "));
+        detail += &format!(" ({}{more})", names(&subjects).join(", "));
     }
     Line {
         from_ns: first.time_ns,
@@ -179,9 +182,17 @@ fn repeats(reason: &str, message: &str) -> bool {
         || matches!((reason, message), ("Deleted", "gone") | ("Unready", "not ready"))
 }
 
-/// The last part of a subject: `web-abc` of `pod/default/web-abc`.
-fn short_name(subject: &str) -> &str {
-    subject.rsplit('/').next().unwrap_or(subject)
+/// The last parts of some subjects, `web-abc` of `pod/default/web-abc`; with their namespaces where two are alike.
+fn names<'s>(subjects: &[&'s str]) -> Vec<&'s str> {
+    let last_parts = |count: usize| {
+        move |subject: &&'s str| {
+            let begin = subject.rmatch_indices('/').nth(count - 1).map_or(0, |(slash, _)| slash + 1);
+            &subject[begin..]
+        }
+    };
+    let short: Vec<&str> = subjects.iter().map(last_parts(1)).collect();
+    let distinct: BTreeSet<&str> = short.iter().copied().collect();
+    if distinct.len() == short.len() { short } else { subjects.iter().map(last_parts(2)).collect() }
 }
 
 #[cfg(test)]
@@ -207,6 +218,23 @@ mod tests {
         }
         assert_eq!(told(&facts), ["0 12 pods Scheduled", "0 12 pods Started"]);
         assert_eq!(account(&facts)[0].detail, "until 2.000 s (web-0, web-1, web-2, …)");
+    }
+
+    #[test]
+    fn names_that_are_alike_are_told_with_their_namespaces() {
+        let accounts = ["a", "b", "c"].map(|namespace| format!("serviceaccount/{namespace}/default"));
+        let facts: Vec<FactRow> = accounts.iter().map(|name| fact(1, "serviceaccount", name, "Created")).collect();
+        assert_eq!(account(&facts)[0].detail, "all at once (a/default, b/default, c/default)");
+    }
+
+    #[test]
+    fn what_one_thing_tells_again_and_again_ends_with_the_last_of_it() {
+        let mut facts: Vec<FactRow> =
+            (0..3).map(|at| fact(at, "service", "service/default/web", "Endpoints")).collect();
+        for (ready, fact) in facts.iter_mut().enumerate() {
+            fact.message = format!("{ready} ready endpoints").into();
+        }
+        assert_eq!(account(&facts)[0].detail, "until 2.000 s, 3 times; the last: 2 ready endpoints");
     }
 
     #[test]

@@ -93,9 +93,11 @@ pub fn write_directory(record: &RunRecord, dir: &Path, extra_files: &[(String, V
 /// Whether [`write_directory`] would refuse `dir`, for programs that ask before a long run.
 ///
 /// # Errors
-/// [`Error::Occupied`] and [`Error::Nameless`], as of [`write_directory`].
+/// [`Error::Occupied`] and [`Error::Nameless`], as of [`write_directory`]; [`Error::Io`] where nothing can be made.
 pub fn refuse_directory(dir: &Path) -> Result<(), Error> {
-    Place::of(dir)?.refuse_if_occupied()
+    let place = Place::of(dir)?;
+    place.refuse_if_occupied()?;
+    place.refuse_if_unwritable()
 }
 
 /// What `summary.json` holds: the record's summary, the latencies and the list of files.
@@ -204,6 +206,18 @@ impl Place {
                     Err(Error::Occupied(self.dir.clone()))
                 }
             }
+        }
+    }
+
+    /// Makes a directory where the first one would be made, and removes it again.
+    fn refuse_if_unwritable(&self) -> Result<(), Error> {
+        let existing = self.parent.ancestors().find(|above| above.exists()).unwrap_or(Path::new("."));
+        let probe = existing.join(self.partial.file_name().expect("a partial directory has a name"));
+        match fs::create_dir(&probe) {
+            Ok(()) => fs::remove_dir(&probe).map_err(io_error("remove", &probe)),
+            // A killed program or one that is at work has left it: it could.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(io_error("create", &self.dir)(error)),
         }
     }
 

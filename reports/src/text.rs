@@ -78,9 +78,11 @@ impl Page {
 
     fn account_line(&mut self, line: &Line, layout: &Layout) {
         let time = format!("{:>1$} s", seconds_column(line.from_ns), layout.time_width);
-        let subject = padded(&printable(&line.subject), layout.subject_width);
+        let reason = printable(&line.reason);
+        let most = self.width.saturating_sub(2 + columns(&time) + 2 + 2 + columns(&reason));
+        let subject = padded(&clipped(&printable(&line.subject), most), layout.subject_width);
         let overflows = columns(&subject) > layout.subject_width;
-        let reason = padded(&printable(&line.reason), if overflows { 0 } else { layout.reason_width });
+        let reason = padded(&reason, if overflows { 0 } else { layout.reason_width });
         let used = 2 + columns(&time) + 2 + columns(&subject) + 2 + columns(&reason) + 2;
         let room = self.width.saturating_sub(used);
         let detail = if room < DETAIL_MIN { String::new() } else { clipped(&printable(&line.detail), room) };
@@ -199,8 +201,8 @@ impl Page {
     }
 }
 
-/// How the account's columns are set. Only details are ever clipped: a name that is wider than its column pushes the
-/// rest of its line to the right.
+/// How the account's columns are set. A name that is wider than its column pushes the rest of its line to the right,
+/// where details are clipped; a name is clipped only where not even its reason would find room.
 struct Layout {
     time_width: usize,
     subject_width: usize,
@@ -278,6 +280,26 @@ mod tests {
         assert_eq!(wrapped("ready pods of web fell to 9", 12), ["ready pods", "of web fell", "to 9"]);
         assert_eq!(wrapped("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrapped("", 4), [""]);
+    }
+
+    #[test]
+    fn no_line_of_the_account_is_wider_than_the_terminal() {
+        let line = Line {
+            from_ns: 390_000_000_000,
+            weight: Weight::Landmark,
+            category: "expectation".into(),
+            reason: "Held".into(),
+            subject: "the drained node keeps its pod as long as the crashed one's is not replaced".to_owned(),
+            detail: "true from 60s to 390s".to_owned(),
+            facts: 1,
+        };
+        for width in [60, 80, 100, 140] {
+            let mut page = Page::new(width, false);
+            page.account_line(&line, &Layout::of(std::slice::from_ref(&line), 7, width));
+            let told = page.text.trim_end();
+            assert!(columns(told) <= width && told.contains("  Held"), "{width}: {told}");
+            assert_eq!(told.contains('…'), width < 100, "{width}: {told}");
+        }
     }
 
     #[test]

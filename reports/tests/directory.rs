@@ -247,6 +247,15 @@ fn somebody_elses_directory_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_place_where_nothing_can_be_made_is_refused_before_the_run_and_a_good_one_stays_untouched() {
+    let scratch = Scratch::new("unwritable");
+    let refused = wavetank_reports::refuse_directory(Path::new("/proc/run-1")).unwrap_err().to_string();
+    assert!(refused.starts_with("cannot create /proc/run-1: "), "{refused}");
+    wavetank_reports::refuse_directory(&scratch.0.join("out/deep/run-1")).unwrap();
+    assert_eq!(scratch.names(), [""; 0], "nothing is left behind");
+}
+
+#[test]
 fn what_a_killed_program_left_behind_is_cleared() {
     let scratch = Scratch::new("killed");
     let dir = scratch.0.join("run");

@@ -6,7 +6,7 @@ use crate::api::LETTERS;
 use crate::digest::StableHasher;
 use crate::draw::below;
 use crate::id::Name;
-use crate::model::{ClaimSpec, ConfigKind, Disk, EnvSource, Labels, Pod, ROOT_CERTIFICATE};
+use crate::model::{ClaimSpec, ConfigKind, Disk, EnvSource, Labels, Pod};
 
 /// A volume of a pod.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -176,25 +176,6 @@ impl Pod {
     /// Whether the kubelet mounts the API server's certificate for the pod beside what its manifest names.
     pub fn needs_root_certificate(&self) -> bool {
         self.spec.token.as_ref().is_some_and(|token| token.named.is_none())
-    }
-
-    /// The volume of [`Pod::token_volume`] as it would be written; `None` if admission has added none.
-    pub fn token_files(&self) -> Option<PodVolume> {
-        let name = self.token_volume().filter(|_| self.needs_root_certificate())?;
-        let certificate = KeyToPath { key: "ca.crt".into(), path: "ca.crt".into(), mode: None };
-        let namespace = EnvSource::Field { path: "metadata.namespace".into() };
-        let sources = vec![
-            FileSource::Token { path: "token".into() },
-            FileSource::Keys {
-                kind: ConfigKind::ConfigMap,
-                name: ROOT_CERTIFICATE,
-                optional: false,
-                items: vec![certificate],
-            },
-            FileSource::Downward { path: "namespace".into(), value: namespace, mode: None },
-        ];
-        let files = FileVolume { default_mode: 0o644, projected: true, sources };
-        Some(PodVolume { name, source: PodVolumeSource::Files(Box::new(files)) })
     }
 
     /// The names of the claims that the pod uses, each with whether it must belong to the pod, in the spec's order.

@@ -11,9 +11,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::Name;
-use crate::model::{PodSpec, SelectorOperator};
-
 /// The extended resource: thousandths of a GPU.
 pub const GPU_MILLI: &str = "alibabacloud.com/gpu-milli";
 /// The node label with the model of its GPUs.
@@ -108,7 +105,8 @@ pub struct Gpus {
 
 impl Gpus {
     /// The idle devices that so many thousandths are.
-    pub fn idle_of(total_milli: i64) -> Gpus {
+    #[cfg(test)]
+    fn idle_of(total_milli: i64) -> Gpus {
         Gpus { free: vec![WHOLE; device_count(total_milli)], tenants: BTreeMap::new() }
     }
 
@@ -192,17 +190,6 @@ fn kind(request: GpuRequest) -> u16 {
 
 fn device_count(total_milli: i64) -> usize {
     usize::try_from(total_milli / i64::from(WHOLE)).unwrap_or(0).min(DEVICES_MAX)
-}
-
-/// The models that a pod takes, sorted; empty is any. Only a required node affinity of one alternative with `In`
-/// requirements for [`GPU_MODEL`] is understood as such; NodeAffinity honours every other all the same.
-pub fn models_of(spec: &PodSpec) -> Vec<Name> {
-    let [alternative] = spec.required_node_affinity.as_slice() else { return Vec::new() };
-    let wanted = alternative.iter().find(|it| *it.key == *GPU_MODEL && it.operator == SelectorOperator::In);
-    let mut models = wanted.map_or_else(Vec::new, |it| it.values.clone());
-    models.sort_unstable();
-    models.dedup();
-    models
 }
 
 #[cfg(test)]

@@ -122,8 +122,8 @@ spec:
         };
         assert_eq!((single.node.as_deref(), single.spec.rules.is_none()), (Some("n1"), true));
         let set = format!(
-            "{{apiVersion: apps/v1, kind: ReplicaSet, metadata: {{name: s}}, spec: {{selector: {{matchLabels: {{a: b}}}}, \
-             template: {{metadata: {{labels: {{a: b}}}}, spec: {pod}}}}}}}"
+            "{{apiVersion: apps/v1, kind: ReplicaSet, metadata: {{name: s}}, spec: {{selector: {{matchLabels: {{a: \
+             b}}}}, template: {{metadata: {{labels: {{a: b}}}}, spec: {pod}}}}}}}"
         );
         let Object::ReplicaSet(set) = of(&set) else { panic!("a ReplicaSet is read as one") };
         let rules = set.template.spec.rules.as_ref().expect("the template names a node");

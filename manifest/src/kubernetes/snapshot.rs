@@ -343,11 +343,13 @@ mod tests {
         let class = "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\n";
         let pod = |rest: &str| {
             format!(
-                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{name: a, image: b}}]{rest}}}\n"
+                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{name: a, image: \
+                 b}}]{rest}}}\n"
             )
         };
         let classes = format!(
-            "{class}metadata: {{name: high}}\nvalue: 900\npreemptionPolicy: Never\n---\n{class}metadata: {{name: usual}}\nvalue: 5\nglobalDefault: true\n"
+            "{class}metadata: {{name: high}}\nvalue: 900\npreemptionPolicy: Never\n---\n{class}metadata: {{name: \
+             usual}}\nvalue: 5\nglobalDefault: true\n"
         );
         let of = |rest: &str| {
             let snapshot = read(&format!("{classes}{}", pod(rest))).unwrap_or_else(|errors| panic!("{errors}"));

@@ -44,8 +44,8 @@ fn a_sound_object_is_accepted() {
 fn several_causes_stand_in_brackets_and_equal_ones_are_told_once() {
     assert_eq!(
         pod_refusal("containers: [{name: c}, {name: c, image: a}], restartPolicy: Maybe"),
-        "[spec.containers[0].image: Required value, spec.containers[1].name: Duplicate value: \"c\", spec.restartPolicy: \
-         Unsupported value: \"Maybe\": supported values: \"Always\", \"OnFailure\", \"Never\"]"
+        "[spec.containers[0].image: Required value, spec.containers[1].name: Duplicate value: \"c\", \
+         spec.restartPolicy: Unsupported value: \"Maybe\": supported values: \"Always\", \"OnFailure\", \"Never\"]"
     );
     // Both labels have the same bad value, and so the same message.
     let text = "{apiVersion: v1, kind: Namespace, metadata: {name: n1, labels: {a: '!', b: '!'}}}";
@@ -72,7 +72,8 @@ fn names_must_be_dns_names_of_their_kind() {
 fn a_generated_name_may_end_with_a_dash() {
     let text = |prefix: &str| {
         format!(
-            "{{apiVersion: v1, kind: Pod, metadata: {{generateName: {prefix}}}, spec: {{containers: [{{name: c, image: a}}]}}}}"
+            "{{apiVersion: v1, kind: Pod, metadata: {{generateName: {prefix}}}, spec: {{containers: [{{name: c, \
+             image: a}}]}}}}"
         )
     };
     assert_eq!(refusal(&text("web-")), "");
@@ -89,12 +90,12 @@ fn objects_outside_of_namespaces_lose_theirs() {
 
 #[test]
 fn a_deployment_without_a_selector_is_told_so_and_that_it_matches_nothing() {
-    let text = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: {metadata: {labels: {a: b}}, \
-                spec: {containers: [{name: c, image: i}]}}}}";
+    let text = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: {metadata: {labels: {a: \
+                b}}, spec: {containers: [{name: c, image: i}]}}}}";
     assert_eq!(
         refusal(text),
-        "Deployment.apps \"d\" is invalid: [spec.selector: Required value, spec.template.metadata.labels: Invalid value: \
-         {\"a\":\"b\"}: `selector` does not match template `labels`]"
+        "Deployment.apps \"d\" is invalid: [spec.selector: Required value, spec.template.metadata.labels: Invalid \
+         value: {\"a\":\"b\"}: `selector` does not match template `labels`]"
     );
 }
 
@@ -106,7 +107,8 @@ fn deployments_are_checked_field_by_field() {
         ("minReadySeconds: -1", "spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0"),
         (
             "strategy: {type: Blue}",
-            "spec.strategy: Unsupported value: {\"Type\":\"Blue\",\"RollingUpdate\":null}: supported values: \"Recreate\", \"RollingUpdate\"",
+            "spec.strategy: Unsupported value: {\"Type\":\"Blue\",\"RollingUpdate\":null}: supported values: \
+             \"Recreate\", \"RollingUpdate\"",
         ),
         (
             "strategy: {type: Recreate, rollingUpdate: {maxSurge: 1}}",
@@ -114,12 +116,15 @@ fn deployments_are_checked_field_by_field() {
         ),
         (
             "strategy: {rollingUpdate: {maxSurge: x}}",
-            "spec.strategy.rollingUpdate.maxSurge: Invalid value: \"x\": a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
+            "spec.strategy.rollingUpdate.maxSurge: Invalid value: \"x\": a valid percent string must be a numeric \
+             string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
         ),
         (unlimited, "spec.template.spec.restartPolicy: Unsupported value: \"Never\": supported values: \"Always\""),
         (
             "selector: {matchExpressions: [{key: a, operator: Like}]}",
-            "[spec.selector.matchExpressions[0].operator: Invalid value: \"Like\": not a valid selector operator, spec.selector: Invalid value: {\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"Like\"}]}: invalid label selector]",
+            "[spec.selector.matchExpressions[0].operator: Invalid value: \"Like\": not a valid selector operator, \
+             spec.selector: Invalid value: {\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"Like\"}]}: invalid \
+             label selector]",
         ),
         ("selector: {matchExpressions: [{key: a, operator: In, values: [b, c]}]}", ""),
         (
@@ -136,7 +141,9 @@ fn containers_are_checked_field_by_field() {
     for (container, expected) in [
         (
             "name: C, image: a",
-            "name: Invalid value: \"C\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
+            "name: Invalid value: \"C\": a lowercase RFC 1123 label must consist of lower case alphanumeric \
+             characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', \
+             regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
         ),
         (
             "name: c, image: a, imagePullPolicy: Often",
@@ -153,7 +160,8 @@ fn containers_are_checked_field_by_field() {
         ),
         (
             "name: c, image: a, env: [{name: a=b}]",
-            "env[0].name: Invalid value: \"a=b\": a valid environment variable name must consist only of printable ASCII characters other than '='",
+            "env[0].name: Invalid value: \"a=b\": a valid environment variable name must consist only of printable \
+             ASCII characters other than '='",
         ),
         (
             "name: c, image: a, readinessProbe: {periodSeconds: 1}",
@@ -210,7 +218,8 @@ fn init_containers_share_the_names_of_the_main_ones_and_have_no_probes() {
     let told = pod_refusal(&format!("{probed}}}]"));
     assert_eq!(
         told,
-        "spec.initContainers[0].livenessProbe: Forbidden: may not be set for init containers without restartPolicy=Always"
+        "spec.initContainers[0].livenessProbe: Forbidden: may not be set for init containers without \
+         restartPolicy=Always"
     );
     assert_eq!(pod_refusal(&format!("{probed}, restartPolicy: Always}}]")), "");
 }
@@ -230,19 +239,25 @@ fn what_steers_the_scheduler_is_checked() {
         ),
         (
             "topologySpreadConstraints: [{maxSkew: 1, topologyKey: z, whenUnsatisfiable: Never}]",
-            "spec.topologySpreadConstraints[0].whenUnsatisfiable: Unsupported value: \"Never\": supported values: \"DoNotSchedule\", \"ScheduleAnyway\"",
+            "spec.topologySpreadConstraints[0].whenUnsatisfiable: Unsupported value: \"Never\": supported values: \
+             \"DoNotSchedule\", \"ScheduleAnyway\"",
         ),
         (
-            "topologySpreadConstraints: [{maxSkew: 1, topologyKey: z, whenUnsatisfiable: ScheduleAnyway, minDomains: 2}]",
-            "spec.topologySpreadConstraints[0].minDomains: Invalid value: 2: can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway",
+            "topologySpreadConstraints: [{maxSkew: 1, topologyKey: z, whenUnsatisfiable: ScheduleAnyway, minDomains: \
+             2}]",
+            "spec.topologySpreadConstraints[0].minDomains: Invalid value: 2: can only use minDomains if \
+             whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway",
         ),
         (
             "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}",
-            "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: Required value: must have at least one node selector term",
+            "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: Required \
+             value: must have at least one node selector term",
         ),
         (
-            "affinity: {podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 101, podAffinityTerm: {topologyKey: z}}]}}",
-            "spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight: Invalid value: 101: must be in the range 1-100",
+            "affinity: {podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 101, \
+             podAffinityTerm: {topologyKey: z}}]}}",
+            "spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight: Invalid value: \
+             101: must be in the range 1-100",
         ),
         ("schedulingGates: [{name: a}, {name: a}]", "spec.schedulingGates[1]: Duplicate value: \"a\""),
         (
@@ -269,7 +284,8 @@ fn services_are_checked_field_by_field() {
         ),
         (
             "type: Public, ports: [{port: 80}]",
-            "spec.type: Unsupported value: \"Public\": supported values: \"ClusterIP\", \"ExternalName\", \"LoadBalancer\", \"NodePort\"",
+            "spec.type: Unsupported value: \"Public\": supported values: \"ClusterIP\", \"ExternalName\", \
+             \"LoadBalancer\", \"NodePort\"",
         ),
         ("type: ExternalName", "spec.externalName: Required value"),
         (
@@ -286,7 +302,8 @@ fn services_are_checked_field_by_field() {
         ),
         (
             "ports: [{port: 80, targetPort: a_b}]",
-            "spec.ports[0].targetPort: Invalid value: \"a_b\": must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)",
+            "spec.ports[0].targetPort: Invalid value: \"a_b\": must contain only alpha-numeric characters (a-z, 0-9), \
+             and hyphens (-)",
         ),
     ] {
         assert_eq!(service_refusal(spec), expected, "{spec}");
@@ -331,14 +348,17 @@ fn a_pods_requests_come_from_its_limits_but_a_templates_do_not() {
 fn what_a_pod_asks_for_as_a_whole_must_cover_its_containers() {
     let pod = |resources: &str| {
         format!(
-            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  resources: {resources}\n  containers: [{{name: a, image: b, \
-             resources: {{requests: {{cpu: 300m}}}}}}, {{name: c, image: b, resources: {{requests: {{cpu: 300m}}}}}}]\n"
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  resources: {resources}\n  containers: \
+             [{{name: a, image: b, resources: {{requests: {{cpu: 300m}}}}}}, {{name: c, image: b, resources: \
+             {{requests: {{cpu: 300m}}}}}}]\n"
         )
     };
     let refused = read_admitted("p", &pod("{requests: {cpu: 500m, example.com/gpu: 1}}")).unwrap_err().to_string();
-    let text = "spec.resources.requests[cpu]: Invalid value: \"500m\": must be greater than or equal to aggregate container requests of 600m";
+    let text = "spec.resources.requests[cpu]: Invalid value: \"500m\": must be greater than or equal to aggregate \
+                container requests of 600m";
     assert!(refused.contains(text), "{refused}");
-    let text = "spec.resources.requests[example.com/gpu]: Unsupported value: \"example.com/gpu\": supported values: \"cpu\", \"hugepages-\", \"memory\"";
+    let text = "spec.resources.requests[example.com/gpu]: Unsupported value: \"example.com/gpu\": supported values: \
+                \"cpu\", \"hugepages-\", \"memory\"";
     assert!(refused.contains(text), "{refused}");
     let admitted = read_admitted("p", &pod("{requests: {cpu: 1}, limits: {memory: 1Gi}}")).unwrap();
     let Ok(Object::Pod(pod)) = to_object(&admitted[0]) else { panic!("a pod was read") };
@@ -349,8 +369,8 @@ fn what_a_pod_asks_for_as_a_whole_must_cover_its_containers() {
 /// The API server's message for a Job with a plain template, without its beginning.
 fn job_refusal(spec: &str) -> String {
     let text = format!(
-        "{{apiVersion: batch/v1, kind: Job, metadata: {{name: j}}, spec: {{{spec}template: {{spec: {{restartPolicy: Never, \
-         containers: [{{name: c, image: i}}]}}}}}}}}"
+        "{{apiVersion: batch/v1, kind: Job, metadata: {{name: j}}, spec: {{{spec}template: {{spec: {{restartPolicy: \
+         Never, containers: [{{name: c, image: i}}]}}}}}}}}"
     );
     refusal(&text).replace("Job.batch \"j\" is invalid: ", "")
 }
@@ -372,12 +392,13 @@ fn a_job_is_refused_in_the_api_server_s_words() {
         ),
         (
             "podFailurePolicy: {rules: [{action: FailJob}]}, ",
-            "spec.podFailurePolicy.rules[0]: Invalid value: specifying one of OnExitCodes and OnPodConditions is required",
+            "spec.podFailurePolicy.rules[0]: Invalid value: specifying one of OnExitCodes and OnPodConditions is \
+             required",
         ),
         (
             "podFailurePolicy: {rules: [{action: FailIndex, onExitCodes: {operator: In, values: [2, 1]}}]}, ",
-            "[spec.podFailurePolicy.rules[0].action: Invalid value: \"FailIndex\": requires the backoffLimitPerIndex to be \
-             set, spec.podFailurePolicy.rules[0].onExitCodes.values: Invalid value: [2,1]: must be ordered]",
+            "[spec.podFailurePolicy.rules[0].action: Invalid value: \"FailIndex\": requires the backoffLimitPerIndex \
+             to be set, spec.podFailurePolicy.rules[0].onExitCodes.values: Invalid value: [2,1]: must be ordered]",
         ),
         (
             "completionMode: Indexed, completions: 5, successPolicy: {rules: [{succeededIndexes: \"1-7\"}]}, ",
@@ -390,8 +411,8 @@ fn a_job_is_refused_in_the_api_server_s_words() {
         ),
         (
             "manualSelector: true, ",
-            "[spec.selector: Required value, spec.template.metadata.labels: Invalid value: null: `selector` does not match \
-             template `labels`]",
+            "[spec.selector: Required value, spec.template.metadata.labels: Invalid value: null: `selector` does not \
+             match template `labels`]",
         ),
     ] {
         assert_eq!(job_refusal(spec), message, "{spec}");
@@ -407,8 +428,8 @@ fn a_job_is_refused_in_the_api_server_s_words() {
 fn a_cron_job_is_refused_in_the_api_server_s_words() {
     let refused = |spec: &str| {
         let text = format!(
-            "{{apiVersion: batch/v1, kind: CronJob, metadata: {{name: c}}, spec: {{{spec}, jobTemplate: {{spec: {{template: \
-             {{spec: {{restartPolicy: Never, containers: [{{name: c, image: i}}]}}}}}}}}}}}}"
+            "{{apiVersion: batch/v1, kind: CronJob, metadata: {{name: c}}, spec: {{{spec}, jobTemplate: {{spec: \
+             {{template: {{spec: {{restartPolicy: Never, containers: [{{name: c, image: i}}]}}}}}}}}}}}}"
         );
         refusal(&text).replace("CronJob.batch \"c\" is invalid: ", "")
     };
@@ -422,8 +443,8 @@ fn a_cron_job_is_refused_in_the_api_server_s_words() {
         ("schedule: \"\"", "spec.schedule: Required value"),
         (
             "schedule: \"TZ=UTC 0 0 * * *\"",
-            "spec.schedule: Invalid value: \"TZ=UTC 0 0 * * *\": cannot use TZ or CRON_TZ in schedule, use timeZone field \
-             instead",
+            "spec.schedule: Invalid value: \"TZ=UTC 0 0 * * *\": cannot use TZ or CRON_TZ in schedule, use timeZone \
+             field instead",
         ),
         (
             "schedule: '@daily', timeZone: Mars/Olympus",
@@ -431,7 +452,8 @@ fn a_cron_job_is_refused_in_the_api_server_s_words() {
         ),
         (
             "schedule: '@daily', concurrencyPolicy: Maybe",
-            "spec.concurrencyPolicy: Unsupported value: \"Maybe\": supported values: \"Allow\", \"Forbid\", \"Replace\"",
+            "spec.concurrencyPolicy: Unsupported value: \"Maybe\": supported values: \"Allow\", \"Forbid\", \
+             \"Replace\"",
         ),
         (
             "schedule: '@daily', failedJobsHistoryLimit: -1",

@@ -128,7 +128,8 @@ fn set(written: Option<&PluginSet>, path: &str, point: Option<Point>, problems: 
 pub(super) fn was_removed(name: &str) -> String {
     let version = super::API_VERSION;
     format!(
-        "Invalid value: {name:?}: was invalid in version {version:?} (KubeSchedulerConfiguration is version {version:?})"
+        "Invalid value: {name:?}: was invalid in version {version:?} (KubeSchedulerConfiguration is version \
+         {version:?})"
     )
 }
 

@@ -159,14 +159,21 @@ profiles:
         [
             "c:1:1: podMaxBackoffSeconds: Invalid value: 10: must be greater than or equal to PodInitialBackoffSeconds",
             "c:4:1: percentageOfNodesToScore: Invalid value: 101: not in valid range [0-100]",
-            "c:9:25: profiles[0].plugins.filter.enabled[0].name: FilterPlugin \"NodeAffinty\" does not exist; did you mean \"NodeAffinity\"?",
-            "c:9:45: profiles[0].plugins.filter.enabled[1]: plugin \"ImageLocality\" does not extend FilterPlugin plugin",
-            "c:10:25: profiles[0].plugins.score.disabled[0].name: there is no plugin \"NodeResourceFit\" that could be disabled; did you mean \"NodeResourcesFit\"?",
-            "c:12:37: profiles[0].pluginConfig[0].args.scoringStrategy.type: Unsupported value: \"\": supported values: \"LeastAllocated\", \"MostAllocated\", \"RequestedToCapacityRatio\"",
-            "c:12:79: profiles[0].pluginConfig[0].args.scoringStrategy.resources[0].weight: Invalid value: 101: resource weight of cpu not in valid range (0, 100]",
-            "c:13:37: profiles[0].pluginConfig[1].args.hardPodAffinityWeight: Invalid value: -1: not in valid range [0, 100]",
+            "c:9:25: profiles[0].plugins.filter.enabled[0].name: FilterPlugin \"NodeAffinty\" does not exist; did you \
+             mean \"NodeAffinity\"?",
+            "c:9:45: profiles[0].plugins.filter.enabled[1]: plugin \"ImageLocality\" does not extend FilterPlugin \
+             plugin",
+            "c:10:25: profiles[0].plugins.score.disabled[0].name: there is no plugin \"NodeResourceFit\" that could \
+             be disabled; did you mean \"NodeResourcesFit\"?",
+            "c:12:37: profiles[0].pluginConfig[0].args.scoringStrategy.type: Unsupported value: \"\": supported \
+             values: \"LeastAllocated\", \"MostAllocated\", \"RequestedToCapacityRatio\"",
+            "c:12:79: profiles[0].pluginConfig[0].args.scoringStrategy.resources[0].weight: Invalid value: 101: \
+             resource weight of cpu not in valid range (0, 100]",
+            "c:13:37: profiles[0].pluginConfig[1].args.hardPodAffinityWeight: Invalid value: -1: not in valid range \
+             [0, 100]",
             "c:14:3: profiles[1].schedulerName: Duplicate value: profiles[0].schedulerName",
-            "c:16:38: profiles[1].pluginConfig[0].args.minCandidateNodesPercent: unknown field \"minCandidateNodesPercent\"; did you mean \"minCandidateNodesPercentage\"?",
+            "c:16:38: profiles[1].pluginConfig[0].args.minCandidateNodesPercent: unknown field \
+             \"minCandidateNodesPercent\"; did you mean \"minCandidateNodesPercentage\"?",
         ]
     );
 }
@@ -178,9 +185,8 @@ fn what_cannot_be_simulated_is_refused_rather_than_passed_over() {
     let unprepared = errors("profiles: [{plugins: {preFilter: {disabled: [{name: NodePorts}]}}}]\n");
     assert_eq!(
         unprepared,
-        [
-            "c:3:23: profiles[0].plugins.preFilter: NodePorts without its preFilter fails for every pod; that is not supported"
-        ]
+        ["c:3:23: profiles[0].plugins.preFilter: NodePorts without its preFilter fails for every pod; that is not \
+             supported"]
     );
     let unsorted = errors("profiles: [{schedulerName: a, plugins: {queueSort: {disabled: [{name: PrioritySort}]}}}]\n");
     assert!(

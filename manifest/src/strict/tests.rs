@@ -166,7 +166,8 @@ fn the_terminal_form_shows_the_line_and_a_caret() {
     let text = "name: a\nreplcas: 3\n";
     assert_eq!(
         read(text).unwrap_err().render(text),
-        "a.yaml:2:1: replcas: unknown field \"replcas\"; did you mean \"replicas\"?\n    2 | replcas: 3\n      | ^^^^^^^ replicas\n"
+        "a.yaml:2:1: replcas: unknown field \"replcas\"; did you mean \"replicas\"?\n    2 | replcas: 3\n      | \
+         ^^^^^^^ replicas\n"
     );
 }
 

@@ -166,7 +166,7 @@ async fn down(name: &ClusterName) -> Result<(), Failure> {
     // Whoever holds the socket owns the containers.
     let _listener = Listener::bind(name).await?;
     let removed = cluster::clean(&Engine::connect().await?, name, Duration::from_secs(10)).await?;
-    println!("{removed} containers of cluster {name} removed");
+    println!("{} of cluster {name} removed", super::containers(removed));
     Ok(())
 }
 

@@ -14,6 +14,11 @@ pub(crate) fn cluster_name(text: &str) -> Result<ClusterName, String> {
     ClusterName::new(text).map_err(|error| error.to_string())
 }
 
+/// `1 container`, `3 containers`.
+pub(crate) fn containers(count: usize) -> String {
+    format!("{count} container{}", if count == 1 { "" } else { "s" })
+}
+
 /// A length of time such as `90s`, `5m`, `2h` or `500ms`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let problem =

@@ -66,7 +66,7 @@ pub(crate) async fn run(arguments: Up) -> Result<(), Failure> {
     }
     let name = arguments.cluster.to_string();
     let out = arguments.out.clone().unwrap_or_else(|| ["wavetank-real", &name].iter().collect());
-    fs::create_dir_all(&out).map_err(|error| Failure::File { path: out.clone(), error })?;
+    fs::create_dir_all(&out).map_err(|error| Failure::Directory { path: out.clone(), error })?;
     let journal = out.join(wavetank_journal::FILE_NAME);
     let settings = ClusterSettings {
         engine: engine.clone(),
@@ -165,7 +165,8 @@ async fn take_down(engine: &Engine, arguments: &Up, signals: &mut Signals) -> Re
     let cluster = &arguments.cluster;
     if arguments.keep {
         let left = engine.list(cluster).await?.containers.len();
-        say(format_args!("{left} containers are kept; remove them with `real down --cluster {cluster}`"));
+        let kept = super::containers(left);
+        say(format_args!("kept: {kept}; `real down --cluster {cluster}` removes what is left"));
         return Ok(());
     }
     let removed = tokio::select! {
@@ -175,7 +176,7 @@ async fn take_down(engine: &Engine, arguments: &Up, signals: &mut Signals) -> Re
             clean(engine, cluster, Duration::ZERO).await?
         }
     };
-    say(format_args!("{removed} containers removed"));
+    say(format_args!("{} removed", super::containers(removed)));
     Ok(())
 }
 

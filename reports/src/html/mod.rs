@@ -27,6 +27,7 @@ pub(crate) fn page(record: &RunRecord, figures: &[(&Shown, &str)]) -> String {
     put(&mut page, format_args!("<style>\n{}</style>\n</head>\n<body>\n<main>\n", include_str!("style.css")));
     head(record, &mut page);
     expectations(&record.summary.expectations, &mut page);
+    parts::notes(record, &mut page);
     plots(figures, &mut page);
     timeline(record, &mut page);
     parts::services(record, &mut page);
@@ -34,7 +35,6 @@ pub(crate) fn page(record: &RunRecord, figures: &[(&Shown, &str)]) -> String {
     parts::pods(record, &mut page);
     parts::events(record, &mut page);
     parts::facts(record, &mut page);
-    parts::notes(record, &mut page);
     reproduce(record, &mut page);
     put(&mut page, format_args!("<footer>Wavetank {}. ", escaped(&record.summary.wavetank_version)));
     let clock = if record.summary.world == World::Sim { "virtual seconds" } else { "seconds" };
@@ -60,9 +60,11 @@ fn head(record: &RunRecord, page: &mut String) {
         _ => ("broken", format!("{broken} of {all} expectations broken.")),
     };
     put(page, format_args!("<div class=\"card verdict {class}\">{verdict}</div>\n"));
+    let services = if record.services.is_empty() { "" } else { "<a href=\"#services\">Services</a>" };
     *page += "<nav><a href=\"#expectations\">Expectations</a><a href=\"#plots\">Plots</a>\
-              <a href=\"#account\">What happened</a>\
-              <a href=\"#nodes\">Nodes</a><a href=\"#pods\">Pods</a><a href=\"#events\">Events</a>\
+              <a href=\"#account\">What happened</a>";
+    *page += services;
+    *page += "<a href=\"#nodes\">Nodes</a><a href=\"#pods\">Pods</a><a href=\"#events\">Events</a>\
               <a href=\"#facts\">Facts</a><a href=\"#reproduce\">Reproduce</a></nav>\n";
     identity(record, page);
 }

@@ -34,8 +34,8 @@ pub(super) fn nodes(record: &RunRecord, page: &mut String) {
     let end_ns = record.summary.duration_ns;
     *page += "<h2 id=\"nodes\">Nodes</h2>\n";
     let columns = [
-        "Node",
-        "Zone",
+        "=Node",
+        "=Zone",
         "#CPU",
         "#Memory",
         "#Pods at the end",
@@ -77,8 +77,8 @@ pub(super) fn pods(record: &RunRecord, page: &mut String) {
     *page += "<h2 id=\"pods\">Pods</h2>\n";
     filter(page, "pods-table", "Filter pods: words that a row must contain");
     let columns = [
-        "Pod",
-        "Node",
+        "=Pod",
+        "=Node",
         "Phase",
         "#Created (s)",
         "#Bound (s)",
@@ -167,13 +167,14 @@ fn filter(page: &mut String, table: &str, hint: &str) {
     );
 }
 
-/// A table of at most [`ROWS_MAX`] rows. A column whose title begins with `#` is set as numbers.
+/// A table of at most [`ROWS_MAX`] rows. A column whose title begins with `#` is set as numbers, one with `=` holds
+/// names that stay on one line.
 fn table<T>(page: &mut String, id: &str, columns: &[&str], items: &[T], file: &str, cells: impl Fn(&T) -> Vec<String>) {
     put(page, format_args!("<div class=\"card scroll\"><table id=\"{id}\">\n<thead><tr>"));
     for column in columns {
-        match column.strip_prefix('#') {
-            Some(title) => put(page, format_args!("<th class=\"number\">{title}</th>")),
-            None => put(page, format_args!("<th>{column}</th>")),
+        match column_class(column) {
+            ("number", title) => put(page, format_args!("<th class=\"number\">{title}</th>")),
+            (_, title) => put(page, format_args!("<th>{title}</th>")),
         }
     }
     *page += "</tr></thead>\n<tbody>\n";
@@ -182,8 +183,7 @@ fn table<T>(page: &mut String, id: &str, columns: &[&str], items: &[T], file: &s
         assert_eq!(cells.len(), columns.len(), "table {id}");
         *page += "<tr>";
         for (cell, column) in cells.iter().zip(columns) {
-            let class = if column.starts_with('#') { "number" } else { "name" };
-            put(page, format_args!("<td class=\"{class}\">{}</td>", escaped(cell)));
+            put(page, format_args!("<td class=\"{}\">{}</td>", column_class(column).0, escaped(cell)));
         }
         *page += "</tr>\n";
     }
@@ -199,6 +199,15 @@ fn table<T>(page: &mut String, id: &str, columns: &[&str], items: &[T], file: &s
                 "<p class=\"note\">The first {shown} of {all} rows; <code>{file}</code> has all of them.</p>\n"
             ),
         );
+    }
+}
+
+/// How the cells of a column are set, and the title without its mark.
+fn column_class(column: &str) -> (&'static str, &str) {
+    match (column.strip_prefix('#'), column.strip_prefix('=')) {
+        (Some(title), _) => ("number", title),
+        (None, Some(title)) => ("whole", title),
+        (None, None) => ("name", column),
     }
 }
 

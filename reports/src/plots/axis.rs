@@ -100,11 +100,13 @@ impl ValueAxis {
         let first = i128::from(low).div_euclid(step);
         let last = -(-i128::from(high)).div_euclid(step);
         let clamp = |value: i128| value.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
+        let (low, high) = (clamp(first * step), clamp(last * step));
+        let greatest = low.unsigned_abs().max(high.unsigned_abs());
         let ticks: Vec<_> = (first..=last)
             .map(|index| clamp(index * step))
-            .map(|value| Tick { value, label: value_label(value, format) })
+            .map(|value| Tick { value, label: value_label(value, greatest, format) })
             .collect();
-        ValueAxis { low: clamp(first * step), high: clamp(last * step), ticks }
+        ValueAxis { low, high, ticks }
     }
 
     /// How far above the lower end `value` lies on an axis `height` high.
@@ -126,22 +128,25 @@ fn nice_step(span: i128, unit: i128) -> i128 {
     }
 }
 
-/// Large counts are told in these, so that a label always fits beside its tick.
-const COUNT_UNITS: [(u64, &str); 4] =
-    [(1_000_000_000_000, " T"), (1_000_000_000, " G"), (1_000_000, " M"), (1_000, " k")];
+/// All counts of an axis are told in the largest of these that its greatest count reaches, so that labels fit beside
+/// their ticks. Thousands begin where counts have six digits.
+const COUNT_UNITS: [(u64, u64, &str); 4] = [
+    (1_000_000_000_000, 1_000_000_000_000, " T"),
+    (1_000_000_000, 1_000_000_000, " G"),
+    (1_000_000, 1_000_000, " M"),
+    (100_000, 1_000, " k"),
+];
 
-fn value_label(value: i64, format: ValueFormat) -> String {
+/// The label of a value on an axis whose greatest value, without its sign, is `greatest`.
+fn value_label(value: i64, greatest: u64, format: ValueFormat) -> String {
     let sign = if value < 0 { "−" } else { "" };
     let size = value.unsigned_abs();
-    match format {
-        ValueFormat::Count => {
-            let (unit, suffix) = COUNT_UNITS.into_iter().find(|unit| size >= unit.0 * 100).unwrap_or((1, ""));
-            match unit {
-                1 => format!("{sign}{}", crate::format::thousands(size)),
-                _ => format!("{sign}{}{suffix}", decimal_label(size, unit)),
-            }
+    match (format, COUNT_UNITS.into_iter().find(|(from, ..)| greatest >= *from)) {
+        (ValueFormat::Percent, _) => format!("{sign}{}", decimal_label(size, 10)),
+        (ValueFormat::Count, Some((_, unit, suffix))) if size > 0 => {
+            format!("{sign}{}{suffix}", decimal_label(size, unit))
         }
-        ValueFormat::Percent => format!("{sign}{}", decimal_label(size, 10)),
+        (ValueFormat::Count, _) => format!("{sign}{}", crate::format::thousands(size)),
     }
 }
 
@@ -187,7 +192,9 @@ mod tests {
         assert_eq!(told(-3, 4, ValueFormat::Count), "−4 −2 0 2 4");
         assert_eq!(told(0, 730, ValueFormat::Percent), "0 20 40 60 80");
         assert_eq!(told(0, 1, ValueFormat::Percent), "0 1");
-        assert_eq!(told(0, 1_000_000, ValueFormat::Count), "0 200 k 400 k 600 k 800 k 1000 k");
+        assert_eq!(told(0, 1_000_000, ValueFormat::Count), "0 0.2 M 0.4 M 0.6 M 0.8 M 1 M");
+        assert_eq!(told(0, 100_000, ValueFormat::Count), "0 20 k 40 k 60 k 80 k 100 k");
+        assert_eq!(told(0, 50_000, ValueFormat::Count), "0 10,000 20,000 30,000 40,000 50,000");
         assert!(ValueAxis::new(i64::MIN, i64::MAX, ValueFormat::Count).ticks.len() < 12);
     }
 }

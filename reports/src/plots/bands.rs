@@ -4,10 +4,12 @@
 
 use plotters_backend::DrawingBackend;
 
-use super::canvas::{Align, Canvas, CanvasError, Point, Type, fitted, text_width};
-use super::theme::{
-    AXIS, GRID, INK, INK_SOFT, LABEL_SIZE, MARGIN_LEFT, MARGIN_RIGHT, PAPER, TICK_SIZE, TITLE_SIZE, WIDTH, cycle,
+use super::canvas::{Align, Canvas, CanvasError, Point, Type};
+use super::labels::{
+    PlacedLabel, SWATCH, TITLE_BLOCK, block_height, heading, no_data, place_legend, swatch_of, value_label,
 };
+use super::overlap::shared_pieces;
+use super::theme::{AXIS, GRID, INK, INK_SOFT, LABEL_SIZE, MARGIN_LEFT, MARGIN_RIGHT, PAPER, TICK_SIZE, WIDTH, cycle};
 use super::value_axis::Axis;
 pub use super::value_axis::Scale;
 
@@ -52,38 +54,31 @@ pub struct BandPoint {
     pub half_width: f64,
 }
 
-const TITLE_BLOCK: f64 = 52.0;
 const PLOT_HEIGHT: f64 = 330.0;
 const AXIS_BLOCK: f64 = 46.0;
-const LEGEND_ROW: f64 = 20.0;
 /// Between two panels: room for tick labels.
 const GAP: f64 = 58.0;
-const SWATCH: f64 = 22.0;
 const FOOT: f64 = 10.0;
 const BAND_ALPHA: f64 = 0.20;
+const LINE: f64 = 1.75;
+/// A curve of no more points has a dot at each: between them nothing is known.
+const DOTTED_MAX: usize = 24;
+const DOT: f64 = 3.0;
+
 /// What of a point the axis must show.
 pub(super) fn ends(point: &BandPoint) -> (f64, f64) {
     (point.mean - point.half_width, point.mean + point.half_width)
 }
 
 impl BandFigure {
-    fn legend(&self) -> Vec<(usize, f64, f64)> {
-        let (left, right) = (MARGIN_LEFT, WIDTH - MARGIN_RIGHT);
-        let (mut x, mut y, mut places) = (left, LEGEND_ROW - 5.0, Vec::new());
-        for (index, curve) in self.curves.iter().enumerate() {
-            let width = SWATCH + 8.0 + text_width(&curve.label, LABEL_SIZE, false);
-            if x > left && x + width > right {
-                (x, y) = (left, y + LEGEND_ROW);
-            }
-            places.push((index, x, y));
-            x += width + 24.0;
-        }
-        places
+    fn legend(&self) -> Vec<PlacedLabel> {
+        let labels = self.curves.iter().map(|curve| curve.label.as_str());
+        place_legend(labels, (MARGIN_LEFT, WIDTH - MARGIN_RIGHT))
     }
 
     /// Width and height in logical pixels.
     pub(crate) fn size(&self) -> (f64, f64) {
-        let legend = self.legend().last().map_or(0.0, |(_, _, y)| y + 5.0);
+        let legend = block_height(&self.legend());
         (WIDTH, (TITLE_BLOCK + PLOT_HEIGHT + AXIS_BLOCK + legend + FOOT).ceil())
     }
 
@@ -91,10 +86,7 @@ impl BandFigure {
         let (width, height) = self.size();
         canvas.rectangle((0.0, 0.0), (width, height), PAPER.with_alpha(1.0))?;
         let (left, right) = (MARGIN_LEFT, WIDTH - MARGIN_RIGHT);
-        let title = fitted(&self.title, right - left, TITLE_SIZE, true);
-        canvas.text(&title, (left, 24.0), look(TITLE_SIZE, INK, Align::Start, true))?;
-        let subtitle = fitted(&self.subtitle, right - left, TICK_SIZE, false);
-        canvas.text(&subtitle, (left, 41.0), look(TICK_SIZE, INK_SOFT, Align::Start, false))?;
+        heading(canvas, &self.title, &self.subtitle, (left, right))?;
         let count = self.panels.len() as f64;
         let each = (right - left - GAP * (count - 1.0)) / count;
         for (index, stretch) in self.panels.iter().enumerate() {
@@ -102,17 +94,16 @@ impl BandFigure {
             self.panel(*stretch, from, from + each, index == 0, canvas)?;
         }
         let label_at = ((left + right) / 2.0, TITLE_BLOCK + PLOT_HEIGHT + 37.0);
-        canvas.text(&self.x_label, label_at, look(LABEL_SIZE, INK_SOFT, Align::Middle, false))?;
-        for (index, x, y) in self.legend() {
-            let baseline = TITLE_BLOCK + PLOT_HEIGHT + AXIS_BLOCK + y;
-            let middle = baseline - LABEL_SIZE * 0.36;
-            let colour = cycle(index);
-            if self.curves[index].points.iter().any(|point| point.half_width > 0.0) {
-                canvas.rectangle((x, middle - 6.0), (x + SWATCH, middle + 6.0), colour.with_alpha(BAND_ALPHA))?;
+        canvas.text(&self.x_label, label_at, Type::plain(LABEL_SIZE, INK_SOFT, Align::Middle))?;
+        let top = TITLE_BLOCK + PLOT_HEIGHT + AXIS_BLOCK;
+        for entry in self.legend() {
+            let (curve, colour) = (&self.curves[entry.index], cycle(entry.index));
+            let (from, middle) = swatch_of(&entry, top);
+            if curve.points.iter().any(|point| point.half_width > 0.0) {
+                canvas.rectangle((from, middle - 6.0), (from + SWATCH, middle + 6.0), colour.with_alpha(BAND_ALPHA))?;
             }
-            canvas.line(&[(x, middle), (x + SWATCH, middle)], 2.0, colour.with_alpha(1.0))?;
-            let at = (x + SWATCH + 8.0, baseline);
-            canvas.text(&self.curves[index].label, at, look(LABEL_SIZE, INK, Align::Start, false))?;
+            canvas.line(&[(from, middle), (from + SWATCH, middle)], 2.0, colour.with_alpha(1.0))?;
+            canvas.text(&entry.text, (entry.x, top + entry.y), Type::plain(LABEL_SIZE, INK, Align::Start))?;
         }
         Ok(())
     }
@@ -137,47 +128,97 @@ impl BandFigure {
                 (Axis::decades([low, high]), Axis::decades(shown.iter().flatten().map(|point| point.mean)))
             }
         };
-        let x = |value: f64| left + x_axis.share(value) * (right - left);
-        let y = |value: f64| bottom - y_axis.share(value) * (bottom - top);
-        for (value, label) in &y_axis.ticks {
-            canvas.line(&[(left, y(*value)), (right, y(*value))], 1.0, GRID.with_alpha(1.0))?;
-            let at = (left - 9.0, y(*value) + TICK_SIZE * 0.36);
-            canvas.text(label, at, look(TICK_SIZE, INK_SOFT, Align::End, false))?;
-        }
-        for (points, index) in shown.iter().zip(0..) {
-            let above = points.iter().map(|point| (x(point.x), y(point.mean + point.half_width)));
-            let below = points.iter().rev().map(|point| (x(point.x), y(point.mean - point.half_width)));
-            if points.iter().any(|point| point.half_width > 0.0) {
-                let edge: Vec<Point> = above.chain(below).collect();
-                canvas.polygon(&edge, cycle(index).with_alpha(BAND_ALPHA))?;
-            }
-        }
-        for (points, index) in shown.iter().zip(0..) {
-            let line: Vec<Point> = points.iter().map(|point| (x(point.x), y(point.mean))).collect();
-            canvas.line(&line, 1.75, cycle(index).with_alpha(1.0))?;
-        }
-        let ink = AXIS.with_alpha(1.0);
-        canvas.line(&[(left, top), (left, bottom)], 1.0, ink)?;
-        canvas.line(&[(left, bottom), (right, bottom)], 1.0, ink)?;
-        for (value, label) in &x_axis.ticks {
-            canvas.line(&[(x(*value), bottom), (x(*value), bottom + 4.0)], 1.0, ink)?;
-            canvas.text(label, (x(*value), bottom + 17.0), look(TICK_SIZE, INK_SOFT, Align::Middle, false))?;
-        }
+        let area = Area { x_axis, y_axis, left, right, top, bottom };
+        area.draw_grid(canvas)?;
+        area.draw_bands(&shown, canvas)?;
+        area.draw_curves(&shown, canvas)?;
+        area.draw_axes(canvas)?;
         if shown.iter().all(Vec::is_empty) {
-            let middle = ((left + right) / 2.0, (top + bottom) / 2.0);
-            canvas.text("no data", middle, look(LABEL_SIZE, INK_SOFT, Align::Middle, false))?;
+            no_data(canvas, (left, right), (top, bottom))?;
         }
         if first {
-            let widest = y_axis.ticks.iter().map(|(_, label)| text_width(label, TICK_SIZE, false)).fold(0.0, f64::max);
-            let mut upright = look(LABEL_SIZE, INK_SOFT, Align::Middle, false);
-            upright.upright = true;
-            let label = fitted(&self.y_label, bottom - top, LABEL_SIZE, false);
-            canvas.text(&label, ((left - widest - 22.0).max(LABEL_SIZE), (top + bottom) / 2.0), upright)?;
+            let ticks = area.y_axis.ticks.iter().map(|(_, label)| label.as_str());
+            value_label(canvas, &self.y_label, ticks, left, (top, bottom))?;
         }
         Ok(())
     }
 }
 
-fn look(size: f64, colour: super::theme::Colour, align: Align, bold: bool) -> Type {
-    Type { size, bold, colour, align, upright: false }
+/// A panel's plotting area, with its axes.
+struct Area {
+    x_axis: Axis,
+    y_axis: Axis,
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+impl Area {
+    fn x(&self, value: f64) -> f64 {
+        self.left + self.x_axis.share(value) * (self.right - self.left)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        self.bottom - self.y_axis.share(value) * (self.bottom - self.top)
+    }
+
+    fn draw_grid<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), CanvasError<B>> {
+        for (value, label) in &self.y_axis.ticks {
+            let y = self.y(*value);
+            canvas.line(&[(self.left, y), (self.right, y)], 1.0, GRID.with_alpha(1.0))?;
+            let at = (self.left - 9.0, y + TICK_SIZE * 0.36);
+            canvas.text(label, at, Type::plain(TICK_SIZE, INK_SOFT, Align::End))?;
+        }
+        Ok(())
+    }
+
+    fn draw_bands<B: DrawingBackend>(
+        &self,
+        curves: &[Vec<BandPoint>],
+        canvas: &mut Canvas<'_, B>,
+    ) -> Result<(), CanvasError<B>> {
+        for (points, index) in curves.iter().zip(0..) {
+            let above = points.iter().map(|point| (self.x(point.x), self.y(point.mean + point.half_width)));
+            let below = points.iter().rev().map(|point| (self.x(point.x), self.y(point.mean - point.half_width)));
+            if points.iter().any(|point| point.half_width > 0.0) {
+                let edge: Vec<Point> = above.chain(below).collect();
+                canvas.polygon(&edge, cycle(index).with_alpha(BAND_ALPHA))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn draw_curves<B: DrawingBackend>(
+        &self,
+        curves: &[Vec<BandPoint>],
+        canvas: &mut Canvas<'_, B>,
+    ) -> Result<(), CanvasError<B>> {
+        let line = |points: &Vec<BandPoint>| points.iter().map(|point| (self.x(point.x), self.y(point.mean))).collect();
+        let lines: Vec<Vec<Point>> = curves.iter().map(line).collect();
+        for (line, index) in lines.iter().zip(0..) {
+            canvas.line(line, LINE, cycle(index).with_alpha(1.0))?;
+        }
+        for piece in shared_pieces(&lines) {
+            canvas.line(&[piece.from, piece.to], LINE, cycle(piece.curve).with_alpha(1.0))?;
+        }
+        for (line, index) in lines.iter().zip(0..).filter(|(line, _)| line.len() <= DOTTED_MAX) {
+            for point in line {
+                canvas.disc(*point, DOT, cycle(index).with_alpha(1.0))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn draw_axes<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), CanvasError<B>> {
+        let ink = AXIS.with_alpha(1.0);
+        canvas.line(&[(self.left, self.top), (self.left, self.bottom)], 1.0, ink)?;
+        canvas.line(&[(self.left, self.bottom), (self.right, self.bottom)], 1.0, ink)?;
+        for (value, label) in &self.x_axis.ticks {
+            let x = self.x(*value);
+            canvas.line(&[(x, self.bottom), (x, self.bottom + 4.0)], 1.0, ink)?;
+            canvas.text(label, (x, self.bottom + 17.0), Type::plain(TICK_SIZE, INK_SOFT, Align::Middle))?;
+        }
+        Ok(())
+    }
 }

@@ -51,6 +51,13 @@ pub(crate) struct Type {
     pub(crate) upright: bool,
 }
 
+impl Type {
+    /// Level and not bold.
+    pub(crate) fn plain(size: f64, colour: Colour, align: Align) -> Type {
+        Type { size, bold: false, colour, align, upright: false }
+    }
+}
+
 impl<'a, B: DrawingBackend> Canvas<'a, B> {
     /// A canvas whose backend turns coordinates into paths, such as SVG.
     pub(crate) fn of_paths(backend: &'a mut B, scale: f64) -> Self {
@@ -76,6 +83,15 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         }
         let points: Vec<_> = points.iter().map(|&point| self.pixel(point)).collect();
         self.backend.fill_polygon(points, &fill)
+    }
+
+    /// Fills a disc, as a polygon of sixteen corners.
+    pub(crate) fn disc(&mut self, (x, y): Point, radius: f64, fill: BackendColor) -> Result<(), CanvasError<B>> {
+        let corner = |index: u32| {
+            let (sine, cosine) = (std::f64::consts::TAU * f64::from(index) / 16.0).sin_cos();
+            (x + radius * cosine, y + radius * sine)
+        };
+        self.polygon(&(0..16).map(corner).collect::<Vec<_>>(), fill)
     }
 
     /// Draws a line through the points, `width` logical pixels wide; fewer than two points draw nothing.

@@ -2,10 +2,9 @@
 
 use plotters_backend::DrawingBackend;
 
-use super::canvas::{Align, Canvas, CanvasError, Point, Type, fitted, text_width};
-use super::theme::{
-    AXIS, Colour, GRID, INK, INK_SOFT, LABEL_SIZE, MARGIN_RIGHT, PAPER, TICK_SIZE, TITLE_SIZE, WIDTH, cycle,
-};
+use super::canvas::{Align, Canvas, CanvasError, Type, fitted, text_width};
+use super::labels::{TITLE_BLOCK, heading};
+use super::theme::{AXIS, GRID, INK, INK_SOFT, LABEL_SIZE, MARGIN_RIGHT, PAPER, TICK_SIZE, WIDTH, cycle};
 use super::value_axis::Axis;
 
 /// One picture.
@@ -38,7 +37,6 @@ pub struct DotRow {
     pub values: Vec<f64>,
 }
 
-const TITLE_BLOCK: f64 = 52.0;
 const ROW: f64 = 24.0;
 const AXIS_BLOCK: f64 = 46.0;
 const LEFT: f64 = 18.0;
@@ -59,10 +57,7 @@ impl DotFigure {
         let (width, height) = self.size();
         canvas.rectangle((0.0, 0.0), (width, height), PAPER.with_alpha(1.0))?;
         let right = WIDTH - MARGIN_RIGHT;
-        let title = fitted(&self.title, right - LEFT, TITLE_SIZE, true);
-        canvas.text(&title, (LEFT, 24.0), look(TITLE_SIZE, INK, Align::Start, true))?;
-        let subtitle = fitted(&self.subtitle, right - LEFT, TICK_SIZE, false);
-        canvas.text(&subtitle, (LEFT, 41.0), look(TICK_SIZE, INK_SOFT, Align::Start, false))?;
+        heading(canvas, &self.title, &self.subtitle, (LEFT, right))?;
         let labels: Vec<String> =
             self.rows.iter().map(|row| fitted(&row.label, LABEL_MAX, LABEL_SIZE, false)).collect();
         let widest = labels.iter().map(|label| text_width(label, LABEL_SIZE, false)).fold(0.0, f64::max);
@@ -75,15 +70,15 @@ impl DotFigure {
         let x = |value: f64| left + axis.share(value) * (right - left);
         for (value, label) in &axis.ticks {
             canvas.line(&[(x(*value), top), (x(*value), bottom)], 1.0, GRID.with_alpha(1.0))?;
-            canvas.text(label, (x(*value), bottom + 17.0), look(TICK_SIZE, INK_SOFT, Align::Middle, false))?;
+            canvas.text(label, (x(*value), bottom + 17.0), Type::plain(TICK_SIZE, INK_SOFT, Align::Middle))?;
         }
         canvas.line(&[(left, bottom), (right, bottom)], 1.0, AXIS.with_alpha(1.0))?;
         let label_at = ((left + right) / 2.0, bottom + 37.0);
-        canvas.text(&self.x_label, label_at, look(LABEL_SIZE, INK_SOFT, Align::Middle, false))?;
+        canvas.text(&self.x_label, label_at, Type::plain(LABEL_SIZE, INK_SOFT, Align::Middle))?;
         for (index, (row, label)) in self.rows.iter().zip(&labels).enumerate() {
             let y = top + ROW * (index as f64 + 0.5);
             let at = (left - 10.0, y + LABEL_SIZE * 0.36);
-            canvas.text(label, at, look(LABEL_SIZE, INK, Align::End, false))?;
+            canvas.text(label, at, Type::plain(LABEL_SIZE, INK, Align::End))?;
             row.draw(canvas, y, &x)?;
         }
         Ok(())
@@ -99,7 +94,7 @@ impl DotRow {
     ) -> Result<(), CanvasError<B>> {
         let colour = cycle(self.group);
         for value in &self.values {
-            canvas.polygon(&disc((x(*value), y), VALUE_DOT), INK_SOFT.with_alpha(VALUE_ALPHA))?;
+            canvas.disc((x(*value), y), VALUE_DOT, INK_SOFT.with_alpha(VALUE_ALPHA))?;
         }
         if self.half_width > 0.0 {
             let (low, high) = (x(self.mean - self.half_width), x(self.mean + self.half_width));
@@ -108,19 +103,6 @@ impl DotRow {
             canvas.line(&[(low, y - CAP), (low, y + CAP)], 1.5, ink)?;
             canvas.line(&[(high, y - CAP), (high, y + CAP)], 1.5, ink)?;
         }
-        canvas.polygon(&disc((x(self.mean), y), DOT), colour.with_alpha(1.0))
+        canvas.disc((x(self.mean), y), DOT, colour.with_alpha(1.0))
     }
-}
-
-/// A disc, as a polygon of sixteen corners.
-fn disc((x, y): Point, radius: f64) -> Vec<Point> {
-    let corner = |index: u32| {
-        let (sine, cosine) = (std::f64::consts::TAU * f64::from(index) / 16.0).sin_cos();
-        (x + radius * cosine, y + radius * sine)
-    };
-    (0..16).map(corner).collect()
-}
-
-fn look(size: f64, colour: Colour, align: Align, bold: bool) -> Type {
-    Type { size, bold, colour, align, upright: false }
 }

@@ -5,11 +5,15 @@
 use plotters_backend::DrawingBackend;
 
 use super::axis::{TimeAxis, ValueAxis, ValueFormat};
-use super::canvas::{Align, Canvas, CanvasError, Point, Type, fitted, text_width};
+use super::canvas::{Align, Canvas, CanvasError, Point, Type};
+use super::labels::{
+    PlacedLabel, SWATCH, TITLE_BLOCK, block_height, heading, no_data, place_above, place_legend, swatch_of, value_label,
+};
+use super::overlap::turns;
 use super::steps::{corners, thin};
 use super::theme::{
     AXIS, Colour, GRID, INK, INK_SOFT, LABEL_SIZE, MARGIN_LEFT, MARGIN_RIGHT, PANEL_HEIGHT, PAPER, TICK_SIZE,
-    TITLE_SIZE, VERMILLION, WIDTH,
+    VERMILLION, WIDTH,
 };
 use crate::record::Marker;
 
@@ -90,28 +94,9 @@ struct PanelPlace {
     mark_rows: Vec<PlacedLabel>,
 }
 
-/// A text at its place; `index` says of what.
-#[derive(Clone, Debug)]
-struct PlacedLabel {
-    index: usize,
-    text: String,
-    /// Where the text begins.
-    x: f64,
-    /// The text's baseline, from the top of its block.
-    y: f64,
-}
-
-const TITLE_BLOCK: f64 = 52.0;
-const ROW: f64 = 16.0;
 const AXIS_BLOCK: f64 = 42.0;
-const LEGEND_ROW: f64 = 19.0;
-const SWATCH: f64 = 12.0;
 const PANEL_GAP: f64 = 16.0;
 const FOOT: f64 = 8.0;
-/// More rows of fault labels than this would leave no room for the data.
-const LABEL_ROWS_MAX: usize = 3;
-/// A longer label is cut, unless there are so few that each has more room.
-const LABEL_WIDTH_MAX: f64 = 240.0;
 /// With more faults than this, edges of bands would hide the data: the shading alone is left.
 const EDGED_BANDS_MAX: usize = 8;
 
@@ -121,19 +106,19 @@ impl Figure {
         let places: Vec<f64> =
             self.markers.iter().map(|marker| left + self.time.position(marker.from_ns, right - left)).collect();
         let texts: Vec<&str> = self.markers.iter().map(|marker| marker.label.as_str()).collect();
-        let label_rows = place_above(&places, &texts, left, right);
+        let label_rows = place_above(&places, &texts, (left, right));
         let mut y = TITLE_BLOCK + block_height(&label_rows);
         let mut panels = Vec::new();
         for (index, panel) in self.panels.iter().enumerate() {
             let places: Vec<f64> =
                 panel.marks.iter().map(|mark| left + self.time.position(mark.at_ns, right - left)).collect();
             let texts: Vec<&str> = panel.marks.iter().map(|mark| mark.label.as_str()).collect();
-            let mark_rows = place_above(&places, &texts, left, right);
+            let mark_rows = place_above(&places, &texts, (left, right));
             let top = y + block_height(&mark_rows);
             let bottom = top + PANEL_HEIGHT;
             let labels = |panel: &Panel| panel.tracks.iter().map(|track| track.label.clone()).collect::<Vec<_>>();
             let told_below = self.panels.get(index + 1).is_some_and(|next| labels(next) == labels(panel));
-            let legend = if told_below { vec![] } else { place_legend(&panel.tracks, left, right) };
+            let legend = if told_below { vec![] } else { panel.legend((left, right)) };
             let axis = if index + 1 == self.panels.len() { AXIS_BLOCK } else { 24.0 };
             let legend_rows = legend.last().map_or(0.0, |entry| entry.y);
             y = bottom + axis + legend_rows + if index + 1 == self.panels.len() { 0.0 } else { PANEL_GAP };
@@ -150,21 +135,17 @@ impl Figure {
     ) -> Result<(), CanvasError<B>> {
         assert_eq!(self.panels.len(), layout.panels.len(), "the layout is another figure's");
         canvas.rectangle((0.0, 0.0), (layout.width, layout.height), PAPER.with_alpha(1.0))?;
-        let room = layout.right - layout.left;
-        let title = fitted(&self.title, room, TITLE_SIZE, true);
-        canvas.text(&title, (layout.left, 24.0), look(TITLE_SIZE, INK, Align::Start, true))?;
         let mut subtitle = self.subtitle.clone();
         if layout.label_rows.len() < self.markers.len() {
             subtitle += &format!(" · {} faults, {} of them labelled", self.markers.len(), layout.label_rows.len());
         }
-        let subtitle = fitted(&subtitle, room, TICK_SIZE, false);
-        canvas.text(&subtitle, (layout.left, 41.0), look(TICK_SIZE, INK_SOFT, Align::Start, false))?;
+        heading(canvas, &self.title, &subtitle, (layout.left, layout.right))?;
         for (index, (panel, place)) in self.panels.iter().zip(&layout.panels).enumerate() {
             self.draw_panel(panel, place, layout, index + 1 == self.panels.len(), canvas)?;
         }
         for label in &layout.label_rows {
             let at = (label.x, TITLE_BLOCK + label.y);
-            canvas.text(&label.text, at, look(TICK_SIZE, VERMILLION, Align::Start, false))?;
+            canvas.text(&label.text, at, Type::plain(TICK_SIZE, VERMILLION, Align::Start))?;
         }
         Ok(())
     }
@@ -189,13 +170,12 @@ impl Figure {
         area.draw_band_edges(&self.markers, canvas)?;
         area.draw_marks(canvas)?;
         if panel.tracks.iter().all(|track| track.points.is_empty()) {
-            let middle = ((area.left + area.right) / 2.0, (place.top + place.bottom) / 2.0);
-            canvas.text("no data", middle, look(LABEL_SIZE, INK_SOFT, Align::Middle, false))?;
+            no_data(canvas, (area.left, area.right), (place.top, place.bottom))?;
         }
         if last {
             let label = format!("{} ({})", self.time_label, self.time.unit);
             let at = ((area.left + area.right) / 2.0, place.bottom + 36.0);
-            canvas.text(&label, at, look(LABEL_SIZE, INK_SOFT, Align::Middle, false))?;
+            canvas.text(&label, at, Type::plain(LABEL_SIZE, INK_SOFT, Align::Middle))?;
         }
         let legend_top = place.bottom + if last { AXIS_BLOCK } else { 24.0 };
         for entry in &place.legend {
@@ -206,6 +186,10 @@ impl Figure {
 }
 
 impl Panel {
+    fn legend(&self, between: (f64, f64)) -> Vec<PlacedLabel> {
+        place_legend(self.tracks.iter().map(|track| track.label.as_str()), between)
+    }
+
     fn value_axis(&self) -> ValueAxis {
         let (mut low, mut high) = (0, self.at_least);
         match self.kind {
@@ -254,7 +238,7 @@ impl Area<'_> {
             let y = self.y(tick.value);
             canvas.line(&[(self.left, y), (self.right, y)], 1.0, GRID.with_alpha(1.0))?;
             let at = (self.left - 9.0, y + TICK_SIZE * 0.36);
-            canvas.text(&tick.label, at, look(TICK_SIZE, INK_SOFT, Align::End, false))?;
+            canvas.text(&tick.label, at, Type::plain(TICK_SIZE, INK_SOFT, Align::End))?;
         }
         Ok(())
     }
@@ -310,8 +294,14 @@ impl Area<'_> {
     }
 
     fn draw_lines<B: DrawingBackend>(&self, canvas: &mut Canvas<'_, B>) -> Result<(), CanvasError<B>> {
-        for track in &self.panel.tracks {
-            canvas.line(&self.path(&track.points), track.width, track.colour.with_alpha(1.0))?;
+        let paths: Vec<Vec<Point>> = self.panel.tracks.iter().map(|track| self.path(&track.points)).collect();
+        for (track, path) in self.panel.tracks.iter().zip(&paths) {
+            canvas.line(path, track.width, track.colour.with_alpha(1.0))?;
+        }
+        let widths: Vec<f64> = self.panel.tracks.iter().map(|track| track.width).collect();
+        for turn in turns(&paths, &widths, (self.left, self.right)) {
+            let track = &self.panel.tracks[turn.line];
+            canvas.line(&[(turn.from, turn.y), (turn.to, turn.y)], track.width, track.colour.with_alpha(1.0))?;
         }
         Ok(())
     }
@@ -337,7 +327,7 @@ impl Area<'_> {
         let block_top = self.place.top - block_height(&self.place.mark_rows);
         for label in &self.place.mark_rows {
             let at = (label.x, block_top + label.y);
-            canvas.text(&label.text, at, look(TICK_SIZE, INK_SOFT, Align::Start, false))?;
+            canvas.text(&label.text, at, Type::plain(TICK_SIZE, INK_SOFT, Align::Start))?;
         }
         Ok(())
     }
@@ -351,13 +341,10 @@ impl Area<'_> {
         for tick in &self.time.ticks {
             let x = self.x(tick.value);
             canvas.line(&[(x, bottom), (x, bottom + 4.0)], 1.0, ink)?;
-            canvas.text(&tick.label, (x, bottom + 17.0), look(TICK_SIZE, INK_SOFT, Align::Middle, false))?;
+            canvas.text(&tick.label, (x, bottom + 17.0), Type::plain(TICK_SIZE, INK_SOFT, Align::Middle))?;
         }
-        let label = fitted(&self.panel.value_label, bottom - top, LABEL_SIZE, false);
-        let mut upright = look(LABEL_SIZE, INK_SOFT, Align::Middle, false);
-        upright.upright = true;
-        let widest = self.axis.ticks.iter().map(|tick| text_width(&tick.label, TICK_SIZE, false)).fold(0.0, f64::max);
-        canvas.text(&label, ((self.left - widest - 22.0).max(LABEL_SIZE), (top + bottom) / 2.0), upright)
+        let ticks = self.axis.ticks.iter().map(|tick| tick.label.as_str());
+        value_label(canvas, &self.panel.value_label, ticks, self.left, (top, bottom))
     }
 }
 
@@ -379,71 +366,22 @@ fn stacked(tracks: &[Track]) -> Vec<Vec<(u64, i64)>> {
     sums
 }
 
-fn look(size: f64, colour: Colour, align: Align, bold: bool) -> Type {
-    Type { size, bold, colour, align, upright: false }
-}
-
 fn draw_legend_entry<B: DrawingBackend>(
     panel: &Panel,
     entry: &PlacedLabel,
     top: f64,
     canvas: &mut Canvas<'_, B>,
 ) -> Result<(), CanvasError<B>> {
-    let baseline = top + entry.y;
     let track = &panel.tracks[entry.index];
     let colour = track.colour.with_alpha(1.0);
-    let (from, middle) = (entry.x - SWATCH - 6.0, baseline - LABEL_SIZE * 0.36);
+    let (from, middle) = swatch_of(entry, top);
     match panel.kind {
         PanelKind::Stack => {
-            canvas.rectangle((from, middle - SWATCH / 2.0), (from + SWATCH, middle + SWATCH / 2.0), colour)?;
+            canvas.rectangle((from + 2.0, middle - 6.0), (from + SWATCH, middle + 6.0), colour)?;
         }
         PanelKind::Lines => {
-            canvas.line(&[(from - 4.0, middle), (from + SWATCH, middle)], track.width.max(2.0), colour)?
+            canvas.line(&[(from, middle), (from + SWATCH, middle)], track.width.max(2.0), colour)?;
         }
     }
-    canvas.text(&entry.text, (entry.x, baseline), look(LABEL_SIZE, INK, Align::Start, false))
-}
-
-/// Puts texts into rows above a panel, each beside its place, so that none covers another. What finds no room in
-/// [`LABEL_ROWS_MAX`] rows is left out: its band is drawn all the same.
-fn place_above(places: &[f64], texts: &[&str], left: f64, right: f64) -> Vec<PlacedLabel> {
-    let mut row_ends: Vec<f64> = Vec::new();
-    let mut placed = Vec::new();
-    let widest = LABEL_WIDTH_MAX.max((right - left) / texts.len().max(1) as f64 - 10.0);
-    for (index, (&x, text)) in places.iter().zip(texts).enumerate() {
-        let text = fitted(text, widest, TICK_SIZE, false);
-        let width = text_width(&text, TICK_SIZE, false);
-        let x = x.min(right - width).max(left);
-        let row = row_ends.iter().position(|&end| end + 10.0 <= x).unwrap_or(row_ends.len());
-        if row == LABEL_ROWS_MAX {
-            continue;
-        }
-        if row == row_ends.len() {
-            row_ends.push(0.0);
-        }
-        row_ends[row] = x + width;
-        placed.push(PlacedLabel { index, text, x, y: ROW * (row + 1) as f64 - 5.0 });
-    }
-    placed
-}
-
-fn block_height(rows: &[PlacedLabel]) -> f64 {
-    rows.iter().map(|label| label.y + 5.0).fold(0.0, f64::max)
-}
-
-/// Legend entries from left to right, in as many rows as they need.
-fn place_legend(tracks: &[Track], left: f64, right: f64) -> Vec<PlacedLabel> {
-    let mut placed = Vec::new();
-    let (mut x, mut y) = (left, LEGEND_ROW - 4.0);
-    let widest = LABEL_WIDTH_MAX.max((right - left) / tracks.len().max(1) as f64 - 50.0);
-    for (index, track) in tracks.iter().enumerate() {
-        let text = fitted(&track.label, widest, LABEL_SIZE, false);
-        let width = SWATCH + 10.0 + text_width(&text, LABEL_SIZE, false);
-        if x > left && x + width > right {
-            (x, y) = (left, y + LEGEND_ROW);
-        }
-        placed.push(PlacedLabel { index, text, x: x + SWATCH + 10.0, y });
-        x += width + 22.0;
-    }
-    placed
+    canvas.text(&entry.text, (entry.x, top + entry.y), Type::plain(LABEL_SIZE, INK, Align::Start))
 }

@@ -1,5 +1,7 @@
 //! Axes of values: where a value lies, and the round numbers that are written beside it.
 
+use crate::format::thousands;
+
 /// About so many ticks on each axis.
 const TICKS: f64 = 8.0;
 /// Free space above the highest and below the lowest value, as a share of the range.
@@ -33,7 +35,7 @@ impl Axis {
         let step = nice_step((high - low) / TICKS);
         let (first, last) = ((low / step).ceil() as i64, (high / step + 1e-9).floor() as i64);
         let decimals = (-step.log10().floor()).max(0.0) as usize;
-        let tick = |index: i64| (index as f64 * step, format!("{:.decimals$}", index as f64 * step));
+        let tick = |index: i64| (index as f64 * step, grouped(index as f64 * step, decimals));
         Axis { low, high, scale: Scale::Linear, ticks: (first..=last).map(tick).collect() }
     }
 
@@ -53,7 +55,7 @@ impl Axis {
         let tick = |power: i64| {
             let value = 10f64.powi(power as i32);
             let decimals = (-power).max(0) as usize;
-            (value, grouped(&format!("{value:.decimals$}")))
+            (value, grouped(value, decimals))
         };
         Axis { low, high, scale: Scale::Decades, ticks: (low as i64..=high as i64).map(tick).collect() }
     }
@@ -85,19 +87,13 @@ impl Axis {
     }
 }
 
-/// A number with its thousands apart.
-fn grouped(number: &str) -> String {
-    if number.contains('.') {
-        return number.to_owned();
-    }
-    let mut text = String::new();
-    for (index, digit) in number.chars().enumerate() {
-        if index > 0 && (number.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+/// A number with its thousands apart and so many decimals.
+fn grouped(number: f64, decimals: usize) -> String {
+    let plain = format!("{:.decimals$}", number.abs());
+    let (whole, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), thousands);
+    let sign = if number < 0.0 && plain.contains(|digit: char| ('1'..='9').contains(&digit)) { "−" } else { "" };
+    format!("{sign}{whole}{fraction}")
 }
 
 /// The least of 1, 2, 5, 10, 20, … (or 0.5, 0.2, …) that is at least this.
@@ -126,6 +122,10 @@ mod tests {
         assert_eq!(labels(&same), ["0", "2", "4", "6", "8", "10", "12", "14"]);
         let zero = Axis::around([(0.0, 0.0)].into_iter());
         assert!(zero.low == 0.0 && zero.high == 1.0, "{} {}", zero.low, zero.high);
+        assert_eq!(
+            labels(&Axis::exactly(-2_000.0, 1_000.0)),
+            ["−2,000", "−1,500", "−1,000", "−500", "0", "500", "1,000"]
+        );
         assert_eq!(labels(&Axis::exactly(0.0, 0.9)), ["0.0", "0.2", "0.4", "0.6", "0.8"]);
     }
 

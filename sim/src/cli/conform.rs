@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use rayon::prelude::*;
 
+use super::numbers::{count, seed, some};
 use super::{Exit, complain, print};
 use wavetank_core::time::Span;
 
@@ -20,19 +21,19 @@ pub(super) struct Arguments {
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
     /// Play each recording with so many seeds, which stand for what a cluster leaves to chance.
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    #[arg(long, value_name = "N", default_value_t = 32, allow_negative_numbers = true, value_parser = some)]
     seeds: usize,
     /// The first seed.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = seed)]
     seed: u64,
     /// Tell so many tracks of each recording that agree in the fewest plays, with their number.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = count)]
     weakest: usize,
     /// Write what our cluster did with the first seed to DIR/NAME/events.jsonl instead of comparing it.
     #[arg(long, value_name = "DIR")]
     write: Option<PathBuf>,
     /// Tell so many differences of each recording.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = count)]
     differences: usize,
 }
 
@@ -54,7 +55,7 @@ pub(super) fn run(arguments: Arguments) -> Exit {
             }
         }
     }
-    let seeds: Vec<u64> = (arguments.seed..).take(arguments.seeds.max(1)).collect();
+    let seeds: Vec<u64> = (0..arguments.seeds as u64).map(|index| arguments.seed.wrapping_add(index)).collect();
     if let Some(into) = &arguments.write {
         return write(scenarios.values().flatten(), into, arguments.seed);
     }
@@ -75,7 +76,7 @@ fn write<'a>(recordings: impl Iterator<Item = &'a Recording>, into: &Path, seed:
             play(recording, seed, Span::ZERO).lines.iter().map(|line| format!("{}\n", line.to_json())).collect();
         let file = folder.join("events.jsonl");
         if let Err(error) = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, text)) {
-            complain(&format!("{}: {error}", file.display()));
+            complain(&format!("cannot write {}: {error}", file.display()));
             return Exit::NotWritten;
         }
     }
@@ -91,7 +92,9 @@ fn find(folders: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
             found.push(folder.clone());
             continue;
         }
-        let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let entries = std::fs::read_dir(folder).map_err(|error| {
+            format!("cannot read {}: {error}; expected the folder of a recording, or of several", folder.display())
+        })?;
         let mut inside: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_recording).collect();
         if inside.is_empty() {
             return Err(format!("{}: no recording (steps.yaml or bad.jsonl) in it", folder.display()));

@@ -3,11 +3,13 @@
 //! Results go to standard output, everything about a failure to standard error. Absent on purpose: settings of the
 //! simulation, which belong into scenario files (or `--set`).
 //!
-//! A file for each command; `source` reads recorded runs for them, and `pin` writes fingerprints into scenarios.
+//! A file for each command; `source` reads recorded runs for them, `numbers` what stands on the
+//! command line, and `pin` writes fingerprints into scenarios.
 
 mod conform;
 mod diff;
 mod explain;
+mod numbers;
 mod pin;
 mod place;
 mod replay;
@@ -103,7 +105,7 @@ enum Format {
 #[derive(clap::Args, Clone, Debug, Default)]
 struct Overrides {
     /// Use this seed instead of the scenario's.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = numbers::seed)]
     seed: Option<u64>,
     /// Set a field of the scenario, such as spec.nodes[0].count=9.
     #[arg(long, value_name = "PATH=VALUE")]

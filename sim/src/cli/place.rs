@@ -10,8 +10,10 @@ use wavetank_manifest::Errors;
 use wavetank_manifest::kubernetes::Snapshot;
 use wavetank_manifest::scheduler_configuration::SchedulerConfiguration;
 
+use super::numbers::seed;
 use super::{Exit, complain, told};
 use crate::place::{Manner, Row, Status, place, render, settings};
+use crate::text_file;
 
 /// Places the pods of Kubernetes objects on their nodes, in the order of the files, and says why.
 #[derive(clap::Args)]
@@ -26,7 +28,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t = TieBreak::First)]
     ties: TieBreak,
     /// Where the draws of `--ties seeded` come from.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = seed)]
     seed: u64,
     /// Let pods of lower priority make room: they are removed at once and the pod is tried again.
     #[arg(long)]
@@ -73,6 +75,12 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
             return Exit::BadInput;
         }
     };
+    if snapshot.pods.is_empty() {
+        complain(
+            "there is no pod to place: expected Pods among the objects, such as `kubectl get nodes,pods -o json` gives",
+        );
+        return Exit::BadInput;
+    }
     for note in notes(&snapshot) {
         complain(&note);
     }
@@ -138,9 +146,12 @@ fn short(mut errors: Errors) -> String {
 }
 
 fn text_of(path: &Path) -> Result<(String, String), String> {
-    let name = path.display().to_string();
-    let text = if name == "-" { io::read_to_string(io::stdin().lock()) } else { std::fs::read_to_string(path) };
-    text.map(|text| (name.clone(), text)).map_err(|error| format!("cannot read {name}: {error}"))
+    if path != Path::new("-") {
+        return Ok((path.display().to_string(), text_file::read(path)?));
+    }
+    let text =
+        io::read_to_string(io::stdin().lock()).map_err(|error| format!("cannot read standard input: {error}"))?;
+    Ok(("-".to_owned(), text))
 }
 
 /// What was read and has no effect, as one line each.

@@ -7,6 +7,7 @@ use wavetank_journal::{FILE_NAME, JournalError, Told};
 use super::run::{detail, rendered, with_progress, writable, write};
 use super::{Exit, Format, Unusable, complain, load, print};
 use crate::plan::scenario::Inputs;
+use crate::text_file;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -40,8 +41,8 @@ fn replay_scenario(arguments: &Arguments) -> Result<(String, Exit), Unusable> {
     if !writable(arguments.out.as_deref()) {
         return Ok((String::new(), Exit::NotWritten));
     }
-    let recorded = recorded_fingerprint(dir).map_err(Unusable)?;
     let inputs = Inputs::from_run(dir).map_err(Unusable)?;
+    let recorded = recorded_fingerprint(dir).map_err(Unusable)?;
     let (loaded, watch) = load(inputs)?;
     let executed = with_progress(&loaded, watch, detail(arguments.out.as_deref()));
     let mut exit = Exit::Held;
@@ -64,7 +65,7 @@ fn replay_scenario(arguments: &Arguments) -> Result<(String, Exit), Unusable> {
 
 fn recorded_fingerprint(dir: &Path) -> Result<String, String> {
     let path = dir.join("summary.json");
-    let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text = text_file::read(&path)?;
     let summary: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| format!("{} is not a summary: {error}", path.display()))?;
     let fingerprint = summary["fingerprint"].as_str();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::numbers::some;
 use super::{Exit, Overrides, complain, print};
 use crate::sweep::{Axis, Done, Estimate, Matrix, Store, Sweep, parse_seeds, report};
 
@@ -20,7 +21,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SEEDS", value_parser = seeds, default_value = "1..10")]
     seeds: Seeds,
     /// How many runs are under way at once; one per core if not said.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = some)]
     jobs: Option<usize>,
     /// Results, tables and plots go into this directory; what is there already is not run again.
     #[arg(long, value_name = "DIR")]
@@ -62,11 +63,15 @@ pub(super) fn run(arguments: Arguments) -> Exit {
         complain(&format!("--matrix names {} twice", twice.1));
         return Exit::BadInput;
     }
+    if let Err(message) = sweep.loads() {
+        complain(&message);
+        return Exit::BadInput;
+    }
     let store = match Store::open(&arguments.out, &sweep.file, &described(&sweep)) {
         Ok(store) => store,
         Err(message) => {
             complain(&message);
-            return if sweep.file.is_file() { Exit::NotWritten } else { Exit::BadInput };
+            return Exit::NotWritten;
         }
     };
     let pool = match rayon::ThreadPoolBuilder::new().num_threads(arguments.jobs.unwrap_or(0)).build() {
@@ -150,33 +155,58 @@ fn failures(done: &[Done]) {
     }
 }
 
-/// The cells with the metrics that differ most between studies: one line each.
+/// The metrics that are shown of a study of placement, and of other runs, with their decimals.
+const OF_STUDIES: [(&str, usize); 3] =
+    [("allocation_percent_at_100", 2), ("allocation_percent_end", 2), ("pods_unscheduled", 2)];
+const OF_OTHERS: [(&str, usize); 3] =
+    [("pods_scheduled", 2), ("scheduling_latency_p99_s", 3), ("startup_latency_p99_s", 3)];
+
+/// A line for each cell, with the metrics that differ most between studies: mean ± half of the confidence interval.
 fn table(sweep: &Sweep, done: &[Done]) -> String {
-    let cells = sweep.matrix.cells();
-    let width = cells.iter().map(|cell| cell.label().chars().count()).max().unwrap_or(0);
-    let mut text = String::new();
-    for cell in &cells {
+    let is_study = |done: &Done| done.result.as_ref().is_ok_and(|result| !result.points.is_empty());
+    let shown = if done.iter().any(is_study) { OF_STUDIES } else { OF_OTHERS };
+    let titles = ["", "runs", "broken", "failed"].into_iter().chain(shown.map(|(name, _)| name)).map(str::to_owned);
+    let mut rows: Vec<Vec<String>> = vec![titles.collect()];
+    for cell in &sweep.matrix.cells() {
         let mine = || done.iter().filter(|done| done.job.cell == *cell);
         let results: Vec<_> = mine().filter_map(|done| done.result.as_ref().ok()).collect();
-        let shown = ["allocation_percent_at_100", "allocation_percent_end", "pods_unscheduled"];
-        let shown = match results.iter().any(|result| result.metrics.contains_key(shown[1])) {
-            true => shown,
-            false => ["pods_scheduled", "scheduling_latency_p99_s", "startup_latency_p99_s"],
-        };
-        let estimates = shown.map(|name| {
-            let values: Vec<f64> = results.iter().filter_map(|result| result.metrics.get(name)).copied().collect();
-            Estimate::of(&values).map(|it| format!("{name} {:.2} ± {:.2}", it.mean, it.half_width))
-        });
-        let label = cell.label();
-        let padding = " ".repeat(width - label.chars().count());
-        let failed = mine().count() - results.len();
         let broken = results.iter().filter(|result| !result.held).count();
-        text.push_str(&format!("{label}{padding}  {} runs", results.len()));
-        if broken + failed > 0 {
-            text.push_str(&format!(" ({broken} broken, {failed} failed)"));
-        }
-        estimates.into_iter().flatten().for_each(|estimate| text.push_str(&format!("  {estimate}")));
-        text.push('\n');
+        let counts = [results.len(), broken, mine().count() - results.len()].map(|count| count.to_string());
+        let estimates = shown.map(|(name, decimals)| {
+            let values: Vec<f64> = results.iter().filter_map(|result| result.metrics.get(name)).copied().collect();
+            Estimate::of(&values)
+                .map_or_else(String::new, |it| format!("{:.decimals$} ± {:.decimals$}", it.mean, it.half_width))
+        });
+        rows.push([cell.label()].into_iter().chain(counts).chain(estimates).collect());
     }
-    text
+    aligned(&rows)
+}
+
+/// Rows as lines; the first column to the left, the others to the right.
+fn aligned(rows: &[Vec<String>]) -> String {
+    let length = |text: &String| text.chars().count();
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| length(&row[column])).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cell = |(index, text): (usize, &String)| {
+            let padding = " ".repeat(widths[index] - length(text));
+            if index == 0 { format!("{text}{padding}") } else { format!("  {padding}{text}") }
+        };
+        let line: String = row.iter().enumerate().map(cell).collect();
+        format!("{}\n", line.trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_its_numbers_below_one_another() {
+        let rows = [["", "runs", "p99"], ["count=6", "3", "0.031 ± 0.001"], ["count=12", "10", ""]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(aligned(&rows), "          runs            p99\ncount=6      3  0.031 ± 0.001\ncount=12    10\n");
+    }
 }

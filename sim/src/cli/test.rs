@@ -6,6 +6,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 use wavetank_reports::junit::{Failure, ScenarioOutcome, render};
 
+use super::numbers::some;
 use super::pin::pinned;
 use super::run::verdict;
 use super::{Exit, Overrides, Unusable, complain, open, print};
@@ -28,7 +29,7 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with_all = ["seed", "set", "until"])]
     update_fingerprints: bool,
     /// How many scenarios run at once; one per core if not said.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = some)]
     threads: Option<usize>,
 }
 

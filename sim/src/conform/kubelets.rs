@@ -179,7 +179,15 @@ impl Kubelets {
         let terminating = pod.meta.is_terminating();
         let mut plans = Vec::new();
         match due.duty {
-            Duty::Stop | Duty::Remove => {}
+            Duty::Remove => {
+                let propagation = Propagation::Background;
+                let request = Request::Delete { key, uid: Some(due.uid), grace: Some(Span::ZERO), propagation };
+                return (Some((host, request)), Vec::new());
+            }
+            Duty::Stop => {
+                stop(&mut new, now);
+                plans.push(next(NOTICE, Duty::Remove));
+            }
             _ if terminating || pod.is_finished() => return nothing,
             // What was planned for a run that has ended is not done in the pause after it, nor in the next one.
             Duty::Ready | Duty::Unready | Duty::Exit if !is_running(pod) || restarts(pod) != due.run => return nothing,
@@ -215,12 +223,7 @@ impl Kubelets {
             Duty::Unready => set_ready(&mut new, false, now),
             Duty::Exit => {
                 let code = exit_code(pod);
-                let again = match pod.spec.restart_policy {
-                    RestartPolicy::Always => true,
-                    RestartPolicy::OnFailure => code != 0,
-                    RestartPolicy::Never => false,
-                };
-                if again {
+                if runs_again(pod, code) {
                     plans.push(next(Span(BACK_OFF.0 << restarts(pod).min(5)), Duty::Restart));
                     wait_for_restart(&mut new, code, now);
                 } else {
@@ -228,30 +231,32 @@ impl Kubelets {
                 }
             }
         }
-        match due.duty {
-            Duty::Stop => {
-                if !pod.is_finished() {
-                    // A container that never ran counts as killed.
-                    let ran = pod.status.containers.iter().any(|it| it.started);
-                    let code = match (ran, pod.spec.restart_policy) {
-                        (false, _) => 137,
-                        (true, RestartPolicy::Always) => 0,
-                        (true, _) => 143,
-                    };
-                    end(&mut new, code, now);
-                }
-                plans.push(next(NOTICE, Duty::Remove));
-            }
-            Duty::Remove => {
-                let propagation = Propagation::Background;
-                let request = Request::Delete { key, uid: Some(due.uid), grace: Some(Span::ZERO), propagation };
-                return (Some((host, request)), Vec::new());
-            }
-            _ => {}
-        }
         known.was_ready = new.is_ready();
         let request = Request::UpdateStatus { object: Object::Pod(Arc::new(new)), expected: None };
         (Some((host, request)), plans)
+    }
+}
+
+/// Ends the containers of a pod that is to go, unless they have ended by themselves.
+fn stop(pod: &mut Pod, now: Time) {
+    if pod.is_finished() {
+        return;
+    }
+    // A container that never ran counts as killed.
+    let ran = pod.status.containers.iter().any(|it| it.started);
+    let code = match (ran, pod.spec.restart_policy) {
+        (false, _) => 137,
+        (true, RestartPolicy::Always) => 0,
+        (true, _) => 143,
+    };
+    end(pod, code, now);
+}
+
+fn runs_again(pod: &Pod, code: i32) -> bool {
+    match pod.spec.restart_policy {
+        RestartPolicy::Always => true,
+        RestartPolicy::OnFailure => code != 0,
+        RestartPolicy::Never => false,
     }
 }
 

@@ -4,7 +4,6 @@
 //! again. [`Recording::read`] puts all steps on the clock of the events, by the creations that both tell of. Absent on
 //! purpose: `summary.md`, which is prose, except for the flags of the controller manager that it quotes.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
@@ -13,6 +12,7 @@ use wavetank_manifest::yaml::{Duplicates, parse};
 use crate::conform::kubectl::{CommandLine, transcript};
 use crate::conform::line::Line;
 use crate::conform::unrecorded;
+use crate::text_file;
 
 /// One folder.
 #[derive(Clone, Debug)]
@@ -72,10 +72,7 @@ impl Recording {
     /// Reads a folder. Errors: a file that is not there or not of the format, with its name and place.
     pub fn read(folder: &Path) -> Result<Recording, String> {
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let text = |file: &str| {
-            let path = folder.join(file);
-            fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
-        };
+        let text = |file: &str| text_file::read(&folder.join(file));
         let bad = folder.join("bad.jsonl");
         if bad.is_file() {
             let refused = json_lines(&text("bad.jsonl")?, &bad)?;

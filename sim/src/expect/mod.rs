@@ -5,11 +5,13 @@
 //! Invariant: looking changes nothing, so a run has the same fingerprint with and without expectations.
 //! A runtime error (a missing field) is not true: it breaks `at`, `always` and `never`, and `within` goes on waiting.
 //!
-//! Parts: `program` reads expressions, `objects` and `json` are what they see of the cluster.
+//! Parts: `program` reads expressions and `syntax` tells why one cannot be read, `objects` and `json` are what they see
+//! of the cluster.
 
 mod json;
 mod objects;
 mod program;
+mod syntax;
 #[cfg(test)]
 mod tests;
 
@@ -330,6 +332,9 @@ fn evaluate(compiled: &Compiled, context: &Context<'_, '_>) -> Look {
 
 fn error_text(error: &cel::ExecutionError) -> String {
     match error {
+        cel::ExecutionError::FunctionError { function, .. } if function == "duration" => {
+            "duration takes a text such as 90s, 1m30s or 500ms".to_owned()
+        }
         cel::ExecutionError::FunctionError { message, .. } => message.clone(),
         cel::ExecutionError::IndexOutOfBounds(cel::Value::Int(index)) => format!("there is no element {index}"),
         cel::ExecutionError::NoSuchKey(key) => format!("there is no field {key:?}"),

@@ -7,10 +7,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::operators::INDEX;
-use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 use cel::{Env, Program, extensions};
 use wavetank_core::model::Kind;
 use wavetank_manifest::nearest;
+
+use super::syntax;
+use crate::plan::scenario::parse_span;
 
 /// Variables of all objects of a kind.
 pub(super) const LISTS: &[(&str, Kind)] = &[
@@ -211,7 +214,7 @@ impl Compiled {
     /// Errors: every mistake of syntax, or every unknown name.
     pub(super) fn parse(source: &str) -> Result<Compiled, Vec<Fault>> {
         let program =
-            ENV.compile(source).map_err(|errors| errors.errors.iter().map(syntax_fault).collect::<Vec<_>>())?;
+            ENV.compile(source).map_err(|errors| errors.errors.iter().map(syntax::fault).collect::<Vec<_>>())?;
         let mut checker =
             Checker { source, program: &program, scopes: Vec::new(), faults: Vec::new(), used: Vec::new() };
         let mut root = program.expression().clone();
@@ -237,14 +240,6 @@ fn kinds_of(variable: &str) -> Vec<Kind> {
         None => LISTS.iter().find(|(list, _)| *list == variable),
     };
     found.map(|(_, kind)| *kind).into_iter().collect()
-}
-
-fn syntax_fault(error: &cel::ParseError) -> Fault {
-    let line = u32::try_from(error.pos.0).unwrap_or(1).max(1);
-    // The parser counts columns from 0.
-    let column = u32::try_from(error.pos.1).unwrap_or(0) + 1;
-    let message = error.msg.strip_prefix("Syntax error: ").unwrap_or(&error.msg);
-    Fault { line, column, message: format!("not a CEL expression: {message}"), suggestion: None }
 }
 
 struct Checker<'a> {
@@ -321,6 +316,14 @@ impl Checker<'_> {
             self.rewrite(target);
         }
         call.args.iter_mut().for_each(|argument| self.rewrite(argument));
+        if global
+            && name == "duration"
+            && let [argument] = call.args.as_slice()
+            && let Expr::Literal(LiteralValue::String(text)) = &argument.expr
+            && let Err(message) = parse_span(text.inner().trim_start_matches('-'))
+        {
+            return self.fault(id, message, None);
+        }
         if global && own {
             if call.args.len() != 1 {
                 let found = call.args.len();

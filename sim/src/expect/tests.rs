@@ -22,6 +22,9 @@ fn unknown_names_are_refused_where_they_stand() {
     }
     assert!(faults("deploymnt('web') == 1")[0].message.starts_with("unknown function \"deploymnt\""));
     assert!(faults("'a'.startWith('b')")[0].message.starts_with("unknown method \"startWith\""));
+    let duration = &faults("now > duration('90')")[0];
+    assert_eq!(duration.message, "expected a duration such as 90s, 1m30s or 500ms, found \"90\"");
+    assert!(Compiled::parse("now - duration('-1.5h') > duration('90s')").is_ok());
     assert!(faults("pod('a', 'b')")[0].message.starts_with("pod takes one argument, found 2"));
     assert!(faults("size(pods) ==")[0].message.starts_with("not a CEL expression: "));
 }

@@ -66,8 +66,8 @@ fn curves(sweep: &Sweep, axis: &Axis, name: &str, found: &Found<'_>) -> BandFigu
     let mut by_line: BTreeMap<String, Vec<BandPoint>> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();
     for (cell, values) in found {
-        let others = cell.values.iter().filter(|(path, _)| *path != axis.path).cloned().collect();
-        let label = Cell { values: others }.label();
+        let others = cell.values.iter().filter(|(path, _)| *path != axis.path).cloned().collect::<Vec<_>>();
+        let label = if others.is_empty() { title(name) } else { Cell { values: others }.label() };
         if !order.contains(&label) {
             order.push(label.clone());
         }
@@ -79,7 +79,6 @@ fn curves(sweep: &Sweep, axis: &Axis, name: &str, found: &Found<'_>) -> BandFigu
     let curve = |label: String| {
         let mut points = by_line.remove(&label).unwrap_or_default();
         points.sort_by(|one, other| one.x.total_cmp(&other.x));
-        let label = if label.is_empty() { title(name) } else { label };
         Curve { label, points }
     };
     let curves: Vec<Curve> = order.into_iter().map(curve).collect();
@@ -136,7 +135,8 @@ fn subtitle(sweep: &Sweep, found: &Found<'_>, what: &str) -> String {
 /// `scheduling_latency_p50_s` is `Scheduling latency, p50`.
 fn title(name: &str) -> String {
     let bare = name.strip_suffix("_s").unwrap_or(name);
-    let words = bare.replace("_percent", "").replace("_p50", ", p50").replace("_p99", ", p99");
+    let words =
+        bare.replace("startup", "start-up").replace("_percent", "").replace("_p50", ", p50").replace("_p99", ", p99");
     let words = words.replace("_end", " at the end").replace('_', " ");
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
@@ -161,6 +161,7 @@ mod tests {
     #[test]
     fn a_metric_is_called_by_words_and_its_unit() {
         assert_eq!(label("scheduling_latency_p50_s"), "scheduling latency, p50 (s)");
+        assert_eq!(title("startup_latency_p99_s"), "Start-up latency, p99");
         assert_eq!(title("pods_running_end"), "Pods running at the end");
         assert_eq!(label("allocation_percent_at_100"), "allocation at 100 (%)");
     }

@@ -73,6 +73,21 @@ impl Sweep {
         cells.into_iter().flat_map(of_cell).collect()
     }
 
+    /// Whether there is a combination that can be run at all, for programs that ask before they make a directory.
+    ///
+    /// Errors: what is wrong with the first combination.
+    pub fn loads(&self) -> Result<(), String> {
+        let mut first = None;
+        for cell in self.matrix.cells() {
+            let job = Job { cell, seed: self.seeds.first().copied().unwrap_or_default() };
+            match load(&self.file, self.settings_of(&job)) {
+                Ok(_) => return Ok(()),
+                Err(message) => first = first.or(Some(message)),
+            }
+        }
+        Err(first.unwrap_or_else(|| "there is nothing to run".to_owned()))
+    }
+
     /// Carries out all runs that have no result yet, on all threads of the current pool. One that fails does not keep
     /// the others from going on. `told` hears of each as it is done.
     pub fn run(&self, store: &Store, told: &(impl Fn(&Done) + Sync)) -> Vec<Done> {
@@ -113,10 +128,14 @@ impl Sweep {
 ///
 /// Errors: what `sim run` would say.
 pub fn run_one(file: &Path, settings: Settings) -> Result<RunResult, String> {
-    let inputs = Inputs::open(file, settings)?;
-    let (loaded, watch) = Loaded::read_with(inputs, Watch::new).map_err(|rejected| rejected.errors.to_string())?;
+    let (loaded, watch) = load(file, settings)?;
     let executed = execute(&loaded, watch, Detail::Outcome, &mut |_| {});
     Ok(RunResult::of(&executed, &loaded.inputs))
+}
+
+fn load(file: &Path, settings: Settings) -> Result<(Loaded, Watch), String> {
+    let inputs = Inputs::open(file, settings)?;
+    Loaded::read_with(inputs, Watch::new).map_err(|rejected| rejected.errors.to_string())
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -10,7 +10,7 @@ use crate::execute::Executed;
 use crate::plan::scenario::{Inputs, Settings};
 
 /// The shape of a result file. A field that changes its meaning changes this.
-const SCHEMA: &str = "wavetank/sweep-run/v1";
+const SCHEMA: &str = "wavetank/sweep-run/v2";
 
 /// One run's result, and everything that it depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub struct RunResult {
     pub broken: Vec<String>,
     /// Single numbers by name.
     pub metrics: BTreeMap<String, f64>,
+    /// What a study of placement looks at, `gpu` or `cpu`; empty for other runs.
+    pub resource: String,
     /// The curve of a study of placement; empty for other runs.
     pub points: Vec<StudyPoint>,
 }
@@ -51,6 +53,7 @@ impl RunResult {
             held: executed.held(),
             broken,
             metrics: metrics(&executed.record),
+            resource: summary.study.as_ref().map_or_else(String::new, |study| study.resource.clone()),
             points: summary.study.as_ref().map_or_else(Vec::new, |study| study.points.clone()),
         }
     }

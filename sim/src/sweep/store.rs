@@ -12,6 +12,7 @@ use super::Job;
 use super::matrix::shown;
 use super::result::{RunResult, hash};
 use crate::plan::scenario::Settings;
+use crate::text_file;
 
 /// Says that the directory is a sweep's.
 const MARK: &str = "sweep.json";
@@ -33,7 +34,7 @@ impl Store {
     ///
     /// Errors: a sentence; the directory is somebody else's, or cannot be made, or the scenario cannot be read.
     pub fn open(dir: &Path, file: &Path, described: &serde_json::Value) -> Result<Store, String> {
-        let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        let text = text_file::read(file)?;
         let occupied = dir.exists()
             && !dir.join(MARK).is_file()
             && std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_some());

@@ -105,3 +105,56 @@ fn the_report_has_a_line_per_policy_and_a_figure_per_quantity() {
     assert!(refused.contains("is not the directory of a sweep"), "{refused}");
     std::fs::remove_dir_all(&dir).unwrap();
 }
+
+#[test]
+fn a_sweep_is_refused_as_a_whole_only_if_no_combination_can_be_run() {
+    assert!(sweep(&["controlPlane.policy=FDG,FGD"], "1").loads().is_ok());
+    let refused = sweep(&["controlPlane.policy=FDG,RND"], "1").loads().unwrap_err();
+    assert!(refused.contains("unknown policy \"FDG\"; did you mean \"FGD\"?"), "{refused}");
+}
+
+#[test]
+fn a_study_without_gpus_is_one_of_cpu_and_has_no_fragmentation() {
+    let dir = directory("cpu");
+    std::fs::create_dir_all(&dir).unwrap();
+    let text = "apiVersion: wavetank/v1
+kind: Scenario
+metadata: {name: cpu}
+spec:
+  duration: 1m
+  controlPlane: {fidelity: placement}
+  workload: {trace: {pods: pods.csv, nodes: nodes.csv}}
+";
+    std::fs::write(dir.join("cpu.yaml"), text).unwrap();
+    std::fs::write(dir.join("nodes.csv"), "sn,cpu_milli,memory_mib,gpu,model\nn-1,8000,8192,0,\n").unwrap();
+    let pods = "name,cpu_milli,memory_mib,num_gpu,gpu_milli\np-1,4000,1024,0,0\np-2,2000,1024,0,0\n";
+    std::fs::write(dir.join("pods.csv"), pods).unwrap();
+    let mut sweep = sweep(&["controlPlane.ties=first,seeded"], "1");
+    sweep.file = dir.join("cpu.yaml");
+    let store = store(&dir.join("out"), &sweep);
+    let done = sweep.run(&store, &|_| {});
+    let files = report(&sweep, &store, &done, None).unwrap();
+    let plots: Vec<&str> = files.iter().filter_map(|name| name.strip_prefix("plots/")?.strip_suffix(".svg")).collect();
+    assert_eq!(plots, ["allocation", "unscheduled-pods"]);
+    let svg = std::fs::read_to_string(dir.join("out/plots/allocation.svg")).unwrap();
+    assert!(svg.contains("CPU allocation against arrived demand"), "{svg}");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn no_plot_replaces_another_and_lines_beyond_the_colours_are_told() {
+    let dir = directory("names");
+    let seeds: Vec<String> = (1..=9).map(|interval| format!("{interval}s")).collect();
+    // Both values look alike in a file name.
+    let sweep = sweep(&[&format!("workload.trace.interval={}", seeds.join(",")), "metadata.description=a b,a-b"], "1");
+    let store = store(&dir, &sweep);
+    let done = sweep.run(&store, &|_| {});
+    let files = report(&sweep, &store, &done, None).unwrap();
+    let mut plots: Vec<&String> = files.iter().filter(|name| name.ends_with(".svg")).collect();
+    assert_eq!(plots.len(), 8);
+    plots.dedup();
+    assert_eq!(plots.len(), 8, "{plots:?}");
+    let svg = std::fs::read_to_string(dir.join("plots/a-b_allocation.svg")).unwrap();
+    assert!(svg.contains("8 of 9 lines, all are in curves.csv"), "{svg}");
+    std::fs::remove_dir_all(&dir).unwrap();
+}

@@ -147,6 +147,34 @@ impl DaemonSets {
         self.desk.begin(ctx, key, Stage::Pods(sync, deletions), batches)
     }
 
+    /// The name of the revision is taken: by an equal one, which is the current one then, or by another, so that the
+    /// next name must differ.
+    fn collided(
+        &mut self,
+        ctx: &mut Context<'_>,
+        view: View<'_>,
+        key: NamespacedName,
+        mut sync: Sync,
+        answers: &[Answer],
+    ) -> Step<NamespacedName, Stage> {
+        match answers {
+            [Ok(Reply::Object(Object::ControllerRevision(taken), _)), _] if taken.template == sync.set.template => {
+                sync.history.current = Some(ControllerRevision::clone(taken));
+                self.settle(ctx, view, key, sync)
+            }
+            [_, Ok(Reply::Object(Object::DaemonSet(stored), _))]
+                if stored.status.collision_count == sync.set.status.collision_count =>
+            {
+                let mut more = DaemonSet::clone(stored);
+                more.status.collision_count = Some(more.status.collision_count.unwrap_or(0) + 1);
+                let object = Object::DaemonSet(Arc::new(more));
+                let update = Request::UpdateStatus { object, expected: None };
+                self.desk.begin(ctx, key, Stage::Collision, [vec![update]])
+            }
+            _ => self.desk.finish(ctx, &key, true),
+        }
+    }
+
     /// What comes after pods were created and deleted.
     fn go_on(
         &mut self,
@@ -375,22 +403,7 @@ impl Reconciler for DaemonSets {
                 }
                 _ => self.desk.finish(ctx, &key, true),
             },
-            Stage::Taken(mut sync) => match &answers[..] {
-                [Ok(Reply::Object(Object::ControllerRevision(taken), _)), _] if taken.template == sync.set.template => {
-                    sync.history.current = Some(ControllerRevision::clone(taken));
-                    self.settle(ctx, view, key, sync)
-                }
-                [_, Ok(Reply::Object(Object::DaemonSet(stored), _))]
-                    if stored.status.collision_count == sync.set.status.collision_count =>
-                {
-                    let mut more = DaemonSet::clone(stored);
-                    more.status.collision_count = Some(more.status.collision_count.unwrap_or(0) + 1);
-                    let object = Object::DaemonSet(Arc::new(more));
-                    let update = Request::UpdateStatus { object, expected: None };
-                    self.desk.begin(ctx, key, Stage::Collision, [vec![update]])
-                }
-                _ => self.desk.finish(ctx, &key, true),
-            },
+            Stage::Taken(sync) => self.collided(ctx, view, key, sync, &answers),
             Stage::Collision => self.desk.finish(ctx, &key, true),
             Stage::History(sync) if self.expectations.satisfied(&key, ctx.now) => self.act(ctx, view, key, sync),
             Stage::History(sync) => self.update_status(ctx, view, key, sync, false),

@@ -9,7 +9,7 @@ use wavetank_core::model::{
 };
 use wavetank_core::time::Time;
 
-use crate::kubernetes::to_json::{entry, selector, set, timestamp};
+use crate::kubernetes::to_json::{entry, selector, set, set_unless_empty, timestamp};
 
 type Root = Map<String, Value>;
 
@@ -64,7 +64,10 @@ pub(in crate::kubernetes) fn show_volume(root: &mut Root, volume: &PersistentVol
     if let Some(terms) = &volume.node_affinity
         && !spec.contains_key("nodeAffinity")
     {
-        let term = |term: &Vec<SelectorRequirement>| json!({"matchExpressions": term.iter().map(requirement).collect::<Vec<_>>()});
+        let term = |term: &Vec<SelectorRequirement>| {
+            let expressions: Vec<Value> = term.iter().map(requirement).collect();
+            json!({"matchExpressions": expressions})
+        };
         let terms: Vec<Value> = terms.iter().map(term).collect();
         set(spec, "nodeAffinity", json!({"required": {"nodeSelectorTerms": terms}}));
     }
@@ -136,9 +139,7 @@ pub(in crate::kubernetes) fn show_claim(root: &mut Root, claim: &PersistentVolum
     if let Some(class) = &claim.status.attributes_class {
         set(status, "currentVolumeAttributesClassName", &**class);
     }
-    if conditions.as_array().is_some_and(|list| !list.is_empty()) {
-        set(status, "conditions", conditions);
-    }
+    set_unless_empty(status, "conditions", conditions);
     if let Some((size, growth)) = claim.status.growth {
         set(status, "allocatedResources", json!({"storage": size.to_string()}));
         set(status, "allocatedResourceStatuses", json!({"storage": format!("{growth:?}")}));
@@ -174,8 +175,14 @@ pub(in crate::kubernetes) fn show_class(root: &mut Root, class: &StorageClass) {
         set(root, "allowVolumeExpansion", true);
     }
     if !class.allowed_topologies.is_empty() {
-        let requirement = |it: &TopologyRequirement| json!({"key": &*it.key, "values": it.values.iter().map(|value| &**value).collect::<Vec<&str>>()});
-        let term = |term: &Vec<TopologyRequirement>| json!({"matchLabelExpressions": term.iter().map(requirement).collect::<Vec<_>>()});
+        let requirement = |it: &TopologyRequirement| {
+            let values: Vec<&str> = it.values.iter().map(|value| &**value).collect();
+            json!({"key": &*it.key, "values": values})
+        };
+        let term = |term: &Vec<TopologyRequirement>| {
+            let expressions: Vec<Value> = term.iter().map(requirement).collect();
+            json!({"matchLabelExpressions": expressions})
+        };
         set(root, "allowedTopologies", class.allowed_topologies.iter().map(term).collect::<Vec<_>>());
     }
 }

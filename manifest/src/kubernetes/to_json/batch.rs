@@ -6,7 +6,9 @@ use wavetank_core::model::{
     SuccessRule,
 };
 
-use super::{Show, entry, selector, set, set_counts, set_labels, show_template, status as status_text};
+use super::{
+    Show, entry, selector, set, set_counts, set_labels, set_unless_empty, show_template, status as status_text,
+};
 
 impl Show {
     pub(super) fn job(&self, root: &mut Map<String, Value>, job: &Job) {
@@ -39,14 +41,12 @@ impl Show {
             }
             set(status, "uncountedTerminatedPods", uncounted);
         }
-        if counts.conditions.iter().next().is_some() {
-            let mut conditions = self.conditions(&counts.conditions);
-            for condition in conditions.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-                let at = condition.get("lastTransitionTime").cloned();
-                set(condition, "lastProbeTime", at);
-            }
-            set(status, "conditions", conditions);
+        let mut conditions = self.conditions(&counts.conditions);
+        for condition in conditions.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+            let at = condition.get("lastTransitionTime").cloned();
+            set(condition, "lastProbeTime", at);
         }
+        set_unless_empty(status, "conditions", conditions);
     }
 
     pub(super) fn cron_job(&self, root: &mut Map<String, Value>, cron_job: &CronJob) {

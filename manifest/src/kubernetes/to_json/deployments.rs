@@ -4,7 +4,10 @@ use serde_json::{Map, Value, json};
 use wavetank_core::model::{Deployment, ReplicaSet, ReplicaSetStatus, ReplicationController};
 use wavetank_core::time::Span;
 
-use super::{Show, entry, selector, set, set_counts, set_labels, share, show_template};
+use super::{
+    Show, entry, selector, set, set_counts, set_labels, set_unless_empty, set_unless_zero, share, show_min_ready,
+    show_template,
+};
 
 impl Show {
     pub(super) fn replica_set(&self, root: &mut Map<String, Value>, set_: &ReplicaSet) {
@@ -25,7 +28,7 @@ impl Show {
 
     pub(super) fn replica_counts(&self, status: &mut Map<String, Value>, counts: &ReplicaSetStatus) {
         set(status, "replicas", counts.replicas);
-        set(status, "observedGeneration", counts.observed_generation);
+        set_unless_zero(status, "observedGeneration", counts.observed_generation);
         set_counts(
             status,
             [
@@ -34,9 +37,7 @@ impl Show {
                 ("availableReplicas", counts.available),
             ],
         );
-        if counts.conditions.iter().next().is_some() {
-            set(status, "conditions", self.conditions(&counts.conditions));
-        }
+        set_unless_empty(status, "conditions", self.conditions(&counts.conditions));
     }
 
     pub(super) fn deployment(&self, root: &mut Map<String, Value>, deployment: &Deployment) {
@@ -55,7 +56,7 @@ impl Show {
         }
         let status = entry(root, "status");
         let counts = &deployment.status;
-        set(status, "observedGeneration", counts.observed_generation);
+        set_unless_zero(status, "observedGeneration", counts.observed_generation);
         set_counts(
             status,
             [
@@ -67,16 +68,14 @@ impl Show {
                 ("collisionCount", counts.collision_count),
             ],
         );
-        set(status, "conditions", self.conditions(&counts.conditions));
+        set_unless_empty(status, "conditions", self.conditions(&counts.conditions));
     }
 }
 
 /// How many pods are wanted, and for how long each must be ready to count.
 fn set_size(spec: &mut Map<String, Value>, replicas: u32, min_ready: Span) {
     set(spec, "replicas", replicas);
-    if min_ready.as_secs() > 0 {
-        set(spec, "minReadySeconds", min_ready.as_secs());
-    }
+    show_min_ready(spec, min_ready);
 }
 
 fn strategy(deployment: &Deployment) -> Value {

@@ -3,13 +3,13 @@
 use serde_json::{Map, Value};
 use wavetank_core::model::PodDisruptionBudget;
 
-use super::{Show, entry, set};
+use super::{Show, entry, set, set_unless_empty, set_unless_zero};
 
 impl Show {
     pub(super) fn disruption_budget(&self, root: &mut Map<String, Value>, budget: &PodDisruptionBudget) {
         let counts = &budget.status;
         let status = entry(root, "status");
-        set(status, "observedGeneration", counts.observed_generation);
+        set_unless_zero(status, "observedGeneration", counts.observed_generation);
         set(status, "disruptionsAllowed", counts.disruptions_allowed);
         set(status, "currentHealthy", counts.current_healthy);
         set(status, "desiredHealthy", counts.desired_healthy);
@@ -23,6 +23,6 @@ impl Show {
             set(condition, "observedGeneration", counts.observed_generation);
             condition.entry("message").or_insert_with(|| "".into());
         }
-        set(status, "conditions", conditions);
+        set_unless_empty(status, "conditions", conditions);
     }
 }

@@ -19,7 +19,7 @@ use wavetank_core::model::{
     Protocol, Resources, Selector, Status3,
 };
 use wavetank_core::quantity::{Format, Quantity};
-use wavetank_core::time::Time;
+use wavetank_core::time::{Span, Time};
 
 use super::{config, policy, storage};
 use pods::set_images;
@@ -193,21 +193,38 @@ impl Show {
         entry(root, "metadata").remove("deletionGracePeriodSeconds");
         let status = entry(root, "status");
         set(status, "phase", phase);
-        if namespace.conditions.iter().next().is_some() {
-            set(status, "conditions", self.conditions(&namespace.conditions));
-        }
+        set_unless_empty(status, "conditions", self.conditions(&namespace.conditions));
     }
 }
 
 /// Sets each count that is not zero: Kubernetes leaves zeros out.
 fn set_counts<const N: usize>(map: &mut Map<String, Value>, counts: [(&str, u32); N]) {
     for (key, count) in counts {
-        if count > 0 {
-            set(map, key, count);
-        } else {
-            map.remove(key);
-        }
+        set_unless_zero(map, key, u64::from(count));
     }
+}
+
+/// Sets a number of Kubernetes' type with `omitempty`: a zero is not shown, not even one that the user wrote.
+fn set_unless_zero(map: &mut Map<String, Value>, key: &str, number: u64) {
+    if number > 0 {
+        set(map, key, number);
+    } else {
+        map.remove(key);
+    }
+}
+
+/// Sets a list of Kubernetes' type with `omitempty`: an empty one is not shown.
+pub(super) fn set_unless_empty(map: &mut Map<String, Value>, key: &str, list: Value) {
+    if list.as_array().is_some_and(Vec::is_empty) {
+        map.remove(key);
+    } else {
+        set(map, key, list);
+    }
+}
+
+/// For how long a pod must be ready to count, in whole seconds, as every kind of controller shows it.
+fn show_min_ready(spec: &mut Map<String, Value>, min_ready: Span) {
+    set_unless_zero(spec, "minReadySeconds", min_ready.as_secs());
 }
 
 /// What does not hold is left out, as by clients that leave it unset.

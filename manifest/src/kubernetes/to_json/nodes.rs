@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use wavetank_core::model::Node;
 
-use super::{Show, entry, resources, set};
+use super::{Show, entry, resources, set, set_unless_empty};
 
 impl Show {
     pub(super) fn node(&self, root: &mut Map<String, Value>, node: &Node) {
@@ -34,7 +34,7 @@ impl Show {
         let status = entry(root, "status");
         set(status, "capacity", resources(&node.status.capacity));
         set(status, "allocatable", resources(&node.status.allocatable));
-        set(status, "conditions", self.conditions(&node.status.conditions));
+        set_unless_empty(status, "conditions", self.conditions(&node.status.conditions));
         if let Some(volumes) = &node.status.volumes {
             if !volumes.attached.is_empty() {
                 let attached = volumes.attached.iter().map(|name| json!({"name": &**name, "devicePath": ""}));

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use wavetank_core::model::{ContainerState, ContainerStatus, Phase, Pod, Terminated};
 
-use super::{Show, batch, entry, parsed, set, sets};
+use super::{Show, batch, entry, parsed, set, set_unless_empty, sets};
 use crate::kubernetes::{config, policy};
 
 impl Show {
@@ -61,7 +61,7 @@ impl Show {
             Phase::Unknown => "Unknown",
         };
         set(map, "phase", phase);
-        set(map, "conditions", self.conditions(&status.conditions));
+        set_unless_empty(map, "conditions", self.conditions(&status.conditions));
         for (key, text) in [("reason", &status.reason), ("message", &status.message)] {
             if !text.is_empty() {
                 set(map, key, &**text);

@@ -3,12 +3,13 @@
 use serde_json::{Map, Value, json};
 use wavetank_core::id::Name;
 use wavetank_core::model::{
-    ClaimTemplate, ControllerRevision, DaemonSet, DaemonSetStrategy, IntOrPercent, Pod, PodManagement, PodVolumeSource,
-    StatefulSet, StatefulSetStrategy,
+    ClaimTemplate, ControllerRevision, DaemonSet, DaemonSetStrategy, Pod, PodManagement, PodVolumeSource, StatefulSet,
+    StatefulSetStrategy,
 };
-use wavetank_core::time::Span;
 
-use super::{entry, parsed, selector, set, set_counts, set_labels, share, show_template};
+use super::{
+    entry, parsed, selector, set, set_counts, set_labels, set_unless_zero, share, show_min_ready, show_template,
+};
 
 type Root = Map<String, Value>;
 
@@ -63,9 +64,7 @@ fn stateful_set_status(status: &mut Root, set_: &StatefulSet) {
     let some =
         [("readyReplicas", counts.ready), ("currentReplicas", counts.current), ("updatedReplicas", counts.updated)];
     set_counts(status, some);
-    if counts.observed_generation > 0 {
-        set(status, "observedGeneration", counts.observed_generation);
-    }
+    set_unless_zero(status, "observedGeneration", counts.observed_generation);
     for (key, name) in [("currentRevision", &counts.current_revision), ("updateRevision", &counts.update_revision)] {
         if !name.is_empty() {
             set(status, key, &**name);
@@ -95,11 +94,11 @@ pub(super) fn daemon_set(root: &mut Root, set_: &DaemonSet) {
     show_min_ready(spec, set_.min_ready);
     set(spec, "selector", selector(&set_.selector));
     show_template(entry(spec, "template"), &set_.template);
-    let shares = |surge: IntOrPercent, unavailable: IntOrPercent| json!({"maxSurge": share(surge), "maxUnavailable": share(unavailable)});
     let strategy = match set_.strategy {
         DaemonSetStrategy::OnDelete => json!({"type": "OnDelete"}),
         DaemonSetStrategy::RollingUpdate { max_surge, max_unavailable } => {
-            json!({"type": "RollingUpdate", "rollingUpdate": shares(max_surge, max_unavailable)})
+            let shares = json!({"maxSurge": share(max_surge), "maxUnavailable": share(max_unavailable)});
+            json!({"type": "RollingUpdate", "rollingUpdate": shares})
         }
     };
     set(spec, "updateStrategy", strategy);
@@ -116,9 +115,7 @@ pub(super) fn daemon_set(root: &mut Root, set_: &DaemonSet) {
         ("collisionCount", counts.collision_count.unwrap_or(0)),
     ];
     set_counts(status, some);
-    if counts.observed_generation > 0 {
-        set(status, "observedGeneration", counts.observed_generation);
-    }
+    set_unless_zero(status, "observedGeneration", counts.observed_generation);
 }
 
 pub(super) fn controller_revision(root: &mut Root, revision: &ControllerRevision) {
@@ -127,14 +124,6 @@ pub(super) fn controller_revision(root: &mut Root, revision: &ControllerRevision
     show_template(&mut template, &revision.template);
     set(&mut template, "$patch", "replace");
     set(root, "data", json!({"spec": {"template": template}}));
-}
-
-fn show_min_ready(spec: &mut Root, min_ready: Span) {
-    if min_ready > Span::ZERO {
-        set(spec, "minReadySeconds", min_ready.as_secs());
-    } else {
-        spec.remove("minReadySeconds");
-    }
 }
 
 /// What a pod has beside its template: its node, its hostname, its claims.

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use wavetank_core::time::Span;
 
+use crate::text_file;
+
 /// The version of a recorded run's `inputs/inputs.json`.
 const VERSION: u32 = 1;
 
@@ -69,7 +71,7 @@ impl Inputs {
     /// Errors: a sentence that names the file.
     pub fn open(path: &Path, settings: Settings) -> Result<Inputs, String> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
+        let text = text_file::read(path)?;
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(Inputs::new(name, text, settings, Files::Disk(base)))
     }
@@ -93,9 +95,7 @@ impl Inputs {
             }
             Files::Disk(base) => {
                 let place = base.join(path);
-                let name = place.display().to_string();
-                let text = std::fs::read_to_string(&place).map_err(|error| format!("cannot read {name}: {error}"))?;
-                (name, text)
+                (place.display().to_string(), text_file::read(&place)?)
             }
         };
         self.read.insert(path.to_owned(), found.clone());
@@ -145,10 +145,13 @@ impl Inputs {
     ///
     /// Errors: a sentence that names what is missing or not readable.
     pub fn from_run(dir: &Path) -> Result<Inputs, String> {
-        let read = |name: &str| {
-            let path = dir.join("inputs").join(name);
-            std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))
-        };
+        let read = |name: &str| text_file::read(&dir.join("inputs").join(name));
+        if !dir.join("inputs/inputs.json").is_file() {
+            let place = dir.display();
+            return Err(format!(
+                "{place} is not the directory of a run: expected one that `sim run --out` or `real up` has written"
+            ));
+        }
         let recorded: Recorded = serde_json::from_str(&read("inputs.json")?)
             .map_err(|error| format!("{} is not a recorded run: {error}", dir.display()))?;
         if recorded.version != VERSION {

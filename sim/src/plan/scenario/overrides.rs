@@ -1,7 +1,7 @@
 //! `--set path=value`: changes of the tree before it is typed, so that the same reader refuses what is wrong.
 
 use wavetank_manifest::yaml::{self, Duplicates, Key, Position, Span, Value};
-use wavetank_manifest::{Error, Errors, Node};
+use wavetank_manifest::{Error, Errors, Node, nearest};
 
 use super::Inputs;
 
@@ -30,7 +30,8 @@ pub(super) fn apply(tree: &mut Node, setting: &str) -> Result<(), Errors> {
     forget_places(&mut value);
     let mut node = tree;
     let mut walked = String::new();
-    for step in steps {
+    let mut steps = steps.into_iter().peekable();
+    while let Some(step) = steps.next() {
         node = match (step, &mut node.value) {
             (Step::Name(name), Value::Map(entries)) => {
                 if !walked.is_empty() {
@@ -39,6 +40,11 @@ pub(super) fn apply(tree: &mut Node, setting: &str) -> Result<(), Errors> {
                 walked.push_str(name);
                 let place = match entries.iter().position(|(key, _)| key.text == name) {
                     Some(place) => place,
+                    None if matches!(steps.peek(), Some(Step::Index(_))) => {
+                        let meant = nearest(name, entries.iter().map(|(key, _)| key.text.as_str()));
+                        let meant = meant.map_or_else(String::new, |name| format!("; did you mean {name:?}?"));
+                        return Err(refuse(format!("{walked}: the file has no such list{meant}")));
+                    }
                     None => {
                         let key = Key { text: name.to_owned(), span: Span::default() };
                         entries.push((key, Node { value: Value::Map(Vec::new()), span: Span::default() }));
@@ -50,7 +56,7 @@ pub(super) fn apply(tree: &mut Node, setting: &str) -> Result<(), Errors> {
             (Step::Index(index), Value::Seq(items)) => {
                 walked.push_str(&format!("[{index}]"));
                 let count = items.len();
-                items.get_mut(index).ok_or_else(|| refuse(format!("{walked}: there are {count} elements")))?
+                items.get_mut(index).ok_or_else(|| refuse(format!("{walked}: {}", numbered(count))))?
             }
             (Step::Name(name), other) => {
                 return Err(refuse(format!("{walked}: {} has no field {name:?}", other.describe())));
@@ -62,6 +68,15 @@ pub(super) fn apply(tree: &mut Node, setting: &str) -> Result<(), Errors> {
     }
     *node = value;
     Ok(())
+}
+
+/// Which elements a list has.
+fn numbered(count: usize) -> String {
+    match count {
+        0 => "the list is empty".to_owned(),
+        1 => "the list has one element, [0]".to_owned(),
+        _ => format!("the list has the elements [0] to [{}]", count - 1),
+    }
 }
 
 /// Gives errors without a place, which come from a `--set`, the name of that setting.

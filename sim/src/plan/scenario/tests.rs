@@ -11,7 +11,7 @@ use crate::plan::FaultKind;
 fn loaded(spec: &str) -> Result<Loaded, Rejected> {
     let text =
         format!("apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: t}}\nspec:\n  duration: 10m\n{spec}");
-    let files = Files::Recorded(Default::default());
+    let files = Files::Recorded([("none.yaml".to_owned(), "# nothing\n---\n".to_owned())].into());
     Loaded::read(Inputs::new("t.yaml".to_owned(), text, Settings::default(), files))
 }
 
@@ -81,8 +81,20 @@ fn what_makes_no_sense_is_refused_with_its_place() {
         ("  timeline: [{at: {unifrm: {min: 1s, max: 2s}}, crash: {all: true}}]\n", "did you mean \"uniform\"?"),
         ("  timeline: [{at: {uniform: {min: 3s, max: 2s}}, crash: {all: true}}]\n", "min 3s is above max 2s"),
         ("  manifests: [there.yaml]\n", "t.yaml:7:15: spec.manifests[0]: the recorded run has no file \"there.yaml\""),
+        ("  manifests: [none.yaml]\n", "spec.manifests[0]: expected Kubernetes objects, found none in none.yaml"),
         ("  behaviours: [{imageSize: 1Mi}]\n", "no pod of the manifests fits"),
         ("  controlPlane: {unhealthyZoneThreshold: 55}\n", "expected a number between 0 and 1, found 55"),
+        ("  controlPlane: {nodeMonitorPeriod: 0}\n", "nodeMonitorPeriod: expected 0.001s at least, found 0s"),
+        ("  controlPlane: {nodeLeaseDuration: 999ms}\n", "nodeLeaseDuration: expected 1s at least, found 0.999s"),
+        ("  controlPlane: {relistPeriod: 0}\n", "relistPeriod: expected 0.001s at least, found 0s"),
+        ("  controlPlane: {podInitialBackoff: 0}\n", "podInitialBackoff: expected 0.001s at least, found 0s"),
+        ("  controlPlane: {podInitialBackoff: 11s}\n", "podMaxBackoff 10s is below podInitialBackoff 11s"),
+        ("  controlPlane: {concurrentSyncs: 0}\n", "concurrentSyncs: expected 1 at least, found 0"),
+        ("  controlPlane: {kubeAPIBurst: 0}\n", "kubeAPIBurst: expected 1 at least, found 0"),
+        ("  controlPlane: {schedulerBurst: 0}\n", "schedulerBurst: expected 1 at least, found 0"),
+        ("  controlPlane: {percentageOfNodesToScore: 101}\n", "expected a whole number up to 100, found 101"),
+        ("  controlPlane: {nodeLink: {delay: 1ms, lossPerMillion: 1000000}}\n", "lossPerMillion up to 999999"),
+        ("  controlPlane: {kubelet: {maxParallelImagePulls: 0}}\n", "maxParallelImagePulls of 1 at least"),
     ];
     for (more, expected) in cases {
         let rejected = loaded(&format!("  nodes: [{{name: w, count: 1}}]\n{more}")).unwrap_err();

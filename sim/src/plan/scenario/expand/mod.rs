@@ -3,7 +3,7 @@
 //! All mistakes are collected, so that one run of `sim validate` shows them together. Times of the timeline that are
 //! distributions are drawn here, by their place in the file: taking one entry out changes no other.
 //!
-//! A file for each section: `settings` and `kubelet` (control plane and kubelets), `machines`, `objects` and
+//! A file for each section: `settings`, `ranges` and `kubelet` (control plane and kubelets), `machines`, `objects` and
 //! `static_pods` (manifests), `behaviours` with `conduct`, `storage`, `trace` and `timeline`.
 
 mod behaviours;
@@ -11,6 +11,7 @@ mod conduct;
 mod kubelet;
 mod machines;
 mod objects;
+mod ranges;
 mod settings;
 mod static_pods;
 mod storage;

@@ -161,8 +161,9 @@ impl Objects {
             return Some(key);
         }
         let known = self.known.keys().filter(|other| other.kind == kind && other.namespace == key.namespace);
-        let what = format!("{} in namespace {namespace_name}", kind.name());
-        problems.unknown(name.span, path, &what, &name.value, known.map(|key| &*key.name));
+        let message = format!("unknown {} {:?} in namespace {namespace_name}", kind.name(), name.value);
+        let error = Error::new(&problems.file, name.span.start(), path, message);
+        problems.errors.push(error.expecting(&name.value, known.map(|key| &*key.name)));
         None
     }
 
@@ -236,7 +237,11 @@ pub(super) fn read(node: &Node, path: &str, inputs: &mut Inputs) -> Result<Vec<L
     match &node.value {
         wavetank_manifest::Value::String(written) => {
             let (name, text) = inputs.file(written).map_err(|message| refuse(node.span, message, inputs))?;
-            read_manifests(&name, &text)
+            let found = read_manifests(&name, &text)?;
+            if found.is_empty() {
+                return Err(refuse(node.span, format!("expected Kubernetes objects, found none in {name}"), inputs));
+            }
+            Ok(found)
         }
         wavetank_manifest::Value::Map(_) => read_node(&inputs.name, node.clone()),
         other => {

@@ -7,6 +7,7 @@ use wavetank_manifest::scheduler_configuration::SchedulerConfiguration;
 use wavetank_manifest::{Error, Errors, Node, Value};
 
 use super::Problems;
+use super::ranges::Ranges;
 use crate::plan::scenario::Inputs;
 use crate::plan::scenario::format::{self, ControlPlane, Duration, Fidelity, NameAt, Scenario, Spec};
 use crate::plan::{Delay, LinkProfile, NetworkPlan, Plan};
@@ -65,7 +66,9 @@ pub(super) fn apply(plan: &mut Plan, scenario: &Scenario, problems: &mut Problem
         }
     }
     flags(&mut config, control);
-    rates(&mut config, control, problems, tree);
+    let mut ranges = Ranges { problems: &mut *problems, tree };
+    rates(&mut config, control, &mut ranges);
+    ranges.check(control, &config);
     super::kubelet::apply(&mut config.kubelet, &control.kubelet, problems);
     plan.config = config;
     plan.placement_only = control.fidelity == Fidelity::Placement;
@@ -137,7 +140,7 @@ fn flags(config: &mut Config, control: &ControlPlane) {
     }
     let manager = &mut config.controller_manager;
     manager.client_limit = limit(manager.client_limit, control.kube_api_qps, control.kube_api_burst);
-    manager.concurrent_syncs = control.concurrent_syncs.unwrap_or(manager.concurrent_syncs).max(1);
+    manager.concurrent_syncs = control.concurrent_syncs.unwrap_or(manager.concurrent_syncs);
     set(&mut manager.node_monitor_period, control.node_monitor_period);
     set(&mut manager.node_monitor_grace_period, control.node_monitor_grace_period);
     set(&mut manager.node_startup_grace_period, control.node_startup_grace_period);
@@ -184,26 +187,20 @@ fn limit(preset: Option<RateLimit>, per_second: Option<u32>, burst: Option<u32>)
         (preset, None, None) => preset,
         (_, Some(0), _) => None,
         (preset, per_second, burst) => {
-            let per_second = per_second.or(preset.map(|limit| limit.per_second)).unwrap_or(20).max(1);
-            let burst = burst.or(preset.map(|limit| limit.burst)).unwrap_or(per_second).max(1);
+            let per_second = per_second.or(preset.map(|limit| limit.per_second)).unwrap_or(20);
+            let burst = burst.or(preset.map(|limit| limit.burst)).unwrap_or(per_second);
             Some(RateLimit { per_second, burst })
         }
     }
 }
 
 /// Rates and shares, which the core counts in whole thousandths and percents.
-fn rates(config: &mut Config, control: &ControlPlane, problems: &mut Problems, tree: &Node) {
+fn rates(config: &mut Config, control: &ControlPlane, ranges: &mut Ranges<'_>) {
     let manager = &mut config.controller_manager;
-    let mut whole = |slot: &mut u32, value: Option<f64>, scale: f64, max: f64, field: &str| {
-        let Some(value) = value else { return };
-        let path = format!("spec.controlPlane.{field}");
-        if (0.0..=max).contains(&value) {
-            *slot = (value * scale).round() as u32;
-        } else {
-            let node = ["controlPlane", field].iter().try_fold(tree.get("spec"), |node, key| Some(node?.get(key)));
-            let place = node.flatten().map_or_else(Default::default, |node| node.span);
-            problems.add(place, &path, format!("expected a number between 0 and {max}, found {value}"));
-        }
+    let mut whole = |slot: &mut u32, value: Option<f64>, scale: f64, max: f64, field: &str| match value {
+        Some(value) if (0.0..=max).contains(&value) => *slot = (value * scale).round() as u32,
+        Some(value) => ranges.refuse(field, format!("expected a number between 0 and {max}, found {value}")),
+        None => {}
     };
     let rate = control.node_eviction_rate;
     whole(&mut manager.node_eviction_rate_per_1000_s, rate, 1_000.0, 1_000_000.0, "nodeEvictionRate");

@@ -1,6 +1,7 @@
 //! What goes wrong: machines, kubelets, links and what runs short.
 
 use wavetank_core::id::HostId;
+use wavetank_core::quantity::{Format, Quantity};
 
 use super::{Deed, Reader};
 use crate::plan::scenario::format::{self, Entry, OnMachines};
@@ -71,7 +72,10 @@ impl Reader<'_> {
         let used = used.value.0;
         let label = match resource {
             PressedResource::Pids => format!("{used} {what} beside the pods of {}", chosen.label()),
-            _ => format!("{used} bytes of {what} used beside the pods of {}", chosen.label()),
+            _ => {
+                let amount = Quantity::from_units(i64::try_from(used).unwrap_or(i64::MAX), Format::BinarySi);
+                format!("{amount} of {what} used beside the pods of {}", chosen.label())
+            }
         };
         Some(Deed::Fault(FaultKind::Pressure { hosts, resource, used }, label))
     }

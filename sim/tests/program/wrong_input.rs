@@ -1,0 +1,174 @@
+//! What the program says of wrong input, and the code with which it ends.
+
+use super::{Place, READY, code, err, out, small};
+
+#[test]
+fn wrong_input_is_refused_with_its_place_and_the_nearest_name() {
+    let place = Place::new("wrong");
+    let expectation = |that: &str| small(&format!("  expect:\n    - name: x\n      at: 1s\n      that: {that}\n"));
+    let cases = [
+        (
+            small("  timline: []\n"),
+            "f.yaml:12:3: spec.timline: unknown field \"timline\"; did you mean \"timeline\"?\n",
+        ),
+        (
+            small("").replace("60s", "60"),
+            "f.yaml:5:13: spec.duration: expected a duration with its unit, such as 90s, 1m30s or 500ms, found the \
+             integer 60\n",
+        ),
+        (
+            small("  timeline:\n    - {at: 5s, crash: {node: worker-2}}\n"),
+            "f.yaml:13:30: spec.timeline[0].crash: unknown node \"worker-2\"; did you mean \"worker-1\"?\n",
+        ),
+        (
+            small("  timeline:\n    - {at: 5s, scale: {deployment: web, replicas: 1}}\n"),
+            "f.yaml:13:36: spec.timeline[0].scale.deployment: unknown Deployment \"web\" in namespace default\n",
+        ),
+        (
+            expectation("size(podz) == 1"),
+            "f.yaml:15:18: spec.expect[0].that: unknown variable \"podz\"; did you mean \"pods\"?\n",
+        ),
+        (
+            expectation(">-\n        size(pods) == 1 &&\n        redy(pods[0])"),
+            "f.yaml:17:13: spec.expect[0].that: unknown function \"redy\"; did you mean \"ready\"?\n",
+        ),
+        (
+            small("").replace("apiVersion: wavetank/v1", "apiVersion: wavetank/v2"),
+            "f.yaml:1:13: apiVersion: expected \"wavetank/v1\", found the string \"wavetank/v2\"; did you mean \
+             \"wavetank/v1\"?\n",
+        ),
+        (
+            small("").replace("image: web", "imag: web"),
+            "f.yaml:11:40: spec.containers[0].imag: unknown field \"imag\"; did you mean \"image\"?\n",
+        ),
+    ];
+    for (text, expected) in cases {
+        let file = place.file("f.yaml", &text);
+        for command in ["validate", "run"] {
+            let output = place.sim(&[command, &file]);
+            assert_eq!(err(&output), expected, "{text}");
+            assert_eq!(code(&output), 2);
+            assert_eq!(out(&output), "");
+        }
+    }
+}
+
+#[test]
+fn several_mistakes_are_told_together() {
+    let place = Place::new("several");
+    let text = small(
+        "  timeline:\n    - {at: 5s, crash: {node: a}}\n    - {at: 5s, cordon: {zone: z}}\n    \
+         - {crash: {all: true}}\n    - {at: 61s, crash: {all: true}}\n  \
+         expect:\n    - {name: x, at: 1s, that: size(podz) == 1}\n",
+    );
+    let output = place.sim(&["validate", &place.file("f.yaml", &text)]);
+    assert_eq!(err(&output).lines().count(), 5, "{}", err(&output));
+}
+
+#[test]
+fn a_directory_that_is_no_run_is_refused_and_left_alone() {
+    let place = Place::new("occupied");
+    std::fs::create_dir(place.0.join("mine")).unwrap();
+    place.file("mine/thesis.txt", "years of work");
+    let file = place.file("small.yaml", &small(""));
+    let output = place.sim(&["run", &file, "--out", "mine"]);
+    assert_eq!(code(&output), 4, "{}", err(&output));
+    assert_eq!(place.read("mine/thesis.txt"), "years of work");
+    assert_eq!(std::fs::read_dir(place.0.join("mine")).unwrap().count(), 1);
+    assert_eq!(code(&place.sim(&["replay", "mine"])), 2);
+}
+
+#[test]
+fn an_occupied_directory_is_refused_before_the_run() {
+    let place = Place::new("before");
+    let file = place.file("small.yaml", &small(""));
+    let output = place.sim(&["run", &file, "--out", &file]);
+    assert_eq!(code(&output), 4);
+    assert_eq!(out(&output), "", "nothing has been run");
+    assert_eq!(place.read("small.yaml"), small(""));
+}
+
+#[test]
+fn files_that_are_no_scenarios_are_refused_by_name() {
+    let place = Place::new("files");
+    std::fs::write(place.0.join("binary.yaml"), [0xff, 0x00, 0xfe]).unwrap();
+    place.file("empty.yaml", "");
+    place.file("tabs.yaml", "a:\n\t- b\n");
+    place.file("bomb.yaml", "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n");
+    place.file("twice.yaml", &small("  duration: 5s\n"));
+    place.file("manifest.yaml", &small("").replace("kind: Pod", "kind: PodTemplate"));
+    for (file, expected) in [
+        ("missing.yaml", "cannot read missing.yaml: "),
+        (".", "cannot read .: "),
+        ("binary.yaml", "cannot read binary.yaml: "),
+        ("empty.yaml", "empty.yaml:1:1: the file has no content\n"),
+        ("tabs.yaml", "tabs.yaml:2:2: tabs "),
+        ("bomb.yaml", "bomb.yaml:1:1: apiVersion: expected \"wavetank/v1\", found nothing\n"),
+        ("twice.yaml", "twice.yaml:12:3: key \"duration\" is already set in this mapping, at 5:3\n"),
+        ("manifest.yaml", "manifest.yaml:9:13: kind: kind \"PodTemplate\" of v1 is not supported yet"),
+    ] {
+        let output = place.sim(&["run", file]);
+        assert!(err(&output).starts_with(expected), "{file}: {}", err(&output));
+        assert_eq!(code(&output), 2, "{file}");
+        assert_eq!(out(&output), "", "{file}");
+    }
+}
+
+#[test]
+fn numbers_that_are_none_and_flags_that_hang_a_run_are_refused() {
+    let place = Place::new("numbers");
+    let file = place.file("small.yaml", &small(READY));
+    let refused = |arguments: &[&str]| {
+        let output = place.sim(arguments);
+        assert_eq!(code(&output), 2, "{arguments:?}");
+        err(&output)
+    };
+    for seed in ["-1", "18446744073709551616", "x"] {
+        let told = refused(&["run", &file, "--seed", seed]);
+        assert!(told.contains("expected a whole number from 0 to 18446744073709551615"), "{told}");
+    }
+    assert!(refused(&["test", &file, "--threads", "0"]).contains("expected a whole number, 1 or more"));
+    let told = refused(&["run", &file, "--set", "spec.controlPlane.nodeMonitorPeriod=0s"]);
+    assert!(told.ends_with("spec.controlPlane.nodeMonitorPeriod: expected 0.001s at least, found 0s\n"), "{told}");
+    let told = refused(&["run", &file, "--set", "spec.node[0].count=2"]);
+    assert!(told.ends_with("spec.node: the file has no such list; did you mean \"nodes\"?\n"), "{told}");
+}
+
+#[test]
+fn files_that_cannot_be_read_are_told_with_what_was_expected() {
+    let place = Place::new("unreadable");
+    let file = place.file("small.yaml", &small(READY));
+    std::fs::write(place.0.join("bytes.yaml"), b"a: b\n\xff").unwrap();
+    std::fs::create_dir(place.0.join("folder")).unwrap();
+    for (arguments, told) in [
+        (vec!["run", "smal.yaml"], "cannot read smal.yaml: there is no such file; did you mean \"small.yaml\"?\n"),
+        (vec!["run", "folder"], "cannot read folder: expected a file, found a directory\n"),
+        (
+            vec!["run", "bytes.yaml"],
+            "cannot read bytes.yaml: expected text in UTF-8, found other bytes in line 2, column 1\n",
+        ),
+        (
+            vec!["replay", "folder"],
+            "folder is not the directory of a run: expected one that `sim run --out` or `real up` has written\n",
+        ),
+        (
+            vec!["place", "-f", &file],
+            "there is no pod to place: expected Pods among the objects, such as `kubectl get nodes,pods -o json` \
+             gives\n",
+        ),
+    ] {
+        let output = place.sim(&arguments);
+        assert_eq!((code(&output), err(&output).as_str()), (2, told), "{arguments:?}");
+        assert_eq!(out(&output), "");
+    }
+}
+
+#[test]
+fn a_sweep_of_which_nothing_can_be_run_makes_no_directory() {
+    let place = Place::new("sweep");
+    let file = place.file("small.yaml", &small(READY));
+    let output = place.sim(&["sweep", &file, "--matrix", "nodes[0].cont=1,2", "--out", "sweep"]);
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).contains("unknown field \"cont\"; did you mean \"count\"?"), "{}", err(&output));
+    assert!(!place.0.join("sweep").exists());
+}
