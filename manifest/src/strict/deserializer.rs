@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -19,12 +20,18 @@ const QUANTITY: &str = "Quantity";
 /// What the readers of one document share.
 pub(super) struct Context<'a> {
     file: &'a str,
+    /// Whether null stands for the zero value of any type, as in Go.
+    null_is_zero: bool,
     unknown: RefCell<Vec<Error>>,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(file: &'a str) -> Context<'a> {
-        Context { file, unknown: RefCell::new(Vec::new()) }
+        Context { file, null_is_zero: false, unknown: RefCell::new(Vec::new()) }
+    }
+
+    pub(super) fn of_a_request(file: &'a str) -> Context<'a> {
+        Context { null_is_zero: true, ..Context::new(file) }
     }
 
     pub(super) fn into_errors(self) -> Vec<Error> {
@@ -85,6 +92,11 @@ impl<'de, 'p> Reader<'de, 'p> {
         fault.at(self.node.span.start(), &self.path)
     }
 
+    /// Whether this node stands for the zero value of whatever is to be read.
+    fn is_zero(self) -> bool {
+        self.context.null_is_zero && self.node.value == Value::Null
+    }
+
     /// This node is not what it should be.
     #[cold]
     #[inline(never)]
@@ -104,8 +116,10 @@ impl<'de, 'p> Reader<'de, 'p> {
         if name == spanned::NAME {
             return Ok(Entries::place(self));
         }
-        let Value::Map(entries) = &self.node.value else {
-            return Err(self.mismatch(&format!("a mapping ({name})")).wanted(Wanted::Struct(name)));
+        let entries = match &self.node.value {
+            Value::Map(entries) => entries.as_slice(),
+            _ if self.is_zero() => &[],
+            _ => return Err(self.mismatch(&format!("a mapping ({name})")).wanted(Wanted::Struct(name))),
         };
         self.note_unknown(entries, fields);
         Ok(Entries::new(self, entries, Some(fields)))
@@ -116,6 +130,7 @@ impl<'de, 'p> Reader<'de, 'p> {
     fn items(self) -> Result<Items<'de, 'p>, Fault> {
         match &self.node.value {
             Value::Seq(items) => Ok(Items::new(self, items)),
+            _ if self.is_zero() => Ok(Items::new(self, &[])),
             _ => Err(self.mismatch("a sequence")),
         }
     }
@@ -125,6 +140,7 @@ impl<'de, 'p> Reader<'de, 'p> {
     fn entries(self) -> Result<Entries<'de, 'p>, Fault> {
         match &self.node.value {
             Value::Map(entries) => Ok(Entries::new(self, entries, None)),
+            _ if self.is_zero() => Ok(Entries::new(self, &[], None)),
             _ => Err(self.mismatch("a mapping")),
         }
     }
@@ -134,6 +150,7 @@ impl<'de, 'p> Reader<'de, 'p> {
     fn text(self) -> Result<&'de str, Fault> {
         match &self.node.value {
             Value::String(text) => Ok(text),
+            _ if self.is_zero() => Ok(""),
             _ => Err(self.mismatch("a string")),
         }
     }
@@ -172,6 +189,7 @@ impl<'de, 'p> Reader<'de, 'p> {
                 let expected = format!("a whole number between {min} and {max}");
                 Err(self.mismatch(&expected).wanted(Wanted::Plain(go_type)))
             }
+            _ if self.is_zero() => Ok(0),
             _ => Err(self.mismatch("a whole number").wanted(Wanted::Plain(go_type))),
         }
     }
@@ -252,6 +270,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.node.value {
             Value::Bool(flag) => self.placed(visitor.visit_bool(flag)),
+            _ if self.is_zero() => self.placed(visitor.visit_bool(false)),
             _ => Err(self.mismatch("true or false")),
         }
     }
@@ -326,6 +345,9 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Fault> {
         if name == QUANTITY {
+            if self.is_zero() {
+                return self.placed(visitor.visit_newtype_struct(BorrowedStrDeserializer::<Fault>::new("0")));
+            }
             self.check_quantity()?;
         }
         self.placed(visitor.visit_newtype_struct(self))

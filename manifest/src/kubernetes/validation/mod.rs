@@ -146,7 +146,7 @@ fn created(report: &mut Report, manifest: &Manifest) {
         Manifest::LimitRange(object) => policy::range(report, object),
         Manifest::PriorityClass(object) => policy::class(report, object),
         Manifest::PersistentVolume(object) => storage::volume(report, object),
-        Manifest::PersistentVolumeClaim(object) => storage::claim(report, object),
+        Manifest::PersistentVolumeClaim(object) => storage::new_claim(report, object),
         Manifest::StorageClass(object) => storage_classes::class(report, object),
         Manifest::CSINode(object) => storage_classes::csi_node(report, object),
         Manifest::VolumeAttachment(object) => storage_classes::attachment(report, object),
