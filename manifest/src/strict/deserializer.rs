@@ -10,28 +10,32 @@ use serde::forward_to_deserialize_any;
 use super::access::{Entries, Items, Variant};
 use super::error::{Error, Wanted};
 use super::fault::Fault;
-use super::spanned;
+use super::{go_time, spanned};
 use crate::yaml::{Key, Node, Value};
 use wavetank_core::quantity::{ParseQuantityError, Quantity};
 
 /// The name under which k8s-openapi's quantities ask to be read.
 const QUANTITY: &str = "Quantity";
 
+/// The names under which its times ask.
+const TIMES: [&str; 2] = ["Time", MICRO_TIME];
+const MICRO_TIME: &str = "MicroTime";
+
 /// What the readers of one document share.
 pub(super) struct Context<'a> {
     file: &'a str,
-    /// Whether null stands for the zero value of any type, as in Go.
-    null_is_zero: bool,
+    /// Whether null stands for the zero value of any type, and times are read, as in Go.
+    reads_as_go: bool,
     unknown: RefCell<Vec<Error>>,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(file: &'a str) -> Context<'a> {
-        Context { file, null_is_zero: false, unknown: RefCell::new(Vec::new()) }
+        Context { file, reads_as_go: false, unknown: RefCell::new(Vec::new()) }
     }
 
     pub(super) fn of_a_request(file: &'a str) -> Context<'a> {
-        Context { null_is_zero: true, ..Context::new(file) }
+        Context { reads_as_go: true, ..Context::new(file) }
     }
 
     pub(super) fn into_errors(self) -> Vec<Error> {
@@ -94,7 +98,7 @@ impl<'de, 'p> Reader<'de, 'p> {
 
     /// Whether this node stands for the zero value of whatever is to be read.
     fn is_zero(self) -> bool {
-        self.context.null_is_zero && self.node.value == Value::Null
+        self.context.reads_as_go && self.node.value == Value::Null
     }
 
     /// This node is not what it should be.
@@ -349,6 +353,11 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
                 return self.placed(visitor.visit_newtype_struct(BorrowedStrDeserializer::<Fault>::new("0")));
             }
             self.check_quantity()?;
+        } else if let (Value::String(text), true) = (&self.node.value, TIMES.contains(&name))
+            && self.context.reads_as_go
+            && let Some(said) = go_time::fault(text, name == MICRO_TIME)
+        {
+            return Err(self.place(Fault::new(format!("{text:?} is no time such as 2026-01-31T12:00:00Z")).said(said)));
         }
         self.placed(visitor.visit_newtype_struct(self))
     }

@@ -13,6 +13,7 @@ mod access;
 mod deserializer;
 mod error;
 mod fault;
+mod go_time;
 mod spanned;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 //! Source: the grammar of github.com/distribution/reference, which `ParseImageName`, pkg/util/parsers/parsers.go
 //! (v1.34.1) asks.
 
-/// The longest name without domain, tag and digest, in bytes.
+/// The longest name without domain, tag and digest, in bytes; one without a slash is in the folder `library`.
 const PATH_MAX: usize = 255;
 /// The longest tag, in bytes.
 const TAG_MAX: usize = 128;
@@ -24,7 +24,7 @@ pub(super) fn is_name(text: &str) -> bool {
     digest.is_none_or(is_digest)
         && tag.is_none_or(is_tag)
         && domain.is_none_or(is_domain)
-        && path.len() <= PATH_MAX
+        && path.len() + if domain.is_none() && !path.contains('/') { "library/".len() } else { 0 } <= PATH_MAX
         && path.split('/').all(is_component)
 }
 
