@@ -26,7 +26,8 @@ pub(super) fn fault(text: &str, micro: bool) -> Option<String> {
     for (at, (before, element, digits, min, max)) in parts.into_iter().enumerate() {
         let Some(value) = rest.strip_prefix(before) else { return cannot(rest, before) };
         // Hours may have one digit, though the layout has two.
-        let digits = if element == "15" && !value.bytes().nth(1).is_some_and(|it| it.is_ascii_digit()) { 1 } else { digits };
+        let digits =
+            if element == "15" && !value.bytes().nth(1).is_some_and(|it| it.is_ascii_digit()) { 1 } else { digits };
         let Some(number) = value.get(..digits).filter(|it| it.bytes().all(|byte| byte.is_ascii_digit())) else {
             return cannot(value, element);
         };

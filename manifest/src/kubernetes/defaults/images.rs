@@ -31,9 +31,7 @@ pub(super) fn is_name(text: &str) -> bool {
 /// Only what has a dot, a port or a capital letter, or is `localhost`, is a domain.
 fn split(name: &str) -> (Option<&str>, &str) {
     match name.split_once('/') {
-        Some((first, rest))
-            if first.contains(['.', ':']) || first == "localhost" || first.to_lowercase() != first =>
-        {
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" || first.to_lowercase() != first => {
             (Some(first), rest)
         }
         _ => (None, name),

@@ -6,13 +6,15 @@
 //! users and their rights, and the managers of fields.
 //!
 //! A file for each kind of request: `create` (with `runtime`), `read`, `change` (with `patches`, `apply`, `scale` and
-//! `status`), `delete` (with `fields`), `pods` (evictions and bindings), `finalize`; `resources` and `options` say what
-//! a path and its query mean, `machine` makes Nodes of machines, `own` what an API server makes for itself.
+//! `status`), `delete` (with `fields`), `pods` (evictions and bindings), `finalize`; `events` (refusals only); `resources`
+//! and `options` say what a path and its query mean, `versions` what a body may be, `machine` makes Nodes of machines,
+//! `own` what an API server makes for itself.
 
 mod apply;
 mod change;
 mod create;
 mod delete;
+mod events;
 mod fields;
 mod finalize;
 mod machine;
@@ -25,6 +27,7 @@ mod resources;
 mod runtime;
 mod scale;
 mod status;
+mod versions;
 
 use serde_json::Value;
 use wavetank_core::Core;
@@ -182,6 +185,9 @@ pub fn without_right_preconditions(body: &Value, code: u16, message: &str) -> Va
 
 /// Turns a request into the core's own.
 pub fn translate(core: &Core, method: &str, path: &Path, content_type: &str, body: &Value) -> Outcome {
+    if events::is_creation(method, path) {
+        return events::create(core, path, body);
+    }
     let kind = match resources::kind_at(path) {
         Ok(kind) => kind,
         Err(outcome) => return outcome,
