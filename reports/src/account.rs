@@ -4,10 +4,10 @@
 //! within [`BURST_GAP_NS`]. A fault, an action or an expectation ends every burst, so that what happened before it and
 //! what happened after it never share a line. The terminal and the page show the same account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::format::{SECOND_NS, counted, seconds_column};
-use crate::record::FactRow;
+use crate::record::{FactRow, Text};
 
 /// Like facts that are further apart than this are told apart.
 const BURST_GAP_NS: u64 = 5 * SECOND_NS;
@@ -22,8 +22,8 @@ pub(crate) struct Line {
     /// When the first of its facts happened.
     pub(crate) from_ns: u64,
     pub(crate) weight: Weight,
-    pub(crate) category: String,
-    pub(crate) reason: String,
+    pub(crate) category: Text,
+    pub(crate) reason: Text,
     /// What it concerns: one subject, or `12 pods`.
     pub(crate) subject: String,
     /// The message of a single fact; of a burst, how long it took and whom it concerned.
@@ -125,7 +125,7 @@ fn single(fact: &FactRow) -> Line {
         category: fact.category.clone(),
         reason: fact.reason.clone(),
         subject: plain(&fact.subject),
-        detail: if repeats(&fact.reason, &fact.message) { String::new() } else { fact.message.clone() },
+        detail: if repeats(&fact.reason, &fact.message) { String::new() } else { fact.message.to_string() },
         facts: 1,
     }
 }
@@ -133,7 +133,7 @@ fn single(fact: &FactRow) -> Line {
 fn folded(facts: &[FactRow], burst: &Burst) -> Line {
     let first = &facts[burst.members[0]];
     let mut subjects: Vec<&str> = Vec::new();
-    let mut distinct = std::collections::BTreeSet::new();
+    let mut distinct = HashSet::new();
     for &index in &burst.members {
         let subject = facts[index].subject.as_str();
         if distinct.insert(subject) && subjects.len() < NAMED_MAX {
@@ -189,18 +189,7 @@ mod tests {
     use super::*;
 
     fn fact(seconds: u64, category: &str, subject: &str, reason: &str) -> FactRow {
-        let text = str::to_owned;
-        let time_ns = seconds * SECOND_NS;
-        FactRow {
-            time_ns,
-            seq: 0,
-            category: text(category),
-            subject: text(subject),
-            reason: text(reason),
-            message: String::new(),
-            by: String::new(),
-            targets: Vec::new(),
-        }
+        FactRow::new((seconds * SECOND_NS, 0), category, subject, reason, "")
     }
 
     fn told(facts: &[FactRow]) -> Vec<String> {

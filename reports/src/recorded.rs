@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::directory::is_run;
-use crate::record::{EventRow, FactRow};
+use crate::record::{EventRow, FactRow, Text};
 
 /// The facts and events of a finished run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub fn read_directory(dir: &Path) -> Result<Recorded, Unreadable> {
             reason: row.text("reason")?,
             message: row.text("message")?,
             by: row.text("by")?,
-            targets: targets.split_whitespace().map(str::to_owned).collect(),
+            targets: targets.split_whitespace().map(Text::from).collect(),
         })
     })?;
     let events = rows(&dir.join("events.csv"), |row| {
@@ -108,16 +108,18 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn text(&self, column: &'static str) -> Result<String, Unreadable> {
+    fn text(&self, column: &'static str) -> Result<Text, Unreadable> {
         let missing = || Unreadable::Column { path: self.path.to_owned(), column };
         let place = self.header.iter().position(|name| name == column).ok_or_else(missing)?;
         // The reader has refused every row that is shorter than the header.
-        Ok(self.record.get(place).unwrap_or_default().to_owned())
+        Ok(self.record.get(place).unwrap_or_default().into())
     }
 
     fn number(&self, column: &'static str) -> Result<u64, Unreadable> {
         let found = self.text(column)?;
         let line = self.record.position().map_or(0, csv::Position::line);
-        found.parse().map_err(|_| Unreadable::Number { path: self.path.to_owned(), line, column, found })
+        let not_a_number =
+            |_| Unreadable::Number { path: self.path.to_owned(), line, column, found: found.to_string() };
+        found.parse().map_err(not_a_number)
     }
 }

@@ -401,7 +401,7 @@ fn the_page_needs_nothing_from_elsewhere_and_does_not_grow_with_the_run() {
     let fact = record.facts.last().unwrap().clone();
     record.facts.extend(std::iter::repeat_n(fact, 50_000));
     let pod = record.pods[0].clone();
-    record.pods.extend((0..10_000).map(|index| PodRow { name: format!("filler-{index}"), ..pod.clone() }));
+    record.pods.extend((0..10_000).map(|index| PodRow { name: format!("filler-{index}").into(), ..pod.clone() }));
     let files = written("large", &record);
     let page = text(&files, "report.html");
     for outside in ["src=", "href=\"http", "url(", "@import", "<link"] {

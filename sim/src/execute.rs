@@ -6,10 +6,10 @@ use wavetank_core::config::{SchedulerConfig, SchedulingCost};
 use wavetank_core::facts::Fact;
 use wavetank_core::model::Object;
 use wavetank_core::time::{Span, Time};
-use wavetank_reports::record::{FactRow, Marker, RunRecord, SCHEMA, Summary, World};
+use wavetank_reports::record::{FactRow, Marker, RunRecord, SCHEMA, Summary, Text, World};
 
 use crate::expect::Watch;
-use crate::history::{Finished, History, subject_of};
+use crate::history::{Detail, Finished, History, subject_of};
 use crate::placement::{self, Played};
 use crate::plan::Plan;
 use crate::plan::scenario::Loaded;
@@ -39,12 +39,12 @@ impl Executed {
 }
 
 /// Runs a scenario. `progress` is told the virtual time whenever the cluster has settled.
-pub fn execute(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Time)) -> Executed {
+pub fn execute(loaded: &Loaded, watch: Watch, detail: Detail, progress: &mut dyn FnMut(Time)) -> Executed {
     if loaded.plan.placement_only {
         return execute_placement(loaded, watch, progress);
     }
     let next_wake = watch.next_wake(None);
-    let mut onlooker = Onlooker { watch, history: History::new(), next_wake, progress };
+    let mut onlooker = Onlooker { watch, history: History::new(detail), next_wake, progress };
     plan_facts(&loaded.plan, &mut onlooker.history);
     // The history keeps what reports tell of the facts.
     let options = Options { keep_facts: false, ..Options::default() };
@@ -101,15 +101,9 @@ fn execute_placement(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Tim
         warnings.push("pods were asked for and not one was bound to a node".to_owned());
     }
     let expectations = watch.of_study(end, &placement::as_seen_by_expectations(&study));
-    facts.extend(expectations.iter().zip(facts.len() as u64..).map(|(one, seq)| FactRow {
-        time_ns: end.0,
-        seq,
-        category: "expectation".to_owned(),
-        subject: one.name.clone(),
-        reason: if one.held { "Held" } else { "Broken" }.to_owned(),
-        message: one.evidence.clone(),
-        by: String::new(),
-        targets: Vec::new(),
+    facts.extend(expectations.iter().zip(facts.len() as u64..).map(|(one, seq)| {
+        let reason = if one.held { "Held" } else { "Broken" };
+        FactRow::new((end.0, seq), "expectation", one.name.as_str(), reason, one.evidence.as_str())
     }));
     let fingerprint = fingerprint.to_string();
     let pinned = pinned(loaded, &fingerprint, &mut warnings);
@@ -162,16 +156,16 @@ impl Observer for Onlooker<'_> {
 fn plan_facts(plan: &Plan, history: &mut History) {
     let end = Time::ZERO.saturating_add(plan.duration);
     for step in plan.steps.iter().filter(|step| step.at <= end && !step.label.is_empty()) {
-        let targets = step.request.target().iter().map(subject_of).collect();
+        let targets = step.request.target().iter().map(|key| subject_of(key).into()).collect();
         history.tell_aimed(step.at, "action", &step.label, "Requested", &step.place, targets);
     }
     for drain in plan.drains.iter().filter(|drain| drain.at <= end) {
-        let targets = drain.options.nodes.iter().map(|node| format!("node/{node}")).collect();
+        let targets = drain.options.nodes.iter().map(|node| format!("node/{node}").into()).collect();
         history.tell_aimed(drain.at, "action", &drain.label, "Requested", &drain.place, targets);
     }
     for fault in plan.faults.iter().filter(|fault| fault.from <= end) {
-        let nodes = fault.kind.hosts().map(|host| format!("node/{}", plan.hosts[host.0 as usize].boot.node));
-        let targets: Vec<String> = nodes.collect();
+        let nodes = fault.kind.hosts().map(|host| format!("node/{}", plan.hosts[host.0 as usize].boot.node).into());
+        let targets: Vec<Text> = nodes.collect();
         history.tell_aimed(fault.from, "fault", &fault.label, "Begins", &fault.place, targets.clone());
         if let Some(to) = fault.to.filter(|to| *to <= end) {
             history.tell_aimed(to, "fault", &fault.label, "Ends", &fault.place, targets);

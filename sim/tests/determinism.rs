@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use wavetank_reports::record::{FactRow, RunRecord};
 use wavetank_sim::execute::execute;
 use wavetank_sim::expect::Watch;
+use wavetank_sim::history::Detail;
 use wavetank_sim::plan::scenario::{Inputs, Loaded, Settings};
 
 const REPETITIONS: u64 = 100;
@@ -24,10 +25,14 @@ fn scenarios() -> Vec<PathBuf> {
 }
 
 fn run(file: &Path, settings: Settings) -> RunRecord {
+    run_keeping(file, settings, Detail::Everything)
+}
+
+fn run_keeping(file: &Path, settings: Settings, detail: Detail) -> RunRecord {
     let inputs = Inputs::open(file, settings).unwrap();
     let read = Loaded::read_with(inputs, Watch::new);
     let (loaded, watch) = read.unwrap_or_else(|rejected| panic!("{}", rejected.errors));
-    execute(&loaded, watch, &mut |_| {}).record
+    execute(&loaded, watch, detail, &mut |_| {}).record
 }
 
 fn node_failure(seed: Option<u64>) -> (String, String) {
@@ -52,6 +57,20 @@ fn another_seed_is_another_run() {
     fingerprints.sort();
     fingerprints.dedup();
     assert_eq!(fingerprints.len(), 20);
+}
+
+#[test]
+fn what_is_kept_of_a_run_changes_nothing_in_it() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/node-failure.yaml");
+    let keeping = |detail| run_keeping(&file, Settings::default(), detail);
+    let everything = keeping(Detail::Everything);
+    assert!(!everything.facts.is_empty() && !everything.events.is_empty());
+    let account = RunRecord { events: everything.events.clone(), ..keeping(Detail::Account) };
+    assert_eq!(account, everything, "but for the Kubernetes events");
+    let mut outcome = keeping(Detail::Outcome);
+    assert!(outcome.facts.is_empty() && outcome.events.is_empty());
+    (outcome.facts, outcome.events) = (everything.facts.clone(), everything.events.clone());
+    assert_eq!(outcome, everything, "but for the facts and the Kubernetes events");
 }
 
 #[test]

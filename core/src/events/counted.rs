@@ -5,8 +5,6 @@
 //! count of one that was written before, and last comes the filter against spam: what it stops has been counted
 //! nevertheless. Source: staging/src/k8s.io/client-go/tools/record/events_cache.go (v1.34.1).
 
-use std::collections::BTreeSet;
-
 use crate::digest::StableHasher;
 use crate::events::lru::Lru;
 use crate::events::spam::Bucket;
@@ -25,20 +23,20 @@ type SpamKey = (Name, ObjectKey, Option<Uid>, EventType);
 /// Similar events, by source, object and reason.
 type SimilarKey = (SpamKey, Text);
 /// Equal events: similar ones with one message and field, or those that were combined.
-type EqualKey = (SimilarKey, Option<(Text, FieldPath)>);
+type EqualKey = (SimilarKey, Option<(Name, FieldPath)>);
 
 /// What one component's recorder remembers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Correlator {
-    similar: Lru<(u64, SimilarKey), Similar>,
-    equal: Lru<(u64, EqualKey), Option<Observed>>,
-    spam: Lru<(u64, SpamKey), Bucket>,
+    similar: Lru<SimilarKey, Similar>,
+    equal: Lru<EqualKey, Option<Observed>>,
+    spam: Lru<SpamKey, Bucket>,
 }
 
 /// The different messages of similar events.
 #[derive(Clone, Debug, Default)]
 struct Similar {
-    messages: BTreeSet<Text>,
+    messages: Vec<Name>,
     last: Option<Time>,
 }
 
@@ -54,77 +52,80 @@ struct Observed {
 /// What becomes of an event.
 pub(super) enum Correlated {
     /// It is written as a new one, with this message.
-    New { message: Text, count: u32, first: Time, key: Key },
+    New { message: Name, count: u32, first: Time, key: Key },
     /// It is written over the one at this place of the log.
-    Again { place: usize, message: Text, count: u32 },
+    Again { place: usize, message: Name, count: u32 },
     /// It is not written.
     Spam,
 }
 
-/// Under which key a new event's place is to be noted.
-pub(super) struct Key(u64, EqualKey);
+/// Under which key a new event's place is to be noted, before the next event is correlated.
+pub(super) struct Key(usize);
 
 impl Correlator {
     /// Decides on an event.
     pub(super) fn correlate(&mut self, now: Time, subject: &ObjectKey, event: &Event) -> Correlated {
-        let spam_key = (event.reporter.host.clone(), subject.clone(), event.uid, event.event_type);
+        let spam_key: SpamKey = (event.reporter.host.clone(), subject.clone(), event.uid, event.event_type);
         let spam_hash = StableHasher::hash_one(&spam_key);
-        let similar_key = (spam_key.clone(), event.reason.clone());
         let similar_hash = StableHasher::hash_one(&(spam_hash, &event.reason));
-        let combined = self.combines(now, (similar_hash, similar_key.clone()), &event.message);
-        let (message, own) = if combined {
-            (Text::from(format!("(combined from similar events): {}", event.message)), None)
-        } else {
-            (event.message.clone(), Some((event.message.clone(), event.field_path.clone())))
+        let is_similar = |(source, reason): &SimilarKey| *reason == event.reason && *source == spam_key;
+        let similar_key = || (spam_key.clone(), event.reason.clone());
+        let similar = self.similar.place_of(similar_hash, is_similar, similar_key);
+        let message = Name::from(&*event.message);
+        let combined = self.similar.at(similar).combines(now, &message);
+        let own = (!combined).then_some((&message, &event.field_path));
+        let equal_hash = StableHasher::hash_one(&(similar_hash, own));
+        let is_equal = |(similar, other): &EqualKey| {
+            other.as_ref().map(|(message, path)| (message, path)) == own && is_similar(similar)
         };
-        let equal_hash = StableHasher::hash_one(&(similar_hash, &own));
-        let equal_key = (equal_hash, (similar_key, own));
-        let slot = self.equal.entry(&equal_key);
-        let before = *slot;
-        let observed = match before {
+        let equal_key = || (similar_key(), own.map(|(message, path)| (message.clone(), path.clone())));
+        let equal = self.equal.place_of(equal_hash, is_equal, equal_key);
+        let slot = self.equal.at(equal);
+        let observed = match *slot {
             Some(before) => Observed { count: before.count + 1, ..before },
             None => Observed { count: 1, first: now, place: None },
         };
         *slot = Some(observed);
-        if !self.spam.entry(&(spam_hash, spam_key)).take(now) {
+        let spam = self.spam.place_of(spam_hash, |other| *other == spam_key, || spam_key.clone());
+        if !self.spam.at(spam).take(now) {
             return Correlated::Spam;
         }
-        match observed.place {
-            Some(place) => Correlated::Again { place, message, count: observed.count },
+        let message = if combined { Name::from(format!("(combined from similar events): {message}")) } else { message };
+        let Observed { count, first, place } = observed;
+        match place {
+            Some(place) => Correlated::Again { place, message, count },
             // One whose first was stopped is written by a patch of what is not there, and then as new.
-            None => Correlated::New {
-                message,
-                count: observed.count,
-                first: observed.first,
-                key: Key(equal_key.0, equal_key.1),
-            },
+            None => Correlated::New { message, count, first, key: Key(equal) },
         }
     }
 
     /// Notes where the log has put a new event.
-    pub(super) fn placed(&mut self, key: Key, place: usize) {
-        if let Some(observed) = self.equal.entry(&(key.0, key.1)) {
+    pub(super) fn placed(&mut self, key: &Key, place: usize) {
+        if let Some(observed) = self.equal.at(key.0) {
             observed.place = Some(place);
         }
     }
+}
 
+impl Similar {
     /// Whether an event is combined with those that differ by their message only.
     ///
     /// Source: `EventAggregator.EventAggregate`. Of ten messages it forgets any one; here the least that is not the
     /// newest.
-    fn combines(&mut self, now: Time, key: (u64, SimilarKey), message: &Text) -> bool {
-        let similar = self.similar.entry(&key);
-        if similar.last.is_none_or(|last| now.since(last) > SIMILAR_FOR) {
-            similar.messages.clear();
+    fn combines(&mut self, now: Time, message: &Name) -> bool {
+        if self.last.is_none_or(|last| now.since(last) > SIMILAR_FOR) {
+            self.messages.clear();
         }
-        similar.messages.insert(message.clone());
-        similar.last = Some(now);
-        if similar.messages.len() < SIMILAR_MAX {
+        self.last = Some(now);
+        if !self.messages.contains(message) {
+            self.messages.push(message.clone());
+        }
+        if self.messages.len() < SIMILAR_MAX {
             return false;
         }
-        let forgotten = similar.messages.iter().find(|other| *other != message).cloned();
-        if let Some(forgotten) = forgotten {
-            similar.messages.remove(&forgotten);
+        let others = (0..self.messages.len()).filter(|place| self.messages[*place] != *message);
+        if let Some(least) = others.min_by_key(|place| &self.messages[*place]) {
+            self.messages.swap_remove(least);
         }
         true
     }

@@ -30,7 +30,7 @@ pub struct EventObject {
     /// One CamelCase word.
     pub reason: Text,
     /// A sentence.
-    pub message: Text,
+    pub message: Name,
     /// What was being done; empty for `tools/record`.
     pub action: Text,
     /// How often it was said, as far as it was written (≥ 1).
@@ -111,8 +111,8 @@ impl EventLog {
                 Written::Again(place)
             }
             counted::Correlated::New { message, count, first, key } => {
-                component.placed(key, self.objects.len());
-                self.push(EventObject { message, count, first, ..object_of(now, subject, event) })
+                component.placed(&key, self.objects.len());
+                self.push(EventObject { count, first, ..object_of(now, subject, event, message) })
             }
         }
     }
@@ -123,7 +123,7 @@ impl EventLog {
             (self.objects[series.place].count, self.objects[series.place].last) = (series.count, series.last);
         }
         match component.correlate(now, subject, event, self.objects.len()) {
-            series::Correlated::New => self.push(object_of(now, subject, event)),
+            series::Correlated::New => self.push(object_of(now, subject, event, Name::from(&*event.message))),
             series::Correlated::Series(series) => {
                 (self.objects[series.place].count, self.objects[series.place].last) = (series.count, series.last);
                 Written::Again(series.place)
@@ -145,7 +145,7 @@ fn correlator_of<'a, C: Default>(correlators: &'a mut BTreeMap<Text, C>, compone
     correlators.get_mut(component).expect("the correlator was just seen or made")
 }
 
-fn object_of(now: Time, subject: &ObjectKey, event: &Event) -> EventObject {
+fn object_of(now: Time, subject: &ObjectKey, event: &Event, message: Name) -> EventObject {
     EventObject {
         subject: subject.clone(),
         uid: event.uid,
@@ -155,7 +155,7 @@ fn object_of(now: Time, subject: &ObjectKey, event: &Event) -> EventObject {
         library: event.library,
         event_type: event.event_type,
         reason: event.reason.clone(),
-        message: event.message.clone(),
+        message,
         action: event.action.clone(),
         count: 1,
         first: now,

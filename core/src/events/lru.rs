@@ -3,7 +3,7 @@
 //! Every event that is said looks up three of these, most of them without finding anything: a use must cost no more
 //! than finding the key, so the order of uses is a list through the slots and not a second map.
 
-use std::collections::BTreeMap;
+use crate::store::hash_index::HashIndex;
 
 /// How much a recorder remembers of each kind (`maxLruCacheEntries`).
 const ENTRIES_MAX: usize = 4096;
@@ -14,7 +14,7 @@ const NONE: usize = usize::MAX;
 /// A map of at most 4096 entries.
 #[derive(Clone, Debug)]
 pub(super) struct Lru<K, V> {
-    places: BTreeMap<K, usize>,
+    places: HashIndex,
     slots: Vec<Slot<K, V>>,
     /// The slot that was used last, and the one that was used longest ago.
     newest: usize,
@@ -23,6 +23,7 @@ pub(super) struct Lru<K, V> {
 
 #[derive(Clone, Debug)]
 struct Slot<K, V> {
+    hash: u64,
     key: K,
     value: V,
     /// The slots that were used next after this one and last before it.
@@ -32,38 +33,45 @@ struct Slot<K, V> {
 
 impl<K, V> Default for Lru<K, V> {
     fn default() -> Self {
-        Lru { places: BTreeMap::new(), slots: Vec::new(), newest: NONE, oldest: NONE }
+        Lru { places: HashIndex::default(), slots: Vec::new(), newest: NONE, oldest: NONE }
     }
 }
 
-impl<K: Ord + Clone, V: Default> Lru<K, V> {
-    /// What is under a key, for reading and writing; a new entry if there is none. This is a use of the key.
-    pub(super) fn entry(&mut self, key: &K) -> &mut V {
-        let place = match self.places.get(key).copied() {
+impl<K, V: Default> Lru<K, V> {
+    /// The place of a key with this hash; a new entry's if there is none. This is a use of the key, which is made only
+    /// for a new entry. The place stays the key's until another key is used.
+    pub(super) fn place_of(&mut self, hash: u64, is: impl Fn(&K) -> bool, make: impl FnOnce() -> K) -> usize {
+        let known = self.places.get(hash).map(|place| place as usize).find(|place| is(&self.slots[*place].key));
+        let place = match known {
             Some(place) => {
                 self.unlink(place);
                 place
             }
-            None => self.make(key),
+            None => self.insert(hash, make()),
         };
         self.link(place);
+        place
+    }
+
+    /// What is at a place, for reading and writing.
+    pub(super) fn at(&mut self, place: usize) -> &mut V {
         &mut self.slots[place].value
     }
 
     /// A slot for a new key: that of the oldest one if there are enough.
-    fn make(&mut self, key: &K) -> usize {
-        let slot = Slot { key: key.clone(), value: V::default(), after: NONE, before: NONE };
+    fn insert(&mut self, hash: u64, key: K) -> usize {
+        let slot = Slot { hash, key, value: V::default(), after: NONE, before: NONE };
         let place = if self.slots.len() < ENTRIES_MAX {
             self.slots.push(slot);
             self.slots.len() - 1
         } else {
             let place = self.oldest;
             self.unlink(place);
-            self.places.remove(&self.slots[place].key);
+            self.places.remove(self.slots[place].hash, place as u32);
             self.slots[place] = slot;
             place
         };
-        self.places.insert(key.clone(), place);
+        self.places.insert(hash, place as u32);
         place
     }
 
@@ -95,34 +103,41 @@ impl<K: Ord + Clone, V: Default> Lru<K, V> {
 mod tests {
     use super::*;
 
+    /// What is under a number, whose hash is that of many others.
+    fn entry(lru: &mut Lru<u64, u64>, key: u64) -> &mut u64 {
+        let place = lru.place_of(key % 512, |other| *other == key, || key);
+        lru.at(place)
+    }
+
     #[test]
     fn what_was_used_longest_ago_is_forgotten_first() {
-        let mut lru: Lru<usize, u32> = Lru::default();
-        for key in 0..ENTRIES_MAX {
-            *lru.entry(&key) = 1;
+        let mut lru = Lru::default();
+        let entries_max = ENTRIES_MAX as u64;
+        for key in 0..entries_max {
+            *entry(&mut lru, key) = 1;
         }
         // A use keeps the first key; the second is the oldest then.
-        assert_eq!(*lru.entry(&0), 1);
-        assert_eq!(*lru.entry(&ENTRIES_MAX), 0, "a new one");
-        assert_eq!(*lru.entry(&0), 1);
-        assert_eq!(*lru.entry(&1), 0, "it was forgotten");
-        assert_eq!(lru.places.len(), ENTRIES_MAX);
+        assert_eq!(*entry(&mut lru, 0), 1);
+        assert_eq!(*entry(&mut lru, entries_max), 0, "a new one");
+        assert_eq!(*entry(&mut lru, 0), 1);
+        assert_eq!(*entry(&mut lru, 1), 0, "it was forgotten");
+        assert_eq!(lru.slots.len(), ENTRIES_MAX);
     }
 
     #[test]
     fn it_remembers_what_a_list_in_order_of_use_remembers() {
-        let mut lru: Lru<u64, u64> = Lru::default();
+        let mut lru = Lru::default();
         let mut list: Vec<(u64, u64)> = Vec::new();
         for step in 0..20_000u64 {
             let key = step.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51;
             let found = list.iter().position(|(other, _)| *other == key);
-            let entry = found.map_or((key, 0), |place| list.remove(place));
+            let wanted = found.map_or((key, 0), |place| list.remove(place));
             list.push((key, step));
             if list.len() > ENTRIES_MAX {
                 list.remove(0);
             }
-            let value = lru.entry(&key);
-            assert_eq!(*value, entry.1, "step {step}");
+            let value = entry(&mut lru, key);
+            assert_eq!(*value, wanted.1, "step {step}");
             *value = step;
         }
     }

@@ -5,7 +5,7 @@
 //! names.
 
 /// An entry; [`EMPTY`] is none.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Entry {
     hash: u32,
     slot: u32,
@@ -17,7 +17,7 @@ const EMPTY: Entry = Entry { hash: 0, slot: u32::MAX };
 const PLACES_MIN: usize = 16;
 
 /// Slots by hash; several slots may have one.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct HashIndex {
     /// A power of two, or none at all.
     places: Vec<Entry>,

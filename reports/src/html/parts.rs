@@ -89,10 +89,11 @@ pub(super) fn pods(record: &RunRecord, page: &mut String) {
         "#Restarts",
     ];
     table(page, "pods-table", &columns, &record.pods, "pods.csv", |pod| {
-        let phase = if pod.reason.is_empty() { pod.phase.clone() } else { format!("{} ({})", pod.phase, pod.reason) };
+        let phase =
+            if pod.reason.is_empty() { pod.phase.to_string() } else { format!("{} ({})", pod.phase, pod.reason) };
         vec![
             format!("{}/{}", pod.namespace, pod.name),
-            pod.node.clone().unwrap_or_else(|| "–".to_owned()),
+            pod.node.as_deref().unwrap_or("–").to_owned(),
             phase,
             seconds_column(pod.created_ns),
             time(pod.scheduled_ns),
@@ -115,11 +116,11 @@ pub(super) fn events(record: &RunRecord, page: &mut String) {
             seconds_column(event.first_ns),
             seconds_column(event.last_ns),
             thousands(event.count),
-            event.kind.clone(),
-            event.reason.clone(),
-            event.subject.clone(),
-            event.source.clone(),
-            event.message.clone(),
+            event.kind.to_string(),
+            event.reason.to_string(),
+            event.subject.to_string(),
+            event.source.to_string(),
+            event.message.to_string(),
         ]
     });
     *page += "</details>\n";
@@ -132,10 +133,10 @@ pub(super) fn facts(record: &RunRecord, page: &mut String) {
     table(page, "facts-table", &columns, &record.facts, "facts.csv", |fact| {
         vec![
             seconds_column(fact.time_ns),
-            fact.category.clone(),
-            fact.subject.clone(),
-            fact.reason.clone(),
-            fact.message.clone(),
+            fact.category.to_string(),
+            fact.subject.to_string(),
+            fact.reason.to_string(),
+            fact.message.to_string(),
         ]
     });
     *page += "</details>\n";

@@ -18,7 +18,7 @@ mod summary;
 use serde::{Deserialize, Serialize};
 
 pub use check::Malformed;
-pub use rows::{EventRow, FactRow, Interval, Marker, NodeRow, PodRow, ServiceRow};
+pub use rows::{EventRow, FactRow, Interval, Marker, NodeRow, PodRow, ServiceRow, Text};
 pub(crate) use series::file_stem;
 pub use series::{POD_PHASES, Series, StepSeries};
 pub use summary::{Counts, ExpectationKind, ExpectationResult, Study, StudyPoint, Summary, World};
@@ -33,7 +33,8 @@ pub struct RunRecord {
     pub summary: Summary,
     /// What happened, ordered by time and then by `seq`.
     pub facts: Vec<FactRow>,
-    /// The Kubernetes events, as `kubectl get events` would have shown them, ordered by their first time.
+    /// The Kubernetes events, as `kubectl get events` would have shown them, ordered by their first time; none if nobody
+    /// asked for them.
     #[serde(default)]
     pub events: Vec<EventRow>,
     /// One row per pod that ever existed, ordered by creation.

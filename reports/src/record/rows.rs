@@ -1,6 +1,12 @@
 //! One row for each thing that happened, and for each object that there was.
+//!
+//! Hundreds of thousands of rows tell of some thousands of things in a few words: their [`Text`] is shared.
 
+use arcstr::literal;
 use serde::{Deserialize, Serialize};
+
+/// Immutable text; a clone takes no memory of its own.
+pub type Text = arcstr::ArcStr;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,19 +16,33 @@ pub struct FactRow {
     /// Orders the facts of one instant.
     pub seq: u64,
     /// What it concerns: `node`, `pod`, `deployment`, `replicaset`, `service`, `fault`, `action`, `expectation`, …
-    pub category: String,
+    pub category: Text,
     /// Which object, such as `pod/default/web-abc`.
-    pub subject: String,
+    pub subject: Text,
     /// One CamelCase word, such as `Scheduled` or `NodeNotReady`; of an expectation `Held` or `Broken`.
-    pub reason: String,
+    pub reason: Text,
     /// One sentence; may be empty.
-    pub message: String,
+    pub message: Text,
     /// Who asked for the write that shows it, such as `replicaset-controller` or `user`; empty if no write shows it.
     #[serde(default)]
-    pub by: String,
+    pub by: Text,
     /// Of a fault or an action: the objects that it was aimed at, as subjects.
     #[serde(default)]
-    pub targets: Vec<String>,
+    pub targets: Vec<Text>,
+}
+
+impl FactRow {
+    /// A row that names no author and was aimed at nothing.
+    pub fn new(
+        (time_ns, seq): (u64, u64),
+        category: impl Into<Text>,
+        subject: impl Into<Text>,
+        reason: impl Into<Text>,
+        message: impl Into<Text>,
+    ) -> FactRow {
+        let (category, subject, reason, message) = (category.into(), subject.into(), reason.into(), message.into());
+        FactRow { time_ns, seq, category, subject, reason, message, by: Text::new(), targets: Vec::new() }
+    }
 }
 
 /// One Kubernetes event: what a component said about an object, once or often.
@@ -35,28 +55,28 @@ pub struct EventRow {
     /// How often it was said (≥ 1).
     pub count: u64,
     /// `Normal` or `Warning`.
-    pub kind: String,
+    pub kind: Text,
     /// One CamelCase word, such as `FailedCreate`.
-    pub reason: String,
+    pub reason: Text,
     /// Which object, such as `pod/default/web-abc`.
-    pub subject: String,
+    pub subject: Text,
     /// Who says it, such as `deployment-controller`, or `kubelet, node-1`.
-    pub source: String,
+    pub source: Text,
     /// One sentence.
-    pub message: String,
+    pub message: Text,
 }
 
 /// The life of one pod. A time is `None` when that did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodRow {
     /// The pod's namespace.
-    pub namespace: String,
+    pub namespace: Text,
     /// The pod's name.
-    pub name: String,
+    pub name: Text,
     /// The controlling object, such as `ReplicaSet/web-5d4f`; empty for a bare pod.
-    pub owner: String,
+    pub owner: Text,
     /// The node it was bound to.
-    pub node: Option<String>,
+    pub node: Option<Text>,
     /// Written to the API server.
     pub created_ns: u64,
     /// Bound to its node.
@@ -74,18 +94,18 @@ pub struct PodRow {
     /// Container restarts.
     pub restarts: u64,
     /// The last phase: Pending, Running, Succeeded, Failed or Unknown.
-    pub phase: String,
+    pub phase: Text,
     /// The last reason, such as `CrashLoopBackOff` or `Unschedulable`; empty when there is none.
-    pub reason: String,
+    pub reason: Text,
 }
 
 impl PodRow {
     /// A pod that was written to the API server and to which nothing has happened yet.
-    pub fn created(namespace: &str, name: &str, owner: &str, created_ns: u64) -> PodRow {
+    pub fn created(namespace: Text, name: Text, owner: Text, created_ns: u64) -> PodRow {
         PodRow {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            owner: owner.to_owned(),
+            namespace,
+            name,
+            owner,
             node: None,
             created_ns,
             scheduled_ns: None,
@@ -95,8 +115,8 @@ impl PodRow {
             deleted_ns: None,
             gone_ns: None,
             restarts: 0,
-            phase: "Pending".to_owned(),
-            reason: String::new(),
+            phase: literal!("Pending"),
+            reason: Text::new(),
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use self::causes::Causes;
 use crate::account::plain;
-use crate::record::{EventRow, FactRow};
+use crate::record::{EventRow, FactRow, Text};
 use crate::recorded::Recorded;
 
 pub use text::render_story;
@@ -40,7 +40,7 @@ pub struct Step {
     /// Whom it befell: the object, one that it owns, a pod on it; or the words of a fault or a request.
     pub subject: String,
     /// One CamelCase word.
-    pub reason: String,
+    pub reason: Text,
     /// What happened.
     pub text: String,
     /// Why: the cause, the cause's cause, and so on.
@@ -58,7 +58,7 @@ pub struct Cause {
     /// Whom it befell, or the words of a fault or a request.
     pub subject: String,
     /// One CamelCase word.
-    pub reason: String,
+    pub reason: Text,
     /// What happened.
     pub text: String,
 }
@@ -168,19 +168,19 @@ fn sentence(fact: &FactRow) -> String {
         ("fault", "Begins") => format!("({})", fact.message),
         ("fault", _) => format!("is undone ({})", fact.message),
         ("action", "Requested") => format!("requested by the user ({})", fact.message),
-        ("action", _) => fact.message.clone(),
-        (_, "Created") if fact.message != "created" => fact.message.clone(),
+        ("action", _) => fact.message.to_string(),
+        (_, "Created") if fact.message != "created" => fact.message.to_string(),
         (_, "Deleted") if !fact.by.is_empty() => match fact.by.as_str() {
             "user" => "gone, removed by the user".to_owned(),
             by => format!("gone, removed by the {by}"),
         },
         (_, "DeletionRequested" | "Created" | "Scaled" | "TemplateChanged" | "Tainted" | "Untainted") => {
             match fact.by.as_str() {
-                "" => fact.message.clone(),
+                "" => fact.message.to_string(),
                 "user" => format!("{} by the user", fact.message),
                 by => format!("{} by the {by}", fact.message),
             }
         }
-        _ => fact.message.clone(),
+        _ => fact.message.to_string(),
     }
 }

@@ -86,15 +86,15 @@ fn is_replica_controller(by: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::FactRow;
+    use crate::record::{FactRow, Text};
 
     /// Facts of the ReplicaSet `set` and its pods, one per line: `SUBJECT REASON BY MESSAGE`.
     fn rows(script: &str) -> Vec<FactRow> {
         let row = |(seq, line): (usize, &str)| {
-            let mut words = line.splitn(4, ' ').map(str::to_owned);
+            let mut words = line.splitn(4, ' ').map(Text::from);
             let mut word = || words.next().unwrap_or_default();
             let (subject, reason, by, message) = (word(), word(), word(), word());
-            let category = subject.split('/').next().unwrap_or_default().to_owned();
+            let category = subject.split('/').next().unwrap_or_default().into();
             let (time_ns, targets) = (seq as u64, Vec::new());
             FactRow { time_ns, seq: seq as u64, category, subject, reason, message, by, targets }
         };

@@ -156,9 +156,9 @@ fn pods() -> Vec<PodRow> {
             let dead = node == 2 && !late;
             PodRow {
                 namespace: "default".into(),
-                name: format!("web-7c9d5-k{index:02}"),
+                name: format!("web-7c9d5-k{index:02}").into(),
                 owner: "ReplicaSet/web-7c9d5".into(),
-                node: Some(format!("node-{node}")),
+                node: Some(format!("node-{node}").into()),
                 created_ns: created,
                 scheduled_ns: Some(scheduled),
                 pulled_ns: Some(pulled),
@@ -168,7 +168,7 @@ fn pods() -> Vec<PodRow> {
                 gone_ns: None,
                 restarts: 0,
                 phase: "Running".into(),
-                reason: if dead { "NodeLost".into() } else { String::new() },
+                reason: if dead { "NodeLost".into() } else { Text::new() },
             }
         })
         .collect()
@@ -212,16 +212,7 @@ fn events() -> Vec<EventRow> {
 fn facts(pods: &[PodRow]) -> Vec<FactRow> {
     let mut facts = Vec::new();
     let mut tell = |time_ns: u64, category: &str, subject: String, reason: &str, message: String| {
-        facts.push(FactRow {
-            time_ns,
-            seq: 0,
-            category: category.into(),
-            subject,
-            reason: reason.into(),
-            message,
-            by: String::new(),
-            targets: Vec::new(),
-        });
+        facts.push(FactRow::new((time_ns, 0), category, subject, reason, message));
     };
     for node in nodes() {
         tell(

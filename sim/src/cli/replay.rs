@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use wavetank_journal::{FILE_NAME, JournalError, Told};
 
-use super::run::{rendered, with_progress, writable, write};
+use super::run::{detail, rendered, with_progress, writable, write};
 use super::{Exit, Format, Unusable, complain, load, print};
 use crate::plan::scenario::Inputs;
 
@@ -43,7 +43,7 @@ fn replay_scenario(arguments: &Arguments) -> Result<(String, Exit), Unusable> {
     let recorded = recorded_fingerprint(dir).map_err(Unusable)?;
     let inputs = Inputs::from_run(dir).map_err(Unusable)?;
     let (loaded, watch) = load(inputs)?;
-    let executed = with_progress(&loaded, watch);
+    let executed = with_progress(&loaded, watch, detail(arguments.out.as_deref()));
     let mut exit = Exit::Held;
     if let Some(out) = &arguments.out
         && let Err(error) = write(&executed, &loaded.inputs, out)

@@ -10,6 +10,7 @@ use wavetank_core::time::{Span, Time};
 use super::{Exit, Format, Overrides, Unusable, account, complain, open, print};
 use crate::execute::{Executed, execute};
 use crate::expect::Watch;
+use crate::history::Detail;
 use crate::plan::scenario::{Inputs, Loaded};
 
 #[derive(clap::Args)]
@@ -37,7 +38,7 @@ pub(super) fn run(arguments: Arguments) -> Exit {
             return Exit::BadInput;
         }
     };
-    let executed = with_progress(&loaded, watch);
+    let executed = with_progress(&loaded, watch, detail(arguments.out.as_deref()));
     let mut exit = verdict(&executed);
     if let Some(dir) = &arguments.out
         && let Err(error) = write(&executed, &loaded.inputs, dir)
@@ -58,10 +59,15 @@ pub(super) fn writable(out: Option<&Path>) -> bool {
     refused.is_none()
 }
 
+/// What a run has to keep: a directory tells more than the account.
+pub(super) fn detail(out: Option<&Path>) -> Detail {
+    if out.is_some() { Detail::Everything } else { Detail::Account }
+}
+
 /// Runs with a bar on standard error if that is a terminal.
-pub(super) fn with_progress(loaded: &Loaded, watch: Watch) -> Executed {
+pub(super) fn with_progress(loaded: &Loaded, watch: Watch, detail: Detail) -> Executed {
     if !io::stderr().is_terminal() {
-        return execute(loaded, watch, &mut |_| {});
+        return execute(loaded, watch, detail, &mut |_| {});
     }
     let began = Instant::now();
     let target = ProgressDrawTarget::stderr_with_hz(10);
@@ -69,7 +75,7 @@ pub(super) fn with_progress(loaded: &Loaded, watch: Watch) -> Executed {
     let style = ProgressStyle::with_template("{bar:30} {msg}").expect("the template is a constant");
     bar.set_style(style);
     let mut shown = began;
-    let executed = execute(loaded, watch, &mut |now: Time| {
+    let executed = execute(loaded, watch, detail, &mut |now: Time| {
         // Asking the clock is cheap; making the text is not.
         if shown.elapsed().as_millis() < 100 {
             return;

@@ -10,6 +10,7 @@ use super::pin::pinned;
 use super::run::verdict;
 use super::{Exit, Overrides, Unusable, complain, open, print};
 use crate::execute::{Executed, execute};
+use crate::history::Detail;
 use crate::plan::scenario::Settings;
 use crate::plan::scenario::format::API_VERSION;
 
@@ -147,7 +148,7 @@ fn one(file: &Path, settings: Settings) -> Line {
             expectations: 0,
         },
         Ok((loaded, watch)) => {
-            let executed = execute(&loaded, watch, &mut |_| {});
+            let executed = execute(&loaded, watch, Detail::Outcome, &mut |_| {});
             let summary = &executed.record.summary;
             Line {
                 exit: verdict(&executed),

@@ -113,7 +113,7 @@ pub fn event(at_ms: i64, is_new: bool, event: &EventObject) -> Line {
     let mut fields = Map::new();
     fields.insert("reason".to_owned(), event.reason.as_ref().into());
     fields.insert("etype".to_owned(), event.event_type.to_string().into());
-    fields.insert("message".to_owned(), event.message.as_ref().into());
+    fields.insert("message".to_owned(), event.message.as_str().into());
     if event.library == Library::Record {
         fields.insert("count".to_owned(), event.count.into());
     }

@@ -9,18 +9,21 @@ mod nodes;
 mod pods;
 mod series;
 mod services;
+mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::BuildHasherDefault;
 
 use wavetank_core::Core;
-use wavetank_core::events::{EventLog, EventObject};
+use wavetank_core::digest::StableHasher;
+use wavetank_core::events::{EventLog, EventObject, EventType};
 use wavetank_core::facts::{Fact, What};
-use wavetank_core::id::Name;
+use wavetank_core::id::{Name, literal};
 use wavetank_core::model::{Kind, ObjectKey};
 use wavetank_core::store::View;
 use wavetank_core::time::Time;
 use wavetank_reports::record::{
-    Counts, EventRow, ExpectationResult, FactRow, NodeRow, POD_PHASES, PodRow, Series, ServiceRow,
+    Counts, EventRow, ExpectationResult, FactRow, NodeRow, POD_PHASES, PodRow, Series, ServiceRow, Text,
 };
 
 use allocation::Allocation;
@@ -28,16 +31,32 @@ use nodes::NodeState;
 use pods::PodState;
 use series::Steps;
 use services::ServiceState;
+use words::Words;
+
+/// A map for look-ups: nothing goes through it in its order.
+type Places<K> = HashMap<K, usize, BuildHasherDefault<StableHasher>>;
+
+/// How much of a run is kept row by row beside its pods, nodes, services and series.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Detail {
+    /// Nothing.
+    Outcome,
+    /// The facts, of which the account is made.
+    Account,
+    /// The Kubernetes events too: all that a run's directory holds.
+    Everything,
+}
 
 /// Everything that is kept of a run while it goes on.
 pub struct History {
+    detail: Detail,
     facts: Vec<FactRow>,
     events: EventLog,
     pods: Vec<PodState>,
     /// The pod that has a name now, as a place in `pods`.
-    living: BTreeMap<(Name, Name), usize>,
+    living: Places<(Name, Name)>,
     nodes: Vec<NodeState>,
-    node_places: BTreeMap<Name, usize>,
+    node_places: Places<Name>,
     services: BTreeMap<(Name, Name), ServiceState>,
     by_phase: [i64; 7],
     ready_nodes: [i64; 2],
@@ -46,24 +65,20 @@ pub struct History {
     allocation: Allocation,
     now: Time,
     told: BTreeSet<String>,
-}
-
-impl Default for History {
-    fn default() -> Self {
-        History::new()
-    }
+    words: Words,
 }
 
 impl History {
     /// Nothing has happened yet.
-    pub fn new() -> History {
+    pub fn new(detail: Detail) -> History {
         History {
+            detail,
             facts: Vec::new(),
             events: EventLog::default(),
             pods: Vec::new(),
-            living: BTreeMap::new(),
+            living: Places::default(),
             nodes: Vec::new(),
-            node_places: BTreeMap::new(),
+            node_places: Places::default(),
             services: BTreeMap::new(),
             by_phase: [0; 7],
             ready_nodes: [0; 2],
@@ -72,6 +87,7 @@ impl History {
             allocation: Allocation::default(),
             now: Time::ZERO,
             told: BTreeSet::new(),
+            words: Words::default(),
         }
     }
 
@@ -97,18 +113,14 @@ impl History {
         subject: &str,
         reason: &str,
         message: &str,
-        targets: Vec<String>,
+        targets: Vec<Text>,
     ) {
-        self.facts.push(FactRow {
-            time_ns: at.0,
-            seq: 0,
-            category: category.to_owned(),
-            subject: subject.to_owned(),
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-            by: String::new(),
-            targets,
-        });
+        if self.detail < Detail::Account {
+            return;
+        }
+        let mut text = |text| self.words.of(text);
+        let (category, subject, reason, message) = (text(category), text(subject), text(reason), text(message));
+        self.facts.push(FactRow { targets, ..FactRow::new((at.0, 0), category, subject, reason, message) });
     }
 
     /// Adds the line of an expectation that has been decided.
@@ -131,14 +143,23 @@ impl History {
     fn fact(&mut self, at: Time, fact: &Fact, view: View<'_>) {
         let key = &fact.subject;
         if let What::Event(event) = &fact.what {
-            self.events.take(at, key, event);
+            if self.detail == Detail::Everything {
+                self.events.take(at, key, event);
+            }
             return;
         }
-        let kind = key.kind.name().to_lowercase();
-        let subject = subject_of(key);
-        self.tell(at, &kind, &subject, fact.what.reason(), &fact.what.to_string());
-        if let (Some(row), Some(by)) = (self.facts.last_mut(), fact.by) {
-            row.by = by.to_string();
+        if self.detail >= Detail::Account {
+            let words = &mut self.words;
+            self.facts.push(FactRow {
+                time_ns: at.0,
+                seq: 0,
+                category: words.written(|draft| push_kind(key.kind, draft)),
+                subject: words.written(|draft| push_subject(key, draft)),
+                reason: words.of(fact.what.reason()),
+                message: words.shown(&fact.what),
+                by: fact.by.map_or_else(Text::new, |by| words.shown(&by)),
+                targets: Vec::new(),
+            });
         }
         match key.kind {
             Kind::Pod => self.pod(at, key, &fact.what, view),
@@ -157,11 +178,13 @@ impl History {
         let counts = self.counts();
         let series = self.series();
         let services = self.services.iter().map(|((namespace, name), state)| state.row(namespace, name, end)).collect();
+        let words = &mut self.words;
+        let events = self.events.all().iter().map(|event| event_row(event, words)).collect();
         let nodes =
             self.nodes.into_iter().map(|node| NodeRow { pods_end: u64::try_from(node.pods).unwrap_or(0), ..node.row });
         Finished {
             facts: self.facts,
-            events: self.events.all().iter().map(event_row).collect(),
+            events,
             pods: self.pods.into_iter().map(|pod| pod.row).collect(),
             nodes: nodes.collect(),
             services,
@@ -191,19 +214,19 @@ impl History {
         }
     }
 
-    fn series(&self) -> Series {
+    /// Takes the series out.
+    fn series(&mut self) -> Series {
+        let (allocated_cpu, allocated_memory) = std::mem::take(&mut self.allocation).series();
+        let endpoints = self.services.iter_mut().map(|((namespace, name), state)| {
+            let steps = std::mem::take(&mut state.steps);
+            steps.series(format!("{namespace}/{name}"), "endpoints", &["ready", "not_ready"])
+        });
         Series {
-            pods_by_phase: self.pod_steps.series("pods by phase", "pods", &POD_PHASES),
-            nodes: self.node_steps.series("nodes", "nodes", &["ready", "not_ready"]),
-            allocated_cpu: self.allocation.cpu(),
-            allocated_memory: self.allocation.memory(),
-            endpoints: self
-                .services
-                .iter()
-                .map(|((namespace, name), state)| {
-                    state.steps.series(&format!("{namespace}/{name}"), "endpoints", &["ready", "not_ready"])
-                })
-                .collect(),
+            endpoints: endpoints.collect(),
+            pods_by_phase: std::mem::take(&mut self.pod_steps).series("pods by phase".into(), "pods", &POD_PHASES),
+            nodes: std::mem::take(&mut self.node_steps).series("nodes".into(), "nodes", &["ready", "not_ready"]),
+            allocated_cpu,
+            allocated_memory,
             other: Vec::new(),
         }
     }
@@ -211,33 +234,40 @@ impl History {
 
 /// An object as people name it: `pod/default/web-1`.
 pub(crate) fn subject_of(key: &ObjectKey) -> String {
-    let kind = key.kind.name();
-    let mut subject = String::with_capacity(kind.len() + key.namespace.len() + key.name.len() + 2);
-    subject.push_str(kind);
-    subject.make_ascii_lowercase();
-    for part in [&key.namespace, &key.name].into_iter().filter(|part| !part.is_empty()) {
-        subject.push('/');
-        subject.push_str(part);
-    }
+    let mut subject = String::new();
+    push_subject(key, &mut subject);
     subject
 }
 
-fn event_row(event: &EventObject) -> EventRow {
-    let reporter = &event.reporter;
-    let source = if reporter.host.is_empty() {
-        reporter.component.to_string()
-    } else {
-        format!("{}, {}", reporter.component, reporter.host)
-    };
+fn push_subject(key: &ObjectKey, to: &mut String) {
+    push_kind(key.kind, to);
+    for part in [&key.namespace, &key.name].into_iter().filter(|part| !part.is_empty()) {
+        to.push('/');
+        to.push_str(part);
+    }
+}
+
+/// A kind as subjects begin with it: `replicaset`.
+fn push_kind(kind: Kind, to: &mut String) {
+    let from = to.len();
+    to.push_str(kind.name());
+    to[from..].make_ascii_lowercase();
+}
+
+fn event_row(event: &EventObject, words: &mut Words) -> EventRow {
+    let (component, host) = (&event.reporter.component, &event.reporter.host);
     EventRow {
         first_ns: event.first.0,
         last_ns: event.last.0,
         count: u64::from(event.count),
-        kind: event.event_type.to_string(),
-        reason: event.reason.to_string(),
-        subject: subject_of(&event.subject),
-        source,
-        message: event.message.to_string(),
+        kind: match event.event_type {
+            EventType::Normal => literal!("Normal"),
+            EventType::Warning => literal!("Warning"),
+        },
+        reason: words.of(&event.reason),
+        subject: words.written(|draft| push_subject(&event.subject, draft)),
+        source: if host.is_empty() { words.of(component) } else { words.shown(&format_args!("{component}, {host}")) },
+        message: event.message.clone(),
     }
 }
 

@@ -1,10 +1,11 @@
 //! One pod's life as facts tell it.
 
 use wavetank_core::facts::What;
+use wavetank_core::id::literal;
 use wavetank_core::model::{ObjectKey, Pod, PodSpec, Resources};
 use wavetank_core::store::View;
 use wavetank_core::time::Time;
-use wavetank_reports::record::PodRow;
+use wavetank_reports::record::{PodRow, Text};
 
 use super::History;
 
@@ -16,8 +17,8 @@ pub(super) struct PodState {
 }
 
 impl PodState {
-    pub(super) fn new(key: &ObjectKey, owner: &str, at: Time) -> PodState {
-        let row = PodRow::created(&key.namespace, &key.name, owner, at.0);
+    pub(super) fn new(key: &ObjectKey, owner: Text, at: Time) -> PodState {
+        let row = PodRow::created(key.namespace.clone(), key.name.clone(), owner, at.0);
         PodState { row, requests: Resources::default(), ready: false }
     }
 
@@ -25,39 +26,39 @@ impl PodState {
         let row = &mut self.row;
         match what {
             What::Scheduled { node } => {
-                row.node = Some(node.to_string());
+                row.node = Some(node.clone());
                 row.scheduled_ns = Some(at.0);
-                row.reason.clear();
+                row.reason = Text::new();
             }
-            What::FailedScheduling { .. } => row.reason = "Unschedulable".to_owned(),
+            What::FailedScheduling { .. } => row.reason = literal!("Unschedulable"),
             What::Pulled { .. } if row.started_ns.is_none() => row.pulled_ns = Some(at.0),
-            What::PullFailed { .. } => row.reason = "ErrImagePull".to_owned(),
+            What::PullFailed { .. } => row.reason = literal!("ErrImagePull"),
             What::Started { restarts, .. } => row.restarts += u64::from(*restarts > 0),
-            What::BackOff { .. } => row.reason = "CrashLoopBackOff".to_owned(),
+            What::BackOff { .. } => row.reason = literal!("CrashLoopBackOff"),
             What::Running => {
-                row.phase = "Running".to_owned();
-                row.reason.clear();
+                row.phase = literal!("Running");
+                row.reason = Text::new();
                 row.started_ns.get_or_insert(at.0);
             }
             What::Ready => {
                 self.ready = true;
-                row.reason.clear();
+                row.reason = Text::new();
                 row.ready_ns.get_or_insert(at.0);
             }
             What::Unready { reason } => {
                 self.ready = false;
-                row.reason = reason.to_string();
+                row.reason = reason.clone();
             }
             What::Succeeded => {
                 self.ready = false;
-                row.phase = "Succeeded".to_owned();
+                row.phase = literal!("Succeeded");
             }
             What::Failed { reason } | What::Rejected { reason, .. } => {
                 self.ready = false;
-                row.phase = "Failed".to_owned();
-                row.reason = reason.to_string();
+                row.phase = literal!("Failed");
+                row.reason = reason.clone();
             }
-            What::Evicted { .. } => row.reason = "TaintManagerEviction".to_owned(),
+            What::Evicted { .. } => row.reason = literal!("TaintManagerEviction"),
             What::DeletionRequested => {
                 row.deleted_ns.get_or_insert(at.0);
             }
@@ -107,6 +108,7 @@ impl History {
         let names = (key.namespace.clone(), key.name.clone());
         if let What::Created { owner } = what {
             self.living.insert(names.clone(), self.pods.len());
+            let owner = self.words.of(owner);
             self.pods.push(PodState::new(key, owner, at));
             self.count(at, None, self.pods.last().and_then(PodState::phase_column));
             return;

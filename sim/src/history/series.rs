@@ -18,12 +18,8 @@ impl Steps {
         }
     }
 
-    pub(super) fn series(&self, name: &str, unit: &str, columns: &[&str]) -> StepSeries {
-        StepSeries {
-            name: name.to_owned(),
-            unit: unit.to_owned(),
-            columns: columns.iter().map(|&column| column.to_owned()).collect(),
-            rows: self.rows.clone(),
-        }
+    pub(super) fn series(self, name: String, unit: &str, columns: &[&str]) -> StepSeries {
+        let columns = columns.iter().map(|&column| column.to_owned()).collect();
+        StepSeries { name, unit: unit.to_owned(), columns, rows: self.rows }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use wavetank_core::api::Request;
 use wavetank_core::digest::{Digest, Fingerprint, StableHasher};
-use wavetank_core::id::{Name, RowId};
+use wavetank_core::id::{Name, RowId, literal};
 use wavetank_core::model::{Meta, Node, NodeSpec, NodeStatus, Object, Pod};
 use wavetank_core::scheduler::Placement;
 use wavetank_core::scheduler::gpu::GPU_MILLI;
@@ -142,10 +142,10 @@ impl Player {
         self.meter.record(at);
         let scheduled = node.is_some();
         self.pods.push(PodRow {
-            node: node.map(|node| node.to_string()),
+            node,
             scheduled_ns: scheduled.then_some(at.0),
-            reason: if scheduled { String::new() } else { "Unschedulable".to_owned() },
-            ..PodRow::created(&pod.meta.namespace, &pod.meta.name, "", at.0)
+            reason: if scheduled { Name::new() } else { literal!("Unschedulable") },
+            ..PodRow::created(pod.meta.namespace.clone(), pod.meta.name.clone(), Name::new(), at.0)
         });
     }
 
@@ -154,7 +154,7 @@ impl Player {
         self.fingerprint.absorb(at, &(name, "gone"));
         let pod = &mut self.pods[place];
         (pod.deleted_ns, pod.gone_ns) = (Some(at.0), Some(at.0));
-        let Some(node) = pod.node.as_deref().map(Name::from) else { return };
+        let Some(node) = pod.node.clone() else { return };
         self.placement.remove_pod(row(place));
         let number = self.node_places[&node];
         self.nodes[number].pods_end -= 1;

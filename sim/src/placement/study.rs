@@ -124,17 +124,14 @@ impl Meter {
         self.placed_now += i64::from(scheduled);
         // Told when the next tenth is reached, of the state that the last pod of this one has left.
         if self.percent() / TOLD_EVERY > before / TOLD_EVERY && self.arrived > 1 {
-            self.facts.push(FactRow {
-                time_ns: self.series.other[0].rows.last().map_or(0, |(time_ns, _)| *time_ns),
-                seq: self.facts.len() as u64,
-                category: "study".to_owned(),
-                subject: format!("demand {} %", self.percent() / TOLD_EVERY * TOLD_EVERY),
-                reason: "Arrived".to_owned(),
-                message: self.sentence(),
-                by: String::new(),
-                targets: Vec::new(),
-            });
+            let time_ns = self.series.other[0].rows.last().map_or(0, |(time_ns, _)| *time_ns);
+            self.tell(time_ns, self.percent() / TOLD_EVERY * TOLD_EVERY, "Arrived");
         }
+    }
+
+    fn tell(&mut self, time_ns: u64, percent: i64, reason: &str) {
+        let (seq, subject) = (self.facts.len() as u64, format!("demand {percent} %"));
+        self.facts.push(FactRow::new((time_ns, seq), "study", subject, reason, self.sentence()));
     }
 
     fn sentence(&self) -> String {
@@ -214,16 +211,7 @@ impl Meter {
     }
 
     pub(super) fn finish(mut self, end: Time) -> (Study, Vec<FactRow>, Series) {
-        self.facts.push(FactRow {
-            time_ns: end.0,
-            seq: self.facts.len() as u64,
-            category: "study".to_owned(),
-            subject: format!("demand {} %", self.percent()),
-            reason: "Ended".to_owned(),
-            message: self.sentence(),
-            by: String::new(),
-            targets: Vec::new(),
-        });
+        self.tell(end.0, self.percent(), "Ended");
         let points = self.points();
         let study = Study {
             resource: if self.gpus { "gpu" } else { "cpu" }.to_owned(),

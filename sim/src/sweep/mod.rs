@@ -29,6 +29,7 @@ pub use store::Store;
 
 use crate::execute::execute;
 use crate::expect::Watch;
+use crate::history::Detail;
 use crate::plan::scenario::{Inputs, Loaded, Settings};
 
 /// What is to be run.
@@ -114,7 +115,7 @@ impl Sweep {
 pub fn run_one(file: &Path, settings: Settings) -> Result<RunResult, String> {
     let inputs = Inputs::open(file, settings)?;
     let (loaded, watch) = Loaded::read_with(inputs, Watch::new).map_err(|rejected| rejected.errors.to_string())?;
-    let executed = execute(&loaded, watch, &mut |_| {});
+    let executed = execute(&loaded, watch, Detail::Outcome, &mut |_| {});
     Ok(RunResult::of(&executed, &loaded.inputs))
 }
 

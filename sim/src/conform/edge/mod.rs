@@ -3,7 +3,7 @@
 //! A patch is applied to the JSON that a client would get, and the result is read, defaulted and validated as a new
 //! manifest is. A version (`resourceVersion`) or identity (`uid`) that a request still names is one that its object has
 //! not got: whoever knows the recorded ones takes those away that are right. Absent on purpose: what reads answer with,
-//! users and their rights, and the managers of fields.
+//! users and their rights (but for what somebody without any is told, in `rights`), and the managers of fields.
 //!
 //! A file for each kind of request: `create` (with `runtime`), `read`, `change` (with `patches`, `apply`, `scale` and
 //! `status`), `delete` (with `fields`), `pods` (evictions and bindings), `finalize`; `events` (refusals only); `resources`
@@ -24,6 +24,7 @@ mod patches;
 mod pods;
 mod read;
 mod resources;
+mod rights;
 mod runtime;
 mod scale;
 mod status;
@@ -36,6 +37,7 @@ use wavetank_core::model::{Kind, ObjectKey};
 
 pub use machine::node_of;
 pub use own::{is_service as is_own_service, service as own_service};
+pub use rights::{denied, denied_user};
 
 /// Unix time of a run's start, for timestamps that are patched.
 pub const EPOCH: i64 = 1_700_000_000;
