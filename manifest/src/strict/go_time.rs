@@ -11,8 +11,11 @@ const MICROSECONDS: &str = "2006-01-02T15:04:05.000000Z07:00";
 /// What Go says of a text that is no time; `None` if it is one. `micro` is whether six digits of a second are wanted.
 pub(super) fn fault(text: &str, micro: bool) -> Option<String> {
     let layout = if micro { MICROSECONDS } else { SECONDS };
-    let said = |why: &str| Some(format!("parsing time {text:?} as {layout:?}{why}"));
-    let cannot = |rest: &str, element: &str| said(&format!(": cannot parse {rest:?} as {element:?}"));
+    // Only where an element is missing is the layout told.
+    let said = |why: &str| Some(format!("parsing time {}: {why}", quoted(text)));
+    let cannot = |rest: &str, element: &str| {
+        Some(format!("parsing time {} as {layout:?}: cannot parse {} as {element:?}", quoted(text), quoted(rest)))
+    };
     let parts: [(&str, &str, usize, u32, u32); 6] = [
         ("", "2006", 4, 0, 9_999),
         ("-", "01", 2, 1, 12),
@@ -36,7 +39,7 @@ pub(super) fn fault(text: &str, micro: bool) -> Option<String> {
         // A day is compared with its month, when all has been read.
         if !(min..=max).contains(&numbers[at]) && element != "02" {
             let name = ["year", "month", "day", "hour", "minute", "second"][at];
-            return said(&format!(": {name} out of range"));
+            return said(&format!("{name} out of range"));
         }
     }
     if micro {
@@ -64,7 +67,7 @@ pub(super) fn fault(text: &str, micro: bool) -> Option<String> {
         rest = &rest[6..];
     }
     if !rest.is_empty() {
-        return said(&format!(": extra text: {rest:?}"));
+        return said(&format!("extra text: {}", quoted(rest)));
     }
     let [year, month, day, ..] = numbers;
     let days = match month {
@@ -73,7 +76,21 @@ pub(super) fn fault(text: &str, micro: bool) -> Option<String> {
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     };
-    (!(1..=days).contains(&day)).then(|| said(": day out of range")).flatten()
+    (!(1..=days).contains(&day)).then(|| said("day out of range")).flatten()
+}
+
+/// A text in quotes; bytes beyond ASCII, and those that cannot be seen, are told by number.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => quoted.push(char::from(byte)),
+            other => quoted.push_str(&format!("\\x{other:02x}")),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 #[cfg(test)]
@@ -100,5 +117,9 @@ mod tests {
         let said = r#"parsing time "2026-01-02T03:04:05Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000""#;
         assert_eq!(fault("2026-01-02T03:04:05Z", true).as_deref(), Some(said));
         assert_eq!(fault("2026-01-02T03:04:05.000001Z", true), None);
+        let said = r#"parsing time "2026-13-02T03:04:05Z": month out of range"#;
+        assert_eq!(fault("2026-13-02T03:04:05Z", false).as_deref(), Some(said), "the layout is not told");
+        let said = fault("\u{e9}", false).unwrap_or_default();
+        assert!(said.starts_with(r#"parsing time "\xc3\xa9" as "#), "{said}");
     }
 }
