@@ -222,8 +222,8 @@ fn corners_of_creation() {
     assert_eq!(slice("FD00::1"), format!("{}: must be in canonical form (\"fd00::1\")", at("FD00::1")));
     assert_eq!(slice("010.0.0.1"), format!("{}: must not have leading 0s", at("010.0.0.1")));
     assert_eq!(slice("::ffff:1.2.3.4"), format!("{}: must not be an IPv4-mapped IPv6 address", at("::ffff:1.2.3.4")));
-    let name = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
-                start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+    let name = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and \
+                must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
                 '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
     let at = "spec.source.persistentVolumeName";
     let unnamed = format!(
@@ -275,10 +275,10 @@ fn corners_of_creation() {
 #[test]
 fn a_list_of_ranges_with_a_bad_one_is_told_three_times() {
     let node = object("Node", r#"{"spec": {"podCIDRs": ["10.1.0.0/24", "x"]}}"#);
-    let why = "[spec.podCIDRs[1]: Invalid value: \"x\": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64), \
-               spec.podCIDRs: Internal error: invalid PodCIDRs. failed to check with dual stack with error:invalid \
-               CIDR[1]: <nil> (invalid CIDR address: x), spec.podCIDRs: Invalid value: [\"10.1.0.0/24\",\"x\"]: may \
-               specify no more than one CIDR for each IP family]";
+    let why = "[spec.podCIDRs[1]: Invalid value: \"x\": must be a valid CIDR value, (e.g. 10.9.8.0/24 or \
+               2001:db8::/64), spec.podCIDRs: Internal error: invalid PodCIDRs. failed to check with dual stack with \
+               error:invalid CIDR[1]: <nil> (invalid CIDR address: x), spec.podCIDRs: Invalid value: \
+               [\"10.1.0.0/24\",\"x\"]: may specify no more than one CIDR for each IP family]";
     assert_eq!(said(&node), why);
 }
 
@@ -287,8 +287,8 @@ fn corners_of_changes() {
     let deployment = workload("Deployment", r#""replicas": 1"#);
     let labels = r#"{"app":"shop"}: `selector` does not match template `labels`"#;
     let gone = format!(
-        "[spec.selector: Required value, spec.template.metadata.labels: Invalid value: {labels}, spec.selector: Invalid \
-         value: null: field is immutable]"
+        "[spec.selector: Required value, spec.template.metadata.labels: Invalid value: {labels}, spec.selector: \
+         Invalid value: null: field is immutable]"
     );
     assert_eq!(said_of_change(&deployment, r#"{"spec": {"selector": null}}"#), gone);
     let node = object("Node", r#"{"status": {"capacity": {"cpu": "4"}}}"#);

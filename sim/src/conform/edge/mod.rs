@@ -6,15 +6,15 @@
 //! users and their rights (but for what somebody without any is told, in `rights`), and the managers of fields.
 //!
 //! A file for each kind of request: `create` (with `runtime`), `read`, `change` (with `patches`, `apply`, `scale` and
-//! `status`), `delete` (with `fields`), `pods` (evictions and bindings), `finalize`; `events` (refusals only); `resources`
-//! and `options` say what a path and its query mean, `versions` what a body may be, `machine` makes Nodes of machines,
-//! `own` what an API server makes for itself.
+//! `status`), `delete` (with `fields`), `pods` (evictions and bindings), `finalize`, `beside` (what is only
+//! refused); `resources` and `options` say what a path and its query mean, `versions` what a body may be, `machine`
+//! makes Nodes of machines, `own` what an API server makes for itself.
 
 mod apply;
+mod beside;
 mod change;
 mod create;
 mod delete;
-mod events;
 mod fields;
 mod finalize;
 mod machine;
@@ -187,8 +187,8 @@ pub fn without_right_preconditions(body: &Value, code: u16, message: &str) -> Va
 
 /// Turns a request into the core's own.
 pub fn translate(core: &Core, method: &str, path: &Path, content_type: &str, body: &Value) -> Outcome {
-    if events::is_creation(method, path) {
-        return events::create(core, path, body);
+    if let Some(kind) = beside::created(method, path) {
+        return beside::create(core, kind, path, body);
     }
     let kind = match resources::kind_at(path) {
         Ok(kind) => kind,

@@ -29,6 +29,22 @@ fn an_event_is_refused_in_the_words_of_its_checks() {
 }
 
 #[test]
+fn a_lease_is_refused_in_the_words_of_its_checks() {
+    let mut bed = Bed::new();
+    let leases = "POST /apis/coordination.k8s.io/v1/namespaces/shop/leases";
+    let lease = |spec: Value| json!({"metadata": {"name": "l"}, "spec": spec});
+    let why = "Lease.coordination.k8s.io \"l\" is invalid: spec.leaseDurationSeconds: Invalid value: 0: must be \
+               greater than 0";
+    assert_eq!(bed.send(leases, lease(json!({"leaseDurationSeconds": 0}))), (422, why.to_owned()));
+    let why = "Lease in version \"v1\" cannot be handled as a Lease: json: cannot unmarshal number into Go struct field \
+               LeaseSpec.spec.holderIdentity of type string";
+    assert_eq!(bed.send(leases, lease(json!({"holderIdentity": 5}))), (400, why.to_owned()));
+    let path = Path::parse("/apis/coordination.k8s.io/v1/namespaces/shop/leases").expect("a path");
+    let outcome = translate(&bed.core, "POST", &path, "", &lease(json!({})));
+    assert!(matches!(outcome, Outcome::NotCovered(_)), "{outcome:?}");
+}
+
+#[test]
 fn a_version_that_the_path_is_not_of_is_told() {
     let mut bed = Bed::new();
     let old = json!({"apiVersion": "extensions/v1beta1", "kind": "Deployment", "metadata": {"name": "d"}});
