@@ -36,8 +36,8 @@ fn a_lease_is_refused_in_the_words_of_its_checks() {
     let why = "Lease.coordination.k8s.io \"l\" is invalid: spec.leaseDurationSeconds: Invalid value: 0: must be \
                greater than 0";
     assert_eq!(bed.send(leases, lease(json!({"leaseDurationSeconds": 0}))), (422, why.to_owned()));
-    let why = "Lease in version \"v1\" cannot be handled as a Lease: json: cannot unmarshal number into Go struct field \
-               LeaseSpec.spec.holderIdentity of type string";
+    let why = "Lease in version \"v1\" cannot be handled as a Lease: json: cannot unmarshal number into Go struct \
+               field LeaseSpec.spec.holderIdentity of type string";
     assert_eq!(bed.send(leases, lease(json!({"holderIdentity": 5}))), (400, why.to_owned()));
     let path = Path::parse("/apis/coordination.k8s.io/v1/namespaces/shop/leases").expect("a path");
     let outcome = translate(&bed.core, "POST", &path, "", &lease(json!({})));
