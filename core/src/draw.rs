@@ -7,6 +7,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use crate::id::Uid;
 use crate::time::Span;
 
 /// What a draw is for. The numbers are part of every stream: never reuse or renumber one.
@@ -81,6 +82,8 @@ pub enum Purpose {
     PodResync = 71,
     /// A scheduling policy's choice; entity: attempts so far, k: 0 for the node, 1 for its devices.
     Policy = 80,
+    /// The identity of one run of a machine (its boot id); entity: host, k: 2 for each time it was switched on again.
+    BootId = 72,
     /// The order of a trace's pods and nodes, and which of them are repeated; entity: which of these, k: how many so
     /// far.
     Trace = 81,
@@ -126,6 +129,13 @@ impl Iterator for Draws {
 /// A generator makes four blocks of its stream at once; a single value is in one, so that one is made here.
 pub fn draw(seed: u64, purpose: Purpose, entity: u64, k: u64) -> u64 {
     draw_block(seed, purpose, entity, k / BLOCK)[(k % BLOCK) as usize]
+}
+
+/// An identity as RFC 9562 makes them of random values (version 4), of the values number `k` and `k + 1`.
+pub fn draw_uid(seed: u64, purpose: Purpose, entity: u64, k: u64) -> Uid {
+    let high = draw(seed, purpose, entity, k) & !0xf000 | 0x4000;
+    let low = draw(seed, purpose, entity, k + 1) & !(0b11 << 62) | 0b10 << 62;
+    Uid(u128::from(high) << 64 | u128::from(low))
 }
 
 /// How many values a block has.

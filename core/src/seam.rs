@@ -12,7 +12,7 @@ use crate::facts::Fact;
 use crate::id::{Name, ProcId, RequestId, Revision, Uid};
 use crate::kubelet::{Boot, RuntimeEvent, RuntimeRequest};
 use crate::machine::Core;
-use crate::model::{Object, ObjectKey, Pod};
+use crate::model::{Node, Object, ObjectKey, Pod};
 use crate::time::Time;
 
 /// What a world tells the core.
@@ -114,6 +114,10 @@ pub enum Msg {
         /// On ceasing: when the newest renewals had been delivered, had each been, oldest first (at most 4).
         delivered: Vec<Time>,
     },
+    /// The world tells a kubelet that its machine has been off since the kubelet last ran; before its `Started`.
+    Rebooted,
+    /// An API server tells a kubelet that the labels or the spec of its node have changed.
+    NodeChanged(Arc<Node>),
 }
 
 /// Which of a process's timers. A process has at most one timer of each kind.

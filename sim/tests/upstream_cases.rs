@@ -40,7 +40,7 @@ fn functions(folder: &Path, names: &mut BTreeSet<String>) {
 fn the_page_on_upstream_s_cases_names_tests_that_exist_and_adds_up() {
     let page = fs::read_to_string(root().join("docs/upstream-cases.md")).expect("the page is there");
     let mut known = BTreeSet::new();
-    ["core/src", "manifest/tests"].iter().for_each(|folder| functions(&root().join(folder), &mut known));
+    ["core/src", "manifest/tests", "sim/src"].iter().for_each(|folder| functions(&root().join(folder), &mut known));
     assert!(known.len() > 500, "the walk finds the tests: {}", known.len());
 
     let (mut summary, mut parts) = (Vec::<Sum>::new(), Vec::<Sum>::new());

@@ -11,8 +11,8 @@ use crate::api::{Refusal, accounts, create, quota, storage};
 use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{
-    ConditionKind, Kind, Meta, Node, Object, ObjectKey, Pod, PodSpec, PodStatus, Resource, ResourceQuota, Status3,
-    Taint, TaintEffect, Toleration, TolerationOperator,
+    ConditionKind, Kind, Meta, Node, Object, ObjectKey, PersistentVolumeClaim, Pod, PodSpec, PodStatus, Resource,
+    ResourceQuota, Status3, Taint, TaintEffect, Toleration, TolerationOperator,
 };
 use crate::store::{Store, View};
 use crate::time::Time;
@@ -84,7 +84,7 @@ impl Admission {
             }
         }
         check(store.newest(), &object).map_err(forbidden)?;
-        quota::charge(store, now, &object, None).map_err(forbidden)?;
+        quota::charge(store, now, &object, None, quota::Limit::Enforced).map_err(forbidden)?;
         let admitted = T::from_object(&object).expect("the object is of the kind that came in").clone();
         drop(object);
         Ok(Arc::unwrap_or_clone(admitted))
@@ -207,9 +207,28 @@ pub(super) fn admit_update<T: Resource>(store: &mut Store, now: Time, new: &T, o
     }
     storage::check_growth(store.newest(), &new, &old).map_err(forbidden)?;
     if quota::counts_update(&new, &old) {
-        quota::charge(store, now, &new, Some(&old)).map_err(forbidden)?;
+        quota::charge(store, now, &new, Some(&old), quota::Limit::Enforced).map_err(forbidden)?;
     }
     Ok(())
+}
+
+/// Charges a claim whose status names another class to the quotas of that class, which do not refuse it.
+///
+/// Source: `pvcEvaluator.Handles`, pkg/quota/v1/evaluator/core/persistent_volume_claims.go; `CheckRequest`,
+/// staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go (v1.34.1).
+pub(super) fn admit_claim_status(
+    store: &mut Store,
+    now: Time,
+    new: &PersistentVolumeClaim,
+    old: &Arc<PersistentVolumeClaim>,
+) -> Result<(), Refusal> {
+    if new.status.attributes_class == old.status.attributes_class {
+        return Ok(());
+    }
+    let new = PersistentVolumeClaim { status: new.status.clone(), ..PersistentVolumeClaim::clone(old) };
+    let (new, old) = (Object::PersistentVolumeClaim(new.into()), Object::PersistentVolumeClaim(old.clone()));
+    let forbidden = |message: String| Refusal::Forbidden { key: new.key(), message: message.into() };
+    quota::charge(store, now, &new, Some(&old), quota::Limit::Ignored).map_err(forbidden)
 }
 
 /// What the plugins that only check have to say.

@@ -6,7 +6,7 @@ use crate::api::admission;
 use crate::api::deletion::NAMESPACE_CONTENT;
 use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, Taken, apply, read, storage, update};
 use crate::context::Context;
-use crate::draw::{Purpose, below, draw};
+use crate::draw::{Purpose, below, draw, draw_uid};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, Conditions, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
@@ -236,7 +236,5 @@ fn complete_job(job: &mut Job) {
 
 /// A UUID of version 4, drawn by the number of objects created before.
 fn uid(seed: u64, creation: u64) -> Uid {
-    let high = draw(seed, Purpose::Uid, creation, 0) & !0xf000 | 0x4000;
-    let low = draw(seed, Purpose::Uid, creation, 1) & !(0b11 << 62) | 0b10 << 62;
-    Uid(u128::from(high) << 64 | u128::from(low))
+    draw_uid(seed, Purpose::Uid, creation, 0)
 }

@@ -18,7 +18,7 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
     let mut object = read::current(store, key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
     if let (Object::Pod(pod), Patch::PodCondition { kind, status, reason, message }) = (&mut object, &patch) {
         Arc::make_mut(pod).status.conditions.set(*kind, *status, reason, message, ctx.now);
-        return update::update_status(store, object, None);
+        return update::update_status(ctx, store, object, None);
     }
     if let (Object::Pod(pod), Patch::PodNomination { node, condition }) = (&mut object, &patch) {
         let status = &mut Arc::make_mut(pod).status;
@@ -26,7 +26,7 @@ pub(super) fn patch(ctx: &Context<'_>, store: &mut Store, key: &ObjectKey, patch
         if let Some((kind, holds, reason, message)) = condition {
             status.conditions.set(*kind, *holds, reason, message, ctx.now);
         }
-        return update::update_status(store, object, None);
+        return update::update_status(ctx, store, object, None);
     }
     if let (Object::Node(node), Patch::VolumesAttached(_) | Patch::VolumesInUse(_)) = (&object, &patch) {
         return patch_volumes(store, node, patch);

@@ -6,7 +6,9 @@ use crate::api::parts::Parts;
 use crate::api::{Answer, Refusal, Reply, admission, create, deletion, immutable, storage};
 use crate::context::Context;
 use crate::id::{Name, Revision, RowId};
-use crate::model::{Deployment, Job, Namespace, Node, Object, ObjectKey, Pod, Resource, with_object};
+use crate::model::{
+    Deployment, Job, Namespace, Node, Object, ObjectKey, PersistentVolumeClaim, Pod, Resource, with_object,
+};
 use crate::store::Store;
 
 /// Replaces everything but identity and status.
@@ -38,7 +40,12 @@ pub(crate) fn update_fault(store: &Store, object: &Object) -> Option<Name> {
 }
 
 /// Replaces the status only.
-pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
+pub(super) fn update_status(
+    ctx: &Context<'_>,
+    store: &mut Store,
+    object: Object,
+    expected: Option<Revision>,
+) -> Answer {
     match object {
         Object::Pod(pod) => write_pod_status(store, pod, expected),
         Object::Job(job) => {
@@ -59,6 +66,12 @@ pub(super) fn update_status(store: &mut Store, object: Object, expected: Option<
             new.status = from.status.clone();
             new.meta.annotations = from.meta.annotations.clone();
         }),
+        Object::PersistentVolumeClaim(claim) => {
+            let (_, old) = checked(store, &claim, expected)?;
+            check_uid(&*claim, &old)?;
+            admission::admit_claim_status(store, ctx.now, &claim, &old)?;
+            write_status(store, &claim, expected, |new, from: &PersistentVolumeClaim| new.take_status(from))
+        }
         other => {
             with_object!(other, version => write_status(store, &version, expected, |new, from| new.take_status(from)))
         }

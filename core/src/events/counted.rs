@@ -18,14 +18,14 @@ const SIMILAR_MAX: usize = 10;
 /// After how long a silence similar events are a new matter (`defaultAggregateIntervalInSeconds`).
 const SIMILAR_FOR: Span = Span::from_secs(600);
 
-/// A source and an object.
-type SpamKey = (Name, ObjectKey, Option<Uid>, EventType);
-/// Similar events, by source, object and reason.
+/// An object, and whether something is amiss with it: what one source says too much about.
+type SpamKey = (ObjectKey, Option<Uid>, EventType);
+/// Similar events, by object and reason.
 type SimilarKey = (SpamKey, Text);
 /// Equal events: similar ones with one message and field, or those that were combined.
 type EqualKey = (SimilarKey, Option<(Name, FieldPath)>);
 
-/// What one component's recorder remembers.
+/// What the recorder of one source remembers: of a component, or of its process on one node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Correlator {
     similar: Lru<SimilarKey, Similar>,
@@ -65,7 +65,7 @@ pub(super) struct Key(usize);
 impl Correlator {
     /// Decides on an event.
     pub(super) fn correlate(&mut self, now: Time, subject: &ObjectKey, event: &Event) -> Correlated {
-        let spam_key: SpamKey = (event.reporter.host.clone(), subject.clone(), event.uid, event.event_type);
+        let spam_key: SpamKey = (subject.clone(), event.uid, event.event_type);
         let spam_hash = StableHasher::hash_one(&spam_key);
         let similar_hash = StableHasher::hash_one(&(spam_hash, &event.reason));
         let is_similar = |(source, reason): &SimilarKey| *reason == event.reason && *source == spam_key;

@@ -10,6 +10,9 @@ use crate::time::{Span, Time};
 /// How long an event is kept after it was last written (`--event-ttl`).
 const TIME_TO_LIVE: Span = Span::from_secs(3_600);
 
+/// The reason of what a process on a node says first.
+const STARTING: &str = "Starting";
+
 /// One Event object.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EventObject {
@@ -72,7 +75,8 @@ pub enum Written {
 #[derive(Clone, Debug, Default)]
 pub struct EventLog {
     objects: Vec<EventObject>,
-    counted: BTreeMap<Text, counted::Correlator>,
+    /// By component and, if it has a process on each node, by node.
+    counted: BTreeMap<Text, BTreeMap<Name, counted::Correlator>>,
     series: BTreeMap<Text, series::Correlator>,
 }
 
@@ -102,8 +106,14 @@ impl EventLog {
     }
 
     fn take_counted(&mut self, now: Time, subject: &ObjectKey, event: &Event) -> Written {
-        let component = correlator_of(&mut self.counted, &event.reporter.component);
-        match component.correlate(now, subject, event) {
+        let Reporter { component, host } = &event.reporter;
+        let of_component = entry(&mut self.counted, component);
+        if event.reason == STARTING && !host.is_empty() {
+            // A process that starts knows nothing of what was said before.
+            of_component.remove(host);
+        }
+        let correlator = entry(of_component, host);
+        match correlator.correlate(now, subject, event) {
             counted::Correlated::Spam => Written::Spam,
             counted::Correlated::Again { place, message, count } => {
                 let object = &mut self.objects[place];
@@ -111,18 +121,18 @@ impl EventLog {
                 Written::Again(place)
             }
             counted::Correlated::New { message, count, first, key } => {
-                component.placed(&key, self.objects.len());
+                correlator.placed(&key, self.objects.len());
                 self.push(EventObject { count, first, ..object_of(now, subject, event, message) })
             }
         }
     }
 
     fn take_series(&mut self, now: Time, subject: &ObjectKey, event: &Event) -> Written {
-        let component = correlator_of(&mut self.series, &event.reporter.component);
-        for series in component.rounds(now) {
+        let correlator = entry(&mut self.series, &event.reporter.component);
+        for series in correlator.rounds(now) {
             (self.objects[series.place].count, self.objects[series.place].last) = (series.count, series.last);
         }
-        match component.correlate(now, subject, event, self.objects.len()) {
+        match correlator.correlate(now, subject, event, self.objects.len()) {
             series::Correlated::New => self.push(object_of(now, subject, event, Name::from(&*event.message))),
             series::Correlated::Series(series) => {
                 (self.objects[series.place].count, self.objects[series.place].last) = (series.count, series.last);
@@ -138,11 +148,12 @@ impl EventLog {
     }
 }
 
-fn correlator_of<'a, C: Default>(correlators: &'a mut BTreeMap<Text, C>, component: &Text) -> &'a mut C {
-    if !correlators.contains_key(component) {
-        correlators.insert(component.clone(), C::default());
+/// What is under a key, which is copied only if nothing is yet.
+fn entry<'a, K: Ord + Clone, V: Default>(map: &'a mut BTreeMap<K, V>, key: &K) -> &'a mut V {
+    if !map.contains_key(key) {
+        map.insert(key.clone(), V::default());
     }
-    correlators.get_mut(component).expect("the correlator was just seen or made")
+    map.get_mut(key).expect("the entry was just seen or made")
 }
 
 fn object_of(now: Time, subject: &ObjectKey, event: &Event, message: Name) -> EventObject {

@@ -106,3 +106,35 @@ fn a_restarted_component_counts_anew_and_events_go_after_an_hour() {
     assert_eq!(log.kept(second(3_600)).count(), 2);
     assert_eq!(log.kept(second(3_601)).count(), 1);
 }
+
+#[test]
+fn a_kubelet_that_has_started_again_knows_nothing_of_what_was_said_before() {
+    let mut log = EventLog::default();
+    let subject = ObjectKey::new(Kind::Node, "", "n1");
+    let mut say = |at: u64, host: &str, reason: &'static str| {
+        let event = Event::normal("kubelet", reason, "said").on_host(&host.into());
+        log.take(Time::from_secs(at), &subject, &event)
+    };
+    assert_eq!(say(0, "n1", "Starting"), Written::New(0));
+    assert_eq!(say(1, "n1", "NodeReady"), Written::New(1));
+    assert_eq!(say(1, "n2", "NodeReady"), Written::New(2));
+    assert_eq!(say(2, "n1", "NodeReady"), Written::Again(1));
+    assert_eq!(say(3, "n1", "Starting"), Written::New(3));
+    assert_eq!(say(4, "n1", "NodeReady"), Written::New(4));
+    assert_eq!(say(5, "n2", "NodeReady"), Written::Again(2), "the kubelet of another node goes on");
+    assert_eq!(say(6, "n1", "NodeReady"), Written::Again(4));
+}
+
+#[test]
+fn a_kubelet_remembers_its_own_events_however_much_those_of_other_nodes_say() {
+    let mut log = EventLog::default();
+    let mut say = |host: &str, name: &str| {
+        let subject = ObjectKey::new(Kind::Pod, "shop", name);
+        log.take(Time::ZERO, &subject, &Event::warning("kubelet", "BackOff", "said").on_host(&host.into()))
+    };
+    assert_eq!(say("n1", "till"), Written::New(0));
+    for other in 0..5_000 {
+        assert_eq!(say(&format!("n{}", 2 + other % 100), &format!("web-{other}")), Written::New(1 + other));
+    }
+    assert_eq!(say("n1", "till"), Written::Again(0));
+}

@@ -1,14 +1,13 @@
 //! Node admission: whether a pod that was bound to the node has room there.
 //!
 //! The scheduler has asked the same before; this catches pods bound by hand and bindings made from a stale view.
-//! Absent on purpose: node selectors and taints (`NodeAffinity`, `TaintToleration`), which only a pod bound by hand can
-//! fail, because a kubelet of this model does not watch its node's object; and the eviction of other pods for a
-//! critical one.
+//! Absent on purpose: the eviction of other pods for a critical one.
 //!
 //! Source: `generalFilter` and `Admit`, pkg/kubelet/lifecycle/predicate.go (v1.34.1).
 
 use crate::id::Name;
-use crate::model::{PodSpec, Protocol, Resources};
+use crate::model::{Node, PodSpec, Protocol, Resources, Taint, TaintEffect};
+use crate::scheduler::node_fits_affinity;
 
 /// Why a pod was refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -73,9 +72,30 @@ fn host_ports(spec: &PodSpec) -> impl Iterator<Item = HostPort<'_>> {
 
 /// The refusal of a pod whose port is taken.
 pub(super) fn port_taken() -> Rejection {
-    let message = "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod \
-                   ports";
-    Rejection { reason: "NodePorts".into(), message: message.into() }
+    failed("NodePorts", "node(s) didn't have free ports for the requested pod ports")
+}
+
+/// Whether the node is one that the pod asks for.
+pub(super) fn admit_to(spec: &PodSpec, node: &Node) -> Result<(), Rejection> {
+    match node_fits_affinity(spec, node) {
+        true => Ok(()),
+        false => Err(failed("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")),
+    }
+}
+
+/// Whether the pod bears the taints that would evict it. Taints of other effects count for the scheduler alone.
+pub(super) fn admit_beside(spec: &PodSpec, taints: &[Taint]) -> Result<(), Rejection> {
+    let mut evicting = taints.iter().filter(|taint| taint.effect == TaintEffect::NoExecute);
+    match evicting.all(|taint| spec.tolerations.iter().any(|toleration| toleration.tolerates(taint))) {
+        true => Ok(()),
+        false => Err(failed("TaintToleration", "node(s) had taints that the pod didn't tolerate")),
+    }
+}
+
+/// The refusal of a predicate.
+fn failed(predicate: &str, why: &str) -> Rejection {
+    let message = format!("Pod was rejected: Predicate {predicate} failed: {why}");
+    Rejection { reason: predicate.into(), message: message.into() }
 }
 
 /// What a pod takes: its containers and sidecars together, or more if an init container needs more; and its overhead.

@@ -91,7 +91,7 @@ impl PodLife {
         let (reason, message) = (verdict.reason.clone(), verdict.message.clone());
         // A shutdown says so of the node, not of each pod.
         if *reason != *"Terminated" {
-            self.warn_pod(&reason, &message, host.ctx);
+            self.warn_pod(reason.to_string(), message.to_string(), host.ctx);
         }
         host.ctx.record(self.key(), What::Ended { reason, message });
         self.verdict = Some(Box::new(verdict));

@@ -91,6 +91,13 @@ pub(super) struct Health {
     pub(super) shutting_down: bool,
 }
 
+impl Health {
+    /// Whether the node is ready.
+    pub(super) fn is_ready(&self) -> bool {
+        self.runtime == Runtime::Up && !self.shutting_down
+    }
+}
+
 /// How long a runtime may be away before its node is not ready.
 ///
 /// Source: `maxWaitForContainerRuntime`, pkg/kubelet/kubelet.go (v1.34.1).

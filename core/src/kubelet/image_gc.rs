@@ -14,6 +14,8 @@ use crate::time::Time;
 pub(super) struct Removal {
     pub(super) images: Vec<Name>,
     pub(super) bytes: i64,
+    /// The bytes that were wanted of a look at the thresholds, if there are not as many to be had.
+    pub(super) wanted: Option<i64>,
 }
 
 /// How much of the image file system is used, in percent rounded up.
@@ -24,6 +26,13 @@ pub(super) fn used_percent(imagefs: Supply) -> u32 {
     }
 }
 
+/// Whether anything looks at all: a threshold of 100 % switches the looks off.
+///
+/// Source: `StartGarbageCollection`, pkg/kubelet/kubelet.go (v1.34.1).
+pub(super) fn is_on(config: &ImageGcConfig) -> bool {
+    config.high_threshold_percent != 100
+}
+
 /// What a look every few minutes removes: from the high threshold on, enough to be at the low one.
 pub(super) fn collect(config: &ImageGcConfig, usage: &NodeUsage, now: Time) -> Removal {
     let Supply { capacity, available } = usage.imagefs;
@@ -32,7 +41,9 @@ pub(super) fn collect(config: &ImageGcConfig, usage: &NodeUsage, now: Time) -> R
     }
     let free_share = i128::from(capacity) * i128::from(100 - config.low_threshold_percent.min(100)) / 100;
     let wanted = i64::try_from(free_share).expect("a share of the capacity is no larger than it") - available;
-    remove(config, usage, wanted, now)
+    let removal = remove(config, usage, wanted, now);
+    let is_short = removal.bytes < wanted;
+    Removal { wanted: is_short.then_some(wanted), ..removal }
 }
 
 /// Removes images that nothing uses, those unused for longest first, until so many bytes are free.

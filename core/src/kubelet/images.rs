@@ -87,7 +87,7 @@ impl PodLife {
             let names = missing.join(", ");
             let rest = "attempting to pull the image may not succeed.";
             let message = format!("Unable to retrieve some image pull secrets ({names}); {rest}");
-            self.warn_pod(&"FailedToRetrieveImagePullSecret".into(), &message, host.ctx);
+            self.warn_pod("FailedToRetrieveImagePullSecret", message, host.ctx);
         }
     }
 
@@ -181,6 +181,10 @@ impl PodLife {
         }
         match &*reason {
             "ErrImageNeverPull" => self.warn(place, "ErrImageNeverPull", message.to_string(), host),
+            "InvalidImageName" => {
+                let message = format!("Failed to apply default image tag \"{image}\": {message}");
+                self.warn(place, "InspectFailed", message, host);
+            }
             _ => self.warn(place, "Failed", format!("Failed to pull image \"{image}\": {message}"), host),
         }
         self.warn(place, "Failed", format!("Error: {reason}"), host);

@@ -52,7 +52,7 @@ use crate::config::Heartbeats;
 use crate::context::Context;
 use crate::id::{HostId, ProcId};
 use crate::seam::{Msg, TimerKind};
-use row::Row;
+use row::{PodNews, Row};
 
 /// The kubelets of this core, one row per host.
 #[derive(Default)]
@@ -65,6 +65,9 @@ pub struct Kubelets {
 struct HostRow {
     boot: Option<Arc<Boot>>,
     starts: u64,
+    /// How often the machine has been switched on again, and of which of these times a kubelet has told.
+    reboots: u64,
+    reboots_told: u64,
     /// What the world last said about this host's renewals; `None` is the setting of the whole cluster.
     exact: Option<bool>,
     kubelet: Option<Box<Row>>,
@@ -92,13 +95,19 @@ impl Kubelets {
         assert!(host.kubelet.is_none(), "{} has started twice", ctx.me);
         let Some(boot) = host.boot.clone() else { panic!("{} started before its host was introduced", ctx.me) };
         let exact = host.exact.unwrap_or(ctx.config.heartbeats == Heartbeats::Exact);
-        host.kubelet = Some(Box::new(Row::start(ctx, boot, host.starts, exact)));
+        let mut row = Row::start(ctx, boot, host.starts, exact);
+        row.reboot = (host.reboots > host.reboots_told).then_some(host.reboots);
+        host.kubelet = Some(Box::new(row));
         host.starts += 1;
     }
 
     /// A kubelet's process has died. Its containers go on.
     pub fn crash(&mut self, ctx: &mut Context<'_>) {
-        if let Some(row) = self.host(ctx.me).kubelet.take() {
+        let host = self.host(ctx.me);
+        if let Some(row) = host.kubelet.take() {
+            if row.reboot.is_none() {
+                host.reboots_told = host.reboots;
+            }
             row.stop(ctx);
         }
     }
@@ -109,18 +118,20 @@ impl Kubelets {
         match body {
             Msg::Boot(boot) => return host.boot = Some(boot),
             Msg::Heartbeats { exact } => host.exact = Some(exact),
+            Msg::Rebooted => return host.reboots += 1,
             _ => {}
         }
         let Some(row) = &mut host.kubelet else { return };
         match body {
             Msg::Heartbeats { exact } => row.set_exact(ctx, exact),
-            Msg::PodChanged(pod) => row.on_pod(ctx, pod),
-            Msg::PodRemoved(uid) => row.on_pod_removed(ctx, uid),
+            Msg::PodChanged(pod) => row.on_pod_news(ctx, PodNews::Changed(pod)),
+            Msg::PodRemoved(uid) => row.on_pod_news(ctx, PodNews::Removed(uid)),
             Msg::ConfigChanged(object) => row.on_config(ctx, object),
             Msg::ConfigRemoved(key) => row.on_config_removed(ctx, &key),
             Msg::Response(id, answer) => row.on_answer(ctx, id, answer),
             Msg::RuntimeEvent(event) => row.on_runtime(ctx, event),
             Msg::Reconnected => row.on_reconnected(ctx),
+            Msg::NodeChanged(node) => row.on_node_changed(ctx, node),
             other => panic!("{from} sent a kubelet what only others understand: {other:?}"),
         }
     }

@@ -49,6 +49,8 @@ pub(super) struct Pressure {
     victims: Vec<Uid>,
     /// The next look is for eviction, for images, or both.
     looks: Looks,
+    /// The last look for images did not free what it should have.
+    images_failed: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -73,8 +75,12 @@ impl Row {
         let (eviction, images) = (&ctx.config.kubelet.eviction, &ctx.config.kubelet.image_gc);
         let (look, collect) = (self.next_tick(ctx, eviction.period), self.next_tick(ctx, images.period));
         ctx.arm(TimerKind::NodePressure, look);
-        ctx.arm(TimerKind::ImageGc, collect);
-        self.pressure.get_or_insert_default();
+        // The look before the first one was that of the kubelet's start, which knew nothing of the disk.
+        let images_failed = collect <= self.lease_clock().started + images.period;
+        if image_gc::is_on(images) {
+            ctx.arm(TimerKind::ImageGc, collect);
+        }
+        self.pressure.get_or_insert_with(|| Box::new(Pressure { images_failed, ..Pressure::default() }));
     }
 
     /// The next look of a period; each host's looks have a phase of their own, counted from its kubelet's start.
@@ -108,6 +114,7 @@ impl Row {
         let mut usage = usage.clone();
         if looks.images {
             let removal = image_gc::collect(&ctx.config.kubelet.image_gc, &usage, ctx.now);
+            self.say_of_collection(ctx, &removal);
             self.remove_images(ctx, &mut usage, removal);
         }
         let restless = if looks.eviction { self.look_for_pressure(ctx, &mut usage) } else { true };
@@ -229,19 +236,29 @@ impl Row {
         self.host(ctx).ask(RuntimeRequest::RemoveImages(removal.images));
     }
 
+    /// Says that a look for images has freed too little, and says so twice from the second time in a row on.
+    ///
+    /// Source: `GarbageCollect`, pkg/kubelet/images/image_gc_manager.go; `StartGarbageCollection`,
+    /// pkg/kubelet/kubelet.go (v1.34.1).
+    fn say_of_collection(&mut self, ctx: &mut Context<'_>, removal: &Removal) {
+        let Some(pressure) = &mut self.pressure else { return };
+        let failed_before = std::mem::replace(&mut pressure.images_failed, removal.wanted.is_some());
+        let Some(wanted) = removal.wanted else { return };
+        let message = format!(
+            "Failed to garbage collect required amount of images. Attempted to free {wanted} bytes, but only found {} \
+             bytes eligible to free.",
+            removal.bytes
+        );
+        self.warn_of_node(ctx, "FreeDiskSpaceFailed", message.clone());
+        if failed_before {
+            self.warn_of_node(ctx, "ImageGCFailed", message);
+        }
+    }
+
     fn tell_conditions(&mut self, ctx: &mut Context<'_>, before: [bool; 3], after: [bool; 3]) {
         for ((_, name), (before, holds)) in CONDITIONS.iter().zip(before.into_iter().zip(after)) {
             if before != holds {
                 ctx.record(self.node_key(), What::Pressure { condition: Name::from(*name), holds });
-                let reason = match (*name, holds) {
-                    ("MemoryPressure", true) => "NodeHasInsufficientMemory",
-                    ("MemoryPressure", false) => "NodeHasSufficientMemory",
-                    ("DiskPressure", true) => "NodeHasDiskPressure",
-                    ("DiskPressure", false) => "NodeHasNoDiskPressure",
-                    (_, true) => "NodeHasInsufficientPID",
-                    (_, false) => "NodeHasSufficientPID",
-                };
-                self.say_of_node(ctx, reason, format!("Node {} status is now: {reason}", self.node_name()));
             }
         }
         self.look_at_node(ctx);

@@ -36,8 +36,9 @@ struct Group {
 fn periods(config: &ShutdownConfig) -> Vec<(i32, Span)> {
     let mut periods = config.by_priority.clone();
     if periods.is_empty() && config.grace > Span::ZERO && config.critical_grace <= config.grace {
-        let others = Span(config.grace.0 - config.critical_grace.0);
-        periods = vec![(0, others), (SYSTEM_CRITICAL_PRIORITY, config.critical_grace)];
+        let whole = |span: Span| Span::from_secs(span.as_secs());
+        let others = whole(Span(config.grace.0 - config.critical_grace.0));
+        periods = vec![(0, others), (SYSTEM_CRITICAL_PRIORITY, whole(config.critical_grace))];
     }
     periods.sort_by_key(|(priority, _)| *priority);
     periods
@@ -66,7 +67,7 @@ impl Row {
         groups.retain(|group| !group.pods.is_empty());
         self.shutdown = Some(Box::new(Shutdown { groups, ending: Vec::new() }));
         ctx.record(self.node_key(), What::ShuttingDown);
-        self.say_of_node(ctx, "NodeShutdown", "Shutdown manager detected shutdown event".to_owned());
+        self.say_of_node(ctx, "Shutdown", "Shutdown manager detected shutdown event");
         self.look_at_node(ctx);
         self.next_group(ctx);
     }
@@ -111,6 +112,12 @@ mod tests {
         let seconds = Span::from_secs;
         let config = ShutdownConfig { grace: seconds(30), critical_grace: seconds(10), by_priority: Vec::new() };
         assert_eq!(periods(&config), [(0, seconds(20)), (SYSTEM_CRITICAL_PRIORITY, seconds(10))]);
+        let all = ShutdownConfig { critical_grace: seconds(30), ..config.clone() };
+        assert_eq!(periods(&all), [(0, seconds(0)), (SYSTEM_CRITICAL_PRIORITY, seconds(30))]);
+        let none = ShutdownConfig { critical_grace: seconds(0), ..config.clone() };
+        assert_eq!(periods(&none), [(0, seconds(30)), (SYSTEM_CRITICAL_PRIORITY, seconds(0))]);
+        let odd = ShutdownConfig { critical_grace: Span::from_millis(10_400), ..config.clone() };
+        assert_eq!(periods(&odd), [(0, seconds(19)), (SYSTEM_CRITICAL_PRIORITY, seconds(10))], "whole seconds");
         assert_eq!(periods(&ShutdownConfig::default()), []);
         let wrong = ShutdownConfig { critical_grace: seconds(40), ..config };
         assert_eq!(periods(&wrong), [], "more than all the time there is");

@@ -1,7 +1,7 @@
 //! A pod's volumes on its node: what the kubelet waits for before it makes the pod's sandbox.
 //!
 //! Claim by claim: the claim must be bound, its volume be known, the node say that it uses the volume, and the
-//! attach/detach controller say that it is attached. Mounting itself takes no time. After the pod's last container the
+//! attach/detach controller say that it is attached. Mounting or mapping itself takes no time. After the pod's last container the
 //! node says that it uses the volume no more. Invariant: pods without claims have no row here.
 //!
 //! Source: `WaitForAttachAndMount`, pkg/kubelet/volumemanager/volume_manager.go; `VerifyControllerAttachedVolume`,
@@ -10,7 +10,7 @@
 use crate::api::{Answer, Refusal, Reply, Request};
 use crate::events::Event;
 use crate::id::Name;
-use crate::model::{ClaimPhase, Kind, Meta, Object, ObjectKey, Pod};
+use crate::model::{ClaimPhase, Kind, Meta, Object, ObjectKey, PersistentVolume, Pod, VolumeMode, VolumeSource};
 use crate::time::{Span, Time};
 
 /// How often a claim that is not bound is looked at again.
@@ -44,6 +44,14 @@ struct Wanted {
     claim: Name,
     need: Need,
     unique: Option<Name>,
+    device: Option<Device>,
+}
+
+/// A volume that its pod gets as a device, and the folder of its plugin.
+#[derive(Clone)]
+pub(super) struct Device {
+    volume: Name,
+    plugin: &'static str,
 }
 
 /// What is to be found out next about a volume.
@@ -61,7 +69,7 @@ impl Mounts {
     pub(super) fn of(pod: &Pod, now: Time, adopted: bool) -> Option<Mounts> {
         let wanted = pod.spec.volumes.iter().filter_map(|volume| {
             let (claim, _) = volume.claim_name(&pod.meta.name)?;
-            Some(Wanted { name: volume.name.clone(), claim, need: Need::Claim, unique: None })
+            Some(Wanted { name: volume.name.clone(), claim, need: Need::Claim, unique: None, device: None })
         });
         let volumes: Vec<Wanted> = wanted.collect();
         let namespace = pod.meta.namespace.clone();
@@ -111,23 +119,26 @@ impl Mounts {
         }
     }
 
-    /// Takes in an answer to the last question.
-    pub(super) fn on_answer(&mut self, answer: &Answer, now: Time) {
+    /// Takes in an answer to the last question; returns the device that the pod has since then.
+    pub(super) fn on_answer(&mut self, answer: &Answer, now: Time) -> Option<Device> {
         self.asked = false;
-        let Some(wanted) = self.volumes.iter_mut().find(|wanted| wanted.need != Need::Nothing) else { return };
+        let wanted = self.volumes.iter_mut().find(|wanted| wanted.need != Need::Nothing)?;
         let next = match (&wanted.need, answer) {
             (Need::Claim, Ok(Reply::Object(Object::PersistentVolumeClaim(claim), _)))
                 if claim.status.phase == ClaimPhase::Bound && !claim.spec.volume.is_empty() =>
             {
                 Some(Need::Volume(claim.spec.volume.clone()))
             }
-            (Need::Volume(_), Ok(Reply::Object(Object::PersistentVolume(volume), _))) => match volume.source.csi() {
-                Some((driver, handle)) => {
-                    wanted.unique = Some(format!("kubernetes.io/csi/{driver}^{handle}").into());
-                    Some(Need::Driver(driver))
+            (Need::Volume(_), Ok(Reply::Object(Object::PersistentVolume(volume), _))) => {
+                wanted.device = Device::of(volume);
+                match volume.source.csi() {
+                    Some((driver, handle)) => {
+                        wanted.unique = Some(format!("kubernetes.io/csi/{driver}^{handle}").into());
+                        Some(Need::Driver(driver))
+                    }
+                    None => Some(Need::Nothing),
                 }
-                None => Some(Need::Nothing),
-            },
+            }
             (Need::Driver(_), Err(Refusal::NotFound(_))) => Some(Need::Attached),
             (Need::Driver(_), Ok(Reply::Object(Object::CSIDriver(driver), _))) => {
                 Some(if driver.attach_required { Need::Attached } else { Need::Nothing })
@@ -144,10 +155,12 @@ impl Mounts {
                 wanted.need = next;
                 self.next_try = now;
                 self.wait = FIRST_WAIT;
+                if wanted.need == Need::Nothing && !self.adopted { wanted.device.clone() } else { None }
             }
             None => {
                 self.next_try = now + self.wait;
                 self.wait = Span(self.wait.0 * 2).min(LONGEST_WAIT);
+                None
             }
         }
     }
@@ -171,5 +184,33 @@ impl Mounts {
              to process volumes=[{unprocessed}]: context deadline exceeded"
         );
         Some(Event::warning("kubelet", "FailedMount", message).about(meta).on_host(node))
+    }
+}
+
+impl Device {
+    /// The device that a volume is; `None` for a file system, and for types of volumes that nothing here depends on.
+    fn of(volume: &PersistentVolume) -> Option<Device> {
+        let plugin = match &volume.source {
+            VolumeSource::Local(_) => "kubernetes.io~local-volume",
+            source => source.csi().map(|_| "kubernetes.io/csi")?,
+        };
+        let is_device = volume.mode == VolumeMode::Block;
+        is_device.then(|| Device { volume: volume.meta.name.clone(), plugin })
+    }
+
+    /// What the kubelet says when it has mapped the device: where for the node, and where for the pod.
+    ///
+    /// Source: `GenerateMapVolumeFunc`, pkg/volume/util/operationexecutor/operation_generator.go;
+    /// `GetGlobalMapPath`, `GetPodDeviceMapPath`, pkg/volume/csi/csi_block.go, pkg/volume/local/local.go (v1.34.1).
+    pub(super) fn events(&self, node: &Name, pod: &Meta) -> [Event; 2] {
+        let Device { volume, plugin } = self;
+        let folder = if plugin.contains('/') { "/dev" } else { "" };
+        let of_node = format!("/var/lib/kubelet/plugins/{plugin}/volumeDevices/{volume}{folder}");
+        let escaped = plugin.replace('/', "~");
+        let of_pod = format!("/var/lib/kubelet/pods/{}/volumeDevices/{escaped}", pod.uid);
+        [("globalMapPath", of_node), ("volumeMapPath", of_pod)].map(|(what, path)| {
+            let message = format!("MapVolume.MapPodDevice succeeded for volume \"{volume}\" {what} \"{path}\"");
+            Event::normal("kubelet", "SuccessfulMountVolume", message).about(pod).on_host(node)
+        })
     }
 }

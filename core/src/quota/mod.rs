@@ -2,7 +2,7 @@
 //!
 //! Source: pkg/quota/v1/evaluator/core/{pods,services,persistent_volume_claims,registry}.go and
 //! staging/src/k8s.io/apiserver/pkg/quota/v1 (v1.34.1). A limit of zero counts as none. Absent on
-//! purpose: resource claims, limits of the pod as a whole, resizes in place, and volumes that have grown.
+//! purpose: resource claims, limits of the pod as a whole, and resizes in place.
 
 mod scopes;
 #[cfg(test)]

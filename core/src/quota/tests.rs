@@ -2,8 +2,8 @@ use super::*;
 use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{
-    ClaimSpec, Container, IntOrName, Meta, Object, PersistentVolumeClaim, Phase, PlacementRules, Pod, PodSpec, PodTerm,
-    QuotaScope, Resources, ScopeRequirement, Selector, SelectorOperator, Service, ServicePort, ServiceType,
+    ClaimSpec, Container, Growth, IntOrName, Meta, Object, PersistentVolumeClaim, Phase, PlacementRules, Pod, PodSpec,
+    PodTerm, QuotaScope, Resources, ScopeRequirement, Selector, SelectorOperator, Service, ServicePort, ServiceType,
 };
 use crate::time::{Span, Time};
 use std::sync::Arc;
@@ -113,6 +113,20 @@ fn a_claim_counts_for_its_class_too_in_whole_bytes() {
     let expected = "count/persistentvolumeclaims=1 gold.storageclass.storage.k8s.io/persistentvolumeclaims=1 \
                     gold.storageclass.storage.k8s.io/requests.storage=2 persistentvolumeclaims=1 requests.storage=2";
     assert_eq!(counted, expected);
+}
+
+#[test]
+fn a_claim_counts_what_it_grows_to_until_that_is_given_up() {
+    let amount = |text: &str| text.parse::<Quantity>().expect("a quantity");
+    for (request, growing_to, counted) in
+        [("5Gi", None, "5Gi"), ("5Gi", Some("5Gi"), "5Gi"), ("3Gi", Some("5Gi"), "5Gi"), ("9Gi", Some("5Gi"), "9Gi")]
+    {
+        let mut claim = PersistentVolumeClaim::default();
+        claim.spec.request = amount(request);
+        claim.status.growth = growing_to.map(|size| (amount(size), Growth::ControllerResizeInProgress));
+        let used = usage(&Object::PersistentVolumeClaim(Arc::new(claim)), Time::ZERO);
+        assert_eq!(used[&Name::from("requests.storage")], amount(counted), "{request} on the way to {growing_to:?}");
+    }
 }
 
 #[test]

@@ -124,7 +124,9 @@ fn of_service(service: &Service) -> Amounts {
 
 /// Source: `pvcEvaluator.Usage`, pkg/quota/v1/evaluator/core/persistent_volume_claims.go (v1.34.1).
 fn of_claim(claim: &PersistentVolumeClaim) -> Amounts {
-    let request = claim.spec.request;
+    // What is being grown to counts, also after the user has settled for less.
+    let growing_to = claim.status.growth.map(|(allocated, _)| allocated).filter(|it| *it > claim.spec.request);
+    let request = growing_to.unwrap_or(claim.spec.request);
     let whole = Quantity::from_units(request.value(), request.format());
     let storage = if whole == request { request } else { whole };
     let mut used = Amounts::from([("persistentvolumeclaims".into(), units(1)), ("requests.storage".into(), storage)]);

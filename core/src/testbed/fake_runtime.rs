@@ -19,6 +19,8 @@ pub(crate) enum Image {
     Remote(Span),
     /// It cannot be pulled.
     Missing,
+    /// Its name is none.
+    Misnamed,
 }
 
 /// The runtime of one host.
@@ -42,6 +44,8 @@ pub(crate) struct FakeRuntime {
     pub(crate) dead_after: BTreeMap<Name, Span>,
     /// For a container's name, how long its hooks take and what goes wrong with them; hooks of others end at once.
     pub(crate) hooks: BTreeMap<Name, (Span, Name)>,
+    /// Why no sandbox can be made; empty is that they can.
+    pub(crate) sandbox_error: Name,
     /// What the machine has left.
     pub(crate) usage: NodeUsage,
     /// What it has.
@@ -61,6 +65,7 @@ impl FakeRuntime {
             exits: BTreeMap::new(),
             dead_after: BTreeMap::new(),
             hooks: BTreeMap::new(),
+            sandbox_error: Name::default(),
             usage: NodeUsage::default(),
             pods: BTreeMap::new(),
         }
@@ -91,6 +96,10 @@ impl FakeRuntime {
     /// The events that answer a request, each with its delay.
     pub(crate) fn answer(&mut self, request: &RuntimeRequest) -> Vec<(Span, RuntimeEvent)> {
         match request.clone() {
+            RuntimeRequest::CreateSandbox { pod } if !self.sandbox_error.is_empty() => {
+                let message = self.sandbox_error.clone();
+                vec![(Span::ZERO, RuntimeEvent::SandboxFailed { pod: pod.meta.uid, message })]
+            }
             RuntimeRequest::CreateSandbox { pod } => {
                 let (uid, address): (Uid, Name) = (pod.meta.uid, format!("10.0.0.{}", pod.meta.uid.0 % 250).into());
                 let running = RunningPod { pod, address: address.clone(), containers: Vec::new() };
@@ -175,6 +184,7 @@ impl FakeRuntime {
         };
         match (self.images.get(&name).copied().unwrap_or(Image::Present), policy) {
             (Image::Present, _) => (Span::ZERO, RuntimeEvent::ImageReady { pod, container, already_present: true }),
+            (Image::Misnamed, _) => (Span::ZERO, failed("InvalidImageName", "couldn't parse image name")),
             (_, PullPolicy::Never) => (Span::ZERO, failed("ErrImageNeverPull", "the image is not present")),
             (Image::Missing, _) => (Span::ZERO, failed("ErrImagePull", "not found")),
             (Image::Remote(span), _) => {

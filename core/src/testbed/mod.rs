@@ -33,8 +33,8 @@ use crate::time::{Span, Time};
 pub(crate) struct Testbed {
     pub(crate) core: Core,
     pub(crate) facts: Vec<(Time, Fact)>,
-    /// What components said as Kubernetes events.
-    said: EventLog,
+    /// The Kubernetes events, as the API server holds them.
+    pub(crate) said: EventLog,
     /// Answers to the client's requests, by number.
     pub(crate) answers: BTreeMap<RequestId, Answer>,
     /// Messages to container runtimes, for tests that play the runtime.

@@ -34,6 +34,8 @@ pub(super) struct Host {
     pub(super) cuts: u32,
     /// SlowLink faults that last, by number, in the order in which they began.
     slow: Vec<u32>,
+    /// Whether it has been off since its kubelet last ran.
+    was_off: bool,
     /// Whether its kubelet runs.
     pub(super) kubelet_up: bool,
     /// Which life of its kubelet this is; 0 before the first.
@@ -68,9 +70,11 @@ impl Host {
     /// asked, news needs an unbroken watch.
     pub(super) fn hears(&self, body: &Msg) -> bool {
         match body {
-            Msg::PodChanged(_) | Msg::PodRemoved(_) | Msg::ConfigChanged(_) | Msg::ConfigRemoved(_) => {
-                self.watching == Some(self.incarnation)
-            }
+            Msg::PodChanged(_)
+            | Msg::PodRemoved(_)
+            | Msg::ConfigChanged(_)
+            | Msg::ConfigRemoved(_)
+            | Msg::NodeChanged(_) => self.watching == Some(self.incarnation),
             _ => self.connected == self.incarnation,
         }
     }
@@ -148,6 +152,7 @@ impl<Q: EventQueue> SimWorld<Q> {
             match kind {
                 FaultKind::Crash { .. } => {
                     row.crashes += 1;
+                    row.was_off = true;
                     self.fleet.power_off(host);
                 }
                 FaultKind::KubeletStop { .. } => row.stops += 1,
@@ -212,6 +217,7 @@ impl<Q: EventQueue> SimWorld<Q> {
         let row = &mut self.hosts[host.0 as usize];
         if row.shutdowns > 0 && !row.off {
             row.off = true;
+            row.was_off = true;
             self.fleet.power_off(host);
             self.start_or_stop_kubelet(host);
         }
@@ -238,8 +244,12 @@ impl<Q: EventQueue> SimWorld<Q> {
         if runs {
             row.incarnation += 1;
             row.started_at = now;
+            let rebooted = std::mem::take(&mut row.was_off) && row.incarnation > 1;
             let boot = self.plan.hosts[host.0 as usize].boot.clone();
             self.tell(kubelet, Msg::Boot(boot));
+            if rebooted {
+                self.tell(kubelet, Msg::Rebooted);
+            }
             self.ready.push_back(Input::Started(kubelet));
             if self.is_analytic() {
                 self.tell(kubelet, Msg::Heartbeats { exact: true });

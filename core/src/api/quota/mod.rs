@@ -18,9 +18,24 @@ use crate::quota::{applies_to, masked, missing, restricted, sum, usage};
 use crate::store::Store;
 use crate::time::Time;
 
+/// Whether a charge may go beyond what a quota allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Limit {
+    /// What would go beyond it is refused.
+    Enforced,
+    /// Statuses say what is so; the quota is charged for it, whatever it allows.
+    Ignored,
+}
+
 /// Charges an object that is about to be stored, or what it will use more than the version before it. The error is why
 /// it must not be stored.
-pub(super) fn charge(store: &mut Store, now: Time, object: &Object, before: Option<&Object>) -> Result<(), String> {
+pub(super) fn charge(
+    store: &mut Store,
+    now: Time,
+    object: &Object,
+    before: Option<&Object>,
+    limit: Limit,
+) -> Result<(), String> {
     let namespace = &object.meta().namespace;
     let quotas: Vec<(RowId, Arc<ResourceQuota>)> =
         store.newest().in_namespace::<ResourceQuota>(namespace).map(|(row, quota)| (row, quota.clone())).collect();
@@ -41,7 +56,7 @@ pub(super) fn charge(store: &mut Store, now: Time, object: &Object, before: Opti
         let was_counted = before.filter(|before| applies_to(&quota, before));
         let delta = difference(asked.clone(), was_counted.map(|before| usage(before, now)));
         if !delta.is_empty() {
-            charged.push((row, with_charge(&quota, &delta)?));
+            charged.push((row, with_charge(&quota, &delta, limit)?));
         }
     }
     for (row, quota) in charged {
@@ -92,12 +107,12 @@ fn difference(now: Amounts, before: Option<Amounts>) -> Amounts {
 }
 
 /// The quota with the charge, or in which way that exceeds it.
-fn with_charge(quota: &ResourceQuota, delta: &Amounts) -> Result<ResourceQuota, String> {
+fn with_charge(quota: &ResourceQuota, delta: &Amounts, limit: Limit) -> Result<ResourceQuota, String> {
     let requested = masked(delta, &quota.status.hard);
     let used = sum(&quota.status.used, &requested);
     let exceeded: Amounts = requested
         .iter()
-        .filter(|(name, _)| used[*name] > quota.status.hard[*name])
+        .filter(|(name, _)| limit == Limit::Enforced && used[*name] > quota.status.hard[*name])
         .map(|(k, v)| (k.clone(), *v))
         .collect();
     if !exceeded.is_empty() {

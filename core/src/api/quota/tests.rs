@@ -3,10 +3,12 @@ use std::sync::Arc;
 use crate::api::Request;
 use crate::config::Config;
 use crate::digest::Shared;
+use crate::id::ProcId;
 use crate::model::{
-    Amounts, Container, Meta, Object, PersistentVolumeClaim, Pod, PodSpec, QuotaScope, Resource, ResourceQuota,
-    Resources, ScopeRequirement, Service, ServicePort, ServiceType,
+    Amounts, ClaimPhase, Container, Meta, Object, PersistentVolumeClaim, Phase, Pod, PodSpec, QuotaScope, Resource,
+    ResourceQuota, Resources, ScopeRequirement, SelectorOperator, Service, ServicePort, ServiceType,
 };
+use crate::seam::Input;
 use crate::testbed::Testbed;
 use crate::time::Span;
 
@@ -176,4 +178,90 @@ fn a_quota_of_a_scope_leaves_other_pods_alone() {
     assert_eq!(create(&mut bed, pod("asking", 100, 0)), "");
     assert_eq!((used(&bed, "best"), used(&bed, "other")), ("pods=1".to_owned(), "pods=1".to_owned()));
     assert!(create(&mut bed, pod("asking-2", 100, 0)).contains("exceeded quota: other,"));
+}
+
+#[test]
+fn what_is_only_tried_charges_nothing_and_is_refused_all_the_same() {
+    let mut bed = bed_with(&[quota("q", &[("pods", "1")])]);
+    let try_out = |bed: &mut Testbed, name: &str| {
+        let creation = Request::Create(Object::Pod(Arc::new(pod(name, 0, 0))));
+        let id = bed.request(Request::DryRun(Box::new(creation)));
+        bed.run_for(Span::ZERO);
+        bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
+    };
+    assert_eq!(try_out(&mut bed, "a"), "");
+    assert_eq!((try_out(&mut bed, "a"), used(&bed, "q")), (String::new(), "pods=0".to_owned()));
+    assert_eq!(create(&mut bed, pod("b", 0, 0)), "");
+    assert!(try_out(&mut bed, "a").contains("exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"));
+}
+
+#[test]
+fn a_pod_over_its_quota_lives_on_and_its_status_is_written() {
+    let mut bed = bed_with(&[quota("q", &[("pods", "1")])]);
+    assert_eq!(create(&mut bed, pod("web", 0, 0)), "");
+    let object = Object::ResourceQuota(Arc::new(quota("q", &[("pods", "0")])));
+    bed.request(Request::Update { object, expected: None });
+    bed.run_for(Span::from_secs(1));
+    assert!(create(&mut bed, pod("late", 0, 0)).contains("used: pods=1, limited: pods=0"));
+    let mut web = Pod::clone(&bed.get::<Pod>("default", "web").expect("it is there"));
+    web.status.phase = Phase::Failed;
+    let id = bed.request(Request::UpdateStatus { object: Object::Pod(Arc::new(web)), expected: None });
+    bed.run_for(Span::ZERO);
+    assert!(bed.answers[&id].is_ok(), "{:?}", bed.answers[&id]);
+}
+
+/// A claim of a gibibyte, bound, that wants one class and has another; an empty text is none.
+fn claim_of(wanted: &str, has: &str) -> PersistentVolumeClaim {
+    let class = |name: &str| (!name.is_empty()).then(|| name.into());
+    let mut claim = PersistentVolumeClaim { meta: Meta::named("default", "c"), ..PersistentVolumeClaim::default() };
+    claim.spec.request = "1Gi".parse().expect("a quantity");
+    claim.spec.attributes_class = class(wanted);
+    claim.status.attributes_class = class(has);
+    claim.status.phase = ClaimPhase::Bound;
+    claim
+}
+
+#[test]
+fn a_claim_is_charged_to_the_quotas_of_the_classes_that_it_wants_and_has() {
+    let of_class = |class: &str, count: &str| ResourceQuota {
+        scopes: vec![ScopeRequirement {
+            scope: QuotaScope::VolumeAttributesClass,
+            operator: SelectorOperator::In,
+            values: vec![class.into()],
+        }],
+        ..quota(class, &[("persistentvolumeclaims", count), ("requests.storage", "10Gi")])
+    };
+    // What the claim wants and has, first and then, and how many claims each quota has counted after that. A quota gets
+    // nothing back before its controller has counted again; that of copper allows nothing, which binds no status.
+    for (before, after, status, counted) in [
+        (("", ""), ("gold", ""), false, [1, 0, 0]),
+        (("gold", ""), ("gold", "gold"), true, [1, 0, 0]),
+        (("gold", "gold"), ("silver", "gold"), false, [1, 1, 0]),
+        (("silver", "gold"), ("silver", "silver"), true, [1, 1, 0]),
+        (("silver", "gold"), ("copper", "gold"), false, [1, 1, 0]),
+        (("gold", "gold"), ("gold", "copper"), true, [1, 0, 1]),
+    ] {
+        let mut bed = bed_with(&[of_class("gold", "3"), of_class("silver", "1"), of_class("copper", "0")]);
+        bed.input(Input::Crashed(ProcId::CONTROLLER_MANAGER));
+        let refusal = create(&mut bed, claim_of(before.0, ""));
+        assert_eq!(refusal, "", "{before:?}");
+        let write = |bed: &mut Testbed, claim: PersistentVolumeClaim, status: bool| {
+            let stored = bed.get::<PersistentVolumeClaim>("default", "c").expect("it is there");
+            let object =
+                Object::PersistentVolumeClaim(Arc::new(PersistentVolumeClaim { meta: stored.meta.clone(), ..claim }));
+            let id = bed.request(match status {
+                true => Request::UpdateStatus { object, expected: None },
+                false => Request::Update { object, expected: None },
+            });
+            bed.run_for(Span::ZERO);
+            bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
+        };
+        assert_eq!(write(&mut bed, claim_of(before.0, before.1), true), "", "{before:?}");
+        let refusal = write(&mut bed, claim_of(after.0, after.1), status);
+        let is_too_much = after.0 == "copper";
+        assert_eq!(refusal.contains("exceeded quota: copper"), is_too_much, "{before:?} {after:?}: {refusal}");
+        let count = |class| used(&bed, class).starts_with("persistentvolumeclaims=1 requests.storage=1Gi");
+        let found = ["gold", "silver", "copper"].map(|class| i32::from(count(class)));
+        assert_eq!(found, counted, "{before:?} {after:?}");
+    }
 }

@@ -4,6 +4,7 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use crate::api::accounts::{self, Held};
 use crate::api::admission::Admission;
@@ -14,7 +15,7 @@ use crate::author::Author;
 use crate::context::Context;
 use crate::digest::StableHasher;
 use crate::id::{Name, ProcId, RequestId, Revision};
-use crate::model::{Kind, Object, ObjectKey, Pod, Resource, Service, with_kind};
+use crate::model::{Kind, Node, Object, ObjectKey, Pod, Resource, Service, with_kind};
 use crate::seam::{Effect, Msg, TimerKind};
 use crate::store::hash_index::HashIndex;
 use crate::store::{IndexKey, Store};
@@ -228,7 +229,7 @@ impl ApiServer {
             }
             Request::UpdateStatus { mut object, expected } => {
                 super::storage::stamp(ctx, store, &mut object);
-                super::update::update_status(store, object, expected)
+                super::update::update_status(ctx, store, object, expected)
             }
             Request::Finalize { namespace, expected } => super::update::finalize(ctx, store, namespace, expected),
             Request::Apply { object, sets_replicas } => self.apply(ctx, store, object, sets_replicas),
@@ -321,11 +322,15 @@ impl ApiServer {
                 let old = view.before(change.revision).object(change.kind, change.row);
                 self.tell_watchers(ctx, old, view.object(change.kind, change.row));
             }
-            if change.kind != Kind::Pod {
+            if !matches!(change.kind, Kind::Pod | Kind::Node) {
                 continue;
             }
             while answers.next_if(|it| it.written < change.revision).is_some() {}
             let told = answers.peek().filter(|it| it.written == change.revision).map(|it| it.to);
+            if change.kind == Kind::Node {
+                self.tell_of_node(ctx, view.before(change.revision).get(change.row), view.get(change.row), told);
+                continue;
+            }
             let (old, new) = (view.before(change.revision).get::<Pod>(change.row), view.get::<Pod>(change.row));
             let Some(node) = new.or(old).and_then(|pod| pod.node.as_ref()) else { continue };
             let Some(kubelet) = self.pod_watchers.of(node) else { continue };
@@ -337,6 +342,23 @@ impl ApiServer {
                 (Some(pod), None) => ctx.send(kubelet, Msg::PodRemoved(pod.meta.uid)),
                 (None, None) => {}
             }
+        }
+    }
+
+    /// A kubelet hears of its node what others decide of it: labels and spec. What it reports itself it knows.
+    fn tell_of_node(
+        &self,
+        ctx: &mut Context<'_>,
+        old: Option<&Arc<Node>>,
+        new: Option<&Arc<Node>>,
+        told: Option<ProcId>,
+    ) {
+        let (Some(old), Some(new)) = (old, new) else { return };
+        if old.spec == new.spec && old.meta.labels == new.meta.labels {
+            return;
+        }
+        if let Some(kubelet) = self.pod_watchers.of(&new.meta.name).filter(|kubelet| told != Some(*kubelet)) {
+            ctx.send(kubelet, Msg::NodeChanged(new.clone()));
         }
     }
 }

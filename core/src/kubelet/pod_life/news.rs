@@ -8,7 +8,6 @@ use crate::kubelet::backoff::go_duration;
 use crate::kubelet::pod_life::{Doing, Host, PodLife, PostStart, SYNC_RETRY, Sandbox};
 use crate::kubelet::{ProbeKind, RuntimeRequest};
 use crate::model::{RestartPolicy, Terminated};
-use crate::time::Time;
 
 impl PodLife {
     /// A container runs, which the kubelet sees at its next relist.
@@ -207,14 +206,16 @@ impl PodLife {
     }
 
     /// The sandbox could not be made.
-    pub(in crate::kubelet) fn on_sandbox_failed(&mut self, now: Time) {
+    pub(in crate::kubelet) fn on_sandbox_failed(&mut self, why: &Name, host: &mut Host<'_, '_>) {
         if self.sandbox == Sandbox::Asked {
-            self.sandbox = Sandbox::Failed(now + SYNC_RETRY);
+            self.sandbox = Sandbox::Failed(host.ctx.now + SYNC_RETRY);
+            let message = format!("Failed to create pod sandbox: {why}");
+            self.warn_pod("FailedCreatePodSandBox", message, host.ctx);
         }
     }
 
     /// The sandbox has died: what ran in it is stopped, and a new one begins with the init containers.
-    pub(in crate::kubelet) fn on_sandbox_lost(&mut self) {
+    pub(in crate::kubelet) fn on_sandbox_lost(&mut self, host: &mut Host<'_, '_>) {
         if self.sandbox != Sandbox::Ready || self.ending.is_some() {
             return;
         }
@@ -227,6 +228,10 @@ impl PodLife {
             if waits_for_image || (place < self.pod.spec.init_containers.len() && container.doing == Doing::Ended) {
                 container.doing = Doing::Waiting;
             }
+        }
+        if !self.is_over() && !self.is_stuck() {
+            let message = "Pod sandbox changed, it will be killed and re-created.";
+            self.say_of_pod("SandboxChanged", message, host.ctx);
         }
     }
 }

@@ -32,11 +32,11 @@ use crate::kubelet::shutdown::Shutdown;
 use crate::kubelet::static_pods::Statics;
 use crate::kubelet::volumes::Mounts;
 use crate::kubelet::{Boot, RuntimeRequest, heartbeat};
-use crate::model::{Kind, Object, ObjectKey, Resources};
+use crate::model::{Kind, Node, NodeStatus, Object, ObjectKey, Resources, Taint};
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
 
-pub(super) use requests::Asked;
+pub(super) use requests::{Asked, PodNews};
 
 /// First back-off of a watch that has broken, before jitter of up to as much again.
 ///
@@ -46,6 +46,14 @@ const REFLECTOR_BACKOFF: Span = Span::from_millis(800);
 /// A running kubelet.
 pub(super) struct Row {
     pub(super) boot: Arc<Boot>,
+    /// The node as the API server last showed it.
+    node: Option<Arc<Node>>,
+    /// News of pods that wait until the kubelet has seen its node, which it goes by; `None` once it has.
+    early: Option<Vec<PodNews>>,
+    /// Whether the node was cordoned when its kubelet last made its status.
+    pub(super) cordoned: bool,
+    /// The machine was switched on again, for so many times by now, and the node has yet to tell of it.
+    pub(super) reboot: Option<u64>,
     clock: LeaseClock,
     heartbeat: Option<Box<Heartbeat>>,
     pub(super) pods: BTreeMap<Uid, Box<PodLife>>,
@@ -91,6 +99,10 @@ impl Row {
         let statics = Statics::of(&boot);
         let mut row = Row {
             boot,
+            node: None,
+            early: Some(Vec::new()),
+            cordoned: false,
+            reboot: None,
             clock,
             heartbeat: None,
             pods: BTreeMap::new(),
@@ -114,10 +126,10 @@ impl Row {
             pressure: None,
             shutdown: None,
         };
+        row.say_of_start(ctx);
         row.host(ctx).ask(RuntimeRequest::List);
         row.watch_usage(ctx);
-        let node = Object::Node(Arc::new(heartbeat::new_node(&row.boot, row.health(), ctx.now)));
-        row.request(ctx, Asked::Register, Request::Create(node));
+        row.register(ctx);
         row.set_exact(ctx, exact);
         row
     }
@@ -220,9 +232,32 @@ impl Row {
     }
 
     /// What the node's conditions say.
-    fn health(&self) -> heartbeat::Health {
+    pub(super) fn health(&self) -> heartbeat::Health {
         let shutting_down = self.shutdown.is_some();
         heartbeat::Health { runtime: self.runtime, pressure: self.pressure_conditions(), shutting_down }
+    }
+
+    /// Registers the node.
+    fn register(&mut self, ctx: &mut Context<'_>) {
+        self.say_of_status(ctx, &NodeStatus::default());
+        let node = Object::Node(Arc::new(self.node_to_register(ctx.now)));
+        self.request(ctx, Asked::Register, Request::Create(node));
+    }
+
+    /// The node as this kubelet would make it.
+    fn node_to_register(&self, now: Time) -> Node {
+        heartbeat::new_node(&self.boot, self.health(), now)
+    }
+
+    /// The node's taints; those that it is registered with while the API server has not shown it.
+    fn taints(&self) -> &[Taint] {
+        self.node.as_ref().map_or(&self.boot.taints, |node| &node.spec.taints)
+    }
+
+    /// Others have changed the node.
+    pub(super) fn on_node_changed(&mut self, ctx: &mut Context<'_>, node: Arc<Node>) {
+        self.say_of_cordon(ctx, &node);
+        self.node = Some(node);
     }
 
     pub(super) fn node_name(&self) -> Name {

@@ -13,7 +13,7 @@ use crate::kubelet::volumes::Mounts;
 use crate::kubelet::{ContainerIndex, admission, status};
 use crate::model::{Object, Pod};
 use crate::seam::TimerKind;
-use crate::time::Span;
+use crate::time::{Span, Time};
 
 impl Row {
     /// A pod is new or has changed.
@@ -74,9 +74,10 @@ impl Row {
         let mut life = PodLife::new(pod, ctx.now);
         if life.pod.is_finished() {
             life.containers = Box::default();
-        } else if let Err(rejection) = self.admit(&mut life) {
+        } else if let Err(rejection) = self.admit(&mut life, ctx.now) {
             let (reason, message) = (rejection.reason.clone(), rejection.message.clone());
-            life.warn_pod(&reason, message.strip_prefix("Pod was rejected: ").unwrap_or(&message), ctx);
+            let said = message.strip_prefix("Pod was rejected: ").unwrap_or(&message);
+            life.warn_pod(reason.to_string(), said.to_owned(), ctx);
             ctx.record(life.key(), What::Rejected { reason, message });
             life.rejection = Some(Box::new(rejection));
             life.containers = Box::default();
@@ -96,7 +97,7 @@ impl Row {
         self.see_to_volumes(ctx, uid);
     }
 
-    pub(super) fn admit(&mut self, life: &mut PodLife) -> Result<(), admission::Rejection> {
+    pub(super) fn admit(&mut self, life: &mut PodLife, now: Time) -> Result<(), admission::Rejection> {
         if !life.pod.meta.is_terminating() {
             if self.shutdown.is_some() {
                 let message = "Pod was rejected: Pod was rejected as the node is shutting down.".into();
@@ -107,11 +108,18 @@ impl Row {
                 return Err(admission::Rejection { reason: "Evicted".into(), message });
             }
             admission::admit(&life.pod.spec, &self.used, &self.boot.allocatable)?;
+            match &self.node {
+                Some(node) => admission::admit_to(&life.pod.spec, node)?,
+                None => admission::admit_to(&life.pod.spec, &self.node_to_register(now))?,
+            }
             if admission::has_host_ports(&life.pod.spec) {
                 let mut others = self.pods.values().filter(|other| other.counted);
                 if others.any(|other| admission::ports_clash(&life.pod.spec, &other.pod.spec)) {
                     return Err(admission::port_taken());
                 }
+            }
+            if !self.is_static(life.uid()) {
+                admission::admit_beside(&life.pod.spec, self.taints())?;
             }
         }
         self.used.add(&admission::requests(&life.pod.spec));

@@ -9,7 +9,7 @@ use crate::kubelet::files::FileMounts;
 use crate::kubelet::heartbeat::{self, Runtime};
 use crate::kubelet::row::Row;
 use crate::kubelet::volumes::Mounts;
-use crate::model::Object;
+use crate::model::{Object, Pod};
 use crate::seam::{Msg, TimerKind};
 use crate::time::Time;
 
@@ -32,6 +32,16 @@ pub(in crate::kubelet) enum Asked {
     Services,
     /// The mirror pod of a static pod.
     Mirror(Uid),
+}
+
+/// What the API server tells of the node's pods.
+pub(in crate::kubelet) enum PodNews {
+    /// All of them.
+    Listed(Vec<Object>),
+    /// One is new or has changed.
+    Changed(Arc<Pod>),
+    /// The object of one is gone.
+    Removed(Uid),
 }
 
 impl Row {
@@ -106,10 +116,7 @@ impl Row {
                     self.configs.asked(&key, id);
                 }
             }
-            Asked::Register => {
-                let node = Object::Node(Arc::new(heartbeat::new_node(&self.boot, self.health(), ctx.now)));
-                self.request(ctx, Asked::Register, Request::Create(node));
-            }
+            Asked::Register => self.register(ctx),
             Asked::Node | Asked::NodeStatus => self.look_at_node(ctx),
             Asked::Watch => self.watch(ctx),
             Asked::Services => self.watch_services(ctx),
@@ -146,12 +153,15 @@ impl Row {
 
     pub(in crate::kubelet) fn on_answer(&mut self, ctx: &mut Context<'_>, id: RequestId, answer: Answer) {
         let Some(asked) = self.take_asked(id) else { return };
-        if let (true, Ok(Reply::Object(Object::Node(node), _))) = (self.statics.is_some(), &answer) {
-            self.on_node_uid(ctx, node.meta.uid);
+        if let Ok(Reply::Object(Object::Node(node), _)) = &answer {
+            if self.statics.is_some() {
+                self.on_node_uid(ctx, node.meta.uid);
+            }
+            self.node = Some(node.clone());
         }
         match (asked, answer) {
             (Asked::Mirror(uid), answer) => self.on_mirror_answer(ctx, uid, answer),
-            (Asked::Watch, Ok(Reply::Pods(pods))) => self.on_list(ctx, pods),
+            (Asked::Watch, Ok(Reply::Pods(pods))) => self.on_pod_news(ctx, PodNews::Listed(pods)),
             (Asked::Services, Ok(Reply::Services(list))) => {
                 if let Some(services) = &mut self.services {
                     services.on_list(list);
@@ -160,7 +170,10 @@ impl Row {
             (Asked::Pod(uid), answer) => self.on_pod_answer(ctx, uid, id, answer),
             (Asked::Volume(uid), answer) => {
                 if let Some(mounts) = self.mounts.get_mut(&uid) {
-                    mounts.on_answer(&answer, ctx.now);
+                    if let (Some(device), Some(life)) = (mounts.on_answer(&answer, ctx.now), self.pods.get(&uid)) {
+                        let said = device.events(&self.boot.node, &life.pod.meta);
+                        said.into_iter().for_each(|event| ctx.event(life.key(), event));
+                    }
                     self.report_in_use(ctx);
                     self.see_to_volumes(ctx, uid);
                 }
@@ -170,17 +183,27 @@ impl Row {
                 self.on_config_read(ctx);
             }
             (Asked::Register, Err(Refusal::AlreadyExists { .. })) => self.look_at_node(ctx),
+            (Asked::Register, answer) => {
+                self.reboot = self.reboot.filter(|_| answer.is_err());
+                self.on_node_seen(ctx);
+            }
             (Asked::Node, Ok(Reply::Object(Object::Node(node), _))) => {
+                self.on_node_seen(ctx);
                 let labels = self.boot.labels.clone();
                 let missing = labels.iter().find(|(key, value)| node.meta.labels.get(key) != Some(*value));
                 if let Some((key, value)) = missing {
-                    self.set_label(ctx, key.clone(), value.clone());
-                } else if let Some(node) = heartbeat::status_to_post(&self.boot, self.health(), &node, ctx.now) {
+                    return self.set_label(ctx, key.clone(), value.clone());
+                }
+                self.say_of_reboot(ctx);
+                self.say_of_status(ctx, &node.status);
+                self.say_of_cordon(ctx, &node);
+                if let Some(node) = heartbeat::status_to_post(&self.boot, self.health(), &node, ctx.now) {
                     let request = Request::UpdateStatus { object: Object::Node(Arc::new(node)), expected: None };
                     self.request(ctx, Asked::NodeStatus, request);
                 }
             }
             // A node that was deleted under its kubelet stays deleted until the kubelet starts again.
+            (Asked::Node, Err(_)) => self.on_node_seen(ctx),
             _ => {}
         }
     }
@@ -199,7 +222,27 @@ impl Row {
         }
     }
 
+    /// The kubelet has seen its node, or knows that there is none: it turns to its pods.
+    ///
+    /// Source: `NewSourceApiserver`, pkg/kubelet/config/apiserver.go (v1.34.1), which waits for the node.
+    fn on_node_seen(&mut self, ctx: &mut Context<'_>) {
+        for news in self.early.take().into_iter().flatten() {
+            self.on_pod_news(ctx, news);
+        }
+    }
+
     // ---- what the API server wants
+
+    pub(in crate::kubelet) fn on_pod_news(&mut self, ctx: &mut Context<'_>, news: PodNews) {
+        if let Some(early) = &mut self.early {
+            return early.push(news);
+        }
+        match news {
+            PodNews::Listed(pods) => self.on_list(ctx, pods),
+            PodNews::Changed(pod) => self.on_pod(ctx, pod),
+            PodNews::Removed(uid) => self.on_pod_removed(ctx, uid),
+        }
+    }
 
     pub(super) fn on_list(&mut self, ctx: &mut Context<'_>, pods: Vec<Object>) {
         let mut gone: Vec<Uid> = self.pods.keys().copied().filter(|uid| !self.is_static(*uid)).collect();

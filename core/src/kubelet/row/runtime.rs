@@ -50,10 +50,10 @@ impl Row {
                 });
             }
             RuntimeEvent::SandboxReady { pod, address } => self.with_pod(ctx, pod, |life, _| life.on_sandbox(address)),
-            RuntimeEvent::SandboxFailed { pod, .. } => {
-                self.with_pod(ctx, pod, |life, host| life.on_sandbox_failed(host.ctx.now));
+            RuntimeEvent::SandboxFailed { pod, message } => {
+                self.with_pod(ctx, pod, |life, host| life.on_sandbox_failed(&message, host));
             }
-            RuntimeEvent::SandboxLost { pod } => self.with_pod(ctx, pod, |life, _| life.on_sandbox_lost()),
+            RuntimeEvent::SandboxLost { pod } => self.with_pod(ctx, pod, |life, host| life.on_sandbox_lost(host)),
             RuntimeEvent::PodRemoved { pod } => self.with_pod(ctx, pod, |life, _| life.on_removed()),
             RuntimeEvent::ImageReady { pod, container, already_present } => {
                 self.pulls.finish((pod, container));

@@ -259,6 +259,35 @@ fn a_machine_that_shuts_down_ends_its_pods_by_importance_and_then_goes_off() {
 }
 
 #[test]
+fn the_time_of_a_shutdown_is_divided_between_critical_pods_and_others() {
+    let seconds = Span::from_secs;
+    // The time, that of critical pods, the own grace of both pods; how long each gets, where two seconds are the least.
+    for (grace, critical, own, expected) in
+        [(30, 10, 30, [20, 10]), (30, 10, 6, [6, 6]), (30, 10, 600, [20, 10]), (30, 0, 30, [30, 2]), (5, 5, 30, [2, 5])]
+    {
+        let (grace, critical_grace) = (seconds(grace), seconds(critical));
+        let shutdown = ShutdownConfig { grace, critical_grace, by_priority: Vec::new() };
+        let kubelet = KubeletConfig { relist_period: Span::ZERO, shutdown, ..KubeletConfig::default() };
+        let mut bed = bed_with(Config { kubelet, ..Config::default() }, FakeRuntime::new());
+        let termination_grace = seconds(own);
+        create(&mut bed, "web", PodSpec { termination_grace, ..spec(&["app"]) });
+        create(&mut bed, "vital", PodSpec { termination_grace, priority: SYSTEM_CRITICAL_PRIORITY, ..spec(&["app"]) });
+        bed.run_until(Time::from_secs(100));
+        tell(&mut bed, RuntimeEvent::ShuttingDown);
+        bed.run_until(Time::from_secs(200));
+        let given = ["web", "vital"].map(|name| {
+            let uid = pod(&bed, name).meta.uid;
+            let graces = bed.to_runtimes.iter().filter_map(|(_, _, body)| match body {
+                Msg::Runtime(RuntimeRequest::StopContainer { pod, grace, .. }) if *pod == uid => Some(grace.as_secs()),
+                _ => None,
+            });
+            graces.collect::<Vec<_>>()
+        });
+        assert_eq!(given, expected.map(|grace| vec![grace]), "{grace} with {critical_grace}, own {own}");
+    }
+}
+
+#[test]
 fn groups_that_have_ended_early_do_not_wait_for_their_time() {
     let seconds = Span::from_secs;
     let by_priority = vec![(1_000, seconds(60)), (0, seconds(60))];

@@ -92,6 +92,100 @@ fn what_makes_no_sense_is_refused_with_its_place() {
     }
 }
 
+/// What a kubelet's fields make of thresholds and minimum reclaims, or what is said of them.
+fn eviction_of(fields: &str) -> Result<String, String> {
+    let spec = format!("  nodes: [{{name: w, count: 1}}]\n  controlPlane: {{kubelet: {{{fields}}}}}\n");
+    let loaded = loaded(&spec).map_err(|rejected| rejected.errors.to_string())?;
+    let eviction = &loaded.plan.config.kubelet.eviction;
+    let thresholds = eviction.thresholds.iter().map(|it| match it.grace {
+        None => format!("{:?} {:?}", it.signal, it.value),
+        Some(grace) => format!("{:?} {:?} after {grace}", it.signal, it.value),
+    });
+    let reclaims = eviction.minimum_reclaim.iter().map(|(signal, value)| format!("{signal:?} back {value:?}"));
+    Ok(thresholds.chain(reclaims).collect::<Vec<_>>().join(", "))
+}
+
+#[test]
+fn thresholds_are_read_as_amounts_or_shares_and_switched_off_by_nothing_and_everything() {
+    for (fields, expected) in [
+        ("evictionHard: {}", ""),
+        (
+            "evictionHard: {memory.available: 150Mi}, evictionSoft: {memory.available: 300Mi}, \
+             evictionSoftGracePeriod: {memory.available: 30s}, evictionMinimumReclaim: {memory.available: 0}",
+            "MemoryAvailable Number(157286400), MemoryAvailable Number(314572800) after 30s, MemoryAvailable back \
+             Number(0)",
+        ),
+        (
+            "evictionHard: {memory.available: 10%}, evictionSoft: {memory.available: 30%}, \
+             evictionSoftGracePeriod: {memory.available: 30s}, evictionMinimumReclaim: {memory.available: 5%}",
+            "MemoryAvailable Permille(100), MemoryAvailable Permille(300) after 30s, MemoryAvailable back Permille(50)",
+        ),
+        (
+            "evictionHard: {imagefs.available: 2Gi, nodefs.available: 1Gi}",
+            "ImageFsAvailable Number(2147483648), NodeFsAvailable Number(1073741824)",
+        ),
+        (
+            "evictionHard: {imagefs.available: 25.5%, nodefs.available: 10%}",
+            "ImageFsAvailable Permille(255), NodeFsAvailable Permille(100)",
+        ),
+        ("evictionHard: {memory.available: 0%, nodefs.available: 10%}", "NodeFsAvailable Permille(100)"),
+        ("evictionHard: {memory.available: 100%, nodefs.available: 10%}", "NodeFsAvailable Permille(100)"),
+    ] {
+        assert_eq!(eviction_of(fields), Ok(expected.to_owned()), "{fields}");
+    }
+}
+
+#[test]
+fn thresholds_that_are_none_are_refused_with_what_was_expected() {
+    let amount = "expected a quantity such as 100Mi or a share such as 10%";
+    for (fields, expected) in [
+        ("evictionHard: {mem.available: 150Mi}", "unknown eviction signal"),
+        ("evictionHard: {memory.available: 150Mi, mem.available: 150Mi}", "unknown eviction signal"),
+        ("evictionHard: {memory.available: -150Mi}", amount),
+        ("evictionHard: {memory.available: -15%}", amount),
+        ("evictionHard: {memory.available: 150%}", amount),
+        ("evictionHard: {memory.available: 0}", amount),
+        ("evictionHard: {memory.available: \"\"}", amount),
+        ("evictionHard: {memory.available: foo%}", amount),
+        ("evictionHard: {memory.available: 12%345}", amount),
+        ("evictionSoft: {memory.available: -150Mi}, evictionSoftGracePeriod: {memory.available: 1m}", amount),
+        ("evictionSoft: {memory.available: 150Mi}", "a soft threshold needs its grace"),
+        ("evictionSoft: {memory.available: 1Mi}, evictionSoftGracePeriod: {memory.available: -30s}", "-30s"),
+        ("evictionSoft: {memory.available: 1Mi}, evictionSoftGracePeriod: {memory.available: thirty}", "thirty"),
+        ("evictionSoftGracePeriod: {mem.available: 30s}", "unknown soft threshold"),
+        ("evictionMinimumReclaim: {memory.available: -300Mi}", amount),
+        ("evictionMinimumReclaim: {mem.available: 300Mi}", "unknown eviction signal"),
+        ("evictionMinimumReclaim: {memory.available: \"\"}", amount),
+        ("evictionMinimumReclaim: {memory.available: -15%}", amount),
+        ("evictionMinimumReclaim: {memory.available: 0%}", amount),
+        ("evictionMinimumReclaim: {memory.available: a%}", amount),
+    ] {
+        let refusal = eviction_of(fields).expect_err(fields);
+        assert!(refusal.contains(expected), "{fields}: {refusal}");
+    }
+}
+
+#[test]
+fn thresholds_of_images_are_percentages_the_low_one_below_the_high_one() {
+    for (high, low, is_right) in [
+        (2, 1, true),
+        (100, 80, true),
+        (-1, 0, false),
+        (101, 80, false),
+        (85, -1, false),
+        (85, 101, false),
+        (1, 2, false),
+        (80, 80, false),
+    ] {
+        let fields = format!("imageGCHighThresholdPercent: {high}, imageGCLowThresholdPercent: {low}");
+        let found = eviction_of(&fields);
+        assert_eq!(found.is_ok(), is_right, "{fields}: {found:?}");
+        if let Err(refusal) = found {
+            assert!(refusal.contains("expected"), "{fields}: {refusal}");
+        }
+    }
+}
+
 #[test]
 fn inputs_survive_being_recorded() {
     let files = Files::Recorded([("a.yaml".to_owned(), "apiVersion: v1".to_owned())].into());

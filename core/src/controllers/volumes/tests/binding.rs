@@ -352,3 +352,55 @@ fn a_default_class_that_comes_later_is_given_to_claims_that_wait_without_one() {
         assert_eq!(class.as_deref(), expected, "{before}, {defaults} default classes: {:?}", bed.told());
     }
 }
+
+#[test]
+fn who_is_to_make_a_volume_is_noted_on_its_claim_or_it_is_said_why_nobody_does() {
+    let waits = BindingMode::WaitForFirstConsumer;
+    let asked = "Normal ExternalProvisioning";
+    let failed = "Warning ProvisioningFailed";
+    // The class's provisioner and binding, the claim's class (`-` is none at all) and marks, whether there is a volume
+    // of the class; who is noted, whether the claim is bound, and what is said.
+    for (provisioner, mode, class_of_claim, marks, available, noted, bound, said) in [
+        ("disks.example.com", BindingMode::Immediate, "x", "", false, "disks.example.com", false, asked),
+        ("disks.example.com", BindingMode::Immediate, "x", "", true, "", true, ""),
+        ("kubernetes.io/gce-pd", BindingMode::Immediate, "x", "", false, "pd.csi.storage.gke.io", false, asked),
+        ("kubernetes.io/unknown", BindingMode::Immediate, "x", "", false, "", false, failed),
+        ("disks.example.com", BindingMode::Immediate, "other", "", false, "", false, failed),
+        ("disks.example.com", BindingMode::Immediate, "", "", false, "", false, "Normal FailedBinding"),
+        ("disks.example.com", BindingMode::Immediate, "-", "", false, "", false, "Normal FailedBinding"),
+        ("disks.example.com", waits, "x", "", false, "", false, "Normal WaitForFirstConsumer"),
+        ("disks.example.com", waits, "x", " on", false, "disks.example.com", false, asked),
+        ("disks.example.com", waits, "x", " on", true, "disks.example.com", false, asked),
+    ] {
+        let row = format!("{provisioner} {mode:?} {class_of_claim:?}{marks} {available}");
+        let mut bed = Testbed::new(Config::default());
+        bed.create(StorageClass { provisioner: provisioner.into(), ..class("x", mode) });
+        if available {
+            bed.create(volume("v", "x", "1Gi"));
+        }
+        let mut wanted = claim_of(&format!("c:1Gi{marks}"));
+        wanted.spec.storage_class = (class_of_claim != "-").then(|| class_of_claim.into());
+        bed.create(wanted);
+        bed.run_for(Span::from_secs(1));
+        let claim = stored(&bed, "c");
+        let notes = ["volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner"];
+        for note in notes {
+            let found = claim.meta.annotations.get(note).map(ToString::to_string).unwrap_or_default();
+            assert_eq!(found, noted, "{row}: {note}");
+        }
+        assert_eq!(claim.status.phase == ClaimPhase::Bound, bound, "{row}");
+        let events = bed.events(Kind::PersistentVolumeClaim, "c");
+        let words: Vec<String> =
+            events.iter().map(|line| line.split(' ').skip(1).take(2).collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(words, if said.is_empty() { Vec::new() } else { vec![said.to_owned()] }, "{row}: {events:?}");
+        if noted.is_empty() || available {
+            continue;
+        }
+        // Whoever it was makes the volume, for this claim and no other.
+        let claim_ref = ClaimReference { namespace: "default".into(), name: "c".into(), uid: Some(claim.meta.uid) };
+        bed.create(PersistentVolume { claim: Some(claim_ref), ..volume("made", "x", "1Gi") });
+        bed.run_for(Span::from_secs(1));
+        let claim = stored(&bed, "c");
+        assert_eq!((&*claim.spec.volume, claim.status.phase), ("made", ClaimPhase::Bound), "{row}");
+    }
+}

@@ -58,8 +58,8 @@ fn eviction(config: &mut KubeletConfig, written: &Kubelet, problems: &mut Proble
     let eviction = &mut config.eviction;
     if let Some(hard) = &written.eviction_hard {
         let hard = amounts(hard, "evictionHard", problems);
-        eviction.thresholds =
-            hard.into_iter().map(|(signal, value)| EvictionThreshold { signal, value, grace: None }).collect();
+        let hard = hard.into_iter().filter(|(_, value)| is_on(*value));
+        eviction.thresholds = hard.map(|(signal, value)| EvictionThreshold { signal, value, grace: None }).collect();
     }
     let graces = &written.eviction_soft_grace_period;
     for (name, amount) in &written.eviction_soft {
@@ -69,7 +69,7 @@ fn eviction(config: &mut KubeletConfig, written: &Kubelet, problems: &mut Proble
             continue;
         };
         let found = signal(name, amount, "evictionSoft", problems).zip(value(amount, "evictionSoft", problems));
-        if let Some((signal, value)) = found {
+        if let Some((signal, value)) = found.filter(|(_, value)| is_on(*value)) {
             eviction.thresholds.push(EvictionThreshold { signal, value, grace: Some(grace.value.0) });
         }
     }
@@ -103,7 +103,17 @@ fn signal(name: &str, amount: &Spanned<Amount>, field: &str, problems: &mut Prob
     found
 }
 
-/// `100Mi` or `10%`.
+/// Whether there is a threshold at all: shares of nothing and of everything switch one off.
+///
+/// Source: `parseThresholdStatement`, pkg/kubelet/eviction/helpers.go (v1.34.1).
+fn is_on(value: EvictionAmount) -> bool {
+    !matches!(value, EvictionAmount::Permille(0 | 1_000))
+}
+
+/// `100Mi` or `10%`. Nothing at all is no threshold, and a share of nothing is no minimum reclaim.
+///
+/// Source: `parseThresholdStatement`, `parseMinimumReclaims`, pkg/kubelet/eviction/helpers.go (v1.34.1), which also
+/// takes a minimum reclaim of more than everything.
 fn value(amount: &Spanned<Amount>, field: &str, problems: &mut Problems) -> Option<EvictionAmount> {
     let text = &amount.value.0;
     let found = match text.strip_suffix('%') {
@@ -117,6 +127,11 @@ fn value(amount: &Spanned<Amount>, field: &str, problems: &mut Problems) -> Opti
             text.parse::<Quantity>().ok().filter(|it| !it.is_negative()).map(|it| EvictionAmount::Number(it.value()))
         }
     };
+    let is_reclaim = field == "evictionMinimumReclaim";
+    let found = found.filter(|value| match value {
+        EvictionAmount::Number(number) => is_reclaim || *number > 0,
+        EvictionAmount::Permille(share) => !is_reclaim || *share > 0,
+    });
     if found.is_none() {
         let message = format!("expected a quantity such as 100Mi or a share such as 10%, found {text:?}");
         problems.add(amount.span, &format!("{PATH}.{field}"), message);
