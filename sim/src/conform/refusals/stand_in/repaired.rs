@@ -62,10 +62,9 @@ fn mend(object: &mut Value, plain: &Value, field: &[String]) {
                 map.insert(key.clone(), good.clone());
                 return;
             }
-            (Value::Object(map), None) => {
-                if map.remove(key).is_some() {
-                    return;
-                }
+            (Value::Object(map), None) if map.contains_key(key) => {
+                map.remove(key);
+                return;
             }
             (Value::Array(items), good) => {
                 let Some(index) = key.parse().ok().filter(|index| *index < items.len()) else { continue };
