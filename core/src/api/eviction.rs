@@ -1,8 +1,9 @@
 //! The eviction subresource: deleting a pod if its disruption budget allows it.
 //!
 //! One request does what the API server does in up to three writes: it takes one off the budget, marks the pod, deletes
-//! it. Source: pkg/registry/core/pod/storage/eviction.go (v1.34.1). Absent on purpose: its retries over conflicts,
-//! which cannot arise within one request here.
+//! it. The budget is asked first: it has paid, too, if the pod turns out to be another one than was meant. Source:
+//! pkg/registry/core/pod/storage/eviction.go (v1.34.1). Absent on purpose: its retries over conflicts, which cannot
+//! arise within one request here.
 
 use crate::api::{Answer, Propagation, Refusal, Reply, create, deletion};
 use crate::context::Context;
@@ -28,13 +29,13 @@ pub(super) fn evict(
     create::check_namespace(store.newest(), key)?;
     let found = store.newest().find::<Pod>(&key.namespace, &key.name).map(|(_, pod)| pod.clone());
     let pod = found.ok_or_else(|| Refusal::NotFound(key.clone()))?;
-    if let Some(expected) = uid.filter(|expected| *expected != pod.meta.uid) {
-        return Err(Refusal::WrongUid { expected, stored: pod.meta.uid });
-    }
     if let Some((row, budget)) = charged(ctx.now, store.newest(), &pod)?
         && !dry_run
     {
         store.replace(row, budget);
+    }
+    if let Some(expected) = uid.filter(|expected| *expected != pod.meta.uid) {
+        return Err(Refusal::WrongUid { expected, stored: pod.meta.uid });
     }
     if dry_run {
         return Ok(Reply::Deleted(None));
@@ -62,9 +63,11 @@ fn charged(now: Time, view: View<'_>, pod: &Pod) -> Result<Option<(RowId, PodDis
     Ok(Some((row, budget)))
 }
 
-/// Why a pod's budget would not let it be evicted now; `None` if it would.
-pub fn held_by_budget(now: Time, view: View<'_>, pod: &Pod) -> Option<Refusal> {
-    charged(now, view, pod).err()
+/// The budget of a pod once an eviction now has taken one disruption off it; `None` if none has to pay.
+///
+/// Errors: the budget would not let the pod be evicted.
+pub fn charge(now: Time, view: View<'_>, pod: &Pod) -> Result<Option<PodDisruptionBudget>, Refusal> {
+    Ok(charged(now, view, pod)?.map(|(_, budget)| budget))
 }
 
 /// Whether a pod's end disturbs nobody, so that no budget is asked.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Map, Value, json};
 use wavetank_core::id::Name;
 use wavetank_core::model::{Selector, SelectorOperator, SelectorRequirement};
 
@@ -32,18 +33,67 @@ enum Token {
 ///
 /// Errors: what the API server says to a selector that it cannot read.
 pub fn parse(text: &str) -> Result<Selector, String> {
+    let required = requirements(text)?.into_iter().map(|(_, requirement)| requirement);
+    Ok(required.fold(Selector::default(), with))
+}
+
+/// The selector of a manifest that kubectl makes of a text.
+///
+/// Errors: a text that cannot be read, and operators that manifests have not got.
+///
+/// Source: `ParseToLabelSelector`, staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/helpers.go (v1.34.1).
+pub fn manifest(text: &str) -> Result<Value, String> {
+    let mut required =
+        requirements(text).map_err(|error| format!("couldn't parse the selector string {text:?}: {error}"))?;
+    required.sort_by(|(_, one), (_, other)| one.key.cmp(&other.key));
+    let (mut labels, mut expressions) = (Map::new(), Vec::new());
+    for (operator, SelectorRequirement { key, values, .. }) in &required {
+        let values: Vec<&str> = values.iter().map(|value| &**value).collect();
+        let named = match operator {
+            Token::Equals => {
+                labels.insert(key.to_string(), values.concat().into());
+                continue;
+            }
+            Token::In => "In",
+            Token::NotIn => "NotIn",
+            Token::Not => "DoesNotExist",
+            Token::Identifier => "Exists",
+            Token::Greater | Token::Less => {
+                let word = if *operator == Token::Greater { "gt" } else { "lt" };
+                return Err(format!("{word:?} isn't supported in label selectors"));
+            }
+            _ => return Err("\"!=\" is not a valid label selector operator".to_owned()),
+        };
+        let mut expression = json!({"key": &**key, "operator": named});
+        if !matches!(operator, Token::Not | Token::Identifier) {
+            expression["values"] = values.into();
+        }
+        expressions.push(expression);
+    }
+    let mut selector = Map::new();
+    if !labels.is_empty() {
+        selector.insert("matchLabels".to_owned(), labels.into());
+    }
+    if !expressions.is_empty() {
+        selector.insert("matchExpressions".to_owned(), expressions.into());
+    }
+    Ok(selector.into())
+}
+
+/// What a selector requires, each with the operator as it is written: `Not` for a key that must not be there, and
+/// `Identifier` for one that must.
+fn requirements(text: &str) -> Result<Vec<(Token, SelectorRequirement)>, String> {
     let mut parser = Parser { tokens: scan(text), at: 0 };
-    let mut selector = Selector::default();
+    let mut required = Vec::new();
     loop {
         match parser.ahead() {
             Token::Identifier | Token::Not => {}
-            Token::End => return Ok(selector),
+            Token::End => return Ok(required),
             _ => return Err(format!("found '{}', expected: !, identifier, or 'end of string'", parser.literal())),
         }
-        let requirement = parser.requirement().map_err(|error| format!("unable to parse requirement: {error}"))?;
-        selector = with(selector, requirement);
+        required.push(parser.requirement().map_err(|error| format!("unable to parse requirement: {error}"))?);
         match parser.take() {
-            (Token::End, _) => return Ok(selector),
+            (Token::End, _) => return Ok(required),
             (Token::Comma, _) if matches!(parser.ahead(), Token::Identifier | Token::Not) => {}
             (Token::Comma, _) => return Err(format!("found '{}', expected: identifier after ','", parser.literal())),
             (_, literal) => return Err(format!("found '{literal}', expected: ',' or 'end of string'")),
@@ -128,7 +178,7 @@ impl Parser {
         taken
     }
 
-    fn requirement(&mut self) -> Result<SelectorRequirement, String> {
+    fn requirement(&mut self) -> Result<(Token, SelectorRequirement), String> {
         let (mut token, mut literal) = self.take();
         let absent = token == Token::Not;
         if absent {
@@ -143,23 +193,23 @@ impl Parser {
             values: values.into_iter().map(Name::from).collect(),
         };
         if absent {
-            return Ok(made(SelectorOperator::DoesNotExist, BTreeSet::new()));
+            return Ok((Token::Not, made(SelectorOperator::DoesNotExist, BTreeSet::new())));
         }
         if matches!(self.ahead(), Token::End | Token::Comma) {
-            return Ok(made(SelectorOperator::Exists, BTreeSet::new()));
+            return Ok((Token::Identifier, made(SelectorOperator::Exists, BTreeSet::new())));
         }
-        let (operator, word) = self.tokens[self.at.min(self.tokens.len() - 1)].clone();
+        let (token, word) = self.tokens[self.at.min(self.tokens.len() - 1)].clone();
         self.at += 1;
-        let operator = match operator {
-            Token::In => return Ok(made(SelectorOperator::In, self.values()?)),
-            Token::NotIn => return Ok(made(SelectorOperator::NotIn, self.values()?)),
-            Token::Equals => SelectorOperator::In,
-            Token::NotEquals => SelectorOperator::NotIn,
+        let operator = match token {
+            Token::In | Token::Equals => SelectorOperator::In,
+            Token::NotIn | Token::NotEquals => SelectorOperator::NotIn,
             Token::Greater => SelectorOperator::Gt,
             Token::Less => SelectorOperator::Lt,
             _ => return Err(format!("found '{word}', expected: {OPERATORS}")),
         };
-        Ok(made(operator, self.exact_value()?))
+        let several = matches!(token, Token::In | Token::NotIn);
+        let values = if several { self.values()? } else { self.exact_value()? };
+        Ok((token, made(operator, values)))
     }
 
     fn exact_value(&mut self) -> Result<BTreeSet<String>, String> {
@@ -248,6 +298,18 @@ mod tests {
         {
             assert!(!select(fails, &labels), "{fails}");
         }
+    }
+
+    #[test]
+    fn a_manifest_s_selector_tells_pairs_and_expressions_apart() {
+        let expected = json!({"matchLabels": {"app": "till"}, "matchExpressions": [
+            {"key": "b", "operator": "Exists"}, {"key": "c", "operator": "DoesNotExist"},
+            {"key": "tier", "operator": "In", "values": ["front"]}]});
+        assert_eq!(manifest("tier in (front),app=till,b,!c"), Ok(expected));
+        assert_eq!(manifest("a!=b"), Err("\"!=\" is not a valid label selector operator".to_owned()));
+        assert_eq!(manifest("a>1"), Err("\"gt\" isn't supported in label selectors".to_owned()));
+        let unread = "couldn't parse the selector string \"=\": found '=', expected: !, identifier, or 'end of string'";
+        assert_eq!(manifest("="), Err(unread.to_owned()));
     }
 
     #[test]

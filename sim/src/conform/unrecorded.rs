@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::conform::kubectl;
 use crate::conform::line::Line;
 use crate::conform::recording::{Deed, Step};
 
@@ -54,10 +55,11 @@ pub fn creations(steps: &[Step], lines: &[Line]) -> Vec<Step> {
 
 fn asks_for(step: &Step, kind: &str, name: &str) -> bool {
     match &step.what {
-        Deed::Request { method, body, code, .. } => {
-            method == "POST" && *code == 201 && body["kind"] == kind && body["metadata"]["name"] == name
+        // An apply and some kinds' PUT create, too.
+        Deed::Request { body, code, .. } => *code == 201 && body["kind"] == kind && body["metadata"]["name"] == name,
+        Deed::Kubectl(command, code) => {
+            *code == 0 && kubectl::made(command).iter().any(|(made, of)| made.name() == kind && of == name)
         }
-        Deed::Kubectl(command, _) => command.contains(name),
         Deed::Machine(_) => false,
     }
 }
@@ -150,6 +152,31 @@ mod tests {
         assert_eq!(path, "/api/v1/namespaces/s/services");
         assert_eq!(body["metadata"]["name"], "x0");
         assert_eq!(body["spec"], json!({"type": "NodePort", "ports": [{"port": 80}]}));
+    }
+
+    #[test]
+    fn what_a_command_or_an_apply_made_is_asked_for_already() {
+        let shown = |name: &str| {
+            line(json!({"t_ms": 20, "type": "ADDED", "kind": "Service", "name": format!("s/{name}"), "spec": {}}))
+        };
+        let command = |text: &str, code: i64| Step { at_ms: 0, from_ms: 0, what: Deed::Kubectl(text.to_owned(), code) };
+        let mut applied = request("Service", "d");
+        if let Deed::Request { method, .. } = &mut applied.what {
+            *method = "PATCH".to_owned();
+        }
+        let steps = [
+            command("expose deploy a --port=80", 0),
+            command("run b --image=b --port=80 --expose", 0),
+            command("create service clusterip c --tcp=80", 1),
+            command("scale deploy/e --replicas=2", 0),
+            applied,
+        ];
+        let found = creations(&steps, &["a", "b", "c", "d", "e"].map(shown));
+        let name = |step: &Step| match &step.what {
+            Deed::Request { body, .. } => body["metadata"]["name"].clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found.iter().map(name).collect::<Vec<_>>(), ["c", "e"], "a name in a command is no creation");
     }
 
     #[test]

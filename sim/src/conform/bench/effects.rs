@@ -28,7 +28,9 @@ impl Bench<'_> {
             self.timers.remove(&(*process, *kind));
         }
         let mut effects = Vec::new();
+        let writer = self.managers.is_some().then(|| self.writer(&input));
         self.core.step(self.now, input, &mut effects);
+        self.note_owners(writer);
         self.show();
         for effect in effects {
             self.perform(effect);

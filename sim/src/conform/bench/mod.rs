@@ -3,7 +3,7 @@
 //!
 //! Here are a play from its beginning to its end and the queue of what happens in it. `scene` is what is there before
 //! the first step, `steps` does the steps, `drains` the `kubectl drain`s among them, `machines` looks after kubelets,
-//! and `effects` carries out what the core wants.
+//! `effects` carries out what the core wants, and `owners` knows whose each field is.
 //!
 //! Delays are drawn by the seed within a few milliseconds, as a cluster on one machine has them, or several times as
 //! long, as a busy one has, so that another seed gives another order of what the recorded clusters left to chance.
@@ -12,10 +12,11 @@
 mod drains;
 mod effects;
 mod machines;
+mod owners;
 mod scene;
 mod steps;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wavetank_core::Core;
 use wavetank_core::api::Request;
@@ -25,11 +26,13 @@ use wavetank_core::id::{HostId, ProcId, RequestId, Revision};
 use wavetank_core::seam::{Input, Msg, TimerKind};
 use wavetank_core::time::{Span, Time};
 
+use crate::conform::edge::Managers;
 use crate::conform::kubelets::{Due, Kubelets};
 use crate::conform::line::Line;
 use crate::conform::names::Twins;
 use crate::conform::recording::Recording;
 use drains::Running;
+use owners::Applied;
 
 /// How many times as long delays are, by the seed: recorded clusters were more and less busy, with others' scenarios
 /// too.
@@ -89,6 +92,12 @@ struct Bench<'a> {
     lost: BTreeSet<usize>,
     twins: Twins,
     drains: Vec<Running>,
+    /// Requests of command lines that wait for the answer to the one before them, by the step's place.
+    to_follow: BTreeMap<usize, VecDeque<Request>>,
+    /// Whose each field is, in a recording in which somebody applies.
+    managers: Option<Managers>,
+    /// Configurations that were applied and are not answered yet, by the step's place.
+    applying: BTreeMap<usize, Applied>,
     /// Names and addresses of ours that stand for drawn ones of a step, each with the recorded one, by the step's
     /// place.
     renamed: BTreeMap<usize, Vec<(String, String)>>,
@@ -129,6 +138,9 @@ pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
         lost: BTreeSet::new(),
         twins: Twins::default(),
         drains: Vec::new(),
+        to_follow: BTreeMap::new(),
+        managers: owners::begin(recording),
+        applying: BTreeMap::new(),
         renamed: BTreeMap::new(),
         played: Played {
             lines: Vec::new(),

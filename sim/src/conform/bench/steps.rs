@@ -1,8 +1,10 @@
 //! The steps of a recording are done: requests, what happens to machines, and command lines. Names and addresses that
 //! the recorded cluster drew are replaced by ours, and ours by the recorded ones in what is answered.
 
+use std::collections::VecDeque;
+
 use serde_json::Value;
-use wavetank_core::api::Answer;
+use wavetank_core::api::{Answer, Request};
 use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::model::Service;
 
@@ -17,6 +19,10 @@ impl Bench<'_> {
         let recording = self.recording;
         match &recording.steps[place].what {
             Deed::Request { method, path, content_type, body, code, message } => {
+                if let Some(user) = message.as_deref().and_then(edge::denied_user) {
+                    let denied = edge::denied(user, method, path);
+                    return drop(self.played.codes.insert(place, (denied.code, denied.message)));
+                }
                 let Some(mut path) = Path::parse(path) else {
                     return self.played.not_covered.push(path.clone());
                 };
@@ -36,12 +42,19 @@ impl Bench<'_> {
                 } else {
                     edge::without_right_preconditions(&body, *code, message.as_deref().unwrap_or_default())
                 };
-                match edge::translate(&self.core, method, &path, content_type, &body) {
+                let managers = self.managers.as_ref();
+                match edge::translate_among(&self.core, managers, method, &path, content_type, &body) {
                     Outcome::Ask(requests) => {
+                        self.note_apply(place, (method, content_type), &path, &body, requests.is_empty());
                         self.played.codes.insert(place, (if method == "POST" { 201 } else { 200 }, String::new()));
                         for request in requests {
                             self.ask_as(ProcId::CLIENT, RequestId(place as u64), request);
                         }
+                    }
+                    Outcome::AnsweredAfter(requests, status) => {
+                        let message = self.as_recorded(place, status.message);
+                        self.played.codes.insert(place, (status.code, message));
+                        requests.into_iter().for_each(|request| self.ask(ProcId::CLIENT, request));
                     }
                     Outcome::Answered(status) => {
                         let message = self.as_recorded(place, status.message);
@@ -86,18 +99,24 @@ impl Bench<'_> {
         };
         let scene = Scene { core: &self.core, namespace: &recording.namespace, pod: &twin };
         match kubectl::understand(&scene, line) {
-            Command::Do(Outcome::Ask(requests)) => {
-                self.played.commands.insert(place, (0, String::new()));
-                for request in requests {
+            Command::Do(plan) => {
+                let said = (i32::from(plan.failure.is_some()), plan.failure.unwrap_or_default());
+                self.played.commands.insert(place, said);
+                let mut requests: VecDeque<Request> = plan.requests.into();
+                let at_once = if plan.one_by_one { requests.len().min(1) } else { requests.len() };
+                for request in requests.drain(..at_once).collect::<Vec<_>>() {
                     self.ask_as(ProcId::CLIENT, RequestId(place as u64), request);
                 }
+                if !requests.is_empty() {
+                    self.to_follow.insert(place, requests);
+                }
             }
-            Command::Do(Outcome::Answered(status)) => drop(self.played.commands.insert(place, (1, status.message))),
             Command::Drain(options) => self.begin_drain(place, options),
             Command::Nothing => {}
-            Command::Fails(message) => drop(self.played.commands.insert(place, (1, message))),
-            Command::Do(Outcome::NotCovered(what)) => self.played.not_covered.push(format!("kubectl {line}: {what}")),
-            Command::NotCovered => self.played.not_covered.push(format!("kubectl {line}")),
+            Command::NotCovered(what) => {
+                let what = what.map(|what| format!(": {what}")).unwrap_or_default();
+                self.played.not_covered.push(format!("kubectl {line}{what}"));
+            }
         }
     }
 
@@ -106,6 +125,15 @@ impl Bench<'_> {
             return;
         }
         let Ok(place) = usize::try_from(id.0) else { return };
+        self.apply_answered(place, answer.is_ok());
+        if let Some(mut following) = self.to_follow.remove(&place).filter(|_| answer.is_ok()) {
+            if let Some(request) = following.pop_front() {
+                self.ask_as(ProcId::CLIENT, id, request);
+            }
+            if !following.is_empty() {
+                self.to_follow.insert(place, following);
+            }
+        }
         if let (Err(refusal), Some(step)) = (answer, self.recording.steps.get(place)) {
             let message = self.as_recorded(place, refusal.to_string());
             match step.what {

@@ -11,7 +11,9 @@ use wavetank_manifest::kubernetes::{
 };
 
 use super::create::{self, wrong_kind};
-use super::{EPOCH, Outcome, Path, Status, apply, failed_precondition, not_found, options, patches, scale, status};
+use super::{
+    EPOCH, Managers, Outcome, Path, Status, apply, failed_precondition, not_found, options, patches, scale, status,
+};
 
 /// What was sent.
 pub(super) struct Sent<'a> {
@@ -21,6 +23,8 @@ pub(super) struct Sent<'a> {
     pub(super) content_type: &'a str,
     /// The body.
     pub(super) body: &'a Value,
+    /// Whose each field is, if that is known.
+    pub(super) managers: Option<&'a Managers>,
 }
 
 /// Kinds that a PUT creates if they are not there.
@@ -38,7 +42,7 @@ const ONLY_WITH_VERSION: [Kind; 5] =
 /// A change of an object, or of the part of it that the path names.
 pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>) -> Outcome {
     if sent.method == "PATCH" && sent.content_type == apply::MEDIA_TYPE {
-        return apply::apply(core, key, path, sent.body);
+        return apply::apply(core, key, path, sent);
     }
     let patch_type = match patches::patch_type(sent) {
         Ok(patch_type) => patch_type,
@@ -142,14 +146,22 @@ pub(super) fn wrong_version(key: &ObjectKey, current: &Object, sent: &Sent<'_>) 
 }
 
 /// A change of everything but the status.
-fn whole(current: Object, before: &Value, mut after: Value) -> Outcome {
-    if matches!(current, Object::Service(_)) {
-        settle_service(&mut after, before);
+pub(super) fn whole(current: Object, before: &Value, mut after: Value) -> Outcome {
+    match current {
+        Object::Service(_) => settle_service(&mut after, before),
+        // Who has to be done with a namespace is said by way of another path, and whatever is said here is not looked
+        // at: `namespaceStrategy.PrepareForUpdate`, pkg/registry/core/namespace/strategy.go (v1.34.1).
+        Object::Namespace(_) => after["spec"] = before["spec"].clone(),
+        _ => {}
     }
     if let Some(status) = invalid(&current, before, &after) {
         return Outcome::Answered(status);
     }
-    let after = without_what_is_kept(after, before);
+    let mut after = without_what_is_kept(after, before);
+    if let (Object::Service(_), Some(status)) = (&current, before.get("status")) {
+        // The core does not look at it: it goes with the rest of what a Service is.
+        after["status"] = status.clone();
+    }
     let mut located = match create::read(current.kind(), &mut after.clone(), &Path::default()) {
         Ok(located) => located,
         Err(status) => return Outcome::Answered(status),
@@ -219,7 +231,7 @@ fn invalid(current: &Object, before: &Value, after: &Value) -> Option<Status> {
 }
 
 /// What the API server says of a written status.
-fn invalid_status(current: &Object, before: &Value, after: &Value) -> Option<Status> {
+pub(super) fn invalid_status(current: &Object, before: &Value, after: &Value) -> Option<Status> {
     let stored = create::read(current.kind(), &mut before.clone(), &Path::default()).ok()?.value;
     let invalid = validate_status_update(&stored, after, before).err()?;
     Some(Status::invalid(invalid.to_string()))

@@ -29,6 +29,17 @@ pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outc
         body["metadata"]["namespace"] = path.namespace.clone().into();
         located.value.metadata_mut().namespace = Some(path.namespace.clone());
     }
+    // A Node may come with what its machine reports; whatever else is created has no status before anybody reports one.
+    if let (true, Value::Object(fields)) = (kind != Kind::Node, &mut body)
+        && fields.remove("status").is_some()
+    {
+        let metadata = located.value.metadata().clone();
+        located = match read(kind, &mut body, path) {
+            Ok(located) => located,
+            Err(status) => return Outcome::Answered(status),
+        };
+        *located.value.metadata_mut() = metadata;
+    }
     let version = body["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
     let (named, pod) = (asked_name(&located), as_pod(&located));
     let key = ObjectKey::new(kind, &path.namespace, &named);

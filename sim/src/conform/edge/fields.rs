@@ -7,7 +7,7 @@ use serde_json::Value;
 use wavetank_core::model::Kind;
 
 /// Whether a selector, which is known to be a good one, takes an object.
-pub(super) fn selects(kind: Kind, selector: &str, object: &Value) -> bool {
+pub fn selects(kind: Kind, selector: &str, object: &Value) -> bool {
     selector.split(',').filter(|part| !part.is_empty()).all(|part| {
         let (is_other, split) = match part.split_once("!=") {
             Some(split) => (true, Some(split)),

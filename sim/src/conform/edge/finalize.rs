@@ -19,7 +19,7 @@ pub(super) fn finalize(core: &Core, key: &ObjectKey, path: &Path, body: &Value) 
         return Outcome::Answered(status);
     }
     let Some(current) = core.find(key) else { return not_found(key) };
-    let sent = Sent { method: "PUT", content_type: "", body: &body };
+    let sent = Sent { method: "PUT", content_type: "", body: &body, managers: None };
     if let Some(status) = wrong_version(key, &current, &sent) {
         return Outcome::Answered(status);
     }

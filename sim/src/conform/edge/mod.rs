@@ -3,12 +3,13 @@
 //! A patch is applied to the JSON that a client would get, and the result is read, defaulted and validated as a new
 //! manifest is. A version (`resourceVersion`) or identity (`uid`) that a request still names is one that its object has
 //! not got: whoever knows the recorded ones takes those away that are right. Absent on purpose: what reads answer with,
-//! users and their rights (but for what somebody without any is told, in `rights`), and the managers of fields.
+//! users and their rights (but for what somebody without any is told, in `rights`).
 //!
 //! A file for each kind of request: `create` (with `runtime`), `read`, `change` (with `patches`, `apply`, `scale` and
 //! `status`), `delete` (with `fields`), `pods` (evictions and bindings), `finalize`, `beside` (what is only
 //! refused); `resources` and `options` say what a path and its query mean, `versions` what a body may be, `machine`
-//! makes Nodes of machines, `own` what an API server makes for itself.
+//! makes Nodes of machines, `own` what an API server makes for itself. `managers` knows whose each field is, where
+//! somebody wants to know.
 
 mod apply;
 mod beside;
@@ -18,6 +19,7 @@ mod delete;
 mod fields;
 mod finalize;
 mod machine;
+mod managers;
 mod options;
 mod own;
 mod patches;
@@ -35,12 +37,22 @@ use wavetank_core::Core;
 use wavetank_core::api::{Refusal, Request};
 use wavetank_core::model::{Kind, ObjectKey};
 
+pub use apply::{MEDIA_TYPE as APPLY, applier};
+pub use fields::selects;
 pub use machine::node_of;
+pub use managers::{Manager, Managers};
 pub use own::{is_service as is_own_service, service as own_service};
+pub use resources::wrong_fields;
 pub use rights::{denied, denied_user};
 
 /// Unix time of a run's start, for timestamps that are patched.
 pub const EPOCH: i64 = 1_700_000_000;
+
+/// The object that a path leads to; `None` if it leads to none of a kind that we have.
+pub fn key_at(path: &Path) -> Option<ObjectKey> {
+    let kind = resources::kind_at(path).ok()?;
+    (!path.name.is_empty()).then(|| ObjectKey::new(kind, &path.namespace, &path.name))
+}
 
 /// What a request has come to.
 #[derive(Debug)]
@@ -49,6 +61,8 @@ pub enum Outcome {
     Ask(Vec<Request>),
     /// It is answered at the edge.
     Answered(Status),
+    /// It is refused at the edge, but has had effects before: what the core is to be asked for.
+    AnsweredAfter(Vec<Request>, Status),
     /// Nothing here can do that.
     NotCovered(String),
 }
@@ -185,8 +199,20 @@ pub fn without_right_preconditions(body: &Value, code: u16, message: &str) -> Va
     body
 }
 
-/// Turns a request into the core's own.
+/// Turns a request into the core's own. Whose fields are is not known.
 pub fn translate(core: &Core, method: &str, path: &Path, content_type: &str, body: &Value) -> Outcome {
+    translate_among(core, None, method, path, content_type, body)
+}
+
+/// Turns a request into the core's own, which may depend on the owners of fields.
+pub fn translate_among(
+    core: &Core,
+    managers: Option<&Managers>,
+    method: &str,
+    path: &Path,
+    content_type: &str,
+    body: &Value,
+) -> Outcome {
     if let Some(kind) = beside::created(method, path) {
         return beside::create(core, kind, path, body);
     }
@@ -197,7 +223,7 @@ pub fn translate(core: &Core, method: &str, path: &Path, content_type: &str, bod
     if let Some(status) = resources::no_such_request(method, kind, path) {
         return Outcome::Answered(status);
     }
-    let outcome = outcome(core, method, kind, path, content_type, body);
+    let outcome = outcome(core, kind, path, &change::Sent { method, content_type, body, managers });
     match outcome {
         Outcome::Ask(requests) if options::is_dry(method, path, body) => {
             Outcome::Ask(requests.into_iter().map(|request| Request::DryRun(Box::new(request))).collect())
@@ -206,9 +232,10 @@ pub fn translate(core: &Core, method: &str, path: &Path, content_type: &str, bod
     }
 }
 
-fn outcome(core: &Core, method: &str, kind: Kind, path: &Path, content_type: &str, body: &Value) -> Outcome {
+fn outcome(core: &Core, kind: Kind, path: &Path, sent: &change::Sent<'_>) -> Outcome {
     let key = ObjectKey::new(kind, &path.namespace, &path.name);
-    match (method, path.subresource.as_str()) {
+    let body = sent.body;
+    match (sent.method, path.subresource.as_str()) {
         ("GET", "") => read::answer(core, kind, path),
         ("GET", "status" | "scale") if core.find(&key).is_none() => not_found(&key),
         ("GET", _) => Outcome::Ask(Vec::new()),
@@ -218,10 +245,8 @@ fn outcome(core: &Core, method: &str, kind: Kind, path: &Path, content_type: &st
         ("DELETE", "") if path.name.is_empty() => delete::collection(core, kind, path, body),
         ("DELETE", "") => delete::delete(core, key, path, body),
         ("PUT", "finalize") => finalize::finalize(core, &key, path, body),
-        ("PATCH" | "PUT", "" | "status" | "scale") => {
-            change::change(core, &key, path, &change::Sent { method, content_type, body })
-        }
-        (_, subresource) => Outcome::NotCovered(format!("{method} {}/{subresource}", path.plural)),
+        ("PATCH" | "PUT", "" | "status" | "scale") => change::change(core, &key, path, sent),
+        (method, subresource) => Outcome::NotCovered(format!("{method} {}/{subresource}", path.plural)),
     }
 }
 

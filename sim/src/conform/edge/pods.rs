@@ -7,7 +7,7 @@ use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::Request;
 use wavetank_core::api::admission::early_refusal;
-use wavetank_core::api::eviction::held_by_budget;
+use wavetank_core::api::eviction::charge;
 use wavetank_core::model::{Object, ObjectKey};
 
 use super::delete::grace;
@@ -65,12 +65,18 @@ pub(super) fn evict(core: &Core, key: ObjectKey, path: &Path, body: &Value) -> O
     }
     let options = &body["deleteOptions"];
     let Some(stored) = core.find(&key) else { return not_found(&key) };
-    if let (Some(status), Object::Pod(pod)) = (unmet(core, &stored, options), &stored) {
-        // A budget is asked before the pod is looked at for what it must be.
-        let held = held_by_budget(core.now(), core.newest(), pod);
-        return Outcome::Answered(held.as_ref().map_or(status, Status::of));
-    }
     let dry_run = options["dryRun"].as_array().is_some_and(|stages| !stages.is_empty());
+    if let (Some(status), Object::Pod(pod)) = (unmet(core, &stored, options), &stored) {
+        // A budget is asked, and pays, before the pod is looked at for what it must be.
+        return match charge(core.now(), core.newest(), pod) {
+            Err(refusal) => Outcome::Answered(Status::of(&refusal)),
+            Ok(Some(budget)) if !dry_run && !options::is_dry("POST", path, body) => {
+                let object = Object::PodDisruptionBudget(budget.into());
+                Outcome::AnsweredAfter(vec![Request::UpdateStatus { object, expected: None }], status)
+            }
+            Ok(_) => Outcome::Answered(status),
+        };
+    }
     Outcome::Ask(vec![Request::Evict { key, uid: None, grace: grace(options), dry_run }])
 }
 

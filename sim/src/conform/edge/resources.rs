@@ -116,7 +116,7 @@ const WITHOUT_STATUS: [Kind; 11] = [
 ///
 /// Source: `AddFieldLabelConversionFunc`, pkg/apis/{core,batch}/v1/conversion.go;
 /// `DefaultMetaV1FieldSelectorConversion`, staging/src/k8s.io/apimachinery/pkg/runtime/conversion.go (v1.34.1).
-pub(super) fn wrong_fields(kind: Kind, selector: &str) -> Option<Status> {
+pub fn wrong_fields(kind: Kind, selector: &str) -> Option<Status> {
     let more: &[&str] = match kind {
         Kind::Pod => &[
             "spec.nodeName",

@@ -1,58 +1,55 @@
-//! Commands that change one part of objects: `scale`, `label`, `annotate`, `taint`, `set image`, `cordon`, `patch`.
+//! Commands that change one part of objects: `scale`, `label`, `annotate`, `taint`, `cordon`, `patch`.
 
 use serde_json::{Map, Value, json};
 use wavetank_core::model::Kind;
+use wavetank_manifest::yaml::{Duplicates, parse};
 
+use super::create::{only_flags, query};
 use super::words::CommandLine;
-use super::{Planned, Scene, Trouble, patched, shown, targets};
+use super::{Plan, Planned, Scene, Trouble, all_shown, manager, patched, shown, targets};
 use crate::conform::edge::{self, Path};
 
 const MERGE: &str = "application/merge-patch+json";
-const STRATEGIC: &str = "application/strategic-merge-patch+json";
+pub(super) const STRATEGIC: &str = "application/strategic-merge-patch+json";
 /// Kinds whose size can be set (`kubectl scale`).
 const SCALED: [Kind; 4] = [Kind::Deployment, Kind::ReplicaSet, Kind::StatefulSet, Kind::ReplicationController];
 
 pub(super) fn cordon(scene: &Scene<'_>, line: &CommandLine, words: &[String], holds: bool) -> Planned {
-    if !line.knows_flags(&["--selector"]) {
-        return Err(Trouble::NotCovered);
-    }
+    only_flags(line, &["--selector"])?;
     let words: Vec<String> = ["nodes".to_owned()].into_iter().chain(words.iter().cloned()).collect();
     let keys = targets(scene, line, &words)?;
     let patch = json!({"spec": {"unschedulable": holds.then_some(true)}});
-    keys.iter().map(|key| shown(scene, key).map(|_| patched(scene, key, STRATEGIC, &patch))).collect()
+    Plan::each(all_shown(scene, keys)?, |(key, _)| patched(scene, line, &key, STRATEGIC, &patch))
 }
 
 /// Source: `ScaleOptions.RunScale`, staging/src/k8s.io/kubectl/pkg/cmd/scale/scale.go (v1.34.1).
 pub(super) fn scale(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
-    if !line.knows_flags(&["--replicas", "--current-replicas", "--selector", "--all"]) {
-        return Err(Trouble::NotCovered);
-    }
+    only_flags(line, &["--replicas", "--current-replicas", "--selector", "--all"])?;
     let number = |flag: &str| line.flag(flag).and_then(|text| text.parse::<u32>().ok());
     let Some(replicas) = number("--replicas") else {
         return Err(Trouble::Fails("The --replicas=COUNT flag is required".to_owned()));
     };
+    let query = query(line, &manager(line))?;
     let scaled = |key| {
-        let (_, now) = shown(scene, &key)?;
+        let (_, now): (_, Value) = shown(scene, &key)?;
         if !SCALED.contains(&key.kind) {
             return Err(Trouble::Fails("the server could not find the requested resource".to_owned()));
         }
         if number("--current-replicas").is_some_and(|wanted| now["spec"]["replicas"] != wanted) {
             return Err(Trouble::Fails("expected another number of replicas".to_owned()));
         }
-        let path = Path { subresource: "scale".to_owned(), ..Path::of(&key) };
+        let path = Path { subresource: "scale".to_owned(), query: query.clone(), ..Path::of(&key) };
         let scale = json!({"metadata": {"name": &*key.name}, "spec": {"replicas": replicas}});
         Ok(edge::translate(scene.core, "PUT", &path, "", &scale))
     };
-    targets(scene, line, words)?.into_iter().map(scaled).collect()
+    Plan::each(targets(scene, line, words)?, scaled)
 }
 
 /// `key=value` sets and `key-` removes; what is there with another value needs `--overwrite`.
 ///
 /// Source: `LabelOptions.RunLabel`, staging/src/k8s.io/kubectl/pkg/cmd/label/label.go (v1.34.1).
 pub(super) fn pairs(scene: &Scene<'_>, line: &CommandLine, words: &[String], field: &str) -> Planned {
-    if !line.knows_flags(&["--overwrite", "--selector", "--all"]) {
-        return Err(Trouble::NotCovered);
-    }
+    only_flags(line, &["--overwrite", "--selector", "--all", "--field-selector"])?;
     let is_change = |word: &&String| word.contains('=') || word.ends_with('-');
     let changes: Map<String, Value> = words
         .iter()
@@ -74,16 +71,14 @@ pub(super) fn pairs(scene: &Scene<'_>, line: &CommandLine, words: &[String], fie
             let message = format!("'{name}' already has a value ({had}), and --overwrite is false");
             return Err(Trouble::Fails(message));
         }
-        Ok(patched(scene, &key, MERGE, &json!({"metadata": {field: changes}})))
+        patched(scene, line, &key, MERGE, &json!({"metadata": {field: changes}}))
     };
-    targets(scene, line, &named)?.into_iter().map(change).collect()
+    Plan::each(targets(scene, line, &named)?, change)
 }
 
 /// Source: `reorganizeTaints`, staging/src/k8s.io/kubectl/pkg/cmd/taint/utils.go (v1.34.1).
 pub(super) fn taint(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
-    if !line.knows_flags(&["--overwrite", "--selector", "--all"]) {
-        return Err(Trouble::NotCovered);
-    }
+    only_flags(line, &["--overwrite", "--selector", "--all"])?;
     let is_change = |word: &&String| word.contains(':') || word.ends_with('-');
     let (removed, added): (Vec<&String>, Vec<&String>) =
         words.iter().filter(is_change).partition(|word| word.ends_with('-'));
@@ -106,9 +101,9 @@ pub(super) fn taint(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> 
                 return Err(Trouble::Fails(format!("taint {} not found", gone["key"])));
             }
         }
-        Ok(patched(scene, &key, MERGE, &json!({"spec": {"taints": taints}})))
+        patched(scene, line, &key, MERGE, &json!({"spec": {"taints": taints}}))
     };
-    targets(scene, line, &named)?.into_iter().map(change).collect()
+    Plan::each(targets(scene, line, &named)?, change)
 }
 
 /// `key=value:Effect`, `key:Effect` or `key`.
@@ -124,50 +119,9 @@ fn taint_of(text: &str) -> Value {
     taint
 }
 
-/// `set image deploy/till till=till:2 log=log:3`, or `*=…` for every container.
-pub(super) fn image(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
-    if !line.knows_flags(&["--selector", "--all"]) {
-        return Err(Trouble::NotCovered);
-    }
-    let (changes, named): (Vec<&String>, Vec<&String>) = words.iter().partition(|word| word.contains('='));
-    let changes: Vec<(&str, &str)> = changes.iter().filter_map(|word| word.split_once('=')).collect();
-    let named: Vec<String> = named.into_iter().cloned().collect();
-    let change = |key: wavetank_core::model::ObjectKey| {
-        let (_, now) = shown(scene, &key)?;
-        let mut patch = json!({});
-        let (spec, place) = match key.kind {
-            Kind::Pod => (&now["spec"], &mut patch["spec"]),
-            Kind::CronJob => {
-                let spec = &now["spec"]["jobTemplate"]["spec"]["template"]["spec"];
-                (spec, &mut patch["spec"]["jobTemplate"]["spec"]["template"]["spec"])
-            }
-            _ => (&now["spec"]["template"]["spec"], &mut patch["spec"]["template"]["spec"]),
-        };
-        for list in ["containers", "initContainers"] {
-            let names = spec[list].as_array().into_iter().flatten().map(|container| container["name"].clone());
-            let wanted = |name: &Value| {
-                changes.iter().rev().find(|(of, _)| *of == "*" || name == of).map(|(_, image)| (*image).to_owned())
-            };
-            let changed: Vec<Value> =
-                names.filter_map(|name| Some(json!({"image": wanted(&name)?, "name": name}))).collect();
-            if !changed.is_empty() {
-                place[list] = changed.into();
-            }
-        }
-        let set = ["containers", "initContainers"].map(|list| place[list].as_array().cloned().unwrap_or_default());
-        let missing = changes.iter().find(|(of, _)| *of != "*" && !set.iter().flatten().any(|it| it["name"] == *of));
-        if let Some((of, _)) = missing {
-            return Err(Trouble::Fails(format!("unable to find container named {of:?}")));
-        }
-        Ok(patched(scene, &key, STRATEGIC, &patch))
-    };
-    targets(scene, line, &named)?.into_iter().map(change).collect()
-}
-
+/// Source: `PatchOptions.RunPatch`, staging/src/k8s.io/kubectl/pkg/cmd/patch/patch.go (v1.34.1).
 pub(super) fn patch(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
-    if !line.knows_flags(&["--type", "--patch", "--subresource"]) {
-        return Err(Trouble::NotCovered);
-    }
+    only_flags(line, &["--type", "--patch", "--subresource"])?;
     let media_type = match line.flag("--type").unwrap_or("strategic") {
         "strategic" => STRATEGIC,
         "merge" => MERGE,
@@ -175,49 +129,16 @@ pub(super) fn patch(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> 
         _ => return Err(Trouble::Fails("--type must be one of [json merge strategic]".to_owned())),
     };
     let text = line.flag("--patch").ok_or_else(|| Trouble::Fails("must specify --patch".to_owned()))?;
-    let body: Value = serde_json::from_str(text).map_err(|_| Trouble::NotCovered)?;
+    // A patch may be YAML as well.
+    let documents = parse(text, Duplicates::LastWins);
+    let documents = documents.map_err(|error| Trouble::Fails(format!("unable to parse {text:?}: {error}")))?;
+    let body = documents.first().map(|document| document.to_json()).unwrap_or_default();
     let subresource = line.flag("--subresource").unwrap_or_default();
+    let query = query(line, &manager(line))?;
     let change = |key| {
         shown(scene, &key)?;
-        let path = Path { subresource: subresource.to_owned(), ..Path::of(&key) };
+        let path = Path { subresource: subresource.to_owned(), query: query.clone(), ..Path::of(&key) };
         Ok(edge::translate(scene.core, "PATCH", &path, media_type, &body))
     };
-    targets(scene, line, words)?.into_iter().map(change).collect()
-}
-
-/// A Job made by hand of a CronJob's template (`kubectl create job NAME --from=cronjob/NAME`).
-///
-/// Source: `CreateJobOptions.createJobFromCronJob`, staging/src/k8s.io/kubectl/pkg/cmd/create/create_job.go (v1.34.1).
-pub(super) fn job_of_cron_job(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
-    let (Some(from), true) = (line.flag("--from"), line.knows_flags(&["--from"])) else {
-        return Err(Trouble::NotCovered);
-    };
-    let [key] = targets(scene, line, &[from.to_owned()])?.try_into().map_err(|_| Trouble::NotCovered)?;
-    if key.kind != Kind::CronJob {
-        return Err(Trouble::Fails("from must be an existing cronjob".to_owned()));
-    }
-    let (_, cron_job) = shown(scene, &key)?;
-    let template = &cron_job["spec"]["jobTemplate"];
-    let mut annotations = template["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
-    annotations.insert("cronjob.kubernetes.io/instantiate".to_owned(), "manual".into());
-    let owner = json!({
-        "apiVersion": "batch/v1",
-        "kind": "CronJob",
-        "name": cron_job["metadata"]["name"],
-        "uid": cron_job["metadata"]["uid"],
-        "controller": true,
-    });
-    let body = json!({
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {
-            "name": words[1],
-            "labels": template["metadata"]["labels"],
-            "annotations": annotations,
-            "ownerReferences": [owner],
-        },
-        "spec": template["spec"],
-    });
-    let path = Path { namespace: key.namespace.to_string(), plural: "jobs".to_owned(), ..Path::default() };
-    Ok(vec![edge::translate(scene.core, "POST", &path, "", &body)])
+    Plan::each(targets(scene, line, words)?, change)
 }

@@ -3,12 +3,17 @@
 //! What kubectl checks by itself before it asks (an overwritten label, a paused Deployment that is to be rolled back)
 //! is checked here. Absent on purpose: output, and commands that read manifests from files.
 //!
-//! Parts: `words` takes a line apart, `change` and `rollout` are the commands, `transcript` reads recorded sessions.
+//! Parts: `words` takes a line apart; `create`, `run` and `expose` are the commands that make objects, `change`, `set`
+//! and `rollout` those that change them; `transcript` reads recorded sessions.
 //!
 //! Source: staging/src/k8s.io/kubectl/pkg/cmd (v1.34.1).
 
 mod change;
+mod create;
+mod expose;
 mod rollout;
+mod run;
+mod set;
 pub mod transcript;
 mod words;
 
@@ -29,16 +34,25 @@ use words::objects;
 /// What a command line comes to.
 #[derive(Debug)]
 pub enum Command {
-    /// Requests, or an answer without one.
-    Do(Outcome),
+    /// Requests, and what kubectl says for itself.
+    Do(Plan),
     /// A drain, which takes its time.
     Drain(DrainOptions),
     /// Only something to read.
     Nothing,
-    /// The command fails before it asks for anything, and says this.
-    Fails(String),
-    /// Nothing here can do that.
-    NotCovered,
+    /// Nothing here can do that; with what it is, where that is not the whole line.
+    NotCovered(Option<String>),
+}
+
+/// The requests of a command line.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// What is asked for, in order.
+    pub requests: Vec<Request>,
+    /// Why the command fails, whatever becomes of the requests.
+    pub failure: Option<String>,
+    /// Each request is made only if the one before it was granted.
+    pub one_by_one: bool,
 }
 
 /// Where a command line is run.
@@ -55,14 +69,44 @@ pub struct Scene<'a> {
 pub(super) enum Trouble {
     Fails(String),
     NotCovered,
+    /// What it asks for is not covered.
+    Request(String),
 }
 
-type Planned = Result<Vec<Outcome>, Trouble>;
+type Planned = Result<Plan, Trouble>;
+
+impl Plan {
+    /// Adds what comes of one of several objects; a failure does not hold the others up.
+    fn take(&mut self, outcome: Result<Outcome, Trouble>) -> Result<(), Trouble> {
+        match outcome {
+            Ok(Outcome::Ask(requests)) => self.requests.extend(requests),
+            Ok(Outcome::AnsweredAfter(requests, status)) => {
+                self.requests.extend(requests);
+                self.failure.get_or_insert(status.message);
+            }
+            Ok(Outcome::Answered(status)) => drop(self.failure.get_or_insert(status.message)),
+            Ok(Outcome::NotCovered(what)) => return Err(Trouble::Request(what)),
+            Err(Trouble::Fails(message)) => drop(self.failure.get_or_insert(message)),
+            Err(other) => return Err(other),
+        }
+        Ok(())
+    }
+
+    /// The same for each of several objects.
+    fn each<T>(objects: Vec<T>, act: impl FnMut(T) -> Result<Outcome, Trouble>) -> Planned {
+        let mut plan = Plan::default();
+        objects.into_iter().map(act).try_for_each(|outcome| plan.take(outcome))?;
+        Ok(plan)
+    }
+}
 
 /// Understands a command line, without the word `kubectl`.
 pub fn understand(scene: &Scene<'_>, line: &str) -> Command {
     let line = CommandLine::parse(line);
-    let Some((verb, words)) = line.words.split_first() else { return Command::NotCovered };
+    let Some((verb, words)) = line.words.split_first() else { return Command::NotCovered(None) };
+    if line.is_of_a_shell() {
+        return Command::NotCovered(None);
+    }
     if only_reads(&line) {
         return Command::Nothing;
     }
@@ -75,18 +119,46 @@ pub fn understand(scene: &Scene<'_>, line: &str) -> Command {
         "label" => change::pairs(scene, &line, words, "labels"),
         "annotate" => change::pairs(scene, &line, words, "annotations"),
         "scale" => change::scale(scene, &line, words),
-        "set" if words.first().is_some_and(|word| word == "image") => change::image(scene, &line, &words[1..]),
+        "set" => set::plan(scene, &line, words),
         "patch" => change::patch(scene, &line, words),
         "delete" => delete(scene, &line, words),
-        "create" if matches!(words, [kind, _] if kind == "namespace" || kind == "ns") => create_namespace(scene, words),
-        "create" if matches!(words, [kind, _] if kind == "job") => change::job_of_cron_job(scene, &line, words),
+        "create" => create::plan(scene, &line, words),
+        "run" => run::plan(scene, &line, words),
+        "expose" => expose::plan(scene, &line, words),
         _ => Err(Trouble::NotCovered),
     };
     match planned {
-        Ok(outcomes) => Command::Do(together(outcomes)),
-        Err(Trouble::Fails(message)) => Command::Fails(message),
-        Err(Trouble::NotCovered) => Command::NotCovered,
+        Ok(plan) => Command::Do(plan),
+        Err(Trouble::Fails(message)) => Command::Do(Plan { failure: Some(message), ..Plan::default() }),
+        Err(Trouble::NotCovered) => Command::NotCovered(None),
+        Err(Trouble::Request(what)) => Command::NotCovered(Some(what)),
     }
+}
+
+/// The name under which a line writes fields.
+pub fn writer(line: &str) -> String {
+    let line = CommandLine::parse(line);
+    line.flag("--field-manager").map_or_else(|| manager(&line), str::to_owned)
+}
+
+/// The objects that a line makes if it succeeds; none for one that makes none, or those that a file describes.
+pub fn made(line: &str) -> Vec<(Kind, String)> {
+    made_by(&CommandLine::parse(line))
+}
+
+fn made_by(line: &CommandLine) -> Vec<(Kind, String)> {
+    let Some((verb, words)) = line.words.split_first() else { return Vec::new() };
+    let first = |kind: Kind| words.first().map(|name| (kind, name.as_str()));
+    let made = match verb.as_str() {
+        "create" => [create::made(words), None],
+        "run" => [first(Kind::Pod), first(Kind::Service).filter(|_| line.is_set("--expose"))],
+        "expose" => {
+            let exposed = words.last().map(|word| word.rsplit('/').next().unwrap_or(word));
+            [line.flag("--name").or(exposed).map(|name| (Kind::Service, name)), None]
+        }
+        _ => [None, None],
+    };
+    made.into_iter().flatten().map(|(kind, name)| (kind, name.to_owned())).collect()
 }
 
 /// Whether a command line changes nothing.
@@ -111,7 +183,7 @@ fn only_reads(line: &CommandLine) -> bool {
     let word = |place: usize| line.words.get(place).map_or("", String::as_str);
     READING.contains(&word(0))
         || word(0) == "rollout" && matches!(word(1), "history" | "status")
-        || line.flag("--dry-run") == Some("client")
+        || matches!(line.flag("--dry-run"), Some("client" | "true" | "unchanged"))
 }
 
 /// Whether a command line takes its time: the recorded time of such a line is that of its end.
@@ -124,19 +196,6 @@ pub fn takes_time(line: &str) -> bool {
     }
 }
 
-/// All that was planned, one after the other, up to the first that is answered here.
-fn together(outcomes: Vec<Outcome>) -> Outcome {
-    let mut requests = Vec::new();
-    for outcome in outcomes {
-        match outcome {
-            Outcome::Ask(more) => requests.extend(more),
-            other if requests.is_empty() => return other,
-            _ => break,
-        }
-    }
-    Outcome::Ask(requests)
-}
-
 /// The key of an object that a line names.
 pub(super) fn key(scene: &Scene<'_>, line: &CommandLine, kind: Kind, name: &Name) -> ObjectKey {
     let namespace = line.flag("--namespace").unwrap_or(scene.namespace);
@@ -145,26 +204,39 @@ pub(super) fn key(scene: &Scene<'_>, line: &CommandLine, kind: Kind, name: &Name
     ObjectKey::new(kind, namespace, ours.as_deref().unwrap_or(name))
 }
 
-/// The objects that a line is about: named ones, those that its selector selects, or all of a kind.
+/// The objects that a line is about: named ones, those that its selectors select, or all of some kinds.
 ///
 /// Errors: none of them, a kind that we do not have, or a selector that cannot be read.
 pub(super) fn targets(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Result<Vec<ObjectKey>, Trouble> {
-    let (kind, named) = objects(words).map_err(|_| Trouble::NotCovered)?;
+    let (kinds, named) = objects(words).map_err(|_| Trouble::NotCovered)?;
     if !named.is_empty() {
         return Ok(named.iter().map(|(kind, name)| key(scene, line, *kind, name)).collect());
     }
+    let fields = line.flag("--field-selector");
     let selector = match line.flag("--selector") {
         Some(text) => selectors::parse(text).map_err(Trouble::Fails)?,
-        None if line.is_set("--all") => Selector::default(),
+        None if line.is_set("--all") || fields.is_some() => Selector::default(),
         None => return Err(Trouble::Fails("resource(s) were provided, but no name was specified".to_owned())),
     };
-    let kind = kind.ok_or(Trouble::NotCovered)?;
-    let namespace = key(scene, line, kind, &Name::default()).namespace;
-    let all = scene.core.newest().objects(kind).into_iter().map(|(_, object)| object);
-    let selected =
-        all.filter(|it| it.meta().namespace == namespace && selector.matches(&it.meta().labels)).map(|it| it.key());
-    let mut keys: Vec<ObjectKey> = selected.collect();
-    keys.sort();
+    if kinds.is_empty() {
+        return Err(Trouble::NotCovered);
+    }
+    let mut keys = Vec::new();
+    for kind in kinds {
+        if let Some(status) = fields.and_then(|text| edge::wrong_fields(kind, text)) {
+            return Err(Trouble::Fails(status.message));
+        }
+        let namespace = key(scene, line, kind, &Name::default()).namespace;
+        let all = scene.core.newest().objects(kind).into_iter().map(|(_, object)| object);
+        let is_selected = |it: &Object| {
+            let meta = it.meta();
+            let fits = |text: &str| edge::selects(kind, text, &to_json(it, Revision(0), EPOCH));
+            meta.namespace == namespace && selector.matches(&meta.labels) && fields.is_none_or(fits)
+        };
+        let mut selected: Vec<ObjectKey> = all.filter(is_selected).map(|it| it.key()).collect();
+        selected.sort();
+        keys.append(&mut selected);
+    }
     Ok(keys)
 }
 
@@ -178,9 +250,30 @@ pub(super) fn shown(scene: &Scene<'_>, key: &ObjectKey) -> Result<(Object, Value
     Ok((object, json))
 }
 
-/// A patch of an object.
-pub(super) fn patched(scene: &Scene<'_>, key: &ObjectKey, media_type: &str, patch: &Value) -> Outcome {
-    edge::translate(scene.core, "PATCH", &Path::of(key), media_type, patch)
+/// Objects as a client sees them. Errors: one of them is not there, and then nothing is done with the others.
+pub(super) fn all_shown(scene: &Scene<'_>, keys: Vec<ObjectKey>) -> Result<Vec<(ObjectKey, Value)>, Trouble> {
+    keys.into_iter().map(|key| shown(scene, &key).map(|(_, json)| (key, json))).collect()
+}
+
+/// A patch of an object. Errors: a wish about dry runs that kubectl does not know.
+pub(super) fn patched(
+    scene: &Scene<'_>,
+    line: &CommandLine,
+    key: &ObjectKey,
+    media_type: &str,
+    patch: &Value,
+) -> Result<Outcome, Trouble> {
+    let path = Path { query: create::query(line, &manager(line))?, ..Path::of(key) };
+    Ok(edge::translate(scene.core, "PATCH", &path, media_type, patch))
+}
+
+/// The manager of fields that a command calls itself. `scale` has no name but the program's.
+pub(super) fn manager(line: &CommandLine) -> String {
+    match line.words.first().map_or("", String::as_str) {
+        "scale" => "kubectl".to_owned(),
+        "uncordon" => "kubectl-cordon".to_owned(),
+        verb => format!("kubectl-{verb}"),
+    }
 }
 
 /// The flags of `kubectl drain`; a line with others is not covered.
@@ -196,14 +289,14 @@ fn drain(words: &[String], line: &CommandLine) -> Command {
             "--grace-period" => options.grace = value.parse().ok().map(Span::from_secs),
             "--timeout" => match seconds(value) {
                 Some(seconds) => options.timeout = Some(Span::from_secs(seconds)).filter(|it| *it > Span::ZERO),
-                None => return Command::NotCovered,
+                None => return Command::NotCovered(None),
             },
             "--pod-selector" => match selectors::parse(value) {
                 Ok(selector) => options.pods = Some(selector),
-                Err(message) => return Command::Fails(message),
+                Err(message) => return Command::Do(Plan { failure: Some(message), ..Plan::default() }),
             },
-            "--namespace" => {}
-            _ => return Command::NotCovered,
+            "--namespace" | "--kubeconfig" | "--server" | "--request-timeout" | "--v" => {}
+            _ => return Command::NotCovered(None),
         }
     }
     Command::Drain(options)
@@ -225,7 +318,17 @@ fn seconds(text: &str) -> Option<u64> {
 
 /// Source: `DeleteOptions.Complete`, `DeleteOptions.DeleteResult`, staging/src/k8s.io/kubectl/pkg/cmd/delete/delete.go.
 fn delete(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
-    let known = ["--cascade", "--force", "--grace-period", "--now", "--selector", "--all", "--ignore-not-found"];
+    let known = [
+        "--all",
+        "--cascade",
+        "--field-selector",
+        "--force",
+        "--grace-period",
+        "--ignore-not-found",
+        "--now",
+        "--selector",
+        "--wait",
+    ];
     if !line.knows_flags(&known) {
         return Err(Trouble::NotCovered);
     }
@@ -249,13 +352,7 @@ fn delete(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
     // Each object is deleted by itself; one that is not there is told at the end.
     let delete = |key: ObjectKey| Request::Delete { key, uid: None, grace: grace.map(Span::from_secs), propagation };
     let there = |key: &ObjectKey| !lenient || scene.core.find(key).is_some();
-    Ok(vec![Outcome::Ask(keys.into_iter().filter(there).map(delete).collect())])
-}
-
-fn create_namespace(scene: &Scene<'_>, words: &[String]) -> Planned {
-    let body = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": words[1]}});
-    let path = Path { plural: "namespaces".to_owned(), ..Path::default() };
-    Ok(vec![edge::translate(scene.core, "POST", &path, "", &body)])
+    Ok(Plan { requests: keys.into_iter().filter(there).map(delete).collect(), ..Plan::default() })
 }
 
 #[cfg(test)]

@@ -3,10 +3,13 @@
 use serde_json::{Value, json};
 use wavetank_core::Core;
 use wavetank_core::api::{Patch, Request};
-use wavetank_core::model::{Deployment, Kind, Labels, Object, ObjectKey, ReplicaSet};
+use wavetank_core::model::{
+    ControllerRevision, DaemonSet, Deployment, Kind, Labels, Object, ObjectKey, ReplicaSet, StatefulSet,
+};
 
+use super::change::STRATEGIC;
 use super::words::CommandLine;
-use super::{Planned, Scene, Trouble, patched, shown, targets};
+use super::{Plan, Planned, Scene, Trouble, patched, shown, targets};
 use crate::conform::edge::Outcome;
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -29,7 +32,8 @@ pub(super) fn plan(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> P
     if !line.knows_flags(&["--to-revision", "--selector"]) {
         return Err(Trouble::NotCovered);
     }
-    let revision = line.flag("--to-revision").and_then(|text| text.parse().ok());
+    let wrong = |text: &str| Trouble::Fails(format!("revision must be a positive integer: {text}"));
+    let revision = line.flag("--to-revision").map(|text| text.parse::<u64>().map_err(|_| wrong(text))).transpose()?;
     let act = |key: ObjectKey| {
         let (_, now) = shown(scene, &key)?;
         let paused = now["spec"]["paused"] == true;
@@ -42,18 +46,21 @@ pub(super) fn plan(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> P
             ("resume", _) if !paused => Err(Trouble::Fails("is not paused".to_owned())),
             ("pause" | "resume", _) => {
                 let patch: Value = json!({"spec": {"paused": (verb == "pause").then_some(true)}});
-                Ok(patched(scene, &key, "application/strategic-merge-patch+json", &patch))
+                patched(scene, line, &key, STRATEGIC, &patch)
             }
             ("restart", _) if paused => {
                 Err(Trouble::Fails("can't restart paused deployment (run rollout resume first)".to_owned()))
             }
             ("restart", _) => request(Patch::Restart),
             ("undo", Kind::Deployment) => undo(scene.core, &key, revision).map(|it| Outcome::Ask(vec![it])),
-            ("undo", _) if revision.is_none_or(|it| it == 0) => request(Patch::Undo),
+            ("undo", _) => match revision.filter(|it| *it > 0) {
+                Some(wanted) => to_revision(scene.core, &key, wanted).map(Outcome::Ask),
+                None => request(Patch::Undo),
+            },
             _ => Err(Trouble::NotCovered),
         }
     };
-    targets(scene, line, words)?.into_iter().map(act).collect()
+    Plan::each(targets(scene, line, words)?, act)
 }
 
 /// The template of an earlier revision, as kubectl puts it back, with the annotations of that time.
@@ -86,4 +93,22 @@ fn undo(core: &Core, key: &ObjectKey, wanted: Option<u64>) -> Result<Request, Tr
         changed.meta.annotations = Labels::new(kept.chain(earlier).map(|(key, value)| (key.clone(), value.clone())));
     }
     Ok(Request::Update { object: Object::Deployment(changed.into()), expected: None })
+}
+
+/// The template of an earlier revision of a StatefulSet or DaemonSet; one that it has already is no write.
+///
+/// Source: `StatefulSetRollbacker.Rollback`, `DaemonSetRollbacker.Rollback`, rollback.go (v1.34.1).
+fn to_revision(core: &Core, key: &ObjectKey, wanted: u64) -> Result<Vec<Request>, Trouble> {
+    let object = core.find(key).ok_or(Trouble::NotCovered)?;
+    let mut revisions = core.newest().controlled_by::<ControllerRevision>(object.uid());
+    let Some((_, earlier)) = revisions.find(|(_, it)| it.revision == wanted) else {
+        return Err(Trouble::Fails(format!("unable to find specified revision {wanted} in history")));
+    };
+    let template = earlier.template.clone();
+    let changed = match &object {
+        Object::StatefulSet(set) => Object::StatefulSet(StatefulSet { template, ..StatefulSet::clone(set) }.into()),
+        Object::DaemonSet(set) => Object::DaemonSet(DaemonSet { template, ..DaemonSet::clone(set) }.into()),
+        _ => return Err(Trouble::NotCovered),
+    };
+    Ok(if changed == object { Vec::new() } else { vec![Request::Update { object: changed, expected: None }] })
 }

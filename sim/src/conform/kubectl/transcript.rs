@@ -79,6 +79,12 @@ fn time_of(place: usize, shown: &[(usize, i64)], last_ms: i64) -> i64 {
 /// When the events show what a command did, not before a point.
 pub fn shown_ms(line: &CommandLine, others: &[Step], lines: &[Line], after_ms: i64) -> Option<i64> {
     let (verb, words) = line.words.split_first()?;
+    if let Some((kind, name)) = super::made_by(line).into_iter().next() {
+        let shows = |line: &&Line| {
+            line.is_added() && line.kind == kind.name() && line.short_name() == name && line.at_ms >= after_ms
+        };
+        return lines.iter().filter(shows).find(|line| !is_asked_for(others, line)).map(|line| line.at_ms);
+    }
     let part: fn(&str) -> bool = match verb.as_str() {
         "delete" => |_| false,
         "label" => |key| key == "labels",

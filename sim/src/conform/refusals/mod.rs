@@ -123,7 +123,9 @@ impl<'a> Case<'a> {
                 Outcome::Ask(requests) => {
                     requests.into_iter().try_for_each(|it| world.ask(it).map_err(|it| it.message))?
                 }
-                Outcome::Answered(status) => return Err(format!("stand-in: {}", status.message)),
+                Outcome::Answered(status) | Outcome::AnsweredAfter(_, status) => {
+                    return Err(format!("stand-in: {}", status.message));
+                }
                 Outcome::NotCovered(what) => return Err(what),
             }
             world.settle(&path, &self.status);
@@ -133,7 +135,7 @@ impl<'a> Case<'a> {
             _ => edge::without_right_preconditions(&self.body, self.status.code, &self.status.message),
         };
         match edge::translate(&world.core, self.method, &path, self.content_type, &body) {
-            Outcome::Answered(status) => Ok(status),
+            Outcome::Answered(status) | Outcome::AnsweredAfter(_, status) => Ok(status),
             Outcome::NotCovered(what) => Err(what),
             Outcome::Ask(requests) => {
                 let refusal = requests.into_iter().find_map(|request| world.ask(request).err());

@@ -126,7 +126,8 @@ fn an_evicted_pod_carries_the_reason_and_is_deleted_only_under_the_uid_that_was_
     let id = bed.request(Request::Evict { key: key.clone(), uid: wrong, grace: None, dry_run: false });
     bed.run_for(Span::ZERO);
     assert!(matches!(bed.answers[&id], Err(Refusal::WrongUid { .. })));
-    assert_eq!(allowed(&bed), 2, "nothing was charged");
+    assert_eq!(allowed(&bed), 1, "the budget pays before the pod is looked at");
+    assert!(!bed.get::<Pod>("default", "p").unwrap().meta.is_terminating());
     let uid = Some(bed.get::<Pod>("default", "p").unwrap().meta.uid);
     let id = bed.request(Request::Evict { key, uid, grace: None, dry_run: false });
     bed.run_for(Span::ZERO);

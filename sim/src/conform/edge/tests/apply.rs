@@ -7,7 +7,7 @@ const MAP: &str = "/api/v1/namespaces/shop/configmaps/prices";
 fn applied(bed: &mut Bed, query: &str, body: Value) -> Result<(u16, String), String> {
     let path = Path::parse(&format!("{MAP}?{query}")).expect("a path of objects");
     match translate(&bed.core, "PATCH", &path, "application/apply-patch+yaml", &body) {
-        Outcome::Answered(status) => Ok((status.code, status.message)),
+        Outcome::Answered(status) | Outcome::AnsweredAfter(_, status) => Ok((status.code, status.message)),
         Outcome::NotCovered(what) => Err(what),
         Outcome::Ask(requests) => {
             let refusal = requests.into_iter().find_map(|request| bed.ask(request).err());
@@ -64,4 +64,37 @@ fn an_apply_is_refused_for_its_options_its_version_and_its_name() {
     let mut other = prices("2");
     other["metadata"]["managedFields"] = json!([{"manager": "till"}]);
     assert_eq!(applied(&mut bed, "fieldManager=till", other), bad("metadata.managedFields must be nil"));
+}
+
+#[test]
+fn where_owners_are_known_an_apply_of_another_s_field_is_refused_unless_it_is_forced() {
+    let mut bed = Bed::new();
+    let mut managers = Managers::default();
+    let maker = Manager { name: "maker".to_owned(), applies: false, subresource: String::new() };
+    bed.grant("POST /api/v1/namespaces/shop/configmaps", prices("2"));
+    managers.note(None, bed.stored(Kind::ConfigMap, "prices").as_ref(), &maker);
+    let ask = |bed: &Bed, managers: &Managers, query: &str, body: Value| {
+        let path = Path::parse(&format!("{MAP}?{query}")).expect("a path of objects");
+        translate_among(&bed.core, Some(managers), "PATCH", &path, APPLY, &body)
+    };
+    let refused = ask(&bed, &managers, "fieldManager=desk", prices("3"));
+    let expected = "Apply failed with 1 conflict: conflict with \"maker\" using v1: .data.tea";
+    assert!(
+        matches!(&refused, Outcome::Answered(status) if status.code == 409 && status.message == expected),
+        "{refused:?}"
+    );
+    let Outcome::Ask(requests) = ask(&bed, &managers, "fieldManager=desk&force=true", prices("3")) else {
+        panic!("it is forced")
+    };
+    requests.into_iter().for_each(|request| bed.ask(request).expect("it is granted"));
+    assert_eq!(tea(&bed), Some(json!("3")));
+    for odd in [json!({"data": {"tea": null}}), json!({"dada": {}})] {
+        let mut body = prices("3");
+        body.as_object_mut().expect("an object").extend(odd.as_object().expect("an object").clone());
+        assert!(matches!(ask(&bed, &managers, "fieldManager=desk", body), Outcome::NotCovered(_)), "{odd}");
+    }
+    let mut stale = prices("3");
+    stale["metadata"]["resourceVersion"] = json!("3");
+    let conflict = ask(&bed, &managers, "fieldManager=desk", stale);
+    assert!(matches!(&conflict, Outcome::Answered(status) if status.code == 409), "{conflict:?}");
 }

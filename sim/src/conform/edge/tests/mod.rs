@@ -6,6 +6,7 @@ mod bodies;
 mod dry;
 mod pods;
 mod scale;
+mod status;
 
 use serde_json::json;
 use wavetank_core::config::Config;
@@ -48,6 +49,10 @@ impl Bed {
         let path = Path::parse(path).expect("a path of objects");
         match translate(&self.core, method, &path, "application/merge-patch+json", &body) {
             Outcome::Answered(status) => (status.code, status.message),
+            Outcome::AnsweredAfter(requests, status) => {
+                requests.into_iter().for_each(|request| self.ask(request).expect("an effect of a refused request"));
+                (status.code, status.message)
+            }
             Outcome::NotCovered(what) => panic!("{request} is not covered: {what}"),
             Outcome::Ask(requests) => {
                 let refusal = requests.into_iter().find_map(|request| self.ask(request).err());

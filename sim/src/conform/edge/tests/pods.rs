@@ -96,6 +96,22 @@ fn an_eviction_is_refused_for_another_identity_only_where_the_budget_would_let_i
     let (code, message) = bed.send(&path("a", "eviction"), asked("resourceVersion", "3"));
     assert_eq!(code, 409);
     assert!(message.contains("the ResourceVersion in the precondition (3) does not match"), "{message}");
+    // The budget has paid by then, and its controller is told of a pod that did not go.
+    bed.budget("tills", 2);
+    let allowed = |bed: &Bed| match bed.stored(Kind::PodDisruptionBudget, "tills") {
+        Some(Object::PodDisruptionBudget(budget)) => {
+            (budget.status.disruptions_allowed, budget.status.disrupted_pods.contains_key("a"))
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(bed.send(&format!("{}?dryRun=All", path("a", "eviction")), asked("uid", UID)).0, 409);
+    assert_eq!(allowed(&bed), (2, false), "a dry run takes nothing");
+    assert_eq!(bed.send(&path("a", "eviction"), asked("uid", UID)).0, 409);
+    assert_eq!(allowed(&bed), (1, true));
+    assert_eq!(bed.send(&path("a", "eviction"), asked("resourceVersion", "3")).0, 409);
+    assert_eq!(allowed(&bed), (0, true));
+    assert_eq!(bed.send(&path("a", "eviction"), asked("uid", UID)).0, 429);
+    bed.grant("DELETE /apis/policy/v1/namespaces/shop/poddisruptionbudgets/tills", Value::Null);
     assert_eq!(bed.send(&path("a", "eviction"), asked("uid", &uid.to_string())).0, 200);
     assert!(bed.stored(Kind::Pod, "a").is_some_and(|pod| pod.meta().is_terminating()), "it has its grace");
 }

@@ -1,4 +1,9 @@
-//! Command lines against a small cluster.
+//! Command lines against a small cluster: here those that change parts of objects, delete and read.
+
+mod create;
+mod expose;
+mod rollout;
+mod set;
 
 use serde_json::json;
 use wavetank_core::config::Config;
@@ -58,14 +63,27 @@ impl Bed {
     /// Runs a line; why it fails, or nothing.
     fn run(&mut self, line: &str) -> String {
         match self.understand(line) {
-            Command::Do(Outcome::Ask(requests)) => {
-                requests.into_iter().for_each(|request| self.ask(request));
-                String::new()
+            Command::Do(plan) => {
+                plan.requests.into_iter().for_each(|request| self.ask(request));
+                plan.failure.unwrap_or_default()
             }
-            Command::Do(Outcome::Answered(status)) => status.message,
-            Command::Fails(message) => message,
             other => panic!("{line}: {other:?}"),
         }
+    }
+
+    /// What a line asks for, without its being granted; it does not fail by itself.
+    fn asked(&self, line: &str) -> Vec<Request> {
+        match self.understand(line) {
+            Command::Do(Plan { requests, failure: None, .. }) => requests,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    /// An object of the namespace as clients see it.
+    fn shown(&self, kind: Kind, name: &str) -> Value {
+        let namespace = if kind.is_namespaced() { "shop" } else { "" };
+        let object = self.core.find(&ObjectKey::new(kind, namespace, name));
+        to_json(&object.unwrap_or_else(|| panic!("{name} is not there")), Revision(0), EPOCH)
     }
 
     fn till(&self) -> Deployment {
@@ -159,12 +177,9 @@ fn a_patch_is_of_the_type_that_its_flag_says() {
 #[test]
 fn a_deletion_has_the_grace_and_the_cascade_of_its_flags() {
     let bed = Bed::new();
-    let delete = |line: &str| match bed.understand(line) {
-        Command::Do(Outcome::Ask(requests)) => match &requests[..] {
-            [Request::Delete { grace, propagation, .. }] => Some((grace.map(Span::as_secs), *propagation)),
-            _ => None,
-        },
-        other => panic!("{other:?}"),
+    let delete = |line: &str| match &bed.asked(line)[..] {
+        [Request::Delete { grace, propagation, .. }] => Some((grace.map(Span::as_secs), *propagation)),
+        _ => None,
     };
     assert_eq!(delete("delete deploy till"), Some((None, Propagation::BackgroundAnyway)));
     assert_eq!(delete("delete deploy/till --cascade=foreground --now"), Some((Some(1), Propagation::Foreground)));
@@ -173,6 +188,13 @@ fn a_deletion_has_the_grace_and_the_cascade_of_its_flags() {
     assert_eq!(delete("delete deploy -l a=1"), Some((None, Propagation::BackgroundAnyway)));
     assert_eq!(delete("delete deploy -l a=2"), None);
     assert_eq!(delete("delete deploy none --ignore-not-found"), None);
+    assert_eq!(delete("delete deploy --field-selector metadata.name!=till"), None);
+    assert!(delete("delete deploy,svc --field-selector=metadata.name=till").is_some());
+    assert_eq!(bed.asked("delete deploy,svc till").len(), 2, "one that is not there is told by its answer");
+    let Command::Do(wrong) = bed.understand("delete deploy --field-selector=spec.paused=true") else {
+        panic!("it fails")
+    };
+    assert!(wrong.failure.is_some_and(|said| said.contains("is not a known field selector")));
 }
 
 #[test]
@@ -181,9 +203,15 @@ fn reading_changes_nothing_and_the_unknown_is_not_passed_over() {
     for line in ["get pods -o wide", "rollout status deploy/till", "describe node n1", "drain n1 --dry-run=client"] {
         assert!(matches!(bed.understand(line), Command::Nothing), "{line}");
     }
-    for line in ["apply -f till.yaml", "delete deploy till --dry-run=server", "label potatoes a b=c", "exec till -- ls"]
-    {
-        assert!(matches!(bed.understand(line), Command::NotCovered), "{line}");
+    for line in [
+        "create cm a --dry-run=client -o yaml | kubectl apply -f -",
+        "apply -f - <<EOF",
+        "apply -f till.yaml",
+        "delete deploy till --dry-run=server",
+        "label potatoes a b=c",
+        "exec till -- ls",
+    ] {
+        assert!(matches!(bed.understand(line), Command::NotCovered(_)), "{line}");
     }
     let Command::Drain(options) =
         bed.understand("drain n1 --ignore-daemonsets --force --timeout=2m --grace-period=-1 --pod-selector=a=b")
@@ -193,7 +221,7 @@ fn reading_changes_nothing_and_the_unknown_is_not_passed_over() {
     assert!(options.ignore_daemon_sets && options.force && !options.disable_eviction);
     assert_eq!((options.timeout, options.grace), (Some(Span::from_secs(120)), None));
     assert!(options.pods.is_some());
-    assert!(matches!(bed.understand("drain n1 --unknown"), Command::NotCovered));
+    assert!(matches!(bed.understand("drain n1 --unknown"), Command::NotCovered(_)));
 }
 
 #[test]
@@ -219,5 +247,6 @@ fn a_job_is_made_by_hand_of_a_cron_job_s_template() {
     assert_eq!((owner["kind"].as_str(), owner["name"].as_str()), (Some("CronJob"), Some("count")));
     assert_eq!((owner["controller"].as_bool(), owner.get("blockOwnerDeletion")), (Some(true), None));
     assert!(bed.run("create job other --from=deploy/till").contains("from must be an existing cronjob"));
-    assert!(matches!(bed.understand("create job other --image=count:1"), Command::NotCovered));
+    assert!(bed.run("create job other --from=cronjob/count -- date").contains("cannot specify --from and command"));
+    assert!(bed.run("create job other").contains("either --image or --from must be specified"));
 }
