@@ -89,6 +89,10 @@ pub enum Purpose {
     Trace = 81,
     /// Where preemption begins to look (k: 0), and which of several best nodes it takes (k: 1); entity: search.
     Preemption = 90,
+    /// Which of several disruption budgets of a pod a change of it wakes; entity: pod, k: time in nanoseconds.
+    BudgetChoice = 91,
+    /// In which order a CronJob's Jobs are looked at; entity: Job, k: time in nanoseconds.
+    JobOrder = 92,
 }
 
 /// A sequence of draws for one purpose and entity, read one after the other: `Draws::new(s, p, e).nth(k)` equals

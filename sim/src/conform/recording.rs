@@ -133,6 +133,8 @@ impl Recording {
         }
         let unrecorded = unrecorded::creations(&recording.steps, &recording.lines);
         recording.steps.extend(unrecorded);
+        let removals = unrecorded::removals(&recording.steps, &recording.lines);
+        recording.steps.extend(removals);
         recording.steps.sort_by_key(|step| step.at_ms);
         for step in &mut recording.steps {
             if let Deed::Kubectl(line, _) = &step.what {

@@ -1,7 +1,7 @@
 //! What a recording's events need and its steps do not say: objects that somebody made whose requests were not
 //! recorded.
 //!
-//! Two things can be told from the events without guessing. An object of a kind that no controller makes, and whose
+//! Three things can be told from the events without guessing. A machine whose node is deleted was removed. An object of a kind that no controller makes, and whose
 //! whole spec the events show, was asked for by somebody: a request with that spec, less what an API server chooses by
 //! itself. And a claim that is bound to a volume which nothing in the steps makes was bound to one that was there: its
 //! size, modes and class are those that the claim shows. What such a volume was like beyond that, and which others
@@ -51,6 +51,24 @@ pub fn creations(steps: &[Step], lines: &[Line]) -> Vec<Step> {
         Some(Step { at_ms: line.at_ms, from_ms: line.at_ms, what })
     };
     lines.iter().filter_map(step).collect()
+}
+
+/// The removals of machines that the events show and no step asks for: no controller deletes a node.
+pub fn removals(steps: &[Step], lines: &[Line]) -> Vec<Step> {
+    let of_machine = |step: &Step, op: &str, name: &str| matches!(&step.what, Deed::Machine(machine) if machine["op"] == op && machine["name"] == name);
+    let asked = |step: &Step, name: &str| match &step.what {
+        Deed::Machine(_) => of_machine(step, "remove", name),
+        Deed::Request { method, path, .. } => method == "DELETE" && path.contains("/nodes"),
+        Deed::Kubectl(command, _) => command.contains("delete") && command.contains(name),
+    };
+    let removal = |line: &Line| {
+        let name = line.name.as_str();
+        let came = steps.iter().find(|step| of_machine(step, "add", name))?;
+        let unasked = !steps.iter().any(|step| asked(step, name));
+        let what = Deed::Machine(json!({"op": "remove", "name": name}));
+        (unasked && line.at_ms > came.at_ms).then_some(Step { at_ms: line.at_ms, from_ms: line.at_ms, what })
+    };
+    lines.iter().filter(|line| line.what == "DELETED" && line.kind == "Node").filter_map(removal).collect()
 }
 
 fn asks_for(step: &Step, kind: &str, name: &str) -> bool {
@@ -189,5 +207,17 @@ mod tests {
         assert_eq!(found[0]["spec"]["capacity"]["storage"], "1Gi");
         assert_eq!(found[0]["spec"]["storageClassName"], "slow");
         assert_eq!(volumes(&[request("StorageClass", "slow")], &[claim]), Vec::<Value>::new(), "it may have been made");
+    }
+
+    #[test]
+    fn a_node_that_goes_although_no_step_says_so_was_removed_once_it_was_there() {
+        let step = |at_ms, what| Step { at_ms, from_ms: at_ms, what };
+        let machine = |op: &str, name: &str| Deed::Machine(json!({"op": op, "name": name}));
+        let gone = |t_ms: i64, name: &str| line(json!({"t_ms": t_ms, "type": "DELETED", "kind": "Node", "name": name}));
+        let steps =
+            [step(0, machine("add", "n1")), step(0, machine("add", "n2")), step(9_000, machine("remove", "n2"))];
+        let lines = [gone(-5_000, "n1"), gone(9_010, "n2"), gone(12_000, "n1"), gone(13_000, "pool-1")];
+        let found: Vec<_> = removals(&steps, &lines).iter().map(|step| step.at_ms).collect();
+        assert_eq!(found, [12_000], "before it came, as a step says, by nobody, and of a machine that no step knows");
     }
 }

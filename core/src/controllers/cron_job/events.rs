@@ -5,7 +5,7 @@
 use crate::api::{Answer, Refusal, Reply};
 use crate::context::Context;
 use crate::events::{Event, Text};
-use crate::model::{CronJob, Kind, ObjectKey};
+use crate::model::{ConditionKind, CronJob, Kind, ObjectKey};
 
 use super::Stage;
 
@@ -36,6 +36,22 @@ pub(super) fn told(stage: &Stage, place: usize, answer: &Answer) -> Option<(Obje
         _ => return None,
     };
     Some((key_of(&sync.cron_job), event.about(&sync.cron_job.meta)))
+}
+
+/// A Job that was active is over.
+pub(super) fn completed(job: &str, how: ConditionKind) -> Event {
+    Event::normal(REPORTER, "SawCompletedJob", format!("Saw completed job: {job}, condition: {how:?}"))
+}
+
+/// A Job is running that the CronJob does not know.
+pub(super) fn unexpected(job: &str) -> Event {
+    let message = format!("Saw a job that the controller did not create or forgot: {job}");
+    Event::warning(REPORTER, "UnexpectedJob", message)
+}
+
+/// Says something of a CronJob.
+pub(super) fn tell(ctx: &mut Context<'_>, cron_job: &CronJob, event: Event) {
+    ctx.event(key_of(cron_job), event.about(&cron_job.meta));
 }
 
 /// Something went its way.

@@ -20,6 +20,8 @@ use crate::context::Context;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, managing};
+use crate::draw::{Purpose, draw};
+use crate::events::Event;
 use crate::id::{Name, Revision, Uid};
 use crate::model::{Concurrency, ConditionKind, CronJob, CronJobStatus, Job, Kind, Object, ObjectKey};
 use crate::store::{Change, View};
@@ -107,20 +109,18 @@ impl CronJobs {
         answers: Vec<Answer>,
     ) -> Step<NamespacedName, Stage> {
         let mut answers = answers.into_iter();
+        let mut fresh = None;
         if read_itself {
             match answers.next() {
-                Some(Ok(Reply::Object(Object::CronJob(fresh), revision))) => {
-                    for job in sync.use_fresh(fresh, revision) {
-                        let message = format!("Saw a job that the controller did not create or forgot: {job}");
-                        events::warn(ctx, &sync.cron_job, "UnexpectedJob", message);
-                    }
-                }
+                Some(Ok(Reply::Object(Object::CronJob(read), _))) => fresh = Some(read),
                 _ => return self.desk.finish(ctx, &key, true),
             }
+            // Which Job is looked at first matters where one of them is unknown: it is chance, as in a Go map.
+            let (seed, at) = (ctx.seed(), ctx.now.0);
+            sync.jobs.sort_by_cached_key(|job| draw(seed, Purpose::JobOrder, job.meta.uid.0 as u64, at));
         }
-        for (job, how) in sync.take_in_jobs() {
-            let message = format!("Saw completed job: {job}, condition: {how:?}");
-            events::say(ctx, &sync.cron_job, "SawCompletedJob", message);
+        for (cron_job, event) in sync.take_in_jobs(fresh.as_ref()) {
+            events::tell(ctx, &cron_job, event);
         }
         for ((name, uid), answer) in missing.into_iter().zip(answers) {
             match answer {
@@ -274,40 +274,35 @@ impl Sync {
         CronJob { status: self.status.clone(), ..CronJob::clone(&self.cron_job) }
     }
 
-    /// Goes on with a newer version if it knows a running Job that this one does not; an older one is kept. Returns the
-    /// running Jobs that neither knows.
-    fn use_fresh(&mut self, fresh: Arc<CronJob>, revision: Revision) -> Vec<Name> {
-        let is_in = |list: &[(Name, Uid)], job: &Job| list.iter().any(|(_, uid)| *uid == job.meta.uid);
-        let mut unexpected = Vec::new();
-        for job in self.jobs.iter().filter(|job| job.finished().is_none()) {
-            if is_in(&self.status.active, job) {
-                continue;
-            }
-            if is_in(&fresh.status.active, job) {
-                self.status = fresh.status.clone();
-                self.version = Some(revision);
-                self.cron_job = fresh.clone();
-            } else {
-                unexpected.push(job.meta.name.clone());
-            }
-        }
-        unexpected
-    }
-
     /// A Job is over or gone.
     fn forget(&mut self, uid: Uid) {
         self.status.active.retain(|(_, active)| *active != uid);
         self.needs_update = true;
     }
 
-    /// Takes finished Jobs off the list of active ones, which are returned, and notes when one last succeeded.
-    fn take_in_jobs(&mut self) -> Vec<(Name, ConditionKind)> {
-        let mut seen = Vec::new();
+    /// Looks at the Jobs one after the other: finished ones come off the list of active ones, and when one last succeeded
+    /// is noted. At a running Job that is not on the list, the sync goes on with the CronJob as it was just read, if that
+    /// knows the Job; what is written at the end is meant for the version that the sync began with all the same, so
+    /// that it meets a conflict. Returns what is said, each with the version that it is said of.
+    fn take_in_jobs(&mut self, fresh: Option<&Arc<CronJob>>) -> Vec<(Arc<CronJob>, Event)> {
+        let is_in = |list: &[(Name, Uid)], job: &Job| list.iter().any(|(_, uid)| *uid == job.meta.uid);
+        let mut said = Vec::new();
         for job in self.jobs.clone() {
-            let Some((how, _)) = job.finished() else { continue };
-            if self.status.active.iter().any(|(_, uid)| *uid == job.meta.uid) {
+            let is_active = is_in(&self.status.active, &job);
+            let Some((how, _)) = job.finished() else {
+                match fresh.filter(|_| !is_active) {
+                    Some(fresh) if is_in(&fresh.status.active, &job) => {
+                        self.status = fresh.status.clone();
+                        self.cron_job = fresh.clone();
+                    }
+                    Some(_) => said.push((self.cron_job.clone(), events::unexpected(&job.meta.name))),
+                    None => {}
+                }
+                continue;
+            };
+            if is_active {
                 self.forget(job.meta.uid);
-                seen.push((job.meta.name.clone(), how));
+                said.push((self.cron_job.clone(), events::completed(&job.meta.name, how)));
             }
             let succeeded = job.status.completed_at.filter(|_| how == ConditionKind::Complete);
             if succeeded > self.status.last_successful {
@@ -315,7 +310,7 @@ impl Sync {
                 self.needs_update = true;
             }
         }
-        seen
+        said
     }
 }
 

@@ -59,6 +59,12 @@ impl Plan {
             return self.update_status();
         }
         self.note_pause();
+        // A real sync looks twice for the new ReplicaSet before it goes on, and both times in the list that it began
+        // with: what the first look wrote, the second writes again, from a version that is stale by then.
+        if !self.deployment.paused && self.sync_revision(false) {
+            self.look_again = Some(Again::RateLimited);
+            return;
+        }
         if self.deployment.paused || self.was_scaled() {
             self.sync_revision(false);
             self.scale();
@@ -101,19 +107,21 @@ impl Plan {
             .any(|it| sets::desired_when_scaled(&it.set).is_some_and(|desired| desired != wanted))
     }
 
-    /// Brings revisions and annotations up to date and creates the new ReplicaSet if that is wanted.
+    /// Brings revisions and annotations up to date and creates the new ReplicaSet if that is wanted. Returns whether a
+    /// ReplicaSet that was there already is written.
     ///
     /// Source: `getNewReplicaSet`.
-    fn sync_revision(&mut self, create: bool) {
+    fn sync_revision(&mut self, create: bool) -> bool {
         let revision = sets::highest_revision(self.old.iter()) + 1;
         match self.new.take() {
-            Some(new) => self.refresh_new(new, revision),
+            Some(new) => return self.refresh_new(new, revision),
             None if create => self.create_new(revision),
             None => {}
         }
+        false
     }
 
-    fn refresh_new(&mut self, mut new: Set, revision: u64) {
+    fn refresh_new(&mut self, mut new: Set, revision: u64) -> bool {
         let mut changed = new.set.clone();
         sets::annotate_new(&self.deployment, &mut changed, revision);
         changed.min_ready = self.deployment.min_ready;
@@ -121,7 +129,7 @@ impl Plan {
             new.set = changed;
             self.writes.push(vec![update(&new)]);
             self.new = Some(new);
-            return;
+            return true;
         }
         let revision = new.set.meta.annotations.get(sets::REVISION).cloned().unwrap_or_default();
         let mut needs_write = self.set_revision(&revision);
@@ -134,6 +142,7 @@ impl Plan {
             self.write_status();
         }
         self.new = Some(new);
+        false
     }
 
     fn create_new(&mut self, revision: u64) {

@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::controllers::NamespacedName;
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
+use crate::draw::{Purpose, below, draw};
 use crate::events::Event;
 use crate::id::Name;
 use crate::model::{ConditionKind, Kind, Object, Pod, PodDisruptionBudget, Selector, SelectorRequirement, Status3};
@@ -137,15 +138,17 @@ impl Disruption {
             let delay = stale_at.max(ctx.now).since(ctx.now);
             self.desk.queue.add_after(ctx, Key::Mark(NamespacedName::of_meta(&pod.meta)), delay);
         }
-        // Of several budgets one is chosen, as Kubernetes does (`getPdbForPod`): there the choice is arbitrary, here it
-        // is the first.
-        let (mut chosen, mut several) = (None, false);
+        let (mut chosen, mut others) = (None, Vec::new());
         for (row, budget) in view.in_namespace::<PodDisruptionBudget>(&pod.meta.namespace) {
             self.tallies.note_pod(row, budget, old, new);
             if budget.guards(&pod.meta.labels) {
-                several |= chosen.is_some();
-                chosen.get_or_insert_with(|| NamespacedName::of_meta(&budget.meta));
+                let name = NamespacedName::of_meta(&budget.meta);
+                others.extend(chosen.replace(name));
             }
+        }
+        let several = !others.is_empty();
+        if several {
+            chosen = any_of(ctx, pod, chosen.into_iter().chain(others).collect());
         }
         if let Some(name) = chosen {
             if several {
@@ -160,6 +163,16 @@ impl Disruption {
             self.desk.queue.add(Key::Budget(name));
         }
     }
+}
+
+/// One of several budgets of a pod. Each change of the pod wakes one of them only, another each time, as it happens: so
+/// in the end all of them have counted it.
+///
+/// Source: `getPdbForPod`, which takes the first that its index gives, in the order of a Go map.
+fn any_of(ctx: &Context<'_>, pod: &Pod, budgets: Vec<NamespacedName>) -> Option<NamespacedName> {
+    let drawn = draw(ctx.seed(), Purpose::BudgetChoice, pod.meta.uid.0 as u64, ctx.now.0);
+    let place = below(drawn, budgets.len() as u64) as usize;
+    budgets.into_iter().nth(place)
 }
 
 /// What is said of a budget some of whose pods nobody manages.

@@ -96,21 +96,37 @@ impl Bench<'_> {
             (ProcKind::Client | ProcKind::Runtime | ProcKind::World, _) => {}
             (ProcKind::Kubelet, body) => self.tell_kubelet(to.host().expect("a kubelet has a host"), body),
             (_, body) => {
-                // Requests that a client makes at once go over connections of their own.
-                let ordered = !matches!(body, Msg::Request(..));
-                let at = self.arrival(from, to, ordered);
+                // What a client asks for at once goes over connections of its own. Answers do so too: those of a real
+                // cluster may come before the watch shows what was written.
+                let lane = match body {
+                    Msg::Request(..) => Lane::Requests,
+                    Msg::Response(..) if self.overtaking => Lane::Answers,
+                    _ => Lane::Watch,
+                };
+                let at = self.arrival(from, to, lane);
                 self.push(at, Happening::Input(Input::Message { from, to, body }));
             }
         }
     }
 
-    fn arrival(&mut self, from: ProcId, to: ProcId, ordered: bool) -> Time {
+    fn arrival(&mut self, from: ProcId, to: ProcId, lane: Lane) -> Time {
         let link = StableHasher::hash_one(&(from.bits(), to.bits()));
         let (last, count) = self.links.entry((from, to)).or_default();
         let drawn = below(draw(self.seed, Purpose::LinkDelay, link, *count), DELAY_MORE.0);
         let at = self.now + Span((DELAY_MIN.0 + drawn) * self.pace);
-        let at = if ordered { at.max(*last) } else { at };
-        (*last, *count) = (at.max(*last), *count + 1);
+        let at = if lane == Lane::Watch { at.max(*last) } else { at };
+        if lane != Lane::Answers {
+            *last = at.max(*last);
+        }
+        *count += 1;
         at
     }
+}
+
+/// What a message is, as far as its order matters: only what watches show never overtakes itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Requests,
+    Answers,
+    Watch,
 }

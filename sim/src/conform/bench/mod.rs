@@ -7,7 +7,9 @@
 //!
 //! Delays are drawn by the seed within a few milliseconds, as a cluster on one machine has them, or several times as
 //! long, as a busy one has, so that another seed gives another order of what the recorded clusters left to chance.
-//! Messages of one link do not overtake each other, but for requests that a client makes at once.
+//! Watches show things in their order; requests that a client makes at once may overtake each other, and answers the
+//! watch. Scenarios that were recorded side by side shared the limits of the controllers' clients, so there are plays
+//! with a part of these limits.
 
 mod drains;
 mod effects;
@@ -37,6 +39,10 @@ use owners::Applied;
 /// How many times as long delays are, by the seed: recorded clusters were more and less busy, with others' scenarios
 /// too.
 const PACES: [u64; 4] = [1, 1, 4, 12];
+
+/// Requests per second and burst of each controller's client, by the seed, where the recording names none: those of the
+/// defaults, and what other scenarios have left of them.
+const SHARES: [(u32, u32); 4] = [(20, 30), (20, 1), (8, 8), (2, 4)];
 
 /// How long after the first step's clock the run begins: controllers have started, nodes are there.
 const LEAD: Span = Span::from_secs(40);
@@ -86,6 +92,8 @@ struct Bench<'a> {
     seed: u64,
     /// How many times as long delays are.
     pace: u64,
+    /// Whether answers may come before the watch shows what was written.
+    overtaking: bool,
     shown: Revision,
     log: EventLog,
     /// Places in the log of events that could not be written down.
@@ -108,9 +116,9 @@ struct Bench<'a> {
 pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
     let mut config = Config { seed, ..Config::default() };
     config.api_server.service_addresses = SERVICE_ADDRESSES;
-    if let Some((per_second, burst)) = recording.client_limit {
-        config.controller_manager.client_limit = Some(RateLimit { per_second, burst });
-    }
+    let share = SHARES[(seed / PACES.len() as u64 / 2 % SHARES.len() as u64) as usize];
+    let (per_second, burst) = recording.client_limit.unwrap_or(share);
+    config.controller_manager.client_limit = Some(RateLimit { per_second, burst });
     let first = recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0);
     // Our whole seconds are those of the recorded wall clock: the API stores times in whole seconds, and schedules go
     // by the minute.
@@ -133,6 +141,7 @@ pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
         beats: BTreeMap::new(),
         seed,
         pace: PACES[(seed % PACES.len() as u64) as usize],
+        overtaking: seed / PACES.len() as u64 % 2 == 1,
         shown: Revision::ZERO,
         log: EventLog::default(),
         lost: BTreeSet::new(),

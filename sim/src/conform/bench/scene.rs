@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use wavetank_core::api::Request;
-use wavetank_core::id::ProcId;
+use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::model::{ConfigMap, Labels, Meta, Namespace, Resource};
-use wavetank_core::seam::Input;
+use wavetank_core::seam::{Input, Msg};
 use wavetank_core::time::Time;
 
 use super::{Bench, Happening, SERVICE_ADDRESSES};
 use crate::conform::edge::{self, Outcome, Path};
 use crate::conform::line::Line;
-use crate::conform::recording::{Deed, Recording};
+use crate::conform::recording::{Deed, Recording, Step};
 use crate::conform::{kubectl, unrecorded};
 
 /// The nodes that recordings of a shared cluster have beside their own.
@@ -32,7 +32,7 @@ impl Bench<'_> {
             let labels = Labels::new([("kubernetes.io/metadata.name", *name)]);
             let meta = Meta { labels, ..Meta::named("", name) };
             let namespace = Namespace { meta, ..Namespace::default() };
-            self.ask(ProcId::CLIENT, Request::Create(Namespace::into_object(namespace.into())));
+            self.ask_when_shown("Namespace", name, Request::Create(Namespace::into_object(namespace.into())));
         }
         for request in edge::own_service(&self.core, SERVICE_ADDRESSES) {
             self.ask(ProcId::CLIENT, request);
@@ -40,7 +40,7 @@ impl Bench<'_> {
         let foreign = format!("{}/{FOREIGN}", self.recording.namespace);
         if self.recording.lines.iter().any(|line| line.kind == "ConfigMap" && line.name == foreign) {
             let map = ConfigMap { meta: Meta::named(&self.recording.namespace, FOREIGN), ..ConfigMap::default() };
-            self.ask(ProcId::CLIENT, Request::Create(ConfigMap::into_object(map.into())));
+            self.ask_when_shown("ConfigMap", &foreign, Request::Create(ConfigMap::into_object(map.into())));
         }
         let zones = zones_of(&self.recording.lines);
         if mentions_pool(self.recording) {
@@ -71,6 +71,25 @@ impl Bench<'_> {
             let at = self.time_of(begins_ms);
             self.push(at, Happening::Step(place));
         }
+    }
+
+    /// Asks at the beginning for something that no step makes; if the recording shows only later that it comes, then.
+    fn ask_when_shown(&mut self, kind: &str, name: &str, request: Request) {
+        let made = |step: &Step| match &step.what {
+            Deed::Request { method, body, .. } => {
+                method == "POST" && body["kind"] == kind && body["metadata"]["name"].as_str() == name.rsplit('/').next()
+            }
+            Deed::Kubectl(line, _) => line.contains(name),
+            Deed::Machine(_) => false,
+        };
+        let first_ms = self.recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0);
+        let shows = |line: &&Line| line.is_added() && line.kind == kind && line.name == name;
+        let shown = self.recording.lines.iter().find(shows).map(|line| line.at_ms);
+        let later = shown.filter(|at_ms| *at_ms > first_ms && !self.recording.steps.iter().any(made));
+        let at = later.map_or(self.now, |at_ms| self.time_of(at_ms));
+        let body = Msg::Request(RequestId(u64::MAX), Box::new(request));
+        let input = Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body };
+        self.push(at, Happening::Input(input));
     }
 }
 

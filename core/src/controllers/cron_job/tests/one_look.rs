@@ -168,3 +168,38 @@ fn a_job_that_still_runs_is_left_held_for_or_replaced() {
         (Allow, "", "runs unlisted", BEFORE, "+0 -0 active 0, warned 1"),
     ]);
 }
+
+/// A sync that began with a version that knows Job `a` as active, while `a` is complete and `b` has been made since.
+fn stale(order: [&str; 2]) -> (Sync, Arc<CronJob>) {
+    let job = |name: &str| {
+        let uid = Uid(u128::from(name.as_bytes()[0]));
+        let mut job = Job { meta: Meta { uid, ..Meta::named("default", name) }, ..Job::default() };
+        if name == "a" {
+            job.status.conditions.set(ConditionKind::Complete, Status3::True, "", "", Time::from_secs(90));
+            job.status.completed_at = Some(Time::from_secs(90));
+        }
+        Arc::new(job)
+    };
+    let knowing = |name: &str| {
+        let active = vec![(name.into(), job(name).meta.uid)];
+        let last_successful = (name == "b").then_some(Time::from_secs(90));
+        CronJobStatus { active, last_successful, ..CronJobStatus::default() }
+    };
+    let cron_job = Arc::new(CronJob { status: knowing("a"), ..minutely(|_| {}) });
+    let fresh = Arc::new(CronJob { status: knowing("b"), ..minutely(|_| {}) });
+    let jobs = order.map(job).to_vec();
+    let status = cron_job.status.clone();
+    (Sync { cron_job, version: Some(Revision(7)), status, jobs, needs_update: false }, fresh)
+}
+
+#[test]
+fn with_a_stale_list_a_job_s_end_is_told_again_if_that_job_is_looked_at_before_the_unknown_one() {
+    for (order, said) in [(["a", "b"], 1), (["b", "a"], 0)] {
+        let (mut sync, fresh) = stale(order);
+        let told = sync.take_in_jobs(Some(&fresh));
+        assert_eq!(told.len(), said, "{order:?}");
+        assert_eq!(sync.needs_update, said == 1, "{order:?}");
+        assert_eq!(sync.status, fresh.status, "{order:?}: the sync goes on with what was read");
+        assert_eq!(sync.version, Some(Revision(7)), "{order:?}: and writes over what it began with, in vain");
+    }
+}

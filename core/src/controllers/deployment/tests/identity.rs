@@ -106,3 +106,41 @@ fn a_revision_only_rises_and_the_ones_before_are_kept_as_history() {
     let history = read(&set, "deployment.kubernetes.io/revision-history").unwrap();
     assert!(history.len() <= 2_000 && history.ends_with(",1998") && !history.starts_with("11,"), "{history}");
 }
+
+/// What a plan writes, in its order: `rs x:2` (a ReplicaSet and its size) and `status 5` (the Deployment's revision).
+fn writes_of(plan: &Plan) -> String {
+    let text = |request: &Request| match request {
+        Request::Update { object: Object::ReplicaSet(set), .. } => format!("rs {}:{}", set.meta.name, set.replicas),
+        Request::UpdateStatus { object: Object::Deployment(deployment), .. } => {
+            format!("status {}", deployment.meta.annotations.get(sets::REVISION).map_or("none", |revision| revision))
+        }
+        other => panic!("{other:?}"),
+    };
+    plan.writes.iter().flatten().map(text).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_set_that_is_rolled_back_to_gets_its_revision_then_the_deployment_and_grows_only_then() {
+    let before = rolling(4, 1, 1);
+    let revised = |set: &mut ReplicaSet, revision: &str| {
+        set.meta.annotations = set.meta.annotations.with(sets::REVISION, revision);
+    };
+    let rolled_back = |revision: &str| {
+        let mut plan = plan(before.clone(), &before, "v2:4/4 *v1:0");
+        plan.deployment.meta.annotations = Labels::new([(sets::REVISION, "2")]);
+        revised(&mut plan.old[0].set, "2");
+        revised(&mut plan.new.as_mut().unwrap().set, revision);
+        plan
+    };
+    let mut first = rolled_back("1");
+    first.decide(&|_| false);
+    assert_eq!((writes_of(&first).as_str(), first.look_again), ("rs v1:0", Some(Again::RateLimited)));
+    let mut second = rolled_back("3");
+    second.decide(&|_| false);
+    assert_eq!(writes_of(&second), "status 3, rs v1:1, status 3");
+
+    let mut paused = rolled_back("1");
+    (paused.deployment.paused, paused.deployment.progress_deadline) = (true, None);
+    paused.decide(&|_| false);
+    assert_eq!(writes_of(&paused), "rs v1:0, status 2", "a paused Deployment is seen to at once");
+}
