@@ -43,19 +43,19 @@ use serde::{Serialize, Serializer};
 use crate::strict::{Error, Errors};
 use crate::yaml;
 
-pub use k8s_openapi::api::core::v1::Pod as ApiPod;
+pub use k8s_openapi::api::core::v1::{Event as ApiEvent, Pod as ApiPod};
 
 pub use defaults::{admit_pod, apply_defaults};
 pub use modelled::unmodelled_fields;
 pub use patch::{PatchType, apply_patch};
-pub use read::{Unreadable, read_admitted, read_body, read_manifests, read_node};
+pub use read::{Unreadable, read_admitted, read_body, read_event, read_manifests, read_node};
 pub use service_update::settle_service;
 pub use snapshot::Snapshot;
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};
 pub use validation::{
-    Cause, Invalid, Policy, Reason, validate, validate_finalize, validate_status_update, validate_under,
-    validate_update,
+    Cause, Invalid, Policy, Reason, validate, validate_event, validate_finalize, validate_status_update,
+    validate_under, validate_update,
 };
 
 /// A kind of object and the API version that has it.

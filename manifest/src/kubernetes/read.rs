@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::Event;
+
 use super::{KINDS, Kind, Located, Manifest, config};
-use crate::strict::{Error, Errors};
+use crate::strict::{self, Error, Errors};
 use crate::yaml::{self, Duplicates, Node, Value};
 
 /// Reads all objects of a manifest file, YAML or JSON, with `List`s flattened.
@@ -48,22 +50,40 @@ pub struct Unreadable {
 ///
 /// Returns the object and the paths of its unknown fields. Errors: what cannot be read.
 pub fn read_body(kind: Kind, text: &str) -> Result<(Located<Manifest>, Vec<String>), Unreadable> {
-    const FILE: &str = "body";
-    let said = |error: &Error| {
-        let said = error.go_message().unwrap_or_else(|| error.message.clone());
-        Unreadable { converted: error.converter_message().unwrap_or_else(|| said.clone()), said }
-    };
+    let mut source = body(text)?;
+    if let Some(error) = config::check_values(BODY, kind.kind, &mut source).first() {
+        return Err(Unreadable::of(error));
+    }
+    let (mut value, unknown) = Manifest::with_unknown(BODY, kind, &source).map_err(|error| Unreadable::of(&error))?;
+    mark_empty_selector(&mut value, &source);
+    Ok((Located { file: BODY.to_owned(), value, source }, paths(unknown)))
+}
+
+/// Reads the body of a request as a Kubernetes Event, as [`read_body`] does other kinds.
+pub fn read_event(text: &str) -> Result<(Event, Vec<String>), Unreadable> {
+    let (event, unknown) = strict::with_unknown(BODY, &body(text)?).map_err(|error| Unreadable::of(&error))?;
+    Ok((event, paths(unknown)))
+}
+
+/// What stands for the name of a file where a request's body is read.
+const BODY: &str = "body";
+
+fn body(text: &str) -> Result<Node, Unreadable> {
     let plain = |message: &str| Unreadable { said: message.to_owned(), converted: message.to_owned() };
     let mut documents = yaml::parse(text, Duplicates::LastWins).map_err(|error| plain(&error.message))?;
-    let mut source = documents.pop().ok_or_else(|| plain("the body is empty"))?;
-    if let Some(error) = config::check_values(FILE, kind.kind, &mut source).first() {
-        return Err(said(error));
+    documents.pop().ok_or_else(|| plain("the body is empty"))
+}
+
+/// The paths of unknown fields; what says what the object is belongs to no type.
+fn paths(unknown: Vec<Error>) -> Vec<String> {
+    unknown.into_iter().map(|error| error.path).filter(|path| path != "apiVersion" && path != "kind").collect()
+}
+
+impl Unreadable {
+    fn of(error: &Error) -> Unreadable {
+        let said = error.go_message().unwrap_or_else(|| error.message.clone());
+        Unreadable { converted: error.converter_message().unwrap_or_else(|| said.clone()), said }
     }
-    let (mut value, unknown) = Manifest::with_unknown(FILE, kind, &source).map_err(|error| said(&error))?;
-    mark_empty_selector(&mut value, &source);
-    // What says what the object is belongs to no type.
-    let unknown = unknown.into_iter().map(|error| error.path).filter(|path| path != "apiVersion" && path != "kind");
-    Ok((Located { file: FILE.to_owned(), value, source }, unknown.collect()))
 }
 
 struct Reader<'a> {

@@ -29,6 +29,13 @@ pub fn settle_service(new: &mut Value, old: &Value) {
     }
     let kind = spec["type"].as_str().unwrap_or("ClusterIP").to_owned();
     let was = before["type"].as_str().unwrap_or("ClusterIP");
+    // A port for health checks goes with the policy that needs it, unless the writer has chosen another.
+    let is_checked =
+        |spec: &Value, kind: &str| kind == "LoadBalancer" && spec["externalTrafficPolicy"].as_str() == Some("Local");
+    let has_same_port = spec["healthCheckNodePort"] == before["healthCheckNodePort"];
+    if is_checked(before, was) && !is_checked(spec, &kind) && has_same_port {
+        remove(spec, "healthCheckNodePort");
+    }
     if kind == was {
         return;
     }

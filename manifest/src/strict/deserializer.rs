@@ -3,28 +3,39 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::access::{Entries, Items, Variant};
 use super::error::{Error, Wanted};
 use super::fault::Fault;
-use super::spanned;
+use super::{go_time, spanned};
 use crate::yaml::{Key, Node, Value};
 use wavetank_core::quantity::{ParseQuantityError, Quantity};
 
 /// The name under which k8s-openapi's quantities ask to be read.
 const QUANTITY: &str = "Quantity";
 
+/// The names under which its times ask.
+const TIMES: [&str; 2] = ["Time", MICRO_TIME];
+const MICRO_TIME: &str = "MicroTime";
+
 /// What the readers of one document share.
 pub(super) struct Context<'a> {
     file: &'a str,
+    /// Whether null stands for the zero value of any type, and times are read, as in Go.
+    reads_as_go: bool,
     unknown: RefCell<Vec<Error>>,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(file: &'a str) -> Context<'a> {
-        Context { file, unknown: RefCell::new(Vec::new()) }
+        Context { file, reads_as_go: false, unknown: RefCell::new(Vec::new()) }
+    }
+
+    pub(super) fn of_a_request(file: &'a str) -> Context<'a> {
+        Context { reads_as_go: true, ..Context::new(file) }
     }
 
     pub(super) fn into_errors(self) -> Vec<Error> {
@@ -85,6 +96,11 @@ impl<'de, 'p> Reader<'de, 'p> {
         fault.at(self.node.span.start(), &self.path)
     }
 
+    /// Whether this node stands for the zero value of whatever is to be read.
+    fn is_zero(self) -> bool {
+        self.context.reads_as_go && self.node.value == Value::Null
+    }
+
     /// This node is not what it should be.
     #[cold]
     #[inline(never)]
@@ -104,8 +120,10 @@ impl<'de, 'p> Reader<'de, 'p> {
         if name == spanned::NAME {
             return Ok(Entries::place(self));
         }
-        let Value::Map(entries) = &self.node.value else {
-            return Err(self.mismatch(&format!("a mapping ({name})")).wanted(Wanted::Struct(name)));
+        let entries = match &self.node.value {
+            Value::Map(entries) => entries.as_slice(),
+            _ if self.is_zero() => &[],
+            _ => return Err(self.mismatch(&format!("a mapping ({name})")).wanted(Wanted::Struct(name))),
         };
         self.note_unknown(entries, fields);
         Ok(Entries::new(self, entries, Some(fields)))
@@ -116,6 +134,7 @@ impl<'de, 'p> Reader<'de, 'p> {
     fn items(self) -> Result<Items<'de, 'p>, Fault> {
         match &self.node.value {
             Value::Seq(items) => Ok(Items::new(self, items)),
+            _ if self.is_zero() => Ok(Items::new(self, &[])),
             _ => Err(self.mismatch("a sequence")),
         }
     }
@@ -125,6 +144,7 @@ impl<'de, 'p> Reader<'de, 'p> {
     fn entries(self) -> Result<Entries<'de, 'p>, Fault> {
         match &self.node.value {
             Value::Map(entries) => Ok(Entries::new(self, entries, None)),
+            _ if self.is_zero() => Ok(Entries::new(self, &[], None)),
             _ => Err(self.mismatch("a mapping")),
         }
     }
@@ -134,6 +154,7 @@ impl<'de, 'p> Reader<'de, 'p> {
     fn text(self) -> Result<&'de str, Fault> {
         match &self.node.value {
             Value::String(text) => Ok(text),
+            _ if self.is_zero() => Ok(""),
             _ => Err(self.mismatch("a string")),
         }
     }
@@ -172,6 +193,7 @@ impl<'de, 'p> Reader<'de, 'p> {
                 let expected = format!("a whole number between {min} and {max}");
                 Err(self.mismatch(&expected).wanted(Wanted::Plain(go_type)))
             }
+            _ if self.is_zero() => Ok(0),
             _ => Err(self.mismatch("a whole number").wanted(Wanted::Plain(go_type))),
         }
     }
@@ -252,6 +274,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.node.value {
             Value::Bool(flag) => self.placed(visitor.visit_bool(flag)),
+            _ if self.is_zero() => self.placed(visitor.visit_bool(false)),
             _ => Err(self.mismatch("true or false")),
         }
     }
@@ -326,7 +349,15 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Fault> {
         if name == QUANTITY {
+            if self.is_zero() {
+                return self.placed(visitor.visit_newtype_struct(BorrowedStrDeserializer::<Fault>::new("0")));
+            }
             self.check_quantity()?;
+        } else if let (Value::String(text), true) = (&self.node.value, TIMES.contains(&name))
+            && self.context.reads_as_go
+            && let Some(said) = go_time::fault(text, name == MICRO_TIME)
+        {
+            return Err(self.place(Fault::new(format!("{text:?} is no time such as 2026-01-31T12:00:00Z")).said(said)));
         }
         self.placed(visitor.visit_newtype_struct(self))
     }

@@ -48,7 +48,7 @@ pub(super) enum Wanted {
     Plain(&'static str),
     /// A struct by its name.
     Struct(&'static str),
-    /// One that reads itself, and so tells nothing of where it stands.
+    /// One that reads itself, and so tells nothing of where it stands unless it is read as a part of JSON.
     Itself(&'static str),
 }
 
@@ -79,12 +79,9 @@ impl Error {
             known
         };
         let go_type = match wanted {
-            Some(Wanted::Itself(go_type)) => {
-                return Some(format!("json: cannot unmarshal {found} into Go value of type {go_type}"));
-            }
             Some(Wanted::Struct(name)) => format!("v1.{name}"),
             Some(Wanted::Plain("string")) => known.unwrap_or("string").to_owned(),
-            Some(Wanted::Plain(go_type)) => (*go_type).to_owned(),
+            Some(Wanted::Plain(go_type) | Wanted::Itself(go_type)) => (*go_type).to_owned(),
             None => known?.to_owned(),
         };
         Some(format!("json: cannot unmarshal {found} into Go struct field {within}.{path} of type {go_type}"))
@@ -105,7 +102,9 @@ impl Error {
             other => other,
         };
         match wanted {
-            Some(Wanted::Itself(_)) => self.go_message(),
+            Some(Wanted::Itself(go_type)) => {
+                Some(format!("json: cannot unmarshal {found} into Go value of type {go_type}"))
+            }
             Some(Wanted::Struct(_)) => Some(format!("cannot restore struct from: {kind}")),
             Some(Wanted::Plain("string")) if kind == "int64" => {
                 let go_type = self.go_message()?.rsplit(" of type ").next()?.to_owned();

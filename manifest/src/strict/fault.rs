@@ -105,7 +105,8 @@ impl de::Error for Fault {
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Fault {
         let fault = Fault::new(format!("expected {}, found {}", readable(expected), describe(unexpected)));
         match expected.to_string().as_str() {
-            "IntOrString" => fault.wrong_type(Some(Wanted::Itself("int32")), go_found(unexpected)),
+            // The second is what is said of a number that is too large for the first.
+            "IntOrString" | "a 32-bit integer" => fault.wrong_type(Some(Wanted::Itself("int32")), go_found(unexpected)),
             "Quantity" => fault.said(ParseQuantityError::Format.to_string()),
             _ => fault,
         }
@@ -165,6 +166,8 @@ fn go_found(unexpected: Unexpected<'_>) -> String {
         Unexpected::Float(number) => format!("number {number}"),
         Unexpected::Seq => "array".to_owned(),
         Unexpected::Map => "object".to_owned(),
+        // Serde shows numbers beyond 64 bits in words.
+        Unexpected::Other(words) => format!("number {}", words.split('`').nth(1).unwrap_or_default()),
         _ => "string".to_owned(),
     }
 }

@@ -13,6 +13,7 @@ mod access;
 mod deserializer;
 mod error;
 mod fault;
+mod go_time;
 mod spanned;
 #[cfg(test)]
 mod tests;
@@ -40,11 +41,12 @@ pub fn from_str<T: for<'de> Deserialize<'de>>(file: &str, text: &str, duplicates
     }
 }
 
-/// Reads a value from a tree, and beside it what is unknown in it, which stops nothing.
+/// Reads the body of a request from a tree, and beside it what is unknown in it, which stops nothing. As in Go's JSON
+/// reader, null is as good as nothing wherever it stands: an empty text, zero, a struct without fields.
 ///
 /// Errors: as [`from_node`], but for unknown fields.
 pub fn with_unknown<'de, T: Deserialize<'de>>(file: &str, node: &'de Node) -> Result<(T, Vec<Error>), Box<Error>> {
-    let context = deserializer::Context::new(file);
+    let context = deserializer::Context::of_a_request(file);
     let result = T::deserialize(deserializer::Reader::new(node, &context));
     let unknown = Errors(context.into_errors()).sorted().0;
     result.map(|value| (value, unknown)).map_err(|fault| Box::new(fault.into_error(file, node)))

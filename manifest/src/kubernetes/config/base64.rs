@@ -1,5 +1,8 @@
 //! Values in base64, read and refused as Go's decoder does it.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::strict::Error;
 use crate::yaml::{Node, Value};
 
@@ -17,6 +20,12 @@ pub(in crate::kubernetes) fn check_values(file: &str, kind: &str, document: &mut
     let Some((_, node)) = entries.iter_mut().find(|(key, _)| key.text == field) else { return errors };
     let Value::Map(values) = &mut node.value else { return errors };
     for (key, value) in values {
+        // Go reads bytes from a list of numbers as well.
+        if let Value::Seq(items) = &value.value
+            && let Some(bytes) = items.iter().map(byte).collect::<Option<Vec<u8>>>()
+        {
+            value.value = Value::String(STANDARD.encode(bytes));
+        }
         let Value::String(text) = &mut value.value else { continue };
         if let Some(offset) = fault(text) {
             let message = format!("illegal base64 data at input byte {offset}");
@@ -26,6 +35,14 @@ pub(in crate::kubernetes) fn check_values(file: &str, kind: &str, document: &mut
         }
     }
     errors
+}
+
+fn byte(node: &Node) -> Option<u8> {
+    match node.value {
+        Value::Int(number) => u8::try_from(number).ok(),
+        Value::Null => Some(0),
+        _ => None,
+    }
 }
 
 /// Where a text ceases to be base64: the byte that Go's decoder names. `None` if it is base64.

@@ -10,6 +10,7 @@
 
 mod admission;
 mod batch;
+mod images;
 mod pod;
 mod policy;
 mod service;
@@ -108,7 +109,21 @@ fn secret(object: &mut Secret) {
     }
 }
 
+/// One range of pods and the list of them are kept equal; the one goes before the list.
+///
+/// Source: `SetDefaults_Node`, pkg/apis/core/v1/defaults.go; `Convert_v1_NodeSpec_To_core_NodeSpec`,
+/// pkg/apis/core/v1/conversion.go.
 fn node(object: &mut Node) {
+    if let Some(spec) = &mut object.spec {
+        let one = spec.pod_cidr.clone().filter(|range| !range.is_empty());
+        let listed = spec.pod_cidrs.get_or_insert_default();
+        if let Some(one) = one.filter(|one| listed.first() != Some(one)) {
+            *listed = vec![one];
+        }
+        if listed.is_empty() {
+            spec.pod_cidrs = None;
+        }
+    }
     let status = object.status.get_or_insert_default();
     quantities(&mut status.capacity);
     quantities(&mut status.allocatable);
@@ -149,7 +164,7 @@ fn replica_set(object: &mut ReplicaSet) {
 fn replication_controller(object: &mut ReplicationController) {
     let spec = object.spec.get_or_insert_default();
     spec.replicas.get_or_insert(1);
-    pod::template(spec.template.get_or_insert_default());
+    spec.template.iter_mut().for_each(pod::template);
     let labels = spec.template.as_ref().and_then(|it| it.metadata.as_ref()).and_then(|it| it.labels.clone());
     if let Some(labels) = labels.filter(|labels| !labels.is_empty()) {
         if spec.selector.as_ref().is_none_or(BTreeMap::is_empty) {
@@ -161,8 +176,12 @@ fn replication_controller(object: &mut ReplicationController) {
     }
 }
 
-/// Source: pkg/apis/discovery/v1/defaults.go (`SetDefaults_EndpointPort`).
+/// The topology of endpoints is of an older version and dropped.
+///
+/// Source: pkg/apis/discovery/v1/defaults.go (`SetDefaults_EndpointPort`); `dropTopologyOnV1`,
+/// pkg/registry/discovery/endpointslice/strategy.go.
 fn endpoint_slice(object: &mut EndpointSlice) {
+    object.endpoints.iter_mut().for_each(|endpoint| endpoint.deprecated_topology = None);
     for port in object.ports.iter_mut().flatten() {
         port.name.get_or_insert_default();
         port.protocol.get_or_insert_with(|| "TCP".to_owned());

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
     PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceRequirements, Volume,
 };
 
-use super::{number, quantities, text};
+use super::{images, number, quantities, text};
 
 /// Permissions of files in volumes: 0644.
 const FILE_MODE: i32 = 0o644;
@@ -48,10 +48,34 @@ fn spec(spec: &mut PodSpec) {
         spec.service_account = Some(account);
     }
     quantities(&mut spec.overhead);
+    dropped(spec);
     spec.volumes.iter_mut().flatten().for_each(volume);
     spec.init_containers.iter_mut().flatten().for_each(container);
     spec.containers.iter_mut().for_each(container);
     spec.ephemeral_containers.iter_mut().flatten().for_each(ephemeral);
+}
+
+/// Takes out what gates that are off drop: volumes of images with their mounts, and containers' own restart policies
+/// but for that of sidecars.
+///
+/// Source: `dropImageVolumes`, `dropContainerRestartRules`, pkg/api/pod/util.go (v1.34.1).
+fn dropped(spec: &mut PodSpec) {
+    let of_images: Vec<String> =
+        spec.volumes.iter().flatten().filter(|it| it.image.is_some()).map(|it| it.name.clone()).collect();
+    if !of_images.is_empty() {
+        spec.volumes.iter_mut().for_each(|volumes| volumes.retain(|volume| volume.image.is_none()));
+        let mounts = spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten());
+        let mounts = mounts.map(|container| &mut container.volume_mounts);
+        let more = spec.ephemeral_containers.iter_mut().flatten().map(|container| &mut container.volume_mounts);
+        for mounts in mounts.chain(more).flatten() {
+            mounts.retain(|mount| !of_images.contains(&mount.name));
+        }
+    }
+    for container in spec.init_containers.iter_mut().flatten() {
+        container.restart_policy = container.restart_policy.take().filter(|policy| policy == "Always");
+    }
+    spec.containers.iter_mut().for_each(|container| container.restart_policy = None);
+    spec.ephemeral_containers.iter_mut().flatten().for_each(|container| container.restart_policy = None);
 }
 
 fn ephemeral(container: &mut EphemeralContainer) {
@@ -97,8 +121,13 @@ fn pull_policy(image: Option<&str>) -> &'static str {
     if is_latest(image.unwrap_or("")) { "Always" } else { "IfNotPresent" }
 }
 
-/// Whether an image's tag is `latest`: written so, or neither tag nor digest given.
+/// Whether an image's tag is `latest`: written so, or neither tag nor digest given. What is no image's name has no tag.
+///
+/// Source: `ParseImageName`, pkg/util/parsers/parsers.go (v1.34.1).
 fn is_latest(image: &str) -> bool {
+    if !images::is_name(image) {
+        return false;
+    }
     let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
     // A colon before the last slash belongs to the registry's port.
     let last = name.rsplit('/').next().unwrap_or(name);

@@ -6,7 +6,7 @@
 use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 
-use super::{quantities, text};
+use super::quantities;
 
 pub(super) fn quota(object: &mut ResourceQuota) {
     quantities(&mut object.spec.get_or_insert_default().hard);
@@ -33,5 +33,5 @@ pub(super) fn range(object: &mut LimitRange) {
 }
 
 pub(super) fn class(object: &mut PriorityClass) {
-    text(&mut object.preemption_policy, "PreemptLowerPriority");
+    object.preemption_policy.get_or_insert_with(|| "PreemptLowerPriority".to_owned());
 }

@@ -25,15 +25,23 @@ const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Checks a Job.
 pub(super) fn job(report: &mut Report, object: &Job) {
-    stored_job(report, &completed(object));
+    stored_job(report, &completed(object), true);
 }
 
-/// Checks a Job that has the selector and the labels that the API server makes.
-pub(super) fn stored_job(report: &mut Report, object: &Job) {
+/// Whether a Job's template has the labels in the new spelling, which its new versions must have then.
+pub(super) fn has_prefixed_labels(object: &Job) -> bool {
+    let meta = object.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
+    let labels = meta.and_then(|meta| meta.labels.as_ref());
+    [NAME_LABELS[1], UID_LABELS[1]].iter().all(|key| labels.is_some_and(|labels| labels.contains_key(*key)))
+}
+
+/// Checks a Job that has the selector and the labels that the API server makes; `prefixed` tells that those in the new
+/// spelling must be there.
+pub(super) fn stored_job(report: &mut Report, object: &Job, prefixed: bool) {
     metadata::check(report, &object.metadata, names::dns_subdomain);
     let empty = JobSpec::default();
     let (spec, at) = (object.spec.as_ref().unwrap_or(&empty), At::root("spec"));
-    generated_selector(report, object, spec);
+    generated_selector(report, object, spec, prefixed);
     job_spec(report, &at, spec);
     own_selector(report, &at, spec);
     let name = object.metadata.name.as_deref().unwrap_or("");
@@ -132,6 +140,9 @@ fn time_zone(report: &mut Report, at: &At, zone: &String) {
         let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
         report.invalid(at, zone, detail);
     }
+    if zone.contains("..") {
+        return report.invalid(at, zone, "time: invalid location name");
+    }
     if let Err(error) = schedule::zone(zone) {
         // Go knows "Local", whatever the machine's zone is.
         if zone != "Local" {
@@ -163,14 +174,15 @@ fn completed(object: &Job) -> Job {
 }
 
 /// Checks that a Job whose selector the API server makes has what it makes.
-fn generated_selector(report: &mut Report, object: &Job, spec: &JobSpec) {
+fn generated_selector(report: &mut Report, object: &Job, spec: &JobSpec, prefixed: bool) {
     let Some(chosen) = spec.selector.as_ref().filter(|_| spec.manual_selector != Some(true)) else { return };
     let (name, uid) = (object.metadata.name.as_deref(), object.metadata.uid.as_deref());
     let (name, uid) = (name.unwrap_or_default(), uid.unwrap_or_default());
     let labels = spec.template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
     let at = At::root("spec").child("template").child("metadata").child("labels");
     let made = [(UID_LABELS[0], uid), (NAME_LABELS[0], name), (UID_LABELS[1], uid), (NAME_LABELS[1], name)];
-    for (key, wanted) in made {
+    let made = if prefixed { &made[..] } else { &made[..2] };
+    for &(key, wanted) in made {
         match labels.and_then(|labels| labels.get(key)) {
             None => report.required(&at.key(key), &format!("must be '{wanted}'")),
             Some(value) if value != wanted => {

@@ -17,7 +17,6 @@ use super::{metadata, names, network};
 const ENDPOINTS_MAX: usize = 1_000;
 const ADDRESSES_MAX: usize = 100;
 const PORTS_MAX: usize = 20_000;
-const TOPOLOGY_MAX: usize = 16;
 const HINTS_MAX: usize = 8;
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
@@ -55,6 +54,10 @@ fn endpoint(report: &mut Report, at: &At, endpoint: &Endpoint, kind: &str) {
     for (index, address) in endpoint.addresses.iter().enumerate() {
         let at = addresses_at.index(index);
         match (kind, network::parsed_ip(address)) {
+            // Addresses of the sixth version are read strictly; a slice of those has no older rules to keep.
+            ("IPv6", Some(ip)) if network::unstrict(ip, address).is_some() => {
+                report.invalid_each(&at, address, network::unstrict(ip, address).unwrap_or_default());
+            }
             ("IPv4" | "IPv6", None) => network::ip(report, &at, address),
             ("IPv4" | "IPv6", Some(ip)) => {
                 if ip.is_ipv6() != (kind == "IPv6") {
@@ -73,12 +76,6 @@ fn endpoint(report: &mut Report, at: &At, endpoint: &Endpoint, kind: &str) {
     if let Some(node) = &endpoint.node_name {
         report.invalid_each(&at.child("nodeName"), node, names::dns_subdomain(node));
     }
-    let topology = endpoint.deprecated_topology.as_ref();
-    let count = topology.map_or(0, std::collections::BTreeMap::len);
-    if count > TOPOLOGY_MAX {
-        report.too_many(&at.child("deprecatedTopology"), count, TOPOLOGY_MAX);
-    }
-    metadata::labels(report, &at.child("deprecatedTopology"), topology);
     if let Some(name) = &endpoint.hostname {
         report.invalid_each(&at.child("hostname"), name, names::dns_label(name));
     }

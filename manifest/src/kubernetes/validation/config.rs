@@ -81,7 +81,10 @@ fn json(report: &mut Report, at: &At, data: &BTreeMap<String, ByteString>, key: 
         None => report.required(&at, ""),
         Some(value) => {
             if let Err(error) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&value.0) {
-                report.invalid(&at, &"<secret contents redacted>", &error.to_string());
+                // Go has words of its own for JSON that ends too early.
+                let early = error.is_eof().then(|| "unexpected end of JSON input".to_owned());
+                let why = early.unwrap_or_else(|| error.to_string());
+                report.invalid(&at, &"<secret contents redacted>", &why);
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Source: `validateContainerCommon`, `validateContainers`, `validateInitContainers`, `validateEphemeralContainers`,
 //! pkg/apis/core/validation/validation.go (v1.34.1). Fields behind gates that are off by default (`restartPolicyRules`,
-//! `lifecycle.stopSignal`) are dropped by the API server before and looked at by nobody here.
+//! `lifecycle.stopSignal`, restart policies of other containers than sidecars) are dropped by the API server before and
+//! looked at by nobody here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,9 +45,6 @@ pub(super) fn regular(report: &mut Report, at: &At, containers: &[Container], po
             report.duplicate(&at.child("name"), &container.name, "");
         }
         probe::all(report, &at, container, pod.grace);
-        if container.restart_policy.is_some() {
-            report.forbidden(&at.child("restartPolicy"), "may not be set for non-init containers");
-        }
     }
     host_port_conflicts(report, at, containers);
 }
@@ -57,9 +55,6 @@ pub(super) fn init(report: &mut Report, at: &At, spec: &PodSpec, pod: &OfPod<'_>
     for (index, container) in spec.init_containers.iter().flatten().enumerate() {
         let container_at = at.index(index);
         common(report, &container_at, container, pod);
-        if let Some(policy) = container.restart_policy.as_deref().filter(|policy| *policy != "Always") {
-            report.not_supported(&container_at.child("restartPolicy"), &policy, &["Always"]);
-        }
         if seen.contains(container.name.as_str()) {
             report.duplicate(&container_at.child("name"), &container.name, "");
         } else if !container.name.is_empty() {
@@ -105,7 +100,6 @@ pub(super) fn ephemeral(report: &mut Report, at: &At, spec: &PodSpec, pod: &OfPo
             ("ports", ephemeral.ports.is_some()),
             ("resources", requirements),
             ("resizePolicy", ephemeral.resize_policy.is_some()),
-            ("restartPolicy", ephemeral.restart_policy.is_some()),
             ("livenessProbe", ephemeral.liveness_probe.is_some()),
             ("readinessProbe", ephemeral.readiness_probe.is_some()),
             ("startupProbe", ephemeral.startup_probe.is_some()),

@@ -16,6 +16,7 @@ mod config;
 mod container;
 mod disruption;
 mod environment;
+mod events;
 mod job_policies;
 mod legacy_volumes;
 pub(crate) mod metadata;
@@ -48,6 +49,7 @@ mod volumes;
 mod windows;
 mod workload;
 
+use k8s_openapi::api::core::v1::Event;
 use report::Report;
 use serde_json::Value;
 
@@ -106,6 +108,17 @@ pub fn validate_status_update(manifest: &Manifest, new: &Value, old: &Value) -> 
     answer(report, manifest)
 }
 
+/// Checks a Kubernetes Event that a client writes. It has a namespace.
+pub fn validate_event(event: &Event) -> Result<(), Invalid> {
+    let mut report = Report::default();
+    events::event(&mut report, event);
+    if report.causes.is_empty() {
+        return Ok(());
+    }
+    let name = event.metadata.name.clone().unwrap_or_default();
+    Err(Invalid { group: "", kind: "Event", name, causes: report.causes })
+}
+
 /// Checks a namespace that is written to the subresource `finalize`, as [`validate_update`] does other writes.
 pub fn validate_finalize(new: &Manifest, old: &Manifest) -> Result<(), Invalid> {
     let mut report = Report::default();
@@ -146,7 +159,7 @@ fn created(report: &mut Report, manifest: &Manifest) {
         Manifest::LimitRange(object) => policy::range(report, object),
         Manifest::PriorityClass(object) => policy::class(report, object),
         Manifest::PersistentVolume(object) => storage::volume(report, object),
-        Manifest::PersistentVolumeClaim(object) => storage::claim(report, object),
+        Manifest::PersistentVolumeClaim(object) => storage::new_claim(report, object),
         Manifest::StorageClass(object) => storage_classes::class(report, object),
         Manifest::CSINode(object) => storage_classes::csi_node(report, object),
         Manifest::VolumeAttachment(object) => storage_classes::attachment(report, object),

@@ -109,14 +109,18 @@ pub(super) fn ip(report: &mut Report, at: &At, address: &str) {
 
 /// Checks the range of a network in a field that has been there for long.
 pub(super) fn cidr(report: &mut Report, at: &At, range: &str) {
-    let is_good = range.split_once('/').is_some_and(|(address, length)| {
+    if !is_cidr(range) {
+        report.invalid(at, &range, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+    }
+}
+
+/// Whether a text is the range of a network: an address and the length of its prefix in bits.
+pub(super) fn is_cidr(range: &str) -> bool {
+    range.split_once('/').is_some_and(|(address, length)| {
         let bits = parsed_ip(address).map_or(0, |ip| if ip.is_ipv4() { 32 } else { 128 });
         let digits = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
         parsed_ip(address).is_some() && digits && length.parse::<u32>().is_ok_and(|length| length <= bits)
-    });
-    if !is_good {
-        report.invalid(at, &range, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
-    }
+    })
 }
 
 /// An address of four decimal parts or of the sixth version.
@@ -136,6 +140,23 @@ pub(super) fn parsed_ip(address: &str) -> Option<IpAddr> {
         return Some(IpAddr::from([numbers[0], numbers[1], numbers[2], numbers[3]]));
     }
     address.parse().ok()
+}
+
+/// What is wrong with an address that can be read, in a field that is checked strictly; `None` if nothing is.
+///
+/// Source: `IsValidIP`, staging/src/k8s.io/apimachinery/pkg/util/validation/ip.go (v1.34.1).
+pub(super) fn unstrict(ip: IpAddr, address: &str) -> Option<Vec<String>> {
+    let mut faults = Vec::new();
+    if address.parse::<IpAddr>().is_err() {
+        faults.push("must not have leading 0s".to_owned());
+    }
+    if matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some()) {
+        faults.push("must not be an IPv4-mapped IPv6 address".to_owned());
+    }
+    if faults.is_empty() && ip.to_string() != address {
+        faults.push(format!("must be in canonical form (\"{ip}\")"));
+    }
+    (!faults.is_empty()).then_some(faults)
 }
 
 /// Checks that an address can be one of an endpoint.

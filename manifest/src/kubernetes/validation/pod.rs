@@ -3,7 +3,7 @@
 //! Source: `ValidatePodCreate`, `ValidatePodSpec`, `ValidatePodTemplateSpec`, pkg/apis/core/validation/validation.go
 //! (v1.34.1). `hostnameOverride` is behind a gate that is off: the API server drops it before it validates.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Pod, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -96,18 +96,24 @@ pub(super) fn spec(report: &mut Report, at: &At, spec: Option<&PodSpec>, pod: Op
     metadata::labels(report, &at.child("nodeSelector"), spec.node_selector.as_ref());
     security::pod(report, &at.child("securityContext"), spec);
     if let Some(affinity) = &spec.affinity {
-        scheduling::affinity(report, &at.child("affinity"), affinity);
+        scheduling::affinity(report, &at.child("affinity"), affinity, labels_of(pod));
     }
     network::dns(report, &at.child("dnsConfig"), spec.dns_config.as_ref(), spec.dns_policy.as_deref());
     gates(report, at, spec);
     if let Some(constraints) = &spec.topology_spread_constraints {
-        scheduling::spread_constraints(report, &at.child("topologySpreadConstraints"), constraints);
+        let at = at.child("topologySpreadConstraints");
+        scheduling::spread_constraints(report, &at, constraints, labels_of(pod));
     }
     windows::host_processes(report, at, spec);
     network::host_users(report, at, spec);
     names_and_times(report, at, spec);
     resources::overhead(report, &at.child("overhead"), spec.overhead.as_ref());
     windows::os(report, at, spec);
+}
+
+/// The labels of a pod; `None` for templates too, from whose labels nothing is taken.
+fn labels_of(pod: Option<&ObjectMeta>) -> Option<&BTreeMap<String, String>> {
+    pod?.labels.as_ref()
 }
 
 /// Checks the resource claims of a pod and returns their names.

@@ -1,6 +1,6 @@
 //! Checks of what steers the scheduler: tolerations, taints, affinity, spread constraints.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
     Affinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm, Taint, Toleration,
@@ -12,6 +12,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use super::names;
 use super::report::{AsWritten, At, Report};
 use super::{metadata, selector, shown};
+
+/// The labels of the pod whose rules are checked; `None` of a template.
+type OwnLabels<'a> = Option<&'a BTreeMap<String, String>>;
 
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
@@ -93,7 +96,7 @@ pub(super) fn operator(report: &mut Report, at: &At, operator: &str, values: &[S
 }
 
 /// Checks a pod's affinities.
-pub(super) fn affinity(report: &mut Report, at: &At, affinity: &Affinity) {
+pub(super) fn affinity(report: &mut Report, at: &At, affinity: &Affinity, own: OwnLabels<'_>) {
     const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
     const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
     if let Some(node) = &affinity.node_affinity {
@@ -110,15 +113,17 @@ pub(super) fn affinity(report: &mut Report, at: &At, affinity: &Affinity) {
     }
     if let Some(pods) = &affinity.pod_affinity {
         let at = at.child("podAffinity");
-        pod_terms(report, &at.child(REQUIRED), pods.required_during_scheduling_ignored_during_execution.as_deref());
+        let required = pods.required_during_scheduling_ignored_during_execution.as_deref();
+        pod_terms(report, &at.child(REQUIRED), required, own);
         let preferred = pods.preferred_during_scheduling_ignored_during_execution.as_deref();
-        weighted_pod_terms(report, &at.child(PREFERRED), preferred);
+        weighted_pod_terms(report, &at.child(PREFERRED), preferred, own);
     }
     if let Some(pods) = &affinity.pod_anti_affinity {
         let at = at.child("podAntiAffinity");
-        pod_terms(report, &at.child(REQUIRED), pods.required_during_scheduling_ignored_during_execution.as_deref());
+        let required = pods.required_during_scheduling_ignored_during_execution.as_deref();
+        pod_terms(report, &at.child(REQUIRED), required, own);
         let preferred = pods.preferred_during_scheduling_ignored_during_execution.as_deref();
-        weighted_pod_terms(report, &at.child(PREFERRED), preferred);
+        weighted_pod_terms(report, &at.child(PREFERRED), preferred, own);
     }
 }
 
@@ -175,21 +180,21 @@ fn node_field(report: &mut Report, at: &At, requirement: &NodeSelectorRequiremen
     }
 }
 
-fn weighted_pod_terms(report: &mut Report, at: &At, terms: Option<&[WeightedPodAffinityTerm]>) {
+fn weighted_pod_terms(report: &mut Report, at: &At, terms: Option<&[WeightedPodAffinityTerm]>, own: OwnLabels<'_>) {
     for (index, term) in terms.into_iter().flatten().enumerate() {
         let at = at.index(index);
         weight(report, &at, term.weight);
-        pod_term(report, &at.child("podAffinityTerm"), &term.pod_affinity_term);
+        pod_term(report, &at.child("podAffinityTerm"), &term.pod_affinity_term, own);
     }
 }
 
-fn pod_terms(report: &mut Report, at: &At, terms: Option<&[PodAffinityTerm]>) {
+fn pod_terms(report: &mut Report, at: &At, terms: Option<&[PodAffinityTerm]>, own: OwnLabels<'_>) {
     for (index, term) in terms.into_iter().flatten().enumerate() {
-        pod_term(report, &at.index(index), term);
+        pod_term(report, &at.index(index), term, own);
     }
 }
 
-fn pod_term(report: &mut Report, at: &At, term: &PodAffinityTerm) {
+fn pod_term(report: &mut Report, at: &At, term: &PodAffinityTerm, own: OwnLabels<'_>) {
     if let Some(labels) = &term.label_selector {
         selector::check(report, &at.child("labelSelector"), labels);
     }
@@ -200,7 +205,7 @@ fn pod_term(report: &mut Report, at: &At, term: &PodAffinityTerm) {
         report.invalid_each(&at.child("namespace"), name, names::dns_label(name));
     }
     let keys = (term.match_label_keys.as_deref(), term.mismatch_label_keys.as_deref());
-    label_keys(report, at, keys, term.label_selector.as_ref());
+    label_keys(report, at, keys, term.label_selector.as_ref(), own);
     if term.topology_key.is_empty() {
         report.required(&at.child("topologyKey"), "can not be empty");
     }
@@ -208,7 +213,12 @@ fn pod_term(report: &mut Report, at: &At, term: &PodAffinityTerm) {
 }
 
 /// Checks a pod's spread constraints.
-pub(super) fn spread_constraints(report: &mut Report, at: &At, constraints: &[TopologySpreadConstraint]) {
+pub(super) fn spread_constraints(
+    report: &mut Report,
+    at: &At,
+    constraints: &[TopologySpreadConstraint],
+    own: OwnLabels<'_>,
+) {
     for (index, constraint) in constraints.iter().enumerate() {
         let at = at.index(index);
         let action = constraint.when_unsatisfiable.as_str();
@@ -244,21 +254,24 @@ pub(super) fn spread_constraints(report: &mut Report, at: &At, constraints: &[To
             }
         }
         let keys = (constraint.match_label_keys.as_deref(), None);
-        label_keys(report, &at, keys, constraint.label_selector.as_ref());
+        label_keys(report, &at, keys, constraint.label_selector.as_ref(), own);
         if let Some(labels) = &constraint.label_selector {
             selector::check(report, &at.child("labelSelector"), labels);
         }
     }
 }
 
-/// Checks the keys whose values are taken from the pod: those that must match and those that must not.
+/// Checks the keys whose values are taken from the pod: those that must match and those that must not. `own` are the
+/// labels of the pod, of which the API server makes an expression for each key, behind those that are there.
 ///
-/// Source: `ValidateMatchLabelKeysAndMismatchLabelKeys`, pkg/apis/core/validation/validation.go (v1.34.1).
+/// Source: `ValidateMatchLabelKeysAndMismatchLabelKeys`, pkg/apis/core/validation/validation.go;
+/// `applyLabelKeysToLabelSelector`, pkg/registry/core/pod/strategy.go (v1.34.1).
 fn label_keys(
     report: &mut Report,
     at: &At,
     (matching, other): (Option<&[String]>, Option<&[String]>),
     labels: Option<&LabelSelector>,
+    own: OwnLabels<'_>,
 ) {
     let (matching, other) = (matching.unwrap_or_default(), other.unwrap_or_default());
     for (field, keys) in [("matchLabelKeys", matching), ("mismatchLabelKeys", other)] {
@@ -273,11 +286,11 @@ fn label_keys(
     }
     if let Some(labels) = labels {
         let mut seen: BTreeSet<&String> = labels.match_labels.iter().flatten().map(|(key, _)| key).collect();
-        // The API server makes an expression of each key that the pod has; here a key that is there already is found.
-        for key in matching {
-            let expressions = labels.match_expressions.iter().flatten();
-            if seen.contains(key) || expressions.into_iter().any(|it| it.key == *key) {
-                let index = matching.iter().rposition(|other| other == key).unwrap_or(0);
+        let written = labels.match_expressions.iter().flatten().map(|it| &it.key);
+        let taken = matching.iter().chain(other).filter(|key| own.is_some_and(|own| own.contains_key(*key)));
+        for key in written.chain(taken) {
+            let at_last = matching.iter().rposition(|other| other == key);
+            if let Some(index) = at_last.filter(|_| seen.contains(key)) {
                 report.invalid(&at.index(index), key, "exists in both matchLabelKeys and labelSelector");
             }
             seen.insert(key);

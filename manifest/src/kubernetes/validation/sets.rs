@@ -1,6 +1,6 @@
 //! Checks of StatefulSets and DaemonSets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::{
     DaemonSet, DaemonSetUpdateStrategy, RollingUpdateDaemonSet, StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy,
@@ -78,8 +78,12 @@ fn with_claims(spec: &StatefulSetSpec) -> PodTemplateSpec {
     let mut template = spec.template.clone();
     let Some(pod) = &mut template.spec else { return template };
     (pod.hostname, pod.subdomain) = (None, None);
-    let names: Vec<String> =
-        spec.volume_claim_templates.iter().flatten().filter_map(|claim| claim.metadata.name.clone()).collect();
+    let names: BTreeSet<String> = spec
+        .volume_claim_templates
+        .iter()
+        .flatten()
+        .map(|claim| claim.metadata.name.clone().unwrap_or_default())
+        .collect();
     if !names.is_empty() {
         let of_claim = |name: &String| {
             let source = PersistentVolumeClaimVolumeSource { claim_name: name.clone(), read_only: None };

@@ -2,12 +2,14 @@
 //!
 //! Source: the functions `Validate…StatusUpdate` of pkg/apis/{apps,core,policy}/validation/validation.go (v1.34.1).
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 use serde_json::Value;
 
-use super::report::{At, Report};
+use super::report::{AsWritten, At, Report};
 use super::update::IMMUTABLE;
-use super::{names, policy, status_addresses, status_job, storage};
+use super::{names, policy, resources, status_addresses, status_job, storage};
 use crate::kubernetes::Manifest;
 
 /// A kind's counts: those that are not negative, and those that are at most `replicas`, in the order of their checks.
@@ -95,7 +97,7 @@ pub(super) fn check(report: &mut Report, manifest: &Manifest, new: &Value, old: 
                 true => ("Active", "`deletionTimestamp` is empty"),
                 false => ("Terminating", "`deletionTimestamp` is not empty"),
             };
-            let found = status["phase"].as_str().unwrap_or_default();
+            let found = status["phase"].as_str().filter(|phase| !phase.is_empty()).unwrap_or("Active");
             if found != phase {
                 let detail = format!("may only be '{phase}' if {when}");
                 report.invalid(&At::root("status").child("Phase"), &found, &detail);
@@ -110,12 +112,15 @@ pub(super) fn check(report: &mut Report, manifest: &Manifest, new: &Value, old: 
             }
         }
         Manifest::PersistentVolumeClaim(_) => claim(report, status),
+        Manifest::Node(_) => node(report, status),
         _ => {}
     }
-    // Of the kinds that say so; a count that is missing is none.
+    // Of the kinds that say so; one that is missing is less than any that was there.
     if matches!(manifest, Manifest::Deployment(_) | Manifest::StatefulSet(_) | Manifest::DaemonSet(_)) {
         let (count, before) = (number(status, "collisionCount"), number(was, "collisionCount"));
-        if count < before {
+        let is_gone = status["collisionCount"].is_null() && !was["collisionCount"].is_null();
+        let by_absence = is_gone && !matches!(manifest, Manifest::Deployment(_));
+        if count < before || by_absence {
             report.invalid(&At::root("status").child("collisionCount"), &count, "cannot be decremented");
         }
     }
@@ -144,9 +149,32 @@ fn counts(report: &mut Report, counts: &Counts, status: &Value) {
     }
 }
 
+/// What a node has, and its addresses, each of which is told once.
+///
+/// Source: `ValidateNodeUpdate`.
+fn node(report: &mut Report, status: &Value) {
+    let at = At::root("status");
+    for field in ["capacity", "allocatable"] {
+        // The API server puts the resource's name behind a dot here.
+        let list = at.child(field);
+        amounts(report, &list, &status[field], |report, _, name, text| {
+            resources::amount(report, &list.child(name), name, text);
+        });
+    }
+    let text = |address: &Value, field: &str| address[field].as_str().unwrap_or_default().to_owned();
+    let mut seen = BTreeSet::new();
+    for (index, address) in status["addresses"].as_array().into_iter().flatten().enumerate() {
+        let (kind, address) = (text(address, "type"), text(address, "address"));
+        let shown = format!("{{\"Type\":{},\"Address\":{}}}", Value::from(&*kind), Value::from(&*address));
+        if !seen.insert((kind, address)) {
+            report.duplicate(&at.child("addresses").index(index), &AsWritten(&shown), "");
+        }
+    }
+}
+
 /// Checks each of the amounts of a list; one that is no quantity cannot be read before it comes here.
 fn amounts(report: &mut Report, at: &At, list: &Value, check: impl Fn(&mut Report, &At, &str, &QuantityText)) {
-    for (name, amount) in list.as_object().into_iter().flatten() {
+    for (name, amount) in list.as_object().into_iter().flatten().filter(|(_, amount)| !amount.is_null()) {
         let text = amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);
         check(report, &at.key(name), name, &QuantityText(text));
     }

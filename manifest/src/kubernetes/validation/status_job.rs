@@ -71,7 +71,8 @@ pub(super) fn check(report: &mut Report, new: &Value, old: &Value) {
         report.invalid(&at.child("terminating"), &terminating, "terminating>0 is invalid for finished job");
     }
     let ready = status.count("ready");
-    if (changed("ready") || changed("active")) && ready > status.count("active") {
+    let is_told = !new["status"]["ready"].is_null();
+    if (changed("ready") || changed("active")) && is_told && ready > status.count("active") {
         report.invalid(&at.child("ready"), &ready, "cannot set more ready pods than active");
     }
     criteria(report, &at, &status, &spec);

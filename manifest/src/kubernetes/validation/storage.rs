@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
     PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec,
+    TypedLocalObjectReference, TypedObjectReference,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 use wavetank_core::quantity::Quantity;
@@ -187,8 +188,43 @@ pub(super) fn driver_name(report: &mut Report, at: &At, name: &str) {
 /// Checks a PersistentVolumeClaim.
 pub(super) fn claim(report: &mut Report, object: &PersistentVolumeClaim) {
     metadata::check(report, &object.metadata, names::dns_subdomain);
-    let empty = PersistentVolumeClaimSpec::default();
-    claim_spec(report, &At::root("spec"), object.spec.as_ref().unwrap_or(&empty));
+    let mut spec = object.spec.clone().unwrap_or_default();
+    one_data_source(&mut spec);
+    claim_spec(report, &At::root("spec"), &spec);
+}
+
+/// Checks a new claim. What is neither a claim nor a snapshot is passed over where the older of the two fields names it
+/// alone.
+///
+/// Source: `EnforceDataSourceBackwardsCompatibility`, pkg/api/persistentvolumeclaim/util.go (v1.34.1).
+pub(super) fn new_claim(report: &mut Report, object: &PersistentVolumeClaim) {
+    let mut object = object.clone();
+    if let Some(spec) = object.spec.as_mut().filter(|spec| spec.data_source_ref.is_none()) {
+        let is_known = |it: &TypedLocalObjectReference| {
+            let group = it.api_group.as_deref().unwrap_or_default();
+            let known = [("PersistentVolumeClaim", ""), ("VolumeSnapshot", "snapshot.storage.k8s.io")];
+            known.contains(&(it.kind.as_str(), group))
+        };
+        spec.data_source = spec.data_source.take().filter(is_known);
+    }
+    claim(report, &object);
+}
+
+/// Gives each of the two fields for what a volume begins with the value of the other where that is missing.
+///
+/// Source: `NormalizeDataSources`, pkg/api/persistentvolumeclaim/util.go (v1.34.1).
+pub(super) fn one_data_source(spec: &mut PersistentVolumeClaimSpec) {
+    match (&spec.data_source, &spec.data_source_ref) {
+        (Some(it), None) => {
+            let (api_group, kind, name) = (it.api_group.clone(), it.kind.clone(), it.name.clone());
+            spec.data_source_ref = Some(TypedObjectReference { api_group, kind, name, namespace: None });
+        }
+        (None, Some(it)) if it.namespace.as_deref().unwrap_or_default().is_empty() => {
+            let (api_group, kind, name) = (it.api_group.clone(), it.kind.clone(), it.name.clone());
+            spec.data_source = Some(TypedLocalObjectReference { api_group, kind, name });
+        }
+        _ => {}
+    }
 }
 
 /// Checks a claim's spec, in a claim or in a template.

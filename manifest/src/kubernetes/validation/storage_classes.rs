@@ -77,7 +77,8 @@ fn topologies(report: &mut Report, at: &At, terms: &[TopologySelectorTerm]) {
                 report.duplicate(&at.child("key"), &requirement.key, "");
             }
         }
-        if seen.contains(&keys) {
+        // The API server compares with terms of nothing too, as many as there are terms.
+        if keys.is_empty() || seen.contains(&keys) {
             report.duplicate(&at.child("matchLabelExpressions"), &"", "");
         }
         seen.push(keys);
@@ -192,7 +193,7 @@ pub(super) fn attachment(report: &mut Report, object: &VolumeAttachment) {
     attachment_spec(report, object);
     let (spec, source_at) = (&object.spec, At::root("spec").child("source"));
     driver_name(report, &At::root("spec.attacher"), &spec.attacher);
-    if let Some(volume) = spec.source.persistent_volume_name.as_deref().filter(|name| !name.is_empty()) {
+    if let Some(volume) = spec.source.persistent_volume_name.as_deref() {
         report.invalid_each(&source_at.child("persistentVolumeName"), &volume, names::dns_subdomain(volume));
     }
 }

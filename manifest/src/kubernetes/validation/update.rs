@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::report::{AsJson, AsWritten, At, Report};
+use super::selector::is_given as given;
 use super::{
     batch, cluster, config, disruption, metadata, names, policy, sets, shown, storage_classes, update_pod,
     update_service, update_storage, workload,
@@ -60,7 +61,8 @@ pub(super) fn check(report: &mut Report, new: &Manifest, old: &Manifest) {
         (Manifest::ConfigMap(new), Manifest::ConfigMap(old)) => config_map(report, new, old),
         (Manifest::Secret(new), Manifest::Secret(old)) => secret(report, new, old),
         (Manifest::ServiceAccount(new), _) => config::account(report, new),
-        (Manifest::Namespace(new), _) => cluster::namespace(report, new),
+        // Its finalizers are written to a subresource of their own and kept here, whatever is written.
+        (Manifest::Namespace(new), _) => metadata::check(report, &new.metadata, names::dns_label),
         (Manifest::Node(new), Manifest::Node(old)) => node(report, new, old),
         (Manifest::PersistentVolume(new), Manifest::PersistentVolume(old)) => update_storage::volume(report, new, old),
         (Manifest::PersistentVolumeClaim(new), Manifest::PersistentVolumeClaim(old)) => {
@@ -179,6 +181,8 @@ fn immutable_as<T: Serialize>(report: &mut Report, at: &At, pair: (&Option<T>, &
 }
 
 fn selector(report: &mut Report, new: Option<LabelSelector>, old: Option<LabelSelector>) {
+    // One that is not given at all is shown as none.
+    let new = new.filter(given);
     immutable_as(report, &At::root("spec").child("selector"), (&new, &old), shown::selector);
 }
 
@@ -253,7 +257,7 @@ fn stateful_set(report: &mut Report, new: &StatefulSet, old: &StatefulSet) {
 }
 
 fn job(report: &mut Report, new: &Job, old: &Job) {
-    batch::stored_job(report, new);
+    batch::stored_job(report, new, batch::has_prefixed_labels(old));
     let (empty, at) = (JobSpec::default(), At::root("spec"));
     let (spec, was) = (new.spec.as_ref().unwrap_or(&empty), old.spec.as_ref().unwrap_or(&empty));
     let completions_at = at.child("completions");
@@ -336,7 +340,8 @@ fn secret(report: &mut Report, new: &Secret, old: &Secret) {
 }
 
 fn node(report: &mut Report, new: &Node, old: &Node) {
-    workload::node(report, new);
+    // The status is kept, whatever is written.
+    workload::node(report, &Node { status: old.status.clone(), ..new.clone() });
     let (spec, was) = (new.spec.clone().unwrap_or_default(), old.spec.clone().unwrap_or_default());
     let at = At::root("spec");
     if was.pod_cidrs.as_ref().is_some_and(|ranges| !ranges.is_empty()) && spec.pod_cidrs != was.pod_cidrs {

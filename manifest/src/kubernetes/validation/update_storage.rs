@@ -57,6 +57,8 @@ pub(super) fn claim(report: &mut Report, new: &PersistentVolumeClaim, old: &Pers
     let status = old.status.clone().unwrap_or_default();
     let is_bound = status.phase.as_deref() == Some("Bound");
     let (mut changed, mut stored) = (spec.clone(), was.clone());
+    storage::one_data_source(&mut changed);
+    storage::one_data_source(&mut stored);
     if stored.volume_name.as_deref().unwrap_or_default().is_empty() {
         stored.volume_name.clone_from(&changed.volume_name);
     }

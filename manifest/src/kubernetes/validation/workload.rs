@@ -55,8 +55,8 @@ pub(super) fn replication_controller(report: &mut Report, object: &ReplicationCo
         report.required(&at.child("selector"), "");
     }
     report.not_negative(&at.child("replicas"), i64::from(spec.replicas.unwrap_or(0)));
-    let template = spec.template.unwrap_or_default();
     let at = at.child("template");
+    let Some(template) = spec.template else { return report.required(&at, "") };
     let found = template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
     let fits = pairs.iter().all(|(key, value)| found.and_then(|labels| labels.get(key)) == Some(value));
     if !pairs.is_empty() && !fits {
@@ -178,11 +178,17 @@ pub(super) fn at_most_all(report: &mut Report, at: &At, value: &IntOrString) {
     }
 }
 
-/// Text that is no percentage counts as zero, as in the API server.
+/// Text that is no percentage counts as the number that it is, or else as zero.
+///
+/// Source: `getIntOrPercentValue`, pkg/apis/apps/validation/validation.go; `IntOrString.IntValue`,
+/// staging/src/k8s.io/apimachinery/pkg/util/intstr/intstr.go (v1.34.1).
 pub(super) fn is_zero(value: &IntOrString) -> bool {
     match value {
         IntOrString::Int(number) => *number == 0,
-        IntOrString::String(text) => names::percent_value(text).unwrap_or(0) == 0,
+        IntOrString::String(text) => match names::percent_value(text) {
+            Some(percent) => percent == 0,
+            None => text.parse::<i64>().unwrap_or(0) == 0,
+        },
     }
 }
 
@@ -198,7 +204,13 @@ pub(super) fn node(report: &mut Report, object: &Node) {
         network::cidr(report, &at.index(index), range);
     }
     let is_v6 = |range: &String| range.contains(':');
-    let differ = ranges.len() == 2 && is_v6(&ranges[0]) != is_v6(&ranges[1]);
+    // The check for two families reads the ranges once more, and stops at the first that is none.
+    let bad = ranges.iter().enumerate().find(|(_, range)| !network::is_cidr(range)).filter(|_| ranges.len() > 1);
+    if let Some((index, range)) = bad {
+        let why = format!("invalid CIDR[{index}]: <nil> (invalid CIDR address: {range})");
+        report.internal(&at, &format!("invalid PodCIDRs. failed to check with dual stack with error:{why}"));
+    }
+    let differ = bad.is_none() && ranges.len() == 2 && is_v6(&ranges[0]) != is_v6(&ranges[1]);
     if ranges.len() > 1 && !differ {
         report.invalid(&at, &AsJson(&ranges), "may specify no more than one CIDR for each IP family");
     }

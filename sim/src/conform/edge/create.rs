@@ -10,7 +10,7 @@ use wavetank_manifest::kubernetes::{
     ApiPod, KINDS, Located, Manifest, Policy, apply_defaults, read_body, to_object, validate_under,
 };
 
-use super::{Outcome, Path, Status, options, runtime};
+use super::{Outcome, Path, Status, options, runtime, versions};
 
 /// A creation of an object at the path of its collection.
 pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outcome {
@@ -48,13 +48,7 @@ pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outc
             None => Ok(located),
             Some(status) => Err(status),
         })
-        .and_then(|located| {
-            if version.is_empty() || version == "0" {
-                Ok(located)
-            } else {
-                Err(Status::internal("resourceVersion should not be set on objects to be created"))
-            }
-        });
+        .and_then(|located| if version.is_empty() || version == "0" { Ok(located) } else { Err(has_version()) });
     // Plugins that change objects come before anything is validated.
     let early = || {
         let pod = pod.as_ref().map(early_pod);
@@ -71,6 +65,11 @@ pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outc
             Err(errors) => Outcome::NotCovered(errors.to_string()),
         },
     }
+}
+
+/// What is said to a new object with a version.
+pub(super) fn has_version() -> Status {
+    Status::internal("resourceVersion should not be set on objects to be created")
 }
 
 /// The name that a creation asks for, or what one is to be made of; those who look at it before it is drawn call an
@@ -133,22 +132,7 @@ pub(super) fn wrong_namespace(body: &Value, namespace: &str) -> Option<Status> {
 
 /// What is said to an object that was sent to where others are, or of a version that there is not.
 pub(super) fn wrong_kind(there: Kind, body: &Value) -> Option<Status> {
-    let (kind, api_version) = (body["kind"].as_str()?, body["apiVersion"].as_str()?);
-    if kind == there.name() && api_version == there.api_version() {
-        return None;
-    }
-    let version = api_version.rsplit('/').next().unwrap_or_default();
-    let start = format!("{kind} in version {version:?} cannot be handled as a {}", there.name());
-    let message = if KINDS.iter().any(|known| known.kind == kind && known.api_version == api_version) {
-        let group = there.api_version().split_once('/').map_or("core", |(group, _)| group);
-        format!("{start}: converting ({version}.{kind}) to ({group}.{}): unknown conversion", there.name())
-    } else {
-        format!(
-            "{start}: no kind {kind:?} is registered for version {api_version:?} in scheme \
-             \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\""
-        )
-    };
-    Some(Status::bad_request(message))
+    versions::fault(there.name(), there.api_version(), body)
 }
 
 /// Reads, defaults and validates an object that a component of the cluster writes.
@@ -182,7 +166,7 @@ const DRAWN: &str = "xxxxx";
 /// What they come after is cut at so many bytes.
 const PREFIX_MAX: usize = 58;
 
-fn drawn_from(prefix: &str) -> String {
+pub(super) fn drawn_from(prefix: &str) -> String {
     format!("{}{DRAWN}", prefix.get(..PREFIX_MAX).unwrap_or(prefix))
 }
 
@@ -204,11 +188,19 @@ pub(super) fn read(kind: Kind, body: &mut Value, path: &Path) -> Result<Located<
     name_kind(kind, body);
     let (located, unknown) =
         read_body(known, &body.to_string()).map_err(|it| Status::bad_request(format!("{subject}: {}", it.said)))?;
-    if path.parameter("fieldValidation").as_deref() == Some("Strict") && !unknown.is_empty() {
-        let fields: Vec<String> = unknown.iter().map(|field| format!("unknown field {field:?}")).collect();
-        return Err(Status::bad_request(format!("{subject}: strict decoding error: {}", fields.join(", "))));
+    match unknown_fields(path, &unknown) {
+        Some(why) => Err(Status::bad_request(format!("{subject}: {why}"))),
+        None => Ok(located),
     }
-    Ok(located)
+}
+
+/// What is said of unknown fields, if the path asks for strictness.
+pub(super) fn unknown_fields(path: &Path, unknown: &[String]) -> Option<String> {
+    if path.parameter("fieldValidation").as_deref() != Some("Strict") || unknown.is_empty() {
+        return None;
+    }
+    let fields: Vec<String> = unknown.iter().map(|field| format!("unknown field {field:?}")).collect();
+    Some(format!("strict decoding error: {}", fields.join(", ")))
 }
 
 fn known(kind: Kind) -> Result<wavetank_manifest::kubernetes::Kind, Status> {

@@ -6,11 +6,13 @@
 //! users and their rights (but for what somebody without any is told, in `rights`).
 //!
 //! A file for each kind of request: `create` (with `runtime`), `read`, `change` (with `patches`, `apply`, `scale` and
-//! `status`), `delete` (with `fields`), `pods` (evictions and bindings), `finalize`; `resources` and `options` say what
-//! a path and its query mean, `machine` makes Nodes of machines, `own` what an API server makes for itself. `managers`
-//! knows whose each field is, where somebody wants to know.
+//! `status`), `delete` (with `fields`), `pods` (evictions and bindings), `finalize`, `beside` (what is only
+//! refused); `resources` and `options` say what a path and its query mean, `versions` what a body may be, `machine`
+//! makes Nodes of machines, `own` what an API server makes for itself. `managers` knows whose each field is, where
+//! somebody wants to know.
 
 mod apply;
+mod beside;
 mod change;
 mod create;
 mod delete;
@@ -28,6 +30,7 @@ mod rights;
 mod runtime;
 mod scale;
 mod status;
+mod versions;
 
 use serde_json::Value;
 use wavetank_core::Core;
@@ -210,6 +213,9 @@ pub fn translate_among(
     content_type: &str,
     body: &Value,
 ) -> Outcome {
+    if let Some(kind) = beside::created(method, path) {
+        return beside::create(core, kind, path, body);
+    }
     let kind = match resources::kind_at(path) {
         Ok(kind) => kind,
         Err(outcome) => return outcome,

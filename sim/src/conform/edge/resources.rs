@@ -28,7 +28,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("autoscaling", &["horizontalpodautoscalers"]),
     ("batch", &[]),
     ("certificates.k8s.io", &["certificatesigningrequests"]),
-    ("coordination.k8s.io", &[]),
+    ("coordination.k8s.io", &["leases"]),
     ("discovery.k8s.io", &[]),
     ("events.k8s.io", &["events"]),
     ("flowcontrol.apiserver.k8s.io", &["flowschemas", "prioritylevelconfigurations"]),

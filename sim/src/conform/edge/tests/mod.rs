@@ -2,6 +2,7 @@
 
 mod admission;
 mod apply;
+mod bodies;
 mod dry;
 mod pods;
 mod scale;

@@ -2,16 +2,17 @@
 //!
 //! An answer other than "not found" tells that the object of the path was there, and a creation that was refused
 //! because of it that it was there before. A PUT tells what the object was like, but for what its answer says may not
-//! change: that was another value. To a patch the object was a plain one of its kind, with the places that the patch
-//! found.
+//! change, which was another value, and for its own faults, which were not there. To a patch the object was a plain one
+//! of its kind, with the places that the patch found.
 
 mod plain;
+mod repaired;
 
 use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::model::Kind;
 
-use crate::conform::edge::{self, Outcome, Path, Status};
+use crate::conform::edge::{Path, Status};
 
 /// The objects that were there, as manifests for the collection of the path.
 pub(super) fn objects(core: &Core, method: &str, path: &Path, body: &Value, answer: &Status) -> Vec<Value> {
@@ -32,7 +33,7 @@ fn object(core: &Core, kind: Kind, method: &str, path: &Path, body: &Value, answ
             meta.retain(|field, _| ["name", "labels", "annotations", "finalizers"].contains(&field.as_str()));
         }
         unchange(&mut written, &plain, &answer.message);
-        if can_be_created(core, path, &written) {
+        if let Some(written) = repaired::repaired(core, path, &written, &plain) {
             return written;
         }
     }
@@ -44,14 +45,9 @@ fn object(core: &Core, kind: Kind, method: &str, path: &Path, body: &Value, answ
     plain
 }
 
-fn can_be_created(core: &Core, path: &Path, object: &Value) -> bool {
-    let at = Path { name: String::new(), subresource: String::new(), query: String::new(), ..path.clone() };
-    matches!(edge::translate(core, "POST", &at, "", object), Outcome::Ask(_))
-}
-
 /// Gives another value to what an answer says may not change. `plain` has values for what is best known.
 fn unchange(object: &mut Value, plain: &Value, message: &str) {
-    const SIGNS: [&str; 8] = [
+    const SIGNS: [&str; 11] = [
         "field is immutable",
         "may not change once set",
         "may not be changed",
@@ -59,6 +55,9 @@ fn unchange(object: &mut Value, plain: &Value, message: &str) {
         "must be less than or equal to previous value",
         "can only be modified in tandem",
         "is immutable after creation",
+        "is immutable when `immutable` is set",
+        "node updates may not change",
+        "only additions",
         "may not change fields other than",
     ];
     let reasons = message.split_once(" is invalid: ").map_or("", |(_, reasons)| reasons.trim_start_matches('['));
@@ -98,7 +97,14 @@ fn another(object: &mut Value, plain: &Value, field: &str, reason: &str) {
         }
         "spec" if object["kind"] == "PersistentVolumeClaim" => object["spec"]["volumeName"] = "before".into(),
         "spec" => object["spec"]["schedulerName"] = "another".into(),
-        "spec.template" => object["spec"]["template"]["spec"]["containers"][0]["image"] = "before".into(),
+        "spec.template" => {
+            // A template that may not be one had a container before.
+            let containers = &mut object["spec"]["template"]["spec"]["containers"];
+            if containers.get(0).is_none_or(|container| !container.is_object()) {
+                *containers = serde_json::json!([{"name": "c", "image": "a"}]);
+            }
+            containers[0]["image"] = "before".into();
+        }
         "spec.persistentvolumesource" => {
             let types: Vec<String> =
                 object["spec"].as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
@@ -121,7 +127,32 @@ fn another(object: &mut Value, plain: &Value, field: &str, reason: &str) {
             object["volumeBindingMode"] = mode;
         }
         "parameters" => object["parameters"] = serde_json::json!({"of": "the stand-in"}),
-        "data" | "binaryData" | "immutable" => {}
+        "data" | "binaryData" | "immutable" if plain.is_null() => {}
+        "data" | "binaryData" | "immutable" => {
+            object["immutable"] = true.into();
+            if field != "immutable" {
+                object[field] = serde_json::json!({"of-the-stand-in": "YQ=="});
+            }
+        }
+        "nodeAffinity" => object["spec"]["nodeAffinity"] = serde_json::json!({"required": other_nodes(1)}),
+        "spec.podCIDRs" => {
+            object["spec"]["podCIDR"] = "10.255.0.0/24".into();
+            object["spec"]["podCIDRs"] = serde_json::json!(["10.255.0.0/24"]);
+        }
+        _ if reason.contains("only additions") => {
+            if object["spec"]["schedulingGates"].as_array().is_none_or(Vec::is_empty) {
+                object["spec"]["schedulingGates"] = serde_json::json!([{"name": "example.com/wait"}]);
+                object["spec"].as_object_mut().map(|spec| spec.remove("nodeName"));
+            }
+            const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+            if field == "spec.nodeSelector" {
+                object["spec"]["nodeSelector"] = serde_json::json!({"of": "the-stand-in"});
+            } else {
+                let place = &mut object["spec"]["affinity"]["nodeAffinity"][REQUIRED];
+                let count = place["nodeSelectorTerms"].as_array().map_or(1, Vec::len);
+                *place = other_nodes(count);
+            }
+        }
         "spec.completionMode" => {
             let mode = flipped(&object["spec"]["completionMode"], "Indexed", "NonIndexed");
             object["spec"]["completionMode"] = mode;
@@ -137,6 +168,13 @@ fn another(object: &mut Value, plain: &Value, field: &str, reason: &str) {
             }
         }
     }
+}
+
+/// So many terms of nodes that nobody else means.
+fn other_nodes(count: usize) -> Value {
+    let expression = serde_json::json!({"key": "of-the-stand-in", "operator": "Exists"});
+    let term = serde_json::json!({"matchExpressions": [expression]});
+    serde_json::json!({"nodeSelectorTerms": vec![term; count.max(1)]})
 }
 
 /// One of two words: the one that a value is not.
