@@ -371,6 +371,38 @@ mod tests {
     }
 
     #[test]
+    fn where_plays_differ_a_recording_may_lie_between_them_with_their_beginning_end_and_values() {
+        let play = |values: [&str; 4]| story("rs spec.sizes", &values.map(|value| (1, value)));
+        let plays = [play(["10", "8", "5", "0"]), play(["10", "7", "6", "0"])];
+        let differ = |values: &[(i64, &str)]| differ(&[story("rs spec.sizes", values)], &plays).len();
+        assert_eq!(differ(&[(0, "10"), (5, "8"), (9, "6"), (9, "5"), (200, "0")]), 1, "the end is too late");
+        assert_eq!(differ(&[(0, "10"), (5, "8"), (9, "6"), (9, "5"), (20, "0")].map(|(_, value)| (2, value))), 0);
+        assert_eq!(differ(&[(1, "10"), (1, "8"), (1, "4"), (1, "0")]), 1, "no play has that");
+        assert_eq!(differ(&[(1, "10"), (1, "8"), (1, "6"), (1, "1")]), 1, "another end");
+        assert_eq!(differ(&[(1, "8"), (1, "7"), (1, "6"), (1, "0")]), 1, "another beginning");
+        assert_eq!(differ(&[(1, "10"), (1, "0")]), 1, "too few");
+    }
+
+    #[test]
+    fn a_size_that_goes_on_changing_has_gone_to_where_it_ends() {
+        let recorded = [story("ReplicaSet/web spec.replicas", &[(0, "9"), (1_000, "8"), (1_200, "7"), (1_290, "3")])];
+        let played = |values: &[(i64, &str)]| differ(&recorded, &[story("ReplicaSet/web spec.replicas", values)]).len();
+        assert_eq!(played(&[(0, "9"), (1_250, "5"), (1_300, "3")]), 0);
+        assert_eq!(played(&[(0, "9"), (1_250, "5"), (1_300, "2")]), 1, "another end");
+        assert_eq!(played(&[(0, "9"), (600, "5"), (1_300, "3")]), 1, "a stop on the way");
+    }
+
+    #[test]
+    fn what_was_said_before_the_recorder_listened_and_too_late_to_be_written_is_not_missed() {
+        let of = |values: &[(i64, &str)]| [story("Pod/p said Normal Killing", values)];
+        let said = |recorded: &[(i64, &str)], ours: &[(i64, &str)]| differ(&of(recorded), &of(ours)).len();
+        assert_eq!(said(&[(100, "a")], &[(-900, "scene"), (100, "a"), (9_500, "late")]), 0);
+        assert_eq!(said(&[(100, "a")], &[(100, "a"), (8_500, "in time")]), 1);
+        assert_eq!(said(&[(-900, "x"), (100, "a")], &[(-900, "scene"), (100, "a")]), 1, "the recorder listened");
+        assert_eq!(said(&[(100, "a"), (9_500, "late")], &[(100, "a")]), 1, "ours says too little");
+    }
+
+    #[test]
     fn what_repeats_leave_open_is_open_between_what_they_have_in_common() {
         let one = story("rs", &[(0, "10"), (1, "8"), (2, "7"), (3, "6"), (4, "0")]);
         let two = story("rs", &[(0, "10"), (1, "8"), (2, "7"), (3, "5"), (4, "0")]);
