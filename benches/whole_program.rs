@@ -4,7 +4,8 @@
 //! Sketch: a static table of commands and no state on disk, so start-up is the loader's work, a few milliseconds; the
 //! study has some 2,000 inputs of a few microseconds each, and as much again for reading YAML and checking
 //! expectations. Expect 5 ms and 15 ms; alarm above 20 ms (wall) and 50 ms (CPU). The large day has 1.8 million inputs,
-//! almost all of them before its pods run, and is told without an alarm: `idle_day` has that of the simulation alone.
+//! almost all of them before its pods run, of less than 1 µs each; alarm above 2 s of CPU time, as for the simulation
+//! alone in `idle_day`.
 //!
 //! Run with `cargo build --release && cargo bench -p wavetank-benches --bench whole_program`.
 
@@ -23,10 +24,10 @@ fn main() {
     let study = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/node-failure.yaml"));
     let study = study.to_str().expect("the repository's path is text");
     let large = concat!(env!("CARGO_MANIFEST_DIR"), "/idle-day.yaml");
-    report("sim --version", "wall", Some(20), measure(&program, &["--version"], RUNS).0);
-    report("sim validate node-failure.yaml", "wall", Some(20), measure(&program, &["validate", study], RUNS).0);
-    report("sim run node-failure.yaml", "CPU", Some(50), measure(&program, &["run", study], RUNS).1);
-    report("sim run idle-day.yaml", "CPU", None, measure(&program, &["run", large], LARGE_RUNS).1);
+    report("sim --version", "wall", 20, measure(&program, &["--version"], RUNS).0);
+    report("sim validate node-failure.yaml", "wall", 20, measure(&program, &["validate", study], RUNS).0);
+    report("sim run node-failure.yaml", "CPU", 50, measure(&program, &["run", study], RUNS).1);
+    report("sim run idle-day.yaml", "CPU", 2_000, measure(&program, &["run", large], LARGE_RUNS).1);
 }
 
 /// The `sim` program beside this benchmark: both are built by the release profile of one target directory.
@@ -60,16 +61,12 @@ fn children_cpu() -> Duration {
     Duration::from_micros(u64::try_from(micros).expect("time used is not negative"))
 }
 
-fn report(what: &str, kind: &str, limit_ms: Option<u64>, mut times: Vec<Duration>) {
+fn report(what: &str, kind: &str, limit_ms: u64, mut times: Vec<Duration>) {
     times.sort();
     let median = times[times.len() / 2];
-    let verdict = match limit_ms {
-        Some(limit) if median <= Duration::from_millis(limit) => format!("; limit {limit} ms held"),
-        Some(limit) => format!("; limit {limit} ms MISSED"),
-        None => String::new(),
-    };
+    let verdict = if median <= Duration::from_millis(limit_ms) { "held" } else { "MISSED" };
     println!(
-        "{what}: {kind} {:.1} ms least, {:.1} ms median, {:.1} ms greatest of {} runs{verdict}",
+        "{what}: {kind} {:.1} ms least, {:.1} ms median, {:.1} ms greatest of {} runs; limit {limit_ms} ms {verdict}",
         millis(times[0]),
         millis(median),
         millis(times[times.len() - 1]),
