@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::numbers::some;
 use super::{Exit, Overrides, complain, print};
-use crate::sweep::{Axis, Done, Estimate, Matrix, Store, Sweep, parse_seeds, report};
+use crate::sweep::{Axis, Done, Estimate, Failure, Matrix, Store, Sweep, parse_seeds, report};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -132,26 +132,28 @@ fn with_bar(sweep: &Sweep, store: &Store) -> Vec<Done> {
 /// The worst of all runs.
 fn verdict(done: &[Done]) -> Exit {
     let one = |done: &Done| match &done.result {
-        Ok(result) if result.held => Exit::Held,
-        Ok(_) => Exit::Broken,
-        Err(_) => Exit::BadInput,
+        Ok(result) if !result.held => Exit::Broken,
+        Ok(result) if result.nothing_scheduled => Exit::NothingScheduled,
+        Ok(_) => Exit::Held,
+        Err(Failure::Run(_)) => Exit::BadInput,
+        Err(Failure::NotKept(_)) => Exit::NotWritten,
     };
     done.iter().map(one).max().unwrap_or(Exit::Held)
 }
 
 /// Each different failure once, with how many runs it struck.
 fn failures(done: &[Done]) {
-    let mut seen: Vec<(&str, usize, String)> = Vec::new();
+    let mut seen: Vec<(&Failure, usize, String)> = Vec::new();
     for one in done {
-        let Err(message) = &one.result else { continue };
-        match seen.iter_mut().find(|(known, ..)| known == message) {
+        let Err(failure) = &one.result else { continue };
+        match seen.iter_mut().find(|(known, ..)| *known == failure) {
             Some((_, count, _)) => *count += 1,
-            None => seen.push((message, 1, format!("{}, seed {}", one.job.cell.label(), one.job.seed))),
+            None => seen.push((failure, 1, format!("{}, seed {}", one.job.cell.label(), one.job.seed))),
         }
     }
-    for (message, count, first) in seen {
+    for (failure, count, first) in seen {
         let others = if count > 1 { format!(" and {} more runs", count - 1) } else { String::new() };
-        complain(&format!("{first}{others}: {message}"));
+        complain(&format!("{first}{others}: {failure}"));
     }
 }
 

@@ -54,13 +54,24 @@ pub struct Job {
     pub seed: u64,
 }
 
+/// Why a run has no result.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Failure {
+    /// It could not be run: what `sim run` would say.
+    #[error("{0}")]
+    Run(String),
+    /// Its result could not be written.
+    #[error("{0}")]
+    NotKept(String),
+}
+
 /// What became of one run.
 #[derive(Debug)]
 pub struct Done {
     /// Which.
     pub job: Job,
     /// Its result, or why there is none.
-    pub result: Result<RunResult, String>,
+    pub result: Result<RunResult, Failure>,
     /// Whether the result was there already.
     pub reused: bool,
 }
@@ -108,10 +119,10 @@ impl Sweep {
         // A defect in one combination should not cost the others.
         let ran = catch_unwind(AssertUnwindSafe(|| run_one(&self.file, settings)));
         let result = match ran {
-            Ok(result) => result,
-            Err(panic) => Err(format!("the run broke off: {}", panic_text(panic.as_ref()))),
+            Ok(result) => result.map_err(Failure::Run),
+            Err(panic) => Err(Failure::Run(format!("the run broke off: {}", panic_text(panic.as_ref())))),
         };
-        let stored = result.and_then(|result| store.keep(job, &result).map(|()| result));
+        let stored = result.and_then(|result| store.keep(job, &result).map(|()| result).map_err(Failure::NotKept));
         Done { job: job.clone(), result: stored, reused: false }
     }
 

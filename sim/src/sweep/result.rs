@@ -30,6 +30,8 @@ pub struct RunResult {
     pub held: bool,
     /// The names of those that broke.
     pub broken: Vec<String>,
+    /// Pods were asked for and not one was bound to a node.
+    pub nothing_scheduled: bool,
     /// Single numbers by name.
     pub metrics: BTreeMap<String, f64>,
     /// What a study of placement looks at, `gpu` or `cpu`; empty for other runs.
@@ -52,6 +54,7 @@ impl RunResult {
             fingerprint: summary.fingerprint.clone(),
             held: executed.held(),
             broken,
+            nothing_scheduled: executed.nothing_scheduled,
             metrics: metrics(&executed.record),
             resource: summary.study.as_ref().map_or_else(String::new, |study| study.resource.clone()),
             points: summary.study.as_ref().map_or_else(Vec::new, |study| study.points.clone()),

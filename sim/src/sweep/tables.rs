@@ -73,7 +73,7 @@ fn runs(sweep: &Sweep, done: &[Done]) -> Result<Vec<u8>, csv::Error> {
         let (status, message, fingerprint) = match &done.result {
             Ok(result) if result.held => ("held", String::new(), result.fingerprint.as_str()),
             Ok(result) => ("broken", result.broken.join("; "), result.fingerprint.as_str()),
-            Err(message) => ("failed", message.clone(), ""),
+            Err(failure) => ("failed", failure.to_string(), ""),
         };
         let metric = |name: &&str| done.result.as_ref().ok().and_then(|result| result.metrics.get(*name)).copied();
         let metrics = metrics.iter().map(|name| metric(name).map_or_else(String::new, number));

@@ -54,7 +54,7 @@ fn a_sweep_goes_on_where_it_was_and_one_failure_does_not_stop_it() {
     let done = sweep.run(&store(&dir, &sweep), &count);
     let failed: Vec<&Done> = done.iter().filter(|done| done.result.is_err()).collect();
     assert_eq!((done.len(), failed.len()), (6, 2));
-    let message = failed[0].result.as_ref().unwrap_err();
+    let message = failed[0].result.as_ref().unwrap_err().to_string();
     assert!(message.contains("unknown policy \"Nonsense\""), "{message}");
     // As if it had been killed: one result is missing, and one file was being written.
     let runs: Vec<PathBuf> = std::fs::read_dir(dir.join("runs")).unwrap().map(|entry| entry.unwrap().path()).collect();

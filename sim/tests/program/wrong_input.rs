@@ -172,3 +172,12 @@ fn a_sweep_of_which_nothing_can_be_run_makes_no_directory() {
     assert!(err(&output).contains("unknown field \"cont\"; did you mean \"count\"?"), "{}", err(&output));
     assert!(!place.0.join("sweep").exists());
 }
+
+#[test]
+fn a_sweep_in_which_nothing_is_scheduled_says_so_as_a_run_does() {
+    let place = Place::new("sweep-idle");
+    let file = place.file("small.yaml", &small(""));
+    let matrix = ["--matrix", "nodes[0].capacity.pods=0,10", "--seeds", "1", "--out", "sweep"];
+    let output = place.sim(&[["sweep", &file].as_slice(), &matrix].concat());
+    assert_eq!(code(&output), 3, "{}{}", out(&output), err(&output));
+}
