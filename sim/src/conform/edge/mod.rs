@@ -277,4 +277,4 @@ fn not_found(key: &ObjectKey) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -18,13 +18,13 @@ use super::*;
 use crate::conform::at_once;
 
 /// An API server alone, with the namespace `shop` and its account.
-struct Bed {
-    core: Core,
+pub(in crate::conform) struct Bed {
+    pub(in crate::conform) core: Core,
     asked: u64,
 }
 
 impl Bed {
-    fn new() -> Bed {
+    pub(in crate::conform) fn new() -> Bed {
         let mut bed = Bed { core: Core::new(Config::default()), asked: 0 };
         at_once::answers(&mut bed.core, Input::Started(ProcId::API_SERVER));
         bed.ask(Request::Create(Object::Namespace(Namespace::named("shop").into()))).expect("a new namespace");
@@ -33,7 +33,7 @@ impl Bed {
         bed
     }
 
-    fn ask(&mut self, request: Request) -> Result<(), Status> {
+    pub(in crate::conform) fn ask(&mut self, request: Request) -> Result<(), Status> {
         self.asked += 1;
         let id = RequestId(self.asked);
         let body = Msg::Request(id, Box::new(request));
@@ -62,7 +62,7 @@ impl Bed {
     }
 
     /// Sends what must be granted.
-    fn grant(&mut self, request: &str, body: Value) {
+    pub(in crate::conform) fn grant(&mut self, request: &str, body: Value) {
         assert_eq!(self.send(request, body), (200, String::new()), "{request}");
     }
 

@@ -106,7 +106,7 @@ fn maps_secrets_accounts_and_namespaces_are_made_of_literals() {
 #[test]
 fn a_line_that_kubectl_or_the_api_server_refuses_creates_nothing() {
     let mut bed = Bed::new();
-    let head = bed.core.revision();
+    let head = bed.shop.core.revision();
     for (line, why) in [
         ("create deployment web", "required flag(s) \"image\" not set"),
         ("create deployment web other --image=a", "exactly one NAME is required, got 2"),
@@ -134,17 +134,17 @@ fn a_line_that_kubectl_or_the_api_server_refuses_creates_nothing() {
         let said = bed.run(line);
         assert!(said.contains(why), "{line}: {said}");
     }
-    assert_eq!(bed.core.revision(), head);
+    assert_eq!(bed.shop.core.revision(), head);
 }
 
 #[test]
 fn a_dry_run_stores_nothing_and_what_a_line_does_not_show_is_not_covered() {
     let mut bed = Bed::new();
-    let head = bed.core.revision();
+    let head = bed.shop.core.revision();
     assert_eq!(bed.run("create deployment web --image=a --dry-run=server"), "");
     assert_eq!(bed.run("label deploy till a=2 --overwrite --dry-run=server"), "");
     assert!(matches!(bed.understand("create deployment web --image=a --dry-run=client -o yaml"), Command::Nothing));
-    assert_eq!(bed.core.revision(), head);
+    assert_eq!(bed.shop.core.revision(), head);
     for line in [
         "create -f till.yaml",
         "create cm prices --from-file=prices.txt",

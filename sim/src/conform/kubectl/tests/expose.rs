@@ -78,7 +78,9 @@ fn what_is_exposed_gives_the_service_its_selector_its_labels_and_its_ports() {
     let body = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "names"},
         "spec": {"selector": {"app": "names"}, "ports": ports}});
     let path = Path { namespace: "shop".to_owned(), plural: "services".to_owned(), ..Path::default() };
-    let Outcome::Ask(requests) = edge::translate(&bed.core, "POST", &path, "", &body) else { panic!("a creation") };
+    let Outcome::Ask(requests) = edge::translate(&bed.shop.core, "POST", &path, "", &body) else {
+        panic!("a creation")
+    };
     requests.into_iter().for_each(|request| bed.ask(request));
     assert_eq!(bed.run("expose service names --name=more --cluster-ip=None"), "");
     let more = bed.shown(Kind::Service, "more");
@@ -104,5 +106,5 @@ fn what_cannot_be_exposed_says_so() {
         let said = bed.run(line);
         assert!(said.contains(why), "{line}: {said}");
     }
-    assert_eq!(bed.core.newest().objects(Kind::Service).len(), 0);
+    assert_eq!(bed.shop.core.newest().objects(Kind::Service).len(), 0);
 }

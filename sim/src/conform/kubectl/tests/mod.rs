@@ -6,58 +6,36 @@ mod rollout;
 mod set;
 
 use serde_json::json;
-use wavetank_core::config::Config;
-use wavetank_core::id::{ProcId, RequestId};
-use wavetank_core::model::{Deployment, Meta, Namespace, Node, ServiceAccount};
-use wavetank_core::seam::{Input, Msg};
+use wavetank_core::model::{Deployment, Meta, Node};
 
 use super::*;
-use crate::conform::at_once;
+use crate::conform::edge::tests::Bed as Shop;
 
-/// An API server alone that does at once what it is asked.
+/// Command lines are given to the shop's cluster.
 struct Bed {
-    core: Core,
-    asked: u64,
+    shop: Shop,
 }
 
 impl Bed {
-    /// With a namespace `shop`, a Deployment `till` of two containers, and a node `n1`.
+    /// With a Deployment `till` of two containers, and a node `n1`.
     fn new() -> Bed {
-        let mut bed = Bed { core: Core::new(Config::default()), asked: 0 };
-        bed.step(Input::Started(ProcId::API_SERVER));
-        let namespace = Namespace::named("shop");
-        bed.ask(Request::Create(Object::Namespace(namespace.into())));
-        bed.ask(Request::Create(Object::ServiceAccount(ServiceAccount::default_of("shop").into())));
+        let mut bed = Bed { shop: Shop::new() };
         bed.ask(Request::Create(Object::Node(Node { meta: Meta::named("", "n1"), ..Node::default() }.into())));
         let containers = json!([{"name": "till", "image": "till:1"}, {"name": "log", "image": "log:1"}]);
         let metadata = json!({"name": "till", "labels": {"a": "1"}});
         let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata,
             "spec": {"replicas": 2, "selector": {"matchLabels": {"part": "till"}},
                 "template": {"metadata": {"labels": {"part": "till"}}, "spec": {"containers": containers}}}});
-        let path = Path { namespace: "shop".to_owned(), plural: "deployments".to_owned(), ..Path::default() };
-        match edge::translate(&bed.core, "POST", &path, "", &body) {
-            Outcome::Ask(requests) => requests.into_iter().for_each(|request| bed.ask(request)),
-            other => panic!("{other:?}"),
-        }
+        bed.shop.grant("POST /apis/apps/v1/namespaces/shop/deployments", body);
         bed
     }
 
     fn ask(&mut self, request: Request) {
-        self.asked += 1;
-        let body = Msg::Request(RequestId(self.asked), Box::new(request));
-        self.step(Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body });
-    }
-
-    fn step(&mut self, input: Input) {
-        for (_, answer) in at_once::answers(&mut self.core, input) {
-            if let Err(refusal) = answer {
-                panic!("{refusal}");
-            }
-        }
+        self.shop.ask(request).unwrap_or_else(|refusal| panic!("{}", refusal.message));
     }
 
     fn understand(&self, line: &str) -> Command {
-        understand(&Scene { core: &self.core, namespace: "shop", pod: &|_| None }, line)
+        understand(&Scene { core: &self.shop.core, namespace: "shop", pod: &|_| None }, line)
     }
 
     /// Runs a line; why it fails, or nothing.
@@ -82,17 +60,18 @@ impl Bed {
     /// An object of the namespace as clients see it.
     fn shown(&self, kind: Kind, name: &str) -> Value {
         let namespace = if kind.is_namespaced() { "shop" } else { "" };
-        let object = self.core.find(&ObjectKey::new(kind, namespace, name));
+        let object = self.shop.core.find(&ObjectKey::new(kind, namespace, name));
         to_json(&object.unwrap_or_else(|| panic!("{name} is not there")), Revision(0), EPOCH)
     }
 
     fn till(&self) -> Deployment {
-        let (_, till) = self.core.newest().find::<Deployment>(&"shop".into(), &"till".into()).expect("it is there");
+        let (_, till) =
+            self.shop.core.newest().find::<Deployment>(&"shop".into(), &"till".into()).expect("it is there");
         Deployment::clone(till)
     }
 
     fn node(&self) -> Node {
-        let (_, node) = self.core.newest().find::<Node>(&Name::default(), &"n1".into()).expect("it is there");
+        let (_, node) = self.shop.core.newest().find::<Node>(&Name::default(), &"n1".into()).expect("it is there");
         Node::clone(node)
     }
 }
@@ -233,11 +212,13 @@ fn a_job_is_made_by_hand_of_a_cron_job_s_template() {
     let body = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "count"},
         "spec": {"schedule": "5 1 * * *", "jobTemplate": template}});
     let path = Path { namespace: "shop".to_owned(), plural: "cronjobs".to_owned(), ..Path::default() };
-    let Outcome::Ask(requests) = edge::translate(&bed.core, "POST", &path, "", &body) else { panic!("a creation") };
+    let Outcome::Ask(requests) = edge::translate(&bed.shop.core, "POST", &path, "", &body) else {
+        panic!("a creation")
+    };
     requests.into_iter().for_each(|request| bed.ask(request));
     assert_eq!(bed.run("create job today --from=cronjob/count"), "");
     let key = ObjectKey::new(Kind::Job, "shop", "today");
-    let (_, job) = shown(&Scene { core: &bed.core, namespace: "shop", pod: &|_| None }, &key).ok().expect("a Job");
+    let (_, job) = shown(&Scene { core: &bed.shop.core, namespace: "shop", pod: &|_| None }, &key).ok().expect("a Job");
     let (meta, owner) = (&job["metadata"], &job["metadata"]["ownerReferences"][0]);
     assert_eq!(
         (meta["labels"]["part"].as_str(), meta["annotations"]["note"].as_str()),

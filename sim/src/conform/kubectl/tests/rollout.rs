@@ -6,7 +6,8 @@ use super::*;
 
 impl Bed {
     fn ledger(&self) -> StatefulSet {
-        let (_, set) = self.core.newest().find::<StatefulSet>(&"shop".into(), &"ledger".into()).expect("it is there");
+        let (_, set) =
+            self.shop.core.newest().find::<StatefulSet>(&"shop".into(), &"ledger".into()).expect("it is there");
         StatefulSet::clone(set)
     }
 
@@ -29,7 +30,9 @@ fn a_stateful_set_goes_back_to_the_revision_that_is_named() {
             "template": {"metadata": {"labels": {"part": "ledger"}},
                 "spec": {"containers": [{"name": "ledger", "image": "ledger:1"}]}}}});
     let path = Path { namespace: "shop".to_owned(), plural: "statefulsets".to_owned(), ..Path::default() };
-    let Outcome::Ask(requests) = edge::translate(&bed.core, "POST", &path, "", &body) else { panic!("a creation") };
+    let Outcome::Ask(requests) = edge::translate(&bed.shop.core, "POST", &path, "", &body) else {
+        panic!("a creation")
+    };
     requests.into_iter().for_each(|request| bed.ask(request));
     for number in 1..4 {
         assert_eq!(bed.run(&format!("set image sts/ledger ledger=ledger:{number}")), "");

@@ -49,7 +49,7 @@ fn variables_are_set_in_their_places_removed_and_not_overwritten_unless_wished()
     assert_eq!(bed.container(0)["env"], expected);
     assert_eq!(bed.run("set env deploy/till SHOP_TEA_CUP=9"), "");
     assert_eq!(bed.container(0)["env"], json!([named("SHOP_TEA_CUP", "9")]), "the reference is gone");
-    let before = bed.core.revision();
+    let before = bed.shop.core.revision();
     assert_eq!(bed.run("set env deploy/till --list"), "");
     for (line, why) in [
         ("set env A=1", "one or more resources must be specified"),
@@ -64,7 +64,7 @@ fn variables_are_set_in_their_places_removed_and_not_overwritten_unless_wished()
         let said = bed.run(line);
         assert!(said.contains(why), "{line}: {said}");
     }
-    assert_eq!(bed.core.revision(), before, "what is not there fails the whole command");
+    assert_eq!(bed.shop.core.revision(), before, "what is not there fails the whole command");
 }
 
 #[test]
