@@ -1,8 +1,8 @@
 //! A pod's volumes on its node: what the kubelet waits for before it makes the pod's sandbox.
 //!
 //! Claim by claim: the claim must be bound, its volume be known, the node say that it uses the volume, and the
-//! attach/detach controller say that it is attached. Mounting or mapping itself takes no time. After the pod's last container the
-//! node says that it uses the volume no more. Invariant: pods without claims have no row here.
+//! attach/detach controller say that it is attached. Mounting or mapping itself takes no time. After the pod's last
+//! container the node says that it uses the volume no more. Invariant: pods without claims have no row here.
 //!
 //! Source: `WaitForAttachAndMount`, pkg/kubelet/volumemanager/volume_manager.go; `VerifyControllerAttachedVolume`,
 //! pkg/volume/util/operationexecutor/operation_generator.go (v1.34.1).

@@ -1,11 +1,12 @@
 //! What a recording's events need and its steps do not say: objects that somebody made whose requests were not
 //! recorded.
 //!
-//! Three things can be told from the events without guessing. A machine whose node is deleted was removed. An object of a kind that no controller makes, and whose
-//! whole spec the events show, was asked for by somebody: a request with that spec, less what an API server chooses by
-//! itself. And a claim that is bound to a volume which nothing in the steps makes was bound to one that was there: its
-//! size, modes and class are those that the claim shows. What such a volume was like beyond that, and which others
-//! there were, is not known; volumes are therefore not compared in such a recording.
+//! Three things can be told from the events without guessing. A machine whose node is deleted was removed. An object of
+//! a kind that no controller makes, and whose whole spec the events show, was asked for by somebody: a request with
+//! that spec, less what an API server chooses by itself. And a claim that is bound to a volume which nothing in the
+//! steps makes was bound to one that was there: its size, modes and class are those that the claim shows. What such a
+//! volume was like beyond that, and which others there were, is not known; volumes are therefore not compared in such a
+//! recording.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +56,10 @@ pub fn creations(steps: &[Step], lines: &[Line]) -> Vec<Step> {
 
 /// The removals of machines that the events show and no step asks for: no controller deletes a node.
 pub fn removals(steps: &[Step], lines: &[Line]) -> Vec<Step> {
-    let of_machine = |step: &Step, op: &str, name: &str| matches!(&step.what, Deed::Machine(machine) if machine["op"] == op && machine["name"] == name);
+    let of_machine = |step: &Step, op: &str, name: &str| match &step.what {
+        Deed::Machine(machine) => machine["op"] == op && machine["name"] == name,
+        _ => false,
+    };
     let asked = |step: &Step, name: &str| match &step.what {
         Deed::Machine(_) => of_machine(step, "remove", name),
         Deed::Request { method, path, .. } => method == "DELETE" && path.contains("/nodes"),

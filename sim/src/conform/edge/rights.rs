@@ -83,52 +83,42 @@ mod tests {
 
     #[test]
     fn a_denial_tells_who_may_not_do_what_and_where() {
-        for (request, told) in [
-            (
-                "GET /api/v1/namespaces/shop/pods?limit=5",
-                "pods is forbidden: User \"eve\" cannot list resource \"pods\" in API group \"\" in the namespace \"shop\"",
-            ),
-            (
-                "GET /api/v1/pods?watch=1",
-                "pods is forbidden: User \"eve\" cannot watch resource \"pods\" in API group \"\" at the cluster scope",
-            ),
+        let shop = "in the namespace \"shop\"";
+        let cluster = "at the cluster scope";
+        // The request; what is forbidden, the verb, resource and group, and where.
+        for (request, of, verb, resource, group, place) in [
+            ("GET /api/v1/namespaces/shop/pods?limit=5", "pods", "list", "pods", "", shop),
+            ("GET /api/v1/pods?watch=1", "pods", "watch", "pods", "", cluster),
             (
                 "GET /api/v1/namespaces/shop/pods?fieldSelector=metadata.name%3Dtill",
-                "pods \"till\" is forbidden: User \"eve\" cannot list resource \"pods\" in API group \"\" in the namespace \
-                 \"shop\"",
+                "pods \"till\"",
+                "list",
+                "pods",
+                "",
+                shop,
             ),
             (
                 "PUT /apis/apps/v1/namespaces/shop/deployments/till/scale",
-                "deployments.apps \"till\" is forbidden: User \"eve\" cannot update resource \"deployments/scale\" in API \
-                 group \"apps\" in the namespace \"shop\"",
+                "deployments.apps \"till\"",
+                "update",
+                "deployments/scale",
+                "apps",
+                shop,
             ),
-            (
-                "DELETE /apis/batch/v1/namespaces/shop/jobs",
-                "jobs.batch is forbidden: User \"eve\" cannot deletecollection resource \"jobs\" in API group \"batch\" in \
-                 the namespace \"shop\"",
-            ),
-            (
-                "POST /api/v1/namespaces/shop/pods/till/eviction",
-                "pods \"till\" is forbidden: User \"eve\" cannot create resource \"pods/eviction\" in API group \"\" in the \
-                 namespace \"shop\"",
-            ),
-            (
-                "DELETE /api/v1/namespaces/shop",
-                "namespaces \"shop\" is forbidden: User \"eve\" cannot delete resource \"namespaces\" in API group \"\" in \
-                 the namespace \"shop\"",
-            ),
-            (
-                "PATCH /api/v1/nodes/n1/status",
-                "nodes \"n1\" is forbidden: User \"eve\" cannot patch resource \"nodes/status\" in API group \"\" at the \
-                 cluster scope",
-            ),
-            ("GET /metrics?verbose", "forbidden: User \"eve\" cannot get path \"/metrics\""),
+            ("DELETE /apis/batch/v1/namespaces/shop/jobs", "jobs.batch", "deletecollection", "jobs", "batch", shop),
+            ("POST /api/v1/namespaces/shop/pods/till/eviction", "pods \"till\"", "create", "pods/eviction", "", shop),
+            ("DELETE /api/v1/namespaces/shop", "namespaces \"shop\"", "delete", "namespaces", "", shop),
+            ("PATCH /api/v1/nodes/n1/status", "nodes \"n1\"", "patch", "nodes/status", "", cluster),
         ] {
             let (method, location) = request.split_once(' ').expect("a method and a location");
             let status = denied("eve", method, location);
-            assert_eq!((status.code, &*status.reason, &*status.message), (403, "Forbidden", told));
-            assert_eq!(denied_user(told), Some("eve"));
+            let what = format!("cannot {verb} resource {resource:?} in API group {group:?} {place}");
+            let told = format!("{of} is forbidden: User \"eve\" {what}");
+            assert_eq!((status.code, status.reason, status.message), (403, "Forbidden".to_owned(), told.clone()));
+            assert_eq!(denied_user(&told), Some("eve"));
         }
+        let status = denied("eve", "GET", "/metrics?verbose");
+        assert_eq!(status.message, "forbidden: User \"eve\" cannot get path \"/metrics\"");
         assert_eq!(denied_user("pods \"p\" is forbidden: error looking up service account"), None);
     }
 }
