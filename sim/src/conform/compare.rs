@@ -23,6 +23,9 @@ use crate::conform::unfit;
 /// Entries of a recording that are so near each other, in milliseconds, may have come in any order.
 const AT_ONCE_MS: i64 = 250;
 
+/// So much later, in milliseconds, the node lifecycle has looked at a machine that has joined.
+const REGISTERED_MS: i64 = 5_000;
+
 /// How far apart times may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Tolerance {
@@ -65,7 +68,10 @@ impl Tolerance {
 
     fn of_track(self, track: &str) -> Tolerance {
         let said = track.contains(" said ");
-        Tolerance { base_ms: self.base_ms + if said { self.said_ms } else { 0 }, ..self }
+        // Machines that were there long before join shortly before the first step in ours.
+        let scene_ms = if track.starts_with("Node/") { REGISTERED_MS } else { 0 };
+        let shown_ms = (self.shown_ms.0 + scene_ms, self.shown_ms.1);
+        Tolerance { base_ms: self.base_ms + if said { self.said_ms } else { 0 }, shown_ms, ..self }
     }
 }
 

@@ -135,7 +135,7 @@ fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -
         after_death_ms: TOLERANCE_AFTER_DEATH_MS,
         said_ms: TOLERANCE_SAID_MS,
         death_ms: death_ms.map(|step| step.at_ms),
-        shown_ms: (from_ms(recording), end_ms),
+        shown_ms: (scene_ends_ms(recording), end_ms),
     };
     let mut agreements = compare::agreements(stories, &told, tolerance);
     agreements.retain(|(_, track)| is_compared(track));
@@ -209,6 +209,13 @@ fn says_the_same(one: &str, other: &str) -> bool {
 /// When the scenario itself begins: what came before it sets the scene.
 fn from_ms(recording: &Recording) -> i64 {
     recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0)
+}
+
+/// When the first thing is done but for machines that join: these may have joined in an earlier scenario already.
+fn scene_ends_ms(recording: &Recording) -> i64 {
+    let joins = |step: &&recording::Step| matches!(&step.what, Deed::Machine(machine) if machine["op"] == "add");
+    let others = recording.steps.iter().filter(|step| !joins(step));
+    others.map(|step| step.at_ms).min().unwrap_or(from_ms(recording))
 }
 
 /// Kinds that the steps ask for and that we do not have.
