@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use wavetank_core::Core;
-use wavetank_core::api::Answer;
-use wavetank_core::id::RequestId;
+use wavetank_core::api::{Answer, Request};
+use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::seam::{Effect, Input, Msg};
 use wavetank_core::time::Time;
 
@@ -24,4 +24,11 @@ pub(super) fn answers(core: &mut Core, input: Input) -> Vec<(RequestId, Answer)>
         }
     }
     answers
+}
+
+/// Asks as a client does; `None` if it is not answered.
+pub(super) fn ask(core: &mut Core, id: RequestId, request: Request) -> Option<Answer> {
+    let body = Msg::Request(id, Box::new(request));
+    let input = Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body };
+    answers(core, input).into_iter().find_map(|(of, answer)| (of == id).then_some(answer))
 }

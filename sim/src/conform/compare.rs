@@ -181,34 +181,32 @@ fn agree(track: &str, theirs: &[Vec<Entry>], ours: &[Vec<Entry>], tolerance: Tol
                 .zip(other)
                 .all(|(a, b)| unfit::agree(&a.value, &b.value) && tolerance.allows(a.at_ms, b.at_ms))
     };
-    if theirs.iter().any(|recorded| ours.iter().any(|played| equal(recorded, played))) {
+    let some = |fits: &dyn Fn(&[Entry], &[Entry]) -> bool| {
+        theirs.iter().any(|recorded| ours.iter().any(|played| fits(recorded, played)))
+    };
+    if some(&equal) {
         return true;
     }
     let told = |recorded: &[Entry], played: &[Entry]| {
         tolerance.cuts(recorded, played).any(|cut| equal(recorded, cut) || is_in_open_order(recorded, cut, tolerance))
     };
-    if track.contains(" said ") && theirs.iter().any(|recorded| ours.iter().any(|played| told(recorded, played))) {
+    if track.contains(" said ") && some(&told) {
         return true;
     }
     let in_strides = |recorded: &[Entry], played: &[Entry]| equal(&strides(recorded), &strides(played));
-    if track.ends_with(" spec.replicas")
-        && theirs.iter().any(|recorded| ours.iter().any(|played| in_strides(recorded, played)))
-    {
+    if track.ends_with(" spec.replicas") && some(&in_strides) {
         return true;
     }
-    let reordered = |recorded: &Vec<Entry>| ours.iter().any(|played| is_in_open_order(recorded, played, tolerance));
-    if open_order && theirs.iter().any(reordered) {
+    if open_order && some(&|recorded, played| is_in_open_order(recorded, played, tolerance)) {
         return true;
     }
-    if warns && theirs.iter().any(|recorded| ours.iter().any(|played| are_retries(recorded, played, tolerance))) {
+    if warns && some(&|recorded, played| are_retries(recorded, played, tolerance)) {
         return true;
     }
     let repeated = |recorded: &[Entry], played: &[Entry]| {
         recorded.first().zip(played.first()).is_some_and(|(a, b)| unfit::may_be_repeated(&a.value, &b.value))
     };
-    let part =
-        |recorded: &Vec<Entry>, played: &Vec<Entry>| repeated(recorded, played) && unfit::is_part(recorded, played);
-    if theirs.iter().any(|recorded| ours.iter().any(|played| part(recorded, played))) {
+    if some(&|recorded, played| repeated(recorded, played) && unfit::is_part(recorded, played)) {
         return true;
     }
     let values = |entries: &[Entry]| entries.iter().map(|entry| entry.value.clone()).collect::<Vec<_>>();

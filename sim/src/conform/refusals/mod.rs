@@ -16,7 +16,7 @@ use wavetank_core::api::Request;
 use wavetank_core::config::Config;
 use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::model::{ClaimPhase, Kind, Namespace, Object, ObjectKey, ServiceAccount};
-use wavetank_core::seam::{Input, Msg};
+use wavetank_core::seam::Input;
 
 use crate::conform::bench::SERVICE_ADDRESSES;
 use crate::conform::compare::Difference;
@@ -198,11 +198,7 @@ impl World {
     /// Asks and gets the answer.
     fn ask(&mut self, request: Request) -> Result<(), Status> {
         self.asked += 1;
-        let id = RequestId(self.asked);
-        let body = Msg::Request(id, Box::new(request));
-        let input = Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body };
-        let answers = at_once::answers(&mut self.core, input);
-        let answer = answers.into_iter().find_map(|(of, answer)| (of == id).then_some(answer));
+        let answer = at_once::ask(&mut self.core, RequestId(self.asked), request);
         answer.map_or(Ok(()), |answer| answer.map(drop).map_err(|refusal| Status::of(&refusal)))
     }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use wavetank_core::config::Config;
 use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::model::{Namespace, Object, ServiceAccount};
-use wavetank_core::seam::{Input, Msg};
+use wavetank_core::seam::Input;
 
 use super::*;
 use crate::conform::at_once;
@@ -35,11 +35,7 @@ impl Bed {
 
     pub(in crate::conform) fn ask(&mut self, request: Request) -> Result<(), Status> {
         self.asked += 1;
-        let id = RequestId(self.asked);
-        let body = Msg::Request(id, Box::new(request));
-        let input = Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body };
-        let answers = at_once::answers(&mut self.core, input);
-        let answer = answers.into_iter().find_map(|(of, answer)| (of == id).then_some(answer));
+        let answer = at_once::ask(&mut self.core, RequestId(self.asked), request);
         answer.expect("everything that is asked is answered").map(drop).map_err(|refusal| Status::of(&refusal))
     }
 
