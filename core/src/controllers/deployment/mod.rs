@@ -82,15 +82,15 @@ impl Deployments {
     fn claim(&self, view: View<'_>, deployment: &Deployment, plan: &mut Plan) -> bool {
         let (mut claims, mut adopts) = (Vec::new(), false);
         let mut claim = |row: RowId, set: &Arc<ReplicaSet>, owners| {
-            let mut changed = sets::copy_of(set, view.version_of::<ReplicaSet>(row));
-            changed.set.meta.owners = owners;
-            let object = Object::ReplicaSet(Arc::new(changed.set.clone()));
+            let mut changed = sets::Set { set: set.clone(), version: view.version_of::<ReplicaSet>(row) };
+            Arc::make_mut(&mut changed.set).meta.owners = owners;
+            let object = Object::ReplicaSet(changed.set.clone());
             claims.push(Request::Update { object, expected: changed.version });
             changed
         };
         for (row, set) in view.controlled_by::<ReplicaSet>(deployment.meta.uid) {
             if deployment.selector.matches(&set.meta.labels) {
-                plan.old.push(sets::copy_of(set, view.version_of::<ReplicaSet>(row)));
+                plan.old.push(sets::Set { set: set.clone(), version: view.version_of::<ReplicaSet>(row) });
             } else if !deployment.meta.is_terminating() {
                 claim(row, set, without_owner(&set.meta, deployment.meta.uid));
             }
@@ -104,7 +104,9 @@ impl Deployments {
                 adopts = true;
             }
         }
-        plan.writes.push(claims);
+        if !claims.is_empty() {
+            plan.writes.push(claims);
+        }
         adopts
     }
 
@@ -142,7 +144,9 @@ impl Deployments {
 
     fn on_set(&mut self, view: View<'_>, row: RowId, old: Option<&ReplicaSet>, new: Option<&ReplicaSet>) {
         self.orphans.note(row, old.map(|set| &set.meta), new.map(|set| &set.meta));
-        let managers = [old, new].into_iter().flatten().filter_map(|set| managing::<Deployment>(view, &set.meta));
+        let keeps_owners = old.zip(new).is_some_and(|(old, new)| old.meta.owners == new.meta.owners);
+        let sides = [old.filter(|_| !keeps_owners), new];
+        let managers = sides.into_iter().flatten().filter_map(|set| managing::<Deployment>(view, &set.meta));
         for (key, _) in managers {
             self.desk.queue.add(key);
         }
@@ -218,7 +222,7 @@ impl Reconciler for Deployments {
         };
         let mut plan = Plan {
             now: ctx.now,
-            deployment: Deployment::clone(deployment),
+            deployment: deployment.clone(),
             version: view.version_of::<Deployment>(row),
             old: Vec::new(),
             new: None,
@@ -230,17 +234,13 @@ impl Reconciler for Deployments {
         let mut adopts = false;
         if deployment.selector.is_empty() {
             ctx.event(key.of(Kind::Deployment), events::selecting_all().about(&deployment.meta));
-            plan.deployment.status.observed_generation = deployment.meta.generation;
-            if plan.deployment.status != deployment.status {
+            if deployment.status.observed_generation != deployment.meta.generation {
+                Arc::make_mut(&mut plan.deployment).status.observed_generation = deployment.meta.generation;
                 plan.write_status();
             }
         } else {
             adopts = self.claim(view, deployment, &mut plan);
-            let uids: Vec<_> = plan.old.iter().map(|it| it.set.meta.uid).collect();
-            plan.decide(&|new| {
-                let others = uids.iter().filter(|uid| new.is_none_or(|new| new.meta.uid != **uid));
-                others.flat_map(|uid| view.controlled_by::<Pod>(*uid)).any(|(_, pod)| !pod.is_finished())
-            });
+            plan.decide(&|set| view.controlled_by::<Pod>(set.meta.uid).any(|(_, pod)| !pod.is_finished()));
         }
         let writes = std::mem::take(&mut plan.writes);
         let adopter = adopts.then(|| (key.of(Kind::Deployment), deployment.meta.uid));
@@ -291,7 +291,7 @@ fn complaint(ctx: &mut Context<'_>, view: View<'_>, mut plan: Plan, error: &Refu
     let key = NamespacedName::of_meta(&plan.deployment.meta);
     let Some((row, stored)) = view.find::<Deployment>(&key.namespace, &key.name) else { return Vec::new() };
     let new = plan.new.take().expect("a creation is of the new ReplicaSet").set;
-    plan.deployment = Deployment::clone(stored);
+    plan.deployment = stored.clone();
     plan.version = view.version_of::<Deployment>(row);
     match error {
         Refusal::AlreadyExists { .. } => {
@@ -303,7 +303,7 @@ fn complaint(ctx: &mut Context<'_>, view: View<'_>, mut plan: Plan, error: &Refu
             if ours && sets::same_template(&taken.template, &stored.template) {
                 return Vec::new();
             }
-            plan.deployment.status.collision_count += 1;
+            Arc::make_mut(&mut plan.deployment).status.collision_count += 1;
         }
         error if error.is_namespace_terminating() => return Vec::new(),
         error => {
@@ -313,7 +313,7 @@ fn complaint(ctx: &mut Context<'_>, view: View<'_>, mut plan: Plan, error: &Refu
             if stored.progress_deadline.is_none() {
                 return Vec::new();
             }
-            let conditions = &mut plan.deployment.status.conditions;
+            let conditions = &mut Arc::make_mut(&mut plan.deployment).status.conditions;
             let kind = ConditionKind::Progressing;
             progress::set_condition(conditions, kind, Status3::False, CREATE_FAILED, &message, ctx.now);
         }

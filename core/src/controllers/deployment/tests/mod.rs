@@ -50,7 +50,7 @@ fn plan(deployment: Deployment, before: &Deployment, sets: &str) -> Plan {
     let surge = sets::fenceposts(before).0 as u32;
     let mut plan = Plan {
         now: Time::from_secs(10_000),
-        deployment,
+        deployment: deployment.into(),
         version: None,
         old: Vec::new(),
         new: None,
@@ -74,7 +74,7 @@ fn plan(deployment: Deployment, before: &Deployment, sets: &str) -> Plan {
         };
         let mut set = ReplicaSet { meta, replicas: size.parse().unwrap(), ..ReplicaSet::default() };
         (set.status.replicas, set.status.available) = (set.replicas, available.parse().unwrap());
-        let it = sets::Set { set, version: None };
+        let it = sets::Set { set: set.into(), version: None };
         if name.starts_with('*') {
             plan.new = Some(it);
         } else {

@@ -53,7 +53,7 @@ fn the_share_of_one_replica_set_follows_its_notes_or_else_the_status() {
     ];
     for (wanted, surge, counted, size, most, expected) in table {
         let mut plan = plan(rolling(wanted, surge, 1), &rolling(wanted, surge, 1), "");
-        plan.deployment.status.replicas = counted;
+        Arc::make_mut(&mut plan.deployment).status.replicas = counted;
         let annotations =
             most.map_or(Labels::default(), |most| Labels::new([("deployment.kubernetes.io/max-replicas", most)]));
         let set = ReplicaSet {
@@ -118,7 +118,7 @@ fn notes_of_size_are_written_only_when_they_change() {
         let pairs =
             [("deployment.kubernetes.io/desired-replicas", desired), ("deployment.kubernetes.io/max-replicas", most)];
         let annotations = Labels::new(pairs.into_iter().filter_map(|(key, value)| Some((key, value?))));
-        let mut set = ReplicaSet { meta: Meta { annotations, ..Meta::default() }, ..ReplicaSet::default() };
+        let mut set = Arc::new(ReplicaSet { meta: Meta { annotations, ..Meta::default() }, ..ReplicaSet::default() });
         let changed = sets::note_scale(&rolling(10, 10, 0), &mut set);
         assert_eq!((sets::desired_when_scaled(&set), sets::most_when_scaled(&set)), (Some(10), Some(20)));
         changed
