@@ -8,6 +8,7 @@
 //! `requests` (what a sync has under way), `expectations` (what the watch has yet to show), `claims` (adoption and
 //! release), `pods`, `revisions`, `kinds` (objects of any kind), `names` and `called` (keys and names).
 
+mod by_hash;
 mod called;
 mod claims;
 mod cron_job;

@@ -5,6 +5,7 @@
 //! given back with [`Desk::finish`] or one of the queue's own ways when its sync ends.
 
 use std::fmt;
+use std::hash::Hash;
 
 use crate::api::{Answer, Refusal, Request};
 use crate::config::RateLimit;
@@ -26,7 +27,7 @@ pub(crate) struct Desk<K, S> {
 /// What is left of a sync: `None` while it waits for answers and when it is over, else a stage that has ended.
 pub(crate) type Step<K, S> = Option<Ended<K, S>>;
 
-impl<K: Clone + Ord + fmt::Debug, S> Desk<K, S> {
+impl<K: Clone + Ord + Hash + fmt::Debug, S> Desk<K, S> {
     /// The desk of controller `number`: so many workers, such a client, and the refusals that count as success.
     pub(crate) fn new(
         number: u8,
@@ -87,7 +88,7 @@ impl<K: Clone + Ord + fmt::Debug, S> Desk<K, S> {
 /// A controller whose work is to bring one object after another to what it should be.
 pub(crate) trait Reconciler {
     /// What a sync is for.
-    type Key: Clone + Ord + fmt::Debug;
+    type Key: Clone + Ord + Hash + fmt::Debug;
     /// What a sync remembers while its requests are answered.
     type Stage;
     /// The queue and the client.

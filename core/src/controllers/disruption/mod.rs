@@ -49,7 +49,7 @@ pub(super) struct Disruption {
 }
 
 /// What a sync is for.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(in crate::controllers) enum Key {
     /// A budget.
     Budget(NamespacedName),

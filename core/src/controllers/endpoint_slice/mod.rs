@@ -190,7 +190,7 @@ impl EndpointSlices {
         // A pod without an address has no endpoint: nothing comes of its change but that it is known.
         let has_address = |pod: Option<&Pod>| pod.is_some_and(|pod| pod.status.pod_ip.is_some());
         let concerns_endpoints = has_address(old) || has_address(new);
-        let first = NamespacedName { namespace: namespace.clone(), name: Name::default() };
+        let first = NamespacedName::new(namespace.clone(), Name::default());
         let services = self.services.range_mut(first..).take_while(|(key, _)| key.namespace == *namespace);
         for (key, Tracked { selector, pods, .. }) in services {
             let Some(selector) = selector else { continue };
@@ -229,7 +229,7 @@ impl EndpointSlices {
     ) {
         let Some(slice) = new.or(old) else { return };
         let Some(name) = slice.meta.labels.get(SERVICE_NAME) else { return };
-        let key = NamespacedName { namespace: slice.meta.namespace.clone(), name: name.clone() };
+        let key = NamespacedName::new(slice.meta.namespace.clone(), name.clone());
         let Some(tracked) = self.services.get_mut(&key) else { return };
         let managed = |slice: Option<&EndpointSlice>| slice.is_some_and(is_managed);
         tracked.slices.note(change.row, old.filter(|_| managed(old)), new.filter(|_| managed(new)));

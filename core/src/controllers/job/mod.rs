@@ -52,7 +52,7 @@ const BURST: usize = 500;
 const UNCOUNTED_LIMIT: usize = 500;
 
 /// What a sync is for.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(in crate::controllers) enum Key {
     /// A Job.
     Job(NamespacedName),

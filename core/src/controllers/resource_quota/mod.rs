@@ -29,7 +29,7 @@ const WORKERS: u32 = 5;
 const RESYNC: Span = Span::from_secs(300);
 
 /// What is to be done.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(in crate::controllers) enum Work {
     /// Count all quotas.
     All,

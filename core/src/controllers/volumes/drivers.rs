@@ -49,7 +49,7 @@ pub(in crate::controllers) struct Drivers {
 }
 
 /// What an operation is about.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(in crate::controllers) enum Key {
     /// A driver's own object.
     Driver(Name),
@@ -121,7 +121,7 @@ impl Drivers {
         }
         if let Some(claim) = volume.claim.as_ref().filter(|_| volume.status.phase == VolumePhase::Bound) {
             let (namespace, name) = (claim.namespace.clone(), claim.name.clone());
-            self.desk.queue.add(Key::Grow(NamespacedName { namespace, name }));
+            self.desk.queue.add(Key::Grow(NamespacedName::new(namespace, name)));
         }
     }
 

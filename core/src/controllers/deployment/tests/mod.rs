@@ -36,7 +36,7 @@ fn web(replicas: u32) -> Deployment {
 }
 
 fn patch(bed: &mut Testbed, patch: Patch) {
-    let key = NamespacedName { namespace: "default".into(), name: "web".into() }.of(Kind::Deployment);
+    let key = NamespacedName::new("default".into(), "web".into()).of(Kind::Deployment);
     bed.request(Request::Patch { key, patch });
 }
 
@@ -309,7 +309,7 @@ fn a_replica_set_of_the_same_template_is_adopted() {
     let mut bed = bed();
     bed.create(web(3));
     bed.run_for(Span::from_secs(10));
-    let key = NamespacedName { namespace: "default".into(), name: "web".into() }.of(Kind::Deployment);
+    let key = NamespacedName::new("default".into(), "web".into()).of(Kind::Deployment);
     bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Orphan });
     bed.run_for(Span::from_secs(5));
     assert!(bed.get::<Deployment>("default", "web").is_none());

@@ -45,7 +45,7 @@ pub(in crate::controllers) struct Binder {
 }
 
 /// What a sync is for.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(in crate::controllers) enum Key {
     /// A claim.
     Claim(NamespacedName),
@@ -102,7 +102,7 @@ impl Reconciler for Binder {
                 && let Some(claim) = &volume.claim
             {
                 let (namespace, name) = (claim.namespace.clone(), claim.name.clone());
-                self.desk.queue.add(Key::Claim(NamespacedName { namespace, name }));
+                self.desk.queue.add(Key::Claim(NamespacedName::new(namespace, name)));
             }
         }
         if let Some((old, new)) = versions::<PersistentVolumeClaim>(view, change) {
