@@ -22,13 +22,14 @@ use crate::api::{Answer, Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::claims::Orphans;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, managing, owned_by, without_owner};
 use crate::facts::What;
 use crate::id::RowId;
 use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Object, Pod, ReplicaSet, Status3};
-use crate::store::{Change, View};
+use crate::store::View;
 
 use plan::{Again, Plan};
 
@@ -181,6 +182,10 @@ impl Reconciler for Deployments {
     type Key = NamespacedName;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::Deployment, Kind::ReplicaSet]).and(Topics::POD_ENDS)
+    }
+
     fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
         &mut self.desk
     }
@@ -194,7 +199,7 @@ impl Reconciler for Deployments {
         }
     }
 
-    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
         let after = view.at(change.revision);
         match change.kind {
             Kind::Deployment => {
@@ -208,7 +213,7 @@ impl Reconciler for Deployments {
                 self.on_set(after, change.row, old, new);
             }
             Kind::Pod => {
-                if let (Some(old), None) = view.sides::<Pod>(change) {
+                if let (Some(old), None) = *pods {
                     self.on_pod_gone(after, old);
                 }
             }

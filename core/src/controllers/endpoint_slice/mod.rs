@@ -24,6 +24,7 @@ use std::sync::Arc;
 use crate::api::{Propagation, Refusal, Reply, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, owned_by};
@@ -181,6 +182,9 @@ impl EndpointSlices {
 
     /// Source: `GetServicesToUpdateOnPodChange`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
     fn on_pod(&mut self, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
+        if self.services.is_empty() {
+            return;
+        }
         let Some((namespace, uid)) = new.or(old).map(|pod| (&pod.meta.namespace, pod.meta.uid)) else { return };
         let changed = old.map(endpoint_marks) != new.map(endpoint_marks);
         let relabelled = old.map(|pod| &pod.meta.labels) != new.map(|pod| &pod.meta.labels);
@@ -253,6 +257,10 @@ impl Reconciler for EndpointSlices {
     type Key = NamespacedName;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::Service, Kind::EndpointSlice, Kind::Node, Kind::Pod])
+    }
+
     fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
         &mut self.desk
     }
@@ -263,17 +271,14 @@ impl Reconciler for EndpointSlices {
         }
     }
 
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
         let after = view.at(change.revision);
         match change.kind {
             Kind::Service => {
                 let (old, new) = view.sides::<Service>(change);
                 self.on_service(after, old, new);
             }
-            Kind::Pod => {
-                let (old, new) = view.sides::<Pod>(change);
-                self.on_pod(change.row, old, new);
-            }
+            Kind::Pod => self.on_pod(change.row, pods.0, pods.1),
             Kind::Node => {
                 let (old, new) = view.sides::<Node>(change);
                 self.on_node(old, new);

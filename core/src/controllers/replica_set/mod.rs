@@ -26,12 +26,13 @@ use crate::controllers::NamespacedName;
 use crate::controllers::by_hash::ByHash;
 use crate::controllers::claims::{Claims, Orphans};
 use crate::controllers::expectations::{Deletions, Expectations};
+use crate::controllers::news::{News, Topics};
 use crate::controllers::pods::{deletion_of, from_template, refused_creations, slow_start};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::id::{RowId, Uid};
 use crate::model::{ConditionKind, Kind, Object, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3};
-use crate::store::{Change, View};
+use crate::store::View;
 use crate::time::Span;
 
 use events::told;
@@ -252,6 +253,10 @@ impl<T: Replicated> Reconciler for ReplicaSets<T> {
     type Key = NamespacedName;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of(T::KIND).and(Topics::pods_of(T::KIND))
+    }
+
     fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
         &mut self.desk
     }
@@ -265,13 +270,10 @@ impl<T: Replicated> Reconciler for ReplicaSets<T> {
         }
     }
 
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
         let after = view.at(change.revision);
         match change.kind {
-            Kind::Pod => {
-                let (old, new) = view.sides::<Pod>(change);
-                self.on_pod(ctx, after, change.row, old, new);
-            }
+            Kind::Pod => self.on_pod(ctx, after, change.row, pods.0, pods.1),
             kind if kind == T::KIND => {
                 let (old, new) = view.sides::<T>(change);
                 self.on_set(old, new);
