@@ -125,7 +125,7 @@ mod tests {
         let owner = |kind| OwnerReference {
             kind,
             name: "web".into(),
-            uid: Uid(1),
+            uid: Uid::new(1),
             controller: true,
             block_owner_deletion: true,
         };
