@@ -149,12 +149,14 @@ impl PodLife {
         // What was started late, by a request that was under way, gets what is left.
         let grace = grace.min(deadline.since(host.ctx.now));
         let all = 0..self.containers.len();
-        let (sidecars, others): (Vec<usize>, Vec<usize>) = all.partition(|place| self.is_sidecar(*place));
+        let (others, sidecars) = (all.clone().map(|place| (place, false)), all.rev().map(|place| (place, true)));
         let mut alive = false;
-        for place in others.into_iter().chain(sidecars.into_iter().rev()) {
-            let its_turn = !alive || !self.is_sidecar(place);
+        for (place, sidecar) in others.chain(sidecars) {
+            if self.is_sidecar(place) != sidecar {
+                continue;
+            }
             self.stop(place, grace, host);
-            self.go_on_stopping(place, its_turn, host);
+            self.go_on_stopping(place, !alive || !sidecar, host);
             alive |= matches!(self.containers[place].doing, Doing::Running(_) | Doing::Starting);
         }
         if alive || !remove || removal != Removal::No {
@@ -184,7 +186,7 @@ impl PodLife {
             return;
         }
         let container = self.spec(place).name.clone();
-        let why = if why.is_empty() { format!("Stopping container {container}") } else { why };
+        let why = if why.is_empty() { ["Stopping container ", &container].concat() } else { why };
         self.say(place, "Killing", why, host);
         host.ctx.record(self.key(), What::Killing { container });
         let hook = self.pre_stop(place).cloned().filter(|_| grace > Span::ZERO);

@@ -7,6 +7,7 @@
 use crate::context::Context;
 use crate::draw::{Purpose, draw_uid};
 use crate::events::{Event, FieldPath, Text};
+use crate::facts::What;
 use crate::kubelet::pod_life::{Host, PodLife};
 use crate::kubelet::row::Row;
 use crate::kubelet::{ContainerIndex, image_gc};
@@ -18,19 +19,17 @@ const REPORTER: &str = "kubelet";
 impl PodLife {
     /// Says something about a container in the nature of things.
     pub(super) fn say(&self, place: usize, reason: &'static str, message: String, host: &mut Host<'_, '_>) {
-        let event = Event::normal(REPORTER, reason, message).at_field(self.field_path(place));
-        self.say_event(event, host.ctx);
+        self.say_event(Box::new(Event::normal(REPORTER, reason, message)), self.field_path(place), host.ctx);
     }
 
     /// Says that something is amiss with a container.
     pub(super) fn warn(&self, place: usize, reason: &'static str, message: String, host: &mut Host<'_, '_>) {
-        let event = Event::warning(REPORTER, reason, message).at_field(self.field_path(place));
-        self.say_event(event, host.ctx);
+        self.say_event(Box::new(Event::warning(REPORTER, reason, message)), self.field_path(place), host.ctx);
     }
 
     /// Says something about the pod as a whole in the nature of things.
     pub(super) fn say_of_pod(&self, reason: &'static str, message: &'static str, ctx: &mut Context<'_>) {
-        self.say_event(Event::normal(REPORTER, reason, message), ctx);
+        self.say_event(Box::new(Event::normal(REPORTER, reason, message)), FieldPath::Whole, ctx);
     }
 
     /// Says that something is amiss with the pod as a whole.
@@ -41,12 +40,14 @@ impl PodLife {
             "DeadlineExceeded" => Event::normal(REPORTER, "", message),
             _ => Event::warning(REPORTER, "", message),
         };
-        self.say_event(Event { reason, ..event }, ctx);
+        self.say_event(Box::new(Event { reason, ..event }), FieldPath::Whole, ctx);
     }
 
-    fn say_event(&self, event: Event, ctx: &mut Context<'_>) {
-        let node = self.pod.node.clone().unwrap_or_default();
-        ctx.event(self.key(), event.about(&self.pod.meta).on_host(&node));
+    fn say_event(&self, mut event: Box<Event>, field_path: FieldPath, ctx: &mut Context<'_>) {
+        event.reporter.host = self.pod.node.clone().unwrap_or_default();
+        event.uid = Some(self.uid());
+        event.field_path = field_path;
+        ctx.record(self.key(), What::Event(event));
     }
 
     fn field_path(&self, place: usize) -> FieldPath {

@@ -47,6 +47,9 @@ impl Pulls {
 
     /// The next container whose pull may begin; the caller either begins it with [`Pulls::begin`] or drops it.
     pub(super) fn next(&mut self, config: &KubeletConfig) -> Option<Needy> {
+        if self.waiting.is_empty() {
+            return None;
+        }
         let most = match config.max_parallel_image_pulls {
             _ if config.serialize_image_pulls => 1,
             Some(most) => most.max(1) as usize,
@@ -123,8 +126,8 @@ impl PodLife {
         }
         let image = self.image_of(place);
         let message = match already_present {
-            true => format!("Container image \"{image}\" already present on machine"),
-            false => format!("Successfully pulled image \"{image}\""),
+            true => ["Container image \"", &image, "\" already present on machine"].concat(),
+            false => ["Successfully pulled image \"", &image, "\""].concat(),
         };
         self.say(place, "Pulled", message, host);
         host.ctx.record(self.key(), What::Pulled { image, already_present });

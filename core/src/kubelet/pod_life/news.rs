@@ -22,8 +22,8 @@ impl PodLife {
         container.seen = false;
         container.post_start = PostStart::Done;
         let container = self.spec(place).name.clone();
-        self.say(place, "Created", format!("Created container: {container}"), host);
-        self.say(place, "Started", format!("Started container {container}"), host);
+        self.say(place, "Created", ["Created container: ", &container].concat(), host);
+        self.say(place, "Started", ["Started container ", &container].concat(), host);
         host.ctx.record(self.key(), What::Started { container, restarts: attempt });
         self.begin_post_start(place, host);
     }

@@ -154,7 +154,7 @@ impl Row {
             let mut life = PodLife::adopted(found);
             self.used.add(&admission::requests(&life.pod.spec));
             life.counted = true;
-            self.pods.insert(life.uid(), Box::new(life));
+            self.pods.insert(life);
         }
         self.begin_statics(ctx);
         self.watch(ctx);
