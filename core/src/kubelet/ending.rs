@@ -186,8 +186,15 @@ impl PodLife {
             return;
         }
         let container = self.spec(place).name.clone();
+<<<<<<< HEAD
         let why = if why.is_empty() { ["Stopping container ", &container].concat() } else { why };
         self.say(place, "Killing", why, host);
+=======
+        match why.is_empty() {
+            true => self.say(place, "Killing", format_args!("Stopping container {container}"), host),
+            false => self.say(place, "Killing", format_args!("{why}"), host),
+        }
+>>>>>>> main
         host.ctx.record(self.key(), What::Killing { container });
         let hook = self.pre_stop(place).cloned().filter(|_| grace > Span::ZERO);
         let part = if hook.is_some() { Part::Hook } else { Part::Turn };
@@ -243,7 +250,7 @@ impl PodLife {
         (stopping.left, stopping.since, stopping.part) = (stopping.left(now), now, Part::Turn);
         if !error.is_empty() {
             let container = self.spec(place).name.clone();
-            self.warn(place, "FailedPreStopHook", "PreStopHook failed".to_owned(), host);
+            self.warn(place, "FailedPreStopHook", format_args!("PreStopHook failed"), host);
             host.ctx.record(self.key(), What::HookFailed { container, hook: "PreStop".into() });
         }
     }

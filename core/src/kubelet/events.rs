@@ -4,10 +4,11 @@
 //! how long a pull took and how large the image is, which the runtime does not tell; what a failing probe has said; and
 //! the failures of a probe that change nothing, since runtimes tell of changes only.
 
+use std::fmt;
+
 use crate::context::Context;
 use crate::draw::{Purpose, draw_uid};
 use crate::events::{Event, FieldPath, Text};
-use crate::facts::What;
 use crate::kubelet::pod_life::{Host, PodLife};
 use crate::kubelet::row::Row;
 use crate::kubelet::{ContainerIndex, image_gc};
@@ -18,18 +19,30 @@ const REPORTER: &str = "kubelet";
 
 impl PodLife {
     /// Says something about a container in the nature of things.
-    pub(super) fn say(&self, place: usize, reason: &'static str, message: String, host: &mut Host<'_, '_>) {
-        self.say_event(Box::new(Event::normal(REPORTER, reason, message)), self.field_path(place), host.ctx);
+    pub(super) fn say(&self, place: usize, reason: &'static str, message: fmt::Arguments<'_>, host: &mut Host<'_, '_>) {
+        if host.ctx.says_events() {
+            let event = Event::normal(REPORTER, reason, message.to_string()).at_field(self.field_path(place));
+            self.say_event(event, host.ctx);
+        }
     }
 
     /// Says that something is amiss with a container.
-    pub(super) fn warn(&self, place: usize, reason: &'static str, message: String, host: &mut Host<'_, '_>) {
-        self.say_event(Box::new(Event::warning(REPORTER, reason, message)), self.field_path(place), host.ctx);
+    pub(super) fn warn(
+        &self,
+        place: usize,
+        reason: &'static str,
+        message: fmt::Arguments<'_>,
+        host: &mut Host<'_, '_>,
+    ) {
+        if host.ctx.says_events() {
+            let event = Event::warning(REPORTER, reason, message.to_string()).at_field(self.field_path(place));
+            self.say_event(event, host.ctx);
+        }
     }
 
     /// Says something about the pod as a whole in the nature of things.
     pub(super) fn say_of_pod(&self, reason: &'static str, message: &'static str, ctx: &mut Context<'_>) {
-        self.say_event(Box::new(Event::normal(REPORTER, reason, message)), FieldPath::Whole, ctx);
+        self.say_event(Event::normal(REPORTER, reason, message), ctx);
     }
 
     /// Says that something is amiss with the pod as a whole.
@@ -40,14 +53,12 @@ impl PodLife {
             "DeadlineExceeded" => Event::normal(REPORTER, "", message),
             _ => Event::warning(REPORTER, "", message),
         };
-        self.say_event(Box::new(Event { reason, ..event }), FieldPath::Whole, ctx);
+        self.say_event(Event { reason, ..event }, ctx);
     }
 
-    fn say_event(&self, mut event: Box<Event>, field_path: FieldPath, ctx: &mut Context<'_>) {
-        event.reporter.host = self.pod.node.clone().unwrap_or_default();
-        event.uid = Some(self.uid());
-        event.field_path = field_path;
-        ctx.record(self.key(), What::Event(event));
+    fn say_event(&self, event: Event, ctx: &mut Context<'_>) {
+        let node = self.pod.node.clone().unwrap_or_default();
+        ctx.event(self.key(), event.about(&self.pod.meta).on_host(&node));
     }
 
     fn field_path(&self, place: usize) -> FieldPath {
