@@ -186,15 +186,10 @@ impl PodLife {
             return;
         }
         let container = self.spec(place).name.clone();
-<<<<<<< HEAD
-        let why = if why.is_empty() { ["Stopping container ", &container].concat() } else { why };
-        self.say(place, "Killing", why, host);
-=======
         match why.is_empty() {
             true => self.say(place, "Killing", format_args!("Stopping container {container}"), host),
             false => self.say(place, "Killing", format_args!("{why}"), host),
         }
->>>>>>> main
         host.ctx.record(self.key(), What::Killing { container });
         let hook = self.pre_stop(place).cloned().filter(|_| grace > Span::ZERO);
         let part = if hook.is_some() { Part::Hook } else { Part::Turn };
