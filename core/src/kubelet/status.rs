@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use crate::id::{Name, literal};
-use crate::kubelet::pod_life::{ContainerLife, Doing, PodLife, Sandbox};
+use crate::kubelet::pod_life::{ContainerLife, Doing, Incidents, PodLife, Sandbox};
 use crate::model::{
     ConditionKind, Conditions, Container, ContainerState, ContainerStatus, Phase, PodSpec, PodStatus, RestartPolicy,
     Status3, Terminated,
@@ -32,7 +32,7 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         return before.clone();
     }
     let mut status = without_containers(before);
-    let verdict = life.verdict.as_ref().filter(|_| life.is_settled());
+    let verdict = life.verdict();
     let (init, main) = life.containers.split_at(life.init_count());
     let init_waiting = literal!("PodInitializing");
     let waiting = if init.is_empty() { literal!("ContainerCreating") } else { init_waiting.clone() };
@@ -62,11 +62,11 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
             status.conditions.set(kind, Status3::True, reason, verdict.message.clone(), now);
         }
     }
-    if life.address.is_some() {
-        status.pod_ip = life.address.clone();
+    if let Some(address) = life.address() {
+        status.pod_ip = Some(address.clone());
     }
     status.started_at.get_or_insert(life.taken_on_at);
-    set_conditions(&mut status, spec, life.sandbox == Sandbox::Ready, now);
+    set_conditions(&mut status, spec, matches!(life.sandbox, Sandbox::Ready(_)), now);
     status
 }
 
@@ -86,15 +86,16 @@ fn without_containers(status: &PodStatus) -> PodStatus {
 }
 
 fn container_status(container: &ContainerLife, waiting: &Name) -> ContainerStatus {
-    let last = container.ended.clone();
-    let trouble = container.trouble.as_ref().filter(|trouble| !trouble.reason.is_empty());
-    let (state, last_terminated) = match (container.doing, &container.ended, trouble) {
+    let Incidents { ended, before, trouble, .. } = container.incidents();
+    let last = ended.clone();
+    let trouble = trouble.as_ref().filter(|trouble| !trouble.reason.is_empty());
+    let (state, last_terminated) = match (container.doing, ended, trouble) {
         (Doing::Running(since), _, _) if container.seen => (ContainerState::Running { since }, last),
         (_, _, Some(trouble)) => {
             let (reason, message) = (trouble.reason.clone(), trouble.message.clone());
             (ContainerState::Waiting { reason, message }, last)
         }
-        (_, Some(ended), None) => (ContainerState::Terminated(ended.clone()), container.before.clone()),
+        (_, Some(ended), None) => (ContainerState::Terminated(ended.clone()), before.clone()),
         (_, None, None) => (ContainerState::Waiting { reason: waiting.clone(), message: Name::default() }, None),
     };
     let counts = container.ran && (container.seen || !container.is_running());

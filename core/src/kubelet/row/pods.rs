@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::digest::Shared;
 use crate::facts::What;
 use crate::id::Uid;
-use crate::kubelet::pod_life::{Host, PodLife};
+use crate::kubelet::pod_life::{Containers, Host, PodLife};
 use crate::kubelet::row::{Asked, Row};
 use crate::kubelet::volumes::Mounts;
 use crate::kubelet::{ContainerIndex, admission, status};
@@ -28,8 +28,8 @@ impl Row {
                 life.pod = pod;
                 // Nothing has happened since the report was computed: it would come out as it is. What follows the last
                 // report of a pod that ends is its deletion.
-                if life.asked.is_some() || !(life.news || life.pod.meta.is_terminating()) {
-                    debug_assert!(life.asked.is_some() || status::desired(life, ctx.now) == *life.pod.status);
+                if life.asked || !(life.news || life.pod.meta.is_terminating()) {
+                    debug_assert!(life.asked || status::desired(life, ctx.now) == *life.pod.status);
                     return;
                 }
             }
@@ -73,14 +73,14 @@ impl Row {
         let uid = pod.meta.uid;
         let mut life = PodLife::new(pod, ctx.now);
         if life.pod.is_finished() {
-            life.containers = Box::default();
+            life.containers = Containers::none();
         } else if let Err(rejection) = self.admit(&mut life, ctx.now) {
             let (reason, message) = (rejection.reason.clone(), rejection.message.clone());
             let said = message.strip_prefix("Pod was rejected: ").unwrap_or(&message);
             life.warn_pod(reason.to_string(), said.to_owned(), ctx);
             ctx.record(life.key(), What::Rejected { reason, message });
             life.rejection = Some(Box::new(rejection));
-            life.containers = Box::default();
+            life.containers = Containers::none();
         } else {
             life.remember(ctx.now);
             if let Some(mounts) = Mounts::of(&life.pod, ctx.now, false) {
@@ -230,7 +230,7 @@ impl Row {
             return self.reflect(ctx, uid);
         }
         let life = &mut self.pods[place];
-        if life.gone || life.asked.is_some() || life.is_in_first_sync() || life.is_starting_again() {
+        if life.gone || life.asked || life.is_in_first_sync() || life.is_starting_again() {
             life.news = true;
             return;
         }
@@ -244,13 +244,13 @@ impl Row {
             life.said = Some(status);
             let object = Object::Pod(Arc::new(pod));
             Request::UpdateStatus { object, expected: None }
-        } else if life.pod.meta.is_terminating() && life.is_removed() && !life.delete_asked {
-            life.delete_asked = true;
+        } else if life.pod.meta.is_terminating() && life.takes_last_leave() {
             let propagation = Propagation::Background;
             Request::Delete { key: life.key(), uid: Some(uid), grace: Some(Span::ZERO), propagation }
         } else {
             return;
         };
-        self.pods[place].asked = Some(self.request(ctx, Asked::Pod(uid), request));
+        life.asked = true;
+        self.request(ctx, Asked::Pod(uid), request);
     }
 }

@@ -111,7 +111,8 @@ impl Row {
     pub(super) fn see(&mut self, ctx: &mut Context<'_>, event: Unseen) {
         let (Unseen::Started(uid, container, _) | Unseen::Exited(uid, container, ..)) = &event;
         let by_itself = self.pods.get(uid).is_some_and(|life| {
-            let stopping = life.place(*container).is_some_and(|place| life.containers[place].stopping.is_some());
+            let place = life.place(*container);
+            let stopping = place.is_some_and(|place| life.containers[place].incidents().stopping.is_some());
             life.ending.is_some() || stopping
         });
         if by_itself || ctx.config.kubelet.relist_period == Span::ZERO {
