@@ -18,9 +18,8 @@ pub(super) struct Rejection {
     pub(super) message: Name,
 }
 
-/// Checks a pod against what the pods on the node have taken. `used.pods` counts them.
-pub(super) fn admit(spec: &PodSpec, used: &Resources, allocatable: &Resources) -> Result<(), Rejection> {
-    let wanted = requests(spec);
+/// Checks what a pod takes against what the pods on the node have taken. `used.pods` counts them.
+pub(super) fn admit(wanted: &Resources, used: &Resources, allocatable: &Resources) -> Result<(), Rejection> {
     let check = |name: &str, wanted: i64, used: i64, capacity: i64| {
         if wanted == 0 || wanted <= capacity - used {
             return Ok(());
@@ -190,14 +189,14 @@ mod tests {
             let requests = Resources { cpu_milli: wanted.0, memory_bytes: wanted.1, ..with_fans(wanted.2) };
             let spec =
                 PodSpec { containers: vec![Container { requests, ..Container::default() }], ..PodSpec::default() };
-            let found = admit(&spec, &used, &allocatable).err().map(|it| it.reason);
+            let found = admit(&super::requests(&spec), &used, &allocatable).err().map(|it| it.reason);
             assert_eq!(found.as_deref(), refusal, "{wanted:?} beside {used:?}");
         }
         let mut foreign = Resources { cpu_milli: 1, ..Resources::default() };
         foreign.extended.insert("example.com/unknown".into(), 7);
         let spec =
             PodSpec { containers: vec![Container { requests: foreign, ..Container::default() }], ..PodSpec::default() };
-        assert_eq!(admit(&spec, &used(0, 0, 0), &allocatable), Ok(()), "what no node has keeps nobody out");
+        assert_eq!(admit(&requests(&spec), &used(0, 0, 0), &allocatable), Ok(()), "what no node has keeps nobody out");
     }
 
     #[test]
@@ -205,12 +204,13 @@ mod tests {
         let spec = PodSpec { containers: vec![container(1_000, false)], ..PodSpec::default() };
         let allocatable = Resources { cpu_milli: 4_000, pods: 110, ..Resources::default() };
         let used = Resources { cpu_milli: 3_500, pods: 7, ..Resources::default() };
-        let refusal = admit(&spec, &used, &allocatable).unwrap_err();
+        let wanted = requests(&spec);
+        let refusal = admit(&wanted, &used, &allocatable).unwrap_err();
         assert_eq!(&*refusal.reason, "OutOfcpu");
         let expected =
             "Pod was rejected: Node didn't have enough resource: cpu, requested: 1000, used: 3500, capacity: 4000";
         assert_eq!(&*refusal.message, expected);
         let crowded = Resources { pods: 110, ..Resources::default() };
-        assert_eq!(&*admit(&spec, &crowded, &allocatable).unwrap_err().reason, "OutOfpods");
+        assert_eq!(&*admit(&wanted, &crowded, &allocatable).unwrap_err().reason, "OutOfpods");
     }
 }

@@ -13,8 +13,7 @@ impl PodLife {
     pub(super) fn adopted(found: RunningPod) -> PodLife {
         let mut life = PodLife::new(found.pod, Time::ZERO);
         life.confirmed = false;
-        life.sandbox = Sandbox::Ready;
-        life.address = Some(found.address);
+        life.sandbox = Sandbox::Ready(found.address);
         for container in &found.containers {
             life.adopt_container(container);
         }
@@ -32,7 +31,9 @@ impl PodLife {
         }
         container.attempt = found.attempt;
         container.ran = true;
-        container.before = container.ended.take();
+        if let Some(incidents) = container.incidents_mut() {
+            incidents.before = incidents.ended.take();
+        }
         match found.exited {
             None => container.doing = Doing::Running(found.started_at),
             Some((exit_code, finished_at)) => {
@@ -40,7 +41,7 @@ impl PodLife {
                 let started_at = found.started_at;
                 let how = Terminated { exit_code, reason: reason.into(), started_at, finished_at };
                 container.doing = Doing::Ended;
-                container.ended = Some(Arc::new(how));
+                container.note().ended = Some(Arc::new(how));
             }
         }
     }
@@ -55,7 +56,9 @@ impl PodLife {
             let container = &mut self.containers[place];
             if let (Some(status), Doing::Running(_)) = (status, container.doing) {
                 container.ready = status.ready && !has_probe;
-                container.ended = container.ended.take().or(status.last_terminated);
+                if let (None, Some(how)) = (container.ended(), status.last_terminated) {
+                    container.note().ended = Some(how);
+                }
             }
             let attempt = container.attempt;
             self.on_seen(place, attempt, host);
@@ -74,7 +77,7 @@ impl PodLife {
             let container = &mut self.containers[place];
             container.ran = ran;
             container.attempt = status.restarts;
-            container.ended = match (status.state, lost_since) {
+            let ended = match (status.state, lost_since) {
                 (ContainerState::Terminated(how), _) => Some(how),
                 (_, Some(started_at)) => {
                     let reason = "ContainerStatusUnknown".into();
@@ -82,6 +85,9 @@ impl PodLife {
                 }
                 _ => status.last_terminated,
             };
+            if ended.is_some() {
+                container.note().ended = ended;
+            }
         }
     }
 

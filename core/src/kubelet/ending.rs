@@ -26,7 +26,6 @@ use crate::time::{Span, Time};
 const LEAST_GRACE: Span = Span::from_secs(2);
 
 /// A life that is ending.
-#[derive(Clone, Copy)]
 pub(super) struct Ending {
     /// When the grace is over.
     pub(super) deadline: Time,
@@ -35,6 +34,10 @@ pub(super) struct Ending {
     /// Whether the sandbox and the ended containers are removed too.
     remove: bool,
     removal: Removal,
+    /// The object's last deletion, with no grace, was asked for.
+    delete_asked: bool,
+    /// Why the kubelet itself has ended the pod, if it has.
+    verdict: Option<Verdict>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,8 +97,10 @@ impl PodLife {
             self.warn_pod(reason.to_string(), message.to_string(), host.ctx);
         }
         host.ctx.record(self.key(), What::Ended { reason, message });
-        self.verdict = Some(Box::new(verdict));
         self.end(grace, false, host);
+        if let Some(ending) = &mut self.ending {
+            ending.verdict = Some(verdict);
+        }
     }
 
     /// When the pod has been active for as long as it may.
@@ -122,7 +127,8 @@ impl PodLife {
         let deadline = host.ctx.now + grace.max(LEAST_GRACE);
         match &mut self.ending {
             None => {
-                self.ending = Some(Box::new(Ending { deadline, grace, remove, removal: Removal::No }));
+                let (removal, delete_asked, verdict) = (Removal::No, false, None);
+                self.ending = Some(Box::new(Ending { deadline, grace, remove, removal, delete_asked, verdict }));
             }
             Some(ending) => {
                 ending.remove |= remove;
@@ -140,21 +146,23 @@ impl PodLife {
 
     /// Stops what runs, sidecars last and in reverse order, and then removes the rest.
     pub(super) fn go_on_ending(&mut self, host: &mut Host<'_, '_>) {
-        let Some(Ending { grace, remove, removal, deadline }) = self.ending.as_deref().copied() else { return };
-        for container in &mut self.containers {
+        let Some(&Ending { grace, remove, removal, deadline, .. }) = self.ending.as_deref() else { return };
+        for container in self.containers.iter_mut() {
             if matches!(container.doing, Doing::Checking | Doing::Queued | Doing::Pulling) {
-                container.doing = if container.ended.is_some() { Doing::Ended } else { Doing::Waiting };
+                container.doing = if container.ended().is_some() { Doing::Ended } else { Doing::Waiting };
             }
         }
         // What was started late, by a request that was under way, gets what is left.
         let grace = grace.min(deadline.since(host.ctx.now));
         let all = 0..self.containers.len();
-        let (sidecars, others): (Vec<usize>, Vec<usize>) = all.partition(|place| self.is_sidecar(*place));
+        let (others, sidecars) = (all.clone().map(|place| (place, false)), all.rev().map(|place| (place, true)));
         let mut alive = false;
-        for place in others.into_iter().chain(sidecars.into_iter().rev()) {
-            let its_turn = !alive || !self.is_sidecar(place);
+        for (place, sidecar) in others.chain(sidecars) {
+            if self.is_sidecar(place) != sidecar {
+                continue;
+            }
             self.stop(place, grace, host);
-            self.go_on_stopping(place, its_turn, host);
+            self.go_on_stopping(place, !alive || !sidecar, host);
             alive |= matches!(self.containers[place].doing, Doing::Running(_) | Doing::Starting);
         }
         if alive || !remove || removal != Removal::No {
@@ -180,7 +188,8 @@ impl PodLife {
 
     /// As [`PodLife::stop`], with what its event says; empty is that the container is stopped.
     pub(super) fn stop_because(&mut self, place: usize, grace: Span, why: String, host: &mut Host<'_, '_>) {
-        if !self.containers[place].is_running() || self.containers[place].stopping.is_some() {
+        let container = &self.containers[place];
+        if !container.is_running() || container.incidents().stopping.is_some() {
             return;
         }
         let container = self.spec(place).name.clone();
@@ -191,8 +200,8 @@ impl PodLife {
         host.ctx.record(self.key(), What::Killing { container });
         let hook = self.pre_stop(place).cloned().filter(|_| grace > Span::ZERO);
         let part = if hook.is_some() { Part::Hook } else { Part::Turn };
-        self.containers[place].stopping =
-            Some(Box::new(Stopping { part, left: grace, since: host.ctx.now, again: false }));
+        let stopping = Stopping { part, left: grace, since: host.ctx.now, again: false };
+        self.containers[place].note().stopping = Some(stopping);
         match hook {
             Some(hook) => self.run_hook(place, HookKind::PreStop, hook, Some(grace), host),
             // Outside an ending there is no order to keep.
@@ -204,7 +213,7 @@ impl PodLife {
     ///
     /// Source: `computePodActions`, pkg/kubelet/kuberuntime/kuberuntime_manager.go (v1.34.1).
     pub(super) fn kill(&mut self, place: usize, grace: Span, why: &str, again: bool, host: &mut Host<'_, '_>) {
-        if self.containers[place].stopping.is_some() {
+        if self.containers[place].incidents().stopping.is_some() {
             return;
         }
         let name = &self.spec(place).name;
@@ -214,7 +223,7 @@ impl PodLife {
             (false, false) => format!("Container {name} {why}"),
         };
         self.stop_because(place, grace, message, host);
-        if let Some(stopping) = &mut self.containers[place].stopping {
+        if let Some(stopping) = self.containers[place].stopping_mut() {
             stopping.again = again;
         }
     }
@@ -222,7 +231,7 @@ impl PodLife {
     /// Goes on with a stop whose hook is done: waits for the container's turn, then asks the runtime.
     pub(super) fn go_on_stopping(&mut self, place: usize, its_turn: bool, host: &mut Host<'_, '_>) {
         let now = host.ctx.now;
-        let Some(stopping) = self.containers[place].stopping.as_mut().filter(|it| it.part == Part::Turn) else {
+        let Some(stopping) = self.containers[place].stopping_mut().filter(|it| it.part == Part::Turn) else {
             return;
         };
         let left = stopping.left(now);
@@ -237,7 +246,7 @@ impl PodLife {
     /// A pre-stop hook has ended; how it ended makes no difference to the stop.
     pub(super) fn on_pre_stop_ended(&mut self, place: usize, error: &Name, host: &mut Host<'_, '_>) {
         let now = host.ctx.now;
-        let Some(stopping) = self.containers[place].stopping.as_mut().filter(|it| it.part == Part::Hook) else {
+        let Some(stopping) = self.containers[place].stopping_mut().filter(|it| it.part == Part::Hook) else {
             return;
         };
         (stopping.left, stopping.since, stopping.part) = (stopping.left(now), now, Part::Turn);
@@ -251,7 +260,7 @@ impl PodLife {
     /// A stop that is under way gets a shorter grace, counted from now.
     fn hurry(&mut self, place: usize, grace: Span, host: &mut Host<'_, '_>) {
         let now = host.ctx.now;
-        let Some(stopping) = &mut self.containers[place].stopping else { return };
+        let Some(stopping) = self.containers[place].stopping_mut() else { return };
         let part = stopping.part;
         (stopping.left, stopping.since) = (grace, now);
         match part {
@@ -273,13 +282,34 @@ impl PodLife {
     pub(super) fn on_removed(&mut self) {
         if let Some(ending) = &mut self.ending {
             ending.removal = Removal::Done;
-            self.sandbox = Sandbox::Absent;
+            self.sandbox = match std::mem::replace(&mut self.sandbox, Sandbox::Absent) {
+                Sandbox::Ready(address) | Sandbox::Removed(address) => Sandbox::Removed(address),
+                _ => Sandbox::Absent,
+            };
         }
     }
 
     /// Whether nothing of the pod is left on the node.
     pub(super) fn is_removed(&self) -> bool {
         self.ending.as_ref().is_some_and(|ending| ending.removal == Removal::Done)
+    }
+
+    /// Why the kubelet has ended the pod, if it has and nothing of it runs any more.
+    pub(super) fn verdict(&self) -> Option<&Verdict> {
+        self.ending.as_ref()?.verdict.as_ref().filter(|_| self.is_settled())
+    }
+
+    /// Whether nothing is left of the pod but its object, whose deletion has not been asked for; it is now.
+    pub(super) fn takes_last_leave(&mut self) -> bool {
+        let ending = self.ending.as_mut().filter(|ending| ending.removal == Removal::Done);
+        ending.is_some_and(|ending| !std::mem::replace(&mut ending.delete_asked, true))
+    }
+
+    /// The deletion that was asked for has come to nothing.
+    pub(super) fn forget_last_leave(&mut self) {
+        if let Some(ending) = &mut self.ending {
+            ending.delete_asked = false;
+        }
     }
 
     /// Whether no container runs and none will.

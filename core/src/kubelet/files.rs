@@ -175,11 +175,11 @@ impl Row {
         let shows =
             |volume: &PodVolume| volume.config().any(|(kind, name)| kind_of(kind) == key.kind && *name == key.name);
         let mut concerned: Vec<(Uid, Vec<Name>)> = Vec::new();
-        for (uid, life) in &self.pods {
+        for life in self.pods.all() {
             let runs = life.uses_configs && !life.waits_for_volumes && life.pod.meta.namespace == key.namespace;
             if runs && !life.pod.spec.references.is_empty() {
                 let volumes = life.pod.spec.volumes.iter().filter(|volume| shows(volume));
-                concerned.push((*uid, volumes.map(|volume| volume.name.clone()).collect()));
+                concerned.push((life.uid(), volumes.map(|volume| volume.name.clone()).collect()));
             }
         }
         for (uid, volumes) in concerned {

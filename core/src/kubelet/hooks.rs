@@ -16,7 +16,7 @@ impl PodLife {
     pub(super) fn begin_post_start(&mut self, place: usize, host: &mut Host<'_, '_>) {
         let hook = self.spec(place).lifecycle.as_ref().and_then(|lifecycle| lifecycle.post_start.clone());
         if let Some(hook) = hook {
-            self.containers[place].post_start = PostStart::Running;
+            self.containers[place].note().post_start = PostStart::Running;
             self.run_hook(place, HookKind::PostStart, hook, None, host);
         }
     }
@@ -27,20 +27,20 @@ impl PodLife {
             return self.on_pre_stop_ended(place, error, host);
         }
         let container = &mut self.containers[place];
-        let seen = match container.post_start {
+        let seen = match container.incidents().post_start {
             PostStart::Running => false,
             PostStart::RunningSeen => true,
             PostStart::Done | PostStart::Failed => return,
         };
         if error.is_empty() {
-            container.post_start = PostStart::Done;
+            container.note().post_start = PostStart::Done;
             let attempt = container.attempt;
             if seen {
                 self.on_seen(place, attempt, host);
             }
             return;
         }
-        container.post_start = PostStart::Failed;
+        container.note().post_start = PostStart::Failed;
         let container = self.spec(place).name.clone();
         self.warn(place, "FailedPostStartHook", format_args!("PostStartHook failed"), host);
         host.ctx.record(self.key(), What::HookFailed { container, hook: "PostStart".into() });

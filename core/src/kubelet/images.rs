@@ -47,6 +47,9 @@ impl Pulls {
 
     /// The next container whose pull may begin; the caller either begins it with [`Pulls::begin`] or drops it.
     pub(super) fn next(&mut self, config: &KubeletConfig) -> Option<Needy> {
+        if self.waiting.is_empty() {
+            return None;
+        }
         let most = match config.max_parallel_image_pulls {
             _ if config.serialize_image_pulls => 1,
             Some(most) => most.max(1) as usize,
@@ -130,15 +133,15 @@ impl PodLife {
         }
         host.ctx.record(self.key(), What::Pulled { image, already_present });
         let container = &mut self.containers[place];
-        if let Some(trouble) = &mut container.trouble {
+        if let Some(trouble) = container.trouble_mut() {
             trouble.pulls = Backoff::default();
             trouble.reason = "".into();
             trouble.message = "".into();
         }
-        let (address, attempt) = (self.address.clone(), container.attempt);
+        let attempt = container.attempt;
         let pod = self.as_begun(place);
         let (configs, services, boot) = (host.configs, host.services, host.boot);
-        let values = Values { pod: &pod, address: address.as_ref(), configs, services, boot };
+        let values = Values { pod: &pod, address: self.address(), configs, services, boot };
         match values.of_container(self.spec(place)) {
             Ok(config) => {
                 self.containers[place].doing = Doing::Starting;
@@ -171,12 +174,12 @@ impl PodLife {
         self.give_up_start(place);
         let container = &mut self.containers[place];
         if *reason == *"ErrImagePull" {
-            let pulls = &mut container.trouble.get_or_insert_default().pulls;
+            let pulls = &mut container.note().trouble.get_or_insert_default().pulls;
             pulls.grow(now, now, &host.ctx.config.kubelet);
             let until = now + pulls.delay();
             container.hold(until, &reason, message.to_string());
             let shown_at = (now + IMAGE_ERROR_SHOWN).min(until);
-            container.trouble.get_or_insert_default().back_off_shown_at = Some(shown_at);
+            container.note().trouble.get_or_insert_default().back_off_shown_at = Some(shown_at);
         } else {
             container.hold(now + SYNC_RETRY, &reason, message.to_string());
         }

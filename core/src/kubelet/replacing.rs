@@ -25,7 +25,7 @@ impl PodLife {
             if before == now || matches!(container.doing, Doing::Waiting | Doing::Ended) {
                 continue;
             }
-            let trouble = container.trouble.get_or_insert_default();
+            let trouble = container.note().trouble.get_or_insert_default();
             let started_with = trouble.outdated.get_or_insert_with(|| before.clone());
             if started_with == now {
                 trouble.outdated = None;
@@ -35,7 +35,8 @@ impl PodLife {
 
     /// The image that a container's start was begun with.
     pub(super) fn image_of(&self, place: usize) -> Name {
-        let outdated = self.containers[place].trouble.as_ref().and_then(|trouble| trouble.outdated.clone());
+        let trouble = self.containers[place].incidents().trouble.as_ref();
+        let outdated = trouble.and_then(|trouble| trouble.outdated.clone());
         outdated.unwrap_or_else(|| self.spec(place).image.clone())
     }
 
@@ -60,7 +61,8 @@ impl PodLife {
     /// themselves.
     pub(super) fn replace_outdated(&mut self, place: usize, host: &mut Host<'_, '_>) {
         let container = &self.containers[place];
-        let is_outdated = container.trouble.as_ref().is_some_and(|trouble| trouble.outdated.is_some());
+        let trouble = container.incidents().trouble.as_ref();
+        let is_outdated = trouble.is_some_and(|trouble| trouble.outdated.is_some());
         if !is_outdated || !container.is_running() || !container.seen {
             return;
         }

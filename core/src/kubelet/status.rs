@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use crate::id::{Name, literal};
-use crate::kubelet::pod_life::{ContainerLife, Doing, PodLife, Sandbox};
+use crate::kubelet::pod_life::{ContainerLife, Doing, Incidents, PodLife, Sandbox};
 use crate::model::{
     ConditionKind, Conditions, Container, ContainerState, ContainerStatus, Phase, PodSpec, PodStatus, RestartPolicy,
     Status3, Terminated,
@@ -32,18 +32,20 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         return before.clone();
     }
     let mut status = without_containers(before);
-    let verdict = life.verdict.as_ref().filter(|_| life.is_settled());
+    let verdict = life.verdict();
     let (init, main) = life.containers.split_at(life.init_count());
     let init_waiting = literal!("PodInitializing");
     let waiting = if init.is_empty() { literal!("ContainerCreating") } else { init_waiting.clone() };
-    status.init_containers = init.iter().map(|container| container_status(container, &init_waiting)).collect();
+    let spec = &life.pod.spec;
     status.containers = main.iter().map(|container| container_status(container, &waiting)).collect();
-    for (container, spec) in status.init_containers.iter_mut().zip(&life.pod.spec.init_containers) {
-        if !spec.sidecar {
-            container.ready = ended_well(&container.state);
+    if !init.is_empty() {
+        status.init_containers = init.iter().map(|container| container_status(container, &init_waiting)).collect();
+        for (container, spec) in status.init_containers.iter_mut().zip(&spec.init_containers) {
+            if !spec.sidecar {
+                container.ready = ended_well(&container.state);
+            }
         }
     }
-    let spec = &life.pod.spec;
     status.phase = match status.phase {
         terminal @ (Phase::Succeeded | Phase::Failed) => terminal,
         _ => phase(spec, &status, life.is_settled(), life.initialized),
@@ -56,15 +58,15 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         status.reason = verdict.reason.clone();
         status.message = verdict.message.clone();
         if verdict.is_disruption {
-            let (kind, reason) = (ConditionKind::DisruptionTarget, "TerminationByKubelet");
-            set(&mut status.conditions, kind, true, reason, &verdict.message, now);
+            let (kind, reason) = (ConditionKind::DisruptionTarget, literal!("TerminationByKubelet"));
+            status.conditions.set(kind, Status3::True, reason, verdict.message.clone(), now);
         }
     }
-    if life.address.is_some() {
-        status.pod_ip = life.address.clone();
+    if let Some(address) = life.address() {
+        status.pod_ip = Some(address.clone());
     }
     status.started_at.get_or_insert(life.taken_on_at);
-    set_conditions(&mut status, spec, life.sandbox == Sandbox::Ready, now);
+    set_conditions(&mut status, spec, matches!(life.sandbox, Sandbox::Ready(_)), now);
     status
 }
 
@@ -84,15 +86,16 @@ fn without_containers(status: &PodStatus) -> PodStatus {
 }
 
 fn container_status(container: &ContainerLife, waiting: &Name) -> ContainerStatus {
-    let last = container.ended.clone();
-    let trouble = container.trouble.as_ref().filter(|trouble| !trouble.reason.is_empty());
-    let (state, last_terminated) = match (container.doing, &container.ended, trouble) {
+    let Incidents { ended, before, trouble, .. } = container.incidents();
+    let last = ended.clone();
+    let trouble = trouble.as_ref().filter(|trouble| !trouble.reason.is_empty());
+    let (state, last_terminated) = match (container.doing, ended, trouble) {
         (Doing::Running(since), _, _) if container.seen => (ContainerState::Running { since }, last),
         (_, _, Some(trouble)) => {
             let (reason, message) = (trouble.reason.clone(), trouble.message.clone());
             (ContainerState::Waiting { reason, message }, last)
         }
-        (_, Some(ended), None) => (ContainerState::Terminated(ended.clone()), container.before.clone()),
+        (_, Some(ended), None) => (ContainerState::Terminated(ended.clone()), before.clone()),
         (_, None, None) => (ContainerState::Waiting { reason: waiting.clone(), message: Name::default() }, None),
     };
     let counts = container.ran && (container.seen || !container.is_running());
@@ -182,17 +185,36 @@ fn has_initialized(spec: &PodSpec, status: &PodStatus) -> bool {
     let has_run = |status: &ContainerStatus| {
         !matches!(status.state, ContainerState::Waiting { .. }) || status.last_terminated.is_some()
     };
-    status.containers.iter().any(has_run) || unfinished_init(spec, status).is_empty()
+    status.containers.iter().any(has_run) || unfinished_init(spec, status).next().is_none()
 }
 
-fn unfinished_init<'a>(spec: &'a PodSpec, status: &PodStatus) -> Vec<&'a str> {
+fn unfinished_init<'a>(spec: &'a PodSpec, status: &'a PodStatus) -> impl Iterator<Item = &'a Container> {
     let pairs = spec.init_containers.iter().zip(&status.init_containers);
     let unfinished = pairs.filter(
         |(container, status)| {
             if container.sidecar { !status.started } else { !ended_well(&status.state) }
         },
     );
-    unfinished.map(|(container, _)| &*container.name).collect()
+    unfinished.map(|(container, _)| container)
+}
+
+/// The containers that keep a pod from being ready: sidecars, then regular ones.
+fn unready<'a>(spec: &'a PodSpec, status: &'a PodStatus) -> impl Iterator<Item = &'a Container> {
+    let sidecars = spec.init_containers.iter().zip(&status.init_containers).filter(|(container, _)| container.sidecar);
+    let mains = spec.containers.iter().zip(&status.containers);
+    sidecars.chain(mains).filter(|(_, status)| !status.ready).map(|(container, _)| container)
+}
+
+/// A sentence about containers, by their names: `containers with unready status: [app proxy]`.
+fn message_about<'a>(containers: impl Iterator<Item = &'a Container>, what: &str) -> String {
+    let mut message = String::with_capacity(80);
+    message.push_str(what);
+    for (number, container) in containers.enumerate() {
+        message.push_str(if number == 0 { ": [" } else { " " });
+        message.push_str(&container.name);
+    }
+    message.push(']');
+    message
 }
 
 /// A pod that has been removed leaves nothing unsaid: containers that should have run and did not end count as lost,
@@ -228,47 +250,40 @@ pub(super) fn give_up_the_missing(spec: &PodSpec, status: &mut PodStatus, taken_
 }
 
 pub(super) fn set_conditions(status: &mut PodStatus, spec: &PodSpec, has_sandbox: bool, now: Time) {
-    let sidecars = spec.init_containers.iter().zip(&status.init_containers).filter(|(container, _)| container.sidecar);
-    let mains = spec.containers.iter().zip(&status.containers);
-    let unready: Vec<&str> =
-        sidecars.chain(mains).filter(|(_, status)| !status.ready).map(|(container, _)| &*container.name).collect();
-    let unfinished = unfinished_init(spec, status);
-    let initialized = has_initialized(spec, status);
-    let phase = status.phase;
-    let conditions = &mut status.conditions;
-    set(conditions, ConditionKind::PodReadyToStartContainers, has_sandbox, "", "", now);
-    match phase {
-        Phase::Succeeded => set(conditions, ConditionKind::Initialized, true, "PodCompleted", "", now),
-        _ if initialized => set(conditions, ConditionKind::Initialized, true, "", "", now),
+    use ConditionKind::{ContainersReady, Initialized, PodReadyToStartContainers, PodScheduled, Ready};
+    const COMPLETED: Name = literal!("PodCompleted");
+    let initialized = match status.phase {
+        Phase::Succeeded => (true, COMPLETED, String::new()),
+        _ if has_initialized(spec, status) => (true, Name::default(), String::new()),
         _ => {
-            let message = format!("containers with incomplete status: [{}]", unfinished.join(" "));
-            set(conditions, ConditionKind::Initialized, false, "ContainersNotInitialized", &message, now);
-        }
-    }
-    let (ready, reason, message) = match phase {
-        Phase::Succeeded => (false, literal!("PodCompleted"), String::new()),
-        Phase::Failed => (false, literal!("PodFailed"), String::new()),
-        _ if unready.is_empty() => (true, Name::default(), String::new()),
-        _ => {
-            (false, literal!("ContainersNotReady"), format!("containers with unready status: [{}]", unready.join(" ")))
+            let message = message_about(unfinished_init(spec, status), "containers with incomplete status");
+            (false, literal!("ContainersNotInitialized"), message)
         }
     };
-    set(conditions, ConditionKind::ContainersReady, ready, reason, &message, now);
-    match (ready, missing_gates(spec)) {
-        (true, Some(message)) => set(conditions, ConditionKind::Ready, false, "ReadinessGatesNotReady", &message, now),
-        _ => conditions.set_like(ConditionKind::Ready, ConditionKind::ContainersReady, now),
+    let containers_ready = match status.phase {
+        Phase::Succeeded => (false, COMPLETED, String::new()),
+        Phase::Failed => (false, literal!("PodFailed"), String::new()),
+        _ if unready(spec, status).next().is_none() => (true, Name::default(), String::new()),
+        _ => {
+            let message = message_about(unready(spec, status), "containers with unready status");
+            (false, literal!("ContainersNotReady"), message)
+        }
+    };
+    let is_ready = containers_ready.0;
+    let conditions = &mut status.conditions;
+    set(conditions, PodReadyToStartContainers, (has_sandbox, Name::default(), String::new()), now);
+    set(conditions, Initialized, initialized, now);
+    set(conditions, ContainersReady, containers_ready, now);
+    match missing_gates(spec).filter(|_| is_ready) {
+        Some(message) => set(conditions, Ready, (false, literal!("ReadinessGatesNotReady"), message), now),
+        None => conditions.set_like(Ready, ContainersReady, now),
     }
-    set(conditions, ConditionKind::PodScheduled, true, "", "", now);
+    set(conditions, PodScheduled, (true, Name::default(), String::new()), now);
 }
 
-fn set(
-    conditions: &mut Conditions,
-    kind: ConditionKind,
-    holds: bool,
-    reason: impl Into<Name> + AsRef<str>,
-    message: &str,
-    now: Time,
-) {
+/// Sets a condition to whether it holds, why (one word or nothing), and a sentence or nothing.
+fn set(conditions: &mut Conditions, kind: ConditionKind, what: (bool, Name, String), now: Time) {
+    let (holds, reason, message) = what;
     conditions.set(kind, Status3::from(holds), reason, message, now);
 }
 

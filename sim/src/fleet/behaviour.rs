@@ -6,7 +6,7 @@ use wavetank_core::digest::StableHasher;
 use wavetank_core::draw::{Purpose, below, draw};
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::kubelet::{ContainerIndex, HookKind, ProbeKind};
-use wavetank_core::model::{Container, Hook, Pod, Probe};
+use wavetank_core::model::{Container, Hook, Meta, Pod, PodSpec, Probe};
 use wavetank_core::time::{Span, Time};
 
 use super::machine::Uses;
@@ -36,16 +36,16 @@ impl Behaviours {
     pub(super) fn number(&mut self, pod: &Pod) {
         for (place, numbers) in &mut self.numbers {
             let next = numbers.len() as u32 + 1;
-            if selects(&self.all[*place], pod) {
+            if selects(&self.all[*place], &pod.meta) {
                 numbers.entry(pod.meta.uid).or_insert(next);
             }
         }
     }
 }
 
-fn selects(behaviour: &Behaviour, pod: &Pod) -> bool {
-    behaviour.namespace.as_ref().is_none_or(|namespace| *namespace == pod.meta.namespace)
-        && behaviour.pods.matches(&pod.meta.labels)
+fn selects(behaviour: &Behaviour, meta: &Meta) -> bool {
+    behaviour.namespace.as_ref().is_none_or(|namespace| *namespace == meta.namespace)
+        && behaviour.pods.matches(&meta.labels)
 }
 
 /// The number at the end of a name of the form `web-3`.
@@ -57,7 +57,8 @@ fn ordinal(name: &str) -> Option<u32> {
 #[derive(Clone, Copy)]
 pub(super) struct Start<'a> {
     pub(super) seed: u64,
-    pub(super) pod: &'a Pod,
+    pub(super) meta: &'a Meta,
+    pub(super) spec: &'a PodSpec,
     pub(super) container: ContainerIndex,
     pub(super) attempt: u32,
 }
@@ -66,33 +67,33 @@ pub(super) struct Start<'a> {
 pub(super) type End = Option<(Span, i32)>;
 
 /// The container's part of the pod's spec; `None` if the spec has no such container.
-pub(super) fn spec_of(pod: &Pod, container: ContainerIndex) -> Option<&Container> {
+pub(super) fn spec_of(spec: &PodSpec, container: ContainerIndex) -> Option<&Container> {
     match container {
-        ContainerIndex::Init(n) => pod.spec.init_containers.get(usize::from(n)),
-        ContainerIndex::Main(n) => pod.spec.containers.get(usize::from(n)),
+        ContainerIndex::Init(n) => spec.init_containers.get(usize::from(n)),
+        ContainerIndex::Main(n) => spec.containers.get(usize::from(n)),
     }
 }
 
 impl Start<'_> {
     /// The first entry that matches the pod, its number, the container's name and the start's number.
     fn behaviour<'b>(&self, behaviours: &'b Behaviours) -> Option<&'b Behaviour> {
-        let name = spec_of(self.pod, self.container).map(|spec| &spec.name);
+        let name = spec_of(self.spec, self.container).map(|spec| &spec.name);
         let mut all = behaviours.all.iter().enumerate();
         let found = all.find(|(place, behaviour)| {
             let which = &behaviour.which;
-            let number = || behaviours.numbers.get(place)?.get(&self.pod.meta.uid).copied();
+            let number = || behaviours.numbers.get(place)?.get(&self.meta.uid).copied();
             let among = |numbers: &[u32], number: Option<u32>| number.is_some_and(|number| numbers.contains(&number));
             behaviour.container.as_ref().is_none_or(|wanted| Some(wanted) == name)
-                && selects(behaviour, self.pod)
+                && selects(behaviour, self.meta)
                 && (which.replicas.is_empty() || among(&which.replicas, number()))
-                && (which.ordinals.is_empty() || among(&which.ordinals, ordinal(&self.pod.meta.name)))
+                && (which.ordinals.is_empty() || among(&which.ordinals, ordinal(&self.meta.name)))
                 && (which.on_starts.is_empty() || which.on_starts.contains(&(self.attempt + 1)))
         });
         found.map(|(_, behaviour)| behaviour)
     }
 
     fn draw(&self, purpose: Purpose) -> u64 {
-        let entity = StableHasher::hash_one(&(self.pod.meta.uid, self.container));
+        let entity = StableHasher::hash_one(&(self.meta.uid, self.container));
         draw(self.seed, purpose, entity, u64::from(self.attempt))
     }
 
@@ -191,7 +192,7 @@ impl Start<'_> {
     /// ends well at once, while any other container runs for ever.
     pub(super) fn end(&self, behaviours: &Behaviours) -> End {
         let ends = matches!(self.container, ContainerIndex::Init(_))
-            && !spec_of(self.pod, self.container).is_some_and(|spec| spec.sidecar);
+            && !spec_of(self.spec, self.container).is_some_and(|spec| spec.sidecar);
         self.planned_end(behaviours).or(ends.then_some((Span::ZERO, 0)))
     }
 

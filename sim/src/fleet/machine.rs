@@ -1,11 +1,14 @@
 //! One machine: its image cache, its addresses and its pods, in rows of a few dozen bytes.
 
+use std::ops::{Deref, DerefMut};
+
 use wavetank_core::digest::Shared;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::kubelet::ContainerIndex;
-use wavetank_core::model::{Pod, PodStatus};
+use wavetank_core::model::{Meta, Pod, PodOwn, PodSpec, PodStatus};
 use wavetank_core::time::{Span, Time};
 
+use super::behaviour::Start;
 use super::supply::Supplies;
 use crate::plan::{Growth, HostPlan};
 
@@ -28,10 +31,10 @@ pub(super) struct Ends {
 }
 
 /// Where a container is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum State {
     Starting,
-    Running { ends: Option<Ends> },
+    Running { ends: Option<Box<Ends>> },
     Exited { code: i32, at: Time },
 }
 
@@ -54,7 +57,8 @@ pub(super) struct Uses {
     pub(super) processes: u64,
 }
 
-const _: () = assert!(size_of::<Container>() <= 64, "a container is a few dozen bytes");
+const _: () = assert!(size_of::<Container>() <= 40, "a container is a few dozen bytes");
+const _: () = assert!(size_of::<Sandbox>() <= 88, "a pod with one container is a few dozen bytes more");
 
 impl Container {
     /// Decides the end of a running container; the number of its event, or `None` if it ends no later anyway.
@@ -72,19 +76,61 @@ impl Container {
             Some(later) => later.number + 1,
             None => 0,
         };
-        *ends = Some(Ends { at, code, number, out_of_memory });
+        *ends = Some(Box::new(Ends { at, code, number, out_of_memory }));
         Some(number)
     }
 }
 
-/// One pod on a machine.
+/// The containers of a pod that have been started. Most pods have one, which lies with what is kept of the pod.
+#[derive(Clone, Debug)]
+pub(super) enum Containers {
+    One(Container),
+    Several(Vec<Container>),
+}
+
+impl Containers {
+    fn push(&mut self, container: Container) {
+        *self = match std::mem::replace(self, Containers::Several(Vec::new())) {
+            Containers::Several(none) if none.is_empty() => Containers::One(container),
+            Containers::One(first) => Containers::Several(vec![first, container]),
+            Containers::Several(mut containers) => {
+                containers.reserve_exact(1);
+                containers.push(container);
+                Containers::Several(containers)
+            }
+        };
+    }
+}
+
+impl Deref for Containers {
+    type Target = [Container];
+
+    fn deref(&self) -> &[Container] {
+        match self {
+            Containers::One(container) => std::slice::from_ref(container),
+            Containers::Several(containers) => containers,
+        }
+    }
+}
+
+impl DerefMut for Containers {
+    fn deref_mut(&mut self) -> &mut [Container] {
+        match self {
+            Containers::One(container) => std::slice::from_mut(container),
+            Containers::Several(containers) => containers,
+        }
+    }
+}
+
+/// One pod on a machine. Of the pod there is what stays as it is, so that no former status is kept for it.
 #[derive(Clone, Debug)]
 pub(super) struct Sandbox {
     pub(super) uid: Uid,
-    /// Without its status, so that no former one is kept for it.
-    pub(super) pod: Pod,
+    pub(super) meta: Shared<Meta>,
+    pub(super) spec: Shared<PodSpec>,
+    own: Option<Box<PodOwn>>,
     address: u32,
-    pub(super) containers: Vec<Container>,
+    pub(super) containers: Containers,
 }
 
 impl Sandbox {
@@ -92,11 +138,19 @@ impl Sandbox {
     pub(super) fn put(&mut self, container: Container) {
         match self.containers.iter_mut().find(|it| it.index == container.index) {
             Some(row) => *row = container,
-            None => {
-                self.containers.reserve_exact(1);
-                self.containers.push(container);
-            }
+            None => self.containers.push(container),
         }
+    }
+
+    /// A start of one of its containers.
+    pub(super) fn start(&self, seed: u64, container: ContainerIndex, attempt: u32) -> Start<'_> {
+        Start { seed, meta: &self.meta, spec: &self.spec, container, attempt }
+    }
+
+    /// The pod, without a status.
+    pub(super) fn pod(&self, machine: &Machine) -> Pod {
+        let (meta, spec, own) = (self.meta.clone(), self.spec.clone(), self.own.clone());
+        Pod { meta, spec, own, node: Some(machine.node.clone()), status: machine.no_status.clone() }
     }
 
     /// A start of a container, unless it has been started again since.
@@ -109,8 +163,22 @@ impl Sandbox {
         if self.address == HOST_NETWORK {
             return machine.address.clone();
         }
-        let [_, b, c, d] = self.address.to_be_bytes();
-        format!("10.{b}.{c}.{d}").into()
+        let mut text = String::with_capacity("10.255.255.255".len());
+        text.push_str("10");
+        for byte in &self.address.to_be_bytes()[1..] {
+            text.push('.');
+            push_number(&mut text, *byte);
+        }
+        text.into()
+    }
+}
+
+/// Writes a number in digits: addresses are written for every pod, which formatting takes five times as long for.
+fn push_number(text: &mut String, number: u8) {
+    for (unit, is_shown) in [(100, number >= 100), (10, number >= 10), (1, true)] {
+        if is_shown {
+            text.push(char::from(b'0' + number / unit % 10));
+        }
     }
 }
 
@@ -127,6 +195,7 @@ pub(super) struct Image {
 /// One machine.
 #[derive(Debug)]
 pub(super) struct Machine {
+    node: Name,
     address: Name,
     bytes_per_second: u64,
     pub(super) images: Vec<Image>,
@@ -149,6 +218,7 @@ impl Machine {
     pub(super) fn new(host: &HostPlan, images: Vec<u32>, first: u32, addresses: u32) -> Machine {
         let image = |number| Image { number, since: Time::ZERO, used_at: Time::ZERO };
         Machine {
+            node: host.boot.node.clone(),
             address: host.boot.address.clone(),
             bytes_per_second: host.pull_bytes_per_second.max(1),
             images: images.into_iter().map(image).collect(),
@@ -179,12 +249,13 @@ impl Machine {
             return Some(self.sandboxes[position].address(self));
         }
         let address = if pod.spec.host_network { HOST_NETWORK } else { self.free_address()? };
-        let pod = Pod { status: self.no_status.clone(), ..pod.clone() };
         if self.sandboxes.len() == self.sandboxes.capacity() {
             // Machines have a few pods each: doubling would leave a third of all places empty.
-            self.sandboxes.reserve_exact(1 + self.sandboxes.len() / 4);
+            self.sandboxes.reserve_exact(1 + self.sandboxes.len() / 8);
         }
-        self.sandboxes.push(Sandbox { uid, pod, address, containers: Vec::new() });
+        let (meta, spec, own) = (pod.meta.clone(), pod.spec.clone(), pod.own.clone());
+        let containers = Containers::Several(Vec::new());
+        self.sandboxes.push(Sandbox { uid, meta, spec, own, address, containers });
         self.sandboxes.last().map(|sandbox| sandbox.address(self))
     }
 
@@ -210,7 +281,9 @@ impl Machine {
     }
 
     pub(super) fn remove(&mut self, pod: Uid) {
-        self.sandboxes.retain(|it| it.uid != pod);
+        if let Some(place) = self.sandboxes.iter().position(|it| it.uid == pod) {
+            self.sandboxes.remove(place);
+        }
     }
 
     /// Transfers bytes from the registry, one image after the other; when it is done.
@@ -236,7 +309,7 @@ impl Machine {
     }
 
     pub(super) fn running(&self) -> u64 {
-        let containers = self.sandboxes.iter().flat_map(|sandbox| &sandbox.containers);
+        let containers = self.sandboxes.iter().flat_map(|sandbox| sandbox.containers.iter());
         containers.filter(|it| matches!(it.state, State::Running { .. })).count() as u64
     }
 }

@@ -152,7 +152,7 @@ impl Fleet {
             }
             RuntimeRequest::RunHook { pod, container, attempt, kind, hook, limit } => {
                 let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else { return };
-                let start = Start { seed: self.seed, pod: &sandbox.pod, container, attempt };
+                let start = sandbox.start(self.seed, container, attempt);
                 let (takes, error) = start.hook(&self.behaviours, kind, &hook);
                 let (takes, error) = match limit.filter(|limit| *limit < takes) {
                     Some(limit) => (limit, "the grace is over".into()),
@@ -211,11 +211,11 @@ impl Fleet {
             FleetEvent::Started { pod, container, attempt } => self.started(now, host, pod, container, attempt, out),
             FleetEvent::Ends { pod, container, attempt, end } => {
                 let Some(row) = self.machines[host.0 as usize].container(pod, container, attempt) else { return };
-                let State::Running { ends: Some(ends) } = row.state else { return };
+                let State::Running { ends: Some(ends) } = &row.state else { return };
                 if ends.number == end {
-                    row.state = State::Exited { code: ends.code, at: now };
-                    let used = row.uses.take().is_some();
                     let (exit_code, out_of_memory) = (ends.code, ends.out_of_memory);
+                    row.state = State::Exited { code: exit_code, at: now };
+                    let used = row.uses.take().is_some();
                     let event = RuntimeEvent::ContainerExited { pod, container, attempt, exit_code, out_of_memory };
                     out.push(Outcome::Tell(event));
                     if used {
@@ -319,7 +319,9 @@ impl Fleet {
         let machine = &mut self.machines[host.0 as usize];
         let failure = match machine.sandbox(uid) {
             None => Some("the pod has no sandbox".to_string()),
-            Some(_) if spec_of(pod, container).is_none() => Some(format!("the pod has no container {container:?}")),
+            Some(_) if spec_of(&pod.spec, container).is_none() => {
+                Some(format!("the pod has no container {container:?}"))
+            }
             Some(sandbox) => {
                 let state = State::Starting;
                 sandbox.put(Container { index: container, attempt, started_at: now, state, uses: None });
@@ -331,7 +333,7 @@ impl Fleet {
             out.push(Outcome::Tell(RuntimeEvent::ContainerFailed { pod: uid, container, attempt, reason, message }));
             return;
         }
-        let start = Start { seed: self.seed, pod, container, attempt };
+        let start = Start { seed: self.seed, meta: &pod.meta, spec: &pod.spec, container, attempt };
         let delay = start.start_delay(&self.behaviours);
         let event = match start.start_error(&self.behaviours) {
             Some(message) => FleetEvent::StartFailed { pod: uid, container, attempt, message },
@@ -350,10 +352,10 @@ impl Fleet {
         out: &mut Vec<Outcome>,
     ) {
         let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else { return };
-        let start = Start { seed: self.seed, pod: &sandbox.pod, container, attempt };
+        let start = sandbox.start(self.seed, container, attempt);
         let end = start.end(&self.behaviours);
         let uses = start.uses(&self.behaviours);
-        let limit = spec_of(&sandbox.pod, container).map_or(0, |spec| spec.limits.memory_bytes);
+        let limit = spec_of(&sandbox.spec, container).map_or(0, |spec| spec.limits.memory_bytes);
         let Some(row) = sandbox.container(container, attempt) else { return };
         if row.state != State::Starting {
             return;
@@ -390,7 +392,7 @@ impl Fleet {
             out.push(exited(pod, container, attempt, KILLED));
             return;
         };
-        let delay = Start { seed: self.seed, pod: &sandbox.pod, container, attempt }.stop_delay(&self.behaviours);
+        let delay = sandbox.start(self.seed, container, attempt).stop_delay(&self.behaviours);
         let Some(row) = sandbox.container(container, attempt) else {
             out.push(exited(pod, container, attempt, KILLED));
             return;
@@ -427,27 +429,32 @@ impl Fleet {
             Some(Container { state: State::Running { .. }, started_at, .. }) => *started_at,
             _ => return,
         };
-        let start = Start { seed: self.seed, pod: &sandbox.pod, container, attempt };
+        let start = sandbox.start(self.seed, container, attempt);
         let course = start.course(&self.behaviours, kind, probe, started);
-        let results = match probe {
-            Some(probe) => probe::results(probe, kind, now, started, &course),
+        let mut tell = |at, passing| {
+            out.push(Outcome::Later(at, FleetEvent::Probed { pod, container, attempt, kind, passing }));
+        };
+        match probe {
+            Some(probe) => {
+                let results = probe::results(probe, kind, now, started, &course);
+                results.into_iter().for_each(|(at, passing)| tell(at, passing));
+            }
             // Without a probe a container is ready from the first time that it serves.
             None => {
-                course.iter().find(|(_, serves)| *serves).map(|(at, _)| ((*at).max(now), true)).into_iter().collect()
+                let serves = course.iter().find(|(_, serves)| *serves);
+                serves.into_iter().for_each(|(at, _)| tell((*at).max(now), true));
             }
-        };
-        for (at, passing) in results {
-            out.push(Outcome::Later(at, FleetEvent::Probed { pod, container, attempt, kind, passing }));
         }
     }
 
     fn list(&self, host: HostId) -> Vec<RunningPod> {
+        let machine = &self.machines[host.0 as usize];
         let running = |sandbox: &Sandbox| RunningPod {
-            pod: Arc::new(sandbox.pod.clone()),
-            address: sandbox.address(&self.machines[host.0 as usize]),
+            pod: Arc::new(sandbox.pod(machine)),
+            address: sandbox.address(machine),
             containers: sandbox.containers.iter().filter_map(listed).collect(),
         };
-        self.machines[host.0 as usize].sandboxes.iter().map(running).collect()
+        machine.sandboxes.iter().map(running).collect()
     }
 }
 

@@ -97,7 +97,7 @@ impl Machine {
             images: image_bytes + supplies.pressed(PressedResource::ImageFilesystem),
             processes: supplies.pressed(PressedResource::Pids),
         };
-        for container in self.sandboxes.iter().flat_map(|sandbox| &sandbox.containers) {
+        for container in self.sandboxes.iter().flat_map(|sandbox| sandbox.containers.iter()) {
             let Some(uses) = running(container) else { continue };
             used.memory = used.memory.saturating_add(uses.memory_at(container.started_at, now));
             used.disk = used.disk.saturating_add(uses.disk_at(container.started_at, now));
@@ -142,13 +142,13 @@ impl Machine {
             let mut total = 0;
             let over = sandbox.containers.iter().any(|container| {
                 let Some(uses) = running(container) else { return false };
-                let limit = spec_of(&sandbox.pod, container.index).map_or(0, |spec| spec.limits.ephemeral_bytes);
+                let limit = spec_of(&sandbox.spec, container.index).map_or(0, |spec| spec.limits.ephemeral_bytes);
                 let used = uses.disk_at(container.started_at, now);
                 total += used;
                 limit > 0 && used > limit.unsigned_abs()
             });
             over || total > 0 && {
-                let limit = sandbox.pod.spec.sum_of_containers(|container| container.limits.clone()).ephemeral_bytes;
+                let limit = sandbox.spec.sum_of_containers(|container| container.limits.clone()).ephemeral_bytes;
                 limit > 0 && total > limit.unsigned_abs()
             }
         })
@@ -160,7 +160,7 @@ impl Machine {
 
     /// Whether there is anything to look for.
     fn can_run_short(&self) -> bool {
-        let uses = || self.sandboxes.iter().flat_map(|sandbox| &sandbox.containers).any(|it| it.uses.is_some());
+        let uses = || self.sandboxes.iter().flat_map(|sandbox| sandbox.containers.iter()).any(|it| it.uses.is_some());
         self.supplies.counts_images() || self.supplies.pressed != [0; 4] || uses()
     }
 }
@@ -231,7 +231,7 @@ impl Fleet {
 
     fn images_in_use(&self, machine: &Machine) -> Vec<u32> {
         let of = |sandbox: &super::machine::Sandbox| {
-            let specs = sandbox.containers.iter().filter_map(|container| spec_of(&sandbox.pod, container.index));
+            let specs = sandbox.containers.iter().filter_map(|container| spec_of(&sandbox.spec, container.index));
             specs.filter_map(|spec| self.images.get(&spec.image).copied()).collect::<Vec<_>>()
         };
         machine.sandboxes.iter().flat_map(of).collect()
@@ -239,13 +239,13 @@ impl Fleet {
 
     /// A pod is about to be removed: its images were in use until now.
     pub(super) fn note_use_of_images(&mut self, now: Time, host: HostId, pod: Uid) {
-        let images = &self.images;
-        let machine = &mut self.machines[host.0 as usize];
-        let Some(sandbox) = machine.sandboxes.iter().find(|it| it.uid == pod) else { return };
-        let specs = sandbox.containers.iter().filter_map(|container| spec_of(&sandbox.pod, container.index));
-        let used: Vec<u32> = specs.filter_map(|spec| images.get(&spec.image).copied()).collect();
-        for image in machine.images.iter_mut().filter(|image| used.contains(&image.number)) {
-            image.used_at = now;
+        let Machine { sandboxes, images, .. } = &mut self.machines[host.0 as usize];
+        let Some(sandbox) = sandboxes.iter().find(|it| it.uid == pod) else { return };
+        let specs = sandbox.containers.iter().filter_map(|container| spec_of(&sandbox.spec, container.index));
+        for number in specs.filter_map(|spec| self.images.get(&spec.image)) {
+            if let Some(image) = images.iter_mut().find(|image| image.number == *number) {
+                image.used_at = now;
+            }
         }
     }
 
@@ -319,9 +319,9 @@ fn most_expendable(machine: &Machine, now: Time) -> Option<(Uid, usize)> {
         for (place, container) in sandbox.containers.iter().enumerate() {
             let Some(uses) = running(container) else { continue };
             let bytes = uses.memory_at(container.started_at, now);
-            let Some(spec) = spec_of(&sandbox.pod, container.index).filter(|_| bytes > 0) else { continue };
+            let Some(spec) = spec_of(&sandbox.spec, container.index).filter(|_| bytes > 0) else { continue };
             let memory = i64::try_from(capacity).unwrap_or(i64::MAX);
-            let adjust = i128::from(sandbox.pod.spec.oom_score_adjust(spec, memory));
+            let adjust = i128::from(sandbox.spec.oom_score_adjust(spec, memory));
             let score = adjust + i128::from(bytes) * 1_000 / i128::from(capacity);
             let candidate = (score, sandbox.uid, place);
             if worst.is_none_or(|worst| (candidate.0, candidate.1) > (worst.0, worst.1)) {

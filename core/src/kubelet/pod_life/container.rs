@@ -1,5 +1,6 @@
 //! One container of a pod: what it does, how its last start ended, and what holds it back.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::id::Name;
@@ -17,19 +18,77 @@ pub(in crate::kubelet) struct ContainerLife {
     pub(in crate::kubelet) ran: bool,
     /// The kubelet has listed it as running (PLEG).
     pub(in crate::kubelet) seen: bool,
+    pub(in crate::kubelet) ready: bool,
+    pub(in crate::kubelet) started: bool,
+    /// Only for a container that more has happened to than that it was started.
+    incidents: Option<Box<Incidents>>,
+}
+
+/// What happens to a container beside its start: hooks, its stop, its ends, and what goes wrong with it.
+pub(in crate::kubelet) struct Incidents {
     /// A stop is under way.
-    pub(in crate::kubelet) stopping: Option<Box<Stopping>>,
+    pub(in crate::kubelet) stopping: Option<Stopping>,
     /// The kubelet killed it to start it again, whatever the policy says of how it ended; until it has seen it run.
     pub(in crate::kubelet) again: bool,
     pub(in crate::kubelet) post_start: PostStart,
-    pub(in crate::kubelet) ready: bool,
-    pub(in crate::kubelet) started: bool,
     /// How the newest start ended; kept while the next one is under way.
     pub(in crate::kubelet) ended: Option<Arc<Terminated>>,
     /// How the start before that ended.
     pub(in crate::kubelet) before: Option<Arc<Terminated>>,
     /// Only for a container that something has gone wrong with.
     pub(in crate::kubelet) trouble: Option<Box<Trouble>>,
+}
+
+impl Incidents {
+    const NONE: Incidents = Incidents {
+        stopping: None,
+        again: false,
+        post_start: PostStart::Done,
+        ended: None,
+        before: None,
+        trouble: None,
+    };
+}
+
+/// The containers of a pod, in their order. Nearly every pod has one, which lies with what is kept of the pod.
+pub(in crate::kubelet) enum Containers {
+    One(ContainerLife),
+    Several(Box<[ContainerLife]>),
+}
+
+impl Containers {
+    /// The containers of a pod that runs none.
+    pub(in crate::kubelet) fn none() -> Containers {
+        Containers::Several(Box::default())
+    }
+
+    /// So many containers that have not run.
+    pub(in crate::kubelet) fn new(count: usize) -> Containers {
+        match count {
+            1 => Containers::One(ContainerLife::new()),
+            _ => Containers::Several((0..count).map(|_| ContainerLife::new()).collect()),
+        }
+    }
+}
+
+impl Deref for Containers {
+    type Target = [ContainerLife];
+
+    fn deref(&self) -> &[ContainerLife] {
+        match self {
+            Containers::One(container) => std::slice::from_ref(container),
+            Containers::Several(containers) => containers,
+        }
+    }
+}
+
+impl DerefMut for Containers {
+    fn deref_mut(&mut self) -> &mut [ContainerLife] {
+        match self {
+            Containers::One(container) => std::slice::from_mut(container),
+            Containers::Several(containers) => containers,
+        }
+    }
 }
 
 /// How far a running container's post-start hook is.
@@ -80,21 +139,45 @@ pub(in crate::kubelet) struct Trouble {
 }
 
 impl ContainerLife {
-    pub(in crate::kubelet) fn new() -> ContainerLife {
+    fn new() -> ContainerLife {
         ContainerLife {
             doing: Doing::Waiting,
             attempt: 0,
             ran: false,
             seen: false,
-            stopping: None,
-            again: false,
-            post_start: PostStart::Done,
             ready: false,
             started: false,
-            ended: None,
-            before: None,
-            trouble: None,
+            incidents: None,
         }
+    }
+
+    /// What has happened to it beside its start.
+    pub(in crate::kubelet) fn incidents(&self) -> &Incidents {
+        const NONE: &Incidents = &Incidents::NONE;
+        self.incidents.as_deref().unwrap_or(NONE)
+    }
+
+    /// The same to be changed, of a container to which something has happened.
+    pub(in crate::kubelet) fn incidents_mut(&mut self) -> Option<&mut Incidents> {
+        self.incidents.as_deref_mut()
+    }
+
+    /// The same for something to happen.
+    pub(in crate::kubelet) fn note(&mut self) -> &mut Incidents {
+        self.incidents.get_or_insert_with(|| Box::new(Incidents::NONE))
+    }
+
+    pub(in crate::kubelet) fn stopping_mut(&mut self) -> Option<&mut Stopping> {
+        self.incidents_mut()?.stopping.as_mut()
+    }
+
+    pub(in crate::kubelet) fn trouble_mut(&mut self) -> Option<&mut Trouble> {
+        self.incidents_mut()?.trouble.as_deref_mut()
+    }
+
+    /// How the newest start ended.
+    pub(in crate::kubelet) fn ended(&self) -> Option<&Arc<Terminated>> {
+        self.incidents().ended.as_ref()
     }
 
     pub(in crate::kubelet) fn is_running(&self) -> bool {
@@ -102,21 +185,22 @@ impl ContainerLife {
     }
 
     pub(super) fn is_being_started(&self) -> bool {
-        let hooked = matches!(self.post_start, PostStart::Running | PostStart::RunningSeen);
+        let hooked = matches!(self.incidents().post_start, PostStart::Running | PostStart::RunningSeen);
         hooked || matches!(self.doing, Doing::Checking | Doing::Queued | Doing::Pulling | Doing::Starting)
     }
 
     /// Whether the kubelet has not yet listed it, and nothing has gone wrong with it.
     pub(super) fn is_unheard_of(&self) -> bool {
-        !self.seen && self.doing != Doing::Ended && self.ended.is_none() && self.trouble.is_none()
+        let Incidents { ended, trouble, .. } = self.incidents();
+        !self.seen && self.doing != Doing::Ended && ended.is_none() && trouble.is_none()
     }
 
     pub(super) fn is_held(&self, now: Time) -> bool {
-        self.trouble.as_ref().is_some_and(|trouble| trouble.until > now)
+        self.incidents().trouble.as_ref().is_some_and(|trouble| trouble.until > now)
     }
 
     pub(in crate::kubelet) fn hold(&mut self, until: Time, reason: &str, message: String) {
-        let trouble = self.trouble.get_or_insert_default();
+        let trouble = self.note().trouble.get_or_insert_default();
         trouble.until = until;
         trouble.reason = reason.into();
         trouble.message = message.into();

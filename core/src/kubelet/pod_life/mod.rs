@@ -16,10 +16,10 @@ use std::sync::Arc;
 use crate::context::Context;
 use crate::digest::Shared;
 use crate::facts::What;
-use crate::id::{HostId, Name, ProcId, RequestId, Uid};
+use crate::id::{HostId, Name, ProcId, Uid};
 use crate::kubelet::admission::Rejection;
 use crate::kubelet::configs::Configs;
-use crate::kubelet::ending::{Ending, Verdict};
+use crate::kubelet::ending::Ending;
 use crate::kubelet::images::Pulls;
 use crate::kubelet::services::Services;
 use crate::kubelet::{Boot, ContainerIndex, RuntimeRequest};
@@ -27,7 +27,7 @@ use crate::model::{Container, Kind, ObjectKey, Pod, PodStatus, PullPolicy, Resta
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
 
-pub(super) use container::{ContainerLife, Doing, PostStart};
+pub(super) use container::{ContainerLife, Containers, Doing, Incidents, PostStart};
 
 /// When a start that failed before there was a container is tried again.
 ///
@@ -39,18 +39,15 @@ pub(super) struct PodLife {
     /// The pod as the API server last told of it.
     pub(super) pod: Arc<Pod>,
     /// Init containers, then the others. Empty for a pod that was refused or had ended before this kubelet saw it.
-    pub(super) containers: Box<[ContainerLife]>,
+    pub(super) containers: Containers,
     pub(super) sandbox: Sandbox,
-    pub(super) address: Option<Name>,
     pub(super) taken_on_at: Time,
-    /// The request about this pod that is under way.
-    pub(super) asked: Option<RequestId>,
     /// The status that the API server was last told.
     pub(super) said: Option<Shared<PodStatus>>,
     pub(super) rejection: Option<Box<Rejection>>,
     pub(super) ending: Option<Box<Ending>>,
-    /// Why the kubelet itself has ended the pod, if it has.
-    pub(super) verdict: Option<Box<Verdict>>,
+    /// A request about this pod is under way.
+    pub(super) asked: bool,
     /// All regular init containers of this sandbox have ended well.
     pub(super) initialized: bool,
     /// The API server has named the pod since this kubelet started.
@@ -61,8 +58,6 @@ pub(super) struct PodLife {
     pub(super) counted: bool,
     /// Something has happened since the request under way was made.
     pub(super) news: bool,
-    /// The object's last deletion, with no grace, was asked for.
-    pub(super) delete_asked: bool,
     /// Its volumes are not all there: nothing begins before they are.
     pub(super) waits_for_volumes: bool,
     /// The ConfigMaps and Secrets that it names are watched for it.
@@ -70,15 +65,18 @@ pub(super) struct PodLife {
 }
 
 /// The pod's network and address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub(super) enum Sandbox {
     Absent,
     Asked,
-    Ready,
+    /// It is there, with this address.
+    Ready(Name),
     /// It died; what ran in it is being stopped.
     Lost,
     /// It could not be made and is tried again then.
     Failed(Time),
+    /// It has been removed at the end of the pod, whose address it was.
+    Removed(Name),
 }
 
 /// What a pod's life needs of its host during one step.
@@ -103,22 +101,19 @@ impl PodLife {
     pub(super) fn new(pod: Arc<Pod>, now: Time) -> PodLife {
         let containers = pod.spec.init_containers.len() + pod.spec.containers.len();
         PodLife {
-            containers: (0..containers).map(|_| ContainerLife::new()).collect(),
+            containers: Containers::new(containers),
             sandbox: Sandbox::Absent,
-            address: None,
             taken_on_at: pod.status.started_at.unwrap_or(now),
             pod,
-            asked: None,
             said: None,
             rejection: None,
             ending: None,
-            verdict: None,
+            asked: false,
             initialized: false,
             confirmed: true,
             gone: false,
             counted: false,
             news: false,
-            delete_asked: false,
             waits_for_volumes: false,
             uses_configs: false,
         }
@@ -138,8 +133,8 @@ impl PodLife {
     /// Source: `SyncPod`, pkg/kubelet/kubelet.go (v1.34.1): the status is made once, before anything is done; the
     /// next one is made by the sync that the next relist sets off.
     pub(super) fn is_in_first_sync(&self) -> bool {
-        let has_sandbox = matches!(self.sandbox, Sandbox::Asked | Sandbox::Ready);
-        let is_undisturbed = self.confirmed && self.ending.is_none() && self.verdict.is_none();
+        let has_sandbox = matches!(self.sandbox, Sandbox::Asked | Sandbox::Ready(_));
+        let is_undisturbed = self.confirmed && self.ending.is_none();
         has_sandbox
             && is_undisturbed
             && self.containers.iter().all(ContainerLife::is_unheard_of)
@@ -149,7 +144,7 @@ impl PodLife {
     /// Whether a container that the kubelet killed to start it again has ended and was not yet seen to run again: all
     /// this is one sync, in which nothing is said, not even of an end that would be that of the pod.
     pub(super) fn is_starting_again(&self) -> bool {
-        self.ending.is_none() && self.containers.iter().any(|container| container.again)
+        self.ending.is_none() && self.containers.iter().any(|container| container.incidents().again)
     }
 
     pub(super) fn uid(&self) -> Uid {
@@ -183,6 +178,14 @@ impl PodLife {
         }
     }
 
+    /// The pod's address.
+    pub(super) fn address(&self) -> Option<&Name> {
+        match &self.sandbox {
+            Sandbox::Ready(address) | Sandbox::Removed(address) => Some(address),
+            Sandbox::Absent | Sandbox::Asked | Sandbox::Lost | Sandbox::Failed(_) => None,
+        }
+    }
+
     pub(super) fn key(&self) -> ObjectKey {
         ObjectKey { kind: Kind::Pod, namespace: self.pod.meta.namespace.clone(), name: self.pod.meta.name.clone() }
     }
@@ -209,11 +212,11 @@ impl PodLife {
         }
         let now = host.ctx.now;
         match self.sandbox {
-            Sandbox::Ready => {}
+            Sandbox::Ready(_) => {}
             Sandbox::Asked => return,
             Sandbox::Failed(until) if until > now => return self.arm_for_holds(host),
             _ if self.waits_for_volumes => return,
-            Sandbox::Absent | Sandbox::Failed(_) | Sandbox::Lost => {
+            Sandbox::Absent | Sandbox::Failed(_) | Sandbox::Lost | Sandbox::Removed(_) => {
                 self.sandbox = Sandbox::Asked;
                 self.look_at_pull_secrets(host);
                 return host.ask(RuntimeRequest::CreateSandbox { pod: self.pod.clone() });
@@ -239,7 +242,7 @@ impl PodLife {
             return false;
         }
         let init_failed = (0..init).any(|place| {
-            let failed = self.containers[place].ended.as_ref().is_some_and(|ended| ended.exit_code != 0);
+            let failed = self.containers[place].ended().is_some_and(|ended| ended.exit_code != 0);
             !self.spec(place).sidecar && failed && ended_for_good(&place)
         });
         init_failed || (init..all).all(|place| ended_for_good(&place))
@@ -247,8 +250,9 @@ impl PodLife {
 
     /// Whether a container that has ended is started again.
     fn restarts(&self, place: usize) -> bool {
-        let failed = self.containers[place].ended.as_ref().is_none_or(|ended| ended.exit_code != 0);
-        if self.spec(place).sidecar || self.containers[place].again {
+        let Incidents { ended, again, .. } = self.containers[place].incidents();
+        let failed = ended.as_ref().is_none_or(|ended| ended.exit_code != 0);
+        if self.spec(place).sidecar || *again {
             return true;
         }
         match self.pod.spec.restart_policy {
@@ -292,17 +296,17 @@ impl PodLife {
     fn begin(&mut self, place: usize, host: &mut Host<'_, '_>) {
         let (now, uid, index) = (host.ctx.now, self.uid(), self.index(place));
         // The first sync has looked at them before the sandbox.
-        if self.containers[place].ran || self.containers[place].trouble.is_some() {
+        if self.containers[place].ran || self.containers[place].incidents().trouble.is_some() {
             self.look_at_pull_secrets(host);
         }
         let spec = self.spec(place);
         let (image, policy) = (spec.image.clone(), spec.pull_policy);
         let container = &mut self.containers[place];
-        if let Some(trouble) = &mut container.trouble {
+        if let Some(trouble) = container.trouble_mut() {
             trouble.outdated = None;
         }
-        if let Some(ended) = &container.ended {
-            let crashes = &mut container.trouble.get_or_insert_default().crashes;
+        if let Some(Incidents { ended: Some(ended), trouble, .. }) = container.incidents_mut() {
+            let crashes = &mut trouble.get_or_insert_default().crashes;
             crashes.grow(ended.finished_at, now, &host.ctx.config.kubelet);
         }
         if container.ran {
@@ -333,7 +337,7 @@ impl PodLife {
     ///
     /// Source: `computePodActions`, pkg/kubelet/kuberuntime/kuberuntime_manager.go (v1.34.1).
     fn is_stuck(&self) -> bool {
-        let was_there = |container: &ContainerLife| container.ran || container.ended.is_some();
+        let was_there = |container: &ContainerLife| container.ran || container.ended().is_some();
         self.pod.spec.restart_policy == RestartPolicy::Never && self.containers.iter().any(was_there)
     }
 
@@ -342,7 +346,7 @@ impl PodLife {
         let now = host.ctx.now;
         for place in 0..self.containers.len() {
             let image = self.spec(place).image.clone();
-            let Some(trouble) = &mut self.containers[place].trouble else { continue };
+            let Some(trouble) = self.containers[place].trouble_mut() else { continue };
             if trouble.back_off_shown_at.take_if(|at| *at <= now).is_none() || trouble.until <= now {
                 continue;
             }
@@ -359,7 +363,7 @@ impl PodLife {
     /// The pod's timer for whatever it waits for that comes first.
     pub(super) fn arm_for_holds(&self, host: &mut Host<'_, '_>) {
         let now = host.ctx.now;
-        let troubles = self.containers.iter().filter_map(|container| container.trouble.as_ref());
+        let troubles = self.containers.iter().filter_map(|container| container.incidents().trouble.as_ref());
         let next = troubles.flat_map(|trouble| [Some(trouble.until), trouble.back_off_shown_at]).flatten();
         let sandbox = match self.sandbox {
             Sandbox::Failed(until) => Some(until),
@@ -378,8 +382,9 @@ mod tests {
 
     #[test]
     fn a_pod_takes_little_memory_beside_its_object() {
-        let row = size_of::<PodLife>() + size_of::<Uid>();
-        let container = size_of::<ContainerLife>();
-        assert!(row + container <= 200, "a pod takes {row} bytes and {container} more per container");
+        let place = size_of::<Uid>() + size_of::<Box<PodLife>>();
+        let (row, container) = (size_of::<PodLife>(), size_of::<ContainerLife>());
+        assert!(place + row <= 120, "a pod with one container takes {row} bytes and {place} in the list");
+        assert!(container <= 32, "each container of a pod with several takes {container} bytes");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::facts::What;
 use crate::id::Name;
 use crate::kubelet::backoff::go_duration;
-use crate::kubelet::pod_life::{Doing, Host, PodLife, PostStart, SYNC_RETRY, Sandbox};
+use crate::kubelet::pod_life::{Doing, Host, Incidents, PodLife, PostStart, SYNC_RETRY, Sandbox};
 use crate::kubelet::{ProbeKind, RuntimeRequest};
 use crate::model::{RestartPolicy, Terminated};
 
@@ -20,7 +20,9 @@ impl PodLife {
         container.doing = Doing::Running(host.ctx.now);
         container.ran = true;
         container.seen = false;
-        container.post_start = PostStart::Done;
+        if let Some(incidents) = container.incidents_mut() {
+            incidents.post_start = PostStart::Done;
+        }
         let container = self.spec(place).name.clone();
         self.say(place, "Created", format_args!("Created container: {container}"), host);
         self.say(place, "Started", format_args!("Started container {container}"), host);
@@ -34,16 +36,18 @@ impl PodLife {
         if !container.is_running() || container.attempt != attempt || container.seen {
             return;
         }
-        if container.post_start != PostStart::Done {
+        if container.incidents().post_start != PostStart::Done {
             // The pod's worker waits for the hook, so nobody takes note of the container before it has ended.
-            if container.post_start == PostStart::Running {
-                container.post_start = PostStart::RunningSeen;
+            if container.incidents().post_start == PostStart::Running {
+                container.note().post_start = PostStart::RunningSeen;
             }
             return;
         }
         container.seen = true;
-        container.again = false;
-        if let Some(trouble) = &mut container.trouble {
+        if let Some(incidents) = container.incidents_mut() {
+            incidents.again = false;
+        }
+        if let Some(trouble) = container.trouble_mut() {
             trouble.reason = "".into();
             trouble.message = "".into();
         }
@@ -90,7 +94,7 @@ impl PodLife {
         }
         let container = &self.containers[place];
         // The other two are on hold once they have decided: until the container is another one.
-        let decided = container.stopping.is_some() || kind == ProbeKind::Startup && container.started;
+        let decided = container.incidents().stopping.is_some() || kind == ProbeKind::Startup && container.started;
         if kind != ProbeKind::Readiness && decided {
             return;
         }
@@ -130,29 +134,32 @@ impl PodLife {
         if !container.is_running() || container.attempt != attempt {
             return;
         }
-        let stopping = container.stopping.take();
-        let again = wants && stopping.as_ref().is_some_and(|stopping| stopping.again);
-        let killed = stopping.is_some() && container.post_start != PostStart::Failed;
-        container.post_start = PostStart::Done;
-        container.before = container.ended.replace(Arc::new(how));
         container.doing = Doing::Ended;
         (container.ready, container.started, container.seen) = (false, false, false);
-        self.containers[place].again = again && !self.restarts(place);
+        let incidents = container.note();
+        let stopping = incidents.stopping.take();
+        let again = wants && stopping.as_ref().is_some_and(|stopping| stopping.again);
+        let killed = stopping.is_some() && incidents.post_start != PostStart::Failed;
+        incidents.post_start = PostStart::Done;
+        incidents.before = incidents.ended.replace(Arc::new(how));
+        let again = again && !self.restarts(place);
+        self.containers[place].note().again = again;
         if !wants || !self.restarts(place) {
             return;
         }
-        let container = &self.containers[place];
         let config = &host.ctx.config.kubelet;
-        let Some(trouble) = &container.trouble else { return };
+        let Incidents { trouble: Some(trouble), ended, before, .. } = self.containers[place].incidents() else {
+            return;
+        };
         let until = |ended: &Option<Arc<Terminated>>| {
             ended.as_ref().and_then(|ended| trouble.crashes.until(ended.finished_at, config)).filter(|at| *at > now)
         };
         // A container that the kubelet killed is started in the same sync, which knows of the end before only; if that
         // one's back-off is not over, the next sync counts from this end.
-        if killed && until(&container.before).is_none() {
+        if killed && until(before).is_none() {
             return;
         }
-        let Some(until) = until(&container.ended) else { return };
+        let Some(until) = until(ended) else { return };
         let delay = trouble.crashes.delay();
         let (name, meta) = (self.spec(place).name.clone(), &self.pod.meta);
         let message = format!(
@@ -198,15 +205,15 @@ impl PodLife {
     /// A start has come to nothing. One that the policy does not ask for is not tried again.
     pub(in crate::kubelet) fn give_up_start(&mut self, place: usize) {
         let container = &mut self.containers[place];
-        let was_forced = std::mem::take(&mut container.again) && container.ended.is_some();
+        let forced = container.incidents_mut().is_some_and(|incidents| std::mem::take(&mut incidents.again));
+        let was_forced = forced && container.ended().is_some();
         container.doing = if was_forced { Doing::Ended } else { Doing::Waiting };
     }
 
     /// The sandbox is there.
     pub(in crate::kubelet) fn on_sandbox(&mut self, address: Name) {
         if self.sandbox == Sandbox::Asked {
-            self.sandbox = Sandbox::Ready;
-            self.address = Some(address);
+            self.sandbox = Sandbox::Ready(address);
         }
     }
 
@@ -221,11 +228,10 @@ impl PodLife {
 
     /// The sandbox has died: what ran in it is stopped, and a new one begins with the init containers.
     pub(in crate::kubelet) fn on_sandbox_lost(&mut self, host: &mut Host<'_, '_>) {
-        if self.sandbox != Sandbox::Ready || self.ending.is_some() {
+        if !matches!(self.sandbox, Sandbox::Ready(_)) || self.ending.is_some() {
             return;
         }
         self.sandbox = Sandbox::Lost;
-        self.address = None;
         self.initialized = false;
         for place in 0..self.containers.len() {
             let container = &mut self.containers[place];

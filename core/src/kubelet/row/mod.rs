@@ -5,9 +5,10 @@
 //! Invariant: pods are neither started nor stopped before the runtime has said what it has and the API server has
 //! listed the node's pods.
 //!
-//! Here are its beginning and end, its timers and its node; [`pods`], [`needs`], [`requests`] and [`runtime`] have the
-//! rest.
+//! Here are its beginning and end, its timers and its node; [`lives`] is the list of its pods, [`pods`], [`needs`],
+//! [`requests`] and [`runtime`] have the rest.
 
+mod lives;
 mod needs;
 mod pods;
 mod requests;
@@ -24,8 +25,8 @@ use crate::kubelet::configs::Configs;
 use crate::kubelet::files::FileMounts;
 use crate::kubelet::heartbeat::{HOSTNAME, Heartbeat, LeaseClock, Runtime};
 use crate::kubelet::images::Pulls;
-use crate::kubelet::pod_life::PodLife;
 use crate::kubelet::pressure::Pressure;
+use crate::kubelet::row::lives::Lives;
 use crate::kubelet::row::runtime::Unseen;
 use crate::kubelet::services::Services;
 use crate::kubelet::shutdown::Shutdown;
@@ -56,7 +57,7 @@ pub(super) struct Row {
     pub(super) reboot: Option<u64>,
     clock: LeaseClock,
     heartbeat: Option<Box<Heartbeat>>,
-    pub(super) pods: BTreeMap<Uid, Box<PodLife>>,
+    pub(super) pods: Lives,
     /// What the pods that were admitted and have not ended take.
     used: Resources,
     pulls: Pulls,
@@ -105,7 +106,7 @@ impl Row {
             reboot: None,
             clock,
             heartbeat: None,
-            pods: BTreeMap::new(),
+            pods: Lives::default(),
             used: Resources::default(),
             pulls: Pulls::default(),
             mounts: BTreeMap::new(),
@@ -146,8 +147,8 @@ impl Row {
         if self.shutdown.is_some() {
             ctx.disarm(TimerKind::Shutdown);
         }
-        for uid in self.pods.into_keys() {
-            ctx.disarm(TimerKind::Pod(uid));
+        for uid in self.pods.uids() {
+            ctx.disarm(TimerKind::Pod(*uid));
         }
     }
 

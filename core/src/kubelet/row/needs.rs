@@ -39,15 +39,15 @@ impl Row {
 
     /// Asks for what is to be known next of a pod's volumes, and lets the pod begin when all is there.
     pub(super) fn see_to_volumes(&mut self, ctx: &mut Context<'_>, uid: Uid) {
-        let node = self.boot.node.clone();
-        let (Some(mounts), Some(life)) = (self.mounts.get_mut(&uid), self.pods.get_mut(&uid)) else { return };
-        if let Some(complaint) = mounts.complaint(&node, &life.pod.meta, ctx.now) {
+        let Some(mounts) = self.mounts.get_mut(&uid) else { return };
+        let (node, Some(life)) = (&self.boot.node, self.pods.get_mut(&uid)) else { return };
+        if let Some(complaint) = mounts.complaint(node, &life.pod.meta, ctx.now) {
             ctx.event(life.key(), complaint);
         }
         if mounts.is_done() {
             return self.volumes_are_there(ctx, uid);
         }
-        if let Some(question) = mounts.question(&node, ctx.now) {
+        if let Some(question) = mounts.question(node, ctx.now) {
             mounts.asked = true;
             self.request(ctx, Asked::Volume(uid), question);
         } else if let Some(due) = mounts.due() {

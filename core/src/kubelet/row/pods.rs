@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::digest::Shared;
 use crate::facts::What;
 use crate::id::Uid;
-use crate::kubelet::pod_life::{Host, PodLife};
+use crate::kubelet::pod_life::{Containers, Host, PodLife};
 use crate::kubelet::row::{Asked, Row};
 use crate::kubelet::volumes::Mounts;
 use crate::kubelet::{ContainerIndex, admission, status};
@@ -28,8 +28,8 @@ impl Row {
                 life.pod = pod;
                 // Nothing has happened since the report was computed: it would come out as it is. What follows the last
                 // report of a pod that ends is its deletion.
-                if life.asked.is_some() || !(life.news || life.pod.meta.is_terminating()) {
-                    debug_assert!(life.asked.is_some() || status::desired(life, ctx.now) == *life.pod.status);
+                if life.asked || !(life.news || life.pod.meta.is_terminating()) {
+                    debug_assert!(life.asked || status::desired(life, ctx.now) == *life.pod.status);
                     return;
                 }
             }
@@ -73,14 +73,14 @@ impl Row {
         let uid = pod.meta.uid;
         let mut life = PodLife::new(pod, ctx.now);
         if life.pod.is_finished() {
-            life.containers = Box::default();
+            life.containers = Containers::none();
         } else if let Err(rejection) = self.admit(&mut life, ctx.now) {
             let (reason, message) = (rejection.reason.clone(), rejection.message.clone());
             let said = message.strip_prefix("Pod was rejected: ").unwrap_or(&message);
             life.warn_pod(reason.to_string(), said.to_owned(), ctx);
             ctx.record(life.key(), What::Rejected { reason, message });
             life.rejection = Some(Box::new(rejection));
-            life.containers = Box::default();
+            life.containers = Containers::none();
         } else {
             life.remember(ctx.now);
             if let Some(mounts) = Mounts::of(&life.pod, ctx.now, false) {
@@ -89,7 +89,7 @@ impl Row {
             }
         }
         let begins = !life.containers.is_empty();
-        self.pods.insert(uid, Box::new(life));
+        self.pods.insert(life);
         if begins {
             self.take_configs(ctx, uid);
             self.begin_files(ctx, uid);
@@ -98,6 +98,7 @@ impl Row {
     }
 
     pub(super) fn admit(&mut self, life: &mut PodLife, now: Time) -> Result<(), admission::Rejection> {
+        let wanted = admission::requests(&life.pod.spec);
         if !life.pod.meta.is_terminating() {
             if self.shutdown.is_some() {
                 let message = "Pod was rejected: Pod was rejected as the node is shutting down.".into();
@@ -107,13 +108,13 @@ impl Row {
                 let message = format!("Pod was rejected: {why}").into();
                 return Err(admission::Rejection { reason: "Evicted".into(), message });
             }
-            admission::admit(&life.pod.spec, &self.used, &self.boot.allocatable)?;
+            admission::admit(&wanted, &self.used, &self.boot.allocatable)?;
             match &self.node {
                 Some(node) => admission::admit_to(&life.pod.spec, node)?,
                 None => admission::admit_to(&life.pod.spec, &self.node_to_register(now))?,
             }
             if admission::has_host_ports(&life.pod.spec) {
-                let mut others = self.pods.values().filter(|other| other.counted);
+                let mut others = self.pods.all().filter(|other| other.counted);
                 if others.any(|other| admission::ports_clash(&life.pod.spec, &other.pod.spec)) {
                     return Err(admission::port_taken());
                 }
@@ -122,7 +123,7 @@ impl Row {
                 admission::admit_beside(&life.pod.spec, self.taints())?;
             }
         }
-        self.used.add(&admission::requests(&life.pod.spec));
+        self.used.add(&wanted);
         life.counted = true;
         Ok(())
     }
@@ -210,25 +211,26 @@ impl Row {
 
     /// Gives back what an ended pod took, forgets a pod that is gone everywhere, and reports what is new.
     pub(super) fn settle(&mut self, ctx: &mut Context<'_>, uid: Uid) {
-        if self.pods.get(&uid).is_some_and(|life| life.is_settled()) {
+        let Some(place) = self.pods.place(&uid) else { return };
+        let life = &mut self.pods[place];
+        if life.is_settled() {
+            if std::mem::take(&mut life.counted) {
+                self.used.subtract(&admission::requests(&life.pod.spec));
+                self.used.pods -= 1;
+            }
             self.release_volumes(ctx, uid);
         }
-        let Some(life) = self.pods.get_mut(&uid) else { return };
-        if life.counted && life.is_settled() {
-            life.counted = false;
-            self.used.subtract(&admission::requests(&life.pod.spec));
-            self.used.pods -= 1;
-        }
+        let life = &self.pods[place];
         if life.gone && life.is_removed() {
             self.release_volumes(ctx, uid);
-            self.pods.remove(&uid);
+            self.pods.remove(place);
             return ctx.disarm(TimerKind::Pod(uid));
         }
         if self.statics.is_some() && self.is_static(uid) {
             return self.reflect(ctx, uid);
         }
-        let Some(life) = self.pods.get_mut(&uid) else { return };
-        if life.gone || life.asked.is_some() || life.is_in_first_sync() || life.is_starting_again() {
+        let life = &mut self.pods[place];
+        if life.gone || life.asked || life.is_in_first_sync() || life.is_starting_again() {
             life.news = true;
             return;
         }
@@ -242,16 +244,13 @@ impl Row {
             life.said = Some(status);
             let object = Object::Pod(Arc::new(pod));
             Request::UpdateStatus { object, expected: None }
-        } else if life.pod.meta.is_terminating() && life.is_removed() && !life.delete_asked {
-            life.delete_asked = true;
+        } else if life.pod.meta.is_terminating() && life.takes_last_leave() {
             let propagation = Propagation::Background;
             Request::Delete { key: life.key(), uid: Some(uid), grace: Some(Span::ZERO), propagation }
         } else {
             return;
         };
-        let id = self.request(ctx, Asked::Pod(uid), request);
-        if let Some(life) = self.pods.get_mut(&uid) {
-            life.asked = Some(id);
-        }
+        life.asked = true;
+        self.request(ctx, Asked::Pod(uid), request);
     }
 }

@@ -133,8 +133,8 @@ impl Row {
             }
             Asked::Pod(uid) => {
                 if let Some(life) = self.pods.get_mut(&uid) {
-                    life.asked = None;
-                    life.delete_asked = false;
+                    life.asked = false;
+                    life.forget_last_leave();
                 }
                 self.settle(ctx, uid);
             }
@@ -167,7 +167,7 @@ impl Row {
                     services.on_list(list);
                 }
             }
-            (Asked::Pod(uid), answer) => self.on_pod_answer(ctx, uid, id, answer),
+            (Asked::Pod(uid), answer) => self.on_pod_answer(ctx, uid, answer),
             (Asked::Volume(uid), answer) => {
                 if let Some(mounts) = self.mounts.get_mut(&uid) {
                     if let (Some(device), Some(life)) = (mounts.on_answer(&answer, ctx.now), self.pods.get(&uid)) {
@@ -208,9 +208,9 @@ impl Row {
         }
     }
 
-    pub(super) fn on_pod_answer(&mut self, ctx: &mut Context<'_>, uid: Uid, id: RequestId, answer: Answer) {
-        let Some(life) = self.pods.get_mut(&uid).filter(|life| life.asked == Some(id)) else { return };
-        life.asked = None;
+    pub(super) fn on_pod_answer(&mut self, ctx: &mut Context<'_>, uid: Uid, answer: Answer) {
+        let Some(life) = self.pods.get_mut(&uid).filter(|life| life.asked) else { return };
+        life.asked = false;
         match answer {
             Ok(Reply::Object(Object::Pod(pod), _)) | Ok(Reply::Deleted(Some(Object::Pod(pod)))) => {
                 self.on_pod(ctx, pod);
@@ -245,7 +245,7 @@ impl Row {
     }
 
     pub(super) fn on_list(&mut self, ctx: &mut Context<'_>, pods: Vec<Object>) {
-        let mut gone: Vec<Uid> = self.pods.keys().copied().filter(|uid| !self.is_static(*uid)).collect();
+        let mut gone: Vec<Uid> = self.pods.uids().iter().copied().filter(|uid| !self.is_static(*uid)).collect();
         if self.statics.is_some() {
             let listed: Vec<Uid> = pods.iter().map(Object::uid).collect();
             self.on_mirrors_listed(ctx, &listed);

@@ -111,7 +111,8 @@ impl Row {
     pub(super) fn see(&mut self, ctx: &mut Context<'_>, event: Unseen) {
         let (Unseen::Started(uid, container, _) | Unseen::Exited(uid, container, ..)) = &event;
         let by_itself = self.pods.get(uid).is_some_and(|life| {
-            let stopping = life.place(*container).is_some_and(|place| life.containers[place].stopping.is_some());
+            let place = life.place(*container);
+            let stopping = place.is_some_and(|place| life.containers[place].incidents().stopping.is_some());
             life.ending.is_some() || stopping
         });
         if by_itself || ctx.config.kubelet.relist_period == Span::ZERO {
@@ -154,7 +155,7 @@ impl Row {
             let mut life = PodLife::adopted(found);
             self.used.add(&admission::requests(&life.pod.spec));
             life.counted = true;
-            self.pods.insert(life.uid(), Box::new(life));
+            self.pods.insert(life);
         }
         self.begin_statics(ctx);
         self.watch(ctx);

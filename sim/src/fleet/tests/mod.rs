@@ -289,7 +289,7 @@ fn what_a_container_does_is_drawn_by_pod_and_attempt_alone() {
     let mut bad = 0;
     for uid in 0..4_000 {
         let pod = pod(uid);
-        let start = Start { seed: 3, pod: &pod, container: APP, attempt: 0 };
+        let start = Start { seed: 3, meta: &pod.meta, spec: &pod.spec, container: APP, attempt: 0 };
         assert_eq!(start.end(&behaviours), start.end(&behaviours));
         bad += u32::from(start.end(&behaviours).is_some_and(|(_, code)| code == 1));
     }

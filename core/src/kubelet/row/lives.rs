@@ -1,0 +1,85 @@
+//! The pods of a node by their uids.
+
+use std::ops::{Index, IndexMut};
+
+use crate::id::Uid;
+use crate::kubelet::pod_life::PodLife;
+
+/// The pods of a node, in the order of their uids. There are some hundred at most, so a sorted list does; the uids,
+/// which are all that a search reads, lie together.
+#[derive(Default)]
+pub(in crate::kubelet) struct Lives {
+    uids: Vec<Uid>,
+    lives: Vec<Box<PodLife>>,
+}
+
+impl Lives {
+    /// How many there are.
+    pub(in crate::kubelet) fn len(&self) -> usize {
+        self.uids.len()
+    }
+
+    /// The place of a pod, until one comes or goes.
+    pub(in crate::kubelet) fn place(&self, uid: &Uid) -> Option<usize> {
+        self.uids.binary_search(uid).ok()
+    }
+
+    /// The pod of a uid.
+    pub(in crate::kubelet) fn get(&self, uid: &Uid) -> Option<&PodLife> {
+        Some(&self[self.place(uid)?])
+    }
+
+    /// The pod of a uid, to change it.
+    pub(in crate::kubelet) fn get_mut(&mut self, uid: &Uid) -> Option<&mut PodLife> {
+        let place = self.place(uid)?;
+        Some(&mut self[place])
+    }
+
+    /// Adds a pod, in place of the one that has its uid.
+    pub(in crate::kubelet) fn insert(&mut self, life: PodLife) {
+        let uid = life.uid();
+        match self.uids.binary_search(&uid) {
+            Ok(place) => *self.lives[place] = life,
+            Err(place) => {
+                if self.uids.len() == self.uids.capacity() {
+                    // Nodes have a few pods each: doubling would leave a third of all places empty.
+                    let more = 1 + self.uids.len() / 8;
+                    self.uids.reserve_exact(more);
+                    self.lives.reserve_exact(more);
+                }
+                self.uids.insert(place, uid);
+                self.lives.insert(place, Box::new(life));
+            }
+        }
+    }
+
+    /// Takes a pod out.
+    pub(in crate::kubelet) fn remove(&mut self, place: usize) {
+        self.uids.remove(place);
+        self.lives.remove(place);
+    }
+
+    /// All uids.
+    pub(in crate::kubelet) fn uids(&self) -> &[Uid] {
+        &self.uids
+    }
+
+    /// All pods.
+    pub(in crate::kubelet) fn all(&self) -> impl Iterator<Item = &PodLife> {
+        self.lives.iter().map(|life| &**life)
+    }
+}
+
+impl Index<usize> for Lives {
+    type Output = PodLife;
+
+    fn index(&self, place: usize) -> &PodLife {
+        &self.lives[place]
+    }
+}
+
+impl IndexMut<usize> for Lives {
+    fn index_mut(&mut self, place: usize) -> &mut PodLife {
+        &mut self.lives[place]
+    }
+}
