@@ -12,7 +12,7 @@
 //! `diagnosis`, and `preemption` with `dry_run`, `nominations` and `evictions`; `explain` tells it all. What they look
 //! at: `cache` (nodes and the pods on them, in the order of `node_tree`), `classes` of like pods with their `traits`,
 //! `appraisal`, `score_tree`, `relations`, `terms`, `topology` and `sieve` (what other pods mean), `surroundings`,
-//! `storage` and `volumes`. What decides: `profile`, [`plugins`], `policies` (with `gpu`); `events` are what can help a
+//! `storage` and `volumes`, all in tables of `rows`. What decides: `profile`, [`plugins`], `policies` (with `gpu`); `events` are what can help a
 //! pod that waits; `float` is the rounding of Kubernetes.
 //!
 //! Source: pkg/scheduler/{schedule_one,eventhandlers}.go (v1.34.1).
@@ -42,11 +42,14 @@ mod profile;
 mod queue;
 mod reference;
 mod relations;
+mod rows;
 mod sampling;
 mod score_tree;
 mod sieve;
 mod storage;
+mod stretch;
 mod surroundings;
+mod tally;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -69,7 +72,7 @@ use crate::model::{
     Kind, Namespace, Node, Object, Pod, PodDisruptionBudget, PodSpec, ReplicaSet, ReplicationController, Resource,
     Selector, Service, StatefulSet,
 };
-use crate::scheduler::cache::Standing;
+use crate::scheduler::cache::{Standing, makes_room};
 use crate::scheduler::classes::ClassId;
 use crate::scheduler::cycle::Binding;
 use crate::scheduler::events::{Event, node_changes};
@@ -175,6 +178,10 @@ impl Scheduler {
     }
 
     fn on_owner<T: Owner>(&mut self, old: Option<&Arc<T>>, new: Option<&Arc<T>>) {
+        // Most changes of an owner are of its status.
+        if old.zip(new).is_some_and(|(old, new)| old.selector() == new.selector()) {
+            return;
+        }
         let Some(meta) = new.or(old).map(|it| it.meta()) else { return };
         self.placement.around.set_owner(T::KIND, &meta.namespace, &meta.name, new.map(|new| new.selector()));
     }
@@ -205,7 +212,7 @@ impl Scheduler {
                 Some(node) => {
                     let placement = &mut self.placement;
                     self.queue.remove(&mut placement.classes, row);
-                    let class = placement.classes.of(&pod.spec, &Identity::of(pod));
+                    let class = placement.class_of(row, pod);
                     placement.nominations.remove(&mut placement.classes, row);
                     placement.cache.set_pod(&mut placement.classes, row, node, class, Standing::of(pod));
                     if self.queue.minds_other_pods() {
@@ -236,7 +243,7 @@ impl Scheduler {
 
     fn placed_pod_gone(&mut self, row: RowId, old: &Arc<Pod>, now: Time) {
         let placement = &mut self.placement;
-        let class = placement.classes.of(&old.spec, &Identity::of(old));
+        let class = placement.class_of(row, old);
         placement.classes.hold(class);
         placement.cache.remove_pod(&mut placement.classes, row);
         let event = Event::PlacedPodGone(placement.classes.traits(class));
@@ -351,7 +358,7 @@ impl Owner for StatefulSet {
 /// Whether a pod counts on its node as it did before.
 fn counts_alike(old: &Pod, pod: &Pod) -> bool {
     let same_parts = old.meta.same(&pod.meta) && old.spec.same(&pod.spec) && old.node == pod.node;
-    same_parts && Standing::of(old) == Standing::of(pod)
+    same_parts && old.status.started_at == pod.status.started_at && makes_room(old) == makes_room(pod)
 }
 
 impl Component for Scheduler {

@@ -4,6 +4,8 @@
 //! pkg/scheduler/framework/types.go, and `applyMatchLabelKeysAndMismatchLabelKeys` in pkg/registry/core/pod/strategy.go
 //! (v1.34.1). The API server does the last when a pod is created; here it is done when a class of pods is first seen.
 
+use std::sync::Arc;
+
 use crate::id::Name;
 use crate::model::{
     Labels, PlacementRules, PodTerm, PodTerms, Selector, SelectorOperator, SelectorRequirement, SpreadConstraint,
@@ -34,7 +36,8 @@ pub(super) struct Spread {
     pub(super) min_domains: u32,
     pub(super) honors_node_affinity: bool,
     pub(super) honors_node_taints: bool,
-    pub(super) pods: Pods,
+    /// Shared by constraints that count the same pods.
+    pub(super) pods: Arc<Pods>,
 }
 
 /// The pod's own spread constraints.
@@ -138,7 +141,7 @@ impl Spread {
             min_domains: constraint.min_domains,
             honors_node_affinity: constraint.honors_node_affinity,
             honors_node_taints: constraint.honors_node_taints,
-            pods: Pods(parts),
+            pods: Arc::new(Pods(parts)),
         }
     }
 }
