@@ -189,7 +189,7 @@ impl Classes {
             profile,
             holders: 0,
         });
-        let (labels, by_none) = class.traits.terms.as_deref().map_or((Vec::new(), false), labels_asked_for);
+        let (labels, by_none) = class.traits.terms.as_deref().map_or((Vec::new(), false), Terms::labels_asked_for);
         self.with_terms += u32::from(class.traits.terms.is_some());
         let index = put(&mut self.classes, &mut self.free, class);
         let id = ClassId(index);
@@ -378,7 +378,7 @@ impl Classes {
         }
         if let Some(terms) = &class.traits.terms {
             self.with_terms -= 1;
-            let (labels, _) = labels_asked_for(terms);
+            let (labels, _) = terms.labels_asked_for();
             labels.into_iter().for_each(|label| unlist(&mut self.terms_by_label, label, id));
             self.terms_by_none.retain(|other| *other != id);
         }
@@ -396,7 +396,8 @@ impl Classes {
     /// The sheet of one more class of a spec, made if it is new.
     fn sheet_of(&mut self, spec: &Shared<PodSpec>) -> (u32, Arc<SpecTraits>) {
         let alike = self.by_spec.entry(spec.stable_hash()).or_default();
-        let is_of_spec = |index: &&u32| self.sheets[**index as usize].as_ref().is_some_and(|it| it.traits.spec == *spec);
+        let is_of_spec =
+            |index: &&u32| self.sheets[**index as usize].as_ref().is_some_and(|it| it.traits.spec == *spec);
         let index = alike.iter().find(is_of_spec).copied().unwrap_or_else(|| {
             let index = put(&mut self.sheets, &mut self.free_sheets, Sheet::of(spec));
             alike.push(index);
@@ -416,20 +417,6 @@ impl Classes {
 /// Namespace and owner are left to the comparison: pods that differ in nothing else are rare.
 fn hash(spec: &Shared<PodSpec>, identity: &Identity) -> u64 {
     spec.stable_hash() ^ identity.labels.stable_hash().rotate_left(31)
-}
-
-/// Of each term the hash of one label that it asks for, each once; and whether some term asks for none.
-fn labels_asked_for(terms: &Terms) -> (Vec<u64>, bool) {
-    let terms = terms.affinity.iter().chain(&terms.anti_affinity).chain(terms.preferred.iter().map(|(_, term)| term));
-    // A term without a selector is about nobody.
-    let parts = terms.filter_map(|term| term.pods.0.as_ref());
-    let labels = parts.map(|parts| parts.iter().find_map(|part| part.match_labels.iter().next()));
-    let labels: Vec<Option<u64>> = labels.map(|label| label.map(|pair| StableHasher::hash_one(&pair))).collect();
-    let by_none = labels.contains(&None);
-    let mut labels: Vec<u64> = labels.into_iter().flatten().collect();
-    labels.sort_unstable();
-    labels.dedup();
-    (labels, by_none)
 }
 
 fn label_hash(namespace: &Name, (key, value): (&Name, &Name)) -> u64 {

@@ -222,7 +222,10 @@ mod tests {
         assert_eq!(at_once, in_turn);
         let of_zones = of_zones.after_none();
         assert_eq!(SpreadShares::none().rounded_sums(&of_zones)[0], 0, "outside all domains nothing is added");
-        assert_eq!(of_nodes.rounded_sums(&of_zones)[2 * 4..][..1], of_nodes.rounded_sums(&SpreadShares::none())[2..][..1]);
+        assert_eq!(
+            of_nodes.rounded_sums(&of_zones)[2 * 4..][..1],
+            of_nodes.rounded_sums(&SpreadShares::none())[2..][..1]
+        );
     }
 
     #[test]

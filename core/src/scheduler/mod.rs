@@ -69,8 +69,8 @@ use crate::config::{Config, SchedulerConfig, SchedulingCost};
 use crate::context::{Component, Context};
 use crate::id::{ProcId, RequestId, RowId};
 use crate::model::{
-    Kind, Namespace, Node, Object, Pod, PodDisruptionBudget, PodSpec, ReplicaSet, ReplicationController, Resource,
-    Selector, Service, StatefulSet,
+    Kind, Namespace, Node, Object, Pod, PodDisruptionBudget, PodSpec, ReplicaSet, ReplicationController, Service,
+    StatefulSet,
 };
 use crate::scheduler::cache::{Standing, makes_room};
 use crate::scheduler::classes::ClassId;
@@ -79,6 +79,7 @@ use crate::scheduler::events::{Event, node_changes};
 use crate::scheduler::evictions::Evictions;
 use crate::scheduler::prebind::Prebinds;
 use crate::scheduler::queue::Queue;
+use crate::scheduler::surroundings::Owner;
 use crate::scheduler::traits::{Identity, PodTraits};
 use crate::seam::{Msg, TimerKind};
 use crate::store::{Change, View};
@@ -328,30 +329,6 @@ impl Scheduler {
         if lowered {
             self.queue.on_event(&self.placement, &Event::RequestsLowered, Some(row), now);
         }
-    }
-}
-
-/// An owner among whose pods one is spread by default.
-trait Owner: Resource {
-    /// Which pods are its own.
-    fn selector(&self) -> &Selector;
-}
-
-impl Owner for ReplicaSet {
-    fn selector(&self) -> &Selector {
-        &self.selector
-    }
-}
-
-impl Owner for ReplicationController {
-    fn selector(&self) -> &Selector {
-        &self.selector
-    }
-}
-
-impl Owner for StatefulSet {
-    fn selector(&self) -> &Selector {
-        &self.selector
     }
 }
 

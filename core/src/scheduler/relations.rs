@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crate::scheduler::cache::{Cache, NodeInfo};
 use crate::scheduler::classes::{ClassId, Classes};
-use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::plugins::topology_spread::Bonuses;
+use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::plugins::{Plugin, Refusal, inter_pod_affinity, topology_spread};
 use crate::scheduler::profile::{Enabled, Profile};
 use crate::scheduler::sieve::Gate;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::digest::StableHasher;
 use crate::id::Name;
 use crate::model::{
     Labels, PlacementRules, PodTerm, PodTerms, Selector, SelectorOperator, SelectorRequirement, SpreadConstraint,
@@ -110,6 +111,20 @@ impl Terms {
         let mut preferred = weighted(near, 1);
         preferred.extend(weighted(away, -1));
         Some(Box::new(Terms { affinity: required(near), anti_affinity: required(away), preferred }))
+    }
+
+    /// Of each term the hash of one label that it asks for, each once; and whether some term asks for none.
+    pub(super) fn labels_asked_for(&self) -> (Vec<u64>, bool) {
+        let terms = self.affinity.iter().chain(&self.anti_affinity).chain(self.preferred.iter().map(|(_, term)| term));
+        // A term without a selector is about nobody.
+        let parts = terms.filter_map(|term| term.pods.0.as_ref());
+        let labels = parts.map(|parts| parts.iter().find_map(|part| part.match_labels.iter().next()));
+        let labels: Vec<Option<u64>> = labels.map(|label| label.map(|pair| StableHasher::hash_one(&pair))).collect();
+        let by_none = labels.contains(&None);
+        let mut labels: Vec<u64> = labels.into_iter().flatten().collect();
+        labels.sort_unstable();
+        labels.dedup();
+        (labels, by_none)
     }
 }
 

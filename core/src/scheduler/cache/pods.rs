@@ -68,8 +68,7 @@ impl Default for Start {
 /// (v1.34.1).
 pub(in crate::scheduler) fn makes_room(pod: &Pod) -> bool {
     let by_preemption = |it: &Condition| it.status == Status3::True && *it.reason == *PREEMPTED;
-    pod.meta.is_terminating()
-        && pod.status.conditions.get(ConditionKind::DisruptionTarget).is_some_and(by_preemption)
+    pod.meta.is_terminating() && pod.status.conditions.get(ConditionKind::DisruptionTarget).is_some_and(by_preemption)
 }
 
 /// A pod that counts on a node. There is one for every pod of the cluster, so it is small.

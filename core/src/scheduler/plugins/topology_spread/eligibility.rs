@@ -135,8 +135,7 @@ impl Eligibility {
             candidates.filter(|id| is_counted(classes.class(*id), identity, &constraint.pods)).collect()
         };
         let siblings = Siblings(constraints.iter().map(of_one).collect());
-        let wide =
-            |(constraint, it): (&Spread, &Eligible)| *constraint.topology_key != *HOSTNAME && it.is_everywhere();
+        let wide = |(constraint, it): (&Spread, &Eligible)| *constraint.topology_key != *HOSTNAME && it.is_everywhere();
         if let Some(place) = self.iter().position(wide) {
             let domains = &self.inclusion.constraints[place].domains;
             siblings.of(place).iter().for_each(|id| classes.tally(*id, domains));

@@ -8,9 +8,9 @@
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::float::{SpreadShares, SpreadWeight};
+use crate::scheduler::plugins::topology_spread::HOSTNAME;
 use crate::scheduler::plugins::topology_spread::eligibility::{Counts, Eligible};
 use crate::scheduler::plugins::topology_spread::preferences::{Preferences, scores_of_kinds};
-use crate::scheduler::plugins::topology_spread::HOSTNAME;
 use crate::scheduler::stretch::Stretch;
 use crate::scheduler::terms::Spread;
 

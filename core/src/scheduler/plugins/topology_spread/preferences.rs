@@ -39,9 +39,11 @@ impl Preferences {
     ) -> Option<Preferences> {
         let spreads = |pod: &PodTraits| match (&pod.spreads, defaults) {
             (Some(spreads), _) => spreads.preferred.clone(),
-            (None, SpreadDefaults::System) => around.siblings(&pod.identity).map(Arc::new).map_or(Vec::new(), |siblings| {
-                DEFAULTS.map(|(key, max_skew)| default(key, max_skew, &siblings)).into()
-            }),
+            (None, SpreadDefaults::System) => {
+                around.siblings(&pod.identity).map(Arc::new).map_or(Vec::new(), |siblings| {
+                    DEFAULTS.map(|(key, max_skew)| default(key, max_skew, &siblings)).into()
+                })
+            }
             (None, SpreadDefaults::List(list)) => listed(list, false, around, pod),
         };
         let all_labels = classes.traits(class).spreads.is_some() || *defaults != SpreadDefaults::System;
