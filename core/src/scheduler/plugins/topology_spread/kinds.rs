@@ -21,7 +21,7 @@ const KINDS_MIN: usize = 64;
 pub(in crate::scheduler) struct Bonuses {
     /// Each node's kind, by its place in the stretch.
     pub(in crate::scheduler) kinds: Vec<u32>,
-    /// By kind; of no meaning for a kind of no feasible node.
+    /// By kind, 0 at least; 0 for a kind of no feasible node.
     pub(in crate::scheduler) of_kinds: Vec<i32>,
 }
 
@@ -59,9 +59,12 @@ impl Preferences {
             SpreadShares::of(pods, SpreadWeight::of(kinds.domains(&is_there)), constraint.max_skew).after_none()
         });
         let scores = scores_of_kinds(&of_nodes.rounded_sums(&of_domains), &is_there);
-        // A node's total is less than 2^31; a kind of no node may have any score.
-        let weighted = scores.into_iter().map(|score| i32::try_from(weight * score).unwrap_or(0));
-        Some(Bonuses { of_kinds: weighted.collect(), kinds: kinds.of_nodes })
+        // A kind of no node could have any score.
+        let weighted = |(score, is_there): (i64, &bool)| {
+            i32::try_from(if *is_there { weight * score } else { 0 }).expect("a node's total is less than 2^31")
+        };
+        let of_kinds = scores.into_iter().zip(&is_there).map(weighted).collect();
+        Some(Bonuses { kinds: kinds.of_nodes, of_kinds })
     }
 
     /// The constraint over single nodes and the one over something larger, if there are no others, and if every node
