@@ -140,14 +140,13 @@ pub(super) fn best_place<S: Ord + Copy, N: Ord>(
         TieBreak::First => tied(0).min_by_key(|place| by_name(*place)),
         TieBreak::Drawn(draw) => {
             let mut left = TieBreak::place(draw, ties_of(scores));
-            let mut parts = scores.chunks(SCORES_AT_ONCE).enumerate();
-            parts.find_map(|(number, part)| match left.checked_sub(ties_of(part)) {
-                Some(further) => {
-                    left = further;
-                    None
+            for (number, part) in scores.chunks(SCORES_AT_ONCE).enumerate() {
+                match left.checked_sub(ties_of(part)) {
+                    Some(further) => left = further,
+                    None => return tied(number * SCORES_AT_ONCE).nth(left as usize),
                 }
-                None => tied(number * SCORES_AT_ONCE).nth(left as usize),
-            })
+            }
+            None
         }
     }
 }
