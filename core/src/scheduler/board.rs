@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::scheduler::appraisal::{Appraiser, Entry, NORMALIZED_MAX, Raw};
+use crate::scheduler::appraisal::{Appraiser, Entry, NORMALIZED_MAX, Quick, Raw};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::plugins::{Range, Refusal};
 use crate::scheduler::profile::Profile;
@@ -129,15 +129,11 @@ impl Board {
         let (stretch, feasible) = self.next_feasible(search, cache.order().len());
         let is_feasible = |place| scores[stretch.position(place)] != INFEASIBLE;
         let bonuses = case.relations?.bonuses(cache, case.classes, &stretch, (feasible, is_feasible))?;
-        let mut totals: Vec<i32> = Vec::with_capacity(stretch.len());
-        let mut kinds = &bonuses.kinds[..];
-        for range in stretch.ranges() {
-            let (here, rest) = kinds.split_at(range.len());
-            // What is the same for every node makes no difference. A feasible node's total is 0 at least and less than
-            // 2^31, so that every other node's stays below 0.
-            let total = |(score, kind): (&i32, &u32)| score.wrapping_add(bonuses.of_kinds[*kind as usize]);
-            totals.extend(scores[range].iter().zip(here).map(total));
-            kinds = rest;
+        // What is the same for every node makes no difference. A feasible node's total is 0 at least and less than 2^31,
+        // so that every other node's stays below 0.
+        let mut totals = stretch.of(scores);
+        for (total, kind) in totals.iter_mut().zip(&bonuses.kinds) {
+            *total = total.wrapping_add(bonuses.of_kinds[*kind as usize]);
         }
         let slot_at = |place: usize| cache.order()[stretch.position(place)];
         let best = best_place(&totals, search.tie_break, |place| cache.rank(slot_at(place)));
@@ -318,8 +314,15 @@ impl Board {
 
     fn update(&mut self, profile: &Profile, cache: &Cache, pod: &PodTraits, position: u32) {
         let slot = cache.order()[position as usize];
-        let new = self.appraiser.entry(profile, cache, pod, slot);
         let was_feasible = self.tree.score(position) != INFEASIBLE;
+        // Most changes leave a node that takes the pods with room for them.
+        if was_feasible
+            && self.raws.is_empty()
+            && let Quick::Takes(fixed) = self.appraiser.quick(cache.sums(slot))
+        {
+            return self.tree.set(position, fixed);
+        }
+        let new = self.appraiser.entry(profile, cache, pod, slot);
         if !was_feasible || !new.refusal.is_none() {
             self.refusals[position as usize] = new.refusal;
         }

@@ -58,7 +58,7 @@ impl Class {
     }
 
     /// The same without pods that are being deleted.
-    pub(super) fn slots_of_staying(&self) -> impl Iterator<Item = u32> {
+    pub(super) fn slots_of_staying(&self) -> impl ExactSizeIterator<Item = u32> {
         self.staying.iter().map(|(slot, _)| *slot)
     }
 

@@ -152,7 +152,7 @@ pub(super) fn best_place<S: Ord + Copy, N: Ord>(
 }
 
 /// So many scores are compared at once where one of several best ones is sought.
-const SCORES_AT_ONCE: usize = 32;
+const SCORES_AT_ONCE: usize = 16;
 
 /// Each node's weighted sum of normalized scores.
 fn totals(case: Case<'_>, feasible: &[u32], draw: u64) -> Vec<i64> {

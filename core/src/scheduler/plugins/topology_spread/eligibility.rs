@@ -238,7 +238,9 @@ impl<'a> Counts<'a> {
             let slots = || class.slots_of_staying().filter_map(&place);
             let count_pods = |into: &mut [u32]| slots().for_each(|place| into[place] += 1);
             let Some(tally) = tally(class) else {
-                counts.others.resize(size, 0);
+                if counts.others.is_empty() {
+                    counts.others = vec![0; size];
+                }
                 count_pods(&mut counts.others);
                 continue;
             };

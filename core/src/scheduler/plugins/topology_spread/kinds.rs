@@ -121,6 +121,7 @@ impl Kinds {
             }
             return;
         }
+        self.with_pods.reserve(class.slots_of_staying().len());
         let positions = class.slots_of_staying().filter_map(|slot| cache.position(slot));
         for place in positions.filter_map(|position| stretch.place(position)) {
             let kind = &mut self.of_nodes[place];
