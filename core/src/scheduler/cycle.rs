@@ -232,7 +232,7 @@ fn tell_failure(ctx: &mut Context<'_>, view: View<'_>, row: RowId, pod: &Pod, me
 fn tell_bound(ctx: &mut Context<'_>, reply: &Reply) {
     let Reply::Object(Object::Pod(pod), version) = reply else { return };
     let Some(node) = &pod.node else { return };
-    let message = ["Successfully assigned ", &pod.meta.namespace, "/", &pod.meta.name, " to ", node].concat();
+    let message = format!("Successfully assigned {}/{} to {node}", pod.meta.namespace, pod.meta.name);
     let event = events::Event::normal(REPORTER, "Scheduled", message).about(&pod.meta);
     say(ctx, pod, event.in_series("Binding", Some(*version)));
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::config::SpreadDefaults;
+use crate::id::{Name, literal};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::float::{SpreadShares, SpreadSums, SpreadWeight};
@@ -18,7 +19,8 @@ use crate::scheduler::traits::PodTraits;
 /// The constraints of pods that have none themselves: key and skew.
 ///
 /// Source: `systemDefaultConstraints`, plugin.go (v1.34.1).
-const DEFAULTS: [(&str, i32); 2] = [(HOSTNAME, 3), ("topology.kubernetes.io/zone", 5)];
+const DEFAULTS: [(Name, i32); 2] =
+    [(literal!("kubernetes.io/hostname"), 3), (literal!("topology.kubernetes.io/zone"), 5)];
 
 /// The preferred constraints of a pod: its own, or the defaults.
 pub(in crate::scheduler) struct Preferences {
@@ -177,9 +179,9 @@ fn domains_among(feasible: &[u32], scored: &Scored, domains: &Domains, at_most: 
     count
 }
 
-fn default(key: &str, max_skew: i32, siblings: &Arc<Pods>) -> Spread {
+fn default(topology_key: Name, max_skew: i32, siblings: &Arc<Pods>) -> Spread {
     Spread {
-        topology_key: key.into(),
+        topology_key,
         max_skew,
         min_domains: 1,
         honors_node_affinity: true,
