@@ -56,9 +56,9 @@ fn compare(ctx: &mut Context<'_>, old: Option<&Object>, new: Option<&Object>) {
         (Some(Object::Namespace(old)), Some(Object::Namespace(new))) => {
             // That nothing is wrong is said of every namespace that goes.
             let tells =
-                |condition: &&Condition| condition.status == Status3::True || old.conditions.is_true(condition.kind);
+                |condition: &Condition| condition.status == Status3::True || old.conditions.is_true(condition.kind);
             let told = new.conditions.iter().filter(tells);
-            told.for_each(|condition| compare_condition(ctx, &key, &old.conditions, condition));
+            told.for_each(|condition| compare_condition(ctx, &key, &old.conditions, &condition));
         }
         (Some(Object::Deployment(old)), Some(Object::Deployment(new))) => compare_deployment(ctx, &key, old, new),
         (Some(Object::StatefulSet(old)), Some(Object::StatefulSet(new))) => compare_stateful_set(ctx, &key, old, new),
@@ -150,7 +150,7 @@ fn compare_stateful_set(ctx: &mut Context<'_>, key: &ObjectKey, old: &StatefulSe
 }
 
 fn compare_conditions(ctx: &mut Context<'_>, key: &ObjectKey, old: &Conditions, new: &Conditions) {
-    new.iter().for_each(|condition| compare_condition(ctx, key, old, condition));
+    new.iter().for_each(|condition| compare_condition(ctx, key, old, &condition));
 }
 
 fn compare_condition(ctx: &mut Context<'_>, key: &ObjectKey, old: &Conditions, condition: &Condition) {

@@ -135,7 +135,7 @@ fn mark<T: Resource>(
     row: RowId,
     stored: &Arc<T>,
     grace: Span,
-    finalizers: Arc<[Name]>,
+    finalizers: Vec<Name>,
 ) -> Answer {
     let mut marked = T::clone(stored);
     let meta = marked.meta_mut();
@@ -166,7 +166,7 @@ fn mark<T: Resource>(
 ///
 /// Source: `deletionFinalizersForGarbageCollection`,
 /// staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go (v1.34.1).
-fn with_finalizer(meta: &Meta, propagation: Propagation) -> Arc<[Name]> {
+fn with_finalizer(meta: &Meta, propagation: Propagation) -> Vec<Name> {
     let of_policies = [FOREGROUND_DELETION, ORPHAN];
     // A deletion that names no policy leaves it at what the object says itself.
     let own = meta.finalizers.iter().find_map(|own| of_policies.into_iter().find(|policy| **own == **policy));
@@ -193,6 +193,7 @@ pub(super) fn is_released(meta: &Meta) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::MetaExtras;
 
     #[test]
     fn a_policy_that_is_named_counts_then_the_objects_own_then_the_kinds() {
@@ -213,8 +214,9 @@ mod tests {
             (&["shop/wait"], OrphanByDefault, &["shop/wait", "orphan"]),
         ];
         for (has, propagation, expected) in table {
-            let names = |texts: &[&str]| -> Arc<[Name]> { texts.iter().map(|text| Name::from(*text)).collect() };
-            let meta = Meta { finalizers: names(has), ..Meta::default() };
+            let names = |texts: &[&str]| -> Vec<Name> { texts.iter().map(|text| Name::from(*text)).collect() };
+            let extras = MetaExtras { finalizers: names(has), ..MetaExtras::default() };
+            let meta = Meta { extras: extras.into(), ..Meta::default() };
             assert_eq!(with_finalizer(&meta, propagation), names(expected), "{has:?} {propagation:?}");
         }
     }

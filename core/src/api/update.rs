@@ -138,8 +138,9 @@ fn keep_identity<T: Resource>(new: &mut T, old: &T) {
     new.uid = old.uid;
     new.generation = old.generation;
     new.created_at = old.created_at;
-    new.deleted_at = old.deleted_at;
-    new.deletion_grace = old.deletion_grace;
+    if (new.deleted_at, new.deletion_grace) != (old.deleted_at, old.deletion_grace) {
+        (new.deleted_at, new.deletion_grace) = (old.deleted_at, old.deletion_grace);
+    }
     new.generate_name = false;
 }
 

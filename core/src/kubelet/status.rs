@@ -36,11 +36,13 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     let (init, main) = life.containers.split_at(life.init_count());
     let init_waiting = literal!("PodInitializing");
     let waiting = if init.is_empty() { literal!("ContainerCreating") } else { init_waiting.clone() };
-    status.init_containers = init.iter().map(|container| container_status(container, &init_waiting)).collect();
     status.containers = main.iter().map(|container| container_status(container, &waiting)).collect();
-    for (container, spec) in status.init_containers.iter_mut().zip(&life.pod.spec.init_containers) {
-        if !spec.sidecar {
-            container.ready = ended_well(&container.state);
+    if !init.is_empty() {
+        status.init_containers = init.iter().map(|container| container_status(container, &init_waiting)).collect();
+        for (container, spec) in status.init_containers.iter_mut().zip(&life.pod.spec.init_containers) {
+            if !spec.sidecar {
+                container.ready = ended_well(&container.state);
+            }
         }
     }
     let spec = &life.pod.spec;
@@ -70,17 +72,18 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
 
 /// A copy but for the containers, which are told anew.
 fn without_containers(status: &PodStatus) -> PodStatus {
-    PodStatus {
+    let mut copy = PodStatus {
         phase: status.phase,
-        reason: status.reason.clone(),
-        message: status.message.clone(),
         conditions: status.conditions.clone(),
         pod_ip: status.pod_ip.clone(),
         started_at: status.started_at,
         containers: Vec::new(),
-        init_containers: Vec::new(),
-        nominated_node: status.nominated_node.clone(),
+        extras: status.extras.clone(),
+    };
+    if !copy.init_containers.is_empty() {
+        copy.init_containers.clear();
     }
+    copy
 }
 
 fn container_status(container: &ContainerLife, waiting: &Name) -> ContainerStatus {
@@ -212,7 +215,7 @@ pub(super) fn give_up_the_missing(spec: &PodSpec, status: &mut PodStatus, taken_
     });
     let initialized = last_is_done || status.containers.iter().any(has_started);
     let reached = status.init_containers.iter().rposition(has_started).map_or(1, |place| place + 1);
-    let missing_init = status.init_containers.iter_mut().take(reached);
+    let missing_init = status.extras.init_containers.iter_mut().take(reached);
     let missing = status.containers.iter_mut().filter(|_| initialized);
     for container in missing_init.chain(missing).filter(|it| !matches!(it.state, ContainerState::Terminated(_))) {
         container.state = ContainerState::Terminated(Arc::new(Terminated {

@@ -148,7 +148,7 @@ impl Plan {
 
     /// The new ReplicaSet's failure, or else the first of an old one's.
     fn replica_failure(&self) -> Option<Condition> {
-        let failure = |it: &sets::Set| it.set.status.conditions.get(ConditionKind::ReplicaFailure).cloned();
+        let failure = |it: &sets::Set| it.set.status.conditions.get(ConditionKind::ReplicaFailure);
         self.new.as_ref().and_then(failure).or_else(|| self.old.iter().find_map(failure))
     }
 }

@@ -29,7 +29,7 @@ impl Standing {
     /// Source: `podTerminatingByPreemption`, pkg/scheduler/framework/plugins/defaultpreemption/default_preemption.go
     /// (v1.34.1).
     pub(in crate::scheduler) fn of(pod: &Pod) -> Standing {
-        let by_preemption = |it: &Condition| it.status == Status3::True && *it.reason == *PREEMPTED;
+        let by_preemption = |it: Condition| it.status == Status3::True && *it.reason == *PREEMPTED;
         let target = pod.status.conditions.get(ConditionKind::DisruptionTarget);
         Standing {
             name: pod.meta.name.clone(),
