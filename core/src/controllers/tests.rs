@@ -9,8 +9,8 @@ use crate::config::Config;
 use crate::digest::Shared;
 use crate::id::Revision;
 use crate::model::{
-    Container, DaemonSet, Deployment, Job, JobSpec, Kind, Labels, Meta, MetaExtras, Object, ObjectKey, Pod, PodSpec, PodTemplate,
-    ReplicaSet, Resource, RestartPolicy, Selector, StatefulSet,
+    Container, DaemonSet, Deployment, Job, JobSpec, Kind, Labels, Meta, MetaExtras, Object, ObjectKey, Pod, PodSpec,
+    PodTemplate, ReplicaSet, Resource, RestartPolicy, Selector, StatefulSet,
 };
 use crate::testbed::Testbed;
 use crate::time::Span;

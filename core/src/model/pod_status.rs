@@ -42,8 +42,12 @@ pub struct PodStatusExtras {
 }
 
 impl Absent for PodStatusExtras {
-    const ABSENT: &'static Self =
-        &PodStatusExtras { reason: Name::new(), message: Name::new(), init_containers: Vec::new(), nominated_node: None };
+    const ABSENT: &'static Self = &PodStatusExtras {
+        reason: Name::new(),
+        message: Name::new(),
+        init_containers: Vec::new(),
+        nominated_node: None,
+    };
 }
 
 impl Deref for PodStatus {

@@ -12,8 +12,8 @@ use crate::controllers::stateful_set::identity;
 use crate::digest::Shared;
 use crate::id::{Name, Uid};
 use crate::model::{
-    ClaimTemplate, Kind, Meta, MetaExtras, Object, OwnerReference, PersistentVolumeClaim, Pod, PodSpec, PodVolume, PodVolumeSource,
-    StatefulSet,
+    ClaimTemplate, Kind, Meta, MetaExtras, Object, OwnerReference, PersistentVolumeClaim, Pod, PodSpec, PodVolume,
+    PodVolumeSource, StatefulSet,
 };
 use crate::store::View;
 

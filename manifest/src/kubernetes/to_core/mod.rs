@@ -20,8 +20,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
-    Deployment, DeploymentStrategy, IntOrPercent, Kind, Labels, Meta, MetaExtras, Namespace, Object, OwnerReference, ReplicaSet,
-    ReplicationController, Resources, Selector, SelectorOperator, SelectorRequirement,
+    Deployment, DeploymentStrategy, IntOrPercent, Kind, Labels, Meta, MetaExtras, Namespace, Object, OwnerReference,
+    ReplicaSet, ReplicationController, Resources, Selector, SelectorOperator, SelectorRequirement,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::Span;

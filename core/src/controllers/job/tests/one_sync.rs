@@ -3,7 +3,9 @@
 use super::*;
 use crate::controllers::owned_by;
 use crate::id::ProcId;
-use crate::model::{ConditionKind, ContainerState, ContainerStatus, IndexSet, JOB_TRACKING, MetaExtras, Phase, Terminated};
+use crate::model::{
+    ConditionKind, ContainerState, ContainerStatus, IndexSet, JOB_TRACKING, MetaExtras, Phase, Terminated,
+};
 use crate::seam::Input;
 
 /// A Job in words: `p=` parallelism, `c=` completions, `b=` back-off limit and the marks below.

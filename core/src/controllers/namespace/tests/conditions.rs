@@ -45,8 +45,7 @@ fn held_by(maps: &[&[&str]]) -> Testbed {
 /// An answer to the deletion of a ConfigMap that such finalizers hold.
 fn waiting(finalizers: &[&str]) -> Answer {
     let finalizers = finalizers.iter().map(|name| Name::from(*name)).collect();
-    let meta =
-        Meta { extras: MetaExtras { finalizers, ..MetaExtras::default() }.into(), ..Meta::default() };
+    let meta = Meta { extras: MetaExtras { finalizers, ..MetaExtras::default() }.into(), ..Meta::default() };
     Ok(Reply::Deleted(Some(Object::ConfigMap(Arc::new(ConfigMap { meta, ..ConfigMap::default() })))))
 }
 

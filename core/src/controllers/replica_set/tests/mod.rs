@@ -9,8 +9,8 @@ use crate::controllers::owned_by;
 use crate::digest::Shared;
 use crate::id::{Name, Uid};
 use crate::model::{
-    Container, ContainerState, ContainerStatus, Labels, Meta, MetaExtras, Namespace, ObjectKey, Phase, PodSpec, PodTemplate,
-    ReplicationController, Service,
+    Container, ContainerState, ContainerStatus, Labels, Meta, MetaExtras, Namespace, ObjectKey, Phase, PodSpec,
+    PodTemplate, ReplicationController, Service,
 };
 use crate::testbed::{StandIn, Testbed};
 use crate::time::Time;
