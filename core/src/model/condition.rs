@@ -128,6 +128,9 @@ struct Details {
     updated_at: Time,
 }
 
+/// Of a condition without words.
+const NO_WORDS: &Name = &Name::new();
+
 impl Absent for Vec<Details> {
     const ABSENT: &'static Self = &Vec::new();
 }
@@ -158,14 +161,14 @@ impl Conditions {
         message: impl Into<Name> + AsRef<str>,
         now: Time,
     ) -> bool {
-        let before = self.get(kind);
-        if before.as_ref().is_some_and(|before| {
-            before.status == status && *before.reason == *reason.as_ref() && *before.message == *message.as_ref()
-        }) {
-            return false;
+        let before = self.place(kind).ok().map(|place| self.brief[place]).filter(|before| before.status == status);
+        if let Some(before) = &before {
+            let (reason_before, message_before, _) = self.rest_of(before);
+            if *reason_before == *reason.as_ref() && *message_before == *message.as_ref() {
+                return false;
+            }
         }
-        let unchanged = before.filter(|before| before.status == status);
-        let changed_at = unchanged.map_or(now, |before| before.changed_at);
+        let changed_at = before.map_or(now, |before| before.changed_at);
         let (reason, message) = (reason.into(), message.into());
         self.put(Condition { kind, status, reason, message, changed_at, updated_at: now });
         true
@@ -174,8 +177,10 @@ impl Conditions {
     /// Sets a condition to what another one says, as [`Conditions::set`] does; the two share their words. Panics if the
     /// other is not there.
     pub fn set_like(&mut self, kind: ConditionKind, other: ConditionKind, now: Time) {
-        let Condition { status, reason, message, .. } = self.get(other).expect("the other condition is set");
-        self.set(kind, status, reason, message, now);
+        let other = self.brief[self.place(other).expect("the other condition is set")];
+        let (reason, message, _) = self.rest_of(&other);
+        let (reason, message) = (reason.clone(), message.clone());
+        self.set(kind, other.status, reason, message, now);
     }
 
     /// Notes that the condition of a kind was written again, changed or not.
@@ -222,17 +227,18 @@ impl Conditions {
         if self.brief.get(place).is_some_and(|brief| brief.kind == kind) { Ok(place) } else { Err(place) }
     }
 
+    /// Reason, message and last update.
+    fn rest_of(&self, brief: &Brief) -> (&Name, &Name, Time) {
+        match self.details.iter().find(|details| details.of == brief.kind) {
+            Some(details) => (&details.reason, &details.message, details.updated_at),
+            None => (NO_WORDS, NO_WORDS, brief.changed_at),
+        }
+    }
+
     fn whole(&self, brief: &Brief) -> Condition {
         let Brief { kind, status, changed_at } = *brief;
-        match self.details.iter().find(|details| details.of == kind).cloned() {
-            Some(Details { of: _, reason, message, updated_at }) => {
-                Condition { kind, status, reason, message, changed_at, updated_at }
-            }
-            None => {
-                let (reason, message) = (Name::default(), Name::default());
-                Condition { kind, status, reason, message, changed_at, updated_at: changed_at }
-            }
-        }
+        let (reason, message, updated_at) = self.rest_of(brief);
+        Condition { kind, status, reason: reason.clone(), message: message.clone(), changed_at, updated_at }
     }
 
     fn put(&mut self, condition: Condition) {
@@ -269,7 +275,11 @@ impl Conditions {
 impl Hash for Conditions {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.brief.len().hash(state);
-        self.iter().for_each(|condition| condition.hash(state));
+        for brief in &self.brief {
+            let Brief { kind, status, changed_at } = brief;
+            let (reason, message, updated_at) = self.rest_of(brief);
+            (kind, status, reason, message, changed_at, updated_at).hash(state);
+        }
     }
 }
 
@@ -290,5 +300,76 @@ impl<'de> Deserialize<'de> for Conditions {
         let mut conditions = Conditions::default();
         Vec::<Condition>::deserialize(deserializer)?.into_iter().for_each(|condition| conditions.put(condition));
         Ok(conditions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::StableHasher;
+    use crate::draw::{Draws, Purpose, below};
+
+    /// As [`Conditions::set`], on a plain list.
+    fn set(list: &mut Vec<Condition>, kind: ConditionKind, status: Status3, reason: &str, now: Time) -> bool {
+        let (reason, message) = (Name::from(reason), Name::default());
+        match list.binary_search_by_key(&kind, |condition| condition.kind) {
+            Err(place) => {
+                list.insert(place, Condition { kind, status, reason, message, changed_at: now, updated_at: now });
+                true
+            }
+            Ok(place) => {
+                let before = list[place].clone();
+                let changed_at = if before.status == status { before.changed_at } else { now };
+                let differs = before.status != status || before.reason != reason;
+                if differs {
+                    list[place] = Condition { kind, status, reason, message, changed_at, updated_at: now };
+                }
+                differs
+            }
+        }
+    }
+
+    #[test]
+    fn brief_conditions_are_as_a_plain_list_of_whole_ones() {
+        use ConditionKind::{ContainersReady, Initialized, PodScheduled, Ready};
+        let mut draws = Draws::starting_at(7, Purpose::NameSuffix, 0, 0);
+        let mut next = |bound| below(draws.next().expect("draws do not end"), bound) as usize;
+        let (mut conditions, mut list) = (Conditions::default(), Vec::new());
+        for round in 0..3_000 {
+            let now = Time::from_secs(round);
+            let kind = [Ready, PodScheduled, Initialized, ContainersReady][next(4)];
+            match next(8) {
+                0 => {
+                    let there = list.iter().position(|condition: &Condition| condition.kind == kind);
+                    assert_eq!(conditions.remove(kind), there.is_some());
+                    there.map(|place| list.remove(place));
+                }
+                1 => {
+                    conditions.touch(kind, now);
+                    list.iter_mut().filter(|it| it.kind == kind).for_each(|condition| condition.updated_at = now);
+                }
+                2 if conditions.get(Ready).is_some() => {
+                    let ready = conditions.get(Ready).expect("it was just seen");
+                    conditions.set_like(kind, Ready, now);
+                    set(&mut list, kind, ready.status, &ready.reason, now);
+                }
+                _ => {
+                    let (status, reason) = (Status3::from(next(2) == 0), ["", "", "Waits"][next(3)]);
+                    assert_eq!(
+                        conditions.set(kind, status, reason, "", now),
+                        set(&mut list, kind, status, reason, now)
+                    );
+                }
+            }
+            assert!(conditions.iter().eq(list.iter().cloned()), "after {round} changes: {conditions:?}, not {list:?}");
+            assert_eq!(conditions.get(kind), list.iter().find(|condition| condition.kind == kind).cloned());
+            assert_eq!(StableHasher::hash_one(&conditions), StableHasher::hash_one(&list));
+            let brief = |condition: &Condition| {
+                condition.reason.is_empty()
+                    && condition.message.is_empty()
+                    && condition.updated_at == condition.changed_at
+            };
+            assert_eq!(conditions.details.len(), list.iter().filter(|condition| !brief(condition)).count());
+        }
     }
 }

@@ -235,12 +235,17 @@ impl<T: Resource> Table<T> {
 
     fn enter_name(&mut self, object: &T, index: u32) {
         let meta = object.meta();
-        if !self.by_namespace.contains_key(&meta.namespace) {
-            self.by_namespace.insert(meta.namespace.clone(), Vec::new());
-        }
-        let slots = self.by_namespace.get_mut(&meta.namespace).expect("the list is there");
-        self.rows[index as usize].place = slots.len() as u32;
-        slots.push(index);
+        let place = match self.by_namespace.get_mut(&meta.namespace) {
+            Some(slots) => {
+                slots.push(index);
+                slots.len() - 1
+            }
+            None => {
+                self.by_namespace.insert(meta.namespace.clone(), vec![index]);
+                0
+            }
+        };
+        self.rows[index as usize].place = place as u32;
         self.by_name.insert(name_hash(&meta.namespace, &meta.name), index);
     }
 
