@@ -278,13 +278,20 @@ impl<T: Resource> Table<T> {
 impl<T> Row<T> {
     /// The version that was the newest at a revision; `None` before the row existed.
     fn version_at(&self, at: Revision) -> Option<&Version<T>> {
-        self.versions().find(|version| version.since <= at)
+        // Most read the newest one.
+        if self.newest.since <= at {
+            return Some(&self.newest);
+        }
+        self.older_versions().find(|version| version.since <= at)
     }
 
     /// All versions that are kept, newest first.
     fn versions(&self) -> impl Iterator<Item = &Version<T>> {
-        let older = std::iter::successors(self.older.as_deref(), |link| link.older.as_deref());
-        std::iter::once(&self.newest).chain(older.map(|link| &link.version))
+        std::iter::once(&self.newest).chain(self.older_versions())
+    }
+
+    fn older_versions(&self) -> impl Iterator<Item = &Version<T>> {
+        std::iter::successors(self.older.as_deref(), |link| link.older.as_deref()).map(|link| &link.version)
     }
 }
 
