@@ -227,7 +227,7 @@ mod tests {
     use crate::api::Taken;
     use crate::config::Config;
     use crate::id::ProcId;
-    use crate::model::{Kind, Meta, Pod};
+    use crate::model::{Kind, Meta, MetaExtras, Pod};
     use crate::seam::{Effect, Msg};
     use crate::time::Time;
 
@@ -281,7 +281,8 @@ mod tests {
     #[test]
     fn nothing_is_adopted_by_an_owner_that_is_gone_another_one_or_being_deleted() {
         let owner = |uid, deleted_at| {
-            let meta = Meta { uid: Uid::new(uid), deleted_at, ..Meta::named("default", "o") };
+            let extras = MetaExtras { deleted_at, ..MetaExtras::default() }.into();
+            let meta = Meta { uid: Uid::new(uid), extras, ..Meta::named("default", "o") };
             Ok(Reply::Object(Object::Pod(Arc::new(Pod { meta: meta.into(), ..Pod::default() })), Revision(3)))
         };
         let key = ObjectKey::new(Kind::Pod, "default", "o");

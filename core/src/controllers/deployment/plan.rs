@@ -13,7 +13,7 @@ use crate::controllers::NamespacedName;
 use crate::controllers::deployment::progress::set_condition;
 use crate::controllers::deployment::sets::{self, Set};
 use crate::events::Event;
-use crate::id::Revision;
+use crate::id::{Name, Revision};
 use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Object, ReplicaSet, Status3};
 use crate::time::{Span, Time};
 
@@ -347,7 +347,7 @@ impl Plan {
 
     /// Why the Deployment is said to progress or not.
     pub(super) fn progressing_reason(&self) -> Option<&str> {
-        self.deployment.status.conditions.get(ConditionKind::Progressing).map(|condition| &*condition.reason)
+        self.deployment.status.conditions.reason(ConditionKind::Progressing).map(Name::as_str)
     }
 
     /// Writes the Deployment's status and revision as they are by now.

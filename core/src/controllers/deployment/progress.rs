@@ -39,7 +39,7 @@ impl Plan {
         match self.replica_failure() {
             Some(failure) => {
                 let Condition { kind, status: holds, reason, message, .. } = failure;
-                set_condition(&mut status.conditions, *kind, *holds, reason.clone(), message.clone(), self.now);
+                set_condition(&mut status.conditions, kind, holds, reason, message, self.now);
             }
             None => {
                 status.conditions.remove(ConditionKind::ReplicaFailure);
@@ -153,7 +153,7 @@ impl Plan {
     }
 
     /// The new ReplicaSet's failure, or else the first of an old one's.
-    fn replica_failure(&self) -> Option<&Condition> {
+    fn replica_failure(&self) -> Option<Condition> {
         self.new.iter().chain(&self.old).find_map(|it| it.set.status.conditions.get(ConditionKind::ReplicaFailure))
     }
 }
@@ -169,7 +169,7 @@ pub(super) fn set_condition(
     message: impl Into<Name> + AsRef<str>,
     now: Time,
 ) {
-    let is_same = |present: &Condition| present.status == status && *present.reason == *reason.as_ref();
+    let is_same = |present: Condition| present.status == status && *present.reason == *reason.as_ref();
     let same = conditions.get(kind).is_some_and(is_same);
     if !same {
         conditions.set(kind, status, reason, message, now);

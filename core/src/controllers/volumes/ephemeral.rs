@@ -10,7 +10,7 @@ use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::{NamespacedName, owned_by};
 use crate::events::Event;
-use crate::model::{ClaimTemplate, Kind, Meta, PersistentVolumeClaim, Pod, PodVolumeSource};
+use crate::model::{ClaimTemplate, Kind, Meta, MetaExtras, PersistentVolumeClaim, Pod, PodVolumeSource};
 use crate::store::View;
 
 /// The number of this controller's client and work queue.
@@ -40,11 +40,11 @@ impl Ephemeral {
 }
 
 fn claim_of(pod: &Pod, template: &ClaimTemplate, name: &str) -> PersistentVolumeClaim {
+    let (annotations, original) = (template.annotations.clone(), template.original.clone());
     let meta = Meta {
         labels: template.labels.clone(),
-        annotations: template.annotations.clone(),
         owners: [owned_by(Kind::Pod, &pod.meta)].into(),
-        original: template.original.clone(),
+        extras: MetaExtras { annotations, original, ..MetaExtras::default() }.into(),
         ..Meta::named(&pod.meta.namespace, name)
     };
     PersistentVolumeClaim { meta, spec: template.spec.clone(), ..PersistentVolumeClaim::default() }

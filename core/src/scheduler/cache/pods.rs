@@ -67,7 +67,7 @@ impl Default for Start {
 /// Source: `podTerminatingByPreemption`, pkg/scheduler/framework/plugins/defaultpreemption/default_preemption.go
 /// (v1.34.1).
 pub(in crate::scheduler) fn makes_room(pod: &Pod) -> bool {
-    let by_preemption = |it: &Condition| it.status == Status3::True && *it.reason == *PREEMPTED;
+    let by_preemption = |it: Condition| it.status == Status3::True && *it.reason == *PREEMPTED;
     pod.meta.is_terminating() && pod.status.conditions.get(ConditionKind::DisruptionTarget).is_some_and(by_preemption)
 }
 

@@ -9,7 +9,7 @@ use crate::api::{Patch, Propagation};
 use crate::config::Config;
 use crate::digest::Shared;
 use crate::facts::What;
-use crate::model::{Container, IntOrPercent, Labels, Meta, PodSpec, PodTemplate, Selector};
+use crate::model::{Container, IntOrPercent, Labels, Meta, MetaExtras, PodSpec, PodTemplate, Selector};
 use crate::testbed::Testbed;
 use crate::time::{Span, Time};
 
@@ -64,12 +64,13 @@ fn plan(deployment: Deployment, before: &Deployment, sets: &str) -> Plan {
         let (name, sizes) = text.split_once(':').expect("a name and a size");
         let (size, available) = sizes.split_once('/').unwrap_or((sizes, "0"));
         let noted: u32 = noted.parse().unwrap_or(before.replicas);
+        let annotations = Labels::new([
+            ("deployment.kubernetes.io/desired-replicas", noted.to_string()),
+            ("deployment.kubernetes.io/max-replicas", (noted + surge).to_string()),
+        ]);
         let meta = Meta {
             created_at: Time::from_secs(100 * (place as u64 + 1)),
-            annotations: Labels::new([
-                ("deployment.kubernetes.io/desired-replicas", noted.to_string()),
-                ("deployment.kubernetes.io/max-replicas", (noted + surge).to_string()),
-            ]),
+            extras: MetaExtras { annotations, ..MetaExtras::default() }.into(),
             ..Meta::named("default", name.trim_start_matches('*'))
         };
         let mut set = ReplicaSet { meta, replicas: size.parse().unwrap(), ..ReplicaSet::default() };
