@@ -52,6 +52,9 @@ pub(crate) enum Event {
     VouchAgain { host: HostId, disturbance: u32 },
 }
 
+/// By at least so many slots a slab grows.
+const SLOTS_MIN: usize = 64;
+
 /// Events by slot; slots of events that have happened are used again.
 #[derive(Debug, Default)]
 pub(crate) struct Slab {
@@ -67,6 +70,10 @@ impl Slab {
             return slot;
         }
         let slot = u32::try_from(self.events.len()).expect("fewer than 2^32 events are pending");
+        if self.events.len() == self.events.capacity() {
+            // In a large cluster hundreds of thousands are pending: doubling would leave half of the places empty.
+            self.events.reserve_exact(SLOTS_MIN.max(self.events.len() / 8));
+        }
         self.events.push(Some(event));
         slot
     }
