@@ -48,7 +48,8 @@ pub(super) fn keys_of<T: Resource>(object: &T) -> [Option<RowKey<'_>>; 2] {
 #[derive(Default)]
 pub(super) struct KeyIndex(BTreeMap<u64, Slots>);
 
-/// Slots in order. Most keys have few, which a list keeps in less memory than a tree; a long one would be slow to change.
+/// Slots in order. Most keys have few, which a list keeps in less memory than a tree does; a long list would be slow to
+/// change.
 enum Slots {
     Few(Vec<u32>),
     Many(BTreeSet<u32>),
