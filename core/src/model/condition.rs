@@ -96,6 +96,19 @@ pub struct Condition {
     pub updated_at: Time,
 }
 
+impl Condition {
+    /// Says this from now on, if it does not yet.
+    fn renew(&mut self, status: Status3, reason: Name, message: Name, now: Time) {
+        if self.status != status {
+            self.status = status;
+            (self.changed_at, self.updated_at) = (now, now);
+        }
+        if self.reason != reason || self.message != message {
+            (self.reason, self.message, self.updated_at) = (reason, message, now);
+        }
+    }
+}
+
 /// The conditions of one object, sorted by kind, each kind at most once.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -156,24 +169,19 @@ impl Conditions {
         }
     }
 
-    /// Sets a condition to what another one says, as [`Conditions::set`] does; the two share their words. Panics if the
-    /// other is not there.
-    pub fn set_like(&mut self, kind: ConditionKind, other: ConditionKind, now: Time) {
-        let other = self.get(other).expect("the other condition is set").clone();
-        match self.0.binary_search_by_key(&kind, |condition| condition.kind) {
-            Err(place) => {
-                self.0.reserve_exact(1);
-                self.0.insert(place, Condition { kind, changed_at: now, updated_at: now, ..other });
+    /// Sets several conditions, in the order of their kinds, each as [`Conditions::set`] does.
+    pub fn set_all<const N: usize>(&mut self, wanted: [(ConditionKind, Status3, Name, Name); N], now: Time) {
+        self.0.reserve_exact(N.saturating_sub(self.0.len()));
+        let mut place = 0;
+        for (kind, status, reason, message) in wanted {
+            while self.0.get(place).is_some_and(|condition| condition.kind < kind) {
+                place += 1;
             }
-            Ok(place) => {
-                let condition = &mut self.0[place];
-                if condition.reason != other.reason || condition.message != other.message {
-                    (condition.reason, condition.message) = (other.reason, other.message);
-                    condition.updated_at = now;
-                }
-                if condition.status != other.status {
-                    condition.status = other.status;
-                    (condition.changed_at, condition.updated_at) = (now, now);
+            match self.0.get_mut(place).filter(|condition| condition.kind == kind) {
+                Some(condition) => condition.renew(status, reason, message, now),
+                None => {
+                    let (changed_at, updated_at) = (now, now);
+                    self.0.insert(place, Condition { kind, status, reason, message, changed_at, updated_at });
                 }
             }
         }
@@ -214,5 +222,34 @@ impl Conditions {
     /// All conditions, by kind.
     pub fn iter(&self) -> impl Iterator<Item = &Condition> {
         self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ConditionKind::{ContainersReady, DisruptionTarget, PodScheduled, Ready};
+    use Status3::{False, True};
+
+    #[test]
+    fn several_conditions_are_set_as_each_alone_would_be() {
+        let (none, why) = (Name::default(), Name::from("ContainersNotReady"));
+        let unready = [(Ready, False, why.clone(), "app".into()), (ContainersReady, False, why.clone(), "app".into())];
+        let other_words =
+            [(Ready, False, why.clone(), "app side".into()), (PodScheduled, True, none.clone(), none.clone())];
+        let ready = [(Ready, True, none.clone(), none.clone()), (ContainersReady, True, none.clone(), none)];
+        let (mut together, mut alone) = (Conditions::default(), Conditions::default());
+        for it in [&mut together, &mut alone] {
+            it.set(DisruptionTarget, True, "EvictionByEvictionAPI", "", Time::ZERO);
+        }
+        for (second, wanted) in (1..).zip([unready.clone(), unready, other_words, ready.clone(), ready]) {
+            let now = Time::from_secs(second);
+            for (kind, status, reason, message) in wanted.clone() {
+                alone.set(kind, status, reason, message, now);
+            }
+            together.set_all(wanted, now);
+            assert_eq!(together, alone, "after {second} s");
+        }
+        assert_eq!(together.iter().count(), 4);
     }
 }
