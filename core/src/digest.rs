@@ -65,10 +65,7 @@ impl Hasher for StableHasher {
             word.copy_from_slice(chunk);
             self.absorb(u64::from_le_bytes(word));
         }
-        let rest = chunks.remainder();
-        let mut word = [0u8; 8];
-        word[..rest.len()].copy_from_slice(rest);
-        self.absorb(u64::from_le_bytes(word));
+        self.absorb(word_of(chunks.remainder()));
         self.absorb(bytes.len() as u64);
     }
 
@@ -120,6 +117,22 @@ impl Hasher for StableHasher {
     fn write_isize(&mut self, value: isize) {
         self.absorb(value as u64);
     }
+}
+
+/// Fewer than eight bytes as the low ones of a word. Read piece by piece: a copy whose length is not known is a call.
+fn word_of(bytes: &[u8]) -> u64 {
+    let (mut word, mut shift, mut rest) = (0, 0, bytes);
+    if let Some((four, after)) = rest.split_first_chunk() {
+        (word, shift, rest) = (u64::from(u32::from_le_bytes(*four)), 32, after);
+    }
+    if let Some((two, after)) = rest.split_first_chunk() {
+        word |= u64::from(u16::from_le_bytes(*two)) << shift;
+        (shift, rest) = (shift + 16, after);
+    }
+    if let [one, ..] = rest {
+        word |= u64::from(*one) << shift;
+    }
+    word
 }
 
 /// The rolling hash over every step of a run. Printed as 16 hexadecimal digits.
@@ -293,6 +306,16 @@ mod tests {
         );
         assert_ne!(StableHasher::hash_one("ab"), StableHasher::hash_one("ba"));
         assert_ne!(StableHasher::hash_one(&("a", "bc")), StableHasher::hash_one(&("ab", "c")));
+    }
+
+    #[test]
+    fn the_last_bytes_are_read_as_if_zeros_followed() {
+        for count in 0..8 {
+            let bytes: Vec<u8> = (0..count).map(|byte| 0xf1 + byte).collect();
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(&bytes);
+            assert_eq!(word_of(&bytes), u64::from_le_bytes(padded), "{count} bytes");
+        }
     }
 
     #[test]

@@ -137,8 +137,11 @@ pub fn draw(seed: u64, purpose: Purpose, entity: u64, k: u64) -> u64 {
 
 /// An identity as RFC 9562 makes them of random values (version 4), of the values number `k` and `k + 1`.
 pub fn draw_uid(seed: u64, purpose: Purpose, entity: u64, k: u64) -> Uid {
-    let high = draw(seed, purpose, entity, k) & !0xf000 | 0x4000;
-    let low = draw(seed, purpose, entity, k + 1) & !(0b11 << 62) | 0b10 << 62;
+    let (block, place) = (k / BLOCK, (k % BLOCK) as usize);
+    let values = draw_block(seed, purpose, entity, block);
+    let second = values.get(place + 1).copied().unwrap_or_else(|| draw(seed, purpose, entity, k + 1));
+    let high = values[place] & !0xf000 | 0x4000;
+    let low = second & !(0b11 << 62) | 0b10 << 62;
     Uid::new(u128::from(high) << 64 | u128::from(low))
 }
 

@@ -190,11 +190,10 @@ impl Core {
             }
             (_, Msg::Advance(revision)) => {
                 let Some(component) = component(&mut self.scheduler, &mut self.controllers, me) else { return };
-                let changes = self.store.advance_cursor(me, revision);
-                if !changes.is_empty() {
-                    component.on_changes(&mut ctx, self.store.view_of(me), &changes);
-                    self.store.trim();
-                }
+                let Some(from) = self.store.advance_cursor(me, revision) else { return };
+                let changes = self.store.changes_between(from, revision);
+                component.on_changes(&mut ctx, self.store.view_of(me), changes);
+                self.store.trim();
             }
             (_, body) => {
                 let store = &self.store;

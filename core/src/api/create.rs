@@ -143,8 +143,9 @@ impl ApiServer {
         meta.uid = uid(ctx.seed(), creation);
         meta.generation = 1;
         meta.created_at = ctx.now;
-        meta.deleted_at = None;
-        meta.deletion_grace = None;
+        if (meta.deleted_at, meta.deletion_grace) != (None, None) {
+            (meta.deleted_at, meta.deletion_grace) = (None, None);
+        }
         object.on_creation(self, ctx);
         let object = self.admission.admit(ctx.now, store, object, &key.name)?;
         let (row, revision) = store.insert(object);

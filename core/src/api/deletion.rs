@@ -29,7 +29,7 @@ pub(super) fn delete(
     grace: Option<Span>,
     propagation: Propagation,
 ) -> Answer {
-    let stored = read::current(store, key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
+    let (row, stored) = read::current_row(store, key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
     if let Some(expected) = uid.filter(|expected| *expected != stored.uid()) {
         return Err(Refusal::WrongUid { expected, stored: stored.uid() });
     }
@@ -42,7 +42,6 @@ pub(super) fn delete(
             // Pods are deleted gracefully: even one that gets no grace is marked by a write of its own before it goes.
             // (So is one that is removed by force from a node; its kubelet here learns of the removal alone.)
             if (pod.node.is_none() || pod.is_finished()) && !pod.meta.is_terminating() {
-                let (row, _) = store.newest().find::<Pod>(&key.namespace, &key.name).expect("the pod was just found");
                 mark::<Pod>(ctx, store, row, pod, given, pod.meta.finalizers.clone())?;
             }
             given
@@ -52,9 +51,9 @@ pub(super) fn delete(
     if let Object::Namespace(namespace) = &stored
         && is_held_by_content(namespace)
     {
-        return delete_namespace(ctx, store, namespace, propagation);
+        return delete_namespace(ctx, store, row, namespace, propagation);
     }
-    with_kind!(key.kind, T => delete_kind::<T>(ctx, store, key, grace, propagation))
+    with_kind!(key.kind, T => delete_row::<T>(ctx, store, row, grace, propagation))
 }
 
 /// Whether somebody has yet to be done with a namespace.
@@ -68,14 +67,13 @@ pub(super) fn is_held_by_content(namespace: &Namespace) -> bool {
 fn delete_namespace(
     ctx: &Context<'_>,
     store: &mut Store,
+    row: RowId,
     namespace: &Arc<Namespace>,
     propagation: Propagation,
 ) -> Answer {
     if namespace.meta.is_terminating() {
         return Ok(Reply::Deleted(Some(Object::Namespace(namespace.clone()))));
     }
-    let found = store.newest().find::<Namespace>(&Name::default(), &namespace.meta.name);
-    let (row, _) = found.expect("the namespace was just found");
     mark::<Namespace>(ctx, store, row, namespace, Span::ZERO, with_finalizer(&namespace.meta, propagation))
 }
 
@@ -109,15 +107,14 @@ fn pod_grace(pod: &Pod, asked: Option<Span>) -> Span {
     if pod.node.is_none() || pod.is_finished() { Span::ZERO } else { grace }
 }
 
-fn delete_kind<T: Resource>(
+fn delete_row<T: Resource>(
     ctx: &Context<'_>,
     store: &mut Store,
-    key: &ObjectKey,
+    row: RowId,
     grace: Span,
     propagation: Propagation,
 ) -> Answer {
-    let (row, stored) = store.newest().find::<T>(&key.namespace, &key.name).expect("the object was just found");
-    let stored = stored.clone();
+    let stored = store.newest().get::<T>(row).expect("the object was just found").clone();
     let finalizers = with_finalizer(stored.meta(), propagation);
     if finalizers.is_empty() && grace == Span::ZERO {
         store.remove::<T>(row);
@@ -135,7 +132,7 @@ fn mark<T: Resource>(
     row: RowId,
     stored: &Arc<T>,
     grace: Span,
-    finalizers: Arc<[Name]>,
+    finalizers: Vec<Name>,
 ) -> Answer {
     let mut marked = T::clone(stored);
     let meta = marked.meta_mut();
@@ -166,7 +163,7 @@ fn mark<T: Resource>(
 ///
 /// Source: `deletionFinalizersForGarbageCollection`,
 /// staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go (v1.34.1).
-fn with_finalizer(meta: &Meta, propagation: Propagation) -> Arc<[Name]> {
+fn with_finalizer(meta: &Meta, propagation: Propagation) -> Vec<Name> {
     let of_policies = [FOREGROUND_DELETION, ORPHAN];
     // A deletion that names no policy leaves it at what the object says itself.
     let own = meta.finalizers.iter().find_map(|own| of_policies.into_iter().find(|policy| **own == **policy));
@@ -193,6 +190,7 @@ pub(super) fn is_released(meta: &Meta) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::MetaExtras;
 
     #[test]
     fn a_policy_that_is_named_counts_then_the_objects_own_then_the_kinds() {
@@ -213,8 +211,9 @@ mod tests {
             (&["shop/wait"], OrphanByDefault, &["shop/wait", "orphan"]),
         ];
         for (has, propagation, expected) in table {
-            let names = |texts: &[&str]| -> Arc<[Name]> { texts.iter().map(|text| Name::from(*text)).collect() };
-            let meta = Meta { finalizers: names(has), ..Meta::default() };
+            let names = |texts: &[&str]| -> Vec<Name> { texts.iter().map(|text| Name::from(*text)).collect() };
+            let extras = MetaExtras { finalizers: names(has), ..MetaExtras::default() };
+            let meta = Meta { extras: extras.into(), ..Meta::default() };
             assert_eq!(with_finalizer(&meta, propagation), names(expected), "{has:?} {propagation:?}");
         }
     }

@@ -1,6 +1,7 @@
 //! Objects by a key whose kind is known only at run time.
 
 use crate::api::{Answer, Refusal, Reply};
+use crate::id::RowId;
 use crate::model::{Object, ObjectKey, Resource, with_kind};
 use crate::store::{Store, View};
 
@@ -15,6 +16,14 @@ pub(crate) fn find(view: View<'_>, key: &ObjectKey) -> Option<Object> {
 /// The newest version of an object.
 pub(super) fn current(store: &Store, key: &ObjectKey) -> Option<Object> {
     find(store.newest(), key)
+}
+
+/// The newest version of an object with its row.
+pub(super) fn current_row(store: &Store, key: &ObjectKey) -> Option<(RowId, Object)> {
+    with_kind!(key.kind, T => {
+        let (row, object) = store.newest().find::<T>(&key.namespace, &key.name)?;
+        Some((row, T::into_object(object.clone())))
+    })
 }
 
 /// The newest version of an object with its revision, for a client that reads before it writes.

@@ -138,23 +138,25 @@ fn keep_identity<T: Resource>(new: &mut T, old: &T) {
     new.uid = old.uid;
     new.generation = old.generation;
     new.created_at = old.created_at;
-    new.deleted_at = old.deleted_at;
-    new.deletion_grace = old.deletion_grace;
+    if (new.deleted_at, new.deletion_grace) != (old.deleted_at, old.deletion_grace) {
+        (new.deleted_at, new.deletion_grace) = (old.deleted_at, old.deletion_grace);
+    }
     new.generate_name = false;
 }
 
 /// As [`write_status`], for the kind whose status is written most: the sender's version becomes the stored one, with
-/// everything but its status as it was, so that no status is copied if nobody else has that version.
-fn write_pod_status(store: &mut Store, version: Arc<Pod>, expected: Option<Revision>) -> Answer {
+/// everything but its status as it was, so that nothing is copied if nobody else has that version.
+fn write_pod_status(store: &mut Store, mut version: Arc<Pod>, expected: Option<Revision>) -> Answer {
     let (row, old) = checked(store, &version, expected)?;
     check_uid::<Pod>(&version, &old)?;
     if version.status == old.status {
         return Ok(unchanged::<Pod>(store, row));
     }
     let Pod { meta, spec, own, node, status: _ } = &*old;
-    let (meta, spec, own, node) = (meta.clone(), spec.clone(), own.clone(), node.clone());
-    let revision = store.replace(row, Pod { meta, spec, own, node, status: version.status.clone() });
-    Ok(create::stored::<Pod>(store, row, revision))
+    let new = Arc::make_mut(&mut version);
+    (new.meta, new.spec, new.own, new.node) = (meta.clone(), spec.clone(), own.clone(), node.clone());
+    let revision = store.replace_shared(row, version.clone());
+    Ok(Reply::Object(Object::Pod(version), revision))
 }
 
 fn write_status<T: Parts>(

@@ -43,7 +43,7 @@ mod tests {
     fn every_controller_has_a_name() {
         let manager = ControllerManager::new(&Config::default());
         let nameless: Vec<u8> =
-            manager.controllers.keys().copied().filter(|number| name_of(*number).is_none()).collect();
+            manager.controllers.iter().map(|it| it.number).filter(|number| name_of(*number).is_none()).collect();
         assert_eq!(nameless, Vec::<u8>::new());
     }
 }

@@ -4,10 +4,10 @@
 //! one, as the ReplicaSet controller does, or by number alone, as the DaemonSet and Job controllers do. Source:
 //! `ControllerExpectations`, `UIDTrackingControllerExpectations`, pkg/controller/controller_utils.go (v1.34.1).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::controllers::NamespacedName;
-use crate::digest::StableHasher;
+use crate::controllers::by_hash::ByHash;
 use crate::id::Uid;
 use crate::model::Resource;
 use crate::store::{Change, View};
@@ -19,14 +19,8 @@ const TIMEOUT: Span = Span::from_secs(300);
 /// The expectations of all objects of one controller.
 #[derive(Default)]
 pub(crate) struct Expectations {
-    by_owner: BTreeMap<Key, Expectation>,
-}
-
-/// An owner behind the hash of its name: names of many owners begin alike, and nobody asks for their order.
-type Key = (u64, NamespacedName);
-
-fn key_of(owner: &NamespacedName) -> Key {
-    (StableHasher::hash_one(&(&owner.namespace, &owner.name)), owner.clone())
+    /// Of those of whom something is awaited.
+    by_owner: ByHash<NamespacedName, Expectation>,
 }
 
 struct Expectation {
@@ -46,38 +40,38 @@ pub(crate) enum Deletions {
 impl Expectations {
     /// Whether the owner may act on the pods that it sees.
     pub(crate) fn satisfied(&self, owner: &NamespacedName, now: Time) -> bool {
-        self.by_owner.get(&key_of(owner)).is_none_or(|expected| {
-            let fulfilled = expected.creations == 0 && expected.deletions.none_left();
-            fulfilled || now.since(expected.since) > TIMEOUT
-        })
+        self.by_owner.get(owner).is_none_or(|expected| now.since(expected.since) > TIMEOUT)
     }
 
     /// Whether something that was asked for has yet to be seen.
     pub(crate) fn is_awaiting(&self, owner: &NamespacedName) -> bool {
-        let expected = self.by_owner.get(&key_of(owner));
-        expected.is_some_and(|expected| expected.creations > 0 || !expected.deletions.none_left())
+        self.by_owner.get(owner).is_some()
     }
 
     /// So many pods are about to be created and these deleted; what was awaited before is forgotten.
     pub(crate) fn expect(&mut self, owner: &NamespacedName, creations: usize, deletions: Deletions, now: Time) {
-        self.by_owner.insert(key_of(owner), Expectation { creations, deletions, since: now });
+        self.by_owner.insert(owner, Expectation { creations, deletions, since: now });
+        self.change(owner, |_| {});
     }
 
     /// So many creations have been seen, or will never be.
     pub(crate) fn created(&mut self, owner: &NamespacedName, count: usize) {
-        if let Some(expected) = self.by_owner.get_mut(&key_of(owner)) {
-            expected.creations = expected.creations.saturating_sub(count);
-        }
+        self.change(owner, |expected| expected.creations = expected.creations.saturating_sub(count));
     }
 
     /// A deletion has been seen, or will never be.
     pub(crate) fn deleted(&mut self, owner: &NamespacedName, pod: Uid) {
-        match self.by_owner.get_mut(&key_of(owner)).map(|expected| &mut expected.deletions) {
-            Some(Deletions::Of(pods)) => {
-                pods.remove(&pod);
-            }
-            Some(Deletions::Number(number)) => *number = number.saturating_sub(1),
-            None => {}
+        self.change(owner, |expected| match &mut expected.deletions {
+            Deletions::Of(pods) => _ = pods.remove(&pod),
+            Deletions::Number(number) => *number = number.saturating_sub(1),
+        });
+    }
+
+    fn change(&mut self, owner: &NamespacedName, change: impl FnOnce(&mut Expectation)) {
+        let Some(expected) = self.by_owner.get_mut(owner) else { return };
+        change(expected);
+        if expected.creations == 0 && expected.deletions.none_left() {
+            self.by_owner.remove(owner);
         }
     }
 
@@ -93,7 +87,7 @@ impl Expectations {
 
     /// The owner is gone.
     pub(crate) fn forget(&mut self, owner: &NamespacedName) {
-        self.by_owner.remove(&key_of(owner));
+        self.by_owner.remove(owner);
     }
 }
 
@@ -114,7 +108,7 @@ mod tests {
     use super::*;
 
     fn web() -> NamespacedName {
-        NamespacedName { namespace: "default".into(), name: "web".into() }
+        NamespacedName::new("default".into(), "web".into())
     }
 
     #[test]

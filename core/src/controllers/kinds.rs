@@ -32,7 +32,7 @@ pub(super) fn all<'a>(view: View<'a>, kind: Kind) -> Vec<&'a Meta> {
     with_kind!(kind, T => view.all::<T>().map(|(_, object)| object.meta()).collect())
 }
 
-/// The objects of every kind that an owner manages.
+/// The objects of every kind that an owner manages; of kinds that were never written there are none.
 pub(super) fn controlled_by(view: View<'_>, owner: Uid) -> Vec<(ObjectKey, Uid)> {
     let of_kind = |kind: Kind| -> Vec<(ObjectKey, Uid)> {
         let key = |meta: &Meta| (key_of(kind, meta), meta.uid);
@@ -40,7 +40,7 @@ pub(super) fn controlled_by(view: View<'_>, owner: Uid) -> Vec<(ObjectKey, Uid)>
             view.under::<T>(IndexKey::Controller(owner)).map(|(_, object)| key(object.meta())).collect()
         })
     };
-    Kind::ALL.iter().flat_map(|kind| of_kind(*kind)).collect()
+    Kind::ALL.iter().filter(|kind| view.writes(**kind) > 0).flat_map(|kind| of_kind(*kind)).collect()
 }
 
 /// Kind, namespace and name of an object.

@@ -4,10 +4,12 @@
 //! timers find their way back. Invariant: controllers share nothing but the view; what one writes, another learns from
 //! the watch. Absent on purpose: leader election.
 //!
-//! A folder or file each for the controllers. What they share: `reconciler` (the frame of most), `work_queue`,
-//! `requests` (what a sync has under way), `expectations` (what the watch has yet to show), `claims` (adoption and
-//! release), `pods`, `revisions`, `kinds` (objects of any kind), `names` and `called` (keys and names).
+//! A folder or file each for the controllers. What they share: `news` (what each is told of), `reconciler` (the frame
+//! of most), `work_queue`, `requests` (what a sync has under way), `expectations` (what the watch has yet to show),
+//! `claims` (adoption and release), `pods`, `revisions`, `kinds` (objects of any kind), `names` and `called` (keys and
+//! names), `by_hash` (a map without order).
 
+mod by_hash;
 mod called;
 mod claims;
 mod cron_job;
@@ -21,6 +23,7 @@ mod job;
 mod kinds;
 mod names;
 mod namespace;
+mod news;
 mod node_lifecycle;
 mod pod_gc;
 mod pods;
@@ -43,8 +46,7 @@ pub(crate) use called::name_of;
 pub(crate) use names::{NamespacedName, managing, owned_by, without_owner};
 pub(crate) use work_queue::WorkQueue;
 
-use std::collections::BTreeMap;
-
+use news::{News, Topics};
 use replica_set::{ReplicaSets, Replicated};
 
 use crate::api::{Answer, Client};
@@ -57,11 +59,13 @@ use crate::store::{Change, View};
 
 /// One control loop.
 pub(crate) trait Controller {
+    /// What it listens to: it is told of no other changes.
+    fn topics(&self) -> Topics;
     /// Begins, with everything that the view lists.
     fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>);
     /// Notes one change; `view` is at the newest change of the delivery, [`View::sides`] shows the row before and after
     /// this one, and `view.at(change.revision)` the store as it was then.
-    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change);
+    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, news: &News<'_>);
     /// Acts on what the changes of a delivery, an answer or a timer have left to do.
     fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>);
     /// Takes in the answer to one of its requests.
@@ -74,7 +78,15 @@ pub(crate) trait Controller {
 
 /// A controller manager with all its controllers.
 pub struct ControllerManager {
-    controllers: BTreeMap<u8, Box<dyn Controller>>,
+    /// By number.
+    controllers: Vec<Listener>,
+}
+
+/// A controller, its number, and what it listens to.
+struct Listener {
+    number: u8,
+    topics: Topics,
+    controller: Box<dyn Controller>,
 }
 
 impl ControllerManager {
@@ -106,22 +118,35 @@ impl ControllerManager {
             (root_certificate::NUMBER, Box::new(root_certificate::RootCertificates::new(flags))),
             (pod_gc::PodGc::NUMBER, Box::new(pod_gc::PodGc::new(config))),
         ];
-        ControllerManager { controllers: controllers.into_iter().collect() }
+        let listener = |(number, controller): (u8, Box<dyn Controller>)| {
+            let topics = controller.topics();
+            Listener { number, topics, controller }
+        };
+        let mut controllers: Vec<Listener> = controllers.into_iter().map(listener).collect();
+        controllers.sort_by_key(|it| it.number);
+        ControllerManager { controllers }
+    }
+
+    fn numbered(&mut self, number: u8) -> &mut dyn Controller {
+        let found = self.controllers.binary_search_by_key(&number, |it| it.number);
+        &mut *self.controllers[found.expect("answers and timers carry their controller's number")].controller
     }
 }
 
 impl Component for ControllerManager {
     fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        for controller in self.controllers.values_mut() {
+        for Listener { controller, .. } in &mut self.controllers {
             controller.start(ctx, view);
             controller.work(ctx, view);
         }
     }
 
     fn on_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, changes: &[Change]) {
-        for controller in self.controllers.values_mut() {
-            for change in changes {
-                controller.on_change(ctx, view, change);
+        let all: Vec<News<'_>> = changes.iter().map(|change| News::of(view, change)).collect();
+        let topics_of_all = all.iter().fold(Topics::NONE, |topics, news| topics.and(news.topics));
+        for Listener { topics, controller, .. } in &mut self.controllers {
+            if topics.meet(topics_of_all) {
+                all.iter().filter(|it| topics.meet(it.topics)).for_each(|news| controller.on_change(ctx, view, news));
             }
             controller.work(ctx, view);
         }
@@ -130,13 +155,12 @@ impl Component for ControllerManager {
     fn on_message(&mut self, ctx: &mut Context<'_>, view: View<'_>, from: ProcId, body: Msg) {
         match body {
             Msg::Response(id, answer) => {
-                let controller =
-                    self.controllers.get_mut(&Client::number_of(id)).expect("an answer carries its asker's number");
+                let controller = self.numbered(Client::number_of(id));
                 controller.on_answer(ctx, view, id, answer);
                 controller.work(ctx, view);
             }
             body @ (Msg::LeaseRenewed { .. } | Msg::Vouch { .. }) => {
-                for controller in self.controllers.values_mut() {
+                for Listener { controller, .. } in &mut self.controllers {
                     controller.on_notice(ctx, view, &body);
                 }
             }
@@ -147,12 +171,12 @@ impl Component for ControllerManager {
     fn on_timer(&mut self, ctx: &mut Context<'_>, view: View<'_>, kind: TimerKind) {
         match kind {
             TimerKind::ClientTokens(number) | TimerKind::WorkQueue(number) => {
-                let controller = self.controllers.get_mut(&number).expect("a timer carries its controller's number");
+                let controller = self.numbered(number);
                 controller.on_timer(ctx, view, kind);
                 controller.work(ctx, view);
             }
             _ => {
-                for controller in self.controllers.values_mut() {
+                for Listener { controller, .. } in &mut self.controllers {
                     controller.on_timer(ctx, view, kind);
                     controller.work(ctx, view);
                 }

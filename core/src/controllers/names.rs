@@ -1,19 +1,45 @@
 //! Small pieces that controllers share: keys of their queues, and owner references.
 
 use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::digest::StableHasher;
 use crate::id::{Name, Uid, order_of_names};
 use crate::model::{Kind, Meta, ObjectKey, OwnerReference, Resource};
 use crate::store::View;
 
-/// An object's namespace and name: what a controller's queue holds.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// An object's namespace and name: what a controller's queue holds. Neither is ever written after [`Self::new`].
+#[derive(Clone)]
 pub(crate) struct NamespacedName {
     /// The namespace; empty for cluster-scoped kinds.
     pub(crate) namespace: Name,
     /// The name.
     pub(crate) name: Name,
+    /// The hash of both: a key is looked up several times, here and there, for each time that it is made.
+    hash: u64,
+}
+
+impl PartialEq for NamespacedName {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.name == other.name && self.namespace == other.namespace
+    }
+}
+
+impl Eq for NamespacedName {}
+
+impl Hash for NamespacedName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Without the hash. This text is part of what storage operations draw their times by.
+impl fmt::Debug for NamespacedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NamespacedName").field("namespace", &self.namespace).field("name", &self.name).finish()
+    }
 }
 
 impl Ord for NamespacedName {
@@ -29,9 +55,15 @@ impl PartialOrd for NamespacedName {
 }
 
 impl NamespacedName {
+    /// The key of this name.
+    pub(crate) fn new(namespace: Name, name: Name) -> NamespacedName {
+        let hash = StableHasher::hash_one(&(&namespace, &name));
+        NamespacedName { namespace, name, hash }
+    }
+
     /// The key of an object.
     pub(crate) fn of_meta(meta: &Meta) -> NamespacedName {
-        NamespacedName { namespace: meta.namespace.clone(), name: meta.name.clone() }
+        NamespacedName::new(meta.namespace.clone(), meta.name.clone())
     }
 
     /// The same with a kind, as requests and facts name it.

@@ -6,7 +6,7 @@ use crate::api::{Answer, Propagation, Refusal, Request};
 use crate::context::Context;
 use crate::controllers::owned_by;
 use crate::facts::What;
-use crate::model::{ConditionKind, Kind, Meta, ObjectKey, Pod, PodTemplate};
+use crate::model::{ConditionKind, Kind, Meta, MetaExtras, ObjectKey, Pod, PodTemplate};
 use crate::time::{Span, Time};
 
 /// The size of the first batch of creations; each following is twice as large.
@@ -27,8 +27,8 @@ pub(crate) fn from_template(template: &PodTemplate, kind: Kind, owner: &Meta) ->
         name: format!("{}{dash}", owner.name).into(),
         generate_name: true,
         labels: template.labels.clone(),
-        annotations: template.annotations.clone(),
         owners: [owned_by(kind, owner)].into(),
+        extras: MetaExtras { annotations: template.annotations.clone(), ..MetaExtras::default() }.into(),
         ..Meta::default()
     };
     let node = template.spec.rules.as_ref().and_then(|rules| rules.template_node.clone());

@@ -5,16 +5,18 @@
 //! given back with [`Desk::finish`] or one of the queue's own ways when its sync ends.
 
 use std::fmt;
+use std::hash::Hash;
 
 use crate::api::{Answer, Refusal, Request};
 use crate::config::RateLimit;
 use crate::context::Context;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::requests::{Ended, Requests, Tell};
 use crate::controllers::{Controller, WorkQueue};
 use crate::id::{RequestId, Uid};
 use crate::model::ObjectKey;
 use crate::seam::TimerKind;
-use crate::store::{Change, View};
+use crate::store::View;
 
 /// What a reconciler works with: its queue of keys and its client.
 pub(crate) struct Desk<K, S> {
@@ -26,7 +28,7 @@ pub(crate) struct Desk<K, S> {
 /// What is left of a sync: `None` while it waits for answers and when it is over, else a stage that has ended.
 pub(crate) type Step<K, S> = Option<Ended<K, S>>;
 
-impl<K: Clone + Ord + fmt::Debug, S> Desk<K, S> {
+impl<K: Clone + Ord + Hash + fmt::Debug, S> Desk<K, S> {
     /// The desk of controller `number`: so many workers, such a client, and the refusals that count as success.
     pub(crate) fn new(
         number: u8,
@@ -87,15 +89,17 @@ impl<K: Clone + Ord + fmt::Debug, S> Desk<K, S> {
 /// A controller whose work is to bring one object after another to what it should be.
 pub(crate) trait Reconciler {
     /// What a sync is for.
-    type Key: Clone + Ord + fmt::Debug;
+    type Key: Clone + Ord + Hash + fmt::Debug;
     /// What a sync remembers while its requests are answered.
     type Stage;
+    /// What it listens to, as [`Controller::topics`] says.
+    fn topics(&self) -> Topics;
     /// The queue and the client.
     fn desk(&mut self) -> &mut Desk<Self::Key, Self::Stage>;
     /// Takes in everything that the view lists, at the start.
     fn list(&mut self, ctx: &mut Context<'_>, view: View<'_>);
     /// Takes in one change, as [`Controller::on_change`] does.
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change);
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, news: &News<'_>);
     /// Begins the sync of a key.
     fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: Self::Key) -> Step<Self::Key, Self::Stage>;
     /// Goes on with a sync whose stage has ended; where nothing else is said, that was all.
@@ -117,12 +121,16 @@ fn follow<R: Reconciler>(reconciler: &mut R, ctx: &mut Context<'_>, view: View<'
 }
 
 impl<R: Reconciler> Controller for R {
+    fn topics(&self) -> Topics {
+        Reconciler::topics(self)
+    }
+
     fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
         self.list(ctx, view);
     }
 
-    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        self.note(ctx, view, change);
+    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, news: &News<'_>) {
+        self.note(ctx, view, news);
     }
 
     fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {

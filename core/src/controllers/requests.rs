@@ -12,7 +12,7 @@ use crate::config::RateLimit;
 use crate::context::Context;
 use crate::events::Event;
 use crate::id::{Name, RequestId, Revision, Uid};
-use crate::model::ObjectKey;
+use crate::model::{Object, ObjectKey};
 
 /// One controller's client with all stages under way.
 pub(crate) struct Requests<K, S> {
@@ -21,22 +21,25 @@ pub(crate) struct Requests<K, S> {
     tolerated: fn(&Refusal) -> bool,
     /// What is to be said of the answer to a stage's request, which is known by its place among all of the stage.
     tell: Tell<S>,
-    under_way: BTreeMap<K, UnderWay<S>>,
-    asked: BTreeMap<RequestId, Asked<K>>,
+    /// The stages under way, each in a place of its own: no more than the controller has workers.
+    under_way: Vec<Option<UnderWay<K, S>>>,
+    asked: BTreeMap<RequestId, Asked>,
 }
 
 /// Makes an event of an answer.
 pub(crate) type Tell<S> = fn(&S, usize, &Answer) -> Option<(ObjectKey, Event)>;
 
 /// A request that has left.
-struct Asked<K> {
-    key: K,
+struct Asked {
+    /// Where its stage is among those under way.
+    stage: usize,
     /// Its place among the requests of its stage; `None` is the reading of the owner before them.
     place: Option<usize>,
     is_write: bool,
 }
 
-struct UnderWay<S> {
+struct UnderWay<K, S> {
+    key: K,
     stage: S,
     /// Who has to be there still, for a stage that adopts.
     owner: Option<(ObjectKey, Uid)>,
@@ -61,14 +64,14 @@ pub(crate) struct Ended<K, S> {
     pub(crate) error: Option<Refusal>,
 }
 
-impl<K: Clone + Ord, S> Requests<K, S> {
+impl<K: PartialEq, S> Requests<K, S> {
     /// The requests of controller `number`.
     pub(crate) fn new(number: u8, limit: Option<RateLimit>, tolerated: fn(&Refusal) -> bool) -> Requests<K, S> {
         Requests {
             client: Client::new(number, limit),
             tolerated,
             tell: |_, _, _| None,
-            under_way: BTreeMap::new(),
+            under_way: Vec::new(),
             asked: BTreeMap::new(),
         }
     }
@@ -87,8 +90,12 @@ impl<K: Clone + Ord, S> Requests<K, S> {
         stage: S,
         batches: impl IntoIterator<Item = Vec<Request>>,
     ) -> Option<Ended<K, S>> {
-        self.enter(key.clone(), stage, None, batches);
-        self.next_batch(ctx, key)
+        let waiting = batches_of(batches);
+        if waiting.is_empty() {
+            return Some(Ended { key, stage, answers: Vec::new(), skipped: 0, error: None });
+        }
+        let place = self.enter(key, stage, None, waiting);
+        self.next_batch(ctx, place)
     }
 
     /// Begins a stage that adopts objects: its owner is read first, and nothing is written if that is gone, is being
@@ -103,31 +110,31 @@ impl<K: Clone + Ord, S> Requests<K, S> {
         (owner, uid): (ObjectKey, Uid),
         batches: impl IntoIterator<Item = Vec<Request>>,
     ) {
-        self.enter(key.clone(), stage, Some((owner.clone(), uid)), batches);
+        let stage = self.enter(key, stage, Some((owner.clone(), uid)), batches_of(batches));
         let id = self.client.send(ctx, Request::Get(owner));
-        self.asked.insert(id, Asked { key, place: None, is_write: false });
+        self.asked.insert(id, Asked { stage, place: None, is_write: false });
     }
 
-    fn enter(
-        &mut self,
-        key: K,
-        stage: S,
-        owner: Option<(ObjectKey, Uid)>,
-        batches: impl IntoIterator<Item = Vec<Request>>,
-    ) {
-        assert!(!self.under_way.contains_key(&key), "a key has one stage under way at a time");
-        let waiting = batches.into_iter().filter(|batch| !batch.is_empty()).collect();
-        self.under_way.insert(key, UnderWay { stage, owner, waiting, answers: Vec::new(), open: 0, error: None });
+    /// Notes a stage; returns its place.
+    fn enter(&mut self, key: K, stage: S, owner: Option<(ObjectKey, Uid)>, waiting: VecDeque<Vec<Request>>) -> usize {
+        assert!(!self.is_under_way(&key), "a key has one stage under way at a time");
+        let place = self.under_way.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.under_way.push(None);
+            self.under_way.len() - 1
+        });
+        let under_way = UnderWay { key, stage, owner, waiting, answers: Vec::new(), open: 0, error: None };
+        self.under_way[place] = Some(under_way);
+        place
     }
 
     /// Takes in an answer; returns the stage if this was its last.
     pub(crate) fn on_answer(&mut self, ctx: &mut Context<'_>, id: RequestId, answer: Answer) -> Option<Ended<K, S>> {
         // An answer to a request of this process's former life concerns nobody any more.
-        let Asked { key, place, is_write } = self.asked.remove(&id)?;
-        let under_way = self.under_way.get_mut(&key).expect("a stage lasts until its last answer");
+        let Asked { stage, place, is_write } = self.asked.remove(&id)?;
+        let under_way = self.under_way[stage].as_mut().expect("a stage lasts until its last answer");
         let Some(place) = place else {
             under_way.error = under_way.owner.as_ref().and_then(|(owner, uid)| departed(owner, *uid, &answer));
-            return self.next_batch(ctx, key);
+            return self.next_batch(ctx, stage);
         };
         if ctx.says_events()
             && let Some((subject, event)) = (self.tell)(&under_way.stage, place, &answer)
@@ -135,7 +142,7 @@ impl<K: Clone + Ord, S> Requests<K, S> {
             ctx.event(subject, event);
         }
         match &answer {
-            Ok(Reply::Object(object, revision)) if is_write => under_way.build_on(&object.key(), *revision),
+            Ok(Reply::Object(object, revision)) if is_write => under_way.build_on(object, *revision),
             Err(refusal) if !(self.tolerated)(refusal) && under_way.error.is_none() => {
                 under_way.error = Some(refusal.clone());
             }
@@ -143,12 +150,12 @@ impl<K: Clone + Ord, S> Requests<K, S> {
         }
         under_way.answers[place] = Some(answer);
         under_way.open -= 1;
-        if under_way.open > 0 { None } else { self.next_batch(ctx, key) }
+        if under_way.open > 0 { None } else { self.next_batch(ctx, stage) }
     }
 
     /// Whether a stage of this key is under way.
     pub(crate) fn is_under_way(&self, key: &K) -> bool {
-        self.under_way.contains_key(key)
+        self.under_way.iter().flatten().any(|it| it.key == *key)
     }
 
     /// The client's rate limit lets requests pass again.
@@ -156,14 +163,14 @@ impl<K: Clone + Ord, S> Requests<K, S> {
         self.client.on_tokens(ctx);
     }
 
-    fn next_batch(&mut self, ctx: &mut Context<'_>, key: K) -> Option<Ended<K, S>> {
-        let under_way = self.under_way.get_mut(&key).expect("the stage has begun");
+    fn next_batch(&mut self, ctx: &mut Context<'_>, stage: usize) -> Option<Ended<K, S>> {
+        let under_way = self.under_way[stage].as_mut().expect("the stage has begun");
         let next = if under_way.error.is_none() { under_way.waiting.pop_front() } else { None };
         let Some(batch) = next else {
-            let ended = self.under_way.remove(&key).expect("the stage was just seen");
+            let ended = self.under_way[stage].take().expect("the stage was just seen");
             let skipped = ended.waiting.iter().map(Vec::len).sum();
             let answers = ended.answers.into_iter().map(|answer| answer.expect("all requests are answered")).collect();
-            return Some(Ended { key, stage: ended.stage, answers, skipped, error: ended.error });
+            return Some(Ended { key: ended.key, stage: ended.stage, answers, skipped, error: ended.error });
         };
         under_way.open = batch.len();
         for request in batch {
@@ -171,10 +178,15 @@ impl<K: Clone + Ord, S> Requests<K, S> {
             under_way.answers.push(None);
             let is_write = !matches!(request, Request::Get(_));
             let id = self.client.send(ctx, request);
-            self.asked.insert(id, Asked { key: key.clone(), place: Some(place), is_write });
+            self.asked.insert(id, Asked { stage, place: Some(place), is_write });
         }
         None
     }
+}
+
+/// The batches of a stage that ask for something.
+fn batches_of(batches: impl IntoIterator<Item = Vec<Request>>) -> VecDeque<Vec<Request>> {
+    batches.into_iter().filter(|batch| !batch.is_empty()).collect()
 }
 
 /// Why an owner may not adopt, as the answer to its reading says.
@@ -192,14 +204,14 @@ fn departed(owner: &ObjectKey, uid: Uid, answer: &Answer) -> Option<Refusal> {
     }
 }
 
-impl<S> UnderWay<S> {
+impl<K, S> UnderWay<K, S> {
     /// A later update of the same stage to the same object builds on the version that this write has made. Writes of
     /// its status do not: controllers keep the version that their sync began with, and a second one meets a conflict.
-    fn build_on(&mut self, written: &ObjectKey, revision: Revision) {
+    fn build_on(&mut self, written: &Object, revision: Revision) {
         for request in self.waiting.iter_mut().flatten() {
             if let Request::Update { object, expected } = request
                 && expected.is_some()
-                && object.key() == *written
+                && object.key() == written.key()
             {
                 *expected = Some(revision);
             }
@@ -215,7 +227,7 @@ mod tests {
     use crate::api::Taken;
     use crate::config::Config;
     use crate::id::ProcId;
-    use crate::model::{Kind, Meta, Object, Pod};
+    use crate::model::{Kind, Meta, MetaExtras, Pod};
     use crate::seam::{Effect, Msg};
     use crate::time::Time;
 
@@ -269,7 +281,8 @@ mod tests {
     #[test]
     fn nothing_is_adopted_by_an_owner_that_is_gone_another_one_or_being_deleted() {
         let owner = |uid, deleted_at| {
-            let meta = Meta { uid: Uid::new(uid), deleted_at, ..Meta::named("default", "o") };
+            let extras = MetaExtras { deleted_at, ..MetaExtras::default() }.into();
+            let meta = Meta { uid: Uid::new(uid), extras, ..Meta::named("default", "o") };
             Ok(Reply::Object(Object::Pod(Arc::new(Pod { meta: meta.into(), ..Pod::default() })), Revision(3)))
         };
         let key = ObjectKey::new(Kind::Pod, "default", "o");

@@ -9,7 +9,7 @@ use crate::api::LETTERS;
 use crate::controllers::owned_by;
 use crate::digest::StableHasher;
 use crate::id::Name;
-use crate::model::{ControllerRevision, Kind, Labels, Meta, PodTemplate};
+use crate::model::{ControllerRevision, Kind, Labels, Meta, MetaExtras, PodTemplate};
 
 /// The label of a pod that tells of which revision it is.
 pub(crate) const REVISION_LABEL: &str = "controller-revision-hash";
@@ -36,8 +36,8 @@ pub(crate) fn revision_of(
     let labels: Labels = template.labels.with(hash_label, hash.clone());
     let meta = Meta {
         labels,
-        annotations: owner.annotations.clone(),
         owners: [owned_by(kind, owner)].into(),
+        extras: MetaExtras { annotations: owner.annotations.clone(), ..MetaExtras::default() }.into(),
         ..Meta::named(&owner.namespace, &format!("{prefix}-{hash}"))
     };
     ControllerRevision { meta, revision, template: template.clone() }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use crate::api::{Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::id::Name;
 use crate::model::{ConfigMap, DESCRIPTION, Kind, Namespace, Object, ROOT_CERTIFICATE};
-use crate::store::{Change, View};
+use crate::store::View;
 
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 20;
@@ -36,6 +37,10 @@ impl Reconciler for RootCertificates {
     type Key = Name;
     type Stage = ();
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::Namespace, Kind::ConfigMap])
+    }
+
     fn desk(&mut self) -> &mut Desk<Name, ()> {
         &mut self.desk
     }
@@ -46,7 +51,7 @@ impl Reconciler for RootCertificates {
         }
     }
 
-    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
         let key = match change.kind {
             Kind::Namespace => (view.sides::<Namespace>(change).1)
                 .filter(|it| !it.meta.is_terminating())

@@ -9,8 +9,8 @@ use crate::config::Config;
 use crate::digest::Shared;
 use crate::id::Revision;
 use crate::model::{
-    Container, DaemonSet, Deployment, Job, JobSpec, Kind, Labels, Meta, Object, ObjectKey, Pod, PodSpec, PodTemplate,
-    ReplicaSet, Resource, RestartPolicy, Selector, StatefulSet,
+    Container, DaemonSet, Deployment, Job, JobSpec, Kind, Labels, Meta, MetaExtras, Object, ObjectKey, Pod, PodSpec,
+    PodTemplate, ReplicaSet, Resource, RestartPolicy, Selector, StatefulSet,
 };
 use crate::testbed::Testbed;
 use crate::time::Span;
@@ -36,7 +36,8 @@ fn template(kind: Kind) -> PodTemplate {
 
 /// An owner that wants so many objects, and that stays when it is deleted until somebody lets it go.
 fn owner(kind: Kind, name: &str, replicas: u32) -> Object {
-    let meta = Meta { finalizers: ["example.com/hold".into()].into(), ..Meta::named("default", name) };
+    let extras = MetaExtras { finalizers: ["example.com/hold".into()].into(), ..MetaExtras::default() }.into();
+    let meta = Meta { extras, ..Meta::named("default", name) };
     let (selector, template) = (Selector::from_labels(labels()), template(kind));
     match kind {
         Kind::Deployment => {
@@ -279,7 +280,7 @@ fn a_deletion_that_is_refused_is_tried_again_and_no_pod_goes_in_its_place() {
 }
 
 /// The counts of an owner's status, and the generation that they belong to.
-fn counted(bed: &Testbed, kind: Kind) -> (u32, u64) {
+fn counted(bed: &Testbed, kind: Kind) -> (u32, u32) {
     fn read<T: Resource>(bed: &Testbed) -> Arc<T> {
         bed.get::<T>("default", "web").expect("the owner is there")
     }

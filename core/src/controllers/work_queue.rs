@@ -3,10 +3,12 @@
 //! Invariants: a key is handed out to one worker at a time; a key that is added while it is being worked on is handed
 //! out again afterwards; at most `workers` keys are out. Source: staging/src/k8s.io/client-go/util/workqueue (v1.34.1).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
+use std::hash::Hash;
 
 use crate::context::Context;
+use crate::controllers::by_hash::ByHash;
 use crate::seam::TimerKind;
 use crate::time::{Span, Time};
 
@@ -24,16 +26,25 @@ pub(crate) struct WorkQueue<K> {
     number: u8,
     workers: usize,
     ready: VecDeque<K>,
-    /// Keys to be handed out: those in `ready` and those that are being worked on and were added again.
-    dirty: BTreeSet<K>,
-    processing: BTreeSet<K>,
+    /// What is known of each key of which anything is.
+    standings: ByHash<K, Standing>,
+    /// How many keys are being worked on.
+    processing: usize,
     delayed: BTreeSet<(Time, K)>,
-    /// When each delayed key is due: a key waits once, for its earliest time.
-    due: BTreeMap<K, Time>,
-    failures: BTreeMap<K, u32>,
     backoff_first: Span,
     backoff_max: Span,
     bucket: Option<Bucket>,
+}
+
+/// How a key stands; one of which nothing is known stands as by default.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Standing {
+    /// It is to be handed out: it is in `ready`, or is being worked on and was added again.
+    dirty: bool,
+    processing: bool,
+    failures: u32,
+    /// When it is due, if it is delayed: a key waits once, for its earliest time.
+    due: Option<Time>,
 }
 
 /// The tokens for retries. Source: `Limiter.reserveN`, golang.org/x/time/rate.
@@ -53,7 +64,7 @@ impl Bucket {
     }
 }
 
-impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
+impl<K: Clone + Ord + Hash + fmt::Debug> WorkQueue<K> {
     /// The queue of controller `number` with so many workers.
     pub(crate) fn new(number: u8, workers: u32) -> WorkQueue<K> {
         assert!(workers > 0, "a controller needs a worker");
@@ -61,11 +72,9 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
             number,
             workers: workers as usize,
             ready: VecDeque::new(),
-            dirty: BTreeSet::new(),
-            processing: BTreeSet::new(),
+            standings: ByHash::default(),
+            processing: 0,
             delayed: BTreeSet::new(),
-            due: BTreeMap::new(),
-            failures: BTreeMap::new(),
             backoff_first: BACKOFF_FIRST,
             backoff_max: BACKOFF_MAX,
             bucket: Some(Bucket::default()),
@@ -90,7 +99,8 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
 
     /// Adds a key; one that waits already stays where it is.
     pub(crate) fn add(&mut self, key: K) {
-        if self.dirty.insert(key.clone()) && !self.processing.contains(&key) {
+        let standing = self.standings.get_or_default(&key);
+        if !std::mem::replace(&mut standing.dirty, true) && !standing.processing {
             self.ready.push_back(key);
         }
     }
@@ -103,14 +113,15 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
             return self.add(key);
         }
         let due = ctx.now + delay;
-        match self.due.get(&key) {
-            Some(before) if *before <= due => return,
-            Some(before) => {
-                self.delayed.remove(&(*before, key.clone()));
-            }
-            None => {}
+        let standing = self.standings.get_or_default(&key);
+        let before = standing.due;
+        if before.is_some_and(|before| before <= due) {
+            return;
         }
-        self.due.insert(key.clone(), due);
+        standing.due = Some(due);
+        if let Some(before) = before {
+            self.delayed.remove(&(before, key.clone()));
+        }
         self.delayed.insert((due, key));
         self.arm(ctx);
     }
@@ -121,7 +132,7 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
     /// Source: `DefaultTypedControllerRateLimiter`,
     /// staging/src/k8s.io/client-go/util/workqueue/default_rate_limiters.go (v1.34.1).
     pub(crate) fn add_rate_limited(&mut self, ctx: &mut Context<'_>, key: K) {
-        let failures = self.failures.entry(key.clone()).or_insert(0);
+        let Standing { failures, .. } = self.standings.get_or_default(&key);
         // Twenty doublings of the smallest first back-off are above the largest.
         let delay = Span(self.backoff_first.0 << (*failures).min(20)).min(self.backoff_max);
         *failures += 1;
@@ -131,31 +142,45 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
 
     /// Forgets the failures of a key.
     pub(crate) fn forget(&mut self, key: &K) {
-        self.failures.remove(key);
+        if let Some(standing) = self.standings.get_mut(key).filter(|standing| standing.failures > 0) {
+            standing.failures = 0;
+            self.settle(key);
+        }
     }
 
     /// How often a key has failed since it was last forgotten.
     pub(crate) fn failures(&self, key: &K) -> u32 {
-        self.failures.get(key).copied().unwrap_or(0)
+        self.standings.get(key).map_or(0, |standing| standing.failures)
     }
 
     /// Hands out the next key if a worker is free. Each key handed out must come back with [`WorkQueue::done`].
     pub(crate) fn take(&mut self) -> Option<K> {
-        if self.processing.len() >= self.workers {
+        if self.processing >= self.workers {
             return None;
         }
         let key = self.ready.pop_front()?;
-        self.dirty.remove(&key);
-        self.processing.insert(key.clone());
+        let standing = self.standings.get_mut(&key).expect("a key that waits is known");
+        (standing.dirty, standing.processing) = (false, true);
+        self.processing += 1;
         Some(key)
     }
 
     /// A worker is finished with a key.
     pub(crate) fn done(&mut self, key: &K) {
-        let was_out = self.processing.remove(key);
-        assert!(was_out, "{key:?} comes back from a worker that never got it");
-        if self.dirty.contains(key) {
+        let standing = self.standings.get_mut(key).filter(|standing| standing.processing);
+        let standing = standing.unwrap_or_else(|| panic!("{key:?} comes back from a worker that never got it"));
+        standing.processing = false;
+        self.processing -= 1;
+        if standing.dirty {
             self.ready.push_back(key.clone());
+        }
+        self.settle(key);
+    }
+
+    /// A key of which nothing is left to know is forgotten.
+    fn settle(&mut self, key: &K) {
+        if self.standings.get(key).is_some_and(|standing| *standing == Standing::default()) {
+            self.standings.remove(key);
         }
     }
 
@@ -165,7 +190,7 @@ impl<K: Clone + Ord + fmt::Debug> WorkQueue<K> {
             && *due <= ctx.now
         {
             let (_, key) = self.delayed.pop_first().expect("the set was just seen to hold a key");
-            self.due.remove(&key);
+            self.standings.get_mut(&key).expect("a key that waits is known").due = None;
             self.add(key);
         }
         self.arm(ctx);

@@ -72,17 +72,18 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
 
 /// A copy but for the containers, which are told anew.
 fn without_containers(status: &PodStatus) -> PodStatus {
-    PodStatus {
+    let mut copy = PodStatus {
         phase: status.phase,
-        reason: status.reason.clone(),
-        message: status.message.clone(),
         conditions: status.conditions.clone(),
         pod_ip: status.pod_ip.clone(),
         started_at: status.started_at,
         containers: Vec::new(),
-        init_containers: Vec::new(),
-        nominated_node: status.nominated_node.clone(),
+        extras: status.extras.clone(),
+    };
+    if !copy.init_containers.is_empty() {
+        copy.init_containers.clear();
     }
+    copy
 }
 
 fn container_status(container: &ContainerLife, waiting: &Name) -> ContainerStatus {
@@ -234,7 +235,7 @@ pub(super) fn give_up_the_missing(spec: &PodSpec, status: &mut PodStatus, taken_
     });
     let initialized = last_is_done || status.containers.iter().any(has_started);
     let reached = status.init_containers.iter().rposition(has_started).map_or(1, |place| place + 1);
-    let missing_init = status.init_containers.iter_mut().take(reached);
+    let missing_init = status.extras.init_containers.iter_mut().take(reached);
     let missing = status.containers.iter_mut().filter(|_| initialized);
     for container in missing_init.chain(missing).filter(|it| !matches!(it.state, ContainerState::Terminated(_))) {
         container.state = ContainerState::Terminated(Arc::new(Terminated {

@@ -1,8 +1,12 @@
 //! Conditions: what a component last said about an object, and since when.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::Name;
+use crate::model::seldom::{Absent, Seldom};
 use crate::time::Time;
 
 /// True, false, or unknown.
@@ -96,33 +100,60 @@ pub struct Condition {
     pub updated_at: Time,
 }
 
-impl Condition {
-    /// Says this from now on, if it does not yet.
-    fn renew(&mut self, status: Status3, reason: Name, message: Name, now: Time) {
-        if self.status != status {
-            self.status = status;
-            (self.changed_at, self.updated_at) = (now, now);
-        }
-        if self.reason != reason || self.message != message {
-            (self.reason, self.message, self.updated_at) = (reason, message, now);
-        }
-    }
+/// The conditions of one object, sorted by kind, each kind at most once.
+///
+/// There are hundreds of thousands of these lists, so they are kept brief: most conditions of pods have no words and
+/// were last written when their status changed.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Conditions {
+    brief: Box<[Brief]>,
+    /// The rest of the conditions that have more than the brief form says.
+    details: Seldom<Vec<Details>>,
 }
 
-/// The conditions of one object, sorted by kind, each kind at most once.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Conditions(Vec<Condition>);
+/// A condition without words that was last written at its change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Brief {
+    kind: ConditionKind,
+    status: Status3,
+    changed_at: Time,
+}
+
+/// What else there is to a condition. Invariant: a condition of which there is nothing else to say has none.
+#[derive(Clone, PartialEq, Eq)]
+struct Details {
+    of: ConditionKind,
+    reason: Name,
+    message: Name,
+    updated_at: Time,
+}
+
+/// Of a condition without words.
+const NO_WORDS: &Name = &Name::new();
+
+impl Absent for Vec<Details> {
+    const ABSENT: &'static Self = &Vec::new();
+}
 
 impl Conditions {
     /// The condition of a kind.
-    pub fn get(&self, kind: ConditionKind) -> Option<&Condition> {
-        self.0.iter().find(|condition| condition.kind == kind)
+    pub fn get(&self, kind: ConditionKind) -> Option<Condition> {
+        self.place(kind).ok().map(|place| self.whole(&self.brief[place]))
     }
 
     /// Whether the condition of a kind is there and true.
     pub fn is_true(&self, kind: ConditionKind) -> bool {
-        self.get(kind).is_some_and(|condition| condition.status == Status3::True)
+        self.place(kind).is_ok_and(|place| self.brief[place].status == Status3::True)
+    }
+
+    /// Why the condition of a kind is as it is: one CamelCase word, or empty.
+    pub fn reason(&self, kind: ConditionKind) -> Option<&Name> {
+        self.place(kind).ok().map(|place| self.rest_of(&self.brief[place]).0)
+    }
+
+    /// Since when the condition of a kind has been as it is.
+    pub fn changed_at(&self, kind: ConditionKind) -> Option<Time> {
+        self.place(kind).ok().map(|place| self.brief[place].changed_at)
     }
 
     /// Sets a condition; `changed_at` moves only when the status changes. Returns whether anything but the time of
@@ -135,62 +166,39 @@ impl Conditions {
         message: impl Into<Name> + AsRef<str>,
         now: Time,
     ) -> bool {
-        match self.0.binary_search_by_key(&kind, |condition| condition.kind) {
-            Err(place) => {
-                let condition = Condition {
-                    kind,
-                    status,
-                    reason: reason.into(),
-                    message: message.into(),
-                    changed_at: now,
-                    updated_at: now,
-                };
-                // There are hundreds of thousands of these lists, each with its final length after a few entries.
-                self.0.reserve_exact(1);
-                self.0.insert(place, condition);
-                true
-            }
-            Ok(place) => {
-                let condition = &mut self.0[place];
-                let same = condition.status == status
-                    && *condition.reason == *reason.as_ref()
-                    && *condition.message == *message.as_ref();
-                if condition.status != status {
-                    condition.status = status;
-                    condition.changed_at = now;
-                }
-                if !same {
-                    condition.reason = reason.into();
-                    condition.message = message.into();
-                    condition.updated_at = now;
-                }
-                !same
+        let before = self.place(kind).ok().map(|place| self.brief[place]).filter(|before| before.status == status);
+        if let Some(before) = &before {
+            let (reason_before, message_before, _) = self.rest_of(before);
+            if *reason_before == *reason.as_ref() && *message_before == *message.as_ref() {
+                return false;
             }
         }
+        let changed_at = before.map_or(now, |before| before.changed_at);
+        let (reason, message) = (reason.into(), message.into());
+        self.put(Condition { kind, status, reason, message, changed_at, updated_at: now });
+        true
     }
 
-    /// Sets several conditions, in the order of their kinds, each as [`Conditions::set`] does.
+    /// Sets several conditions, each as [`Conditions::set`] does; the list grows once for all that are not there.
     pub fn set_all<const N: usize>(&mut self, wanted: [(ConditionKind, Status3, Name, Name); N], now: Time) {
-        self.0.reserve_exact(N.saturating_sub(self.0.len()));
-        let mut place = 0;
+        let missing = wanted.iter().filter(|wanted| self.place(wanted.0).is_err());
+        let missing = missing.map(|(kind, status, ..)| Brief { kind: *kind, status: *status, changed_at: now });
+        let more = missing.clone().count();
+        if more > 0 {
+            let mut longer = Vec::with_capacity(self.brief.len() + more);
+            longer.extend(self.brief.iter().copied().chain(missing));
+            longer.sort_unstable_by_key(|brief| brief.kind);
+            self.brief = longer.into_boxed_slice();
+        }
         for (kind, status, reason, message) in wanted {
-            while self.0.get(place).is_some_and(|condition| condition.kind < kind) {
-                place += 1;
-            }
-            match self.0.get_mut(place).filter(|condition| condition.kind == kind) {
-                Some(condition) => condition.renew(status, reason, message, now),
-                None => {
-                    let (changed_at, updated_at) = (now, now);
-                    self.0.insert(place, Condition { kind, status, reason, message, changed_at, updated_at });
-                }
-            }
+            self.set(kind, status, reason, message, now);
         }
     }
 
     /// Notes that the condition of a kind was written again, changed or not.
     pub fn touch(&mut self, kind: ConditionKind, now: Time) {
-        if let Some(condition) = self.0.iter_mut().find(|condition| condition.kind == kind) {
-            condition.updated_at = now;
+        if let Some(condition) = self.get(kind) {
+            self.put(Condition { updated_at: now, ..condition });
         }
     }
 
@@ -206,50 +214,175 @@ impl Conditions {
     ) -> bool {
         let spoke_at = self.get(kind).map_or(since, |condition| condition.updated_at);
         let changed = self.set(kind, status, reason, message, now);
-        if let Ok(place) = self.0.binary_search_by_key(&kind, |condition| condition.kind) {
-            self.0[place].updated_at = spoke_at;
-        }
+        self.touch(kind, spoke_at);
         changed
     }
 
     /// Removes the condition of a kind; returns whether it was there.
     pub fn remove(&mut self, kind: ConditionKind) -> bool {
-        let before = self.0.len();
-        self.0.retain(|condition| condition.kind != kind);
-        self.0.len() != before
+        let Ok(place) = self.place(kind) else { return false };
+        let mut brief = std::mem::take(&mut self.brief).into_vec();
+        brief.remove(place);
+        self.brief = brief.into_boxed_slice();
+        self.put_details(kind, None);
+        true
     }
 
     /// All conditions, by kind.
-    pub fn iter(&self) -> impl Iterator<Item = &Condition> {
-        self.0.iter()
+    pub fn iter(&self) -> impl Iterator<Item = Condition> {
+        self.brief.iter().map(|brief| self.whole(brief))
+    }
+
+    /// Where the condition of a kind is, or else would be. The lists are short.
+    fn place(&self, kind: ConditionKind) -> Result<usize, usize> {
+        let place = self.brief.iter().position(|brief| brief.kind >= kind).unwrap_or(self.brief.len());
+        if self.brief.get(place).is_some_and(|brief| brief.kind == kind) { Ok(place) } else { Err(place) }
+    }
+
+    /// Reason, message and last update.
+    fn rest_of(&self, brief: &Brief) -> (&Name, &Name, Time) {
+        match self.details.iter().find(|details| details.of == brief.kind) {
+            Some(details) => (&details.reason, &details.message, details.updated_at),
+            None => (NO_WORDS, NO_WORDS, brief.changed_at),
+        }
+    }
+
+    fn whole(&self, brief: &Brief) -> Condition {
+        let Brief { kind, status, changed_at } = *brief;
+        let (reason, message, updated_at) = self.rest_of(brief);
+        Condition { kind, status, reason: reason.clone(), message: message.clone(), changed_at, updated_at }
+    }
+
+    fn put(&mut self, condition: Condition) {
+        let Condition { kind, status, reason, message, changed_at, updated_at } = condition;
+        let brief = Brief { kind, status, changed_at };
+        match self.place(kind) {
+            Ok(place) => self.brief[place] = brief,
+            Err(place) => {
+                // Each list has its final length after a few entries.
+                let mut longer = std::mem::take(&mut self.brief).into_vec();
+                longer.reserve_exact(1);
+                longer.insert(place, brief);
+                self.brief = longer.into_boxed_slice();
+            }
+        }
+        let has_more = !reason.is_empty() || !message.is_empty() || updated_at != changed_at;
+        self.put_details(kind, has_more.then_some(Details { of: kind, reason, message, updated_at }));
+    }
+
+    /// Says what else there is to the condition of a kind, if anything. Sorted, so that equal conditions are equal
+    /// lists.
+    fn put_details(&mut self, kind: ConditionKind, details: Option<Details>) {
+        match (self.details.binary_search_by_key(&kind, |details| details.of), details) {
+            (Ok(place), Some(details)) => self.details[place] = details,
+            (Err(place), Some(details)) => self.details.insert(place, details),
+            (Ok(_), None) if self.details.len() == 1 => self.details = Seldom::default(),
+            (Ok(place), None) => drop(self.details.remove(place)),
+            (Err(_), None) => {}
+        }
+    }
+}
+
+/// As a list of whole conditions.
+impl Hash for Conditions {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.brief.len().hash(state);
+        for brief in &self.brief {
+            let Brief { kind, status, changed_at } = brief;
+            let (reason, message, updated_at) = self.rest_of(brief);
+            (kind, status, reason, message, changed_at, updated_at).hash(state);
+        }
+    }
+}
+
+impl fmt::Debug for Conditions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for Conditions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Conditions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut conditions = Conditions::default();
+        Vec::<Condition>::deserialize(deserializer)?.into_iter().for_each(|condition| conditions.put(condition));
+        Ok(conditions)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ConditionKind::{ContainersReady, DisruptionTarget, PodScheduled, Ready};
-    use Status3::{False, True};
+    use crate::digest::StableHasher;
+    use crate::draw::{Draws, Purpose, below};
+
+    /// As [`Conditions::set`], on a plain list.
+    fn set(list: &mut Vec<Condition>, kind: ConditionKind, status: Status3, reason: &str, now: Time) -> bool {
+        let (reason, message) = (Name::from(reason), Name::default());
+        match list.binary_search_by_key(&kind, |condition| condition.kind) {
+            Err(place) => {
+                list.insert(place, Condition { kind, status, reason, message, changed_at: now, updated_at: now });
+                true
+            }
+            Ok(place) => {
+                let before = list[place].clone();
+                let changed_at = if before.status == status { before.changed_at } else { now };
+                let differs = before.status != status || before.reason != reason;
+                if differs {
+                    list[place] = Condition { kind, status, reason, message, changed_at, updated_at: now };
+                }
+                differs
+            }
+        }
+    }
 
     #[test]
-    fn several_conditions_are_set_as_each_alone_would_be() {
-        let (none, why) = (Name::default(), Name::from("ContainersNotReady"));
-        let unready = [(Ready, False, why.clone(), "app".into()), (ContainersReady, False, why.clone(), "app".into())];
-        let other_words =
-            [(Ready, False, why.clone(), "app side".into()), (PodScheduled, True, none.clone(), none.clone())];
-        let ready = [(Ready, True, none.clone(), none.clone()), (ContainersReady, True, none.clone(), none)];
-        let (mut together, mut alone) = (Conditions::default(), Conditions::default());
-        for it in [&mut together, &mut alone] {
-            it.set(DisruptionTarget, True, "EvictionByEvictionAPI", "", Time::ZERO);
-        }
-        for (second, wanted) in (1..).zip([unready.clone(), unready, other_words, ready.clone(), ready]) {
-            let now = Time::from_secs(second);
-            for (kind, status, reason, message) in wanted.clone() {
-                alone.set(kind, status, reason, message, now);
+    fn brief_conditions_are_as_a_plain_list_of_whole_ones() {
+        use ConditionKind::{ContainersReady, DisruptionTarget, Initialized, PodScheduled, Ready};
+        let mut draws = Draws::starting_at(7, Purpose::NameSuffix, 0, 0);
+        let mut next = |bound| below(draws.next().expect("draws do not end"), bound) as usize;
+        let (mut conditions, mut list) = (Conditions::default(), Vec::new());
+        for round in 0..3_000 {
+            let now = Time::from_secs(round);
+            let kind = [Ready, PodScheduled, Initialized, ContainersReady][next(4)];
+            match next(8) {
+                0 => {
+                    let there = list.iter().position(|condition: &Condition| condition.kind == kind);
+                    assert_eq!(conditions.remove(kind), there.is_some());
+                    there.map(|place| list.remove(place));
+                }
+                1 => {
+                    conditions.touch(kind, now);
+                    list.iter_mut().filter(|it| it.kind == kind).for_each(|condition| condition.updated_at = now);
+                }
+                2 => {
+                    let (status, reason) = (Status3::from(next(2) == 0), ["", "Waits"][next(2)]);
+                    let both = [kind, DisruptionTarget];
+                    conditions.set_all(both.map(|kind| (kind, status, reason.into(), Name::default())), now);
+                    both.map(|kind| set(&mut list, kind, status, reason, now));
+                }
+                _ => {
+                    let (status, reason) = (Status3::from(next(2) == 0), ["", "", "Waits"][next(3)]);
+                    assert_eq!(
+                        conditions.set(kind, status, reason, "", now),
+                        set(&mut list, kind, status, reason, now)
+                    );
+                }
             }
-            together.set_all(wanted, now);
-            assert_eq!(together, alone, "after {second} s");
+            assert!(conditions.iter().eq(list.iter().cloned()), "after {round} changes: {conditions:?}, not {list:?}");
+            assert_eq!(conditions.get(kind), list.iter().find(|condition| condition.kind == kind).cloned());
+            assert_eq!(StableHasher::hash_one(&conditions), StableHasher::hash_one(&list));
+            let brief = |condition: &Condition| {
+                condition.reason.is_empty()
+                    && condition.message.is_empty()
+                    && condition.updated_at == condition.changed_at
+            };
+            assert_eq!(conditions.details.len(), list.iter().filter(|condition| !brief(condition)).count());
         }
-        assert_eq!(together.iter().count(), 4);
     }
 }

@@ -49,7 +49,7 @@ pub enum UnhealthyPodEviction {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct DisruptionStatus {
     /// The generation that the counts belong to.
-    pub observed_generation: u64,
+    pub observed_generation: u32,
     /// How many pods may be evicted now.
     pub disruptions_allowed: u32,
     /// Pods that are ready and stay.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::digest::{Shared, StableHasher};
 use crate::id::{Name, Uid};
-use crate::model::Kind;
+use crate::model::{Absent, Kind, Seldom};
 use crate::time::{Span, Time};
 
 /// An immutable set of labels or annotations, shared by all objects that came from one template. An empty set takes no
@@ -197,7 +198,7 @@ pub struct OwnerReference {
 }
 
 /// What every object has.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Meta {
     /// The namespace; empty for cluster-scoped kinds.
     pub namespace: Name,
@@ -205,26 +206,68 @@ pub struct Meta {
     pub name: Name,
     /// Whether the API server appends five drawn letters to the name when it creates the object.
     pub generate_name: bool,
+    /// Counts changes of the spec; the API server sets it.
+    pub generation: u32,
     /// The identity; the API server sets it.
     pub uid: Uid,
-    /// Counts changes of the spec; the API server sets it.
-    pub generation: u64,
     /// When the API server created the object.
     pub created_at: Time,
+    /// Labels.
+    pub labels: Labels,
+    /// Owners.
+    pub owners: Arc<[OwnerReference]>,
+    /// What few objects have, read and written as if it stood here.
+    #[serde(flatten)]
+    pub extras: Seldom<MetaExtras>,
+}
+
+/// What few objects have beside what all have.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct MetaExtras {
     /// When the deletion takes effect (request time plus grace), if one was asked for.
     pub deleted_at: Option<Time>,
     /// The grace of the deletion.
     pub deletion_grace: Option<Span>,
-    /// Labels.
-    pub labels: Labels,
     /// Annotations.
     pub annotations: Labels,
-    /// Owners.
-    pub owners: Arc<[OwnerReference]>,
     /// Names that hold the object back from being removed.
-    pub finalizers: Arc<[Name]>,
+    pub finalizers: Vec<Name>,
     /// The object as the user wrote it (JSON text); parts that the core does not model are shown from here.
     pub original: Option<Name>,
+}
+
+impl Absent for MetaExtras {
+    const ABSENT: &'static Self = &MetaExtras {
+        deleted_at: None,
+        deletion_grace: None,
+        annotations: Labels(None),
+        finalizers: Vec::new(),
+        original: None,
+    };
+}
+
+impl Deref for Meta {
+    type Target = MetaExtras;
+
+    fn deref(&self) -> &MetaExtras {
+        &self.extras
+    }
+}
+
+impl DerefMut for Meta {
+    fn deref_mut(&mut self) -> &mut MetaExtras {
+        &mut self.extras
+    }
+}
+
+/// In the order of the API, whatever few objects have.
+impl Hash for Meta {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Meta { namespace, name, generate_name, generation, uid, created_at, labels, owners, extras } = self;
+        let MetaExtras { deleted_at, deletion_grace, annotations, finalizers, original } = &**extras;
+        (namespace, name, generate_name, uid, u64::from(*generation), created_at).hash(state);
+        (deleted_at, deletion_grace, labels, annotations, owners, finalizers, original).hash(state);
+    }
 }
 
 impl Meta {

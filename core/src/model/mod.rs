@@ -27,6 +27,7 @@ mod policy;
 mod qos;
 mod resources;
 mod schedule;
+mod seldom;
 mod sets;
 mod storage;
 mod storage_class;
@@ -49,7 +50,7 @@ pub use container::{
 };
 pub use disruption::{DisruptionLimit, DisruptionStatus, PodDisruptionBudget, UnhealthyPodEviction};
 pub use index_set::IndexSet;
-pub use meta::{Labels, Meta, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
+pub use meta::{Labels, Meta, MetaExtras, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
 pub use namespace::Namespace;
 pub use network::{
     Endpoint, EndpointSlice, ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, Protocol, Service, ServicePort,
@@ -60,7 +61,7 @@ pub use object::{Kind, Object, ObjectKey, Resource};
 pub(crate) use object::{Tables, with_kind, with_object};
 pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
 pub use pod::{Pod, PodOwn, PodSpec, PreferredNodeTerm, RestartPolicy, ServiceLinks, Toleration, TolerationOperator};
-pub use pod_status::{ContainerState, ContainerStatus, Phase, PodStatus, Terminated};
+pub use pod_status::{ContainerState, ContainerStatus, Phase, PodStatus, PodStatusExtras, Terminated};
 pub use pod_volume::{
     ClaimTemplate, FileSource, FileVolume, KeyToPath, PodVolume, PodVolumeSource, TOKEN_MOUNT_PATH, TOKEN_VOLUME,
     TokenVolume,
@@ -72,6 +73,7 @@ pub use policy::{
 pub use qos::{QosClass, SYSTEM_CRITICAL_PRIORITY};
 pub use resources::{ResourceName, Resources};
 pub use schedule::{Schedule, Times, Zone};
+pub use seldom::{Absent, Seldom};
 pub use sets::{
     ClaimRetention, ControllerRevision, DaemonSet, DaemonSetStatus, DaemonSetStrategy, PodManagement, StatefulSet,
     StatefulSetStatus, StatefulSetStrategy,

@@ -13,7 +13,7 @@ use crate::model::{
     PodDisruptionBudget, PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, Secret, Service,
     ServiceAccount, StatefulSet, StorageClass, VolumeAttachment,
 };
-use crate::store::{IndexKey, Store, Table};
+use crate::store::{Store, Table};
 
 /// What a kind of the store needs.
 pub trait Resource: Clone + PartialEq + Hash + fmt::Debug {
@@ -31,8 +31,8 @@ pub trait Resource: Clone + PartialEq + Hash + fmt::Debug {
     fn into_object(version: Arc<Self>) -> Object;
     /// Unwraps a version; `None` if the object is of another kind.
     fn from_object(object: &Object) -> Option<&Arc<Self>>;
-    /// The secondary key under which the row is found beside its name and controller.
-    fn index_key(&self) -> Option<IndexKey> {
+    /// The name under which the row is found beside its own and its controller, such as a pod's node.
+    fn index_name(&self) -> Option<&Name> {
         None
     }
 }
@@ -117,7 +117,7 @@ macro_rules! kinds {
             fn from_object(object: &Object) -> Option<&Arc<Self>> {
                 match object { Object::$kind(version) => Some(version), _ => None }
             }
-            $(fn index_key(&self) -> Option<IndexKey> { $index(self) })?
+            $(fn index_name(&self) -> Option<&Name> { $index(self) })?
         })*
     };
 }
@@ -183,16 +183,16 @@ kinds! { $
 
 pub(crate) use {with_kind, with_object};
 
-fn node_of(pod: &Pod) -> Option<IndexKey> {
-    pod.node.clone().map(IndexKey::Node)
+fn node_of(pod: &Pod) -> Option<&Name> {
+    pod.node.as_ref()
 }
 
-fn attached_to(attachment: &VolumeAttachment) -> Option<IndexKey> {
-    Some(IndexKey::Node(attachment.node.clone()))
+fn attached_to(attachment: &VolumeAttachment) -> Option<&Name> {
+    Some(&attachment.node)
 }
 
-fn service_of(slice: &EndpointSlice) -> Option<IndexKey> {
-    slice.meta.labels.get("kubernetes.io/service-name").cloned().map(IndexKey::Service)
+fn service_of(slice: &EndpointSlice) -> Option<&Name> {
+    slice.meta.labels.get("kubernetes.io/service-name")
 }
 
 impl Kind {

@@ -252,9 +252,9 @@ impl Pod {
     ///
     /// Source: `IsPodAvailable`, pkg/api/v1/pod/util.go (v1.34.1).
     pub fn is_available(&self, min_ready: Span, now: Time) -> bool {
-        match self.status.conditions.get(ConditionKind::Ready) {
-            Some(ready) if self.is_ready() => {
-                min_ready == Span::ZERO || ready.changed_at.whole_second().saturating_add(min_ready) <= now
+        match self.status.conditions.changed_at(ConditionKind::Ready) {
+            Some(since) if self.is_ready() => {
+                min_ready == Span::ZERO || since.whole_second().saturating_add(min_ready) <= now
             }
             _ => false,
         }

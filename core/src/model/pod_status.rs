@@ -1,22 +1,20 @@
 //! What has become of a pod and of its containers.
 
+use std::hash::{Hash, Hasher};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::Name;
-use crate::model::Conditions;
+use crate::model::{Absent, Conditions, Seldom};
 use crate::time::Time;
 
 /// What has become of a pod.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct PodStatus {
     /// Where the pod is in its life.
     pub phase: Phase,
-    /// One CamelCase word for why it is so (`Evicted`, `OutOfcpu`), or empty.
-    pub reason: Name,
-    /// A sentence for it, or empty.
-    pub message: Name,
     /// PodScheduled, Initialized, ContainersReady, Ready and so on.
     pub conditions: Conditions,
     /// The pod's address.
@@ -25,10 +23,55 @@ pub struct PodStatus {
     pub started_at: Option<Time>,
     /// One entry per container, in the spec's order.
     pub containers: Vec<ContainerStatus>,
+    /// What is told of few pods, read and written as if it stood here.
+    #[serde(flatten)]
+    pub extras: Seldom<PodStatusExtras>,
+}
+
+/// What is told of few pods.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PodStatusExtras {
+    /// One CamelCase word for why the phase is so (`Evicted`, `OutOfcpu`), or empty.
+    pub reason: Name,
+    /// A sentence for it, or empty.
+    pub message: Name,
     /// One entry per init container, in the spec's order.
     pub init_containers: Vec<ContainerStatus>,
     /// The node that preemption makes room on.
     pub nominated_node: Option<Name>,
+}
+
+impl Absent for PodStatusExtras {
+    const ABSENT: &'static Self = &PodStatusExtras {
+        reason: Name::new(),
+        message: Name::new(),
+        init_containers: Vec::new(),
+        nominated_node: None,
+    };
+}
+
+impl Deref for PodStatus {
+    type Target = PodStatusExtras;
+
+    fn deref(&self) -> &PodStatusExtras {
+        &self.extras
+    }
+}
+
+impl DerefMut for PodStatus {
+    fn deref_mut(&mut self) -> &mut PodStatusExtras {
+        &mut self.extras
+    }
+}
+
+/// In the order of the API, whatever is told of few pods.
+impl Hash for PodStatus {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let PodStatus { phase, conditions, pod_ip, started_at, containers, extras } = self;
+        let PodStatusExtras { reason, message, init_containers, nominated_node } = &**extras;
+        (phase, reason, message, conditions).hash(state);
+        (pod_ip, started_at, containers, init_containers, nominated_node).hash(state);
+    }
 }
 
 /// Where a pod is in its life.

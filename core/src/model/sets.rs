@@ -88,7 +88,7 @@ pub struct StatefulSetStatus {
     /// Ready pods that have been so for `min_ready`.
     pub available: u32,
     /// The generation that the counts belong to.
-    pub observed_generation: u64,
+    pub observed_generation: u32,
     /// The revision that pods had before the rollout; empty until the first sync.
     pub current_revision: Name,
     /// The revision of the newest template; empty until the first sync.
@@ -156,7 +156,7 @@ pub struct DaemonSetStatus {
     /// Nodes that should run a pod and have no available one.
     pub unavailable: u32,
     /// The generation that the counts belong to.
-    pub observed_generation: u64,
+    pub observed_generation: u32,
     /// How often a new revision's hash collided with another's; `None` if it never did.
     pub collision_count: Option<u32>,
 }

@@ -46,7 +46,7 @@ pub struct ReplicaSetStatus {
     /// Of those, pods that have been ready for `min_ready`.
     pub available: u32,
     /// The generation that the counts belong to.
-    pub observed_generation: u64,
+    pub observed_generation: u32,
     /// ReplicaFailure.
     pub conditions: Conditions,
 }
@@ -157,7 +157,7 @@ pub struct DeploymentStatus {
     /// Pods still missing for the wanted number to be available.
     pub unavailable: u32,
     /// The generation that the counts belong to.
-    pub observed_generation: u64,
+    pub observed_generation: u32,
     /// How often a new ReplicaSet's hash collided with another's.
     pub collision_count: u32,
     /// Available, Progressing, ReplicaFailure.

@@ -12,13 +12,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::scheduler::appraisal::{Appraiser, Entry, NORMALIZED_MAX, Raw};
+use crate::scheduler::appraisal::{Appraiser, Entry, NORMALIZED_MAX, Quick, Raw};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::plugins::{Range, Refusal};
 use crate::scheduler::profile::Profile;
-use crate::scheduler::reference::{Case, Outcome, Search, best, normalized};
+use crate::scheduler::reference::{Case, Outcome, Search, best, best_place, normalized};
 use crate::scheduler::sampling::TieBreak;
 use crate::scheduler::score_tree::{INFEASIBLE, ScoreTree};
+use crate::scheduler::stretch::Stretch;
 use crate::scheduler::traits::PodTraits;
 
 /// Cached results of one class, by position in the order.
@@ -118,29 +119,46 @@ impl Board {
         Outcome { slot, feasible: slots.len() as u32, processed }
     }
 
-    /// The same for the usual case, in few steps for each node: the next nodes all take the pod, and what other nodes'
-    /// pods mean is told by kinds of nodes. `None` if it is another case.
+    /// The same for the usual case, in few steps for each node: what other nodes' pods mean refuses no node and is told
+    /// by kinds of nodes. `None` if it is another case.
     fn decide_open(&self, case: Case<'_>, search: Search) -> Option<Outcome> {
-        if !self.raws.is_empty() || !self.appraiser.uncached.is_empty() || !case.sieve().is_open() {
+        if !self.raws.is_empty() || !self.appraiser.uncached.is_empty() {
             return None;
         }
-        let (order, scores) = (case.cache.order(), self.tree.scores());
-        let wanted = (search.wanted as usize).min(order.len());
-        let next = stretches(search.start as usize, wanted, order.len());
-        if next.iter().any(|stretch| scores[stretch.clone()].contains(&INFEASIBLE)) {
-            return None;
+        let (cache, scores) = (case.cache, self.tree.scores());
+        let (stretch, feasible) = self.next_feasible(search, cache.order().len());
+        let is_feasible = |place| scores[stretch.position(place)] != INFEASIBLE;
+        let bonuses = case.relations?.bonuses(cache, case.classes, &stretch, (feasible, is_feasible))?;
+        // What is the same for every node makes no difference. A feasible node's total is 0 at least and less than 2^31,
+        // so that every other node's stays below 0.
+        let mut totals = stretch.of(scores);
+        for (total, kind) in totals.iter_mut().zip(&bonuses.kinds) {
+            *total = total.wrapping_add(bonuses.of_kinds[*kind as usize]);
         }
-        let slots = next.clone().map(|stretch| &order[stretch]).concat();
-        let (kinds, bonuses) = case.relations?.bonuses(case.cache, case.classes, case.class, &slots)?;
-        let mut totals: Vec<i32> = Vec::with_capacity(wanted);
-        let (first, rest) = kinds.split_at(next[0].len());
-        for (stretch, kinds) in next.into_iter().zip([first, rest]) {
-            // What is the same for every node makes no difference. A node's total is less than 2^31.
-            let total = |(score, kind): (&i32, &u32)| score.wrapping_add(bonuses[*kind as usize]);
-            totals.extend(scores[stretch].iter().zip(kinds).map(total));
+        let slot_at = |place: usize| cache.order()[stretch.position(place)];
+        let best = best_place(&totals, search.tie_break, |place| cache.rank(slot_at(place)));
+        let slot = best.filter(|place| is_feasible(*place)).map(slot_at);
+        Some(Outcome { slot, feasible: feasible as u32, processed: stretch.len() as u32 })
+    }
+
+    /// The nodes that are looked at until as many of them take the pods for their own sake as are wanted, and how many
+    /// do.
+    fn next_feasible(&self, search: Search, nodes: usize) -> (Stretch, usize) {
+        let (start, wanted) = (search.start as usize, (search.wanted as usize).min(nodes));
+        // Most clusters have room.
+        if self.tree.all_feasible() {
+            return (Stretch::new(start, wanted, nodes), wanted);
         }
-        let slot = best(case.cache, &slots, &totals, search.tie_break);
-        Some(Outcome { slot, feasible: wanted as u32, processed: wanted as u32 })
+        let (before, after) = self.tree.scores()[..nodes].split_at(start);
+        let (mut feasible, mut processed) = (0, 0);
+        for score in after.iter().chain(before) {
+            if feasible == wanted {
+                break;
+            }
+            processed += 1;
+            feasible += usize::from(*score != INFEASIBLE);
+        }
+        (Stretch::new(start, processed, nodes), feasible)
     }
 
     /// Positions and slots of the feasible nodes in the order in which they are found, and how many nodes were looked
@@ -150,13 +168,10 @@ impl Board {
         let (start, nodes) = (search.start as usize, order.len());
         let wanted = (search.wanted as usize).min(nodes);
         // Most clusters have room: the next nodes all take the pod.
-        let next = stretches(start, wanted, nodes);
-        if sieve.is_open() && next.iter().all(|stretch| !scores[stretch.clone()].contains(&INFEASIBLE)) {
-            let slots = next.clone().map(|stretch| &order[stretch]).concat();
-            let [first, rest] = next.map(|stretch| stretch.start as u32..stretch.end as u32);
-            let mut positions: Vec<u32> = first.collect();
-            positions.extend(rest);
-            return (positions, slots, wanted as u32);
+        if sieve.is_open() && self.tree.all_feasible() {
+            let stretch = Stretch::new(start, wanted, nodes);
+            let positions = (0..wanted).map(|place| stretch.position(place) as u32).collect();
+            return (positions, stretch.of(order), wanted as u32);
         }
         let (mut positions, mut slots) = (Vec::with_capacity(wanted), Vec::with_capacity(wanted));
         let mut processed = 0;
@@ -299,8 +314,15 @@ impl Board {
 
     fn update(&mut self, profile: &Profile, cache: &Cache, pod: &PodTraits, position: u32) {
         let slot = cache.order()[position as usize];
-        let new = self.appraiser.entry(profile, cache, pod, slot);
         let was_feasible = self.tree.score(position) != INFEASIBLE;
+        // Most changes leave a node that takes the pods with room for them.
+        if was_feasible
+            && self.raws.is_empty()
+            && let Quick::Takes(fixed) = self.appraiser.quick(cache.sums(slot))
+        {
+            return self.tree.set(position, fixed);
+        }
+        let new = self.appraiser.entry(profile, cache, pod, slot);
         if !was_feasible || !new.refusal.is_none() {
             self.refusals[position as usize] = new.refusal;
         }
@@ -339,11 +361,6 @@ impl Board {
             }
         }
     }
-}
-
-/// So many positions from one on, which go on at the first after the last.
-fn stretches(start: usize, count: usize, nodes: usize) -> [std::ops::Range<usize>; 2] {
-    [start..(start + count).min(nodes), 0..(start + count).saturating_sub(nodes)]
 }
 
 /// The node's leaf of the tree.

@@ -1,7 +1,8 @@
 //! Pod classes: pods that the scheduler cannot tell apart are one class, so what it knows of them is computed once.
 //!
-//! Pods are alike in their spec and in what other pods see of them, their [`Identity`]. Classes of one spec share a
-//! [`Board`], because what a node alone says of a pod depends on the spec only. A class also knows on which nodes its
+//! Pods are alike in their spec and in what other pods see of them, their [`Identity`]; being deleted makes no other
+//! class of a pod. Classes of one spec share a [`Board`], because what a node alone says of a pod depends on the spec
+//! only. A class also knows on which nodes its
 //! pods are: that is how pods are counted by labels without looking at every pod.
 //!
 //! Invariant: a class lives as long as some pod, queued or placed, holds it; its number may then be used again.
@@ -15,9 +16,10 @@ use crate::model::{Labels, PodSpec};
 use crate::scheduler::board::Board;
 use crate::scheduler::plugins::topology_spread::{Eligibility, Inclusion};
 use crate::scheduler::profile::Profile;
+use crate::scheduler::tally::Tally;
 use crate::scheduler::terms::{Pods, Term, Terms};
 use crate::scheduler::topology::Domains;
-use crate::scheduler::traits::{Identity, PodTraits};
+use crate::scheduler::traits::{Identity, PodTraits, SpecTraits};
 
 /// A class is tallied when it has at least one pod for so many slots; a slot takes 4 B of the tally.
 const SLOTS_PER_POD_MAX: usize = 8;
@@ -34,10 +36,13 @@ impl ClassId {
 /// A class.
 pub(super) struct Class {
     pub(super) traits: PodTraits,
-    /// The slot and the row index of each of its pods that count on a node, in no order that means anything.
-    placed: Vec<(u32, u32)>,
+    /// The slot and the row index of each of its pods that count on a node, in no order that means anything: of those
+    /// that stay.
+    staying: Vec<(u32, u32)>,
+    /// Of those that are being deleted, which spreading does not count.
+    ending: Vec<(u32, u32)>,
     /// Only while it saves work: see [`Classes::tally`].
-    tally: Option<Tally>,
+    tally: Option<Box<Tally>>,
     /// Its required and its preferred spread constraints and where they count, as far as it is known.
     pub(super) eligibility: [Option<Arc<Eligibility>>; 2],
     sheet: u32,
@@ -49,10 +54,15 @@ pub(super) struct Class {
 impl Class {
     /// The slots of its pods that count on a node, each as often as it has such pods.
     pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
-        self.placed.iter().map(|(slot, _)| *slot)
+        self.staying.iter().chain(&self.ending).map(|(slot, _)| *slot)
     }
 
-    /// How many of its pods count on each of so many slots, if that is at hand.
+    /// The same without pods that are being deleted.
+    pub(super) fn slots_of_staying(&self) -> impl ExactSizeIterator<Item = u32> {
+        self.staying.iter().map(|(slot, _)| *slot)
+    }
+
+    /// How many of its pods count on each of so many slots, without those that are being deleted, if that is at hand.
     pub(super) fn tally_by_slot(&self, slots: usize) -> Option<&[u32]> {
         self.tally.as_ref().map(|tally| &tally.by_slot[..]).filter(|pods| pods.len() == slots)
     }
@@ -64,35 +74,12 @@ impl Class {
 
     /// Whether none of its pods counts on a node.
     pub(super) fn is_unplaced(&self) -> bool {
-        self.placed.is_empty()
-    }
-}
-
-/// How many pods of a class count where, kept up to date pod by pod.
-///
-/// Invariant: it says the same as the class's list of pods, for the slots and domains that `domains` knows.
-struct Tally {
-    by_slot: Vec<u32>,
-    domains: Arc<Domains>,
-    by_domain: Vec<u32>,
-}
-
-impl Tally {
-    fn of(domains: &Arc<Domains>, slots: impl Iterator<Item = u32>) -> Tally {
-        let by_slot = vec![0; domains.slot_count()];
-        let mut tally = Tally { by_slot, domains: domains.clone(), by_domain: vec![0; domains.count as usize] };
-        slots.for_each(|slot| tally.add(slot, 1));
-        tally
+        self.staying.is_empty() && self.ending.is_empty()
     }
 
-    fn add(&mut self, slot: u32, change: i32) {
-        // A slot made since then makes new domains, and those a new tally.
-        let Some(pods) = self.by_slot.get_mut(slot as usize) else { return };
-        *pods = pods.checked_add_signed(change).expect("a pod is taken from a slot that counted none");
-        if let Some(domain) = self.domains.get(slot) {
-            let pods = &mut self.by_domain[domain];
-            *pods = pods.checked_add_signed(change).expect("a pod is taken from a domain that counted none");
-        }
+    /// Its pods on nodes that are being deleted, or those that are not.
+    fn placed(&mut self, is_ending: bool) -> &mut Vec<(u32, u32)> {
+        if is_ending { &mut self.ending } else { &mut self.staying }
     }
 }
 
@@ -101,9 +88,9 @@ const BOARD_ENTRIES_MAX: u64 = 8_000_000;
 /// So many boards may always be there.
 const BOARDS_MIN: usize = 8;
 
-/// The cached results of all classes of one spec.
-#[derive(Default)]
+/// What all classes of one spec share.
 struct Sheet {
+    traits: Arc<SpecTraits>,
     board: Board,
     /// Which nodes the required and the preferred spread constraints of a class include that was looked at lately.
     inclusion: [Option<Arc<Inclusion>>; 2],
@@ -114,18 +101,31 @@ struct Sheet {
     was_sought: bool,
 }
 
+impl Sheet {
+    fn of(spec: &Shared<PodSpec>) -> Sheet {
+        Sheet {
+            traits: Arc::new(SpecTraits::of(spec)),
+            board: Board::default(),
+            inclusion: [None, None],
+            classes: 0,
+            used_at: 0,
+            was_sought: false,
+        }
+    }
+}
+
 /// All classes.
 #[derive(Default)]
 pub(super) struct Classes {
     profiles: Arc<[Profile]>,
-    classes: Vec<Option<Class>>,
+    classes: Vec<Option<Box<Class>>>,
     free: Vec<u32>,
     /// By the hash of spec and identity; several of one hash are told apart by comparing them.
     by_hash: BTreeMap<u64, Vec<ClassId>>,
     sheets: Vec<Option<Sheet>>,
     free_sheets: Vec<u32>,
-    /// By the spec's stable hash: its classes, of which any leads to the sheet.
-    by_spec: BTreeMap<u64, Vec<ClassId>>,
+    /// The sheets by their spec's stable hash.
+    by_spec: BTreeMap<u64, Vec<u32>>,
     /// By the hash of a namespace and one of the pods' labels there: who asks for pods by labels looks at few classes.
     by_label: BTreeMap<u64, Vec<ClassId>>,
     /// Classes with terms about other pods, by the hash of a label that some term asks for: who is meant looks at few
@@ -135,8 +135,9 @@ pub(super) struct Classes {
     terms_by_none: Vec<ClassId>,
     /// How many classes have terms.
     with_terms: u32,
-    /// The sheets whose boards are not empty, by when they were last used.
-    recent: BTreeMap<u64, u32>,
+    /// How many sheets' boards are not empty.
+    boards: usize,
+    /// How often boards have been used.
     uses: u64,
 }
 
@@ -175,18 +176,24 @@ impl Classes {
         if let Some(id) = known.into_iter().find(|id| same(self.traits(*id))) {
             return id;
         }
-        let traits = PodTraits::of(spec, identity);
         let profile = self.profiles.iter().position(|profile| profile.name == spec.scheduler_name);
         let profile = profile.map(|number| number as u32);
-        let sheet = self.sheet_of(spec);
-        let class =
-            Class { traits, placed: Vec::new(), tally: None, eligibility: [None, None], sheet, profile, holders: 0 };
-        let (labels, by_none) = class.traits.terms.as_deref().map_or((Vec::new(), false), labels_asked_for);
+        let (sheet, by_spec) = self.sheet_of(spec);
+        let class = Box::new(Class {
+            traits: PodTraits::with(&by_spec, identity),
+            staying: Vec::new(),
+            ending: Vec::new(),
+            tally: None,
+            eligibility: [None, None],
+            sheet,
+            profile,
+            holders: 0,
+        });
+        let (labels, by_none) = class.traits.terms.as_deref().map_or((Vec::new(), false), Terms::labels_asked_for);
         self.with_terms += u32::from(class.traits.terms.is_some());
         let index = put(&mut self.classes, &mut self.free, class);
         let id = ClassId(index);
         self.by_hash.entry(hash).or_default().push(id);
-        self.by_spec.entry(spec.stable_hash()).or_default().push(id);
         for pair in identity.labels.iter() {
             self.by_label.entry(label_hash(&identity.namespace, pair)).or_default().push(id);
         }
@@ -217,6 +224,11 @@ impl Classes {
         sheet.inclusion[which] = Some(inclusion.clone());
     }
 
+    /// Its pods' priority.
+    pub(super) fn priority(&self, id: ClassId) -> i32 {
+        self.traits(id).spec.priority
+    }
+
     /// What is known of the class's pods.
     pub(super) fn traits(&self, id: ClassId) -> &PodTraits {
         &self.class(id).traits
@@ -234,9 +246,8 @@ impl Classes {
         let class = self.classes[id.0 as usize].as_ref().expect("a class number is used after its last holder");
         let sheet = self.sheets[class.sheet as usize].as_mut().expect("a class's sheet lives as long as the class");
         self.uses += 1;
-        self.recent.remove(&sheet.used_at);
+        self.boards += usize::from(sheet.used_at == 0);
         sheet.used_at = self.uses;
-        self.recent.insert(self.uses, class.sheet);
         (&class.traits, &mut sheet.board)
     }
 
@@ -244,10 +255,11 @@ impl Classes {
     /// empty board is made again when it is needed.
     pub(super) fn trim_boards(&mut self, nodes: u32) {
         let kept = usize::try_from(BOARD_ENTRIES_MAX / u64::from(nodes.max(1))).unwrap_or(usize::MAX).max(BOARDS_MIN);
-        while self.recent.len() > kept {
-            let (_, oldest) = self.recent.pop_first().expect("there are more than are kept");
-            let sheet = self.sheets[oldest as usize].as_mut().expect("a sheet in use is there");
-            (sheet.board, sheet.used_at) = (Board::default(), 0);
+        while self.boards > kept {
+            let in_use = self.sheets.iter_mut().flatten().filter(|sheet| sheet.used_at > 0);
+            let oldest = in_use.min_by_key(|sheet| sheet.used_at).expect("there are more than are kept");
+            (oldest.board, oldest.used_at) = (Board::default(), 0);
+            self.boards -= 1;
         }
     }
 
@@ -267,7 +279,8 @@ impl Classes {
         self.candidate_ids(namespace, pods).map(|id| self.class(id))
     }
 
-    fn candidate_ids(&self, namespace: &Name, pods: &Pods) -> impl Iterator<Item = ClassId> + use<'_> {
+    /// The numbers of these classes.
+    pub(super) fn candidate_ids(&self, namespace: &Name, pods: &Pods) -> impl Iterator<Item = ClassId> + use<'_> {
         let labels = pods.0.iter().flatten().flat_map(|part| part.match_labels.iter());
         let classes = |pair| self.by_label.get(&label_hash(namespace, pair)).map_or(&[][..], |ids| ids);
         let rarest: Option<&[ClassId]> = labels.map(classes).min_by_key(|ids| ids.len());
@@ -297,7 +310,7 @@ impl Classes {
             classes.filter(move |class| class.traits.identity.namespace == *namespace)
         });
         let all = if is_narrow { &[][..] } else { &self.classes[..] };
-        narrow.chain(all.iter().flatten())
+        narrow.chain(all.iter().flatten().map(|class| &**class))
     }
 
     /// Whether some class has terms about other pods.
@@ -305,39 +318,41 @@ impl Classes {
         self.with_terms > 0
     }
 
-    /// Has tallies by slot and by these domains at hand for classes of many pods, of those that a selector could mean.
-    /// For few pods it is as cheap to go through their list, and a tally of all slots would be large beside it.
-    pub(super) fn tally(&mut self, domains: &Arc<Domains>, namespace: &Name, pods: &Pods) {
+    /// Has a tally by slot and by these domains at hand if the class has many pods. For few it is as cheap to go
+    /// through their list, and a tally of all slots would be large beside it.
+    pub(super) fn tally(&mut self, id: ClassId, domains: &Arc<Domains>) {
         let pods_min = domains.slot_count() / SLOTS_PER_POD_MAX;
-        let candidates: Vec<ClassId> = self.candidate_ids(namespace, pods).collect();
-        for id in candidates {
-            let class = self.classes[id.0 as usize].as_mut().expect("a listed class is there");
-            if class.placed.len() < pods_min {
-                class.tally = None;
-            } else if class.tally_by_domain(domains).is_none() {
-                class.tally = Some(Tally::of(domains, class.slots()));
-            }
+        let class = self.classes[id.0 as usize].as_mut().expect("a class number is used after its last holder");
+        if class.staying.len() < pods_min {
+            class.tally = None;
+        } else if class.tally_by_domain(domains).is_none() {
+            class.tally = Some(Box::new(Tally::of(domains, class.slots_of_staying())));
         }
     }
 
-    /// One more pod of the class counts on a slot. Gives its place in the class's list.
-    pub(super) fn count(&mut self, id: ClassId, slot: u32, pod: u32) -> u32 {
+    /// One more pod of the class, given by its slot and its row's index, counts on a node, being deleted or not. Gives
+    /// its place in the class's list of such pods.
+    pub(super) fn count(&mut self, id: ClassId, pod: (u32, u32), is_ending: bool) -> u32 {
         let class = self.classes[id.0 as usize].as_mut().expect("a class number is used after its last holder");
-        class.placed.push((slot, pod));
-        if let Some(tally) = &mut class.tally {
-            tally.add(slot, 1);
+        if let Some(tally) = class.tally.as_mut().filter(|_| !is_ending) {
+            tally.add(pod.0, 1);
         }
-        class.placed.len() as u32 - 1
+        let placed = class.placed(is_ending);
+        placed.push(pod);
+        placed.len() as u32 - 1
     }
 
-    /// The pod at a place counts no more. The last pod of the list takes its place; gives that pod's row index.
-    pub(super) fn uncount(&mut self, id: ClassId, place: u32) -> Option<u32> {
+    /// The pod at a place of such a list counts no more. The list's last pod takes its place; gives that pod's row
+    /// index.
+    pub(super) fn uncount(&mut self, id: ClassId, place: u32, is_ending: bool) -> Option<u32> {
         let class = self.classes[id.0 as usize].as_mut().expect("a class number is used after its last holder");
-        let (slot, _) = class.placed.swap_remove(place as usize);
-        if let Some(tally) = &mut class.tally {
+        let placed = class.placed(is_ending);
+        let (slot, _) = placed.swap_remove(place as usize);
+        let moved = placed.get(place as usize).map(|(_, pod)| *pod);
+        if let Some(tally) = class.tally.as_mut().filter(|_| !is_ending) {
             tally.add(slot, -1);
         }
-        class.placed.get(place as usize).map(|(_, pod)| *pod)
+        moved
     }
 
     /// One more pod holds the class.
@@ -354,17 +369,16 @@ impl Classes {
         if class.holders > 0 {
             return;
         }
-        assert!(class.placed.is_empty(), "{id:?} goes while its pods count");
+        assert!(class.is_unplaced(), "{id:?} goes while its pods count");
         let class = self.classes[id.0 as usize].take().expect("the class was just seen");
         unlist(&mut self.by_hash, hash(&class.traits.spec, &class.traits.identity), id);
-        unlist(&mut self.by_spec, class.traits.spec.stable_hash(), id);
         let identity = &class.traits.identity;
         for pair in identity.labels.iter() {
             unlist(&mut self.by_label, label_hash(&identity.namespace, pair), id);
         }
         if let Some(terms) = &class.traits.terms {
             self.with_terms -= 1;
-            let (labels, _) = labels_asked_for(terms);
+            let (labels, _) = terms.labels_asked_for();
             labels.into_iter().for_each(|label| unlist(&mut self.terms_by_label, label, id));
             self.terms_by_none.retain(|other| *other != id);
         }
@@ -372,18 +386,26 @@ impl Classes {
         let sheet = self.sheets[class.sheet as usize].as_mut().expect("a class's sheet lives as long as the class");
         sheet.classes -= 1;
         if sheet.classes == 0 {
-            self.recent.remove(&sheet.used_at);
+            self.boards -= usize::from(sheet.used_at > 0);
+            unlist(&mut self.by_spec, class.traits.spec.stable_hash(), class.sheet);
             self.sheets[class.sheet as usize] = None;
             self.free_sheets.push(class.sheet);
         }
     }
 
-    fn sheet_of(&mut self, spec: &Shared<PodSpec>) -> u32 {
-        let alike = self.by_spec.get(&spec.stable_hash()).into_iter().flatten();
-        let known = alike.map(|id| self.class(*id)).find(|class| class.traits.spec == *spec).map(|class| class.sheet);
-        let index = known.unwrap_or_else(|| put(&mut self.sheets, &mut self.free_sheets, Sheet::default()));
-        self.sheets[index as usize].as_mut().expect("the sheet was just found or made").classes += 1;
-        index
+    /// The sheet of one more class of a spec, made if it is new.
+    fn sheet_of(&mut self, spec: &Shared<PodSpec>) -> (u32, Arc<SpecTraits>) {
+        let alike = self.by_spec.entry(spec.stable_hash()).or_default();
+        let is_of_spec =
+            |index: &&u32| self.sheets[**index as usize].as_ref().is_some_and(|it| it.traits.spec == *spec);
+        let index = alike.iter().find(is_of_spec).copied().unwrap_or_else(|| {
+            let index = put(&mut self.sheets, &mut self.free_sheets, Sheet::of(spec));
+            alike.push(index);
+            index
+        });
+        let sheet = self.sheets[index as usize].as_mut().expect("the sheet was just found or made");
+        sheet.classes += 1;
+        (index, sheet.traits.clone())
     }
 
     /// The class itself.
@@ -394,21 +416,7 @@ impl Classes {
 
 /// Namespace and owner are left to the comparison: pods that differ in nothing else are rare.
 fn hash(spec: &Shared<PodSpec>, identity: &Identity) -> u64 {
-    spec.stable_hash() ^ identity.labels.stable_hash().rotate_left(31) ^ u64::from(identity.terminating)
-}
-
-/// Of each term the hash of one label that it asks for, each once; and whether some term asks for none.
-fn labels_asked_for(terms: &Terms) -> (Vec<u64>, bool) {
-    let terms = terms.affinity.iter().chain(&terms.anti_affinity).chain(terms.preferred.iter().map(|(_, term)| term));
-    // A term without a selector is about nobody.
-    let parts = terms.filter_map(|term| term.pods.0.as_ref());
-    let labels = parts.map(|parts| parts.iter().find_map(|part| part.match_labels.iter().next()));
-    let labels: Vec<Option<u64>> = labels.map(|label| label.map(|pair| StableHasher::hash_one(&pair))).collect();
-    let by_none = labels.contains(&None);
-    let mut labels: Vec<u64> = labels.into_iter().flatten().collect();
-    labels.sort_unstable();
-    labels.dedup();
-    (labels, by_none)
+    spec.stable_hash() ^ identity.labels.stable_hash().rotate_left(31)
 }
 
 fn label_hash(namespace: &Name, (key, value): (&Name, &Name)) -> u64 {
@@ -425,9 +433,9 @@ fn put<T>(places: &mut Vec<Option<T>>, free: &mut Vec<u32>, value: T) -> u32 {
     index
 }
 
-fn unlist(lists: &mut BTreeMap<u64, Vec<ClassId>>, hash: u64, id: ClassId) {
-    let alike = lists.get_mut(&hash).expect("a class is listed by its hash");
-    alike.retain(|other| *other != id);
+fn unlist<T: PartialEq>(lists: &mut BTreeMap<u64, Vec<T>>, hash: u64, what: T) {
+    let alike = lists.get_mut(&hash).expect("what is unlisted is listed by its hash");
+    alike.retain(|other| *other != what);
     if alike.is_empty() {
         lists.remove(&hash);
     }

@@ -19,7 +19,6 @@ use crate::scheduler::plugins::{Refusal, texts};
 use crate::scheduler::profile::Profile;
 use crate::scheduler::relations::{Relations, Scene};
 use crate::scheduler::surroundings::Surroundings;
-use crate::time::Span;
 
 /// A node's time to show for how important a pod is: seconds, or the end of time for one that has not started; pods
 /// that have not started are told apart by their rows.
@@ -38,12 +37,13 @@ pub(super) struct Victim {
 
 impl Victim {
     /// Source: `GetPodStartTime`, pkg/scheduler/util/utils.go (v1.34.1).
-    fn of(pod: &Placed) -> Victim {
-        let started = match pod.standing.started_at {
-            Some(time) => (time.0 / Span::from_secs(1).0, 0),
+    fn of(pod: &Placed, cache: &Cache, classes: &Classes) -> Victim {
+        let priority = classes.priority(pod.class);
+        let started = match pod.start.second() {
+            Some(second) => (second.into(), 0),
             None => (u64::MAX, pod.row.index),
         };
-        Victim { row: pod.row, class: pod.class, priority: pod.priority, started, devices: pod.devices }
+        Victim { row: pod.row, class: pod.class, priority, started, devices: cache.devices_of(pod.row) }
     }
 
     /// Orders from most to least important.
@@ -144,8 +144,8 @@ impl DryRun<'_> {
     /// The fewest pods of lower priority that must go so that the node takes the pod. Errors: why nothing helps.
     pub(super) fn on_node(&mut self, slot: u32) -> Result<Candidate, Vec<String>> {
         let priority = self.priority();
-        let lower = self.cache.pods_on(slot).filter(|pod| pod.priority < priority);
-        let mut potential: Vec<Victim> = lower.map(Victim::of).collect();
+        let all = self.cache.pods_on(slot).map(|pod| Victim::of(pod, self.cache, self.classes));
+        let mut potential: Vec<Victim> = all.filter(|pod| pod.priority < priority).collect();
         if potential.is_empty() {
             return Err(vec!["No preemption victims found for incoming pod".to_owned()]);
         }

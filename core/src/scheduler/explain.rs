@@ -266,8 +266,7 @@ impl Placement {
         if feasible.len() > 1 {
             let own = profile.scorers(case.pod());
             let own = own.map(|enabled| (enabled, normalized(case, &feasible, enabled.plugin, look.search.draw)));
-            let related =
-                relations.iter().flat_map(|relations| relations.scores(cache, case.classes, class, &feasible));
+            let related = relations.iter().flat_map(|relations| relations.scores(cache, case.classes, &feasible));
             for (enabled, scores) in own.chain(related) {
                 for (verdict, score) in verdicts.iter_mut().filter(|it| it.refused_by.is_none()).zip(scores) {
                     verdict.scores.push((profile.name_of(enabled.plugin), enabled.weight * score));

@@ -76,6 +76,23 @@ impl SpreadShares {
     pub(super) fn of(pods: impl Iterator<Item = u32>, weight: SpreadWeight, max_skew: i32) -> SpreadShares {
         SpreadShares(pods.map(|pods| f64::from(pods) * weight.0 + f64::from(max_skew - 1)).collect())
     }
+
+    /// Of one domain that adds nothing.
+    pub(super) fn none() -> SpreadShares {
+        SpreadShares(vec![0.0])
+    }
+
+    /// The same behind a further domain that adds nothing.
+    pub(super) fn after_none(mut self) -> SpreadShares {
+        self.0.insert(0, 0.0);
+        self
+    }
+
+    /// What each domain adds together with each of another constraint, rounded as [`SpreadSums::rounded`] does: the
+    /// sums with this constraint's first domain, then those with its second, and so on.
+    pub(super) fn rounded_sums(&self, other: &SpreadShares) -> Vec<i64> {
+        self.0.iter().flat_map(|one| other.0.iter().map(move |other| rounded(one + other))).collect()
+    }
 }
 
 /// The sums over constraints of what the domains of many nodes add, by kinds of nodes: all nodes of one kind have the
@@ -91,16 +108,6 @@ impl SpreadSums {
     /// Of no constraint yet.
     pub(super) fn zero() -> SpreadSums {
         SpreadSums { kinds: Vec::new(), sums: vec![0.0] }
-    }
-
-    /// Of two constraints. A node's kind is its domain of the first times the number of the second's, plus its domain
-    /// of the second.
-    pub(super) fn of_two(kinds: Vec<u32>, first: &SpreadShares, second: &SpreadShares) -> SpreadSums {
-        let mut sums = Vec::with_capacity(first.0.len() * second.0.len());
-        for of_first in &first.0 {
-            sums.extend(second.0.iter().map(|of_second| 0.0 + of_first + of_second));
-        }
-        SpreadSums { kinds, sums }
     }
 
     /// Adds a constraint, given for each node 1 + its domain's number; a node outside all domains has 0 and stays as it
@@ -205,16 +212,20 @@ mod tests {
         let of_nodes = SpreadShares::of(0..4, weight, 3);
         let of_zones = SpreadShares::of([11, 5, 8].into_iter(), SpreadWeight::of(3), 5);
         let nodes: Vec<(u32, u32)> = (0..40).map(|node| (node * 7 % 4, node * 5 % 3)).collect();
-        let kinds = nodes.iter().map(|(pods, zone)| pods * 3 + zone).collect();
-        let at_once = SpreadSums::of_two(kinds, &of_nodes, &of_zones).rounded();
+        let of_kinds = of_nodes.rounded_sums(&of_zones);
+        let at_once: Vec<i64> = nodes.iter().map(|(pods, zone)| of_kinds[(pods * 3 + zone) as usize]).collect();
         let mut in_turn = SpreadSums::zero();
         in_turn.add(&of_nodes, nodes.iter().map(|(pods, _)| pods + 1));
         in_turn.add(&of_zones, nodes.iter().map(|(_, zone)| zone + 1));
-        let in_turn = in_turn.rounded();
-        let of_each = |(kinds, sums): (Vec<u32>, Vec<i64>)| -> Vec<i64> {
-            kinds.into_iter().map(|kind| sums[kind as usize]).collect()
-        };
-        assert_eq!(of_each(at_once), of_each(in_turn));
+        let (kinds, sums) = in_turn.rounded();
+        let in_turn: Vec<i64> = kinds.into_iter().map(|kind| sums[kind as usize]).collect();
+        assert_eq!(at_once, in_turn);
+        let of_zones = of_zones.after_none();
+        assert_eq!(SpreadShares::none().rounded_sums(&of_zones)[0], 0, "outside all domains nothing is added");
+        assert_eq!(
+            of_nodes.rounded_sums(&of_zones)[2 * 4..][..1],
+            of_nodes.rounded_sums(&SpreadShares::none())[2..][..1]
+        );
     }
 
     #[test]

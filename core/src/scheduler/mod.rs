@@ -10,10 +10,11 @@
 //! Parts of one attempt, in their order: [`queue`], `cycle`, [`placement`], which searches with `reference` (the plain
 //! way) or `board` and `first_look` (which remember, or pass once), `sampling`, then `prebind`; without a node
 //! `diagnosis`, and `preemption` with `dry_run`, `nominations` and `evictions`; `explain` tells it all. What they look
-//! at: `cache` (nodes and the pods on them, in the order of `node_tree`), `classes` of like pods with their `traits`,
-//! `appraisal`, `score_tree`, `relations`, `terms`, `topology` and `sieve` (what other pods mean), `surroundings`,
-//! `storage` and `volumes`. What decides: `profile`, [`plugins`], `policies` (with `gpu`); `events` are what can help a
-//! pod that waits; `float` is the rounding of Kubernetes.
+//! at: `cache` (nodes and the pods on them, in the order of `node_tree`, of which a `stretch` is a part), `classes` of
+//! like pods with their `traits` and `tally`, `appraisal`, `score_tree`, `relations`, `terms`, `topology` and `sieve`
+//! (what other pods mean), `surroundings`, `storage` and `volumes`. What decides: `profile`, [`plugins`], `policies`
+//! (with `gpu`); `events` are what can help a pod that waits; `float` is the rounding of Kubernetes, and `rows` how
+//! tables of all pods grow.
 //!
 //! Source: pkg/scheduler/{schedule_one,eventhandlers}.go (v1.34.1).
 
@@ -42,11 +43,14 @@ mod profile;
 mod queue;
 mod reference;
 mod relations;
+mod rows;
 mod sampling;
 mod score_tree;
 mod sieve;
 mod storage;
+mod stretch;
 mod surroundings;
+mod tally;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -66,16 +70,17 @@ use crate::config::{Config, SchedulerConfig, SchedulingCost};
 use crate::context::{Component, Context};
 use crate::id::{ProcId, RequestId, RowId};
 use crate::model::{
-    Kind, Namespace, Node, Object, Pod, PodDisruptionBudget, PodSpec, ReplicaSet, ReplicationController, Resource,
-    Selector, Service, StatefulSet,
+    Kind, Namespace, Node, Object, Pod, PodDisruptionBudget, PodSpec, ReplicaSet, ReplicationController, Service,
+    StatefulSet,
 };
-use crate::scheduler::cache::Standing;
+use crate::scheduler::cache::{Standing, makes_room};
 use crate::scheduler::classes::ClassId;
 use crate::scheduler::cycle::Binding;
 use crate::scheduler::events::{Event, node_changes};
 use crate::scheduler::evictions::Evictions;
 use crate::scheduler::prebind::Prebinds;
 use crate::scheduler::queue::Queue;
+use crate::scheduler::surroundings::Owner;
 use crate::scheduler::traits::{Identity, PodTraits};
 use crate::seam::{Msg, TimerKind};
 use crate::store::{Change, View};
@@ -175,6 +180,10 @@ impl Scheduler {
     }
 
     fn on_owner<T: Owner>(&mut self, old: Option<&Arc<T>>, new: Option<&Arc<T>>) {
+        // Most changes of an owner are of its status.
+        if old.zip(new).is_some_and(|(old, new)| old.selector() == new.selector()) {
+            return;
+        }
         let Some(meta) = new.or(old).map(|it| it.meta()) else { return };
         self.placement.around.set_owner(T::KIND, &meta.namespace, &meta.name, new.map(|new| new.selector()));
     }
@@ -205,7 +214,7 @@ impl Scheduler {
                 Some(node) => {
                     let placement = &mut self.placement;
                     self.queue.remove(&mut placement.classes, row);
-                    let class = placement.classes.of(&pod.spec, &Identity::of(pod));
+                    let class = placement.class_of(row, pod);
                     placement.nominations.remove(&mut placement.classes, row);
                     placement.cache.set_pod(&mut placement.classes, row, node, class, Standing::of(pod));
                     if self.queue.minds_other_pods() {
@@ -236,7 +245,7 @@ impl Scheduler {
 
     fn placed_pod_gone(&mut self, row: RowId, old: &Arc<Pod>, now: Time) {
         let placement = &mut self.placement;
-        let class = placement.classes.of(&old.spec, &Identity::of(old));
+        let class = placement.class_of(row, old);
         placement.classes.hold(class);
         placement.cache.remove_pod(&mut placement.classes, row);
         let event = Event::PlacedPodGone(placement.classes.traits(class));
@@ -324,34 +333,10 @@ impl Scheduler {
     }
 }
 
-/// An owner among whose pods one is spread by default.
-trait Owner: Resource {
-    /// Which pods are its own.
-    fn selector(&self) -> &Selector;
-}
-
-impl Owner for ReplicaSet {
-    fn selector(&self) -> &Selector {
-        &self.selector
-    }
-}
-
-impl Owner for ReplicationController {
-    fn selector(&self) -> &Selector {
-        &self.selector
-    }
-}
-
-impl Owner for StatefulSet {
-    fn selector(&self) -> &Selector {
-        &self.selector
-    }
-}
-
 /// Whether a pod counts on its node as it did before.
 fn counts_alike(old: &Pod, pod: &Pod) -> bool {
     let same_parts = old.meta.same(&pod.meta) && old.spec.same(&pod.spec) && old.node == pod.node;
-    same_parts && Standing::of(old) == Standing::of(pod)
+    same_parts && old.status.started_at == pod.status.started_at && makes_room(old) == makes_room(pod)
 }
 
 impl Component for Scheduler {

@@ -30,7 +30,7 @@ impl Nominations {
     pub(super) fn set(&mut self, classes: &mut Classes, row: RowId, class: ClassId, node: &Name) {
         classes.hold(class);
         self.remove(classes, row);
-        let priority = classes.traits(class).spec.priority;
+        let priority = classes.priority(class);
         self.by_row.insert(row, node.clone());
         self.by_node.entry(node.clone()).or_default().push(Nominated { row, class, priority });
     }
@@ -44,6 +44,11 @@ impl Nominations {
         if pods.is_empty() {
             self.by_node.remove(&node);
         }
+    }
+
+    /// Whether no pod is nominated anywhere.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_row.is_empty()
     }
 
     /// The node that a pod is nominated to.

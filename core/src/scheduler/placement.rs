@@ -162,14 +162,20 @@ impl Placement {
     /// nominated no more.
     pub(super) fn assume(&mut self, row: RowId, slot: u32, class: ClassId, standing: Standing) {
         self.nominations.remove(&mut self.classes, row);
-        let draw = draw(self.seed, Purpose::Policy, self.searches, 1);
+        let draw = || draw(self.seed, Purpose::Policy, self.searches, 1);
         let devices = self.classes.profile(class).devices(self.classes.traits(class), self.cache.slot(slot), draw);
         self.cache.assume(&mut self.classes, row, slot, class, devices, standing);
     }
 
+    /// A pod's class: mostly the one that it counts with, if it counts somewhere.
+    pub(super) fn class_of(&mut self, row: RowId, pod: &Pod) -> ClassId {
+        let known = self.cache.class_of(row).filter(|class| self.classes.traits(*class).are_of(pod));
+        known.unwrap_or_else(|| self.classes.of(&pod.spec, &Identity::of(pod)))
+    }
+
     /// Counts a pod on a node that somebody else chose.
     pub fn put(&mut self, row: RowId, pod: &Pod, node: &Name) {
-        let class = self.classes.of(&pod.spec, &Identity::of(pod));
+        let class = self.class_of(row, pod);
         self.cache.set_pod(&mut self.classes, row, node, class, Standing::of(pod));
     }
 
@@ -252,7 +258,7 @@ impl Placement {
             false => 1,
         };
         let tie_break = TieBreak::of(self.ties, self.seed, self.searches);
-        let draw = draw(self.seed, Purpose::Policy, self.searches, 0);
+        let draw = if profile.has_no_policies() { 0 } else { draw(self.seed, Purpose::Policy, self.searches, 0) };
         let search = Search { start: self.start % nodes, wanted, tie_break, draw };
         let relations = Relations::of(profile, &mut self.cache, &mut self.classes, &self.around, class);
         let relations = self.with_nominated(profile, seeker, relations);
@@ -308,11 +314,11 @@ impl Placement {
         seeker: Seeker<'_>,
         relations: Option<Relations>,
     ) -> Option<Relations> {
-        let present = |node| self.cache.slot_of(node).filter(|slot| self.cache.position(*slot).is_some());
-        let slots: Vec<u32> = self.nominations.nodes().filter_map(present).collect();
-        if slots.is_empty() {
+        if self.nominations.is_empty() {
             return relations;
         }
+        let present = |node| self.cache.slot_of(node).filter(|slot| self.cache.position(*slot).is_some());
+        let slots: Vec<u32> = self.nominations.nodes().filter_map(present).collect();
         let mut run = self.in_thought(profile, seeker, relations);
         let mut refused = BTreeMap::new();
         for slot in slots {

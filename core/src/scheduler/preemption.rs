@@ -152,7 +152,7 @@ impl Placement {
         let position = slot.and_then(|slot| self.cache.position(slot));
         let (Some(slot), Some(position)) = (slot, position) else { return false };
         !refusals[position as usize].is_unresolvable()
-            && self.cache.pods_on(slot).any(|pod| pod.priority < priority && pod.standing.makes_room)
+            && self.cache.pods_on(slot).any(|pod| pod.makes_room && self.classes.priority(pod.class) < priority)
     }
 
     /// Source: `DryRunPreemption`, `GetOffsetAndNumCandidates`.

@@ -153,11 +153,13 @@ impl Profile {
         }
     }
 
-    /// Reserve: which of the node's GPUs the pod gets; `None` if it gets none.
-    pub(super) fn devices(&self, pod: &PodTraits, node: &NodeInfo, draw: u64) -> Option<DeviceSet> {
+    /// Reserve: which of the node's GPUs the pod gets; `None` if it gets none. Nothing is drawn for a pod that asks for
+    /// none.
+    pub(super) fn devices(&self, pod: &PodTraits, node: &NodeInfo, draw: impl FnOnce() -> u64) -> Option<DeviceSet> {
         if pod.gpu.is_none() {
             return None;
         }
+        let draw = draw();
         let by_policy = self.policies.iter().find_map(|it| it.devices(PodView(pod), NodeView(node), draw));
         by_policy.or_else(|| node.devices_for(pod))
     }

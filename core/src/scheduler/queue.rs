@@ -20,6 +20,7 @@ use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::events::{Event, Hint};
 use crate::scheduler::placement::Placement;
 use crate::scheduler::plugins::{AnyPlugin, Plugin};
+use crate::scheduler::rows::make_row;
 use crate::time::{Span, Time};
 
 /// How often Kubernetes looks for pods that have waited for long.
@@ -118,7 +119,7 @@ impl Queue {
     ) {
         assert!(!self.contains(row), "{row:?} is queued twice");
         classes.hold(class);
-        let priority = classes.traits(class).spec.priority;
+        let priority = classes.priority(class);
         let (number, plugins) = (self.next_number(), Vec::new());
         let place = if classes.is_gated(class) { Place::Gated } else { Place::Active };
         self.insert(Queued {
@@ -157,7 +158,7 @@ impl Queue {
         if queued.place == Place::Gated && !classes.is_gated(class) {
             queued.place = Place::Active;
         }
-        queued.priority = classes.traits(class).spec.priority;
+        queued.priority = classes.priority(class);
         self.insert(queued);
     }
 
@@ -349,11 +350,9 @@ impl Queue {
         };
         assert!(new, "{:?} is queued twice", queued.row);
         self.waiting_for_others += u32::from(queued.minds_other_pods());
-        let index = queued.row.index as usize;
-        if self.entries.len() <= index {
-            self.entries.resize_with(index + 1, || None);
-        }
-        let before = self.entries[index].replace(Box::new(queued));
+        let index = queued.row.index;
+        make_row(&mut self.entries, index);
+        let before = self.entries[index as usize].replace(Box::new(queued));
         assert!(before.is_none(), "two pods are queued in row {index}");
     }
 

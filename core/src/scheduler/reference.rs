@@ -27,7 +27,7 @@ pub(super) struct Search {
     pub(super) wanted: u32,
     /// Which of the best is taken.
     pub(super) tie_break: TieBreak,
-    /// A random value for policies.
+    /// A random value for policies; 0 if the profile has none.
     pub(super) draw: u64,
 }
 
@@ -97,7 +97,7 @@ impl Case<'_> {
     /// Score, the plugins that look beyond the node: adds each feasible node's weighted sum to its total.
     pub(super) fn add_related(&self, feasible: &[u32], totals: &mut [i64]) {
         if let Some(relations) = self.relations {
-            relations.add_scores(self.cache, self.classes, self.class, feasible, totals);
+            relations.add_scores(self.cache, self.classes, feasible, totals);
         }
     }
 }
@@ -123,17 +123,36 @@ pub(super) fn decide(case: Case<'_>, search: Search) -> Outcome {
 
 /// The node with the highest score.
 pub(super) fn best<S: Ord + Copy>(cache: &Cache, feasible: &[u32], scores: &[S], tie_break: TieBreak) -> Option<u32> {
+    best_place(scores, tie_break, |place| &cache.slot(feasible[place]).name).map(|place| feasible[place])
+}
+
+/// The place of the highest score; `by_name` orders places by their nodes' names.
+pub(super) fn best_place<S: Ord + Copy, N: Ord>(
+    scores: &[S],
+    tie_break: TieBreak,
+    by_name: impl Fn(usize) -> N,
+) -> Option<usize> {
     let best = scores.iter().copied().reduce(S::max)?;
-    let mut tied = feasible.iter().zip(scores).filter(|(_, score)| **score == best).map(|(slot, _)| *slot);
+    // There are fewer than 2^32 nodes; a count that cannot overflow is made of many at once.
+    let ties_of = |scores: &[S]| scores.iter().fold(0_u32, |ties, score| ties.wrapping_add(u32::from(*score == best)));
+    let tied = |from: usize| (from..scores.len()).filter(|place| scores[*place] == best);
     match tie_break {
-        TieBreak::First => tied.min_by_key(|slot| &cache.slot(*slot).name),
+        TieBreak::First => tied(0).min_by_key(|place| by_name(*place)),
         TieBreak::Drawn(draw) => {
-            // There are fewer than 2^32 nodes; a count that cannot overflow is made of many at once.
-            let ties = scores.iter().fold(0_u32, |ties, score| ties.wrapping_add(u32::from(*score == best)));
-            tied.nth(TieBreak::place(draw, ties) as usize)
+            let mut left = TieBreak::place(draw, ties_of(scores));
+            for (number, part) in scores.chunks(SCORES_AT_ONCE).enumerate() {
+                match left.checked_sub(ties_of(part)) {
+                    Some(further) => left = further,
+                    None => return tied(number * SCORES_AT_ONCE).nth(left as usize),
+                }
+            }
+            None
         }
     }
 }
+
+/// So many scores are compared at once where one of several best ones is sought.
+const SCORES_AT_ONCE: usize = 16;
 
 /// Each node's weighted sum of normalized scores.
 fn totals(case: Case<'_>, feasible: &[u32], draw: u64) -> Vec<i64> {

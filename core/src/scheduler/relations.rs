@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use crate::scheduler::cache::{Cache, NodeInfo};
 use crate::scheduler::classes::{ClassId, Classes};
+use crate::scheduler::plugins::topology_spread::Bonuses;
 use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::plugins::{Plugin, Refusal, inter_pod_affinity, topology_spread};
 use crate::scheduler::profile::{Enabled, Profile};
 use crate::scheduler::sieve::Gate;
 use crate::scheduler::storage::Storage;
+use crate::scheduler::stretch::Stretch;
 use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::traits::{PodTraits, PodVolumes};
 use crate::scheduler::volumes;
@@ -68,10 +70,6 @@ impl Relations {
         }
         if let Some(enabled) = scores {
             let preferences = topology_spread::Preferences::of(&profile.args.spread, cache, classes, around, class);
-            if let Some((pods, domains)) = preferences.as_ref().and_then(|preferences| preferences.tallied()) {
-                let namespace = classes.traits(class).identity.namespace.clone();
-                classes.tally(domains, &namespace, pods);
-            }
             spread_preferences = preferences.map(|preferences| (enabled, preferences));
         }
         // Without terms on either side there is nothing to count.
@@ -159,14 +157,8 @@ impl Relations {
     }
 
     /// Score and NormalizeScore: each plugin's scores of the feasible nodes, 0 ..= 100.
-    pub(super) fn scores(
-        &self,
-        cache: &Cache,
-        classes: &Classes,
-        class: ClassId,
-        feasible: &[u32],
-    ) -> Vec<(Enabled, Vec<i64>)> {
-        let spread = self.spread_scores(cache, classes, class, feasible);
+    pub(super) fn scores(&self, cache: &Cache, classes: &Classes, feasible: &[u32]) -> Vec<(Enabled, Vec<i64>)> {
+        let spread = self.spread_scores(cache, classes, feasible);
         let spread = spread.map(|(enabled, scores)| (enabled, scores.by_place()));
         let affinity = self.affinity_preferences.as_ref();
         let affinity = affinity.map(|(enabled, preferences)| (*enabled, preferences.scores(feasible)));
@@ -174,15 +166,8 @@ impl Relations {
     }
 
     /// Adds to each feasible node's total the weighted sum of these scores.
-    pub(super) fn add_scores(
-        &self,
-        cache: &Cache,
-        classes: &Classes,
-        class: ClassId,
-        feasible: &[u32],
-        totals: &mut [i64],
-    ) {
-        if let Some((enabled, scores)) = self.spread_scores(cache, classes, class, feasible) {
+    pub(super) fn add_scores(&self, cache: &Cache, classes: &Classes, feasible: &[u32], totals: &mut [i64]) {
+        if let Some((enabled, scores)) = self.spread_scores(cache, classes, feasible) {
             scores.add_to(totals, enabled.weight);
         }
         if let Some((enabled, preferences)) = &self.affinity_preferences {
@@ -193,31 +178,30 @@ impl Relations {
         }
     }
 
-    /// What other nodes' pods mean for each feasible node: its kind, and what each kind adds to its nodes' totals.
-    /// `None` where this is not told by kinds of nodes.
+    /// What other nodes' pods mean for each node of a stretch, by kinds of nodes, given how many of the nodes are
+    /// feasible and which. `None` if other nodes' pods refuse some, or if it is not told by kinds.
     pub(super) fn bonuses(
         &self,
         cache: &Cache,
         classes: &Classes,
-        class: ClassId,
-        feasible: &[u32],
-    ) -> Option<(Vec<u32>, Vec<i32>)> {
+        stretch: &Stretch,
+        feasible: (usize, impl Fn(usize) -> bool),
+    ) -> Option<Bonuses> {
         let (enabled, preferences) = self.spread_preferences.as_ref()?;
-        if self.affinity_preferences.is_some() || !preferences.score_all() {
+        if self.refuses() || self.affinity_preferences.is_some() || !self.nominated.is_empty() {
             return None;
         }
-        Some(preferences.scores(cache, classes, classes.traits(class), feasible).by_kind(enabled.weight))
+        preferences.bonuses(cache, classes, enabled.weight, stretch, feasible)
     }
 
     fn spread_scores(
         &self,
         cache: &Cache,
         classes: &Classes,
-        class: ClassId,
         feasible: &[u32],
     ) -> Option<(Enabled, topology_spread::Scores)> {
         let (enabled, preferences) = self.spread_preferences.as_ref()?;
-        Some((*enabled, preferences.scores(cache, classes, classes.traits(class), feasible)))
+        Some((*enabled, preferences.scores(cache, classes, feasible)))
     }
 
     /// VolumeBinding: what is to be bound and made on the node that was chosen.

@@ -74,6 +74,8 @@ impl Level {
 pub(super) struct ScoreTree {
     /// By position, as many as are a multiple of [`FAN`].
     scores: Vec<i32>,
+    /// How many nodes are [`INFEASIBLE`].
+    infeasible: usize,
     /// Each of the one before, the first of the scores; the last has one entry that counts.
     levels: Vec<Level>,
     /// Entries of the first level that may not be what their scores sum up to, each once or several times.
@@ -87,6 +89,7 @@ impl ScoreTree {
     pub(super) fn fill(&mut self, scores: impl Iterator<Item = i32>) {
         self.scores.clear();
         self.scores.extend(scores);
+        self.infeasible = self.scores.iter().filter(|score| **score == INFEASIBLE).count();
         self.scores.resize(self.scores.len().next_multiple_of(FAN).max(FAN), INFEASIBLE);
         self.all_stale = true;
     }
@@ -144,12 +147,19 @@ impl ScoreTree {
         &self.scores
     }
 
+    /// Whether every node can take the pod.
+    pub(super) fn all_feasible(&self) -> bool {
+        self.infeasible == 0
+    }
+
     /// Replaces one score.
     pub(super) fn set(&mut self, position: u32, score: i32) {
-        let place = &mut self.scores[position as usize];
-        if std::mem::replace(place, score) == score {
+        let before = std::mem::replace(&mut self.scores[position as usize], score);
+        if before == score {
             return;
         }
+        self.infeasible += usize::from(score == INFEASIBLE);
+        self.infeasible -= usize::from(before == INFEASIBLE);
         // More than there are entries are not worth listing.
         self.all_stale |= self.stale.len() >= self.scores.len() / FAN;
         if !self.all_stale {

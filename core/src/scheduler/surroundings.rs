@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::Name;
-use crate::model::{Kind, Labels, PodDisruptionBudget, Selector};
+use crate::model::{
+    Kind, Labels, PodDisruptionBudget, ReplicaSet, ReplicationController, Resource, Selector, StatefulSet,
+};
 use crate::scheduler::storage::Storage;
 use crate::scheduler::terms::Pods;
 use crate::scheduler::traits::Identity;
@@ -117,5 +119,29 @@ impl Surroundings {
         }
         let pods = Pods(Some(parts));
         (!pods.asks_nothing()).then_some(pods)
+    }
+}
+
+/// An owner among whose pods one is spread by default.
+pub(super) trait Owner: Resource {
+    /// Which pods are its own.
+    fn selector(&self) -> &Selector;
+}
+
+impl Owner for ReplicaSet {
+    fn selector(&self) -> &Selector {
+        &self.selector
+    }
+}
+
+impl Owner for ReplicationController {
+    fn selector(&self) -> &Selector {
+        &self.selector
+    }
+}
+
+impl Owner for StatefulSet {
+    fn selector(&self) -> &Selector {
+        &self.selector
     }
 }

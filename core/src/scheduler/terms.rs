@@ -4,6 +4,9 @@
 //! pkg/scheduler/framework/types.go, and `applyMatchLabelKeysAndMismatchLabelKeys` in pkg/registry/core/pod/strategy.go
 //! (v1.34.1). The API server does the last when a pod is created; here it is done when a class of pods is first seen.
 
+use std::sync::Arc;
+
+use crate::digest::StableHasher;
 use crate::id::Name;
 use crate::model::{
     Labels, PlacementRules, PodTerm, PodTerms, Selector, SelectorOperator, SelectorRequirement, SpreadConstraint,
@@ -34,7 +37,8 @@ pub(super) struct Spread {
     pub(super) min_domains: u32,
     pub(super) honors_node_affinity: bool,
     pub(super) honors_node_taints: bool,
-    pub(super) pods: Pods,
+    /// Shared by constraints that count the same pods.
+    pub(super) pods: Arc<Pods>,
 }
 
 /// The pod's own spread constraints.
@@ -108,6 +112,20 @@ impl Terms {
         preferred.extend(weighted(away, -1));
         Some(Box::new(Terms { affinity: required(near), anti_affinity: required(away), preferred }))
     }
+
+    /// Of each term the hash of one label that it asks for, each once; and whether some term asks for none.
+    pub(super) fn labels_asked_for(&self) -> (Vec<u64>, bool) {
+        let terms = self.affinity.iter().chain(&self.anti_affinity).chain(self.preferred.iter().map(|(_, term)| term));
+        // A term without a selector is about nobody.
+        let parts = terms.filter_map(|term| term.pods.0.as_ref());
+        let labels = parts.map(|parts| parts.iter().find_map(|part| part.match_labels.iter().next()));
+        let labels: Vec<Option<u64>> = labels.map(|label| label.map(|pair| StableHasher::hash_one(&pair))).collect();
+        let by_none = labels.contains(&None);
+        let mut labels: Vec<u64> = labels.into_iter().flatten().collect();
+        labels.sort_unstable();
+        labels.dedup();
+        (labels, by_none)
+    }
 }
 
 impl Spreads {
@@ -138,7 +156,7 @@ impl Spread {
             min_domains: constraint.min_domains,
             honors_node_affinity: constraint.honors_node_affinity,
             honors_node_taints: constraint.honors_node_taints,
-            pods: Pods(parts),
+            pods: Arc::new(Pods(parts)),
         }
     }
 }

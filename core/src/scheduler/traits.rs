@@ -1,5 +1,6 @@
 //! What the scheduler needs to know of a pod, computed once per class: resource sums, host ports, rules about others.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::digest::Shared;
@@ -31,23 +32,37 @@ pub(super) struct Identity {
     pub(super) labels: Labels,
     /// Kind and name of the owner that manages it, if it is one of [`SPREADING_OWNERS`].
     pub(super) owner: Option<(Kind, Name)>,
-    /// Whether it is being deleted: spreading does not count it.
-    pub(super) terminating: bool,
     /// Name and uid of a pod with ephemeral volumes, whose claims are its own; such a pod is a class of its own.
     pub(super) itself: Option<(Name, Uid)>,
 }
 
+/// What an identity is made of, as a pod has it.
+type Parts<'a> = (&'a Name, &'a Labels, Option<(Kind, &'a Name)>, Option<(&'a Name, Uid)>);
+
 impl Identity {
     /// Reads a pod.
     pub(super) fn of(pod: &Pod) -> Identity {
-        let owner = pod.meta.controller().filter(|owner| SPREADING_OWNERS.contains(&owner.kind));
+        let (namespace, labels, owner, itself) = Identity::parts_of(pod);
         Identity {
-            namespace: pod.meta.namespace.clone(),
-            labels: pod.meta.labels.clone(),
-            owner: owner.map(|owner| (owner.kind, owner.name.clone())),
-            terminating: pod.meta.is_terminating(),
-            itself: pod.spec.volumes.iter().any(is_ephemeral).then(|| (pod.meta.name.clone(), pod.meta.uid)),
+            namespace: namespace.clone(),
+            labels: labels.clone(),
+            owner: owner.map(|(kind, name)| (kind, name.clone())),
+            itself: itself.map(|(name, uid)| (name.clone(), uid)),
         }
+    }
+
+    /// Whether it is the pod's.
+    fn is_of(&self, pod: &Pod) -> bool {
+        let owner = self.owner.as_ref().map(|(kind, name)| (*kind, name));
+        let itself = self.itself.as_ref().map(|(name, uid)| (name, *uid));
+        (&self.namespace, &self.labels, owner, itself) == Identity::parts_of(pod)
+    }
+
+    fn parts_of(pod: &Pod) -> Parts<'_> {
+        let owner = pod.meta.controller().filter(|owner| SPREADING_OWNERS.contains(&owner.kind));
+        let is_itself = pod.spec.volumes.iter().any(is_ephemeral);
+        let itself = is_itself.then_some((&pod.meta.name, pod.meta.uid));
+        (&pod.meta.namespace, &pod.meta.labels, owner.map(|owner| (owner.kind, &owner.name)), itself)
     }
 }
 
@@ -88,7 +103,7 @@ impl PodVolumes {
     }
 }
 
-/// The scheduler's view of a pod.
+/// The scheduler's view of a pod. What follows from its spec alone is read as if it were here.
 pub(super) struct PodTraits {
     /// Its volumes; `None` if none of them matters.
     pub(super) volumes: Option<Arc<PodVolumes>>,
@@ -97,6 +112,11 @@ pub(super) struct PodTraits {
     pub(super) terms: Option<Box<Terms>>,
     /// Its own spread constraints.
     pub(super) spreads: Option<Box<Spreads>>,
+    pub(super) by_spec: Arc<SpecTraits>,
+}
+
+/// What follows from a pod's spec alone, shared by all classes of pods that have it.
+pub(super) struct SpecTraits {
     pub(super) spec: Shared<PodSpec>,
     /// What the pod takes of a node.
     pub(super) requests: Resources,
@@ -118,17 +138,44 @@ pub(super) struct PodTraits {
     pub(super) gpu: GpuRequest,
 }
 
+impl Deref for PodTraits {
+    type Target = SpecTraits;
+
+    fn deref(&self) -> &SpecTraits {
+        &self.by_spec
+    }
+}
+
 impl PodTraits {
     /// Reads a pod's spec and identity.
     pub(super) fn of(spec: &Shared<PodSpec>, identity: &Identity) -> PodTraits {
-        let requests = pod_requests(spec, |container| container.requests.clone());
-        let [scored, counted] = scored_and_counted(spec);
-        let rules = spec.rules.as_deref();
+        PodTraits::with(&Arc::new(SpecTraits::of(spec)), identity)
+    }
+
+    /// Reads an identity; the spec has been read.
+    pub(super) fn with(by_spec: &Arc<SpecTraits>, identity: &Identity) -> PodTraits {
+        let rules = by_spec.spec.rules.as_deref();
         PodTraits {
-            volumes: PodVolumes::of(spec, identity),
+            volumes: PodVolumes::of(&by_spec.spec, identity),
             identity: identity.clone(),
             terms: rules.and_then(|rules| Terms::of(rules, identity)),
             spreads: rules.and_then(|rules| Spreads::of(rules, identity)),
+            by_spec: by_spec.clone(),
+        }
+    }
+
+    /// Whether the pod has this spec and identity.
+    pub(super) fn are_of(&self, pod: &Pod) -> bool {
+        self.spec == pod.spec && self.identity.is_of(pod)
+    }
+}
+
+impl SpecTraits {
+    /// Reads a spec.
+    pub(super) fn of(spec: &Shared<PodSpec>) -> SpecTraits {
+        let requests = pod_requests(spec, |container| container.requests.clone());
+        let [scored, counted] = scored_and_counted(spec);
+        SpecTraits {
             spec: spec.clone(),
             gpu: GpuRequest::of_total(requests.extended.get(GPU_MILLI).copied().unwrap_or(0)),
             requests,

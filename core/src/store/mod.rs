@@ -9,6 +9,7 @@
 //! present rows. Absent on purpose: admission, defaulting and who may write what (see [`crate::api`]), and leases,
 //! whose renewals change nothing but a time (see [`crate::api::leases`]).
 
+mod chunks;
 pub(crate) mod hash_index;
 mod index;
 mod log;
@@ -89,20 +90,16 @@ impl Store {
         self.cursors.get(&reader).copied()
     }
 
-    /// Moves a reader's cursor forward and returns the changes that it passed, oldest first. A revision at or before
-    /// the cursor is no news: the result is empty.
+    /// Moves a reader's cursor forward and returns where it was; `None` if the revision, being at or before the cursor,
+    /// is no news, or if the reader has no cursor.
     ///
-    /// The versions before the changes stay readable through [`View::new`] at `change.revision − 1` until the next
-    /// call of [`Store::trim`], which the machine makes when the reader has handled them.
-    pub fn advance_cursor(&mut self, reader: ProcId, to: Revision) -> Vec<Change> {
+    /// The changes that it passed ([`Store::changes_between`]) and the versions before them, through [`View::new`] at
+    /// `change.revision − 1`, stay readable until the next call of [`Store::trim`], which the machine makes when the
+    /// reader has handled them.
+    pub fn advance_cursor(&mut self, reader: ProcId, to: Revision) -> Option<Revision> {
         assert!(to <= self.head, "{reader} is told of revision {to:?}, but the newest is {:?}", self.head);
-        let Some(cursor) = self.cursors.get_mut(&reader) else { return Vec::new() };
-        if to <= *cursor {
-            return Vec::new();
-        }
-        let from = *cursor;
-        *cursor = to;
-        self.log.between(from, to).to_vec()
+        let cursor = self.cursors.get_mut(&reader).filter(|cursor| to > **cursor)?;
+        Some(std::mem::replace(cursor, to))
     }
 
     /// Forgets the changes that every cursor has passed, and the versions that they replaced.
@@ -124,21 +121,26 @@ impl Store {
 
     /// Writes a new version of an object. Panics if the row is not present.
     pub fn replace<T: Resource>(&mut self, row: RowId, object: T) -> Revision {
-        let (revision, hash) = (self.head.next(), row_hash(&object));
-        let (_, old_hash) = T::table_mut(self).replace(row, Some((Arc::new(object), hash)), revision);
+        self.replace_shared(row, Arc::new(object))
+    }
+
+    /// As [`Store::replace`], for a version that has its place in memory already.
+    pub fn replace_shared<T: Resource>(&mut self, row: RowId, version: Arc<T>) -> Revision {
+        let (revision, hash) = (self.head.next(), row_hash(&*version));
+        let hash_before = T::table_mut(self).replace(row, Some((version, hash)), revision);
         self.digest.add(hash);
-        self.digest.remove(old_hash);
+        self.digest.remove(hash_before);
         self.commit(T::KIND, row, revision);
         revision
     }
 
     /// Removes an object. Panics if the row is not present.
-    pub fn remove<T: Resource>(&mut self, row: RowId) -> (Arc<T>, Revision) {
+    pub fn remove<T: Resource>(&mut self, row: RowId) -> Revision {
         let revision = self.head.next();
-        let (old, old_hash) = T::table_mut(self).replace(row, None, revision);
-        self.digest.remove(old_hash);
+        let hash_before = T::table_mut(self).replace(row, None, revision);
+        self.digest.remove(hash_before);
         self.commit(T::KIND, row, revision);
-        (old, revision)
+        revision
     }
 
     /// The changes after one revision up to another, oldest first, as far as the log still has them.

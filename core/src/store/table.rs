@@ -1,13 +1,15 @@
 //! One kind's rows with the versions that somebody can still read, and the indexes over them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::digest::StableHasher;
-use crate::id::{Name, Revision, RowId, Uid};
+use crate::id::{Name, Revision, RowId};
 use crate::model::Resource;
 use crate::store::IndexKey;
+use crate::store::chunks::Chunks;
 use crate::store::hash_index::HashIndex;
+use crate::store::index::{KeyIndex, keys_of};
 
 /// A row's state from one revision on; `None` is absence.
 struct Version<T> {
@@ -23,6 +25,8 @@ impl<T> Version<T> {
 
 struct Row<T> {
     generation: u32,
+    /// Where it stands in the list of its namespace.
+    place: u32,
     newest: Version<T>,
     /// The versions before; none for most rows most of the time.
     older: Older<T>,
@@ -38,25 +42,24 @@ struct Link<T> {
 
 /// One kind's rows.
 pub struct Table<T> {
-    rows: Vec<Row<T>>,
+    rows: Chunks<Row<T>>,
     free: Vec<u32>,
     /// By the hash of namespace and name: a look-up compares numbers and then one row's name.
     by_name: HashIndex,
-    by_namespace: BTreeMap<Name, BTreeSet<u32>>,
-    /// By the hash of a secondary key. Who reads filters by the version that it sees, so two keys of one hash do no
-    /// harm.
-    by_key: BTreeMap<u64, BTreeSet<u32>>,
+    /// In no order.
+    by_namespace: BTreeMap<Name, Vec<u32>>,
+    by_key: KeyIndex,
     present: u32,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
         Table {
-            rows: Vec::new(),
+            rows: Chunks::default(),
             free: Vec::new(),
             by_name: HashIndex::default(),
             by_namespace: BTreeMap::new(),
-            by_key: BTreeMap::new(),
+            by_key: KeyIndex::default(),
             present: 0,
         }
     }
@@ -115,7 +118,7 @@ impl<T: Resource> Table<T> {
     }
 
     /// The rows of some slots as of a revision, by name. Lists are rare; keeping each in order would cost every write.
-    fn named<'a>(&'a self, slots: &'a BTreeSet<u32>, at: Revision) -> Vec<(RowId, &'a Arc<T>)> {
+    fn named<'a>(&'a self, slots: &'a [u32], at: Revision) -> Vec<(RowId, &'a Arc<T>)> {
         let mut rows: Vec<_> = slots.iter().filter_map(|index| self.seen(*index, at)).collect();
         rows.sort_unstable_by(|(row, one), (other_row, other)| {
             (&one.meta().name, row.index).cmp(&(&other.meta().name, other_row.index))
@@ -125,8 +128,10 @@ impl<T: Resource> Table<T> {
 
     /// All rows under a secondary key as of a revision, by slot.
     pub(super) fn under(&self, key: IndexKey, at: Revision) -> impl Iterator<Item = (RowId, &Arc<T>)> {
-        let slots = self.by_key.get(&StableHasher::hash_one(&key)).into_iter().flatten();
-        slots.filter_map(move |index| self.seen(*index, at)).filter(move |(_, object)| has_key(&***object, &key))
+        let slots = self.by_key.under(key.of_row());
+        slots
+            .filter_map(move |index| self.seen(index, at))
+            .filter(move |(_, object)| keys_of(&***object).contains(&Some(key.of_row())))
     }
 
     pub(super) fn insert(&mut self, object: Arc<T>, hash: u64, revision: Revision) -> RowId {
@@ -134,13 +139,13 @@ impl<T: Resource> Table<T> {
             Some(index) => index,
             None => {
                 let index = u32::try_from(self.rows.len()).expect("a table has at most 2^32 rows");
-                self.rows.push(Row { generation: 0, newest: Version::ABSENT, older: None });
+                self.rows.push(Row { generation: 0, place: 0, newest: Version::ABSENT, older: None });
                 index
             }
         };
         self.enter_name(&object, index);
         for key in keys_of(&*object).into_iter().flatten() {
-            self.enter_key(&key, index);
+            self.by_key.enter(key, index);
         }
         let row = &mut self.rows[index as usize];
         assert!(row.newest.object.is_none(), "the slot of a new row is in use");
@@ -149,28 +154,27 @@ impl<T: Resource> Table<T> {
         RowId { index, generation: row.generation }
     }
 
-    /// Writes a row's next version, if any with its hash, and returns the one before with its own. Panics if the row is
+    /// Writes a row's next version, if any with its hash, and returns the hash of the one before. Panics if the row is
     /// not present.
-    pub(super) fn replace(&mut self, row: RowId, object: Option<(Arc<T>, u64)>, revision: Revision) -> (Arc<T>, u64) {
+    pub(super) fn replace(&mut self, row: RowId, next: Option<(Arc<T>, u64)>, revision: Revision) -> u64 {
         let slot = &mut self.rows[row.index as usize];
         assert!(slot.generation == row.generation, "{row:?} has been given up");
-        let before = slot.newest.object.clone().expect("a write needs a row that is present");
-        let before_hash = slot.newest.hash;
-        let (object, hash) = object.unzip();
-        match &object {
-            Some(object) => {
+        let before = slot.newest.object.as_deref().expect("a write needs a row that is present");
+        match &next {
+            Some((object, _)) => {
                 // Keys that the version before has are in the index already.
-                for key in keys_of(&**object).into_iter().flatten().filter(|key| !has_key(&*before, key)) {
-                    self.enter_key(&key, row.index);
-                }
+                let keys_before = keys_of(before);
+                let keys = keys_of(&**object).into_iter().zip(keys_before).filter(|(key, before)| key != before);
+                keys.filter_map(|(key, _)| key).for_each(|key| self.by_key.enter(key, row.index));
             }
             None => self.present -= 1,
         }
+        let (object, hash) = next.unzip();
         let newest = Version { since: revision, object, hash: hash.unwrap_or(0) };
-        let slot = &mut self.rows[row.index as usize];
         let version = std::mem::replace(&mut slot.newest, newest);
+        let hash_before = version.hash;
         slot.older = Some(Box::new(Link { version, older: slot.older.take() }));
-        (before, before_hash)
+        hash_before
     }
 
     /// Forgets the versions of a row that were replaced at or before `revision`, and the row itself if it ended there.
@@ -231,40 +235,41 @@ impl<T: Resource> Table<T> {
 
     fn enter_name(&mut self, object: &T, index: u32) {
         let meta = object.meta();
-        match self.by_namespace.get_mut(&meta.namespace) {
-            Some(slots) => drop(slots.insert(index)),
-            None => drop(self.by_namespace.insert(meta.namespace.clone(), [index].into())),
-        }
+        let place = match self.by_namespace.get_mut(&meta.namespace) {
+            Some(slots) => {
+                slots.push(index);
+                slots.len() - 1
+            }
+            None => {
+                self.by_namespace.insert(meta.namespace.clone(), vec![index]);
+                0
+            }
+        };
+        self.rows[index as usize].place = place as u32;
         self.by_name.insert(name_hash(&meta.namespace, &meta.name), index);
     }
 
     fn leave_name(&mut self, object: &T, index: u32) {
         let meta = object.meta();
         let slots = self.by_namespace.get_mut(&meta.namespace).expect("a row is listed in its namespace");
-        slots.remove(&index);
-        if slots.is_empty() {
-            self.by_namespace.remove(&meta.namespace);
+        let place = self.rows[index as usize].place;
+        slots.swap_remove(place as usize);
+        match slots.get(place as usize) {
+            Some(moved) => self.rows[*moved as usize].place = place,
+            None if slots.is_empty() => drop(self.by_namespace.remove(&meta.namespace)),
+            None => {}
         }
         self.by_name.remove(name_hash(&meta.namespace, &meta.name), index);
-    }
-
-    fn enter_key(&mut self, key: &IndexKey, index: u32) {
-        self.by_key.entry(StableHasher::hash_one(key)).or_default().insert(index);
     }
 
     /// Takes a forgotten version's keys out, except those that a kept version has too.
     fn unindex(&mut self, forgotten: &T, index: u32) {
         let slot = &self.rows[index as usize];
-        for key in keys_of(forgotten).into_iter().flatten() {
-            let mut kept = slot.versions().filter_map(|version| version.object.as_ref());
-            if kept.any(|object| has_key(&**object, &key)) {
-                continue;
-            }
-            let hash = StableHasher::hash_one(&key);
-            let slots = self.by_key.get_mut(&hash).expect("a row is listed under its keys");
-            slots.remove(&index);
-            if slots.is_empty() {
-                self.by_key.remove(&hash);
+        for (place, key) in keys_of(forgotten).into_iter().enumerate() {
+            let Some(key) = key else { continue };
+            let mut kept = slot.versions().filter_map(|version| version.object.as_deref());
+            if !kept.any(|object| keys_of(object)[place] == Some(key)) {
+                self.by_key.leave(key, index);
             }
         }
     }
@@ -273,13 +278,20 @@ impl<T: Resource> Table<T> {
 impl<T> Row<T> {
     /// The version that was the newest at a revision; `None` before the row existed.
     fn version_at(&self, at: Revision) -> Option<&Version<T>> {
-        self.versions().find(|version| version.since <= at)
+        // Most read the newest one.
+        if self.newest.since <= at {
+            return Some(&self.newest);
+        }
+        self.older_versions().find(|version| version.since <= at)
     }
 
     /// All versions that are kept, newest first.
     fn versions(&self) -> impl Iterator<Item = &Version<T>> {
-        let older = std::iter::successors(self.older.as_deref(), |link| link.older.as_deref());
-        std::iter::once(&self.newest).chain(older.map(|link| &link.version))
+        std::iter::once(&self.newest).chain(self.older_versions())
+    }
+
+    fn older_versions(&self) -> impl Iterator<Item = &Version<T>> {
+        std::iter::successors(self.older.as_deref(), |link| link.older.as_deref()).map(|link| &link.version)
     }
 }
 
@@ -293,19 +305,4 @@ fn take_before<T>(mut older: &mut Older<T>, revision: Revision) -> Older<T> {
 
 fn name_hash(namespace: &str, name: &str) -> u64 {
     StableHasher::hash_one(&(namespace, name))
-}
-
-fn keys_of<T: Resource>(object: &T) -> [Option<IndexKey>; 2] {
-    [controller_of(object).map(IndexKey::Controller), object.index_key()]
-}
-
-fn has_key<T: Resource>(object: &T, key: &IndexKey) -> bool {
-    match key {
-        IndexKey::Controller(uid) => controller_of(object) == Some(*uid),
-        key => object.index_key().as_ref() == Some(key),
-    }
-}
-
-fn controller_of<T: Resource>(object: &T) -> Option<Uid> {
-    object.meta().controller().map(|owner| owner.uid)
 }

@@ -21,7 +21,9 @@ fn a_reader_sees_the_store_as_it_was_at_its_cursor() {
     assert_eq!(names(store.view_of(ProcId::SCHEDULER)), ["a"]);
     assert_eq!(store.view_of(ProcId::SCHEDULER).get::<Pod>(row).unwrap().node, None);
     assert_eq!(names(store.newest()), ["a", "b"]);
-    let changes = store.advance_cursor(ProcId::SCHEDULER, store.head());
+    let from = store.advance_cursor(ProcId::SCHEDULER, store.head()).expect("there is news");
+    assert_eq!(store.advance_cursor(ProcId::SCHEDULER, store.head()), None);
+    let changes = store.changes_between(from, store.head());
     assert_eq!(changes.len(), 2);
     assert_eq!(store.view_of(ProcId::SCHEDULER).get::<Pod>(row).unwrap().node.as_deref(), Some("n1"));
     let before = store.view_of(ProcId::SCHEDULER).before(changes[0].revision);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::controllers::owned_by;
 use crate::id::Name;
-use crate::model::{ConditionKind, CronJob, Job, JobSpec, Kind, Meta};
+use crate::model::{ConditionKind, CronJob, Job, JobSpec, Kind, Meta, MetaExtras};
 
 /// The annotation with the time that a Job was made for.
 const SCHEDULED_AT: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
@@ -21,11 +21,12 @@ pub(super) fn name_of(cron_job: &CronJob, time: i64) -> Name {
 pub(super) fn job_of(cron_job: &CronJob, time: i64) -> Job {
     let (template, zone) = (&cron_job.template, &cron_job.schedule.zone);
     let scheduled = zone.civil(time).rfc3339(zone.offset(time));
+    let annotations = template.annotations.with(SCHEDULED_AT, scheduled);
     let meta = Meta {
         namespace: cron_job.meta.namespace.clone(),
         name: name_of(cron_job, time),
         labels: template.labels.clone(),
-        annotations: template.annotations.with(SCHEDULED_AT, scheduled),
+        extras: MetaExtras { annotations, ..MetaExtras::default() }.into(),
         owners: [owned_by(Kind::CronJob, &cron_job.meta)].into(),
         ..Meta::default()
     };

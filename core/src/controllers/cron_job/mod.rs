@@ -17,6 +17,7 @@ use crate::api::{Answer, Propagation, Refusal, Reply, Request};
 use crate::calendar::Civil;
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, managing};
@@ -24,7 +25,7 @@ use crate::draw::{Purpose, draw};
 use crate::events::Event;
 use crate::id::{Name, Revision, Uid};
 use crate::model::{Concurrency, ConditionKind, CronJob, CronJobStatus, Job, Kind, Object, ObjectKey};
-use crate::store::{Change, View};
+use crate::store::View;
 use crate::time::Span;
 
 use due::{Clock, Due, Missed};
@@ -335,6 +336,10 @@ impl Reconciler for CronJobs {
     type Key = NamespacedName;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::CronJob, Kind::Job])
+    }
+
     fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
         &mut self.desk
     }
@@ -345,7 +350,7 @@ impl Reconciler for CronJobs {
         }
     }
 
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
         let after = view.at(change.revision);
         match change.kind {
             Kind::CronJob => {

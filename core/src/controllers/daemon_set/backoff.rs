@@ -13,7 +13,7 @@ const FIRST: Span = Span::from_secs(1);
 const MAX: Span = Span::from_secs(15 * 60);
 
 /// The DaemonSet, the generation that it had observed, and the node.
-pub(super) type Key = (Uid, u64, Name);
+pub(super) type Key = (Uid, u32, Name);
 
 /// The failed pods of all nodes.
 #[derive(Default)]

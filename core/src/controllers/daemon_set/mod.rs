@@ -26,6 +26,7 @@ use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::claims::{Claims, Orphans, claim};
 use crate::controllers::expectations::{Deletions, Expectations};
+use crate::controllers::news::{News, Topics};
 use crate::controllers::pods::{deletion_of, from_template, refused_creations, slow_start};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
@@ -35,7 +36,7 @@ use crate::id::{Name, RowId};
 use crate::model::{
     ControllerRevision, DaemonSet, DaemonSetStrategy, Kind, Meta, Node, Object, Pod, PodOwn, PodTemplate,
 };
-use crate::store::{Change, IndexKey, View};
+use crate::store::{IndexKey, View};
 use crate::time::Span;
 
 use backoff::Backoff;
@@ -309,6 +310,10 @@ impl Reconciler for DaemonSets {
     type Key = NamespacedName;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::DaemonSet, Kind::ControllerRevision, Kind::Node]).and(Topics::pods_of(Kind::DaemonSet))
+    }
+
     fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
         &mut self.desk
     }
@@ -325,13 +330,10 @@ impl Reconciler for DaemonSets {
         }
     }
 
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
         let after = view.at(change.revision);
         match change.kind {
-            Kind::Pod => {
-                let (old, new) = view.sides::<Pod>(change);
-                self.on_pod(ctx, after, change.row, old, new);
-            }
+            Kind::Pod => self.on_pod(ctx, after, change.row, pods.0, pods.1),
             Kind::Node => {
                 let (old, new) = view.sides::<Node>(change);
                 self.on_node(after, old, new);

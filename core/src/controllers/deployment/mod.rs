@@ -22,13 +22,14 @@ use crate::api::{Answer, Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::claims::Orphans;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, managing, owned_by, without_owner};
 use crate::facts::What;
 use crate::id::RowId;
 use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Object, Pod, ReplicaSet, Status3};
-use crate::store::{Change, View};
+use crate::store::View;
 
 use plan::{Again, Plan};
 
@@ -82,15 +83,15 @@ impl Deployments {
     fn claim(&self, view: View<'_>, deployment: &Deployment, plan: &mut Plan) -> bool {
         let (mut claims, mut adopts) = (Vec::new(), false);
         let mut claim = |row: RowId, set: &Arc<ReplicaSet>, owners| {
-            let mut changed = sets::copy_of(set, view.version_of::<ReplicaSet>(row));
-            changed.set.meta.owners = owners;
-            let object = Object::ReplicaSet(Arc::new(changed.set.clone()));
+            let mut changed = sets::Set { set: set.clone(), version: view.version_of::<ReplicaSet>(row) };
+            Arc::make_mut(&mut changed.set).meta.owners = owners;
+            let object = Object::ReplicaSet(changed.set.clone());
             claims.push(Request::Update { object, expected: changed.version });
             changed
         };
         for (row, set) in view.controlled_by::<ReplicaSet>(deployment.meta.uid) {
             if deployment.selector.matches(&set.meta.labels) {
-                plan.old.push(sets::copy_of(set, view.version_of::<ReplicaSet>(row)));
+                plan.old.push(sets::Set { set: set.clone(), version: view.version_of::<ReplicaSet>(row) });
             } else if !deployment.meta.is_terminating() {
                 claim(row, set, without_owner(&set.meta, deployment.meta.uid));
             }
@@ -104,7 +105,9 @@ impl Deployments {
                 adopts = true;
             }
         }
-        plan.writes.push(claims);
+        if !claims.is_empty() {
+            plan.writes.push(claims);
+        }
         adopts
     }
 
@@ -142,7 +145,9 @@ impl Deployments {
 
     fn on_set(&mut self, view: View<'_>, row: RowId, old: Option<&ReplicaSet>, new: Option<&ReplicaSet>) {
         self.orphans.note(row, old.map(|set| &set.meta), new.map(|set| &set.meta));
-        let managers = [old, new].into_iter().flatten().filter_map(|set| managing::<Deployment>(view, &set.meta));
+        let keeps_owners = old.zip(new).is_some_and(|(old, new)| old.meta.owners == new.meta.owners);
+        let sides = [old.filter(|_| !keeps_owners), new];
+        let managers = sides.into_iter().flatten().filter_map(|set| managing::<Deployment>(view, &set.meta));
         for (key, _) in managers {
             self.desk.queue.add(key);
         }
@@ -177,6 +182,10 @@ impl Reconciler for Deployments {
     type Key = NamespacedName;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::Deployment, Kind::ReplicaSet]).and(Topics::POD_ENDS)
+    }
+
     fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
         &mut self.desk
     }
@@ -190,7 +199,7 @@ impl Reconciler for Deployments {
         }
     }
 
-    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
         let after = view.at(change.revision);
         match change.kind {
             Kind::Deployment => {
@@ -204,7 +213,7 @@ impl Reconciler for Deployments {
                 self.on_set(after, change.row, old, new);
             }
             Kind::Pod => {
-                if let (Some(old), None) = view.sides::<Pod>(change) {
+                if let (Some(old), None) = *pods {
                     self.on_pod_gone(after, old);
                 }
             }
@@ -218,7 +227,7 @@ impl Reconciler for Deployments {
         };
         let mut plan = Plan {
             now: ctx.now,
-            deployment: Deployment::clone(deployment),
+            deployment: deployment.clone(),
             version: view.version_of::<Deployment>(row),
             old: Vec::new(),
             new: None,
@@ -230,17 +239,13 @@ impl Reconciler for Deployments {
         let mut adopts = false;
         if deployment.selector.is_empty() {
             ctx.event(key.of(Kind::Deployment), events::selecting_all().about(&deployment.meta));
-            plan.deployment.status.observed_generation = deployment.meta.generation;
-            if plan.deployment.status != deployment.status {
+            if deployment.status.observed_generation != deployment.meta.generation {
+                Arc::make_mut(&mut plan.deployment).status.observed_generation = deployment.meta.generation;
                 plan.write_status();
             }
         } else {
             adopts = self.claim(view, deployment, &mut plan);
-            let uids: Vec<_> = plan.old.iter().map(|it| it.set.meta.uid).collect();
-            plan.decide(&|new| {
-                let others = uids.iter().filter(|uid| new.is_none_or(|new| new.meta.uid != **uid));
-                others.flat_map(|uid| view.controlled_by::<Pod>(*uid)).any(|(_, pod)| !pod.is_finished())
-            });
+            plan.decide(&|set| view.controlled_by::<Pod>(set.meta.uid).any(|(_, pod)| !pod.is_finished()));
         }
         let writes = std::mem::take(&mut plan.writes);
         let adopter = adopts.then(|| (key.of(Kind::Deployment), deployment.meta.uid));
@@ -291,7 +296,7 @@ fn complaint(ctx: &mut Context<'_>, view: View<'_>, mut plan: Plan, error: &Refu
     let key = NamespacedName::of_meta(&plan.deployment.meta);
     let Some((row, stored)) = view.find::<Deployment>(&key.namespace, &key.name) else { return Vec::new() };
     let new = plan.new.take().expect("a creation is of the new ReplicaSet").set;
-    plan.deployment = Deployment::clone(stored);
+    plan.deployment = stored.clone();
     plan.version = view.version_of::<Deployment>(row);
     match error {
         Refusal::AlreadyExists { .. } => {
@@ -303,7 +308,7 @@ fn complaint(ctx: &mut Context<'_>, view: View<'_>, mut plan: Plan, error: &Refu
             if ours && sets::same_template(&taken.template, &stored.template) {
                 return Vec::new();
             }
-            plan.deployment.status.collision_count += 1;
+            Arc::make_mut(&mut plan.deployment).status.collision_count += 1;
         }
         error if error.is_namespace_terminating() => return Vec::new(),
         error => {
@@ -313,7 +318,7 @@ fn complaint(ctx: &mut Context<'_>, view: View<'_>, mut plan: Plan, error: &Refu
             if stored.progress_deadline.is_none() {
                 return Vec::new();
             }
-            let conditions = &mut plan.deployment.status.conditions;
+            let conditions = &mut Arc::make_mut(&mut plan.deployment).status.conditions;
             let kind = ConditionKind::Progressing;
             progress::set_condition(conditions, kind, Status3::False, CREATE_FAILED, &message, ctx.now);
         }

@@ -21,7 +21,7 @@ use crate::time::{Span, Time};
 pub(in crate::controllers) struct Plan {
     pub(super) now: Time,
     /// The Deployment with the sync's own changes to status and revision.
-    pub(super) deployment: Deployment,
+    pub(super) deployment: Arc<Deployment>,
     pub(super) version: Option<Revision>,
     /// All its ReplicaSets, oldest first; the new one comes last once it is known.
     pub(super) old: Vec<Set>,
@@ -47,9 +47,8 @@ pub(super) enum Again {
 }
 
 impl Plan {
-    /// Decides on the whole sync. `sets` are the Deployment's ReplicaSets; `pods_of_old` tells whether any pod that
-    /// has not finished belongs to a ReplicaSet other than the one given.
-    pub(super) fn decide(&mut self, pods_of_others: &dyn Fn(Option<&ReplicaSet>) -> bool) {
+    /// Decides on the whole sync; `has_pods` tells whether any pod that has not finished belongs to a ReplicaSet.
+    pub(super) fn decide(&mut self, has_pods: &dyn Fn(&ReplicaSet) -> bool) {
         sets::sort_by_creation(&mut self.old);
         if let Some(place) = sets::find_new(&self.deployment, &self.old) {
             self.new = Some(self.old.remove(place));
@@ -74,7 +73,7 @@ impl Plan {
             return self.update_status();
         }
         match self.deployment.strategy {
-            DeploymentStrategy::Recreate => self.recreate(pods_of_others),
+            DeploymentStrategy::Recreate => self.recreate(has_pods),
             DeploymentStrategy::RollingUpdate { .. } => self.roll(),
         }
         self.update_rollout_status();
@@ -84,10 +83,10 @@ impl Plan {
     fn note_pause(&mut self) {
         let Some(_) = self.deployment.progress_deadline else { return };
         let reason = self.progressing_reason();
-        if reason.as_deref() == Some(super::TIMED_OUT) {
+        if reason == Some(super::TIMED_OUT) {
             return;
         }
-        let noted = reason.as_deref() == Some(super::PAUSED);
+        let noted = reason == Some(super::PAUSED);
         let (reason, message) = match (self.deployment.paused, noted) {
             (true, false) => (super::PAUSED, "Deployment is paused"),
             (false, true) => (super::RESUMED, "Deployment is resumed"),
@@ -122,16 +121,17 @@ impl Plan {
     }
 
     fn refresh_new(&mut self, mut new: Set, revision: u64) -> bool {
-        let mut changed = new.set.clone();
-        sets::annotate_new(&self.deployment, &mut changed, revision);
-        changed.min_ready = self.deployment.min_ready;
-        if changed != new.set {
-            new.set = changed;
+        let annotations = sets::annotations_of_new(&self.deployment, &new.set.meta.annotations, revision);
+        let min_ready = self.deployment.min_ready;
+        if annotations.is_some() || new.set.min_ready != min_ready {
+            let set = Arc::make_mut(&mut new.set);
+            set.min_ready = min_ready;
+            annotations.into_iter().for_each(|annotations| set.meta.annotations = annotations);
             self.writes.push(vec![update(&new)]);
             self.new = Some(new);
             return true;
         }
-        let revision = new.set.meta.annotations.get(sets::REVISION).cloned().unwrap_or_default();
+        let revision = new.set.meta.annotations.get(&sets::REVISION).cloned().unwrap_or_default();
         let mut needs_write = self.set_revision(&revision);
         if self.deployment.progress_deadline.is_some() && self.progressing_reason().is_none() {
             let message = format!("Found new replica set \"{}\"", new.set.meta.name);
@@ -149,13 +149,15 @@ impl Plan {
         let mut set = sets::make_new(&self.deployment);
         set.meta.created_at = self.now;
         set.replicas = self.new_size(&set);
-        sets::annotate_new(&self.deployment, &mut set, revision);
+        let annotations = sets::annotations_of_new(&self.deployment, &set.meta.annotations, revision);
+        annotations.into_iter().for_each(|annotations| set.meta.annotations = annotations);
+        let mut set = Arc::new(set);
         sets::note_scale(&self.deployment, &mut set);
         self.creation = Some(self.writes.len());
         if set.replicas > 0 {
             self.tell_next(super::events::scaled(&set, 0));
         }
-        self.writes.push(vec![Request::Create(Object::ReplicaSet(Arc::new(set.clone())))]);
+        self.writes.push(vec![Request::Create(Object::ReplicaSet(set.clone()))]);
         let mut needs_write = self.set_revision(&revision.to_string());
         if self.deployment.progress_deadline.is_some() {
             let message = format!("Created new replica set \"{}\"", set.meta.name);
@@ -265,14 +267,14 @@ impl Plan {
     }
 
     /// Source: `rolloutRecreate`.
-    fn recreate(&mut self, pods_of_others: &dyn Fn(Option<&ReplicaSet>) -> bool) {
+    fn recreate(&mut self, has_pods: &dyn Fn(&ReplicaSet) -> bool) {
         self.sync_revision(false);
         let active: Vec<usize> = (0..self.old.len()).filter(|place| self.old[*place].set.replicas > 0).collect();
         for place in &active {
             self.resize_old(*place, 0);
         }
-        let old_counted = self.old.iter().any(|it| it.set.status.replicas > 0);
-        if !active.is_empty() || old_counted || pods_of_others(self.new.as_ref().map(|it| &it.set)) {
+        let old_have_pods = || self.old.iter().any(|it| it.set.status.replicas > 0 || has_pods(&it.set));
+        if !active.is_empty() || old_have_pods() {
             return;
         }
         if self.new.is_none() {
@@ -344,27 +346,26 @@ impl Plan {
     }
 
     /// Why the Deployment is said to progress or not.
-    pub(super) fn progressing_reason(&self) -> Option<Name> {
-        let condition = self.deployment.status.conditions.get(ConditionKind::Progressing)?;
-        Some(condition.reason.clone())
+    pub(super) fn progressing_reason(&self) -> Option<&str> {
+        self.deployment.status.conditions.reason(ConditionKind::Progressing).map(Name::as_str)
     }
 
     /// Writes the Deployment's status and revision as they are by now.
     pub(super) fn write_status(&mut self) {
-        let object = Object::Deployment(Arc::new(self.deployment.clone()));
+        let object = Object::Deployment(self.deployment.clone());
         self.writes.push(vec![Request::UpdateStatus { object, expected: self.version }]);
     }
 
     fn set_progressing(&mut self, status: Status3, reason: &str, message: &str) {
-        let conditions = &mut self.deployment.status.conditions;
+        let conditions = &mut Arc::make_mut(&mut self.deployment).status.conditions;
         set_condition(conditions, ConditionKind::Progressing, status, reason, message, self.now);
     }
 
     fn set_revision(&mut self, revision: &str) -> bool {
-        let annotations = &mut self.deployment.meta.annotations;
-        if annotations.get(sets::REVISION).is_some_and(|present| **present == *revision) {
+        if self.deployment.meta.annotations.get(&sets::REVISION).is_some_and(|present| **present == *revision) {
             return false;
         }
+        let annotations = &mut Arc::make_mut(&mut self.deployment).meta.annotations;
         *annotations = annotations.with(sets::REVISION, revision);
         true
     }
@@ -377,11 +378,13 @@ pub(super) fn total<'a>(sets: impl Iterator<Item = &'a Set>) -> i64 {
 
 fn resize(deployment: &Deployment, it: &mut Set, size: u32) -> bool {
     let same_size = it.set.replicas == size;
-    it.set.replicas = size;
+    if !same_size {
+        Arc::make_mut(&mut it.set).replicas = size;
+    }
     let noted = sets::note_scale(deployment, &mut it.set);
     noted || !same_size
 }
 
 fn update(it: &Set) -> Request {
-    Request::Update { object: Object::ReplicaSet(Arc::new(it.set.clone())), expected: it.version }
+    Request::Update { object: Object::ReplicaSet(it.set.clone()), expected: it.version }
 }

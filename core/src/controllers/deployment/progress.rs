@@ -3,8 +3,11 @@
 //! Source: pkg/controller/deployment/{progress,sync}.go (v1.34.1). The progress deadline counts from the whole second
 //! of the last progress, as the API stores it.
 
+use std::sync::Arc;
+
 use crate::controllers::deployment::plan::{Again, Plan, total};
 use crate::controllers::deployment::sets;
+use crate::id::{Name, literal};
 use crate::model::{Condition, ConditionKind, Conditions, DeploymentStatus, Status3};
 use crate::time::{Span, Time};
 
@@ -18,7 +21,7 @@ impl Plan {
     pub(super) fn update_status(&mut self) {
         let status = self.counted();
         if status != self.deployment.status {
-            self.deployment.status = status;
+            Arc::make_mut(&mut self.deployment).status = status;
             self.write_status();
         }
     }
@@ -36,7 +39,7 @@ impl Plan {
         match self.replica_failure() {
             Some(failure) => {
                 let Condition { kind, status: holds, reason, message, .. } = failure;
-                set_condition(&mut status.conditions, kind, holds, &reason, &message, self.now);
+                set_condition(&mut status.conditions, kind, holds, reason, message, self.now);
             }
             None => {
                 status.conditions.remove(ConditionKind::ReplicaFailure);
@@ -46,30 +49,31 @@ impl Plan {
             self.look_again = self.next_progress_check();
             return;
         }
-        self.deployment.status = status;
+        Arc::make_mut(&mut self.deployment).status = status;
         self.write_status();
     }
 
     fn estimate_progress(&self, status: &mut DeploymentStatus) {
         let reason = self.progressing_reason();
-        if status.replicas == status.updated && reason.as_deref() == Some(super::NEW_AVAILABLE) {
+        if status.replicas == status.updated && reason == Some(super::NEW_AVAILABLE) {
             return;
         }
-        let name = match &self.new {
-            Some(new) => format!("ReplicaSet \"{}\"", new.set.meta.name),
-            None => format!("Deployment \"{}\"", self.deployment.meta.name),
+        let (of, name) = match &self.new {
+            Some(new) => ("ReplicaSet", &new.set.meta.name),
+            None => ("Deployment", &self.deployment.meta.name),
         };
         let kind = ConditionKind::Progressing;
+        let (completes, progresses) = (self.completes(status), self.progresses(status));
         let (now, conditions) = (self.now, &mut status.conditions);
-        if self.completes(&self.counted()) {
-            let message = format!("{name} has successfully progressed.");
+        if completes {
+            let message = format!("{of} \"{name}\" has successfully progressed.");
             set_condition(conditions, kind, Status3::True, super::NEW_AVAILABLE, &message, now);
-        } else if self.progresses(&self.counted()) {
-            let message = format!("{name} is progressing.");
+        } else if progresses {
+            let message = format!("{of} \"{name}\" is progressing.");
             conditions.set(kind, Status3::True, super::UPDATED, &message, now);
             conditions.touch(kind, now);
         } else if self.timed_out() {
-            let message = format!("{name} has timed out progressing.");
+            let message = format!("{of} \"{name}\" has timed out progressing.");
             set_condition(conditions, kind, Status3::False, super::TIMED_OUT, &message, now);
         }
     }
@@ -81,9 +85,11 @@ impl Plan {
         let wanted = i64::from(self.deployment.replicas);
         let mut conditions = self.deployment.status.conditions.clone();
         let (holds, reason, message) = if i64::from(available) >= wanted - sets::fenceposts(&self.deployment).1 {
-            (Status3::True, "MinimumReplicasAvailable", "Deployment has minimum availability.")
+            let message = literal!("Deployment has minimum availability.");
+            (Status3::True, literal!("MinimumReplicasAvailable"), message)
         } else {
-            (Status3::False, "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+            let message = literal!("Deployment does not have minimum availability.");
+            (Status3::False, literal!("MinimumReplicasUnavailable"), message)
         };
         set_condition(&mut conditions, ConditionKind::Available, holds, reason, message, self.now);
         DeploymentStatus {
@@ -122,7 +128,7 @@ impl Plan {
 
     /// Source: `DeploymentTimedOut`.
     pub(super) fn timed_out(&self) -> bool {
-        match self.progressing_reason().as_deref() {
+        match self.progressing_reason() {
             None | Some(super::NEW_AVAILABLE) => false,
             Some(super::TIMED_OUT) => true,
             Some(_) => self.deadline().is_some_and(|deadline| deadline < self.now),
@@ -139,7 +145,7 @@ impl Plan {
     /// Source: `requeueStuckDeployment`.
     pub(super) fn next_progress_check(&self) -> Option<Again> {
         let deadline = self.deadline()?;
-        if self.is_complete() || self.progressing_reason().as_deref() == Some(super::TIMED_OUT) {
+        if self.is_complete() || self.progressing_reason() == Some(super::TIMED_OUT) {
             return None;
         }
         let left = deadline.since(self.now);
@@ -148,8 +154,7 @@ impl Plan {
 
     /// The new ReplicaSet's failure, or else the first of an old one's.
     fn replica_failure(&self) -> Option<Condition> {
-        let failure = |it: &sets::Set| it.set.status.conditions.get(ConditionKind::ReplicaFailure).cloned();
-        self.new.as_ref().and_then(failure).or_else(|| self.old.iter().find_map(failure))
+        self.new.iter().chain(&self.old).find_map(|it| it.set.status.conditions.get(ConditionKind::ReplicaFailure))
     }
 }
 
@@ -160,11 +165,12 @@ pub(super) fn set_condition(
     conditions: &mut Conditions,
     kind: ConditionKind,
     status: Status3,
-    reason: &str,
-    message: &str,
+    reason: impl Into<Name> + AsRef<str>,
+    message: impl Into<Name> + AsRef<str>,
     now: Time,
 ) {
-    let same = conditions.get(kind).is_some_and(|present| present.status == status && *present.reason == *reason);
+    let is_same = |present: Condition| present.status == status && *present.reason == *reason.as_ref();
+    let same = conditions.get(kind).is_some_and(is_same);
     if !same {
         conditions.set(kind, status, reason, message, now);
         conditions.touch(kind, now);

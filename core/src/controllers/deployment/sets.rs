@@ -6,27 +6,27 @@ use std::sync::Arc;
 
 use crate::controllers::owned_by;
 use crate::controllers::revisions::template_hash;
-use crate::id::Revision;
+use crate::id::{Name, Revision, literal};
 use crate::model::{Deployment, DeploymentStrategy, Kind, Labels, Meta, PodTemplate, ReplicaSet, Selector};
 
 /// The label that tells the pods of one template from another's.
-pub(super) const TEMPLATE_HASH: &str = "pod-template-hash";
+pub(super) const TEMPLATE_HASH: Name = literal!("pod-template-hash");
 /// Which rollout a ReplicaSet belongs to, counted from 1.
-pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
+pub(super) const REVISION: Name = literal!("deployment.kubernetes.io/revision");
 /// Earlier revisions of a ReplicaSet that was rolled back to.
-const REVISION_HISTORY: &str = "deployment.kubernetes.io/revision-history";
+const REVISION_HISTORY: Name = literal!("deployment.kubernetes.io/revision-history");
 /// How many pods the Deployment wanted when it last scaled the ReplicaSet.
-const DESIRED_REPLICAS: &str = "deployment.kubernetes.io/desired-replicas";
+const DESIRED_REPLICAS: Name = literal!("deployment.kubernetes.io/desired-replicas");
 /// How many pods it allowed then, surge included.
-const MAX_REPLICAS: &str = "deployment.kubernetes.io/max-replicas";
+const MAX_REPLICAS: Name = literal!("deployment.kubernetes.io/max-replicas");
 /// Annotations of a Deployment that are not copied to its ReplicaSets.
-const NOT_COPIED: [&str; 6] = [
-    "kubectl.kubernetes.io/last-applied-configuration",
+const NOT_COPIED: [Name; 6] = [
+    literal!("kubectl.kubernetes.io/last-applied-configuration"),
     REVISION,
     REVISION_HISTORY,
     DESIRED_REPLICAS,
     MAX_REPLICAS,
-    "deprecated.deployment.rollback.to",
+    literal!("deprecated.deployment.rollback.to"),
 ];
 /// The longest history of revisions, in characters.
 const HISTORY_LIMIT: usize = 2_000;
@@ -36,8 +36,8 @@ const NAME_LIMIT: usize = 253;
 /// A ReplicaSet as the sync believes it to be once its requests are granted.
 #[derive(Clone)]
 pub(super) struct Set {
-    /// Its content.
-    pub(super) set: ReplicaSet,
+    /// Its content; the stored version as long as the sync changes nothing.
+    pub(super) set: Arc<ReplicaSet>,
     /// The version that it was made from; `None` until the API server has created it.
     pub(super) version: Option<Revision>,
 }
@@ -64,9 +64,10 @@ pub(super) fn find_new(deployment: &Deployment, sets: &[Set]) -> Option<usize> {
 
 /// Whether two templates are equal but for the template hash.
 pub(super) fn same_template(one: &PodTemplate, other: &PodTemplate) -> bool {
-    one.spec == other.spec
-        && one.annotations == other.annotations
-        && one.labels.without(TEMPLATE_HASH) == other.labels.without(TEMPLATE_HASH)
+    fn compared(labels: &Labels) -> impl Iterator<Item = (&Name, &Name)> {
+        labels.iter().filter(|(key, _)| **key != TEMPLATE_HASH)
+    }
+    one.spec == other.spec && one.annotations == other.annotations && compared(&one.labels).eq(compared(&other.labels))
 }
 
 /// The new ReplicaSet of a Deployment, without its size and annotations.
@@ -75,6 +76,8 @@ pub(super) fn make_new(deployment: &Deployment) -> ReplicaSet {
     let hash = template_hash(&deployment.template, collisions);
     let labels = deployment.template.labels.with(TEMPLATE_HASH, hash.clone());
     let match_labels = deployment.selector.match_labels.with(TEMPLATE_HASH, hash.clone());
+    // Most Deployments select by all labels of their template: one allocation then serves for both.
+    let match_labels = if match_labels == labels { labels.clone() } else { match_labels };
     ReplicaSet {
         meta: Meta {
             labels: labels.clone(),
@@ -104,17 +107,17 @@ pub(super) fn highest_revision<'a>(sets: impl Iterator<Item = &'a Set>) -> u64 {
 
 /// A ReplicaSet's revision; 0 if it has none.
 pub(super) fn revision_of(set: &ReplicaSet) -> u64 {
-    set.meta.annotations.get(REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
+    set.meta.annotations.get(&REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// How many pods the Deployment wanted when it last scaled the ReplicaSet.
 pub(super) fn desired_when_scaled(set: &ReplicaSet) -> Option<u64> {
-    number(set, DESIRED_REPLICAS)
+    number(set, &DESIRED_REPLICAS)
 }
 
 /// How many pods it allowed then.
 pub(super) fn most_when_scaled(set: &ReplicaSet) -> Option<u64> {
-    number(set, MAX_REPLICAS)
+    number(set, &MAX_REPLICAS)
 }
 
 /// A number that is noted on a ReplicaSet: digits alone, at most the largest 32-bit integer; everything else counts as
@@ -127,27 +130,27 @@ fn number(set: &ReplicaSet, annotation: &str) -> Option<u64> {
     (value <= i32::MAX as u64).then_some(value)
 }
 
-/// The annotations of the new ReplicaSet: the Deployment's own, and a revision above every old one's.
-pub(super) fn annotate_new(deployment: &Deployment, set: &mut ReplicaSet, revision: u64) {
-    let mut annotations = set.meta.annotations.clone();
-    let copied = deployment.meta.annotations.iter().filter(|(key, _)| !NOT_COPIED.contains(&&***key));
-    for (key, value) in copied.filter(|(key, value)| set.meta.annotations.get(key) != Some(*value)) {
-        annotations = annotations.with(key.clone(), value.clone());
+/// The annotations of the new ReplicaSet: the Deployment's own, and a revision above every old one's; `None` if those
+/// that it has are as they should be.
+pub(super) fn annotations_of_new(deployment: &Deployment, present: &Labels, revision: u64) -> Option<Labels> {
+    let mut annotations = None;
+    let copied = deployment.meta.annotations.iter().filter(|(key, _)| !NOT_COPIED.contains(*key));
+    for (key, value) in copied.filter(|(key, value)| present.get(key) != Some(*value)) {
+        annotations = Some(annotations.as_ref().unwrap_or(present).with(key.clone(), value.clone()));
     }
-    let before = set.meta.annotations.get(REVISION).cloned();
-    let before_number = before.as_ref().map_or(Some(0), |before| before.parse::<u64>().ok());
+    let before = present.get(&REVISION);
+    let before_number = before.map_or(Some(0), |before| before.parse::<u64>().ok());
     if let Some(older) = before_number.filter(|older| *older < revision) {
-        annotations = annotations.with(REVISION, revision.to_string());
-        if before.is_some() {
-            annotations = with_history(&annotations, &older.to_string());
-        }
+        let renumbered = annotations.as_ref().unwrap_or(present).with(REVISION, revision.to_string());
+        let has_history = before.is_some();
+        annotations = Some(if has_history { with_history(&renumbered, &older.to_string()) } else { renumbered });
     }
-    set.meta.annotations = annotations;
+    annotations
 }
 
 /// Notes a revision that a ReplicaSet had before it was rolled back to; the oldest are forgotten if there are many.
 fn with_history(annotations: &Labels, older: &str) -> Labels {
-    let history = annotations.get(REVISION_HISTORY).cloned().unwrap_or_default();
+    let history = annotations.get(&REVISION_HISTORY).cloned().unwrap_or_default();
     let mut revisions: Vec<&str> = history.split(',').filter(|revision| !revision.is_empty()).collect();
     revisions.push(older);
     let length = |revisions: &[&str]| revisions.iter().map(|revision| revision.len() + 1).sum::<usize>() - 1;
@@ -158,26 +161,21 @@ fn with_history(annotations: &Labels, older: &str) -> Labels {
 }
 
 /// Notes on a ReplicaSet for which size of the Deployment it was scaled; returns whether that changes anything.
-pub(super) fn note_scale(deployment: &Deployment, set: &mut ReplicaSet) -> bool {
+pub(super) fn note_scale(deployment: &Deployment, set: &mut Arc<ReplicaSet>) -> bool {
     let (wanted, most) =
         (u64::from(deployment.replicas), (i64::from(deployment.replicas) + fenceposts(deployment).0) as u64);
     if desired_when_scaled(set) == Some(wanted) && most_when_scaled(set) == Some(most) {
         return false;
     }
-    set.meta.annotations =
-        set.meta.annotations.with(DESIRED_REPLICAS, wanted.to_string()).with(MAX_REPLICAS, most.to_string());
+    let annotations = &mut Arc::make_mut(set).meta.annotations;
+    *annotations = annotations.with(DESIRED_REPLICAS, wanted.to_string()).with(MAX_REPLICAS, most.to_string());
     true
 }
 
 /// Older first; of two created at once the smaller name first.
 pub(super) fn sort_by_creation(sets: &mut [Set]) {
     sets.sort_by(|one, other| {
-        let key = |it: &Set| (it.set.meta.created_at, it.set.meta.name.clone());
-        key(one).cmp(&key(other))
+        let (one, other) = (&one.set.meta, &other.set.meta);
+        one.created_at.cmp(&other.created_at).then_with(|| one.name.cmp(&other.name))
     });
-}
-
-/// A stored version as a sync's own copy.
-pub(super) fn copy_of(set: &Arc<ReplicaSet>, version: Option<Revision>) -> Set {
-    Set { set: ReplicaSet::clone(set), version }
 }

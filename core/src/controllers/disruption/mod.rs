@@ -15,13 +15,14 @@ use crate::api::{Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::draw::{Purpose, below, draw};
 use crate::events::Event;
 use crate::id::Name;
 use crate::model::{ConditionKind, Kind, Object, Pod, PodDisruptionBudget, Selector, SelectorRequirement, Status3};
-use crate::store::{Change, View};
+use crate::store::View;
 use crate::time::{Span, Time};
 
 use tally::{Tallies, Tally};
@@ -49,7 +50,7 @@ pub(super) struct Disruption {
 }
 
 /// What a sync is for.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(in crate::controllers) enum Key {
     /// A budget.
     Budget(NamespacedName),
@@ -138,6 +139,9 @@ impl Disruption {
             let delay = stale_at.max(ctx.now).since(ctx.now);
             self.desk.queue.add_after(ctx, Key::Mark(NamespacedName::of_meta(&pod.meta)), delay);
         }
+        if view.writes(Kind::PodDisruptionBudget) == 0 {
+            return;
+        }
         let (mut chosen, mut others) = (None, Vec::new());
         for (row, budget) in view.in_namespace::<PodDisruptionBudget>(&pod.meta.namespace) {
             self.tallies.note_pod(row, budget, old, new);
@@ -220,6 +224,10 @@ impl Reconciler for Disruption {
     type Key = Key;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::PodDisruptionBudget, Kind::Pod])
+    }
+
     fn desk(&mut self) -> &mut Desk<Key, Stage> {
         &mut self.desk
     }
@@ -235,7 +243,7 @@ impl Reconciler for Disruption {
         }
     }
 
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
         let after = view.at(change.revision);
         match change.kind {
             Kind::PodDisruptionBudget => {
@@ -245,10 +253,7 @@ impl Reconciler for Disruption {
                     self.desk.queue.add(Key::Budget(NamespacedName::of_meta(&budget.meta)));
                 }
             }
-            Kind::Pod => {
-                let (old, new) = view.sides::<Pod>(change);
-                self.on_pod(ctx, after, old, new);
-            }
+            Kind::Pod => self.on_pod(ctx, after, pods.0, pods.1),
             _ => {}
         }
     }

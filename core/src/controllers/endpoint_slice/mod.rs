@@ -24,6 +24,7 @@ use std::sync::Arc;
 use crate::api::{Propagation, Refusal, Reply, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, owned_by};
@@ -181,6 +182,9 @@ impl EndpointSlices {
 
     /// Source: `GetServicesToUpdateOnPodChange`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
     fn on_pod(&mut self, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
+        if self.services.is_empty() {
+            return;
+        }
         let Some((namespace, uid)) = new.or(old).map(|pod| (&pod.meta.namespace, pod.meta.uid)) else { return };
         let changed = old.map(endpoint_marks) != new.map(endpoint_marks);
         let relabelled = old.map(|pod| &pod.meta.labels) != new.map(|pod| &pod.meta.labels);
@@ -190,7 +194,7 @@ impl EndpointSlices {
         // A pod without an address has no endpoint: nothing comes of its change but that it is known.
         let has_address = |pod: Option<&Pod>| pod.is_some_and(|pod| pod.status.pod_ip.is_some());
         let concerns_endpoints = has_address(old) || has_address(new);
-        let first = NamespacedName { namespace: namespace.clone(), name: Name::default() };
+        let first = NamespacedName::new(namespace.clone(), Name::default());
         let services = self.services.range_mut(first..).take_while(|(key, _)| key.namespace == *namespace);
         for (key, Tracked { selector, pods, .. }) in services {
             let Some(selector) = selector else { continue };
@@ -229,7 +233,7 @@ impl EndpointSlices {
     ) {
         let Some(slice) = new.or(old) else { return };
         let Some(name) = slice.meta.labels.get(SERVICE_NAME) else { return };
-        let key = NamespacedName { namespace: slice.meta.namespace.clone(), name: name.clone() };
+        let key = NamespacedName::new(slice.meta.namespace.clone(), name.clone());
         let Some(tracked) = self.services.get_mut(&key) else { return };
         let managed = |slice: Option<&EndpointSlice>| slice.is_some_and(is_managed);
         tracked.slices.note(change.row, old.filter(|_| managed(old)), new.filter(|_| managed(new)));
@@ -253,6 +257,10 @@ impl Reconciler for EndpointSlices {
     type Key = NamespacedName;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::Service, Kind::EndpointSlice, Kind::Node, Kind::Pod])
+    }
+
     fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
         &mut self.desk
     }
@@ -263,17 +271,14 @@ impl Reconciler for EndpointSlices {
         }
     }
 
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
         let after = view.at(change.revision);
         match change.kind {
             Kind::Service => {
                 let (old, new) = view.sides::<Service>(change);
                 self.on_service(after, old, new);
             }
-            Kind::Pod => {
-                let (old, new) = view.sides::<Pod>(change);
-                self.on_pod(change.row, old, new);
-            }
+            Kind::Pod => self.on_pod(change.row, pods.0, pods.1),
             Kind::Node => {
                 let (old, new) = view.sides::<Node>(change);
                 self.on_node(old, new);

@@ -16,11 +16,12 @@ use crate::api::{Propagation, Refusal, Request};
 use crate::config::{ControllerManagerConfig, RateLimit};
 use crate::context::Context;
 use crate::controllers::kinds;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::events::Event;
 use crate::id::{Name, Uid};
 use crate::model::{Kind, Meta, Object, ObjectKey, OwnerReference};
-use crate::store::{Change, View};
+use crate::store::View;
 
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 3;
@@ -195,6 +196,10 @@ impl Reconciler for GarbageCollector {
     type Key = Item;
     type Stage = ();
 
+    fn topics(&self) -> Topics {
+        Topics::OTHER_KINDS.and(Topics::POD_OWNERS).and(Topics::POD_LEAVES)
+    }
+
     fn desk(&mut self) -> &mut Desk<Item, ()> {
         &mut self.desk
     }
@@ -207,7 +212,7 @@ impl Reconciler for GarbageCollector {
         }
     }
 
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
         let old = kinds::meta_of(view.before(change.revision), change.kind, change.row);
         let new = kinds::meta_of(view.at(change.revision), change.kind, change.row);
         self.on_object(ctx, view, change.kind, old, new);

@@ -28,12 +28,13 @@ use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::claims::{Claims, Orphans};
 use crate::controllers::expectations::Expectations;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, managing};
 use crate::id::{RowId, Uid};
 use crate::model::{JOB_TRACKING, Job, Kind, Pod};
-use crate::store::{Change, View};
+use crate::store::View;
 use crate::time::Span;
 
 use backoff::Backoff;
@@ -52,7 +53,7 @@ const BURST: usize = 500;
 const UNCOUNTED_LIMIT: usize = 500;
 
 /// What a sync is for.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(in crate::controllers) enum Key {
     /// A Job.
     Job(NamespacedName),
@@ -263,6 +264,10 @@ impl Reconciler for Jobs {
     type Key = Key;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of(Kind::Job).and(Topics::pods_of(Kind::Job))
+    }
+
     fn desk(&mut self) -> &mut Desk<Key, Stage> {
         &mut self.desk
     }
@@ -276,13 +281,10 @@ impl Reconciler for Jobs {
         }
     }
 
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
         let after = view.at(change.revision);
         match change.kind {
-            Kind::Pod => {
-                let (old, new) = view.sides::<Pod>(change);
-                self.on_pod(ctx, after, change.row, old, new);
-            }
+            Kind::Pod => self.on_pod(ctx, after, change.row, pods.0, pods.1),
             Kind::Job => {
                 let (old, new) = view.sides::<Job>(change);
                 self.on_job(ctx, after, old, new);

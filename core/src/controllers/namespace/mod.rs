@@ -18,11 +18,12 @@ use crate::config::{ControllerManagerConfig, RateLimit};
 use crate::context::Context;
 use crate::controllers::kinds;
 use crate::controllers::namespace::content::Findings;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::id::{Name, Revision, Uid};
 use crate::model::{Kind, Namespace, Object, ObjectKey, Pod};
-use crate::store::{Change, View};
+use crate::store::View;
 use crate::time::{Span, Time};
 
 /// The number of this controller's client and work queue.
@@ -155,6 +156,10 @@ impl Reconciler for Namespaces {
     type Key = Name;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of(Kind::Namespace)
+    }
+
     fn desk(&mut self) -> &mut Desk<Name, Stage> {
         &mut self.desk
     }
@@ -165,10 +170,8 @@ impl Reconciler for Namespaces {
         }
     }
 
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        if change.kind == Kind::Namespace
-            && let Some(namespace) = view.at(change.revision).get::<Namespace>(change.row)
-        {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
+        if let Some(namespace) = view.at(change.revision).get::<Namespace>(change.row) {
             self.on_namespace(ctx, namespace);
         }
     }

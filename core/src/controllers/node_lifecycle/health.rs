@@ -173,7 +173,7 @@ impl Health {
     /// A pass looks at the node. Returns the newest sign of life, or `None` if the world vouches for one.
     pub(super) fn look(&mut self, node: &Node, passes: &Passes, now: Time) -> Option<Time> {
         let current = node.status.conditions.get(ConditionKind::Ready);
-        let report = match (self.seen, &self.ready, current) {
+        let report = match (self.seen, &self.ready, &current) {
             (false, _, None) => Report::NeverSince(node.meta.created_at),
             (false, ..) => Report::Fresh,
             (true, None, None) => Report::None,
@@ -183,7 +183,7 @@ impl Health {
         };
         self.seen = true;
         if report != Report::None {
-            self.ready = current.cloned();
+            self.ready = current;
         }
         if let Some(vouch) = &mut self.vouch {
             vouch.reports.retain(|(pass, _)| *pass >= passes.forgotten);
@@ -197,8 +197,8 @@ impl Health {
     }
 
     /// This controller has written the node's conditions.
-    pub(super) fn written(&mut self, ready: Option<&Condition>) {
-        self.ready = ready.cloned();
+    pub(super) fn written(&mut self, ready: Option<Condition>) {
+        self.ready = ready;
         self.contact.noted = self.contact.lease;
     }
 }

@@ -33,11 +33,12 @@ use crate::api::admission::{NOT_READY, UNREACHABLE};
 use crate::api::{Answer, Client, Refusal};
 use crate::config::Config;
 use crate::context::Context;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::{Controller, WorkQueue};
 use crate::id::{Name, RequestId};
 use crate::model::{ConditionKind, Kind, Node, Pod, Status3, TaintEffect};
 use crate::seam::{Msg, TimerKind};
-use crate::store::{Change, View};
+use crate::store::View;
 use crate::time::Time;
 use health::{Health, Passes};
 use pass::Pass;
@@ -241,19 +242,22 @@ impl Controller for NodeLifecycle {
         self.tainted_at = ctx.now;
     }
 
-    fn on_change(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        let (before, after) = (view.before(change.revision), view.at(change.revision));
+    fn topics(&self) -> Topics {
+        Topics::of(Kind::Node).and(Topics::POD_MOVES)
+    }
+
+    fn on_change(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
         match change.kind {
             Kind::Node => {
-                let new = after.get::<Node>(change.row);
-                if let Some(node) = new.or(before.get::<Node>(change.row)) {
+                let new = view.at(change.revision).get::<Node>(change.row);
+                if let Some(node) = new.or(view.before(change.revision).get::<Node>(change.row)) {
                     self.node_changed(&node.meta.name, new);
                 }
             }
             Kind::Pod => {
-                let Some(pod) = after.get::<Pod>(change.row) else { return };
+                let (old, Some(pod)) = *pods else { return };
                 let Some(node) = &pod.node else { return };
-                if before.get::<Pod>(change.row).is_some_and(|old| old.node.is_some()) {
+                if old.is_some_and(|old| old.node.is_some()) {
                     return;
                 }
                 let status = self.health.get(node).and_then(Health::ready_status);

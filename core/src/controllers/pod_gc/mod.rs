@@ -13,10 +13,11 @@ use crate::api::{Answer, Client, Propagation, Refusal, Reply, Request};
 use crate::config::Config;
 use crate::context::Context;
 use crate::controllers::Controller;
+use crate::controllers::news::{News, Topics};
 use crate::id::{Name, RequestId, RowId, Uid};
 use crate::model::{ConditionKind, Kind, Node, Object, ObjectKey, Phase, Pod, Status3};
 use crate::seam::TimerKind;
-use crate::store::{Change, IndexKey, View};
+use crate::store::{IndexKey, View};
 use crate::time::{Span, Time};
 
 /// How many ended pods may stay (`--terminated-pod-gc-threshold`).
@@ -32,9 +33,7 @@ pub(crate) struct PodGc {
     client: Client,
     ended: BTreeMap<EndedKey, PodId>,
     terminating: BTreeSet<PodId>,
-    /// How many pods are bound to each node name.
-    bound: BTreeMap<Name, u32>,
-    /// The names with pods but without a node.
+    /// The names of nodes that have pods but are not there.
     missing: BTreeSet<Name>,
     /// When each missing node has been missing for long enough.
     quarantine: BTreeMap<Name, Time>,
@@ -85,47 +84,38 @@ impl PodGc {
             client: Client::new(Self::NUMBER, config.controller_manager.client_limit),
             ended: BTreeMap::new(),
             terminating: BTreeSet::new(),
-            bound: BTreeMap::new(),
             missing: BTreeSet::new(),
             quarantine: BTreeMap::new(),
             pass: None,
         }
     }
 
+    /// A pod has become another; the view is the store as of then.
     fn pod_changed(&mut self, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
         if let Some(old) = old.filter(|old| old.is_finished()) {
             self.ended.remove(&ended_key(old));
         }
-        if let Some(old) = old.filter(|old| old.meta.is_terminating()) {
-            self.terminating.remove(&(row, old.meta.uid));
+        if let Some(new) = new.filter(|new| new.is_finished()) {
+            self.ended.insert(ended_key(new), (row, new.meta.uid));
         }
-        if let Some(new) = new {
-            let id = (row, new.meta.uid);
-            if new.is_finished() {
-                self.ended.insert(ended_key(new), id);
-            }
-            if new.meta.is_terminating() {
-                self.terminating.insert(id);
+        let terminating =
+            |pod: Option<&Pod>| pod.filter(|pod| pod.meta.is_terminating()).map(|pod| (row, pod.meta.uid));
+        match (terminating(old), terminating(new)) {
+            (old, new) if old == new => {}
+            (old, new) => {
+                old.iter().for_each(|id| _ = self.terminating.remove(id));
+                self.terminating.extend(new);
             }
         }
         let (left, joined) = (old.and_then(|pod| pod.node.as_ref()), new.and_then(|pod| pod.node.as_ref()));
         if left == joined {
             return;
         }
-        if let Some(node) = left
-            && let Some(count) = self.bound.get_mut(node)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.bound.remove(node);
-                self.missing.remove(node);
-            }
+        if let Some(node) = left.filter(|node| self.missing.contains(*node) && !has_pods(view, node)) {
+            self.missing.remove(node);
         }
-        if let Some(node) = joined {
-            *self.bound.entry(node.clone()).or_insert(0) += 1;
-            if view.find::<Node>(&Name::default(), node).is_none() {
-                self.missing.insert(node.clone());
-            }
+        if let Some(node) = joined.filter(|node| view.find::<Node>(&Name::default(), node).is_none()) {
+            self.missing.insert(node.clone());
         }
     }
 
@@ -247,6 +237,10 @@ impl PodGc {
 }
 
 impl Controller for PodGc {
+    fn topics(&self) -> Topics {
+        Topics::of(Kind::Node).and(Topics::POD_MOVES).and(Topics::POD_LEAVES)
+    }
+
     fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
         for (row, pod) in view.all::<Pod>() {
             self.pod_changed(view, row, None, Some(pod));
@@ -254,16 +248,13 @@ impl Controller for PodGc {
         ctx.arm(TimerKind::PodGc, ctx.now);
     }
 
-    fn on_change(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn on_change(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
         let after = view.at(change.revision);
         match change.kind {
-            Kind::Pod => {
-                let (old, new) = view.sides::<Pod>(change);
-                self.pod_changed(after, change.row, old, new);
-            }
+            Kind::Pod => self.pod_changed(after, change.row, pods.0, pods.1),
             Kind::Node => match view.sides::<Node>(change) {
                 (None, Some(new)) => drop(self.missing.remove(&new.meta.name)),
-                (Some(old), None) if self.bound.contains_key(&old.meta.name) => {
+                (Some(old), None) if has_pods(after, &old.meta.name) => {
                     self.missing.insert(old.meta.name.clone());
                 }
                 _ => {}
@@ -327,6 +318,11 @@ fn marked(pod: &Arc<Pod>, orphaned: bool, now: Time) -> Option<Object> {
 /// Source: `gcTerminated`. Absent on purpose: a limit of zero, which there means none; the limit here is fixed.
 fn excess(ended: &BTreeMap<EndedKey, PodId>, limit: usize) -> impl Iterator<Item = PodId> {
     ended.values().take(ended.len().saturating_sub(limit)).copied()
+}
+
+/// Whether any pod is bound to a node of this name.
+fn has_pods(view: View<'_>, node: &Name) -> bool {
+    view.under::<Pod>(IndexKey::Node(node.clone())).next().is_some()
 }
 
 fn ended_key(pod: &Pod) -> EndedKey {

@@ -92,7 +92,7 @@ fn terminating_pods_of_a_node_out_of_service_go_at_the_next_pass() {
 fn a_terminating_pod_that_was_never_bound_goes_at_the_next_pass() {
     let mut bed = cluster(0);
     let mut held = pod("held", None);
-    held.meta.finalizers = Arc::new(["example.com/hold".into()]);
+    held.meta.finalizers = ["example.com/hold".into()].into();
     bed.create(held);
     bed.run_until(Time::from_secs(5));
     delete(&mut bed, ObjectKey::new(Kind::Pod, "default", "held"));

@@ -22,15 +22,17 @@ use std::sync::Arc;
 use crate::api::{Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
+use crate::controllers::NamespacedName;
+use crate::controllers::by_hash::ByHash;
 use crate::controllers::claims::{Claims, Orphans};
 use crate::controllers::expectations::{Deletions, Expectations};
+use crate::controllers::news::{News, Topics};
 use crate::controllers::pods::{deletion_of, from_template, refused_creations, slow_start};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
-use crate::controllers::{NamespacedName, managing};
-use crate::id::RowId;
+use crate::id::{RowId, Uid};
 use crate::model::{ConditionKind, Kind, Object, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3};
-use crate::store::{Change, View};
+use crate::store::View;
 use crate::time::Span;
 
 use events::told;
@@ -45,10 +47,19 @@ const BURST: usize = 500;
 pub(super) struct ReplicaSets<T> {
     of: PhantomData<T>,
     desk: Desk<NamespacedName, Stage>,
+    /// Those that are there: a pod names its manager by uid.
+    known: ByHash<Uid, Known>,
     expectations: Expectations,
     tallies: Tallies,
     /// Pods that no controller manages, by namespace: candidates for adoption.
     orphans: Orphans,
+}
+
+/// What is noted of a ReplicaSet.
+#[derive(Clone)]
+struct Known {
+    key: NamespacedName,
+    min_ready: Span,
 }
 
 /// A sync between two stages.
@@ -80,6 +91,7 @@ impl<T: Replicated> ReplicaSets<T> {
         ReplicaSets {
             of: PhantomData,
             desk: Desk::new(T::NUMBER, config.concurrent_syncs, config.client_limit, tolerated).telling(told::<T>),
+            known: ByHash::default(),
             expectations: Expectations::default(),
             tallies: Tallies::of_kind(T::KIND),
             orphans: Orphans::default(),
@@ -138,22 +150,32 @@ impl<T: Replicated> ReplicaSets<T> {
         self.desk.begin(ctx, key, Stage::Status { failed: error.is_some(), next }, [requests])
     }
 
-    fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
-        let concerns = |pod: &Pod| pod.meta.controller().is_none_or(|owner| owner.kind == T::KIND);
-        if !old.is_some_and(concerns) && !new.is_some_and(concerns) {
-            return;
+    fn on_set(&mut self, old: Option<&T>, new: Option<&T>) {
+        let Some(meta) = new.or(old).map(|set| set.meta()) else { return };
+        let known = self.known.get(&meta.uid);
+        let key = known.map_or_else(|| NamespacedName::of_meta(meta), |known| known.key.clone());
+        match new {
+            Some(set) => self.known.insert(&meta.uid, Known { key: key.clone(), min_ready: set.min_ready() }),
+            None => {
+                self.known.remove(&meta.uid);
+                self.expectations.forget(&key);
+            }
         }
+        self.desk.queue.add(key);
+    }
+
+    fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
         let counts_otherwise = self.tallies.note(old, new);
         self.orphans.note(row, old.map(|pod| &*pod.meta), new.map(|pod| &*pod.meta));
         match (old, new) {
             (_, Some(pod)) if pod.meta.is_terminating() => {
-                self.pod_leaves(view, pod);
+                self.pod_leaves(pod);
                 if let Some(old) = old.filter(|old| old.meta.labels != pod.meta.labels) {
-                    self.pod_leaves(view, old);
+                    self.pod_leaves(old);
                 }
             }
-            (None, Some(pod)) => match managing::<T>(view, &pod.meta) {
-                Some((key, _)) => {
+            (None, Some(pod)) => match self.manager_of(pod) {
+                Some(Known { key, .. }) => {
                     self.expectations.created(&key, 1);
                     self.desk.queue.add(key);
                 }
@@ -163,9 +185,16 @@ impl<T: Replicated> ReplicaSets<T> {
                 self.pod_changes(ctx, view, old, pod);
             }
             (Some(_), Some(_)) => {}
-            (Some(old), None) => self.pod_leaves(view, old),
+            (Some(old), None) => self.pod_leaves(old),
             (None, None) => {}
         }
+    }
+
+    /// The one that manages a pod, if it is there and is the very one that the pod names.
+    fn manager_of(&self, pod: &Pod) -> Option<Known> {
+        let owner = pod.meta.controller().filter(|owner| owner.kind == T::KIND)?;
+        let known = self.known.get(&owner.uid)?;
+        (known.key.name == owner.name && known.key.namespace == pod.meta.namespace).then(|| known.clone())
     }
 
     /// Whether a sync could have something to do after a pod's change that leaves the counts as they are. It has not if
@@ -173,32 +202,35 @@ impl<T: Replicated> ReplicaSets<T> {
     /// wanted: then it would find its ReplicaSet as that left it. One that has failed is tried again at every change,
     /// and fails once more, which makes its back-off longer.
     fn is_of_interest(&self, ctx: &Context<'_>, old: &Pod, pod: &Pod) -> bool {
-        let Some(owner) = pod.meta.controller().filter(|_| old.meta == pod.meta) else { return old.meta != pod.meta };
-        let key = NamespacedName { namespace: pod.meta.namespace.clone(), name: owner.name.clone() };
+        if old.meta != pod.meta {
+            return true;
+        }
+        let Some(Known { key, .. }) = self.manager_of(pod) else { return false };
         let has_failed = self.desk.queue.failures(&key) > 0;
         has_failed || self.expectations.is_awaiting(&key) && self.expectations.satisfied(&key, ctx.now)
     }
 
     fn pod_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, old: &Pod, pod: &Pod) {
         let changes_hands = old.meta.controller() != pod.meta.controller();
-        if changes_hands && let Some((key, _)) = managing::<T>(view, &old.meta) {
+        if changes_hands && let Some(Known { key, .. }) = self.manager_of(old) {
             self.desk.queue.add(key);
         }
-        let Some((key, set)) = managing::<T>(view, &pod.meta) else {
+        let Some(Known { key, min_ready }) = self.manager_of(pod) else {
             if changes_hands || old.meta.labels != pod.meta.labels {
                 self.offer(view, pod);
             }
             return;
         };
-        self.desk.queue.add(key.clone());
-        let min_ready = set.min_ready();
         if min_ready > Span::ZERO && !old.is_ready() && pod.is_ready() {
+            self.desk.queue.add(key.clone());
             self.desk.queue.add_after(ctx, key, min_ready);
+        } else {
+            self.desk.queue.add(key);
         }
     }
 
-    fn pod_leaves(&mut self, view: View<'_>, pod: &Pod) {
-        if let Some((key, _)) = managing::<T>(view, &pod.meta) {
+    fn pod_leaves(&mut self, pod: &Pod) {
+        if let Some(Known { key, .. }) = self.manager_of(pod) {
             self.expectations.deleted(&key, pod.meta.uid);
             self.desk.queue.add(key);
         }
@@ -221,30 +253,30 @@ impl<T: Replicated> Reconciler for ReplicaSets<T> {
     type Key = NamespacedName;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of(T::KIND).and(Topics::pods_of(T::KIND))
+    }
+
     fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
         &mut self.desk
     }
 
     fn list(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
         for (_, set) in view.all::<T>() {
-            self.desk.queue.add(NamespacedName::of_meta(set.meta()));
+            self.on_set(None, Some(set));
         }
         for (row, pod) in view.all::<Pod>() {
             self.on_pod(ctx, view, row, None, Some(pod));
         }
     }
 
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
         let after = view.at(change.revision);
         match change.kind {
-            Kind::Pod => {
-                let (old, new) = view.sides::<Pod>(change);
-                self.on_pod(ctx, after, change.row, old, new);
-            }
+            Kind::Pod => self.on_pod(ctx, after, change.row, pods.0, pods.1),
             kind if kind == T::KIND => {
-                if let Some(key) = self.expectations.of_changed::<T>(view, change) {
-                    self.desk.queue.add(key);
-                }
+                let (old, new) = view.sides::<T>(change);
+                self.on_set(old, new);
             }
             _ => {}
         }

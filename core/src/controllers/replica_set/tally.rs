@@ -1,13 +1,11 @@
 //! How many pods each owner has, kept up to date by every change of a pod, so that a sync need not look at each.
 //!
 //! Counts are kept per set of labels, because which pods an owner selects is decided when it is asked: all pods of one
-//! template share one set of labels, and a selector is tried once per set. Invariant: the counts are those of the view
+//! template share one set of labels, and a selector is tried once per set; nearly all owners have one. Invariant: the counts are those of the view
 //! that the changes noted so far have led to; `sync` compares them with a walk in debug builds. Absent on purpose:
 //! times of readiness, which matter only to the few ReplicaSets with a `min_ready`.
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
-
+use crate::controllers::by_hash::ByHash;
 use crate::id::Uid;
 use crate::model::{Kind, Labels, Pod, Selector};
 
@@ -47,13 +45,13 @@ impl Tally {
 /// The active pods of all owners of a kind.
 pub(super) struct Tallies {
     kind: Kind,
-    by_owner: BTreeMap<Uid, BTreeMap<ByContent, Count>>,
+    by_owner: ByHash<Uid, Vec<(Labels, Count)>>,
 }
 
 impl Tallies {
     /// No pods yet, of owners of this kind.
     pub(super) fn of_kind(kind: Kind) -> Tallies {
-        Tallies { kind, by_owner: BTreeMap::new() }
+        Tallies { kind, by_owner: ByHash::default() }
     }
 
     /// A pod has become another; `None` is absence. Returns whether it counts otherwise than before.
@@ -66,7 +64,13 @@ impl Tallies {
             self.take_out(owner, labels, is_ready);
         }
         if let Some((owner, labels, is_ready)) = new {
-            let count = self.by_owner.entry(owner).or_default().entry(ByContent(labels.clone())).or_default();
+            let groups = self.by_owner.get_or_default(&owner);
+            let place = place_of(labels, groups).unwrap_or_else(|| {
+                groups.reserve_exact(1);
+                groups.push((labels.clone(), Count::default()));
+                groups.len() - 1
+            });
+            let (_, count) = &mut groups[place];
             count.active += 1;
             count.ready += u32::from(is_ready);
         }
@@ -76,7 +80,7 @@ impl Tallies {
     /// The counts of an owner with a selector and a template's labels.
     pub(super) fn of(&self, owner: Uid, selector: &Selector, template: &Selector) -> Tally {
         let mut tally = Tally::default();
-        for (ByContent(labels), count) in self.by_owner.get(&owner).into_iter().flatten() {
+        for (labels, count) in self.by_owner.get(&owner).into_iter().flatten() {
             tally.add(labels, *count, selector, template);
         }
         tally
@@ -88,16 +92,15 @@ impl Tallies {
         Some((owner.uid, &pod.meta.labels, pod.is_ready()))
     }
 
-    #[expect(clippy::mutable_key_type, reason = "what can change in shared labels is whether their hash is known")]
     fn take_out(&mut self, owner: Uid, labels: &Labels, is_ready: bool) {
         let groups = self.by_owner.get_mut(&owner).expect("an owner of a noted pod is there");
-        let key = ByContent(labels.clone());
-        let count = groups.get_mut(&key).expect("the labels of a noted pod are there");
+        let place = place_of(labels, groups).expect("the labels of a noted pod are there");
+        let (_, count) = &mut groups[place];
         assert!(count.active > 0 && count.ready >= u32::from(is_ready), "a pod leaves that never came: {count:?}");
         count.active -= 1;
         count.ready -= u32::from(is_ready);
         if count.active == 0 {
-            groups.remove(&key);
+            groups.swap_remove(place);
         }
         if groups.is_empty() {
             self.by_owner.remove(&owner);
@@ -105,23 +108,8 @@ impl Tallies {
     }
 }
 
-/// Labels in an order of their own: by hash, which nearly always decides, and then by content.
-#[derive(PartialEq, Eq)]
-struct ByContent(Labels);
-
-impl Ord for ByContent {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let (one, other) = (&self.0, &other.0);
-        one.stable_hash()
-            .cmp(&other.stable_hash())
-            .then_with(|| if one.same(other) { Ordering::Equal } else { one.iter().cmp(other.iter()) })
-    }
-}
-
-impl PartialOrd for ByContent {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
+fn place_of(labels: &Labels, groups: &[(Labels, Count)]) -> Option<usize> {
+    groups.iter().position(|(of_group, _)| of_group == labels)
 }
 
 #[cfg(test)]

@@ -14,8 +14,9 @@ use crate::api::Request;
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
-use crate::model::{Amounts, Kind, Object, Pod, ResourceQuota, ResourceQuotaStatus, Service, ServiceType, with_kind};
+use crate::model::{Amounts, Kind, Object, ResourceQuota, ResourceQuotaStatus, Service, ServiceType, with_kind};
 use crate::quantity::Quantity;
 use crate::quota::{counts_under, is_counted, masked, matches_scopes, restricted, sum, usage};
 use crate::store::{Change, View};
@@ -29,7 +30,7 @@ const WORKERS: u32 = 5;
 const RESYNC: Span = Span::from_secs(300);
 
 /// What is to be done.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(in crate::controllers) enum Work {
     /// Count all quotas.
     All,
@@ -79,6 +80,10 @@ impl Reconciler for ResourceQuotas {
     type Key = Work;
     type Stage = ();
 
+    fn topics(&self) -> Topics {
+        Topics::ALL
+    }
+
     fn desk(&mut self) -> &mut Desk<Work, ()> {
         &mut self.desk
     }
@@ -90,14 +95,15 @@ impl Reconciler for ResourceQuotas {
         }
     }
 
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, news: &News<'_>) {
+        let change = &news.change;
         if change.kind == Kind::ResourceQuota {
             self.on_quota(ctx, view, change);
         }
         if view.writes(Kind::ResourceQuota) == 0 || !change.kind.is_namespaced() {
             return;
         }
-        if frees_quota(view, change, ctx.now)
+        if frees_quota(view, news, ctx.now)
             && let Some(old) = view.before(change.revision).object(change.kind, change.row)
         {
             self.replenish(view, change.kind, &old.meta().namespace);
@@ -133,9 +139,9 @@ impl Reconciler for ResourceQuotas {
 /// Whether a change makes room in quotas: an object has gone, or counts for less or otherwise.
 ///
 /// Source: `DefaultUpdateFilter`, pkg/quota/v1/install/update_filter.go (v1.34.1).
-fn frees_quota(view: View<'_>, change: &Change, now: Time) -> bool {
+fn frees_quota(view: View<'_>, News { change, pods, .. }: &News<'_>, now: Time) -> bool {
     match change.kind {
-        Kind::Pod => match view.sides::<Pod>(change) {
+        Kind::Pod => match *pods {
             (Some(old), Some(new)) => {
                 old.spec.active_deadline.is_some() != new.spec.active_deadline.is_some()
                     || (is_counted(old, now) && !is_counted(new, now))

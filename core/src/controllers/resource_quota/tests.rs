@@ -2,7 +2,7 @@ use super::*;
 use crate::api::Propagation;
 use crate::config::Config;
 use crate::digest::Shared;
-use crate::model::{Container, Labels, Meta, ObjectKey, PodSpec, PodTemplate, ReplicaSet, Secret, Selector};
+use crate::model::{Container, Labels, Meta, ObjectKey, Pod, PodSpec, PodTemplate, ReplicaSet, Secret, Selector};
 use crate::testbed::Testbed;
 
 fn quota(pods: i64) -> ResourceQuota {

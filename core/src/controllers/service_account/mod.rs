@@ -10,10 +10,11 @@ use std::sync::Arc;
 use crate::api::{Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::id::Name;
 use crate::model::{DEFAULT_ACCOUNT, Kind, Namespace, Object, ServiceAccount};
-use crate::store::{Change, View};
+use crate::store::View;
 
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 19;
@@ -39,6 +40,10 @@ impl Reconciler for ServiceAccounts {
     type Key = Name;
     type Stage = ();
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::Namespace, Kind::ServiceAccount])
+    }
+
     fn desk(&mut self) -> &mut Desk<Name, ()> {
         &mut self.desk
     }
@@ -49,7 +54,7 @@ impl Reconciler for ServiceAccounts {
         }
     }
 
-    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
         let key = match change.kind {
             Kind::Namespace => view.sides::<Namespace>(change).1.map(|it| it.meta.name.clone()),
             Kind::ServiceAccount => match view.sides::<ServiceAccount>(change) {

@@ -22,13 +22,14 @@ use crate::api::{Answer, Propagation, Refusal, Reply, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::claims::{Claims, Orphans, claim};
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, managing, revisions};
 use crate::facts::What;
 use crate::id::RowId;
 use crate::model::{ControllerRevision, Kind, Meta, Object, Pod, StatefulSet};
-use crate::store::{Change, View};
+use crate::store::View;
 use crate::time::Span;
 
 use control::{Plan, Situation};
@@ -235,6 +236,10 @@ impl Reconciler for StatefulSets {
     type Key = NamespacedName;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::StatefulSet, Kind::ControllerRevision]).and(Topics::pods_of(Kind::StatefulSet))
+    }
+
     fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
         &mut self.desk
     }
@@ -251,13 +256,10 @@ impl Reconciler for StatefulSets {
         }
     }
 
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
         let after = view.at(change.revision);
         match change.kind {
-            Kind::Pod => {
-                let (old, new) = view.sides::<Pod>(change);
-                self.on_pod(ctx, after, change.row, old, new);
-            }
+            Kind::Pod => self.on_pod(ctx, after, change.row, pods.0, pods.1),
             Kind::StatefulSet => {
                 let (old, new) = view.sides::<StatefulSet>(change);
                 let set = new.or(old);

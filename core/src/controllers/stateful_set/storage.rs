@@ -12,8 +12,8 @@ use crate::controllers::stateful_set::identity;
 use crate::digest::Shared;
 use crate::id::{Name, Uid};
 use crate::model::{
-    ClaimTemplate, Kind, Meta, Object, OwnerReference, PersistentVolumeClaim, Pod, PodSpec, PodVolume, PodVolumeSource,
-    StatefulSet,
+    ClaimTemplate, Kind, Meta, MetaExtras, Object, OwnerReference, PersistentVolumeClaim, Pod, PodSpec, PodVolume,
+    PodVolumeSource, StatefulSet,
 };
 use crate::store::View;
 
@@ -86,10 +86,10 @@ pub(super) fn missing(view: View<'_>, set: &StatefulSet, pod: &Pod) -> Result<Ve
 fn claim_of(set: &StatefulSet, template: &ClaimTemplate, name: &Name) -> PersistentVolumeClaim {
     let selected = set.selector.match_labels.iter();
     let labels = selected.fold(template.labels.clone(), |labels, (key, value)| labels.with(key.clone(), value.clone()));
+    let (annotations, original) = (template.annotations.clone(), template.original.clone());
     let meta = Meta {
         labels,
-        annotations: template.annotations.clone(),
-        original: template.original.clone(),
+        extras: MetaExtras { annotations, original, ..MetaExtras::default() }.into(),
         ..Meta::named(&set.meta.namespace, name)
     };
     PersistentVolumeClaim { meta, spec: template.spec.clone(), ..PersistentVolumeClaim::default() }

@@ -14,12 +14,13 @@ use crate::api::{Answer, Client, Propagation, Refusal, Reply, Request};
 use crate::config::Config;
 use crate::context::Context;
 use crate::controllers::Controller;
+use crate::controllers::news::{News, Topics};
 use crate::events::Event;
 use crate::facts::What;
 use crate::id::{Name, RequestId};
 use crate::model::{ConditionKind, Kind, Node, Object, ObjectKey, Pod, Status3, Taint, TaintEffect, Toleration};
 use crate::seam::TimerKind;
-use crate::store::{Change, IndexKey, View};
+use crate::store::{IndexKey, View};
 use crate::time::{Span, Time};
 
 /// How this controller names itself in events.
@@ -216,13 +217,17 @@ impl TaintEviction {
 }
 
 impl Controller for TaintEviction {
+    fn topics(&self) -> Topics {
+        Topics::of(Kind::Node).and(Topics::POD_MOVES).and(Topics::POD_SPEC).and(Topics::POD_ENDS)
+    }
+
     fn start(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
         for (_, node) in view.all::<Node>() {
             self.node_changed(ctx, view, node);
         }
     }
 
-    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
         match change.kind {
             Kind::Node => match view.sides::<Node>(change) {
                 (old, Some(new)) if old.is_none_or(|old| !evicting(old).eq(evicting(new))) => {
@@ -232,13 +237,13 @@ impl Controller for TaintEviction {
                 (Some(old), None) => drop(self.tainted.remove(&old.meta.name)),
                 _ => {}
             },
-            Kind::Pod => match view.sides::<Pod>(change) {
-                (Some(old), None) => self.cancel(ctx, &key_of(old)),
+            Kind::Pod => match *pods {
+                (Some(old), None) if !self.plans.is_empty() => self.cancel(ctx, &key_of(old)),
+                (_, None) => {}
                 (Some(old), Some(new))
                     if old.node == new.node
                         && (old.spec == new.spec || old.spec.tolerations == new.spec.tolerations) => {}
                 (_, Some(new)) => self.consider(ctx, new),
-                (None, None) => {}
             },
             _ => {}
         }

@@ -10,11 +10,12 @@ use crate::api::{Propagation, Refusal, Reply, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::id::Uid;
 use crate::model::{Job, Kind, Object};
-use crate::store::{Change, View};
+use crate::store::View;
 use crate::time::{Span, Time};
 
 /// The number of this controller's client and work queue.
@@ -67,6 +68,10 @@ impl Reconciler for TtlAfterFinished {
     type Key = NamespacedName;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of(Kind::Job)
+    }
+
     fn desk(&mut self) -> &mut Desk<NamespacedName, Stage> {
         &mut self.desk
     }
@@ -77,10 +82,7 @@ impl Reconciler for TtlAfterFinished {
         }
     }
 
-    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
-        if change.kind != Kind::Job {
-            return;
-        }
+    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
         let job = view.at(change.revision).get::<Job>(change.row);
         if let Some(job) = job.filter(|job| expiry(job).is_some() && !job.meta.is_terminating()) {
             self.desk.queue.add(NamespacedName::of_meta(&job.meta));

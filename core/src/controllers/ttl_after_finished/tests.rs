@@ -88,7 +88,7 @@ fn a_longer_time_that_the_watch_has_yet_to_show_is_respected() {
 #[test]
 fn a_job_goes_in_the_foreground_and_waits_for_its_finalizers() {
     let mut bed = bed(Some(1));
-    let key = NamespacedName { namespace: "default".into(), name: "j".into() }.of(Kind::Job);
+    let key = NamespacedName::new("default".into(), "j".into()).of(Kind::Job);
     let patch = Patch::Finalizer { name: "example.com/hold".into(), present: true };
     bed.request(Request::Patch { key, patch });
     finish(&mut bed, ConditionKind::Complete);

@@ -18,6 +18,7 @@ use crate::api::{Patch, Propagation, Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::digest::StableHasher;
 use crate::events::Event;
@@ -25,7 +26,7 @@ use crate::id::Name;
 use crate::model::{
     AccessMode, CSIDriver, Kind, Meta, Node, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, VolumeAttachment,
 };
-use crate::store::{Change, IndexKey, View};
+use crate::store::{IndexKey, View};
 use crate::time::{Span, Time};
 
 /// The number of this controller's client and work queue.
@@ -290,6 +291,11 @@ impl Reconciler for AttachDetach {
     type Key = Name;
     type Stage = ();
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::PersistentVolumeClaim, Kind::PersistentVolume, Kind::VolumeAttachment, Kind::Node])
+            .and(Topics::POD_VOLUMES)
+    }
+
     fn desk(&mut self) -> &mut Desk<Name, ()> {
         &mut self.desk
     }
@@ -300,7 +306,7 @@ impl Reconciler for AttachDetach {
         }
     }
 
-    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
         if let Some((old, new)) = versions::<Pod>(view, change)
             && let Some(pod) = new.or(old)
             && !pod.spec.volumes.is_empty()

@@ -14,6 +14,7 @@ use crate::api::{Patch, Propagation, Refusal, Request};
 use crate::config::{Config, CsiDriverConfig, SpanRange};
 use crate::context::Context;
 use crate::controllers::NamespacedName;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::digest::StableHasher;
@@ -26,7 +27,7 @@ use crate::model::{
     STORAGE_PROVISIONER, SelectorOperator, SelectorRequirement, StorageClass, VolumeAttachment, VolumePhase,
     VolumeSource,
 };
-use crate::store::{Change, View};
+use crate::store::View;
 use crate::time::{Span, Time};
 
 /// The number of this controller's client and work queue.
@@ -49,7 +50,7 @@ pub(in crate::controllers) struct Drivers {
 }
 
 /// What an operation is about.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(in crate::controllers) enum Key {
     /// A driver's own object.
     Driver(Name),
@@ -121,7 +122,7 @@ impl Drivers {
         }
         if let Some(claim) = volume.claim.as_ref().filter(|_| volume.status.phase == VolumePhase::Bound) {
             let (namespace, name) = (claim.namespace.clone(), claim.name.clone());
-            self.desk.queue.add(Key::Grow(NamespacedName { namespace, name }));
+            self.desk.queue.add(Key::Grow(NamespacedName::new(namespace, name)));
         }
     }
 
@@ -316,6 +317,11 @@ impl Reconciler for Drivers {
     type Key = Key;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::PersistentVolumeClaim, Kind::PersistentVolume, Kind::VolumeAttachment, Kind::Node])
+            .and(Topics::POD_VOLUMES)
+    }
+
     fn desk(&mut self) -> &mut Desk<Key, Stage> {
         &mut self.desk
     }
@@ -341,7 +347,7 @@ impl Reconciler for Drivers {
         }
     }
 
-    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
         if self.drivers.is_empty() {
             return;
         }

@@ -6,11 +6,12 @@ use super::{object, versions};
 use crate::api::Request;
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::{NamespacedName, owned_by};
 use crate::events::Event;
-use crate::model::{ClaimTemplate, Kind, Meta, PersistentVolumeClaim, Pod, PodVolumeSource};
-use crate::store::{Change, View};
+use crate::model::{ClaimTemplate, Kind, Meta, MetaExtras, PersistentVolumeClaim, Pod, PodVolumeSource};
+use crate::store::View;
 
 /// The number of this controller's client and work queue.
 pub(in crate::controllers) const NUMBER: u8 = 21;
@@ -39,11 +40,11 @@ impl Ephemeral {
 }
 
 fn claim_of(pod: &Pod, template: &ClaimTemplate, name: &str) -> PersistentVolumeClaim {
+    let (annotations, original) = (template.annotations.clone(), template.original.clone());
     let meta = Meta {
         labels: template.labels.clone(),
-        annotations: template.annotations.clone(),
         owners: [owned_by(Kind::Pod, &pod.meta)].into(),
-        original: template.original.clone(),
+        extras: MetaExtras { annotations, original, ..MetaExtras::default() }.into(),
         ..Meta::named(&pod.meta.namespace, name)
     };
     PersistentVolumeClaim { meta, spec: template.spec.clone(), ..PersistentVolumeClaim::default() }
@@ -52,6 +53,10 @@ fn claim_of(pod: &Pod, template: &ClaimTemplate, name: &str) -> PersistentVolume
 impl Reconciler for Ephemeral {
     type Key = NamespacedName;
     type Stage = ();
+
+    fn topics(&self) -> Topics {
+        Topics::of(Kind::PersistentVolumeClaim).and(Topics::POD_VOLUMES)
+    }
 
     fn desk(&mut self) -> &mut Desk<NamespacedName, ()> {
         &mut self.desk
@@ -63,7 +68,7 @@ impl Reconciler for Ephemeral {
         }
     }
 
-    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
         // Changes of a pod are passed over: its volumes stay as they are.
         if let Some((None, Some(pod))) = versions::<Pod>(view, change) {
             self.on_pod(pod);

@@ -8,13 +8,14 @@ use crate::api::{Patch, Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::id::Name;
 use crate::model::{
     CLAIM_PROTECTION, Kind, Meta, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, VOLUME_PROTECTION,
     VolumePhase,
 };
-use crate::store::{Change, View};
+use crate::store::View;
 
 /// The number of this controller's client and work queue.
 pub(in crate::controllers) const NUMBER: u8 = 16;
@@ -65,6 +66,10 @@ impl Reconciler for Protection {
     type Key = ObjectKey;
     type Stage = ();
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::PersistentVolumeClaim, Kind::PersistentVolume]).and(Topics::POD_VOLUMES)
+    }
+
     fn desk(&mut self) -> &mut Desk<ObjectKey, ()> {
         &mut self.desk
     }
@@ -78,7 +83,7 @@ impl Reconciler for Protection {
         }
     }
 
-    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
         if let Some((_, Some(claim))) = versions::<PersistentVolumeClaim>(view, change) {
             self.add(Kind::PersistentVolumeClaim, &claim.meta);
         }

@@ -116,7 +116,7 @@ fn restart_policies_decide_how_a_pod_ends() {
         ["done", "broken", "mended", "looping", "again"].iter().map(|name| pod(&bed, name).status.phase).collect();
     assert_eq!(phases, [Phase::Succeeded, Phase::Failed, Phase::Succeeded, Phase::Running, Phase::Running]);
     assert_eq!(pod(&bed, "mended").status.containers[0].restarts, 1);
-    let ready = pod(&bed, "done").status.conditions.get(ConditionKind::Ready).cloned().unwrap();
+    let ready = pod(&bed, "done").status.conditions.get(ConditionKind::Ready).unwrap();
     assert_eq!((ready.status, &*ready.reason), (Status3::False, "PodCompleted"));
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::kubelet::status::{give_up_the_missing, phase, set_conditions};
-use crate::model::{ContainerStatus, PodStatus, Terminated};
+use crate::model::{ContainerStatus, PodStatus, PodStatusExtras, Terminated};
 
 /// Init containers, sidecars and regular containers by letters: `w` waits, `r` runs, `s` has succeeded, `f` has failed,
 /// `b` waits to be started again after a failure, `d` after a success. Before the bar the init containers, of which
@@ -39,11 +39,9 @@ fn pod_of(letters: &str) -> (PodSpec, PodStatus) {
     };
     let spec =
         PodSpec { containers: containers(main, "c"), init_containers: containers(init, "i"), ..PodSpec::default() };
-    let status = PodStatus {
-        containers: main.chars().map(status).collect(),
-        init_containers: init.chars().map(status).collect(),
-        ..PodStatus::default()
-    };
+    let extras = PodStatusExtras { init_containers: init.chars().map(status).collect(), ..PodStatusExtras::default() };
+    let containers = main.chars().map(status).collect();
+    let status = PodStatus { containers, extras: extras.into(), ..PodStatus::default() };
     (spec, status)
 }
 

@@ -19,12 +19,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::Name;
+use crate::scheduler::gpu::DeviceSet;
 use crate::scheduler::node_tree::NodeTree;
 use crate::scheduler::topology::Domains;
 use nodes::Image;
 
 pub(super) use node_info::{NodeInfo, Sums};
-pub(super) use pods::{PREEMPTED, Placed, Standing};
+pub(super) use pods::{PREEMPTED, Placed, Standing, makes_room};
 
 /// How often nodes have changed in what pods choose nodes by. A node that appears or goes counts as both.
 #[derive(Clone, Copy, Default, Debug)]
@@ -46,6 +47,8 @@ pub(super) struct Cache {
     by_name: BTreeMap<Name, u32>,
     /// By the pod row's index.
     pods: Vec<Option<Placed>>,
+    /// The GPUs of placed pods that have some, by the pod row's index.
+    devices: BTreeMap<u32, DeviceSet>,
     /// How many placed pods use a claim, by namespace and name.
     claims_used: BTreeMap<(Name, Name), u32>,
     /// How many placed pods there are of each priority.

@@ -76,7 +76,9 @@ impl Cache {
             return domains.clone();
         }
         let value = |info: &NodeInfo| -> Option<Name> { info.node.as_ref()?.meta.labels.get(key).cloned() };
-        let domains = Arc::new(Domains::of(self.slots.iter().map(value)));
+        // The order of the nodes follows from their labels, as the domains do.
+        self.refresh();
+        let domains = Arc::new(Domains::of(self.slots.iter().map(value), &self.order));
         self.domains.insert(key.clone(), domains.clone());
         domains
     }

@@ -5,41 +5,73 @@ use crate::id::{Name, RowId};
 use crate::model::{Condition, ConditionKind, Pod, Status3};
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::gpu::DeviceSet;
+use crate::scheduler::rows::make_row;
 use crate::scheduler::traits::PodTraits;
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// The reason of the condition DisruptionTarget of pods that make room for others.
 ///
 /// Source: `PodReasonPreemptionByScheduler`, staging/src/k8s.io/api/core/v1/types.go (v1.34.1).
 pub(in crate::scheduler) const PREEMPTED: &str = "PreemptionByScheduler";
 
-/// What preemption asks of a pod on a node, beside what its class says.
+/// What is asked of a pod on a node beside what its class says.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(in crate::scheduler) struct Standing {
     pub(in crate::scheduler) name: Name,
-    /// When its kubelet took it on; `None` counts as just now.
-    pub(in crate::scheduler) started_at: Option<Time>,
+    /// When its kubelet took it on.
+    pub(in crate::scheduler) start: Start,
+    /// Whether it is being deleted.
+    pub(in crate::scheduler) is_ending: bool,
     /// Whether it is ending because another pod was given its place.
     pub(in crate::scheduler) makes_room: bool,
 }
 
 impl Standing {
     /// Reads a pod.
-    ///
-    /// Source: `podTerminatingByPreemption`, pkg/scheduler/framework/plugins/defaultpreemption/default_preemption.go
-    /// (v1.34.1).
     pub(in crate::scheduler) fn of(pod: &Pod) -> Standing {
-        let by_preemption = |it: &Condition| it.status == Status3::True && *it.reason == *PREEMPTED;
-        let target = pod.status.conditions.get(ConditionKind::DisruptionTarget);
         Standing {
             name: pod.meta.name.clone(),
-            started_at: pod.status.started_at,
-            makes_room: pod.meta.is_terminating() && target.is_some_and(by_preemption),
+            start: Start::at(pod.status.started_at),
+            is_ending: pod.meta.is_terminating(),
+            makes_room: makes_room(pod),
         }
     }
 }
 
-/// A pod that counts on a node.
+/// When a kubelet took a pod on, cut to a whole second; just now for a pod that no kubelet has taken on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::scheduler) struct Start(u32);
+
+impl Start {
+    /// Panics after 136 years.
+    fn at(time: Option<Time>) -> Start {
+        let second = |time: Time| u32::try_from(time.0 / Span::from_secs(1).0).expect("no run takes 136 years");
+        time.map_or_else(Start::default, |time| Start(second(time)))
+    }
+
+    /// The second; `None` for just now.
+    pub(in crate::scheduler) fn second(self) -> Option<u32> {
+        Some(self.0).filter(|second| *second != u32::MAX)
+    }
+}
+
+impl Default for Start {
+    /// Just now.
+    fn default() -> Start {
+        Start(u32::MAX)
+    }
+}
+
+/// Whether a pod is ending because another pod was given its place.
+///
+/// Source: `podTerminatingByPreemption`, pkg/scheduler/framework/plugins/defaultpreemption/default_preemption.go
+/// (v1.34.1).
+pub(in crate::scheduler) fn makes_room(pod: &Pod) -> bool {
+    let by_preemption = |it: Condition| it.status == Status3::True && *it.reason == *PREEMPTED;
+    pod.meta.is_terminating() && pod.status.conditions.get(ConditionKind::DisruptionTarget).is_some_and(by_preemption)
+}
+
+/// A pod that counts on a node. There is one for every pod of the cluster, so it is small.
 pub(in crate::scheduler) struct Placed {
     pub(in crate::scheduler) row: RowId,
     slot: u32,
@@ -48,17 +80,27 @@ pub(in crate::scheduler) struct Placed {
     place: u32,
     /// Where the node lists it.
     seat: u32,
-    pub(in crate::scheduler) priority: i32,
-    assumed: bool,
-    /// Its GPUs.
-    pub(in crate::scheduler) devices: Option<DeviceSet>,
-    pub(in crate::scheduler) standing: Standing,
+    is_assumed: bool,
+    // Its standing, in one with the above so that no room is left between.
+    name: Name,
+    pub(in crate::scheduler) start: Start,
+    is_ending: bool,
+    pub(in crate::scheduler) makes_room: bool,
+}
+
+const _: () = assert!(size_of::<Option<Placed>>() == 40, "a placed pod takes more memory than it did");
+
+impl Placed {
+    fn new(row: RowId, slot: u32, class: ClassId, standing: Standing, is_assumed: bool) -> Placed {
+        let Standing { name, start, is_ending, makes_room } = standing;
+        Placed { row, slot, class, place: 0, seat: 0, is_assumed, name, start, is_ending, makes_room }
+    }
 }
 
 impl Cache {
     /// Whether a pod counts somewhere by assumption only.
     pub(in crate::scheduler) fn is_assumed(&self, row: RowId) -> bool {
-        self.placed(row).is_some_and(|pod| pod.assumed)
+        self.placed(row).is_some_and(|pod| pod.is_assumed)
     }
 
     /// Whether a pod counts somewhere.
@@ -77,8 +119,7 @@ impl Cache {
         standing: Standing,
     ) {
         assert!(!self.has_pod(row), "{row:?} is assumed twice");
-        let priority = classes.traits(class).spec.priority;
-        self.place(classes, Placed { row, slot, class, place: 0, seat: 0, priority, assumed: true, devices, standing });
+        self.place(classes, Placed::new(row, slot, class, standing, true), devices);
     }
 
     /// Takes back an assumption; `false` if the watch has confirmed or removed the pod meanwhile.
@@ -104,8 +145,13 @@ impl Cache {
             && self.slots[pod.slot as usize].name == *node
             && pod.class == class
         {
-            pod.assumed = false;
-            pod.standing = standing;
+            let (place, was_ending) = (pod.place, pod.is_ending);
+            *pod = Placed { place, seat: pod.seat, ..Placed::new(row, pod.slot, class, standing, false) };
+            if was_ending != pod.is_ending {
+                let moved = classes.uncount(class, place, was_ending);
+                pod.place = classes.count(class, (pod.slot, row.index), pod.is_ending);
+                self.set_place(moved, place);
+            }
             // Kubernetes takes every version of a pod from its node's list and appends the new one.
             self.unseat(row.index);
             self.seat(row.index);
@@ -114,14 +160,9 @@ impl Cache {
         self.remove_pod(classes, row);
         // Only now: the slot of a node that is gone goes with its last pod.
         let slot = self.slot_named(node);
-        let traits = classes.traits(class);
-        let priority = traits.spec.priority;
         // Which devices somebody else gave the pod is not known here.
-        let devices = self.slots[slot as usize].devices_for(traits);
-        self.place(
-            classes,
-            Placed { row, slot, class, place: 0, seat: 0, priority, assumed: false, devices, standing },
-        );
+        let devices = self.slots[slot as usize].devices_for(classes.traits(class));
+        self.place(classes, Placed::new(row, slot, class, standing, false), devices);
     }
 
     /// A pod is gone or has finished. A pod that counts nowhere is no mistake.
@@ -131,17 +172,18 @@ impl Cache {
         }
         self.unseat(row.index);
         let pod = self.pods[row.index as usize].take().expect("the pod was just seen");
-        self.slots[pod.slot as usize].count(classes.traits(pod.class), pod.devices, -1);
-        self.count_claims(classes.traits(pod.class), false);
-        if let Some(moved) = classes.uncount(pod.class, pod.place) {
-            let moved = self.pods[moved as usize].as_mut().expect("a class lists placed pods only");
-            moved.place = pod.place;
-        }
-        let of_priority = self.priorities.get_mut(&pod.priority).expect("a placed pod's priority is counted");
+        let traits = classes.traits(pod.class);
+        let devices = if traits.gpu.is_none() { None } else { self.devices.remove(&row.index) };
+        self.slots[pod.slot as usize].count(traits, devices, -1);
+        self.count_claims(traits, false);
+        let priority = traits.spec.priority;
+        let of_priority = self.priorities.get_mut(&priority).expect("a placed pod's priority is counted");
         *of_priority -= 1;
         if *of_priority == 0 {
-            self.priorities.remove(&pod.priority);
+            self.priorities.remove(&priority);
         }
+        let moved = classes.uncount(pod.class, pod.place, pod.is_ending);
+        self.set_place(moved, pod.place);
         classes.release(pod.class);
         self.touch(pod.slot);
         self.give_up_if_empty(pod.slot);
@@ -173,21 +215,27 @@ impl Cache {
         self.pods.get(row.index as usize)?.as_ref().filter(|pod| pod.row == row)
     }
 
-    fn place(&mut self, classes: &mut Classes, mut pod: Placed) {
-        let index = pod.row.index as usize;
-        if self.pods.len() <= index {
-            self.pods.resize_with(index + 1, || None);
-        }
+    fn place(&mut self, classes: &mut Classes, mut pod: Placed, devices: Option<DeviceSet>) {
+        let index = pod.row.index;
+        make_row(&mut self.pods, index);
         classes.hold(pod.class);
-        self.slots[pod.slot as usize].count(classes.traits(pod.class), pod.devices, 1);
-        self.count_claims(classes.traits(pod.class), true);
-        pod.place = classes.count(pod.class, pod.slot, pod.row.index);
-        *self.priorities.entry(pod.priority).or_insert(0) += 1;
+        let traits = classes.traits(pod.class);
+        self.slots[pod.slot as usize].count(traits, devices, 1);
+        self.devices.extend(devices.map(|devices| (index, devices)));
+        self.count_claims(traits, true);
+        *self.priorities.entry(traits.spec.priority).or_insert(0) += 1;
+        pod.place = classes.count(pod.class, (pod.slot, index), pod.is_ending);
         self.touch(pod.slot);
-        let row_index = pod.row.index;
-        let before = self.pods[index].replace(pod);
+        let before = self.pods[index as usize].replace(pod);
         assert!(before.is_none(), "two pods in row {index}");
-        self.seat(row_index);
+        self.seat(index);
+    }
+
+    /// A class lists a pod at another place.
+    fn set_place(&mut self, moved: Option<u32>, place: u32) {
+        if let Some(moved) = moved {
+            self.pods[moved as usize].as_mut().expect("a class lists placed pods only").place = place;
+        }
     }
 
     /// The pods that count on a slot, in the order in which kube-scheduler has them.
@@ -198,7 +246,17 @@ impl Cache {
 
     /// A placed pod's name.
     pub(in crate::scheduler) fn name_of(&self, row: RowId) -> &Name {
-        &self.placed(row).expect("only placed pods are asked for").standing.name
+        &self.placed(row).expect("only placed pods are asked for").name
+    }
+
+    /// A placed pod's GPUs.
+    pub(in crate::scheduler) fn devices_of(&self, row: RowId) -> Option<DeviceSet> {
+        self.devices.get(&row.index).copied()
+    }
+
+    /// The class of a pod that counts somewhere.
+    pub(in crate::scheduler) fn class_of(&self, row: RowId) -> Option<ClassId> {
+        self.placed(row).map(|pod| pod.class)
     }
 
     /// Appends a placed pod to its node's list.

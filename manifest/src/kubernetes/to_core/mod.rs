@@ -20,8 +20,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
-    Deployment, DeploymentStrategy, IntOrPercent, Kind, Labels, Meta, Namespace, Object, OwnerReference, ReplicaSet,
-    ReplicationController, Resources, Selector, SelectorOperator, SelectorRequirement,
+    Deployment, DeploymentStrategy, IntOrPercent, Kind, Labels, Meta, MetaExtras, Namespace, Object, OwnerReference,
+    ReplicaSet, ReplicationController, Resources, Selector, SelectorOperator, SelectorRequirement,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::Span;
@@ -122,15 +122,19 @@ fn meta(metadata: &ObjectMeta, namespaced: bool, original: Name) -> Meta {
         _ => ("", false),
     };
     let namespace = metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or("default");
+    let extras = MetaExtras {
+        annotations: labels(metadata.annotations.as_ref()),
+        finalizers: metadata.finalizers.iter().flatten().map(|finalizer| name(finalizer)).collect(),
+        original: Some(original),
+        ..MetaExtras::default()
+    };
     Meta {
         namespace: name(if namespaced { namespace } else { "" }),
         name: name(written),
         generate_name,
         labels: labels(metadata.labels.as_ref()),
-        annotations: labels(metadata.annotations.as_ref()),
         owners: metadata.owner_references.iter().flatten().filter_map(owner).collect(),
-        finalizers: metadata.finalizers.iter().flatten().map(|finalizer| name(finalizer)).collect(),
-        original: Some(original),
+        extras: extras.into(),
         ..Meta::default()
     }
 }

@@ -28,7 +28,7 @@ impl Show {
 
     pub(super) fn replica_counts(&self, status: &mut Map<String, Value>, counts: &ReplicaSetStatus) {
         set(status, "replicas", counts.replicas);
-        set_unless_zero(status, "observedGeneration", counts.observed_generation);
+        set_unless_zero(status, "observedGeneration", counts.observed_generation.into());
         set_counts(
             status,
             [
@@ -56,7 +56,7 @@ impl Show {
         }
         let status = entry(root, "status");
         let counts = &deployment.status;
-        set_unless_zero(status, "observedGeneration", counts.observed_generation);
+        set_unless_zero(status, "observedGeneration", counts.observed_generation.into());
         set_counts(
             status,
             [

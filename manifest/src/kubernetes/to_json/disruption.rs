@@ -9,7 +9,7 @@ impl Show {
     pub(super) fn disruption_budget(&self, root: &mut Map<String, Value>, budget: &PodDisruptionBudget) {
         let counts = &budget.status;
         let status = entry(root, "status");
-        set_unless_zero(status, "observedGeneration", counts.observed_generation);
+        set_unless_zero(status, "observedGeneration", counts.observed_generation.into());
         set(status, "disruptionsAllowed", counts.disruptions_allowed);
         set(status, "currentHealthy", counts.current_healthy);
         set(status, "desiredHealthy", counts.desired_healthy);

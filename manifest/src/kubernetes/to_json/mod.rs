@@ -164,7 +164,7 @@ impl Show {
     }
 
     fn conditions(&self, conditions: &Conditions) -> Value {
-        conditions.iter().map(|condition| self.condition(condition)).collect()
+        conditions.iter().map(|condition| self.condition(&condition)).collect()
     }
 
     fn condition(&self, condition: &Condition) -> Value {

@@ -64,7 +64,7 @@ fn stateful_set_status(status: &mut Root, set_: &StatefulSet) {
     let some =
         [("readyReplicas", counts.ready), ("currentReplicas", counts.current), ("updatedReplicas", counts.updated)];
     set_counts(status, some);
-    set_unless_zero(status, "observedGeneration", counts.observed_generation);
+    set_unless_zero(status, "observedGeneration", counts.observed_generation.into());
     for (key, name) in [("currentRevision", &counts.current_revision), ("updateRevision", &counts.update_revision)] {
         if !name.is_empty() {
             set(status, key, &**name);
@@ -115,7 +115,7 @@ pub(super) fn daemon_set(root: &mut Root, set_: &DaemonSet) {
         ("collisionCount", counts.collision_count.unwrap_or(0)),
     ];
     set_counts(status, some);
-    set_unless_zero(status, "observedGeneration", counts.observed_generation);
+    set_unless_zero(status, "observedGeneration", counts.observed_generation.into());
 }
 
 pub(super) fn controller_revision(root: &mut Root, revision: &ControllerRevision) {

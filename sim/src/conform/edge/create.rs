@@ -5,7 +5,7 @@ use wavetank_core::Core;
 use wavetank_core::api::admission::early_refusal;
 use wavetank_core::api::{Refusal, Request, Taken};
 use wavetank_core::id::Name;
-use wavetank_core::model::{Kind, Labels, Meta, ObjectKey, PlacementRules, Pod, PodSpec};
+use wavetank_core::model::{Kind, Labels, Meta, MetaExtras, ObjectKey, PlacementRules, Pod, PodSpec};
 use wavetank_manifest::kubernetes::{
     ApiPod, KINDS, Located, Manifest, Policy, apply_defaults, read_body, to_object, validate_under,
 };
@@ -108,7 +108,8 @@ fn early_pod(pod: &ApiPod) -> Pod {
     };
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let annotations = pod.metadata.annotations.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()));
-    let meta = Meta { annotations: Labels::new(annotations), ..Meta::named(namespace, "") };
+    let extras = MetaExtras { annotations: Labels::new(annotations), ..MetaExtras::default() };
+    let meta = Meta { extras: extras.into(), ..Meta::named(namespace, "") };
     Pod { meta: meta.into(), spec: wavetank_core::digest::Shared::new(spec), ..Pod::default() }
 }
 

@@ -47,7 +47,7 @@ fn the_oldest_set_of_the_template_is_the_new_one_and_all_others_are_old() {
     let deployment = web(1);
     let set = |name: &str, template: PodTemplate, created: u64| {
         let meta = Meta { created_at: Time::from_secs(created), ..Meta::named("default", name) };
-        sets::Set { set: ReplicaSet { meta, template, ..ReplicaSet::default() }, version: None }
+        sets::Set { set: ReplicaSet { meta, template, ..ReplicaSet::default() }.into(), version: None }
     };
     let hashed = |hash: &str| {
         let labels = deployment.template.labels.with("pod-template-hash", hash);
@@ -88,9 +88,14 @@ fn a_revision_only_rises_and_the_ones_before_are_kept_as_history() {
         ("kubectl.kubernetes.io/last-applied-configuration", "{}"),
         ("team", "blue"),
     ]);
+    let annotate = |set: &mut ReplicaSet, revision: u64| {
+        let annotations = sets::annotations_of_new(&deployment, &set.meta.annotations, revision);
+        assert_ne!(annotations.as_ref(), Some(&set.meta.annotations), "what is as it should be is not given back");
+        annotations.into_iter().for_each(|annotations| set.meta.annotations = annotations);
+    };
     let mut set = ReplicaSet::default();
     for revision in 11..=14 {
-        sets::annotate_new(&deployment, &mut set, revision);
+        annotate(&mut set, revision);
         assert_eq!(sets::revision_of(&set), revision);
     }
     let read = |set: &ReplicaSet, key: &str| set.meta.annotations.get(key).map(|text| text.to_string());
@@ -98,10 +103,10 @@ fn a_revision_only_rises_and_the_ones_before_are_kept_as_history() {
     assert_eq!(read(&set, "team").as_deref(), Some("blue"));
     assert_eq!(read(&set, "kubectl.kubernetes.io/last-applied-configuration"), None, "some annotations are not copied");
     let before = set.clone();
-    sets::annotate_new(&deployment, &mut set, 9);
+    annotate(&mut set, 9);
     assert_eq!(set, before, "a lower revision changes nothing");
     for revision in 1_000..2_000 {
-        sets::annotate_new(&deployment, &mut set, revision);
+        annotate(&mut set, revision);
     }
     let history = read(&set, "deployment.kubernetes.io/revision-history").unwrap();
     assert!(history.len() <= 2_000 && history.ends_with(",1998") && !history.starts_with("11,"), "{history}");
@@ -112,7 +117,7 @@ fn writes_of(plan: &Plan) -> String {
     let text = |request: &Request| match request {
         Request::Update { object: Object::ReplicaSet(set), .. } => format!("rs {}:{}", set.meta.name, set.replicas),
         Request::UpdateStatus { object: Object::Deployment(deployment), .. } => {
-            format!("status {}", deployment.meta.annotations.get(sets::REVISION).map_or("none", |revision| revision))
+            format!("status {}", deployment.meta.annotations.get(&sets::REVISION).map_or("none", |revision| revision))
         }
         other => panic!("{other:?}"),
     };
@@ -127,9 +132,9 @@ fn a_set_that_is_rolled_back_to_gets_its_revision_then_the_deployment_and_grows_
     };
     let rolled_back = |revision: &str| {
         let mut plan = plan(before.clone(), &before, "v2:4/4 *v1:0");
-        plan.deployment.meta.annotations = Labels::new([(sets::REVISION, "2")]);
-        revised(&mut plan.old[0].set, "2");
-        revised(&mut plan.new.as_mut().unwrap().set, revision);
+        Arc::make_mut(&mut plan.deployment).meta.annotations = Labels::new([(sets::REVISION, "2")]);
+        revised(Arc::make_mut(&mut plan.old[0].set), "2");
+        revised(Arc::make_mut(&mut plan.new.as_mut().unwrap().set), revision);
         plan
     };
     let mut first = rolled_back("1");
@@ -140,7 +145,8 @@ fn a_set_that_is_rolled_back_to_gets_its_revision_then_the_deployment_and_grows_
     assert_eq!(writes_of(&second), "status 3, rs v1:1, status 3");
 
     let mut paused = rolled_back("1");
-    (paused.deployment.paused, paused.deployment.progress_deadline) = (true, None);
+    let deployment = Arc::make_mut(&mut paused.deployment);
+    (deployment.paused, deployment.progress_deadline) = (true, None);
     paused.decide(&|_| false);
     assert_eq!(writes_of(&paused), "rs v1:0, status 2", "a paused Deployment is seen to at once");
 }

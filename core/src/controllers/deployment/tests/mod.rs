@@ -9,7 +9,7 @@ use crate::api::{Patch, Propagation};
 use crate::config::Config;
 use crate::digest::Shared;
 use crate::facts::What;
-use crate::model::{Container, IntOrPercent, Labels, Meta, PodSpec, PodTemplate, Selector};
+use crate::model::{Container, IntOrPercent, Labels, Meta, MetaExtras, PodSpec, PodTemplate, Selector};
 use crate::testbed::Testbed;
 use crate::time::{Span, Time};
 
@@ -36,7 +36,7 @@ fn web(replicas: u32) -> Deployment {
 }
 
 fn patch(bed: &mut Testbed, patch: Patch) {
-    let key = NamespacedName { namespace: "default".into(), name: "web".into() }.of(Kind::Deployment);
+    let key = NamespacedName::new("default".into(), "web".into()).of(Kind::Deployment);
     bed.request(Request::Patch { key, patch });
 }
 
@@ -50,7 +50,7 @@ fn plan(deployment: Deployment, before: &Deployment, sets: &str) -> Plan {
     let surge = sets::fenceposts(before).0 as u32;
     let mut plan = Plan {
         now: Time::from_secs(10_000),
-        deployment,
+        deployment: deployment.into(),
         version: None,
         old: Vec::new(),
         new: None,
@@ -64,17 +64,18 @@ fn plan(deployment: Deployment, before: &Deployment, sets: &str) -> Plan {
         let (name, sizes) = text.split_once(':').expect("a name and a size");
         let (size, available) = sizes.split_once('/').unwrap_or((sizes, "0"));
         let noted: u32 = noted.parse().unwrap_or(before.replicas);
+        let annotations = Labels::new([
+            ("deployment.kubernetes.io/desired-replicas", noted.to_string()),
+            ("deployment.kubernetes.io/max-replicas", (noted + surge).to_string()),
+        ]);
         let meta = Meta {
             created_at: Time::from_secs(100 * (place as u64 + 1)),
-            annotations: Labels::new([
-                ("deployment.kubernetes.io/desired-replicas", noted.to_string()),
-                ("deployment.kubernetes.io/max-replicas", (noted + surge).to_string()),
-            ]),
+            extras: MetaExtras { annotations, ..MetaExtras::default() }.into(),
             ..Meta::named("default", name.trim_start_matches('*'))
         };
         let mut set = ReplicaSet { meta, replicas: size.parse().unwrap(), ..ReplicaSet::default() };
         (set.status.replicas, set.status.available) = (set.replicas, available.parse().unwrap());
-        let it = sets::Set { set, version: None };
+        let it = sets::Set { set: set.into(), version: None };
         if name.starts_with('*') {
             plan.new = Some(it);
         } else {
@@ -309,7 +310,7 @@ fn a_replica_set_of_the_same_template_is_adopted() {
     let mut bed = bed();
     bed.create(web(3));
     bed.run_for(Span::from_secs(10));
-    let key = NamespacedName { namespace: "default".into(), name: "web".into() }.of(Kind::Deployment);
+    let key = NamespacedName::new("default".into(), "web".into()).of(Kind::Deployment);
     bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Orphan });
     bed.run_for(Span::from_secs(5));
     assert!(bed.get::<Deployment>("default", "web").is_none());

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::ObjectKey;
 
 fn key_of(kind: Kind, name: &str) -> ObjectKey {
-    NamespacedName { namespace: "default".into(), name: name.into() }.of(kind)
+    NamespacedName::new("default".into(), name.into()).of(kind)
 }
 
 fn named(name: &str, replicas: u32) -> Deployment {

@@ -38,7 +38,7 @@ fn a_rollout_is_complete_when_all_pods_are_new_and_available() {
         assert_eq!(plan.is_complete(), expected, "{wanted} wanted: {replicas} {updated} {available}");
     }
     let mut unseen = plan_at(SINCE, 5, None, counts(5, 5, 5, 5), "");
-    unseen.deployment.meta.generation = 2;
+    Arc::make_mut(&mut unseen.deployment).meta.generation = 2;
     assert!(!unseen.is_complete(), "the counts are of an earlier generation");
 }
 
@@ -172,7 +172,7 @@ fn the_progressing_condition_follows_the_counts() {
         let mut plan = plan_at(NOW, 3, Some(60), status, &sets.replace("+1", ""));
         if extra {
             // The old set has no pods left to want; one of its pods still counts less than before.
-            plan.deployment.status.replicas += 1;
+            Arc::make_mut(&mut plan.deployment).status.replicas += 1;
         }
         plan.update_rollout_status();
         let condition = plan.deployment.status.conditions.get(ConditionKind::Progressing).unwrap();

@@ -87,7 +87,7 @@ fn removed(limit: u32, sets: &str) -> String {
             set.meta.annotations = Labels::new([("deployment.kubernetes.io/revision", revision)]);
         }
         (set.replicas, set.status.replicas) = (size.parse().unwrap(), counted.parse().unwrap());
-        plan.old.push(sets::Set { set, version: None });
+        plan.old.push(sets::Set { set: set.into(), version: None });
     }
     plan.clean_up();
     let names = plan.writes.iter().flatten().map(|write| match write {

@@ -1,6 +1,7 @@
 //! How a change of size is divided among ReplicaSets, and what a rollout allows.
 
 use super::*;
+use crate::model::Seldom;
 
 #[test]
 fn a_change_of_size_is_divided_in_proportion() {
@@ -53,11 +54,11 @@ fn the_share_of_one_replica_set_follows_its_notes_or_else_the_status() {
     ];
     for (wanted, surge, counted, size, most, expected) in table {
         let mut plan = plan(rolling(wanted, surge, 1), &rolling(wanted, surge, 1), "");
-        plan.deployment.status.replicas = counted;
+        Arc::make_mut(&mut plan.deployment).status.replicas = counted;
         let annotations =
             most.map_or(Labels::default(), |most| Labels::new([("deployment.kubernetes.io/max-replicas", most)]));
         let set = ReplicaSet {
-            meta: Meta { annotations, ..Meta::named("default", "a") },
+            meta: Meta { extras: annotated(annotations), ..Meta::named("default", "a") },
             replicas: size,
             ..ReplicaSet::default()
         };
@@ -65,12 +66,16 @@ fn the_share_of_one_replica_set_follows_its_notes_or_else_the_status() {
     }
 }
 
+fn annotated(annotations: Labels) -> Seldom<MetaExtras> {
+    MetaExtras { annotations, ..MetaExtras::default() }.into()
+}
+
 #[test]
 fn a_note_is_read_only_if_it_is_a_number_of_pods() {
     let read = |text: &str| {
         let annotations = Labels::new([("deployment.kubernetes.io/desired-replicas", text)]);
         sets::desired_when_scaled(&ReplicaSet {
-            meta: Meta { annotations, ..Meta::default() },
+            meta: Meta { extras: annotated(annotations), ..Meta::default() },
             ..ReplicaSet::default()
         })
     };
@@ -118,7 +123,8 @@ fn notes_of_size_are_written_only_when_they_change() {
         let pairs =
             [("deployment.kubernetes.io/desired-replicas", desired), ("deployment.kubernetes.io/max-replicas", most)];
         let annotations = Labels::new(pairs.into_iter().filter_map(|(key, value)| Some((key, value?))));
-        let mut set = ReplicaSet { meta: Meta { annotations, ..Meta::default() }, ..ReplicaSet::default() };
+        let meta = Meta { extras: annotated(annotations), ..Meta::default() };
+        let mut set = Arc::new(ReplicaSet { meta, ..ReplicaSet::default() });
         let changed = sets::note_scale(&rolling(10, 10, 0), &mut set);
         assert_eq!((sets::desired_when_scaled(&set), sets::most_when_scaled(&set)), (Some(10), Some(20)));
         changed

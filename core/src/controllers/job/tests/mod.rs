@@ -91,7 +91,7 @@ fn told(job: &Job) -> String {
     if let Some(failed) = &status.failed_indexes {
         parts.push(format!("failed indexes {:?}", failed.to_string()));
     }
-    let shown = |it: &crate::model::Condition| format!("{:?}={:?}({})", it.kind, it.status, it.reason);
+    let shown = |it: crate::model::Condition| format!("{:?}={:?}({})", it.kind, it.status, it.reason);
     parts.extend(status.conditions.iter().map(shown));
     parts.join(", ")
 }

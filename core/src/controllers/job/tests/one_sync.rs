@@ -3,7 +3,9 @@
 use super::*;
 use crate::controllers::owned_by;
 use crate::id::ProcId;
-use crate::model::{ConditionKind, ContainerState, ContainerStatus, IndexSet, JOB_TRACKING, Phase, Terminated};
+use crate::model::{
+    ConditionKind, ContainerState, ContainerStatus, IndexSet, JOB_TRACKING, MetaExtras, Phase, Terminated,
+};
 use crate::seam::Input;
 
 /// A Job in words: `p=` parallelism, `c=` completions, `b=` back-off limit and the marks below.
@@ -91,11 +93,12 @@ fn pods_of(words: &str, job: &Job) -> Vec<(Pod, &'static str)> {
         let (count, word) = word.split_once('x').map_or((1, word), |(count, word)| (count.parse().unwrap(), word));
         let (index, phase) = word.split_once(':').map_or((None, word), |(index, phase)| (Some(index), phase));
         for _ in 0..count {
+            let finalizers = [JOB_TRACKING.into()].into();
+            let annotations = index.map_or(Labels::default(), |index| Labels::new([(COMPLETION_INDEX, index)]));
             let meta = Meta {
                 labels: job.spec.selector.match_labels.clone(),
                 owners: [owned_by(Kind::Job, &job.meta)].into(),
-                finalizers: [JOB_TRACKING.into()].into(),
-                annotations: index.map_or(Labels::default(), |index| Labels::new([(COMPLETION_INDEX, index)])),
+                extras: MetaExtras { annotations, finalizers, ..MetaExtras::default() }.into(),
                 ..Meta::named("default", &format!("p{}", pods.len()))
             };
             let mut pod = Pod { meta: meta.into(), spec: job.spec.template.spec.clone(), ..Pod::default() };

@@ -3,7 +3,7 @@
 use super::*;
 use crate::controllers::owned_by;
 use crate::id::Uid;
-use crate::model::{JOB_TRACKING, OwnerReference, Service};
+use crate::model::{JOB_TRACKING, MetaExtras, OwnerReference, Service};
 
 #[test]
 fn a_finalizer_is_taken_off_pods_that_no_job_will_count() {
@@ -49,7 +49,8 @@ fn a_finalizer_is_taken_off_pods_that_no_job_will_count() {
             reference.into_iter().map(|owner| OwnerReference { controller: manages, ..owner }).collect();
         let finalizers = [JOB_TRACKING.into(), "example.com/hold".into()].into();
         let labels = read(&bed).spec.selector.match_labels.clone();
-        let meta = Meta { owners: owners.into(), finalizers, labels, ..Meta::named("default", "p") };
+        let extras = MetaExtras { finalizers, ..MetaExtras::default() }.into();
+        let meta = Meta { owners: owners.into(), labels, extras, ..Meta::named("default", "p") };
         bed.create(Pod { meta: meta.into(), node: Some("elsewhere".into()), ..Pod::default() });
         delete(&mut bed, ObjectKey::new(Kind::Pod, "default", "p"), Propagation::Background);
         bed.run_for(Span::from_secs(5));

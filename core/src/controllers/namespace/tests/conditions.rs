@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::api::Patch;
-use crate::model::{ConditionKind, Conditions, ConfigMap, Status3};
+use crate::model::{ConditionKind, Conditions, ConfigMap, MetaExtras, Status3};
 
 /// The namespace's conditions as `type=status(reason): message`, by type.
 fn told(conditions: &Conditions) -> Vec<String> {
-    let text = |condition: &crate::model::Condition| {
+    let text = |condition: crate::model::Condition| {
         let kind = format!("{:?}", condition.kind);
         let kind = kind.trim_start_matches("Namespace").trim_start_matches("Deletion").to_owned();
         format!("{kind}={:?}({}): {}", condition.status, condition.reason, condition.message)
@@ -44,7 +44,8 @@ fn held_by(maps: &[&[&str]]) -> Testbed {
 
 /// An answer to the deletion of a ConfigMap that such finalizers hold.
 fn waiting(finalizers: &[&str]) -> Answer {
-    let meta = Meta { finalizers: finalizers.iter().map(|name| Name::from(*name)).collect(), ..Meta::default() };
+    let finalizers = finalizers.iter().map(|name| Name::from(*name)).collect();
+    let meta = Meta { extras: MetaExtras { finalizers, ..MetaExtras::default() }.into(), ..Meta::default() };
     Ok(Reply::Deleted(Some(Object::ConfigMap(Arc::new(ConfigMap { meta, ..ConfigMap::default() })))))
 }
 

@@ -213,7 +213,7 @@ fn a_pod_that_could_not_be_marked_is_marked_by_a_later_pass_and_so_is_a_node() {
         bed.silence(1);
         bed.refuse(refusals, of(kind));
         bed.run_until(secs(190));
-        let ready = |status: Option<&crate::model::Condition>| status.map(|it| it.status);
+        let ready = |status: Option<crate::model::Condition>| status.map(|it| it.status);
         let node = bed.get::<Node>("", "n1").unwrap();
         assert_eq!(ready(node.status.conditions.get(ConditionKind::Ready)), Some(Status3::Unknown), "{kind:?}");
         let pod = bed.get::<Pod>("default", "p").unwrap();

@@ -9,8 +9,8 @@ use crate::controllers::owned_by;
 use crate::digest::Shared;
 use crate::id::{Name, Uid};
 use crate::model::{
-    Container, ContainerState, ContainerStatus, Labels, Meta, Namespace, ObjectKey, Phase, PodSpec, PodTemplate,
-    ReplicationController, Service,
+    Container, ContainerState, ContainerStatus, Labels, Meta, MetaExtras, Namespace, ObjectKey, Phase, PodSpec,
+    PodTemplate, ReplicationController, Service,
 };
 use crate::testbed::{StandIn, Testbed};
 use crate::time::Time;
@@ -277,7 +277,8 @@ fn the_pods_of_all_sets_of_one_owner_count_as_related_also_of_one_that_is_being_
         for (name, owner, nodes, ending) in sets {
             let labels = Labels::new([("set", name.as_str())]);
             let finalizers = [Name::from("example.com/hold")].into();
-            let meta = Meta { owners: owned(&bed, owner), finalizers, ..Meta::named("default", &name) };
+            let extras = MetaExtras { finalizers, ..MetaExtras::default() }.into();
+            let meta = Meta { owners: owned(&bed, owner), extras, ..Meta::named("default", &name) };
             let template = PodTemplate { labels: labels.clone(), ..web(1).template };
             let selector = Selector::from_labels(labels.clone());
             bed.create(ReplicaSet { meta, replicas: 0, selector, template: template.clone(), ..ReplicaSet::default() });

@@ -133,7 +133,7 @@ fn an_orphan_that_gets_the_right_labels_is_adopted_and_one_that_loses_its_owner_
 #[test]
 fn the_counts_of_the_status_are_written_when_they_differ_or_the_generation_was_not_seen() {
     use crate::controllers::stateful_set::control::to_write;
-    let revisions = |current: &str, update: &str, counts: [u32; 4], generation: u64| StatefulSetStatus {
+    let revisions = |current: &str, update: &str, counts: [u32; 4], generation: u32| StatefulSetStatus {
         replicas: counts[0],
         ready: counts[1],
         current: counts[2],

@@ -18,12 +18,13 @@ use super::{is_pod_terminated, object, versions};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
+use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::events::Event;
 use crate::id::Name;
-use crate::model::{Meta, ObjectKey, PersistentVolume, PersistentVolumeClaim};
-use crate::store::{Change, View};
+use crate::model::{Kind, Meta, ObjectKey, PersistentVolume, PersistentVolumeClaim};
+use crate::store::View;
 use crate::time::{Span, Time};
 use claims::sync_claim;
 use plan::Plan;
@@ -45,7 +46,7 @@ pub(in crate::controllers) struct Binder {
 }
 
 /// What a sync is for.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(in crate::controllers) enum Key {
     /// A claim.
     Claim(NamespacedName),
@@ -80,6 +81,10 @@ impl Reconciler for Binder {
     type Key = Key;
     type Stage = Stage;
 
+    fn topics(&self) -> Topics {
+        Topics::of_all(&[Kind::PersistentVolumeClaim, Kind::PersistentVolume])
+    }
+
     fn desk(&mut self) -> &mut Desk<Key, Stage> {
         &mut self.desk
     }
@@ -94,7 +99,7 @@ impl Reconciler for Binder {
         }
     }
 
-    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
+    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
         if let Some((old, new)) = versions::<PersistentVolume>(view, change) {
             let Some(volume) = new.or(old) else { return };
             self.desk.queue.add(Key::Volume(volume.meta.name.clone()));
@@ -102,7 +107,7 @@ impl Reconciler for Binder {
                 && let Some(claim) = &volume.claim
             {
                 let (namespace, name) = (claim.namespace.clone(), claim.name.clone());
-                self.desk.queue.add(Key::Claim(NamespacedName { namespace, name }));
+                self.desk.queue.add(Key::Claim(NamespacedName::new(namespace, name)));
             }
         }
         if let Some((old, new)) = versions::<PersistentVolumeClaim>(view, change) {

@@ -43,8 +43,6 @@ pub(in crate::scheduler) struct Inclusion {
     all_labels: bool,
     /// In the order of the constraints.
     constraints: Vec<Eligible>,
-    /// Whether every node has the labels of all constraints.
-    all_labelled: bool,
 }
 
 /// Where one constraint counts.
@@ -58,6 +56,8 @@ pub(super) struct Eligible {
     pub(super) domains_with: Vec<bool>,
     /// How many of them have one.
     pub(super) count: u64,
+    /// Whether every node has the label.
+    pub(super) is_on_all: bool,
     /// By slot: whether its node counts; empty if every node does that has the label.
     slots: Vec<bool>,
 }
@@ -120,15 +120,37 @@ impl Eligibility {
 
     /// Whether every node has the labels of all constraints.
     pub(super) fn all_labelled(&self) -> bool {
-        self.inclusion.all_labelled
+        self.inclusion.constraints.iter().all(|it| it.is_on_all)
     }
 
-    /// The first label, other than single nodes', by which tallies can count for a constraint, and which pods they
-    /// count.
-    pub(super) fn tallied(&self) -> Option<(&Pods, &Arc<Domains>)> {
-        let wide =
-            |(constraint, it): &(&Spread, &Eligible)| *constraint.topology_key != *HOSTNAME && it.is_everywhere();
-        self.iter().find(wide).map(|(constraint, it)| (&constraint.pods, &it.domains))
+    /// The pods that the constraints count as things are, for a pod of this class. Those of large classes are tallied
+    /// by the first label, other than single nodes', by which that can be done.
+    pub(super) fn siblings(&self, classes: &mut Classes, id: ClassId) -> Siblings {
+        let (first, others) = self.spreads.split_first().expect("there is a constraint");
+        let alike = others.iter().all(|it| Arc::ptr_eq(&it.pods, &first.pods));
+        let constraints = if alike { &self.spreads[..1] } else { &self.spreads };
+        let identity = &classes.traits(id).identity;
+        let of_one = |constraint: &Spread| -> Vec<ClassId> {
+            let candidates = classes.candidate_ids(&identity.namespace, &constraint.pods);
+            candidates.filter(|id| is_counted(classes.class(*id), identity, &constraint.pods)).collect()
+        };
+        let siblings = Siblings(constraints.iter().map(of_one).collect());
+        let wide = |(constraint, it): (&Spread, &Eligible)| *constraint.topology_key != *HOSTNAME && it.is_everywhere();
+        if let Some(place) = self.iter().position(wide) {
+            let domains = &self.inclusion.constraints[place].domains;
+            siblings.of(place).iter().for_each(|id| classes.tally(*id, domains));
+        }
+        siblings
+    }
+}
+
+/// The classes whose pods some constraints count: of each constraint, or of all at once if they count the same pods.
+pub(in crate::scheduler) struct Siblings(Vec<Vec<ClassId>>);
+
+impl Siblings {
+    /// Those that the constraint at a place counts.
+    pub(super) fn of(&self, place: usize) -> &[ClassId] {
+        self.0.get(place).unwrap_or(&self.0[0])
     }
 }
 
@@ -157,7 +179,6 @@ impl Inclusion {
         let domains: Vec<Arc<Domains>> = spreads.iter().map(|it| cache.domains(&it.topology_key)).collect();
         let cache = &*cache;
         let has_all = |slot: u32| domains.iter().all(|domains| domains.get(slot).is_some());
-        let all_labelled = cache.order().iter().all(|slot| has_all(*slot));
         let eligible = |(constraint, of): (&Spread, &Arc<Domains>)| {
             let mut slots = vec![false; cache.slot_count()];
             let mut domains_with = vec![false; of.count as usize];
@@ -176,10 +197,11 @@ impl Inclusion {
             let count = domains_with.iter().filter(|with| **with).count() as u64;
             let honors = (constraint.honors_node_affinity, constraint.honors_node_taints);
             let (topology_key, domains) = (constraint.topology_key.clone(), of.clone());
-            Eligible { topology_key, honors, domains, domains_with, count, slots }
+            let is_on_all = !domains.in_order().contains(&0);
+            Eligible { topology_key, honors, domains, domains_with, count, is_on_all, slots }
         };
         let constraints = spreads.iter().zip(&domains).map(eligible).collect();
-        Inclusion { node_changes: cache.node_changes(), all_labels, constraints, all_labelled }
+        Inclusion { node_changes: cache.node_changes(), all_labels, constraints }
     }
 }
 
@@ -193,43 +215,39 @@ pub(super) struct Counts<'a> {
 
 impl<'a> Counts<'a> {
     /// By domain, on the nodes that count.
-    pub(super) fn by_domain(
-        classes: &'a Classes,
-        pod: &PodTraits,
-        constraint: &Spread,
-        eligible: &Eligible,
-    ) -> Counts<'a> {
+    pub(super) fn by_domain(classes: &'a Classes, siblings: &[ClassId], eligible: &Eligible) -> Counts<'a> {
         let tally = |class: &'a Class| class.tally_by_domain(&eligible.domains).filter(|_| eligible.is_everywhere());
-        Counts::of(classes, pod, constraint, eligible.domains.count as usize, tally, |slot| eligible.domain(slot))
+        Counts::of(classes, siblings, eligible.domains.count as usize, tally, |slot| eligible.domain(slot))
     }
 
     /// By slot, whatever the node.
-    pub(super) fn by_slot(cache: &Cache, classes: &'a Classes, pod: &PodTraits, constraint: &Spread) -> Counts<'a> {
+    pub(super) fn by_slot(cache: &Cache, classes: &'a Classes, siblings: &[ClassId]) -> Counts<'a> {
         let slots = cache.slot_count();
-        Counts::of(classes, pod, constraint, slots, |class| class.tally_by_slot(slots), |slot| Some(slot as usize))
+        Counts::of(classes, siblings, slots, |class| class.tally_by_slot(slots), |slot| Some(slot as usize))
     }
 
     fn of(
         classes: &'a Classes,
-        pod: &PodTraits,
-        constraint: &Spread,
+        siblings: &[ClassId],
         size: usize,
         tally: impl Fn(&'a Class) -> Option<&'a [u32]>,
         place: impl Fn(u32) -> Option<usize>,
     ) -> Counts<'a> {
         let mut counts = Counts::default();
-        let candidates = classes.candidates(&pod.identity.namespace, &constraint.pods);
-        for class in candidates.filter(|class| is_counted(class, &pod.identity, &constraint.pods)) {
-            let count_pods = |into: &mut [u32]| class.slots().filter_map(&place).for_each(|place| into[place] += 1);
+        for class in siblings.iter().map(|id| classes.class(*id)) {
+            let slots = || class.slots_of_staying().filter_map(&place);
+            let count_pods = |into: &mut [u32]| slots().for_each(|place| into[place] += 1);
             let Some(tally) = tally(class) else {
-                counts.others.resize(size, 0);
+                if counts.others.is_empty() {
+                    counts.others = vec![0; size];
+                }
                 count_pods(&mut counts.others);
                 continue;
             };
             if cfg!(debug_assertions) {
                 let mut by_pods = vec![0; size];
                 count_pods(&mut by_pods);
-                assert!(by_pods == tally, "the tallies by {} are wrong", constraint.topology_key);
+                assert!(by_pods == tally, "the tallies are wrong");
             }
             counts.tallies.push(tally);
         }
@@ -252,11 +270,10 @@ impl<'a> Counts<'a> {
     }
 }
 
-/// Pods that are being deleted do not count.
+/// Whether the class has pods that count.
 fn is_counted(class: &Class, identity: &Identity, pods: &Pods) -> bool {
     let other = &class.traits.identity;
-    !class.is_unplaced()
-        && !other.terminating
+    class.slots_of_staying().next().is_some()
         && other.namespace == identity.namespace
         && !pods.asks_nothing()
         && pods.matches(&other.labels)

@@ -5,6 +5,7 @@
 //! Source: pkg/scheduler/framework/plugins/podtopologyspread/{filtering,scoring,plugin}.go (v1.34.1).
 
 mod eligibility;
+mod kinds;
 mod preferences;
 
 use std::borrow::Cow;
@@ -18,6 +19,7 @@ use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::events::{Event, Hint, NodeChange};
 use crate::scheduler::plugins::topology_spread::eligibility::{Counts, Which};
 pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::eligibility::{Eligibility, Inclusion};
+pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::kinds::Bonuses;
 pub(in crate::scheduler) use crate::scheduler::plugins::topology_spread::preferences::{Preferences, Scores};
 use crate::scheduler::plugins::{Reason, Refusal, node_affinity, taint_toleration};
 use crate::scheduler::relations::Scene;
@@ -58,13 +60,10 @@ impl Filter {
     ) -> Option<Filter> {
         let spreads = |pod: &PodTraits| required(defaults, around, pod).into_owned();
         let eligibility = Eligibility::at_hand(cache, classes, around, class, (Which::Required, true), spreads)?;
-        if let Some((pods, domains)) = eligibility.tallied() {
-            let namespace = classes.traits(class).identity.namespace.clone();
-            classes.tally(domains, &namespace, pods);
-        }
+        let siblings = eligibility.siblings(classes, class);
         let (classes, pod) = (&*classes, classes.traits(class));
-        let counted = eligibility.iter().map(|(constraint, eligible)| {
-            let counts = Counts::by_domain(classes, pod, constraint, eligible);
+        let counted = eligibility.iter().enumerate().map(|(place, (constraint, eligible))| {
+            let counts = Counts::by_domain(classes, siblings.of(place), eligible);
             let mut counted = Counted {
                 domains: eligible.domains.clone(),
                 few_domains: eligible.count < u64::from(constraint.min_domains),
@@ -159,7 +158,7 @@ fn listed(list: &[SpreadConstraint], required: bool, around: &Surroundings, pod:
     if wanted.peek().is_none() {
         return Vec::new();
     }
-    let Some(siblings) = around.siblings(&pod.identity) else { return Vec::new() };
+    let Some(siblings) = around.siblings(&pod.identity).map(Arc::new) else { return Vec::new() };
     wanted.map(|constraint| Spread { pods: siblings.clone(), ..Spread::of(constraint, &pod.identity) }).collect()
 }
 

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use crate::config::SpreadDefaults;
+use crate::id::{Name, literal};
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::float::{SpreadShares, SpreadSums, SpreadWeight};
-use crate::scheduler::plugins::topology_spread::eligibility::{Counts, Eligibility, Which};
+use crate::scheduler::plugins::topology_spread::eligibility::{Counts, Eligibility, Siblings, Which};
 use crate::scheduler::plugins::topology_spread::{HOSTNAME, listed};
 use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::terms::{Pods, Spread};
@@ -18,11 +19,13 @@ use crate::scheduler::traits::PodTraits;
 /// The constraints of pods that have none themselves: key and skew.
 ///
 /// Source: `systemDefaultConstraints`, plugin.go (v1.34.1).
-const DEFAULTS: [(&str, i32); 2] = [(HOSTNAME, 3), ("topology.kubernetes.io/zone", 5)];
+const DEFAULTS: [(Name, i32); 2] =
+    [(literal!("kubernetes.io/hostname"), 3), (literal!("topology.kubernetes.io/zone"), 5)];
 
 /// The preferred constraints of a pod: its own, or the defaults.
 pub(in crate::scheduler) struct Preferences {
-    eligibility: Arc<Eligibility>,
+    pub(super) eligibility: Arc<Eligibility>,
+    pub(super) siblings: Siblings,
     /// Whether nodes that lack a label are neither counted nor scored.
     all_labels: bool,
 }
@@ -38,48 +41,38 @@ impl Preferences {
     ) -> Option<Preferences> {
         let spreads = |pod: &PodTraits| match (&pod.spreads, defaults) {
             (Some(spreads), _) => spreads.preferred.clone(),
-            (None, SpreadDefaults::System) => around.siblings(&pod.identity).map_or(Vec::new(), |siblings| {
-                DEFAULTS.map(|(key, max_skew)| default(key, max_skew, &siblings)).into()
-            }),
+            (None, SpreadDefaults::System) => {
+                around.siblings(&pod.identity).map(Arc::new).map_or(Vec::new(), |siblings| {
+                    DEFAULTS.map(|(key, max_skew)| default(key, max_skew, &siblings)).into()
+                })
+            }
             (None, SpreadDefaults::List(list)) => listed(list, false, around, pod),
         };
         let all_labels = classes.traits(class).spreads.is_some() || *defaults != SpreadDefaults::System;
         let which = (Which::Preferred, all_labels);
         let eligibility = Eligibility::at_hand(cache, classes, around, class, which, spreads)?;
-        Some(Preferences { eligibility, all_labels })
-    }
-
-    /// The domains, other than single nodes, by which tallies can count, and which pods they count.
-    pub(in crate::scheduler) fn tallied(&self) -> Option<(&Pods, &Arc<Domains>)> {
-        self.eligibility.tallied()
+        let siblings = eligibility.siblings(classes, class);
+        Some(Preferences { eligibility, siblings, all_labels })
     }
 
     /// Whether every feasible node is scored.
-    pub(in crate::scheduler) fn score_all(&self) -> bool {
+    pub(super) fn score_all(&self) -> bool {
         !self.all_labels || self.eligibility.all_labelled()
     }
 
     /// Scores of all feasible nodes.
-    pub(in crate::scheduler) fn scores(
-        &self,
-        cache: &Cache,
-        classes: &Classes,
-        pod: &PodTraits,
-        feasible: &[u32],
-    ) -> Scores {
+    pub(in crate::scheduler) fn scores(&self, cache: &Cache, classes: &Classes, feasible: &[u32]) -> Scores {
         let scored = match self.score_all() {
             true => Scored::All,
             false => Scored::Those(feasible.iter().map(|slot| self.is_scored(*slot)).collect()),
         };
-        if let Some(sums) = self.sums_of_two(cache, classes, pod, feasible) {
-            return normalized(sums, scored);
-        }
         let mut sums = SpreadSums::zero();
-        for (constraint, eligible) in self.eligibility.iter() {
+        for (place, (constraint, eligible)) in self.eligibility.iter().enumerate() {
+            let siblings = self.siblings.of(place);
             let (domains, max_skew) = (&*eligible.domains, constraint.max_skew);
             if *constraint.topology_key == *HOSTNAME {
                 // Nodes with as many pods as each other are one domain here.
-                let counts = Counts::by_slot(cache, classes, pod, constraint);
+                let counts = Counts::by_slot(cache, classes, siblings);
                 let weight = SpreadWeight::of(scored.count(feasible.len()));
                 if self.eligibility.all_labelled() {
                     let pods: Vec<u32> = match counts.as_slice() {
@@ -97,7 +90,7 @@ impl Preferences {
                 let most = pods.iter().copied().max().unwrap_or(0);
                 sums.add(&SpreadShares::of(0..most, weight, max_skew), pods.into_iter());
             } else {
-                let counts = Counts::by_domain(classes, pod, constraint, eligible);
+                let counts = Counts::by_domain(classes, siblings, eligible);
                 let pods = (0..domains.count as usize).map(|domain| counts.at(domain));
                 let at_most = domains.count as usize + usize::from(!self.eligibility.all_labelled());
                 let weight = SpreadWeight::of(domains_among(feasible, &scored, domains, at_most));
@@ -109,37 +102,6 @@ impl Preferences {
             }
         }
         normalized(sums, scored)
-    }
-
-    /// The sums where, as by default, nodes are the domains of the first constraint and something larger those of the
-    /// second, and every node has both labels: in few steps for each node. `None` if it is another case.
-    fn sums_of_two(&self, cache: &Cache, classes: &Classes, pod: &PodTraits, feasible: &[u32]) -> Option<SpreadSums> {
-        let mut constraints = self.eligibility.iter();
-        let ((first, _), (second, eligible), None) = (constraints.next()?, constraints.next()?, constraints.next())
-        else {
-            return None;
-        };
-        let [is_of_nodes, is_of_nodes_too] = [first, second].map(|it| *it.topology_key == *HOSTNAME);
-        if !self.eligibility.all_labelled() || !is_of_nodes || is_of_nodes_too {
-            return None;
-        }
-        let on_nodes = Counts::by_slot(cache, classes, pod, first);
-        let (on_nodes, domains) = (on_nodes.as_slice()?, &*eligible.domains);
-        let (domain_of, width) = (domains.by_slot(), domains.count);
-        let kind =
-            |slot: &u32| on_nodes[*slot as usize].saturating_mul(width).saturating_add(domain_of[*slot as usize]);
-        let kinds: Vec<u32> = feasible.iter().map(kind).collect();
-        let most = kinds.iter().copied().reduce(u32::max)? / width;
-        if (most as usize + 1) * width as usize > kinds.len() {
-            return None;
-        }
-        let weight = SpreadWeight::of(feasible.len());
-        let of_nodes = SpreadShares::of(0..most + 1, weight, first.max_skew);
-        let in_domains = Counts::by_domain(classes, pod, second, eligible);
-        let in_domains = (0..width as usize).map(|domain| in_domains.at(domain));
-        let weight = SpreadWeight::of(domains_among(feasible, &Scored::All, domains, width as usize));
-        let of_domains = SpreadShares::of(in_domains, weight, second.max_skew);
-        Some(SpreadSums::of_two(kinds, &of_nodes, &of_domains))
     }
 
     fn is_scored(&self, slot: u32) -> bool {
@@ -161,14 +123,6 @@ impl Scores {
         let mut scores = vec![0; self.kinds.len()];
         self.add_to(&mut scores, 1);
         scores
-    }
-
-    /// Each node's kind, by place, and the weighted score of each kind. For scores of all nodes.
-    pub(in crate::scheduler) fn by_kind(self, weight: i64) -> (Vec<u32>, Vec<i32>) {
-        assert!(matches!(self.scored, Scored::All), "a node that is not scored is of no kind");
-        // A node's total is less than 2^31; a kind of no node may have any score.
-        let weighted = self.of_kinds.iter().map(|score| i32::try_from(weight * score).unwrap_or(0)).collect();
-        (self.kinds, weighted)
     }
 
     /// Adds each node's weighted score to its total.
@@ -225,9 +179,9 @@ fn domains_among(feasible: &[u32], scored: &Scored, domains: &Domains, at_most: 
     count
 }
 
-fn default(key: &str, max_skew: i32, siblings: &Pods) -> Spread {
+fn default(topology_key: Name, max_skew: i32, siblings: &Arc<Pods>) -> Spread {
     Spread {
-        topology_key: key.into(),
+        topology_key,
         max_skew,
         min_domains: 1,
         honors_node_affinity: true,
@@ -242,9 +196,7 @@ fn pods_on(feasible: &[u32], domains: &Domains, pods: impl Fn(usize) -> u32) -> 
     feasible.iter().map(on).collect()
 }
 
-/// The fewer the better: 100 · (highest + lowest − x) / highest. Nodes that are not scored get 0.
-///
-/// Source: `NormalizeScore`, scoring.go (v1.34.1).
+/// Nodes that are not scored get 0.
 fn normalized(sums: SpreadSums, scored: Scored) -> Scores {
     let (kinds, raws) = sums.rounded();
     let mut is_scored = vec![false; raws.len()];
@@ -255,12 +207,19 @@ fn normalized(sums: SpreadSums, scored: Scored) -> Scores {
             those.for_each(|(kind, _)| is_scored[*kind as usize] = true);
         }
     }
-    let of_nodes = || raws.iter().zip(&is_scored).filter(|(_, scored)| **scored).map(|(raw, _)| *raw);
+    Scores { kinds, of_kinds: scores_of_kinds(&raws, &is_scored), scored }
+}
+
+/// The fewer the better: 100 · (highest + lowest − x) / highest, given the raw score of each kind of nodes and whether
+/// some scored node is of it.
+///
+/// Source: `NormalizeScore`, scoring.go (v1.34.1).
+pub(super) fn scores_of_kinds(raws: &[i64], is_scored: &[bool]) -> Vec<i64> {
+    let of_nodes = || raws.iter().zip(is_scored).filter(|(_, scored)| **scored).map(|(raw, _)| *raw);
     let (lowest, highest) = (of_nodes().min().unwrap_or(0), of_nodes().max().unwrap_or(0));
     let of_kind = |raw: &i64| match highest {
         0 => 100,
         _ => (100 * (highest + lowest) - 100 * raw) / highest,
     };
-    let of_kinds = raws.iter().map(of_kind).collect();
-    Scores { kinds, of_kinds, scored }
+    raws.iter().map(of_kind).collect()
 }

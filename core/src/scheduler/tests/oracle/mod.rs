@@ -1,9 +1,11 @@
 //! The cached search against the plain one, over random clusters that change.
 //!
-//! `cluster` has the nodes, the storage and their changes, `classes` the pods, `profiles` the configurations.
+//! `cluster` has the nodes, the storage and their changes, `classes` the pods, `profiles` the configurations;
+//! `deployments` is a larger cluster.
 
 mod classes;
 mod cluster;
+mod deployments;
 mod profiles;
 
 use proptest::prelude::*;

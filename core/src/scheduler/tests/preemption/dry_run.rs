@@ -95,7 +95,8 @@ impl Cluster {
     /// What the dry run should say: pods are really removed and put back.
     fn plain(&mut self, seeker: &Pod, nominated: &[Pod], slot: u32) -> Result<(Vec<usize>, u32), Vec<String>> {
         let node = self.placement.cache.slot(slot).name.clone();
-        let lower = self.placement.cache.pods_on(slot).filter(|pod| pod.priority < seeker.spec.priority);
+        let Placement { cache, classes, .. } = &self.placement;
+        let lower = cache.pods_on(slot).filter(|pod| classes.priority(pod.class) < seeker.spec.priority);
         let mut lower: Vec<usize> = lower.map(|pod| pod.row.index as usize).collect();
         if lower.is_empty() {
             return Err(vec![NO_VICTIMS.to_owned()]);
