@@ -12,8 +12,8 @@ use std::sync::Arc;
 use crate::id::{Name, literal};
 use crate::kubelet::pod_life::{ContainerLife, Doing, Incidents, PodLife, Sandbox};
 use crate::model::{
-    ConditionKind, Conditions, Container, ContainerState, ContainerStatus, Phase, PodSpec, PodStatus, RestartPolicy,
-    Status3, Terminated,
+    ConditionKind, Container, ContainerState, ContainerStatus, Phase, PodSpec, PodStatus, RestartPolicy, Status3,
+    Terminated,
 };
 use crate::time::Time;
 
@@ -252,40 +252,44 @@ pub(super) fn give_up_the_missing(spec: &PodSpec, status: &mut PodStatus, taken_
 
 pub(super) fn set_conditions(status: &mut PodStatus, spec: &PodSpec, has_sandbox: bool, now: Time) {
     use ConditionKind::{ContainersReady, Initialized, PodReadyToStartContainers, PodScheduled, Ready};
+    use Status3::{False, True};
     const COMPLETED: Name = literal!("PodCompleted");
+    let nothing = Name::default;
+    // A sentence that is there already is kept.
+    let sentence = |kind, text: String| match status.conditions.get(kind) {
+        Some(before) if *before.message == *text => before.message.clone(),
+        _ => text.into(),
+    };
     let initialized = match status.phase {
-        Phase::Succeeded => (true, COMPLETED, String::new()),
-        _ if has_initialized(spec, status) => (true, Name::default(), String::new()),
+        Phase::Succeeded => (True, COMPLETED, nothing()),
+        _ if has_initialized(spec, status) => (True, nothing(), nothing()),
         _ => {
             let message = message_about(unfinished_init(spec, status), "containers with incomplete status");
-            (false, literal!("ContainersNotInitialized"), message)
+            (False, literal!("ContainersNotInitialized"), sentence(Initialized, message))
         }
     };
-    let containers_ready = match status.phase {
-        Phase::Succeeded => (false, COMPLETED, String::new()),
-        Phase::Failed => (false, literal!("PodFailed"), String::new()),
-        _ if unready(spec, status).next().is_none() => (true, Name::default(), String::new()),
+    let containers = match status.phase {
+        Phase::Succeeded => (False, COMPLETED, nothing()),
+        Phase::Failed => (False, literal!("PodFailed"), nothing()),
+        _ if unready(spec, status).next().is_none() => (True, nothing(), nothing()),
         _ => {
             let message = message_about(unready(spec, status), "containers with unready status");
-            (false, literal!("ContainersNotReady"), message)
+            (False, literal!("ContainersNotReady"), sentence(ContainersReady, message))
         }
     };
-    let is_ready = containers_ready.0;
-    let conditions = &mut status.conditions;
-    set(conditions, PodReadyToStartContainers, (has_sandbox, Name::default(), String::new()), now);
-    set(conditions, Initialized, initialized, now);
-    set(conditions, ContainersReady, containers_ready, now);
-    match missing_gates(spec).filter(|_| is_ready) {
-        Some(message) => set(conditions, Ready, (false, literal!("ReadinessGatesNotReady"), message), now),
-        None => conditions.set_like(Ready, ContainersReady, now),
-    }
-    set(conditions, PodScheduled, (true, Name::default(), String::new()), now);
-}
-
-/// Sets a condition to whether it holds, why (one word or nothing), and a sentence or nothing.
-fn set(conditions: &mut Conditions, kind: ConditionKind, what: (bool, Name, String), now: Time) {
-    let (holds, reason, message) = what;
-    conditions.set(kind, Status3::from(holds), reason, message, now);
+    let ready = match missing_gates(spec).filter(|_| containers.0 == True) {
+        Some(message) => (False, literal!("ReadinessGatesNotReady"), sentence(Ready, message)),
+        None => containers.clone(),
+    };
+    let sandbox = (Status3::from(has_sandbox), nothing(), nothing());
+    let wanted = [
+        (Ready, ready),
+        (PodScheduled, (True, nothing(), nothing())),
+        (PodReadyToStartContainers, sandbox),
+        (Initialized, initialized),
+        (ContainersReady, containers),
+    ];
+    status.conditions.set_all(wanted.map(|(kind, (holds, reason, message))| (kind, holds, reason, message)), now);
 }
 
 /// What the Ready condition says of readiness gates whose conditions are not there; `None` for a pod without gates.

@@ -179,13 +179,20 @@ impl Conditions {
         true
     }
 
-    /// Sets a condition to what another one says, as [`Conditions::set`] does; the two share their words. Panics if the
-    /// other is not there.
-    pub fn set_like(&mut self, kind: ConditionKind, other: ConditionKind, now: Time) {
-        let other = self.brief[self.place(other).expect("the other condition is set")];
-        let (reason, message, _) = self.rest_of(&other);
-        let (reason, message) = (reason.clone(), message.clone());
-        self.set(kind, other.status, reason, message, now);
+    /// Sets several conditions, each as [`Conditions::set`] does; the list grows once for all that are not there.
+    pub fn set_all<const N: usize>(&mut self, wanted: [(ConditionKind, Status3, Name, Name); N], now: Time) {
+        let missing = wanted.iter().filter(|wanted| self.place(wanted.0).is_err());
+        let missing = missing.map(|(kind, status, ..)| Brief { kind: *kind, status: *status, changed_at: now });
+        let more = missing.clone().count();
+        if more > 0 {
+            let mut longer = Vec::with_capacity(self.brief.len() + more);
+            longer.extend(self.brief.iter().copied().chain(missing));
+            longer.sort_unstable_by_key(|brief| brief.kind);
+            self.brief = longer.into_boxed_slice();
+        }
+        for (kind, status, reason, message) in wanted {
+            self.set(kind, status, reason, message, now);
+        }
     }
 
     /// Notes that the condition of a kind was written again, changed or not.
@@ -336,7 +343,7 @@ mod tests {
 
     #[test]
     fn brief_conditions_are_as_a_plain_list_of_whole_ones() {
-        use ConditionKind::{ContainersReady, Initialized, PodScheduled, Ready};
+        use ConditionKind::{ContainersReady, DisruptionTarget, Initialized, PodScheduled, Ready};
         let mut draws = Draws::starting_at(7, Purpose::NameSuffix, 0, 0);
         let mut next = |bound| below(draws.next().expect("draws do not end"), bound) as usize;
         let (mut conditions, mut list) = (Conditions::default(), Vec::new());
@@ -353,10 +360,11 @@ mod tests {
                     conditions.touch(kind, now);
                     list.iter_mut().filter(|it| it.kind == kind).for_each(|condition| condition.updated_at = now);
                 }
-                2 if conditions.get(Ready).is_some() => {
-                    let ready = conditions.get(Ready).expect("it was just seen");
-                    conditions.set_like(kind, Ready, now);
-                    set(&mut list, kind, ready.status, &ready.reason, now);
+                2 => {
+                    let (status, reason) = (Status3::from(next(2) == 0), ["", "Waits"][next(2)]);
+                    let both = [kind, DisruptionTarget];
+                    conditions.set_all(both.map(|kind| (kind, status, reason.into(), Name::default())), now);
+                    both.map(|kind| set(&mut list, kind, status, reason, now));
                 }
                 _ => {
                     let (status, reason) = (Status3::from(next(2) == 0), ["", "", "Waits"][next(3)]);

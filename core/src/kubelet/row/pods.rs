@@ -218,7 +218,9 @@ impl Row {
                 self.used.subtract(&admission::requests(&life.pod.spec));
                 self.used.pods -= 1;
             }
-            self.release_volumes(ctx, uid);
+            if life.uses_configs || !self.files.is_empty() || !self.mounts.is_empty() {
+                self.release_volumes(ctx, uid);
+            }
         }
         let life = &self.pods[place];
         if life.gone && life.is_removed() {
