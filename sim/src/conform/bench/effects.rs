@@ -100,8 +100,8 @@ impl Bench<'_> {
                 // What a client asks for at once goes over connections of its own. Answers do so too: those of a real
                 // cluster may come before the watch shows what was written.
                 let (lane, leaves_at) = match &body {
-                    Msg::Request(id, _) if matches!(from, ProcId::CONTROLLER_MANAGER | ProcId::SCHEDULER) => {
-                        (Lane::Requests, self.pace.leaves(from, Client::number_of(*id), self.now))
+                    Msg::Request(id, request) if matches!(from, ProcId::CONTROLLER_MANAGER | ProcId::SCHEDULER) => {
+                        (Lane::Requests, self.pace.leaves(from, Client::number_of(*id), request, self.now))
                     }
                     Msg::Request(..) => (Lane::Requests, self.now),
                     Msg::Response(..) if self.pace.overtaking => (Lane::Answers, self.now),

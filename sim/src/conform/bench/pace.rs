@@ -10,10 +10,12 @@
 
 use std::collections::BTreeMap;
 
+use wavetank_core::api::Request;
 use wavetank_core::config::RateLimit;
 use wavetank_core::digest::StableHasher;
 use wavetank_core::draw::{Purpose, below, draw};
 use wavetank_core::id::ProcId;
+use wavetank_core::model::Object;
 use wavetank_core::time::{Span, Time};
 
 /// How many times as long delays are, by the seed: recorded clusters were more and less busy, with others' scenarios
@@ -30,6 +32,14 @@ const BEHIND: [Span; 4] = [Span::ZERO, Span::from_millis(60), Span::from_millis(
 
 /// The same where the limit leaves room, or is the scheduler's: its component then only has others' work to do.
 const BUSY: [Span; 4] = [Span::ZERO, Span::from_millis(15), Span::from_millis(50), Span::from_millis(120)];
+
+/// Which of these ways a client has, by the seed: those of controllers that make pods have the most to ask for (each pod,
+/// an event about it, and a status), so they are the busy ones of a cluster.
+const OF_MAKERS: [usize; 4] = [1, 2, 3, 3];
+const OF_OTHERS: [usize; 4] = [0, 0, 1, 2];
+
+/// How many times as long all delays are in plays of the second kind, where what is slow is mostly a part.
+const PACES_OF_PARTS: [u64; 4] = [1, 1, 1, 4];
 
 /// The time from one token of the default limit to the next.
 const TOKEN: Span = Span::from_millis(50);
@@ -67,9 +77,9 @@ pub(super) struct Pace {
 /// A client's queue, in which others' requests stand, too.
 #[derive(Clone, Copy)]
 struct Queue {
-    behind: Span,
-    /// The time between two of ours, at least.
-    between: Span,
+    /// Which of four ways was drawn.
+    drawn: usize,
+    makes_pods: bool,
     /// When our last request has left or leaves.
     left_at: Time,
     count: u64,
@@ -84,7 +94,7 @@ impl Pace {
         let (per_second, burst) = recorded_limit.unwrap_or(share);
         Pace {
             seed,
-            factor: PACES[(place % PACES.len() as u64) as usize],
+            factor: if is_second { PACES_OF_PARTS } else { PACES }[(place % PACES.len() as u64) as usize],
             overtaking: place / PACES.len() as u64 % 2 == 1,
             client_limit: Some(RateLimit { per_second, burst }),
             late: if is_second { LATE[one_of_four(seed, KUBELETS, 0)] } else { Span::ZERO },
@@ -94,21 +104,20 @@ impl Pace {
     }
 
     /// When a request that a component's client sends now leaves it.
-    pub(super) fn leaves(&mut self, from: ProcId, client: u8, now: Time) -> Time {
+    pub(super) fn leaves(&mut self, from: ProcId, client: u8, request: &Request, now: Time) -> Time {
         let Some(queues) = &mut self.queues else { return now };
         let (seed, entity) = (self.seed, StableHasher::hash_one(&(from.bits(), client)));
+        let new = || Queue { drawn: one_of_four(seed, entity, 1), makes_pods: false, left_at: Time::ZERO, count: 0 };
+        let queue = queues.entry((from, client)).or_insert_with(new);
+        queue.makes_pods |= matches!(request, Request::Create(Object::Pod(_)));
+        let way = if queue.makes_pods { OF_MAKERS } else { OF_OTHERS }[queue.drawn];
         let shared = self.shared_limit && from == ProcId::CONTROLLER_MANAGER;
-        let queue = queues.entry((from, client)).or_insert_with(|| {
-            let class = one_of_four(seed, entity, 1);
-            let (behind, token) = if shared { (BEHIND[class], TOKEN) } else { (BUSY[class], Span::ZERO) };
-            let between = if behind == Span::ZERO { Span::ZERO } else { token };
-            Queue { behind, between, left_at: Time::ZERO, count: 0 }
-        });
+        let (behind, token) = if shared { (BEHIND[way], TOKEN) } else { (BUSY[way], Span::ZERO) };
         let drawn = |most: Span| Span(below(draw(seed, Purpose::ApiLatency, entity, queue.count), most.0 + 1));
-        // Behind one of ours that still waits there are fewer of others than before the first.
         let left_at = match queue.left_at > now {
-            true => queue.left_at + queue.between + drawn(queue.between + queue.between),
-            false => now + drawn(queue.behind),
+            // Behind one of ours that still waits there are fewer of others than before the first.
+            true => queue.left_at + token + drawn(token + token),
+            false => now + drawn(behind),
         };
         *queue = Queue { left_at, count: queue.count + 1, ..*queue };
         left_at
@@ -138,34 +147,51 @@ fn one_of_four(seed: u64, part: u64, k: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use wavetank_core::model::{Kind, ObjectKey, Pod};
+
     use super::*;
 
     const NOW: Time = Time::from_secs(40);
 
+    /// How long the first requests of so many clients wait that make pods.
     fn waits(seed: u64, limit: Option<(u32, u32)>) -> Vec<Span> {
         let mut pace = Pace::of(seed, limit);
-        (0..20).map(|client| pace.leaves(ProcId::CONTROLLER_MANAGER, client, NOW).since(NOW)).collect()
+        let request = Request::Create(Object::Pod(Pod::default().into()));
+        (0..20).map(|client| pace.leaves(ProcId::CONTROLLER_MANAGER, client, &request, NOW).since(NOW)).collect()
     }
 
     #[test]
-    fn in_plays_of_the_second_kind_some_clients_wait_and_others_do_not() {
+    fn in_plays_of_the_second_kind_some_clients_wait_longer_than_others() {
         let second = waits(OF_A_KIND, None);
-        assert!(second.contains(&Span::ZERO) && second.iter().any(|wait| *wait > BEHIND[2]), "{second:?}");
-        assert!(second.iter().all(|wait| *wait <= BEHIND[3]), "{second:?}");
+        let count = |waits: &[Span], least: Span| waits.iter().filter(|wait| **wait > least).count();
+        assert!((1..20).contains(&count(&second, BEHIND[1])) && count(&second, BEHIND[2]) > 0, "{second:?}");
+        assert_eq!(count(&second, BEHIND[3]), 0, "{second:?}");
         let room = waits(OF_A_KIND, Some((500, 500)));
-        assert!(room.contains(&Span::ZERO) && room.iter().any(|wait| *wait > BUSY[1]), "{room:?}");
-        assert!(room.iter().all(|wait| *wait <= BUSY[3]), "{room:?}");
+        assert!((1..20).contains(&count(&room, BUSY[1])) && count(&room, BUSY[2]) > 0, "{room:?}");
+        assert_eq!(count(&room, BUSY[3]), 0, "{room:?}");
         for seed in [0, OF_A_KIND - 1, 2 * OF_A_KIND] {
             assert_eq!(waits(seed, None), vec![Span::ZERO; 20], "play {seed} is of the first kind");
         }
     }
 
     #[test]
+    fn a_client_that_makes_no_pods_waits_less() {
+        let total = |request: &Request| -> u64 {
+            let leave = |seed| Pace::of(seed, None).leaves(ProcId::CONTROLLER_MANAGER, 1, request, NOW).since(NOW).0;
+            (OF_A_KIND..2 * OF_A_KIND).map(leave).sum()
+        };
+        let key = ObjectKey::new(Kind::Pod, "shop", "till");
+        let (look, make) = (Request::Get(key), Request::Create(Object::Pod(Pod::default().into())));
+        assert!(0 < total(&look) && total(&look) < total(&make) / 2, "{} {}", total(&look), total(&make));
+    }
+
+    #[test]
     fn what_a_client_asks_for_leaves_in_its_order() {
         let mut pace = Pace::of(OF_A_KIND + 3, None);
+        let request = Request::Create(Object::Pod(Pod::default().into()));
         for client in 0..20 {
             let at = |micros| NOW + Span::from_micros(micros);
-            let leave = |micros| pace.leaves(ProcId::CONTROLLER_MANAGER, client, at(micros));
+            let leave = |micros| pace.leaves(ProcId::CONTROLLER_MANAGER, client, &request, at(micros));
             let times: Vec<Time> = (0..9).map(leave).collect();
             assert!(times.is_sorted(), "client {client}: {times:?}");
         }
