@@ -60,7 +60,7 @@ fn main() {
 /// Runs the cluster for a day.
 fn day(plan: Plan, pods: u32) -> Watch {
     let mut watch = Watch { began: cpu_seconds(), facts: measure::hash_of_facts(), ..Watch::default() };
-    let options = Options { keep_facts: false, ..Options::default() };
+    let options = Options { keep_facts: false, events: watch.facts.is_some(), ..Options::default() };
     let mut simulation: Simulation = Simulation::with_options(&plan, options);
     simulation.run(&mut watch);
     watch.cpu_seconds = cpu_seconds() - watch.began;

@@ -6,6 +6,8 @@
 //! ReplicaSets (4 KB) over 15 pods, and a pod's own object, row, kubelet row, sandbox and place in the scheduler (700
 //! B): at most 1,000 B per pod beyond the same cluster without Deployments, which runs first.
 //!
+//! As in a run of `sim` without `--out`, nobody reads Kubernetes events, so none are said.
+//!
 //! Run with `cargo bench -p wavetank-benches --bench rollout -- 5000 10000 15` (nodes, Deployments, pods of each;
 //! Linux: CPU time and memory are read from /proc); with the word `facts` it prints a hash of all facts too. It fails
 //! if not every pod is of the new template and ready at the end.
@@ -62,7 +64,7 @@ fn roll_out(nodes: u32, deployments: u32, replicas: u32) -> Watch {
     let plan = plan(nodes, deployments, replicas);
     let mut watch = Watch { facts: measure::hash_of_facts(), ..Watch::default() };
     let began = cpu_seconds();
-    let options = Options { keep_facts: false, ..Options::default() };
+    let options = Options { keep_facts: false, events: watch.facts.is_some(), ..Options::default() };
     let mut simulation: Simulation = Simulation::with_options(&plan, options);
     simulation.run(&mut watch);
     watch.cpu_seconds = cpu_seconds() - began;

@@ -50,9 +50,16 @@ impl Context<'_> {
         self.out.push(Effect::Record(Fact { subject, what, by: None }));
     }
 
-    /// Says a Kubernetes event about an object.
+    /// Whether somebody may read Kubernetes events; who says many asks before making one.
+    pub fn says_events(&self) -> bool {
+        self.config.says_events
+    }
+
+    /// Says a Kubernetes event about an object, unless nobody reads them.
     pub fn event(&mut self, subject: ObjectKey, event: Event) {
-        self.record(subject, What::Event(Box::new(event)));
+        if self.says_events() {
+            self.record(subject, What::Event(Box::new(event)));
+        }
     }
 }
 

@@ -139,7 +139,7 @@ pub fn draw(seed: u64, purpose: Purpose, entity: u64, k: u64) -> u64 {
 pub fn draw_uid(seed: u64, purpose: Purpose, entity: u64, k: u64) -> Uid {
     let high = draw(seed, purpose, entity, k) & !0xf000 | 0x4000;
     let low = draw(seed, purpose, entity, k + 1) & !(0b11 << 62) | 0b10 << 62;
-    Uid(u128::from(high) << 64 | u128::from(low))
+    Uid::new(u128::from(high) << 64 | u128::from(low))
 }
 
 /// How many values a block has.

@@ -4,6 +4,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,22 +66,26 @@ impl ProcId {
     pub const CONTROLLER_MANAGER: ProcId = ProcId::new(ProcKind::ControllerManager, 0);
 
     /// The process number `index` of a kind. Panics if the index is not below [`ProcId::INDEX_LIMIT`].
+    #[inline]
     pub const fn new(kind: ProcKind, index: u32) -> ProcId {
         assert!(index < ProcId::INDEX_LIMIT, "a process index has 20 bits");
         ProcId((kind as u32) << 20 | index)
     }
 
     /// The kubelet of a host.
+    #[inline]
     pub const fn kubelet(host: HostId) -> ProcId {
         ProcId::new(ProcKind::Kubelet, host.0)
     }
 
     /// The container runtime of a host.
+    #[inline]
     pub const fn runtime(host: HostId) -> ProcId {
         ProcId::new(ProcKind::Runtime, host.0)
     }
 
     /// What kind of process this is.
+    #[inline]
     pub fn kind(self) -> ProcKind {
         match self.0 >> 20 {
             0 => ProcKind::World,
@@ -95,16 +100,19 @@ impl ProcId {
     }
 
     /// The index within the kind.
+    #[inline]
     pub const fn index(self) -> u32 {
         self.0 & (ProcId::INDEX_LIMIT - 1)
     }
 
     /// The host of a kubelet or runtime; `None` for every other kind.
+    #[inline]
     pub fn host(self) -> Option<HostId> {
         matches!(self.kind(), ProcKind::Kubelet | ProcKind::Runtime).then(|| HostId(self.index()))
     }
 
     /// All 24 bits: the source part of an event's key.
+    #[inline]
     pub const fn bits(self) -> u32 {
         self.0
     }
@@ -137,14 +145,54 @@ impl Revision {
     }
 }
 
-/// An object's identity for its whole life: 128 bits, printed as a UUID of version 4.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Uid(pub u128);
+/// An object's identity for its whole life: 128 bits, printed as a UUID of version 4. They are kept as two words, so that
+/// what holds an identity need not be aligned to more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(from = "u128", into = "u128")]
+pub struct Uid {
+    high: u64,
+    low: u64,
+}
+
+impl Uid {
+    /// The identity of these bits.
+    pub const fn new(bits: u128) -> Uid {
+        Uid { high: (bits >> 64) as u64, low: bits as u64 }
+    }
+
+    /// All bits.
+    pub const fn bits(self) -> u128 {
+        (self.high as u128) << 64 | self.low as u128
+    }
+
+    /// The lower half of the bits, nearly all of which are random.
+    pub const fn low(self) -> u64 {
+        self.low
+    }
+}
+
+impl From<u128> for Uid {
+    fn from(bits: u128) -> Uid {
+        Uid::new(bits)
+    }
+}
+
+impl From<Uid> for u128 {
+    fn from(uid: Uid) -> u128 {
+        uid.bits()
+    }
+}
+
+impl Hash for Uid {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(self.bits());
+    }
+}
 
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = format!("{:032x}", self.0);
+        let text = format!("{:032x}", self.bits());
         write!(f, "{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
     }
 }

@@ -46,8 +46,8 @@ pub fn execute(loaded: &Loaded, watch: Watch, detail: Detail, progress: &mut dyn
     let next_wake = watch.next_wake(None);
     let mut onlooker = Onlooker { watch, history: History::new(detail), next_wake, progress };
     plan_facts(&loaded.plan, &mut onlooker.history);
-    // The history keeps what reports tell of the facts.
-    let options = Options { keep_facts: false, ..Options::default() };
+    // The history keeps what reports tell of the facts, and of events only in full.
+    let options = Options { keep_facts: false, events: detail == Detail::Everything, ..Options::default() };
     let mut simulation: Simulation = Simulation::with_options(&loaded.plan, options);
     simulation.run(&mut onlooker);
     let outcome = simulation.outcome();

@@ -34,6 +34,14 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Whether lease renewals are messages or vouched for by the world.
     pub heartbeats: Heartbeats,
+    /// Whether components say Kubernetes events. Nothing that happens depends on them, so a world in which nobody reads
+    /// them need not pay for their sentences.
+    #[serde(default = "said")]
+    pub says_events: bool,
+}
+
+fn said() -> bool {
+    true
 }
 
 /// The epoch unless somebody chooses another: 2025-01-01T00:00:00Z.
@@ -50,6 +58,7 @@ impl Default for Config {
             kubelet: KubeletConfig::default(),
             storage: StorageConfig::default(),
             heartbeats: Heartbeats::default(),
+            says_events: said(),
         }
     }
 }

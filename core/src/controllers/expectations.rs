@@ -132,15 +132,15 @@ mod tests {
         expectations.created(&web, 1);
         assert!(expectations.satisfied(&web, Time::ZERO));
 
-        expectations.expect(&web, 0, Deletions::Of([Uid(1), Uid(2)].into()), Time::ZERO);
-        expectations.deleted(&web, Uid(1));
-        expectations.deleted(&web, Uid(1));
-        expectations.deleted(&web, Uid(3));
+        expectations.expect(&web, 0, Deletions::Of([Uid::new(1), Uid::new(2)].into()), Time::ZERO);
+        expectations.deleted(&web, Uid::new(1));
+        expectations.deleted(&web, Uid::new(1));
+        expectations.deleted(&web, Uid::new(3));
         assert!(
             !expectations.satisfied(&web, Time::ZERO),
             "a deletion counts once, and only the one that was asked for"
         );
-        expectations.deleted(&web, Uid(2));
+        expectations.deleted(&web, Uid::new(2));
         assert!(expectations.satisfied(&web, Time::ZERO));
     }
 
@@ -149,7 +149,7 @@ mod tests {
         for count in [0, 1, 2, 5] {
             let web = web();
             let mut expectations = Expectations::default();
-            let pods: BTreeSet<Uid> = (0..count).map(Uid).collect();
+            let pods: BTreeSet<Uid> = (0..count).map(Uid::new).collect();
             expectations.expect(&web, 0, Deletions::Of(pods.clone()), Time::ZERO);
             for (seen, pod) in pods.into_iter().enumerate() {
                 assert!(!expectations.satisfied(&web, Time::ZERO), "{seen} of {count} were seen");
@@ -165,8 +165,8 @@ mod tests {
         let web = web();
         let mut expectations = Expectations::default();
         expectations.expect(&web, 1, Deletions::Number(2), Time::ZERO);
-        expectations.deleted(&web, Uid(1));
-        expectations.deleted(&web, Uid(1));
+        expectations.deleted(&web, Uid::new(1));
+        expectations.deleted(&web, Uid::new(1));
         assert!(!expectations.satisfied(&web, Time::ZERO), "a creation is still awaited");
         expectations.created(&web, 5);
         assert!(expectations.satisfied(&web, Time::ZERO));

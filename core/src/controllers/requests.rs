@@ -129,7 +129,9 @@ impl<K: Clone + Ord, S> Requests<K, S> {
             under_way.error = under_way.owner.as_ref().and_then(|(owner, uid)| departed(owner, *uid, &answer));
             return self.next_batch(ctx, key);
         };
-        if let Some((subject, event)) = (self.tell)(&under_way.stage, place, &answer) {
+        if ctx.says_events()
+            && let Some((subject, event)) = (self.tell)(&under_way.stage, place, &answer)
+        {
             ctx.event(subject, event);
         }
         match &answer {
@@ -267,7 +269,7 @@ mod tests {
     #[test]
     fn nothing_is_adopted_by_an_owner_that_is_gone_another_one_or_being_deleted() {
         let owner = |uid, deleted_at| {
-            let meta = Meta { uid: Uid(uid), deleted_at, ..Meta::named("default", "o") };
+            let meta = Meta { uid: Uid::new(uid), deleted_at, ..Meta::named("default", "o") };
             Ok(Reply::Object(Object::Pod(Arc::new(Pod { meta: meta.into(), ..Pod::default() })), Revision(3)))
         };
         let key = ObjectKey::new(Kind::Pod, "default", "o");
@@ -275,14 +277,20 @@ mod tests {
         for (story, answer, error) in [
             ("as the view has it", owner(7, None), None),
             ("being deleted", owner(7, Some(Time::ZERO)), Some(forbidden)),
-            ("another one", owner(8, None), Some(Refusal::WrongUid { expected: Uid(7), stored: Uid(8) })),
+            ("another one", owner(8, None), Some(Refusal::WrongUid { expected: Uid::new(7), stored: Uid::new(8) })),
             ("gone", Err(Refusal::NotFound(key.clone())), Some(Refusal::NotFound(key.clone()))),
         ] {
             let (config, mut out) = (Config::default(), Vec::new());
             // Even if this controller takes it for success when something is not there.
             let mut requests: Requests<&str, ()> = Requests::new(1, None, |_| true);
             let mut ctx = Context { now: Time::ZERO, me: ProcId::CONTROLLER_MANAGER, config: &config, out: &mut out };
-            requests.begin_adopting(&mut ctx, "key", (), (key.clone(), Uid(7)), [vec![create("a")], vec![create("b")]]);
+            requests.begin_adopting(
+                &mut ctx,
+                "key",
+                (),
+                (key.clone(), Uid::new(7)),
+                [vec![create("a")], vec![create("b")]],
+            );
             let [Effect::Send { body: Msg::Request(id, request), .. }] = &ctx.out[..] else {
                 panic!("only the owner is asked for: {:?}", ctx.out)
             };

@@ -184,8 +184,10 @@ impl PodLife {
             return;
         }
         let container = self.spec(place).name.clone();
-        let why = if why.is_empty() { format!("Stopping container {container}") } else { why };
-        self.say(place, "Killing", why, host);
+        match why.is_empty() {
+            true => self.say(place, "Killing", format_args!("Stopping container {container}"), host),
+            false => self.say(place, "Killing", format_args!("{why}"), host),
+        }
         host.ctx.record(self.key(), What::Killing { container });
         let hook = self.pre_stop(place).cloned().filter(|_| grace > Span::ZERO);
         let part = if hook.is_some() { Part::Hook } else { Part::Turn };
@@ -241,7 +243,7 @@ impl PodLife {
         (stopping.left, stopping.since, stopping.part) = (stopping.left(now), now, Part::Turn);
         if !error.is_empty() {
             let container = self.spec(place).name.clone();
-            self.warn(place, "FailedPreStopHook", "PreStopHook failed".to_owned(), host);
+            self.warn(place, "FailedPreStopHook", format_args!("PreStopHook failed"), host);
             host.ctx.record(self.key(), What::HookFailed { container, hook: "PreStop".into() });
         }
     }

@@ -4,6 +4,8 @@
 //! how long a pull took and how large the image is, which the runtime does not tell; what a failing probe has said; and
 //! the failures of a probe that change nothing, since runtimes tell of changes only.
 
+use std::fmt;
+
 use crate::context::Context;
 use crate::draw::{Purpose, draw_uid};
 use crate::events::{Event, FieldPath, Text};
@@ -17,15 +19,25 @@ const REPORTER: &str = "kubelet";
 
 impl PodLife {
     /// Says something about a container in the nature of things.
-    pub(super) fn say(&self, place: usize, reason: &'static str, message: String, host: &mut Host<'_, '_>) {
-        let event = Event::normal(REPORTER, reason, message).at_field(self.field_path(place));
-        self.say_event(event, host.ctx);
+    pub(super) fn say(&self, place: usize, reason: &'static str, message: fmt::Arguments<'_>, host: &mut Host<'_, '_>) {
+        if host.ctx.says_events() {
+            let event = Event::normal(REPORTER, reason, message.to_string()).at_field(self.field_path(place));
+            self.say_event(event, host.ctx);
+        }
     }
 
     /// Says that something is amiss with a container.
-    pub(super) fn warn(&self, place: usize, reason: &'static str, message: String, host: &mut Host<'_, '_>) {
-        let event = Event::warning(REPORTER, reason, message).at_field(self.field_path(place));
-        self.say_event(event, host.ctx);
+    pub(super) fn warn(
+        &self,
+        place: usize,
+        reason: &'static str,
+        message: fmt::Arguments<'_>,
+        host: &mut Host<'_, '_>,
+    ) {
+        if host.ctx.says_events() {
+            let event = Event::warning(REPORTER, reason, message.to_string()).at_field(self.field_path(place));
+            self.say_event(event, host.ctx);
+        }
     }
 
     /// Says something about the pod as a whole in the nature of things.

@@ -202,7 +202,7 @@ impl Row {
         if volumes.is_empty() {
             return;
         }
-        let drawn = draw(ctx.seed(), Purpose::PodResync, uid.0 as u64, ctx.now.0);
+        let drawn = draw(ctx.seed(), Purpose::PodResync, uid.low(), ctx.now.0);
         let tries_at = ctx.now + span_below(drawn, SYNC_PERIOD_MAX);
         let empty = FileMounts { reads_until: None, unmounted: Vec::new(), complains_at: None };
         let files = self.files.entry(uid).or_insert(empty);

@@ -42,7 +42,7 @@ impl PodLife {
         }
         container.post_start = PostStart::Failed;
         let container = self.spec(place).name.clone();
-        self.warn(place, "FailedPostStartHook", "PostStartHook failed".to_owned(), host);
+        self.warn(place, "FailedPostStartHook", format_args!("PostStartHook failed"), host);
         host.ctx.record(self.key(), What::HookFailed { container, hook: "PostStart".into() });
         if self.ending.is_none() {
             self.stop_because(place, self.pod.spec.termination_grace, "FailedPostStartHook".to_owned(), host);

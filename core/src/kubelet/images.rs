@@ -99,14 +99,14 @@ impl PodLife {
         self.containers[place].doing = Doing::Pulling;
         if !host.pulls.take_token(&host.ctx.config.kubelet, host.ctx.now) {
             let image = self.image_of(place);
-            self.say(place, "Pulling", format!("Pulling image \"{image}\""), host);
+            self.say(place, "Pulling", format_args!("Pulling image \"{image}\""), host);
             host.ctx.record(self.key(), What::Pulling { image });
             self.on_image_failed(index, ("ErrImagePull".into(), "pull QPS exceeded".into()), host);
             return false;
         }
         let (image, policy) = (self.image_of(place), self.spec(place).pull_policy);
         host.ctx.record(self.key(), What::Pulling { image: image.clone() });
-        self.say(place, "Pulling", format!("Pulling image \"{image}\""), host);
+        self.say(place, "Pulling", format_args!("Pulling image \"{image}\""), host);
         let configs = host.configs;
         let namespace = &self.pod.meta.namespace;
         let is_there = |name: &&Name| configs.get(ConfigKind::Secret, namespace, name).is_ok();
@@ -122,11 +122,12 @@ impl PodLife {
             return;
         }
         let image = self.image_of(place);
-        let message = match already_present {
-            true => format!("Container image \"{image}\" already present on machine"),
-            false => format!("Successfully pulled image \"{image}\""),
-        };
-        self.say(place, "Pulled", message, host);
+        match already_present {
+            true => {
+                self.say(place, "Pulled", format_args!("Container image \"{image}\" already present on machine"), host)
+            }
+            false => self.say(place, "Pulled", format_args!("Successfully pulled image \"{image}\""), host),
+        }
         host.ctx.record(self.key(), What::Pulled { image, already_present });
         let container = &mut self.containers[place];
         if let Some(trouble) = &mut container.trouble {
@@ -145,7 +146,7 @@ impl PodLife {
             }
             Err(why) => {
                 self.give_up_start(place);
-                self.warn(place, "Failed", format!("Error: {why}"), host);
+                self.warn(place, "Failed", format_args!("Error: {why}"), host);
                 self.containers[place].hold(host.ctx.now + SYNC_RETRY, "CreateContainerConfigError", why);
             }
         }
@@ -180,14 +181,14 @@ impl PodLife {
             container.hold(now + SYNC_RETRY, &reason, message.to_string());
         }
         match &*reason {
-            "ErrImageNeverPull" => self.warn(place, "ErrImageNeverPull", message.to_string(), host),
+            "ErrImageNeverPull" => self.warn(place, "ErrImageNeverPull", format_args!("{message}"), host),
             "InvalidImageName" => {
-                let message = format!("Failed to apply default image tag \"{image}\": {message}");
+                let message = format_args!("Failed to apply default image tag \"{image}\": {message}");
                 self.warn(place, "InspectFailed", message, host);
             }
-            _ => self.warn(place, "Failed", format!("Failed to pull image \"{image}\": {message}"), host),
+            _ => self.warn(place, "Failed", format_args!("Failed to pull image \"{image}\": {message}"), host),
         }
-        self.warn(place, "Failed", format!("Error: {reason}"), host);
+        self.warn(place, "Failed", format_args!("Error: {reason}"), host);
         let message = format!("{reason}: {message}").into();
         host.ctx.record(self.key(), What::PullFailed { image, message });
     }

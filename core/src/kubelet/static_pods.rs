@@ -68,8 +68,8 @@ fn of_manifest(manifest: &Pod, node: &Name) -> Pod {
     let mut pod = manifest.clone();
     let high = StableHasher::hash_one(&(node, &pod.meta.namespace, &pod.meta.name));
     let low = StableHasher::hash_one(&(node, pod.spec.stable_hash(), &pod.meta.labels, &pod.meta.annotations));
-    let uid = Uid(u128::from(high) << 64 | u128::from(low));
-    let hash: Name = format!("{:032x}", uid.0).into();
+    let uid = Uid::new(u128::from(high) << 64 | u128::from(low));
+    let hash: Name = format!("{:032x}", uid.bits()).into();
     let mut spec = (*pod.spec).clone();
     spec.tolerations.push(Toleration {
         key: Name::default(),
@@ -124,7 +124,7 @@ impl Row {
     pub(super) fn on_mirror(&mut self, ctx: &mut Context<'_>, pod: &Arc<Pod>) -> bool {
         let Some(hash) = pod.meta.annotations.get(CONFIG_MIRROR) else { return false };
         let statics = self.statics.as_mut().map(|statics| &mut statics.pods);
-        let found = statics.and_then(|pods| pods.iter_mut().find(|(uid, _)| *format!("{:032x}", uid.0) == **hash));
+        let found = statics.and_then(|pods| pods.iter_mut().find(|(uid, _)| *format!("{:032x}", uid.bits()) == **hash));
         match found {
             Some((uid, mirror)) => {
                 mirror.pod = Some(pod.clone());

@@ -231,7 +231,7 @@ fn tell_failure(ctx: &mut Context<'_>, view: View<'_>, row: RowId, pod: &Pod, me
 /// once, so that no other event can be of its series.
 fn tell_bound(ctx: &mut Context<'_>, reply: &Reply) {
     let Reply::Object(Object::Pod(pod), version) = reply else { return };
-    let Some(node) = &pod.node else { return };
+    let Some(node) = pod.node.as_ref().filter(|_| ctx.says_events()) else { return };
     let message = format!("Successfully assigned {}/{} to {node}", pod.meta.namespace, pod.meta.name);
     let event = events::Event::normal(REPORTER, "Scheduled", message).about(&pod.meta);
     say(ctx, pod, event.in_series("Binding", Some(*version)));

@@ -3,7 +3,7 @@ use crate::model::{Meta, OwnerReference, Pod, PodStatus};
 
 fn pod(name: &str) -> Pod {
     let mut meta = Meta::named("default", name);
-    meta.uid = crate::id::Uid(StableHasher::hash_one(name).into());
+    meta.uid = crate::id::Uid::new(StableHasher::hash_one(name).into());
     Pod { meta: meta.into(), ..Pod::default() }
 }
 
@@ -53,7 +53,7 @@ fn an_index_lists_what_the_reader_sees_and_not_what_is_newest() {
     let owner = OwnerReference {
         kind: Kind::ReplicaSet,
         name: "rs".into(),
-        uid: crate::id::Uid(9),
+        uid: crate::id::Uid::new(9),
         controller: true,
         block_owner_deletion: true,
     };
@@ -63,7 +63,7 @@ fn an_index_lists_what_the_reader_sees_and_not_what_is_newest() {
     let (row, _) = store.insert(owned.clone());
     store.open_cursor(ProcId::SCHEDULER);
     store.replace(row, Pod { node: Some("n1".into()), ..pod("a") });
-    let seen = |view: View<'_>| view.controlled_by::<Pod>(crate::id::Uid(9)).count();
+    let seen = |view: View<'_>| view.controlled_by::<Pod>(crate::id::Uid::new(9)).count();
     assert_eq!((seen(store.view_of(ProcId::SCHEDULER)), seen(store.newest())), (1, 0));
     assert_eq!(store.newest().under::<Pod>(IndexKey::Node("n1".into())).count(), 1);
     assert_eq!(store.view_of(ProcId::SCHEDULER).under::<Pod>(IndexKey::Node("n1".into())).count(), 0);

@@ -101,7 +101,8 @@ impl FakeRuntime {
                 vec![(Span::ZERO, RuntimeEvent::SandboxFailed { pod: pod.meta.uid, message })]
             }
             RuntimeRequest::CreateSandbox { pod } => {
-                let (uid, address): (Uid, Name) = (pod.meta.uid, format!("10.0.0.{}", pod.meta.uid.0 % 250).into());
+                let (uid, address): (Uid, Name) =
+                    (pod.meta.uid, format!("10.0.0.{}", pod.meta.uid.bits() % 250).into());
                 let running = RunningPod { pod, address: address.clone(), containers: Vec::new() };
                 self.pods.insert(uid, running);
                 vec![(Span::ZERO, RuntimeEvent::SandboxReady { pod: uid, address })]

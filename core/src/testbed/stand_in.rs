@@ -159,7 +159,7 @@ impl Testbed {
             Step::Run if new.meta.is_terminating() => return,
             Step::Run => {
                 new.status.phase = Phase::Running;
-                new.status.pod_ip = Some(format!("10.0.0.{}", uid.0 % 250).into());
+                new.status.pod_ip = Some(format!("10.0.0.{}", uid.bits() % 250).into());
                 new.status.containers = new.spec.containers.iter().map(|_| running(now)).collect();
                 let ready_at_once = ready == Span::ZERO && !is_never_ready(&new);
                 set_ready(&mut new, ready_at_once);

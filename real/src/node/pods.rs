@@ -148,5 +148,5 @@ pub(super) fn spec_of(pod: &Pod, index: ContainerIndex) -> Option<&Container> {
 /// The pod's uid as the labels have it; `None` if it was not written by us.
 pub(super) fn uid_of(identity: &Identity) -> Option<Uid> {
     let digits: String = identity.pod.uid().split('-').collect();
-    u128::from_str_radix(&digits, 16).ok().map(Uid)
+    u128::from_str_radix(&digits, 16).ok().map(Uid::new)
 }

@@ -12,12 +12,12 @@ fn pod(name: &str, uid: u128) -> Pod {
     let owner = OwnerReference {
         kind: Kind::ReplicaSet,
         name: "web".into(),
-        uid: Uid(99),
+        uid: Uid::new(99),
         controller: true,
         block_owner_deletion: true,
     };
     let mut meta = Meta::named("default", name);
-    meta.uid = Uid(uid);
+    meta.uid = Uid::new(uid);
     meta.labels = Labels::new([("app", "web")]);
     meta.owners = [owner].into();
     let status = PodStatus { phase: Phase::Running, ..PodStatus::default() };

@@ -36,9 +36,9 @@ const FAR_BUCKETS: usize = 1 << FAR_BITS;
 const SPAN_BITS: u32 = TICK_BITS + NEAR_BITS;
 
 /// A bucket that is emptied gives its memory back if it holds more entries than this, so that a burst which visits
-/// bucket after bucket cannot leave every one of them large. Bounds idle memory to 25 MB near and 12 MB far.
-const NEAR_ENTRIES_KEPT: usize = 256;
-const FAR_ENTRIES_KEPT: usize = 64;
+/// bucket after bucket cannot leave every one of them large. Bounds idle memory to 6 MB near and 3 MB far.
+const NEAR_ENTRIES_KEPT: usize = 64;
+const FAR_ENTRIES_KEPT: usize = 16;
 
 /// A timing wheel: push and pop in constant time on any mix without heavy overflow, and never worse than a heap by more
 /// than a constant factor.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wavetank_core::Core;
+use wavetank_core::config::Config;
 use wavetank_core::facts::Fact;
 use wavetank_core::id::Revision;
 use wavetank_core::seam::{Effect, Input, World};
@@ -51,11 +52,13 @@ pub struct Options {
     pub ties: TieOrder,
     /// Whether the outcome has the facts. An observer is given them in any case.
     pub keep_facts: bool,
+    /// Whether there are Kubernetes events among the facts, if the plan's configuration has them.
+    pub events: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { ties: TieOrder::Canonical, keep_facts: true }
+        Options { ties: TieOrder::Canonical, keep_facts: true, events: true }
     }
 }
 
@@ -88,8 +91,9 @@ impl<Q: EventQueue + Default> Simulation<Q> {
 
     /// A plan at time zero.
     pub fn with_options(plan: &Plan, options: Options) -> Simulation<Q> {
+        let says_events = plan.config.says_events && options.events;
         Simulation {
-            core: Core::new(plan.config.clone()),
+            core: Core::new(Config { says_events, ..plan.config.clone() }),
             world: SimWorld::new(Arc::new(plan.clone()), options.ties),
             effects: Vec::new(),
             keep_facts: options.keep_facts,
@@ -126,17 +130,19 @@ impl<Q: EventQueue> Simulation<Q> {
         let mut settled_at = None;
         loop {
             let (now, next) = (self.world.now(), self.world.next_time());
-            if next != Some(now) && self.settle(now, &mut settled_at, observer) == Flow::Stop {
-                self.ended_at = Some(now);
-                return;
-            }
-            if self.wake_before(next, &mut settled_at, observer) == Flow::Stop {
-                return;
+            if next != Some(now) {
+                if self.settle(now, &mut settled_at, observer) == Flow::Stop {
+                    self.ended_at = Some(now);
+                    return;
+                }
+                if self.wake_before(next, &mut settled_at, observer) == Flow::Stop {
+                    return;
+                }
             }
             let Some((now, input)) = self.world.next_input() else { break };
             // An event need not become an input: a request sets out at 60 s and arrives at 60.004 s, and an observer
             // who wants to look at 60 s must not be passed over.
-            if self.wake_before(Some(now), &mut settled_at, observer) == Flow::Stop {
+            if next != Some(now) && self.wake_before(Some(now), &mut settled_at, observer) == Flow::Stop {
                 return;
             }
             self.handle(now, input);

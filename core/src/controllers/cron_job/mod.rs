@@ -117,7 +117,7 @@ impl CronJobs {
             }
             // Which Job is looked at first matters where one of them is unknown: it is chance, as in a Go map.
             let (seed, at) = (ctx.seed(), ctx.now.0);
-            sync.jobs.sort_by_cached_key(|job| draw(seed, Purpose::JobOrder, job.meta.uid.0 as u64, at));
+            sync.jobs.sort_by_cached_key(|job| draw(seed, Purpose::JobOrder, job.meta.uid.low(), at));
         }
         for (cron_job, event) in sync.take_in_jobs(fresh.as_ref()) {
             events::tell(ctx, &cron_job, event);

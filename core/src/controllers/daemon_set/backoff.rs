@@ -52,13 +52,17 @@ mod tests {
     #[test]
     fn the_pause_doubles_and_is_forgotten_after_half_an_hour_of_peace() {
         let mut backoff = Backoff::default();
-        let key = || (Uid(1), 1, Name::from("n1"));
+        let key = || (Uid::new(1), 1, Name::from("n1"));
         assert_eq!(backoff.found(key(), Time::ZERO), Ok(()));
         assert_eq!(backoff.found(key(), Time::from_millis(999)), Err(Span::from_secs(1)));
         assert_eq!(backoff.found(key(), Time::from_secs(1)), Ok(()));
         assert_eq!(backoff.found(key(), Time::from_millis(2_500)), Err(Span::from_secs(2)));
-        assert_eq!(backoff.found((Uid(1), 1, "n2".into()), Time::from_millis(2_500)), Ok(()), "another node");
-        assert_eq!(backoff.found((Uid(1), 2, "n1".into()), Time::from_millis(2_500)), Ok(()), "another generation");
+        assert_eq!(backoff.found((Uid::new(1), 1, "n2".into()), Time::from_millis(2_500)), Ok(()), "another node");
+        assert_eq!(
+            backoff.found((Uid::new(1), 2, "n1".into()), Time::from_millis(2_500)),
+            Ok(()),
+            "another generation"
+        );
         let mut now = Time::from_secs(3);
         for _ in 0..20 {
             assert_eq!(backoff.found(key(), now), Ok(()));

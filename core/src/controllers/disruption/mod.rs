@@ -170,7 +170,7 @@ impl Disruption {
 ///
 /// Source: `getPdbForPod`, which takes the first that its index gives, in the order of a Go map.
 fn any_of(ctx: &Context<'_>, pod: &Pod, budgets: Vec<NamespacedName>) -> Option<NamespacedName> {
-    let drawn = draw(ctx.seed(), Purpose::BudgetChoice, pod.meta.uid.0 as u64, ctx.now.0);
+    let drawn = draw(ctx.seed(), Purpose::BudgetChoice, pod.meta.uid.low(), ctx.now.0);
     let place = below(drawn, budgets.len() as u64) as usize;
     budgets.into_iter().nth(place)
 }

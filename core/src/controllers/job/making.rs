@@ -133,7 +133,7 @@ mod tests {
 
     fn pod(name: &str, index: Option<u32>, phase: Phase) -> Arc<Pod> {
         let mut pod = Pod { meta: Meta::named("default", name).into(), ..Pod::default() };
-        pod.meta.uid = Uid(u128::from(name.as_bytes()[0]));
+        pod.meta.uid = Uid::new(u128::from(name.as_bytes()[0]));
         if let Some(index) = index {
             pod.meta.annotations = Labels::new([(COMPLETION_INDEX, index.to_string())]);
         }

@@ -110,7 +110,7 @@ impl Swap {
         }
         self.stage = if self.stage == Stage::Add { Stage::ReadToAdd } else { Stage::ReadToRemove };
         // Two writers that met once must not meet again for ever, so the pause differs from conflict to conflict.
-        let jitter = draw(ctx.seed(), Purpose::RetryJitter, self.node.meta.uid.0 as u64, ctx.now.0);
+        let jitter = draw(ctx.seed(), Purpose::RetryJitter, self.node.meta.uid.low(), ctx.now.0);
         Step::Wait(PAUSE + span_below(jitter, PAUSE))
     }
 

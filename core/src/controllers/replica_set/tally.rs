@@ -148,7 +148,7 @@ mod tests {
         let mut below = |bound| below(draws.next().expect("draws do not end"), bound);
         let mut pod = Pod { meta: Meta::named("default", "pod").into(), ..Pod::default() };
         pod.meta.labels = labels(below(4));
-        let uid = Uid(u128::from(below(OWNERS)));
+        let uid = Uid::new(u128::from(below(OWNERS)));
         let owner = OwnerReference {
             kind: Kind::ReplicaSet,
             name: "web".into(),
@@ -185,7 +185,7 @@ mod tests {
             let slot = &mut pods[below(draws.next().expect("draws do not end"), SLOTS as u64) as usize];
             tallies.note(slot.as_ref(), new.as_ref());
             *slot = new;
-            for owner in (0..OWNERS).map(|owner| Uid(u128::from(owner))) {
+            for owner in (0..OWNERS).map(|owner| Uid::new(u128::from(owner))) {
                 let tally = tallies.of(owner, &selector, &template);
                 assert_eq!(tally, walked(&pods, owner, &selector, &template), "step {step}");
                 most.unmatched = most.unmatched.max(tally.unmatched);

@@ -86,7 +86,7 @@ fn pod(name: &str, priority: i32, request_mib: i64) -> Arc<Pod> {
 fn uses(memory_mib: i64, disk: i64, processes: i64) -> PodUsage {
     let container = ContainerIndex::Main(0);
     let container = ContainerUsage { container, memory_bytes: memory_mib * MIB, disk_bytes: disk, processes };
-    PodUsage { pod: Uid(0), containers: vec![container] }
+    PodUsage { pod: Uid::new(0), containers: vec![container] }
 }
 
 fn ranked(pods: &[(Arc<Pod>, Option<PodUsage>)], signal: EvictionSignal) -> Vec<String> {
@@ -156,7 +156,7 @@ fn the_sentence_names_threshold_and_containers_above_their_requests() {
         };
         let of_main = main.iter().copied().enumerate().filter_map(|it| uses(it, false));
         let of_init = init.iter().copied().enumerate().filter_map(|it| uses(it, true));
-        let usage = PodUsage { pod: Uid(0), containers: of_main.chain(of_init).collect() };
+        let usage = PodUsage { pod: Uid::new(0), containers: of_main.chain(of_init).collect() };
         let pod = Arc::new(Pod { spec: Shared::new(spec), ..Pod::default() });
         let candidate = Candidate { pod: &pod, usage: Some(&usage) };
         let supply = Supply { capacity: 1_000 * MIB, available: 50 * MIB };
@@ -206,7 +206,7 @@ fn a_pod_over_its_disk_limits_goes_by_their_sum_or_by_one_of_them() {
             disk_bytes: mib * MIB,
             processes: 1,
         };
-        let usage = PodUsage { pod: Uid(0), containers: vec![usage(0, used.0), usage(1, used.1)] };
+        let usage = PodUsage { pod: Uid::new(0), containers: vec![usage(0, used.0), usage(1, used.1)] };
         assert_eq!(over_disk_limit(&pod, &usage).as_deref(), expected, "limits {limits:?}, used {used:?}");
     }
 }

@@ -349,8 +349,8 @@ impl PodLife {
             let message = format!("Back-off pulling image \"{image}\": {}: {}", trouble.reason, trouble.message);
             trouble.reason = "ImagePullBackOff".into();
             trouble.message = message.as_str().into();
-            self.say(place, "BackOff", format!("Back-off pulling image \"{image}\""), host);
-            self.warn(place, "Failed", "Error: ImagePullBackOff".to_owned(), host);
+            self.say(place, "BackOff", format_args!("Back-off pulling image \"{image}\""), host);
+            self.warn(place, "Failed", format_args!("Error: ImagePullBackOff"), host);
             let message = format!("ImagePullBackOff: {message}").into();
             host.ctx.record(self.key(), What::PullFailed { image, message });
         }

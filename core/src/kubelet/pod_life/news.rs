@@ -22,8 +22,8 @@ impl PodLife {
         container.seen = false;
         container.post_start = PostStart::Done;
         let container = self.spec(place).name.clone();
-        self.say(place, "Created", format!("Created container: {container}"), host);
-        self.say(place, "Started", format!("Started container {container}"), host);
+        self.say(place, "Created", format_args!("Created container: {container}"), host);
+        self.say(place, "Started", format_args!("Started container {container}"), host);
         host.ctx.record(self.key(), What::Started { container, restarts: attempt });
         self.begin_post_start(place, host);
     }
@@ -97,7 +97,7 @@ impl PodLife {
         let spec = self.spec(place);
         let (name, has_readiness) = (spec.name.clone(), spec.readiness_probe.is_some());
         if !passing && (kind != ProbeKind::Readiness || has_readiness) {
-            self.warn(place, "Unhealthy", format!("{kind:?} probe failed"), host);
+            self.warn(place, "Unhealthy", format_args!("{kind:?} probe failed"), host);
             let probe = format!("{kind:?}").into();
             host.ctx.record(self.key(), What::Unhealthy { container: name, probe });
         }
@@ -165,7 +165,12 @@ impl PodLife {
         self.containers[place].hold(until, "CrashLoopBackOff", message);
         let meta = &self.pod.meta;
         let place_of = format!("{}_{}({})", meta.name, meta.namespace, meta.uid);
-        self.warn(place, "BackOff", format!("Back-off restarting failed container {name} in pod {place_of}"), host);
+        self.warn(
+            place,
+            "BackOff",
+            format_args!("Back-off restarting failed container {name} in pod {place_of}"),
+            host,
+        );
         let seconds = u32::try_from(delay.as_secs()).unwrap_or(u32::MAX);
         host.ctx.record(self.key(), What::BackOff { container: name, seconds });
     }
@@ -187,7 +192,7 @@ impl PodLife {
         self.give_up_start(place);
         let container = &mut self.containers[place];
         container.hold(host.ctx.now + SYNC_RETRY, &why.0, why.1.to_string());
-        self.warn(place, "Failed", format!("Error: {}", why.1), host);
+        self.warn(place, "Failed", format_args!("Error: {}", why.1), host);
     }
 
     /// A start has come to nothing. One that the policy does not ask for is not tried again.

@@ -22,7 +22,7 @@ fn ranked(signal: EvictionSignal, pods: &[&str]) -> String {
             let usage = used.parse().ok().map(|used: i64| {
                 let container = ContainerIndex::Main(0);
                 let usage = ContainerUsage { container, memory_bytes: used, disk_bytes: used, processes: used };
-                PodUsage { pod: Uid(0), containers: vec![usage] }
+                PodUsage { pod: Uid::new(0), containers: vec![usage] }
             });
             (Arc::new(pod), usage)
         })

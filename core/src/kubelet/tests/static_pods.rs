@@ -42,7 +42,11 @@ fn a_static_pod_runs_and_its_mirror_shows_it() {
     assert_eq!(annotation(CONFIG_SOURCE), "file");
     assert_eq!(annotation(CONFIG_HASH).len(), 32);
     assert_eq!(annotation(CONFIG_MIRROR), annotation(CONFIG_HASH));
-    assert_ne!(format!("{:032x}", mirror.meta.uid.0), annotation(CONFIG_HASH), "the mirror has an identity of its own");
+    assert_ne!(
+        format!("{:032x}", mirror.meta.uid.bits()),
+        annotation(CONFIG_HASH),
+        "the mirror has an identity of its own"
+    );
     let owner = mirror.meta.controller().expect("the node owns it");
     let node = bed.get::<Node>("", "n1").unwrap();
     assert_eq!((owner.kind, owner.uid), (Kind::Node, node.meta.uid));

@@ -117,7 +117,7 @@ fn volume_mode(text: Option<&str>) -> VolumeMode {
 /// A UUID in its usual spelling; `None` if it is none.
 fn uid(text: &str) -> Option<Uid> {
     let digits: String = text.chars().filter(|letter| *letter != '-').collect();
-    u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32).map(Uid)
+    u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32).map(Uid::new)
 }
 
 pub(super) fn volume(meta: Meta, object: &api::PersistentVolume) -> PersistentVolume {

@@ -138,7 +138,7 @@ fn meta(metadata: &ObjectMeta, namespaced: bool, original: Name) -> Meta {
 /// An identity that was written as text; zero, which no object has, if it is none.
 fn uid(text: &str) -> Uid {
     let digits: String = text.chars().filter(|letter| *letter != '-').collect();
-    Uid(u128::from_str_radix(&digits, 16).unwrap_or_default())
+    Uid::new(u128::from_str_radix(&digits, 16).unwrap_or_default())
 }
 
 /// An owner of a kind that the core has; others are shown from the original.

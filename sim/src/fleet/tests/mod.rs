@@ -57,7 +57,7 @@ fn plan(behaviour: Behaviour) -> Plan {
 fn pod(uid: u128) -> Arc<Pod> {
     let app = Spec { name: "app".into(), image: "web:1".into(), ..Spec::default() };
     let spec = PodSpec { containers: vec![app.clone()], init_containers: vec![app], ..PodSpec::default() };
-    let meta = Meta { uid: Uid(uid), ..Meta::named("default", &format!("p{uid}")) };
+    let meta = Meta { uid: Uid::new(uid), ..Meta::named("default", &format!("p{uid}")) };
     Arc::new(Pod { meta: meta.into(), spec: Shared::new(spec), ..Pod::default() })
 }
 
@@ -115,7 +115,7 @@ impl Yard {
 
     fn pull(&mut self, image: &str, policy: PullPolicy) {
         self.ask(RuntimeRequest::PullImage {
-            pod: Uid(1),
+            pod: Uid::new(1),
             container: APP,
             image: image.into(),
             policy,
@@ -253,7 +253,7 @@ fn a_machine_that_loses_power_forgets_its_pods_and_keeps_its_images() {
     yard.told.clear();
     yard.ask(RuntimeRequest::List);
     yard.pull("web:1", PullPolicy::IfNotPresent);
-    let ready = RuntimeEvent::ImageReady { pod: Uid(1), container: APP, already_present: true };
+    let ready = RuntimeEvent::ImageReady { pod: Uid::new(1), container: APP, already_present: true };
     assert_eq!(yard.told, [(5, RuntimeEvent::Pods(Vec::new())), (5, ready)]);
 }
 

@@ -29,7 +29,7 @@ fn with_memory(uid: u128, request: i64, limit: i64) -> Arc<Pod> {
     let list = |mib: i64| Resources { memory_bytes: mib << 20, ..Resources::default() };
     let app = Spec { name: "app".into(), requests: list(request), limits: list(limit), ..Spec::default() };
     let spec = PodSpec { containers: vec![app], ..PodSpec::default() };
-    let meta = Meta { uid: Uid(uid), ..Meta::named("default", &format!("p{uid}")) }.into();
+    let meta = Meta { uid: Uid::new(uid), ..Meta::named("default", &format!("p{uid}")) }.into();
     Arc::new(Pod { meta, spec: Shared::new(spec), ..Pod::default() })
 }
 
@@ -47,7 +47,9 @@ impl Yard {
     /// When containers of which pods were ended for their memory.
     fn out_of_memory(&self) -> Vec<(u64, u128)> {
         let end = |(at, event): &(u64, RuntimeEvent)| match event {
-            RuntimeEvent::ContainerExited { pod, out_of_memory: true, exit_code: KILLED, .. } => Some((*at, pod.0)),
+            RuntimeEvent::ContainerExited { pod, out_of_memory: true, exit_code: KILLED, .. } => {
+                Some((*at, pod.bits()))
+            }
             _ => None,
         };
         self.told.iter().filter_map(end).collect()
@@ -176,7 +178,7 @@ fn pods_are_told_apart_by_their_order_their_ordinal_and_their_start() {
         .told
         .iter()
         .filter_map(|(_, event)| match event {
-            RuntimeEvent::ContainerExited { pod, attempt, exit_code, .. } => Some((pod.0, *attempt, *exit_code)),
+            RuntimeEvent::ContainerExited { pod, attempt, exit_code, .. } => Some((pod.bits(), *attempt, *exit_code)),
             _ => None,
         })
         .collect();
@@ -203,7 +205,7 @@ fn hooks_take_their_time_within_the_limit() {
     ];
     for (kind, hook, limit) in asked {
         yard.ask(RuntimeRequest::RunHook {
-            pod: Uid(1),
+            pod: Uid::new(1),
             container: APP,
             attempt: 0,
             kind,
@@ -243,7 +245,7 @@ fn an_outage_fails_the_liveness_probe_only_if_the_container_is_dead() {
         for kind in [ProbeKind::Readiness, ProbeKind::Liveness] {
             let probe = Some(probe.clone());
             yard.ask(RuntimeRequest::Probe {
-                pod: Uid(1),
+                pod: Uid::new(1),
                 container: APP,
                 attempt: 0,
                 kind,

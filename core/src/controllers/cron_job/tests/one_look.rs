@@ -36,7 +36,7 @@ fn look(policy: Concurrency, marks: &str, before: &str, now: u64) -> String {
     }));
     let words: Vec<&str> = before.split_whitespace().collect();
     let name = format!("cj-{}", DEFAULT_EPOCH / 60);
-    let mut uid = Uid(77);
+    let mut uid = Uid::new(77);
     if words.contains(&"done") || words.contains(&"runs") {
         let owner = crate::controllers::owned_by(Kind::CronJob, &read(&bed).meta);
         let spec = JobSpec { suspend: true, ..JobSpec::default() };
@@ -172,7 +172,7 @@ fn a_job_that_still_runs_is_left_held_for_or_replaced() {
 /// A sync that began with a version that knows Job `a` as active, while `a` is complete and `b` has been made since.
 fn stale(order: [&str; 2]) -> (Sync, Arc<CronJob>) {
     let job = |name: &str| {
-        let uid = Uid(u128::from(name.as_bytes()[0]));
+        let uid = Uid::new(u128::from(name.as_bytes()[0]));
         let mut job = Job { meta: Meta { uid, ..Meta::named("default", name) }, ..Job::default() };
         if name == "a" {
             job.status.conditions.set(ConditionKind::Complete, Status3::True, "", "", Time::from_secs(90));

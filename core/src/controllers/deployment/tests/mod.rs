@@ -290,7 +290,7 @@ fn old_replica_sets_beyond_the_history_are_removed() {
 fn a_taken_name_counts_as_a_collision_and_gets_another_hash() {
     let mut bed = bed();
     let mut wanted = web(2);
-    wanted.meta.uid = crate::id::Uid(1);
+    wanted.meta.uid = crate::id::Uid::new(1);
     let taken = ReplicaSet {
         selector: Selector::from_labels(Labels::new([("app", "other")])),
         replicas: 0,

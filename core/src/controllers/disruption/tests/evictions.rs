@@ -122,7 +122,7 @@ fn a_dry_run_changes_nothing_and_is_refused_as_the_real_one() {
 fn an_evicted_pod_carries_the_reason_and_is_deleted_only_under_the_uid_that_was_meant() {
     let mut bed = under((2, 3, 1), |_| {}, |_| {});
     let key = ObjectKey::new(Kind::Pod, "default", "p");
-    let wrong = Some(crate::id::Uid(99));
+    let wrong = Some(crate::id::Uid::new(99));
     let id = bed.request(Request::Evict { key: key.clone(), uid: wrong, grace: None, dry_run: false });
     bed.run_for(Span::ZERO);
     assert!(matches!(bed.answers[&id], Err(Refusal::WrongUid { .. })));

@@ -136,7 +136,7 @@ fn a_manager_without_a_scale_closes_the_budget() {
     let owner = OwnerReference {
         kind: Kind::Service,
         name: "odd".into(),
-        uid: crate::id::Uid(7),
+        uid: crate::id::Uid::new(7),
         controller: true,
         block_owner_deletion: false,
     };

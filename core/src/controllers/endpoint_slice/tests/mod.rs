@@ -167,7 +167,7 @@ fn a_relabelled_pod_changes_sides() {
 fn endpoint(number: u32) -> Shared<Endpoint> {
     Shared::new(Endpoint {
         address: format!("10.0.0.{number}").into(),
-        pod_uid: Uid(u128::from(number)),
+        pod_uid: Uid::new(u128::from(number)),
         pod: format!("p{number:04}").into(),
         node: None,
         zone: None,

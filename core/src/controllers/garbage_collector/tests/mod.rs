@@ -91,7 +91,7 @@ fn an_object_whose_owner_never_was_is_removed() {
         block_owner_deletion: false,
     };
     for (name, controller) in [("managed", true), ("unmanaged", false)] {
-        let meta = Meta { owners: [owner(Uid(7), controller)].into(), ..Meta::named("default", name) };
+        let meta = Meta { owners: [owner(Uid::new(7), controller)].into(), ..Meta::named("default", name) };
         bed.create(Pod { meta: meta.into(), ..Pod::default() });
     }
     bed.run_for(Span::from_secs(5));

@@ -27,14 +27,14 @@ fn is_there(bed: &Testbed, namespace: &str, name: &str) -> bool {
 }
 
 fn absent(kind: Kind, name: &str, uid: u128) -> OwnerReference {
-    owned_by(kind, &Meta { uid: Uid(uid), ..Meta::named("default", name) })
+    owned_by(kind, &Meta { uid: Uid::new(uid), ..Meta::named("default", name) })
 }
 
 #[test]
 fn an_object_stays_as_long_as_one_of_its_owners_is_there() {
     let (mut bed, [own, foreign, node]) = two_namespaces();
     let gone = || absent(Kind::Service, "never", 999);
-    let stale = || OwnerReference { uid: Uid(998), ..own.clone() };
+    let stale = || OwnerReference { uid: Uid::new(998), ..own.clone() };
     let rows: [(&str, Vec<OwnerReference>, bool); 8] = [
         ("none", vec![], true),
         ("own", vec![own.clone()], true),

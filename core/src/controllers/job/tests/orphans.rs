@@ -42,7 +42,7 @@ fn a_finalizer_is_taken_off_pods_that_no_job_will_count() {
         let reference = match owner {
             "nobody" => None,
             "service" => Some(owned_by(Kind::Service, &bed.get::<Service>("default", "s").unwrap().meta)),
-            "gone" => Some(owned_by(Kind::Job, &Meta { uid: Uid(99), ..Meta::named("default", "never") })),
+            "gone" => Some(owned_by(Kind::Job, &Meta { uid: Uid::new(99), ..Meta::named("default", "never") })),
             _ => Some(owned_by(Kind::Job, &read(&bed).meta)),
         };
         let owners: Vec<OwnerReference> =

@@ -152,7 +152,7 @@ fn a_namespace_that_is_being_deleted_gets_no_pods_and_no_complaint() {
 fn candidate(name: &str, node: &str, phase: Phase, ready: Option<u64>, created: u64, now: Time) -> Pod {
     let ago = |seconds: u64| Time(now.0 - Span::from_secs(seconds).0);
     let mut pod = Pod { meta: Meta::named("default", name).into(), ..Pod::default() };
-    pod.meta.uid = Uid(u128::from(name.as_bytes()[0]));
+    pod.meta.uid = Uid::new(u128::from(name.as_bytes()[0]));
     pod.meta.created_at = ago(created);
     pod.node = (!node.is_empty()).then(|| node.into());
     pod.status.phase = phase;

@@ -75,7 +75,7 @@ fn the_retention_policy_makes_claims_belong_to_the_set_or_to_the_pod_that_goes()
 fn owners(words: &str, set: &StatefulSet, pod: &Pod) -> Vec<OwnerReference> {
     let one = |word: &str| {
         let stale = |mut owner: OwnerReference| {
-            owner.uid = Uid(99);
+            owner.uid = Uid::new(99);
             owner
         };
         let (of_set, of_pod) = (owned_by(Kind::StatefulSet, &set.meta), owned_by(Kind::Pod, &pod.meta));
@@ -84,9 +84,9 @@ fn owners(words: &str, set: &StatefulSet, pod: &Pod) -> Vec<OwnerReference> {
             "set" => of_set,
             "old-pod" => stale(of_pod),
             "old-set" => stale(of_set),
-            "other" => owned_by(Kind::Job, &Meta { uid: Uid(7), ..Meta::named("default", "else") }),
-            "stranger" => owned_by(Kind::Pod, &Meta { uid: Uid(8), ..Meta::named("default", "simon") }),
-            "namesake" => owned_by(Kind::Job, &Meta { uid: Uid(7), ..Meta::named("default", "db") }),
+            "other" => owned_by(Kind::Job, &Meta { uid: Uid::new(7), ..Meta::named("default", "else") }),
+            "stranger" => owned_by(Kind::Pod, &Meta { uid: Uid::new(8), ..Meta::named("default", "simon") }),
+            "namesake" => owned_by(Kind::Job, &Meta { uid: Uid::new(7), ..Meta::named("default", "db") }),
             other => panic!("no owner is called {other}"),
         };
         OwnerReference { controller: word.starts_with('*'), ..owner }
@@ -96,10 +96,10 @@ fn owners(words: &str, set: &StatefulSet, pod: &Pod) -> Vec<OwnerReference> {
 
 fn in_words(owners: &[OwnerReference]) -> String {
     let word = |owner: &OwnerReference| {
-        let name = match (owner.kind, owner.uid) {
-            (Kind::Pod, Uid(2)) => "pod",
-            (Kind::StatefulSet, Uid(1)) => "set",
-            (Kind::Pod, Uid(8)) => "stranger",
+        let name = match (owner.kind, owner.uid.bits()) {
+            (Kind::Pod, 2) => "pod",
+            (Kind::StatefulSet, 1) => "set",
+            (Kind::Pod, 8) => "stranger",
             (Kind::Pod, _) => "old-pod",
             (Kind::StatefulSet, _) => "old-set",
             _ if &*owner.name == "db" => "namesake",
@@ -112,9 +112,9 @@ fn in_words(owners: &[OwnerReference]) -> String {
 
 fn set_and_pod(with_set: bool, with_pod: bool, ordinal: u32) -> (StatefulSet, Pod) {
     let mut set = with_claims(2, with_set, with_pod);
-    set.meta.uid = Uid(1);
+    set.meta.uid = Uid::new(1);
     let mut pod = Pod { meta: Meta::named("default", &format!("db-{ordinal}")).into(), ..Pod::default() };
-    pod.meta.uid = Uid(2);
+    pod.meta.uid = Uid::new(2);
     (set, pod)
 }
 

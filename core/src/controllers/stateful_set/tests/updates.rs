@@ -94,7 +94,7 @@ fn the_history_is_kept_to_its_limit_and_an_old_template_becomes_the_newest_revis
 fn a_revision_name_that_is_taken_counts_as_a_collision() {
     let mut bed = bed();
     let mut wanted = db(1);
-    wanted.meta.uid = crate::id::Uid(1);
+    wanted.meta.uid = crate::id::Uid::new(1);
     let hash = revisions::template_hash(&wanted.template, Some(0));
     let taken = ControllerRevision {
         meta: Meta::named("default", &format!("db-{hash}")),

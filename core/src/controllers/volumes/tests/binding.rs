@@ -39,7 +39,7 @@ fn volume_of(words: &str, claim: Option<&PersistentVolumeClaim>) -> PersistentVo
                 let name = mark.strip_prefix('=').expect("one of the marks above");
                 let uid = match name.chars().last() {
                     Some('!') => claim.map(|claim| claim.meta.uid),
-                    Some('?') => Some(crate::id::Uid(99)),
+                    Some('?') => Some(crate::id::Uid::new(99)),
                     _ => None,
                 };
                 let name = name.trim_end_matches(['!', '?']).into();

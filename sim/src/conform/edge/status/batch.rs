@@ -53,5 +53,5 @@ fn uids(list: &Value) -> Result<Vec<Uid>, String> {
 /// An identity. Errors: one that is not written as identities are.
 fn uid(value: &Value) -> Result<Uid, String> {
     let text = value.as_str().unwrap_or_default();
-    u128::from_str_radix(&text.replace('-', ""), 16).map(Uid).map_err(|_| format!("the identity {text:?}"))
+    u128::from_str_radix(&text.replace('-', ""), 16).map(Uid::new).map_err(|_| format!("the identity {text:?}"))
 }
