@@ -175,6 +175,11 @@ fn without_count(message: &str) -> &str {
     count.map_or(message, |(message, _)| message)
 }
 
+/// A message without how often it, or one like it, was said.
+fn words(message: &str) -> &str {
+    without_count(message.strip_prefix("(combined from similar events): ").unwrap_or(message))
+}
+
 fn agree(track: &str, theirs: &[Vec<Entry>], ours: &[Vec<Entry>], tolerance: Tolerance) -> bool {
     // Entries that are near each other may change places, and warnings come as often as something is tried.
     let (open_order, warns) =
@@ -252,11 +257,15 @@ fn is_between_plays(track: &str, theirs: &[Vec<Entry>], ours: &[Vec<Entry>], tol
         recorded.iter().all(|value| known.contains(value)) && fits_what_is_open(&plays, &recorded)
     };
     let same = |a: &Entry, b: &Entry| value(a) == value(b) && tolerance.allows(a.at_ms, b.at_ms);
-    // What is the last that the filter against too many lets through depends on how many came before.
+    // What is the last that the filter against too many lets through depends on how many came before, and so does
+    // whether it is said in these words for the first time.
     let is_cut = |entries: &[Entry]| track.contains(" said ") && entries.len() >= SAID_AT_MOST;
+    let is_said = |last: &str| ours.iter().any(|play| play.iter().any(|entry| words(&entry.value) == words(last)));
     let near = |a: Option<&Entry>, b: Option<&Entry>| a.zip(b).is_some_and(|(a, b)| same(a, b));
     let ends_alike = |recorded: &[Entry], played: &[Entry]| match (recorded.last(), played.last()) {
-        (Some(a), Some(b)) if is_cut(recorded) && is_cut(played) => tolerance.allows(a.at_ms, b.at_ms),
+        (Some(a), Some(b)) if is_cut(recorded) && is_cut(played) => {
+            tolerance.allows(a.at_ms, b.at_ms) && is_said(&a.value)
+        }
         (a, b) => near(a, b),
     };
     let timely = |recorded: &[Entry]| {
