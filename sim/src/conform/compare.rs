@@ -13,7 +13,7 @@
 //! (which of two like pods goes first, in which order two controllers see one change). Where they differ among
 //! themselves, a long sequence need not be that of one play: a recording agrees that begins as all plays do and ends as
 //! most of them, about when one of them does, and between has only values that some play has, in up to half as many
-//! entries more or fewer.
+//! entries more or fewer. Where so much was said that the rest was left out, the last is chance.
 
 use std::collections::{BTreeMap, BTreeSet};
 

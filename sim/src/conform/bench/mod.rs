@@ -3,13 +3,14 @@
 //!
 //! Here are a play from its beginning to its end and the queue of what happens in it. `scene` is what is there before
 //! the first step, `steps` does the steps, `drains` the `kubectl drain`s among them, `machines` looks after kubelets,
-//! `effects` carries out what the core wants, and `owners` knows whose each field is.
+//! `effects` carries out what the core wants, `pace` says how quick everything is, and `owners` knows whose each field
+//! is.
 //!
 //! Delays are drawn by the seed within a few milliseconds, as a cluster on one machine has them, or several times as
 //! long, as a busy one has, so that another seed gives another order of what the recorded clusters left to chance.
 //! Watches show things in their order; requests that a client makes at once may overtake each other, and answers the
 //! watch. Scenarios that were recorded side by side shared the limits of the controllers' clients, so there are plays
-//! with a part of these limits.
+//! with a part of these limits, and plays in which each client, component and kubelet has a pace of its own.
 
 mod drains;
 mod effects;
