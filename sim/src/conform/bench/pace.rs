@@ -33,8 +33,8 @@ const BEHIND: [Span; 4] = [Span::ZERO, Span::from_millis(60), Span::from_millis(
 /// The same where the limit leaves room, or is the scheduler's: its component then only has others' work to do.
 const BUSY: [Span; 4] = [Span::ZERO, Span::from_millis(15), Span::from_millis(50), Span::from_millis(120)];
 
-/// Which of these ways a client has, by the seed: those of controllers that make pods have the most to ask for (each pod,
-/// an event about it, and a status), so they are the busy ones of a cluster.
+/// Which of these ways a client has, by the seed: those of controllers that make pods have the most to ask for (each
+/// pod, an event about it, and a status), so they are the busy ones of a cluster.
 const OF_MAKERS: [usize; 4] = [1, 2, 3, 3];
 const OF_OTHERS: [usize; 4] = [0, 0, 1, 2];
 
