@@ -96,6 +96,53 @@ fn a_command_of_a_transcript_that_had_another_outcome_is_found() {
     assert!(text(&output).contains("exit code of kubectl label deploy till shift=day"), "{}", text(&output));
 }
 
+/// A machine's only pod, which its DaemonSet's controller and the one of taints are both to delete.
+const TAINTED: &str = "namespace: shop
+steps:
+- t_ms: 0
+  fake_kubelet: {op: add, name: till-1}
+- t_ms: 100
+  request: POST /apis/apps/v1/namespaces/shop/daemonsets
+  response_code: 201
+  body:
+    apiVersion: apps/v1
+    kind: DaemonSet
+    metadata: {name: scanner}
+    spec:
+      selector: {matchLabels: {app: scanner}}
+      template:
+        metadata: {labels: {app: scanner}}
+        spec: {containers: [{name: c, image: \"scanner:v1\"}]}
+- t_ms: 5000
+  request: PATCH /api/v1/nodes/till-1
+  response_code: 200
+  content_type: application/strategic-merge-patch+json
+  body: {spec: {taints: [{key: spill, value: wet, effect: NoExecute}]}}
+";
+
+#[test]
+fn of_two_controllers_that_see_one_change_either_acts_first_by_the_seed() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shop-taint");
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    fs::write(folder.join("steps.yaml"), TAINTED).expect("a file of the test");
+    let namespace = "{\"t_ms\":0,\"rv\":1,\"type\":\"ADDED\",\"kind\":\"Namespace\",\"name\":\"shop\"}\n";
+    fs::write(folder.join("events.jsonl"), namespace).expect("a file of the test");
+    let played = folder.with_file_name("shop-taint-played");
+    let marked_first = |seed: u64| {
+        let written = played.join(seed.to_string());
+        let written_to = written.to_str().expect("a folder's name");
+        let output = conform(&["--seed", &seed.to_string(), "--write", written_to], &folder);
+        assert!(output.status.success(), "{}", text(&output));
+        let events = fs::read_to_string(written.join("shop-taint/events.jsonl")).expect("what was played");
+        let first =
+            |word: &str| events.lines().position(|line| line.contains("\"kind\":\"Pod\"") && line.contains(word));
+        let (marked, deleted) = (first("DisruptionTarget"), first("deletionTimestamp"));
+        marked.expect("the one of taints says why") < deleted.expect("the pod is deleted")
+    };
+    let firsts: Vec<bool> = (32..40).map(marked_first).collect();
+    assert!(firsts.contains(&true) && firsts.contains(&false), "{firsts:?}");
+}
+
 #[test]
 fn a_folder_without_a_recording_is_bad_input() {
     let output = conform(&[], &recordings().join("shop-rollout").join("nothing"));

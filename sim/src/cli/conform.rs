@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
     /// Play each recording with so many seeds, which stand for what a cluster leaves to chance.
-    #[arg(long, value_name = "N", default_value_t = 32, allow_negative_numbers = true, value_parser = some)]
+    #[arg(long, value_name = "N", default_value_t = 64, allow_negative_numbers = true, value_parser = some)]
     seeds: usize,
     /// The first seed.
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = seed)]

@@ -1,5 +1,6 @@
 //! What the core wants is carried out: timers, the disk, messages with their delays; what it writes is written down.
 
+use wavetank_core::api::Client;
 use wavetank_core::digest::StableHasher;
 use wavetank_core::draw::{Purpose, below, draw};
 use wavetank_core::events::{Event, Written};
@@ -64,7 +65,7 @@ impl Bench<'_> {
                 }
             }
             Effect::Persist(revision) => {
-                self.push(self.now + Span(DISK.0 * self.pace), Happening::Input(Input::Persisted(revision)));
+                self.push(self.now + Span(DISK.0 * self.pace.factor), Happening::Input(Input::Persisted(revision)));
             }
             Effect::Record(Fact { subject, what: What::Event(event), .. }) => self.say(&subject, &event),
             Effect::Record(_) => {}
@@ -98,22 +99,26 @@ impl Bench<'_> {
             (_, body) => {
                 // What a client asks for at once goes over connections of its own. Answers do so too: those of a real
                 // cluster may come before the watch shows what was written.
-                let lane = match body {
-                    Msg::Request(..) => Lane::Requests,
-                    Msg::Response(..) if self.overtaking => Lane::Answers,
-                    _ => Lane::Watch,
+                let (lane, leaves_at) = match &body {
+                    Msg::Request(id, request) if matches!(from, ProcId::CONTROLLER_MANAGER | ProcId::SCHEDULER) => {
+                        (Lane::Requests, self.pace.leaves(from, Client::number_of(*id), request, self.now))
+                    }
+                    Msg::Request(..) => (Lane::Requests, self.now),
+                    Msg::Response(..) if self.pace.overtaking => (Lane::Answers, self.now),
+                    Msg::Advance(revision) => (Lane::Watch, self.now + self.pace.news_late(to, revision.0)),
+                    _ => (Lane::Watch, self.now),
                 };
-                let at = self.arrival(from, to, lane);
+                let at = self.arrival(from, to, lane, leaves_at);
                 self.push(at, Happening::Input(Input::Message { from, to, body }));
             }
         }
     }
 
-    fn arrival(&mut self, from: ProcId, to: ProcId, lane: Lane) -> Time {
+    fn arrival(&mut self, from: ProcId, to: ProcId, lane: Lane, leaves_at: Time) -> Time {
         let link = StableHasher::hash_one(&(from.bits(), to.bits()));
         let (last, count) = self.links.entry((from, to)).or_default();
         let drawn = below(draw(self.seed, Purpose::LinkDelay, link, *count), DELAY_MORE.0);
-        let at = self.now + Span((DELAY_MIN.0 + drawn) * self.pace);
+        let at = leaves_at + Span((DELAY_MIN.0 + drawn) * self.pace.factor);
         let at = if lane == Lane::Watch { at.max(*last) } else { at };
         if lane != Lane::Answers {
             *last = at.max(*last);

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 use wavetank_core::api::{Propagation, Reply, Request};
-use wavetank_core::draw::{Purpose, below, draw};
 use wavetank_core::id::{HostId, Name, ProcId};
 use wavetank_core::model::{Kind, Object, ObjectKey};
 use wavetank_core::seam::{Input, Msg};
@@ -116,9 +115,8 @@ impl Bench<'_> {
     pub(super) fn plan(&mut self, plans: Vec<(Span, Due)>) {
         for (delay, due) in plans {
             // Kubelets of a busy cluster are late, each on its own.
-            let late =
-                below(draw(self.seed, Purpose::LinkDelay, due.entity(), self.pushed), KUBELET.0 * (self.pace - 1) + 1);
-            self.push(self.now + delay + KUBELET + Span(late), Happening::Duty(due));
+            let late = self.pace.kubelet_late(KUBELET, due.entity(), self.pushed);
+            self.push(self.now + delay + KUBELET + late, Happening::Duty(due));
         }
     }
 }

@@ -3,18 +3,20 @@
 //!
 //! Here are a play from its beginning to its end and the queue of what happens in it. `scene` is what is there before
 //! the first step, `steps` does the steps, `drains` the `kubectl drain`s among them, `machines` looks after kubelets,
-//! `effects` carries out what the core wants, and `owners` knows whose each field is.
+//! `effects` carries out what the core wants, `pace` says how quick everything is, and `owners` knows whose each field
+//! is.
 //!
 //! Delays are drawn by the seed within a few milliseconds, as a cluster on one machine has them, or several times as
 //! long, as a busy one has, so that another seed gives another order of what the recorded clusters left to chance.
 //! Watches show things in their order; requests that a client makes at once may overtake each other, and answers the
 //! watch. Scenarios that were recorded side by side shared the limits of the controllers' clients, so there are plays
-//! with a part of these limits.
+//! with a part of these limits, and plays in which each client, component and kubelet has a pace of its own.
 
 mod drains;
 mod effects;
 mod machines;
 mod owners;
+mod pace;
 mod scene;
 mod steps;
 
@@ -22,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wavetank_core::Core;
 use wavetank_core::api::Request;
-use wavetank_core::config::{AddressRange, Config, RateLimit};
+use wavetank_core::config::{AddressRange, Config};
 use wavetank_core::events::EventLog;
 use wavetank_core::id::{HostId, ProcId, RequestId, Revision};
 use wavetank_core::seam::{Input, Msg, TimerKind};
@@ -35,14 +37,7 @@ use crate::conform::names::Twins;
 use crate::conform::recording::Recording;
 use drains::Running;
 use owners::Applied;
-
-/// How many times as long delays are, by the seed: recorded clusters were more and less busy, with others' scenarios
-/// too.
-const PACES: [u64; 4] = [1, 1, 4, 12];
-
-/// Requests per second and burst of each controller's client, by the seed, where the recording names none: those of the
-/// defaults, and what other scenarios have left of them.
-const SHARES: [(u32, u32); 4] = [(20, 30), (20, 1), (8, 8), (2, 4)];
+use pace::Pace;
 
 /// How long after the first step's clock the run begins: controllers have started, nodes are there.
 const LEAD: Span = Span::from_secs(40);
@@ -90,10 +85,7 @@ struct Bench<'a> {
     links: BTreeMap<(ProcId, ProcId), (Time, u64)>,
     beats: BTreeMap<HostId, u64>,
     seed: u64,
-    /// How many times as long delays are.
-    pace: u64,
-    /// Whether answers may come before the watch shows what was written.
-    overtaking: bool,
+    pace: Pace,
     shown: Revision,
     log: EventLog,
     /// Places in the log of events that could not be written down.
@@ -116,9 +108,8 @@ struct Bench<'a> {
 pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
     let mut config = Config { seed, ..Config::default() };
     config.api_server.service_addresses = SERVICE_ADDRESSES;
-    let share = SHARES[(seed / PACES.len() as u64 / 2 % SHARES.len() as u64) as usize];
-    let (per_second, burst) = recording.client_limit.unwrap_or(share);
-    config.controller_manager.client_limit = Some(RateLimit { per_second, burst });
+    let pace = Pace::of(seed, recording.client_limit);
+    config.controller_manager.client_limit = pace.client_limit;
     let first = recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0);
     // Our whole seconds are those of the recorded wall clock: the API stores times in whole seconds, and schedules go
     // by the minute.
@@ -140,8 +131,7 @@ pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
         links: BTreeMap::new(),
         beats: BTreeMap::new(),
         seed,
-        pace: PACES[(seed % PACES.len() as u64) as usize],
-        overtaking: seed / PACES.len() as u64 % 2 == 1,
+        pace,
         shown: Revision::ZERO,
         log: EventLog::default(),
         lost: BTreeSet::new(),
