@@ -43,9 +43,9 @@ impl Standing {
 pub(in crate::scheduler) struct Start(u32);
 
 impl Start {
-    /// Panics after 136 years.
+    /// Seconds beyond 136 years, which no run takes, are not told apart.
     fn at(time: Option<Time>) -> Start {
-        let second = |time: Time| u32::try_from(time.0 / Span::from_secs(1).0).expect("no run takes 136 years");
+        let second = |time: Time| u32::try_from(time.0 / Span::from_secs(1).0).unwrap_or(u32::MAX).min(u32::MAX - 1);
         time.map_or_else(Start::default, |time| Start(second(time)))
     }
 

@@ -38,7 +38,7 @@ impl Written<'_> {
 
     /// The generation that the counts belong to.
     pub(super) fn generation(&self) -> u32 {
-        self.new["observedGeneration"].as_u64().and_then(|it| it.try_into().ok()).unwrap_or(0)
+        self.optional("observedGeneration").unwrap_or(0)
     }
 
     pub(super) fn text(&self, field: &str) -> &str {
