@@ -155,30 +155,37 @@ pub fn draw_block(seed: u64, purpose: Purpose, entity: u64, block: u64) -> [u64;
     std::array::from_fn(|place| u64::from(words[2 * place]) | u64::from(words[2 * place + 1]) << 32)
 }
 
-/// One block of a ChaCha8 stream: four rows of four words, so that a processor can do a row at once.
+/// One block of a ChaCha8 stream.
 ///
 /// Source: D. J. Bernstein, ChaCha, a variant of Salsa20 (2008), with a counter and a stream number of 64 bits each.
 fn chacha8_block(key: [u32; 8], counter: u64, stream: u64) -> [u32; 16] {
-    let [k0, k1, k2, k3, k4, k5, k6, k7] = key;
-    let position = [counter as u32, (counter >> 32) as u32, stream as u32, (stream >> 32) as u32];
-    let start = [[0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574], [k0, k1, k2, k3], [k4, k5, k6, k7], position];
-    let mut rows = start;
+    let halves = |value: u64| [value as u32, (value >> 32) as u32];
+    let mut start = [0; 16];
+    start[..4].copy_from_slice(&[0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574]);
+    start[4..12].copy_from_slice(&key);
+    start[12..14].copy_from_slice(&halves(counter));
+    start[14..].copy_from_slice(&halves(stream));
+    let mut state = start;
     for _ in 0..4 {
-        quarter_rounds(&mut rows);
-        // The diagonals become columns, and columns again.
-        (1..4).for_each(|row| rows[row].rotate_left(row));
-        quarter_rounds(&mut rows);
-        (1..4).for_each(|row| rows[row].rotate_right(row));
+        for column in 0..4 {
+            quarter_round(&mut state, [column, column + 4, column + 8, column + 12]);
+        }
+        for diagonal in 0..4 {
+            let shifted = |by: usize| 4 * by + (diagonal + by) % 4;
+            quarter_round(&mut state, [shifted(0), shifted(1), shifted(2), shifted(3)]);
+        }
     }
-    std::array::from_fn(|place| rows[place / 4][place % 4].wrapping_add(start[place / 4][place % 4]))
+    for (word, start) in state.iter_mut().zip(start) {
+        *word = word.wrapping_add(start);
+    }
+    state
 }
 
-/// A quarter round on each of the four columns.
 #[inline]
-fn quarter_rounds(rows: &mut [[u32; 4]; 4]) {
-    for [to, with, by, turn] in [[0, 1, 3, 16], [2, 3, 1, 12], [0, 1, 3, 8], [2, 3, 1, 7]] {
-        rows[to] = std::array::from_fn(|column| rows[to][column].wrapping_add(rows[with][column]));
-        rows[by] = std::array::from_fn(|column| (rows[by][column] ^ rows[to][column]).rotate_left(turn as u32));
+fn quarter_round(state: &mut [u32; 16], [a, b, c, d]: [usize; 4]) {
+    for [to, with, by, turn] in [[a, b, d, 16], [c, d, b, 12], [a, b, d, 8], [c, d, b, 7]] {
+        state[to] = state[to].wrapping_add(state[with]);
+        state[by] = (state[by] ^ state[to]).rotate_left(turn as u32);
     }
 }
 
