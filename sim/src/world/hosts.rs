@@ -53,6 +53,15 @@ pub(super) struct Host {
 }
 
 impl Host {
+    /// The profile that replaces the plan's on the machine's link: that of the SlowLink that began last.
+    pub(super) fn profile<'p>(&self, plan: &'p Plan) -> Option<&'p LinkProfile> {
+        let fault = *self.slow.last()?;
+        match &plan.faults[fault as usize].kind {
+            FaultKind::SlowLink { profile, .. } => Some(profile),
+            other => panic!("fault {fault} makes a link slow but is {other:?}"),
+        }
+    }
+
     /// How often its kubelet had been started before this life.
     pub(super) fn start_number(&self) -> u64 {
         u64::from(self.incarnation).saturating_sub(1)
@@ -123,15 +132,6 @@ pub(super) fn check(kind: &FaultKind, hosts: usize, place: &str) {
 }
 
 impl<Q: EventQueue> SimWorld<Q> {
-    /// The profile that replaces the plan's on a machine's link: that of the SlowLink that began last.
-    pub(super) fn profile<'p>(&self, plan: &'p Plan, host: HostId) -> Option<&'p LinkProfile> {
-        let fault = *self.hosts[host.0 as usize].slow.last()?;
-        match &plan.faults[fault as usize].kind {
-            FaultKind::SlowLink { profile, .. } => Some(profile),
-            other => panic!("fault {fault} makes a link slow but is {other:?}"),
-        }
-    }
-
     pub(super) fn host_starts(&mut self, host: HostId) {
         self.hosts[host.0 as usize].present = true;
         self.start_or_stop_kubelet(host);

@@ -28,8 +28,8 @@ impl<Q: EventQueue> SimWorld<Q> {
             return;
         }
         let id = self.renewal_id(host, renewal);
-        let plan = std::sync::Arc::clone(&self.plan);
-        let at = self.network.send_renewal(self.now, id, self.profile(&plan, host));
+        let profile = self.hosts[host.0 as usize].profile(&self.plan);
+        let at = self.network.send_renewal(self.now, id, profile);
         self.push_renewal(at, host, node, renewal);
     }
 

@@ -248,8 +248,7 @@ impl<Q: EventQueue> SimWorld<Q> {
             }
             connection = row.incarnation;
         }
-        let plan = Arc::clone(&self.plan);
-        let profile = machine.and_then(|host| self.profile(&plan, host));
+        let profile = machine.and_then(|host| self.hosts[host.0 as usize].profile(&self.plan));
         let arrival = self.network.send(self.now, from, to, &body, profile, self.establishing);
         self.push_message(arrival, from, Event::Message { from, to, body, connection });
     }
