@@ -10,6 +10,7 @@ use crate::kubelet::pod_life::PodLife;
 #[derive(Default)]
 pub(in crate::kubelet) struct Lives {
     uids: Vec<Uid>,
+    #[expect(clippy::vec_box, reason = "a pod that comes or goes moves words, and room to grow is room for words")]
     lives: Vec<Box<PodLife>>,
 }
 
