@@ -364,7 +364,9 @@ mod tests {
                     let (status, reason) = (Status3::from(next(2) == 0), ["", "Waits"][next(2)]);
                     let both = [kind, DisruptionTarget];
                     conditions.set_all(both.map(|kind| (kind, status, reason.into(), Name::default())), now);
-                    both.map(|kind| set(&mut list, kind, status, reason, now));
+                    for kind in both {
+                        set(&mut list, kind, status, reason, now);
+                    }
                 }
                 _ => {
                     let (status, reason) = (Status3::from(next(2) == 0), ["", "", "Waits"][next(3)]);
