@@ -216,7 +216,6 @@ impl Row {
         if life.is_settled() {
             if std::mem::take(&mut life.counted) {
                 self.used.subtract(&admission::requests(&life.pod.spec));
-                self.used.pods -= 1;
             }
             if life.uses_configs || !self.files.is_empty() || !self.mounts.is_empty() {
                 self.release_volumes(ctx, uid);

@@ -206,6 +206,21 @@ fn a_full_node_refuses_a_pod_that_was_bound_to_it_anyway() {
 }
 
 #[test]
+fn a_pod_that_has_ended_gives_back_one_place_and_not_two() {
+    let mut bed = bed(FakeRuntime::new());
+    create(&mut bed, "former", spec(&["app"]));
+    bed.run_until(Time::from_secs(5));
+    delete(&mut bed, "former", None);
+    bed.run_until(Time::from_secs(10));
+    let names: Vec<String> = (0..111).map(|number| format!("p{number}")).collect();
+    names.iter().for_each(|name| create(&mut bed, name, spec(&["app"])));
+    bed.run_until(Time::from_secs(30));
+    let refused: Vec<&String> = names.iter().filter(|name| pod(&bed, name).status.phase == Phase::Failed).collect();
+    assert_eq!(refused, ["p110"], "the node has room for 110");
+    assert!(pod(&bed, "p110").status.message.ends_with("pods, requested: 1, used: 110, capacity: 110"));
+}
+
+#[test]
 fn a_node_is_registered_with_the_conditions_of_a_healthy_kubelet() {
     let mut bed = bed(FakeRuntime::new());
     let node = bed.get::<Node>("", "n1").unwrap();
