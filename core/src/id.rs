@@ -145,8 +145,8 @@ impl Revision {
     }
 }
 
-/// An object's identity for its whole life: 128 bits, printed as a UUID of version 4. They are kept as two words, so that
-/// what holds an identity need not be aligned to more.
+/// An object's identity for its whole life: 128 bits, printed as a UUID of version 4. They are kept as two words, so
+/// that what holds an identity need not be aligned to more.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(from = "u128", into = "u128")]
 pub struct Uid {

@@ -129,8 +129,8 @@ impl Board {
         let (stretch, feasible) = self.next_feasible(search, cache.order().len());
         let is_feasible = |place| scores[stretch.position(place)] != INFEASIBLE;
         let bonuses = case.relations?.bonuses(cache, case.classes, &stretch, (feasible, is_feasible))?;
-        // What is the same for every node makes no difference. A feasible node's total is 0 at least and less than 2^31,
-        // so that every other node's stays below 0.
+        // What is the same for every node makes no difference. A feasible node's total is 0 at least and less than
+        // 2^31, so that every other node's stays below 0.
         let mut totals = stretch.of(scores);
         for (total, kind) in totals.iter_mut().zip(&bonuses.kinds) {
             *total = total.wrapping_add(bonuses.of_kinds[*kind as usize]);

@@ -1,9 +1,9 @@
 //! How many pods each owner has, kept up to date by every change of a pod, so that a sync need not look at each.
 //!
 //! Counts are kept per set of labels, because which pods an owner selects is decided when it is asked: all pods of one
-//! template share one set of labels, and a selector is tried once per set; nearly all owners have one. Invariant: the counts are those of the view
-//! that the changes noted so far have led to; `sync` compares them with a walk in debug builds. Absent on purpose:
-//! times of readiness, which matter only to the few ReplicaSets with a `min_ready`.
+//! template share one set of labels, and a selector is tried once per set; nearly all owners have one. Invariant: the
+//! counts are those of the view that the changes noted so far have led to; `sync` compares them with a walk in debug
+//! builds. Absent on purpose: times of readiness, which matter only to the few ReplicaSets with a `min_ready`.
 
 use crate::controllers::by_hash::ByHash;
 use crate::id::Uid;
