@@ -199,6 +199,25 @@ fn other_tie_orders_take_other_paths_to_a_cluster_with_the_same_pods_ready() {
 }
 
 #[test]
+fn a_run_takes_the_same_path_whether_or_not_events_are_said() {
+    let crash = fault(100_000, Some(500_000), FaultKind::Crash { hosts: vec![HostId(0)] });
+    let plan = plan(3, 9, vec![crash]);
+    let [said, unsaid] = [true, false].map(|events| {
+        let mut simulation: Simulation = Simulation::with_options(&plan, Options { events, ..Options::default() });
+        simulation.run(&mut Unobserved);
+        simulation.outcome()
+    });
+    assert_eq!((said.fingerprint, said.digest), (unsaid.fingerprint, unsaid.digest));
+    let (events, others): (Vec<_>, Vec<_>) = said.facts.into_iter().partition(|(_, fact)| is_event(fact));
+    assert!(events.len() > 50 && !unsaid.facts.iter().any(|(_, fact)| is_event(fact)), "{} events", events.len());
+    assert_eq!(others, unsaid.facts);
+}
+
+fn is_event(fact: &Fact) -> bool {
+    matches!(fact.what, What::Event(_))
+}
+
+#[test]
 fn a_machine_that_crashes_becomes_not_ready_and_comes_back_when_the_last_of_its_faults_ends() {
     let crash = |from, to| fault(from, Some(to), FaultKind::Crash { hosts: vec![HostId(0)] });
     let outcome = outcome(&plan(3, 3, vec![crash(100_000, 200_000), crash(150_000, 300_000)]));
