@@ -1,8 +1,8 @@
 //! The objects that the core decides on: compact forms of the Kubernetes kinds.
 //!
 //! Invariant: an object is immutable once stored; a write stores a new version. What the core does not model travels
-//! along as text ([`MetaExtras::original`]) and is given back when the object is shown. Absent on purpose: JSON, defaulting
-//! and validation texts, which belong to the edges (crate `wavetank-manifest`).
+//! along as text ([`MetaExtras::original`]) and is given back when the object is shown. Absent on purpose: JSON,
+//! defaulting and validation texts, which belong to the edges (crate `wavetank-manifest`).
 //!
 //! A file for each family of kinds (`workload`, `sets`, `batch`, `network`, `storage`, `policy` …); `pod` with its
 //! `container`s, `pod_volume`s, rules of `placement`, `pod_status` and `qos`; `object` is what all kinds share, `meta`,

@@ -1,7 +1,7 @@
 //! From k8s-openapi's types to the core's compact objects.
 //!
 //! The object must have been admitted ([`Located::admit`]): defaults are filled in and nothing is invalid. What the
-//! core does not model stays in [`Meta::original`] and [`PodSpec::original`] as the JSON that was written.
+//! core does not model stays in [`MetaExtras::original`] and [`PodSpec::original`] as the JSON that was written.
 
 mod batch;
 mod disruption;
