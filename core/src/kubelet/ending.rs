@@ -98,9 +98,7 @@ impl PodLife {
         }
         host.ctx.record(self.key(), What::Ended { reason, message });
         self.end(grace, false, host);
-        if let Some(ending) = &mut self.ending {
-            ending.verdict = Some(verdict);
-        }
+        self.ending.as_mut().expect("the pod has just begun to end").verdict = Some(verdict);
     }
 
     /// When the pod has been active for as long as it may.
