@@ -225,6 +225,10 @@ impl Scheduler {
                 None => {}
             },
         }
+                    // A pod that is bound leaves the queue as one that is deleted does, with what it was nominated to.
+                    if let Some(old) = old.filter(|old| old.node.is_none() && old.status.nominated_node.is_some()) {
+                        self.nomination_gone(old, now);
+                    }
     }
 
     fn unplaced_pod_gone(&mut self, row: RowId, old: &Arc<Pod>, now: Time) {
@@ -242,6 +246,8 @@ impl Scheduler {
         let event = Event::PlacedPodGone(&traits);
         self.queue.on_event_up_to(&self.placement, &event, old.spec.priority, now);
     }
+    ///
+    /// Source: `deletePodFromSchedulingQueue`, `updatePodInSchedulingQueue`, pkg/scheduler/eventhandlers.go (v1.34.1).
 
     fn placed_pod_gone(&mut self, row: RowId, old: &Arc<Pod>, now: Time) {
         let placement = &mut self.placement;
