@@ -244,6 +244,14 @@ pub struct SchedulerConfig {
     pub profiles: Vec<ProfileConfig>,
     /// Policies beside the plugins of every profile; `None` leaves the profiles as they are.
     pub policy: Option<PolicyConfig>,
+    /// Whether the next pod is tried while the status of one that no node took is being written
+    /// (`SchedulerAsyncAPICalls`).
+    #[serde(default = "asynchronous")]
+    pub async_api_calls: bool,
+}
+
+fn asynchronous() -> bool {
+    true
 }
 
 impl Default for SchedulerConfig {
@@ -259,6 +267,7 @@ impl Default for SchedulerConfig {
             unschedulable_flush_after: Span::from_secs(300),
             profiles: vec![ProfileConfig::default()],
             policy: None,
+            async_api_calls: asynchronous(),
         }
     }
 }

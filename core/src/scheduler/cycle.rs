@@ -39,7 +39,7 @@ pub(super) struct Binding {
 impl Scheduler {
     /// Tries what is ready, unless an attempt is under way, and arms the timers that are needed.
     pub(super) fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        while self.timers.cycle.is_none() && self.attempt(ctx, view) {}
+        while self.timers.cycle.is_none() && self.reporting.is_none() && self.attempt(ctx, view) {}
         let due = [
             (TimerKind::SchedulerBackoff, self.queue.backoff_due(), &mut self.timers.backoff),
             (TimerKind::SchedulerFlush, self.queue.flush_due(), &mut self.timers.flush),
@@ -80,7 +80,8 @@ impl Scheduler {
                 let row = queued.row;
                 self.queue.failed(queued, ctx.now);
                 self.renounce(row);
-                self.tell(ctx, view, (row, pod), ("Unschedulable", NO_NODES), Nomination::Set(None));
+                let asked = self.tell(ctx, view, (row, pod), ("Unschedulable", NO_NODES), Nomination::Set(None));
+                self.wait_for(asked);
             }
             Verdict::Unschedulable(failure) => self.unschedulable(ctx, view, queued, failure),
         }
@@ -118,10 +119,19 @@ impl Scheduler {
                 Nomination::Set(Some(node))
             }
         };
-        self.tell(ctx, view, (row, pod), ("Unschedulable", &failure.message), nomination);
+        let asked = self.tell(ctx, view, (row, pod), ("Unschedulable", &failure.message), nomination);
+        self.wait_for(asked);
         if let Some((node, candidate)) = room {
             self.make_room(ctx, view, (row, pod), &node, &candidate.victims);
         }
+    }
+
+    /// Without asynchronous calls the scheduling cycle of a pod that no node took ends with the answer to the status
+    /// that tells so; a binding cycle runs beside the next scheduling cycle anyway.
+    ///
+    /// Source: `handleSchedulingFailure`, `updatePod`, schedule_one.go (v1.34.1).
+    fn wait_for(&mut self, asked: Option<RequestId>) {
+        self.reporting = asked.filter(|_| !self.async_api_calls);
     }
 
     /// A pod is nominated nowhere.
@@ -151,6 +161,10 @@ impl Scheduler {
     ///
     /// Source: `handleBindingCycleError`, `handleSchedulingFailure`, schedule_one.go (v1.34.1).
     pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
+        if self.reporting == Some(id) {
+            self.reporting = None;
+            return;
+        }
         if self.on_prebind_answer(ctx, view, id, &answer).is_some() || self.on_eviction_answer(ctx, view, id, &answer) {
             return;
         }
@@ -192,7 +206,7 @@ impl Scheduler {
     }
 
     /// Says that an attempt failed: a fact, an event, and the pod's PodScheduled condition and nomination if they are
-    /// news.
+    /// news. The number of the request, if there is one.
     ///
     /// Source: `updatePod`, schedule_one.go (v1.34.1).
     fn tell(
@@ -202,7 +216,7 @@ impl Scheduler {
         of: (RowId, &Pod),
         why: (&str, &str),
         nomination: Nomination,
-    ) {
+    ) -> Option<RequestId> {
         let ((row, pod), (reason, message)) = (of, why);
         tell_failure(ctx, view, row, pod, note(message));
         let kind = ConditionKind::PodScheduled;
@@ -213,9 +227,9 @@ impl Scheduler {
                 Patch::PodNomination { node, condition: Some((kind, status, reason, message)) }
             }
             _ if differs => Patch::PodCondition { kind, status, reason, message },
-            _ => return,
+            _ => return None,
         };
-        self.client.send(ctx, Request::Patch { key: key_of(pod), patch });
+        Some(self.client.send(ctx, Request::Patch { key: key_of(pod), patch }))
     }
 }
 

@@ -116,6 +116,9 @@ pub struct Scheduler {
     /// Pods whose end makes room for others.
     evictions: Evictions,
     cost: SchedulingCost,
+    /// The status of a pod that no node took, while it is being written and the next attempt waits for that.
+    reporting: Option<RequestId>,
+    async_api_calls: bool,
     timers: Timers,
 }
 
@@ -139,6 +142,8 @@ impl Scheduler {
             prebinds: Prebinds::default(),
             evictions: Evictions::default(),
             cost: scheduler.cost,
+            reporting: None,
+            async_api_calls: scheduler.async_api_calls,
             timers: Timers::default(),
         }
     }
@@ -220,15 +225,15 @@ impl Scheduler {
                     if self.queue.minds_other_pods() {
                         self.tell_queue_of_placed(old, pod, now);
                     }
+                    // A pod that is bound leaves the queue as one that is deleted does, with what it was nominated to.
+                    if let Some(old) = old.filter(|old| old.node.is_none() && old.status.nominated_node.is_some()) {
+                        self.nomination_gone(old, now);
+                    }
                 }
                 None if self.placement.has_profile(&pod.spec.scheduler_name) => self.on_unplaced(row, old, pod, now),
                 None => {}
             },
         }
-                    // A pod that is bound leaves the queue as one that is deleted does, with what it was nominated to.
-                    if let Some(old) = old.filter(|old| old.node.is_none() && old.status.nominated_node.is_some()) {
-                        self.nomination_gone(old, now);
-                    }
     }
 
     fn unplaced_pod_gone(&mut self, row: RowId, old: &Arc<Pod>, now: Time) {
@@ -241,13 +246,13 @@ impl Scheduler {
 
     /// A pod is nominated no more, or elsewhere: for others of its priority or less that is as if it had been deleted
     /// from its node.
+    ///
+    /// Source: `deletePodFromSchedulingQueue`, `updatePodInSchedulingQueue`, pkg/scheduler/eventhandlers.go (v1.34.1).
     fn nomination_gone(&mut self, old: &Pod, now: Time) {
         let traits = PodTraits::of(&old.spec, &Identity::of(old));
         let event = Event::PlacedPodGone(&traits);
         self.queue.on_event_up_to(&self.placement, &event, old.spec.priority, now);
     }
-    ///
-    /// Source: `deletePodFromSchedulingQueue`, `updatePodInSchedulingQueue`, pkg/scheduler/eventhandlers.go (v1.34.1).
 
     fn placed_pod_gone(&mut self, row: RowId, old: &Arc<Pod>, now: Time) {
         let placement = &mut self.placement;

@@ -70,6 +70,27 @@ fn patch_node(bed: &mut Testbed, name: &str, patch: Patch) {
 }
 
 #[test]
+fn without_asynchronous_calls_the_next_pod_waits_until_the_status_of_the_last_is_written() {
+    let tries = |async_api_calls: bool| {
+        let mut config = Config::default();
+        config.scheduler.client_limit = Some(RateLimit { per_second: 1, burst: 1 });
+        config.scheduler.async_api_calls = async_api_calls;
+        let mut bed = Testbed::new(config);
+        bed.add_node(0, "n1", "a", 1_000, 1 << 30);
+        bed.run_for(Span::from_secs(5));
+        for name in ["a", "b", "c"] {
+            bed.create(pod(name, 2_000));
+        }
+        bed.run_for(Span::from_millis(500));
+        let early = failures(&bed, "c").len();
+        bed.run_for(Span::from_secs(1));
+        (early, failures(&bed, "c").len())
+    };
+    assert_eq!(tries(true), (1, 1));
+    assert_eq!(tries(false), (0, 1), "the status of b waits for the limit, and c for that status");
+}
+
+#[test]
 fn a_waiting_pod_is_tried_again_only_by_events_that_could_help_it() {
     let mut bed = Testbed::new(Config::default());
     bed.add_node(0, "n1", "a", 1_000, 1 << 30);

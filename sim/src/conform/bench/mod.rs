@@ -110,6 +110,8 @@ pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
     config.api_server.service_addresses = SERVICE_ADDRESSES;
     let pace = Pace::of(seed, recording.client_limit);
     config.controller_manager.client_limit = pace.client_limit;
+    // The recorded releases have no asynchronous calls.
+    config.scheduler.async_api_calls = false;
     let first = recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0);
     // Our whole seconds are those of the recorded wall clock: the API stores times in whole seconds, and schedules go
     // by the minute.
