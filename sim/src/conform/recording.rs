@@ -167,14 +167,18 @@ impl Recording {
 /// Quotes what the recorder's YAML means as text and kubectl's dialect does not: `null` as a key (notes on pods without
 /// a node), and `y` and `n` as values.
 fn quoted(text: &str) -> String {
+    let is_letter = |word: &str| matches!(word, "y" | "n" | "Y" | "N");
     let quoted = |line: &str| {
-        let bare = line.trim_start();
-        if let Some((start, word @ ("y" | "n"))) = line.rsplit_once(' ') {
-            return format!("{start} \"{word}\"");
-        }
-        match bare.strip_prefix("null:") {
-            Some(rest) => format!("{}\"null\":{rest}", &line[..line.len() - bare.len()]),
-            None => line.to_owned(),
+        let bare = line.trim_start_matches(|letter: char| matches!(letter, ' ' | '-'));
+        let line = match bare.split_once(':') {
+            Some((key, rest)) if key == "null" || is_letter(key) => {
+                format!("{}\"{key}\":{rest}", &line[..line.len() - bare.len()])
+            }
+            _ => line.to_owned(),
+        };
+        match line.rsplit_once(' ') {
+            Some((start, word)) if is_letter(word) => format!("{start} \"{word}\""),
+            _ => line,
         }
     };
     text.lines().map(quoted).collect::<Vec<_>>().join("\n")
@@ -283,4 +287,17 @@ fn client_limit(summary: &str) -> Option<(u32, u32)> {
         rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
     };
     Some((flag("--kube-api-qps=")?, flag("--kube-api-burst=")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_that_kubectl_takes_for_truth_values_are_text_to_the_recorder() {
+        let text = "a:\n  n: '5'\n  - key: n\n    Y: y\n  - y: 1\n  null: 2\n  no: such\n  name: N";
+        let expected = "a:\n  \"n\": '5'\n  - key: \"n\"\n    \"Y\": \"y\"\n  - \"y\": 1\n  \"null\": 2\n  no: such\n  \
+                        name: \"N\"";
+        assert_eq!(quoted(text), expected);
+    }
 }
