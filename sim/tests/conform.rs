@@ -143,6 +143,61 @@ fn of_two_controllers_that_see_one_change_either_acts_first_by_the_seed() {
     assert!(firsts.contains(&true) && firsts.contains(&false), "{firsts:?}");
 }
 
+/// A pod for one zone of the nodes that recordings share, and one whose label has a letter for its name.
+const SHARED: &str = "namespace: shop
+steps:
+- t_ms: 0
+  fake_kubelet: {op: add, name: till-1, labels: {sim/set: till}}
+- t_ms: 100
+  request: PATCH /api/v1/nodes/till-1
+  response_code: 200
+  content_type: application/strategic-merge-patch+json
+  body:
+    metadata:
+      labels:
+        n: '5'
+- t_ms: 3000
+  request: POST /api/v1/namespaces/shop/pods
+  response_code: 201
+  body:
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: zoned}
+    spec:
+      containers: [{name: c, image: \"app:v1\"}]
+      nodeSelector: {sim/set: pool, topology.kubernetes.io/zone: pz1}
+- t_ms: 3500
+  request: POST /api/v1/namespaces/shop/pods
+  response_code: 201
+  body:
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: lettered}
+    spec:
+      containers: [{name: c, image: \"app:v1\"}]
+      nodeSelector:
+        n: '5'
+";
+
+#[test]
+fn shared_nodes_have_zones_and_labels_may_have_a_letter_for_a_name() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shop-shared");
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    fs::write(folder.join("steps.yaml"), SHARED).expect("a file of the test");
+    let written = folder.with_file_name("shop-shared-played");
+    conform(&["--seeds", "1", "--write", written.to_str().expect("a folder's name")], &folder);
+    let events = fs::read_to_string(written.join("shop-shared/events.jsonl")).expect("what was played");
+    let lines: Vec<serde_json::Value> =
+        events.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+    let node_of = |name: &str| {
+        let of_pod = lines.iter().filter(|line| line["kind"] == "Pod" && line["name"] == name);
+        of_pod.filter_map(|line| line["nodeName"].as_str()).next().map(str::to_owned)
+    };
+    assert_eq!(node_of("shop/lettered").as_deref(), Some("till-1"), "{events}");
+    let zoned = node_of("shop/zoned").expect("a node of its zone takes it");
+    assert!(["pool-1", "pool-3", "pool-5", "pool-7"].contains(&zoned.as_str()), "{zoned}");
+}
+
 #[test]
 fn a_folder_without_a_recording_is_bad_input() {
     let output = conform(&[], &recordings().join("shop-rollout").join("nothing"));

@@ -1,8 +1,6 @@
 //! What is there before the first step: processes, namespaces, nodes, volumes and the steps in the queue.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Value, json};
+use serde_json::json;
 use wavetank_core::api::Request;
 use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::model::{ConfigMap, Labels, Meta, Namespace, Resource};
@@ -17,6 +15,8 @@ use crate::conform::{kubectl, unrecorded};
 
 /// The nodes that recordings of a shared cluster have beside their own.
 const POOL: u32 = 8;
+/// Their zones, by turns.
+const POOL_ZONES: [&str; 2] = ["pz0", "pz1"];
 
 /// A ConfigMap that a controller of the recorded clusters gave every namespace; Kubernetes itself does not know it.
 const FOREIGN: &str = "openshift-service-ca.crt";
@@ -42,15 +42,11 @@ impl Bench<'_> {
             let map = ConfigMap { meta: Meta::named(&self.recording.namespace, FOREIGN), ..ConfigMap::default() };
             self.ask_when_shown("ConfigMap", &foreign, Request::Create(ConfigMap::into_object(map.into())));
         }
-        let zones = zones_of(&self.recording.lines);
         if mentions_pool(self.recording) {
             for number in 1..=POOL {
+                let zone = POOL_ZONES[number as usize % POOL_ZONES.len()];
                 let name = format!("pool-{number}");
-                let mut machine = json!({"name": name, "labels": {"sim/set": "pool"}});
-                if let Some(zone) = zones.get(&name) {
-                    machine["zone"] = zone.clone().into();
-                }
-                self.add_machine(&machine);
+                self.add_machine(&json!({"name": name, "zone": zone, "labels": {"sim/set": "pool"}}));
             }
         }
         for manifest in unrecorded::volumes(&self.recording.steps, &self.recording.lines) {
@@ -91,14 +87,6 @@ impl Bench<'_> {
         let input = Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body };
         self.push(at, Happening::Input(input));
     }
-}
-
-/// Which zone each node is in, as far as endpoints tell.
-fn zones_of(lines: &[Line]) -> BTreeMap<String, String> {
-    let endpoints =
-        lines.iter().filter_map(|line| line.fields.get("endpoints")?.as_object()).flat_map(|map| map.values());
-    let pair = |endpoint: &Value| Some((endpoint["node"].as_str()?.to_owned(), endpoint["zone"].as_str()?.to_owned()));
-    endpoints.filter_map(pair).collect()
 }
 
 /// Whether a recording's pods went, or asked to go, to the nodes that it shared with others.
