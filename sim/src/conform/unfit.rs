@@ -39,6 +39,24 @@ pub fn agree(recorded: &str, ours: &str) -> bool {
         && (recorded.nodes > ours.nodes || recorded.reasons == ours.reasons)
 }
 
+/// A message in which all untolerated taints are counted together, as later releases do; any other text as it is.
+///
+/// The reasons stand in the order of their texts, counts included.
+pub fn levelled(text: &str) -> String {
+    const TAINT: &str = " node(s) had untolerated taint";
+    let Some((before, rest)) = text.split_once(" nodes are available: ").filter(|(_, rest)| rest.contains(TAINT))
+    else {
+        return text.to_owned();
+    };
+    let end = rest.find(". ").unwrap_or(rest.trim_end_matches('.').len());
+    let (reasons, after) = rest.split_at(end);
+    let taints = |part: &str| part.split_once(TAINT).and_then(|(count, _)| count.parse::<u32>().ok());
+    let mut parts: Vec<String> = reasons.split(", ").filter(|part| taints(part).is_none()).map(str::to_owned).collect();
+    parts.push(format!("{}{TAINT}(s)", reasons.split(", ").filter_map(taints).sum::<u32>()));
+    parts.sort_unstable();
+    format!("{before} nodes are available: {}{after}", parts.join(", "))
+}
+
 /// Whether our sequence is part of the recorded one, from the same beginning to the same end.
 pub fn is_part(recorded: &[Entry], ours: &[Entry]) -> bool {
     let (Some(first), Some(last)) = (ours.first(), ours.last()) else { return recorded.is_empty() };
@@ -50,6 +68,7 @@ pub fn is_part(recorded: &[Entry], ours: &[Entry]) -> bool {
 
 impl Unfit {
     fn parse(text: &str) -> Option<Unfit> {
+        let text = &levelled(text);
         let at = text.find("0/")?;
         let (before, rest) = text.split_at(at);
         let (nodes, reasons) = rest[2..].split_once(" nodes are available: ")?;
@@ -62,11 +81,7 @@ impl Unfit {
                 Ok(count) => (count, reason),
                 Err(_) => (1, part),
             };
-            let reason = match reason.split_once(" untolerated taint") {
-                Some((start, _)) => format!("{start} untolerated taint(s)"),
-                None => reason.to_owned(),
-            };
-            *counted.entry(reason).or_insert(0) += count;
+            *counted.entry(reason.to_owned()).or_insert(0) += count;
         }
         Some(Unfit { before: before.to_owned(), nodes: nodes.parse().ok()?, reasons: counted })
     }
@@ -99,6 +114,21 @@ mod tests {
             "0/3 nodes are available: 2 Insufficient cpu, 1 node(s) had untolerated taint {a: b}."
         ));
         assert!(!may_be_repeated("0/2 nodes are available: 2 Insufficient cpu.", taints), "fewer than we have");
+    }
+
+    #[test]
+    fn taints_are_counted_together_and_reasons_stand_in_order() {
+        let ours = "0/7 nodes are available: 1 node(s) had untolerated taint {k: v}, 2 node(s) had untolerated taint \
+                    {node.kubernetes.io/not-ready: }, 2 Insufficient cpu, 2 node(s) were unschedulable. preemption: \
+                    0/7 nodes are available: 7 Preemption is not helpful for scheduling.";
+        let recorded = "0/7 nodes are available: 2 Insufficient cpu, 2 node(s) were unschedulable, 3 node(s) had \
+                        untolerated taint(s). preemption: 0/7 nodes are available: 7 Preemption is not helpful for \
+                        scheduling.";
+        assert_eq!(levelled(ours), recorded);
+        assert_eq!(levelled(recorded), recorded);
+        let short = "False(Unschedulable): 0/1 nodes are available: 1 node(s) had untolerated taint {a: b}.";
+        assert_eq!(levelled(short), short.replace(" {a: b}", "(s)"));
+        assert_eq!(levelled("Created pod: a"), "Created pod: a");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Teller, reason_only};
 use crate::conform::line::Line;
+use crate::conform::unfit;
 
 /// Fields that tell nothing that the cluster decided, or that are told by tracks of their own.
 const NOT_TOLD: &[&str] = &[
@@ -115,7 +116,8 @@ impl Teller {
             let now = text(value);
             if old.get(kind).map(text).as_ref() != Some(&now) {
                 // A pod's own condition messages name containers and nodes; reasons are what is decided.
-                let now = if line.kind == "Node" { reason_only(&now) } else { self.names.in_text(&now) };
+                let now =
+                    if line.kind == "Node" { reason_only(&now) } else { unfit::levelled(&self.names.in_text(&now)) };
                 self.push(line, format!("{subject} condition {kind}"), now);
             }
         }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Teller;
 use crate::conform::line::Line;
+use crate::conform::unfit;
 
 impl Teller {
     pub(super) fn event(&mut self, line: &Line) {
@@ -17,7 +18,7 @@ impl Teller {
             self.push(line, format!("{on} said {said}"), "said".to_owned());
             return;
         }
-        let message = without_node_number(&self.names.in_text(line.text("message")));
+        let message = unfit::levelled(&without_node_number(&self.names.in_text(line.text("message"))));
         let count = line.fields.get("count").and_then(Value::as_u64).filter(|count| *count > 1);
         let count = count.map(|count| format!(" x{count}")).unwrap_or_default();
         self.push(line, format!("{on} said {said}"), format!("{message}{count}"));
