@@ -146,7 +146,7 @@ impl Recording {
         Ok(recording)
     }
 
-    fn empty(name: String) -> Recording {
+    pub(super) fn empty(name: String) -> Recording {
         Recording {
             name,
             namespace: String::new(),
@@ -165,7 +165,7 @@ impl Recording {
 }
 
 /// Quotes what the recorder's YAML means as text and kubectl's dialect does not: `null` as a key (notes on pods without
-/// a node), and `y` and `n` as values.
+/// a node), and `y` and `n`, large or small, as keys and values.
 fn quoted(text: &str) -> String {
     let is_letter = |word: &str| matches!(word, "y" | "n" | "Y" | "N");
     let quoted = |line: &str| {
