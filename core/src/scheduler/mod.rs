@@ -220,6 +220,10 @@ impl Scheduler {
                     if self.queue.minds_other_pods() {
                         self.tell_queue_of_placed(old, pod, now);
                     }
+                    // Its nomination ends with its waiting: `deletePodFromSchedulingQueue`, eventhandlers.go.
+                    if let Some(old) = old.filter(|old| old.node.is_none() && old.status.nominated_node.is_some()) {
+                        self.nomination_gone(old, now);
+                    }
                 }
                 None if self.placement.has_profile(&pod.spec.scheduler_name) => self.on_unplaced(row, old, pod, now),
                 None => {}
