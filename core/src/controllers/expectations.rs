@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::by_hash::ByHash;
 use crate::controllers::NamespacedName;
-use crate::controllers::by_hash::ByHash;
 use crate::id::Uid;
 use crate::model::Resource;
 use crate::store::{Change, View};

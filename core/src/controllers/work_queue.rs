@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::hash::Hash;
 
+use crate::by_hash::ByHash;
 use crate::context::Context;
-use crate::controllers::by_hash::ByHash;
 use crate::seam::TimerKind;
 use crate::time::{Span, Time};
 

@@ -20,10 +20,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::api::{Refusal, Request};
+use crate::by_hash::ByHash;
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
-use crate::controllers::by_hash::ByHash;
 use crate::controllers::claims::{Claims, Orphans};
 use crate::controllers::expectations::{Deletions, Expectations};
 use crate::controllers::news::{News, Topics};
