@@ -152,7 +152,7 @@ impl Cache {
     ) {
         // Nearly always the watch confirms what was assumed, so the name is compared before it is looked up.
         if let Some(pod) = self.pods.get_mut(row.index as usize).and_then(Option::as_mut).filter(|pod| pod.row == row)
-            && self.slots[pod.slot as usize].name == *node
+            && self.names[pod.slot as usize] == *node
             && pod.class == class
         {
             let (place, was_ending) = (pod.place, pod.is_ending);
