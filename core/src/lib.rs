@@ -12,7 +12,6 @@
 
 pub mod api;
 pub mod author;
-mod by_hash;
 pub mod calendar;
 pub mod config;
 pub mod context;

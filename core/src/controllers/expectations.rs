@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::by_hash::ByHash;
 use crate::controllers::NamespacedName;
 use crate::id::Uid;
 use crate::model::Resource;
+use crate::store::ByHash;
 use crate::store::{Change, View};
 use crate::time::{Span, Time};
 

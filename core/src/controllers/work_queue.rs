@@ -7,9 +7,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::hash::Hash;
 
-use crate::by_hash::ByHash;
 use crate::context::Context;
 use crate::seam::TimerKind;
+use crate::store::ByHash;
 use crate::time::{Span, Time};
 
 /// First back-off of a failing key.

@@ -9,7 +9,6 @@
 
 use std::sync::Arc;
 
-use crate::by_hash::ByHash;
 use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{Labels, PodSpec};
@@ -20,6 +19,7 @@ use crate::scheduler::tally::Tally;
 use crate::scheduler::terms::{Pods, Term, Terms};
 use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::{Identity, PodTraits, SpecTraits};
+use crate::store::ByHash;
 
 /// A class is tallied when it has at least one pod for so many slots; a slot takes 4 B of the tally.
 const SLOTS_PER_POD_MAX: usize = 8;

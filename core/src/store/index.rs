@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::by_hash::ByHash;
 use crate::digest::StableHasher;
 use crate::id::{Name, Uid};
 use crate::model::Resource;
+use crate::store::by_hash::ByHash;
 
 /// A secondary key of a row.
 ///
@@ -57,7 +57,7 @@ enum Slots {
 }
 
 impl Default for Slots {
-    fn default() -> Slots {
+    fn default() -> Self {
         Slots::Few(Vec::new())
     }
 }

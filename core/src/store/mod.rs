@@ -9,6 +9,7 @@
 //! present rows. Absent on purpose: admission, defaulting and who may write what (see [`crate::api`]), and leases,
 //! whose renewals change nothing but a time (see [`crate::api::leases`]).
 
+mod by_hash;
 mod chunks;
 pub(crate) mod hash_index;
 mod index;
@@ -18,6 +19,7 @@ mod view;
 
 use std::sync::Arc;
 
+pub(crate) use by_hash::ByHash;
 pub use index::IndexKey;
 pub use log::Change;
 pub use table::Table;

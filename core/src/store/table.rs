@@ -37,8 +37,8 @@ type Older<T> = Option<Box<Link<T>>>;
 
 struct Link<T> {
     version: Version<T>,
-    /// Whether it has a secondary key that the next version has not: what is listed under it may have to go with it.
-    has_keys_of_its_own: bool,
+    /// Whether the version that replaced it has the same secondary keys, as nearly every one has.
+    keeps_keys: bool,
     older: Older<T>,
 }
 
@@ -172,19 +172,15 @@ impl<T: Resource> Table<T> {
         assert!(slot.generation == row.generation, "{row:?} has been given up");
         let before = slot.newest.object.as_deref().expect("a write needs a row that is present");
         let is_report = next.as_ref().is_some_and(|(object, _)| object.is_report_since(before));
-        let mut has_keys_of_its_own = next.is_none();
+        let mut keeps_keys = is_report;
         match &next {
-            // A report leaves the keys as they are.
             Some(_) if is_report => {}
             Some((object, _)) => {
                 // Keys that the version before has are in the index already.
-                let keys = keys_of(&**object).into_iter().zip(keys_of(before)).filter(|(key, before)| key != before);
-                for (key, before) in keys {
-                    has_keys_of_its_own |= before.is_some();
-                    if let Some(key) = key {
-                        self.by_key.enter(key, row.index);
-                    }
-                }
+                let (keys, keys_before) = (keys_of(&**object), keys_of(before));
+                keeps_keys = keys == keys_before;
+                let keys = keys.into_iter().zip(keys_before).filter(|(key, before)| key != before);
+                keys.filter_map(|(key, _)| key).for_each(|key| self.by_key.enter(key, row.index));
             }
             None => self.present -= 1,
         }
@@ -192,7 +188,7 @@ impl<T: Resource> Table<T> {
         let newest = Version { since: revision, object, hash: hash.unwrap_or(0) };
         let version = std::mem::replace(&mut slot.newest, newest);
         let replaced = Replaced { hash: version.hash, is_report };
-        slot.older = Some(Box::new(Link { version, has_keys_of_its_own, older: slot.older.take() }));
+        slot.older = Some(Box::new(Link { version, keeps_keys, older: slot.older.take() }));
         replaced
     }
 
@@ -205,7 +201,7 @@ impl<T: Resource> Table<T> {
         let ended = slot.older.is_none() && slot.newest.object.is_none();
         while let Some(link) = forgotten {
             if let Some(object) = &link.version.object {
-                if link.has_keys_of_its_own {
+                if !link.keeps_keys {
                     self.unindex(object, row.index);
                 }
                 if ended && link.older.is_none() {

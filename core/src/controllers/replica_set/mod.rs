@@ -20,7 +20,6 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::api::{Refusal, Request};
-use crate::by_hash::ByHash;
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
@@ -32,6 +31,7 @@ use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::id::{RowId, Uid};
 use crate::model::{ConditionKind, Kind, Object, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3};
+use crate::store::ByHash;
 use crate::store::View;
 use crate::time::Span;
 

@@ -15,7 +15,7 @@ pub(in crate::scheduler) struct NodeInfo {
     /// `None` while only pods are known that say they are on it.
     pub(in crate::scheduler) node: Option<Arc<Node>>,
     /// Whether the node is there and has no taint and no cordon.
-    pub(super) is_open: bool,
+    pub(in crate::scheduler) is_open: bool,
     pub(in crate::scheduler) cpu_all: i64,
     pub(in crate::scheduler) memory_all: i64,
     pub(in crate::scheduler) ephemeral_all: i64,
