@@ -379,7 +379,8 @@ impl Component for Scheduler {
     }
 
     fn on_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, changes: &[Change]) {
-        for change in changes {
+        // A kubelet's report of a pod that goes on changes nothing that counts here.
+        for change in changes.iter().filter(|change| !change.is_report) {
             let (before, after) = (view.before(change.revision), view.at(change.revision));
             match change.kind {
                 Kind::Node => self.on_node(before.get(change.row), after.get(change.row), ctx.now),
