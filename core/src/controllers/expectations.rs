@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use crate::controllers::NamespacedName;
-use crate::controllers::by_hash::ByHash;
 use crate::id::Uid;
 use crate::model::Resource;
+use crate::store::ByHash;
 use crate::store::{Change, View};
 use crate::time::{Span, Time};
 

@@ -7,9 +7,8 @@
 //! A folder or file each for the controllers. What they share: `news` (what each is told of), `reconciler` (the frame
 //! of most), `work_queue`, `requests` (what a sync has under way), `expectations` (what the watch has yet to show),
 //! `claims` (adoption and release), `pods`, `revisions`, `kinds` (objects of any kind), `names` and `called` (keys and
-//! names), `by_hash` (a map without order).
+//! names).
 
-mod by_hash;
 mod called;
 mod claims;
 mod cron_job;

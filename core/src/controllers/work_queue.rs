@@ -8,8 +8,8 @@ use std::fmt;
 use std::hash::Hash;
 
 use crate::context::Context;
-use crate::controllers::by_hash::ByHash;
 use crate::seam::TimerKind;
+use crate::store::ByHash;
 use crate::time::{Span, Time};
 
 /// First back-off of a failing key.

@@ -79,7 +79,7 @@ pub fn conform(repeats: &[Recording], seeds: &[u64]) -> Vec<Verdict> {
     if !first.refused.is_empty() {
         return repeats.iter().map(|it| verdict(it, (refusals::compare(&it.refused), Vec::new()))).collect();
     }
-    let stories: Vec<_> = repeats.iter().map(|it| story::tell(&it.lines, from_ms(it), &drawn_names(it))).collect();
+    let stories: Vec<_> = repeats.iter().map(|it| story::tell(&it.lines, from_ms(it))).collect();
     let outcome = |recording: &Recording| match unknown_kinds(recording) {
         kinds if kinds.is_empty() => compare_one(recording, &stories, seeds),
         kinds => {
@@ -116,12 +116,10 @@ fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -
         "Node" => shown.contains(line.name.as_str()),
         _ => true,
     };
-    let drawn = drawn_names(recording);
     let told = |play: &bench::Played| {
         let whole: Vec<_> = play.lines.iter().filter(is_told).cloned().collect();
         let cut: Vec<_> = whole.iter().filter(|line| line.at_ms <= end_ms).cloned().collect();
-        let tell = |lines: &[line::Line]| story::tell(lines, from_ms(recording), &drawn);
-        vec![tell(&cut), tell(&whole)]
+        vec![story::tell(&cut, from_ms(recording)), story::tell(&whole, from_ms(recording))]
     };
     let told: Vec<Vec<story::Story>> = plays.iter().map(told).collect();
     let troubles = |step: &&recording::Step| match &step.what {
@@ -212,14 +210,19 @@ fn says_the_same(one: &str, other: &str) -> bool {
 
 /// When the scenario itself begins: what came before it sets the scene.
 fn from_ms(recording: &Recording) -> i64 {
-    recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0)
+    recording.steps.iter().map(begins_ms).min().unwrap_or(0)
+}
+
+/// When a step was begun: a command is recorded at its end.
+fn begins_ms(step: &recording::Step) -> i64 {
+    if matches!(step.what, Deed::Kubectl(..)) { step.from_ms } else { step.at_ms }
 }
 
 /// When the first thing is done but for machines that join: these may have joined in an earlier scenario already.
 fn scene_ends_ms(recording: &Recording) -> i64 {
     let joins = |step: &&recording::Step| matches!(&step.what, Deed::Machine(machine) if machine["op"] == "add");
     let others = recording.steps.iter().filter(|step| !joins(step));
-    others.map(|step| step.at_ms).min().unwrap_or(from_ms(recording))
+    others.map(begins_ms).min().unwrap_or(from_ms(recording))
 }
 
 /// Kinds that the steps ask for and that we do not have.
@@ -259,38 +262,27 @@ fn is_supported(kind: &str) -> bool {
     KINDS.iter().any(|known| known.kind == kind)
 }
 
-/// Kinds of which clusters make objects by themselves and that recorders do not watch.
+/// Kinds that recorders do not watch.
 const UNWATCHED: &[&str] = &["LimitRange", "ServiceAccount"];
 
-/// Kinds that the recorder did not watch: objects of them were created, and it shows none.
+/// Kinds that this recorder did not watch: objects of them were created, and no line shows one.
 fn unwatched(recording: &Recording) -> BTreeSet<&str> {
-    let created = |step: &&recording::Step| match &step.what {
-        Deed::Request { path, code, .. } => *code == 201 && !path.contains("dryRun"),
+    let made = |step: &&recording::Step| match &step.what {
+        Deed::Request { code, path, .. } => *code == 201 && !path.contains("dryRun"),
         _ => false,
     };
-    let shown: BTreeSet<&str> = recording.lines.iter().map(|line| line.kind.as_str()).collect();
-    let kinds = recording.steps.iter().filter(created).filter_map(asked_kind);
-    kinds.filter(|kind| !shown.contains(kind)).chain(UNWATCHED.iter().copied()).collect()
-}
-
-/// Of the objects whose names the steps leave to the API server: kind and beginning of the name.
-fn drawn_names(recording: &Recording) -> Vec<(String, String)> {
-    let drawn = |step: &recording::Step| {
-        let Deed::Request { body, .. } = &step.what else { return None };
-        let (kind, meta) = (asked_kind(step)?, &body["metadata"]);
-        let prefix = meta["generateName"].as_str().filter(|_| meta["name"].is_null())?;
-        Some((kind.to_owned(), prefix.to_owned()))
-    };
-    recording.steps.iter().filter_map(drawn).collect()
+    let kinds: BTreeSet<&str> = recording.steps.iter().filter(made).filter_map(asked_kind).collect();
+    kinds.into_iter().filter(|kind| !recording.lines.iter().any(|line| line.kind == *kind)).collect()
 }
 
 /// The namespace that ours has for what belongs to none of the recording's, and that no recording shows.
 const UNSHOWN_NAMESPACE: &str = "Namespace/default";
 
-/// Whether a track is of a kind that we have and the recorder watched.
+/// Whether a track is of a kind that we have and that was watched.
 fn is_compared(track: &str, unwatched: &BTreeSet<&str>) -> bool {
     let kind = track.split(['/', ':']).next().unwrap_or_default();
-    !unwatched.contains(kind) && !track.starts_with(UNSHOWN_NAMESPACE) && is_supported(kind)
+    let is_watched = !UNWATCHED.contains(&kind) && !unwatched.contains(kind);
+    is_watched && !track.starts_with(UNSHOWN_NAMESPACE) && is_supported(kind)
 }
 
 /// The first words of a JSON value, for messages.
@@ -300,42 +292,7 @@ pub(crate) fn brief(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
-    use super::recording::{Deed, Recording, Step};
-    use super::{drawn_names, is_compared, says_the_same, unwatched};
-
-    /// A recording of these creations that shows one object, a ConfigMap.
-    fn of_creations(bodies: &[(&str, Value)]) -> Recording {
-        let step = |(query, body): &(&str, Value)| {
-            let path = format!("/api/v1/things{query}");
-            let (method, content_type, body) = ("POST".to_owned(), String::new(), body.clone());
-            let what = Deed::Request { method, path, content_type, body, code: 201, message: None };
-            Step { at_ms: 0, from_ms: 0, what }
-        };
-        let map = json!({"t_ms": 1, "type": "ADDED", "kind": "ConfigMap", "name": "shop/prices"});
-        let lines = vec![super::line::Line::from_json(map).expect("the line is whole")];
-        Recording { steps: bodies.iter().map(step).collect(), lines, ..Recording::empty("shop".to_owned()) }
-    }
-
-    #[test]
-    fn a_kind_that_was_made_and_is_not_shown_was_not_watched() {
-        let made = |kind: &str| json!({"kind": kind, "metadata": {"name": "prices"}});
-        let recording =
-            of_creations(&[("", made("PriorityClass")), ("?dryRun=All", made("Secret")), ("", made("ConfigMap"))]);
-        let unwatched = unwatched(&recording);
-        let kinds = ["PriorityClass", "Secret", "ConfigMap", "Pod", "LimitRange"];
-        let compared = kinds.map(|kind| is_compared(&format!("{kind}/prices life"), &unwatched));
-        assert_eq!(compared, [false, true, true, true, false]);
-    }
-
-    #[test]
-    fn names_that_the_steps_leave_open_are_known_by_their_beginning() {
-        let drawn = json!({"kind": "Job", "metadata": {"generateName": "load-"}});
-        let named = json!({"kind": "Job", "metadata": {"generateName": "load-", "name": "load-1"}});
-        let found = drawn_names(&of_creations(&[("", drawn), ("", named)]));
-        assert_eq!(found, [("Job".to_owned(), "load-".to_owned())]);
-    }
+    use super::says_the_same;
 
     #[test]
     fn reasons_in_brackets_may_come_in_any_order() {

@@ -68,6 +68,9 @@ pub enum Deed {
     Kubectl(String, i64),
 }
 
+/// How long a recording's first command may have taken.
+const FIRST_COMMAND_MS: i64 = 2_000;
+
 impl Recording {
     /// Reads a folder. Errors: a file that is not there or not of the format, with its name and place.
     pub fn read(folder: &Path) -> Result<Recording, String> {
@@ -92,7 +95,9 @@ impl Recording {
         for (number, value) in (1..).zip(json_lines(&events, &events_file)?) {
             let line =
                 Line::from_json(value).map_err(|error| format!("{}:{number}: {error}", events_file.display()))?;
-            recording.lines.push(line);
+            if !line.is_mirrored() {
+                recording.lines.push(line);
+            }
         }
         let items = root["steps"].as_array().ok_or_else(|| format!("{}: steps not set", steps_file.display()))?;
         let mut clocks: Vec<Vec<Step>> = vec![Vec::new()];
@@ -108,7 +113,9 @@ impl Recording {
                 done_ms = None;
             }
             if let Some(what) = deed(item) {
-                let from_ms = done_ms.unwrap_or(at_ms).min(at_ms);
+                // What a first command did is shown before its end.
+                let earliest_ms = if matches!(what, Deed::Kubectl(..)) { at_ms - FIRST_COMMAND_MS } else { at_ms };
+                let from_ms = done_ms.unwrap_or(earliest_ms).min(at_ms);
                 clocks.last_mut().expect("there is a clock").push(Step { at_ms, from_ms, what });
             }
             done_ms = Some(at_ms);
@@ -133,10 +140,12 @@ impl Recording {
         let removals = unrecorded::removals(&recording.steps, &recording.lines);
         recording.steps.extend(removals);
         recording.steps.sort_by_key(|step| step.at_ms);
+        let first_ms = recording.steps.first().map(|step| step.at_ms);
         for step in &mut recording.steps {
             if let Deed::Kubectl(line, _) = &step.what {
                 let shown = transcript::shown_ms(&CommandLine::parse(line), &[], &recording.lines, step.from_ms);
-                step.from_ms = shown.filter(|shown| *shown <= step.at_ms).unwrap_or(step.from_ms);
+                let unseen_ms = if first_ms == Some(step.at_ms) { step.at_ms } else { step.from_ms };
+                step.from_ms = shown.filter(|shown| *shown <= step.at_ms).unwrap_or(unseen_ms);
             }
         }
         let summary = folder.join("summary.md");
@@ -146,7 +155,7 @@ impl Recording {
         Ok(recording)
     }
 
-    pub(super) fn empty(name: String) -> Recording {
+    fn empty(name: String) -> Recording {
         Recording {
             name,
             namespace: String::new(),
@@ -165,19 +174,19 @@ impl Recording {
 }
 
 /// Quotes what the recorder's YAML means as text and kubectl's dialect does not: `null` as a key (notes on pods without
-/// a node), and `y` and `n`, large or small, as keys and values.
+/// a node), and `y` and `n` as keys and values.
 fn quoted(text: &str) -> String {
-    let is_letter = |word: &str| matches!(word, "y" | "n" | "Y" | "N");
     let quoted = |line: &str| {
-        let bare = line.trim_start_matches(|letter: char| matches!(letter, ' ' | '-'));
+        let bare = line.trim_start_matches([' ', '-']);
+        let before = &line[..line.len() - bare.len()];
         let line = match bare.split_once(':') {
-            Some((key, rest)) if key == "null" || is_letter(key) => {
-                format!("{}\"{key}\":{rest}", &line[..line.len() - bare.len()])
+            Some((key @ ("null" | "y" | "n"), rest)) if rest.is_empty() || rest.starts_with(' ') => {
+                format!("{before}\"{key}\":{rest}")
             }
             _ => line.to_owned(),
         };
         match line.rsplit_once(' ') {
-            Some((start, word)) if is_letter(word) => format!("{start} \"{word}\""),
+            Some((start, word @ ("y" | "n"))) => format!("{start} \"{word}\""),
             _ => line,
         }
     };
@@ -287,17 +296,4 @@ fn client_limit(summary: &str) -> Option<(u32, u32)> {
         rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
     };
     Some((flag("--kube-api-qps=")?, flag("--kube-api-burst=")?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn letters_that_kubectl_takes_for_truth_values_are_text_to_the_recorder() {
-        let text = "a:\n  n: '5'\n  - key: n\n    Y: y\n  - y: 1\n  null: 2\n  no: such\n  name: N";
-        let expected = "a:\n  \"n\": '5'\n  - key: \"n\"\n    \"Y\": \"y\"\n  - \"y\": 1\n  \"null\": 2\n  no: such\n  \
-                        name: \"N\"";
-        assert_eq!(quoted(text), expected);
-    }
 }

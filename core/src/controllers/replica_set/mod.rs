@@ -23,7 +23,6 @@ use crate::api::{Refusal, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
-use crate::controllers::by_hash::ByHash;
 use crate::controllers::claims::{Claims, Orphans};
 use crate::controllers::expectations::{Deletions, Expectations};
 use crate::controllers::news::{News, Topics};
@@ -32,6 +31,7 @@ use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::id::{RowId, Uid};
 use crate::model::{ConditionKind, Kind, Object, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3};
+use crate::store::ByHash;
 use crate::store::View;
 use crate::time::Span;
 

@@ -5,9 +5,9 @@
 //! counts are those of the view that the changes noted so far have led to; `sync` compares them with a walk in debug
 //! builds. Absent on purpose: times of readiness, which matter only to the few ReplicaSets with a `min_ready`.
 
-use crate::controllers::by_hash::ByHash;
 use crate::id::Uid;
 use crate::model::{Kind, Labels, Pod, Selector};
+use crate::store::ByHash;
 
 /// Some active pods: how many there are and how many of them are ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

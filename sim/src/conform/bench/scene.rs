@@ -1,6 +1,8 @@
 //! What is there before the first step: processes, namespaces, nodes, volumes and the steps in the queue.
 
-use serde_json::json;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
 use wavetank_core::api::Request;
 use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::model::{ConfigMap, Labels, Meta, Namespace, Resource};
@@ -15,8 +17,6 @@ use crate::conform::{kubectl, unrecorded};
 
 /// The nodes that recordings of a shared cluster have beside their own.
 const POOL: u32 = 8;
-/// Their zones, by turns.
-const POOL_ZONES: [&str; 2] = ["pz0", "pz1"];
 
 /// A ConfigMap that a controller of the recorded clusters gave every namespace; Kubernetes itself does not know it.
 const FOREIGN: &str = "openshift-service-ca.crt";
@@ -42,10 +42,12 @@ impl Bench<'_> {
             let map = ConfigMap { meta: Meta::named(&self.recording.namespace, FOREIGN), ..ConfigMap::default() };
             self.ask_when_shown("ConfigMap", &foreign, Request::Create(ConfigMap::into_object(map.into())));
         }
+        let zones = zones_of(&self.recording.lines);
         if mentions_pool(self.recording) {
             for number in 1..=POOL {
-                let zone = POOL_ZONES[number as usize % POOL_ZONES.len()];
                 let name = format!("pool-{number}");
+                // Where nothing tells a node's zone, it is that of other recordings of such clusters.
+                let zone = zones.get(&name).cloned().unwrap_or_else(|| format!("pz{}", number % 2));
                 self.add_machine(&json!({"name": name, "zone": zone, "labels": {"sim/set": "pool"}}));
             }
         }
@@ -87,6 +89,14 @@ impl Bench<'_> {
         let input = Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body };
         self.push(at, Happening::Input(input));
     }
+}
+
+/// Which zone each node is in, as far as endpoints tell.
+fn zones_of(lines: &[Line]) -> BTreeMap<String, String> {
+    let endpoints =
+        lines.iter().filter_map(|line| line.fields.get("endpoints")?.as_object()).flat_map(|map| map.values());
+    let pair = |endpoint: &Value| Some((endpoint["node"].as_str()?.to_owned(), endpoint["zone"].as_str()?.to_owned()));
+    endpoints.filter_map(pair).collect()
 }
 
 /// Whether a recording's pods went, or asked to go, to the nodes that it shared with others.

@@ -33,9 +33,8 @@ pub struct Entry {
 pub type Story = BTreeMap<String, Vec<Entry>>;
 
 /// Tells the story of lines. Lines before `from_ms` set the scene: they make names known but nothing of them is told.
-/// Of objects whose names were asked to be drawn, `drawn` has kind and beginning of the name.
-pub fn tell(lines: &[Line], from_ms: i64, drawn: &[(String, String)]) -> Story {
-    let names = Names::of(lines, drawn);
+pub fn tell(lines: &[Line], from_ms: i64) -> Story {
+    let names = Names::of(lines);
     let mut teller = Teller { names, from_ms, story: Story::new(), lives: BTreeMap::new(), seen: BTreeMap::new() };
     for line in lines {
         teller.line(line);

@@ -1,5 +1,5 @@
 //! What the names of a recording stand for: `web#2` is the second ReplicaSet of Deployment `web`, `web#2-*` any of its
-//! pods, `db~1` the first EndpointSlice of Service `db`, `load-$1` the first object with the `generateName` `load-`.
+//! pods, `db~1` the first EndpointSlice of Service `db`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +23,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// What the names of these lines stand for, if names that begin so were drawn to their ends: kind and beginning.
-    pub(super) fn of(lines: &[Line], drawn: &[(String, String)]) -> Names {
+    pub(super) fn of(lines: &[Line]) -> Names {
         let mut canonical: BTreeMap<(String, String), String> = BTreeMap::new();
         let mut counts: BTreeMap<(String, String), u32> = BTreeMap::new();
         let (mut texts, mut prefixes) = (Vec::new(), BTreeSet::new());
@@ -38,15 +37,12 @@ impl Names {
             if OWNERS_OF_LIKE_PODS.contains(&line.kind.as_str()) {
                 prefixes.insert(format!("{}-", line.short_name()));
             }
-            let asked = drawn_prefix(line, drawn).filter(|_| owner.is_empty());
-            let mut number = |of: &str| {
-                let count = counts.entry((line.kind.clone(), of.to_owned())).or_insert(0);
-                *count += 1;
-                *count
-            };
-            let name = match (mark, asked) {
-                (Some(mark), _) if !owner.is_empty() => format!("{owner_name}{mark}{}", number(owner)),
-                (_, Some(prefix)) => format!("{prefix}${}", number(prefix)),
+            let name = match mark {
+                Some(mark) if !owner.is_empty() => {
+                    let count = counts.entry((line.kind.clone(), owner.to_owned())).or_insert(0);
+                    *count += 1;
+                    format!("{owner_name}{mark}{count}")
+                }
                 _ if line.kind == "Pod" && OWNERS_OF_LIKE_PODS.contains(&owner_kind) => format!("{owner_name}-*"),
                 _ => line.short_name().to_owned(),
             };
@@ -85,15 +81,6 @@ impl Names {
     }
 }
 
-/// How many letters the API server draws.
-const DRAWN: usize = 5;
-
-/// What an object's name begins with if the rest of it was drawn.
-fn drawn_prefix<'a>(line: &Line, drawn: &'a [(String, String)]) -> Option<&'a str> {
-    let fits = |prefix: &str| line.short_name().strip_prefix(prefix).is_some_and(|rest| rest.len() == DRAWN);
-    drawn.iter().find(|(kind, prefix)| *kind == line.kind && fits(prefix)).map(|(_, prefix)| prefix.as_str())
-}
-
 /// A text with `prefix-*` for each quoted name that is the prefix and five drawn letters.
 fn without_suffixes(text: &str, prefix: &str) -> String {
     let quoted = format!("\"{prefix}");
@@ -105,31 +92,4 @@ fn without_suffixes(text: &str, prefix: &str) -> String {
         leveled.push_str(&format!("\"{prefix}{}{rest}", if rest.len() < part.len() { "*" } else { "" }));
     }
     leveled
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn an_object_whose_name_was_asked_to_be_drawn_is_told_by_its_place() {
-        let added = |kind: &str, name: &str, owner: &str| {
-            let line = json!({"t_ms": 0, "type": "ADDED", "kind": kind, "name": format!("s/{name}"), "owner": owner});
-            Line::from_json(line).expect("the line is whole")
-        };
-        let lines = [
-            added("Job", "load-x7k2p", ""),
-            added("Job", "load-daily", "CronJob/load"),
-            added("Job", "load-2bcdf", ""),
-            added("Pod", "load-2bcdf-zz9tv", "Job/load-2bcdf"),
-            added("ConfigMap", "load-x7k2p", ""),
-            added("Job", "load-by-hand", ""),
-        ];
-        let names = Names::of(&lines, &[("Job".to_owned(), "load-".to_owned())]);
-        let told: Vec<String> = lines.iter().map(|line| names.of_line(line)).collect();
-        assert_eq!(told, ["load-$1", "load%1", "load-$2", "load-$2-*", "load-x7k2p", "load-by-hand"]);
-        assert_eq!(names.in_text("Created pod: load-2bcdf-zz9tv"), "Created pod: load-$2-*");
-    }
 }
