@@ -43,6 +43,8 @@ struct UnderWay<K, S> {
     stage: S,
     /// Who has to be there still, for a stage that adopts.
     owner: Option<(ObjectKey, Uid)>,
+    /// How many requests the first batch of a stage that adopts has.
+    adoptions: usize,
     waiting: VecDeque<Vec<Request>>,
     /// One entry per request that has left, in that order; `None` is not yet answered.
     answers: Vec<Option<Answer>>,
@@ -122,7 +124,8 @@ impl<K: PartialEq, S> Requests<K, S> {
             self.under_way.push(None);
             self.under_way.len() - 1
         });
-        let under_way = UnderWay { key, stage, owner, waiting, answers: Vec::new(), open: 0, error: None };
+        let adoptions = if owner.is_some() { waiting.front().map_or(0, Vec::len) } else { 0 };
+        let under_way = UnderWay { key, stage, owner, adoptions, waiting, answers: Vec::new(), open: 0, error: None };
         self.under_way[place] = Some(under_way);
         place
     }
@@ -142,7 +145,9 @@ impl<K: PartialEq, S> Requests<K, S> {
             ctx.event(subject, event);
         }
         match &answer {
-            Ok(Reply::Object(object, revision)) if is_write => under_way.build_on(object, *revision),
+            Ok(Reply::Object(object, revision)) if is_write && place >= under_way.adoptions => {
+                under_way.build_on(object, *revision);
+            }
             Err(refusal) if !(self.tolerated)(refusal) && under_way.error.is_none() => {
                 under_way.error = Some(refusal.clone());
             }
@@ -207,6 +212,9 @@ fn departed(owner: &ObjectKey, uid: Uid, answer: &Answer) -> Option<Refusal> {
 impl<K, S> UnderWay<K, S> {
     /// A later update of the same stage to the same object builds on the version that this write has made. Writes of
     /// its status do not: controllers keep the version that their sync began with, and a second one meets a conflict.
+    /// So does an update of what the first batch of the stage has adopted.
+    ///
+    /// Source: `AdoptReplicaSet`, pkg/controller/controller_ref_manager.go (v1.34.1), which drops the patched object.
     fn build_on(&mut self, written: &Object, revision: Revision) {
         for request in self.waiting.iter_mut().flatten() {
             if let Request::Update { object, expected } = request

@@ -185,3 +185,19 @@ fn an_orphan_goes_to_the_deployment_that_selects_it_and_one_that_nobody_selects_
         assert_eq!(set.meta.controller().map(|owner| &*owner.name), owner, "set-{name}");
     }
 }
+
+#[test]
+fn a_smaller_deployment_that_adopts_a_set_scales_it_before_it_estimates_progress() {
+    let mut bed = bed();
+    bed.create(web(3));
+    bed.run_for(Span::from_secs(10));
+    let key = key_of(Kind::Deployment, "web");
+    bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Orphan });
+    bed.run_for(Span::from_secs(2));
+    bed.create(web(2));
+    bed.run_for(Span::from_secs(2));
+    // The sync that adopts meets a conflict when it scales what it has adopted; the next one scales and counts, and
+    // whether the rollout goes on is asked only when it is over.
+    let story = conditions(&bed).join(" > ");
+    assert!(story.ends_with("(FoundNewReplicaSet) > Progressing=True (NewReplicaSetAvailable)"), "{story}");
+}
