@@ -1,10 +1,11 @@
 //! Secondary keys: how a component finds the pods of a node or the children of an owner without looking at every row.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::digest::StableHasher;
 use crate::id::{Name, Uid};
 use crate::model::Resource;
+use crate::store::by_hash::ByHash;
 
 /// A secondary key of a row.
 ///
@@ -43,16 +44,30 @@ pub(super) fn keys_of<T: Resource>(object: &T) -> [Option<RowKey<'_>>; 2] {
     [controller, object.index_name().map(RowKey::Name)]
 }
 
+/// Whether an object has a secondary key.
+pub(super) fn has_key<T: Resource>(object: &T, key: RowKey<'_>) -> bool {
+    match key {
+        RowKey::Controller(uid) => object.meta().controller().is_some_and(|owner| owner.uid == uid),
+        RowKey::Name(name) => object.index_name() == Some(name),
+    }
+}
+
 /// Slots by the hash of a secondary key. Who reads filters by the version that it sees, so two keys of one hash do no
 /// harm.
 #[derive(Default)]
-pub(super) struct KeyIndex(BTreeMap<u64, Slots>);
+pub(super) struct KeyIndex(ByHash<u64, Slots>);
 
 /// Slots in order. Most keys have few, which a list keeps in less memory than a tree does; a long list would be slow to
 /// change.
 enum Slots {
     Few(Vec<u32>),
     Many(BTreeSet<u32>),
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Slots::Few(Vec::new())
+    }
 }
 
 /// The longest list.
@@ -71,7 +86,7 @@ impl KeyIndex {
 
     /// Enters a slot under a key.
     pub(super) fn enter(&mut self, key: RowKey<'_>, slot: u32) {
-        let slots = self.0.entry(hash_of(key)).or_insert(Slots::Few(Vec::new()));
+        let slots = self.0.get_or_default(&hash_of(key));
         match slots {
             Slots::Few(few) => {
                 let Err(place) = few.binary_search(&slot) else { return };

@@ -9,6 +9,7 @@
 //! present rows. Absent on purpose: admission, defaulting and who may write what (see [`crate::api`]), and leases,
 //! whose renewals change nothing but a time (see [`crate::api::leases`]).
 
+mod by_hash;
 mod chunks;
 pub(crate) mod hash_index;
 mod index;
@@ -19,9 +20,11 @@ mod view;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(crate) use by_hash::ByHash;
 pub use index::IndexKey;
 pub use log::Change;
 pub use table::Table;
+pub(crate) use table::name_hash;
 pub use view::View;
 
 use crate::digest::{Digest, StableHasher};
