@@ -29,7 +29,7 @@ use crate::controllers::news::{News, Topics};
 use crate::controllers::pods::{deletion_of, from_template, refused_creations, slow_start};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
-use crate::id::{RowId, Uid};
+use crate::id::RowId;
 use crate::model::{ConditionKind, Kind, Object, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3};
 use crate::store::View;
 use crate::time::Span;
