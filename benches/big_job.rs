@@ -40,7 +40,7 @@ fn main() {
     let began = cpu_seconds();
     let plan = plan(completions, parallelism, nodes, indexed);
     let mut simulation: Simulation =
-        Simulation::with_options(&plan, Options { keep_facts: false, events: false, ..Options::default() });
+        Simulation::with_options(&Arc::new(plan), Options { keep_facts: false, events: false, ..Options::default() });
     simulation.run(&mut Unobserved);
     let seconds = cpu_seconds() - began;
     let core = simulation.core();

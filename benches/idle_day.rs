@@ -18,6 +18,8 @@
 
 mod cluster;
 
+use std::sync::Arc;
+
 use wavetank_benches::measure::{self, cpu_seconds, resident_bytes_max, verdict};
 use wavetank_core::Core;
 use wavetank_core::config::Heartbeats;
@@ -61,7 +63,7 @@ fn main() {
 fn day(plan: Plan, pods: u32) -> Watch {
     let mut watch = Watch { began: cpu_seconds(), facts: measure::hash_of_facts(), ..Watch::default() };
     let options = Options { keep_facts: false, events: watch.facts.is_some(), ..Options::default() };
-    let mut simulation: Simulation = Simulation::with_options(&plan, options);
+    let mut simulation: Simulation = Simulation::with_options(&Arc::new(plan), options);
     simulation.run(&mut watch);
     watch.cpu_seconds = cpu_seconds() - watch.began;
     let core = simulation.core();

@@ -65,7 +65,7 @@ fn roll_out(nodes: u32, deployments: u32, replicas: u32) -> Watch {
     let mut watch = Watch { facts: measure::hash_of_facts(), ..Watch::default() };
     let began = cpu_seconds();
     let options = Options { keep_facts: false, events: watch.facts.is_some(), ..Options::default() };
-    let mut simulation: Simulation = Simulation::with_options(&plan, options);
+    let mut simulation: Simulation = Simulation::with_options(&Arc::new(plan), options);
     simulation.run(&mut watch);
     watch.cpu_seconds = cpu_seconds() - began;
     (watch.bytes, watch.bytes_max) = (resident_bytes(), resident_bytes_max());

@@ -38,6 +38,7 @@ impl StableHasher {
         hasher.finish()
     }
 
+    #[inline]
     fn absorb(&mut self, word: u64) {
         let product = u128::from(self.state ^ word) * u128::from(MULTIPLIER);
         self.state = ((product >> 64) as u64 ^ product as u64).wrapping_add(INCREMENT).rotate_left(23);
@@ -51,6 +52,7 @@ impl Default for StableHasher {
 }
 
 impl Hasher for StableHasher {
+    #[inline]
     fn finish(&self) -> u64 {
         let mut last = *self;
         last.absorb(MULTIPLIER);
@@ -59,67 +61,79 @@ impl Hasher for StableHasher {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        let mut chunks = bytes.chunks_exact(8);
-        for chunk in &mut chunks {
-            let mut word = [0u8; 8];
-            word.copy_from_slice(chunk);
-            self.absorb(u64::from_le_bytes(word));
+        let mut rest = bytes;
+        while let Some((word, after)) = rest.split_first_chunk() {
+            self.absorb(u64::from_le_bytes(*word));
+            rest = after;
         }
-        self.absorb(word_of(chunks.remainder()));
+        self.absorb(word_of(rest));
         self.absorb(bytes.len() as u64);
     }
 
+    #[inline]
     fn write_u8(&mut self, value: u8) {
         self.absorb(u64::from(value));
     }
 
+    #[inline]
     fn write_u16(&mut self, value: u16) {
         self.absorb(u64::from(value));
     }
 
+    #[inline]
     fn write_u32(&mut self, value: u32) {
         self.absorb(u64::from(value));
     }
 
+    #[inline]
     fn write_u64(&mut self, value: u64) {
         self.absorb(value);
     }
 
+    #[inline]
     fn write_u128(&mut self, value: u128) {
         self.absorb(value as u64);
         self.absorb((value >> 64) as u64);
     }
 
+    #[inline]
     fn write_usize(&mut self, value: usize) {
         self.absorb(value as u64);
     }
 
+    #[inline]
     fn write_i8(&mut self, value: i8) {
         self.absorb(value as u64);
     }
 
+    #[inline]
     fn write_i16(&mut self, value: i16) {
         self.absorb(value as u64);
     }
 
+    #[inline]
     fn write_i32(&mut self, value: i32) {
         self.absorb(value as u64);
     }
 
+    #[inline]
     fn write_i64(&mut self, value: i64) {
         self.absorb(value as u64);
     }
 
+    #[inline]
     fn write_i128(&mut self, value: i128) {
         self.write_u128(value as u128);
     }
 
+    #[inline]
     fn write_isize(&mut self, value: isize) {
         self.absorb(value as u64);
     }
 }
 
 /// Fewer than eight bytes as the low ones of a word. Read piece by piece: a copy whose length is not known is a call.
+#[inline]
 fn word_of(bytes: &[u8]) -> u64 {
     let (mut word, mut shift, mut rest) = (0, 0, bytes);
     if let Some((four, after)) = rest.split_first_chunk() {
@@ -228,6 +242,7 @@ impl<T> Clone for Shared<T> {
 impl<T> std::ops::Deref for Shared<T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         &self.inner.value
     }

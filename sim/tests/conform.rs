@@ -143,6 +143,67 @@ fn of_two_controllers_that_see_one_change_either_acts_first_by_the_seed() {
     assert!(firsts.contains(&true) && firsts.contains(&false), "{firsts:?}");
 }
 
+/// Objects that a step names by what the recorded API server drew, and one of a kind that nobody watched.
+const DRAWN_STEPS: &str = "namespace: shop
+steps:
+- t_ms: 0
+  request: POST /api/v1/namespaces/shop/configmaps
+  response_code: 201
+  body:
+    kind: ConfigMap
+    metadata:
+      name: till
+      labels:
+        n: '5'
+- t_ms: 500
+  request: POST /api/v1/namespaces/shop/configmaps
+  response_code: 201
+  body:
+    kind: ConfigMap
+    metadata:
+      name: drawer
+      ownerReferences: [{apiVersion: v1, kind: ConfigMap, name: till, uid: 0a1b2c3d-0000-4000-8000-000000000000}]
+- t_ms: 600
+  request: POST /apis/scheduling.k8s.io/v1/priorityclasses
+  response_code: 201
+  body: {kind: PriorityClass, metadata: {name: rush}, value: 5}
+- t_ms: 700
+  request: POST /api/v1/namespaces/shop/configmaps
+  response_code: 201
+  body: {kind: ConfigMap, metadata: {generateName: bag-}}
+- t_ms: 9000
+  request: DELETE /api/v1/namespaces/shop/configmaps/till
+  response_code: 200
+- t_ms: 9100
+  request: DELETE /api/v1/namespaces/shop/configmaps/bag-x7k2p
+  response_code: 200
+";
+
+const DRAWN_EVENTS: &[(i64, &str, &str, &str)] = &[
+    (5, "ADDED", "till", "0a1b2c3d"),
+    (505, "ADDED", "drawer", "1a1b2c3d"),
+    (705, "ADDED", "bag-x7k2p", "2a1b2c3d"),
+    (9_005, "DELETED", "till", "0a1b2c3d"),
+    (9_040, "DELETED", "drawer", "1a1b2c3d"),
+    (9_105, "DELETED", "bag-x7k2p", "2a1b2c3d"),
+];
+
+#[test]
+fn what_the_recorded_api_server_drew_is_ours_of_the_same_place() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("drawn");
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    fs::write(folder.join("steps.yaml"), DRAWN_STEPS).expect("a file of the test");
+    let events = DRAWN_EVENTS.iter().map(|(at_ms, what, name, uid)| {
+        let owner = if *name == "drawer" { r#","owner":"ConfigMap/till""# } else { "" };
+        let labels = if *name == "till" { r#","labels":{"n":"5"}"# } else { "" };
+        let start = format!(r#"{{"t_ms":{at_ms},"type":"{what}","kind":"ConfigMap","name":"shop/{name}""#);
+        format!("{start},\"uid\":\"{uid}\"{owner}{labels}}}\n")
+    });
+    fs::write(folder.join("events.jsonl"), events.collect::<String>()).expect("a file of the test");
+    let output = conform(&["--seeds", "2", "--differences", "9"], &folder);
+    assert!(output.status.success(), "{}", text(&output));
+}
+
 #[test]
 fn a_folder_without_a_recording_is_bad_input() {
     let output = conform(&[], &recordings().join("shop-rollout").join("nothing"));

@@ -40,8 +40,7 @@ pub(super) fn delete(
         Object::Pod(pod) => {
             let given = pod_grace(pod, grace);
             // Pods are deleted gracefully: even one that gets no grace is marked by a write of its own before it goes.
-            // (So is one that is removed by force from a node; its kubelet here learns of the removal alone.)
-            if (pod.node.is_none() || pod.is_finished()) && !pod.meta.is_terminating() {
+            if given == Span::ZERO && !pod.meta.is_terminating() {
                 mark::<Pod>(ctx, store, row, pod, given, pod.meta.finalizers.clone())?;
             }
             given

@@ -46,11 +46,13 @@ parts! {
         (new.replicas, new.min_ready) != (old.replicas, old.min_ready)
             || (&new.selector, &new.template) != (&old.selector, &old.template),
         updated by set_updates::replica_set;
-    Deployment: [status] generation if |new, old| differs_beyond_meta(new, old), updated by set_updates::deployment;
+    Deployment: [status] generation if |new, old|
+        differs_beyond_meta(new, old) || new.meta.annotations != old.meta.annotations, updated by set_updates::deployment;
     Service: [] generation if |new, old| false;
     PodDisruptionBudget: [status] generation if |new, old|
         (&new.selector, new.limit, new.unhealthy_pods) != (&old.selector, old.limit, old.unhealthy_pods);
-    EndpointSlice: [] generation if |new, old| new.endpoints != old.endpoints || new.ports != old.ports;
+    EndpointSlice: [] generation if |new, old|
+        new.endpoints != old.endpoints || new.ports != old.ports || new.meta.labels != old.meta.labels;
     StatefulSet: [status] generation if |new, old| differs_beyond_meta(new, old), updated by set_updates::stateful_set;
     DaemonSet: [status] generation if |new, old| differs_beyond_meta(new, old), updated by set_updates::daemon_set;
     ControllerRevision: [] generation if |new, old| false, updated by set_updates::controller_revision;

@@ -67,7 +67,7 @@ pub(super) fn update_status(
             new.meta.annotations = from.meta.annotations.clone();
         }),
         Object::PersistentVolumeClaim(claim) => {
-            let (_, old) = checked(store, &claim, expected)?;
+            let old = checked(store, &claim, expected)?.1.clone();
             check_uid(&*claim, &old)?;
             admission::admit_claim_status(store, ctx.now, &claim, &old)?;
             write_status(store, &claim, expected, |new, from: &PersistentVolumeClaim| new.take_status(from))
@@ -93,7 +93,7 @@ fn keep_status<T: Parts>(new: &mut T, old: &T) {
 /// As [`write`] up to what is immutable; nothing is written.
 fn try_update<T: Parts>(store: &Store, version: &Arc<T>) -> Result<(), Refusal> {
     let (_, old) = checked(store, version, None)?;
-    prepared(T::clone(version), &old, keep_status).map(drop)
+    prepared(T::clone(version), old, keep_status).map(drop)
 }
 
 fn write<T: Parts>(
@@ -104,6 +104,7 @@ fn write<T: Parts>(
     prepare: impl FnOnce(&mut T, &T),
 ) -> Answer {
     let (row, old) = checked(store, &version, expected)?;
+    let old = old.clone();
     let Some(mut new) = prepared(Arc::unwrap_or_clone(version), &old, prepare)? else {
         return Ok(unchanged::<T>(store, row));
     };
@@ -145,16 +146,24 @@ fn keep_identity<T: Resource>(new: &mut T, old: &T) {
 }
 
 /// As [`write_status`], for the kind whose status is written most: the sender's version becomes the stored one, with
-/// everything but its status as it was, so that nothing is copied if nobody else has that version.
+/// everything but its status as it was, so that nothing is copied if nobody else has that version. Most senders have
+/// the rest from the stored version itself.
 fn write_pod_status(store: &mut Store, mut version: Arc<Pod>, expected: Option<Revision>) -> Answer {
     let (row, old) = checked(store, &version, expected)?;
-    check_uid::<Pod>(&version, &old)?;
+    check_uid::<Pod>(&version, old)?;
     if version.status == old.status {
         return Ok(unchanged::<Pod>(store, row));
     }
-    let Pod { meta, spec, own, node, status: _ } = &*old;
     let new = Arc::make_mut(&mut version);
-    (new.meta, new.spec, new.own, new.node) = (meta.clone(), spec.clone(), own.clone(), node.clone());
+    if !new.meta.same(&old.meta) {
+        new.meta = old.meta.clone();
+    }
+    if !new.spec.same(&old.spec) {
+        new.spec = old.spec.clone();
+    }
+    if (&new.own, &new.node) != (&old.own, &old.node) {
+        (new.own, new.node) = (old.own.clone(), old.node.clone());
+    }
     let revision = store.replace_shared(row, version.clone());
     Ok(Reply::Object(Object::Pod(version), revision))
 }
@@ -166,10 +175,14 @@ fn write_status<T: Parts>(
     take: impl FnOnce(&mut T, &T),
 ) -> Answer {
     let (row, old) = checked(store, version, expected)?;
-    check_uid::<T>(version, &old)?;
-    let mut new = T::clone(&old);
+    check_uid::<T>(version, old)?;
+    let mut new = T::clone(old);
     take(&mut new, version);
-    Ok(replace(store, row, old.as_ref(), new))
+    if new == **old {
+        return Ok(unchanged::<T>(store, row));
+    }
+    let revision = store.replace(row, new);
+    Ok(create::stored::<T>(store, row, revision))
 }
 
 /// Writes a version of a row, unless it is what the row has.
@@ -188,19 +201,21 @@ fn unchanged<T: Resource>(store: &Store, row: RowId) -> Reply {
 }
 
 /// Finds the stored version and checks that it is the one that the writer had.
-pub(super) fn checked<T: Resource>(
-    store: &Store,
+pub(super) fn checked<'a, T: Resource>(
+    store: &'a Store,
     version: &Arc<T>,
     expected: Option<Revision>,
-) -> Result<(RowId, Arc<T>), Refusal> {
+) -> Result<(RowId, &'a Arc<T>), Refusal> {
     let meta = version.meta();
     let found = store.newest().find::<T>(&meta.namespace, &meta.name);
     let (row, old) = found.ok_or_else(|| Refusal::NotFound(key_of::<T>(version)))?;
-    let stored = store.newest().version_of::<T>(row).expect("the row is present");
-    match expected {
-        Some(expected) if expected != stored => Err(Refusal::Conflict { key: key_of::<T>(version), expected, stored }),
-        _ => Ok((row, old.clone())),
+    if let Some(expected) = expected {
+        let stored = store.newest().version_of::<T>(row).expect("the row is present");
+        if expected != stored {
+            return Err(Refusal::Conflict { key: key_of::<T>(version), expected, stored });
+        }
     }
+    Ok((row, old))
 }
 
 fn check_uid<T: Resource>(version: &T, stored: &T) -> Result<(), Refusal> {

@@ -113,7 +113,8 @@ fn as_text(bytes: &Arc<[u8]>) -> Name {
 pub(super) fn needs(pod: &Pod) -> Vec<ObjectKey> {
     let namespace = &pod.meta.namespace;
     let of = |kind, name: &Name| ObjectKey { kind: kind_of(kind), namespace: namespace.clone(), name: name.clone() };
-    let mut keys: Vec<ObjectKey> = pod.spec.references.iter().map(|it| of(it.kind, &it.name)).collect();
+    let mut keys = Vec::with_capacity(pod.spec.references.len() + pod.spec.image_pull_secrets.len() + 1);
+    keys.extend(pod.spec.references.iter().map(|it| of(it.kind, &it.name)));
     keys.extend(pull_secrets(pod).map(|name| of(ConfigKind::Secret, name)));
     if pod.needs_root_certificate() {
         keys.push(ObjectKey { kind: Kind::ConfigMap, namespace: namespace.clone(), name: ROOT_CERTIFICATE });

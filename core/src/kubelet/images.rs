@@ -45,9 +45,14 @@ impl Pulls {
         self.waiting.push_back(needy);
     }
 
+    /// Whether any container waits for its pull.
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// The next container whose pull may begin; the caller either begins it with [`Pulls::begin`] or drops it.
     pub(super) fn next(&mut self, config: &KubeletConfig) -> Option<Needy> {
-        if self.waiting.is_empty() {
+        if !self.are_waiting() {
             return None;
         }
         let most = match config.max_parallel_image_pulls {

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use crate::id::{Name, literal};
 use crate::kubelet::pod_life::{ContainerLife, Doing, Incidents, PodLife, Sandbox};
 use crate::model::{
-    ConditionKind, Container, ContainerState, ContainerStatus, Phase, PodSpec, PodStatus, RestartPolicy, Status3,
-    Terminated,
+    ConditionKind, Conditions, Container, ContainerState, ContainerStatus, Phase, PodSpec, PodStatus, RestartPolicy,
+    Status3, Terminated, WantedCondition,
 };
 use crate::time::Time;
 
@@ -31,21 +31,27 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     if !life.confirmed || life.containers.is_empty() {
         return before.clone();
     }
-    let mut status = without_containers(before);
-    let verdict = life.verdict();
+    let spec = &life.pod.spec;
     let (init, main) = life.containers.split_at(life.init_count());
     let init_waiting = literal!("PodInitializing");
     let waiting = if init.is_empty() { literal!("ContainerCreating") } else { init_waiting.clone() };
-    let spec = &life.pod.spec;
-    status.containers = main.iter().map(|container| container_status(container, &waiting)).collect();
-    if !init.is_empty() {
+    let mut status = PodStatus {
+        phase: before.phase,
+        conditions: Conditions::default(),
+        pod_ip: life.address().or(before.pod_ip.as_ref()).cloned(),
+        started_at: Some(before.started_at.unwrap_or(life.taken_on_at)),
+        containers: main.iter().map(|container| container_status(container, &waiting)).collect(),
+        extras: before.extras.clone(),
+    };
+    if !(init.is_empty() && status.init_containers.is_empty()) {
         status.init_containers = init.iter().map(|container| container_status(container, &init_waiting)).collect();
-        for (container, spec) in status.init_containers.iter_mut().zip(&spec.init_containers) {
+        for (container, spec) in status.extras.init_containers.iter_mut().zip(&spec.init_containers) {
             if !spec.sidecar {
                 container.ready = ended_well(&container.state);
             }
         }
     }
+    let verdict = life.verdict();
     status.phase = match status.phase {
         terminal @ (Phase::Succeeded | Phase::Failed) => terminal,
         _ => phase(spec, &status, life.is_settled(), life.initialized),
@@ -53,37 +59,20 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     if verdict.is_some() || life.is_removed() && (life.gone || life.pod.meta.is_terminating()) {
         give_up_the_missing(spec, &mut status, life.taken_on_at);
     }
+    let mut disrupted = None;
     if let Some(verdict) = verdict {
         status.phase = Phase::Failed;
         status.reason = verdict.reason.clone();
         status.message = verdict.message.clone();
         if verdict.is_disruption {
             let (kind, reason) = (ConditionKind::DisruptionTarget, literal!("TerminationByKubelet"));
-            status.conditions.set(kind, Status3::True, reason, verdict.message.clone(), now);
+            let conditions = disrupted.insert(before.conditions.clone());
+            conditions.set(kind, Status3::True, reason, verdict.message.clone(), now);
         }
     }
-    if let Some(address) = life.address() {
-        status.pod_ip = Some(address.clone());
-    }
-    status.started_at.get_or_insert(life.taken_on_at);
-    set_conditions(&mut status, spec, matches!(life.sandbox, Sandbox::Ready(_)), now);
+    let conditions_before = disrupted.as_ref().unwrap_or(&before.conditions);
+    status.conditions = conditions(&status, conditions_before, spec, matches!(life.sandbox, Sandbox::Ready(_)), now);
     status
-}
-
-/// A copy but for the containers, which are told anew.
-fn without_containers(status: &PodStatus) -> PodStatus {
-    let mut copy = PodStatus {
-        phase: status.phase,
-        conditions: status.conditions.clone(),
-        pod_ip: status.pod_ip.clone(),
-        started_at: status.started_at,
-        containers: Vec::new(),
-        extras: status.extras.clone(),
-    };
-    if !copy.init_containers.is_empty() {
-        copy.init_containers.clear();
-    }
-    copy
 }
 
 fn container_status(container: &ContainerLife, waiting: &Name) -> ContainerStatus {
@@ -189,7 +178,7 @@ fn has_initialized(spec: &PodSpec, status: &PodStatus) -> bool {
     status.containers.iter().any(has_run) || unfinished_init(spec, status).next().is_none()
 }
 
-fn unfinished_init<'a>(spec: &'a PodSpec, status: &'a PodStatus) -> impl Iterator<Item = &'a Container> {
+fn unfinished_init<'a>(spec: &'a PodSpec, status: &'a PodStatus) -> impl Iterator<Item = &'a Container> + Clone {
     let pairs = spec.init_containers.iter().zip(&status.init_containers);
     let unfinished = pairs.filter(
         |(container, status)| {
@@ -200,22 +189,32 @@ fn unfinished_init<'a>(spec: &'a PodSpec, status: &'a PodStatus) -> impl Iterato
 }
 
 /// The containers that keep a pod from being ready: sidecars, then regular ones.
-fn unready<'a>(spec: &'a PodSpec, status: &'a PodStatus) -> impl Iterator<Item = &'a Container> {
+fn unready<'a>(spec: &'a PodSpec, status: &'a PodStatus) -> impl Iterator<Item = &'a Container> + Clone {
     let sidecars = spec.init_containers.iter().zip(&status.init_containers).filter(|(container, _)| container.sidecar);
     let mains = spec.containers.iter().zip(&status.containers);
     sidecars.chain(mains).filter(|(_, status)| !status.ready).map(|(container, _)| container)
 }
 
-/// A sentence about containers, by their names: `containers with unready status: [app proxy]`.
-fn message_about<'a>(containers: impl Iterator<Item = &'a Container>, what: &str) -> String {
-    let mut message = String::with_capacity(80);
-    message.push_str(what);
-    for (number, container) in containers.enumerate() {
-        message.push_str(if number == 0 { ": [" } else { " " });
-        message.push_str(&container.name);
+/// A sentence about containers, by their names: `containers with unready status: [app proxy]`. The one that is there
+/// `before` is kept if it says so.
+fn sentence<'a>(before: Option<&Name>, what: &str, containers: impl Iterator<Item = &'a Container> + Clone) -> Name {
+    let opening = |number| if number == 0 { ": [" } else { " " };
+    let named = containers.enumerate().map(|(number, container)| (opening(number), &*container.name));
+    fn after<'t>(text: &'t str, (opening, name): (&str, &str)) -> Option<&'t str> {
+        text.strip_prefix(opening)?.strip_prefix(name)
     }
-    message.push(']');
-    message
+    let says_so = |text: &&Name| {
+        let after_names = text.strip_prefix(what).and_then(|text| named.clone().try_fold(text, after));
+        after_names == Some("]")
+    };
+    if let Some(before) = before.filter(says_so) {
+        return before.clone();
+    }
+    let mut text = String::with_capacity(80);
+    text.push_str(what);
+    named.for_each(|(opening, name)| text.extend([opening, name]));
+    text.push(']');
+    text.into()
 }
 
 /// A pod that has been removed leaves nothing unsaid: containers that should have run and did not end count as lost,
@@ -250,46 +249,50 @@ pub(super) fn give_up_the_missing(spec: &PodSpec, status: &mut PodStatus, taken_
     }
 }
 
-pub(super) fn set_conditions(status: &mut PodStatus, spec: &PodSpec, has_sandbox: bool, now: Time) {
+/// The conditions of a pod whose containers and phase are these.
+pub(super) fn conditions(
+    status: &PodStatus,
+    before: &Conditions,
+    spec: &PodSpec,
+    has_sandbox: bool,
+    now: Time,
+) -> Conditions {
     use ConditionKind::{ContainersReady, Initialized, PodReadyToStartContainers, PodScheduled, Ready};
     use Status3::{False, True};
+    const NOTHING: Name = Name::new();
     const COMPLETED: Name = literal!("PodCompleted");
-    let nothing = Name::default;
-    // A sentence that is there already is kept.
-    let sentence = |kind, text: String| match status.conditions.get(kind) {
-        Some(before) if *before.message == *text => before.message.clone(),
-        _ => text.into(),
-    };
     let initialized = match status.phase {
-        Phase::Succeeded => (True, COMPLETED, nothing()),
-        _ if has_initialized(spec, status) => (True, nothing(), nothing()),
+        Phase::Succeeded => (True, COMPLETED, NOTHING),
+        _ if has_initialized(spec, status) => (True, NOTHING, NOTHING),
         _ => {
-            let message = message_about(unfinished_init(spec, status), "containers with incomplete status");
-            (False, literal!("ContainersNotInitialized"), sentence(Initialized, message))
+            let unfinished = unfinished_init(spec, status);
+            let message = sentence(before.message(Initialized), "containers with incomplete status", unfinished);
+            (False, literal!("ContainersNotInitialized"), message)
         }
     };
     let containers = match status.phase {
-        Phase::Succeeded => (False, COMPLETED, nothing()),
-        Phase::Failed => (False, literal!("PodFailed"), nothing()),
-        _ if unready(spec, status).next().is_none() => (True, nothing(), nothing()),
+        Phase::Succeeded => (False, COMPLETED, NOTHING),
+        Phase::Failed => (False, literal!("PodFailed"), NOTHING),
+        _ if unready(spec, status).next().is_none() => (True, NOTHING, NOTHING),
         _ => {
-            let message = message_about(unready(spec, status), "containers with unready status");
-            (False, literal!("ContainersNotReady"), sentence(ContainersReady, message))
+            let unready = unready(spec, status);
+            let message = sentence(before.message(ContainersReady), "containers with unready status", unready);
+            (False, literal!("ContainersNotReady"), message)
         }
     };
-    let ready = match missing_gates(spec).filter(|_| containers.0 == True) {
-        Some(message) => (False, literal!("ReadinessGatesNotReady"), sentence(Ready, message)),
-        None => containers.clone(),
-    };
-    let sandbox = (Status3::from(has_sandbox), nothing(), nothing());
+    let gates = missing_gates(spec).filter(|_| containers.0 == True);
+    let gated = gates.map(|message| (False, literal!("ReadinessGatesNotReady"), Name::from(message)));
+    let ready = gated.as_ref().unwrap_or(&containers);
     let wanted = [
         (Ready, ready),
-        (PodScheduled, (True, nothing(), nothing())),
-        (PodReadyToStartContainers, sandbox),
-        (Initialized, initialized),
-        (ContainersReady, containers),
+        (PodScheduled, &(True, NOTHING, NOTHING)),
+        (PodReadyToStartContainers, &(Status3::from(has_sandbox), NOTHING, NOTHING)),
+        (Initialized, &initialized),
+        (ContainersReady, &containers),
     ];
-    status.conditions.set_all(wanted.map(|(kind, (holds, reason, message))| (kind, holds, reason, message)), now);
+    let wanted =
+        wanted.map(|(kind, (status, reason, message))| WantedCondition { kind, status: *status, reason, message });
+    before.with_all(wanted, now)
 }
 
 /// What the Ready condition says of readiness gates whose conditions are not there; `None` for a pod without gates.

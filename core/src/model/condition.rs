@@ -100,6 +100,19 @@ pub struct Condition {
     pub updated_at: Time,
 }
 
+/// What a condition is to say; see [`Conditions::with_all`].
+#[derive(Clone, Copy, Debug)]
+pub struct WantedCondition<'a> {
+    /// Its type.
+    pub kind: ConditionKind,
+    /// Whether it holds.
+    pub status: Status3,
+    /// One CamelCase word, or empty.
+    pub reason: &'a Name,
+    /// A sentence, or empty.
+    pub message: &'a Name,
+}
+
 /// The conditions of one object, sorted by kind, each kind at most once.
 ///
 /// There are hundreds of thousands of these lists, so they are kept brief: most conditions of pods have no words and
@@ -130,6 +143,15 @@ struct Details {
 
 /// Of a condition without words.
 const NO_WORDS: &Name = &Name::new();
+
+impl Details {
+    /// What else there is to a condition, if anything.
+    fn of(condition: Condition) -> Option<Details> {
+        let Condition { kind, status: _, reason, message, changed_at, updated_at } = condition;
+        let has_more = !reason.is_empty() || !message.is_empty() || updated_at != changed_at;
+        has_more.then_some(Details { of: kind, reason, message, updated_at })
+    }
+}
 
 impl Absent for Vec<Details> {
     const ABSENT: &'static Self = &Vec::new();
@@ -164,6 +186,11 @@ impl Conditions {
         self.place(kind).ok().map(|place| self.rest_of(&self.brief[place]).2)
     }
 
+    /// What is said of the condition of a kind: a sentence, or empty.
+    pub fn message(&self, kind: ConditionKind) -> Option<&Name> {
+        self.place(kind).ok().map(|place| self.rest_of(&self.brief[place]).1)
+    }
+
     /// Since when the condition of a kind has been as it is.
     pub fn changed_at(&self, kind: ConditionKind) -> Option<Time> {
         self.place(kind).ok().map(|place| self.brief[place].changed_at)
@@ -192,20 +219,40 @@ impl Conditions {
         true
     }
 
-    /// Sets several conditions, each as [`Conditions::set`] does; the list grows once for all that are not there.
-    pub fn set_all<const N: usize>(&mut self, wanted: [(ConditionKind, Status3, Name, Name); N], now: Time) {
-        let missing = wanted.iter().filter(|wanted| self.place(wanted.0).is_err());
-        let missing = missing.map(|(kind, status, ..)| Brief { kind: *kind, status: *status, changed_at: now });
-        let more = missing.clone().count();
-        if more > 0 {
-            let mut longer = Vec::with_capacity(self.brief.len() + more);
-            longer.extend(self.brief.iter().copied().chain(missing));
-            longer.sort_unstable_by_key(|brief| brief.kind);
-            self.brief = longer.into_boxed_slice();
+    /// These conditions with several set, each as [`Conditions::set`] does. Panics unless `wanted` is in the order of the
+    /// kinds.
+    pub fn with_all<const N: usize>(&self, wanted: [WantedCondition<'_>; N], now: Time) -> Conditions {
+        assert!(wanted.is_sorted_by(|one, next| one.kind < next.kind), "each kind once, in their order: {wanted:?}");
+        let missing = wanted.iter().filter(|wanted| self.place(wanted.kind).is_err()).count();
+        let mut brief = Vec::with_capacity(self.brief.len() + missing);
+        let mut details: Vec<Details> = Vec::new();
+        let mut stays = [false; N];
+        let mut before = self.brief.iter().copied().peekable();
+        for (place, WantedCondition { kind, status, reason, message }) in wanted.into_iter().enumerate() {
+            while let Some(other) = before.next_if(|brief| brief.kind < kind) {
+                brief.push(other);
+            }
+            let same = before.next_if(|brief| brief.kind == kind).filter(|brief| brief.status == status);
+            let changed_at = same.map_or(now, |same| same.changed_at);
+            brief.push(Brief { kind, status, changed_at });
+            stays[place] = same.is_some_and(|same| {
+                let (reason_before, message_before, _) = self.rest_of(&same);
+                reason_before == reason && message_before == message
+            });
+            if !stays[place] {
+                let (reason, message) = (reason.clone(), message.clone());
+                details.extend(Details::of(Condition { kind, status, reason, message, changed_at, updated_at: now }));
+            }
         }
-        for (kind, status, reason, message) in wanted {
-            self.set(kind, status, reason, message, now);
+        brief.extend(before);
+        let brief = brief.into_boxed_slice();
+        let is_set = |kind| wanted.iter().zip(stays).any(|(wanted, stays)| wanted.kind == kind && !stays);
+        if details.is_empty() && !self.details.iter().any(|details| is_set(details.of)) {
+            return Conditions { brief, details: self.details.clone() };
         }
+        details.extend(self.details.iter().filter(|details| !is_set(details.of)).cloned());
+        details.sort_unstable_by_key(|details| details.of);
+        Conditions { brief, details: details.into() }
     }
 
     /// Notes that the condition of a kind was written again, changed or not.
@@ -267,7 +314,7 @@ impl Conditions {
     }
 
     fn put(&mut self, condition: Condition) {
-        let Condition { kind, status, reason, message, changed_at, updated_at } = condition;
+        let Condition { kind, status, changed_at, .. } = condition;
         let brief = Brief { kind, status, changed_at };
         match self.place(kind) {
             Ok(place) => self.brief[place] = brief,
@@ -279,8 +326,7 @@ impl Conditions {
                 self.brief = longer.into_boxed_slice();
             }
         }
-        let has_more = !reason.is_empty() || !message.is_empty() || updated_at != changed_at;
-        self.put_details(kind, has_more.then_some(Details { of: kind, reason, message, updated_at }));
+        self.put_details(kind, Details::of(condition));
     }
 
     /// Says what else there is to the condition of a kind, if anything. Sorted, so that equal conditions are equal
@@ -375,8 +421,9 @@ mod tests {
                 }
                 2 => {
                     let (status, reason) = (Status3::from(next(2) == 0), ["", "Waits"][next(2)]);
-                    let both = [kind, DisruptionTarget];
-                    conditions.set_all(both.map(|kind| (kind, status, reason.into(), Name::default())), now);
+                    let (both, reason_name) = ([kind, DisruptionTarget], Name::from(reason));
+                    let wanted = |kind| WantedCondition { kind, status, reason: &reason_name, message: NO_WORDS };
+                    conditions = conditions.with_all(both.map(wanted), now);
                     for kind in both {
                         set(&mut list, kind, status, reason, now);
                     }

@@ -38,7 +38,7 @@ pub use batch::{
     FailurePattern, FailureRule, JOB_CONTROLLER, JOB_TRACKING, Job, JobSpec, JobStatus, JobTemplate, PodReplacement,
     SuccessRule, Uncounted,
 };
-pub use condition::{Condition, ConditionKind, Conditions, Status3};
+pub use condition::{Condition, ConditionKind, Conditions, Status3, WantedCondition};
 pub(crate) use config::DESCRIPTION;
 pub use config::{
     Blobs, ConfigKind, ConfigMap, DEFAULT_ACCOUNT, OPAQUE, ObjectReference, ROOT_CERTIFICATE, ROOT_CERTIFICATE_KEY,

@@ -35,15 +35,21 @@ pub trait Resource: Clone + PartialEq + Hash + fmt::Debug {
     fn index_name(&self) -> Option<&Name> {
         None
     }
+    /// Whether nothing is new since another version but what a kubelet reports of a pod that goes on as it was. Every
+    /// other version may say no.
+    fn is_report_since(&self, _before: &Self) -> bool {
+        false
+    }
 }
 
 /// The one list of kinds: from it come the enums, the store's tables and the ways from a kind at run time to its type.
 ///
 /// `$d` is a dollar sign for the macros that this one writes. A kind with a secondary key names the function that
-/// takes it from an object, after `by`.
+/// takes it from an object, after `by`; one of which there are reports names the function that knows them, after
+/// `reported`.
 macro_rules! kinds {
     ($d:tt $($(#[$doc:meta])* $kind:ident = $number:literal, $table:ident, $group_version:literal, $plural:literal,
-        $short:literal, $namespaced:literal $(, by $index:path)?;)*) => {
+        $short:literal, $namespaced:literal $(, by $index:path)? $(, reported $report:path)?;)*) => {
         /// The kinds of the store, by number. The numbers are part of fingerprints: never reuse or renumber one.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         #[repr(u8)]
@@ -118,6 +124,7 @@ macro_rules! kinds {
                 match object { Object::$kind(version) => Some(version), _ => None }
             }
             $(fn index_name(&self) -> Option<&Name> { $index(self) })?
+            $(fn is_report_since(&self, before: &Self) -> bool { $report(self, before) })?
         })*
     };
 }
@@ -128,7 +135,7 @@ kinds! { $
     /// A node.
     Node = 1, nodes, "v1", "nodes", "no", false;
     /// A pod.
-    Pod = 2, pods, "v1", "pods", "po", true, by node_of;
+    Pod = 2, pods, "v1", "pods", "po", true, by node_of, reported Pod::goes_on_since;
     /// A ReplicaSet.
     ReplicaSet = 3, replica_sets, "apps/v1", "replicasets", "rs", true;
     /// A Deployment.

@@ -240,6 +240,17 @@ impl Pod {
         matches!(self.status.phase, Phase::Succeeded | Phase::Failed)
     }
 
+    /// Whether it is the pod of an earlier version in everything but what its kubelet reports, runs where it did since
+    /// when it did, and neither ends nor has ended. Versions that share nothing may be told apart though they are equal.
+    pub fn goes_on_since(&self, before: &Pod) -> bool {
+        let same_parts = self.meta.same(&before.meta) && self.spec.same(&before.spec) && self.node == before.node;
+        same_parts
+            && self.node.is_some()
+            && self.status.started_at == before.status.started_at
+            && self.is_active()
+            && !before.is_finished()
+    }
+
     /// Whether a controller counts it: not finished and not being deleted.
     ///
     /// Source: `IsPodActive`, pkg/controller/controller_utils.go (v1.34.1).
@@ -258,5 +269,35 @@ impl Pod {
             }
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_report_of_a_pod_that_stays_as_and_where_it_is_goes_on() {
+        let mut running = Pod { node: Some("node-1".into()), ..Pod::default() };
+        running.status.phase = Phase::Running;
+        running.status.started_at = Some(Time::from_secs(1));
+        let after = |change: fn(&mut Pod)| {
+            let mut pod = running.clone();
+            change(&mut pod);
+            pod.goes_on_since(&running)
+        };
+        assert!(after(|_| {}));
+        assert!(after(|pod| pod.status.pod_ip = Some("10.0.0.1".into())));
+        assert!(after(|pod| pod.status.phase = Phase::Pending));
+        assert!(!after(|pod| pod.status.phase = Phase::Failed));
+        assert!(!after(|pod| pod.status.started_at = None));
+        assert!(!after(|pod| pod.node = Some("node-2".into())));
+        assert!(!after(|pod| pod.meta.labels = Labels::new([("app", "web")])));
+        assert!(!after(|pod| pod.spec.priority = 1));
+        let mut ending = running.clone();
+        ending.meta.deleted_at = Some(Time::ZERO);
+        assert!(!ending.goes_on_since(&ending), "who makes room for whom may be reported late");
+        let waiting = Pod { node: None, ..running.clone() };
+        assert!(!waiting.goes_on_since(&waiting) && !running.goes_on_since(&waiting));
     }
 }

@@ -33,6 +33,7 @@ pub trait Absent: Clone + PartialEq + 'static {
 impl<T: Absent> Deref for Seldom<T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         self.0.as_deref().unwrap_or(T::ABSENT)
     }

@@ -53,8 +53,10 @@ impl Board {
         self.changes = cache.changes();
         match touched {
             Some(slots) if slots.len() <= self.refusals.len() => {
-                for position in slots.iter().filter_map(|slot| cache.position(*slot)) {
-                    self.update(profile, cache, pod, position);
+                for slot in slots {
+                    if let Some(position) = cache.position(*slot) {
+                        self.update(profile, cache, pod, (position, *slot));
+                    }
                 }
             }
             _ => self.rebuild(profile, cache, pod),
@@ -312,8 +314,7 @@ impl Board {
         }
     }
 
-    fn update(&mut self, profile: &Profile, cache: &Cache, pod: &PodTraits, position: u32) {
-        let slot = cache.order()[position as usize];
+    fn update(&mut self, profile: &Profile, cache: &Cache, pod: &PodTraits, (position, slot): (u32, u32)) {
         let was_feasible = self.tree.score(position) != INFEASIBLE;
         // Most changes leave a node that takes the pods with room for them.
         if was_feasible

@@ -7,7 +7,6 @@
 //!
 //! Invariant: a class lives as long as some pod, queued or placed, holds it; its number may then be used again.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::digest::{Shared, StableHasher};
@@ -20,6 +19,7 @@ use crate::scheduler::tally::Tally;
 use crate::scheduler::terms::{Pods, Term, Terms};
 use crate::scheduler::topology::Domains;
 use crate::scheduler::traits::{Identity, PodTraits, SpecTraits};
+use crate::store::ByHash;
 
 /// A class is tallied when it has at least one pod for so many slots; a slot takes 4 B of the tally.
 const SLOTS_PER_POD_MAX: usize = 8;
@@ -83,6 +83,18 @@ impl Class {
     }
 }
 
+/// The labels that selectors ask for in a namespace, by their hashes.
+#[derive(Debug)]
+pub(super) struct LabelsAsked(Vec<u64>);
+
+impl LabelsAsked {
+    /// Of pods in a namespace.
+    pub(super) fn of(namespace: &Name, pods: &Pods) -> LabelsAsked {
+        let labels = pods.0.iter().flatten().flat_map(|part| part.match_labels.iter());
+        LabelsAsked(labels.map(|pair| label_hash(namespace, pair)).collect())
+    }
+}
+
 /// How many entries all boards together may have; a board has one for each node, of about 9 B with its tree.
 const BOARD_ENTRIES_MAX: u64 = 8_000_000;
 /// So many boards may always be there.
@@ -121,16 +133,16 @@ pub(super) struct Classes {
     classes: Vec<Option<Box<Class>>>,
     free: Vec<u32>,
     /// By the hash of spec and identity; several of one hash are told apart by comparing them.
-    by_hash: BTreeMap<u64, Vec<ClassId>>,
+    by_hash: ByHash<u64, Vec<ClassId>>,
     sheets: Vec<Option<Sheet>>,
     free_sheets: Vec<u32>,
     /// The sheets by their spec's stable hash.
-    by_spec: BTreeMap<u64, Vec<u32>>,
+    by_spec: ByHash<u64, Vec<u32>>,
     /// By the hash of a namespace and one of the pods' labels there: who asks for pods by labels looks at few classes.
-    by_label: BTreeMap<u64, Vec<ClassId>>,
+    by_label: ByHash<u64, Vec<ClassId>>,
     /// Classes with terms about other pods, by the hash of a label that some term asks for: who is meant looks at few
     /// classes.
-    terms_by_label: BTreeMap<u64, Vec<ClassId>>,
+    terms_by_label: ByHash<u64, Vec<ClassId>>,
     /// Those of which some term asks for no label's value.
     terms_by_none: Vec<ClassId>,
     /// How many classes have terms.
@@ -193,12 +205,12 @@ impl Classes {
         self.with_terms += u32::from(class.traits.terms.is_some());
         let index = put(&mut self.classes, &mut self.free, class);
         let id = ClassId(index);
-        self.by_hash.entry(hash).or_default().push(id);
+        self.by_hash.get_or_default(&hash).push(id);
         for pair in identity.labels.iter() {
-            self.by_label.entry(label_hash(&identity.namespace, pair)).or_default().push(id);
+            self.by_label.get_or_default(&label_hash(&identity.namespace, pair)).push(id);
         }
         for label in labels {
-            self.terms_by_label.entry(label).or_default().push(id);
+            self.terms_by_label.get_or_default(&label).push(id);
         }
         if by_none {
             self.terms_by_none.push(id);
@@ -273,17 +285,15 @@ impl Classes {
         sheet.expect("a class's sheet lives as long as the class")
     }
 
-    /// The classes of a namespace that these selectors could mean, and some that they do not: those with the rarest of
-    /// the labels that are asked for, or all if none is.
+    /// The classes of a namespace that these selectors could mean, and some that they do not.
     pub(super) fn candidates(&self, namespace: &Name, pods: &Pods) -> impl Iterator<Item = &Class> {
-        self.candidate_ids(namespace, pods).map(|id| self.class(id))
+        self.candidate_ids(&LabelsAsked::of(namespace, pods)).map(|id| self.class(id))
     }
 
-    /// The numbers of these classes.
-    pub(super) fn candidate_ids(&self, namespace: &Name, pods: &Pods) -> impl Iterator<Item = ClassId> + use<'_> {
-        let labels = pods.0.iter().flatten().flat_map(|part| part.match_labels.iter());
-        let classes = |pair| self.by_label.get(&label_hash(namespace, pair)).map_or(&[][..], |ids| ids);
-        let rarest: Option<&[ClassId]> = labels.map(classes).min_by_key(|ids| ids.len());
+    /// The numbers of the classes with the rarest of the labels that are asked for, or of all if none is.
+    pub(super) fn candidate_ids(&self, labels: &LabelsAsked) -> impl Iterator<Item = ClassId> + use<'_> {
+        let classes = |label| self.by_label.get(label).map_or(&[][..], |ids| ids);
+        let rarest: Option<&[ClassId]> = labels.0.iter().map(classes).min_by_key(|ids| ids.len());
         let all = if rarest.is_none() { &self.classes[..] } else { &[] };
         let all = (0u32..).zip(all).filter(|(_, class)| class.is_some()).map(|(index, _)| ClassId(index));
         rarest.unwrap_or_default().iter().copied().chain(all)
@@ -395,7 +405,7 @@ impl Classes {
 
     /// The sheet of one more class of a spec, made if it is new.
     fn sheet_of(&mut self, spec: &Shared<PodSpec>) -> (u32, Arc<SpecTraits>) {
-        let alike = self.by_spec.entry(spec.stable_hash()).or_default();
+        let alike = self.by_spec.get_or_default(&spec.stable_hash());
         let is_of_spec =
             |index: &&u32| self.sheets[**index as usize].as_ref().is_some_and(|it| it.traits.spec == *spec);
         let index = alike.iter().find(is_of_spec).copied().unwrap_or_else(|| {
@@ -433,7 +443,7 @@ fn put<T>(places: &mut Vec<Option<T>>, free: &mut Vec<u32>, value: T) -> u32 {
     index
 }
 
-fn unlist<T: PartialEq>(lists: &mut BTreeMap<u64, Vec<T>>, hash: u64, what: T) {
+fn unlist<T: PartialEq>(lists: &mut ByHash<u64, Vec<T>>, hash: u64, what: T) {
     let alike = lists.get_mut(&hash).expect("what is unlisted is listed by its hash");
     alike.retain(|other| *other != what);
     if alike.is_empty() {

@@ -74,24 +74,26 @@ pub(super) struct SpreadShares(Vec<f64>);
 impl SpreadShares {
     /// Of the domains with so many pods each. A maximal skew is at least 1.
     pub(super) fn of(pods: impl Iterator<Item = u32>, weight: SpreadWeight, max_skew: i32) -> SpreadShares {
-        SpreadShares(pods.map(|pods| f64::from(pods) * weight.0 + f64::from(max_skew - 1)).collect())
+        SpreadShares(pods.map(|pods| SpreadShare::of(pods, weight, max_skew).0).collect())
+    }
+}
+
+/// What single domains of one constraint add, for who asks of few.
+#[derive(Clone, Copy)]
+pub(super) struct SpreadShare(f64);
+
+impl SpreadShare {
+    /// Of a constraint or a domain that adds nothing.
+    pub(super) const NONE: SpreadShare = SpreadShare(0.0);
+
+    /// Of a domain with so many pods. A maximal skew is at least 1.
+    pub(super) fn of(pods: u32, weight: SpreadWeight, max_skew: i32) -> SpreadShare {
+        SpreadShare(f64::from(pods) * weight.0 + f64::from(max_skew - 1))
     }
 
-    /// Of one domain that adds nothing.
-    pub(super) fn none() -> SpreadShares {
-        SpreadShares(vec![0.0])
-    }
-
-    /// The same behind a further domain that adds nothing.
-    pub(super) fn after_none(mut self) -> SpreadShares {
-        self.0.insert(0, 0.0);
-        self
-    }
-
-    /// What each domain adds together with each of another constraint, rounded as [`SpreadSums::rounded`] does: the
-    /// sums with this constraint's first domain, then those with its second, and so on.
-    pub(super) fn rounded_sums(&self, other: &SpreadShares) -> Vec<i64> {
-        self.0.iter().flat_map(|one| other.0.iter().map(move |other| rounded(one + other))).collect()
+    /// The sum with the share of a further constraint, rounded as [`SpreadSums::rounded`] does.
+    pub(super) fn rounded_with(self, other: SpreadShare) -> i64 {
+        rounded(self.0 + other.0)
     }
 }
 
@@ -210,22 +212,21 @@ mod tests {
     fn two_constraints_at_once_sum_up_as_one_after_the_other() {
         let weight = SpreadWeight::of(7);
         let of_nodes = SpreadShares::of(0..4, weight, 3);
-        let of_zones = SpreadShares::of([11, 5, 8].into_iter(), SpreadWeight::of(3), 5);
+        let (pods, zones) = ([11, 5, 8], SpreadWeight::of(3));
+        let of_zones = SpreadShares::of(pods.into_iter(), zones, 5);
         let nodes: Vec<(u32, u32)> = (0..40).map(|node| (node * 7 % 4, node * 5 % 3)).collect();
-        let of_kinds = of_nodes.rounded_sums(&of_zones);
-        let at_once: Vec<i64> = nodes.iter().map(|(pods, zone)| of_kinds[(pods * 3 + zone) as usize]).collect();
+        let at_once = |(on_node, zone): &(u32, u32)| {
+            let of_zone = SpreadShare::of(pods[*zone as usize], zones, 5);
+            SpreadShare::of(*on_node, weight, 3).rounded_with(of_zone)
+        };
+        let at_once: Vec<i64> = nodes.iter().map(at_once).collect();
         let mut in_turn = SpreadSums::zero();
         in_turn.add(&of_nodes, nodes.iter().map(|(pods, _)| pods + 1));
         in_turn.add(&of_zones, nodes.iter().map(|(_, zone)| zone + 1));
         let (kinds, sums) = in_turn.rounded();
         let in_turn: Vec<i64> = kinds.into_iter().map(|kind| sums[kind as usize]).collect();
         assert_eq!(at_once, in_turn);
-        let of_zones = of_zones.after_none();
-        assert_eq!(SpreadShares::none().rounded_sums(&of_zones)[0], 0, "outside all domains nothing is added");
-        assert_eq!(
-            of_nodes.rounded_sums(&of_zones)[2 * 4..][..1],
-            of_nodes.rounded_sums(&SpreadShares::none())[2..][..1]
-        );
+        assert_eq!(SpreadShare::NONE.rounded_with(SpreadShare::NONE), 0, "outside all domains nothing is added");
     }
 
     #[test]

@@ -220,6 +220,10 @@ impl Scheduler {
                     if self.queue.minds_other_pods() {
                         self.tell_queue_of_placed(old, pod, now);
                     }
+                    // Its nomination ends with its waiting: `deletePodFromSchedulingQueue`, eventhandlers.go.
+                    if let Some(old) = old.filter(|old| old.node.is_none() && old.status.nominated_node.is_some()) {
+                        self.nomination_gone(old, now);
+                    }
                 }
                 None if self.placement.has_profile(&pod.spec.scheduler_name) => self.on_unplaced(row, old, pod, now),
                 None => {}
@@ -375,7 +379,8 @@ impl Component for Scheduler {
     }
 
     fn on_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, changes: &[Change]) {
-        for change in changes {
+        // A kubelet's report of a pod that goes on changes nothing that counts here.
+        for change in changes.iter().filter(|change| !change.is_report) {
             let (before, after) = (view.before(change.revision), view.at(change.revision));
             match change.kind {
                 Kind::Node => self.on_node(before.get(change.row), after.get(change.row), ctx.now),

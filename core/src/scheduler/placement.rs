@@ -142,7 +142,7 @@ impl Placement {
         self.cache.slot_of_pod(row).map(|slot| NodeView(self.cache.slot(slot)))
     }
 
-    fn place_class(&mut self, seeker: Seeker<'_>, standing: Standing) -> Result<Name, String> {
+    fn place_class(&mut self, seeker: Seeker<'_>, standing: Standing<'_>) -> Result<Name, String> {
         let Seeker { row, class, .. } = seeker;
         self.classes.hold(class);
         let (verdict, _) = self.search(seeker);
@@ -160,7 +160,7 @@ impl Placement {
 
     /// Reserve: a pod counts where it is about to be bound, on the GPUs there that the policy gives it, and is
     /// nominated no more.
-    pub(super) fn assume(&mut self, row: RowId, slot: u32, class: ClassId, standing: Standing) {
+    pub(super) fn assume(&mut self, row: RowId, slot: u32, class: ClassId, standing: Standing<'_>) {
         self.nominations.remove(&mut self.classes, row);
         let draw = || draw(self.seed, Purpose::Policy, self.searches, 1);
         let devices = self.classes.profile(class).devices(self.classes.traits(class), self.cache.slot(slot), draw);

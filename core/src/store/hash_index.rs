@@ -26,11 +26,10 @@ pub(crate) struct HashIndex {
 
 impl HashIndex {
     /// The slots under a hash, and perhaps a few of others: the reader compares what it looks for.
-    pub(crate) fn get(&self, hash: u64) -> impl Iterator<Item = u32> + '_ {
-        self.probe(hash as u32)
-            .map(|place| self.places[place])
-            .filter(move |it| it.hash == hash as u32)
-            .map(|it| it.slot)
+    #[inline]
+    pub(crate) fn get(&self, hash: u64) -> Slots<'_> {
+        let hash = hash as u32;
+        Slots { places: &self.places, hash, place: hash as usize & self.places.len().wrapping_sub(1) }
     }
 
     /// Enters a slot under a hash.
@@ -46,10 +45,11 @@ impl HashIndex {
     /// Takes a slot out. Panics if it is not there.
     pub(crate) fn remove(&mut self, hash: u64, slot: u32) {
         let wanted = Entry { hash: hash as u32, slot };
-        let mut hole =
-            self.probe(wanted.hash).find(|place| self.places[*place] == wanted).expect("the slot was entered");
-        self.entries -= 1;
         let mask = self.places.len() - 1;
+        let home = wanted.hash as usize;
+        let mut places = (0..self.places.len()).map(|step| home.wrapping_add(step) & mask);
+        let mut hole = places.find(|place| self.places[*place] == wanted).expect("the slot was entered");
+        self.entries -= 1;
         // Entries behind the hole move up unless that would put one before the place that its hash names.
         let mut place = hole;
         loop {
@@ -67,13 +67,6 @@ impl HashIndex {
         self.places[hole] = EMPTY;
     }
 
-    /// The taken places from the one that a hash names to the next empty one.
-    fn probe(&self, hash: u32) -> impl Iterator<Item = usize> + '_ {
-        let mask = self.places.len().wrapping_sub(1);
-        let places = (0..self.places.len()).map(move |step| (hash as usize).wrapping_add(step) & mask);
-        places.take_while(|place| self.places[*place] != EMPTY)
-    }
-
     fn put(&mut self, entry: Entry) {
         let mask = self.places.len() - 1;
         let mut place = entry.hash as usize & mask;
@@ -87,6 +80,29 @@ impl HashIndex {
         let places = (2 * self.places.len()).max(PLACES_MIN);
         let before = std::mem::replace(&mut self.places, vec![EMPTY; places]);
         before.into_iter().filter(|entry| *entry != EMPTY).for_each(|entry| self.put(entry));
+    }
+}
+
+/// The slots of one hash. They end at the first empty place, and there always is one.
+pub(crate) struct Slots<'a> {
+    places: &'a [Entry],
+    hash: u32,
+    place: usize,
+}
+
+impl Iterator for Slots<'_> {
+    type Item = u32;
+
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        loop {
+            // A table without entries has no places at all.
+            let entry = self.places.get(self.place).filter(|entry| entry.slot != EMPTY.slot)?;
+            self.place = (self.place + 1) & (self.places.len() - 1);
+            if entry.hash == self.hash {
+                return Some(entry.slot);
+            }
+        }
     }
 }
 

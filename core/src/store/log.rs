@@ -12,6 +12,11 @@ pub struct Change {
     pub kind: Kind,
     /// The row.
     pub row: RowId,
+    /// Whether it is a kubelet's report of a pod that goes on as it was ([`Pod::goes_on_since`]): found out by who
+    /// writes, who has both versions at hand, because most writes are such reports and few readers mind them.
+    ///
+    /// [`Pod::goes_on_since`]: crate::model::Pod::goes_on_since
+    pub is_report: bool,
 }
 
 /// The changes not yet passed by all cursors, oldest first; their revisions are consecutive.

@@ -17,7 +17,6 @@ mod log;
 mod table;
 mod view;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) use by_hash::ByHash;
@@ -38,7 +37,8 @@ pub struct Store {
     pub(crate) tables: Tables,
     head: Revision,
     log: Log,
-    cursors: BTreeMap<ProcId, Revision>,
+    /// Of few readers.
+    cursors: Vec<(ProcId, Revision)>,
     digest: Digest,
     /// Writes of each kind so far, undone ones counted twice; for observers that look again only if something changed.
     writes: [u64; Kind::SLOTS],
@@ -72,25 +72,26 @@ impl Store {
 
     /// The store as a reader sees it. Panics if the reader has no cursor.
     pub fn view_of(&self, reader: ProcId) -> View<'_> {
-        let at = self.cursors.get(&reader).unwrap_or_else(|| panic!("{reader} reads without a cursor"));
-        View::new(self, *at)
+        let at = self.cursor(reader).unwrap_or_else(|| panic!("{reader} reads without a cursor"));
+        View::new(self, at)
     }
 
     /// Gives a reader a cursor at the newest revision (it has just listed everything).
     pub fn open_cursor(&mut self, reader: ProcId) -> Revision {
-        self.cursors.insert(reader, self.head);
+        self.cursors.retain(|(other, _)| *other != reader);
+        self.cursors.push((reader, self.head));
         self.head
     }
 
     /// Takes a reader's cursor away: it has crashed or stopped.
     pub fn close_cursor(&mut self, reader: ProcId) {
-        self.cursors.remove(&reader);
+        self.cursors.retain(|(other, _)| *other != reader);
         self.trim();
     }
 
     /// A reader's cursor, if it has one.
     pub fn cursor(&self, reader: ProcId) -> Option<Revision> {
-        self.cursors.get(&reader).copied()
+        self.cursors.iter().find(|(other, _)| *other == reader).map(|(_, cursor)| *cursor)
     }
 
     /// Moves a reader's cursor forward and returns where it was; `None` if the revision, being at or before the cursor,
@@ -101,13 +102,13 @@ impl Store {
     /// reader has handled them.
     pub fn advance_cursor(&mut self, reader: ProcId, to: Revision) -> Option<Revision> {
         assert!(to <= self.head, "{reader} is told of revision {to:?}, but the newest is {:?}", self.head);
-        let cursor = self.cursors.get_mut(&reader).filter(|cursor| to > **cursor)?;
+        let (_, cursor) = self.cursors.iter_mut().find(|(other, cursor)| *other == reader && to > *cursor)?;
         Some(std::mem::replace(cursor, to))
     }
 
     /// Forgets the changes that every cursor has passed, and the versions that they replaced.
     pub fn trim(&mut self) {
-        let passed = self.cursors.values().min().copied().unwrap_or(self.head);
+        let passed = self.cursors.iter().map(|(_, cursor)| *cursor).min().unwrap_or(self.head);
         while let Some(change) = self.log.pop_through(passed) {
             with_kind!(change.kind, T => T::table_mut(self).forget_before(change.row, change.revision));
         }
@@ -118,7 +119,7 @@ impl Store {
         let (revision, hash) = (self.head.next(), row_hash(&object));
         self.digest.add(hash);
         let row = T::table_mut(self).insert(Arc::new(object), hash, revision);
-        self.commit(T::KIND, row, revision);
+        self.commit(Change { revision, kind: T::KIND, row, is_report: false });
         (row, revision)
     }
 
@@ -130,19 +131,19 @@ impl Store {
     /// As [`Store::replace`], for a version that has its place in memory already.
     pub fn replace_shared<T: Resource>(&mut self, row: RowId, version: Arc<T>) -> Revision {
         let (revision, hash) = (self.head.next(), row_hash(&*version));
-        let hash_before = T::table_mut(self).replace(row, Some((version, hash)), revision);
+        let before = T::table_mut(self).replace(row, Some((version, hash)), revision);
         self.digest.add(hash);
-        self.digest.remove(hash_before);
-        self.commit(T::KIND, row, revision);
+        self.digest.remove(before.hash);
+        self.commit(Change { revision, kind: T::KIND, row, is_report: before.is_report });
         revision
     }
 
     /// Removes an object. Panics if the row is not present.
     pub fn remove<T: Resource>(&mut self, row: RowId) -> Revision {
         let revision = self.head.next();
-        let hash_before = T::table_mut(self).replace(row, None, revision);
-        self.digest.remove(hash_before);
-        self.commit(T::KIND, row, revision);
+        let before = T::table_mut(self).replace(row, None, revision);
+        self.digest.remove(before.hash);
+        self.commit(Change { revision, kind: T::KIND, row, is_report: false });
         revision
     }
 
@@ -174,11 +175,12 @@ impl Store {
         with_kind!(kind, T => view.get::<T>(row).cloned().map(T::into_object))
     }
 
-    fn commit(&mut self, kind: Kind, row: RowId, revision: Revision) {
+    fn commit(&mut self, change: Change) {
+        let Change { revision, kind, .. } = change;
         assert!(revision > self.head, "revision {revision:?} does not follow {:?}", self.head);
         self.head = revision;
         self.writes[kind as usize] += 1;
-        self.log.push(Change { revision, kind, row });
+        self.log.push(change);
     }
 }
 

@@ -42,6 +42,16 @@ struct Link<T> {
     older: Older<T>,
 }
 
+/// What there is to say of a version that was replaced.
+pub(super) struct Replaced {
+    /// Its share of the store's digest.
+    pub(super) hash: u64,
+    /// Whether the next version is a report; see [`Change::is_report`].
+    ///
+    /// [`Change::is_report`]: crate::store::Change::is_report
+    pub(super) is_report: bool,
+}
+
 /// One kind's rows.
 pub struct Table<T> {
     rows: Chunks<Row<T>>,
@@ -176,14 +186,15 @@ impl<T: Resource> Table<T> {
         RowId { index, generation: row.generation }
     }
 
-    /// Writes a row's next version, if any with its hash, and returns the hash of the one before. Panics if the row is
-    /// not present.
-    pub(super) fn replace(&mut self, row: RowId, next: Option<(Arc<T>, u64)>, revision: Revision) -> u64 {
+    /// Writes a row's next version, if any with its hash. Panics if the row is not present.
+    pub(super) fn replace(&mut self, row: RowId, next: Option<(Arc<T>, u64)>, revision: Revision) -> Replaced {
         let slot = &mut self.rows[row.index as usize];
         assert!(slot.generation == row.generation, "{row:?} has been given up");
         let before = slot.newest.object.as_deref().expect("a write needs a row that is present");
-        let mut keeps_keys = false;
+        let is_report = next.as_ref().is_some_and(|(object, _)| object.is_report_since(before));
+        let mut keeps_keys = is_report;
         match &next {
+            Some(_) if is_report => {}
             Some((object, _)) => {
                 // Keys that the version before has are in the index already.
                 let (keys, keys_before) = (keys_of(&**object), keys_of(before));
@@ -196,9 +207,9 @@ impl<T: Resource> Table<T> {
         let (object, hash) = next.unzip();
         let newest = Version { since: revision, object, hash: hash.unwrap_or(0) };
         let version = std::mem::replace(&mut slot.newest, newest);
-        let hash_before = version.hash;
+        let replaced = Replaced { hash: version.hash, is_report };
         slot.older = Some(Box::new(Link { version, keeps_keys, older: slot.older.take() }));
-        hash_before
+        replaced
     }
 
     /// Forgets the versions of a row that were replaced at or before `revision`, and the row itself if it ended there.

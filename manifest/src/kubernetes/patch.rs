@@ -3,6 +3,8 @@
 //! A strategic merge patch merges lists of objects by a key that depends on the list's name. Invariant: a patch that
 //! changes nothing gives equal JSON. Absent on purpose: server-side apply.
 //!
+//! What such a patch adds to a list comes before what the object alone has, unless the patch tells the order.
+//!
 //! Source: RFC 6902; RFC 7386; staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go and the `patchMergeKey`
 //! tags of staging/src/k8s.io/api/{core,apps,batch}/v1/types.go (v1.34.1).
 
@@ -51,7 +53,6 @@ const MERGED_LISTS: &[(&str, &str, &str)] = &[
     ("schedulingGates", "", "name"),
     ("resourceClaims", "", "name"),
     ("conditions", "", "type"),
-    ("taints", "", "key"),
     ("addresses", "", "type"),
     ("ownerReferences", "", "uid"),
     ("secrets", "", "name"),
@@ -67,7 +68,10 @@ pub fn apply_patch(kind: PatchType, target: &mut Value, patch: &Value) -> Result
     match kind {
         PatchType::Json => return operations(target, patch),
         PatchType::Merge => merge(target, patch),
-        PatchType::StrategicMerge => strategic(target, patch, ""),
+        PatchType::StrategicMerge => {
+            let kind = target["kind"].as_str().unwrap_or_default().to_owned();
+            strategic(target, patch, &kind, "");
+        }
     }
     Ok(())
 }
@@ -83,10 +87,14 @@ fn operations(target: &mut Value, patch: &Value) -> Result<(), String> {
         match op {
             "add" => add(target, path, value())?,
             "remove" => drop(remove(target, path)?),
-            "replace" => {
-                let place = target.pointer_mut(path).ok_or_else(|| missing(path))?;
-                *place = value();
-            }
+            // The API server's library lets a field that is not there be replaced, but not an element of a list.
+            "replace" => match target.pointer_mut(path) {
+                Some(place) => *place = value(),
+                None => match parent(target, path)? {
+                    (Value::Object(map), key) => drop(map.insert(key, value())),
+                    _ => return Err(missing(path)),
+                },
+            },
             "move" => {
                 let moved = remove(target, text("from")?)?;
                 add(target, path, moved)?;
@@ -157,51 +165,82 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// `list` is the name of the list that the target is an element of, or empty.
-fn strategic(target: &mut Value, patch: &Value, list: &str) {
+/// `kind` is the object's, `list` the name of the list that the target is an element of, or empty.
+fn strategic(target: &mut Value, patch: &Value, kind: &str, list: &str) {
     let Value::Object(changes) = patch else {
         *target = patch.clone();
         return;
     };
-    if changes.get("$patch").and_then(Value::as_str) == Some("replace") {
-        let kept = changes.iter().filter(|(key, _)| *key != "$patch");
-        *target = Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect());
-        return;
+    match changes.get("$patch").and_then(Value::as_str) {
+        Some("replace") => {
+            let kept = changes.iter().filter(|(key, _)| *key != "$patch");
+            *target = Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect());
+            return;
+        }
+        Some("delete") => {
+            *target = Value::Object(Map::new());
+            return;
+        }
+        _ => {}
     }
     if let Some(Value::Array(retained)) = changes.get("$retainKeys") {
         as_map(target).retain(|key, _| retained.iter().any(|kept| kept == key));
     }
     let map = as_map(target);
-    for (key, change) in changes {
-        if let Some(field) = key.strip_prefix("$deleteFromPrimitiveList/") {
+    for (name, change) in changes {
+        if let Some(field) = name.strip_prefix("$deleteFromPrimitiveList/") {
             if let (Some(Value::Array(present)), Value::Array(gone)) = (map.get_mut(field), change) {
                 present.retain(|value| !gone.contains(value));
             }
-        } else if key.starts_with('$') {
-            // The order of a list's elements, which nothing here depends on, and the directives handled above.
+        } else if let Some(field) = name.strip_prefix("$setElementOrder/") {
+            // A list that the patch does not change may be put in order all the same.
+            if let (Some(Value::Array(present)), Value::Array(order), false) =
+                (map.get_mut(field), change, changes.contains_key(field))
+            {
+                let before = present.clone();
+                put_in_order(present, &before, order, merge_key(kind, field, list));
+            }
+        } else if name.starts_with('$') {
+            // Directives that are handled above.
         } else if change.is_null() {
-            map.remove(key);
+            map.remove(name);
         } else {
-            field(map.entry(key.clone()).or_insert(Value::Null), change, key, list);
+            let order = changes.get(&format!("$setElementOrder/{name}")).and_then(Value::as_array);
+            field(map.entry(name.clone()).or_insert(Value::Null), change, order, (kind, name, list));
         }
     }
 }
 
-fn field(target: &mut Value, change: &Value, name: &str, list: &str) {
-    let Value::Array(changes) = change else { return strategic(target, change, "") };
+/// By which key the elements of a list of objects are told apart; `None` if they are replaced together.
+fn merge_key(kind: &str, name: &str, list: &str) -> Option<&'static str> {
+    let is_whole = kind == "EndpointSlice" && name == "ports";
+    let fits = |(field, parent, _): &&(&str, &str, &str)| *field == name && (parent.is_empty() || *parent == list);
+    MERGED_LISTS.iter().find(fits).map(|(_, _, key)| *key).filter(|_| !is_whole)
+}
+
+fn field(target: &mut Value, change: &Value, order: Option<&Vec<Value>>, place: (&str, &str, &str)) {
+    let (kind, name, list) = place;
+    let Value::Array(changes) = change else {
+        if kind == "PodDisruptionBudget" && name == "selector" {
+            *target = change.clone();
+            return;
+        }
+        return strategic(target, change, kind, "");
+    };
     if MERGED_SETS.contains(&name) {
         let present = as_list(target);
-        let new: Vec<Value> = changes.iter().filter(|value| !present.contains(value)).cloned().collect();
+        let before = present.clone();
+        let new: Vec<Value> = changes.iter().filter(|value| !before.contains(value)).cloned().collect();
         present.extend(new);
-        return;
+        return put_in_order(present, &before, order.unwrap_or(changes), None);
     }
-    let fits = |(field, parent, _): &&(&str, &str, &str)| *field == name && (parent.is_empty() || *parent == list);
-    let key = MERGED_LISTS.iter().find(fits).map(|(_, _, key)| *key);
+    let key = merge_key(kind, name, list);
     let Some(key) = key.filter(|_| changes.iter().all(Value::is_object)) else {
         *target = change.clone();
         return;
     };
     let present = as_list(target);
+    let before = present.clone();
     if changes.iter().any(|change| change["$patch"] == "replace") {
         present.clear();
     }
@@ -210,10 +249,34 @@ fn field(target: &mut Value, change: &Value, name: &str, list: &str) {
         match (place, change["$patch"] == "delete") {
             (Some(place), true) => drop(present.remove(place)),
             (None, true) => {}
-            (Some(place), false) => strategic(&mut present[place], change, name),
+            (Some(place), false) => strategic(&mut present[place], change, kind, name),
             (None, false) => present.push(change.clone()),
         }
     }
+    put_in_order(present, &before, order.unwrap_or(changes), Some(key));
+}
+
+/// Puts a merged list in order: what the patch names as it names it, the rest as it was, and of two from either side
+/// the one that was first, or the patch's if that is new.
+///
+/// Source: `normalizeElementOrder`, `mergeSortedSlice`.
+fn put_in_order(list: &mut Vec<Value>, before: &[Value], named: &[Value], key: Option<&str>) {
+    let same = |one: &Value, other: &Value| key.map_or(one == other, |key| one[key] == other[key]);
+    let place_in = |all: &[Value], wanted: &Value| all.iter().position(|element| same(element, wanted));
+    let (mut theirs, mut own): (Vec<Value>, Vec<Value>) =
+        list.drain(..).partition(|element| place_in(named, element).is_some());
+    theirs.sort_by_key(|element| place_in(named, element));
+    own.sort_by_key(|element| place_in(before, element));
+    let (mut theirs, mut own) = (theirs.into_iter().peekable(), own.into_iter().peekable());
+    while let (Some(one), Some(other)) = (own.peek(), theirs.peek()) {
+        let first = match (place_in(before, one), place_in(before, other)) {
+            (Some(one), Some(other)) if one < other => own.next(),
+            _ => theirs.next(),
+        };
+        list.extend(first);
+    }
+    list.extend(own);
+    list.extend(theirs);
 }
 
 fn as_map(value: &mut Value) -> &mut Map<String, Value> {
@@ -262,7 +325,9 @@ mod tests {
         let refused =
             |operation: Value| apply_patch(PatchType::Json, &mut json!({"a": [1]}), &json!([operation])).is_err();
         assert!(refused(json!({"op": "test", "path": "/a", "value": 2})));
-        assert!(refused(json!({"op": "replace", "path": "/b", "value": 2})));
+        assert!(refused(json!({"op": "replace", "path": "/a/1", "value": 2})));
+        assert!(refused(json!({"op": "replace", "path": "/b/c", "value": 2})));
+        assert!(!refused(json!({"op": "replace", "path": "/b", "value": 2})));
         assert!(refused(json!({"op": "remove", "path": "/a/1"})));
         assert!(refused(json!({"op": "add", "path": "/a/5", "value": 2})));
         assert!(refused(json!({"op": "grow", "path": "/a"})));
@@ -293,6 +358,35 @@ mod tests {
             {"name": "new"},
         ]});
         assert_eq!(patched(PatchType::StrategicMerge, target, patch), expected);
+    }
+
+    #[test]
+    fn what_a_strategic_patch_adds_comes_first_unless_it_tells_the_order() {
+        let ports = |list: &[u32]| json!({"ports": list.iter().map(|port| json!({"port": port})).collect::<Vec<_>>()});
+        let patched = |patch: Value| patched(PatchType::StrategicMerge, ports(&[80, 81, 82]), patch);
+        assert_eq!(patched(ports(&[90])), ports(&[90, 80, 81, 82]));
+        assert_eq!(patched(ports(&[81, 90])), ports(&[80, 81, 90, 82]));
+        let mut ordered = ports(&[90]);
+        ordered["$setElementOrder/ports"] = json!([{"port": 82}, {"port": 80}, {"port": 90}]);
+        assert_eq!(patched(ordered.clone()), ports(&[81, 82, 80, 90]));
+        ordered.as_object_mut().expect("it is an object").remove("ports");
+        assert_eq!(patched(ordered), ports(&[81, 82, 80]));
+    }
+
+    #[test]
+    fn taints_and_selectors_of_budgets_are_replaced() {
+        let target = json!({"kind": "Node", "spec": {"taints": [{"key": "a"}]}});
+        let patch = json!({"spec": {"taints": [{"key": "b"}]}});
+        let expected = json!({"kind": "Node", "spec": {"taints": [{"key": "b"}]}});
+        assert_eq!(patched(PatchType::StrategicMerge, target, patch), expected);
+        let of = |kind: &str, labels: Value| json!({"kind": kind, "spec": {"selector": {"matchLabels": labels}}});
+        let patch = json!({"spec": {"selector": {"matchLabels": {"b": "2"}}}});
+        for (kind, expected) in
+            [("PodDisruptionBudget", json!({"b": "2"})), ("Deployment", json!({"a": "1", "b": "2"}))]
+        {
+            let target = of(kind, json!({"a": "1"}));
+            assert_eq!(patched(PatchType::StrategicMerge, target, patch.clone()), of(kind, expected));
+        }
     }
 
     #[test]

@@ -137,6 +137,8 @@ fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -
         death_ms: death_ms.map(|step| step.at_ms),
         shown_ms: (scene_ends_ms(recording), end_ms),
     };
+    let unwatched = unwatched(recording);
+    let is_compared = |track: &str| is_compared(track, &unwatched);
     let mut agreements = compare::agreements(stories, &told, tolerance);
     agreements.retain(|(_, track)| is_compared(track));
     let played: Vec<story::Story> = told.into_iter().flatten().collect();
@@ -208,14 +210,19 @@ fn says_the_same(one: &str, other: &str) -> bool {
 
 /// When the scenario itself begins: what came before it sets the scene.
 fn from_ms(recording: &Recording) -> i64 {
-    recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0)
+    recording.steps.iter().map(begins_ms).min().unwrap_or(0)
+}
+
+/// When a step was begun: a command is recorded at its end.
+fn begins_ms(step: &recording::Step) -> i64 {
+    if matches!(step.what, Deed::Kubectl(..)) { step.from_ms } else { step.at_ms }
 }
 
 /// When the first thing is done but for machines that join: these may have joined in an earlier scenario already.
 fn scene_ends_ms(recording: &Recording) -> i64 {
     let joins = |step: &&recording::Step| matches!(&step.what, Deed::Machine(machine) if machine["op"] == "add");
     let others = recording.steps.iter().filter(|step| !joins(step));
-    others.map(|step| step.at_ms).min().unwrap_or(from_ms(recording))
+    others.map(begins_ms).min().unwrap_or(from_ms(recording))
 }
 
 /// Kinds that the steps ask for and that we do not have.
@@ -255,16 +262,27 @@ fn is_supported(kind: &str) -> bool {
     KINDS.iter().any(|known| known.kind == kind)
 }
 
-/// Kinds that the recorder did not watch.
+/// Kinds that recorders do not watch.
 const UNWATCHED: &[&str] = &["LimitRange", "ServiceAccount"];
+
+/// Kinds that this recorder did not watch: objects of them were created, and no line shows one.
+fn unwatched(recording: &Recording) -> BTreeSet<&str> {
+    let made = |step: &&recording::Step| match &step.what {
+        Deed::Request { code, path, .. } => *code == 201 && !path.contains("dryRun"),
+        _ => false,
+    };
+    let kinds: BTreeSet<&str> = recording.steps.iter().filter(made).filter_map(asked_kind).collect();
+    kinds.into_iter().filter(|kind| !recording.lines.iter().any(|line| line.kind == *kind)).collect()
+}
 
 /// The namespace that ours has for what belongs to none of the recording's, and that no recording shows.
 const UNSHOWN_NAMESPACE: &str = "Namespace/default";
 
-/// Whether a track is of a kind that we have.
-fn is_compared(track: &str) -> bool {
+/// Whether a track is of a kind that we have and that was watched.
+fn is_compared(track: &str, unwatched: &BTreeSet<&str>) -> bool {
     let kind = track.split(['/', ':']).next().unwrap_or_default();
-    !UNWATCHED.contains(&kind) && !track.starts_with(UNSHOWN_NAMESPACE) && is_supported(kind)
+    let is_watched = !UNWATCHED.contains(&kind) && !unwatched.contains(kind);
+    is_watched && !track.starts_with(UNSHOWN_NAMESPACE) && is_supported(kind)
 }
 
 /// The first words of a JSON value, for messages.

@@ -68,6 +68,9 @@ pub enum Deed {
     Kubectl(String, i64),
 }
 
+/// How long a recording's first command may have taken.
+const FIRST_COMMAND_MS: i64 = 2_000;
+
 impl Recording {
     /// Reads a folder. Errors: a file that is not there or not of the format, with its name and place.
     pub fn read(folder: &Path) -> Result<Recording, String> {
@@ -92,7 +95,9 @@ impl Recording {
         for (number, value) in (1..).zip(json_lines(&events, &events_file)?) {
             let line =
                 Line::from_json(value).map_err(|error| format!("{}:{number}: {error}", events_file.display()))?;
-            recording.lines.push(line);
+            if !line.is_mirrored() {
+                recording.lines.push(line);
+            }
         }
         let items = root["steps"].as_array().ok_or_else(|| format!("{}: steps not set", steps_file.display()))?;
         let mut clocks: Vec<Vec<Step>> = vec![Vec::new()];
@@ -108,7 +113,9 @@ impl Recording {
                 done_ms = None;
             }
             if let Some(what) = deed(item) {
-                let from_ms = done_ms.unwrap_or(at_ms).min(at_ms);
+                // What a first command did is shown before its end.
+                let earliest_ms = if matches!(what, Deed::Kubectl(..)) { at_ms - FIRST_COMMAND_MS } else { at_ms };
+                let from_ms = done_ms.unwrap_or(earliest_ms).min(at_ms);
                 clocks.last_mut().expect("there is a clock").push(Step { at_ms, from_ms, what });
             }
             done_ms = Some(at_ms);
@@ -133,10 +140,12 @@ impl Recording {
         let removals = unrecorded::removals(&recording.steps, &recording.lines);
         recording.steps.extend(removals);
         recording.steps.sort_by_key(|step| step.at_ms);
+        let first_ms = recording.steps.first().map(|step| step.at_ms);
         for step in &mut recording.steps {
             if let Deed::Kubectl(line, _) = &step.what {
                 let shown = transcript::shown_ms(&CommandLine::parse(line), &[], &recording.lines, step.from_ms);
-                step.from_ms = shown.filter(|shown| *shown <= step.at_ms).unwrap_or(step.from_ms);
+                let unseen_ms = if first_ms == Some(step.at_ms) { step.at_ms } else { step.from_ms };
+                step.from_ms = shown.filter(|shown| *shown <= step.at_ms).unwrap_or(unseen_ms);
             }
         }
         let summary = folder.join("summary.md");
@@ -165,16 +174,20 @@ impl Recording {
 }
 
 /// Quotes what the recorder's YAML means as text and kubectl's dialect does not: `null` as a key (notes on pods without
-/// a node), and `y` and `n` as values.
+/// a node), and `y` and `n` as keys and values.
 fn quoted(text: &str) -> String {
     let quoted = |line: &str| {
-        let bare = line.trim_start();
-        if let Some((start, word @ ("y" | "n"))) = line.rsplit_once(' ') {
-            return format!("{start} \"{word}\"");
-        }
-        match bare.strip_prefix("null:") {
-            Some(rest) => format!("{}\"null\":{rest}", &line[..line.len() - bare.len()]),
-            None => line.to_owned(),
+        let bare = line.trim_start_matches([' ', '-']);
+        let before = &line[..line.len() - bare.len()];
+        let line = match bare.split_once(':') {
+            Some((key @ ("null" | "y" | "n"), rest)) if rest.is_empty() || rest.starts_with(' ') => {
+                format!("{before}\"{key}\":{rest}")
+            }
+            _ => line.to_owned(),
+        };
+        match line.rsplit_once(' ') {
+            Some((start, word @ ("y" | "n"))) => format!("{start} \"{word}\""),
+            _ => line,
         }
     };
     text.lines().map(quoted).collect::<Vec<_>>().join("\n")

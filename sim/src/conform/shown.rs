@@ -102,7 +102,9 @@ pub fn line(
             if let Value::Object(map) = &mut status {
                 map.remove("conditions");
             }
-            keep(&mut fields, "status", &status);
+            if status.as_object().is_none_or(|status| !status.is_empty()) {
+                keep(&mut fields, "status", &status);
+            }
         }
     }
     Some(Line { at_ms, what: what.to_owned(), kind, name, fields })

@@ -3,7 +3,7 @@
 //! The queue holds keys and slots; what happens is in a slab of plain data, never a closure, so a world can be printed.
 
 use wavetank_core::id::{HostId, ProcId, Revision};
-use wavetank_core::seam::{Msg, TimerKind};
+use wavetank_core::seam::Msg;
 
 use crate::fleet::FleetEvent;
 
@@ -44,8 +44,8 @@ pub(crate) enum Event {
     Message { from: ProcId, to: ProcId, body: Msg, connection: u32 },
     /// Writes are on stable storage.
     Persisted(Revision),
-    /// A timer's entry comes up; the timer may have been moved since.
-    Timer { process: ProcId, kind: TimerKind, count: u32 },
+    /// The entry of a process's first timer comes up; the timer may have been moved since.
+    Timer(ProcId),
     /// Something happens on a machine.
     Fleet { host: HostId, power_cycle: u32, what: FleetEvent },
     /// The world may vouch for a host again, if nothing has disturbed it since.

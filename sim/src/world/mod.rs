@@ -34,14 +34,14 @@ use wavetank_core::time::Time;
 use crate::fleet::{Fleet, FleetEvent, Outcome as FleetOutcome};
 use crate::net::{Arrival, Network, RenewalId};
 use crate::plan::Plan;
-use crate::queue::{EventQueue, Source, TieOrder, WheelQueue};
+use crate::queue::{EventKey, EventQueue, Source, TieOrder, WheelQueue};
 use crate::record::{DrainNote, StepRefusal};
 use drains::Drains;
 pub use event::Class;
 use event::{Event, Slab};
 use hosts::Host;
 pub use simulation::{Flow, Observer, Options, Simulation, Unobserved, run};
-use timers::{Due, Timers};
+use timers::Timers;
 
 /// Tie counts from here up belong to lease renewals: sending one or not leaves every other count as it is.
 const LEASE_COUNTS: u32 = 0x8000_0000;
@@ -157,7 +157,7 @@ impl<Q: EventQueue> SimWorld<Q> {
         self.end
     }
 
-    /// When something may happen next; entries of timers that have been moved count too.
+    /// When something may happen next; entries of timers that have been moved or disarmed count too.
     pub fn next_time(&mut self) -> Option<Time> {
         if !self.ready.is_empty() {
             return Some(self.now);
@@ -298,8 +298,8 @@ impl<Q: EventQueue> SimWorld<Q> {
         self.outcomes = outcomes;
     }
 
-    /// What happens; an input for the core, if it is one.
-    fn happen(&mut self, event: Event) -> Option<Input> {
+    /// What happens under a key; an input for the core, if it is one.
+    fn happen(&mut self, key: EventKey, event: Event) -> Option<Input> {
         match event {
             Event::Start(process) => return Some(Input::Started(process)),
             Event::HostStart(host) => self.host_starts(host),
@@ -321,11 +321,13 @@ impl<Q: EventQueue> SimWorld<Q> {
                 }
                 return Some(Input::Persisted(revision));
             }
-            Event::Timer { process, kind, count } => match self.timers.come_up(self.now, process, kind, count) {
-                Due::Fire => return Some(Input::Timer(process, kind)),
-                Due::Later { at, count } => self.push_timer(at, process, kind, count),
-                Due::Stale => {}
-            },
+            Event::Timer(process) => {
+                let (fires, next) = self.timers.come_up(process, key);
+                if let Some(next) = next {
+                    self.push_timer(next, process);
+                }
+                return fires.map(|kind| Input::Timer(process, kind));
+            }
             Event::Fleet { host, power_cycle, what } => {
                 if power_cycle == self.fleet.power_cycle(host) {
                     self.fleet.happen(self.now, host, what, &mut self.outcomes);
@@ -361,9 +363,8 @@ impl<Q: EventQueue> SimWorld<Q> {
         self.push_from(at, Class::Network, ProcId::WORLD, Event::Persisted(self.disk.asked));
     }
 
-    fn push_timer(&mut self, at: Time, process: ProcId, kind: TimerKind, count: u32) {
-        let key = self.ties.key(at.0, Class::Timer as u8, Source::new(process.bits()), count);
-        let slot = self.events.insert(Event::Timer { process, kind, count });
+    fn push_timer(&mut self, key: EventKey, process: ProcId) {
+        let slot = self.events.insert(Event::Timer(process));
         self.queue.push(key, slot);
     }
 
@@ -391,7 +392,7 @@ impl<Q: EventQueue> World for SimWorld<Q> {
             self.now = Time(key.time());
             self.establishing &= self.now == Time::ZERO;
             let event = self.events.take(slot);
-            if let Some(input) = self.happen(event) {
+            if let Some(input) = self.happen(key, event) {
                 return Some((self.now, input));
             }
         }
@@ -403,8 +404,9 @@ impl<Q: EventQueue> World for SimWorld<Q> {
             Effect::Arm(process, kind, at) => {
                 let at = at.max(now);
                 let count = if kind == TimerKind::LeaseRenewal { LEASE_TIMER_COUNT } else { self.count(process) };
-                if self.timers.arm(process, kind, at, count) {
-                    self.push_timer(at, process, kind, count);
+                let key = self.ties.key(at.0, Class::Timer as u8, Source::new(process.bits()), count);
+                if self.timers.arm(process, kind, key) {
+                    self.push_timer(key, process);
                 }
             }
             Effect::Disarm(process, kind) => self.timers.disarm(process, kind),

@@ -64,7 +64,7 @@ impl Default for Options {
 
 /// Runs a plan to its end, or to where the observer ends it.
 pub fn run(plan: &Plan, observer: &mut dyn Observer) -> Outcome {
-    let mut simulation: Simulation = Simulation::new(plan);
+    let mut simulation: Simulation = Simulation::new(&Arc::new(plan.clone()));
     simulation.run(observer);
     simulation.outcome()
 }
@@ -85,16 +85,16 @@ pub struct Simulation<Q: EventQueue = WheelQueue> {
 
 impl<Q: EventQueue + Default> Simulation<Q> {
     /// A plan at time zero, with the usual order of simultaneous events. For panics see [`SimWorld::new`].
-    pub fn new(plan: &Plan) -> Simulation<Q> {
+    pub fn new(plan: &Arc<Plan>) -> Simulation<Q> {
         Simulation::with_options(plan, Options::default())
     }
 
     /// A plan at time zero.
-    pub fn with_options(plan: &Plan, options: Options) -> Simulation<Q> {
+    pub fn with_options(plan: &Arc<Plan>, options: Options) -> Simulation<Q> {
         let says_events = plan.config.says_events && options.events;
         Simulation {
             core: Core::new(Config { says_events, ..plan.config.clone() }),
-            world: SimWorld::new(Arc::new(plan.clone()), options.ties),
+            world: SimWorld::new(Arc::clone(plan), options.ties),
             effects: Vec::new(),
             keep_facts: options.keep_facts,
             facts: Vec::new(),

@@ -155,7 +155,7 @@ fn a_refused_step_is_reported_with_its_number() {
 #[test]
 fn a_run_is_the_same_with_either_queue_and_in_single_steps() {
     let kind = FaultKind::Crash { hosts: vec![HostId(1)] };
-    let plan = plan(3, 9, vec![fault(60_000, Some(200_000), kind)]);
+    let plan = Arc::new(plan(3, 9, vec![fault(60_000, Some(200_000), kind)]));
     let expected = outcome(&plan);
     assert!(expected.steps > 1_000, "{} steps", expected.steps);
     let mut heap: Simulation<HeapQueue> = Simulation::new(&plan);
@@ -184,7 +184,7 @@ fn a_fingerprint_does_not_depend_on_the_thread() {
 
 #[test]
 fn other_tie_orders_take_other_paths_to_a_cluster_with_the_same_pods_ready() {
-    let plan = plan(3, 9, Vec::new());
+    let plan = Arc::new(plan(3, 9, Vec::new()));
     let mut fingerprints = std::collections::BTreeSet::new();
     for seed in 0..5 {
         let options = Options { ties: TieOrder::Mixed(seed), ..Options::default() };
@@ -201,7 +201,7 @@ fn other_tie_orders_take_other_paths_to_a_cluster_with_the_same_pods_ready() {
 #[test]
 fn a_run_takes_the_same_path_whether_or_not_events_are_said() {
     let crash = fault(100_000, Some(500_000), FaultKind::Crash { hosts: vec![HostId(0)] });
-    let plan = plan(3, 9, vec![crash]);
+    let plan = Arc::new(plan(3, 9, vec![crash]));
     let [said, unsaid] = [true, false].map(|events| {
         let mut simulation: Simulation = Simulation::with_options(&plan, Options { events, ..Options::default() });
         simulation.run(&mut Unobserved);

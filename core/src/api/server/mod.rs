@@ -42,6 +42,9 @@ pub struct ApiServer {
     held: Held,
     /// Answers that wait for their write to be durable, by revision.
     unanswered: VecDeque<Unanswered>,
+    /// Revisions in the middle of requests that write an object several times (a pod that goes without grace is marked,
+    /// then removed): a watch shows each.
+    midway: VecDeque<Revision>,
     /// The newest revision that stable storage was asked for. The newest that it has is the API server's own cursor,
     /// so that the versions before every write that could still be lost stay there.
     persist_asked: Revision,
@@ -114,6 +117,7 @@ impl ApiServer {
     pub(crate) fn crash(&mut self, store: &mut Store) {
         self.up = false;
         self.unanswered.clear();
+        self.midway.clear();
         self.pod_watchers.clear();
         self.config_watchers.clear();
         self.service_watchers.clear();
@@ -153,9 +157,11 @@ impl ApiServer {
         }
         self.tell_kubelets(ctx, store, revision);
         store.advance_cursor(ProcId::API_SERVER, revision);
+        let midway = self.midway.partition_point(|shown| *shown <= revision);
+        let shown: Vec<Revision> = self.midway.drain(..midway).chain([revision]).collect();
         for reader in READERS {
             if store.cursor(reader).is_some() {
-                ctx.send(reader, Msg::Advance(revision));
+                shown.iter().for_each(|revision| ctx.send(reader, Msg::Advance(*revision)));
             }
         }
         while self.unanswered.front().is_some_and(|first| first.written <= revision) {
@@ -198,6 +204,7 @@ impl ApiServer {
         // A kubelet that hears no answer to these asks again, so the answer's loss loses no news. A creation it would
         // ask for in vain.
         let answer_is_news = matches!(request, Request::UpdateStatus { .. } | Request::Delete { .. });
+        let is_told_in_steps = matches!(request, Request::Delete { .. } | Request::Evict { .. });
         let answer = match request {
             Request::WatchConfig(key) => self.watch_config(store, from, key),
             Request::WatchPods { node } => Ok(self.watch_pods(store, from, node)),
@@ -211,6 +218,9 @@ impl ApiServer {
         if written == persisted(store) {
             ctx.send(from, Msg::Response(id, answer));
             return;
+        }
+        if is_told_in_steps {
+            self.midway.extend((before.0 + 1..written.0).map(Revision));
         }
         let tells_of_write = answer_is_news && written > before && answer.is_ok();
         self.unanswered.push_back(Unanswered { written, to: from, id, answer, tells_of_write });

@@ -96,6 +96,20 @@ fn a_report_made_before_the_kubelet_listed_its_pods_anew_is_news_to_it() {
 }
 
 #[test]
+fn a_pod_that_is_removed_by_force_is_marked_by_a_write_of_its_own() {
+    let mut bed = Bed::new();
+    let before = bed.store.head();
+    let key = ObjectKey::new(Kind::Pod, "default", "web");
+    let propagation = crate::api::Propagation::Background;
+    bed.ask(ProcId::CLIENT, Request::Delete { key, uid: None, grace: Some(crate::time::Span::ZERO), propagation });
+    assert_eq!(bed.store.head().0 - before.0, 2);
+    let marked = bed.store.newest().at(Revision(before.0 + 1));
+    let (_, pod) = marked.find::<Pod>(&Name::from("default"), &Name::from("web")).expect("it is still there");
+    assert_eq!((pod.meta.deletion_grace, pod.meta.generation), (Some(crate::time::Span::ZERO), 2));
+    assert!(bed.store.newest().find::<Pod>(&Name::from("default"), &Name::from("web")).is_none());
+}
+
+#[test]
 fn a_dry_run_is_answered_and_leaves_nothing_behind() {
     let (mut bed, mut plain) = (Bed::new(), Bed::new());
     let digest = |bed: &Bed| (bed.store.digest(), bed.store.head());

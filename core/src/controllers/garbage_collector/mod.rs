@@ -160,7 +160,8 @@ impl GarbageCollector {
                 if let Some(owner) = owners.absent.iter().filter(added).find(|owner| is_elsewhere(view, owner)) {
                     ctx.event(item.0.clone(), foreign(owner, new));
                 }
-                if (acts_before_it_goes && newly) || !owners.absent.is_empty() || !owners.waiting.is_empty() {
+                // One that comes to an owner that waits is left until the owner is looked at again.
+                if (acts_before_it_goes && newly) || !owners.absent.is_empty() {
                     self.desk.queue.add(item);
                 }
             }

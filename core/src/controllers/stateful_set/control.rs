@@ -39,6 +39,8 @@ pub(in crate::controllers) struct Plan {
     pub(super) status: StatefulSetStatus,
     /// What each request does to which pod, in the same order.
     pub(super) actions: Vec<Action>,
+    /// Pods that are made together with claims of theirs.
+    pub(super) with_new_claims: Vec<Arc<Pod>>,
     /// What could not even be tried, and why: the sync fails when the requests before it are granted.
     pub(super) obstacle: Option<(Action, String)>,
     /// Claims that somebody else manages, though the retention policy wants the set or a pod to.
@@ -81,13 +83,16 @@ enum Replica {
 #[derive(Default)]
 struct Verdict {
     requests: Vec<(Action, Request)>,
+    with_new_claims: Option<Arc<Pod>>,
     conflicts: Vec<Name>,
     obstacle: Option<(Action, String)>,
     ends: bool,
 }
 
-const GO_ON: Verdict = Verdict { requests: Vec::new(), conflicts: Vec::new(), obstacle: None, ends: false };
-const WAIT: Verdict = Verdict { requests: Vec::new(), conflicts: Vec::new(), obstacle: None, ends: true };
+const GO_ON: Verdict =
+    Verdict { requests: Vec::new(), with_new_claims: None, conflicts: Vec::new(), obstacle: None, ends: false };
+const WAIT: Verdict =
+    Verdict { requests: Vec::new(), with_new_claims: None, conflicts: Vec::new(), obstacle: None, ends: true };
 
 impl Situation<'_> {
     /// Decides on the whole sync.
@@ -122,6 +127,7 @@ impl Situation<'_> {
                 let (actions, requests): (Vec<_>, Vec<_>) = requests.unzip();
                 plan.actions.extend(actions);
                 plan.batches.push(requests);
+                plan.with_new_claims.extend(batch.iter_mut().filter_map(|verdict| verdict.with_new_claims.take()));
                 plan.conflicts.extend(batch.iter_mut().flat_map(|verdict| std::mem::take(&mut verdict.conflicts)));
                 plan.obstacle = batch.into_iter().find_map(|verdict| verdict.obstacle);
                 if plan.obstacle.is_some() {
@@ -135,6 +141,7 @@ impl Situation<'_> {
                 plan.actions.push(action);
                 plan.batches.push(vec![request]);
             }
+            plan.with_new_claims.extend(verdict.with_new_claims);
             plan.conflicts.extend(verdict.conflicts);
             plan.obstacle = verdict.obstacle;
             if verdict.ends || plan.obstacle.is_some() {
@@ -214,6 +221,7 @@ impl Situation<'_> {
         if verdict.obstacle.is_none() {
             let place = verdict.requests.iter().position(|(action, _)| action.verb == Verb::Update);
             let create = (Action::of_pod(Verb::Create, pod), Request::Create(Object::Pod(pod.clone())));
+            verdict.with_new_claims = verdict.requests.iter().any(|(it, _)| it.makes_claim()).then(|| pod.clone());
             verdict.requests.insert(place.unwrap_or(verdict.requests.len()), create);
         }
         verdict
@@ -346,6 +354,24 @@ impl Verb {
     }
 }
 
+impl Plan {
+    /// The writes that give the claims made in this sync the owners that the retention policy wants, as far as the watch
+    /// has shown the claims by now; what is missing comes with a later sync.
+    ///
+    /// Source: `CreateStatefulPod`, pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
+    pub(super) fn owners_of_new_claims(&self, view: View<'_>, set: &StatefulSet) -> Vec<Request> {
+        let is_new = |request: &Request| match request {
+            Request::Update { object, .. } => {
+                let mut made = self.actions.iter().filter(|action| action.makes_claim());
+                made.any(|action| action.subject == Subject::Claim(object.meta().name.clone()))
+            }
+            _ => false,
+        };
+        let updates = self.with_new_claims.iter().flat_map(|pod| storage::retention(view, set, pod));
+        updates.filter(is_new).collect()
+    }
+}
+
 impl Action {
     fn of_pod(verb: Verb, pod: &Pod) -> Action {
         Action { verb, subject: Subject::Pod, pod: pod.meta.name.clone() }
@@ -353,6 +379,11 @@ impl Action {
 
     fn of_claim(verb: Verb, claim: Name, pod: &Pod) -> Action {
         Action { verb, subject: Subject::Claim(claim), pod: pod.meta.name.clone() }
+    }
+
+    /// Whether it is the making of a claim.
+    pub(super) fn makes_claim(&self) -> bool {
+        self.verb == Verb::Create && matches!(self.subject, Subject::Claim(_))
     }
 
     /// What is told of an action that failed.

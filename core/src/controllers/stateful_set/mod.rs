@@ -1,10 +1,10 @@
 //! The StatefulSet controller: pods with names that last, made, replaced and removed in order.
 //!
-//! A sync has up to four stages of requests: claim (revisions and pods without an owner, pods that no longer match),
-//! revision (the template becomes a ControllerRevision, or an old one becomes the newest), act ([`control`]), status
-//! with the removal of old revisions. Invariant: at most one pod of a name exists, because a name is made again only
-//! when the watch has shown that it is free; so a pod on a node that is gone is never replaced until somebody removes
-//! it. Source: pkg/controller/statefulset (v1.34.1).
+//! A sync has up to five stages of requests: claim (revisions and pods without an owner, pods that no longer match),
+//! revision (the template becomes a ControllerRevision, or an old one becomes the newest), act ([`control`]; then the
+//! owners of claims that were made), status with the removal of old revisions. Invariant: at most one pod of a name
+//! exists, because a name is made again only when the watch has shown that it is free; so a pod on a node that is gone
+//! is never replaced until somebody removes it. Source: pkg/controller/statefulset (v1.34.1).
 //!
 //! Parts beside [`control`]: `identity` (names, ordinals, revisions), `storage` (claims), `events` (what is said).
 
@@ -68,6 +68,8 @@ pub(in crate::controllers) enum Stage {
     /// The revision whose name was taken.
     Taken(Sync, Arc<ControllerRevision>),
     Act(Sync, Plan),
+    /// The owners of claims that were made with their pods.
+    Retain(Sync, Plan),
     /// The status update and the removal of old revisions; the delay until the next look, and whether the sync failed.
     Status {
         failed: bool,
@@ -339,8 +341,12 @@ impl Reconciler for StatefulSets {
             },
             Stage::Act(sync, plan) => {
                 let failed = Self::tell(ctx, &sync, &plan, &answers, error.is_some());
-                self.conclude(ctx, key, sync, plan, failed)
+                match plan.owners_of_new_claims(view, &sync.set) {
+                    updates if failed || updates.is_empty() => self.conclude(ctx, key, sync, plan, failed),
+                    updates => self.desk.begin(ctx, key, Stage::Retain(sync, plan), [updates]),
+                }
             }
+            Stage::Retain(sync, plan) => self.conclude(ctx, key, sync, plan, error.is_some()),
             Stage::Status { failed, next } => {
                 let failed = failed || error.is_some();
                 if let (Some(delay), false) = (next, failed) {

@@ -23,17 +23,13 @@ impl Row {
         }
         let uid = pod.meta.uid;
         let mut fields_changed = false;
-        match self.pods.get_mut(&uid) {
-            Some(life) if life.confirmed && life.is_echo(&pod) => {
-                life.pod = pod;
-                // Nothing has happened since the report was computed: it would come out as it is. What follows the last
-                // report of a pod that ends is its deletion.
-                if life.asked || !(life.news || life.pod.meta.is_terminating()) {
-                    debug_assert!(life.asked || status::desired(life, ctx.now) == *life.pod.status);
-                    return;
-                }
+        match self.pods.place(&uid) {
+            Some(place) if self.pods[place].confirmed && self.pods[place].is_echo(&pod) => {
+                self.pods[place].pod = pod;
+                return self.on_echo(ctx, place);
             }
-            Some(life) => {
+            Some(place) => {
+                let life = &mut self.pods[place];
                 let (old, new) = (&life.pod.meta, &pod.meta);
                 fields_changed = (&old.labels, &old.annotations) != (&new.labels, &new.annotations);
                 life.take_version(pod);
@@ -67,7 +63,17 @@ impl Row {
         }
     }
 
-    // ---- volumes
+    /// The API server has what the kubelet last told of a pod. If something has happened since, that is told next; if not,
+    /// the report would come out as it is, and what follows the last one of a pod that ends is its deletion.
+    fn on_echo(&mut self, ctx: &mut Context<'_>, place: usize) {
+        let life = &self.pods[place];
+        debug_assert!(life.asked || life.news || status::desired(life, ctx.now) == *life.pod.status);
+        match (life.asked, life.news) {
+            (true, _) => {}
+            (false, true) => self.settle(ctx, place),
+            (false, false) => self.take_leave(ctx, place),
+        }
+    }
 
     pub(super) fn take_on(&mut self, ctx: &mut Context<'_>, pod: Arc<Pod>) {
         let uid = pod.meta.uid;
@@ -153,14 +159,9 @@ impl Row {
     }
 
     /// A pod's row, and what the host has for it.
-    fn life_and_host<'a, 'b>(
-        &'a mut self,
-        ctx: &'a mut Context<'b>,
-        uid: Uid,
-    ) -> Option<(&'a mut PodLife, Host<'a, 'b>)> {
+    fn life_and_host<'a, 'b>(&'a mut self, ctx: &'a mut Context<'b>, place: usize) -> (&'a mut PodLife, Host<'a, 'b>) {
         let Row { boot, pods, pulls, configs, services, .. } = self;
-        let life = pods.get_mut(&uid)?;
-        Some((life, Host { ctx, pulls, configs, services: services.as_deref(), boot }))
+        (&mut pods[place], Host { ctx, pulls, configs, services: services.as_deref(), boot })
     }
 
     pub(super) fn with_container(
@@ -184,11 +185,29 @@ impl Row {
         uid: Uid,
         change: impl FnOnce(&mut PodLife, &mut Host<'_, '_>),
     ) {
-        let Some((life, mut host)) = self.life_and_host(ctx, uid) else { return };
+        if let Some(place) = self.pods.place(&uid) {
+            self.at_place(ctx, place, change);
+        }
+    }
+
+    /// As [`Row::with_pod`], for the pod at a place.
+    pub(super) fn at_place(
+        &mut self,
+        ctx: &mut Context<'_>,
+        place: usize,
+        change: impl FnOnce(&mut PodLife, &mut Host<'_, '_>),
+    ) {
+        let (life, mut host) = self.life_and_host(ctx, place);
+        let uid = life.uid();
         change(life, &mut host);
         life.advance(&mut host);
-        self.pump_pulls(ctx);
-        self.settle(ctx, uid);
+        if self.pulls.are_waiting() {
+            self.pump_pulls(ctx);
+            // Others may be gone since, and the pod in another place.
+            self.settle_pod(ctx, uid);
+        } else {
+            self.settle(ctx, place);
+        }
         if self.pressure.is_some() {
             self.look_at_victim(ctx, uid);
         }
@@ -199,20 +218,28 @@ impl Row {
 
     pub(super) fn pump_pulls(&mut self, ctx: &mut Context<'_>) {
         while let Some((uid, container)) = self.pulls.next(&ctx.config.kubelet) {
-            let Some((life, mut host)) = self.life_and_host(ctx, uid) else { continue };
+            let Some(place) = self.pods.place(&uid) else { continue };
+            let (life, mut host) = self.life_and_host(ctx, place);
             if life.begin_pull(container, &mut host) {
                 self.pulls.begin((uid, container));
             } else if life.place(container).is_some() {
                 life.advance(&mut host);
-                self.settle(ctx, uid);
+                self.settle(ctx, place);
             }
         }
     }
 
+    /// Looks at the pod of a uid as [`Row::settle`] does.
+    pub(super) fn settle_pod(&mut self, ctx: &mut Context<'_>, uid: Uid) {
+        if let Some(place) = self.pods.place(&uid) {
+            self.settle(ctx, place);
+        }
+    }
+
     /// Gives back what an ended pod took, forgets a pod that is gone everywhere, and reports what is new.
-    pub(super) fn settle(&mut self, ctx: &mut Context<'_>, uid: Uid) {
-        let Some(place) = self.pods.place(&uid) else { return };
+    fn settle(&mut self, ctx: &mut Context<'_>, place: usize) {
         let life = &mut self.pods[place];
+        let uid = life.uid();
         if life.is_settled() {
             if std::mem::take(&mut life.counted) {
                 self.used.subtract(&admission::requests(&life.pod.spec));
@@ -237,21 +264,31 @@ impl Row {
         }
         life.news = false;
         let status = status::desired(life, ctx.now);
-        let request = if status != *life.pod.status {
-            let Pod { meta, spec, own, node, status: _ } = &*life.pod;
-            let status = Shared::new(status);
-            let (own, node) = (own.clone(), node.clone());
-            let pod = Pod { meta: meta.clone(), spec: spec.clone(), own, node, status: status.clone() };
-            life.said = Some(status);
-            let object = Object::Pod(Arc::new(pod));
-            Request::UpdateStatus { object, expected: None }
-        } else if life.pod.meta.is_terminating() && life.takes_last_leave() {
-            let propagation = Propagation::Background;
-            Request::Delete { key: life.key(), uid: Some(uid), grace: Some(Span::ZERO), propagation }
-        } else {
-            return;
-        };
+        if status == *life.pod.status {
+            return self.take_leave(ctx, place);
+        }
+        let status = Shared::new(status);
+        let Pod { meta, spec, own, node, status: _ } = &*life.pod;
+        let (own, node) = (own.clone(), node.clone());
+        let pod = Pod { meta: meta.clone(), spec: spec.clone(), own, node, status: status.clone() };
+        life.said = Some(status);
+        let object = Object::Pod(Arc::new(pod));
+        self.ask_about(ctx, place, Request::UpdateStatus { object, expected: None });
+    }
+
+    /// Asks for the last deletion of a pod of which nothing is left but its object, and all is told.
+    fn take_leave(&mut self, ctx: &mut Context<'_>, place: usize) {
+        let life = &mut self.pods[place];
+        if life.pod.meta.is_terminating() && life.takes_last_leave() {
+            let (key, uid, propagation) = (life.key(), Some(life.uid()), Propagation::Background);
+            self.ask_about(ctx, place, Request::Delete { key, uid, grace: Some(Span::ZERO), propagation });
+        }
+    }
+
+    fn ask_about(&mut self, ctx: &mut Context<'_>, place: usize, request: Request) {
+        let life = &mut self.pods[place];
         life.asked = true;
-        self.request(ctx, Asked::Pod(uid), request);
+        let asked = Asked::Pod(life.uid());
+        self.request(ctx, asked, request);
     }
 }

@@ -136,7 +136,7 @@ impl Row {
                     life.asked = false;
                     life.forget_last_leave();
                 }
-                self.settle(ctx, uid);
+                self.settle_pod(ctx, uid);
             }
         }
     }

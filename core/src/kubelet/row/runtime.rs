@@ -77,26 +77,23 @@ impl Row {
             }
             RuntimeEvent::ContainerStarted { pod, container, attempt } => {
                 self.with_container(ctx, pod, container, |life, place, host| life.on_started(place, attempt, host));
-                self.see(ctx, Unseen::Started(pod, container, attempt));
+                let place = self.pods.place(&pod);
+                self.see(ctx, place, Unseen::Started(pod, container, attempt));
             }
             RuntimeEvent::ContainerExited { pod, container, attempt, exit_code, out_of_memory } => {
                 let exit = Exit { code: exit_code, out_of_memory, at: ctx.now };
-                self.record_exit(ctx, pod, container, attempt, &exit);
-                self.see(ctx, Unseen::Exited(pod, container, attempt, exit));
+                let place = self.pods.place(&pod);
+                if let Some(place) = place {
+                    self.record_exit(ctx, place, container, attempt, &exit);
+                }
+                self.see(ctx, place, Unseen::Exited(pod, container, attempt, exit));
             }
         }
         self.pump_pulls(ctx);
     }
 
-    pub(super) fn record_exit(
-        &self,
-        ctx: &mut Context<'_>,
-        pod: Uid,
-        container: ContainerIndex,
-        attempt: u32,
-        exit: &Exit,
-    ) {
-        let Some(life) = self.pods.get(&pod) else { return };
+    fn record_exit(&self, ctx: &mut Context<'_>, pod: usize, container: ContainerIndex, attempt: u32, exit: &Exit) {
+        let life = &self.pods[pod];
         let Some(place) = life.place(container) else { return };
         if life.containers[place].is_running() && life.containers[place].attempt == attempt {
             let container = life.spec(place).name.clone();
@@ -107,42 +104,49 @@ impl Row {
         }
     }
 
-    /// The kubelet sees what it did itself at once, and everything else at its next relist.
-    pub(super) fn see(&mut self, ctx: &mut Context<'_>, event: Unseen) {
-        let (Unseen::Started(uid, container, _) | Unseen::Exited(uid, container, ..)) = &event;
-        let by_itself = self.pods.get(uid).is_some_and(|life| {
+    /// The kubelet sees what it did itself at once, and everything else at its next relist. `pod` is the pod's place,
+    /// if the kubelet has it.
+    fn see(&mut self, ctx: &mut Context<'_>, pod: Option<usize>, event: Unseen) {
+        let (Unseen::Started(_, container, _) | Unseen::Exited(_, container, ..)) = &event;
+        let by_itself = pod.map(|pod| &self.pods[pod]).is_some_and(|life| {
             let place = life.place(*container);
             let stopping = place.is_some_and(|place| life.containers[place].incidents().stopping.is_some());
             life.ending.is_some() || stopping
         });
-        if by_itself || ctx.config.kubelet.relist_period == Span::ZERO {
-            return self.show(ctx, event);
+        if !by_itself && ctx.config.kubelet.relist_period != Span::ZERO {
+            if self.unseen.is_empty() {
+                ctx.arm(TimerKind::Relist, next_relist(ctx));
+            }
+            self.unseen.push(event);
+        } else if let Some(pod) = pod {
+            self.show(ctx, pod, event);
         }
-        if self.unseen.is_empty() {
-            ctx.arm(TimerKind::Relist, next_relist(ctx));
-        }
-        self.unseen.push(event);
     }
 
     pub(super) fn relist(&mut self, ctx: &mut Context<'_>) {
         for event in std::mem::take(&mut self.unseen) {
-            self.show(ctx, event);
+            let (Unseen::Started(uid, ..) | Unseen::Exited(uid, ..)) = &event;
+            if let Some(pod) = self.pods.place(uid) {
+                self.show(ctx, pod, event);
+            }
         }
         self.pump_pulls(ctx);
     }
 
-    pub(super) fn show(&mut self, ctx: &mut Context<'_>, event: Unseen) {
-        match event {
-            Unseen::Started(uid, container, attempt) => {
-                self.with_container(ctx, uid, container, |life, place, host| life.on_seen(place, attempt, host));
+    fn show(&mut self, ctx: &mut Context<'_>, pod: usize, event: Unseen) {
+        self.at_place(ctx, pod, |life, host| match event {
+            Unseen::Started(_, container, attempt) => {
+                if let Some(place) = life.place(container) {
+                    life.on_seen(place, attempt, host);
+                }
             }
-            Unseen::Exited(uid, container, attempt, exit) => {
-                self.with_container(ctx, uid, container, |life, place, host| {
+            Unseen::Exited(_, container, attempt, exit) => {
+                if let Some(place) = life.place(container) {
                     let how = life.how_it_ended(place, exit.code, exit.out_of_memory, exit.at);
                     life.on_exited(place, attempt, how, host);
-                });
+                }
             }
-        }
+        });
     }
 
     /// What the runtime has when the kubelet starts: containers that run go on running.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::kubelet::status::{give_up_the_missing, phase, set_conditions};
-use crate::model::{ContainerStatus, PodStatus, PodStatusExtras, Terminated};
+use crate::kubelet::status::{self, give_up_the_missing, phase};
+use crate::model::{Conditions, ContainerStatus, PodStatus, PodStatusExtras, Terminated};
 
 /// Init containers, sidecars and regular containers by letters: `w` waits, `r` runs, `s` has succeeded, `f` has failed,
 /// `b` waits to be started again after a failure, `d` after a success. Before the bar the init containers, of which
@@ -171,9 +171,9 @@ fn what_ran_in_a_sandbox_before_this_one_initializes_nothing() {
 fn conditions(letters: &str, phase: Phase, has_sandbox: bool) -> [String; 3] {
     let (spec, mut status) = pod_of(letters);
     status.phase = phase;
-    set_conditions(&mut status, &spec, has_sandbox, Time::ZERO);
+    let conditions = status::conditions(&status, &Conditions::default(), &spec, has_sandbox, Time::ZERO);
     let shown = |kind: ConditionKind| {
-        let it = status.conditions.get(kind).expect("the kubelet sets it");
+        let it = conditions.get(kind).expect("the kubelet sets it");
         let why =
             [&*it.reason, &*it.message].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");
         if why.is_empty() { format!("{:?}", it.status) } else { format!("{:?}({why})", it.status) }
@@ -211,6 +211,27 @@ fn conditions_say_which_containers_are_not_ready_or_not_done() {
         assert_eq!(conditions(letters, phase, true), [initialized, ready, yes()], "{letters}");
     }
     assert_eq!(conditions("ww", Phase::Pending, false)[2], "False");
+}
+
+#[test]
+fn a_sentence_that_still_holds_is_kept_and_another_is_not_taken_for_it() {
+    let told = |letters: &str, before: &Conditions| {
+        let (spec, status) = pod_of(letters);
+        status::conditions(&status, before, &spec, true, Time::ZERO)
+    };
+    let sentence = |it: &Conditions| it.message(ConditionKind::Ready).expect("the kubelet sets it").clone();
+    let first = told("ww", &Conditions::default());
+    assert!(Name::ptr_eq(&sentence(&first), &sentence(&told("ww", &first))));
+    let mut before = first;
+    for (letters, names) in
+        [("w", "[c0]"), ("ww", "[c0 c1]"), ("rw", "[c1]"), ("www", "[c0 c1 c2]"), ("wwr", "[c0 c1]")]
+    {
+        let now = told(letters, &before);
+        assert_eq!(*sentence(&now), *format!("containers with unready status: {names}"));
+        assert_eq!(now, told(letters, &Conditions::default()), "{letters}");
+        before = now;
+    }
+    assert_eq!(*sentence(&told("rr", &before)), *"");
 }
 
 /// The containers of a pod that was removed, by letters as above; `x` is lost.

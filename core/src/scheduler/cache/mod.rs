@@ -39,6 +39,8 @@ pub(super) struct NodeChanges {
 #[derive(Default)]
 pub(super) struct Cache {
     slots: Vec<NodeInfo>,
+    /// By slot: its name, for a pod's node to be compared with.
+    names: Vec<Name>,
     /// By slot: a copy of what is looked at most.
     sums: Vec<Sums>,
     /// By slot: the row indexes of the pods that count there, in the order in which kube-scheduler has them.
@@ -182,11 +184,13 @@ impl Cache {
         }
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(NodeInfo::default());
+            self.names.push(Name::new());
             self.sums.push(Sums::default());
             self.seats.push(Vec::new());
             u32::try_from(self.slots.len() - 1).expect("at most 2^32 nodes")
         });
         self.slots[slot as usize] = NodeInfo { name: name.clone(), ..NodeInfo::default() };
+        self.names[slot as usize] = name.clone();
         self.by_name.insert(name.clone(), slot);
         self.order_is_stale = true;
         slot

@@ -14,6 +14,8 @@ pub(in crate::scheduler) struct NodeInfo {
     pub(in crate::scheduler) name: Name,
     /// `None` while only pods are known that say they are on it.
     pub(in crate::scheduler) node: Option<Arc<Node>>,
+    /// Whether the node is there and has no taint and no cordon.
+    pub(in crate::scheduler) is_open: bool,
     pub(in crate::scheduler) cpu_all: i64,
     pub(in crate::scheduler) memory_all: i64,
     pub(in crate::scheduler) ephemeral_all: i64,
@@ -123,7 +125,6 @@ pub(in crate::scheduler) struct Sums {
 impl Sums {
     /// Copies a slot.
     pub(super) fn of(info: &NodeInfo) -> Sums {
-        let is_open = |node: &Arc<Node>| node.spec.taints.is_empty() && !node.spec.unschedulable;
         Sums {
             cpu_all: info.cpu_all,
             memory_all: info.memory_all,
@@ -132,7 +133,7 @@ impl Sums {
             cpu_scored: info.cpu_scored,
             memory_scored: info.memory_scored,
             pods_left: info.pods_all - info.pods,
-            is_plain: info.node.as_ref().is_some_and(is_open) && info.cpu_all != 0 && info.memory_all != 0,
+            is_plain: info.is_open && info.cpu_all != 0 && info.memory_all != 0,
         }
     }
 }

@@ -38,6 +38,7 @@ impl Cache {
         info.pods_all = allocatable.pods;
         info.gpus.resize(allocatable.extended.get(GPU_MILLI).copied().unwrap_or(0));
         info.gpu_model = node.meta.labels.get(GPU_MODEL).cloned();
+        info.is_open = node.spec.taints.is_empty() && !node.spec.unschedulable;
         info.node = Some(node.clone());
         let zone = node.zone_key();
         if zone_before.as_ref() != Some(&zone) {
@@ -57,6 +58,7 @@ impl Cache {
     pub(in crate::scheduler) fn remove_node(&mut self, name: &Name) {
         let Some(slot) = self.by_name.get(name).copied() else { return };
         let Some(node) = self.slots[slot as usize].node.take() else { return };
+        self.slots[slot as usize].is_open = false;
         self.domains.clear();
         self.node_changes.labels += 1;
         self.node_changes.taints += 1;

@@ -15,9 +15,9 @@ use crate::time::{Span, Time};
 pub(in crate::scheduler) const PREEMPTED: &str = "PreemptionByScheduler";
 
 /// What is asked of a pod on a node beside what its class says.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(in crate::scheduler) struct Standing {
-    pub(in crate::scheduler) name: Name,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::scheduler) struct Standing<'a> {
+    pub(in crate::scheduler) name: &'a Name,
     /// When its kubelet took it on.
     pub(in crate::scheduler) start: Start,
     /// Whether it is being deleted.
@@ -26,11 +26,20 @@ pub(in crate::scheduler) struct Standing {
     pub(in crate::scheduler) makes_room: bool,
 }
 
-impl Standing {
+/// Of a pod of which only the spec is known.
+const NO_NAME: &Name = &Name::new();
+
+impl Default for Standing<'_> {
+    fn default() -> Self {
+        Standing { name: NO_NAME, start: Start::default(), is_ending: false, makes_room: false }
+    }
+}
+
+impl Standing<'_> {
     /// Reads a pod.
-    pub(in crate::scheduler) fn of(pod: &Pod) -> Standing {
+    pub(in crate::scheduler) fn of(pod: &Pod) -> Standing<'_> {
         Standing {
-            name: pod.meta.name.clone(),
+            name: &pod.meta.name,
             start: Start::at(pod.status.started_at),
             is_ending: pod.meta.is_terminating(),
             makes_room: makes_room(pod),
@@ -91,8 +100,9 @@ pub(in crate::scheduler) struct Placed {
 const _: () = assert!(size_of::<Option<Placed>>() == 40, "a placed pod takes more memory than it did");
 
 impl Placed {
-    fn new(row: RowId, slot: u32, class: ClassId, standing: Standing, is_assumed: bool) -> Placed {
+    fn new(row: RowId, slot: u32, class: ClassId, standing: Standing<'_>, is_assumed: bool) -> Placed {
         let Standing { name, start, is_ending, makes_room } = standing;
+        let name = name.clone();
         Placed { row, slot, class, place: 0, seat: 0, is_assumed, name, start, is_ending, makes_room }
     }
 }
@@ -116,7 +126,7 @@ impl Cache {
         slot: u32,
         class: ClassId,
         devices: Option<DeviceSet>,
-        standing: Standing,
+        standing: Standing<'_>,
     ) {
         assert!(!self.has_pod(row), "{row:?} is assumed twice");
         self.place(classes, Placed::new(row, slot, class, standing, true), devices);
@@ -138,23 +148,25 @@ impl Cache {
         row: RowId,
         node: &Name,
         class: ClassId,
-        standing: Standing,
+        standing: Standing<'_>,
     ) {
         // Nearly always the watch confirms what was assumed, so the name is compared before it is looked up.
         if let Some(pod) = self.pods.get_mut(row.index as usize).and_then(Option::as_mut).filter(|pod| pod.row == row)
-            && self.slots[pod.slot as usize].name == *node
+            && self.names[pod.slot as usize] == *node
             && pod.class == class
         {
             let (place, was_ending) = (pod.place, pod.is_ending);
-            *pod = Placed { place, seat: pod.seat, ..Placed::new(row, pod.slot, class, standing, false) };
+            let Standing { name, start, is_ending, makes_room } = standing;
+            if pod.name != *name {
+                pod.name = name.clone();
+            }
+            (pod.start, pod.is_ending, pod.makes_room, pod.is_assumed) = (start, is_ending, makes_room, false);
             if was_ending != pod.is_ending {
                 let moved = classes.uncount(class, place, was_ending);
                 pod.place = classes.count(class, (pod.slot, row.index), pod.is_ending);
                 self.set_place(moved, place);
             }
-            // Kubernetes takes every version of a pod from its node's list and appends the new one.
-            self.unseat(row.index);
-            self.seat(row.index);
+            self.seat_last(row.index);
             return;
         }
         self.remove_pod(classes, row);
@@ -265,6 +277,15 @@ impl Cache {
         let seats = &mut self.seats[pod.slot as usize];
         pod.seat = seats.len() as u32;
         seats.push(index);
+    }
+
+    /// Kubernetes takes every version of a pod from its node's list and appends the new one.
+    fn seat_last(&mut self, index: u32) {
+        let pod = self.pods[index as usize].as_ref().expect("only placed pods have a seat");
+        if self.seats[pod.slot as usize].last() != Some(&index) {
+            self.unseat(index);
+            self.seat(index);
+        }
     }
 
     /// Takes a placed pod from its node's list; the last one gets its place, as in kube-scheduler.

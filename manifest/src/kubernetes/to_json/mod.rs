@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 use wavetank_core::calendar::Civil;
 use wavetank_core::id::{Name, Revision};
 use wavetank_core::model::{
-    Condition, ConditionKind, Conditions, IntOrPercent, Labels, Meta, Namespace, Object, OwnerReference, PodTemplate,
-    Protocol, Resources, Selector, Status3,
+    Condition, ConditionKind, Conditions, IntOrPercent, Kind, Labels, Meta, Namespace, Object, OwnerReference,
+    PodTemplate, Protocol, Resources, Selector, Status3,
 };
 use wavetank_core::quantity::{Format, Quantity};
 use wavetank_core::time::{Span, Time};
@@ -153,8 +153,14 @@ impl Show {
         }
         set_labels(map, "labels", &meta.labels);
         set_labels(map, "annotations", &meta.annotations);
-        if !meta.owners.is_empty() {
-            set(map, "ownerReferences", meta.owners.iter().map(owner).collect::<Vec<_>>());
+        let unknown = |reference: &Value| !Kind::ALL.iter().any(|kind| reference["kind"] == kind.name());
+        let others = map.get("ownerReferences").and_then(Value::as_array).into_iter().flatten();
+        let others: Vec<Value> = others.filter(|reference| unknown(reference)).cloned().collect();
+        let owners: Vec<Value> = meta.owners.iter().map(owner).chain(others).collect();
+        if owners.is_empty() {
+            map.remove("ownerReferences");
+        } else {
+            set(map, "ownerReferences", owners);
         }
         if meta.finalizers.is_empty() {
             map.remove("finalizers");

@@ -43,7 +43,7 @@ use pace::Pace;
 const LEAD: Span = Span::from_secs(40);
 
 /// How long a play goes on after the recording's end, which cuts off what was under way.
-const SLACK: Span = Span::from_secs(3);
+const SLACK: Span = Span::from_secs(6);
 
 /// How often the binder looks at all claims. Source: `resyncPeriod`, pkg/controller/volume/persistentvolume (v1.34.1).
 pub const BINDER_PERIOD_SECS: u64 = 15;

@@ -46,11 +46,9 @@ impl Bench<'_> {
         if mentions_pool(self.recording) {
             for number in 1..=POOL {
                 let name = format!("pool-{number}");
-                let mut machine = json!({"name": name, "labels": {"sim/set": "pool"}});
-                if let Some(zone) = zones.get(&name) {
-                    machine["zone"] = zone.clone().into();
-                }
-                self.add_machine(&machine);
+                // Where nothing tells a node's zone, it is that of other recordings of such clusters.
+                let zone = zones.get(&name).cloned().unwrap_or_else(|| format!("pz{}", number % 2));
+                self.add_machine(&json!({"name": name, "zone": zone, "labels": {"sim/set": "pool"}}));
             }
         }
         for manifest in unrecorded::volumes(&self.recording.steps, &self.recording.lines) {

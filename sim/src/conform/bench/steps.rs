@@ -1,18 +1,25 @@
-//! The steps of a recording are done: requests, what happens to machines, and command lines. Names and addresses that
-//! the recorded cluster drew are replaced by ours, and ours by the recorded ones in what is answered.
+//! The steps of a recording are done: requests, what happens to machines, and command lines. Names, addresses and uids
+//! that the recorded cluster drew are replaced by ours, and our names and addresses by the recorded ones in what is
+//! answered.
 
 use std::collections::VecDeque;
 
 use serde_json::Value;
 use wavetank_core::api::{Answer, Request};
 use wavetank_core::id::{ProcId, RequestId};
-use wavetank_core::model::Service;
+use wavetank_core::model::{Kind, ObjectKey, Service};
 
 use super::Bench;
 use crate::conform::edge::{self, Outcome, Path};
 use crate::conform::kubectl::{self, Command, Scene};
+use crate::conform::line::Line;
 use crate::conform::names::living_addresses;
 use crate::conform::recording::Deed;
+
+/// How many letters end a drawn name.
+const DRAWN_LETTERS: usize = 5;
+/// How soon a new object is shown.
+const SHOWN_WITHIN_MS: i64 = 1_000;
 
 impl Bench<'_> {
     pub(super) fn do_step(&mut self, place: usize) {
@@ -30,7 +37,11 @@ impl Bench<'_> {
                     self.renamed.entry(place).or_default().push((twin.clone(), path.name.clone()));
                     path.name = twin;
                 }
-                let mut body = self.with_our_addresses(place, &path.plural, body);
+                let body = self.with_our_addresses(place, &path.plural, body);
+                let mut body = self.with_our_owners(place, &path.namespace, body);
+                if method == "POST" && path.subresource.is_empty() {
+                    self.name_as_drawn(place, &mut body);
+                }
                 // Evictions and bindings name their pod again.
                 if let Some((ours, theirs)) = self.renamed.get(&place).and_then(|names| names.first())
                     && body["metadata"]["name"] == **theirs
@@ -83,6 +94,48 @@ impl Bench<'_> {
             self.renamed.entry(place).or_default().push((ours.to_string(), theirs));
         }
         serde_json::from_str(&text).unwrap_or_else(|_| body.clone())
+    }
+
+    /// The body with ours in place of the recorded objects that it names as owners.
+    fn with_our_owners(&self, place: usize, namespace: &str, mut body: Value) -> Value {
+        let (lines, at_ms) = (&self.recording.lines, self.recording.steps[place].at_ms);
+        let references = body.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut);
+        for reference in references.into_iter().flatten() {
+            let text = |field: &str| reference[field].as_str().unwrap_or_default().to_owned();
+            let (kind, name, uid) = (text("kind"), text("name"), text("uid"));
+            let Some(kind) = Kind::ALL.iter().find(|known| known.name() == kind).copied() else { continue };
+            // Recordings show how a uid begins.
+            let is_it = |line: &&Line| {
+                let begins = line.text("uid");
+                !begins.is_empty() && uid.starts_with(begins) && line.kind == kind.name() && line.short_name() == name
+            };
+            if !lines.iter().any(|line| is_it(&line)) {
+                continue;
+            }
+            let space = if kind.is_namespaced() { namespace } else { "" };
+            let (namespace, plural) = (space.to_owned(), kind.plural().to_owned());
+            let path = Path { namespace, plural, name: name.clone(), ..Path::default() };
+            let name = self.twins.ours(lines, at_ms, &path).unwrap_or(name);
+            let Some(ours) = self.core.find(&ObjectKey::new(kind, space, &name)) else { continue };
+            reference["name"] = name.into();
+            reference["uid"] = ours.uid().to_string().into();
+        }
+        body
+    }
+
+    /// Gives an object the name that the recorded API server drew for it, so that later steps find it.
+    fn name_as_drawn(&self, place: usize, body: &mut Value) {
+        let at_ms = self.recording.steps[place].at_ms;
+        let is_named = body["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty());
+        let Some(prefix) = body["metadata"]["generateName"].as_str().filter(|_| !is_named) else { return };
+        let is_it = |line: &&Line| {
+            let drawn = line.short_name().strip_prefix(prefix).is_some_and(|rest| rest.len() == DRAWN_LETTERS);
+            let follows = (at_ms - 50..at_ms + SHOWN_WITHIN_MS).contains(&line.at_ms);
+            line.is_added() && line.kind == body["kind"] && drawn && follows
+        };
+        if let Some(line) = self.recording.lines.iter().find(is_it) {
+            body["metadata"]["name"] = line.short_name().into();
+        }
     }
 
     fn do_kubectl(&mut self, place: usize, line: &str) {

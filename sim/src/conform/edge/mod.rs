@@ -232,9 +232,21 @@ pub fn translate_among(
     }
 }
 
+/// The media types of bodies that an API server reads; a request that names none is of JSON.
+const READABLE: &[&str] = &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+
+fn is_readable(content_type: &str) -> bool {
+    content_type.is_empty() || READABLE.iter().any(|known| content_type.starts_with(known))
+}
+
 fn outcome(core: &Core, kind: Kind, path: &Path, sent: &change::Sent<'_>) -> Outcome {
     let key = ObjectKey::new(kind, &path.namespace, &path.name);
     let body = sent.body;
+    if ["POST", "PUT"].contains(&sent.method) && !is_readable(sent.content_type) {
+        let why = "the body of the request was in an unknown format - accepted media types include: application/json, \
+                   application/yaml, application/vnd.kubernetes.protobuf";
+        return Outcome::Answered(Status::new(415, "UnsupportedMediaType", why));
+    }
     match (sent.method, path.subresource.as_str()) {
         ("GET", "") => read::answer(core, kind, path),
         ("GET", "status" | "scale") if core.find(&key).is_none() => not_found(&key),

@@ -184,6 +184,11 @@ fn without_drawn_numbers(spec: &Value) -> Value {
         fields.get_mut("clusterIPs").and_then(Value::as_array_mut).into_iter().flatten().for_each(level);
         let ports = fields.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten();
         ports.filter_map(|port| port.get_mut("nodePort")).for_each(level);
+        // A Service that has become an alias keeps it in the store, where watches see it; reads do not show it.
+        // Source: `defaultOnReadInternalTrafficPolicy`, pkg/registry/core/service/storage/storage.go (v1.34.1).
+        if fields.get("type").is_some_and(|kind| kind == "ExternalName") {
+            fields.remove("internalTrafficPolicy");
+        }
     }
     spec
 }

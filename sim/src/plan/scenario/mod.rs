@@ -23,6 +23,8 @@ pub use inputs::{Files, Inputs, Settings};
 pub use schema::schema;
 pub use units::parse_span;
 
+use std::sync::Arc;
+
 use wavetank_manifest::yaml::{self, Duplicates, Position};
 use wavetank_manifest::{Error, Errors, Node, from_node};
 
@@ -35,7 +37,7 @@ pub struct Loaded {
     /// The file, typed.
     pub scenario: Scenario,
     /// What happens in the run.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// Fields of the user's manifests that are kept but have no effect.
     pub not_modelled: Vec<String>,
     /// Everything that was read and set.
@@ -79,7 +81,7 @@ impl Loaded {
         match Loaded::read_parts(&mut inputs, also) {
             Ok((scenario, expansion, other)) => {
                 let Expansion { plan, not_modelled } = expansion;
-                Ok((Loaded { scenario, plan, not_modelled, inputs }, other))
+                Ok((Loaded { scenario, plan: Arc::new(plan), not_modelled, inputs }, other))
             }
             Err(errors) => Err(Rejected { errors, texts: inputs.texts() }),
         }

@@ -77,6 +77,20 @@ fn a_deployment_that_is_being_deleted_only_reports() {
 }
 
 #[test]
+fn annotations_of_a_deployment_make_a_new_generation_and_labels_do_not() {
+    let mut bed = bed();
+    bed.create(web(1));
+    bed.run_for(Span::from_secs(10));
+    assert_eq!(deployment(&bed).meta.generation, 1, "its controller writes the revision with the status");
+    patch(&mut bed, Patch::Label { key: "team".into(), value: Some("till".into()) });
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(deployment(&bed).meta.generation, 1);
+    patch(&mut bed, Patch::Annotation { key: "note".into(), value: Some("x".into()) });
+    bed.run_for(Span::from_secs(1));
+    assert_eq!((deployment(&bed).meta.generation, deployment(&bed).status.observed_generation), (2, 2));
+}
+
+#[test]
 fn a_deployment_that_selects_everything_makes_nothing() {
     let mut bed = bed();
     bed.create(Deployment { selector: Selector::default(), ..web(3) });

@@ -70,6 +70,28 @@ fn in_the_foreground_the_owner_goes_last() {
 }
 
 #[test]
+fn what_comes_to_an_owner_that_waits_is_left_until_the_owner_is_looked_at_again() {
+    let mut bed = bed();
+    delete_web(&mut bed, Propagation::Foreground);
+    bed.run_for(Span::from_millis(300));
+    let web = bed.get::<Deployment>("default", "web").expect("it waits for its pods");
+    let owner = OwnerReference {
+        kind: Kind::Deployment,
+        name: "web".into(),
+        uid: web.meta.uid,
+        controller: false,
+        block_owner_deletion: true,
+    };
+    let meta = Meta { owners: [owner].into(), ..Meta::named("default", "late") };
+    bed.create(crate::model::ConfigMap { meta, ..Default::default() });
+    bed.run_for(Span::from_millis(300));
+    assert!(bed.get::<crate::model::ConfigMap>("default", "late").is_some());
+    bed.run_for(Span::from_secs(10));
+    assert!(bed.get::<crate::model::ConfigMap>("default", "late").is_none());
+    assert_eq!(count::<Deployment>(&bed), 0);
+}
+
+#[test]
 fn orphans_lose_their_owner_and_stay() {
     let mut bed = bed();
     delete_web(&mut bed, Propagation::Orphan);

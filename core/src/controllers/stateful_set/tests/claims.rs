@@ -56,6 +56,9 @@ fn the_retention_policy_makes_claims_belong_to_the_set_or_to_the_pod_that_goes()
     bed.create(with_claims(2, true, true));
     bed.run_for(Span::from_secs(15));
     assert_eq!(owned(&bed), "data-db-0(StatefulSet/db) data-db-1(StatefulSet/db)");
+    // The sync that makes claim and pod gives the claim its owner too, without a write of the pod.
+    let said = bed.events(Kind::StatefulSet, "db").join(" ");
+    assert!(said.contains("create Pod db-1") && !said.contains("SuccessfulUpdate"), "{said}");
     patch(&mut bed, Patch::Replicas(1));
     bed.run_for(Span::from_millis(500));
     assert_eq!(owned(&bed), "data-db-0(StatefulSet/db) data-db-1(Pod/db-1)");

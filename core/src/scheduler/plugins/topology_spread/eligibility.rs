@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::id::Name;
 use crate::scheduler::cache::{Cache, NodeChanges};
-use crate::scheduler::classes::{Class, ClassId, Classes};
+use crate::scheduler::classes::{Class, ClassId, Classes, LabelsAsked};
 use crate::scheduler::plugins::topology_spread::{HOSTNAME, includes};
 use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::terms::{Pods, Spread};
@@ -31,6 +31,8 @@ pub(in crate::scheduler) struct Eligibility {
     selector_changes: u64,
     /// At least one.
     spreads: Vec<Spread>,
+    /// By what the pods are found that each constraint counts: one for all if they count the same pods.
+    labels: Vec<LabelsAsked>,
     inclusion: Arc<Inclusion>,
 }
 
@@ -106,7 +108,9 @@ impl Eligibility {
                 found
             }
         };
-        let found = Arc::new(Eligibility { selector_changes: around.selector_changes(), spreads, inclusion });
+        let namespace = &classes.traits(id).identity.namespace;
+        let labels = of_distinct_pods(&spreads).map(|it| LabelsAsked::of(namespace, &it.pods)).collect();
+        let found = Arc::new(Eligibility { selector_changes: around.selector_changes(), spreads, labels, inclusion });
         if around.knows_owner(&classes.traits(id).identity) {
             classes.set_eligibility(id, which as usize, &found);
         }
@@ -126,15 +130,12 @@ impl Eligibility {
     /// The pods that the constraints count as things are, for a pod of this class. Those of large classes are tallied
     /// by the first label, other than single nodes', by which that can be done.
     pub(super) fn siblings(&self, classes: &mut Classes, id: ClassId) -> Siblings {
-        let (first, others) = self.spreads.split_first().expect("there is a constraint");
-        let alike = others.iter().all(|it| Arc::ptr_eq(&it.pods, &first.pods));
-        let constraints = if alike { &self.spreads[..1] } else { &self.spreads };
         let identity = &classes.traits(id).identity;
-        let of_one = |constraint: &Spread| -> Vec<ClassId> {
-            let candidates = classes.candidate_ids(&identity.namespace, &constraint.pods);
+        let of_one = |(constraint, labels): (&Spread, &LabelsAsked)| -> Vec<ClassId> {
+            let candidates = classes.candidate_ids(labels);
             candidates.filter(|id| is_counted(classes.class(*id), identity, &constraint.pods)).collect()
         };
-        let siblings = Siblings(constraints.iter().map(of_one).collect());
+        let siblings = Siblings(self.spreads.iter().zip(&self.labels).map(of_one).collect());
         let wide = |(constraint, it): (&Spread, &Eligible)| *constraint.topology_key != *HOSTNAME && it.is_everywhere();
         if let Some(place) = self.iter().position(wide) {
             let domains = &self.inclusion.constraints[place].domains;
@@ -142,6 +143,13 @@ impl Eligibility {
         }
         siblings
     }
+}
+
+/// The first of some constraints if they all count the same pods, or else all.
+fn of_distinct_pods(spreads: &[Spread]) -> impl Iterator<Item = &Spread> {
+    let (first, others) = spreads.split_first().expect("there is a constraint");
+    let alike = others.iter().all(|it| Arc::ptr_eq(&it.pods, &first.pods));
+    spreads.iter().take(if alike { 1 } else { spreads.len() })
 }
 
 /// The classes whose pods some constraints count: of each constraint, or of all at once if they count the same pods.

@@ -7,7 +7,7 @@
 
 use crate::scheduler::cache::Cache;
 use crate::scheduler::classes::{ClassId, Classes};
-use crate::scheduler::float::{SpreadShares, SpreadWeight};
+use crate::scheduler::float::{SpreadShare, SpreadWeight};
 use crate::scheduler::plugins::topology_spread::HOSTNAME;
 use crate::scheduler::plugins::topology_spread::eligibility::{Counts, Eligible};
 use crate::scheduler::plugins::topology_spread::preferences::{Preferences, scores_of_kinds};
@@ -50,15 +50,22 @@ impl Preferences {
             return None;
         }
         let is_there = kinds.with_feasible(count, is_feasible);
-        let of_nodes = on_nodes.map_or_else(SpreadShares::none, |(constraint, ..)| {
-            SpreadShares::of(0..most + 1, SpreadWeight::of(feasible), constraint.max_skew)
+        let on_nodes = on_nodes.map(|(constraint, ..)| (SpreadWeight::of(feasible), constraint.max_skew));
+        let of_node = |pods| on_nodes.map_or(SpreadShare::NONE, |(weight, skew)| SpreadShare::of(pods, weight, skew));
+        let larger = larger.map(|(constraint, eligible, siblings)| {
+            let weight = SpreadWeight::of(kinds.domains(&is_there));
+            (Counts::by_domain(classes, siblings, eligible), weight, constraint.max_skew)
         });
-        let of_domains = larger.map_or_else(SpreadShares::none, |(constraint, eligible, siblings)| {
-            let counts = Counts::by_domain(classes, siblings, eligible);
-            let pods = (0..eligible.domains.count as usize).map(|domain| counts.at(domain));
-            SpreadShares::of(pods, SpreadWeight::of(kinds.domains(&is_there)), constraint.max_skew).after_none()
-        });
-        let scores = scores_of_kinds(&of_nodes.rounded_sums(&of_domains), &is_there);
+        let of_domain = |domain: u32| match (&larger, domain.checked_sub(1)) {
+            (Some((pods, weight, skew)), Some(domain)) => SpreadShare::of(pods.at(domain as usize), *weight, *skew),
+            _ => SpreadShare::NONE,
+        };
+        let mut sums = Vec::with_capacity(count);
+        for pods in 0..most + 1 {
+            let of_node = of_node(pods);
+            sums.extend((0..kinds.width).map(|domain| of_node.rounded_with(of_domain(domain))));
+        }
+        let scores = scores_of_kinds(sums, &is_there);
         // A kind of no node could have any score.
         let weighted = |(score, is_there): (i64, &bool)| {
             i32::try_from(if *is_there { weight * score } else { 0 }).expect("a node's total is less than 2^31")

@@ -207,19 +207,27 @@ fn normalized(sums: SpreadSums, scored: Scored) -> Scores {
             those.for_each(|(kind, _)| is_scored[*kind as usize] = true);
         }
     }
-    Scores { kinds, of_kinds: scores_of_kinds(&raws, &is_scored), scored }
+    Scores { kinds, of_kinds: scores_of_kinds(raws, &is_scored), scored }
 }
 
 /// The fewer the better: 100 · (highest + lowest − x) / highest, given the raw score of each kind of nodes and whether
 /// some scored node is of it.
 ///
 /// Source: `NormalizeScore`, scoring.go (v1.34.1).
-pub(super) fn scores_of_kinds(raws: &[i64], is_scored: &[bool]) -> Vec<i64> {
-    let of_nodes = || raws.iter().zip(is_scored).filter(|(_, scored)| **scored).map(|(raw, _)| *raw);
-    let (lowest, highest) = (of_nodes().min().unwrap_or(0), of_nodes().max().unwrap_or(0));
-    let of_kind = |raw: &i64| match highest {
-        0 => 100,
-        _ => (100 * (highest + lowest) - 100 * raw) / highest,
-    };
-    raws.iter().map(of_kind).collect()
+pub(super) fn scores_of_kinds(mut raws: Vec<i64>, is_scored: &[bool]) -> Vec<i64> {
+    let (mut lowest, mut highest) = (i64::MAX, i64::MIN);
+    for (raw, _) in raws.iter().zip(is_scored).filter(|(_, scored)| **scored) {
+        (lowest, highest) = (lowest.min(*raw), highest.max(*raw));
+    }
+    // Where no node is scored nobody asks.
+    if lowest > highest {
+        (lowest, highest) = (0, 0);
+    }
+    for raw in &mut raws {
+        *raw = match highest {
+            0 => 100,
+            _ => (100 * (highest + lowest) - 100 * *raw) / highest,
+        };
+    }
+    raws
 }

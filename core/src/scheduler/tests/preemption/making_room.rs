@@ -165,3 +165,22 @@ fn when_a_nominated_pod_is_deleted_its_room_is_free_for_others() {
     assert_eq!(bed.get::<Pod>("default", "high"), None);
     assert_eq!(node_of(&bed, "small").as_deref(), Some("n1"), "{:#?}", bed.told());
 }
+
+#[test]
+fn when_a_nominated_pod_is_bound_those_that_left_it_the_room_are_tried_again() {
+    let mut bed = bed();
+    bed.create(pod("low", 1, 900));
+    bed.run_for(Span::from_secs(5));
+    bed.create(pod("high", 9, 800));
+    bed.create(pod("small", 5, 300));
+    bed.create(pod("above", 20, 900));
+    bed.run_for(Span::from_millis(500));
+    let tries = |bed: &Testbed, name: &str| failures(bed, name).len();
+    while node_of(&bed, "above").is_none() {
+        bed.run_for(Span::from_millis(1));
+        assert!(bed.now() < crate::time::Time::from_secs(30), "{:#?}", bed.told());
+    }
+    let before = tries(&bed, "small");
+    bed.run_for(Span::from_millis(100));
+    assert!(tries(&bed, "small") > before, "{:#?}", bed.told());
+}

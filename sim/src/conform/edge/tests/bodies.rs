@@ -45,6 +45,21 @@ fn a_lease_is_refused_in_the_words_of_its_checks() {
 }
 
 #[test]
+fn a_body_of_another_media_type_is_not_read() {
+    let bed = Bed::new();
+    let path = Path::parse("/api/v1/namespaces/shop/configmaps").expect("a path");
+    let map = json!({"metadata": {"name": "m"}});
+    for (media, reads) in [("", true), ("application/json; charset=utf-8", true), ("text/plain", false)] {
+        let outcome = translate(&bed.core, "POST", &path, media, &map);
+        let code = match &outcome {
+            Outcome::Answered(status) => status.code,
+            _ => 0,
+        };
+        assert_eq!(code, if reads { 0 } else { 415 }, "{media}: {outcome:?}");
+    }
+}
+
+#[test]
 fn a_version_that_the_path_is_not_of_is_told() {
     let mut bed = Bed::new();
     let old = json!({"apiVersion": "extensions/v1beta1", "kind": "Deployment", "metadata": {"name": "d"}});
