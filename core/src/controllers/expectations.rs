@@ -21,6 +21,8 @@ const TIMEOUT: Span = Span::from_secs(300);
 pub(crate) struct Expectations {
     /// Of those of whom something is awaited.
     by_owner: ByHash<NamespacedName, Expectation>,
+    /// A time at or before which the oldest of them began.
+    since: Time,
 }
 
 struct Expectation {
@@ -48,8 +50,16 @@ impl Expectations {
         self.by_owner.get(owner).is_some()
     }
 
+    /// Whether anybody may have waited for too long. If not, whoever awaits something is not satisfied.
+    pub(crate) fn may_have_timed_out(&self, now: Time) -> bool {
+        !self.by_owner.is_empty() && now.since(self.since) > TIMEOUT
+    }
+
     /// So many pods are about to be created and these deleted; what was awaited before is forgotten.
     pub(crate) fn expect(&mut self, owner: &NamespacedName, creations: usize, deletions: Deletions, now: Time) {
+        if self.by_owner.is_empty() {
+            self.since = now;
+        }
         self.by_owner.insert(owner, Expectation { creations, deletions, since: now });
         self.change(owner, |_| {});
     }

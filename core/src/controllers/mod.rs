@@ -65,8 +65,13 @@ pub(crate) trait Controller {
     /// Notes one change; `view` is at the newest change of the delivery, [`View::sides`] shows the row before and after
     /// this one, and `view.at(change.revision)` the store as it was then.
     fn on_change(&mut self, ctx: &mut Context<'_>, view: View<'_>, news: &News<'_>);
-    /// Acts on what the changes of a delivery, an answer or a timer have left to do.
+    /// Acts on what the changes of a delivery, an answer or a timer have left to do, as far as it can: until it is told
+    /// of something else there is nothing left that it could do, unless it minds the time.
     fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>);
+    /// Whether the passing of time alone makes work for it, which it looks for at every delivery.
+    fn minds_time(&self) -> bool {
+        false
+    }
     /// Takes in the answer to one of its requests.
     fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer);
     /// Takes in one of its timers.
@@ -144,10 +149,13 @@ impl Component for ControllerManager {
         let all: Vec<News<'_>> = changes.iter().map(|change| News::of(view, change)).collect();
         let topics_of_all = all.iter().fold(Topics::NONE, |topics, news| topics.and(news.topics));
         for Listener { topics, controller, .. } in &mut self.controllers {
-            if topics.meet(topics_of_all) {
+            let is_told = topics.meet(topics_of_all);
+            if is_told {
                 all.iter().filter(|it| topics.meet(it.topics)).for_each(|news| controller.on_change(ctx, view, news));
             }
-            controller.work(ctx, view);
+            if is_told || controller.minds_time() {
+                controller.work(ctx, view);
+            }
         }
     }
 

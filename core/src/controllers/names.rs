@@ -5,10 +5,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::digest::StableHasher;
-use crate::id::{Name, Uid, order_of_names};
+use crate::id::{Name, RowId, Uid, order_of_names};
 use crate::model::{Kind, Meta, ObjectKey, OwnerReference, Resource};
-use crate::store::View;
+use crate::store::{View, name_hash};
 
 /// An object's namespace and name: what a controller's queue holds. Neither is ever written after [`Self::new`].
 #[derive(Clone)]
@@ -57,13 +56,18 @@ impl PartialOrd for NamespacedName {
 impl NamespacedName {
     /// The key of this name.
     pub(crate) fn new(namespace: Name, name: Name) -> NamespacedName {
-        let hash = StableHasher::hash_one(&(&namespace, &name));
+        let hash = name_hash(&namespace, &name);
         NamespacedName { namespace, name, hash }
     }
 
     /// The key of an object.
     pub(crate) fn of_meta(meta: &Meta) -> NamespacedName {
         NamespacedName::new(meta.namespace.clone(), meta.name.clone())
+    }
+
+    /// The object of this name.
+    pub(crate) fn find<'a, T: Resource + 'a>(&self, view: View<'a>) -> Option<(RowId, &'a Arc<T>)> {
+        view.find_hashed::<T>(self.hash, &self.namespace, &self.name)
     }
 
     /// The same with a kind, as requests and facts name it.
@@ -87,6 +91,7 @@ pub(crate) fn without_owner(meta: &Meta, owner: Uid) -> Arc<[OwnerReference]> {
 /// The owner of kind `T` that manages an object, if it is there and is the very one that the object names.
 pub(crate) fn managing<'a, T: Resource + 'a>(view: View<'a>, meta: &Meta) -> Option<(NamespacedName, &'a Arc<T>)> {
     let reference = meta.controller().filter(|owner| owner.kind == T::KIND)?;
-    let (_, owner) = view.find::<T>(&meta.namespace, &reference.name)?;
-    (owner.meta().uid == reference.uid).then(|| (NamespacedName::of_meta(owner.meta()), owner))
+    let key = NamespacedName::new(meta.namespace.clone(), reference.name.clone());
+    let (_, owner) = key.find::<T>(view)?;
+    (owner.meta().uid == reference.uid).then_some((key, owner))
 }

@@ -86,11 +86,13 @@ impl Topics {
 
     fn of_pods(old: Option<&Pod>, new: Option<&Pod>) -> Topics {
         let mut topics = Topics::of(Kind::Pod);
+        // Most versions of a pod share what has not changed with the one before.
+        let shares_meta = old.zip(new).is_some_and(|(old, new)| old.meta.same(&new.meta));
         match (old, new) {
             (Some(old), Some(new)) => {
                 topics.add_if(old.node != new.node, Topics::POD_MOVES);
                 topics.add_if(old.spec != new.spec, Topics::POD_SPEC);
-                topics.add_if(old.meta.owners != new.meta.owners, Topics::POD_OWNERS);
+                topics.add_if(!shares_meta && old.meta.owners != new.meta.owners, Topics::POD_OWNERS);
             }
             (one, other) => {
                 topics = topics.and(Topics::POD_OWNERS);
@@ -98,9 +100,11 @@ impl Topics {
                 topics.add_if(one.or(other).is_some_and(|pod| pod.node.is_some()), Topics::POD_MOVES);
             }
         }
-        for pod in [old, new].into_iter().flatten() {
+        for pod in [old.filter(|_| !shares_meta), new].into_iter().flatten() {
             let manager = pod.meta.controller().map(|owner| Topics::pods_of(owner.kind));
             topics = topics.and(manager.unwrap_or(Topics::POD_OF_NOBODY));
+        }
+        for pod in [old, new].into_iter().flatten() {
             topics.add_if(!pod.is_active(), Topics::POD_LEAVES);
             topics.add_if(!pod.spec.volumes.is_empty(), Topics::POD_VOLUMES);
         }

@@ -5,7 +5,7 @@
 //! worker stays occupied meanwhile (its key is not `done`). Invariant: after the first batch with an error no further
 //! batch leaves. Absent on purpose: retries, which belong to the work queue.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::api::{Answer, Client, Refusal, Reply, Request};
 use crate::config::RateLimit;
@@ -23,7 +23,8 @@ pub(crate) struct Requests<K, S> {
     tell: Tell<S>,
     /// The stages under way, each in a place of its own: no more than the controller has workers.
     under_way: Vec<Option<UnderWay<K, S>>>,
-    asked: BTreeMap<RequestId, Asked>,
+    /// By number, which the client counts up.
+    asked: VecDeque<(RequestId, Asked)>,
 }
 
 /// Makes an event of an answer.
@@ -74,7 +75,7 @@ impl<K: PartialEq, S> Requests<K, S> {
             tolerated,
             tell: |_, _, _| None,
             under_way: Vec::new(),
-            asked: BTreeMap::new(),
+            asked: VecDeque::new(),
         }
     }
 
@@ -114,7 +115,7 @@ impl<K: PartialEq, S> Requests<K, S> {
     ) {
         let stage = self.enter(key, stage, Some((owner.clone(), uid)), batches_of(batches));
         let id = self.client.send(ctx, Request::Get(owner));
-        self.asked.insert(id, Asked { stage, place: None, is_write: false });
+        self.asked.push_back((id, Asked { stage, place: None, is_write: false }));
     }
 
     /// Notes a stage; returns its place.
@@ -125,7 +126,8 @@ impl<K: PartialEq, S> Requests<K, S> {
             self.under_way.len() - 1
         });
         let adoptions = if owner.is_some() { waiting.front().map_or(0, Vec::len) } else { 0 };
-        let under_way = UnderWay { key, stage, owner, adoptions, waiting, answers: Vec::new(), open: 0, error: None };
+        let answers = Vec::with_capacity(waiting.iter().map(Vec::len).sum());
+        let under_way = UnderWay { key, stage, owner, adoptions, waiting, answers, open: 0, error: None };
         self.under_way[place] = Some(under_way);
         place
     }
@@ -133,7 +135,8 @@ impl<K: PartialEq, S> Requests<K, S> {
     /// Takes in an answer; returns the stage if this was its last.
     pub(crate) fn on_answer(&mut self, ctx: &mut Context<'_>, id: RequestId, answer: Answer) -> Option<Ended<K, S>> {
         // An answer to a request of this process's former life concerns nobody any more.
-        let Asked { stage, place, is_write } = self.asked.remove(&id)?;
+        let asked = self.asked.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        let (_, Asked { stage, place, is_write }) = self.asked.remove(asked).expect("the request was just found");
         let under_way = self.under_way[stage].as_mut().expect("a stage lasts until its last answer");
         let Some(place) = place else {
             under_way.error = under_way.owner.as_ref().and_then(|(owner, uid)| departed(owner, *uid, &answer));
@@ -183,7 +186,7 @@ impl<K: PartialEq, S> Requests<K, S> {
             under_way.answers.push(None);
             let is_write = !matches!(request, Request::Get(_));
             let id = self.client.send(ctx, request);
-            self.asked.insert(id, Asked { stage, place: Some(place), is_write });
+            self.asked.push_back((id, Asked { stage, place: Some(place), is_write }));
         }
         None
     }

@@ -26,10 +26,12 @@ pub(crate) struct WorkQueue<K> {
     number: u8,
     workers: usize,
     ready: VecDeque<K>,
-    /// What is known of each key of which anything is.
+    /// What is known of each key of which anything is: one that stands as by default is forgotten.
     standings: ByHash<K, Standing>,
     /// How many keys are being worked on.
     processing: usize,
+    /// How many keys have failed since they were last forgotten.
+    failing: usize,
     delayed: BTreeSet<(Time, K)>,
     backoff_first: Span,
     backoff_max: Span,
@@ -74,6 +76,7 @@ impl<K: Clone + Ord + Hash + fmt::Debug> WorkQueue<K> {
             ready: VecDeque::new(),
             standings: ByHash::default(),
             processing: 0,
+            failing: 0,
             delayed: BTreeSet::new(),
             backoff_first: BACKOFF_FIRST,
             backoff_max: BACKOFF_MAX,
@@ -135,6 +138,7 @@ impl<K: Clone + Ord + Hash + fmt::Debug> WorkQueue<K> {
         let Standing { failures, .. } = self.standings.get_or_default(&key);
         // Twenty doublings of the smallest first back-off are above the largest.
         let delay = Span(self.backoff_first.0 << (*failures).min(20)).min(self.backoff_max);
+        self.failing += usize::from(*failures == 0);
         *failures += 1;
         let token = self.bucket.as_mut().map_or(Span::ZERO, |bucket| bucket.take(ctx.now));
         self.add_after(ctx, key, delay.max(token));
@@ -142,15 +146,25 @@ impl<K: Clone + Ord + Hash + fmt::Debug> WorkQueue<K> {
 
     /// Forgets the failures of a key.
     pub(crate) fn forget(&mut self, key: &K) {
-        if let Some(standing) = self.standings.get_mut(key).filter(|standing| standing.failures > 0) {
+        if self.has_failures()
+            && let Some(standing) = self.standings.get_mut(key).filter(|standing| standing.failures > 0)
+        {
             standing.failures = 0;
-            self.settle(key);
+            self.failing -= 1;
+            if *standing == Standing::default() {
+                self.standings.remove(key);
+            }
         }
     }
 
     /// How often a key has failed since it was last forgotten.
     pub(crate) fn failures(&self, key: &K) -> u32 {
-        self.standings.get(key).map_or(0, |standing| standing.failures)
+        if self.has_failures() { self.standings.get(key).map_or(0, |standing| standing.failures) } else { 0 }
+    }
+
+    /// Whether any key has failed since it was last forgotten.
+    pub(crate) fn has_failures(&self) -> bool {
+        self.failing > 0
     }
 
     /// Hands out the next key if a worker is free. Each key handed out must come back with [`WorkQueue::done`].
@@ -173,13 +187,7 @@ impl<K: Clone + Ord + Hash + fmt::Debug> WorkQueue<K> {
         self.processing -= 1;
         if standing.dirty {
             self.ready.push_back(key.clone());
-        }
-        self.settle(key);
-    }
-
-    /// A key of which nothing is left to know is forgotten.
-    fn settle(&mut self, key: &K) {
-        if self.standings.get(key).is_some_and(|standing| *standing == Standing::default()) {
+        } else if *standing == Standing::default() {
             self.standings.remove(key);
         }
     }

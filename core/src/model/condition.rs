@@ -173,6 +173,19 @@ impl Conditions {
         self.place(kind).ok().map(|place| self.rest_of(&self.brief[place]).0)
     }
 
+    /// Whether the condition of a kind is there with this status, and for this reason.
+    pub fn is_for(&self, kind: ConditionKind, status: Status3, reason: &str) -> bool {
+        self.place(kind).is_ok_and(|place| {
+            let brief = &self.brief[place];
+            brief.status == status && **self.rest_of(brief).0 == *reason
+        })
+    }
+
+    /// When the condition of a kind was last written, changed or not.
+    pub fn updated_at(&self, kind: ConditionKind) -> Option<Time> {
+        self.place(kind).ok().map(|place| self.rest_of(&self.brief[place]).2)
+    }
+
     /// What is said of the condition of a kind: a sentence, or empty.
     pub fn message(&self, kind: ConditionKind) -> Option<&Name> {
         self.place(kind).ok().map(|place| self.rest_of(&self.brief[place]).1)

@@ -13,6 +13,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// All that is never seen: it reads, compares, hashes and is written out as the part itself.
 pub struct Seldom<T>(Option<Arc<T>>);
 
+impl<T> Seldom<T> {
+    /// Whether both are the very same copy, or both have nothing; equal ones need not be.
+    pub fn same(&self, other: &Seldom<T>) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
 /// What can be kept as [`Seldom`].
 pub trait Absent: Clone + PartialEq + 'static {
     /// What an object has that does not have it.

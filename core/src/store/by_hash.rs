@@ -63,7 +63,6 @@ impl<K: Hash + Eq + Clone, V> ByHash<K, V> {
     }
 
     /// Whether no key has a value.
-    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.free.len() == self.slots.len()
     }

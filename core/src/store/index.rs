@@ -44,6 +44,14 @@ pub(super) fn keys_of<T: Resource>(object: &T) -> [Option<RowKey<'_>>; 2] {
     [controller, object.index_name().map(RowKey::Name)]
 }
 
+/// Whether an object has a secondary key.
+pub(super) fn has_key<T: Resource>(object: &T, key: RowKey<'_>) -> bool {
+    match key {
+        RowKey::Controller(uid) => object.meta().controller().is_some_and(|owner| owner.uid == uid),
+        RowKey::Name(name) => object.index_name() == Some(name),
+    }
+}
+
 /// Slots by the hash of a secondary key. Who reads filters by the version that it sees, so two keys of one hash do no
 /// harm.
 #[derive(Default)]

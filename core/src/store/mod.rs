@@ -23,6 +23,7 @@ pub(crate) use by_hash::ByHash;
 pub use index::IndexKey;
 pub use log::Change;
 pub use table::Table;
+pub(crate) use table::name_hash;
 pub use view::View;
 
 use crate::digest::{Digest, StableHasher};

@@ -9,7 +9,7 @@ use crate::model::Resource;
 use crate::store::IndexKey;
 use crate::store::chunks::Chunks;
 use crate::store::hash_index::HashIndex;
-use crate::store::index::{KeyIndex, keys_of};
+use crate::store::index::{KeyIndex, has_key, keys_of};
 
 /// A row's state from one revision on; `None` is absence.
 struct Version<T> {
@@ -97,6 +97,17 @@ impl<T: Resource> Table<T> {
         slot.version_at(at)?.object.as_ref()
     }
 
+    /// The object of a row just before a revision and at it; `None` as in [`Table::at`].
+    pub(super) fn sides(&self, row: RowId, revision: Revision) -> (Option<&Arc<T>>, Option<&Arc<T>>) {
+        let Some(slot) = self.rows.get(row.index as usize).filter(|slot| slot.generation == row.generation) else {
+            return (None, None);
+        };
+        let mut versions = slot.versions().skip_while(|version| version.since > revision);
+        let new = versions.next();
+        let old = new.filter(|new| new.since < revision).or_else(|| versions.next());
+        (old.and_then(|version| version.object.as_ref()), new.and_then(|version| version.object.as_ref()))
+    }
+
     /// The revision at which the version seen at `at` was written.
     pub(super) fn written_at(&self, row: RowId, at: Revision) -> Option<Revision> {
         let slot = self.rows.get(row.index as usize)?;
@@ -108,7 +119,18 @@ impl<T: Resource> Table<T> {
 
     /// The row of a name as of a revision.
     pub(super) fn find(&self, namespace: &Name, name: &Name, at: Revision) -> Option<(RowId, &Arc<T>)> {
-        let slots = self.by_name.get(name_hash(namespace, name));
+        self.find_hashed(name_hash(namespace, name), namespace, name, at)
+    }
+
+    /// The same with the [`name_hash`].
+    pub(super) fn find_hashed(
+        &self,
+        hash: u64,
+        namespace: &Name,
+        name: &Name,
+        at: Revision,
+    ) -> Option<(RowId, &Arc<T>)> {
+        let slots = self.by_name.get(hash);
         slots.filter_map(|index| self.seen(index, at)).find(|(_, object)| {
             let meta = object.meta();
             meta.name == *name && meta.namespace == *namespace
@@ -141,9 +163,7 @@ impl<T: Resource> Table<T> {
     /// All rows under a secondary key as of a revision, by slot.
     pub(super) fn under(&self, key: IndexKey, at: Revision) -> impl Iterator<Item = (RowId, &Arc<T>)> {
         let slots = self.by_key.under(key.of_row());
-        slots
-            .filter_map(move |index| self.seen(index, at))
-            .filter(move |(_, object)| keys_of(&***object).contains(&Some(key.of_row())))
+        slots.filter_map(move |index| self.seen(index, at)).filter(move |(_, object)| has_key(&***object, key.of_row()))
     }
 
     pub(super) fn insert(&mut self, object: Arc<T>, hash: u64, revision: Revision) -> RowId {
@@ -320,6 +340,7 @@ fn take_before<T>(mut older: &mut Older<T>, revision: Revision) -> Older<T> {
     older.take()
 }
 
-fn name_hash(namespace: &str, name: &str) -> u64 {
+/// By which an object is found whose name is known.
+pub(crate) fn name_hash(namespace: &str, name: &str) -> u64 {
     StableHasher::hash_one(&(namespace, name))
 }

@@ -46,8 +46,8 @@ impl<'a> View<'a> {
 
     /// A row's object just before a change and after it; `None` is absence.
     pub fn sides<T: Resource + 'a>(self, change: &Change) -> (Option<&'a T>, Option<&'a T>) {
-        let of = |view: View<'a>| view.get::<T>(change.row).map(|object| &**object);
-        (of(self.before(change.revision)), of(self.at(change.revision)))
+        let (old, new) = T::table(self.store).sides(change.row, change.revision);
+        (old.map(|object| &**object), new.map(|object| &**object))
     }
 
     /// A row's object of this identity; `None` if it is absent or another object has its place.
@@ -68,6 +68,16 @@ impl<'a> View<'a> {
     /// The object of a name.
     pub fn find<T: Resource + 'a>(self, namespace: &Name, name: &Name) -> Option<(RowId, &'a Arc<T>)> {
         T::table(self.store).find(namespace, name, self.at)
+    }
+
+    /// The same with the [`name_hash`](crate::store::name_hash) of both.
+    pub(crate) fn find_hashed<T: Resource + 'a>(
+        self,
+        hash: u64,
+        namespace: &Name,
+        name: &Name,
+    ) -> Option<(RowId, &'a Arc<T>)> {
+        T::table(self.store).find_hashed(hash, namespace, name, self.at)
     }
 
     /// All objects of a kind, by namespace and name.

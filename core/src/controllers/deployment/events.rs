@@ -4,9 +4,10 @@
 
 use crate::api::Answer;
 use crate::controllers::NamespacedName;
+use crate::controllers::deployment::plan::Scaled;
 use crate::controllers::deployment::{CREATE_FAILED, Stage};
 use crate::events::Event;
-use crate::model::{Kind, ObjectKey, ReplicaSet};
+use crate::model::{Kind, ObjectKey};
 
 /// How this controller names itself in events.
 const REPORTER: &str = "deployment-controller";
@@ -14,14 +15,15 @@ const REPORTER: &str = "deployment-controller";
 /// The event about an answer.
 pub(super) fn told(stage: &Stage, place: usize, answer: &Answer) -> Option<(ObjectKey, Event)> {
     let Stage::Writes(plan) = stage else { return None };
-    let event = plan.events.get(&place).filter(|_| answer.is_ok())?;
-    Some((NamespacedName::of_meta(&plan.deployment.meta).of(Kind::Deployment), event.clone()))
+    let (_, scaled) = plan.scaled.iter().find(|(write, _)| *write == place && answer.is_ok())?;
+    let meta = &plan.deployment.meta;
+    Some((NamespacedName::of_meta(meta).of(Kind::Deployment), event_of(scaled).about(meta)))
 }
 
 /// A ReplicaSet has another size than before.
-pub(super) fn scaled(set: &ReplicaSet, before: u32) -> Event {
-    let direction = if before < set.replicas { "up" } else { "down" };
-    let message = format!("Scaled {direction} replica set {} from {before} to {}", set.meta.name, set.replicas);
+fn event_of(Scaled { set, before, after }: &Scaled) -> Event {
+    let direction = if before < after { "up" } else { "down" };
+    let message = format!("Scaled {direction} replica set {set} from {before} to {after}");
     Event::normal(REPORTER, "ScalingReplicaSet", message)
 }
 

@@ -4,18 +4,18 @@
 //! version that it was made from, so a sync that saw stale ReplicaSets changes nothing and is retried. Source:
 //! pkg/controller/deployment (v1.34.1). Absent on purpose: rollback (a client patches the template).
 //!
-//! Parts of a plan: `sets` (new and old ReplicaSets), `scale` (proportions), `progress` (the status); `events` is what
-//! is said.
+//! Parts of a plan: `sets` (new and old ReplicaSets), `settled` (what is known to be in order), `scale` (proportions),
+//! `progress` (the status); `events` is what is said.
 
 mod events;
 mod plan;
 mod progress;
 mod scale;
 mod sets;
+mod settled;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::{Answer, Refusal, Request};
@@ -27,11 +27,12 @@ use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, managing, owned_by, without_owner};
 use crate::facts::What;
-use crate::id::RowId;
+use crate::id::{RowId, Uid};
 use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Object, Pod, ReplicaSet, Status3};
-use crate::store::View;
+use crate::store::{ByHash, View};
 
 use plan::{Again, Plan};
+use settled::Settled;
 
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 0;
@@ -60,6 +61,10 @@ pub(super) struct Deployments {
     desk: Desk<NamespacedName, Stage>,
     /// ReplicaSets that no controller manages: candidates for adoption.
     orphans: Orphans,
+    /// What the last look at each Deployment has found to be in order.
+    settled: ByHash<Uid, Settled>,
+    /// How many Deployments recreate their pods: the end of a pod concerns no others.
+    recreating: u32,
 }
 
 /// What a sync waits for.
@@ -75,12 +80,17 @@ impl Deployments {
         Deployments {
             desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, |_| false).telling(events::told),
             orphans: Orphans::default(),
+            settled: ByHash::default(),
+            recreating: 0,
         }
     }
 
     /// Finds the Deployment's ReplicaSets; adopts those that nobody manages, releases those that no longer match.
-    /// Returns whether it adopts any.
-    fn claim(&self, view: View<'_>, deployment: &Deployment, plan: &mut Plan) -> bool {
+    /// Returns whether it adopts any, and the new one if nothing but statuses has changed since all were in order.
+    fn claim(&self, view: View<'_>, deployment: &Deployment, plan: &mut Plan) -> (bool, Option<Uid>) {
+        let managed: Vec<(RowId, &Arc<ReplicaSet>)> = view.controlled_by(deployment.meta.uid).collect();
+        let settled = self.settled.get(&deployment.meta.uid);
+        let settled = settled.and_then(|it| it.new_among(&deployment.meta, managed.iter().map(|(_, set)| &set.meta)));
         let (mut claims, mut adopts) = (Vec::new(), false);
         let mut claim = |row: RowId, set: &Arc<ReplicaSet>, owners| {
             let mut changed = sets::Set { set: set.clone(), version: view.version_of::<ReplicaSet>(row) };
@@ -89,8 +99,8 @@ impl Deployments {
             claims.push(Request::Update { object, expected: changed.version });
             changed
         };
-        for (row, set) in view.controlled_by::<ReplicaSet>(deployment.meta.uid) {
-            if deployment.selector.matches(&set.meta.labels) {
+        for (row, set) in managed {
+            if settled.is_some() || deployment.selector.matches(&set.meta.labels) {
                 plan.old.push(sets::Set { set: set.clone(), version: view.version_of::<ReplicaSet>(row) });
             } else if !deployment.meta.is_terminating() {
                 claim(row, set, without_owner(&set.meta, deployment.meta.uid));
@@ -105,10 +115,11 @@ impl Deployments {
                 adopts = true;
             }
         }
+        let is_settled = claims.is_empty();
         if !claims.is_empty() {
             plan.writes.push(claims);
         }
-        adopts
+        (adopts, settled.filter(|_| is_settled))
     }
 
     fn finish(
@@ -143,6 +154,17 @@ impl Deployments {
         None
     }
 
+    fn on_deployment(&mut self, old: Option<&Deployment>, new: Option<&Deployment>) {
+        let recreates = |it: Option<&Deployment>| it.is_some_and(|it| it.strategy == DeploymentStrategy::Recreate);
+        self.recreating = self.recreating + u32::from(recreates(new)) - u32::from(recreates(old));
+        if let Some(deployment) = new.or(old) {
+            self.desk.queue.add(NamespacedName::of_meta(&deployment.meta));
+        }
+        if let Some(gone) = old.filter(|_| new.is_none()) {
+            self.settled.remove(&gone.meta.uid);
+        }
+    }
+
     fn on_set(&mut self, view: View<'_>, row: RowId, old: Option<&ReplicaSet>, new: Option<&ReplicaSet>) {
         self.orphans.note(row, old.map(|set| &set.meta), new.map(|set| &set.meta));
         let keeps_owners = old.zip(new).is_some_and(|(old, new)| old.meta.owners == new.meta.owners);
@@ -166,6 +188,9 @@ impl Deployments {
 
     /// A pod is gone: a Deployment that recreates its pods may have waited for the last of them.
     fn on_pod_gone(&mut self, view: View<'_>, pod: &Pod) {
+        if self.recreating == 0 {
+            return;
+        }
         let Some((_, set)) = managing::<ReplicaSet>(view, &pod.meta) else { return };
         let Some((key, deployment)) = managing::<Deployment>(view, &set.meta) else { return };
         if deployment.strategy != DeploymentStrategy::Recreate {
@@ -192,7 +217,7 @@ impl Reconciler for Deployments {
 
     fn list(&mut self, _ctx: &mut Context<'_>, view: View<'_>) {
         for (_, deployment) in view.all::<Deployment>() {
-            self.desk.queue.add(NamespacedName::of_meta(&deployment.meta));
+            self.on_deployment(None, Some(deployment));
         }
         for (row, set) in view.all::<ReplicaSet>() {
             self.on_set(view, row, None, Some(set));
@@ -204,9 +229,7 @@ impl Reconciler for Deployments {
         match change.kind {
             Kind::Deployment => {
                 let (old, new) = view.sides::<Deployment>(change);
-                if let Some(deployment) = new.or(old) {
-                    self.desk.queue.add(NamespacedName::of_meta(&deployment.meta));
-                }
+                self.on_deployment(old, new);
             }
             Kind::ReplicaSet => {
                 let (old, new) = view.sides::<ReplicaSet>(change);
@@ -222,7 +245,7 @@ impl Reconciler for Deployments {
     }
 
     fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) -> Step<NamespacedName, Stage> {
-        let Some((row, deployment)) = view.find::<Deployment>(&key.namespace, &key.name) else {
+        let Some((row, deployment)) = key.find::<Deployment>(view) else {
             return self.finish(ctx, &key, None);
         };
         let mut plan = Plan {
@@ -233,7 +256,8 @@ impl Reconciler for Deployments {
             new: None,
             writes: Vec::new(),
             creation: None,
-            events: BTreeMap::new(),
+            scaled: Vec::new(),
+            settled: None,
             look_again: None,
         };
         let mut adopts = false;
@@ -244,8 +268,15 @@ impl Reconciler for Deployments {
                 plan.write_status();
             }
         } else {
-            adopts = self.claim(view, deployment, &mut plan);
-            plan.decide(&|set| view.controlled_by::<Pod>(set.meta.uid).any(|(_, pod)| !pod.is_finished()));
+            let settled;
+            (adopts, settled) = self.claim(view, deployment, &mut plan);
+            plan.decide(settled, &|set| view.controlled_by::<Pod>(set.meta.uid).any(|(_, pod)| !pod.is_finished()));
+        }
+        if let Some(settled) = plan.settled.take() {
+            self.settled.insert(&deployment.meta.uid, settled);
+        }
+        if plan.writes.is_empty() {
+            return self.finish(ctx, &key, plan.look_again);
         }
         let writes = std::mem::take(&mut plan.writes);
         let adopter = adopts.then(|| (key.of(Kind::Deployment), deployment.meta.uid));
@@ -324,7 +355,7 @@ fn complaint(ctx: &mut Context<'_>, view: View<'_>, mut plan: Plan, error: &Refu
         }
     }
     plan.writes.clear();
-    plan.events.clear();
+    plan.scaled.clear();
     plan.write_status();
     plan.writes
 }

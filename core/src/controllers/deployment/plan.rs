@@ -5,15 +5,14 @@
 //! retried. So it is with a second write of the status in one sync, which meets a conflict, as in Kubernetes. Source:
 //! pkg/controller/deployment/{sync,rolling,recreate}.go (v1.34.1).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::{Propagation, Request};
 use crate::controllers::NamespacedName;
 use crate::controllers::deployment::progress::set_condition;
 use crate::controllers::deployment::sets::{self, Set};
-use crate::events::Event;
-use crate::id::{Name, Revision};
+use crate::controllers::deployment::settled::Settled;
+use crate::id::{Name, Revision, Uid};
 use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Object, ReplicaSet, Status3};
 use crate::time::{Span, Time};
 
@@ -31,10 +30,19 @@ pub(in crate::controllers) struct Plan {
     pub(super) writes: Vec<Vec<Request>>,
     /// Which of them creates the new ReplicaSet.
     pub(super) creation: Option<usize>,
-    /// What is said when a write is granted, by its place among the requests of all batches.
-    pub(super) events: BTreeMap<usize, Event>,
+    /// What is said when a write is granted, with its place among the requests of all batches.
+    pub(super) scaled: Vec<(usize, Scaled)>,
+    /// What this sync has found to be in order, if it has looked.
+    pub(super) settled: Option<Settled>,
     /// When to look again, if nothing happens.
     pub(super) look_again: Option<Again>,
+}
+
+/// A ReplicaSet gets another size.
+pub(in crate::controllers) struct Scaled {
+    pub(super) set: Name,
+    pub(super) before: u32,
+    pub(super) after: u32,
 }
 
 /// When a Deployment is to be looked at again.
@@ -47,36 +55,64 @@ pub(super) enum Again {
 }
 
 impl Plan {
-    /// Decides on the whole sync; `has_pods` tells whether any pod that has not finished belongs to a ReplicaSet.
-    pub(super) fn decide(&mut self, has_pods: &dyn Fn(&ReplicaSet) -> bool) {
+    /// Decides on the whole sync; `settled` is the new ReplicaSet if nothing but statuses has changed since all was in
+    /// order, and `has_pods` tells whether any pod that has not finished belongs to a ReplicaSet.
+    pub(super) fn decide(&mut self, settled: Option<Uid>, has_pods: &dyn Fn(&ReplicaSet) -> bool) {
         sets::sort_by_creation(&mut self.old);
-        if let Some(place) = sets::find_new(&self.deployment, &self.old) {
+        let new = match settled {
+            Some(uid) => self.old.iter().position(|it| it.set.meta.uid == uid),
+            None => sets::find_new(&self.deployment, &self.old),
+        };
+        if let Some(place) = new {
             self.new = Some(self.old.remove(place));
         }
-        if self.deployment.meta.is_terminating() {
-            self.sync_revision(false);
-            return self.update_status();
-        }
-        self.note_pause();
-        // A real sync looks twice for the new ReplicaSet before it goes on, and both times in the list that it began
-        // with: what the first look wrote, the second writes again, from a version that is stale by then.
-        if !self.deployment.paused && self.sync_revision(false) {
-            self.look_again = Some(Again::RateLimited);
-            return;
-        }
-        if self.deployment.paused || self.was_scaled() {
-            self.sync_revision(false);
-            self.scale();
-            if self.deployment.paused {
-                self.clean_up();
+        let is_settled = settled.is_some() && self.has_settled_reason();
+        if !is_settled || cfg!(debug_assertions) {
+            let ends = self.prepare();
+            assert!(!is_settled || (!ends && self.writes.is_empty()), "{:?} was settled", self.deployment.meta);
+            if ends {
+                return;
             }
-            return self.update_status();
+            let new = self.new.as_ref().filter(|_| self.writes.is_empty());
+            self.settled = new.map(|new| Settled::new(&self.deployment.meta, self.all(), new.set.meta.uid));
         }
         match self.deployment.strategy {
             DeploymentStrategy::Recreate => self.recreate(has_pods),
             DeploymentStrategy::RollingUpdate { .. } => self.roll(),
         }
         self.update_rollout_status();
+    }
+
+    /// All that comes before a rollout goes on; returns whether the sync ends with it.
+    fn prepare(&mut self) -> bool {
+        if self.deployment.meta.is_terminating() {
+            self.sync_revision(false);
+            self.update_status();
+            return true;
+        }
+        self.note_pause();
+        // A real sync looks twice for the new ReplicaSet before it goes on, and both times in the list that it began
+        // with: what the first look wrote, the second writes again, from a version that is stale by then. Where the
+        // first wrote nothing of a ReplicaSet, the second finds all as it should be.
+        if self.sync_revision(false) && !self.deployment.paused {
+            self.look_again = Some(Again::RateLimited);
+            return true;
+        }
+        if self.deployment.paused || self.was_scaled() {
+            self.scale();
+            if self.deployment.paused {
+                self.clean_up();
+            }
+            self.update_status();
+            return true;
+        }
+        false
+    }
+
+    /// Whether why the Deployment is said to progress or not is no reason to write by itself.
+    fn has_settled_reason(&self) -> bool {
+        let reason = self.progressing_reason();
+        self.deployment.progress_deadline.is_none() || reason.is_some_and(|reason| reason != super::PAUSED)
     }
 
     /// Source: `checkPausedConditions`.
@@ -155,7 +191,7 @@ impl Plan {
         sets::note_scale(&self.deployment, &mut set);
         self.creation = Some(self.writes.len());
         if set.replicas > 0 {
-            self.tell_next(super::events::scaled(&set, 0));
+            self.tell_next(&set, 0);
         }
         self.writes.push(vec![Request::Create(Object::ReplicaSet(set.clone()))]);
         let mut needs_write = self.set_revision(&revision.to_string());
@@ -191,7 +227,9 @@ impl Plan {
 
     /// Source: `rolloutRolling`.
     fn roll(&mut self) {
-        self.sync_revision(true);
+        if self.new.is_none() {
+            self.sync_revision(true);
+        }
         if self.grow_new() || self.shrink_old() {
             return;
         }
@@ -268,7 +306,6 @@ impl Plan {
 
     /// Source: `rolloutRecreate`.
     fn recreate(&mut self, has_pods: &dyn Fn(&ReplicaSet) -> bool) {
-        self.sync_revision(false);
         let active: Vec<usize> = (0..self.old.len()).filter(|place| self.old[*place].set.replicas > 0).collect();
         for place in &active {
             self.resize_old(*place, 0);
@@ -313,7 +350,7 @@ impl Plan {
         let before = self.old[place].set.replicas;
         if resize(&self.deployment, &mut self.old[place], size) {
             if before != size {
-                self.tell_next(super::events::scaled(&self.old[place].set, before));
+                self.tell_next(&self.old[place].set.clone(), before);
             }
             self.writes.push(vec![update(&self.old[place])]);
         }
@@ -324,16 +361,16 @@ impl Plan {
         let Some(new) = self.new.as_mut().filter(|new| new.set.replicas != size) else { return false };
         let before = new.set.replicas;
         resize(&self.deployment, new, size);
-        let (write, event) = (update(new), super::events::scaled(&new.set, before));
-        self.tell_next(event);
+        let (write, set) = (update(new), new.set.clone());
+        self.tell_next(&set, before);
         self.writes.push(vec![write]);
         true
     }
 
-    /// Has something said when the next write is granted.
-    fn tell_next(&mut self, event: Event) {
+    /// Has it said when the next write is granted that a ReplicaSet has another size than before.
+    fn tell_next(&mut self, set: &ReplicaSet, before: u32) {
         let place = self.writes.iter().map(Vec::len).sum();
-        self.events.insert(place, event.about(&self.deployment.meta));
+        self.scaled.push((place, Scaled { set: set.meta.name.clone(), before, after: set.replicas }));
     }
 
     /// Notes on the new ReplicaSet for which size of the Deployment it has its size.

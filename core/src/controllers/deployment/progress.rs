@@ -137,8 +137,8 @@ impl Plan {
 
     /// When the rollout is said to have failed, if it makes no progress.
     fn deadline(&self) -> Option<Time> {
-        let condition = self.deployment.status.conditions.get(ConditionKind::Progressing)?;
-        let from = Time::from_secs(condition.updated_at.0 / 1_000_000_000);
+        let updated_at = self.deployment.status.conditions.updated_at(ConditionKind::Progressing)?;
+        let from = Time::from_secs(updated_at.0 / 1_000_000_000);
         Some(from.saturating_add(self.deployment.progress_deadline?))
     }
 
@@ -169,9 +169,7 @@ pub(super) fn set_condition(
     message: impl Into<Name> + AsRef<str>,
     now: Time,
 ) {
-    let is_same = |present: Condition| present.status == status && *present.reason == *reason.as_ref();
-    let same = conditions.get(kind).is_some_and(is_same);
-    if !same {
+    if !conditions.is_for(kind, status, reason.as_ref()) {
         conditions.set(kind, status, reason, message, now);
         conditions.touch(kind, now);
     }

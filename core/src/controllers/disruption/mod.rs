@@ -214,10 +214,12 @@ fn say_not_deleted(ctx: &mut Context<'_>, view: View<'_>, namespace: &Name, pod:
 
 /// When a pod's mark becomes stale; `None` if it has none that could.
 fn stale_at(pod: &Pod) -> Option<Time> {
-    let mark = pod.status.conditions.get(ConditionKind::DisruptionTarget)?;
-    let lasting =
-        mark.status == Status3::True && *mark.reason != *BY_KUBELET && !pod.meta.is_terminating() && !pod.is_finished();
-    lasting.then(|| mark.changed_at + PATIENCE)
+    let kind = ConditionKind::DisruptionTarget;
+    if !pod.status.conditions.is_true(kind) || !pod.is_active() {
+        return None;
+    }
+    let mark = pod.status.conditions.get(kind).filter(|mark| *mark.reason != *BY_KUBELET)?;
+    Some(mark.changed_at + PATIENCE)
 }
 
 impl Reconciler for Disruption {

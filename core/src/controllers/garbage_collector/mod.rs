@@ -137,7 +137,9 @@ impl GarbageCollector {
     fn on_object(&mut self, ctx: &mut Context<'_>, view: View<'_>, kind: Kind, old: Option<&Meta>, new: Option<&Meta>) {
         let Some(meta) = new.or(old) else { return };
         let same_owners = old.map(|old| &old.owners) == new.map(|new| &new.owners);
-        if same_owners && !meta.is_terminating() {
+        let acts_before_it_goes = meta.is_terminating() && (has(meta, FOREGROUND_DELETION) || has(meta, ORPHAN));
+        let comes_to_its_owners = old.is_none() && meta.owners.iter().all(|owner| is_managed_by(view, owner, meta));
+        if (same_owners || comes_to_its_owners) && !acts_before_it_goes {
             return;
         }
         let item = (kinds::key_of(kind, meta), meta.uid);
@@ -152,7 +154,6 @@ impl GarbageCollector {
                 self.unmanaged.remove(&item.1);
             }
             Some(new) => {
-                let marked = (is_waiting(new) || has(new, ORPHAN)) && new.is_terminating();
                 let newly = old.is_none_or(|old| !old.is_terminating() || old.finalizers != new.finalizers);
                 let owners = if same_owners { Owners::default() } else { owners_of(view, new) };
                 let added = |owner: &&OwnerReference| old.is_none_or(|old| !old.owners.contains(owner));
@@ -160,16 +161,15 @@ impl GarbageCollector {
                     ctx.event(item.0.clone(), foreign(owner, new));
                 }
                 // One that comes to an owner that waits is left until the owner is looked at again.
-                if (marked && newly) || !owners.absent.is_empty() {
+                if (acts_before_it_goes && newly) || !owners.absent.is_empty() {
                     self.desk.queue.add(item);
                 }
             }
         }
         if let Some(old) = old.filter(|_| !same_owners || new.is_none()) {
             for owner in old.owners.iter() {
-                let key = owner_key(owner, old);
-                if kinds::find_meta(view, &key).is_some_and(|meta| meta.uid == owner.uid && is_waiting(meta)) {
-                    self.desk.queue.add((key, owner.uid));
+                if found_owner(view, owner, old).is_some_and(is_waiting) {
+                    self.desk.queue.add((owner_key(owner, old), owner.uid));
                 }
             }
         }
@@ -213,9 +213,11 @@ impl Reconciler for GarbageCollector {
         }
     }
 
-    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
-        let old = kinds::meta_of(view.before(change.revision), change.kind, change.row);
-        let new = kinds::meta_of(view.at(change.revision), change.kind, change.row);
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, pods, .. }: &News<'_>) {
+        let (old, new) = match change.kind {
+            Kind::Pod => (pods.0.map(|pod| &*pod.meta), pods.1.map(|pod| &*pod.meta)),
+            _ => kinds::metas_of(view, change),
+        };
         self.on_object(ctx, view, change.kind, old, new);
     }
 
@@ -234,8 +236,7 @@ impl Reconciler for GarbageCollector {
 fn owners_of(view: View<'_>, meta: &Meta) -> Owners {
     let mut owners = Owners::default();
     for owner in meta.owners.iter() {
-        let found = kinds::find_meta(view, &owner_key(owner, meta)).filter(|found| found.uid == owner.uid);
-        match found {
+        match found_owner(view, owner, meta) {
             None => owners.absent.push(owner.clone()),
             Some(found) if is_waiting(found) => owners.waiting.push(owner.clone()),
             Some(_) => owners.solid.push(owner.clone()),
@@ -246,8 +247,23 @@ fn owners_of(view: View<'_>, meta: &Meta) -> Owners {
 
 /// Where an owner is to be found: in the namespace of what it owns, unless its kind has none.
 fn owner_key(owner: &OwnerReference, owned: &Meta) -> ObjectKey {
-    let namespace = if owner.kind.is_namespaced() { owned.namespace.clone() } else { Name::default() };
-    ObjectKey { kind: owner.kind, namespace, name: owner.name.clone() }
+    ObjectKey { kind: owner.kind, namespace: namespace_of(owner, owned).clone(), name: owner.name.clone() }
+}
+
+fn namespace_of<'a>(owner: &OwnerReference, owned: &'a Meta) -> &'a Name {
+    const NONE: &Name = &Name::new();
+    if owner.kind.is_namespaced() { &owned.namespace } else { NONE }
+}
+
+/// An owner, if it is there and is the very one that is named.
+fn found_owner<'a>(view: View<'a>, owner: &OwnerReference, owned: &Meta) -> Option<&'a Meta> {
+    let found = kinds::find_named(view, owner.kind, namespace_of(owner, owned), &owner.name);
+    found.filter(|found| found.uid == owner.uid)
+}
+
+/// Whether an owner is there, manages the object and does not wait for it to go.
+fn is_managed_by(view: View<'_>, owner: &OwnerReference, owned: &Meta) -> bool {
+    owner.controller && found_owner(view, owner, owned).is_some_and(|found| !is_waiting(found))
 }
 
 /// Whether an owner that is not where it should be is in another namespace. Only owners that are missed are sought for.

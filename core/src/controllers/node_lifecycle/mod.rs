@@ -26,7 +26,7 @@ mod tasks;
 mod tests;
 mod zones;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::api::admission::{NOT_READY, UNREACHABLE};
@@ -38,7 +38,7 @@ use crate::controllers::{Controller, WorkQueue};
 use crate::id::{Name, RequestId};
 use crate::model::{ConditionKind, Kind, Node, Pod, Status3, TaintEffect};
 use crate::seam::{Msg, TimerKind};
-use crate::store::View;
+use crate::store::{ByHash, View};
 use crate::time::Time;
 use health::{Health, Passes};
 use pass::Pass;
@@ -54,7 +54,7 @@ const POD_WORKERS: u32 = 4;
 /// The node lifecycle controller.
 pub(crate) struct NodeLifecycle {
     client: Client,
-    health: BTreeMap<Name, Health>,
+    health: ByHash<Name, Health>,
     passes: Passes,
     zones: Zones,
     /// The nodes that the next pass looks at.
@@ -86,7 +86,7 @@ impl NodeLifecycle {
     pub(crate) fn new(config: &Config) -> NodeLifecycle {
         NodeLifecycle {
             client: Client::new(Self::NUMBER, config.controller_manager.client_limit),
-            health: BTreeMap::new(),
+            health: ByHash::default(),
             passes: Passes::default(),
             zones: Zones::default(),
             attention: BTreeSet::new(),
@@ -276,6 +276,11 @@ impl Controller for NodeLifecycle {
         self.arm(ctx);
     }
 
+    /// While nodes wait for taints, the time at which the zones' queues are looked at next is counted from now.
+    fn minds_time(&self) -> bool {
+        self.zones.next_taint().is_some()
+    }
+
     fn on_answer(&mut self, ctx: &mut Context<'_>, view: View<'_>, id: RequestId, answer: Answer) {
         if let Some(task) = self.tasks.answered(id) {
             self.answered(ctx, view, task, answer);
@@ -306,17 +311,17 @@ impl Controller for NodeLifecycle {
     fn on_notice(&mut self, _ctx: &mut Context<'_>, _view: View<'_>, body: &Msg) {
         match body {
             Msg::LeaseRenewed { node, .. } => {
-                let health = self.health.entry(node.clone()).or_default();
+                let health = self.health.get_or_default(node);
                 // A renewal that was on its way when the world began to vouch is among those it vouches for.
                 if !health.is_vouched() {
                     health.renew();
                 }
             }
             Msg::Vouch { node, vouched: true, .. } => {
-                self.health.entry(node.clone()).or_default().vouch(&self.passes);
+                self.health.get_or_default(node).vouch(&self.passes);
             }
             Msg::Vouch { node, vouched: false, delivered } => {
-                self.health.entry(node.clone()).or_default().cease(&self.passes, delivered);
+                self.health.get_or_default(node).cease(&self.passes, delivered);
                 self.attention.insert(node.clone());
             }
             _ => {}

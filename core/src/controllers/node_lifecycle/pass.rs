@@ -93,7 +93,7 @@ impl NodeLifecycle {
     fn judge(&mut self, ctx: &Context<'_>, node: &Arc<Node>, version: Revision) -> Box<NodeJob> {
         let config = &ctx.config.controller_manager;
         self.zones.entry(&node.zone_key(), config);
-        let health = self.health.entry(node.meta.name.clone()).or_default();
+        let health = self.health.get_or_default(&node.meta.name);
         let probe = health.look(node, &self.passes, ctx.now);
         let status = ready_status(node);
         let grace = if status.is_none() { config.node_startup_grace_period } else { config.node_monitor_grace_period };

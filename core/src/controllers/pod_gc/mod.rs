@@ -92,11 +92,11 @@ impl PodGc {
 
     /// A pod has become another; the view is the store as of then.
     fn pod_changed(&mut self, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
-        if let Some(old) = old.filter(|old| old.is_finished()) {
-            self.ended.remove(&ended_key(old));
-        }
-        if let Some(new) = new.filter(|new| new.is_finished()) {
-            self.ended.insert(ended_key(new), (row, new.meta.uid));
+        let ended = |pod: Option<&Pod>| pod.filter(|pod| pod.is_finished()).map(is_evicted);
+        if ended(old) != ended(new) {
+            old.filter(|old| old.is_finished()).into_iter().for_each(|old| _ = self.ended.remove(&ended_key(old)));
+            let new = new.filter(|new| new.is_finished());
+            self.ended.extend(new.map(|new| (ended_key(new), (row, new.meta.uid))));
         }
         let terminating =
             |pod: Option<&Pod>| pod.filter(|pod| pod.meta.is_terminating()).map(|pod| (row, pod.meta.uid));
@@ -325,9 +325,13 @@ fn has_pods(view: View<'_>, node: &Name) -> bool {
     view.under::<Pod>(IndexKey::Node(node.clone())).next().is_some()
 }
 
+fn is_evicted(pod: &Pod) -> bool {
+    pod.status.phase == Phase::Failed && *pod.status.reason == *"Evicted"
+}
+
+/// All versions of an ended pod have the same key, unless it is evicted later than it ended.
 fn ended_key(pod: &Pod) -> EndedKey {
-    let evicted = pod.status.phase == Phase::Failed && *pod.status.reason == *"Evicted";
-    (!evicted, pod.meta.created_at, pod.meta.name.clone(), pod.meta.namespace.clone())
+    (!is_evicted(pod), pod.meta.created_at, pod.meta.name.clone(), pod.meta.namespace.clone())
 }
 
 fn is_out_of_service(node: &Node) -> bool {

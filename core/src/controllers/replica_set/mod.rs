@@ -29,9 +29,8 @@ use crate::controllers::news::{News, Topics};
 use crate::controllers::pods::{deletion_of, from_template, refused_creations, slow_start};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
-use crate::id::{RowId, Uid};
+use crate::id::RowId;
 use crate::model::{ConditionKind, Kind, Object, Pod, ReplicaSet, ReplicaSetStatus, Selector, Status3};
-use crate::store::ByHash;
 use crate::store::View;
 use crate::time::Span;
 
@@ -47,16 +46,14 @@ const BURST: usize = 500;
 pub(super) struct ReplicaSets<T> {
     of: PhantomData<T>,
     desk: Desk<NamespacedName, Stage>,
-    /// Those that are there: a pod names its manager by uid.
-    known: ByHash<Uid, Known>,
     expectations: Expectations,
-    tallies: Tallies,
+    /// By uid, as a pod names its manager.
+    tallies: Tallies<Known>,
     /// Pods that no controller manages, by namespace: candidates for adoption.
     orphans: Orphans,
 }
 
 /// What is noted of a ReplicaSet.
-#[derive(Clone)]
 struct Known {
     key: NamespacedName,
     min_ready: Span,
@@ -91,7 +88,6 @@ impl<T: Replicated> ReplicaSets<T> {
         ReplicaSets {
             of: PhantomData,
             desk: Desk::new(T::NUMBER, config.concurrent_syncs, config.client_limit, tolerated).telling(told::<T>),
-            known: ByHash::default(),
             expectations: Expectations::default(),
             tallies: Tallies::of_kind(T::KIND),
             orphans: Orphans::default(),
@@ -141,23 +137,41 @@ impl<T: Replicated> ReplicaSets<T> {
         let Sync { set, pods, error, .. } = sync;
         let status = counted(ctx, &set, &pods, error.as_ref());
         let next = pods.next_availability(&set, ctx.now).filter(|_| status.ready != status.available);
-        let mut requests = Vec::new();
-        if status != set.status {
-            let object = T::from_set(ReplicaSet { status, ..ReplicaSet::clone(&set) });
-            // Kubernetes writes once more over a conflict; writing without a condition comes to the same.
-            requests.push(Request::UpdateStatus { object, expected: None });
+        let failed = error.is_some();
+        if status == set.status {
+            return self.finish(ctx, key, failed, next);
         }
-        self.desk.begin(ctx, key, Stage::Status { failed: error.is_some(), next }, [requests])
+        let object = T::from_set(ReplicaSet { status, ..ReplicaSet::clone(&set) });
+        // Kubernetes writes once more over a conflict; writing without a condition comes to the same.
+        let write = Request::UpdateStatus { object, expected: None };
+        self.desk.begin(ctx, key, Stage::Status { failed, next }, [vec![write]])
+    }
+
+    /// The status is as it should be, or could not be written.
+    fn finish(
+        &mut self,
+        ctx: &mut Context<'_>,
+        key: NamespacedName,
+        failed: bool,
+        next: Option<Span>,
+    ) -> Step<NamespacedName, Stage> {
+        if let (Some(delay), false) = (next, failed) {
+            self.desk.queue.add_after(ctx, key.clone(), delay);
+        }
+        self.desk.finish(ctx, &key, failed)
     }
 
     fn on_set(&mut self, old: Option<&T>, new: Option<&T>) {
         let Some(meta) = new.or(old).map(|set| set.meta()) else { return };
-        let known = self.known.get(&meta.uid);
+        let known = self.tallies.noted(meta.uid);
         let key = known.map_or_else(|| NamespacedName::of_meta(meta), |known| known.key.clone());
         match new {
-            Some(set) => self.known.insert(&meta.uid, Known { key: key.clone(), min_ready: set.min_ready() }),
+            Some(set) => {
+                let known = Known { key: key.clone(), min_ready: set.min_ready() };
+                self.tallies.note_owner(meta.uid, Some(known));
+            }
             None => {
-                self.known.remove(&meta.uid);
+                self.tallies.note_owner(meta.uid, None);
                 self.expectations.forget(&key);
             }
         }
@@ -166,7 +180,9 @@ impl<T: Replicated> ReplicaSets<T> {
 
     fn on_pod(&mut self, ctx: &mut Context<'_>, view: View<'_>, row: RowId, old: Option<&Pod>, new: Option<&Pod>) {
         let counts_otherwise = self.tallies.note(old, new);
-        self.orphans.note(row, old.map(|pod| &*pod.meta), new.map(|pod| &*pod.meta));
+        if old.zip(new).is_none_or(|(old, new)| !old.meta.same(&new.meta)) {
+            self.orphans.note(row, old.map(|pod| &*pod.meta), new.map(|pod| &*pod.meta));
+        }
         match (old, new) {
             (_, Some(pod)) if pod.meta.is_terminating() => {
                 self.pod_leaves(pod);
@@ -174,10 +190,10 @@ impl<T: Replicated> ReplicaSets<T> {
                     self.pod_leaves(old);
                 }
             }
-            (None, Some(pod)) => match self.manager_of(pod) {
+            (None, Some(pod)) => match manager_of::<T>(&self.tallies, pod) {
                 Some(Known { key, .. }) => {
-                    self.expectations.created(&key, 1);
-                    self.desk.queue.add(key);
+                    self.expectations.created(key, 1);
+                    self.desk.queue.add(key.clone());
                 }
                 None => self.offer(view, pod),
             },
@@ -190,13 +206,6 @@ impl<T: Replicated> ReplicaSets<T> {
         }
     }
 
-    /// The one that manages a pod, if it is there and is the very one that the pod names.
-    fn manager_of(&self, pod: &Pod) -> Option<Known> {
-        let owner = pod.meta.controller().filter(|owner| owner.kind == T::KIND)?;
-        let known = self.known.get(&owner.uid)?;
-        (known.key.name == owner.name && known.key.namespace == pod.meta.namespace).then(|| known.clone())
-    }
-
     /// Whether a sync could have something to do after a pod's change that leaves the counts as they are. It has not if
     /// the owner, the labels and the deletion are what they were, nothing is awaited and the last sync did what it
     /// wanted: then it would find its ReplicaSet as that left it. One that has failed is tried again at every change,
@@ -205,34 +214,35 @@ impl<T: Replicated> ReplicaSets<T> {
         if old.meta != pod.meta {
             return true;
         }
-        let Some(Known { key, .. }) = self.manager_of(pod) else { return false };
-        let has_failed = self.desk.queue.failures(&key) > 0;
-        has_failed || self.expectations.is_awaiting(&key) && self.expectations.satisfied(&key, ctx.now)
+        if !self.desk.queue.has_failures() && !self.expectations.may_have_timed_out(ctx.now) {
+            return false;
+        }
+        let Some(Known { key, .. }) = manager_of::<T>(&self.tallies, pod) else { return false };
+        let has_failed = self.desk.queue.failures(key) > 0;
+        has_failed || self.expectations.is_awaiting(key) && self.expectations.satisfied(key, ctx.now)
     }
 
     fn pod_changes(&mut self, ctx: &mut Context<'_>, view: View<'_>, old: &Pod, pod: &Pod) {
         let changes_hands = old.meta.controller() != pod.meta.controller();
-        if changes_hands && let Some(Known { key, .. }) = self.manager_of(old) {
-            self.desk.queue.add(key);
+        if changes_hands && let Some(Known { key, .. }) = manager_of::<T>(&self.tallies, old) {
+            self.desk.queue.add(key.clone());
         }
-        let Some(Known { key, min_ready }) = self.manager_of(pod) else {
+        let Some(Known { key, min_ready }) = manager_of::<T>(&self.tallies, pod) else {
             if changes_hands || old.meta.labels != pod.meta.labels {
                 self.offer(view, pod);
             }
             return;
         };
-        if min_ready > Span::ZERO && !old.is_ready() && pod.is_ready() {
-            self.desk.queue.add(key.clone());
-            self.desk.queue.add_after(ctx, key, min_ready);
-        } else {
-            self.desk.queue.add(key);
+        self.desk.queue.add(key.clone());
+        if *min_ready > Span::ZERO && !old.is_ready() && pod.is_ready() {
+            self.desk.queue.add_after(ctx, key.clone(), *min_ready);
         }
     }
 
     fn pod_leaves(&mut self, pod: &Pod) {
-        if let Some(Known { key, .. }) = self.manager_of(pod) {
-            self.expectations.deleted(&key, pod.meta.uid);
-            self.desk.queue.add(key);
+        if let Some(Known { key, .. }) = manager_of::<T>(&self.tallies, pod) {
+            self.expectations.deleted(key, pod.meta.uid);
+            self.desk.queue.add(key.clone());
         }
     }
 
@@ -283,7 +293,7 @@ impl<T: Replicated> Reconciler for ReplicaSets<T> {
     }
 
     fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) -> Step<NamespacedName, Stage> {
-        let Some((_, set)) = view.find::<T>(&key.namespace, &key.name) else {
+        let Some((_, set)) = key.find::<T>(view) else {
             self.expectations.forget(&key);
             return self.desk.finish(ctx, &key, false);
         };
@@ -307,6 +317,9 @@ impl<T: Replicated> Reconciler for ReplicaSets<T> {
         }
         let adopter = claims.adopter(T::KIND, &set.meta);
         let sync = Sync { set, pods, may_manage, error: None };
+        if claims.requests.is_empty() {
+            return self.manage(ctx, view, key, sync);
+        }
         let requests = std::mem::take(&mut claims.requests);
         self.desk.begin_claims(ctx, key, Stage::Claim(sync, claims), adopter, [requests])
     }
@@ -339,15 +352,16 @@ impl<T: Replicated> Reconciler for ReplicaSets<T> {
                 sync.error = error;
                 self.update_status(ctx, key, sync)
             }
-            Stage::Status { failed, next } => {
-                let failed = failed || error.is_some();
-                if let (Some(delay), false) = (next, failed) {
-                    self.desk.queue.add_after(ctx, key.clone(), delay);
-                }
-                self.desk.finish(ctx, &key, failed)
-            }
+            Stage::Status { failed, next } => self.finish(ctx, key, failed || error.is_some(), next),
         }
     }
+}
+
+/// The one that manages a pod, if it is there and is the very one that the pod names.
+fn manager_of<'a, T: Replicated>(tallies: &'a Tallies<Known>, pod: &Pod) -> Option<&'a Known> {
+    let owner = pod.meta.controller().filter(|owner| owner.kind == T::KIND)?;
+    let known = tallies.noted(owner.uid)?;
+    (known.key.name == owner.name && known.key.namespace == pod.meta.namespace).then_some(known)
 }
 
 /// An empty selector of a ReplicaSet selects nothing here: it is refused by validation in Kubernetes.
@@ -363,15 +377,13 @@ fn pods_to_delete<T: Replicated>(
     pods: &[Arc<Pod>],
     surplus: usize,
 ) -> Vec<Arc<Pod>> {
-    let mut pods = pods.to_vec();
-    if surplus < pods.len() {
-        let owner = set.meta.controller().map(|owner| owner.uid);
-        let sets = owner.into_iter().flat_map(|owner| view.controlled_by::<T>(owner));
-        let related = sets.flat_map(|(_, set)| view.controlled_by::<Pod>(set.meta().uid)).map(|(_, pod)| pod);
-        ranking::sort_for_deletion(&mut pods, related, ctx.now);
+    if surplus == pods.len() {
+        return pods.to_vec();
     }
-    pods.truncate(surplus);
-    pods
+    let owner = set.meta.controller().map(|owner| owner.uid);
+    let sets = owner.into_iter().flat_map(|owner| view.controlled_by::<T>(owner));
+    let related = sets.flat_map(|(_, set)| view.controlled_by::<Pod>(set.meta().uid)).map(|(_, pod)| pod);
+    ranking::first_to_go(pods, related, surplus, ctx.now)
 }
 
 /// Source: `calculateStatus`, pkg/controller/replicaset/replica_set_utils.go (v1.34.1).

@@ -3,11 +3,11 @@
 //! Source: `ActivePodsWithRanks`, pkg/controller/controller_utils.go (v1.34.1). Times are compared in whole seconds, as
 //! the API stores them. Where Kubernetes leaves the order to its sorting routine, the smaller uid goes first.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
 
-use crate::id::{Name, Uid};
+use crate::digest::StableHasher;
+use crate::id::{Name, Uid, order_of_names};
 use crate::model::{ConditionKind, Phase, Pod, PodStatus};
 use crate::time::Time;
 
@@ -17,20 +17,20 @@ const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 /// Nanoseconds in a second.
 const NANOS: u64 = 1_000_000_000;
 
-/// Sorts pods so that those to be deleted first come first. `related` are all pods of the ReplicaSets with the same
-/// owner; where more of them share a node, that node loses pods first.
-pub(super) fn sort_for_deletion<'a>(pods: &mut [Arc<Pod>], related: impl Iterator<Item = &'a Arc<Pod>>, now: Time) {
-    let mut on_node: BTreeMap<&Name, u32> = BTreeMap::new();
-    for node in related.filter(|pod| pod.is_active()).filter_map(|pod| pod.node.as_ref()) {
-        *on_node.entry(node).or_insert(0) += 1;
-    }
-    let mut candidates: Vec<(Weight, Tie, Arc<Pod>)> = pods
-        .iter()
-        .map(|pod| {
-            let neighbours = pod.node.as_ref().and_then(|node| on_node.get(node)).copied().unwrap_or(0);
-            (Weight::new(pod, neighbours, now), Tie::new(pod, now), pod.clone())
-        })
-        .collect();
+/// The pods that are to be deleted if so many are, in the order in which they go. `related` are all pods of the
+/// ReplicaSets with the same owner; where more of them share a node, that node loses pods first.
+pub(super) fn first_to_go<'a>(
+    pods: &'a [Arc<Pod>],
+    related: impl Iterator<Item = &'a Arc<Pod>>,
+    surplus: usize,
+    now: Time,
+) -> Vec<Arc<Pod>> {
+    let nodes = Nodes::of(related.filter(|pod| pod.is_active()).filter_map(|pod| pod.node.as_ref()));
+    let candidate = |pod: &'a Arc<Pod>| {
+        let neighbours = pod.node.as_ref().map_or(0, |node| nodes.pods_on(node));
+        (Weight::new(pod, neighbours, now), Tie::new(pod, now), pod)
+    };
+    let mut candidates: Vec<(Weight, Tie, &Arc<Pod>)> = pods.iter().map(candidate).collect();
     candidates.sort_by_key(|(weight, tie, _)| (*weight, tie.uid));
     for run in candidates.chunk_by_mut(|(one, ..), (other, ..)| one == other) {
         // Kubernetes lets uids decide between pods whose ready times differ but are alike on the logarithmic scale, and
@@ -41,9 +41,29 @@ pub(super) fn sort_for_deletion<'a>(pods: &mut [Arc<Pod>], related: impl Iterato
             run.sort_by_key(|(_, tie, _)| (tie.restarts, tie.created, tie.uid));
         }
     }
-    for (place, (_, _, pod)) in pods.iter_mut().zip(candidates) {
-        *place = pod;
+    candidates.into_iter().take(surplus).map(|(_, _, pod)| pod.clone()).collect()
+}
+
+/// The node of each of some pods, sorted: first by the hash of the name, which most comparisons need no more than.
+struct Nodes<'a>(Vec<(u64, &'a Name)>);
+
+impl<'a> Nodes<'a> {
+    fn of(names: impl Iterator<Item = &'a Name>) -> Nodes<'a> {
+        let mut nodes: Vec<_> = names.map(|name| (StableHasher::hash_one(name), name)).collect();
+        nodes.sort_unstable_by(|one, other| by_hash(*one, *other));
+        Nodes(nodes)
     }
+
+    /// How many of the pods are on a node.
+    fn pods_on(&self, node: &Name) -> u32 {
+        let wanted = (StableHasher::hash_one(node), node);
+        let from = self.0.partition_point(|other| by_hash(*other, wanted).is_lt());
+        self.0[from..].iter().take_while(|other| by_hash(**other, wanted).is_eq()).count() as u32
+    }
+}
+
+fn by_hash(one: (u64, &Name), other: (u64, &Name)) -> Ordering {
+    one.0.cmp(&other.0).then_with(|| order_of_names(one.1, other.1))
 }
 
 /// What decides first, in order of weight.
@@ -97,7 +117,7 @@ impl Tie {
 }
 
 fn ready_since(pod: &Pod) -> Option<Time> {
-    pod.status.conditions.get(ConditionKind::Ready).filter(|_| pod.is_ready()).map(|ready| ready.changed_at)
+    pod.status.conditions.changed_at(ConditionKind::Ready).filter(|_| pod.is_ready())
 }
 
 /// How long ago a point was, as a power of two of nanoseconds (rounded down); `None` is no time at all.

@@ -42,20 +42,49 @@ impl Tally {
     }
 }
 
-/// The active pods of all owners of a kind.
-pub(super) struct Tallies {
+/// The active pods of all owners of a kind, and what is noted of each owner that is there.
+pub(super) struct Tallies<N> {
     kind: Kind,
-    by_owner: ByHash<Uid, Vec<(Labels, Count)>>,
+    by_owner: ByHash<Uid, Owner<N>>,
 }
 
-impl Tallies {
+/// An owner: what is asked for with nearly every change of a pod is in one place.
+struct Owner<N> {
+    /// `None` of one that has pods but is not there.
+    noted: Option<N>,
+    groups: Vec<(Labels, Count)>,
+}
+
+impl<N> Default for Owner<N> {
+    fn default() -> Self {
+        Owner { noted: None, groups: Vec::new() }
+    }
+}
+
+impl<N> Tallies<N> {
     /// No pods yet, of owners of this kind.
-    pub(super) fn of_kind(kind: Kind) -> Tallies {
+    pub(super) fn of_kind(kind: Kind) -> Tallies<N> {
         Tallies { kind, by_owner: ByHash::default() }
+    }
+
+    /// What is noted of an owner; `None` if it is not there.
+    pub(super) fn noted(&self, owner: Uid) -> Option<&N> {
+        self.by_owner.get(&owner)?.noted.as_ref()
+    }
+
+    /// Notes something of an owner that is there, or that it is not.
+    pub(super) fn note_owner(&mut self, owner: Uid, noted: Option<N>) {
+        self.by_owner.get_or_default(&owner).noted = noted;
+        self.settle(owner);
     }
 
     /// A pod has become another; `None` is absence. Returns whether it counts otherwise than before.
     pub(super) fn note(&mut self, old: Option<&Pod>, new: Option<&Pod>) -> bool {
+        let counts = |pod: &Pod| (pod.is_active(), pod.is_ready());
+        // Owner and labels are in the meta, which most versions of a pod share.
+        if old.zip(new).is_some_and(|(old, new)| old.meta.same(&new.meta) && counts(old) == counts(new)) {
+            return false;
+        }
         let (old, new) = (old.and_then(|pod| self.standing(pod)), new.and_then(|pod| self.standing(pod)));
         if old == new {
             return false;
@@ -64,7 +93,7 @@ impl Tallies {
             self.take_out(owner, labels, is_ready);
         }
         if let Some((owner, labels, is_ready)) = new {
-            let groups = self.by_owner.get_or_default(&owner);
+            let Owner { groups, .. } = self.by_owner.get_or_default(&owner);
             let place = place_of(labels, groups).unwrap_or_else(|| {
                 groups.reserve_exact(1);
                 groups.push((labels.clone(), Count::default()));
@@ -80,7 +109,7 @@ impl Tallies {
     /// The counts of an owner with a selector and a template's labels.
     pub(super) fn of(&self, owner: Uid, selector: &Selector, template: &Selector) -> Tally {
         let mut tally = Tally::default();
-        for (labels, count) in self.by_owner.get(&owner).into_iter().flatten() {
+        for (labels, count) in self.by_owner.get(&owner).into_iter().flat_map(|it| &it.groups) {
             tally.add(labels, *count, selector, template);
         }
         tally
@@ -93,7 +122,7 @@ impl Tallies {
     }
 
     fn take_out(&mut self, owner: Uid, labels: &Labels, is_ready: bool) {
-        let groups = self.by_owner.get_mut(&owner).expect("an owner of a noted pod is there");
+        let Owner { groups, .. } = self.by_owner.get_mut(&owner).expect("an owner of a noted pod is known");
         let place = place_of(labels, groups).expect("the labels of a noted pod are there");
         let (_, count) = &mut groups[place];
         assert!(count.active > 0 && count.ready >= u32::from(is_ready), "a pod leaves that never came: {count:?}");
@@ -103,6 +132,14 @@ impl Tallies {
             groups.swap_remove(place);
         }
         if groups.is_empty() {
+            *groups = Vec::new();
+            self.settle(owner);
+        }
+    }
+
+    /// An owner without pods that is not there is forgotten.
+    fn settle(&mut self, owner: Uid) {
+        if self.by_owner.get(&owner).is_some_and(|it| it.noted.is_none() && it.groups.is_empty()) {
             self.by_owner.remove(&owner);
         }
     }
@@ -166,7 +203,7 @@ mod tests {
     fn counts_kept_by_changes_are_those_of_a_walk_over_all_pods() {
         let (selector, template) = (Selector::from_labels(labels(1)), Selector::from_labels(labels(0)));
         let mut draws = Draws::starting_at(7, Purpose::NameSuffix, 0, 0);
-        let (mut pods, mut tallies) = (vec![None; SLOTS], Tallies::of_kind(Kind::ReplicaSet));
+        let (mut pods, mut tallies) = (vec![None; SLOTS], Tallies::<()>::of_kind(Kind::ReplicaSet));
         let mut most = Tally::default();
         for step in 0..3_000 {
             let new = (step % 4 != 0).then(|| any_pod(&mut draws));

@@ -138,15 +138,15 @@ fn a_set_that_is_rolled_back_to_gets_its_revision_then_the_deployment_and_grows_
         plan
     };
     let mut first = rolled_back("1");
-    first.decide(&|_| false);
+    first.decide(None, &|_| false);
     assert_eq!((writes_of(&first).as_str(), first.look_again), ("rs v1:0", Some(Again::RateLimited)));
     let mut second = rolled_back("3");
-    second.decide(&|_| false);
+    second.decide(None, &|_| false);
     assert_eq!(writes_of(&second), "status 3, rs v1:1, status 3");
 
     let mut paused = rolled_back("1");
     let deployment = Arc::make_mut(&mut paused.deployment);
     (deployment.paused, deployment.progress_deadline) = (true, None);
-    paused.decide(&|_| false);
+    paused.decide(None, &|_| false);
     assert_eq!(writes_of(&paused), "rs v1:0, status 2", "a paused Deployment is seen to at once");
 }

@@ -56,7 +56,8 @@ fn plan(deployment: Deployment, before: &Deployment, sets: &str) -> Plan {
         new: None,
         writes: Vec::new(),
         creation: None,
-        events: BTreeMap::new(),
+        scaled: Vec::new(),
+        settled: None,
         look_again: None,
     };
     for (place, text) in sets.split_whitespace().enumerate() {

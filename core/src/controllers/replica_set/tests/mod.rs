@@ -175,9 +175,9 @@ fn with_restarts(mut pod: Pod, restarts: u32) -> Pod {
 }
 
 fn order(pods: Vec<Pod>, related: &[Arc<Pod>], now: Time) -> String {
-    let mut pods: Vec<Arc<Pod>> = pods.into_iter().rev().map(Arc::new).collect();
-    ranking::sort_for_deletion(&mut pods, related.iter(), now);
-    pods.iter().map(|pod| &*pod.meta.name).collect::<Vec<_>>().join(" ")
+    let pods: Vec<Arc<Pod>> = pods.into_iter().rev().map(Arc::new).collect();
+    let sorted = ranking::first_to_go(&pods, related.iter(), pods.len(), now);
+    sorted.iter().map(|pod| &*pod.meta.name).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
