@@ -167,20 +167,16 @@ fn when_a_nominated_pod_is_deleted_its_room_is_free_for_others() {
 }
 
 #[test]
-fn when_a_nominated_pod_is_bound_those_that_left_it_the_room_are_tried_again() {
+fn a_pod_bound_to_the_node_it_was_nominated_to_lets_those_of_lower_priority_be_tried_again() {
     let mut bed = bed();
     bed.create(pod("low", 1, 900));
     bed.run_for(Span::from_secs(5));
     bed.create(pod("high", 9, 800));
     bed.create(pod("small", 5, 300));
-    bed.create(pod("above", 20, 900));
-    bed.run_for(Span::from_millis(500));
-    let tries = |bed: &Testbed, name: &str| failures(bed, name).len();
-    while node_of(&bed, "above").is_none() {
-        bed.run_for(Span::from_millis(1));
-        assert!(bed.now() < crate::time::Time::from_secs(30), "{:#?}", bed.told());
-    }
-    let before = tries(&bed, "small");
-    bed.run_for(Span::from_millis(100));
-    assert!(tries(&bed, "small") > before, "{:#?}", bed.told());
+    bed.create(pod("higher", 10, 2_000));
+    bed.run_for(Span::from_secs(8));
+    assert_eq!(node_of(&bed, "high").as_deref(), Some("n1"), "{:#?}", bed.told());
+    let tries = |name: &str| failures(&bed, name).len();
+    assert_eq!(tries("small"), 3, "at first, without the victim, beside the bound pod: {:#?}", bed.told());
+    assert_eq!(tries("higher"), 2, "only the victim's end concerns it: {:#?}", bed.told());
 }
