@@ -175,12 +175,10 @@ fn when_a_nominated_pod_is_bound_those_that_left_it_the_room_are_tried_again() {
     bed.create(pod("small", 5, 300));
     bed.create(pod("above", 20, 900));
     bed.run_for(Span::from_millis(500));
-    let tries = |bed: &Testbed, name: &str| failures(bed, name).len();
-    while node_of(&bed, "above").is_none() {
-        bed.run_for(Span::from_millis(1));
-        assert!(bed.now() < crate::time::Time::from_secs(30), "{:#?}", bed.told());
-    }
-    let before = tries(&bed, "small");
-    bed.run_for(Span::from_millis(100));
-    assert!(tries(&bed, "small") > before, "{:#?}", bed.told());
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(node_of(&bed, "above").as_deref(), Some("n1"), "{:#?}", bed.told());
+    let told = bed.told();
+    let bound = told.iter().position(|line| line.contains("pods/default/above Scheduled")).expect("it is told");
+    let again = told[bound..].iter().filter(|line| line.contains("pods/default/small FailedScheduling")).count();
+    assert_eq!(again, 1, "{told:#?}");
 }
