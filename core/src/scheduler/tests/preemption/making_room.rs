@@ -167,16 +167,18 @@ fn when_a_nominated_pod_is_deleted_its_room_is_free_for_others() {
 }
 
 #[test]
-fn a_pod_bound_to_the_node_it_was_nominated_to_lets_those_of_lower_priority_be_tried_again() {
+fn when_a_nominated_pod_is_bound_those_that_left_it_the_room_are_tried_again() {
     let mut bed = bed();
     bed.create(pod("low", 1, 900));
     bed.run_for(Span::from_secs(5));
     bed.create(pod("high", 9, 800));
     bed.create(pod("small", 5, 300));
-    bed.create(pod("higher", 10, 2_000));
-    bed.run_for(Span::from_secs(8));
-    assert_eq!(node_of(&bed, "high").as_deref(), Some("n1"), "{:#?}", bed.told());
-    let tries = |name: &str| failures(&bed, name).len();
-    assert_eq!(tries("small"), 3, "at first, without the victim, beside the bound pod: {:#?}", bed.told());
-    assert_eq!(tries("higher"), 2, "only the victim's end concerns it: {:#?}", bed.told());
+    bed.create(pod("above", 20, 900));
+    bed.run_for(Span::from_millis(500));
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(node_of(&bed, "above").as_deref(), Some("n1"), "{:#?}", bed.told());
+    let told = bed.told();
+    let bound = told.iter().position(|line| line.contains("pods/default/above Scheduled")).expect("it is told");
+    let again = told[bound..].iter().filter(|line| line.contains("pods/default/small FailedScheduling")).count();
+    assert_eq!(again, 1, "{told:#?}");
 }
