@@ -113,7 +113,10 @@ impl Teller {
                     .map(|(key, value)| format!("{key}={value}"))
                     .collect();
                 let value = decided.join(" ");
-                self.story.insert(format!("{subject} last status"), vec![Entry { at_ms: end, value }]);
+                // A status in which nothing is decided may be shown as one with empty lists, or not at all.
+                if !value.is_empty() {
+                    self.story.insert(format!("{subject} last status"), vec![Entry { at_ms: end, value }]);
+                }
             }
         }
         self.story
@@ -123,4 +126,22 @@ impl Teller {
 /// `True(Reason)` of `True(Reason): message`.
 fn reason_only(text: &str) -> String {
     text.split(": ").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_status_in_which_nothing_is_decided_is_as_none() {
+        let last = |status: Value| {
+            let line = json!({"t_ms": 0, "type": "ADDED", "kind": "CronJob", "name": "s/load", "status": status});
+            let story = tell(&[Line::from_json(line).expect("the line is whole")], 0);
+            story.get("CronJob/load last status").map(|entries| entries[0].value.clone())
+        };
+        assert_eq!((last(json!({})), last(json!({"active": []})), last(json!({"failed": 0}))), (None, None, None));
+        assert_eq!(last(json!({"failed": 2})).as_deref(), Some("failed=2"));
+    }
 }
