@@ -199,7 +199,11 @@ fn what_the_recorded_api_server_drew_is_ours_of_the_same_place() {
         let start = format!(r#"{{"t_ms":{at_ms},"type":"{what}","kind":"ConfigMap","name":"shop/{name}""#);
         format!("{start},\"uid\":\"{uid}\"{owner}{labels}}}\n")
     });
-    fs::write(folder.join("events.jsonl"), events.collect::<String>()).expect("a file of the test");
+    let namespace =
+        r#"{"t_ms":-500,"type":"ADDED","kind":"Namespace","name":"shop","spec":{"finalizers":["kubernetes"]},"#;
+    let there = format!("{namespace}\"status\":{{\"phase\":\"Active\"}}}}\n");
+    let lines: String = std::iter::once(there).chain(events).collect();
+    fs::write(folder.join("events.jsonl"), lines).expect("a file of the test");
     let output = conform(&["--seeds", "2", "--differences", "9"], &folder);
     assert!(output.status.success(), "{}", text(&output));
 }

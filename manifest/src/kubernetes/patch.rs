@@ -354,7 +354,7 @@ mod tests {
             {"name": "new"},
         ]});
         let expected = json!({"containers": [
-            {"name": "app", "image": "app:v2", "ports": [{"containerPort": 80, "name": "http"}, {"containerPort": 81}]},
+            {"name": "app", "image": "app:v2", "ports": [{"containerPort": 81}, {"containerPort": 80, "name": "http"}]},
             {"name": "new"},
         ]});
         assert_eq!(patched(PatchType::StrategicMerge, target, patch), expected);

@@ -43,7 +43,8 @@ impl Bed {
     fn send(&mut self, request: &str, body: Value) -> (u16, String) {
         let (method, path) = request.split_once(' ').expect("a method and a path");
         let path = Path::parse(path).expect("a path of objects");
-        match translate(&self.core, method, &path, "application/merge-patch+json", &body) {
+        let content_type = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        match translate(&self.core, method, &path, content_type, &body) {
             Outcome::Answered(status) => (status.code, status.message),
             Outcome::AnsweredAfter(requests, status) => {
                 requests.into_iter().for_each(|request| self.ask(request).expect("an effect of a refused request"));
