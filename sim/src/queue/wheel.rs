@@ -35,10 +35,10 @@ const FAR_BITS: u32 = 13;
 const FAR_BUCKETS: usize = 1 << FAR_BITS;
 const SPAN_BITS: u32 = TICK_BITS + NEAR_BITS;
 
-/// Memory of emptied buckets is kept for the next that fill, the last used first, which the caches still hold: so much,
-/// so that a burst which visits bucket after bucket cannot leave every one of them large. Bounds idle memory to 1.5 MB.
-const SPARES_MAX: usize = 256;
-const SPARE_ENTRIES_MAX: usize = 256;
+/// A bucket that is emptied gives its memory back if it holds more entries than this, so that a burst which visits
+/// bucket after bucket cannot leave every one of them large. Bounds idle memory to 6 MB near and 3 MB far.
+const NEAR_ENTRIES_KEPT: usize = 64;
+const FAR_ENTRIES_KEPT: usize = 16;
 
 /// A timing wheel: push and pop in constant time on any mix without heavy overflow, and never worse than a heap by more
 /// than a constant factor.
@@ -53,8 +53,6 @@ pub struct WheelQueue {
     /// close to a coin toss, and a wrong guess of the processor costs as much as the push.
     buckets: Vec<Vec<Entry>>,
     filled: BitMap,
-    /// Empty ones with memory; the buckets that are not filled have none.
-    spares: Vec<Vec<Entry>>,
     overflow: BinaryHeap<Entry>,
     len: usize,
     /// The time of the last popped entry, in nanoseconds.
@@ -70,7 +68,6 @@ impl WheelQueue {
             current_tick: 0,
             buckets: vec![Vec::new(); NEAR_BUCKETS + FAR_BUCKETS],
             filled: BitMap::new(NEAR_BUCKETS + FAR_BUCKETS),
-            spares: Vec::new(),
             overflow: BinaryHeap::new(),
             len: 0,
             now_ns: 0,
@@ -96,13 +93,7 @@ impl WheelQueue {
         let spans_ahead = span - (self.current_tick >> NEAR_BITS);
         if spans_ahead < FAR_BUCKETS as u64 {
             let bucket = std::hint::select_unpredictable(spans_ahead == 0, near_bucket(tick), far_bucket(span));
-            let entries = &mut self.buckets[bucket];
-            if entries.capacity() == 0
-                && let Some(spare) = self.spares.pop()
-            {
-                *entries = spare;
-            }
-            entries.push(entry);
+            self.buckets[bucket].push(entry);
             self.filled.set(bucket);
         } else {
             self.overflow.push(entry);
@@ -130,9 +121,10 @@ impl WheelQueue {
 
     fn enter_tick(&mut self, bucket: usize) {
         assert!(self.current.is_empty(), "the current tick is used up before the next begins");
-        let next = std::mem::take(&mut self.buckets[bucket]);
-        let emptied = std::mem::replace(&mut self.current, next);
-        self.spare(emptied);
+        if self.current.capacity() > NEAR_ENTRIES_KEPT {
+            self.current = Vec::new();
+        }
+        std::mem::swap(&mut self.current, &mut self.buckets[bucket]);
         self.filled.clear(bucket);
         self.current_tick = self.current_tick & !(NEAR_BUCKETS as u64 - 1) | bucket as u64;
         self.current.sort_unstable();
@@ -157,25 +149,18 @@ impl WheelQueue {
         for entry in entries.drain(..) {
             self.place_in_bucket(entry, entry.key.time() >> TICK_BITS);
         }
-        self.spare(entries);
+        if entries.capacity() <= FAR_ENTRIES_KEPT {
+            self.buckets[bucket] = entries;
+        }
         while let Some(entry) = pop_before_span(&mut self.overflow, next + FAR_BUCKETS as u64) {
             self.place_in_bucket(entry, entry.key.time() >> TICK_BITS);
-        }
-    }
-
-    /// Keeps the memory of an emptied bucket, or gives it back.
-    #[inline]
-    fn spare(&mut self, emptied: Vec<Entry>) {
-        assert!(emptied.is_empty(), "a bucket is used up before its memory is used again");
-        if (1..=SPARE_ENTRIES_MAX).contains(&emptied.capacity()) && self.spares.len() < SPARES_MAX {
-            self.spares.push(emptied);
         }
     }
 
     /// For how many entries there is room, used or not.
     #[cfg(test)]
     pub(super) fn entries_kept(&self) -> usize {
-        let buckets = self.buckets.iter().chain(&self.spares).chain([&self.current]);
+        let buckets = self.buckets.iter().chain([&self.current]);
         buckets.map(Vec::capacity).sum::<usize>() + self.late.capacity() + self.overflow.capacity()
     }
 
