@@ -203,6 +203,11 @@ fn service_of(slice: &EndpointSlice) -> Option<&Name> {
 }
 
 impl Kind {
+    /// The kind of a name (`Pod`); `None` if the core has none of this name.
+    pub fn of_name(name: &str) -> Option<Kind> {
+        Kind::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
     /// The kind with its group, as refusals name it: `Pod`, `Deployment.apps`.
     pub fn qualified_name(self) -> String {
         self.api_version()

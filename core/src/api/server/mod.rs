@@ -158,12 +158,13 @@ impl ApiServer {
         self.tell_kubelets(ctx, store, revision);
         store.advance_cursor(ProcId::API_SERVER, revision);
         let midway = self.midway.partition_point(|shown| *shown <= revision);
-        let shown: Vec<Revision> = self.midway.drain(..midway).chain([revision]).collect();
         for reader in READERS {
             if store.cursor(reader).is_some() {
-                shown.iter().for_each(|revision| ctx.send(reader, Msg::Advance(*revision)));
+                let shown = self.midway.iter().take(midway).copied().chain([revision]);
+                shown.for_each(|revision| ctx.send(reader, Msg::Advance(revision)));
             }
         }
+        self.midway.drain(..midway);
         while self.unanswered.front().is_some_and(|first| first.written <= revision) {
             let Unanswered { to, id, answer, .. } =
                 self.unanswered.pop_front().expect("the queue was just seen to hold an answer");

@@ -147,9 +147,8 @@ fn uid(text: &str) -> Uid {
 
 /// An owner of a kind that the core has; others are shown from the original.
 fn owner(reference: &ApiOwnerReference) -> Option<OwnerReference> {
-    let kind = Kind::ALL.iter().find(|kind| kind.name() == reference.kind)?;
     Some(OwnerReference {
-        kind: *kind,
+        kind: Kind::of_name(&reference.kind)?,
         name: name(&reference.name),
         uid: uid(&reference.uid),
         controller: reference.controller.unwrap_or(false),

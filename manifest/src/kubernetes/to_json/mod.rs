@@ -153,7 +153,7 @@ impl Show {
         }
         set_labels(map, "labels", &meta.labels);
         set_labels(map, "annotations", &meta.annotations);
-        let unknown = |reference: &Value| !Kind::ALL.iter().any(|kind| reference["kind"] == kind.name());
+        let unknown = |reference: &Value| reference["kind"].as_str().and_then(Kind::of_name).is_none();
         let others = map.get("ownerReferences").and_then(Value::as_array).into_iter().flatten();
         let others: Vec<Value> = others.filter(|reference| unknown(reference)).cloned().collect();
         let owners: Vec<Value> = meta.owners.iter().map(owner).chain(others).collect();

@@ -103,7 +103,7 @@ impl Bench<'_> {
         for reference in references.into_iter().flatten() {
             let text = |field: &str| reference[field].as_str().unwrap_or_default().to_owned();
             let (kind, name, uid) = (text("kind"), text("name"), text("uid"));
-            let Some(kind) = Kind::ALL.iter().find(|known| known.name() == kind).copied() else { continue };
+            let Some(kind) = Kind::of_name(&kind) else { continue };
             // Recordings show how a uid begins.
             let is_it = |line: &&Line| {
                 let begins = line.text("uid");
