@@ -236,11 +236,13 @@ fn agree(track: &str, theirs: &[Vec<Entry>], ours: &[Vec<Entry>], tolerance: Tol
     if open_order && some(&|recorded, played| is_in_open_order(recorded, played, tolerance)) {
         return true;
     }
-    if warns && some(&|recorded, played| are_retries(recorded, played, tolerance)) {
-        return true;
-    }
-    let once = |recorded: &[Entry], played: &[Entry]| equal(&said_once(recorded), &said_once(played));
-    if track.contains(" said ") && some(&once) {
+    let once = |recorded: &[Entry], played: &[Entry]| {
+        let (recorded, played) = (said_once(recorded), said_once(played));
+        equal(&recorded, &played) || warns && are_retries(&recorded, &played, tolerance)
+    };
+    if warns && some(&|recorded, played| are_retries(recorded, played, tolerance))
+        || track.contains(" said ") && some(&once)
+    {
         return true;
     }
     let repeated = |recorded: &[Entry], played: &[Entry]| {

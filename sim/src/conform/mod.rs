@@ -149,13 +149,12 @@ fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -
         "Node" => shown.contains(line.name.as_str()),
         _ => true,
     };
-    let told = |play: &bench::Played| {
-        let whole: Vec<_> = play.lines.iter().filter(is_told).cloned().collect();
-        let until = |end_ms: i64| -> Vec<_> { whole.iter().filter(|line| line.at_ms <= end_ms).cloned().collect() };
-        let ends = [until(end_ms), until(end_ms + LATE_MS), whole.clone()];
-        ends.iter().map(|lines| story::tell(lines, from_ms(recording))).collect()
+    let told = |play: &bench::Played, end_ms: i64| {
+        let lines: Vec<_> = play.lines.iter().filter(is_told).filter(|line| line.at_ms <= end_ms).cloned().collect();
+        story::tell(&lines, from_ms(recording))
     };
-    let told: Vec<Vec<story::Story>> = plays.iter().map(told).collect();
+    let told_to: Vec<Vec<story::Story>> =
+        plays.iter().map(|play| vec![told(play, end_ms), told(play, i64::MAX)]).collect();
     let troubles = |step: &&recording::Step| match &step.what {
         Deed::Machine(machine) => machine["op"] == "die",
         Deed::Request { method, path, .. } => {
@@ -173,10 +172,15 @@ fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -
     };
     let unwatched = unwatched(recording);
     let is_compared = |track: &str| is_compared(track, &unwatched) && is_shown(track, recording);
-    let mut agreements = compare::agreements(stories, &told, tolerance);
+    let mut agreements = compare::agreements(stories, &told_to, tolerance);
     agreements.retain(|(_, track)| is_compared(track));
-    let played: Vec<story::Story> = told.into_iter().flatten().collect();
+    let mut played: Vec<story::Story> = told_to.into_iter().flatten().collect();
     let mut differences = compare::differences(stories, &played, tolerance);
+    if !differences.is_empty() {
+        played.extend(plays.iter().map(|play| told(play, end_ms + LATE_MS)));
+        let still = compare::differences(stories, &played, tolerance);
+        differences.retain(|one| still.iter().any(|other| other.track == one.track));
+    }
     differences.retain(|difference| is_compared(&difference.track));
     differences.extend(answers(recording, &plays));
     differences.sort_by_key(|difference| difference.at_ms);
