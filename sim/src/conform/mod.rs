@@ -51,8 +51,10 @@ pub const TOLERANCE_SAID_MS: i64 = 4_000;
 /// What the recording shows last is shown so much later in a play, in milliseconds, where nothing holds it up.
 const LATE_MS: i64 = 500;
 
-/// How many times over the plays are made where no more than [`CHANCES`] tracks differ.
-const ROUNDS: u64 = 8;
+/// How many times more the plays are made where no more than [`CHANCES`] tracks differ.
+const ROUNDS: usize = 7;
+/// Of long recordings the rounds are fewer: about so many lines in all, and one round at least.
+const LINES_OF_ROUNDS: usize = 20_000;
 /// So many tracks may be by chance what few plays have.
 const CHANCES: usize = 6;
 
@@ -107,7 +109,8 @@ type Compared = (Comparison, Vec<(usize, String)>);
 fn compare_patiently(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -> Compared {
     let (mut outcome, agreements) = compare_one(recording, stories, seeds);
     let count = seeds.len() as u64;
-    for round in 1..ROUNDS {
+    let rounds = (LINES_OF_ROUNDS / recording.lines.len().max(1)).clamp(1, ROUNDS);
+    for round in 1..=rounds as u64 {
         let Comparison::Differs(differences, tracks) = &mut outcome else { break };
         if differences.len() > CHANCES {
             break;
