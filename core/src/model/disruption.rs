@@ -77,14 +77,21 @@ impl DisruptionStatus {
     /// Source: `UpdateDisruptionAllowedCondition`,
     /// staging/src/k8s.io/component-helpers/apps/poddisruptionbudget/helpers.go (v1.34.1).
     pub fn update_condition(&mut self, now: Time) {
-        let allowed = self.disruptions_allowed > 0;
-        let reason = if allowed { "SufficientPods" } else { "InsufficientPods" };
-        self.conditions.set(ConditionKind::DisruptionAllowed, Status3::from(allowed), reason, "", now);
+        let (status, reason) = self.condition_due();
+        self.conditions.set(ConditionKind::DisruptionAllowed, status, reason, "", now);
     }
 
-    /// Whether the condition says what the count says.
+    /// Whether the condition says what the count says, and for its reason: one that says that a sync failed does not.
+    ///
+    /// Source: `ConditionsAreUpToDate`, in the same file.
     pub fn condition_is_up_to_date(&self) -> bool {
         let condition = self.conditions.get(ConditionKind::DisruptionAllowed);
-        condition.is_some_and(|condition| condition.status == Status3::from(self.disruptions_allowed > 0))
+        condition.is_some_and(|condition| (condition.status, &*condition.reason) == self.condition_due())
+    }
+
+    /// Status and reason of the condition, by the count.
+    fn condition_due(&self) -> (Status3, &'static str) {
+        let allowed = self.disruptions_allowed > 0;
+        (Status3::from(allowed), if allowed { "SufficientPods" } else { "InsufficientPods" })
     }
 }

@@ -68,6 +68,9 @@ pub enum Deed {
     Kubectl(String, i64),
 }
 
+/// How far apart a step and what the events show of it may be on one clock.
+const OWN_CLOCK_MS: i64 = 2_000;
+
 /// How long a recording's first command may have taken.
 const FIRST_COMMAND_MS: i64 = 2_000;
 
@@ -155,7 +158,7 @@ impl Recording {
         Ok(recording)
     }
 
-    fn empty(name: String) -> Recording {
+    pub(super) fn empty(name: String) -> Recording {
         Recording {
             name,
             namespace: String::new(),
@@ -262,8 +265,13 @@ fn on_one_clock(clocks: Vec<Vec<Step>>, lines: &[Line]) -> Vec<Step> {
     let mut before_ms = i64::MAX;
     for (number, clock) in clocks.into_iter().rev().enumerate() {
         let found = clock.iter().find_map(|step| Some(created_ms(&step.what, lines, before_ms)? - step.at_ms));
-        // The last clock is the events' own, unless its creations are shown at quite another time.
-        let shift = if number == 0 { found.filter(|found| found.abs() > 2_000) } else { found };
+        // The last clock is the events' own, unless its creations are shown at quite another time. What is made again
+        // under the same name later is shown at several: one of them near the step is enough.
+        let is_own = |step: &Step| {
+            let shown = created_ms(&step.what, lines, step.at_ms + OWN_CLOCK_MS);
+            shown.is_some_and(|shown_ms| shown_ms >= step.at_ms - OWN_CLOCK_MS)
+        };
+        let shift = if number == 0 && clock.iter().any(is_own) { None } else { found };
         let shift = shift.unwrap_or(0);
         let moved = |step: Step| Step { at_ms: step.at_ms + shift, from_ms: step.from_ms + shift, ..step };
         steps.extend(clock.into_iter().map(moved));
@@ -296,4 +304,34 @@ fn client_limit(summary: &str) -> Option<(u32, u32)> {
         rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
     };
     Some((flag("--kube-api-qps=")?, flag("--kube-api-burst=")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_made_again_under_its_name_leaves_the_steps_on_their_clock() {
+        let make = |at_ms: i64| {
+            let what = Deed::Request {
+                method: "POST".to_owned(),
+                path: "/api/v1/namespaces/shop/configmaps".to_owned(),
+                content_type: String::new(),
+                body: json!({"kind": "ConfigMap", "metadata": {"name": "till"}}),
+                code: 201,
+                message: None,
+            };
+            Step { at_ms, from_ms: at_ms, what }
+        };
+        let shown = |t_ms: i64, what: &str| {
+            let line = json!({"t_ms": t_ms, "type": what, "kind": "ConfigMap", "name": "shop/till"});
+            Line::from_json(line).expect("it is whole")
+        };
+        let times = |steps: &[Step]| steps.iter().map(|step| step.at_ms).collect::<Vec<_>>();
+        let lines = [shown(5, "ADDED"), shown(5_005, "DELETED"), shown(9_005, "ADDED")];
+        assert_eq!(times(&on_one_clock(vec![vec![make(0), make(9_000)]], &lines)), [0, 9_000]);
+        // Steps on another clock than the events are moved all the same.
+        assert_eq!(times(&on_one_clock(vec![vec![make(400_000)]], &lines)), [9_005]);
+    }
 }

@@ -15,6 +15,7 @@ const FIELDS: &[(&str, &[&str])] = &[
         &["spec.replicas", "spec.strategy", "spec.progressDeadlineSeconds", "spec.minReadySeconds", "spec.paused"],
     ),
     ("ReplicaSet", &["spec.replicas", "spec.minReadySeconds"]),
+    ("ReplicationController", &["spec.replicas", "spec.minReadySeconds"]),
     ("StatefulSet", &["spec.replicas", "spec.updateStrategy", "spec.podManagementPolicy"]),
     ("DaemonSet", &["spec.updateStrategy"]),
     (

@@ -34,7 +34,8 @@ const BEHIND: [Span; 4] = [Span::ZERO, Span::from_millis(60), Span::from_millis(
 const BUSY: [Span; 4] = [Span::ZERO, Span::from_millis(15), Span::from_millis(50), Span::from_millis(120)];
 
 /// Which of these ways a client has, by the seed: those of controllers that make pods have the most to ask for (each
-/// pod, an event about it, and a status), so they are the busy ones of a cluster.
+/// pod, an event about it, and a status), so they are the busy ones of a cluster. Others may keep another one busy: in
+/// every second 64 plays it is the other way round.
 const OF_MAKERS: [usize; 4] = [1, 2, 3, 3];
 const OF_OTHERS: [usize; 4] = [0, 0, 1, 2];
 
@@ -72,6 +73,8 @@ pub(super) struct Pace {
     queues: Option<BTreeMap<(ProcId, u8), Queue>>,
     /// Whether others' requests count, not only their work.
     shared_limit: bool,
+    /// Whether the controllers that make pods are the busy ones.
+    makers_are_busy: bool,
 }
 
 /// A client's queue, in which others' requests stand, too.
@@ -100,6 +103,7 @@ impl Pace {
             late: if is_second { LATE[one_of_four(seed, KUBELETS, 0)] } else { Span::ZERO },
             queues: is_second.then(BTreeMap::new),
             shared_limit: recorded_limit.is_none(),
+            makers_are_busy: seed / (2 * OF_A_KIND) % 2 == 0,
         }
     }
 
@@ -110,7 +114,8 @@ impl Pace {
         let new = || Queue { drawn: one_of_four(seed, entity, 1), makes_pods: false, left_at: Time::ZERO, count: 0 };
         let queue = queues.entry((from, client)).or_insert_with(new);
         queue.makes_pods |= matches!(request, Request::Create(Object::Pod(_)));
-        let way = if queue.makes_pods { OF_MAKERS } else { OF_OTHERS }[queue.drawn];
+        let is_busy = queue.makes_pods == self.makers_are_busy;
+        let way = if is_busy { OF_MAKERS } else { OF_OTHERS }[queue.drawn];
         let shared = self.shared_limit && from == ProcId::CONTROLLER_MANAGER;
         let (behind, token) = if shared { (BEHIND[way], TOKEN) } else { (BUSY[way], Span::ZERO) };
         let drawn = |most: Span| Span(below(draw(seed, Purpose::ApiLatency, entity, queue.count), most.0 + 1));
@@ -183,6 +188,17 @@ mod tests {
         let key = ObjectKey::new(Kind::Pod, "shop", "till");
         let (look, make) = (Request::Get(key), Request::Create(Object::Pod(Pod::default().into())));
         assert!(0 < total(&look) && total(&look) < total(&make) / 2, "{} {}", total(&look), total(&make));
+    }
+
+    #[test]
+    fn in_later_plays_it_is_the_one_that_makes_pods_that_waits_less() {
+        let total = |request: &Request, from: u64| -> u64 {
+            let leave = |seed| Pace::of(seed, None).leaves(ProcId::CONTROLLER_MANAGER, 1, request, NOW).since(NOW).0;
+            (from + OF_A_KIND..from + 2 * OF_A_KIND).map(leave).sum()
+        };
+        let key = ObjectKey::new(Kind::Pod, "shop", "till");
+        let (look, make) = (Request::Get(key), Request::Create(Object::Pod(Pod::default().into())));
+        assert!(total(&look, 0) < total(&make, 0) && total(&make, 2 * OF_A_KIND) < total(&look, 2 * OF_A_KIND));
     }
 
     #[test]

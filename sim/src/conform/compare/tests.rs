@@ -59,6 +59,20 @@ fn a_warning_may_come_a_quarter_more_or_less_often() {
 }
 
 #[test]
+fn what_is_said_again_at_once_is_said_once_or_twice() {
+    let track = "PodDisruptionBudget/a said Normal NoPods";
+    let recorded = [story(track, &[(0, "none"), (2_000, "none x2"), (2_090, "none x3"), (4_000, "none x4")])];
+    let played = |values: &[(i64, &str)]| differ(&recorded, &[story(track, values)]).len();
+    assert_eq!(played(&[(0, "none"), (2_000, "none x2"), (4_000, "none x3")]), 0);
+    assert_eq!(played(&[(0, "none"), (2_000, "none x2")]), 1, "at another time it is missed");
+    assert_eq!(played(&[(0, "none"), (2_000, "some"), (2_010, "none x2"), (4_000, "none x3")]), 1, "other words");
+    // Of several objects each is said by itself.
+    let track = "ReplicaSet/a said Normal SuccessfulCreate";
+    let made = [story(track, &[(0, "Created pod: a-*"), (10, "Created pod: a-*")])];
+    assert_eq!(differ(&made, &[story(track, &[(0, "Created pod: a-*")])]).len(), 1);
+}
+
+#[test]
 fn times_are_looser_once_a_machine_has_died() {
     let recorded = [story("node", &[(6_000, "down")])];
     assert_eq!(differ(&recorded, &[story("node", &[(7_050, "down")])]), []);
@@ -93,6 +107,10 @@ fn a_size_that_goes_on_changing_has_gone_to_where_it_ends() {
     assert_eq!(played(&[(0, "9"), (1_250, "5"), (1_300, "3")]), 0);
     assert_eq!(played(&[(0, "9"), (1_250, "5"), (1_300, "2")]), 1, "another end");
     assert_eq!(played(&[(0, "9"), (600, "5"), (1_300, "3")]), 1, "a stop on the way");
+    let recorded = [story("ReplicaSet/web generation", &[(0, "1"), (1_000, "2"), (1_200, "3"), (1_290, "4")])];
+    let played = |values: &[(i64, &str)]| differ(&recorded, &[story("ReplicaSet/web generation", values)]).len();
+    assert_eq!(played(&[(0, "1"), (1_250, "2"), (1_300, "3")]), 0);
+    assert_eq!(played(&[(0, "1")]), 1, "no other size");
 }
 
 #[test]

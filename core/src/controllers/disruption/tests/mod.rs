@@ -152,6 +152,34 @@ fn a_manager_without_a_scale_closes_the_budget() {
 }
 
 #[test]
+fn a_budget_that_counts_as_before_its_failed_sync_says_so_again() {
+    let mut bed = bed_with(0);
+    bed.create(budget("b", DisruptionLimit::MaxUnavailable(IntOrPercent::Int(1))));
+    bed.run_for(Span::from_secs(1));
+    let reason = |bed: &Testbed| {
+        let stored = bed.get::<PodDisruptionBudget>("default", "b").unwrap();
+        stored.status.conditions.get(ConditionKind::DisruptionAllowed).unwrap().reason.clone()
+    };
+    assert_eq!(&*reason(&bed), "InsufficientPods");
+    let owner = OwnerReference {
+        kind: Kind::Service,
+        name: "odd".into(),
+        uid: crate::id::Uid::new(7),
+        controller: true,
+        block_owner_deletion: false,
+    };
+    let mut odd = pod("odd");
+    odd.meta.owners = [owner].into();
+    bed.create(odd);
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(&*reason(&bed), SYNC_FAILED);
+    let key = ObjectKey::new(Kind::Pod, "default", "odd");
+    bed.request(Request::Delete { key, uid: None, grace: Some(Span::ZERO), propagation: Propagation::Background });
+    bed.run_for(Span::from_secs(1));
+    assert_eq!((status(&bed, "b"), &*reason(&bed)), ((0, 0, 0, 0), "InsufficientPods"));
+}
+
+#[test]
 fn evictions_are_granted_until_the_budget_is_used_up_and_again_when_it_recovers() {
     let mut bed = bed_with(3);
     bed.create(budget("b", DisruptionLimit::MinAvailable(IntOrPercent::Int(2))));
