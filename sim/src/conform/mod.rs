@@ -133,7 +133,7 @@ fn compare_patiently(recording: &Recording, stories: &[story::Story], seeds: &[u
 fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -> Compared {
     let mut plays: Vec<bench::Played> = seeds.iter().map(|seed| bench::play(recording, *seed, Span::ZERO)).collect();
     // When within its period a controller looks at everything depends on when it was started: that is left to chance.
-    let phases = (1..looking_period_secs(recording).div_ceil(2)).map(|step| Span::from_secs(2 * step));
+    let phases = (1..looking_period_secs(&recording.lines).div_ceil(2)).map(|step| Span::from_secs(2 * step));
     plays.extend(phases.map(|phase| bench::play(recording, seeds[0], phase)));
     if let Some(play) = plays.iter().find(|play| !play.not_covered.is_empty()) {
         return (Comparison::NotCovered(play.not_covered.clone()), Vec::new());
@@ -196,7 +196,7 @@ const SAID_OF_CLAIMS: [&str; 4] =
     ["FailedBinding", "ProvisioningFailed", "WaitForFirstConsumer", "ExternalProvisioning"];
 
 /// The period of the controller whose looks at everything the recording shows; zero if it shows none.
-fn looking_period_secs(recording: &Recording) -> u64 {
+fn looking_period_secs(lines: &[line::Line]) -> u64 {
     let is_claim_said = |line: &line::Line| line.kind == "Event" && SAID_OF_CLAIMS.contains(&line.text("reason"));
     let is_collected = |line: &line::Line| {
         let target = line
@@ -207,7 +207,7 @@ fn looking_period_secs(recording: &Recording) -> u64 {
         let failed = line.text("phase") == "Failed";
         line.kind == "Pod" && (target.contains("DeletionByPodGC") || never_bound && failed)
     };
-    match (recording.lines.iter().any(is_collected), recording.lines.iter().any(is_claim_said)) {
+    match (lines.iter().any(is_collected), lines.iter().any(is_claim_said)) {
         (true, _) => bench::POD_GC_PERIOD_SECS,
         (false, true) => bench::BINDER_PERIOD_SECS,
         (false, false) => 0,
@@ -366,8 +366,26 @@ pub(crate) fn brief(value: &Value) -> String {
 mod tests {
     use super::line::Line;
     use super::recording::Recording;
-    use super::{is_shown, says_the_same};
+    use super::{bench, is_shown, looking_period_secs, says_the_same};
     use serde_json::json;
+
+    #[test]
+    fn what_periodic_looks_leave_behind_tells_whose_phase_is_open() {
+        let line = |kind: &str, mut fields: serde_json::Value| {
+            let all = json!({"t_ms": 0, "type": "MODIFIED", "kind": kind, "name": "shop/it"});
+            fields.as_object_mut().expect("fields").extend(all.as_object().expect("fields").clone());
+            Line::from_json(fields).expect("the line is whole")
+        };
+        let said = |reason: &str| line("Event", json!({"reason": reason}));
+        assert_eq!(looking_period_secs(&[said("Scheduled")]), 0);
+        assert_eq!(looking_period_secs(&[said("ProvisioningFailed")]), bench::BINDER_PERIOD_SECS);
+        let why = json!({"DisruptionTarget": "True(DeletionByPodGC): PodGC: node no longer exists"});
+        let orphan = line("Pod", json!({"nodeName": "n1", "conditions": why}));
+        assert_eq!(looking_period_secs(&[said("FailedBinding"), orphan]), bench::POD_GC_PERIOD_SECS);
+        let never_bound = json!({"phase": "Failed", "deletionTimestamp": "2026-11-22T01:36:59Z"});
+        assert_eq!(looking_period_secs(&[line("Pod", never_bound.clone())]), bench::POD_GC_PERIOD_SECS);
+        assert_eq!(looking_period_secs(&[line("Job", never_bound)]), 0);
+    }
 
     #[test]
     fn a_field_of_a_spec_that_a_recording_shows_of_no_object_of_a_kind_is_not_compared() {
