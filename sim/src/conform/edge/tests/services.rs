@@ -79,7 +79,10 @@ fn conditions_that_a_slice_leaves_open_are_not_shown_and_endpoints_without_pods_
 #[test]
 fn of_owners_of_which_none_manages_the_first_is_shown() {
     let mut bed = Bed::new();
-    let owner = |name: &str, uid: u8| json!({"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": format!("00000000-0000-4000-8000-0000000000{uid:02}")});
+    let owner = |name: &str, number: u8| {
+        let uid = format!("00000000-0000-4000-8000-0000000000{number:02}");
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": uid})
+    };
     let meta = json!({"name": "slip", "ownerReferences": [owner("till", 1), owner("desk", 2)]});
     bed.grant("POST /api/v1/namespaces/shop/configmaps", json!({"metadata": meta}));
     let stored = bed.stored(Kind::ConfigMap, "slip").expect("the map");
