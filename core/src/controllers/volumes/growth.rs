@@ -56,7 +56,7 @@ impl Drivers {
         }
         let volume = view.find::<PersistentVolume>(&Name::default(), &claim.spec.volume).map(|(_, volume)| volume);
         let Some(volume) = volume.filter(|volume| volume.is_bound_to(claim)) else { return };
-        if !volume.source.csi().is_some_and(|(driver, _)| self.driver(&driver).is_some()) {
+        if volume.source.csi().is_none_or(|(driver, _)| self.driver(&driver).is_none()) {
             ctx.event(
                 claim_key(claim),
                 Event::normal("volume_expand", "ExternalExpanding", ELSEWHERE).about(&claim.meta),
