@@ -93,6 +93,8 @@ pub enum Purpose {
     BudgetChoice = 91,
     /// In which order a CronJob's Jobs are looked at; entity: Job, k: time in nanoseconds.
     JobOrder = 92,
+    /// In which order admission looks at a namespace's quotas; entity: quota, k: time in nanoseconds.
+    QuotaOrder = 93,
 }
 
 /// A sequence of draws for one purpose and entity, read one after the other: `Draws::new(s, p, e).nth(k)` equals

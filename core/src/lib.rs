@@ -20,6 +20,7 @@ pub mod digest;
 pub mod draw;
 pub mod events;
 pub mod facts;
+pub mod growth;
 pub mod id;
 pub mod journal;
 pub mod kubelet;

@@ -8,6 +8,7 @@ use crate::api::accounts::Account;
 use crate::api::limit_ranger::{self, ContainerDefaults};
 use crate::api::priority::{self, Priority};
 use crate::api::{Refusal, accounts, create, quota, storage};
+use crate::context::Context;
 use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{
@@ -63,7 +64,7 @@ impl Admission {
     /// staging/src/k8s.io/apiserver/pkg/admission/errors.go (v1.34.1).
     pub(super) fn admit<T: Resource>(
         &mut self,
-        now: Time,
+        ctx: &Context<'_>,
         store: &mut Store,
         object: T,
         asked: &Name,
@@ -75,7 +76,7 @@ impl Admission {
         let key = object.key();
         let forbidden = |message: String| Refusal::Forbidden { key: key.clone(), message: message.into() };
         if let Object::Pod(pod) = &mut object {
-            let completed = self.complete_pod(store.newest(), Arc::make_mut(pod), now).map_err(|message| {
+            let completed = self.complete_pod(store.newest(), Arc::make_mut(pod), ctx.now).map_err(|message| {
                 let key = ObjectKey { name: asked.clone(), ..key.clone() };
                 Refusal::Forbidden { key, message: message.into() }
             })?;
@@ -84,7 +85,7 @@ impl Admission {
             }
         }
         check(store.newest(), &object).map_err(forbidden)?;
-        quota::charge(store, now, &object, None, quota::Limit::Enforced).map_err(forbidden)?;
+        quota::charge(ctx, store, &object, None, quota::Limit::Enforced).map_err(forbidden)?;
         let admitted = T::from_object(&object).expect("the object is of the kind that came in").clone();
         drop(object);
         Ok(Arc::unwrap_or_clone(admitted))
@@ -195,7 +196,7 @@ fn concerns<T: Resource>(view: View<'_>, meta: &Meta) -> bool {
 }
 
 /// Checks a change of an object, and charges what it will use more.
-pub(super) fn admit_update<T: Resource>(store: &mut Store, now: Time, new: &T, old: &T) -> Result<(), Refusal> {
+pub(super) fn admit_update<T: Resource>(ctx: &Context<'_>, store: &mut Store, new: &T, old: &T) -> Result<(), Refusal> {
     if !matches!(T::KIND, Kind::Pod | Kind::Service | Kind::PersistentVolumeClaim | Kind::PriorityClass) {
         return Ok(());
     }
@@ -207,7 +208,7 @@ pub(super) fn admit_update<T: Resource>(store: &mut Store, now: Time, new: &T, o
     }
     storage::check_growth(store.newest(), &new, &old).map_err(forbidden)?;
     if quota::counts_update(&new, &old) {
-        quota::charge(store, now, &new, Some(&old), quota::Limit::Enforced).map_err(forbidden)?;
+        quota::charge(ctx, store, &new, Some(&old), quota::Limit::Enforced).map_err(forbidden)?;
     }
     Ok(())
 }
@@ -217,8 +218,8 @@ pub(super) fn admit_update<T: Resource>(store: &mut Store, now: Time, new: &T, o
 /// Source: `pvcEvaluator.Handles`, pkg/quota/v1/evaluator/core/persistent_volume_claims.go; `CheckRequest`,
 /// staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go (v1.34.1).
 pub(super) fn admit_claim_status(
+    ctx: &Context<'_>,
     store: &mut Store,
-    now: Time,
     new: &PersistentVolumeClaim,
     old: &Arc<PersistentVolumeClaim>,
 ) -> Result<(), Refusal> {
@@ -228,7 +229,7 @@ pub(super) fn admit_claim_status(
     let new = PersistentVolumeClaim { status: new.status.clone(), ..PersistentVolumeClaim::clone(old) };
     let (new, old) = (Object::PersistentVolumeClaim(new.into()), Object::PersistentVolumeClaim(old.clone()));
     let forbidden = |message: String| Refusal::Forbidden { key: new.key(), message: message.into() };
-    quota::charge(store, now, &new, Some(&old), quota::Limit::Ignored).map_err(forbidden)
+    quota::charge(ctx, store, &new, Some(&old), quota::Limit::Ignored).map_err(forbidden)
 }
 
 /// What the plugins that only check have to say.

@@ -131,7 +131,7 @@ impl ApiServer {
         } else if let Some((_, there)) = store.newest().find::<T>(&key.namespace, &key.name) {
             let taken = Taken { by_one_that_ends: there.meta().is_terminating(), though_generated: false };
             // Admission comes first, so a creation that fails here has been charged to the namespace's quotas.
-            self.admission.admit(ctx.now, store, object, &key.name)?;
+            self.admission.admit(ctx, store, object, &key.name)?;
             return Err(Refusal::AlreadyExists { key, taken });
         } else {
             key.name.clone()
@@ -147,7 +147,7 @@ impl ApiServer {
             (meta.deleted_at, meta.deletion_grace) = (None, None);
         }
         object.on_creation(self, ctx);
-        let object = self.admission.admit(ctx.now, store, object, &key.name)?;
+        let object = self.admission.admit(ctx, store, object, &key.name)?;
         let (row, revision) = store.insert(object);
         Ok(stored::<T>(store, row, revision))
     }

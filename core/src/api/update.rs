@@ -69,7 +69,7 @@ pub(super) fn update_status(
         Object::PersistentVolumeClaim(claim) => {
             let old = checked(store, &claim, expected)?.1.clone();
             check_uid(&*claim, &old)?;
-            admission::admit_claim_status(store, ctx.now, &claim, &old)?;
+            admission::admit_claim_status(ctx, store, &claim, &old)?;
             write_status(store, &claim, expected, |new, from: &PersistentVolumeClaim| new.take_status(from))
         }
         other => {
@@ -108,7 +108,7 @@ fn write<T: Parts>(
     let Some(mut new) = prepared(Arc::unwrap_or_clone(version), &old, prepare)? else {
         return Ok(unchanged::<T>(store, row));
     };
-    admission::admit_update(store, ctx.now, &new, &old)?;
+    admission::admit_update(ctx, store, &new, &old)?;
     if new.new_generation(&old) {
         new.meta_mut().generation += 1;
     }

@@ -240,15 +240,16 @@ impl Pod {
         matches!(self.status.phase, Phase::Succeeded | Phase::Failed)
     }
 
-    /// Whether it is the pod of an earlier version in everything but what its kubelet reports, runs where it did since
-    /// when it did, and neither ends nor has ended. Versions that share nothing may be told apart though they are equal.
-    pub fn goes_on_since(&self, before: &Pod) -> bool {
+    /// Whether it is the pod of an earlier version in everything but what its kubelet reports, where that was and taken
+    /// on when that was. Versions that share nothing may be told apart though they are equal.
+    pub fn is_report_of(&self, before: &Pod) -> bool {
         let same_parts = self.meta.same(&before.meta) && self.spec.same(&before.spec) && self.node == before.node;
-        same_parts
-            && self.node.is_some()
-            && self.status.started_at == before.status.started_at
-            && self.is_active()
-            && !before.is_finished()
+        same_parts && self.status.started_at == before.status.started_at
+    }
+
+    /// Whether it is a report of an earlier version that runs, and neither ends nor has ended.
+    pub fn goes_on_since(&self, before: &Pod) -> bool {
+        self.is_report_of(before) && self.node.is_some() && self.is_active() && !before.is_finished()
     }
 
     /// Whether a controller counts it: not finished and not being deleted.

@@ -13,6 +13,7 @@ use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{Labels, PodSpec};
 use crate::scheduler::board::Board;
+use crate::scheduler::labels_asked::{LabelsAsked, label_hash};
 use crate::scheduler::plugins::topology_spread::{Eligibility, Inclusion};
 use crate::scheduler::profile::Profile;
 use crate::scheduler::tally::Tally;
@@ -80,18 +81,6 @@ impl Class {
     /// Its pods on nodes that are being deleted, or those that are not.
     fn placed(&mut self, is_ending: bool) -> &mut Vec<(u32, u32)> {
         if is_ending { &mut self.ending } else { &mut self.staying }
-    }
-}
-
-/// The labels that selectors ask for in a namespace, by their hashes.
-#[derive(Debug)]
-pub(super) struct LabelsAsked(Vec<u64>);
-
-impl LabelsAsked {
-    /// Of pods in a namespace.
-    pub(super) fn of(namespace: &Name, pods: &Pods) -> LabelsAsked {
-        let labels = pods.0.iter().flatten().flat_map(|part| part.match_labels.iter());
-        LabelsAsked(labels.map(|pair| label_hash(namespace, pair)).collect())
     }
 }
 
@@ -427,10 +416,6 @@ impl Classes {
 /// Namespace and owner are left to the comparison: pods that differ in nothing else are rare.
 fn hash(spec: &Shared<PodSpec>, identity: &Identity) -> u64 {
     spec.stable_hash() ^ identity.labels.stable_hash().rotate_left(31)
-}
-
-fn label_hash(namespace: &Name, (key, value): (&Name, &Name)) -> u64 {
-    StableHasher::hash_one(&(namespace, key, value))
 }
 
 /// Puts a value into a free place or a new one.

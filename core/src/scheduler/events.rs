@@ -7,6 +7,7 @@ use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, Node, PersistentVolume, PersistentVolumeClaim, StorageClass,
     VolumeAttachment,
 };
+use crate::scheduler::plugins::Plugin;
 use crate::scheduler::traits::PodTraits;
 
 /// Something that happened in the cluster. Events that no plugin of the model waits for are not listed.
@@ -94,6 +95,23 @@ pub(super) enum Event<'a> {
 }
 
 impl Event<'_> {
+    /// Whether the plugin's refusals are taken back without asking it: one that waits for new nodes and says nothing of
+    /// taints is woken by every change of taints, too.
+    ///
+    /// Source: `buildQueueingHintMap`, pkg/scheduler/scheduler.go (v1.34.1).
+    pub(super) fn wakes_unasked(&self, plugin: Plugin) -> bool {
+        const FOR_NODES: [Plugin; 7] = [
+            Plugin::NodeAffinity,
+            Plugin::NodePorts,
+            Plugin::NodeResourcesFit,
+            Plugin::VolumeRestrictions,
+            Plugin::VolumeBinding,
+            Plugin::VolumeZone,
+            Plugin::InterPodAffinity,
+        ];
+        matches!(self, Event::NodeChanged { what: NodeChange::Taints, .. }) && FOR_NODES.contains(&plugin)
+    }
+
     /// Whether it is an event of a node of another name.
     pub(super) fn is_about_another_node(&self, name: &Name) -> bool {
         match self {

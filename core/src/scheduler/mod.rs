@@ -11,7 +11,7 @@
 //! way) or `board` and `first_look` (which remember, or pass once), `sampling`, then `prebind`; without a node
 //! `diagnosis`, and `preemption` with `dry_run`, `nominations` and `evictions`; `explain` tells it all. What they look
 //! at: `cache` (nodes and the pods on them, in the order of `node_tree`, of which a `stretch` is a part), `classes` of
-//! like pods with their `traits` and `tally`, `appraisal`, `score_tree`, `relations`, `terms`, `topology` and `sieve`
+//! like pods with their `traits`, `labels_asked` and `tally`, `appraisal`, `score_tree`, `relations`, `terms`, `topology` and `sieve`
 //! (what other pods mean), `surroundings`, `storage` and `volumes`. What decides: `profile`, [`plugins`], `policies`
 //! (with `gpu`); `events` are what can help a pod that waits; `float` is the rounding of Kubernetes, and `rows` how
 //! tables of all pods grow.
@@ -32,6 +32,7 @@ mod explain;
 mod first_look;
 mod float;
 pub mod gpu;
+mod labels_asked;
 mod node_tree;
 mod nominations;
 mod placement;
@@ -346,8 +347,7 @@ impl Scheduler {
 
 /// Whether a pod counts on its node as it did before.
 fn counts_alike(old: &Pod, pod: &Pod) -> bool {
-    let same_parts = old.meta.same(&pod.meta) && old.spec.same(&pod.spec) && old.node == pod.node;
-    same_parts && old.status.started_at == pod.status.started_at && makes_room(old) == makes_room(pod)
+    pod.is_report_of(old) && makes_room(old) == makes_room(pod)
 }
 
 impl Component for Scheduler {

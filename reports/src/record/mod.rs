@@ -33,8 +33,8 @@ pub struct RunRecord {
     pub summary: Summary,
     /// What happened, ordered by time and then by `seq`.
     pub facts: Vec<FactRow>,
-    /// The Kubernetes events, as `kubectl get events` would have shown them, ordered by their first time; none if nobody
-    /// asked for them.
+    /// The Kubernetes events, as `kubectl get events` would have shown them, ordered by their first time; none if
+    /// nobody asked for them.
     #[serde(default)]
     pub events: Vec<EventRow>,
     /// One row per pod that ever existed, ordered by creation.

@@ -43,8 +43,8 @@ pub struct Tolerance {
     pub said_ms: i64,
     /// When the first machine dies, on the recording's clock.
     pub death_ms: Option<i64>,
-    /// From when to when the recording shows its scenario: what was said before may have been said before the
-    /// recorder listened, and what was said so late that the tolerance puts it behind the end may not have been written.
+    /// From when to when the recording shows its scenario: what was said before may have been said before the recorder
+    /// listened, and what was said so late that the tolerance puts it behind the end may not have been written.
     pub shown_ms: (i64, i64),
 }
 

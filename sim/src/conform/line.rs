@@ -38,8 +38,8 @@ impl Line {
         Value::Object(fields)
     }
 
-    /// Whether the object mirrors one of the older Endpoints, which we do not have: Kubernetes leaves these behind when a
-    /// Service loses its selector, and users make them.
+    /// Whether the object mirrors one of the older Endpoints, which we do not have: Kubernetes leaves these behind when
+    /// a Service loses its selector, and users make them.
     pub fn is_mirrored(&self) -> bool {
         let manager = self.fields.get("labels").map(|labels| &labels["endpointslice.kubernetes.io/managed-by"]);
         self.kind == "EndpointSlice" && manager.is_some_and(|name| name == "endpointslicemirroring-controller.k8s.io")

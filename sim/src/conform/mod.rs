@@ -132,11 +132,9 @@ fn compare_patiently(recording: &Recording, stories: &[story::Story], seeds: &[u
 /// One folder's steps, played; what comes of them may be what any of the repeats shows.
 fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -> Compared {
     let mut plays: Vec<bench::Played> = seeds.iter().map(|seed| bench::play(recording, *seed, Span::ZERO)).collect();
-    // When within its period the binder looks at all claims depends on when it was started: that is left to chance.
-    if recording.lines.iter().any(|line| line.kind == "Event" && line.text("reason") == "FailedBinding") {
-        let phases = (1..bench::BINDER_PERIOD_SECS / 2).map(|step| Span::from_secs(2 * step));
-        plays.extend(phases.map(|phase| bench::play(recording, seeds[0], phase)));
-    }
+    // When within its period a controller looks at everything depends on when it was started: that is left to chance.
+    let phases = (1..looking_period_secs(recording).div_ceil(2)).map(|step| Span::from_secs(2 * step));
+    plays.extend(phases.map(|phase| bench::play(recording, seeds[0], phase)));
     if let Some(play) = plays.iter().find(|play| !play.not_covered.is_empty()) {
         return (Comparison::NotCovered(play.not_covered.clone()), Vec::new());
     }
@@ -191,6 +189,29 @@ fn compare_one(recording: &Recording, stories: &[story::Story], seeds: &[u64]) -
     let outcome =
         if differences.is_empty() { Comparison::Equal(tracks) } else { Comparison::Differs(differences, tracks) };
     (outcome, agreements)
+}
+
+/// What the binder says of claims again each time that it looks at all of them.
+const SAID_OF_CLAIMS: [&str; 4] =
+    ["FailedBinding", "ProvisioningFailed", "WaitForFirstConsumer", "ExternalProvisioning"];
+
+/// The period of the controller whose looks at everything the recording shows; zero if it shows none.
+fn looking_period_secs(recording: &Recording) -> u64 {
+    let is_claim_said = |line: &line::Line| line.kind == "Event" && SAID_OF_CLAIMS.contains(&line.text("reason"));
+    let is_collected = |line: &line::Line| {
+        let target = line
+            .fields
+            .get("conditions")
+            .map_or("", |conditions| conditions["DisruptionTarget"].as_str().unwrap_or(""));
+        let never_bound = line.fields.contains_key("deletionTimestamp") && !line.fields.contains_key("nodeName");
+        let failed = line.text("phase") == "Failed";
+        line.kind == "Pod" && (target.contains("DeletionByPodGC") || never_bound && failed)
+    };
+    match (recording.lines.iter().any(is_collected), recording.lines.iter().any(is_claim_said)) {
+        (true, _) => bench::POD_GC_PERIOD_SECS,
+        (false, true) => bench::BINDER_PERIOD_SECS,
+        (false, false) => 0,
+    }
 }
 
 /// Steps that were answered otherwise in every play.

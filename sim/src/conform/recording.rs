@@ -68,8 +68,8 @@ pub enum Deed {
     Kubectl(String, i64),
 }
 
-/// How far apart a step and what the events show of it may be on one clock.
-const OWN_CLOCK_MS: i64 = 2_000;
+/// How far the time at which the events show a creation may be from its step's on the same clock.
+const ON_TIME_MS: i64 = 2_000;
 
 /// How long a recording's first command may have taken.
 const FIRST_COMMAND_MS: i64 = 2_000;
@@ -265,13 +265,10 @@ fn on_one_clock(clocks: Vec<Vec<Step>>, lines: &[Line]) -> Vec<Step> {
     let mut before_ms = i64::MAX;
     for (number, clock) in clocks.into_iter().rev().enumerate() {
         let found = clock.iter().find_map(|step| Some(created_ms(&step.what, lines, before_ms)? - step.at_ms));
-        // The last clock is the events' own, unless its creations are shown at quite another time. What is made again
-        // under the same name later is shown at several: one of them near the step is enough.
-        let is_own = |step: &Step| {
-            let shown = created_ms(&step.what, lines, step.at_ms + OWN_CLOCK_MS);
-            shown.is_some_and(|shown_ms| shown_ms >= step.at_ms - OWN_CLOCK_MS)
-        };
-        let shift = if number == 0 && clock.iter().any(is_own) { None } else { found };
+        // The last clock is the events' own, unless its creations are shown at quite another time, and none at its own.
+        let is_on_time = |step: &Step| is_shown_on_time(step, lines);
+        let keeps = number == 0 && clock.iter().any(is_on_time);
+        let shift = found.filter(|found| !keeps && (number > 0 || found.abs() > ON_TIME_MS));
         let shift = shift.unwrap_or(0);
         let moved = |step: Step| Step { at_ms: step.at_ms + shift, from_ms: step.from_ms + shift, ..step };
         steps.extend(clock.into_iter().map(moved));
@@ -281,8 +278,22 @@ fn on_one_clock(clocks: Vec<Vec<Step>>, lines: &[Line]) -> Vec<Step> {
     steps
 }
 
+/// Whether the events show about when a step asks for it that an object comes; objects of one name come several times.
+fn is_shown_on_time(step: &Step, lines: &[Line]) -> bool {
+    let Some((kind, name)) = created(&step.what) else { return false };
+    let times = step.at_ms - ON_TIME_MS..=step.at_ms + ON_TIME_MS;
+    lines.iter().any(|line| line.is_added() && line.kind == kind && line.name == name && times.contains(&line.at_ms))
+}
+
 /// When the events show the object that a step creates: the last time before a point.
 fn created_ms(what: &Deed, lines: &[Line], before_ms: i64) -> Option<i64> {
+    let (kind, name) = created(what)?;
+    let shows = |line: &&Line| line.is_added() && line.kind == kind && line.name == name && line.at_ms <= before_ms;
+    lines.iter().rev().find(shows).map(|line| line.at_ms)
+}
+
+/// The kind and full name of the object that a step creates.
+fn created(what: &Deed) -> Option<(&str, String)> {
     let (kind, name) = match what {
         Deed::Machine(machine) if machine["op"] == "add" => ("Node", machine["name"].as_str()?.to_owned()),
         Deed::Request { method, path, body, code: 201, .. } if method == "POST" => {
@@ -293,8 +304,7 @@ fn created_ms(what: &Deed, lines: &[Line], before_ms: i64) -> Option<i64> {
         }
         _ => return None,
     };
-    let shows = |line: &&Line| line.is_added() && line.kind == kind && line.name == name && line.at_ms <= before_ms;
-    lines.iter().rev().find(shows).map(|line| line.at_ms)
+    Some((kind, name))
 }
 
 /// `--kube-api-qps=500 --kube-api-burst=1000`, as a summary quotes the flags.
@@ -308,30 +318,32 @@ fn client_limit(summary: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
 
+    use super::*;
+
+    fn creation(at_ms: i64) -> Step {
+        let (method, path) = ("POST".to_owned(), "/apis/apps/v1/namespaces/shop/replicasets".to_owned());
+        let body = json!({"kind": "ReplicaSet", "metadata": {"name": "till"}});
+        let what = Deed::Request { method, path, content_type: String::new(), body, code: 201, message: None };
+        Step { at_ms, from_ms: at_ms, what }
+    }
+
+    fn comes(at_ms: i64) -> Line {
+        let line = json!({"t_ms": at_ms, "type": "ADDED", "kind": "ReplicaSet", "name": "shop/till"});
+        Line::from_json(line).expect("the line is whole")
+    }
+
+    fn times(clocks: Vec<Vec<Step>>, lines: &[Line]) -> Vec<i64> {
+        on_one_clock(clocks, lines).iter().map(|step| step.at_ms).collect()
+    }
+
     #[test]
-    fn what_is_made_again_under_its_name_leaves_the_steps_on_their_clock() {
-        let make = |at_ms: i64| {
-            let what = Deed::Request {
-                method: "POST".to_owned(),
-                path: "/api/v1/namespaces/shop/configmaps".to_owned(),
-                content_type: String::new(),
-                body: json!({"kind": "ConfigMap", "metadata": {"name": "till"}}),
-                code: 201,
-                message: None,
-            };
-            Step { at_ms, from_ms: at_ms, what }
-        };
-        let shown = |t_ms: i64, what: &str| {
-            let line = json!({"t_ms": t_ms, "type": what, "kind": "ConfigMap", "name": "shop/till"});
-            Line::from_json(line).expect("it is whole")
-        };
-        let times = |steps: &[Step]| steps.iter().map(|step| step.at_ms).collect::<Vec<_>>();
-        let lines = [shown(5, "ADDED"), shown(5_005, "DELETED"), shown(9_005, "ADDED")];
-        assert_eq!(times(&on_one_clock(vec![vec![make(0), make(9_000)]], &lines)), [0, 9_000]);
-        // Steps on another clock than the events are moved all the same.
-        assert_eq!(times(&on_one_clock(vec![vec![make(400_000)]], &lines)), [9_005]);
+    fn an_object_that_is_made_again_does_not_move_the_clock() {
+        let clock = || vec![creation(0), creation(7_200)];
+        assert_eq!(times(vec![clock()], &[comes(10), comes(7_210)]), [0, 7_200]);
+        let moved = times(vec![clock()], &[comes(30_010), comes(37_210)]);
+        assert_eq!(moved[1] - moved[0], 7_200, "{moved:?}");
+        assert!(moved[0] >= 30_000, "{moved:?}");
     }
 }

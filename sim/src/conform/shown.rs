@@ -72,8 +72,9 @@ pub fn line(
     {
         keep(&mut fields, key, &meta[key]);
     }
-    let owners = meta["ownerReferences"].as_array().into_iter().flatten();
-    if let Some(owner) = owners.max_by_key(|owner| owner["controller"].as_bool()) {
+    // The managing owner, or else the first one.
+    let owners = meta["ownerReferences"].as_array().map_or(&[][..], Vec::as_slice);
+    if let Some(owner) = owners.iter().find(|owner| owner["controller"] == true).or_else(|| owners.first()) {
         let text = format!("{}/{}", as_text(&owner["kind"]), as_text(&owner["name"]));
         fields.insert("owner".to_owned(), text.into());
     }
@@ -167,7 +168,7 @@ fn node(fields: &mut Map<String, Value>, all: &Value) {
     conditions(fields, &all["status"]["conditions"]);
 }
 
-/// Endpoints by the name of their pod.
+/// Endpoints by the name of their pod; those that are none by their address.
 fn endpoints(fields: &mut Map<String, Value>, list: &Value) {
     let pair = |endpoint: &Value| {
         let of = |key: &str| endpoint["conditions"][key].as_bool().unwrap_or(false);
@@ -180,7 +181,8 @@ fn endpoints(fields: &mut Map<String, Value>, list: &Value) {
             "zone": endpoint["zone"],
             "hostname": endpoint["hostname"],
         });
-        (as_text(&endpoint["targetRef"]["name"]).to_owned(), shown)
+        let pod = endpoint["targetRef"]["name"].as_str();
+        (pod.unwrap_or_else(|| as_text(&endpoint["addresses"][0])).to_owned(), shown)
     };
     let map: Map<String, Value> = list.as_array().into_iter().flatten().map(pair).collect();
     if !map.is_empty() {

@@ -4,8 +4,8 @@
 //! changes. So our message agrees with a recorded one that counts more nodes if it has no reason that is not in that
 //! one, and none more often; and our sequence of messages agrees if it is part of the recorded one, from the same
 //! beginning to the same end. Releases later than 1.34.1 count all untolerated taints together; the comparison does so
-//! for both sides. The recorded 1.34.9 tries every pod again when a node gets or loses a taint, also those that no
-//! taint kept from it, which 1.34.1 does not: our sequence may be part of the recorded one with the same nodes, too.
+//! for both sides. How many changes of nodes one attempt sees is chance: our sequence may be part of the recorded one
+//! with the same nodes, too.
 
 use std::collections::BTreeMap;
 
@@ -39,10 +39,18 @@ pub fn agree(recorded: &str, ours: &str) -> bool {
         && (recorded.nodes > ours.nodes || recorded.reasons == ours.reasons)
 }
 
-/// A message in which all untolerated taints are counted together, as later releases do; any other text as it is.
+/// How releases up to 1.34.1 and later ones say that another pod has a claim that one pod alone may use.
+const IN_USE: [&str; 2] = [
+    "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode",
+    "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod",
+];
+
+/// A message in which all untolerated taints are counted together and a claim in use is told of as later releases do;
+/// any other text as it is.
 ///
 /// The reasons stand in the order of their texts, counts included.
 pub fn levelled(text: &str) -> String {
+    let text = &text.replace(IN_USE[0], IN_USE[1]);
     const TAINT: &str = " node(s) had untolerated taint";
     let Some((before, rest)) = text.split_once(" nodes are available: ").filter(|(_, rest)| rest.contains(TAINT))
     else {
@@ -129,6 +137,8 @@ mod tests {
         let short = "False(Unschedulable): 0/1 nodes are available: 1 node(s) had untolerated taint {a: b}.";
         assert_eq!(levelled(short), short.replace(" {a: b}", "(s)"));
         assert_eq!(levelled("Created pod: a"), "Created pod: a");
+        let in_use = |reason: &str| format!("0/8 nodes are available: 8 {reason}. no new claims");
+        assert_eq!(levelled(&in_use(IN_USE[0])), in_use(IN_USE[1]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use wavetank_core::digest::Shared;
+use wavetank_core::growth::make_room;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::kubelet::ContainerIndex;
 use wavetank_core::model::{Meta, Pod, PodOwn, PodSpec, PodStatus};
@@ -249,10 +250,7 @@ impl Machine {
             return Some(self.sandboxes[position].address(self));
         }
         let address = if pod.spec.host_network { HOST_NETWORK } else { self.free_address()? };
-        if self.sandboxes.len() == self.sandboxes.capacity() {
-            // Machines have a few pods each: doubling would leave a third of all places empty.
-            self.sandboxes.reserve_exact(1 + self.sandboxes.len() / 8);
-        }
+        make_room(&mut self.sandboxes, 1);
         let (meta, spec, own) = (pod.meta.clone(), pod.spec.clone(), pod.own.clone());
         let containers = Containers::Several(Vec::new());
         self.sandboxes.push(Sandbox { uid, meta, spec, own, address, containers });

@@ -2,6 +2,7 @@
 //!
 //! The queue holds keys and slots; what happens is in a slab of plain data, never a closure, so a world can be printed.
 
+use wavetank_core::growth::make_room;
 use wavetank_core::id::{HostId, ProcId, Revision};
 use wavetank_core::seam::Msg;
 
@@ -70,10 +71,7 @@ impl Slab {
             return slot;
         }
         let slot = u32::try_from(self.events.len()).expect("fewer than 2^32 events are pending");
-        if self.events.len() == self.events.capacity() {
-            // In a large cluster hundreds of thousands are pending: doubling would leave half of the places empty.
-            self.events.reserve_exact(SLOTS_MIN.max(self.events.len() / 8));
-        }
+        make_room(&mut self.events, SLOTS_MIN);
         self.events.push(Some(event));
         slot
     }

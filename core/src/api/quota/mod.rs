@@ -3,20 +3,23 @@
 //! The charge is a write of the quota's status before the write that it is for, as in Kubernetes, where the object may
 //! still fail to be stored (its name is taken, say): then the quota stays charged until its controller counts again.
 //! Invariant: all quotas of the namespace are charged or none. Source:
-//! staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go (v1.34.1). Quotas are looked at by
-//! name. Absent on purpose: resources that are limited by configuration alone (`LimitedResources`).
+//! staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go (v1.34.1). In which order
+//! quotas are looked at, and so which of several that an object exceeds is named, is drawn: it is that of a map there.
+//! Absent on purpose: resources that are limited by configuration alone (`LimitedResources`).
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+use crate::context::Context;
+use crate::digest::StableHasher;
+use crate::draw::{Purpose, draw};
 use crate::id::{Name, RowId};
 use crate::model::{Amounts, Kind, Object, ResourceQuota};
 use crate::quantity::Quantity;
 use crate::quota::{applies_to, masked, missing, restricted, sum, usage};
 use crate::store::Store;
-use crate::time::Time;
 
 /// Whether a charge may go beyond what a quota allows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,8 +33,8 @@ pub(super) enum Limit {
 /// Charges an object that is about to be stored, or what it will use more than the version before it. The error is why
 /// it must not be stored.
 pub(super) fn charge(
+    ctx: &Context<'_>,
     store: &mut Store,
-    now: Time,
     object: &Object,
     before: Option<&Object>,
     limit: Limit,
@@ -39,10 +42,17 @@ pub(super) fn charge(
     let namespace = &object.meta().namespace;
     let quotas: Vec<(RowId, Arc<ResourceQuota>)> =
         store.newest().in_namespace::<ResourceQuota>(namespace).map(|(row, quota)| (row, quota.clone())).collect();
-    let quotas: Vec<_> = quotas.into_iter().filter(|(_, quota)| applies_to(quota, object)).collect();
+    let mut quotas: Vec<_> = quotas.into_iter().filter(|(_, quota)| applies_to(quota, object)).collect();
     if quotas.is_empty() {
         return Ok(());
     }
+    if quotas.len() > 1 {
+        let drawn = |quota: &ResourceQuota| {
+            draw(ctx.seed(), Purpose::QuotaOrder, StableHasher::hash_one(&quota.meta.uid), ctx.now.0)
+        };
+        quotas.sort_by_cached_key(|(_, quota)| drawn(quota));
+    }
+    let now = ctx.now;
     for (_, quota) in &quotas {
         check_statement(quota, object)?;
     }

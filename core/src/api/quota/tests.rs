@@ -181,6 +181,18 @@ fn a_quota_of_a_scope_leaves_other_pods_alone() {
 }
 
 #[test]
+fn which_of_two_quotas_that_a_pod_exceeds_is_named_is_chance() {
+    let mut bed = bed_with(&[quota("a", &[("pods", "0")]), quota("b", &[("pods", "0")])]);
+    let mut named = std::collections::BTreeSet::new();
+    for number in 0..20 {
+        let refusal = create(&mut bed, pod(&format!("p{number}"), 0, 0));
+        named.extend(["quota: a,", "quota: b,"].into_iter().filter(|name| refusal.contains(*name)));
+        bed.run_for(Span::from_millis(10));
+    }
+    assert_eq!(named.len(), 2, "{named:?}");
+}
+
+#[test]
 fn what_is_only_tried_charges_nothing_and_is_refused_all_the_same() {
     let mut bed = bed_with(&[quota("q", &[("pods", "1")])]);
     let try_out = |bed: &mut Testbed, name: &str| {

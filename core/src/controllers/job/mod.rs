@@ -7,11 +7,13 @@
 //! pkg/controller/job/job_controller.go (v1.34.1). Absent on purpose: metrics. Syncs of Jobs and of pods without
 //! a Job share their workers here.
 //!
-//! Parts: `syncing` has the stages in their order, `state` what one sync knows and concludes, `making` the pods that
-//! come and go, `policy` what a failed pod means, `backoff` when it is replaced, `events` what is said.
+//! Parts: `syncing` has the stages in their order, `state` what one sync knows and concludes, `finish` how a Job ends,
+//! `making` the pods that come and go, `policy` what a failed pod means, `backoff` when it is replaced, `events` what
+//! is said.
 
 mod backoff;
 mod events;
+mod finish;
 mod making;
 mod policy;
 mod roster;

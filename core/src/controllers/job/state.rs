@@ -3,46 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::id::{Name, Revision, Uid};
+use crate::id::{Revision, Uid};
 use crate::model::{ConditionKind, IndexSet, Job, JobSpec, JobStatus, Phase, Pod, Status3};
 use crate::time::{Span, Time};
 
 use super::UNCOUNTED_LIMIT;
 use super::backoff::{Backoff, finish_time};
+use super::finish::Finish;
 use super::making::{FAILURES, count, count_all};
 use super::policy::{Verdict, has_failed, judge, met, replaces_only_failed};
 use super::roster::Roster;
 use crate::model::FailureAction;
-
-/// How a Job ends: the condition, its reason and message.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Finish {
-    pub(super) kind: ConditionKind,
-    pub(super) reason: Name,
-    pub(super) message: Name,
-}
-
-impl Finish {
-    fn new(kind: ConditionKind, reason: &str, message: &str) -> Finish {
-        Finish { kind, reason: reason.into(), message: message.into() }
-    }
-
-    /// The Job has got what it was made for.
-    pub(super) fn completed() -> Finish {
-        let message = "Reached expected number of succeeded pods";
-        Finish::new(ConditionKind::SuccessCriteriaMet, "CompletionsReached", message)
-    }
-
-    /// The same as the condition that was written for it before.
-    fn of(status: &JobStatus, kind: ConditionKind, becomes: ConditionKind) -> Option<Finish> {
-        let condition = status.conditions.get(kind).filter(|condition| condition.status == Status3::True)?;
-        Some(Finish::new(becomes, &condition.reason, &condition.message))
-    }
-
-    fn succeeds(&self) -> bool {
-        matches!(self.kind, ConditionKind::SuccessCriteriaMet | ConditionKind::Complete)
-    }
-}
 
 /// A sync between two stages.
 pub(in crate::controllers) struct Sync {

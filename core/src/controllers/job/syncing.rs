@@ -17,9 +17,10 @@ use crate::store::View;
 use crate::time::Span;
 
 use super::backoff::remaining;
+use super::finish::Finish;
 use super::making::{count_all, doomed, pod_of, pod_of_index};
 use super::roster::Roster;
-use super::state::{Finish, Found, Sync};
+use super::state::{Found, Sync};
 use super::{BATCH_PERIOD, BURST, Jobs, Key, Stage, backoff, events, untrack};
 
 impl Jobs {

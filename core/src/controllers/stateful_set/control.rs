@@ -355,8 +355,8 @@ impl Verb {
 }
 
 impl Plan {
-    /// The writes that give the claims made in this sync the owners that the retention policy wants, as far as the watch
-    /// has shown the claims by now; what is missing comes with a later sync.
+    /// The writes that give the claims made in this sync the owners that the retention policy wants, as far as the
+    /// watch has shown the claims by now; what is missing comes with a later sync.
     ///
     /// Source: `CreateStatefulPod`, pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
     pub(super) fn owners_of_new_claims(&self, view: View<'_>, set: &StatefulSet) -> Vec<Request> {

@@ -347,7 +347,10 @@ impl Reconciler for Drivers {
         }
     }
 
-    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
+        if let Some((Some(old), Some(new))) = versions::<PersistentVolumeClaim>(view, change) {
+            self.tell_of_growth_elsewhere(ctx, view, old, new);
+        }
         if self.drivers.is_empty() {
             return;
         }

@@ -33,6 +33,9 @@ const SEEN_BY_KUBELET: SpanRange = SpanRange { min: Span::ZERO, max: Span::from_
 /// What a claim whose file system is to be enlarged says.
 const PENDING: &str = "Waiting for user to (re-)start a pod to finish file system resize of volume on node.";
 
+/// What is said of a claim whose volume somebody outside the controller manager is to enlarge.
+const ELSEWHERE: &str = "waiting for an external controller to expand this PVC";
+
 /// Whether a claim asks for more than it has.
 pub(super) fn wants_more(claim: &PersistentVolumeClaim) -> bool {
     let is_bound = claim.status.phase == ClaimPhase::Bound && !claim.meta.is_terminating();
@@ -40,6 +43,27 @@ pub(super) fn wants_more(claim: &PersistentVolumeClaim) -> bool {
 }
 
 impl Drivers {
+    /// The controller manager enlarges no volume itself: of one that no driver here enlarges it says so, once.
+    pub(super) fn tell_of_growth_elsewhere(
+        &self,
+        ctx: &mut Context<'_>,
+        view: View<'_>,
+        old: &PersistentVolumeClaim,
+        claim: &PersistentVolumeClaim,
+    ) {
+        if claim.spec.request <= old.spec.request || !wants_more(claim) {
+            return;
+        }
+        let volume = view.find::<PersistentVolume>(&Name::default(), &claim.spec.volume).map(|(_, volume)| volume);
+        let Some(volume) = volume.filter(|volume| volume.is_bound_to(claim)) else { return };
+        if !volume.source.csi().is_some_and(|(driver, _)| self.driver(&driver).is_some()) {
+            ctx.event(
+                claim_key(claim),
+                Event::normal("volume_expand", "ExternalExpanding", ELSEWHERE).about(&claim.meta),
+            );
+        }
+    }
+
     pub(super) fn sync_growth(
         &mut self,
         ctx: &mut Context<'_>,
@@ -116,10 +140,9 @@ impl Drivers {
 
 /// The storage system is asked: what the controller manager and the resizer say, and the claim's first condition.
 fn begin(ctx: &Context<'_>, claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Work {
-    let waits = "waiting for an external controller to expand this PVC";
     let begins = format!("External resizer is resizing volume {}", volume.meta.name);
     let events =
-        [Event::normal("volume_expand", "ExternalExpanding", waits), Event::normal(RESIZER, "Resizing", begins)];
+        [Event::normal("volume_expand", "ExternalExpanding", ELSEWHERE), Event::normal(RESIZER, "Resizing", begins)];
     let events = events.map(|event| (claim_key(claim), event.about(&claim.meta)));
     with_status(claim, events.into(), |status| {
         status.conditions.set(ConditionKind::Resizing, Status3::True, "", "", ctx.now);

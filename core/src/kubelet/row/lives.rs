@@ -2,6 +2,7 @@
 
 use std::ops::{Index, IndexMut};
 
+use crate::growth::make_room;
 use crate::id::Uid;
 use crate::kubelet::pod_life::PodLife;
 
@@ -48,12 +49,8 @@ impl Lives {
         match self.search(&uid) {
             Ok(place) => *self.lives[place] = life,
             Err(place) => {
-                if self.uids.len() == self.uids.capacity() {
-                    // Nodes have a few pods each: doubling would leave a third of all places empty.
-                    let more = 1 + self.uids.len() / 8;
-                    self.uids.reserve_exact(more);
-                    self.lives.reserve_exact(more);
-                }
+                make_room(&mut self.uids, 1);
+                make_room(&mut self.lives, 1);
                 self.uids.insert(place, uid);
                 self.lives.insert(place, Box::new(life));
             }

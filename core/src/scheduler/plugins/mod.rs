@@ -363,6 +363,7 @@ impl Plugin {
     /// Whether the event could make the plugin take back its refusal of this pod.
     pub(super) fn hint(self, args: &PluginArgs, around: &Surroundings, pod: &PodTraits, event: &Event<'_>) -> Hint {
         match self {
+            _ if event.wakes_unasked(self) => Hint::Queue,
             Plugin::NodeUnschedulable => node_unschedulable::hint(pod, event),
             Plugin::TaintToleration => taint_toleration::hint(pod, event),
             Plugin::NodeAffinity => node_affinity::hint(&args.node_affinity, pod, event),
@@ -379,7 +380,6 @@ impl Plugin {
     }
 }
 
-/// What a node says about its reasons, to people. The taint and the extended resources are looked up on the node.
 /// What a node says about its reasons, to people. The taint and the extended resources are looked up on the node, and a
 /// policy is asked again.
 pub(super) fn texts(profile: &Profile, pod: &PodTraits, node: &NodeInfo, refusal: Refusal) -> Vec<String> {

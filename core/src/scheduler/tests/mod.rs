@@ -114,6 +114,21 @@ fn a_waiting_pod_is_tried_again_only_by_events_that_could_help_it() {
 }
 
 #[test]
+fn a_change_of_taints_wakes_also_pods_that_no_taint_kept_away() {
+    let mut bed = Testbed::new(Config::default());
+    bed.add_node(0, "n1", "a", 1_000, 1 << 30);
+    bed.run_for(Span::from_secs(5));
+    bed.create(pod("large", 1_500));
+    bed.run_for(Span::from_secs(20));
+    assert_eq!(failures(&bed, "large").len(), 1, "{:#?}", bed.told());
+    patch_node(&mut bed, "n1", Patch::Unschedulable(true));
+    bed.run_for(Span::from_secs(20));
+    let failures = failures(&bed, "large");
+    assert_eq!(failures.len(), 2, "the cordoned node got a taint: {failures:#?}");
+    assert!(failures[1].contains("1 node(s) were unschedulable"), "{failures:#?}");
+}
+
+#[test]
 fn a_pod_that_waits_for_long_is_tried_every_five_minutes_on_the_half_minute() {
     let mut bed = Testbed::new(Config::default());
     bed.add_node(0, "n1", "a", 100, 1 << 30);

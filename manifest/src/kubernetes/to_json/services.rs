@@ -1,14 +1,18 @@
 //! Services and EndpointSlices.
 
 use serde_json::{Map, Value, json};
-use wavetank_core::model::{EndpointSlice, ExternalTraffic, IntOrName, Service, ServiceType};
+use wavetank_core::model::{Endpoint, EndpointSlice, ExternalTraffic, IntOrName, Service, ServicePort, ServiceType};
 
 use super::{entry, protocol, set, set_labels};
 
 pub(super) fn show_service(root: &mut Map<String, Value>, service: &Service) {
     let spec = entry(root, "spec");
+    let written = spec.remove("ports");
     let ports = service.ports.iter().map(|port| {
         let mut map = Map::new();
+        if let Some(protocol) = application_protocol(written.as_ref(), port) {
+            set(&mut map, "appProtocol", protocol);
+        }
         if !port.name.is_empty() {
             set(&mut map, "name", &*port.name);
         }
@@ -28,6 +32,10 @@ pub(super) fn show_service(root: &mut Map<String, Value>, service: &Service) {
     }
     if let Some(selector) = &service.selector {
         set_labels(spec, "selector", selector);
+    }
+    match service.publish_not_ready {
+        true => set(spec, "publishNotReadyAddresses", true),
+        false => drop(spec.remove("publishNotReadyAddresses")),
     }
     let kind = match &service.service_type {
         ServiceType::ClusterIp => "ClusterIP",
@@ -55,6 +63,16 @@ pub(super) fn show_service(root: &mut Map<String, Value>, service: &Service) {
     }
     show_choices(spec, service);
     entry(root, "status").entry("loadBalancer").or_insert_with(|| json!({}));
+}
+
+/// What the writer said of a port's `appProtocol`, which nothing here acts on: of the port of the same number and
+/// protocol.
+fn application_protocol(written: Option<&Value>, port: &ServicePort) -> Option<Value> {
+    let is_it = |other: &&Value| {
+        other["port"] == port.port && other["protocol"].as_str().unwrap_or("TCP") == protocol(port.protocol)
+    };
+    let found = written?.as_array()?.iter().find(is_it)?;
+    found.get("appProtocol").filter(|it| !it.is_null()).cloned()
 }
 
 /// What the API server chooses for a Service: a field that its type has no use for is not shown, whoever wrote it.
@@ -90,16 +108,26 @@ pub(super) fn show_choices(spec: &mut Map<String, Value>, service: &Service) {
     }
 }
 
+/// What the writer of a slice said of an endpoint's conditions: one that was left open is not shown as if it were not.
+/// A slice that a controller wrote has no such JSON.
+fn said_conditions(written: Option<&Value>, endpoint: &Endpoint) -> Option<Value> {
+    let is_it = |other: &&Value| other["addresses"][0] == *endpoint.address;
+    let found = written?.as_array()?.iter().find(is_it)?;
+    Some(found.get("conditions").cloned().unwrap_or_default())
+}
+
 pub(super) fn show_slice(root: &mut Map<String, Value>, slice: &EndpointSlice) {
     set(root, "addressType", "IPv4");
+    let written = root.remove("endpoints");
     let endpoints = slice.endpoints.iter().map(|endpoint| {
         let mut map = Map::new();
         set(&mut map, "addresses", vec![Value::from(&*endpoint.address)]);
-        set(
-            &mut map,
-            "conditions",
-            json!({"ready": endpoint.ready, "serving": endpoint.serving, "terminating": endpoint.terminating}),
-        );
+        let mut conditions =
+            json!({"ready": endpoint.ready, "serving": endpoint.serving, "terminating": endpoint.terminating});
+        if let (Some(said), Value::Object(shown)) = (said_conditions(written.as_ref(), endpoint), &mut conditions) {
+            shown.retain(|condition, _| said.get(condition).is_some_and(|said| !said.is_null()));
+        }
+        set(&mut map, "conditions", conditions);
         if !endpoint.pod.is_empty() {
             let (namespace, uid) = (&*slice.meta.namespace, endpoint.pod_uid.to_string());
             let target = json!({"kind": "Pod", "namespace": namespace, "name": &*endpoint.pod, "uid": uid});

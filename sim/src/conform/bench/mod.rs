@@ -48,6 +48,10 @@ const SLACK: Span = Span::from_secs(6);
 /// How often the binder looks at all claims. Source: `resyncPeriod`, pkg/controller/volume/persistentvolume (v1.34.1).
 pub const BINDER_PERIOD_SECS: u64 = 15;
 
+/// How often the pod garbage collector looks at all pods. Source: `gcCheckPeriod`,
+/// pkg/controller/podgc/gc_controller.go (v1.34.1).
+pub const POD_GC_PERIOD_SECS: u64 = 20;
+
 /// The API server's own default of `--service-cluster-ip-range`, which recorded clusters have: 10.0.0.0/24.
 pub(super) const SERVICE_ADDRESSES: AddressRange = AddressRange { first: 10 << 24, prefix: 24 };
 

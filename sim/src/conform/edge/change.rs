@@ -74,8 +74,11 @@ pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>)
     }
     let after = match patch_type {
         None => body,
-        Some(kind) => match patches::patched(key.kind, &before, kind, sent.body, path) {
-            Ok(after) => after,
+        Some(kind) => match patches::patched(key.kind, &stored(&current, &before), kind, sent.body, path) {
+            Ok(after) => match create::wrong_namespace(&after, &key.namespace).or_else(|| wrong_name(key, &after)) {
+                Some(status) => return Outcome::Answered(status),
+                None => after,
+            },
             Err(status) => return Outcome::Answered(status),
         },
     };
@@ -90,6 +93,22 @@ pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>)
     } else {
         whole(current, &before, after)
     }
+}
+
+/// What a patch is put on: what is stored, which of an alias has a field that is not shown.
+///
+/// Source: `defaultOnReadInternalTrafficPolicy`, pkg/registry/core/service/storage/storage.go (v1.34.1).
+fn stored(current: &Object, before: &Value) -> Value {
+    let mut stored = before.clone();
+    if let Object::Service(service) = current
+        && service.is_alias()
+        && let Some(text) = &service.meta.original
+        && let Ok(written) = serde_json::from_str::<Value>(text)
+        && let Some(policy) = written["spec"].get("internalTrafficPolicy")
+    {
+        stored["spec"]["internalTrafficPolicy"] = policy.clone();
+    }
+    stored
 }
 
 /// What is said to a PUT of what cannot be read, or of another object than the path's.

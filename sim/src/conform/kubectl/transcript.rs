@@ -90,12 +90,12 @@ pub fn shown_ms(line: &CommandLine, others: &[Step], lines: &[Line], after_ms: i
         "label" => |key| key == "labels",
         "annotate" => |key| key == "annotations",
         "taint" => |key| key == "taints",
-        "cordon" | "uncordon" => |key| key == "unschedulable",
+        "cordon" | "uncordon" | "drain" => |key| key == "unschedulable",
         "scale" | "set" | "rollout" | "patch" => |key| key == "generation" || key == "image" || key.starts_with("spec"),
         _ => return None,
     };
     let named: Vec<String> = match verb.as_str() {
-        "cordon" | "uncordon" => ["nodes".to_owned()].into_iter().chain(words.iter().cloned()).collect(),
+        "cordon" | "uncordon" | "drain" => ["nodes".to_owned()].into_iter().chain(words.iter().cloned()).collect(),
         "set" | "rollout" => words.iter().skip(1).filter(|word| !word.contains('=')).cloned().collect(),
         _ => {
             let is_change = |word: &&String| word.contains('=') || word.contains(':') || word.ends_with('-');
@@ -180,5 +180,17 @@ mod tests {
             (1_420, "-n shop delete pod nope", 1),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_drain_begins_when_its_node_is_cordoned() {
+        let nodes = [
+            line(0, "ADDED", "Node", "n1", json!({})),
+            line(9_000, "MODIFIED", "Node", "n1", json!({"unschedulable": true})),
+        ];
+        let nodes = nodes.map(|line| Line { name: "n1".to_owned(), ..line });
+        let drain = CommandLine::parse("drain n1 --ignore-daemonsets --timeout=60s");
+        assert_eq!(shown_ms(&drain, &[], &nodes, 3_000), Some(9_000));
+        assert_eq!(shown_ms(&drain, &[], &nodes, 9_001), None, "it was cordoned before");
     }
 }

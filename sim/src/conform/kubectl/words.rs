@@ -250,11 +250,29 @@ pub(super) fn objects(words: &[String]) -> Result<Named, String> {
         return Ok((Vec::new(), pairs.collect::<Result<_, String>>()?));
     }
     let Some((first, names)) = words.split_first() else { return Ok((Vec::new(), Vec::new())) };
-    let kinds = first.split(',').map(|word| kind_of(word).ok_or_else(|| word.to_owned()));
-    let kinds = kinds.collect::<Result<Vec<Kind>, String>>()?;
+    let kinds_of = |word: &str| match word {
+        "all" => Ok(ALL.to_vec()),
+        word => kind_of(word).map(|kind| vec![kind]).ok_or_else(|| word.to_owned()),
+    };
+    let kinds: Vec<Kind> = first.split(',').map(kinds_of).collect::<Result<Vec<_>, _>>()?.concat();
     let named = kinds.iter().flat_map(|kind| names.iter().map(|name| (*kind, name.as_str().into()))).collect();
     Ok((kinds, named))
 }
+
+/// The kinds that the word `all` means, in the order in which they are gone through.
+///
+/// Source: `Categories`, pkg/registry/*/*/storage (v1.34.1).
+const ALL: [Kind; 9] = [
+    Kind::Pod,
+    Kind::ReplicationController,
+    Kind::Service,
+    Kind::DaemonSet,
+    Kind::Deployment,
+    Kind::ReplicaSet,
+    Kind::StatefulSet,
+    Kind::CronJob,
+    Kind::Job,
+];
 
 /// The kind that a word means: its plural, its name or its short name, with or without its group.
 fn kind_of(word: &str) -> Option<Kind> {
@@ -320,5 +338,7 @@ mod tests {
         );
         assert_eq!(words("deployments.apps"), Ok((vec![Kind::Deployment], Vec::new())));
         assert_eq!(words("potatoes a"), Err("potatoes".to_owned()));
+        let (kinds, named) = words("all,cm").expect("kinds");
+        assert_eq!((kinds.len(), kinds.last(), named), (10, Some(&Kind::ConfigMap), Vec::new()));
     }
 }

@@ -1,9 +1,9 @@
 //! Requests that a real API server refused: ours must refuse them with the same code, reason and message.
 //!
 //! Who asks is not recorded, nor what they may: that a user was denied a right, the answer tells, and ours denies it in
-//! turn. The recordings do not tell what was there before ([`stand_in`] does): the namespace of most cases is, with its account,
-//! and an object of which the answer does not say that it is not there. Drawn uids are alike, and whole templates and
-//! specs that the API server quotes in its message are not compared.
+//! turn. The recordings do not tell what was there before ([`stand_in`] does): the namespace of most cases is, with its
+//! account, and an object of which the answer does not say that it is not there. Drawn uids are alike, and whole
+//! templates and specs that the API server quotes in its message are not compared.
 
 mod stand_in;
 

@@ -18,7 +18,8 @@ impl Teller {
             self.push(line, format!("{on} said {said}"), "said".to_owned());
             return;
         }
-        let message = unfit::levelled(&without_node_number(&self.names.in_text(line.text("message"))));
+        let message = without_uids(&self.names.in_text(line.text("message")));
+        let message = unfit::levelled(&without_node_number(&message));
         let count = line.fields.get("count").and_then(Value::as_u64).filter(|count| *count > 1);
         let count = count.map(|count| format!(" x{count}")).unwrap_or_default();
         self.push(line, format!("{on} said {said}"), format!("{message}{count}"));
@@ -41,6 +42,18 @@ impl Teller {
     }
 }
 
+/// A text with `…` for each uid in it, which are drawn.
+fn without_uids(text: &str) -> String {
+    let level = |word: &str| if is_uid(word) { "…".to_owned() } else { word.to_owned() };
+    text.split(' ').map(level).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a word has the form of a uid: `01234567-89ab-cdef-0123-456789abcdef`.
+fn is_uid(word: &str) -> bool {
+    let parts = word.split('-').map(|part| part.bytes().all(|it| it.is_ascii_hexdigit()).then_some(part.len()));
+    parts.eq([8, 4, 4, 4, 12].map(Some))
+}
+
 /// Which of several like nodes a pod was assigned to is drawn: nodes of one name but for its number count as alike.
 fn without_node_number(message: &str) -> String {
     match message.rsplit_once(" to ") {
@@ -48,5 +61,17 @@ fn without_node_number(message: &str) -> String {
             format!("{start} to {}*", node.trim_end_matches(|letter: char| letter.is_ascii_digit()))
         }
         _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uids_in_texts_are_alike_and_other_words_are_kept() {
+        let said = "Preempted by pod 560c88a5-2a65-4285-917a-c9c9408af82d on node till-7f-0";
+        assert_eq!(without_uids(said), "Preempted by pod … on node till-7f-0");
+        assert_eq!(without_uids("560c88a5-2a65-4285-917a-c9c9408af82"), "560c88a5-2a65-4285-917a-c9c9408af82");
     }
 }

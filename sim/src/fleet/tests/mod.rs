@@ -3,9 +3,9 @@
 use super::*;
 use wavetank_core::digest::Shared;
 use wavetank_core::kubelet::Boot;
-use wavetank_core::model::{Container as Spec, Labels, Meta, PodSpec, Resources, Selector};
+use wavetank_core::model::{Container as Spec, Labels, Meta, PodSpec, PullPolicy, Resources, Selector};
 
-use crate::plan::{Behaviour, Exit, ScriptedStart};
+use crate::plan::{Behaviour, Delay, Exit, ScriptedStart};
 
 mod usage;
 

@@ -113,3 +113,18 @@ fn growth_is_charged_to_the_quota() {
     assert!(found.ends_with(expected), "{found}");
     assert_eq!(grow(&mut bed, "data", "1280Mi"), "");
 }
+
+#[test]
+fn a_volume_that_no_driver_here_enlarges_is_said_to_wait_for_somebody_else() {
+    let mut bed = bed();
+    bed.create(StorageClass { allows_expansion: true, ..class("shelf", BindingMode::Immediate) });
+    bed.create(volume("shelf-1", "shelf", "1Gi"));
+    bed.run_for(Span::from_secs(2));
+    bed.create(claim("data", "shelf", "1Gi"));
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(grow(&mut bed, "data", "2Gi"), "");
+    bed.run_for(Span::from_secs(60));
+    let said = bed.events(Kind::PersistentVolumeClaim, "data").join("\n");
+    assert!(said.contains("ExternalExpanding x1: waiting for an external controller to expand this PVC"), "{said}");
+    assert!(!said.contains("Resizing"), "{said}");
+}

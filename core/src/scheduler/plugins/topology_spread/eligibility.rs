@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::id::Name;
 use crate::scheduler::cache::{Cache, NodeChanges};
-use crate::scheduler::classes::{Class, ClassId, Classes, LabelsAsked};
+use crate::scheduler::classes::{Class, ClassId, Classes};
+use crate::scheduler::labels_asked::LabelsAsked;
 use crate::scheduler::plugins::topology_spread::{HOSTNAME, includes};
 use crate::scheduler::surroundings::Surroundings;
 use crate::scheduler::terms::{Pods, Spread};

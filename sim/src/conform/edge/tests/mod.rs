@@ -6,6 +6,7 @@ mod bodies;
 mod dry;
 mod pods;
 mod scale;
+mod services;
 mod status;
 
 use serde_json::json;
