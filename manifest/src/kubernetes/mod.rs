@@ -9,6 +9,7 @@
 mod config;
 mod defaults;
 pub(crate) mod go_types;
+mod keyless;
 mod modelled;
 mod patch;
 pub(crate) mod placement;
@@ -46,6 +47,7 @@ use crate::yaml;
 pub use k8s_openapi::api::core::v1::{Event as ApiEvent, Pod as ApiPod};
 
 pub use defaults::{admit_pod, apply_defaults};
+pub use keyless::without_merge_key;
 pub use modelled::unmodelled_fields;
 pub use patch::{PatchType, apply_patch};
 pub use read::{Unreadable, read_admitted, read_body, read_event, read_manifests, read_node};
@@ -53,6 +55,7 @@ pub use service_update::settle_service;
 pub use snapshot::Snapshot;
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};
+pub use validation::names::{label_key_faults, label_value_faults};
 pub use validation::{
     Cause, Invalid, Policy, Reason, validate, validate_event, validate_finalize, validate_status_update,
     validate_under, validate_update,

@@ -56,6 +56,7 @@ const MERGED_LISTS: &[(&str, &str, &str)] = &[
     ("addresses", "", "type"),
     ("ownerReferences", "", "uid"),
     ("secrets", "", "name"),
+    ("drivers", "", "name"),
 ];
 
 /// Lists of plain values that are merged as sets.
@@ -212,7 +213,7 @@ fn strategic(target: &mut Value, patch: &Value, kind: &str, list: &str) {
 }
 
 /// By which key the elements of a list of objects are told apart; `None` if they are replaced together.
-fn merge_key(kind: &str, name: &str, list: &str) -> Option<&'static str> {
+pub(super) fn merge_key(kind: &str, name: &str, list: &str) -> Option<&'static str> {
     let is_whole = kind == "EndpointSlice" && name == "ports";
     let fits = |(field, parent, _): &&(&str, &str, &str)| *field == name && (parent.is_empty() || *parent == list);
     MERGED_LISTS.iter().find(fits).map(|(_, _, key)| *key).filter(|_| !is_whole)

@@ -52,7 +52,8 @@ pub struct Unreadable {
 pub fn read_body(kind: Kind, text: &str) -> Result<(Located<Manifest>, Vec<String>), Unreadable> {
     let mut source = body(text)?;
     if let Some(error) = config::check_values(BODY, kind.kind, &mut source).first() {
-        return Err(Unreadable::of(error));
+        let said = Unreadable::of(error).said;
+        return Err(Unreadable { converted: format!("error decoding from json: {said}"), said });
     }
     let (mut value, unknown) = Manifest::with_unknown(BODY, kind, &source).map_err(|error| Unreadable::of(&error))?;
     mark_empty_selector(&mut value, &source);

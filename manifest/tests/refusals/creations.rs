@@ -264,3 +264,23 @@ fn services_storage_and_policies_are_refused() {
         ),
     ]);
 }
+
+#[test]
+fn a_negative_grace_is_a_second_and_text_that_is_no_json_is_told_by_its_beginning() {
+    assert_created(&[
+        (
+            "Pod",
+            r#"{"spec": {"terminationGracePeriodSeconds": -5, "containers": [{"name": "c", "image": "a",
+                "imagePullPolicy": "Always", "terminationMessagePath": "/a", "terminationMessagePolicy": "File",
+                "lifecycle": {"preStop": {"sleep": {"seconds": 2}}}}]}}"#,
+            "spec.containers[0].lifecycle.preStop.sleep: Invalid value: 2: must be non-negative and less than \
+             terminationGracePeriodSeconds (1)",
+        ),
+        (
+            "Secret",
+            r#"{"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "aWc="}}"#,
+            "data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>\": invalid character 'i' looking for \
+             beginning of value",
+        ),
+    ]);
+}

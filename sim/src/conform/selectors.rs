@@ -1,13 +1,13 @@
 //! Label selectors as text, `app=web,tier in (front, back),!canary`: what list requests and `kubectl -l` say.
 //!
-//! Source: `Lexer`, `Parser`, staging/src/k8s.io/apimachinery/pkg/labels/selector.go (v1.34.1). Absent on purpose: the
-//! check of keys and values against the rules for labels.
+//! Source: `Lexer`, `Parser`, `NewRequirement`, staging/src/k8s.io/apimachinery/pkg/labels/selector.go (v1.34.1).
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 use wavetank_core::id::Name;
 use wavetank_core::model::{Selector, SelectorOperator, SelectorRequirement};
+use wavetank_manifest::kubernetes::{label_key_faults, label_value_faults};
 
 /// The operators between a key and its values, as a message lists them.
 const OPERATORS: &str = "in, notin, =, ==, !=, gt, lt";
@@ -193,10 +193,10 @@ impl Parser {
             values: values.into_iter().map(Name::from).collect(),
         };
         if absent {
-            return Ok((Token::Not, made(SelectorOperator::DoesNotExist, BTreeSet::new())));
+            return judged(Token::Not, made(SelectorOperator::DoesNotExist, BTreeSet::new()));
         }
         if matches!(self.ahead(), Token::End | Token::Comma) {
-            return Ok((Token::Identifier, made(SelectorOperator::Exists, BTreeSet::new())));
+            return judged(Token::Identifier, made(SelectorOperator::Exists, BTreeSet::new()));
         }
         let (token, word) = self.tokens[self.at.min(self.tokens.len() - 1)].clone();
         self.at += 1;
@@ -209,7 +209,7 @@ impl Parser {
         };
         let several = matches!(token, Token::In | Token::NotIn);
         let values = if several { self.values()? } else { self.exact_value()? };
-        Ok((token, made(operator, values)))
+        judged(token, made(operator, values))
     }
 
     fn exact_value(&mut self) -> Result<BTreeSet<String>, String> {
@@ -263,6 +263,39 @@ impl Parser {
         }
         self.take();
         Ok(values)
+    }
+}
+
+/// A requirement whose key and values may be those of labels.
+fn judged(token: Token, required: SelectorRequirement) -> Result<(Token, SelectorRequirement), String> {
+    let mut faults = Vec::new();
+    let mut fault = |place: &str, value: &str, why: &str| {
+        let said = format!("{place}: Invalid value: {value:?}: {why}");
+        if !faults.contains(&said) {
+            faults.push(said);
+        }
+    };
+    let key = &*required.key;
+    let wrong = label_key_faults(key);
+    if !wrong.is_empty() {
+        fault("<nil>", key, &wrong.join("; "));
+    }
+    if matches!(token, Token::Greater | Token::Less) {
+        for (at, value) in required.values.iter().enumerate().filter(|(_, value)| value.parse::<i64>().is_err()) {
+            let why = "for 'Gt', 'Lt' operators, the value must be an integer";
+            fault(&format!("values[{at}]"), value, why);
+        }
+    }
+    for (at, value) in required.values.iter().enumerate() {
+        let wrong = label_value_faults(value);
+        if !wrong.is_empty() {
+            fault(&format!("values[{at}][{key}]"), value, &wrong.join("; "));
+        }
+    }
+    match faults.as_slice() {
+        [] => Ok((token, required)),
+        [only] => Err(only.clone()),
+        several => Err(format!("[{}]", several.join(", "))),
     }
 }
 
@@ -322,5 +355,13 @@ mod tests {
         assert_eq!(refused("a=b c"), "found 'c', expected: ',' or 'end of string'");
         assert_eq!(refused("a b"), format!("unable to parse requirement: found 'b', expected: {OPERATORS}"));
         assert_eq!(refused("a=("), "unable to parse requirement: found '(', expected: identifier");
+        let start = "unable to parse requirement: ";
+        let long = "b".repeat(64);
+        let too_long = format!("{start}values[0][a]: Invalid value: {long:?}: must be no more than 63 characters");
+        assert_eq!(refused(&format!("a={long}")), too_long);
+        let no_number = "values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be an integer";
+        assert_eq!(refused("a>x"), format!("{start}{no_number}"));
+        let key = refused("-a=b");
+        assert!(key.starts_with(&format!("{start}<nil>: Invalid value: \"-a\": name part must consist of")), "{key}");
     }
 }

@@ -40,9 +40,8 @@ impl Account {
         }
         let (namespace, name) = (&pod.meta.namespace, account_name(pod));
         let Some((_, account)) = view.find::<ServiceAccount>(namespace, &name) else {
-            return Err(format!(
-                "error looking up service account {namespace}/{name}: serviceaccount {name:?} not found"
-            ));
+            let why = no_path_segment(&name).unwrap_or_else(|| format!("serviceaccount {name:?} not found"));
+            return Err(format!("error looking up service account {namespace}/{name}: {why}"));
         };
         let gives_token = pod.spec.automount.or(account.automount).unwrap_or(true);
         let pull_secrets = account.image_pull_secrets.clone();
@@ -57,6 +56,18 @@ impl Account {
         }
         spec.token = if self.gives_token { token_volume(spec).map(Box::new) } else { None };
     }
+}
+
+/// Why an account cannot be asked for by a path, as the plugin does where it knows none of a name; `None` if it can.
+///
+/// Source: `IsValidPathSegmentName`, staging/src/k8s.io/apimachinery/pkg/api/validation/path/name.go; `Request.Name`,
+/// staging/src/k8s.io/client-go/rest/request.go (v1.34.1).
+fn no_path_segment(name: &str) -> Option<String> {
+    let faults: Vec<String> = match name {
+        "." | ".." => vec![format!("may not be '{name}'")],
+        _ => ['/', '%'].iter().filter(|it| name.contains(**it)).map(|it| format!("may not contain '{it}'")).collect(),
+    };
+    (!faults.is_empty()).then(|| format!("invalid resource name {name:?}: [{}]", faults.join(" ")))
 }
 
 /// The volume with the token; `None` if every container has something else at its place.

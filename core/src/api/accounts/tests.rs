@@ -34,6 +34,20 @@ fn a_pod_of_an_unknown_account_is_refused_at_once() {
 }
 
 #[test]
+fn an_account_whose_name_is_no_part_of_a_path_cannot_be_looked_up() {
+    for (name, why) in [("a/b", "may not contain '/'"), ("a%/", "may not contain '/' may not contain '%'")] {
+        let mut bed = Testbed::new(Config::default());
+        let id = ask(&mut bed, pod("default", "p", spec(name)));
+        bed.run_for(Span::ZERO);
+        let expected = format!(
+            "pods \"p\" is forbidden: error looking up service account default/{name}: invalid resource name \
+             \"{name}\": [{why}]"
+        );
+        assert_eq!(refusal(&bed, id), Some(expected));
+    }
+}
+
+#[test]
 fn a_refusal_before_the_name_is_drawn_has_what_the_name_is_made_of() {
     let mut bed = Testbed::new(Config::default());
     let mut drawn = pod("default", "p-", spec("nope"));

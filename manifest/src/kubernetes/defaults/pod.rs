@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Container, EnvVar, EphemeralContainer, HTTPGetAction, LifecycleHandler, ObjectFieldSelector, Pod, PodSpec,
-    PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceRequirements, Volume,
+    Container, DownwardAPIVolumeFile, EnvVar, EphemeralContainer, HTTPGetAction, LifecycleHandler, ObjectFieldSelector,
+    Pod, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceFieldSelector, ResourceRequirements, Volume,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::{images, number, quantities, text};
 
@@ -141,6 +142,19 @@ fn environment(variable: &mut EnvVar) {
     if let Some(field) = variable.value_from.as_mut().and_then(|source| source.field_ref.as_mut()) {
         field_ref(field);
     }
+    variable.value_from.iter_mut().filter_map(|source| source.resource_field_ref.as_mut()).for_each(resource_ref);
+}
+
+fn files(items: Option<&mut Vec<DownwardAPIVolumeFile>>) {
+    for item in items.into_iter().flatten() {
+        item.field_ref.iter_mut().for_each(field_ref);
+        item.resource_field_ref.iter_mut().for_each(resource_ref);
+    }
+}
+
+/// Go shows an amount that is not given as a zero, which is no divisor.
+fn resource_ref(resource: &mut ResourceFieldSelector) {
+    resource.divisor.get_or_insert_with(|| Quantity("0".to_owned()));
 }
 
 fn field_ref(field: &mut ObjectFieldSelector) {
@@ -180,7 +194,7 @@ fn volume(volume: &mut Volume) {
     }
     if let Some(source) = &mut volume.downward_api {
         source.default_mode.get_or_insert(FILE_MODE);
-        source.items.iter_mut().flatten().filter_map(|item| item.field_ref.as_mut()).for_each(field_ref);
+        files(source.items.as_mut());
     }
     if let Some(source) = &mut volume.host_path {
         source.type_.get_or_insert_default();
@@ -196,7 +210,7 @@ fn projected(source: &mut ProjectedVolumeSource) {
             token.expiration_seconds.get_or_insert(3600);
         }
         if let Some(downward) = &mut projection.downward_api {
-            downward.items.iter_mut().flatten().filter_map(|item| item.field_ref.as_mut()).for_each(field_ref);
+            files(downward.items.as_mut());
         }
     }
 }

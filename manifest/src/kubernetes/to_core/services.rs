@@ -54,8 +54,13 @@ pub(super) fn service_port(port: &api::ServicePort) -> ServicePort {
         protocol: protocol(port.protocol.as_deref()),
         port: number,
         target: port.target_port.as_ref().map_or(IntOrName::Int(number), int_or_name),
-        node_port: port.node_port.filter(|number| *number != 0).map(port_number),
+        node_port: port.node_port.filter(|number| *number != 0).map(node_port),
     }
+}
+
+/// A node port, which is not validated but refused where it is reserved: one that is no port is none that may be given.
+fn node_port(number: i32) -> u16 {
+    u16::try_from(number).unwrap_or(if number < 0 { 1 } else { u16::MAX })
 }
 
 pub(super) fn port_number(number: i32) -> u16 {

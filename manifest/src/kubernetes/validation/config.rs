@@ -74,6 +74,13 @@ pub(super) fn secret(report: &mut Report, object: &Secret) {
     }
 }
 
+/// What Go says of text that begins as no JSON value does; `None` if it begins as one.
+fn no_beginning(text: &[u8]) -> Option<String> {
+    let first = *text.iter().find(|byte| !byte.is_ascii_whitespace())?;
+    let begins = matches!(first, b'{' | b'[' | b'"' | b'-' | b't' | b'f' | b'n' | b'0'..=b'9');
+    (!begins).then(|| format!("invalid character '{}' looking for beginning of value", char::from(first)))
+}
+
 /// A value that must be a JSON object; what exactly is wrong with it is said in other words than Go's.
 fn json(report: &mut Report, at: &At, data: &BTreeMap<String, ByteString>, key: &str) {
     let at = at.key(key);
@@ -83,7 +90,7 @@ fn json(report: &mut Report, at: &At, data: &BTreeMap<String, ByteString>, key: 
             if let Err(error) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&value.0) {
                 // Go has words of its own for JSON that ends too early.
                 let early = error.is_eof().then(|| "unexpected end of JSON input".to_owned());
-                let why = early.unwrap_or_else(|| error.to_string());
+                let why = early.or_else(|| no_beginning(&value.0)).unwrap_or_else(|| error.to_string());
                 report.invalid(&at, &"<secret contents redacted>", &why);
             }
         }

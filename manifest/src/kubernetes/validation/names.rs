@@ -144,6 +144,16 @@ pub(super) fn label_value(value: &str) -> Vec<String> {
     faults
 }
 
+/// What is wrong with the key of a label.
+pub fn label_key_faults(key: &str) -> Vec<String> {
+    qualified_name(key)
+}
+
+/// What is wrong with the value of a label.
+pub fn label_value_faults(value: &str) -> Vec<String> {
+    label_value(value)
+}
+
 /// The name of a header of HTTP.
 pub(super) fn http_header(value: &str) -> Vec<String> {
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {

@@ -82,7 +82,8 @@ pub(super) fn spec(report: &mut Report, at: &At, spec: Option<&PodSpec>, pod: Op
     let of_pod = OfPod {
         volumes,
         claims: claims(report, &at.child("resourceClaims"), spec),
-        grace: spec.termination_grace_period_seconds,
+        // A pod's is a second where it is negative; a template's stays.
+        grace: spec.termination_grace_period_seconds.map(|grace| if pod.is_some() && grace < 0 { 1 } else { grace }),
         restart_policy: spec.restart_policy.as_deref().unwrap_or_default(),
         host_users: spec.host_users.unwrap_or(true),
     };

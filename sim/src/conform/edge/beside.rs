@@ -8,7 +8,7 @@ use wavetank_manifest::kubernetes::{
     ApiEvent, Invalid, KINDS, Manifest, Unreadable, read_body, read_event, validate, validate_event,
 };
 
-use super::{Outcome, Path, Status, create, options, versions};
+use super::{Outcome, Path, Status, bodies, create, options, versions};
 
 /// What is created.
 enum Written {
@@ -35,6 +35,9 @@ pub(super) fn create(core: &Core, (kind, version): (&str, &str), path: &Path, bo
 }
 
 fn refusal(core: &Core, (kind, version): (&str, &str), path: &Path, body: &Value) -> Option<Status> {
+    if let Some(status) = bodies::unrecognized("POST", path, kind, body) {
+        return Some(status);
+    }
     let early = options::fault(path, "CreateOptions").or_else(|| versions::fault(kind, version, body));
     if early.is_some() {
         return early;

@@ -56,7 +56,7 @@ pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>)
     let early = options.or_else(|| match patch_type {
         None if path.subresource == "scale" => scale::wrong_body(key, sent.body),
         None => wrong_body(key, path, &mut body),
-        Some(kind) => patches::unreadable(kind, sent.body),
+        Some(_) => None,
     });
     if let Some(status) = early {
         return Outcome::Answered(status);
@@ -68,19 +68,28 @@ pub(super) fn change(core: &Core, key: &ObjectKey, path: &Path, sent: &Sent<'_>)
         }
         return not_found(key);
     };
+    // A patch is read once there is something to patch.
+    if let Some(status) = patch_type.and_then(|kind| patches::unreadable(kind, sent.body)) {
+        return Outcome::Answered(status);
+    }
     let before = to_json(&current, Revision(0), EPOCH);
     if path.subresource == "scale" {
         return scale::change(key, &current, &before, patch_type, sent);
     }
     let after = match patch_type {
         None => body,
-        Some(kind) => match patches::patched(key.kind, &stored(&current, &before), kind, sent.body, path) {
-            Ok(after) => match create::wrong_namespace(&after, &key.namespace).or_else(|| wrong_name(key, &after)) {
-                Some(status) => return Outcome::Answered(status),
-                None => after,
-            },
-            Err(status) => return Outcome::Answered(status),
-        },
+        Some(kind) => {
+            let after = patches::patched(key.kind, &stored(&current, &before), kind, sent.body, path);
+            let elsewhere = |after: &Value| {
+                let is_namespaced = key.kind.is_namespaced();
+                is_namespaced.then(|| create::wrong_namespace(after, &key.namespace)).flatten()
+            };
+            let moved = |after: &Value| elsewhere(after).or_else(|| wrong_name(key, after));
+            match after.and_then(|after| moved(&after).map_or(Ok(after), Err)) {
+                Ok(after) => after,
+                Err(status) => return Outcome::Answered(status),
+            }
+        }
     };
     if let Some(status) = wrong_version(key, &current, sent) {
         return Outcome::Answered(status);

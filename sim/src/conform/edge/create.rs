@@ -4,13 +4,14 @@ use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::admission::early_refusal;
 use wavetank_core::api::{Refusal, Request, Taken};
+use wavetank_core::config::ApiServerConfig;
 use wavetank_core::id::Name;
 use wavetank_core::model::{Kind, Labels, Meta, MetaExtras, ObjectKey, PlacementRules, Pod, PodSpec};
 use wavetank_manifest::kubernetes::{
     ApiPod, KINDS, Located, Manifest, Policy, apply_defaults, read_body, to_object, validate_under,
 };
 
-use super::{Outcome, Path, Status, options, runtime, versions};
+use super::{Outcome, Path, Status, options, pod_security, runtime, versions};
 
 /// A creation of an object at the path of its collection.
 pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outcome {
@@ -40,31 +41,61 @@ pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outc
         };
         *located.value.metadata_mut() = metadata;
     }
+    // LimitRanges alone are named where nobody does.
+    //
+    // Source: `PrepareForCreate`, pkg/registry/core/limitrange/strategy.go (v1.34.1).
+    let has = |field: &str| body["metadata"][field].as_str().is_some_and(|text| !text.is_empty());
+    if kind == Kind::LimitRange && !has("name") && !has("generateName") {
+        let name = format!("{:08x}-0000-4000-8000-000000000000", core.revision().0);
+        located.value.metadata_mut().name = Some(name.clone());
+        body["metadata"]["name"] = name.into();
+    }
     let version = body["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
     let (named, pod) = (asked_name(&located), as_pod(&located));
     let key = ObjectKey::new(kind, &path.namespace, &named);
     let admitted = admit_read(located, &path.namespace)
-        .and_then(|located| match pod.as_ref().and_then(|pod| runtime::wrong_overhead(pod, &drawn(&body))) {
-            None => Ok(located),
-            Some(status) => Err(status),
+        .and_then(|located| {
+            let overhead = |pod| runtime::wrong_overhead(pod, &drawn(&body));
+            let wrong = match kind {
+                Kind::Pod => pod_security::violation(core, &path.namespace, &drawn(&body), &body),
+                Kind::Namespace => pod_security::wrong_labels(&named, &body),
+                _ => None,
+            };
+            wrong.or_else(|| pod.as_ref().and_then(overhead)).map_or(Ok(located), Err)
         })
         .and_then(|located| if version.is_empty() || version == "0" { Ok(located) } else { Err(has_version()) });
     // Plugins that change objects come before anything is validated.
     let early = || {
-        let pod = pod.as_ref().map(early_pod);
-        let refusal = early_refusal(core.newest(), &key, pod.as_ref());
+        let refusal = match pod.as_ref().and_then(other_preemption) {
+            Some(policy) => refused_preemption(core, &key, &pod, policy),
+            None => early_refusal(core.newest(), &key, pod.as_ref().map(early_pod).as_ref()),
+        };
         refusal.as_ref().map(Status::of)
     };
     let unknown_class = pod.as_ref().and_then(|pod| runtime::unknown_class(pod, &named));
     match (admitted, unknown_class) {
         (Err(late), class) => Outcome::Answered(early().or(class).unwrap_or(late)),
         (Ok(_), Some(class)) => Outcome::Answered(early().unwrap_or(class)),
+        (Ok(_), None) if no_port(&body).is_some() => Outcome::Answered(no_port(&body).expect("it is looked at above")),
         (Ok(located), None) => match to_object(&located) {
             Ok(object) => taken(core, &body, &key)
                 .map_or_else(|| Outcome::Ask(vec![Request::Create(object)]), |it| Outcome::Answered(Status::of(&it))),
             Err(errors) => Outcome::NotCovered(errors.to_string()),
         },
     }
+}
+
+/// What is said to a Service with a node port that is none of any machine: only where it is to be reserved.
+fn no_port(body: &Value) -> Option<Status> {
+    let ports = body["spec"]["ports"].as_array().filter(|_| body["kind"] == "Service")?;
+    let numbers = ports.iter().map(|port| port["nodePort"].as_i64().unwrap_or(0)).enumerate();
+    let (index, number) = numbers.into_iter().find(|(_, number)| u16::try_from(*number).is_err())?;
+    let (name, services) = (drawn(body), ApiServerConfig::default());
+    let (min, max) = (services.node_port_min, services.node_port_max);
+    Some(Status::invalid(format!(
+        "Service {name:?} is invalid: spec.ports[{index}].nodePort: Invalid value: {number}: provided port is not in \
+         the valid range. The range of valid ports is {min}-{max}"
+    )))
 }
 
 /// What is said to a new object with a version.
@@ -113,6 +144,29 @@ fn early_pod(pod: &ApiPod) -> Pod {
     Pod { meta: meta.into(), spec: wavetank_core::digest::Shared::new(spec), ..Pod::default() }
 }
 
+/// What a pod says of its preemption, if that is neither of the two things that can be said.
+fn other_preemption(pod: &ApiPod) -> Option<&str> {
+    let policy = pod.spec.as_ref()?.preemption_policy.as_deref()?;
+    (!["Never", "PreemptLowerPriority"].contains(&policy)).then_some(policy)
+}
+
+/// What the plugins that change a pod say where it preempts in a way that there is not: it cannot be what its class
+/// says, so it is refused as the one of the two others that its class does not say is.
+fn refused_preemption(core: &Core, key: &ObjectKey, pod: &Option<ApiPod>, policy: &str) -> Option<Refusal> {
+    ["Never", "PreemptLowerPriority"].into_iter().find_map(|other| {
+        let mut pod = pod.clone()?;
+        pod.spec.get_or_insert_default().preemption_policy = Some(other.to_owned());
+        match early_refusal(core.newest(), key, Some(&early_pod(&pod)))? {
+            Refusal::Forbidden { key, message } => {
+                let words = "the string value of PreemptionPolicy";
+                let message = message.replace(&format!("{words} ({other})"), &format!("{words} ({policy})"));
+                Some(Refusal::Forbidden { key, message: message.into() })
+            }
+            refusal => Some(refusal),
+        }
+    })
+}
+
 /// What is said to an object with a name that is taken and with something to draw one from: as if it had been drawn.
 ///
 /// Source: `CheckGeneratedNameError`, staging/src/k8s.io/apiserver/pkg/registry/rest/create.go (v1.34.1).
@@ -156,6 +210,13 @@ fn admit_read(mut located: Located<Manifest>, namespace: &str) -> Result<Located
     if let (None | Some(""), Some(prefix)) = (meta.name.as_deref(), &meta.generate_name) {
         meta.name = Some(drawn_from(prefix));
     }
+    // Admission has given a pod its account by now.
+    if let Manifest::Pod(pod) = &mut named
+        && let Some(spec) = &mut pod.spec
+        && spec.service_account_name.as_deref().unwrap_or_default().is_empty()
+    {
+        spec.service_account_name = Some("default".to_owned());
+    }
     match validate_under(&named, Policy::OF_FLAGS) {
         Ok(()) => Ok(located),
         Err(invalid) => Err(Status::invalid(invalid.to_string())),
@@ -187,12 +248,47 @@ pub(super) fn read(kind: Kind, body: &mut Value, path: &Path) -> Result<Located<
     let version = kind.api_version().rsplit('/').next().unwrap_or_default();
     let subject = format!("{} in version {version:?} cannot be handled as a {}", kind.name(), kind.name());
     name_kind(kind, body);
-    let (located, unknown) =
-        read_body(known, &body.to_string()).map_err(|it| Status::bad_request(format!("{subject}: {}", it.said)))?;
+    let (mut located, unknown) =
+        read_body(known, &text(kind, body)).map_err(|it| Status::bad_request(format!("{subject}: {}", it.said)))?;
+    const GENERATION: &str = "deprecated.daemonset.template.generation";
+    let told = located.value.metadata().annotations.as_ref().and_then(|all| all.get(GENERATION));
+    if let Some(told) = told.filter(|told| kind == Kind::DaemonSet && told.parse::<i64>().is_err()) {
+        let why = format!("strconv.ParseInt: parsing {told:?}: invalid syntax");
+        return Err(Status::bad_request(format!("{subject}: {why}")));
+    }
+    if let Some(owners) = &mut located.value.metadata_mut().owner_references {
+        drop_twins(owners);
+    }
     match unknown_fields(path, &unknown) {
         Some(why) => Err(Status::bad_request(format!("{subject}: {why}"))),
         None => Ok(located),
     }
+}
+
+/// Takes out what is said before in the same words: owners are told once.
+///
+/// Source: `dedupOwnerReferences`, staging/src/k8s.io/apiserver/pkg/endpoints/handlers/rest.go (v1.34.1).
+fn drop_twins<T: PartialEq>(all: &mut Vec<T>) {
+    let mut kept = Vec::with_capacity(all.len());
+    for one in all.drain(..) {
+        if !kept.contains(&one) {
+            kept.push(one);
+        }
+    }
+    *all = kept;
+}
+
+/// A body as it is read. What the templates of a StatefulSet's claims say that they are is not looked at.
+fn text(kind: Kind, body: &Value) -> String {
+    if kind != Kind::StatefulSet {
+        return body.to_string();
+    }
+    let mut body = body.clone();
+    let templates = body.pointer_mut("/spec/volumeClaimTemplates").and_then(Value::as_array_mut);
+    for template in templates.into_iter().flatten().filter_map(Value::as_object_mut) {
+        template.retain(|field, value| !(["apiVersion", "kind"].contains(&field.as_str()) && value.is_string()));
+    }
+    body.to_string()
 }
 
 /// What is said of unknown fields, if the path asks for strictness.

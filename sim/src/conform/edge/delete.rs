@@ -10,7 +10,7 @@ use wavetank_manifest::kubernetes::to_json;
 
 use super::options::{self, Deletion};
 use super::pods::unmet;
-use super::{EPOCH, Outcome, Path, Status, fields, not_found, resources};
+use super::{EPOCH, Outcome, Path, Status, fields, not_found};
 use crate::conform::selectors;
 
 /// A deletion of one object. Options come in the body or in the query; what the body says counts.
@@ -18,6 +18,9 @@ use crate::conform::selectors;
 /// Source: `BeforeDelete`, staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go (v1.34.1).
 pub(super) fn delete(core: &Core, key: ObjectKey, path: &Path, options: &Value) -> Outcome {
     // Options are looked at before the object.
+    if let Some(status) = options::unreadable_deletion(path, options) {
+        return Outcome::Answered(status);
+    }
     let wishes = options::of_deletion(path, options);
     if let Some(status) = wishes.fault() {
         return Outcome::Answered(status);
@@ -32,14 +35,15 @@ pub(super) fn delete(core: &Core, key: ObjectKey, path: &Path, options: &Value) 
 
 /// A deletion of all objects of a collection that selectors of labels and fields select.
 pub(super) fn collection(core: &Core, kind: Kind, path: &Path, options: &Value) -> Outcome {
+    let wrong = options::list_fault(kind, path).or_else(|| options::unreadable_deletion(path, options));
+    if let Some(status) = wrong {
+        return Outcome::Answered(status);
+    }
     let selector = match path.parameter("labelSelector").map(|text| selectors::parse(&text)) {
         None => Selector::default(),
         Some(Ok(selector)) => selector,
         Some(Err(message)) => return Outcome::Answered(Status::bad_request(message)),
     };
-    if let Some(status) = path.parameter("fieldSelector").and_then(|text| resources::wrong_fields(kind, &text)) {
-        return Outcome::Answered(status);
-    }
     let wishes = options::of_deletion(path, options);
     if let Some(status) = wishes.fault() {
         return Outcome::Answered(status);

@@ -5,24 +5,27 @@
 //! not got: whoever knows the recorded ones takes those away that are right. Absent on purpose: what reads answer with,
 //! users and their rights (but for what somebody without any is told, in `rights`).
 //!
-//! A file for each kind of request: `create` (with `runtime`), `read`, `change` (with `patches`, `apply`, `scale` and
-//! `status`), `delete` (with `fields`), `pods` (evictions and bindings), `finalize`, `beside` (what is only
-//! refused); `resources` and `options` say what a path and its query mean, `versions` what a body may be, `machine`
-//! makes Nodes of machines, `own` what an API server makes for itself. `managers` knows whose each field is, where
-//! somebody wants to know.
+//! A file for each kind of request: `create` (with `runtime` and `pod_security`), `read`, `change` (with `patches`,
+//! `apply`, `scale` and `status`), `delete` (with `fields`), `pods` (evictions and bindings), `logs`, `finalize`,
+//! `beside` (what is only refused); `bodies` is about those of which nothing can be read, `resources` and `options` say
+//! what a path and its query mean, `versions` what a body may be, `machine` makes Nodes of machines, `own` what an API
+//! server makes for itself. `managers` knows whose each field is, where somebody wants to know.
 
 mod apply;
 mod beside;
+mod bodies;
 mod change;
 mod create;
 mod delete;
 mod fields;
 mod finalize;
+mod logs;
 mod machine;
 mod managers;
 mod options;
 mod own;
 mod patches;
+mod pod_security;
 mod pods;
 mod read;
 mod resources;
@@ -239,6 +242,9 @@ fn is_readable(content_type: &str) -> bool {
     content_type.is_empty() || READABLE.iter().any(|known| content_type.starts_with(known))
 }
 
+/// Parts of which a machine knows, not the API server.
+const HANDED_ON: [&str; 5] = ["attach", "exec", "log", "portforward", "proxy"];
+
 fn outcome(core: &Core, kind: Kind, path: &Path, sent: &change::Sent<'_>) -> Outcome {
     let key = ObjectKey::new(kind, &path.namespace, &path.name);
     let body = sent.body;
@@ -247,7 +253,19 @@ fn outcome(core: &Core, kind: Kind, path: &Path, sent: &change::Sent<'_>) -> Out
                    application/yaml, application/vnd.kubernetes.protobuf";
         return Outcome::Answered(Status::new(415, "UnsupportedMediaType", why));
     }
+    let expected = match path.subresource.as_str() {
+        "eviction" => "Eviction",
+        "binding" => "Binding",
+        "scale" => "Scale",
+        "token" => "TokenRequest",
+        _ => kind.name(),
+    };
+    let has_body = ["POST", "PUT"].contains(&sent.method) && !HANDED_ON.contains(&path.subresource.as_str());
+    if let Some(status) = has_body.then(|| bodies::unrecognized(sent.method, path, expected, body)).flatten() {
+        return Outcome::Answered(status);
+    }
     match (sent.method, path.subresource.as_str()) {
+        ("GET" | "POST", part) if HANDED_ON.contains(&part) => logs::answer(core, &key, path),
         ("GET", "") => read::answer(core, kind, path),
         ("GET", "status" | "scale") if core.find(&key).is_none() => not_found(&key),
         ("GET", _) => Outcome::Ask(Vec::new()),

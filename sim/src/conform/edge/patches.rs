@@ -4,10 +4,10 @@
 
 use serde_json::Value;
 use wavetank_core::model::Kind;
-use wavetank_manifest::kubernetes::{PatchType, apply_patch};
+use wavetank_manifest::kubernetes::{PatchType, apply_patch, without_merge_key};
 
 use super::change::Sent;
-use super::{Outcome, Path, Status, create};
+use super::{Outcome, Path, Status, bodies, create};
 
 /// How the body is meant; `None` for a PUT.
 pub(super) fn patch_type(sent: &Sent<'_>) -> Result<Option<PatchType>, Outcome> {
@@ -22,17 +22,17 @@ pub(super) fn patch_type(sent: &Sent<'_>) -> Result<Option<PatchType>, Outcome> 
 
 /// What is said to a patch that is none of its type.
 pub(super) fn unreadable(kind: PatchType, body: &Value) -> Option<Status> {
-    let found = match body {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
+    let found = bodies::go_type(body);
     let cannot = |go_type: &str| format!("json: cannot unmarshal {found} into Go value of type {go_type}");
     let message = match kind {
+        // A request without a body.
+        PatchType::StrategicMerge if body.is_null() => "unexpected end of JSON input".to_owned(),
+        _ if body.is_null() => "error decoding patch: unexpected end of JSON input".to_owned(),
         PatchType::Json if !body.is_array() => format!("error decoding patch: {}", cannot("[]handlers.jsonPatchOp")),
+        PatchType::Json => {
+            let wrong = wrong_operation(body.as_array().map_or(&[], Vec::as_slice))?;
+            format!("error decoding patch: json: cannot unmarshal {wrong}")
+        }
         PatchType::Merge if !body.is_object() => {
             format!("error decoding patch: {}", cannot("map[string]interface {}"))
         }
@@ -52,17 +52,38 @@ pub(super) fn patched(
 ) -> Result<Value, Status> {
     let mut after = before.clone();
     let refused = || Status::invalid("the server rejected our request due to an error in our request");
+    if patch == PatchType::StrategicMerge {
+        if let Some((element, key)) = without_merge_key(before, body) {
+            let element = go_map(element);
+            return Err(Status::internal(format!("map: {element} does not contain declared merge key: {key}")));
+        }
+        if let Some((wish, place)) = unknown_directive(body) {
+            let shown = go_map(place);
+            return Err(Status::internal(format!("unknown patch type: {wish} in map: {shown}")));
+        }
+    }
     apply_patch(patch, &mut after, body).map_err(|_| refused())?;
     let converts = patch == PatchType::StrategicMerge;
-    let refuse = |why: &str| {
+    let refuse = |after: &Value, why: &str| {
         let shown = if converts { go_map(body) } else { after.to_string() };
         Err(Status::invalid(format!(" \"\" is invalid: patch: Invalid value: {shown:?}: {why}")))
     };
+    if converts {
+        // The object is not read anew, so it stays what it is.
+        for field in ["apiVersion", "kind"] {
+            after[field] = before[field].clone();
+        }
+    } else if let Some(status) = create::wrong_kind(kind, &after)
+        && let Some((_, why)) = status.message.split_once(&format!(" cannot be handled as a {}: no kind ", kind.name()))
+    {
+        return refuse(&after, &format!("no kind {why}"));
+    }
     if let Some(why) = create::unreadable(kind, &after, converts) {
-        return refuse(&why);
+        return refuse(&after, &why);
     }
     if let Err(status) = create::read(kind, &mut after.clone(), path) {
         return refuse(
+            &after,
             status
                 .message
                 .rsplit(" cannot be handled as a ")
@@ -72,6 +93,30 @@ pub(super) fn patched(
         );
     }
     Ok(after)
+}
+
+/// A directive of a strategic merge patch that there is not, and the place that has it.
+fn unknown_directive(patch: &Value) -> Option<(&str, &Value)> {
+    let fields = patch.as_object()?;
+    let wish = fields.get("$patch").and_then(Value::as_str);
+    match wish.filter(|wish| !["replace", "delete", "merge"].contains(wish)) {
+        Some(wish) => Some((wish, patch)),
+        None => fields.values().find_map(unknown_directive),
+    }
+}
+
+/// What is said to a list of operations of which one is of another type.
+fn wrong_operation(operations: &[Value]) -> Option<String> {
+    operations.iter().find_map(|operation| {
+        let Some(fields) = operation.as_object() else {
+            let found = bodies::go_type(operation);
+            let is_wrong = !operation.is_null();
+            return is_wrong.then(|| format!("{found} into Go value of type handlers.jsonPatchOp"));
+        };
+        let wrong = ["op", "path", "from"].into_iter().find(|it| fields.get(*it).is_some_and(|it| !it.is_string()))?;
+        let found = bodies::go_type(&fields[wrong]);
+        Some(format!("{found} into Go struct field jsonPatchOp.{wrong} of type string"))
+    })
 }
 
 /// A value as Go prints it with `%+v`.

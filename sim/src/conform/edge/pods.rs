@@ -11,7 +11,7 @@ use wavetank_core::api::eviction::charge;
 use wavetank_core::model::{Object, ObjectKey};
 
 use super::delete::grace;
-use super::{Outcome, Path, Status, create, failed_precondition, not_found, options};
+use super::{Outcome, Path, Status, bodies, create, failed_precondition, not_found, options, versions};
 
 /// What is said to a body that cannot be what the path asks for, of another kind or about another pod, and to what
 /// nothing can be created in.
@@ -24,6 +24,16 @@ fn wrong_body(core: &Core, key: &ObjectKey, body: &Value, kind: &str, internal: 
              ({internal}.{kind}): unknown conversion"
         )));
     }
+    let known: &[&str] = if kind == "Binding" { &["v1"] } else { &["policy/v1", "policy/v1beta1"] };
+    let said = body["apiVersion"].as_str().filter(|text| !text.is_empty());
+    if let Some(said) = said.filter(|said| !known.contains(said)) {
+        let subject = format!("{named} in version {:?} cannot be handled as a {kind}", last(said));
+        return Some(Status::bad_request(format!("{subject}: {}", versions::unregistered(named, said))));
+    }
+    if let Some(why) = unread_part(body, kind) {
+        let subject = format!("{kind} in version {:?} cannot be handled as a {kind}", last(said.unwrap_or(known[0])));
+        return Some(Status::bad_request(format!("{subject}: json: cannot unmarshal {why}")));
+    }
     if let Some(status) = create::wrong_namespace(body, &key.namespace) {
         return Some(status);
     }
@@ -33,6 +43,26 @@ fn wrong_body(core: &Core, key: &ObjectKey, body: &Value, kind: &str, internal: 
     }
     (body["metadata"]["name"].as_str().unwrap_or_default() != &*key.name)
         .then(|| Status::bad_request(format!("name in URL does not match name in {kind} object")))
+}
+
+/// A version without its group.
+fn last(version: &str) -> &str {
+    version.rsplit('/').next().unwrap_or_default()
+}
+
+/// What Go's reader says of the part of a body that is more than metadata, where it is of another type.
+fn unread_part(body: &Value, kind: &str) -> Option<String> {
+    let is_binding = kind == "Binding";
+    let (part, go_type) = if is_binding { ("target", "ObjectReference") } else { ("deleteOptions", "DeleteOptions") };
+    match &body[part] {
+        Value::Null => None,
+        Value::Object(fields) => {
+            let grace = fields.get("gracePeriodSeconds").filter(|it| !it.is_i64() && !it.is_null())?;
+            let found = bodies::go_type(grace);
+            Some(format!("{found} into Go struct field DeleteOptions.deleteOptions.gracePeriodSeconds of type int64"))
+        }
+        other => Some(format!("{} into Go struct field {kind}.{part} of type v1.{go_type}", bodies::go_type(other))),
+    }
 }
 
 /// What is said to a deletion, or an eviction, with a precondition that is not met; a version is one that the object

@@ -9,8 +9,7 @@ use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use wavetank_core::Core;
 use wavetank_core::model::{Kind, ObjectKey};
 
-use super::{Outcome, Path, Status, not_found, resources};
-use crate::conform::selectors;
+use super::{Outcome, Path, Status, not_found, options};
 
 /// The answer to a reading of one object, of a list, or the beginning of a watch. Nothing is asked of the core.
 pub(super) fn answer(core: &Core, kind: Kind, path: &Path) -> Outcome {
@@ -18,18 +17,19 @@ pub(super) fn answer(core: &Core, kind: Kind, path: &Path) -> Outcome {
         let key = ObjectKey::new(kind, &path.namespace, &path.name);
         return if core.find(&key).is_some() { Outcome::Ask(Vec::new()) } else { not_found(&key) };
     }
-    if let Some(error) = path.parameter("labelSelector").and_then(|text| selectors::parse(&text).err()) {
-        return Outcome::Answered(Status::bad_request(error));
-    }
-    if let Some(status) = path.parameter("fieldSelector").and_then(|text| resources::wrong_fields(kind, &text)) {
+    if let Some(status) = options::list_fault(kind, path) {
         return Outcome::Answered(status);
     }
     let version = path.parameter("resourceVersion").unwrap_or_default();
     let watches = path.parameter("watch").is_some_and(|text| text != "0" && text != "false");
     if !version.is_empty() && version.parse::<u64>().is_err() {
         let why = format!("strconv.ParseUint: parsing {version:?}: invalid syntax");
-        let message = if watches { format!("resourceVersion: Invalid value: {version:?}: {why}") } else { why };
-        return Outcome::Answered(if watches { Status::internal(message) } else { Status::bad_request(message) });
+        let message = format!("resourceVersion: Invalid value: {version:?}: {why}");
+        return Outcome::Answered(if watches {
+            Status::internal(message)
+        } else {
+            Status::bad_request(format!("invalid resource version: {message}"))
+        });
     }
     match path.parameter("continue").filter(|token| !token.is_empty()).map(|token| continuation(&token)) {
         Some(Some(why)) => {

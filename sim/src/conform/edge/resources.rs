@@ -112,6 +112,24 @@ const WITHOUT_STATUS: [Kind; 11] = [
     Kind::ControllerRevision,
 ];
 
+/// What is answered to a selector of fields that cannot be read; `None` if it can.
+///
+/// Source: `splitTerm`, `UnescapeValue`, staging/src/k8s.io/apimachinery/pkg/fields/selector.go (v1.34.1).
+pub(super) fn unreadable_fields(selector: &str) -> Option<Status> {
+    selector
+        .split(',')
+        .filter(|part| !part.is_empty())
+        .find_map(|part| {
+            let operator = ["!=", "==", "="].iter().filter_map(|it| Some((part.find(it)?, it.len())));
+            let Some((at, length)) = operator.min_by_key(|(at, length)| (*at, usize::MAX - length)) else {
+                return Some(format!("invalid selector: '{selector}'; can't understand '{part}'"));
+            };
+            let is_bare = part[at + length..].contains('=') && !part.contains('\\');
+            is_bare.then(|| format!("invalid field selector: unescaped character in value: {}", u32::from('=')))
+        })
+        .map(Status::bad_request)
+}
+
 /// What is answered to a selector of fields; `None` if it can be done.
 ///
 /// Source: `AddFieldLabelConversionFunc`, pkg/apis/{core,batch}/v1/conversion.go;

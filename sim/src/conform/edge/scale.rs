@@ -9,7 +9,7 @@ use wavetank_core::model::{Object, ObjectKey};
 use wavetank_manifest::kubernetes::{PatchType, apply_patch};
 
 use super::change::{Sent, wrong_name};
-use super::{Outcome, Status, create};
+use super::{Outcome, Status, create, versions};
 
 /// What is said to a PUT of what is no Scale, or that of another object.
 pub(super) fn wrong_body(key: &ObjectKey, body: &Value) -> Option<Status> {
@@ -19,6 +19,10 @@ pub(super) fn wrong_body(key: &ObjectKey, body: &Value) -> Option<Status> {
     if kind != "Scale" {
         let message = format!("{subject}: converting ({version}.{kind}) to (autoscaling.Scale): unknown conversion");
         return Some(Status::bad_request(message));
+    }
+    let said = body["apiVersion"].as_str().filter(|text| !text.is_empty()).unwrap_or("autoscaling/v1");
+    if !["autoscaling/v1", "apps/v1beta1", "apps/v1beta2", "extensions/v1beta1"].contains(&said) {
+        return Some(Status::bad_request(format!("{subject}: {}", versions::unregistered("Scale", said))));
     }
     if let Some(why) = wrong_size(&body["spec"]["replicas"]) {
         return Some(Status::bad_request(format!("{subject}: {why}")));
@@ -58,6 +62,11 @@ pub(super) fn change(
             }
         }
     }
+    if patch_type.is_some()
+        && let Some(status) = sent.body["metadata"].get("name").and_then(|_| wrong_name(key, sent.body))
+    {
+        return Outcome::Answered(status);
+    }
     if let Some(why) = wrong_size(&after["spec"]["replicas"]) {
         let message = format!(" \"\" is invalid: patch: Invalid value: {:?}: {why}", after.to_string());
         return Outcome::Answered(Status::invalid(message));
@@ -78,6 +87,9 @@ pub(super) fn change(
         let resource = format!("{}/scale{group}", key.kind.plural());
         let why = format!("Precondition failed: UID in precondition: {uid_wanted}, UID in object meta: {uid}");
         return Outcome::Answered(Status::conflict(&resource, &key.name, &why));
+    }
+    if let Some(version) = meta("resourceVersion").filter(|version| version.parse::<u64>().is_err()) {
+        return Outcome::Answered(Status::internal(format!("strconv.ParseUint: parsing {version:?}: invalid syntax")));
     }
     if meta("resourceVersion").is_some_and(|version| version != "0") {
         let why = "the object has been modified; please apply your changes to the latest version and try again";

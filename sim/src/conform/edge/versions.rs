@@ -67,12 +67,15 @@ pub(super) fn fault(kind: &str, version: &str, body: &Value) -> Option<Status> {
         let package = group.split('.').next().unwrap_or(group);
         format!("{start}: converting ({last}.{said_kind}) to ({package}.{kind}): unknown conversion")
     } else {
-        format!(
-            "{start}: no kind {said_kind:?} is registered for version {said:?} in scheme \
-             \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\""
-        )
+        format!("{start}: {}", unregistered(said_kind, said))
     };
     Some(Status::bad_request(message))
+}
+
+/// What is said of a kind that its version has not got.
+pub(super) fn unregistered(kind: &str, version: &str) -> String {
+    let scheme = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30";
+    format!("no kind {kind:?} is registered for version {version:?} in scheme {scheme:?}")
 }
 
 fn is_or_lists(said: &str, kind: &str) -> bool {

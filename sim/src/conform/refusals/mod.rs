@@ -15,7 +15,7 @@ use wavetank_core::Core;
 use wavetank_core::api::Request;
 use wavetank_core::config::Config;
 use wavetank_core::id::{ProcId, RequestId};
-use wavetank_core::model::{ClaimPhase, Kind, Namespace, Object, ObjectKey, ServiceAccount};
+use wavetank_core::model::{ClaimPhase, Kind, Labels, Namespace, Object, ObjectKey, ServiceAccount};
 use wavetank_core::seam::Input;
 
 use crate::conform::bench::SERVICE_ADDRESSES;
@@ -117,6 +117,9 @@ impl<'a> Case<'a> {
         }
         let path = Path::parse(self.path).ok_or_else(|| self.path.to_owned())?;
         let mut world = World::new(home);
+        if let Some((level, version)) = enforced(&self.status.message) {
+            world.enforce(&path.namespace, level, version);
+        }
         for body in stand_in::objects(&world.core, self.method, &path, &self.body, &self.status) {
             let at = Path { name: String::new(), subresource: String::new(), query: String::new(), ..path.clone() };
             match edge::translate(&world.core, "POST", &at, "", &body) {
@@ -134,6 +137,11 @@ impl<'a> Case<'a> {
             "POST" if path.subresource.is_empty() => self.body.clone(),
             _ => edge::without_right_preconditions(&self.body, self.status.code, &self.status.message),
         };
+        let stored = world.core.find(&ObjectKey::new(Kind::Job, &path.namespace, &path.name));
+        let body = match stored.filter(|_| path.plural == "jobs") {
+            Some(job) => stand_in::with_uid(&body, &job.uid().to_string()),
+            None => body,
+        };
         match edge::translate(&world.core, self.method, &path, self.content_type, &body) {
             Outcome::Answered(status) | Outcome::AnsweredAfter(_, status) => Ok(status),
             Outcome::NotCovered(what) => Err(what),
@@ -144,6 +152,11 @@ impl<'a> Case<'a> {
             }
         }
     }
+}
+
+/// The level that an answer says that its namespace enforces, and its version.
+fn enforced(message: &str) -> Option<(&str, &str)> {
+    message.split("violates PodSecurity \"").nth(1)?.split('"').next()?.split_once(':')
 }
 
 /// A body that is too large to be recorded: of the kind of the path, and a little over a mebibyte.
@@ -180,6 +193,18 @@ impl World {
             world.ask(request).expect("the API server's own Service");
         }
         world
+    }
+
+    /// Gives a namespace the labels of a level of PodSecurity.
+    fn enforce(&mut self, namespace: &str, level: &str, version: &str) {
+        let Some(Object::Namespace(mut namespace)) = self.core.find(&ObjectKey::new(Kind::Namespace, "", namespace))
+        else {
+            return;
+        };
+        let prefix = "pod-security.kubernetes.io/enforce";
+        let labels = Arc::make_mut(&mut namespace);
+        labels.meta.labels = Labels::new([(prefix, level), (&*format!("{prefix}-version"), version)]);
+        drop(self.ask(Request::Update { object: Object::Namespace(namespace), expected: None }));
     }
 
     /// Brings what was there into the state that an answer tells of: a claim that cannot shrink or grow is bound.
@@ -286,6 +311,11 @@ fn without_uids(text: &str) -> String {
 
 /// A text without the template that an immutable one is quoted with.
 fn without_quoted(text: &str) -> String {
+    // A patch that makes what cannot be read is answered with all of it.
+    const PATCHED: &str = "patch: Invalid value: \"{";
+    if let (Some(start), Some(end)) = (text.find(PATCHED), text.rfind("}\": ")) {
+        return format!("{}{}", &text[..start + PATCHED.len()], &text[end..]);
+    }
     let (Some(start), Some(end)) = (text.find(": {\"labels\":"), text.rfind("}: field is immutable")) else {
         return text.to_owned();
     };
@@ -311,6 +341,10 @@ mod tests {
             !agree(&ports, &status("x is invalid: [spec.type: bad, spec.ports[0].port: bad]")),
             "these have an order"
         );
+        let patched =
+            |object: &str, why: &str| status(&format!(" \"\" is invalid: patch: Invalid value: \"{object}\": {why}"));
+        assert!(agree(&patched(r#"{\"a\":1}"#, "bad"), &patched(r#"{\"b\":{}}"#, "bad")));
+        assert!(!agree(&patched(r#"{\"a\":1}"#, "bad"), &patched(r#"{\"a\":1}"#, "worse")));
         let selector = status("spec.selector: Invalid value: {\"matchLabels\":{\"a\":\"b\"}}: field is immutable");
         assert!(!agree(&selector, &status("spec.selector: Invalid value: field is immutable")));
         assert!(agree(&status("may not change\n@@ -1,7 +1,7 @@\n x"), &status("may not change")));

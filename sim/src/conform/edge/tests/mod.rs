@@ -5,6 +5,7 @@ mod apply;
 mod bodies;
 mod dry;
 mod pods;
+mod refused;
 mod scale;
 mod services;
 mod status;

@@ -7,10 +7,13 @@
 
 mod plain;
 mod repaired;
+mod told;
 
 use serde_json::Value;
 use wavetank_core::Core;
-use wavetank_core::model::Kind;
+use wavetank_core::model::{Kind, ObjectKey};
+
+pub(super) use told::with_uid;
 
 use crate::conform::edge::{Path, Status};
 
@@ -21,14 +24,17 @@ pub(super) fn objects(core: &Core, method: &str, path: &Path, body: &Value, answ
     if method == "POST" && path.name.is_empty() {
         return if answer.reason == "AlreadyExists" { vec![body.clone()] } else { Vec::new() };
     }
-    let is_there = !path.name.is_empty() && answer.code != 404 && kind != Kind::Namespace;
+    // Some namespaces are there whatever is asked.
+    let is_known = core.find(&ObjectKey::new(kind, &path.namespace, &path.name)).is_some();
+    let is_there = !path.name.is_empty() && answer.code != 404 && !is_known;
     if is_there { vec![object(core, kind, method, path, body, answer)] } else { Vec::new() }
 }
 
 fn object(core: &Core, kind: Kind, method: &str, path: &Path, body: &Value, answer: &Status) -> Value {
-    let plain = plain::object(kind, &path.name, answer);
+    let mut plain = plain::object(kind, &path.name, answer);
     if method == "PUT" && path.subresource.is_empty() {
         let mut written = body.clone();
+        told::tell(kind, &mut written, &mut plain, answer);
         if let Some(meta) = written.get_mut("metadata").and_then(Value::as_object_mut) {
             meta.retain(|field, _| ["name", "labels", "annotations", "finalizers"].contains(&field.as_str()));
         }
@@ -37,7 +43,6 @@ fn object(core: &Core, kind: Kind, method: &str, path: &Path, body: &Value, answ
             return written;
         }
     }
-    let mut plain = plain;
     unchange(&mut plain, &Value::Null, &answer.message);
     if answer.code < 300 {
         found(&mut plain, body);
@@ -68,11 +73,16 @@ fn unchange(object: &mut Value, plain: &Value, message: &str) {
             another(object, plain, field, part);
         }
     }
-    if reasons.contains("pod updates may not add or remove containers")
-        && let Some(containers) = object["spec"]["containers"].as_array_mut()
-    {
+    for field in ["containers", "initContainers"] {
+        if !reasons.contains(&format!("spec.{field}: Forbidden: pod updates may not add or remove containers")) {
+            continue;
+        }
         let more = serde_json::json!({"name": "another-of-the-stand-in", "image": "a"});
-        if containers.len() > 1 { drop(containers.pop()) } else { containers.push(more) }
+        match object["spec"][field].as_array_mut() {
+            Some(containers) if containers.len() > 1 => drop(containers.pop()),
+            Some(containers) => containers.push(more),
+            None => object["spec"][field] = serde_json::json!([more]),
+        }
     }
 }
 
@@ -126,6 +136,19 @@ fn another(object: &mut Value, plain: &Value, field: &str, reason: &str) {
             let mode = flipped(&object["volumeBindingMode"], "WaitForFirstConsumer", "Immediate");
             object["volumeBindingMode"] = mode;
         }
+        "preemptionPolicy" => {
+            let policy = flipped(&object["preemptionPolicy"], "Never", "PreemptLowerPriority");
+            object["preemptionPolicy"] = policy;
+        }
+        "spec.scopes" => {
+            let scope = flipped(&object["spec"]["scopes"][0], "NotTerminating", "Terminating");
+            object["spec"]["scopes"] = serde_json::json!([scope]);
+        }
+        "spec.providerID" | "type" | "value" if object.pointer(&pointer).is_none() => match field {
+            "spec.providerID" => object["spec"]["providerID"] = "example://before".into(),
+            "type" => object["type"] = "example.com/before".into(),
+            _ => object["value"] = 1.into(),
+        },
         "parameters" => object["parameters"] = serde_json::json!({"of": "the stand-in"}),
         "data" | "binaryData" | "immutable" if plain.is_null() => {}
         "data" | "binaryData" | "immutable" => {

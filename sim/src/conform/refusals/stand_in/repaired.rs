@@ -62,6 +62,11 @@ fn mend(object: &mut Value, plain: &Value, field: &[String]) {
                 map.insert(key.clone(), good.clone());
                 return;
             }
+            // Nothing can be without these.
+            (Value::Object(map), None) if key == "name" && length > 2 || key == "image" => {
+                map.insert(key.clone(), "of-the-stand-in".into());
+                return;
+            }
             (Value::Object(map), None) if map.contains_key(key) => {
                 map.remove(key);
                 return;

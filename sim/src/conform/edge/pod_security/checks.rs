@@ -1,0 +1,318 @@
+//! The checks of the levels, each of a pod's spec.
+//!
+//! Source: staging/src/k8s.io/pod-security-admission/policy/check_*.go (v1.34.1).
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::Found;
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn name(value: &Value) -> &str {
+    value["name"].as_str().unwrap_or_default()
+}
+
+fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
+    ["initContainers", "containers", "ephemeralContainers"].into_iter().flat_map(|field| items(&spec[field]))
+}
+
+/// The names of the containers of which something holds.
+fn those(spec: &Value, is_bad: impl Fn(&Value) -> bool) -> Vec<&str> {
+    containers(spec).filter(|container| is_bad(container)).map(name).collect()
+}
+
+fn quoted<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| format!("\"{word}\"")).collect();
+    words.join(", ")
+}
+
+fn plural<'a>(one: &'a str, many: &'a str, count: usize) -> &'a str {
+    if count == 1 { one } else { many }
+}
+
+/// `container "a"` or `containers "a", "b"`.
+fn listed(what: &str, names: &[&str]) -> String {
+    format!("{what}{} {}", if names.len() == 1 { "" } else { "s" }, quoted(names.iter().copied()))
+}
+
+fn found(short: &str, detail: String) -> Found {
+    Some((short.to_owned(), detail))
+}
+
+/// Who sets something in a security context that must not be set: the pod and containers. `None` if nobody does.
+fn setters(spec: &Value, is_bad: impl Fn(&Value) -> bool) -> Option<String> {
+    let mut who = Vec::new();
+    if is_bad(&spec["securityContext"]) {
+        who.push("pod".to_owned());
+    }
+    let names = those(spec, |container| is_bad(&container["securityContext"]));
+    if !names.is_empty() {
+        who.push(listed("container", &names));
+    }
+    (!who.is_empty()).then(|| who.join(" and "))
+}
+
+/// The texts at a place of the security contexts of the pod and its containers that are not among the known ones.
+fn unknown_values<'a>(spec: &'a Value, place: &str, known: &[&str]) -> BTreeSet<&'a str> {
+    let contexts = containers(spec).map(|it| &it["securityContext"]).chain([&spec["securityContext"]]);
+    contexts.filter_map(|it| it.pointer(place)?.as_str()).filter(|text| !known.contains(text)).collect()
+}
+
+const PROFILES: [&str; 2] = ["RuntimeDefault", "Localhost"];
+
+pub(super) fn app_armor(spec: &Value) -> Found {
+    let bad = unknown_values(spec, "/appArmorProfile/type", &PROFILES);
+    let who = setters(spec, |it| it["appArmorProfile"]["type"].as_str().is_some_and(|it| !PROFILES.contains(&it)))?;
+    let short = plural("forbidden AppArmor profile", "forbidden AppArmor profiles", bad.len());
+    found(short, format!("{who} must not set AppArmor profile type to {}", quoted(bad)))
+}
+
+const DEFAULT_CAPABILITIES: [&str; 13] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
+/// Containers that add capabilities beside the known ones, and these.
+fn adders<'a>(spec: &'a Value, known: &[&str]) -> (Vec<&'a str>, BTreeSet<&'a str>) {
+    let added = |it: &'a Value| {
+        items(&it["securityContext"]["capabilities"]["add"]).filter_map(Value::as_str).filter(|it| !known.contains(it))
+    };
+    let all = containers(spec).flat_map(added).collect();
+    (
+        those(spec, |it| {
+            items(&it["securityContext"]["capabilities"]["add"])
+                .any(|it| !known.contains(&it.as_str().unwrap_or_default()))
+        }),
+        all,
+    )
+}
+
+pub(super) fn added_capabilities(spec: &Value) -> Found {
+    let (names, added) = adders(spec, &DEFAULT_CAPABILITIES);
+    if names.is_empty() {
+        return None;
+    }
+    let who = listed("container", &names);
+    let detail = format!("{who} must not include {} in securityContext.capabilities.add", quoted(added));
+    found("non-default capabilities", detail)
+}
+
+pub(super) fn capabilities(spec: &Value) -> Found {
+    if is_windows(spec) {
+        return None;
+    }
+    let keeps = |it: &Value| !items(&it["securityContext"]["capabilities"]["drop"]).any(|it| it == "ALL");
+    let mut details = Vec::new();
+    let names = those(spec, keeps);
+    if !names.is_empty() {
+        details.push(format!(r#"{} must set securityContext.capabilities.drop=["ALL"]"#, listed("container", &names)));
+    }
+    let (names, added) = adders(spec, &["NET_BIND_SERVICE"]);
+    if !names.is_empty() {
+        let who = listed("container", &names);
+        details.push(format!("{who} must not include {} in securityContext.capabilities.add", quoted(added)));
+    }
+    (!details.is_empty()).then(|| ("unrestricted capabilities".to_owned(), details.join("; ")))
+}
+
+pub(super) fn host_namespaces(spec: &Value) -> Found {
+    let shared = ["hostNetwork", "hostPID", "hostIPC"].into_iter().filter(|field| spec[*field] == true);
+    let shared: Vec<String> = shared.map(|field| format!("{field}=true")).collect();
+    (!shared.is_empty()).then(|| ("host namespaces".to_owned(), shared.join(", ")))
+}
+
+pub(super) fn host_paths(spec: &Value) -> Found {
+    let volumes: Vec<&str> = items(&spec["volumes"]).filter(|it| !it["hostPath"].is_null()).map(name).collect();
+    (!volumes.is_empty()).then(|| ("hostPath volumes".to_owned(), listed("volume", &volumes)))
+}
+
+pub(super) fn host_ports(spec: &Value) -> Found {
+    let of = |it: &Value| {
+        items(&it["ports"]).filter_map(|it| it["hostPort"].as_u64()).filter(|it| *it != 0).collect::<Vec<_>>()
+    };
+    let names = those(spec, |it| !of(it).is_empty());
+    if names.is_empty() {
+        return None;
+    }
+    let ports: BTreeSet<String> = containers(spec).flat_map(of).map(|port| port.to_string()).collect();
+    let (who, uses) = (listed("container", &names), plural("uses", "use", names.len()));
+    let what = plural("hostPort", "hostPorts", ports.len());
+    found("hostPort", format!("{who} {uses} {what} {}", ports.into_iter().collect::<Vec<_>>().join(", ")))
+}
+
+pub(super) fn probed_hosts(spec: &Value) -> Found {
+    const HOOKS: [&str; 5] =
+        ["/livenessProbe", "/readinessProbe", "/startupProbe", "/lifecycle/postStart", "/lifecycle/preStop"];
+    fn of(container: &Value) -> impl Iterator<Item = &str> {
+        let hooks = HOOKS.into_iter().filter_map(|place| container.pointer(place));
+        let hosts = hooks.flat_map(|it| [&it["httpGet"]["host"], &it["tcpSocket"]["host"]]);
+        hosts.filter_map(Value::as_str).filter(|host| !host.is_empty())
+    }
+    let names: BTreeSet<&str> = those(spec, |it| of(it).next().is_some()).into_iter().collect();
+    if names.is_empty() {
+        return None;
+    }
+    let hosts: BTreeSet<&str> = containers(spec).flat_map(of).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let (who, uses) = (listed("container", &names), plural("uses", "use", names.len()));
+    let what = plural("probe or lifecycle host", "probe or lifecycle hosts", hosts.len());
+    found("probe or lifecycle host", format!("{who} {uses} {what} {}", quoted(hosts)))
+}
+
+pub(super) fn privileged(spec: &Value) -> Found {
+    let names = those(spec, |it| it["securityContext"]["privileged"] == true);
+    let detail = || format!("{} must not set securityContext.privileged=true", listed("container", &names));
+    (!names.is_empty()).then(|| ("privileged".to_owned(), detail()))
+}
+
+pub(super) fn proc_mount(spec: &Value) -> Found {
+    let of = |it: &Value| it["securityContext"]["procMount"].as_str().is_some_and(|it| it != "Default");
+    let names = those(spec, of);
+    if names.is_empty() {
+        return None;
+    }
+    let mounts = unknown_values(spec, "/procMount", &["Default"]);
+    let who = listed("container", &names);
+    found("procMount", format!("{who} must not set securityContext.procMount to {}", quoted(mounts)))
+}
+
+pub(super) fn se_linux(spec: &Value) -> Found {
+    const TYPES: [&str; 5] = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+    let text = |it: &Value, field: &str| it["seLinuxOptions"][field].as_str().unwrap_or_default().to_owned();
+    let is_bad = |it: &Value| {
+        !TYPES.contains(&text(it, "type").as_str()) || !text(it, "user").is_empty() || !text(it, "role").is_empty()
+    };
+    let who = setters(spec, is_bad)?;
+    let types = unknown_values(spec, "/seLinuxOptions/type", &TYPES);
+    let mut data = Vec::new();
+    if !types.is_empty() {
+        data.push(listed("type", &types.into_iter().collect::<Vec<_>>()));
+    }
+    for field in ["user", "role"] {
+        if !unknown_values(spec, &format!("/seLinuxOptions/{field}"), &[""]).is_empty() {
+            data.push(format!("{field} may not be set"));
+        }
+    }
+    found("seLinuxOptions", format!("{who} set forbidden securityContext.seLinuxOptions: {}", data.join("; ")))
+}
+
+pub(super) fn seccomp_given(spec: &Value) -> Found {
+    let is_bad = |it: &Value| it["seccompProfile"]["type"].as_str().is_some_and(|it| !PROFILES.contains(&it));
+    let who = setters(spec, is_bad)?;
+    let types = unknown_values(spec, "/seccompProfile/type", &PROFILES);
+    found("seccompProfile", format!("{who} must not set securityContext.seccompProfile.type to {}", quoted(types)))
+}
+
+pub(super) fn seccomp(spec: &Value) -> Found {
+    if is_windows(spec) {
+        return None;
+    }
+    if let Some(given) = seccomp_given(spec) {
+        return Some(given);
+    }
+    let is_set = |it: &Value| !it["seccompProfile"].is_null();
+    let names = those(spec, |it| !is_set(&it["securityContext"]) && !is_set(&spec["securityContext"]));
+    let wanted = r#"must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost""#;
+    let detail = || format!("pod or {} {wanted}", listed("container", &names));
+    (!names.is_empty()).then(|| ("seccompProfile".to_owned(), detail()))
+}
+
+pub(super) fn sysctls(spec: &Value) -> Found {
+    const SAFE: [&str; 12] = [
+        "kernel.shm_rmid_forced",
+        "net.ipv4.ip_local_port_range",
+        "net.ipv4.tcp_syncookies",
+        "net.ipv4.ping_group_range",
+        "net.ipv4.ip_unprivileged_port_start",
+        "net.ipv4.ip_local_reserved_ports",
+        "net.ipv4.tcp_keepalive_time",
+        "net.ipv4.tcp_fin_timeout",
+        "net.ipv4.tcp_keepalive_intvl",
+        "net.ipv4.tcp_keepalive_probes",
+        "net.ipv4.tcp_rmem",
+        "net.ipv4.tcp_wmem",
+    ];
+    let names = items(&spec["securityContext"]["sysctls"]).map(name).filter(|it| !SAFE.contains(it));
+    let names: Vec<&str> = names.collect();
+    (!names.is_empty()).then(|| ("forbidden sysctls".to_owned(), names.join(", ")))
+}
+
+pub(super) fn host_process(spec: &Value) -> Found {
+    let who = setters(spec, |it| it["windowsOptions"]["hostProcess"] == true)?;
+    found("hostProcess", format!("{who} must not set securityContext.windowsOptions.hostProcess=true"))
+}
+
+fn is_windows(spec: &Value) -> bool {
+    spec["os"]["name"] == "windows"
+}
+
+pub(super) fn escalation(spec: &Value) -> Found {
+    let names = those(spec, |it| it["securityContext"]["allowPrivilegeEscalation"] != false);
+    if names.is_empty() || is_windows(spec) {
+        return None;
+    }
+    let detail = format!("{} must set securityContext.allowPrivilegeEscalation=false", listed("container", &names));
+    found("allowPrivilegeEscalation != false", detail)
+}
+
+/// Volumes that have nothing of a node but what it was given for the pod.
+const VOLUMES: [&str; 9] = [
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "image",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+];
+
+pub(super) fn volume_types(spec: &Value) -> Found {
+    let has = |it: &Value, field: &str| !it[field].is_null();
+    let others = items(&spec["volumes"]).filter(|it| !VOLUMES.iter().any(|field| has(it, field)));
+    let (mut names, mut types) = (Vec::new(), BTreeSet::new());
+    for volume in others {
+        names.push(name(volume));
+        let source = volume.as_object().into_iter().flatten().find(|(field, _)| *field != "name");
+        types.insert(source.map_or("unknown", |(field, _)| field.as_str()));
+    }
+    if names.is_empty() {
+        return None;
+    }
+    let (who, uses) = (listed("volume", &names), plural("uses", "use", names.len()));
+    let what = plural("restricted volume type", "restricted volume types", types.len());
+    found("restricted volume types", format!("{who} {uses} {what} {}", quoted(types)))
+}
+
+pub(super) fn non_root(spec: &Value) -> Found {
+    const SHORT: &str = "runAsNonRoot != true";
+    if let Some(who) = setters(spec, |it| it["runAsNonRoot"] == false) {
+        return found(SHORT, format!("{who} must not set securityContext.runAsNonRoot=false"));
+    }
+    let names = those(spec, |it| it["securityContext"]["runAsNonRoot"].is_null());
+    if names.is_empty() || spec["securityContext"]["runAsNonRoot"] == true {
+        return None;
+    }
+    found(SHORT, format!("pod or {} must set securityContext.runAsNonRoot=true", listed("container", &names)))
+}
+
+pub(super) fn root_user(spec: &Value) -> Found {
+    let who = setters(spec, |it| it["runAsUser"] == 0)?;
+    found("runAsUser=0", format!("{who} must not set runAsUser=0"))
+}
