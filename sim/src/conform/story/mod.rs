@@ -144,4 +144,22 @@ mod tests {
         assert_eq!((last(json!({})), last(json!({"active": []})), last(json!({"failed": 0}))), (None, None, None));
         assert_eq!(last(json!({"failed": 2})).as_deref(), Some("failed=2"));
     }
+    #[test]
+    fn a_condition_that_names_another_taint_of_as_many_nodes_has_not_changed() {
+        let line = |t_ms: i64, what: &str, reasons: &str| {
+            let value = format!("False(Unschedulable): 0/2 nodes are available: {reasons}.");
+            let line = json!({
+                "t_ms": t_ms, "type": what, "kind": "Pod", "name": "s/a", "conditions": {"PodScheduled": value},
+            });
+            Line::from_json(line).expect("the line is whole")
+        };
+        let taint = |key: &str| format!("2 node(s) had untolerated taint {{{key}: }}");
+        let lines = [
+            line(0, "ADDED", &taint("wet")),
+            line(9_000, "MODIFIED", &taint("dry")),
+            line(20_000, "MODIFIED", "2 Insufficient cpu"),
+        ];
+        let times: Vec<i64> = tell(&lines, 0)["Pod/a condition PodScheduled"].iter().map(|entry| entry.at_ms).collect();
+        assert_eq!(times, [0, 20_000]);
+    }
 }

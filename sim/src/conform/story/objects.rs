@@ -107,20 +107,21 @@ impl Teller {
         let empty = serde_json::Map::new();
         let of = |line: &Line| line.fields.get("conditions").and_then(Value::as_object).cloned();
         let (old, new) = (before.and_then(of).unwrap_or_default(), of(line).unwrap_or(empty));
+        // What is told of a condition; a new text that tells the same is no change.
         let text = |value: &Value| {
-            let text = value.as_str().unwrap_or_default();
             // Recordings add the times of heartbeats of nodes.
-            text.split(" hb=").next().unwrap_or_default().to_owned()
+            let text = value.as_str().unwrap_or_default().split(" hb=").next().unwrap_or_default();
+            // A pod's own condition messages name containers and nodes; reasons are what is decided.
+            if line.kind == "Node" { reason_only(text) } else { unfit::levelled(&self.names.in_text(text)) }
         };
-        for (kind, value) in &new {
+        let mut changes = Vec::new();
+        for (kind, value) in new.iter().filter(|(kind, value)| old.get(*kind) != Some(*value)) {
             let now = text(value);
             if old.get(kind).map(text).as_ref() != Some(&now) {
-                // A pod's own condition messages name containers and nodes; reasons are what is decided.
-                let now =
-                    if line.kind == "Node" { reason_only(&now) } else { unfit::levelled(&self.names.in_text(&now)) };
-                self.push(line, format!("{subject} condition {kind}"), now);
+                changes.push((format!("{subject} condition {kind}"), now));
             }
         }
+        changes.into_iter().for_each(|(track, now)| self.push(line, track, now));
         for kind in old.keys().filter(|kind| !new.contains_key(*kind)) {
             self.push(line, format!("{subject} condition {kind}"), "removed".to_owned());
         }
