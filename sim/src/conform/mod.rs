@@ -333,7 +333,12 @@ fn unwatched(recording: &Recording) -> BTreeSet<&str> {
         Deed::Request { code, path, .. } => *code == 201 && !path.contains("dryRun"),
         _ => false,
     };
-    let kinds: BTreeSet<&str> = recording.steps.iter().filter(made).filter_map(asked_kind).collect();
+    let mut kinds: BTreeSet<&str> = recording.steps.iter().filter(made).filter_map(asked_kind).collect();
+    for step in &recording.steps {
+        if let Deed::Kubectl(command, 0) = &step.what {
+            kinds.extend(kubectl::made(command).into_iter().map(|(kind, _)| kind.name()));
+        }
+    }
     kinds.into_iter().filter(|kind| !recording.lines.iter().any(|line| line.kind == *kind)).collect()
 }
 
@@ -365,8 +370,8 @@ pub(crate) fn brief(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::line::Line;
-    use super::recording::Recording;
-    use super::{bench, is_shown, looking_period_secs, says_the_same};
+    use super::recording::{Deed, Recording, Step};
+    use super::{bench, is_shown, looking_period_secs, says_the_same, unwatched};
     use serde_json::json;
 
     #[test]
@@ -385,6 +390,16 @@ mod tests {
         let never_bound = json!({"phase": "Failed", "deletionTimestamp": "2026-11-22T01:36:59Z"});
         assert_eq!(looking_period_secs(&[line("Pod", never_bound.clone())]), bench::POD_GC_PERIOD_SECS);
         assert_eq!(looking_period_secs(&[line("Job", never_bound)]), 0);
+    }
+
+    #[test]
+    fn a_kind_of_which_a_command_made_an_object_that_no_line_shows_was_not_watched() {
+        let mut recording = Recording::empty("shop".to_owned());
+        let made = |command: &str, code| Step { at_ms: 0, from_ms: 0, what: Deed::Kubectl(command.to_owned(), code) };
+        recording.steps.push(made("create configmap till --from-literal=a=b", 1));
+        assert!(unwatched(&recording).is_empty(), "it failed");
+        recording.steps.push(made("create secret generic key --from-literal=a=b", 0));
+        assert_eq!(unwatched(&recording).into_iter().collect::<Vec<_>>(), ["Secret"]);
     }
 
     #[test]
