@@ -103,7 +103,7 @@ impl Pace {
             late: if is_second { LATE[one_of_four(seed, KUBELETS, 0)] } else { Span::ZERO },
             queues: is_second.then(BTreeMap::new),
             shared_limit: recorded_limit.is_none(),
-            makers_are_busy: seed / (2 * OF_A_KIND) % 2 == 0,
+            makers_are_busy: (seed / (2 * OF_A_KIND)).is_multiple_of(2),
         }
     }
 
