@@ -6,7 +6,7 @@
 use wavetank_core::Core;
 use wavetank_core::model::{Object, ObjectKey};
 
-use super::{Outcome, Path, Status, not_found};
+use super::{Outcome, Path, Status, not_found, together};
 
 /// The answer to a request for the part of a pod, node or service that its machine has.
 pub(super) fn answer(core: &Core, key: &ObjectKey, path: &Path) -> Outcome {
@@ -71,10 +71,6 @@ fn wrong_options(name: &str, path: &Path) -> Option<Status> {
     if path.parameter("stream").is_some() {
         faults.push("stream: Forbidden: may not be specified".to_owned());
     }
-    let said = match faults.as_slice() {
-        [] => return None,
-        [only] => only.clone(),
-        several => format!("[{}]", several.join(", ")),
-    };
+    let said = together(&faults)?;
     Some(Status::invalid(format!("PodLogOptions {name:?} is invalid: {said}")))
 }

@@ -81,6 +81,15 @@ pub struct Status {
     pub message: String,
 }
 
+/// What is said of several faults, as Go shows a list of errors; `None` if there are none.
+fn together(faults: &[String]) -> Option<String> {
+    match faults {
+        [] => None,
+        [only] => Some(only.clone()),
+        several => Some(format!("[{}]", several.join(", "))),
+    }
+}
+
 impl Status {
     fn new(code: u16, reason: &str, message: impl Into<String>) -> Status {
         Status { code, reason: reason.to_owned(), message: message.into() }

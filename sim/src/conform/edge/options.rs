@@ -6,7 +6,7 @@
 use serde_json::Value;
 use wavetank_core::model::Kind;
 
-use super::{Path, Status, bodies, resources};
+use super::{Path, Status, bodies, resources, together};
 use crate::conform::selectors;
 
 const MANAGER_MAX: usize = 128;
@@ -53,11 +53,7 @@ fn faults(path: &Path) -> Vec<String> {
 
 /// What is said to options of the kind `kind` with these faults; `None` if there are none.
 fn invalid(kind: &str, faults: &[String]) -> Option<Status> {
-    let said = match faults {
-        [] => return None,
-        [only] => only.clone(),
-        several => format!("[{}]", several.join(", ")),
-    };
+    let said = together(faults)?;
     Some(Status::invalid(format!("{kind}.meta.k8s.io \"\" is invalid: {said}")))
 }
 

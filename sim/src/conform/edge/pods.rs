@@ -11,7 +11,7 @@ use wavetank_core::api::eviction::charge;
 use wavetank_core::model::{Object, ObjectKey};
 
 use super::delete::grace;
-use super::{Outcome, Path, Status, bodies, create, failed_precondition, not_found, options, versions};
+use super::{Outcome, Path, Status, bodies, create, failed_precondition, not_found, options, together, versions};
 
 /// What is said to a body that cannot be what the path asks for, of another kind or about another pod, and to what
 /// nothing can be created in.
@@ -125,10 +125,8 @@ pub(super) fn bind(core: &Core, key: &ObjectKey, path: &Path, body: &Value) -> O
     if target("name").is_empty() {
         faults.push("target.name: Required value".to_owned());
     }
-    match faults.as_slice() {
-        [] => {}
-        [only] => return Outcome::Answered(Status::internal(only.clone())),
-        several => return Outcome::Answered(Status::internal(format!("[{}]", several.join(", ")))),
+    if let Some(said) = together(&faults) {
+        return Outcome::Answered(Status::internal(said));
     }
     let Some(Object::Pod(pod)) = core.find(key) else { return not_found(key) };
     let wanted = |field: &str| body["metadata"][field].as_str().filter(|text| !text.is_empty());

@@ -29,6 +29,20 @@ fn pod(name: &str) -> Pod {
     Pod { meta: meta.into(), spec: Shared::new(spec), ..Pod::default() }
 }
 
+/// A pod that is managed by what has no scale.
+fn oddly_managed() -> Pod {
+    let owner = OwnerReference {
+        kind: Kind::Service,
+        name: "odd".into(),
+        uid: crate::id::Uid::new(7),
+        controller: true,
+        block_owner_deletion: false,
+    };
+    let mut odd = pod("odd");
+    odd.meta.owners = [owner].into();
+    odd
+}
+
 fn replica_set(name: &str, replicas: u32) -> ReplicaSet {
     let labels = Labels::new([("app", "web"), ("set", name)]);
     let template = PodTemplate { labels: labels.clone(), spec: pod("x").spec, ..PodTemplate::default() };
@@ -133,16 +147,7 @@ fn a_manager_without_a_scale_closes_the_budget() {
     bed.create(budget("b", DisruptionLimit::MaxUnavailable(IntOrPercent::Int(1))));
     bed.run_for(Span::from_secs(1));
     assert_eq!(status(&bed, "b"), (1, 1, 0, 1));
-    let owner = OwnerReference {
-        kind: Kind::Service,
-        name: "odd".into(),
-        uid: crate::id::Uid::new(7),
-        controller: true,
-        block_owner_deletion: false,
-    };
-    let mut odd = pod("odd");
-    odd.meta.owners = [owner].into();
-    bed.create(odd);
+    bed.create(oddly_managed());
     bed.run_for(Span::ZERO);
     let stored = bed.get::<PodDisruptionBudget>("default", "b").unwrap();
     let condition = stored.status.conditions.get(ConditionKind::DisruptionAllowed).unwrap();
@@ -161,16 +166,7 @@ fn a_budget_that_counts_as_before_its_failed_sync_says_so_again() {
         stored.status.conditions.get(ConditionKind::DisruptionAllowed).unwrap().reason.clone()
     };
     assert_eq!(&*reason(&bed), "InsufficientPods");
-    let owner = OwnerReference {
-        kind: Kind::Service,
-        name: "odd".into(),
-        uid: crate::id::Uid::new(7),
-        controller: true,
-        block_owner_deletion: false,
-    };
-    let mut odd = pod("odd");
-    odd.meta.owners = [owner].into();
-    bed.create(odd);
+    bed.create(oddly_managed());
     bed.run_for(Span::ZERO);
     assert_eq!(&*reason(&bed), SYNC_FAILED);
     let key = ObjectKey::new(Kind::Pod, "default", "odd");

@@ -11,7 +11,7 @@ use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::model::{Kind, Object, ObjectKey};
 
-use super::Status;
+use super::{Status, together};
 use checks::*;
 
 /// Labels begin so.
@@ -58,11 +58,7 @@ pub(super) fn wrong_labels(name: &str, namespace: &Value) -> Option<Status> {
         };
         faults.push(format!("metadata.labels[{label}]: Invalid value: {value:?}: {why}"));
     }
-    let said = match faults.as_slice() {
-        [] => return None,
-        [only] => only.clone(),
-        several => format!("[{}]", several.join(", ")),
-    };
+    let said = together(&faults)?;
     Some(Status::invalid(format!("Namespace {name:?} is invalid: {said}")))
 }
 
