@@ -11,10 +11,10 @@
 //! way) or `board` and `first_look` (which remember, or pass once), `sampling`, then `prebind`; without a node
 //! `diagnosis`, and `preemption` with `dry_run`, `nominations` and `evictions`; `explain` tells it all. What they look
 //! at: `cache` (nodes and the pods on them, in the order of `node_tree`, of which a `stretch` is a part), `classes` of
-//! like pods with their `traits`, `labels_asked` and `tally`, `appraisal`, `score_tree`, `relations`, `terms`, `topology` and `sieve`
-//! (what other pods mean), `surroundings`, `storage` and `volumes`. What decides: `profile`, [`plugins`], `policies`
-//! (with `gpu`); `events` are what can help a pod that waits; `float` is the rounding of Kubernetes, and `rows` how
-//! tables of all pods grow.
+//! like pods with their `traits`, `labels_asked` and `tally`, `appraisal`, `score_tree`, `relations`, `terms`,
+//! `topology` and `sieve` (what other pods mean), `surroundings`, `storage` and `volumes`. What decides: `profile`,
+//! [`plugins`], `policies` (with `gpu`); `events` are what can help a pod that waits; `float` is the rounding of
+//! Kubernetes, and `rows` how tables of all pods grow.
 //!
 //! Source: pkg/scheduler/{schedule_one,eventhandlers}.go (v1.34.1).
 
