@@ -76,12 +76,19 @@ pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outc
     match (admitted, unknown_class) {
         (Err(late), class) => Outcome::Answered(early().or(class).unwrap_or(late)),
         (Ok(_), Some(class)) => Outcome::Answered(early().unwrap_or(class)),
-        (Ok(_), None) if no_port(&body).is_some() => Outcome::Answered(no_port(&body).expect("it is looked at above")),
-        (Ok(located), None) => match to_object(&located) {
-            Ok(object) => taken(core, &body, &key)
-                .map_or_else(|| Outcome::Ask(vec![Request::Create(object)]), |it| Outcome::Answered(Status::of(&it))),
-            Err(errors) => Outcome::NotCovered(errors.to_string()),
-        },
+        (Ok(located), None) => asked(core, &located, &body, &key),
+    }
+}
+
+/// What is asked for with an object that may be made, as far as the edge knows.
+fn asked(core: &Core, located: &Located<Manifest>, body: &Value, key: &ObjectKey) -> Outcome {
+    if let Some(status) = no_port(body) {
+        return Outcome::Answered(status);
+    }
+    match to_object(located) {
+        Ok(object) => taken(core, body, key)
+            .map_or_else(|| Outcome::Ask(vec![Request::Create(object)]), |it| Outcome::Answered(Status::of(&it))),
+        Err(errors) => Outcome::NotCovered(errors.to_string()),
     }
 }
 

@@ -9,7 +9,7 @@ use wavetank_core::model::{Object, ObjectKey};
 use wavetank_manifest::kubernetes::{PatchType, apply_patch};
 
 use super::change::{Sent, wrong_name};
-use super::{Outcome, Status, create, versions};
+use super::{Outcome, Status, bodies, create, versions};
 
 /// What is said to a PUT of what is no Scale, or that of another object.
 pub(super) fn wrong_body(key: &ObjectKey, body: &Value) -> Option<Status> {
@@ -36,10 +36,7 @@ fn wrong_size(size: &Value) -> Option<String> {
         Value::Null => return None,
         Value::Number(number) if number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()) => return None,
         Value::Number(number) => format!("number {number}"),
-        Value::String(_) => "string".to_owned(),
-        Value::Bool(_) => "bool".to_owned(),
-        Value::Array(_) => "array".to_owned(),
-        Value::Object(_) => "object".to_owned(),
+        other => bodies::go_type(other).to_owned(),
     };
     Some(format!("json: cannot unmarshal {found} into Go struct field ScaleSpec.spec.replicas of type int32"))
 }

@@ -87,19 +87,16 @@ const DEFAULT_CAPABILITIES: [&str; 13] = [
     "SYS_CHROOT",
 ];
 
+/// The capabilities that a container adds beside the known ones.
+fn additions<'a>(container: &'a Value, known: &'a [&'static str]) -> impl Iterator<Item = &'a str> {
+    let added = items(&container["securityContext"]["capabilities"]["add"]).filter_map(Value::as_str);
+    added.filter(|it| !known.contains(it))
+}
+
 /// Containers that add capabilities beside the known ones, and these.
-fn adders<'a>(spec: &'a Value, known: &[&str]) -> (Vec<&'a str>, BTreeSet<&'a str>) {
-    let added = |it: &'a Value| {
-        items(&it["securityContext"]["capabilities"]["add"]).filter_map(Value::as_str).filter(|it| !known.contains(it))
-    };
-    let all = containers(spec).flat_map(added).collect();
-    (
-        those(spec, |it| {
-            items(&it["securityContext"]["capabilities"]["add"])
-                .any(|it| !known.contains(&it.as_str().unwrap_or_default()))
-        }),
-        all,
-    )
+fn adders<'a>(spec: &'a Value, known: &'a [&'static str]) -> (Vec<&'a str>, BTreeSet<&'a str>) {
+    let names = those(spec, |it| additions(it, known).next().is_some());
+    (names, containers(spec).flat_map(|it| additions(it, known)).collect())
 }
 
 pub(super) fn added_capabilities(spec: &Value) -> Found {
