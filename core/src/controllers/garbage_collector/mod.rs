@@ -160,7 +160,13 @@ impl GarbageCollector {
                 if let Some(owner) = owners.absent.iter().filter(added).find(|owner| is_elsewhere(view, owner)) {
                     ctx.event(item.0.clone(), foreign(owner, new));
                 }
-                // One that comes to an owner that waits is left until the owner is looked at again.
+                // All are looked at, not only those that hold the owner back; those that come later are left until the
+                // owner is looked at again. Source: `processTransitions`.
+                if begins_to_wait(old, new) {
+                    for dependent in self.dependents(view, item.1) {
+                        self.desk.queue.add(dependent);
+                    }
+                }
                 if (acts_before_it_goes && newly) || !owners.absent.is_empty() {
                     self.desk.queue.add(item);
                 }
@@ -286,6 +292,13 @@ fn foreign(owner: &OwnerReference, owned: &Meta) -> Event {
 /// Whether an object is being deleted and waits for its dependents.
 fn is_waiting(meta: &Meta) -> bool {
     meta.is_terminating() && has(meta, FOREGROUND_DELETION)
+}
+
+/// Whether an object begins to wait for its dependents with a change.
+///
+/// Source: `startsWaitingForDependentsDeleted`.
+fn begins_to_wait(old: Option<&Meta>, new: &Meta) -> bool {
+    is_waiting(new) && !has(new, ORPHAN) && !old.is_some_and(is_waiting)
 }
 
 fn has(meta: &Meta, finalizer: &str) -> bool {

@@ -103,6 +103,22 @@ fn two_objects_that_own_each_other_go_together_in_the_foreground() {
 }
 
 #[test]
+fn what_does_not_hold_its_owner_back_goes_when_the_owner_begins_to_wait() {
+    let (mut bed, [own, ..]) = two_namespaces();
+    let mut held = child("default", "held", std::slice::from_ref(&own));
+    held.meta.finalizers = ["example.com/hold".into()].into();
+    bed.create(held);
+    let free = OwnerReference { controller: false, block_owner_deletion: false, ..own };
+    bed.create(child("default", "free", &[free]));
+    bed.run_for(Span::from_secs(1));
+    let key = ObjectKey::new(Kind::Service, "default", "owner");
+    bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Foreground });
+    bed.run_for(Span::from_secs(5));
+    assert!(is_there(&bed, "default", "owner") && is_there(&bed, "default", "held"), "the owner waits for this one");
+    assert!(!is_there(&bed, "default", "free"), "{:#?}", bed.told());
+}
+
+#[test]
 fn an_object_without_a_namespace_stays_whatever_its_owners_in_namespaces_come_to() {
     let (mut bed, [own, _, node]) = two_namespaces();
     let gone_node = || absent(Kind::Node, "never", 997);
