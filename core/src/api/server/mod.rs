@@ -403,11 +403,8 @@ fn bind(ctx: &Context<'_>, store: &mut Store, namespace: Name, name: Name, uid: 
     }
     let mut pod = Pod::clone(pod);
     pod.node = Some(node);
-    let status = &mut *pod.status;
-    if status.nominated_node.is_some() {
-        status.nominated_node = None;
-    }
-    status.conditions.set(crate::model::ConditionKind::PodScheduled, crate::model::Status3::True, "", "", ctx.now);
+    // A nomination stays behind: `ClearingNominatedNodeNameAfterBinding` is off.
+    pod.status.conditions.set(crate::model::ConditionKind::PodScheduled, crate::model::Status3::True, "", "", ctx.now);
     let revision = store.replace(row, pod);
     let stored = store.newest().get::<Pod>(row).expect("the pod was just written").clone();
     Ok(Reply::Object(Pod::into_object(stored), revision))
