@@ -190,6 +190,29 @@ steps:
   request: POST /api/v1/namespaces/shop/configmaps
   response_code: 201
   body: {kind: ConfigMap, metadata: {generateName: bag-}}
+- t_ms: 800
+  request: POST /api/v1/namespaces/shop/persistentvolumeclaims
+  response_code: 201
+  body:
+    kind: PersistentVolumeClaim
+    metadata: {name: box}
+    spec:
+      accessModes: [ReadWriteOnce]
+      storageClassName: ''
+      volumeName: crate
+      resources: {requests: {storage: 1Gi}}
+- t_ms: 900
+  request: POST /api/v1/persistentvolumes
+  response_code: 201
+  body:
+    kind: PersistentVolume
+    metadata: {name: crate}
+    spec:
+      accessModes: [ReadWriteOnce]
+      capacity: {storage: 1Gi}
+      hostPath: {path: /crate}
+      storageClassName: ''
+      claimRef: {namespace: shop, name: box, uid: 3a1b2c3d-0000-4000-8000-000000000000}
 - t_ms: 9000
   request: DELETE /api/v1/namespaces/shop/configmaps/till
   response_code: 200
@@ -207,6 +230,14 @@ const DRAWN_EVENTS: &[(i64, &str, &str, &str)] = &[
     (9_105, "DELETED", "bag-x7k2p", "2a1b2c3d"),
 ];
 
+/// A volume that was made for a claim by its uid, and how the two find each other.
+const BOUND_EVENTS: &[(i64, &str, &str, &str)] = &[
+    (805, "ADDED", "shop/box", "Pending"),
+    (905, "ADDED", "crate", "Pending"),
+    (915, "MODIFIED", "crate", "Bound"),
+    (920, "MODIFIED", "shop/box", "Bound"),
+];
+
 #[test]
 fn what_the_recorded_api_server_drew_is_ours_of_the_same_place() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("drawn");
@@ -221,7 +252,15 @@ fn what_the_recorded_api_server_drew_is_ours_of_the_same_place() {
     let namespace =
         r#"{"t_ms":-500,"type":"ADDED","kind":"Namespace","name":"shop","spec":{"finalizers":["kubernetes"]},"#;
     let there = format!("{namespace}\"status\":{{\"phase\":\"Active\"}}}}\n");
-    let lines: String = std::iter::once(there).chain(events).collect();
+    let bound = BOUND_EVENTS.iter().map(|(at_ms, what, name, phase)| {
+        let (kind, uid, spec) = match *name {
+            "crate" => ("PersistentVolume", "4a1b2c3d", r#"{"claimRef":{"name":"box"}}"#),
+            _ => ("PersistentVolumeClaim", "3a1b2c3d", r#"{"volumeName":"crate"}"#),
+        };
+        let start = format!(r#"{{"t_ms":{at_ms},"type":"{what}","kind":"{kind}","name":"{name}","uid":"{uid}""#);
+        format!("{start},\"spec\":{spec},\"status\":{{\"phase\":\"{phase}\"}}}}\n")
+    });
+    let lines: String = std::iter::once(there).chain(events).chain(bound).collect();
     fs::write(folder.join("events.jsonl"), lines).expect("a file of the test");
     let output = conform(&["--seeds", "2", "--differences", "9"], &folder);
     assert!(output.status.success(), "{}", text(&output));

@@ -205,13 +205,22 @@ fn looking_period_secs(lines: &[line::Line]) -> u64 {
             .map_or("", |conditions| conditions["DisruptionTarget"].as_str().unwrap_or(""));
         let never_bound = line.fields.contains_key("deletionTimestamp") && !line.fields.contains_key("nodeName");
         let failed = line.text("phase") == "Failed";
-        line.kind == "Pod" && (target.contains("DeletionByPodGC") || never_bound && failed)
+        line.kind == "Pod" && (target.contains("DeletionByPodGC") || never_bound && failed) || is_out_of_service(line)
     };
     match (lines.iter().any(is_collected), lines.iter().any(is_claim_said)) {
         (true, _) => bench::POD_GC_PERIOD_SECS,
         (false, true) => bench::BINDER_PERIOD_SECS,
         (false, false) => 0,
     }
+}
+
+/// Whether a line shows a node that is out of service: the collector takes the pods off that were to go from there.
+///
+/// Source: `gcTerminating`, pkg/controller/podgc/gc_controller.go (v1.34.1).
+fn is_out_of_service(line: &line::Line) -> bool {
+    let taints = line.fields.get("taints").and_then(Value::as_array).into_iter().flatten();
+    let mut texts = taints.filter_map(Value::as_str);
+    line.kind == "Node" && texts.any(|taint| taint.starts_with("node.kubernetes.io/out-of-service="))
 }
 
 /// Steps that were answered otherwise in every play.
@@ -358,8 +367,15 @@ fn is_shown(track: &str, recording: &Recording) -> bool {
     let Some((subject, field)) = track.split_once(' ') else { return true };
     let kind = subject.split('/').next().unwrap_or_default();
     let of_kind: Vec<_> = recording.lines.iter().filter(|line| line.kind == kind).collect();
-    let is_choice = field.starts_with("spec.") || field == "image";
-    !is_choice || of_kind.is_empty() || of_kind.iter().any(|line| line.fields.contains_key(field))
+    // Which volume a claim was given says nothing where it is not known which others there were.
+    let of_volumes = || recording.lines.iter().any(|line| line.kind == "PersistentVolume");
+    let key = match field {
+        "volume" | "claim" if of_volumes() => "spec",
+        "volume" | "claim" => return false,
+        field => field,
+    };
+    let is_choice = key.starts_with("spec") || matches!(key, "image" | "nominatedNodeName" | "volumesAttached");
+    !is_choice || of_kind.is_empty() || of_kind.iter().any(|line| line.fields.contains_key(key))
 }
 
 /// The first words of a JSON value, for messages.
@@ -390,6 +406,9 @@ mod tests {
         let never_bound = json!({"phase": "Failed", "deletionTimestamp": "2026-11-22T01:36:59Z"});
         assert_eq!(looking_period_secs(&[line("Pod", never_bound.clone())]), bench::POD_GC_PERIOD_SECS);
         assert_eq!(looking_period_secs(&[line("Job", never_bound)]), 0);
+        let taint = json!({"taints": ["node.kubernetes.io/out-of-service=shutdown:NoExecute"]});
+        assert_eq!(looking_period_secs(&[line("Node", taint.clone())]), bench::POD_GC_PERIOD_SECS);
+        assert_eq!(looking_period_secs(&[line("Pod", taint)]), 0);
     }
 
     #[test]

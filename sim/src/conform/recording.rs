@@ -74,6 +74,9 @@ const ON_TIME_MS: i64 = 2_000;
 /// How long a recording's first command may have taken.
 const FIRST_COMMAND_MS: i64 = 2_000;
 
+/// How long a command takes at most that waits for nothing but answers.
+const QUICK_MS: i64 = 2_000;
+
 impl Recording {
     /// Reads a folder. Errors: a file that is not there or not of the format, with its name and place.
     pub fn read(folder: &Path) -> Result<Recording, String> {
@@ -146,8 +149,11 @@ impl Recording {
         let first_ms = recording.steps.first().map(|step| step.at_ms);
         for step in &mut recording.steps {
             if let Deed::Kubectl(line, _) = &step.what {
-                let shown = transcript::shown_ms(&CommandLine::parse(line), &[], &recording.lines, step.from_ms);
-                let unseen_ms = if first_ms == Some(step.at_ms) { step.at_ms } else { step.from_ms };
+                let line = CommandLine::parse(line);
+                let is_quick = !line.takes_its_time();
+                let earliest_ms = if is_quick { step.from_ms.max(step.at_ms - QUICK_MS) } else { step.from_ms };
+                let shown = transcript::shown_ms(&line, &[], &recording.lines, earliest_ms);
+                let unseen_ms = if is_quick || first_ms == Some(step.at_ms) { step.at_ms } else { step.from_ms };
                 step.from_ms = shown.filter(|shown| *shown <= step.at_ms).unwrap_or(unseen_ms);
             }
         }

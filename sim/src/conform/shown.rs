@@ -37,6 +37,7 @@ const FIELDS: &[(&str, &[&str])] = &[
 const WHOLE_SPEC: &[&str] = &[
     "Service",
     "PodDisruptionBudget",
+    "PersistentVolume",
     "PersistentVolumeClaim",
     "ResourceQuota",
     "Namespace",
@@ -146,7 +147,7 @@ fn pod(fields: &mut Map<String, Value>, all: &Value) {
         keep(fields, "pvcs", &json!(claims));
     }
     keep(fields, "priority", &json!(spec["priority"].as_i64().unwrap_or(0)));
-    for key in ["phase", "reason", "startTime", "podIP"] {
+    for key in ["phase", "reason", "startTime", "podIP", "nominatedNodeName"] {
         keep(fields, key, &status[key]);
     }
     keep(fields, "image", &spec["containers"][0]["image"]);
@@ -165,6 +166,12 @@ fn node(fields: &mut Map<String, Value>, all: &Value) {
         fields.insert("taints".to_owned(), taints.into());
     }
     keep(fields, "unschedulable", &all["spec"]["unschedulable"]);
+    let attached = all["status"]["volumesAttached"].as_array().into_iter().flatten();
+    let mut attached: Vec<&str> = attached.map(|volume| as_text(&volume["name"])).collect();
+    if !attached.is_empty() {
+        attached.sort_unstable();
+        fields.insert("volumesAttached".to_owned(), json!(attached));
+    }
     conditions(fields, &all["status"]["conditions"]);
 }
 

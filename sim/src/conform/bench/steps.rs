@@ -96,31 +96,41 @@ impl Bench<'_> {
         serde_json::from_str(&text).unwrap_or_else(|_| body.clone())
     }
 
-    /// The body with ours in place of the recorded objects that it names as owners.
+    /// The body with ours in place of the recorded objects that it names as owners, or as the claim of a volume.
     fn with_our_owners(&self, place: usize, namespace: &str, mut body: Value) -> Value {
-        let (lines, at_ms) = (&self.recording.lines, self.recording.steps[place].at_ms);
         let references = body.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut);
         for reference in references.into_iter().flatten() {
-            let text = |field: &str| reference[field].as_str().unwrap_or_default().to_owned();
-            let (kind, name, uid) = (text("kind"), text("name"), text("uid"));
-            let Some(kind) = Kind::of_name(&kind) else { continue };
-            // Recordings show how a uid begins.
-            let is_it = |line: &&Line| {
-                let begins = line.text("uid");
-                !begins.is_empty() && uid.starts_with(begins) && line.kind == kind.name() && line.short_name() == name
-            };
-            if !lines.iter().any(|line| is_it(&line)) {
-                continue;
-            }
-            let space = if kind.is_namespaced() { namespace } else { "" };
-            let (namespace, plural) = (space.to_owned(), kind.plural().to_owned());
-            let path = Path { namespace, plural, name: name.clone(), ..Path::default() };
-            let name = self.twins.ours(lines, at_ms, &path).unwrap_or(name);
-            let Some(ours) = self.core.find(&ObjectKey::new(kind, space, &name)) else { continue };
-            reference["name"] = name.into();
-            reference["uid"] = ours.uid().to_string().into();
+            self.refer_to_ours(place, namespace, None, reference);
+        }
+        let claim = body.pointer_mut("/spec/claimRef").filter(|claim| claim.is_object());
+        if let Some(claim) = claim {
+            let namespace = claim["namespace"].as_str().unwrap_or_default().to_owned();
+            self.refer_to_ours(place, &namespace, Some(Kind::PersistentVolumeClaim), claim);
         }
         body
+    }
+
+    /// Puts our object in place of a recorded one that a reference names by its uid; its kind may be known anyway.
+    fn refer_to_ours(&self, place: usize, namespace: &str, kind: Option<Kind>, reference: &mut Value) {
+        let (lines, at_ms) = (&self.recording.lines, self.recording.steps[place].at_ms);
+        let text = |field: &str| reference[field].as_str().unwrap_or_default().to_owned();
+        let (name, uid) = (text("name"), text("uid"));
+        let Some(kind) = kind.or_else(|| Kind::of_name(&text("kind"))) else { return };
+        // Recordings show how a uid begins.
+        let is_it = |line: &Line| {
+            let begins = line.text("uid");
+            !begins.is_empty() && uid.starts_with(begins) && line.kind == kind.name() && line.short_name() == name
+        };
+        if !lines.iter().any(is_it) {
+            return;
+        }
+        let space = if kind.is_namespaced() { namespace } else { "" };
+        let (namespace, plural) = (space.to_owned(), kind.plural().to_owned());
+        let path = Path { namespace, plural, name: name.clone(), ..Path::default() };
+        let name = self.twins.ours(lines, at_ms, &path).unwrap_or(name);
+        let Some(ours) = self.core.find(&ObjectKey::new(kind, space, &name)) else { return };
+        reference["name"] = name.into();
+        reference["uid"] = ours.uid().to_string().into();
     }
 
     /// Gives an object the name that the recorded API server drew for it, so that later steps find it.

@@ -9,9 +9,16 @@
 //! When a command was given is told by the events that show what it did. Those that show nothing of their own lie
 //! between their neighbours at even distances, commands that only read among them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use wavetank_core::id::Name;
+use wavetank_core::model::{Kind, Labels};
+
 use crate::conform::kubectl::words::{CommandLine, objects};
 use crate::conform::line::Line;
 use crate::conform::recording::{Deed, Step};
+use crate::conform::selectors;
 
 /// How long a command takes where nothing tells, in milliseconds.
 const USUAL_MS: i64 = 120;
@@ -102,23 +109,49 @@ pub fn shown_ms(line: &CommandLine, others: &[Step], lines: &[Line], after_ms: i
             words.iter().filter(|word| !is_change(word)).cloned().collect()
         }
     };
-    let (_, objects) = objects(&named).ok()?;
-    let of_object =
-        |line: &&Line| objects.iter().any(|(kind, name)| line.kind == kind.name() && line.short_name() == &**name);
-    let mut before: Option<&Line> = None;
-    for line in lines.iter().filter(of_object) {
-        let ends = line.is_deleted() || line.fields.contains_key("deletionTimestamp");
+    let (kinds, objects) = objects(&named).ok()?;
+    // Whatever of its kinds a command asks for by labels; fields select among these, and so does `--all`.
+    let selector = line.flag("--selector").map(selectors::parse).transpose().ok()?.unwrap_or_default();
+    let selects = |shown: &Line| {
+        let labels = shown.fields.get("labels").and_then(Value::as_object).into_iter().flatten();
+        let labels = Labels::new(labels.map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default())));
+        kinds.iter().any(|kind| shown.kind == kind.name()) && selector.matches(&labels)
+    };
+    let of_object = |shown: &&Line| {
+        let is_named = |(kind, name): &(Kind, Name)| shown.kind == kind.name() && shown.short_name() == &**name;
+        if objects.is_empty() { verb == "delete" && selects(shown) } else { objects.iter().any(is_named) }
+    };
+    let mut seen: BTreeMap<(&str, &str), &Line> = BTreeMap::new();
+    let shows = |line: &Line, before: Option<&Line>| {
+        let leaves = |line: &Line| line.is_deleted() || line.fields.contains_key("deletionTimestamp");
+        // One of several that a command selects may have been asked to go before.
+        let ends = leaves(line) && !(objects.is_empty() && before.is_some_and(leaves));
         let differs = before.is_some_and(|before| {
             let keys = before.fields.keys().chain(line.fields.keys()).filter(|key| part(key));
-            before.name == line.name && keys.into_iter().any(|key| before.fields.get(key) != line.fields.get(key))
+            keys.into_iter().any(|key| before.fields.get(key) != line.fields.get(key))
         });
         let shows = if verb == "delete" { ends } else { differs && !line.is_deleted() };
-        if shows && line.at_ms >= after_ms && !is_asked_for(others, line) {
-            return Some(line.at_ms);
-        }
-        before = Some(line);
-    }
-    None
+        shows && line.at_ms >= after_ms && !is_asked_for(others, line)
+    };
+    let change = lines.iter().filter(of_object).find(|line| {
+        let before = seen.insert((line.kind.as_str(), line.name.as_str()), line);
+        shows(line, before)
+    });
+    let evicted_ms = if verb == "drain" { evicted_ms(&objects, lines, after_ms) } else { None };
+    change.map(|line| line.at_ms).into_iter().chain(evicted_ms).min()
+}
+
+/// When the first pod of some nodes was evicted, not before a point: what a drain of nodes shows that were cordoned
+/// already.
+fn evicted_ms(nodes: &[(Kind, Name)], lines: &[Line], after_ms: i64) -> Option<i64> {
+    let is_evicted = |line: &Line| {
+        let target = line.fields.get("conditions").and_then(|all| all["DisruptionTarget"].as_str());
+        let there = nodes.iter().any(|(_, name)| line.text("nodeName") == &**name);
+        there && line.kind == "Pod" && target.is_some_and(|target| target.starts_with("True(EvictionByEvictionAPI)"))
+    };
+    let mut evicted: BTreeSet<&str> = BTreeSet::new();
+    let firsts = lines.iter().filter(|line| is_evicted(line)).filter(|line| evicted.insert(line.name.as_str()));
+    firsts.map(|line| line.at_ms).find(|at_ms| *at_ms >= after_ms)
 }
 
 /// Whether a request of the steps changed that object just then.
@@ -133,7 +166,7 @@ fn is_asked_for(steps: &[Step], line: &Line) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -183,6 +216,27 @@ mod tests {
     }
 
     #[test]
+    fn a_deletion_by_labels_begins_when_the_first_that_they_select_is_asked_to_go() {
+        let labels = |app: &str| json!({"labels": {"app": app}});
+        let leaving = |app: &str| json!({"labels": {"app": app}, "deletionTimestamp": "2026-11-22T01:36:59Z"});
+        let lines = [
+            line(0, "ADDED", "Pod", "web-a", labels("web")),
+            line(1, "ADDED", "Pod", "web-b", labels("web")),
+            line(2, "ADDED", "Pod", "db-0", labels("db")),
+            line(2_000, "MODIFIED", "Pod", "web-a", leaving("web")),
+            line(3_000, "MODIFIED", "Pod", "db-0", leaving("db")),
+            line(4_000, "DELETED", "Pod", "web-a", leaving("web")),
+            line(5_000, "MODIFIED", "Pod", "web-b", leaving("web")),
+        ];
+        let begins = |command: &str, after_ms| shown_ms(&CommandLine::parse(command), &[], &lines, after_ms);
+        assert_eq!(begins("delete pods -l app=web", 1_000), Some(2_000));
+        assert_eq!(begins("delete pods -l app=web", 2_500), Some(5_000), "web-a was asked to go before");
+        assert_eq!(begins("delete pods --all", 2_500), Some(3_000));
+        assert_eq!(begins("delete jobs --all", 0), None);
+        assert_eq!(begins("scale pods -l app=web --replicas=2", 0), None);
+    }
+
+    #[test]
     fn a_drain_begins_when_its_node_is_cordoned() {
         let nodes = [
             line(0, "ADDED", "Node", "n1", json!({})),
@@ -192,5 +246,12 @@ mod tests {
         let drain = CommandLine::parse("drain n1 --ignore-daemonsets --timeout=60s");
         assert_eq!(shown_ms(&drain, &[], &nodes, 3_000), Some(9_000));
         assert_eq!(shown_ms(&drain, &[], &nodes, 9_001), None, "it was cordoned before");
+        let why = json!({"DisruptionTarget": "True(EvictionByEvictionAPI): Eviction API: evicting"});
+        let pod = |at_ms, name| line(at_ms, "MODIFIED", "Pod", name, json!({"nodeName": "n1", "conditions": why}));
+        let mut uncordoned = line(30_000, "MODIFIED", "Node", "n1", json!({}));
+        uncordoned.name = "n1".to_owned();
+        let pods = vec![pod(8_000, "a"), pod(9_500, "a"), pod(12_000, "b"), uncordoned];
+        let lines = [nodes.to_vec(), pods].concat();
+        assert_eq!(shown_ms(&drain, &[], &lines, 9_001), Some(12_000), "what it evicts tells then");
     }
 }

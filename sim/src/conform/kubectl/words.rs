@@ -162,6 +162,17 @@ impl CommandLine {
         matches!(self.flag(name), Some("true" | "1" | "t" | "T" | "TRUE" | "True"))
     }
 
+    /// Whether the command waits until something has happened, and not for answers alone: a deletion waits until its
+    /// objects are gone, unless they go at once or it is told not to wait.
+    pub fn takes_its_time(&self) -> bool {
+        match self.words.first().map(String::as_str) {
+            Some("delete") => self.flag("--wait") != Some("false") && !self.is_set("--force"),
+            Some("drain" | "wait") => true,
+            Some("rollout") => self.words.get(1).is_some_and(|word| word == "status"),
+            _ => false,
+        }
+    }
+
     /// Whether a shell would do more with the line than call the program: pipes, redirections, further commands.
     pub fn is_of_a_shell(&self) -> bool {
         const SHELL: [&str; 8] = ["|", "||", "&", "&&", ";", ">", ">>", "<"];
@@ -288,6 +299,18 @@ fn kind_of(word: &str) -> Option<Kind> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_waits_for_what_it_began_takes_its_time() {
+        let waits = |line: &str| CommandLine::parse(line).takes_its_time();
+        for line in ["delete pods -l app=web", "drain n1 --force", "rollout status deploy/web", "delete pod a --now"] {
+            assert!(waits(line), "{line}");
+        }
+        for line in ["delete pod a --wait=false", "delete pod a --force", "scale deploy/web --replicas=2", "cordon n1"]
+        {
+            assert!(!waits(line), "{line}");
+        }
+    }
 
     #[test]
     fn words_flags_and_quotes_come_apart() {

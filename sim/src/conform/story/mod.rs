@@ -144,6 +144,50 @@ mod tests {
         assert_eq!((last(json!({})), last(json!({"active": []})), last(json!({"failed": 0}))), (None, None, None));
         assert_eq!(last(json!({"failed": 2})).as_deref(), Some("failed=2"));
     }
+
+    #[test]
+    fn what_is_made_again_under_its_name_keeps_its_number_and_a_claim_of_a_like_pod_is_named_after_it() {
+        let line = |t_ms: i64, what: &str, kind: &str, name: &str, owner: &str| {
+            let name = format!("s/{name}");
+            let line = json!({"t_ms": t_ms, "type": what, "kind": kind, "name": name, "owner": owner});
+            Line::from_json(line).expect("the line is whole")
+        };
+        let lines = [
+            line(0, "ADDED", "ControllerRevision", "db-77", "StatefulSet/db"),
+            line(1, "DELETED", "ControllerRevision", "db-77", "StatefulSet/db"),
+            line(2, "ADDED", "ControllerRevision", "db-77", "StatefulSet/db"),
+            line(3, "ADDED", "ControllerRevision", "db-99", "StatefulSet/db"),
+            line(4, "ADDED", "ReplicaSet", "web-5b", "Deployment/web"),
+            line(5, "ADDED", "Pod", "web-5b-x7k2p", "ReplicaSet/web-5b"),
+            line(6, "ADDED", "PersistentVolumeClaim", "web-5b-x7k2p-scratch", "Pod/web-5b-x7k2p"),
+        ];
+        let story = tell(&lines, 0);
+        let lives: Vec<&str> = story.keys().filter_map(|track| track.strip_suffix(" life")).collect();
+        let claim = "PersistentVolumeClaim/web#1-*-scratch";
+        assert_eq!(lives, ["ControllerRevision/db@1", "ControllerRevision/db@2", claim, "ReplicaSet/web#1"]);
+    }
+
+    #[test]
+    fn volumes_and_claims_tell_how_they_found_each_other() {
+        let line = |t_ms: i64, kind: &str, fields: Value| {
+            let mut line = json!({"t_ms": t_ms, "type": "MODIFIED", "kind": kind, "name": "it"});
+            line.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            Line::from_json(line).expect("the line is whole")
+        };
+        let lines = [
+            line(0, "PersistentVolume", json!({"spec": {}, "status": {"phase": "Available"}})),
+            line(1, "PersistentVolume", json!({"spec": {"claimRef": {"name": "box"}}, "status": {"phase": "Bound"}})),
+            line(2, "PersistentVolume", json!({"spec": {}, "status": {"phase": "Available"}})),
+            line(3, "Pod", json!({"nominatedNodeName": "n-4", "status": {"phase": "Running"}})),
+        ];
+        let story = tell(&lines, 0);
+        let told = |track: &str| story[track].iter().map(|entry| entry.value.as_str()).collect::<Vec<_>>();
+        assert_eq!(told("PersistentVolume/it claim"), ["box", "none"]);
+        assert_eq!(told("PersistentVolume/it binding phase"), ["Available", "Bound", "Available"]);
+        assert_eq!(told("Pod/it nominatedNodeName"), ["n-*"], "which of like nodes is drawn");
+        assert!(!story.contains_key("Pod/it binding phase"));
+    }
+
     #[test]
     fn a_condition_that_names_another_taint_of_as_many_nodes_has_not_changed() {
         let line = |t_ms: i64, what: &str, reasons: &str| {

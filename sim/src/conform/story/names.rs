@@ -29,6 +29,10 @@ impl Names {
         let (mut texts, mut prefixes) = (Vec::new(), BTreeSet::new());
         for line in lines.iter().filter(|line| line.is_added() && line.kind != "Event") {
             let key = (line.kind.clone(), line.name.clone());
+            // How often an object is made again under its name may be chance.
+            if canonical.contains_key(&key) {
+                continue;
+            }
             let owner = line.text("owner");
             let (owner_kind, owner_name) = owner.split_once('/').unwrap_or_default();
             let owner_key = (owner_kind.to_owned(), format!("{}/{owner_name}", line.namespace()));
@@ -44,6 +48,11 @@ impl Names {
                     format!("{owner_name}{mark}{count}")
                 }
                 _ if line.kind == "Pod" && OWNERS_OF_LIKE_PODS.contains(&owner_kind) => format!("{owner_name}-*"),
+                // A pod's own claim is named after the pod.
+                _ if line.kind == "PersistentVolumeClaim" && owner_name.ends_with("-*") => {
+                    let (_, pod) = owner.split_once('/').unwrap_or_default();
+                    line.short_name().replacen(pod, &owner_name, 1)
+                }
                 _ => line.short_name().to_owned(),
             };
             if name != line.short_name() {

@@ -36,6 +36,7 @@ const NOT_TOLD: &[&str] = &[
     "addressType",
     "deletionGracePeriodSeconds",
     "nodeName",
+    "nominatedNodeName",
     "priority",
     "finalizers",
     "hostname",
@@ -44,6 +45,27 @@ const NOT_TOLD: &[&str] = &[
 
 /// Annotations that the cluster decides on.
 const ANNOTATIONS: &[&str] = &["deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"];
+
+/// A part of an object as a line shows it.
+type Part = fn(&Line) -> Option<String>;
+
+/// Parts that stand somewhere in an object: where a pod is to come once others have made room, which of like nodes
+/// that is being drawn, and how volumes and claims have found each other.
+const PARTS: [(&str, Part); 4] = [
+    ("nominatedNodeName", |line| {
+        let node = Some(line.text("nominatedNodeName")).filter(|node| !node.is_empty())?;
+        Some(format!("{}*", node.trim_end_matches(|letter: char| letter.is_ascii_digit())))
+    }),
+    ("binding phase", |line| of_volume(line, "status", "/phase")),
+    ("volume", |line| of_volume(line, "spec", "/volumeName")),
+    ("claim", |line| of_volume(line, "spec", "/claimRef/name")),
+];
+
+/// A text within a claim or a volume.
+fn of_volume(line: &Line, field: &str, path: &str) -> Option<String> {
+    let value = line.fields.get(field).filter(|_| line.kind.starts_with("PersistentVolume"))?;
+    value.pointer(path)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
 
 impl Teller {
     pub(super) fn object(&mut self, subject: &str, before: Option<&Line>, line: &Line) {
@@ -74,6 +96,13 @@ impl Teller {
             let of = |line: &Line| line.fields.get("annotations").and_then(|all| all[*key].as_str()).map(str::to_owned);
             if let Some(value) = of(line).filter(|value| before.and_then(of).as_ref() != Some(value)) {
                 self.push(line, format!("{subject} annotation {key}"), value);
+            }
+        }
+        for (part, of) in PARTS {
+            let now = of(line);
+            if before.and_then(of) != now {
+                let text = now.map_or_else(|| "none".to_owned(), |now| self.names.in_text(&now));
+                self.push(line, format!("{subject} {part}"), text);
             }
         }
         self.conditions(subject, before, line);

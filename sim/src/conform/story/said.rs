@@ -18,7 +18,12 @@ impl Teller {
             self.push(line, format!("{on} said {said}"), "said".to_owned());
             return;
         }
-        let message = without_uids(&self.names.in_text(line.text("message")));
+        // Repeats of a scenario have namespaces of their own.
+        let message = match line.namespace() {
+            "" => line.text("message").to_owned(),
+            namespace => line.text("message").replace(&format!("{namespace}/"), ""),
+        };
+        let message = without_uids(&self.names.in_text(&message));
         let message = unfit::levelled(&without_node_number(&message));
         let count = line.fields.get("count").and_then(Value::as_u64).filter(|count| *count > 1);
         let count = count.map(|count| format!(" x{count}")).unwrap_or_default();
