@@ -4,7 +4,6 @@ use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::admission::early_refusal;
 use wavetank_core::api::{Refusal, Request, Taken};
-use wavetank_core::config::ApiServerConfig;
 use wavetank_core::id::Name;
 use wavetank_core::model::{Kind, Labels, Meta, MetaExtras, ObjectKey, PlacementRules, Pod, PodSpec};
 use wavetank_manifest::kubernetes::{
@@ -82,27 +81,11 @@ pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outc
 
 /// What is asked for with an object that may be made, as far as the edge knows.
 fn asked(core: &Core, located: &Located<Manifest>, body: &Value, key: &ObjectKey) -> Outcome {
-    if let Some(status) = no_port(body) {
-        return Outcome::Answered(status);
-    }
     match to_object(located) {
         Ok(object) => taken(core, body, key)
             .map_or_else(|| Outcome::Ask(vec![Request::Create(object)]), |it| Outcome::Answered(Status::of(&it))),
         Err(errors) => Outcome::NotCovered(errors.to_string()),
     }
-}
-
-/// What is said to a Service with a node port that is none of any machine: only where it is to be reserved.
-fn no_port(body: &Value) -> Option<Status> {
-    let ports = body["spec"]["ports"].as_array().filter(|_| body["kind"] == "Service")?;
-    let numbers = ports.iter().map(|port| port["nodePort"].as_i64().unwrap_or(0)).enumerate();
-    let (index, number) = numbers.into_iter().find(|(_, number)| u16::try_from(*number).is_err())?;
-    let (name, services) = (drawn(body), ApiServerConfig::default());
-    let (min, max) = (services.node_port_min, services.node_port_max);
-    Some(Status::invalid(format!(
-        "Service {name:?} is invalid: spec.ports[{index}].nodePort: Invalid value: {number}: provided port is not in \
-         the valid range. The range of valid ports is {min}-{max}"
-    )))
 }
 
 /// What is said to a new object with a version.

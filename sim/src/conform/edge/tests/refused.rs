@@ -141,6 +141,13 @@ fn a_node_port_that_is_no_port_is_outside_the_range() {
         );
         assert_eq!(edge.send("POST /api/v1/namespaces/shop/services", service), (422, why));
     }
+    let spec = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}],
+        "healthCheckNodePort": 70_000});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "till"}, "spec": spec});
+    let why = "Internal error occurred: failed to allocate requested HealthCheck NodePort 70000: provided port is not \
+               in the valid range. The range of valid ports is 30000-32767";
+    let (code, said) = edge.send("POST /api/v1/namespaces/shop/services", service);
+    assert_eq!((code, said.as_str()), (500, why));
 }
 
 #[test]
