@@ -21,6 +21,7 @@ mod node;
 mod object;
 mod placement;
 mod pod;
+pub mod pod_security;
 mod pod_status;
 mod pod_volume;
 mod policy;
@@ -61,6 +62,7 @@ pub use object::{Kind, Object, ObjectKey, Resource};
 pub(crate) use object::{Tables, with_kind, with_object};
 pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
 pub use pod::{Pod, PodOwn, PodSpec, PreferredNodeTerm, RestartPolicy, ServiceLinks, Toleration, TolerationOperator};
+pub use pod_security::PodSecurity;
 pub use pod_status::{ContainerState, ContainerStatus, Phase, PodStatus, PodStatusExtras, Terminated};
 pub use pod_volume::{
     ClaimTemplate, FileSource, FileVolume, KeyToPath, PodVolume, PodVolumeSource, TOKEN_MOUNT_PATH, TOKEN_VOLUME,

@@ -1,5 +1,6 @@
 //! What becomes of an address and of ports when a Service changes.
 
+use crate::api::together;
 use crate::model::{NodePort, Service, ServiceType};
 
 /// Puts back what the API server has given and the new version leaves out, so that a manifest can be applied again.
@@ -82,11 +83,7 @@ pub(super) fn check(new: &Service, old: &Service) -> Result<(), String> {
     {
         faults.push("spec.healthCheckNodePort: Forbidden: field is immutable".to_owned());
     }
-    match faults.as_slice() {
-        [] => Ok(()),
-        [only] => Err(only.clone()),
-        several => Err(format!("[{}]", several.join(", "))),
-    }
+    together(&faults).map_or(Ok(()), Err)
 }
 
 /// Whether the API server may have drawn ports for it.
