@@ -151,6 +151,19 @@ fn a_node_port_that_is_no_port_is_outside_the_range() {
 }
 
 #[test]
+fn the_labels_that_a_deletion_of_a_collection_selects_are_read_before_its_options() {
+    let mut edge = Bed::new();
+    let path = "DELETE /api/v1/namespaces/shop/pods?labelSelector=";
+    edge.pod("till", json!({}));
+    let never = json!({"propagationPolicy": "Never"});
+    let (code, why) = edge.send(&format!("{path}app+in+till"), never.clone());
+    assert!(code == 400 && why.starts_with("unable to parse requirement"), "{code}: {why}");
+    assert_eq!(edge.send(&format!("{path}app+in+%28till%29"), never).0, 422);
+    edge.grant(&format!("{path}app+in+%28shelf%29"), Value::Null);
+    assert_eq!(edge.send(&format!("GET {TILL}"), Value::Null).0, 200);
+}
+
+#[test]
 fn what_a_claim_s_template_says_that_it_is_does_not_matter() {
     let mut edge = Bed::new();
     let claim = json!({"apiVersion": "v9", "kind": "Claim", "metadata": {"name": "data"},
