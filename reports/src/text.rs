@@ -71,7 +71,7 @@ impl Page {
             self.account_line(line, &layout);
         }
         if cut_facts > 0 {
-            let note = format!("  … {} more facts are in facts.csv", thousands(cut_facts));
+            let note = format!("  … {} more facts; with --out DIR, facts.csv has them all", thousands(cut_facts));
             self.line(&[(Look::Dim, &note)]);
         }
     }

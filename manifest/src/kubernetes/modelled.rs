@@ -1,12 +1,13 @@
 //! Which fields of a manifest the core acts on, so that the others can be named rather than passed over in silence.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use super::{Located, Manifest};
 use crate::yaml::{Node, Value};
 
-/// Paths that the core acts on or that change nothing. `*` is any key, `[]` any item, `**` everything below; `@pod`
-/// stands for a pod's spec and `@container` for a container.
+/// Paths that the core acts on or that change nothing. `[]` is any item, `**` everything below; `@pod` stands for a pod's
+/// spec and `@container` for a container.
 const MODELLED: &[(&str, &[&str])] = &[
     ("", &["apiVersion", "kind", "metadata.**"]),
     ("Namespace", &["spec.finalizers", "status.**"]),
@@ -296,76 +297,72 @@ const CONTAINER: &[&str] = &[
     "lifecycle.**",
 ];
 
+/// The modelled fields of each kind; those of every kind stand under the empty name and in each of the others.
+static TREES: LazyLock<BTreeMap<&str, Branch>> = LazyLock::new(|| {
+    let common = MODELLED.iter().filter(|(of, _)| of.is_empty()).flat_map(|(_, paths)| *paths);
+    let tree = |own: &'static [&str]| {
+        let mut tree = Branch::default();
+        common.clone().chain(own).for_each(|path| tree.grow(path));
+        tree
+    };
+    MODELLED.iter().map(|(kind, own)| (*kind, tree(own))).collect()
+});
+
+/// A field on the way to modelled ones, or one of them.
+#[derive(Default)]
+struct Branch {
+    /// It is modelled, with all that is below it.
+    modelled: bool,
+    below: BTreeMap<&'static str, Branch>,
+}
+
+impl Branch {
+    /// Adds the fields of a path of [`MODELLED`] that begins here.
+    fn grow(&mut self, path: &'static str) {
+        let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        let group = match first {
+            "@pod" => POD,
+            "@container" => CONTAINER,
+            "**" => return self.modelled = true,
+            field => {
+                let branch = self.below.entry(field).or_default();
+                return match rest {
+                    Some(rest) => branch.grow(rest),
+                    None => branch.modelled = true,
+                };
+            }
+        };
+        group.iter().for_each(|path| self.grow(path));
+    }
+}
+
 /// The fields of an object that were written, are valid, and change nothing in the cluster: they are kept and shown
 /// again, that is all. Each path once, list items as `[]`, sorted.
 pub fn unmodelled_fields(located: &Located<Manifest>) -> Vec<String> {
-    let kind = located.value.kind().kind;
-    let tables = MODELLED.iter().filter(|(of, _)| of.is_empty() || *of == kind);
-    let patterns: Vec<String> = tables.flat_map(|(_, paths)| paths.iter()).flat_map(|path| expanded(path)).collect();
+    let tree = TREES.get(located.value.kind().kind).unwrap_or(&TREES[""]);
     let mut found = BTreeSet::new();
-    walk(&located.source, &mut Vec::new(), &patterns, &mut found);
+    walk(&located.source, tree, &mut Vec::new(), &mut found);
     found.into_iter().collect()
 }
 
-/// A path with `@pod` and `@container` replaced by what they stand for.
-fn expanded(path: &str) -> Vec<String> {
-    for (mark, group) in [("@pod", POD), ("@container", CONTAINER)] {
-        if let Some(prefix) = path.strip_suffix(mark) {
-            return group.iter().flat_map(|rest| expanded(&format!("{prefix}{rest}"))).collect();
-        }
-    }
-    vec![path.to_owned()]
-}
-
-fn walk(node: &Node, path: &mut Vec<String>, patterns: &[String], found: &mut BTreeSet<String>) {
-    let fit = if path.is_empty() { Fit::Above } else { fit(path, patterns) };
-    match (fit, &node.value) {
-        (Fit::Modelled, _) | (_, Value::Null) => {}
-        (Fit::Outside, _) => {
-            found.insert(path.join(".").replace(".[]", "[]"));
-        }
-        (Fit::Above, Value::Map(entries)) => {
-            for (key, value) in entries {
-                path.push(key.text.clone());
-                walk(value, path, patterns, found);
-                path.pop();
+fn walk<'n>(node: &'n Node, branch: &Branch, path: &mut Vec<&'n str>, found: &mut BTreeSet<String>) {
+    let mut enter = |name: &'n str, value: &'n Node| {
+        path.push(name);
+        match branch.below.get(name) {
+            _ if value.value == Value::Null => {}
+            Some(below) if below.modelled => {}
+            Some(below) => walk(value, below, path, found),
+            None => {
+                found.insert(path.join(".").replace(".[]", "[]"));
             }
         }
-        (Fit::Above, Value::Seq(items)) => {
-            for item in items {
-                path.push("[]".to_owned());
-                walk(item, path, patterns, found);
-                path.pop();
-            }
-        }
-        (Fit::Above, _) => {}
+        path.pop();
+    };
+    match &node.value {
+        Value::Map(entries) => entries.iter().for_each(|(key, value)| enter(&key.text, value)),
+        Value::Seq(items) => items.iter().for_each(|item| enter("[]", item)),
+        _ => {}
     }
-}
-
-/// How a path lies to the modelled ones.
-enum Fit {
-    /// It is one of them, or below a `**`.
-    Modelled,
-    /// Some of them begin with it.
-    Above,
-    /// None of them has to do with it.
-    Outside,
-}
-
-fn fit(path: &[String], patterns: &[String]) -> Fit {
-    let mut above = false;
-    for pattern in patterns {
-        let segments: Vec<&str> = pattern.split('.').collect();
-        let open = segments.last() == Some(&"**");
-        let fixed = if open { &segments[..segments.len() - 1] } else { &segments[..] };
-        let common = path.iter().zip(fixed).all(|(have, want)| *want == "*" || have == want);
-        match (common, path.len() >= fixed.len(), path.len() == fixed.len() || open) {
-            (true, true, true) => return Fit::Modelled,
-            (true, false, _) => above = true,
-            _ => {}
-        }
-    }
-    if above { Fit::Above } else { Fit::Outside }
 }
 
 #[cfg(test)]

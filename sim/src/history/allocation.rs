@@ -15,6 +15,8 @@ pub(super) struct Allocation {
     /// The zones' numbers.
     zones: BTreeMap<String, usize>,
     changes: Vec<Change>,
+    /// Nobody will read the series: no changes are kept.
+    unread: bool,
 }
 
 struct Change {
@@ -35,6 +37,11 @@ struct Share {
 type Part = fn(&Share) -> (i64, i64);
 
 impl Allocation {
+    /// No nodes yet; changes are kept if somebody will read the series.
+    pub(super) fn new(read: bool) -> Allocation {
+        Allocation { unread: !read, ..Allocation::default() }
+    }
+
     /// A node comes with what it has (1) or takes it along (-1).
     pub(super) fn offer(&mut self, at: Time, zone: &str, amounts: &Resources, sign: i64) {
         let (cpu, memory) = (sign * amounts.cpu_milli, sign * amounts.memory_bytes);
@@ -48,6 +55,9 @@ impl Allocation {
     }
 
     fn change(&mut self, at: Time, zone: &str, by: Share) {
+        if self.unread {
+            return;
+        }
         let zone = match self.zones.get(zone) {
             Some(number) => *number,
             None => {

@@ -43,7 +43,7 @@ pub enum Detail {
     Outcome,
     /// The facts, of which the account is made.
     Account,
-    /// The Kubernetes events too: all that a run's directory holds.
+    /// The series and the Kubernetes events too: all that a run's directory holds.
     Everything,
 }
 
@@ -71,6 +71,7 @@ pub struct History {
 impl History {
     /// Nothing has happened yet.
     pub fn new(detail: Detail) -> History {
+        let series = detail == Detail::Everything;
         History {
             detail,
             facts: Vec::new(),
@@ -82,9 +83,9 @@ impl History {
             services: BTreeMap::new(),
             by_phase: [0; 7],
             ready_nodes: [0; 2],
-            pod_steps: Steps::default(),
-            node_steps: Steps::default(),
-            allocation: Allocation::default(),
+            pod_steps: Steps::new(series),
+            node_steps: Steps::new(series),
+            allocation: Allocation::new(series),
             now: Time::ZERO,
             told: BTreeSet::new(),
             words: Words::default(),
@@ -148,30 +149,34 @@ impl History {
             }
             return;
         }
+        let mut known = None;
+        match key.kind {
+            Kind::Pod => known = self.pod(at, key, &fact.what, view).map(|place| self.pods[place].subject.clone()),
+            Kind::Node => self.node(at, key, &fact.what, view),
+            Kind::Service => self.service(at, key, &fact.what),
+            _ => {}
+        }
         if self.detail >= Detail::Account {
             let words = &mut self.words;
             self.facts.push(FactRow {
                 time_ns: at.0,
                 seq: 0,
-                category: words.written(|draft| push_kind(key.kind, draft)),
-                subject: words.written(|draft| push_subject(key, draft)),
+                category: words.kind(key.kind),
+                subject: known.unwrap_or_else(|| words.written(|draft| push_subject(key, draft))),
                 reason: words.of(fact.what.reason()),
                 message: words.shown(&fact.what),
-                by: fact.by.map_or_else(Text::new, |by| words.shown(&by)),
+                by: fact.by.map_or_else(Text::new, |by| words.author(by)),
                 targets: Vec::new(),
             });
-        }
-        match key.kind {
-            Kind::Pod => self.pod(at, key, &fact.what, view),
-            Kind::Node => self.node(at, key, &fact.what, view),
-            Kind::Service => self.service(at, key, &fact.what),
-            _ => {}
         }
     }
 
     /// The rows and series of the whole run.
     pub fn finish(mut self, end: Time) -> Finished {
-        self.facts.sort_by_key(|fact| fact.time_ns);
+        // Sorting takes half as much memory again, and only plans that tell of later times need it.
+        if !self.facts.is_sorted_by_key(|fact| fact.time_ns) {
+            self.facts.sort_by_key(|fact| fact.time_ns);
+        }
         for (seq, fact) in (0..).zip(&mut self.facts) {
             fact.seq = seq;
         }

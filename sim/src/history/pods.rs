@@ -1,5 +1,6 @@
 //! One pod's life as facts tell it.
 
+use wavetank_core::digest::Shared;
 use wavetank_core::facts::What;
 use wavetank_core::id::literal;
 use wavetank_core::model::{ObjectKey, Pod, PodSpec, Resources};
@@ -7,19 +8,22 @@ use wavetank_core::store::View;
 use wavetank_core::time::Time;
 use wavetank_reports::record::{PodRow, Text};
 
-use super::History;
+use super::{Detail, History, subject_of};
 
 /// A pod's row and what is needed to count it.
 pub(super) struct PodState {
     pub(super) row: PodRow,
-    pub(super) requests: Resources,
+    /// How the account names it; empty if there is none.
+    pub(super) subject: Text,
+    /// Its spec from the time on at which it is bound, if somebody will read the allocation.
+    spec: Option<Shared<PodSpec>>,
     ready: bool,
 }
 
 impl PodState {
-    pub(super) fn new(key: &ObjectKey, owner: Text, at: Time) -> PodState {
+    pub(super) fn new(key: &ObjectKey, subject: Text, owner: Text, at: Time) -> PodState {
         let row = PodRow::created(key.namespace.clone(), key.name.clone(), owner, at.0);
-        PodState { row, requests: Resources::default(), ready: false }
+        PodState { row, subject, spec: None, ready: false }
     }
 
     pub(super) fn take(&mut self, at: Time, what: &What) {
@@ -104,21 +108,23 @@ fn requests(spec: &PodSpec) -> Resources {
 }
 
 impl History {
-    pub(super) fn pod(&mut self, at: Time, key: &ObjectKey, what: &What, view: View<'_>) {
+    /// Takes in a fact of a pod and gives its place in `pods`; `None` for a pod of whose creation nothing was told.
+    pub(super) fn pod(&mut self, at: Time, key: &ObjectKey, what: &What, view: View<'_>) -> Option<usize> {
         let names = (key.namespace.clone(), key.name.clone());
         if let What::Created { owner } = what {
-            self.living.insert(names.clone(), self.pods.len());
+            let place = self.pods.len();
+            self.living.insert(names, place);
+            let subject = if self.detail >= Detail::Account { subject_of(key).into() } else { Text::new() };
             let owner = self.words.of(owner);
-            self.pods.push(PodState::new(key, owner, at));
-            self.count(at, None, self.pods.last().and_then(PodState::phase_column));
-            return;
+            self.pods.push(PodState::new(key, subject, owner, at));
+            self.count(at, None, self.pods[place].phase_column());
+            return Some(place);
         }
-        let Some(&place) = self.living.get(&names) else { return };
+        let &place = self.living.get(&names)?;
         let before = self.pods[place].phase_column();
         let held = self.pods[place].holds();
-        if let What::Scheduled { .. } = what {
-            self.pods[place].requests =
-                view.find::<Pod>(&key.namespace, &key.name).map(|(_, pod)| requests(&pod.spec)).unwrap_or_default();
+        if let (What::Scheduled { .. }, Detail::Everything) = (what, self.detail) {
+            self.pods[place].spec = view.find::<Pod>(&key.namespace, &key.name).map(|(_, pod)| pod.spec.clone());
         }
         self.pods[place].take(at, what);
         let after = self.pods[place].phase_column();
@@ -130,6 +136,7 @@ impl History {
         if matches!(what, What::Deleted) {
             self.living.remove(&names);
         }
+        Some(place)
     }
 
     /// A pod takes room on its node or gives it back.
@@ -139,7 +146,9 @@ impl History {
         let node = &mut self.nodes[*node];
         node.pods += sign;
         node.row.pods_max = node.row.pods_max.max(u64::try_from(node.pods).unwrap_or(0));
-        self.allocation.take(at, &node.row.zone, &pod.requests, sign);
+        if let Some(spec) = &pod.spec {
+            self.allocation.take(at, &node.row.zone, &requests(spec), sign);
+        }
     }
 
     fn count(&mut self, at: Time, before: Option<usize>, after: Option<usize>) {

@@ -7,10 +7,20 @@ use wavetank_reports::record::StepSeries;
 #[derive(Debug, Default)]
 pub(super) struct Steps {
     rows: Vec<(u64, Vec<i64>)>,
+    /// Nobody will read them: there are none.
+    unread: bool,
 }
 
 impl Steps {
+    /// No rows yet, and never any unless somebody will read them.
+    pub(super) fn new(read: bool) -> Steps {
+        Steps { unread: !read, ..Steps::default() }
+    }
+
     pub(super) fn push(&mut self, at: Time, values: &[i64]) {
+        if self.unread {
+            return;
+        }
         match self.rows.last_mut() {
             Some((last, row)) if *last == at.0 => row.clone_from_slice(values),
             Some((_, row)) if row.as_slice() == values => {}

@@ -5,7 +5,7 @@ use wavetank_core::model::ObjectKey;
 use wavetank_core::time::Time;
 use wavetank_reports::record::ServiceRow;
 
-use super::{History, Steps};
+use super::{Detail, History, Steps};
 
 pub(super) struct ServiceState {
     ready: u64,
@@ -18,7 +18,8 @@ pub(super) struct ServiceState {
 }
 
 impl ServiceState {
-    pub(super) fn new() -> ServiceState {
+    /// `read`: whether somebody will read its steps.
+    pub(super) fn new(read: bool) -> ServiceState {
         ServiceState {
             ready: 0,
             not_ready: 0,
@@ -26,7 +27,7 @@ impl ServiceState {
             ready_min: 0,
             empty_since: None,
             without_ns: 0,
-            steps: Steps::default(),
+            steps: Steps::new(read),
         }
     }
 
@@ -65,7 +66,8 @@ impl ServiceState {
 impl History {
     pub(super) fn service(&mut self, at: Time, key: &ObjectKey, what: &What) {
         let names = (key.namespace.clone(), key.name.clone());
-        let state = self.services.entry(names).or_insert_with(ServiceState::new);
+        let read = self.detail == Detail::Everything;
+        let state = self.services.entry(names).or_insert_with(|| ServiceState::new(read));
         if let What::Endpoints { ready, not_ready, .. } = what {
             state.take(at, u64::from(*ready), u64::from(*not_ready));
         }

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::fmt::{self, Write};
 use std::hash::BuildHasherDefault;
 
+use wavetank_core::author::Author;
 use wavetank_core::digest::StableHasher;
+use wavetank_core::model::Kind;
 use wavetank_reports::record::Text;
 
 /// Every text of a run's rows, each once: a few thousand subjects and sentences stand in hundreds of thousands of rows.
@@ -14,9 +16,30 @@ pub(super) struct Words {
     known: HashSet<Text, BuildHasherDefault<StableHasher>>,
     /// Where a text is written before it is looked up; kept for its memory.
     draft: String,
+    /// The kinds' words, by their numbers.
+    kinds: Vec<Option<Text>>,
+    /// The words of who has asked for a write so far.
+    authors: Vec<(Author, Text)>,
 }
 
 impl Words {
+    /// A kind as subjects begin with it: `replicaset`.
+    pub(super) fn kind(&mut self, kind: Kind) -> Text {
+        self.kinds.resize(Kind::SLOTS, None);
+        let known = &mut self.kinds[kind as usize];
+        known.get_or_insert_with(|| kind.name().to_ascii_lowercase().into()).clone()
+    }
+
+    /// Whoever asked for a write.
+    pub(super) fn author(&mut self, author: Author) -> Text {
+        if let Some((_, text)) = self.authors.iter().find(|(known, _)| *known == author) {
+            return text.clone();
+        }
+        let text = self.shown(&author);
+        self.authors.push((author, text.clone()));
+        text
+    }
+
     /// The text as it is known, or known from now on.
     pub(super) fn of(&mut self, text: &str) -> Text {
         match self.known.get(text) {
