@@ -178,7 +178,11 @@ fn an_object_that_was_exported_from_a_cluster_can_be_read_again() {
 
 proptest! {
     #[test]
-    fn no_damage_to_a_manifest_makes_the_reader_panic(cut in 0..WEB.len(), length in 0..40_usize, put in "[-a0:&*<>{}\\[\\], \n~.]{0,8}") {
+    fn no_damage_to_a_manifest_makes_the_reader_panic(
+        cut in 0..WEB.len(),
+        length in 0..40_usize,
+        put in "[-a0:&*<>{}\\[\\], \n~.]{0,8}",
+    ) {
         // The text is ASCII, so every index is a character's.
         let end = (cut + length).min(WEB.len());
         let damaged = format!("{}{put}{}", &WEB[..cut], &WEB[end..]);

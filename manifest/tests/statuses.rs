@@ -76,14 +76,16 @@ fn a_job_ends_as_its_controller_would_end_it() {
                 "{}",
                 "{}",
                 &complete,
-                "[status.completionTime: Required value: completionTime is required for Complete jobs, status.conditions: \
-                 Invalid value: cannot set Complete=True condition without the SuccessCriteriaMet=true condition]",
+                "[status.completionTime: Required value: completionTime is required for Complete jobs, \
+                 status.conditions: Invalid value: cannot set Complete=True condition without the \
+                 SuccessCriteriaMet=true condition]",
             ),
             (
                 "{}",
                 "{}",
                 &conditions(&["Failed"]),
-                "status.conditions: Invalid value: cannot set Failed=True condition without the FailureTarget=true condition",
+                "status.conditions: Invalid value: cannot set Failed=True condition without the FailureTarget=true \
+                 condition",
             ),
             (
                 "{}",
@@ -96,8 +98,8 @@ fn a_job_ends_as_its_controller_would_end_it() {
                 "{}",
                 "{}",
                 r#"{"completionTime": "2025-11-03T08:05:00Z"}"#,
-                "status.completionTime: Invalid value: \"2025-11-03T08:05:00Z\": cannot set completionTime when there is no \
-                 Complete=True condition",
+                "status.completionTime: Invalid value: \"2025-11-03T08:05:00Z\": cannot set completionTime when there \
+                 is no Complete=True condition",
             ),
             (
                 "{}",
@@ -185,9 +187,9 @@ fn a_jobs_counts_and_indexes_fit_its_spec() {
                 plain,
                 "{}",
                 r#"{"completedIndexes": "1", "failedIndexes": "2"}"#,
-                "[status.completedIndexes: Invalid value: \
-              \"1\": cannot set non-empty completedIndexes when non-indexed completion mode, status.failedIndexes: Invalid \
-              value: \"2\": cannot set non-null failedIndexes when backoffLimitPerIndex is null]",
+                "[status.completedIndexes: Invalid value: \"1\": cannot set non-empty completedIndexes when \
+                 non-indexed completion mode, status.failedIndexes: Invalid value: \"2\": cannot set non-null \
+                 failedIndexes when backoffLimitPerIndex is null]",
             ),
             (
                 "{}",
@@ -224,9 +226,9 @@ fn what_a_claim_and_a_quota_have_are_amounts_of_known_things() {
                 "{}",
                 "{}",
                 r#"{"allocatedResourceStatuses": {"storage": "Growing"}}"#,
-                "status.allocatedResourceStatuses: \
-              Unsupported value: \"storage\": supported values: \"ControllerResizeInProgress\", \
-              \"ControllerResizeInfeasible\", \"NodeResizeInProgress\", \"NodeResizeInfeasible\", \"NodeResizePending\"",
+                "status.allocatedResourceStatuses: Unsupported value: \"storage\": supported values: \
+                 \"ControllerResizeInProgress\", \"ControllerResizeInfeasible\", \"NodeResizeInProgress\", \
+                 \"NodeResizeInfeasible\", \"NodeResizePending\"",
             ),
         ],
     );
@@ -244,9 +246,8 @@ fn what_a_claim_and_a_quota_have_are_amounts_of_known_things() {
                 "{}",
                 "{}",
                 r#"{"used": {"tills": "1"}}"#,
-                "[status.used[tills]: Invalid value: \"tills\": must be a standard \
-              resource type or fully qualified, status.used[tills]: Invalid value: \"tills\": must be a standard resource \
-              for quota]",
+                "[status.used[tills]: Invalid value: \"tills\": must be a standard resource type or fully qualified, \
+                 status.used[tills]: Invalid value: \"tills\": must be a standard resource for quota]",
             ),
         ],
     );
@@ -333,9 +334,9 @@ fn a_pod_has_one_address_of_each_family_and_so_has_its_node() {
                 "{}",
                 r#"{"hostIP": "10.0.0.1", "hostIPs": [{"ip": "10.0.0.1"}, {"ip": "x"}]}"#,
                 &format!(
-                    "[status.hostIPs[1]: Invalid value: \"x\": {bad}, status.hostIPs: Internal error: failed to check for dual \
-              stack with error:invalid IP[1]: <nil>, status.hostIPs: Invalid value: \
-              [{{\"IP\":\"10.0.0.1\"}},{{\"IP\":\"x\"}}]: {two}]"
+                    "[status.hostIPs[1]: Invalid value: \"x\": {bad}, status.hostIPs: Internal error: failed to check \
+                     for dual stack with error:invalid IP[1]: <nil>, status.hostIPs: Invalid value: \
+                     [{{\"IP\":\"10.0.0.1\"}},{{\"IP\":\"x\"}}]: {two}]"
                 ),
             ),
         ],
@@ -372,7 +373,8 @@ fn a_pods_conditions_have_names_and_what_has_ended_stays_so() {
                 "{}",
                 "{}",
                 r#"{"containerStatuses": [{"name": "main", "user": {"linux": {"uid": -1, "gid": 0}}}]}"#,
-                "status.containerStatuses[0].user.linux.uid: Invalid value: -1: must be between 0 and 2147483647, inclusive",
+                "status.containerStatuses[0].user.linux.uid: Invalid value: -1: must be between 0 and 2147483647, \
+                 inclusive",
             ),
         ],
     );

@@ -38,6 +38,9 @@ pub enum Error {
     /// Another program is writing the same directory at this moment.
     #[error("another run is writing {} at this moment: choose another directory, or wait for it", .0.display())]
     Busy(PathBuf),
+    /// Somebody wanted it no longer.
+    #[error("the report was given up half-way, and nothing of it is left")]
+    GivenUp,
     /// An extra file would leave the directory or overwrite a file of the report.
     #[error("extra file {name:?} cannot be added: {cause}")]
     ExtraFile {
@@ -76,13 +79,30 @@ pub enum Error {
 /// [`Error::Occupied`] when `dir` holds anything else, and the other cases of [`Error`]. `dir` is then as it was
 /// before.
 pub fn write_directory(record: &RunRecord, dir: &Path, extra_files: &[(String, Vec<u8>)]) -> Result<(), Error> {
+    write_directory_unless(record, dir, extra_files, &|| false)
+}
+
+/// Whether what is being made is to be given up.
+type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// As [`write_directory`], for programs that may be told to end meanwhile: `stop` is asked before each figure and file.
+/// Once all files are there it is asked no more, as what is left to do takes no time.
+///
+/// # Errors
+/// [`Error::GivenUp`] when `stop` said so, and those of [`write_directory`]. `dir` is then as it was before.
+pub fn write_directory_unless(
+    record: &RunRecord,
+    dir: &Path,
+    extra_files: &[(String, Vec<u8>)],
+    stop: Stop<'_>,
+) -> Result<(), Error> {
     record.check()?;
     let place = Place::of(dir)?;
     place.refuse_if_occupied()?;
-    let mut files = report_files(record)?;
+    let mut files = report_files(record, stop)?;
     add_extra_files(&mut files, extra_files)?;
     let _lock = place.claim()?;
-    let written = fill(&place.partial, &files).and_then(|()| place.publish());
+    let written = fill(&place.partial, &files, stop).and_then(|()| place.publish());
     if written.is_err() {
         // What failed is reported; a partial directory that cannot be removed either is cleared by the next run.
         let _ = fs::remove_dir_all(&place.partial);
@@ -112,9 +132,9 @@ struct SummaryFile<'a> {
 }
 
 /// Every file of the report, by its path in the directory.
-fn report_files(record: &RunRecord) -> Result<Vec<tables::File>, Error> {
+fn report_files(record: &RunRecord, stop: Stop<'_>) -> Result<Vec<tables::File>, Error> {
     let figures = plots::figures(record);
-    let pictures = draw(&figures)?;
+    let pictures = draw(&figures, stop)?;
     let summary = SummaryFile {
         summary: &record.summary,
         held: record.summary.expectations.iter().all(|one| one.held),
@@ -137,12 +157,16 @@ fn report_files(record: &RunRecord) -> Result<Vec<tables::File>, Error> {
 }
 
 /// Draws every figure, on as many threads as the machine has cores; the pictures keep the figures' order.
-fn draw(figures: &[Shown]) -> Result<Vec<(String, Vec<u8>)>, plots::PlotError> {
+fn draw(figures: &[Shown], stop: Stop<'_>) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(figures.len()).max(1);
     std::thread::scope(|scope| {
         let work = |first: usize| {
             let mine = figures.iter().skip(first).step_by(threads);
-            mine.map(|figure| Ok((plots::svg(figure)?, plots::png(figure)?))).collect::<Vec<_>>()
+            let drawn = |figure| match stop() {
+                true => Err(Error::GivenUp),
+                false => Ok((plots::svg(figure)?, plots::png(figure)?)),
+            };
+            mine.map(drawn).collect::<Vec<_>>()
         };
         let handles: Vec<_> = (0..threads).map(|first| scope.spawn(move || work(first))).collect();
         let mut shares: Vec<_> = handles
@@ -277,9 +301,12 @@ pub(crate) fn is_run(dir: &Path) -> bool {
     summary.get("schema").and_then(serde_json::Value::as_str) == Some(SCHEMA)
 }
 
-fn fill(root: &Path, files: &[tables::File]) -> Result<(), Error> {
+fn fill(root: &Path, files: &[tables::File], stop: Stop<'_>) -> Result<(), Error> {
     let mut directories = std::collections::BTreeSet::from([root.to_owned()]);
     for (name, bytes) in files {
+        if stop() {
+            return Err(Error::GivenUp);
+        }
         let path = root.join(name);
         let mut parent = path.parent().expect("a file below the root has a parent");
         fs::create_dir_all(parent).map_err(io_error("create", parent))?;

@@ -8,9 +8,17 @@ pub(crate) fn seconds_exact(time_ns: u64) -> String {
     format!("{}.{:09}", time_ns / SECOND_NS, time_ns % SECOND_NS)
 }
 
-/// A time or span for people, cut (not rounded) at a precision that suits its size: `340 µs`, `3.204 s`,
-/// `6 min 47.1 s`.
+/// A time or span for people, rounded to a precision that suits its size: `340 µs`, `3.204 s`, `6 min 47.1 s`.
 pub(crate) fn duration(ns: u64) -> String {
+    let precision = match ns {
+        0..1_000 => 1,
+        1_000..1_000_000 => 1_000,
+        1_000_000..60_000_000_000 => 1_000_000,
+        60_000_000_000..3_600_000_000_000 => SECOND_NS / 10,
+        3_600_000_000_000..86_400_000_000_000 => SECOND_NS,
+        _ => 60 * SECOND_NS,
+    };
+    let ns = (ns / precision + u64::from(ns % precision >= precision.div_ceil(2))).saturating_mul(precision);
     let seconds = ns / SECOND_NS;
     match ns {
         0 => "0 s".to_owned(),
@@ -98,9 +106,12 @@ mod tests {
     fn a_duration_is_told_in_the_unit_that_a_person_would_use() {
         let told = [0, 12, 3_500, 250_000_000, 3_204_000_000, 60_000_000_000, 407_100_000_000, 7_265_000_000_000];
         let told: Vec<_> = told.into_iter().map(duration).collect();
-        let expected = ["0 s", "12 ns", "3 µs", "250 ms", "3.204 s", "1 min 0 s", "6 min 47.1 s", "2 h 1 min 5 s"];
+        let expected = ["0 s", "12 ns", "4 µs", "250 ms", "3.204 s", "1 min 0 s", "6 min 47.1 s", "2 h 1 min 5 s"];
         assert_eq!(told, expected);
         assert_eq!(duration(u64::MAX), "213503 d 23 h 34 min");
+        let rounded = [3_499, 999_500, 1_204_600_000, 59_999_600_000, 407_150_000_000, 3_599_950_000_000];
+        let expected = ["3 µs", "1 ms", "1.205 s", "1 min 0 s", "6 min 47.2 s", "1 h 0 min 0 s"];
+        assert_eq!(rounded.map(duration), expected);
     }
 
     #[test]

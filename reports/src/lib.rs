@@ -22,4 +22,4 @@ pub mod story;
 mod tables;
 pub mod text;
 
-pub use directory::{Error, refuse_directory, write_directory};
+pub use directory::{Error, refuse_directory, write_directory, write_directory_unless};

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use crate::api::accounts::Account;
 use crate::api::limit_ranger::{self, ContainerDefaults};
 use crate::api::priority::{self, Priority};
-use crate::api::{Refusal, accounts, create, quota, storage};
+use crate::api::{Refusal, accounts, create, pod_security, quota, storage};
 use crate::context::Context;
 use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{
-    ConditionKind, Kind, Meta, Node, Object, ObjectKey, PersistentVolumeClaim, Pod, PodSpec, PodStatus, Resource,
-    ResourceQuota, Status3, Taint, TaintEffect, Toleration, TolerationOperator,
+    ConditionKind, Kind, Meta, Namespace, Node, Object, ObjectKey, PersistentVolumeClaim, Pod, PodSpec, PodStatus,
+    Resource, ResourceQuota, Status3, Taint, TaintEffect, Toleration, TolerationOperator,
 };
 use crate::store::{Store, View};
 use crate::time::Time;
@@ -83,6 +83,9 @@ impl Admission {
             if let Some(message) = &completed.fault {
                 return Err(Refusal::Invalid { key, message: message.clone() });
             }
+        }
+        if let Object::Namespace(namespace) = &object {
+            check_labels(namespace)?;
         }
         check(store.newest(), &object).map_err(forbidden)?;
         quota::charge(ctx, store, &object, None, quota::Limit::Enforced).map_err(forbidden)?;
@@ -190,21 +193,38 @@ fn request_what_is_limited(spec: &mut PodSpec) {
 /// Whether any plugin has a say about an object: most clusters have no quotas, and only pods are completed.
 fn concerns<T: Resource>(view: View<'_>, meta: &Meta) -> bool {
     match T::KIND {
-        Kind::Pod | Kind::PersistentVolumeClaim | Kind::PriorityClass => true,
+        Kind::Pod | Kind::PersistentVolumeClaim | Kind::PriorityClass | Kind::Namespace => true,
         kind => kind.is_namespaced() && view.in_namespace::<ResourceQuota>(&meta.namespace).next().is_some(),
     }
 }
 
 /// Checks a change of an object, and charges what it will use more.
 pub(super) fn admit_update<T: Resource>(ctx: &Context<'_>, store: &mut Store, new: &T, old: &T) -> Result<(), Refusal> {
-    if !matches!(T::KIND, Kind::Pod | Kind::Service | Kind::PersistentVolumeClaim | Kind::PriorityClass) {
+    const LOOKED_AT: [Kind; 5] =
+        [Kind::Pod, Kind::Service, Kind::PersistentVolumeClaim, Kind::PriorityClass, Kind::Namespace];
+    if !LOOKED_AT.contains(&T::KIND) {
         return Ok(());
     }
     let wrap = |object: &T| T::into_object(Arc::new(object.clone()));
     let (new, old) = (wrap(new), wrap(old));
     let forbidden = |message: String| Refusal::Forbidden { key: new.key(), message: message.into() };
-    if !matches!(new, Object::Pod(_)) && !old.meta().is_terminating() {
-        check(store.newest(), &new).map_err(forbidden)?;
+    match (&new, &old) {
+        (Object::Pod(new), Object::Pod(old)) => {
+            let violation = || pod_security::violation(store.newest(), new);
+            if pod_security::concerns_update(&new.spec, &old.spec)
+                && let Some(why) = violation()
+            {
+                return Err(forbidden(why));
+            }
+        }
+        // What is wrong already may stay.
+        (Object::Namespace(new), Object::Namespace(old)) => {
+            if pod_security::wrong_labels(&new.meta.labels) != pod_security::wrong_labels(&old.meta.labels) {
+                check_labels(new)?;
+            }
+        }
+        _ if old.meta().is_terminating() => {}
+        _ => check(store.newest(), &new).map_err(forbidden)?,
     }
     storage::check_growth(store.newest(), &new, &old).map_err(forbidden)?;
     if quota::counts_update(&new, &old) {
@@ -232,10 +252,28 @@ pub(super) fn admit_claim_status(
     quota::charge(ctx, store, &new, Some(&old), quota::Limit::Ignored).map_err(forbidden)
 }
 
+/// Refuses labels of a namespace that name no level of PodSecurity.
+fn check_labels(namespace: &Namespace) -> Result<(), Refusal> {
+    let key = || ObjectKey { kind: Kind::Namespace, namespace: Name::default(), name: namespace.meta.name.clone() };
+    let fault = pod_security::wrong_labels(&namespace.meta.labels);
+    fault.map_or(Ok(()), |message| Err(Refusal::Invalid { key: key(), message: message.into() }))
+}
+
+/// Why the level of its namespace forbids a pod.
+pub fn security_refusal(view: View<'_>, pod: &Pod) -> Option<Refusal> {
+    let message = pod_security::violation(view, pod)?.into();
+    let key = ObjectKey { kind: Kind::Pod, namespace: pod.meta.namespace.clone(), name: pod.meta.name.clone() };
+    Some(Refusal::Forbidden { key, message })
+}
+
 /// What the plugins that only check have to say.
 fn check(view: View<'_>, object: &Object) -> Result<(), String> {
     match object {
         Object::PriorityClass(class) => priority::check_class(view, class),
+        Object::Pod(pod) => {
+            limit_ranger::check(view, object)?;
+            pod_security::violation(view, pod).map_or(Ok(()), Err)
+        }
         object => limit_ranger::check(view, object),
     }
 }

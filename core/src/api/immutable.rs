@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::Refusal;
 use crate::api::create::{JOB_NAME_LABELS, JOB_UID_LABELS};
 use crate::api::priority::preemption_policy;
+use crate::api::{Refusal, together};
 use crate::digest::Shared;
 use crate::model::{
     ConfigMap, Job, JobSpec, Labels, ObjectKey, PodSpec, PodTemplate, PriorityClass, Resource, ResourceQuota, Secret,
@@ -18,12 +18,8 @@ use crate::store::Store;
 /// Refuses a new version of a Job that changes what may not be changed.
 pub(super) fn check_job(store: &Store, new: &Job) -> Result<(), Refusal> {
     let Some((_, old)) = store.newest().find::<Job>(&new.meta.namespace, &new.meta.name) else { return Ok(()) };
-    let faults = faults(&new.spec, old);
-    if faults.is_empty() {
-        return Ok(());
-    }
+    let Some(text) = together(&faults(&new.spec, old)) else { return Ok(()) };
     let key = ObjectKey { kind: Job::KIND, namespace: new.meta.namespace.clone(), name: new.meta.name.clone() };
-    let text = if faults.len() == 1 { faults.concat() } else { format!("[{}]", faults.join(", ")) };
     Err(Refusal::Invalid { key, message: text.into() })
 }
 

@@ -7,7 +7,8 @@
 //!
 //! Parts: `server` is the process. What can be asked of it is in `create`, `read`, `update` (whole objects, or their
 //! status), `patch` (single changes, `undo` among them), `apply`, `deletion` and `eviction`. On the way into the store
-//! come `admission` with `accounts`, `priority`, `limit_ranger` and `quota`, and `services` for addresses and ports;
+//! come `admission` with `accounts`, `priority`, `limit_ranger`, `pod_security` and `quota`, and `services` for
+//! addresses and ports;
 //! `parts` says which part of a kind is its status, `immutable`, `set_updates` and `storage` what may not change.
 //! `changes` tells facts of writes, `leases` keeps renewals, `client` is the side of who asks.
 
@@ -24,6 +25,7 @@ pub mod leases;
 mod limit_ranger;
 mod parts;
 mod patch;
+mod pod_security;
 mod priority;
 mod quota;
 mod read;
@@ -403,6 +405,15 @@ impl Taken {
 
     fn after(self) -> &'static str {
         if self.though_generated { ", the server was not able to generate a unique name for the object" } else { "" }
+    }
+}
+
+/// What is said of several faults, as Go shows a list of errors; `None` if there are none.
+pub fn together(faults: &[String]) -> Option<String> {
+    match faults {
+        [] => None,
+        [only] => Some(only.clone()),
+        several => Some(format!("[{}]", several.join(", "))),
     }
 }
 

@@ -180,8 +180,8 @@ impl Mounts {
         let unattached = names(&|wanted| wanted.need == Need::Attached);
         let unprocessed = names(&|wanted| matches!(wanted.need, Need::Claim | Need::Volume(_) | Need::Driver(_)));
         let message = format!(
-            "Unable to attach or mount volumes: unmounted volumes=[{unmounted}], unattached volumes=[{unattached}], failed \
-             to process volumes=[{unprocessed}]: context deadline exceeded"
+            "Unable to attach or mount volumes: unmounted volumes=[{unmounted}], unattached volumes=[{unattached}], \
+             failed to process volumes=[{unprocessed}]: context deadline exceeded"
         );
         Some(Event::warning("kubelet", "FailedMount", message).about(meta).on_host(node))
     }

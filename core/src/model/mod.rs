@@ -21,6 +21,7 @@ mod node;
 mod object;
 mod placement;
 mod pod;
+pub mod pod_security;
 mod pod_status;
 mod pod_volume;
 mod policy;
@@ -53,14 +54,15 @@ pub use index_set::IndexSet;
 pub use meta::{Labels, Meta, MetaExtras, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
 pub use namespace::Namespace;
 pub use network::{
-    Endpoint, EndpointSlice, ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, Protocol, Service, ServicePort,
-    ServiceType,
+    Endpoint, EndpointSlice, ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, NodePort, Protocol, Service,
+    ServicePort, ServiceType,
 };
 pub use node::{Node, NodeImage, NodeSpec, NodeStatus, NodeVolumes, Taint, TaintEffect};
 pub use object::{Kind, Object, ObjectKey, Resource};
 pub(crate) use object::{Tables, with_kind, with_object};
 pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
 pub use pod::{Pod, PodOwn, PodSpec, PreferredNodeTerm, RestartPolicy, ServiceLinks, Toleration, TolerationOperator};
+pub use pod_security::PodSecurity;
 pub use pod_status::{ContainerState, ContainerStatus, Phase, PodStatus, PodStatusExtras, Terminated};
 pub use pod_volume::{
     ClaimTemplate, FileSource, FileVolume, KeyToPath, PodVolume, PodVolumeSource, TOKEN_MOUNT_PATH, TOKEN_VOLUME,

@@ -1,5 +1,8 @@
 //! Services and EndpointSlices.
 
+use std::fmt::{self, Display, Formatter};
+use std::hash::{Hash, Hasher};
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Shared;
@@ -92,6 +95,33 @@ pub enum ExternalTraffic {
     Local,
 }
 
+/// A port of the nodes as somebody has written it, which may be none that there is: the API server refuses it where it
+/// is to be reserved, and nowhere else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct NodePort(pub i32);
+
+impl From<u16> for NodePort {
+    fn from(number: u16) -> NodePort {
+        NodePort(number.into())
+    }
+}
+
+impl Display for NodePort {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A number that a port can have has the hash of a port, as when no other could be held, so that fingerprints stay.
+impl Hash for NodePort {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match u16::try_from(self.0) {
+            Ok(number) => number.hash(state),
+            Err(_) => self.0.hash(state),
+        }
+    }
+}
+
 /// One port of a Service.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct ServicePort {
@@ -104,7 +134,7 @@ pub struct ServicePort {
     /// The pods' port.
     pub target: IntOrName,
     /// The nodes' port, if any.
-    pub node_port: Option<u16>,
+    pub node_port: Option<NodePort>,
 }
 
 /// A Service.
@@ -132,7 +162,7 @@ pub struct Service {
     /// for other types.
     pub allocates_node_ports: Option<bool>,
     /// The port at which a load balancer asks a node whether it has endpoints.
-    pub health_check_node_port: Option<u16>,
+    pub health_check_node_port: Option<NodePort>,
     /// Whether unready pods are listed as ready.
     pub publish_not_ready: bool,
     /// How long a client keeps its endpoint; `None` is no affinity.

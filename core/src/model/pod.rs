@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{
-    ConditionKind, Container, Labels, Meta, ObjectReference, Phase, PlacementRules, PodStatus, PodVolume, ResourceName,
-    Resources, SelectorRequirement, Taint, TaintEffect, TokenVolume,
+    ConditionKind, Container, Labels, Meta, ObjectReference, Phase, PlacementRules, PodSecurity, PodStatus, PodVolume,
+    ResourceName, Resources, SelectorRequirement, Taint, TaintEffect, TokenVolume,
 };
 use crate::time::{Span, Time};
 
@@ -97,6 +97,9 @@ pub struct PodSpec {
     /// Whether its containers are told of the Services of its namespace.
     #[serde(default)]
     pub service_links: ServiceLinks,
+    /// What the levels of the Pod Security Standards have against it.
+    #[serde(default)]
+    pub security: PodSecurity,
 }
 
 /// Whether containers are given the variables of the Services of their namespace (`enableServiceLinks`); they are
@@ -148,6 +151,7 @@ impl Default for PodSpec {
             rules: None,
             original: None,
             service_links: ServiceLinks::default(),
+            security: PodSecurity::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod keyless;
 mod modelled;
 mod patch;
 pub(crate) mod placement;
+mod pod_security;
 mod policy;
 mod read;
 mod references;

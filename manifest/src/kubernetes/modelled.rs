@@ -385,7 +385,8 @@ spec:
       affinity: {podAntiAffinity: {}}
       dnsPolicy: Default
       containers:
-      - {name: a, image: 'web:1', resources: {requests: {cpu: 1}}, lifecycle: {}, volumeMounts: [{name: data, mountPath: /d}]}
+      - {name: a, image: 'web:1', resources: {requests: {cpu: 1}}, lifecycle: {},
+         volumeMounts: [{name: data, mountPath: /d}]}
       - {name: b, image: 'web:1', volumeMounts: [{name: data, mountPath: /d}], readinessProbe: {tcpSocket: {port: 80}}}
       volumes: [{name: data, emptyDir: {}}]
 ";

@@ -107,7 +107,9 @@ profiles:
         resources: [{name: nvidia.com/gpu, weight: 5}, {name: cpu}]
         requestedToCapacityRatio: {shape: [{utilization: 0, score: 0}, {utilization: 100, score: 10}]}
   - name: PodTopologySpread
-    args: {defaultingType: List, defaultConstraints: [{maxSkew: 2, topologyKey: rack, whenUnsatisfiable: DoNotSchedule}]}
+    args:
+      defaultingType: List
+      defaultConstraints: [{maxSkew: 2, topologyKey: rack, whenUnsatisfiable: DoNotSchedule}]
   - name: NodeAffinity
     args:
       addedAffinity:

@@ -274,7 +274,10 @@ proptest! {
     }
 
     #[test]
-    fn json_comes_back_as_it_was(numbers in proptest::collection::vec(any::<i64>(), 0..8), words in proptest::collection::vec("\\PC{0,12}", 0..8)) {
+    fn json_comes_back_as_it_was(
+        numbers in proptest::collection::vec(any::<i64>(), 0..8),
+        words in proptest::collection::vec("\\PC{0,12}", 0..8),
+    ) {
         let value = json!({"numbers": numbers, "words": words});
         prop_assert_eq!(read(&value.to_string()), value);
     }

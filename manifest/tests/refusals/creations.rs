@@ -32,21 +32,22 @@ fn metadata_is_refused() {
             r#"{"metadata": {"ownerReferences": [
                 {"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "1", "controller": true},
                 {"apiVersion": "v1", "kind": "Pod", "name": "b", "uid": "2", "controller": true}]}}"#,
-            "metadata.ownerReferences: Invalid value: [{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"name\":\"a\",\"uid\":\"1\",\
-             \"controller\":true},{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"name\":\"b\",\"uid\":\"2\",\"controller\":true}]: \
-             Only one reference can have Controller set to true. Found \"true\" in references for Pod/a and Pod/b",
+            "metadata.ownerReferences: Invalid value: \
+             [{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"name\":\"a\",\"uid\":\"1\",\"controller\":true},{\"apiVersion\"\
+             :\"v1\",\"kind\":\"Pod\",\"name\":\"b\",\"uid\":\"2\",\"controller\":true}]: Only one reference can have \
+             Controller set to true. Found \"true\" in references for Pod/a and Pod/b",
         ),
         (
             "ConfigMap",
             r#"{"metadata": {"finalizers": ["mine"]}}"#,
-            "metadata.finalizers[0]: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully \
-             qualified",
+            "metadata.finalizers[0]: Invalid value: \"mine\": name is neither a standard finalizer name nor is it \
+             fully qualified",
         ),
         (
             "ConfigMap",
             r#"{"data": {"a/b": "c"}}"#,
-            "data[a/b]: Invalid value: \"a/b\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' \
-             (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+            "data[a/b]: Invalid value: \"a/b\": a valid config key must consist of alphanumeric characters, '-', '_' \
+             or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
         ),
     ]);
 }
@@ -64,7 +65,8 @@ fn pods_are_refused() {
         (
             "Pod",
             r#"{"spec": {"restartPolicy": "Sometimes"}}"#,
-            "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"",
+            "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \
+             \"Never\"",
         ),
         (
             "Pod",
@@ -76,7 +78,8 @@ fn pods_are_refused() {
             "Pod",
             r#"{"spec": {"containers": [{"name": "a", "image": "i", "resources": {"requests": {"cpu": "2"},
                 "limits": {"cpu": "1500m"}}}]}}"#,
-            "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1500m",
+            "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of \
+             1500m",
         ),
         (
             "Pod",
@@ -86,9 +89,12 @@ fn pods_are_refused() {
         ),
         (
             "Pod",
-            r#"{"spec": {"containers": [{"name": "a", "image": "i", "ports": [{"containerPort": 0, "protocol": "udp"}]}]}}"#,
-            "[spec.containers[0].ports[0].containerPort: Required value, spec.containers[0].ports[0].protocol: Unsupported \
-             value: \"udp\": supported values: \"SCTP\", \"TCP\", \"UDP\"]",
+            concat!(
+                r#"{"spec": {"containers": [{"name": "a", "image": "i", "#,
+                r#""ports": [{"containerPort": 0, "protocol": "udp"}]}]}}"#
+            ),
+            "[spec.containers[0].ports[0].containerPort: Required value, spec.containers[0].ports[0].protocol: \
+             Unsupported value: \"udp\": supported values: \"SCTP\", \"TCP\", \"UDP\"]",
         ),
         (
             "Pod",
@@ -106,27 +112,33 @@ fn pods_are_refused() {
             "Pod",
             r#"{"spec": {"containers": [{"name": "a", "image": "i", "env": [{"name": "A=B", "value": "1"},
                 {"name": "C", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]}]}}"#,
-            "[spec.containers[0].env[0].name: Invalid value: \"A=B\": a valid environment variable name must consist only of \
-             printable ASCII characters other than '=', spec.containers[0].env[1].valueFrom: Invalid value: \"\": may not be \
-             specified when `value` is not empty]",
+            "[spec.containers[0].env[0].name: Invalid value: \"A=B\": a valid environment variable name must consist \
+             only of printable ASCII characters other than '=', spec.containers[0].env[1].valueFrom: Invalid value: \
+             \"\": may not be specified when `value` is not empty]",
         ),
         (
             "Pod",
             r#"{"spec": {"containers": [{"name": "a", "image": "i", "env": [
                 {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name['x']"}}}]}]}}"#,
-            "spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Invalid value: \"metadata.name['x']\": error converting \
-             fieldPath: field label does not support subscript: metadata.name['x']",
+            "spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Invalid value: \"metadata.name['x']\": error \
+             converting fieldPath: field label does not support subscript: metadata.name['x']",
         ),
         (
             "Pod",
-            r#"{"spec": {"containers": [{"name": "a", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}]}}"#,
+            concat!(
+                r#"{"spec": {"containers": [{"name": "a", "image": "i", "#,
+                r#""volumeMounts": [{"name": "v", "mountPath": "/v"}]}]}}"#
+            ),
             "spec.containers[0].volumeMounts[0].name: Not found: \"v\"",
         ),
         (
             "Pod",
-            r#"{"spec": {"volumes": [{"name": "v", "configMap": {}}, {"name": "w", "emptyDir": {"sizeLimit": "-1"}}]}}"#,
-            "[spec.volumes[0].configMap.name: Required value, spec.volumes[1].emptyDir.sizeLimit: Forbidden: SizeLimit field \
-             must be a valid resource quantity]",
+            concat!(
+                r#"{"spec": {"volumes": [{"name": "v", "configMap": {}}, "#,
+                r#"{"name": "w", "emptyDir": {"sizeLimit": "-1"}}]}}"#
+            ),
+            "[spec.volumes[0].configMap.name: Required value, spec.volumes[1].emptyDir.sizeLimit: Forbidden: SizeLimit \
+             field must be a valid resource quantity]",
         ),
         (
             "Pod",
@@ -142,13 +154,14 @@ fn workloads_are_refused() {
         (
             "Deployment",
             r#"{"spec": {"template": {"metadata": {"labels": {"app": "other"}}}}}"#,
-            "spec.template.metadata.labels: Invalid value: {\"app\":\"other\"}: `selector` does not match template `labels`",
+            "spec.template.metadata.labels: Invalid value: {\"app\":\"other\"}: `selector` does not match template \
+             `labels`",
         ),
         (
             "Deployment",
             r#"{"spec": {"replicas": -1, "minReadySeconds": 30, "progressDeadlineSeconds": 30}}"#,
-            "[spec.replicas: Invalid value: -1: must be greater than or equal to 0, spec.progressDeadlineSeconds: Invalid \
-             value: 30: must be greater than minReadySeconds]",
+            "[spec.replicas: Invalid value: -1: must be greater than or equal to 0, spec.progressDeadlineSeconds: \
+             Invalid value: 30: must be greater than minReadySeconds]",
         ),
         (
             "Deployment",
@@ -168,19 +181,21 @@ fn workloads_are_refused() {
         (
             "ReplicationController",
             r#"{"spec": {"selector": {"app": "other"}}}"#,
-            "spec.template.metadata.labels: Invalid value: {\"app\":\"shop\"}: `selector` does not match template `labels`",
+            "spec.template.metadata.labels: Invalid value: {\"app\":\"shop\"}: `selector` does not match template \
+             `labels`",
         ),
         (
             "DaemonSet",
             r#"{"spec": {"updateStrategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}}}"#,
-            "spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero",
+            "spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is \
+             non-zero",
         ),
         (
             "Job",
             r#"{"spec": {"parallelism": -1, "completions": -2, "backoffLimit": -3, "activeDeadlineSeconds": -4}}"#,
-            "[spec.parallelism: Invalid value: -1: must be greater than or equal to 0, spec.completions: Invalid value: -2: \
-             must be greater than or equal to 0, spec.activeDeadlineSeconds: Invalid value: -4: must be greater than or \
-             equal to 0, spec.backoffLimit: Invalid value: -3: must be greater than or equal to 0]",
+            "[spec.parallelism: Invalid value: -1: must be greater than or equal to 0, spec.completions: Invalid \
+             value: -2: must be greater than or equal to 0, spec.activeDeadlineSeconds: Invalid value: -4: must be \
+             greater than or equal to 0, spec.backoffLimit: Invalid value: -3: must be greater than or equal to 0]",
         ),
         ("Job", r#"{"spec": {"completionMode": "Indexed"}}"#, ""),
         (
@@ -213,8 +228,8 @@ fn services_storage_and_policies_are_refused() {
         (
             "Service",
             r#"{"spec": {"ports": [{"port": 80, "name": "a"}, {"port": 80, "name": "b"}]}}"#,
-            "spec.ports[1]: Duplicate value: {\"Name\":\"\",\"Protocol\":\"TCP\",\"AppProtocol\":null,\"Port\":80,\"TargetPort\":0,\
-             \"NodePort\":0}",
+            "spec.ports[1]: Duplicate value: \
+             {\"Name\":\"\",\"Protocol\":\"TCP\",\"AppProtocol\":null,\"Port\":80,\"TargetPort\":0,\"NodePort\":0}",
         ),
         ("Service", r#"{"spec": {"ports": null}}"#, "spec.ports: Required value"),
         ("Service", r#"{"spec": {"type": "ExternalName", "clusterIP": null}}"#, "spec.externalName: Required value"),
@@ -226,13 +241,14 @@ fn services_storage_and_policies_are_refused() {
         (
             "PersistentVolumeClaim",
             r#"{"spec": {"accessModes": null, "resources": {"requests": {"storage": null}}}}"#,
-            "[spec.accessModes: Required value: at least 1 access mode is required, spec.resources[storage]: Required value]",
+            "[spec.accessModes: Required value: at least 1 access mode is required, spec.resources[storage]: Required \
+             value]",
         ),
         (
             "PersistentVolumeClaim",
             r#"{"spec": {"accessModes": ["ReadWrite"]}}"#,
-            "spec.accessModes: Unsupported value: \"ReadWrite\": supported values: \"ReadOnlyMany\", \"ReadWriteMany\", \
-             \"ReadWriteOnce\", \"ReadWriteOncePod\"",
+            "spec.accessModes: Unsupported value: \"ReadWrite\": supported values: \"ReadOnlyMany\", \
+             \"ReadWriteMany\", \"ReadWriteOnce\", \"ReadWriteOncePod\"",
         ),
         ("PersistentVolume", r#"{"spec": {"hostPath": null}}"#, "spec: Required value: must specify a volume type"),
         (
@@ -254,8 +270,8 @@ fn services_storage_and_policies_are_refused() {
         (
             "LimitRange",
             r#"{"spec": {"limits": [{"type": "Container", "max": {"cpu": "1"}, "default": {"cpu": "2"}}]}}"#,
-            "[spec.limits[0].defaultRequest[cpu]: Invalid value: \"2\": default request value 2 is greater than max value 1, \
-             spec.limits[0].default[cpu]: Invalid value: \"1\": default value 2 is greater than max value 1]",
+            "[spec.limits[0].defaultRequest[cpu]: Invalid value: \"2\": default request value 2 is greater than max \
+             value 1, spec.limits[0].default[cpu]: Invalid value: \"1\": default value 2 is greater than max value 1]",
         ),
         (
             "PriorityClass",

@@ -22,9 +22,9 @@ fn assert_updated(rows: &[UpdateRow]) {
 #[test]
 fn changes_are_refused() {
     let pod_fields = "spec: Forbidden: pod updates may not change fields other than \
-                      `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,\
-                      `spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow \
-                      it to be set to 1 if it was previously negative)";
+                      `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tole\
+                      rations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it \
+                      to be set to 1 if it was previously negative)";
     let old_toleration = r#"{"spec": {"tolerations": [{"key": "a", "operator": "Exists"}]}}"#;
     assert_updated(&[
         ("Pod", "{}", r#"{"spec": {"containers": [{"name": "main", "image": "shop:2"}]}}"#, ""),
@@ -50,7 +50,10 @@ fn changes_are_refused() {
         (
             "Deployment",
             "{}",
-            r#"{"spec": {"selector": {"matchLabels": {"app": "b"}}, "template": {"metadata": {"labels": {"app": "b"}}}}}"#,
+            concat!(
+                r#"{"spec": {"selector": {"matchLabels": {"app": "b"}}, "#,
+                r#""template": {"metadata": {"labels": {"app": "b"}}}}}"#
+            ),
             "spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"b\"}}: field is immutable",
         ),
         (
@@ -58,8 +61,8 @@ fn changes_are_refused() {
             "{}",
             r#"{"spec": {"serviceName": "other", "replicas": 4}}"#,
             "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', \
-             'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are \
-             forbidden",
+             'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' \
+             are forbidden",
         ),
         (
             "Job",
@@ -85,8 +88,8 @@ fn changes_are_refused() {
             "PersistentVolumeClaim",
             "{}",
             r#"{"spec": {"resources": {"requests": {"storage": "3Gi"}}}}"#,
-            "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for \
-             bound claims",
+            "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName \
+             for bound claims",
         ),
         (
             "PersistentVolume",
@@ -131,8 +134,8 @@ fn statuses_are_refused() {
     assert_eq!(refused("StatefulSet", "{}", more), format!("[{most} status.replicas, {most} status.readyReplicas]"));
     assert_eq!(
         refused("DaemonSet", r#"{"status": {"collisionCount": 2}}"#, r#"{"status": {"numberReady": -1}}"#),
-        "[status.numberReady: Invalid value: -1: must be greater than or equal to 0, status.collisionCount: Invalid value: \
-         0: cannot be decremented]"
+        "[status.numberReady: Invalid value: -1: must be greater than or equal to 0, status.collisionCount: Invalid \
+         value: 0: cannot be decremented]"
     );
     assert_eq!(
         refused("Namespace", "{}", r#"{"status": {"phase": "Terminating"}}"#),

@@ -7,6 +7,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wavetank_core::time::{Span, Time};
 
+use super::whole::whole;
 use super::{Exit, Format, Overrides, Unusable, account, complain, open, print};
 use crate::execute::{Executed, execute};
 use crate::expect::Watch;
@@ -52,7 +53,7 @@ pub(super) fn run(arguments: Arguments) -> Exit {
 
 /// Says before the run, which may be long, that its report would have no place.
 pub(super) fn writable(out: Option<&Path>) -> bool {
-    let refused = out.and_then(|dir| wavetank_reports::refuse_directory(dir).err());
+    let refused = out.and_then(|dir| whole(|_| wavetank_reports::refuse_directory(dir).err()));
     if let Some(error) = &refused {
         complain(&error.to_string());
     }
@@ -118,7 +119,9 @@ fn explain(executed: &Executed) {
 }
 
 pub(super) fn write(executed: &Executed, inputs: &Inputs, dir: &Path) -> Result<(), String> {
-    wavetank_reports::write_directory(&executed.record, dir, &inputs.to_files()).map_err(|error| error.to_string())
+    let written =
+        whole(|stop| wavetank_reports::write_directory_unless(&executed.record, dir, &inputs.to_files(), stop));
+    written.map_err(|error| error.to_string())
 }
 
 pub(super) fn rendered(executed: &Executed, format: Format) -> String {

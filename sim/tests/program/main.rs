@@ -103,6 +103,37 @@ fn a_run_that_holds_exits_with_0_and_says_so_as_text_and_as_json() {
 }
 
 #[test]
+fn ctrl_c_while_a_report_is_written_leaves_nothing_half_written() {
+    let place = Place::new("interrupted");
+    let file = place.file("small.yaml", &small(READY));
+    let names = || {
+        let entries = std::fs::read_dir(&place.0).unwrap();
+        let mut names: Vec<String> = entries.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    for signal in ["-INT", "-TERM"] {
+        let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"))
+            .args(["run", &file, "--out", "report"])
+            .current_dir(&place.0)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let partial = place.0.join(".report.partial/summary.json");
+        while !partial.exists() && sim.try_wait().unwrap().is_none() {
+            std::hint::spin_loop();
+        }
+        let sent = Command::new("kill").args([signal, &sim.id().to_string()]).status().unwrap().success();
+        let ended = sim.wait().unwrap();
+        // Whoever was too late to be stopped has written all of it.
+        let whole = place.0.join("report/report.html").exists();
+        assert!(whole || sent && ended.code().is_none(), "{ended}");
+        let expected: &[&str] = if whole { &["report", "small.yaml"] } else { &["small.yaml"] };
+        assert_eq!(names(), expected, "after {signal}");
+    }
+}
+
+#[test]
 fn a_broken_expectation_exits_with_1_and_shows_the_values() {
     let place = Place::new("broken");
     let file = place.file("small.yaml", &small("  expect:\n    - {name: two, at: 50s, that: size(pods) == 2}\n"));

@@ -66,6 +66,32 @@ fn several_mistakes_are_told_together() {
 }
 
 #[test]
+fn what_a_wrong_manifest_would_have_brought_is_not_told_as_unknown_too() {
+    let place = Place::new("consequences");
+    let namespace = "    - {apiVersion: v1, kind: Namespace, metadata: {name: shop, FIELD}}\n";
+    let used = "    - {apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: shop}}\n";
+    let scales = "  timeline:\n    - {at: 5s, scale: {deployment: web, namespace: shop, replicas: 1}}\n";
+    let deployment = "    - {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}}\n";
+    let said = |namespace: &str, deployment: &str| {
+        let file = place.file("f.yaml", &small(&format!("{namespace}{used}{deployment}{scales}")));
+        let said = err(&place.sim(&["validate", &file]));
+        said.lines().map(|line| line.split_once(": ").map_or(line, |(_, told)| told).to_owned()).collect::<Vec<_>>()
+    };
+    let unread = said(&namespace.replace("FIELD", "lables: {}"), deployment);
+    assert!(unread[0].contains("unknown field \"lables\""), "{unread:?}");
+    let refused = said(&namespace.replace("FIELD", "labels: {\"-\": x}"), deployment);
+    assert!(refused[0].contains("metadata.labels"), "{refused:?}");
+    let good = said(&namespace.replace("FIELD", "labels: {a: b}"), deployment);
+    for told in [&unread, &refused, &good] {
+        assert!(told.iter().all(|line| !line.contains("unknown namespace")), "{told:?}");
+        assert!(told.iter().all(|line| !line.contains("unknown Deployment")), "{told:?}");
+    }
+    let missing = said("", "");
+    let unknown = missing.iter().filter(|line| line.contains("unknown namespace \"shop\"")).count();
+    assert_eq!((missing.len(), unknown), (2, 2), "{missing:?}");
+}
+
+#[test]
 fn a_directory_that_is_no_run_is_refused_and_left_alone() {
     let place = Place::new("occupied");
     std::fs::create_dir(place.0.join("mine")).unwrap();

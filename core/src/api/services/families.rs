@@ -2,6 +2,7 @@
 //!
 //! Source: `initIPFamilyFields`, pkg/registry/core/service/storage/alloc.go (v1.34.1).
 
+use crate::api::together;
 use crate::model::{IpFamily, IpFamilyPolicy, Service};
 
 /// Fills in policy and families, and refuses what this cluster cannot have. The error is the message of a 422.
@@ -48,10 +49,8 @@ pub(super) fn complete(service: &mut Service, before: Option<&Service>) -> Resul
         let name = family.name();
         faults.push(format!("spec.ipFamilies[{index}]: Invalid value: {name:?}: not configured on this cluster"));
     }
-    match faults.as_slice() {
-        [] => {}
-        [only] => return Err(only.clone()),
-        several => return Err(format!("[{}]", several.join(", "))),
+    if let Some(said) = together(&faults) {
+        return Err(said);
     }
     if service.families.is_empty() {
         service.families.push(IpFamily::V4);

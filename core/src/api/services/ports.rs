@@ -8,7 +8,7 @@ use crate::api::Refusal;
 use crate::config::ApiServerConfig;
 use crate::context::Context;
 use crate::draw::{Purpose, draw};
-use crate::model::Service;
+use crate::model::{NodePort, Service};
 
 /// What one request reserves.
 pub(super) struct Operation<'a> {
@@ -17,12 +17,13 @@ pub(super) struct Operation<'a> {
     given: &'a Range,
     drawn: &'a mut u64,
     /// What this request has reserved so far.
-    reserved: Vec<u16>,
+    reserved: Vec<NodePort>,
 }
 
 /// The node ports that a Service has.
 pub(super) fn of(service: &Service) -> impl Iterator<Item = u32> {
-    service.ports.iter().filter_map(|port| port.node_port).chain(service.health_check_node_port).map(u32::from)
+    let written = service.ports.iter().filter_map(|port| port.node_port).chain(service.health_check_node_port);
+    written.filter_map(|port| u32::try_from(port.0).ok())
 }
 
 impl<'a> Operation<'a> {
@@ -42,7 +43,7 @@ impl<'a> Operation<'a> {
 
     fn init_ports(&mut self, service: &mut Service) -> Result<(), Refusal> {
         // TCP and UDP of one Service port share their node port.
-        let mut by_port: BTreeMap<u16, u16> = BTreeMap::new();
+        let mut by_port: BTreeMap<u16, NodePort> = BTreeMap::new();
         for index in 0..service.ports.len() {
             let (number, given) = (service.ports[index].port, service.ports[index].node_port);
             if given.is_none() && !draws_ports(service) {
@@ -72,7 +73,7 @@ impl<'a> Operation<'a> {
     pub(super) fn update(&mut self, new: &mut Service, old: &Service) -> Result<(), Refusal> {
         if new.uses_node_ports() {
             for index in 0..new.ports.len() {
-                let had = |number: u16| old.ports.iter().any(|port| port.node_port == Some(number));
+                let had = |number: NodePort| old.ports.iter().any(|port| port.node_port == Some(number));
                 match new.ports[index].node_port {
                     Some(given) if had(given) || self.reserved.contains(&given) => {}
                     Some(given) => self.reserve(new, index, given)?,
@@ -97,33 +98,33 @@ impl<'a> Operation<'a> {
         }
     }
 
-    fn reserve(&mut self, service: &Service, index: usize, port: u16) -> Result<(), Refusal> {
+    fn reserve(&mut self, service: &Service, index: usize, port: NodePort) -> Result<(), Refusal> {
         self.check(port)
             .map_err(|why| invalid(service, format!("spec.ports[{index}].nodePort: Invalid value: {port}: {why}")))?;
         self.reserved.push(port);
         Ok(())
     }
 
-    fn check(&self, port: u16) -> Result<(), String> {
+    fn check(&self, port: NodePort) -> Result<(), String> {
         let (min, max) = (self.config.node_port_min, self.config.node_port_max);
-        if !(min..=max).contains(&port) {
+        if !(NodePort::from(min)..=NodePort::from(max)).contains(&port) {
             return Err(format!("provided port is not in the valid range. The range of valid ports is {min}-{max}"));
         }
         if self.is_free(port) { Ok(()) } else { Err("provided port is already allocated".to_owned()) }
     }
 
-    fn is_free(&self, port: u16) -> bool {
-        !self.given.has(u32::from(port)) && !self.reserved.contains(&port)
+    fn is_free(&self, port: NodePort) -> bool {
+        !u32::try_from(port.0).is_ok_and(|port| self.given.has(port)) && !self.reserved.contains(&port)
     }
 
-    fn draw_port(&mut self, failure: &str) -> Result<u16, Refusal> {
+    fn draw_port(&mut self, failure: &str) -> Result<NodePort, Refusal> {
         let (min, max) = (u32::from(self.config.node_port_min), u32::from(self.config.node_port_max));
         let number = *self.drawn;
         *self.drawn += 1;
         let draw = |k| draw(self.seed, Purpose::NodePort, number, k);
-        let is_free = |port: u32| u16::try_from(port).is_ok_and(|port| self.is_free(port));
+        let is_free = |port: u32| u16::try_from(port).is_ok_and(|port| self.is_free(port.into()));
         let found = range::choose(min, max, static_band(max - min + 1), draw, is_free);
-        let port = found.and_then(|port| u16::try_from(port).ok());
+        let port = found.and_then(|port| u16::try_from(port).ok()).map(NodePort::from);
         let port = port.ok_or_else(|| internal(format!("{failure}: range is full")))?;
         self.reserved.push(port);
         Ok(port)

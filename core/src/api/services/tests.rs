@@ -2,7 +2,8 @@ use super::*;
 use crate::api::{Patch, Propagation, Request};
 use crate::config::Config;
 use crate::model::{
-    ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, Labels, Meta, Protocol, Resource, ServicePort, ServiceType,
+    ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, Labels, Meta, NodePort, Protocol, Resource, ServicePort,
+    ServiceType,
 };
 use crate::testbed::Testbed;
 use crate::time::Span;
@@ -21,9 +22,9 @@ fn port(name: &str, number: u16) -> ServicePort {
     ServicePort { name: name.into(), protocol: Protocol::Tcp, port: number, target, node_port: None }
 }
 
-fn on_nodes(name: &str, node_port: Option<u16>) -> Service {
+fn on_nodes(name: &str, node_port: Option<i32>) -> Service {
     let mut service = Service { service_type: ServiceType::NodePort, ..service(name) };
-    service.ports[0].node_port = node_port;
+    service.ports[0].node_port = node_port.map(NodePort);
     service
 }
 
@@ -135,20 +136,24 @@ fn an_address_stays_and_comes_back_with_a_manifest_that_does_not_name_it() {
 fn node_ports_are_drawn_from_their_range_or_reserved() {
     let mut bed = bed();
     assert_eq!(create(&mut bed, on_nodes("drawn", None)), "");
-    let drawn = stored(&bed, "drawn").ports[0].node_port.expect("it has one");
+    let drawn = stored(&bed, "drawn").ports[0].node_port.expect("it has one").0;
     assert!((30_086..=32_767).contains(&drawn), "{drawn}: the first 86 are for those who choose");
     assert_eq!(create(&mut bed, on_nodes("given", Some(30_080))), "");
-    let refused = |name: &str, port: u16| {
+    let refused = |name: &str, port: i32| {
         format!("Service \"{name}\" is invalid: spec.ports[0].nodePort: Invalid value: {port}: provided port is ")
     };
     assert_eq!(create(&mut bed, on_nodes("dup", Some(30_080))), refused("dup", 30_080) + "already allocated");
-    let low = create(&mut bed, on_nodes("low", Some(80)));
-    assert_eq!(low, refused("low", 80) + "not in the valid range. The range of valid ports is 30000-32767");
+    for outside in [80, 70_000, -1, i32::MIN, i32::MAX] {
+        let said = create(&mut bed, on_nodes("odd", Some(outside)));
+        assert_eq!(said, refused("odd", outside) + "not in the valid range. The range of valid ports is 30000-32767");
+    }
+    let moved = update(&mut bed, "given", |it| it.ports[0].node_port = Some(NodePort(-5)));
+    assert!(moved.starts_with(&refused("given", -5)), "{moved}");
     // The type that has no node ports gives them back, and one that a Service leaves is free too.
     assert_eq!(update(&mut bed, "given", |it| it.service_type = ServiceType::ClusterIp), "");
     assert_eq!(stored(&bed, "given").ports[0].node_port, None);
     assert_eq!(create(&mut bed, on_nodes("next", Some(30_080))), "");
-    assert_eq!(update(&mut bed, "next", |it| it.ports[0].node_port = Some(30_090)), "");
+    assert_eq!(update(&mut bed, "next", |it| it.ports[0].node_port = Some(NodePort(30_090))), "");
     assert_eq!(create(&mut bed, on_nodes("third", Some(30_080))), "");
 }
 
@@ -158,10 +163,10 @@ fn two_protocols_of_one_port_share_a_node_port_and_a_refused_request_takes_nothi
     let mut dns = Service { service_type: ServiceType::NodePort, ..service("dns") };
     dns.ports = vec![port("tcp", 53), ServicePort { protocol: Protocol::Udp, ..port("udp", 53) }, port("web", 80)];
     assert_eq!(create(&mut bed, dns), "");
-    let ports: Vec<Option<u16>> = stored(&bed, "dns").ports.iter().map(|port| port.node_port).collect();
+    let ports: Vec<Option<NodePort>> = stored(&bed, "dns").ports.iter().map(|port| port.node_port).collect();
     assert!(ports[0].is_some() && ports[0] == ports[1] && ports[0] != ports[2], "{ports:?}");
     let mut bad = on_nodes("bad", Some(30_001));
-    bad.ports.push(ServicePort { node_port: Some(1), ..port("other", 81) });
+    bad.ports.push(ServicePort { node_port: Some(NodePort(1)), ..port("other", 81) });
     assert!(create(&mut bed, bad).contains("spec.ports[1].nodePort: Invalid value: 1"));
     assert_eq!(create(&mut bed, on_nodes("good", Some(30_001))), "");
 }
@@ -183,7 +188,9 @@ fn a_load_balancer_for_local_traffic_has_a_port_for_health_checks() {
     let taken = create(&mut bed, Service { health_check_node_port: Some(check), ..balanced("other") });
     let expected = "Internal error occurred: failed to allocate requested HealthCheck NodePort";
     assert_eq!(taken, format!("{expected} {check}: provided port is already allocated"));
-    let moved = update(&mut bed, "lb", |it| it.health_check_node_port = Some(32_000));
+    let far = create(&mut bed, Service { health_check_node_port: Some(NodePort(-70_000)), ..balanced("other") });
+    assert!(far.starts_with(&format!("{expected} -70000: provided port is not in the valid range.")), "{far}");
+    let moved = update(&mut bed, "lb", |it| it.health_check_node_port = Some(NodePort(32_000)));
     assert!(moved.ends_with("spec.healthCheckNodePort: Forbidden: field is immutable"), "{moved}");
     assert_eq!(update(&mut bed, "lb", |it| it.external_traffic = Some(ExternalTraffic::Cluster)), "");
     assert_eq!(stored(&bed, "lb").health_check_node_port, None);

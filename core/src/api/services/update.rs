@@ -1,6 +1,7 @@
 //! What becomes of an address and of ports when a Service changes.
 
-use crate::model::{Service, ServiceType};
+use crate::api::together;
+use crate::model::{NodePort, Service, ServiceType};
 
 /// Puts back what the API server has given and the new version leaves out, so that a manifest can be applied again.
 ///
@@ -15,8 +16,9 @@ pub(super) fn keep_given(new: &mut Service, old: &Service) {
         }
     }
     if may_draw_ports(old) && may_draw_ports(new) {
-        let kept = |number: u16| new.ports.iter().any(|port| port.node_port == Some(number));
-        let used: Vec<u16> = old.ports.iter().filter_map(|port| port.node_port).filter(|port| kept(*port)).collect();
+        let kept = |number: NodePort| new.ports.iter().any(|port| port.node_port == Some(number));
+        let used: Vec<NodePort> =
+            old.ports.iter().filter_map(|port| port.node_port).filter(|port| kept(*port)).collect();
         for port in new.ports.iter_mut().filter(|port| port.node_port.is_none()) {
             let before = old.ports.iter().rfind(|before| before.name == port.name);
             port.node_port = before.and_then(|before| before.node_port).filter(|number| !used.contains(number));
@@ -43,7 +45,7 @@ pub(super) fn drop_unused(new: &mut Service, old: &Service) {
         }
     }
     if old.uses_node_ports() && !new.uses_node_ports() {
-        let had = |number: u16| old.ports.iter().any(|port| port.node_port == Some(number));
+        let had = |number: NodePort| old.ports.iter().any(|port| port.node_port == Some(number));
         if new.ports.iter().filter_map(|port| port.node_port).all(had) {
             new.ports.iter_mut().for_each(|port| port.node_port = None);
         }
@@ -81,11 +83,7 @@ pub(super) fn check(new: &Service, old: &Service) -> Result<(), String> {
     {
         faults.push("spec.healthCheckNodePort: Forbidden: field is immutable".to_owned());
     }
-    match faults.as_slice() {
-        [] => Ok(()),
-        [only] => Err(only.clone()),
-        several => Err(format!("[{}]", several.join(", "))),
-    }
+    together(&faults).map_or(Ok(()), Err)
 }
 
 /// Whether the API server may have drawn ports for it.

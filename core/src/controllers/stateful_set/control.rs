@@ -71,6 +71,10 @@ pub(super) enum Verb {
 pub(super) enum Subject {
     Pod,
     Claim(Name),
+    /// The owners of a claim of a pod that the set should have.
+    Owners(Name),
+    /// The same of a pod that the set should not have.
+    OwnersOfCondemned(Name),
 }
 
 /// A pod that the set should have: there already, or to be made.
@@ -231,7 +235,7 @@ impl Situation<'_> {
     fn with_claims(&self, pod: &Pod) -> Verdict {
         match storage::missing(self.view, self.set, pod) {
             Ok(missing) => {
-                let create = |it: Missing| (Action::of_claim(Verb::Create, it.name, pod), it.request);
+                let create = |it: Missing| (Action::of_pod(Verb::Create, pod).on(Subject::Claim(it.name)), it.request);
                 let mut requests: Vec<_> = missing.into_iter().map(create).collect();
                 requests.extend(self.retained(pod).requests);
                 Verdict { requests, conflicts: storage::conflicting(self.view, self.set, pod), ..GO_ON }
@@ -242,12 +246,7 @@ impl Situation<'_> {
 
     /// What the retention policy asks for.
     fn retained(&self, pod: &Pod) -> Verdict {
-        let updates = storage::retention(self.view, self.set, pod).into_iter();
-        let action = |request: &Request| match request {
-            Request::Update { object, .. } => Action::of_claim(Verb::Update, object.meta().name.clone(), pod),
-            other => unreachable!("a claim's owners are an update: {other:?}"),
-        };
-        let requests: Vec<_> = updates.map(|request| (action(&request), request)).collect();
+        let requests = of_owners(self.view, self.set, pod);
         let is_renewed = !requests.is_empty();
         let conflicts = if is_renewed { storage::conflicting(self.view, self.set, pod) } else { Vec::new() };
         Verdict { requests, conflicts, ..GO_ON }
@@ -359,16 +358,13 @@ impl Plan {
     /// watch has shown the claims by now; what is missing comes with a later sync.
     ///
     /// Source: `CreateStatefulPod`, pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
-    pub(super) fn owners_of_new_claims(&self, view: View<'_>, set: &StatefulSet) -> Vec<Request> {
-        let is_new = |request: &Request| match request {
-            Request::Update { object, .. } => {
-                let mut made = self.actions.iter().filter(|action| action.makes_claim());
-                made.any(|action| action.subject == Subject::Claim(object.meta().name.clone()))
-            }
+    pub(super) fn owners_of_new_claims(&self, view: View<'_>, set: &StatefulSet) -> Vec<(Action, Request)> {
+        let is_new = |action: &Action| match &action.subject {
+            Subject::Owners(claim) => self.actions.iter().any(|it| it.subject == Subject::Claim(claim.clone())),
             _ => false,
         };
-        let updates = self.with_new_claims.iter().flat_map(|pod| storage::retention(view, set, pod));
-        updates.filter(is_new).collect()
+        let updates = self.with_new_claims.iter().flat_map(|pod| of_owners(view, set, pod));
+        updates.filter(|(action, _)| is_new(action)).collect()
     }
 }
 
@@ -377,8 +373,8 @@ impl Action {
         Action { verb, subject: Subject::Pod, pod: pod.meta.name.clone() }
     }
 
-    fn of_claim(verb: Verb, claim: Name, pod: &Pod) -> Action {
-        Action { verb, subject: Subject::Claim(claim), pod: pod.meta.name.clone() }
+    fn on(self, subject: Subject) -> Action {
+        Action { subject, ..self }
     }
 
     /// Whether it is the making of a claim.
@@ -389,13 +385,25 @@ impl Action {
     /// What is told of an action that failed.
     pub(super) fn failure(&self, set: &str, error: &str) -> String {
         let (verb, pod) = (self.verb.text(), &self.pod);
+        let of_pod = |error: &str| format!("{verb} Pod {pod} in StatefulSet {set} failed error: {error}");
         match &self.subject {
-            Subject::Pod => format!("{verb} Pod {pod} in StatefulSet {set} failed error: {error}"),
+            Subject::Pod => of_pod(error),
+            Subject::Owners(claim) | Subject::OwnersOfCondemned(claim) => {
+                of_pod(&format!("could not update claim {claim} for delete policy ownerRefs: {error}"))
+            }
             Subject::Claim(claim) => {
                 format!("{verb} Claim {claim} for Pod {pod} in StatefulSet {set} failed error: {error}")
             }
         }
     }
+}
+
+/// The writes that bring the owners of a pod's claims in line with the retention policy.
+fn of_owners(view: View<'_>, set: &StatefulSet, pod: &Pod) -> Vec<(Action, Request)> {
+    let is_wanted = identity::ordinal(pod).is_some_and(|ordinal| identity::ordinals(set).contains(&ordinal));
+    let subject = if is_wanted { Subject::Owners } else { Subject::OwnersOfCondemned };
+    let updates = storage::retention(view, set, pod).into_iter();
+    updates.map(|(claim, update)| (Action::of_pod(Verb::Update, pod).on(subject(claim)), update)).collect()
 }
 
 fn deletion(pod: &Pod) -> Verdict {

@@ -13,13 +13,15 @@ use crate::model::{Kind, Meta, ObjectKey};
 /// How this controller names itself in events.
 const REPORTER: &str = "statefulset-controller";
 
-/// The event about an answer. A name that is taken is no news: the watch has not shown its object yet.
+/// The event about an answer. A name that is taken is no news: the watch has not shown its object yet. Nothing is said
+/// of claims whose pod is to go (`fixPodClaim`, stateful_set_control.go).
 pub(super) fn told(stage: &Stage, place: usize, answer: &Answer) -> Option<(ObjectKey, Event)> {
-    let Stage::Act(sync, plan) = stage else { return None };
+    let (Stage::Act(sync, plan) | Stage::Retain(sync, plan)) = stage else { return None };
     let (action, set) = (&plan.actions[place], &sync.set.meta);
     match answer {
         Ok(_) => succeeded(action, set).map(|event| about(set, event)),
         Err(Refusal::AlreadyExists { .. }) => None,
+        Err(_) if matches!(action.subject, Subject::OwnersOfCondemned(_)) => None,
         Err(refusal) => Some(failed(action, set, &refusal.to_string())),
     }
 }
@@ -28,10 +30,8 @@ fn succeeded(action: &Action, set: &Meta) -> Option<Event> {
     let Action { verb, subject, pod } = action;
     let message = match subject {
         Subject::Pod => format!("{} Pod {pod} in StatefulSet {} successful", verb.text(), set.name),
-        Subject::Claim(claim) if *verb == Verb::Create => {
-            format!("create Claim {claim} Pod {pod} in StatefulSet {} success", set.name)
-        }
-        Subject::Claim(_) => return None,
+        Subject::Claim(claim) => format!("create Claim {claim} Pod {pod} in StatefulSet {} success", set.name),
+        _ => return None,
     };
     let reason = match verb {
         Verb::Create => "SuccessfulCreate",
@@ -55,8 +55,8 @@ pub(super) fn failed(action: &Action, set: &Meta, error: &str) -> (ObjectKey, Ev
 pub(super) fn conflicting(claim: &str, set: &Meta) -> (ObjectKey, Event) {
     // The misspelling is Kubernetes' own.
     let message = format!(
-        "PersistentVolumeClaim {claim} has a conflicting OwnerReference that acts as a manging controller, the retention \
-         policy is ignored for this claim"
+        "PersistentVolumeClaim {claim} has a conflicting OwnerReference that acts as a manging controller, the \
+         retention policy is ignored for this claim"
     );
     about(set, Event::warning(REPORTER, "ConflictingController", message))
 }

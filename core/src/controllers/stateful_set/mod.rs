@@ -68,7 +68,7 @@ pub(in crate::controllers) enum Stage {
     /// The revision whose name was taken.
     Taken(Sync, Arc<ControllerRevision>),
     Act(Sync, Plan),
-    /// The owners of claims that were made with their pods.
+    /// The owners of claims that were made with their pods, which are the plan's actions by now.
     Retain(Sync, Plan),
     /// The status update and the removal of old revisions; the delay until the next look, and whether the sync failed.
     Status {
@@ -339,14 +339,20 @@ impl Reconciler for StatefulSets {
                 }
                 _ => self.desk.finish(ctx, &key, true),
             },
-            Stage::Act(sync, plan) => {
+            Stage::Act(sync, mut plan) => {
                 let failed = Self::tell(ctx, &sync, &plan, &answers, error.is_some());
-                match plan.owners_of_new_claims(view, &sync.set) {
-                    updates if failed || updates.is_empty() => self.conclude(ctx, key, sync, plan, failed),
-                    updates => self.desk.begin(ctx, key, Stage::Retain(sync, plan), [updates]),
+                let updates = plan.owners_of_new_claims(view, &sync.set);
+                if failed || updates.is_empty() {
+                    return self.conclude(ctx, key, sync, plan, failed);
                 }
+                let (actions, updates): (_, Vec<_>) = updates.into_iter().unzip();
+                plan.actions = actions;
+                self.desk.begin(ctx, key, Stage::Retain(sync, plan), [updates])
             }
-            Stage::Retain(sync, plan) => self.conclude(ctx, key, sync, plan, error.is_some()),
+            Stage::Retain(sync, plan) => {
+                let failed = Self::tell(ctx, &sync, &plan, &answers, error.is_some());
+                self.conclude(ctx, key, sync, plan, failed)
+            }
             Stage::Status { failed, next } => {
                 let failed = failed || error.is_some();
                 if let (Some(delay), false) = (next, failed) {

@@ -101,13 +101,14 @@ pub(super) fn is_stale(view: View<'_>, set: &StatefulSet, pod: &Pod) -> bool {
     set.claim_retention.deleted_with_pod && stored(view, set, pod).iter().any(stale)
 }
 
-/// The writes that bring the owners of a pod's claims in line with the retention policy.
-pub(super) fn retention(view: View<'_>, set: &StatefulSet, pod: &Pod) -> Vec<Request> {
+/// The writes that bring the owners of a pod's claims in line with the retention policy, by the claims' names.
+pub(super) fn retention(view: View<'_>, set: &StatefulSet, pod: &Pod) -> Vec<(Name, Request)> {
     let outdated = stored(view, set, pod).into_iter().filter(|claim| !is_up_to_date(&claim.meta.owners, set, pod));
     let update = |claim: &Arc<PersistentVolumeClaim>| {
         let mut changed = PersistentVolumeClaim::clone(claim);
         changed.meta.owners = owners(&claim.meta.owners, set, pod);
-        Request::Update { object: Object::PersistentVolumeClaim(Arc::new(changed)), expected: None }
+        let object = Object::PersistentVolumeClaim(Arc::new(changed));
+        (claim.meta.name.clone(), Request::Update { object, expected: None })
     };
     outdated.map(update).collect()
 }

@@ -141,8 +141,8 @@ fn a_pod_that_waits_for_long_says_which_volumes_it_waits_for() {
     let mut bed = bed(FakeRuntime::new());
     create(&mut bed, "web", with_volume(&[], false));
     bed.run_until(Time::from_secs(130));
-    let expected = "123s Warning FailedMount x1: Unable to attach or mount volumes: unmounted volumes=[etc], unattached \
-                    volumes=[], failed to process volumes=[]: context deadline exceeded";
+    let expected = "123s Warning FailedMount x1: Unable to attach or mount volumes: unmounted volumes=[etc], \
+                    unattached volumes=[], failed to process volumes=[]: context deadline exceeded";
     assert_eq!(said(&bed, "web", "Unable"), [expected]);
 }
 

@@ -52,8 +52,8 @@ fn a_node_short_of_memory_evicts_one_pod_after_the_other_until_enough_is_left() 
     assert!(bed.now() <= Time::from_secs(112), "within a look and a second: {}", bed.now());
     let large = pod(&bed, "large").status;
     assert_eq!((large.phase, &*large.reason), (Phase::Failed, "Evicted"));
-    let sentence = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. Container app was \
-                    using 900Mi, request is 0, has larger consumption of memory. ";
+    let sentence = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. Container app \
+                    was using 900Mi, request is 0, has larger consumption of memory. ";
     assert_eq!(&*large.message, sentence);
     let target = large.conditions.get(ConditionKind::DisruptionTarget).unwrap();
     assert_eq!((target.status, &*target.reason), (Status3::True, "TerminationByKubelet"));

@@ -38,8 +38,8 @@ fn a_pull_secret_that_is_missing_is_complained_about_and_the_image_is_pulled_all
         let complaints = complaints(&bed, "web");
         assert_eq!(complaints.len(), usize::from(!missing.is_empty()), "{names:?}: {complaints:?}");
         let sentence = format!(
-            "Warning FailedToRetrieveImagePullSecret x1: Unable to retrieve some image pull secrets ({missing}); attempting \
-             to pull the image may not succeed."
+            "Warning FailedToRetrieveImagePullSecret x1: Unable to retrieve some image pull secrets ({missing}); \
+             attempting to pull the image may not succeed."
         );
         assert!(complaints.iter().all(|line| line.ends_with(&sentence)), "{names:?}: {complaints:?}");
         let pulls = bed.to_runtimes.iter().filter_map(|it| match &it.2 {

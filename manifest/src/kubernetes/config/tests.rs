@@ -30,12 +30,13 @@ fn a_config_map_comes_back_and_its_keys_are_checked() {
     assert_eq!((&map["data"], &map["binaryData"]), (&json!({"a": "x"}), &json!({"b": "AAE="})));
     assert_eq!(map["immutable"], true);
     let found = faults(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {'a b': x, '..d': w, e: z}\nbinaryData: {e: AA==}\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {'a b': x, '..d': w, e: z}\nbinaryData: {e: \
+         AA==}\n",
     );
     has(
         &found,
-        "data[a b]: Invalid value: \"a b\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' \
-         (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+        "data[a b]: Invalid value: \"a b\": a valid config key must consist of alphanumeric characters, '-', '_' or \
+         '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
     );
     has(&found, "data[..d]: Invalid value: \"..d\": must not start with '..'");
     has(&found, "data[e]: Invalid value: \"e\": duplicate of key present in binaryData");
@@ -47,7 +48,8 @@ fn a_config_map_comes_back_and_its_keys_are_checked() {
 #[test]
 fn text_of_a_secret_goes_before_its_base64_and_is_shown_as_such() {
     let secret = shown(
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  a: YQ==\n  b: |\n    YmJi\n    YmI=\nstringData: {a: z}\n",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  a: YQ==\n  b: |\n    YmJi\n    YmI=\nstringData: \
+         {a: z}\n",
     );
     assert_eq!(secret["data"], json!({"a": "eg==", "b": "YmJiYmI="}));
     assert_eq!((&secret["type"], &secret["stringData"]), (&json!("Opaque"), &Value::Null));
@@ -123,12 +125,11 @@ fn what_a_pod_takes_from_elsewhere_is_acted_on() {
 fn sources_that_cannot_be_are_named() {
     let found = faults(
         "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: app\n    image: 'app:1'\n    \
-         envFrom: [{prefix: 'a='}]\n    env:\n    - {name: A, valueFrom: {configMapKeyRef: {name: C, key: 'a b'}}}\n    \
-         - {name: B, valueFrom: {fieldRef: {fieldPath: metadata.labels}}}\n    \
-         - {name: C, valueFrom: {fieldRef: {fieldPath: spec.nope}}}\n    \
-         - {name: D, valueFrom: {resourceFieldRef: {resource: limits.cpu, divisor: 1Mi}}}\n  volumes:\n  \
-         - {name: v, configMap: {name: c, defaultMode: 01000, items: [{key: k, path: ../x}]}}\n  \
-         - {name: w, secret: {}}\n",
+         envFrom: [{prefix: 'a='}]\n    env:\n    - {name: A, valueFrom: {configMapKeyRef: {name: C, key: 'a \
+         b'}}}\n    - {name: B, valueFrom: {fieldRef: {fieldPath: metadata.labels}}}\n    - {name: C, valueFrom: \
+         {fieldRef: {fieldPath: spec.nope}}}\n    - {name: D, valueFrom: {resourceFieldRef: {resource: limits.cpu, \
+         divisor: 1Mi}}}\n  volumes:\n  - {name: v, configMap: {name: c, defaultMode: 01000, items: [{key: k, path: \
+         ../x}]}}\n  - {name: w, secret: {}}\n",
     );
     has(
         &found,

@@ -41,9 +41,8 @@ fn bounds_that_contradict_each_other_are_named() {
     let has = |text: &str| assert!(found.iter().any(|fault| fault.contains(text)), "{text}: {found:#?}");
     has("spec.limits[0].min[cpu]: Invalid value: \"2\": min value 2 is greater than max value 1");
     has("spec.limits[0].default: Forbidden: may not be specified when `type` is 'Pod'");
-    has(
-        "spec.limits[1].limits: Required value: either minimum or maximum storage value is required, but neither was provided",
-    );
+    has("spec.limits[1].limits: Required value: either minimum or maximum storage value is required, but neither was \
+         provided");
     has("spec.limits[1].maxLimitRequestRatio[storage]: Invalid value: \"500m\": ratio 500m is less than 1");
     has("spec.limits[2].type: Duplicate value: \"Pod\"");
     has("spec.limits[3].type: Invalid value: \"Node\": must be a standard limit type or fully qualified");
@@ -52,9 +51,9 @@ fn bounds_that_contradict_each_other_are_named() {
 #[test]
 fn a_quota_names_resources_and_scopes_that_go_together() {
     let found = faults(
-        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q}\nspec:\n  hard: {pods: 1500m, cpus: 1, services: 1}\n  \
-         scopes: [BestEffort, NotBestEffort]\n  scopeSelector:\n    matchExpressions:\n    \
-         - {scopeName: PriorityClass, operator: In}\n",
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q}\nspec:\n  hard: {pods: 1500m, cpus: 1, services: \
+         1}\n  scopes: [BestEffort, NotBestEffort]\n  scopeSelector:\n    matchExpressions:\n    - {scopeName: \
+         PriorityClass, operator: In}\n",
     );
     let has = |text: &str| assert!(found.iter().any(|fault| fault.contains(text)), "{text}: {found:#?}");
     has("spec.hard[cpus]: Invalid value: \"cpus\": must be a standard resource type or fully qualified");
@@ -62,16 +61,15 @@ fn a_quota_names_resources_and_scopes_that_go_together() {
     has("spec.hard[pods]: Invalid value: \"1500m\": must be an integer");
     has("spec.scopes: Invalid value: [\"BestEffort\",\"NotBestEffort\"]: unsupported scope applied to resource");
     has("spec.scopes: Invalid value: [\"BestEffort\",\"NotBestEffort\"]: conflicting scopes");
-    has(
-        "spec.scopeSelector.matchExpressions.values: Required value: must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
-    );
+    has("spec.scopeSelector.matchExpressions.values: Required value: must be at least one value when `operator` is \
+         'In' or 'NotIn' for scope selector");
 }
 
 #[test]
 fn a_quota_s_status_is_the_cluster_s_own() {
     let object = shown(
-        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q}\nspec: {hard: {memory: 1024Mi, count/jobs.batch: 3}}\n\
-         status: {used: {memory: 1Gi}}\n",
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q}\nspec: {hard: {memory: 1024Mi, count/jobs.batch: \
+         3}}\nstatus: {used: {memory: 1Gi}}\n",
     );
     assert_eq!(object["spec"]["hard"], json!({"count/jobs.batch": "3", "memory": "1Gi"}));
     assert_eq!(object["status"], json!({}));

@@ -179,7 +179,8 @@ spec:
   containers: [{name: c, image: i}]
   volumes:
   - {name: a, persistentVolumeClaim: {claimName: data}}
-  - {name: b, ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}
+  - name: b
+    ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}
   - {name: c, emptyDir: {}}
 ";
     let objects = read_admitted("p.yaml", text).unwrap_or_else(|errors| panic!("{}", errors.render(text)));

@@ -18,7 +18,7 @@ use wavetank_core::time::Span;
 use super::nodes::effect;
 use super::services::{port_number, protocol};
 use super::{labels, name, optional, requirement, resources};
-use crate::kubernetes::{config, placement, references, storage};
+use crate::kubernetes::{config, placement, pod_security, references, storage};
 
 pub(super) fn pod(meta: Meta, object: &api::Pod) -> Pod {
     let spec = object.spec.as_ref().expect("a pod without a spec is refused by validation");
@@ -81,6 +81,7 @@ pub(super) fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         token: None,
         image_pull_secrets: config::pull_secrets(spec.image_pull_secrets.as_ref()),
         rules: placement::rules(spec, original.is_some()),
+        security: pod_security::of(spec),
         original,
     }
 }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1 as api;
 use wavetank_core::model::{
-    ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, Meta, Protocol, Service, ServicePort, ServiceType,
+    ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, Meta, NodePort, Protocol, Service, ServicePort, ServiceType,
 };
 
 use super::pods::{int_or_name, seconds};
@@ -34,7 +34,7 @@ pub(super) fn service(meta: Meta, object: &api::Service) -> Service {
             _ => ExternalTraffic::Cluster,
         }),
         allocates_node_ports: spec.allocate_load_balancer_node_ports,
-        health_check_node_port: spec.health_check_node_port.filter(|number| *number != 0).map(port_number),
+        health_check_node_port: spec.health_check_node_port.filter(|number| *number != 0).map(NodePort),
         cluster_ip: cluster_ip.filter(|address| *address != "None").map(name),
         headless: cluster_ip == Some("None"),
         publish_not_ready: spec.publish_not_ready_addresses.unwrap_or(false),
@@ -54,13 +54,8 @@ pub(super) fn service_port(port: &api::ServicePort) -> ServicePort {
         protocol: protocol(port.protocol.as_deref()),
         port: number,
         target: port.target_port.as_ref().map_or(IntOrName::Int(number), int_or_name),
-        node_port: port.node_port.filter(|number| *number != 0).map(node_port),
+        node_port: port.node_port.filter(|number| *number != 0).map(NodePort),
     }
-}
-
-/// A node port, which is not validated but refused where it is reserved: one that is no port is none that may be given.
-fn node_port(number: i32) -> u16 {
-    u16::try_from(number).unwrap_or(if number < 0 { 1 } else { u16::MAX })
 }
 
 pub(super) fn port_number(number: i32) -> u16 {

@@ -337,7 +337,8 @@ spec:
     spec:
       securityContext: {runAsUser: 1000}
       containers:
-      - {name: app, image: 'web:1', resources: {requests: {cpu: 250m, memory: 64Mi}}, volumeMounts: [{name: data, mountPath: /data}]}
+      - {name: app, image: 'web:1', resources: {requests: {cpu: 250m, memory: 64Mi}},
+         volumeMounts: [{name: data, mountPath: /data}]}
       volumes: [{name: data, emptyDir: {}}]
 ";
         let objects = read_admitted("web.yaml", text).unwrap();

@@ -23,7 +23,7 @@ pub(super) fn show_service(root: &mut Map<String, Value>, service: &Service) {
             IntOrName::Name(name) => set(&mut map, "targetPort", &**name),
         }
         if let Some(number) = port.node_port {
-            set(&mut map, "nodePort", number);
+            set(&mut map, "nodePort", number.0);
         }
         Value::Object(map)
     });
@@ -87,7 +87,7 @@ pub(super) fn show_choices(spec: &mut Map<String, Value>, service: &Service) {
         ("ipFamilyPolicy", service.family_policy.map(|policy| policy.name().into())),
         ("externalTrafficPolicy", policy.map(Value::from)),
         ("allocateLoadBalancerNodePorts", service.allocates_node_ports.map(Value::from)),
-        ("healthCheckNodePort", service.health_check_node_port.map(Value::from)),
+        ("healthCheckNodePort", service.health_check_node_port.map(|port| port.0.into())),
     ];
     for (key, value) in fields {
         match value {

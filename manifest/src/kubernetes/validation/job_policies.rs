@@ -189,8 +189,8 @@ fn interval(part: &str, completions: i32) -> Result<(i32, i32), String> {
             Ok((first_index, last_index))
         }
         _ => Err(format!(
-            "the fragment {part:?} violates the requirement that an index interval can have at most two parts separated \
-             by '-'"
+            "the fragment {part:?} violates the requirement that an index interval can have at most two parts \
+             separated by '-'"
         )),
     }
 }

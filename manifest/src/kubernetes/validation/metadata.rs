@@ -81,7 +81,8 @@ fn owners(report: &mut Report, at: &At, owners: &[OwnerReference]) {
                 Some(first) => {
                     let shown: Vec<ShownOwner<'_>> = owners.iter().map(ShownOwner::of).collect();
                     let detail = format!(
-                        "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"
+                        "Only one reference can have Controller set to true. Found \"true\" in references for {first} \
+                         and {name}"
                     );
                     report.invalid(at, &AsJson(&shown), &detail);
                 }

@@ -58,8 +58,8 @@ pub(super) fn dns_subdomain_with_underscore(value: &str) -> Vec<String> {
     };
     let mut faults = longer_than(value, 253);
     if !value.split('.').all(is_part) {
-        let rule = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', \
-                    and must start and end with an alphanumeric character";
+        let rule = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or \
+                    '.', and must start and end with an alphanumeric character";
         let label = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
         faults.push(pattern(rule, &format!("{label}(\\.{label})*"), &["example.com"]));
     }
@@ -83,8 +83,8 @@ pub(super) fn domain_name(value: &str) -> Vec<String> {
 pub(super) fn dns_1035_label(value: &str) -> Vec<String> {
     let mut faults = longer_than(value, 63);
     if !(is_label(value) && value.starts_with(|first: char| first.is_ascii_lowercase())) {
-        let rule = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
-                    character, and end with an alphanumeric character";
+        let rule = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
+                    alphabetic character, and end with an alphanumeric character";
         faults.push(pattern(rule, "[a-z]([-a-z0-9]*[a-z0-9])?", &["my-name", "abc-123"]));
     }
     faults

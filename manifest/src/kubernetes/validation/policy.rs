@@ -95,8 +95,8 @@ fn scope_selector(report: &mut Report, at: &At, spec: &ResourceQuotaSpec) {
         }
         if SCOPES.contains(&scope) && !scope.ends_with("Class") && operator != "Exists" {
             let rule = "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, \
-                        ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort \
-                        or ResourceQuotaScopeCrossNamespacePodAffinity";
+                        ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, \
+                        ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
             report.invalid(&at.child("operator"), &operator, rule);
         }
         let values = requirement.values.clone().unwrap_or_default();

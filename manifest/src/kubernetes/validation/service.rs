@@ -232,8 +232,6 @@ fn traffic_policies(report: &mut Report, at: &At, spec: &ServiceSpec) {
     if health != 0 && !needs_health {
         let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
         report.invalid(&at.child("healthCheckNodePort"), &health, detail);
-    } else if health != 0 {
-        report.invalid_each(&at.child("healthCheckNodePort"), &health, names::port_number(health));
     }
     let internal_at = at.child("internalTrafficPolicy");
     match spec.internal_traffic_policy.as_deref() {

@@ -254,8 +254,8 @@ fn interval(text: &str, completions: i64) -> Result<(i64, i64), String> {
     let limits: Vec<&str> = text.split('-').collect();
     if limits.len() > 2 {
         return Err(format!(
-            "the fragment {text:?} violates the requirement that an index interval can have at most two parts separated \
-             by '-'"
+            "the fragment {text:?} violates the requirement that an index interval can have at most two parts \
+             separated by '-'"
         ));
     }
     let index = |limit: &str| match limit.parse::<i64>() {

@@ -74,8 +74,8 @@ pub(super) fn claim(report: &mut Report, new: &PersistentVolumeClaim, old: &Pers
         changed.volume_attributes_class_name.clone_from(&stored.volume_attributes_class_name);
     }
     if !same(&changed, &stored) {
-        let detail = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound \
-                      claims";
+        let detail = "spec is immutable after creation except resources.requests and volumeAttributesClassName for \
+                      bound claims";
         report.forbidden(&At::root("spec"), detail);
     }
     let size = |spec: &PersistentVolumeClaimSpec| {

@@ -1,17 +1,18 @@
 //! Creations: reading, defaulting and validating a body, with the API server's words for what is wrong.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use wavetank_core::Core;
-use wavetank_core::api::admission::early_refusal;
+use wavetank_core::api::admission::{early_refusal, security_refusal};
 use wavetank_core::api::{Refusal, Request, Taken};
-use wavetank_core::config::ApiServerConfig;
 use wavetank_core::id::Name;
-use wavetank_core::model::{Kind, Labels, Meta, MetaExtras, ObjectKey, PlacementRules, Pod, PodSpec};
+use wavetank_core::model::{Kind, Labels, Meta, MetaExtras, Object, ObjectKey, PlacementRules, Pod, PodSpec};
 use wavetank_manifest::kubernetes::{
     ApiPod, KINDS, Located, Manifest, Policy, apply_defaults, read_body, to_object, validate_under,
 };
 
-use super::{Outcome, Path, Status, options, pod_security, runtime, versions};
+use super::{Outcome, Path, Status, options, runtime, versions};
 
 /// A creation of an object at the path of its collection.
 pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outcome {
@@ -53,17 +54,14 @@ pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outc
     let version = body["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
     let (named, pod) = (asked_name(&located), as_pod(&located));
     let key = ObjectKey::new(kind, &path.namespace, &named);
-    let admitted = admit_read(located, &path.namespace)
-        .and_then(|located| {
-            let overhead = |pod| runtime::wrong_overhead(pod, &drawn(&body));
-            let wrong = match kind {
-                Kind::Pod => pod_security::violation(core, &path.namespace, &drawn(&body), &body),
-                Kind::Namespace => pod_security::wrong_labels(&named, &body),
-                _ => None,
-            };
-            wrong.or_else(|| pod.as_ref().and_then(overhead)).map_or(Ok(located), Err)
-        })
-        .and_then(|located| if version.is_empty() || version == "0" { Ok(located) } else { Err(has_version()) });
+    let admitted = admit_read(located, &path.namespace).and_then(|located| {
+        let overhead = |pod| runtime::wrong_overhead(pod, &drawn(&body));
+        let has_version = || (!version.is_empty() && version != "0").then(has_version);
+        match pod.as_ref().and_then(overhead).or_else(has_version) {
+            None => Ok(located),
+            Some(wrong) => Err(insecure(core, &located, &body).unwrap_or(wrong)),
+        }
+    });
     // Plugins that change objects come before anything is validated.
     let early = || {
         let refusal = match pod.as_ref().and_then(other_preemption) {
@@ -82,27 +80,21 @@ pub(super) fn create(core: &Core, kind: Kind, path: &Path, body: &Value) -> Outc
 
 /// What is asked for with an object that may be made, as far as the edge knows.
 fn asked(core: &Core, located: &Located<Manifest>, body: &Value, key: &ObjectKey) -> Outcome {
-    if let Some(status) = no_port(body) {
-        return Outcome::Answered(status);
-    }
     match to_object(located) {
-        Ok(object) => taken(core, body, key)
-            .map_or_else(|| Outcome::Ask(vec![Request::Create(object)]), |it| Outcome::Answered(Status::of(&it))),
+        Ok(object) => match taken(core, body, key) {
+            None => Outcome::Ask(vec![Request::Create(object)]),
+            Some(taken) => Outcome::Answered(insecure(core, located, body).unwrap_or_else(|| Status::of(&taken))),
+        },
         Err(errors) => Outcome::NotCovered(errors.to_string()),
     }
 }
 
-/// What is said to a Service with a node port that is none of any machine: only where it is to be reserved.
-fn no_port(body: &Value) -> Option<Status> {
-    let ports = body["spec"]["ports"].as_array().filter(|_| body["kind"] == "Service")?;
-    let numbers = ports.iter().map(|port| port["nodePort"].as_i64().unwrap_or(0)).enumerate();
-    let (index, number) = numbers.into_iter().find(|(_, number)| u16::try_from(*number).is_err())?;
-    let (name, services) = (drawn(body), ApiServerConfig::default());
-    let (min, max) = (services.node_port_min, services.node_port_max);
-    Some(Status::invalid(format!(
-        "Service {name:?} is invalid: spec.ports[{index}].nodePort: Invalid value: {number}: provided port is not in \
-         the valid range. The range of valid ports is {min}-{max}"
-    )))
+/// What the API server says of a pod before anybody looks at what its runtime takes, what version it has or whether its
+/// name is taken.
+fn insecure(core: &Core, located: &Located<Manifest>, body: &Value) -> Option<Status> {
+    let Ok(Object::Pod(mut pod)) = to_object(located) else { return None };
+    Arc::make_mut(&mut pod).meta.name = drawn(body).into();
+    security_refusal(core.newest(), &pod).as_ref().map(Status::of)
 }
 
 /// What is said to a new object with a version.

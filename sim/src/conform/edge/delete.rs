@@ -4,14 +4,13 @@ use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::{Propagation, Request};
 use wavetank_core::id::Revision;
-use wavetank_core::model::{Kind, ObjectKey, Selector};
+use wavetank_core::model::{Kind, ObjectKey};
 use wavetank_core::time::Span;
 use wavetank_manifest::kubernetes::to_json;
 
 use super::options::{self, Deletion};
 use super::pods::unmet;
-use super::{EPOCH, Outcome, Path, Status, fields, not_found};
-use crate::conform::selectors;
+use super::{EPOCH, Outcome, Path, fields, not_found};
 
 /// A deletion of one object. Options come in the body or in the query; what the body says counts.
 ///
@@ -35,17 +34,12 @@ pub(super) fn delete(core: &Core, key: ObjectKey, path: &Path, options: &Value) 
 
 /// A deletion of all objects of a collection that selectors of labels and fields select.
 pub(super) fn collection(core: &Core, kind: Kind, path: &Path, options: &Value) -> Outcome {
-    let wrong = options::list_fault(kind, path).or_else(|| options::unreadable_deletion(path, options));
-    if let Some(status) = wrong {
-        return Outcome::Answered(status);
-    }
-    let selector = match path.parameter("labelSelector").map(|text| selectors::parse(&text)) {
-        None => Selector::default(),
-        Some(Ok(selector)) => selector,
-        Some(Err(message)) => return Outcome::Answered(Status::bad_request(message)),
+    let selector = match options::of_list(kind, path) {
+        Ok(selector) => selector,
+        Err(status) => return Outcome::Answered(status),
     };
     let wishes = options::of_deletion(path, options);
-    if let Some(status) = wishes.fault() {
+    if let Some(status) = options::unreadable_deletion(path, options).or_else(|| wishes.fault()) {
         return Outcome::Answered(status);
     }
     let (grace, propagation) = (wishes.grace_secs.map(seconds), propagation(kind, &wishes));

@@ -5,7 +5,7 @@
 //! not got: whoever knows the recorded ones takes those away that are right. Absent on purpose: what reads answer with,
 //! users and their rights (but for what somebody without any is told, in `rights`).
 //!
-//! A file for each kind of request: `create` (with `runtime` and `pod_security`), `read`, `change` (with `patches`,
+//! A file for each kind of request: `create` (with `runtime`), `read`, `change` (with `patches`,
 //! `apply`, `scale` and `status`), `delete` (with `fields`), `pods` (evictions and bindings), `logs`, `finalize`,
 //! `beside` (what is only refused); `bodies` is about those of which nothing can be read, `resources` and `options` say
 //! what a path and its query mean, `versions` what a body may be, `machine` makes Nodes of machines, `own` what an API
@@ -25,7 +25,6 @@ mod managers;
 mod options;
 mod own;
 mod patches;
-mod pod_security;
 mod pods;
 mod read;
 mod resources;
@@ -37,7 +36,7 @@ mod versions;
 
 use serde_json::Value;
 use wavetank_core::Core;
-use wavetank_core::api::{Refusal, Request};
+use wavetank_core::api::{Refusal, Request, together};
 use wavetank_core::model::{Kind, ObjectKey};
 
 pub use apply::{MEDIA_TYPE as APPLY, applier};
@@ -79,15 +78,6 @@ pub struct Status {
     pub reason: String,
     /// A sentence.
     pub message: String,
-}
-
-/// What is said of several faults, as Go shows a list of errors; `None` if there are none.
-fn together(faults: &[String]) -> Option<String> {
-    match faults {
-        [] => None,
-        [only] => Some(only.clone()),
-        several => Some(format!("[{}]", several.join(", "))),
-    }
 }
 
 impl Status {

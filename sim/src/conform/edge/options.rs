@@ -4,7 +4,7 @@
 //! staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/validation/validation.go (v1.34.1).
 
 use serde_json::Value;
-use wavetank_core::model::Kind;
+use wavetank_core::model::{Kind, Selector};
 
 use super::{Path, Status, bodies, resources, together};
 use crate::conform::selectors;
@@ -120,21 +120,24 @@ fn wrong_number(path: &Path, name: &str) -> Option<Status> {
     Some(Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))
 }
 
-/// What is said to the options of a list: numbers that are none, and versions that do not go together.
+/// The labels that the options of a list select, or what is said to these: numbers that are none, selectors that cannot
+/// be read, and versions that do not go together.
 ///
 /// Source: `ValidateListOptions`,
 /// staging/src/k8s.io/apimachinery/pkg/apis/meta/internalversion/validation/validation.go (v1.34.1).
-pub(super) fn list_fault(kind: Kind, path: &Path) -> Option<Status> {
+pub(super) fn of_list(kind: Kind, path: &Path) -> Result<Selector, Status> {
     if let Some(status) = ["timeoutSeconds", "limit"].into_iter().find_map(|name| wrong_number(path, name)) {
-        return Some(status);
+        return Err(status);
     }
-    if let Some(error) = path.parameter("labelSelector").and_then(|text| selectors::parse(&text).err()) {
-        return Some(Status::bad_request(error));
-    }
+    let labels = path.parameter("labelSelector").map(|text| selectors::parse(&text)).transpose();
+    let labels = labels.map_err(Status::bad_request)?.unwrap_or_default();
     let fields = path.parameter("fieldSelector");
-    if let Some(status) = fields.as_deref().and_then(resources::unreadable_fields) {
-        return Some(status);
-    }
+    let fault = fields.as_deref().and_then(resources::unreadable_fields);
+    let fault = fault.or_else(|| invalid("ListOptions", &list_faults(path)));
+    fault.or_else(|| fields.and_then(|text| resources::wrong_fields(kind, &text))).map_or(Ok(labels), Err)
+}
+
+fn list_faults(path: &Path) -> Vec<String> {
     let given = |name: &str| path.parameter(name).filter(|text| !text.is_empty());
     let says = |words: &str| format!("resourceVersionMatch: Forbidden: {words}");
     let (matches, version) = (given("resourceVersionMatch"), given("resourceVersion"));
@@ -175,7 +178,7 @@ pub(super) fn list_fault(kind: Kind, path: &Path) -> Option<Status> {
             faults.push("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list".to_owned());
         }
     }
-    invalid("ListOptions", &faults).or_else(|| fields.and_then(|text| resources::wrong_fields(kind, &text)))
+    faults
 }
 
 /// The options of a deletion: a body takes the place of the query, even one that says nothing.

@@ -75,8 +75,8 @@ pub(super) fn unmet(core: &Core, stored: &Object, options: &Value) -> Option<Sta
     let conflict = |why: String| Some(Status::conflict(&key.kind.qualified_name(), &key.name, &why));
     if let Some(wanted) = wanted("uid").filter(|wanted| *wanted != uid) {
         return conflict(format!(
-            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been \
-             deleted and then recreated"
+            "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have \
+             been deleted and then recreated"
         ));
     }
     let wanted = wanted("resourceVersion")?;

@@ -17,7 +17,7 @@ pub(super) fn answer(core: &Core, kind: Kind, path: &Path) -> Outcome {
         let key = ObjectKey::new(kind, &path.namespace, &path.name);
         return if core.find(&key).is_some() { Outcome::Ask(Vec::new()) } else { not_found(&key) };
     }
-    if let Some(status) = options::list_fault(kind, path) {
+    if let Err(status) = options::of_list(kind, path) {
         return Outcome::Answered(status);
     }
     let version = path.parameter("resourceVersion").unwrap_or_default();

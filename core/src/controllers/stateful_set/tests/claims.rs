@@ -349,6 +349,32 @@ fn the_claims_of_pods_that_go_belong_to_whom_the_policy_says_also_of_pods_that_w
 }
 
 #[test]
+fn a_refusal_of_a_claim_s_new_owners_is_said_of_its_pod_unless_that_is_to_go() {
+    let kind = Kind::PersistentVolumeClaim;
+    let writes_claim =
+        move |request: &Request| matches!(request, Request::Update { object, .. } if object.kind() == kind);
+    let mut bed = bed();
+    bed.refuse(1, writes_claim);
+    bed.create(with_claims(2, true, false));
+    bed.run_for(Span::from_secs(15));
+    let said = "update Pod db-0 in StatefulSet db failed error: could not update claim data-db-0 for delete policy \
+                ownerRefs: ";
+    assert_eq!((bed.times_said(said), bed.refusals_left()), (1, 0));
+    let events = bed.events(Kind::StatefulSet, "db");
+    assert!(events.iter().any(|it| it.contains(&format!("Warning FailedUpdate x1: {said}"))), "{events:?}");
+    assert_eq!(owned(&bed), "data-db-0(StatefulSet/db) data-db-1(StatefulSet/db)", "it is tried again");
+    let retention = ClaimRetention { deleted_with_set: false, deleted_with_pod: true };
+    assert!(update(&mut bed, |set| set.claim_retention = retention).is_ok());
+    bed.run_for(Span::from_secs(15));
+    let before = bed.times_said("could not update claim");
+    bed.refuse(1, writes_claim);
+    patch(&mut bed, Patch::Replicas(1));
+    bed.run_for(Span::from_secs(15));
+    assert_eq!((bed.times_said("could not update claim"), bed.refusals_left()), (before, 0));
+    assert_eq!(owned(&bed), "data-db-0()", "the second has gone with its pod");
+}
+
+#[test]
 fn a_claim_or_a_pod_that_cannot_be_written_is_tried_again_and_nothing_is_skipped() {
     let makes_claim =
         |request: &Request| matches!(request, Request::Create(object) if object.kind() == Kind::PersistentVolumeClaim);

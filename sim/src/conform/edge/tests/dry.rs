@@ -53,7 +53,10 @@ fn options_in_a_body_take_the_place_of_the_query() {
     let mut bed = Bed::new();
     let path = "/api/v1/namespaces/shop/replicationcontrollers";
     let template = json!({"metadata": {"labels": {"app": "a"}}, "spec": pod("a", json!({}))["spec"]});
-    let body = |name: &str, finalizers: &[&str]| json!({"metadata": {"name": name, "finalizers": finalizers}, "spec": {"selector": {"app": "a"}, "template": template}});
+    let body = |name: &str, finalizers: &[&str]| {
+        let spec = json!({"selector": {"app": "a"}, "template": template});
+        json!({"metadata": {"name": name, "finalizers": finalizers}, "spec": spec})
+    };
     let table: [(&str, &[&str], Value, &[&str]); 6] = [
         ("", &[], Value::Null, &["orphan"]),
         ("", &["foregroundDeletion"], Value::Null, &["foregroundDeletion"]),
@@ -73,9 +76,9 @@ fn options_in_a_body_take_the_place_of_the_query() {
     }
     let both = json!({"propagationPolicy": "Never", "orphanDependents": true});
     let (code, message) = bed.send(&format!("DELETE {path}/a0"), both);
-    let expected = "DeleteOptions.meta.k8s.io \"\" is invalid: [propagationPolicy: Invalid value: \"Never\": orphanDependents \
-                    and deletionPropagation cannot be both set, propagationPolicy: Unsupported value: \"Never\": supported \
-                    values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"]";
+    let expected = "DeleteOptions.meta.k8s.io \"\" is invalid: [propagationPolicy: Invalid value: \"Never\": \
+                    orphanDependents and deletionPropagation cannot be both set, propagationPolicy: Unsupported value: \
+                    \"Never\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"]";
     assert_eq!((code, &*message), (422, expected));
 }
 
@@ -107,8 +110,8 @@ fn who_is_done_with_a_namespace_says_so_by_its_finalizers() {
     let mut bed = Bed::new();
     let path = "/api/v1/namespaces/shop";
     let body = |finalizers: &[&str]| json!({"metadata": {"name": "shop"}, "spec": {"finalizers": finalizers}});
-    let unknown = "Namespace \"shop\" is invalid: spec.finalizers[1]: Invalid value: \"till\": name is neither a standard \
-                   finalizer name nor is it fully qualified";
+    let unknown = "Namespace \"shop\" is invalid: spec.finalizers[1]: Invalid value: \"till\": name is neither a \
+                   standard finalizer name nor is it fully qualified";
     assert_eq!(bed.send(&format!("PUT {path}/finalize"), body(&["kubernetes", "till"])), (422, unknown.to_owned()));
     bed.grant(&format!("PUT {path}/finalize"), body(&["kubernetes", "shop.example/till"]));
     bed.grant(&format!("DELETE {path}"), Value::Null);

@@ -146,7 +146,8 @@ fn a_binding_is_refused_for_its_target_its_preconditions_and_its_pod() {
     let mut wrong = binding("a", "");
     assert_eq!(bed.send(&path("a", "binding"), wrong.clone()), (500, "target.name: Required value".to_owned()));
     wrong["target"]["kind"] = json!("Pod");
-    let both = "[target.kind: Unsupported value: \"Pod\": supported values: \"Node\", \"<empty>\", target.name: Required value]";
+    let both = "[target.kind: Unsupported value: \"Pod\": supported values: \"Node\", \"<empty>\", target.name: \
+                Required value]";
     assert_eq!(bed.send(&path("a", "binding"), wrong), (500, both.to_owned()));
     let missing = bed.send(&path("b", "binding"), binding("b", "n1"));
     assert_eq!(missing, (404, "pods \"b\" not found".to_owned()));
@@ -154,8 +155,9 @@ fn a_binding_is_refused_for_its_target_its_preconditions_and_its_pod() {
     let mut other = binding("a", "n1");
     other["metadata"]["uid"] = json!(UID);
     let message = format!(
-        "Operation cannot be fulfilled on pods \"a\": StorageError: invalid object, Code: 4, Key: /registry/pods/shop/a, \
-         ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {UID}, UID in object meta: {uid}"
+        "Operation cannot be fulfilled on pods \"a\": StorageError: invalid object, Code: 4, Key: \
+         /registry/pods/shop/a, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: \
+         {UID}, UID in object meta: {uid}"
     );
     assert_eq!(bed.send(&path("a", "binding"), other.clone()), (409, message));
     other["metadata"] = json!({"name": "a", "resourceVersion": "3"});

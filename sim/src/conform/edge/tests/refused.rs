@@ -141,6 +141,26 @@ fn a_node_port_that_is_no_port_is_outside_the_range() {
         );
         assert_eq!(edge.send("POST /api/v1/namespaces/shop/services", service), (422, why));
     }
+    let spec = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}],
+        "healthCheckNodePort": 70_000});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "till"}, "spec": spec});
+    let why = "Internal error occurred: failed to allocate requested HealthCheck NodePort 70000: provided port is not \
+               in the valid range. The range of valid ports is 30000-32767";
+    let (code, said) = edge.send("POST /api/v1/namespaces/shop/services", service);
+    assert_eq!((code, said.as_str()), (500, why));
+}
+
+#[test]
+fn the_labels_that_a_deletion_of_a_collection_selects_are_read_before_its_options() {
+    let mut edge = Bed::new();
+    let path = "DELETE /api/v1/namespaces/shop/pods?labelSelector=";
+    edge.pod("till", json!({}));
+    let never = json!({"propagationPolicy": "Never"});
+    let (code, why) = edge.send(&format!("{path}app+in+till"), never.clone());
+    assert!(code == 400 && why.starts_with("unable to parse requirement"), "{code}: {why}");
+    assert_eq!(edge.send(&format!("{path}app+in+%28till%29"), never).0, 422);
+    edge.grant(&format!("{path}app+in+%28shelf%29"), Value::Null);
+    assert_eq!(edge.send(&format!("GET {TILL}"), Value::Null).0, 200);
 }
 
 #[test]

@@ -54,7 +54,8 @@ fn a_scale_is_refused_for_its_size_its_name_its_preconditions_and_a_missing_obje
         bed.grant(&format!("POST {path}"), workload(kind));
         let put = format!("PUT {path}/till/scale");
         let plural = kind.plural();
-        let negative = "Scale.autoscaling \"till\" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0";
+        let negative = "Scale.autoscaling \"till\" is invalid: spec.replicas: Invalid value: -1: must be greater than \
+                        or equal to 0";
         assert_eq!(bed.send(&put, scale(json!(-1))), (422, negative.to_owned()));
         let text = "Scale in version \"v1\" cannot be handled as a Scale: json: cannot unmarshal string into Go struct \
                     field ScaleSpec.spec.replicas of type int32";
@@ -65,15 +66,15 @@ fn a_scale_is_refused_for_its_size_its_name_its_preconditions_and_a_missing_obje
         assert_eq!(bed.send(&put, other.clone()), (400, renamed.to_owned()));
         other["metadata"] = json!({"name": "till", "resourceVersion": "3"});
         let modified = format!(
-            "Operation cannot be fulfilled on {plural}{group} \"till\": the object has been modified; please apply your \
-             changes to the latest version and try again"
+            "Operation cannot be fulfilled on {plural}{group} \"till\": the object has been modified; please apply \
+             your changes to the latest version and try again"
         );
         assert_eq!(bed.send(&put, other.clone()), (409, modified));
         let stored = bed.stored(kind, "till").expect("it is there").uid();
         other["metadata"] = json!({"name": "till", "uid": "x"});
         let identity = format!(
-            "Operation cannot be fulfilled on {plural}/scale{group} \"till\": Precondition failed: UID in precondition: x, \
-             UID in object meta: {stored}"
+            "Operation cannot be fulfilled on {plural}/scale{group} \"till\": Precondition failed: UID in \
+             precondition: x, UID in object meta: {stored}"
         );
         assert_eq!(bed.send(&put, other), (409, identity).clone());
         let missing = (404, format!("{plural}{group} \"desk\" not found"));

@@ -1,6 +1,6 @@
 //! Manifests to requests, and which objects the timeline can name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use wavetank_core::api::Request;
@@ -45,6 +45,10 @@ pub(super) struct Template {
 pub(super) struct Objects {
     known: BTreeMap<ObjectKey, Template>,
     namespaces: Vec<String>,
+    /// Objects that are refused, so that nobody is told of them as unknown too.
+    refused: BTreeSet<ObjectKey>,
+    /// Whether there are manifests that cannot be read: nobody knows what they would have brought.
+    unread: bool,
     not_modelled: Vec<String>,
 }
 
@@ -85,7 +89,10 @@ impl Objects {
     ) {
         let mut read = match read(node, path, inputs) {
             Ok(read) => read,
-            Err(errors) => return problems.extend(errors),
+            Err(errors) => {
+                self.unread = true;
+                return problems.extend(errors);
+            }
         };
         // Namespaces first, as whoever reads a whole directory of manifests does it.
         read.sort_by_key(|located| !matches!(located.value, Manifest::Namespace(_)));
@@ -93,9 +100,17 @@ impl Objects {
             let object = located.admit().and_then(|()| to_object(&located));
             match object {
                 Ok(object) => self.add(object, &located, at, inputs, plan, problems),
-                Err(errors) => problems.extend(errors),
+                Err(errors) => {
+                    self.refused.extend(key(&located.value));
+                    problems.extend(errors);
+                }
             }
         }
+    }
+
+    /// Whether nothing is known of an object because its manifest is wrong, which has been told.
+    fn is_told(&self, kind: Kind, namespace: &str, name: &str) -> bool {
+        self.unread || self.refused.contains(&ObjectKey::new(kind, namespace, name))
     }
 
     fn add(
@@ -111,6 +126,9 @@ impl Objects {
         if key.kind == Kind::Namespace {
             self.namespaces.push(key.name.to_string());
         } else if key.kind.is_namespaced() && !self.namespaces.iter().any(|known| **known == *key.namespace) {
+            if self.is_told(Kind::Namespace, "", &key.namespace) {
+                return;
+            }
             let at = located.source.locate("metadata.namespace");
             let message = format!("unknown namespace {:?}", key.namespace);
             let error = Error::new(&located.file, at, "metadata.namespace", message);
@@ -160,6 +178,9 @@ impl Objects {
         if self.known.contains_key(&key) || self.is_ordinal_pod(&key) {
             return Some(key);
         }
+        if self.is_told(kind, namespace_name, &name.value) {
+            return None;
+        }
         let known = self.known.keys().filter(|other| other.kind == kind && other.namespace == key.namespace);
         let message = format!("unknown {} {:?} in namespace {namespace_name}", kind.name(), name.value);
         let error = Error::new(&problems.file, name.span.start(), path, message);
@@ -177,7 +198,7 @@ impl Objects {
     /// Whether a namespace is there; if not, that is a problem.
     pub(super) fn is_namespace(&self, namespace: &NameAt, path: &str, problems: &mut Problems) -> bool {
         let known = self.namespaces.contains(&namespace.value);
-        if !known {
+        if !known && !self.is_told(Kind::Namespace, "", &namespace.value) {
             let names = self.namespaces.iter().map(String::as_str);
             problems.unknown(namespace.span, path, "namespace", &namespace.value, names);
         }
@@ -219,6 +240,14 @@ pub(super) fn display(key: &ObjectKey) -> String {
         "" | "default" => format!("{kind}/{}", key.name),
         namespace => format!("{kind}/{} in {namespace}", key.name),
     }
+}
+
+/// The key of an object as its manifest has it.
+fn key(manifest: &Manifest) -> Option<ObjectKey> {
+    let (kind, meta) = (Kind::of_name(manifest.kind().kind)?, manifest.metadata());
+    let namespace = meta.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or("default");
+    let namespace = if kind.is_namespaced() { namespace } else { "" };
+    Some(ObjectKey::new(kind, namespace, meta.name.as_deref().unwrap_or_default()))
 }
 
 /// The item of a sequence.

@@ -6,17 +6,22 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Found;
+use wavetank_core::model::pod_security::{
+    Failure, UNRESTRICTED, keep_capabilities, listed, may_be_root, may_call_all, may_escalate,
+};
+
+/// A check that has failed.
+pub(super) type Found = Option<Failure>;
 
 fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-fn name(value: &Value) -> &str {
+pub(super) fn name(value: &Value) -> &str {
     value["name"].as_str().unwrap_or_default()
 }
 
-fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
     ["initContainers", "containers", "ephemeralContainers"].into_iter().flat_map(|field| items(&spec[field]))
 }
 
@@ -34,13 +39,8 @@ fn plural<'a>(one: &'a str, many: &'a str, count: usize) -> &'a str {
     if count == 1 { one } else { many }
 }
 
-/// `container "a"` or `containers "a", "b"`.
-fn listed(what: &str, names: &[&str]) -> String {
-    format!("{what}{} {}", if names.len() == 1 { "" } else { "s" }, quoted(names.iter().copied()))
-}
-
-fn found(short: &str, detail: String) -> Found {
-    Some((short.to_owned(), detail))
+fn found(short: &'static str, detail: String) -> Found {
+    Some((short, detail))
 }
 
 /// Who sets something in a security context that must not be set: the pod and containers. `None` if nobody does.
@@ -110,38 +110,41 @@ pub(super) fn added_capabilities(spec: &Value) -> Found {
 }
 
 pub(super) fn capabilities(spec: &Value) -> Found {
-    if is_windows(spec) {
-        return None;
-    }
     let keeps = |it: &Value| !items(&it["securityContext"]["capabilities"]["drop"]).any(|it| it == "ALL");
     let mut details = Vec::new();
     let names = those(spec, keeps);
     if !names.is_empty() {
-        details.push(format!(r#"{} must set securityContext.capabilities.drop=["ALL"]"#, listed("container", &names)));
+        details.push(keep_capabilities(&names));
     }
     let (names, added) = adders(spec, &["NET_BIND_SERVICE"]);
     if !names.is_empty() {
         let who = listed("container", &names);
         details.push(format!("{who} must not include {} in securityContext.capabilities.add", quoted(added)));
     }
-    (!details.is_empty()).then(|| ("unrestricted capabilities".to_owned(), details.join("; ")))
+    (!details.is_empty()).then(|| (UNRESTRICTED, details.join("; ")))
 }
 
 pub(super) fn host_namespaces(spec: &Value) -> Found {
     let shared = ["hostNetwork", "hostPID", "hostIPC"].into_iter().filter(|field| spec[*field] == true);
     let shared: Vec<String> = shared.map(|field| format!("{field}=true")).collect();
-    (!shared.is_empty()).then(|| ("host namespaces".to_owned(), shared.join(", ")))
+    (!shared.is_empty()).then(|| ("host namespaces", shared.join(", ")))
 }
 
 pub(super) fn host_paths(spec: &Value) -> Found {
     let volumes: Vec<&str> = items(&spec["volumes"]).filter(|it| !it["hostPath"].is_null()).map(name).collect();
-    (!volumes.is_empty()).then(|| ("hostPath volumes".to_owned(), listed("volume", &volumes)))
+    (!volumes.is_empty()).then(|| ("hostPath volumes", listed("volume", &volumes)))
 }
 
+/// Ports of the node. On the node's network each port is one: the API server fills that in for pods, not for templates.
+///
+/// Source: `SetDefaults_Pod`, pkg/apis/core/v1/defaults.go (v1.34.1).
 pub(super) fn host_ports(spec: &Value) -> Found {
-    let of = |it: &Value| {
-        items(&it["ports"]).filter_map(|it| it["hostPort"].as_u64()).filter(|it| *it != 0).collect::<Vec<_>>()
+    let number = |port: &Value, field: &str| port[field].as_u64().filter(|number| *number != 0);
+    let on_node = |port: &Value| {
+        let shared = || number(port, "containerPort").filter(|_| spec["hostNetwork"] == true);
+        number(port, "hostPort").or_else(shared)
     };
+    let of = |it: &Value| items(&it["ports"]).filter_map(on_node).collect::<Vec<_>>();
     let names = those(spec, |it| !of(it).is_empty());
     if names.is_empty() {
         return None;
@@ -174,7 +177,7 @@ pub(super) fn probed_hosts(spec: &Value) -> Found {
 pub(super) fn privileged(spec: &Value) -> Found {
     let names = those(spec, |it| it["securityContext"]["privileged"] == true);
     let detail = || format!("{} must not set securityContext.privileged=true", listed("container", &names));
-    (!names.is_empty()).then(|| ("privileged".to_owned(), detail()))
+    (!names.is_empty()).then(|| ("privileged", detail()))
 }
 
 pub(super) fn proc_mount(spec: &Value) -> Found {
@@ -188,14 +191,24 @@ pub(super) fn proc_mount(spec: &Value) -> Found {
     found("procMount", format!("{who} must not set securityContext.procMount to {}", quoted(mounts)))
 }
 
+/// Types of SELinux; the last one is known since 1.31.
+const SE_LINUX: [&str; 5] = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+
 pub(super) fn se_linux(spec: &Value) -> Found {
-    const TYPES: [&str; 5] = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+    se_linux_beside(spec, &SE_LINUX)
+}
+
+pub(super) fn se_linux_to_1_30(spec: &Value) -> Found {
+    se_linux_beside(spec, &SE_LINUX[..4])
+}
+
+fn se_linux_beside(spec: &Value, known: &[&str]) -> Found {
     let text = |it: &Value, field: &str| it["seLinuxOptions"][field].as_str().unwrap_or_default().to_owned();
     let is_bad = |it: &Value| {
-        !TYPES.contains(&text(it, "type").as_str()) || !text(it, "user").is_empty() || !text(it, "role").is_empty()
+        !known.contains(&text(it, "type").as_str()) || !text(it, "user").is_empty() || !text(it, "role").is_empty()
     };
     let who = setters(spec, is_bad)?;
-    let types = unknown_values(spec, "/seLinuxOptions/type", &TYPES);
+    let types = unknown_values(spec, "/seLinuxOptions/type", known);
     let mut data = Vec::new();
     if !types.is_empty() {
         data.push(listed("type", &types.into_iter().collect::<Vec<_>>()));
@@ -216,37 +229,39 @@ pub(super) fn seccomp_given(spec: &Value) -> Found {
 }
 
 pub(super) fn seccomp(spec: &Value) -> Found {
-    if is_windows(spec) {
-        return None;
-    }
     if let Some(given) = seccomp_given(spec) {
         return Some(given);
     }
     let is_set = |it: &Value| !it["seccompProfile"].is_null();
     let names = those(spec, |it| !is_set(&it["securityContext"]) && !is_set(&spec["securityContext"]));
-    let wanted = r#"must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost""#;
-    let detail = || format!("pod or {} {wanted}", listed("container", &names));
-    (!names.is_empty()).then(|| ("seccompProfile".to_owned(), detail()))
+    (!names.is_empty()).then(|| may_call_all(&names))
 }
 
-pub(super) fn sysctls(spec: &Value) -> Found {
-    const SAFE: [&str; 12] = [
-        "kernel.shm_rmid_forced",
-        "net.ipv4.ip_local_port_range",
-        "net.ipv4.tcp_syncookies",
-        "net.ipv4.ping_group_range",
-        "net.ipv4.ip_unprivileged_port_start",
-        "net.ipv4.ip_local_reserved_ports",
-        "net.ipv4.tcp_keepalive_time",
-        "net.ipv4.tcp_fin_timeout",
-        "net.ipv4.tcp_keepalive_intvl",
-        "net.ipv4.tcp_keepalive_probes",
-        "net.ipv4.tcp_rmem",
-        "net.ipv4.tcp_wmem",
-    ];
-    let names = items(&spec["securityContext"]["sysctls"]).map(name).filter(|it| !SAFE.contains(it));
+/// Parameters of the kernel that concern the pod alone, those that were always known first.
+const SAFE_SYSCTLS: [&str; 12] = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.ip_unprivileged_port_start",
+    // Since 1.27.
+    "net.ipv4.ip_local_reserved_ports",
+    // Since 1.29.
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    // Since 1.32.
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
+];
+
+/// The check of sysctls beside the first so many that are safe.
+pub(super) fn sysctls<const KNOWN: usize>(spec: &Value) -> Found {
+    let safe = &SAFE_SYSCTLS[..KNOWN];
+    let names = items(&spec["securityContext"]["sysctls"]).map(name).filter(|it| !safe.contains(it));
     let names: Vec<&str> = names.collect();
-    (!names.is_empty()).then(|| ("forbidden sysctls".to_owned(), names.join(", ")))
+    (!names.is_empty()).then(|| ("forbidden sysctls", names.join(", ")))
 }
 
 pub(super) fn host_process(spec: &Value) -> Found {
@@ -254,17 +269,13 @@ pub(super) fn host_process(spec: &Value) -> Found {
     found("hostProcess", format!("{who} must not set securityContext.windowsOptions.hostProcess=true"))
 }
 
-fn is_windows(spec: &Value) -> bool {
+pub(super) fn is_windows(spec: &Value) -> bool {
     spec["os"]["name"] == "windows"
 }
 
 pub(super) fn escalation(spec: &Value) -> Found {
     let names = those(spec, |it| it["securityContext"]["allowPrivilegeEscalation"] != false);
-    if names.is_empty() || is_windows(spec) {
-        return None;
-    }
-    let detail = format!("{} must set securityContext.allowPrivilegeEscalation=false", listed("container", &names));
-    found("allowPrivilegeEscalation != false", detail)
+    (!names.is_empty()).then(|| may_escalate(&names))
 }
 
 /// Volumes that have nothing of a node but what it was given for the pod.
@@ -298,15 +309,14 @@ pub(super) fn volume_types(spec: &Value) -> Found {
 }
 
 pub(super) fn non_root(spec: &Value) -> Found {
-    const SHORT: &str = "runAsNonRoot != true";
     if let Some(who) = setters(spec, |it| it["runAsNonRoot"] == false) {
-        return found(SHORT, format!("{who} must not set securityContext.runAsNonRoot=false"));
+        return found("runAsNonRoot != true", format!("{who} must not set securityContext.runAsNonRoot=false"));
     }
     let names = those(spec, |it| it["securityContext"]["runAsNonRoot"].is_null());
     if names.is_empty() || spec["securityContext"]["runAsNonRoot"] == true {
         return None;
     }
-    found(SHORT, format!("pod or {} must set securityContext.runAsNonRoot=true", listed("container", &names)))
+    Some(may_be_root(&names))
 }
 
 pub(super) fn root_user(spec: &Value) -> Found {
