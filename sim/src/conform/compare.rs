@@ -245,10 +245,10 @@ fn agree(track: &str, theirs: &[Vec<Entry>], ours: &[Vec<Entry>], tolerance: Tol
     {
         return true;
     }
-    let repeated = |recorded: &[Entry], played: &[Entry]| {
-        recorded.first().zip(played.first()).is_some_and(|(a, b)| unfit::may_be_repeated(&a.value, &b.value))
+    let is_part = |recorded: &[Entry], played: &[Entry]| {
+        unfit::may_be_repeated(recorded, played) && unfit::is_part(recorded, played)
     };
-    if some(&|recorded, played| repeated(recorded, played) && unfit::is_part(recorded, played)) {
+    if some(&is_part) {
         return true;
     }
     let values = |entries: &[Entry]| entries.iter().map(|entry| entry.value.clone()).collect::<Vec<_>>();

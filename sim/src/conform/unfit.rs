@@ -20,10 +20,11 @@ struct Unfit {
     reasons: BTreeMap<String, u32>,
 }
 
-/// Whether two values are messages of this sort, and the recorded one counts no fewer nodes: it may have been said
-/// again where ours was not.
-pub fn may_be_repeated(recorded: &str, ours: &str) -> bool {
-    matches!((Unfit::parse(recorded), Unfit::parse(ours)), (Some(recorded), Some(ours)) if recorded.nodes >= ours.nodes)
+/// Whether both sequences have messages of this sort, of which the recorded ones begin with no fewer nodes: they may
+/// have been said again where ours were not.
+pub fn may_be_repeated(recorded: &[Entry], ours: &[Entry]) -> bool {
+    let nodes = |entries: &[Entry]| entries.iter().find_map(|entry| Unfit::parse(&entry.value)).map(|it| it.nodes);
+    nodes(recorded).zip(nodes(ours)).is_some_and(|(recorded, ours)| recorded >= ours)
 }
 
 /// Whether two values agree, as far as nodes are concerned that both know of.
@@ -99,6 +100,10 @@ impl Unfit {
 mod tests {
     use super::*;
 
+    fn entries(values: &[&str]) -> Vec<Entry> {
+        values.iter().map(|value| Entry { at_ms: 0, value: (*value).to_owned() }).collect()
+    }
+
     const RECORDED: &str = "False(Unschedulable): 0/20 nodes are available: 17 Insufficient cpu, 3 node(s) had \
                             untolerated taint(s). no new claims";
 
@@ -108,7 +113,6 @@ mod tests {
         assert!(agree(RECORDED, &ours("4 Insufficient cpu, 1 node(s) had untolerated taint {gpu: yes}")));
         assert!(!agree(RECORDED, &ours("1 Insufficient memory, 4 Insufficient cpu")));
         assert!(!agree(RECORDED, &ours("4 node(s) had untolerated taint {gpu: yes}, 1 Insufficient cpu")));
-        assert!(may_be_repeated(RECORDED, &ours("5 Insufficient cpu")));
     }
 
     #[test]
@@ -121,7 +125,8 @@ mod tests {
             recorded,
             "0/3 nodes are available: 2 Insufficient cpu, 1 node(s) had untolerated taint {a: b}."
         ));
-        assert!(!may_be_repeated("0/2 nodes are available: 2 Insufficient cpu.", taints), "fewer than we have");
+        let fewer = entries(&["0/2 nodes are available: 2 Insufficient cpu."]);
+        assert!(!may_be_repeated(&fewer, &entries(&[taints])), "fewer than we have");
     }
 
     #[test]
@@ -143,9 +148,6 @@ mod tests {
 
     #[test]
     fn our_sequence_begins_and_ends_as_the_recorded_one_and_leaves_out_what_foreign_nodes_caused() {
-        let entries = |values: &[&str]| -> Vec<Entry> {
-            values.iter().map(|value| Entry { at_ms: 0, value: (*value).to_owned() }).collect()
-        };
         let one = "0/9 nodes are available: 9 Insufficient cpu.";
         let two = "0/9 nodes are available: 8 Insufficient cpu, 1 node(s) were unschedulable.";
         let recorded = entries(&[one, two, one, "True"]);
@@ -153,5 +155,11 @@ mod tests {
         assert!(!is_part(&recorded, &entries(&["0/2 nodes are available: 2 Insufficient cpu."])), "never bound");
         assert!(!is_part(&recorded, &entries(&["True"])), "bound at once");
         assert!(!is_part(&recorded, &[]));
+        let gated = |values: &[&str]| {
+            [entries(&["Scheduling is blocked due to non-empty scheduling gates"]), entries(values)].concat()
+        };
+        let ours = gated(&["0/2 nodes are available: 2 Insufficient cpu."]);
+        assert!(may_be_repeated(&gated(&[one, one]), &ours), "what comes before counts no nodes");
+        assert!(!may_be_repeated(&gated(&[]), &ours), "never without room");
     }
 }
