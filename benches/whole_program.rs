@@ -76,18 +76,18 @@ fn many_deployments(program: &Path) {
 
 fn scenario(manifests: &str) -> String {
     format!(
-        "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: many-deployments}}\nspec:\n  seed: 1\n  duration: 4h\n  \
-         nodes:\n    - {{name: worker, count: 5000, zones: [a, b, c], capacity: {{cpu: \"16\", memory: 64Gi, pods: \
-         \"110\"}}}}\n{manifests}"
+        "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: many-deployments}}\nspec:\n  seed: 1\n  \
+         duration: 4h\n  nodes:\n    - {{name: worker, count: 5000, zones: [a, b, c], capacity: {{cpu: \"16\", \
+         memory: 64Gi, pods: \"110\"}}}}\n{manifests}"
     )
 }
 
 fn deployment(number: u64) -> String {
     format!(
-        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: app-{number}}}\nspec:\n  replicas: {REPLICAS}\n  \
-         selector: {{matchLabels: {{app: app-{number}}}}}\n  template:\n    metadata: {{labels: {{app: \
-         app-{number}}}}}\n    spec:\n      containers:\n        - {{name: app, image: \"web:1\", resources: \
-         {{requests: {{cpu: 50m, memory: 64Mi}}}}}}\n"
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: app-{number}}}\nspec:\n  \
+         replicas: {REPLICAS}\n  selector: {{matchLabels: {{app: app-{number}}}}}\n  \
+         template:\n    metadata: {{labels: {{app: app-{number}}}}}\n    spec:\n      \
+         containers:\n        - {{name: app, image: \"web:1\", resources: {{requests: {{cpu: 50m, memory: 64Mi}}}}}}\n"
     )
 }
 

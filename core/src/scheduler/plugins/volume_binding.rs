@@ -185,7 +185,8 @@ pub(super) fn hint(pod: &PodTraits, event: &Event<'_>) -> Hint {
             Hint::queue_if(value(new) > value(old))
         }
         Event::CsiDriverChanged { old, new } => {
-            let inline = |source: &PodVolumeSource| matches!(source, PodVolumeSource::Csi { driver } if *driver == new.meta.name);
+            let name = &new.meta.name;
+            let inline = |source: &PodVolumeSource| matches!(source, PodVolumeSource::Csi { driver } if driver == name);
             let disabled = old.storage_capacity && !new.storage_capacity;
             Hint::queue_if(disabled && volumes.volumes.iter().any(|volume| inline(&volume.source)))
         }
