@@ -85,7 +85,7 @@ impl Admission {
             }
         }
         if let Object::Namespace(namespace) = &object {
-            check_labels(namespace)?;
+            refuse_labels(namespace, pod_security::wrong_labels(&namespace.meta.labels))?;
         }
         check(store.newest(), &object).map_err(forbidden)?;
         quota::charge(ctx, store, &object, None, quota::Limit::Enforced).map_err(forbidden)?;
@@ -219,8 +219,9 @@ pub(super) fn admit_update<T: Resource>(ctx: &Context<'_>, store: &mut Store, ne
         }
         // What is wrong already may stay.
         (Object::Namespace(new), Object::Namespace(old)) => {
-            if pod_security::wrong_labels(&new.meta.labels) != pod_security::wrong_labels(&old.meta.labels) {
-                check_labels(new)?;
+            let fault = pod_security::wrong_labels(&new.meta.labels);
+            if fault != pod_security::wrong_labels(&old.meta.labels) {
+                refuse_labels(new, fault)?;
             }
         }
         _ if old.meta().is_terminating() => {}
@@ -252,10 +253,9 @@ pub(super) fn admit_claim_status(
     quota::charge(ctx, store, &new, Some(&old), quota::Limit::Ignored).map_err(forbidden)
 }
 
-/// Refuses labels of a namespace that name no level of PodSecurity.
-fn check_labels(namespace: &Namespace) -> Result<(), Refusal> {
+/// Refuses a namespace for what is wrong with its labels, if anything is.
+fn refuse_labels(namespace: &Namespace, fault: Option<String>) -> Result<(), Refusal> {
     let key = || ObjectKey { kind: Kind::Namespace, namespace: Name::default(), name: namespace.meta.name.clone() };
-    let fault = pod_security::wrong_labels(&namespace.meta.labels);
     fault.map_or(Ok(()), |message| Err(Refusal::Invalid { key: key(), message: message.into() }))
 }
 

@@ -211,9 +211,7 @@ mod tests {
         bed.create(job(spec));
         let mut changed = Job::clone(&bed.get::<Job>("default", "j").unwrap());
         change(&mut changed.spec);
-        let id = bed.request(Request::Update { object: Object::Job(Arc::new(changed)), expected: None });
-        bed.run_for(Span::ZERO);
-        bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
+        bed.ask(Request::Update { object: Object::Job(Arc::new(changed)), expected: None })
     }
 
     fn with_container(spec: &mut JobSpec) {

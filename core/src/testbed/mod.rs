@@ -173,6 +173,13 @@ impl Testbed {
         id
     }
 
+    /// Asks for something that is answered at once, and gives what the refusal says; empty if it was accepted.
+    pub(crate) fn ask(&mut self, request: Request) -> String {
+        let id = self.request(request);
+        self.run_for(Span::ZERO);
+        self.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
+    }
+
     /// Creates an object and asserts that it was accepted.
     pub(crate) fn create<T: Resource>(&mut self, object: T) {
         let id = self.request(Request::Create(T::into_object(Arc::new(object))));

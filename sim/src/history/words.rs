@@ -9,6 +9,8 @@ use wavetank_core::digest::StableHasher;
 use wavetank_core::model::Kind;
 use wavetank_reports::record::Text;
 
+use super::push_kind;
+
 /// Every text of a run's rows, each once: a few thousand subjects and sentences stand in hundreds of thousands of rows.
 /// Nothing goes through the set in its order.
 #[derive(Default)]
@@ -27,7 +29,12 @@ impl Words {
     pub(super) fn kind(&mut self, kind: Kind) -> Text {
         self.kinds.resize(Kind::SLOTS, None);
         let known = &mut self.kinds[kind as usize];
-        known.get_or_insert_with(|| kind.name().to_ascii_lowercase().into()).clone()
+        let word = || {
+            let mut word = String::new();
+            push_kind(kind, &mut word);
+            word.into()
+        };
+        known.get_or_insert_with(word).clone()
     }
 
     /// Whoever asked for a write.

@@ -5,7 +5,6 @@ use crate::digest::Shared;
 use crate::model::Resource;
 use crate::model::{ClaimSpec, Meta};
 use crate::testbed::Testbed;
-use crate::time::Span;
 
 fn amounts(pairs: &[(&str, &str)]) -> Amounts {
     pairs.iter().map(|(name, amount)| ((*name).into(), amount.parse().expect("a quantity"))).collect()
@@ -37,9 +36,7 @@ fn pod(containers: &[(i64, i64)]) -> Pod {
 fn refusal<T: Resource>(range: LimitRange, object: T) -> String {
     let mut bed = Testbed::new(Config::default());
     bed.create(range);
-    let id = bed.request(Request::Create(T::into_object(Arc::new(object))));
-    bed.run_for(Span::ZERO);
-    bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
+    bed.ask(Request::Create(T::into_object(Arc::new(object))))
 }
 
 #[test]

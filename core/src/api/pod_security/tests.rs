@@ -28,20 +28,14 @@ fn pod(name: &str, found: Option<Vec<Violation>>) -> Pod {
     Pod { meta: Meta::named("default", name).into(), spec: Shared::new(spec(found)), ..Pod::default() }
 }
 
-fn ask(bed: &mut Testbed, request: Request) -> String {
-    let id = bed.request(request);
-    bed.run_for(Span::ZERO);
-    bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
-}
-
 fn create<T: Resource>(bed: &mut Testbed, object: T) -> String {
-    ask(bed, Request::Create(T::into_object(Arc::new(object))))
+    bed.ask(Request::Create(T::into_object(Arc::new(object))))
 }
 
 fn label(bed: &mut Testbed, mode: &str, value: &str) -> String {
     let key = ObjectKey::new(Kind::Namespace, "", "default");
     let patch = Patch::Label { key: format!("{}{mode}", super::PREFIX).into(), value: Some(value.into()) };
-    ask(bed, Request::Patch { key, patch })
+    bed.ask(Request::Patch { key, patch })
 }
 
 const PLAIN: &str = "allowPrivilegeEscalation != false (container \"app\" must set \
@@ -68,9 +62,9 @@ fn the_level_of_the_namespace_decides_what_a_pod_may_have() {
     // A pod that is there is looked at when it gets another image, and only then.
     let key = ObjectKey::new(Kind::Pod, "default", "plain");
     let note = Patch::Annotation { key: "note".into(), value: Some("x".into()) };
-    assert_eq!(ask(&mut bed, Request::Patch { key: key.clone(), patch: note }), "");
+    assert_eq!(bed.ask(Request::Patch { key: key.clone(), patch: note }), "");
     let image = Patch::Image { container: "app".into(), image: "app:2".into() };
-    let changed = ask(&mut bed, Request::Patch { key, patch: image });
+    let changed = bed.ask(Request::Patch { key, patch: image });
     assert!(changed.starts_with(&refused("plain", "\"restricted:v1.7\": ")), "{changed}");
 }
 

@@ -4,7 +4,6 @@ use crate::config::Config;
 use crate::digest::Shared;
 use crate::model::{Labels, Meta, Object, PlacementRules, Pod, Resource};
 use crate::testbed::Testbed;
-use crate::time::Span;
 
 fn class(name: &str, value: i32) -> PriorityClass {
     PriorityClass { meta: Meta::named("", name), value, ..PriorityClass::default() }
@@ -18,14 +17,8 @@ fn of_class(class: &str) -> PodSpec {
     PodSpec { priority_class: class.into(), ..PodSpec::default() }
 }
 
-fn ask(bed: &mut Testbed, request: Request) -> String {
-    let id = bed.request(request);
-    bed.run_for(Span::ZERO);
-    bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
-}
-
 fn create<T: Resource>(bed: &mut Testbed, object: T) -> String {
-    ask(bed, Request::Create(T::into_object(Arc::new(object))))
+    bed.ask(Request::Create(T::into_object(Arc::new(object))))
 }
 
 fn priority(bed: &Testbed, name: &str) -> (String, i32) {
@@ -58,7 +51,7 @@ fn pods_without_a_class_get_the_default_one_of_which_there_is_one() {
     assert_eq!(create(&mut bed, PriorityClass { global_default: true, ..class("other", 20) }), expected);
     bed.create(class("other", 20));
     let object = Object::PriorityClass(Arc::new(PriorityClass { global_default: true, ..class("other", 20) }));
-    assert_eq!(ask(&mut bed, Request::Update { object, expected: None }), expected);
+    assert_eq!(bed.ask(Request::Update { object, expected: None }), expected);
 }
 
 #[test]
@@ -112,7 +105,7 @@ fn what_a_class_makes_of_its_pods_stays() {
     );
     let object = Object::PriorityClass(Arc::new(class("high", 2_000)));
     assert_eq!(
-        ask(&mut bed, Request::Update { object, expected: None }),
+        bed.ask(Request::Update { object, expected: None }),
         "PriorityClass.scheduling.k8s.io \"high\" is invalid: [value: Forbidden: may not be changed in an update., \
          preemptionPolicy: Invalid value: \"PreemptLowerPriority\": field is immutable]"
     );
@@ -185,15 +178,15 @@ fn a_class_may_stay_or_cease_to_be_the_default_and_counts_while_it_is() {
     assert_eq!(of_next(&mut bed, "a"), ("usual".to_owned(), 10));
     let mut described = usual();
     described.meta.labels = Labels::new([("for", "others")]);
-    assert_eq!(ask(&mut bed, update(described)), "", "it stays the default");
+    assert_eq!(bed.ask(update(described)), "", "it stays the default");
     assert_eq!(of_next(&mut bed, "b"), ("usual".to_owned(), 10));
-    assert_eq!(ask(&mut bed, update(class("usual", 10))), "", "it ceases to be");
+    assert_eq!(bed.ask(update(class("usual", 10))), "", "it ceases to be");
     assert_eq!(of_next(&mut bed, "c"), (String::new(), 0));
     assert_eq!(create(&mut bed, PriorityClass { global_default: true, ..class("next", 20) }), "", "its place is free");
     assert_eq!(of_next(&mut bed, "d"), ("next".to_owned(), 20));
     let key = crate::model::ObjectKey::new(crate::model::Kind::PriorityClass, "", "next");
     let propagation = crate::api::Propagation::Background;
-    assert_eq!(ask(&mut bed, Request::Delete { key, uid: None, grace: None, propagation }), "");
+    assert_eq!(bed.ask(Request::Delete { key, uid: None, grace: None, propagation }), "");
     assert_eq!(of_next(&mut bed, "e"), (String::new(), 0));
     assert_eq!(priority(&bed, "a").1, 10, "what a pod has it keeps");
 }

@@ -29,9 +29,7 @@ fn pod(name: &str, cpu_milli: i64, memory_bytes: i64) -> Pod {
 
 /// Asks for a creation; the refusal's words, or nothing.
 fn create<T: Resource>(bed: &mut Testbed, object: T) -> String {
-    let id = bed.request(Request::Create(T::into_object(Arc::new(object))));
-    bed.run_for(Span::ZERO);
-    bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
+    bed.ask(Request::Create(T::into_object(Arc::new(object))))
 }
 
 fn used(bed: &Testbed, name: &str) -> String {
@@ -153,9 +151,7 @@ fn an_update_pays_for_what_it_adds_and_gets_nothing_back_at_once() {
     assert_eq!(create(&mut bed, service("s", ServiceType::ClusterIp, 2)), "");
     let update = |bed: &mut Testbed, ports| {
         let object = Object::Service(Arc::new(service("s", ServiceType::NodePort, ports)));
-        let id = bed.request(Request::Update { object, expected: None });
-        bed.run_for(Span::ZERO);
-        bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
+        bed.ask(Request::Update { object, expected: None })
     };
     assert_eq!(update(&mut bed, 2), "");
     assert_eq!(used(&bed, "q"), "services.nodeports=2");
@@ -197,9 +193,7 @@ fn what_is_only_tried_charges_nothing_and_is_refused_all_the_same() {
     let mut bed = bed_with(&[quota("q", &[("pods", "1")])]);
     let try_out = |bed: &mut Testbed, name: &str| {
         let creation = Request::Create(Object::Pod(Arc::new(pod(name, 0, 0))));
-        let id = bed.request(Request::DryRun(Box::new(creation)));
-        bed.run_for(Span::ZERO);
-        bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
+        bed.ask(Request::DryRun(Box::new(creation)))
     };
     assert_eq!(try_out(&mut bed, "a"), "");
     assert_eq!((try_out(&mut bed, "a"), used(&bed, "q")), (String::new(), "pods=0".to_owned()));
@@ -261,12 +255,10 @@ fn a_claim_is_charged_to_the_quotas_of_the_classes_that_it_wants_and_has() {
             let stored = bed.get::<PersistentVolumeClaim>("default", "c").expect("it is there");
             let object =
                 Object::PersistentVolumeClaim(Arc::new(PersistentVolumeClaim { meta: stored.meta.clone(), ..claim }));
-            let id = bed.request(match status {
+            bed.ask(match status {
                 true => Request::UpdateStatus { object, expected: None },
                 false => Request::Update { object, expected: None },
-            });
-            bed.run_for(Span::ZERO);
-            bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
+            })
         };
         assert_eq!(write(&mut bed, claim_of(before.0, before.1), true), "", "{before:?}");
         let refusal = write(&mut bed, claim_of(after.0, after.1), status);

@@ -6,7 +6,6 @@ use crate::model::{
     ServiceType,
 };
 use crate::testbed::Testbed;
-use crate::time::Span;
 
 fn service(name: &str) -> Service {
     Service {
@@ -39,26 +38,20 @@ fn bed() -> Testbed {
     Testbed::new(config)
 }
 
-fn ask(bed: &mut Testbed, request: Request) -> String {
-    let id = bed.request(request);
-    bed.run_for(Span::ZERO);
-    bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
-}
-
 fn create(bed: &mut Testbed, service: Service) -> String {
-    ask(bed, Request::Create(Service::into_object(service.into())))
+    bed.ask(Request::Create(Service::into_object(service.into())))
 }
 
 fn update(bed: &mut Testbed, name: &str, change: impl FnOnce(&mut Service)) -> String {
     let mut changed = Service::clone(&stored(bed, name));
     change(&mut changed);
-    ask(bed, Request::Update { object: Service::into_object(changed.into()), expected: None })
+    bed.ask(Request::Update { object: Service::into_object(changed.into()), expected: None })
 }
 
 fn delete(bed: &mut Testbed, name: &str) {
     let key = ObjectKey::new(Kind::Service, "default", name);
     let propagation = Propagation::Background;
-    assert_eq!(ask(bed, Request::Delete { key, uid: None, grace: None, propagation }), "");
+    assert_eq!(bed.ask(Request::Delete { key, uid: None, grace: None, propagation }), "");
 }
 
 fn stored(bed: &Testbed, name: &str) -> Arc<Service> {
@@ -123,7 +116,7 @@ fn an_address_stays_and_comes_back_with_a_manifest_that_does_not_name_it() {
     let address = stored(&bed, "web").cluster_ip.clone();
     let applied = Service { ports: vec![port("", 81)], ..service("web") };
     let object = Service::into_object(applied.into());
-    assert_eq!(ask(&mut bed, Request::Apply { object, sets_replicas: false }), "");
+    assert_eq!(bed.ask(Request::Apply { object, sets_replicas: false }), "");
     assert_eq!((stored(&bed, "web").cluster_ip.clone(), stored(&bed, "web").ports[0].port), (address, 81));
     let moved = update(&mut bed, "web", |it| it.cluster_ip = Some("10.0.0.77".into()));
     let start = "Service \"web\" is invalid: spec.clusterIPs[0]: Invalid value: ";
@@ -230,7 +223,7 @@ fn labels_change_without_any_of_it() {
     let before = stored(&bed, "web");
     let patch = Patch::Label { key: "tier".into(), value: Some("front".into()) };
     let key = ObjectKey::new(Kind::Service, "default", "web");
-    assert_eq!(ask(&mut bed, Request::Patch { key, patch }), "");
+    assert_eq!(bed.ask(Request::Patch { key, patch }), "");
     let after = stored(&bed, "web");
     assert_eq!((&after.cluster_ip, &after.ports), (&before.cluster_ip, &before.ports));
 }

@@ -17,9 +17,7 @@ fn with_data(mode: VolumeMode) -> Testbed {
 fn grow(bed: &mut Testbed, name: &str, size: &str) -> String {
     let mut changed = PersistentVolumeClaim::clone(&bed.get("default", name).expect("the claim is there"));
     changed.spec.request = size.parse().expect("a quantity");
-    let id = bed.request(Request::Update { object: Object::PersistentVolumeClaim(Arc::new(changed)), expected: None });
-    bed.run_for(Span::ZERO);
-    bed.answers[&id].as_ref().err().map(ToString::to_string).unwrap_or_default()
+    bed.ask(Request::Update { object: Object::PersistentVolumeClaim(Arc::new(changed)), expected: None })
 }
 
 fn size(bed: &Testbed) -> (String, Vec<ConditionKind>) {
