@@ -11,8 +11,7 @@ use crate::kubelet::pod_life::PodLife;
 #[derive(Default)]
 pub(in crate::kubelet) struct Lives {
     keys: Vec<u32>,
-    #[expect(clippy::vec_box, reason = "a pod that comes or goes moves words, and room to grow is room for words")]
-    lives: Vec<Box<PodLife>>,
+    lives: Vec<PodLife>,
 }
 
 impl Lives {
@@ -42,12 +41,12 @@ impl Lives {
     /// Adds a pod, in place of the one that has its uid.
     pub(in crate::kubelet) fn insert(&mut self, life: PodLife) {
         match self.place(&life.uid()) {
-            Some(place) => *self.lives[place] = life,
+            Some(place) => self.lives[place] = life,
             None => {
                 make_room(&mut self.keys, 1);
                 make_room(&mut self.lives, 1);
                 self.keys.push(key_of(&life.uid()));
-                self.lives.push(Box::new(life));
+                self.lives.push(life);
             }
         }
     }
@@ -65,7 +64,7 @@ impl Lives {
 
     /// All pods, in the order of their uids.
     pub(in crate::kubelet) fn in_order(&self) -> impl Iterator<Item = &PodLife> {
-        let mut lives: Vec<&PodLife> = self.lives.iter().map(|life| &**life).collect();
+        let mut lives: Vec<&PodLife> = self.lives.iter().collect();
         lives.sort_unstable_by_key(|life| life.uid());
         lives.into_iter()
     }
