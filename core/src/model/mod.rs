@@ -54,8 +54,8 @@ pub use index_set::IndexSet;
 pub use meta::{Labels, Meta, MetaExtras, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
 pub use namespace::Namespace;
 pub use network::{
-    Endpoint, EndpointSlice, ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, NodePort, Protocol, Service,
-    ServicePort, ServiceType,
+    Endpoint, EndpointHints, EndpointSlice, ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, NodePort, Protocol,
+    Service, ServicePort, ServiceType, TrafficDistribution,
 };
 pub use node::{Node, NodeImage, NodeSpec, NodeStatus, NodeVolumes, Taint, TaintEffect};
 pub use object::{Kind, Object, ObjectKey, Resource};

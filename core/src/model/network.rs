@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Shared;
 use crate::id::{Name, Uid};
+use crate::model::seldom::{Absent, Seldom};
 use crate::model::{Labels, Meta};
 use crate::time::Span;
 
@@ -167,6 +168,53 @@ pub struct Service {
     pub publish_not_ready: bool,
     /// How long a client keeps its endpoint; `None` is no affinity.
     pub client_ip_affinity: Option<Span>,
+    /// Which endpoints a client is sent to first.
+    #[serde(default, skip_serializing_if = "TrafficDistribution::is_anywhere")]
+    pub traffic_distribution: TrafficDistribution,
+}
+
+/// Which endpoints a client is sent to first (`trafficDistribution`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum TrafficDistribution {
+    /// Nobody has said.
+    #[default]
+    Anywhere,
+    /// Those of its zone; the older name.
+    PreferClose,
+    /// Those of its zone.
+    PreferSameZone,
+    /// Those of its node.
+    PreferSameNode,
+}
+
+impl TrafficDistribution {
+    /// All that can be said.
+    pub const SAID: [TrafficDistribution; 3] =
+        [TrafficDistribution::PreferClose, TrafficDistribution::PreferSameZone, TrafficDistribution::PreferSameNode];
+
+    /// As manifests write it; empty if nobody has said.
+    pub fn name(self) -> &'static str {
+        match self {
+            TrafficDistribution::Anywhere => "",
+            TrafficDistribution::PreferClose => "PreferClose",
+            TrafficDistribution::PreferSameZone => "PreferSameZone",
+            TrafficDistribution::PreferSameNode => "PreferSameNode",
+        }
+    }
+
+    /// Whether nobody has said.
+    pub fn is_anywhere(&self) -> bool {
+        *self == TrafficDistribution::Anywhere
+    }
+}
+
+/// A Service that says nothing has the hash that it would have without this field, so that fingerprints stay.
+impl Hash for TrafficDistribution {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if !self.is_anywhere() {
+            self.name().hash(state);
+        }
+    }
 }
 
 impl Service {
@@ -209,6 +257,31 @@ pub struct Endpoint {
     pub terminating: bool,
     /// The pod's own DNS name under the Service, if it asked for one.
     pub hostname: Option<Name>,
+    /// For whom it is, if that is told.
+    #[serde(default, skip_serializing_if = "Seldom::is_absent")]
+    pub hints: Seldom<EndpointHints>,
+}
+
+/// For whom an endpoint is.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct EndpointHints {
+    /// Zones.
+    pub zones: Vec<Name>,
+    /// Nodes.
+    pub nodes: Vec<Name>,
+}
+
+impl Absent for EndpointHints {
+    const ABSENT: &'static EndpointHints = &EndpointHints { zones: Vec::new(), nodes: Vec::new() };
+}
+
+/// An endpoint without hints has the hash that it would have without this field, so that fingerprints stay.
+impl Hash for EndpointHints {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if self != EndpointHints::ABSENT {
+            (&self.zones, &self.nodes).hash(state);
+        }
+    }
 }
 
 /// Up to 100 endpoints of one Service with one set of ports.

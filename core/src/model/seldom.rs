@@ -24,6 +24,13 @@ impl<T> Seldom<T> {
     }
 }
 
+impl<T: Absent> Seldom<T> {
+    /// Whether an object does not have it.
+    pub fn is_absent(&self) -> bool {
+        **self == *T::ABSENT
+    }
+}
+
 /// What can be kept as [`Seldom`].
 pub trait Absent: Clone + PartialEq + 'static {
     /// What an object has that does not have it.

@@ -9,7 +9,17 @@ use crate::id::Name;
 use crate::model::{Kind, ObjectKey, Service};
 
 /// How this controller names itself in events.
-const REPORTER: &str = "endpoint-slice-controller";
+pub(super) const REPORTER: &str = "endpoint-slice-controller";
+
+/// Endpoints have got hints, or cannot have them.
+///
+/// Source: `reconcileByAddressType`, staging/src/k8s.io/endpointslice/reconciler.go (v1.34.1).
+pub(super) fn about_hints(ctx: &mut Context<'_>, service: &Service, said: Vec<Event>) {
+    for event in said {
+        let key = ObjectKey::new(Kind::Service, &service.meta.namespace, &service.meta.name);
+        ctx.event(key, event.about(&service.meta));
+    }
+}
 
 /// Pods were left out for want of their node, or a write was refused.
 pub(super) fn not_updated(

@@ -5,13 +5,14 @@
 //! Kubernetes); a sync looks at the pods that have changed and at the slices that these can concern. It looks at
 //! everything where it cannot be sure of the rest: when the Service, a node or somebody else's slice has changed, and
 //! after a failure. Builds with debug assertions do so each time and compare. Source: pkg/controller/endpointslice,
-//! staging/src/k8s.io/endpointslice (v1.34.1). Absent on purpose: IPv6, topology hints, trigger times. Slices of a
+//! staging/src/k8s.io/endpointslice (v1.34.1). Absent on purpose: IPv6, trigger times. Slices of a
 //! Service that is gone are left to the garbage collector.
 //!
-//! Parts: `selected` (the pods of a Service), `watched` (its slices), `placement` (which endpoint goes where),
-//! `events`.
+//! Parts: `selected` (the pods of a Service), `watched` (its slices), `placement` (which endpoint goes where), `hints`
+//! (for whom they are), `events`.
 
 mod events;
+mod hints;
 mod placement;
 mod selected;
 #[cfg(test)]
@@ -28,11 +29,13 @@ use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, owned_by};
+use crate::events::Event;
 use crate::id::{Name, Revision, RowId, Uid};
 use crate::model::{EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServiceType};
 use crate::store::{Change, IndexKey, View};
 use crate::time::Span;
 
+use hints::{Hints, Wish};
 use placement::{Stored, Writes};
 use selected::{LeftOut, Selected};
 use watched::Watched;
@@ -58,6 +61,7 @@ const HEADLESS: &str = "service.kubernetes.io/headless";
 pub(super) struct EndpointSlices {
     desk: Desk<NamespacedName, Stage>,
     services: BTreeMap<NamespacedName, Tracked>,
+    hints: Hints,
 }
 
 /// What is remembered of a Service.
@@ -79,6 +83,8 @@ struct Tracked {
 pub(in crate::controllers) struct Stage {
     deleted: Vec<Uid>,
     left_out: LeftOut,
+    /// What is said once the writes are answered.
+    said: Vec<Event>,
 }
 
 impl EndpointSlices {
@@ -87,7 +93,7 @@ impl EndpointSlices {
         let mut desk =
             Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, Refusal::is_namespace_terminating);
         desk.queue = desk.queue.with_first_backoff(BACKOFF_FIRST);
-        EndpointSlices { desk, services: BTreeMap::new() }
+        EndpointSlices { desk, services: BTreeMap::new(), hints: Hints::default() }
     }
 
     /// The Service's slices, and those that belong to a former Service of the same name; `None` if they are stale.
@@ -125,15 +131,17 @@ impl EndpointSlices {
     }
 
     /// What has to be written by a look at everything, and the pods left out; `None` if the slices are stale.
-    /// What is remembered of the slices is learnt anew, unless it is what is being `checked`.
+    /// What is remembered of the slices is learnt anew, and endpoints get their hints, unless it is what is being
+    /// `checked`: by then there are none.
     fn writes_for_all(
         &mut self,
         view: View<'_>,
         key: &NamespacedName,
         service: &Service,
         checked: bool,
-    ) -> Option<(Writes, LeftOut)> {
+    ) -> Option<(Writes, LeftOut, Vec<Event>)> {
         let (stored, foreign) = self.stored(view, key, service)?;
+        let before = if checked { Vec::new() } else { stored.clone() };
         let tracked = self.services.entry(key.clone()).or_default();
         if !checked {
             tracked.deleted.clear();
@@ -141,8 +149,16 @@ impl EndpointSlices {
         }
         let (wanted, left_out) = tracked.pods.wanted(view, service);
         let mut writes = placement::place(stored, wanted, &blank_slice(service));
+        let said = if checked {
+            Vec::new()
+        } else {
+            let written = writes.update.iter().chain(&writes.delete).map(|it| it.row);
+            let written: BTreeSet<RowId> = written.collect();
+            let unchanged = before.into_iter().filter(|it| !written.contains(&it.row)).collect();
+            self.hints.settle(view, key, Wish::of(service), &mut writes, unchanged)
+        };
         writes.delete.extend(foreign);
-        Some((writes, left_out))
+        Some((writes, left_out, said))
     }
 
     fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) -> Step<NamespacedName, Stage> {
@@ -216,10 +232,15 @@ impl EndpointSlices {
     }
 
     /// Endpoints show the zone of their node, and a pod without its node has none.
-    fn on_node(&mut self, old: Option<&Node>, new: Option<&Node>) {
+    fn on_node(&mut self, view: View<'_>, old: Option<&Node>, new: Option<&Node>) {
         let zone = |node: &Node| node.meta.labels.get(selected::ZONE).cloned();
-        if old.map(zone) != new.map(zone) {
+        let has_moved = old.map(zone) != new.map(zone);
+        if has_moved {
             self.services.values_mut().for_each(|tracked| tracked.pods.forget_endpoints());
+        }
+        if has_moved || old.map(Node::is_ready) != new.map(Node::is_ready) {
+            let short = self.hints.nodes_changed(view);
+            short.into_iter().for_each(|key| self.desk.queue.add(key));
         }
     }
 
@@ -281,7 +302,7 @@ impl Reconciler for EndpointSlices {
             Kind::Pod => self.on_pod(change.row, pods.0, pods.1),
             Kind::Node => {
                 let (old, new) = view.sides::<Node>(change);
-                self.on_node(old, new);
+                self.on_node(after, old, new);
             }
             Kind::EndpointSlice => {
                 let (old, new) = view.sides::<EndpointSlice>(change);
@@ -296,7 +317,9 @@ impl Reconciler for EndpointSlices {
         let Some(service) = service.filter(|service| selector_of(service).is_some()) else {
             return self.finish(ctx, &key, false);
         };
-        let for_changes = self.writes_for_changes(view, &key, &service);
+        // For whom endpoints are depends on all of them.
+        let has_hints = Wish::of(&service) != Wish::Nothing || self.hints.has(&key);
+        let for_changes = if has_hints { None } else { self.writes_for_changes(view, &key, &service) };
         let is_known = for_changes.is_some();
         let all = if is_known && !cfg!(debug_assertions) {
             None
@@ -304,10 +327,11 @@ impl Reconciler for EndpointSlices {
             self.writes_for_all(view, &key, &service, is_known)
         };
         debug_assert!(
-            !is_known || for_changes.as_ref() == all.as_ref().map(|(writes, _)| writes),
+            !is_known || for_changes.as_ref() == all.as_ref().map(|(writes, ..)| writes),
             "what has changed of {key:?} asks for {for_changes:?}, a look at everything for {all:?}"
         );
-        let Some((writes, left_out)) = for_changes.map(|writes| (writes, LeftOut::new())).or(all) else {
+        let for_changes = for_changes.map(|writes| (writes, LeftOut::new(), Vec::new()));
+        let Some((writes, left_out, said)) = for_changes.or(all) else {
             // The watch has not yet shown what was written before.
             return self.finish(ctx, &key, true);
         };
@@ -320,7 +344,7 @@ impl Reconciler for EndpointSlices {
             tracked.pods.distrust();
         }
         let requests = requests_of(writes, service.meta.is_terminating());
-        self.desk.begin(ctx, key, Stage { deleted, left_out }, requests)
+        self.desk.begin(ctx, key, Stage { deleted, left_out, said }, requests)
     }
 
     fn proceed(
@@ -344,6 +368,9 @@ impl Reconciler for EndpointSlices {
             }
         }
         let failed = error.is_some() || !stage.left_out.is_empty();
+        if let Some((_, service)) = view.find::<Service>(&key.namespace, &key.name) {
+            events::about_hints(ctx, service, stage.said);
+        }
         if failed && let Some((_, service)) = view.find::<Service>(&key.namespace, &key.name) {
             events::not_updated(ctx, service, &stage.left_out, error.as_ref());
         }

@@ -176,7 +176,11 @@ fn refreshed(it: &Stored, changes: &mut Changes, others: Others, labels: &Labels
         match changes.entry(endpoint.pod_uid) {
             Entry::Vacant(_) if others == Others::Stay => endpoints.push(endpoint.clone()),
             Entry::Occupied(change) if change.get().as_ref().is_some_and(|new| is_same_place(new, endpoint)) => {
-                endpoints.extend(change.remove());
+                let new = change.remove();
+                // An endpoint that has not changed keeps its hints.
+                let keeps =
+                    !endpoint.hints.is_absent() && new.as_ref().is_some_and(|new| differs_in_hints(new, endpoint));
+                endpoints.extend(if keeps { Some(endpoint.clone()) } else { new });
             }
             _ => {}
         }
@@ -190,6 +194,11 @@ fn refreshed(it: &Stored, changes: &mut Changes, others: Others, labels: &Labels
 /// Whether two endpoints of one pod have the same address.
 fn is_same_place(one: &Shared<Endpoint>, other: &Shared<Endpoint>) -> bool {
     one.same(other) || (one.address == other.address && one.pod == other.pod)
+}
+
+/// Whether two endpoints differ in their hints at most.
+fn differs_in_hints(one: &Endpoint, other: &Endpoint) -> bool {
+    Endpoint { hints: other.hints.clone(), ..one.clone() } == *other
 }
 
 fn fill(slice: &mut EndpointSlice, unplaced: &mut Unplaced) {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::controllers::endpoint_slice::placement::{Changes, Ports, Wanted};
 use crate::digest::Shared;
 use crate::id::{Name, RowId, Uid};
-use crate::model::{Endpoint, IntOrName, Node, Pod, Service, ServicePort};
+use crate::model::{Endpoint, IntOrName, Node, Pod, Seldom, Service, ServicePort};
 use crate::store::View;
 
 /// The label that names a node's zone.
@@ -156,6 +156,7 @@ fn make(view: View<'_>, service: &Service, pod: &Pod, all_ports: &mut Vec<Ports>
         serving,
         terminating,
         hostname: hostname_under(service, pod),
+        hints: Seldom::default(),
     };
     Made::Endpoint { ports, endpoint: Shared::new(endpoint) }
 }

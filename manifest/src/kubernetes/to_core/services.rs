@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1 as api;
 use wavetank_core::model::{
     ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, Meta, NodePort, Protocol, Service, ServicePort, ServiceType,
+    TrafficDistribution,
 };
 
 use super::pods::{int_or_name, seconds};
@@ -38,6 +39,10 @@ pub(super) fn service(meta: Meta, object: &api::Service) -> Service {
         cluster_ip: cluster_ip.filter(|address| *address != "None").map(name),
         headless: cluster_ip == Some("None"),
         publish_not_ready: spec.publish_not_ready_addresses.unwrap_or(false),
+        traffic_distribution: TrafficDistribution::SAID
+            .into_iter()
+            .find(|wish| spec.traffic_distribution.as_deref() == Some(wish.name()))
+            .unwrap_or_default(),
         client_ip_affinity: has_affinity
             .then(|| seconds(affinity.and_then(|it| it.timeout_seconds).map(i64::from), 10_800)),
     }

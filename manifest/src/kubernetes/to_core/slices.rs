@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::discovery::v1 as api;
 use wavetank_core::digest::Shared;
-use wavetank_core::model::{Endpoint, EndpointSlice, Meta};
+use wavetank_core::model::{Endpoint, EndpointHints, EndpointSlice, Meta};
 
 use super::{name, protocol, uid};
 
@@ -42,7 +42,15 @@ fn endpoint(endpoint: &api::Endpoint) -> Result<Endpoint, &'static str> {
         serving: said.and_then(|said| said.serving).unwrap_or(true),
         terminating: said.and_then(|said| said.terminating).unwrap_or(false),
         hostname: text(&endpoint.hostname),
+        hints: endpoint.hints.as_ref().map(hints).unwrap_or_default().into(),
     })
+}
+
+fn hints(hints: &api::EndpointHints) -> EndpointHints {
+    EndpointHints {
+        zones: hints.for_zones.iter().flatten().map(|zone| name(&zone.name)).collect(),
+        nodes: hints.for_nodes.iter().flatten().map(|node| name(&node.name)).collect(),
+    }
 }
 
 #[cfg(test)]

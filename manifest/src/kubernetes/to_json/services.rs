@@ -82,11 +82,13 @@ pub(super) fn show_choices(spec: &mut Map<String, Value>, service: &Service) {
         ExternalTraffic::Cluster => "Cluster",
         ExternalTraffic::Local => "Local",
     });
-    let fields: [(&str, Option<Value>); 5] = [
+    let distribution = service.traffic_distribution;
+    let fields: [(&str, Option<Value>); 6] = [
         ("ipFamilies", (!families.is_empty()).then(|| families.into())),
         ("ipFamilyPolicy", service.family_policy.map(|policy| policy.name().into())),
         ("externalTrafficPolicy", policy.map(Value::from)),
         ("allocateLoadBalancerNodePorts", service.allocates_node_ports.map(Value::from)),
+        ("trafficDistribution", (!distribution.is_anywhere()).then(|| distribution.name().into())),
         ("healthCheckNodePort", service.health_check_node_port.map(|port| port.0.into())),
     ];
     for (key, value) in fields {
@@ -137,6 +139,15 @@ pub(super) fn show_slice(root: &mut Map<String, Value>, slice: &EndpointSlice) {
             if let Some(value) = value {
                 set(&mut map, key, &**value);
             }
+        }
+        if !endpoint.hints.is_absent() {
+            let mut hints = Map::new();
+            for (key, names) in [("forZones", &endpoint.hints.zones), ("forNodes", &endpoint.hints.nodes)] {
+                if !names.is_empty() {
+                    set(&mut hints, key, names.iter().map(|name| json!({"name": &**name})).collect::<Vec<_>>());
+                }
+            }
+            set(&mut map, "hints", hints);
         }
         Value::Object(map)
     });

@@ -1,3 +1,4 @@
+mod hints;
 mod selecting;
 mod stale;
 
@@ -6,7 +7,7 @@ use super::*;
 use crate::api::Patch;
 use crate::config::Config;
 use crate::digest::Shared;
-use crate::model::{Container, ContainerPort, Endpoint, IntOrName, ObjectKey, PodSpec, Protocol, ServicePort};
+use crate::model::{Container, ContainerPort, Endpoint, IntOrName, ObjectKey, PodSpec, Protocol, Seldom, ServicePort};
 use crate::testbed::{StandIn, Testbed};
 
 fn bed() -> Testbed {
@@ -175,6 +176,7 @@ fn endpoint(number: u32) -> Shared<Endpoint> {
         serving: true,
         terminating: false,
         hostname: None,
+        hints: Seldom::default(),
     })
 }
 
