@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::api::{Propagation, Request};
+use crate::api::{Answer, Propagation, Request};
 use crate::controllers::pods::slow_start;
 use crate::controllers::stateful_set::identity::{self, is_running_and_ready, is_unavailable};
 use crate::controllers::stateful_set::storage::{self, Missing};
@@ -41,6 +41,8 @@ pub(in crate::controllers) struct Plan {
     pub(super) actions: Vec<Action>,
     /// Pods that are made together with claims of theirs.
     pub(super) with_new_claims: Vec<Arc<Pod>>,
+    /// Pods that were made and of which it is not said until their claims have the owners that they shall have.
+    pub(super) untold: Vec<Action>,
     /// What could not even be tried, and why: the sync fails when the requests before it are granted.
     pub(super) obstacle: Option<(Action, String)>,
     /// Claims that somebody else manages, though the retention policy wants the set or a pod to.
@@ -365,6 +367,30 @@ impl Plan {
         };
         let updates = self.with_new_claims.iter().flat_map(|pod| of_owners(view, set, pod));
         updates.filter(|(action, _)| is_new(action)).collect()
+    }
+
+    /// Whether an action makes a pod and its claims may get other owners afterwards: that it was made is said after
+    /// that only, and not at all if it fails.
+    ///
+    /// Source: `CreateStatefulPod`, pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
+    pub(super) fn is_told_later(&self, set: &StatefulSet, action: &Action) -> bool {
+        let is_of_owners = |it: &Action| it.pod == action.pod && matches!(it.subject, Subject::Owners(_));
+        let has_new_claims = || self.with_new_claims.iter().any(|pod| pod.meta.name == action.pod);
+        let makes_pod = action.verb == Verb::Create && action.subject == Subject::Pod;
+        makes_pod && (self.actions.iter().any(is_of_owners) || set.claim_retention.deleted_with_set && has_new_claims())
+    }
+
+    /// The pods that were made and of which that was not said, if all that was asked for about the owners of their
+    /// claims was granted.
+    pub(super) fn made(&self, set: &StatefulSet, answers: &[Answer]) -> Vec<Action> {
+        let answered = |place: usize| answers.get(place).is_some_and(Answer::is_ok);
+        let has_owners = |action: &Action| {
+            let own = |it: &Action| it.pod == action.pod && matches!(it.subject, Subject::Owners(_));
+            self.actions.iter().enumerate().all(|(place, it)| !own(it) || answered(place))
+        };
+        let untold =
+            self.actions.iter().enumerate().filter(|(place, it)| answered(*place) && self.is_told_later(set, it));
+        untold.map(|(_, action)| action).filter(|action| has_owners(action)).cloned().collect()
     }
 }
 

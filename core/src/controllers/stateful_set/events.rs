@@ -19,14 +19,16 @@ pub(super) fn told(stage: &Stage, place: usize, answer: &Answer) -> Option<(Obje
     let (Stage::Act(sync, plan) | Stage::Retain(sync, plan)) = stage else { return None };
     let (action, set) = (&plan.actions[place], &sync.set.meta);
     match answer {
-        Ok(_) => succeeded(action, set).map(|event| about(set, event)),
+        Ok(_) if plan.is_told_later(&sync.set, action) => None,
+        Ok(_) => succeeded(action, set),
         Err(Refusal::AlreadyExists { .. }) => None,
         Err(_) if matches!(action.subject, Subject::OwnersOfCondemned(_)) => None,
         Err(refusal) => Some(failed(action, set, &refusal.to_string())),
     }
 }
 
-fn succeeded(action: &Action, set: &Meta) -> Option<Event> {
+/// What is said of an action that was granted.
+pub(super) fn succeeded(action: &Action, set: &Meta) -> Option<(ObjectKey, Event)> {
     let Action { verb, subject, pod } = action;
     let message = match subject {
         Subject::Pod => format!("{} Pod {pod} in StatefulSet {} successful", verb.text(), set.name),
@@ -38,7 +40,7 @@ fn succeeded(action: &Action, set: &Meta) -> Option<Event> {
         Verb::Update => "SuccessfulUpdate",
         Verb::Delete => "SuccessfulDelete",
     };
-    Some(Event::normal(REPORTER, reason, message))
+    Some(about(set, Event::normal(REPORTER, reason, message)))
 }
 
 /// What is said of an action that failed, or could not even be tried.

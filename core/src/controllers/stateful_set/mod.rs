@@ -181,7 +181,7 @@ impl StatefulSets {
                 self.desk.queue.add_after(ctx, key, set.min_ready + SKEW);
             }
         } else if let Some(pod) = new
-            && pod.meta.controller().is_none()
+            && !pod.meta.is_managed()
             && !pod.meta.is_terminating()
             && old.is_none_or(|old| changes_hands || old.meta.labels != pod.meta.labels)
         {
@@ -210,6 +210,17 @@ impl StatefulSets {
             ctx.record(key.clone(), What::Refused { message: message.into() });
         }
         failed || plan.obstacle.is_some()
+    }
+}
+
+impl Plan {
+    /// Says that pods were made, where that was put off.
+    fn say_made(&mut self, ctx: &mut Context<'_>, set: &StatefulSet) {
+        for action in std::mem::take(&mut self.untold) {
+            if let Some((subject, event)) = events::succeeded(&action, &set.meta) {
+                ctx.event(subject, event);
+            }
+        }
     }
 }
 
@@ -341,16 +352,22 @@ impl Reconciler for StatefulSets {
             },
             Stage::Act(sync, mut plan) => {
                 let failed = Self::tell(ctx, &sync, &plan, &answers, error.is_some());
+                plan.untold = plan.made(&sync.set, &answers);
                 let updates = plan.owners_of_new_claims(view, &sync.set);
                 if failed || updates.is_empty() {
+                    plan.say_made(ctx, &sync.set);
                     return self.conclude(ctx, key, sync, plan, failed);
                 }
                 let (actions, updates): (_, Vec<_>) = updates.into_iter().unzip();
                 plan.actions = actions;
                 self.desk.begin(ctx, key, Stage::Retain(sync, plan), [updates])
             }
-            Stage::Retain(sync, plan) => {
+            Stage::Retain(sync, mut plan) => {
                 let failed = Self::tell(ctx, &sync, &plan, &answers, error.is_some());
+                for (action, _) in plan.actions.iter().zip(&answers).filter(|(_, answer)| answer.is_err()) {
+                    plan.untold.retain(|it| it.pod != action.pod);
+                }
+                plan.say_made(ctx, &sync.set);
                 self.conclude(ctx, key, sync, plan, failed)
             }
             Stage::Status { failed, next } => {

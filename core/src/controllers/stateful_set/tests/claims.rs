@@ -375,6 +375,31 @@ fn a_refusal_of_a_claim_s_new_owners_is_said_of_its_pod_unless_that_is_to_go() {
 }
 
 #[test]
+fn a_pod_is_said_to_be_made_only_when_its_claims_have_their_owners() {
+    let writes_claim =
+        |request: &Request| matches!(request, Request::Update { object: Object::PersistentVolumeClaim(_), .. });
+    for management in [PodManagement::OrderedReady, PodManagement::Parallel] {
+        let mut bed = bed();
+        let both = StatefulSet { management, ..with_claims(2, true, false) };
+        // A claim that is there already, and one that is made.
+        let mut there = PersistentVolumeClaim { meta: Meta::named("default", "data-db-0"), ..Default::default() };
+        there.meta.labels = crate::model::Labels::new([("app", "db")]);
+        bed.create(there);
+        bed.refuse(1, writes_claim);
+        bed.create(both);
+        bed.run_for(Span::from_secs(15));
+        assert_eq!(bed.refusals_left(), 0);
+        assert_eq!(owned(&bed), "data-db-0(StatefulSet/db) data-db-1(StatefulSet/db)");
+        let said = bed.events(Kind::StatefulSet, "db").join("\n");
+        let failed =
+            "FailedUpdate x1: update Pod db-0 in StatefulSet db failed error: could not update claim data-db-0";
+        assert!(said.contains(failed), "{said}");
+        assert!(!said.contains("create Pod db-0"), "{said}");
+        assert!(said.contains("SuccessfulCreate x1: create Pod db-1 in StatefulSet db successful"), "{said}");
+    }
+}
+
+#[test]
 fn a_claim_or_a_pod_that_cannot_be_written_is_tried_again_and_nothing_is_skipped() {
     let makes_claim =
         |request: &Request| matches!(request, Request::Create(object) if object.kind() == Kind::PersistentVolumeClaim);
