@@ -22,7 +22,7 @@ pub(crate) struct Orphans {
 impl Orphans {
     /// A row has become another; `None` is absence.
     pub(crate) fn note(&mut self, row: RowId, old: Option<&Meta>, new: Option<&Meta>) {
-        let is_orphan = |meta: &&Meta| meta.controller().is_none();
+        let is_orphan = |meta: &&Meta| !meta.is_managed();
         match (old.filter(is_orphan), new.filter(is_orphan)) {
             (None, Some(meta)) => {
                 self.by_namespace.entry(meta.namespace.clone()).or_default().insert(row);

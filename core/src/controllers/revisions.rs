@@ -46,7 +46,7 @@ pub(crate) fn revision_of(
 /// A revision whose adoption was granted, with its owner. Kubernetes still has it as it was before, so that its next
 /// write of it meets a conflict and is made again with the owner; writing it with the owner at once comes to the same.
 pub(crate) fn adopted(kind: Kind, owner: &Meta, mut revision: Arc<ControllerRevision>) -> Arc<ControllerRevision> {
-    if revision.meta.controller().is_none() {
+    if !revision.meta.is_managed() {
         let owners = &revision.meta.owners;
         let owners = owners.iter().cloned().chain([owned_by(kind, owner)]).collect();
         Arc::make_mut(&mut revision).meta.owners = owners;

@@ -197,6 +197,17 @@ pub struct OwnerReference {
     pub block_owner_deletion: bool,
 }
 
+/// An owner of a kind that is not modelled: nobody here can say whether it is there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stranger {
+    /// The version of the API that is said to have the kind.
+    pub api_version: Name,
+    /// The kind.
+    pub kind: Name,
+    /// Whether it manages the object.
+    pub controller: bool,
+}
+
 /// What every object has.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Meta {
@@ -234,6 +245,9 @@ pub struct MetaExtras {
     pub finalizers: Vec<Name>,
     /// The object as the user wrote it (JSON text); parts that the core does not model are shown from here.
     pub original: Option<Name>,
+    /// Owners of kinds that are not modelled, which are shown from the original; `None` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strangers: Option<Arc<Vec<Stranger>>>,
 }
 
 impl Absent for MetaExtras {
@@ -243,6 +257,7 @@ impl Absent for MetaExtras {
         annotations: Labels(None),
         finalizers: Vec::new(),
         original: None,
+        strangers: None,
     };
 }
 
@@ -260,11 +275,11 @@ impl DerefMut for Meta {
     }
 }
 
-/// In the order of the API, whatever few objects have.
+/// In the order of the API, whatever few objects have. Owners of unknown kinds are in the original.
 impl Hash for Meta {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Meta { namespace, name, generate_name, generation, uid, created_at, labels, owners, extras } = self;
-        let MetaExtras { deleted_at, deletion_grace, annotations, finalizers, original } = &**extras;
+        let MetaExtras { deleted_at, deletion_grace, annotations, finalizers, original, strangers: _ } = &**extras;
         (namespace, name, generate_name, uid, u64::from(*generation), created_at).hash(state);
         (deleted_at, deletion_grace, labels, annotations, owners, finalizers, original).hash(state);
     }
@@ -279,6 +294,21 @@ impl Meta {
     /// The owner that manages this object.
     pub fn controller(&self) -> Option<&OwnerReference> {
         self.owners.iter().find(|owner| owner.controller)
+    }
+
+    /// Owners of kinds that are not modelled.
+    pub fn strangers(&self) -> &[Stranger] {
+        self.strangers.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// The one among them that manages this object.
+    pub fn strange_controller(&self) -> Option<&Stranger> {
+        self.strangers().iter().find(|owner| owner.controller)
+    }
+
+    /// Whether somebody manages this object, of whatever kind.
+    pub fn is_managed(&self) -> bool {
+        self.controller().is_some() || self.strange_controller().is_some()
     }
 
     /// Whether a deletion has been asked for.

@@ -51,7 +51,7 @@ pub use container::{
 };
 pub use disruption::{DisruptionLimit, DisruptionStatus, PodDisruptionBudget, UnhealthyPodEviction};
 pub use index_set::IndexSet;
-pub use meta::{Labels, Meta, MetaExtras, OwnerReference, Selector, SelectorOperator, SelectorRequirement};
+pub use meta::{Labels, Meta, MetaExtras, OwnerReference, Selector, SelectorOperator, SelectorRequirement, Stranger};
 pub use namespace::Namespace;
 pub use network::{
     Endpoint, EndpointHints, EndpointSlice, ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, NodePort, Protocol,

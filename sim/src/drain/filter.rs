@@ -65,7 +65,7 @@ pub(super) fn sort<'a>(
 }
 
 fn verdict(pod: &Pod, gone: &BTreeSet<ObjectKey>, options: &DrainOptions) -> Verdict {
-    let controller = pod.meta.controller();
+    let is_managed = pod.meta.is_managed();
     if let Some(daemon_set) = daemon_set_of(pod) {
         // An orphan goes by force, and the filters after this one take the warning about it back.
         match (gone.contains(&daemon_set), options.force, options.ignore_daemon_sets) {
@@ -87,12 +87,12 @@ fn verdict(pod: &Pod, gone: &BTreeSet<ObjectKey>, options: &DrainOptions) -> Ver
     if is_local && !options.delete_empty_dir_data {
         return Verdict::Error("Pods with local storage (use --delete-emptydir-data to override)".to_owned());
     }
-    match controller {
-        None if !options.force => {
+    match is_managed {
+        false if !options.force => {
             Verdict::Error("cannot delete Pods that declare no controller (use --force to override)".to_owned())
         }
-        None => Verdict::GoesWithWarning("deleting Pods that declare no controller"),
-        Some(_) if is_local => Verdict::GoesWithWarning("deleting Pods with local storage"),
-        Some(_) => Verdict::Goes,
+        false => Verdict::GoesWithWarning("deleting Pods that declare no controller"),
+        true if is_local => Verdict::GoesWithWarning("deleting Pods with local storage"),
+        true => Verdict::Goes,
     }
 }

@@ -258,7 +258,7 @@ impl DaemonSets {
 
     /// Wakes every DaemonSet that could adopt an object.
     fn offer(&mut self, view: View<'_>, meta: &Meta) {
-        if meta.controller().is_some() {
+        if meta.is_managed() {
             return;
         }
         for (_, set) in view.in_namespace::<DaemonSet>(&meta.namespace) {

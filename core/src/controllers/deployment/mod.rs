@@ -173,10 +173,10 @@ impl Deployments {
         for (key, _) in managers {
             self.desk.queue.add(key);
         }
-        let Some(orphan) = new.filter(|set| set.meta.controller().is_none() && !set.meta.is_terminating()) else {
+        let Some(orphan) = new.filter(|set| !set.meta.is_managed() && !set.meta.is_terminating()) else {
             return;
         };
-        if old.is_some_and(|old| old.meta.labels == orphan.meta.labels && old.meta.controller().is_none()) {
+        if old.is_some_and(|old| old.meta.labels == orphan.meta.labels && !old.meta.is_managed()) {
             return;
         }
         for (_, deployment) in view.in_namespace::<Deployment>(&orphan.meta.namespace) {

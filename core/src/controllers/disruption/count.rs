@@ -7,7 +7,7 @@ use crate::controllers::disruption::tally::{Tally, guarded, is_healthy};
 use crate::id::{Name, Uid};
 use crate::model::{
     Deployment, DisruptionLimit, IntOrPercent, Kind, OwnerReference, Pod, PodDisruptionBudget, ReplicaSet,
-    ReplicationController, Resource, StatefulSet,
+    ReplicationController, Resource, StatefulSet, Stranger,
 };
 use crate::store::View;
 use crate::time::Time;
@@ -87,6 +87,9 @@ fn asks_managers(limit: &DisruptionLimit) -> bool {
 /// Source: `getExpectedScale`.
 fn wanted_by_managers(view: View<'_>, budget: &PodDisruptionBudget, tally: &Tally) -> Result<u32, String> {
     let mut wanted: BTreeMap<Uid, u32> = BTreeMap::new();
+    if tally.has_strangers() {
+        return Err(first_complaint(view, budget));
+    }
     for owner in tally.managers() {
         match wanted_by(view, &budget.meta.namespace, owner) {
             Ok(Some((uid, replicas))) => drop(wanted.insert(uid, replicas)),
@@ -98,10 +101,15 @@ fn wanted_by_managers(view: View<'_>, budget: &PodDisruptionBudget, tally: &Tall
 
 /// What is wrong with the manager of the first pod, by name, whose manager has no number of wanted pods.
 fn first_complaint(view: View<'_>, budget: &PodDisruptionBudget) -> String {
-    let complaint = |pod: &Pod| match wanted_by(view, &budget.meta.namespace, pod.meta.controller()?) {
-        Ok(Some(_)) => None,
-        Ok(None) => Some(format!("found no controllers for pod {:?}", &*pod.meta.name)),
-        Err(message) => Some(message),
+    let complaint = |pod: &Pod| {
+        if let Some(Stranger { api_version, kind, .. }) = pod.meta.strange_controller() {
+            return Some(format!("no matches for kind {:?} in version {:?}", &**kind, &**api_version));
+        }
+        match wanted_by(view, &budget.meta.namespace, pod.meta.controller()?) {
+            Ok(Some(_)) => None,
+            Ok(None) => Some(format!("found no controllers for pod {:?}", &*pod.meta.name)),
+            Err(message) => Some(message),
+        }
     };
     guarded(view, budget).find_map(|(_, pod)| complaint(pod)).expect("some pod has a manager without a number")
 }

@@ -18,6 +18,8 @@ pub(super) struct Tally {
     pub(super) healthy: u32,
     /// Who manages them, and how many of them each.
     managers: BTreeMap<Uid, (OwnerReference, u32)>,
+    /// How many are managed by somebody of a kind that is not modelled.
+    of_strangers: u32,
 }
 
 /// The tallies of all budgets.
@@ -43,7 +45,12 @@ impl Tally {
 
     /// How many of the pods nobody manages.
     pub(super) fn unmanaged(&self) -> u32 {
-        self.pods - self.managers.values().map(|(_, count)| count).sum::<u32>()
+        self.pods - self.of_strangers - self.managers.values().map(|(_, count)| count).sum::<u32>()
+    }
+
+    /// Whether some of the pods are managed by somebody of a kind that is not modelled.
+    pub(super) fn has_strangers(&self) -> bool {
+        self.of_strangers > 0
     }
 
     fn add(&mut self, pod: &Pod) {
@@ -51,13 +58,18 @@ impl Tally {
         self.healthy += u32::from(is_healthy(pod));
         if let Some(owner) = pod.meta.controller() {
             self.managers.entry(owner.uid).or_insert_with(|| (owner.clone(), 0)).1 += 1;
+        } else {
+            self.of_strangers += u32::from(pod.meta.is_managed());
         }
     }
 
     fn take(&mut self, pod: &Pod) {
         self.pods -= 1;
         self.healthy -= u32::from(is_healthy(pod));
-        let Some(owner) = pod.meta.controller() else { return };
+        let Some(owner) = pod.meta.controller() else {
+            self.of_strangers -= u32::from(pod.meta.is_managed());
+            return;
+        };
         let (_, count) = self.managers.get_mut(&owner.uid).expect("the manager of a counted pod is known");
         *count -= 1;
         if *count == 0 {

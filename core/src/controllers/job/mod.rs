@@ -154,7 +154,7 @@ impl Jobs {
         let Some((key, _)) = managing::<Job>(view, &pod.meta) else {
             if changes_hands || old.meta.labels != pod.meta.labels {
                 self.offer(ctx, view, pod);
-            } else if pod.meta.controller().is_none() && pod.is_tracked_by_job() {
+            } else if !pod.meta.is_managed() && pod.is_tracked_by_job() {
                 self.desk.queue.add(Key::Orphan(NamespacedName::of_meta(&pod.meta)));
             }
             return;
@@ -169,7 +169,8 @@ impl Jobs {
     fn pod_leaves(&mut self, ctx: &mut Context<'_>, view: View<'_>, pod: &Pod, gone: bool) {
         let job = managing::<Job>(view, &pod.meta).filter(|(_, job)| job.finished().is_none());
         let Some((key, _)) = job else {
-            let was_of_a_job = pod.meta.controller().is_none_or(|owner| owner.kind == Kind::Job);
+            let is_strange = pod.meta.strange_controller().is_some();
+            let was_of_a_job = !is_strange && pod.meta.controller().is_none_or(|owner| owner.kind == Kind::Job);
             if was_of_a_job && pod.is_tracked_by_job() && !gone {
                 self.desk.queue.add(Key::Orphan(NamespacedName::of_meta(&pod.meta)));
             }
@@ -193,7 +194,7 @@ impl Jobs {
 
     /// A pod without an owner: it waits for nobody, and whoever selects it may adopt it.
     fn offer(&mut self, ctx: &mut Context<'_>, view: View<'_>, pod: &Pod) {
-        if pod.meta.controller().is_some() {
+        if pod.meta.is_managed() {
             return;
         }
         if pod.is_tracked_by_job() {
@@ -246,7 +247,8 @@ impl Jobs {
     fn sync_orphan(&mut self, ctx: &mut Context<'_>, view: View<'_>, name: NamespacedName) -> Step<Key, Stage> {
         let pod = view.find::<Pod>(&name.namespace, &name.name).map(|(_, pod)| pod);
         let is_free = pod.is_some_and(|pod| {
-            let of_another_kind = pod.meta.controller().is_some_and(|owner| owner.kind != Kind::Job);
+            let of_another_kind = pod.meta.strange_controller().is_some()
+                || pod.meta.controller().is_some_and(|owner| owner.kind != Kind::Job);
             let job = managing::<Job>(view, &pod.meta).map(|(_, job)| job);
             let is_kept = job.is_some_and(|job| job.is_managed_elsewhere() || job.finished().is_none());
             pod.is_tracked_by_job() && !of_another_kind && !is_kept

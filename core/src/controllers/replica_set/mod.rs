@@ -248,7 +248,7 @@ impl<T: Replicated> ReplicaSets<T> {
 
     /// Wakes every ReplicaSet that could adopt a pod.
     fn offer(&mut self, view: View<'_>, pod: &Pod) {
-        if pod.meta.controller().is_some() {
+        if pod.meta.is_managed() {
             return;
         }
         for (_, set) in view.in_namespace::<T>(&pod.meta.namespace) {

@@ -21,7 +21,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
     Deployment, DeploymentStrategy, IntOrPercent, Kind, Labels, Meta, MetaExtras, Namespace, Object, OwnerReference,
-    ReplicaSet, ReplicationController, Resources, Selector, SelectorOperator, SelectorRequirement,
+    ReplicaSet, ReplicationController, Resources, Selector, SelectorOperator, SelectorRequirement, Stranger,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::Span;
@@ -126,6 +126,7 @@ fn meta(metadata: &ObjectMeta, namespaced: bool, original: Name) -> Meta {
         annotations: labels(metadata.annotations.as_ref()),
         finalizers: metadata.finalizers.iter().flatten().map(|finalizer| name(finalizer)).collect(),
         original: Some(original),
+        strangers: strangers(metadata),
         ..MetaExtras::default()
     };
     Meta {
@@ -154,6 +155,20 @@ fn owner(reference: &ApiOwnerReference) -> Option<OwnerReference> {
         controller: reference.controller.unwrap_or(false),
         block_owner_deletion: reference.block_owner_deletion.unwrap_or(false),
     })
+}
+
+/// The owners of kinds that the core does not have.
+fn strangers(metadata: &ObjectMeta) -> Option<Arc<Vec<Stranger>>> {
+    let references = metadata.owner_references.iter().flatten();
+    let strange = references.filter(|reference| Kind::of_name(&reference.kind).is_none());
+    let strangers: Vec<Stranger> = strange
+        .map(|reference| Stranger {
+            api_version: name(&reference.api_version),
+            kind: name(&reference.kind),
+            controller: reference.controller.unwrap_or(false),
+        })
+        .collect();
+    (!strangers.is_empty()).then(|| Arc::new(strangers))
 }
 
 pub(super) fn labels(map: Option<&BTreeMap<String, String>>) -> Labels {

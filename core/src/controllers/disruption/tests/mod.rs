@@ -8,7 +8,7 @@ use crate::digest::Shared;
 use crate::id::Name;
 use crate::model::{
     ConditionKind, Container, DisruptionLimit, IntOrPercent, Labels, Meta, ObjectKey, OwnerReference, PodSpec,
-    PodTemplate, ReplicaSet, Selector, UnhealthyPodEviction,
+    PodTemplate, ReplicaSet, Selector, Stranger, UnhealthyPodEviction,
 };
 use crate::testbed::Testbed;
 
@@ -154,6 +154,24 @@ fn a_manager_without_a_scale_closes_the_budget() {
     assert_eq!((condition.status, &*condition.reason), (Status3::False, SYNC_FAILED));
     assert_eq!(&*condition.message, "services does not implement the scale subresource");
     assert_eq!(stored.status.disruptions_allowed, 0);
+}
+
+#[test]
+fn a_manager_of_an_unknown_kind_closes_the_budget_that_asks_for_it() {
+    let mut bed = bed_with(1);
+    bed.create(budget("b", DisruptionLimit::MaxUnavailable(IntOrPercent::Int(1))));
+    let mut strange = pod("strange");
+    let lamp = Stranger { api_version: "example.com/v1".into(), kind: "Lamp".into(), controller: true };
+    strange.meta.strangers = Some(vec![lamp].into());
+    bed.create(strange);
+    bed.run_for(Span::from_secs(5));
+    let stored = bed.get::<PodDisruptionBudget>("default", "b").unwrap();
+    let condition = stored.status.conditions.get(ConditionKind::DisruptionAllowed).unwrap();
+    assert_eq!(&*condition.message, "no matches for kind \"Lamp\" in version \"example.com/v1\"");
+    let key = ObjectKey::new(Kind::Pod, "default", "strange");
+    bed.request(Request::Delete { key, uid: None, grace: Some(Span::ZERO), propagation: Propagation::Background });
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(status(&bed, "b"), (1, 1, 0, 1));
 }
 
 #[test]

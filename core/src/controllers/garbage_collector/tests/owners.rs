@@ -3,7 +3,7 @@
 use super::*;
 use crate::controllers::owned_by;
 use crate::id::{Name, Uid};
-use crate::model::{Namespace, Node, OwnerReference, Service};
+use crate::model::{Namespace, Node, OwnerReference, Service, Stranger};
 
 fn child(namespace: &str, name: &str, owners: &[OwnerReference]) -> Service {
     Service { meta: Meta { owners: owners.into(), ..Meta::named(namespace, name) }, ..Service::default() }
@@ -54,6 +54,26 @@ fn an_object_stays_as_long_as_one_of_its_owners_is_there() {
     }
     let left = bed.get::<Service>("default", "gone-and-own").unwrap();
     assert_eq!(left.meta.owners.len(), 1, "the owner that is gone is taken off");
+}
+
+#[test]
+fn an_object_with_an_owner_of_an_unknown_kind_is_left_as_it_is() {
+    let (mut bed, [own, ..]) = two_namespaces();
+    let gone = absent(Kind::Service, "never", 999);
+    let lamp = || Stranger { api_version: "example.com/v1".into(), kind: "Lamp".into(), controller: false };
+    let strange = |name: &str, owners: &[OwnerReference]| {
+        let mut child = child("default", name, owners);
+        child.meta.strangers = Some(vec![lamp()].into());
+        child
+    };
+    bed.create(strange("alone", &[]));
+    bed.create(strange("with-one-gone", std::slice::from_ref(&gone)));
+    bed.create(strange("with-one-of-each", &[gone, own]));
+    bed.run_for(Span::from_secs(60));
+    for (name, owners) in [("alone", 0), ("with-one-gone", 1), ("with-one-of-each", 2)] {
+        let left = bed.get::<Service>("default", name).expect("it is there");
+        assert_eq!(left.meta.owners.len(), owners, "{name}");
+    }
 }
 
 #[test]

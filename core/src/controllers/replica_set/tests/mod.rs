@@ -10,7 +10,7 @@ use crate::digest::Shared;
 use crate::id::{Name, Uid};
 use crate::model::{
     Container, ContainerState, ContainerStatus, Labels, Meta, MetaExtras, Namespace, ObjectKey, Phase, PodSpec,
-    PodTemplate, ReplicationController, Service,
+    PodTemplate, ReplicationController, Service, Stranger,
 };
 use crate::testbed::{StandIn, Testbed};
 use crate::time::Time;
@@ -118,6 +118,19 @@ fn an_orphan_is_adopted_and_a_relabelled_pod_is_released_and_replaced() {
     assert!(bed.get::<Pod>("default", "lone").unwrap().meta.owners.is_empty());
     assert_eq!(pods(&bed).len(), 3);
     assert_eq!(bed.get::<ReplicaSet>("default", "web").unwrap().status.replicas, 2);
+}
+
+#[test]
+fn a_pod_that_somebody_of_an_unknown_kind_manages_is_no_orphan() {
+    let mut bed = bed();
+    let mut meta = Meta { labels: Labels::new([("app", "web")]), ..Meta::named("default", "lone") };
+    let lamp = Stranger { api_version: "example.com/v1".into(), kind: "Lamp".into(), controller: true };
+    meta.strangers = Some(vec![lamp].into());
+    bed.create(Pod { meta: meta.into(), ..Pod::default() });
+    bed.create(web(2));
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(pods(&bed).len(), 3, "both are made");
+    assert!(bed.get::<Pod>("default", "lone").unwrap().meta.owners.is_empty());
 }
 
 #[test]
