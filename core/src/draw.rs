@@ -95,6 +95,9 @@ pub enum Purpose {
     JobOrder = 92,
     /// In which order admission looks at a namespace's quotas; entity: quota, k: time in nanoseconds.
     QuotaOrder = 93,
+    /// Whether the scheduler's queue hears of a claim or volume before the plugin that binds; entity: such changes so
+    /// far.
+    VolumeNews = 94,
 }
 
 /// A sequence of draws for one purpose and entity, read one after the other: `Draws::new(s, p, e).nth(k)` equals

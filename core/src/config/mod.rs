@@ -248,6 +248,11 @@ pub struct SchedulerConfig {
     /// (`SchedulerAsyncAPICalls`).
     #[serde(default = "asynchronous")]
     pub async_api_calls: bool,
+    /// In how many of a hundred cases a change of a claim or volume moves the queue before `VolumeBinding` has heard of
+    /// it: each has a handler of its own, and which is called first is chance. A pod that is tried at once then fails
+    /// as before, and waits for the next change. 0 is never.
+    #[serde(default)]
+    pub late_volume_news_percent: u8,
 }
 
 fn asynchronous() -> bool {
@@ -268,6 +273,7 @@ impl Default for SchedulerConfig {
             profiles: vec![ProfileConfig::default()],
             policy: None,
             async_api_calls: asynchronous(),
+            late_volume_news_percent: 0,
         }
     }
 }

@@ -39,7 +39,14 @@ pub(super) struct Binding {
 impl Scheduler {
     /// Tries what is ready, unless an attempt is under way, and arms the timers that are needed.
     pub(super) fn work(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
-        while self.timers.cycle.is_none() && self.reporting.is_none() && self.attempt(ctx, view) {}
+        loop {
+            let tried = self.timers.cycle.is_none() && self.reporting.is_none() && self.attempt(ctx, view);
+            // What came late is known by the time of the next attempt.
+            self.hear_late_news();
+            if !tried {
+                break;
+            }
+        }
         let due = [
             (TimerKind::SchedulerBackoff, self.queue.backoff_due(), &mut self.timers.backoff),
             (TimerKind::SchedulerFlush, self.queue.flush_due(), &mut self.timers.flush),

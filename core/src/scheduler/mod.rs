@@ -33,6 +33,7 @@ mod first_look;
 mod float;
 pub mod gpu;
 mod labels_asked;
+mod late_news;
 mod node_tree;
 mod nominations;
 mod placement;
@@ -79,6 +80,7 @@ use crate::scheduler::classes::ClassId;
 use crate::scheduler::cycle::Binding;
 use crate::scheduler::events::{Event, node_changes};
 use crate::scheduler::evictions::Evictions;
+use crate::scheduler::late_news::LateNews;
 use crate::scheduler::prebind::Prebinds;
 use crate::scheduler::queue::Queue;
 use crate::scheduler::surroundings::Owner;
@@ -120,6 +122,7 @@ pub struct Scheduler {
     /// The status of a pod that no node took, while it is being written and the next attempt waits for that.
     reporting: Option<RequestId>,
     async_api_calls: bool,
+    late_news: LateNews,
     timers: Timers,
 }
 
@@ -145,6 +148,7 @@ impl Scheduler {
             cost: scheduler.cost,
             reporting: None,
             async_api_calls: scheduler.async_api_calls,
+            late_news: LateNews::new(config.seed, scheduler.late_volume_news_percent),
             timers: Timers::default(),
         }
     }

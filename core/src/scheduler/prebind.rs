@@ -181,9 +181,19 @@ impl Scheduler {
         self.binding_failed(ctx, view, prebind.queued, prebind.uid, &message);
     }
 
+    /// What one attempt went without is known by now.
+    pub(super) fn hear_late_news(&mut self) {
+        for (old, new) in self.late_news.waiting.drain(..) {
+            self.placement.around.storage.set(old.as_ref(), Some(&new));
+        }
+    }
+
     /// An object about storage has changed: what is known of it, and pods that wait for that.
     pub(super) fn on_storage(&mut self, old: Option<&Object>, new: Option<&Object>, now: Time) {
-        self.placement.around.storage.set(old, new);
+        self.hear_late_news();
+        if !self.late_news.take(old, new) {
+            self.placement.around.storage.set(old, new);
+        }
         let event = match (old, new) {
             (_, Some(Object::PersistentVolumeClaim(new))) => Event::ClaimChanged { old: of_kind(old), new },
             (_, Some(Object::PersistentVolume(new))) => Event::VolumeChanged { old: of_kind(old), new },

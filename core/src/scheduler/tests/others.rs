@@ -8,7 +8,8 @@ use crate::config::{Config, SchedulerConfig};
 use crate::digest::Shared;
 use crate::id::{RowId, Uid};
 use crate::model::{
-    ConditionKind, Kind, Labels, Meta, Node, Object, ObjectKey, OwnerReference, PlacementRules, Pod, PodSpec, PodTerm,
+    AccessMode, ClaimSpec, ConditionKind, Kind, Labels, Meta, Node, Object, ObjectKey, OwnerReference,
+    PersistentVolume, PersistentVolumeClaim, PlacementRules, Pod, PodSpec, PodTerm, PodVolume, PodVolumeSource,
     ReplicaSet, Resources, Selector, SpreadConstraint,
 };
 use crate::scheduler::explain::Detail;
@@ -179,4 +180,35 @@ fn pods_of_a_replica_set_are_spread_by_default_and_those_of_nobody_are_not() {
     let of = |name: &str, score| (name.to_string(), score);
     assert_eq!(spread(&owned), [of("n1", Some(132)), of("n2", Some(176)), of("n3", Some(200))]);
     assert_eq!(spread(&labelled("x", "web")), [of("n1", None), of("n2", None), of("n3", None)]);
+}
+
+#[test]
+fn an_attempt_may_not_yet_know_of_the_claim_whose_change_woke_its_pod() {
+    // A pod whose claim is bound by a volume that comes once the pod has waited long enough.
+    let failures_with = |late_volume_news_percent: u8| {
+        let scheduler = SchedulerConfig { late_volume_news_percent, ..SchedulerConfig::default() };
+        let mut bed = Testbed::new(Config { scheduler, ..Config::default() });
+        bed.add_node(0, "n1", "a", 4_000, 1 << 30);
+        let spec = ClaimSpec { access_modes: vec![AccessMode::ReadWriteOnce], ..ClaimSpec::default() };
+        let meta = Meta::named("default", "c");
+        bed.create(PersistentVolumeClaim { meta, spec, ..PersistentVolumeClaim::default() });
+        let mut waiting = pod("p", 100);
+        let source = PodVolumeSource::Claim { name: "c".into(), read_only: false };
+        let volumes = vec![PodVolume { name: "v".into(), source }];
+        waiting.spec = Shared::new(PodSpec { volumes, ..(*waiting.spec).clone() });
+        bed.create(waiting);
+        bed.run_for(Span::from_secs(20));
+        assert_eq!(node_of(&bed, "p"), None);
+        // The claim's status comes some time after its volume.
+        bed.refuse(1, |request| {
+            matches!(request, Request::UpdateStatus { object: Object::PersistentVolumeClaim(_), .. })
+        });
+        let access_modes = vec![AccessMode::ReadWriteOnce];
+        bed.create(PersistentVolume { meta: Meta::named("", "v"), access_modes, ..PersistentVolume::default() });
+        bed.run_for(Span::from_secs(60));
+        assert_eq!(node_of(&bed, "p").as_deref(), Some("n1"), "{:#?}", bed.told());
+        failures(&bed, "p").len()
+    };
+    let (never, always) = (failures_with(0), failures_with(100));
+    assert!(never < always, "{never} and {always}");
 }
