@@ -12,8 +12,8 @@ use crate::context::Context;
 use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
 use crate::model::{
-    ConditionKind, Kind, Meta, Namespace, Node, Object, ObjectKey, PersistentVolumeClaim, Pod, PodSpec, PodStatus,
-    Resource, ResourceQuota, Status3, Taint, TaintEffect, Toleration, TolerationOperator,
+    ConditionKind, Kind, Labels, Meta, Namespace, Node, Object, ObjectKey, PersistentVolumeClaim, Pod, PodSpec,
+    PodStatus, Resource, ResourceQuota, Status3, Taint, TaintEffect, Toleration, TolerationOperator,
 };
 use crate::store::{Store, View};
 use crate::time::Time;
@@ -264,6 +264,16 @@ pub fn security_refusal(view: View<'_>, pod: &Pod) -> Option<Refusal> {
     let message = pod_security::violation(view, pod)?.into();
     let key = ObjectKey { kind: Kind::Pod, namespace: pod.meta.namespace.clone(), name: pod.meta.name.clone() };
     Some(Refusal::Forbidden { key, message })
+}
+
+/// Whether labels of a namespace enforce a level of PodSecurity that forbids anything.
+pub fn enforces_level(labels: &Labels) -> bool {
+    pod_security::enforces(labels)
+}
+
+/// What PodSecurity tells whoever writes an object, though it is stored; `before` is the version that there is.
+pub fn security_warning(view: View<'_>, object: &Object, before: Option<&Object>) -> Option<String> {
+    pod_security::warning(view, object, before)
 }
 
 /// What the plugins that only check have to say.

@@ -10,7 +10,7 @@ use crate::id::{Name, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
     EndpointSlice, Job, LimitRange, Meta, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod,
-    PodDisruptionBudget, PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, Secret, Service,
+    PodDisruptionBudget, PodSpec, PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, Secret, Service,
     ServiceAccount, StatefulSet, StorageClass, VolumeAttachment,
 };
 use crate::store::{Store, Table};
@@ -224,6 +224,21 @@ impl Kind {
 }
 
 impl Object {
+    /// The spec of a pod, or of the pods that an object makes; `None` for objects of other kinds.
+    pub fn pod_spec(&self) -> Option<&PodSpec> {
+        Some(match self {
+            Object::Pod(pod) => &pod.spec,
+            Object::ReplicaSet(set) => &set.template.spec,
+            Object::ReplicationController(set) => &set.template.spec,
+            Object::Deployment(deployment) => &deployment.template.spec,
+            Object::StatefulSet(set) => &set.template.spec,
+            Object::DaemonSet(set) => &set.template.spec,
+            Object::Job(job) => &job.spec.template.spec,
+            Object::CronJob(cron_job) => &cron_job.template.spec.template.spec,
+            _ => return None,
+        })
+    }
+
     /// Kind, namespace and name.
     pub fn key(&self) -> ObjectKey {
         let meta = self.meta();

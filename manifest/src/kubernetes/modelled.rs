@@ -167,6 +167,7 @@ const MODELLED: &[(&str, &[&str])] = &[
             "spec.externalTrafficPolicy",
             "spec.allocateLoadBalancerNodePorts",
             "spec.healthCheckNodePort",
+            "spec.trafficDistribution",
             "status.**",
         ],
     ),
@@ -297,16 +298,47 @@ const CONTAINER: &[&str] = &[
     "lifecycle.**",
 ];
 
+/// What the levels of PodSecurity look at in a pod and in a container, and nothing else does.
+const POD_LEVELS: &[&str] = &[
+    "hostPID",
+    "hostIPC",
+    "securityContext.appArmorProfile.**",
+    "securityContext.runAsNonRoot",
+    "securityContext.runAsUser",
+    "securityContext.seLinuxOptions.**",
+    "securityContext.seccompProfile.**",
+    "securityContext.sysctls.**",
+    "securityContext.windowsOptions.hostProcess",
+];
+const CONTAINER_LEVELS: &[&str] = &[
+    "securityContext.allowPrivilegeEscalation",
+    "securityContext.appArmorProfile.**",
+    "securityContext.capabilities.**",
+    "securityContext.privileged",
+    "securityContext.procMount",
+    "securityContext.runAsNonRoot",
+    "securityContext.runAsUser",
+    "securityContext.seLinuxOptions.**",
+    "securityContext.seccompProfile.**",
+    "securityContext.windowsOptions.hostProcess",
+];
+
 /// The modelled fields of each kind; those of every kind stand under the empty name and in each of the others.
-static TREES: LazyLock<BTreeMap<&str, Branch>> = LazyLock::new(|| {
+type Trees = BTreeMap<&'static str, Branch>;
+
+static TREES: LazyLock<Trees> = LazyLock::new(|| trees(false));
+/// The same in a namespace whose labels enforce a level.
+static TREES_UNDER_LEVELS: LazyLock<Trees> = LazyLock::new(|| trees(true));
+
+fn trees(levels: bool) -> Trees {
     let common = MODELLED.iter().filter(|(of, _)| of.is_empty()).flat_map(|(_, paths)| *paths);
     let tree = |own: &'static [&str]| {
         let mut tree = Branch::default();
-        common.clone().chain(own).for_each(|path| tree.grow(path));
+        common.clone().chain(own).for_each(|path| tree.grow(path, levels));
         tree
     };
     MODELLED.iter().map(|(kind, own)| (*kind, tree(own))).collect()
-});
+}
 
 /// A field on the way to modelled ones, or one of them.
 #[derive(Default)]
@@ -317,29 +349,40 @@ struct Branch {
 }
 
 impl Branch {
-    /// Adds the fields of a path of [`MODELLED`] that begins here.
-    fn grow(&mut self, path: &'static str) {
+    /// Adds the fields of a path of [`MODELLED`] that begins here, with what levels look at or without.
+    fn grow(&mut self, path: &'static str, levels: bool) {
         let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
-        let group = match first {
-            "@pod" => POD,
-            "@container" => CONTAINER,
+        let (group, looked_at) = match first {
+            "@pod" => (POD, POD_LEVELS),
+            "@container" => (CONTAINER, CONTAINER_LEVELS),
             "**" => return self.modelled = true,
             field => {
                 let branch = self.below.entry(field).or_default();
                 return match rest {
-                    Some(rest) => branch.grow(rest),
+                    Some(rest) => branch.grow(rest, levels),
                     None => branch.modelled = true,
                 };
             }
         };
-        group.iter().for_each(|path| self.grow(path));
+        let looked_at = if levels { looked_at } else { &[] };
+        group.iter().chain(looked_at).for_each(|path| self.grow(path, levels));
     }
 }
 
 /// The fields of an object that were written, are valid, and change nothing in the cluster: they are kept and shown
 /// again, that is all. Each path once, list items as `[]`, sorted.
 pub fn unmodelled_fields(located: &Located<Manifest>) -> Vec<String> {
-    let tree = TREES.get(located.value.kind().kind).unwrap_or(&TREES[""]);
+    fields_beside(&TREES, located)
+}
+
+/// The same in a namespace whose labels enforce a level of PodSecurity: what the levels look at decides there whether
+/// there are pods.
+pub fn unmodelled_fields_under_levels(located: &Located<Manifest>) -> Vec<String> {
+    fields_beside(&TREES_UNDER_LEVELS, located)
+}
+
+fn fields_beside(trees: &Trees, located: &Located<Manifest>) -> Vec<String> {
+    let tree = trees.get(located.value.kind().kind).unwrap_or(&trees[""]);
     let mut found = BTreeSet::new();
     walk(&located.source, tree, &mut Vec::new(), &mut found);
     found.into_iter().collect()
@@ -362,38 +405,5 @@ fn walk<'n>(node: &'n Node, branch: &Branch, path: &mut Vec<&'n str>, found: &mu
         Value::Map(entries) => entries.iter().for_each(|(key, value)| enter(&key.text, value)),
         Value::Seq(items) => items.iter().for_each(|item| enter("[]", item)),
         _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kubernetes::read_admitted;
-
-    #[test]
-    fn what_the_core_does_not_act_on_is_named_once_and_nothing_else_is() {
-        let text = "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      hostPID: true
-      affinity: {podAntiAffinity: {}}
-      dnsPolicy: Default
-      containers:
-      - {name: a, image: 'web:1', resources: {requests: {cpu: 1}}, lifecycle: {},
-         volumeMounts: [{name: data, mountPath: /d}]}
-      - {name: b, image: 'web:1', volumeMounts: [{name: data, mountPath: /d}], readinessProbe: {tcpSocket: {port: 80}}}
-      volumes: [{name: data, emptyDir: {}}]
-";
-        let objects = read_admitted("web.yaml", text).unwrap();
-        assert_eq!(
-            unmodelled_fields(&objects[0]),
-            ["spec.template.spec.dnsPolicy", "spec.template.spec.hostPID", "spec.template.spec.volumes[].emptyDir",]
-        );
     }
 }

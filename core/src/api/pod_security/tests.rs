@@ -5,8 +5,8 @@ use crate::config::Config;
 use crate::digest::Shared;
 use crate::model::pod_security::{Levels, Minors, Violation};
 use crate::model::{
-    ConditionKind, Container, Deployment, Job, Kind, Labels, Meta, Namespace, ObjectKey, Pod, PodSecurity, PodSpec,
-    PodTemplate, ReplicaSet, Resource, Selector,
+    ConditionKind, Container, Deployment, Job, Kind, Labels, Meta, Namespace, Object, ObjectKey, Pod, PodSecurity,
+    PodSpec, PodTemplate, ReplicaSet, Resource, Selector,
 };
 use crate::testbed::Testbed;
 use crate::time::Span;
@@ -126,4 +126,41 @@ fn labels_that_name_no_level_or_version_are_refused_and_what_is_wrong_may_stay()
     let later = label(&mut bed, "enforce", "none");
     assert!(later.starts_with("Namespace \"default\" is invalid: metadata.labels["), "{later}");
     assert_eq!(label(&mut bed, "enforce", "restricted"), "");
+}
+
+#[test]
+fn whoever_writes_is_warned_of_the_level_that_is_not_enforced() {
+    let mut bed = Testbed::new(Config::default());
+    let warned = |bed: &Testbed, object: Object, before: Option<&Object>| {
+        super::warning(bed.core.newest(), &object, before).unwrap_or_default()
+    };
+    let would = |policy: &str, why: &str| format!("would violate PodSecurity \"{policy}\": {why}");
+    let shared = || Object::Pod(pod("shared", Some(vec![shares_network()])).into());
+    let template = PodTemplate { spec: Shared::new(spec(None)), ..PodTemplate::default() };
+    let plain = || {
+        Object::Deployment(
+            Deployment { template: template.clone(), meta: Meta::named("default", "web"), ..Deployment::default() }
+                .into(),
+        )
+    };
+    assert_eq!(warned(&bed, shared(), None), "");
+    assert_eq!(label(&mut bed, "warn", "baseline"), "");
+    assert_eq!(warned(&bed, shared(), None), would("baseline:latest", "host namespaces (hostNetwork=true)"));
+    assert_eq!(warned(&bed, shared(), Some(&shared())), "", "it has been looked at");
+    assert_eq!(warned(&bed, plain(), None), "");
+    assert_eq!((label(&mut bed, "warn", "restricted"), label(&mut bed, "warn-version", "v1.7")), Default::default());
+    assert_eq!(
+        warned(&bed, plain(), Some(&plain())),
+        would(
+            "restricted:v1.7",
+            "runAsNonRoot != true (pod or container \"app\" must set securityContext.runAsNonRoot=true)"
+        )
+    );
+    // Without a level of its own it is the enforced one, of which pods are not told: they were refused.
+    let mut bed = Testbed::new(Config::default());
+    assert_eq!(label(&mut bed, "enforce", "restricted"), "");
+    assert_eq!(warned(&bed, plain(), None), would("restricted:latest", PLAIN));
+    assert_eq!(warned(&bed, shared(), None), "");
+    assert_eq!(label(&mut bed, "warn", "privileged"), "");
+    assert_eq!(warned(&bed, plain(), None), "");
 }

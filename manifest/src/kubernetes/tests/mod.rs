@@ -3,6 +3,7 @@ use wavetank_core::model::{Object, ResourceName};
 use super::*;
 
 mod jobs;
+mod modelled;
 
 /// The API server's message for a manifest of one object, or nothing if it is accepted.
 fn refusal(text: &str) -> String {

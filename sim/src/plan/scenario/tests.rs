@@ -294,3 +294,18 @@ fn the_schema_has_exactly_the_fields_that_the_reader_takes() {
         assert_eq!(listed, fields, "{path}");
     }
 }
+
+#[test]
+fn what_a_level_looks_at_is_named_as_without_effect_only_where_none_is_enforced() {
+    let not_modelled = |level: &str| {
+        let labels = format!("labels: {{pod-security.kubernetes.io/enforce: {level}}}");
+        let spec = format!(
+            "  nodes: [{{name: w}}]\n  manifests:\n    - {{apiVersion: v1, kind: Namespace, metadata: {{name: shop, \
+             {labels}}}}}\n    - {{apiVersion: v1, kind: Pod, metadata: {{name: p, namespace: shop}}, spec: {{hostPID: \
+             true, securityContext: {{runAsUser: 5, fsGroup: 3}}, containers: [{{name: c, image: 'c:1'}}]}}}}\n"
+        );
+        loaded(&spec).unwrap().not_modelled
+    };
+    assert_eq!(not_modelled("baseline"), ["Pod p: spec.securityContext.fsGroup"]);
+    assert_eq!(not_modelled("privileged"), ["Pod p: spec.hostPID", "Pod p: spec.securityContext"]);
+}

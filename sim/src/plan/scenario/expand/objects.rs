@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use wavetank_core::api::Request;
+use wavetank_core::api::admission::enforces_level;
 use wavetank_core::id::Name;
 use wavetank_core::model::{ConfigMap, Kind, Labels, Namespace, Object, ObjectKey, ServiceAccount};
 use wavetank_core::time::Time;
-use wavetank_manifest::kubernetes::{Located, Manifest, read_manifests, read_node, to_object, unmodelled_fields};
+use wavetank_manifest::kubernetes::{
+    Located, Manifest, read_manifests, read_node, to_object, unmodelled_fields, unmodelled_fields_under_levels,
+};
 use wavetank_manifest::yaml::Span as Place;
 use wavetank_manifest::{Error, Errors, Node};
 
@@ -49,7 +52,18 @@ pub(super) struct Objects {
     refused: BTreeSet<ObjectKey>,
     /// Whether there are manifests that cannot be read: nobody knows what they would have brought.
     unread: bool,
-    not_modelled: Vec<String>,
+    /// Fields that are kept but have no effect, each with its object's namespace.
+    not_modelled: Vec<(Name, String, Told)>,
+    /// The namespaces whose labels enforce a level of PodSecurity.
+    under_levels: BTreeSet<Name>,
+}
+
+/// Where a field has no effect: levels look at some that nothing else looks at.
+#[derive(Clone, Copy)]
+enum Told {
+    Always,
+    WithoutLevel,
+    UnderLevel,
 }
 
 impl Objects {
@@ -154,8 +168,19 @@ impl Objects {
     pub(super) fn note(&mut self, located: &Located<Manifest>, object: &Object) {
         let key = object.key();
         let who = format!("{} {}", key.kind.name(), key.name);
-        let fields = unmodelled_fields(located).into_iter().map(|field| format!("{who}: {field}"));
-        self.not_modelled.extend(fields);
+        if let Object::Namespace(namespace) = object
+            && enforces_level(&namespace.meta.labels)
+        {
+            self.under_levels.insert(key.name.clone());
+        }
+        let (fields, under) = (unmodelled_fields(located), unmodelled_fields_under_levels(located));
+        let mut note = |field: &String, told: Told| {
+            self.not_modelled.push((key.namespace.clone(), format!("{who}: {field}"), told));
+        };
+        for field in &fields {
+            note(field, if under.contains(field) { Told::Always } else { Told::WithoutLevel });
+        }
+        under.iter().filter(|field| !fields.contains(field)).for_each(|field| note(field, Told::UnderLevel));
         self.known.insert(key, template(object));
     }
 
@@ -226,7 +251,13 @@ impl Objects {
 
     /// Fields that are kept but have no effect, each with its object.
     pub(super) fn not_modelled(self) -> Vec<String> {
-        let mut fields = self.not_modelled;
+        let is_told = |(namespace, _, told): &(Name, String, Told)| match told {
+            Told::Always => true,
+            Told::WithoutLevel => !self.under_levels.contains(namespace),
+            Told::UnderLevel => self.under_levels.contains(namespace),
+        };
+        let told = self.not_modelled.iter().filter(|it| is_told(it));
+        let mut fields: Vec<String> = told.map(|(_, field, _)| field.clone()).collect();
         fields.sort();
         fields.dedup();
         fields

@@ -1,0 +1,52 @@
+//! Which fields are named as without effect.
+
+use crate::kubernetes::{read_admitted, unmodelled_fields, unmodelled_fields_under_levels};
+
+#[test]
+fn what_levels_look_at_counts_where_one_is_enforced() {
+    let text = "
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec:
+  hostPID: true
+  securityContext: {runAsNonRoot: true, fsGroup: 3}
+  containers: [{name: a, image: 'a:1', securityContext: {privileged: true, readOnlyRootFilesystem: true}}]
+";
+    let objects = read_admitted("p.yaml", text).unwrap();
+    assert_eq!(
+        unmodelled_fields(&objects[0]),
+        ["spec.containers[].securityContext", "spec.hostPID", "spec.securityContext"]
+    );
+    assert_eq!(
+        unmodelled_fields_under_levels(&objects[0]),
+        ["spec.containers[].securityContext.readOnlyRootFilesystem", "spec.securityContext.fsGroup"]
+    );
+}
+
+#[test]
+fn what_the_core_does_not_act_on_is_named_once_and_nothing_else_is() {
+    let text = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      hostPID: true
+      affinity: {podAntiAffinity: {}}
+      dnsPolicy: Default
+      containers:
+      - {name: a, image: 'web:1', resources: {requests: {cpu: 1}}, lifecycle: {},
+         volumeMounts: [{name: data, mountPath: /d}]}
+      - {name: b, image: 'web:1', volumeMounts: [{name: data, mountPath: /d}], readinessProbe: {tcpSocket: {port: 80}}}
+      volumes: [{name: data, emptyDir: {}}]
+";
+    let objects = read_admitted("web.yaml", text).unwrap();
+    assert_eq!(
+        unmodelled_fields(&objects[0]),
+        ["spec.template.spec.dnsPolicy", "spec.template.spec.hostPID", "spec.template.spec.volumes[].emptyDir",]
+    );
+}
