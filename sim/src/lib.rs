@@ -19,4 +19,5 @@ pub mod queue;
 pub mod record;
 pub mod sweep;
 mod text_file;
+mod whole;
 pub mod world;

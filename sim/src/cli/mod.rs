@@ -4,7 +4,7 @@
 //! simulation, which belong into scenario files (or `--set`).
 //!
 //! A file for each command; `source` reads recorded runs for them, `numbers` what stands on the
-//! command line, `pin` writes fingerprints into scenarios, and `whole` keeps Ctrl-C from leaving half a report.
+//! command line, and `pin` writes fingerprints into scenarios.
 
 mod conform;
 mod diff;
@@ -18,7 +18,6 @@ mod source;
 mod sweep;
 mod test;
 mod validate;
-mod whole;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;

@@ -7,12 +7,12 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wavetank_core::time::{Span, Time};
 
-use super::whole::whole;
 use super::{Exit, Format, Overrides, Unusable, account, complain, open, print};
 use crate::execute::{Executed, execute};
 use crate::expect::Watch;
 use crate::history::Detail;
 use crate::plan::scenario::{Inputs, Loaded};
+use crate::whole::whole;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {

@@ -14,6 +14,7 @@ use crate::execute::{Executed, execute};
 use crate::history::Detail;
 use crate::plan::scenario::Settings;
 use crate::plan::scenario::format::API_VERSION;
+use crate::whole::write_whole;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -64,7 +65,7 @@ pub(super) fn run(arguments: Arguments) -> Exit {
     let mut exit = lines.iter().map(|line| line.exit).max().unwrap_or(Exit::Held);
     if let Some(file) = &arguments.junit {
         let outcomes: Vec<ScenarioOutcome> = lines.iter().map(|line| line.outcome.clone()).collect();
-        if let Err(error) = render("wavetank", &outcomes).and_then(|text| write_whole(file, &text)) {
+        if let Err(error) = render("wavetank", &outcomes).and_then(|text| write_whole(file, text.as_bytes())) {
             complain(&format!("cannot write {}: {error}", file.display()));
             exit = Exit::NotWritten;
         }
@@ -86,7 +87,7 @@ fn update(lines: &[Line]) -> Exit {
         let path = Path::new(file);
         let written = std::fs::read_to_string(path).map_err(|error| error.to_string()).and_then(|text| {
             let edited = pinned(&text, &line.fingerprint)?;
-            write_whole(path, &edited).map_err(|error| error.to_string())
+            write_whole(path, edited.as_bytes()).map_err(|error| error.to_string())
         });
         match written {
             Ok(()) => told.push_str(&format!("{}  {file}\n", line.fingerprint)),
@@ -217,14 +218,4 @@ fn table(lines: &[Line]) -> String {
     let passed = lines.iter().filter(|line| line.exit == Exit::Held).count();
     text.push_str(&format!("{passed} of {} scenarios passed\n", lines.len()));
     text
-}
-
-/// Writes a file so that it is there whole or not at all.
-fn write_whole(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(file.file_name().ok_or(std::io::ErrorKind::InvalidInput)?);
-    name.push(".partial");
-    let partial = file.with_file_name(name);
-    std::fs::write(&partial, text)?;
-    std::fs::rename(&partial, file)
 }

@@ -4,7 +4,6 @@
 //! only. A directory that is not a sweep's is never written to.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -13,6 +12,7 @@ use super::matrix::shown;
 use super::result::{RunResult, hash};
 use crate::plan::scenario::Settings;
 use crate::text_file;
+use crate::whole::write_whole;
 
 /// Says that the directory is a sweep's.
 const MARK: &str = "sweep.json";
@@ -77,12 +77,8 @@ impl Store {
     /// Errors: a sentence that names it.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
         let path = self.dir.join(name);
-        let (parent, last) = (path.parent().unwrap_or(&self.dir), path.file_name().unwrap_or_default());
-        let partial = parent.join(format!(".{}.partial", last.to_string_lossy()));
-        let written = std::fs::create_dir_all(parent)
-            .and_then(|()| std::fs::File::create(&partial))
-            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| std::fs::rename(&partial, &path));
+        let parent = path.parent().unwrap_or(&self.dir);
+        let written = std::fs::create_dir_all(parent).and_then(|()| write_whole(&path, bytes));
         written.map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
 

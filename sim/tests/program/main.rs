@@ -134,6 +134,34 @@ fn ctrl_c_while_a_report_is_written_leaves_nothing_half_written() {
 }
 
 #[test]
+fn ctrl_c_while_a_sweep_keeps_its_results_leaves_whole_files_only() {
+    let place = Place::new("interrupted-sweep");
+    let file = place.file("small.yaml", &small(READY));
+    let runs = place.0.join("sweep/runs");
+    let names = || -> Vec<String> {
+        let entries = std::fs::read_dir(&runs).into_iter().flatten().flatten();
+        entries.map(|it| it.file_name().into_string().unwrap()).collect()
+    };
+    for (round, signal) in (0..6).zip(["-INT", "-TERM"].into_iter().cycle()) {
+        let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"))
+            .args(["sweep", &file, "--seeds", "1..4000", "--jobs", "4", "--out", "sweep"])
+            .current_dir(&place.0)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let before = names().len();
+        while names().len() < before + 5 && sim.try_wait().unwrap().is_none() {
+            std::hint::spin_loop();
+        }
+        let sent = Command::new("kill").args([signal, &sim.id().to_string()]).status().unwrap().success();
+        let ended = sim.wait().unwrap();
+        assert!(sent && ended.code().is_none(), "{ended}");
+        let half: Vec<String> = names().into_iter().filter(|name| name.ends_with(".partial")).collect();
+        assert!(half.is_empty(), "after {signal} in round {round}: {half:?}");
+    }
+}
+
+#[test]
 fn a_broken_expectation_exits_with_1_and_shows_the_values() {
     let place = Place::new("broken");
     let file = place.file("small.yaml", &small("  expect:\n    - {name: two, at: 50s, that: size(pods) == 2}\n"));
