@@ -271,3 +271,49 @@ fn a_folder_without_a_recording_is_bad_input() {
     let output = conform(&[], &recordings().join("shop-rollout").join("nothing"));
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
 }
+
+#[test]
+fn files_are_applied_and_what_a_command_is_told_of_a_level_is_compared() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("files").join("shop-files");
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    let body = |replicas: &str| {
+        format!(
+            "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: till}}, spec: {{{replicas}selector: \
+             {{matchLabels: {{a: b}}}}, template: {{metadata: {{labels: {{a: b}}}}, spec: {{hostPID: true, containers: \
+             [{{name: c, image: 'c:1'}}]}}}}}}}}"
+        )
+    };
+    let told = "Warning: would violate PodSecurity \"baseline:latest\": host namespaces (hostPID=true)";
+    // An earlier run may have left it.
+    let _ = fs::remove_file(folder.join("events.jsonl"));
+    let step = |at: u32, line: &str, more: &str| format!("- t_ms: {at}\n  kubectl: {line}\n  rc: 0\n{more}");
+    let steps = |said: &str| {
+        let stderr = format!("  stderr: '{said}'\n  body: ");
+        "namespace: shop\nt0_unix: 1700000000.0\nsteps:\n".to_owned()
+            + &step(0, "label namespace shop pod-security.kubernetes.io/warn=baseline", "")
+            + &step(1_000, "-n shop apply -f till.yaml", &format!("{stderr}{}\n", body("replicas: 3, ")))
+            + &step(9_000, "-n shop apply -f till.yaml", &format!("{stderr}{}\n", body("")))
+    };
+    let run = |said: &str, more: &[&str]| {
+        fs::write(folder.join("steps.yaml"), steps(said)).expect("a file of the test");
+        conform(&[&["--seeds", "2", "--differences", "9"], more].concat(), &folder)
+    };
+    let made = folder.with_file_name("made");
+    let output = run(told, &["--write", made.to_str().expect("a path of text")]);
+    assert!(!text(&output).contains("not covered") && !text(&output).contains("kubectl"), "{}", text(&output));
+    let events = fs::read_to_string(made.join("shop-files/events.jsonl")).expect("what ours did");
+    let sizes: Vec<&str> = events
+        .lines()
+        .filter(|line| line.contains("\"kind\":\"Deployment\""))
+        .map(|line| {
+            line.split("\"spec.replicas\":").nth(1).and_then(|rest| rest.split([',', '}']).next()).unwrap_or("")
+        })
+        .collect();
+    assert_eq!((sizes.first(), sizes.last()), (Some(&"3"), Some(&"1")), "a size that is applied no longer goes");
+    // With what ours did as the recorded events it is compared.
+    fs::write(folder.join("events.jsonl"), events).expect("a file of the test");
+    let output = run(told, &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    let output = run("", &[]);
+    assert!(text(&output).contains("warnings of kubectl -n shop apply -f till.yaml"), "{}", text(&output));
+}

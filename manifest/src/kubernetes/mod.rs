@@ -23,6 +23,7 @@ mod snapshot;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod three_way;
 pub(crate) mod to_core;
 mod to_json;
 pub(crate) mod validation;
@@ -54,6 +55,7 @@ pub use patch::{PatchType, apply_patch};
 pub use read::{Unreadable, read_admitted, read_body, read_event, read_manifests, read_node};
 pub use service_update::settle_service;
 pub use snapshot::Snapshot;
+pub use three_way::three_way_patch;
 pub use to_core::to_object;
 pub use to_json::{timestamp, to_json};
 pub use validation::names::{label_key_faults, label_value_faults};

@@ -60,7 +60,7 @@ const MERGED_LISTS: &[(&str, &str, &str)] = &[
 ];
 
 /// Lists of plain values that are merged as sets.
-const MERGED_SETS: &[&str] = &["finalizers", "podCIDRs"];
+pub(super) const MERGED_SETS: &[&str] = &["finalizers", "podCIDRs"];
 
 /// Applies a patch to an object's JSON.
 ///

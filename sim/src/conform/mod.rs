@@ -251,11 +251,13 @@ fn answer(place: usize, step: &recording::Step, play: &bench::Played) -> Option<
             }
             differs(track, code.to_string(), format!("{ours} {message}").trim_end().to_owned())
         }
-        Deed::Kubectl(command, code) => {
+        Deed::Kubectl(command, code, beside) => {
             let (ours, said) = play.commands.get(&place)?;
             let recorded = i32::from(*code != 0);
             if *ours == recorded {
-                return None;
+                let told = play.warnings.get(&place).map_or(&[][..], Vec::as_slice);
+                let recorded = beside.warnings.as_ref().filter(|recorded| **recorded != told)?;
+                return differs(format!("warnings of kubectl {command}"), recorded.join("; "), told.join("; "));
             }
             let track = format!("exit code of kubectl {command}");
             differs(track, recorded.to_string(), format!("{ours} {said}").trim_end().to_owned())
@@ -344,8 +346,8 @@ fn unwatched(recording: &Recording) -> BTreeSet<&str> {
     };
     let mut kinds: BTreeSet<&str> = recording.steps.iter().filter(made).filter_map(asked_kind).collect();
     for step in &recording.steps {
-        if let Deed::Kubectl(command, 0) = &step.what {
-            kinds.extend(kubectl::made(command).into_iter().map(|(kind, _)| kind.name()));
+        if let Deed::Kubectl(command, 0, beside) = &step.what {
+            kinds.extend(kubectl::made(command, &beside.manifests).into_iter().map(|(kind, _)| kind.name()));
         }
     }
     kinds.into_iter().filter(|kind| !recording.lines.iter().any(|line| line.kind == *kind)).collect()
@@ -368,6 +370,10 @@ fn is_shown(track: &str, recording: &Recording) -> bool {
     let kind = subject.split('/').next().unwrap_or_default();
     let of_kind: Vec<_> = recording.lines.iter().filter(|line| line.kind == kind).collect();
     // Which volume a claim was given says nothing where it is not known which others there were.
+    if kind == "EndpointSlice" && field.trim_end_matches(" lives").ends_with(story::HINTS) {
+        let endpoints = of_kind.iter().filter_map(|line| line.fields.get("endpoints")?.as_object());
+        return endpoints.flat_map(|all| all.values()).any(|endpoint| !endpoint["hints"].is_null());
+    }
     let of_volumes = || recording.lines.iter().any(|line| line.kind == "PersistentVolume");
     let key = match field {
         "volume" | "claim" if of_volumes() => "spec",
@@ -384,66 +390,4 @@ pub(crate) fn brief(value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::line::Line;
-    use super::recording::{Deed, Recording, Step};
-    use super::{bench, is_shown, looking_period_secs, says_the_same, unwatched};
-    use serde_json::json;
-
-    #[test]
-    fn what_periodic_looks_leave_behind_tells_whose_phase_is_open() {
-        let line = |kind: &str, mut fields: serde_json::Value| {
-            let all = json!({"t_ms": 0, "type": "MODIFIED", "kind": kind, "name": "shop/it"});
-            fields.as_object_mut().expect("fields").extend(all.as_object().expect("fields").clone());
-            Line::from_json(fields).expect("the line is whole")
-        };
-        let said = |reason: &str| line("Event", json!({"reason": reason}));
-        assert_eq!(looking_period_secs(&[said("Scheduled")]), 0);
-        assert_eq!(looking_period_secs(&[said("ProvisioningFailed")]), bench::BINDER_PERIOD_SECS);
-        let why = json!({"DisruptionTarget": "True(DeletionByPodGC): PodGC: node no longer exists"});
-        let orphan = line("Pod", json!({"nodeName": "n1", "conditions": why}));
-        assert_eq!(looking_period_secs(&[said("FailedBinding"), orphan]), bench::POD_GC_PERIOD_SECS);
-        let never_bound = json!({"phase": "Failed", "deletionTimestamp": "2026-11-22T01:36:59Z"});
-        assert_eq!(looking_period_secs(&[line("Pod", never_bound.clone())]), bench::POD_GC_PERIOD_SECS);
-        assert_eq!(looking_period_secs(&[line("Job", never_bound)]), 0);
-        let taint = json!({"taints": ["node.kubernetes.io/out-of-service=shutdown:NoExecute"]});
-        assert_eq!(looking_period_secs(&[line("Node", taint.clone())]), bench::POD_GC_PERIOD_SECS);
-        assert_eq!(looking_period_secs(&[line("Pod", taint)]), 0);
-    }
-
-    #[test]
-    fn a_kind_of_which_a_command_made_an_object_that_no_line_shows_was_not_watched() {
-        let mut recording = Recording::empty("shop".to_owned());
-        let made = |command: &str, code| Step { at_ms: 0, from_ms: 0, what: Deed::Kubectl(command.to_owned(), code) };
-        recording.steps.push(made("create configmap till --from-literal=a=b", 1));
-        assert!(unwatched(&recording).is_empty(), "it failed");
-        recording.steps.push(made("create secret generic key --from-literal=a=b", 0));
-        assert_eq!(unwatched(&recording).into_iter().collect::<Vec<_>>(), ["Secret"]);
-    }
-
-    #[test]
-    fn a_field_of_a_spec_that_a_recording_shows_of_no_object_of_a_kind_is_not_compared() {
-        let line = |kind: &str, field: &str| {
-            let line = json!({"t_ms": 1, "type": "ADDED", "kind": kind, "name": "shop/a", field: 3});
-            Line::from_json(line).expect("it is whole")
-        };
-        let lines = vec![line("ReplicaSet", "spec.replicas"), line("ReplicationController", "generation")];
-        let recording = Recording { lines, ..Recording::empty("shop".to_owned()) };
-        assert!(is_shown("ReplicaSet/a spec.replicas", &recording));
-        assert!(!is_shown("ReplicationController/a spec.replicas", &recording));
-        assert!(is_shown("ReplicationController/a generation", &recording));
-        assert!(is_shown("ReplicationController: order of created", &recording));
-    }
-
-    #[test]
-    fn reasons_in_brackets_may_come_in_any_order() {
-        let one =
-            r#"pods "a" is forbidden: [maximum cpu is 1, but limit is 2, maximum memory is 1Gi, but limit is 2Gi]"#;
-        let other =
-            r#"pods "a" is forbidden: [maximum memory is 1Gi, but limit is 2Gi, maximum cpu is 1, but limit is 2]"#;
-        assert!(says_the_same(one, other));
-        assert!(!says_the_same(one, &other.replace("2Gi", "3Gi")));
-        assert!(!says_the_same(one, &other.replace("\"a\"", "\"b\"")));
-        assert!(!says_the_same("not found", "found"));
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 //! again. [`Recording::read`] puts all steps on the clock of the events, by the creations that both tell of. Absent on
 //! purpose: `summary.md`, which is prose, except for the flags of the controller manager that it quotes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
@@ -64,8 +65,17 @@ pub enum Deed {
     },
     /// Something happened to a machine: `add`, `die`, `back` or `remove`.
     Machine(Value),
-    /// A command line of kubectl and its exit code.
-    Kubectl(String, i64),
+    /// A command line of kubectl, its exit code, and what is told beside it.
+    Kubectl(String, i64, Beside),
+}
+
+/// What a recording tells beside a command line.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// What its files or standard input describe.
+    pub manifests: Vec<Value>,
+    /// What it was told of levels of PodSecurity, sorted; `None` where nobody wrote down what it said.
+    pub warnings: Option<Vec<String>>,
 }
 
 /// How far the time at which the events show a creation may be from its step's on the same clock.
@@ -148,11 +158,11 @@ impl Recording {
         recording.steps.sort_by_key(|step| step.at_ms);
         let first_ms = recording.steps.first().map(|step| step.at_ms);
         for step in &mut recording.steps {
-            if let Deed::Kubectl(line, _) = &step.what {
+            if let Deed::Kubectl(line, _, Beside { manifests, .. }) = &step.what {
                 let line = CommandLine::parse(line);
                 let is_quick = !line.takes_its_time();
                 let earliest_ms = if is_quick { step.from_ms.max(step.at_ms - QUICK_MS) } else { step.from_ms };
-                let shown = transcript::shown_ms(&line, &[], &recording.lines, earliest_ms);
+                let shown = transcript::shown_ms(&line, manifests, &[], &recording.lines, earliest_ms);
                 let unseen_ms = if is_quick || first_ms == Some(step.at_ms) { step.at_ms } else { step.from_ms };
                 step.from_ms = shown.filter(|shown| *shown <= step.at_ms).unwrap_or(unseen_ms);
             }
@@ -261,7 +271,61 @@ fn deed(item: &Value) -> Option<Deed> {
         return Some(Deed::Machine(item["fake_kubelet"].clone()));
     }
     let code = item["rc"].as_i64().unwrap_or(0);
-    item["kubectl"].as_str().map(|command| Deed::Kubectl(command.to_owned(), code))
+    let (command, piped) = here_document(item["kubectl"].as_str()?);
+    let warnings = item["stderr"].as_str().map(warnings);
+    Some(Deed::Kubectl(command.to_owned(), code, Beside { manifests: manifests(item, command, piped), warnings }))
+}
+
+/// What kubectl was told of levels of PodSecurity: each once, as it tells each once.
+fn warnings(said: &str) -> Vec<String> {
+    let warnings = said.lines().filter_map(|line| line.strip_prefix("Warning: "));
+    let found: BTreeSet<&str> = warnings.filter(|text| text.starts_with("would violate PodSecurity ")).collect();
+    found.into_iter().map(str::to_owned).collect()
+}
+
+/// A command line and what a here-document after it pipes into the command.
+fn here_document(command: &str) -> (&str, Option<String>) {
+    let parts = command.split_once('\n').and_then(|(head, rest)| Some((head.rsplit_once("<<")?, rest)));
+    let Some(((line, mark), rest)) = parts else { return (command, None) };
+    let mark = mark.trim_start_matches('-').trim().trim_matches(['\'', '"']);
+    let lines = rest.lines().take_while(|text| text.trim() != mark).map(|text| format!("{text}\n"));
+    (line.trim_end(), Some(lines.collect()))
+}
+
+/// What the files of a command describe, object by object: `files` has their contents by name; `body`, or for standard
+/// input `stdin`, that of the only one. Contents are text or the objects themselves.
+fn manifests(item: &Value, command: &str, piped: Option<String>) -> Vec<Value> {
+    let line = CommandLine::parse(command);
+    let mut body = [&item["stdin"], &item["body"]].into_iter().find(|content| !content.is_null()).cloned();
+    let mut piped = piped.map(Value::from);
+    let mut found = Vec::new();
+    for file in line.list("--filename") {
+        let named = item["files"].get(file).cloned();
+        let content = named.or_else(|| if file == "-" { piped.take() } else { None }).or_else(|| body.take());
+        unfold(content.unwrap_or_default(), &mut found);
+    }
+    found
+}
+
+fn unfold(content: Value, found: &mut Vec<Value>) {
+    match content {
+        Value::Null => {}
+        Value::String(text) => {
+            let documents = parse(&text, Duplicates::LastWins).unwrap_or_default();
+            documents.iter().for_each(|document| unfold(document.to_json(), found));
+        }
+        Value::Array(items) => items.into_iter().for_each(|item| unfold(item, found)),
+        mut object => {
+            let is_list = object["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+            match object["items"].take() {
+                Value::Array(items) if is_list => items.into_iter().for_each(|item| unfold(item, found)),
+                _ => {
+                    object.as_object_mut().map(|fields| fields.remove("items"));
+                    found.push(object);
+                }
+            }
+        }
+    }
 }
 
 /// Moves each clock's steps onto the clock of the events: the last clock is that one, and an earlier clock is found by
@@ -342,6 +406,30 @@ mod tests {
 
     fn times(clocks: Vec<Vec<Step>>, lines: &[Line]) -> Vec<i64> {
         on_one_clock(clocks, lines).iter().map(|step| step.at_ms).collect()
+    }
+
+    #[test]
+    fn a_command_s_files_are_beside_it_or_piped_into_it() {
+        let names = |item: Value| match deed(&item).expect("a command") {
+            Deed::Kubectl(line, _, Beside { manifests, .. }) => {
+                (line, manifests.iter().map(|it| it["metadata"]["name"].clone()).collect::<Vec<_>>())
+            }
+            other => panic!("{other:?}"),
+        };
+        let named = |name: &str| json!({"kind": "ConfigMap", "metadata": {"name": name}});
+        let (piped, beside) = ("apply -f -", "apply -f a.yaml -f b.yaml");
+        for item in [
+            json!({"kubectl": piped, "body": named("till")}),
+            json!({"kubectl": piped, "stdin": "kind: ConfigMap\nmetadata: {name: till}\n---\n"}),
+            json!({"kubectl": format!("{piped} <<'END'\nkind: ConfigMap\nmetadata: {{name: till}}\nEND\n")}),
+            json!({"kubectl": piped, "body": {"kind": "List", "items": [named("till")]}}),
+        ] {
+            assert_eq!(names(item), (piped.to_owned(), vec!["till".into()]));
+        }
+        let files = json!({"a.yaml": [named("till"), named("desk")], "b.yaml": named("lamp")});
+        let found = names(json!({"kubectl": beside, "files": files}));
+        assert_eq!(found, (beside.to_owned(), vec!["till".into(), "desk".into(), "lamp".into()]));
+        assert_eq!(names(json!({"kubectl": beside})).1, Vec::<Value>::new());
     }
 
     #[test]

@@ -187,6 +187,7 @@ fn endpoints(fields: &mut Map<String, Value>, list: &Value) {
             "node": endpoint["nodeName"],
             "zone": endpoint["zone"],
             "hostname": endpoint["hostname"],
+            "hints": endpoint["hints"],
         });
         let pod = endpoint["targetRef"]["name"].as_str();
         (pod.unwrap_or_else(|| as_text(&endpoint["addresses"][0])).to_owned(), shown)

@@ -63,7 +63,7 @@ pub fn removals(steps: &[Step], lines: &[Line]) -> Vec<Step> {
     let asked = |step: &Step, name: &str| match &step.what {
         Deed::Machine(_) => of_machine(step, "remove", name),
         Deed::Request { method, path, .. } => method == "DELETE" && path.contains("/nodes"),
-        Deed::Kubectl(command, _) => command.contains("delete") && command.contains(name),
+        Deed::Kubectl(command, ..) => command.contains("delete") && command.contains(name),
     };
     let removal = |line: &Line| {
         let name = line.name.as_str();
@@ -79,8 +79,9 @@ fn asks_for(step: &Step, kind: &str, name: &str) -> bool {
     match &step.what {
         // An apply and some kinds' PUT create, too.
         Deed::Request { body, code, .. } => *code == 201 && body["kind"] == kind && body["metadata"]["name"] == name,
-        Deed::Kubectl(command, code) => {
-            *code == 0 && kubectl::made(command).iter().any(|(made, of)| made.name() == kind && of == name)
+        Deed::Kubectl(command, code, beside) => {
+            *code == 0
+                && kubectl::made(command, &beside.manifests).iter().any(|(made, of)| made.name() == kind && of == name)
         }
         Deed::Machine(_) => false,
     }
@@ -141,6 +142,7 @@ pub fn volumes(steps: &[Step], lines: &[Line]) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conform::recording::Beside;
 
     fn line(value: Value) -> Line {
         Line::from_json(value).expect("the line is whole")
@@ -181,7 +183,11 @@ mod tests {
         let shown = |name: &str| {
             line(json!({"t_ms": 20, "type": "ADDED", "kind": "Service", "name": format!("s/{name}"), "spec": {}}))
         };
-        let command = |text: &str, code: i64| Step { at_ms: 0, from_ms: 0, what: Deed::Kubectl(text.to_owned(), code) };
+        let command = |text: &str, code: i64| Step {
+            at_ms: 0,
+            from_ms: 0,
+            what: Deed::Kubectl(text.to_owned(), code, Beside::default()),
+        };
         let mut applied = request("Service", "d");
         if let Deed::Request { method, .. } = &mut applied.what {
             *method = "PATCH".to_owned();

@@ -52,6 +52,9 @@ pub const BINDER_PERIOD_SECS: u64 = 15;
 /// pkg/controller/podgc/gc_controller.go (v1.34.1).
 pub const POD_GC_PERIOD_SECS: u64 = 20;
 
+/// How often the scheduler is moved by a change of a claim or volume before its plugin knows of it, from play to play.
+const LATE_VOLUME_NEWS: [u8; 4] = [0, 100, 50, 100];
+
 /// The API server's own default of `--service-cluster-ip-range`, which recorded clusters have: 10.0.0.0/24.
 pub(super) const SERVICE_ADDRESSES: AddressRange = AddressRange { first: 10 << 24, prefix: 24 };
 
@@ -63,6 +66,8 @@ pub struct Played {
     pub codes: BTreeMap<usize, (u16, String)>,
     /// The exit code of each command line of the steps, and what it said, by the step's place.
     pub commands: BTreeMap<usize, (i32, String)>,
+    /// What each command line of the steps is told of levels of PodSecurity, sorted, by the step's place.
+    pub warnings: BTreeMap<usize, Vec<String>>,
     /// What no part of ours can do.
     pub not_covered: Vec<String>,
 }
@@ -116,6 +121,7 @@ pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
     config.controller_manager.client_limit = pace.client_limit;
     // The recorded releases have no asynchronous calls.
     config.scheduler.async_api_calls = false;
+    config.scheduler.late_volume_news_percent = LATE_VOLUME_NEWS[(seed / 4 % 4) as usize];
     let first = recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0);
     // Our whole seconds are those of the recorded wall clock: the API stores times in whole seconds, and schedules go
     // by the minute.
@@ -151,6 +157,7 @@ pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
             lines: Vec::new(),
             codes: BTreeMap::new(),
             commands: BTreeMap::new(),
+            warnings: BTreeMap::new(),
             not_covered: Vec::new(),
         },
     };

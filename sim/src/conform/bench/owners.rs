@@ -66,7 +66,7 @@ impl Bench<'_> {
                 let given = given.filter(|name| !name.is_empty());
                 (given.unwrap_or_else(|| untold(self.recording)), content_type == APPLY)
             }
-            Some(Deed::Kubectl(line, _)) => (kubectl::writer(line), false),
+            Some(Deed::Kubectl(line, ..)) => (kubectl::writer(line), false),
             _ => (UNTOLD.to_owned(), false),
         }
     }
@@ -118,7 +118,7 @@ fn untold(recording: &Recording) -> String {
                 Deed::Request { path, .. } => {
                     Path::parse(path).and_then(|path| path.parameter("fieldManager")).is_some_and(|it| it == *name)
                 }
-                Deed::Kubectl(line, _) => kubectl::writer(line) == name,
+                Deed::Kubectl(line, ..) => kubectl::writer(line) == name,
                 Deed::Machine(_) => false,
             })
     };

@@ -63,7 +63,7 @@ impl Bench<'_> {
         }
         for (place, step) in self.recording.steps.iter().enumerate() {
             let begins_ms = match &step.what {
-                Deed::Kubectl(line, _) if kubectl::takes_time(line) => step.from_ms,
+                Deed::Kubectl(line, ..) if kubectl::takes_time(line) => step.from_ms,
                 _ => step.at_ms,
             };
             let at = self.time_of(begins_ms);
@@ -77,7 +77,10 @@ impl Bench<'_> {
             Deed::Request { method, body, .. } => {
                 method == "POST" && body["kind"] == kind && body["metadata"]["name"].as_str() == name.rsplit('/').next()
             }
-            Deed::Kubectl(line, _) => line.contains(name),
+            Deed::Kubectl(line, _, beside) => {
+                line.contains(name)
+                    || kubectl::made(line, &beside.manifests).iter().any(|(made, of)| made.name() == kind && of == name)
+            }
             Deed::Machine(_) => false,
         };
         let first_ms = self.recording.steps.iter().map(|step| step.at_ms).min().unwrap_or(0);

@@ -2,9 +2,10 @@
 //! that the recorded cluster drew are replaced by ours, and our names and addresses by the recorded ones in what is
 //! answered.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde_json::Value;
+use wavetank_core::api::admission::security_warning;
 use wavetank_core::api::{Answer, Request};
 use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::model::{Kind, ObjectKey, Service};
@@ -75,7 +76,7 @@ impl Bench<'_> {
                 }
             }
             Deed::Machine(machine) => self.do_machine(machine),
-            Deed::Kubectl(line, _) => self.do_kubectl(place, line),
+            Deed::Kubectl(line, _, beside) => self.do_kubectl(place, line, &beside.manifests),
         }
     }
 
@@ -148,7 +149,7 @@ impl Bench<'_> {
         }
     }
 
-    fn do_kubectl(&mut self, place: usize, line: &str) {
+    fn do_kubectl(&mut self, place: usize, line: &str, manifests: &[Value]) {
         let (recording, at_ms) = (self.recording, self.recording.steps[place].at_ms);
         let twins = &self.twins;
         let twin = |name: &str| {
@@ -160,11 +161,13 @@ impl Bench<'_> {
             };
             twins.ours(&recording.lines, at_ms, &path)
         };
-        let scene = Scene { core: &self.core, namespace: &recording.namespace, pod: &twin };
+        let scene = Scene { core: &self.core, namespace: &recording.namespace, pod: &twin, manifests };
         match kubectl::understand(&scene, line) {
             Command::Do(plan) => {
                 let said = (i32::from(plan.failure.is_some()), plan.failure.unwrap_or_default());
                 self.played.commands.insert(place, said);
+                let warnings: BTreeSet<String> = plan.requests.iter().filter_map(|it| self.warning(it)).collect();
+                self.played.warnings.insert(place, warnings.into_iter().collect());
                 let mut requests: VecDeque<Request> = plan.requests.into();
                 let at_once = if plan.one_by_one { requests.len().min(1) } else { requests.len() };
                 for request in requests.drain(..at_once).collect::<Vec<_>>() {
@@ -180,6 +183,17 @@ impl Bench<'_> {
                 let what = what.map(|what| format!(": {what}")).unwrap_or_default();
                 self.played.not_covered.push(format!("kubectl {line}{what}"));
             }
+        }
+    }
+
+    /// What the API server warns of when it is asked for something, if it is granted.
+    fn warning(&self, request: &Request) -> Option<String> {
+        let view = self.core.newest();
+        match request {
+            Request::Create(object) => security_warning(view, object, None),
+            Request::Update { object, .. } => security_warning(view, object, self.core.find(&object.key()).as_ref()),
+            Request::DryRun(request) => self.warning(request),
+            _ => None,
         }
     }
 

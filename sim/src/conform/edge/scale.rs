@@ -11,6 +11,9 @@ use wavetank_manifest::kubernetes::{PatchType, apply_patch};
 use super::change::{Sent, wrong_name};
 use super::{Outcome, Status, bodies, create, versions};
 
+/// The version of the API that has a Scale, whatever the object.
+pub(super) const API_VERSION: &str = "autoscaling/v1";
+
 /// What is said to a PUT of what is no Scale, or that of another object.
 pub(super) fn wrong_body(key: &ObjectKey, body: &Value) -> Option<Status> {
     let kind = body["kind"].as_str().unwrap_or("Scale");
@@ -31,7 +34,7 @@ pub(super) fn wrong_body(key: &ObjectKey, body: &Value) -> Option<Status> {
 }
 
 /// What Go's reader says of a size that is no number.
-fn wrong_size(size: &Value) -> Option<String> {
+pub(super) fn wrong_size(size: &Value) -> Option<String> {
     let found = match size {
         Value::Null => return None,
         Value::Number(number) if number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()) => return None,
@@ -49,7 +52,7 @@ pub(super) fn change(
     patch_type: Option<PatchType>,
     sent: &Sent<'_>,
 ) -> Outcome {
-    let mut after = json!({"spec": {"replicas": before["spec"]["replicas"]}});
+    let mut after = shown(before);
     match patch_type {
         None => after = sent.body.clone(),
         Some(kind) => {
@@ -70,14 +73,10 @@ pub(super) fn change(
     }
     let meta = |field: &str| sent.body["metadata"][field].as_str().filter(|text| !text.is_empty());
     let plural = key.kind.qualified_plural();
-    let wanted = after["spec"]["replicas"].as_i64().unwrap_or(0);
-    let Ok(replicas) = u32::try_from(wanted) else {
-        return Outcome::Answered(Status::invalid(format!(
-            "Scale.autoscaling {:?} is invalid: spec.replicas: Invalid value: {wanted}: must be greater than or equal \
-             to 0",
-            &*key.name
-        )));
-    };
+    let sized = sized(key, &after["spec"]["replicas"]);
+    if matches!(sized, Outcome::Answered(_)) {
+        return sized;
+    }
     let uid = current.uid().to_string();
     if let Some(uid_wanted) = meta("uid").filter(|wanted| *wanted != uid) {
         let group = key.kind.api_version().split_once('/').map_or(String::new(), |(group, _)| format!(".{group}"));
@@ -92,5 +91,33 @@ pub(super) fn change(
         let why = "the object has been modified; please apply your changes to the latest version and try again";
         return Outcome::Answered(Status::conflict(&plural, &key.name, why));
     }
-    Outcome::Ask(vec![Request::Patch { key: key.clone(), patch: Patch::Replicas(replicas) }])
+    sized
+}
+
+/// The request for a size, or what is said to one below zero. A size that is not told is zero.
+pub(super) fn sized(key: &ObjectKey, wanted: &Value) -> Outcome {
+    let wanted = wanted.as_i64().unwrap_or(0);
+    match u32::try_from(wanted) {
+        Ok(replicas) => Outcome::Ask(vec![Request::Patch { key: key.clone(), patch: Patch::Replicas(replicas) }]),
+        Err(_) => Outcome::Answered(Status::invalid(format!(
+            "Scale.autoscaling {:?} is invalid: spec.replicas: Invalid value: {wanted}: must be greater than or equal \
+             to 0",
+            &*key.name
+        ))),
+    }
+}
+
+/// An object's Scale, as clients see it; its selector is left out.
+fn shown(object: &Value) -> Value {
+    let meta = |field: &str| object["metadata"][field].clone();
+    json!({
+        "apiVersion": API_VERSION,
+        "kind": "Scale",
+        "metadata": {
+            "name": meta("name"), "namespace": meta("namespace"), "uid": meta("uid"),
+            "creationTimestamp": meta("creationTimestamp"),
+        },
+        "spec": {"replicas": object["spec"]["replicas"]},
+        "status": {"replicas": object["status"]["replicas"].as_u64().unwrap_or(0)},
+    })
 }

@@ -1,16 +1,17 @@
 //! Command lines of kubectl that change something, as the requests that they come to at that moment.
 //!
 //! What kubectl checks by itself before it asks (an overwritten label, a paused Deployment that is to be rolled back)
-//! is checked here. Absent on purpose: output, and commands that read manifests from files.
+//! is checked here. Absent on purpose: output.
 //!
 //! Parts: `words` takes a line apart; `create`, `run` and `expose` are the commands that make objects, `change`, `set`
-//! and `rollout` those that change them; `transcript` reads recorded sessions.
+//! and `rollout` those that change them, `files` those with files; `transcript` reads recorded sessions.
 //!
 //! Source: staging/src/k8s.io/kubectl/pkg/cmd (v1.34.1).
 
 mod change;
 mod create;
 mod expose;
+mod files;
 mod rollout;
 mod run;
 mod set;
@@ -63,6 +64,8 @@ pub struct Scene<'a> {
     pub namespace: &'a str,
     /// Our name of a pod that the line names.
     pub pod: &'a dyn Fn(&str) -> Option<String>,
+    /// What its files or standard input describe, where the recording shows it.
+    pub manifests: &'a [Value],
 }
 
 /// Why a command does not come to requests.
@@ -122,6 +125,9 @@ pub fn understand(scene: &Scene<'_>, line: &str) -> Command {
         "set" => set::plan(scene, &line, words),
         "patch" => change::patch(scene, &line, words),
         "delete" => delete(scene, &line, words),
+        "apply" => files::apply(scene, &line, words),
+        "create" if words.is_empty() => files::create(scene, &line),
+        "replace" => files::replace(scene, &line, words),
         "create" => create::plan(scene, &line, words),
         "run" => run::plan(scene, &line, words),
         "expose" => expose::plan(scene, &line, words),
@@ -141,13 +147,17 @@ pub fn writer(line: &str) -> String {
     line.flag("--field-manager").map_or_else(|| manager(&line), str::to_owned)
 }
 
-/// The objects that a line makes if it succeeds; none for one that makes none, or those that a file describes.
-pub fn made(line: &str) -> Vec<(Kind, String)> {
-    made_by(&CommandLine::parse(line))
+/// The objects that a line makes if it succeeds, with what its files describe; none for one that makes none. Of those
+/// that are applied some may have been there.
+pub fn made(line: &str, manifests: &[Value]) -> Vec<(Kind, String)> {
+    made_by(&CommandLine::parse(line), manifests)
 }
 
-fn made_by(line: &CommandLine) -> Vec<(Kind, String)> {
+fn made_by(line: &CommandLine, manifests: &[Value]) -> Vec<(Kind, String)> {
     let Some((verb, words)) = line.words.split_first() else { return Vec::new() };
+    if ["apply", "create"].contains(&verb.as_str()) && line.flag("--filename").is_some() {
+        return files::named(manifests);
+    }
     let first = |kind: Kind| words.first().map(|name| (kind, name.as_str()));
     let made = match verb.as_str() {
         "create" => [create::made(words), None],
@@ -271,6 +281,7 @@ pub(super) fn patched(
 pub(super) fn manager(line: &CommandLine) -> String {
     match line.words.first().map_or("", String::as_str) {
         "scale" => "kubectl".to_owned(),
+        "apply" => "kubectl-client-side-apply".to_owned(),
         "uncordon" => "kubectl-cordon".to_owned(),
         verb => format!("kubectl-{verb}"),
     }
@@ -322,6 +333,7 @@ fn delete(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
         "--all",
         "--cascade",
         "--field-selector",
+        "--filename",
         "--force",
         "--grace-period",
         "--ignore-not-found",
@@ -348,7 +360,10 @@ fn delete(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
         _ => None,
     };
     let lenient = line.is_set("--ignore-not-found") || line.is_set("--all");
-    let keys = targets(scene, line, words)?;
+    let keys = match line.flag("--filename") {
+        Some(_) => files::keys(scene, line)?,
+        None => targets(scene, line, words)?,
+    };
     // Each object is deleted by itself; one that is not there is told at the end.
     let delete = |key: ObjectKey| Request::Delete { key, uid: None, grace: grace.map(Span::from_secs), propagation };
     let there = |key: &ObjectKey| !lenient || scene.core.find(key).is_some();

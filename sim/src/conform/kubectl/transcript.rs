@@ -17,7 +17,7 @@ use wavetank_core::model::{Kind, Labels};
 
 use crate::conform::kubectl::words::{CommandLine, objects};
 use crate::conform::line::Line;
-use crate::conform::recording::{Deed, Step};
+use crate::conform::recording::{Beside, Deed, Step};
 use crate::conform::selectors;
 
 /// How long a command takes where nothing tells, in milliseconds.
@@ -52,7 +52,7 @@ pub fn steps(spoken: &[Spoken], others: &[Step], lines: &[Line]) -> Vec<Step> {
     let mut shown: Vec<(usize, i64)> = Vec::new();
     let mut after_ms = i64::MIN;
     for (place, spoken) in spoken.iter().enumerate().filter(|(_, spoken)| spoken.code == 0) {
-        if let Some(at_ms) = shown_ms(&CommandLine::parse(&spoken.line), others, lines, after_ms) {
+        if let Some(at_ms) = shown_ms(&CommandLine::parse(&spoken.line), &[], others, lines, after_ms) {
             shown.push((place, at_ms));
             // No change is what two commands did.
             after_ms = at_ms + 1;
@@ -63,7 +63,7 @@ pub fn steps(spoken: &[Spoken], others: &[Step], lines: &[Line]) -> Vec<Step> {
         spoken.iter().enumerate().filter(|(_, spoken)| !super::only_reads(&CommandLine::parse(&spoken.line)));
     let step = |(place, spoken): (usize, &Spoken)| {
         let at_ms = time_of(place, &shown, last_ms);
-        Step { at_ms, from_ms: at_ms, what: Deed::Kubectl(spoken.line.clone(), spoken.code) }
+        Step { at_ms, from_ms: at_ms, what: Deed::Kubectl(spoken.line.clone(), spoken.code, Beside::default()) }
     };
     commands.map(step).collect()
 }
@@ -83,14 +83,25 @@ fn time_of(place: usize, shown: &[(usize, i64)], last_ms: i64) -> i64 {
     }
 }
 
-/// When the events show what a command did, not before a point.
-pub fn shown_ms(line: &CommandLine, others: &[Step], lines: &[Line], after_ms: i64) -> Option<i64> {
+/// When the events show what a command did, not before a point. What it was given in files comes with it.
+pub fn shown_ms(
+    line: &CommandLine,
+    manifests: &[Value],
+    others: &[Step],
+    lines: &[Line],
+    after_ms: i64,
+) -> Option<i64> {
     let (verb, words) = line.words.split_first()?;
-    if let Some((kind, name)) = super::made_by(line).into_iter().next() {
+    let made = super::made_by(line, manifests);
+    if let Some((kind, name)) = made.first() {
         let shows = |line: &&Line| {
-            line.is_added() && line.kind == kind.name() && line.short_name() == name && line.at_ms >= after_ms
+            line.is_added() && line.kind == kind.name() && line.short_name() == *name && line.at_ms >= after_ms
         };
-        return lines.iter().filter(shows).find(|line| !is_asked_for(others, line)).map(|line| line.at_ms);
+        let shown = lines.iter().filter(shows).find(|line| !is_asked_for(others, line)).map(|line| line.at_ms);
+        // What is applied may have been there before.
+        if shown.is_some() || verb != "apply" {
+            return shown;
+        }
     }
     let part: fn(&str) -> bool = match verb.as_str() {
         "delete" => |_| false,
@@ -98,6 +109,9 @@ pub fn shown_ms(line: &CommandLine, others: &[Step], lines: &[Line], after_ms: i
         "annotate" => |key| key == "annotations",
         "taint" => |key| key == "taints",
         "cordon" | "uncordon" | "drain" => |key| key == "unschedulable",
+        "apply" | "replace" => {
+            |key| ["generation", "image", "labels", "annotations"].contains(&key) || key.starts_with("spec")
+        }
         "scale" | "set" | "rollout" | "patch" => |key| key == "generation" || key == "image" || key.starts_with("spec"),
         _ => return None,
     };
@@ -109,7 +123,10 @@ pub fn shown_ms(line: &CommandLine, others: &[Step], lines: &[Line], after_ms: i
             words.iter().filter(|word| !is_change(word)).cloned().collect()
         }
     };
-    let (kinds, objects) = objects(&named).ok()?;
+    let (kinds, mut objects) = objects(&named).ok()?;
+    if line.flag("--filename").is_some() {
+        objects = super::files::named(manifests).into_iter().map(|(kind, name)| (kind, name.as_str().into())).collect();
+    }
     // Whatever of its kinds a command asks for by labels; fields select among these, and so does `--all`.
     let selector = line.flag("--selector").map(selectors::parse).transpose().ok()?.unwrap_or_default();
     let selects = |shown: &Line| {
@@ -202,7 +219,7 @@ mod tests {
         let told: Vec<(i64, &str, i64)> = found
             .iter()
             .map(|step| match &step.what {
-                Deed::Kubectl(line, code) => (step.at_ms, line.as_str(), *code),
+                Deed::Kubectl(line, code, _) => (step.at_ms, line.as_str(), *code),
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -228,7 +245,7 @@ mod tests {
             line(4_000, "DELETED", "Pod", "web-a", leaving("web")),
             line(5_000, "MODIFIED", "Pod", "web-b", leaving("web")),
         ];
-        let begins = |command: &str, after_ms| shown_ms(&CommandLine::parse(command), &[], &lines, after_ms);
+        let begins = |command: &str, after_ms| shown_ms(&CommandLine::parse(command), &[], &[], &lines, after_ms);
         assert_eq!(begins("delete pods -l app=web", 1_000), Some(2_000));
         assert_eq!(begins("delete pods -l app=web", 2_500), Some(5_000), "web-a was asked to go before");
         assert_eq!(begins("delete pods --all", 2_500), Some(3_000));
@@ -244,14 +261,14 @@ mod tests {
         ];
         let nodes = nodes.map(|line| Line { name: "n1".to_owned(), ..line });
         let drain = CommandLine::parse("drain n1 --ignore-daemonsets --timeout=60s");
-        assert_eq!(shown_ms(&drain, &[], &nodes, 3_000), Some(9_000));
-        assert_eq!(shown_ms(&drain, &[], &nodes, 9_001), None, "it was cordoned before");
+        assert_eq!(shown_ms(&drain, &[], &[], &nodes, 3_000), Some(9_000));
+        assert_eq!(shown_ms(&drain, &[], &[], &nodes, 9_001), None, "it was cordoned before");
         let why = json!({"DisruptionTarget": "True(EvictionByEvictionAPI): Eviction API: evicting"});
         let pod = |at_ms, name| line(at_ms, "MODIFIED", "Pod", name, json!({"nodeName": "n1", "conditions": why}));
         let mut uncordoned = line(30_000, "MODIFIED", "Node", "n1", json!({}));
         uncordoned.name = "n1".to_owned();
         let pods = vec![pod(8_000, "a"), pod(9_500, "a"), pod(12_000, "b"), uncordoned];
         let lines = [nodes.to_vec(), pods].concat();
-        assert_eq!(shown_ms(&drain, &[], &lines, 9_001), Some(12_000), "what it evicts tells then");
+        assert_eq!(shown_ms(&drain, &[], &[], &lines, 9_001), Some(12_000), "what it evicts tells then");
     }
 }

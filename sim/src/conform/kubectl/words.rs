@@ -83,6 +83,7 @@ const SHORT: &[(&[&str], &str, &str)] = &[
     (&[], "-k", "--kustomize"),
     (&[], "-l", "--selector"),
     (&[], "-n", "--namespace"),
+    (&[], "-R", "--recursive"),
     (&[], "-o", "--output"),
     (&[], "-p", "--patch"),
     (&[], "-s", "--server"),

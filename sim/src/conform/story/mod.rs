@@ -13,6 +13,8 @@ mod names;
 mod objects;
 mod said;
 
+pub(super) use objects::HINTS;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;

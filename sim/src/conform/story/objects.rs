@@ -173,15 +173,32 @@ impl Teller {
     }
 
     /// Each pod behind a Service by itself: `RS-` is ready and serving, `--T` is terminating; exchangeable pods are
-    /// counted by what became of them.
+    /// counted by what became of them. For whom they are is told apart from that.
     fn endpoints(&mut self, subject: &str, before: Option<&Line>, line: &Line) {
+        let marks = |endpoint: &Value| {
+            let mark = |key: &str, letter: &'static str| if endpoint[key] == true { letter } else { "-" };
+            Some([mark("ready", "R"), mark("serving", "S"), mark("terminating", "T")].concat())
+        };
+        self.each_endpoint(subject, "", marks, before, line);
+        let hints = |endpoint: &Value| {
+            let mut names = Vec::new();
+            texts(&endpoint["hints"], &mut names);
+            (!names.is_empty()).then(|| names.join(", "))
+        };
+        self.each_endpoint(subject, HINTS, hints, before, line);
+    }
+
+    fn each_endpoint(
+        &mut self,
+        subject: &str,
+        part: &str,
+        tell: impl Fn(&Value) -> Option<String>,
+        before: Option<&Line>,
+        line: &Line,
+    ) {
         let of = |line: &Line| -> BTreeMap<String, String> {
-            let map = line.fields.get("endpoints").and_then(Value::as_object);
-            let marks = |endpoint: &Value| {
-                let mark = |key: &str, letter: &'static str| if endpoint[key] == true { letter } else { "-" };
-                [mark("ready", "R"), mark("serving", "S"), mark("terminating", "T")].concat()
-            };
-            map.into_iter().flatten().map(|(name, endpoint)| (name.clone(), marks(endpoint))).collect()
+            let map = line.fields.get("endpoints").and_then(Value::as_object).into_iter().flatten();
+            map.filter_map(|(name, endpoint)| Some((name.clone(), tell(endpoint)?))).collect()
         };
         let (old, new) = (before.map(of).unwrap_or_default(), of(line));
         let changed = new.iter().filter(|(name, marks)| old.get(*name) != Some(marks));
@@ -190,14 +207,27 @@ impl Teller {
         told.extend(gone.map(|name| (name.clone(), "gone".to_owned())));
         for (name, what) in told {
             let canonical = self.names.in_text(&name);
-            let track = format!("{subject} endpoint {canonical}");
+            let track = format!("{subject} endpoint {canonical}{part}");
             if canonical.ends_with("-*") {
-                let life = self.lives.entry(format!("{subject} {name}")).or_insert_with(|| (track, Vec::new()));
+                let life = self.lives.entry(format!("{subject} {name}{part}")).or_insert_with(|| (track, Vec::new()));
                 life.1.push(what);
             } else {
                 self.push(line, track, what);
             }
         }
+    }
+}
+
+/// How tracks of whom endpoints are for end.
+pub(in crate::conform) const HINTS: &str = " hints";
+
+/// All texts in a value, in order.
+fn texts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| texts(field, found)),
+        _ => {}
     }
 }
 

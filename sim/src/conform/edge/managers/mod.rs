@@ -4,7 +4,7 @@
 //! applier the owner of what its configuration says. An apply of another value than a field's owner gave it is refused,
 //! or with `force` takes the field; a field that its applier alone owned, and that its configuration says no longer, is
 //! removed. Absent on purpose: `managedFields` themselves, their times, other versions of an API than its first, and
-//! how `kubectl apply` turns from one way of applying to the other.
+//! what kubectl itself asks for when it turns from one way of applying to the other.
 //!
 //! `paths` is what an object's fields are, `schema` which lists and maps have parts, `merge` puts a configuration in.
 //!
@@ -24,7 +24,7 @@ use wavetank_core::id::Revision;
 use wavetank_core::model::{Object, ObjectKey};
 use wavetank_manifest::kubernetes::to_json;
 
-use super::{EPOCH, Status};
+use super::{EPOCH, Status, scale};
 use paths::{FieldPath, Fields, fields_of};
 
 /// Who writes.
@@ -97,7 +97,7 @@ impl Managers {
         live: &Value,
         config: &Value,
         applier: &Manager,
-        force: bool,
+        conflicts: Conflicts<'_>,
     ) -> Result<Value, Status> {
         let none = BTreeMap::new();
         let owners = self.owned.get(key).unwrap_or(&none);
@@ -119,14 +119,38 @@ impl Managers {
             }
         }
         let (old, new) = (fields_of(live, without), fields_of(&after, without));
-        let conflicts: Vec<(&Manager, Vec<&FieldPath>)> = owners
+        let Conflicts { force, last } = conflicts;
+        let last = last.map(|last| fields_of(last, without)).unwrap_or_default();
+        let is_refused = |path: &&FieldPath| differs(&old, &new, path) && !is_as_applied(&last, &old, path);
+        let refusals: Vec<(&Manager, Vec<&FieldPath>)> = owners
             .iter()
             .filter(|(owner, _)| *owner != applier)
-            .map(|(owner, fields)| (owner, fields.iter().filter(|path| differs(&old, &new, path)).collect()))
+            .map(|(owner, fields)| (owner, fields.iter().filter(is_refused).collect()))
             .filter(|(_, fields): &(_, Vec<&FieldPath>)| !fields.is_empty())
             .collect();
-        if force || conflicts.is_empty() { Ok(after) } else { Err(refused(key.kind.api_version(), conflicts)) }
+        let api_version = match applier.subresource.as_str() {
+            "scale" => scale::API_VERSION,
+            _ => key.kind.api_version(),
+        };
+        if force || refusals.is_empty() { Ok(after) } else { Err(refused(api_version, refusals)) }
     }
+}
+
+/// What becomes of fields that others own and gave another value.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Conflicts<'a> {
+    /// They are taken.
+    pub(super) force: bool,
+    /// What kubectl's client applied last: what is still so may be taken.
+    pub(super) last: Option<&'a Value>,
+}
+
+/// Whether a field is as it was applied.
+///
+/// Source: `allowedConflictsFromLastApplied`,
+/// staging/src/k8s.io/apimachinery/pkg/util/managedfields/internal/lastappliedmanager.go (v1.34.1).
+fn is_as_applied(last: &Fields, live: &Fields, path: &FieldPath) -> bool {
+    last.get(path).is_some_and(|value| live.get(path) == Some(value))
 }
 
 /// Whether a field is there with another value than before.
@@ -140,6 +164,8 @@ fn differs(old: &Fields, new: &Fields, path: &FieldPath) -> bool {
 fn not_written(subresource: &str) -> &'static [&'static str] {
     match subresource {
         "status" => &["spec", "metadata"],
+        // A Scale has no other field that anybody owns.
+        "scale" => &["metadata", "status"],
         _ => &["status"],
     }
 }

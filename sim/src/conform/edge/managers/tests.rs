@@ -69,7 +69,9 @@ fn what_another_gave_another_value_is_refused_and_forced() {
     let live = shown(&object);
     let desk = manager("desk", true);
     let said = |config: Value, force: bool| {
-        managers.apply(&key(), &live, &config, &desk, force).map_err(|status| (status.code, status.message))
+        managers
+            .apply(&key(), &live, &config, &desk, Conflicts { force, last: None })
+            .map_err(|status| (status.code, status.message))
     };
     let one = "Apply failed with 1 conflict: conflict with \"kubectl-create\" using apps/v1: .spec.replicas";
     assert_eq!(said(json!({"spec": {"replicas": 5}}), false), Err((409, one.to_owned())));
@@ -95,7 +97,7 @@ fn a_write_takes_fields_from_their_owners_and_several_are_told_by_name() {
     managers.note(Some(&first), Some(&second), &scaler);
     let config =
         json!({"spec": {"replicas": 5, "template": {"spec": {"containers": [{"name": "till", "image": "x"}]}}}});
-    let refused = managers.apply(&key(), &shown(&second), &config, &manager("desk", true), false);
+    let refused = managers.apply(&key(), &shown(&second), &config, &manager("desk", true), Conflicts::default());
     let expected = "Apply failed with 2 conflicts: \
                     conflicts with \"a-scaler\" with subresource \"scale\" using apps/v1:\n\
                     - .spec.replicas\nconflicts with \"b-maker\" using apps/v1:\n- \
@@ -119,7 +121,8 @@ fn what_an_applier_alone_had_and_says_no_longer_is_removed() {
     let other = manager("other", true);
     managers.applied(&key(), &json!({"metadata": {"labels": {"b": "2"}}}), &other);
     let less = deployment(3, json!([{"name": "till", "image": "till:1"}]));
-    let after = managers.apply(&key(), &shown(&applied), &less, &desk, false).map_err(|status| status.message);
+    let after =
+        managers.apply(&key(), &shown(&applied), &less, &desk, Conflicts::default()).map_err(|status| status.message);
     let after = after.expect("nothing is in its way");
     assert_eq!(after["metadata"]["labels"], json!({"b": "2"}));
     let names = |after: &Value| -> Vec<String> {
@@ -127,14 +130,20 @@ fn what_an_applier_alone_had_and_says_no_longer_is_removed() {
         list.iter().map(|container| container["name"].as_str().unwrap_or_default().to_owned()).collect()
     };
     assert_eq!(names(&after), ["till"], "with what the API server filled in of it");
-    let refused = managers.apply(&key(), &shown(&applied), &json!({"metadata": {"labels": {"b": "3"}}}), &desk, false);
+    let refused = managers.apply(
+        &key(),
+        &shown(&applied),
+        &json!({"metadata": {"labels": {"b": "3"}}}),
+        &desk,
+        Conflicts::default(),
+    );
     let expected = "Apply failed with 1 conflict: conflict with \"other\": .metadata.labels.b";
     assert_eq!(refused.map_err(|status| status.message), Err(expected.to_owned()));
     // What somebody else has set within a container keeps it.
     let mut changed = shown(&applied);
     changed["spec"]["template"]["spec"]["containers"][1]["image"] = json!("log:2");
     managers.note(Some(&applied), Some(&object(&changed)), &manager("kubectl-set", false));
-    let after = managers.apply(&key(), &changed, &less, &desk, false).map_err(|status| status.message);
+    let after = managers.apply(&key(), &changed, &less, &desk, Conflicts::default()).map_err(|status| status.message);
     assert_eq!(names(&after.expect("nothing is in its way")), ["till", "log"]);
 }
 

@@ -98,3 +98,29 @@ fn where_owners_are_known_an_apply_of_another_s_field_is_refused_unless_it_is_fo
     let conflict = ask(&bed, &managers, "fieldManager=desk", stale);
     assert!(matches!(&conflict, Outcome::Answered(status) if status.code == 409), "{conflict:?}");
 }
+
+#[test]
+fn kubectl_takes_what_its_client_applied_before_and_notes_what_it_applies() {
+    let mut bed = Bed::new();
+    let mut managers = Managers::default();
+    let client = Manager { name: "kubectl-client-side-apply".to_owned(), applies: false, subresource: String::new() };
+    let mut body = prices("2");
+    body["metadata"]["annotations"] = json!({LAST_APPLIED: as_last_applied(&prices("2"))});
+    bed.grant("POST /api/v1/namespaces/shop/configmaps", body);
+    managers.note(None, bed.stored(Kind::ConfigMap, "prices").as_ref(), &client);
+    let ask = |bed: &Bed, managers: &Managers, name: &str| {
+        let path = Path::parse(&format!("{MAP}?fieldManager={name}")).expect("a path of objects");
+        translate_among(&bed.core, Some(managers), "PATCH", &path, APPLY, &prices("3"))
+    };
+    assert!(matches!(ask(&bed, &managers, "desk"), Outcome::Answered(status) if status.code == 409));
+    let Outcome::Ask(requests) = ask(&bed, &managers, "kubectl") else { panic!("it was its own") };
+    requests.into_iter().for_each(|request| bed.ask(request).expect("it is granted"));
+    let stored = bed.stored(Kind::ConfigMap, "prices").expect("it is there");
+    let shown = wavetank_manifest::kubernetes::to_json(&stored, wavetank_core::id::Revision(0), EPOCH);
+    assert_eq!(shown["metadata"]["annotations"][LAST_APPLIED], as_last_applied(&prices("3")));
+    // What somebody else gave another value since is not its own any more.
+    let other = Manager { name: "other".to_owned(), ..client.clone() };
+    bed.grant(&format!("PATCH {MAP}"), json!({"data": {"tea": "9"}}));
+    managers.note(Some(&stored), bed.stored(Kind::ConfigMap, "prices").as_ref(), &other);
+    assert!(matches!(ask(&bed, &managers, "kubectl"), Outcome::Answered(status) if status.code == 409));
+}

@@ -97,3 +97,57 @@ fn what_has_no_size_has_no_scale() {
     let path = "POST /apis/apps/v1/namespaces/shop/deployments/a/scale";
     assert_eq!(bed.send(path, scale(json!(1))), (405, no_post.to_owned()));
 }
+
+#[test]
+fn a_size_is_applied_as_its_owner_and_another_s_is_refused_or_taken_by_force() {
+    let mut bed = Bed::new();
+    let (kind, path, _) = KINDS[0];
+    bed.grant(&format!("POST {path}"), workload(kind));
+    let mut managers = Managers::default();
+    let maker = Manager { name: "maker".to_owned(), applies: false, subresource: String::new() };
+    managers.note(None, bed.stored(kind, "till").as_ref(), &maker);
+    let ask = |bed: &Bed, managers: Option<&Managers>, query: &str, replicas: Value| {
+        let path = Path::parse(&format!("{path}/till/scale?{query}")).expect("a path of objects");
+        translate_among(&bed.core, managers, "PATCH", &path, APPLY, &scale(replicas))
+    };
+    let known = Some(&managers);
+    let refused = ask(&bed, known, "fieldManager=sizer", json!(4));
+    let expected = "Apply failed with 1 conflict: conflict with \"maker\" using autoscaling/v1: .spec.replicas";
+    assert!(matches!(&refused, Outcome::Answered(status) if status.message == expected), "{refused:?}");
+    let size_of = |outcome: Outcome| match outcome {
+        Outcome::Ask(requests) => match &requests[..] {
+            [Request::Patch { patch: wavetank_core::api::Patch::Replicas(size), .. }] => Some(*size),
+            [] => None,
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(size_of(ask(&bed, known, "fieldManager=sizer&force=true", json!(4))), Some(4));
+    assert_eq!(size_of(ask(&bed, known, "fieldManager=sizer", json!(2))), None, "it is so already");
+    // Where nobody knows owners.
+    assert_eq!(size_of(ask(&bed, None, "fieldManager=sizer&force=true", json!(4))), Some(4));
+    assert!(matches!(ask(&bed, None, "fieldManager=sizer", json!(4)), Outcome::NotCovered(_)));
+    let negative = ask(&bed, known, "fieldManager=sizer&force=true", json!(-1));
+    assert!(matches!(&negative, Outcome::Answered(status) if status.code == 422), "{negative:?}");
+    let sizer = Manager { name: "sizer".to_owned(), applies: true, subresource: "scale".to_owned() };
+    let key = ObjectKey::new(kind, "shop", "till");
+    let before = bed.stored(kind, "till");
+    bed.grant(&format!("PATCH {path}/till/scale"), json!({"spec": {"replicas": 4}}));
+    managers.note(before.as_ref(), bed.stored(kind, "till").as_ref(), &sizer);
+    managers.applied(&key, &scale(json!(4)), &sizer);
+    assert_eq!(size_of(ask(&bed, Some(&managers), "fieldManager=sizer", json!(5))), Some(5), "its own by then");
+}
+
+#[test]
+fn a_patch_of_a_size_is_put_on_a_whole_scale() {
+    let mut bed = Bed::new();
+    let (kind, path, _) = KINDS[0];
+    bed.grant(&format!("POST {path}"), workload(kind));
+    let path = Path::parse(&format!("{path}/till/scale")).expect("a path of objects");
+    let ask = |operations: Value| translate(&bed.core, "PATCH", &path, "application/json-patch+json", &operations);
+    let replace = json!({"op": "replace", "path": "/spec/replicas", "value": 3});
+    let there = json!({"op": "test", "path": "/metadata/name", "value": "till"});
+    assert!(matches!(ask(json!([there, replace])), Outcome::Ask(requests) if requests.len() == 1));
+    let other = json!({"op": "test", "path": "/status/replicas", "value": 9});
+    assert!(matches!(ask(json!([other, replace])), Outcome::Answered(status) if status.code == 422));
+}

@@ -169,7 +169,7 @@ fn a_dry_run_stores_nothing_and_what_a_line_does_not_show_is_not_covered() {
 #[test]
 fn what_a_line_makes_is_told_by_its_words() {
     let told = |line: &str| {
-        made(line).iter().map(|(kind, name)| format!("{} {name}", kind.name())).collect::<Vec<_>>().join(", ")
+        made(line, &[]).iter().map(|(kind, name)| format!("{} {name}", kind.name())).collect::<Vec<_>>().join(", ")
     };
     for (line, expected) in [
         ("create deployment web --image=a", "Deployment web"),

@@ -2,6 +2,7 @@
 
 mod create;
 mod expose;
+mod files;
 mod rollout;
 mod set;
 
@@ -35,12 +36,21 @@ impl Bed {
     }
 
     fn understand(&self, line: &str) -> Command {
-        understand(&Scene { core: &self.shop.core, namespace: "shop", pod: &|_| None }, line)
+        self.understand_with(line, &[])
+    }
+
+    fn understand_with(&self, line: &str, manifests: &[Value]) -> Command {
+        understand(&Scene { core: &self.shop.core, namespace: "shop", pod: &|_| None, manifests }, line)
     }
 
     /// Runs a line; why it fails, or nothing.
     fn run(&mut self, line: &str) -> String {
-        match self.understand(line) {
+        self.run_with(line, &[])
+    }
+
+    /// The same with what its files describe.
+    fn run_with(&mut self, line: &str, manifests: &[Value]) -> String {
+        match self.understand_with(line, manifests) {
             Command::Do(plan) => {
                 plan.requests.into_iter().for_each(|request| self.ask(request));
                 plan.failure.unwrap_or_default()
@@ -219,7 +229,9 @@ fn a_job_is_made_by_hand_of_a_cron_job_s_template() {
     requests.into_iter().for_each(|request| bed.ask(request));
     assert_eq!(bed.run("create job today --from=cronjob/count"), "");
     let key = ObjectKey::new(Kind::Job, "shop", "today");
-    let (_, job) = shown(&Scene { core: &bed.shop.core, namespace: "shop", pod: &|_| None }, &key).ok().expect("a Job");
+    let (_, job) = shown(&Scene { core: &bed.shop.core, namespace: "shop", pod: &|_| None, manifests: &[] }, &key)
+        .ok()
+        .expect("a Job");
     let (meta, owner) = (&job["metadata"], &job["metadata"]["ownerReferences"][0]);
     assert_eq!(
         (meta["labels"]["part"].as_str(), meta["annotations"]["note"].as_str()),
