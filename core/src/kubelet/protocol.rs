@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Name, Uid};
 use crate::kubelet::usage::{NodeUsage, UsageLevels};
-use crate::model::{Hook, Labels, Pod, Probe, PullPolicy, Resources, Taint};
+use crate::model::{Address, Hook, Labels, Pod, Probe, PullPolicy, Resources, Taint};
 use crate::time::{Span, Time};
 
 /// Which node a host is.
@@ -204,7 +204,7 @@ pub enum RuntimeEvent {
         /// The pod.
         pod: Uid,
         /// Its address.
-        address: Name,
+        address: Address,
     },
     /// A sandbox could not be made.
     SandboxFailed {
@@ -324,7 +324,7 @@ pub struct RunningPod {
     /// The pod as it was when its sandbox was made; a runtime need not remember its status.
     pub pod: Arc<Pod>,
     /// Its address.
-    pub address: Name,
+    pub address: Address,
     /// Its containers.
     pub containers: Vec<RunningContainer>,
 }

@@ -14,7 +14,7 @@ use crate::kubelet::configs::{Configs, Lack};
 use crate::kubelet::services::Services;
 use crate::kubelet::{Boot, CONFIG_SOURCE, ContainerConfig, MountedFile};
 use crate::model::{
-    ConfigKind, Container, EnvSource, FileSource, FileVolume, KeyToPath, Labels, Pod, PodVolumeSource,
+    Address, ConfigKind, Container, EnvSource, FileSource, FileVolume, KeyToPath, Labels, Pod, PodVolumeSource,
     ROOT_CERTIFICATE, ROOT_CERTIFICATE_KEY,
 };
 
@@ -22,7 +22,7 @@ use crate::model::{
 #[derive(Clone, Copy)]
 pub(super) struct Values<'a> {
     pub(super) pod: &'a Pod,
-    pub(super) address: Option<&'a Name>,
+    pub(super) address: Option<&'a Address>,
     pub(super) configs: &'a Configs,
     /// `None` if containers are not told of Services.
     pub(super) services: Option<&'a Services>,

@@ -5,9 +5,10 @@
 //! defaulting and validation texts, which belong to the edges (crate `wavetank-manifest`).
 //!
 //! A file for each family of kinds (`workload`, `sets`, `batch`, `network`, `storage`, `policy` …); `pod` with its
-//! `container`s, `pod_volume`s, rules of `placement`, `pod_status` and `qos`; `object` is what all kinds share, `meta`,
+//! `container`s, `pod_volume`s, rules of `placement`, `pod_status`, `address` and `qos`; `object` is what all kinds share, `meta`,
 //! `condition` and `resources` what many of them have.
 
+mod address;
 mod batch;
 mod condition;
 mod config;
@@ -34,6 +35,7 @@ mod storage;
 mod storage_class;
 mod workload;
 
+pub use address::Address;
 pub use batch::{
     COMPLETION_INDEX, COMPLETION_INDEX_ENV, CompletionMode, Concurrency, CronJob, CronJobStatus, FailureAction,
     FailurePattern, FailureRule, JOB_CONTROLLER, JOB_TRACKING, Job, JobSpec, JobStatus, JobTemplate, PodReplacement,

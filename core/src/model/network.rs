@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Shared;
 use crate::id::{Name, Uid};
 use crate::model::seldom::{Absent, Seldom};
-use crate::model::{Labels, Meta};
+use crate::model::{Address, Labels, Meta};
 use crate::time::Span;
 
 /// A transport protocol.
@@ -240,7 +240,7 @@ impl Service {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The pod's address.
-    pub address: Name,
+    pub address: Address,
     /// The pod's identity.
     pub pod_uid: Uid,
     /// The pod's name, in the slice's namespace; empty for an endpoint that is none.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::id::Name;
-use crate::model::{Absent, Conditions, Seldom};
+use crate::model::{Absent, Address, Conditions, Seldom};
 use crate::time::Time;
 
 /// What has become of a pod.
@@ -19,7 +19,7 @@ pub struct PodStatus {
     /// PodScheduled, Initialized, ContainersReady, Ready and so on.
     pub conditions: Conditions,
     /// The pod's address.
-    pub pod_ip: Option<Name>,
+    pub pod_ip: Option<Address>,
     /// When its kubelet took it on.
     pub started_at: Option<Time>,
     /// One entry per container, in the spec's order. That of a pod's only container lies here.
@@ -42,7 +42,7 @@ pub struct PodStatusExtras {
     pub nominated_node: Option<Name>,
 }
 
-const _: () = assert!(size_of::<PodStatus>() <= 160, "there are hundreds of thousands of statuses");
+const _: () = assert!(size_of::<PodStatus>() <= 168, "there are hundreds of thousands of statuses");
 
 impl Absent for PodStatusExtras {
     const ABSENT: &'static Self = &PodStatusExtras {

@@ -7,7 +7,7 @@ use crate::id::{Name, Uid};
 use crate::kubelet::{
     ContainerIndex, NodeUsage, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
 };
-use crate::model::{Pod, PullPolicy};
+use crate::model::{Address, Pod, PullPolicy};
 use crate::time::{Span, Time};
 
 /// What becomes of an image when it is asked for.
@@ -101,8 +101,8 @@ impl FakeRuntime {
                 vec![(Span::ZERO, RuntimeEvent::SandboxFailed { pod: pod.meta.uid, message })]
             }
             RuntimeRequest::CreateSandbox { pod } => {
-                let (uid, address): (Uid, Name) =
-                    (pod.meta.uid, format!("10.0.0.{}", pod.meta.uid.bits() % 250).into());
+                let uid = pod.meta.uid;
+                let address = Address::from(format!("10.0.0.{}", uid.bits() % 250));
                 let running = RunningPod { pod, address: address.clone(), containers: Vec::new() };
                 self.pods.insert(uid, running);
                 vec![(Span::ZERO, RuntimeEvent::SandboxReady { pod: uid, address })]

@@ -8,9 +8,9 @@ use std::{
 
 use tokio::task::JoinSet;
 use wavetank_core::{
-    id::{Name, Uid},
+    id::Uid,
     kubelet::ContainerIndex,
-    model::{Container, Pod},
+    model::{Address, Container, Pod},
     time::{Span, Time},
 };
 
@@ -85,7 +85,7 @@ impl PodRecord {
     }
 
     /// The pod's address: its sandbox's, or the machine's if it has none of its own.
-    pub(super) fn address(&self) -> Name {
+    pub(super) fn address(&self) -> Address {
         let address = self.sandbox.as_ref().and_then(|sandbox| sandbox.address).unwrap_or(self.host);
         address.to_string().into()
     }

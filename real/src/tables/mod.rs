@@ -67,9 +67,10 @@ fn row(now: Time, object: &Object) -> Vec<String> {
         Object::Pod(pod) => {
             let ready = pod.status.containers.iter().filter(|container| container.ready).count();
             let restarts: u32 = pod.status.containers.iter().map(|container| container.restarts).sum();
-            let or_none = |text: &Option<wavetank_core::id::Name>| text.as_deref().unwrap_or("<none>").to_owned();
             let ready = format!("{ready}/{}", pod.spec.containers.len());
-            let (ip, node) = (or_none(&pod.status.pod_ip), or_none(&pod.node));
+            let or_none = |text: Option<String>| text.unwrap_or_else(|| "<none>".to_owned());
+            let ip = or_none(pod.status.pod_ip.as_ref().map(ToString::to_string));
+            let node = or_none(pod.node.as_ref().map(ToString::to_string));
             vec![name, ready, status(pod), restarts.to_string(), age, ip, node]
         }
         Object::Deployment(deployment) => {

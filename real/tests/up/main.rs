@@ -22,7 +22,7 @@ use wavetank_journal::FILE_NAME;
 use wavetank_real::docker::Role;
 
 fn address(pod: &Pod) -> Option<std::net::IpAddr> {
-    pod.status.pod_ip.as_ref().map(|address| address.parse().expect("an address"))
+    pod.status.pod_ip.as_ref().map(|address| address.to_string().parse().expect("an address"))
 }
 
 fn restarts(pods: &[Arc<Pod>]) -> u32 {

@@ -6,7 +6,7 @@ use wavetank_core::digest::Shared;
 use wavetank_core::growth::make_room;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::kubelet::ContainerIndex;
-use wavetank_core::model::{Meta, Pod, PodOwn, PodSpec, PodStatus};
+use wavetank_core::model::{Address, Meta, Pod, PodOwn, PodSpec, PodStatus};
 use wavetank_core::time::{Span, Time};
 
 use super::behaviour::Start;
@@ -159,26 +159,12 @@ impl Sandbox {
     }
 
     /// The pod's address.
-    pub(super) fn address(&self, machine: &Machine) -> Name {
+    pub(super) fn address(&self, machine: &Machine) -> Address {
         if self.address == HOST_NETWORK {
             return machine.address.clone();
         }
-        let mut text = String::with_capacity("10.255.255.255".len());
-        text.push_str("10");
-        for byte in &self.address.to_be_bytes()[1..] {
-            text.push('.');
-            push_number(&mut text, *byte);
-        }
-        text.into()
-    }
-}
-
-/// Writes a number in digits: addresses are written for every pod, which formatting takes five times as long for.
-fn push_number(text: &mut String, number: u8) {
-    for (unit, is_shown) in [(100, number >= 100), (10, number >= 10), (1, true)] {
-        if is_shown {
-            text.push(char::from(b'0' + number / unit % 10));
-        }
+        let [_, second, third, fourth] = self.address.to_be_bytes();
+        Address::v4([10, second, third, fourth])
     }
 }
 
@@ -290,7 +276,7 @@ pub(super) struct Image {
 #[derive(Debug)]
 pub(super) struct Machine {
     node: Name,
-    address: Name,
+    address: Address,
     bytes_per_second: u64,
     pub(super) images: Vec<Image>,
     pub(super) supplies: Supplies,
@@ -310,7 +296,7 @@ impl Machine {
         let image = |number| Image { number, since: Time::ZERO, used_at: Time::ZERO };
         Machine {
             node: host.boot.node.clone(),
-            address: host.boot.address.clone(),
+            address: host.boot.address.clone().into(),
             bytes_per_second: host.pull_bytes_per_second.max(1),
             images: images.into_iter().map(image).collect(),
             supplies: Supplies::new(host),
@@ -333,7 +319,7 @@ impl Machine {
     }
 
     /// Makes a pod's sandbox, or finds the one that is there; `None` if no address is left.
-    pub(super) fn create(&mut self, pod: &Pod) -> Option<Name> {
+    pub(super) fn create(&mut self, pod: &Pod) -> Option<Address> {
         if let Some(sandbox) = self.sandboxes.get(pod.meta.uid) {
             return Some(sandbox.address(self));
         }

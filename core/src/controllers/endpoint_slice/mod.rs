@@ -31,7 +31,7 @@ use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, owned_by};
 use crate::events::Event;
 use crate::id::{Name, Revision, RowId, Uid};
-use crate::model::{EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServiceType};
+use crate::model::{Address, EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServiceType};
 use crate::store::{Change, IndexKey, View};
 use crate::time::Span;
 
@@ -392,7 +392,7 @@ fn is_managed(slice: &EndpointSlice) -> bool {
 }
 
 /// What of a pod its endpoint shows.
-fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<&Name>, Option<&Name>) {
+fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
     let marks = (pod.is_ready(), pod.meta.is_terminating(), pod.is_finished());
     (marks.0, marks.1, marks.2, pod.status.pod_ip.as_ref(), pod.node.as_ref())
 }

@@ -7,7 +7,7 @@ use crate::id::Name;
 use crate::kubelet::backoff::go_duration;
 use crate::kubelet::pod_life::{Doing, Host, Incidents, PodLife, PostStart, SYNC_RETRY, Sandbox};
 use crate::kubelet::{ProbeKind, RuntimeRequest};
-use crate::model::{RestartPolicy, Terminated};
+use crate::model::{Address, RestartPolicy, Terminated};
 
 impl PodLife {
     /// A container runs, which the kubelet sees at its next relist.
@@ -211,7 +211,7 @@ impl PodLife {
     }
 
     /// The sandbox is there.
-    pub(in crate::kubelet) fn on_sandbox(&mut self, address: Name) {
+    pub(in crate::kubelet) fn on_sandbox(&mut self, address: Address) {
         if self.sandbox == Sandbox::Asked {
             self.sandbox = Sandbox::Ready(address);
         }

@@ -251,7 +251,7 @@ fn variables_tell_of_the_pod_and_its_resources_and_all_keys_of_a_secret() {
     let pairs: Vec<(&str, &str)> = config.variables.iter().map(|(name, value)| (&**name, &**value)).collect();
     assert_eq!(pairs, [("K_a", "1"), ("K_b", "2")]);
     let values: Vec<&str> = config.values.iter().map(|value| value.as_deref().expect("each has a value")).collect();
-    let address = pod(&bed, "web").status.pod_ip.clone().expect("it runs");
+    let address = pod(&bed, "web").status.pod_ip.clone().expect("it runs").to_string();
     let (labels, all) = ("app=\"web\"\ntier=\"\\\"a\\\"\"", (1_u64 << 32).to_string());
     let expected = ["web", "web", labels, "n1", "default", "192.168.0.0", &address, "2", "1500", "4", &all];
     assert_eq!(values, expected);

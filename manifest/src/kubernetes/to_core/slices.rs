@@ -33,7 +33,7 @@ fn endpoint(endpoint: &api::Endpoint) -> Result<Endpoint, &'static str> {
     let said = endpoint.conditions.as_ref();
     let text = |text: &Option<String>| text.as_deref().map(name);
     Ok(Endpoint {
-        address: name(address),
+        address: address.as_str().into(),
         pod_uid: target.and_then(|target| target.uid.as_deref()).map(uid).unwrap_or_default(),
         pod: name(target.and_then(|target| target.name.as_deref()).unwrap_or_default()),
         node: text(&endpoint.node_name),

@@ -68,8 +68,8 @@ impl Show {
             }
         }
         if let Some(address) = &status.pod_ip {
-            set(map, "podIP", &**address);
-            set(map, "podIPs", vec![json!({"ip": &**address})]);
+            set(map, "podIP", address.to_string());
+            set(map, "podIPs", vec![json!({"ip": address.to_string()})]);
         }
         if let Some(at) = status.started_at {
             set(map, "startTime", self.time(at));

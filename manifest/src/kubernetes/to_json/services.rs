@@ -113,7 +113,8 @@ pub(super) fn show_choices(spec: &mut Map<String, Value>, service: &Service) {
 /// What the writer of a slice said of an endpoint's conditions: one that was left open is not shown as if it were not.
 /// A slice that a controller wrote has no such JSON.
 fn said_conditions(written: Option<&Value>, endpoint: &Endpoint) -> Option<Value> {
-    let is_it = |other: &&Value| other["addresses"][0] == *endpoint.address;
+    let address = endpoint.address.to_string();
+    let is_it = |other: &&Value| other["addresses"][0] == *address;
     let found = written?.as_array()?.iter().find(is_it)?;
     Some(found.get("conditions").cloned().unwrap_or_default())
 }
@@ -123,7 +124,7 @@ pub(super) fn show_slice(root: &mut Map<String, Value>, slice: &EndpointSlice) {
     let written = root.remove("endpoints");
     let endpoints = slice.endpoints.iter().map(|endpoint| {
         let mut map = Map::new();
-        set(&mut map, "addresses", vec![Value::from(&*endpoint.address)]);
+        set(&mut map, "addresses", vec![Value::from(endpoint.address.to_string())]);
         let mut conditions =
             json!({"ready": endpoint.ready, "serving": endpoint.serving, "terminating": endpoint.terminating});
         if let (Some(said), Value::Object(shown)) = (said_conditions(written.as_ref(), endpoint), &mut conditions) {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wavetank_core::id::Name;
-use wavetank_core::model::{Container, ContainerState, ContainerStatus, Kind, Node, Object, Phase, Pod, Terminated};
+use wavetank_core::model::{
+    Address, Container, ContainerState, ContainerStatus, Kind, Node, Object, Phase, Pod, Terminated,
+};
 use wavetank_manifest::kubernetes::to_object;
 
 use super::written::Written;
@@ -32,7 +34,7 @@ pub(super) fn pod(pod: &mut Pod, written: &Written<'_>) -> Result<(), String> {
     status.phase = phase(written.text("phase")).unwrap_or(status.phase);
     (status.reason, status.message) = (written.name("reason"), written.name("message"));
     let some = |field: &str| Some(written.name(field)).filter(|text: &Name| !text.is_empty());
-    (status.pod_ip, status.nominated_node) = (some("podIP"), some("nominatedNodeName"));
+    (status.pod_ip, status.nominated_node) = (some("podIP").map(Address::from), some("nominatedNodeName"));
     status.started_at = written.time("startTime", status.started_at);
     if let Some(new) = containers(&status.containers, &spec.containers, written, "containerStatuses")? {
         status.containers = new.into();
