@@ -127,7 +127,7 @@ pub struct Conditions {
 
 /// A condition without words that was last written at its change; ten bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(packed)]
+#[repr(Rust, packed)]
 struct Brief {
     kind: ConditionKind,
     status: Status3,
