@@ -187,6 +187,7 @@ impl EndpointSlices {
         }
         let Some((namespace, uid)) = new.or(old).map(|pod| (&pod.meta.namespace, pod.meta.uid)) else { return };
         let changed = old.map(endpoint_marks) != new.map(endpoint_marks);
+        let wakes = old.map(waking_marks) != new.map(waking_marks);
         let relabelled = old.map(|pod| &pod.meta.labels) != new.map(|pod| &pod.meta.labels);
         if !changed && !relabelled {
             return;
@@ -209,7 +210,7 @@ impl EndpointSlices {
                 true => {}
                 false => pods.remove(uid),
             }
-            if concerns_endpoints && (changed || before != after) {
+            if concerns_endpoints && (wakes || before != after) {
                 self.desk.queue.add(key.clone());
             }
         }
@@ -368,6 +369,15 @@ fn is_managed(slice: &EndpointSlice) -> bool {
 fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<&Name>, Option<&Name>) {
     let marks = (pod.is_ready(), pod.meta.is_terminating(), pod.is_finished());
     (marks.0, marks.1, marks.2, pod.status.pod_ip.as_ref(), pod.node.as_ref())
+}
+
+/// What of a pod wakes its Services. That it has ended does so only while it is on its way out: whoever ends a pod
+/// takes its readiness along, and where nobody does, the endpoint stays until something else changes.
+///
+/// Source: `podEndpointsChanged`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
+fn waking_marks(pod: &Pod) -> (bool, bool, bool, Option<&Name>, Option<&Name>) {
+    let marks = endpoint_marks(pod);
+    (marks.0, marks.1, marks.1 && marks.2, marks.3, marks.4)
 }
 
 /// An empty slice of a Service.

@@ -145,3 +145,21 @@ fn a_service_that_goes_leaves_no_slice_and_one_that_changes_its_selector_changes
     bed.run_for(Span::from_secs(3));
     assert_eq!(slices(&bed).len(), 0);
 }
+
+#[test]
+fn a_pod_that_ends_but_stays_ready_keeps_its_endpoint_until_something_else_changes() {
+    let mut bed = bed();
+    bed.create(web());
+    bed.create(pod("p", "http", 8080));
+    bed.create(pod("q", "http", 8080));
+    bed.run_for(Span::from_secs(6));
+    let mut failed = Pod::clone(&get(&bed, "p"));
+    failed.status.phase = crate::model::Phase::Failed;
+    write(&mut bed, failed);
+    assert_eq!(endpoints(&bed), ["p a RS-", "q b RS-"], "nothing that Services look at has changed");
+    let mut unready = Pod::clone(&get(&bed, "q"));
+    let now = bed.now();
+    unready.status.conditions.set(crate::model::ConditionKind::Ready, crate::model::Status3::False, "", "", now);
+    write(&mut bed, unready);
+    assert_eq!(endpoints(&bed), ["q b ---"]);
+}

@@ -351,8 +351,7 @@ fn the_claims_of_pods_that_go_belong_to_whom_the_policy_says_also_of_pods_that_w
 #[test]
 fn a_refusal_of_a_claim_s_new_owners_is_said_of_its_pod_unless_that_is_to_go() {
     let kind = Kind::PersistentVolumeClaim;
-    let writes_claim =
-        move |request: &Request| matches!(request, Request::Update { object, .. } if object.kind() == kind);
+    let writes_claim = move |request: &Request| matches!(request, Request::Update { object, expected: Some(_) } if object.kind() == kind);
     let mut bed = bed();
     bed.refuse(1, writes_claim);
     bed.create(with_claims(2, true, false));
@@ -372,6 +371,27 @@ fn a_refusal_of_a_claim_s_new_owners_is_said_of_its_pod_unless_that_is_to_go() {
     bed.run_for(Span::from_secs(15));
     assert_eq!((bed.times_said("could not update claim"), bed.refusals_left()), (before, 0));
     assert_eq!(owned(&bed), "data-db-0()", "the second has gone with its pod");
+}
+
+#[test]
+fn a_claim_that_was_written_since_it_was_seen_keeps_what_was_written() {
+    let mut bed = bed();
+    bed.create(with_claims(1, true, false));
+    bed.run_for(Span::from_secs(15));
+    let (row, seen) = bed.core.newest().find::<PersistentVolumeClaim>(&"default".into(), &"data-db-0".into()).unwrap();
+    let mut stale = PersistentVolumeClaim::clone(seen);
+    let version = bed.core.newest().version_of::<PersistentVolumeClaim>(row);
+    let mut bound = stale.clone();
+    bound.spec.volume = "v".into();
+    let write = |claim: PersistentVolumeClaim, expected| Request::Update {
+        object: Object::PersistentVolumeClaim(Arc::new(claim)),
+        expected,
+    };
+    assert_eq!(bed.ask(write(bound, version)), "");
+    stale.meta.labels = Labels::new([("late", "yes")]);
+    // What it would change of the claim's spec is not looked at: it is not the newest version.
+    let refusal = bed.ask(write(stale, version));
+    assert!(refusal.contains("the object has been modified"), "{refusal}");
 }
 
 #[test]

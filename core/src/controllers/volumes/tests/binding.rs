@@ -404,3 +404,20 @@ fn who_is_to_make_a_volume_is_noted_on_its_claim_or_it_is_said_why_nobody_does()
         assert_eq!((&*claim.spec.volume, claim.status.phase), ("made", ClaimPhase::Bound), "{row}");
     }
 }
+
+#[test]
+fn which_of_several_equal_volumes_a_claim_takes_is_chance() {
+    let taken = |seed: u64| {
+        let mut bed = Testbed::new(Config { seed, ..Config::default() });
+        for name in ["a", "b", "c", "d"] {
+            bed.create(volume(name, "x", "1Gi"));
+        }
+        bed.run_for(Span::from_secs(1));
+        bed.create(claim("c", "x", "1Gi"));
+        bed.run_for(Span::from_secs(1));
+        stored(&bed, "c").spec.volume.to_string()
+    };
+    let found: std::collections::BTreeSet<String> = (1..=40).map(taken).collect();
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+    assert_eq!(taken(7), taken(7));
+}
