@@ -368,8 +368,19 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Whether it is the making of a pod whose new claims are given owners before anything is said of it.
+    pub(super) fn waits_for_owners(&self, set: &StatefulSet, action: &Action) -> bool {
+        let retention = set.claim_retention;
+        let is_made = action.verb == Verb::Create && action.subject == Subject::Pod;
+        (retention.deleted_with_set || retention.deleted_with_pod)
+            && is_made
+            && self.with_new_claims.iter().any(|pod| pod.meta.name == action.pod)
+    }
+}
+
 impl Action {
-    fn of_pod(verb: Verb, pod: &Pod) -> Action {
+    pub(super) fn of_pod(verb: Verb, pod: &Pod) -> Action {
         Action { verb, subject: Subject::Pod, pod: pod.meta.name.clone() }
     }
 

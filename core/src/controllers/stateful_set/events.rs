@@ -8,7 +8,7 @@ use crate::controllers::NamespacedName;
 use crate::controllers::stateful_set::Stage;
 use crate::controllers::stateful_set::control::{Action, Subject, Verb};
 use crate::events::Event;
-use crate::model::{Kind, Meta, ObjectKey};
+use crate::model::{Kind, Meta, ObjectKey, Pod};
 
 /// How this controller names itself in events.
 const REPORTER: &str = "statefulset-controller";
@@ -19,11 +19,21 @@ pub(super) fn told(stage: &Stage, place: usize, answer: &Answer) -> Option<(Obje
     let (Stage::Act(sync, plan) | Stage::Retain(sync, plan)) = stage else { return None };
     let (action, set) = (&plan.actions[place], &sync.set.meta);
     match answer {
+        // First its new claims get their owners: what is said then is `made`, or that this failed.
+        Ok(_) if matches!(stage, Stage::Act(..)) && plan.waits_for_owners(&sync.set, action) => None,
         Ok(_) => succeeded(action, set).map(|event| about(set, event)),
         Err(Refusal::AlreadyExists { .. }) => None,
         Err(_) if matches!(action.subject, Subject::OwnersOfCondemned(_)) => None,
         Err(refusal) => Some(failed(action, set, &refusal.to_string())),
     }
+}
+
+/// What is said of a pod that was made together with claims of its own, once these have the owners that the retention
+/// policy wants.
+///
+/// Source: `CreateStatefulPod`.
+pub(super) fn made(pod: &Pod, set: &Meta) -> Option<(ObjectKey, Event)> {
+    succeeded(&Action::of_pod(Verb::Create, pod), set).map(|event| about(set, event))
 }
 
 fn succeeded(action: &Action, set: &Meta) -> Option<Event> {

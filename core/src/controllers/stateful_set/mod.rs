@@ -27,7 +27,7 @@ use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, managing, revisions};
 use crate::facts::What;
-use crate::id::RowId;
+use crate::id::{Name, RowId};
 use crate::model::{ControllerRevision, Kind, Meta, Object, Pod, StatefulSet};
 use crate::store::View;
 use crate::time::Span;
@@ -193,6 +193,29 @@ impl StatefulSets {
         }
     }
 
+    /// Of the pods with new claims, those stay that were made and of which nothing has been said yet.
+    fn keep_made(sync: &Sync, plan: &mut Plan, answers: &[Answer]) {
+        let answered = plan.actions.iter().zip(answers).filter(|(_, answer)| answer.is_ok());
+        let made: Vec<Name> = answered
+            .filter(|(action, _)| plan.waits_for_owners(&sync.set, action))
+            .map(|(action, _)| action.pod.clone())
+            .collect();
+        plan.with_new_claims.retain(|pod| made.contains(&pod.meta.name));
+    }
+
+    /// Says of each of these that it was made, unless its claims could not be given their owners.
+    fn tell_made(ctx: &mut Context<'_>, sync: &Sync, plan: &Plan, answers: &[Answer]) {
+        for pod in &plan.with_new_claims {
+            let mut of_owners = plan.actions.iter().zip(answers);
+            if of_owners.any(|(action, answer)| action.pod == pod.meta.name && answer.is_err()) {
+                continue;
+            }
+            if let Some((subject, event)) = events::made(pod, &sync.set.meta) {
+                ctx.event(subject, event);
+            }
+        }
+    }
+
     /// Tells what was refused or could not be tried; whether the sync has failed so far.
     fn tell(ctx: &mut Context<'_>, sync: &Sync, plan: &Plan, answers: &[Answer], failed: bool) -> bool {
         let refused = plan.actions.iter().zip(answers).filter_map(|(action, answer)| {
@@ -342,7 +365,9 @@ impl Reconciler for StatefulSets {
             Stage::Act(sync, mut plan) => {
                 let failed = Self::tell(ctx, &sync, &plan, &answers, error.is_some());
                 let updates = plan.owners_of_new_claims(view, &sync.set);
+                Self::keep_made(&sync, &mut plan, &answers);
                 if failed || updates.is_empty() {
+                    Self::tell_made(ctx, &sync, &plan, &[]);
                     return self.conclude(ctx, key, sync, plan, failed);
                 }
                 let (actions, updates): (_, Vec<_>) = updates.into_iter().unzip();
@@ -351,6 +376,7 @@ impl Reconciler for StatefulSets {
             }
             Stage::Retain(sync, plan) => {
                 let failed = Self::tell(ctx, &sync, &plan, &answers, error.is_some());
+                Self::tell_made(ctx, &sync, &plan, &answers);
                 self.conclude(ctx, key, sync, plan, failed)
             }
             Stage::Status { failed, next } => {

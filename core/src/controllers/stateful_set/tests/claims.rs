@@ -351,7 +351,10 @@ fn the_claims_of_pods_that_go_belong_to_whom_the_policy_says_also_of_pods_that_w
 #[test]
 fn a_refusal_of_a_claim_s_new_owners_is_said_of_its_pod_unless_that_is_to_go() {
     let kind = Kind::PersistentVolumeClaim;
-    let writes_claim = move |request: &Request| matches!(request, Request::Update { object, expected: Some(_) } if object.kind() == kind);
+    let writes_claim = move |request: &Request| match request {
+        Request::Update { object, expected } => object.kind() == kind && expected.is_some(),
+        _ => false,
+    };
     let mut bed = bed();
     bed.refuse(1, writes_claim);
     bed.create(with_claims(2, true, false));
@@ -361,6 +364,8 @@ fn a_refusal_of_a_claim_s_new_owners_is_said_of_its_pod_unless_that_is_to_go() {
     assert_eq!((bed.times_said(said), bed.refusals_left()), (1, 0));
     let events = bed.events(Kind::StatefulSet, "db");
     assert!(events.iter().any(|it| it.contains(&format!("Warning FailedUpdate x1: {said}"))), "{events:?}");
+    let is_said = |pod: &str| events.iter().any(|it| it.contains(&format!("create Pod {pod} in StatefulSet")));
+    assert_eq!([is_said("db-0"), is_said("db-1")], [false, true], "what failed was the pod's making: {events:?}");
     assert_eq!(owned(&bed), "data-db-0(StatefulSet/db) data-db-1(StatefulSet/db)", "it is tried again");
     let retention = ClaimRetention { deleted_with_set: false, deleted_with_pod: true };
     assert!(update(&mut bed, |set| set.claim_retention = retention).is_ok());

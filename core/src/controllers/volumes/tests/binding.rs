@@ -421,3 +421,22 @@ fn which_of_several_equal_volumes_a_claim_takes_is_chance() {
     assert_eq!(found.into_iter().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
     assert_eq!(taken(7), taken(7));
 }
+
+#[test]
+fn a_volume_whose_claim_was_taken_off_by_hand_is_bound_again_when_all_claims_are_looked_at() {
+    let mut bed = Testbed::new(Config::default());
+    bed.create(volume("v", "x", "1Gi"));
+    bed.create(claim("c", "x", "1Gi"));
+    bed.run_for(Span::from_secs(1));
+    let holder = |bed: &Testbed| {
+        let volume = bed.get::<PersistentVolume>("", "v").expect("it is there");
+        (volume.claim.as_ref().map(|claim| claim.name.to_string()), volume.status.phase)
+    };
+    assert_eq!(holder(&bed), (Some("c".to_owned()), VolumePhase::Bound));
+    let freed = PersistentVolume { claim: None, ..PersistentVolume::clone(&bed.get("", "v").expect("it is there")) };
+    bed.request(Request::Update { object: Object::PersistentVolume(Arc::new(freed)), expected: None });
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(holder(&bed), (None, VolumePhase::Available));
+    bed.run_for(Span::from_secs(15));
+    assert_eq!(holder(&bed), (Some("c".to_owned()), VolumePhase::Bound));
+}
