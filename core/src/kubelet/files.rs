@@ -175,7 +175,7 @@ impl Row {
         let shows =
             |volume: &PodVolume| volume.config().any(|(kind, name)| kind_of(kind) == key.kind && *name == key.name);
         let mut concerned: Vec<(Uid, Vec<Name>)> = Vec::new();
-        for life in self.pods.all() {
+        for life in self.pods.in_order() {
             let runs = life.uses_configs && !life.waits_for_volumes && life.pod.meta.namespace == key.namespace;
             if runs && !life.pod.spec.references.is_empty() {
                 let volumes = life.pod.spec.volumes.iter().filter(|volume| shows(volume));

@@ -70,7 +70,7 @@ struct HostRow {
     reboots_told: u64,
     /// What the world last said about this host's renewals; `None` is the setting of the whole cluster.
     exact: Option<bool>,
-    kubelet: Option<Box<Row>>,
+    kubelet: Option<Row>,
 }
 
 impl Kubelets {
@@ -97,7 +97,7 @@ impl Kubelets {
         let exact = host.exact.unwrap_or(ctx.config.heartbeats == Heartbeats::Exact);
         let mut row = Row::start(ctx, boot, host.starts, exact);
         row.reboot = (host.reboots > host.reboots_told).then_some(host.reboots);
-        host.kubelet = Some(Box::new(row));
+        host.kubelet = Some(row);
         host.starts += 1;
     }
 
@@ -144,7 +144,7 @@ impl Kubelets {
     }
 
     fn running(&self, host: HostId) -> Option<&Row> {
-        self.hosts.get(host.0 as usize)?.kubelet.as_deref()
+        self.hosts.get(host.0 as usize)?.kubelet.as_ref()
     }
 
     fn host(&mut self, kubelet: ProcId) -> &mut HostRow {

@@ -196,7 +196,7 @@ impl Row {
 
     /// Pods that have not ended and are not ending, by uid.
     fn active_pods(&self) -> Vec<Arc<Pod>> {
-        let active = self.pods.all().filter(|life| life.ending.is_none() && !life.containers.is_empty());
+        let active = self.pods.in_order().filter(|life| life.ending.is_none() && !life.containers.is_empty());
         active.map(|life| life.pod.clone()).collect()
     }
 

@@ -61,7 +61,7 @@ impl Row {
         }
         let mut groups: VecDeque<Group> =
             periods.iter().map(|(_, grace)| Group { grace: *grace, pods: Vec::new() }).collect();
-        for life in self.pods.all().filter(|life| !life.is_settled() && !life.containers.is_empty()) {
+        for life in self.pods.in_order().filter(|life| !life.is_settled() && !life.containers.is_empty()) {
             groups[group_of(&periods, life.pod.spec.priority)].pods.push(life.uid());
         }
         groups.retain(|group| !group.pods.is_empty());

@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::SmallVec;
 
 use crate::id::Name;
 use crate::model::seldom::{Absent, Seldom};
@@ -116,16 +117,17 @@ pub struct WantedCondition<'a> {
 /// The conditions of one object, sorted by kind, each kind at most once.
 ///
 /// There are hundreds of thousands of these lists, so they are kept brief: most conditions of pods have no words and
-/// were last written when their status changed.
+/// were last written when their status changed. The five that a kubelet keeps of a pod lie in the status itself.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Conditions {
-    brief: Box<[Brief]>,
+    brief: SmallVec<[Brief; 5]>,
     /// The rest of the conditions that have more than the brief form says.
     details: Seldom<Vec<Details>>,
 }
 
-/// A condition without words that was last written at its change.
+/// A condition without words that was last written at its change; ten bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(packed)]
 struct Brief {
     kind: ConditionKind,
     status: Status3,
@@ -223,8 +225,7 @@ impl Conditions {
     /// kinds.
     pub fn with_all<const N: usize>(&self, wanted: [WantedCondition<'_>; N], now: Time) -> Conditions {
         assert!(wanted.is_sorted_by(|one, next| one.kind < next.kind), "each kind once, in their order: {wanted:?}");
-        let missing = wanted.iter().filter(|wanted| self.place(wanted.kind).is_err()).count();
-        let mut brief = Vec::with_capacity(self.brief.len() + missing);
+        let mut brief = SmallVec::new();
         let mut details: Vec<Details> = Vec::new();
         let mut stays = [false; N];
         let mut before = self.brief.iter().copied().peekable();
@@ -245,7 +246,6 @@ impl Conditions {
             }
         }
         brief.extend(before);
-        let brief = brief.into_boxed_slice();
         let is_set = |kind| wanted.iter().zip(stays).any(|(wanted, stays)| wanted.kind == kind && !stays);
         if details.is_empty() && !self.details.iter().any(|details| is_set(details.of)) {
             return Conditions { brief, details: self.details.clone() };
@@ -281,9 +281,7 @@ impl Conditions {
     /// Removes the condition of a kind; returns whether it was there.
     pub fn remove(&mut self, kind: ConditionKind) -> bool {
         let Ok(place) = self.place(kind) else { return false };
-        let mut brief = std::mem::take(&mut self.brief).into_vec();
-        brief.remove(place);
-        self.brief = brief.into_boxed_slice();
+        self.brief.remove(place);
         self.put_details(kind, None);
         true
     }
@@ -318,13 +316,7 @@ impl Conditions {
         let brief = Brief { kind, status, changed_at };
         match self.place(kind) {
             Ok(place) => self.brief[place] = brief,
-            Err(place) => {
-                // Each list has its final length after a few entries.
-                let mut longer = std::mem::take(&mut self.brief).into_vec();
-                longer.reserve_exact(1);
-                longer.insert(place, brief);
-                self.brief = longer.into_boxed_slice();
-            }
+            Err(place) => self.brief.insert(place, brief),
         }
         self.put_details(kind, Details::of(condition));
     }
@@ -347,7 +339,7 @@ impl Hash for Conditions {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.brief.len().hash(state);
         for brief in &self.brief {
-            let Brief { kind, status, changed_at } = brief;
+            let Brief { kind, status, changed_at } = *brief;
             let (reason, message, updated_at) = self.rest_of(brief);
             (kind, status, reason, message, changed_at, updated_at).hash(state);
         }

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::id::Name;
 use crate::model::{Absent, Conditions, Seldom};
@@ -21,8 +22,8 @@ pub struct PodStatus {
     pub pod_ip: Option<Name>,
     /// When its kubelet took it on.
     pub started_at: Option<Time>,
-    /// One entry per container, in the spec's order.
-    pub containers: Vec<ContainerStatus>,
+    /// One entry per container, in the spec's order. That of a pod's only container lies here.
+    pub containers: SmallVec<[ContainerStatus; 1]>,
     /// What is told of few pods, read and written as if it stood here.
     #[serde(flatten)]
     pub extras: Seldom<PodStatusExtras>,
@@ -40,6 +41,8 @@ pub struct PodStatusExtras {
     /// The node that preemption makes room on.
     pub nominated_node: Option<Name>,
 }
+
+const _: () = assert!(size_of::<PodStatus>() <= 160, "there are hundreds of thousands of statuses");
 
 impl Absent for PodStatusExtras {
     const ABSENT: &'static Self = &PodStatusExtras {

@@ -186,7 +186,8 @@ mod tests {
             ready: true,
             started: true,
             restarts: 2,
-        }];
+        }]
+        .into();
         let text = table(Time::from_secs(180), &[Object::Pod(Arc::new(pod))]);
         let expected = "NAME    READY   STATUS    RESTARTS   AGE   IP       NODE\nweb-1   1/0     Running   2          \
                         3m    <none>   vm\n";

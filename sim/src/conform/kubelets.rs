@@ -304,7 +304,7 @@ fn accept(pod: &mut Pod, now: Time) {
     let waiting = ContainerState::Waiting { reason: "ContainerCreating".into(), message: Name::default() };
     let container =
         ContainerStatus { state: waiting, last_terminated: None, ready: false, started: false, restarts: 0 };
-    pod.status.containers = vec![container; pod.spec.containers.len()];
+    pod.status.containers = vec![container; pod.spec.containers.len()].into();
     let conditions = &mut pod.status.conditions;
     conditions.set(ConditionKind::PodReadyToStartContainers, Status3::False, "", "", now);
     conditions.set(ConditionKind::Initialized, Status3::True, "", "", now);

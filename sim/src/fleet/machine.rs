@@ -59,7 +59,7 @@ pub(super) struct Uses {
 }
 
 const _: () = assert!(size_of::<Container>() <= 40, "a container is a few dozen bytes");
-const _: () = assert!(size_of::<Sandbox>() <= 88, "a pod with one container is a few dozen bytes more");
+const _: () = assert!(size_of::<Sandbox>() <= 72, "a pod with one container is a few dozen bytes more");
 
 impl Container {
     /// Decides the end of a running container; the number of its event, or `None` if it ends no later anyway.
@@ -126,7 +126,6 @@ impl DerefMut for Containers {
 /// One pod on a machine. Of the pod there is what stays as it is, so that no former status is kept for it.
 #[derive(Clone, Debug)]
 pub(super) struct Sandbox {
-    pub(super) uid: Uid,
     pub(super) meta: Shared<Meta>,
     pub(super) spec: Shared<PodSpec>,
     own: Option<Box<PodOwn>>,
@@ -183,6 +182,100 @@ fn push_number(text: &mut String, number: u8) {
     }
 }
 
+/// The pods of a machine, in the order in which they came. A search goes by the last bits of their uids, which lie
+/// together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sandboxes {
+    keys: Vec<u32>,
+    sandboxes: Vec<Sandbox>,
+}
+
+impl Sandboxes {
+    fn place(&self, pod: Uid) -> Option<usize> {
+        let key = key_of(pod);
+        let alike = self.keys.iter().enumerate().filter(|(_, other)| **other == key);
+        alike.map(|(place, _)| place).find(|place| self.sandboxes[*place].meta.uid == pod)
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Sandbox> {
+        self.sandboxes.iter()
+    }
+
+    /// That of a pod.
+    pub(super) fn get(&self, pod: Uid) -> Option<&Sandbox> {
+        Some(&self.sandboxes[self.place(pod)?])
+    }
+
+    /// That of a pod, to change it.
+    pub(super) fn get_mut(&mut self, pod: Uid) -> Option<&mut Sandbox> {
+        let place = self.place(pod)?;
+        Some(&mut self.sandboxes[place])
+    }
+
+    fn push(&mut self, sandbox: Sandbox) {
+        make_room(&mut self.keys, 1);
+        make_room(&mut self.sandboxes, 1);
+        self.keys.push(key_of(sandbox.meta.uid));
+        self.sandboxes.push(sandbox);
+    }
+
+    fn remove(&mut self, pod: Uid) -> Option<Sandbox> {
+        let place = self.place(pod)?;
+        self.keys.remove(place);
+        Some(self.sandboxes.remove(place))
+    }
+
+    fn clear(&mut self) {
+        self.keys.clear();
+        self.sandboxes.clear();
+    }
+}
+
+fn key_of(pod: Uid) -> u32 {
+    pod.low() as u32
+}
+
+/// A machine's block of addresses, and which of them pods have.
+#[derive(Clone, Debug)]
+struct Addresses {
+    first: u32,
+    count: u32,
+    /// Where the search for a free one begins: an address is not given out again at once.
+    next: u32,
+    /// A bit for each address of the block.
+    taken: [u64; ADDRESSES_MAX as usize / 64],
+}
+
+impl Addresses {
+    fn new(first: u32, count: u32) -> Addresses {
+        Addresses { first, count, next: 0, taken: [0; _] }
+    }
+
+    /// Takes the next free address; `None` if there is none.
+    fn take(&mut self) -> Option<u32> {
+        let usable = self.count - ADDRESSES_RESERVED - 1;
+        let mut offsets = (0..usable).map(|step| (self.next + step) % usable);
+        let offset = offsets.find(|offset| !self.is_taken(ADDRESSES_RESERVED + offset))?;
+        self.next = (offset + 1) % usable;
+        let number = ADDRESSES_RESERVED + offset;
+        self.taken[number as usize / 64] |= 1 << (number % 64);
+        Some(self.first + number)
+    }
+
+    fn is_taken(&self, number: u32) -> bool {
+        self.taken[number as usize / 64] & 1 << (number % 64) != 0
+    }
+
+    /// Gives a pod's address back. That of its machine is nobody's own.
+    fn give_back(&mut self, address: u32) {
+        if address != HOST_NETWORK {
+            let number = address - self.first;
+            self.taken[number as usize / 64] &= !(1 << (number % 64));
+        }
+    }
+}
+
 /// An image on a machine.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Image {
@@ -201,13 +294,10 @@ pub(super) struct Machine {
     bytes_per_second: u64,
     pub(super) images: Vec<Image>,
     pub(super) supplies: Supplies,
-    pub(super) sandboxes: Vec<Sandbox>,
+    pub(super) sandboxes: Sandboxes,
+    addresses: Addresses,
     /// The status of the pods in sandboxes.
     no_status: Shared<PodStatus>,
-    first_address: u32,
-    addresses: u32,
-    /// Where the search for a free address begins: an address is not given out again at once.
-    next_address: u32,
     /// When the link to the registry is free.
     transfers_until: Time,
     /// How many pulls there have been.
@@ -224,11 +314,9 @@ impl Machine {
             bytes_per_second: host.pull_bytes_per_second.max(1),
             images: images.into_iter().map(image).collect(),
             supplies: Supplies::new(host),
-            sandboxes: Vec::new(),
+            sandboxes: Sandboxes::default(),
+            addresses: Addresses::new(first, addresses),
             no_status: Shared::default(),
-            first_address: first,
-            addresses,
-            next_address: 0,
             transfers_until: Time::ZERO,
             pulls: 0,
             power_cycle: 0,
@@ -238,6 +326,7 @@ impl Machine {
     /// Everything but the images is gone.
     pub(super) fn power_off(&mut self) {
         self.sandboxes.clear();
+        self.addresses.taken = [0; _];
         self.transfers_until = Time::ZERO;
         self.power_cycle += 1;
         self.supplies.watch = None;
@@ -245,33 +334,19 @@ impl Machine {
 
     /// Makes a pod's sandbox, or finds the one that is there; `None` if no address is left.
     pub(super) fn create(&mut self, pod: &Pod) -> Option<Name> {
-        let uid = pod.meta.uid;
-        if let Some(position) = self.sandboxes.iter().position(|it| it.uid == uid) {
-            return Some(self.sandboxes[position].address(self));
+        if let Some(sandbox) = self.sandboxes.get(pod.meta.uid) {
+            return Some(sandbox.address(self));
         }
-        let address = if pod.spec.host_network { HOST_NETWORK } else { self.free_address()? };
-        make_room(&mut self.sandboxes, 1);
+        let address = if pod.spec.host_network { HOST_NETWORK } else { self.addresses.take()? };
         let (meta, spec, own) = (pod.meta.clone(), pod.spec.clone(), pod.own.clone());
-        let containers = Containers::Several(Vec::new());
-        self.sandboxes.push(Sandbox { uid, meta, spec, own, address, containers });
-        self.sandboxes.last().map(|sandbox| sandbox.address(self))
-    }
-
-    fn free_address(&mut self) -> Option<u32> {
-        let usable = self.addresses - ADDRESSES_RESERVED - 1;
-        for step in 0..usable {
-            let offset = (self.next_address + step) % usable;
-            let address = self.first_address + ADDRESSES_RESERVED + offset;
-            if !self.sandboxes.iter().any(|it| it.address == address) {
-                self.next_address = (offset + 1) % usable;
-                return Some(address);
-            }
-        }
-        None
+        let sandbox = Sandbox { meta, spec, own, address, containers: Containers::Several(Vec::new()) };
+        let address = sandbox.address(self);
+        self.sandboxes.push(sandbox);
+        Some(address)
     }
 
     pub(super) fn sandbox(&mut self, pod: Uid) -> Option<&mut Sandbox> {
-        self.sandboxes.iter_mut().find(|it| it.uid == pod)
+        self.sandboxes.get_mut(pod)
     }
 
     pub(super) fn container(&mut self, pod: Uid, index: ContainerIndex, attempt: u32) -> Option<&mut Container> {
@@ -279,8 +354,8 @@ impl Machine {
     }
 
     pub(super) fn remove(&mut self, pod: Uid) {
-        if let Some(place) = self.sandboxes.iter().position(|it| it.uid == pod) {
-            self.sandboxes.remove(place);
+        if let Some(removed) = self.sandboxes.remove(pod) {
+            self.addresses.give_back(removed.address);
         }
     }
 

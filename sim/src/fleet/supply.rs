@@ -158,10 +158,10 @@ impl Machine {
         self.supplies.memory > 0 && used.memory > self.supplies.memory
     }
 
-    /// Whether there is anything to look for.
-    fn can_run_short(&self) -> bool {
+    /// Whether there is anything to look for. `use_something` is whether any container of the fleet may.
+    fn can_run_short(&self, use_something: bool) -> bool {
         let uses = || self.sandboxes.iter().flat_map(|sandbox| sandbox.containers.iter()).any(|it| it.uses.is_some());
-        self.supplies.counts_images() || self.supplies.pressed != [0; 4] || uses()
+        self.supplies.counts_images() || self.supplies.pressed != [0; 4] || use_something && uses()
     }
 }
 
@@ -186,7 +186,7 @@ impl Fleet {
         let machine = &self.machines[host.0 as usize];
         let used = machine.used(now, self.image_bytes(machine));
         let mut pods = Vec::new();
-        for sandbox in &machine.sandboxes {
+        for sandbox in machine.sandboxes.iter() {
             let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
             let containers = sandbox.containers.iter().filter(|it| matches!(it.state, State::Running { .. }));
             let containers: Vec<ContainerUsage> = containers
@@ -201,7 +201,7 @@ impl Fleet {
                 })
                 .collect();
             if !containers.is_empty() {
-                pods.push(PodUsage { pod: sandbox.uid, containers });
+                pods.push(PodUsage { pod: sandbox.meta.uid, containers });
             }
         }
         let in_use = self.images_in_use(machine);
@@ -240,7 +240,7 @@ impl Fleet {
     /// A pod is about to be removed: its images were in use until now.
     pub(super) fn note_use_of_images(&mut self, now: Time, host: HostId, pod: Uid) {
         let Machine { sandboxes, images, .. } = &mut self.machines[host.0 as usize];
-        let Some(sandbox) = sandboxes.iter().find(|it| it.uid == pod) else { return };
+        let Some(sandbox) = sandboxes.get(pod) else { return };
         let specs = sandbox.containers.iter().filter_map(|container| spec_of(&sandbox.spec, container.index));
         for number in specs.filter_map(|spec| self.images.get(&spec.image)) {
             if let Some(image) = images.iter_mut().find(|image| image.number == *number) {
@@ -253,7 +253,7 @@ impl Fleet {
     pub(super) fn look_ahead(&mut self, now: Time, host: HostId, out: &mut Vec<Outcome>) {
         let image_bytes = {
             let machine = &self.machines[host.0 as usize];
-            if !machine.supplies.predicted && !machine.can_run_short() {
+            if !machine.supplies.predicted && !machine.can_run_short(self.behaviours.use_something) {
                 return;
             }
             self.image_bytes(machine)
@@ -315,7 +315,7 @@ impl Fleet {
 fn most_expendable(machine: &Machine, now: Time) -> Option<(Uid, usize)> {
     let capacity = machine.supplies.memory.max(1);
     let mut worst: Option<(i128, Uid, usize)> = None;
-    for sandbox in &machine.sandboxes {
+    for sandbox in machine.sandboxes.iter() {
         for (place, container) in sandbox.containers.iter().enumerate() {
             let Some(uses) = running(container) else { continue };
             let bytes = uses.memory_at(container.started_at, now);
@@ -323,7 +323,7 @@ fn most_expendable(machine: &Machine, now: Time) -> Option<(Uid, usize)> {
             let memory = i64::try_from(capacity).unwrap_or(i64::MAX);
             let adjust = i128::from(sandbox.spec.oom_score_adjust(spec, memory));
             let score = adjust + i128::from(bytes) * 1_000 / i128::from(capacity);
-            let candidate = (score, sandbox.uid, place);
+            let candidate = (score, sandbox.meta.uid, place);
             if worst.is_none_or(|worst| (candidate.0, candidate.1) > (worst.0, worst.1)) {
                 worst = Some(candidate);
             }

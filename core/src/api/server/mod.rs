@@ -14,7 +14,7 @@ use crate::api::{Answer, Refusal, Reply, Request, changes};
 use crate::author::Author;
 use crate::context::Context;
 use crate::digest::StableHasher;
-use crate::id::{Name, ProcId, RequestId, Revision};
+use crate::id::{Name, ProcId, ProcKind, RequestId, Revision};
 use crate::model::{Kind, Node, Object, ObjectKey, Pod, Resource, Service, with_kind};
 use crate::seam::{Effect, Msg, TimerKind};
 use crate::store::hash_index::HashIndex;
@@ -338,6 +338,10 @@ impl ApiServer {
             }
             while answers.next_if(|it| it.written < change.revision).is_some() {}
             let told = answers.peek().filter(|it| it.written == change.revision).map(|it| it.to);
+            // Most changes are kubelets' reports of their own pods.
+            if change.is_report && told.is_some_and(|asker| asker.kind() == ProcKind::Kubelet) {
+                continue;
+            }
             if change.kind == Kind::Node {
                 self.tell_of_node(ctx, view.before(change.revision).get(change.row), view.get(change.row), told);
                 continue;

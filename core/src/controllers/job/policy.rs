@@ -121,7 +121,7 @@ mod tests {
         };
         let mut pod = Pod { meta: Meta::named("ns", "p").into(), spec: Shared::new(spec), ..Pod::default() };
         pod.status.phase = Phase::Failed;
-        pod.status.containers = vec![status(main), status(log)];
+        pod.status.containers = vec![status(main), status(log)].into();
         pod.status.init_containers = vec![status(setup)];
         pod
     }

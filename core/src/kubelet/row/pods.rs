@@ -120,7 +120,7 @@ impl Row {
                 None => admission::admit_to(&life.pod.spec, &self.node_to_register(now))?,
             }
             if admission::has_host_ports(&life.pod.spec) {
-                let mut others = self.pods.all().filter(|other| other.counted);
+                let mut others = self.pods.in_order().filter(|other| other.counted);
                 if others.any(|other| admission::ports_clash(&life.pod.spec, &other.pod.spec)) {
                     return Err(admission::port_taken());
                 }

@@ -245,7 +245,7 @@ impl Row {
     }
 
     pub(super) fn on_list(&mut self, ctx: &mut Context<'_>, pods: Vec<Object>) {
-        let mut gone: Vec<Uid> = self.pods.uids().iter().copied().filter(|uid| !self.is_static(*uid)).collect();
+        let mut gone: Vec<Uid> = self.pods.uids().into_iter().filter(|uid| !self.is_static(*uid)).collect();
         if self.statics.is_some() {
             let listed: Vec<Uid> = pods.iter().map(Object::uid).collect();
             self.on_mirrors_listed(ctx, &listed);

@@ -78,8 +78,8 @@ impl Show {
             set(map, "nominatedNodeName", &**node);
         }
         let groups = [
-            ("containerStatuses", &status.containers, &pod.spec.containers),
-            ("initContainerStatuses", &status.init_containers, &pod.spec.init_containers),
+            ("containerStatuses", &*status.containers, &pod.spec.containers),
+            ("initContainerStatuses", &*status.init_containers, &pod.spec.init_containers),
         ];
         for (key, statuses, containers) in groups {
             if !statuses.is_empty() {

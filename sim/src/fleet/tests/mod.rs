@@ -278,6 +278,36 @@ fn addresses_are_unique_across_hosts_and_run_out() {
 }
 
 #[test]
+fn the_address_of_a_removed_pod_is_given_out_again_when_its_turn_comes() {
+    let mut fleet = Fleet::new(&plan(behaviour()));
+    let ask = |fleet: &mut Fleet, request| {
+        let mut out = Vec::new();
+        fleet.ask(Time::ZERO, HOST, request, &mut out);
+        match out.swap_remove(0) {
+            Outcome::Tell(RuntimeEvent::SandboxReady { address, .. }) => address.to_string(),
+            other => format!("{other:?}"),
+        }
+    };
+    let create = |fleet: &mut Fleet, uid| ask(fleet, RuntimeRequest::CreateSandbox { pod: pod(uid) });
+    assert_eq!(create(&mut fleet, 0), "10.0.0.2");
+    assert_eq!(create(&mut fleet, 1), "10.0.0.3");
+    assert_eq!(create(&mut fleet, 1), "10.0.0.3", "its sandbox is there");
+    // The lower halves of these two uids are the same.
+    let (one, other) = (7, 7 | 1 << 64);
+    assert_eq!((create(&mut fleet, one), create(&mut fleet, other)), ("10.0.0.4".into(), "10.0.0.5".into()));
+    ask(&mut fleet, RuntimeRequest::RemovePod { pod: Uid::new(other) });
+    assert_eq!(create(&mut fleet, one), "10.0.0.4", "the other one is gone");
+    ask(&mut fleet, RuntimeRequest::RemovePod { pod: Uid::new(0) });
+    let next: Vec<String> = (10..259).map(|uid| create(&mut fleet, uid)).collect();
+    assert_eq!((&*next[0], &*next[248]), ("10.0.0.6", "10.0.0.254"));
+    assert_eq!(create(&mut fleet, 300), "10.0.0.2", "that of the removed pod, at the beginning again");
+    assert_eq!(create(&mut fleet, 301), "10.0.0.5", "and that of the one with a twin");
+    assert!(create(&mut fleet, 302).contains("no IP addresses available"));
+    fleet.power_off(HOST);
+    assert_eq!(create(&mut fleet, 303), "10.0.0.6");
+}
+
+#[test]
 fn what_a_container_does_is_drawn_by_pod_and_attempt_alone() {
     let noisy = Behaviour {
         start_delay: Delay::Exponential { mean: Span::from_secs(5) },

@@ -162,7 +162,7 @@ fn mark(pod: &mut Pod, mut marks: &str) {
                 pod.status.conditions.set(ConditionKind::DisruptionTarget, Status3::True, "", "", Time::ZERO);
             }
         }
-        pod.status.containers = vec![container.clone()];
+        pod.status.containers = vec![container.clone()].into();
     }
 }
 

@@ -170,7 +170,7 @@ fn with_cost(mut pod: Pod, cost: &str) -> Pod {
 fn with_restarts(mut pod: Pod, restarts: u32) -> Pod {
     let state = ContainerState::Running { since: Time::ZERO };
     pod.status.containers =
-        vec![ContainerStatus { state, last_terminated: None, ready: true, started: true, restarts }];
+        vec![ContainerStatus { state, last_terminated: None, ready: true, started: true, restarts }].into();
     pod
 }
 

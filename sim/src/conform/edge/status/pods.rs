@@ -34,27 +34,31 @@ pub(super) fn pod(pod: &mut Pod, written: &Written<'_>) -> Result<(), String> {
     let some = |field: &str| Some(written.name(field)).filter(|text: &Name| !text.is_empty());
     (status.pod_ip, status.nominated_node) = (some("podIP"), some("nominatedNodeName"));
     status.started_at = written.time("startTime", status.started_at);
-    containers(&mut status.containers, &spec.containers, written, "containerStatuses")?;
-    containers(&mut status.init_containers, &spec.init_containers, written, "initContainerStatuses")?;
+    if let Some(new) = containers(&status.containers, &spec.containers, written, "containerStatuses")? {
+        status.containers = new.into();
+    }
+    if let Some(new) = containers(&status.init_containers, &spec.init_containers, written, "initContainerStatuses")? {
+        status.init_containers = new;
+    }
     written.conditions(&mut status.conditions);
     Ok(())
 }
 
-/// The containers' statuses in the order of the spec. Those that are not written any more are waiting again.
+/// The containers' statuses in the order of the spec, if they change. Those that are not written any more are waiting
+/// again.
 fn containers(
-    stored: &mut Vec<ContainerStatus>,
+    stored: &[ContainerStatus],
     containers: &[Container],
     written: &Written<'_>,
     field: &str,
-) -> Result<(), String> {
+) -> Result<Option<Vec<ContainerStatus>>, String> {
     let list = |status: &Value| status[field].as_array().cloned().unwrap_or_default();
     let (old, new) = (list(written.old), list(written.new));
     if old == new {
-        return Ok(());
+        return Ok(None);
     }
     if new.is_empty() {
-        stored.clear();
-        return Ok(());
+        return Ok(Some(Vec::new()));
     }
     let mut after = Vec::with_capacity(containers.len());
     for (place, container) in containers.iter().enumerate() {
@@ -66,8 +70,7 @@ fn containers(
         }
         after.push(status);
     }
-    *stored = after;
-    Ok(())
+    Ok(Some(after))
 }
 
 fn waiting() -> ContainerStatus {
