@@ -28,6 +28,7 @@ use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, owned_by};
+use crate::digest::StableHasher;
 use crate::id::{Name, Revision, RowId, Uid};
 use crate::model::{EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServiceType};
 use crate::store::{Change, IndexKey, View};
@@ -308,7 +309,7 @@ impl Reconciler for EndpointSlices {
             !is_known || for_changes.as_ref() == all.as_ref().map(|(writes, _)| writes),
             "what has changed of {key:?} asks for {for_changes:?}, a look at everything for {all:?}"
         );
-        let Some((writes, left_out)) = for_changes.map(|writes| (writes, LeftOut::new())).or(all) else {
+        let Some((mut writes, left_out)) = for_changes.map(|writes| (writes, LeftOut::new())).or(all) else {
             // The watch has not yet shown what was written before.
             return self.finish(ctx, &key, true);
         };
@@ -319,6 +320,12 @@ impl Reconciler for EndpointSlices {
         {
             // What these would have held is in no slice.
             tracked.pods.distrust();
+        }
+        // Slices of several sets of ports are made in any order: Kubernetes goes through a map.
+        if writes.create.len() > 1 {
+            let luck =
+                |slice: &EndpointSlice| StableHasher::hash_one(&(service.meta.uid, format!("{:?}", slice.ports)));
+            writes.create.sort_by_cached_key(luck);
         }
         let requests = requests_of(writes, service.meta.is_terminating());
         self.desk.begin(ctx, key, Stage { deleted, left_out }, requests)

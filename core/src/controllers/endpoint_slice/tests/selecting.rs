@@ -77,6 +77,8 @@ fn a_pod_that_has_ended_or_has_no_address_is_no_endpoint() {
     for (name, phase) in [("p", Phase::Succeeded), ("q", Phase::Failed)] {
         let mut ended = Pod::clone(&get(&bed, name));
         ended.status.phase = phase;
+        let now = bed.now();
+        ended.status.conditions.set(crate::model::ConditionKind::Ready, crate::model::Status3::False, "", "", now);
         write(&mut bed, ended);
     }
     assert_eq!(endpoints(&bed), ["r a RS-"]);

@@ -379,6 +379,23 @@ fn a_refusal_of_a_claim_s_new_owners_is_said_of_its_pod_unless_that_is_to_go() {
 }
 
 #[test]
+fn an_adopted_pod_whose_claims_change_hands_stays_adopted() {
+    let mut bed = bed();
+    bed.create(with_claims(1, true, false));
+    bed.run_for(Span::from_secs(15));
+    delete(&mut bed, Kind::StatefulSet, "db", Propagation::Orphan);
+    bed.run_for(Span::from_secs(5));
+    bed.create(with_claims(1, true, false));
+    let owned = |bed: &Testbed| bed.get::<Pod>("default", "db-0").is_some_and(|pod| !pod.meta.owners.is_empty());
+    let mut seen = Vec::new();
+    for _ in 0..400 {
+        bed.run_for(Span::from_millis(1));
+        seen.push(owned(&bed));
+    }
+    assert!(seen.is_sorted() && seen.ends_with(&[true]), "it is adopted once and not lost again");
+}
+
+#[test]
 fn a_claim_that_was_written_since_it_was_seen_keeps_what_was_written() {
     let mut bed = bed();
     bed.create(with_claims(1, true, false));
