@@ -350,11 +350,9 @@ fn the_claims_of_pods_that_go_belong_to_whom_the_policy_says_also_of_pods_that_w
 
 #[test]
 fn a_refusal_of_a_claim_s_new_owners_is_said_of_its_pod_unless_that_is_to_go() {
-    let kind = Kind::PersistentVolumeClaim;
-    let writes_claim = move |request: &Request| match request {
-        Request::Update { object, expected } => object.kind() == kind && expected.is_some(),
-        _ => false,
-    };
+    let is_claim = |object: &Object| object.kind() == Kind::PersistentVolumeClaim;
+    let writes_claim =
+        move |it: &Request| matches!(it, Request::Update { object, expected: Some(_) } if is_claim(object));
     let mut bed = bed();
     bed.refuse(1, writes_claim);
     bed.create(with_claims(2, true, false));
@@ -387,11 +385,11 @@ fn an_adopted_pod_whose_claims_change_hands_stays_adopted() {
     bed.run_for(Span::from_secs(5));
     bed.create(with_claims(1, true, false));
     let owned = |bed: &Testbed| bed.get::<Pod>("default", "db-0").is_some_and(|pod| !pod.meta.owners.is_empty());
-    let mut seen = Vec::new();
-    for _ in 0..400 {
+    let mut look = || {
         bed.run_for(Span::from_millis(1));
-        seen.push(owned(&bed));
-    }
+        owned(&bed)
+    };
+    let seen: Vec<bool> = (0..400).map(|_| look()).collect();
     assert!(seen.is_sorted() && seen.ends_with(&[true]), "it is adopted once and not lost again");
 }
 
