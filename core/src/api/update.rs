@@ -13,6 +13,8 @@ use crate::store::Store;
 
 /// Replaces everything but identity and status.
 pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
+    // A version that is no longer the newest is refused as such, whatever else is wrong with it.
+    with_object!(&object, version => checked(store, version, expected).map(drop))?;
     check_kept(store, &object)?;
     with_object!(object, version => write(ctx, store, version, expected, keep_status))
 }
@@ -49,6 +51,7 @@ pub(super) fn update_status(
     match object {
         Object::Pod(pod) => write_pod_status(store, pod, expected),
         Object::Job(job) => {
+            checked(store, &job, expected)?;
             immutable::check_job_status(store, &job)?;
             write_status(store, &job, expected, |new, from: &Job| new.status = from.status.clone())
         }

@@ -240,7 +240,7 @@ impl Scheduler {
     }
 }
 
-fn tell_failure(ctx: &mut Context<'_>, view: View<'_>, row: RowId, pod: &Pod, message: Name) {
+pub(super) fn tell_failure(ctx: &mut Context<'_>, view: View<'_>, row: RowId, pod: &Pod, message: Name) {
     let event = events::Event::warning(REPORTER, "FailedScheduling", message.to_string()).about(&pod.meta);
     say(ctx, pod, event.in_series("Scheduling", view.version_of::<Pod>(row)));
     ctx.record(key_of(pod), What::FailedScheduling { message });
@@ -271,7 +271,7 @@ pub(super) fn key_of(pod: &Pod) -> ObjectKey {
 }
 
 /// Source: `truncateMessage`, schedule_one.go (v1.34.1).
-fn note(message: &str) -> Name {
+pub(super) fn note(message: &str) -> Name {
     const SUFFIX: &str = " ...";
     if message.len() <= NOTE_LENGTH_MAX {
         return message.into();

@@ -15,6 +15,7 @@ use crate::id::{Name, RequestId, Revision, RowId, Uid};
 use crate::model::{Labels, Node, Object, PersistentVolume, PersistentVolumeClaim, Pod, SELECTED_NODE};
 use crate::scheduler::Scheduler;
 use crate::scheduler::cache::Standing;
+use crate::scheduler::cycle::{note, tell_failure};
 use crate::scheduler::events::Event;
 use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::queue::Queued;
@@ -43,6 +44,8 @@ pub(super) struct Prebinds {
 struct Prebind {
     queued: Queued,
     uid: Uid,
+    /// The pod as it was when it got its node.
+    pod: Arc<Pod>,
     slot: u32,
     node: Name,
     /// The claims that have a volume, and that volume.
@@ -80,9 +83,9 @@ impl Scheduler {
     ) {
         let (slot, decision) = decided;
         let pod = view.get::<Pod>(queued.row).expect("a queued pod is in the view");
-        let (row, uid) = (queued.row, pod.meta.uid);
+        let (row, uid, pod) = (queued.row, pod.meta.uid, pod.clone());
         let placement = &mut self.placement;
-        placement.assume(row, slot, queued.class, Standing::of(pod));
+        placement.assume(row, slot, queued.class, Standing::of(&pod));
         let node = placement.cache.slot(slot).name.clone();
         let storage = &mut placement.around.storage;
         let (mut writes, mut bindings, mut provisions) = (VecDeque::new(), Vec::new(), Vec::new());
@@ -105,7 +108,7 @@ impl Scheduler {
             writes.push_back(Request::Update { object: Object::PersistentVolumeClaim(selected), expected });
         }
         let (written, checks) = (Vec::new(), None);
-        let prebind = Prebind { queued, uid, slot, node, bindings, provisions, writes, written, checks };
+        let prebind = Prebind { queued, uid, pod, slot, node, bindings, provisions, writes, written, checks };
         self.prebinds.pods.insert(row, prebind);
         self.next_write(ctx, row);
     }
@@ -178,6 +181,10 @@ impl Scheduler {
         prebind.bindings.iter().for_each(|(_, volume)| storage.restore_volume(volume));
         prebind.provisions.iter().for_each(|claim| storage.restore_claim(claim));
         let message = format!("running PreBind plugin \"VolumeBinding\": {why}");
+        // Of a pod that has gone meanwhile it is said too.
+        if view.get_uid::<Pod>(row, prebind.uid).is_none() {
+            tell_failure(ctx, view, row, &prebind.pod, note(&message));
+        }
         self.binding_failed(ctx, view, prebind.queued, prebind.uid, &message);
     }
 
@@ -233,7 +240,7 @@ impl Prebind {
             return Finding::Failed(format!("failed to get node \"{0}\": node \"{0}\" not found", self.node));
         };
         if view.get_uid::<Pod>(self.queued.row, self.uid).is_none() {
-            return Finding::Failed("pod does not exist any more".to_owned());
+            return Finding::Failed(format!("pod does not exist any more: pod \"{}\" not found", self.pod.meta.name));
         }
         let labels = &node.meta.labels;
         let bindings = self.bindings.iter().map(|(claim, volume)| self.look_at_binding(view, labels, claim, volume));

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::digest::StableHasher;
 use crate::id::Name;
 use crate::model::{
     AccessMode, BOUND_BY_CONTROLLER, BindingMode, ClaimReference, Labels, PersistentVolume, PersistentVolumeClaim,
@@ -28,9 +29,9 @@ pub(crate) enum Seeker<'a> {
 }
 
 /// The volume that suits a claim best: one that is kept for it, else the smallest that is large enough; of several of
-/// one size the first.
+/// one size any, as their drawn uids have it: Kubernetes goes through a map.
 ///
-/// Source: `FindMatchingVolume`.
+/// Source: `FindMatchingVolume`; `ThreadSafeStore.Index`, staging/src/k8s.io/client-go/tools/cache (v1.34.1).
 pub(crate) fn find_matching_volume<'a>(
     claim: &PersistentVolumeClaim,
     volumes: impl Iterator<Item = &'a Arc<PersistentVolume>>,
@@ -58,11 +59,17 @@ pub(crate) fn find_matching_volume<'a>(
             Seeker::Binder { waits_for_pod } => !waits_for_pod,
             Seeker::Scheduler { .. } => reached && has_access_modes(claim, volume),
         };
-        if suits && is_offered(claim, volume) && smallest.is_none_or(|best| best.capacity > volume.capacity) {
+        if suits && is_offered(claim, volume) && smallest.is_none_or(|best| comes_before(claim, volume, best)) {
             smallest = Some(volume);
         }
     }
     smallest
+}
+
+/// Whether a claim takes a volume rather than another that suits it, too.
+fn comes_before(claim: &PersistentVolumeClaim, volume: &PersistentVolume, other: &PersistentVolume) -> bool {
+    let luck = |volume: &PersistentVolume| StableHasher::hash_one(&(claim.meta.uid, volume.meta.uid));
+    volume.capacity < other.capacity || volume.capacity == other.capacity && luck(volume) < luck(other)
 }
 
 /// What must hold even for a volume that is kept for the claim.

@@ -29,6 +29,7 @@ use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
 use crate::controllers::{NamespacedName, owned_by};
+use crate::digest::StableHasher;
 use crate::events::Event;
 use crate::id::{Name, Revision, RowId, Uid};
 use crate::model::{Address, EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServiceType};
@@ -203,6 +204,7 @@ impl EndpointSlices {
         }
         let Some((namespace, uid)) = new.or(old).map(|pod| (&pod.meta.namespace, pod.meta.uid)) else { return };
         let changed = old.map(endpoint_marks) != new.map(endpoint_marks);
+        let wakes = old.map(waking_marks) != new.map(waking_marks);
         let relabelled = old.map(|pod| &pod.meta.labels) != new.map(|pod| &pod.meta.labels);
         if !changed && !relabelled {
             return;
@@ -225,7 +227,7 @@ impl EndpointSlices {
                 true => {}
                 false => pods.remove(uid),
             }
-            if concerns_endpoints && (changed || before != after) {
+            if concerns_endpoints && (wakes || before != after) {
                 self.desk.queue.add(key.clone());
             }
         }
@@ -331,7 +333,7 @@ impl Reconciler for EndpointSlices {
             "what has changed of {key:?} asks for {for_changes:?}, a look at everything for {all:?}"
         );
         let for_changes = for_changes.map(|writes| (writes, LeftOut::new(), Vec::new()));
-        let Some((writes, left_out, said)) = for_changes.or(all) else {
+        let Some((mut writes, left_out, said)) = for_changes.or(all) else {
             // The watch has not yet shown what was written before.
             return self.finish(ctx, &key, true);
         };
@@ -342,6 +344,11 @@ impl Reconciler for EndpointSlices {
         {
             // What these would have held is in no slice.
             tracked.pods.distrust();
+        }
+        // Slices of several sets of ports are made in any order: Kubernetes goes through a map.
+        if writes.create.len() > 1 {
+            let luck = |slice: &EndpointSlice| StableHasher::hash_one(&(service.meta.uid, &slice.ports));
+            writes.create.sort_by_cached_key(luck);
         }
         let requests = requests_of(writes, service.meta.is_terminating());
         self.desk.begin(ctx, key, Stage { deleted, left_out, said }, requests)
@@ -395,6 +402,15 @@ fn is_managed(slice: &EndpointSlice) -> bool {
 fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
     let marks = (pod.is_ready(), pod.meta.is_terminating(), pod.is_finished());
     (marks.0, marks.1, marks.2, pod.status.pod_ip.as_ref(), pod.node.as_ref())
+}
+
+/// What of a pod wakes its Services. That it has ended does so only while it is on its way out: whoever ends a pod
+/// takes its readiness along, and where nobody does, the endpoint stays until something else changes.
+///
+/// Source: `podEndpointsChanged`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
+fn waking_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
+    let marks = endpoint_marks(pod);
+    (marks.0, marks.1, marks.1 && marks.2, marks.3, marks.4)
 }
 
 /// An empty slice of a Service.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::{Answer, Propagation, Request};
+use crate::controllers::owned_by;
 use crate::controllers::pods::slow_start;
 use crate::controllers::stateful_set::identity::{self, is_running_and_ready, is_unavailable};
 use crate::controllers::stateful_set::storage::{self, Missing};
@@ -209,6 +210,11 @@ impl Situation<'_> {
             let mut named = Pod::clone(pod);
             named.meta.labels = identity::labels_of(pod);
             storage::mount(self.set, &mut named);
+            // A pod that was adopted a moment ago is seen as it was before.
+            if !named.meta.owners.iter().any(|owner| owner.controller) {
+                let owner = owned_by(Kind::StatefulSet, &self.set.meta);
+                named.meta.owners = named.meta.owners.iter().cloned().chain([owner]).collect();
+            }
             // Kubernetes repeats the write over a conflict; writing without a condition comes to the same.
             let update = Request::Update { object: Object::Pod(Arc::new(named)), expected: None };
             renewed.push((Action::of_pod(Verb::Update, pod), update));

@@ -10,7 +10,7 @@ use crate::api::Request;
 use crate::controllers::owned_by;
 use crate::controllers::stateful_set::identity;
 use crate::digest::Shared;
-use crate::id::{Name, Uid};
+use crate::id::{Name, RowId, Uid};
 use crate::model::{
     ClaimTemplate, Kind, Meta, MetaExtras, Object, OwnerReference, PersistentVolumeClaim, Pod, PodSpec, PodVolume,
     PodVolumeSource, StatefulSet,
@@ -37,9 +37,12 @@ fn claims<'a>(set: &'a StatefulSet, pod: &Pod) -> impl Iterator<Item = (Name, &'
 
 /// The stored claims of a pod.
 fn stored<'a>(view: View<'a>, set: &'a StatefulSet, pod: &Pod) -> Vec<&'a Arc<PersistentVolumeClaim>> {
+    rows(view, set, pod).into_iter().map(|(_, claim)| claim).collect()
+}
+
+fn rows<'a>(view: View<'a>, set: &'a StatefulSet, pod: &Pod) -> Vec<(RowId, &'a Arc<PersistentVolumeClaim>)> {
     let names = claims(set, pod).map(|(name, _)| name);
-    let find = |name: Name| view.find::<PersistentVolumeClaim>(&set.meta.namespace, &name).map(|(_, claim)| claim);
-    names.filter_map(find).collect()
+    names.filter_map(|name| view.find::<PersistentVolumeClaim>(&set.meta.namespace, &name)).collect()
 }
 
 /// Puts the pod's claims among its volumes, in place of volumes of the same names.
@@ -101,14 +104,16 @@ pub(super) fn is_stale(view: View<'_>, set: &StatefulSet, pod: &Pod) -> bool {
     set.claim_retention.deleted_with_pod && stored(view, set, pod).iter().any(stale)
 }
 
-/// The writes that bring the owners of a pod's claims in line with the retention policy, by the claims' names.
+/// The writes that bring the owners of a pod's claims in line with the retention policy, by the claims' names. They are
+/// of the versions that are seen: what binds a claim to its volume may be quicker.
 pub(super) fn retention(view: View<'_>, set: &StatefulSet, pod: &Pod) -> Vec<(Name, Request)> {
-    let outdated = stored(view, set, pod).into_iter().filter(|claim| !is_up_to_date(&claim.meta.owners, set, pod));
-    let update = |claim: &Arc<PersistentVolumeClaim>| {
+    let outdated = rows(view, set, pod).into_iter().filter(|(_, claim)| !is_up_to_date(&claim.meta.owners, set, pod));
+    let update = |(row, claim): (RowId, &Arc<PersistentVolumeClaim>)| {
         let mut changed = PersistentVolumeClaim::clone(claim);
         changed.meta.owners = owners(&claim.meta.owners, set, pod);
         let object = Object::PersistentVolumeClaim(Arc::new(changed));
-        (claim.meta.name.clone(), Request::Update { object, expected: None })
+        let expected = view.version_of::<PersistentVolumeClaim>(row);
+        (claim.meta.name.clone(), Request::Update { object, expected })
     };
     outdated.map(update).collect()
 }

@@ -14,9 +14,6 @@ use crate::conform::kubelets::Due;
 /// How often a kubelet renews its lease.
 const RENEWAL: Span = Span::from_secs(10);
 
-/// How long a kubelet takes for whatever it does, beside the delay that it keeps.
-const KUBELET: Span = Span::from_millis(15);
-
 impl Bench<'_> {
     pub(super) fn do_machine(&mut self, machine: &Value) {
         let name = machine["name"].as_str().unwrap_or_default().to_owned();
@@ -115,8 +112,8 @@ impl Bench<'_> {
     pub(super) fn plan(&mut self, plans: Vec<(Span, Due)>) {
         for (delay, due) in plans {
             // Kubelets of a busy cluster are late, each on its own.
-            let late = self.pace.kubelet_late(KUBELET, due.entity(), self.pushed);
-            self.push(self.now + delay + KUBELET + late, Happening::Duty(due));
+            let takes = self.pace.kubelet_takes(due.entity(), self.pushed);
+            self.push(self.now + delay + takes, Happening::Duty(due));
         }
     }
 }

@@ -48,6 +48,10 @@ const TOKEN: Span = Span::from_millis(50);
 /// How much later than in plays of the first kind a component hears the news at most, in one of the second kind.
 const NEWS_LATE: [Span; 4] = [Span::ZERO, Span::from_millis(5), Span::from_millis(20), Span::from_millis(60)];
 
+/// How long a kubelet takes for whatever it does, beside the delay that it keeps, by the seed: recorders were not all
+/// equally quick, and what a request meets at that very moment hangs on it.
+const KUBELET: [Span; 2] = [Span::from_millis(15), Span::from_millis(5)];
+
 /// How late a kubelet is at most, beside what the pace makes of it, in a play of the second kind.
 const LATE: [Span; 4] = [Span::from_millis(10), Span::from_millis(40), Span::from_millis(100), Span::from_millis(250)];
 
@@ -67,6 +71,8 @@ pub(super) struct Pace {
     pub(super) overtaking: bool,
     /// What the controllers' clients have, as the controller manager's flags say it.
     pub(super) client_limit: Option<RateLimit>,
+    /// How long kubelets take at least.
+    kubelet: Span,
     /// How late kubelets are at most, beside the pace.
     late: Span,
     /// What stands before each client's requests; none where all are alike.
@@ -100,6 +106,7 @@ impl Pace {
             factor: if is_second { PACES_OF_PARTS } else { PACES }[(place % PACES.len() as u64) as usize],
             overtaking: place / PACES.len() as u64 % 2 == 1,
             client_limit: Some(RateLimit { per_second, burst }),
+            kubelet: KUBELET[(place / (2 * PACES.len() as u64) % 2) as usize],
             late: if is_second { LATE[one_of_four(seed, KUBELETS, 0)] } else { Span::ZERO },
             queues: is_second.then(BTreeMap::new),
             shared_limit: recorded_limit.is_none(),
@@ -138,10 +145,10 @@ impl Pace {
         Span(below(draw(self.seed, Purpose::WatchDelay, entity, count), most.0 + 1))
     }
 
-    /// How late a kubelet is with a duty, beside what it always takes.
-    pub(super) fn kubelet_late(&self, always: Span, duty: u64, count: u64) -> Span {
-        let most = always.0 * (self.factor - 1) + self.late.0 + 1;
-        Span(below(draw(self.seed, Purpose::LinkDelay, duty, count), most))
+    /// How long a kubelet takes for a duty, beside the delay that it keeps.
+    pub(super) fn kubelet_takes(&self, duty: u64, count: u64) -> Span {
+        let most = KUBELET[0].0 * (self.factor - 1) + self.late.0 + 1;
+        self.kubelet + Span(below(draw(self.seed, Purpose::LinkDelay, duty, count), most))
     }
 }
 
@@ -217,10 +224,11 @@ mod tests {
     fn the_news_and_kubelets_are_late_in_plays_of_the_second_kind_only() {
         let kubelets = |seed: u64| -> Vec<Span> {
             let pace = Pace::of(seed, Some((500, 500)));
-            (0..20).map(|duty| pace.kubelet_late(Span::from_millis(15), duty, 0)).collect()
+            (0..20).map(|duty| pace.kubelet_takes(duty, 0)).collect()
         };
-        assert_eq!(kubelets(0), vec![Span::ZERO; 20]);
-        assert!(kubelets(OF_A_KIND).iter().any(|late| *late > Span::from_millis(1)));
+        assert_eq!(kubelets(0), vec![KUBELET[0]; 20]);
+        assert_eq!(kubelets(2 * PACES.len() as u64), vec![KUBELET[1]; 20], "of half of the plays they are quicker");
+        assert!(kubelets(OF_A_KIND).iter().any(|takes| *takes > KUBELET[0] + Span::from_millis(1)));
         let news = |seed: u64| Pace::of(seed, None).news_late(ProcId::SCHEDULER, 0);
         assert!((0..OF_A_KIND).all(|seed| news(seed) == Span::ZERO));
         assert!((OF_A_KIND..2 * OF_A_KIND).any(|seed| news(seed) > NEWS_LATE[1]));

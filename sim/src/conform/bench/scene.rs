@@ -18,6 +18,9 @@ use crate::conform::{kubectl, unrecorded};
 /// The nodes that recordings of a shared cluster have beside their own.
 const POOL: u32 = 8;
 
+/// How long the scheduler may take to hear of a node, in milliseconds.
+const NEWS_MS: i64 = 1_000;
+
 /// A ConfigMap that a controller of the recorded clusters gave every namespace; Kubernetes itself does not know it.
 const FOREIGN: &str = "openshift-service-ca.crt";
 
@@ -102,7 +105,8 @@ fn zones_of(lines: &[Line]) -> BTreeMap<String, String> {
     endpoints.filter_map(pair).collect()
 }
 
-/// Whether a recording's pods went, or asked to go, to the nodes that it shared with others.
+/// Whether a recording's pods went, or asked to go, to the nodes that it shared with others, or its scheduler counts
+/// them. (Nodes that no pod may go to wake pods, too: they are among the reasons why a pod has not been placed.)
 fn mentions_pool(recording: &Recording) -> bool {
     let bodies = recording.steps.iter().filter_map(|step| match &step.what {
         Deed::Request { body, .. } => Some(body.to_string()),
@@ -110,4 +114,53 @@ fn mentions_pool(recording: &Recording) -> bool {
     });
     recording.lines.iter().any(|line| line.text("nodeName").starts_with("pool-"))
         || bodies.into_iter().any(|body| body.contains(r#""sim/set":"pool""#))
+        || counts_pool(recording)
+}
+
+/// Whether all that the scheduler says of nodes counts as many beside the machines of the steps as the pool has.
+fn counts_pool(recording: &Recording) -> bool {
+    let machines = |at_ms: i64| {
+        let before = recording.steps.iter().filter(|step| step.at_ms <= at_ms);
+        let changes = before.map(|step| match &step.what {
+            Deed::Machine(machine) if machine["op"] == "add" => 1,
+            Deed::Machine(machine) if machine["op"] == "remove" => -1,
+            _ => 0,
+        });
+        changes.sum::<i64>()
+    };
+    let mut said = recording.lines.iter().filter(|line| line.text("reason") == "FailedScheduling").peekable();
+    let is_pool_more = |line: &Line| {
+        let count = line.text("message").strip_prefix("0/").and_then(|rest| rest.split(' ').next()?.parse().ok());
+        // A node that has just joined or left may be counted or not.
+        count
+            .is_none_or(|count: i64| [0, NEWS_MS].iter().any(|ms| machines(line.at_ms - ms) + i64::from(POOL) == count))
+    };
+    said.peek().is_some() && said.all(is_pool_more)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_that_only_the_scheduler_s_words_tell_of_are_the_pool_if_they_are_as_many() {
+        let machine = |at_ms: i64, op: &str, name: &str| {
+            let what = Deed::Machine(json!({"op": op, "name": name}));
+            Step { at_ms, from_ms: at_ms, what }
+        };
+        let said = |at_ms: i64, message: &str| {
+            let line = json!({"t_ms": at_ms, "type": "ADDED", "kind": "Event", "name": "s/e", "reason":
+                "FailedScheduling", "message": message});
+            Line::from_json(line).expect("it is whole")
+        };
+        let counts = |lines: Vec<Line>| {
+            let steps = vec![machine(0, "add", "a"), machine(0, "add", "b"), machine(9_000, "remove", "b")];
+            counts_pool(&Recording { steps, lines, ..Recording::empty("shop".to_owned()) })
+        };
+        assert!(counts(vec![said(10, "0/10 nodes are available: 10 full."), said(20_000, "0/9 nodes are available.")]));
+        assert!(counts(vec![said(9_100, "0/10 nodes are available."), said(9_500, "0/9 nodes are available.")]));
+        assert!(!counts(vec![said(10, "0/10 nodes are available."), said(20_000, "0/10 nodes are available.")]));
+        assert!(!counts(vec![said(10, "0/2 nodes are available.")]), "a cluster of its own");
+        assert!(!counts(Vec::new()));
+    }
 }

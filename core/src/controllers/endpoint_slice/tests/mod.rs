@@ -115,6 +115,27 @@ fn a_named_port_with_two_numbers_gives_two_slices() {
 }
 
 #[test]
+fn slices_of_several_sets_of_ports_are_made_in_any_order() {
+    let order = |seed: u64| {
+        let stand_in = StandIn { start: Span::from_secs(1), ready: Span::from_secs(2), term: Span::from_secs(5) };
+        let config = Config { seed, ..Config::default() };
+        let mut bed = Testbed::new(config).with_binder(&["n1", "n2"]).with_stand_in(stand_in);
+        bed.add_node(0, "n1", "a", 8_000, 1 << 34);
+        bed.add_node(1, "n2", "b", 8_000, 1 << 34);
+        bed.create(pod("p", "http", 8080));
+        bed.create(pod("q", "http", 9090));
+        bed.run_for(Span::from_secs(5));
+        bed.create(web());
+        bed.run_for(Span::from_secs(2));
+        assert_eq!(slices(&bed).len(), 2);
+        let rows = bed.core.newest().all::<EndpointSlice>();
+        rows.min_by_key(|(row, _)| *row).expect("slices were made").1.ports[0].2
+    };
+    let found: std::collections::BTreeSet<_> = (1..=20).map(order).collect();
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), [8080, 9090], "either comes first");
+}
+
+#[test]
 fn publishing_unready_addresses_lists_all_as_ready() {
     let mut bed = bed();
     bed.create(Service { publish_not_ready: true, headless: true, ..web() });

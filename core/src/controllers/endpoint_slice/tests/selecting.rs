@@ -77,6 +77,8 @@ fn a_pod_that_has_ended_or_has_no_address_is_no_endpoint() {
     for (name, phase) in [("p", Phase::Succeeded), ("q", Phase::Failed)] {
         let mut ended = Pod::clone(&get(&bed, name));
         ended.status.phase = phase;
+        let now = bed.now();
+        ended.status.conditions.set(crate::model::ConditionKind::Ready, crate::model::Status3::False, "", "", now);
         write(&mut bed, ended);
     }
     assert_eq!(endpoints(&bed), ["r a RS-"]);
@@ -144,4 +146,22 @@ fn a_service_that_goes_leaves_no_slice_and_one_that_changes_its_selector_changes
     bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
     bed.run_for(Span::from_secs(3));
     assert_eq!(slices(&bed).len(), 0);
+}
+
+#[test]
+fn a_pod_that_ends_but_stays_ready_keeps_its_endpoint_until_something_else_changes() {
+    let mut bed = bed();
+    bed.create(web());
+    bed.create(pod("p", "http", 8080));
+    bed.create(pod("q", "http", 8080));
+    bed.run_for(Span::from_secs(6));
+    let mut failed = Pod::clone(&get(&bed, "p"));
+    failed.status.phase = crate::model::Phase::Failed;
+    write(&mut bed, failed);
+    assert_eq!(endpoints(&bed), ["p a RS-", "q b RS-"], "nothing that Services look at has changed");
+    let mut unready = Pod::clone(&get(&bed, "q"));
+    let now = bed.now();
+    unready.status.conditions.set(crate::model::ConditionKind::Ready, crate::model::Status3::False, "", "", now);
+    write(&mut bed, unready);
+    assert_eq!(endpoints(&bed), ["q b ---"]);
 }

@@ -99,7 +99,7 @@ impl Reconciler for Binder {
         }
     }
 
-    fn note(&mut self, _ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
+    fn note(&mut self, ctx: &mut Context<'_>, view: View<'_>, News { change, .. }: &News<'_>) {
         if let Some((old, new)) = versions::<PersistentVolume>(view, change) {
             let Some(volume) = new.or(old) else { return };
             self.desk.queue.add(Key::Volume(volume.meta.name.clone()));
@@ -108,6 +108,14 @@ impl Reconciler for Binder {
             {
                 let (namespace, name) = (claim.namespace.clone(), claim.name.clone());
                 self.desk.queue.add(Key::Claim(NamespacedName::new(namespace, name)));
+            }
+            // A claim whose volume has lost it is not told: it is looked at with all others.
+            if let (Some(old), Some(new)) = (old, new)
+                && let Some(claim) = old.claim.as_ref().filter(|_| old.claim != new.claim)
+            {
+                let key = Key::Claim(NamespacedName::new(claim.namespace.clone(), claim.name.clone()));
+                let delay = self.until_resync(ctx.now);
+                self.desk.queue.add_after(ctx, key, delay);
             }
         }
         if let Some((old, new)) = versions::<PersistentVolumeClaim>(view, change) {

@@ -404,3 +404,39 @@ fn who_is_to_make_a_volume_is_noted_on_its_claim_or_it_is_said_why_nobody_does()
         assert_eq!((&*claim.spec.volume, claim.status.phase), ("made", ClaimPhase::Bound), "{row}");
     }
 }
+
+#[test]
+fn which_of_several_equal_volumes_a_claim_takes_is_chance() {
+    let taken = |seed: u64| {
+        let mut bed = Testbed::new(Config { seed, ..Config::default() });
+        for name in ["a", "b", "c", "d"] {
+            bed.create(volume(name, "x", "1Gi"));
+        }
+        bed.run_for(Span::from_secs(1));
+        bed.create(claim("c", "x", "1Gi"));
+        bed.run_for(Span::from_secs(1));
+        stored(&bed, "c").spec.volume.to_string()
+    };
+    let found: std::collections::BTreeSet<String> = (1..=40).map(taken).collect();
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+    assert_eq!(taken(7), taken(7));
+}
+
+#[test]
+fn a_volume_whose_claim_was_taken_off_by_hand_is_bound_again_when_all_claims_are_looked_at() {
+    let mut bed = Testbed::new(Config::default());
+    bed.create(volume("v", "x", "1Gi"));
+    bed.create(claim("c", "x", "1Gi"));
+    bed.run_for(Span::from_secs(1));
+    let holder = |bed: &Testbed| {
+        let volume = bed.get::<PersistentVolume>("", "v").expect("it is there");
+        (volume.claim.as_ref().map(|claim| claim.name.to_string()), volume.status.phase)
+    };
+    assert_eq!(holder(&bed), (Some("c".to_owned()), VolumePhase::Bound));
+    let freed = PersistentVolume { claim: None, ..PersistentVolume::clone(&bed.get("", "v").expect("it is there")) };
+    bed.request(Request::Update { object: Object::PersistentVolume(Arc::new(freed)), expected: None });
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(holder(&bed), (None, VolumePhase::Available));
+    bed.run_for(Span::from_secs(15));
+    assert_eq!(holder(&bed), (Some("c".to_owned()), VolumePhase::Bound));
+}

@@ -249,6 +249,21 @@ fn without_a_driver_a_pod_waits_ten_minutes_for_its_claim_and_is_tried_again() {
 }
 
 #[test]
+fn a_pod_that_goes_while_it_waits_for_its_claim_is_said_to_be_gone() {
+    let mut bed = Testbed::new(Config::default());
+    bed.add_node(0, "n1", "a", 4_000, 8 << 30);
+    bed.create(class("late", BindingMode::WaitForFirstConsumer));
+    bed.create(claim("c", "late", "1Gi"));
+    bed.create(pod("p", &[of_claim("c")]));
+    bed.run_for(Span::from_secs(9));
+    delete(&mut bed, Kind::Pod, "p", None);
+    bed.run_for(Span::from_secs(3));
+    let told =
+        "running PreBind plugin \"VolumeBinding\": binding volumes: pod does not exist any more: pod \"p\" not found";
+    assert_eq!(said(&bed, told), 1, "{:#?}", bed.told());
+}
+
+#[test]
 fn an_ephemeral_volume_gets_a_claim_that_goes_with_its_pod() {
     let mut bed = bed();
     bed.create(class("now", BindingMode::Immediate));
