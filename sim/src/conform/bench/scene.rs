@@ -128,14 +128,17 @@ fn counts_pool(recording: &Recording) -> bool {
         });
         changes.sum::<i64>()
     };
-    let mut said = recording.lines.iter().filter(|line| line.text("reason") == "FailedScheduling").peekable();
-    let is_pool_more = |line: &Line| {
-        let count = line.text("message").strip_prefix("0/").and_then(|rest| rest.split(' ').next()?.parse().ok());
-        // A node that has just joined or left may be counted or not.
-        count
-            .is_none_or(|count: i64| [0, NEWS_MS].iter().any(|ms| machines(line.at_ms - ms) + i64::from(POOL) == count))
+    let said = recording.lines.iter().filter(|line| line.text("reason") == "FailedScheduling");
+    // What is said of nodes begins with their number, or says that there are none.
+    let count = |line: &Line| match line.text("message") {
+        message if message.starts_with("no nodes available") => Some(0),
+        message => message.strip_prefix("0/").and_then(|rest| rest.split(' ').next()?.parse().ok()),
     };
-    said.peek().is_some() && said.all(is_pool_more)
+    let mut counts = said.filter_map(|line| Some((line.at_ms, count(line)?))).peekable();
+    // A node that has just joined or left may be counted or not.
+    let is_pool_more =
+        |(at_ms, count): (i64, i64)| [0, NEWS_MS].iter().any(|ms| machines(at_ms - ms) + i64::from(POOL) == count);
+    counts.peek().is_some() && counts.all(is_pool_more)
 }
 
 #[cfg(test)]
@@ -161,6 +164,8 @@ mod tests {
         assert!(counts(vec![said(9_100, "0/10 nodes are available."), said(9_500, "0/9 nodes are available.")]));
         assert!(!counts(vec![said(10, "0/10 nodes are available."), said(20_000, "0/10 nodes are available.")]));
         assert!(!counts(vec![said(10, "0/2 nodes are available.")]), "a cluster of its own");
+        assert!(!counts(vec![said(10, "0/10 nodes are available."), said(20, "no nodes available to schedule pods")]));
+        assert!(!counts(vec![said(10, "persistentvolumeclaim \"c\" not found")]), "nothing is said of nodes");
         assert!(!counts(Vec::new()));
     }
 }
