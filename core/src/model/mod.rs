@@ -5,8 +5,8 @@
 //! defaulting and validation texts, which belong to the edges (crate `wavetank-manifest`).
 //!
 //! A file for each family of kinds (`workload`, `sets`, `batch`, `network`, `storage`, `policy` …); `pod` with its
-//! `container`s, `pod_volume`s, rules of `placement`, `pod_status`, `address` and `qos`; `object` is what all kinds share, `meta`,
-//! `condition` and `resources` what many of them have.
+//! `container`s, `pod_volume`s, rules of `placement`, `pod_status`, `address` and `qos`; `object` is what all kinds
+//! share, `meta`, `condition` and `resources` what many of them have.
 
 mod address;
 mod batch;
