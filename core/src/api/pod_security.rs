@@ -1,8 +1,8 @@
 //! The PodSecurity plugin: what the level that a namespace's labels enforce forbids to pods.
 //!
-//! Nobody is exempt, and a namespace without labels forbids nothing, as is the plugin's default. Absent on purpose: audit
-//! annotations (and with them that mode of the labels, but for its spelling), and what is told of the pods that are there
-//! when a namespace's labels change.
+//! Nobody is exempt, and a namespace without labels forbids nothing, as is the plugin's default. Absent on purpose:
+//! audit annotations (and with them that mode of the labels, but for its spelling), and what is told of the pods that
+//! are there when a namespace's labels change.
 //!
 //! Source: staging/src/k8s.io/pod-security-admission/{admission/admission.go,api/helpers.go} (v1.34.1).
 

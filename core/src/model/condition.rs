@@ -221,8 +221,8 @@ impl Conditions {
         true
     }
 
-    /// These conditions with several set, each as [`Conditions::set`] does. Panics unless `wanted` is in the order of the
-    /// kinds.
+    /// These conditions with several set, each as [`Conditions::set`] does. Panics unless `wanted` is in the order of
+    /// the kinds.
     pub fn with_all<const N: usize>(&self, wanted: [WantedCondition<'_>; N], now: Time) -> Conditions {
         assert!(wanted.is_sorted_by(|one, next| one.kind < next.kind), "each kind once, in their order: {wanted:?}");
         let mut brief = SmallVec::new();

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use super::{Located, Manifest};
 use crate::yaml::{Node, Value};
 
-/// Paths that the core acts on or that change nothing. `[]` is any item, `**` everything below; `@pod` stands for a pod's
-/// spec and `@container` for a container.
+/// Paths that the core acts on or that change nothing. `[]` is any item, `**` everything below; `@pod` stands for a
+/// pod's spec and `@container` for a container.
 const MODELLED: &[(&str, &[&str])] = &[
     ("", &["apiVersion", "kind", "metadata.**"]),
     ("Namespace", &["spec.finalizers", "status.**"]),
@@ -326,8 +326,9 @@ const CONTAINER_LEVELS: &[&str] = &[
 /// The modelled fields of each kind; those of every kind stand under the empty name and in each of the others.
 type Trees = BTreeMap<&'static str, Branch>;
 
+/// Those of a namespace without a level of PodSecurity.
 static TREES: LazyLock<Trees> = LazyLock::new(|| trees(false));
-/// The same in a namespace whose labels enforce a level.
+/// Those of a namespace whose labels enforce one.
 static TREES_UNDER_LEVELS: LazyLock<Trees> = LazyLock::new(|| trees(true));
 
 fn trees(levels: bool) -> Trees {

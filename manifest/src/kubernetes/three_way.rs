@@ -189,7 +189,8 @@ mod tests {
     #[test]
     fn a_volume_or_strategy_of_another_type_has_nothing_left_of_the_type_before() {
         let rolling = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}});
-        let of = |strategy: Value, volume: Value| json!({"strategy": strategy, "volumes": [{"name": "v", "emptyDir": volume}]});
+        let volumes = |volume: Value| json!([{"name": "v", "emptyDir": volume}]);
+        let of = |strategy: Value, volume: Value| json!({"strategy": strategy, "volumes": volumes(volume)});
         let current = of(rolling, json!({}));
         let mut wanted = of(json!({"type": "Recreate"}), json!({}));
         wanted["volumes"] = json!([{"name": "v", "hostPath": {"path": "/x"}}]);

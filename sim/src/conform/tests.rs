@@ -52,7 +52,8 @@ fn a_field_of_a_spec_that_a_recording_shows_of_no_object_of_a_kind_is_not_compar
     assert!(is_shown("ReplicationController/a generation", &recording));
     assert!(is_shown("ReplicationController: order of created", &recording));
     let slice = |endpoint: serde_json::Value| {
-        let line = json!({"t_ms": 1, "type": "ADDED", "kind": "EndpointSlice", "name": "shop/a", "endpoints": {"b": endpoint}});
+        let line = json!({"t_ms": 1, "type": "ADDED", "kind": "EndpointSlice", "name": "shop/a",
+            "endpoints": {"b": endpoint}});
         Recording { lines: vec![Line::from_json(line).expect("it is whole")], ..Recording::empty("shop".to_owned()) }
     };
     let (without, with) = (slice(json!({"ready": true})), slice(json!({"hints": {"forZones": [{"name": "z"}]}})));

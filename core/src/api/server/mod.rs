@@ -349,8 +349,8 @@ impl ApiServer {
             let (old, new) = (view.before(change.revision).get::<Pod>(change.row), view.get::<Pod>(change.row));
             let Some(node) = new.or(old).and_then(|pod| pod.node.as_ref()) else { continue };
             let Some(kubelet) = self.pod_watchers.of(node) else { continue };
-            // A kubelet hears what a request comes to, not what it writes on the way: of a pod that is removed by force,
-            // the removal alone.
+            // A kubelet hears what a request comes to, not what it writes on the way: of a pod that is removed by
+            // force, the removal alone.
             if told == Some(kubelet) || self.midway.binary_search(&change.revision).is_ok() {
                 continue;
             }

@@ -99,8 +99,8 @@ impl GarbageCollector {
     fn collect(&self, view: View<'_>, item: &Item, meta: &Meta) -> Vec<Vec<Request>> {
         // What has no namespace cannot be owned by what has one: such an owner is not even looked for.
         let misplaced = meta.namespace.is_empty() && meta.owners.iter().any(|owner| owner.kind.is_namespaced());
-        // Whether an owner of an unknown kind is there cannot be found out, so nothing is done: Kubernetes tries again and
-        // again, and no event tells of it.
+        // Whether an owner of an unknown kind is there cannot be found out, so nothing is done: Kubernetes tries again
+        // and again, and no event tells of it.
         if meta.owners.is_empty() || misplaced || !meta.strangers().is_empty() {
             return Vec::new();
         }

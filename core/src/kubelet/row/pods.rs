@@ -63,8 +63,8 @@ impl Row {
         }
     }
 
-    /// The API server has what the kubelet last told of a pod. If something has happened since, that is told next; if not,
-    /// the report would come out as it is, and what follows the last one of a pod that ends is its deletion.
+    /// The API server has what the kubelet last told of a pod. If something has happened since, that is told next; if
+    /// not, the report would come out as it is, and what follows the last one of a pod that ends is its deletion.
     fn on_echo(&mut self, ctx: &mut Context<'_>, place: usize) {
         let life = &self.pods[place];
         debug_assert!(life.asked || life.news || status::desired(life, ctx.now) == *life.pod.status);

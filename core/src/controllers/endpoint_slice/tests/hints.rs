@@ -65,8 +65,8 @@ fn endpoints_are_shared_among_zones_by_the_cpu_of_their_nodes() {
     assert_eq!(hints(&bed), [&told[..], &["p4 a for ".to_owned()]].concat());
     bed.run_for(Span::from_secs(4));
     assert!(hints(&bed).iter().all(|line| line.ends_with("for ")), "{:?}", hints(&bed));
-    let few = "Warning TopologyAwareHintsDisabled x1: Unable to allocate minimum required endpoints to each zone without \
-               exceeding overload threshold (5 endpoints, 2 zones), addressType: IPv4";
+    let few = "Warning TopologyAwareHintsDisabled x1: Unable to allocate minimum required endpoints to each zone \
+               without exceeding overload threshold (5 endpoints, 2 zones), addressType: IPv4";
     assert_eq!(said(&bed), [enabled, few]);
     let key = ObjectKey::new(Kind::Pod, "default", "p4");
     bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });

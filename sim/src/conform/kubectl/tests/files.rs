@@ -27,9 +27,8 @@ fn what_is_applied_again_takes_away_what_it_set_and_leaves_what_others_set() {
     assert_eq!(made["metadata"]["annotations"][LAST_APPLIED], format!("{noted}\n"));
     assert_eq!(bed.run("scale deploy/desk --replicas=7"), "");
     assert_eq!(bed.run("annotate deploy/desk note=kept"), "");
-    assert!(
-        matches!(bed.understand_with(APPLY, &[desk(json!({}))]), Command::Do(Plan { requests, .. }) if requests.len() == 1)
-    );
+    let understood = bed.understand_with(APPLY, &[desk(json!({}))]);
+    assert!(matches!(understood, Command::Do(Plan { requests, .. }) if requests.len() == 1));
     assert_eq!(bed.run_with(APPLY, &[desk(json!({"progressDeadlineSeconds": 30}))]), "");
     let after = bed.shown(Kind::Deployment, "desk");
     // A size that the last had and the new one has not is filled in again.
