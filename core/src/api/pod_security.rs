@@ -38,7 +38,7 @@ pub(super) fn violation(view: View<'_>, pod: &Pod) -> Option<String> {
 ///
 /// Source: `PolicyToEvaluate`, staging/src/k8s.io/pod-security-admission/api/helpers.go (v1.34.1).
 pub(super) fn warning(view: View<'_>, object: &Object, before: Option<&Object>) -> Option<String> {
-    let spec = object.pod_spec()?;
+    let (_, spec) = object.pod_parts()?;
     let (_, namespace) = view.find::<Namespace>(&Name::default(), &object.meta().namespace)?;
     let labels = &namespace.meta.labels;
     let enforced = enforced(labels);

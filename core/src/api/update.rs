@@ -11,11 +11,13 @@ use crate::model::{
 };
 use crate::store::Store;
 
-/// Replaces everything but identity and status.
+/// Replaces everything but identity and status. A version that is no longer the newest is refused as such, whatever
+/// else is wrong with it.
 pub(super) fn update(ctx: &Context<'_>, store: &mut Store, object: Object, expected: Option<Revision>) -> Answer {
-    // A version that is no longer the newest is refused as such, whatever else is wrong with it.
-    with_object!(&object, version => checked(store, version, expected).map(drop))?;
-    check_kept(store, &object)?;
+    if let Err(refusal) = check_kept(store, &object) {
+        with_object!(&object, version => checked(store, version, expected).map(drop))?;
+        return Err(refusal);
+    }
     with_object!(object, version => write(ctx, store, version, expected, keep_status))
 }
 
@@ -51,8 +53,10 @@ pub(super) fn update_status(
     match object {
         Object::Pod(pod) => write_pod_status(store, pod, expected),
         Object::Job(job) => {
-            checked(store, &job, expected)?;
-            immutable::check_job_status(store, &job)?;
+            if let Err(refusal) = immutable::check_job_status(store, &job) {
+                checked(store, &job, expected)?;
+                return Err(refusal);
+            }
             write_status(store, &job, expected, |new, from: &Job| new.status = from.status.clone())
         }
         // The volumes are the word of two writers, each of whom patches its own list.

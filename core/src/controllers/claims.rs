@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::api::{Answer, Request};
-use crate::controllers::{NamespacedName, owned_by, without_owner};
+use crate::controllers::{NamespacedName, with_owner, without_owner};
 use crate::id::{Name, RowId, Uid};
 use crate::model::{Kind, Meta, ObjectKey, OwnerReference, Resource};
 use crate::store::View;
@@ -64,8 +64,7 @@ impl<T> Default for Claims<T> {
 impl<T: Resource> Claims<T> {
     /// Makes the owner the one that manages the object.
     pub(crate) fn adopt(&mut self, view: View<'_>, kind: Kind, owner: &Meta, row: RowId, object: &Arc<T>) {
-        let owners = object.meta().owners.iter().cloned().chain([owned_by(kind, owner)]).collect();
-        self.claim(view, row, object, owners, true);
+        self.claim(view, row, object, with_owner(object.meta(), kind, owner), true);
     }
 
     /// Takes the owner out of the object's owners.

@@ -42,7 +42,7 @@ mod volumes;
 mod work_queue;
 
 pub(crate) use called::name_of;
-pub(crate) use names::{NamespacedName, managing, owned_by, without_owner};
+pub(crate) use names::{NamespacedName, managing, owned_by, with_owner, without_owner};
 pub(crate) use work_queue::WorkQueue;
 
 use news::{News, Topics};

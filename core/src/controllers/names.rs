@@ -83,6 +83,11 @@ pub(crate) fn owned_by(kind: Kind, owner: &Meta) -> OwnerReference {
     OwnerReference { kind, name: owner.name.clone(), uid: owner.uid, controller: true, block_owner_deletion: true }
 }
 
+/// An object's owners with the one that manages it from now on.
+pub(crate) fn with_owner(meta: &Meta, kind: Kind, owner: &Meta) -> Arc<[OwnerReference]> {
+    meta.owners.iter().cloned().chain([owned_by(kind, owner)]).collect()
+}
+
 /// An object's owners without one of them.
 pub(crate) fn without_owner(meta: &Meta, owner: Uid) -> Arc<[OwnerReference]> {
     meta.owners.iter().filter(|reference| reference.uid != owner).cloned().collect()

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::api::LETTERS;
-use crate::controllers::owned_by;
+use crate::controllers::{owned_by, with_owner};
 use crate::digest::StableHasher;
 use crate::id::Name;
 use crate::model::{ControllerRevision, Kind, Labels, Meta, MetaExtras, PodTemplate};
@@ -47,8 +47,7 @@ pub(crate) fn revision_of(
 /// write of it meets a conflict and is made again with the owner; writing it with the owner at once comes to the same.
 pub(crate) fn adopted(kind: Kind, owner: &Meta, mut revision: Arc<ControllerRevision>) -> Arc<ControllerRevision> {
     if !revision.meta.is_managed() {
-        let owners = &revision.meta.owners;
-        let owners = owners.iter().cloned().chain([owned_by(kind, owner)]).collect();
+        let owners = with_owner(&revision.meta, kind, owner);
         Arc::make_mut(&mut revision).meta.owners = owners;
     }
     revision

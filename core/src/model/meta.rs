@@ -208,6 +208,10 @@ pub struct Stranger {
     pub controller: bool,
 }
 
+impl Absent for Vec<Stranger> {
+    const ABSENT: &'static Self = &Vec::new();
+}
+
 /// What every object has.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Meta {
@@ -245,9 +249,9 @@ pub struct MetaExtras {
     pub finalizers: Vec<Name>,
     /// The object as the user wrote it (JSON text); parts that the core does not model are shown from here.
     pub original: Option<Name>,
-    /// Owners of kinds that are not modelled, which are shown from the original; `None` for none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub strangers: Option<Arc<Vec<Stranger>>>,
+    /// Owners of kinds that are not modelled, which are shown from the original.
+    #[serde(default, skip_serializing_if = "Seldom::is_absent")]
+    pub strangers: Seldom<Vec<Stranger>>,
 }
 
 impl Absent for MetaExtras {
@@ -257,7 +261,7 @@ impl Absent for MetaExtras {
         annotations: Labels(None),
         finalizers: Vec::new(),
         original: None,
-        strangers: None,
+        strangers: Seldom::NOTHING,
     };
 }
 
@@ -296,14 +300,9 @@ impl Meta {
         self.owners.iter().find(|owner| owner.controller)
     }
 
-    /// Owners of kinds that are not modelled.
-    pub fn strangers(&self) -> &[Stranger] {
-        self.strangers.as_deref().map_or(&[], Vec::as_slice)
-    }
-
-    /// The one among them that manages this object.
+    /// The owner of a kind that is not modelled that manages this object.
     pub fn strange_controller(&self) -> Option<&Stranger> {
-        self.strangers().iter().find(|owner| owner.controller)
+        self.strangers.iter().find(|owner| owner.controller)
     }
 
     /// Whether somebody manages this object, of whatever kind.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Name, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
-    EndpointSlice, Job, LimitRange, Meta, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod,
+    EndpointSlice, Job, Labels, LimitRange, Meta, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod,
     PodDisruptionBudget, PodSpec, PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, Secret, Service,
     ServiceAccount, StatefulSet, StorageClass, VolumeAttachment,
 };
@@ -224,19 +224,20 @@ impl Kind {
 }
 
 impl Object {
-    /// The spec of a pod, or of the pods that an object makes; `None` for objects of other kinds.
-    pub fn pod_spec(&self) -> Option<&PodSpec> {
-        Some(match self {
-            Object::Pod(pod) => &pod.spec,
-            Object::ReplicaSet(set) => &set.template.spec,
-            Object::ReplicationController(set) => &set.template.spec,
-            Object::Deployment(deployment) => &deployment.template.spec,
-            Object::StatefulSet(set) => &set.template.spec,
-            Object::DaemonSet(set) => &set.template.spec,
-            Object::Job(job) => &job.spec.template.spec,
-            Object::CronJob(cron_job) => &cron_job.template.spec.template.spec,
+    /// The labels and the spec of a pod, or of the pods that an object makes; `None` for objects of other kinds.
+    pub fn pod_parts(&self) -> Option<(&Labels, &PodSpec)> {
+        let template = match self {
+            Object::Pod(pod) => return Some((&pod.meta.labels, &pod.spec)),
+            Object::ReplicaSet(set) => &set.template,
+            Object::ReplicationController(set) => &set.template,
+            Object::Deployment(deployment) => &deployment.template,
+            Object::StatefulSet(set) => &set.template,
+            Object::DaemonSet(set) => &set.template,
+            Object::Job(job) => &job.spec.template,
+            Object::CronJob(cron_job) => &cron_job.template.spec.template,
             _ => return None,
-        })
+        };
+        Some((&template.labels, &template.spec))
     }
 
     /// Kind, namespace and name.

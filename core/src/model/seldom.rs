@@ -14,6 +14,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Seldom<T>(Option<Arc<T>>);
 
 impl<T> Seldom<T> {
+    /// What an object has that does not have it.
+    pub const NOTHING: Seldom<T> = Seldom(None);
+
     /// Whether both are the very same copy, or both have nothing; equal ones need not be.
     pub fn same(&self, other: &Seldom<T>) -> bool {
         match (&self.0, &other.0) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::api::{Answer, Reply, Request};
 use crate::context::Context;
-use crate::id::{Name, RequestId, Revision, RowId, Uid};
+use crate::id::{Name, RequestId, Revision, RowId};
 use crate::model::{Labels, Node, Object, PersistentVolume, PersistentVolumeClaim, Pod, SELECTED_NODE};
 use crate::scheduler::Scheduler;
 use crate::scheduler::cache::Standing;
@@ -43,7 +43,6 @@ pub(super) struct Prebinds {
 /// A pod with a node whose claims are being bound.
 struct Prebind {
     queued: Queued,
-    uid: Uid,
     /// The pod as it was when it got its node.
     pod: Arc<Pod>,
     slot: u32,
@@ -83,7 +82,7 @@ impl Scheduler {
     ) {
         let (slot, decision) = decided;
         let pod = view.get::<Pod>(queued.row).expect("a queued pod is in the view");
-        let (row, uid, pod) = (queued.row, pod.meta.uid, pod.clone());
+        let (row, pod) = (queued.row, pod.clone());
         let placement = &mut self.placement;
         placement.assume(row, slot, queued.class, Standing::of(&pod));
         let node = placement.cache.slot(slot).name.clone();
@@ -108,7 +107,7 @@ impl Scheduler {
             writes.push_back(Request::Update { object: Object::PersistentVolumeClaim(selected), expected });
         }
         let (written, checks) = (Vec::new(), None);
-        let prebind = Prebind { queued, uid, pod, slot, node, bindings, provisions, writes, written, checks };
+        let prebind = Prebind { queued, pod, slot, node, bindings, provisions, writes, written, checks };
         self.prebinds.pods.insert(row, prebind);
         self.next_write(ctx, row);
     }
@@ -165,7 +164,7 @@ impl Scheduler {
                 Finding::NotYet => {}
                 Finding::Bound => {
                     let prebind = self.prebinds.pods.remove(&row).expect("the pod was just seen");
-                    let pod = view.get_uid::<Pod>(row, prebind.uid).expect("the look has found the pod");
+                    let pod = view.get_uid::<Pod>(row, prebind.pod.meta.uid).expect("the look has found the pod");
                     self.bind(ctx, pod, prebind.queued, prebind.slot);
                 }
                 Finding::Failed(why) => self.fail_prebind(ctx, view, row, &format!("binding volumes: {why}")),
@@ -182,10 +181,10 @@ impl Scheduler {
         prebind.provisions.iter().for_each(|claim| storage.restore_claim(claim));
         let message = format!("running PreBind plugin \"VolumeBinding\": {why}");
         // Of a pod that has gone meanwhile it is said too.
-        if view.get_uid::<Pod>(row, prebind.uid).is_none() {
+        if view.get_uid::<Pod>(row, prebind.pod.meta.uid).is_none() {
             tell_failure(ctx, view, row, &prebind.pod, note(&message));
         }
-        self.binding_failed(ctx, view, prebind.queued, prebind.uid, &message);
+        self.binding_failed(ctx, view, prebind.queued, prebind.pod.meta.uid, &message);
     }
 
     /// What one attempt went without is known by now.
@@ -239,7 +238,7 @@ impl Prebind {
         let Some((_, node)) = view.find::<Node>(&Name::default(), &self.node) else {
             return Finding::Failed(format!("failed to get node \"{0}\": node \"{0}\" not found", self.node));
         };
-        if view.get_uid::<Pod>(self.queued.row, self.uid).is_none() {
+        if view.get_uid::<Pod>(self.queued.row, self.pod.meta.uid).is_none() {
             return Finding::Failed(format!("pod does not exist any more: pod \"{}\" not found", self.pod.meta.name));
         }
         let labels = &node.meta.labels;

@@ -55,6 +55,10 @@ fn heads(object: &Object) -> &'static [&'static str] {
     }
 }
 
+fn or_none(text: &Option<impl ToString>) -> String {
+    text.as_ref().map_or_else(|| "<none>".to_owned(), ToString::to_string)
+}
+
 fn row(now: Time, object: &Object) -> Vec<String> {
     let meta = object.meta();
     let age = age(now.since(meta.created_at));
@@ -68,9 +72,7 @@ fn row(now: Time, object: &Object) -> Vec<String> {
             let ready = pod.status.containers.iter().filter(|container| container.ready).count();
             let restarts: u32 = pod.status.containers.iter().map(|container| container.restarts).sum();
             let ready = format!("{ready}/{}", pod.spec.containers.len());
-            let or_none = |text: Option<String>| text.unwrap_or_else(|| "<none>".to_owned());
-            let ip = or_none(pod.status.pod_ip.as_ref().map(ToString::to_string));
-            let node = or_none(pod.node.as_ref().map(ToString::to_string));
+            let (ip, node) = (or_none(&pod.status.pod_ip), or_none(&pod.node));
             vec![name, ready, status(pod), restarts.to_string(), age, ip, node]
         }
         Object::Deployment(deployment) => {

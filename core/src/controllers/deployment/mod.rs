@@ -25,7 +25,7 @@ use crate::controllers::claims::Orphans;
 use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
-use crate::controllers::{NamespacedName, managing, owned_by, without_owner};
+use crate::controllers::{NamespacedName, managing, with_owner, without_owner};
 use crate::facts::What;
 use crate::id::{RowId, Uid};
 use crate::model::{ConditionKind, Deployment, DeploymentStrategy, Kind, Object, Pod, ReplicaSet, Status3};
@@ -109,8 +109,7 @@ impl Deployments {
         let orphans = self.orphans.of::<ReplicaSet>(view, &deployment.meta.namespace);
         for (row, set) in orphans.filter(|_| !deployment.meta.is_terminating()) {
             if !set.meta.is_terminating() && deployment.selector.matches(&set.meta.labels) {
-                let owner = owned_by(Kind::Deployment, &deployment.meta);
-                let owners = set.meta.owners.iter().cloned().chain([owner]).collect();
+                let owners = with_owner(&set.meta, Kind::Deployment, &deployment.meta);
                 plan.old.push(claim(row, set, owners));
                 adopts = true;
             }

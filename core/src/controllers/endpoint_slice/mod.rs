@@ -5,8 +5,8 @@
 //! Kubernetes); a sync looks at the pods that have changed and at the slices that these can concern. It looks at
 //! everything where it cannot be sure of the rest: when the Service, a node or somebody else's slice has changed, and
 //! after a failure. Builds with debug assertions do so each time and compare. Source: pkg/controller/endpointslice,
-//! staging/src/k8s.io/endpointslice (v1.34.1). Absent on purpose: IPv6, trigger times. Slices of a
-//! Service that is gone are left to the garbage collector.
+//! staging/src/k8s.io/endpointslice (v1.34.1). Absent on purpose: IPv6, trigger times. Slices of a Service that is gone
+//! are left to the garbage collector.
 //!
 //! Parts: `selected` (the pods of a Service), `watched` (its slices), `placement` (which endpoint goes where), `hints`
 //! (for whom they are), `events`.
@@ -375,11 +375,13 @@ impl Reconciler for EndpointSlices {
             }
         }
         let failed = error.is_some() || !stage.left_out.is_empty();
-        if let Some((_, service)) = view.find::<Service>(&key.namespace, &key.name) {
+        if (failed || !stage.said.is_empty())
+            && let Some((_, service)) = view.find::<Service>(&key.namespace, &key.name)
+        {
             events::about_hints(ctx, service, stage.said);
-        }
-        if failed && let Some((_, service)) = view.find::<Service>(&key.namespace, &key.name) {
-            events::not_updated(ctx, service, &stage.left_out, error.as_ref());
+            if failed {
+                events::not_updated(ctx, service, &stage.left_out, error.as_ref());
+            }
         }
         self.finish(ctx, &key, failed)
     }

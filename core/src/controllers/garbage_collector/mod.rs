@@ -101,7 +101,7 @@ impl GarbageCollector {
         let misplaced = meta.namespace.is_empty() && meta.owners.iter().any(|owner| owner.kind.is_namespaced());
         // Whether an owner of an unknown kind is there cannot be found out, so nothing is done: Kubernetes tries again
         // and again, and no event tells of it.
-        if meta.owners.is_empty() || misplaced || !meta.strangers().is_empty() {
+        if meta.owners.is_empty() || misplaced || !meta.strangers.is_empty() {
             return Vec::new();
         }
         let owners = owners_of(view, meta);

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::{Answer, Propagation, Request};
-use crate::controllers::owned_by;
 use crate::controllers::pods::slow_start;
 use crate::controllers::stateful_set::identity::{self, is_running_and_ready, is_unavailable};
 use crate::controllers::stateful_set::storage::{self, Missing};
+use crate::controllers::with_owner;
 use crate::id::Name;
 use crate::model::{
     ControllerRevision, Kind, Object, ObjectKey, Phase, Pod, PodManagement, StatefulSet, StatefulSetStatus,
@@ -211,9 +211,8 @@ impl Situation<'_> {
             named.meta.labels = identity::labels_of(pod);
             storage::mount(self.set, &mut named);
             // A pod that was adopted a moment ago is seen as it was before.
-            if !named.meta.owners.iter().any(|owner| owner.controller) {
-                let owner = owned_by(Kind::StatefulSet, &self.set.meta);
-                named.meta.owners = named.meta.owners.iter().cloned().chain([owner]).collect();
+            if !named.meta.is_managed() {
+                named.meta.owners = with_owner(&named.meta, Kind::StatefulSet, &self.set.meta);
             }
             // Kubernetes repeats the write over a conflict; writing without a condition comes to the same.
             let update = Request::Update { object: Object::Pod(Arc::new(named)), expected: None };
@@ -380,10 +379,10 @@ impl Plan {
     ///
     /// Source: `CreateStatefulPod`, pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
     pub(super) fn is_told_later(&self, set: &StatefulSet, action: &Action) -> bool {
-        let is_of_owners = |it: &Action| it.pod == action.pod && matches!(it.subject, Subject::Owners(_));
         let has_new_claims = || self.with_new_claims.iter().any(|pod| pod.meta.name == action.pod);
         let makes_pod = action.verb == Verb::Create && action.subject == Subject::Pod;
-        makes_pod && (self.actions.iter().any(is_of_owners) || set.claim_retention.deleted_with_set && has_new_claims())
+        let has_owners = self.actions.iter().any(|it| it.is_of_owners(&action.pod));
+        makes_pod && (has_owners || set.claim_retention.deleted_with_set && has_new_claims())
     }
 
     /// The pods that were made and of which that was not said, if all that was asked for about the owners of their
@@ -391,8 +390,7 @@ impl Plan {
     pub(super) fn made(&self, set: &StatefulSet, answers: &[Answer]) -> Vec<Action> {
         let answered = |place: usize| answers.get(place).is_some_and(Answer::is_ok);
         let has_owners = |action: &Action| {
-            let own = |it: &Action| it.pod == action.pod && matches!(it.subject, Subject::Owners(_));
-            self.actions.iter().enumerate().all(|(place, it)| !own(it) || answered(place))
+            self.actions.iter().enumerate().all(|(place, it)| !it.is_of_owners(&action.pod) || answered(place))
         };
         let untold =
             self.actions.iter().enumerate().filter(|(place, it)| answered(*place) && self.is_told_later(set, it));
@@ -401,6 +399,11 @@ impl Plan {
 }
 
 impl Action {
+    /// Whether it gives a claim of a pod its owners.
+    fn is_of_owners(&self, pod: &Name) -> bool {
+        self.pod == *pod && matches!(self.subject, Subject::Owners(_))
+    }
+
     fn of_pod(verb: Verb, pod: &Pod) -> Action {
         Action { verb, subject: Subject::Pod, pod: pod.meta.name.clone() }
     }

@@ -126,7 +126,7 @@ fn meta(metadata: &ObjectMeta, namespaced: bool, original: Name) -> Meta {
         annotations: labels(metadata.annotations.as_ref()),
         finalizers: metadata.finalizers.iter().flatten().map(|finalizer| name(finalizer)).collect(),
         original: Some(original),
-        strangers: strangers(metadata),
+        strangers: strangers(metadata).into(),
         ..MetaExtras::default()
     };
     Meta {
@@ -158,17 +158,16 @@ fn owner(reference: &ApiOwnerReference) -> Option<OwnerReference> {
 }
 
 /// The owners of kinds that the core does not have.
-fn strangers(metadata: &ObjectMeta) -> Option<Arc<Vec<Stranger>>> {
+fn strangers(metadata: &ObjectMeta) -> Vec<Stranger> {
     let references = metadata.owner_references.iter().flatten();
     let strange = references.filter(|reference| Kind::of_name(&reference.kind).is_none());
-    let strangers: Vec<Stranger> = strange
+    strange
         .map(|reference| Stranger {
             api_version: name(&reference.api_version),
             kind: name(&reference.kind),
             controller: reference.controller.unwrap_or(false),
         })
-        .collect();
-    (!strangers.is_empty()).then(|| Arc::new(strangers))
+        .collect()
 }
 
 pub(super) fn labels(map: Option<&BTreeMap<String, String>>) -> Labels {

@@ -162,7 +162,7 @@ fn a_manager_of_an_unknown_kind_closes_the_budget_that_asks_for_it() {
     bed.create(budget("b", DisruptionLimit::MaxUnavailable(IntOrPercent::Int(1))));
     let mut strange = pod("strange");
     let lamp = Stranger { api_version: "example.com/v1".into(), kind: "Lamp".into(), controller: true };
-    strange.meta.strangers = Some(vec![lamp].into());
+    strange.meta.strangers = vec![lamp].into();
     bed.create(strange);
     bed.run_for(Span::from_secs(5));
     let stored = bed.get::<PodDisruptionBudget>("default", "b").unwrap();

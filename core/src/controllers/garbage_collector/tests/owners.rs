@@ -63,7 +63,7 @@ fn an_object_with_an_owner_of_an_unknown_kind_is_left_as_it_is() {
     let lamp = || Stranger { api_version: "example.com/v1".into(), kind: "Lamp".into(), controller: false };
     let strange = |name: &str, owners: &[OwnerReference]| {
         let mut child = child("default", name, owners);
-        child.meta.strangers = Some(vec![lamp()].into());
+        child.meta.strangers = vec![lamp()].into();
         child
     };
     bed.create(strange("alone", &[]));

@@ -125,7 +125,7 @@ fn a_pod_that_somebody_of_an_unknown_kind_manages_is_no_orphan() {
     let mut bed = bed();
     let mut meta = Meta { labels: Labels::new([("app", "web")]), ..Meta::named("default", "lone") };
     let lamp = Stranger { api_version: "example.com/v1".into(), kind: "Lamp".into(), controller: true };
-    meta.strangers = Some(vec![lamp].into());
+    meta.strangers = vec![lamp].into();
     bed.create(Pod { meta: meta.into(), ..Pod::default() });
     bed.create(web(2));
     bed.run_for(Span::from_secs(5));

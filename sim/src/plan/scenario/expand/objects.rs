@@ -312,20 +312,9 @@ pub(super) fn read(node: &Node, path: &str, inputs: &mut Inputs) -> Result<Vec<L
 }
 
 fn template(object: &Object) -> Template {
-    let of = |labels: &Labels, spec: &wavetank_core::model::PodSpec| {
-        let all = spec.init_containers.iter().chain(&spec.containers);
-        (labels.clone(), all.map(|container| (container.name.clone(), container.image.clone())).collect())
-    };
-    let (labels, containers) = match object {
-        Object::Pod(pod) => of(&pod.meta.labels, &pod.spec),
-        Object::ReplicaSet(set) => of(&set.template.labels, &set.template.spec),
-        Object::ReplicationController(set) => of(&set.template.labels, &set.template.spec),
-        Object::Job(job) => of(&job.spec.template.labels, &job.spec.template.spec),
-        Object::CronJob(cron_job) => of(&cron_job.template.spec.template.labels, &cron_job.template.spec.template.spec),
-        Object::StatefulSet(set) => of(&set.template.labels, &set.template.spec),
-        Object::DaemonSet(set) => of(&set.template.labels, &set.template.spec),
-        Object::Deployment(deployment) => of(&deployment.template.labels, &deployment.template.spec),
-        _ => (Labels::default(), Vec::new()),
-    };
+    let parts = object.pod_parts();
+    let all = parts.into_iter().flat_map(|(_, spec)| spec.init_containers.iter().chain(&spec.containers));
+    let containers = all.map(|container| (container.name.clone(), container.image.clone())).collect();
+    let labels = parts.map(|(labels, _)| labels.clone()).unwrap_or_default();
     Template { namespace: object.meta().namespace.clone(), labels, containers }
 }
