@@ -4,19 +4,20 @@
 
 use std::hash::Hash;
 
+use crate::chunks::Chunks;
 use crate::digest::StableHasher;
 use crate::store::hash_index::HashIndex;
 
 /// A map that can only be asked for one key at a time.
 pub(crate) struct ByHash<K, V> {
     index: HashIndex,
-    slots: Vec<Option<(K, V)>>,
+    slots: Chunks<Option<(K, V)>>,
     free: Vec<u32>,
 }
 
 impl<K, V> Default for ByHash<K, V> {
     fn default() -> Self {
-        ByHash { index: HashIndex::default(), slots: Vec::new(), free: Vec::new() }
+        ByHash { index: HashIndex::default(), slots: Chunks::default(), free: Vec::new() }
     }
 }
 
