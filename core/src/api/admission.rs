@@ -271,11 +271,6 @@ pub fn enforces_level(labels: &Labels) -> bool {
     pod_security::enforces(labels)
 }
 
-/// What PodSecurity tells whoever writes an object, though it is stored; `before` is the version that there is.
-pub fn security_warning(view: View<'_>, object: &Object, before: Option<&Object>) -> Option<String> {
-    pod_security::warning(view, object, before)
-}
-
 /// What the plugins that only check have to say.
 fn check(view: View<'_>, object: &Object) -> Result<(), String> {
     match object {

@@ -27,6 +27,7 @@ use wavetank_core::api::Request;
 use wavetank_core::config::{AddressRange, Config};
 use wavetank_core::events::EventLog;
 use wavetank_core::id::{HostId, ProcId, RequestId, Revision};
+use wavetank_core::model::ObjectKey;
 use wavetank_core::seam::{Input, Msg, TimerKind};
 use wavetank_core::time::{Span, Time};
 
@@ -66,8 +67,8 @@ pub struct Played {
     pub codes: BTreeMap<usize, (u16, String)>,
     /// The exit code of each command line of the steps, and what it said, by the step's place.
     pub commands: BTreeMap<usize, (i32, String)>,
-    /// What each command line of the steps is told of levels of PodSecurity, sorted, by the step's place.
-    pub warnings: BTreeMap<usize, Vec<String>>,
+    /// What each command line of the steps is told of levels of PodSecurity, by the step's place.
+    pub warnings: BTreeMap<usize, BTreeSet<String>>,
     /// What no part of ours can do.
     pub not_covered: Vec<String>,
 }
@@ -103,6 +104,8 @@ struct Bench<'a> {
     drains: Vec<Running>,
     /// Requests of command lines that wait for the answer to the one before them, by the step's place.
     to_follow: BTreeMap<usize, VecDeque<Request>>,
+    /// The last command line that writes an object, by its place among the steps.
+    writers: BTreeMap<ObjectKey, usize>,
     /// Whose each field is, in a recording in which somebody applies.
     managers: Option<Managers>,
     /// Configurations that were applied and are not answered yet, by the step's place.
@@ -150,6 +153,7 @@ pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
         twins: Twins::default(),
         drains: Vec::new(),
         to_follow: BTreeMap::new(),
+        writers: BTreeMap::new(),
         managers: owners::begin(recording),
         applying: BTreeMap::new(),
         renamed: BTreeMap::new(),

@@ -2,10 +2,9 @@
 //! that the recorded cluster drew are replaced by ours, and our names and addresses by the recorded ones in what is
 //! answered.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use serde_json::Value;
-use wavetank_core::api::admission::security_warning;
 use wavetank_core::api::{Answer, Request};
 use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::model::{Kind, ObjectKey, Service};
@@ -166,8 +165,7 @@ impl Bench<'_> {
             Command::Do(plan) => {
                 let said = (i32::from(plan.failure.is_some()), plan.failure.unwrap_or_default());
                 self.played.commands.insert(place, said);
-                let warnings: BTreeSet<String> = plan.requests.iter().filter_map(|it| self.warning(it)).collect();
-                self.played.warnings.insert(place, warnings.into_iter().collect());
+                self.writers.extend(plan.requests.iter().filter_map(|it| Some((written(it)?, place))));
                 let mut requests: VecDeque<Request> = plan.requests.into();
                 let at_once = if plan.one_by_one { requests.len().min(1) } else { requests.len() };
                 for request in requests.drain(..at_once).collect::<Vec<_>>() {
@@ -186,14 +184,10 @@ impl Bench<'_> {
         }
     }
 
-    /// What the API server warns of when it is asked for something, if it is granted.
-    fn warning(&self, request: &Request) -> Option<String> {
-        let view = self.core.newest();
-        match request {
-            Request::Create(object) => security_warning(view, object, None),
-            Request::Update { object, .. } => security_warning(view, object, self.core.find(&object.key()).as_ref()),
-            Request::DryRun(request) => self.warning(request),
-            _ => None,
+    /// The API server has told a user something of an object that was written: the last command that writes it hears it.
+    pub(super) fn warned(&mut self, subject: &ObjectKey, message: &str) {
+        if let Some(place) = self.writers.get(subject) {
+            self.played.warnings.entry(*place).or_default().insert(message.to_owned());
         }
     }
 
@@ -224,5 +218,13 @@ impl Bench<'_> {
     fn as_recorded(&self, place: usize, message: String) -> String {
         let renamed = self.renamed.get(&place).into_iter().flatten();
         renamed.fold(message, |message, (ours, theirs)| message.replace(ours, theirs))
+    }
+}
+
+/// The object that a request writes, or would write.
+fn written(request: &Request) -> Option<ObjectKey> {
+    match request {
+        Request::DryRun(request) => written(request),
+        request => request.target(),
     }
 }

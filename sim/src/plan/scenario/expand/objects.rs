@@ -9,7 +9,7 @@ use wavetank_core::id::Name;
 use wavetank_core::model::{ConfigMap, Kind, Labels, Namespace, Object, ObjectKey, ServiceAccount};
 use wavetank_core::time::Time;
 use wavetank_manifest::kubernetes::{
-    Located, Manifest, read_manifests, read_node, to_object, unmodelled_fields, unmodelled_fields_under_levels,
+    Located, Manifest, Unmodelled, read_manifests, read_node, to_object, unmodelled_fields,
 };
 use wavetank_manifest::yaml::Span as Place;
 use wavetank_manifest::{Error, Errors, Node};
@@ -53,17 +53,9 @@ pub(super) struct Objects {
     /// Whether there are manifests that cannot be read: nobody knows what they would have brought.
     unread: bool,
     /// Fields that are kept but have no effect, each with its object's namespace.
-    not_modelled: Vec<(Name, String, Told)>,
+    not_modelled: Vec<(Name, String, Unmodelled)>,
     /// The namespaces whose labels enforce a level of PodSecurity.
     under_levels: BTreeSet<Name>,
-}
-
-/// Where a field has no effect: levels look at some that nothing else looks at.
-#[derive(Clone, Copy)]
-enum Told {
-    Always,
-    WithoutLevel,
-    UnderLevel,
 }
 
 impl Objects {
@@ -173,14 +165,9 @@ impl Objects {
         {
             self.under_levels.insert(key.name.clone());
         }
-        let (fields, under) = (unmodelled_fields(located), unmodelled_fields_under_levels(located));
-        let mut note = |field: &String, told: Told| {
-            self.not_modelled.push((key.namespace.clone(), format!("{who}: {field}"), told));
-        };
-        for field in &fields {
-            note(field, if under.contains(field) { Told::Always } else { Told::WithoutLevel });
-        }
-        under.iter().filter(|field| !fields.contains(field)).for_each(|field| note(field, Told::UnderLevel));
+        let fields = unmodelled_fields(located).into_iter();
+        let fields = fields.map(|(field, where_so)| (key.namespace.clone(), format!("{who}: {field}"), where_so));
+        self.not_modelled.extend(fields);
         self.known.insert(key, template(object));
     }
 
@@ -251,10 +238,8 @@ impl Objects {
 
     /// Fields that are kept but have no effect, each with its object.
     pub(super) fn not_modelled(self) -> Vec<String> {
-        let is_told = |(namespace, _, told): &(Name, String, Told)| match told {
-            Told::Always => true,
-            Told::WithoutLevel => !self.under_levels.contains(namespace),
-            Told::UnderLevel => self.under_levels.contains(namespace),
+        let is_told = |(namespace, _, where_so): &(Name, String, Unmodelled)| {
+            where_so.holds(self.under_levels.contains(namespace))
         };
         let told = self.not_modelled.iter().filter(|it| is_told(it));
         let mut fields: Vec<String> = told.map(|(_, field, _)| field.clone()).collect();
