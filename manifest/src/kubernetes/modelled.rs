@@ -413,7 +413,9 @@ fn walk<'n>(
             return;
         }
         path.push(name);
-        let mut note = |path: &[&str], what| drop(found.insert((path.join(".").replace(".[]", "[]"), what)));
+        let mut note = |path: &[&str], what| {
+            found.insert((path.join(".").replace(".[]", "[]"), what));
+        };
         match branch.below.get(name) {
             Some(below) => {
                 if everywhere && below.for_levels {

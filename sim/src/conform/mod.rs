@@ -225,7 +225,7 @@ fn is_out_of_service(line: &line::Line) -> bool {
 
 /// Steps that were answered otherwise in every play.
 fn answers(recording: &Recording, plays: &[bench::Played]) -> Vec<Difference> {
-    let differing = recording.steps.iter().enumerate().filter_map(|(place, step)| {
+    let differing = (0..recording.steps.len()).filter_map(|place| {
         let mut found = plays.iter().map(|play| answer(place, recording, play));
         let first = found.next()??;
         found.all(|difference| difference.is_some()).then_some(first)

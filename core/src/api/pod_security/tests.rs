@@ -6,8 +6,8 @@ use crate::digest::Shared;
 use crate::facts::What;
 use crate::model::pod_security::{Judged, Levels, Minors, Violation};
 use crate::model::{
-    ConditionKind, ConfigMap, Container, Deployment, Job, Kind, Labels, Meta, Namespace, ObjectKey, OwnerReference, Pod,
-    PodSecurity, PodSpec, PodTemplate, ReplicaSet, Resource, Selector,
+    ConditionKind, ConfigMap, Container, Deployment, Job, Kind, Labels, Meta, Namespace, ObjectKey, OwnerReference,
+    Pod, PodSecurity, PodSpec, PodTemplate, ReplicaSet, Resource, Selector,
 };
 use crate::testbed::Testbed;
 use crate::time::Span;
@@ -141,8 +141,10 @@ fn would(policy: &str, why: &str) -> String {
 }
 
 fn deployment(name: &str) -> Deployment {
-    let template = PodTemplate { spec: Shared::new(spec(None)), ..PodTemplate::default() };
-    Deployment { template, meta: Meta::named("default", name), ..Deployment::default() }
+    let labels = Labels::new([("app", name)]);
+    let template = PodTemplate { labels: labels.clone(), spec: Shared::new(spec(None)), ..PodTemplate::default() };
+    let selector = Selector::from_labels(labels);
+    Deployment { template, selector, meta: Meta::named("default", name), ..Deployment::default() }
 }
 
 #[test]
@@ -204,13 +206,9 @@ fn the_audit_is_told_of_whoever_writes() {
         .collect();
     let by = |kind: &str, by: &str| (kind.to_owned(), Some(by.to_owned()));
     let set = "replicaset-controller";
-    // The Deployment's controller notes the revision in an annotation with the status.
-    let expected = [
-        by("Deployment", "user"),
-        by("ReplicaSet", "deployment-controller"),
-        by("Pod", set),
-        by("Pod", set),
-    ];
+    // Of a status nothing is told, although a Deployment's revision is written with it.
+    let expected =
+        [by("Deployment", "user"), by("ReplicaSet", "deployment-controller"), by("Pod", set), by("Pod", set)];
     assert_eq!(told, expected);
     assert_eq!(label(&mut bed, "audit-version", "v1.7"), "");
     assert_eq!(label(&mut bed, "enforce", "restricted"), "");
@@ -278,8 +276,9 @@ fn of_very_many_pods_some_are_looked_at_one_of_each_controller_first() {
 fn a_template_is_judged_as_it_is_and_its_pods_as_they_are_filled_in() {
     let mut bed = Testbed::new(Config::default());
     let both: Levels = (Minors::since(0), Minors::since(0));
-    let of = |judged, port: &str| {
-        Violation { judged, ..Violation::new(both, ("hostPort", format!("container \"app\" uses hostPort {port}"))) }
+    let of = |judged, port: &str| Violation {
+        judged,
+        ..Violation::new(both, ("hostPort", format!("container \"app\" uses hostPort {port}")))
     };
     let found = || Some(vec![shares_network(), of(Judged::Pod, "80"), of(Judged::Template, "9")]);
     assert_eq!(label(&mut bed, "warn", "baseline"), "");

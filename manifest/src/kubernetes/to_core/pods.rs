@@ -47,11 +47,7 @@ pub(super) fn seconds(count: Option<i64>, default: u64) -> Span {
     Span::from_secs(count.map_or(default, |count| u64::try_from(count).unwrap_or(0)))
 }
 
-fn pod_spec(
-    spec: &api::PodSpec,
-    annotations: Option<&BTreeMap<String, String>>,
-    original: Option<Name>,
-) -> PodSpec {
+fn pod_spec(spec: &api::PodSpec, annotations: Option<&BTreeMap<String, String>>, original: Option<Name>) -> PodSpec {
     let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
     let required = affinity.and_then(|it| it.required_during_scheduling_ignored_during_execution.as_ref());
     let preferred = affinity.and_then(|it| it.preferred_during_scheduling_ignored_during_execution.as_ref());
