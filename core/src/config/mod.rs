@@ -250,7 +250,7 @@ pub struct SchedulerConfig {
     pub async_api_calls: bool,
     /// In how many of a hundred cases a change of a claim or volume moves the queue before `VolumeBinding` has heard of
     /// it: each has a handler of its own, and which is called first is chance. A pod that is tried at once then fails
-    /// as before, and waits for the next change. 0 is never.
+    /// as before, and waits for the next change; if the claim is new, the attempt ends in an error. 0 is never.
     #[serde(default)]
     pub late_volume_news_percent: u8,
 }
