@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fs, io, path::PathBuf};
 
 use wavetank_core::{
     api::{Request, admission::enforces_level},
+    config::PodSecurityConfig,
     id::Name,
     model::{Container, Object, PodSpec, ProbeAction},
 };
@@ -56,11 +57,13 @@ impl Wanted {
             Request::Apply { object, .. } => Some(object),
             _ => None,
         });
+        // That of `real`'s API server.
+        let config = PodSecurityConfig::default();
         let mut under_levels = BTreeSet::new();
         for object in there.iter().chain(written) {
             let Object::Namespace(namespace) = object else { continue };
             // The manifests come later than what is there.
-            if enforces_level(&namespace.meta.labels) {
+            if enforces_level(&config, &namespace.meta.name, &namespace.meta.labels) {
                 under_levels.insert(&namespace.meta.name);
             } else {
                 under_levels.remove(&namespace.meta.name);

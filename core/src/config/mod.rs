@@ -1,5 +1,6 @@
 //! What a cluster's operator can set: the flags of the components, with the defaults of Kubernetes 1.34.
 
+mod pod_security;
 mod profile;
 mod scheduling_cost;
 
@@ -9,6 +10,7 @@ use crate::id::Name;
 use crate::scheduler::policies::TypicalPods;
 use crate::time::Span;
 
+pub use pod_security::{PodSecurityConfig, PodSecurityLevel};
 pub use profile::{
     AddedAffinity, BalanceArgs, FitArgs, NodeTerm, Plugin, PluginArgs, PodAffinityArgs, Point, PreemptionArgs,
     ProfileConfig, ScoringStrategy, SpreadDefaults, VolumeBindingArgs,
@@ -72,6 +74,9 @@ pub struct ApiServerConfig {
     pub node_port_min: u16,
     /// … and the last.
     pub node_port_max: u16,
+    /// `--admission-control-config-file`: that of the plugin PodSecurity.
+    #[serde(default)]
+    pub pod_security: PodSecurityConfig,
 }
 
 impl Default for ApiServerConfig {
@@ -79,7 +84,12 @@ impl Default for ApiServerConfig {
     /// server's.
     fn default() -> Self {
         let service_addresses = AddressRange { first: 10 << 24 | 96 << 16, prefix: 12 };
-        ApiServerConfig { service_addresses, node_port_min: 30_000, node_port_max: 32_767 }
+        ApiServerConfig {
+            service_addresses,
+            node_port_min: 30_000,
+            node_port_max: 32_767,
+            pod_security: PodSecurityConfig::default(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::api::{Patch, Request};
-use crate::config::Config;
+use crate::config::{Config, PodSecurityConfig, PodSecurityLevel};
 use crate::digest::Shared;
 use crate::facts::What;
 use crate::model::pod_security::{Judged, Levels, Minors, Violation};
@@ -290,4 +290,53 @@ fn a_template_is_judged_as_it_is_and_its_pods_as_they_are_filled_in() {
         format!("Warning {}", would("baseline:latest", &why))
     };
     assert_eq!(told(&mut bed), [said("9"), said("80")]);
+}
+
+#[test]
+fn the_configuration_stands_where_labels_say_nothing_and_exempt_namespaces_ignore_them() {
+    let mut config = Config::default();
+    let level = |level: &str, version: &str| PodSecurityLevel { level: level.into(), version: version.into() };
+    config.api_server.pod_security = PodSecurityConfig {
+        enforce: level("baseline", "latest"),
+        audit: PodSecurityLevel::default(),
+        warn: level("restricted", "v1.7"),
+        exempt_namespaces: vec!["system".into()],
+    };
+    let mut bed = Testbed::new(config);
+    let shared = |namespace: &str| {
+        let meta = Meta::named(namespace, "shared").into();
+        Pod { meta, ..pod("shared", Some(vec![shares_network()])) }
+    };
+    let refused = create(&mut bed, shared("default"));
+    assert!(
+        refused.ends_with("violates PodSecurity \"baseline:latest\": host namespaces (hostNetwork=true)"),
+        "{refused}"
+    );
+    assert_eq!(create(&mut bed, pod("plain", None)), "");
+    let root = "runAsNonRoot != true (pod or container \"app\" must set securityContext.runAsNonRoot=true)";
+    assert_eq!(told(&mut bed), [format!("Warning {}", would("restricted:v1.7", root))]);
+    // A label goes before the configuration; the level to warn of stays the stricter one.
+    assert_eq!(label(&mut bed, "enforce", "privileged"), "");
+    assert_eq!(create(&mut bed, shared("default")), "");
+    assert!(told(&mut bed)[0].starts_with("Warning would violate PodSecurity \"restricted:v1.7\": "));
+    let labelled = |name: &str, labels: &[(&str, &str)]| {
+        let labels = Labels::new(labels.iter().map(|(mode, value)| (format!("{}{mode}", super::PREFIX), *value)));
+        Namespace { meta: Meta { labels, ..Meta::named("", name) }, ..Namespace::default() }
+    };
+    assert_eq!(create(&mut bed, labelled("other", &[("enforce", "restricted")])), "");
+    assert_eq!(told(&mut bed), [""; 0]);
+    assert_eq!(create(&mut bed, labelled("system", &[("enforce", "restricted"), ("audit-version", "v1.9")])), "");
+    let ignored = "namespace \"system\" is exempt from Pod Security, and the policy (enforce=restricted:latest) will be \
+                   ignored";
+    assert_eq!(told(&mut bed), [format!("Warning {ignored}")]);
+    assert_eq!(create(&mut bed, shared("system")), "");
+    assert_eq!(told(&mut bed), [""; 0]);
+    let key = ObjectKey::new(Kind::Namespace, "", "system");
+    let version = Patch::Label { key: format!("{}enforce-version", super::PREFIX).into(), value: Some("v1.8".into()) };
+    assert_eq!(bed.ask(Request::Patch { key, patch: version }), "");
+    assert_eq!(
+        told(&mut bed),
+        [format!("Warning {}", ignored.replace("latest", "v1.8"))],
+        "its pods are not looked at"
+    );
 }

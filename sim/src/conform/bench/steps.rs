@@ -245,10 +245,11 @@ impl Bench<'_> {
     }
 }
 
-/// The object that a request writes, or would write.
+/// The object that a request writes, or would write; of deletions nobody is told anything.
 fn written(request: &Request) -> Option<ObjectKey> {
     match request {
         Request::DryRun(request) => written(request),
+        Request::Delete { .. } | Request::Evict { .. } => None,
         request => request.target(),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wavetank_core::api::Request;
 use wavetank_core::api::admission::enforces_level;
+use wavetank_core::config::PodSecurityConfig;
 use wavetank_core::id::Name;
 use wavetank_core::model::{ConfigMap, Kind, Labels, Namespace, Object, ObjectKey, ServiceAccount};
 use wavetank_core::time::Time;
@@ -54,8 +55,8 @@ pub(super) struct Objects {
     unread: bool,
     /// Fields that are kept but have no effect, each with its object's namespace.
     not_modelled: Vec<(Name, String, Unmodelled)>,
-    /// The namespaces whose labels enforce a level of PodSecurity.
-    under_levels: BTreeSet<Name>,
+    /// The labels that the scenario gives namespaces.
+    labels: Vec<(Name, Labels)>,
 }
 
 impl Objects {
@@ -160,10 +161,8 @@ impl Objects {
     pub(super) fn note(&mut self, located: &Located<Manifest>, object: &Object) {
         let key = object.key();
         let who = format!("{} {}", key.kind.name(), key.name);
-        if let Object::Namespace(namespace) = object
-            && enforces_level(&namespace.meta.labels)
-        {
-            self.under_levels.insert(key.name.clone());
+        if let Object::Namespace(namespace) = object {
+            self.labels.push((key.name.clone(), namespace.meta.labels.clone()));
         }
         let fields = unmodelled_fields(located).into_iter();
         let fields = fields.map(|(field, where_so)| (key.namespace.clone(), format!("{who}: {field}"), where_so));
@@ -237,10 +236,15 @@ impl Objects {
     }
 
     /// Fields that are kept but have no effect, each with its object.
-    pub(super) fn not_modelled(self) -> Vec<String> {
-        let is_told = |(namespace, _, where_so): &(Name, String, Unmodelled)| {
-            where_so.holds(self.under_levels.contains(namespace))
+    pub(super) fn not_modelled(self, config: &PodSecurityConfig) -> Vec<String> {
+        let is_under_level = |namespace: &Name| {
+            let mut given = self.labels.iter().filter(|(of, _)| of == namespace).map(|(_, labels)| labels).peekable();
+            match given.peek() {
+                None => enforces_level(config, namespace, &Labels::default()),
+                Some(_) => given.any(|labels| enforces_level(config, namespace, labels)),
+            }
         };
+        let is_told = |(namespace, _, where_so): &(Name, String, Unmodelled)| where_so.holds(is_under_level(namespace));
         let told = self.not_modelled.iter().filter(|it| is_told(it));
         let mut fields: Vec<String> = told.map(|(_, field, _)| field.clone()).collect();
         fields.sort();
