@@ -319,9 +319,9 @@ fn what_a_level_looks_at_is_named_as_without_effect_only_where_none_is_enforced(
     assert_eq!(of_configuration("{enforce: baseline}").unwrap(), [""; 0]);
     assert_eq!(of_configuration("{warn: 'baseline:v1.30'}").unwrap(), ["Pod p: spec.hostPID"]);
     assert_eq!(of_configuration("{enforce: baseline, exemptNamespaces: [default]}").unwrap(), ["Pod p: spec.hostPID"]);
-    let wrong = of_configuration("{enforce: strict}").expect_err("there is no such level").to_string();
+    let wrong = of_configuration("{enforce: strict}").expect_err("there is no such level").errors.to_string();
     assert!(wrong.contains("spec.controlPlane.podSecurity.enforce"), "{wrong}");
     assert!(wrong.contains("must be one of privileged, baseline, restricted"), "{wrong}");
-    let wrong = of_configuration("{audit: 'baseline:1.30'}").expect_err("there is no such version").to_string();
+    let wrong = of_configuration("{audit: 'baseline:1.30'}").expect_err("there is no such version").errors.to_string();
     assert!(wrong.contains("must be \"latest\" or \"v1.x\""), "{wrong}");
 }
