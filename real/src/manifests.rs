@@ -50,8 +50,8 @@ struct Ignored {
 }
 
 impl Wanted {
-    /// What is valid and written, but changes nothing here; each a line with the file and the object. What the levels of
-    /// PodSecurity look at counts in namespaces that enforce one: those of the manifests and those that are `there`.
+    /// What is valid and written, but changes nothing here; each a line with the file and the object. What the levels
+    /// of PodSecurity look at counts in namespaces that enforce one: those of the manifests and those that are `there`.
     pub fn ignored(&self, there: &[Object]) -> Vec<String> {
         let written = self.requests.iter().filter_map(|request| match request {
             Request::Apply { object, .. } => Some(object),

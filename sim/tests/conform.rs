@@ -288,8 +288,8 @@ fn files_are_applied_and_what_a_command_is_told_of_a_level_is_compared() {
     let _ = fs::remove_file(folder.join("events.jsonl"));
     let step = |at: u32, line: &str, more: &str| format!("- t_ms: {at}\n  kubectl: {line}\n  rc: 0\n{more}");
     let prefix = "pod-security.kubernetes.io";
-    let there = "  stderr: |\n    Warning: existing pods in namespace \"shop\" violate the new PodSecurity enforce level \
-                 \"baseline:latest\"\n    Warning: lone: host namespaces\n";
+    let there = "  stderr: |\n    Warning: existing pods in namespace \"shop\" violate the new PodSecurity enforce \
+                 level \"baseline:latest\"\n    Warning: lone: host namespaces\n";
     let lone = "apiVersion: v1\nkind: Pod\nmetadata: {name: lone}\nspec: {hostPID: true, containers: [{name: c, image: \
                 'c:1'}]}";
     let lone = lone.lines().map(|line| format!("    {line}\n")).collect::<String>();

@@ -214,9 +214,9 @@ fn of_exempt(config: &PodSecurityConfig, namespace: &Namespace, policies: &Polic
     Some(format!("namespace \"{name}\" is exempt from Pod Security, and the policy ({told}) will be ignored"))
 }
 
-/// What a namespace's pods have against the level that it enforces from now on: pods that fail the same checks together,
-/// by the first of their names. Of very many pods those are looked at first that are not made by the same controller as
-/// others.
+/// What a namespace's pods have against the level that it enforces from now on: pods that fail the same checks
+/// together, by the first of their names. Of very many pods those are looked at first that are not made by the same
+/// controller as others.
 ///
 /// Source: `EvaluatePodsInNamespace`, `prioritizePods`,
 /// staging/src/k8s.io/pod-security-admission/admission/admission.go (v1.34.1).

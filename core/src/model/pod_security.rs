@@ -121,8 +121,8 @@ impl PodSecurity {
 }
 
 impl PodSpec {
-    /// What a version of a level forbids of it as the spec of a pod or of a template: `minor` is that of 1.x, and what is
-    /// later than all is the latest.
+    /// What a version of a level forbids of it as the spec of a pod or of a template: `minor` is that of 1.x, and what
+    /// is later than all is the latest.
     pub fn violations(&self, restricted: bool, minor: u16, judged: Judged) -> Vec<Name> {
         let all = match &self.security.0 {
             Some(violations) => Cow::Borrowed(&***violations),

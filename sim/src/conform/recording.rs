@@ -276,16 +276,15 @@ fn deed(item: &Value) -> Option<Deed> {
     Some(Deed::Kubectl(command.to_owned(), code, Beside { manifests: manifests(item, command, piped), warnings }))
 }
 
-/// What kubectl was told of levels of PodSecurity: each once, as it tells each once. After what is told of the pods of a
-/// namespace as a whole come lines that begin with a pod's name.
+/// What kubectl was told of levels of PodSecurity: each once, as it tells each once. After what is told of the pods of
+/// a namespace as a whole come lines that begin with a pod's name.
 fn warnings(said: &str) -> BTreeSet<String> {
-    const OF_SPECS: &str = "would violate PodSecurity ";
     const OF_PODS: [&str; 2] = ["new PodSecurity enforce level ", "existing pods in namespace "];
     let mut of_pods = false;
     let warnings = said.lines().filter_map(|line| line.strip_prefix("Warning: "));
     let told = warnings.filter(|text| {
         of_pods |= OF_PODS.iter().any(|begin| text.starts_with(begin));
-        of_pods || text.starts_with(OF_SPECS)
+        of_pods || text.starts_with("would violate PodSecurity ")
     });
     told.map(str::to_owned).collect()
 }

@@ -326,8 +326,8 @@ fn the_configuration_stands_where_labels_say_nothing_and_exempt_namespaces_ignor
     assert_eq!(create(&mut bed, labelled("other", &[("enforce", "restricted")])), "");
     assert_eq!(told(&mut bed), [""; 0]);
     assert_eq!(create(&mut bed, labelled("system", &[("enforce", "restricted"), ("audit-version", "v1.9")])), "");
-    let ignored = "namespace \"system\" is exempt from Pod Security, and the policy (enforce=restricted:latest) will be \
-                   ignored";
+    let ignored = "namespace \"system\" is exempt from Pod Security, and the policy (enforce=restricted:latest) will \
+                   be ignored";
     assert_eq!(told(&mut bed), [format!("Warning {ignored}")]);
     assert_eq!(create(&mut bed, shared("system")), "");
     assert_eq!(told(&mut bed), [""; 0]);

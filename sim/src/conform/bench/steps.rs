@@ -197,7 +197,8 @@ impl Bench<'_> {
         }
     }
 
-    /// The API server has told a user something of an object that was written: the last command that writes it hears it.
+    /// The API server has told a user something of an object that was written: the last command that writes it hears
+    /// it.
     pub(super) fn warned(&mut self, subject: &ObjectKey, message: &str) {
         if let Some(place) = self.writers.get(subject) {
             self.played.warnings.entry(*place).or_default().insert(message.to_owned());

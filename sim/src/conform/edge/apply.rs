@@ -125,8 +125,8 @@ fn among(core: &Core, managers: &Managers, current: Object, before: &Value, path
     }
 }
 
-/// What kubectl asks for after an apply by the API server: what its client had applied before is the applier's from then
-/// on, so that what of it the configuration says no longer goes. With those who lose their fields so.
+/// What kubectl asks for after an apply by the API server: what its client had applied before is the applier's from
+/// then on, so that what of it the configuration says no longer goes. With those who lose their fields so.
 ///
 /// Source: `migrateToSSAIfNecessary`, staging/src/k8s.io/kubectl/pkg/cmd/apply/apply.go;
 /// `UpgradeManagedFields`, staging/src/k8s.io/client-go/util/csaupgrade/upgrade.go (v1.34.1).

@@ -4,8 +4,8 @@
 //! takes away what it applied before and others left alone; with `--force`, what cannot be changed so is deleted and
 //! made again. That of the server (`--server-side`) asks the API server to do it, and then hands over what the client's
 //! way had applied before: what of that the configuration says no longer goes with a second request. `--prune` deletes
-//! what was applied once and is in no file. Absent on purpose: `--applyset`, `--subresource`, and waiting until a forced
-//! deletion is done: kubectl gives up at once without a `--timeout`.
+//! what was applied once and is in no file. Absent on purpose: `--applyset`, `--subresource`, and waiting until a
+//! forced deletion is done: kubectl gives up at once without a `--timeout`.
 //!
 //! Source: `ApplyOptions.Validate`, `applyOneObject`, `migrateToSSAIfNecessary`,
 //! staging/src/k8s.io/kubectl/pkg/cmd/apply/apply.go; `Patcher.Patch`, apply/patcher.go; apply/prune.go;

@@ -311,8 +311,8 @@ fn what_a_level_looks_at_is_named_as_without_effect_only_where_none_is_enforced(
     assert_eq!(not_modelled("privileged"), ["Pod p: spec.hostPID", "Pod p: spec.securityContext"]);
     let of_configuration = |security: &str| {
         let spec = format!(
-            "  nodes: [{{name: w}}]\n  controlPlane: {{podSecurity: {security}}}\n  manifests:\n    - {{apiVersion: v1, \
-             kind: Pod, metadata: {{name: p}}, spec: {{hostPID: true, containers: [{{name: c, image: 'c:1'}}]}}}}\n"
+            "  nodes: [{{name: w}}]\n  controlPlane: {{podSecurity: {security}}}\n  manifests:\n    - {{apiVersion: \
+             v1, kind: Pod, metadata: {{name: p}}, spec: {{hostPID: true, containers: [{{name: c, image: 'c:1'}}]}}}}\n"
         );
         loaded(&spec).map(|loaded| loaded.not_modelled)
     };
