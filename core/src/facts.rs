@@ -222,6 +222,17 @@ pub enum What {
         /// A sentence.
         message: Name,
     },
+    /// Any kind: what the API server told the user who wrote it, though it is stored.
+    Warned {
+        /// A sentence.
+        message: Name,
+    },
+    /// Pod, or what makes pods: what the API server's audit has noted of the write that stored it
+    /// (`pod-security.kubernetes.io/audit-violations`).
+    Audited {
+        /// A sentence.
+        message: Name,
+    },
     /// Zone state of the node lifecycle changed; the subject is the zone.
     ZoneState {
         /// `Normal`, `PartialDisruption`, `FullDisruption`.
@@ -306,6 +317,8 @@ impl What {
             What::Endpoints { .. } => "Endpoints",
             What::Preempting { .. } => "Preempting",
             What::Refused { .. } => "FailedCreate",
+            What::Warned { .. } => "Warning",
+            What::Audited { .. } => "Audited",
             What::ZoneState { .. } => "ZoneState",
             What::Event(event) => &event.reason,
         }
@@ -321,7 +334,10 @@ impl fmt::Display for What {
             What::DeletionRequested => write!(f, "deletion requested"),
             What::Deleted => write!(f, "gone"),
             What::Scheduled { node } => write!(f, "bound to {node}"),
-            What::FailedScheduling { message } | What::Refused { message } => write!(f, "{message}"),
+            What::FailedScheduling { message } | What::Refused { message } | What::Warned { message } => {
+                write!(f, "{message}")
+            }
+            What::Audited { message } => write!(f, "audit: {message}"),
             What::Rejected { reason, message } => write!(f, "{reason}: {message}"),
             What::Pulling { image } => write!(f, "pulling image {image}"),
             What::Pulled { image, already_present: true } => write!(f, "image {image} is on the node already"),

@@ -1,14 +1,16 @@
 //! Manifests as requests: read, admitted, and refused where this world could not do what they say.
 
-use std::{fs, io, path::PathBuf};
+use std::{collections::BTreeSet, fs, io, path::PathBuf};
 
 use wavetank_core::{
-    api::Request,
+    api::{Request, admission::enforces_level},
+    config::PodSecurityConfig,
+    id::Name,
     model::{Container, Object, PodSpec, ProbeAction},
 };
 use wavetank_manifest::{
     Error, Errors,
-    kubernetes::{Located, Manifest, read_admitted, to_object, unmodelled_fields},
+    kubernetes::{Located, Manifest, Unmodelled, read_admitted, to_object, unmodelled_fields},
 };
 
 /// Why manifests cannot be applied.
@@ -35,8 +37,46 @@ pub enum ManifestError {
 pub struct Wanted {
     /// One request for each object, in the order of the files.
     pub requests: Vec<Request>,
-    /// What is valid and written, but changes nothing here; each a line with the file and the object.
-    pub ignored: Vec<String>,
+    ignored: Vec<Ignored>,
+}
+
+/// What an object's manifest says that is valid, but changes nothing here.
+#[derive(Debug)]
+struct Ignored {
+    /// The file with the place, and the object.
+    what: String,
+    namespace: Name,
+    fields: Vec<(String, Unmodelled)>,
+}
+
+impl Wanted {
+    /// What is valid and written, but changes nothing here; each a line with the file and the object. What the levels
+    /// of PodSecurity look at counts in namespaces that enforce one: those of the manifests and those that are `there`.
+    pub fn ignored(&self, there: &[Object]) -> Vec<String> {
+        let written = self.requests.iter().filter_map(|request| match request {
+            Request::Apply { object, .. } => Some(object),
+            _ => None,
+        });
+        // That of `real`'s API server.
+        let config = PodSecurityConfig::default();
+        let mut under_levels = BTreeSet::new();
+        for object in there.iter().chain(written) {
+            let Object::Namespace(namespace) = object else { continue };
+            // The manifests come later than what is there.
+            if enforces_level(&config, &namespace.meta.name, &namespace.meta.labels) {
+                under_levels.insert(&namespace.meta.name);
+            } else {
+                under_levels.remove(&namespace.meta.name);
+            }
+        }
+        let line = |it: &Ignored| {
+            let holds = |where_so: Unmodelled| where_so.holds(under_levels.contains(&it.namespace));
+            let fields = it.fields.iter().filter(|(_, where_so)| holds(*where_so));
+            let fields: Vec<&str> = fields.map(|(field, _)| field.as_str()).collect();
+            (!fields.is_empty()).then(|| format!("{}: kept, but without effect: {}", it.what, fields.join(", ")))
+        };
+        self.ignored.iter().filter_map(line).collect()
+    }
 }
 
 /// Reads manifest files. Mistakes of all files are reported together.
@@ -56,20 +96,23 @@ pub fn read(paths: &[PathBuf]) -> Result<Wanted, ManifestError> {
         }
         for located in &located {
             match request(located) {
-                Ok(request) => wanted.requests.push(request),
+                Ok((request, ignored)) => {
+                    wanted.requests.push(request);
+                    wanted.ignored.push(ignored);
+                }
                 Err(found) => errors.extend(found.0),
             }
-            wanted.ignored.extend(ignored(located));
         }
     }
     if errors.is_empty() { Ok(wanted) } else { Err(ManifestError::Wrong(Errors(errors))) }
 }
 
-fn request(located: &Located<Manifest>) -> Result<Request, Errors> {
+fn request(located: &Located<Manifest>) -> Result<(Request, Ignored), Errors> {
     let object = to_object(located)?;
     refuse_grpc(located, &object)?;
+    let ignored = ignored(located, object.meta().namespace.clone());
     let sets_replicas = located.source.get("spec").and_then(|spec| spec.get("replicas")).is_some();
-    Ok(Request::Apply { object, sets_replicas })
+    Ok((Request::Apply { object, sets_replicas }, ignored))
 }
 
 /// A gRPC health check needs HTTP/2, which the prober does not speak: better refused than never passing.
@@ -116,19 +159,11 @@ fn grpc_probes(container: &Container) -> impl Iterator<Item = &'static str> {
     probes.into_iter().filter(move |(_, probe)| grpc(probe)).map(|(name, _)| name)
 }
 
-fn ignored(located: &Located<Manifest>) -> Option<String> {
-    let fields = unmodelled_fields(located);
+fn ignored(located: &Located<Manifest>, namespace: Name) -> Ignored {
     let (at, kind) = (located.position(), located.value.kind().kind);
     let name = located.value.metadata().name.as_deref().unwrap_or_default();
-    (!fields.is_empty()).then(|| {
-        format!(
-            "{}:{}:{}: {kind} {name}: kept, but without effect: {}",
-            located.file,
-            at.line,
-            at.column,
-            fields.join(", ")
-        )
-    })
+    let what = format!("{}:{}:{}: {kind} {name}", located.file, at.line, at.column);
+    Ignored { what, namespace, fields: unmodelled_fields(located) }
 }
 
 #[cfg(test)]
@@ -158,7 +193,25 @@ mod tests {
     fn what_has_no_effect_is_said() {
         let wanted = read_text("hosts", &format!("{POD}  shareProcessNamespace: true\n")).expect("a valid pod");
         assert_eq!(wanted.requests.len(), 1);
-        assert!(wanted.ignored.iter().any(|line| line.contains("spec.shareProcessNamespace")), "{:?}", wanted.ignored);
+        let ignored = wanted.ignored(&[]);
+        assert!(ignored[0].ends_with(": Pod p: kept, but without effect: spec.shareProcessNamespace"), "{ignored:?}");
+    }
+
+    #[test]
+    fn what_a_level_looks_at_has_an_effect_where_one_is_enforced() {
+        let labelled = |level: &str| {
+            let labels = format!("labels: {{pod-security.kubernetes.io/enforce: {level}}}");
+            format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: default, {labels}}}}}\n---\n")
+        };
+        let read = |before: &str| read_text("level", &format!("{before}{POD}  hostPID: true\n")).expect("a valid pod");
+        let there = |level: &str| match read(&labelled(level)).requests.remove(0) {
+            Request::Apply { object, .. } => [object],
+            other => panic!("a namespace is to be applied: {other:?}"),
+        };
+        assert!(read("").ignored(&[])[0].ends_with("Pod p: kept, but without effect: spec.hostPID"));
+        assert_eq!(read(&labelled("baseline")).ignored(&[]), [""; 0]);
+        assert_eq!(read("").ignored(&there("restricted")), [""; 0], "the running cluster's namespace counts too");
+        assert_eq!(read(&labelled("privileged")).ignored(&there("restricted")).len(), 1);
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub fn execute(loaded: &Loaded, watch: Watch, detail: Detail, progress: &mut dyn
     let Onlooker { watch, mut history, .. } = onlooker;
     let mut warnings = refusals(&loaded.plan, &outcome, &mut history);
     warnings.extend(drains(&loaded.plan, &outcome, &mut history));
+    warnings.extend(history.warnings());
     let (expectations, unseen) = watch.finish(outcome.end);
     for one in &expectations {
         // Those that were decided during the run have been told then.

@@ -287,12 +287,22 @@ fn files_are_applied_and_what_a_command_is_told_of_a_level_is_compared() {
     // An earlier run may have left it.
     let _ = fs::remove_file(folder.join("events.jsonl"));
     let step = |at: u32, line: &str, more: &str| format!("- t_ms: {at}\n  kubectl: {line}\n  rc: 0\n{more}");
+    let prefix = "pod-security.kubernetes.io";
+    let there = "  stderr: |\n    Warning: existing pods in namespace \"shop\" violate the new PodSecurity enforce \
+                 level \"baseline:latest\"\n    Warning: lone: host namespaces\n";
+    let lone = "apiVersion: v1\nkind: Pod\nmetadata: {name: lone}\nspec: {hostPID: true, containers: [{name: c, image: \
+                'c:1'}]}";
+    let lone = lone.lines().map(|line| format!("    {line}\n")).collect::<String>();
     let steps = |said: &str| {
         let stderr = format!("  stderr: '{said}'\n  body: ");
         "namespace: shop\nt0_unix: 1700000000.0\nsteps:\n".to_owned()
-            + &step(0, "label namespace shop pod-security.kubernetes.io/warn=baseline", "")
+            + &step(0, &format!("label namespace shop {prefix}/warn=baseline"), "")
             + &step(1_000, "-n shop apply -f till.yaml", &format!("{stderr}{}\n", body("replicas: 3, ")))
             + &step(9_000, "-n shop apply -f till.yaml", &format!("{stderr}{}\n", body("")))
+            + &step(9_500, "-n shop set image deployment/till c=c:2", &format!("  stderr: '{said}'\n"))
+            + &step(15_000, "-n shop delete deployment till --wait=false", "")
+            + &step(20_000, "-n shop apply -f lone.yaml", &format!("  stderr: '{said}'\n  body: |\n{lone}"))
+            + &step(25_000, &format!("label namespace shop {prefix}/enforce=baseline"), there)
     };
     let run = |said: &str, more: &[&str]| {
         fs::write(folder.join("steps.yaml"), steps(said)).expect("a file of the test");
@@ -316,4 +326,39 @@ fn files_are_applied_and_what_a_command_is_told_of_a_level_is_compared() {
     assert!(output.status.success(), "{}", text(&output));
     let output = run("", &[]);
     assert!(text(&output).contains("warnings of kubectl -n shop apply -f till.yaml"), "{}", text(&output));
+}
+
+#[test]
+fn the_api_server_applies_files_and_knows_whose_fields_are() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("server-side").join("shop-owners");
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    let map = |data: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: list}}, data: {{{data}}}}}");
+    let step = |at: u32, line: &str, code: u32, data: &str| {
+        format!("- t_ms: {at}\n  kubectl: -n shop {line}\n  rc: {code}\n  body: '{}'\n", map(data))
+    };
+    let steps = "namespace: shop\nt0_unix: 1700000000.0\nsteps:\n".to_owned()
+        + &step(0, "apply -f list.yaml", 0, "a: one, b: one, c: one")
+        // What the client applied and nobody has changed since may be taken; what is said no longer goes.
+        + &step(1_000, "apply --server-side -f list.yaml", 0, "a: two, b: one")
+        + &step(2_000, "apply --server-side --field-manager=till -f list.yaml", 1, "a: three")
+        + &step(3_000, "apply --server-side --field-manager=till -f list.yaml", 0, "a: two, d: one")
+        + &step(4_000, "apply --server-side --field-manager=till --force-conflicts -f list.yaml", 0, "a: three, d: one")
+        + &step(5_000, "apply --server-side -f list.yaml", 1, "a: two, b: one")
+        + &step(6_000, "apply --server-side -f list.yaml", 0, "b: two");
+    fs::write(folder.join("steps.yaml"), steps).expect("a file of the test");
+    let made = folder.with_file_name("made");
+    // An earlier run may have left it.
+    let _ = fs::remove_file(folder.join("events.jsonl"));
+    let output = conform(&["--seeds", "2", "--write", made.to_str().expect("text")], &folder);
+    assert!(!text(&output).contains("not covered"), "{}", text(&output));
+    let events = fs::read_to_string(made.join("shop-owners/events.jsonl")).expect("what ours did");
+    let of_map: Vec<&str> = events.lines().filter(|line| line.contains("\"name\":\"shop/list\"")).collect();
+    // Made, applied, what was left of the client's; two of the till; and the last one.
+    assert_eq!(of_map.len(), 6, "{events}");
+    let applied = |line: &str| line.contains(r#"\"data\":{\"a\":\"two\",\"b\":\"one\"}"#);
+    assert!(applied(of_map[1]) && applied(of_map[2]), "kubectl's note of what was applied stays and is kept true");
+    // With what ours did as the recorded events it is compared, the commands' exit codes too.
+    fs::write(folder.join("events.jsonl"), &events).expect("a file of the test");
+    let output = conform(&["--seeds", "2", "--differences", "9"], &folder);
+    assert!(output.status.success(), "{}", text(&output));
 }

@@ -8,6 +8,7 @@ use crate::api::accounts::Account;
 use crate::api::limit_ranger::{self, ContainerDefaults};
 use crate::api::priority::{self, Priority};
 use crate::api::{Refusal, accounts, create, pod_security, quota, storage};
+use crate::config::PodSecurityConfig;
 use crate::context::Context;
 use crate::digest::{Shared, StableHasher};
 use crate::id::Name;
@@ -87,7 +88,7 @@ impl Admission {
         if let Object::Namespace(namespace) = &object {
             refuse_labels(namespace, pod_security::wrong_labels(&namespace.meta.labels))?;
         }
-        check(store.newest(), &object).map_err(forbidden)?;
+        check(&ctx.config.api_server.pod_security, store.newest(), &object).map_err(forbidden)?;
         quota::charge(ctx, store, &object, None, quota::Limit::Enforced).map_err(forbidden)?;
         let admitted = T::from_object(&object).expect("the object is of the kind that came in").clone();
         drop(object);
@@ -208,9 +209,10 @@ pub(super) fn admit_update<T: Resource>(ctx: &Context<'_>, store: &mut Store, ne
     let wrap = |object: &T| T::into_object(Arc::new(object.clone()));
     let (new, old) = (wrap(new), wrap(old));
     let forbidden = |message: String| Refusal::Forbidden { key: new.key(), message: message.into() };
+    let security = &ctx.config.api_server.pod_security;
     match (&new, &old) {
         (Object::Pod(new), Object::Pod(old)) => {
-            let violation = || pod_security::violation(store.newest(), new);
+            let violation = || pod_security::violation(security, store.newest(), new);
             if pod_security::concerns_update(&new.spec, &old.spec)
                 && let Some(why) = violation()
             {
@@ -225,7 +227,7 @@ pub(super) fn admit_update<T: Resource>(ctx: &Context<'_>, store: &mut Store, ne
             }
         }
         _ if old.meta().is_terminating() => {}
-        _ => check(store.newest(), &new).map_err(forbidden)?,
+        _ => check(security, store.newest(), &new).map_err(forbidden)?,
     }
     storage::check_growth(store.newest(), &new, &old).map_err(forbidden)?;
     if quota::counts_update(&new, &old) {
@@ -260,29 +262,29 @@ fn refuse_labels(namespace: &Namespace, fault: Option<String>) -> Result<(), Ref
 }
 
 /// Why the level of its namespace forbids a pod.
-pub fn security_refusal(view: View<'_>, pod: &Pod) -> Option<Refusal> {
-    let message = pod_security::violation(view, pod)?.into();
+pub fn security_refusal(config: &PodSecurityConfig, view: View<'_>, pod: &Pod) -> Option<Refusal> {
+    let message = pod_security::violation(config, view, pod)?.into();
     let key = ObjectKey { kind: Kind::Pod, namespace: pod.meta.namespace.clone(), name: pod.meta.name.clone() };
     Some(Refusal::Forbidden { key, message })
 }
 
-/// Whether labels of a namespace enforce a level of PodSecurity that forbids anything.
-pub fn enforces_level(labels: &Labels) -> bool {
-    pod_security::enforces(labels)
+/// Whether a namespace of these labels enforces a level of PodSecurity that forbids anything.
+pub fn enforces_level(config: &PodSecurityConfig, namespace: &str, labels: &Labels) -> bool {
+    pod_security::enforces(config, namespace, labels)
 }
 
-/// What PodSecurity tells whoever writes an object, though it is stored; `before` is the version that there is.
-pub fn security_warning(view: View<'_>, object: &Object, before: Option<&Object>) -> Option<String> {
-    pod_security::warning(view, object, before)
+/// What is wrong with a level of PodSecurity or its version; nothing if both are in order.
+pub fn wrong_level(level: &str, version: &str) -> Option<String> {
+    pod_security::wrong_level(level, version)
 }
 
 /// What the plugins that only check have to say.
-fn check(view: View<'_>, object: &Object) -> Result<(), String> {
+fn check(config: &PodSecurityConfig, view: View<'_>, object: &Object) -> Result<(), String> {
     match object {
         Object::PriorityClass(class) => priority::check_class(view, class),
         Object::Pod(pod) => {
             limit_ranger::check(view, object)?;
-            pod_security::violation(view, pod).map_or(Ok(()), Err)
+            pod_security::violation(config, view, pod).map_or(Ok(()), Err)
         }
         object => limit_ranger::check(view, object),
     }

@@ -1,5 +1,6 @@
 //! What a cluster's operator can set: the flags of the components, with the defaults of Kubernetes 1.34.
 
+mod pod_security;
 mod profile;
 mod scheduling_cost;
 
@@ -9,6 +10,7 @@ use crate::id::Name;
 use crate::scheduler::policies::TypicalPods;
 use crate::time::Span;
 
+pub use pod_security::{PodSecurityConfig, PodSecurityLevel};
 pub use profile::{
     AddedAffinity, BalanceArgs, FitArgs, NodeTerm, Plugin, PluginArgs, PodAffinityArgs, Point, PreemptionArgs,
     ProfileConfig, ScoringStrategy, SpreadDefaults, VolumeBindingArgs,
@@ -72,6 +74,9 @@ pub struct ApiServerConfig {
     pub node_port_min: u16,
     /// … and the last.
     pub node_port_max: u16,
+    /// `--admission-control-config-file`: that of the plugin PodSecurity.
+    #[serde(default)]
+    pub pod_security: PodSecurityConfig,
 }
 
 impl Default for ApiServerConfig {
@@ -79,7 +84,12 @@ impl Default for ApiServerConfig {
     /// server's.
     fn default() -> Self {
         let service_addresses = AddressRange { first: 10 << 24 | 96 << 16, prefix: 12 };
-        ApiServerConfig { service_addresses, node_port_min: 30_000, node_port_max: 32_767 }
+        ApiServerConfig {
+            service_addresses,
+            node_port_min: 30_000,
+            node_port_max: 32_767,
+            pod_security: PodSecurityConfig::default(),
+        }
     }
 }
 
@@ -250,7 +260,7 @@ pub struct SchedulerConfig {
     pub async_api_calls: bool,
     /// In how many of a hundred cases a change of a claim or volume moves the queue before `VolumeBinding` has heard of
     /// it: each has a handler of its own, and which is called first is chance. A pod that is tried at once then fails
-    /// as before, and waits for the next change. 0 is never.
+    /// as before, and waits for the next change; if the claim is new, the attempt ends in an error. 0 is never.
     #[serde(default)]
     pub late_volume_news_percent: u8,
 }

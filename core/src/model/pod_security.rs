@@ -43,21 +43,54 @@ impl Minors {
     }
 }
 
+/// Whose spec fails a check. Of a pod the API server fills in more than of a template, so that a check may fail of the
+/// pods alone, or of both in different words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Judged {
+    /// That of the template and that of the pods made from it.
+    #[default]
+    Both,
+    /// That of a pod.
+    Pod,
+    /// That of a template.
+    Template,
+}
+
 /// A check that a spec fails.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Violation {
     /// The versions of the level `baseline` that check it.
     pub baseline: Minors,
     /// The versions of the level `restricted` that check it.
     pub restricted: Minors,
+    /// Whose spec fails it.
+    pub judged: Judged,
     /// In short, and in detail in brackets.
     pub said: Name,
 }
 
+/// What is told of pods has the hash that it had before there were words for templates, so that fingerprints stay.
+impl Hash for Violation {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.baseline, self.restricted, &self.said).hash(state);
+        if self.judged == Judged::Template {
+            true.hash(state);
+        }
+    }
+}
+
 impl Violation {
-    /// One that is told in short and in detail.
+    /// One of pods and templates that is told in short and in detail.
     pub fn new((baseline, restricted): Levels, (short, detail): Failure) -> Violation {
-        Violation { baseline, restricted, said: format!("{short} ({detail})").into() }
+        Violation { baseline, restricted, judged: Judged::Both, said: format!("{short} ({detail})").into() }
+    }
+
+    /// It is told without its detail where several pods are told of together.
+    ///
+    /// Source: `AggregateCheckResult.ForbiddenReason`,
+    /// staging/src/k8s.io/pod-security-admission/policy/checks.go (v1.34.1).
+    pub fn short(said: &str) -> &str {
+        said.split_once(" (").map_or(said, |(short, _)| short)
     }
 }
 
@@ -88,8 +121,9 @@ impl PodSecurity {
 }
 
 impl PodSpec {
-    /// What a version of a level forbids of it: `minor` is that of 1.x, and what is later than all is the latest.
-    pub fn violations(&self, restricted: bool, minor: u16) -> Vec<Name> {
+    /// What a version of a level forbids of it as the spec of a pod or of a template: `minor` is that of 1.x, and what
+    /// is later than all is the latest.
+    pub fn violations(&self, restricted: bool, minor: u16, judged: Judged) -> Vec<Name> {
         let all = match &self.security.0 {
             Some(violations) => Cow::Borrowed(&***violations),
             // The lower level has nothing against it.
@@ -100,7 +134,10 @@ impl PodSpec {
             }
         };
         let minor = minor.min(u16::MAX - 1);
-        let told = |it: &&Violation| (if restricted { it.restricted } else { it.baseline }).has(minor);
+        let told = |it: &&Violation| {
+            let versions = if restricted { it.restricted } else { it.baseline };
+            versions.has(minor) && (it.judged == Judged::Both || it.judged == judged)
+        };
         all.iter().filter(told).map(|violation| violation.said.clone()).collect()
     }
 }

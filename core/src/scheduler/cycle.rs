@@ -72,6 +72,14 @@ impl Scheduler {
             self.placement.classes.release(queued.class);
             return true;
         }
+        self.hear_of_claims(Some(ctx.now));
+        if let Some(claim) = self.late_news.missed(pod, &self.placement.around.storage) {
+            let key = format!("{}/{claim}", pod.meta.namespace);
+            let why = format!("error getting PVC \"{key}\": could not find v1.PersistentVolumeClaim \"{key}\"");
+            let message = format!("running PreFilter plugin \"VolumeBinding\": {why}");
+            self.failed(ctx, view, (queued, pod), ("SchedulerError", &message));
+            return true;
+        }
         let seeker = Seeker {
             row: queued.row,
             class: queued.class,
@@ -83,16 +91,20 @@ impl Scheduler {
         match verdict {
             Verdict::Node(slot, None) => self.reserve_and_bind(ctx, pod, queued, slot),
             Verdict::Node(slot, Some(decision)) => self.reserve_volumes(ctx, view, queued, (slot, decision)),
-            Verdict::NoNodes => {
-                let row = queued.row;
-                self.queue.failed(queued, ctx.now);
-                self.renounce(row);
-                let asked = self.tell(ctx, view, (row, pod), ("Unschedulable", NO_NODES), Nomination::Set(None));
-                self.wait_for(asked);
-            }
+            Verdict::NoNodes => self.failed(ctx, view, (queued, pod), ("Unschedulable", NO_NODES)),
             Verdict::Unschedulable(failure) => self.unschedulable(ctx, view, queued, failure),
         }
         true
+    }
+
+    /// An attempt has failed for no reason that a change could take away: the pod is tried again after its back-off.
+    fn failed(&mut self, ctx: &mut Context<'_>, view: View<'_>, of: (Queued, &Pod), why: (&str, &str)) {
+        let (queued, pod) = of;
+        let row = queued.row;
+        self.queue.failed(queued, ctx.now);
+        self.renounce(row);
+        let asked = self.tell(ctx, view, (row, pod), why, Nomination::Set(None));
+        self.wait_for(asked);
     }
 
     /// The attempt takes so much of the scheduler's time.

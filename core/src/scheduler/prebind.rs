@@ -192,12 +192,20 @@ impl Scheduler {
         for (old, new) in self.late_news.waiting.drain(..) {
             self.placement.around.storage.set(old.as_ref(), Some(&new));
         }
+        self.hear_of_claims(None);
+    }
+
+    /// New claims are known that came before now; all if no time is given.
+    pub(super) fn hear_of_claims(&mut self, now: Option<Time>) {
+        for claim in self.late_news.known_claims(now) {
+            self.placement.around.storage.set(None, Some(&claim));
+        }
     }
 
     /// An object about storage has changed: what is known of it, and pods that wait for that.
     pub(super) fn on_storage(&mut self, old: Option<&Object>, new: Option<&Object>, now: Time) {
         self.hear_late_news();
-        if !self.late_news.take(old, new) {
+        if !self.late_news.take(old, new, now) {
             self.placement.around.storage.set(old, new);
         }
         let event = match (old, new) {

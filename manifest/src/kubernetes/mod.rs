@@ -50,7 +50,7 @@ pub use k8s_openapi::api::core::v1::{Event as ApiEvent, Pod as ApiPod};
 
 pub use defaults::{admit_pod, apply_defaults};
 pub use keyless::without_merge_key;
-pub use modelled::{unmodelled_fields, unmodelled_fields_under_levels};
+pub use modelled::{Unmodelled, unmodelled_fields};
 pub use patch::{PatchType, apply_patch};
 pub use read::{Unreadable, read_admitted, read_body, read_event, read_manifests, read_node};
 pub use service_update::settle_service;

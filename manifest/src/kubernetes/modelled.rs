@@ -326,79 +326,106 @@ const CONTAINER_LEVELS: &[&str] = &[
 /// The modelled fields of each kind; those of every kind stand under the empty name and in each of the others.
 type Trees = BTreeMap<&'static str, Branch>;
 
-/// Those of a namespace without a level of PodSecurity.
-static TREES: LazyLock<Trees> = LazyLock::new(|| trees(false));
-/// Those of a namespace whose labels enforce one.
-static TREES_UNDER_LEVELS: LazyLock<Trees> = LazyLock::new(|| trees(true));
-
-fn trees(levels: bool) -> Trees {
+static TREES: LazyLock<Trees> = LazyLock::new(|| {
     let common = MODELLED.iter().filter(|(of, _)| of.is_empty()).flat_map(|(_, paths)| *paths);
     let tree = |own: &'static [&str]| {
         let mut tree = Branch::default();
-        common.clone().chain(own).for_each(|path| tree.grow(path, levels));
+        common.clone().chain(own).for_each(|path| tree.grow(path, false));
         tree
     };
     MODELLED.iter().map(|(kind, own)| (*kind, tree(own))).collect()
-}
+});
 
 /// A field on the way to modelled ones, or one of them.
 #[derive(Default)]
 struct Branch {
     /// It is modelled, with all that is below it.
     modelled: bool,
+    /// Only levels look at it, or at what is below it.
+    for_levels: bool,
     below: BTreeMap<&'static str, Branch>,
 }
 
 impl Branch {
-    /// Adds the fields of a path of [`MODELLED`] that begins here, with what levels look at or without.
-    fn grow(&mut self, path: &'static str, levels: bool) {
+    /// Adds the fields of a path of [`MODELLED`] that begins here, `for_levels` if nothing else looks at them.
+    fn grow(&mut self, path: &'static str, for_levels: bool) {
         let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
         let (group, looked_at) = match first {
             "@pod" => (POD, POD_LEVELS),
             "@container" => (CONTAINER, CONTAINER_LEVELS),
             "**" => return self.modelled = true,
             field => {
-                let branch = self.below.entry(field).or_default();
+                let branch = self.below.entry(field).or_insert(Branch { for_levels, ..Branch::default() });
+                branch.for_levels &= for_levels;
                 return match rest {
-                    Some(rest) => branch.grow(rest, levels),
+                    Some(rest) => branch.grow(rest, for_levels),
                     None => branch.modelled = true,
                 };
             }
         };
-        let looked_at = if levels { looked_at } else { &[] };
-        group.iter().chain(looked_at).for_each(|path| self.grow(path, levels));
+        group.iter().for_each(|path| self.grow(path, for_levels));
+        looked_at.iter().for_each(|path| self.grow(path, true));
+    }
+}
+
+/// Where a field changes nothing in the cluster: the levels of PodSecurity look at some that nothing else looks at,
+/// where a namespace's labels enforce one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Unmodelled {
+    /// Everywhere.
+    Everywhere,
+    /// Where no level is enforced.
+    WithoutLevel,
+    /// Where one is enforced; elsewhere it is named as part of a larger field.
+    UnderLevel,
+}
+
+impl Unmodelled {
+    /// Whether it is so in a namespace that enforces a level, or in one that does not.
+    pub fn holds(self, under_level: bool) -> bool {
+        match self {
+            Unmodelled::Everywhere => true,
+            Unmodelled::WithoutLevel => !under_level,
+            Unmodelled::UnderLevel => under_level,
+        }
     }
 }
 
 /// The fields of an object that were written, are valid, and change nothing in the cluster: they are kept and shown
-/// again, that is all. Each path once, list items as `[]`, sorted.
-pub fn unmodelled_fields(located: &Located<Manifest>) -> Vec<String> {
-    fields_beside(&TREES, located)
-}
-
-/// The same in a namespace whose labels enforce a level of PodSecurity: what the levels look at decides there whether
-/// there are pods.
-pub fn unmodelled_fields_under_levels(located: &Located<Manifest>) -> Vec<String> {
-    fields_beside(&TREES_UNDER_LEVELS, located)
-}
-
-fn fields_beside(trees: &Trees, located: &Located<Manifest>) -> Vec<String> {
-    let tree = trees.get(located.value.kind().kind).unwrap_or(&trees[""]);
+/// again, that is all. Each path once, list items as `[]`, sorted, with where that is so.
+pub fn unmodelled_fields(located: &Located<Manifest>) -> Vec<(String, Unmodelled)> {
+    let tree = TREES.get(located.value.kind().kind).unwrap_or(&TREES[""]);
     let mut found = BTreeSet::new();
-    walk(&located.source, tree, &mut Vec::new(), &mut found);
+    walk(&located.source, tree, true, &mut Vec::new(), &mut found);
     found.into_iter().collect()
 }
 
-fn walk<'n>(node: &'n Node, branch: &Branch, path: &mut Vec<&'n str>, found: &mut BTreeSet<String>) {
+/// Walks a node; `everywhere` unless a field above it is named already where no level is enforced.
+fn walk<'n>(
+    node: &'n Node,
+    branch: &Branch,
+    everywhere: bool,
+    path: &mut Vec<&'n str>,
+    found: &mut BTreeSet<(String, Unmodelled)>,
+) {
     let mut enter = |name: &'n str, value: &'n Node| {
+        if value.value == Value::Null {
+            return;
+        }
         path.push(name);
+        let mut note = |path: &[&str], what| {
+            found.insert((path.join(".").replace(".[]", "[]"), what));
+        };
         match branch.below.get(name) {
-            _ if value.value == Value::Null => {}
-            Some(below) if below.modelled => {}
-            Some(below) => walk(value, below, path, found),
-            None => {
-                found.insert(path.join(".").replace(".[]", "[]"));
+            Some(below) => {
+                if everywhere && below.for_levels {
+                    note(path, Unmodelled::WithoutLevel);
+                }
+                if !below.modelled {
+                    walk(value, below, everywhere && !below.for_levels, path, found);
+                }
             }
+            None => note(path, if everywhere { Unmodelled::Everywhere } else { Unmodelled::UnderLevel }),
         }
         path.pop();
     };

@@ -93,7 +93,10 @@ pub(crate) async fn run(client: Client) -> Result<(), Failure> {
     match client {
         Client::Apply { manifests, which } => {
             let wanted = manifests::read(&manifests)?;
-            wanted.ignored.iter().for_each(|line| eprintln!("{line}"));
+            let Outcome::Objects(_, namespaces) = order(&which.cluster, &Order::List(Kind::Namespace)).await? else {
+                return Err(Failure::unexpected());
+            };
+            wanted.ignored(&namespaces).iter().for_each(|line| eprintln!("{line}"));
             send(&which, wanted.requests).await
         }
         Client::Get { kind, which } => get(&which, kind).await,

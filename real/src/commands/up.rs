@@ -149,7 +149,7 @@ async fn apply(
     outside: &tokio::sync::mpsc::Sender<wavetank_real::world::Outside>,
     wanted: Wanted,
 ) -> Result<(), Failure> {
-    for line in wanted.ignored {
+    for line in wanted.ignored(&[]) {
         say(format_args!("{line}"));
     }
     for request in wanted.requests {

@@ -225,8 +225,8 @@ fn is_out_of_service(line: &line::Line) -> bool {
 
 /// Steps that were answered otherwise in every play.
 fn answers(recording: &Recording, plays: &[bench::Played]) -> Vec<Difference> {
-    let differing = recording.steps.iter().enumerate().filter_map(|(place, step)| {
-        let mut found = plays.iter().map(|play| answer(place, step, play));
+    let differing = (0..recording.steps.len()).filter_map(|place| {
+        let mut found = plays.iter().map(|play| answer(place, recording, play));
         let first = found.next()??;
         found.all(|difference| difference.is_some()).then_some(first)
     });
@@ -234,7 +234,8 @@ fn answers(recording: &Recording, plays: &[bench::Played]) -> Vec<Difference> {
 }
 
 /// How the answer to a step differs in a play.
-fn answer(place: usize, step: &recording::Step, play: &bench::Played) -> Option<Difference> {
+fn answer(place: usize, recording: &Recording, play: &bench::Played) -> Option<Difference> {
+    let step = &recording.steps[place];
     let differs =
         |track: String, recorded: String, ours: String| Some(Difference { at_ms: step.at_ms, track, recorded, ours });
     match &step.what {
@@ -255,9 +256,17 @@ fn answer(place: usize, step: &recording::Step, play: &bench::Played) -> Option<
             let (ours, said) = play.commands.get(&place)?;
             let recorded = i32::from(*code != 0);
             if *ours == recorded {
-                let told = play.warnings.get(&place).map_or(&[][..], Vec::as_slice);
-                let recorded = beside.warnings.as_ref().filter(|recorded| **recorded != told)?;
-                return differs(format!("warnings of kubectl {command}"), recorded.join("; "), told.join("; "));
+                let recorded = beside.warnings.as_ref()?;
+                let heard = play.warnings.get(&place);
+                let listed = |told: Option<&BTreeSet<String>>, lines: &[line::Line]| {
+                    let names = story::Names::of(lines);
+                    let told: BTreeSet<String> = told.into_iter().flatten().map(|it| names.in_text(it)).collect();
+                    told.into_iter().collect::<Vec<_>>().join("; ")
+                };
+                let is_same = heard.map_or(recorded.is_empty(), |heard| heard == recorded);
+                let texts = (!is_same).then(|| (listed(Some(recorded), &recording.lines), listed(heard, &play.lines)));
+                let (recorded, ours) = texts.filter(|(recorded, ours)| recorded != ours)?;
+                return differs(format!("warnings of kubectl {command}"), recorded, ours);
             }
             let track = format!("exit code of kubectl {command}");
             differs(track, recorded.to_string(), format!("{ours} {said}").trim_end().to_owned())

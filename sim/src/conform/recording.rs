@@ -74,8 +74,8 @@ pub enum Deed {
 pub struct Beside {
     /// What its files or standard input describe.
     pub manifests: Vec<Value>,
-    /// What it was told of levels of PodSecurity, sorted; `None` where nobody wrote down what it said.
-    pub warnings: Option<Vec<String>>,
+    /// What it was told of levels of PodSecurity; `None` where nobody wrote down what it said.
+    pub warnings: Option<BTreeSet<String>>,
 }
 
 /// How far the time at which the events show a creation may be from its step's on the same clock.
@@ -276,11 +276,17 @@ fn deed(item: &Value) -> Option<Deed> {
     Some(Deed::Kubectl(command.to_owned(), code, Beside { manifests: manifests(item, command, piped), warnings }))
 }
 
-/// What kubectl was told of levels of PodSecurity: each once, as it tells each once.
-fn warnings(said: &str) -> Vec<String> {
+/// What kubectl was told of levels of PodSecurity: each once, as it tells each once. After what is told of the pods of
+/// a namespace as a whole come lines that begin with a pod's name.
+fn warnings(said: &str) -> BTreeSet<String> {
+    const OF_PODS: [&str; 2] = ["new PodSecurity enforce level ", "existing pods in namespace "];
+    let mut of_pods = false;
     let warnings = said.lines().filter_map(|line| line.strip_prefix("Warning: "));
-    let found: BTreeSet<&str> = warnings.filter(|text| text.starts_with("would violate PodSecurity ")).collect();
-    found.into_iter().map(str::to_owned).collect()
+    let told = warnings.filter(|text| {
+        of_pods |= OF_PODS.iter().any(|begin| text.starts_with(begin));
+        of_pods || text.starts_with("would violate PodSecurity ")
+    });
+    told.map(str::to_owned).collect()
 }
 
 /// A command line and what a here-document after it pipes into the command.

@@ -47,6 +47,9 @@ pub enum Detail {
     Everything,
 }
 
+/// So many different warnings are kept; of more, only the number is told.
+const WARNINGS_MAX: usize = 10;
+
 /// Everything that is kept of a run while it goes on.
 pub struct History {
     detail: Detail,
@@ -65,6 +68,9 @@ pub struct History {
     allocation: Allocation,
     now: Time,
     told: BTreeSet<String>,
+    /// What users were told of what they wrote, each once.
+    warnings: Vec<String>,
+    warnings_left_out: usize,
     words: Words,
 }
 
@@ -88,6 +94,8 @@ impl History {
             allocation: Allocation::new(series),
             now: Time::ZERO,
             told: BTreeSet::new(),
+            warnings: Vec::new(),
+            warnings_left_out: 0,
             words: Words::default(),
         }
     }
@@ -149,6 +157,9 @@ impl History {
             }
             return;
         }
+        if let What::Warned { message } = &fact.what {
+            self.warn(format!("{}: {message}", subject_of(key)));
+        }
         let mut known = None;
         match key.kind {
             Kind::Pod => known = self.pod(at, key, &fact.what, view).map(|place| self.pods[place].subject.clone()),
@@ -169,6 +180,23 @@ impl History {
                 targets: Vec::new(),
             });
         }
+    }
+
+    fn warn(&mut self, warning: String) {
+        if self.warnings.contains(&warning) {
+            return;
+        }
+        if self.warnings.len() < WARNINGS_MAX {
+            self.warnings.push(warning);
+        } else {
+            self.warnings_left_out += 1;
+        }
+    }
+
+    /// What the API server told users of what they wrote, though it was stored.
+    pub fn warnings(&self) -> Vec<String> {
+        let more = (self.warnings_left_out > 0).then(|| format!("{} more such warnings", self.warnings_left_out));
+        self.warnings.iter().cloned().chain(more).collect()
     }
 
     /// The rows and series of the whole run.

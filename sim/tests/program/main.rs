@@ -181,6 +181,40 @@ fn a_run_that_schedules_nothing_does_not_pass_silently() {
 }
 
 #[test]
+fn what_the_api_server_tells_of_levels_is_a_warning_and_what_its_audit_notes_a_fact() {
+    let place = Place::new("levels");
+    let namespace = |label: &str| {
+        let labels =
+            format!("labels: {{pod-security.kubernetes.io/{label}, pod-security.kubernetes.io/audit: baseline}}");
+        format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, {labels}}}}}")
+    };
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop}, spec: {hostPID: true, containers: \
+               [{name: main, image: web}]}}";
+    let text = format!(
+        "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: levels}}\nspec:\n  duration: 60s\n  nodes: \
+         [{{name: worker, count: 1}}]\n  manifests:\n    - {}\n    - {pod}\n  timeline:\n    - {{at: 20s, apply: \
+         {}}}\n",
+        namespace("warn: baseline"),
+        namespace("enforce: baseline")
+    );
+    let file = place.file("levels.yaml", &text);
+    let output = place.sim(&["run", &file, "--out", "report"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let said = format!("{}{}", out(&output), err(&output));
+    let would = "would violate PodSecurity \"baseline:latest\": host namespaces (hostPID=true)";
+    let there = "existing pods in namespace \"shop\" violate the new PodSecurity enforce level \"baseline:latest\"";
+    let pods = "web: host namespaces";
+    for line in
+        [format!("pod/shop/web: {would}"), format!("namespace/shop: {there}"), format!("namespace/shop: {pods}")]
+    {
+        assert_eq!(said.matches(&line).count(), 1, "{line} in {said}");
+    }
+    let facts = place.read("report/facts.csv");
+    let audited = facts.lines().find(|line| line.contains(",Audited,")).expect("the audit is told");
+    assert!(audited.contains("pod/shop/web") && audited.ends_with(",user,"), "{audited}");
+}
+
+#[test]
 fn set_changes_the_run_and_is_refused_where_no_field_is() {
     let place = Place::new("set");
     let file = place.file("small.yaml", &small(""));

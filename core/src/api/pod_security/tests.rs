@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use crate::api::{Patch, Request};
-use crate::config::Config;
+use crate::config::{Config, PodSecurityConfig, PodSecurityLevel};
 use crate::digest::Shared;
-use crate::model::pod_security::{Levels, Minors, Violation};
+use crate::facts::What;
+use crate::model::pod_security::{Judged, Levels, Minors, Violation};
 use crate::model::{
-    ConditionKind, Container, Deployment, Job, Kind, Labels, Meta, Namespace, Object, ObjectKey, Pod, PodSecurity,
-    PodSpec, PodTemplate, ReplicaSet, Resource, Selector,
+    ConditionKind, ConfigMap, Container, Deployment, Job, Kind, Labels, Meta, Namespace, ObjectKey, OwnerReference,
+    Pod, PodSecurity, PodSpec, PodTemplate, ReplicaSet, Resource, Selector,
 };
 use crate::testbed::Testbed;
 use crate::time::Span;
@@ -128,39 +129,214 @@ fn labels_that_name_no_level_or_version_are_refused_and_what_is_wrong_may_stay()
     assert_eq!(label(&mut bed, "enforce", "restricted"), "");
 }
 
+/// What has been told since the last look: to the user who asked, and to the audit.
+fn told(bed: &mut Testbed) -> Vec<String> {
+    let facts = std::mem::take(&mut bed.facts);
+    let told = facts.into_iter().filter(|(_, fact)| matches!(fact.what, What::Warned { .. } | What::Audited { .. }));
+    told.map(|(_, fact)| format!("{} {}", fact.what.reason(), fact.what)).collect()
+}
+
+fn would(policy: &str, why: &str) -> String {
+    format!("would violate PodSecurity \"{policy}\": {why}")
+}
+
+fn deployment(name: &str) -> Deployment {
+    let labels = Labels::new([("app", name)]);
+    let template = PodTemplate { labels: labels.clone(), spec: Shared::new(spec(None)), ..PodTemplate::default() };
+    let selector = Selector::from_labels(labels);
+    Deployment { template, selector, meta: Meta::named("default", name), ..Deployment::default() }
+}
+
 #[test]
 fn whoever_writes_is_warned_of_the_level_that_is_not_enforced() {
     let mut bed = Testbed::new(Config::default());
-    let warned = |bed: &Testbed, object: Object, before: Option<&Object>| {
-        super::warning(bed.core.newest(), &object, before).unwrap_or_default()
+    let key = |kind, name: &str| ObjectKey::new(kind, "default", name);
+    let shared = |name: &str| pod(name, Some(vec![shares_network()]));
+    let note = |bed: &mut Testbed, key: ObjectKey| {
+        let patch = Patch::Annotation { key: "note".into(), value: Some("x".into()) };
+        assert_eq!(bed.ask(Request::Patch { key, patch }), "");
     };
-    let would = |policy: &str, why: &str| format!("would violate PodSecurity \"{policy}\": {why}");
-    let shared = || Object::Pod(pod("shared", Some(vec![shares_network()])).into());
-    let template = PodTemplate { spec: Shared::new(spec(None)), ..PodTemplate::default() };
-    let plain = || {
-        Object::Deployment(
-            Deployment { template: template.clone(), meta: Meta::named("default", "web"), ..Deployment::default() }
-                .into(),
-        )
-    };
-    assert_eq!(warned(&bed, shared(), None), "");
+    assert_eq!(create(&mut bed, shared("a")), "");
     assert_eq!(label(&mut bed, "warn", "baseline"), "");
-    assert_eq!(warned(&bed, shared(), None), would("baseline:latest", "host namespaces (hostNetwork=true)"));
-    assert_eq!(warned(&bed, shared(), Some(&shared())), "", "it has been looked at");
-    assert_eq!(warned(&bed, plain(), None), "");
+    assert_eq!(told(&mut bed), [""; 0]);
+    let of_baseline = would("baseline:latest", "host namespaces (hostNetwork=true)");
+    assert_eq!(create(&mut bed, shared("b")), "");
+    assert_eq!(told(&mut bed), [format!("Warning {of_baseline}")]);
+    note(&mut bed, key(Kind::Pod, "b"));
+    assert_eq!(create(&mut bed, deployment("web")), "");
+    assert_eq!(told(&mut bed), [""; 0], "the one has been looked at, the other suits");
+    let image = Patch::Image { container: "app".into(), image: "app:2".into() };
+    let image = Request::Patch { key: key(Kind::Pod, "b"), patch: image };
+    assert_eq!(bed.ask(Request::DryRun(Box::new(image.clone()))), "");
+    assert_eq!(told(&mut bed), [format!("Warning {of_baseline}")]);
+    assert_eq!(bed.ask(image), "");
+    assert_eq!(told(&mut bed), [format!("Warning {of_baseline}")]);
     assert_eq!((label(&mut bed, "warn", "restricted"), label(&mut bed, "warn-version", "v1.7")), Default::default());
-    assert_eq!(
-        warned(&bed, plain(), Some(&plain())),
-        would(
-            "restricted:v1.7",
-            "runAsNonRoot != true (pod or container \"app\" must set securityContext.runAsNonRoot=true)"
-        )
-    );
-    // Without a level of its own it is the enforced one, of which pods are not told: they were refused.
+    note(&mut bed, key(Kind::Deployment, "web"));
+    let root = "runAsNonRoot != true (pod or container \"app\" must set securityContext.runAsNonRoot=true)";
+    assert_eq!(told(&mut bed), [format!("Warning {}", would("restricted:v1.7", root))]);
+    let scale = Patch::Replicas(3);
+    assert_eq!(bed.ask(Request::Patch { key: key(Kind::Deployment, "web"), patch: scale }), "");
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(told(&mut bed), [""; 0], "a size is a resource of its own, and controllers are no users");
+    // Without a level of its own it is the enforced one, of which pods are not told: they are refused.
     let mut bed = Testbed::new(Config::default());
     assert_eq!(label(&mut bed, "enforce", "restricted"), "");
-    assert_eq!(warned(&bed, plain(), None), would("restricted:latest", PLAIN));
-    assert_eq!(warned(&bed, shared(), None), "");
+    assert_eq!(create(&mut bed, deployment("web")), "");
+    assert_eq!(told(&mut bed), [format!("Warning {}", would("restricted:latest", PLAIN))]);
+    assert_ne!(create(&mut bed, shared("a")), "");
     assert_eq!(label(&mut bed, "warn", "privileged"), "");
-    assert_eq!(warned(&bed, plain(), None), "");
+    assert_eq!(create(&mut bed, deployment("api")), "");
+    assert_eq!(told(&mut bed), [""; 0]);
+}
+
+#[test]
+fn the_audit_is_told_of_whoever_writes() {
+    let mut bed = Testbed::new(Config::default());
+    assert_eq!(label(&mut bed, "audit", "restricted"), "");
+    assert_eq!(create(&mut bed, Deployment { replicas: 2, ..deployment("web") }), "");
+    bed.run_for(Span::from_secs(5));
+    let told: Vec<(String, Option<String>)> = bed
+        .facts
+        .iter()
+        .filter(|(_, fact)| {
+            matches!(&fact.what, What::Audited { message } if **message == *would("restricted:latest", PLAIN))
+        })
+        .map(|(_, fact)| (fact.subject.kind.name().to_owned(), fact.by.map(|by| by.to_string())))
+        .collect();
+    let by = |kind: &str, by: &str| (kind.to_owned(), Some(by.to_owned()));
+    let set = "replicaset-controller";
+    // Of a status nothing is told, although a Deployment's revision is written with it.
+    let expected =
+        [by("Deployment", "user"), by("ReplicaSet", "deployment-controller"), by("Pod", set), by("Pod", set)];
+    assert_eq!(told, expected);
+    assert_eq!(label(&mut bed, "audit-version", "v1.7"), "");
+    assert_eq!(label(&mut bed, "enforce", "restricted"), "");
+    assert_eq!(label(&mut bed, "enforce-version", "v1.7"), "");
+    bed.facts.clear();
+    assert_ne!(create(&mut bed, pod("a", None)), "", "who is refused is not stored");
+    assert!(!bed.facts.iter().any(|(_, fact)| matches!(fact.what, What::Audited { .. })));
+}
+
+#[test]
+fn who_makes_a_namespace_stricter_hears_of_the_pods_that_are_there() {
+    let mut bed = Testbed::new(Config::default());
+    for name in ["c", "a", "b"] {
+        assert_eq!(create(&mut bed, pod(name, None)), "");
+    }
+    for name in ["y", "x"] {
+        assert_eq!(create(&mut bed, pod(name, Some(vec![shares_network()]))), "");
+    }
+    let heard = |level: &str| {
+        format!("Warning existing pods in namespace \"default\" violate the new PodSecurity enforce level \"{level}\"")
+    };
+    let shared = "Warning x (and 1 other pod): host namespaces";
+    assert_eq!(label(&mut bed, "enforce", "baseline"), "");
+    assert_eq!(told(&mut bed), [heard("baseline:latest"), shared.to_owned()]);
+    assert_eq!(label(&mut bed, "enforce", "restricted"), "");
+    let lacks = "allowPrivilegeEscalation != false, unrestricted capabilities, runAsNonRoot != true, seccompProfile";
+    let plain = format!("Warning a (and 2 other pods): {lacks}");
+    assert_eq!(told(&mut bed), [heard("restricted:latest"), plain, shared.to_owned()]);
+    assert_eq!(label(&mut bed, "enforce-version", "v1.7"), "");
+    let old = "Warning a (and 2 other pods): runAsNonRoot != true".to_owned();
+    assert_eq!(told(&mut bed), [heard("restricted:v1.7"), old, shared.to_owned()]);
+    assert_eq!(label(&mut bed, "enforce", "baseline"), "");
+    assert_eq!(label(&mut bed, "warn", "restricted"), "");
+    assert_eq!(label(&mut bed, "enforce-version", "latest"), "");
+    assert_eq!(told(&mut bed), [heard("baseline:latest"), shared.to_owned()], "only what is enforced counts");
+    assert_eq!(label(&mut bed, "enforce", "privileged"), "");
+    assert_eq!(told(&mut bed), [""; 0]);
+}
+
+#[test]
+fn of_very_many_pods_some_are_looked_at_one_of_each_controller_first() {
+    let mut bed = Testbed::new(Config::default());
+    assert_eq!(create(&mut bed, ConfigMap { meta: Meta::named("default", "owner"), ..ConfigMap::default() }), "");
+    let uid = bed.get::<ConfigMap>("default", "owner").expect("it was just made").meta.uid;
+    let owner = |name: &str| OwnerReference {
+        kind: Kind::ConfigMap,
+        name: name.into(),
+        uid,
+        controller: true,
+        block_owner_deletion: false,
+    };
+    for number in 0..super::CHECKED_PODS_MAX {
+        let mut pod = pod(&format!("a-{number}"), None);
+        pod.meta.owners = [owner("owner")].into_iter().collect();
+        assert_eq!(create(&mut bed, pod), "");
+    }
+    assert_eq!(create(&mut bed, pod("z", Some(vec![shares_network()]))), "");
+    assert_eq!(label(&mut bed, "enforce", "baseline"), "");
+    let told = told(&mut bed);
+    let first = "Warning new PodSecurity enforce level only checked against the first 3000 of 3001 existing pods";
+    assert_eq!((told.len(), &*told[0], &*told[2]), (3, first, "Warning z: host namespaces"));
+}
+
+#[test]
+fn a_template_is_judged_as_it_is_and_its_pods_as_they_are_filled_in() {
+    let mut bed = Testbed::new(Config::default());
+    let both: Levels = (Minors::since(0), Minors::since(0));
+    let of = |judged, port: &str| Violation {
+        judged,
+        ..Violation::new(both, ("hostPort", format!("container \"app\" uses hostPort {port}")))
+    };
+    let found = || Some(vec![shares_network(), of(Judged::Pod, "80"), of(Judged::Template, "9")]);
+    assert_eq!(label(&mut bed, "warn", "baseline"), "");
+    let template = PodTemplate { spec: Shared::new(spec(found())), ..PodTemplate::default() };
+    assert_eq!(create(&mut bed, Deployment { template, ..deployment("web") }), "");
+    assert_eq!(create(&mut bed, pod("p", found())), "");
+    let said = |port: &str| {
+        let why = format!("host namespaces (hostNetwork=true), hostPort (container \"app\" uses hostPort {port})");
+        format!("Warning {}", would("baseline:latest", &why))
+    };
+    assert_eq!(told(&mut bed), [said("9"), said("80")]);
+}
+
+#[test]
+fn the_configuration_stands_where_labels_say_nothing_and_exempt_namespaces_ignore_them() {
+    let mut config = Config::default();
+    let level = |level: &str, version: &str| PodSecurityLevel { level: level.into(), version: version.into() };
+    config.api_server.pod_security = PodSecurityConfig {
+        enforce: level("baseline", "latest"),
+        audit: PodSecurityLevel::default(),
+        warn: level("restricted", "v1.7"),
+        exempt_namespaces: vec!["system".into()],
+    };
+    let mut bed = Testbed::new(config);
+    let shared = |namespace: &str| {
+        let meta = Meta::named(namespace, "shared").into();
+        Pod { meta, ..pod("shared", Some(vec![shares_network()])) }
+    };
+    let refused = create(&mut bed, shared("default"));
+    assert!(
+        refused.ends_with("violates PodSecurity \"baseline:latest\": host namespaces (hostNetwork=true)"),
+        "{refused}"
+    );
+    assert_eq!(create(&mut bed, pod("plain", None)), "");
+    let root = "runAsNonRoot != true (pod or container \"app\" must set securityContext.runAsNonRoot=true)";
+    assert_eq!(told(&mut bed), [format!("Warning {}", would("restricted:v1.7", root))]);
+    // A label goes before the configuration; the level to warn of stays the stricter one.
+    assert_eq!(label(&mut bed, "enforce", "privileged"), "");
+    assert_eq!(create(&mut bed, shared("default")), "");
+    assert!(told(&mut bed)[0].starts_with("Warning would violate PodSecurity \"restricted:v1.7\": "));
+    let labelled = |name: &str, labels: &[(&str, &str)]| {
+        let labels = Labels::new(labels.iter().map(|(mode, value)| (format!("{}{mode}", super::PREFIX), *value)));
+        Namespace { meta: Meta { labels, ..Meta::named("", name) }, ..Namespace::default() }
+    };
+    assert_eq!(create(&mut bed, labelled("other", &[("enforce", "restricted")])), "");
+    assert_eq!(told(&mut bed), [""; 0]);
+    assert_eq!(create(&mut bed, labelled("system", &[("enforce", "restricted"), ("audit-version", "v1.9")])), "");
+    let ignored = "namespace \"system\" is exempt from Pod Security, and the policy (enforce=restricted:latest) will \
+                   be ignored";
+    assert_eq!(told(&mut bed), [format!("Warning {ignored}")]);
+    assert_eq!(create(&mut bed, shared("system")), "");
+    assert_eq!(told(&mut bed), [""; 0]);
+    let key = ObjectKey::new(Kind::Namespace, "", "system");
+    let version = Patch::Label { key: format!("{}enforce-version", super::PREFIX).into(), value: Some("v1.8".into()) };
+    assert_eq!(bed.ask(Request::Patch { key, patch: version }), "");
+    assert_eq!(
+        told(&mut bed),
+        [format!("Warning {}", ignored.replace("latest", "v1.8"))],
+        "its pods are not looked at"
+    );
 }

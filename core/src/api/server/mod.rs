@@ -10,7 +10,7 @@ use crate::api::accounts::{self, Held};
 use crate::api::admission::Admission;
 use crate::api::leases::Leases;
 use crate::api::services::Allocators;
-use crate::api::{Answer, Refusal, Reply, Request, changes};
+use crate::api::{Answer, Refusal, Reply, Request, changes, pod_security};
 use crate::author::Author;
 use crate::context::Context;
 use crate::digest::StableHasher;
@@ -206,14 +206,18 @@ impl ApiServer {
         // ask for in vain.
         let answer_is_news = matches!(request, Request::UpdateStatus { .. } | Request::Delete { .. });
         let is_told_in_steps = matches!(request, Request::Delete { .. } | Request::Evict { .. });
+        let (by, is_judged) = (Author::of(from, id), pod_security::judges(&request));
         let answer = match request {
             Request::WatchConfig(key) => self.watch_config(store, from, key),
             Request::WatchPods { node } => Ok(self.watch_pods(store, from, node)),
             Request::WatchServices => Ok(self.watch_services(store, from)),
-            Request::DryRun(request) => self.try_out(ctx, store, *request),
+            Request::DryRun(request) => self.try_out(ctx, store, *request, by),
             request => self.write(ctx, store, request),
         };
-        changes::record_facts(ctx, store, before, Author::of(from, id));
+        changes::record_facts(ctx, store, before, by);
+        if is_judged {
+            pod_security::record_told(ctx, store, before, by);
+        }
         self.services.follow(store, before);
         let written = store.head();
         if written == persisted(store) {
@@ -260,7 +264,8 @@ impl ApiServer {
                 let pods = store.newest().under::<Pod>(IndexKey::Node(node));
                 Ok(Reply::Pods(pods.map(|(_, pod)| Pod::into_object(pod.clone())).collect()))
             }
-            Request::DryRun(request) => self.try_out(ctx, store, *request),
+            // Whatever it writes is undone with the rest of the dry run that it is part of.
+            Request::DryRun(request) => self.write(ctx, store, *request),
             Request::WatchConfig(_) | Request::WatchPods { .. } | Request::WatchServices => {
                 unreachable!("a watch is no write")
             }
@@ -270,12 +275,16 @@ impl ApiServer {
     /// Does a request for its answer alone: its writes are undone before anybody can have seen them.
     ///
     /// Source: `DryRunnableStorage`, staging/src/k8s.io/apiserver/pkg/registry/generic/registry/dryrun.go (v1.34.1).
-    fn try_out(&mut self, ctx: &mut Context<'_>, store: &mut Store, request: Request) -> Answer {
+    fn try_out(&mut self, ctx: &mut Context<'_>, store: &mut Store, request: Request, by: Author) -> Answer {
         let (before, effects) = (store.head(), ctx.out.len());
         let (creations, services) = (self.creations, self.services.clone());
+        let is_judged = pod_security::judges(&request);
         let answer = self.write(ctx, store, request);
-        store.roll_back_to(before);
         ctx.out.truncate(effects);
+        if is_judged {
+            pod_security::record_told(ctx, store, before, by);
+        }
+        store.roll_back_to(before);
         self.creations = creations;
         self.services = services;
         answer

@@ -212,3 +212,52 @@ fn an_attempt_may_not_yet_know_of_the_claim_whose_change_woke_its_pod() {
     let (never, always) = (failures_with(0), failures_with(100));
     assert!(never < always, "{never} and {always}");
 }
+
+#[test]
+fn an_attempt_that_misses_the_new_claim_which_woke_its_pod_ends_in_an_error() {
+    let told_with = |late_volume_news_percent: u8| {
+        let scheduler = SchedulerConfig { late_volume_news_percent, ..SchedulerConfig::default() };
+        let mut bed = Testbed::new(Config { scheduler, ..Config::default() });
+        bed.add_node(0, "n1", "a", 4_000, 1 << 30);
+        let mut waiting = pod("p", 100);
+        let source = PodVolumeSource::Claim { name: "c".into(), read_only: false };
+        let volumes = vec![PodVolume { name: "v".into(), source }];
+        waiting.spec = Shared::new(PodSpec { volumes, ..(*waiting.spec).clone() });
+        bed.create(waiting);
+        bed.run_for(Span::from_secs(20));
+        let spec = ClaimSpec { access_modes: vec![AccessMode::ReadWriteOnce], ..ClaimSpec::default() };
+        let claim = |name: &str| PersistentVolumeClaim {
+            meta: Meta::named("default", name),
+            spec: spec.clone(),
+            ..Default::default()
+        };
+        bed.create(claim("c"));
+        bed.run_for(Span::from_secs(20));
+        let told: Vec<String> = failures(&bed, "p");
+        // A pod that comes later than its claim does not miss it, however late the plugin is.
+        bed.create(claim("d"));
+        bed.run_for(Span::from_secs(1));
+        let mut later = pod("q", 100);
+        let source = PodVolumeSource::Claim { name: "d".into(), read_only: false };
+        let volumes = vec![PodVolume { name: "v".into(), source }];
+        later.spec = Shared::new(PodSpec { volumes, ..(*later.spec).clone() });
+        bed.create(later);
+        bed.run_for(Span::from_secs(1));
+        assert!(!failures(&bed, "q").iter().any(|line| line.contains("error getting PVC")), "{:#?}", bed.told());
+        told.iter()
+            .map(|line| {
+                line.split_once("FailedScheduling").expect("its reason").1.trim_start_matches([':', ' ']).to_owned()
+            })
+            .collect::<Vec<_>>()
+    };
+    let missing = "0/1 nodes are available: persistentvolumeclaim \"c\" not found.";
+    let unbound = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.";
+    let missed = "running PreFilter plugin \"VolumeBinding\": error getting PVC \"default/c\": could not find \
+                  v1.PersistentVolumeClaim \"default/c\"";
+    let begins = |told: &[String], lines: &[&str]| {
+        assert_eq!(told.len(), lines.len(), "{told:#?}");
+        told.iter().zip(lines).for_each(|(line, begin)| assert!(line.starts_with(begin), "{line}"));
+    };
+    begins(&told_with(0), &[missing, unbound]);
+    begins(&told_with(100), &[missing, missed, unbound]);
+}

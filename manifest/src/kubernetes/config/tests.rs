@@ -105,7 +105,7 @@ spec:
 #[test]
 fn what_a_pod_takes_from_elsewhere_is_acted_on() {
     let located = read_admitted("m.yaml", POD).expect("the manifest is good");
-    assert_eq!(unmodelled_fields(&located[0]), Vec::<String>::new());
+    assert_eq!(unmodelled_fields(&located[0]), []);
     let Object::Pod(pod) = object(POD) else { panic!("a pod was read") };
     assert_eq!(&*pod.spec.account, "builder");
     let container = &pod.spec.containers[0];

@@ -31,6 +31,7 @@ use wavetank_core::quantity::Quantity;
 
 pub use admission::admit_pod;
 pub(super) use batch::job;
+pub(super) use pod::ports as ports_of_pod;
 
 /// Fills in what a manifest left out, as the API server does before it validates.
 ///

@@ -17,15 +17,23 @@ const FILE_MODE: i32 = 0o644;
 pub(super) fn pod(pod: &mut Pod) {
     let spec = pod.spec.get_or_insert_default();
     self::spec(spec);
-    let host_network = spec.host_network == Some(true);
     spec.enable_service_links.get_or_insert(true);
     for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
         if let Some(resources) = &mut container.resources {
             requests_from_limits(resources);
         }
-        for port in container.ports.iter_mut().flatten().filter(|_| host_network) {
-            number(&mut port.host_port, port.container_port);
-        }
+    }
+    ports(spec);
+}
+
+/// On the node's network each port of a pod's containers is one of the node's.
+pub(in crate::kubernetes) fn ports(spec: &mut PodSpec) {
+    if spec.host_network != Some(true) {
+        return;
+    }
+    let containers = spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten());
+    for port in containers.filter_map(|container| container.ports.as_mut()).flatten() {
+        number(&mut port.host_port, port.container_port);
     }
 }
 

@@ -2,13 +2,29 @@
 //!
 //! Source: staging/src/k8s.io/pod-security-admission/policy/check_*.go (v1.34.1).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::api::core::v1::{AppArmorProfile, PodSpec};
 use serde_json::Value;
 
 use wavetank_core::model::pod_security::{
     Failure, UNRESTRICTED, keep_capabilities, listed, may_be_root, may_call_all, may_escalate,
 };
+
+/// The annotations of a pod or of a template.
+pub(super) type Annotations = BTreeMap<String, String>;
+
+/// Before the name of a container whose profile of AppArmor is chosen.
+const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
+/// The pod's profile of system calls is chosen.
+const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
+/// Before the name of a container whose profile of system calls is chosen.
+const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
+
+/// Whether an annotation is one by which a profile is chosen.
+pub(super) fn chooses_profile(key: &str) -> bool {
+    key == SECCOMP_POD || key.starts_with(APP_ARMOR) || key.starts_with(SECCOMP_CONTAINER)
+}
 
 /// A check that has failed.
 pub(super) type Found = Option<Failure>;
@@ -64,11 +80,62 @@ fn unknown_values<'a>(spec: &'a Value, place: &str, known: &[&str]) -> BTreeSet<
 
 const PROFILES: [&str; 2] = ["RuntimeDefault", "Localhost"];
 
-pub(super) fn app_armor(spec: &Value) -> Found {
+pub(super) fn app_armor(spec: &Value, annotations: &Annotations) -> Found {
     let bad = unknown_values(spec, "/appArmorProfile/type", &PROFILES);
-    let who = setters(spec, |it| it["appArmorProfile"]["type"].as_str().is_some_and(|it| !PROFILES.contains(&it)))?;
-    let short = plural("forbidden AppArmor profile", "forbidden AppArmor profiles", bad.len());
-    found(short, format!("{who} must not set AppArmor profile type to {}", quoted(bad)))
+    let who = setters(spec, |it| it["appArmorProfile"]["type"].as_str().is_some_and(|it| !PROFILES.contains(&it)));
+    let is_allowed = |profile: &str| matches!(profile, "" | "runtime/default") || profile.starts_with("localhost/");
+    let chosen = annotations.iter().filter(|(key, profile)| key.starts_with(APP_ARMOR) && !is_allowed(profile));
+    let chosen: Vec<String> = chosen.map(|(key, profile)| format!("{key}={profile:?}")).collect();
+    let by_annotations = (!chosen.is_empty()).then(|| plural("annotation", "annotations", chosen.len()).to_owned());
+    let who: Vec<String> = who.into_iter().chain(by_annotations).collect();
+    if who.is_empty() {
+        return None;
+    }
+    let short = plural("forbidden AppArmor profile", "forbidden AppArmor profiles", bad.len() + chosen.len());
+    let bad = quoted(bad.into_iter().chain(chosen.iter().map(String::as_str)));
+    found(short, format!("{} must not set AppArmor profile type to {bad}", who.join(" and ")))
+}
+
+/// Puts the profiles of AppArmor that annotations choose into the fields of containers that have none, unless it is
+/// the pod's own.
+///
+/// Source: `applyAppArmorVersionSkew`, pkg/registry/core/pod/strategy.go (v1.34.1).
+pub(super) fn choose_app_armor(spec: &mut PodSpec, annotations: &Annotations) {
+    if spec.os.as_ref().is_some_and(|os| os.name == "windows") {
+        return;
+    }
+    let of_pod = spec.security_context.as_ref().and_then(|it| it.app_armor_profile.clone());
+    let init = spec.init_containers.iter_mut().flatten().map(|it| (&it.name, &mut it.security_context));
+    let containers = spec.containers.iter_mut().map(|it| (&it.name, &mut it.security_context));
+    let debug = spec.ephemeral_containers.iter_mut().flatten().map(|it| (&it.name, &mut it.security_context));
+    for (name, context) in init.chain(containers).chain(debug) {
+        let chosen = annotations.get(&format!("{APP_ARMOR}{name}")).and_then(|text| app_armor_of(text));
+        let has_own = context.as_ref().is_some_and(|it| it.app_armor_profile.is_some());
+        if chosen.is_some() && !has_own && chosen != of_pod {
+            context.get_or_insert_default().app_armor_profile = chosen;
+        }
+    }
+}
+
+/// The profile that the value of an annotation names; `None` if it names none.
+fn app_armor_of(text: &str) -> Option<AppArmorProfile> {
+    let (kind, path) = match text {
+        "unconfined" => ("Unconfined", None),
+        "runtime/default" => ("RuntimeDefault", None),
+        _ => ("Localhost", Some(text.strip_prefix("localhost/").filter(|path| !path.trim().is_empty())?)),
+    };
+    Some(AppArmorProfile { type_: kind.to_owned(), localhost_profile: path.map(str::to_owned) })
+}
+
+/// Profiles of system calls that annotations choose, from before there were fields for them.
+pub(super) fn seccomp_annotations(spec: &Value, annotations: &Annotations) -> Found {
+    let is_allowed =
+        |profile: &str| matches!(profile, "runtime/default" | "docker/default") || profile.starts_with("localhost/");
+    let keys = containers(spec).map(|it| format!("{SECCOMP_CONTAINER}{}", name(it))).chain([SECCOMP_POD.to_owned()]);
+    let chosen = keys.filter_map(|key| Some((annotations.get(&key).filter(|it| !is_allowed(it))?, key)));
+    let bad: BTreeSet<String> = chosen.map(|(profile, key)| format!("{key}={profile:?}")).collect();
+    let what = plural("forbidden annotation", "forbidden annotations", bad.len());
+    (!bad.is_empty()).then(|| ("seccompProfile", format!("{what} {}", bad.into_iter().collect::<Vec<_>>().join(", "))))
 }
 
 const DEFAULT_CAPABILITIES: [&str; 13] = [
@@ -135,16 +202,9 @@ pub(super) fn host_paths(spec: &Value) -> Found {
     (!volumes.is_empty()).then(|| ("hostPath volumes", listed("volume", &volumes)))
 }
 
-/// Ports of the node. On the node's network each port is one: the API server fills that in for pods, not for templates.
-///
-/// Source: `SetDefaults_Pod`, pkg/apis/core/v1/defaults.go (v1.34.1).
 pub(super) fn host_ports(spec: &Value) -> Found {
-    let number = |port: &Value, field: &str| port[field].as_u64().filter(|number| *number != 0);
-    let on_node = |port: &Value| {
-        let shared = || number(port, "containerPort").filter(|_| spec["hostNetwork"] == true);
-        number(port, "hostPort").or_else(shared)
-    };
-    let of = |it: &Value| items(&it["ports"]).filter_map(on_node).collect::<Vec<_>>();
+    let of_node = |port: &Value| port["hostPort"].as_u64().filter(|number| *number != 0);
+    let of = |it: &Value| items(&it["ports"]).filter_map(of_node).collect::<Vec<_>>();
     let names = those(spec, |it| !of(it).is_empty());
     if names.is_empty() {
         return None;

@@ -3,7 +3,7 @@ use wavetank_core::id::Revision;
 use wavetank_core::model::{Object, PodVolumeSource};
 
 use crate::kubernetes::{
-    apply_defaults, read_admitted, read_manifests, to_json, to_object, unmodelled_fields, validate,
+    Unmodelled, apply_defaults, read_admitted, read_manifests, to_json, to_object, unmodelled_fields, validate,
 };
 
 /// The API server's message for a manifest of one object, or nothing if it is accepted.
@@ -155,7 +155,7 @@ spec:
   nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: zone, operator: In, values: [a]}]}]}}
 ";
     let objects = read_admitted("v.yaml", text).unwrap_or_else(|errors| panic!("{}", errors.render(text)));
-    assert_eq!(unmodelled_fields(&objects[0]), ["spec.mountOptions"]);
+    assert_eq!(unmodelled_fields(&objects[0]), [("spec.mountOptions".to_owned(), Unmodelled::Everywhere)]);
     let object = to_object(&objects[0]).expect("a volume is for users to write");
     let Object::PersistentVolume(volume) = &object else { panic!("{object:?}") };
     assert_eq!(volume.source.csi(), Some(("csi.example.com".into(), "h1".into())));

@@ -27,17 +27,19 @@ pub(super) fn pod(meta: Meta, object: &api::Pod) -> Pod {
     let own =
         PodOwn { node: None, hostname: optional(spec.hostname.as_ref()), subdomain: optional(spec.subdomain.as_ref()) };
     let own = (own != PodOwn::default()).then(|| Box::new(own));
-    Pod { meta: meta.into(), spec: Shared::new(pod_spec(spec, None)), own, node, ..Pod::default() }
+    let annotations = object.metadata.annotations.as_ref();
+    Pod { meta: meta.into(), spec: Shared::new(pod_spec(spec, annotations, None)), own, node, ..Pod::default() }
 }
 
 pub(super) fn template(template: &api::PodTemplateSpec) -> PodTemplate {
     let spec = template.spec.as_ref().expect("a template without a spec is refused by validation");
     let metadata = template.metadata.as_ref();
     let original = serde_json::to_string(spec).expect("a pod spec has no keys but strings");
+    let annotations = metadata.and_then(|it| it.annotations.as_ref());
     PodTemplate {
         labels: labels(metadata.and_then(|it| it.labels.as_ref())),
-        annotations: labels(metadata.and_then(|it| it.annotations.as_ref())),
-        spec: Shared::new(pod_spec(spec, Some(original.into()))),
+        annotations: labels(annotations),
+        spec: Shared::new(pod_spec(spec, annotations, Some(original.into()))),
     }
 }
 
@@ -45,7 +47,7 @@ pub(super) fn seconds(count: Option<i64>, default: u64) -> Span {
     Span::from_secs(count.map_or(default, |count| u64::try_from(count).unwrap_or(0)))
 }
 
-pub(super) fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
+fn pod_spec(spec: &api::PodSpec, annotations: Option<&BTreeMap<String, String>>, original: Option<Name>) -> PodSpec {
     let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
     let required = affinity.and_then(|it| it.required_during_scheduling_ignored_during_execution.as_ref());
     let preferred = affinity.and_then(|it| it.preferred_during_scheduling_ignored_during_execution.as_ref());
@@ -81,7 +83,7 @@ pub(super) fn pod_spec(spec: &api::PodSpec, original: Option<Name>) -> PodSpec {
         token: None,
         image_pull_secrets: config::pull_secrets(spec.image_pull_secrets.as_ref()),
         rules: placement::rules(spec, original.is_some()),
-        security: pod_security::of(spec),
+        security: pod_security::of(spec, annotations),
         original,
     }
 }

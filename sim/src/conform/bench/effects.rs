@@ -68,6 +68,7 @@ impl Bench<'_> {
                 self.push(self.now + Span(DISK.0 * self.pace.factor), Happening::Input(Input::Persisted(revision)));
             }
             Effect::Record(Fact { subject, what: What::Event(event), .. }) => self.say(&subject, &event),
+            Effect::Record(Fact { subject, what: What::Warned { message }, .. }) => self.warned(&subject, &message),
             Effect::Record(_) => {}
             Effect::Send { from, to, body } => self.send(from, to, body),
         }

@@ -20,24 +20,26 @@ mod pace;
 mod scene;
 mod steps;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_core::Core;
 use wavetank_core::api::Request;
 use wavetank_core::config::{AddressRange, Config};
 use wavetank_core::events::EventLog;
 use wavetank_core::id::{HostId, ProcId, RequestId, Revision};
+use wavetank_core::model::ObjectKey;
 use wavetank_core::seam::{Input, Msg, TimerKind};
 use wavetank_core::time::{Span, Time};
 
 use crate::conform::edge::Managers;
+use crate::conform::kubectl::Applied;
 use crate::conform::kubelets::{Due, Kubelets};
 use crate::conform::line::Line;
 use crate::conform::names::Twins;
 use crate::conform::recording::Recording;
 use drains::Running;
-use owners::Applied;
 use pace::Pace;
+use steps::Following;
 
 /// How long after the first step's clock the run begins: controllers have started, nodes are there.
 const LEAD: Span = Span::from_secs(40);
@@ -66,8 +68,8 @@ pub struct Played {
     pub codes: BTreeMap<usize, (u16, String)>,
     /// The exit code of each command line of the steps, and what it said, by the step's place.
     pub commands: BTreeMap<usize, (i32, String)>,
-    /// What each command line of the steps is told of levels of PodSecurity, sorted, by the step's place.
-    pub warnings: BTreeMap<usize, Vec<String>>,
+    /// What each command line of the steps is told of levels of PodSecurity, by the step's place.
+    pub warnings: BTreeMap<usize, BTreeSet<String>>,
     /// What no part of ours can do.
     pub not_covered: Vec<String>,
 }
@@ -101,12 +103,14 @@ struct Bench<'a> {
     lost: BTreeSet<usize>,
     twins: Twins,
     drains: Vec<Running>,
-    /// Requests of command lines that wait for the answer to the one before them, by the step's place.
-    to_follow: BTreeMap<usize, VecDeque<Request>>,
+    /// Requests of command lines that wait for answers to those before them, by the step's place.
+    to_follow: BTreeMap<usize, Following>,
+    /// The last command line that writes an object, by its place among the steps.
+    writers: BTreeMap<ObjectKey, usize>,
     /// Whose each field is, in a recording in which somebody applies.
     managers: Option<Managers>,
     /// Configurations that were applied and are not answered yet, by the step's place.
-    applying: BTreeMap<usize, Applied>,
+    applying: BTreeMap<(usize, ObjectKey), Applied>,
     /// Names and addresses of ours that stand for drawn ones of a step, each with the recorded one, by the step's
     /// place.
     renamed: BTreeMap<usize, Vec<(String, String)>>,
@@ -150,6 +154,7 @@ pub fn play(recording: &Recording, seed: u64, earlier: Span) -> Played {
         twins: Twins::default(),
         drains: Vec::new(),
         to_follow: BTreeMap::new(),
+        writers: BTreeMap::new(),
         managers: owners::begin(recording),
         applying: BTreeMap::new(),
         renamed: BTreeMap::new(),

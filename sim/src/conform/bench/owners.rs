@@ -12,22 +12,19 @@ use wavetank_core::seam::{Input, Msg};
 
 use super::Bench;
 use crate::conform::edge::{self, APPLY, Manager, Managers, Path};
-use crate::conform::kubectl;
+use crate::conform::kubectl::{self, Applied};
 use crate::conform::recording::{Deed, Recording};
 
 /// The name of a client that no answer tells.
 const UNTOLD: &str = "unknown";
 
-/// A configuration that was applied.
-pub(super) struct Applied {
-    key: ObjectKey,
-    config: Value,
-    applier: Manager,
-}
-
 /// Nothing is owned yet; `None` if nobody applies anything.
 pub(super) fn begin(recording: &Recording) -> Option<Managers> {
-    let applies = |deed: &Deed| matches!(deed, Deed::Request { content_type, .. } if content_type == APPLY);
+    let applies = |deed: &Deed| match deed {
+        Deed::Request { content_type, .. } => content_type == APPLY,
+        Deed::Kubectl(line, ..) => kubectl::applies(line),
+        Deed::Machine(_) => false,
+    };
     recording.steps.iter().any(|step| applies(&step.what)).then(Managers::default)
 }
 
@@ -66,7 +63,7 @@ impl Bench<'_> {
                 let given = given.filter(|name| !name.is_empty());
                 (given.unwrap_or_else(|| untold(self.recording)), content_type == APPLY)
             }
-            Some(Deed::Kubectl(line, ..)) => (kubectl::writer(line), false),
+            Some(Deed::Kubectl(line, ..)) => (kubectl::writer(line), kubectl::applies(line)),
             _ => (UNTOLD.to_owned(), false),
         }
     }
@@ -86,17 +83,27 @@ impl Bench<'_> {
             return;
         }
         let Some(key) = edge::key_at(path) else { return };
-        self.applying.insert(place, Applied { key, config: body.clone(), applier: edge::applier(path) });
+        let applier = edge::applier(path);
+        self.applying(place, Applied { key, config: body.clone(), applier, hand_over: Vec::new() }, done);
+    }
+
+    /// The same of one object, also of a command line.
+    pub(super) fn applying(&mut self, place: usize, applied: Applied, done: bool) {
+        let key = applied.key.clone();
+        self.applying.insert((place, key.clone()), applied);
         if done {
-            self.apply_answered(place, true);
+            self.apply_answered(place, &key);
         }
     }
 
-    /// Notes that a step was answered.
-    pub(super) fn apply_answered(&mut self, place: usize, granted: bool) {
-        let Some(Applied { key, config, applier }) = self.applying.remove(&place) else { return };
-        if let Some(managers) = self.managers.as_mut().filter(|_| granted) {
+    /// Notes that an apply of a step was granted.
+    pub(super) fn apply_answered(&mut self, place: usize, key: &ObjectKey) {
+        let Some(Applied { key, config, applier, hand_over }) = self.applying.remove(&(place, key.clone())) else {
+            return;
+        };
+        if let Some(managers) = &mut self.managers {
             managers.applied(&key, &config, &applier);
+            managers.forget(&key, &hand_over);
         }
     }
 }

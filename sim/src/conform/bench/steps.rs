@@ -2,11 +2,10 @@
 //! that the recorded cluster drew are replaced by ours, and our names and addresses by the recorded ones in what is
 //! answered.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use serde_json::Value;
-use wavetank_core::api::admission::security_warning;
-use wavetank_core::api::{Answer, Request};
+use wavetank_core::api::{Answer, Reply, Request};
 use wavetank_core::id::{ProcId, RequestId};
 use wavetank_core::model::{Kind, ObjectKey, Service};
 
@@ -21,6 +20,14 @@ use crate::conform::recording::Deed;
 const DRAWN_LETTERS: usize = 5;
 /// How soon a new object is shown.
 const SHOWN_WITHIN_MS: i64 = 1_000;
+
+/// What a command line asks for later.
+pub(super) struct Following {
+    /// How many of its requests are not answered yet.
+    unanswered: usize,
+    /// What it asks for, one after the other, once all are granted.
+    requests: VecDeque<Request>,
+}
 
 impl Bench<'_> {
     pub(super) fn do_step(&mut self, place: usize) {
@@ -161,21 +168,25 @@ impl Bench<'_> {
             };
             twins.ours(&recording.lines, at_ms, &path)
         };
-        let scene = Scene { core: &self.core, namespace: &recording.namespace, pod: &twin, manifests };
+        let (core, managers) = (&self.core, self.managers.as_ref());
+        let scene = Scene { core, namespace: &recording.namespace, pod: &twin, manifests, managers };
         match kubectl::understand(&scene, line) {
             Command::Do(plan) => {
                 let said = (i32::from(plan.failure.is_some()), plan.failure.unwrap_or_default());
                 self.played.commands.insert(place, said);
-                let warnings: BTreeSet<String> = plan.requests.iter().filter_map(|it| self.warning(it)).collect();
-                self.played.warnings.insert(place, warnings.into_iter().collect());
+                let asked = || plan.requests.iter().chain(&plan.then);
+                self.writers.extend(asked().filter_map(|it| Some((written(it)?, place))));
+                for applied in plan.applied {
+                    let done = !plan.requests.iter().any(|it| it.target().as_ref() == Some(&applied.key));
+                    self.applying(place, applied, done);
+                }
                 let mut requests: VecDeque<Request> = plan.requests.into();
                 let at_once = if plan.one_by_one { requests.len().min(1) } else { requests.len() };
-                for request in requests.drain(..at_once).collect::<Vec<_>>() {
-                    self.ask_as(ProcId::CLIENT, RequestId(place as u64), request);
-                }
-                if !requests.is_empty() {
-                    self.to_follow.insert(place, requests);
-                }
+                let first: Vec<Request> = requests.drain(..at_once).collect();
+                requests.extend(plan.then);
+                let following = Following { unanswered: first.len(), requests };
+                first.into_iter().for_each(|it| self.ask_as(ProcId::CLIENT, RequestId(place as u64), it));
+                self.follow(place, following);
             }
             Command::Drain(options) => self.begin_drain(place, options),
             Command::Nothing => {}
@@ -186,14 +197,11 @@ impl Bench<'_> {
         }
     }
 
-    /// What the API server warns of when it is asked for something, if it is granted.
-    fn warning(&self, request: &Request) -> Option<String> {
-        let view = self.core.newest();
-        match request {
-            Request::Create(object) => security_warning(view, object, None),
-            Request::Update { object, .. } => security_warning(view, object, self.core.find(&object.key()).as_ref()),
-            Request::DryRun(request) => self.warning(request),
-            _ => None,
+    /// The API server has told a user something of an object that was written: the last command that writes it hears
+    /// it.
+    pub(super) fn warned(&mut self, subject: &ObjectKey, message: &str) {
+        if let Some(place) = self.writers.get(subject) {
+            self.played.warnings.entry(*place).or_default().insert(message.to_owned());
         }
     }
 
@@ -202,14 +210,12 @@ impl Bench<'_> {
             return;
         }
         let Ok(place) = usize::try_from(id.0) else { return };
-        self.apply_answered(place, answer.is_ok());
+        if let Ok(Reply::Object(object, _)) = answer {
+            self.apply_answered(place, &object.key());
+        }
         if let Some(mut following) = self.to_follow.remove(&place).filter(|_| answer.is_ok()) {
-            if let Some(request) = following.pop_front() {
-                self.ask_as(ProcId::CLIENT, id, request);
-            }
-            if !following.is_empty() {
-                self.to_follow.insert(place, following);
-            }
+            following.unanswered -= 1;
+            self.follow(place, following);
         }
         if let (Err(refusal), Some(step)) = (answer, self.recording.steps.get(place)) {
             let message = self.as_recorded(place, refusal.to_string());
@@ -220,9 +226,31 @@ impl Bench<'_> {
         }
     }
 
+    /// Asks for the next of what a command line asks for later, if everything before it is granted.
+    fn follow(&mut self, place: usize, mut following: Following) {
+        if following.unanswered == 0
+            && let Some(request) = following.requests.pop_front()
+        {
+            self.ask_as(ProcId::CLIENT, RequestId(place as u64), request);
+            following.unanswered = 1;
+        }
+        if following.unanswered > 0 {
+            self.to_follow.insert(place, following);
+        }
+    }
+
     /// What was said to a step, with the recorded names and addresses for ours.
     fn as_recorded(&self, place: usize, message: String) -> String {
         let renamed = self.renamed.get(&place).into_iter().flatten();
         renamed.fold(message, |message, (ours, theirs)| message.replace(ours, theirs))
+    }
+}
+
+/// The object that a request writes, or would write; of deletions nobody is told anything.
+fn written(request: &Request) -> Option<ObjectKey> {
+    match request {
+        Request::DryRun(request) => written(request),
+        Request::Delete { .. } | Request::Evict { .. } => None,
+        request => request.target(),
     }
 }

@@ -25,7 +25,7 @@ pub const MEDIA_TYPE: &str = "application/apply-patch+yaml";
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Who applies by that name takes what kubectl's client applied before.
-const KUBECTL: &str = "kubectl";
+pub(super) const KUBECTL: &str = "kubectl";
 
 /// What is not known where nobody keeps the owners of fields.
 const OF_OTHERS: &str = "server-side apply over fields of others";
@@ -123,6 +123,27 @@ fn among(core: &Core, managers: &Managers, current: Object, before: &Value, path
         },
         Ok(after) => whole(current, before, after),
     }
+}
+
+/// What kubectl asks for after an apply by the API server: what its client had applied before is the applier's from
+/// then on, so that what of it the configuration says no longer goes. With those who lose their fields so.
+///
+/// Source: `migrateToSSAIfNecessary`, staging/src/k8s.io/kubectl/pkg/cmd/apply/apply.go;
+/// `UpgradeManagedFields`, staging/src/k8s.io/client-go/util/csaupgrade/upgrade.go (v1.34.1).
+pub fn hand_over(managers: &Managers, applied: Object, config: &Value, applier: &Manager) -> (Vec<Manager>, Outcome) {
+    let key = applied.key();
+    let by_client = managers.client_side(&key);
+    if by_client.is_empty() {
+        return (by_client, Outcome::Ask(Vec::new()));
+    }
+    let managers = managers.handed_over(&key, &by_client, applier, config);
+    let before = to_json(&applied, Revision(0), EPOCH);
+    let outcome = match managers.apply(&key, &before, config, applier, Conflicts { force: true, last: None }) {
+        Err(status) => Outcome::Answered(status),
+        Ok(after) if after == before => Outcome::Ask(Vec::new()),
+        Ok(after) => whole(applied, &before, after),
+    };
+    (by_client, outcome)
 }
 
 /// What kubectl's client applied last to an object; nothing if it did not, or in another version of the API.

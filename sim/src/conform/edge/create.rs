@@ -94,7 +94,8 @@ fn asked(core: &Core, located: &Located<Manifest>, body: &Value, key: &ObjectKey
 fn insecure(core: &Core, located: &Located<Manifest>, body: &Value) -> Option<Status> {
     let Ok(Object::Pod(mut pod)) = to_object(located) else { return None };
     Arc::make_mut(&mut pod).meta.name = drawn(body).into();
-    security_refusal(core.newest(), &pod).as_ref().map(Status::of)
+    let config = &core.config().api_server.pod_security;
+    security_refusal(config, core.newest(), &pod).as_ref().map(Status::of)
 }
 
 /// What is said to a new object with a version.

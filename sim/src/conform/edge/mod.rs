@@ -39,7 +39,7 @@ use wavetank_core::Core;
 use wavetank_core::api::{Refusal, Request, together};
 use wavetank_core::model::{Kind, ObjectKey};
 
-pub use apply::{LAST_APPLIED, MEDIA_TYPE as APPLY, applier, as_last_applied, without_last_applied};
+pub use apply::{LAST_APPLIED, MEDIA_TYPE as APPLY, applier, as_last_applied, hand_over, without_last_applied};
 pub use fields::selects;
 pub use machine::node_of;
 pub use managers::{Manager, Managers};

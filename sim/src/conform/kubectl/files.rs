@@ -1,64 +1,24 @@
-//! Commands about objects that files or standard input describe: `create -f`, `replace -f`, `delete -f` and `apply -f`.
+//! Commands about objects that files or standard input describe: `create -f`, `replace -f` and `delete -f`, and what
+//! `apply -f` shares with them. Absent on purpose: directories and kustomizations.
 //!
-//! `apply` is that of kubectl's client: what it applied it keeps as an annotation of the object, and when it applies
-//! something else it takes away what it applied before and others left alone. Absent on purpose: `--prune`, `--force`,
-//! `--server-side`, directories and kustomizations.
-//!
-//! Source: `ApplyOptions.applyOneObject`, staging/src/k8s.io/kubectl/pkg/cmd/apply/apply.go;
-//! staging/src/k8s.io/kubectl/pkg/util/apply.go; `RunCreate`, create/create.go; `Run`, replace/replace.go (v1.34.1).
+//! Source: `RunCreate`, staging/src/k8s.io/kubectl/pkg/cmd/create/create.go; `Run`, replace/replace.go (v1.34.1).
 
 use serde_json::{Value, json};
-use wavetank_core::id::Revision;
 use wavetank_core::model::{Kind, ObjectKey};
-use wavetank_manifest::kubernetes::{three_way_patch, to_json};
 
-use super::change::STRATEGIC;
 use super::create::{fails, query};
 use super::words::CommandLine;
 use super::{Plan, Planned, Scene, Trouble, manager};
-use crate::conform::edge::{self, EPOCH, LAST_APPLIED, Outcome, Path};
+use crate::conform::edge::{self, LAST_APPLIED, Outcome, Path};
 
 /// Flags of all commands with files; that directories are gone through says nothing of one file.
 const COMMON: [&str; 6] = ["--dry-run", "--field-manager", "--filename", "--recursive", "--validate", "--wait"];
 
 /// An object of a file.
-struct Described {
+pub(super) struct Described {
     kind: Kind,
-    key: ObjectKey,
-    body: Value,
-}
-
-/// Source: `applyOneObject`.
-pub(super) fn apply(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
-    only_flags(line, &["--overwrite"])?;
-    let is_plain = line.flag("--overwrite").is_none_or(|text| text == "true");
-    if !words.is_empty() || !is_plain {
-        return Err(Trouble::NotCovered);
-    }
-    Plan::each(described(scene, line)?, |it| {
-        if it.key.name.is_empty() {
-            let drawn = it.body["metadata"]["generateName"].as_str().filter(|text| !text.is_empty());
-            return fails(match drawn {
-                Some(prefix) => format!("from {prefix}: cannot use generate name with apply"),
-                None => "resource name may not be empty".to_owned(),
-            });
-        }
-        let wanted = with_itself(&it.body);
-        let Some(current) = scene.core.find(&it.key) else {
-            let mut body = wanted;
-            drop_nulls(&mut body);
-            return sent(scene, line, "POST", &it, "", &body);
-        };
-        let current = to_json(&current, Revision(0), EPOCH);
-        let last = current["metadata"]["annotations"][LAST_APPLIED].as_str();
-        let last: Option<Value> = last.filter(|text| !text.is_empty()).and_then(|text| serde_json::from_str(text).ok());
-        let patch = three_way_patch(last.as_ref(), &wanted, &current);
-        // What is as it shall be is not asked for.
-        if patch == json!({}) {
-            return Ok(Outcome::Ask(Vec::new()));
-        }
-        sent(scene, line, "PATCH", &it, STRATEGIC, &patch)
-    })
+    pub(super) key: ObjectKey,
+    pub(super) body: Value,
 }
 
 /// Source: `RunCreate`.
@@ -105,7 +65,7 @@ pub(super) fn named(manifests: &[Value]) -> Vec<(Kind, String)> {
 /// Takes the files apart.
 ///
 /// Errors: the line does not show them, a kind that we do not have, and a namespace that the line says otherwise.
-fn described(scene: &Scene<'_>, line: &CommandLine) -> Result<Vec<Described>, Trouble> {
+pub(super) fn described(scene: &Scene<'_>, line: &CommandLine) -> Result<Vec<Described>, Trouble> {
     if scene.manifests.is_empty() {
         return Err(Trouble::NotCovered);
     }
@@ -134,7 +94,7 @@ fn described(scene: &Scene<'_>, line: &CommandLine) -> Result<Vec<Described>, Tr
 }
 
 /// Asks for what an object shall be. Fields that nobody knows are refused, unless the line says otherwise.
-fn sent(
+pub(super) fn sent(
     scene: &Scene<'_>,
     line: &CommandLine,
     method: &str,
@@ -142,24 +102,27 @@ fn sent(
     content_type: &str,
     body: &Value,
 ) -> Result<Outcome, Trouble> {
+    let path = path_of(line, it, if method == "POST" { "" } else { &it.key.name })?;
+    debug_assert_eq!(path.plural, it.kind.plural());
+    Ok(edge::translate(scene.core, method, &path, content_type, body))
+}
+
+/// Where a name of the kind is asked for, with what the line says of fields and dry runs. Errors: a wish about dry runs
+/// that kubectl does not know.
+pub(super) fn path_of(line: &CommandLine, it: &Described, name: &str) -> Result<Path, Trouble> {
     let validation = match line.flag("--validate").unwrap_or("true") {
         "true" | "strict" => "Strict",
         "warn" => "Warn",
         _ => "Ignore",
     };
-    let path = Path {
-        query: format!("{}&fieldValidation={validation}", query(line, &manager(line))?),
-        name: if method == "POST" { String::new() } else { it.key.name.to_string() },
-        ..Path::of(&it.key)
-    };
-    debug_assert_eq!(path.plural, it.kind.plural());
-    Ok(edge::translate(scene.core, method, &path, content_type, body))
+    let query = format!("{}&fieldValidation={validation}", query(line, &manager(line))?);
+    Ok(Path { query, name: name.to_owned(), ..Path::of(&it.key) })
 }
 
 /// A configuration that carries itself as an annotation.
 ///
 /// Source: `GetModifiedConfiguration`, staging/src/k8s.io/kubectl/pkg/util/apply.go (v1.34.1).
-fn with_itself(body: &Value) -> Value {
+pub(super) fn with_itself(body: &Value) -> Value {
     let mut body = body.clone();
     if !body["metadata"]["annotations"].is_object() {
         body["metadata"]["annotations"] = json!({});
@@ -169,18 +132,7 @@ fn with_itself(body: &Value) -> Value {
     body
 }
 
-fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.retain(|_, value| !value.is_null());
-            fields.values_mut().for_each(drop_nulls);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
-        _ => {}
-    }
-}
-
-fn only_flags(line: &CommandLine, known: &[&str]) -> Result<(), Trouble> {
+pub(super) fn only_flags(line: &CommandLine, known: &[&str]) -> Result<(), Trouble> {
     let known: Vec<&str> = known.iter().chain(&COMMON).copied().collect();
     if line.knows_flags(&known) { Ok(()) } else { Err(Trouble::NotCovered) }
 }

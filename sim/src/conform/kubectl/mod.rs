@@ -4,10 +4,11 @@
 //! is checked here. Absent on purpose: output.
 //!
 //! Parts: `words` takes a line apart; `create`, `run` and `expose` are the commands that make objects, `change`, `set`
-//! and `rollout` those that change them, `files` those with files; `transcript` reads recorded sessions.
+//! and `rollout` those that change them, `files` and `apply` those with files; `transcript` reads recorded sessions.
 //!
 //! Source: staging/src/k8s.io/kubectl/pkg/cmd (v1.34.1).
 
+mod apply;
 mod change;
 mod create;
 mod expose;
@@ -26,7 +27,7 @@ use wavetank_core::model::{Kind, Object, ObjectKey, Selector};
 use wavetank_core::time::Span;
 use wavetank_manifest::kubernetes::to_json;
 
-use crate::conform::edge::{self, EPOCH, Outcome, Path};
+use crate::conform::edge::{self, EPOCH, Manager, Managers, Outcome, Path};
 use crate::conform::selectors;
 use crate::drain::DrainOptions;
 pub use words::CommandLine;
@@ -54,6 +55,23 @@ pub struct Plan {
     pub failure: Option<String>,
     /// Each request is made only if the one before it was granted.
     pub one_by_one: bool,
+    /// What is asked for when all of them are granted, one after the other.
+    pub then: Vec<Request>,
+    /// What the API server is asked to apply.
+    pub applied: Vec<Applied>,
+}
+
+/// A configuration that the API server applies.
+#[derive(Debug)]
+pub struct Applied {
+    /// The object.
+    pub key: ObjectKey,
+    /// What is to be there.
+    pub config: Value,
+    /// Who applies it.
+    pub applier: Manager,
+    /// Those who lose their fields to the applier when that is done.
+    pub hand_over: Vec<Manager>,
 }
 
 /// Where a command line is run.
@@ -66,6 +84,8 @@ pub struct Scene<'a> {
     pub pod: &'a dyn Fn(&str) -> Option<String>,
     /// What its files or standard input describe, where the recording shows it.
     pub manifests: &'a [Value],
+    /// Whose each field is, where that is known.
+    pub managers: Option<&'a Managers>,
 }
 
 /// Why a command does not come to requests.
@@ -125,7 +145,7 @@ pub fn understand(scene: &Scene<'_>, line: &str) -> Command {
         "set" => set::plan(scene, &line, words),
         "patch" => change::patch(scene, &line, words),
         "delete" => delete(scene, &line, words),
-        "apply" => files::apply(scene, &line, words),
+        "apply" => apply::plan(scene, &line, words),
         "create" if words.is_empty() => files::create(scene, &line),
         "replace" => files::replace(scene, &line, words),
         "create" => create::plan(scene, &line, words),
@@ -145,6 +165,12 @@ pub fn understand(scene: &Scene<'_>, line: &str) -> Command {
 pub fn writer(line: &str) -> String {
     let line = CommandLine::parse(line);
     line.flag("--field-manager").map_or_else(|| manager(&line), str::to_owned)
+}
+
+/// Whether a line asks the API server to apply what it describes.
+pub fn applies(line: &str) -> bool {
+    let line = CommandLine::parse(line);
+    line.words.first().is_some_and(|verb| verb == "apply") && line.is_set("--server-side")
 }
 
 /// The objects that a line makes if it succeeds, with what its files describe; none for one that makes none. Of those
@@ -281,6 +307,7 @@ pub(super) fn patched(
 pub(super) fn manager(line: &CommandLine) -> String {
     match line.words.first().map_or("", String::as_str) {
         "scale" => "kubectl".to_owned(),
+        "apply" if line.is_set("--server-side") => "kubectl".to_owned(),
         "apply" => "kubectl-client-side-apply".to_owned(),
         "uncordon" => "kubectl-cordon".to_owned(),
         verb => format!("kubectl-{verb}"),
@@ -327,6 +354,16 @@ fn seconds(text: &str) -> Option<u64> {
     text[..text.len() - 1].parse::<u64>().ok()?.checked_mul(unit)
 }
 
+/// What a line says of the dependents of what it deletes. Errors: a word that kubectl does not know.
+pub(super) fn propagation(line: &CommandLine) -> Result<Propagation, Trouble> {
+    match line.flag("--cascade").unwrap_or("background") {
+        "background" | "true" => Ok(Propagation::BackgroundAnyway),
+        "foreground" => Ok(Propagation::Foreground),
+        "orphan" | "false" => Ok(Propagation::Orphan),
+        other => Err(Trouble::Fails(format!("invalid cascade value ({other})"))),
+    }
+}
+
 /// Source: `DeleteOptions.Complete`, `DeleteOptions.DeleteResult`, staging/src/k8s.io/kubectl/pkg/cmd/delete/delete.go.
 fn delete(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
     let known = [
@@ -344,12 +381,7 @@ fn delete(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
     if !line.knows_flags(&known) {
         return Err(Trouble::NotCovered);
     }
-    let propagation = match line.flag("--cascade").unwrap_or("background") {
-        "background" | "true" => Propagation::BackgroundAnyway,
-        "foreground" => Propagation::Foreground,
-        "orphan" | "false" => Propagation::Orphan,
-        other => return Err(Trouble::Fails(format!("invalid cascade value ({other})"))),
-    };
+    let propagation = propagation(line)?;
     let force = line.is_set("--force");
     let wanted = line.flag("--grace-period").and_then(|text| text.parse::<i64>().ok()).unwrap_or(-1);
     let grace = match wanted {

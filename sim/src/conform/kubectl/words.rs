@@ -52,6 +52,7 @@ const WITH_VALUE: &[&str] = &[
     "--preemption-policy",
     "--prefix",
     "--protocol",
+    "--prune-allowlist",
     "--replicas",
     "--request-timeout",
     "--requests",

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::conform::line::Line;
-use names::Names;
+pub(super) use names::Names;
 
 /// One entry of a track.
 #[derive(Clone, Debug, PartialEq, Eq)]

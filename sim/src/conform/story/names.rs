@@ -13,7 +13,7 @@ const NUMBERED: &[(&str, &str)] =
 const OWNERS_OF_LIKE_PODS: &[&str] = &["ReplicaSet", "DaemonSet", "Job", "ReplicationController"];
 
 /// What names stand for.
-pub(super) struct Names {
+pub(in crate::conform) struct Names {
     /// From kind and full name to what is structural.
     canonical: BTreeMap<(String, String), String>,
     /// Short names to be replaced in texts, the longest first.
@@ -23,7 +23,8 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn of(lines: &[Line]) -> Names {
+    /// What the names stand for that are in these lines.
+    pub(in crate::conform) fn of(lines: &[Line]) -> Names {
         let mut canonical: BTreeMap<(String, String), String> = BTreeMap::new();
         let mut counts: BTreeMap<(String, String), u32> = BTreeMap::new();
         let (mut texts, mut prefixes) = (Vec::new(), BTreeSet::new());
@@ -79,7 +80,8 @@ impl Names {
         }
     }
 
-    pub(super) fn in_text(&self, text: &str) -> String {
+    /// A text with what its names stand for.
+    pub(in crate::conform) fn in_text(&self, text: &str) -> String {
         let mut text = self.prefixes.iter().fold(text.to_owned(), |text, prefix| without_suffixes(&text, prefix));
         for (name, canonical) in &self.texts {
             if text.contains(name.as_str()) {

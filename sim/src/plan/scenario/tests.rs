@@ -281,6 +281,7 @@ fn the_schema_has_exactly_the_fields_that_the_reader_takes() {
         ("/$defs/entry/properties/label", fields_of::<format::Label>()),
         ("/$defs/entry/properties/slowLink", fields_of::<format::SlowLink>()),
         ("/$defs/spec/properties/controlPlane/properties/kubelet", fields_of::<format::Kubelet>()),
+        ("/$defs/spec/properties/controlPlane/properties/podSecurity", fields_of::<format::PodSecurity>()),
         ("/$defs/growth", fields_of::<format::Growth>()),
         ("/$defs/behaviour/properties/cpu", fields_of::<format::Cpu>()),
         ("/$defs/behaviour/properties/cpu/properties/wave", fields_of::<format::CpuWave>()),
@@ -308,4 +309,19 @@ fn what_a_level_looks_at_is_named_as_without_effect_only_where_none_is_enforced(
     };
     assert_eq!(not_modelled("baseline"), ["Pod p: spec.securityContext.fsGroup"]);
     assert_eq!(not_modelled("privileged"), ["Pod p: spec.hostPID", "Pod p: spec.securityContext"]);
+    let of_configuration = |security: &str| {
+        let spec = format!(
+            "  nodes: [{{name: w}}]\n  controlPlane: {{podSecurity: {security}}}\n  manifests:\n    - {{apiVersion: \
+             v1, kind: Pod, metadata: {{name: p}}, spec: {{hostPID: true, containers: [{{name: c, image: 'c:1'}}]}}}}\n"
+        );
+        loaded(&spec).map(|loaded| loaded.not_modelled)
+    };
+    assert_eq!(of_configuration("{enforce: baseline}").unwrap(), [""; 0]);
+    assert_eq!(of_configuration("{warn: 'baseline:v1.30'}").unwrap(), ["Pod p: spec.hostPID"]);
+    assert_eq!(of_configuration("{enforce: baseline, exemptNamespaces: [default]}").unwrap(), ["Pod p: spec.hostPID"]);
+    let wrong = of_configuration("{enforce: strict}").expect_err("there is no such level").errors.to_string();
+    assert!(wrong.contains("spec.controlPlane.podSecurity.enforce"), "{wrong}");
+    assert!(wrong.contains("must be one of privileged, baseline, restricted"), "{wrong}");
+    let wrong = of_configuration("{audit: 'baseline:1.30'}").expect_err("there is no such version").errors.to_string();
+    assert!(wrong.contains("must be \"latest\" or \"v1.x\""), "{wrong}");
 }

@@ -3,9 +3,12 @@
 use crate::api::{Propagation, Request};
 use crate::config::Config;
 use crate::digest::Shared;
-use crate::model::{ConditionKind, Kind, Meta, ObjectKey, Pod, PodSpec, PriorityClass, Status3};
+use crate::model::{
+    ConditionKind, Kind, Labels, Meta, ObjectKey, Phase, PlacementRules, Pod, PodSpec, PodTemplate, PriorityClass,
+    ReplicaSet, Selector, Status3,
+};
 use crate::scheduler::tests::{failures, node_of};
-use crate::testbed::{StandIn, Testbed};
+use crate::testbed::{FakeRuntime, StandIn, Testbed};
 use crate::time::Span;
 
 fn pod(name: &str, priority: i32, cpu_milli: i64) -> Pod {
@@ -181,4 +184,36 @@ fn when_a_nominated_pod_is_bound_those_that_left_it_the_room_are_tried_again() {
     let bound = told.iter().position(|line| line.contains("pods/default/above Scheduled")).expect("it is told");
     let again = told[bound..].iter().filter(|line| line.contains("pods/default/small FailedScheduling")).count();
     assert_eq!(again, 1, "{told:#?}");
+}
+
+#[test]
+fn a_set_that_names_its_node_sends_pods_there_again_and_the_kubelet_refuses_them() {
+    let mut bed = Testbed::new(Config::default()).with_runtime(FakeRuntime::new());
+    bed.start_kubelet(0, "n1", 1_000, 1 << 30);
+    bed.run_for(Span::from_secs(2));
+    let labels = Labels::new([("app", "low")]);
+    let rules = Some(Box::new(PlacementRules { template_node: Some("n1".into()), ..PlacementRules::default() }));
+    let spec = Shared::new(PodSpec { rules, ..PodSpec::clone(&pod("low", 1, 700).spec) });
+    bed.create(ReplicaSet {
+        meta: Meta::named("default", "low"),
+        replicas: 1,
+        selector: Selector::from_labels(labels.clone()),
+        template: PodTemplate { labels, spec, ..PodTemplate::default() },
+        ..ReplicaSet::default()
+    });
+    bed.run_for(Span::from_secs(5));
+    let low = |bed: &Testbed| -> Vec<(Phase, String)> {
+        let pods = bed.core.newest().all::<Pod>().filter(|(_, pod)| pod.meta.labels.get("app").is_some());
+        pods.map(|(_, pod)| (pod.status.phase, pod.status.reason.to_string())).collect()
+    };
+    assert_eq!(low(&bed), [(Phase::Running, String::new())], "{:#?}", bed.told());
+    bed.create(pod("high", 9, 700));
+    bed.run_for(Span::from_secs(10));
+    assert_eq!(node_of(&bed, "high").as_deref(), Some("n1"), "{:#?}", bed.told());
+    let high = bed.get::<Pod>("default", "high").expect("it stays");
+    assert_eq!(high.status.phase, Phase::Running);
+    let tried = low(&bed);
+    let refused = tried.iter().filter(|it| **it == (Phase::Failed, "OutOfcpu".to_owned())).count();
+    assert!(refused > 0 && !tried.iter().any(|(phase, _)| *phase == Phase::Running), "{tried:?}");
+    assert_eq!(bed.times_said("Preempted by pod"), 1, "who is refused need not be sent away");
 }

@@ -3,8 +3,7 @@
 //! A write makes its writer the owner of the fields that it changes, and takes them from others; an apply makes the
 //! applier the owner of what its configuration says. An apply of another value than a field's owner gave it is refused,
 //! or with `force` takes the field; a field that its applier alone owned, and that its configuration says no longer, is
-//! removed. Absent on purpose: `managedFields` themselves, their times, other versions of an API than its first, and
-//! what kubectl itself asks for when it turns from one way of applying to the other.
+//! removed. Absent on purpose: `managedFields` themselves, their times, and other versions of an API than its first.
 //!
 //! `paths` is what an object's fields are, `schema` which lists and maps have parts, `merge` puts a configuration in.
 //!
@@ -24,6 +23,7 @@ use wavetank_core::id::Revision;
 use wavetank_core::model::{Object, ObjectKey};
 use wavetank_manifest::kubernetes::to_json;
 
+use super::apply::KUBECTL;
 use super::{EPOCH, Status, scale};
 use paths::{FieldPath, Fields, fields_of};
 
@@ -53,7 +53,7 @@ impl Manager {
 }
 
 /// The owners of the fields of all objects.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Managers {
     owned: BTreeMap<ObjectKey, BTreeMap<Manager, BTreeSet<FieldPath>>>,
 }
@@ -86,6 +86,32 @@ impl Managers {
         let owners = self.owned.entry(key.clone()).or_default();
         owners.insert(applier.clone(), fields);
         owners.retain(|_, fields| !fields.is_empty());
+    }
+
+    /// Those who wrote kubectl's note of what its client applied last: they apply as its client does.
+    pub(super) fn client_side(&self, key: &ObjectKey) -> Vec<Manager> {
+        let is_one = |(manager, fields): &(&Manager, &BTreeSet<FieldPath>)| {
+            !manager.applies && manager.subresource.is_empty() && fields.iter().any(FieldPath::is_last_applied)
+        };
+        self.owned.get(key).into_iter().flatten().filter(is_one).map(|(manager, _)| manager.clone()).collect()
+    }
+
+    /// The owners of an object's fields after a configuration was applied and its applier was given the fields of
+    /// others; kubectl's note of what was applied last stays, if it is kubectl that applies.
+    pub(super) fn handed_over(&self, key: &ObjectKey, from: &[Manager], applier: &Manager, config: &Value) -> Managers {
+        let mut owners = self.owned.get(key).cloned().unwrap_or_default();
+        let given: Vec<FieldPath> = from.iter().filter_map(|manager| owners.remove(manager)).flatten().collect();
+        let said = fields_of(config, not_written(&applier.subresource)).into_keys();
+        let stays = |path: &FieldPath| applier.name == KUBECTL && path.is_last_applied();
+        owners.insert(applier.clone(), given.into_iter().filter(|path| !stays(path)).chain(said).collect());
+        Managers { owned: BTreeMap::from([(key.clone(), owners)]) }
+    }
+
+    /// Notes that managers have given their fields of an object to who applied.
+    pub fn forget(&mut self, key: &ObjectKey, gone: &[Manager]) {
+        if let Some(owners) = self.owned.get_mut(key) {
+            owners.retain(|manager, _| !gone.contains(manager));
+        }
     }
 
     /// The object that comes of applying a configuration to what is there.

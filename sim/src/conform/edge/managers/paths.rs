@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::super::LAST_APPLIED;
 use super::schema::{self, Shape};
 
 /// One step of a path.
@@ -49,6 +50,15 @@ impl FieldPath {
     /// Whether it leads to something within what another leads to.
     pub(super) fn is_within(&self, other: &FieldPath) -> bool {
         self.0.len() > other.0.len() && self.0.starts_with(&other.0)
+    }
+
+    /// Whether it leads to kubectl's note of what its client applied last.
+    pub(super) fn is_last_applied(&self) -> bool {
+        let is = |step: &Step, wanted: &str| matches!(step, Step::Field(name) if name == wanted);
+        match &self.0[..] {
+            [one, two, three] => is(one, "metadata") && is(two, "annotations") && is(three, LAST_APPLIED),
+            _ => false,
+        }
     }
 
     /// Whether it is a field by which an element of a list is told from others: it goes when the element goes.

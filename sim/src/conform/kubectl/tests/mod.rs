@@ -1,5 +1,6 @@
 //! Command lines against a small cluster: here those that change parts of objects, delete and read.
 
+mod apply;
 mod create;
 mod expose;
 mod files;
@@ -40,7 +41,8 @@ impl Bed {
     }
 
     fn understand_with(&self, line: &str, manifests: &[Value]) -> Command {
-        understand(&Scene { core: &self.shop.core, namespace: "shop", pod: &|_| None, manifests }, line)
+        let core = &self.shop.core;
+        understand(&Scene { core, namespace: "shop", pod: &|_| None, manifests, managers: None }, line)
     }
 
     /// Runs a line; why it fails, or nothing.
@@ -52,7 +54,7 @@ impl Bed {
     fn run_with(&mut self, line: &str, manifests: &[Value]) -> String {
         match self.understand_with(line, manifests) {
             Command::Do(plan) => {
-                plan.requests.into_iter().for_each(|request| self.ask(request));
+                plan.requests.into_iter().chain(plan.then).for_each(|request| self.ask(request));
                 plan.failure.unwrap_or_default()
             }
             other => panic!("{line}: {other:?}"),
@@ -229,9 +231,9 @@ fn a_job_is_made_by_hand_of_a_cron_job_s_template() {
     requests.into_iter().for_each(|request| bed.ask(request));
     assert_eq!(bed.run("create job today --from=cronjob/count"), "");
     let key = ObjectKey::new(Kind::Job, "shop", "today");
-    let (_, job) = shown(&Scene { core: &bed.shop.core, namespace: "shop", pod: &|_| None, manifests: &[] }, &key)
-        .ok()
-        .expect("a Job");
+    let core = &bed.shop.core;
+    let scene = Scene { core, namespace: "shop", pod: &|_| None, manifests: &[], managers: None };
+    let (_, job) = shown(&scene, &key).ok().expect("a Job");
     let (meta, owner) = (&job["metadata"], &job["metadata"]["ownerReferences"][0]);
     assert_eq!(
         (meta["labels"]["part"].as_str(), meta["annotations"]["note"].as_str()),

@@ -66,7 +66,8 @@ pub fn expand(scenario: &Scenario, tree: &Node, inputs: &mut Inputs) -> Result<E
         trace::check_placement(spec, &plan, &mut problems);
     }
     if problems.errors.is_empty() {
-        Ok(Expansion { plan, not_modelled: objects.not_modelled() })
+        let not_modelled = objects.not_modelled(&plan.config.api_server.pod_security);
+        Ok(Expansion { plan, not_modelled })
     } else {
         Err(Errors(problems.errors).sorted())
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use wavetank_core::api::Request;
 use wavetank_core::api::admission::enforces_level;
+use wavetank_core::config::PodSecurityConfig;
 use wavetank_core::id::Name;
 use wavetank_core::model::{ConfigMap, Kind, Labels, Namespace, Object, ObjectKey, ServiceAccount};
 use wavetank_core::time::Time;
 use wavetank_manifest::kubernetes::{
-    Located, Manifest, read_manifests, read_node, to_object, unmodelled_fields, unmodelled_fields_under_levels,
+    Located, Manifest, Unmodelled, read_manifests, read_node, to_object, unmodelled_fields,
 };
 use wavetank_manifest::yaml::Span as Place;
 use wavetank_manifest::{Error, Errors, Node};
@@ -53,17 +54,9 @@ pub(super) struct Objects {
     /// Whether there are manifests that cannot be read: nobody knows what they would have brought.
     unread: bool,
     /// Fields that are kept but have no effect, each with its object's namespace.
-    not_modelled: Vec<(Name, String, Told)>,
-    /// The namespaces whose labels enforce a level of PodSecurity.
-    under_levels: BTreeSet<Name>,
-}
-
-/// Where a field has no effect: levels look at some that nothing else looks at.
-#[derive(Clone, Copy)]
-enum Told {
-    Always,
-    WithoutLevel,
-    UnderLevel,
+    not_modelled: Vec<(Name, String, Unmodelled)>,
+    /// The labels that the scenario gives namespaces.
+    labels: Vec<(Name, Labels)>,
 }
 
 impl Objects {
@@ -168,19 +161,12 @@ impl Objects {
     pub(super) fn note(&mut self, located: &Located<Manifest>, object: &Object) {
         let key = object.key();
         let who = format!("{} {}", key.kind.name(), key.name);
-        if let Object::Namespace(namespace) = object
-            && enforces_level(&namespace.meta.labels)
-        {
-            self.under_levels.insert(key.name.clone());
+        if let Object::Namespace(namespace) = object {
+            self.labels.push((key.name.clone(), namespace.meta.labels.clone()));
         }
-        let (fields, under) = (unmodelled_fields(located), unmodelled_fields_under_levels(located));
-        let mut note = |field: &String, told: Told| {
-            self.not_modelled.push((key.namespace.clone(), format!("{who}: {field}"), told));
-        };
-        for field in &fields {
-            note(field, if under.contains(field) { Told::Always } else { Told::WithoutLevel });
-        }
-        under.iter().filter(|field| !fields.contains(field)).for_each(|field| note(field, Told::UnderLevel));
+        let fields = unmodelled_fields(located).into_iter();
+        let fields = fields.map(|(field, where_so)| (key.namespace.clone(), format!("{who}: {field}"), where_so));
+        self.not_modelled.extend(fields);
         self.known.insert(key, template(object));
     }
 
@@ -250,12 +236,15 @@ impl Objects {
     }
 
     /// Fields that are kept but have no effect, each with its object.
-    pub(super) fn not_modelled(self) -> Vec<String> {
-        let is_told = |(namespace, _, told): &(Name, String, Told)| match told {
-            Told::Always => true,
-            Told::WithoutLevel => !self.under_levels.contains(namespace),
-            Told::UnderLevel => self.under_levels.contains(namespace),
+    pub(super) fn not_modelled(self, config: &PodSecurityConfig) -> Vec<String> {
+        let is_under_level = |namespace: &Name| {
+            let mut given = self.labels.iter().filter(|(of, _)| of == namespace).map(|(_, labels)| labels).peekable();
+            match given.peek() {
+                None => enforces_level(config, namespace, &Labels::default()),
+                Some(_) => given.any(|labels| enforces_level(config, namespace, labels)),
+            }
         };
+        let is_told = |(namespace, _, where_so): &(Name, String, Unmodelled)| where_so.holds(is_under_level(namespace));
         let told = self.not_modelled.iter().filter(|it| is_told(it));
         let mut fields: Vec<String> = told.map(|(_, field, _)| field.clone()).collect();
         fields.sort();

@@ -1,6 +1,7 @@
 //! The control plane's settings.
 
-use wavetank_core::config::{Config, Heartbeats, PolicyConfig, RateLimit, SchedulingCost, Ties};
+use wavetank_core::api::admission::wrong_level;
+use wavetank_core::config::{Config, Heartbeats, PodSecurityLevel, PolicyConfig, RateLimit, SchedulingCost, Ties};
 use wavetank_core::scheduler::policies::{self, KUBERNETES_SCORES};
 use wavetank_core::time::Span;
 use wavetank_manifest::scheduler_configuration::SchedulerConfiguration;
@@ -66,12 +67,35 @@ pub(super) fn apply(plan: &mut Plan, scenario: &Scenario, problems: &mut Problem
         }
     }
     flags(&mut config, control);
+    pod_security(&mut config, control, problems);
     let mut ranges = Ranges { problems: &mut *problems, tree };
     rates(&mut config, control, &mut ranges);
     ranges.check(control, &config);
     super::kubelet::apply(&mut config.kubelet, &control.kubelet, problems);
     plan.config = config;
     plan.placement_only = control.fidelity == Fidelity::Placement;
+}
+
+/// The configuration of PodSecurity: levels and versions must be known.
+fn pod_security(config: &mut Config, control: &ControlPlane, problems: &mut Problems) {
+    let (into, written) = (&mut config.api_server.pod_security, &control.pod_security);
+    let modes = [
+        ("enforce", &mut into.enforce, &written.enforce),
+        ("audit", &mut into.audit, &written.audit),
+        ("warn", &mut into.warn, &written.warn),
+    ];
+    for (mode, slot, written) in modes {
+        let Some(written) = written else { continue };
+        let (level, version) = written.value.split_once(':').unwrap_or((&written.value, "latest"));
+        match wrong_level(level, version) {
+            None => *slot = PodSecurityLevel { level: level.into(), version: version.into() },
+            Some(why) => {
+                let path = format!("spec.controlPlane.podSecurity.{mode}");
+                problems.add(written.span, &path, format!("{why}, found {:?}", written.value));
+            }
+        }
+    }
+    into.exempt_namespaces = written.exempt_namespaces.iter().map(|name| name.as_str().into()).collect();
 }
 
 /// The scheduler's policy: its names must be those of policies or of Kubernetes' scores.

@@ -68,6 +68,9 @@ pub struct ControlPlane {
     pub pod_initial_backoff: Option<Duration>,
     /// Scheduler: `podMaxBackoffSeconds`.
     pub pod_max_backoff: Option<Duration>,
+    /// API server: the configuration of its plugin PodSecurity.
+    #[serde(default)]
+    pub pod_security: PodSecurity,
     /// Kubelet: `nodeLeaseDurationSeconds`; renewals come after a quarter of it.
     pub node_lease_duration: Option<Duration>,
     /// Kubelet: `serializeImagePulls`.
@@ -77,6 +80,21 @@ pub struct ControlPlane {
     /// All kubelets: fields of the KubeletConfiguration by their Kubernetes names.
     #[serde(default)]
     pub kubelet: Kubelet,
+}
+
+/// What stands where a namespace's labels say nothing of PodSecurity, each a level or `level:version`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodSecurity {
+    /// What pods must hold to.
+    pub enforce: Option<NameAt>,
+    /// What the audit is told of.
+    pub audit: Option<NameAt>,
+    /// What users are warned of.
+    pub warn: Option<NameAt>,
+    /// The namespaces whose labels are ignored, and whose pods may have anything.
+    #[serde(default)]
+    pub exempt_namespaces: Vec<String>,
 }
 
 /// What one scheduling cycle takes: a sum of these.
