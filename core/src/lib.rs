@@ -13,6 +13,7 @@
 pub mod api;
 pub mod author;
 pub mod calendar;
+pub mod chunks;
 pub mod config;
 pub mod context;
 pub mod controllers;

@@ -20,7 +20,7 @@ use crate::scheduler::classes::{ClassId, Classes};
 use crate::scheduler::events::{Event, Hint};
 use crate::scheduler::placement::Placement;
 use crate::scheduler::plugins::{AnyPlugin, Plugin};
-use crate::scheduler::rows::make_row;
+use crate::scheduler::rows::{Rows, make_row};
 use crate::time::{Span, Time};
 
 /// How often Kubernetes looks for pods that have waited for long.
@@ -81,7 +81,7 @@ pub(super) struct Queue {
     started_at: Time,
     numbers: u64,
     /// By the pod row's index; most pods are placed and not here.
-    entries: Vec<Option<Box<Queued>>>,
+    entries: Rows<Box<Queued>>,
     active: BTreeSet<Order>,
     backoff: BTreeSet<(Time, Order)>,
     error_backoff: BTreeSet<(Time, Order)>,
@@ -99,7 +99,7 @@ impl Queue {
             flush_after: config.unschedulable_flush_after,
             started_at: now,
             numbers: 0,
-            entries: Vec::new(),
+            entries: Rows::default(),
             active: BTreeSet::new(),
             backoff: BTreeSet::new(),
             error_backoff: BTreeSet::new(),

@@ -10,7 +10,6 @@
 //! whose renewals change nothing but a time (see [`crate::api::leases`]).
 
 mod by_hash;
-mod chunks;
 pub(crate) mod hash_index;
 mod index;
 mod log;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::chunks::Chunks;
 use crate::digest::StableHasher;
 use crate::id::{Name, Revision, RowId};
 use crate::model::Resource;
 use crate::store::IndexKey;
-use crate::store::chunks::Chunks;
 use crate::store::hash_index::HashIndex;
 use crate::store::index::{KeyIndex, has_key, keys_of};
 

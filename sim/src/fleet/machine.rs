@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use wavetank_core::chunks::Chunks;
 use wavetank_core::digest::Shared;
 use wavetank_core::growth::make_room;
 use wavetank_core::id::{Name, Uid};
@@ -168,12 +169,17 @@ impl Sandbox {
     }
 }
 
+/// How many pods lie together: a block of theirs is little smaller than what an allocator gives for it.
+const CHUNK: usize = 7;
+/// Room for so many keys at least is made at once: a cache line.
+const KEYS_MIN: usize = 16;
+
 /// The pods of a machine, in the order in which they came. A search goes by the last bits of their uids, which lie
 /// together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sandboxes {
     keys: Vec<u32>,
-    sandboxes: Vec<Sandbox>,
+    sandboxes: Chunks<Sandbox, CHUNK>,
 }
 
 impl Sandboxes {
@@ -200,8 +206,7 @@ impl Sandboxes {
     }
 
     fn push(&mut self, sandbox: Sandbox) {
-        make_room(&mut self.keys, 1);
-        make_room(&mut self.sandboxes, 1);
+        make_room(&mut self.keys, KEYS_MIN);
         self.keys.push(key_of(sandbox.meta.uid));
         self.sandboxes.push(sandbox);
     }

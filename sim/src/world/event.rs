@@ -2,7 +2,7 @@
 //!
 //! The queue holds keys and slots; what happens is in a slab of plain data, never a closure, so a world can be printed.
 
-use wavetank_core::growth::make_room;
+use wavetank_core::chunks::Chunks;
 use wavetank_core::id::{HostId, ProcId, Revision};
 use wavetank_core::seam::Msg;
 
@@ -53,13 +53,10 @@ pub(crate) enum Event {
     VouchAgain { host: HostId, disturbance: u32 },
 }
 
-/// By at least so many slots a slab grows.
-const SLOTS_MIN: usize = 64;
-
 /// Events by slot; slots of events that have happened are used again.
 #[derive(Debug, Default)]
 pub(crate) struct Slab {
-    events: Vec<Option<Event>>,
+    events: Chunks<Option<Event>>,
     free: Vec<u32>,
 }
 
@@ -71,7 +68,6 @@ impl Slab {
             return slot;
         }
         let slot = u32::try_from(self.events.len()).expect("fewer than 2^32 events are pending");
-        make_room(&mut self.events, SLOTS_MIN);
         self.events.push(Some(event));
         slot
     }

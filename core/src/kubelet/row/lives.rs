@@ -2,16 +2,22 @@
 
 use std::ops::{Index, IndexMut};
 
+use crate::chunks::Chunks;
 use crate::growth::make_room;
 use crate::id::Uid;
 use crate::kubelet::pod_life::PodLife;
+
+/// How many pods lie together: a block of theirs is little smaller than what an allocator gives for it.
+const CHUNK: usize = 6;
+/// Room for so many keys at least is made at once: a cache line.
+const KEYS_MIN: usize = 16;
 
 /// The pods of a node, of which there are some hundred at most, in no order. A search goes by the last bits of their
 /// uids, which lie together: those of a usual node take two cache lines.
 #[derive(Default)]
 pub(in crate::kubelet) struct Lives {
     keys: Vec<u32>,
-    lives: Vec<PodLife>,
+    lives: Chunks<PodLife, CHUNK>,
 }
 
 impl Lives {
@@ -43,8 +49,7 @@ impl Lives {
         match self.place(&life.uid()) {
             Some(place) => self.lives[place] = life,
             None => {
-                make_room(&mut self.keys, 1);
-                make_room(&mut self.lives, 1);
+                make_room(&mut self.keys, KEYS_MIN);
                 self.keys.push(key_of(&life.uid()));
                 self.lives.push(life);
             }

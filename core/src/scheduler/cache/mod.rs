@@ -21,6 +21,7 @@ use std::sync::Arc;
 use crate::id::Name;
 use crate::scheduler::gpu::DeviceSet;
 use crate::scheduler::node_tree::NodeTree;
+use crate::scheduler::rows::Rows;
 use crate::scheduler::topology::Domains;
 use nodes::Image;
 
@@ -48,7 +49,7 @@ pub(super) struct Cache {
     free: Vec<u32>,
     by_name: BTreeMap<Name, u32>,
     /// By the pod row's index.
-    pods: Vec<Option<Placed>>,
+    pods: Rows<Placed>,
     /// The GPUs of placed pods that have some, by the pod row's index.
     devices: BTreeMap<u32, DeviceSet>,
     /// How many placed pods use a claim, by namespace and name.
