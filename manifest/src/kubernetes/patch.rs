@@ -54,10 +54,15 @@ const MERGED_LISTS: &[(&str, &str, &str)] = &[
     ("resourceClaims", "", "name"),
     ("conditions", "", "type"),
     ("addresses", "", "type"),
+    ("podIPs", "", "ip"),
+    ("hostIPs", "", "ip"),
     ("ownerReferences", "", "uid"),
     ("secrets", "", "name"),
     ("drivers", "", "name"),
 ];
+
+/// Lists that a kind replaces as a whole, although others merge theirs of that name.
+const WHOLE_LISTS: [(&str, &str); 2] = [("EndpointSlice", "ports"), ("ServiceAccount", "imagePullSecrets")];
 
 /// Lists of plain values that are merged as sets.
 pub(super) const MERGED_SETS: &[&str] = &["finalizers", "podCIDRs"];
@@ -214,9 +219,11 @@ fn strategic(target: &mut Value, patch: &Value, kind: &str, list: &str) {
 
 /// By which key the elements of a list of objects are told apart; `None` if they are replaced together.
 pub(super) fn merge_key(kind: &str, name: &str, list: &str) -> Option<&'static str> {
-    let is_whole = kind == "EndpointSlice" && name == "ports";
+    if WHOLE_LISTS.contains(&(kind, name)) {
+        return None;
+    }
     let fits = |(field, parent, _): &&(&str, &str, &str)| *field == name && (parent.is_empty() || *parent == list);
-    MERGED_LISTS.iter().find(fits).map(|(_, _, key)| *key).filter(|_| !is_whole)
+    MERGED_LISTS.iter().find(fits).map(|(_, _, key)| *key)
 }
 
 fn field(target: &mut Value, change: &Value, order: Option<&Vec<Value>>, place: (&str, &str, &str)) {
@@ -372,6 +379,21 @@ mod tests {
         assert_eq!(patched(ordered.clone()), ports(&[81, 82, 80, 90]));
         ordered.as_object_mut().expect("it is an object").remove("ports");
         assert_eq!(patched(ordered), ports(&[81, 82, 80]));
+    }
+
+    #[test]
+    fn an_account_s_pull_secrets_are_replaced_and_those_of_a_pod_are_merged() {
+        let of = |kind: &str, names: &[&str]| {
+            let secrets: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+            json!({"kind": kind, "imagePullSecrets": secrets, "status": {"podIPs": [{"ip": "10.0.0.1"}]}})
+        };
+        let patch = json!({"imagePullSecrets": [{"name": "b"}], "status": {"podIPs": [{"ip": "10.0.0.1"}]}});
+        for (kind, after) in [("ServiceAccount", &["b"][..]), ("Pod", &["b", "a"])] {
+            assert_eq!(patched(PatchType::StrategicMerge, of(kind, &["a"]), patch.clone()), of(kind, after));
+        }
+        let other = json!({"status": {"podIPs": [{"ip": "10.0.0.2"}]}});
+        let both = patched(PatchType::StrategicMerge, of("Pod", &["a"]), other);
+        assert_eq!(both["status"]["podIPs"], json!([{"ip": "10.0.0.2"}, {"ip": "10.0.0.1"}]));
     }
 
     #[test]

@@ -108,6 +108,10 @@ impl Error {
             Some(Wanted::Struct(_)) => Some(format!("cannot restore struct from: {kind}")),
             Some(Wanted::Plain("string")) if kind == "int64" => {
                 let go_type = self.go_message()?.rsplit(" of type ").next()?.to_owned();
+                // Bytes are a slice to Go.
+                if go_type.starts_with("[]") {
+                    return Some(format!("cannot restore slice from {kind}"));
+                }
                 Some(format!("cannot convert int64 to {go_type}"))
             }
             Some(Wanted::Plain(go_type)) if go_type.starts_with("int") && kind == "float64" => {

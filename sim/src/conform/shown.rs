@@ -8,16 +8,35 @@ use wavetank_manifest::kubernetes::to_json;
 
 use crate::conform::line::Line;
 
-/// Fields that are shown under their own path, by kind.
+/// Fields that are shown under their own path, by kind; those that a recording shows of no object are not compared.
 const FIELDS: &[(&str, &[&str])] = &[
     (
         "Deployment",
-        &["spec.replicas", "spec.strategy", "spec.progressDeadlineSeconds", "spec.minReadySeconds", "spec.paused"],
+        &[
+            "spec.replicas",
+            "spec.strategy",
+            "spec.progressDeadlineSeconds",
+            "spec.minReadySeconds",
+            "spec.paused",
+            "spec.revisionHistoryLimit",
+        ],
     ),
     ("ReplicaSet", &["spec.replicas", "spec.minReadySeconds"]),
     ("ReplicationController", &["spec.replicas", "spec.minReadySeconds"]),
-    ("StatefulSet", &["spec.replicas", "spec.updateStrategy", "spec.podManagementPolicy"]),
-    ("DaemonSet", &["spec.updateStrategy"]),
+    (
+        "StatefulSet",
+        &[
+            "spec.replicas",
+            "spec.updateStrategy",
+            "spec.podManagementPolicy",
+            "spec.minReadySeconds",
+            "spec.ordinals",
+            "spec.persistentVolumeClaimRetentionPolicy",
+            "spec.revisionHistoryLimit",
+            "spec.serviceName",
+        ],
+    ),
+    ("DaemonSet", &["spec.updateStrategy", "spec.minReadySeconds", "spec.revisionHistoryLimit"]),
     (
         "Job",
         &[
@@ -26,11 +45,28 @@ const FIELDS: &[(&str, &[&str])] = &[
             "spec.suspend",
             "spec.completionMode",
             "spec.backoffLimit",
+            "spec.backoffLimitPerIndex",
+            "spec.maxFailedIndexes",
             "spec.activeDeadlineSeconds",
             "spec.ttlSecondsAfterFinished",
+            "spec.podReplacementPolicy",
+            "spec.podFailurePolicy",
+            "spec.successPolicy",
+            "spec.managedBy",
         ],
     ),
-    ("CronJob", &["spec.schedule", "spec.suspend", "spec.concurrencyPolicy"]),
+    (
+        "CronJob",
+        &[
+            "spec.schedule",
+            "spec.timeZone",
+            "spec.suspend",
+            "spec.concurrencyPolicy",
+            "spec.startingDeadlineSeconds",
+            "spec.successfulJobsHistoryLimit",
+            "spec.failedJobsHistoryLimit",
+        ],
+    ),
 ];
 
 /// Kinds whose spec is shown as a whole.

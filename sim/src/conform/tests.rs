@@ -1,8 +1,11 @@
 use serde_json::json;
+use wavetank_core::id::Revision;
+use wavetank_core::model::{Kind, ObjectKey};
 
+use super::edge::tests::Bed;
 use super::line::Line;
 use super::recording::{Beside, Deed, Recording, Step};
-use super::{bench, is_shown, looking_period_secs, says_the_same, unwatched};
+use super::{bench, edge, is_shown, looking_period_secs, says_the_same, shown, unwatched};
 
 #[test]
 fn what_periodic_looks_leave_behind_tells_whose_phase_is_open() {
@@ -61,6 +64,33 @@ fn a_field_of_a_spec_that_a_recording_shows_of_no_object_of_a_kind_is_not_compar
         assert!(!is_shown(track, &without) && is_shown(track, &with), "{track}");
     }
     assert!(is_shown("EndpointSlice/a endpoint b", &without));
+}
+
+#[test]
+fn fields_that_a_recorder_may_choose_are_told_of_ours() {
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let selector = json!({"matchLabels": {"a": "b"}});
+    let cases = [
+        (Kind::StatefulSet, json!({"minReadySeconds": 4, "ordinals": {"start": 2}, "serviceName": "s"})),
+        (Kind::DaemonSet, json!({"minReadySeconds": 3})),
+    ];
+    for (kind, mut spec) in cases {
+        let chosen = spec.clone();
+        (spec["selector"], spec["template"]) = (selector.clone(), template.clone());
+        let mut bed = Bed::new();
+        let plural = kind.plural();
+        let path = edge::Path::parse(&format!("/apis/apps/v1/namespaces/shop/{plural}")).expect("a path of objects");
+        let body = json!({"metadata": {"name": "x"}, "spec": spec});
+        let edge::Outcome::Ask(requests) = edge::translate(&bed.core, "POST", &path, "", &body) else {
+            panic!("{plural} can be made");
+        };
+        requests.into_iter().for_each(|request| bed.ask(request).expect("it is in order"));
+        let object = bed.core.find(&ObjectKey::new(kind, "shop", "x")).expect("it was made");
+        let line = shown::line(0, None, Some(&object), Revision(1), 0).expect("it is there");
+        for (field, value) in chosen.as_object().expect("a spec") {
+            assert_eq!(line.fields.get(&format!("spec.{field}")), Some(value), "{plural} {field}");
+        }
+    }
 }
 
 #[test]

@@ -157,7 +157,8 @@ impl Bench<'_> {
     }
 
     fn do_kubectl(&mut self, place: usize, line: &str, manifests: &[Value]) {
-        let (recording, at_ms) = (self.recording, self.recording.steps[place].at_ms);
+        let recording = self.recording;
+        let (from_ms, at_ms) = (recording.steps[place].from_ms, recording.steps[place].at_ms);
         let twins = &self.twins;
         let twin = |name: &str| {
             let path = Path {
@@ -166,7 +167,9 @@ impl Bench<'_> {
                 name: name.to_owned(),
                 ..Path::default()
             };
-            twins.ours(&recording.lines, at_ms, &path)
+            // A command that waits until a pod is gone ends when it is there no longer.
+            let find = |at_ms: i64| twins.ours(&recording.lines, at_ms, &path);
+            find(from_ms).or_else(|| find(at_ms))
         };
         let (core, managers) = (&self.core, self.managers.as_ref());
         let scene = Scene { core, namespace: &recording.namespace, pod: &twin, manifests, managers };

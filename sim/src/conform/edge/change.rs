@@ -185,7 +185,7 @@ pub(super) fn whole(current: Object, before: &Value, mut after: Value) -> Outcom
     if let Some(status) = invalid(&current, before, &after) {
         return Outcome::Answered(status);
     }
-    let mut after = without_what_is_kept(after, before);
+    let mut after = without_what_is_kept(current.kind(), after, before);
     if let (Object::Service(_), Some(status)) = (&current, before.get("status")) {
         // The core does not look at it: it goes with the rest of what a Service is.
         after["status"] = status.clone();
@@ -210,10 +210,7 @@ pub(super) fn whole(current: Object, before: &Value, mut after: Value) -> Outcom
 fn invalid(current: &Object, before: &Value, after: &Value) -> Option<Status> {
     let read = |json: &Value| {
         let mut json = json.clone();
-        if let Value::Object(root) = &mut json {
-            root.entry("apiVersion").or_insert_with(|| before["apiVersion"].clone());
-            root.entry("kind").or_insert_with(|| before["kind"].clone());
-        }
+        create::name_kind(current.kind(), &mut json);
         if let Value::Object(meta) = &mut json["metadata"] {
             for field in RESET {
                 meta.remove(field);
@@ -280,12 +277,11 @@ fn tolerate(pod: &mut ApiPod) {
 const RESET: [&str; 5] = ["resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink"];
 
 /// Nothing but the spec and what people write of the metadata can be changed here.
-fn without_what_is_kept(mut after: Value, before: &Value) -> Value {
+fn without_what_is_kept(kind: Kind, mut after: Value, before: &Value) -> Value {
     if let Value::Object(root) = &mut after {
         root.remove("status");
-        root.entry("apiVersion").or_insert_with(|| before["apiVersion"].clone());
-        root.entry("kind").or_insert_with(|| before["kind"].clone());
     }
+    create::name_kind(kind, &mut after);
     if let Value::Object(meta) = &mut after["metadata"] {
         for field in RESET.iter().chain(&["uid", "deletionTimestamp", "deletionGracePeriodSeconds"]) {
             meta.remove(*field);

@@ -305,11 +305,12 @@ fn known(kind: Kind) -> Result<wavetank_manifest::kubernetes::Kind, Status> {
     known.ok_or_else(|| Status::bad_request(format!("a {} cannot be read", kind.name())))
 }
 
-fn name_kind(kind: Kind, body: &mut Value) {
+/// A body that leaves out of what kind it is, by itself or with null or an empty text, is of that of its path.
+pub(super) fn name_kind(kind: Kind, body: &mut Value) {
     let Value::Object(fields) = body else { return };
     for (field, value) in [("apiVersion", kind.api_version()), ("kind", kind.name())] {
-        let entry = fields.entry(field).or_insert_with(|| value.into());
-        if entry.as_str() == Some("") {
+        let entry = fields.entry(field).or_insert(Value::Null);
+        if entry.is_null() || entry.as_str() == Some("") {
             *entry = value.into();
         }
     }

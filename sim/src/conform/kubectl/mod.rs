@@ -115,6 +115,15 @@ impl Plan {
         Ok(())
     }
 
+    /// Stores nothing of what is asked for, if the line says so. Errors: a wish that kubectl does not know.
+    fn only_try(&mut self, line: &CommandLine) -> Result<(), Trouble> {
+        if create::is_dry_run(line)? {
+            let tried = self.requests.drain(..).map(|request| Request::DryRun(Box::new(request)));
+            self.requests = tried.collect();
+        }
+        Ok(())
+    }
+
     /// The same for each of several objects.
     fn each<T>(objects: Vec<T>, act: impl FnMut(T) -> Result<Outcome, Trouble>) -> Planned {
         let mut plan = Plan::default();
@@ -227,7 +236,7 @@ pub fn takes_time(line: &str) -> bool {
     let line = CommandLine::parse(line);
     match line.words.first().map(String::as_str) {
         Some("drain") => true,
-        Some("delete") => line.flag("--wait") != Some("false"),
+        Some("delete") => line.flag("--wait") != Some("false") && !matches!(create::is_dry_run(&line), Ok(true)),
         _ => false,
     }
 }
@@ -369,6 +378,7 @@ fn delete(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
     let known = [
         "--all",
         "--cascade",
+        "--dry-run",
         "--field-selector",
         "--filename",
         "--force",
@@ -399,7 +409,9 @@ fn delete(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
     // Each object is deleted by itself; one that is not there is told at the end.
     let delete = |key: ObjectKey| Request::Delete { key, uid: None, grace: grace.map(Span::from_secs), propagation };
     let there = |key: &ObjectKey| !lenient || scene.core.find(key).is_some();
-    Ok(Plan { requests: keys.into_iter().filter(there).map(delete).collect(), ..Plan::default() })
+    let mut plan = Plan { requests: keys.into_iter().filter(there).map(delete).collect(), ..Plan::default() };
+    plan.only_try(line)?;
+    Ok(plan)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `kubectl rollout undo`, `restart`, `pause` and `resume`.
+//! `kubectl rollout undo`, `restart`, `pause` and `resume`. Of these only `undo` can be tried without being stored.
 
 use serde_json::{Value, json};
 use wavetank_core::Core;
@@ -29,7 +29,8 @@ const ROLLED: [Kind; 3] = [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet]
 
 pub(super) fn plan(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> Planned {
     let Some((verb, words)) = words.split_first() else { return Err(Trouble::NotCovered) };
-    if !line.knows_flags(&["--to-revision", "--selector"]) {
+    let known: &[&str] = if verb == "undo" { &["--to-revision", "--selector", "--dry-run"] } else { &["--selector"] };
+    if !line.knows_flags(known) {
         return Err(Trouble::NotCovered);
     }
     let wrong = |text: &str| Trouble::Fails(format!("revision must be a positive integer: {text}"));
@@ -60,7 +61,9 @@ pub(super) fn plan(scene: &Scene<'_>, line: &CommandLine, words: &[String]) -> P
             _ => Err(Trouble::NotCovered),
         }
     };
-    Plan::each(targets(scene, line, words)?, act)
+    let mut plan = Plan::each(targets(scene, line, words)?, act)?;
+    plan.only_try(line)?;
+    Ok(plan)
 }
 
 /// The template of an earlier revision, as kubectl puts it back, with the annotations of that time.

@@ -316,10 +316,24 @@ fn without_quoted(text: &str) -> String {
     if let (Some(start), Some(end)) = (text.find(PATCHED), text.rfind("}\": ")) {
         return format!("{}{}", &text[..start + PATCHED.len()], &text[end..]);
     }
-    let (Some(start), Some(end)) = (text.find(": {\"labels\":"), text.rfind("}: field is immutable")) else {
-        return text.to_owned();
-    };
-    format!("{}{}", &text[..start], &text[end + 1..])
+    let mut plain = text.to_owned();
+    // With its labels first, if there are any.
+    for before in [": {\"labels\":", ": {\"annotations\":", ": {\"Spec\":"] {
+        let Some(start) = plain.find(before).map(|at| at + ": ".len()) else { continue };
+        if let Some(length) = length_of_object(&plain[start..])
+            && plain[start + length..].starts_with(": field is immutable")
+        {
+            plain.replace_range(start - ": ".len()..start + length, "");
+        }
+    }
+    plain
+}
+
+/// How long the JSON object is that a text begins with.
+fn length_of_object(text: &str) -> Option<usize> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+    values.next()?.ok()?;
+    Some(values.byte_offset())
 }
 
 #[cfg(test)]
@@ -345,6 +359,11 @@ mod tests {
             |object: &str, why: &str| status(&format!(" \"\" is invalid: patch: Invalid value: \"{object}\": {why}"));
         assert!(agree(&patched(r#"{\"a\":1}"#, "bad"), &patched(r#"{\"b\":{}}"#, "bad")));
         assert!(!agree(&patched(r#"{\"a\":1}"#, "bad"), &patched(r#"{\"a\":1}"#, "worse")));
+        let policy = "spec.successPolicy: Invalid value: {\"Rules\":[]}: field is immutable";
+        let template = "spec.template: Invalid value:";
+        let bare = status(&format!("[{template} {{\"Spec\":{{\"a\":\"}}\"}}}}: field is immutable, {policy}]"));
+        assert!(agree(&bare, &status(&format!("[{template} field is immutable, {policy}]"))));
+        assert!(!agree(&bare, &status(&format!("[{template} field is immutable]"))), "the policy is compared");
         let selector = status("spec.selector: Invalid value: {\"matchLabels\":{\"a\":\"b\"}}: field is immutable");
         assert!(!agree(&selector, &status("spec.selector: Invalid value: field is immutable")));
         assert!(agree(&status("may not change\n@@ -1,7 +1,7 @@\n x"), &status("may not change")));

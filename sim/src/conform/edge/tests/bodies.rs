@@ -80,3 +80,15 @@ fn a_balanced_service_gives_its_port_for_health_checks_back_with_its_policy() {
     let cluster = json!({"spec": {"externalTrafficPolicy": "Cluster"}});
     bed.grant("PATCH /api/v1/namespaces/shop/services/web", cluster);
 }
+
+#[test]
+fn a_body_whose_kind_and_version_are_null_is_of_its_path() {
+    let mut bed = Bed::new();
+    let labelled =
+        |value: &str| json!({"apiVersion": null, "kind": null, "metadata": {"name": "a", "labels": {"a": value}}});
+    let configs = "/api/v1/namespaces/shop/configmaps";
+    assert_eq!(bed.send(&format!("POST {configs}"), labelled("1")), (200, String::new()));
+    assert_eq!(bed.send(&format!("PUT {configs}/a"), labelled("2")), (200, String::new()));
+    let (code, said) = bed.send(&format!("PUT {configs}/a"), labelled("-"));
+    assert!(code == 422 && said.starts_with("ConfigMap \"a\" is invalid: metadata.labels"), "{code} {said}");
+}

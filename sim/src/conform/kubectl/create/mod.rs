@@ -74,15 +74,19 @@ pub(super) fn query(line: &CommandLine, manager: &str) -> Result<String, Trouble
     let manager = line.flag("--field-manager").unwrap_or(manager);
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("fieldManager", manager);
-    match line.flag("--dry-run") {
-        None | Some("none" | "false" | "0") => {}
-        Some("server") => drop(query.append_pair("dryRun", "All")),
-        Some(other) => {
-            let message = format!("Invalid dry-run value ({other}). Must be \"none\", \"server\", or \"client\".");
-            return Err(Trouble::Fails(message));
-        }
+    if is_dry_run(line)? {
+        query.append_pair("dryRun", "All");
     }
     Ok(query.finish())
+}
+
+/// Whether nothing of what a line asks for is to be stored. Errors: a wish that kubectl does not know.
+pub(super) fn is_dry_run(line: &CommandLine) -> Result<bool, Trouble> {
+    match line.flag("--dry-run") {
+        None | Some("none" | "false" | "0") => Ok(false),
+        Some("server") => Ok(true),
+        Some(other) => fails(format!("Invalid dry-run value ({other}). Must be \"none\", \"server\", or \"client\".")),
+    }
 }
 
 /// The name of what is created. Errors: flags beside the common ones and `known`, and another number of names than one.

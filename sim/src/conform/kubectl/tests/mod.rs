@@ -199,7 +199,7 @@ fn reading_changes_nothing_and_the_unknown_is_not_passed_over() {
         "create cm a --dry-run=client -o yaml | kubectl apply -f -",
         "apply -f - <<EOF",
         "apply -f till.yaml",
-        "delete deploy till --dry-run=server",
+        "rollout restart deploy/till --dry-run=server",
         "label potatoes a b=c",
         "exec till -- ls",
     ] {

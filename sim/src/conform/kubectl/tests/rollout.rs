@@ -45,6 +45,11 @@ fn a_stateful_set_goes_back_to_the_revision_that_is_named() {
     assert_eq!(bed.ledger().meta.generation, generation);
     assert_eq!(bed.run("rollout undo sts/ledger --to-revision=9"), "unable to find specified revision 9 in history");
     assert_eq!(bed.run("rollout undo sts/ledger --to-revision=-1"), "revision must be a positive integer: -1");
+    assert_eq!(bed.run("rollout undo sts/ledger --dry-run=server"), "");
+    assert_eq!(&*bed.ledger().template.spec.containers[0].image, "ledger:1", "it was only tried");
+    assert_eq!(bed.run("delete sts ledger --dry-run=server"), "");
+    assert!(!takes_time("delete sts ledger --dry-run=server") && takes_time("delete sts ledger"));
+    assert!(!bed.ledger().meta.is_terminating(), "nor is that stored");
     assert_eq!(bed.run("rollout undo sts/ledger"), "");
     assert_eq!(&*bed.ledger().template.spec.containers[0].image, "ledger:2", "the one before the newest");
 }
