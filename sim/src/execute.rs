@@ -1,7 +1,7 @@
 //! One run of a loaded scenario, from its plan to the record that is reported.
 
 use wavetank_core::Core;
-use wavetank_core::api::{Patch, Request};
+use wavetank_core::api::{Patch, Refusal, Request};
 use wavetank_core::config::{SchedulerConfig, SchedulingCost};
 use wavetank_core::facts::Fact;
 use wavetank_core::model::Object;
@@ -179,6 +179,11 @@ fn refusals(plan: &Plan, outcome: &Outcome, history: &mut History) -> Vec<String
     let mut warnings = Vec::new();
     for refused in &outcome.refusals {
         let step = &plan.steps[refused.step as usize];
+        // What every namespace has the controllers can have brought first, where requests take no time.
+        let is_of_user = !step.label.is_empty() || matches!(step.request, Request::Create(Object::Pod(_)));
+        if !is_of_user && matches!(refused.refusal, Refusal::AlreadyExists { .. }) {
+            continue;
+        }
         history.tell(refused.at, "action", &step.label, "Refused", &refused.refusal.to_string());
         warnings.push(format!("{}: {} was refused at {}: {}", step.place, step.label, refused.at, refused.refusal));
     }

@@ -215,6 +215,20 @@ fn what_the_api_server_tells_of_levels_is_a_warning_and_what_its_audit_notes_a_f
 }
 
 #[test]
+fn a_cluster_whose_requests_take_no_time_warns_of_nothing_that_the_user_did_not_ask_for() {
+    let place = Place::new("instant");
+    let file = place.file(
+        "instant.yaml",
+        "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {name: instant}\nspec:\n  duration: 60s\n  nodes: [{name: \
+         worker, count: 1}]\n  controlPlane: {fidelity: instant}\n  manifests:\n    - {apiVersion: v1, kind: Pod, \
+         metadata: {name: web}, spec: {containers: [{name: main, image: web}]}}\n",
+    );
+    let output = place.sim(&["run", &file]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(!out(&output).contains("Warnings"), "{}", out(&output));
+}
+
+#[test]
 fn set_changes_the_run_and_is_refused_where_no_field_is() {
     let place = Place::new("set");
     let file = place.file("small.yaml", &small(""));
