@@ -35,11 +35,10 @@ const FAR_BITS: u32 = 13;
 const FAR_BUCKETS: usize = 1 << FAR_BITS;
 const SPAN_BITS: u32 = TICK_BITS + NEAR_BITS;
 
-/// The memory of a bucket that is emptied goes to the next bucket that is filled: it is in the processor's cache still,
-/// which that of a bucket which was last used a round ago is not. It is given back if it has room for more entries than
-/// this, so that a burst cannot leave every bucket large, or if so many wait already. Bounds idle memory to 0.4 MB.
-const SPARE_ENTRIES_MAX: usize = 64;
-const SPARES_MAX: usize = 256;
+/// A bucket that is emptied gives its memory back if it holds more entries than this, so that a burst which visits
+/// bucket after bucket cannot leave every one of them large. Bounds idle memory to 6 MB near and 1 MB far.
+const NEAR_ENTRIES_KEPT: usize = 64;
+const FAR_ENTRIES_KEPT: usize = 4;
 
 /// A timing wheel: push and pop in constant time on any mix without heavy overflow, and never worse than a heap by more
 /// than a constant factor.
@@ -53,8 +52,6 @@ pub struct WheelQueue {
     /// The near buckets, then the far ones. One array, so that a push picks its bucket without a branch: near or far is
     /// close to a coin toss, and a wrong guess of the processor costs as much as the push.
     buckets: Vec<Vec<Entry>>,
-    /// Memory of buckets that have been emptied, the last one last.
-    spares: Vec<Vec<Entry>>,
     filled: BitMap,
     overflow: BinaryHeap<Entry>,
     len: usize,
@@ -70,7 +67,6 @@ impl WheelQueue {
             late: BinaryHeap::new(),
             current_tick: 0,
             buckets: vec![Vec::new(); NEAR_BUCKETS + FAR_BUCKETS],
-            spares: Vec::new(),
             filled: BitMap::new(NEAR_BUCKETS + FAR_BUCKETS),
             overflow: BinaryHeap::new(),
             len: 0,
@@ -97,13 +93,7 @@ impl WheelQueue {
         let spans_ahead = span - (self.current_tick >> NEAR_BITS);
         if spans_ahead < FAR_BUCKETS as u64 {
             let bucket = std::hint::select_unpredictable(spans_ahead == 0, near_bucket(tick), far_bucket(span));
-            let entries = &mut self.buckets[bucket];
-            if entries.capacity() == 0
-                && let Some(spare) = self.spares.pop()
-            {
-                *entries = spare;
-            }
-            entries.push(entry);
+            self.buckets[bucket].push(entry);
             self.filled.set(bucket);
         } else {
             self.overflow.push(entry);
@@ -131,19 +121,13 @@ impl WheelQueue {
 
     fn enter_tick(&mut self, bucket: usize) {
         assert!(self.current.is_empty(), "the current tick is used up before the next begins");
-        let entries = std::mem::take(&mut self.buckets[bucket]);
-        let emptied = std::mem::replace(&mut self.current, entries);
-        self.spare(emptied);
+        if self.current.capacity() > NEAR_ENTRIES_KEPT {
+            self.current = Vec::new();
+        }
+        std::mem::swap(&mut self.current, &mut self.buckets[bucket]);
         self.filled.clear(bucket);
         self.current_tick = self.current_tick & !(NEAR_BUCKETS as u64 - 1) | bucket as u64;
         self.current.sort_unstable();
-    }
-
-    /// Keeps the memory of an emptied bucket for the next one that is filled.
-    fn spare(&mut self, emptied: Vec<Entry>) {
-        if (1..=SPARE_ENTRIES_MAX).contains(&emptied.capacity()) && self.spares.len() < SPARES_MAX {
-            self.spares.push(emptied);
-        }
     }
 
     /// Moves on to the next filled span and deals it out. Its first tick counts as current from here on, but its
@@ -165,7 +149,9 @@ impl WheelQueue {
         for entry in entries.drain(..) {
             self.place_in_bucket(entry, entry.key.time() >> TICK_BITS);
         }
-        self.spare(entries);
+        if entries.capacity() <= FAR_ENTRIES_KEPT {
+            self.buckets[bucket] = entries;
+        }
         while let Some(entry) = pop_before_span(&mut self.overflow, next + FAR_BUCKETS as u64) {
             self.place_in_bucket(entry, entry.key.time() >> TICK_BITS);
         }
@@ -174,7 +160,7 @@ impl WheelQueue {
     /// For how many entries there is room, used or not.
     #[cfg(test)]
     pub(super) fn entries_kept(&self) -> usize {
-        let buckets = self.buckets.iter().chain(&self.spares).chain([&self.current]);
+        let buckets = self.buckets.iter().chain([&self.current]);
         buckets.map(Vec::capacity).sum::<usize>() + self.late.capacity() + self.overflow.capacity()
     }
 
