@@ -3,10 +3,11 @@
 
 use std::ops::{Index, IndexMut};
 
-/// The size of chunks of which there is one list, or few: with an entry for each row of a table, say.
+/// The size of the chunks of a long list, of which there are few: with an entry for each row of a table, say.
 pub const LARGE: usize = 1_024;
 
-/// A list in chunks of `SIZE` entries. The only chunk of a list that is shorter than [`LARGE`] chunks are grows.
+/// A list in chunks of `SIZE` entries. Large chunks are not made at once for the first entries: until the first one is
+/// full, it grows as a `Vec` does.
 #[derive(Clone, Debug)]
 pub struct Chunks<T, const SIZE: usize = LARGE>(Vec<Vec<T>>);
 
