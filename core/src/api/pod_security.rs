@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::facts::{Fact, What};
 use crate::id::{Name, Revision};
 use crate::model::pod_security::{Judged, Violation};
-use crate::model::{Kind, Labels, Namespace, Object, Pod, PodSpec};
+use crate::model::{Labels, Namespace, Object, Pod, PodSpec};
 use crate::seam::Effect;
 use crate::store::{Store, View};
 
@@ -98,7 +98,6 @@ pub(super) fn violation(config: &PodSecurityConfig, view: View<'_>, pod: &Pod) -
 pub(super) fn judges(request: &Request) -> bool {
     match request {
         Request::Create(_) | Request::Update { .. } | Request::Apply { .. } => true,
-        Request::DryRun(request) => judges(request),
         Request::Patch { patch, .. } => {
             !matches!(patch, Patch::Replicas(_) | Patch::PodCondition { .. } | Patch::PodNomination { .. })
         }
@@ -106,47 +105,39 @@ pub(super) fn judges(request: &Request) -> bool {
     }
 }
 
-/// Records what the audit and, if it is a user, who asked is told of the writes after `before`.
+/// Records what the audit and, if it is a user, who asked is told of the writes after `before`: that pods would violate
+/// the level of either mode, though they are stored, and of a namespace what its pods have against the level that it
+/// enforces from now on, or that it is exempt. The audit has it as the annotation `audit-violations`.
 pub(super) fn record_told(ctx: &mut Context<'_>, store: &Store, before: Revision, by: Author) {
     let (view, config) = (store.newest(), &ctx.config.api_server.pod_security);
     for change in store.changes_between(before, store.head()) {
         let Some(new) = view.at(change.revision).object(change.kind, change.row) else { continue };
-        if change.kind != Kind::Namespace && new.pod_parts().is_none() {
-            continue;
-        }
-        let old = view.before(change.revision).object(change.kind, change.row);
         let mut record = |what| {
             ctx.out.push(Effect::Record(Fact { subject: new.key(), what, by: Some(by) }));
         };
-        if let Some(message) = audited(config, view, &new, old.as_ref()) {
+        if let Object::Namespace(namespace) = &new {
+            if by == Author::User {
+                let old = view.sides::<Namespace>(change).0;
+                let said = of_namespace(config, view, namespace, old);
+                said.into_iter().for_each(|it| record(What::Warned { message: it.into() }));
+            }
+            continue;
+        }
+        if new.pod_parts().is_none() {
+            continue;
+        }
+        let Some(policies) = policies(config, view, &new.meta().namespace) else { continue };
+        let old = view.before(change.revision).object(change.kind, change.row);
+        let would = |policy| would_violate(policy, policies.enforce, &new, old.as_ref());
+        if let Some(message) = would(policies.audit) {
             record(What::Audited { message: message.into() });
         }
-        if by == Author::User {
-            let warnings = warnings(config, view, &new, old.as_ref());
-            warnings.into_iter().for_each(|it| record(What::Warned { message: it.into() }));
+        if by == Author::User
+            && let Some(message) = would(policies.warn)
+        {
+            record(What::Warned { message: message.into() });
         }
     }
-}
-
-/// What the audit is told of a stored object, as the annotation `pod-security.kubernetes.io/audit-violations`.
-fn audited(config: &PodSecurityConfig, view: View<'_>, object: &Object, before: Option<&Object>) -> Option<String> {
-    let policies = policies(config, view, &object.meta().namespace)?;
-    would_violate(policies.audit, policies.enforce, object, before)
-}
-
-/// What a user who writes an object is told of it, though it is stored: that its pods would violate the level of which
-/// the namespace warns, and of a namespace what its pods have against the level that it enforces from now on, or that
-/// it is exempt.
-fn warnings(config: &PodSecurityConfig, view: View<'_>, object: &Object, before: Option<&Object>) -> Vec<String> {
-    if let Object::Namespace(namespace) = object {
-        let old = match before {
-            Some(Object::Namespace(old)) => Some(&**old),
-            _ => None,
-        };
-        return of_namespace(config, view, namespace, old);
-    }
-    let policies = policies(config, view, &object.meta().namespace);
-    policies.and_then(|it| would_violate(it.warn, it.enforce, object, before)).into_iter().collect()
 }
 
 fn would_violate(policy: Policy<'_>, enforced: Policy<'_>, object: &Object, before: Option<&Object>) -> Option<String> {
@@ -310,9 +301,14 @@ pub(super) fn enforces(config: &PodSecurityConfig, namespace: &str, labels: &Lab
 
 /// What is wrong with a level, or with a version, of the plugin's configuration; nothing if it is in order.
 pub(super) fn wrong_level(level: &str, version: &str) -> Option<String> {
-    if !is_level(level) {
-        return Some(format!("must be one of {}", LEVELS.join(", ")));
-    }
+    level_fault(level).or_else(|| version_fault(version))
+}
+
+fn level_fault(level: &str) -> Option<String> {
+    (!is_level(level)).then(|| format!("must be one of {}", LEVELS.join(", ")))
+}
+
+fn version_fault(version: &str) -> Option<String> {
     (!is_version(version)).then(|| "must be \"latest\" or \"v1.x\"".to_owned())
 }
 
@@ -328,11 +324,8 @@ pub(super) fn wrong_labels(labels: &Labels) -> Option<String> {
     {
         let label = format!("{PREFIX}{mode}");
         let Some(value) = labels.get(&label) else { continue };
-        let why = match names_level {
-            true if !is_level(value) => format!("must be one of {}", LEVELS.join(", ")),
-            false if !is_version(value) => "must be \"latest\" or \"v1.x\"".to_owned(),
-            _ => continue,
-        };
+        let fault = if names_level { level_fault(value) } else { version_fault(value) };
+        let Some(why) = fault else { continue };
         faults.push(format!("metadata.labels[{label}]: Invalid value: \"{value}\": {why}"));
     }
     together(&faults)

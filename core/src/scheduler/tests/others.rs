@@ -182,6 +182,14 @@ fn pods_of_a_replica_set_are_spread_by_default_and_those_of_nobody_are_not() {
     assert_eq!(spread(&labelled("x", "web")), [of("n1", None), of("n2", None), of("n3", None)]);
 }
 
+/// A pod that uses a claim.
+fn with_claim(mut pod: Pod, claim: &str) -> Pod {
+    let source = PodVolumeSource::Claim { name: claim.into(), read_only: false };
+    let volumes = vec![PodVolume { name: "v".into(), source }];
+    pod.spec = Shared::new(PodSpec { volumes, ..(*pod.spec).clone() });
+    pod
+}
+
 #[test]
 fn an_attempt_may_not_yet_know_of_the_claim_whose_change_woke_its_pod() {
     // A pod whose claim is bound by a volume that comes once the pod has waited long enough.
@@ -192,11 +200,7 @@ fn an_attempt_may_not_yet_know_of_the_claim_whose_change_woke_its_pod() {
         let spec = ClaimSpec { access_modes: vec![AccessMode::ReadWriteOnce], ..ClaimSpec::default() };
         let meta = Meta::named("default", "c");
         bed.create(PersistentVolumeClaim { meta, spec, ..PersistentVolumeClaim::default() });
-        let mut waiting = pod("p", 100);
-        let source = PodVolumeSource::Claim { name: "c".into(), read_only: false };
-        let volumes = vec![PodVolume { name: "v".into(), source }];
-        waiting.spec = Shared::new(PodSpec { volumes, ..(*waiting.spec).clone() });
-        bed.create(waiting);
+        bed.create(with_claim(pod("p", 100), "c"));
         bed.run_for(Span::from_secs(20));
         assert_eq!(node_of(&bed, "p"), None);
         // The claim's status comes some time after its volume.
@@ -219,11 +223,7 @@ fn an_attempt_that_misses_the_new_claim_which_woke_its_pod_ends_in_an_error() {
         let scheduler = SchedulerConfig { late_volume_news_percent, ..SchedulerConfig::default() };
         let mut bed = Testbed::new(Config { scheduler, ..Config::default() });
         bed.add_node(0, "n1", "a", 4_000, 1 << 30);
-        let mut waiting = pod("p", 100);
-        let source = PodVolumeSource::Claim { name: "c".into(), read_only: false };
-        let volumes = vec![PodVolume { name: "v".into(), source }];
-        waiting.spec = Shared::new(PodSpec { volumes, ..(*waiting.spec).clone() });
-        bed.create(waiting);
+        bed.create(with_claim(pod("p", 100), "c"));
         bed.run_for(Span::from_secs(20));
         let spec = ClaimSpec { access_modes: vec![AccessMode::ReadWriteOnce], ..ClaimSpec::default() };
         let claim = |name: &str| PersistentVolumeClaim {
@@ -237,11 +237,7 @@ fn an_attempt_that_misses_the_new_claim_which_woke_its_pod_ends_in_an_error() {
         // A pod that comes later than its claim does not miss it, however late the plugin is.
         bed.create(claim("d"));
         bed.run_for(Span::from_secs(1));
-        let mut later = pod("q", 100);
-        let source = PodVolumeSource::Claim { name: "d".into(), read_only: false };
-        let volumes = vec![PodVolume { name: "v".into(), source }];
-        later.spec = Shared::new(PodSpec { volumes, ..(*later.spec).clone() });
-        bed.create(later);
+        bed.create(with_claim(pod("q", 100), "d"));
         bed.run_for(Span::from_secs(1));
         assert!(!failures(&bed, "q").iter().any(|line| line.contains("error getting PVC")), "{:#?}", bed.told());
         told.iter()
