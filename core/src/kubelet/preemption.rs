@@ -3,8 +3,8 @@
 //! The pod waits until they have ended, and is looked at again then. Pods without requests go first, those whose
 //! requests are their limits last, and of each class those whose requests come nearest to what is missing.
 //!
-//! Source: `HandleAdmissionFailure`, `getPodsToPreempt`, pkg/kubelet/preemption/preemption.go (v1.34.1), which ends them
-//! one after the other and hears of no other pod meanwhile; here they end together.
+//! Source: `HandleAdmissionFailure`, `getPodsToPreempt`, pkg/kubelet/preemption/preemption.go (v1.34.1), which ends
+//! them one after the other and hears of no other pod meanwhile; here they end together.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -161,12 +161,11 @@ impl Row {
         self.look_at_room(ctx);
     }
 
-    /// Only these of the pods that wait for room are still wanted.
+    /// Only these of the pods that wait for room are still wanted, and static pods.
     pub(super) fn keep_waiting(&mut self, is_wanted: impl Fn(Uid) -> bool) {
-        if let Some(room) = &mut self.room {
-            room.retain(|waiting| is_wanted(waiting.pod.meta.uid) || self.statics.is_some());
-        }
-        self.room.take_if(|room| room.is_empty());
+        let Some(mut room) = self.room.take() else { return };
+        room.retain(|Waiting { pod, .. }| is_wanted(pod.meta.uid) || self.is_static(pod.meta.uid));
+        self.room = (!room.is_empty()).then_some(room);
     }
 }
 
