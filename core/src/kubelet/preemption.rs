@@ -126,7 +126,7 @@ impl Row {
             let message = format!("Unexpected error while attempting to recover from admission failure: {why}");
             Rejection::new("UnexpectedAdmissionError", &message)
         })?;
-        self.room.get_or_insert_default().push(Waiting { pod, victims: victims.clone() });
+        self.room.push(Waiting { pod, victims: victims.clone() });
         for uid in victims {
             let Some(grace) = self.pods.get(&uid).map(|life| life.pod.spec.termination_grace) else { continue };
             let message = "Preempted in order to admit critical pod".into();
@@ -139,33 +139,28 @@ impl Row {
 
     /// A newer version of a pod that waits for room; `false` if it is none.
     pub(super) fn is_for_waiting(&mut self, pod: &Arc<Pod>) -> bool {
-        let mut waiting = self.room.iter_mut().flat_map(|room| room.iter_mut());
-        let found = waiting.find(|waiting| waiting.pod.meta.uid == pod.meta.uid);
-        found.is_some_and(|waiting| {
-            waiting.pod = pod.clone();
-            true
-        })
+        let Some(waiting) = self.room.iter_mut().find(|waiting| waiting.pod.meta.uid == pod.meta.uid) else {
+            return false;
+        };
+        waiting.pod = pod.clone();
+        true
     }
 
     /// Pods that wait for room are taken on when those that made it have ended.
     pub(super) fn look_at_room(&mut self, ctx: &mut Context<'_>) {
-        let Some(room) = &mut self.room else { return };
         let pods = &self.pods;
         let has_room = |waiting: &Waiting| waiting.victims.iter().all(|uid| pods.get(uid).is_none_or(|it| !it.counted));
-        let Some(place) = room.iter().position(has_room) else { return };
-        let Waiting { pod, .. } = room.remove(place);
-        if room.is_empty() {
-            self.room = None;
-        }
+        let Some(place) = self.room.iter().position(has_room) else { return };
+        let Waiting { pod, .. } = self.room.remove(place);
         self.on_pod(ctx, pod);
         self.look_at_room(ctx);
     }
 
     /// Only these of the pods that wait for room are still wanted, and static pods.
     pub(super) fn keep_waiting(&mut self, is_wanted: impl Fn(Uid) -> bool) {
-        let Some(mut room) = self.room.take() else { return };
+        let mut room = std::mem::take(&mut self.room);
         room.retain(|Waiting { pod, .. }| is_wanted(pod.meta.uid) || self.is_static(pod.meta.uid));
-        self.room = (!room.is_empty()).then_some(room);
+        self.room = room;
     }
 }
 

@@ -326,12 +326,12 @@ impl PodLife {
     /// Whether regular containers may be started: init containers are done, and a last one that is a sidecar runs. Once
     /// a regular container runs that makes no difference any more.
     fn may_run_others(&self) -> bool {
-        let (others, last) = (self.init_count()..self.containers.len(), self.init_count().checked_sub(1));
+        let (mut others, last) = (self.init_count()..self.containers.len(), self.init_count().checked_sub(1));
         let last_is_done = last.is_none_or(|last| match self.spec(last).sidecar {
             false => self.initialized || self.is_done_initializing(last),
             true => self.is_done_initializing(last),
         });
-        last_is_done || self.initialized && others.into_iter().any(|place| self.containers[place].is_running())
+        last_is_done || self.initialized && others.any(|place| self.containers[place].is_running())
     }
 
     /// Begins a container's next start with its image.

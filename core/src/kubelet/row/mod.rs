@@ -93,8 +93,8 @@ pub(super) struct Row {
     reconnections: u64,
     /// When a runtime that is away is taken to be down.
     runtime_down_at: Option<Time>,
-    /// Only while others make room for critical pods.
-    pub(super) room: Option<Box<Vec<preemption::Waiting>>>,
+    /// The critical pods for which others make room.
+    pub(super) room: Vec<preemption::Waiting>,
 }
 
 impl Row {
@@ -130,7 +130,7 @@ impl Row {
             statics,
             pressure: None,
             shutdown: None,
-            room: None,
+            room: Vec::new(),
         };
         row.say_of_start(ctx);
         row.host(ctx).ask(RuntimeRequest::List);

@@ -247,7 +247,7 @@ impl Row {
         if self.shutdown.is_some() {
             self.look_at_group(ctx);
         }
-        if self.room.is_some() {
+        if !self.room.is_empty() {
             self.look_at_room(ctx);
         }
     }
