@@ -2,12 +2,15 @@ mod hints;
 mod selecting;
 mod stale;
 
-use super::placement::{Ports, Wanted};
+use super::placement::Wanted;
 use super::*;
 use crate::api::Patch;
 use crate::config::Config;
+use crate::controllers::service_pods::Ports;
 use crate::digest::Shared;
-use crate::model::{Container, ContainerPort, Endpoint, IntOrName, ObjectKey, PodSpec, Protocol, Seldom, ServicePort};
+use crate::model::{
+    Container, ContainerPort, Endpoint, IntOrName, ObjectKey, PodSpec, Protocol, Seldom, ServicePort, ServiceType,
+};
 use crate::testbed::{StandIn, Testbed};
 
 fn bed() -> Testbed {
