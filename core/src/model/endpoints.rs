@@ -13,16 +13,17 @@ use crate::model::{Address, Meta, Protocol};
 pub struct Endpoints {
     /// Names and labels.
     pub meta: Meta,
-    /// The addresses in groups that have their ports in common, in canonical form ([`EndpointSubset::packed`]).
+    /// The addresses in groups that have their ports in common; those that people write are kept as they are, others
+    /// are in canonical form ([`EndpointSubset::packed`]).
     pub subsets: Vec<EndpointSubset>,
 }
 
 /// Addresses that have their ports in common.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct EndpointSubset {
-    /// Those that are ready, in order. Each is shared with the versions before and after.
+    /// Those that are ready. Each is shared with the versions before and after.
     pub addresses: Vec<Shared<EndpointAddress>>,
-    /// Those that are not, in order.
+    /// Those that are not.
     pub not_ready: Vec<Shared<EndpointAddress>>,
     /// Name, protocol and number of each port.
     pub ports: Vec<(Name, Protocol, u16)>,

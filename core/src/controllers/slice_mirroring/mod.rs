@@ -123,8 +123,8 @@ impl SliceMirroring {
         }
         let (mut create, mut update, mut delete) = (Vec::new(), Vec::new(), Vec::new());
         let mut left_out = 0;
-        for subset in &endpoints.subsets {
-            let slice = mirror_of(endpoints, subset);
+        for subset in EndpointSubset::packed(&endpoints.subsets) {
+            let slice = mirror_of(endpoints, &subset);
             left_out += subset.len() - slice.endpoints.len();
             let mut present = by_ports.remove(&subset.ports).unwrap_or_default().into_iter();
             match present.next() {
