@@ -16,7 +16,7 @@ mod hints;
 mod placement;
 mod selected;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};

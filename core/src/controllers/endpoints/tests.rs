@@ -2,30 +2,16 @@ use super::tally::Tally;
 use super::*;
 use crate::config::Config;
 use crate::controllers::NamespacedName;
+use crate::controllers::endpoint_slice::tests::{bed, pod};
 use crate::digest::{Shared, StableHasher};
+use crate::id::ProcId;
 use crate::model::{
-    Address, ConditionKind, Container, ContainerPort, EndpointAddress, EndpointSubset, IntOrName, Namespace, ObjectKey,
-    PodSpec, Protocol, ServicePort, Status3,
+    Address, ConditionKind, EndpointAddress, EndpointSubset, IntOrName, Namespace, ObjectKey, Phase, Protocol,
+    ServicePort, ServiceType, Status3,
 };
-use crate::testbed::{StandIn, Testbed};
-use crate::time::Span;
-
-fn bed() -> Testbed {
-    let stand_in = StandIn { start: Span::from_secs(1), ready: Span::from_secs(2), term: Span::from_secs(5) };
-    let mut bed = Testbed::new(Config::default()).with_binder(&["n1", "n2"]).with_stand_in(stand_in);
-    bed.add_node(0, "n1", "a", 8_000, 1 << 34);
-    bed.add_node(1, "n2", "b", 8_000, 1 << 34);
-    bed
-}
-
-fn pod(name: &str, port_name: &str, port: u16) -> Pod {
-    let ports =
-        vec![ContainerPort { name: port_name.into(), port, host_port: None, host_ip: None, protocol: Protocol::Tcp }];
-    let container = Container { name: "app".into(), image: "app:v1".into(), ports, ..Container::default() };
-    let meta = Meta { labels: Labels::new([("app", "web")]), ..Meta::named("default", name) };
-    let spec = Shared::new(PodSpec { containers: vec![container], ..PodSpec::default() });
-    Pod { meta: meta.into(), spec, ..Pod::default() }
-}
+use crate::seam::Input;
+use crate::testbed::Testbed;
+use crate::time::{Span, Time};
 
 fn port(name: &str, target: IntOrName) -> ServicePort {
     ServicePort { name: name.into(), protocol: Protocol::Tcp, port: 80, target, node_port: None }
@@ -257,4 +243,126 @@ fn addresses_beyond_a_thousand_are_left_out_and_that_is_told() {
     let endpoints = stored(&bed).expect("they are there");
     assert_eq!(endpoints.subsets[0].not_ready.len(), 1_000);
     assert!(endpoints.meta.annotations.get(OVER_CAPACITY).is_none());
+}
+
+#[test]
+fn services_that_select_nothing_and_aliases_get_none_and_what_people_write_for_them_stays() {
+    let mut bed = bed();
+    bed.create(pod("p", "http", 8080));
+    bed.create(Service { service_type: ServiceType::ExternalName("db.example".into()), ..web() });
+    bed.create(Service { selector: None, meta: Meta::named("default", "db"), ..web() });
+    bed.create(Endpoints { meta: Meta::named("default", "db"), subsets: Vec::new() });
+    bed.run_for(Span::from_secs(6));
+    assert!(stored(&bed).is_none());
+    let by_hand = bed.get::<Endpoints>("default", "db").expect("it stays");
+    assert!(by_hand.meta.labels.is_empty());
+}
+
+#[test]
+fn pods_are_listed_by_phase_readiness_and_end_as_the_service_says() {
+    for publish_not_ready in [false, true] {
+        for phase in [Phase::Pending, Phase::Running, Phase::Unknown, Phase::Succeeded, Phase::Failed] {
+            for (ready, terminating, has_address) in [
+                (true, false, true),
+                (false, false, true),
+                (true, true, true),
+                (false, true, true),
+                (true, false, false),
+            ] {
+                let mut bed = Testbed::new(Config::default());
+                bed.create(Service { publish_not_ready, ..web() });
+                let mut pod = pod("p", "http", 8080);
+                pod.node = Some("n1".into());
+                bed.create(pod);
+                bed.run_for(Span::ZERO);
+                let mut pod = Pod::clone(&bed.get::<Pod>("default", "p").expect("it is there"));
+                pod.status.phase = phase;
+                pod.status.pod_ip = has_address.then(|| Address::v4([10, 0, 0, 1]));
+                let status = if ready { Status3::True } else { Status3::False };
+                pod.status.conditions.set(ConditionKind::Ready, status, "", "", Time::ZERO);
+                bed.request(Request::UpdateStatus { object: Object::Pod(Arc::new(pod)), expected: None });
+                bed.run_for(Span::ZERO);
+                if terminating {
+                    delete(&mut bed, Kind::Pod, "p");
+                }
+                bed.run_for(Span::ZERO);
+                let has_ended = matches!(phase, Phase::Succeeded | Phase::Failed);
+                let expected = match (ready || publish_not_ready, terminating && !publish_not_ready) {
+                    _ if has_ended || !has_address => vec![],
+                    (_, true) => vec![],
+                    (true, _) => vec!["p|:8080".to_owned()],
+                    (false, _) => vec!["|p:8080".to_owned()],
+                };
+                let what = format!("{phase:?} {ready} {terminating} {has_address} {publish_not_ready}");
+                assert_eq!(shown(&bed), expected, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ports_of_several_protocols_have_one_subset_and_follow_the_service() {
+    let mut bed = bed();
+    let of = |name: &str, protocol| ServicePort { protocol, ..port(name, IntOrName::Int(8080)) };
+    let ports = vec![of("tcp", Protocol::Tcp), of("udp", Protocol::Udp), of("sctp", Protocol::Sctp)];
+    bed.create(Service { ports: ports[..1].to_vec(), ..web() });
+    bed.create(pod("p", "http", 8080));
+    bed.run_for(Span::from_secs(6));
+    assert_eq!(shown(&bed), ["p|:8080"]);
+    for count in [3, 2] {
+        let mut service = Service::clone(&bed.get::<Service>("default", "web").expect("it is there"));
+        service.ports = ports[..count].to_vec();
+        bed.request(Request::Update { object: Object::Service(Arc::new(service)), expected: None });
+        bed.run_for(Span::from_secs(1));
+        assert_eq!(shown(&bed), [format!("p|:{}", vec!["8080"; count].join(","))]);
+    }
+}
+
+#[test]
+fn what_the_watch_has_yet_to_show_is_waited_for_and_not_written_twice() {
+    let mut bed = bed();
+    bed.create(web());
+    bed.create(pod("p", "http", 8080));
+    bed.run_for(Span::from_secs(6));
+    let written = |bed: &Testbed| bed.core.newest().writes(Kind::Endpoints);
+    let before = written(&bed);
+    delete(&mut bed, Kind::Pod, "p");
+    // Of the two news, the mark of the pod's end and what comes of it, the second stays away.
+    bed.hold_news_from(2);
+    bed.run_for(Span::from_secs(1));
+    bed.release_news();
+    bed.run_for(Span::from_secs(60));
+    assert_eq!((shown(&bed), written(&bed)), (Vec::new(), before + 1));
+    assert_eq!(bed.events(Kind::Endpoints, "web"), Vec::<String>::new());
+}
+
+#[test]
+fn a_write_that_is_refused_is_told_and_tried_again() {
+    let mut bed = bed();
+    let is_creation = |request: &Request| matches!(request, Request::Create(Object::Endpoints(_)));
+    bed.refuse(1, is_creation);
+    bed.create(web());
+    bed.create(pod("p", "http", 8080));
+    bed.run_for(Span::from_secs(4));
+    let is_update = |request: &Request| matches!(request, Request::Update { object: Object::Endpoints(_), .. });
+    bed.refuse(1, is_update);
+    delete(&mut bed, Kind::Pod, "p");
+    bed.run_for(Span::from_secs(60));
+    assert_eq!((shown(&bed), bed.refusals_left()), (Vec::new(), 0));
+    let said = bed.events(Kind::Endpoints, "web");
+    assert!(said[0].contains("Warning FailedToCreateEndpoint x1: Failed to create endpoint for service default/web: "));
+    assert!(said[1].contains("Warning FailedToUpdateEndpoint x1: Failed to update endpoint default/web: "));
+    assert_eq!(said.len(), 2);
+}
+
+#[test]
+fn endpoints_whose_service_has_gone_unseen_go_when_the_controller_begins() {
+    let mut bed = bed();
+    bed.create(Endpoints { meta: Meta::named("default", "web"), subsets: Vec::new() });
+    bed.run_for(Span::from_secs(60));
+    assert!(stored(&bed).is_some(), "those that come without a Service stay");
+    bed.input(Input::Crashed(ProcId::CONTROLLER_MANAGER));
+    bed.input(Input::Started(ProcId::CONTROLLER_MANAGER));
+    bed.run_for(Span::from_secs(1));
+    assert!(stored(&bed).is_none());
 }
