@@ -2,7 +2,7 @@
 //! on.
 
 use crate::id::Name;
-use crate::model::{Address, IntOrName, Pod, Protocol, Selector, Service, ServicePort, ServiceType};
+use crate::model::{Address, IntOrName, Pod, PodSpec, Protocol, Selector, Service, ServicePort, ServiceType};
 
 /// Name, protocol and number of each port of a Service as a pod has them.
 pub(super) type Ports = Vec<(Name, Protocol, u16)>;
@@ -30,7 +30,7 @@ pub(super) fn waking_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Op
 }
 
 /// The ports of a Service as a pod has them; named ports that it does not have are left out.
-pub(super) fn ports_of(service: &Service, pod: &Pod) -> Ports {
+pub(super) fn ports_of(service: &Service, pod: &PodSpec) -> Ports {
     let resolved =
         service.ports.iter().filter_map(|port| Some((port.name.clone(), port.protocol, number_of(port, pod)?)));
     let mut ports: Ports = resolved.collect();
@@ -39,12 +39,12 @@ pub(super) fn ports_of(service: &Service, pod: &Pod) -> Ports {
 }
 
 /// Source: `FindPort`, staging/src/k8s.io/endpointslice/utils.go (v1.34.1): containers first, then sidecars.
-fn number_of(port: &ServicePort, pod: &Pod) -> Option<u16> {
+fn number_of(port: &ServicePort, pod: &PodSpec) -> Option<u16> {
     match &port.target {
         IntOrName::Int(number) => Some(*number),
         IntOrName::Name(name) => {
-            let sidecars = pod.spec.init_containers.iter().filter(|container| container.sidecar);
-            let mut ports = pod.spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
+            let sidecars = pod.init_containers.iter().filter(|container| container.sidecar);
+            let mut ports = pod.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
             ports.find(|it| it.name == *name && it.protocol == port.protocol).map(|it| it.port)
         }
     }

@@ -170,8 +170,9 @@ mod tests {
             let target = EndpointTarget { uid: Some(Uid::new(pod)), ..EndpointTarget::default() };
             Shared::new(EndpointAddress { target: Some(target), ..EndpointAddress::clone(&address("10.0.0.1")) })
         };
-        let both = EndpointSubset { addresses: vec![of(2), of(1), of(2)], ..subset(&[], &[], &[80]) };
-        check(&[both], &[EndpointSubset { addresses: vec![of(1), of(2)], ..subset(&[], &[], &[80]) }]);
+        let nobody_s = address("10.0.0.1");
+        let both = EndpointSubset { addresses: vec![of(2), of(1), nobody_s.clone(), of(2)], ..subset(&[], &[], &[80]) };
+        check(&[both], &[EndpointSubset { addresses: vec![nobody_s, of(1), of(2)], ..subset(&[], &[], &[80]) }]);
     }
 
     #[test]

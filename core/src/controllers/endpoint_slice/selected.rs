@@ -137,7 +137,7 @@ impl Selected {
 
 fn make(view: View<'_>, service: &Service, pod: &Pod, all_ports: &mut Vec<Ports>) -> Made {
     let Some(address) = pod.status.pod_ip.as_ref().filter(|_| !pod.is_finished()) else { return Made::Nothing };
-    let ports = ports_of(service, pod);
+    let ports = ports_of(service, &pod.spec);
     let ports = all_ports.iter().position(|other| *other == ports).unwrap_or_else(|| {
         all_ports.push(ports);
         all_ports.len() - 1

@@ -12,6 +12,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -140,17 +141,17 @@ impl EndpointsOfServices {
         let (subsets, is_truncated) = tracked.tally.subsets(view, service, known);
         let Some((_, stored)) = stored else {
             let meta = Meta::named(&key.namespace, &key.name);
-            return Some(complete(Endpoints { meta, subsets }, service, is_truncated));
+            return Some(complete(Endpoints { meta, subsets: subsets.into_owned() }, service, is_truncated));
         };
-        let annotated = stored.meta.annotations.get(OVER_CAPACITY).is_some();
-        let is_settled =
-            subsets == stored.subsets && are_labels_right(&stored.meta.labels, &service.meta.labels) && !annotated;
-        let wanted = complete(Endpoints { meta: stored.meta.clone(), subsets }, service, is_truncated);
-        let stays = (is_settled && !is_truncated) || wanted == **stored;
-        if stays {
+        let annotated = stored.meta.annotations.get(OVER_CAPACITY);
+        let is_told = annotated.is_none_or(|word| **word == *TRUNCATED) && annotated.is_some() == is_truncated;
+        let are_same = matches!(&subsets, Cow::Borrowed(_)) || *subsets == stored.subsets;
+        let are_labels_right = are_labels_right(&stored.meta.labels, &service.meta.labels);
+        if are_same && are_labels_right && is_told {
             tracked.written = version;
+            return None;
         }
-        (!stays).then_some(wanted)
+        Some(complete(Endpoints { meta: stored.meta.clone(), subsets: subsets.into_owned() }, service, is_truncated))
     }
 }
 

@@ -1,15 +1,16 @@
 //! Which addresses a Service has, and what of them its Endpoints list: all, or of more than 1,000 some.
 //!
-//! What is listed follows from what was listed and from the pods that have changed since, as long as every pod has the
+//! What is listed follows from what was listed and from the pods that have changed since, as long as all pods have the
 //! same ports: what is listed of the ready addresses is the beginning of all of them in order, and so with those that
 //! are not ready. A change keeps it a beginning; if it is long enough still, the rest need not be known.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::controllers::service_pods::{hostname_under, ports_of, selector_of};
+use crate::controllers::service_pods::{Ports, hostname_under, ports_of, selector_of};
 use crate::digest::Shared;
 use crate::id::{RowId, Uid};
-use crate::model::{Address, AddressKey, EndpointAddress, EndpointSubset, EndpointTarget, IntOrName, Pod, Service};
+use crate::model::{Address, AddressKey, EndpointAddress, EndpointSubset, EndpointTarget, Pod, PodSpec, Service};
 use crate::store::View;
 
 /// The most addresses in one object. Source: `maxCapacity`.
@@ -39,14 +40,18 @@ struct Known {
 
 /// What a pod was to its Services.
 struct Former {
+    spec: Shared<PodSpec>,
     ready: bool,
     terminating: bool,
     finished: bool,
     address: Option<Address>,
 }
 
-/// Ready or not, and the address.
-type Entry = (bool, Shared<EndpointAddress>);
+/// Addresses that are listed, as they were as long as nothing changes.
+type List<'a> = Cow<'a, [Shared<EndpointAddress>]>;
+
+/// How a pod is listed: ready or not, under which ports, and its address.
+type Entry = (bool, Ports, Shared<EndpointAddress>);
 
 impl Tally {
     /// What is known of a Service whose Endpoints may list so many addresses.
@@ -70,6 +75,7 @@ impl Tally {
     pub(super) fn note(&mut self, row: RowId, before: Option<&Pod>, pod: Option<&Pod>) {
         let (Some(known), Some(pod)) = (&mut self.known, pod) else { return };
         let former = |pod: &Pod| Former {
+            spec: pod.spec.clone(),
             ready: pod.is_ready(),
             terminating: pod.meta.is_terminating(),
             finished: pod.is_finished(),
@@ -79,69 +85,77 @@ impl Tally {
     }
 
     /// The subsets that a Service should have, and whether they lack addresses for want of room. `stored` are those
-    /// that were made of what is known, if they are there.
-    pub(super) fn subsets(
+    /// that were made of what is known, if they are there; they are given back if they stay.
+    pub(super) fn subsets<'a>(
         &mut self,
         view: View<'_>,
         service: &Service,
-        stored: Option<&[EndpointSubset]>,
-    ) -> (Vec<EndpointSubset>, bool) {
-        let has_one_set_of_ports =
-            !service.ports.is_empty() && service.ports.iter().all(|port| matches!(port.target, IntOrName::Int(_)));
-        let known = self.known.take().filter(|_| has_one_set_of_ports);
-        let followed = known.zip(stored).and_then(|(known, stored)| known.follow(self.capacity, view, service, stored));
+        stored: Option<&'a [EndpointSubset]>,
+    ) -> (Cow<'a, [EndpointSubset]>, bool) {
+        let followed = self
+            .known
+            .take()
+            .zip(stored)
+            .and_then(|(known, stored)| known.follow(self.capacity, view, service, stored));
         if let Some((subsets, known)) = followed {
             let listed = (subsets, known.ready + known.not_ready > self.capacity);
-            debug_assert_eq!(listed, truncated(all_subsets(view, service), self.capacity), "as a look at all pods");
+            debug_assert_eq!((listed.0.to_vec(), listed.1), {
+                let all = all_subsets(view, service);
+                truncated(all, self.capacity)
+            });
             self.known = Some(known);
             return listed;
         }
         let all = all_subsets(view, service);
-        if has_one_set_of_ports {
+        if all.len() <= 1 {
             let of = |list: fn(&EndpointSubset) -> usize| all.iter().map(list).sum();
             let (ready, not_ready) = (of(|it| it.addresses.len()), of(|it| it.not_ready.len()));
             self.known = Some(Known { ready, not_ready, changed: BTreeMap::new() });
         }
-        truncated(all, self.capacity)
+        let (subsets, is_truncated) = truncated(all, self.capacity);
+        (subsets.into(), is_truncated)
     }
 }
 
 impl Known {
     /// What is listed after the changes; `None` if that cannot be told from what was.
-    fn follow(
+    fn follow<'a>(
         mut self,
         capacity: usize,
         view: View<'_>,
         service: &Service,
-        stored: &[EndpointSubset],
-    ) -> Option<(Vec<EndpointSubset>, Known)> {
+        stored: &'a [EndpointSubset],
+    ) -> Option<(Cow<'a, [EndpointSubset]>, Known)> {
         let (mut ready, mut not_ready) = match stored {
-            [] => (Vec::new(), Vec::new()),
-            [one] => (one.addresses.clone(), one.not_ready.clone()),
+            [] => (List::default(), List::default()),
+            [one] => (List::Borrowed(&one.addresses), List::Borrowed(&one.not_ready)),
             _ => return None,
         };
-        let mut ports = stored.first().map(|subset| subset.ports.clone()).unwrap_or_default();
+        let former_ports = stored.first().map(|subset| &subset.ports[..]).unwrap_or_default();
+        let mut ports = Cow::Borrowed(former_ports);
         let selector = selector_of(service)?;
         for (uid, (row, former)) in std::mem::take(&mut self.changed) {
-            let former = former.and_then(|former| former.listed(service));
-            if let Some((was_ready, address)) = former {
+            if let Some((was_ready, address)) = former.and_then(|former| former.listed(service)) {
                 let (list, all) = self.list(was_ready, &mut ready, &mut not_ready);
                 *all -= 1;
                 if let Ok(place) = place_of(list, &(address, Some(uid))) {
-                    list.remove(place);
+                    list.to_mut().remove(place);
                 }
             }
             let pod = view.get_uid::<Pod>(row, uid).filter(|pod| selector.matches(&pod.meta.labels));
-            if let Some((is_ready, address)) = pod.and_then(|pod| entry_of(service, pod)) {
-                if ports.is_empty() {
-                    ports = ports_of(service, pod?);
+            if let Some((is_ready, its_ports, address)) = pod.and_then(|pod| entry_of(service, pod)) {
+                let is_first = self.ready + self.not_ready == 0;
+                if is_first {
+                    ports = its_ports.into();
+                } else if *its_ports != *ports {
+                    return None;
                 }
                 let (list, all) = self.list(is_ready, &mut ready, &mut not_ready);
                 let is_whole = list.len() == *all;
                 *all += 1;
                 let place = place_of(list, &address.key()).err()?;
                 if place < list.len() || is_whole {
-                    list.insert(place, address);
+                    list.to_mut().insert(place, address);
                 }
             }
         }
@@ -150,19 +164,26 @@ impl Known {
             if list.len() < room {
                 return None;
             }
-            list.truncate(room);
+            if list.len() > room {
+                list.to_mut().truncate(room);
+            }
         }
-        let subset = EndpointSubset { addresses: ready, not_ready, ports };
-        Some((Some(subset).filter(|subset| !subset.is_empty()).into_iter().collect(), self))
+        if let (Cow::Borrowed(_), Cow::Borrowed(_)) = (&ready, &not_ready) {
+            return Some((stored.into(), self));
+        }
+        let (addresses, not_ready, ports) = (ready.into_owned(), not_ready.into_owned(), ports.into_owned());
+        let subset = EndpointSubset { addresses, not_ready, ports };
+        let subsets: Vec<EndpointSubset> = Some(subset).filter(|subset| !subset.is_empty()).into_iter().collect();
+        Some((subsets.into(), self))
     }
 
     /// What is listed of the addresses that are ready or not, and how many there are.
-    fn list<'a>(
+    fn list<'a, 'b>(
         &'a mut self,
         of_ready: bool,
-        ready: &'a mut Vec<Shared<EndpointAddress>>,
-        not_ready: &'a mut Vec<Shared<EndpointAddress>>,
-    ) -> (&'a mut Vec<Shared<EndpointAddress>>, &'a mut usize) {
+        ready: &'a mut List<'b>,
+        not_ready: &'a mut List<'b>,
+    ) -> (&'a mut List<'b>, &'a mut usize) {
         if of_ready { (ready, &mut self.ready) } else { (not_ready, &mut self.not_ready) }
     }
 }
@@ -170,7 +191,8 @@ impl Known {
 impl Former {
     /// How it was listed, if it was.
     fn listed(self, service: &Service) -> Option<(bool, Address)> {
-        let is_listed = !self.finished && (service.publish_not_ready || !self.terminating);
+        let goes_on = !self.finished && (service.publish_not_ready || !self.terminating);
+        let is_listed = goes_on && listed_ports(service, &self.spec).is_some();
         Some((service.publish_not_ready || self.ready, self.address.filter(|_| is_listed)?))
     }
 }
@@ -185,6 +207,7 @@ fn place_of(list: &[Shared<EndpointAddress>], key: &AddressKey) -> Result<usize,
 /// `podToEndpointAddressForService`, `addEndpointSubset`, pkg/controller/endpoint/endpoints_controller.go (v1.34.1).
 fn entry_of(service: &Service, pod: &Pod) -> Option<Entry> {
     let address = pod.status.pod_ip.clone()?;
+    let ports = listed_ports(service, &pod.spec)?;
     if pod.is_finished() || (pod.meta.is_terminating() && !service.publish_not_ready) {
         return None;
     }
@@ -196,7 +219,14 @@ fn entry_of(service: &Service, pod: &Pod) -> Option<Entry> {
     };
     let hostname = hostname_under(service, pod);
     let address = EndpointAddress { address, hostname, node: pod.node.clone(), target: Some(target) };
-    Some((service.publish_not_ready || pod.is_ready(), Shared::new(address)))
+    Some((service.publish_not_ready || pod.is_ready(), ports, Shared::new(address)))
+}
+
+/// The ports under which a pod is listed; `None` if it is not: only a headless Service may do without ports.
+fn listed_ports(service: &Service, pod: &PodSpec) -> Option<Ports> {
+    let ports = ports_of(service, pod);
+    let is_listed = !ports.is_empty() || (service.ports.is_empty() && service.headless);
+    is_listed.then_some(ports)
 }
 
 /// The subsets of all pods that a Service selects, however many these are.
@@ -205,12 +235,7 @@ fn all_subsets(view: View<'_>, service: &Service) -> Vec<EndpointSubset> {
     let pods = view.in_namespace::<Pod>(&service.meta.namespace);
     let mut by_ports: BTreeMap<_, EndpointSubset> = BTreeMap::new();
     for (_, pod) in pods.filter(|(_, pod)| selector.matches(&pod.meta.labels)) {
-        let Some((is_ready, address)) = entry_of(service, pod) else { continue };
-        let ports = ports_of(service, pod);
-        // Only a headless Service may do without ports.
-        if ports.is_empty() && !(service.ports.is_empty() && service.headless) {
-            continue;
-        }
+        let Some((is_ready, ports, address)) = entry_of(service, pod) else { continue };
         let subset = by_ports.entry(ports.clone()).or_insert_with(|| EndpointSubset { ports, ..Default::default() });
         if is_ready { &mut subset.addresses } else { &mut subset.not_ready }.push(address);
     }

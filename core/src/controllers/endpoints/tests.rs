@@ -216,7 +216,7 @@ fn what_is_listed_follows_any_changes_of_more_pods_than_there_is_room_for() {
             followed += u32::from(follows);
             let count: usize = subsets.iter().map(EndpointSubset::len).sum();
             assert!(count <= 5 && (count == 5 || !is_truncated));
-            listed = subsets;
+            listed = subsets.into_owned();
         }
         assert!(followed > 60, "seed {seed}: what is known lasts, but for {}", 120 - followed);
     }
@@ -243,6 +243,12 @@ fn addresses_beyond_a_thousand_are_left_out_and_that_is_told() {
     let endpoints = stored(&bed).expect("they are there");
     assert_eq!(endpoints.subsets[0].not_ready.len(), 1_000);
     assert!(endpoints.meta.annotations.get(OVER_CAPACITY).is_none());
+    let mut warned = Endpoints::clone(&endpoints);
+    warned.meta.annotations = Labels::new([(OVER_CAPACITY, "warning")]);
+    bed.request(Request::Update { object: Object::Endpoints(Arc::new(warned)), expected: None });
+    delete(&mut bed, Kind::Pod, "p8");
+    bed.run_for(Span::from_secs(1));
+    assert!(stored(&bed).expect("they are there").meta.annotations.is_empty(), "an older version's word goes, too");
 }
 
 #[test]
@@ -365,4 +371,35 @@ fn endpoints_whose_service_has_gone_unseen_go_when_the_controller_begins() {
     bed.input(Input::Started(ProcId::CONTROLLER_MANAGER));
     bed.run_for(Span::from_secs(1));
     assert!(stored(&bed).is_none());
+}
+
+#[test]
+fn what_is_right_is_not_written_again() {
+    let mut bed = bed();
+    let written = |bed: &Testbed| bed.core.newest().writes(Kind::Endpoints);
+    let labels = Labels::new([("team", "shop"), (MANAGED_BY, CONTROLLER), (HEADLESS, "")]);
+    bed.create(Endpoints { meta: Meta { labels, ..Meta::named("default", "web") }, subsets: Vec::new() });
+    bed.create(web());
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(written(&bed), 1);
+    bed.create(pod("p", "http", 8080));
+    bed.run_for(Span::from_secs(6));
+    let before = written(&bed);
+    let mut noted = Pod::clone(&bed.get::<Pod>("default", "p").expect("it is there"));
+    noted.meta.annotations = Labels::new([("note", "of no concern")]);
+    bed.request(Request::Update { object: Object::Pod(Arc::new(noted)), expected: None });
+    bed.run_for(Span::from_secs(1));
+    assert_eq!((written(&bed), shown(&bed)), (before, vec!["p|:8080".to_owned()]));
+}
+
+#[test]
+fn a_service_that_goes_and_comes_again_at_once_keeps_endpoints() {
+    let mut bed = bed();
+    bed.create(web());
+    bed.create(pod("p", "http", 8080));
+    bed.run_for(Span::from_secs(6));
+    delete(&mut bed, Kind::Service, "web");
+    bed.create(web());
+    bed.run_for(Span::from_secs(60));
+    assert_eq!(shown(&bed), ["p|:8080"]);
 }

@@ -1,11 +1,11 @@
 use super::*;
 use crate::config::Config;
-use crate::model::{EndpointTarget, MetaExtras, ObjectKey, Protocol};
+use crate::model::{EndpointTarget, MetaExtras, Namespace, ObjectKey, Protocol};
 use crate::testbed::Testbed;
 
 fn bed() -> Testbed {
     let mut bed = Testbed::new(Config::default());
-    bed.create(Service { ..Service { meta: Meta::named("default", "db"), ..Service::default() } });
+    bed.create(Service { meta: Meta::named("default", "db"), ..Service::default() });
     bed
 }
 
@@ -126,6 +126,8 @@ fn nothing_is_mirrored_without_a_service_for_one_that_selects_or_where_it_is_dec
     });
     assert_eq!(slices(&bed), Vec::<String>::new(), "they stand for a lease");
     write(&mut bed, |it| it.meta.annotations = Labels::default());
+    write(&mut bed, |it| it.meta.labels = it.meta.labels.with(SKIP_MIRROR, "no"));
+    assert_eq!(slices(&bed), ["+10.9.0.1:5432"]);
     let mut selecting = Service::clone(&bed.get::<Service>("default", "db").expect("it is there"));
     selecting.selector = Some(Labels::new([("app", "db")]));
     bed.request(Request::Update { object: Object::Service(Arc::new(selecting)), expected: None });
@@ -148,4 +150,56 @@ fn more_addresses_than_are_mirrored_are_left_out_and_that_is_said() {
         "Warning TooManyAddressesToMirror x1: A max of 1000 addresses can be mirrored to EndpointSlices per Endpoints \
          subset. 2 addresses were skipped"
     ));
+}
+
+#[test]
+fn slices_of_others_are_left_alone() {
+    let mut bed = bed();
+    bed.create(Namespace::named("shop"));
+    bed.run_for(Span::from_secs(1));
+    let labels = |service: &'static str, manager: &'static str| {
+        let pairs = [(SERVICE_NAME, service), (MANAGED_BY, manager)];
+        Labels::new(pairs.into_iter().filter(|(_, value)| !value.is_empty()))
+    };
+    for (namespace, name, labels) in [
+        ("default", "of-another-service", labels("cache", "me")),
+        ("default", "of-another-manager", labels("db", "me")),
+        ("default", "of-nobody", labels("db", "")),
+        ("default", "of-no-service", labels("", "me")),
+        ("shop", "elsewhere", labels("db", "me")),
+    ] {
+        let meta = Meta { labels, ..Meta::named(namespace, name) };
+        bed.create(EndpointSlice { meta, ..EndpointSlice::default() });
+    }
+    bed.create(by_hand(vec![subset(&["10.9.0.1"], &[], 5432)]));
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(slices(&bed), ["+10.9.0.1:5432", ":0", ":0", ":0", ":0", ":0"]);
+    delete(&mut bed, Kind::Endpoints, "db");
+    bed.run_for(Span::from_secs(60));
+    assert_eq!(slices(&bed), [":0", ":0", ":0", ":0", ":0"]);
+}
+
+#[test]
+fn endpoints_that_are_being_deleted_get_no_new_slices() {
+    let mut bed = bed();
+    let mut held = by_hand(vec![subset(&["10.9.0.1"], &[], 5432)]);
+    held.meta.finalizers = ["example.com/hold".into()].into();
+    bed.create(held);
+    bed.run_for(Span::from_secs(1));
+    delete(&mut bed, Kind::Endpoints, "db");
+    bed.run_for(Span::from_secs(1));
+    write(&mut bed, |it| {
+        it.subsets = vec![subset(&["10.9.0.1", "10.9.0.2"], &[], 5432), subset(&["10.9.0.3"], &[], 5433)];
+    });
+    assert_eq!(slices(&bed), ["+10.9.0.1 +10.9.0.2:5432"]);
+}
+
+#[test]
+fn a_slice_that_former_endpoints_own_is_no_mirror() {
+    let mut endpoints = by_hand(vec![subset(&["10.9.0.1"], &[], 5432)]);
+    endpoints.meta.uid = Uid::new(1);
+    let former = mirror_of(&endpoints, &endpoints.subsets[0]);
+    endpoints.meta.uid = Uid::new(2);
+    let wanted = mirror_of(&endpoints, &endpoints.subsets[0]);
+    assert!(is_mirror(&wanted, &wanted) && !is_mirror(&former, &wanted));
 }
