@@ -58,6 +58,9 @@ pub struct EndpointTarget {
 /// What tells addresses apart, in the order in which they are listed: the texts of the addresses, then who has them.
 pub type AddressKey = (Address, Option<Uid>);
 
+/// Name, protocol and number of each port.
+type Ports = Vec<(Name, Protocol, u16)>;
+
 /// Addresses, and whether each is ready.
 type AddressSet = BTreeMap<AddressKey, (bool, Shared<EndpointAddress>)>;
 
@@ -104,7 +107,7 @@ impl EndpointSubset {
                 }
             }
         }
-        let mut groups: Vec<(AddressSet, Vec<(Name, Protocol, u16)>)> = Vec::new();
+        let mut groups: Vec<(AddressSet, Ports)> = Vec::new();
         for (port, set) in by_port {
             match groups.iter_mut().find(|(other, _)| *other == set) {
                 Some((_, ports)) => ports.extend(port.cloned()),

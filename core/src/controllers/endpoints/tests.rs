@@ -310,7 +310,7 @@ fn pods_are_listed_by_phase_readiness_and_end_as_the_service_says() {
 fn ports_of_several_protocols_have_one_subset_and_follow_the_service() {
     let mut bed = bed();
     let of = |name: &str, protocol| ServicePort { protocol, ..port(name, IntOrName::Int(8080)) };
-    let ports = vec![of("tcp", Protocol::Tcp), of("udp", Protocol::Udp), of("sctp", Protocol::Sctp)];
+    let ports = [of("tcp", Protocol::Tcp), of("udp", Protocol::Udp), of("sctp", Protocol::Sctp)];
     bed.create(Service { ports: ports[..1].to_vec(), ..web() });
     bed.create(pod("p", "http", 8080));
     bed.run_for(Span::from_secs(6));
