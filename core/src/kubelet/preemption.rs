@@ -195,7 +195,8 @@ mod tests {
         ] {
             let mut found = chosen(&all, cpu, memory).expect("there are enough");
             let mut wanted = expected;
-            (found.sort_unstable(), wanted.sort_unstable());
+            found.sort_unstable();
+            wanted.sort_unstable();
             assert_eq!(found, wanted, "{cpu} of CPU and {memory} of memory are missing");
         }
         let refusal = "no set of running pods found to reclaim resources: [(res: cpu, q: 50), ]";
