@@ -1,13 +1,14 @@
 //! The Jobs of a CronJob: how they are made and named, and which of them are old enough to go.
 //!
 //! Source: `getJobFromTemplate2`, `byJobStartTime`, pkg/controller/cronjob/utils.go; `cleanupFinishedJobs`,
-//! pkg/controller/cronjob/cronjob_controllerv2.go (v1.34.1).
+//! pkg/controller/cronjob/cronjob_controllerv2.go (v1.34.1). Absent on purpose: owners of unknown kinds.
 
 use std::sync::Arc;
 
 use crate::controllers::owned_by;
 use crate::id::Name;
 use crate::model::{ConditionKind, CronJob, Job, JobSpec, Kind, Meta, MetaExtras};
+use crate::store::View;
 
 /// The annotation with the time that a Job was made for.
 const SCHEDULED_AT: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
@@ -31,6 +32,15 @@ pub(super) fn job_of(cron_job: &CronJob, time: i64) -> Job {
         ..Meta::default()
     };
     Job { meta, spec: JobSpec::clone(&template.spec), ..Job::default() }
+}
+
+/// The Jobs that somebody of the CronJob's name manages: itself, or a former one whose Jobs have yet to go.
+///
+/// Source: `getJobsToBeReconciled`, pkg/controller/cronjob/cronjob_controllerv2.go (v1.34.1), which looks at nothing but
+/// the name.
+pub(super) fn of_name(view: View<'_>, cron_job: &Meta) -> Vec<Arc<Job>> {
+    let all = view.in_namespace::<Job>(&cron_job.namespace).map(|(_, job)| job);
+    all.filter(|job| job.meta.controller().is_some_and(|owner| owner.name == cron_job.name)).cloned().collect()
 }
 
 /// The finished Jobs beyond the history limits: the complete ones and then the failed ones, the oldest first.

@@ -39,7 +39,7 @@ pub(in crate::controllers) struct Sync {
     version: Option<Revision>,
     /// The status as it will be written.
     status: CronJobStatus,
-    /// The Jobs that the CronJob manages, by name.
+    /// The Jobs that somebody of the CronJob's name manages, by name.
     jobs: Vec<Arc<Job>>,
     needs_update: bool,
 }
@@ -373,8 +373,7 @@ impl Reconciler for CronJobs {
         let Some((row, cron_job)) = view.find::<CronJob>(&key.namespace, &key.name) else {
             return self.desk.finish(ctx, &key, false);
         };
-        let mut jobs: Vec<Arc<Job>> =
-            view.controlled_by::<Job>(cron_job.meta.uid).map(|(_, job)| job.clone()).collect();
+        let mut jobs = jobs::of_name(view, &cron_job.meta);
         jobs.sort_by(|one, other| one.meta.name.cmp(&other.meta.name));
         let surplus = jobs::beyond_history(cron_job, &jobs);
         let sync = Sync {
