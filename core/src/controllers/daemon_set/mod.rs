@@ -129,12 +129,16 @@ impl DaemonSets {
         ctx: &mut Context<'_>,
         view: View<'_>,
         key: NamespacedName,
-        sync: Sync,
+        mut sync: Sync,
     ) -> Step<NamespacedName, Stage> {
         let (pods, hash) = (pods_by_node(view, &sync.set, false), sync.history.hash());
         let situation = Situation { now: ctx.now, set: &sync.set, hash: &hash, nodes: &sync.nodes, pods: &pods };
         let wanted = if sync.rolling { situation.roll() } else { situation.manage(&mut self.backoff) };
-        let Wanted { mut creations, mut deletions, ended, look_again } = wanted;
+        let Wanted { mut creations, mut deletions, ended, look_again, misses_node } = wanted;
+        if misses_node {
+            sync.failed = true;
+            return self.update_status(ctx, view, key, sync, true);
+        }
         for pod in ended {
             ctx.event(key.of(Kind::DaemonSet), events::ended(&pod).about(&sync.set.meta));
         }
