@@ -29,6 +29,7 @@ use crate::store::View;
 use crate::time::Span;
 
 use due::{Clock, Due, Missed};
+use jobs::JobsByName;
 
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 11;
@@ -63,6 +64,7 @@ pub(in crate::controllers) enum Stage {
 /// The controller.
 pub(super) struct CronJobs {
     desk: Desk<NamespacedName, Stage>,
+    jobs: JobsByName,
 }
 
 impl CronJobs {
@@ -70,6 +72,7 @@ impl CronJobs {
     pub(super) fn new(config: &ControllerManagerConfig) -> CronJobs {
         CronJobs {
             desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, |_| false).telling(events::told),
+            jobs: JobsByName::default(),
         }
     }
 
@@ -345,6 +348,9 @@ impl Reconciler for CronJobs {
     }
 
     fn list(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        for (row, job) in view.all::<Job>() {
+            self.jobs.note(row, None, Some(job));
+        }
         for (_, cron_job) in view.all::<CronJob>() {
             self.on_cron_job(ctx, None, Some(cron_job));
         }
@@ -359,6 +365,7 @@ impl Reconciler for CronJobs {
             }
             Kind::Job => {
                 let (old, new) = view.sides::<Job>(change);
+                self.jobs.note(change.row, old, new);
                 for job in old.into_iter().chain(new) {
                     if let Some((key, _)) = managing::<CronJob>(after, &job.meta) {
                         self.desk.queue.add(key);
@@ -373,8 +380,7 @@ impl Reconciler for CronJobs {
         let Some((row, cron_job)) = view.find::<CronJob>(&key.namespace, &key.name) else {
             return self.desk.finish(ctx, &key, false);
         };
-        let mut jobs = jobs::of_name(view, &cron_job.meta);
-        jobs.sort_by(|one, other| one.meta.name.cmp(&other.meta.name));
+        let jobs = self.jobs.of(view, &key);
         let surplus = jobs::beyond_history(cron_job, &jobs);
         let sync = Sync {
             version: view.version_of::<CronJob>(row),
