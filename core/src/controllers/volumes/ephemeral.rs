@@ -98,11 +98,14 @@ impl Reconciler for Ephemeral {
         if let Some((None, Some(pod))) = versions::<Pod>(view, change) {
             self.on_pod(pod);
         }
-        // Whoever's the claim was: a pod whose own it could not be may have waited for its end.
+        // Whoever's the claim was: a pod whose own it could not be may have waited for its end. Its name begins with the
+        // pod's.
         if let Some((Some(claim), None)) = versions::<PersistentVolumeClaim>(view, change) {
-            let uses = |pod: &Pod| pod.claims().any(|(name, owned)| owned && name == claim.meta.name);
-            let pods = view.in_namespace::<Pod>(&claim.meta.namespace).map(|(_, pod)| pod);
-            pods.filter(|pod| uses(pod)).for_each(|pod| self.on_pod(pod));
+            let (namespace, name) = (&claim.meta.namespace, &claim.meta.name);
+            let pod_of = |(dash, _)| view.find::<Pod>(namespace, &name[..dash].into()).map(|(_, pod)| pod);
+            let pods = name.match_indices('-').filter_map(pod_of);
+            let waiting = pods.filter(|pod| pod.claims().any(|(of_volume, owned)| owned && of_volume == *name));
+            waiting.for_each(|pod| self.on_pod(pod));
         }
     }
 
