@@ -20,9 +20,8 @@ mod tests;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use crate::api::{Propagation, Refusal, Reply, Request};
+use crate::api::{Refusal, Reply};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::news::{News, Topics};
@@ -32,13 +31,13 @@ use crate::controllers::{NamespacedName, owned_by};
 use crate::digest::StableHasher;
 use crate::events::Event;
 use crate::id::{Name, Revision, RowId, Uid};
-use crate::model::{Address, EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServiceType};
+use crate::model::{EndpointSlice, Kind, Labels, Meta, Node, Pod, Selector, Service, ServiceType};
 use crate::store::{Change, IndexKey, View};
 use crate::time::Span;
 
 use hints::{Hints, Wish};
-use placement::{Stored, Writes};
-use selected::{LeftOut, Selected};
+use placement::{Stored, Writes, requests_of};
+use selected::{LeftOut, Selected, endpoint_marks, waking_marks};
 use watched::Watched;
 
 /// The number of this controller's client and work queue.
@@ -246,7 +245,9 @@ impl EndpointSlices {
         }
     }
 
-    /// Somebody else's change of a slice is looked at a second later.
+    /// A slice that comes to another Service has gone for the former.
+    ///
+    /// Source: `onEndpointSliceUpdate`, pkg/controller/endpointslice/endpointslice_controller.go (v1.34.1).
     fn on_slice(
         &mut self,
         ctx: &mut Context<'_>,
@@ -254,9 +255,30 @@ impl EndpointSlices {
         old: Option<&EndpointSlice>,
         new: Option<&EndpointSlice>,
     ) {
+        let key_of = |slice: &EndpointSlice| {
+            let name = slice.meta.labels.get(SERVICE_NAME)?;
+            Some(NamespacedName::new(slice.meta.namespace.clone(), name.clone()))
+        };
+        let (before, after) = (old.and_then(key_of), new.and_then(key_of));
+        let is_same = before == after;
+        if let Some(key) = before.filter(|_| !is_same) {
+            self.on_slice_of(ctx, key, change, old, None);
+        }
+        if let Some(key) = after {
+            self.on_slice_of(ctx, key, change, old.filter(|_| is_same), new);
+        }
+    }
+
+    /// Somebody else's change of a slice is looked at a second later.
+    fn on_slice_of(
+        &mut self,
+        ctx: &mut Context<'_>,
+        key: NamespacedName,
+        change: &Change,
+        old: Option<&EndpointSlice>,
+        new: Option<&EndpointSlice>,
+    ) {
         let Some(slice) = new.or(old) else { return };
-        let Some(name) = slice.meta.labels.get(SERVICE_NAME) else { return };
-        let key = NamespacedName::new(slice.meta.namespace.clone(), name.clone());
         let Some(tracked) = self.services.get_mut(&key) else { return };
         let managed = |slice: Option<&EndpointSlice>| slice.is_some_and(is_managed);
         tracked.slices.note(change.row, old.filter(|_| managed(old)), new.filter(|_| managed(new)));
@@ -400,21 +422,6 @@ fn is_managed(slice: &EndpointSlice) -> bool {
     manager.is_some_and(|manager| **manager == *MANAGER) && !slice.meta.is_terminating()
 }
 
-/// What of a pod its endpoint shows.
-fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
-    let marks = (pod.is_ready(), pod.meta.is_terminating(), pod.is_finished());
-    (marks.0, marks.1, marks.2, pod.status.pod_ip.as_ref(), pod.node.as_ref())
-}
-
-/// What of a pod wakes its Services. That it has ended does so only while it is on its way out: whoever ends a pod
-/// takes its readiness along, and where nobody does, the endpoint stays until something else changes.
-///
-/// Source: `podEndpointsChanged`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
-fn waking_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
-    let marks = endpoint_marks(pod);
-    (marks.0, marks.1, marks.1 && marks.2, marks.3, marks.4)
-}
-
 /// An empty slice of a Service.
 fn blank_slice(service: &Service) -> EndpointSlice {
     let reserved = [SERVICE_NAME, MANAGED_BY, HEADLESS];
@@ -432,19 +439,4 @@ fn blank_slice(service: &Service) -> EndpointSlice {
         ..Meta::named(&service.meta.namespace, &format!("{}-", service.meta.name))
     };
     EndpointSlice { meta, ..EndpointSlice::default() }
-}
-
-/// Creations, then updates, then deletions, one after the other. A Service that is going gets no new slices.
-fn requests_of(writes: Writes, is_terminating: bool) -> Vec<Vec<Request>> {
-    let object = Object::EndpointSlice;
-    let create =
-        writes.create.into_iter().filter(|_| !is_terminating).map(|slice| Request::Create(object(Arc::new(slice))));
-    let update = writes.update.into_iter().map(|it| Request::Update { object: object(it.slice), expected: it.version });
-    let delete = writes.delete.into_iter().map(|it| Request::Delete {
-        key: NamespacedName::of_meta(&it.slice.meta).of(Kind::EndpointSlice),
-        uid: Some(it.slice.meta.uid),
-        grace: None,
-        propagation: Propagation::Background,
-    });
-    create.chain(update).chain(delete).map(|request| vec![request]).collect()
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::controllers::endpoint_slice::placement::{Changes, Ports, Wanted};
 use crate::digest::Shared;
 use crate::id::{Name, RowId, Uid};
-use crate::model::{Endpoint, IntOrName, Node, Pod, Seldom, Service, ServicePort};
+use crate::model::{Address, Endpoint, IntOrName, Node, Pod, Seldom, Service, ServicePort};
 use crate::store::View;
 
 /// The label that names a node's zone.
@@ -188,4 +188,19 @@ fn number_of(port: &ServicePort, pod: &Pod) -> Option<u16> {
 fn hostname_under(service: &Service, pod: &Pod) -> Option<Name> {
     let belongs = pod.subdomain() == Some(&service.meta.name) && pod.meta.namespace == service.meta.namespace;
     pod.hostname().filter(|_| belongs).cloned()
+}
+
+/// What of a pod its endpoint shows.
+pub(super) fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
+    let marks = (pod.is_ready(), pod.meta.is_terminating(), pod.is_finished());
+    (marks.0, marks.1, marks.2, pod.status.pod_ip.as_ref(), pod.node.as_ref())
+}
+
+/// What of a pod wakes its Services. That it has ended does so only while it is on its way out: whoever ends a pod
+/// takes its readiness along, and where nobody does, the endpoint stays until something else changes.
+///
+/// Source: `podEndpointsChanged`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
+pub(super) fn waking_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
+    let marks = endpoint_marks(pod);
+    (marks.0, marks.1, marks.1 && marks.2, marks.3, marks.4)
 }
