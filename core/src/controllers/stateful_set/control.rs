@@ -96,13 +96,9 @@ impl Situation<'_> {
     fn take(&self, plan: &mut Plan, verdicts: impl Iterator<Item = Verdict>) -> bool {
         if self.set.management == PodManagement::Parallel {
             for mut batch in slow_start(verdicts) {
-                let requests = batch.iter_mut().flat_map(|verdict| std::mem::take(&mut verdict.requests));
-                let (claims, others): (Vec<_>, Vec<_>) = requests.partition(|(action, _)| action.makes_claim());
-                let faults = batch.iter_mut().filter_map(|verdict| verdict.fault.take());
-                plan.faults.extend(faults);
-                let gated = !claims.is_empty() || !plan.faults.is_empty();
-                plan.push(claims, false);
-                plan.push(others, gated);
+                let requests = batch.iter_mut().flat_map(|verdict| std::mem::take(&mut verdict.requests)).collect();
+                let faults = batch.iter_mut().filter_map(|verdict| verdict.fault.take()).collect();
+                plan.push(requests, faults);
                 plan.with_new_claims.extend(batch.iter_mut().filter_map(|verdict| verdict.with_new_claims.take()));
                 plan.conflicts.extend(batch.iter_mut().flat_map(|verdict| std::mem::take(&mut verdict.conflicts)));
                 plan.obstacle = batch.into_iter().find_map(|verdict| verdict.obstacle);
@@ -113,15 +109,12 @@ impl Situation<'_> {
             return false;
         }
         for verdict in verdicts {
-            let (claims, others): (Vec<_>, Vec<_>) =
-                verdict.requests.into_iter().partition(|(action, _)| action.makes_claim());
-            let needs_claims = !claims.is_empty() || verdict.fault.is_some();
-            plan.faults.extend(verdict.fault);
-            plan.push(claims, false);
-            for (action, request) in others {
-                let gated = needs_claims && action.makes_pod();
-                plan.push(vec![(action, request)], gated);
-            }
+            // Claims and the pod that needs them, then one after the other what is left.
+            let mut rest = verdict.requests;
+            let place = rest.iter().position(|(action, _)| !action.makes_claim() && !action.makes_pod());
+            let others = rest.split_off(place.unwrap_or(rest.len()));
+            plan.push(rest, verdict.fault.into_iter().collect());
+            others.into_iter().for_each(|request| plan.push(vec![request], Vec::new()));
             plan.with_new_claims.extend(verdict.with_new_claims);
             plan.conflicts.extend(verdict.conflicts);
             plan.obstacle = verdict.obstacle;
@@ -254,7 +247,7 @@ impl Situation<'_> {
             let pod = replica.pod();
             let outdated = *identity::revision(pod) != *self.update.meta.name;
             if outdated && !pod.meta.is_terminating() {
-                plan.push(vec![(Action::of_pod(Verb::Delete, pod), deletion_of(pod))], false);
+                plan.push(vec![(Action::of_pod(Verb::Delete, pod), deletion_of(pod))], Vec::new());
                 plan.replaces = true;
                 return;
             }

@@ -2,7 +2,7 @@
 //!
 //! Source: pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::{Answer, Refusal, Request};
@@ -30,8 +30,9 @@ pub(in crate::controllers) struct Plan {
     pub(super) obstacle: Option<(Action, String)>,
     /// What is wrong with claims of pods that shall be made, by the pods' names: these are not made.
     pub(super) faults: BTreeMap<Name, Vec<String>>,
-    /// The places of requests that depend on the claims of their own pods only.
-    pub(super) after_claims: BTreeSet<usize>,
+    /// The places of requests that depend on the claims of their own pods and on what was asked for before these, each
+    /// with the place of the first of the claims.
+    pub(super) after_claims: BTreeMap<usize, usize>,
     /// Claims that somebody else manages, though the retention policy wants the set or a pod to.
     pub(super) conflicts: Vec<Name>,
     /// Whether the last of them deletes a pod of an old revision, which the status takes off already.
@@ -78,17 +79,24 @@ impl Verb {
 }
 
 impl Plan {
-    /// Adds a batch. What is `gated` leaves although other pods' claims were refused, but not where its own were.
-    pub(super) fn push(&mut self, batch: Vec<(Action, Request)>, gated: bool) {
-        if batch.is_empty() {
-            return;
-        }
-        let (actions, requests): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    /// Adds what is asked for together: claims first, and then the rest. Of that leaves what belongs to other pods than
+    /// those whose claims are refused, or have a `fault`.
+    pub(super) fn push(&mut self, batch: Vec<(Action, Request)>, faults: Vec<(Name, Vec<String>)>) {
         let from = self.actions.len();
-        self.actions.extend(actions);
-        self.batches.push(requests);
-        if gated {
-            self.after_claims.extend(from..self.actions.len());
+        let (claims, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(|(action, _)| action.makes_claim());
+        let is_gated = !claims.is_empty() || !faults.is_empty();
+        self.faults.extend(faults);
+        self.push_batch(claims);
+        let places = self.actions.len()..self.actions.len() + others.len();
+        self.after_claims.extend(places.filter(|_| is_gated).map(|place| (place, from)));
+        self.push_batch(others);
+    }
+
+    fn push_batch(&mut self, batch: Vec<(Action, Request)>) {
+        if !batch.is_empty() {
+            let (actions, requests): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            self.actions.extend(actions);
+            self.batches.push(requests);
         }
     }
 
@@ -96,11 +104,13 @@ impl Plan {
     ///
     /// Source: `CreateStatefulPod`, pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
     pub(super) fn pass(&self, set: &Meta, place: usize, answers: &[Option<Answer>]) -> Pass {
-        if !self.after_claims.contains(&place) {
+        let refusal = |place: usize| answers.get(place)?.as_ref()?.as_ref().err();
+        let failed = |place| refusal(place).is_some_and(|refusal| !matches!(refusal, Refusal::NotFound(_)));
+        let own = self.after_claims.get(&place).filter(|from| !(0..**from).any(failed));
+        if own.is_none() {
             return Pass::IfAllWell;
         }
         let action = &self.actions[place];
-        let refusal = |place: usize| answers.get(place)?.as_ref()?.as_ref().err();
         let Some(fault) = self.fault_of(&action.pod, refusal) else { return Pass::Anyway };
         let refused = self.claims_of(&action.pod).find_map(|(place, _)| refusal(place).cloned());
         let refusal = refused.unwrap_or_else(|| Refusal::Internal { message: fault.as_str().into() });

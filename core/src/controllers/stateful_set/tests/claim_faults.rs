@@ -56,6 +56,30 @@ fn in_parallel_only_the_pods_whose_claims_are_refused_wait() {
     assert_eq!(bed.times_said("create Pod db-1 in StatefulSet db failed error: failed to create PVC data-db-1"), 1);
 }
 
+#[test]
+fn in_parallel_no_pod_of_a_later_batch_comes_after_a_refusal() {
+    let mut bed = bed();
+    bed.refuse(1, |request| matches!(request, Request::Create(Object::Pod(pod)) if *pod.meta.name == *"db-0"));
+    bed.create(StatefulSet { management: PodManagement::Parallel, ..with_claims(3, false, false) });
+    bed.run_for(Span::from_secs(5));
+    assert_eq!(made(&bed), "data-db-0 db-0 data-db-1 data-db-2 db-1 db-2");
+    // The same where the claims of the later pods are going, of which nothing is said then.
+    for name in ["db-0", "db-1", "db-2"] {
+        let_go(&mut bed, &format!("data-{name}"));
+    }
+    bed.request(Request::Patch {
+        key: key(Kind::PersistentVolumeClaim, "data-db-0"),
+        patch: Patch::Finalizer { name: "example.com/hold".into(), present: false },
+    });
+    bed.refuse(1_000, |request| makes_claim(request, "data-db-0"));
+    for name in ["db-0", "db-1", "db-2"] {
+        delete(&mut bed, Kind::Pod, name, Propagation::Background);
+    }
+    bed.run_for(Span::from_secs(60));
+    assert!(bed.times_said("create Pod db-0 in StatefulSet db failed error: failed to create PVC data-db-0") > 0);
+    assert_eq!(bed.times_said("pvc data-db-1 is being deleted"), 0, "{:?}", warnings(&bed));
+}
+
 /// Holds a claim, and has it deleted.
 fn let_go(bed: &mut Testbed, name: &str) {
     let hold = Patch::Finalizer { name: "example.com/hold".into(), present: true };
