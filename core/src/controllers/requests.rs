@@ -43,7 +43,7 @@ pub(crate) enum Pass {
     /// Whatever was refused before.
     Anyway,
     /// Never: what it needs was refused. That is its own answer as well, of which this is said.
-    Never(Refusal, Option<(ObjectKey, Event)>),
+    Never(Box<(Refusal, Option<(ObjectKey, Event)>)>),
 }
 
 /// A request that has left.
@@ -205,7 +205,8 @@ impl<K: PartialEq, S> Requests<K, S> {
                 return Some(Ended { key: ended.key, stage: ended.stage, answers, skipped, error: ended.error });
             };
             for (number, request) in batch.into_iter().enumerate() {
-                if let Some(Pass::Never(refusal, said)) = passes.get(number) {
+                if let Some(Pass::Never(held_back)) = passes.get(number) {
+                    let (refusal, said) = &**held_back;
                     under_way.error.get_or_insert_with(|| refusal.clone());
                     under_way.answers.push(Some(Err(refusal.clone())));
                     if let Some((subject, event)) = said.clone().filter(|_| ctx.says_events()) {

@@ -114,7 +114,7 @@ impl Plan {
         let Some(fault) = self.fault_of(&action.pod, refusal) else { return Pass::Anyway };
         let refused = self.claims_of(&action.pod).find_map(|(place, _)| refusal(place).cloned());
         let refusal = refused.unwrap_or_else(|| Refusal::Internal { message: fault.as_str().into() });
-        Pass::Never(refusal, action.makes_pod().then(|| events::failed(action, set, &fault)))
+        Pass::Never(Box::new((refusal, action.makes_pod().then(|| events::failed(action, set, &fault)))))
     }
 
     /// What is wrong with the claims of a pod that shall be made, if anything is. Kubernetes tells it in any order.
