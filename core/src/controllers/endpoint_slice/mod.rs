@@ -16,7 +16,7 @@ mod hints;
 mod placement;
 mod selected;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,17 +27,18 @@ use crate::context::Context;
 use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
+use crate::controllers::service_pods::{endpoint_marks, selector_of, waking_marks};
 use crate::controllers::{NamespacedName, owned_by};
 use crate::digest::StableHasher;
 use crate::events::Event;
 use crate::id::{Name, Revision, RowId, Uid};
-use crate::model::{EndpointSlice, Kind, Labels, Meta, Node, Pod, Selector, Service, ServiceType};
+use crate::model::{EndpointSlice, Kind, Labels, Meta, Node, Pod, Selector, Service};
 use crate::store::{Change, IndexKey, View};
 use crate::time::Span;
 
 use hints::{Hints, Wish};
 use placement::{Stored, Writes, requests_of};
-use selected::{LeftOut, Selected, endpoint_marks, waking_marks};
+use selected::{LeftOut, Selected};
 use watched::Watched;
 
 /// The number of this controller's client and work queue.
@@ -407,13 +408,6 @@ impl Reconciler for EndpointSlices {
         }
         self.finish(ctx, &key, failed)
     }
-}
-
-/// What a Service selects; `None` if its endpoints are somebody else's business. An empty selector is none either.
-fn selector_of(service: &Service) -> Option<Selector> {
-    let labels = service.selector.as_ref().filter(|labels| !labels.is_empty())?;
-    let is_alias = matches!(service.service_type, ServiceType::ExternalName(_));
-    (!is_alias).then(|| Selector::from_labels(labels.clone()))
 }
 
 /// Whether a slice is this controller's and stays.
