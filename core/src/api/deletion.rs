@@ -37,15 +37,10 @@ pub(super) fn delete(
         return Err(Refusal::Forbidden { key: key.clone(), message: "this namespace may not be deleted".into() });
     }
     let grace = match &stored {
-        // A second deletion does nothing but shorten the grace, if it names a shorter one.
-        Object::Pod(pod) if pod.meta.is_terminating() => match shorter_grace(&pod.meta, grace) {
-            Some(shorter) => shorter,
-            None => return Ok(Reply::Deleted(Some(stored))),
-        },
         Object::Pod(pod) => {
             let given = pod_grace(pod, grace);
             // Pods are deleted gracefully: even one that gets no grace is marked by a write of its own before it goes.
-            if given == Span::ZERO {
+            if given == Span::ZERO && !pod.meta.is_terminating() {
                 mark::<Pod>(ctx, store, row, pod, given, pod.meta.finalizers.clone())?;
             }
             given
@@ -109,14 +104,6 @@ pub(super) fn delete_matching(
 fn pod_grace(pod: &Pod, asked: Option<Span>) -> Span {
     let grace = asked.unwrap_or(pod.spec.termination_grace);
     if pod.node.is_none() || pod.is_finished() { Span::ZERO } else { grace }
-}
-
-/// The grace that is asked for a pod that is being deleted already, if it is shorter than what is left to it.
-///
-/// Source: `BeforeDelete`, staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go (v1.34.1).
-fn shorter_grace(meta: &Meta, asked: Option<Span>) -> Option<Span> {
-    let granted = meta.deletion_grace.unwrap_or_default();
-    asked.filter(|asked| *asked < granted)
 }
 
 fn delete_row<T: Resource>(
@@ -202,10 +189,7 @@ pub(super) fn is_released(meta: &Meta) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Request;
-    use crate::config::Config;
-    use crate::model::{MetaExtras, Phase};
-    use crate::testbed::Testbed;
+    use crate::model::MetaExtras;
 
     #[test]
     fn a_policy_that_is_named_counts_then_the_objects_own_then_the_kinds() {
@@ -230,47 +214,6 @@ mod tests {
             let extras = MetaExtras { finalizers: names(has), ..MetaExtras::default() };
             let meta = Meta { extras: extras.into(), ..Meta::default() };
             assert_eq!(with_finalizer(&meta, propagation), names(expected), "{has:?} {propagation:?}");
-        }
-    }
-
-    #[test]
-    fn a_second_deletion_of_a_pod_can_only_shorten_its_grace() {
-        let seconds = |count: u64| Some(Span::from_secs(count));
-        // The grace that the first deletion asks for, whether the pod has ended since, the grace that the second asks
-        // for, and the grace that the pod has then; `None`: it is gone. The pod's own is 30 s.
-        let table = [
-            (None, false, None, Some(30)),
-            (seconds(60), false, None, Some(60)),
-            (seconds(60), false, seconds(60), Some(60)),
-            (seconds(60), false, seconds(90), Some(60)),
-            (seconds(60), false, seconds(10), Some(10)),
-            (None, true, None, Some(30)),
-            (None, true, seconds(40), Some(30)),
-            (None, true, seconds(5), Some(5)),
-            (None, false, seconds(0), None),
-            (None, true, seconds(0), None),
-        ];
-        for (first, has_ended, second, expected) in table {
-            let mut bed = Testbed::new(Config::default());
-            bed.add_node(0, "n1", "a", 4_000, 1 << 30);
-            bed.silence(0);
-            bed.create(Pod { meta: Meta::named("default", "p").into(), node: Some("n1".into()), ..Pod::default() });
-            let key = ObjectKey::new(Kind::Pod, "default", "p");
-            let deletion = |grace, propagation| Request::Delete { key: key.clone(), uid: None, grace, propagation };
-            assert_eq!(bed.ask(deletion(first, Propagation::Background)), "");
-            if has_ended {
-                let mut pod = Pod::clone(&bed.get::<Pod>("default", "p").expect("it is there"));
-                pod.status.phase = Phase::Succeeded;
-                assert_eq!(bed.ask(Request::UpdateStatus { object: Object::Pod(Arc::new(pod)), expected: None }), "");
-            }
-            assert_eq!(bed.ask(deletion(second, Propagation::Background)), "");
-            let left = bed.get::<Pod>("default", "p").and_then(|pod| pod.meta.deletion_grace).map(Span::as_secs);
-            assert_eq!(left, expected, "{first:?}, ended {has_ended}, {second:?}");
-            if expected.is_some() && second.is_none() {
-                assert_eq!(bed.ask(deletion(None, Propagation::Foreground)), "");
-                let finalizers = bed.get::<Pod>("default", "p").map(|pod| pod.meta.finalizers.len());
-                assert_eq!(finalizers, Some(0), "nor does it change what holds the pod");
-            }
         }
     }
 }
