@@ -38,8 +38,8 @@ pub(super) fn job_of(cron_job: &CronJob, time: i64) -> Job {
 /// The Jobs that are managed, by the names of those who manage them: a CronJob looks at all Jobs of its name, those of
 /// a former one that have yet to go among them.
 ///
-/// Source: `getJobsToBeReconciled`, pkg/controller/cronjob/cronjob_controllerv2.go (v1.34.1), which looks at nothing but
-/// the name.
+/// Source: `getJobsToBeReconciled`, pkg/controller/cronjob/cronjob_controllerv2.go (v1.34.1), which looks at
+/// nothing but the name.
 #[derive(Default)]
 pub(super) struct JobsByName {
     rows: BTreeMap<NamespacedName, BTreeSet<RowId>>,

@@ -284,10 +284,10 @@ impl Sync {
         self.needs_update = true;
     }
 
-    /// Looks at the Jobs one after the other: finished ones come off the list of active ones, and when one last succeeded
-    /// is noted. At a running Job that is not on the list, the sync goes on with the CronJob as it was just read, if that
-    /// knows the Job; what is written at the end is meant for the version that the sync began with all the same, so
-    /// that it meets a conflict. Returns what is said, each with the version that it is said of.
+    /// Looks at the Jobs one after the other: finished ones come off the list of active ones, and when one last
+    /// succeeded is noted. At a running Job that is not on the list, the sync goes on with the CronJob as it was just
+    /// read, if that knows the Job; what is written at the end is meant for the version that the sync began with all
+    /// the same, so that it meets a conflict. Returns what is said, each with the version that it is said of.
     fn take_in_jobs(&mut self, fresh: Option<&Arc<CronJob>>) -> Vec<(Arc<CronJob>, Event)> {
         let is_in = |list: &[(Name, Uid)], job: &Job| list.iter().any(|(_, uid)| *uid == job.meta.uid);
         let mut said = Vec::new();

@@ -6,8 +6,8 @@
 //! exists, because a name is made again only when the watch has shown that it is free; so a pod on a node that is gone
 //! is never replaced until somebody removes it. Source: pkg/controller/statefulset (v1.34.1).
 //!
-//! Parts beside [`control`]: `plan` (what a sync asks for), `identity` (names, ordinals, revisions), `storage` (claims),
-//! `events` (what is said).
+//! Parts beside [`control`]: `plan` (what a sync asks for), `identity` (names, ordinals, revisions), `storage`
+//! (claims), `events` (what is said).
 
 mod control;
 mod events;

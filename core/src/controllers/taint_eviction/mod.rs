@@ -153,7 +153,8 @@ impl TaintEviction {
         self.plans.insert(key, Work::Planned(Plan { fires_at, created_at: ctx.now, cause }));
     }
 
-    /// Forgets a plan; a deletion that runs already goes on. Of one that was made at once or is granted nothing is said.
+    /// Forgets a plan; a deletion that runs already goes on. Nothing is said of one that was made at once or is
+    /// granted.
     ///
     /// Source: `CancelWork`, pkg/controller/tainteviction/timed_workers.go (v1.34.1).
     fn cancel(&mut self, ctx: &mut Context<'_>, key: &ObjectKey) {

@@ -98,8 +98,8 @@ impl Reconciler for Ephemeral {
         if let Some((None, Some(pod))) = versions::<Pod>(view, change) {
             self.on_pod(pod);
         }
-        // Whoever's the claim was: a pod whose own it could not be may have waited for its end. Its name begins with the
-        // pod's.
+        // Whoever's the claim was: a pod whose own it could not be may have waited for its end. Its name begins with
+        // the pod's.
         if let Some((Some(claim), None)) = versions::<PersistentVolumeClaim>(view, change) {
             let (namespace, name) = (&claim.meta.namespace, &claim.meta.name);
             let pod_of = |(dash, _)| view.find::<Pod>(namespace, &name[..dash].into()).map(|(_, pod)| pod);

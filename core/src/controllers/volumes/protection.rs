@@ -125,8 +125,8 @@ fn is_protected(meta: &Meta, finalizer: &str) -> bool {
     meta.finalizers.iter().any(|present| **present == *finalizer)
 }
 
-/// Whether an object's protection goes (`Some(true)`) or comes (`Some(false)`): admission protects what is made, and what
-/// somebody has stripped of it gets it again unless it is being deleted.
+/// Whether an object's protection goes (`Some(true)`) or comes (`Some(false)`): admission protects what is made, and
+/// what somebody has stripped of it gets it again unless it is being deleted.
 ///
 /// Source: `IsDeletionCandidate`, `NeedToAddFinalizer`, pkg/controller/volume/protectionutil/utils.go (v1.34.1).
 fn becomes_free(meta: &Meta, finalizer: &str, is_unused: impl FnOnce() -> bool) -> Option<bool> {
