@@ -1,7 +1,7 @@
 //! Node admission: whether a pod that was bound to the node has room there.
 //!
 //! The scheduler has asked the same before; this catches pods bound by hand and bindings made from a stale view.
-//! Absent on purpose: the eviction of other pods for a critical one.
+//! Others may have to make room for a critical pod; see `preemption`.
 //!
 //! Source: `generalFilter` and `Admit`, pkg/kubelet/lifecycle/predicate.go (v1.34.1).
 
@@ -18,26 +18,68 @@ pub(super) struct Rejection {
     pub(super) message: Name,
 }
 
-/// Checks what a pod takes against what the pods on the node have taken. `used.pods` counts them.
-pub(super) fn admit(wanted: &Resources, used: &Resources, allocatable: &Resources) -> Result<(), Rejection> {
-    let check = |name: &str, wanted: i64, used: i64, capacity: i64| {
-        if wanted == 0 || wanted <= capacity - used {
-            return Ok(());
-        }
-        let numbers = format!("{name}, requested: {wanted}, used: {used}, capacity: {capacity}");
-        let message = format!("Pod was rejected: Node didn't have enough resource: {numbers}");
-        Err(Rejection { reason: format!("OutOf{name}").into(), message: message.into() })
-    };
-    check("pods", 1, used.pods, allocatable.pods)?;
-    check("cpu", wanted.cpu_milli, used.cpu_milli, allocatable.cpu_milli)?;
-    check("memory", wanted.memory_bytes, used.memory_bytes, allocatable.memory_bytes)?;
-    check("ephemeral-storage", wanted.ephemeral_bytes, used.ephemeral_bytes, allocatable.ephemeral_bytes)?;
-    let amount = |of: &Resources, name: &Name| of.extended.get(name).copied().unwrap_or(0);
-    // A resource that the node does not have at all is the cluster's (or was forgotten): it keeps no pod out.
-    for (name, wanted) in wanted.extended.iter().filter(|(name, _)| allocatable.extended.contains_key(*name)) {
-        check(name, *wanted, amount(used, name), amount(allocatable, name))?;
+impl Rejection {
+    /// The refusal of a pod for this reason and with this sentence.
+    pub(super) fn new(reason: &str, sentence: &str) -> Rejection {
+        Rejection { reason: reason.into(), message: format!("Pod was rejected: {sentence}").into() }
     }
-    Ok(())
+}
+
+/// What a node has too little of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Shortage {
+    pub(super) resource: Name,
+    requested: i64,
+    used: i64,
+    capacity: i64,
+}
+
+impl Shortage {
+    /// How much is missing.
+    pub(super) fn missing(&self) -> i64 {
+        self.requested - (self.capacity - self.used)
+    }
+
+    /// The refusal of a pod for that.
+    pub(super) fn refusal(&self) -> Rejection {
+        let Shortage { resource, requested, used, capacity } = self;
+        let numbers = format!("{resource}, requested: {requested}, used: {used}, capacity: {capacity}");
+        let reason = format!("OutOf{resource}");
+        Rejection::new(&reason, &format!("Node didn't have enough resource: {numbers}"))
+    }
+}
+
+/// Why a pod is not taken on.
+pub(super) enum Obstacle {
+    /// It is refused.
+    Refused(Rejection),
+    /// It is critical, and nothing but room is missing.
+    NoRoom(Vec<Shortage>),
+}
+
+impl From<Rejection> for Obstacle {
+    fn from(rejection: Rejection) -> Obstacle {
+        Obstacle::Refused(rejection)
+    }
+}
+
+/// Checks what a pod takes against what the pods on the node have taken. `used.pods` counts them.
+pub(super) fn shortages(wanted: &Resources, used: &Resources, allocatable: &Resources) -> Vec<Shortage> {
+    let check = |resource: &str, requested: i64, used: i64, capacity: i64| {
+        let is_short = requested != 0 && requested > capacity - used;
+        is_short.then(|| Shortage { resource: resource.into(), requested, used, capacity })
+    };
+    let amount = |of: &Resources, name: &Name| of.extended.get(name).copied().unwrap_or(0);
+    let of_all = [
+        check("pods", 1, used.pods, allocatable.pods),
+        check("cpu", wanted.cpu_milli, used.cpu_milli, allocatable.cpu_milli),
+        check("memory", wanted.memory_bytes, used.memory_bytes, allocatable.memory_bytes),
+        check("ephemeral-storage", wanted.ephemeral_bytes, used.ephemeral_bytes, allocatable.ephemeral_bytes),
+    ];
+    // A resource that the node does not have at all is the cluster's (or was forgotten): it keeps no pod out.
+    let extended = wanted.extended.iter().filter(|(name, _)| allocatable.extended.contains_key(*name));
+    let extended = extended.map(|(name, wanted)| check(name, *wanted, amount(used, name), amount(allocatable, name)));
+    of_all.into_iter().chain(extended).flatten().collect()
 }
 
 /// Whether two pods want the same port of their node, on one address or on all.
@@ -93,8 +135,7 @@ pub(super) fn admit_beside(spec: &PodSpec, taints: &[Taint]) -> Result<(), Rejec
 
 /// The refusal of a predicate.
 fn failed(predicate: &str, why: &str) -> Rejection {
-    let message = format!("Pod was rejected: Predicate {predicate} failed: {why}");
-    Rejection { reason: predicate.into(), message: message.into() }
+    Rejection::new(predicate, &format!("Predicate {predicate} failed: {why}"))
 }
 
 /// What a pod takes: its containers and sidecars together, or more if an init container needs more; and its overhead.
@@ -189,14 +230,15 @@ mod tests {
             let requests = Resources { cpu_milli: wanted.0, memory_bytes: wanted.1, ..with_fans(wanted.2) };
             let spec =
                 PodSpec { containers: vec![Container { requests, ..Container::default() }], ..PodSpec::default() };
-            let found = admit(&super::requests(&spec), &used, &allocatable).err().map(|it| it.reason);
+            let found = shortages(&super::requests(&spec), &used, &allocatable).first().map(|it| it.refusal().reason);
             assert_eq!(found.as_deref(), refusal, "{wanted:?} beside {used:?}");
         }
         let mut foreign = Resources { cpu_milli: 1, ..Resources::default() };
         foreign.extended.insert("example.com/unknown".into(), 7);
         let spec =
             PodSpec { containers: vec![Container { requests: foreign, ..Container::default() }], ..PodSpec::default() };
-        assert_eq!(admit(&requests(&spec), &used(0, 0, 0), &allocatable), Ok(()), "what no node has keeps nobody out");
+        let found = shortages(&requests(&spec), &used(0, 0, 0), &allocatable);
+        assert_eq!(found, [], "what no node has keeps nobody out");
     }
 
     #[test]
@@ -205,12 +247,12 @@ mod tests {
         let allocatable = Resources { cpu_milli: 4_000, pods: 110, ..Resources::default() };
         let used = Resources { cpu_milli: 3_500, pods: 7, ..Resources::default() };
         let wanted = requests(&spec);
-        let refusal = admit(&wanted, &used, &allocatable).unwrap_err();
+        let refusal = shortages(&wanted, &used, &allocatable)[0].refusal();
         assert_eq!(&*refusal.reason, "OutOfcpu");
         let expected =
             "Pod was rejected: Node didn't have enough resource: cpu, requested: 1000, used: 3500, capacity: 4000";
         assert_eq!(&*refusal.message, expected);
         let crowded = Resources { pods: 110, ..Resources::default() };
-        assert_eq!(&*admit(&wanted, &crowded, &allocatable).unwrap_err().reason, "OutOfpods");
+        assert_eq!(&*shortages(&wanted, &crowded, &allocatable)[0].refusal().reason, "OutOfpods");
     }
 }

@@ -3,10 +3,14 @@
 
 use std::sync::Arc;
 
+use crate::id::{Name, literal};
 use crate::kubelet::pod_life::{Doing, Host, PodLife, Sandbox};
 use crate::kubelet::{RunningContainer, RunningPod};
 use crate::model::{ContainerState, ContainerStatus, Terminated};
 use crate::time::Time;
+
+/// The reason of an end of which nothing is known.
+pub(super) const LOST: &Name = &literal!("ContainerStatusUnknown");
 
 impl PodLife {
     /// A pod that the runtime has; what becomes of it is for the API server's list to say.
@@ -69,23 +73,19 @@ impl PodLife {
     pub(super) fn remember(&mut self, now: Time) {
         for place in 0..self.containers.len() {
             let Some(status) = self.reported(place).cloned() else { continue };
-            let (ran, lost_since) = match &status.state {
-                ContainerState::Running { since } => (true, Some(*since)),
-                ContainerState::Terminated(_) => (true, None),
-                ContainerState::Waiting { .. } => (status.last_terminated.is_some(), None),
-            };
-            let container = &mut self.containers[place];
-            container.ran = ran;
-            container.attempt = status.restarts;
-            let ended = match (status.state, lost_since) {
+            let ended = match (status.state, status.last_terminated) {
                 (ContainerState::Terminated(how), _) => Some(how),
-                (_, Some(started_at)) => {
-                    let reason = "ContainerStatusUnknown".into();
+                // Of a container that has ended before, the end that is known is shown further on.
+                (_, Some(how)) => Some(how),
+                (ContainerState::Running { since: started_at }, None) => {
+                    let reason = LOST.clone();
                     Some(Arc::new(Terminated { exit_code: 137, reason, started_at, finished_at: now }))
                 }
-                _ => status.last_terminated,
+                (ContainerState::Waiting { .. }, None) => None,
             };
+            let container = &mut self.containers[place];
             if ended.is_some() {
+                container.attempt = status.restarts + 1;
                 container.note().ended = ended;
             }
         }

@@ -37,17 +37,39 @@ impl Backoff {
     }
 }
 
-/// A span as Go prints it, for messages: `10s`, `1m20s`, `5m0s`. Rounds down to whole seconds.
+/// A span as Go prints it, for messages: `10s`, `1m20.5s`, `5m0s`, `250ms`. Rounds down to whole milliseconds.
 pub(super) fn go_duration(span: Span) -> String {
-    match (span.as_secs() / 60, span.as_secs() % 60) {
-        (0, seconds) => format!("{seconds}s"),
-        (minutes, seconds) => format!("{minutes}m{seconds}s"),
+    let (seconds, millis) = (span.as_secs(), span.0 / 1_000_000 % 1_000);
+    let fraction = match millis {
+        0 => String::new(),
+        _ => format!(".{millis:03}").trim_end_matches('0').to_owned(),
+    };
+    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0) if millis > 0 => format!("{millis}ms"),
+        (0, 0, seconds) => format!("{seconds}{fraction}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}{fraction}s"),
+        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}{fraction}s"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_written_as_go_writes_them() {
+        for (millis, text) in [
+            (0, "0s"),
+            (7, "7ms"),
+            (999, "999ms"),
+            (1_000, "1s"),
+            (1_250, "1.25s"),
+            (61_005, "1m1.005s"),
+            (3_600_000, "1h0m0s"),
+        ] {
+            assert_eq!(go_duration(Span::from_millis(millis)), text);
+        }
+    }
 
     #[test]
     fn waits_double_up_to_five_minutes_and_begin_anew_after_ten_good_minutes() {

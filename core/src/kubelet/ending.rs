@@ -24,12 +24,18 @@ use crate::time::{Span, Time};
 ///
 /// Source: `minimumGracePeriodInSeconds`, pkg/kubelet/kuberuntime/kuberuntime_manager.go (v1.34.1).
 const LEAST_GRACE: Span = Span::from_secs(2);
+/// The least grace of a pod's end as a whole, which is how long its pre-stop hooks may run at least.
+///
+/// Source: `calculateEffectiveGracePeriod`, pkg/kubelet/pod_workers.go (v1.34.1).
+const LEAST_POD_GRACE: Span = Span::from_secs(1);
+/// The reason of a pod that was active for too long.
+const PAST_DEADLINE: &str = "DeadlineExceeded";
 
 /// A life that is ending.
 pub(super) struct Ending {
     /// When the grace is over.
     pub(super) deadline: Time,
-    /// The grace given, before the least one is applied: without any, there are no pre-stop hooks.
+    /// The grace given, before the least one of containers is applied.
     grace: Span,
     /// Whether the sandbox and the ended containers are removed too.
     remove: bool,
@@ -53,8 +59,8 @@ pub(super) struct Verdict {
     pub(super) reason: Name,
     /// A sentence.
     pub(super) message: Name,
-    /// Whether the pod gets the condition DisruptionTarget (`TerminationByKubelet`).
-    pub(super) is_disruption: bool,
+    /// What the pod's condition DisruptionTarget (`TerminationByKubelet`) says, if it gets one.
+    pub(super) disruption: Option<Name>,
 }
 
 /// The stop of one container.
@@ -107,6 +113,12 @@ impl PodLife {
         Some(self.taken_on_at.saturating_add(allowed))
     }
 
+    /// Whether it has been ended because it was active for too long.
+    pub(super) fn is_past_deadline(&self) -> bool {
+        let verdict = self.ending.as_ref().and_then(|ending| ending.verdict.as_ref());
+        verdict.is_some_and(|verdict| *verdict.reason == *PAST_DEADLINE)
+    }
+
     /// Ends a pod that has been active for too long.
     ///
     /// Source: `activeDeadlineHandler`, pkg/kubelet/active_deadline.go (v1.34.1).
@@ -116,30 +128,23 @@ impl PodLife {
             return host.ctx.arm(TimerKind::Pod(self.uid()), at);
         }
         let message = "Pod was active on the node longer than the specified deadline".into();
-        let verdict = Verdict { reason: "DeadlineExceeded".into(), message, is_disruption: false };
+        let verdict = Verdict { reason: PAST_DEADLINE.into(), message, disruption: None };
         self.condemn(verdict, self.pod.spec.termination_grace, host);
     }
 
-    /// Ends the life, or brings its end nearer; never puts it off.
+    /// Ends the life. A grace that is shortened later comes too late: the kubelet waits for the stops that it has
+    /// begun, and looks at the pod again when they are done.
+    ///
+    /// Source: `SyncTerminatingPod`, pkg/kubelet/kubelet.go (v1.34.1), which does not heed that its sync is cancelled.
     pub(super) fn end(&mut self, grace: Span, remove: bool, host: &mut Host<'_, '_>) {
-        let deadline = host.ctx.now + grace.max(LEAST_GRACE);
-        match &mut self.ending {
-            None => {
-                let (removal, delete_asked, verdict) = (Removal::No, false, None);
-                self.ending = Some(Box::new(Ending { deadline, grace, remove, removal, delete_asked, verdict }));
-            }
-            Some(ending) => {
-                ending.remove |= remove;
-                if deadline >= ending.deadline {
-                    return;
-                }
-                ending.deadline = deadline;
-                ending.grace = grace;
-                for place in 0..self.containers.len() {
-                    self.hurry(place, grace, host);
-                }
-            }
+        if let Some(ending) = &mut self.ending {
+            ending.remove |= remove;
+            return;
         }
+        let grace = grace.max(LEAST_POD_GRACE);
+        let deadline = host.ctx.now + grace.max(LEAST_GRACE);
+        let (removal, delete_asked, verdict) = (Removal::No, false, None);
+        self.ending = Some(Box::new(Ending { deadline, grace, remove, removal, delete_asked, verdict }));
     }
 
     /// Stops what runs, sidecars last and in reverse order, and then removes the rest.
@@ -196,7 +201,8 @@ impl PodLife {
             false => self.say(place, "Killing", format_args!("{why}"), host),
         }
         host.ctx.record(self.key(), What::Killing { container });
-        let hook = self.pre_stop(place).cloned().filter(|_| grace > Span::ZERO);
+        // Of a pod that only the runtime knows no hooks are known.
+        let hook = self.pre_stop(place).cloned().filter(|_| grace > Span::ZERO && self.confirmed);
         let part = if hook.is_some() { Part::Hook } else { Part::Turn };
         let stopping = Stopping { part, left: grace, since: host.ctx.now, again: false };
         self.containers[place].note().stopping = Some(stopping);
@@ -252,23 +258,6 @@ impl PodLife {
             let container = self.spec(place).name.clone();
             self.warn(place, "FailedPreStopHook", format_args!("PreStopHook failed"), host);
             host.ctx.record(self.key(), What::HookFailed { container, hook: "PreStop".into() });
-        }
-    }
-
-    /// A stop that is under way gets a shorter grace, counted from now.
-    fn hurry(&mut self, place: usize, grace: Span, host: &mut Host<'_, '_>) {
-        let now = host.ctx.now;
-        let Some(stopping) = self.containers[place].stopping_mut() else { return };
-        let part = stopping.part;
-        (stopping.left, stopping.since) = (grace, now);
-        match part {
-            Part::Asked => self.ask_to_stop(place, grace, host),
-            Part::Turn => {}
-            Part::Hook => {
-                if let Some(hook) = self.pre_stop(place).cloned() {
-                    self.run_hook(place, HookKind::PreStop, hook, Some(grace), host);
-                }
-            }
         }
     }
 

@@ -21,7 +21,7 @@ use crate::id::{Name, ProcId, Uid};
 use crate::kubelet::configs::{kind_of, needs, pull_secrets};
 use crate::kubelet::row::{Asked, Row};
 use crate::kubelet::values::Values;
-use crate::kubelet::volumes::{FIRST_WAIT, LONGEST_WAIT, PATIENCE};
+use crate::kubelet::volumes::{FIRST_WAIT, LONGEST_WAIT};
 use crate::kubelet::{ContainerConfig, RuntimeRequest};
 use crate::model::{FileSource, ObjectKey, Pod, PodVolume, PodVolumeSource};
 use crate::seam::Msg;
@@ -37,8 +37,8 @@ pub(super) struct FileMounts {
     /// Objects of the pod have not been read: nothing is tried before then.
     reads_until: Option<Time>,
     unmounted: Vec<Unmounted>,
-    /// When the pod will say that it waits; `None` for one that runs already.
-    complains_at: Option<Time>,
+    /// The pod runs already.
+    runs: bool,
 }
 
 struct Unmounted {
@@ -51,8 +51,7 @@ impl FileMounts {
     /// When this is to be looked at next.
     pub(super) fn due(&self) -> Time {
         let tries = || self.unmounted.iter().map(|it| it.tries_at).min();
-        let due = self.reads_until.or_else(tries).into_iter().chain(self.complains_at).min();
-        due.expect("a pod waits for a reading or a volume")
+        self.reads_until.or_else(tries).expect("a pod waits for a reading or a volume")
     }
 }
 
@@ -149,7 +148,7 @@ impl Row {
         let unmounted = |volume| Unmounted { volume, tries_at: ctx.now, wait: FIRST_WAIT };
         let unmounted = volumes_of(&life.pod).into_iter().map(unmounted).collect();
         life.waits_for_volumes = true;
-        self.files.insert(uid, FileMounts { reads_until, unmounted, complains_at: Some(ctx.now + PATIENCE) });
+        self.files.insert(uid, FileMounts { reads_until, unmounted, runs: false });
         self.see_to_files(ctx, uid);
     }
 
@@ -204,7 +203,7 @@ impl Row {
         }
         let drawn = draw(ctx.seed(), Purpose::PodResync, uid.low(), ctx.now.0);
         let tries_at = ctx.now + span_below(drawn, SYNC_PERIOD_MAX);
-        let empty = FileMounts { reads_until: None, unmounted: Vec::new(), complains_at: None };
+        let empty = FileMounts { reads_until: None, unmounted: Vec::new(), runs: true };
         let files = self.files.entry(uid).or_insert(empty);
         for volume in volumes {
             if !files.unmounted.iter().any(|it| it.volume == volume) {
@@ -242,7 +241,7 @@ impl Row {
         if files.reads_until.is_none() {
             let values =
                 Values { pod: &life.pod, address: None, configs: &self.configs, services: None, boot: &self.boot };
-            let (now, runs) = (ctx.now, files.complains_at.is_none());
+            let (now, runs) = (ctx.now, files.runs);
             let mut updated = Vec::new();
             files.unmounted.retain_mut(|it| {
                 if it.tries_at > now {
@@ -272,18 +271,7 @@ impl Row {
                 Some(_) => {}
             }
         }
-        let (Some(files), Some(life)) = (self.files.get_mut(&uid), self.pods.get(&uid)) else { return };
-        if files.complains_at.is_some_and(|at| at <= ctx.now) {
-            files.complains_at = Some(ctx.now + PATIENCE);
-            let names: Vec<&str> = files.unmounted.iter().map(|it| &*it.volume).collect();
-            let message = format!(
-                "Unable to attach or mount volumes: unmounted volumes=[{}], unattached volumes=[], failed to process \
-                 volumes=[]: context deadline exceeded",
-                names.join(" ")
-            );
-            let event = Event::warning("kubelet", "FailedMount", message).about(&life.pod.meta).on_host(&node);
-            ctx.event(life.key(), event);
-        }
+        let Some(files) = self.files.get(&uid) else { return };
         let due = files.due();
         self.arm_retry(ctx, due);
     }

@@ -8,7 +8,7 @@ use crate::facts::What;
 use crate::id::Name;
 use crate::kubelet::pod_life::{Host, PodLife, PostStart};
 use crate::kubelet::{HookKind, RuntimeRequest};
-use crate::model::Hook;
+use crate::model::{Container, Hook};
 use crate::time::Span;
 
 impl PodLife {
@@ -41,12 +41,30 @@ impl PodLife {
             return;
         }
         container.note().post_start = PostStart::Failed;
+        let message = self.hook_failure(place, error);
+        let container = &mut self.containers[place];
+        container.note().trouble.get_or_insert_default().message = message;
         let container = self.spec(place).name.clone();
         self.warn(place, "FailedPostStartHook", format_args!("PostStartHook failed"), host);
         host.ctx.record(self.key(), What::HookFailed { container, hook: "PostStart".into() });
         if self.ending.is_none() {
             self.stop_because(place, self.pod.spec.termination_grace, "FailedPostStartHook".to_owned(), host);
         }
+    }
+
+    /// What the container's status says of its post-start hook, once the container has ended for that.
+    ///
+    /// Source: `handlerRunner.Run`, pkg/kubelet/lifecycle/handlers.go (v1.34.1), without the output.
+    fn hook_failure(&self, place: usize, error: &Name) -> Name {
+        let Container { name, lifecycle, .. } = self.spec(place);
+        let kind = match lifecycle.as_ref().and_then(|lifecycle| lifecycle.post_start.as_ref()) {
+            Some(Hook::Exec { command }) => format!("Exec lifecycle hook ([{}])", command.join(" ")),
+            Some(Hook::HttpGet { path, .. }) => format!("HTTP lifecycle hook ({path})"),
+            Some(Hook::Sleep { length }) => format!("Sleep lifecycle hook ({})", length.as_secs()),
+            None => "Lifecycle hook".to_owned(),
+        };
+        let pod = self.full_name();
+        format!("{kind} for Container \"{name}\" in Pod \"{pod}\" failed - error: {error}").into()
     }
 
     pub(super) fn run_hook(

@@ -14,11 +14,11 @@ use crate::api::Bucket;
 use crate::config::KubeletConfig;
 use crate::facts::What;
 use crate::id::{Name, Uid};
-use crate::kubelet::backoff::Backoff;
+use crate::kubelet::backoff::go_duration;
 use crate::kubelet::configs::pull_secrets;
 use crate::kubelet::pod_life::{Doing, Host, PodLife, SYNC_RETRY};
 use crate::kubelet::values::Values;
-use crate::kubelet::{ContainerIndex, RuntimeRequest};
+use crate::kubelet::{ContainerIndex, ImageSize, RuntimeRequest};
 use crate::model::{ConfigKind, PullPolicy};
 use crate::time::{Span, Time};
 
@@ -29,20 +29,27 @@ const IMAGE_ERROR_SHOWN: Span = Span::from_secs(1);
 /// A container that needs an image.
 pub(super) type Needy = (Uid, ContainerIndex);
 
+/// How long a pull took, without and with the wait for its turn.
+pub(super) struct Took {
+    alone: Span,
+    in_all: Span,
+}
+
 /// The pulls that wait and the ones under way.
 #[derive(Default)]
 pub(super) struct Pulls {
-    waiting: VecDeque<Needy>,
-    /// With serial pulls, at most one.
-    under_way: Vec<Needy>,
+    /// With the time since when.
+    waiting: VecDeque<(Needy, Time)>,
+    /// With the times since when they wait and are under way; with serial pulls, at most one.
+    under_way: Vec<(Needy, Time, Time)>,
     /// `registryPullQPS`; made at the first pull.
     tokens: Option<Box<Bucket>>,
 }
 
 impl Pulls {
     /// Puts a container at the queue's end.
-    pub(super) fn enqueue(&mut self, needy: Needy) {
-        self.waiting.push_back(needy);
+    pub(super) fn enqueue(&mut self, needy: Needy, now: Time) {
+        self.waiting.push_back((needy, now));
     }
 
     /// Whether any container waits for its pull.
@@ -51,7 +58,7 @@ impl Pulls {
     }
 
     /// The next container whose pull may begin; the caller either begins it with [`Pulls::begin`] or drops it.
-    pub(super) fn next(&mut self, config: &KubeletConfig) -> Option<Needy> {
+    pub(super) fn next(&mut self, config: &KubeletConfig) -> Option<(Needy, Time)> {
         if !self.are_waiting() {
             return None;
         }
@@ -71,14 +78,16 @@ impl Pulls {
         self.tokens.get_or_insert_with(|| Box::new(Bucket::full(limit))).take(now)
     }
 
-    /// A pull has begun.
-    pub(super) fn begin(&mut self, needy: Needy) {
-        self.under_way.push(needy);
+    /// A pull has begun, for which its container has waited since then.
+    pub(super) fn begin(&mut self, needy: Needy, waits_since: Time, now: Time) {
+        self.under_way.push((needy, waits_since, now));
     }
 
     /// A pull has ended, well or badly; one that was never begun is no mistake (it was a look at what is there).
-    pub(super) fn finish(&mut self, needy: Needy) {
-        self.under_way.retain(|other| *other != needy);
+    pub(super) fn finish(&mut self, needy: Needy, now: Time) -> Option<Took> {
+        let place = self.under_way.iter().position(|(other, ..)| *other == needy)?;
+        let (_, waits_since, since) = self.under_way.remove(place);
+        Some(Took { alone: now.since(since), in_all: now.since(waits_since) })
     }
 }
 
@@ -124,25 +133,31 @@ impl PodLife {
     }
 
     /// The image is there.
-    pub(super) fn on_image(&mut self, index: ContainerIndex, already_present: bool, host: &mut Host<'_, '_>) {
+    pub(super) fn on_image(
+        &mut self,
+        index: ContainerIndex,
+        already_present: bool,
+        (took, size): (Option<Took>, ImageSize),
+        host: &mut Host<'_, '_>,
+    ) {
         let Some(place) = self.place(index) else { return };
         if !matches!(self.containers[place].doing, Doing::Checking | Doing::Pulling) {
             return;
         }
         let image = self.image_of(place);
-        match already_present {
-            true => {
-                self.say(place, "Pulled", format_args!("Container image \"{image}\" already present on machine"), host)
+        match took {
+            Some(Took { alone, in_all }) => {
+                let (alone, in_all, ImageSize(size)) = (go_duration(alone), go_duration(in_all), size);
+                let took = format_args!("in {alone} ({in_all} including waiting). Image size: {size} bytes.");
+                self.say(place, "Pulled", format_args!("Successfully pulled image \"{image}\" {took}"), host);
             }
-            false => self.say(place, "Pulled", format_args!("Successfully pulled image \"{image}\""), host),
+            None => {
+                self.say(place, "Pulled", format_args!("Container image \"{image}\" already present on machine"), host);
+            }
         }
         host.ctx.record(self.key(), What::Pulled { image, already_present });
         let container = &mut self.containers[place];
-        if let Some(trouble) = container.trouble_mut() {
-            trouble.pulls = Backoff::default();
-            trouble.reason = "".into();
-            trouble.message = "".into();
-        }
+        container.no_reason_to_wait();
         let attempt = container.attempt;
         let pod = self.as_begun(place);
         let (configs, services, boot) = (host.configs, host.services, host.boot);
@@ -170,7 +185,7 @@ impl PodLife {
         match container.doing {
             Doing::Checking if policy == PullPolicy::IfNotPresent && *reason == *"ErrImageNeverPull" => {
                 container.doing = Doing::Queued;
-                return host.pulls.enqueue((uid, index));
+                return host.pulls.enqueue((uid, index), host.ctx.now);
             }
             Doing::Checking | Doing::Pulling => {}
             _ => return,

@@ -21,6 +21,7 @@ mod hooks;
 mod image_gc;
 mod images;
 mod pod_life;
+mod preemption;
 mod pressure;
 mod probe;
 mod protocol;
@@ -41,7 +42,7 @@ use std::sync::Arc;
 pub use heartbeat::LeaseClock;
 pub use probe::{ProbeTally, first_try};
 pub use protocol::{
-    Boot, ContainerConfig, ContainerIndex, HookKind, MountedFile, ProbeKind, RunningContainer, RunningPod,
+    Boot, ContainerConfig, ContainerIndex, HookKind, ImageSize, MountedFile, ProbeKind, RunningContainer, RunningPod,
     RuntimeEvent, RuntimeRequest,
 };
 

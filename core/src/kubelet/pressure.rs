@@ -160,13 +160,16 @@ impl Row {
                 return true;
             }
         }
-        let grace = if threshold.grace.is_none() { HARD_GRACE } else { config.max_pod_grace };
         let pods = self.active_pods();
         let mut candidates: Vec<Candidate<'_>> =
             pods.iter().map(|pod| Candidate { pod, usage: usage_of(usage, pod.meta.uid) }).collect();
         rank(&mut candidates, threshold.signal);
         if let Some(victim) = candidates.iter().find(|candidate| !self.is_critical(candidate.pod)) {
             let message = message(threshold, usage, victim);
+            let grace = match threshold.grace {
+                None => HARD_GRACE,
+                Some(_) => config.max_pod_grace.min(victim.pod.spec.termination_grace),
+            };
             let (uid, is_disruption) = (victim.pod.meta.uid, true);
             self.evict(ctx, uid, message, is_disruption, grace);
         }
@@ -206,7 +209,9 @@ impl Row {
         }
         ctx.arm(TimerKind::NodePressure, ctx.now + grace.max(Span::from_secs(2)) + CLEANUP_TIMEOUT);
         self.with_pod(ctx, uid, |life, host| {
-            let verdict = Verdict { reason: "Evicted".into(), message: message.into(), is_disruption };
+            let message = Name::from(message);
+            let disruption = is_disruption.then(|| message.clone());
+            let verdict = Verdict { reason: "Evicted".into(), message, disruption };
             life.condemn(verdict, grace, host);
         });
     }

@@ -4,6 +4,7 @@
 //! retries cover that). Pods are named by uid, containers by their place in the pod. Every start has a number, so that
 //! news of an earlier life of a container is told from news of this one.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,15 @@ pub struct Boot {
     pub pod_network: Name,
     /// The manifests among the kubelet's own files (static pods), by the names that they have there.
     pub static_pods: Vec<Arc<Pod>>,
+}
+
+/// An image's size in bytes; 0 is not known. It is told for the sake of events and follows from the image, so it is
+/// left out of hashes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ImageSize(pub u64);
+
+impl Hash for ImageSize {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// A container's place in its pod.
@@ -221,6 +231,9 @@ pub enum RuntimeEvent {
         container: ContainerIndex,
         /// Whether it was there before.
         already_present: bool,
+        /// How large it is.
+        #[serde(default)]
+        size: ImageSize,
     },
     /// An image could not be pulled, or is missing and must not be pulled.
     ImageFailed {

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use crate::config::ShutdownConfig;
 use crate::context::Context;
 use crate::facts::What;
-use crate::id::Uid;
+use crate::id::{Name, Uid};
 use crate::kubelet::RuntimeRequest;
 use crate::kubelet::ending::Verdict;
 use crate::kubelet::row::Row;
@@ -84,8 +84,8 @@ impl Row {
         ctx.arm(TimerKind::Shutdown, ctx.now + grace);
         for uid in pods {
             let Some(own) = self.pods.get(&uid).map(|life| life.pod.spec.termination_grace) else { continue };
-            let message = "Pod was terminated in response to imminent node shutdown.".into();
-            let verdict = Verdict { reason: "Terminated".into(), message, is_disruption: true };
+            let message = Name::from("Pod was terminated in response to imminent node shutdown.");
+            let verdict = Verdict { reason: "Terminated".into(), disruption: Some(message.clone()), message };
             self.end_pod(ctx, uid, verdict, own.min(grace));
         }
         self.look_at_group(ctx);

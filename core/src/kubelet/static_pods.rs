@@ -5,8 +5,8 @@
 //! pod. Invariant: a static pod's own object, with the uid that is made of its file, is never sent to the API server.
 //!
 //! Source: pkg/kubelet/config/common.go (`applyDefaults`), pkg/kubelet/pod/mirror_client.go, `tryReconcileMirrorPods`,
-//! pkg/kubelet/kubelet.go (v1.34.1). Absent on purpose: files that change while the kubelet runs, the annotation
-//! `kubernetes.io/config.seen`, and room made for critical static pods by ending others.
+//! pkg/kubelet/kubelet.go (v1.34.1). Absent on purpose: files that change while the kubelet runs, and the annotation
+//! `kubernetes.io/config.seen`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

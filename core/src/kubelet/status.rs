@@ -5,11 +5,12 @@
 //! the nominated node are kept.
 //!
 //! Source: `generateAPIPodStatus` and `getPhase`, pkg/kubelet/kubelet_pods.go; pkg/kubelet/status/generate.go;
-//! `TerminatePod`, pkg/kubelet/status/status_manager.go (v1.34.1).
+//! `TerminatePod`, `mergePodStatus`, pkg/kubelet/status/status_manager.go (v1.34.1).
 
 use std::sync::Arc;
 
 use crate::id::{Name, literal};
+use crate::kubelet::adoption::LOST;
 use crate::kubelet::pod_life::{ContainerLife, Doing, Incidents, PodLife, Sandbox};
 use crate::model::{
     ConditionKind, Conditions, Container, ContainerState, ContainerStatus, Phase, PodSpec, PodStatus, RestartPolicy,
@@ -17,11 +18,25 @@ use crate::model::{
 };
 use crate::time::Time;
 
+/// The conditions that a kubelet sets. Of a pod that it refuses it says none, and so takes away what others have set.
+///
+/// Source: `PodConditionsByKubelet`, pkg/kubelet/types/pod_status.go; `rejectPod`, pkg/kubelet/kubelet.go (v1.34.1).
+const OF_KUBELETS: [ConditionKind; 5] = [
+    ConditionKind::Ready,
+    ConditionKind::PodScheduled,
+    ConditionKind::PodReadyToStartContainers,
+    ConditionKind::Initialized,
+    ConditionKind::ContainersReady,
+];
+
 /// What the API server ought to know of a pod.
 pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     let before = &*life.pod.status;
     if let Some(rejection) = &life.rejection {
         let mut status = before.clone();
+        for kind in OF_KUBELETS {
+            status.conditions.remove(kind);
+        }
         status.phase = Phase::Failed;
         status.reason = rejection.reason.clone();
         status.message = rejection.message.clone();
@@ -52,8 +67,10 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         }
     }
     let verdict = life.verdict();
-    status.phase = match status.phase {
-        terminal @ (Phase::Succeeded | Phase::Failed) => terminal,
+    let ended_before = matches!(before.phase, Phase::Succeeded | Phase::Failed);
+    status.phase = match before.phase {
+        terminal if ended_before => terminal,
+        _ if life.is_past_deadline() => Phase::Failed,
         _ => phase(spec, &status, life.is_settled(), life.initialized),
     };
     if verdict.is_some() || life.is_removed() && (life.gone || life.pod.meta.is_terminating()) {
@@ -64,14 +81,18 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         status.phase = Phase::Failed;
         status.reason = verdict.reason.clone();
         status.message = verdict.message.clone();
-        if verdict.is_disruption {
+        if let Some(message) = &verdict.disruption {
             let (kind, reason) = (ConditionKind::DisruptionTarget, literal!("TerminationByKubelet"));
             let conditions = disrupted.insert(before.conditions.clone());
-            conditions.set(kind, Status3::True, reason, verdict.message.clone(), now);
+            conditions.set(kind, Status3::True, reason, message.clone(), now);
         }
     }
     let conditions_before = disrupted.as_ref().unwrap_or(&before.conditions);
     status.conditions = conditions(&status, conditions_before, spec, matches!(life.sandbox, Sandbox::Ready(_)), now);
+    // That a pod has ended is told when nothing of it runs any more; its conditions say so before.
+    if !ended_before && matches!(status.phase, Phase::Succeeded | Phase::Failed) && !life.is_settled() {
+        status.phase = before.phase;
+    }
     status
 }
 
@@ -88,7 +109,9 @@ fn container_status(container: &ContainerLife, waiting: &Name) -> ContainerStatu
         (_, Some(ended), None) => (ContainerState::Terminated(ended.clone()), before.clone()),
         (_, None, None) => (ContainerState::Waiting { reason: waiting.clone(), message: Name::default() }, None),
     };
-    let counts = container.ran && (container.seen || !container.is_running());
+    // A start that is lost counts before there is another one.
+    let lost = !container.ran && ended.as_ref().is_some_and(|how| how.reason == *LOST);
+    let counts = lost || container.ran && (container.seen || !container.is_running());
     ContainerStatus {
         state,
         last_terminated,
@@ -239,7 +262,7 @@ pub(super) fn give_up_the_missing(spec: &PodSpec, status: &mut PodStatus, taken_
     for container in missing_init.chain(missing).filter(|it| !matches!(it.state, ContainerState::Terminated(_))) {
         container.state = ContainerState::Terminated(Arc::new(Terminated {
             exit_code: 137,
-            reason: "ContainerStatusUnknown".into(),
+            reason: LOST.clone(),
             started_at: taken_on_at,
             finished_at: taken_on_at,
         }));

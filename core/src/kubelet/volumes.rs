@@ -10,6 +10,7 @@
 use crate::api::{Answer, Refusal, Reply, Request};
 use crate::events::Event;
 use crate::id::Name;
+use crate::kubelet::pod_life::SYNC_RETRY;
 use crate::model::{ClaimPhase, Kind, Meta, Object, ObjectKey, PersistentVolume, Pod, VolumeMode, VolumeSource};
 use crate::time::{Span, Time};
 
@@ -22,8 +23,6 @@ pub(super) const FIRST_WAIT: Span = Span::from_millis(500);
 ///
 /// Source: `maxDurationBeforeRetry`, pkg/util/goroutinemap/exponentialbackoff/exponential_backoff.go (v1.34.1).
 pub(super) const LONGEST_WAIT: Span = Span::from_secs(122);
-/// How long a pod waits before it says that its volumes are not there: `podAttachAndMountTimeout`.
-pub(super) const PATIENCE: Span = Span::from_secs(123);
 
 /// The volumes of one pod.
 pub(super) struct Mounts {
@@ -33,8 +32,9 @@ pub(super) struct Mounts {
     pub(super) asked: bool,
     next_try: Time,
     wait: Span,
-    /// When the pod will say that it waits.
-    pub(super) complains_at: Time,
+    /// What is amiss with a claim or its volume, and when the pod says so the next time.
+    fault: Option<String>,
+    complains_at: Time,
     /// Whether the pod ran before this kubelet did.
     pub(super) adopted: bool,
 }
@@ -73,14 +73,14 @@ impl Mounts {
         });
         let volumes: Vec<Wanted> = wanted.collect();
         let namespace = pod.meta.namespace.clone();
-        let complains_at = now + PATIENCE;
         (!volumes.is_empty()).then_some(Mounts {
             namespace,
             volumes,
             asked: false,
             next_try: now,
             wait: FIRST_WAIT,
-            complains_at,
+            fault: None,
+            complains_at: now,
             adopted,
         })
     }
@@ -92,7 +92,7 @@ impl Mounts {
 
     /// When this is to be looked at next; `None` if all is there or an answer is awaited.
     pub(super) fn due(&self) -> Option<Time> {
-        (!self.is_done() && !self.asked).then_some(self.next_try.min(self.complains_at))
+        (!self.is_done() && !self.asked).then_some(self.next_try)
     }
 
     /// The unique names of the volumes that a driver attaches.
@@ -150,6 +150,21 @@ impl Mounts {
             }
             _ => None,
         };
+        let (namespace, claim) = (&self.namespace, &wanted.claim);
+        let fault = match (&wanted.need, answer) {
+            _ if next.is_some() => None,
+            (Need::Claim, Ok(_)) => Some("PVC is not bound".to_owned()),
+            (Need::Claim, Err(Refusal::NotFound(_))) => {
+                let why = format!("persistentvolumeclaims {:?} not found", &**claim);
+                Some(format!("failed to fetch PVC from API server: {why}"))
+            }
+            (Need::Volume(volume), Err(Refusal::NotFound(_))) => {
+                let why = format!("persistentvolumes {:?} not found", &**volume);
+                Some(format!("failed to fetch PV {volume} from API server: {why}"))
+            }
+            _ => None,
+        };
+        self.fault = fault.map(|why| format!("error processing PVC {namespace}/{claim}: {why}"));
         match next {
             Some(next) => {
                 wanted.need = next;
@@ -165,12 +180,14 @@ impl Mounts {
         }
     }
 
-    /// What the pod says when it has waited for too long; it waits again then.
+    /// What the pod says when something is amiss with a claim, once per sync. That it has waited in vain for two
+    /// minutes it does not say: the error of such a wait counts as an interruption.
+    ///
+    /// Source: `WaitForAttachAndMount`, `verifyVolumesMountedFunc`, pkg/kubelet/volumemanager/volume_manager.go;
+    /// `createVolumeSpec`, pkg/kubelet/volumemanager/populator; `SyncPod`, pkg/kubelet/kubelet.go (v1.34.1).
     pub(super) fn complaint(&mut self, node: &Name, meta: &Meta, now: Time) -> Option<Event> {
-        if self.is_done() || self.complains_at > now {
-            return None;
-        }
-        self.complains_at = now + PATIENCE;
+        let fault = self.fault.take_if(|_| self.complains_at <= now)?;
+        self.complains_at = now + SYNC_RETRY;
         let names = |which: &dyn Fn(&Wanted) -> bool| {
             let names: Vec<&str> =
                 self.volumes.iter().filter(|wanted| which(wanted)).map(|wanted| &*wanted.name).collect();
@@ -181,7 +198,7 @@ impl Mounts {
         let unprocessed = names(&|wanted| matches!(wanted.need, Need::Claim | Need::Volume(_) | Need::Driver(_)));
         let message = format!(
             "Unable to attach or mount volumes: unmounted volumes=[{unmounted}], unattached volumes=[{unattached}], \
-             failed to process volumes=[{unprocessed}]: context deadline exceeded"
+             failed to process volumes=[{unprocessed}]: {fault}"
         );
         Some(Event::warning("kubelet", "FailedMount", message).about(meta).on_host(node))
     }

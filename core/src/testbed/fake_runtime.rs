@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::id::{Name, Uid};
 use crate::kubelet::{
-    ContainerIndex, NodeUsage, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
+    ContainerIndex, ImageSize, NodeUsage, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
 };
 use crate::model::{Address, Pod, PullPolicy};
 use crate::time::{Span, Time};
@@ -183,14 +183,16 @@ impl FakeRuntime {
             reason: reason.into(),
             message: message.into(),
         };
+        let size = ImageSize(20_000_000);
+        let ready = |already_present| RuntimeEvent::ImageReady { pod, container, already_present, size };
         match (self.images.get(&name).copied().unwrap_or(Image::Present), policy) {
-            (Image::Present, _) => (Span::ZERO, RuntimeEvent::ImageReady { pod, container, already_present: true }),
+            (Image::Present, _) => (Span::ZERO, ready(true)),
             (Image::Misnamed, _) => (Span::ZERO, failed("InvalidImageName", "couldn't parse image name")),
             (_, PullPolicy::Never) => (Span::ZERO, failed("ErrImageNeverPull", "the image is not present")),
             (Image::Missing, _) => (Span::ZERO, failed("ErrImagePull", "not found")),
             (Image::Remote(span), _) => {
                 self.images.insert(name, Image::Present);
-                (span, RuntimeEvent::ImageReady { pod, container, already_present: false })
+                (span, ready(false))
             }
         }
     }

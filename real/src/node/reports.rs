@@ -2,7 +2,7 @@
 
 use wavetank_core::{
     id::Uid,
-    kubelet::{ContainerIndex, RuntimeEvent},
+    kubelet::{ContainerIndex, ImageSize, RuntimeEvent},
 };
 
 use super::{
@@ -18,7 +18,10 @@ impl Node {
             News::Sandbox { pod, outcome } => self.sandbox_made(pod, outcome).await,
             News::Image { pod, container, outcome } => {
                 let event = match outcome {
-                    Ok(already_present) => RuntimeEvent::ImageReady { pod, container, already_present },
+                    Ok(already_present) => {
+                        let size = ImageSize::default();
+                        RuntimeEvent::ImageReady { pod, container, already_present, size }
+                    }
                     Err(Failure { reason, message }) => RuntimeEvent::ImageFailed { pod, container, reason, message },
                 };
                 self.tell(event).await;

@@ -3,7 +3,7 @@
 use wavetank_core::digest::StableHasher;
 use wavetank_core::draw::{Purpose, draw};
 use wavetank_core::id::{HostId, Name, Uid};
-use wavetank_core::kubelet::{ContainerIndex, RuntimeEvent};
+use wavetank_core::kubelet::{ContainerIndex, ImageSize, RuntimeEvent};
 use wavetank_core::model::PullPolicy;
 use wavetank_core::time::Time;
 
@@ -38,7 +38,8 @@ impl Fleet {
         let present = machine.has_image(number);
         match policy {
             PullPolicy::IfNotPresent | PullPolicy::Never if present => {
-                out.push(Outcome::Tell(RuntimeEvent::ImageReady { pod, container, already_present: true }));
+                let (already_present, size) = (true, ImageSize(self.image_sizes[number as usize].1));
+                out.push(Outcome::Tell(RuntimeEvent::ImageReady { pod, container, already_present, size }));
             }
             PullPolicy::Never => out.push(Outcome::Tell(RuntimeEvent::ImageFailed {
                 pod,
@@ -81,6 +82,7 @@ impl Fleet {
         }
         let number = self.image_number(image);
         self.machines[host.0 as usize].keep_image(number, now);
-        RuntimeEvent::ImageReady { pod, container, already_present: false }
+        let size = ImageSize(self.image_sizes[number as usize].1);
+        RuntimeEvent::ImageReady { pod, container, already_present: false, size }
     }
 }

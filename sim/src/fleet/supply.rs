@@ -8,7 +8,9 @@
 
 use wavetank_core::config::EvictionSignal;
 use wavetank_core::id::{HostId, Uid};
-use wavetank_core::kubelet::{ContainerUsage, ImageUsage, NodeUsage, PodUsage, RuntimeEvent, Supply, UsageLevels};
+use wavetank_core::kubelet::{
+    ContainerIndex, ContainerUsage, ImageUsage, NodeUsage, PodUsage, RuntimeEvent, Supply, UsageLevels,
+};
 use wavetank_core::time::Time;
 
 use super::behaviour::spec_of;
@@ -135,16 +137,17 @@ impl Machine {
         below || full || self.is_over_disk_limit(now)
     }
 
-    /// Whether some container has more on its disk than its limit allows, or a pod more than those of its containers
-    /// together.
+    /// Whether some regular container has more on its disk than its limit allows, or a pod more than those of its
+    /// containers together.
     fn is_over_disk_limit(&self, now: Time) -> bool {
         self.sandboxes.iter().any(|sandbox| {
             let mut total = 0;
             let over = sandbox.containers.iter().any(|container| {
                 let Some(uses) = running(container) else { return false };
-                let limit = spec_of(&sandbox.spec, container.index).map_or(0, |spec| spec.limits.ephemeral_bytes);
                 let used = uses.disk_at(container.started_at, now);
                 total += used;
+                let ContainerIndex::Main(_) = container.index else { return false };
+                let limit = spec_of(&sandbox.spec, container.index).map_or(0, |spec| spec.limits.ephemeral_bytes);
                 limit > 0 && used > limit.unsigned_abs()
             });
             over || total > 0 && {

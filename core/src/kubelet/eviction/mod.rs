@@ -95,13 +95,17 @@ pub(super) struct Candidate<'a> {
 }
 
 /// Sorts candidates: the first is evicted first. Those that use more than they asked for come before the others, lower
-/// priorities before higher ones, and then the farthest above its request. Pods of which nothing is known come first.
+/// priorities before higher ones, and then the farthest above its request. Pods of which nothing is known come first;
+/// those with the most processes come first among their priority.
 ///
 /// Source: `rankMemoryPressure`, `rankDiskPressureFunc`, `rankPIDPressure`, pkg/kubelet/eviction/helpers.go (v1.34.1).
 pub(super) fn rank(candidates: &mut [Candidate<'_>], signal: EvictionSignal) {
     candidates.sort_by_key(|candidate| {
         let priority = candidate.pod.spec.priority;
-        let Some(usage) = candidate.usage else { return (Reverse(2), priority, Reverse(i64::MAX)) };
+        let Some(usage) = candidate.usage else {
+            let first = if signal == EvictionSignal::PidAvailable { 0 } else { 2 };
+            return (Reverse(first), priority, Reverse(i64::MAX));
+        };
         if signal == EvictionSignal::PidAvailable {
             return (Reverse(0), priority, Reverse(usage.containers.iter().map(|it| it.processes).sum()));
         }
@@ -171,7 +175,7 @@ pub(super) fn message(threshold: &EvictionThreshold, usage: &NodeUsage, candidat
 }
 
 /// Why a pod must go that has more on its disk than it may, whatever the node has left: all its containers together
-/// against the sum of their limits, or else one of them against its own.
+/// against the sum of their limits, or else a regular one of them against its own.
 ///
 /// Source: `podEphemeralStorageLimitEviction`, `containerEphemeralStorageLimitEviction`,
 /// pkg/kubelet/eviction/eviction_manager.go (v1.34.1). Absent on purpose: volumes with a limit of their own.
@@ -183,7 +187,8 @@ pub(super) fn over_disk_limit(pod: &Pod, usage: &PodUsage) -> Option<String> {
         return Some(format!("Pod ephemeral local storage usage exceeds the total limit of containers {limit}. "));
     }
     let over = |container: &&ContainerUsage| {
-        let limit = spec_of(pod, container.container).map_or(0, |spec| spec.limits.ephemeral_bytes);
+        let ContainerIndex::Main(number) = container.container else { return false };
+        let limit = pod.spec.containers.get(usize::from(number)).map_or(0, |spec| spec.limits.ephemeral_bytes);
         limit > 0 && container.disk_bytes > limit
     };
     let container = usage.containers.iter().find(over)?;

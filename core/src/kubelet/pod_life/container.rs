@@ -199,6 +199,14 @@ impl ContainerLife {
         self.incidents().trouble.as_ref().is_some_and(|trouble| trouble.until > now)
     }
 
+    /// It waits for nothing any more.
+    pub(in crate::kubelet) fn no_reason_to_wait(&mut self) {
+        if let Some(trouble) = self.trouble_mut() {
+            trouble.reason = "".into();
+            trouble.message = "".into();
+        }
+    }
+
     pub(in crate::kubelet) fn hold(&mut self, until: Time, reason: &str, message: String) {
         let trouble = self.note().trouble.get_or_insert_default();
         trouble.until = until;

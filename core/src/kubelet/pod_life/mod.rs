@@ -190,6 +190,12 @@ impl PodLife {
         ObjectKey { kind: Kind::Pod, namespace: self.pod.meta.namespace.clone(), name: self.pod.meta.name.clone() }
     }
 
+    /// The pod as messages name it: `web_default(uid)`.
+    pub(super) fn full_name(&self) -> String {
+        let meta = &self.pod.meta;
+        format!("{}_{}({})", meta.name, meta.namespace, meta.uid)
+    }
+
     /// Does the next thing, if there is one to do.
     pub(super) fn advance(&mut self, host: &mut Host<'_, '_>) {
         if self.ending.is_none() && self.is_over() {
@@ -218,6 +224,7 @@ impl PodLife {
             _ if self.waits_for_volumes => return,
             Sandbox::Absent | Sandbox::Failed(_) | Sandbox::Lost | Sandbox::Removed(_) => {
                 self.sandbox = Sandbox::Asked;
+                self.purge_init_containers();
                 self.look_at_pull_secrets(host);
                 return host.ask(RuntimeRequest::CreateSandbox { pod: self.pod.clone() });
             }
@@ -229,6 +236,13 @@ impl PodLife {
             Some(place) => self.begin(place, host),
             None => self.arm_for_holds(host),
         }
+    }
+
+    /// A new sandbox begins with the first init container, whatever those of the one before have come to.
+    fn purge_init_containers(&mut self) {
+        let init = self.init_count();
+        let ended = self.containers.iter_mut().take(init).filter(|container| container.doing == Doing::Ended);
+        ended.for_each(|container| container.doing = Doing::Waiting);
     }
 
     /// Whether every container that decides it has ended for good.
@@ -264,21 +278,9 @@ impl PodLife {
 
     /// The first container that is to be started and need not wait.
     fn next_to_start(&mut self, now: Time) -> Option<usize> {
-        for place in 0..self.init_count() {
-            let (container, sidecar) = (&self.containers[place], self.spec(place).sidecar);
-            let may_start = match container.doing {
-                Doing::Running(_) if sidecar && (container.started || self.initialized) => continue,
-                Doing::Running(_) => return None,
-                Doing::Ended if !sidecar && !self.restarts(place) => continue,
-                _ if !sidecar && self.initialized => continue,
-                _ => !container.is_held(now),
-            };
-            if may_start {
-                return Some(place);
-            }
-            if !self.initialized {
-                return None;
-            }
+        let init = self.next_init(now);
+        if init.is_some() || !self.may_run_others() {
+            return init;
         }
         self.initialized = true;
         (self.init_count()..self.containers.len()).find(|place| {
@@ -290,6 +292,46 @@ impl PodLife {
             };
             wanted && !container.is_held(now)
         })
+    }
+
+    /// The first init container that is to be started and need not wait. The last one that is there decides which is
+    /// next; of those before it only sidecars are started again, and one that waits for that holds nothing back.
+    ///
+    /// Source: `computeInitContainerActions`, pkg/kubelet/kuberuntime/kuberuntime_container.go (v1.34.1).
+    fn next_init(&self, now: Time) -> Option<usize> {
+        let is_there = |place: &usize| matches!(self.containers[*place].doing, Doing::Running(_) | Doing::Ended);
+        let last = (0..self.init_count()).rev().find(is_there);
+        let next = match last {
+            _ if self.initialized => self.init_count(),
+            None => 0,
+            Some(last) => last + usize::from(self.is_done_initializing(last)),
+        };
+        let is_wanted = |place: &usize| {
+            let (sidecar, running) = (self.spec(*place).sidecar, self.containers[*place].is_running());
+            !running && (sidecar || *place == next) && !self.containers[*place].is_held(now)
+        };
+        (0..self.init_count().min(next + 1)).find(is_wanted)
+    }
+
+    /// Whether the init container that comes after this one may start.
+    fn is_done_initializing(&self, place: usize) -> bool {
+        let container = &self.containers[place];
+        match container.doing {
+            Doing::Running(_) => self.spec(place).sidecar && container.started,
+            Doing::Ended => !self.spec(place).sidecar && !self.restarts(place),
+            _ => false,
+        }
+    }
+
+    /// Whether regular containers may be started: init containers are done, and a last one that is a sidecar runs. Once
+    /// a regular container runs that makes no difference any more.
+    fn may_run_others(&self) -> bool {
+        let (mut others, last) = (self.init_count()..self.containers.len(), self.init_count().checked_sub(1));
+        let last_is_done = last.is_none_or(|last| match self.spec(last).sidecar {
+            false => self.initialized || self.is_done_initializing(last),
+            true => self.is_done_initializing(last),
+        });
+        last_is_done || self.initialized && others.any(|place| self.containers[place].is_running())
     }
 
     /// Begins a container's next start with its image.
@@ -305,9 +347,13 @@ impl PodLife {
         if let Some(trouble) = container.trouble_mut() {
             trouble.outdated = None;
         }
+        let ran = container.ran;
         if let Some(Incidents { ended: Some(ended), trouble, .. }) = container.incidents_mut() {
             let crashes = &mut trouble.get_or_insert_default().crashes;
-            crashes.grow(ended.finished_at, now, &host.ctx.config.kubelet);
+            // Of an end that only the API server tells of, the runtime knows nothing.
+            if ran || crashes.delay() > Span::ZERO {
+                crashes.grow(ended.finished_at, now, &host.ctx.config.kubelet);
+            }
         }
         if container.ran {
             container.attempt += 1;
@@ -315,7 +361,7 @@ impl PodLife {
         }
         if policy == PullPolicy::Always {
             container.doing = Doing::Queued;
-            host.pulls.enqueue((uid, index));
+            host.pulls.enqueue((uid, index), now);
         } else {
             container.doing = Doing::Checking;
             let policy = PullPolicy::Never;

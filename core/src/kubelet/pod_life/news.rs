@@ -9,6 +9,9 @@ use crate::kubelet::pod_life::{Doing, Host, Incidents, PodLife, PostStart, SYNC_
 use crate::kubelet::{ProbeKind, RuntimeRequest};
 use crate::model::{Address, RestartPolicy, Terminated};
 
+/// The exit code that container runtimes give a container that could not be started.
+const START_ERROR: i32 = 128;
+
 impl PodLife {
     /// A container runs, which the kubelet sees at its next relist.
     pub(in crate::kubelet) fn on_started(&mut self, place: usize, attempt: u32, host: &mut Host<'_, '_>) {
@@ -47,10 +50,7 @@ impl PodLife {
         if let Some(incidents) = container.incidents_mut() {
             incidents.again = false;
         }
-        if let Some(trouble) = container.trouble_mut() {
-            trouble.reason = "".into();
-            trouble.message = "".into();
-        }
+        container.no_reason_to_wait();
         match self.spec(place).startup_probe.clone() {
             Some(probe) => self.probe(place, ProbeKind::Startup, Some(probe), host),
             None => self.on_startup_passed(place, host),
@@ -139,13 +139,17 @@ impl PodLife {
         let incidents = container.note();
         let stopping = incidents.stopping.take();
         let again = wants && stopping.as_ref().is_some_and(|stopping| stopping.again);
-        let killed = stopping.is_some() && incidents.post_start != PostStart::Failed;
+        let hook_failed = incidents.post_start == PostStart::Failed;
+        let killed = stopping.is_some() && !hook_failed;
         incidents.post_start = PostStart::Done;
         incidents.before = incidents.ended.replace(Arc::new(how));
         let again = again && !self.restarts(place);
         self.containers[place].note().again = again;
         if !wants || !self.restarts(place) {
             return;
+        }
+        if let Some(trouble) = self.containers[place].trouble_mut().filter(|_| hook_failed) {
+            trouble.reason = "PostStartHookError".into();
         }
         let config = &host.ctx.config.kubelet;
         let Incidents { trouble: Some(trouble), ended, before, .. } = self.containers[place].incidents() else {
@@ -161,23 +165,10 @@ impl PodLife {
         }
         let Some(until) = until(ended) else { return };
         let delay = trouble.crashes.delay();
-        let (name, meta) = (self.spec(place).name.clone(), &self.pod.meta);
-        let message = format!(
-            "back-off {} restarting failed container={name} pod={}_{}({})",
-            go_duration(delay),
-            meta.name,
-            meta.namespace,
-            meta.uid
-        );
+        let (name, pod) = (self.spec(place).name.clone(), self.full_name());
+        let message = format!("back-off {} restarting failed container={name} pod={pod}", go_duration(delay));
         self.containers[place].hold(until, "CrashLoopBackOff", message);
-        let meta = &self.pod.meta;
-        let place_of = format!("{}_{}({})", meta.name, meta.namespace, meta.uid);
-        self.warn(
-            place,
-            "BackOff",
-            format_args!("Back-off restarting failed container {name} in pod {place_of}"),
-            host,
-        );
+        self.warn(place, "BackOff", format_args!("Back-off restarting failed container {name} in pod {pod}"), host);
         let seconds = u32::try_from(delay.as_secs()).unwrap_or(u32::MAX);
         host.ctx.record(self.key(), What::BackOff { container: name, seconds });
     }
@@ -194,12 +185,32 @@ impl PodLife {
         if container.doing != Doing::Starting || container.attempt != attempt {
             return;
         }
-        // A container that was made but not started has used its number up: the runtime keeps its remains by it.
-        container.ran = *why.0 == *"RunContainerError";
+        if *why.0 == *"RunContainerError" {
+            return self.on_stillborn(place, attempt, why, host);
+        }
+        container.ran = false;
         self.give_up_start(place);
         let container = &mut self.containers[place];
         container.hold(host.ctx.now + SYNC_RETRY, &why.0, why.1.to_string());
         self.warn(place, "Failed", format_args!("Error: {}", why.1), host);
+    }
+
+    /// A container was made but could not be started: to its runtime it has ended, and so the policy and the back-off
+    /// of containers that end apply.
+    fn on_stillborn(&mut self, place: usize, attempt: u32, (reason, why): (Name, Name), host: &mut Host<'_, '_>) {
+        let name = self.spec(place).name.clone();
+        self.say(place, "Created", format_args!("Created container: {name}"), host);
+        self.warn(place, "Failed", format_args!("Error: {why}"), host);
+        let (now, container) = (host.ctx.now, &mut self.containers[place]);
+        container.doing = Doing::Running(now);
+        container.ran = true;
+        let trouble = container.note().trouble.get_or_insert_default();
+        (trouble.reason, trouble.message) = (reason, why);
+        let how = Terminated { exit_code: START_ERROR, reason: "StartError".into(), started_at: now, finished_at: now };
+        self.on_exited(place, attempt, how, host);
+        if self.ending.is_some() || !self.restarts(place) {
+            self.containers[place].no_reason_to_wait();
+        }
     }
 
     /// A start has come to nothing. One that the policy does not ask for is not tried again.

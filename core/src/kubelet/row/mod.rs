@@ -32,7 +32,7 @@ use crate::kubelet::services::Services;
 use crate::kubelet::shutdown::Shutdown;
 use crate::kubelet::static_pods::Statics;
 use crate::kubelet::volumes::Mounts;
-use crate::kubelet::{Boot, RuntimeRequest, heartbeat};
+use crate::kubelet::{Boot, RuntimeRequest, heartbeat, preemption};
 use crate::model::{Kind, Node, NodeStatus, Object, ObjectKey, Resources, Taint};
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
@@ -93,6 +93,8 @@ pub(super) struct Row {
     reconnections: u64,
     /// When a runtime that is away is taken to be down.
     runtime_down_at: Option<Time>,
+    /// The critical pods for which others make room.
+    pub(super) room: Vec<preemption::Waiting>,
 }
 
 impl Row {
@@ -128,6 +130,7 @@ impl Row {
             statics,
             pressure: None,
             shutdown: None,
+            room: Vec::new(),
         };
         row.say_of_start(ctx);
         row.host(ctx).ask(RuntimeRequest::List);

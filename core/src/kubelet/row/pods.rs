@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::digest::Shared;
 use crate::facts::What;
 use crate::id::Uid;
+use crate::kubelet::admission::{Obstacle, Rejection};
 use crate::kubelet::pod_life::{Containers, Host, PodLife};
 use crate::kubelet::row::{Asked, Row};
 use crate::kubelet::volumes::Mounts;
@@ -15,10 +16,15 @@ use crate::model::{Object, Pod};
 use crate::seam::TimerKind;
 use crate::time::{Span, Time};
 
+/// The grace of a pod that runs but that the API server does not have when its kubelet starts.
+///
+/// Source: `HandlePodCleanups`, pkg/kubelet/kubelet_pods.go (v1.34.1).
+const ORPHAN_GRACE: Span = Span::from_secs(1);
+
 impl Row {
     /// A pod is new or has changed.
     pub(in crate::kubelet) fn on_pod(&mut self, ctx: &mut Context<'_>, pod: Arc<Pod>) {
-        if !self.listed || self.on_mirror(ctx, &pod) {
+        if !self.listed || self.on_mirror(ctx, &pod) || self.is_for_waiting(&pod) {
             return;
         }
         let uid = pod.meta.uid;
@@ -80,18 +86,24 @@ impl Row {
         let mut life = PodLife::new(pod, ctx.now);
         if life.pod.is_finished() {
             life.containers = Containers::none();
-        } else if let Err(rejection) = self.admit(&mut life, ctx.now) {
-            let (reason, message) = (rejection.reason.clone(), rejection.message.clone());
-            let said = message.strip_prefix("Pod was rejected: ").unwrap_or(&message);
-            life.warn_pod(reason.to_string(), said.to_owned(), ctx);
-            ctx.record(life.key(), What::Rejected { reason, message });
-            life.rejection = Some(Box::new(rejection));
-            life.containers = Containers::none();
         } else {
-            life.remember(ctx.now);
-            if let Some(mounts) = Mounts::of(&life.pod, ctx.now, false) {
-                life.waits_for_volumes = true;
-                self.mounts.insert(uid, mounts);
+            let admitted = match self.admit(&mut life, ctx.now) {
+                Err(Obstacle::NoRoom(shortages)) => match self.make_room(ctx, life.pod.clone(), &shortages) {
+                    Ok(()) => return,
+                    Err(rejection) => Err(rejection),
+                },
+                Err(Obstacle::Refused(rejection)) => Err(rejection),
+                Ok(()) => Ok(()),
+            };
+            match admitted {
+                Err(rejection) => self.refuse(ctx, &mut life, rejection),
+                Ok(()) => {
+                    life.remember(ctx.now);
+                    if let Some(mounts) = Mounts::of(&life.pod, ctx.now, false) {
+                        life.waits_for_volumes = true;
+                        self.mounts.insert(uid, mounts);
+                    }
+                }
             }
         }
         let begins = !life.containers.is_empty();
@@ -103,18 +115,27 @@ impl Row {
         self.see_to_volumes(ctx, uid);
     }
 
-    pub(super) fn admit(&mut self, life: &mut PodLife, now: Time) -> Result<(), admission::Rejection> {
+    fn refuse(&self, ctx: &mut Context<'_>, life: &mut PodLife, rejection: Rejection) {
+        let (reason, message) = (rejection.reason.clone(), rejection.message.clone());
+        let said = message.strip_prefix("Pod was rejected: ").unwrap_or(&message);
+        life.warn_pod(reason.to_string(), said.to_owned(), ctx);
+        ctx.record(life.key(), What::Rejected { reason, message });
+        life.rejection = Some(Box::new(rejection));
+        life.containers = Containers::none();
+    }
+
+    fn admit(&mut self, life: &mut PodLife, now: Time) -> Result<(), Obstacle> {
         let wanted = admission::requests(&life.pod.spec);
         if !life.pod.meta.is_terminating() {
-            if self.shutdown.is_some() {
-                let message = "Pod was rejected: Pod was rejected as the node is shutting down.".into();
-                return Err(admission::Rejection { reason: "NodeShutdown".into(), message });
-            }
             if let Some(why) = self.pressure_refusal(&life.pod) {
-                let message = format!("Pod was rejected: {why}").into();
-                return Err(admission::Rejection { reason: "Evicted".into(), message });
+                return Err(Rejection::new("Evicted", &why).into());
             }
-            admission::admit(&wanted, &self.used, &self.boot.allocatable)?;
+            let shortages = admission::shortages(&wanted, &self.used, &self.boot.allocatable);
+            let is_static = self.is_static(life.uid());
+            let is_critical = is_static || life.pod.spec.is_critical();
+            if let Some(shortage) = shortages.first().filter(|_| !is_critical) {
+                return Err(shortage.refusal().into());
+            }
             match &self.node {
                 Some(node) => admission::admit_to(&life.pod.spec, node)?,
                 None => admission::admit_to(&life.pod.spec, &self.node_to_register(now))?,
@@ -122,11 +143,17 @@ impl Row {
             if admission::has_host_ports(&life.pod.spec) {
                 let mut others = self.pods.in_order().filter(|other| other.counted);
                 if others.any(|other| admission::ports_clash(&life.pod.spec, &other.pod.spec)) {
-                    return Err(admission::port_taken());
+                    return Err(admission::port_taken().into());
                 }
             }
-            if !self.is_static(life.uid()) {
+            if !is_static {
                 admission::admit_beside(&life.pod.spec, self.taints())?;
+            }
+            if !shortages.is_empty() {
+                return Err(Obstacle::NoRoom(shortages));
+            }
+            if self.shutdown.is_some() {
+                return Err(Rejection::new("NodeShutdown", "Pod was rejected as the node is shutting down.").into());
             }
         }
         self.used.add(&wanted);
@@ -139,10 +166,16 @@ impl Row {
         if self.on_mirror_removed(ctx, uid) {
             return;
         }
+        self.keep_waiting(|waiting| waiting != uid);
         self.with_pod(ctx, uid, |life, host| {
             life.gone = true;
-            let grace = life.pod.meta.deletion_grace.filter(|grace| *grace > Span::ZERO);
-            life.end(grace.unwrap_or(life.pod.spec.termination_grace), true, host);
+            let of_deletion = life.pod.meta.deletion_grace.filter(|grace| *grace > Span::ZERO);
+            let grace = match life.confirmed {
+                true => of_deletion.unwrap_or(life.pod.spec.termination_grace),
+                // Nothing is known of it but that it runs.
+                false => ORPHAN_GRACE,
+            };
+            life.end(grace, true, host);
         });
     }
 
@@ -214,14 +247,17 @@ impl Row {
         if self.shutdown.is_some() {
             self.look_at_group(ctx);
         }
+        if !self.room.is_empty() {
+            self.look_at_room(ctx);
+        }
     }
 
     pub(super) fn pump_pulls(&mut self, ctx: &mut Context<'_>) {
-        while let Some((uid, container)) = self.pulls.next(&ctx.config.kubelet) {
+        while let Some(((uid, container), waits_since)) = self.pulls.next(&ctx.config.kubelet) {
             let Some(place) = self.pods.place(&uid) else { continue };
             let (life, mut host) = self.life_and_host(ctx, place);
             if life.begin_pull(container, &mut host) {
-                self.pulls.begin((uid, container));
+                self.pulls.begin((uid, container), waits_since, ctx.now);
             } else if life.place(container).is_some() {
                 life.advance(&mut host);
                 self.settle(ctx, place);

@@ -250,6 +250,7 @@ impl Row {
             let listed: Vec<Uid> = pods.iter().map(Object::uid).collect();
             self.on_mirrors_listed(ctx, &listed);
         }
+        self.keep_waiting(|uid| pods.iter().any(|pod| pod.uid() == uid));
         for object in pods {
             if let Object::Pod(pod) = object {
                 gone.retain(|uid| *uid != pod.meta.uid);

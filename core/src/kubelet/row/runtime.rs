@@ -55,12 +55,12 @@ impl Row {
             }
             RuntimeEvent::SandboxLost { pod } => self.with_pod(ctx, pod, |life, host| life.on_sandbox_lost(host)),
             RuntimeEvent::PodRemoved { pod } => self.with_pod(ctx, pod, |life, _| life.on_removed()),
-            RuntimeEvent::ImageReady { pod, container, already_present } => {
-                self.pulls.finish((pod, container));
-                self.with_pod(ctx, pod, |life, host| life.on_image(container, already_present, host));
+            RuntimeEvent::ImageReady { pod, container, already_present, size } => {
+                let pull = (self.pulls.finish((pod, container), ctx.now), size);
+                self.with_pod(ctx, pod, |life, host| life.on_image(container, already_present, pull, host));
             }
             RuntimeEvent::ImageFailed { pod, container, reason, message } => {
-                self.pulls.finish((pod, container));
+                self.pulls.finish((pod, container), ctx.now);
                 self.with_pod(ctx, pod, |life, host| life.on_image_failed(container, (reason, message), host));
             }
             RuntimeEvent::ContainerFailed { pod, container, attempt, reason, message } => {

@@ -137,13 +137,12 @@ fn a_volume_of_a_missing_config_map_is_tried_again_after_growing_waits() {
 }
 
 #[test]
-fn a_pod_that_waits_for_long_says_which_volumes_it_waits_for() {
+fn a_pod_that_waits_for_long_says_only_what_goes_wrong_with_its_volumes() {
     let mut bed = bed(FakeRuntime::new());
     create(&mut bed, "web", with_volume(&[], false));
-    bed.run_until(Time::from_secs(130));
-    let expected = "123s Warning FailedMount x1: Unable to attach or mount volumes: unmounted volumes=[etc], \
-                    unattached volumes=[], failed to process volumes=[]: context deadline exceeded";
-    assert_eq!(said(&bed, "web", "Unable"), [expected]);
+    bed.run_until(Time::from_secs(300));
+    assert_eq!(said(&bed, "web", "Unable"), [""; 0]);
+    assert!(!said(&bed, "web", "MountVolume").is_empty());
 }
 
 #[test]

@@ -98,6 +98,54 @@ fn init_containers_run_one_after_the_other_and_sidecars_stay() {
 }
 
 #[test]
+fn a_sidecar_that_waits_to_be_started_again_does_not_hold_back_the_init_containers_after_it() {
+    let seconds = Span::from_secs;
+    let runtime = FakeRuntime::new()
+        .with_exits("proxy", &[(seconds(1), 1)])
+        .with_exits("setup", &[(seconds(4), 0)])
+        .with_exits("load", &[(seconds(4), 1), (seconds(4), 0)]);
+    let mut bed = bed(runtime);
+    let init_containers =
+        vec![Container { sidecar: true, ..container("proxy") }, container("setup"), container("load")];
+    create(&mut bed, "web", PodSpec { init_containers, ..spec(&["app"]) });
+    bed.run_until(Time::from_secs(16));
+    let started: Vec<String> = story(&bed, "web").into_iter().filter(|line| line.contains("Started:")).collect();
+    let expected = [
+        "0.5s Started: container proxy started",
+        "1s Started: container setup started",
+        "2s Started: container proxy started again (restart 1)",
+        "5.5s Started: container load started",
+        "10s Started: container load started again (restart 1)",
+        "13.5s Started: container proxy started again (restart 2)",
+        "14.5s Started: container app started",
+    ];
+    assert_eq!(started, expected, "the sidecar waits for 10 s from its second end on");
+}
+
+#[test]
+fn regular_containers_wait_for_a_last_sidecar_that_is_down_with_all_of_them() {
+    let seconds = Span::from_secs;
+    let runtime = FakeRuntime::new()
+        .with_exits("proxy", &[(seconds(20), 1), (seconds(20), 1), (seconds(9_000), 0)])
+        .with_exits("app", &[(seconds(35), 1), (seconds(9_000), 0)]);
+    let mut bed = bed(runtime);
+    let init_containers = vec![Container { sidecar: true, ..container("proxy") }];
+    create(&mut bed, "web", PodSpec { init_containers, ..spec(&["app"]) });
+    bed.run_until(Time::from_secs(45));
+    assert_eq!(times(&bed, "web", "Exited"), ["20.5s", "36s", "41s"]);
+    bed.run_until(Time::from_secs(60));
+    let started: Vec<String> = story(&bed, "web").into_iter().filter(|line| line.contains("Started:")).collect();
+    let expected = [
+        "0.5s Started: container proxy started",
+        "1s Started: container app started",
+        "21s Started: container proxy started again (restart 1)",
+        "36.5s Started: container app started again (restart 1)",
+        "51.5s Started: container proxy started again (restart 2)",
+    ];
+    assert_eq!(started, expected);
+}
+
+#[test]
 fn restart_policies_decide_how_a_pod_ends() {
     let second = Span::from_secs(1);
     let runtime = FakeRuntime::new()
@@ -145,8 +193,8 @@ fn a_container_that_does_not_listen_is_killed_when_its_grace_is_over() {
     delete(&mut bed, "hurried", None);
     bed.run_until(Time::from_secs(62));
     delete(&mut bed, "hurried", Some(Span::from_secs(5)));
-    bed.run_until(Time::from_secs(90));
-    assert_eq!(times(&bed, "hurried", "Deleted"), ["67s"], "a shorter grace brings the end nearer");
+    bed.run_until(Time::from_secs(95));
+    assert_eq!(times(&bed, "hurried", "Deleted"), ["90s"], "a shorter grace does not bring the end nearer");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn a_pre_stop_hook_that_takes_all_the_grace_leaves_two_seconds() {
 }
 
 #[test]
-fn a_shorter_grace_shortens_a_pre_stop_hook_under_way() {
+fn a_shorter_grace_does_not_shorten_a_pre_stop_hook_under_way() {
     let mut bed = bed(with_hook("app", 20, ""));
     create(&mut bed, "web", of(vec![hooked("app", false, true)]));
     bed.run_until(Time::from_secs(10));
@@ -86,7 +86,41 @@ fn a_shorter_grace_shortens_a_pre_stop_hook_under_way() {
     bed.run_until(Time::from_secs(12));
     delete(&mut bed, "web", Some(Span::from_secs(3)));
     bed.run_until(Time::from_secs(60));
-    assert_eq!(stops(&bed), [(15, 2)]);
+    assert_eq!(stops(&bed), [(30, 10)]);
+}
+
+#[test]
+fn a_pre_stop_hook_gets_a_second_even_of_a_pod_without_grace() {
+    let mut bed = bed(with_hook("app", 20, ""));
+    create(&mut bed, "web", PodSpec { termination_grace: Span::ZERO, ..of(vec![hooked("app", false, true)]) });
+    bed.run_until(Time::from_secs(10));
+    delete(&mut bed, "web", None);
+    bed.run_until(Time::from_secs(60));
+    assert_eq!(stops(&bed), [(11, 2)]);
+}
+
+#[test]
+fn a_pod_that_was_removed_while_its_kubelet_was_away_is_stopped_without_hooks() {
+    let mut bed = bed(FakeRuntime { stop: Span::from_secs(9), ..with_hook("app", 20, "") });
+    create(&mut bed, "web", of(vec![hooked("app", false, true)]));
+    bed.run_until(Time::from_secs(10));
+    bed.input(Input::Crashed(kubelet()));
+    delete(&mut bed, "web", Some(Span::ZERO));
+    bed.run_until(Time::from_secs(20));
+    bed.input(Input::Started(kubelet()));
+    bed.run_until(Time::from_secs(60));
+    assert_eq!(stops(&bed), [(20, 2)]);
+    assert_eq!(bed.runtime.as_ref().unwrap().sandboxes(), 0);
+}
+
+#[test]
+fn a_container_that_its_post_start_hook_ends_has_ended_where_it_may_not_start_again() {
+    let mut bed = bed(with_hook("app", 1, "exited with 7"));
+    create(&mut bed, "web", PodSpec { restart_policy: RestartPolicy::Never, ..of(vec![hooked("app", true, false)]) });
+    bed.run_until(Time::from_millis(2_600));
+    let web = pod(&bed, "web").status;
+    assert!(matches!(&web.containers[0].state, ContainerState::Terminated(how) if how.exit_code == 143));
+    assert_eq!(web.phase, Phase::Failed);
 }
 
 #[test]

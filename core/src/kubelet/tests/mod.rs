@@ -95,6 +95,7 @@ mod pod_events;
 mod pull_secrets;
 mod ranking;
 mod replacing;
+mod room;
 mod services;
 mod shortage;
 mod static_pods;

@@ -173,11 +173,12 @@ fn a_probe_that_has_decided_is_on_hold_until_the_container_is_another_one() {
 }
 
 #[test]
-fn a_container_that_was_made_but_not_started_is_started_again_whatever_the_policy() {
+fn a_container_that_was_made_but_could_not_be_started_has_ended() {
     let kinds =
         [("app", ContainerIndex::Main(0)), ("first", ContainerIndex::Init(0)), ("side", ContainerIndex::Init(0))];
     for policy in [Always, OnFailure, Never] {
         for (name, index) in kinds {
+            let story = format!("{policy:?} {name}");
             let mut bed = bed(FakeRuntime { start: Span::from_secs(1_000), ..FakeRuntime::new() });
             let init_containers = match name {
                 "first" => vec![container("first")],
@@ -187,13 +188,35 @@ fn a_container_that_was_made_but_not_started_is_started_again_whatever_the_polic
             create(&mut bed, "web", PodSpec { restart_policy: policy, init_containers, ..spec(&["app"]) });
             bed.run_until(Time::from_secs(1));
             let uid = pod(&bed, "web").meta.uid;
-            let (reason, message) = ("RunContainerError".into(), "no such file".into());
-            tell(&mut bed, RuntimeEvent::ContainerFailed { pod: uid, container: index, attempt: 0, reason, message });
-            bed.run_until(Time::from_secs(5));
-            assert_eq!(pod(&bed, "web").status.phase, Phase::Pending, "{policy:?} {name}");
-            bed.run_until(Time::from_secs(12));
-            let expected = [format!("{name} 0 {name}:1"), format!("{name} 1 {name}:1")];
-            assert_eq!(starts(&bed), expected, "{policy:?} {name}");
+            let fail = |bed: &mut Testbed, attempt: u32| {
+                let (reason, message) = ("RunContainerError".into(), "no such file".into());
+                tell(bed, RuntimeEvent::ContainerFailed { pod: uid, container: index, attempt, reason, message });
+                bed.run_for(Span::from_secs(1));
+            };
+            fail(&mut bed, 0);
+            let shown = |bed: &Testbed| {
+                let status = pod(bed, "web").status;
+                let container = status.init_containers.first().unwrap_or(&status.containers[0]).clone();
+                (status.phase, container)
+            };
+            if policy == Never && name != "side" {
+                let (phase, container) = shown(&bed);
+                assert_eq!(phase, Phase::Failed, "{story}");
+                let ContainerState::Terminated(how) = container.state else { panic!("{story}: {:?}", container.state) };
+                assert_eq!((how.exit_code, &*how.reason), (128, "StartError"), "{story}");
+                continue;
+            }
+            let again = [format!("{name} 0 {name}:1"), format!("{name} 1 {name}:1")];
+            assert_eq!(starts(&bed), again, "{story}: the first restart is immediate");
+            fail(&mut bed, 1);
+            let (phase, container) = shown(&bed);
+            assert_eq!(phase, if name == "app" { Phase::Running } else { Phase::Pending }, "{story}");
+            let reason = container.last_terminated.map(|how| how.reason.clone());
+            assert_eq!((container.restarts, reason.as_deref()), (1, Some("StartError")), "{story}");
+            bed.run_until(Time::from_secs(11));
+            assert_eq!(starts(&bed).len(), 2, "{story}");
+            bed.run_until(Time::from_secs(13));
+            assert_eq!(starts(&bed).len(), 3, "{story}: the second one waits for 10 s");
         }
     }
 }

@@ -253,8 +253,8 @@ fn a_machine_that_loses_power_forgets_its_pods_and_keeps_its_images() {
     yard.told.clear();
     yard.ask(RuntimeRequest::List);
     yard.pull("web:1", PullPolicy::IfNotPresent);
-    let ready = RuntimeEvent::ImageReady { pod: Uid::new(1), container: APP, already_present: true };
-    assert_eq!(yard.told, [(5, RuntimeEvent::Pods(Vec::new())), (5, ready)]);
+    assert_eq!(yard.told[0], (5, RuntimeEvent::Pods(Vec::new())));
+    assert!(matches!(yard.told[1..], [(5, RuntimeEvent::ImageReady { already_present: true, .. })]), "{:?}", yard.told);
 }
 
 #[test]
