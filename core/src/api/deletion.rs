@@ -37,10 +37,15 @@ pub(super) fn delete(
         return Err(Refusal::Forbidden { key: key.clone(), message: "this namespace may not be deleted".into() });
     }
     let grace = match &stored {
+        // A second deletion does nothing but shorten the grace, if it names a shorter one.
+        Object::Pod(pod) if pod.meta.is_terminating() => match grace_left(&pod.meta, grace) {
+            Some(left) => left,
+            None => return Ok(Reply::Deleted(Some(stored))),
+        },
         Object::Pod(pod) => {
             let given = pod_grace(pod, grace);
             // Pods are deleted gracefully: even one that gets no grace is marked by a write of its own before it goes.
-            if given == Span::ZERO && !pod.meta.is_terminating() {
+            if given == Span::ZERO {
                 mark::<Pod>(ctx, store, row, pod, given, pod.meta.finalizers.clone())?;
             }
             given
@@ -106,6 +111,15 @@ fn pod_grace(pod: &Pod, asked: Option<Span>) -> Span {
     if pod.node.is_none() || pod.is_finished() { Span::ZERO } else { grace }
 }
 
+/// The grace that a further deletion leaves to a pod that is being deleted already; `None` if it changes nothing. Where
+/// none was left, the pod goes as soon as nothing holds it.
+///
+/// Source: `BeforeDelete`, staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go (v1.34.1).
+fn grace_left(meta: &Meta, asked: Option<Span>) -> Option<Span> {
+    let granted = meta.deletion_grace.unwrap_or_default();
+    if granted == Span::ZERO { Some(granted) } else { asked.filter(|asked| *asked < granted) }
+}
+
 fn delete_row<T: Resource>(
     ctx: &Context<'_>,
     store: &mut Store,
@@ -142,8 +156,11 @@ fn mark<T: Resource>(
             meta.deletion_grace = Some(grace);
         }
         (Some(ends), Some(granted)) if grace < granted => {
-            meta.deleted_at = Some(Time(ends.0 - granted.0 + grace.0));
-            meta.deletion_grace = Some(grace);
+            let ends = Time(ends.0 - granted.0 + grace.0);
+            // What is over already is over now, and who is stopped gracefully has a second at least.
+            let is_over = ends < ctx.now;
+            meta.deleted_at = Some(ends.max(ctx.now));
+            meta.deletion_grace = Some(if is_over { grace.min(Span::from_secs(1)) } else { grace });
         }
         _ => {}
     }
@@ -189,7 +206,10 @@ pub(super) fn is_released(meta: &Meta) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::MetaExtras;
+    use crate::api::Request;
+    use crate::config::Config;
+    use crate::model::{MetaExtras, Phase};
+    use crate::testbed::Testbed;
 
     #[test]
     fn a_policy_that_is_named_counts_then_the_objects_own_then_the_kinds() {
@@ -214,6 +234,69 @@ mod tests {
             let extras = MetaExtras { finalizers: names(has), ..MetaExtras::default() };
             let meta = Meta { extras: extras.into(), ..Meta::default() };
             assert_eq!(with_finalizer(&meta, propagation), names(expected), "{has:?} {propagation:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_deletion_of_a_pod_can_only_shorten_its_grace() {
+        let seconds = |count: u64| Some(Span::from_secs(count));
+        // The grace that the first deletion asks for, whether the pod has ended since, the grace that the second asks
+        // for, and the grace that the pod has then; `None`: it is gone. The pod's own is 30 s.
+        let table = [
+            (None, false, None, Some(30)),
+            (seconds(60), false, None, Some(60)),
+            (seconds(60), false, seconds(60), Some(60)),
+            (seconds(60), false, seconds(90), Some(60)),
+            (seconds(60), false, seconds(10), Some(10)),
+            (None, true, None, Some(30)),
+            (None, true, seconds(40), Some(30)),
+            (None, true, seconds(5), Some(5)),
+            (None, false, seconds(0), None),
+            (None, true, seconds(0), None),
+        ];
+        for (first, has_ended, second, expected) in table {
+            let mut bed = Testbed::new(Config::default());
+            bed.add_node(0, "n1", "a", 4_000, 1 << 30);
+            bed.silence(0);
+            bed.create(Pod { meta: Meta::named("default", "p").into(), node: Some("n1".into()), ..Pod::default() });
+            let key = ObjectKey::new(Kind::Pod, "default", "p");
+            let deletion = |grace, propagation| Request::Delete { key: key.clone(), uid: None, grace, propagation };
+            assert_eq!(bed.ask(deletion(first, Propagation::Background)), "");
+            if has_ended {
+                let mut pod = Pod::clone(&bed.get::<Pod>("default", "p").expect("it is there"));
+                pod.status.phase = Phase::Succeeded;
+                assert_eq!(bed.ask(Request::UpdateStatus { object: Object::Pod(Arc::new(pod)), expected: None }), "");
+            }
+            assert_eq!(bed.ask(deletion(second, Propagation::Background)), "");
+            let left = bed.get::<Pod>("default", "p").and_then(|pod| pod.meta.deletion_grace).map(Span::as_secs);
+            assert_eq!(left, expected, "{first:?}, ended {has_ended}, {second:?}");
+            if expected.is_some() && second.is_none() {
+                assert_eq!(bed.ask(deletion(None, Propagation::Foreground)), "");
+                let finalizers = bed.get::<Pod>("default", "p").map(|pod| pod.meta.finalizers.len());
+                assert_eq!(finalizers, Some(0), "nor does it change what holds the pod");
+            }
+        }
+    }
+
+    #[test]
+    fn a_grace_that_is_over_already_when_it_is_shortened_ends_now() {
+        let extras = || MetaExtras { finalizers: ["example.com/hold".into()].into(), ..MetaExtras::default() };
+        for (asked, expected) in [(0, (0, 20)), (5, (1, 20)), (25, (25, 25))] {
+            let mut bed = Testbed::new(Config::default());
+            bed.add_node(0, "n1", "a", 4_000, 1 << 30);
+            bed.silence(0);
+            let meta = Meta { extras: extras().into(), ..Meta::named("default", "p") };
+            bed.create(Pod { meta: meta.into(), node: Some("n1".into()), ..Pod::default() });
+            let key = ObjectKey::new(Kind::Pod, "default", "p");
+            let deletion = |grace, propagation| Request::Delete { key: key.clone(), uid: None, grace, propagation };
+            bed.ask(deletion(None, Propagation::Background));
+            let first = bed.get::<Pod>("default", "p").and_then(|pod| pod.meta.deleted_at).expect("it is going").0;
+            bed.run_for(Span::from_secs(20));
+            bed.ask(deletion(Some(Span::from_secs(asked)), Propagation::Background));
+            let pod = bed.get::<Pod>("default", "p").expect("a finalizer holds it");
+            let grace = pod.meta.deletion_grace.map(Span::as_secs);
+            let ends = Span(pod.meta.deleted_at.expect("it is going").0 + Span::from_secs(30).0 - first).as_secs();
+            assert_eq!((grace, ends), (Some(expected.0), expected.1), "{asked}");
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::api::{Answer, Refusal, Request};
 use crate::config::RateLimit;
 use crate::context::Context;
 use crate::controllers::news::{News, Topics};
-use crate::controllers::requests::{Ended, Requests, Tell};
+use crate::controllers::requests::{Ended, Gate, Requests, Tell};
 use crate::controllers::{Controller, WorkQueue};
 use crate::id::{RequestId, Uid};
 use crate::model::ObjectKey;
@@ -42,6 +42,12 @@ impl<K: Clone + Ord + Hash + fmt::Debug, S> Desk<K, S> {
     /// The same, with Kubernetes events about answers.
     pub(crate) fn telling(mut self, tell: Tell<S>) -> Desk<K, S> {
         self.requests = self.requests.telling(tell);
+        self
+    }
+
+    /// The same, with requests that depend on some answers only.
+    pub(crate) fn gated(mut self, gate: Gate<S>) -> Desk<K, S> {
+        self.requests = self.requests.gated(gate);
         self
     }
 

@@ -3,7 +3,8 @@
 //! A sync of a real controller is a function that blocks while its requests are answered. Here it is cut into stages:
 //! each stage is a list of batches, issued in order, the next one only when all of the former has been answered. The
 //! worker stays occupied meanwhile (its key is not `done`). Invariant: after the first batch with an error no further
-//! batch leaves. Absent on purpose: retries, which belong to the work queue.
+//! batch leaves, but for one whose requests a gate lets through ([`Pass`]). Absent on purpose: retries, which belong to
+//! the work queue.
 
 use std::collections::VecDeque;
 
@@ -21,6 +22,8 @@ pub(crate) struct Requests<K, S> {
     tolerated: fn(&Refusal) -> bool,
     /// What is to be said of the answer to a stage's request, which is known by its place among all of the stage.
     tell: Tell<S>,
+    /// Which requests depend on answers to earlier ones of their stage; `None`: all on all.
+    gate: Option<Gate<S>>,
     /// The stages under way, each in a place of its own: no more than the controller has workers.
     under_way: Vec<Option<UnderWay<K, S>>>,
     /// By number, which the client counts up.
@@ -29,6 +32,19 @@ pub(crate) struct Requests<K, S> {
 
 /// Makes an event of an answer.
 pub(crate) type Tell<S> = fn(&S, usize, &Answer) -> Option<(ObjectKey, Event)>;
+
+/// Looks at a request by its place among all of its stage, before it leaves, with the answers so far.
+pub(crate) type Gate<S> = fn(&S, usize, &[Option<Answer>]) -> Pass;
+
+/// Whether a request leaves.
+pub(crate) enum Pass {
+    /// If no request before its batch was refused, and none does otherwise.
+    IfAllWell,
+    /// Whatever was refused before.
+    Anyway,
+    /// Never: what it needs was refused. That is its own answer as well, of which this is said.
+    Never(Box<(Refusal, Option<(ObjectKey, Event)>)>),
+}
 
 /// A request that has left.
 struct Asked {
@@ -74,6 +90,7 @@ impl<K: PartialEq, S> Requests<K, S> {
             client: Client::new(number, limit),
             tolerated,
             tell: |_, _, _| None,
+            gate: None,
             under_way: Vec::new(),
             asked: VecDeque::new(),
         }
@@ -82,6 +99,12 @@ impl<K: PartialEq, S> Requests<K, S> {
     /// The same, with Kubernetes events about answers, each said when its answer comes.
     pub(crate) fn telling(mut self, tell: Tell<S>) -> Requests<K, S> {
         self.tell = tell;
+        self
+    }
+
+    /// The same, with requests that depend on some answers only.
+    pub(crate) fn gated(mut self, gate: Gate<S>) -> Requests<K, S> {
+        self.gate = Some(gate);
         self
     }
 
@@ -172,23 +195,36 @@ impl<K: PartialEq, S> Requests<K, S> {
     }
 
     fn next_batch(&mut self, ctx: &mut Context<'_>, stage: usize) -> Option<Ended<K, S>> {
-        let under_way = self.under_way[stage].as_mut().expect("the stage has begun");
-        let next = if under_way.error.is_none() { under_way.waiting.pop_front() } else { None };
-        let Some(batch) = next else {
-            let ended = self.under_way[stage].take().expect("the stage was just seen");
-            let skipped = ended.waiting.iter().map(Vec::len).sum();
-            let answers = ended.answers.into_iter().map(|answer| answer.expect("all requests are answered")).collect();
-            return Some(Ended { key: ended.key, stage: ended.stage, answers, skipped, error: ended.error });
-        };
-        under_way.open = batch.len();
-        for request in batch {
-            let place = under_way.answers.len();
-            under_way.answers.push(None);
-            let is_write = !matches!(request, Request::Get(_));
-            let id = self.client.send(ctx, request);
-            self.asked.push_back((id, Asked { stage, place: Some(place), is_write }));
+        loop {
+            let under_way = self.under_way[stage].as_mut().expect("the stage has begun");
+            let Some((batch, passes)) = under_way.take_batch(self.gate) else {
+                let ended = self.under_way[stage].take().expect("the stage was just seen");
+                let skipped = ended.waiting.iter().map(Vec::len).sum();
+                let answers = ended.answers.into_iter().map(|answer| answer.expect("all requests are answered"));
+                let answers = answers.collect();
+                return Some(Ended { key: ended.key, stage: ended.stage, answers, skipped, error: ended.error });
+            };
+            for (number, request) in batch.into_iter().enumerate() {
+                if let Some(Pass::Never(held_back)) = passes.get(number) {
+                    let (refusal, said) = &**held_back;
+                    under_way.error.get_or_insert_with(|| refusal.clone());
+                    under_way.answers.push(Some(Err(refusal.clone())));
+                    if let Some((subject, event)) = said.clone().filter(|_| ctx.says_events()) {
+                        ctx.event(subject, event);
+                    }
+                    continue;
+                }
+                let place = under_way.answers.len();
+                under_way.answers.push(None);
+                under_way.open += 1;
+                let is_write = !matches!(request, Request::Get(_));
+                let id = self.client.send(ctx, request);
+                self.asked.push_back((id, Asked { stage, place: Some(place), is_write }));
+            }
+            if under_way.open > 0 {
+                return None;
+            }
         }
-        None
     }
 }
 
@@ -213,6 +249,17 @@ fn departed(owner: &ObjectKey, uid: Uid, answer: &Answer) -> Option<Refusal> {
 }
 
 impl<K, S> UnderWay<K, S> {
+    /// The next batch, if it may leave at all, with what the gate says of each of its requests.
+    fn take_batch(&mut self, gate: Option<Gate<S>>) -> Option<(Vec<Request>, Vec<Pass>)> {
+        let count = self.waiting.front()?.len();
+        let places = self.answers.len()..self.answers.len() + count;
+        let pass = |gate: Gate<S>| places.map(|place| gate(&self.stage, place, &self.answers)).collect();
+        let passes: Vec<Pass> = gate.map(pass).unwrap_or_default();
+        let is_free = !passes.is_empty() && passes.iter().all(|pass| !matches!(pass, Pass::IfAllWell));
+        let batch = if self.error.is_none() || is_free { self.waiting.pop_front() } else { None };
+        Some((batch?, passes))
+    }
+
     /// A later update of the same stage to the same object builds on the version that this write has made. Writes of
     /// its status do not: controllers keep the version that their sync began with, and a second one meets a conflict.
     /// So does an update of what the first batch of the stage has adopted.

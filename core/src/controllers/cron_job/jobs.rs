@@ -1,13 +1,15 @@
 //! The Jobs of a CronJob: how they are made and named, and which of them are old enough to go.
 //!
 //! Source: `getJobFromTemplate2`, `byJobStartTime`, pkg/controller/cronjob/utils.go; `cleanupFinishedJobs`,
-//! pkg/controller/cronjob/cronjob_controllerv2.go (v1.34.1).
+//! pkg/controller/cronjob/cronjob_controllerv2.go (v1.34.1). Absent on purpose: owners of unknown kinds.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::controllers::owned_by;
-use crate::id::Name;
+use crate::controllers::{NamespacedName, owned_by};
+use crate::id::{Name, RowId};
 use crate::model::{ConditionKind, CronJob, Job, JobSpec, Kind, Meta, MetaExtras};
+use crate::store::View;
 
 /// The annotation with the time that a Job was made for.
 const SCHEDULED_AT: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
@@ -31,6 +33,49 @@ pub(super) fn job_of(cron_job: &CronJob, time: i64) -> Job {
         ..Meta::default()
     };
     Job { meta, spec: JobSpec::clone(&template.spec), ..Job::default() }
+}
+
+/// The Jobs that are managed, by the names of those who manage them: a CronJob looks at all Jobs of its name, those of
+/// a former one that have yet to go among them.
+///
+/// Source: `getJobsToBeReconciled`, pkg/controller/cronjob/cronjob_controllerv2.go (v1.34.1), which looks at
+/// nothing but the name.
+#[derive(Default)]
+pub(super) struct JobsByName {
+    rows: BTreeMap<NamespacedName, BTreeSet<RowId>>,
+}
+
+impl JobsByName {
+    /// A Job has become another; `None` is absence.
+    pub(super) fn note(&mut self, row: RowId, old: Option<&Job>, new: Option<&Job>) {
+        let manager = |job: Option<&Job>| {
+            let meta = &job?.meta;
+            Some(NamespacedName::new(meta.namespace.clone(), meta.controller()?.name.clone()))
+        };
+        let (old, new) = (manager(old), manager(new));
+        if old == new {
+            return;
+        }
+        if let Some(key) = old
+            && let Some(rows) = self.rows.get_mut(&key)
+        {
+            rows.remove(&row);
+            if rows.is_empty() {
+                self.rows.remove(&key);
+            }
+        }
+        if let Some(key) = new {
+            self.rows.entry(key).or_default().insert(row);
+        }
+    }
+
+    /// The Jobs of a name, by their own names.
+    pub(super) fn of(&self, view: View<'_>, name: &NamespacedName) -> Vec<Arc<Job>> {
+        let rows = self.rows.get(name).into_iter().flatten();
+        let mut jobs: Vec<Arc<Job>> = rows.filter_map(|row| view.get::<Job>(*row).cloned()).collect();
+        jobs.sort_by(|one, other| one.meta.name.cmp(&other.meta.name));
+        jobs
+    }
 }
 
 /// The finished Jobs beyond the history limits: the complete ones and then the failed ones, the oldest first.

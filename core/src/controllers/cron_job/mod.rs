@@ -29,6 +29,7 @@ use crate::store::View;
 use crate::time::Span;
 
 use due::{Clock, Due, Missed};
+use jobs::JobsByName;
 
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 11;
@@ -39,7 +40,7 @@ pub(in crate::controllers) struct Sync {
     version: Option<Revision>,
     /// The status as it will be written.
     status: CronJobStatus,
-    /// The Jobs that the CronJob manages, by name.
+    /// The Jobs that somebody of the CronJob's name manages, by name.
     jobs: Vec<Arc<Job>>,
     needs_update: bool,
 }
@@ -63,6 +64,7 @@ pub(in crate::controllers) enum Stage {
 /// The controller.
 pub(super) struct CronJobs {
     desk: Desk<NamespacedName, Stage>,
+    jobs: JobsByName,
 }
 
 impl CronJobs {
@@ -70,6 +72,7 @@ impl CronJobs {
     pub(super) fn new(config: &ControllerManagerConfig) -> CronJobs {
         CronJobs {
             desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, |_| false).telling(events::told),
+            jobs: JobsByName::default(),
         }
     }
 
@@ -281,10 +284,10 @@ impl Sync {
         self.needs_update = true;
     }
 
-    /// Looks at the Jobs one after the other: finished ones come off the list of active ones, and when one last succeeded
-    /// is noted. At a running Job that is not on the list, the sync goes on with the CronJob as it was just read, if that
-    /// knows the Job; what is written at the end is meant for the version that the sync began with all the same, so
-    /// that it meets a conflict. Returns what is said, each with the version that it is said of.
+    /// Looks at the Jobs one after the other: finished ones come off the list of active ones, and when one last
+    /// succeeded is noted. At a running Job that is not on the list, the sync goes on with the CronJob as it was just
+    /// read, if that knows the Job; what is written at the end is meant for the version that the sync began with all
+    /// the same, so that it meets a conflict. Returns what is said, each with the version that it is said of.
     fn take_in_jobs(&mut self, fresh: Option<&Arc<CronJob>>) -> Vec<(Arc<CronJob>, Event)> {
         let is_in = |list: &[(Name, Uid)], job: &Job| list.iter().any(|(_, uid)| *uid == job.meta.uid);
         let mut said = Vec::new();
@@ -345,6 +348,9 @@ impl Reconciler for CronJobs {
     }
 
     fn list(&mut self, ctx: &mut Context<'_>, view: View<'_>) {
+        for (row, job) in view.all::<Job>() {
+            self.jobs.note(row, None, Some(job));
+        }
         for (_, cron_job) in view.all::<CronJob>() {
             self.on_cron_job(ctx, None, Some(cron_job));
         }
@@ -359,6 +365,7 @@ impl Reconciler for CronJobs {
             }
             Kind::Job => {
                 let (old, new) = view.sides::<Job>(change);
+                self.jobs.note(change.row, old, new);
                 for job in old.into_iter().chain(new) {
                     if let Some((key, _)) = managing::<CronJob>(after, &job.meta) {
                         self.desk.queue.add(key);
@@ -373,9 +380,7 @@ impl Reconciler for CronJobs {
         let Some((row, cron_job)) = view.find::<CronJob>(&key.namespace, &key.name) else {
             return self.desk.finish(ctx, &key, false);
         };
-        let mut jobs: Vec<Arc<Job>> =
-            view.controlled_by::<Job>(cron_job.meta.uid).map(|(_, job)| job.clone()).collect();
-        jobs.sort_by(|one, other| one.meta.name.cmp(&other.meta.name));
+        let jobs = self.jobs.of(view, &key);
         let surplus = jobs::beyond_history(cron_job, &jobs);
         let sync = Sync {
             version: view.version_of::<CronJob>(row),

@@ -40,6 +40,8 @@ pub(super) struct Wanted {
     pub(super) ended: Vec<Arc<Pod>>,
     /// When to look again at failed pods that are left for now.
     pub(super) look_again: Option<Span>,
+    /// Whether nothing could be decided because a node is gone.
+    pub(super) misses_node: bool,
 }
 
 /// The pods that the set manages and selects, by the node that they are for. Pods that have ended and are being deleted

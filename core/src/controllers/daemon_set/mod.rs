@@ -134,7 +134,10 @@ impl DaemonSets {
         let (pods, hash) = (pods_by_node(view, &sync.set, false), sync.history.hash());
         let situation = Situation { now: ctx.now, set: &sync.set, hash: &hash, nodes: &sync.nodes, pods: &pods };
         let wanted = if sync.rolling { situation.roll() } else { situation.manage(&mut self.backoff) };
-        let Wanted { mut creations, mut deletions, ended, look_again } = wanted;
+        let Wanted { mut creations, mut deletions, ended, look_again, misses_node } = wanted;
+        if misses_node {
+            return self.update_status(ctx, view, key, Sync { failed: true, ..sync }, true);
+        }
         for pod in ended {
             ctx.event(key.of(Kind::DaemonSet), events::ended(&pod).about(&sync.set.meta));
         }
@@ -422,10 +425,7 @@ impl Reconciler for DaemonSets {
                 sync.failed |= error.is_some();
                 self.go_on(ctx, view, key, sync)
             }
-            Stage::Cleanup(mut sync) => {
-                sync.failed = error.is_some();
-                self.update_status(ctx, view, key, sync, true)
-            }
+            Stage::Cleanup(sync) => self.update_status(ctx, view, key, Sync { failed: error.is_some(), ..sync }, true),
             Stage::Status { failed, next } => {
                 let failed = failed || error.is_some();
                 if let (Some(delay), false) = (next, failed) {

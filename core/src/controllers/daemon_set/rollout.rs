@@ -44,7 +44,8 @@ impl Situation<'_> {
         Wanted { deletions: replaced, ..Wanted::default() }
     }
 
-    /// So many nodes get a second pod, whose node loses the old one when the new one is available.
+    /// So many nodes get a second pod, whose node loses the old one when the new one is available. As long as an old
+    /// pod is on a node that is gone nothing is done: in Kubernetes the whole step fails.
     fn roll_with_surge(&self, max_surge: u32) -> Wanted {
         let mut wanted = Wanted::default();
         let (mut surging, mut available) = (0, 0);
@@ -60,10 +61,11 @@ impl Situation<'_> {
                 Some(new) if self.is_available(new) => wanted.deletions.push(old.clone()),
                 Some(_) => surging += 1,
                 None => match (self.should_run(node), self.is_available(old)) {
-                    (false, false) => wanted.deletions.push(old.clone()),
-                    (false, true) => not_meant.push(old.clone()),
-                    (true, false) => wanted.creations.push(node.clone()),
-                    (true, true) => candidates.push(node.clone()),
+                    (None, _) => return Wanted { misses_node: true, ..Wanted::default() },
+                    (Some(false), false) => wanted.deletions.push(old.clone()),
+                    (Some(false), true) => not_meant.push(old.clone()),
+                    (Some(true), false) => wanted.creations.push(node.clone()),
+                    (Some(true), true) => candidates.push(node.clone()),
                 },
             }
         }
@@ -97,8 +99,9 @@ impl Situation<'_> {
         Some(on_node)
     }
 
-    fn should_run(&self, name: &Name) -> bool {
-        let place = self.nodes.binary_search_by(|node| node.name.cmp(name));
-        place.is_ok_and(|place| self.nodes[place].should_run)
+    /// Whether a node should run a pod; `None` if there is no such node.
+    fn should_run(&self, name: &Name) -> Option<bool> {
+        let place = self.nodes.binary_search_by(|node| node.name.cmp(name)).ok()?;
+        Some(self.nodes[place].should_run)
     }
 }

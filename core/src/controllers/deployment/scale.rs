@@ -89,6 +89,10 @@ impl Plan {
     /// How many of the pods to add (or, if negative, to remove) fall to one ReplicaSet.
     fn proportion(&self, set: &ReplicaSet, to_add: i64, added: i64) -> i64 {
         let left = to_add - added;
+        // Nothing is left for this one, also where its own note would let it move against the others.
+        if left == 0 {
+            return 0;
+        }
         let share = self.fraction(set);
         if to_add > 0 { share.min(left) } else { share.max(left) }
     }

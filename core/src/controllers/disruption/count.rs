@@ -115,7 +115,9 @@ fn first_complaint(view: View<'_>, budget: &PodDisruptionBudget) -> String {
 }
 
 /// The manager behind an owner, and how many pods it wants; `None` if it is not there. A ReplicaSet of a Deployment
-/// stands for the Deployment.
+/// stands for the Deployment, and for itself where that is gone.
+///
+/// Source: `getPodDeployment`, and `getScaleController`, which asks every kind for its scale once nobody else knows.
 fn wanted_by(view: View<'_>, namespace: &Name, owner: &OwnerReference) -> Result<Option<(Uid, u32)>, String> {
     match owner.kind {
         Kind::ReplicaSet => {
@@ -126,7 +128,8 @@ fn wanted_by(view: View<'_>, namespace: &Name, owner: &OwnerReference) -> Result
             };
             let found = view.find::<Deployment>(namespace, &above.name);
             let found = found.filter(|(_, deployment)| deployment.meta.uid == above.uid);
-            Ok(found.map(|(_, deployment)| (deployment.meta.uid, deployment.replicas)))
+            let deployment = found.map(|(_, deployment)| (deployment.meta.uid, deployment.replicas));
+            Ok(deployment.or(Some((set.meta.uid, set.replicas))))
         }
         Kind::StatefulSet => Ok(wanted_of::<StatefulSet>(view, namespace, owner, |set| set.replicas)),
         Kind::ReplicationController => {

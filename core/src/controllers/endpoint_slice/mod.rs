@@ -20,9 +20,8 @@ pub(super) mod tests;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use crate::api::{Propagation, Refusal, Reply, Request};
+use crate::api::{Refusal, Reply};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::news::{News, Topics};
@@ -33,12 +32,12 @@ use crate::controllers::{NamespacedName, owned_by};
 use crate::digest::StableHasher;
 use crate::events::Event;
 use crate::id::{Name, Revision, RowId, Uid};
-use crate::model::{EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service};
+use crate::model::{EndpointSlice, Kind, Labels, Meta, Node, Pod, Selector, Service};
 use crate::store::{Change, IndexKey, View};
 use crate::time::Span;
 
 use hints::{Hints, Wish};
-use placement::{Stored, Writes};
+use placement::{Stored, Writes, requests_of};
 use selected::{LeftOut, Selected};
 use watched::Watched;
 
@@ -247,7 +246,9 @@ impl EndpointSlices {
         }
     }
 
-    /// Somebody else's change of a slice is looked at a second later.
+    /// A slice that comes to another Service has gone for the former.
+    ///
+    /// Source: `onEndpointSliceUpdate`, pkg/controller/endpointslice/endpointslice_controller.go (v1.34.1).
     fn on_slice(
         &mut self,
         ctx: &mut Context<'_>,
@@ -255,9 +256,30 @@ impl EndpointSlices {
         old: Option<&EndpointSlice>,
         new: Option<&EndpointSlice>,
     ) {
+        let key_of = |slice: &EndpointSlice| {
+            let name = slice.meta.labels.get(SERVICE_NAME)?;
+            Some(NamespacedName::new(slice.meta.namespace.clone(), name.clone()))
+        };
+        let (before, after) = (old.and_then(key_of), new.and_then(key_of));
+        let is_same = before == after;
+        if let Some(key) = before.filter(|_| !is_same) {
+            self.on_slice_of(ctx, key, change, old, None);
+        }
+        if let Some(key) = after {
+            self.on_slice_of(ctx, key, change, old.filter(|_| is_same), new);
+        }
+    }
+
+    /// Somebody else's change of a slice is looked at a second later.
+    fn on_slice_of(
+        &mut self,
+        ctx: &mut Context<'_>,
+        key: NamespacedName,
+        change: &Change,
+        old: Option<&EndpointSlice>,
+        new: Option<&EndpointSlice>,
+    ) {
         let Some(slice) = new.or(old) else { return };
-        let Some(name) = slice.meta.labels.get(SERVICE_NAME) else { return };
-        let key = NamespacedName::new(slice.meta.namespace.clone(), name.clone());
         let Some(tracked) = self.services.get_mut(&key) else { return };
         let managed = |slice: Option<&EndpointSlice>| slice.is_some_and(is_managed);
         tracked.slices.note(change.row, old.filter(|_| managed(old)), new.filter(|_| managed(new)));
@@ -411,19 +433,4 @@ fn blank_slice(service: &Service) -> EndpointSlice {
         ..Meta::named(&service.meta.namespace, &format!("{}-", service.meta.name))
     };
     EndpointSlice { meta, ..EndpointSlice::default() }
-}
-
-/// Creations, then updates, then deletions, one after the other. A Service that is going gets no new slices.
-fn requests_of(writes: Writes, is_terminating: bool) -> Vec<Vec<Request>> {
-    let object = Object::EndpointSlice;
-    let create =
-        writes.create.into_iter().filter(|_| !is_terminating).map(|slice| Request::Create(object(Arc::new(slice))));
-    let update = writes.update.into_iter().map(|it| Request::Update { object: object(it.slice), expected: it.version });
-    let delete = writes.delete.into_iter().map(|it| Request::Delete {
-        key: NamespacedName::of_meta(&it.slice.meta).of(Kind::EndpointSlice),
-        uid: Some(it.slice.meta.uid),
-        grace: None,
-        propagation: Propagation::Background,
-    });
-    create.chain(update).chain(delete).map(|request| vec![request]).collect()
 }

@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use crate::api::{Propagation, Request};
+use crate::controllers::NamespacedName;
 use crate::controllers::service_pods::Ports;
 use crate::digest::Shared;
 use crate::id::{Name, Revision, RowId, Uid};
-use crate::model::{Endpoint, EndpointSlice, Labels, Meta};
+use crate::model::{Endpoint, EndpointSlice, Kind, Labels, Meta, Object};
 
 /// The endpoints of one set of ports that are wanted, by pod: a pod has one address.
 pub(super) type Wanted = BTreeMap<Uid, Shared<Endpoint>>;
@@ -216,4 +218,19 @@ fn best_fit(slices: &[Stored], count: usize) -> Option<usize> {
     let room = |it: &Stored| SLICE_LIMIT.checked_sub(count + it.slice.endpoints.len());
     let fits = slices.iter().enumerate().filter_map(|(place, it)| Some((room(it)?, place)));
     fits.filter(|(room, _)| *room < SLICE_LIMIT).min().map(|(_, place)| place)
+}
+
+/// Creations, then updates, then deletions, one after the other. A Service that is going gets no new slices.
+pub(super) fn requests_of(writes: Writes, is_terminating: bool) -> Vec<Vec<Request>> {
+    let object = Object::EndpointSlice;
+    let create =
+        writes.create.into_iter().filter(|_| !is_terminating).map(|slice| Request::Create(object(Arc::new(slice))));
+    let update = writes.update.into_iter().map(|it| Request::Update { object: object(it.slice), expected: it.version });
+    let delete = writes.delete.into_iter().map(|it| Request::Delete {
+        key: NamespacedName::of_meta(&it.slice.meta).of(Kind::EndpointSlice),
+        uid: Some(it.slice.meta.uid),
+        grace: None,
+        propagation: Propagation::Background,
+    });
+    create.chain(update).chain(delete).map(|request| vec![request]).collect()
 }

@@ -216,7 +216,6 @@ impl Jobs {
                         Refusal::NotFound(_) => gone += 1,
                         _ => sync.failed_sync = true,
                     }
-                    sync.ready -= u32::from(pod.is_ready());
                 }
             }
         }

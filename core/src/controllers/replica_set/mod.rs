@@ -386,15 +386,19 @@ fn pods_to_delete<T: Replicated>(
     ranking::first_to_go(pods, related, surplus, ctx.now)
 }
 
-/// Source: `calculateStatus`, pkg/controller/replicaset/replica_set_utils.go (v1.34.1).
+/// Source: `calculateStatus`, pkg/controller/replicaset/replica_set_utils.go; `RealPodControl`,
+/// pkg/controller/controller_utils.go (v1.34.1).
 fn counted(ctx: &Context<'_>, set: &ReplicaSet, pods: &Pods, error: Option<&Refusal>) -> ReplicaSetStatus {
     let tally = pods.tally(set);
     let mut conditions = set.status.conditions.clone();
     let wanted = set.replicas as usize;
     match error {
         Some(error) if conditions.get(ConditionKind::ReplicaFailure).is_none() => {
-            let reason = if pods.len() < wanted { "FailedCreate" } else { "FailedDelete" };
-            conditions.set(ConditionKind::ReplicaFailure, Status3::True, reason, error.to_string(), ctx.now);
+            let (reason, message) = match pods.len() < wanted {
+                true => ("FailedCreate", error.to_string()),
+                false => ("FailedDelete", format!("unable to delete pods: {error}")),
+            };
+            conditions.set(ConditionKind::ReplicaFailure, Status3::True, reason, message, ctx.now);
         }
         Some(_) => {}
         None => {

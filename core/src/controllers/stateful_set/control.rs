@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::api::{Answer, Propagation, Request};
+use crate::api::{Propagation, Request};
 use crate::controllers::pods::slow_start;
 use crate::controllers::stateful_set::identity::{self, is_running_and_ready, is_unavailable};
+use crate::controllers::stateful_set::plan::{Action, Plan, Subject, Verb, together};
 use crate::controllers::stateful_set::storage::{self, Missing};
 use crate::controllers::with_owner;
 use crate::id::Name;
@@ -31,55 +32,6 @@ pub(super) struct Situation<'a> {
     pub(super) collisions: u32,
 }
 
-/// What a sync does.
-#[derive(Default)]
-pub(in crate::controllers) struct Plan {
-    /// Creations, changes and deletions; a batch leaves when the one before is granted.
-    pub(super) batches: Vec<Vec<Request>>,
-    /// The status if all of them are granted.
-    pub(super) status: StatefulSetStatus,
-    /// What each request does to which pod, in the same order.
-    pub(super) actions: Vec<Action>,
-    /// Pods that are made together with claims of theirs.
-    pub(super) with_new_claims: Vec<Arc<Pod>>,
-    /// Pods that were made and of which it is not said until their claims have the owners that they shall have.
-    pub(super) untold: Vec<Action>,
-    /// What could not even be tried, and why: the sync fails when the requests before it are granted.
-    pub(super) obstacle: Option<(Action, String)>,
-    /// Claims that somebody else manages, though the retention policy wants the set or a pod to.
-    pub(super) conflicts: Vec<Name>,
-    /// Whether the last of them deletes a pod of an old revision, which the status takes off already.
-    pub(super) replaces: bool,
-}
-
-/// What is done for a pod, as events name it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Action {
-    pub(super) verb: Verb,
-    pub(super) subject: Subject,
-    /// The pod's name.
-    pub(super) pod: Name,
-}
-
-/// What is done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Verb {
-    Create,
-    Update,
-    Delete,
-}
-
-/// To what it is done.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Subject {
-    Pod,
-    Claim(Name),
-    /// The owners of a claim of a pod that the set should have.
-    Owners(Name),
-    /// The same of a pod that the set should not have.
-    OwnersOfCondemned(Name),
-}
-
 /// A pod that the set should have: there already, or to be made.
 enum Replica {
     There(Arc<Pod>),
@@ -92,14 +44,28 @@ struct Verdict {
     requests: Vec<(Action, Request)>,
     with_new_claims: Option<Arc<Pod>>,
     conflicts: Vec<Name>,
+    /// What is wrong with the claims of a pod that is to be made.
+    fault: Option<(Name, Vec<String>)>,
     obstacle: Option<(Action, String)>,
     ends: bool,
 }
 
-const GO_ON: Verdict =
-    Verdict { requests: Vec::new(), with_new_claims: None, conflicts: Vec::new(), obstacle: None, ends: false };
-const WAIT: Verdict =
-    Verdict { requests: Vec::new(), with_new_claims: None, conflicts: Vec::new(), obstacle: None, ends: true };
+const GO_ON: Verdict = Verdict {
+    requests: Vec::new(),
+    with_new_claims: None,
+    conflicts: Vec::new(),
+    fault: None,
+    obstacle: None,
+    ends: false,
+};
+const WAIT: Verdict = Verdict {
+    requests: Vec::new(),
+    with_new_claims: None,
+    conflicts: Vec::new(),
+    fault: None,
+    obstacle: None,
+    ends: true,
+};
 
 impl Situation<'_> {
     /// Decides on the whole sync.
@@ -130,10 +96,9 @@ impl Situation<'_> {
     fn take(&self, plan: &mut Plan, verdicts: impl Iterator<Item = Verdict>) -> bool {
         if self.set.management == PodManagement::Parallel {
             for mut batch in slow_start(verdicts) {
-                let requests = batch.iter_mut().flat_map(|verdict| std::mem::take(&mut verdict.requests));
-                let (actions, requests): (Vec<_>, Vec<_>) = requests.unzip();
-                plan.actions.extend(actions);
-                plan.batches.push(requests);
+                let requests = batch.iter_mut().flat_map(|verdict| std::mem::take(&mut verdict.requests)).collect();
+                let faults = batch.iter_mut().filter_map(|verdict| verdict.fault.take()).collect();
+                plan.push(requests, faults);
                 plan.with_new_claims.extend(batch.iter_mut().filter_map(|verdict| verdict.with_new_claims.take()));
                 plan.conflicts.extend(batch.iter_mut().flat_map(|verdict| std::mem::take(&mut verdict.conflicts)));
                 plan.obstacle = batch.into_iter().find_map(|verdict| verdict.obstacle);
@@ -144,10 +109,12 @@ impl Situation<'_> {
             return false;
         }
         for verdict in verdicts {
-            for (action, request) in verdict.requests {
-                plan.actions.push(action);
-                plan.batches.push(vec![request]);
-            }
+            // Claims and the pod that needs them, then one after the other what is left.
+            let mut rest = verdict.requests;
+            let place = rest.iter().position(|(action, _)| !action.makes_claim() && !action.makes_pod());
+            let others = rest.split_off(place.unwrap_or(rest.len()));
+            plan.push(rest, verdict.fault.into_iter().collect());
+            others.into_iter().for_each(|request| plan.push(vec![request], Vec::new()));
             plan.with_new_claims.extend(verdict.with_new_claims);
             plan.conflicts.extend(verdict.conflicts);
             plan.obstacle = verdict.obstacle;
@@ -196,6 +163,9 @@ impl Situation<'_> {
             return if pod.meta.is_terminating() { WAIT } else { deletion(pod) };
         }
         let mut verdict = if pod.status.phase == Phase::Pending { self.with_claims(pod) } else { GO_ON };
+        // What is wrong with the claims of a pod that is there already is told nobody.
+        let fault = verdict.fault.take().and_then(|(_, faults)| together(&faults));
+        verdict.obstacle = fault.map(|fault| (Action::of_pod(Verb::Create, pod), fault));
         let monotonic = self.set.management == PodManagement::OrderedReady;
         let healthy = is_running_and_ready(pod) && !is_unavailable(self.set, pod, self.now);
         verdict.ends = monotonic && !healthy;
@@ -229,26 +199,23 @@ impl Situation<'_> {
         }
         let mut verdict = self.with_claims(pod);
         verdict.ends = true;
-        if verdict.obstacle.is_none() {
-            let place = verdict.requests.iter().position(|(action, _)| action.verb == Verb::Update);
-            let create = (Action::of_pod(Verb::Create, pod), Request::Create(Object::Pod(pod.clone())));
-            verdict.with_new_claims = verdict.requests.iter().any(|(it, _)| it.makes_claim()).then(|| pod.clone());
-            verdict.requests.insert(place.unwrap_or(verdict.requests.len()), create);
-        }
+        let place = verdict.requests.iter().position(|(action, _)| action.verb == Verb::Update);
+        let create = (Action::of_pod(Verb::Create, pod), Request::Create(Object::Pod(pod.clone())));
+        verdict.with_new_claims = verdict.requests.iter().any(|(it, _)| it.makes_claim()).then(|| pod.clone());
+        verdict.requests.insert(place.unwrap_or(verdict.requests.len()), create);
         verdict
     }
 
     /// The claims that a pod lacks, and the owners of those that it has.
     fn with_claims(&self, pod: &Pod) -> Verdict {
-        match storage::missing(self.view, self.set, pod) {
-            Ok(missing) => {
-                let create = |it: Missing| (Action::of_pod(Verb::Create, pod).on(Subject::Claim(it.name)), it.request);
-                let mut requests: Vec<_> = missing.into_iter().map(create).collect();
-                requests.extend(self.retained(pod).requests);
-                Verdict { requests, conflicts: storage::conflicting(self.view, self.set, pod), ..GO_ON }
-            }
-            Err(error) => Verdict { obstacle: Some((Action::of_pod(Verb::Create, pod), error)), ..GO_ON },
+        let (missing, faults) = storage::missing(self.view, self.set, pod);
+        let create = |it: Missing| (Action::of_pod(Verb::Create, pod).on(Subject::Claim(it.name)), it.request);
+        let mut requests: Vec<_> = missing.into_iter().map(create).collect();
+        if !faults.is_empty() {
+            return Verdict { requests, fault: Some((pod.meta.name.clone(), faults)), ..GO_ON };
         }
+        requests.extend(self.retained(pod).requests);
+        Verdict { requests, conflicts: storage::conflicting(self.view, self.set, pod), ..GO_ON }
     }
 
     /// What the retention policy asks for.
@@ -280,8 +247,7 @@ impl Situation<'_> {
             let pod = replica.pod();
             let outdated = *identity::revision(pod) != *self.update.meta.name;
             if outdated && !pod.meta.is_terminating() {
-                plan.actions.push(Action::of_pod(Verb::Delete, pod));
-                plan.batches.push(vec![deletion_of(pod)]);
+                plan.push(vec![(Action::of_pod(Verb::Delete, pod), deletion_of(pod))], Vec::new());
                 plan.replaces = true;
                 return;
             }
@@ -349,92 +315,8 @@ pub(super) fn to_write(set: &StatefulSet, mut status: StatefulSetStatus) -> Opti
     (newer || same != *old).then_some(status)
 }
 
-impl Verb {
-    /// As messages have it.
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Verb::Create => "create",
-            Verb::Update => "update",
-            Verb::Delete => "delete",
-        }
-    }
-}
-
-impl Plan {
-    /// The writes that give the claims made in this sync the owners that the retention policy wants, as far as the
-    /// watch has shown the claims by now; what is missing comes with a later sync.
-    ///
-    /// Source: `CreateStatefulPod`, pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
-    pub(super) fn owners_of_new_claims(&self, view: View<'_>, set: &StatefulSet) -> Vec<(Action, Request)> {
-        let is_new = |action: &Action| match &action.subject {
-            Subject::Owners(claim) => self.actions.iter().any(|it| it.subject == Subject::Claim(claim.clone())),
-            _ => false,
-        };
-        let updates = self.with_new_claims.iter().flat_map(|pod| of_owners(view, set, pod));
-        updates.filter(|(action, _)| is_new(action)).collect()
-    }
-
-    /// Whether an action makes a pod and its claims may get other owners afterwards: that it was made is said after
-    /// that only, and not at all if it fails.
-    ///
-    /// Source: `CreateStatefulPod`, pkg/controller/statefulset/stateful_pod_control.go (v1.34.1).
-    pub(super) fn is_told_later(&self, set: &StatefulSet, action: &Action) -> bool {
-        let has_new_claims = || self.with_new_claims.iter().any(|pod| pod.meta.name == action.pod);
-        let makes_pod = action.verb == Verb::Create && action.subject == Subject::Pod;
-        let has_owners = self.actions.iter().any(|it| it.is_of_owners(&action.pod));
-        makes_pod && (has_owners || set.claim_retention.deleted_with_set && has_new_claims())
-    }
-
-    /// The pods that were made and of which that was not said, if all that was asked for about the owners of their
-    /// claims was granted.
-    pub(super) fn made(&self, set: &StatefulSet, answers: &[Answer]) -> Vec<Action> {
-        let answered = |place: usize| answers.get(place).is_some_and(Answer::is_ok);
-        let has_owners = |action: &Action| {
-            self.actions.iter().enumerate().all(|(place, it)| !it.is_of_owners(&action.pod) || answered(place))
-        };
-        let untold =
-            self.actions.iter().enumerate().filter(|(place, it)| answered(*place) && self.is_told_later(set, it));
-        untold.map(|(_, action)| action).filter(|action| has_owners(action)).cloned().collect()
-    }
-}
-
-impl Action {
-    /// Whether it gives a claim of a pod its owners.
-    fn is_of_owners(&self, pod: &Name) -> bool {
-        self.pod == *pod && matches!(self.subject, Subject::Owners(_))
-    }
-
-    fn of_pod(verb: Verb, pod: &Pod) -> Action {
-        Action { verb, subject: Subject::Pod, pod: pod.meta.name.clone() }
-    }
-
-    fn on(self, subject: Subject) -> Action {
-        Action { subject, ..self }
-    }
-
-    /// Whether it is the making of a claim.
-    pub(super) fn makes_claim(&self) -> bool {
-        self.verb == Verb::Create && matches!(self.subject, Subject::Claim(_))
-    }
-
-    /// What is told of an action that failed.
-    pub(super) fn failure(&self, set: &str, error: &str) -> String {
-        let (verb, pod) = (self.verb.text(), &self.pod);
-        let of_pod = |error: &str| format!("{verb} Pod {pod} in StatefulSet {set} failed error: {error}");
-        match &self.subject {
-            Subject::Pod => of_pod(error),
-            Subject::Owners(claim) | Subject::OwnersOfCondemned(claim) => {
-                of_pod(&format!("could not update claim {claim} for delete policy ownerRefs: {error}"))
-            }
-            Subject::Claim(claim) => {
-                format!("{verb} Claim {claim} for Pod {pod} in StatefulSet {set} failed error: {error}")
-            }
-        }
-    }
-}
-
 /// The writes that bring the owners of a pod's claims in line with the retention policy.
-fn of_owners(view: View<'_>, set: &StatefulSet, pod: &Pod) -> Vec<(Action, Request)> {
+pub(super) fn of_owners(view: View<'_>, set: &StatefulSet, pod: &Pod) -> Vec<(Action, Request)> {
     let is_wanted = identity::ordinal(pod).is_some_and(|ordinal| identity::ordinals(set).contains(&ordinal));
     let subject = if is_wanted { Subject::Owners } else { Subject::OwnersOfCondemned };
     let updates = storage::retention(view, set, pod).into_iter();

@@ -6,7 +6,7 @@
 use crate::api::{Answer, Refusal};
 use crate::controllers::NamespacedName;
 use crate::controllers::stateful_set::Stage;
-use crate::controllers::stateful_set::control::{Action, Subject, Verb};
+use crate::controllers::stateful_set::plan::{Action, Subject, Verb};
 use crate::events::Event;
 use crate::model::{Kind, Meta, ObjectKey};
 

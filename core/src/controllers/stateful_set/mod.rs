@@ -6,11 +6,13 @@
 //! exists, because a name is made again only when the watch has shown that it is free; so a pod on a node that is gone
 //! is never replaced until somebody removes it. Source: pkg/controller/statefulset (v1.34.1).
 //!
-//! Parts beside [`control`]: `identity` (names, ordinals, revisions), `storage` (claims), `events` (what is said).
+//! Parts beside [`control`]: `plan` (what a sync asks for), `identity` (names, ordinals, revisions), `storage`
+//! (claims), `events` (what is said).
 
 mod control;
 mod events;
 mod identity;
+mod plan;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,7 @@ use crate::context::Context;
 use crate::controllers::claims::{Claims, Orphans, claim};
 use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
-use crate::controllers::requests::Ended;
+use crate::controllers::requests::{Ended, Pass};
 use crate::controllers::{NamespacedName, managing, revisions};
 use crate::facts::What;
 use crate::id::RowId;
@@ -32,7 +34,8 @@ use crate::model::{ControllerRevision, Kind, Meta, Object, Pod, StatefulSet};
 use crate::store::View;
 use crate::time::Span;
 
-use control::{Plan, Situation};
+use control::Situation;
+use plan::Plan;
 
 /// The number of this controller's client and work queue.
 pub(super) const NUMBER: u8 = 8;
@@ -82,7 +85,12 @@ impl StatefulSets {
     pub(super) fn new(config: &ControllerManagerConfig) -> StatefulSets {
         let tolerated: fn(&Refusal) -> bool = |refusal| matches!(refusal, Refusal::NotFound(_));
         StatefulSets {
-            desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, tolerated).telling(events::told),
+            desk: Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, tolerated)
+                .telling(events::told)
+                .gated(|stage, place, answers| match stage {
+                    Stage::Act(sync, plan) => plan.pass(&sync.set.meta, place, answers),
+                    _ => Pass::IfAllWell,
+                }),
             orphans: Orphans::default(),
             orphan_revisions: Orphans::default(),
         }
@@ -195,14 +203,17 @@ impl StatefulSets {
 
     /// Tells what was refused or could not be tried; whether the sync has failed so far.
     fn tell(ctx: &mut Context<'_>, sync: &Sync, plan: &Plan, answers: &[Answer], failed: bool) -> bool {
+        let refusal = |place: usize| answers.get(place).and_then(|answer| answer.as_ref().err());
         let refused = plan.actions.iter().zip(answers).filter_map(|(action, answer)| {
-            let refusal = answer.as_ref().err().filter(|it| !matches!(it, Refusal::AlreadyExists { .. }))?;
-            Some(action.failure(&sync.set.meta.name, &refusal.to_string()))
+            let refusal_of_own = answer.as_ref().err()?;
+            let fault = if action.makes_pod() { plan.fault_of(&action.pod, refusal) } else { None };
+            if fault.is_none() && matches!(refusal_of_own, Refusal::AlreadyExists { .. }) {
+                return None;
+            }
+            Some(action.failure(&sync.set.meta.name, &fault.unwrap_or_else(|| refusal_of_own.to_string())))
         });
         let mut messages: Vec<String> = refused.collect();
         if let (Some((action, error)), false) = (&plan.obstacle, failed) {
-            let (subject, event) = events::failed(action, &sync.set.meta, error);
-            ctx.event(subject, event);
             messages.push(action.failure(&sync.set.meta.name, error));
         }
         let key = NamespacedName::of_meta(&sync.set.meta).of(Kind::StatefulSet);

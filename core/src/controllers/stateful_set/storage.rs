@@ -69,12 +69,12 @@ pub(super) fn is_mounted(set: &StatefulSet, pod: &Pod) -> bool {
     })
 }
 
-/// The claims that have to be made for a pod; an error if one that is there is going.
-pub(super) fn missing(view: View<'_>, set: &StatefulSet, pod: &Pod) -> Result<Vec<Missing>, String> {
-    let mut missing = Vec::new();
+/// The claims that have to be made for a pod, and what is wrong with those that are there but going.
+pub(super) fn missing(view: View<'_>, set: &StatefulSet, pod: &Pod) -> (Vec<Missing>, Vec<String>) {
+    let (mut missing, mut faults) = (Vec::new(), Vec::new());
     for (name, template) in claims(set, pod) {
         match view.find::<PersistentVolumeClaim>(&set.meta.namespace, &name) {
-            Some((_, claim)) if claim.meta.is_terminating() => return Err(format!("pvc {name} is being deleted")),
+            Some((_, claim)) if claim.meta.is_terminating() => faults.push(format!("pvc {name} is being deleted")),
             Some(_) => {}
             None => {
                 let request = Request::Create(Object::PersistentVolumeClaim(Arc::new(claim_of(set, template, &name))));
@@ -82,7 +82,7 @@ pub(super) fn missing(view: View<'_>, set: &StatefulSet, pod: &Pod) -> Result<Ve
             }
         }
     }
-    Ok(missing)
+    (missing, faults)
 }
 
 /// A claim as it is asked for; it has the labels that the set selects by.

@@ -35,14 +35,24 @@ pub(crate) struct TaintEviction {
     client: Client,
     /// The NoExecute taints of the nodes that have any.
     tainted: BTreeMap<Name, Vec<Taint>>,
-    /// Planned and running deletions; `None` is running.
-    plans: BTreeMap<ObjectKey, Option<Plan>>,
+    /// Planned, running and granted deletions.
+    plans: BTreeMap<ObjectKey, Work>,
     /// Planned deletions by time.
     due: BTreeSet<(Time, ObjectKey)>,
     asked: BTreeMap<RequestId, Deletion>,
     /// Deletions that wait before their next try.
     paused: BTreeMap<(Time, ObjectKey), Deletion>,
     armed: Option<Time>,
+}
+
+/// What is done about a pod.
+enum Work {
+    /// It is to be deleted.
+    Planned(Plan),
+    /// It is being deleted; `late` if that was planned before.
+    Running { late: bool },
+    /// Its deletion was granted: it is not asked for again after some time, as long as the pod is there.
+    Granted,
 }
 
 /// A deletion to come.
@@ -121,13 +131,10 @@ impl TaintEviction {
             Endurance::Always => self.cancel(ctx, &key),
             Endurance::For(span) => {
                 // A plan that was made earlier stands, whatever the span is by now: only its start is compared.
-                if let Some(Some(plan)) = self.plans.get(&key)
-                    && plan.created_at < ctx.now
-                {
-                    return;
-                }
-                if matches!(self.plans.get(&key), Some(Some(_))) {
-                    self.cancel(ctx, &key);
+                match self.plans.get(&key) {
+                    Some(Work::Planned(plan)) if plan.created_at < ctx.now => return,
+                    Some(Work::Planned(_)) => self.cancel(ctx, &key),
+                    _ => {}
                 }
                 self.plan(ctx, key, span, cause);
             }
@@ -139,24 +146,28 @@ impl TaintEviction {
             return;
         }
         if after == Span::ZERO {
-            return self.fire(ctx, key, cause);
+            return self.fire(ctx, key, cause, false);
         }
         let fires_at = ctx.now.saturating_add(after);
         self.due.insert((fires_at, key.clone()));
-        self.plans.insert(key, Some(Plan { fires_at, created_at: ctx.now, cause }));
+        self.plans.insert(key, Work::Planned(Plan { fires_at, created_at: ctx.now, cause }));
     }
 
-    /// Forgets a plan; a deletion that runs already goes on.
+    /// Forgets a plan; a deletion that runs already goes on. Nothing is said of one that was made at once or is
+    /// granted.
+    ///
+    /// Source: `CancelWork`, pkg/controller/tainteviction/timed_workers.go (v1.34.1).
     fn cancel(&mut self, ctx: &mut Context<'_>, key: &ObjectKey) {
-        let Some(plan) = self.plans.remove(key) else { return };
-        if let Some(plan) = plan {
-            self.due.remove(&(plan.fires_at, key.clone()));
+        match self.plans.remove(key) {
+            Some(Work::Planned(plan)) => drop(self.due.remove(&(plan.fires_at, key.clone()))),
+            Some(Work::Running { late: true }) => {}
+            Some(Work::Running { late: false } | Work::Granted) | None => return,
         }
         tell(ctx, key, "Cancelling deletion of");
     }
 
-    fn fire(&mut self, ctx: &mut Context<'_>, key: ObjectKey, cause: Name) {
-        self.plans.insert(key.clone(), None);
+    fn fire(&mut self, ctx: &mut Context<'_>, key: ObjectKey, cause: Name, late: bool) {
+        self.plans.insert(key.clone(), Work::Running { late });
         ctx.record(key.clone(), What::Evicted { cause });
         tell(ctx, &key, "Marking for deletion");
         self.ask(ctx, Deletion { pod: key, tries: 0, stage: Stage::Read }, None);
@@ -196,7 +207,7 @@ impl TaintEviction {
                 deletion.stage = Stage::Delete;
                 self.ask(ctx, deletion, None);
             }
-            (Stage::Delete, Ok(_)) => self.finish(&deletion.pod),
+            (Stage::Delete, Ok(_)) => self.granted(&deletion.pod),
             (_, answer) => {
                 deletion.tries += 1;
                 let gone = matches!(answer, Err(Refusal::NotFound(_)));
@@ -209,8 +220,16 @@ impl TaintEviction {
         }
     }
 
+    /// A deletion was granted. That the pod is gone may have been seen before the answer: then nothing is kept.
+    fn granted(&mut self, key: &ObjectKey) {
+        if let Some(work @ Work::Running { .. }) = self.plans.get_mut(key) {
+            *work = Work::Granted;
+        }
+    }
+
+    /// A deletion was given up.
     fn finish(&mut self, key: &ObjectKey) {
-        if let Some(None) = self.plans.get(key) {
+        if let Some(Work::Running { .. }) = self.plans.get(key) {
             self.plans.remove(key);
         }
     }
@@ -277,8 +296,10 @@ impl Controller for TaintEviction {
                 self.armed = None;
                 while let Some((_, key)) = self.due.first().filter(|(at, _)| *at <= ctx.now).cloned() {
                     self.due.pop_first();
-                    let plan = self.plans.remove(&key).flatten().expect("what is due is planned");
-                    self.fire(ctx, key, plan.cause);
+                    let Some(Work::Planned(plan)) = self.plans.remove(&key) else {
+                        unreachable!("what is due is planned")
+                    };
+                    self.fire(ctx, key, plan.cause, true);
                 }
                 while let Some(entry) = self.paused.first_entry()
                     && entry.key().0 <= ctx.now

@@ -94,6 +94,30 @@ fn a_taint_that_goes_in_time_cancels_and_a_second_taint_does_not_restart_the_clo
 }
 
 #[test]
+fn a_pod_whose_deletion_was_granted_is_not_planned_for_again_and_nothing_of_it_is_cancelled() {
+    let mut bed = cluster();
+    bed.silence(0);
+    add_pod(&mut bed, "stuck", vec![toleration("x", Some(20)), toleration("y", Some(20))]);
+    add_pod(&mut bed, "quick", vec![]);
+    bed.run_until(Time::from_secs(10));
+    patch(&mut bed, Patch::AddTaint(taint("x")));
+    bed.run_until(Time::from_secs(40));
+    assert!(bed.get::<Pod>("default", "stuck").unwrap().meta.is_terminating(), "its node does not answer");
+    // Its node's taints change, and go in the end.
+    patch(&mut bed, Patch::AddTaint(taint("y")));
+    bed.run_until(Time::from_secs(100));
+    patch(&mut bed, Patch::RemoveTaint { key: "x".into(), effect: None });
+    bed.run_until(Time::from_secs(105));
+    patch(&mut bed, Patch::RemoveTaint { key: "y".into(), effect: None });
+    bed.run_until(Time::from_secs(110));
+    let marked = |pod: &str| bed.times_said(&format!("Marking for deletion Pod default/{pod}"));
+    assert_eq!((evicted(&bed, "stuck"), marked("stuck")), (vec![Time::from_secs(30)], 1));
+    assert_eq!(bed.times_said("Cancelling deletion of Pod default/stuck"), 0);
+    assert_eq!(bed.times_said("Cancelling deletion of Pod default/quick"), 0);
+    assert!(marked("quick") > 0);
+}
+
+#[test]
 fn evictions_keep_to_twenty_requests_per_second_and_each_pod_takes_three() {
     let mut bed = cluster();
     for pod in 0..60 {

@@ -113,11 +113,16 @@ impl AttachDetach {
         let wanted = users(view, volume);
         let all = view.all::<VolumeAttachment>().map(|(_, attachment)| attachment);
         let present: Vec<&Arc<VolumeAttachment>> = all.filter(|it| it.volume == volume.meta.name).collect();
-        let mut batches = Vec::new();
+        let (mut batches, mut held_by) = (Vec::new(), BTreeSet::new());
+        self.refused.retain(|(refused, node)| *refused != volume.meta.name || wanted.contains_key(node));
         for attachment in &present {
             let key = (volume.meta.name.clone(), attachment.node.clone());
+            // What is about to be attached or detached is waited for in silence.
+            let settled = attachment.status.attached || attachment.status.attach_error.is_some();
+            let holds = settled && !attachment.meta.is_terminating();
             match wanted.get(&attachment.node) {
                 Some(pods) => {
+                    held_by.extend(holds.then_some(&attachment.node));
                     self.leaving.remove(&key);
                     self.refused.remove(&key);
                     if !attachment.status.attached && !attachment.meta.is_terminating() {
@@ -126,7 +131,11 @@ impl AttachDetach {
                     batches.extend(self.report(ctx, view, attachment, pods));
                 }
                 None if attachment.meta.is_terminating() => self.forget(attachment),
-                None => batches.extend(self.detach(ctx, view, attachment, (&key, &unique))),
+                None => {
+                    let requests = self.detach(ctx, view, attachment, (&key, &unique));
+                    held_by.extend((holds && requests.is_empty()).then_some(&attachment.node));
+                    batches.extend(requests);
+                }
             }
         }
         let found = view.find::<CSIDriver>(&Name::default(), &driver).map(|(_, driver)| &**driver);
@@ -138,7 +147,10 @@ impl AttachDetach {
                 continue;
             }
             if !present.is_empty() && !may_be_attached_twice(volume) {
-                self.refuse(ctx, view, volume, (node, pods));
+                if !held_by.is_empty() && self.refused.insert((volume.meta.name.clone(), node.clone())) {
+                    let others = wanted.iter().filter(|(other, _)| held_by.contains(other));
+                    refuse(ctx, volume, pods, others.flat_map(|(_, it)| it));
+                }
                 continue;
             }
             let meta = Meta::named("", &attachment_name(&driver, &handle, node));
@@ -211,35 +223,27 @@ impl AttachDetach {
         let delete = Request::Delete { key: object, uid: Some(attachment.meta.uid), grace: None, propagation };
         vec![status.into_iter().collect(), vec![delete]]
     }
+}
 
-    /// Says to the pods of a second node that their volume is elsewhere, once.
-    ///
-    /// Source: `reportMultiAttachError`.
-    fn refuse(
-        &mut self,
-        ctx: &mut Context<'_>,
-        view: View<'_>,
-        volume: &PersistentVolume,
-        at: (&Name, &Vec<&Arc<Pod>>),
-    ) {
-        let (node, pods) = at;
-        if !self.refused.insert((volume.meta.name.clone(), node.clone())) {
-            return;
-        }
-        let wanted = users(view, volume);
-        let others: Vec<&Arc<Pod>> =
-            wanted.iter().filter(|(other, _)| *other != node).flat_map(|(_, it)| it.clone()).collect();
-        for pod in pods {
-            let names: Vec<&str> = others.iter().map(|other| &*other.meta.name).collect();
-            let why = if names.is_empty() {
-                "Volume is already exclusively attached to one node and can't be attached to another".to_owned()
-            } else {
-                format!("Volume is already used by pod(s) {}", names.join(", "))
-            };
-            let message = format!("Multi-Attach error for volume \"{}\" {why}", volume.meta.name);
-            let event = Event::warning(REPORTER, "FailedAttachVolume", message).about(&pod.meta);
-            ctx.event(NamespacedName::of_meta(&pod.meta).of(Kind::Pod), event);
-        }
+/// Says to the pods of a second node that their volume is elsewhere, and which pods of the node that holds it use it.
+///
+/// Source: `reportMultiAttachError`.
+fn refuse<'a>(
+    ctx: &mut Context<'_>,
+    volume: &PersistentVolume,
+    pods: &[&Arc<Pod>],
+    others: impl Iterator<Item = &'a &'a Arc<Pod>>,
+) {
+    let names: Vec<&str> = others.map(|other| &*other.meta.name).collect();
+    let why = if names.is_empty() {
+        "Volume is already exclusively attached to one node and can't be attached to another".to_owned()
+    } else {
+        format!("Volume is already used by pod(s) {}", names.join(", "))
+    };
+    for pod in pods {
+        let message = format!("Multi-Attach error for volume \"{}\" {why}", volume.meta.name);
+        let event = Event::warning(REPORTER, "FailedAttachVolume", message).about(&pod.meta);
+        ctx.event(NamespacedName::of_meta(&pod.meta).of(Kind::Pod), event);
     }
 }
 

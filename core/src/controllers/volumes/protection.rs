@@ -10,7 +10,6 @@ use crate::context::Context;
 use crate::controllers::NamespacedName;
 use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
-use crate::id::Name;
 use crate::model::{
     CLAIM_PROTECTION, Kind, Meta, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, VOLUME_PROTECTION,
     VolumePhase,
@@ -33,7 +32,7 @@ impl Protection {
     }
 
     fn add(&mut self, kind: Kind, meta: &Meta) {
-        if meta.is_terminating() {
+        if meta.is_terminating() || !is_protected(meta, finalizer_of(kind)) {
             self.desk.queue.add(NamespacedName::of_meta(meta).of(kind));
         }
     }
@@ -98,28 +97,42 @@ impl Reconciler for Protection {
     }
 
     fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: ObjectKey) -> Step<ObjectKey, ()> {
-        let free = match key.kind {
+        let finalizer = finalizer_of(key.kind);
+        let is_free = match key.kind {
             Kind::PersistentVolumeClaim => {
-                let found = view.find::<PersistentVolumeClaim>(&key.namespace, &key.name);
-                found.is_some_and(|(_, claim)| holds(&claim.meta, CLAIM_PROTECTION) && !is_used(view, claim))
+                let found = view.find::<PersistentVolumeClaim>(&key.namespace, &key.name).map(|(_, claim)| claim);
+                found.and_then(|claim| becomes_free(&claim.meta, finalizer, || !is_used(view, claim)))
             }
             _ => {
-                let found = view.find::<PersistentVolume>(&key.namespace, &key.name);
-                found.is_some_and(|(_, volume)| {
-                    holds(&volume.meta, VOLUME_PROTECTION) && volume.status.phase != VolumePhase::Bound
+                let found = view.find::<PersistentVolume>(&key.namespace, &key.name).map(|(_, volume)| volume);
+                found.and_then(|volume| {
+                    becomes_free(&volume.meta, finalizer, || volume.status.phase != VolumePhase::Bound)
                 })
             }
         };
-        let finalizer: Name = match key.kind {
-            Kind::PersistentVolumeClaim => CLAIM_PROTECTION.into(),
-            _ => VOLUME_PROTECTION.into(),
-        };
-        let patch = Patch::Finalizer { name: finalizer, present: false };
-        let write = free.then(|| Request::Patch { key: key.clone(), patch });
+        let patch = |is_free: bool| Patch::Finalizer { name: finalizer.into(), present: !is_free };
+        let write = is_free.map(|is_free| Request::Patch { key: key.clone(), patch: patch(is_free) });
         self.desk.begin(ctx, key, (), [write.into_iter().collect()])
     }
 }
 
-fn holds(meta: &Meta, finalizer: &str) -> bool {
-    meta.is_terminating() && meta.finalizers.iter().any(|present| **present == *finalizer)
+/// What keeps an object of a kind.
+fn finalizer_of(kind: Kind) -> &'static str {
+    if kind == Kind::PersistentVolumeClaim { CLAIM_PROTECTION } else { VOLUME_PROTECTION }
+}
+
+fn is_protected(meta: &Meta, finalizer: &str) -> bool {
+    meta.finalizers.iter().any(|present| **present == *finalizer)
+}
+
+/// Whether an object's protection goes (`Some(true)`) or comes (`Some(false)`): admission protects what is made, and
+/// what somebody has stripped of it gets it again unless it is being deleted.
+///
+/// Source: `IsDeletionCandidate`, `NeedToAddFinalizer`, pkg/controller/volume/protectionutil/utils.go (v1.34.1).
+fn becomes_free(meta: &Meta, finalizer: &str, is_unused: impl FnOnce() -> bool) -> Option<bool> {
+    match (meta.is_terminating(), is_protected(meta, finalizer)) {
+        (true, true) => is_unused().then_some(true),
+        (false, false) => Some(false),
+        _ => None,
+    }
 }

@@ -203,3 +203,22 @@ fn with_a_stale_list_a_job_s_end_is_told_again_if_that_job_is_looked_at_before_t
         assert_eq!(sync.version, Some(Revision(7)), "{order:?}: and writes over what it began with, in vain");
     }
 }
+
+#[test]
+fn a_job_of_a_former_cron_job_of_the_name_is_looked_at_too() {
+    let mut bed = bed(ninety_seconds);
+    bed.create(minutely(|_| {}));
+    bed.run_for(Span::from_secs(70));
+    let former = jobs(&bed)[0].clone();
+    // The Job stays behind, held by a finalizer, when its CronJob goes and another of the name comes.
+    let (key, finalizer) = (ObjectKey::new(Kind::Job, "default", &former.meta.name), "example.com/hold".into());
+    bed.request(Request::Patch { key, patch: Patch::Finalizer { name: finalizer, present: true } });
+    let key = ObjectKey::new(Kind::CronJob, "default", "cj");
+    bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
+    bed.run_for(Span::from_secs(1));
+    bed.create(minutely(|it| it.suspend = true));
+    bed.run_for(Span::from_secs(1));
+    assert_eq!((jobs(&bed).len(), jobs(&bed)[0].meta.uid), (1, former.meta.uid));
+    let sentence = format!("Saw a job that the controller did not create or forgot: {}", former.meta.name);
+    assert!(events(&bed, "UnexpectedJob")[0].ends_with(&sentence), "{:?}", bed.events(Kind::CronJob, "cj"));
+}

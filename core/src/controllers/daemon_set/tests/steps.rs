@@ -93,6 +93,42 @@ fn a_rollout_with_surge_puts_so_many_new_pods_beside_old_ones() {
 }
 
 #[test]
+fn a_rollout_with_surge_waits_while_an_old_pod_is_on_a_node_that_is_gone() {
+    let set = DaemonSet { strategy: rolling(1, 0), template_generation: 2, ..agent() };
+    let fits = [NodeFit { name: "a".into(), should_run: true, may_stay: true }];
+    let misses = |on_a: &str, on_b: &str| {
+        let (hash, mut pods) = ("h2".into(), PodsByNode::new());
+        pods.insert("a".into(), vec![pod("a", on_a)]);
+        pods.insert("b".into(), vec![pod("b", on_b)]);
+        let wanted = Situation { now: NOW, set: &set, hash: &hash, nodes: &fits, pods: &pods }.roll();
+        (wanted.misses_node, wanted.creations.len() + wanted.deletions.len())
+    };
+    assert_eq!(misses("old+", "old+"), (true, 0));
+    assert_eq!(misses("old-", "old-"), (true, 0));
+    assert_eq!(misses("old+", "new+"), (false, 1), "a new pod there is nothing to decide about");
+    assert_eq!(misses("old+", "old+~"), (false, 1), "nor is one that is being deleted");
+}
+
+#[test]
+fn a_rollout_that_waits_for_the_pods_of_a_lost_node_goes_on_when_they_are_gone() {
+    let mut bed = bed(3);
+    bed.create(DaemonSet { strategy: rolling(1, 0), ..agent() });
+    bed.run_for(Span::from_secs(20));
+    let on = |bed: &Testbed| -> Vec<String> {
+        let pods = bed.core.newest().all::<Pod>().map(|(_, pod)| pod.clone());
+        pods.map(|pod| format!("{}:{}", pod.node.clone().unwrap_or_default(), pod.spec.containers[0].image)).collect()
+    };
+    assert_eq!(on(&bed).len(), 3, "{:?}", bed.told());
+    bed.silence(0);
+    delete(&mut bed, Kind::Node, "n0", Propagation::Background);
+    image(&mut bed, "app:v2");
+    bed.run_for(Span::from_secs(30));
+    assert!(on(&bed).iter().all(|it| !it.ends_with(":v2")), "{:?}", on(&bed));
+    bed.run_for(Span::from_secs(120));
+    assert!(on(&bed).len() == 2 && on(&bed).iter().all(|it| it.ends_with(":v2")), "{:?}", on(&bed));
+}
+
+#[test]
 fn the_limits_are_shares_of_the_nodes_that_should_run_a_pod() {
     let limits = |surge, unavailable, nodes: &str| {
         let strategy = DaemonSetStrategy::RollingUpdate { max_surge: surge, max_unavailable: unavailable };

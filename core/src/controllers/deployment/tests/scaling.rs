@@ -66,6 +66,14 @@ fn the_share_of_one_replica_set_follows_its_notes_or_else_the_status() {
     }
 }
 
+#[test]
+fn nothing_goes_from_one_set_to_another_once_all_pods_are_divided() {
+    // The set that comes last was scaled for 20 pods, so its own note would have it lose one.
+    let mut plan = plan(rolling(10, 0, 0), &rolling(8, 0, 0), "a:4 b:2@20 *c:2");
+    plan.scale();
+    assert_eq!(sizes_of(&plan), "a:5 b:2 *c:3");
+}
+
 fn annotated(annotations: Labels) -> Seldom<MetaExtras> {
     MetaExtras { annotations, ..MetaExtras::default() }.into()
 }

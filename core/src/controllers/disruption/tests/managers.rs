@@ -214,3 +214,26 @@ fn of_pods_that_nobody_manages_a_budget_warns_if_their_managers_number_matters()
     assert!(said[0].contains(selector), "{said:?}");
     assert!(bed.events(Kind::PodDisruptionBudget, "least").is_empty(), "its number is its own");
 }
+
+#[test]
+fn a_replica_set_stands_for_itself_when_its_deployment_is_gone() {
+    let mut bed = Testbed::new(Config::default()).with_binder(&["n1"]);
+    bed.add_node(0, "n1", "a", 64_000, 1 << 38);
+    bed.create(budget("max", at_most(1)));
+    let ReplicaSet { selector, template, .. } = replica_set("deploy", 4);
+    let meta = Meta::named("default", "deploy");
+    bed.create(Deployment { meta, replicas: 4, selector, template, ..Deployment::default() });
+    bed.run_for(Span::from_secs(20));
+    assert_eq!(status(&bed, "max"), (1, 4, 3, 4));
+    // The ReplicaSet cannot be collected, so its pods stay.
+    bed.refuse(1_000, |request| matches!(request, Request::Delete { key, .. } if key.kind == Kind::ReplicaSet));
+    let key = ObjectKey::new(Kind::Deployment, "default", "deploy");
+    bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
+    bed.run_for(Span::from_secs(1));
+    let pod = bed.core.newest().all::<Pod>().next().expect("the pods stay").1.meta.name.clone();
+    let touch = Patch::Annotation { key: "touched".into(), value: Some("yes".into()) };
+    bed.request(Request::Patch { key: ObjectKey::new(Kind::Pod, "default", &pod), patch: touch });
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(status(&bed, "max"), (1, 4, 3, 4), "{:?}", bed.events(Kind::PodDisruptionBudget, "max"));
+    assert_eq!(bed.times_said("found no controllers"), 0);
+}

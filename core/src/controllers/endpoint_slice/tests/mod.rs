@@ -2,14 +2,17 @@ mod hints;
 mod selecting;
 mod stale;
 
+use std::sync::Arc;
+
 use super::placement::Wanted;
 use super::*;
-use crate::api::Patch;
+use crate::api::{Patch, Propagation, Request};
 use crate::config::Config;
 use crate::controllers::service_pods::Ports;
 use crate::digest::Shared;
 use crate::model::{
-    Container, ContainerPort, Endpoint, IntOrName, ObjectKey, PodSpec, Protocol, Seldom, ServicePort, ServiceType,
+    Container, ContainerPort, Endpoint, IntOrName, Object, ObjectKey, PodSpec, Protocol, Seldom, ServicePort,
+    ServiceType,
 };
 use crate::testbed::{StandIn, Testbed};
 

@@ -162,3 +162,34 @@ fn without_a_batch_period_each_change_of_a_pod_is_written_at_once() {
         }
     }
 }
+
+#[test]
+fn a_slice_that_is_given_to_another_service_by_hand_is_made_anew() {
+    let mut bed = bed();
+    bed.create(web());
+    bed.create(pod("p", "http", 8080));
+    bed.create(Service { meta: Meta::named("default", "other"), ..web() });
+    bed.run_for(Span::from_secs(6));
+    let of = |bed: &Testbed, service: &str| {
+        let of_service =
+            |slice: &Arc<EndpointSlice>| slice.meta.labels.get(SERVICE_NAME).is_some_and(|it| **it == *service);
+        let own: Vec<_> = slices(bed).into_iter().filter(of_service).collect();
+        own.iter().map(|slice| (slice.meta.name.clone(), slice.endpoints.len())).collect::<Vec<_>>()
+    };
+    let (moved, kept) = (of(&bed, "web")[0].0.clone(), of(&bed, "other"));
+    let patch = Patch::Label { key: SERVICE_NAME.into(), value: Some("other".into()) };
+    bed.request(Request::Patch { key: ObjectKey::new(Kind::EndpointSlice, "default", &moved), patch });
+    bed.run_for(Span::from_secs(3));
+    assert_eq!(of(&bed, "other"), kept, "what has another owner goes");
+    assert!(of(&bed, "web").len() == 1 && of(&bed, "web")[0].0 != moved, "{:?}", of(&bed, "web"));
+    bed.create(pod("q", "http", 8080));
+    bed.run_for(Span::from_secs(6));
+    assert_eq!((of(&bed, "web")[0].1, of(&bed, "other")[0].1), (2, 2));
+    // To a Service that is not there.
+    let moved = of(&bed, "web")[0].0.clone();
+    let patch = Patch::Label { key: SERVICE_NAME.into(), value: Some("nobody".into()) };
+    bed.request(Request::Patch { key: ObjectKey::new(Kind::EndpointSlice, "default", &moved), patch });
+    bed.run_for(Span::from_secs(3));
+    assert_eq!((of(&bed, "web").len(), of(&bed, "nobody").len()), (1, 1));
+    assert_eq!(of(&bed, "web")[0].1, 2);
+}

@@ -86,6 +86,21 @@ fn pods_are_counted_once_and_made_as_wanted_whatever_request_is_refused() {
 }
 
 #[test]
+fn a_ready_pod_counts_as_ready_as_long_as_its_finalizer_cannot_be_taken_off() {
+    let mut bed = bed(run_on);
+    bed.create(job(|spec| (spec.completions, spec.parallelism) = (Some(5), 3)));
+    bed.run_for(Span::from_secs(10));
+    let counts = |bed: &Testbed| (read(bed).status.active, read(bed).status.ready);
+    assert_eq!(counts(&bed), (3, Some(3)));
+    bed.refuse(1, untracks);
+    patch(&mut bed, Patch::Replicas(2));
+    bed.run_for(Span::from_millis(500));
+    assert_eq!((counts(&bed), bed.refusals_left()), ((3, Some(3)), 0), "the pod is as it was");
+    bed.run_for(Span::from_secs(10));
+    assert_eq!(counts(&bed), (2, Some(2)));
+}
+
+#[test]
 fn a_job_makes_as_many_pods_as_its_quota_grants_and_the_rest_when_there_is_room() {
     let mut bed = bed(run_on);
     let mut quota = ResourceQuota { meta: Meta::named("default", "few"), ..ResourceQuota::default() };

@@ -69,9 +69,10 @@ fn a_refusal_is_a_condition_until_a_sync_succeeds() {
         conditions.get(ConditionKind::ReplicaFailure).map(|it| (it.reason.to_string(), it.message.to_string()))
     };
     let of = |set: &ReplicaSet, pods: &[&str], error| reason(&status_of(set, pods, error).conditions);
-    let said = |reason: &str| Some((reason.to_string(), refusal.to_string()));
-    assert_eq!(of(&web(2), &["running"], Some(&refusal)), said("FailedCreate"));
-    assert_eq!(of(&web(2), &["running", "running", "running"], Some(&refusal)), said("FailedDelete"));
+    let said = |reason: &str, what: &str| Some((reason.to_string(), format!("{what}{refusal}")));
+    assert_eq!(of(&web(2), &["running"], Some(&refusal)), said("FailedCreate", ""));
+    let surplus = of(&web(2), &["running", "running", "running"], Some(&refusal));
+    assert_eq!(surplus, said("FailedDelete", "unable to delete pods: "));
     assert_eq!(of(&failing("Old"), &["running"], None), None);
     let kept = Some(("Old".to_string(), "before".to_string()));
     assert_eq!(of(&failing("Old"), &["running"], Some(&refusal)), kept, "a failure that is told is not told anew");

@@ -1,3 +1,4 @@
+mod claim_faults;
 mod claim_owners;
 mod claims;
 mod members;

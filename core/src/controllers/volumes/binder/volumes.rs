@@ -31,7 +31,7 @@ pub(super) fn sync_volume(view: View<'_>, volume: &PersistentVolume) -> Plan {
             let plan = Plan::default()
                 .say_of_volume(volume, Event::warning(REPORTER, "VolumeMismatch", volume_message))
                 .say(claim, Event::warning(REPORTER, "VolumeMismatch", claim_message));
-            return plan;
+            return plan.unsettled();
         }
         // The claim's own sync binds it.
         return sync_claim(view, claim);

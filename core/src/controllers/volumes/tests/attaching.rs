@@ -181,6 +181,48 @@ fn a_pod_that_comes_to_a_volume_nobody_uses_any_more_is_told_that_it_is_elsewher
 }
 
 #[test]
+fn only_the_pods_of_the_node_that_holds_a_volume_are_named_to_those_that_wait_for_it() {
+    let (mut bed, _) = attached();
+    bed.add_node(2, "n3", "b", 4_000, 8 << 30);
+    remove(&mut bed, "p");
+    place(&mut bed, "q", "n2");
+    place(&mut bed, "r", "n3");
+    bed.run_for(Span::from_secs(5));
+    for name in ["q", "r"] {
+        let told = bed.events(Kind::Pod, name);
+        let multi: Vec<&String> = told.iter().filter(|line| line.contains("Multi-Attach")).collect();
+        assert!(multi.len() == 1 && multi[0].ends_with("can't be attached to another"), "{told:#?}");
+    }
+}
+
+#[test]
+fn a_pod_that_comes_while_its_volume_is_being_attached_or_detached_elsewhere_waits_in_silence() {
+    // Nobody says that the first node uses the volume, so it leaves as soon as its pod has gone.
+    let mut bed = slow(Span::from_secs(2));
+    place(&mut bed, "p", "n1");
+    bed.run_for(Span::from_secs(10));
+    assert_eq!(attachments(&bed), [("n1".to_owned(), true)]);
+    remove(&mut bed, "p");
+    place(&mut bed, "q", "n2");
+    bed.run_for(Span::from_secs(30));
+    assert_eq!((attachments(&bed), said(&bed, "Multi-Attach")), (vec![("n2".to_owned(), true)], 0));
+    // While it is on its way to the first node a pod on the second is told nothing; then that it is used there.
+    let mut bed = slow(Span::from_secs(20));
+    place(&mut bed, "p", "n1");
+    place(&mut bed, "q", "n2");
+    bed.run_for(Span::from_secs(15));
+    assert_eq!(said(&bed, "Multi-Attach"), 0, "{:#?}", bed.events(Kind::Pod, "q"));
+    bed.run_for(Span::from_secs(15));
+    assert_eq!(said(&bed, "Volume is already used by pod(s) p"), 1, "{:#?}", bed.events(Kind::Pod, "q"));
+    // A pod that comes to a refused node again is told again.
+    remove(&mut bed, "q");
+    bed.run_for(Span::from_secs(1));
+    place(&mut bed, "s", "n2");
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(said(&bed, "Volume is already used by pod(s) p"), 2);
+}
+
+#[test]
 fn a_volume_stays_while_its_node_cannot_be_told_and_the_six_minutes_do_not_begin_again() {
     let (mut bed, _) = attached();
     bed.set_node_condition("n1", ConditionKind::Ready, Status3::Unknown, "NodeStatusUnknown");

@@ -11,10 +11,10 @@ use crate::api::{Patch, Propagation, Request};
 use crate::config::{Config, CsiDriverConfig, SpanRange, StorageConfig};
 use crate::digest::Shared;
 use crate::model::{
-    AccessMode, BindingMode, CLAIM_PROTECTION, ClaimPhase, ClaimSpec, ClaimTemplate, ConditionKind, Kind, Labels, Meta,
-    Node, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, PodSpec, PodVolume, PodVolumeSource,
-    ReclaimPolicy, SelectorOperator, SelectorRequirement, Status3, StorageClass, Taint, TaintEffect, VolumeAttachment,
-    VolumeMode, VolumePhase, VolumeSource,
+    AccessMode, BindingMode, CLAIM_PROTECTION, ClaimPhase, ClaimReference, ClaimSpec, ClaimTemplate, ConditionKind,
+    Kind, Labels, Meta, Node, Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, Pod, PodSpec, PodVolume,
+    PodVolumeSource, ReclaimPolicy, SelectorOperator, SelectorRequirement, Status3, StorageClass, Taint, TaintEffect,
+    VolumeAttachment, VolumeMode, VolumePhase, VolumeSource,
 };
 use crate::testbed::Testbed;
 use crate::time::Span;
@@ -302,4 +302,22 @@ fn a_claim_without_its_volume_is_lost() {
     bed.request(Request::Create(Object::PersistentVolume(Arc::new(again))));
     bed.run_for(Span::from_secs(15));
     assert_eq!(stored(&bed, "c").status.phase, ClaimPhase::Bound, "{:#?}", bed.told());
+}
+
+#[test]
+fn a_volume_whose_mode_is_not_its_claim_s_says_so_whenever_all_are_looked_at() {
+    let mut bed = Testbed::new(Config::default());
+    bed.create(claim("c", "", "1Gi"));
+    let uid = Some(stored(&bed, "c").meta.uid);
+    let mut block = volume("v", "", "1Gi");
+    block.mode = VolumeMode::Block;
+    block.claim = Some(ClaimReference { namespace: "default".into(), name: "c".into(), uid });
+    bed.create(block);
+    let sentence =
+        "Cannot bind PersistentVolume \"v\" to requested PersistentVolumeClaim due to incompatible volumeMode";
+    bed.run_for(Span::from_secs(1));
+    let at_first = said(&bed, sentence);
+    assert!(at_first > 0, "{:?}", bed.events(Kind::PersistentVolumeClaim, "c"));
+    bed.run_for(Span::from_secs(45));
+    assert_eq!(said(&bed, sentence), at_first + 3, "every 15 s");
 }

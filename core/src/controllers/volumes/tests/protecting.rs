@@ -74,6 +74,28 @@ fn of_two_pods_that_use_a_claim_the_last_frees_it() {
 }
 
 #[test]
+fn who_is_stripped_of_its_protection_gets_it_again_unless_it_is_going() {
+    let mut bed = Testbed::new(Config::default());
+    bed.create(claim("c", "", "1Gi"));
+    bed.create(volume("v", "", "1Gi"));
+    bed.run_for(Span::from_secs(1));
+    let strip = |bed: &mut Testbed, key: ObjectKey, name: &str| {
+        let before = bed.core.revision();
+        bed.request(Request::Patch { key, patch: Patch::Finalizer { name: name.into(), present: false } });
+        bed.run_for(Span::from_secs(1));
+        assert!(bed.core.revision().0 >= before.0 + 2, "it was taken off and put on again");
+    };
+    strip(&mut bed, ObjectKey::new(Kind::PersistentVolumeClaim, "default", "c"), CLAIM_PROTECTION);
+    assert_eq!(finalizers(&bed, "c").as_deref(), Some(CLAIM_PROTECTION));
+    strip(&mut bed, ObjectKey::new(Kind::PersistentVolume, "", "v"), VOLUME_PROTECTION);
+    let volume = bed.get::<PersistentVolume>("", "v").expect("it is there");
+    assert_eq!(volume.meta.finalizers, [crate::id::Name::from(VOLUME_PROTECTION)]);
+    delete(&mut bed, Kind::PersistentVolumeClaim, "c", None);
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(finalizers(&bed, "c"), None);
+}
+
+#[test]
 fn a_volume_is_kept_while_it_is_bound() {
     let mut bed = Testbed::new(Config::default());
     bed.create(volume("free", "", "1Gi"));
@@ -117,6 +139,32 @@ fn an_ephemeral_volume_s_claim_is_made_once_and_never_taken_from_others() {
     bed.create(pod("plain", &[PodVolumeSource::EmptyDir]));
     bed.run_for(Span::from_secs(1));
     assert_eq!(bed.core.newest().all::<PersistentVolumeClaim>().count(), 2, "a pod without such volumes has no claim");
+}
+
+#[test]
+fn a_pod_is_told_of_claims_of_its_ephemeral_volumes_that_cannot_be_made() {
+    let makes_claim =
+        |request: &Request| matches!(request, Request::Create(object) if object.kind() == Kind::PersistentVolumeClaim);
+    let mut bed = Testbed::new(Config::default());
+    bed.refuse(1, makes_claim);
+    bed.create(pod("p", &[ephemeral(), ephemeral()]));
+    bed.run_for(Span::from_secs(1));
+    let told = bed.events(Kind::Pod, "p");
+    let why =
+        "Warning FailedBinding x1: ephemeral volume v0: create PVC p-v0: Internal error occurred: the disk is full";
+    assert!(told.iter().any(|line| line.ends_with(why)), "{told:#?}");
+    let names = |bed: &Testbed| -> Vec<String> {
+        bed.core.newest().all::<PersistentVolumeClaim>().map(|(_, claim)| claim.meta.name.to_string()).collect()
+    };
+    assert_eq!(names(&bed), ["p-v0", "p-v1"], "it is tried again");
+    // A claim that is somebody else's ends the look at the pod, and its end wakes the pod.
+    bed.create(claim("q-v1", "", "1Gi"));
+    bed.create(pod("q", &[ephemeral(), ephemeral(), ephemeral()]));
+    bed.run_for(Span::from_secs(120));
+    assert_eq!(names(&bed), ["p-v0", "p-v1", "q-v0", "q-v1"]);
+    delete(&mut bed, Kind::PersistentVolumeClaim, "q-v1", None);
+    bed.run_for(Span::from_secs(1));
+    assert_eq!(names(&bed), ["p-v0", "p-v1", "q-v0", "q-v1", "q-v2"], "{:#?}", bed.events(Kind::Pod, "q"));
 }
 
 #[test]
