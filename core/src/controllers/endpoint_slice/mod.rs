@@ -20,9 +20,8 @@ mod tests;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use crate::api::{Propagation, Refusal, Reply, Request};
+use crate::api::{Refusal, Reply};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::news::{News, Topics};
@@ -32,7 +31,7 @@ use crate::controllers::{NamespacedName, owned_by};
 use crate::digest::StableHasher;
 use crate::events::Event;
 use crate::id::{Name, Revision, RowId, Uid};
-use crate::model::{Address, EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServiceType};
+use crate::model::{Address, EndpointSlice, Kind, Labels, Meta, Node, Pod, Selector, Service, ServiceType};
 use crate::store::{Change, IndexKey, View};
 use crate::time::Span;
 
@@ -82,7 +81,12 @@ struct Tracked {
 
 /// A sync that waits for its writes.
 pub(in crate::controllers) struct Stage {
-    deleted: Vec<Uid>,
+    /// How many slices it makes, before all else.
+    made: usize,
+    /// The slices that it then changes, in this order.
+    changed: Vec<Name>,
+    /// The slices that it deletes at last, in this order.
+    deleted: Vec<(Name, Uid)>,
     left_out: LeftOut,
     /// What is said once the writes are answered.
     said: Vec<Event>,
@@ -337,21 +341,22 @@ impl Reconciler for EndpointSlices {
             // The watch has not yet shown what was written before.
             return self.finish(ctx, &key, true);
         };
-        let deleted = writes.delete.iter().map(|it| it.slice.meta.uid).collect();
-        if service.meta.is_terminating()
-            && !writes.create.is_empty()
-            && let Some(tracked) = self.services.get_mut(&key)
-        {
+        if service.meta.is_terminating() && !writes.create.is_empty() {
+            writes.create.clear();
             // What these would have held is in no slice.
-            tracked.pods.distrust();
+            if let Some(tracked) = self.services.get_mut(&key) {
+                tracked.pods.distrust();
+            }
         }
         // Slices of several sets of ports are made in any order: Kubernetes goes through a map.
         if writes.create.len() > 1 {
             let luck = |slice: &EndpointSlice| StableHasher::hash_one(&(service.meta.uid, &slice.ports));
             writes.create.sort_by_cached_key(luck);
         }
-        let requests = requests_of(writes, service.meta.is_terminating());
-        self.desk.begin(ctx, key, Stage { deleted, left_out, said }, requests)
+        let made = writes.create.len();
+        let changed = writes.update.iter().map(|it| it.slice.meta.name.clone()).collect();
+        let deleted = writes.delete.iter().map(|it| (it.slice.meta.name.clone(), it.slice.meta.uid)).collect();
+        self.desk.begin(ctx, key, Stage { made, changed, deleted, left_out, said }, writes.into_requests())
     }
 
     fn proceed(
@@ -369,7 +374,7 @@ impl Reconciler for EndpointSlices {
                 }
             }
             let granted = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(_)))).count();
-            tracked.deleted.extend(stage.deleted.iter().take(granted));
+            tracked.deleted.extend(stage.deleted.iter().take(granted).map(|(_, uid)| *uid));
             if error.is_some() || !stage.left_out.is_empty() {
                 tracked.pods.distrust();
             }
@@ -378,9 +383,11 @@ impl Reconciler for EndpointSlices {
         if (failed || !stage.said.is_empty())
             && let Some((_, service)) = view.find::<Service>(&key.namespace, &key.name)
         {
+            // Writes are made one by one, and the refused one was the last.
+            let refused = error.map(|refusal| stage.refused(service, answers.len() - 1, &refusal));
             events::about_hints(ctx, service, stage.said);
             if failed {
-                events::not_updated(ctx, service, &stage.left_out, error.as_ref());
+                events::not_updated(ctx, service, &stage.left_out, refused);
             }
         }
         self.finish(ctx, &key, failed)
@@ -432,19 +439,4 @@ fn blank_slice(service: &Service) -> EndpointSlice {
         ..Meta::named(&service.meta.namespace, &format!("{}-", service.meta.name))
     };
     EndpointSlice { meta, ..EndpointSlice::default() }
-}
-
-/// Creations, then updates, then deletions, one after the other. A Service that is going gets no new slices.
-fn requests_of(writes: Writes, is_terminating: bool) -> Vec<Vec<Request>> {
-    let object = Object::EndpointSlice;
-    let create =
-        writes.create.into_iter().filter(|_| !is_terminating).map(|slice| Request::Create(object(Arc::new(slice))));
-    let update = writes.update.into_iter().map(|it| Request::Update { object: object(it.slice), expected: it.version });
-    let delete = writes.delete.into_iter().map(|it| Request::Delete {
-        key: NamespacedName::of_meta(&it.slice.meta).of(Kind::EndpointSlice),
-        uid: Some(it.slice.meta.uid),
-        grace: None,
-        propagation: Propagation::Background,
-    });
-    create.chain(update).chain(delete).map(|request| vec![request]).collect()
 }

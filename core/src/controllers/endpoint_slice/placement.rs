@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use crate::api::{Propagation, Request};
+use crate::controllers::NamespacedName;
 use crate::digest::Shared;
 use crate::id::{Name, Revision, RowId, Uid};
-use crate::model::{Endpoint, EndpointSlice, Labels, Meta, Protocol};
+use crate::model::{Endpoint, EndpointSlice, Kind, Labels, Meta, Object, Protocol};
 
 /// Name, protocol and number of each port of a slice.
 pub(super) type Ports = Vec<(Name, Protocol, u16)>;
@@ -53,6 +55,23 @@ pub(super) struct Writes {
     pub(super) create: Vec<EndpointSlice>,
     pub(super) update: Vec<Stored>,
     pub(super) delete: Vec<Stored>,
+}
+
+impl Writes {
+    /// Creations, then updates, then deletions, one after the other.
+    pub(super) fn into_requests(self) -> Vec<Vec<Request>> {
+        let object = Object::EndpointSlice;
+        let create = self.create.into_iter().map(|slice| Request::Create(object(Arc::new(slice))));
+        let update =
+            self.update.into_iter().map(|it| Request::Update { object: object(it.slice), expected: it.version });
+        let delete = self.delete.into_iter().map(|it| Request::Delete {
+            key: NamespacedName::of_meta(&it.slice.meta).of(Kind::EndpointSlice),
+            uid: Some(it.slice.meta.uid),
+            grace: None,
+            propagation: Propagation::Background,
+        });
+        create.chain(update).chain(delete).map(|request| vec![request]).collect()
+    }
 }
 
 /// Places the wanted endpoints of a Service. `blank` is an empty slice of the Service with all its labels.

@@ -2,12 +2,16 @@ mod hints;
 mod selecting;
 mod stale;
 
+use std::sync::Arc;
+
 use super::placement::{Ports, Wanted};
 use super::*;
-use crate::api::Patch;
+use crate::api::{Patch, Propagation, Request};
 use crate::config::Config;
 use crate::digest::Shared;
-use crate::model::{Container, ContainerPort, Endpoint, IntOrName, ObjectKey, PodSpec, Protocol, Seldom, ServicePort};
+use crate::model::{
+    Container, ContainerPort, Endpoint, IntOrName, Object, ObjectKey, PodSpec, Protocol, Seldom, ServicePort,
+};
 use crate::testbed::{StandIn, Testbed};
 
 fn bed() -> Testbed {
