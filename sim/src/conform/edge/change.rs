@@ -196,14 +196,17 @@ pub(super) fn whole(current: Object, before: &Value, mut after: Value) -> Outcom
     };
     apply_defaults(&mut located.value);
     // What admission has added to a pod is not read back.
-    let object = match (to_object(&located), current) {
+    let object = match (to_object(&located), &current) {
         (Ok(Object::Pod(new)), Object::Pod(pod)) => {
-            Object::Pod(with_changes(&pod, &new, before["spec"] != after["spec"]).into())
+            Object::Pod(with_changes(pod, &new, before["spec"] != after["spec"]).into())
         }
-        (Ok(object), current) => with_times_of(object, &current),
+        (Ok(object), current) => with_times_of(object, current),
         (Err(errors), _) => return Outcome::NotCovered(errors.to_string()),
     };
-    Outcome::Ask(vec![Request::Update { object, expected: None }])
+    // What changes nothing is not written, in whatever words it comes.
+    let told = without_what_is_kept(current.kind(), to_json(&object, Revision(0), EPOCH), before);
+    let is_same = told == without_what_is_kept(current.kind(), before.clone(), before);
+    Outcome::Ask(vec![Request::Update { object: if is_same { current } else { object }, expected: None }])
 }
 
 /// What the API server says of a new version: what is wrong with it, and what may not be changed.
