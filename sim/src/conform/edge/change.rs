@@ -29,9 +29,9 @@ pub(super) struct Sent<'a> {
 
 /// Kinds that a PUT creates if they are not there.
 ///
-/// Source: `AllowCreateOnUpdate`, pkg/registry/core/{service,limitrange}/strategy.go, pkg/registry/coordination/lease
-/// (v1.34.1).
-const CREATED_BY_PUT: [&str; 3] = ["services", "limitranges", "leases"];
+/// Source: `AllowCreateOnUpdate`, pkg/registry/core/{service,endpoint,limitrange}/strategy.go,
+/// pkg/registry/coordination/lease (v1.34.1).
+const CREATED_BY_PUT: [&str; 4] = ["services", "endpoints", "limitranges", "leases"];
 
 /// Kinds that a PUT changes only if it names their version.
 ///
@@ -186,6 +186,8 @@ pub(super) fn whole(current: Object, before: &Value, mut after: Value) -> Outcom
         return Outcome::Answered(status);
     }
     let mut after = without_what_is_kept(current.kind(), after, before);
+    let kept = without_what_is_kept(current.kind(), before.clone(), before);
+    let is_before = after == kept;
     if let (Object::Service(_), Some(status)) = (&current, before.get("status")) {
         // The core does not look at it: it goes with the rest of what a Service is.
         after["status"] = status.clone();
@@ -204,8 +206,8 @@ pub(super) fn whole(current: Object, before: &Value, mut after: Value) -> Outcom
         (Err(errors), _) => return Outcome::NotCovered(errors.to_string()),
     };
     // What changes nothing is not written, in whatever words it comes.
-    let told = without_what_is_kept(current.kind(), to_json(&object, Revision(0), EPOCH), before);
-    let is_same = told == without_what_is_kept(current.kind(), before.clone(), before);
+    let told = || without_what_is_kept(current.kind(), to_json(&object, Revision(0), EPOCH), before);
+    let is_same = is_before || told() == kept;
     Outcome::Ask(vec![Request::Update { object: if is_same { current } else { object }, expected: None }])
 }
 
