@@ -296,6 +296,12 @@ fn without_what_is_kept(kind: Kind, mut after: Value, before: &Value) -> Value {
                 meta.insert(field.to_owned(), kept.clone());
             }
         }
+        // What a patch takes out of a map that is not there leaves an empty one.
+        for field in ["annotations", "labels"] {
+            if meta.get(field).and_then(Value::as_object).is_some_and(serde_json::Map::is_empty) {
+                meta.remove(field);
+            }
+        }
     }
     after
 }
