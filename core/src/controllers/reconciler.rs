@@ -80,6 +80,13 @@ impl<K: Clone + Ord + Hash + fmt::Debug, S> Desk<K, S> {
         }
     }
 
+    /// Ends a sync; one that has failed is tried again after its back-off, but only so many times in a row, and is then
+    /// left alone until something changes.
+    pub(crate) fn finish_or_drop(&mut self, ctx: &mut Context<'_>, retries: u32, key: &K, failed: bool) -> Step<K, S> {
+        let goes_on = failed && self.queue.failures(key) < retries;
+        self.finish(ctx, key, goes_on)
+    }
+
     /// Ends a sync; one that has failed is tried again after its back-off.
     pub(crate) fn finish(&mut self, ctx: &mut Context<'_>, key: &K, failed: bool) -> Step<K, S> {
         if failed {

@@ -176,7 +176,8 @@ impl Kubelets {
         }
         let next = |delay: Span, duty: Duty| (delay, Due { duty, ..due });
         let mut new = Pod::clone(pod);
-        let terminating = pod.meta.is_terminating();
+        // That the pod is to go it hears a little later: what is due by then it still does.
+        let terminating = known.pod.meta.is_terminating();
         let mut plans = Vec::new();
         match due.duty {
             Duty::Remove => {

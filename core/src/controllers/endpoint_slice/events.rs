@@ -8,6 +8,8 @@ use crate::events::Event;
 use crate::id::Name;
 use crate::model::{Kind, ObjectKey, Service};
 
+use super::Stage;
+
 /// How this controller names itself in events.
 pub(super) const REPORTER: &str = "endpoint-slice-controller";
 
@@ -21,18 +23,33 @@ pub(super) fn about_hints(ctx: &mut Context<'_>, service: &Service, said: Vec<Ev
     }
 }
 
+impl Stage {
+    /// That the write at a place was refused, and why.
+    ///
+    /// Source: `finalize`, staging/src/k8s.io/endpointslice/reconciler.go (v1.34.1).
+    pub(super) fn refused(&self, service: &Service, place: usize, refusal: &Refusal) -> String {
+        let rest = self.changed.iter().map(|name| ("update", name));
+        let mut rest = rest.chain(self.deleted.iter().map(|(name, _)| ("delete", name)));
+        let what = match place.checked_sub(self.made).and_then(|place| rest.nth(place)) {
+            Some((verb, name)) => format!("{verb} {name} EndpointSlice"),
+            None => "create EndpointSlice".to_owned(),
+        };
+        format!("failed to {what} for Service {}/{}: {refusal}", service.meta.namespace, service.meta.name)
+    }
+}
+
 /// Pods were left out for want of their node, or a write was refused.
 pub(super) fn not_updated(
     ctx: &mut Context<'_>,
     service: &Service,
     left_out: &[(Name, Name)],
-    refusal: Option<&Refusal>,
+    refused: Option<String>,
 ) {
     let (namespace, name) = (&service.meta.namespace, &service.meta.name);
     let skipped = left_out
         .iter()
         .map(|(pod, node)| format!("skipping Pod {pod} for Service {namespace}/{name}: Node {node} Not Found"));
-    let errors: Vec<String> = skipped.chain(refusal.map(|refusal| refusal.to_string())).collect();
+    let errors: Vec<String> = skipped.chain(refused).collect();
     let text = if errors.len() == 1 { errors[0].clone() } else { format!("[{}]", errors.join(", ")) };
     let message = format!("Error updating Endpoint Slices for Service {namespace}/{name}: {text}");
     let event = Event::warning(REPORTER, "FailedToUpdateEndpointSlices", message).about(&service.meta);

@@ -37,7 +37,7 @@ use crate::store::{Change, IndexKey, View};
 use crate::time::Span;
 
 use hints::{Hints, Wish};
-use placement::{Stored, Writes, requests_of};
+use placement::{Stored, Writes};
 use selected::{LeftOut, Selected};
 use watched::Watched;
 
@@ -82,7 +82,12 @@ struct Tracked {
 
 /// A sync that waits for its writes.
 pub(in crate::controllers) struct Stage {
-    deleted: Vec<Uid>,
+    /// How many slices it makes, before all else.
+    made: usize,
+    /// The slices that it then changes, in this order.
+    changed: Vec<Name>,
+    /// The slices that it deletes at last, in this order.
+    deleted: Vec<(Name, Uid)>,
     left_out: LeftOut,
     /// What is said once the writes are answered.
     said: Vec<Event>,
@@ -160,16 +165,6 @@ impl EndpointSlices {
         };
         writes.delete.extend(foreign);
         Some((writes, left_out, said))
-    }
-
-    fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) -> Step<NamespacedName, Stage> {
-        if failed && self.desk.queue.failures(key) < RETRIES_LIMIT {
-            self.desk.queue.add_rate_limited(ctx, key.clone());
-        } else {
-            self.desk.queue.forget(key);
-        }
-        self.desk.queue.done(key);
-        None
     }
 
     fn on_service(&mut self, view: View<'_>, old: Option<&Service>, new: Option<&Service>) {
@@ -340,7 +335,7 @@ impl Reconciler for EndpointSlices {
     fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) -> Step<NamespacedName, Stage> {
         let service = view.find::<Service>(&key.namespace, &key.name).map(|(_, service)| service.clone());
         let Some(service) = service.filter(|service| selector_of(service).is_some()) else {
-            return self.finish(ctx, &key, false);
+            return self.desk.finish_or_drop(ctx, RETRIES_LIMIT, &key, false);
         };
         // For whom endpoints are depends on all of them.
         let has_hints = Wish::of(&service) != Wish::Nothing || self.hints.has(&key);
@@ -358,23 +353,24 @@ impl Reconciler for EndpointSlices {
         let for_changes = for_changes.map(|writes| (writes, LeftOut::new(), Vec::new()));
         let Some((mut writes, left_out, said)) = for_changes.or(all) else {
             // The watch has not yet shown what was written before.
-            return self.finish(ctx, &key, true);
+            return self.desk.finish_or_drop(ctx, RETRIES_LIMIT, &key, true);
         };
-        let deleted = writes.delete.iter().map(|it| it.slice.meta.uid).collect();
-        if service.meta.is_terminating()
-            && !writes.create.is_empty()
-            && let Some(tracked) = self.services.get_mut(&key)
-        {
+        if service.meta.is_terminating() && !writes.create.is_empty() {
+            writes.create.clear();
             // What these would have held is in no slice.
-            tracked.pods.distrust();
+            if let Some(tracked) = self.services.get_mut(&key) {
+                tracked.pods.distrust();
+            }
         }
         // Slices of several sets of ports are made in any order: Kubernetes goes through a map.
         if writes.create.len() > 1 {
             let luck = |slice: &EndpointSlice| StableHasher::hash_one(&(service.meta.uid, &slice.ports));
             writes.create.sort_by_cached_key(luck);
         }
-        let requests = requests_of(writes, service.meta.is_terminating());
-        self.desk.begin(ctx, key, Stage { deleted, left_out, said }, requests)
+        let made = writes.create.len();
+        let changed = writes.update.iter().map(|it| it.slice.meta.name.clone()).collect();
+        let deleted = writes.delete.iter().map(|it| (it.slice.meta.name.clone(), it.slice.meta.uid)).collect();
+        self.desk.begin(ctx, key, Stage { made, changed, deleted, left_out, said }, writes.into_requests())
     }
 
     fn proceed(
@@ -392,7 +388,7 @@ impl Reconciler for EndpointSlices {
                 }
             }
             let granted = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(_)))).count();
-            tracked.deleted.extend(stage.deleted.iter().take(granted));
+            tracked.deleted.extend(stage.deleted.iter().take(granted).map(|(_, uid)| *uid));
             if error.is_some() || !stage.left_out.is_empty() {
                 tracked.pods.distrust();
             }
@@ -401,12 +397,14 @@ impl Reconciler for EndpointSlices {
         if (failed || !stage.said.is_empty())
             && let Some((_, service)) = view.find::<Service>(&key.namespace, &key.name)
         {
+            // Writes are made one by one, and the refused one was the last.
+            let refused = error.map(|refusal| stage.refused(service, answers.len() - 1, &refusal));
             events::about_hints(ctx, service, stage.said);
             if failed {
-                events::not_updated(ctx, service, &stage.left_out, error.as_ref());
+                events::not_updated(ctx, service, &stage.left_out, refused);
             }
         }
-        self.finish(ctx, &key, failed)
+        self.desk.finish_or_drop(ctx, RETRIES_LIMIT, &key, failed)
     }
 }
 

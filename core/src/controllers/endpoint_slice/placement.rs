@@ -55,6 +55,23 @@ pub(super) struct Writes {
     pub(super) delete: Vec<Stored>,
 }
 
+impl Writes {
+    /// Creations, then updates, then deletions, one after the other.
+    pub(super) fn into_requests(self) -> Vec<Vec<Request>> {
+        let object = Object::EndpointSlice;
+        let create = self.create.into_iter().map(|slice| Request::Create(object(Arc::new(slice))));
+        let update =
+            self.update.into_iter().map(|it| Request::Update { object: object(it.slice), expected: it.version });
+        let delete = self.delete.into_iter().map(|it| Request::Delete {
+            key: NamespacedName::of_meta(&it.slice.meta).of(Kind::EndpointSlice),
+            uid: Some(it.slice.meta.uid),
+            grace: None,
+            propagation: Propagation::Background,
+        });
+        create.chain(update).chain(delete).map(|request| vec![request]).collect()
+    }
+}
+
 /// Places the wanted endpoints of a Service. `blank` is an empty slice of the Service with all its labels.
 pub(super) fn place(stored: Vec<Stored>, wanted: BTreeMap<Ports, Wanted>, blank: &EndpointSlice) -> Writes {
     let mut writes = Writes::default();
@@ -218,19 +235,4 @@ fn best_fit(slices: &[Stored], count: usize) -> Option<usize> {
     let room = |it: &Stored| SLICE_LIMIT.checked_sub(count + it.slice.endpoints.len());
     let fits = slices.iter().enumerate().filter_map(|(place, it)| Some((room(it)?, place)));
     fits.filter(|(room, _)| *room < SLICE_LIMIT).min().map(|(_, place)| place)
-}
-
-/// Creations, then updates, then deletions, one after the other. A Service that is going gets no new slices.
-pub(super) fn requests_of(writes: Writes, is_terminating: bool) -> Vec<Vec<Request>> {
-    let object = Object::EndpointSlice;
-    let create =
-        writes.create.into_iter().filter(|_| !is_terminating).map(|slice| Request::Create(object(Arc::new(slice))));
-    let update = writes.update.into_iter().map(|it| Request::Update { object: object(it.slice), expected: it.version });
-    let delete = writes.delete.into_iter().map(|it| Request::Delete {
-        key: NamespacedName::of_meta(&it.slice.meta).of(Kind::EndpointSlice),
-        uid: Some(it.slice.meta.uid),
-        grace: None,
-        propagation: Propagation::Background,
-    });
-    create.chain(update).chain(delete).map(|request| vec![request]).collect()
 }

@@ -79,16 +79,6 @@ impl EndpointsOfServices {
         EndpointsOfServices { desk, services: BTreeMap::new() }
     }
 
-    fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) -> Step<NamespacedName, Stage> {
-        if failed && self.desk.queue.failures(key) < RETRIES_LIMIT {
-            self.desk.queue.add_rate_limited(ctx, key.clone());
-        } else {
-            self.desk.queue.forget(key);
-        }
-        self.desk.queue.done(key);
-        None
-    }
-
     fn on_service(&mut self, new: Option<&Service>, key: NamespacedName) {
         match new {
             None => _ = self.services.remove(&key),
@@ -205,15 +195,17 @@ impl Reconciler for EndpointsOfServices {
             return self.desk.begin(ctx, key, Stage::Deletion, [vec![delete]]);
         };
         if selector_of(service).is_none() {
-            return self.finish(ctx, &key, false);
+            return self.desk.finish_or_drop(ctx, RETRIES_LIMIT, &key, false);
         }
         let stored = view.find::<Endpoints>(&key.namespace, &key.name);
         let version = stored.and_then(|(row, _)| view.version_of::<Endpoints>(row));
         let replaced = self.services.get(&key).and_then(|tracked| tracked.replaced);
         if version.is_some() && version == replaced {
-            return self.finish(ctx, &key, true);
+            return self.desk.finish_or_drop(ctx, RETRIES_LIMIT, &key, true);
         }
-        let Some(wanted) = self.wanted(view, &key, service) else { return self.finish(ctx, &key, false) };
+        let Some(wanted) = self.wanted(view, &key, service) else {
+            return self.desk.finish_or_drop(ctx, RETRIES_LIMIT, &key, false);
+        };
         let wanted = Arc::new(wanted);
         let object = Object::Endpoints(wanted.clone());
         let (request, stage) = match version {
@@ -250,7 +242,7 @@ impl Reconciler for EndpointsOfServices {
         if let Some(refusal) = &failed {
             say_refused(ctx, &key, &stage, refusal);
         }
-        self.finish(ctx, &key, failed.is_some())
+        self.desk.finish_or_drop(ctx, RETRIES_LIMIT, &key, failed.is_some())
     }
 }
 

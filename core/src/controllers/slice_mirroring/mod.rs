@@ -78,16 +78,6 @@ impl SliceMirroring {
         SliceMirroring { desk, tracked: BTreeMap::new() }
     }
 
-    fn finish(&mut self, ctx: &mut Context<'_>, key: &NamespacedName, failed: bool) -> Step<NamespacedName, Vec<Uid>> {
-        if failed && self.desk.queue.failures(key) < RETRIES_LIMIT {
-            self.desk.queue.add_rate_limited(ctx, key.clone());
-        } else {
-            self.desk.queue.forget(key);
-        }
-        self.desk.queue.done(key);
-        None
-    }
-
     fn on_service(&mut self, old: Option<&Service>, new: Option<&Service>) {
         let is_open = |service: Option<&Service>| service.map(|service| service.selector.is_none());
         let concerns = match (is_open(old), is_open(new)) {
@@ -219,7 +209,7 @@ impl Reconciler for SliceMirroring {
         let is_stale = view.revision() < tracked.written
             || stored.iter().any(|(slice, _)| tracked.deleted.contains(&slice.meta.uid));
         if is_stale {
-            return self.finish(ctx, &key, true);
+            return self.desk.finish_or_drop(ctx, RETRIES_LIMIT, &key, true);
         }
         tracked.deleted.clear();
         let (requests, deleted) = SliceMirroring::requests(ctx, endpoints, stored);
@@ -242,7 +232,7 @@ impl Reconciler for SliceMirroring {
             let granted = answers.iter().filter(|answer| matches!(answer, Ok(Reply::Deleted(_)))).count();
             tracked.deleted.extend(deleted.iter().take(granted));
         }
-        self.finish(ctx, &key, error.is_some())
+        self.desk.finish_or_drop(ctx, RETRIES_LIMIT, &key, error.is_some())
     }
 }
 

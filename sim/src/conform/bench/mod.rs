@@ -19,6 +19,8 @@ mod owners;
 mod pace;
 mod scene;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

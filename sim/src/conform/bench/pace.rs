@@ -55,12 +55,17 @@ const KUBELET: [Span; 2] = [Span::from_millis(15), Span::from_millis(5)];
 /// How late a kubelet is at most, beside what the pace makes of it, in a play of the second kind.
 const LATE: [Span; 4] = [Span::from_millis(10), Span::from_millis(40), Span::from_millis(100), Span::from_millis(250)];
 
+/// How long a user's request takes at most until it is done, in a play of the second kind: what the controllers do
+/// meanwhile comes before it.
+const STEP_LATE: [Span; 4] = [Span::ZERO, Span::ZERO, Span::from_millis(15), Span::from_millis(60)];
+
 /// Plays of the same kind that follow each other.
 const OF_A_KIND: u64 = (PACES.len() * 2 * SHARES.len()) as u64;
 
 /// What a draw that is about no client is about.
 const KUBELETS: u64 = 1;
 const NEWS: u64 = 2;
+const STEPS: u64 = 3;
 
 /// How quick a play is.
 pub(super) struct Pace {
@@ -145,6 +150,13 @@ impl Pace {
         Span(below(draw(self.seed, Purpose::WatchDelay, entity, count), most.0 + 1))
     }
 
+    /// How long after its recorded time a step's request is done; `None` in plays in which that takes no time.
+    pub(super) fn step_late(&self, place: u64) -> Option<Span> {
+        self.queues.as_ref()?;
+        let most = STEP_LATE[one_of_four(self.seed, STEPS, 0)];
+        (most > Span::ZERO).then(|| Span(below(draw(self.seed, Purpose::LinkDelay, STEPS, place), most.0 + 1)))
+    }
+
     /// How long a kubelet takes for a duty, beside the delay that it keeps.
     pub(super) fn kubelet_takes(&self, duty: u64, count: u64) -> Span {
         let most = KUBELET[0].0 * (self.factor - 1) + self.late.0 + 1;
@@ -221,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_news_and_kubelets_are_late_in_plays_of_the_second_kind_only() {
+    fn the_news_kubelets_and_users_are_late_in_plays_of_the_second_kind_only() {
         let kubelets = |seed: u64| -> Vec<Span> {
             let pace = Pace::of(seed, Some((500, 500)));
             (0..20).map(|duty| pace.kubelet_takes(duty, 0)).collect()
@@ -229,6 +241,10 @@ mod tests {
         assert_eq!(kubelets(0), vec![KUBELET[0]; 20]);
         assert_eq!(kubelets(2 * PACES.len() as u64), vec![KUBELET[1]; 20], "of half of the plays they are quicker");
         assert!(kubelets(OF_A_KIND).iter().any(|takes| *takes > KUBELET[0] + Span::from_millis(1)));
+        let are_late = |seed: u64| (0..20).all(|place| Pace::of(seed, None).step_late(place).is_some());
+        assert!(!(0..OF_A_KIND).any(are_late));
+        let late = (OF_A_KIND..2 * OF_A_KIND).filter(|seed| are_late(*seed)).count();
+        assert!((1..OF_A_KIND as usize).contains(&late), "in some plays: {late}");
         let news = |seed: u64| Pace::of(seed, None).news_late(ProcId::SCHEDULER, 0);
         assert!((0..OF_A_KIND).all(|seed| news(seed) == Span::ZERO));
         assert!((OF_A_KIND..2 * OF_A_KIND).any(|seed| news(seed) > NEWS_LATE[1]));

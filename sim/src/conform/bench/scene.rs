@@ -40,10 +40,17 @@ impl Bench<'_> {
         for request in edge::own_service(&self.core, SERVICE_ADDRESSES) {
             self.ask(ProcId::CLIENT, request);
         }
-        let foreign = format!("{}/{FOREIGN}", self.recording.namespace);
-        if self.recording.lines.iter().any(|line| line.kind == "ConfigMap" && line.name == foreign) {
-            let map = ConfigMap { meta: Meta::named(&self.recording.namespace, FOREIGN), ..ConfigMap::default() };
-            self.ask_when_shown("ConfigMap", &foreign, Request::Create(ConfigMap::into_object(map.into())));
+        let recording = self.recording;
+        let is_foreign = |line: &&Line| line.kind == "ConfigMap" && line.short_name() == FOREIGN && line.is_added();
+        for line in recording.lines.iter().filter(is_foreign) {
+            let map = ConfigMap { meta: Meta::named(line.namespace(), FOREIGN), ..ConfigMap::default() };
+            let request = Request::Create(ConfigMap::into_object(map.into()));
+            if line.namespace() == recording.namespace {
+                self.ask_when_shown("ConfigMap", &line.name, request);
+            } else {
+                // Of a namespace that a step makes.
+                self.ask_at(self.time_of(line.at_ms), request);
+            }
         }
         let zones = zones_of(&self.recording.lines);
         if mentions_pool(self.recording) {
@@ -64,12 +71,18 @@ impl Bench<'_> {
                 Outcome::NotCovered(what) => self.played.not_covered.push(what),
             }
         }
+        let mut done = Time::ZERO;
         for (place, step) in self.recording.steps.iter().enumerate() {
             let begins_ms = match &step.what {
                 Deed::Kubectl(line, ..) if kubectl::takes_time(line) => step.from_ms,
                 _ => step.at_ms,
             };
-            let at = self.time_of(begins_ms);
+            let mut at = self.time_of(begins_ms);
+            if let Some(late) = self.pace.step_late(place as u64).filter(|_| !matches!(step.what, Deed::Machine(_))) {
+                // Users ask one after the other.
+                at = done.max(at + late);
+                done = at;
+            }
             self.push(at, Happening::Step(place));
         }
     }
@@ -90,7 +103,11 @@ impl Bench<'_> {
         let shows = |line: &&Line| line.is_added() && line.kind == kind && line.name == name;
         let shown = self.recording.lines.iter().find(shows).map(|line| line.at_ms);
         let later = shown.filter(|at_ms| *at_ms > first_ms && !self.recording.steps.iter().any(made));
-        let at = later.map_or(self.now, |at_ms| self.time_of(at_ms));
+        self.ask_at(later.map_or(self.now, |at_ms| self.time_of(at_ms)), request);
+    }
+
+    /// Asks for something at a time, for nobody who waits for the answer.
+    fn ask_at(&mut self, at: Time, request: Request) {
         let body = Msg::Request(RequestId(u64::MAX), Box::new(request));
         let input = Input::Message { from: ProcId::CLIENT, to: ProcId::API_SERVER, body };
         self.push(at, Happening::Input(input));

@@ -186,6 +186,8 @@ pub(super) fn whole(current: Object, before: &Value, mut after: Value) -> Outcom
         return Outcome::Answered(status);
     }
     let mut after = without_what_is_kept(current.kind(), after, before);
+    let kept = without_what_is_kept(current.kind(), before.clone(), before);
+    let is_before = after == kept;
     if let (Object::Service(_), Some(status)) = (&current, before.get("status")) {
         // The core does not look at it: it goes with the rest of what a Service is.
         after["status"] = status.clone();
@@ -196,14 +198,17 @@ pub(super) fn whole(current: Object, before: &Value, mut after: Value) -> Outcom
     };
     apply_defaults(&mut located.value);
     // What admission has added to a pod is not read back.
-    let object = match (to_object(&located), current) {
+    let object = match (to_object(&located), &current) {
         (Ok(Object::Pod(new)), Object::Pod(pod)) => {
-            Object::Pod(with_changes(&pod, &new, before["spec"] != after["spec"]).into())
+            Object::Pod(with_changes(pod, &new, before["spec"] != after["spec"]).into())
         }
-        (Ok(object), current) => with_times_of(object, &current),
+        (Ok(object), current) => with_times_of(object, current),
         (Err(errors), _) => return Outcome::NotCovered(errors.to_string()),
     };
-    Outcome::Ask(vec![Request::Update { object, expected: None }])
+    // What changes nothing is not written, in whatever words it comes.
+    let told = || without_what_is_kept(current.kind(), to_json(&object, Revision(0), EPOCH), before);
+    let is_same = is_before || told() == kept;
+    Outcome::Ask(vec![Request::Update { object: if is_same { current } else { object }, expected: None }])
 }
 
 /// What the API server says of a new version: what is wrong with it, and what may not be changed.
@@ -289,6 +294,12 @@ fn without_what_is_kept(kind: Kind, mut after: Value, before: &Value) -> Value {
         for field in ["name", "namespace"] {
             if let Some(kept) = before["metadata"].get(field) {
                 meta.insert(field.to_owned(), kept.clone());
+            }
+        }
+        // What a patch takes out of a map that is not there leaves an empty one.
+        for field in ["annotations", "labels"] {
+            if meta.get(field).and_then(Value::as_object).is_some_and(serde_json::Map::is_empty) {
+                meta.remove(field);
             }
         }
     }

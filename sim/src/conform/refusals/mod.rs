@@ -243,7 +243,21 @@ fn agree(recorded: &Status, ours: &Status) -> bool {
 /// A message without what is drawn and what is quoted whole: uids, stored versions, templates, the difference of two
 /// specs.
 pub fn plain(text: &str) -> String {
-    without_quoted(&without_difference(&without_versions(&without_uids(text))))
+    without_quoted(&without_difference(&without_versions(&without_uids(&without_token_volumes(text)))))
+}
+
+/// A text with `…` for the letters that were drawn to end the name of a volume with an account's token.
+fn without_token_volumes(text: &str) -> String {
+    const BEGIN: &str = "kube-api-access-";
+    let mut parts = text.split(BEGIN);
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_drawn = part.get(DRAWN_LETTERS..).is_some_and(|rest| rest.starts_with('"'));
+        plain += BEGIN;
+        plain += if is_drawn { "…" } else { "" };
+        plain += if is_drawn { &part[DRAWN_LETTERS..] } else { part };
+    }
+    plain
 }
 
 /// A text with `…` for each version that an object is said to have.
@@ -373,5 +387,8 @@ mod tests {
         let version = status("the ResourceVersion in the precondition (1) is not the ResourceVersion in record (812).");
         assert!(agree(&version, &status(&version.message.replace("812", "7"))));
         assert!(!agree(&version, &status(&version.message.replace("(1)", "(2)"))), "the wanted one is compared");
+        let mount = status("spec.containers[0].volumeMounts[0].name: Not found: \"kube-api-access-lgn5l\"");
+        assert!(agree(&mount, &status(&mount.message.replace("lgn5l", "7jjgl"))));
+        assert!(!agree(&mount, &status(&mount.message.replace("lgn5l", "lgn5l-b"))), "somebody's own volume");
     }
 }

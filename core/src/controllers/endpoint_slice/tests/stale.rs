@@ -193,3 +193,20 @@ fn a_slice_that_is_given_to_another_service_by_hand_is_made_anew() {
     assert_eq!((of(&bed, "web").len(), of(&bed, "nobody").len()), (1, 1));
     assert_eq!(of(&bed, "web")[0].1, 2);
 }
+
+#[test]
+fn what_is_said_of_a_refused_write_tells_which_write_of_which_slice_it_was() {
+    let stage = Stage {
+        made: 1,
+        changed: vec!["web-b".into()],
+        deleted: vec![("web-c".into(), Uid::new(3)), ("web-d".into(), Uid::new(4))],
+        left_out: LeftOut::new(),
+        said: Vec::new(),
+    };
+    let expected = ["create EndpointSlice", "update web-b EndpointSlice", "delete web-c EndpointSlice"];
+    for (place, what) in expected.into_iter().enumerate() {
+        let gone = Refusal::NotFound(ObjectKey::new(Kind::EndpointSlice, "default", "web-c"));
+        let said = stage.refused(&web(), place, &gone);
+        assert_eq!(said, format!("failed to {what} for Service default/web: {gone}"));
+    }
+}

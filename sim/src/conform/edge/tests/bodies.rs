@@ -92,3 +92,40 @@ fn a_body_whose_kind_and_version_are_null_is_of_its_path() {
     let (code, said) = bed.send(&format!("PUT {configs}/a"), labelled("-"));
     assert!(code == 422 && said.starts_with("ConfigMap \"a\" is invalid: metadata.labels"), "{code} {said}");
 }
+
+#[test]
+fn a_write_that_changes_nothing_keeps_the_version_in_whatever_words_it_comes() {
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let selector = json!({"matchLabels": {"a": "b"}});
+    let kinds = [
+        ("api/v1", "pods", Kind::Pod, template["spec"].clone()),
+        ("api/v1", "services", Kind::Service, json!({"selector": {"a": "b"}, "ports": [{"port": 80}]})),
+        ("apis/apps/v1", "deployments", Kind::Deployment, json!({"selector": selector, "template": template})),
+        (
+            "apis/batch/v1",
+            "jobs",
+            Kind::Job,
+            json!({"suspend": true, "template": {"spec": {"restartPolicy": "Never",
+            "containers": [{"name": "c", "image": "i"}]}}}),
+        ),
+    ];
+    for (root, plural, kind, spec) in kinds {
+        let mut bed = Bed::new();
+        let list = format!("/{root}/namespaces/shop/{plural}");
+        let body =
+            |spec: &Value| json!({"kind": kind.name(), "metadata": {"name": "x", "labels": {"k": "l"}}, "spec": spec});
+        bed.grant(&format!("POST {list}"), body(&spec));
+        let made = bed.core.revision();
+        for nothing in [
+            json!({}),
+            json!({"metadata": {"annotations": {"a": null}, "labels": {"k": "l"}}}),
+            json!({"spec": {"minReadySeconds": null}}),
+            if kind == Kind::Deployment { json!({"spec": {"paused": false, "minReadySeconds": 0}}) } else { json!({}) },
+        ] {
+            bed.grant(&format!("PATCH {list}/x"), nothing.clone());
+            assert_eq!(bed.core.revision(), made, "{plural} {nothing}");
+        }
+        bed.grant(&format!("PATCH {list}/x"), json!({"metadata": {"labels": {"k": "m"}}}));
+        assert!(bed.core.revision() > made, "{plural}: a label");
+    }
+}
