@@ -23,14 +23,14 @@ const SAYINGS: [&str; 15] = [
     "fail(plan, volume,",
     "lost(",
     "failed(\"",
-    "Rejection { reason:",
+    "Rejection::new(",
 ];
 
 /// How far the text may be from there.
 const REACH: usize = 60;
 
 /// Reasons that are chosen before the event is made.
-const CHOSEN: [&str; 24] = [
+const CHOSEN: [&str; 27] = [
     "DeadlineExceeded",
     "SuccessfulCreate",
     "SuccessfulUpdate",
@@ -55,6 +55,9 @@ const CHOSEN: [&str; 24] = [
     "ReplicaSetCreateError",
     "ClaimLost",
     "ClaimMisbound",
+    "FailedToCreateEndpoint",
+    "FailedToUpdateEndpoint",
+    "Preempting",
 ];
 
 fn sources(folder: &Path, texts: &mut Vec<String>) {
