@@ -69,6 +69,11 @@ impl PodLife {
         }
     }
 
+    /// Has a container probed. A worker ticks for each probe from the pod's beginning on, whatever becomes of the
+    /// container; only that of readiness is woken when it is wanted, and ticks from then on.
+    ///
+    /// Source: `worker.run`, pkg/kubelet/prober/worker.go; `UpdatePodStatus`, pkg/kubelet/prober/prober_manager.go
+    /// (v1.34.1).
     pub(super) fn probe(
         &self,
         place: usize,
@@ -78,7 +83,8 @@ impl PodLife {
     ) {
         let (pod, container, attempt) = (self.uid(), self.index(place), self.containers[place].attempt);
         let probe = probe.map(Box::new);
-        host.ask(RuntimeRequest::Probe { pod, container, attempt, kind, probe });
+        let ticks_from = if kind == ProbeKind::Readiness { host.ctx.now } else { self.taken_on_at };
+        host.ask(RuntimeRequest::Probe { pod, container, attempt, kind, probe, ticks_from });
     }
 
     /// A probe's result has changed.
