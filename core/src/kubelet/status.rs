@@ -1,8 +1,8 @@
 //! The status that a kubelet reports of a pod: container states, phase and conditions, computed from the row.
 //!
 //! Invariant: the result depends on the row, on the status that the API server has, and on the time only where a
-//! condition changes; so "is there something to report" is a comparison. Conditions of others (`DisruptionTarget`) and
-//! the nominated node are kept.
+//! condition changes; so "is there something to report" is a comparison. Conditions of others (`DisruptionTarget`) are
+//! kept, a nomination is not.
 //!
 //! Source: `generateAPIPodStatus` and `getPhase`, pkg/kubelet/kubelet_pods.go; pkg/kubelet/status/generate.go;
 //! `TerminatePod`, `mergePodStatus`, pkg/kubelet/status/status_manager.go (v1.34.1).
@@ -58,6 +58,9 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         containers: main.iter().map(|container| container_status(container, &waiting)).collect(),
         extras: before.extras.clone(),
     };
+    if status.nominated_node.is_some() {
+        status.nominated_node = None;
+    }
     if !(init.is_empty() && status.init_containers.is_empty()) {
         status.init_containers = init.iter().map(|container| container_status(container, &init_waiting)).collect();
         for (container, spec) in status.extras.init_containers.iter_mut().zip(&spec.init_containers) {
@@ -88,7 +91,9 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         }
     }
     let conditions_before = disrupted.as_ref().unwrap_or(&before.conditions);
-    status.conditions = conditions(&status, conditions_before, spec, matches!(life.sandbox, Sandbox::Ready(_)), now);
+    // The sandbox of a pod in which nothing runs any more is stopped.
+    let has_sandbox = matches!(life.sandbox, Sandbox::Ready(_)) && !life.is_settled();
+    status.conditions = conditions(&status, conditions_before, spec, has_sandbox, now);
     // That a pod has ended is told when nothing of it runs any more; its conditions say so before.
     if !ended_before && matches!(status.phase, Phase::Succeeded | Phase::Failed) && !life.is_settled() {
         status.phase = before.phase;

@@ -166,6 +166,8 @@ fn restart_policies_decide_how_a_pod_ends() {
     assert_eq!(pod(&bed, "mended").status.containers[0].restarts, 1);
     let ready = pod(&bed, "done").status.conditions.get(ConditionKind::Ready).unwrap();
     assert_eq!((ready.status, &*ready.reason), (Status3::False, "PodCompleted"));
+    let has_sandbox = |name: &str| pod(&bed, name).status.conditions.is_true(ConditionKind::PodReadyToStartContainers);
+    assert_eq!(["done", "broken", "looping"].map(has_sandbox), [false, false, true], "that of an ended pod is stopped");
 }
 
 #[test]
