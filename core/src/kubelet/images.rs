@@ -156,9 +156,7 @@ impl PodLife {
             }
         }
         host.ctx.record(self.key(), What::Pulled { image, already_present });
-        let container = &mut self.containers[place];
-        container.no_reason_to_wait();
-        let attempt = container.attempt;
+        let attempt = self.containers[place].attempt;
         let pod = self.as_begun(place);
         let (configs, services, boot) = (host.configs, host.services, host.boot);
         let values = Values { pod: &pod, address: self.address(), configs, services, boot };

@@ -50,19 +50,21 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     let (init, main) = life.containers.split_at(life.init_count());
     let init_waiting = literal!("PodInitializing");
     let waiting = if init.is_empty() { literal!("ContainerCreating") } else { init_waiting.clone() };
+    let stays = !life.pod.meta.is_terminating();
     let mut status = PodStatus {
         phase: before.phase,
         conditions: Conditions::default(),
         pod_ip: life.address().or(before.pod_ip.as_ref()).cloned(),
         started_at: Some(before.started_at.unwrap_or(life.taken_on_at)),
-        containers: main.iter().map(|container| container_status(container, &waiting)).collect(),
+        containers: main.iter().map(|container| container_status(container, &waiting, stays)).collect(),
         extras: before.extras.clone(),
     };
     if status.nominated_node.is_some() {
         status.nominated_node = None;
     }
     if !(init.is_empty() && status.init_containers.is_empty()) {
-        status.init_containers = init.iter().map(|container| container_status(container, &init_waiting)).collect();
+        let init = init.iter().map(|container| container_status(container, &init_waiting, stays));
+        status.init_containers = init.collect();
         for (container, spec) in status.extras.init_containers.iter_mut().zip(&spec.init_containers) {
             if !spec.sidecar {
                 container.ready = ended_well(&container.state);
@@ -101,10 +103,12 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     status
 }
 
-fn container_status(container: &ContainerLife, waiting: &Name) -> ContainerStatus {
+/// The status of a container that shows this reason while it waits for the first time. What has ended in a pod that does
+/// not stay waits for nothing.
+fn container_status(container: &ContainerLife, waiting: &Name, stays: bool) -> ContainerStatus {
     let Incidents { ended, before, trouble, .. } = container.incidents();
     let last = ended.clone();
-    let trouble = trouble.as_ref().filter(|trouble| !trouble.reason.is_empty());
+    let trouble = trouble.as_ref().filter(|trouble| !trouble.reason.is_empty() && (stays || ended.is_none()));
     let (state, last_terminated) = match (container.doing, ended, trouble) {
         (Doing::Running(since), _, _) if container.seen => (ContainerState::Running { since }, last),
         (_, _, Some(trouble)) => {

@@ -18,6 +18,7 @@ use crate::digest::Shared;
 use crate::facts::What;
 use crate::id::{HostId, ProcId, Uid};
 use crate::kubelet::admission::Rejection;
+use crate::kubelet::backoff::go_duration;
 use crate::kubelet::configs::Configs;
 use crate::kubelet::ending::Ending;
 use crate::kubelet::images::Pulls;
@@ -391,9 +392,19 @@ impl PodLife {
     pub(super) fn on_timer(&mut self, host: &mut Host<'_, '_>) {
         let now = host.ctx.now;
         for place in 0..self.containers.len() {
-            let image = self.spec(place).image.clone();
+            let (name, image) = (self.spec(place).name.clone(), self.spec(place).image.clone());
+            let pod = self.full_name();
             let Some(trouble) = self.containers[place].trouble_mut() else { continue };
-            if trouble.back_off_shown_at.take_if(|at| *at <= now).is_none() || trouble.until <= now {
+            if trouble.back_off_shown_at.take_if(|at| *at <= now).is_none() {
+                continue;
+            }
+            if *trouble.reason != *"ErrImagePull" {
+                let delay = go_duration(trouble.crashes.delay());
+                trouble.reason = "CrashLoopBackOff".into();
+                trouble.message = format!("back-off {delay} restarting failed container={name} pod={pod}").into();
+                continue;
+            }
+            if trouble.until <= now {
                 continue;
             }
             let message = format!("Back-off pulling image \"{image}\": {}: {}", trouble.reason, trouble.message);

@@ -1,6 +1,7 @@
 //! Containers of one pod: images, restarts, init containers, probes.
 
 use super::*;
+use crate::api::Patch;
 
 #[test]
 fn a_crash_loop_waits_longer_each_time_and_says_so() {
@@ -17,6 +18,54 @@ fn a_crash_loop_waits_longer_each_time_and_says_so() {
     assert_eq!(status.restarts, 6);
     assert_eq!(status.last_terminated.as_ref().map(|how| how.exit_code), Some(1));
     assert_eq!(web.status.phase, Phase::Running);
+}
+
+#[test]
+fn a_container_in_a_crash_loop_shows_its_end_for_a_sync_before_it_shows_that_it_waits() {
+    let mut bed = bed(FakeRuntime::new().with_exits("app", &[(Span::from_secs(1), 1)]));
+    create(&mut bed, "web", spec(&["app"]));
+    let state = |bed: &Testbed| match &pod(bed, "web").status.containers[0].state {
+        ContainerState::Waiting { reason, .. } => reason.to_string(),
+        ContainerState::Running { .. } => "runs".to_owned(),
+        ContainerState::Terminated(how) => how.reason.to_string(),
+    };
+    let mut shown: Vec<(u64, String)> = Vec::new();
+    while bed.now() < Time::from_secs(41) {
+        bed.run_for(Span::from_millis(250));
+        let now = state(&bed);
+        if shown.last().is_none_or(|(_, before)| *before != now) {
+            shown.push((bed.now().since(Time::ZERO).0 / 1_000_000, now));
+        }
+    }
+    // It takes half a second to start; it waits for 10 s from 3 s on, and for 20 s from 14.5 s on.
+    let expected = [
+        (250, "ContainerCreating"),
+        (500, "runs"),
+        (1_500, "Error"),
+        (2_000, "runs"),
+        (3_000, "Error"),
+        (13_000, "CrashLoopBackOff"),
+        (13_500, "runs"),
+        (14_500, "Error"),
+        (24_500, "CrashLoopBackOff"),
+        (35_000, "runs"),
+        (36_000, "Error"),
+    ];
+    assert_eq!(shown, expected.map(|(at, what)| (at, what.to_owned())));
+}
+
+#[test]
+fn what_has_ended_in_a_pod_that_goes_shows_its_end() {
+    let mut bed = bed(FakeRuntime::new().with_exits("app", &[(Span::from_secs(1), 7)]));
+    create(&mut bed, "web", spec(&["app"]));
+    bed.run_until(Time::from_secs(30));
+    let reason = |bed: &Testbed| format!("{:?}", pod(bed, "web").status.containers[0].state);
+    assert!(reason(&bed).contains("CrashLoopBackOff"), "{}", reason(&bed));
+    let key = ObjectKey::new(Kind::Pod, "default", "web");
+    bed.request(Request::Patch { key, patch: Patch::Finalizer { name: "a/keep".into(), present: true } });
+    delete(&mut bed, "web", None);
+    bed.run_until(Time::from_secs(40));
+    assert!(reason(&bed).contains("exit_code: 7"), "{}", reason(&bed));
 }
 
 #[test]
