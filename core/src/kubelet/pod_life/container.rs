@@ -184,7 +184,7 @@ impl ContainerLife {
         matches!(self.doing, Doing::Running(_))
     }
 
-    pub(super) fn is_being_started(&self) -> bool {
+    pub(in crate::kubelet) fn is_being_started(&self) -> bool {
         let hooked = matches!(self.incidents().post_start, PostStart::Running | PostStart::RunningSeen);
         hooked || matches!(self.doing, Doing::Checking | Doing::Queued | Doing::Pulling | Doing::Starting)
     }

@@ -205,7 +205,10 @@ impl PodLife {
         }
         self.look_at_deadline(host);
         if self.ending.is_some() {
-            return self.go_on_ending(host);
+            if !self.finishes_sync(host) {
+                self.go_on_ending(host);
+            }
+            return;
         }
         if !self.confirmed || self.containers.is_empty() {
             return;
@@ -333,6 +336,36 @@ impl PodLife {
             true => self.is_done_initializing(last),
         });
         last_is_done || self.initialized && others.any(|place| self.containers[place].is_running())
+    }
+
+    /// Whether the sync that was under way when the pod's end began goes on: its worker does one thing after the other,
+    /// and heeds the end when it has pulled the images and started the containers that it was about to start.
+    ///
+    /// Source: `podWorkerLoop`, pkg/kubelet/pod_workers.go; `SyncPod`, pkg/kubelet/kubelet.go (v1.34.1), which lets the
+    /// runtime's part of a sync go on when the sync is cancelled.
+    fn finishes_sync(&mut self, host: &mut Host<'_, '_>) -> bool {
+        if !self.is_ending_in_sync() {
+            return false;
+        }
+        if self.containers.iter().any(ContainerLife::is_being_started) {
+            return true;
+        }
+        let now = host.ctx.now;
+        let mut others = self.init_count()..self.containers.len();
+        let next = others.find(|place| {
+            let container = &self.containers[*place];
+            self.initialized && container.doing == Doing::Waiting && !container.is_held(now)
+        });
+        match next {
+            Some(place) => self.begin(place, host),
+            None => self.heed_end(host),
+        }
+        next.is_some()
+    }
+
+    /// Whether a sync is under way that starts containers.
+    pub(super) fn is_in_sync(&self) -> bool {
+        matches!(self.sandbox, Sandbox::Ready(_)) && self.containers.iter().any(ContainerLife::is_being_started)
     }
 
     /// Begins a container's next start with its image.

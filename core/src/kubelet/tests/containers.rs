@@ -249,6 +249,27 @@ fn a_container_that_does_not_listen_is_killed_when_its_grace_is_over() {
 }
 
 #[test]
+fn a_pod_that_is_deleted_while_an_image_is_pulled_ends_when_its_containers_have_started() {
+    let minute = Image::Remote(Span::from_secs(60));
+    let mut bed = bed(FakeRuntime::new().with_image("big:1", minute).with_image("huge:1", minute));
+    create(&mut bed, "web", spec(&["big", "huge"]));
+    create(&mut bed, "init", PodSpec { init_containers: vec![container("big")], ..spec(&["huge"]) });
+    create(&mut bed, "waiting", spec(&["huge"]));
+    bed.run_until(Time::from_secs(10));
+    delete(&mut bed, "web", None);
+    delete(&mut bed, "init", None);
+    bed.run_until(Time::from_secs(59));
+    assert_eq!(pod(&bed, "web").status.phase, Phase::Pending, "it is still there");
+    bed.run_until(Time::from_secs(200));
+    // The image of the first pod is there after a minute, which the second one's container waits for, too.
+    assert_eq!(times(&bed, "web", "Started"), ["60.5s", "120.5s"]);
+    assert_eq!(times(&bed, "web", "Killing"), ["120.5s", "120.5s"]);
+    assert_eq!(times(&bed, "web", "Deleted"), ["121.5s"]);
+    assert_eq!(times(&bed, "init", "Started"), ["60.5s"], "what comes after an init container is another sync's");
+    assert_eq!(times(&bed, "waiting", "Started"), ["120.5s"]);
+}
+
+#[test]
 fn a_failing_liveness_probe_restarts_the_container_at_once() {
     let dead_after = BTreeMap::from([(Name::from("app"), Span::from_secs(20))]);
     let mut bed = bed(FakeRuntime { dead_after, ..FakeRuntime::new() });
