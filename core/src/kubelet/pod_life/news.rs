@@ -177,7 +177,8 @@ impl PodLife {
         let Some(until) = until(ended) else { return };
         let delay = trouble.crashes.delay();
         let (name, pod) = (self.spec(place).name.clone(), self.full_name());
-        // The sync that finds the container ended has made its status before it finds that it waits: the next one tells.
+        // The sync that finds the container ended has made its status before it finds that it waits; the next one
+        // tells.
         let trouble = self.containers[place].note().trouble.get_or_insert_default();
         (trouble.until, trouble.back_off_shown_at) = (until, Some((now + SYNC_RETRY).min(until)));
         self.warn(place, "BackOff", format_args!("Back-off restarting failed container {name} in pod {pod}"), host);

@@ -105,7 +105,11 @@ fn pulls_stand_in_line_but_a_present_image_does_not_wait_for_them() {
     create(&mut bed, "one", spec(&["big"]));
     create(&mut bed, "two", spec(&["huge"]));
     create(&mut bed, "three", spec(&["app"]));
+    bed.run_until(Time::from_secs(5));
+    assert_eq!(bed.times_said("Pulling image \"huge:1\""), 1, "the event does not wait for the turn");
     bed.run_until(Time::from_secs(200));
+    let took = "Successfully pulled image \"huge:1\" in 1m0s (2m0s including waiting). Image size: 20000000 bytes.";
+    assert_eq!(bed.times_said(took), 1);
     assert_eq!(times(&bed, "one", "Started"), ["60.5s"]);
     assert_eq!(times(&bed, "two", "Pulling"), ["60s"]);
     assert_eq!(times(&bed, "two", "Started"), ["120.5s"]);
@@ -251,22 +255,22 @@ fn a_container_that_does_not_listen_is_killed_when_its_grace_is_over() {
 #[test]
 fn a_pod_that_is_deleted_while_an_image_is_pulled_ends_when_its_containers_have_started() {
     let minute = Image::Remote(Span::from_secs(60));
-    let mut bed = bed(FakeRuntime::new().with_image("big:1", minute).with_image("huge:1", minute));
+    let images = ["big:1", "huge:1", "wide:1"];
+    let mut bed = bed(images.into_iter().fold(FakeRuntime::new(), |runtime, image| runtime.with_image(image, minute)));
     create(&mut bed, "web", spec(&["big", "huge"]));
-    create(&mut bed, "init", PodSpec { init_containers: vec![container("big")], ..spec(&["huge"]) });
-    create(&mut bed, "waiting", spec(&["huge"]));
+    create(&mut bed, "init", PodSpec { init_containers: vec![container("wide")], ..spec(&["app"]) });
     bed.run_until(Time::from_secs(10));
     delete(&mut bed, "web", None);
     delete(&mut bed, "init", None);
     bed.run_until(Time::from_secs(59));
     assert_eq!(pod(&bed, "web").status.phase, Phase::Pending, "it is still there");
     bed.run_until(Time::from_secs(200));
-    // The image of the first pod is there after a minute, which the second one's container waits for, too.
-    assert_eq!(times(&bed, "web", "Started"), ["60.5s", "120.5s"]);
-    assert_eq!(times(&bed, "web", "Killing"), ["120.5s", "120.5s"]);
-    assert_eq!(times(&bed, "web", "Deleted"), ["121.5s"]);
-    assert_eq!(times(&bed, "init", "Started"), ["60.5s"], "what comes after an init container is another sync's");
-    assert_eq!(times(&bed, "waiting", "Started"), ["120.5s"]);
+    // One pull at a time: that of the init container comes before that of the first pod's second container.
+    assert_eq!(times(&bed, "web", "Started"), ["60.5s", "180.5s"]);
+    assert_eq!(times(&bed, "web", "Killing"), ["180.5s", "180.5s"]);
+    assert_eq!(times(&bed, "web", "Deleted"), ["181.5s"]);
+    assert_eq!(times(&bed, "init", "Started"), ["120.5s"], "what comes after an init container is another sync's");
+    assert_eq!(times(&bed, "init", "Deleted"), ["121.5s"]);
 }
 
 #[test]

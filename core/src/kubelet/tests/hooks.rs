@@ -124,7 +124,8 @@ fn a_container_that_its_post_start_hook_ends_says_so_while_it_waits() {
     assert_eq!(web.phase, Phase::Failed);
     let again = pod(&bed, "again");
     let message = format!(
-        "Exec lifecycle hook ([/hook]) for Container \"app\" in Pod \"again_default({})\" failed - error: exited with 7",
+        "Exec lifecycle hook ([/hook]) for Container \"app\" in Pod \"again_default({})\" failed - \
+         error: exited with 7",
         again.meta.uid
     );
     let waiting = ContainerState::Waiting { reason: "PostStartHookError".into(), message: message.as_str().into() };
