@@ -78,14 +78,18 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         _ if life.is_past_deadline() => Phase::Failed,
         _ => phase(spec, &status, life.is_settled(), life.initialized),
     };
+    // Whoever has ended a pod: if all its containers have ended well, it has succeeded, and nobody says why it ended.
+    let has_succeeded = status.phase == Phase::Succeeded;
     if verdict.is_some() || life.is_removed() && (life.gone || life.pod.meta.is_terminating()) {
         give_up_the_missing(spec, &mut status, life.taken_on_at);
     }
     let mut disrupted = None;
     if let Some(verdict) = verdict {
-        status.phase = Phase::Failed;
-        status.reason = verdict.reason.clone();
-        status.message = verdict.message.clone();
+        if !has_succeeded {
+            status.phase = Phase::Failed;
+            status.reason = verdict.reason.clone();
+            status.message = verdict.message.clone();
+        }
         if let Some(message) = &verdict.disruption {
             let (kind, reason) = (ConditionKind::DisruptionTarget, literal!("TerminationByKubelet"));
             let conditions = disrupted.insert(before.conditions.clone());
@@ -103,8 +107,8 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     status
 }
 
-/// The status of a container that shows this reason while it waits for the first time. What has ended in a pod that does
-/// not stay waits for nothing.
+/// The status of a container that shows this reason while it waits for the first time. What has ended in a pod that
+/// does not stay waits for nothing.
 fn container_status(container: &ContainerLife, waiting: &Name, stays: bool) -> ContainerStatus {
     let Incidents { ended, before, trouble, .. } = container.incidents();
     let last = ended.clone();
