@@ -10,10 +10,10 @@ use crate::draw::{Purpose, below, draw, draw_uid};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, Conditions, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
-    EndpointSlice, Job, Kind, Labels, LimitRange, Meta, Namespace, Node, Object, ObjectKey, PersistentVolume,
-    PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, PriorityClass, ReplicaSet,
-    ReplicationController, Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
-    VolumeAttachment, with_object,
+    EndpointSlice, Endpoints, Job, Kind, Labels, LimitRange, Meta, Namespace, Node, Object, ObjectKey,
+    PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, PriorityClass,
+    ReplicaSet, ReplicationController, Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet,
+    StorageClass, VolumeAttachment, with_object,
 };
 use crate::store::{Store, View};
 
@@ -56,6 +56,7 @@ created! {
     Deployment: |deployment, api, ctx| deployment.status = Default::default();
     Service: |service, api, ctx| {};
     EndpointSlice: |slice, api, ctx| {};
+    Endpoints: |endpoints, api, ctx| {};
     StatefulSet: |set, api, ctx| set.status = Default::default();
     DaemonSet: |set, api, ctx| {
         set.status = Default::default();

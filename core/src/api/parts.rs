@@ -3,9 +3,9 @@
 use crate::api::{deletion, immutable, set_updates};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
-    EndpointSlice, Job, LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget,
-    PriorityClass, ReplicaSet, ReplicationController, Resource, ResourceQuota, Secret, Service, ServiceAccount,
-    StatefulSet, StorageClass, VolumeAttachment,
+    EndpointSlice, Endpoints, Job, LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod,
+    PodDisruptionBudget, PriorityClass, ReplicaSet, ReplicationController, Resource, ResourceQuota, Secret, Service,
+    ServiceAccount, StatefulSet, StorageClass, VolumeAttachment,
 };
 
 /// How a kind's objects divide into what clients want and what components report.
@@ -53,6 +53,7 @@ parts! {
         (&new.selector, new.limit, new.unhealthy_pods) != (&old.selector, old.limit, old.unhealthy_pods);
     EndpointSlice: [] generation if |new, old|
         new.endpoints != old.endpoints || new.ports != old.ports || new.meta.labels != old.meta.labels;
+    Endpoints: [] generation if |new, old| false;
     StatefulSet: [status] generation if |new, old| differs_beyond_meta(new, old), updated by set_updates::stateful_set;
     DaemonSet: [status] generation if |new, old| differs_beyond_meta(new, old), updated by set_updates::daemon_set;
     ControllerRevision: [] generation if |new, old| false, updated by set_updates::controller_revision;

@@ -28,6 +28,8 @@ pub(crate) fn name_of(number: u8) -> Option<&'static str> {
         19 => "serviceaccount-controller",
         20 => "root-ca-certificate-publisher-controller",
         21 => "ephemeral-volume-controller",
+        22 => "endpoints-controller",
+        23 => "endpointslice-mirroring-controller",
         30 => "csi-drivers",
         _ => return None,
     })

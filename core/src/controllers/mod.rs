@@ -6,8 +6,8 @@
 //!
 //! A folder or file each for the controllers. What they share: `news` (what each is told of), `reconciler` (the frame
 //! of most), `work_queue`, `requests` (what a sync has under way), `expectations` (what the watch has yet to show),
-//! `claims` (adoption and release), `pods`, `revisions`, `kinds` (objects of any kind), `names` and `called` (keys and
-//! names).
+//! `claims` (adoption and release), `pods`, `service_pods`, `revisions`, `kinds` (objects of any kind), `names` and
+//! `called` (keys and names).
 
 mod called;
 mod claims;
@@ -16,6 +16,7 @@ mod daemon_set;
 mod deployment;
 mod disruption;
 mod endpoint_slice;
+mod endpoints;
 mod expectations;
 mod garbage_collector;
 mod job;
@@ -33,6 +34,8 @@ mod resource_quota;
 mod revisions;
 mod root_certificate;
 mod service_account;
+mod service_pods;
+mod slice_mirroring;
 mod stateful_set;
 mod taint_eviction;
 #[cfg(test)]
@@ -104,6 +107,8 @@ impl ControllerManager {
             (stateful_set::NUMBER, Box::new(stateful_set::StatefulSets::new(flags))),
             (daemon_set::NUMBER, Box::new(daemon_set::DaemonSets::new(flags))),
             (endpoint_slice::NUMBER, Box::new(endpoint_slice::EndpointSlices::new(flags))),
+            (endpoints::NUMBER, Box::new(endpoints::EndpointsOfServices::new(flags))),
+            (slice_mirroring::NUMBER, Box::new(slice_mirroring::SliceMirroring::new(flags))),
             (garbage_collector::NUMBER, Box::new(garbage_collector::GarbageCollector::new(flags))),
             (namespace::NUMBER, Box::new(namespace::Namespaces::new(flags))),
             (disruption::NUMBER, Box::new(disruption::Disruption::new(flags))),

@@ -14,6 +14,7 @@ mod condition;
 mod config;
 mod container;
 mod disruption;
+mod endpoints;
 mod index_set;
 mod meta;
 mod namespace;
@@ -52,6 +53,7 @@ pub use container::{
     ZeroRequests,
 };
 pub use disruption::{DisruptionLimit, DisruptionStatus, PodDisruptionBudget, UnhealthyPodEviction};
+pub use endpoints::{AddressKey, EndpointAddress, EndpointSubset, EndpointTarget, Endpoints};
 pub use index_set::IndexSet;
 pub use meta::{Labels, Meta, MetaExtras, OwnerReference, Selector, SelectorOperator, SelectorRequirement, Stranger};
 pub use namespace::Namespace;

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Name, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
-    EndpointSlice, Job, Labels, LimitRange, Meta, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod,
-    PodDisruptionBudget, PodSpec, PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, Secret, Service,
-    ServiceAccount, StatefulSet, StorageClass, VolumeAttachment,
+    EndpointSlice, Endpoints, Job, Labels, LimitRange, Meta, Namespace, Node, PersistentVolume, PersistentVolumeClaim,
+    Pod, PodDisruptionBudget, PodSpec, PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, Secret,
+    Service, ServiceAccount, StatefulSet, StorageClass, VolumeAttachment,
 };
 use crate::store::{Store, Table};
 
@@ -186,6 +186,8 @@ kinds! { $
     /// What a CSI driver can still make.
     CSIStorageCapacity = 27, csi_storage_capacities, "storage.k8s.io/v1", "csistoragecapacities",
         "csistoragecapacities", true;
+    /// All addresses behind a Service in one object.
+    Endpoints = 28, endpoints, "v1", "endpoints", "ep", true;
 }
 
 pub(crate) use {with_kind, with_object};

@@ -12,6 +12,7 @@ const MODELLED: &[(&str, &[&str])] = &[
     ("", &["apiVersion", "kind", "metadata.**"]),
     ("Namespace", &["spec.finalizers", "status.**"]),
     ("EndpointSlice", &["addressType", "endpoints.**", "ports.**"]),
+    ("Endpoints", &["subsets.**"]),
     (
         "Node",
         &["spec.unschedulable", "spec.taints.**", "spec.providerID", "spec.podCIDR", "spec.podCIDRs", "status.**"],

@@ -62,7 +62,12 @@ const MERGED_LISTS: &[(&str, &str, &str)] = &[
 ];
 
 /// Lists that a kind replaces as a whole, although others merge theirs of that name.
-const WHOLE_LISTS: [(&str, &str); 2] = [("EndpointSlice", "ports"), ("ServiceAccount", "imagePullSecrets")];
+const WHOLE_LISTS: [(&str, &str); 4] = [
+    ("EndpointSlice", "ports"),
+    ("ServiceAccount", "imagePullSecrets"),
+    ("Endpoints", "addresses"),
+    ("Endpoints", "ports"),
+];
 
 /// Lists of plain values that are merged as sets.
 pub(super) const MERGED_SETS: &[&str] = &["finalizers", "podCIDRs"];

@@ -38,13 +38,6 @@ impl Line {
         Value::Object(fields)
     }
 
-    /// Whether the object mirrors one of the older Endpoints, which we do not have: Kubernetes leaves these behind when
-    /// a Service loses its selector, and users make them.
-    pub fn is_mirrored(&self) -> bool {
-        let manager = self.fields.get("labels").map(|labels| &labels["endpointslice.kubernetes.io/managed-by"]);
-        self.kind == "EndpointSlice" && manager.is_some_and(|name| name == "endpointslicemirroring-controller.k8s.io")
-    }
-
     /// Whether the object is new.
     pub fn is_added(&self) -> bool {
         self.what == "ADDED"
@@ -68,23 +61,5 @@ impl Line {
     /// The name without its namespace.
     pub fn short_name(&self) -> &str {
         self.name.split_once('/').map_or(&self.name, |(_, name)| name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_slice_that_mirrors_endpoints_is_told_from_a_service_s_own() {
-        let slice = |manager: &str| {
-            let labels = json!({"endpointslice.kubernetes.io/managed-by": manager});
-            let line =
-                json!({"t_ms": 1, "type": "ADDED", "kind": "EndpointSlice", "name": "shop/a-1", "labels": labels});
-            Line::from_json(line).expect("it is whole")
-        };
-        assert!(slice("endpointslicemirroring-controller.k8s.io").is_mirrored());
-        assert!(!slice("endpointslice-controller.k8s.io").is_mirrored());
     }
 }

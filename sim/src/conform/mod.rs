@@ -347,13 +347,15 @@ fn is_supported(kind: &str) -> bool {
 /// Kinds that recorders do not watch.
 const UNWATCHED: &[&str] = &["LimitRange", "ServiceAccount"];
 
-/// Kinds that this recorder did not watch: objects of them were created, and no line shows one.
+/// Kinds that this recorder did not watch: objects of them were created, and no line shows one. Most Services have
+/// Endpoints, so that lines without any were recorded without a look at them.
 fn unwatched(recording: &Recording) -> BTreeSet<&str> {
     let made = |step: &&recording::Step| match &step.what {
         Deed::Request { code, path, .. } => *code == 201 && !path.contains("dryRun"),
         _ => false,
     };
     let mut kinds: BTreeSet<&str> = recording.steps.iter().filter(made).filter_map(asked_kind).collect();
+    kinds.insert("Endpoints");
     for step in &recording.steps {
         if let Deed::Kubectl(command, 0, beside) = &step.what {
             kinds.extend(kubectl::made(command, &beside.manifests).into_iter().map(|(kind, _)| kind.name()));

@@ -11,7 +11,7 @@ use crate::conform::line::Line;
 const NAMED_BY_OWNER: &[(Kind, &[&str])] = &[
     (Kind::Pod, &["ReplicaSet", "Job", "DaemonSet", "ReplicationController"]),
     (Kind::ReplicaSet, &["Deployment"]),
-    (Kind::EndpointSlice, &["Service"]),
+    (Kind::EndpointSlice, &["Service", "Endpoints"]),
     (Kind::ControllerRevision, &["StatefulSet", "DaemonSet"]),
 ];
 

@@ -111,9 +111,7 @@ impl Recording {
         for (number, value) in (1..).zip(json_lines(&events, &events_file)?) {
             let line =
                 Line::from_json(value).map_err(|error| format!("{}:{number}: {error}", events_file.display()))?;
-            if !line.is_mirrored() {
-                recording.lines.push(line);
-            }
+            recording.lines.push(line);
         }
         let items = root["steps"].as_array().ok_or_else(|| format!("{}: steps not set", steps_file.display()))?;
         let mut clocks: Vec<Vec<Step>> = vec![Vec::new()];

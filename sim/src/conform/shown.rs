@@ -131,6 +131,7 @@ pub fn line(
             }
             endpoints(&mut fields, &all["endpoints"]);
         }
+        "Endpoints" => keep(&mut fields, "subsets", &all["subsets"]),
         "ControllerRevision" => keep(&mut fields, "revision", &all["revision"]),
         _ => {
             if !WITHOUT_IMAGE.contains(&kind.as_str()) {

@@ -16,7 +16,7 @@ mod hints;
 mod placement;
 mod selected;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,11 +28,12 @@ use crate::context::Context;
 use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
+use crate::controllers::service_pods::{endpoint_marks, selector_of, waking_marks};
 use crate::controllers::{NamespacedName, owned_by};
 use crate::digest::StableHasher;
 use crate::events::Event;
 use crate::id::{Name, Revision, RowId, Uid};
-use crate::model::{Address, EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service, ServiceType};
+use crate::model::{EndpointSlice, Kind, Labels, Meta, Node, Object, Pod, Selector, Service};
 use crate::store::{Change, IndexKey, View};
 use crate::time::Span;
 
@@ -387,32 +388,10 @@ impl Reconciler for EndpointSlices {
     }
 }
 
-/// What a Service selects; `None` if its endpoints are somebody else's business. An empty selector is none either.
-fn selector_of(service: &Service) -> Option<Selector> {
-    let labels = service.selector.as_ref().filter(|labels| !labels.is_empty())?;
-    let is_alias = matches!(service.service_type, ServiceType::ExternalName(_));
-    (!is_alias).then(|| Selector::from_labels(labels.clone()))
-}
-
 /// Whether a slice is this controller's and stays.
 fn is_managed(slice: &EndpointSlice) -> bool {
     let manager = slice.meta.labels.get(MANAGED_BY);
     manager.is_some_and(|manager| **manager == *MANAGER) && !slice.meta.is_terminating()
-}
-
-/// What of a pod its endpoint shows.
-fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
-    let marks = (pod.is_ready(), pod.meta.is_terminating(), pod.is_finished());
-    (marks.0, marks.1, marks.2, pod.status.pod_ip.as_ref(), pod.node.as_ref())
-}
-
-/// What of a pod wakes its Services. That it has ended does so only while it is on its way out: whoever ends a pod
-/// takes its readiness along, and where nobody does, the endpoint stays until something else changes.
-///
-/// Source: `podEndpointsChanged`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
-fn waking_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
-    let marks = endpoint_marks(pod);
-    (marks.0, marks.1, marks.1 && marks.2, marks.3, marks.4)
 }
 
 /// An empty slice of a Service.

@@ -9,12 +9,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use crate::controllers::service_pods::Ports;
 use crate::digest::Shared;
 use crate::id::{Name, Revision, RowId, Uid};
-use crate::model::{Endpoint, EndpointSlice, Labels, Meta, Protocol};
-
-/// Name, protocol and number of each port of a slice.
-pub(super) type Ports = Vec<(Name, Protocol, u16)>;
+use crate::model::{Endpoint, EndpointSlice, Labels, Meta};
 
 /// The endpoints of one set of ports that are wanted, by pod: a pod has one address.
 pub(super) type Wanted = BTreeMap<Uid, Shared<Endpoint>>;

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::controllers::endpoint_slice::placement::{Changes, Ports, Wanted};
+use crate::controllers::endpoint_slice::placement::{Changes, Wanted};
+use crate::controllers::service_pods::{Ports, hostname_under, ports_of};
 use crate::digest::Shared;
 use crate::id::{Name, RowId, Uid};
-use crate::model::{Endpoint, IntOrName, Node, Pod, Seldom, Service, ServicePort};
+use crate::model::{Endpoint, Node, Pod, Seldom, Service};
 use crate::store::View;
 
 /// The label that names a node's zone.
@@ -136,7 +137,7 @@ impl Selected {
 
 fn make(view: View<'_>, service: &Service, pod: &Pod, all_ports: &mut Vec<Ports>) -> Made {
     let Some(address) = pod.status.pod_ip.as_ref().filter(|_| !pod.is_finished()) else { return Made::Nothing };
-    let ports = ports_of(service, pod);
+    let ports = ports_of(service, &pod.spec);
     let ports = all_ports.iter().position(|other| *other == ports).unwrap_or_else(|| {
         all_ports.push(ports);
         all_ports.len() - 1
@@ -159,33 +160,4 @@ fn make(view: View<'_>, service: &Service, pod: &Pod, all_ports: &mut Vec<Ports>
         hints: Seldom::default(),
     };
     Made::Endpoint { ports, endpoint: Shared::new(endpoint) }
-}
-
-/// The ports of a Service as a pod has them; named ports that it does not have are left out.
-fn ports_of(service: &Service, pod: &Pod) -> Ports {
-    let resolved =
-        service.ports.iter().filter_map(|port| Some((port.name.clone(), port.protocol, number_of(port, pod)?)));
-    let mut ports: Ports = resolved.collect();
-    ports.sort();
-    ports
-}
-
-/// Source: `FindPort`, staging/src/k8s.io/endpointslice/utils.go (v1.34.1): containers first, then sidecars.
-fn number_of(port: &ServicePort, pod: &Pod) -> Option<u16> {
-    match &port.target {
-        IntOrName::Int(number) => Some(*number),
-        IntOrName::Name(name) => {
-            let sidecars = pod.spec.init_containers.iter().filter(|container| container.sidecar);
-            let mut ports = pod.spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
-            ports.find(|it| it.name == *name && it.protocol == port.protocol).map(|it| it.port)
-        }
-    }
-}
-
-/// The name that the pod has under a Service: its own hostname, if it says that it belongs to that Service.
-///
-/// Source: `ShouldSetHostname`, staging/src/k8s.io/endpointslice/utils.go (v1.34.1).
-fn hostname_under(service: &Service, pod: &Pod) -> Option<Name> {
-    let belongs = pod.subdomain() == Some(&service.meta.name) && pod.meta.namespace == service.meta.namespace;
-    pod.hostname().filter(|_| belongs).cloned()
 }

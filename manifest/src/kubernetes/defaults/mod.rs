@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStrategy, ReplicaSet, RollingUpdateDeployment};
-use k8s_openapi::api::core::v1::{Namespace, Node, ReplicationController, Secret};
+use k8s_openapi::api::core::v1::{Endpoints, Namespace, Node, ReplicationController, Secret};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -52,6 +52,7 @@ pub fn apply_defaults(manifest: &mut Manifest) {
         Manifest::Job(object) => batch::job(object),
         Manifest::CronJob(object) => batch::cron_job(object),
         Manifest::EndpointSlice(object) => endpoint_slice(object),
+        Manifest::Endpoints(object) => endpoints(object),
         Manifest::Secret(object) => secret(object),
         Manifest::ConfigMap(_) | Manifest::ServiceAccount(_) => {}
         Manifest::ResourceQuota(object) => policy::quota(object),
@@ -173,6 +174,15 @@ fn replication_controller(object: &mut ReplicationController) {
         }
         if object.metadata.labels.as_ref().is_none_or(BTreeMap::is_empty) {
             object.metadata.labels = Some(labels);
+        }
+    }
+}
+
+/// Source: `SetDefaults_Endpoints`, pkg/apis/core/v1/defaults.go (v1.34.1).
+fn endpoints(object: &mut Endpoints) {
+    for port in object.subsets.iter_mut().flatten().flat_map(|subset| subset.ports.iter_mut().flatten()) {
+        if port.protocol.as_deref().unwrap_or_default().is_empty() {
+            port.protocol = Some("TCP".to_owned());
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod batch;
 mod disruption;
+mod endpoints;
 mod nodes;
 mod pods;
 mod services;
@@ -35,8 +36,8 @@ use services::{protocol, service};
 
 /// The core's object of an admitted manifest. Objects of a namespaced kind without a namespace belong to `default`.
 ///
-/// Errors: a kind that only the cluster's own components write (ControllerRevision, Lease), or a slice that is not
-/// modelled.
+/// Errors: a kind that only the cluster's own components write (ControllerRevision, Lease), or addresses of a slice or
+/// of Endpoints that are not modelled.
 pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
     let original: Name = located.original().to_string().into();
     let meta = |metadata: &ObjectMeta| meta(metadata, located.value.kind().namespaced, original.clone());
@@ -90,14 +91,11 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
         Manifest::DaemonSet(object) => Object::DaemonSet(Arc::new(sets::daemon_set(meta(&object.metadata), object))),
         Manifest::EndpointSlice(object) => match slices::slice(meta(&object.metadata), object) {
             Ok(slice) => Object::EndpointSlice(Arc::new(slice)),
-            Err(why) => {
-                return Err(Errors(vec![Error::new(
-                    &located.file,
-                    located.position(),
-                    "endpoints",
-                    String::from(why),
-                )]));
-            }
+            Err(why) => return Err(not_modelled(located, "endpoints", why)),
+        },
+        Manifest::Endpoints(object) => match endpoints::endpoints(meta(&object.metadata), object) {
+            Ok(endpoints) => Object::Endpoints(Arc::new(endpoints)),
+            Err(why) => return Err(not_modelled(located, "subsets", why)),
         },
         Manifest::ControllerRevision(_) | Manifest::Lease(_) => {
             let kind = located.value.kind().kind;
@@ -105,6 +103,10 @@ pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
             return Err(Errors(vec![Error::new(&located.file, located.position(), "kind", message)]));
         }
     })
+}
+
+fn not_modelled(located: &Located<Manifest>, field: &str, why: &str) -> Errors {
+    Errors(vec![Error::new(&located.file, located.position(), field, why.to_owned())])
 }
 
 pub(super) fn name(text: &str) -> Name {

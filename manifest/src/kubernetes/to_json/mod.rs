@@ -6,6 +6,7 @@
 mod batch;
 mod deployments;
 mod disruption;
+mod endpoints;
 mod nodes;
 mod pods;
 mod services;
@@ -22,6 +23,7 @@ use wavetank_core::quantity::{Format, Quantity};
 use wavetank_core::time::{Span, Time};
 
 use super::{config, policy, storage};
+use endpoints::show_endpoints;
 use pods::set_images;
 use services::{show_service, show_slice};
 
@@ -67,6 +69,7 @@ pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
         Object::DaemonSet(it) => sets::daemon_set(&mut root, it),
         Object::ControllerRevision(revision) => sets::controller_revision(&mut root, revision),
         Object::EndpointSlice(slice) => show_slice(&mut root, slice),
+        Object::Endpoints(endpoints) => show_endpoints(&mut root, endpoints),
         Object::ReplicationController(set) => show.replication_controller(&mut root, set),
         Object::Job(job) => show.job(&mut root, job),
         Object::CronJob(cron_job) => show.cron_job(&mut root, cron_job),

@@ -18,7 +18,8 @@ const ENDPOINTS_MAX: usize = 1_000;
 const ADDRESSES_MAX: usize = 100;
 const PORTS_MAX: usize = 20_000;
 const HINTS_MAX: usize = 8;
-const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
+/// The protocols of ports.
+pub(super) const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
 /// Checks a Namespace.
 pub(super) fn namespace(report: &mut Report, object: &Namespace) {

@@ -15,6 +15,7 @@ mod cluster;
 mod config;
 mod container;
 mod disruption;
+mod endpoints;
 mod environment;
 mod events;
 mod job_policies;
@@ -148,6 +149,7 @@ fn created(report: &mut Report, manifest: &Manifest) {
         Manifest::Service(object) => service::check(report, object),
         Manifest::PodDisruptionBudget(object) => disruption::budget(report, object),
         Manifest::EndpointSlice(object) => cluster::slice(report, object),
+        Manifest::Endpoints(object) => endpoints::check(report, object),
         Manifest::StatefulSet(object) => sets::stateful_set(report, object),
         Manifest::DaemonSet(object) => sets::daemon_set(report, object),
         Manifest::ControllerRevision(object) => cluster::new_revision(report, object),

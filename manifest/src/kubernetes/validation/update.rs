@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::report::{AsJson, AsWritten, At, Report};
 use super::selector::is_given as given;
 use super::{
-    batch, cluster, config, disruption, metadata, names, policy, sets, shown, storage_classes, update_pod,
+    batch, cluster, config, disruption, endpoints, metadata, names, policy, sets, shown, storage_classes, update_pod,
     update_service, update_storage, workload,
 };
 use crate::kubernetes::Manifest;
@@ -107,6 +107,7 @@ pub(super) fn check(report: &mut Report, new: &Manifest, old: &Manifest) {
             cluster::slice(report, new);
             immutable(report, &At::root("addressType"), &new.address_type, &old.address_type);
         }
+        (Manifest::Endpoints(new), Manifest::Endpoints(old)) => endpoints::update(report, new, old),
         (Manifest::Lease(new), _) => cluster::lease(report, new),
         (Manifest::ControllerRevision(new), Manifest::ControllerRevision(old)) => {
             cluster::revision(report, new);

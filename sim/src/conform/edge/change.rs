@@ -29,9 +29,9 @@ pub(super) struct Sent<'a> {
 
 /// Kinds that a PUT creates if they are not there.
 ///
-/// Source: `AllowCreateOnUpdate`, pkg/registry/core/{service,limitrange}/strategy.go, pkg/registry/coordination/lease
-/// (v1.34.1).
-const CREATED_BY_PUT: [&str; 3] = ["services", "limitranges", "leases"];
+/// Source: `AllowCreateOnUpdate`, pkg/registry/core/{service,endpoint,limitrange}/strategy.go,
+/// pkg/registry/coordination/lease (v1.34.1).
+const CREATED_BY_PUT: [&str; 4] = ["services", "endpoints", "limitranges", "leases"];
 
 /// Kinds that a PUT changes only if it names their version.
 ///

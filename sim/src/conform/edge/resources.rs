@@ -7,7 +7,7 @@ use super::{Outcome, Path, Status};
 /// Groups with resources that a 1.34 API server has and we do not, and these resources. A group with none is here for
 /// its name.
 const BESIDE: &[(&str, &[&str])] = &[
-    ("", &["bindings", "componentstatuses", "endpoints", "events", "podtemplates"]),
+    ("", &["bindings", "componentstatuses", "events", "podtemplates"]),
     (
         "admissionregistration.k8s.io",
         &[
@@ -98,7 +98,7 @@ pub(super) fn no_such_request(method: &str, kind: Kind, path: &Path) -> Option<S
 const SCALED: [Kind; 4] = [Kind::Deployment, Kind::ReplicaSet, Kind::StatefulSet, Kind::ReplicationController];
 
 /// Kinds whose status is no part of its own, or that have none.
-const WITHOUT_STATUS: [Kind; 11] = [
+const WITHOUT_STATUS: [Kind; 12] = [
     Kind::ConfigMap,
     Kind::Secret,
     Kind::ServiceAccount,
@@ -109,6 +109,7 @@ const WITHOUT_STATUS: [Kind; 11] = [
     Kind::CSIDriver,
     Kind::CSIStorageCapacity,
     Kind::EndpointSlice,
+    Kind::Endpoints,
     Kind::ControllerRevision,
 ];
 

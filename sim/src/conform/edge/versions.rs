@@ -28,7 +28,7 @@ const OTHER: &[(&str, &[&str])] = &[
 
 /// Kinds that cannot be read here and are known to an API server all the same.
 const BESIDE: &[(&str, &[&str])] = &[
-    ("v1", &["Binding", "ComponentStatus", "DeleteOptions", "Endpoints", "Event", "List", "PodTemplate", "Status"]),
+    ("v1", &["Binding", "ComponentStatus", "DeleteOptions", "Event", "List", "PodTemplate", "Status"]),
     ("apps/v1beta1", &["DeploymentRollback", "Scale"]),
     ("apps/v1beta2", &["Scale"]),
     ("autoscaling/v1", &["HorizontalPodAutoscaler", "Scale"]),

@@ -1,6 +1,6 @@
 //! The tracks of an object: its life, its fields, its conditions, its taints, its endpoints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -22,6 +22,7 @@ const NOT_TOLD: &[&str] = &[
     "status",
     "taints",
     "endpoints",
+    "subsets",
     "ports",
     "deletionTimestamp",
     "startTime",
@@ -125,7 +126,7 @@ impl Teller {
         for word in what {
             self.push(line, format!("{subject} life"), word.to_owned());
             let kind = line.kind.clone();
-            if kind != "EndpointSlice" && kind != "Node" && word != "gone" {
+            if !matches!(kind.as_str(), "EndpointSlice" | "Endpoints" | "Node") && word != "gone" {
                 let name = subject.split_once('/').map_or("", |(_, name)| name).to_owned();
                 self.push(line, format!("{kind}: order of {word}"), name);
             }
@@ -179,28 +180,25 @@ impl Teller {
             let mark = |key: &str, letter: &'static str| if endpoint[key] == true { letter } else { "-" };
             Some([mark("ready", "R"), mark("serving", "S"), mark("terminating", "T")].concat())
         };
-        self.each_endpoint(subject, "", marks, before, line);
+        self.each_endpoint(subject, "", |line| of_slice(line, marks), before, line);
         let hints = |endpoint: &Value| {
             let mut names = Vec::new();
             texts(&endpoint["hints"], &mut names);
             (!names.is_empty()).then(|| names.join(", "))
         };
-        self.each_endpoint(subject, HINTS, hints, before, line);
+        self.each_endpoint(subject, HINTS, |line| of_slice(line, hints), before, line);
+        self.each_endpoint(subject, "", of_subsets, before, line);
     }
 
     fn each_endpoint(
         &mut self,
         subject: &str,
         part: &str,
-        tell: impl Fn(&Value) -> Option<String>,
+        of: impl Fn(&Line) -> BTreeMap<String, String>,
         before: Option<&Line>,
         line: &Line,
     ) {
-        let of = |line: &Line| -> BTreeMap<String, String> {
-            let map = line.fields.get("endpoints").and_then(Value::as_object).into_iter().flatten();
-            map.filter_map(|(name, endpoint)| Some((name.clone(), tell(endpoint)?))).collect()
-        };
-        let (old, new) = (before.map(of).unwrap_or_default(), of(line));
+        let (old, new) = (before.map(&of).unwrap_or_default(), of(line));
         let changed = new.iter().filter(|(name, marks)| old.get(*name) != Some(marks));
         let mut told: Vec<(String, String)> = changed.map(|(name, marks)| (name.clone(), marks.clone())).collect();
         let gone = old.keys().filter(|name| !new.contains_key(*name));
@@ -216,6 +214,36 @@ impl Teller {
             }
         }
     }
+}
+
+/// What is told of the endpoints of a slice.
+fn of_slice(line: &Line, tell: impl Fn(&Value) -> Option<String>) -> BTreeMap<String, String> {
+    let map = line.fields.get("endpoints").and_then(Value::as_object).into_iter().flatten();
+    map.filter_map(|(name, endpoint)| Some((name.clone(), tell(endpoint)?))).collect()
+}
+
+/// The addresses of Endpoints by the name of their pod, or by themselves: under which ports each is, ready (`+`) or not.
+fn of_subsets(line: &Line) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    for subset in items(line.fields.get("subsets").unwrap_or(&Value::Null)) {
+        for (list, mark) in [("addresses", "+"), ("notReadyAddresses", "-")] {
+            for address in items(&subset[list]) {
+                let name = address["targetRef"]["name"].as_str().or(address["ip"].as_str()).unwrap_or_default();
+                let marks = all.entry(name.to_owned()).or_default();
+                let ports = items(&subset["ports"]);
+                if ports.is_empty() {
+                    marks.insert(mark.to_owned());
+                }
+                let text = |port: &Value| {
+                    let [name, protocol] = ["name", "protocol"].map(|key| port[key].as_str().unwrap_or_default());
+                    format!("{mark}{name}:{}/{protocol}", port["port"])
+                };
+                marks.extend(ports.iter().map(text));
+            }
+        }
+    }
+    all.into_iter().map(|(name, marks)| (name, marks.into_iter().collect::<Vec<_>>().join(" "))).collect()
 }
 
 /// How tracks of whom endpoints are for end.

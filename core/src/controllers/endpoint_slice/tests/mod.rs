@@ -2,15 +2,18 @@ mod hints;
 mod selecting;
 mod stale;
 
-use super::placement::{Ports, Wanted};
+use super::placement::Wanted;
 use super::*;
 use crate::api::Patch;
 use crate::config::Config;
+use crate::controllers::service_pods::Ports;
 use crate::digest::Shared;
-use crate::model::{Container, ContainerPort, Endpoint, IntOrName, ObjectKey, PodSpec, Protocol, Seldom, ServicePort};
+use crate::model::{
+    Container, ContainerPort, Endpoint, IntOrName, ObjectKey, PodSpec, Protocol, Seldom, ServicePort, ServiceType,
+};
 use crate::testbed::{StandIn, Testbed};
 
-fn bed() -> Testbed {
+pub(in crate::controllers) fn bed() -> Testbed {
     let stand_in = StandIn { start: Span::from_secs(1), ready: Span::from_secs(2), term: Span::from_secs(5) };
     let mut bed = Testbed::new(Config::default()).with_binder(&["n1", "n2"]).with_stand_in(stand_in);
     bed.add_node(0, "n1", "a", 8_000, 1 << 34);
@@ -18,7 +21,7 @@ fn bed() -> Testbed {
     bed
 }
 
-fn pod(name: &str, port_name: &str, port: u16) -> Pod {
+pub(in crate::controllers) fn pod(name: &str, port_name: &str, port: u16) -> Pod {
     let ports =
         vec![ContainerPort { name: port_name.into(), port, host_port: None, host_ip: None, protocol: Protocol::Tcp }];
     let container = Container { name: "app".into(), image: "app:v1".into(), ports, ..Container::default() };

@@ -1,0 +1,59 @@
+//! Which pods a Service selects, and what it makes of one: what the controllers of EndpointSlices and of Endpoints agree
+//! on.
+
+use crate::id::Name;
+use crate::model::{Address, IntOrName, Pod, PodSpec, Protocol, Selector, Service, ServicePort, ServiceType};
+
+/// Name, protocol and number of each port of a Service as a pod has them.
+pub(super) type Ports = Vec<(Name, Protocol, u16)>;
+
+/// What a Service selects; `None` if its endpoints are somebody else's business. An empty selector is none either.
+pub(super) fn selector_of(service: &Service) -> Option<Selector> {
+    let labels = service.selector.as_ref().filter(|labels| !labels.is_empty())?;
+    let is_alias = matches!(service.service_type, ServiceType::ExternalName(_));
+    (!is_alias).then(|| Selector::from_labels(labels.clone()))
+}
+
+/// What of a pod its endpoint shows.
+pub(super) fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
+    let marks = (pod.is_ready(), pod.meta.is_terminating(), pod.is_finished());
+    (marks.0, marks.1, marks.2, pod.status.pod_ip.as_ref(), pod.node.as_ref())
+}
+
+/// What of a pod wakes its Services. That it has ended does so only while it is on its way out: whoever ends a pod
+/// takes its readiness along, and where nobody does, the endpoint stays until something else changes.
+///
+/// Source: `podEndpointsChanged`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
+pub(super) fn waking_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
+    let marks = endpoint_marks(pod);
+    (marks.0, marks.1, marks.1 && marks.2, marks.3, marks.4)
+}
+
+/// The ports of a Service as a pod has them; named ports that it does not have are left out.
+pub(super) fn ports_of(service: &Service, pod: &PodSpec) -> Ports {
+    let resolved =
+        service.ports.iter().filter_map(|port| Some((port.name.clone(), port.protocol, number_of(port, pod)?)));
+    let mut ports: Ports = resolved.collect();
+    ports.sort();
+    ports
+}
+
+/// Source: `FindPort`, staging/src/k8s.io/endpointslice/utils.go (v1.34.1): containers first, then sidecars.
+fn number_of(port: &ServicePort, pod: &PodSpec) -> Option<u16> {
+    match &port.target {
+        IntOrName::Int(number) => Some(*number),
+        IntOrName::Name(name) => {
+            let sidecars = pod.init_containers.iter().filter(|container| container.sidecar);
+            let mut ports = pod.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
+            ports.find(|it| it.name == *name && it.protocol == port.protocol).map(|it| it.port)
+        }
+    }
+}
+
+/// The name that the pod has under a Service: its own hostname, if it says that it belongs to that Service.
+///
+/// Source: `ShouldSetHostname`, staging/src/k8s.io/endpointslice/utils.go (v1.34.1).
+pub(super) fn hostname_under(service: &Service, pod: &Pod) -> Option<Name> {
+    let belongs = pod.subdomain() == Some(&service.meta.name) && pod.meta.namespace == service.meta.namespace;
+    pod.hostname().filter(|_| belongs).cloned()
+}
