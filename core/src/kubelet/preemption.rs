@@ -65,7 +65,7 @@ fn distance(missing: &[Missing], candidate: &Candidate) -> i128 {
 }
 
 /// The nearest pods of a class that give what is missing; the smaller of two that are as near.
-fn nearest<'a>(mut pods: Vec<&'a Candidate>, mut missing: Vec<Missing>) -> Result<Vec<&'a Candidate>, String> {
+fn nearest(mut pods: Vec<&Candidate>, mut missing: Vec<Missing>) -> Result<Vec<&Candidate>, String> {
     let mut chosen = Vec::new();
     while !missing.is_empty() {
         let key = |place: &usize| {
