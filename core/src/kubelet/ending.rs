@@ -14,7 +14,7 @@
 
 use crate::facts::What;
 use crate::id::Name;
-use crate::kubelet::pod_life::{Doing, Host, PodLife, Sandbox};
+use crate::kubelet::pod_life::{ContainerLife, Doing, Host, PodLife, Sandbox};
 use crate::kubelet::{HookKind, RuntimeRequest};
 use crate::model::Hook;
 use crate::seam::TimerKind;
@@ -42,6 +42,8 @@ pub(super) struct Ending {
     removal: Removal,
     /// The object's last deletion, with no grace, was asked for.
     delete_asked: bool,
+    /// A sync was under way, which is not done yet.
+    in_sync: bool,
     /// Why the kubelet itself has ended the pod, if it has.
     verdict: Option<Verdict>,
 }
@@ -139,22 +141,33 @@ impl PodLife {
     pub(super) fn end(&mut self, grace: Span, remove: bool, host: &mut Host<'_, '_>) {
         if let Some(ending) = &mut self.ending {
             ending.remove |= remove;
+            if ending.in_sync {
+                ending.grace = ending.grace.min(grace.max(LEAST_POD_GRACE));
+            }
             return;
         }
         let grace = grace.max(LEAST_POD_GRACE);
         let deadline = host.ctx.now + grace.max(LEAST_GRACE);
-        let (removal, delete_asked, verdict) = (Removal::No, false, None);
-        self.ending = Some(Box::new(Ending { deadline, grace, remove, removal, delete_asked, verdict }));
+        let (removal, delete_asked, verdict, in_sync) = (Removal::No, false, None, self.is_in_sync());
+        self.ending = Some(Box::new(Ending { deadline, grace, remove, removal, delete_asked, in_sync, verdict }));
+    }
+
+    /// Whether its end waits for a sync.
+    pub(super) fn is_ending_in_sync(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.in_sync)
+    }
+
+    /// The sync is done: the grace begins.
+    pub(super) fn heed_end(&mut self, host: &Host<'_, '_>) {
+        if let Some(ending) = &mut self.ending {
+            ending.in_sync = false;
+            ending.deadline = host.ctx.now + ending.grace.max(LEAST_GRACE);
+        }
     }
 
     /// Stops what runs, sidecars last and in reverse order, and then removes the rest.
     pub(super) fn go_on_ending(&mut self, host: &mut Host<'_, '_>) {
         let Some(&Ending { grace, remove, removal, deadline, .. }) = self.ending.as_deref() else { return };
-        for container in self.containers.iter_mut() {
-            if matches!(container.doing, Doing::Checking | Doing::Queued | Doing::Pulling) {
-                container.doing = if container.ended().is_some() { Doing::Ended } else { Doing::Waiting };
-            }
-        }
         // What was started late, by a request that was under way, gets what is left.
         let grace = grace.min(deadline.since(host.ctx.now));
         let all = 0..self.containers.len();
@@ -301,8 +314,8 @@ impl PodLife {
 
     /// Whether no container runs and none will.
     pub(super) fn is_settled(&self) -> bool {
-        let alive = |doing: Doing| matches!(doing, Doing::Running(_) | Doing::Starting);
-        self.ending.is_some() && !self.containers.iter().any(|container| alive(container.doing))
+        let alive = |container: &ContainerLife| container.is_running() || container.is_being_started();
+        self.ending.is_some() && !self.is_ending_in_sync() && !self.containers.iter().any(alive)
     }
 
     fn ask_to_stop(&mut self, place: usize, grace: Span, host: &mut Host<'_, '_>) {

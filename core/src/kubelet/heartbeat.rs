@@ -161,7 +161,11 @@ fn node_status(boot: &Boot, health: Health, before: &NodeStatus, now: Time) -> N
         ),
     }
     match (health.runtime, health.shutting_down) {
-        (Runtime::Down, _) => set(ConditionKind::Ready, no, "KubeletNotReady", "container runtime is down"),
+        (Runtime::Down, true) => {
+            let both = "[container runtime is down, node is shutting down]";
+            set(ConditionKind::Ready, no, "KubeletNotReady", both);
+        }
+        (Runtime::Down, false) => set(ConditionKind::Ready, no, "KubeletNotReady", "container runtime is down"),
         (Runtime::Up, true) => set(ConditionKind::Ready, no, "KubeletNotReady", "node is shutting down"),
         (Runtime::Up, false) => {
             set(ConditionKind::Ready, Status3::True, "KubeletReady", "kubelet is posting ready status");

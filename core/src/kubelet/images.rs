@@ -108,6 +108,14 @@ impl PodLife {
         }
     }
 
+    /// A container's image is to be pulled. Its event says so already while it waits for its turn.
+    pub(super) fn queue_pull(&mut self, place: usize, host: &mut Host<'_, '_>) {
+        let image = self.image_of(place);
+        self.say(place, "Pulling", format_args!("Pulling image \"{image}\""), host);
+        self.containers[place].doing = Doing::Queued;
+        host.pulls.enqueue((self.uid(), self.index(place)), host.ctx.now);
+    }
+
     /// It is this container's turn to pull; returns whether it still wants to.
     pub(super) fn begin_pull(&mut self, index: ContainerIndex, host: &mut Host<'_, '_>) -> bool {
         let Some(place) = self.place(index).filter(|place| self.containers[*place].doing == Doing::Queued) else {
@@ -115,15 +123,12 @@ impl PodLife {
         };
         self.containers[place].doing = Doing::Pulling;
         if !host.pulls.take_token(&host.ctx.config.kubelet, host.ctx.now) {
-            let image = self.image_of(place);
-            self.say(place, "Pulling", format_args!("Pulling image \"{image}\""), host);
-            host.ctx.record(self.key(), What::Pulling { image });
+            host.ctx.record(self.key(), What::Pulling { image: self.image_of(place) });
             self.on_image_failed(index, ("ErrImagePull".into(), "pull QPS exceeded".into()), host);
             return false;
         }
         let (image, policy) = (self.image_of(place), self.spec(place).pull_policy);
         host.ctx.record(self.key(), What::Pulling { image: image.clone() });
-        self.say(place, "Pulling", format_args!("Pulling image \"{image}\""), host);
         let configs = host.configs;
         let namespace = &self.pod.meta.namespace;
         let is_there = |name: &&Name| configs.get(ConfigKind::Secret, namespace, name).is_ok();
@@ -156,9 +161,7 @@ impl PodLife {
             }
         }
         host.ctx.record(self.key(), What::Pulled { image, already_present });
-        let container = &mut self.containers[place];
-        container.no_reason_to_wait();
-        let attempt = container.attempt;
+        let attempt = self.containers[place].attempt;
         let pod = self.as_begun(place);
         let (configs, services, boot) = (host.configs, host.services, host.boot);
         let values = Values { pod: &pod, address: self.address(), configs, services, boot };
@@ -179,13 +182,11 @@ impl PodLife {
     pub(super) fn on_image_failed(&mut self, index: ContainerIndex, why: (Name, Name), host: &mut Host<'_, '_>) {
         let Some(place) = self.place(index) else { return };
         let (image, policy) = (self.image_of(place), self.spec(place).pull_policy);
-        let uid = self.uid();
-        let container = &mut self.containers[place];
-        let (reason, message) = why;
+        let container = &self.containers[place];
+        let (reason, mut message) = why;
         match container.doing {
             Doing::Checking if policy == PullPolicy::IfNotPresent && *reason == *"ErrImageNeverPull" => {
-                container.doing = Doing::Queued;
-                return host.pulls.enqueue((uid, index), host.ctx.now);
+                return self.queue_pull(place, host);
             }
             Doing::Checking | Doing::Pulling => {}
             _ => return,
@@ -193,6 +194,9 @@ impl PodLife {
         let now = host.ctx.now;
         self.give_up_start(place);
         let container = &mut self.containers[place];
+        if *reason == *"InvalidImageName" {
+            message = format!("Failed to apply default image tag \"{image}\": {message}").into();
+        }
         if *reason == *"ErrImagePull" {
             let pulls = &mut container.note().trouble.get_or_insert_default().pulls;
             pulls.grow(now, now, &host.ctx.config.kubelet);
@@ -205,10 +209,7 @@ impl PodLife {
         }
         match &*reason {
             "ErrImageNeverPull" => self.warn(place, "ErrImageNeverPull", format_args!("{message}"), host),
-            "InvalidImageName" => {
-                let message = format_args!("Failed to apply default image tag \"{image}\": {message}");
-                self.warn(place, "InspectFailed", message, host);
-            }
+            "InvalidImageName" => self.warn(place, "InspectFailed", format_args!("{message}"), host),
             _ => self.warn(place, "Failed", format_args!("Failed to pull image \"{image}\": {message}"), host),
         }
         self.warn(place, "Failed", format_args!("Error: {reason}"), host);

@@ -40,13 +40,13 @@ impl ProbeTally {
     }
 }
 
-/// When the first try takes place: tries come every period from the moment the probing began, and those before the
-/// container has run for the initial delay are left out.
-pub fn first_try(probe: &Probe, container_started: Time, probing_began: Time) -> Time {
-    let earliest = container_started + probe.initial_delay;
-    let early = earliest.since(probing_began).0;
+/// When the first try takes place: tries come every period from `ticks_from` on, and those are left out that come
+/// before the probing began or before the container has run for the initial delay.
+pub fn first_try(probe: &Probe, container_started: Time, probing_began: Time, ticks_from: Time) -> Time {
+    let earliest = (container_started + probe.initial_delay).max(probing_began);
+    let early = earliest.since(ticks_from).0;
     let period = probe.period.0.max(1);
-    probing_began + crate::time::Span(early.div_ceil(period) * period)
+    ticks_from + crate::time::Span(early.div_ceil(period) * period)
 }
 
 #[cfg(test)]
@@ -102,9 +102,11 @@ mod tests {
 
     #[test]
     fn tries_before_the_initial_delay_are_left_out() {
-        let at = |began| first_try(&probe(), Time::from_secs(10), Time::from_secs(began));
+        let at = |began| first_try(&probe(), Time::from_secs(10), Time::from_secs(began), Time::from_secs(began));
         assert_eq!(at(10), Time::from_secs(16));
         assert_eq!(at(15), Time::from_secs(15));
         assert_eq!(at(40), Time::from_secs(40));
+        let ticking = |began| first_try(&probe(), Time::from_secs(10), Time::from_secs(began), Time::from_secs(7));
+        assert_eq!([ticking(11), ticking(16), ticking(40)], [15, 17, 41].map(Time::from_secs), "of 7, 9, 11 and so on");
     }
 }

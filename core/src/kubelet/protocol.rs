@@ -172,6 +172,8 @@ pub enum RuntimeRequest {
         /// How it is done; `None` for the readiness of a container without a readiness probe, which a runtime answers
         /// with success as soon as the container serves.
         probe: Option<Box<Probe>>,
+        /// From when on tries come every period; those before now are gone.
+        ticks_from: Time,
     },
     /// Run a container's hook. Answer: `HookEnded`. Asked again, the new limit counts.
     RunHook {

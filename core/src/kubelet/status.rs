@@ -1,8 +1,8 @@
 //! The status that a kubelet reports of a pod: container states, phase and conditions, computed from the row.
 //!
 //! Invariant: the result depends on the row, on the status that the API server has, and on the time only where a
-//! condition changes; so "is there something to report" is a comparison. Conditions of others (`DisruptionTarget`) and
-//! the nominated node are kept.
+//! condition changes; so "is there something to report" is a comparison. Conditions of others (`DisruptionTarget`) are
+//! kept, a nomination is not.
 //!
 //! Source: `generateAPIPodStatus` and `getPhase`, pkg/kubelet/kubelet_pods.go; pkg/kubelet/status/generate.go;
 //! `TerminatePod`, `mergePodStatus`, pkg/kubelet/status/status_manager.go (v1.34.1).
@@ -50,16 +50,21 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     let (init, main) = life.containers.split_at(life.init_count());
     let init_waiting = literal!("PodInitializing");
     let waiting = if init.is_empty() { literal!("ContainerCreating") } else { init_waiting.clone() };
+    let stays = !life.pod.meta.is_terminating();
     let mut status = PodStatus {
         phase: before.phase,
         conditions: Conditions::default(),
         pod_ip: life.address().or(before.pod_ip.as_ref()).cloned(),
         started_at: Some(before.started_at.unwrap_or(life.taken_on_at)),
-        containers: main.iter().map(|container| container_status(container, &waiting)).collect(),
+        containers: main.iter().map(|container| container_status(container, &waiting, stays)).collect(),
         extras: before.extras.clone(),
     };
+    if status.nominated_node.is_some() {
+        status.nominated_node = None;
+    }
     if !(init.is_empty() && status.init_containers.is_empty()) {
-        status.init_containers = init.iter().map(|container| container_status(container, &init_waiting)).collect();
+        let init = init.iter().map(|container| container_status(container, &init_waiting, stays));
+        status.init_containers = init.collect();
         for (container, spec) in status.extras.init_containers.iter_mut().zip(&spec.init_containers) {
             if !spec.sidecar {
                 container.ready = ended_well(&container.state);
@@ -73,14 +78,18 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         _ if life.is_past_deadline() => Phase::Failed,
         _ => phase(spec, &status, life.is_settled(), life.initialized),
     };
+    // Whoever has ended a pod: if all its containers have ended well, it has succeeded, and nobody says why it ended.
+    let has_succeeded = status.phase == Phase::Succeeded;
     if verdict.is_some() || life.is_removed() && (life.gone || life.pod.meta.is_terminating()) {
         give_up_the_missing(spec, &mut status, life.taken_on_at);
     }
     let mut disrupted = None;
     if let Some(verdict) = verdict {
-        status.phase = Phase::Failed;
-        status.reason = verdict.reason.clone();
-        status.message = verdict.message.clone();
+        if !has_succeeded {
+            status.phase = Phase::Failed;
+            status.reason = verdict.reason.clone();
+            status.message = verdict.message.clone();
+        }
         if let Some(message) = &verdict.disruption {
             let (kind, reason) = (ConditionKind::DisruptionTarget, literal!("TerminationByKubelet"));
             let conditions = disrupted.insert(before.conditions.clone());
@@ -88,7 +97,9 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         }
     }
     let conditions_before = disrupted.as_ref().unwrap_or(&before.conditions);
-    status.conditions = conditions(&status, conditions_before, spec, matches!(life.sandbox, Sandbox::Ready(_)), now);
+    // The sandbox of a pod in which nothing runs any more is stopped.
+    let has_sandbox = matches!(life.sandbox, Sandbox::Ready(_)) && !life.is_settled();
+    status.conditions = conditions(&status, conditions_before, spec, has_sandbox, now);
     // That a pod has ended is told when nothing of it runs any more; its conditions say so before.
     if !ended_before && matches!(status.phase, Phase::Succeeded | Phase::Failed) && !life.is_settled() {
         status.phase = before.phase;
@@ -96,10 +107,12 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     status
 }
 
-fn container_status(container: &ContainerLife, waiting: &Name) -> ContainerStatus {
+/// The status of a container that shows this reason while it waits for the first time. What has ended in a pod that
+/// does not stay waits for nothing.
+fn container_status(container: &ContainerLife, waiting: &Name, stays: bool) -> ContainerStatus {
     let Incidents { ended, before, trouble, .. } = container.incidents();
     let last = ended.clone();
-    let trouble = trouble.as_ref().filter(|trouble| !trouble.reason.is_empty());
+    let trouble = trouble.as_ref().filter(|trouble| !trouble.reason.is_empty() && (stays || ended.is_none()));
     let (state, last_terminated) = match (container.doing, ended, trouble) {
         (Doing::Running(since), _, _) if container.seen => (ContainerState::Running { since }, last),
         (_, _, Some(trouble)) => {

@@ -9,7 +9,7 @@ use wavetank_core::{
         RuntimeRequest, first_try,
     },
     model::{Hook, Pod, Probe},
-    time::Span,
+    time::{Span, Time},
 };
 
 use super::{
@@ -36,8 +36,8 @@ impl Node {
             RuntimeRequest::StopContainer { pod, container, attempt, grace } => {
                 self.stop(pod, container, attempt, grace).await;
             }
-            RuntimeRequest::Probe { pod, container, attempt, kind, probe } => {
-                self.probe(pod, container, attempt, kind, probe.map(|probe| *probe)).await;
+            RuntimeRequest::Probe { pod, container, attempt, kind, probe, ticks_from } => {
+                self.probe((pod, container, attempt), kind, probe.map(|probe| *probe), ticks_from).await;
             }
             RuntimeRequest::RunHook { pod, container, attempt, kind, hook, limit } => {
                 self.run_hook((pod, container, attempt), kind, *hook, limit).await;
@@ -140,11 +140,10 @@ impl Node {
 
     async fn probe(
         &mut self,
-        pod: Uid,
-        container: ContainerIndex,
-        attempt: u32,
+        (pod, container, attempt): (Uid, ContainerIndex, u32),
         kind: ProbeKind,
         probe: Option<Probe>,
+        ticks_from: Time,
     ) {
         let now = self.clock.now();
         let Some(record) = self.pods.get_mut(&pod) else { return };
@@ -161,7 +160,7 @@ impl Node {
             return;
         };
         let Some(id) = record.id.clone() else { return };
-        let delay = first_try(&probe, record.started_at.unwrap_or(now), now).since(now);
+        let delay = first_try(&probe, record.started_at.unwrap_or(now), now, ticks_from).since(now);
         let target = probe::Target { engine: self.jobs.engine.clone(), id, address };
         let news = self.news.clone();
         record.probes.spawn(probe::run(target, spec, probe, delay, async move |passing| {

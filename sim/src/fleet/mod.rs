@@ -135,8 +135,8 @@ impl Fleet {
             RuntimeRequest::StopContainer { pod, container, attempt, grace } => {
                 self.stop(now, host, (pod, container, attempt), grace, out);
             }
-            RuntimeRequest::Probe { pod, container, attempt, kind, probe } => {
-                self.probe(now, host, (pod, container, attempt), kind, probe.as_deref(), out);
+            RuntimeRequest::Probe { pod, container, attempt, kind, probe, ticks_from } => {
+                self.probe((now, ticks_from), host, (pod, container, attempt), kind, probe.as_deref(), out);
             }
             RuntimeRequest::RunHook { pod, container, attempt, kind, hook, limit } => {
                 let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else { return };
@@ -346,7 +346,7 @@ impl Fleet {
 
     fn probe(
         &mut self,
-        now: Time,
+        (now, ticks_from): (Time, Time),
         host: HostId,
         (pod, container, attempt): (Uid, ContainerIndex, u32),
         kind: ProbeKind,
@@ -365,7 +365,7 @@ impl Fleet {
         };
         match probe {
             Some(probe) => {
-                let results = probe::results(probe, kind, now, started, &course);
+                let results = probe::results(probe, kind, (now, ticks_from), started, &course);
                 results.into_iter().for_each(|(at, passing)| tell(at, passing));
             }
             // Without a probe a container is ready from the first time that it serves.

@@ -1,7 +1,7 @@
 //! Probes by arithmetic: when a container answers is known beforehand, so its probes' results can be computed at once.
 //!
-//! Ticks fall on the request of the probe plus whole periods; those before the initial delay are skipped. So a probe
-//! costs one event for each change of its result in a container's life, however long that is.
+//! Ticks fall on a time that the request names plus whole periods; those before the request and before the initial delay
+//! are skipped. So a probe costs one event for each change of its result in a container's life, however long that is.
 //!
 //! Source: `worker.doProbe`, pkg/kubelet/prober/worker.go (v1.34). Absent on purpose: the random phase that a restarted
 //! kubelet gives its probes.
@@ -15,16 +15,22 @@ pub(super) type Course = Vec<(Time, bool)>;
 
 /// The changes of a probe's result, in order, for a probe that was asked for at `asked` of a container that started at
 /// `started`. The first result is among them; what is not told yet is success for a liveness probe, failure otherwise.
-pub(super) fn results(probe: &Probe, kind: ProbeKind, asked: Time, started: Time, course: &[(Time, bool)]) -> Course {
+pub(super) fn results(
+    probe: &Probe,
+    kind: ProbeKind,
+    (asked, ticks_from): (Time, Time),
+    started: Time,
+    course: &[(Time, bool)],
+) -> Course {
     // Kubernetes allows no success threshold but 1 for liveness and startup probes.
     let success_threshold = if kind == ProbeKind::Readiness { probe.success_threshold } else { 1 };
     let probe = Probe { success_threshold, ..probe.clone() };
     let period = probe.period.max(Span(1));
     let tick_from = |from: Time| {
-        let periods = from.since(asked).0.div_ceil(period.0);
-        asked.saturating_add(Span(period.0.saturating_mul(periods)))
+        let periods = from.since(ticks_from).0.div_ceil(period.0);
+        ticks_from.saturating_add(Span(period.0.saturating_mul(periods)))
     };
-    let first = first_try(&probe, started, asked);
+    let first = first_try(&probe, started, asked, ticks_from);
     let mut tally = ProbeTally::new();
     let mut told = Course::new();
     for (index, answers) in (0..=course.len()).map(|index| (index, index > 0 && course[index - 1].1)) {
@@ -67,7 +73,7 @@ mod tests {
     fn changes(probe: &Probe, kind: ProbeKind, turns: &[u64]) -> Vec<(u64, bool)> {
         let at = |second: u64| Time::from_secs(100 + second);
         let course: Course = turns.iter().enumerate().map(|(index, second)| (at(*second), index % 2 == 0)).collect();
-        let told = results(probe, kind, at(0), at(0), &course);
+        let told = results(probe, kind, (at(0), at(0)), at(0), &course);
         told.iter().map(|(time, result)| (time.since(at(0)).as_secs(), *result)).collect()
     }
 
@@ -80,6 +86,13 @@ mod tests {
         assert_eq!(ready(probe(5, 10, 1, 3), 1), [(10, true)]);
         assert_eq!(ready(probe(0, 10, 3, 3), 1), [(30, true)]);
         assert_eq!(ready(probe(0, 10, 1, 3), 25), [(20, false), (30, true)]);
+    }
+
+    #[test]
+    fn ticks_go_on_from_before_the_request() {
+        let at = |second: u64| Time::from_secs(100 + second);
+        let told = results(&probe(0, 10, 1, 3), ProbeKind::Startup, (at(3), at(0)), at(2), &[(at(2), true)]);
+        assert_eq!(told, [(at(10), true)]);
     }
 
     #[test]

@@ -129,10 +129,10 @@ pub(in crate::kubelet) struct Trouble {
     pub(in crate::kubelet) crashes: Backoff,
     pub(in crate::kubelet) pulls: Backoff,
     pub(in crate::kubelet) until: Time,
-    /// The waiting reason, such as `CrashLoopBackOff`; empty once the wait is over.
+    /// The waiting reason, such as `CrashLoopBackOff`; empty once the container has been seen to run.
     pub(in crate::kubelet) reason: Name,
     pub(in crate::kubelet) message: Name,
-    /// When `ErrImagePull` becomes `ImagePullBackOff`.
+    /// When `ErrImagePull` becomes `ImagePullBackOff`, and the end of a container `CrashLoopBackOff`.
     pub(in crate::kubelet) back_off_shown_at: Option<Time>,
     /// The image that it was started with, if the pod names another one by now.
     pub(in crate::kubelet) outdated: Option<Name>,
@@ -184,7 +184,7 @@ impl ContainerLife {
         matches!(self.doing, Doing::Running(_))
     }
 
-    pub(super) fn is_being_started(&self) -> bool {
+    pub(in crate::kubelet) fn is_being_started(&self) -> bool {
         let hooked = matches!(self.incidents().post_start, PostStart::Running | PostStart::RunningSeen);
         hooked || matches!(self.doing, Doing::Checking | Doing::Queued | Doing::Pulling | Doing::Starting)
     }

@@ -3,13 +3,14 @@
 //! Every event changes what the row knows and then calls [`PodLife::advance`], which looks at the whole row and does
 //! the next thing, or nothing. So an event that comes twice, late or in another order leads to the same place.
 //! Invariant: at most one container of a pod is between "wanted" and "started"; the containers start in their order,
-//! as `SyncPod` starts them. [`container`] has what is kept of each, [`news`] what the runtime tells; the end of a life
-//! is in `ending`, what the API server is told of it in `status`.
+//! as `SyncPod` starts them. [`container`] has what is kept of each, [`starting`] says which starts next, [`news`] has
+//! what the runtime tells; the end of a life is in `ending`, what the API server is told of it in `status`.
 //!
 //! Source: `SyncPod`, `computePodActions`, `computeInitContainerActions`, pkg/kubelet/kuberuntime (v1.34.1).
 
 mod container;
 mod news;
+mod starting;
 
 use std::sync::Arc;
 
@@ -18,12 +19,13 @@ use crate::digest::Shared;
 use crate::facts::What;
 use crate::id::{HostId, ProcId, Uid};
 use crate::kubelet::admission::Rejection;
+use crate::kubelet::backoff::go_duration;
 use crate::kubelet::configs::Configs;
 use crate::kubelet::ending::Ending;
 use crate::kubelet::images::Pulls;
 use crate::kubelet::services::Services;
 use crate::kubelet::{Boot, ContainerIndex, RuntimeRequest};
-use crate::model::{Address, Container, Kind, ObjectKey, Pod, PodStatus, PullPolicy, RestartPolicy};
+use crate::model::{Address, Container, Kind, ObjectKey, Pod, PodStatus, RestartPolicy};
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
 
@@ -204,7 +206,10 @@ impl PodLife {
         }
         self.look_at_deadline(host);
         if self.ending.is_some() {
-            return self.go_on_ending(host);
+            if !self.finishes_sync(host) {
+                self.go_on_ending(host);
+            }
+            return;
         }
         if !self.confirmed || self.containers.is_empty() {
             return;
@@ -238,13 +243,6 @@ impl PodLife {
         }
     }
 
-    /// A new sandbox begins with the first init container, whatever those of the one before have come to.
-    fn purge_init_containers(&mut self) {
-        let init = self.init_count();
-        let ended = self.containers.iter_mut().take(init).filter(|container| container.doing == Doing::Ended);
-        ended.for_each(|container| container.doing = Doing::Waiting);
-    }
-
     /// Whether every container that decides it has ended for good.
     fn is_over(&self) -> bool {
         let ended_for_good = |place: &usize| {
@@ -276,99 +274,6 @@ impl PodLife {
         }
     }
 
-    /// The first container that is to be started and need not wait.
-    fn next_to_start(&mut self, now: Time) -> Option<usize> {
-        let init = self.next_init(now);
-        if init.is_some() || !self.may_run_others() {
-            return init;
-        }
-        self.initialized = true;
-        (self.init_count()..self.containers.len()).find(|place| {
-            let container = &self.containers[*place];
-            let wanted = match container.doing {
-                Doing::Waiting => true,
-                Doing::Ended => self.restarts(*place),
-                _ => false,
-            };
-            wanted && !container.is_held(now)
-        })
-    }
-
-    /// The first init container that is to be started and need not wait. The last one that is there decides which is
-    /// next; of those before it only sidecars are started again, and one that waits for that holds nothing back.
-    ///
-    /// Source: `computeInitContainerActions`, pkg/kubelet/kuberuntime/kuberuntime_container.go (v1.34.1).
-    fn next_init(&self, now: Time) -> Option<usize> {
-        let is_there = |place: &usize| matches!(self.containers[*place].doing, Doing::Running(_) | Doing::Ended);
-        let last = (0..self.init_count()).rev().find(is_there);
-        let next = match last {
-            _ if self.initialized => self.init_count(),
-            None => 0,
-            Some(last) => last + usize::from(self.is_done_initializing(last)),
-        };
-        let is_wanted = |place: &usize| {
-            let (sidecar, running) = (self.spec(*place).sidecar, self.containers[*place].is_running());
-            !running && (sidecar || *place == next) && !self.containers[*place].is_held(now)
-        };
-        (0..self.init_count().min(next + 1)).find(is_wanted)
-    }
-
-    /// Whether the init container that comes after this one may start.
-    fn is_done_initializing(&self, place: usize) -> bool {
-        let container = &self.containers[place];
-        match container.doing {
-            Doing::Running(_) => self.spec(place).sidecar && container.started,
-            Doing::Ended => !self.spec(place).sidecar && !self.restarts(place),
-            _ => false,
-        }
-    }
-
-    /// Whether regular containers may be started: init containers are done, and a last one that is a sidecar runs. Once
-    /// a regular container runs that makes no difference any more.
-    fn may_run_others(&self) -> bool {
-        let (mut others, last) = (self.init_count()..self.containers.len(), self.init_count().checked_sub(1));
-        let last_is_done = last.is_none_or(|last| match self.spec(last).sidecar {
-            false => self.initialized || self.is_done_initializing(last),
-            true => self.is_done_initializing(last),
-        });
-        last_is_done || self.initialized && others.any(|place| self.containers[place].is_running())
-    }
-
-    /// Begins a container's next start with its image.
-    fn begin(&mut self, place: usize, host: &mut Host<'_, '_>) {
-        let (now, uid, index) = (host.ctx.now, self.uid(), self.index(place));
-        // The first sync has looked at them before the sandbox.
-        if self.containers[place].ran || self.containers[place].incidents().trouble.is_some() {
-            self.look_at_pull_secrets(host);
-        }
-        let spec = self.spec(place);
-        let (image, policy) = (spec.image.clone(), spec.pull_policy);
-        let container = &mut self.containers[place];
-        if let Some(trouble) = container.trouble_mut() {
-            trouble.outdated = None;
-        }
-        let ran = container.ran;
-        if let Some(Incidents { ended: Some(ended), trouble, .. }) = container.incidents_mut() {
-            let crashes = &mut trouble.get_or_insert_default().crashes;
-            // Of an end that only the API server tells of, the runtime knows nothing.
-            if ran || crashes.delay() > Span::ZERO {
-                crashes.grow(ended.finished_at, now, &host.ctx.config.kubelet);
-            }
-        }
-        if container.ran {
-            container.attempt += 1;
-            container.ran = false;
-        }
-        if policy == PullPolicy::Always {
-            container.doing = Doing::Queued;
-            host.pulls.enqueue((uid, index), now);
-        } else {
-            container.doing = Doing::Checking;
-            let policy = PullPolicy::Never;
-            host.ask(RuntimeRequest::PullImage { pod: uid, container: index, image, policy, secrets: Vec::new() });
-        }
-    }
-
     /// Stops what still runs in a sandbox that has died; returns whether anything does.
     fn leave_lost_sandbox(&mut self, host: &mut Host<'_, '_>) -> bool {
         let grace = self.pod.spec.termination_grace;
@@ -391,9 +296,19 @@ impl PodLife {
     pub(super) fn on_timer(&mut self, host: &mut Host<'_, '_>) {
         let now = host.ctx.now;
         for place in 0..self.containers.len() {
-            let image = self.spec(place).image.clone();
+            let (name, image) = (self.spec(place).name.clone(), self.spec(place).image.clone());
+            let pod = self.full_name();
             let Some(trouble) = self.containers[place].trouble_mut() else { continue };
-            if trouble.back_off_shown_at.take_if(|at| *at <= now).is_none() || trouble.until <= now {
+            if trouble.back_off_shown_at.take_if(|at| *at <= now).is_none() {
+                continue;
+            }
+            if *trouble.reason != *"ErrImagePull" {
+                let delay = go_duration(trouble.crashes.delay());
+                trouble.reason = "CrashLoopBackOff".into();
+                trouble.message = format!("back-off {delay} restarting failed container={name} pod={pod}").into();
+                continue;
+            }
+            if trouble.until <= now {
                 continue;
             }
             let message = format!("Back-off pulling image \"{image}\": {}: {}", trouble.reason, trouble.message);

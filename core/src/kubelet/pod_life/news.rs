@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use crate::facts::What;
 use crate::id::Name;
-use crate::kubelet::backoff::go_duration;
 use crate::kubelet::pod_life::{Doing, Host, Incidents, PodLife, PostStart, SYNC_RETRY, Sandbox};
 use crate::kubelet::{ProbeKind, RuntimeRequest};
 use crate::model::{Address, RestartPolicy, Terminated};
 
 /// The exit code that container runtimes give a container that could not be started.
 const START_ERROR: i32 = 128;
+/// The reason of its end.
+const NEVER_STARTED: &str = "StartError";
 
 impl PodLife {
     /// A container runs, which the kubelet sees at its next relist.
@@ -69,6 +70,11 @@ impl PodLife {
         }
     }
 
+    /// Has a container probed. A worker ticks for each probe from the pod's beginning on, whatever becomes of the
+    /// container; only that of readiness is woken when it is wanted, and ticks from then on.
+    ///
+    /// Source: `worker.run`, pkg/kubelet/prober/worker.go; `UpdatePodStatus`, pkg/kubelet/prober/prober_manager.go
+    /// (v1.34.1).
     pub(super) fn probe(
         &self,
         place: usize,
@@ -78,7 +84,8 @@ impl PodLife {
     ) {
         let (pod, container, attempt) = (self.uid(), self.index(place), self.containers[place].attempt);
         let probe = probe.map(Box::new);
-        host.ask(RuntimeRequest::Probe { pod, container, attempt, kind, probe });
+        let ticks_from = if kind == ProbeKind::Readiness { host.ctx.now } else { self.taken_on_at };
+        host.ask(RuntimeRequest::Probe { pod, container, attempt, kind, probe, ticks_from });
     }
 
     /// A probe's result has changed.
@@ -140,11 +147,15 @@ impl PodLife {
         let stopping = incidents.stopping.take();
         let again = wants && stopping.as_ref().is_some_and(|stopping| stopping.again);
         let hook_failed = incidents.post_start == PostStart::Failed;
+        let was_started = !hook_failed && *how.reason != *NEVER_STARTED;
         let killed = stopping.is_some() && !hook_failed;
         incidents.post_start = PostStart::Done;
         incidents.before = incidents.ended.replace(Arc::new(how));
         let again = again && !self.restarts(place);
         self.containers[place].note().again = again;
+        if was_started {
+            self.containers[place].no_reason_to_wait();
+        }
         if !wants || !self.restarts(place) {
             return;
         }
@@ -166,8 +177,10 @@ impl PodLife {
         let Some(until) = until(ended) else { return };
         let delay = trouble.crashes.delay();
         let (name, pod) = (self.spec(place).name.clone(), self.full_name());
-        let message = format!("back-off {} restarting failed container={name} pod={pod}", go_duration(delay));
-        self.containers[place].hold(until, "CrashLoopBackOff", message);
+        // The sync that finds the container ended has made its status before it finds that it waits; the next one
+        // tells.
+        let trouble = self.containers[place].note().trouble.get_or_insert_default();
+        (trouble.until, trouble.back_off_shown_at) = (until, Some((now + SYNC_RETRY).min(until)));
         self.warn(place, "BackOff", format_args!("Back-off restarting failed container {name} in pod {pod}"), host);
         let seconds = u32::try_from(delay.as_secs()).unwrap_or(u32::MAX);
         host.ctx.record(self.key(), What::BackOff { container: name, seconds });
@@ -206,7 +219,8 @@ impl PodLife {
         container.ran = true;
         let trouble = container.note().trouble.get_or_insert_default();
         (trouble.reason, trouble.message) = (reason, why);
-        let how = Terminated { exit_code: START_ERROR, reason: "StartError".into(), started_at: now, finished_at: now };
+        let (exit_code, reason) = (START_ERROR, NEVER_STARTED.into());
+        let how = Terminated { exit_code, reason, started_at: now, finished_at: now };
         self.on_exited(place, attempt, how, host);
         if self.ending.is_some() || !self.restarts(place) {
             self.containers[place].no_reason_to_wait();

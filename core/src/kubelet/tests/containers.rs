@@ -1,6 +1,7 @@
 //! Containers of one pod: images, restarts, init containers, probes.
 
 use super::*;
+use crate::api::Patch;
 
 #[test]
 fn a_crash_loop_waits_longer_each_time_and_says_so() {
@@ -17,6 +18,54 @@ fn a_crash_loop_waits_longer_each_time_and_says_so() {
     assert_eq!(status.restarts, 6);
     assert_eq!(status.last_terminated.as_ref().map(|how| how.exit_code), Some(1));
     assert_eq!(web.status.phase, Phase::Running);
+}
+
+#[test]
+fn a_container_in_a_crash_loop_shows_its_end_for_a_sync_before_it_shows_that_it_waits() {
+    let mut bed = bed(FakeRuntime::new().with_exits("app", &[(Span::from_secs(1), 1)]));
+    create(&mut bed, "web", spec(&["app"]));
+    let state = |bed: &Testbed| match &pod(bed, "web").status.containers[0].state {
+        ContainerState::Waiting { reason, .. } => reason.to_string(),
+        ContainerState::Running { .. } => "runs".to_owned(),
+        ContainerState::Terminated(how) => how.reason.to_string(),
+    };
+    let mut shown: Vec<(u64, String)> = Vec::new();
+    while bed.now() < Time::from_secs(41) {
+        bed.run_for(Span::from_millis(250));
+        let now = state(&bed);
+        if shown.last().is_none_or(|(_, before)| *before != now) {
+            shown.push((bed.now().since(Time::ZERO).0 / 1_000_000, now));
+        }
+    }
+    // It takes half a second to start; it waits for 10 s from 3 s on, and for 20 s from 14.5 s on.
+    let expected = [
+        (250, "ContainerCreating"),
+        (500, "runs"),
+        (1_500, "Error"),
+        (2_000, "runs"),
+        (3_000, "Error"),
+        (13_000, "CrashLoopBackOff"),
+        (13_500, "runs"),
+        (14_500, "Error"),
+        (24_500, "CrashLoopBackOff"),
+        (35_000, "runs"),
+        (36_000, "Error"),
+    ];
+    assert_eq!(shown, expected.map(|(at, what)| (at, what.to_owned())));
+}
+
+#[test]
+fn what_has_ended_in_a_pod_that_goes_shows_its_end() {
+    let mut bed = bed(FakeRuntime::new().with_exits("app", &[(Span::from_secs(1), 7)]));
+    create(&mut bed, "web", spec(&["app"]));
+    bed.run_until(Time::from_secs(30));
+    let reason = |bed: &Testbed| format!("{:?}", pod(bed, "web").status.containers[0].state);
+    assert!(reason(&bed).contains("CrashLoopBackOff"), "{}", reason(&bed));
+    let key = ObjectKey::new(Kind::Pod, "default", "web");
+    bed.request(Request::Patch { key, patch: Patch::Finalizer { name: "a/keep".into(), present: true } });
+    delete(&mut bed, "web", None);
+    bed.run_until(Time::from_secs(40));
+    assert!(reason(&bed).contains("exit_code: 7"), "{}", reason(&bed));
 }
 
 #[test]
@@ -56,7 +105,11 @@ fn pulls_stand_in_line_but_a_present_image_does_not_wait_for_them() {
     create(&mut bed, "one", spec(&["big"]));
     create(&mut bed, "two", spec(&["huge"]));
     create(&mut bed, "three", spec(&["app"]));
+    bed.run_until(Time::from_secs(5));
+    assert_eq!(bed.times_said("Pulling image \"huge:1\""), 1, "the event does not wait for the turn");
     bed.run_until(Time::from_secs(200));
+    let took = "Successfully pulled image \"huge:1\" in 1m0s (2m0s including waiting). Image size: 20000000 bytes.";
+    assert_eq!(bed.times_said(took), 1);
     assert_eq!(times(&bed, "one", "Started"), ["60.5s"]);
     assert_eq!(times(&bed, "two", "Pulling"), ["60s"]);
     assert_eq!(times(&bed, "two", "Started"), ["120.5s"]);
@@ -166,6 +219,8 @@ fn restart_policies_decide_how_a_pod_ends() {
     assert_eq!(pod(&bed, "mended").status.containers[0].restarts, 1);
     let ready = pod(&bed, "done").status.conditions.get(ConditionKind::Ready).unwrap();
     assert_eq!((ready.status, &*ready.reason), (Status3::False, "PodCompleted"));
+    let has_sandbox = |name: &str| pod(&bed, name).status.conditions.is_true(ConditionKind::PodReadyToStartContainers);
+    assert_eq!(["done", "broken", "looping"].map(has_sandbox), [false, false, true], "that of an ended pod is stopped");
 }
 
 #[test]
@@ -195,6 +250,27 @@ fn a_container_that_does_not_listen_is_killed_when_its_grace_is_over() {
     delete(&mut bed, "hurried", Some(Span::from_secs(5)));
     bed.run_until(Time::from_secs(95));
     assert_eq!(times(&bed, "hurried", "Deleted"), ["90s"], "a shorter grace does not bring the end nearer");
+}
+
+#[test]
+fn a_pod_that_is_deleted_while_an_image_is_pulled_ends_when_its_containers_have_started() {
+    let minute = Image::Remote(Span::from_secs(60));
+    let images = ["big:1", "huge:1", "wide:1"];
+    let mut bed = bed(images.into_iter().fold(FakeRuntime::new(), |runtime, image| runtime.with_image(image, minute)));
+    create(&mut bed, "web", spec(&["big", "huge"]));
+    create(&mut bed, "init", PodSpec { init_containers: vec![container("wide")], ..spec(&["app"]) });
+    bed.run_until(Time::from_secs(10));
+    delete(&mut bed, "web", None);
+    delete(&mut bed, "init", None);
+    bed.run_until(Time::from_secs(59));
+    assert_eq!(pod(&bed, "web").status.phase, Phase::Pending, "it is still there");
+    bed.run_until(Time::from_secs(200));
+    // One pull at a time: that of the init container comes before that of the first pod's second container.
+    assert_eq!(times(&bed, "web", "Started"), ["60.5s", "180.5s"]);
+    assert_eq!(times(&bed, "web", "Killing"), ["180.5s", "180.5s"]);
+    assert_eq!(times(&bed, "web", "Deleted"), ["181.5s"]);
+    assert_eq!(times(&bed, "init", "Started"), ["120.5s"], "what comes after an init container is another sync's");
+    assert_eq!(times(&bed, "init", "Deleted"), ["121.5s"]);
 }
 
 #[test]

@@ -114,13 +114,22 @@ fn a_pod_that_was_removed_while_its_kubelet_was_away_is_stopped_without_hooks() 
 }
 
 #[test]
-fn a_container_that_its_post_start_hook_ends_has_ended_where_it_may_not_start_again() {
+fn a_container_that_its_post_start_hook_ends_says_so_while_it_waits() {
     let mut bed = bed(with_hook("app", 1, "exited with 7"));
     create(&mut bed, "web", PodSpec { restart_policy: RestartPolicy::Never, ..of(vec![hooked("app", true, false)]) });
+    create(&mut bed, "again", of(vec![hooked("app", true, false)]));
     bed.run_until(Time::from_millis(2_600));
     let web = pod(&bed, "web").status;
     assert!(matches!(&web.containers[0].state, ContainerState::Terminated(how) if how.exit_code == 143));
     assert_eq!(web.phase, Phase::Failed);
+    let again = pod(&bed, "again");
+    let message = format!(
+        "Exec lifecycle hook ([/hook]) for Container \"app\" in Pod \"again_default({})\" failed - \
+         error: exited with 7",
+        again.meta.uid
+    );
+    let waiting = ContainerState::Waiting { reason: "PostStartHookError".into(), message: message.as_str().into() };
+    assert_eq!(again.status.containers[0].state, waiting);
 }
 
 #[test]

@@ -288,6 +288,25 @@ fn the_time_of_a_shutdown_is_divided_between_critical_pods_and_others() {
 }
 
 #[test]
+fn a_pod_whose_containers_end_well_has_succeeded_whoever_ends_it() {
+    let shutdown = ShutdownConfig { grace: Span::from_secs(30), ..ShutdownConfig::default() };
+    let kubelet = KubeletConfig { relist_period: Span::ZERO, shutdown, ..KubeletConfig::default() };
+    let runtime = FakeRuntime { stop_code: 0, ..FakeRuntime::new() };
+    let mut bed = bed_with(Config { kubelet, ..Config::default() }, runtime);
+    create(&mut bed, "web", spec(&["app"]));
+    let active_deadline = Some(Span::from_secs(50));
+    create(&mut bed, "brief", PodSpec { active_deadline, ..spec(&["app"]) });
+    bed.run_until(Time::from_secs(100));
+    tell(&mut bed, RuntimeEvent::ShuttingDown);
+    bed.run_until(Time::from_secs(200));
+    let web = pod(&bed, "web").status;
+    assert_eq!((web.phase, &*web.reason, &*web.message), (Phase::Succeeded, "", ""));
+    assert!(web.conditions.is_true(ConditionKind::DisruptionTarget));
+    let brief = pod(&bed, "brief").status;
+    assert_eq!((brief.phase, &*brief.reason), (Phase::Failed, "DeadlineExceeded"), "that one is looked at again");
+}
+
+#[test]
 fn groups_that_have_ended_early_do_not_wait_for_their_time() {
     let seconds = Span::from_secs;
     let by_priority = vec![(1_000, seconds(60)), (0, seconds(60))];

@@ -230,7 +230,7 @@ fn what_a_kubelet_knows_of_a_removed_pod_counts_more_than_what_the_api_server_st
             .with_exits("good", &[(Span::from_secs(20), 0)])
             .with_exits("bad", &[(Span::from_secs(20), 2)]);
         let third = if third_waits { "late" } else { "app" };
-        let mut bed = bed(runtime.with_image("late:1", Image::Remote(Span::from_secs(1_000))));
+        let mut bed = bed(runtime.with_image("late:1", Image::Missing));
         let init_containers = vec![container("first")];
         let web = PodSpec { restart_policy: Never, init_containers, ..spec(&["good", "bad", third]) };
         create(&mut bed, "web", web);

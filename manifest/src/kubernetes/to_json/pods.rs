@@ -99,10 +99,17 @@ impl Show {
                 json!({"waiting": {"reason": &**reason, "message": &**message}})
             }
             ContainerState::Running { since } => json!({"running": {"startedAt": self.time(*since)}}),
-            ContainerState::Terminated(end) => json!({"terminated": self.terminated(end)}),
+            ContainerState::Terminated(end) => {
+                let lost = "The container could not be located when the pod was terminated";
+                json!({"terminated": self.terminated(end, lost)})
+            }
         };
         let last = match &status.last_terminated {
-            Some(end) => json!({"terminated": self.terminated(end)}),
+            Some(end) => {
+                let lost = "The container could not be located when the pod was deleted.  The container used to be \
+                            Running";
+                json!({"terminated": self.terminated(end, lost)})
+            }
             None => json!({}),
         };
         json!({
@@ -116,7 +123,20 @@ impl Show {
         })
     }
 
-    pub(super) fn terminated(&self, end: &Terminated) -> Value {
+    /// How a container ended; of one that was lost nothing is known but that, which the last words say.
+    ///
+    /// Source: `convertToAPIContainerStatuses`, pkg/kubelet/kubelet_pods.go; `TerminatePod`,
+    /// pkg/kubelet/status/status_manager.go (v1.34.1).
+    pub(super) fn terminated(&self, end: &Terminated, lost: &str) -> Value {
+        if *end.reason == *"ContainerStatusUnknown" {
+            return json!({
+                "exitCode": end.exit_code,
+                "reason": &*end.reason,
+                "message": lost,
+                "startedAt": null,
+                "finishedAt": null,
+            });
+        }
         json!({
             "exitCode": end.exit_code,
             "reason": &*end.reason,

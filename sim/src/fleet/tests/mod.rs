@@ -140,7 +140,14 @@ fn a_container_starts_serves_and_then_costs_no_event() {
     yard.start(&web, APP, 0);
     yard.run_until(2);
     let kind = ProbeKind::Readiness;
-    yard.ask(RuntimeRequest::Probe { pod: web.meta.uid, container: APP, attempt: 0, kind, probe: None });
+    yard.ask(RuntimeRequest::Probe {
+        pod: web.meta.uid,
+        container: APP,
+        attempt: 0,
+        kind,
+        probe: None,
+        ticks_from: Time::ZERO,
+    });
     yard.run_until(100);
     let (pod, container, attempt) = (web.meta.uid, APP, 0);
     let expected = [

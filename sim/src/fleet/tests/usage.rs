@@ -250,6 +250,7 @@ fn an_outage_fails_the_liveness_probe_only_if_the_container_is_dead() {
                 attempt: 0,
                 kind,
                 probe: probe.map(Box::new),
+                ticks_from: Time::ZERO,
             });
         }
         yard.run_until(200);
