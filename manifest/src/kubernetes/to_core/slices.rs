@@ -88,6 +88,24 @@ mod tests {
     }
 
     #[test]
+    fn a_mirror_of_endpoints_shows_nothing_but_readiness() {
+        let mirror = HEAD.replace(
+            "{kubernetes.io",
+            "{endpointslice.kubernetes.io/managed-by: \
+             endpointslicemirroring-controller.k8s.io, kubernetes.io",
+        );
+        for (head, expected) in [
+            (HEAD, serde_json::json!({"ready": true, "serving": true, "terminating": false})),
+            (&mirror, serde_json::json!({"ready": true})),
+        ] {
+            let mut object = object(&format!("{head}, addressType: IPv4, endpoints: [{{addresses: [10.1.2.9]}}]}}"))
+                .expect("the slice is modelled");
+            object.meta_mut().original = None;
+            assert_eq!(to_json(&object, Revision(1), 0)["endpoints"][0]["conditions"], expected);
+        }
+    }
+
+    #[test]
     fn what_is_not_modelled_of_a_slice_is_said() {
         let fault = |rest: &str| object(&format!("{HEAD}, {rest}}}")).expect_err("the slice is not modelled");
         assert!(fault("addressType: IPv6, endpoints: []").contains("only slices of IPv4 addresses"));

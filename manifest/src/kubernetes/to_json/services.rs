@@ -119,14 +119,23 @@ fn said_conditions(written: Option<&Value>, endpoint: &Endpoint) -> Option<Value
     Some(found.get("conditions").cloned().unwrap_or_default())
 }
 
+/// Whether a slice mirrors Endpoints, of whose addresses nothing but their readiness is known.
+fn is_mirror(slice: &EndpointSlice) -> bool {
+    let manager = slice.meta.labels.get("endpointslice.kubernetes.io/managed-by");
+    manager.is_some_and(|manager| **manager == *"endpointslicemirroring-controller.k8s.io")
+}
+
 pub(super) fn show_slice(root: &mut Map<String, Value>, slice: &EndpointSlice) {
     set(root, "addressType", "IPv4");
+    let is_mirror = is_mirror(slice);
     let written = root.remove("endpoints");
     let endpoints = slice.endpoints.iter().map(|endpoint| {
         let mut map = Map::new();
         set(&mut map, "addresses", vec![Value::from(endpoint.address.to_string())]);
-        let mut conditions =
-            json!({"ready": endpoint.ready, "serving": endpoint.serving, "terminating": endpoint.terminating});
+        let mut conditions = match is_mirror {
+            true => json!({"ready": endpoint.ready}),
+            false => json!({"ready": endpoint.ready, "serving": endpoint.serving, "terminating": endpoint.terminating}),
+        };
         if let (Some(said), Value::Object(shown)) = (said_conditions(written.as_ref(), endpoint), &mut conditions) {
             shown.retain(|condition, _| said.get(condition).is_some_and(|said| !said.is_null()));
         }
