@@ -1,5 +1,5 @@
-//! Which pods a Service selects, and what it makes of one: what the controllers of EndpointSlices and of Endpoints agree
-//! on.
+//! Which pods a Service selects, and what it makes of one: what the controllers of EndpointSlices and of Endpoints
+//! agree on.
 
 use crate::id::Name;
 use crate::model::{Address, IntOrName, Pod, PodSpec, Protocol, Selector, Service, ServicePort, ServiceType};

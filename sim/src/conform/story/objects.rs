@@ -222,7 +222,8 @@ fn of_slice(line: &Line, tell: impl Fn(&Value) -> Option<String>) -> BTreeMap<St
     map.filter_map(|(name, endpoint)| Some((name.clone(), tell(endpoint)?))).collect()
 }
 
-/// The addresses of Endpoints by the name of their pod, or by themselves: under which ports each is, ready (`+`) or not.
+/// The addresses of Endpoints by the name of their pod, or by themselves: under which ports each is, ready (`+`) or
+/// not.
 fn of_subsets(line: &Line) -> BTreeMap<String, String> {
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
