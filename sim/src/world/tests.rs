@@ -306,6 +306,24 @@ fn any_faults() -> impl Strategy<Value = Vec<Fault>> {
     })
 }
 
+/// What the network is like in which renewals are on their way for seconds, so that faults meet them there.
+fn slow_down(plan: &mut Plan) {
+    plan.network.node.delay = Delay::Uniform { min: Span::from_millis(100), max: Span::from_secs(5) };
+    plan.network.watch = Delay::Uniform { min: Span::ZERO, max: Span::from_secs(4) };
+}
+
+#[test]
+fn a_node_that_goes_before_it_was_seen_is_missed_as_late_as_if_each_of_its_renewals_were_sent() {
+    let crash = FaultKind::Crash { hosts: vec![HostId(3)] };
+    let mut plan = plan(4, 6, vec![fault(5_001, None, crash)]);
+    plan.config.seed = 925;
+    slow_down(&mut plan);
+    plan.hosts[3].starts_at = Time::from_secs(1);
+    let [exact, analytic] =
+        [Heartbeats::Exact, Heartbeats::Analytic].map(|kind| outcome(&with_heartbeats(&plan, kind)));
+    assert_eq!(told(&exact), told(&analytic));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -316,9 +334,7 @@ proptest! {
         let mut plan = plan(4, 6, faults);
         plan.config.seed = seed;
         if slow {
-            // Renewals are on their way for seconds, so that faults meet them there.
-            plan.network.node.delay = Delay::Uniform { min: Span::from_millis(100), max: Span::from_secs(5) };
-            plan.network.watch = Delay::Uniform { min: Span::ZERO, max: Span::from_secs(4) };
+            slow_down(&mut plan);
         }
         plan.hosts[3].starts_at = Time::from_secs(late);
         let exact = outcome(&with_heartbeats(&plan, Heartbeats::Exact));

@@ -99,6 +99,8 @@ impl Contact {
 struct Vouch {
     /// The first pass under it.
     from: u64,
+    /// The first pass under it that has looked at the node: until the view shows a node none does.
+    looks_from: Option<u64>,
     /// The reports that passes under it have seen, by pass.
     reports: Vec<(u64, Report)>,
 }
@@ -139,7 +141,8 @@ impl Health {
     /// The world vouches from here on.
     pub(super) fn vouch(&mut self, passes: &Passes) {
         if self.vouch.is_none() {
-            self.vouch = Some(Vouch { from: passes.count(), reports: Vec::new() });
+            let from = passes.count();
+            self.vouch = Some(Vouch { from, looks_from: self.seen.then_some(from), reports: Vec::new() });
         }
     }
 
@@ -147,7 +150,16 @@ impl Health {
     /// first.
     pub(super) fn cease(&mut self, passes: &Passes, delivered: &[Time]) {
         let Some(vouch) = self.vouch.take() else { return };
-        let mut from = vouch.from;
+        let Some(mut from) = vouch.looks_from else {
+            if !delivered.is_empty() {
+                self.contact.renew();
+            }
+            return;
+        };
+        if from > vouch.from && passes.time(from - 1).is_some_and(|before| delivered.iter().any(|at| *at <= before)) {
+            // Before the first look, which hears of it.
+            self.contact.renew();
+        }
         if from < passes.forgotten {
             // So long ago that only the list matters: every pass of the list's span is remembered.
             from = passes.forgotten;
@@ -186,6 +198,7 @@ impl Health {
             self.ready = current;
         }
         if let Some(vouch) = &mut self.vouch {
+            vouch.looks_from.get_or_insert(passes.count() - 1);
             vouch.reports.retain(|(pass, _)| *pass >= passes.forgotten);
             if report != Report::None {
                 vouch.reports.push((passes.count() - 1, report));
