@@ -14,8 +14,29 @@ pub(super) fn selector_of(service: &Service) -> Option<Selector> {
     (!is_alias).then(|| Selector::from_labels(labels.clone()))
 }
 
+/// What a pod's change is to the Services that select it.
+pub(super) struct PodTurn {
+    /// Whether it wakes them, even if they selected the pod before.
+    pub(super) wakes: bool,
+    /// Whether it has or had an address; a pod without one has no endpoint.
+    pub(super) has_address: bool,
+}
+
+impl PodTurn {
+    /// What the change is; `None` if it is nothing to any Service.
+    pub(super) fn of(old: Option<&Pod>, new: Option<&Pod>) -> Option<PodTurn> {
+        let changed = old.map(endpoint_marks) != new.map(endpoint_marks);
+        let relabelled = old.map(|pod| &pod.meta.labels) != new.map(|pod| &pod.meta.labels);
+        if !changed && !relabelled {
+            return None;
+        }
+        let has_address = [old, new].into_iter().flatten().any(|pod| pod.status.pod_ip.is_some());
+        Some(PodTurn { wakes: old.map(waking_marks) != new.map(waking_marks), has_address })
+    }
+}
+
 /// What of a pod its endpoint shows.
-pub(super) fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
+fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
     let marks = (pod.is_ready(), pod.meta.is_terminating(), pod.is_finished());
     (marks.0, marks.1, marks.2, pod.status.pod_ip.as_ref(), pod.node.as_ref())
 }
@@ -24,7 +45,7 @@ pub(super) fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, 
 /// takes its readiness along, and where nobody does, the endpoint stays until something else changes.
 ///
 /// Source: `podEndpointsChanged`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
-pub(super) fn waking_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
+fn waking_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
     let marks = endpoint_marks(pod);
     (marks.0, marks.1, marks.1 && marks.2, marks.3, marks.4)
 }

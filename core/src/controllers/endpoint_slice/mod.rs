@@ -27,7 +27,7 @@ use crate::context::Context;
 use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
-use crate::controllers::service_pods::{endpoint_marks, selector_of, waking_marks};
+use crate::controllers::service_pods::{PodTurn, selector_of};
 use crate::controllers::{NamespacedName, owned_by};
 use crate::digest::StableHasher;
 use crate::events::Event;
@@ -50,13 +50,13 @@ const FOREIGN_CHANGE_DELAY: Span = Span::from_secs(1);
 /// How often a failing Service is retried before it is left alone until something changes.
 const RETRIES_LIMIT: u32 = 15;
 /// The label that names a slice's Service.
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
+pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// The label that names the controller of a slice.
-const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+pub(super) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 /// This controller, as that label names it.
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 /// The label of slices of a Service without a virtual address.
-const HEADLESS: &str = "service.kubernetes.io/headless";
+pub(super) const HEADLESS: &str = "service.kubernetes.io/headless";
 
 /// The controller.
 pub(super) struct EndpointSlices {
@@ -198,15 +198,8 @@ impl EndpointSlices {
             return;
         }
         let Some((namespace, uid)) = new.or(old).map(|pod| (&pod.meta.namespace, pod.meta.uid)) else { return };
-        let changed = old.map(endpoint_marks) != new.map(endpoint_marks);
-        let wakes = old.map(waking_marks) != new.map(waking_marks);
-        let relabelled = old.map(|pod| &pod.meta.labels) != new.map(|pod| &pod.meta.labels);
-        if !changed && !relabelled {
-            return;
-        }
-        // A pod without an address has no endpoint: nothing comes of its change but that it is known.
-        let has_address = |pod: Option<&Pod>| pod.is_some_and(|pod| pod.status.pod_ip.is_some());
-        let concerns_endpoints = has_address(old) || has_address(new);
+        // Of a pod without an address nothing comes of its change but that it is known.
+        let Some(PodTurn { wakes, has_address: concerns_endpoints }) = PodTurn::of(old, new) else { return };
         let first = NamespacedName::new(namespace.clone(), Name::default());
         let services = self.services.range_mut(first..).take_while(|(key, _)| key.namespace == *namespace);
         for (key, Tracked { selector, pods, .. }) in services {

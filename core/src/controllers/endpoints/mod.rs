@@ -20,10 +20,11 @@ use crate::api::{Propagation, Refusal, Reply, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
 use crate::controllers::NamespacedName;
+use crate::controllers::endpoint_slice::HEADLESS;
 use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
-use crate::controllers::service_pods::{endpoint_marks, selector_of, waking_marks};
+use crate::controllers::service_pods::{PodTurn, selector_of};
 use crate::events::Event;
 use crate::id::{Name, Revision, RowId};
 use crate::model::{Endpoints, Kind, Labels, Meta, Object, Pod, Selector, Service};
@@ -39,8 +40,6 @@ const CONTROLLER: &str = "endpoint-controller";
 const RETRIES_LIMIT: u32 = 15;
 /// The label of who keeps them.
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
-/// The label of a Service without a virtual address.
-const HEADLESS: &str = "service.kubernetes.io/headless";
 /// The annotation of Endpoints that lack addresses for want of room.
 const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
 const TRUNCATED: &str = "truncated";
@@ -98,14 +97,7 @@ impl EndpointsOfServices {
             return;
         }
         let Some(namespace) = new.or(old).map(|pod| &pod.meta.namespace) else { return };
-        let changed = old.map(endpoint_marks) != new.map(endpoint_marks);
-        let wakes = old.map(waking_marks) != new.map(waking_marks);
-        let relabelled = old.map(|pod| &pod.meta.labels) != new.map(|pod| &pod.meta.labels);
-        // A pod without an address has no endpoint.
-        let has_address = |pod: Option<&Pod>| pod.is_some_and(|pod| pod.status.pod_ip.is_some());
-        if !(changed || relabelled) || !(has_address(old) || has_address(new)) {
-            return;
-        }
+        let Some(PodTurn { wakes, .. }) = PodTurn::of(old, new).filter(|turn| turn.has_address) else { return };
         let first = NamespacedName::new(namespace.clone(), Name::default());
         let services = self.services.range_mut(first..).take_while(|(key, _)| key.namespace == *namespace);
         for (key, Tracked { selector, tally, .. }) in services {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::api::{Propagation, Refusal, Reply, Request};
 use crate::config::ControllerManagerConfig;
 use crate::context::Context;
+use crate::controllers::endpoint_slice::{MANAGED_BY, SERVICE_NAME};
 use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::controllers::requests::Ended;
@@ -37,11 +38,7 @@ const RETRIES_LIMIT: u32 = 15;
 const ADDRESSES_MAX: usize = 1_000;
 /// How this controller names itself in events.
 const REPORTER: &str = "endpoint-slice-mirroring-controller";
-/// The label that names a slice's Service.
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
-/// The label that names the controller of a slice.
-const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
-/// This controller, as that label names it.
+/// This controller, as the label of who manages a slice names it.
 const MANAGER: &str = "endpointslicemirroring-controller.k8s.io";
 /// The label of Endpoints that want no mirror.
 const SKIP_MIRROR: &str = "endpointslice.kubernetes.io/skip-mirror";
