@@ -6,10 +6,10 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use triomphe::Arc;
 
 use crate::time::Time;
 
@@ -198,6 +198,7 @@ impl fmt::Display for Digest {
 /// Writing through it copies the value first if somebody else has it too, so sharing is never seen: it is a value that
 /// is cheap to clone, to hash and to compare with itself.
 pub struct Shared<T> {
+    /// Counted without weak references, for which nobody has use: eight bytes in each of hundreds of thousands.
     inner: Arc<Hashed<T>>,
 }
 

@@ -4,6 +4,7 @@
 //! time zones (the edges translate), and any way of asking what time it is.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::{Add, AddAssign, Mul, Sub};
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,59 @@ impl Time {
     /// The point `span` later, or [`Time::FAR_FUTURE`] if that is beyond the range.
     pub const fn saturating_add(self, span: Span) -> Time {
         Time(self.0.saturating_add(span.0))
+    }
+}
+
+/// A time or none, in the room of a time, for objects of which there are many. [`Time::FAR_FUTURE`] is none.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<Time>", into = "Option<Time>")]
+pub struct TimeOrNone(Time);
+
+impl TimeOrNone {
+    /// None.
+    pub const NONE: TimeOrNone = TimeOrNone(Time::FAR_FUTURE);
+
+    /// The time, if there is one.
+    #[inline]
+    pub fn get(self) -> Option<Time> {
+        Some(self.0).filter(|time| *time != Time::FAR_FUTURE)
+    }
+}
+
+impl Default for TimeOrNone {
+    fn default() -> TimeOrNone {
+        TimeOrNone::NONE
+    }
+}
+
+impl From<Option<Time>> for TimeOrNone {
+    fn from(time: Option<Time>) -> TimeOrNone {
+        TimeOrNone(time.unwrap_or(Time::FAR_FUTURE))
+    }
+}
+
+impl From<Time> for TimeOrNone {
+    fn from(time: Time) -> TimeOrNone {
+        TimeOrNone(time)
+    }
+}
+
+impl From<TimeOrNone> for Option<Time> {
+    fn from(time: TimeOrNone) -> Option<Time> {
+        time.get()
+    }
+}
+
+/// As of the time that there is or is not.
+impl Hash for TimeOrNone {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.get().hash(state);
+    }
+}
+
+impl fmt::Debug for TimeOrNone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
     }
 }
 

@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 use wavetank_manifest::kubernetes::{
-    KINDS, Kind, Manifest, PatchType, Policy, apply_defaults, apply_patch, read_body, read_event, validate_event,
-    validate_status_update, validate_under, validate_update,
+    KINDS, Kind, Manifest, PatchType, Policy, apply_defaults, apply_patch, converted, read_body, read_event,
+    validate_event, validate_status_update, validate_under, validate_update,
 };
 
 fn kind(name: &str) -> Kind {
@@ -352,4 +352,20 @@ fn an_event_lies_in_the_namespace_of_what_it_is_about() {
         "reason": "x".repeat(129)});
     let why = "[reportingInstance: Required value, reason: Invalid value: \"\": can have at most 128 characters]";
     assert_eq!(said(event(here, timed)), why);
+}
+
+/// Source: `fromUnstructured`, staging/src/k8s.io/apimachinery/pkg/runtime/converter.go (v1.34.1).
+#[test]
+fn a_strategic_merge_patch_wraps_numbers_that_are_too_large() {
+    let kind = |name: &str| *KINDS.iter().find(|kind| kind.kind == name).expect("a kind");
+    let of = |name: &str, spec: Value| {
+        let object =
+            json!({"apiVersion": kind(name).api_version, "kind": name, "metadata": {"name": "a"}, "spec": spec});
+        converted(kind(name), &object)["spec"].clone()
+    };
+    let spec = json!({"replicas": 4_294_967_299_i64, "minReadySeconds": 2_147_483_648_i64});
+    assert_eq!(of("Deployment", spec), json!({"replicas": 3, "minReadySeconds": -2_147_483_648_i64}));
+    let grace = json!({"terminationGracePeriodSeconds": 9_223_372_036_854_775_808_u64, "containers": []});
+    assert_eq!(of("Pod", grace)["terminationGracePeriodSeconds"], i64::MIN);
+    assert_eq!(of("Deployment", json!({"replicas": 1.5})), json!({"replicas": 1.5}), "a fraction is refused");
 }

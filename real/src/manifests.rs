@@ -6,7 +6,7 @@ use wavetank_core::{
     api::{Request, admission::enforces_level},
     config::PodSecurityConfig,
     id::Name,
-    model::{Container, Object, PodSpec, ProbeAction},
+    model::{Container, Object, PodSpec, PodVolumeSource, ProbeAction},
 };
 use wavetank_manifest::{
     Error, Errors,
@@ -110,24 +110,29 @@ pub fn read(paths: &[PathBuf]) -> Result<Wanted, ManifestError> {
 fn request(located: &Located<Manifest>) -> Result<(Request, Ignored), Errors> {
     let object = to_object(located)?;
     refuse_grpc(located, &object)?;
-    let ignored = ignored(located, object.meta().namespace.clone());
+    let ignored = ignored(located, &object);
     let sets_replicas = located.source.get("spec").and_then(|spec| spec.get("replicas")).is_some();
     Ok((Request::Apply { object, sets_replicas }, ignored))
 }
 
+/// The spec of an object's pods, and where it stands in the manifest.
+fn pod_spec(object: &Object) -> Option<(&PodSpec, &'static str)> {
+    match object {
+        Object::Pod(pod) => Some((&pod.spec, "spec")),
+        Object::Deployment(deployment) => Some((&deployment.template.spec, "spec.template.spec")),
+        Object::ReplicaSet(set) => Some((&set.template.spec, "spec.template.spec")),
+        Object::StatefulSet(set) => Some((&set.template.spec, "spec.template.spec")),
+        Object::DaemonSet(set) => Some((&set.template.spec, "spec.template.spec")),
+        Object::ReplicationController(set) => Some((&set.template.spec, "spec.template.spec")),
+        Object::Job(job) => Some((&job.spec.template.spec, "spec.template.spec")),
+        Object::CronJob(it) => Some((&it.template.spec.template.spec, "spec.jobTemplate.spec.template.spec")),
+        _ => None,
+    }
+}
+
 /// A gRPC health check needs HTTP/2, which the prober does not speak: better refused than never passing.
 fn refuse_grpc(located: &Located<Manifest>, object: &Object) -> Result<(), Errors> {
-    let (spec, path): (&PodSpec, &str) = match object {
-        Object::Pod(pod) => (&pod.spec, "spec"),
-        Object::Deployment(deployment) => (&deployment.template.spec, "spec.template.spec"),
-        Object::ReplicaSet(set) => (&set.template.spec, "spec.template.spec"),
-        Object::StatefulSet(set) => (&set.template.spec, "spec.template.spec"),
-        Object::DaemonSet(set) => (&set.template.spec, "spec.template.spec"),
-        Object::ReplicationController(set) => (&set.template.spec, "spec.template.spec"),
-        Object::Job(job) => (&job.spec.template.spec, "spec.template.spec"),
-        Object::CronJob(it) => (&it.template.spec.template.spec, "spec.jobTemplate.spec.template.spec"),
-        _ => return Ok(()),
-    };
+    let Some((spec, path)) = pod_spec(object) else { return Ok(()) };
     let mut errors = Vec::new();
     for (list, containers) in [("containers", &spec.containers), ("initContainers", &spec.init_containers)] {
         for (place, container) in containers.iter().enumerate() {
@@ -159,11 +164,21 @@ fn grpc_probes(container: &Container) -> impl Iterator<Item = &'static str> {
     probes.into_iter().filter(move |(_, probe)| grpc(probe)).map(|(name, _)| name)
 }
 
-fn ignored(located: &Located<Manifest>, namespace: Name) -> Ignored {
+fn ignored(located: &Located<Manifest>, object: &Object) -> Ignored {
     let (at, kind) = (located.position(), located.value.kind().kind);
     let name = located.value.metadata().name.as_deref().unwrap_or_default();
     let what = format!("{}:{}:{}: {kind} {name}", located.file, at.line, at.column);
-    Ignored { what, namespace, fields: unmodelled_fields(located) }
+    let mut fields = unmodelled_fields(located);
+    // Containers here share no directories yet.
+    if let Some((spec, path)) = pod_spec(object)
+        && spec.volumes.iter().any(|volume| matches!(volume.source, PodVolumeSource::EmptyDir(_)))
+    {
+        let whole = format!("{path}.volumes[].emptyDir");
+        fields.retain(|(field, _)| !field.starts_with(&whole));
+        fields.push((whole, Unmodelled::Everywhere));
+        fields.sort();
+    }
+    Ignored { what, namespace: object.meta().namespace.clone(), fields }
 }
 
 #[cfg(test)]
@@ -195,6 +210,13 @@ mod tests {
         assert_eq!(wanted.requests.len(), 1);
         let ignored = wanted.ignored(&[]);
         assert!(ignored[0].ends_with(": Pod p: kept, but without effect: spec.shareProcessNamespace"), "{ignored:?}");
+    }
+
+    #[test]
+    fn directories_that_containers_would_share_are_said_to_have_no_effect() {
+        let text = format!("{POD}  volumes: [{{name: data, emptyDir: {{sizeLimit: 1Gi, medium: Memory}}}}]\n");
+        let ignored = read_text("volumes", &text).expect("a valid pod").ignored(&[]);
+        assert!(ignored[0].ends_with(": Pod p: kept, but without effect: spec.volumes[].emptyDir"), "{ignored:?}");
     }
 
     #[test]

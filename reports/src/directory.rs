@@ -19,6 +19,9 @@ use crate::plots::{self, Picture, Shown};
 use crate::record::{Malformed, RunRecord, SCHEMA, Summary};
 use crate::{html, tables};
 
+/// The file by which a run's directory is known; it is written last.
+const SUMMARY: &str = "summary.json";
+
 /// Why a run's directory could not be written. Nothing was left half-written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -101,6 +104,9 @@ pub fn write_directory_unless(
     place.refuse_if_occupied()?;
     let mut files = report_files(record, stop)?;
     add_extra_files(&mut files, extra_files)?;
+    // The summary is what tells a run's directory from others: nothing that lacks a file has one.
+    let summary = files.iter().position(|(name, _)| name == SUMMARY).expect("every report has a summary");
+    files[summary..].rotate_left(1);
     let _lock = place.claim()?;
     let written = fill(&place.partial, &files, stop).and_then(|()| place.publish());
     if written.is_err() {
@@ -144,7 +150,7 @@ fn report_files(record: &RunRecord, stop: Stop<'_>) -> Result<Vec<tables::File>,
     };
     let mut text = serde_json::to_vec_pretty(&summary)?;
     text.push(b'\n');
-    let mut files = vec![("summary.json".to_owned(), text)];
+    let mut files = vec![(SUMMARY.to_owned(), text)];
     files.extend(tables::files(record)?);
     let inline: Vec<(&Shown, &str)> =
         figures.iter().zip(&pictures).map(|(figure, (svg, _))| (figure, svg.as_str())).collect();
@@ -296,9 +302,19 @@ impl Place {
 
 /// Whether the directory was written by this module, in this version of the record.
 pub(crate) fn is_run(dir: &Path) -> bool {
-    let Ok(text) = fs::read(dir.join("summary.json")) else { return false };
-    let Ok(summary) = serde_json::from_slice::<serde_json::Value>(&text) else { return false };
-    summary.get("schema").and_then(serde_json::Value::as_str) == Some(SCHEMA)
+    summary(dir).is_ok()
+}
+
+/// The summary of a run's directory, or why it is none.
+pub(crate) fn summary(dir: &Path) -> Result<serde_json::Value, String> {
+    let text = fs::read(dir.join(SUMMARY)).map_err(|_| format!("it has no {SUMMARY} of one"))?;
+    let summary: serde_json::Value =
+        serde_json::from_slice(&text).map_err(|error| format!("its {SUMMARY} is damaged: {error}"))?;
+    match summary.get("schema").and_then(serde_json::Value::as_str) {
+        Some(SCHEMA) => Ok(summary),
+        Some(other) => Err(format!("its {SUMMARY} has the schema {other:?}, expected {SCHEMA:?}")),
+        None => Err(format!("its {SUMMARY} has no schema, expected {SCHEMA:?}")),
+    }
 }
 
 fn fill(root: &Path, files: &[tables::File], stop: Stop<'_>) -> Result<(), Error> {

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::directory::is_run;
+use crate::directory::summary;
 use crate::record::{EventRow, FactRow, Text};
 
 /// The facts and events of a finished run.
@@ -21,8 +21,16 @@ pub struct Recorded {
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
     /// It is no run's directory.
-    #[error("{} is not the directory of a finished run: it has no summary.json of one", .0.display())]
-    NoRun(PathBuf),
+    #[error("{} is not the directory of a finished run: {}", .dir.display(), .cause)]
+    NoRun {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong with its summary.
+        cause: String,
+    },
+    /// A table has not even its header: the disk has lost it.
+    #[error("{} is empty, although every table has a header: the file is damaged; record the run again", .0.display())]
+    Empty(PathBuf),
     /// A table cannot be read.
     #[error("cannot read {}: {cause}", .path.display())]
     Table {
@@ -58,9 +66,7 @@ pub enum Unreadable {
 /// # Errors
 /// When it is no run's directory, or a table is missing, damaged or of another version.
 pub fn read_directory(dir: &Path) -> Result<Recorded, Unreadable> {
-    if !is_run(dir) {
-        return Err(Unreadable::NoRun(dir.to_owned()));
-    }
+    summary(dir).map_err(|cause| Unreadable::NoRun { dir: dir.to_owned(), cause })?;
     let facts = rows(&dir.join("facts.csv"), |row| {
         let targets = row.text("targets")?;
         Ok(FactRow {
@@ -93,6 +99,9 @@ fn rows<T>(path: &Path, make: impl Fn(&Row<'_>) -> Result<T, Unreadable>) -> Res
     let damaged = |cause| Unreadable::Table { path: path.to_owned(), cause };
     let mut reader = csv::Reader::from_path(path).map_err(damaged)?;
     let header = reader.headers().map_err(damaged)?.clone();
+    if header.is_empty() {
+        return Err(Unreadable::Empty(path.to_owned()));
+    }
     let record = |record: Result<csv::StringRecord, csv::Error>| {
         let record = record.map_err(damaged)?;
         make(&Row { path, header: &header, record: &record })

@@ -40,3 +40,23 @@ fn a_report_that_is_given_up_leaves_nothing_and_the_earlier_one_as_it_was() {
     assert_eq!(entries(&scratch), names);
     fs::remove_dir_all(&scratch).unwrap();
 }
+
+#[test]
+fn a_report_that_is_killed_half_way_has_no_summary_by_which_it_would_pass_for_a_run() {
+    let scratch = std::env::temp_dir().join(format!("wavetank-reports-{}-killed", std::process::id()));
+    let partial = scratch.join(".run.partial");
+    let extra = [("inputs/scenario.yaml".to_owned(), b"spec: {}".to_vec())];
+    let looks = AtomicU32::new(0);
+    write_directory_unless(&sample::record(), &scratch.join("run"), &extra, &|| {
+        // Whoever asks is about to write a file: this is what a killed program leaves.
+        if partial.join("facts.csv").exists() {
+            looks.fetch_add(1, SeqCst);
+            assert!(!partial.join("summary.json").exists(), "a file is missing");
+        }
+        false
+    })
+    .unwrap();
+    assert!(looks.load(SeqCst) > 3, "most files come after the facts");
+    assert!(scratch.join("run/summary.json").exists() && scratch.join("run/inputs/scenario.yaml").exists());
+    fs::remove_dir_all(&scratch).unwrap();
+}

@@ -52,7 +52,8 @@ pub fn execute(loaded: &Loaded, watch: Watch, detail: Detail, progress: &mut dyn
     simulation.run(&mut onlooker);
     let outcome = simulation.outcome();
     let Onlooker { watch, mut history, .. } = onlooker;
-    let mut warnings = refusals(&loaded.plan, &outcome, &mut history);
+    let mut warnings = loaded.warnings.clone();
+    warnings.extend(refusals(&loaded.plan, &outcome, &mut history));
     warnings.extend(drains(&loaded.plan, &outcome, &mut history));
     warnings.extend(history.warnings());
     let (expectations, unseen) = watch.finish(outcome.end);

@@ -58,6 +58,31 @@ spec:
         spec: {priorityClassName: high, containers: [{name: main, image: web, resources: {requests: {cpu: "1"}}}]}
 "#;
 
+/// One machine that runs short of memory and is shut down later, for longer than its silence goes unnoticed.
+const PRESSURE: &str = r#"apiVersion: wavetank/v1
+kind: Scenario
+metadata: {name: pressure}
+spec:
+  duration: 600s
+  controlPlane: {kubelet: {shutdownGracePeriod: 30s, evictionPressureTransitionPeriod: 30s}}
+  nodes: [{name: only, capacity: {cpu: "2", memory: 4Gi}}]
+  manifests:
+    - apiVersion: v1
+      kind: Pod
+      metadata: {name: hog, labels: {app: hog}}
+      spec: {containers: [{name: main, image: a}]}
+    - apiVersion: v1
+      kind: Pod
+      metadata: {name: calm, labels: {app: calm}}
+      spec: {containers: [{name: main, image: a}]}
+  behaviours:
+    - {selector: {matchLabels: {app: hog}}, memory: {base: 4000Mi}, stopDelay: 1m}
+    - {selector: {matchLabels: {app: calm}}, stopDelay: 5s}
+  timeline:
+    - {at: 200s, memoryPressure: {node: only, used: 1Mi}}
+    - {at: 300s, nodeShutdown: {node: only}, recover: 500s}
+"#;
+
 struct Run(PathBuf);
 
 impl Run {
@@ -168,13 +193,9 @@ fn a_service_tells_who_joined_and_left_and_a_victim_for_whom_it_went() {
     let request = "because at 20.000 s apply pod/urgent requested by the user";
     in_order(
         &run.story("pod/low"),
-        &[
-            "makes room for pod/default/urgent on only",
-            "pod/urgent",
-            request,
-            "deletion requested by the default-scheduler",
-        ],
+        &["makes room for pod/urgent on only", "pod/urgent", request, "deletion requested by the default-scheduler"],
     );
+    assert!(!run.story("pod/low").contains("Preempted by pod"), "it has been told for whom it made room");
     in_order(
         &run.story("svc/web"),
         &[
@@ -182,7 +203,54 @@ fn a_service_tells_who_joined_and_left_and_a_victim_for_whom_it_went() {
             "pod/low ready",
             "endpoints: low left",
             "pod/low deletion requested by the default-scheduler",
-            "pod/low makes room for pod/default/urgent on only",
+            "pod/low makes room for pod/urgent on only",
+        ],
+    );
+}
+
+#[test]
+fn what_a_kubelet_does_for_its_node_goes_back_to_the_node_and_is_told_once() {
+    let run = Run::of("explain-pressure", PRESSURE);
+    let hog = run.story("pod/hog");
+    let evicted = "Evicted: The node was low on resource: memory.";
+    let killed = ["Killing", "because at", evicted];
+    in_order(&hog, &[&["Ended", evicted, "because at ", "node/only MemoryPressure begins"][..], &killed].concat());
+    assert!(!hog.contains("  Evicted  "), "the event says what the end has said:\n{hog}");
+    in_order(
+        &run.story("pod/calm"),
+        &[
+            "Ended",
+            "imminent node shutdown",
+            "because at 300.000 s node/only shutting down",
+            "because at 300.000 s only",
+        ],
+    );
+    let pods = std::fs::read_to_string(run.0.join("run/pods.csv")).unwrap();
+    assert!(pods.contains("default,hog,,only,Failed,Evicted,"), "{pods}");
+    assert!(pods.contains("default,calm,,only,Succeeded,,"), "{pods}");
+    let taint = "node.kubernetes.io";
+    in_order(
+        &run.story("node/only"),
+        &[
+            "MemoryPressure begins",
+            "pod/hog Evicted: ",
+            &format!("taint {taint}/memory-pressure:NoSchedule added"),
+            "MemoryPressure begins",
+            &format!("taint {taint}/memory-pressure:NoSchedule removed"),
+            "MemoryPressure ends",
+            "pod/calm Terminated: ",
+            "NodeNotReady",
+            "because at 300.000 s only shuts down (story.yaml:22)",
+            &format!("taint {taint}/not-ready:NoSchedule added"),
+            "not ready (KubeletNotReady)",
+            &format!("taint {taint}/unreachable:NoSchedule added"),
+            "because at 300.000 s only shuts down (story.yaml:22)",
+            &format!("taint {taint}/not-ready:NoSchedule removed"),
+            &format!("s taint {taint}/unreachable:NoSchedule added"),
+            "NodeReady",
+            "because at 500.000 s only shuts down is undone",
+            &format!("taint {taint}/unreachable:NoSchedule removed"),
+            "s ready",
         ],
     );
 }
@@ -215,6 +283,17 @@ fn what_is_no_run_and_no_object_is_said() {
     assert!(run.refusal("run", "pod/hugo").contains("the run has no pod/hugo; it has\n  pod/default/huge\n"));
     assert!(run.refusal("run", "podd/huge").contains("the run has no podd: did you mean pod?"));
     assert!(run.refusal("run", "huge").contains("expected KIND/NAME"));
+    assert!(run.refusal("run", "quux/huge").contains("the run has no \"quux\"; it has "));
+    assert!(run.refusal("run", "/huge").contains(", pod, "));
     std::fs::write(run.0.join("run/facts.csv"), "time_ns,seq,category,subject,reason,message\n0,0,a,b,c,d\n").unwrap();
     assert!(run.refusal("run", "pod/huge").contains("has no column \"targets\": another version"));
+    let events = std::fs::read(run.0.join("run/events.csv")).unwrap();
+    std::fs::write(run.0.join("run/facts.csv"), "").unwrap();
+    assert!(run.refusal("run", "pod/huge").contains("facts.csv is empty, although every table has a header"));
+    std::fs::write(run.0.join("run/facts.csv"), events).unwrap();
+    std::fs::write(run.0.join("run/summary.json"), "{\"schema\": \"wavetank/run/v9\"}").unwrap();
+    let expected = "its summary.json has the schema \"wavetank/run/v9\", expected \"wavetank/run/v1\"";
+    assert!(run.refusal("run", "pod/huge").contains(expected));
+    std::fs::write(run.0.join("run/summary.json"), "{\"schema\": ").unwrap();
+    assert!(run.refusal("run", "pod/huge").contains("its summary.json is damaged: EOF"));
 }

@@ -108,7 +108,7 @@ fn take_one(budget: &mut PodDisruptionBudget, pod: &Name, now: Time) -> Result<(
     if status.disruptions_allowed == 0 {
         status.update_condition(now);
     }
-    status.disrupted_pods.insert(pod.clone(), now);
+    status.disrupted_pods.insert(pod.clone(), now.whole_second());
     Ok(())
 }
 

@@ -25,7 +25,9 @@ use crate::store::{Store, View};
 
 /// Labels begin so.
 const PREFIX: &str = "pod-security.kubernetes.io/";
-const LEVELS: [&str; 3] = ["privileged", "baseline", "restricted"];
+/// The level that forbids nothing.
+const PRIVILEGED: &str = "privileged";
+const LEVELS: [&str; 3] = [PRIVILEGED, "baseline", "restricted"];
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 const ENFORCE_VERSION: &str = "pod-security.kubernetes.io/enforce-version";
 const AUDIT: &str = "pod-security.kubernetes.io/audit";
@@ -55,14 +57,20 @@ impl<'a> Policies<'a> {
     ///
     /// Source: `PolicyToEvaluate`, staging/src/k8s.io/pod-security-admission/api/helpers.go (v1.34.1).
     fn of(config: &'a PodSecurityConfig, labels: &'a Labels) -> Policies<'a> {
+        // Nearly all namespaces: this is asked for each pod that is written.
+        if !labels.iter().any(|(label, _)| label.starts_with(PREFIX)) {
+            let [enforce, audit, warn] =
+                [&config.enforce, &config.audit, &config.warn].map(|it| (&*it.level, &*it.version));
+            return Policies { enforce, audit, warn };
+        }
         let policy = |default: &'a PodSecurityLevel, mode: [&str; 2], otherwise: &'static str| -> Policy<'a> {
             let [level, version] = mode.map(|label| labels.get(label));
             let level = level.map_or(&*default.level, |level| if is_level(level) { level } else { otherwise });
             (level, version.map_or(&*default.version, |version| version_of(version)))
         };
         let enforce = policy(&config.enforce, [ENFORCE, ENFORCE_VERSION], "restricted");
-        let audit = policy(&config.audit, [AUDIT, AUDIT_VERSION], "privileged");
-        let mut warn = policy(&config.warn, [WARN, WARN_VERSION], "privileged");
+        let audit = policy(&config.audit, [AUDIT, AUDIT_VERSION], PRIVILEGED);
+        let mut warn = policy(&config.warn, [WARN, WARN_VERSION], PRIVILEGED);
         let is_named = labels.get(ENFORCE).is_some_and(|level| is_level(level));
         if labels.get(WARN).is_none() && is_named && strictness(enforce.0) > strictness(warn.0) {
             warn = (enforce.0, if labels.get(WARN_VERSION).is_some() { warn.1 } else { enforce.1 });
@@ -127,6 +135,9 @@ pub(super) fn record_told(ctx: &mut Context<'_>, store: &Store, before: Revision
             continue;
         }
         let Some(policies) = policies(config, view, &new.meta().namespace) else { continue };
+        if policies.all().iter().all(|(level, _)| *level == PRIVILEGED) {
+            continue;
+        }
         let old = view.before(change.revision).object(change.kind, change.row);
         let would = |policy| would_violate(policy, policies.enforce, &new, old.as_ref());
         if let Some(message) = would(policies.audit) {
@@ -169,7 +180,7 @@ fn of_namespace(
     if let Some(old) = old {
         let before = Policies::of(config, &old.meta.labels).enforce;
         let is_relaxed = enforce.1 == before.1 && strictness(enforce.0) <= strictness(before.0);
-        if enforce == before || is_relaxed || enforce.0 == "privileged" {
+        if enforce == before || is_relaxed || enforce.0 == PRIVILEGED {
             return Vec::new();
         }
     }
@@ -189,7 +200,7 @@ fn of_exempt(config: &PodSecurityConfig, namespace: &Namespace, policies: &Polic
         // A level that forbids nothing is the same in all versions.
         policies
             .all()
-            .map(|(level, version)| if level == "privileged" { String::new() } else { format!("{level}:{version}") })
+            .map(|(level, version)| if level == PRIVILEGED { String::new() } else { format!("{level}:{version}") })
     };
     let said = plain(policies);
     if said.iter().all(String::is_empty) || said == plain(&Policies::of(config, &without)) {
@@ -277,7 +288,7 @@ fn told(policy: Policy<'_>, spec: &PodSpec, judged: Judged) -> Option<String> {
 }
 
 fn violations((level, version): Policy<'_>, spec: &PodSpec, judged: Judged) -> Vec<Name> {
-    if level == "privileged" {
+    if level == PRIVILEGED {
         return Vec::new();
     }
     let minor = version.strip_prefix("v1.").and_then(|minor| minor.parse().ok()).unwrap_or(u16::MAX);
@@ -296,7 +307,7 @@ pub(super) fn concerns_update(new: &PodSpec, old: &PodSpec) -> bool {
 
 /// Whether a namespace of these labels enforces a level that forbids anything.
 pub(super) fn enforces(config: &PodSecurityConfig, namespace: &str, labels: &Labels) -> bool {
-    !is_exempt(config, namespace) && Policies::of(config, labels).enforce.0 != "privileged"
+    !is_exempt(config, namespace) && Policies::of(config, labels).enforce.0 != PRIVILEGED
 }
 
 /// What is wrong with a level, or with a version, of the plugin's configuration; nothing if it is in order.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::api::{Answer, Request};
 use crate::controllers::{NamespacedName, with_owner, without_owner};
 use crate::id::{Name, RowId, Uid};
-use crate::model::{Kind, Meta, ObjectKey, OwnerReference, Resource};
+use crate::model::{Kind, Meta, ObjectKey, OwnerReferences, Resource};
 use crate::store::View;
 
 /// Objects of one kind that no controller manages, by namespace: candidates for adoption.
@@ -97,7 +97,7 @@ impl<T: Resource> Claims<T> {
         granted.map(|((object, _), _)| object)
     }
 
-    fn claim(&mut self, view: View<'_>, row: RowId, object: &Arc<T>, owners: Arc<[OwnerReference]>, adopt: bool) {
+    fn claim(&mut self, view: View<'_>, row: RowId, object: &Arc<T>, owners: OwnerReferences, adopt: bool) {
         let mut changed = T::clone(object);
         changed.meta_mut().owners = owners;
         let expected = view.version_of::<T>(row);

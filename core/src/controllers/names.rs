@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::id::{Name, RowId, Uid, order_of_names};
-use crate::model::{Kind, Meta, ObjectKey, OwnerReference, Resource};
+use crate::model::{Kind, Meta, ObjectKey, OwnerReference, OwnerReferences, Resource};
 use crate::store::{View, name_hash};
 
 /// An object's namespace and name: what a controller's queue holds. Neither is ever written after [`Self::new`].
@@ -84,12 +84,12 @@ pub(crate) fn owned_by(kind: Kind, owner: &Meta) -> OwnerReference {
 }
 
 /// An object's owners with the one that manages it from now on.
-pub(crate) fn with_owner(meta: &Meta, kind: Kind, owner: &Meta) -> Arc<[OwnerReference]> {
+pub(crate) fn with_owner(meta: &Meta, kind: Kind, owner: &Meta) -> OwnerReferences {
     meta.owners.iter().cloned().chain([owned_by(kind, owner)]).collect()
 }
 
 /// An object's owners without one of them.
-pub(crate) fn without_owner(meta: &Meta, owner: Uid) -> Arc<[OwnerReference]> {
+pub(crate) fn without_owner(meta: &Meta, owner: Uid) -> OwnerReferences {
     meta.owners.iter().filter(|reference| reference.uid != owner).cloned().collect()
 }
 

@@ -53,10 +53,12 @@ pub(crate) fn adopted(kind: Kind, owner: &Meta, mut revision: Arc<ControllerRevi
     revision
 }
 
-/// Older revisions first; of equal ones the older object, then the smaller name.
+/// Older revisions first; of equal ones the older object, by whole seconds, then the smaller name.
+///
+/// Source: `byRevision`, pkg/controller/history/controller_history.go (v1.34.1).
 pub(crate) fn sort(revisions: &mut [Arc<ControllerRevision>]) {
     revisions.sort_by(|one, other| {
-        let key = |it: &ControllerRevision| (it.revision, it.meta.created_at);
+        let key = |it: &ControllerRevision| (it.revision, it.meta.created_at.whole_second());
         key(one).cmp(&key(other)).then_with(|| one.meta.name.cmp(&other.meta.name))
     });
 }
@@ -68,11 +70,27 @@ mod tests {
     use super::*;
     use crate::digest::Shared;
     use crate::model::{Container, PodSpec};
+    use crate::time::Time;
 
     fn template(image: &str) -> PodTemplate {
         let container = Container { name: "app".into(), image: image.into(), ..Container::default() };
         let spec = PodSpec { containers: vec![container], ..PodSpec::default() };
         PodTemplate { spec: Shared::new(spec), ..PodTemplate::default() }
+    }
+
+    #[test]
+    fn revisions_of_one_number_and_second_are_in_the_order_of_their_names() {
+        let made = |name: &str, revision, millis| {
+            let created_at = Time::from_millis(millis);
+            Arc::new(ControllerRevision {
+                revision,
+                meta: Meta { created_at, ..Meta::named("default", name) },
+                ..ControllerRevision::default()
+            })
+        };
+        let mut all = [made("c", 2, 100), made("b", 1, 1_100), made("a", 1, 1_900), made("d", 1, 900)];
+        sort(&mut all);
+        assert_eq!(all.map(|it| it.meta.name.to_string()), ["d", "a", "b", "c"]);
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //! agree on.
 
 use crate::id::Name;
-use crate::model::{Address, IntOrName, Pod, PodSpec, Protocol, Selector, Service, ServicePort, ServiceType};
+use crate::model::{Address, EndpointPort, IntOrName, Pod, PodSpec, Selector, Service, ServicePort, ServiceType};
 
-/// Name, protocol and number of each port of a Service as a pod has them.
-pub(super) type Ports = Vec<(Name, Protocol, u16)>;
+/// The ports of a Service as a pod has them.
+pub(super) type Ports = Vec<EndpointPort>;
 
 /// What a Service selects; `None` if its endpoints are somebody else's business. An empty selector is none either.
 pub(super) fn selector_of(service: &Service) -> Option<Selector> {
@@ -18,7 +18,8 @@ pub(super) fn selector_of(service: &Service) -> Option<Selector> {
 pub(super) struct PodTurn {
     /// Whether it wakes them, even if they selected the pod before.
     pub(super) wakes: bool,
-    /// Whether it has or had an address; a pod without one has no endpoint.
+    /// Whether it has or had an address; a pod without one has no endpoint, and so brings a Service nothing to do but
+    /// what has been left undone before.
     pub(super) has_address: bool,
 }
 
@@ -42,21 +43,22 @@ fn endpoint_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Nam
 }
 
 /// What of a pod wakes its Services. That it has ended does so only while it is on its way out: whoever ends a pod
-/// takes its readiness along, and where nobody does, the endpoint stays until something else changes.
+/// takes its readiness along, and where nobody does, the endpoint stays until something else changes. Its node does not:
+/// a pod has one before it has an address.
 ///
 /// Source: `podEndpointsChanged`, staging/src/k8s.io/endpointslice/util/controller_utils.go (v1.34.1).
-fn waking_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>, Option<&Name>) {
+fn waking_marks(pod: &Pod) -> (bool, bool, bool, Option<&Address>) {
     let marks = endpoint_marks(pod);
-    (marks.0, marks.1, marks.1 && marks.2, marks.3, marks.4)
+    (marks.0, marks.1, marks.1 && marks.2, marks.3)
 }
 
-/// The ports of a Service as a pod has them; named ports that it does not have are left out.
+/// The ports of a Service as a pod has them, in its order; named ports that the pod does not have are left out.
 pub(super) fn ports_of(service: &Service, pod: &PodSpec) -> Ports {
-    let resolved =
-        service.ports.iter().filter_map(|port| Some((port.name.clone(), port.protocol, number_of(port, pod)?)));
-    let mut ports: Ports = resolved.collect();
-    ports.sort();
-    ports
+    let resolved = service.ports.iter().filter_map(|port| {
+        let (name, protocol, app_protocol) = (port.name.clone(), port.protocol, port.app_protocol.clone());
+        Some(EndpointPort { name, protocol, number: number_of(port, pod)?, app_protocol })
+    });
+    resolved.collect()
 }
 
 /// Source: `FindPort`, staging/src/k8s.io/endpointslice/utils.go (v1.34.1): containers first, then sidecars.

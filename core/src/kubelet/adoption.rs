@@ -53,7 +53,7 @@ impl PodLife {
     /// The API server knows an adopted pod: its containers are probed anew. One without a readiness probe stays ready.
     pub(super) fn confirm(&mut self, host: &mut Host<'_, '_>) {
         self.confirmed = true;
-        self.taken_on_at = self.pod.status.started_at.unwrap_or(host.ctx.now);
+        self.taken_on_at = self.pod.status.started_at.get().unwrap_or(host.ctx.now);
         for place in 0..self.containers.len() {
             let status = self.reported(place).cloned();
             let has_probe = self.spec(place).readiness_probe.is_some();
@@ -64,8 +64,8 @@ impl PodLife {
                     container.note().ended = Some(how);
                 }
             }
-            let attempt = container.attempt;
-            self.on_seen(place, attempt, host);
+            let (attempt, serves) = (container.attempt, container.ready);
+            self.on_seen(place, attempt, serves, host);
         }
     }
 

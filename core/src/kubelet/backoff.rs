@@ -20,6 +20,18 @@ impl Backoff {
         (self.delay > Span::ZERO && !self.has_expired(event, config)).then(|| event + self.delay)
     }
 
+    /// When the wait ends that began with the last attempt, if it is not over by now.
+    ///
+    /// Source: `IsInBackOffSinceUpdate` (v1.34.1).
+    pub(super) fn until_since_update(&self, now: Time) -> Option<Time> {
+        Some(self.updated + self.delay).filter(|until| *until > now)
+    }
+
+    /// When the next wait was last decided.
+    pub(super) fn updated(&self) -> Time {
+        self.updated
+    }
+
     /// The next wait.
     pub(super) fn delay(&self) -> Span {
         self.delay

@@ -96,7 +96,7 @@ impl Stopping {
 impl PodLife {
     /// The kubelet ends the pod, unless it is ending already.
     pub(super) fn condemn(&mut self, verdict: Verdict, grace: Span, host: &mut Host<'_, '_>) {
-        if self.ending.is_some() || self.rejection.is_some() {
+        if self.ending.is_some() || self.containers.refusal().is_some() {
             return;
         }
         let (reason, message) = (verdict.reason.clone(), verdict.message.clone());
@@ -282,10 +282,10 @@ impl PodLife {
     pub(super) fn on_removed(&mut self) {
         if let Some(ending) = &mut self.ending {
             ending.removal = Removal::Done;
-            self.sandbox = match std::mem::replace(&mut self.sandbox, Sandbox::Absent) {
-                Sandbox::Ready(address) | Sandbox::Removed(address) => Sandbox::Removed(address),
-                _ => Sandbox::Absent,
-            };
+            // The address that the pod had is told to the end.
+            if !matches!(self.sandbox, Sandbox::Ready(_)) {
+                self.sandbox = Sandbox::Absent;
+            }
         }
     }
 

@@ -34,9 +34,9 @@ impl PodLife {
         };
         if error.is_empty() {
             container.note().post_start = PostStart::Done;
-            let attempt = container.attempt;
+            let (attempt, serves) = (container.attempt, container.incidents().serves);
             if seen {
-                self.on_seen(place, attempt, host);
+                self.on_seen(place, attempt, serves, host);
             }
             return;
         }

@@ -6,7 +6,12 @@
 //! Whether an image is there already is asked outside the queue (a pull with the policy `Never`), so a pod whose
 //! images are present never waits behind another pod's long pull, as in Kubernetes.
 //!
-//! Source: `EnsureImageExists`, pkg/kubelet/images/image_manager.go (v1.34.1).
+//! A failed pull counts for a pod and an image: another container of the pod with that image waits as well. It is tried
+//! again by the first of the pod's syncs after its wait, which come every ten seconds; each tells what has come of the
+//! one before. An image that has come onto the node meanwhile is found by the next sync.
+//!
+//! Source: `EnsureImageExists`, `pullImage`, `evalCRIPullErr`, pkg/kubelet/images/image_manager.go; `SyncPod`,
+//! pkg/kubelet/kubelet.go (v1.34.1).
 
 use std::collections::VecDeque;
 
@@ -16,15 +21,22 @@ use crate::facts::What;
 use crate::id::{Name, Uid};
 use crate::kubelet::backoff::go_duration;
 use crate::kubelet::configs::pull_secrets;
-use crate::kubelet::pod_life::{Doing, Host, PodLife, SYNC_RETRY};
+use crate::kubelet::pod_life::{Doing, FailedPulls, Host, PodLife, SYNC_RETRY, Told};
 use crate::kubelet::values::Values;
 use crate::kubelet::{ContainerIndex, ImageSize, RuntimeRequest};
 use crate::model::{ConfigKind, PullPolicy};
 use crate::time::{Span, Time};
 
-/// How long `ErrImagePull` is shown before the pod's next sync makes `ImagePullBackOff` of it. (The sync is the one
-/// that the new sandbox causes through the relist.)
-const IMAGE_ERROR_SHOWN: Span = Span::from_secs(1);
+/// From a container's first failure to the pod's next sync, which the new sandbox causes through the relist.
+const SYNC_AFTER_SANDBOX: Span = Span::from_secs(1);
+
+/// What runtimes say of a pull that fails for a reason with a name of its own, and how that is put into a sentence.
+///
+/// Source: staging/src/k8s.io/cri-api/pkg/errors/errors.go (v1.34.1).
+const NAMED_FAILURES: [(&str, &str); 2] = [
+    ("RegistryUnavailable", "the registry is unavailable"),
+    ("SignatureValidationFailed", "the signature validation failed"),
+];
 
 /// A container that needs an image.
 pub(super) type Needy = (Uid, ContainerIndex);
@@ -42,6 +54,8 @@ pub(super) struct Pulls {
     waiting: VecDeque<(Needy, Time)>,
     /// With the times since when they wait and are under way; with serial pulls, at most one.
     under_way: Vec<(Needy, Time, Time)>,
+    /// The containers that wait for their image to be pulled again, and some that do so no more.
+    failed: Vec<Needy>,
     /// `registryPullQPS`; made at the first pull.
     tokens: Option<Box<Bucket>>,
 }
@@ -55,6 +69,23 @@ impl Pulls {
     /// Whether any container waits for its pull.
     pub(super) fn are_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// A container's pull has failed, and another one does not come at once.
+    pub(super) fn note_failure(&mut self, needy: Needy) {
+        if !self.failed.contains(&needy) {
+            self.failed.push(needy);
+        }
+    }
+
+    /// The containers of which it was noted that their pull has failed; nothing is noted of them any more.
+    pub(super) fn take_failed(&mut self) -> Vec<Needy> {
+        std::mem::take(&mut self.failed)
+    }
+
+    /// A pod is gone.
+    pub(super) fn forget(&mut self, pod: Uid) {
+        self.failed.retain(|(uid, _)| *uid != pod);
     }
 
     /// The next container whose pull may begin; the caller either begins it with [`Pulls::begin`] or drops it.
@@ -108,9 +139,18 @@ impl PodLife {
         }
     }
 
-    /// A container's image is to be pulled. Its event says so already while it waits for its turn.
+    /// A container's image is to be pulled, unless a pull of it for this pod has failed a short time ago. Its event
+    /// says so already while it waits for its turn.
     pub(super) fn queue_pull(&mut self, place: usize, host: &mut Host<'_, '_>) {
         let image = self.image_of(place);
+        if let Some(until) = self.failed_pulls_of(&image).and_then(|it| it.backoff.until_since_update(host.ctx.now)) {
+            self.give_up_start(place);
+            let next = host.ctx.now + self.until_next_sync(place);
+            let trouble = self.containers[place].note().trouble.get_or_insert_default();
+            trouble.until = first_sync_from(next, until);
+            host.pulls.note_failure((self.uid(), self.index(place)));
+            return self.hold_back_pull(place, next, host);
+        }
         self.say(place, "Pulling", format_args!("Pulling image \"{image}\""), host);
         self.containers[place].doing = Doing::Queued;
         host.pulls.enqueue((self.uid(), self.index(place)), host.ctx.now);
@@ -183,7 +223,7 @@ impl PodLife {
         let Some(place) = self.place(index) else { return };
         let (image, policy) = (self.image_of(place), self.spec(place).pull_policy);
         let container = &self.containers[place];
-        let (reason, mut message) = why;
+        let (mut reason, mut message) = why;
         match container.doing {
             Doing::Checking if policy == PullPolicy::IfNotPresent && *reason == *"ErrImageNeverPull" => {
                 return self.queue_pull(place, host);
@@ -197,23 +237,121 @@ impl PodLife {
         if *reason == *"InvalidImageName" {
             message = format!("Failed to apply default image tag \"{image}\": {message}").into();
         }
+        let said = message.clone();
         if *reason == *"ErrImagePull" {
-            let pulls = &mut container.note().trouble.get_or_insert_default().pulls;
-            pulls.grow(now, now, &host.ctx.config.kubelet);
-            let until = now + pulls.delay();
-            container.hold(until, &reason, message.to_string());
-            let shown_at = (now + IMAGE_ERROR_SHOWN).min(until);
-            container.note().trouble.get_or_insert_default().back_off_shown_at = Some(shown_at);
+            (reason, message) = self.note_failed_pull(place, &image, message, host);
         } else {
             container.hold(now + SYNC_RETRY, &reason, message.to_string());
         }
         match &*reason {
             "ErrImageNeverPull" => self.warn(place, "ErrImageNeverPull", format_args!("{message}"), host),
             "InvalidImageName" => self.warn(place, "InspectFailed", format_args!("{message}"), host),
-            _ => self.warn(place, "Failed", format_args!("Failed to pull image \"{image}\": {message}"), host),
+            _ => self.warn(place, "Failed", format_args!("Failed to pull image \"{image}\": {said}"), host),
         }
         self.warn(place, "Failed", format_args!("Error: {reason}"), host);
         let message = format!("{reason}: {message}").into();
         host.ctx.record(self.key(), What::PullFailed { image, message });
     }
+
+    /// Takes note of a pull that has failed, and of when it is tried again. Returns the reason and the sentence that
+    /// the status will have of it.
+    fn note_failed_pull(&mut self, place: usize, image: &Name, said: Name, host: &mut Host<'_, '_>) -> (Name, Name) {
+        let now = host.ctx.now;
+        let mut backoff = self.failed_pulls_of(image).map(|it| it.backoff).unwrap_or_default();
+        backoff.grow(now, now, &host.ctx.config.kubelet);
+        let named = NAMED_FAILURES.iter().find_map(|(name, why)| Some((name, why, said.strip_prefix(name)?)));
+        let (reason, message) = match named {
+            Some((name, why, rest)) => {
+                (Name::from(*name), format!("image pull failed for {image} because {why}{rest}").into())
+            }
+            None => ("ErrImagePull".into(), said),
+        };
+        let next = now + self.until_next_sync(place);
+        let needy = (self.uid(), self.index(place));
+        let container = &mut self.containers[place];
+        let is_first = container.is_new_to_trouble();
+        let trouble = container.note().trouble.get_or_insert_default();
+        trouble.until = first_sync_from(next, backoff.until_since_update(now).unwrap_or(now));
+        trouble.next_told = Some((next, Told::PullFailed));
+        trouble.pulls = FailedPulls { image: image.clone(), backoff, reason: reason.clone(), message: message.clone() };
+        if is_first {
+            container.tell(&reason, message.to_string());
+        }
+        host.pulls.note_failure(needy);
+        (reason, message)
+    }
+
+    /// The failed pulls of an image for this pod, whichever container they were for.
+    fn failed_pulls_of(&self, image: &Name) -> Option<&FailedPulls> {
+        let troubles = self.containers.iter().filter_map(|container| container.incidents().trouble.as_ref());
+        let of_image = troubles.map(|trouble| &trouble.pulls).filter(|pulls| pulls.image == *image);
+        of_image.max_by_key(|pulls| pulls.backoff.updated())
+    }
+
+    /// How long it is to the pod's next sync after one in which this container was not started.
+    fn until_next_sync(&self, place: usize) -> Span {
+        if self.containers[place].is_new_to_trouble() { SYNC_AFTER_SANDBOX } else { SYNC_RETRY }
+    }
+
+    /// A sync tells that the pull has failed; if the wait is not over it goes on waiting.
+    pub(super) fn tell_failed_pull(&mut self, place: usize, host: &mut Host<'_, '_>) {
+        let now = host.ctx.now;
+        let Some(trouble) = self.containers[place].trouble_mut() else { return };
+        (trouble.reason, trouble.message) = (trouble.pulls.reason.clone(), trouble.pulls.message.clone());
+        if trouble.until > now {
+            self.hold_back_pull(place, now + SYNC_RETRY, host);
+        }
+    }
+
+    /// A sync finds that the image is not to be pulled yet, which the next one tells.
+    fn hold_back_pull(&mut self, place: usize, next: Time, host: &mut Host<'_, '_>) {
+        let image = self.image_of(place);
+        let Some(trouble) = self.containers[place].trouble_mut() else { return };
+        trouble.next_told = Some((next.min(trouble.until), Told::ImagePullBackOff));
+        self.say(place, "BackOff", format_args!("Back-off pulling image \"{image}\""), host);
+        self.warn(place, "Failed", format_args!("Error: ImagePullBackOff"), host);
+        let message = format!("ImagePullBackOff: {}", self.pull_back_off(&image)).into();
+        host.ctx.record(self.key(), What::PullFailed { image, message });
+    }
+
+    /// A sync tells that the image is not to be pulled yet.
+    pub(super) fn tell_pull_back_off(&mut self, place: usize) {
+        let message = self.pull_back_off(&self.image_of(place));
+        self.containers[place].tell("ImagePullBackOff", message);
+    }
+
+    fn pull_back_off(&self, image: &Name) -> String {
+        match self.failed_pulls_of(image) {
+            Some(FailedPulls { reason, message, .. }) => {
+                format!("Back-off pulling image \"{image}\": {reason}: {message}")
+            }
+            None => format!("Back-off pulling image \"{image}\""),
+        }
+    }
+
+    /// An image has come onto the node for another pod: the next sync of this one finds it. Returns whether the
+    /// container still waits for an image.
+    pub(super) fn on_image_of_others(&mut self, index: ContainerIndex, image: &Name, now: Time) -> bool {
+        let Some(place) = self.place(index) else { return false };
+        if self.containers[place].doing != Doing::Waiting && self.containers[place].doing != Doing::Ended {
+            return false;
+        }
+        let is_looked_for = self.spec(place).pull_policy == PullPolicy::IfNotPresent;
+        let is_it = is_looked_for && self.image_of(place) == *image;
+        let Some(trouble) = self.containers[place].trouble_mut().filter(|trouble| trouble.until > now) else {
+            return false;
+        };
+        if is_it && trouble.pulls.image == *image {
+            let syncs_left = trouble.until.since(now).0 / SYNC_RETRY.0;
+            trouble.until = Time(trouble.until.0 - syncs_left * SYNC_RETRY.0);
+            return false;
+        }
+        true
+    }
+}
+
+/// The first sync at or after a time, if the next one is then.
+fn first_sync_from(next: Time, from: Time) -> Time {
+    let more = from.since(next).0.div_ceil(SYNC_RETRY.0);
+    next + Span(more * SYNC_RETRY.0)
 }

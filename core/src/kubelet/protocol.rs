@@ -169,8 +169,8 @@ pub enum RuntimeRequest {
         attempt: u32,
         /// Which probe.
         kind: ProbeKind,
-        /// How it is done; `None` for the readiness of a container without a readiness probe, which a runtime answers
-        /// with success as soon as the container serves.
+        /// How it is done; `None` for the readiness of a container without a readiness probe that did not serve from
+        /// its start on, which a runtime answers with success as soon as the container serves.
         probe: Option<Box<Probe>>,
         /// From when on tries come every period; those before now are gone.
         ticks_from: Time,
@@ -256,6 +256,9 @@ pub enum RuntimeEvent {
         container: ContainerIndex,
         /// Which start of it.
         attempt: u32,
+        /// Whether it serves from now on, so that it is ready without a readiness probe; if not, `Probe` tells when.
+        #[serde(default)]
+        serves: bool,
     },
     /// A container could not be started.
     ContainerFailed {

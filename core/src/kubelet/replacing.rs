@@ -8,11 +8,17 @@ use std::sync::Arc;
 
 use crate::digest::Shared;
 use crate::id::Name;
+use crate::kubelet::backoff::Backoff;
 use crate::kubelet::pod_life::{Doing, Host, PodLife};
 use crate::model::{Pod, PodSpec};
+use crate::time::Time;
 
 impl PodLife {
-    /// Takes in a new version of the pod and notes which containers it makes outdated.
+    /// Takes in a new version of the pod and notes which containers it makes outdated. One that waits and gets another
+    /// image waits no more.
+    ///
+    /// Source: `GetBackoffKey`, pkg/kubelet/kuberuntime/helpers.go; `pullImage`, pkg/kubelet/images/image_manager.go
+    /// (v1.34.1).
     pub(super) fn take_version(&mut self, pod: Arc<Pod>) {
         let old = std::mem::replace(&mut self.pod, pod);
         if !self.confirmed || old.spec == self.pod.spec {
@@ -22,7 +28,17 @@ impl PodLife {
         for (place, before) in images.enumerate().take(self.containers.len()) {
             let now = &self.spec(place).image.clone();
             let container = &mut self.containers[place];
-            if before == now || matches!(container.doing, Doing::Waiting | Doing::Ended) {
+            if before == now {
+                continue;
+            }
+            // Waits count for a container with its image.
+            if let Some(trouble) = container.trouble_mut() {
+                trouble.crashes = Backoff::default();
+            }
+            if matches!(container.doing, Doing::Waiting | Doing::Ended) {
+                if let Some(trouble) = container.trouble_mut() {
+                    (trouble.until, trouble.next_told) = (Time::ZERO, None);
+                }
                 continue;
             }
             let trouble = container.note().trouble.get_or_insert_default();

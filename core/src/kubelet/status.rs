@@ -30,9 +30,24 @@ const OF_KUBELETS: [ConditionKind; 5] = [
 ];
 
 /// What the API server ought to know of a pod.
+///
+/// That the kubelet has seen a new spec is told at once, that it has seen the pod's deletion with whatever it tells
+/// next: a kubelet of Kubernetes writes the status once more for each pod that is deleted, with nothing else in it.
+///
+/// Source: `SetPodStatus`, pkg/kubelet/status/status_manager.go (v1.34.1).
 pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
+    let mut status = status_of(life, now);
+    let (meta, before) = (&life.pod.meta, &*life.pod.status);
+    let is_told_of = life.containers.refusal().is_some() || life.confirmed && !life.containers.is_empty();
+    if is_told_of && meta.generation > before.observed_generation && (!meta.is_terminating() || status != *before) {
+        status.observed_generation = meta.generation;
+    }
+    status
+}
+
+fn status_of(life: &PodLife, now: Time) -> PodStatus {
     let before = &*life.pod.status;
-    if let Some(rejection) = &life.rejection {
+    if let Some(rejection) = life.containers.refusal() {
         let mut status = before.clone();
         for kind in OF_KUBELETS {
             status.conditions.remove(kind);
@@ -40,7 +55,7 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
         status.phase = Phase::Failed;
         status.reason = rejection.reason.clone();
         status.message = rejection.message.clone();
-        status.started_at.get_or_insert(life.taken_on_at);
+        status.started_at = status.started_at.get().unwrap_or(life.taken_on_at).into();
         return status;
     }
     if !life.confirmed || life.containers.is_empty() {
@@ -53,9 +68,10 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
     let stays = !life.pod.meta.is_terminating();
     let mut status = PodStatus {
         phase: before.phase,
+        observed_generation: before.observed_generation,
         conditions: Conditions::default(),
         pod_ip: life.address().or(before.pod_ip.as_ref()).cloned(),
-        started_at: Some(before.started_at.unwrap_or(life.taken_on_at)),
+        started_at: before.started_at.get().unwrap_or(life.taken_on_at).into(),
         containers: main.iter().map(|container| container_status(container, &waiting, stays)).collect(),
         extras: before.extras.clone(),
     };
@@ -110,7 +126,7 @@ pub(super) fn desired(life: &PodLife, now: Time) -> PodStatus {
 /// The status of a container that shows this reason while it waits for the first time. What has ended in a pod that
 /// does not stay waits for nothing.
 fn container_status(container: &ContainerLife, waiting: &Name, stays: bool) -> ContainerStatus {
-    let Incidents { ended, before, trouble, .. } = container.incidents();
+    let Incidents { ended, before, trouble, uncounted, .. } = container.incidents();
     let last = ended.clone();
     let trouble = trouble.as_ref().filter(|trouble| !trouble.reason.is_empty() && (stays || ended.is_none()));
     let (state, last_terminated) = match (container.doing, ended, trouble) {
@@ -130,7 +146,7 @@ fn container_status(container: &ContainerLife, waiting: &Name, stays: bool) -> C
         last_terminated,
         ready: container.ready,
         started: container.started,
-        restarts: if counts { container.attempt } else { container.attempt.saturating_sub(1) },
+        restarts: container.attempt.saturating_sub(u32::from(!counts)).saturating_sub(*uncounted),
     }
 }
 

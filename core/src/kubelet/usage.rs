@@ -1,5 +1,7 @@
 //! What a machine has left and who uses it, as a kubelet asks its runtime for it.
 
+use std::hash::{Hash, Hasher};
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EvictionAmount, EvictionSignal};
@@ -58,16 +60,30 @@ pub struct PodUsage {
 }
 
 /// What one container uses.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ContainerUsage {
     /// The container.
     pub container: ContainerIndex,
     /// Its working set in bytes.
     pub memory_bytes: i64,
-    /// Its writable layer and logs in bytes.
+    /// Its writable layer and logs in bytes, or what it has written to `volume`.
     pub disk_bytes: i64,
+    /// The pod's `emptyDir` volume that its disk use lies in; empty is its own layer.
+    #[serde(default)]
+    pub volume: Name,
     /// Its processes.
     pub processes: i64,
+}
+
+/// Use without a volume has the hash that it would have without this field, so that fingerprints stay.
+impl Hash for ContainerUsage {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let ContainerUsage { container, memory_bytes, disk_bytes, volume, processes } = self;
+        (container, memory_bytes, disk_bytes, processes).hash(state);
+        if !volume.is_empty() {
+            volume.hash(state);
+        }
+    }
 }
 
 /// One image on the machine.
@@ -90,6 +106,13 @@ pub struct UsageLevels {
     pub available: Vec<(EvictionSignal, EvictionAmount)>,
     /// At least so many percent of the image file system are used; 0 is no matter.
     pub imagefs_used_percent: u32,
+}
+
+impl ContainerUsage {
+    /// Its writable layer and logs in bytes.
+    pub fn own_disk_bytes(&self) -> i64 {
+        if self.volume.is_empty() { self.disk_bytes } else { 0 }
+    }
 }
 
 impl EvictionAmount {

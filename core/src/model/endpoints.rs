@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Shared;
 use crate::id::{Name, Uid};
-use crate::model::{Address, Meta, Protocol};
+use crate::model::network::dumped_text;
+use crate::model::{Address, EndpointPort, Meta};
 
 /// The addresses behind the Service of the same name.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ pub struct EndpointSubset {
     /// Those that are not.
     pub not_ready: Vec<Shared<EndpointAddress>>,
     /// Name, protocol and number of each port.
-    pub ports: Vec<(Name, Protocol, u16)>,
+    pub ports: Vec<EndpointPort>,
 }
 
 /// One address.
@@ -58,8 +59,8 @@ pub struct EndpointTarget {
 /// What tells addresses apart, in the order in which they are listed: the texts of the addresses, then who has them.
 pub type AddressKey = (Address, Option<Uid>);
 
-/// Name, protocol and number of each port.
-type Ports = Vec<(Name, Protocol, u16)>;
+/// The ports of a subset.
+type Ports = Vec<EndpointPort>;
 
 /// Addresses, and whether each is ready.
 type AddressSet = BTreeMap<AddressKey, (bool, Shared<EndpointAddress>)>;
@@ -70,6 +71,24 @@ impl EndpointAddress {
     /// Source: `LessEndpointAddress`, pkg/api/v1/endpoints/util.go (v1.34.1).
     pub fn key(&self) -> AddressKey {
         (self.address.clone(), self.target.as_ref().and_then(|target| target.uid))
+    }
+
+    fn dumped(&self) -> String {
+        let target = |it: &EndpointTarget| {
+            let uid = it.uid.map(|uid| uid.to_string()).unwrap_or_default();
+            format!(
+                "{{Kind:(string){} Namespace:(string){} Name:(string){} UID:(types.UID){uid} APIVersion:(string) \
+                 ResourceVersion:(string) FieldPath:(string)}}",
+                it.kind, it.namespace, it.name
+            )
+        };
+        format!(
+            "{{IP:(string){} Hostname:(string){} NodeName:{} TargetRef:(*v1.ObjectReference){}}}",
+            self.address,
+            self.hostname.as_deref().unwrap_or_default(),
+            dumped_text(self.node.as_deref()),
+            self.target.as_ref().map_or_else(|| "<nil>".to_owned(), target)
+        )
     }
 }
 
@@ -85,14 +104,14 @@ impl EndpointSubset {
     }
 
     /// The same in canonical form: ports with equal addresses stand together, each address once under its ports, not
-    /// ready where it is so anywhere under a port; addresses in their order. Subsets are in the order of their ports
-    /// here; Kubernetes orders ports and subsets by hashes of Go's dumps of them.
+    /// ready where it is so anywhere under a port; addresses in their order, ports and subsets in that of the digests of
+    /// Go's dumps of them.
     ///
     /// Source: `RepackSubsets`, pkg/api/v1/endpoints/util.go (v1.34.1).
     pub fn packed(subsets: &[EndpointSubset]) -> Vec<EndpointSubset> {
         let mut first_of: BTreeMap<AddressKey, Shared<EndpointAddress>> = BTreeMap::new();
         // Addresses without any port stand under `None`.
-        let mut by_port: BTreeMap<Option<&(Name, Protocol, u16)>, AddressSet> = BTreeMap::new();
+        let mut by_port: BTreeMap<Option<&EndpointPort>, AddressSet> = BTreeMap::new();
         for subset in subsets {
             let ready = subset.addresses.iter().map(|address| (true, address));
             let all: Vec<_> = ready.chain(subset.not_ready.iter().map(|address| (false, address))).collect();
@@ -119,13 +138,36 @@ impl EndpointSubset {
             let plain = |list: Vec<(bool, Shared<EndpointAddress>)>| list.into_iter().map(|(_, it)| it).collect();
             EndpointSubset { addresses: plain(ready), not_ready: plain(not_ready), ports }
         };
-        groups.into_iter().map(subset).collect()
+        let mut subsets: Vec<EndpointSubset> = groups.into_iter().map(subset).collect();
+        subsets.iter_mut().for_each(|subset| EndpointPort::sort_in_subset(&mut subset.ports));
+        if subsets.len() > 1 {
+            subsets.sort_by_cached_key(|subset| md5::compute(subset.dumped()).0);
+        }
+        subsets
+    }
+
+    /// As Go dumps it.
+    ///
+    /// Source: `subsetsByHash`, pkg/api/v1/endpoints/util.go; `ForHash`,
+    /// staging/src/k8s.io/apimachinery/pkg/util/dump/dump.go (v1.34.1).
+    fn dumped(&self) -> String {
+        let list =
+            |items: Vec<String>| if items.is_empty() { "<nil>".to_owned() } else { format!("[{}]", items.join(" ")) };
+        let addresses = |all: &[Shared<EndpointAddress>]| list(all.iter().map(|it| it.dumped()).collect());
+        format!(
+            "(v1.EndpointSubset){{Addresses:([]v1.EndpointAddress){} NotReadyAddresses:([]v1.EndpointAddress){} \
+             Ports:([]v1.EndpointPort){}}}",
+            addresses(&self.addresses),
+            addresses(&self.not_ready),
+            list(self.ports.iter().map(EndpointPort::dumped).collect())
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Protocol;
 
     fn address(text: &str) -> Shared<EndpointAddress> {
         Shared::new(EndpointAddress { address: text.into(), hostname: None, node: None, target: None })
@@ -133,14 +175,19 @@ mod tests {
 
     fn subset(ready: &[&str], not_ready: &[&str], ports: &[u16]) -> EndpointSubset {
         let list = |texts: &[&str]| texts.iter().map(|text| address(text)).collect();
-        let ports = ports.iter().map(|port| (Name::default(), Protocol::Tcp, *port)).collect();
+        let ports = ports.iter().map(|port| EndpointPort::new("", Protocol::Tcp, *port)).collect();
         EndpointSubset { addresses: list(ready), not_ready: list(not_ready), ports }
     }
 
+    /// Ports and subsets are expected in any order.
     #[track_caller]
     fn check(subsets: &[EndpointSubset], expected: &[EndpointSubset]) {
-        assert_eq!(EndpointSubset::packed(subsets), expected);
-        assert_eq!(EndpointSubset::packed(expected), expected, "what is packed stays as it is");
+        let packed = EndpointSubset::packed(subsets);
+        assert_eq!(EndpointSubset::packed(&packed), packed, "what is packed stays as it is");
+        let mut expected = expected.to_vec();
+        expected.iter_mut().for_each(|subset| EndpointPort::sort_in_subset(&mut subset.ports));
+        expected.sort_by_cached_key(|subset| md5::compute(subset.dumped()).0);
+        assert_eq!(packed, expected);
     }
 
     #[test]
@@ -185,5 +232,37 @@ mod tests {
             &[subset(&["10.0.0.1", "10.0.0.2"], &[], &[])],
         );
         check(&[subset(&[], &[], &[80])], &[]);
+    }
+
+    #[test]
+    fn ports_are_in_the_order_of_their_digests_as_recorded() {
+        let ports = |pairs: &[(&str, u16)], sort: fn(&mut [EndpointPort])| {
+            let mut ports: Vec<_> =
+                pairs.iter().map(|(name, number)| EndpointPort::new(*name, Protocol::Tcp, *number)).collect();
+            sort(&mut ports);
+            ports.iter().map(|port| port.name.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        // Recorded: service-slices, kubectl-output.
+        assert_eq!(ports(&[("a", 8080), ("b", 81)], EndpointPort::sort_in_subset), "b a");
+        assert_eq!(ports(&[("s", 443), ("h", 80)], EndpointPort::sort_in_subset), "h s");
+        assert_eq!(ports(&[("b", 81), ("a", 8080)], EndpointPort::sort_in_slice), "a b");
+        assert_eq!(ports(&[("s", 443), ("h", 80)], EndpointPort::sort_in_slice), "h s");
+    }
+
+    #[test]
+    fn subsets_are_in_the_order_of_their_digests_as_recorded() {
+        let listed = |address: &str, node: &str, pod: &str, uid: u128, port: u16| {
+            let kind = "Pod".into();
+            let namespace = "s-service-slices".into();
+            let target = EndpointTarget { kind, namespace, name: pod.into(), uid: Some(Uid::new(uid)) };
+            let node = Some(node.into());
+            let address = EndpointAddress { address: address.into(), hostname: None, node, target: Some(target) };
+            let ports = vec![EndpointPort::new("", Protocol::Tcp, port)];
+            EndpointSubset { addresses: Vec::new(), not_ready: vec![Shared::new(address)], ports }
+        };
+        // Recorded: service-slices.
+        let first = listed("10.200.4.116", "pool-8", "p1", 0xc7c5_ae4f_4137_4e04_a0a7_8d0f_f68a_0e59, 8080);
+        let second = listed("10.200.4.117", "pool-5", "p2", 0x2f74_19bc_df24_45a2_bf01_aff9_8e85_30cf, 9090);
+        assert_eq!(EndpointSubset::packed(&[second.clone(), first.clone()]), [first, second]);
     }
 }

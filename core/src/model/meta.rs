@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::digest::{Shared, StableHasher};
 use crate::id::{Name, Uid};
-use crate::model::{Absent, Kind, Seldom};
+use crate::model::{Absent, OwnerReference, OwnerReferences, Seldom};
 use crate::time::{Span, Time};
 
 /// An immutable set of labels or annotations, shared by all objects that came from one template. An empty set takes no
@@ -182,21 +181,6 @@ impl SelectorRequirement {
     }
 }
 
-/// An object that this one belongs to.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct OwnerReference {
-    /// The owner's kind.
-    pub kind: Kind,
-    /// The owner's name, in the same namespace.
-    pub name: Name,
-    /// The owner's identity: another object of the same name is not the owner.
-    pub uid: Uid,
-    /// Whether this owner manages the object; at most one does.
-    pub controller: bool,
-    /// Whether a foreground deletion of the owner waits for this object.
-    pub block_owner_deletion: bool,
-}
-
 /// An owner of a kind that is not modelled: nobody here can say whether it is there.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Stranger {
@@ -230,11 +214,13 @@ pub struct Meta {
     /// Labels.
     pub labels: Labels,
     /// Owners.
-    pub owners: Arc<[OwnerReference]>,
+    pub owners: OwnerReferences,
     /// What few objects have, read and written as if it stood here.
     #[serde(flatten)]
     pub extras: Seldom<MetaExtras>,
 }
+
+const _: () = assert!(size_of::<Meta>() <= 72, "there are hundreds of thousands of objects");
 
 /// What few objects have beside what all have.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

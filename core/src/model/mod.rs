@@ -6,7 +6,7 @@
 //!
 //! A file for each family of kinds (`workload`, `sets`, `batch`, `network`, `storage`, `policy` …); `pod` with its
 //! `container`s, `pod_volume`s, rules of `placement`, `pod_status`, `address` and `qos`; `object` is what all kinds
-//! share, `meta`, `condition` and `resources` what many of them have.
+//! share, `meta`, `owners`, `condition` and `resources` what many of them have.
 
 mod address;
 mod batch;
@@ -21,6 +21,7 @@ mod namespace;
 mod network;
 mod node;
 mod object;
+mod owners;
 mod placement;
 mod pod;
 pub mod pod_security;
@@ -55,22 +56,25 @@ pub use container::{
 pub use disruption::{DisruptionLimit, DisruptionStatus, PodDisruptionBudget, UnhealthyPodEviction};
 pub use endpoints::{AddressKey, EndpointAddress, EndpointSubset, EndpointTarget, Endpoints};
 pub use index_set::IndexSet;
-pub use meta::{Labels, Meta, MetaExtras, OwnerReference, Selector, SelectorOperator, SelectorRequirement, Stranger};
+pub use meta::{Labels, Meta, MetaExtras, Selector, SelectorOperator, SelectorRequirement, Stranger};
 pub use namespace::Namespace;
 pub use network::{
-    Endpoint, EndpointHints, EndpointSlice, ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, NodePort, Protocol,
-    Service, ServicePort, ServiceType, TrafficDistribution,
+    AppProtocol, Endpoint, EndpointHints, EndpointPort, EndpointSlice, ExternalTraffic, IntOrName, IpFamily,
+    IpFamilyPolicy, NodePort, Protocol, Service, ServicePort, ServiceType, TrafficDistribution,
 };
 pub use node::{Node, NodeImage, NodeSpec, NodeStatus, NodeVolumes, Taint, TaintEffect};
 pub use object::{Kind, Object, ObjectKey, Resource};
 pub(crate) use object::{Tables, with_kind, with_object};
+pub use owners::{OwnerReference, OwnerReferences};
 pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
-pub use pod::{Pod, PodOwn, PodSpec, PreferredNodeTerm, RestartPolicy, ServiceLinks, Toleration, TolerationOperator};
+pub use pod::{
+    Pod, PodLimits, PodOwn, PodSpec, PreferredNodeTerm, RestartPolicy, ServiceLinks, Toleration, TolerationOperator,
+};
 pub use pod_security::PodSecurity;
 pub use pod_status::{ContainerState, ContainerStatus, Phase, PodStatus, PodStatusExtras, Terminated};
 pub use pod_volume::{
-    ClaimTemplate, FileSource, FileVolume, KeyToPath, PodVolume, PodVolumeSource, TOKEN_MOUNT_PATH, TOKEN_VOLUME,
-    TokenVolume,
+    ClaimTemplate, FileSource, FileVolume, KeyToPath, PodVolume, PodVolumeSource, SizeLimit, TOKEN_MOUNT_PATH,
+    TOKEN_VOLUME, TokenVolume,
 };
 pub use policy::{
     Amounts, LimitRange, LimitRangeItem, LimitType, PriorityClass, QuotaScope, ResourceQuota, ResourceQuotaStatus,

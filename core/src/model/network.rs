@@ -23,6 +23,17 @@ pub enum Protocol {
     Sctp,
 }
 
+impl Protocol {
+    /// As manifests write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "TCP",
+            Protocol::Udp => "UDP",
+            Protocol::Sctp => "SCTP",
+        }
+    }
+}
+
 /// A port by number or by the name that a container gives it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum IntOrName {
@@ -123,6 +134,87 @@ impl Hash for NodePort {
     }
 }
 
+/// What is spoken at a port, for those who look into what they forward (`appProtocol`), if somebody has said.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AppProtocol(pub Option<Name>);
+
+impl AppProtocol {
+    /// Whether nobody has said.
+    pub fn is_absent(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// A port of which nobody has said has the hash that it would have without this field, so that fingerprints stay.
+impl Hash for AppProtocol {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|protocol| protocol.hash(state));
+    }
+}
+
+/// A port under which addresses are listed, in slices and in Endpoints.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct EndpointPort {
+    /// Its name; empty if it has none.
+    pub name: Name,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The number (1 ..= 65535).
+    pub number: u16,
+    /// What is spoken there.
+    #[serde(default, skip_serializing_if = "AppProtocol::is_absent")]
+    pub app_protocol: AppProtocol,
+}
+
+impl EndpointPort {
+    /// A port of which nobody has said what is spoken there.
+    pub fn new(name: impl Into<Name>, protocol: Protocol, number: u16) -> EndpointPort {
+        EndpointPort { name: name.into(), protocol, number, app_protocol: AppProtocol::default() }
+    }
+
+    /// Puts the ports of a slice in their order, which is that of the digests of Go's dumps of them.
+    ///
+    /// Source: `portsInOrder`, staging/src/k8s.io/endpointslice/util/controller_utils.go; `ForHash`,
+    /// staging/src/k8s.io/apimachinery/pkg/util/dump/dump.go (v1.34.1).
+    pub(crate) fn sort_in_slice(ports: &mut [EndpointPort]) {
+        if ports.len() > 1 {
+            ports.sort_by_cached_key(|port| md5::compute(port.dumped_in_slice()).0);
+        }
+    }
+
+    /// Puts the ports of Endpoints in their order, which is that of the digests of other dumps.
+    ///
+    /// Source: `portsByHash`, pkg/api/v1/endpoints/util.go (v1.34.1).
+    pub(crate) fn sort_in_subset(ports: &mut [EndpointPort]) {
+        if ports.len() > 1 {
+            ports.sort_by_cached_key(|port| md5::compute(format!("(v1.EndpointPort){}", port.dumped())).0);
+        }
+    }
+
+    fn dumped_in_slice(&self) -> String {
+        let (protocol, said) = (self.protocol.name(), dumped_text(self.app_protocol.0.as_deref()));
+        format!(
+            "(v1.EndpointPort){{Name:(*string){} Protocol:(*v1.Protocol){protocol} Port:(*int32){} AppProtocol:{said}}}",
+            self.name, self.number
+        )
+    }
+
+    /// A port of Endpoints as Go dumps it, without its type.
+    pub(crate) fn dumped(&self) -> String {
+        let (protocol, said) = (self.protocol.name(), dumped_text(self.app_protocol.0.as_deref()));
+        format!(
+            "{{Name:(string){} Port:(int32){} Protocol:(v1.Protocol){protocol} AppProtocol:{said}}}",
+            self.name, self.number
+        )
+    }
+}
+
+/// A text that may be missing as Go dumps a pointer to one.
+pub(crate) fn dumped_text(text: Option<&str>) -> String {
+    format!("(*string){}", text.unwrap_or("<nil>"))
+}
+
 /// One port of a Service.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct ServicePort {
@@ -136,6 +228,9 @@ pub struct ServicePort {
     pub target: IntOrName,
     /// The nodes' port, if any.
     pub node_port: Option<NodePort>,
+    /// What is spoken there.
+    #[serde(default, skip_serializing_if = "AppProtocol::is_absent")]
+    pub app_protocol: AppProtocol,
 }
 
 /// A Service.
@@ -289,8 +384,8 @@ impl Hash for EndpointHints {
 pub struct EndpointSlice {
     /// Names and labels; the Service is the label `kubernetes.io/service-name`.
     pub meta: Meta,
-    /// Name, protocol and number of each port.
-    pub ports: Vec<(Name, Protocol, u16)>,
+    /// The ports of all endpoints.
+    pub ports: Vec<EndpointPort>,
     /// The addresses, sorted. Each is shared with the versions of the slice before and after.
     pub endpoints: Vec<Shared<Endpoint>>,
 }

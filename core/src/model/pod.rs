@@ -62,6 +62,9 @@ pub struct PodSpec {
     pub overhead: Resources,
     /// What the pod as a whole asks for (`resources.requests`): in place of its containers' sum, resource by resource.
     pub pod_requests: Option<Box<BTreeMap<ResourceName, i64>>>,
+    /// What the pod as a whole is limited to.
+    #[serde(default)]
+    pub pod_limits: PodLimits,
     /// Higher is scheduled first.
     pub priority: i32,
     /// The PriorityClass that the priority comes from, or empty.
@@ -102,6 +105,20 @@ pub struct PodSpec {
     pub security: PodSecurity,
 }
 
+/// What a pod as a whole may take of CPU and memory (`resources.limits`), in the units of [`Resources`]; `None` if it
+/// has no limits of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PodLimits(pub Option<Box<Resources>>);
+
+/// A spec without them has the hash that it would have without this field, so that fingerprints stay.
+impl Hash for PodLimits {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if let Some(limits) = &self.0 {
+            limits.hash(state);
+        }
+    }
+}
+
 /// Whether containers are given the variables of the Services of their namespace (`enableServiceLinks`); they are
 /// unless somebody says no.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -135,6 +152,7 @@ impl Default for PodSpec {
             tolerations: Vec::new(),
             overhead: Resources::default(),
             pod_requests: None,
+            pod_limits: PodLimits::default(),
             priority: 0,
             priority_class: Name::default(),
             given_priority: None,
@@ -285,7 +303,7 @@ mod tests {
     fn only_a_report_of_a_pod_that_stays_as_and_where_it_is_goes_on() {
         let mut running = Pod { node: Some("node-1".into()), ..Pod::default() };
         running.status.phase = Phase::Running;
-        running.status.started_at = Some(Time::from_secs(1));
+        running.status.started_at = Time::from_secs(1).into();
         let after = |change: fn(&mut Pod)| {
             let mut pod = running.clone();
             change(&mut pod);
@@ -295,7 +313,7 @@ mod tests {
         assert!(after(|pod| pod.status.pod_ip = Some("10.0.0.1".into())));
         assert!(after(|pod| pod.status.phase = Phase::Pending));
         assert!(!after(|pod| pod.status.phase = Phase::Failed));
-        assert!(!after(|pod| pod.status.started_at = None));
+        assert!(!after(|pod| pod.status.started_at = None.into()));
         assert!(!after(|pod| pod.node = Some("node-2".into())));
         assert!(!after(|pod| pod.meta.labels = Labels::new([("app", "web")])));
         assert!(!after(|pod| pod.spec.priority = 1));

@@ -5,25 +5,28 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use crate::id::Name;
 use crate::model::{Absent, Address, Conditions, Seldom};
-use crate::time::Time;
+use crate::one_or_several::OneOrSeveral;
+use crate::time::{Time, TimeOrNone};
 
 /// What has become of a pod.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct PodStatus {
     /// Where the pod is in its life.
     pub phase: Phase,
+    /// The generation that its kubelet had seen when it last reported; 0 is none yet.
+    #[serde(default)]
+    pub observed_generation: u32,
     /// PodScheduled, Initialized, ContainersReady, Ready and so on.
     pub conditions: Conditions,
     /// The pod's address.
     pub pod_ip: Option<Address>,
     /// When its kubelet took it on.
-    pub started_at: Option<Time>,
+    pub started_at: TimeOrNone,
     /// One entry per container, in the spec's order. That of a pod's only container lies here.
-    pub containers: SmallVec<[ContainerStatus; 1]>,
+    pub containers: OneOrSeveral<ContainerStatus>,
     /// What is told of few pods, read and written as if it stood here.
     #[serde(flatten)]
     pub extras: Seldom<PodStatusExtras>,
@@ -42,7 +45,7 @@ pub struct PodStatusExtras {
     pub nominated_node: Option<Name>,
 }
 
-const _: () = assert!(size_of::<PodStatus>() <= 168, "there are hundreds of thousands of statuses");
+const _: () = assert!(size_of::<PodStatus>() <= 144, "there are hundreds of thousands of statuses");
 
 impl Absent for PodStatusExtras {
     const ABSENT: &'static Self = &PodStatusExtras {
@@ -67,13 +70,17 @@ impl DerefMut for PodStatus {
     }
 }
 
-/// In the order of the API, whatever is told of few pods.
+/// In the order of the API, whatever is told of few pods. The first generation, which is that of nearly all pods, is
+/// not hashed: there would be nothing in it beside that the kubelet has taken the pod on.
 impl Hash for PodStatus {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let PodStatus { phase, conditions, pod_ip, started_at, containers, extras } = self;
+        let PodStatus { phase, observed_generation, conditions, pod_ip, started_at, containers, extras } = self;
         let PodStatusExtras { reason, message, init_containers, nominated_node } = &**extras;
         (phase, reason, message, conditions).hash(state);
         (pod_ip, started_at, containers, init_containers, nominated_node).hash(state);
+        if *observed_generation > 1 {
+            observed_generation.hash(state);
+        }
     }
 }
 

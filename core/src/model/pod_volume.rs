@@ -1,5 +1,7 @@
 //! The volumes of a pod, as its spec names them.
 
+use std::hash::{Hash, Hasher};
+
 use serde::{Deserialize, Serialize};
 
 use crate::api::LETTERS;
@@ -7,6 +9,7 @@ use crate::digest::StableHasher;
 use crate::draw::below;
 use crate::id::Name;
 use crate::model::{ClaimSpec, ConfigKind, Disk, EnvSource, Labels, Pod};
+use crate::quantity::Quantity;
 
 /// A volume of a pod.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -37,13 +40,26 @@ pub enum PodVolumeSource {
     /// A network disk.
     Disk(Disk),
     /// An empty directory.
-    EmptyDir,
+    EmptyDir(SizeLimit),
     /// A directory of the node.
     HostPath(Name),
     /// Files that the kubelet writes: of a ConfigMap, of a Secret, about the pod itself, or of several such sources.
     Files(Box<FileVolume>),
     /// A type that nothing depends on; its field's name.
     Other(Name),
+}
+
+/// How large an empty directory may become (`sizeLimit`) before its pod is evicted; `None` or 0 is no limit.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SizeLimit(pub Option<Quantity>);
+
+/// A directory without a limit has the hash that it would have without this field, so that fingerprints stay.
+impl Hash for SizeLimit {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if let Some(limit) = &self.0 {
+            limit.hash(state);
+        }
+    }
 }
 
 /// A volume whose files the kubelet writes (`configMap`, `secret`, `downwardAPI`, `projected`).

@@ -59,17 +59,22 @@ impl PodSpec {
         sum
     }
 
-    /// The pod's class of service. Only CPU and memory count.
+    /// The pod's class of service. Only CPU and memory count; of a pod that asks for them as a whole, or limits itself
+    /// as a whole, not what its containers say.
     ///
     /// Source: `ComputePodQOS`, pkg/apis/core/v1/helper/qos/qos.go (v1.34.1).
     pub fn qos_class(&self) -> QosClass {
-        let mut any = false;
-        let mut guaranteed = true;
-        for container in self.containers.iter().chain(&self.init_containers) {
-            let (requests, limits) = (&container.requests, &container.limits);
+        let (mut any, mut guaranteed) = (false, true);
+        let mut count = |requests: &Resources, limits: &Resources| {
             let pairs = [(requests.cpu_milli, limits.cpu_milli), (requests.memory_bytes, limits.memory_bytes)];
             any |= pairs.iter().any(|(request, limit)| *request > 0 || *limit > 0);
             guaranteed &= pairs.iter().all(|(request, limit)| *limit > 0 && (*request == 0 || request == limit));
+        };
+        if self.pod_requests.is_some() || self.pod_limits.0.is_some() {
+            count(&self.requested(), self.pod_limits.0.as_deref().unwrap_or(&Resources::default()));
+        } else {
+            let containers = self.containers.iter().chain(&self.init_containers);
+            containers.for_each(|container| count(&container.requests, &container.limits));
         }
         match (any, guaranteed) {
             (false, _) => QosClass::BestEffort,
@@ -114,6 +119,7 @@ impl PodSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{PodLimits, ResourceName};
 
     fn container(request: (i64, i64), limit: (i64, i64)) -> Container {
         let list = |(cpu_milli, memory_bytes)| Resources { cpu_milli, memory_bytes, ..Resources::default() };
@@ -130,6 +136,23 @@ mod tests {
         assert_eq!(class(&[container((100, 64), (200, 64))]), QosClass::Burstable);
         assert_eq!(class(&[container((0, 64), (0, 64))]), QosClass::Burstable, "CPU has no limit");
         assert_eq!(class(&[container((100, 64), (100, 64)), container((0, 0), (0, 0))]), QosClass::Burstable);
+    }
+
+    #[test]
+    fn a_pod_that_asks_as_a_whole_is_not_classed_by_its_containers() {
+        let limits = |cpu_milli, memory_bytes| {
+            PodLimits(Some(Box::new(Resources { cpu_milli, memory_bytes, ..Resources::default() })))
+        };
+        let asked = |cpu, memory| Some(Box::new([(ResourceName::Cpu, cpu), (ResourceName::Memory, memory)].into()));
+        let class = |pod_requests, pod_limits| {
+            let containers = vec![container((0, 0), (0, 0)), container((100, 0), (0, 0))];
+            PodSpec { containers, pod_requests, pod_limits, ..PodSpec::default() }.qos_class()
+        };
+        assert_eq!(class(None, PodLimits::default()), QosClass::Burstable);
+        assert_eq!(class(asked(500, 64), limits(500, 64)), QosClass::Guaranteed, "whatever its containers say");
+        assert_eq!(class(asked(500, 64), limits(500, 0)), QosClass::Burstable, "memory has no limit");
+        assert_eq!(class(asked(500, 64), limits(500, 65)), QosClass::Burstable);
+        assert_eq!(class(asked(500, 64), PodLimits::default()), QosClass::Burstable);
     }
 
     #[test]

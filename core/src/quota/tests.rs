@@ -77,10 +77,10 @@ fn a_pod_that_has_ended_or_is_overdue_counts_as_an_object_only() {
     ended.status.phase = Phase::Succeeded;
     assert_eq!(used(ended), "count/pods=1");
     let mut leaving = plain;
-    leaving.meta.deleted_at = Some(Time::ZERO + Span::from_secs(30));
+    leaving.meta.deleted_at = Some(Time::from_millis(30_900));
     leaving.meta.deletion_grace = Some(Span::from_secs(30));
-    let at = |seconds| usage(&object(leaving.clone()), Time::ZERO + Span::from_secs(seconds)).len();
-    assert_eq!((at(60), at(61)), (4, 1), "grace after the time at which it should have gone");
+    let at = |millis| usage(&object(leaving.clone()), Time::from_millis(millis)).len();
+    assert_eq!((at(60_000), at(60_500)), (4, 1), "grace after the second in which it should have gone");
 }
 
 #[test]
@@ -91,6 +91,7 @@ fn services_count_their_node_ports_and_load_balancers() {
         port,
         target: IntOrName::Int(port),
         node_port: None,
+        app_protocol: Default::default(),
     };
     let counted = |service_type| {
         let service = Service { service_type, ports: vec![port(80), port(443)], ..Service::default() };

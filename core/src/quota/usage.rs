@@ -33,7 +33,8 @@ fn units(count: usize) -> Quantity {
 ///
 /// Source: `QuotaV1Pod`, pkg/quota/v1/evaluator/core/pods.go (v1.34.1).
 pub(crate) fn is_counted(pod: &Pod, now: Time) -> bool {
-    let overdue = |at: Time, grace: Span| now > at + grace;
+    // The API keeps whole seconds.
+    let overdue = |at: Time, grace: Span| now > at.whole_second() + grace;
     !pod.is_finished()
         && !pod.meta.deleted_at.zip(pod.meta.deletion_grace).is_some_and(|(at, grace)| overdue(at, grace))
 }

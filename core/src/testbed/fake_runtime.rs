@@ -151,7 +151,7 @@ impl FakeRuntime {
     /// Something is about to happen; returns whether it does. What has ended does not end again.
     pub(crate) fn happens(&mut self, now: Time, event: &RuntimeEvent) -> bool {
         match event {
-            RuntimeEvent::ContainerStarted { pod, container, attempt } => {
+            RuntimeEvent::ContainerStarted { pod, container, attempt, .. } => {
                 let Some(running) = self.pods.get_mut(pod) else { return false };
                 let (container, attempt) = (*container, *attempt);
                 running.containers.push(RunningContainer { container, attempt, started_at: now, exited: None });
@@ -198,8 +198,8 @@ impl FakeRuntime {
     }
 
     fn start(&self, pod: &Arc<Pod>, container: ContainerIndex, attempt: u32) -> Vec<(Span, RuntimeEvent)> {
-        let uid = pod.meta.uid;
-        let mut events = vec![(self.start, RuntimeEvent::ContainerStarted { pod: uid, container, attempt })];
+        let (uid, serves) = (pod.meta.uid, self.ready == Some(Span::ZERO));
+        let mut events = vec![(self.start, RuntimeEvent::ContainerStarted { pod: uid, container, attempt, serves })];
         let script = self.exits.get(&name_of(pod, container)).and_then(|all| all.get(attempt as usize).or(all.last()));
         if let Some((run, exit_code)) = script.copied() {
             let out_of_memory = false;

@@ -9,6 +9,7 @@
 mod config;
 mod defaults;
 pub(crate) mod go_types;
+mod kept;
 mod keyless;
 mod modelled;
 mod patch;
@@ -52,12 +53,13 @@ pub use defaults::{admit_pod, apply_defaults};
 pub use keyless::without_merge_key;
 pub use modelled::{Unmodelled, unmodelled_fields};
 pub use patch::{PatchType, apply_patch};
-pub use read::{Unreadable, read_admitted, read_body, read_event, read_manifests, read_node};
+pub use read::{Unreadable, converted, read_admitted, read_body, read_event, read_manifests, read_node};
 pub use service_update::settle_service;
 pub use snapshot::Snapshot;
+pub use storage::settle_claim;
 pub use three_way::three_way_patch;
 pub use to_core::to_object;
-pub use to_json::{timestamp, to_json};
+pub use to_json::{timestamp, to_json, to_json_with_hosts};
 pub use validation::names::{label_key_faults, label_value_faults};
 pub use validation::{
     Cause, Invalid, Policy, Reason, validate, validate_event, validate_finalize, validate_status_update,

@@ -224,6 +224,7 @@ const MODELLED: &[(&str, &[&str])] = &[
 
 const POD: &[&str] = &[
     "volumes.[].name",
+    "volumes.[].emptyDir.sizeLimit",
     "volumes.[].persistentVolumeClaim.**",
     "volumes.[].ephemeral.volumeClaimTemplate.**",
     "volumes.[].configMap.**",

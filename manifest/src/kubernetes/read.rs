@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Event;
 
 use super::{KINDS, Kind, Located, Manifest, config};
 use crate::strict::{self, Error, Errors};
-use crate::yaml::{self, Duplicates, Node, Value};
+use crate::yaml::{self, Duplicates, Node, Position, Value};
 
 /// Reads all objects of a manifest file, YAML or JSON, with `List`s flattened.
 ///
@@ -46,38 +46,98 @@ pub struct Unreadable {
     pub converted: String,
 }
 
-/// Reads the body of a request: JSON of one object of the kind, which may lack a name and may have unknown fields.
+/// Reads the body of a request: JSON of one object of the kind, which may lack a name and may have unknown fields. Keys
+/// count in the order in which they are written; of one that is set twice, the last value counts.
 ///
-/// Returns the object and the paths of its unknown fields. Errors: what cannot be read.
+/// Returns the object and what the API server says of its unknown fields and of those that are set twice, in its order.
+/// Errors: what cannot be read.
 pub fn read_body(kind: Kind, text: &str) -> Result<(Located<Manifest>, Vec<String>), Unreadable> {
-    let mut source = body(text)?;
+    let (mut source, mut written) = body(text)?;
     if let Some(error) = config::check_values(BODY, kind.kind, &mut source).first() {
         let said = Unreadable::of(error).said;
         return Err(Unreadable { converted: format!("error decoding from json: {said}"), said });
     }
-    let (mut value, unknown) = Manifest::with_unknown(BODY, kind, &source).map_err(|error| Unreadable::of(&error))?;
+    config::check_values(BODY, kind.kind, &mut written);
+    let read = |node: &Node| Manifest::with_unknown(BODY, kind, node);
+    let (mut value, _) = read(&source).map_err(|error| Unreadable::of(&decisive(error, &source, read)))?;
+    let (_, strange) = read(&written).map_err(|error| Unreadable::of(&error))?;
     mark_empty_selector(&mut value, &source);
-    Ok((Located { file: BODY.to_owned(), value, source }, paths(unknown)))
+    Ok((Located { file: BODY.to_owned(), value, source }, strict_words(strange)))
+}
+
+/// What a strategic merge patch has made of an object, with whole numbers that are outside of their types' ranges as Go
+/// turns them into these. What cannot be read stays as it is.
+pub fn converted(kind: Kind, object: &serde_json::Value) -> serde_json::Value {
+    let Ok((mut source, _)) = body(&object.to_string()) else { return object.clone() };
+    let mut is_changed = false;
+    while let Err(fault) = Manifest::with_unknown(BODY, kind, &source)
+        && let Some(number) = fault.wrapped()
+        && let Some(node) = source.at_mut(Position { line: fault.line, column: fault.column })
+    {
+        (node.value, is_changed) = (Value::Int(number.into()), true);
+    }
+    if is_changed { source.to_json() } else { object.clone() }
 }
 
 /// Reads the body of a request as a Kubernetes Event, as [`read_body`] does other kinds.
 pub fn read_event(text: &str) -> Result<(Event, Vec<String>), Unreadable> {
-    let (event, unknown) = strict::with_unknown(BODY, &body(text)?).map_err(|error| Unreadable::of(&error))?;
-    Ok((event, paths(unknown)))
+    let (source, written) = body(text)?;
+    let read = |node: &Node| strict::with_unknown(BODY, node);
+    let (event, _) = read(&source).map_err(|error| Unreadable::of(&decisive(error, &source, read)))?;
+    let (_, strange): (Event, _) = read(&written).map_err(|error| Unreadable::of(&error))?;
+    Ok((event, strict_words(strange)))
 }
 
 /// What stands for the name of a file where a request's body is read.
 const BODY: &str = "body";
 
-fn body(text: &str) -> Result<Node, Unreadable> {
+/// How many unknown fields and fields that are set twice the API server tells of.
+const STRICT_WORDS_MAX: usize = 100;
+
+/// The tree of a body, and the same with all of what is set twice.
+fn body(text: &str) -> Result<(Node, Node), Unreadable> {
     let plain = |message: &str| Unreadable { said: message.to_owned(), converted: message.to_owned() };
-    let mut documents = yaml::parse(text, Duplicates::LastWins).map_err(|error| plain(&error.message))?;
-    documents.pop().ok_or_else(|| plain("the body is empty"))
+    let read = |duplicates| {
+        let mut documents = yaml::parse(text, duplicates).map_err(|error| plain(&error.message))?;
+        documents.pop().ok_or_else(|| plain("the body is empty"))
+    };
+    Ok((read(Duplicates::LastWins)?, read(Duplicates::Kept)?))
 }
 
-/// The paths of unknown fields; what says what the object is belongs to no type.
-fn paths(unknown: Vec<Error>) -> Vec<String> {
-    unknown.into_iter().map(|error| error.path).filter(|path| path != "apiVersion" && path != "kind").collect()
+/// Of all faults of a body the one that the API server tells, where `first` is the first of them in the text: one of a
+/// type that reads itself, at which Go stops, or else the first.
+fn decisive<T>(
+    first: Box<Error>,
+    source: &Node,
+    read: impl Fn(&Node) -> Result<(T, Vec<Error>), Box<Error>>,
+) -> Box<Error> {
+    let mut rest = source.clone();
+    let mut fault = first.clone();
+    while !fault.stops_reading() {
+        // What is read over is as good as null from then on.
+        match rest.at_mut(Position { line: fault.line, column: fault.column }) {
+            Some(node) if node.value != Value::Null => node.value = Value::Null,
+            _ => return first,
+        }
+        match read(&rest) {
+            Ok(_) => return first,
+            Err(next) => fault = next,
+        }
+    }
+    fault
+}
+
+/// What is said of fields that are unknown or set twice: once of each path.
+///
+/// Source: `saveStrictError`, encoding/json/kubernetes_patch.go of sigs.k8s.io/json (v1.34.1).
+fn strict_words(strange: Vec<Error>) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for said in strange.into_iter().filter_map(|error| error.said) {
+        if words.len() < STRICT_WORDS_MAX && !words.contains(&said) {
+            words.push(said);
+        }
+    }
+    words
 }
 
 impl Unreadable {

@@ -257,7 +257,7 @@ fn complete(pod: &mut Pod, written: &api::Pod) {
     let Some(status) = &written.status else { return };
     // Only what is before what matters, so times from before 1970 may be as good as 1970.
     let seconds = |time: &meta::Time| u64::try_from(time.0.as_second()).unwrap_or(0);
-    pod.status.started_at = status.start_time.as_ref().map(|time| Time::from_secs(seconds(time)));
+    pod.status.started_at = status.start_time.as_ref().map(|time| Time::from_secs(seconds(time))).into();
     pod.status.nominated_node = status.nominated_node_name.as_deref().filter(|name| !name.is_empty()).map(Name::from);
     for condition in status.conditions.iter().flatten().filter(|it| it.type_ == "DisruptionTarget") {
         let holds = if condition.status == "True" { Status3::True } else { Status3::False };

@@ -125,7 +125,7 @@ impl<'de, 'p> Reader<'de, 'p> {
             _ if self.is_zero() => &[],
             _ => return Err(self.mismatch(&format!("a mapping ({name})")).wanted(Wanted::Struct(name))),
         };
-        self.note_unknown(entries, fields);
+        self.note_faults(entries, Some(fields));
         Ok(Entries::new(self, entries, Some(fields)))
     }
 
@@ -143,7 +143,10 @@ impl<'de, 'p> Reader<'de, 'p> {
     #[inline(never)]
     fn entries(self) -> Result<Entries<'de, 'p>, Fault> {
         match &self.node.value {
-            Value::Map(entries) => Ok(Entries::new(self, entries, None)),
+            Value::Map(entries) => {
+                self.note_faults(entries, None);
+                Ok(Entries::new(self, entries, None))
+            }
             _ if self.is_zero() => Ok(Entries::new(self, &[], None)),
             _ => Err(self.mismatch("a mapping")),
         }
@@ -189,7 +192,8 @@ impl<'de, 'p> Reader<'de, 'p> {
         }
         match self.node.value {
             Value::Int(number) if (min..=max).contains(&number) => Ok(number),
-            Value::Int(_) => {
+            // An integer that fits nowhere has been read as a float.
+            _ if self.is_huge() || matches!(self.node.value, Value::Int(_)) => {
                 let expected = format!("a whole number between {min} and {max}");
                 Err(self.mismatch(&expected).wanted(Wanted::Plain(go_type)))
             }
@@ -198,14 +202,39 @@ impl<'de, 'p> Reader<'de, 'p> {
         }
     }
 
-    /// Notes every key of the mapping that is no field; the reading goes on without it.
-    fn note_unknown(self, entries: &[(Key, Node)], fields: &'static [&'static str]) {
-        for (key, _) in entries.iter().filter(|(key, _)| !fields.contains(&key.text.as_str())) {
-            let path = Path::Field(&self.path, &key.text).to_string();
-            let message = format!("unknown field {:?}", key.text);
-            let error = Error::new(self.context.file, key.span.start(), &path, message);
-            self.context.unknown.borrow_mut().push(error.expecting(&key.text, fields.iter().copied()));
+    /// Whether it is a number beyond all integers.
+    fn is_huge(&self) -> bool {
+        matches!(self.node.value, Value::Float(number) if number.abs() >= i64::MAX as f64)
+    }
+
+    /// Notes every key of the mapping that is none of its fields, and of a request's body those that are set before;
+    /// the reading goes on without them. With no `fields`, keys may be any.
+    fn note_faults(self, entries: &[(Key, Node)], fields: Option<&'static [&'static str]>) {
+        // What says what an object is belongs to no type.
+        let is_header = |key: &str| {
+            self.context.reads_as_go && matches!(self.path, Path::Root) && ["apiVersion", "kind"].contains(&key)
+        };
+        for (place, (key, _)) in entries.iter().enumerate() {
+            let name = key.text.as_str();
+            let is_known = fields.is_none_or(|fields| fields.contains(&name)) || is_header(name);
+            let is_twin = || entries[..place].iter().any(|(earlier, _)| earlier.text == name);
+            let words = match is_known {
+                false => "unknown field",
+                true if self.context.reads_as_go && is_twin() => "duplicate field",
+                true => continue,
+            };
+            self.note(words, key, fields.filter(|_| !is_known).unwrap_or_default());
         }
+    }
+
+    /// Notes a key with what is wrong with it; `expected` are the keys that would have been taken.
+    #[cold]
+    fn note(self, words: &str, key: &Key, expected: &'static [&'static str]) {
+        let path = Path::Field(&self.path, &key.text).to_string();
+        let error = Error::new(self.context.file, key.span.start(), &path, format!("{words} {:?}", key.text));
+        let said = self.context.reads_as_go.then(|| format!("{words} {path:?}"));
+        let error = Error { said, ..error.expecting(&key.text, expected.iter().copied()) };
+        self.context.unknown.borrow_mut().push(error);
     }
 
     fn visit_items<V: Visitor<'de>>(self, mut items: Items<'de, 'p>, visitor: V) -> Result<V::Value, Fault> {

@@ -26,7 +26,8 @@ pub struct Error {
     pub suggestion: Option<String>,
     /// Where a value of one type stands in the place of another: the types.
     pub wrong_type: Option<WrongType>,
-    /// What the API server says, where its types read themselves: of a quantity, say.
+    /// What the API server says, where its types read themselves: of a quantity, say; and of a key of a request's body
+    /// that it does not know or has read before.
     pub said: Option<String>,
 }
 
@@ -123,6 +124,38 @@ impl Error {
                 Some(format!("cannot restore {} from {kind}", if list { "slice" } else { "map" }))
             }
         }
+    }
+
+    /// A whole number outside of its type's range as a strategic merge patch has it: Go turns it into one of the type,
+    /// which takes the lowest bits. What no 64 bits hold is the least of its type, or zero where that has 32.
+    ///
+    /// Source: `fromUnstructured`, staging/src/k8s.io/apimachinery/pkg/runtime/converter.go (v1.34.1).
+    pub(crate) fn wrapped(&self) -> Option<i64> {
+        let WrongType { wanted: Some(Wanted::Plain(go_type)), found, .. } = self.wrong_type.as_ref()? else {
+            return None;
+        };
+        let written = found.strip_prefix("number ")?;
+        let number = match written.parse::<i64>() {
+            Ok(number) => number,
+            // Without a fraction it can only be too large.
+            Err(_) if written.parse::<f64>().is_ok_and(|number| number.fract() == 0.0) => i64::MIN,
+            Err(_) => return None,
+        };
+        match *go_type {
+            "int32" => Some(i64::from(number as i32)),
+            "int64" => Some(number),
+            _ => None,
+        }
+    }
+
+    /// Whether Go's JSON reader stops here: a type that reads itself has refused a value. Of values of other wrong
+    /// types it keeps the first, and reads on.
+    ///
+    /// Source: `decodeState.saveError`, `decodeState.literalStore`, encoding/json/decode.go of sigs.k8s.io/json
+    /// (v1.34.1).
+    pub(crate) fn stops_reading(&self) -> bool {
+        let reads_itself = |it: &WrongType| matches!(it.wanted, Some(Wanted::Itself(_)));
+        self.said.is_some() || self.wrong_type.as_ref().is_some_and(reads_itself)
     }
 
     /// An error without more than a place and a message.

@@ -41,8 +41,9 @@ pub fn from_str<T: for<'de> Deserialize<'de>>(file: &str, text: &str, duplicates
     }
 }
 
-/// Reads the body of a request from a tree, and beside it what is unknown in it, which stops nothing. As in Go's JSON
-/// reader, null is as good as nothing wherever it stands: an empty text, zero, a struct without fields.
+/// Reads the body of a request from a tree, and beside it the keys that are unknown or set twice in it, which stop
+/// nothing, in the order of the text. As in Go's JSON reader, null is as good as nothing wherever it stands: an empty
+/// text, zero, a struct without fields.
 ///
 /// Errors: as [`from_node`], but for unknown fields.
 pub fn with_unknown<'de, T: Deserialize<'de>>(file: &str, node: &'de Node) -> Result<(T, Vec<Error>), Box<Error>> {

@@ -96,6 +96,10 @@ fn wrong_types_are_told_in_words_with_path_and_place() {
             "name: a\nreplicas: -1",
             "2:11: replicas: expected a whole number between 0 and 4294967295, found the integer -1",
         ),
+        (
+            "name: a\nreplicas: 100000000000000000000",
+            "2:11: replicas: expected a whole number between 0 and 4294967295, found the number 100000000000000000000",
+        ),
         ("name: a\nrate: fast", "2:7: rate: expected a number, found the string \"fast\""),
         ("name: a\ngroups: {}", "2:9: groups: expected a sequence, found a mapping"),
         (

@@ -239,7 +239,8 @@ impl Composer {
 impl Entries {
     /// Adds an entry; a later one replaces an earlier one of the same key, in the earlier one's place in the order.
     fn put(&mut self, entry: Entry, duplicates: Duplicates) -> Result<(), SyntaxError> {
-        let Some(&index) = self.index_of.get(&entry.key.text) else {
+        let first = self.index_of.get(&entry.key.text).filter(|_| duplicates != Duplicates::Kept);
+        let Some(&index) = first else {
             self.index_of.insert(entry.key.text.clone(), self.list.len());
             self.list.push(entry);
             return Ok(());

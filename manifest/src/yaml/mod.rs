@@ -87,7 +87,7 @@ pub enum Value {
     String(String),
     /// A sequence.
     Seq(Vec<Node>),
-    /// A mapping in the order of first appearance; keys are unique.
+    /// A mapping in the order of first appearance; keys are unique unless [`Duplicates::Kept`] was asked for.
     Map(Vec<(Key, Node)>),
 }
 
@@ -98,6 +98,8 @@ pub enum Duplicates {
     LastWins,
     /// An error that names both places.
     Refused,
+    /// All are kept, in the order of the text, for who tells of them.
+    Kept,
 }
 
 /// A text that is not YAML, or that holds something JSON cannot hold.
@@ -153,6 +155,18 @@ impl Node {
     /// What a field path names, if it is there.
     pub fn find(&self, path: &str) -> Option<&Node> {
         path_parts(path).try_fold(self, |node, part| node.step(part).map(|(_, node)| node))
+    }
+
+    /// The node that begins at a place, if there is one.
+    pub(crate) fn at_mut(&mut self, place: Position) -> Option<&mut Node> {
+        if self.span.start() == place {
+            return Some(self);
+        }
+        match &mut self.value {
+            Value::Seq(items) => items.iter_mut().find_map(|item| item.at_mut(place)),
+            Value::Map(entries) => entries.iter_mut().find_map(|(_, node)| node.at_mut(place)),
+            _ => None,
+        }
     }
 
     fn step(&self, part: &str) -> Option<(Position, &Node)> {

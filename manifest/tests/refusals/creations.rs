@@ -5,9 +5,9 @@ use wavetank_manifest::kubernetes::validate;
 use super::{changed, object, read, said, told_apart};
 
 /// A kind, the change that spoils an object of it, and what is said.
-type Row = (&'static str, &'static str, &'static str);
+pub(super) type Row<'a> = (&'a str, &'a str, &'a str);
 
-fn assert_created(rows: &[Row]) {
+pub(super) fn assert_created(rows: &[Row<'_>]) {
     let wrong = rows.iter().filter_map(|(kind, change, expected)| {
         let good = object(kind);
         assert_eq!(said(validate(&read(&good))), "", "{kind} as it is");

@@ -1,9 +1,10 @@
 //! What the API server refuses, one row for each check: an object, a change that spoils it, and what is said.
 //!
-//! `creations` has what is refused as it is made, `updates` what may not change. Changes are JSON merge patches. What
-//! is said is told without the words `Kind.group "name" is invalid: `.
+//! `creations` has what is refused as it is made, `orders` which of several faults comes first, `updates` what may not
+//! change. Changes are JSON merge patches. What is said is told without the words `Kind.group "name" is invalid: `.
 
 mod creations;
+mod orders;
 mod updates;
 
 use serde_json::{Value, json};

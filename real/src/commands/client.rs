@@ -61,7 +61,7 @@ pub(crate) enum Client {
         #[command(flatten)]
         target: Target,
         /// How many.
-        #[arg(long)]
+        #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = replicas)]
         replicas: u32,
     },
     /// Changes an image of a Deployment, which starts a rolling update.
@@ -190,6 +190,12 @@ fn kind_and_name(text: &str) -> Result<(Kind, String), String> {
     }
 }
 
+/// Kubernetes' own range: an `int32` that is not negative.
+fn replicas(text: &str) -> Result<u32, String> {
+    let wrong = || format!("expected a whole number from 0 to {}", i32::MAX);
+    text.parse().ok().filter(|count| i32::try_from(*count).is_ok()).ok_or_else(wrong)
+}
+
 fn container_and_image(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((container, image)) if !container.is_empty() && !image.is_empty() => {
@@ -210,5 +216,13 @@ mod tests {
         }
         assert!(kind("widgets").expect_err("no such kind").contains("expected one of namespaces, nodes, pods"));
         assert!(kind_and_name("web").is_err());
+    }
+
+    #[test]
+    fn numbers_of_pods_are_refused_with_the_range() {
+        assert_eq!((replicas("0"), replicas("2147483647")), (Ok(0), Ok(2_147_483_647)));
+        for wrong in ["-1", "x", "1.5", "2147483648", ""] {
+            assert_eq!(replicas(wrong), Err("expected a whole number from 0 to 2147483647".to_owned()), "{wrong}");
+        }
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct Up {
     #[arg(long)]
     keep: bool,
     /// End by itself after this long, such as 90s or 5m.
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    #[arg(long = "for", value_name = "DURATION", allow_hyphen_values = true, value_parser = duration)]
     limit: Option<Duration>,
 }
 

@@ -91,7 +91,8 @@ impl Node {
                 record.started_at = Some(now);
                 let (ended, stop_wanted) = (record.ended_early.take(), record.stop_wanted.take());
                 let old = podded.superseded(container, attempt);
-                self.tell(RuntimeEvent::ContainerStarted { pod, container, attempt }).await;
+                let serves = true;
+                self.tell(RuntimeEvent::ContainerStarted { pod, container, attempt, serves }).await;
                 if !old.is_empty() {
                     let jobs = self.jobs.clone();
                     self.running.spawn(async move { jobs.remove_all(old).await });

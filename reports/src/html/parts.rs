@@ -36,7 +36,7 @@ pub(super) fn nodes(record: &RunRecord, page: &mut String) {
     let columns = [
         "=Node",
         "=Zone",
-        "#CPU",
+        "#CPU (cores)",
         "#Memory",
         "#Pods at the end",
         "#Most pods",

@@ -44,7 +44,7 @@ const LEFT: f64 = 18.0;
 const LABEL_MAX: f64 = 300.0;
 const DOT: f64 = 4.5;
 const VALUE_DOT: f64 = 2.0;
-const VALUE_ALPHA: f64 = 0.35;
+const VALUE_RIM: f64 = 3.0;
 const CAP: f64 = 5.0;
 
 impl DotFigure {
@@ -93,9 +93,6 @@ impl DotRow {
         x: &impl Fn(f64) -> f64,
     ) -> Result<(), CanvasError<B>> {
         let colour = cycle(self.group);
-        for value in &self.values {
-            canvas.disc((x(*value), y), VALUE_DOT, INK_SOFT.with_alpha(VALUE_ALPHA))?;
-        }
         if self.half_width > 0.0 {
             let (low, high) = (x(self.mean - self.half_width), x(self.mean + self.half_width));
             let ink = colour.with_alpha(1.0);
@@ -103,6 +100,12 @@ impl DotRow {
             canvas.line(&[(low, y - CAP), (low, y + CAP)], 1.5, ink)?;
             canvas.line(&[(high, y - CAP), (high, y + CAP)], 1.5, ink)?;
         }
-        canvas.disc((x(self.mean), y), DOT, colour.with_alpha(1.0))
+        canvas.disc((x(self.mean), y), DOT, colour.with_alpha(1.0))?;
+        // On the interval's line, and on the mean where they are it: a rim keeps them apart from both.
+        for value in &self.values {
+            canvas.disc((x(*value), y), VALUE_RIM, PAPER.with_alpha(1.0))?;
+            canvas.disc((x(*value), y), VALUE_DOT, INK.with_alpha(1.0))?;
+        }
+        Ok(())
     }
 }

@@ -68,9 +68,10 @@ fn study_figures(study: &Study, subtitle: &str) -> Vec<BandFigure> {
 fn figures_over_time(record: &RunRecord) -> Vec<Figure> {
     // Placement alone has one instant per pod: nodes are always ready, and nothing is slow.
     if record.summary.study.is_some() {
-        return vec![pods(record), allocation(record)];
+        return std::iter::once(pods(record)).chain(allocation(record)).collect();
     }
-    let mut figures = vec![pods(record), nodes(record), allocation(record)];
+    let mut figures = vec![pods(record), nodes(record)];
+    figures.extend(allocation(record));
     if !record.series.endpoints.is_empty() {
         figures.push(endpoints(record));
     }
@@ -131,7 +132,8 @@ fn readiness_panel(value_label: String, steps: &StepSeries) -> Panel {
     Panel { value_label, format: ValueFormat::Count, at_least: 1, kind: PanelKind::Lines, tracks, marks: vec![] }
 }
 
-fn allocation(record: &RunRecord) -> Figure {
+/// A panel for CPU and one for memory; of what no pod asks for there is none.
+fn allocation(record: &RunRecord) -> Option<Figure> {
     let panel = |what: &str, steps: &StepSeries| {
         let mut tracks = tracks(steps, |index, column| match index {
             0 => ("all nodes".to_owned(), BLUE),
@@ -143,7 +145,7 @@ fn allocation(record: &RunRecord) -> Figure {
         }
         tracks.truncate(LINES_MAX);
         Panel {
-            value_label: format!("{what} (%)"),
+            value_label: format!("{what} requested (%)"),
             format: ValueFormat::Percent,
             at_least: 100,
             kind: PanelKind::Lines,
@@ -151,14 +153,18 @@ fn allocation(record: &RunRecord) -> Figure {
             marks: vec![],
         }
     };
-    let panels = vec![
-        panel("CPU requested", &record.series.allocated_cpu),
-        panel("memory requested", &record.series.allocated_memory),
-    ];
-    let columns = record.series.allocated_cpu.columns.len().max(record.series.allocated_memory.columns.len());
-    let mut figure = over_time(record, "allocation", "Requested share of allocatable CPU and memory", panels);
+    let resources = [("CPU", &record.series.allocated_cpu), ("memory", &record.series.allocated_memory)];
+    let asked = |(_, steps): &(&str, &StepSeries)| {
+        steps.rows.is_empty() || steps.rows.iter().any(|(_, values)| values.iter().any(|value| *value != 0))
+    };
+    let drawn: Vec<_> = resources.into_iter().filter(asked).collect();
+    let columns = drawn.iter().map(|(_, steps)| steps.columns.len()).max()?;
+    let names: Vec<&str> = drawn.iter().map(|(what, _)| *what).collect();
+    let title = format!("Requested share of allocatable {}", names.join(" and "));
+    let mut figure =
+        over_time(record, "allocation", &title, drawn.iter().map(|(what, steps)| panel(what, steps)).collect());
     figure.subtitle += &left_out(columns);
-    figure
+    Some(figure)
 }
 
 fn other(record: &RunRecord, steps: &StepSeries) -> Figure {

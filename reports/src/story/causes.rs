@@ -81,13 +81,14 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// The last fault that had struck a node by a place and had not been undone.
+    /// The last fault that had struck a node by a place, as a whole, and had not been undone.
     fn fault(&self, node: &str, before: usize) -> Option<usize> {
         let mut open: Vec<usize> = Vec::new();
         for &index in self.aimed_at(node).iter().take_while(|&&index| index < before) {
             let fact = &self.rows[index];
             match (fact.category.as_str(), fact.reason.as_str()) {
-                ("fault", "Begins") => open.push(index),
+                // What uses up memory, disk or processes takes no node away.
+                ("fault", "Begins") if !fact.subject.contains(" beside the pods of ") => open.push(index),
                 ("fault", "Ends") => {
                     let same =
                         |&one: &usize| self.rows[one].subject == fact.subject && self.rows[one].message == fact.message;
@@ -204,24 +205,48 @@ impl<'a> Causes<'a> {
                 facts.last_of(&facts.node_of(subject, index)?, index, &["NodeNotReady"])
             }
             "Unready" => since(&["DeletionRequested", "Exited", "Unhealthy"], &["Ready"]),
-            "Killing" => since(&["DeletionRequested", "Unhealthy", "Evicted"], &["Started"]),
+            "Ended" => self.of_an_end_by_the_kubelet(index),
+            "Killing" => since(&["DeletionRequested", "Unhealthy", "Evicted", "Ended"], &["Started"]),
             "Exited" => since(&["Killing", "OOMKilling"], &["Started"]),
             "BackOff" => last(&["Exited"]),
             "Started" if fact.message.contains("again (restart ") => last(&["Exited"]),
+            "Succeeded" => since(&["Exited"], &["Started"]),
             "Failed" => since(&["Exited", "Evicted", "DeadlineExceeded", "Terminated"], &["Started"]),
             _ => None,
         }
+    }
+
+    /// Why a kubelet ends a pod: its node runs short, or is shut down; of other ends (a deadline) no cause is told.
+    fn of_an_end_by_the_kubelet(&self, index: usize) -> Option<usize> {
+        let (facts, fact) = (&self.facts, &self.facts.rows[index]);
+        let node = facts.node_of(&fact.subject, index)?;
+        if fact.message.starts_with("Terminated: Pod was terminated in response to imminent node shutdown") {
+            return facts.last_of(&node, index, &["NodeShutdown"]);
+        }
+        let resource = fact.message.strip_prefix("Evicted: The node was low on resource: ")?;
+        let condition = match resource.split('.').next()? {
+            "memory" => "MemoryPressure",
+            "pids" => "PIDPressure",
+            _ => "DiskPressure",
+        };
+        let of_it = |fact: &FactRow| fact.reason == "Pressure" && fact.message.starts_with(condition);
+        let last = facts.last(&node, index, of_it)?;
+        facts.rows[last].message.ends_with(" begins").then_some(last)
     }
 
     fn of_node(&self, index: usize) -> Option<usize> {
         let (facts, fact) = (&self.facts, &self.facts.rows[index]);
         let node = fact.subject.as_str();
         let taint = fact.message.strip_prefix("taint ").unwrap_or("");
-        let lost =
-            taint.starts_with("node.kubernetes.io/unreachable:") || taint.starts_with("node.kubernetes.io/not-ready:");
+        let unreachable = taint.starts_with("node.kubernetes.io/unreachable:");
+        let lost = unreachable || taint.starts_with("node.kubernetes.io/not-ready:");
+        let pressure = ["memory", "disk", "pid"].into_iter().zip(["MemoryPressure", "DiskPressure", "PIDPressure"]);
+        let mut pressure =
+            pressure.filter(|(key, _)| taint.starts_with(&format!("node.kubernetes.io/{key}-pressure:")));
+        let pressure = pressure.next().map(|(_, condition)| condition);
         let closed = taint.starts_with("node.kubernetes.io/unschedulable:");
         match fact.reason.as_str() {
-            "NodeNotReady" => facts.fault(node, index),
+            "NodeNotReady" | "NodeShutdown" => facts.fault(node, index),
             "NodeReady" => {
                 let lost = facts.last_of(node, index, &["NodeNotReady"])?;
                 let ended =
@@ -229,12 +254,39 @@ impl<'a> Causes<'a> {
                 let before = facts.aimed_at(node).iter().filter(|&&place| place < index);
                 before.rev().find(ended).copied().filter(|ended| *ended > lost)
             }
-            "Tainted" if lost => facts.last_of(node, index, &["NodeNotReady"]),
-            "Untainted" if lost => facts.last_of(node, index, &["NodeReady"]),
+            "Tainted" if lost => self.of_a_loss(node, index, unreachable),
+            "Untainted" if lost => {
+                let ready = facts.last_of(node, index, &["NodeReady"])?;
+                match facts.last_of(node, index, &["NodeNotReady"]) {
+                    // A node that is not ready changes one of these taints for the other.
+                    Some(lost) if lost > ready => facts.last(node, index, |fact| {
+                        let (_, effect) = taint.split_once(':').unwrap_or_default();
+                        let other = if unreachable { "not-ready" } else { "unreachable" };
+                        let effect = effect.trim_end_matches(" removed");
+                        fact.reason == "Tainted"
+                            && fact.message == format!("taint node.kubernetes.io/{other}:{effect} added")
+                    }),
+                    _ => Some(ready),
+                }
+            }
+            "Tainted" | "Untainted" if pressure.is_some() => {
+                let verb = if fact.reason == "Tainted" { "begins" } else { "ends" };
+                facts.last(node, index, |fact| {
+                    fact.reason == "Pressure" && pressure.is_some_and(|kind| fact.message == format!("{kind} {verb}"))
+                })
+            }
             "Tainted" if closed => facts.last_of(node, index, &["NodeNotSchedulable"]),
             "Untainted" if closed => facts.last_of(node, index, &["NodeSchedulable"]),
             _ => None,
         }
+    }
+
+    /// Why a node has a taint of those that are not ready: what is recorded of its condition or, if it had been lost
+    /// otherwise before it was heard of no more, the fault.
+    fn of_a_loss(&self, node: &str, index: usize, unreachable: bool) -> Option<usize> {
+        let lost = self.facts.last_of(node, index, &["NodeNotReady"])?;
+        let unheard = self.facts.rows[lost].message.ends_with("(NodeStatusUnknown)");
+        if unreachable && !unheard { self.facts.fault(node, index) } else { Some(lost) }
     }
 
     fn of_workload(&self, index: usize) -> Option<usize> {

@@ -76,7 +76,11 @@ pub fn story(recorded: &Recorded, subject: &str) -> Story {
     let places = places(&causes, subject);
     let mut steps: Vec<Step> = places.iter().map(|&place| step(&causes, place, &places)).collect();
     steps.extend(recorded.events.iter().filter(|event| event.subject == subject).filter_map(|event| {
-        let told = causes.facts.of(subject).iter().any(|&place| recorded.facts[place].reason == event.reason);
+        let same = |fact: &FactRow| {
+            let pair = (event.reason.as_str(), fact.reason.as_str());
+            fact.reason == event.reason || SAME_AS.contains(&pair) || fact.message == ended(event).trim_end()
+        };
+        let told = causes.facts.of(subject).iter().any(|&place| same(&recorded.facts[place]));
         (!told && !TOLD_OTHERWISE.contains(&event.reason.as_str())).then(|| said(event))
     }));
     // Stable: facts come before the events of their instant.
@@ -97,6 +101,14 @@ const TOLD_OTHERWISE: &[&str] = &[
     "TaintManagerEviction",
 ];
 
+/// Events that say what a fact of the same object says, if there is one: the event's reason and the fact's.
+const SAME_AS: &[(&str, &str)] = &[("Preempted", "Preempting")];
+
+/// How the fact reads that an event about the end of a pod repeats (`Evicted: The node was low on …`).
+fn ended(event: &EventRow) -> String {
+    format!("{}: {}", event.reason, event.message)
+}
+
 /// The places of all facts that belong to a story, in order.
 fn places(causes: &Causes<'_>, subject: &str) -> BTreeSet<usize> {
     let facts = &causes.facts;
@@ -114,7 +126,9 @@ fn places(causes: &Causes<'_>, subject: &str) -> BTreeSet<usize> {
     if subject.starts_with("node/") {
         let befell = |fact: &FactRow| {
             fact.category == "pod"
-                && (fact.reason == "TaintManagerEviction" || (fact.reason == "DeletionRequested" && fact.by == "user"))
+                && (fact.reason == "TaintManagerEviction"
+                    || (fact.reason == "Ended" && is_the_nodes_doing(&fact.message))
+                    || (fact.reason == "DeletionRequested" && fact.by == "user"))
         };
         let on_it = |place: &usize| {
             let fact = &facts.rows[*place];
@@ -123,6 +137,11 @@ fn places(causes: &Causes<'_>, subject: &str) -> BTreeSet<usize> {
         places.extend((0..facts.rows.len()).filter(on_it));
     }
     places
+}
+
+/// Whether a kubelet has ended a pod for its node's sake: it runs short or is shut down.
+fn is_the_nodes_doing(message: &str) -> bool {
+    message.starts_with("Evicted: The node ") || message.starts_with("Terminated: ")
 }
 
 fn step(causes: &Causes<'_>, place: usize, told: &BTreeSet<usize>) -> Step {
@@ -169,6 +188,7 @@ fn sentence(fact: &FactRow) -> String {
         ("fault", _) => format!("is undone ({})", fact.message),
         ("action", "Requested") => format!("requested by the user ({})", fact.message),
         ("action", _) => fact.message.to_string(),
+        (_, "Preempting") => fact.message.replace("pod/default/", "pod/"),
         (_, "Created") if fact.message != "created" => fact.message.to_string(),
         (_, "Deleted") if !fact.by.is_empty() => match fact.by.as_str() {
             "user" => "gone, removed by the user".to_owned(),

@@ -1,5 +1,6 @@
 //! `sim explain`: the story of one object of a recorded run, with its causes.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use wavetank_manifest::nearest;
@@ -69,10 +70,12 @@ fn find<'a>(recorded: &'a Recorded, name: &str) -> Result<&'a str, String> {
     let of_kind: Vec<Subject<'_>> =
         subjects.iter().filter_map(|whole| Subject::of(whole)).filter(|one| one.kind == kind).collect();
     if of_kind.is_empty() {
-        let kinds = subjects.iter().filter_map(|whole| Subject::of(whole)).map(|one| one.kind);
-        return Err(match nearest(&kind, kinds) {
+        let kinds: BTreeSet<&str> =
+            subjects.iter().filter_map(|whole| Subject::of(whole)).map(|one| one.kind).collect();
+        return Err(match nearest(&kind, kinds.iter().copied()) {
             Some(near) => format!("the run has no {kind}: did you mean {near}?"),
-            None => format!("the run has no {kind}"),
+            None if kinds.is_empty() => "the run has no facts about objects: it was one of placement alone".to_owned(),
+            None => format!("the run has no {kind:?}; it has {}", Vec::from_iter(kinds).join(", ")),
         });
     }
     let in_namespace = |one: &&Subject<'_>| namespace.is_none_or(|namespace| one.namespace == namespace);

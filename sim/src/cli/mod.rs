@@ -111,7 +111,7 @@ struct Overrides {
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
     /// End the run at this time.
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = parse_span)]
     until: Option<Span>,
 }
 
@@ -181,6 +181,14 @@ impl From<Rejected> for Unusable {
 /// Reads a scenario and parses its expectations; the errors of both are told together.
 fn load(inputs: Inputs) -> Result<(Loaded, Watch), Unusable> {
     Ok(Loaded::read_with(inputs, Watch::new)?)
+}
+
+/// Reads the inputs that a run has recorded. Errors name the recorded file too: the user's own may be as it should.
+fn load_recorded(dir: &Path) -> Result<(Loaded, Watch), Unusable> {
+    load(Inputs::from_run(dir).map_err(Unusable)?).map_err(|Unusable(text)| {
+        let place = dir.join("inputs");
+        Unusable(format!("what the run has recorded in {} cannot be run again:\n{text}", place.display()))
+    })
 }
 
 /// Reads a scenario file.

@@ -21,6 +21,11 @@ pub(super) fn some(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "expected a whole number, 1 or more".to_owned())
 }
 
+/// How many threads are started: no more than there are things to do, and 0, which is one per core, if nobody says.
+pub(super) fn threads(wanted: Option<usize>, things: usize) -> usize {
+    wanted.map_or(0, |wanted| wanted.min(things.max(1)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,6 +41,8 @@ mod tests {
             );
         }
         assert_eq!((count("0"), some("1")), (Ok(0), Ok(1)));
+        assert_eq!([threads(Some(99_999), 37), threads(Some(2), 37), threads(None, 37)], [37, 2, 0]);
+        assert_eq!(threads(Some(5), 0), 1, "0 would be one per core");
         assert!(count("-1").is_err() && some("0").is_err() && some("x").is_err());
     }
 }

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use wavetank_journal::{FILE_NAME, JournalError, Told};
 
 use super::run::{detail, rendered, with_progress, writable, write};
-use super::{Exit, Format, Unusable, complain, load, print};
-use crate::plan::scenario::Inputs;
+use super::{Exit, Format, Unusable, complain, load_recorded, print};
 use crate::text_file;
 
 #[derive(clap::Args)]
@@ -41,9 +40,8 @@ fn replay_scenario(arguments: &Arguments) -> Result<(String, Exit), Unusable> {
     if !writable(arguments.out.as_deref()) {
         return Ok((String::new(), Exit::NotWritten));
     }
-    let inputs = Inputs::from_run(dir).map_err(Unusable)?;
+    let (loaded, watch) = load_recorded(dir)?;
     let recorded = recorded_fingerprint(dir).map_err(Unusable)?;
-    let (loaded, watch) = load(inputs)?;
     let executed = with_progress(&loaded, watch, detail(arguments.out.as_deref()));
     let mut exit = Exit::Held;
     if let Some(out) = &arguments.out

@@ -47,8 +47,10 @@ pub(super) fn run(arguments: Arguments) -> Exit {
         complain(&error);
         exit = Exit::NotWritten;
     }
+    let exit = print(&rendered(&executed, arguments.format), exit);
+    // Last, where whoever looks at the terminal finds it.
     explain(&executed);
-    print(&rendered(&executed, arguments.format), exit)
+    exit
 }
 
 /// Says before the run, which may be long, that its report would have no place.

@@ -7,8 +7,7 @@ use wavetank_core::seam::{Effect, Input};
 use wavetank_core::time::Time;
 use wavetank_journal::{FILE_NAME, Reader};
 
-use super::{Unusable, load};
-use crate::plan::scenario::Inputs;
+use super::{Unusable, load_recorded};
 use crate::world::Simulation;
 
 /// A recorded run that is told again, input by input.
@@ -35,7 +34,7 @@ impl Source {
             let reader = Reader::open(&dir.join(FILE_NAME)).map_err(|error| Unusable(error.to_string()))?;
             return Ok(Source::Journal(reader));
         }
-        let (loaded, _) = load(Inputs::from_run(dir).map_err(Unusable)?)?;
+        let (loaded, _) = load_recorded(dir)?;
         if loaded.plan.placement_only {
             let place = dir.display();
             return Err(Unusable(format!(

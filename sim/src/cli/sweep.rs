@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::numbers::some;
+use super::numbers::{some, threads};
 use super::{Exit, Overrides, complain, print};
 use crate::sweep::{Axis, Done, Estimate, Failure, Matrix, Store, Sweep, parse_seeds, report};
 
@@ -74,7 +74,7 @@ pub(super) fn run(arguments: Arguments) -> Exit {
             return Exit::NotWritten;
         }
     };
-    let pool = match rayon::ThreadPoolBuilder::new().num_threads(arguments.jobs.unwrap_or(0)).build() {
+    let pool = match rayon::ThreadPoolBuilder::new().num_threads(threads(arguments.jobs, sweep.jobs().len())).build() {
         Ok(pool) => pool,
         Err(error) => {
             complain(&format!("cannot start threads: {error}"));

@@ -27,6 +27,9 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
                     counted(plan.faults.len(), "fault"),
                     counted(loaded.scenario.spec.expect.len(), "expectation")
                 ));
+                for warning in &loaded.warnings {
+                    told.push_str(&format!("  warning: {warning}\n"));
+                }
             }
             Err(Unusable(text)) => {
                 complain(&text);

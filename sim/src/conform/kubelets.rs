@@ -301,7 +301,7 @@ fn unready_message(pod: &Pod) -> String {
 }
 
 fn accept(pod: &mut Pod, now: Time) {
-    pod.status.started_at = Some(now);
+    pod.status.started_at = now.into();
     let waiting = ContainerState::Waiting { reason: "ContainerCreating".into(), message: Name::default() };
     let container =
         ContainerStatus { state: waiting, last_terminated: None, ready: false, started: false, restarts: 0 };

@@ -12,6 +12,7 @@ use wavetank_manifest::yaml::{Duplicates, parse};
 
 use crate::conform::kubectl::{CommandLine, transcript};
 use crate::conform::line::Line;
+use crate::conform::refusals::Refused;
 use crate::conform::unrecorded;
 use crate::text_file;
 
@@ -27,7 +28,7 @@ pub struct Recording {
     /// What the watches showed, in order of the store's revisions.
     pub lines: Vec<Line>,
     /// Requests that the API server refused, each with its answer.
-    pub refused: Vec<Value>,
+    pub refused: Vec<Refused>,
     /// The wall-clock time of zero on the recording's clock: Unix time in milliseconds.
     pub zero_unix_ms: i64,
     /// `--kube-api-qps` and `--kube-api-burst` of the controller manager, where they are not the defaults.
@@ -94,7 +95,7 @@ impl Recording {
         let text = |file: &str| text_file::read(&folder.join(file));
         let bad = folder.join("bad.jsonl");
         if bad.is_file() {
-            let refused = json_lines(&text("bad.jsonl")?, &bad)?;
+            let refused = lines_of(&text("bad.jsonl")?, &bad, Refused::read)?;
             return Ok(Recording { refused, ..Recording::empty(name) });
         }
         let steps_file = folder.join("steps.yaml");
@@ -211,12 +212,12 @@ fn quoted(text: &str) -> String {
 }
 
 fn json_lines(text: &str, file: &Path) -> Result<Vec<Value>, String> {
+    lines_of(text, file, |line| serde_json::from_str(line))
+}
+
+fn lines_of<T>(text: &str, file: &Path, read: fn(&str) -> serde_json::Result<T>) -> Result<Vec<T>, String> {
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(number, line)| {
-            serde_json::from_str(line).map_err(|error| format!("{}:{number}: {error}", file.display()))
-        })
-        .collect()
+    lines.map(|(number, line)| read(line).map_err(|error| format!("{}:{number}: {error}", file.display()))).collect()
 }
 
 /// Objects that were created to see what is filled in, by kind: `sent`, `code`, `stored`.

@@ -83,7 +83,7 @@ fn verdict(pod: &Pod, gone: &BTreeSet<ObjectKey>, options: &DrainOptions) -> Ver
     if pod.is_finished() {
         return Verdict::Goes;
     }
-    let is_local = pod.spec.volumes.iter().any(|volume| volume.source == PodVolumeSource::EmptyDir);
+    let is_local = pod.spec.volumes.iter().any(|volume| matches!(volume.source, PodVolumeSource::EmptyDir(_)));
     if is_local && !options.delete_empty_dir_data {
         return Verdict::Error("Pods with local storage (use --delete-emptydir-data to override)".to_owned());
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use wavetank_core::digest::Shared;
 use wavetank_core::id::Revision;
 use wavetank_core::model::{
-    DaemonSet, Labels, Meta, OwnerReference, Phase, PodSpec, PodStatus, PodVolume, PodVolumeSource,
+    DaemonSet, Labels, Meta, OwnerReference, OwnerReferences, Phase, PodSpec, PodStatus, PodVolume, PodVolumeSource,
 };
 
 use super::*;
@@ -26,12 +26,12 @@ fn pod(name: &str, uid: u128) -> Pod {
 
 fn bare(name: &str, uid: u128) -> Pod {
     let mut pod = pod(name, uid);
-    pod.meta.owners = Arc::default();
+    pod.meta.owners = OwnerReferences::default();
     pod
 }
 
 fn with_empty_dir(mut pod: Pod) -> Pod {
-    let volumes = vec![PodVolume { name: "tmp".into(), source: PodVolumeSource::EmptyDir }];
+    let volumes = vec![PodVolume { name: "tmp".into(), source: PodVolumeSource::EmptyDir(Default::default()) }];
     pod.spec = Shared::new(PodSpec { volumes, ..PodSpec::default() });
     pod
 }

@@ -9,9 +9,9 @@ use cel::common::types::{CelBool, CelInt, CelList, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 use serde_json::Value as Json;
 use wavetank_core::id::{Name, RowId};
-use wavetank_core::model::{Kind, Object};
+use wavetank_core::model::{Kind, Node, Object};
 use wavetank_core::store::View;
-use wavetank_manifest::kubernetes::to_json;
+use wavetank_manifest::kubernetes::to_json_with_hosts;
 
 use super::json::{key_text, value};
 
@@ -100,13 +100,15 @@ impl Objects {
 
 impl Table {
     fn refresh(&mut self, view: View<'_>, kind: Kind, epoch: i64) {
+        let host_of = |node: &Name| view.find::<Node>(&Name::default(), node)?.1.status.address.clone();
         let mut old = std::mem::take(&mut self.entries).into_iter().peekable();
         for (row, version) in view.objects(kind) {
             let (namespace, name) = (version.meta().namespace.clone(), version.meta().name.clone());
             while old.next_if(|entry| (&entry.namespace, &entry.name) < (&namespace, &name)).is_some() {}
             let known = old.next_if(|entry| entry.row == row);
             let entry = known.filter(|entry| entry.version.is_same_version(&version)).unwrap_or_else(|| {
-                let json = to_json(&version, view.revision_of(kind, row).unwrap_or_default(), epoch);
+                let revision = view.revision_of(kind, row).unwrap_or_default();
+                let json = to_json_with_hosts(&version, revision, epoch, &host_of);
                 Entry { row, namespace, name, version, json }
             });
             self.entries.push(entry);

@@ -6,7 +6,7 @@ use wavetank_core::digest::StableHasher;
 use wavetank_core::draw::{Purpose, below, draw};
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::kubelet::{ContainerIndex, HookKind, ProbeKind};
-use wavetank_core::model::{Container, Hook, Meta, Pod, PodSpec, Probe};
+use wavetank_core::model::{Container, Hook, Meta, Pod, PodSpec, PodVolume, PodVolumeSource, Probe};
 use wavetank_core::time::{Span, Time};
 
 use super::machine::Uses;
@@ -153,6 +153,12 @@ impl Start<'_> {
         course
     }
 
+    /// Whether a container that started just now serves from then on, and so is ready without a readiness probe.
+    pub(super) fn serves_at_once(&self, behaviours: &Behaviours, started: Time) -> bool {
+        let course = self.course(behaviours, ProbeKind::Readiness, None, started);
+        course.first().is_some_and(|(at, serves)| *serves && *at <= started)
+    }
+
     /// How long a hook takes, and what goes wrong with it.
     pub(super) fn hook(&self, behaviours: &Behaviours, kind: HookKind, hook: &Hook) -> (Span, Name) {
         let plan = self.behaviour(behaviours).map(|behaviour| &behaviour.hooks);
@@ -171,7 +177,7 @@ impl Start<'_> {
     }
 
     /// What this start uses, as drawn; `None` if it uses nothing that can run short.
-    pub(super) fn uses(&self, behaviours: &Behaviours) -> Option<Box<Uses>> {
+    pub(super) fn uses(&self, behaviours: &Behaviours) -> Option<Uses> {
         if !behaviours.use_something {
             return None;
         }
@@ -179,11 +185,15 @@ impl Start<'_> {
         if usage.is_nothing() {
             return None;
         }
-        Some(Box::new(Uses {
+        let is_it = |volume: &&PodVolume| volume.name == usage.disk_volume;
+        let is_empty_dir = |volume: &PodVolume| matches!(volume.source, PodVolumeSource::EmptyDir(_));
+        let volume = self.spec.volumes.iter().find(is_it).filter(|volume| is_empty_dir(volume));
+        Some(Uses {
+            volume: volume.map(|volume| volume.name.clone()).unwrap_or_default(),
             memory: usage.memory.as_ref().map(|growth| growth.drawn(self.draw(Purpose::MemoryUse))),
             disk: usage.disk.as_ref().map(|growth| growth.drawn(self.draw(Purpose::DiskUse))),
             processes: u64::from(usage.processes),
-        }))
+        })
     }
 
     /// When and how the container ends by itself; `None` runs for ever.

@@ -1,13 +1,12 @@
 //! One machine: its image cache, its addresses and its pods, in rows of a few dozen bytes.
 
-use std::ops::{Deref, DerefMut};
-
 use wavetank_core::chunks::Chunks;
 use wavetank_core::digest::Shared;
-use wavetank_core::growth::make_room;
 use wavetank_core::id::{Name, Uid};
+use wavetank_core::keys::Keys;
 use wavetank_core::kubelet::ContainerIndex;
 use wavetank_core::model::{Address, Meta, Pod, PodOwn, PodSpec, PodStatus};
+use wavetank_core::one_or_several::OneOrSeveral;
 use wavetank_core::time::{Span, Time};
 
 use super::behaviour::Start;
@@ -33,11 +32,11 @@ pub(super) struct Ends {
 }
 
 /// Where a container is in its life.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
     Starting,
-    Running { ends: Option<Box<Ends>> },
-    Exited { code: i32, at: Time },
+    Running,
+    Exited,
 }
 
 /// One container.
@@ -47,8 +46,17 @@ pub(super) struct Container {
     pub(super) attempt: u32,
     pub(super) started_at: Time,
     pub(super) state: State,
-    /// What it uses; `None` is nothing that can run short.
-    pub(super) uses: Option<Box<Uses>>,
+    /// Only for a container that ends, or that uses something.
+    beside: Option<Box<Beside>>,
+}
+
+/// What there is to a container beside that it runs.
+#[derive(Clone, Debug, Default)]
+struct Beside {
+    /// Its end, if that has been decided.
+    ends: Option<Ends>,
+    /// What it uses, or has left in a volume; `None` is nothing that can run short.
+    uses: Option<Uses>,
 }
 
 /// What one start of a container uses, as drawn.
@@ -56,13 +64,71 @@ pub(super) struct Container {
 pub(super) struct Uses {
     pub(super) memory: Option<Growth>,
     pub(super) disk: Option<Growth>,
+    /// The `emptyDir` volume that the disk use lies in; empty is the container's own layer.
+    pub(super) volume: Name,
     pub(super) processes: u64,
 }
 
-const _: () = assert!(size_of::<Container>() <= 40, "a container is a few dozen bytes");
-const _: () = assert!(size_of::<Sandbox>() <= 72, "a pod with one container is a few dozen bytes more");
+const _: () = assert!(size_of::<Container>() <= 32, "a container is a few dozen bytes");
+const _: () = assert!(size_of::<Sandbox>() <= 64, "a pod with one container is a few dozen bytes more");
 
 impl Container {
+    /// A container that is being started.
+    pub(super) fn new(index: ContainerIndex, attempt: u32, now: Time) -> Container {
+        Container { index, attempt, started_at: now, state: State::Starting, beside: None }
+    }
+
+    /// The end that has been decided for it while it runs.
+    pub(super) fn ends(&self) -> Option<&Ends> {
+        self.beside.as_ref()?.ends.as_ref().filter(|_| self.state == State::Running)
+    }
+
+    /// With which code it ended, and when.
+    pub(super) fn exited(&self) -> Option<(i32, Time)> {
+        let ends = self.beside.as_ref()?.ends.as_ref().filter(|_| self.state == State::Exited)?;
+        Some((ends.code, ends.at))
+    }
+
+    /// What it uses, or has left in a volume; `None` is nothing that can run short.
+    pub(super) fn uses(&self) -> Option<&Uses> {
+        self.beside.as_ref()?.uses.as_ref()
+    }
+
+    /// It runs from now on, and uses this; what an earlier start has left in a volume is still there.
+    pub(super) fn run(&mut self, now: Time, uses: Option<Uses>) {
+        self.started_at = now;
+        self.state = State::Running;
+        let Some(mut uses) = uses else { return };
+        let beside = self.beside.get_or_insert_default();
+        let left = beside.uses.take().and_then(|left| left.disk).map_or(0, |left| left.base);
+        if let Some(disk) = uses.disk.as_mut().filter(|_| !uses.volume.is_empty()) {
+            disk.base = disk.base.saturating_add(left);
+        }
+        beside.uses = Some(uses);
+    }
+
+    /// It ends: of what it used only what lies in a volume is left. Returns whether it used anything.
+    pub(super) fn exit(&mut self, code: i32, now: Time) -> bool {
+        self.state = State::Exited;
+        let beside = self.beside.get_or_insert_default();
+        let number = beside.ends.as_ref().map_or(0, |ends| ends.number);
+        beside.ends = Some(Ends { at: now, code, number, out_of_memory: false });
+        let Some(Uses { disk, volume, .. }) = beside.uses.take() else { return false };
+        if let Some(disk) = disk.filter(|_| !volume.is_empty()) {
+            let left = Growth { base: disk.at(now.since(self.started_at)), grows_by: 0, up_to: None, ..disk };
+            beside.uses = Some(Uses { memory: None, disk: Some(left), volume, processes: 0 });
+        }
+        true
+    }
+
+    /// What another start of it has left in a volume is still there.
+    fn inherit(&mut self, before: &mut Container) {
+        let left = before.beside.as_mut().filter(|_| before.state != State::Running).and_then(|it| it.uses.take());
+        if left.is_some() {
+            self.beside.get_or_insert_default().uses = left;
+        }
+    }
+
     /// Decides the end of a running container; the number of its event, or `None` if it ends no later anyway.
     pub(super) fn end_at(&mut self, at: Time, code: i32) -> Option<u32> {
         self.end(at, code, false)
@@ -70,57 +136,15 @@ impl Container {
 
     /// As [`Container::end_at`], also for a container that its limit of memory ends.
     pub(super) fn end(&mut self, at: Time, code: i32, out_of_memory: bool) -> Option<u32> {
-        let State::Running { ends } = &mut self.state else {
-            panic!("{:?} does not run: {:?}", self.index, self.state)
-        };
+        assert!(self.state == State::Running, "{:?} does not run: {:?}", self.index, self.state);
+        let ends = &mut self.beside.get_or_insert_default().ends;
         let number = match ends {
             Some(earlier) if earlier.at <= at => return None,
             Some(later) => later.number + 1,
             None => 0,
         };
-        *ends = Some(Box::new(Ends { at, code, number, out_of_memory }));
+        *ends = Some(Ends { at, code, number, out_of_memory });
         Some(number)
-    }
-}
-
-/// The containers of a pod that have been started. Most pods have one, which lies with what is kept of the pod.
-#[derive(Clone, Debug)]
-pub(super) enum Containers {
-    One(Container),
-    Several(Vec<Container>),
-}
-
-impl Containers {
-    fn push(&mut self, container: Container) {
-        *self = match std::mem::replace(self, Containers::Several(Vec::new())) {
-            Containers::Several(none) if none.is_empty() => Containers::One(container),
-            Containers::One(first) => Containers::Several(vec![first, container]),
-            Containers::Several(mut containers) => {
-                containers.reserve_exact(1);
-                containers.push(container);
-                Containers::Several(containers)
-            }
-        };
-    }
-}
-
-impl Deref for Containers {
-    type Target = [Container];
-
-    fn deref(&self) -> &[Container] {
-        match self {
-            Containers::One(container) => std::slice::from_ref(container),
-            Containers::Several(containers) => containers,
-        }
-    }
-}
-
-impl DerefMut for Containers {
-    fn deref_mut(&mut self) -> &mut [Container] {
-        match self {
-            Containers::One(container) => std::slice::from_mut(container),
-            Containers::Several(containers) => containers,
-        }
     }
 }
 
@@ -131,14 +155,18 @@ pub(super) struct Sandbox {
     pub(super) spec: Shared<PodSpec>,
     own: Option<Box<PodOwn>>,
     address: u32,
-    pub(super) containers: Containers,
+    /// Those that have been started.
+    pub(super) containers: OneOrSeveral<Container>,
 }
 
 impl Sandbox {
     /// Adds a container or replaces an earlier start of it.
-    pub(super) fn put(&mut self, container: Container) {
+    pub(super) fn put(&mut self, mut container: Container) {
         match self.containers.iter_mut().find(|it| it.index == container.index) {
-            Some(row) => *row = container,
+            Some(row) => {
+                container.inherit(row);
+                *row = container;
+            }
             None => self.containers.push(container),
         }
     }
@@ -170,23 +198,18 @@ impl Sandbox {
 }
 
 /// How many pods lie together: a block of theirs is little smaller than what an allocator gives for it.
-const CHUNK: usize = 7;
-/// Room for so many keys at least is made at once: a cache line.
-const KEYS_MIN: usize = 16;
+const CHUNK: usize = 6;
 
-/// The pods of a machine, in the order in which they came. A search goes by the last bits of their uids, which lie
-/// together.
+/// The pods of a machine, in the order in which they came.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sandboxes {
-    keys: Vec<u32>,
+    keys: Keys,
     sandboxes: Chunks<Sandbox, CHUNK>,
 }
 
 impl Sandboxes {
     fn place(&self, pod: Uid) -> Option<usize> {
-        let key = key_of(pod);
-        let alike = self.keys.iter().enumerate().filter(|(_, other)| **other == key);
-        alike.map(|(place, _)| place).find(|place| self.sandboxes[*place].meta.uid == pod)
+        self.keys.place(pod, |place| self.sandboxes[place].meta.uid == pod)
     }
 
     /// All of them.
@@ -206,8 +229,7 @@ impl Sandboxes {
     }
 
     fn push(&mut self, sandbox: Sandbox) {
-        make_room(&mut self.keys, KEYS_MIN);
-        self.keys.push(key_of(sandbox.meta.uid));
+        self.keys.push(sandbox.meta.uid);
         self.sandboxes.push(sandbox);
     }
 
@@ -221,10 +243,6 @@ impl Sandboxes {
         self.keys.clear();
         self.sandboxes.clear();
     }
-}
-
-fn key_of(pod: Uid) -> u32 {
-    pod.low() as u32
 }
 
 /// A machine's block of addresses, and which of them pods have.
@@ -330,7 +348,7 @@ impl Machine {
         }
         let address = if pod.spec.host_network { HOST_NETWORK } else { self.addresses.take()? };
         let (meta, spec, own) = (pod.meta.clone(), pod.spec.clone(), pod.own.clone());
-        let sandbox = Sandbox { meta, spec, own, address, containers: Containers::Several(Vec::new()) };
+        let sandbox = Sandbox { meta, spec, own, address, containers: OneOrSeveral::new() };
         let address = sandbox.address(self);
         self.sandboxes.push(sandbox);
         Some(address)
@@ -374,7 +392,7 @@ impl Machine {
 
     pub(super) fn running(&self) -> u64 {
         let containers = self.sandboxes.iter().flat_map(|sandbox| sandbox.containers.iter());
-        containers.filter(|it| matches!(it.state, State::Running { .. })).count() as u64
+        containers.filter(|it| it.state == State::Running).count() as u64
     }
 }
 

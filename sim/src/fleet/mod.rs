@@ -184,14 +184,14 @@ impl Fleet {
             FleetEvent::StartFailed { pod, container, attempt, message } => {
                 let Some(row) = self.machines[host.0 as usize].container(pod, container, attempt) else { return };
                 if row.state == State::Starting {
-                    row.state = State::Exited { code: CANNOT_START, at: now };
+                    row.exit(CANNOT_START, now);
                     let reason = "RunContainerError".into();
                     out.push(Outcome::Tell(RuntimeEvent::ContainerFailed { pod, container, attempt, reason, message }));
                 }
             }
             FleetEvent::Hooked { pod, container, attempt, kind, error } => {
                 let row = self.machines[host.0 as usize].container(pod, container, attempt);
-                if row.is_some_and(|row| matches!(row.state, State::Running { .. })) {
+                if row.is_some_and(|row| row.state == State::Running) {
                     out.push(Outcome::Tell(RuntimeEvent::HookEnded { pod, container, attempt, kind, error }));
                 }
             }
@@ -199,11 +199,10 @@ impl Fleet {
             FleetEvent::Started { pod, container, attempt } => self.started(now, host, pod, container, attempt, out),
             FleetEvent::Ends { pod, container, attempt, end } => {
                 let Some(row) = self.machines[host.0 as usize].container(pod, container, attempt) else { return };
-                let State::Running { ends: Some(ends) } = &row.state else { return };
+                let Some(ends) = row.ends() else { return };
                 if ends.number == end {
                     let (exit_code, out_of_memory) = (ends.code, ends.out_of_memory);
-                    row.state = State::Exited { code: exit_code, at: now };
-                    let used = row.uses.take().is_some();
+                    let used = row.exit(exit_code, now);
                     let event = RuntimeEvent::ContainerExited { pod, container, attempt, exit_code, out_of_memory };
                     out.push(Outcome::Tell(event));
                     if used {
@@ -213,7 +212,7 @@ impl Fleet {
             }
             FleetEvent::Probed { pod, container, attempt, kind, passing } => {
                 let Some(row) = self.machines[host.0 as usize].container(pod, container, attempt) else { return };
-                if matches!(row.state, State::Running { .. }) {
+                if row.state == State::Running {
                     out.push(Outcome::Tell(RuntimeEvent::ProbeChanged { pod, container, attempt, kind, passing }));
                 }
             }
@@ -252,8 +251,7 @@ impl Fleet {
                 Some(format!("the pod has no container {container:?}"))
             }
             Some(sandbox) => {
-                let state = State::Starting;
-                sandbox.put(Container { index: container, attempt, started_at: now, state, uses: None });
+                sandbox.put(Container::new(container, attempt, now));
                 None
             }
         };
@@ -282,6 +280,7 @@ impl Fleet {
     ) {
         let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else { return };
         let start = sandbox.start(self.seed, container, attempt);
+        let serves = start.serves_at_once(&self.behaviours, now);
         let end = start.end(&self.behaviours);
         let uses = start.uses(&self.behaviours);
         let limit = spec_of(&sandbox.spec, container).map_or(0, |spec| spec.limits.memory_bytes);
@@ -289,24 +288,25 @@ impl Fleet {
         if row.state != State::Starting {
             return;
         }
-        row.started_at = now;
-        row.state = State::Running { ends: None };
-        out.push(Outcome::Tell(RuntimeEvent::ContainerStarted { pod, container, attempt }));
+        let growth = uses.as_ref().and_then(|uses| uses.memory.as_ref()).filter(|_| limit > 0);
+        let exceeds = growth.and_then(|growth| growth.exceeds(limit.unsigned_abs()));
+        let uses_something = uses.is_some();
+        row.run(now, uses);
+        out.push(Outcome::Tell(RuntimeEvent::ContainerStarted { pod, container, attempt, serves }));
         if let Some((run_time, code)) = end {
             let at = now.saturating_add(run_time);
             let number = row.end_at(at, code).expect("a container that has just started has no end yet");
             out.push(Outcome::Later(at, FleetEvent::Ends { pod, container, attempt, end: number }));
         }
-        let Some(uses) = uses else { return };
-        let growth = uses.memory.as_ref().filter(|_| limit > 0);
-        if let Some(after) = growth.and_then(|growth| growth.exceeds(limit.unsigned_abs())) {
+        if let Some(after) = exceeds {
             let at = now.saturating_add(after);
             if let Some(end) = row.end(at, KILLED, true) {
                 out.push(Outcome::Later(at, FleetEvent::Ends { pod, container, attempt, end }));
             }
         }
-        row.uses = Some(uses);
-        self.look_ahead(now, host, out);
+        if uses_something {
+            self.look_ahead(now, host, out);
+        }
     }
 
     fn stop(
@@ -327,12 +327,15 @@ impl Fleet {
             return;
         };
         match row.state {
-            State::Exited { code, .. } => out.push(exited(pod, container, attempt, code)),
+            State::Exited => {
+                let (code, _) = row.exited().expect("a container that has ended has a code");
+                out.push(exited(pod, container, attempt, code));
+            }
             State::Starting => {
-                row.state = State::Exited { code: KILLED, at: now };
+                row.exit(KILLED, now);
                 out.push(exited(pod, container, attempt, KILLED));
             }
-            State::Running { .. } => {
+            State::Running => {
                 // A grace of zero is KILL at once, whatever the program would have done.
                 let in_time = delay <= grace && grace > Span::ZERO;
                 let (after, code) = if in_time { (delay, TERMINATED) } else { (grace, KILLED) };
@@ -355,7 +358,7 @@ impl Fleet {
     ) {
         let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else { return };
         let started = match sandbox.container(container, attempt) {
-            Some(Container { state: State::Running { .. }, started_at, .. }) => *started_at,
+            Some(Container { state: State::Running, started_at, .. }) => *started_at,
             _ => return,
         };
         let start = sandbox.start(self.seed, container, attempt);
@@ -388,13 +391,9 @@ impl Fleet {
 }
 
 fn listed(container: &Container) -> Option<RunningContainer> {
-    let exited = match container.state {
-        State::Starting => return None,
-        State::Running { .. } => None,
-        State::Exited { code, at } => Some((code, at)),
-    };
-    let (attempt, started_at) = (container.attempt, container.started_at);
-    Some(RunningContainer { container: container.index, attempt, started_at, exited })
+    let (attempt, started_at, exited) = (container.attempt, container.started_at, container.exited());
+    let is_there = container.state != State::Starting;
+    is_there.then_some(RunningContainer { container: container.index, attempt, started_at, exited })
 }
 
 fn exited(pod: Uid, container: ContainerIndex, attempt: u32, exit_code: i32) -> Outcome {

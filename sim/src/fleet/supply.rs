@@ -11,10 +11,11 @@ use wavetank_core::id::{HostId, Uid};
 use wavetank_core::kubelet::{
     ContainerIndex, ContainerUsage, ImageUsage, NodeUsage, PodUsage, RuntimeEvent, Supply, UsageLevels,
 };
+use wavetank_core::model::{PodVolumeSource, SizeLimit};
 use wavetank_core::time::Time;
 
 use super::behaviour::spec_of;
-use super::machine::{Container, Machine, State, Uses};
+use super::machine::{Container, Machine, Sandbox, State, Uses};
 use super::{Fleet, FleetEvent, KILLED, Outcome};
 use crate::plan::{Growth, HostPlan, PressedResource};
 
@@ -81,10 +82,6 @@ impl Uses {
     }
 }
 
-fn running(container: &Container) -> Option<&Uses> {
-    container.uses.as_deref().filter(|_| matches!(container.state, State::Running { .. }))
-}
-
 fn supply(capacity: u64, used: u64) -> Supply {
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     Supply { capacity: number(capacity), available: number(capacity.saturating_sub(used)) }
@@ -100,7 +97,7 @@ impl Machine {
             processes: supplies.pressed(PressedResource::Pids),
         };
         for container in self.sandboxes.iter().flat_map(|sandbox| sandbox.containers.iter()) {
-            let Some(uses) = running(container) else { continue };
+            let Some(uses) = container.uses() else { continue };
             used.memory = used.memory.saturating_add(uses.memory_at(container.started_at, now));
             used.disk = used.disk.saturating_add(uses.disk_at(container.started_at, now));
             used.processes += uses.processes;
@@ -137,23 +134,27 @@ impl Machine {
         below || full || self.is_over_disk_limit(now)
     }
 
-    /// Whether some regular container has more on its disk than its limit allows, or a pod more than those of its
-    /// containers together.
+    /// Whether some regular container has more on its disk than its limit allows, a pod more than those of its
+    /// containers together, or a volume more than its own.
     fn is_over_disk_limit(&self, now: Time) -> bool {
         self.sandboxes.iter().any(|sandbox| {
             let mut total = 0;
             let over = sandbox.containers.iter().any(|container| {
-                let Some(uses) = running(container) else { return false };
+                let Some(uses) = container.uses() else { return false };
                 let used = uses.disk_at(container.started_at, now);
                 total += used;
                 let ContainerIndex::Main(_) = container.index else { return false };
+                if !uses.volume.is_empty() {
+                    return false;
+                }
                 let limit = spec_of(&sandbox.spec, container.index).map_or(0, |spec| spec.limits.ephemeral_bytes);
                 limit > 0 && used > limit.unsigned_abs()
             });
-            over || total > 0 && {
-                let limit = sandbox.spec.sum_of_containers(|container| container.limits.clone()).ephemeral_bytes;
-                limit > 0 && total > limit.unsigned_abs()
-            }
+            over || total > 0 && sandbox.is_over_volume_limit(now)
+                || total > 0 && {
+                    let limit = sandbox.spec.sum_of_containers(|container| container.limits.clone()).ephemeral_bytes;
+                    limit > 0 && total > limit.unsigned_abs()
+                }
         })
     }
 
@@ -163,8 +164,22 @@ impl Machine {
 
     /// Whether there is anything to look for. `use_something` is whether any container of the fleet may.
     fn can_run_short(&self, use_something: bool) -> bool {
-        let uses = || self.sandboxes.iter().flat_map(|sandbox| sandbox.containers.iter()).any(|it| it.uses.is_some());
+        let uses = || self.sandboxes.iter().flat_map(|sandbox| sandbox.containers.iter()).any(|it| it.uses().is_some());
         self.supplies.counts_images() || self.supplies.pressed != [0; 4] || use_something && uses()
+    }
+}
+
+impl Sandbox {
+    /// Whether some empty directory holds more than its limit allows.
+    fn is_over_volume_limit(&self, now: Time) -> bool {
+        self.spec.volumes.iter().any(|volume| {
+            let PodVolumeSource::EmptyDir(SizeLimit(Some(limit))) = &volume.source else { return false };
+            let writes = |it: &Container| {
+                it.uses().filter(|uses| uses.volume == volume.name).map(|uses| uses.disk_at(it.started_at, now))
+            };
+            let used: u64 = self.containers.iter().filter_map(writes).sum();
+            limit.value() > 0 && used > limit.value().unsigned_abs()
+        })
     }
 }
 
@@ -191,13 +206,15 @@ impl Fleet {
         let mut pods = Vec::new();
         for sandbox in machine.sandboxes.iter() {
             let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-            let containers = sandbox.containers.iter().filter(|it| matches!(it.state, State::Running { .. }));
+            let counts = |it: &&Container| it.uses().is_some() || it.state == State::Running;
+            let containers = sandbox.containers.iter().filter(counts);
             let containers: Vec<ContainerUsage> = containers
                 .map(|container| {
-                    let uses = running(container);
+                    let uses = container.uses();
                     ContainerUsage {
                         container: container.index,
                         memory_bytes: number(uses.map_or(0, |uses| uses.memory_at(container.started_at, now))),
+                        volume: uses.map(|uses| uses.volume.clone()).unwrap_or_default(),
                         disk_bytes: number(uses.map_or(0, |uses| uses.disk_at(container.started_at, now))),
                         processes: number(uses.map_or(0, |uses| uses.processes)),
                     }
@@ -299,8 +316,7 @@ impl Fleet {
             let Some((pod, place)) = most_expendable(machine, now) else { break };
             let Some(sandbox) = machine.sandbox(pod) else { break };
             let container = &mut sandbox.containers[place];
-            container.state = State::Exited { code: KILLED, at: now };
-            container.uses = None;
+            container.exit(KILLED, now);
             let (container, attempt) = (container.index, container.attempt);
             let (exit_code, out_of_memory) = (KILLED, true);
             let event = RuntimeEvent::ContainerExited { pod, container, attempt, exit_code, out_of_memory };
@@ -320,7 +336,7 @@ fn most_expendable(machine: &Machine, now: Time) -> Option<(Uid, usize)> {
     let mut worst: Option<(i128, Uid, usize)> = None;
     for sandbox in machine.sandboxes.iter() {
         for (place, container) in sandbox.containers.iter().enumerate() {
-            let Some(uses) = running(container) else { continue };
+            let Some(uses) = container.uses() else { continue };
             let bytes = uses.memory_at(container.started_at, now);
             let Some(spec) = spec_of(&sandbox.spec, container.index).filter(|_| bytes > 0) else { continue };
             let memory = i64::try_from(capacity).unwrap_or(i64::MAX);

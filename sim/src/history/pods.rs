@@ -51,11 +51,15 @@ impl PodState {
             }
             What::Unready { reason } => {
                 self.ready = false;
-                row.reason = reason.clone();
+                // Of a pod that has ended, the condition's reason says no more than the phase.
+                if !is_over(row) {
+                    row.reason = reason.clone();
+                }
             }
             What::Succeeded => {
                 self.ready = false;
                 row.phase = literal!("Succeeded");
+                row.reason = Text::new();
             }
             What::Failed { reason } | What::Rejected { reason, .. } => {
                 self.ready = false;
@@ -93,9 +97,13 @@ impl PodState {
 
     /// Whether it takes room on its node.
     pub(super) fn holds(&self) -> bool {
-        let finished = matches!(self.row.phase.as_str(), "Failed" | "Succeeded");
-        self.row.node.is_some() && self.row.gone_ns.is_none() && !finished
+        self.row.node.is_some() && self.row.gone_ns.is_none() && !is_over(&self.row)
     }
+}
+
+/// Whether a pod has ended.
+fn is_over(row: &PodRow) -> bool {
+    matches!(row.phase.as_str(), "Failed" | "Succeeded")
 }
 
 /// What the scheduler sets aside for a pod.

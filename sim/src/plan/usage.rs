@@ -4,6 +4,7 @@
 //! computes it. Floating point stays in the wave, whose sine comes from `libm`, so that every machine agrees.
 
 use serde::{Deserialize, Serialize};
+use wavetank_core::id::Name;
 use wavetank_core::time::Span;
 
 /// What one container uses; nothing by default.
@@ -11,8 +12,11 @@ use wavetank_core::time::Span;
 pub struct Usage {
     /// Its working set.
     pub memory: Option<Growth>,
-    /// Its writable layer and logs.
+    /// Its writable layer and logs, or what it writes to `disk_volume`.
     pub disk: Option<Growth>,
+    /// The `emptyDir` volume that its disk use lies in, if the pod has one of this name.
+    #[serde(default)]
+    pub disk_volume: Name,
     /// Its CPU.
     pub cpu: Option<CpuUse>,
     /// Its processes.

@@ -35,10 +35,13 @@ const FAR_BITS: u32 = 13;
 const FAR_BUCKETS: usize = 1 << FAR_BITS;
 const SPAN_BITS: u32 = TICK_BITS + NEAR_BITS;
 
-/// A bucket that is emptied gives its memory back if it holds more entries than this, so that a burst which visits
-/// bucket after bucket cannot leave every one of them large. Bounds idle memory to 6 MB near and 1 MB far.
-const NEAR_ENTRIES_KEPT: usize = 64;
-const FAR_ENTRIES_KEPT: usize = 4;
+/// A bucket that is emptied hands its memory to the next one that is filled, unless there is room for more entries in
+/// it than this, so that a burst cannot leave large ones behind.
+const SPARE_ENTRIES_MAX: usize = 64;
+/// For how many entries there is room at most in what waits for a bucket: 1.5 MB.
+const SPARE_ENTRIES_SUM_MAX: usize = 1 << 16;
+/// The latecomers' memory is given back at the next tick if there is room for more entries in it than this.
+const LATE_ENTRIES_MAX: usize = 1 << 12;
 
 /// A timing wheel: push and pop in constant time on any mix without heavy overflow, and never worse than a heap by more
 /// than a constant factor.
@@ -53,6 +56,7 @@ pub struct WheelQueue {
     /// close to a coin toss, and a wrong guess of the processor costs as much as the push.
     buckets: Vec<Vec<Entry>>,
     filled: BitMap,
+    spare: Spare,
     overflow: BinaryHeap<Entry>,
     len: usize,
     /// The time of the last popped entry, in nanoseconds.
@@ -68,6 +72,7 @@ impl WheelQueue {
             current_tick: 0,
             buckets: vec![Vec::new(); NEAR_BUCKETS + FAR_BUCKETS],
             filled: BitMap::new(NEAR_BUCKETS + FAR_BUCKETS),
+            spare: Spare::default(),
             overflow: BinaryHeap::new(),
             len: 0,
             now_ns: 0,
@@ -93,7 +98,11 @@ impl WheelQueue {
         let spans_ahead = span - (self.current_tick >> NEAR_BITS);
         if spans_ahead < FAR_BUCKETS as u64 {
             let bucket = std::hint::select_unpredictable(spans_ahead == 0, near_bucket(tick), far_bucket(span));
-            self.buckets[bucket].push(entry);
+            let entries = &mut self.buckets[bucket];
+            if entries.len() == entries.capacity() {
+                self.spare.make_room(entries);
+            }
+            entries.push(entry);
             self.filled.set(bucket);
         } else {
             self.overflow.push(entry);
@@ -120,11 +129,12 @@ impl WheelQueue {
     }
 
     fn enter_tick(&mut self, bucket: usize) {
-        assert!(self.current.is_empty(), "the current tick is used up before the next begins");
-        if self.current.capacity() > NEAR_ENTRIES_KEPT {
-            self.current = Vec::new();
+        assert!(self.current.is_empty() && self.late.is_empty(), "a tick is used up before the next begins");
+        let used_up = std::mem::replace(&mut self.current, std::mem::take(&mut self.buckets[bucket]));
+        self.spare.take(used_up);
+        if self.late.capacity() > LATE_ENTRIES_MAX {
+            self.late = BinaryHeap::new();
         }
-        std::mem::swap(&mut self.current, &mut self.buckets[bucket]);
         self.filled.clear(bucket);
         self.current_tick = self.current_tick & !(NEAR_BUCKETS as u64 - 1) | bucket as u64;
         self.current.sort_unstable();
@@ -149,9 +159,7 @@ impl WheelQueue {
         for entry in entries.drain(..) {
             self.place_in_bucket(entry, entry.key.time() >> TICK_BITS);
         }
-        if entries.capacity() <= FAR_ENTRIES_KEPT {
-            self.buckets[bucket] = entries;
-        }
+        self.spare.take(entries);
         while let Some(entry) = pop_before_span(&mut self.overflow, next + FAR_BUCKETS as u64) {
             self.place_in_bucket(entry, entry.key.time() >> TICK_BITS);
         }
@@ -161,7 +169,7 @@ impl WheelQueue {
     #[cfg(test)]
     pub(super) fn entries_kept(&self) -> usize {
         let buckets = self.buckets.iter().chain([&self.current]);
-        buckets.map(Vec::capacity).sum::<usize>() + self.late.capacity() + self.overflow.capacity()
+        buckets.map(Vec::capacity).sum::<usize>() + self.spare.room + self.late.capacity() + self.overflow.capacity()
     }
 
     /// Whether the next entry is the latecomers' first rather than the sorted tick's.
@@ -222,6 +230,37 @@ fn near_bucket(tick: u64) -> usize {
 #[inline]
 fn far_bucket(span: u64) -> usize {
     NEAR_BUCKETS + (span as usize & (FAR_BUCKETS - 1))
+}
+
+/// The memory of buckets that were emptied, for those that are filled next: the newest first, which the processor's
+/// caches still have.
+#[derive(Clone, Debug, Default)]
+struct Spare {
+    lists: Vec<Vec<Entry>>,
+    /// For how many entries there is room in all of them.
+    room: usize,
+}
+
+impl Spare {
+    /// Takes what an emptied bucket had.
+    fn take(&mut self, list: Vec<Entry>) {
+        let room = list.capacity();
+        if room > 0 && room <= SPARE_ENTRIES_MAX && self.room + room <= SPARE_ENTRIES_SUM_MAX {
+            self.room += room;
+            self.lists.push(list);
+        }
+    }
+
+    /// A list is full: if it has no memory at all, it gets that of another one. Else it grows by itself.
+    #[cold]
+    fn make_room(&mut self, list: &mut Vec<Entry>) {
+        if list.capacity() == 0
+            && let Some(spare) = self.lists.pop()
+        {
+            self.room -= spare.capacity();
+            *list = spare;
+        }
+    }
 }
 
 /// Which buckets have entries: a bit each, and a bit for each 64 of those.

@@ -127,8 +127,11 @@ pub fn parse_seeds(text: &str) -> Result<Vec<u64>, String> {
         let last = last.strip_prefix('=').unwrap_or(last);
         let number = |text: &str| text.trim().parse::<u64>().map_err(|_| wrong());
         let (first, last) = (number(first)?, number(last)?);
-        if first > last || last - first >= SEEDS_MAX {
+        if first > last {
             return Err(wrong());
+        }
+        if last - first >= SEEDS_MAX {
+            return Err(format!("{text:?} are too many seeds: expected {SEEDS_MAX} at most"));
         }
         seeds.extend(first..=last);
     }

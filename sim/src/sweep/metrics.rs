@@ -126,9 +126,17 @@ fn rows(sweep: &Sweep, lines: Option<&str>, name: &str, found: &Found<'_>) -> Do
 
 fn subtitle(sweep: &Sweep, found: &Found<'_>, what: &str) -> String {
     let file = sweep.file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    // Of several axes a row says which it is of; of one it shows the value alone.
+    let by = match sweep.matrix.0.as_slice() {
+        [axis] if what == "bars" => format!(" · by {}", axis.name()),
+        _ => String::new(),
+    };
     match found.iter().map(|(_, values)| values.len()).max().unwrap_or(0) {
-        0 | 1 => format!("{file} · one run each"),
-        runs => format!("{file} · means of {runs} runs, {what} are 95 % confidence intervals"),
+        0 | 1 => format!("{file}{by} · one run each"),
+        runs if what == "bars" => {
+            format!("{file}{by} · means of {runs} runs, bars are 95 % confidence intervals, small dots the runs")
+        }
+        runs => format!("{file}{by} · means of {runs} runs, {what} are 95 % confidence intervals"),
     }
 }
 

@@ -157,8 +157,11 @@ impl Figure<'_> {
     }
 }
 
-fn line(label: &str, results: &[&RunResult], value: fn(&StudyPoint) -> f64) -> Curve {
-    let points = curve(results, value).into_iter().map(|(percent, estimate)| BandPoint {
+/// As far as every run has come: beyond that the means would be those of fewer runs, with intervals to match.
+pub(super) fn line(label: &str, results: &[&RunResult], value: fn(&StudyPoint) -> f64) -> Curve {
+    let runs = results.iter().filter(|result| !result.points.is_empty()).count();
+    let common = curve(results, value).into_iter().filter(|(_, estimate)| estimate.count == runs);
+    let points = common.map(|(percent, estimate)| BandPoint {
         x: f64::from(percent),
         mean: estimate.mean,
         half_width: estimate.half_width,

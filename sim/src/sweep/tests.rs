@@ -37,6 +37,7 @@ fn axes_and_seeds_are_read_as_people_write_them() {
         assert!(Axis::parse(wrong).is_err(), "{wrong}");
     }
     assert_eq!(parse_seeds("42..45,7").unwrap(), [7, 42, 43, 44, 45]);
+    assert_eq!(parse_seeds("1..999999"), Err("\"1..999999\" are too many seeds: expected 100000 at most".to_owned()));
     assert!(parse_seeds("5..4").is_err() && parse_seeds("x").is_err() && parse_seeds("").is_err());
     let cells = Matrix(vec![Axis::parse("a=1,2").unwrap(), Axis::parse("b=x,y").unwrap()]).cells();
     let labels: Vec<String> = cells.iter().map(Cell::label).collect();
@@ -103,6 +104,38 @@ fn the_report_has_a_line_per_policy_and_a_figure_per_quantity() {
     std::fs::remove_file(dir.join("sweep.json")).unwrap();
     let refused = Store::open(&dir, &sweep.file, &serde_json::json!({})).unwrap_err();
     assert!(refused.contains("is not the directory of a sweep"), "{refused}");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn a_curve_ends_where_the_first_of_its_runs_does() {
+    let dir = directory("ends");
+    let sweep = sweep(&["controlPlane.policy=FGD"], "42..44");
+    let store = store(&dir, &sweep);
+    let done = sweep.run(&store, &|_| {});
+    let results: Vec<&RunResult> = done.iter().filter_map(|one| one.result.as_ref().ok()).collect();
+    let ends: Vec<u32> = results.iter().map(|result| result.points.last().unwrap().demand_percent).collect();
+    let (first, last) = (*ends.iter().min().unwrap(), *ends.iter().max().unwrap());
+    assert!(first < last, "the seeds are chosen so that the runs end apart: {ends:?}");
+    let curve = plots::line("FGD", &results, |point| point.allocation_percent);
+    assert_eq!(curve.points.last().unwrap().x, f64::from(first), "means of two runs are not those of three");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn rows_of_one_axis_show_values_and_the_subtitle_its_name() {
+    let dir = directory("rows");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/node-failure.yaml");
+    let sweep = Sweep { file, ..sweep(&["controlPlane.nodeMonitorGracePeriod=40s,45s"], "1..2") };
+    let store = store(&dir, &sweep);
+    let done = sweep.run(&store, &|_| {});
+    report(&sweep, &store, &done, None).unwrap();
+    let svg = std::fs::read_to_string(dir.join("plots/startup_latency_p99_s.svg")).unwrap();
+    for text in
+        ["\n40s\n", "\n45s\n", "node-failure · by nodeMonitorGracePeriod · means of 2 runs", "small dots the runs"]
+    {
+        assert!(svg.contains(text), "{text:?} in {svg}");
+    }
     std::fs::remove_dir_all(&dir).unwrap();
 }
 

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use wavetank_core::api::Request;
 use wavetank_core::config::Heartbeats;
 use wavetank_core::facts::Fact;
+use wavetank_core::growth::give_back;
 use wavetank_core::id::{HostId, Name, ProcId, ProcKind, RequestId, Revision};
 use wavetank_core::kubelet::RuntimeRequest;
 use wavetank_core::seam::{Effect, Input, Msg, TimerKind, World};
@@ -183,6 +184,11 @@ impl<Q: EventQueue> SimWorld<Q> {
     /// Takes the facts that have come since the last call.
     pub fn take_facts(&mut self) -> impl Iterator<Item = (Time, Fact)> {
         self.facts.drain(..)
+    }
+
+    /// Gives back what a burst of facts has left, once they are taken.
+    pub(crate) fn trim_facts(&mut self) {
+        give_back(&mut self.facts);
     }
 
     /// Steps of the plan that were refused.

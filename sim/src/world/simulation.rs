@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wavetank_core::Core;
 use wavetank_core::config::Config;
 use wavetank_core::facts::Fact;
+use wavetank_core::growth::give_back;
 use wavetank_core::id::Revision;
 use wavetank_core::seam::{Effect, Input, World};
 use wavetank_core::time::Time;
@@ -177,6 +178,7 @@ impl<Q: EventQueue> Simulation<Q> {
         for effect in self.effects.drain(..) {
             self.world.perform(now, effect);
         }
+        give_back(&mut self.effects);
         let steps = self.core.steps();
         if self.ladder.is_due(steps) {
             let (fingerprint, digest) = (self.core.fingerprint(), self.core.digest());
@@ -220,6 +222,9 @@ impl<Q: EventQueue> Simulation<Q> {
         let facts = self.world.take_facts();
         if self.keep_facts {
             self.facts.extend(facts);
+        } else {
+            drop(facts);
         }
+        self.world.trim_facts();
     }
 }

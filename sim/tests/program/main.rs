@@ -1,5 +1,6 @@
 //! The program as its users run it: commands, messages, exit codes, files.
 
+mod shown;
 mod wrong_input;
 
 use std::path::{Path, PathBuf};
@@ -384,7 +385,9 @@ fn one_command_pins_the_runs_that_pass() {
     assert!(pinned.contains("spec:\n  fingerprint: \""), "{pinned}");
     assert_eq!(code(&place.sim(&["test", "good.yaml"])), 0);
     place.file("good.yaml", &pinned.replace("  duration:", "  seed: 5\n  duration:"));
-    assert_eq!(code(&place.sim(&["test", "good.yaml"])), 5, "the pin belongs to another run");
+    let output = place.sim(&["test", "good.yaml"]);
+    assert_eq!(code(&output), 5, "the pin belongs to another run");
+    assert!(out(&output).contains("  1 expected   0 broken  "), "{}", out(&output));
     assert_eq!(code(&place.sim(&["test", "--update-fingerprints", "good.yaml"])), 0);
     assert_eq!(code(&place.sim(&["test", "good.yaml"])), 0);
 }

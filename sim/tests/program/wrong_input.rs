@@ -119,6 +119,8 @@ fn files_that_are_no_scenarios_are_refused_by_name() {
     let place = Place::new("files");
     std::fs::write(place.0.join("binary.yaml"), [0xff, 0x00, 0xfe]).unwrap();
     place.file("empty.yaml", "");
+    place.file("list.yaml", "[1, 2]\n");
+    place.file("text.yaml", "hello\n");
     place.file("tabs.yaml", "a:\n\t- b\n");
     place.file("bomb.yaml", "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n");
     place.file("twice.yaml", &small("  duration: 5s\n"));
@@ -129,6 +131,8 @@ fn files_that_are_no_scenarios_are_refused_by_name() {
         ("binary.yaml", "cannot read binary.yaml: "),
         ("empty.yaml", "empty.yaml:1:1: the file has no content\n"),
         ("tabs.yaml", "tabs.yaml:2:2: tabs "),
+        ("list.yaml", "list.yaml:1:1: expected a mapping with apiVersion, kind and spec, found a sequence\n"),
+        ("text.yaml", "text.yaml:1:1: expected a mapping with apiVersion, kind and spec, found the string \"hello\"\n"),
         ("bomb.yaml", "bomb.yaml:1:1: apiVersion: expected \"wavetank/v1\", found nothing\n"),
         ("twice.yaml", "twice.yaml:12:3: key \"duration\" is already set in this mapping, at 5:3\n"),
         ("manifest.yaml", "manifest.yaml:9:13: kind: kind \"PodTemplate\" of v1 is not supported yet"),
@@ -153,6 +157,12 @@ fn numbers_that_are_none_and_flags_that_hang_a_run_are_refused() {
         let told = refused(&["run", &file, "--seed", seed]);
         assert!(told.contains("expected a whole number from 0 to 18446744073709551615"), "{told}");
     }
+    let told = refused(&["run", &file, "--until", "-5s"]);
+    assert!(told.contains("expected a duration such as 90s, 1m30s or 500ms, found \"-5s\""), "{told}");
+    let told = refused(&["run", &file, "--set", "spec.nodes[0]count=2"]);
+    assert!(told.ends_with("\"spec.nodes[0]count\" is not a path such as spec.nodes[0].count\n"), "{told}");
+    let many = place.sim(&["test", &file, "--threads", "1000000"]);
+    assert_eq!(code(&many), 0, "there are no more threads than scenarios: {}", err(&many));
     assert!(refused(&["test", &file, "--threads", "0"]).contains("expected a whole number, 1 or more"));
     let told = refused(&["run", &file, "--set", "spec.controlPlane.nodeMonitorPeriod=0s"]);
     assert!(told.ends_with("spec.controlPlane.nodeMonitorPeriod: expected 0.001s at least, found 0s\n"), "{told}");
@@ -206,4 +216,68 @@ fn a_sweep_in_which_nothing_is_scheduled_says_so_as_a_run_does() {
     let matrix = ["--matrix", "nodes[0].capacity.pods=0,10", "--seeds", "1", "--out", "sweep"];
     let output = place.sim(&[["sweep", &file].as_slice(), &matrix].concat());
     assert_eq!(code(&output), 3, "{}{}", out(&output), err(&output));
+}
+
+#[test]
+fn a_broken_link_among_scenarios_is_told_by_its_name() {
+    let place = Place::new("links");
+    place.file("small.yaml", &small(READY));
+    std::os::unix::fs::symlink("gone.yaml", place.0.join("link.yaml")).unwrap();
+    let output = place.sim(&["test", "."]);
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).starts_with("cannot read ./link.yaml: "), "{}", err(&output));
+}
+
+#[test]
+fn a_behaviour_that_concerns_nobody_is_a_warning() {
+    let place = Place::new("idle");
+    let idle = "  behaviours: [{selector: {matchLabels: {app: wbe}}, startDelay: 5s}]\n";
+    let file = place.file("small.yaml", &small(idle));
+    let given = idle.replace("app: wbe", "batch.kubernetes.io/job-completion-index: \"2\"");
+    let told = out(&place.sim(&["validate", &place.file("given.yaml", &small(&given))]));
+    assert!(!told.contains("concerns no container"), "controllers give such labels: {told}");
+    let expected = "spec.behaviours[0] concerns no container: no pod of the manifests or the timeline fits it";
+    for command in ["run", "validate"] {
+        let output = place.sim(&[command, &file]);
+        assert_eq!(code(&output), 0, "{}", err(&output));
+        let words: Vec<String> = out(&output).split_whitespace().map(str::to_owned).collect();
+        assert!(words.join(" ").contains(expected), "{command}: {}", out(&output));
+    }
+}
+
+#[test]
+fn what_a_run_has_recorded_is_told_by_its_place_when_it_cannot_be_read() {
+    let place = Place::new("damaged");
+    let file = place.file("small.yaml", &small(READY));
+    assert_eq!(code(&place.sim(&["run", &file, "--out", "a"])), 0);
+    place.file("a/inputs/scenario.yaml", "x: [");
+    for command in [&["replay", "a"][..], &["diff", "a", "a"]] {
+        let output = place.sim(command);
+        assert_eq!(code(&output), 2);
+        let told = err(&output);
+        let expected =
+            "what the run has recorded in a/inputs cannot be run again:\nsmall.yaml:1:4: unclosed bracket '['\n";
+        assert_eq!(told, expected);
+    }
+    place.file("a/inputs/inputs.json", "[]");
+    let told = err(&place.sim(&["replay", "a"]));
+    assert!(told.starts_with("a/inputs/inputs.json is not a record of inputs: "), "{told}");
+}
+
+#[test]
+fn machines_that_were_left_out_for_a_mistake_are_not_told_as_unknown_too() {
+    let place = Place::new("left-out");
+    let more = "  timeline:\n    - {at: 5s, crash: {node: worker-2}}\n    - {at: 6s, cordon: {node: worker-2}}\n";
+    let twice = "[{name: worker, count: 1}, {name: worker, count: 2}]";
+    for (nodes, expected) in [
+        (twice, "small.yaml:6:44: spec.nodes[1].name: there are two nodes of the name \"worker-1\"\n"),
+        ("[{name: worker, count: 4000000000}]", "4000000000 machines are too many: at most 1048576\n"),
+    ] {
+        let file = place.file("small.yaml", &small(more).replace("[{name: worker, count: 1}]", nodes));
+        let told = err(&place.sim(&["validate", &file]));
+        assert!(told.ends_with(expected) && told.lines().count() == 1, "{told}");
+    }
+    let file = place.file("small.yaml", &small(more));
+    let told = err(&place.sim(&["validate", &file]));
+    assert_eq!(told.matches("unknown node \"worker-2\"; did you mean \"worker-1\"?").count(), 2, "{told}");
 }

@@ -136,6 +136,7 @@ fn service(name: &str, service_type: ServiceType, ports: u16) -> Service {
         port,
         target: crate::model::IntOrName::Int(port),
         node_port: None,
+        app_protocol: Default::default(),
     };
     Service {
         meta: Meta::named("default", name),

@@ -14,6 +14,7 @@ use crate::api::{Answer, Refusal, Reply, Request, changes, pod_security};
 use crate::author::Author;
 use crate::context::Context;
 use crate::digest::StableHasher;
+use crate::growth::KEPT_MAX;
 use crate::id::{Name, ProcId, ProcKind, RequestId, Revision};
 use crate::model::{Kind, Node, Object, ObjectKey, Pod, Resource, Service, with_kind};
 use crate::seam::{Effect, Msg, TimerKind};
@@ -169,6 +170,9 @@ impl ApiServer {
             let Unanswered { to, id, answer, .. } =
                 self.unanswered.pop_front().expect("the queue was just seen to hold an answer");
             ctx.send(to, Msg::Response(id, answer));
+        }
+        if self.unanswered.is_empty() && self.unanswered.capacity() > KEPT_MAX {
+            self.unanswered = VecDeque::new();
         }
         store.trim();
     }

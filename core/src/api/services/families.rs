@@ -7,7 +7,7 @@ use crate::model::{IpFamily, IpFamilyPolicy, Service};
 
 /// Fills in policy and families, and refuses what this cluster cannot have. The error is the message of a 422.
 pub(super) fn complete(service: &mut Service, before: Option<&Service>) -> Result<(), String> {
-    if service.is_alias() {
+    if service.is_alias() || before.is_some_and(|before| prefers_the_same(service, before)) {
         return Ok(());
     }
     let selects_nothing = service.headless && service.selector.as_ref().is_none_or(|it| it.is_empty());
@@ -17,6 +17,13 @@ pub(super) fn complete(service: &mut Service, before: Option<&Service>) -> Resul
     });
     service.family_policy = Some(policy);
     let shown = policy.name();
+    if policy != IpFamilyPolicy::SingleStack
+        && before.is_some_and(|before| (1..before.families.len()).contains(&service.families.len()))
+    {
+        return Err(format!(
+            "spec.ipFamilyPolicy: Invalid value: {shown:?}: must be 'SingleStack' to release the secondary IP family"
+        ));
+    }
     if policy == IpFamilyPolicy::SingleStack {
         let same = before.is_some_and(|before| before.families == service.families);
         if same {
@@ -56,4 +63,15 @@ pub(super) fn complete(service: &mut Service, before: Option<&Service>) -> Resul
         service.families.push(IpFamily::V4);
     }
     Ok(())
+}
+
+/// Whether a Service prefers two families as it did before, with the same address and families: it keeps these then,
+/// whatever the cluster has.
+///
+/// Source: `isMatchingPreferDualStackClusterIPFields`, pkg/registry/core/service/storage/alloc.go (v1.34.1).
+fn prefers_the_same(service: &Service, before: &Service) -> bool {
+    let prefers = Some(IpFamilyPolicy::PreferDualStack);
+    let policies_agree = service.family_policy == prefers && before.family_policy.is_none_or(|it| Some(it) == prefers);
+    let same_address = (&service.cluster_ip, service.headless) == (&before.cluster_ip, before.headless);
+    policies_agree && service.service_type == before.service_type && same_address && service.families == before.families
 }

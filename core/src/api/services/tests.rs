@@ -18,7 +18,14 @@ fn service(name: &str) -> Service {
 
 fn port(name: &str, number: u16) -> ServicePort {
     let target = IntOrName::Int(number);
-    ServicePort { name: name.into(), protocol: Protocol::Tcp, port: number, target, node_port: None }
+    ServicePort {
+        name: name.into(),
+        protocol: Protocol::Tcp,
+        port: number,
+        target,
+        node_port: None,
+        app_protocol: Default::default(),
+    }
 }
 
 fn on_nodes(name: &str, node_port: Option<i32>) -> Service {
@@ -226,4 +233,52 @@ fn labels_change_without_any_of_it() {
     assert_eq!(bed.ask(Request::Patch { key, patch }), "");
     let after = stored(&bed, "web");
     assert_eq!((&after.cluster_ip, &after.ports), (&before.cluster_ip, &before.ports));
+}
+
+/// Source: `initIPFamilyFields`, pkg/registry/core/service/storage/alloc.go (v1.34.1).
+#[test]
+fn a_cluster_of_one_family_gives_services_that_prefer_two_the_one_and_refuses_those_that_require_two() {
+    let mut bed = bed();
+    let wanting = |name: &str, policy, families: &[IpFamily]| Service {
+        family_policy: Some(policy),
+        families: families.to_vec(),
+        ..service(name)
+    };
+    assert_eq!(create(&mut bed, wanting("prefers", IpFamilyPolicy::PreferDualStack, &[])), "");
+    let made = stored(&bed, "prefers");
+    let policy = Some(IpFamilyPolicy::PreferDualStack);
+    assert_eq!((&*made.families, made.family_policy), (&[IpFamily::V4][..], policy));
+    let none = "this cluster is not configured for dual-stack services";
+    let policy = format!("spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": {none}");
+    let six = "spec.ipFamilies[1]: Invalid value: \"IPv6\": not configured on this cluster";
+    let required = create(&mut bed, wanting("requires", IpFamilyPolicy::RequireDualStack, &[]));
+    assert_eq!(required, format!("Service \"requires\" is invalid: {policy}"));
+    let both = [IpFamily::V4, IpFamily::V6];
+    let required = create(&mut bed, wanting("requires", IpFamilyPolicy::RequireDualStack, &both));
+    assert_eq!(required, format!("Service \"requires\" is invalid: [{policy}, {six}]"));
+    let preferred = create(&mut bed, wanting("six", IpFamilyPolicy::PreferDualStack, &both));
+    assert_eq!(preferred, format!("Service \"six\" is invalid: {six}"));
+}
+
+/// Source: `isMatchingPreferDualStackClusterIPFields`, `reducedIPFamilies`, pkg/registry/core/service/storage/alloc.go
+/// (v1.34.1).
+#[test]
+fn a_service_of_two_families_keeps_both_unless_it_asks_for_one() {
+    let mut bed = bed();
+    let bare =
+        |name: &str, policy| Service { headless: true, selector: None, family_policy: Some(policy), ..service(name) };
+    let selecting = |it: &mut Service| it.selector = Some(Labels::new([("app", "a")]));
+    assert_eq!(create(&mut bed, bare("prefers", IpFamilyPolicy::PreferDualStack)), "");
+    assert_eq!(update(&mut bed, "prefers", selecting), "", "what it prefers is as it was");
+    assert_eq!(stored(&bed, "prefers").families, [IpFamily::V4, IpFamily::V6]);
+    assert_eq!(create(&mut bed, bare("requires", IpFamilyPolicy::RequireDualStack)), "");
+    let refused = update(&mut bed, "requires", selecting);
+    assert!(refused.contains("this cluster is not configured for dual-stack services"), "{refused}");
+    let released = update(&mut bed, "requires", |it| it.families.truncate(1));
+    let rule = "must be 'SingleStack' to release the secondary IP family";
+    let start = "Service \"requires\" is invalid: spec.ipFamilyPolicy: Invalid value:";
+    assert_eq!(released, format!("{start} \"RequireDualStack\": {rule}"));
+    let single = |it: &mut Service| it.family_policy = Some(IpFamilyPolicy::SingleStack);
+    assert_eq!(update(&mut bed, "requires", single), "");
+    assert_eq!(stored(&bed, "requires").families, [IpFamily::V4]);
 }

@@ -329,7 +329,11 @@ impl Plan {
     pub(super) fn clean_up(&mut self) {
         let mut cleanable: Vec<&Set> = self.old.iter().filter(|it| !it.set.meta.is_terminating()).collect();
         let surplus = cleanable.len().saturating_sub(self.deployment.revision_history_limit as usize);
-        cleanable.sort_by_key(|it| (sets::revision_of(&it.set), it.set.meta.created_at));
+        let order = |it: &Set| sets::revision_of(&it.set);
+        cleanable.sort_by(|one, other| {
+            let by_age = || sets::age(&one.set.meta).cmp(&sets::age(&other.set.meta));
+            order(one).cmp(&order(other)).then_with(by_age)
+        });
         let empty = |set: &ReplicaSet| {
             set.replicas == 0 && set.status.replicas == 0 && set.meta.generation <= set.status.observed_generation
         };

@@ -60,7 +60,8 @@ impl Plan {
         // The larger first; of equal ones the newer first when there are pods to add, else the older first.
         active.sort_by_key(|place| {
             let set = &self.member(*place).set;
-            let created = (set.meta.created_at, set.meta.name.clone());
+            let (second, name) = sets::age(&set.meta);
+            let created = (second, name.clone());
             (Reverse(set.replicas), (to_add > 0).then(|| Reverse(created.clone())), created)
         });
         let mut added = 0;

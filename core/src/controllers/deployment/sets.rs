@@ -8,6 +8,7 @@ use crate::controllers::owned_by;
 use crate::controllers::revisions::template_hash;
 use crate::id::{Name, Revision, literal};
 use crate::model::{Deployment, DeploymentStrategy, Kind, Labels, Meta, PodTemplate, ReplicaSet, Selector};
+use crate::time::Time;
 
 /// The label that tells the pods of one template from another's.
 pub(super) const TEMPLATE_HASH: Name = literal!("pod-template-hash");
@@ -172,10 +173,14 @@ pub(super) fn note_scale(deployment: &Deployment, set: &mut Arc<ReplicaSet>) -> 
     true
 }
 
-/// Older first; of two created at once the smaller name first.
+/// Older first; of two created in the same second, which is all that the API keeps, the smaller name first.
+///
+/// Source: `ReplicaSetsByCreationTimestamp`, pkg/controller/controller_utils.go (v1.34.1).
 pub(super) fn sort_by_creation(sets: &mut [Set]) {
-    sets.sort_by(|one, other| {
-        let (one, other) = (&one.set.meta, &other.set.meta);
-        one.created_at.cmp(&other.created_at).then_with(|| one.name.cmp(&other.name))
-    });
+    sets.sort_by(|one, other| age(&one.set.meta).cmp(&age(&other.set.meta)));
+}
+
+/// By what ReplicaSets are older or newer than others.
+pub(super) fn age(meta: &Meta) -> (Time, &Name) {
+    (meta.created_at.whole_second(), &meta.name)
 }

@@ -212,14 +212,16 @@ fn say_not_deleted(ctx: &mut Context<'_>, view: View<'_>, namespace: &Name, pod:
     ctx.event(NamespacedName::of_meta(&pod.meta).of(Kind::Pod), event);
 }
 
-/// When a pod's mark becomes stale; `None` if it has none that could.
+/// When a pod's mark becomes stale, counted from the whole second that the API keeps; `None` if it has none that could.
+///
+/// Source: `nonTerminatingPodHasStaleDisruptionCondition`, pkg/controller/disruption/disruption.go (v1.34.1).
 fn stale_at(pod: &Pod) -> Option<Time> {
     let kind = ConditionKind::DisruptionTarget;
     if !pod.status.conditions.is_true(kind) || !pod.is_active() {
         return None;
     }
     let mark = pod.status.conditions.get(kind).filter(|mark| *mark.reason != *BY_KUBELET)?;
-    Some(mark.changed_at + PATIENCE)
+    Some(mark.changed_at.whole_second() + PATIENCE)
 }
 
 impl Reconciler for Disruption {

@@ -70,6 +70,8 @@ pub(super) struct EndpointSlices {
 struct Tracked {
     /// What it selects; `None` if its endpoints are somebody else's business.
     selector: Option<Selector>,
+    /// Whether it wishes its endpoints to be for somebody, which depends on more than they show.
+    wishes: bool,
     /// The pods that it selects.
     pods: Selected,
     /// Its slices.
@@ -189,6 +191,9 @@ impl EndpointSlices {
             // Endpoints have the Service's ports and show pods as it wants them shown.
             Some(_) => self.services.entry(key.clone()).or_default().pods.forget_endpoints(),
         }
+        if let Some((service, tracked)) = new.zip(self.services.get_mut(&key)) {
+            tracked.wishes = Wish::of(service) != Wish::Nothing;
+        }
         self.desk.queue.add(key);
     }
 
@@ -198,24 +203,26 @@ impl EndpointSlices {
             return;
         }
         let Some((namespace, uid)) = new.or(old).map(|pod| (&pod.meta.namespace, pod.meta.uid)) else { return };
-        // Of a pod without an address nothing comes of its change but that it is known.
         let Some(PodTurn { wakes, has_address: concerns_endpoints }) = PodTurn::of(old, new) else { return };
         let first = NamespacedName::new(namespace.clone(), Name::default());
         let services = self.services.range_mut(first..).take_while(|(key, _)| key.namespace == *namespace);
-        for (key, Tracked { selector, pods, .. }) in services {
+        for (key, Tracked { selector, wishes, pods, .. }) in services {
             let Some(selector) = selector else { continue };
             let selects = |pod: Option<&Pod>| pod.is_some_and(|pod| selector.matches(&pod.meta.labels));
             let (before, after) = (selects(old), selects(new));
             if !before && !after {
                 continue;
             }
+            // Of a pod without an address nothing comes but that it is known; yet Kubernetes looks at its Services, and
+            // finds what nobody was woken for.
+            let may_find = concerns_endpoints || *wishes || !pods.is_settled();
             match after {
                 true if concerns_endpoints => pods.note(row, uid),
                 true if !before => pods.note_without_address(row, uid),
                 true => {}
                 false => pods.remove(uid),
             }
-            if concerns_endpoints && (wakes || before != after) {
+            if may_find && (wakes || before != after) {
                 self.desk.queue.add(key.clone());
             }
         }

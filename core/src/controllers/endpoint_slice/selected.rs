@@ -9,7 +9,7 @@ use crate::controllers::endpoint_slice::placement::{Changes, Wanted};
 use crate::controllers::service_pods::{Ports, hostname_under, ports_of};
 use crate::digest::Shared;
 use crate::id::{Name, RowId, Uid};
-use crate::model::{Endpoint, Node, Pod, Seldom, Service};
+use crate::model::{Endpoint, EndpointPort, Node, Pod, Seldom, Service};
 use crate::store::View;
 
 /// The label that names a node's zone.
@@ -69,6 +69,11 @@ impl Selected {
     /// What was asked for may not have come about: every pod has to be looked at.
     pub(super) fn distrust(&mut self) {
         self.changed = None;
+    }
+
+    /// Whether nobody has changed since somebody last asked, so that a sync would find nothing to do.
+    pub(super) fn is_settled(&self) -> bool {
+        self.changed.as_ref().is_some_and(BTreeSet::is_empty)
     }
 
     /// The Service or a node has changed.
@@ -137,7 +142,8 @@ impl Selected {
 
 fn make(view: View<'_>, service: &Service, pod: &Pod, all_ports: &mut Vec<Ports>) -> Made {
     let Some(address) = pod.status.pod_ip.as_ref().filter(|_| !pod.is_finished()) else { return Made::Nothing };
-    let ports = ports_of(service, &pod.spec);
+    let mut ports = ports_of(service, &pod.spec);
+    EndpointPort::sort_in_slice(&mut ports);
     let ports = all_ports.iter().position(|other| *other == ports).unwrap_or_else(|| {
         all_ports.push(ports);
         all_ports.len() - 1

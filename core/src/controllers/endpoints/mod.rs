@@ -13,7 +13,7 @@ mod tally;
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::api::{Propagation, Refusal, Reply, Request};
@@ -48,6 +48,8 @@ const TRUNCATED: &str = "truncated";
 pub(super) struct EndpointsOfServices {
     desk: Desk<NamespacedName, Stage>,
     services: BTreeMap<NamespacedName, Tracked>,
+    /// Services of which a sync might find something to do although nothing has woken them.
+    restless: BTreeSet<NamespacedName>,
 }
 
 /// What is remembered of a Service.
@@ -75,12 +77,15 @@ impl EndpointsOfServices {
     pub(super) fn new(config: &ControllerManagerConfig) -> EndpointsOfServices {
         let tolerated: fn(&Refusal) -> bool = |_| false;
         let desk = Desk::new(NUMBER, config.concurrent_syncs, config.client_limit, tolerated);
-        EndpointsOfServices { desk, services: BTreeMap::new() }
+        EndpointsOfServices { desk, services: BTreeMap::new(), restless: BTreeSet::new() }
     }
 
     fn on_service(&mut self, new: Option<&Service>, key: NamespacedName) {
         match new {
-            None => _ = self.services.remove(&key),
+            None => {
+                self.services.remove(&key);
+                self.restless.remove(&key);
+            }
             // Endpoints have the Service's ports and show pods as it wants them shown.
             Some(service) => {
                 let tracked = self.services.entry(key.clone()).or_default();
@@ -97,8 +102,21 @@ impl EndpointsOfServices {
             return;
         }
         let Some(namespace) = new.or(old).map(|pod| &pod.meta.namespace) else { return };
-        let Some(PodTurn { wakes, .. }) = PodTurn::of(old, new).filter(|turn| turn.has_address) else { return };
+        let Some(PodTurn { wakes, has_address }) = PodTurn::of(old, new) else { return };
         let first = NamespacedName::new(namespace.clone(), Name::default());
+        if !has_address {
+            let restless = self.restless.range(first..).take_while(|key| key.namespace == *namespace);
+            for key in restless {
+                let selector = self.services.get(key).and_then(|tracked| tracked.selector.as_ref());
+                let selects =
+                    |pod: Option<&Pod>| pod.is_some_and(|pod| selector.is_some_and(|it| it.matches(&pod.meta.labels)));
+                let (before, after) = (selects(old), selects(new));
+                if before != after || wakes && after {
+                    self.desk.queue.add(key.clone());
+                }
+            }
+            return;
+        }
         let services = self.services.range_mut(first..).take_while(|(key, _)| key.namespace == *namespace);
         for (key, Tracked { selector, tally, .. }) in services {
             let Some(selector) = selector else { continue };
@@ -110,7 +128,20 @@ impl EndpointsOfServices {
             tally.note(row, before, new.or(old));
             if wakes || before.is_some() != after.is_some() {
                 self.desk.queue.add(key.clone());
+            } else {
+                self.restless.insert(key.clone());
             }
+        }
+    }
+
+    /// Somebody has changed Endpoints. What somebody else writes lasts until their Service is looked at again.
+    fn on_endpoints(&mut self, revision: Revision, key: NamespacedName) {
+        if self.desk.requests.is_under_way(&key) {
+            return;
+        }
+        if let Some(tracked) = self.services.get_mut(&key).filter(|it| it.written.is_none_or(|own| own < revision)) {
+            tracked.tally.distrust();
+            self.restless.insert(key);
         }
     }
 
@@ -121,6 +152,9 @@ impl EndpointsOfServices {
         let tracked = self.services.entry(key.clone()).or_default();
         let known = stored.filter(|_| version == tracked.written).map(|(_, stored)| &stored.subsets[..]);
         let (subsets, is_truncated) = tracked.tally.subsets(view, service, known);
+        if !tracked.tally.is_known() {
+            self.restless.insert(key.clone());
+        }
         let Some((_, stored)) = stored else {
             let meta = Meta::named(&key.namespace, &key.name);
             return Some(complete(Endpoints { meta, subsets: subsets.into_owned() }, service, is_truncated));
@@ -167,16 +201,17 @@ impl Reconciler for EndpointsOfServices {
                 key.into_iter().for_each(|key| self.on_service(new, key));
             }
             Kind::Pod => self.on_pod(change.row, pods.0, pods.1),
-            Kind::Endpoints => {
-                if let (Some(gone), None) = view.sides::<Endpoints>(change) {
-                    self.desk.queue.add(NamespacedName::of_meta(&gone.meta));
-                }
-            }
+            Kind::Endpoints => match view.sides::<Endpoints>(change) {
+                (Some(gone), None) => self.desk.queue.add(NamespacedName::of_meta(&gone.meta)),
+                (_, Some(new)) => self.on_endpoints(change.revision, NamespacedName::of_meta(&new.meta)),
+                (None, None) => {}
+            },
             _ => {}
         }
     }
 
     fn sync(&mut self, ctx: &mut Context<'_>, view: View<'_>, key: NamespacedName) -> Step<NamespacedName, Stage> {
+        self.restless.remove(&key);
         let Some((_, service)) = view.find::<Service>(&key.namespace, &key.name) else {
             let delete = Request::Delete {
                 key: key.of(Kind::Endpoints),
@@ -229,6 +264,7 @@ impl Reconciler for EndpointsOfServices {
             }
             if revision.is_none() {
                 tracked.tally.distrust();
+                self.restless.insert(key.clone());
             }
         }
         if let Some(refusal) = &failed {

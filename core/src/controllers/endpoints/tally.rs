@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use crate::controllers::service_pods::{Ports, hostname_under, ports_of, selector_of};
 use crate::digest::Shared;
 use crate::id::{RowId, Uid};
-use crate::model::{Address, AddressKey, EndpointAddress, EndpointSubset, EndpointTarget, Pod, PodSpec, Service};
+use crate::model::{
+    Address, AddressKey, EndpointAddress, EndpointPort, EndpointSubset, EndpointTarget, Pod, PodSpec, Service,
+};
 use crate::store::View;
 
 /// The most addresses in one object. Source: `maxCapacity`.
@@ -61,7 +63,6 @@ impl Tally {
     }
 
     /// Whether what is listed may follow from what was.
-    #[cfg(test)]
     pub(super) fn is_known(&self) -> bool {
         self.known.is_some()
     }
@@ -131,8 +132,9 @@ impl Known {
             [one] => (List::Borrowed(&one.addresses), List::Borrowed(&one.not_ready)),
             _ => return None,
         };
-        let former_ports = stored.first().map(|subset| &subset.ports[..]).unwrap_or_default();
-        let mut ports = Cow::Borrowed(former_ports);
+        // Sorted, until they are listed.
+        let mut ports = stored.first().map(|subset| subset.ports.clone()).unwrap_or_default();
+        ports.sort();
         let selector = selector_of(service)?;
         for (uid, (row, former)) in std::mem::take(&mut self.changed) {
             if let Some((was_ready, address)) = former.and_then(|former| former.listed(service)) {
@@ -146,8 +148,8 @@ impl Known {
             if let Some((is_ready, its_ports, address)) = pod.and_then(|pod| entry_of(service, pod)) {
                 let is_first = self.ready + self.not_ready == 0;
                 if is_first {
-                    ports = its_ports.into();
-                } else if *its_ports != *ports {
+                    ports = its_ports;
+                } else if its_ports != ports {
                     return None;
                 }
                 let (list, all) = self.list(is_ready, &mut ready, &mut not_ready);
@@ -171,7 +173,8 @@ impl Known {
         if let (Cow::Borrowed(_), Cow::Borrowed(_)) = (&ready, &not_ready) {
             return Some((stored.into(), self));
         }
-        let (addresses, not_ready, ports) = (ready.into_owned(), not_ready.into_owned(), ports.into_owned());
+        let (addresses, not_ready) = (ready.into_owned(), not_ready.into_owned());
+        EndpointPort::sort_in_subset(&mut ports);
         let subset = EndpointSubset { addresses, not_ready, ports };
         let subsets: Vec<EndpointSubset> = Some(subset).filter(|subset| !subset.is_empty()).into_iter().collect();
         Some((subsets.into(), self))
@@ -222,9 +225,10 @@ fn entry_of(service: &Service, pod: &Pod) -> Option<Entry> {
     Some((service.publish_not_ready || pod.is_ready(), ports, Shared::new(address)))
 }
 
-/// The ports under which a pod is listed; `None` if it is not: only a headless Service may do without ports.
+/// The ports under which a pod is listed, sorted; `None` if it is not: only a headless Service may do without ports.
 fn listed_ports(service: &Service, pod: &PodSpec) -> Option<Ports> {
-    let ports = ports_of(service, pod);
+    let mut ports = ports_of(service, pod);
+    ports.sort();
     let is_listed = !ports.is_empty() || (service.ports.is_empty() && service.headless);
     is_listed.then_some(ports)
 }
@@ -276,7 +280,7 @@ mod tests {
             Shared::new(EndpointAddress { address: text.into(), hostname: None, node: None, target: None })
         };
         let list = |numbers: std::ops::Range<usize>| numbers.map(address).collect();
-        let ports = vec![("".into(), crate::model::Protocol::Tcp, port)];
+        let ports = vec![crate::model::EndpointPort::new("", crate::model::Protocol::Tcp, port)];
         EndpointSubset { addresses: list(0..ready), not_ready: list(ready..ready + not_ready), ports }
     }
 

@@ -6,15 +6,22 @@ use crate::controllers::endpoint_slice::tests::{bed, pod};
 use crate::digest::{Shared, StableHasher};
 use crate::id::ProcId;
 use crate::model::{
-    Address, ConditionKind, EndpointAddress, EndpointSubset, IntOrName, Namespace, ObjectKey, Phase, Protocol,
-    ServicePort, ServiceType, Status3,
+    Address, ConditionKind, EndpointAddress, EndpointPort, EndpointSlice, EndpointSubset, IntOrName, Namespace,
+    ObjectKey, Phase, Protocol, ServicePort, ServiceType, Status3,
 };
 use crate::seam::Input;
 use crate::testbed::Testbed;
 use crate::time::{Span, Time};
 
 fn port(name: &str, target: IntOrName) -> ServicePort {
-    ServicePort { name: name.into(), protocol: Protocol::Tcp, port: 80, target, node_port: None }
+    ServicePort {
+        name: name.into(),
+        protocol: Protocol::Tcp,
+        port: 80,
+        target,
+        node_port: None,
+        app_protocol: Default::default(),
+    }
 }
 
 fn web() -> Service {
@@ -39,7 +46,7 @@ fn shown(bed: &Testbed) -> Vec<String> {
         names.join(" ")
     };
     let line = |subset: &EndpointSubset| {
-        let ports: Vec<String> = subset.ports.iter().map(|(_, _, port)| port.to_string()).collect();
+        let ports: Vec<String> = subset.ports.iter().map(|port| port.number.to_string()).collect();
         format!("{}|{}:{}", names(&subset.addresses), names(&subset.not_ready), ports.join(","))
     };
     let endpoints = stored(bed).expect("the Service has Endpoints");
@@ -130,6 +137,8 @@ fn what_somebody_else_writes_lasts_until_the_next_change() {
     bed.run_for(Span::from_secs(6));
     assert_eq!(shown(&bed), Vec::<String>::new());
     bed.create(pod("q", "http", 8080));
+    bed.run_for(Span::from_millis(500));
+    assert_eq!(shown(&bed), ["p|:8080"], "a new pod wakes its Service before it has an address");
     bed.run_for(Span::from_secs(6));
     assert_eq!(shown(&bed), ["p q|:8080"]);
     delete(&mut bed, Kind::Endpoints, "web");
@@ -402,4 +411,39 @@ fn a_service_that_goes_and_comes_again_at_once_keeps_endpoints() {
     bed.create(web());
     bed.run_for(Span::from_secs(60));
     assert_eq!(shown(&bed), ["p|:8080"]);
+}
+
+#[test]
+fn an_ended_pod_s_address_goes_when_a_new_pod_comes_that_has_none_yet() {
+    let mut bed = bed();
+    bed.create(web());
+    bed.create(pod("p", "http", 8080));
+    bed.create(pod("q", "http", 8080));
+    bed.run_for(Span::from_secs(6));
+    let mut failed = Pod::clone(&bed.get::<Pod>("default", "p").expect("it runs"));
+    failed.status.phase = Phase::Failed;
+    bed.request(Request::UpdateStatus { object: Object::Pod(Arc::new(failed)), expected: None });
+    bed.run_for(Span::from_secs(2));
+    assert_eq!(shown(&bed), ["p q|:8080"], "nothing that Services look at has changed");
+    bed.create(pod("new", "http", 8080));
+    bed.run_for(Span::from_millis(500));
+    assert_eq!(shown(&bed), ["q|:8080"]);
+}
+
+/// Source: `endpointPortFromServicePort`, pkg/controller/endpoint/endpoints_controller.go; `getEndpointPorts`,
+/// staging/src/k8s.io/endpointslice/utils.go (v1.34.1).
+#[test]
+fn what_is_spoken_at_a_service_s_port_is_told_in_its_endpoints_and_slices() {
+    let mut bed = bed();
+    let mut service = web();
+    service.ports[0].app_protocol.0 = Some("http".into());
+    bed.create(service);
+    bed.create(pod("p", "http", 8080));
+    bed.run_for(Span::from_secs(6));
+    let spoken = |ports: &[EndpointPort]| {
+        ports.iter().filter_map(|it| it.app_protocol.0.as_deref().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(spoken(&stored(&bed).expect("they are there").subsets[0].ports), ["http"]);
+    let slices = bed.core.newest().all::<EndpointSlice>().map(|(_, slice)| spoken(&slice.ports));
+    assert_eq!(slices.collect::<Vec<_>>(), [["http"]]);
 }

@@ -9,7 +9,6 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::api::deletion::{FOREGROUND_DELETION, ORPHAN};
 use crate::api::{Propagation, Refusal, Request};
@@ -20,7 +19,7 @@ use crate::controllers::news::{News, Topics};
 use crate::controllers::reconciler::{Desk, Reconciler, Step};
 use crate::events::Event;
 use crate::id::{Name, Uid};
-use crate::model::{Kind, Meta, Object, ObjectKey, OwnerReference};
+use crate::model::{Kind, Meta, Object, ObjectKey, OwnerReference, OwnerReferences};
 use crate::store::View;
 
 /// The number of this controller's client and work queue.
@@ -308,7 +307,7 @@ fn has(meta: &Meta, finalizer: &str) -> bool {
 }
 
 /// A conditional write of an object's owners; `None` if the object is gone.
-fn rewrite(view: View<'_>, item: &Item, owners: impl FnOnce(&Meta) -> Arc<[OwnerReference]>) -> Option<Request> {
+fn rewrite(view: View<'_>, item: &Item, owners: impl FnOnce(&Meta) -> OwnerReferences) -> Option<Request> {
     let (mut object, expected) = kinds::find_object(view, &item.0)?;
     if object.uid() != item.1 {
         return None;

@@ -53,7 +53,7 @@ enum Report {
     None,
     /// The condition has been written since the last pass, or the node is new.
     Fresh,
-    /// The node is new and has no Ready condition: it counts from its creation.
+    /// The node is new and has no Ready condition: it counts from the second of its creation.
     NeverSince(Time),
 }
 
@@ -186,7 +186,7 @@ impl Health {
     pub(super) fn look(&mut self, node: &Node, passes: &Passes, now: Time) -> Option<Time> {
         let current = node.status.conditions.get(ConditionKind::Ready);
         let report = match (self.seen, &self.ready, &current) {
-            (false, _, None) => Report::NeverSince(node.meta.created_at),
+            (false, _, None) => Report::NeverSince(node.meta.created_at.whole_second()),
             (false, ..) => Report::Fresh,
             (true, None, None) => Report::None,
             // A view that is behind this controller's own write is no sign of life: its transition is the older one.
@@ -240,4 +240,20 @@ pub(super) fn silent(node: &Node, now: Time) -> Option<Node> {
     }
     let differs = conditions.get(ConditionKind::Ready) != node.status.conditions.get(ConditionKind::Ready);
     differs.then_some(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Meta;
+
+    #[test]
+    fn a_node_that_never_said_anything_counts_from_the_second_of_its_creation() {
+        let created_at = Time::from_millis(12_900);
+        let node = Node { meta: Meta { created_at, ..Meta::named("", "mute") }, ..Node::default() };
+        let mut passes = Passes::default();
+        passes.begin(Time::from_secs(15));
+        let seen = Health::default().look(&node, &passes, Time::from_secs(15));
+        assert_eq!(seen, Some(Time::from_secs(12)));
+    }
 }

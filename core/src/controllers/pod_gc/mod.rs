@@ -306,6 +306,7 @@ fn marked(pod: &Arc<Pod>, orphaned: bool, now: Time) -> Option<Object> {
     }
     let mut new = Pod::clone(pod);
     new.status.phase = Phase::Failed;
+    new.status.observed_generation = new.meta.generation;
     if orphaned {
         let message = "PodGC: node no longer exists";
         new.status.conditions.set(ConditionKind::DisruptionTarget, Status3::True, "DeletionByPodGC", message, now);
@@ -331,7 +332,8 @@ fn is_evicted(pod: &Pod) -> bool {
 
 /// All versions of an ended pod have the same key, unless it is evicted later than it ended.
 fn ended_key(pod: &Pod) -> EndedKey {
-    (!is_evicted(pod), pod.meta.created_at, pod.meta.name.clone(), pod.meta.namespace.clone())
+    let created = pod.meta.created_at.whole_second();
+    (!is_evicted(pod), created, pod.meta.name.clone(), pod.meta.namespace.clone())
 }
 
 fn is_out_of_service(node: &Node) -> bool {

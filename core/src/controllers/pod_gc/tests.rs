@@ -216,3 +216,15 @@ fn a_pod_is_marked_before_it_is_deleted_and_stays_if_it_cannot_be() {
     let place = |text: &str| told.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{told:#?}"));
     assert!(place("Failed") < place("deletion requested"), "{told:#?}");
 }
+
+#[test]
+fn pods_that_ended_and_were_made_in_one_second_go_by_name() {
+    let made = |name: &str, millis| {
+        let mut pod = pod(name, None);
+        pod.meta.created_at = Time::from_millis(millis);
+        pod.status.phase = Phase::Succeeded;
+        super::ended_key(&pod)
+    };
+    assert!(made("a", 5_900) < made("b", 5_100));
+    assert!(made("b", 5_100) < made("a", 6_000));
+}

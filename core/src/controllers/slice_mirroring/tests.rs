@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::Config;
-use crate::model::{EndpointTarget, MetaExtras, Namespace, ObjectKey, Protocol};
+use crate::model::{EndpointPort, EndpointTarget, MetaExtras, Namespace, ObjectKey, Protocol};
 use crate::testbed::Testbed;
 
 fn bed() -> Testbed {
@@ -17,7 +17,7 @@ fn subset(ready: &[&str], not_ready: &[&str], port: u16) -> EndpointSubset {
         };
         addresses.iter().map(|text| Shared::new(address(text))).collect()
     };
-    let ports = vec![("".into(), Protocol::Tcp, port)];
+    let ports = vec![EndpointPort::new("", Protocol::Tcp, port)];
     EndpointSubset { addresses: list(ready), not_ready: list(not_ready), ports }
 }
 
@@ -43,7 +43,7 @@ fn slices(bed: &Testbed) -> Vec<String> {
     let line = |slice: &EndpointSlice| {
         let mark = |it: &Shared<Endpoint>| format!("{}{}", if it.ready { '+' } else { '-' }, it.address);
         let addresses: Vec<String> = slice.endpoints.iter().map(mark).collect();
-        format!("{}:{}", addresses.join(" "), slice.ports.first().map_or(0, |(_, _, number)| *number))
+        format!("{}:{}", addresses.join(" "), slice.ports.first().map_or(0, |port| port.number))
     };
     let mut lines: Vec<String> = bed.core.newest().all::<EndpointSlice>().map(|(_, slice)| line(slice)).collect();
     lines.sort();

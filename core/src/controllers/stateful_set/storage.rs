@@ -12,8 +12,8 @@ use crate::controllers::stateful_set::identity;
 use crate::digest::Shared;
 use crate::id::{Name, RowId, Uid};
 use crate::model::{
-    ClaimTemplate, Kind, Meta, MetaExtras, Object, OwnerReference, PersistentVolumeClaim, Pod, PodSpec, PodVolume,
-    PodVolumeSource, StatefulSet,
+    ClaimTemplate, Kind, Meta, MetaExtras, Object, OwnerReference, OwnerReferences, PersistentVolumeClaim, Pod,
+    PodSpec, PodVolume, PodVolumeSource, StatefulSet,
 };
 use crate::store::View;
 
@@ -155,7 +155,7 @@ pub(super) fn is_up_to_date(owners: &[OwnerReference], set: &StatefulSet, pod: &
     of_set == (wanted == Some(Kind::StatefulSet)) && of_pod == (wanted == Some(Kind::Pod))
 }
 
-pub(super) fn owners(owners: &[OwnerReference], set: &StatefulSet, pod: &Pod) -> Arc<[OwnerReference]> {
+pub(super) fn owners(owners: &[OwnerReference], set: &StatefulSet, pod: &Pod) -> OwnerReferences {
     let is_ours =
         |owner: &&OwnerReference| names(owner, Kind::StatefulSet, &set.meta) || names(owner, Kind::Pod, &pod.meta);
     let others = owners.iter().filter(|owner| !is_ours(owner)).cloned();

@@ -124,7 +124,7 @@ impl Drivers {
             return Work::default();
         };
         let pending = claim.status.conditions.get(ConditionKind::FileSystemResizePending);
-        let mounts_it_now = pending.zip(pod.status.started_at).is_some_and(|(since, at)| at >= since.changed_at);
+        let mounts_it_now = pending.zip(pod.status.started_at.get()).is_some_and(|(since, at)| at >= since.changed_at);
         if !mounts_it_now && !self.is_over(ctx, key, SEEN_BY_KUBELET) {
             return Work::default();
         }

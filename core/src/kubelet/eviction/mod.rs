@@ -12,7 +12,9 @@ use std::sync::Arc;
 use crate::config::{EvictionConfig, EvictionSignal, EvictionThreshold};
 use crate::id::Uid;
 use crate::kubelet::{ContainerIndex, ContainerUsage, NodeUsage, PodUsage};
-use crate::model::{ConditionKind, Container, Pod, QosClass, ResourceName, Resources, Taint, TaintEffect};
+use crate::model::{
+    ConditionKind, Container, Pod, PodVolumeSource, QosClass, ResourceName, Resources, SizeLimit, Taint, TaintEffect,
+};
 use crate::quantity::{Format, Quantity};
 use crate::time::Time;
 
@@ -131,6 +133,10 @@ fn requested(of: &Resources, signal: EvictionSignal) -> i64 {
     }
 }
 
+fn is_of_disk(signal: EvictionSignal) -> bool {
+    matches!(signal, EvictionSignal::NodeFsAvailable | EvictionSignal::ImageFsAvailable)
+}
+
 /// The resource that a signal stands for, as messages name it.
 pub(super) fn resource_of(signal: EvictionSignal) -> &'static str {
     match signal {
@@ -163,7 +169,9 @@ pub(super) fn message(threshold: &EvictionThreshold, usage: &NodeUsage, candidat
     }
     for container in candidate.usage.iter().flat_map(|usage| &usage.containers) {
         let Some(spec) = spec_of(candidate.pod, container.container) else { continue };
-        let (used, requested) = (used(container, threshold.signal), requested(&spec.requests, threshold.signal));
+        let used =
+            if is_of_disk(threshold.signal) { container.own_disk_bytes() } else { used(container, threshold.signal) };
+        let requested = requested(&spec.requests, threshold.signal);
         if used > requested {
             let (name, used, requested) = (&spec.name, bytes(used), bytes(requested));
             message += &format!(
@@ -174,12 +182,20 @@ pub(super) fn message(threshold: &EvictionThreshold, usage: &NodeUsage, candidat
     message
 }
 
-/// Why a pod must go that has more on its disk than it may, whatever the node has left: all its containers together
-/// against the sum of their limits, or else a regular one of them against its own.
+/// Why a pod must go that has more on its disk than it may, whatever the node has left: an empty directory against its
+/// limit, all its containers together, volumes included, against the sum of theirs, or else the layer of a regular one
+/// against its own.
 ///
-/// Source: `podEphemeralStorageLimitEviction`, `containerEphemeralStorageLimitEviction`,
-/// pkg/kubelet/eviction/eviction_manager.go (v1.34.1). Absent on purpose: volumes with a limit of their own.
+/// Source: `localStorageEviction`, pkg/kubelet/eviction/eviction_manager.go (v1.34.1).
 pub(super) fn over_disk_limit(pod: &Pod, usage: &PodUsage) -> Option<String> {
+    for volume in &pod.spec.volumes {
+        let PodVolumeSource::EmptyDir(SizeLimit(Some(limit))) = &volume.source else { continue };
+        let used = usage.containers.iter().filter(|container| container.volume == volume.name);
+        let used: i64 = used.map(|container| container.disk_bytes).sum();
+        if limit.value() > 0 && used > limit.value() {
+            return Some(format!("Usage of EmptyDir volume \"{}\" exceeds the limit \"{limit}\". ", volume.name));
+        }
+    }
     let of_pod = pod.spec.sum_of_containers(|container| container.limits.clone()).ephemeral_bytes;
     let total: i64 = usage.containers.iter().map(|container| container.disk_bytes).sum();
     if of_pod > 0 && total > of_pod {
@@ -189,7 +205,7 @@ pub(super) fn over_disk_limit(pod: &Pod, usage: &PodUsage) -> Option<String> {
     let over = |container: &&ContainerUsage| {
         let ContainerIndex::Main(number) = container.container else { return false };
         let limit = pod.spec.containers.get(usize::from(number)).map_or(0, |spec| spec.limits.ephemeral_bytes);
-        limit > 0 && container.disk_bytes > limit
+        limit > 0 && container.own_disk_bytes() > limit
     };
     let container = usage.containers.iter().find(over)?;
     let spec = spec_of(pod, container.container)?;

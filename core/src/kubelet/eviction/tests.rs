@@ -2,7 +2,7 @@ use super::*;
 use crate::config::EvictionAmount;
 use crate::digest::Shared;
 use crate::kubelet::Supply;
-use crate::model::{Meta, PodSpec};
+use crate::model::{Meta, PodSpec, PodVolume};
 use crate::time::Span;
 
 const MIB: i64 = 1 << 20;
@@ -85,7 +85,8 @@ fn pod(name: &str, priority: i32, request_mib: i64) -> Arc<Pod> {
 
 fn uses(memory_mib: i64, disk: i64, processes: i64) -> PodUsage {
     let container = ContainerIndex::Main(0);
-    let container = ContainerUsage { container, memory_bytes: memory_mib * MIB, disk_bytes: disk, processes };
+    let container =
+        ContainerUsage { container, memory_bytes: memory_mib * MIB, disk_bytes: disk, volume: "".into(), processes };
     PodUsage { pod: Uid::new(0), containers: vec![container] }
 }
 
@@ -152,7 +153,13 @@ fn the_sentence_names_threshold_and_containers_above_their_requests() {
             let place = u16::try_from(place).expect("few containers");
             let container = if init { ContainerIndex::Init(place) } else { ContainerIndex::Main(place) };
             let amount = used? * MIB;
-            Some(ContainerUsage { container, memory_bytes: amount, disk_bytes: amount, processes: 1 })
+            Some(ContainerUsage {
+                container,
+                memory_bytes: amount,
+                disk_bytes: amount,
+                volume: "".into(),
+                processes: 1,
+            })
         };
         let of_main = main.iter().copied().enumerate().filter_map(|it| uses(it, false));
         let of_init = init.iter().copied().enumerate().filter_map(|it| uses(it, true));
@@ -204,10 +211,43 @@ fn a_pod_over_its_disk_limits_goes_by_their_sum_or_by_one_of_them() {
             container: ContainerIndex::Main(place),
             memory_bytes: 0,
             disk_bytes: mib * MIB,
+            volume: "".into(),
             processes: 1,
         };
         let usage = PodUsage { pod: Uid::new(0), containers: vec![usage(0, used.0), usage(1, used.1)] };
         assert_eq!(over_disk_limit(&pod, &usage).as_deref(), expected, "limits {limits:?}, used {used:?}");
+    }
+}
+
+#[test]
+fn an_empty_directory_over_its_limit_ends_its_pod_and_counts_for_the_pod_but_not_for_the_container() {
+    let volume = |name: &str, limit: Option<&str>| PodVolume {
+        name: name.into(),
+        source: PodVolumeSource::EmptyDir(SizeLimit(limit.map(|limit| limit.parse().expect("a quantity")))),
+    };
+    let limits = Resources { ephemeral_bytes: 512 * MIB, ..Resources::default() };
+    let limited = Container { name: "a".into(), limits, ..Container::default() };
+    let volumes = vec![volume("free", None), volume("cache", Some("1Gi")), volume("none", Some("0"))];
+    let spec = PodSpec { containers: vec![limited, Container::default()], volumes, ..PodSpec::default() };
+    let pod = Pod { spec: Shared::new(spec), ..Pod::default() };
+    let of_volume = "Usage of EmptyDir volume \"cache\" exceeds the limit \"1Gi\". ";
+    let of_pod = "Pod ephemeral local storage usage exceeds the total limit of containers 512Mi. ";
+    // What two containers have written to which volumes, in MiB.
+    for (used, expected) in [
+        ([("cache", 600), ("cache", 500)], Some(of_volume)),
+        ([("cache", 1_024), ("", 0)], Some(of_pod)),
+        ([("free", 500), ("", 12)], None),
+        ([("none", 400), ("free", 100)], None),
+    ] {
+        let usage = |place: u16, (volume, mib): (&str, i64)| ContainerUsage {
+            container: ContainerIndex::Main(place),
+            memory_bytes: 0,
+            disk_bytes: mib * MIB,
+            volume: volume.into(),
+            processes: 1,
+        };
+        let usage = PodUsage { pod: Uid::new(0), containers: vec![usage(0, used[0]), usage(1, used[1])] };
+        assert_eq!(over_disk_limit(&pod, &usage).as_deref(), expected, "{used:?}");
     }
 }
 

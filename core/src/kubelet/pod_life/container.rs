@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::id::Name;
+use crate::kubelet::admission::Rejection;
 use crate::kubelet::backoff::Backoff;
 use crate::kubelet::ending::Stopping;
 use crate::model::Terminated;
@@ -31,10 +32,16 @@ pub(in crate::kubelet) struct Incidents {
     /// The kubelet killed it to start it again, whatever the policy says of how it ended; until it has seen it run.
     pub(in crate::kubelet) again: bool,
     pub(in crate::kubelet) post_start: PostStart,
+    /// It has served since its start, told while a hook or a startup probe kept it from being ready.
+    pub(in crate::kubelet) serves: bool,
     /// How the newest start ended; kept while the next one is under way.
     pub(in crate::kubelet) ended: Option<Arc<Terminated>>,
     /// How the start before that ended.
     pub(in crate::kubelet) before: Option<Arc<Terminated>>,
+    /// What there was of it in the sandbox before was removed: its next start knows of no end.
+    pub(in crate::kubelet) purged: bool,
+    /// How many of its starts were removed with their sandbox and do not count any more.
+    pub(in crate::kubelet) uncounted: u32,
     /// Only for a container that something has gone wrong with.
     pub(in crate::kubelet) trouble: Option<Box<Trouble>>,
 }
@@ -44,8 +51,11 @@ impl Incidents {
         stopping: None,
         again: false,
         post_start: PostStart::Done,
+        serves: false,
         ended: None,
         before: None,
+        purged: false,
+        uncounted: 0,
         trouble: None,
     };
 }
@@ -54,9 +64,19 @@ impl Incidents {
 pub(in crate::kubelet) enum Containers {
     One(ContainerLife),
     Several(Box<[ContainerLife]>),
+    /// The pod was refused, so that it runs none.
+    Refused(Box<Rejection>),
 }
 
 impl Containers {
+    /// Why the pod was refused, if it was.
+    pub(in crate::kubelet) fn refusal(&self) -> Option<&Rejection> {
+        match self {
+            Containers::Refused(rejection) => Some(rejection),
+            Containers::One(_) | Containers::Several(_) => None,
+        }
+    }
+
     /// The containers of a pod that runs none.
     pub(in crate::kubelet) fn none() -> Containers {
         Containers::Several(Box::default())
@@ -78,6 +98,7 @@ impl Deref for Containers {
         match self {
             Containers::One(container) => std::slice::from_ref(container),
             Containers::Several(containers) => containers,
+            Containers::Refused(_) => &[],
         }
     }
 }
@@ -87,6 +108,7 @@ impl DerefMut for Containers {
         match self {
             Containers::One(container) => std::slice::from_mut(container),
             Containers::Several(containers) => containers,
+            Containers::Refused(_) => &mut [],
         }
     }
 }
@@ -127,15 +149,37 @@ pub(in crate::kubelet) enum Doing {
 #[derive(Default)]
 pub(in crate::kubelet) struct Trouble {
     pub(in crate::kubelet) crashes: Backoff,
-    pub(in crate::kubelet) pulls: Backoff,
+    pub(in crate::kubelet) pulls: FailedPulls,
     pub(in crate::kubelet) until: Time,
     /// The waiting reason, such as `CrashLoopBackOff`; empty once the container has been seen to run.
     pub(in crate::kubelet) reason: Name,
     pub(in crate::kubelet) message: Name,
-    /// When `ErrImagePull` becomes `ImagePullBackOff`, and the end of a container `CrashLoopBackOff`.
-    pub(in crate::kubelet) back_off_shown_at: Option<Time>,
+    /// What the next sync finds, and tells in place of `reason` and `message`.
+    pub(in crate::kubelet) next_told: Option<(Time, Told)>,
     /// The image that it was started with, if the pod names another one by now.
     pub(in crate::kubelet) outdated: Option<Name>,
+}
+
+/// What has come of a sync, which the status that the next sync makes tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::kubelet) enum Told {
+    /// A container that has ended was held back.
+    CrashLoopBackOff,
+    /// The pull has failed.
+    PullFailed,
+    /// The image was not pulled again yet.
+    ImagePullBackOff,
+}
+
+/// The pulls of an image that have failed, as they count for all containers of the pod with that image.
+#[derive(Default)]
+pub(in crate::kubelet) struct FailedPulls {
+    /// The image; empty is none.
+    pub(in crate::kubelet) image: Name,
+    pub(in crate::kubelet) backoff: Backoff,
+    /// How the last one failed, `ErrImagePull` mostly.
+    pub(in crate::kubelet) reason: Name,
+    pub(in crate::kubelet) message: Name,
 }
 
 impl ContainerLife {
@@ -199,6 +243,21 @@ impl ContainerLife {
         self.incidents().trouble.as_ref().is_some_and(|trouble| trouble.until > now)
     }
 
+    /// Whether it has never ended, and nothing that has gone wrong is told of it.
+    pub(in crate::kubelet) fn is_new_to_trouble(&self) -> bool {
+        let Incidents { ended, trouble, .. } = self.incidents();
+        ended.is_none() && trouble.as_ref().is_none_or(|trouble| trouble.reason.is_empty())
+    }
+
+    /// What was purged is forgotten as soon as there is a new container.
+    pub(super) fn forget_purged(&mut self) {
+        if let Some(incidents) = self.incidents_mut()
+            && std::mem::take(&mut incidents.purged)
+        {
+            (incidents.ended, incidents.before) = (None, None);
+        }
+    }
+
     /// It waits for nothing any more.
     pub(in crate::kubelet) fn no_reason_to_wait(&mut self) {
         if let Some(trouble) = self.trouble_mut() {
@@ -207,11 +266,15 @@ impl ContainerLife {
         }
     }
 
-    pub(in crate::kubelet) fn hold(&mut self, until: Time, reason: &str, message: String) {
+    /// What it waits for from now on, as its status tells.
+    pub(in crate::kubelet) fn tell(&mut self, reason: &str, message: String) {
         let trouble = self.note().trouble.get_or_insert_default();
-        trouble.until = until;
-        trouble.reason = reason.into();
-        trouble.message = message.into();
-        trouble.back_off_shown_at = None;
+        (trouble.reason, trouble.message) = (reason.into(), message.into());
+    }
+
+    pub(in crate::kubelet) fn hold(&mut self, until: Time, reason: &str, message: String) {
+        self.tell(reason, message);
+        let trouble = self.note().trouble.get_or_insert_default();
+        (trouble.until, trouble.next_told) = (until, None);
     }
 }

@@ -16,9 +16,7 @@ use std::sync::Arc;
 
 use crate::context::Context;
 use crate::digest::Shared;
-use crate::facts::What;
 use crate::id::{HostId, ProcId, Uid};
-use crate::kubelet::admission::Rejection;
 use crate::kubelet::backoff::go_duration;
 use crate::kubelet::configs::Configs;
 use crate::kubelet::ending::Ending;
@@ -29,7 +27,7 @@ use crate::model::{Address, Container, Kind, ObjectKey, Pod, PodStatus, RestartP
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
 
-pub(super) use container::{ContainerLife, Containers, Doing, Incidents, PostStart};
+pub(super) use container::{ContainerLife, Containers, Doing, FailedPulls, Incidents, PostStart, Told};
 
 /// When a start that failed before there was a container is tried again.
 ///
@@ -46,7 +44,6 @@ pub(super) struct PodLife {
     pub(super) taken_on_at: Time,
     /// The status that the API server was last told.
     pub(super) said: Option<Shared<PodStatus>>,
-    pub(super) rejection: Option<Box<Rejection>>,
     pub(super) ending: Option<Box<Ending>>,
     /// A request about this pod is under way.
     pub(super) asked: bool,
@@ -71,15 +68,15 @@ pub(super) struct PodLife {
 pub(super) enum Sandbox {
     Absent,
     Asked,
-    /// It is there, with this address.
+    /// It is there, with this address; or it was, until it was removed at the end of the pod.
     Ready(Address),
     /// It died; what ran in it is being stopped.
     Lost,
     /// It could not be made and is tried again then.
     Failed(Time),
-    /// It has been removed at the end of the pod, whose address it was.
-    Removed(Address),
 }
+
+const _: () = assert!(size_of::<PodLife>() <= 88, "there are hundreds of thousands of pods");
 
 /// What a pod's life needs of its host during one step.
 pub(super) struct Host<'a, 'b> {
@@ -105,10 +102,9 @@ impl PodLife {
         PodLife {
             containers: Containers::new(containers),
             sandbox: Sandbox::Absent,
-            taken_on_at: pod.status.started_at.unwrap_or(now),
+            taken_on_at: pod.status.started_at.get().unwrap_or(now),
             pod,
             said: None,
-            rejection: None,
             ending: None,
             asked: false,
             initialized: false,
@@ -183,7 +179,7 @@ impl PodLife {
     /// The pod's address.
     pub(super) fn address(&self) -> Option<&Address> {
         match &self.sandbox {
-            Sandbox::Ready(address) | Sandbox::Removed(address) => Some(address),
+            Sandbox::Ready(address) => Some(address),
             Sandbox::Absent | Sandbox::Asked | Sandbox::Lost | Sandbox::Failed(_) => None,
         }
     }
@@ -227,7 +223,7 @@ impl PodLife {
             Sandbox::Asked => return,
             Sandbox::Failed(until) if until > now => return self.arm_for_holds(host),
             _ if self.waits_for_volumes => return,
-            Sandbox::Absent | Sandbox::Failed(_) | Sandbox::Lost | Sandbox::Removed(_) => {
+            Sandbox::Absent | Sandbox::Failed(_) | Sandbox::Lost => {
                 self.sandbox = Sandbox::Asked;
                 self.purge_init_containers();
                 self.look_at_pull_secrets(host);
@@ -292,32 +288,22 @@ impl PodLife {
         self.pod.spec.restart_policy == RestartPolicy::Never && self.containers.iter().any(was_there)
     }
 
-    /// The pod's timer: waits that are over, and errors that have become back-offs.
+    /// The pod's timer: waits that are over, and syncs that tell what has come of the one before.
     pub(super) fn on_timer(&mut self, host: &mut Host<'_, '_>) {
         let now = host.ctx.now;
         for place in 0..self.containers.len() {
-            let (name, image) = (self.spec(place).name.clone(), self.spec(place).image.clone());
-            let pod = self.full_name();
             let Some(trouble) = self.containers[place].trouble_mut() else { continue };
-            if trouble.back_off_shown_at.take_if(|at| *at <= now).is_none() {
-                continue;
+            let Some((_, told)) = trouble.next_told.take_if(|(at, _)| *at <= now) else { continue };
+            match told {
+                Told::CrashLoopBackOff => {
+                    let delay = go_duration(trouble.crashes.delay());
+                    let (name, pod) = (self.spec(place).name.clone(), self.full_name());
+                    let message = format!("back-off {delay} restarting failed container={name} pod={pod}");
+                    self.containers[place].tell("CrashLoopBackOff", message);
+                }
+                Told::PullFailed => self.tell_failed_pull(place, host),
+                Told::ImagePullBackOff => self.tell_pull_back_off(place),
             }
-            if *trouble.reason != *"ErrImagePull" {
-                let delay = go_duration(trouble.crashes.delay());
-                trouble.reason = "CrashLoopBackOff".into();
-                trouble.message = format!("back-off {delay} restarting failed container={name} pod={pod}").into();
-                continue;
-            }
-            if trouble.until <= now {
-                continue;
-            }
-            let message = format!("Back-off pulling image \"{image}\": {}: {}", trouble.reason, trouble.message);
-            trouble.reason = "ImagePullBackOff".into();
-            trouble.message = message.as_str().into();
-            self.say(place, "BackOff", format_args!("Back-off pulling image \"{image}\""), host);
-            self.warn(place, "Failed", format_args!("Error: ImagePullBackOff"), host);
-            let message = format!("ImagePullBackOff: {message}").into();
-            host.ctx.record(self.key(), What::PullFailed { image, message });
         }
     }
 
@@ -325,7 +311,7 @@ impl PodLife {
     pub(super) fn arm_for_holds(&self, host: &mut Host<'_, '_>) {
         let now = host.ctx.now;
         let troubles = self.containers.iter().filter_map(|container| container.incidents().trouble.as_ref());
-        let next = troubles.flat_map(|trouble| [Some(trouble.until), trouble.back_off_shown_at]).flatten();
+        let next = troubles.flat_map(|trouble| [Some(trouble.until), trouble.next_told.map(|(at, _)| at)]).flatten();
         let sandbox = match self.sandbox {
             Sandbox::Failed(until) => Some(until),
             _ => None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::facts::What;
 use crate::id::Name;
-use crate::kubelet::pod_life::{Doing, Host, Incidents, PodLife, PostStart, SYNC_RETRY, Sandbox};
+use crate::kubelet::pod_life::{Doing, Host, Incidents, PodLife, PostStart, SYNC_RETRY, Sandbox, Told};
 use crate::kubelet::{ProbeKind, RuntimeRequest};
 use crate::model::{Address, RestartPolicy, Terminated};
 
@@ -34,8 +34,9 @@ impl PodLife {
         self.begin_post_start(place, host);
     }
 
-    /// The relist shows that a container runs: its probes begin.
-    pub(in crate::kubelet) fn on_seen(&mut self, place: usize, attempt: u32, host: &mut Host<'_, '_>) {
+    /// The relist shows that a container runs: its probes begin. One without a readiness probe is ready at once if it
+    /// serves from its start on.
+    pub(in crate::kubelet) fn on_seen(&mut self, place: usize, attempt: u32, serves: bool, host: &mut Host<'_, '_>) {
         let container = &mut self.containers[place];
         if !container.is_running() || container.attempt != attempt || container.seen {
             return;
@@ -43,28 +44,35 @@ impl PodLife {
         if container.incidents().post_start != PostStart::Done {
             // The pod's worker waits for the hook, so nobody takes note of the container before it has ended.
             if container.incidents().post_start == PostStart::Running {
-                container.note().post_start = PostStart::RunningSeen;
+                let incidents = container.note();
+                (incidents.post_start, incidents.serves) = (PostStart::RunningSeen, serves);
             }
             return;
         }
         container.seen = true;
+        container.forget_purged();
         if let Some(incidents) = container.incidents_mut() {
             incidents.again = false;
         }
         container.no_reason_to_wait();
         match self.spec(place).startup_probe.clone() {
-            Some(probe) => self.probe(place, ProbeKind::Startup, Some(probe), host),
-            None => self.on_startup_passed(place, host),
+            Some(probe) => {
+                self.containers[place].note().serves = serves;
+                self.probe(place, ProbeKind::Startup, Some(probe), host);
+            }
+            None => self.on_startup_passed(place, serves, host),
         }
     }
 
-    pub(super) fn on_startup_passed(&mut self, place: usize, host: &mut Host<'_, '_>) {
+    fn on_startup_passed(&mut self, place: usize, serves: bool, host: &mut Host<'_, '_>) {
         self.containers[place].started = true;
         if place < self.init_count() && !self.spec(place).sidecar {
             return;
         }
-        let readiness = self.spec(place).readiness_probe.clone();
-        self.probe(place, ProbeKind::Readiness, readiness, host);
+        match self.spec(place).readiness_probe.clone() {
+            None if serves => self.containers[place].ready = true,
+            readiness => self.probe(place, ProbeKind::Readiness, readiness, host),
+        }
         if let Some(probe) = self.spec(place).liveness_probe.clone() {
             self.probe(place, ProbeKind::Liveness, Some(probe), host);
         }
@@ -114,7 +122,10 @@ impl PodLife {
         }
         match (kind, passing) {
             (ProbeKind::Readiness, passing) => self.containers[place].ready = passing,
-            (ProbeKind::Startup, true) if !self.containers[place].started => self.on_startup_passed(place, host),
+            (ProbeKind::Startup, true) if !self.containers[place].started => {
+                let serves = self.containers[place].incidents().serves;
+                self.on_startup_passed(place, serves, host);
+            }
             (ProbeKind::Startup | ProbeKind::Liveness, false) if self.ending.is_none() => {
                 let spec = self.spec(place);
                 let probe = if kind == ProbeKind::Startup { &spec.startup_probe } else { &spec.liveness_probe };
@@ -143,6 +154,7 @@ impl PodLife {
         }
         container.doing = Doing::Ended;
         (container.ready, container.started, container.seen) = (false, false, false);
+        container.forget_purged();
         let incidents = container.note();
         let stopping = incidents.stopping.take();
         let again = wants && stopping.as_ref().is_some_and(|stopping| stopping.again);
@@ -180,7 +192,8 @@ impl PodLife {
         // The sync that finds the container ended has made its status before it finds that it waits; the next one
         // tells.
         let trouble = self.containers[place].note().trouble.get_or_insert_default();
-        (trouble.until, trouble.back_off_shown_at) = (until, Some((now + SYNC_RETRY).min(until)));
+        let told = Some(((now + SYNC_RETRY).min(until), Told::CrashLoopBackOff));
+        (trouble.until, trouble.next_told) = (until, told);
         self.warn(place, "BackOff", format_args!("Back-off restarting failed container {name} in pod {pod}"), host);
         let seconds = u32::try_from(delay.as_secs()).unwrap_or(u32::MAX);
         host.ctx.record(self.key(), What::BackOff { container: name, seconds });

@@ -121,6 +121,10 @@ impl PodLife {
             container.attempt += 1;
             container.ran = false;
         }
+        let attempt = container.attempt;
+        if let Some(incidents) = container.incidents_mut().filter(|it| it.purged && place > 0) {
+            incidents.uncounted = attempt;
+        }
         if policy == PullPolicy::Always {
             self.queue_pull(place, host);
         } else {
@@ -130,10 +134,19 @@ impl PodLife {
         }
     }
 
-    /// A new sandbox begins with the first init container, whatever those of the one before have come to.
+    /// A new sandbox begins with the first init container, whatever those of the one before have come to: they are
+    /// removed. Only the first one's count goes on, because it starts in the sync that has removed the others.
+    ///
+    /// Source: `purgeInitContainers`, `startContainer`, pkg/kubelet/kuberuntime/kuberuntime_container.go (v1.34.1).
     pub(super) fn purge_init_containers(&mut self) {
         let init = self.init_count();
-        let ended = self.containers.iter_mut().take(init).filter(|container| container.doing == Doing::Ended);
-        ended.for_each(|container| container.doing = Doing::Waiting);
+        for container in self.containers.iter_mut().take(init) {
+            if container.doing == Doing::Ended {
+                container.doing = Doing::Waiting;
+            }
+            if let Some(incidents) = container.incidents_mut() {
+                incidents.purged = incidents.ended.is_some();
+            }
+        }
     }
 }

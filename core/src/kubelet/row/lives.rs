@@ -3,20 +3,17 @@
 use std::ops::{Index, IndexMut};
 
 use crate::chunks::Chunks;
-use crate::growth::make_room;
 use crate::id::Uid;
+use crate::keys::Keys;
 use crate::kubelet::pod_life::PodLife;
 
 /// How many pods lie together: a block of theirs is little smaller than what an allocator gives for it.
-const CHUNK: usize = 6;
-/// Room for so many keys at least is made at once: a cache line.
-const KEYS_MIN: usize = 16;
+const CHUNK: usize = 10;
 
-/// The pods of a node, of which there are some hundred at most, in no order. A search goes by the last bits of their
-/// uids, which lie together: those of a usual node take two cache lines.
+/// The pods of a node, of which there are some hundred at most, in no order.
 #[derive(Default)]
 pub(in crate::kubelet) struct Lives {
-    keys: Vec<u32>,
+    keys: Keys,
     lives: Chunks<PodLife, CHUNK>,
 }
 
@@ -28,9 +25,7 @@ impl Lives {
 
     /// The place of a pod, until one comes or goes.
     pub(in crate::kubelet) fn place(&self, uid: &Uid) -> Option<usize> {
-        let key = key_of(uid);
-        let alike = self.keys.iter().enumerate().filter(|(_, other)| **other == key);
-        alike.map(|(place, _)| place).find(|place| self[*place].uid() == *uid)
+        self.keys.place(*uid, |place| self[place].uid() == *uid)
     }
 
     /// The pod of a uid.
@@ -49,8 +44,7 @@ impl Lives {
         match self.place(&life.uid()) {
             Some(place) => self.lives[place] = life,
             None => {
-                make_room(&mut self.keys, KEYS_MIN);
-                self.keys.push(key_of(&life.uid()));
+                self.keys.push(life.uid());
                 self.lives.push(life);
             }
         }
@@ -73,10 +67,6 @@ impl Lives {
         lives.sort_unstable_by_key(|life| life.uid());
         lives.into_iter()
     }
-}
-
-fn key_of(uid: &Uid) -> u32 {
-    uid.low() as u32
 }
 
 impl Index<usize> for Lives {

@@ -120,8 +120,7 @@ impl Row {
         let said = message.strip_prefix("Pod was rejected: ").unwrap_or(&message);
         life.warn_pod(reason.to_string(), said.to_owned(), ctx);
         ctx.record(life.key(), What::Rejected { reason, message });
-        life.rejection = Some(Box::new(rejection));
-        life.containers = Containers::none();
+        life.containers = Containers::Refused(Box::new(rejection));
     }
 
     fn admit(&mut self, life: &mut PodLife, now: Time) -> Result<(), Obstacle> {
@@ -288,6 +287,7 @@ impl Row {
         if life.gone && life.is_removed() {
             self.release_volumes(ctx, uid);
             self.pods.remove(place);
+            self.pulls.forget(uid);
             return ctx.disarm(TimerKind::Pod(uid));
         }
         if self.statics.is_some() && self.is_static(uid) {

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::draw::{Purpose, draw, span_below};
 use crate::facts::What;
-use crate::id::Uid;
+use crate::id::{Name, Uid};
 use crate::kubelet::heartbeat::{RUNTIME_AWAY_MAX, Runtime};
 use crate::kubelet::pod_life::{Doing, PodLife};
 use crate::kubelet::row::Row;
@@ -14,7 +14,7 @@ use crate::time::{Span, Time};
 
 /// A start or an end of a container that the next relist will show.
 pub(super) enum Unseen {
-    Started(Uid, ContainerIndex, u32),
+    Started { pod: Uid, container: ContainerIndex, attempt: u32, serves: bool },
     Exited(Uid, ContainerIndex, u32, Exit),
 }
 
@@ -56,8 +56,13 @@ impl Row {
             RuntimeEvent::SandboxLost { pod } => self.with_pod(ctx, pod, |life, host| life.on_sandbox_lost(host)),
             RuntimeEvent::PodRemoved { pod } => self.with_pod(ctx, pod, |life, _| life.on_removed()),
             RuntimeEvent::ImageReady { pod, container, already_present, size } => {
-                let pull = (self.pulls.finish((pod, container), ctx.now), size);
+                let took = self.pulls.finish((pod, container), ctx.now);
+                let has_come = took.is_some().then(|| self.image_of(pod, container)).flatten();
+                let pull = (took, size);
                 self.with_pod(ctx, pod, |life, host| life.on_image(container, already_present, pull, host));
+                if let Some(image) = has_come {
+                    self.look_for_waiting(ctx, &image);
+                }
             }
             RuntimeEvent::ImageFailed { pod, container, reason, message } => {
                 self.pulls.finish((pod, container), ctx.now);
@@ -75,10 +80,10 @@ impl Row {
                     }
                 });
             }
-            RuntimeEvent::ContainerStarted { pod, container, attempt } => {
+            RuntimeEvent::ContainerStarted { pod, container, attempt, serves } => {
                 self.with_container(ctx, pod, container, |life, place, host| life.on_started(place, attempt, host));
                 let place = self.pods.place(&pod);
-                self.see(ctx, place, Unseen::Started(pod, container, attempt));
+                self.see(ctx, place, Unseen::Started { pod, container, attempt, serves });
             }
             RuntimeEvent::ContainerExited { pod, container, attempt, exit_code, out_of_memory } => {
                 let exit = Exit { code: exit_code, out_of_memory, at: ctx.now };
@@ -90,6 +95,23 @@ impl Row {
             }
         }
         self.pump_pulls(ctx);
+    }
+
+    fn image_of(&self, pod: Uid, container: ContainerIndex) -> Option<Name> {
+        let life = self.pods.get(&pod)?;
+        life.place(container).map(|place| life.image_of(place))
+    }
+
+    /// Tells the pods that wait for an image to be pulled again that it is on the node.
+    fn look_for_waiting(&mut self, ctx: &mut Context<'_>, image: &Name) {
+        let now = ctx.now;
+        for (uid, container) in self.pulls.take_failed() {
+            let mut still_waits = false;
+            self.with_pod(ctx, uid, |life, _| still_waits = life.on_image_of_others(container, image, now));
+            if still_waits {
+                self.pulls.note_failure((uid, container));
+            }
+        }
     }
 
     fn record_exit(&self, ctx: &mut Context<'_>, pod: usize, container: ContainerIndex, attempt: u32, exit: &Exit) {
@@ -107,7 +129,7 @@ impl Row {
     /// The kubelet sees what it did itself at once, and everything else at its next relist. `pod` is the pod's place,
     /// if the kubelet has it.
     fn see(&mut self, ctx: &mut Context<'_>, pod: Option<usize>, event: Unseen) {
-        let (Unseen::Started(_, container, _) | Unseen::Exited(_, container, ..)) = &event;
+        let (Unseen::Started { container, .. } | Unseen::Exited(_, container, ..)) = &event;
         let by_itself = pod.map(|pod| &self.pods[pod]).is_some_and(|life| {
             let place = life.place(*container);
             let stopping = place.is_some_and(|place| life.containers[place].incidents().stopping.is_some());
@@ -125,7 +147,7 @@ impl Row {
 
     pub(super) fn relist(&mut self, ctx: &mut Context<'_>) {
         for event in std::mem::take(&mut self.unseen) {
-            let (Unseen::Started(uid, ..) | Unseen::Exited(uid, ..)) = &event;
+            let (Unseen::Started { pod: uid, .. } | Unseen::Exited(uid, ..)) = &event;
             if let Some(pod) = self.pods.place(uid) {
                 self.show(ctx, pod, event);
             }
@@ -135,9 +157,9 @@ impl Row {
 
     fn show(&mut self, ctx: &mut Context<'_>, pod: usize, event: Unseen) {
         self.at_place(ctx, pod, |life, host| match event {
-            Unseen::Started(_, container, attempt) => {
+            Unseen::Started { container, attempt, serves, .. } => {
                 if let Some(place) = life.place(container) {
-                    life.on_seen(place, attempt, host);
+                    life.on_seen(place, attempt, serves, host);
                 }
             }
             Unseen::Exited(_, container, attempt, exit) => {

@@ -86,16 +86,20 @@ fn an_image_that_cannot_be_pulled_is_tried_ever_more_rarely() {
         ContainerState::Waiting { reason, message } => format!("{reason}: {message}"),
         other => panic!("the container waits, it does not do {other:?}"),
     };
-    bed.run_for(Span::ZERO);
-    assert_eq!(state(&bed), "ErrImagePull: not found");
-    bed.run_until(Time::from_secs(5));
-    assert_eq!(state(&bed), "ImagePullBackOff: Back-off pulling image \"app:1\": ErrImagePull: not found");
+    let (error, back_off) = ("not found", "Back-off pulling image \"app:1\": ErrImagePull: not found");
+    let (error, back_off) = (format!("ErrImagePull: {error}"), format!("ImagePullBackOff: {back_off}"));
+    // A status tells what has come of the sync before: the first two are a second apart, further ones ten.
+    for (until, told) in [(0, &error), (10, &error), (11, &back_off), (20, &back_off), (21, &error), (30, &error)] {
+        bed.run_until(Time::from_secs(until));
+        assert_eq!(state(&bed), *told, "after {until} s");
+    }
     bed.run_until(Time::from_secs(100));
-    assert_eq!(times(&bed, "web", "Pulling"), ["0s", "10s", "30s", "70s"]);
+    assert_eq!(state(&bed), back_off);
+    assert_eq!(times(&bed, "web", "Pulling"), ["0s", "11s", "31s", "71s"]);
     assert_eq!(pod(&bed, "web").status.phase, Phase::Pending);
     bed.runtime.as_mut().unwrap().images.clear();
     bed.run_until(Time::from_secs(160));
-    assert_eq!(times(&bed, "web", "Started"), ["150.5s"]);
+    assert_eq!(times(&bed, "web", "Started"), ["151.5s"]);
 }
 
 #[test]
@@ -324,4 +328,33 @@ fn a_pod_whose_sandbox_was_removed_gets_a_new_one_and_is_initialized_again() {
     ];
     assert_eq!(started, expected);
     assert!(pod(&bed, "web").is_ready());
+}
+
+#[test]
+fn of_init_containers_before_a_new_sandbox_nothing_is_left_but_the_count_of_the_first() {
+    let (second, minutes) = (Span::from_secs(1), Span::from_secs(600));
+    let runtime = FakeRuntime { stop_code: 0, ..FakeRuntime::new() };
+    let runtime = runtime.with_exits("setup", &[(second, 0)]).with_exits("load", &[(second, 1), (second, 0)]);
+    let mut bed = bed(runtime.with_exits("app", &[(minutes, 0)]));
+    let side = Container { sidecar: true, ..container("side") };
+    let init_containers = vec![container("setup"), container("load"), side];
+    create(&mut bed, "web", PodSpec { init_containers, ..spec(&["app"]) });
+    let init = |bed: &Testbed| {
+        let containers = pod(bed, "web").status.init_containers.clone();
+        let counts: Vec<(u32, bool)> =
+            containers.iter().map(|status| (status.restarts, status.last_terminated.is_some())).collect();
+        counts
+    };
+    bed.run_until(Time::from_secs(30));
+    assert_eq!(init(&bed), [(0, false), (1, true), (0, false)]);
+    let event = crate::kubelet::RuntimeEvent::SandboxLost { pod: pod(&bed, "web").meta.uid };
+    for (until, first) in [(60, 1), (90, 2)] {
+        let from = ProcId::runtime(HostId(0));
+        bed.input(Input::Message { from, to: kubelet(), body: Msg::RuntimeEvent(event.clone()) });
+        bed.run_until(Time::from_secs(until));
+        assert!(pod(&bed, "web").is_ready(), "{:?}", pod(&bed, "web").status);
+        assert_eq!(init(&bed), [(first, false), (0, false), (0, false)]);
+    }
+    let app = &pod(&bed, "web").status.containers[0];
+    assert_eq!((app.restarts, app.last_terminated.is_some()), (2, true), "regular containers are not removed");
 }

@@ -93,6 +93,7 @@ mod node_events;
 mod phase;
 mod pod_events;
 mod pull_secrets;
+mod pulls;
 mod ranking;
 mod replacing;
 mod room;

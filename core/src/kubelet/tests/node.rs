@@ -15,8 +15,13 @@ pub(super) fn tell(bed: &mut Testbed, event: RuntimeEvent) {
 /// So much memory is left, and the named pods use so much of it.
 fn set_memory(bed: &mut Testbed, available_mib: i64, pods: &[(&str, i64)]) {
     let usage = |(name, mib): &(&str, i64)| {
-        let container =
-            ContainerUsage { container: ContainerIndex::Main(0), memory_bytes: mib * MIB, disk_bytes: 0, processes: 1 };
+        let container = ContainerUsage {
+            container: ContainerIndex::Main(0),
+            memory_bytes: mib * MIB,
+            disk_bytes: 0,
+            volume: "".into(),
+            processes: 1,
+        };
         PodUsage { pod: pod(bed, name).meta.uid, containers: vec![container] }
     };
     let pods = pods.iter().map(usage).collect();
@@ -131,8 +136,13 @@ fn a_full_disk_loses_its_unused_images_first_and_only_then_pods() {
     };
     let disk = Supply { capacity: 100, available: 5 };
     let uid = pod(&bed, "web").meta.uid;
-    let container =
-        ContainerUsage { container: ContainerIndex::Main(0), memory_bytes: 0, disk_bytes: 70, processes: 1 };
+    let container = ContainerUsage {
+        container: ContainerIndex::Main(0),
+        memory_bytes: 0,
+        disk_bytes: 70,
+        volume: "".into(),
+        processes: 1,
+    };
     let usage = NodeUsage {
         nodefs: disk,
         imagefs: disk,
@@ -166,8 +176,13 @@ fn pods_over_their_disk_limits_go_together_though_the_node_has_plenty() {
     create(&mut bed, "critical", PodSpec { containers: vec![limited("app")], priority, ..PodSpec::default() });
     bed.run_until(Time::from_secs(10));
     let uses = |bed: &Testbed, name: &str, disk_bytes: i64| {
-        let container =
-            ContainerUsage { container: ContainerIndex::Main(0), memory_bytes: 0, disk_bytes, processes: 1 };
+        let container = ContainerUsage {
+            container: ContainerIndex::Main(0),
+            memory_bytes: 0,
+            disk_bytes,
+            volume: "".into(),
+            processes: 1,
+        };
         PodUsage { pod: pod(bed, name).meta.uid, containers: vec![container] }
     };
     let gib = 1 << 30;

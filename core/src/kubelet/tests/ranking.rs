@@ -21,7 +21,13 @@ fn ranked(signal: EvictionSignal, pods: &[&str]) -> String {
             let pod = Pod { meta: Meta::named("default", name).into(), spec: Shared::new(spec), ..Pod::default() };
             let usage = used.parse().ok().map(|used: i64| {
                 let container = ContainerIndex::Main(0);
-                let usage = ContainerUsage { container, memory_bytes: used, disk_bytes: used, processes: used };
+                let usage = ContainerUsage {
+                    container,
+                    memory_bytes: used,
+                    disk_bytes: used,
+                    volume: "".into(),
+                    processes: used,
+                };
                 PodUsage { pod: Uid::new(0), containers: vec![usage] }
             });
             (Arc::new(pod), usage)

@@ -33,6 +33,26 @@ fn sidecar(name: &str) -> Container {
 }
 
 #[test]
+fn a_kubelet_tells_at_once_that_it_has_seen_a_new_spec_and_of_a_deletion_with_what_it_tells_next() {
+    let mut bed = bed(FakeRuntime { ready: Some(Span::ZERO), stop: Span::from_secs(5), ..FakeRuntime::new() });
+    create(&mut bed, "web", spec(&["app"]));
+    let observed = |bed: &Testbed| (pod(bed, "web").meta.generation, pod(bed, "web").status.observed_generation);
+    bed.run_until(Time::from_millis(1));
+    assert_eq!(observed(&bed), (1, 1));
+    bed.runtime.as_mut().unwrap().images.insert("app:2".into(), Image::Remote(Span::from_secs(5)));
+    bed.run_until(Time::from_secs(10));
+    set_image(&mut bed, "app", "app:2");
+    bed.run_until(Time::from_millis(10_001));
+    assert_eq!(observed(&bed), (2, 2), "the image is still being pulled");
+    bed.run_until(Time::from_secs(30));
+    delete(&mut bed, "web", None);
+    bed.run_until(Time::from_millis(30_001));
+    let revision = bed.core.revision();
+    bed.run_until(Time::from_secs(34));
+    assert_eq!((observed(&bed), bed.core.revision()), ((3, 2), revision), "nothing is written for that alone");
+}
+
+#[test]
 fn a_container_whose_image_is_changed_is_replaced_whatever_the_policy() {
     for policy in [Always, OnFailure, Never] {
         for stop_code in [0, 143] {

@@ -23,7 +23,7 @@ fn a_critical_pod_starts_when_another_has_made_room_for_it() {
     create(&mut bed, "vital", with_cpu(1_000, SYSTEM_CRITICAL_PRIORITY));
     bed.run_until(Time::from_secs(12));
     assert_eq!(times(&bed, "medium", "Killing"), ["10s"], "it is the smallest that is large enough");
-    assert_eq!(pod(&bed, "vital").status.started_at, None, "it waits");
+    assert_eq!(pod(&bed, "vital").status.started_at.get(), None, "it waits");
     bed.run_until(Time::from_secs(20));
     assert!(pod(&bed, "vital").is_ready());
     assert_eq!(times(&bed, "vital", "Started"), ["13.5s"]);

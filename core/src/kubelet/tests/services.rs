@@ -10,7 +10,14 @@ fn telling() -> Config {
 }
 
 fn port(name: &str, protocol: Protocol, port: u16) -> ServicePort {
-    ServicePort { name: name.into(), protocol, port, target: IntOrName::Int(port), node_port: None }
+    ServicePort {
+        name: name.into(),
+        protocol,
+        port,
+        target: IntOrName::Int(port),
+        node_port: None,
+        app_protocol: Default::default(),
+    }
 }
 
 fn service(namespace: &str, name: &str, address: &str, ports: &[ServicePort]) -> Service {

@@ -27,6 +27,7 @@ fn set_left(bed: &mut Testbed, signal: EvictionSignal, available: i64, pods: &[(
             container: ContainerIndex::Main(0),
             memory_bytes: 0,
             disk_bytes: *amount,
+            volume: "".into(),
             processes: *amount,
         };
         PodUsage { pod: pod(bed, name).meta.uid, containers: vec![container] }

@@ -170,7 +170,8 @@ fn a_static_pod_is_not_evicted_whatever_it_uses_and_whatever_its_priority() {
     bed.run_until(Time::from_secs(20));
     let uses = |uid, mib: i64| {
         let container = ContainerIndex::Main(0);
-        let usage = ContainerUsage { container, memory_bytes: mib << 20, disk_bytes: 0, processes: 1 };
+        let usage =
+            ContainerUsage { container, memory_bytes: mib << 20, disk_bytes: 0, volume: "".into(), processes: 1 };
         PodUsage { pod: uid, containers: vec![usage] }
     };
     let running: Vec<_> = bed.runtime.as_ref().unwrap().pods.keys().copied().collect();

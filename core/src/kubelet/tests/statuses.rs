@@ -19,17 +19,45 @@ fn a_status_that_has_not_changed_is_not_sent_again() {
 }
 
 #[test]
+fn a_pod_without_a_readiness_probe_is_ready_in_the_report_that_its_containers_run() {
+    let hooks = BTreeMap::from([(Name::from("hooked"), (Span::from_secs(2), Name::default()))]);
+    let mut bed = bed(FakeRuntime { ready: Some(Span::ZERO), hooks, ..FakeRuntime::new() });
+    let hook = crate::model::Hook::Exec { command: vec!["/hook".into()] };
+    let lifecycle = crate::model::Lifecycle { post_start: Some(hook), pre_stop: None };
+    let plain = spec(&["app"]);
+    let hooked = Container { lifecycle: Some(Box::new(lifecycle)), ..container("hooked") };
+    let slow = Container { startup_probe: Some(probe()), ..container("slow") };
+    let probed = Container { readiness_probe: Some(probe()), ..container("probed") };
+    // After so many milliseconds a pod's containers run as the kubelet sees it; the reports from there to readiness.
+    for (name, spec, runs_after, reports) in [
+        ("plain", plain, 500, 1),
+        ("hooked", PodSpec { containers: vec![hooked], ..PodSpec::default() }, 2_500, 1),
+        ("slow", PodSpec { containers: vec![slow], ..PodSpec::default() }, 500, 2),
+        ("probed", PodSpec { containers: vec![probed], ..PodSpec::default() }, 500, 2),
+    ] {
+        let began = bed.now();
+        create(&mut bed, name, spec);
+        bed.run_until(began + Span::from_millis(runs_after - 1));
+        assert_eq!(pod(&bed, name).status.phase, Phase::Pending, "{name}");
+        let before = bed.core.revision();
+        bed.run_until(began + Span::from_secs(10));
+        assert!(pod(&bed, name).is_ready(), "{name}: {:?}", pod(&bed, name).status);
+        assert_eq!(bed.core.revision().0 - before.0, reports, "{name}");
+    }
+}
+
+#[test]
 fn a_pod_keeps_its_start_and_a_condition_the_time_of_its_last_change() {
     let mut bed = bed(FakeRuntime::new().with_exits("app", &[(Span::from_secs(20), 1), (Span::from_secs(9_000), 0)]));
     bed.run_until(Time::from_secs(5));
     create(&mut bed, "web", spec(&["app"]));
     bed.run_until(Time::from_secs(10));
-    let started = pod(&bed, "web").status.started_at;
+    let started = pod(&bed, "web").status.started_at.get();
     let initialized = changed_at(&bed, ConditionKind::Initialized);
     assert_eq!((started, changed_at(&bed, ConditionKind::Ready)), (Some(Time::from_secs(5)), Time::from_millis(6_500)));
     bed.run_until(Time::from_secs(60));
     assert_eq!(pod(&bed, "web").status.containers[0].restarts, 1);
-    assert_eq!(pod(&bed, "web").status.started_at, started);
+    assert_eq!(pod(&bed, "web").status.started_at.get(), started);
     assert_eq!(changed_at(&bed, ConditionKind::Initialized), initialized, "it has not changed");
     let ready = changed_at(&bed, ConditionKind::Ready);
     assert!(ready > Time::from_secs(25), "unready and ready again: {ready}");

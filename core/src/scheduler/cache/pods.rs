@@ -40,7 +40,7 @@ impl Standing<'_> {
     pub(in crate::scheduler) fn of(pod: &Pod) -> Standing<'_> {
         Standing {
             name: &pod.meta.name,
-            start: Start::at(pod.status.started_at),
+            start: Start::at(pod.status.started_at.get()),
             is_ending: pod.meta.is_terminating(),
             makes_room: makes_room(pod),
         }

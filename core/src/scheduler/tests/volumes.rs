@@ -336,7 +336,7 @@ fn delayed_claims_without_a_volume_are_made_where_class_and_room_allow() {
 #[test]
 fn a_pod_with_plain_volumes_only_is_of_no_concern() {
     let mut world = World::new();
-    let plain = pod(&[PodVolumeSource::EmptyDir, PodVolumeSource::HostPath("/s".into())]);
+    let plain = pod(&[PodVolumeSource::EmptyDir(Default::default()), PodVolumeSource::HostPath("/s".into())]);
     assert_eq!(world.said(&plain), ["", ""]);
     world.placement.set_object(&Object::StorageClass(Arc::new(late())));
     assert_eq!(world.said(&plain), ["", ""]);

@@ -1,9 +1,11 @@
 //! Volumes, claims, classes and CSI objects: from k8s-openapi's types to the core's.
 
+mod data_source;
 mod show;
 #[cfg(test)]
 mod tests;
 
+pub use data_source::settle_claim;
 pub(super) use show::{show_attachment, show_capacity, show_claim, show_class, show_driver, show_node, show_volume};
 
 use std::collections::BTreeMap;
@@ -16,7 +18,7 @@ use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
     AccessMode, BindingMode, CSIDriver, CSINode, CSIStorageCapacity, ClaimReference, ClaimSpec, ClaimTemplate,
     CsiNodeDriver, Disk, Meta, PersistentVolume, PersistentVolumeClaim, PodVolume, PodVolumeSource, ReclaimPolicy,
-    StorageClass, TopologyRequirement, VolumeAttachment, VolumeMode, VolumeSource,
+    SizeLimit, StorageClass, TopologyRequirement, VolumeAttachment, VolumeMode, VolumeSource,
 };
 use wavetank_core::quantity::Quantity;
 
@@ -243,8 +245,9 @@ fn pod_source(volume: &api::Volume) -> PodVolumeSource {
         PodVolumeSource::Disk(rbd(&it.monitors, it.pool.as_deref(), &it.image, it.read_only))
     } else if let Some(it) = &volume.cinder {
         PodVolumeSource::Disk(Disk::Cinder { id: name(&it.volume_id) })
-    } else if volume.empty_dir.is_some() {
-        PodVolumeSource::EmptyDir
+    } else if let Some(it) = &volume.empty_dir {
+        let limit = it.size_limit.as_ref().map(|text| text.0.parse().expect("quantities are checked while reading"));
+        PodVolumeSource::EmptyDir(SizeLimit(limit))
     } else if let Some(it) = &volume.host_path {
         PodVolumeSource::HostPath(name(&it.path))
     } else if let Some(files) = super::config::files(volume) {

@@ -9,6 +9,7 @@ use wavetank_core::model::{
 };
 use wavetank_core::time::Time;
 
+use super::data_source;
 use crate::kubernetes::to_json::{entry, selector, set, set_unless_empty, timestamp};
 
 type Root = Map<String, Value>;
@@ -127,7 +128,9 @@ fn show_disk(spec: &mut Root, disk: &Disk) {
 }
 
 pub(in crate::kubernetes) fn show_claim(root: &mut Root, claim: &PersistentVolumeClaim, conditions: Value) {
-    show_claim_spec(entry(root, "spec"), &claim.spec);
+    let spec = entry(root, "spec");
+    show_claim_spec(spec, &claim.spec);
+    data_source::fill_in(spec);
     let status = entry(root, "status");
     set(status, "phase", format!("{:?}", claim.status.phase));
     if !claim.status.access_modes.is_empty() {

@@ -48,11 +48,11 @@ spec:
       - {name: a, image: 'web:1', resources: {requests: {cpu: 1}}, lifecycle: {},
          volumeMounts: [{name: data, mountPath: /d}]}
       - {name: b, image: 'web:1', volumeMounts: [{name: data, mountPath: /d}], readinessProbe: {tcpSocket: {port: 80}}}
-      volumes: [{name: data, emptyDir: {}}]
+      volumes: [{name: data, emptyDir: {}}, {name: ram, emptyDir: {medium: Memory, sizeLimit: 1Gi}}]
 ";
     let objects = read_admitted("web.yaml", text).unwrap();
     assert_eq!(
         named(&objects[0], false),
-        ["spec.template.spec.dnsPolicy", "spec.template.spec.hostPID", "spec.template.spec.volumes[].emptyDir",]
+        ["spec.template.spec.dnsPolicy", "spec.template.spec.hostPID", "spec.template.spec.volumes[].emptyDir.medium"]
     );
 }

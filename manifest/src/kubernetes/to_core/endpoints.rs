@@ -2,7 +2,9 @@
 
 use k8s_openapi::api::core::v1 as api;
 use wavetank_core::digest::Shared;
-use wavetank_core::model::{EndpointAddress, EndpointSubset, EndpointTarget, Endpoints, Meta};
+use wavetank_core::model::{
+    AppProtocol, EndpointAddress, EndpointPort, EndpointSubset, EndpointTarget, Endpoints, Meta,
+};
 
 use super::{name, optional, protocol, uid};
 
@@ -19,7 +21,12 @@ fn subset(subset: &api::EndpointSubset) -> Result<EndpointSubset, &'static str> 
         |list: &Option<Vec<api::EndpointAddress>>| list.iter().flatten().map(address).collect::<Result<Vec<_>, _>>();
     let port = |port: &api::EndpointPort| {
         let number = u16::try_from(port.port).expect("the port has been validated");
-        (optional(port.name.as_ref()), protocol(port.protocol.as_deref()), number)
+        EndpointPort {
+            name: optional(port.name.as_ref()),
+            protocol: protocol(port.protocol.as_deref()),
+            number,
+            app_protocol: AppProtocol(port.app_protocol.as_deref().map(name)),
+        }
     };
     let ports = subset.ports.iter().flatten().map(port).collect();
     Ok(EndpointSubset { addresses: list(&subset.addresses)?, not_ready: list(&subset.not_ready_addresses)?, ports })

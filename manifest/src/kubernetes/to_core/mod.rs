@@ -27,6 +27,7 @@ use wavetank_core::model::{
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::Span;
 
+use super::kept::kept;
 use super::{Located, Manifest, config, policy, storage};
 use crate::strict::{Error, Errors};
 use nodes::{node, status3};
@@ -39,7 +40,7 @@ use services::{protocol, service};
 /// Errors: a kind that only the cluster's own components write (ControllerRevision, Lease), or addresses of a slice or
 /// of Endpoints that are not modelled.
 pub fn to_object(located: &Located<Manifest>) -> Result<Object, Errors> {
-    let original: Name = located.original().to_string().into();
+    let original: Name = kept(located.original()).to_string().into();
     let meta = |metadata: &ObjectMeta| meta(metadata, located.value.kind().namespaced, original.clone());
     Ok(match &located.value {
         Manifest::Namespace(object) => Object::Namespace(Arc::new(namespace(meta(&object.metadata), object))),

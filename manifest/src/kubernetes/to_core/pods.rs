@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use wavetank_core::digest::Shared;
 use wavetank_core::id::Name;
 use wavetank_core::model::{
-    Container, ContainerPort, EnvVar, Hook, IntOrName, Lifecycle, Meta, Pod, PodOwn, PodSpec, PodTemplate,
+    Container, ContainerPort, EnvVar, Hook, IntOrName, Lifecycle, Meta, Pod, PodLimits, PodOwn, PodSpec, PodTemplate,
     PreferredNodeTerm, Probe, ProbeAction, PullPolicy, ResourceName, RestartPolicy, SelectorRequirement, ServiceLinks,
     Toleration, TolerationOperator, ZeroRequests,
 };
@@ -18,6 +18,7 @@ use wavetank_core::time::Span;
 use super::nodes::effect;
 use super::services::{port_number, protocol};
 use super::{labels, name, optional, requirement, resources};
+use crate::kubernetes::kept::kept_text;
 use crate::kubernetes::{config, placement, pod_security, references, storage};
 
 pub(super) fn pod(meta: Meta, object: &api::Pod) -> Pod {
@@ -34,7 +35,7 @@ pub(super) fn pod(meta: Meta, object: &api::Pod) -> Pod {
 pub(super) fn template(template: &api::PodTemplateSpec) -> PodTemplate {
     let spec = template.spec.as_ref().expect("a template without a spec is refused by validation");
     let metadata = template.metadata.as_ref();
-    let original = serde_json::to_string(spec).expect("a pod spec has no keys but strings");
+    let original = kept_text(serde_json::to_string(spec).expect("a pod spec has no keys but strings"));
     let annotations = metadata.and_then(|it| it.annotations.as_ref());
     PodTemplate {
         labels: labels(metadata.and_then(|it| it.labels.as_ref())),
@@ -68,6 +69,7 @@ fn pod_spec(spec: &api::PodSpec, annotations: Option<&BTreeMap<String, String>>,
         tolerations: spec.tolerations.iter().flatten().map(toleration).collect(),
         overhead: resources(spec.overhead.as_ref()),
         pod_requests: pod_requests(spec),
+        pod_limits: pod_limits(spec),
         priority: spec.priority.unwrap_or(0),
         priority_class: optional(spec.priority_class_name.as_ref()),
         given_priority: spec.priority,
@@ -110,6 +112,11 @@ pub(super) fn pod_requests(spec: &api::PodSpec) -> Option<Box<BTreeMap<ResourceN
         requests.insert(ResourceName::named(key), amount);
     }
     (!requests.is_empty()).then(|| Box::new(requests))
+}
+
+fn pod_limits(spec: &api::PodSpec) -> PodLimits {
+    let limits = spec.resources.as_ref().and_then(|own| own.limits.as_ref()).filter(|limits| !limits.is_empty());
+    PodLimits(limits.map(|limits| Box::new(resources(Some(limits)))))
 }
 
 pub(super) fn preferred_term(it: &api::PreferredSchedulingTerm) -> PreferredNodeTerm {

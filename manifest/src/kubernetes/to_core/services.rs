@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::core::v1 as api;
 use wavetank_core::model::{
-    ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, Meta, NodePort, Protocol, Service, ServicePort, ServiceType,
-    TrafficDistribution,
+    AppProtocol, ExternalTraffic, IntOrName, IpFamily, IpFamilyPolicy, Meta, NodePort, Protocol, Service, ServicePort,
+    ServiceType, TrafficDistribution,
 };
 
 use super::pods::{int_or_name, seconds};
@@ -60,6 +60,7 @@ pub(super) fn service_port(port: &api::ServicePort) -> ServicePort {
         port: number,
         target: port.target_port.as_ref().map_or(IntOrName::Int(number), int_or_name),
         node_port: port.node_port.filter(|number| *number != 0).map(NodePort),
+        app_protocol: AppProtocol(port.app_protocol.as_deref().map(name)),
     }
 }
 

@@ -9,6 +9,7 @@ use wavetank_core::model::{
 };
 
 use super::{count, int_or_percent, labels, min_ready, optional, selector, template};
+use crate::kubernetes::kept::kept;
 use crate::kubernetes::storage::claim_spec;
 
 pub(super) fn stateful_set(meta: Meta, object: &api::StatefulSet) -> StatefulSet {
@@ -46,7 +47,7 @@ pub(super) fn stateful_set(meta: Meta, object: &api::StatefulSet) -> StatefulSet
 
 fn claim_template(claim: &PersistentVolumeClaim) -> ClaimTemplate {
     let spec = claim.spec.as_ref().expect("a claim without a spec is refused by validation");
-    let original: Name = serde_json::json!({ "spec": spec }).to_string().into();
+    let original: Name = kept(serde_json::json!({ "spec": spec })).to_string().into();
     ClaimTemplate {
         name: optional(claim.metadata.name.as_ref()),
         labels: labels(claim.metadata.labels.as_ref()),

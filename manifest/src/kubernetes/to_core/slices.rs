@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::discovery::v1 as api;
 use wavetank_core::digest::Shared;
-use wavetank_core::model::{Endpoint, EndpointHints, EndpointSlice, Meta};
+use wavetank_core::model::{AppProtocol, Endpoint, EndpointHints, EndpointPort, EndpointSlice, Meta};
 
 use super::{name, protocol, uid};
 
@@ -19,7 +19,12 @@ pub(super) fn slice(meta: Meta, object: &api::EndpointSlice) -> Result<EndpointS
     endpoints.sort_by(|one, other| one.address.cmp(&other.address));
     let port = |port: &api::EndpointPort| {
         let number = port.port.and_then(|number| u16::try_from(number).ok()).ok_or("a port without a number")?;
-        Ok((name(port.name.as_deref().unwrap_or_default()), protocol(port.protocol.as_deref()), number))
+        Ok(EndpointPort {
+            name: name(port.name.as_deref().unwrap_or_default()),
+            protocol: protocol(port.protocol.as_deref()),
+            number,
+            app_protocol: AppProtocol(port.app_protocol.as_deref().map(name)),
+        })
     };
     let ports = object.ports.iter().flatten().map(port).collect::<Result<Vec<_>, &'static str>>()?;
     Ok(EndpointSlice { meta, ports, endpoints: endpoints.into_iter().map(Shared::new).collect() })

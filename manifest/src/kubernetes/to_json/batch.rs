@@ -10,7 +10,7 @@ use super::{
     Show, entry, selector, set, set_counts, set_labels, set_unless_empty, show_template, status as status_text,
 };
 
-impl Show {
+impl Show<'_> {
     pub(super) fn job(&self, root: &mut Map<String, Value>, job: &Job) {
         job_spec(entry(root, "spec"), &job.spec, true);
         let counts = &job.status;

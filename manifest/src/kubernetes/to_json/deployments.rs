@@ -9,7 +9,7 @@ use super::{
     show_template,
 };
 
-impl Show {
+impl Show<'_> {
     pub(super) fn replica_set(&self, root: &mut Map<String, Value>, set_: &ReplicaSet) {
         let spec = entry(root, "spec");
         set_size(spec, set_.replicas, set_.min_ready);

@@ -5,7 +5,7 @@ use wavetank_core::model::PodDisruptionBudget;
 
 use super::{Show, entry, set, set_unless_empty, set_unless_zero};
 
-impl Show {
+impl Show<'_> {
     pub(super) fn disruption_budget(&self, root: &mut Map<String, Value>, budget: &PodDisruptionBudget) {
         let counts = &budget.status;
         let status = entry(root, "status");

@@ -23,17 +23,13 @@ fn subset(subset: &EndpointSubset, written: &Value) -> Value {
             set(&mut map, key, list.iter().map(|it| address(it, written)).collect::<Vec<_>>());
         }
     }
-    let ports = subset.ports.iter().map(|(name, of, number)| {
-        let mut port = json!({"port": number, "protocol": protocol(*of)});
-        if !name.is_empty() {
-            port["name"] = (**name).into();
+    let ports = subset.ports.iter().map(|it| {
+        let mut port = json!({"port": it.number, "protocol": protocol(it.protocol)});
+        if !it.name.is_empty() {
+            port["name"] = (*it.name).into();
         }
-        let is_it = |other: &&Value| {
-            (&other["port"], &other["name"]) == (&port["port"], port.get("name").unwrap_or(&Value::Null))
-        };
-        let written = items(written, &["ports"]).find(is_it).and_then(|other| other.get("appProtocol"));
-        if let Some(said) = written {
-            port["appProtocol"] = said.clone();
+        if let Some(said) = &it.app_protocol.0 {
+            port["appProtocol"] = (**said).into();
         }
         port
     });

@@ -8,6 +8,7 @@ mod deployments;
 mod disruption;
 mod endpoints;
 mod nodes;
+mod pod_status;
 mod pods;
 mod services;
 mod sets;
@@ -48,8 +49,21 @@ const WITH_GENERATION: &[&str] = &[
 
 /// An object as Kubernetes' JSON. `revision` becomes `resourceVersion`; `epoch` is the Unix time, in seconds, of the
 /// run's start.
+///
+/// The addresses of pods' hosts are left out: see [`to_json_with_hosts`].
 pub fn to_json(object: &Object, revision: Revision, epoch: i64) -> Value {
-    let show = Show { epoch };
+    to_json_with_hosts(object, revision, epoch, &|_| None)
+}
+
+/// As [`to_json`], and pods show the address of their host (`status.hostIP`), which `host_of` looks up by the node's
+/// name; a node that is not there has none.
+pub fn to_json_with_hosts(
+    object: &Object,
+    revision: Revision,
+    epoch: i64,
+    host_of: &dyn Fn(&Name) -> Option<Name>,
+) -> Value {
+    let show = Show { epoch, host_of };
     let meta = object.meta();
     let mut root = base(meta);
     set(&mut root, "apiVersion", object.kind().api_version());
@@ -133,11 +147,12 @@ pub(super) fn set_labels(map: &mut Map<String, Value>, key: &str, labels: &Label
     }
 }
 
-struct Show {
+struct Show<'a> {
     epoch: i64,
+    host_of: &'a dyn Fn(&Name) -> Option<Name>,
 }
 
-impl Show {
+impl Show<'_> {
     fn time(&self, at: Time) -> Value {
         timestamp(at, self.epoch).into()
     }

@@ -5,7 +5,7 @@ use wavetank_core::model::Node;
 
 use super::{Show, entry, resources, set, set_unless_empty};
 
-impl Show {
+impl Show<'_> {
     pub(super) fn node(&self, root: &mut Map<String, Value>, node: &Node) {
         let spec = entry(root, "spec");
         if node.spec.unschedulable {

@@ -1,12 +1,12 @@
-//! Pods and what their containers do.
+//! Pods, as they are wanted.
 
-use serde_json::{Map, Value, json};
-use wavetank_core::model::{ContainerState, ContainerStatus, Phase, Pod, Terminated};
+use serde_json::{Map, Value};
+use wavetank_core::model::Pod;
 
-use super::{Show, batch, entry, parsed, set, set_unless_empty, sets};
+use super::{Show, batch, entry, parsed, set, sets};
 use crate::kubernetes::{config, policy};
 
-impl Show {
+impl Show<'_> {
     pub(super) fn pod(&self, root: &mut Map<String, Value>, pod: &Pod) {
         if let Some(original) = &pod.spec.original {
             set(root, "spec", parsed(Some(original)));
@@ -48,101 +48,7 @@ impl Show {
         if limited || pod.meta.annotations.get("kubernetes.io/limit-ranger").is_some() {
             policy::show_container_amounts(spec, &pod.spec);
         }
-        self.pod_status(entry(root, "status"), pod);
-    }
-
-    pub(super) fn pod_status(&self, map: &mut Map<String, Value>, pod: &Pod) {
-        let status = &pod.status;
-        let phase = match status.phase {
-            Phase::Pending => "Pending",
-            Phase::Running => "Running",
-            Phase::Succeeded => "Succeeded",
-            Phase::Failed => "Failed",
-            Phase::Unknown => "Unknown",
-        };
-        set(map, "phase", phase);
-        set_unless_empty(map, "conditions", self.conditions(&status.conditions));
-        for (key, text) in [("reason", &status.reason), ("message", &status.message)] {
-            if !text.is_empty() {
-                set(map, key, &**text);
-            }
-        }
-        if let Some(address) = &status.pod_ip {
-            set(map, "podIP", address.to_string());
-            set(map, "podIPs", vec![json!({"ip": address.to_string()})]);
-        }
-        if let Some(at) = status.started_at {
-            set(map, "startTime", self.time(at));
-        }
-        if let Some(node) = &status.nominated_node {
-            set(map, "nominatedNodeName", &**node);
-        }
-        let groups = [
-            ("containerStatuses", &*status.containers, &pod.spec.containers),
-            ("initContainerStatuses", &*status.init_containers, &pod.spec.init_containers),
-        ];
-        for (key, statuses, containers) in groups {
-            if !statuses.is_empty() {
-                let shown = statuses.iter().zip(containers);
-                let shown = shown.map(|(status, container)| self.container(status, &container.name, &container.image));
-                set(map, key, shown.collect::<Vec<_>>());
-            }
-        }
-    }
-
-    pub(super) fn container(&self, status: &ContainerStatus, name: &str, image: &str) -> Value {
-        let state = match &status.state {
-            ContainerState::Waiting { reason, message } if message.is_empty() => {
-                json!({"waiting": {"reason": &**reason}})
-            }
-            ContainerState::Waiting { reason, message } => {
-                json!({"waiting": {"reason": &**reason, "message": &**message}})
-            }
-            ContainerState::Running { since } => json!({"running": {"startedAt": self.time(*since)}}),
-            ContainerState::Terminated(end) => {
-                let lost = "The container could not be located when the pod was terminated";
-                json!({"terminated": self.terminated(end, lost)})
-            }
-        };
-        let last = match &status.last_terminated {
-            Some(end) => {
-                let lost = "The container could not be located when the pod was deleted.  The container used to be \
-                            Running";
-                json!({"terminated": self.terminated(end, lost)})
-            }
-            None => json!({}),
-        };
-        json!({
-            "name": name,
-            "image": image,
-            "ready": status.ready,
-            "started": status.started,
-            "restartCount": status.restarts,
-            "state": state,
-            "lastState": last,
-        })
-    }
-
-    /// How a container ended; of one that was lost nothing is known but that, which the last words say.
-    ///
-    /// Source: `convertToAPIContainerStatuses`, pkg/kubelet/kubelet_pods.go; `TerminatePod`,
-    /// pkg/kubelet/status/status_manager.go (v1.34.1).
-    pub(super) fn terminated(&self, end: &Terminated, lost: &str) -> Value {
-        if *end.reason == *"ContainerStatusUnknown" {
-            return json!({
-                "exitCode": end.exit_code,
-                "reason": &*end.reason,
-                "message": lost,
-                "startedAt": null,
-                "finishedAt": null,
-            });
-        }
-        json!({
-            "exitCode": end.exit_code,
-            "reason": &*end.reason,
-            "startedAt": self.time(end.started_at),
-            "finishedAt": self.time(end.finished_at),
-        })
+        self.pod_status(root, pod);
     }
 }
 

@@ -1,17 +1,17 @@
 //! Services and EndpointSlices.
 
 use serde_json::{Map, Value, json};
-use wavetank_core::model::{Endpoint, EndpointSlice, ExternalTraffic, IntOrName, Service, ServicePort, ServiceType};
+use wavetank_core::model::{Endpoint, EndpointSlice, ExternalTraffic, IntOrName, Service, ServiceType};
 
 use super::{entry, protocol, set, set_labels};
 
 pub(super) fn show_service(root: &mut Map<String, Value>, service: &Service) {
     let spec = entry(root, "spec");
-    let written = spec.remove("ports");
+    spec.remove("ports");
     let ports = service.ports.iter().map(|port| {
         let mut map = Map::new();
-        if let Some(protocol) = application_protocol(written.as_ref(), port) {
-            set(&mut map, "appProtocol", protocol);
+        if let Some(said) = &port.app_protocol.0 {
+            set(&mut map, "appProtocol", &**said);
         }
         if !port.name.is_empty() {
             set(&mut map, "name", &*port.name);
@@ -63,16 +63,6 @@ pub(super) fn show_service(root: &mut Map<String, Value>, service: &Service) {
     }
     show_choices(spec, service);
     entry(root, "status").entry("loadBalancer").or_insert_with(|| json!({}));
-}
-
-/// What the writer said of a port's `appProtocol`, which nothing here acts on: of the port of the same number and
-/// protocol.
-fn application_protocol(written: Option<&Value>, port: &ServicePort) -> Option<Value> {
-    let is_it = |other: &&Value| {
-        other["port"] == port.port && other["protocol"].as_str().unwrap_or("TCP") == protocol(port.protocol)
-    };
-    let found = written?.as_array()?.iter().find(is_it)?;
-    found.get("appProtocol").filter(|it| !it.is_null()).cloned()
 }
 
 /// What the API server chooses for a Service: a field that its type has no use for is not shown, whoever wrote it.
@@ -162,9 +152,12 @@ pub(super) fn show_slice(root: &mut Map<String, Value>, slice: &EndpointSlice) {
         Value::Object(map)
     });
     set(root, "endpoints", endpoints.collect::<Vec<_>>());
-    let ports = slice
-        .ports
-        .iter()
-        .map(|(name, proto, number)| json!({"name": &**name, "protocol": protocol(*proto), "port": number}));
+    let ports = slice.ports.iter().map(|it| {
+        let mut port = json!({"name": &*it.name, "protocol": protocol(it.protocol), "port": it.number});
+        if let Some(said) = &it.app_protocol.0 {
+            port["appProtocol"] = (**said).into();
+        }
+        port
+    });
     set(root, "ports", ports.collect::<Vec<_>>());
 }

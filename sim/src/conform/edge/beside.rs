@@ -44,11 +44,12 @@ fn refusal(core: &Core, (kind, version): (&str, &str), path: &Path, body: &Value
     }
     let unreadable =
         |why: &str| Status::bad_request(format!("{kind} in version \"v1\" cannot be handled as a {kind}: {why}"));
-    let (mut written, unknown) = match read(kind, &body.to_string()) {
+    let text = path.written.as_deref().map_or_else(|| body.to_string(), str::to_owned);
+    let (mut written, unknown) = match read(kind, &text) {
         Ok(read) => read,
         Err(fault) => return Some(unreadable(&fault.said)),
     };
-    if let Some(why) = create::unknown_fields(path, &unknown) {
+    if let Some(why) = create::strict_fault(path, &unknown) {
         return Some(unreadable(&why));
     }
     if let Some(status) = create::wrong_namespace(body, &path.namespace) {

@@ -6,8 +6,8 @@ use wavetank_core::api::Request;
 use wavetank_core::id::{Name, Revision};
 use wavetank_core::model::{Kind, Meta, Object, ObjectKey, Pod};
 use wavetank_manifest::kubernetes::{
-    ApiPod, Cause, Invalid, Manifest, Policy, Reason, admit_pod, apply_defaults, settle_service, to_json, to_object,
-    validate_status_update, validate_update,
+    ApiPod, Cause, Invalid, Manifest, Policy, Reason, admit_pod, apply_defaults, settle_claim, settle_service, to_json,
+    to_object, validate_status_update, validate_update,
 };
 
 use super::create::{self, wrong_kind};
@@ -177,6 +177,7 @@ pub(super) fn wrong_version(key: &ObjectKey, current: &Object, sent: &Sent<'_>) 
 pub(super) fn whole(current: Object, before: &Value, mut after: Value) -> Outcome {
     match current {
         Object::Service(_) => settle_service(&mut after, before),
+        Object::PersistentVolumeClaim(_) => settle_claim(&mut after, before),
         // Who has to be done with a namespace is said by way of another path, and whatever is said here is not looked
         // at: `namespaceStrategy.PrepareForUpdate`, pkg/registry/core/namespace/strategy.go (v1.34.1).
         Object::Namespace(_) => after["spec"] = before["spec"].clone(),

@@ -9,7 +9,7 @@ use wavetank_core::api::{Refusal, Request, Taken};
 use wavetank_core::id::Name;
 use wavetank_core::model::{Kind, Labels, Meta, MetaExtras, Object, ObjectKey, PlacementRules, Pod, PodSpec};
 use wavetank_manifest::kubernetes::{
-    ApiPod, KINDS, Located, Manifest, Policy, apply_defaults, read_body, to_object, validate_under,
+    ApiPod, KINDS, Located, Manifest, Policy, Unreadable, apply_defaults, read_body, to_object, validate_under,
 };
 
 use super::{Outcome, Path, Status, options, runtime, versions};
@@ -242,14 +242,18 @@ fn drawn(body: &Value) -> String {
 /// so that who reads it again knows it.
 ///
 /// Errors: what the API server would say of a body that it cannot read, or, if the path asks for strictness, that has
-/// unknown fields.
+/// fields that are unknown or set twice. Both are found in the order of the body as it was written, if that is known.
 pub(super) fn read(kind: Kind, body: &mut Value, path: &Path) -> Result<Located<Manifest>, Status> {
     let known = known(kind)?;
     let version = kind.api_version().rsplit('/').next().unwrap_or_default();
     let subject = format!("{} in version {version:?} cannot be handled as a {}", kind.name(), kind.name());
+    let written = path.written.as_deref().filter(|text| stands_for_itself(kind, body, text));
     name_kind(kind, body);
-    let (mut located, unknown) =
-        read_body(known, &text(kind, body)).map_err(|it| Status::bad_request(format!("{subject}: {}", it.said)))?;
+    let read = |text: &str| read_body(known, text);
+    let unreadable = |it: Unreadable| Status::bad_request(format!("{subject}: {}", it.said));
+    let written = written.map(read).transpose().map_err(unreadable)?;
+    let (mut located, strange) = read(&text(kind, body)).map_err(unreadable)?;
+    let strange = written.map_or(strange, |(_, strange)| strange);
     const GENERATION: &str = "deprecated.daemonset.template.generation";
     let told = located.value.metadata().annotations.as_ref().and_then(|all| all.get(GENERATION));
     if let Some(told) = told.filter(|told| kind == Kind::DaemonSet && told.parse::<i64>().is_err()) {
@@ -259,7 +263,7 @@ pub(super) fn read(kind: Kind, body: &mut Value, path: &Path) -> Result<Located<
     if let Some(owners) = &mut located.value.metadata_mut().owner_references {
         drop_twins(owners);
     }
-    match unknown_fields(path, &unknown) {
+    match strict_fault(path, &strange) {
         Some(why) => Err(Status::bad_request(format!("{subject}: {why}"))),
         None => Ok(located),
     }
@@ -291,16 +295,19 @@ fn text(kind: Kind, body: &Value) -> String {
     body.to_string()
 }
 
-/// What is said of unknown fields, if the path asks for strictness.
-pub(super) fn unknown_fields(path: &Path, unknown: &[String]) -> Option<String> {
-    if path.parameter("fieldValidation").as_deref() != Some("Strict") || unknown.is_empty() {
-        return None;
-    }
-    let fields: Vec<String> = unknown.iter().map(|field| format!("unknown field {field:?}")).collect();
-    Some(format!("strict decoding error: {}", fields.join(", ")))
+/// Whether a body can be read as it was written: it says what it is, and so does no part of it.
+fn stands_for_itself(kind: Kind, body: &Value, written: &str) -> bool {
+    let is_named = body["apiVersion"] == kind.api_version() && body["kind"] == kind.name();
+    is_named && !(kind == Kind::StatefulSet && written.contains("\"volumeClaimTemplates\""))
 }
 
-fn known(kind: Kind) -> Result<wavetank_manifest::kubernetes::Kind, Status> {
+/// What is said of fields that are unknown or set twice, if the path asks for strictness.
+pub(super) fn strict_fault(path: &Path, strange: &[String]) -> Option<String> {
+    let is_strict = path.parameter("fieldValidation").as_deref() == Some("Strict");
+    (is_strict && !strange.is_empty()).then(|| format!("strict decoding error: {}", strange.join(", ")))
+}
+
+pub(super) fn known(kind: Kind) -> Result<wavetank_manifest::kubernetes::Kind, Status> {
     let known = KINDS.iter().find(|known| known.kind == kind.name()).copied();
     known.ok_or_else(|| Status::bad_request(format!("a {} cannot be read", kind.name())))
 }

@@ -34,6 +34,8 @@ mod scale;
 mod status;
 mod versions;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use wavetank_core::Core;
 use wavetank_core::api::{Refusal, Request, together};
@@ -132,6 +134,9 @@ pub struct Path {
     pub subresource: String,
     /// What follows the question mark.
     pub query: String,
+    /// The body of the request as it was written, where somebody knows: Go finds faults in the order of the text, and
+    /// tells of keys that are there twice.
+    pub written: Option<Arc<str>>,
 }
 
 impl Path {
@@ -168,6 +173,7 @@ impl Path {
             name: at(1),
             subresource: at(2),
             query: query.to_owned(),
+            written: None,
         })
     }
 

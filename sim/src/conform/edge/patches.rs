@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 use wavetank_core::model::Kind;
-use wavetank_manifest::kubernetes::{PatchType, apply_patch, without_merge_key};
+use wavetank_manifest::kubernetes::{PatchType, apply_patch, converted, without_merge_key};
 
 use super::change::Sent;
 use super::{Outcome, Path, Status, bodies, create};
@@ -73,6 +73,7 @@ pub(super) fn patched(
         for field in ["apiVersion", "kind"] {
             after[field] = before[field].clone();
         }
+        after = converted(create::known(kind)?, &after);
     } else if let Some(status) = create::wrong_kind(kind, &after)
         && let Some((_, why)) = status.message.split_once(&format!(" cannot be handled as a {}: no kind ", kind.name()))
     {
@@ -81,7 +82,9 @@ pub(super) fn patched(
     if let Some(why) = create::unreadable(kind, &after, converts) {
         return refuse(&after, &why);
     }
-    if let Err(status) = create::read(kind, &mut after.clone(), path) {
+    // What was written is the patch.
+    let path = Path { written: None, ..path.clone() };
+    if let Err(status) = create::read(kind, &mut after.clone(), &path) {
         return refuse(
             &after,
             status

@@ -6,6 +6,7 @@
 //! templates and specs that the API server quotes in its message are not compared.
 
 mod stand_in;
+mod written;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use crate::conform::compare::Difference;
 use crate::conform::edge::{self, Outcome, Path, Status};
 use crate::conform::{Comparison, at_once, brief};
 
+pub use written::Refused;
+
 /// A request and its recorded answer.
 struct Case<'a> {
     name: &'a str,
@@ -30,6 +33,8 @@ struct Case<'a> {
     path: &'a str,
     content_type: &'a str,
     body: Value,
+    /// The body as it was written.
+    written: Option<&'a str>,
     /// What was answered.
     status: Status,
 }
@@ -38,7 +43,7 @@ struct Case<'a> {
 const DRAWN_LETTERS: usize = 5;
 
 /// Compares every refusal of a folder.
-pub fn compare(refused: &[Value]) -> Comparison {
+pub fn compare(refused: &[Refused]) -> Comparison {
     let mut differences = Vec::new();
     let mut missing = Vec::new();
     let home = home(refused);
@@ -71,7 +76,7 @@ pub fn compare(refused: &[Value]) -> Comparison {
 }
 
 /// The namespace of most cases.
-fn home(refused: &[Value]) -> String {
+fn home(refused: &[Refused]) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for path in refused.iter().filter_map(|case| Path::parse(Case::read(case).path)) {
         *counts.entry(path.namespace).or_default() += 1;
@@ -80,7 +85,7 @@ fn home(refused: &[Value]) -> String {
 }
 
 impl<'a> Case<'a> {
-    fn read(case: &'a Value) -> Case<'a> {
+    fn read(Refused { case, written }: &'a Refused) -> Case<'a> {
         let text = |key: &str| case[key].as_str().unwrap_or_default();
         let (method, path) = text("request").split_once(' ').unwrap_or(("POST", ""));
         let answer = &case["response"];
@@ -93,7 +98,8 @@ impl<'a> Case<'a> {
             Some("(large)") => too_large(path, &answer["details"]["name"]),
             _ => case["body"].clone(),
         };
-        Case { name: text("case"), method, path, content_type: text("content_type"), body, status }
+        let (name, content_type) = (text("case"), text("content_type"));
+        Case { name, method, path, content_type, body, written: written.as_deref(), status }
     }
 
     /// An answer with `…` for the letters that were drawn to end the name of the object that was asked for.
@@ -115,7 +121,7 @@ impl<'a> Case<'a> {
         if let Some(user) = edge::denied_user(&self.status.message) {
             return Ok(edge::denied(user, self.method, self.path));
         }
-        let path = Path::parse(self.path).ok_or_else(|| self.path.to_owned())?;
+        let mut path = Path::parse(self.path).ok_or_else(|| self.path.to_owned())?;
         let mut world = World::new(home);
         if let Some((level, version)) = enforced(&self.status.message) {
             world.enforce(&path.namespace, level, version);
@@ -142,6 +148,7 @@ impl<'a> Case<'a> {
             Some(job) => stand_in::with_uid(&body, &job.uid().to_string()),
             None => body,
         };
+        path.written = self.written.map(Into::into);
         match edge::translate(&world.core, self.method, &path, self.content_type, &body) {
             Outcome::Answered(status) | Outcome::AnsweredAfter(_, status) => Ok(status),
             Outcome::NotCovered(what) => Err(what),

@@ -5,7 +5,7 @@ use wavetank_core::digest::Shared;
 use wavetank_core::kubelet::Boot;
 use wavetank_core::model::{Container as Spec, Labels, Meta, PodSpec, PullPolicy, Resources, Selector};
 
-use crate::plan::{Behaviour, Delay, Exit, ScriptedStart};
+use crate::plan::{Behaviour, Delay, Exit, HealthPlan, ScriptedStart};
 
 mod usage;
 
@@ -152,11 +152,29 @@ fn a_container_starts_serves_and_then_costs_no_event() {
     let (pod, container, attempt) = (web.meta.uid, APP, 0);
     let expected = [
         (0, RuntimeEvent::SandboxReady { pod, address: "10.0.0.2".into() }),
-        (2, RuntimeEvent::ContainerStarted { pod, container, attempt }),
+        (2, RuntimeEvent::ContainerStarted { pod, container, attempt, serves: false }),
         (7, RuntimeEvent::ProbeChanged { pod, container, attempt, kind, passing: true }),
     ];
     assert_eq!(yard.told, expected);
     assert_eq!(yard.pending, [], "a container that runs has nothing pending");
+}
+
+#[test]
+fn a_container_that_needs_no_time_to_serve_says_so_with_its_start() {
+    let unhealthy = HealthPlan { never_ready: true, ..HealthPlan::default() };
+    for (delay, health, expected) in
+        [(0, HealthPlan::default(), true), (1, HealthPlan::default(), false), (0, unhealthy, false)]
+    {
+        let readiness_delay = Delay::Constant(Span::from_secs(delay));
+        let mut yard = Yard::new(&plan(Behaviour { readiness_delay, health, ..behaviour() }));
+        yard.start(&pod(1), APP, 0);
+        yard.run_until(10);
+        let told = yard.told.iter().find_map(|(_, event)| match event {
+            RuntimeEvent::ContainerStarted { serves, .. } => Some(*serves),
+            _ => None,
+        });
+        assert_eq!(told, Some(expected), "after {delay} s");
+    }
 }
 
 #[test]

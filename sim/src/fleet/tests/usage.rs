@@ -2,8 +2,8 @@
 
 use super::*;
 use wavetank_core::config::{EvictionAmount, EvictionSignal};
-use wavetank_core::kubelet::{HookKind, UsageLevels};
-use wavetank_core::model::{Hook, IntOrName, ProbeAction};
+use wavetank_core::kubelet::{ContainerUsage, HookKind, UsageLevels};
+use wavetank_core::model::{Hook, IntOrName, PodVolume, PodVolumeSource, ProbeAction, SizeLimit};
 
 use crate::plan::{Growth, HealthPlan, HookPlan, Outage, PressedResource, Usage, Which};
 
@@ -111,6 +111,43 @@ fn the_kubelet_is_told_once_when_less_is_left_than_it_wants() {
     yard.watch(EvictionSignal::MemoryAvailable, 100 << 20);
     yard.run_until(251);
     assert_eq!(yard.low(), [200, 250], "asked again while it is so, it says so at once");
+}
+
+#[test]
+fn what_is_written_to_a_volume_stays_when_its_container_is_started_again_and_has_a_limit_of_its_own() {
+    let disk = Growth { base: 10, grows_by: 10, every: Span::from_secs(1), up_to: None, spread_percent: 0 };
+    let usage = Usage { disk: Some(disk), disk_volume: "cache".into(), ..Usage::default() };
+    let run_time = Some(Delay::Constant(Span::from_secs(10)));
+    let mut yard = Yard::new(&sized(plan(Behaviour { usage, run_time, ..quick() }), 300, 100_000));
+    let volume = |name: &str, limit: Option<&str>| PodVolume {
+        name: name.into(),
+        source: PodVolumeSource::EmptyDir(SizeLimit(limit.map(|limit| limit.parse().expect("a quantity")))),
+    };
+    let mut with_cache = Pod::clone(&with_memory(1, 0, 0));
+    with_cache.spec.volumes = vec![volume("other", Some("1")), volume("cache", Some("200"))];
+    let with_cache = Arc::new(with_cache);
+    yard.ask(RuntimeRequest::WatchUsage(UsageLevels::default()));
+    yard.start(&with_cache, APP, 0);
+    yard.run_until(15);
+    let used = |yard: &mut Yard| {
+        yard.ask(RuntimeRequest::Usage);
+        let Some((_, RuntimeEvent::Usage(usage))) = yard.told.last() else { panic!("it does not answer") };
+        let of = |it: &ContainerUsage| (it.volume.to_string(), it.disk_bytes);
+        usage.pods.iter().flat_map(|pod| pod.containers.iter().map(of)).collect::<Vec<_>>()
+    };
+    assert_eq!(used(&mut yard), [("cache".to_owned(), 110)], "it has ended after ten seconds");
+    assert_eq!(yard.low(), [0; 0]);
+    yard.start(&with_cache, APP, 1);
+    yard.run_until(23);
+    assert_eq!(used(&mut yard), [("cache".to_owned(), 200)], "a hundred and ten, ten and eighty");
+    assert_eq!(yard.low(), [0; 0]);
+    yard.run_until(24);
+    assert_eq!(yard.low().len(), 1, "its limit is exceeded");
+    // A pod without such a volume writes to its own layer.
+    let plain = with_memory(2, 0, 0);
+    yard.start(&plain, APP, 0);
+    yard.run_until(25);
+    assert!(used(&mut yard).contains(&(String::new(), 20)), "{:?}", used(&mut yard));
 }
 
 #[test]

@@ -152,8 +152,9 @@ impl Inputs {
                 "{place} is not the directory of a run: expected one that `sim run --out` or `real up` has written"
             ));
         }
-        let recorded: Recorded = serde_json::from_str(&read("inputs.json")?)
-            .map_err(|error| format!("{} is not a recorded run: {error}", dir.display()))?;
+        let recorded: Recorded = serde_json::from_str(&read("inputs.json")?).map_err(|error| {
+            format!("{} is not a record of inputs: {error}", dir.join("inputs/inputs.json").display())
+        })?;
         if recorded.version != VERSION {
             let found = recorded.version;
             return Err(format!("{} has inputs of version {found}, expected {VERSION}", dir.display()));

@@ -25,7 +25,7 @@ pub use units::parse_span;
 
 use std::sync::Arc;
 
-use wavetank_manifest::yaml::{self, Duplicates, Position};
+use wavetank_manifest::yaml::{self, Duplicates, Position, Value};
 use wavetank_manifest::{Error, Errors, Node, from_node};
 
 use crate::plan::Plan;
@@ -40,6 +40,8 @@ pub struct Loaded {
     pub plan: Arc<Plan>,
     /// Fields of the user's manifests that are kept but have no effect.
     pub not_modelled: Vec<String>,
+    /// What the user has hardly meant although it is valid.
+    pub warnings: Vec<String>,
     /// Everything that was read and set.
     pub inputs: Inputs,
 }
@@ -80,8 +82,8 @@ impl Loaded {
     ) -> Result<(Loaded, T), Rejected> {
         match Loaded::read_parts(&mut inputs, also) {
             Ok((scenario, expansion, other)) => {
-                let Expansion { plan, not_modelled } = expansion;
-                Ok((Loaded { scenario, plan: Arc::new(plan), not_modelled, inputs }, other))
+                let Expansion { plan, not_modelled, warnings } = expansion;
+                Ok((Loaded { scenario, plan: Arc::new(plan), not_modelled, warnings, inputs }, other))
             }
             Err(errors) => Err(Rejected { errors, texts: inputs.texts() }),
         }
@@ -133,6 +135,10 @@ fn document(name: &str, text: &str) -> Result<Node, Errors> {
 
 /// Checks `apiVersion` and `kind` first: whoever gives another kind of file should not read about its fields.
 fn header(name: &str, tree: &Node) -> Result<(), Errors> {
+    if !matches!(tree.value, Value::Map(_)) {
+        let message = format!("expected a mapping with apiVersion, kind and spec, found {}", tree.value.describe());
+        return Err(Error::new(name, tree.span.start(), "", message).into());
+    }
     for (field, expected) in [("apiVersion", format::API_VERSION), ("kind", format::KIND)] {
         let found = tree.get(field);
         if found.and_then(Node::as_str) != Some(expected) {

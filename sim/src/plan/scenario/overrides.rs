@@ -104,6 +104,9 @@ fn steps(path: &str) -> Option<Vec<Step<'_>>> {
                 Ok(index) => Step::Index(index),
                 Err(_) => Step::Name(index),
             });
+            if !behind.is_empty() && !behind.starts_with(['.', '[']) {
+                return None;
+            }
             rest = behind;
         } else {
             let end = rest.find(['.', '[']).unwrap_or(rest.len());

@@ -25,6 +25,7 @@ const UNITS: [(&str, u64); 7] = [
 /// Errors: a sentence in lower case that says what was expected.
 pub fn parse_span(text: &str) -> Result<Span, String> {
     let wrong = || format!("expected a duration such as 90s, 1m30s or 500ms, found {text:?}");
+    let too_long = || format!("{text:?} is longer than 584 years");
     if text == "0" {
         return Ok(Span::ZERO);
     }
@@ -38,8 +39,9 @@ pub fn parse_span(text: &str) -> Result<Span, String> {
         let letters = behind.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(behind.len());
         let (unit, behind) = behind.split_at(letters);
         let (_, scale) = *UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
-        let part = scaled(number, scale).ok_or_else(wrong)?;
-        nanos = nanos.checked_add(part).ok_or_else(|| format!("{text:?} is longer than 584 years"))?;
+        let is_number = number.matches('.').count() < 2 && number.contains(|c: char| c.is_ascii_digit());
+        let part = scaled(number, scale).ok_or_else(|| if is_number { too_long() } else { wrong() })?;
+        nanos = nanos.checked_add(part).ok_or_else(too_long)?;
         rest = behind;
     }
     Ok(Span(nanos))

@@ -67,6 +67,11 @@ fn the_oldest_set_of_the_template_is_the_new_one_and_all_others_are_old() {
         (some("twin"), "old new".into()),
         "of two sets of one template the younger counts as old"
     );
+    let mut latter = set("latter", other(), 60);
+    Arc::make_mut(&mut latter.set).meta.created_at = Time::from_millis(60_100);
+    let mut former = set("former", other(), 60);
+    Arc::make_mut(&mut former.set).meta.created_at = Time::from_millis(60_900);
+    assert_eq!(new_among(vec![latter, former]), (None, "former latter".into()), "of one second's the name counts");
     assert_eq!(new_among(vec![set("old", other(), 0)]), (None, "old".into()));
     assert_eq!(new_among(vec![set("new", hashed("x"), 60)]), (some("new"), String::new()));
 }

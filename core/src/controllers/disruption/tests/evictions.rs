@@ -71,6 +71,17 @@ fn a_granted_eviction_takes_one_off_its_budget() {
 }
 
 #[test]
+fn a_granted_eviction_is_noted_with_the_whole_second_that_the_api_keeps() {
+    let mut bed = under((2, 3, 1), |_| {}, |_| {});
+    bed.run_for(Span::from_millis(1_700));
+    let asked_at = bed.now();
+    assert!(evict(&mut bed, "p").is_ok());
+    let stored = bed.get::<PodDisruptionBudget>("default", "b").unwrap();
+    assert_eq!(stored.status.disrupted_pods.get("p").copied(), Some(asked_at.whole_second()));
+    assert_ne!(asked_at, asked_at.whole_second());
+}
+
+#[test]
 fn other_budgets_and_other_pods_do_not_matter() {
     let other = |it: &mut PodDisruptionBudget| it.selector = Some(Selector::from_labels(Labels::new([("app", "db")])));
     let mut bed = under((0, 3, 3), |_| {}, other);

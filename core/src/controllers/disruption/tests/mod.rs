@@ -320,6 +320,14 @@ fn a_mark_of_a_disruption_that_does_not_come_is_taken_back_after_two_minutes() {
 }
 
 #[test]
+fn a_mark_is_as_old_as_the_whole_second_that_the_api_keeps() {
+    let mut pod = Pod::default();
+    let at = Time::from_millis(7_900);
+    pod.status.conditions.set(ConditionKind::DisruptionTarget, Status3::True, "PreemptionByScheduler", "", at);
+    assert_eq!(super::stale_at(&pod), Some(Time::from_secs(127)));
+}
+
+#[test]
 fn a_condition_that_somebody_else_has_set_stays_when_the_budget_is_counted() {
     let mut bed = bed_with(3);
     bed.create(budget("guard", DisruptionLimit::MinAvailable(IntOrPercent::Int(1))));

@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::controllers::service_pods::Ports;
 use crate::digest::Shared;
 use crate::model::{
-    Container, ContainerPort, Endpoint, IntOrName, Object, ObjectKey, PodSpec, Protocol, Seldom, ServicePort,
-    ServiceType,
+    Container, ContainerPort, Endpoint, EndpointPort, IntOrName, Object, ObjectKey, PodSpec, Protocol, Seldom,
+    ServicePort, ServiceType,
 };
 use crate::testbed::{StandIn, Testbed};
 
@@ -41,7 +41,14 @@ fn web() -> Service {
     Service {
         meta: Meta::named("default", "web"),
         selector: Some(Labels::new([("app", "web")])),
-        ports: vec![ServicePort { name: "".into(), protocol: Protocol::Tcp, port: 80, target, node_port: None }],
+        ports: vec![ServicePort {
+            name: "".into(),
+            protocol: Protocol::Tcp,
+            port: 80,
+            target,
+            node_port: None,
+            app_protocol: Default::default(),
+        }],
         ..Service::default()
     }
 }
@@ -79,7 +86,7 @@ fn an_endpoint_is_listed_unready_then_ready_then_terminating_then_gone() {
     assert_eq!(endpoints(&bed), ["p a ---"]);
     bed.run_for(Span::from_secs(4));
     assert_eq!(endpoints(&bed), ["p a RS-"]);
-    assert_eq!(slices(&bed)[0].ports, [("".into(), Protocol::Tcp, 8080)]);
+    assert_eq!(slices(&bed)[0].ports, [EndpointPort::new("", Protocol::Tcp, 8080)]);
     let key = ObjectKey::new(Kind::Pod, "default", "p");
     bed.request(Request::Delete { key, uid: None, grace: None, propagation: Propagation::Background });
     bed.run_for(Span::from_secs(2));
@@ -114,7 +121,7 @@ fn a_named_port_with_two_numbers_gives_two_slices() {
     bed.create(pod("r", "other", 7070));
     bed.run_for(Span::from_secs(8));
     let mut ports: Vec<_> =
-        slices(&bed).iter().map(|slice| slice.ports.iter().map(|it| it.2).collect::<Vec<_>>()).collect();
+        slices(&bed).iter().map(|slice| slice.ports.iter().map(|it| it.number).collect::<Vec<_>>()).collect();
     ports.sort();
     assert_eq!(ports, [vec![], vec![8080], vec![9090]], "a pod without the port is listed without ports");
     assert_eq!(endpoints(&bed).len(), 3);
@@ -135,7 +142,7 @@ fn slices_of_several_sets_of_ports_are_made_in_any_order() {
         bed.run_for(Span::from_secs(2));
         assert_eq!(slices(&bed).len(), 2);
         let rows = bed.core.newest().all::<EndpointSlice>();
-        rows.min_by_key(|(row, _)| *row).expect("slices were made").1.ports[0].2
+        rows.min_by_key(|(row, _)| *row).expect("slices were made").1.ports[0].number
     };
     let found: std::collections::BTreeSet<_> = (1..=20).map(order).collect();
     assert_eq!(found.into_iter().collect::<Vec<_>>(), [8080, 9090], "either comes first");

@@ -148,8 +148,8 @@ fn a_service_that_goes_leaves_no_slice_and_one_that_changes_its_selector_changes
     assert_eq!(slices(&bed).len(), 0);
 }
 
-#[test]
-fn a_pod_that_ends_but_stays_ready_keeps_its_endpoint_until_something_else_changes() {
+/// Of the two pods of a Service one has ended in a way that wakes nobody.
+fn with_an_end_that_wakes_nobody() -> Testbed {
     let mut bed = bed();
     bed.create(web());
     bed.create(pod("p", "http", 8080));
@@ -159,9 +159,25 @@ fn a_pod_that_ends_but_stays_ready_keeps_its_endpoint_until_something_else_chang
     failed.status.phase = crate::model::Phase::Failed;
     write(&mut bed, failed);
     assert_eq!(endpoints(&bed), ["p a RS-", "q b RS-"], "nothing that Services look at has changed");
+    bed
+}
+
+#[test]
+fn a_pod_that_ends_but_stays_ready_keeps_its_endpoint_until_something_else_changes() {
+    let mut bed = with_an_end_that_wakes_nobody();
     let mut unready = Pod::clone(&get(&bed, "q"));
     let now = bed.now();
     unready.status.conditions.set(crate::model::ConditionKind::Ready, crate::model::Status3::False, "", "", now);
     write(&mut bed, unready);
     assert_eq!(endpoints(&bed), ["q b ---"]);
+}
+
+/// Source: `addPod`, pkg/controller/endpointslice/endpointslice_controller.go (v1.34.1): every new pod wakes its Services.
+#[test]
+fn a_new_pod_without_an_address_makes_its_service_find_what_nobody_was_woken_for() {
+    let mut bed = with_an_end_that_wakes_nobody();
+    bed.create(pod("new", "http", 8080));
+    bed.run_for(Span::from_millis(500));
+    assert_eq!(get(&bed, "new").status.pod_ip, None);
+    assert_eq!(endpoints(&bed), ["q b RS-"]);
 }

@@ -34,7 +34,7 @@ fn a_claim_is_kept_while_a_pod_on_a_node_uses_it() {
         bed.create(claim("c", "", "1Gi"));
         bed.run_for(Span::from_secs(1));
         assert_eq!(finalizers(&bed, "c").as_deref(), Some(CLAIM_PROTECTION), "every claim is protected");
-        let sources = if uses { vec![of_claim("c")] } else { vec![PodVolumeSource::EmptyDir] };
+        let sources = if uses { vec![of_claim("c")] } else { vec![PodVolumeSource::EmptyDir(Default::default())] };
         let node = bound.then(|| "n1".into());
         bed.create(Pod { node, ..pod("p", &sources) });
         if let Some(phase) = phase {
@@ -136,7 +136,7 @@ fn an_ephemeral_volume_s_claim_is_made_once_and_never_taken_from_others() {
     bed.run_for(Span::from_secs(1));
     assert!(stored(&bed, "q-v0").meta.owners.is_empty(), "a claim of that name which is not the pod's is left alone");
     assert!(said(&bed, "PVC default/q-v0 was not created for pod default/q") > 0);
-    bed.create(pod("plain", &[PodVolumeSource::EmptyDir]));
+    bed.create(pod("plain", &[PodVolumeSource::EmptyDir(Default::default())]));
     bed.run_for(Span::from_secs(1));
     assert_eq!(bed.core.newest().all::<PersistentVolumeClaim>().count(), 2, "a pod without such volumes has no claim");
 }

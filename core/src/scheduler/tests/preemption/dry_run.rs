@@ -43,7 +43,7 @@ impl Cluster {
                 Step::Place { class } => {
                     let priority = priorities[number % priorities.len()];
                     let mut pod = prioritized(oracle::pod(*class, false), i32::from(priority) * 10);
-                    pod.status.started_at = Some(Time::from_secs(1_000 - number as u64));
+                    pod.status.started_at = Time::from_secs(1_000 - number as u64).into();
                     let place = row(cluster.pods.len());
                     // A refusal is as good an outcome as a node here.
                     let _ = cluster.placement.place_pod(place, &pod);
@@ -102,8 +102,9 @@ impl Cluster {
             return Err(vec![NO_VICTIMS.to_owned()]);
         }
         lower.iter().for_each(|index| self.placement.remove_pod(row(*index)));
-        let important =
-            |index: &usize, pods: &[Pod]| (-i64::from(pods[*index].spec.priority), pods[*index].status.started_at);
+        let important = |index: &usize, pods: &[Pod]| {
+            (-i64::from(pods[*index].spec.priority), pods[*index].status.started_at.get())
+        };
         lower.sort_by_key(|index| important(index, &self.pods));
         let checked = self.check(seeker, nominated, slot);
         let mut victims = Vec::new();

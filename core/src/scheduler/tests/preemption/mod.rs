@@ -57,7 +57,7 @@ fn labelled(mut pod: Pod, value: &str) -> Pod {
 }
 
 fn started(mut pod: Pod, seconds: u64) -> Pod {
-    pod.status.started_at = Some(Time::from_secs(seconds));
+    pod.status.started_at = Time::from_secs(seconds).into();
     pod
 }
 

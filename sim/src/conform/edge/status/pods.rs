@@ -33,9 +33,12 @@ pub(super) fn pod(pod: &mut Pod, written: &Written<'_>) -> Result<(), String> {
     let (spec, status) = (pod.spec.clone(), &mut pod.status);
     status.phase = phase(written.text("phase")).unwrap_or(status.phase);
     (status.reason, status.message) = (written.name("reason"), written.name("message"));
+    // A generation that is left out stays: `preserveOldObservedGeneration`, pkg/registry/core/pod/strategy.go (v1.34.1).
+    status.observed_generation =
+        written.optional("observedGeneration").filter(|it| *it > 0).unwrap_or(status.observed_generation);
     let some = |field: &str| Some(written.name(field)).filter(|text: &Name| !text.is_empty());
     (status.pod_ip, status.nominated_node) = (some("podIP").map(Address::from), some("nominatedNodeName"));
-    status.started_at = written.time("startTime", status.started_at);
+    status.started_at = written.time("startTime", status.started_at.get()).into();
     if let Some(new) = containers(&status.containers, &spec.containers, written, "containerStatuses")? {
         status.containers = new.into();
     }

@@ -187,3 +187,103 @@ fn a_divisor_that_is_not_given_is_shown_as_a_zero_and_may_be_written_so() {
     let shown = volumes(json!({"containerName": "till", "resource": "limits.cpu", "divisor": "0"}));
     edge.grant(&format!("PATCH {TILL}"), json!({"spec": shown}));
 }
+
+/// What is said of a creation whose body is written so.
+fn said_of(edge: &Bed, query: &str, written: &str) -> String {
+    let mut path = Path::parse(&format!("/apis/apps/v1/namespaces/shop/deployments{query}")).expect("a path");
+    path.written = Some(written.into());
+    let body = serde_json::from_str(written).expect("JSON");
+    match translate(&edge.core, "POST", &path, "application/json", &body) {
+        Outcome::Answered(status) => status.message,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Source: `decodeState.object`, encoding/json/decode.go, and `saveStrictError`, kubernetes_patch.go of
+/// sigs.k8s.io/json; `strictDecodingError.Error`, staging/src/k8s.io/apimachinery/pkg/runtime/error.go (v1.34.1).
+#[test]
+fn unknown_and_repeated_fields_are_told_in_the_order_of_the_text() {
+    let edge = Bed::new();
+    let written = r#"{"kind": "Deployment", "zebra": 1, "apiVersion": "apps/v1", "metadata": {"name": "a",
+        "name": "web", "labels": {"x": "1", "x": "2", "x": "3"}}, "spec": {"template": {"spec": {"containers": [
+        {"name": "c", "imag": "i", "image": "i", "image": "i"}], "contaners": []}}, "replcas": 3},
+        "alpha": {"a": 1, "a": 2}, "zebra": 2}"#;
+    let start = "Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: ";
+    let expected = "unknown field \"zebra\", duplicate field \"metadata.name\", duplicate field \
+                    \"metadata.labels.x\", unknown field \"spec.template.spec.containers[0].imag\", duplicate field \
+                    \"spec.template.spec.containers[0].image\", unknown field \"spec.template.spec.contaners\", \
+                    unknown field \"spec.replcas\", unknown field \"alpha\"";
+    assert_eq!(said_of(&edge, "?fieldValidation=Strict", written), format!("{start}{expected}"));
+    assert!(
+        said_of(&edge, "", written).contains("is invalid: "),
+        "who asks for no strictness is told what validation says"
+    );
+}
+
+/// Source: `decodeState.saveError`, `decodeState.literalStore`, encoding/json/decode.go of sigs.k8s.io/json (v1.34.1).
+#[test]
+fn of_several_wrong_types_the_first_in_the_text_is_told_unless_a_type_that_reads_itself_refuses_one() {
+    let edge = Bed::new();
+    let start = "Deployment in version \"v1\" cannot be handled as a Deployment: ";
+    let body = |spec: &str| {
+        format!(r#"{{"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {{"name": "web"}}, "spec": {spec}}}"#)
+    };
+    let replicas = "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32";
+    let paused = "json: cannot unmarshal number into Go struct field DeploymentSpec.spec.paused of type bool";
+    let two = said_of(&edge, "", &body(r#"{"replicas": "3", "paused": 1}"#));
+    assert_eq!(two, format!("{start}{replicas}"));
+    assert_eq!(said_of(&edge, "", &body(r#"{"paused": 1, "replicas": "3"}"#)), format!("{start}{paused}"));
+    let late = r#"{"paused": 1, "replicas": "3", "template": {"spec": {"containers": [
+        {"name": 3, "resources": {"limits": {"cpu": "much"}}}]}}}"#;
+    let quantity = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+    assert_eq!(said_of(&edge, "", &body(late)), format!("{start}{quantity}"));
+    let strict = said_of(&edge, "?fieldValidation=Strict", &body(r#"{"replcas": 3, "paused": 1}"#));
+    assert_eq!(strict, format!("{start}{paused}"), "a wrong type is told alone");
+}
+
+/// Source: `fromUnstructured`, staging/src/k8s.io/apimachinery/pkg/runtime/converter.go (v1.34.1).
+#[test]
+fn a_number_that_is_too_large_is_wrapped_by_a_strategic_merge_patch_alone() {
+    let mut edge = Bed::new();
+    let template =
+        json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let spec = json!({"selector": {"matchLabels": {"app": "web"}}, "template": template});
+    let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec});
+    edge.grant("POST /apis/apps/v1/namespaces/shop/deployments", body);
+    let path = Path::parse("/apis/apps/v1/namespaces/shop/deployments/web").expect("a path");
+    let said = |kind: &str| {
+        let patch = json!({"spec": {"replicas": 2_147_483_648_i64}});
+        match translate(&edge.core, "PATCH", &path, &format!("application/{kind}-patch+json"), &patch) {
+            Outcome::Answered(status) => status.message,
+            other => panic!("{other:?}"),
+        }
+    };
+    let wrapped = "spec.replicas: Invalid value: -2147483648: must be greater than or equal to 0";
+    assert_eq!(said("strategic-merge"), format!("Deployment.apps \"web\" is invalid: {wrapped}"));
+    let refused = said("merge");
+    assert!(refused.contains("json: cannot unmarshal number 2147483648 into Go struct field"), "{refused}");
+}
+
+#[test]
+fn a_claim_s_two_fields_for_what_it_begins_with_are_shown_both_and_an_older_client_keeps_them() {
+    let mut edge = Bed::new();
+    let source = json!({"kind": "PersistentVolumeClaim", "name": "old"});
+    let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
+    let claim = |more: Value| {
+        let mut spec = spec.clone();
+        for (key, value) in more.as_object().into_iter().flatten() {
+            spec[key] = value.clone();
+        }
+        json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c"}, "spec": spec})
+    };
+    edge.grant("POST /api/v1/namespaces/shop/persistentvolumeclaims", claim(json!({"dataSource": source})));
+    let shown = |edge: &Bed| {
+        let object = edge.stored(Kind::PersistentVolumeClaim, "c").expect("it is there");
+        let json = wavetank_manifest::kubernetes::to_json(&object, wavetank_core::id::Revision(1), EPOCH);
+        (json["spec"]["dataSource"].clone(), json["spec"]["dataSourceRef"].clone())
+    };
+    assert_eq!(shown(&edge), (source.clone(), source.clone()));
+    let put = "PUT /api/v1/namespaces/shop/persistentvolumeclaims/c";
+    edge.grant(put, claim(json!({"dataSource": source, "volumeMode": "Filesystem"})));
+    assert_eq!(shown(&edge), (source.clone(), source));
+}

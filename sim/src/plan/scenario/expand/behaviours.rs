@@ -12,7 +12,9 @@ use crate::plan::{Behaviour, Delay, Exit, Plan, ScriptedStart};
 /// How long a container takes to stop if the file does not say: a well-behaved one ends almost at once.
 const STOP_DELAY: Span = Span::from_millis(100);
 
-pub(super) fn expand(spec: &Spec, objects: &Objects, plan: &mut Plan, problems: &mut Problems) {
+/// Gives sentences about behaviours that concern nobody.
+pub(super) fn expand(spec: &Spec, objects: &Objects, plan: &mut Plan, problems: &mut Problems) -> Vec<String> {
+    let mut idle = Vec::new();
     for (index, behaviour) in spec.behaviours.iter().enumerate() {
         let path = format!("spec.behaviours[{index}]");
         if let Some(namespace) = &behaviour.namespace {
@@ -23,14 +25,18 @@ pub(super) fn expand(spec: &Spec, objects: &Objects, plan: &mut Plan, problems: 
             let namespace = behaviour.namespace.as_ref();
             namespace.is_none_or(|namespace| *namespace.value == *template.namespace) && pods.matches(&template.labels)
         };
+        let images: Vec<Name> = objects
+            .templates()
+            .filter(fits)
+            .flat_map(|template| &template.containers)
+            .filter(|(name, _)| behaviour.container.as_deref().is_none_or(|wanted| wanted == &**name))
+            .map(|(_, image)| image.clone())
+            .collect();
+        // Pods of a trace have no template, and no template has the labels that controllers give to pods.
+        if images.is_empty() && spec.workload.is_none() && !asks_for_given_labels(&behaviour.selector) {
+            idle.push(format!("{path} concerns no container: no pod of the manifests or the timeline fits it"));
+        }
         if let Some(size) = behaviour.image_size {
-            let images: Vec<Name> = objects
-                .templates()
-                .filter(fits)
-                .flat_map(|template| &template.containers)
-                .filter(|(name, _)| behaviour.container.as_deref().is_none_or(|wanted| wanted == &**name))
-                .map(|(_, image)| image.clone())
-                .collect();
             set_sizes(images, size, &path, plan, problems);
         }
         let exit = exit(behaviour, &path, problems);
@@ -49,6 +55,15 @@ pub(super) fn expand(spec: &Spec, objects: &Objects, plan: &mut Plan, problems: 
             usage: conduct::usage(behaviour, &path, problems),
         });
     }
+    idle
+}
+
+/// Whether a selector asks for labels that controllers give to pods by themselves, such as a completion index.
+fn asks_for_given_labels(selector: &LabelSelector) -> bool {
+    const GIVEN: [&str; 4] = ["controller-revision-hash", "controller-uid", "job-name", "pod-template-hash"];
+    let keys = selector.match_labels.keys().map(|key| key.as_str());
+    let mut keys = keys.chain(selector.match_expressions.iter().map(|requirement| requirement.key.as_str()));
+    keys.any(|key| GIVEN.contains(&key) || key.contains("kubernetes.io/"))
 }
 
 fn delay(spread: &Option<Spread>) -> Delay {

@@ -79,7 +79,16 @@ pub(super) fn usage(behaviour: &Behaviour, path: &str, problems: &mut Problems) 
     };
     let (memory, disk) = (growth(&behaviour.memory, "memory"), growth(&behaviour.disk, "disk"));
     let cpu = behaviour.cpu.as_ref().and_then(|written| cpu(written, &format!("{path}.cpu"), problems));
-    Usage { memory, disk, cpu, processes: behaviour.processes }
+    let volume = behaviour.disk_volume.as_ref();
+    if let Some(volume) = volume.filter(|_| disk.is_none()) {
+        problems.add(
+            volume.span,
+            &format!("{path}.diskVolume"),
+            "expected `disk` beside it: how much is written there",
+        );
+    }
+    let disk_volume = volume.map(|volume| volume.value.as_str().into()).unwrap_or_default();
+    Usage { memory, disk, disk_volume, cpu, processes: behaviour.processes }
 }
 
 fn cpu(written: &Spanned<format::Cpu>, path: &str, problems: &mut Problems) -> Option<CpuUse> {

@@ -28,6 +28,8 @@ pub(super) struct Fleet {
     nodes: BTreeMap<String, HostId>,
     groups: BTreeMap<String, Vec<HostId>>,
     zones: BTreeMap<String, Vec<HostId>>,
+    /// Whether machines were left out because of a mistake: names that are not there may be theirs.
+    is_incomplete: bool,
 }
 
 impl Fleet {
@@ -38,6 +40,7 @@ impl Fleet {
         if total > MACHINES_MAX as u64 {
             let place = spec.nodes[0].name.span;
             problems.add(place, "spec.nodes", format!("{total} machines are too many: at most {MACHINES_MAX}"));
+            fleet.is_incomplete = true;
             return fleet;
         }
         for (index, group) in spec.nodes.iter().enumerate() {
@@ -72,6 +75,7 @@ impl Fleet {
             if self.nodes.insert(node.clone(), host).is_some() {
                 let message = format!("there are two nodes of the name {node:?}");
                 problems.add(group.name.span, &format!("{path}.name"), message);
+                self.is_incomplete = true;
                 return;
             }
             self.groups.entry(name.clone()).or_default().push(host);
@@ -111,8 +115,15 @@ impl Fleet {
         true
     }
 
+    /// Whether a machine of some name must be there; none is known if machines were left out.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.is_incomplete
+    }
+
     /// The machines that the file names, each once; names that are not there are problems.
     pub(super) fn choose(&self, chosen: Chosen<'_>, path: &str, problems: &mut Problems) -> Vec<HostId> {
+        let mut unheard = Problems { file: String::new(), errors: Vec::new() };
+        let problems = if self.is_complete() { problems } else { &mut unheard };
         let mut hosts = Vec::new();
         if chosen.all {
             hosts.extend(self.nodes.values().copied());

@@ -39,6 +39,8 @@ pub struct Expansion {
     pub plan: Plan,
     /// Fields of the user's manifests that are kept but have no effect.
     pub not_modelled: Vec<String>,
+    /// What the user has hardly meant although it is valid.
+    pub warnings: Vec<String>,
 }
 
 /// Expands a scenario. `tree` is the tree that it was typed from.
@@ -51,6 +53,10 @@ pub fn expand(scenario: &Scenario, tree: &Node, inputs: &mut Inputs) -> Result<E
     if plan.duration == wavetank_core::time::Span::ZERO {
         problems.add(spec.duration.span, "spec.duration", "expected a duration above zero");
     }
+    if let Some(pinned) = spec.fingerprint.as_ref().filter(|it| !is_fingerprint(&it.value)) {
+        let message = format!("expected 16 hex digits, found {:?}", pinned.value);
+        problems.add(pinned.span, "spec.fingerprint", &message);
+    }
     settings::apply(&mut plan, scenario, &mut problems, tree, inputs);
     storage::apply(&mut plan, scenario, &mut problems);
     let mut fleet = Fleet::expand(spec, &mut plan, &mut problems);
@@ -61,16 +67,21 @@ pub fn expand(scenario: &Scenario, tree: &Node, inputs: &mut Inputs) -> Result<E
     settings::policy(spec, &mut plan, &mut problems);
     timeline::expand(spec, tree, inputs, &fleet, &mut objects, &mut plan, &mut problems);
     plan.registry = registry(spec);
-    behaviours::expand(spec, &objects, &mut plan, &mut problems);
+    let warnings = behaviours::expand(spec, &objects, &mut plan, &mut problems);
     if plan.placement_only {
         trace::check_placement(spec, &plan, &mut problems);
     }
     if problems.errors.is_empty() {
         let not_modelled = objects.not_modelled(&plan.config.api_server.pod_security);
-        Ok(Expansion { plan, not_modelled })
+        Ok(Expansion { plan, not_modelled, warnings })
     } else {
         Err(Errors(problems.errors).sorted())
     }
+}
+
+/// As fingerprints are written.
+fn is_fingerprint(text: &str) -> bool {
+    text.len() == 16 && text.chars().all(|digit| matches!(digit, '0'..='9' | 'a'..='f'))
 }
 
 fn registry(spec: &super::format::Spec) -> RegistryPlan {

@@ -86,6 +86,8 @@ pub struct Behaviour {
     pub memory: Option<Spanned<Growth>>,
     /// Its writable layer and logs.
     pub disk: Option<Spanned<Growth>>,
+    /// The `emptyDir` volume that its disk use lies in; its writable layer and logs if not said.
+    pub disk_volume: Option<Spanned<String>>,
     /// Its CPU.
     pub cpu: Option<Spanned<Cpu>>,
     /// Its processes.

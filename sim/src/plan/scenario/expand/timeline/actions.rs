@@ -91,7 +91,9 @@ impl Reader<'_> {
             if self.fleet.names().any(|known| known == name.value) {
                 return Some(ObjectKey::new(Kind::Node, "", &name.value));
             }
-            self.problems.unknown(name.span, &path, "node", &name.value, self.fleet.names());
+            if self.fleet.is_complete() {
+                self.problems.unknown(name.span, &path, "node", &name.value, self.fleet.names());
+            }
             return None;
         }
         self.objects.find(kind, namespace, name, &format!("{path}.{}", field_of(kind)), self.problems)

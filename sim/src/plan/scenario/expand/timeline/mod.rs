@@ -185,7 +185,7 @@ impl Reader<'_> {
         let path = format!("{}.{action}", self.path);
         let before = self.problems.errors.len();
         let hosts = self.fleet.choose(chosen, &path, self.problems);
-        if self.problems.errors.len() > before {
+        if self.problems.errors.len() > before || (hosts.is_empty() && !self.fleet.is_complete()) {
             return None;
         }
         if hosts.is_empty() {

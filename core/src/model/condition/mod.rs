@@ -1,12 +1,14 @@
 //! Conditions: what a component last said about an object, and since when.
 
+mod briefs;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use smallvec::SmallVec;
 
 use crate::id::Name;
+use crate::model::condition::briefs::{Brief, Briefs};
 use crate::model::seldom::{Absent, Seldom};
 use crate::time::Time;
 
@@ -120,18 +122,9 @@ pub struct WantedCondition<'a> {
 /// were last written when their status changed. The five that a kubelet keeps of a pod lie in the status itself.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Conditions {
-    brief: SmallVec<[Brief; 5]>,
+    brief: Briefs,
     /// The rest of the conditions that have more than the brief form says.
     details: Seldom<Vec<Details>>,
-}
-
-/// A condition without words that was last written at its change; ten bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(Rust, packed)]
-struct Brief {
-    kind: ConditionKind,
-    status: Status3,
-    changed_at: Time,
 }
 
 /// What else there is to a condition. Invariant: a condition of which there is nothing else to say has none.
@@ -225,7 +218,7 @@ impl Conditions {
     /// the kinds.
     pub fn with_all<const N: usize>(&self, wanted: [WantedCondition<'_>; N], now: Time) -> Conditions {
         assert!(wanted.is_sorted_by(|one, next| one.kind < next.kind), "each kind once, in their order: {wanted:?}");
-        let mut brief = SmallVec::new();
+        let mut brief = Briefs::default();
         let mut details: Vec<Details> = Vec::new();
         let mut stays = [false; N];
         let mut before = self.brief.iter().copied().peekable();
@@ -245,7 +238,7 @@ impl Conditions {
                 details.extend(Details::of(Condition { kind, status, reason, message, changed_at, updated_at: now }));
             }
         }
-        brief.extend(before);
+        before.for_each(|other| brief.push(other));
         let is_set = |kind| wanted.iter().zip(stays).any(|(wanted, stays)| wanted.kind == kind && !stays);
         if details.is_empty() && !self.details.iter().any(|details| is_set(details.of)) {
             return Conditions { brief, details: self.details.clone() };
@@ -338,7 +331,7 @@ impl Conditions {
 impl Hash for Conditions {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.brief.len().hash(state);
-        for brief in &self.brief {
+        for brief in self.brief.iter() {
             let Brief { kind, status, changed_at } = *brief;
             let (reason, message, updated_at) = self.rest_of(brief);
             (kind, status, reason, message, changed_at, updated_at).hash(state);
