@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::events::{Event, EventType, FieldPath, Library, Reporter, Text, counted, series};
+use crate::events::standing::Standing;
+use crate::events::{Event, EventType, FieldPath, Library, Repeats, Reporter, Text, counted, series};
 use crate::id::{Name, Uid};
 use crate::model::ObjectKey;
 use crate::time::{Span, Time};
@@ -69,38 +70,79 @@ pub enum Written {
     Counted(usize),
     /// Nothing: its source says too much about its object.
     Spam,
+    /// Nothing: it has only ended repetitions.
+    Ended,
 }
 
 /// All Event objects of a run, in the order of their creation.
+///
+/// What is repeated is said at its own time: before a fact of a later time is taken. In one instant repetitions come
+/// after the facts, and among themselves in the order in which they began.
 #[derive(Clone, Debug, Default)]
 pub struct EventLog {
     objects: Vec<EventObject>,
     /// By component and, if it has a process on each node, by node.
     counted: BTreeMap<Text, BTreeMap<Name, counted::Correlator>>,
     series: BTreeMap<Text, series::Correlator>,
+    standing: Standing,
 }
 
 impl EventLog {
     /// Takes in what a component said. Times must not run backwards.
     pub fn take(&mut self, now: Time, subject: &ObjectKey, event: &Event) -> Written {
+        self.say_standing(|due| due < now);
+        let Reporter { component, host } = &event.reporter;
+        if event.reason == STARTING && !host.is_empty() {
+            // A process that starts knows nothing of what was said before.
+            self.standing.end_all(&event.reporter);
+            entry(&mut self.counted, component).remove(host);
+        }
+        match event.repeats {
+            Repeats::Never => {}
+            Repeats::Every { period, last } => self.standing.begin(now, subject, event, (period, last)),
+            Repeats::Over => {
+                self.standing.end(subject, event);
+                return Written::Ended;
+            }
+            Repeats::AllOver => {
+                self.standing.end_all(&event.reporter);
+                return Written::Ended;
+            }
+        }
+        self.say(now, subject, event)
+    }
+
+    /// Says what is repeated up to `now`, which counts. What is taken later must not be of an earlier time.
+    pub fn catch_up(&mut self, now: Time) {
+        self.say_standing(|due| due <= now);
+    }
+
+    fn say_standing(&mut self, is_due: impl Fn(Time) -> bool) {
+        while let Some((at, said)) = self.standing.next(&is_due) {
+            self.say(at, &said.0, &said.1);
+        }
+    }
+
+    fn say(&mut self, now: Time, subject: &ObjectKey, event: &Event) -> Written {
         match event.library {
             Library::Record => self.take_counted(now, subject, event),
             Library::Events => self.take_series(now, subject, event),
         }
     }
 
-    /// A component has been restarted: its recorder knows nothing of what it has said before.
+    /// A component has been restarted: its recorder knows nothing of what it has said before, and repeats nothing.
     pub fn forget(&mut self, component: &str) {
+        self.standing.forget(component);
         self.counted.remove(component);
         self.series.remove(component);
     }
 
-    /// Every Event object there ever was, oldest first.
+    /// Every Event object there ever was, oldest first, as of what was last taken or caught up with.
     pub fn all(&self) -> &[EventObject] {
         &self.objects
     }
 
-    /// Those that the API server still has.
+    /// Those that the API server still has, as of what was last taken or caught up with.
     pub fn kept(&self, now: Time) -> impl Iterator<Item = &EventObject> {
         self.objects.iter().filter(move |object| object.last + TIME_TO_LIVE > now)
     }
@@ -108,10 +150,6 @@ impl EventLog {
     fn take_counted(&mut self, now: Time, subject: &ObjectKey, event: &Event) -> Written {
         let Reporter { component, host } = &event.reporter;
         let of_component = entry(&mut self.counted, component);
-        if event.reason == STARTING && !host.is_empty() {
-            // A process that starts knows nothing of what was said before.
-            of_component.remove(host);
-        }
         let correlator = entry(of_component, host);
         match correlator.correlate(now, subject, event) {
             counted::Correlated::Spam => Written::Spam,

@@ -6,8 +6,11 @@
 //! fact, and no request. Absent on purpose: the tokens that writing events takes from the limits of their components'
 //! clients, and their loss on the way.
 //!
-//! Parts: `log` is the fold, with `spam`, and `counted` or `series` for the two ways of combining; `lru` is how much
-//! they remember.
+//! What a component says again and again for one cause (tries of a probe that fail, syncs that find a container in its
+//! back-off) is one fact that tells the period ([`Repeats`]), and another one if it ends before its time.
+//!
+//! Parts: `log` is the fold, with `standing` for what is repeated, `spam`, and `counted` or `series` for the two ways of
+//! combining; `lru` is how much they remember.
 //!
 //! Source: staging/src/k8s.io/client-go/tools/{record,events} (v1.34.1).
 
@@ -16,6 +19,7 @@ mod log;
 mod lru;
 mod series;
 mod spam;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +32,7 @@ pub use log::{EventLog, EventObject, Written};
 
 use crate::id::{Name, Revision, Uid};
 use crate::model::{Meta, ObjectKey};
+use crate::time::{Span, Time};
 
 /// Text that most often is known when the program is built.
 pub type Text = Cow<'static, str>;
@@ -92,7 +97,35 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// What a component says about one object, once.
+/// How an event goes on after it has been said.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum Repeats {
+    /// It is said once.
+    #[default]
+    Never,
+    /// It is said now and every period after, for the last time at `last` or before, unless it is over before that. It
+    /// takes the place of an equal one that is repeated.
+    Every {
+        /// From one time to the next; more than zero.
+        period: Span,
+        /// Not after this; `Time::FAR_FUTURE` is until it is over.
+        last: Time,
+    },
+    /// It is not said. What is repeated of the same reporter, object, part, identity and reason is repeated no more from
+    /// now on (a repetition that is due now is not said any more), if its message begins with this one's.
+    Over,
+    /// It is not said. Nothing that its reporter repeats is repeated any more.
+    AllOver,
+}
+
+impl Repeats {
+    /// Whether it is said once.
+    pub fn is_never(&self) -> bool {
+        *self == Repeats::Never
+    }
+}
+
+/// What a component says about one object.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// Who says it.
@@ -115,6 +148,9 @@ pub struct Event {
     pub action: Text,
     /// Another object that has to do with it, in the events of `tools/events`.
     pub related: Option<ObjectKey>,
+    /// Whether it is said again without another fact, or ends such a repetition.
+    #[serde(default, skip_serializing_if = "Repeats::is_never")]
+    pub repeats: Repeats,
 }
 
 impl Event {
@@ -131,6 +167,7 @@ impl Event {
             field_path: FieldPath::Whole,
             action: Text::default(),
             related: None,
+            repeats: Repeats::Never,
         }
     }
 
@@ -154,6 +191,12 @@ impl Event {
     /// Narrows it to a part of the object.
     pub fn at_field(mut self, path: FieldPath) -> Event {
         self.field_path = path;
+        self
+    }
+
+    /// Says it more than once, or ends that.
+    pub fn repeated(mut self, repeats: Repeats) -> Event {
+        self.repeats = repeats;
         self
     }
 

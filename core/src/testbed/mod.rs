@@ -250,13 +250,20 @@ impl Testbed {
 
     /// The Kubernetes events of an object so far, as the API server holds them: `12.5s Normal Scheduled x2: …`.
     pub(crate) fn events(&self, kind: Kind, name: &str) -> Vec<String> {
-        let own = self.said.all().iter().filter(|it| it.subject.kind == kind && *it.subject.name == *name);
+        let said = self.said_by_now();
+        let own = said.all().iter().filter(|it| it.subject.kind == kind && *it.subject.name == *name);
         own.map(|it| format!("{} {} {} x{}: {}", it.first, it.event_type, it.reason, it.count, it.message)).collect()
     }
 
     /// How often an event whose message contains this text has been said.
     pub(crate) fn times_said(&self, text: &str) -> u32 {
-        self.said.all().iter().filter(|it| it.message.contains(text)).map(|it| it.count).sum()
+        self.said_by_now().all().iter().filter(|it| it.message.contains(text)).map(|it| it.count).sum()
+    }
+
+    fn said_by_now(&self) -> EventLog {
+        let mut said = self.said.clone();
+        said.catch_up(self.now);
+        said
     }
 
     /// The newest version of an object.

@@ -211,6 +211,8 @@ impl History {
         let counts = self.counts();
         let series = self.series();
         let services = self.services.iter().map(|((namespace, name), state)| state.row(namespace, name, end)).collect();
+        // What is repeated goes on to the end.
+        self.events.catch_up(end);
         let words = &mut self.words;
         let events = self.events.all().iter().map(|event| event_row(event, words)).collect();
         let nodes =

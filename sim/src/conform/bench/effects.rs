@@ -84,7 +84,7 @@ impl Bench<'_> {
                 return;
             }
             Written::Again(place) if self.lost.contains(&place) => return,
-            Written::Counted(_) | Written::Spam => return,
+            Written::Counted(_) | Written::Spam | Written::Ended => return,
             Written::New(place) => (place, true),
             Written::Again(place) => (place, false),
         };
