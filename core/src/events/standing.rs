@@ -115,7 +115,8 @@ impl Standing {
 
     /// A repetition goes on no more; its key is gone or another one's.
     fn leave_out(&mut self, number: Option<u64>) {
-        if let Some((number, repetition)) = number.and_then(|number| Some((number, self.repetitions.remove(&number)?))) {
+        if let Some((number, repetition)) = number.and_then(|number| Some((number, self.repetitions.remove(&number)?)))
+        {
             self.due.remove(&(repetition.next, number));
         }
     }

@@ -138,3 +138,98 @@ fn a_kubelet_remembers_its_own_events_however_much_those_of_other_nodes_say() {
     }
     assert_eq!(say("n1", "till"), Written::Again(0));
 }
+
+/// A kubelet says something about a pod, or ends what it repeats.
+fn of_kubelet(log: &mut EventLog, at: u64, reason: &'static str, message: &str, repeats: Repeats) -> Written {
+    let pod = ObjectKey::new(Kind::Pod, "shop", "web-1");
+    let event = Event::warning("kubelet", reason, message.to_owned()).on_host(&"n1".into());
+    log.take(second(at), &pod, &event.repeated(repeats))
+}
+
+fn every(period: u64, last: Option<u64>) -> Repeats {
+    Repeats::Every { period: Span::from_secs(period), last: last.map_or(Time::FAR_FUTURE, second) }
+}
+
+/// Reason, count and last second of every event.
+fn shown(log: &mut EventLog, now: u64) -> Vec<(String, u32, u64)> {
+    log.catch_up(second(now));
+    let last = |event: &EventObject| event.last.since(Time::ZERO).as_secs();
+    log.all().iter().map(|event| (event.message.to_string(), event.count, last(event))).collect()
+}
+
+#[test]
+fn what_is_repeated_is_said_at_its_own_times_up_to_the_last() {
+    let mut log = EventLog::default();
+    assert_eq!(of_kubelet(&mut log, 5, "Unhealthy", "a", every(10, Some(35))), Written::New(0));
+    assert_eq!(of_kubelet(&mut log, 7, "BackOff", "b", every(4, Some(18))), Written::New(1));
+    assert_eq!(shown(&mut log, 14), [("a".into(), 1, 5), ("b".into(), 2, 11)]);
+    assert_eq!(shown(&mut log, 15), [("a".into(), 2, 15), ("b".into(), 3, 15)], "this moment counts");
+    // What another event finds is as if each had been told on its own.
+    assert_eq!(of_kubelet(&mut log, 40, "Unhealthy", "a", Repeats::Never), Written::Again(0));
+    assert_eq!(shown(&mut log, 900), [("a".into(), 5, 40), ("b".into(), 3, 15)]);
+}
+
+#[test]
+fn a_repetition_is_told_as_if_each_had_been_told_on_its_own() {
+    let (mut apart, mut at_once) = (EventLog::default(), EventLog::default());
+    let _ = of_kubelet(&mut at_once, 1, "Unhealthy", "a", every(7, None));
+    let _ = of_kubelet(&mut at_once, 3, "BackOff", "b", every(10, Some(103)));
+    for at in 1..1_000 {
+        if at % 7 == 1 {
+            let _ = of_kubelet(&mut apart, at, "Unhealthy", "a", Repeats::Never);
+        }
+        if at % 10 == 3 && at <= 103 {
+            let _ = of_kubelet(&mut apart, at, "BackOff", "b", Repeats::Never);
+        }
+        if at % 50 == 20 {
+            for log in [&mut apart, &mut at_once] {
+                let _ = of_kubelet(log, at, "Failed", "c", Repeats::Never);
+            }
+        }
+    }
+    at_once.catch_up(second(999));
+    assert_eq!(at_once.all(), apart.all());
+}
+
+#[test]
+fn a_repetition_ends_by_reason_and_the_beginning_of_its_message() {
+    let begun = || {
+        let mut log = EventLog::default();
+        for (reason, message) in [("Unhealthy", "Liveness: x"), ("Unhealthy", "Readiness: x"), ("BackOff", "Live")] {
+            let _ = of_kubelet(&mut log, 0, reason, message, every(10, None));
+        }
+        log
+    };
+    let counts = |log: &mut EventLog| shown(log, 100).iter().map(|it| it.1).collect::<Vec<u32>>();
+    for (reason, message, expected) in [
+        ("Unhealthy", "Live", [4, 11, 11]),
+        ("Unhealthy", "", [4, 4, 11]),
+        ("Unhealthy", "x", [11, 11, 11]),
+        ("BackOff", "", [11, 11, 4]),
+    ] {
+        let mut log = begun();
+        assert_eq!(of_kubelet(&mut log, 40, reason, message, Repeats::Over), Written::Ended);
+        let both_warned = expected.map(|count| count as u32);
+        // All three are warnings about one pod: the 26th of them is spam.
+        let told = counts(&mut log);
+        assert!(told.iter().zip(both_warned).all(|(told, expected)| *told <= expected), "{told:?}");
+        assert_eq!(told.iter().map(|count| *count == 4).collect::<Vec<_>>(), expected.map(|count| count == 4));
+    }
+    let mut log = begun();
+    assert_eq!(of_kubelet(&mut log, 40, "", "", Repeats::AllOver), Written::Ended);
+    assert_eq!(counts(&mut log), [4, 4, 4]);
+    let mut log = begun();
+    let _ = of_kubelet(&mut log, 40, "Starting", "", Repeats::Never);
+    assert_eq!(counts(&mut log), [4, 4, 4, 1], "a kubelet that starts knows of nothing that it has repeated");
+}
+
+#[test]
+fn an_equal_repetition_takes_the_place_of_the_one_before() {
+    let mut log = EventLog::default();
+    let _ = of_kubelet(&mut log, 0, "BackOff", "a", every(10, None));
+    let _ = of_kubelet(&mut log, 14, "BackOff", "a", every(10, Some(34)));
+    assert_eq!(shown(&mut log, 100), [("a".into(), 5, 34)], "at 0, 10, 14, 24 and 34 s");
+    let _ = of_kubelet(&mut log, 200, "BackOff", "a", every(10, None));
+    let _ = of_kubelet(&mut log, 203, "BackOff", "a", every(10, Some(203)));
+    assert_eq!(shown(&mut log, 300), [("a".into(), 7, 203)]);
+}

@@ -168,6 +168,7 @@ impl PodLife {
     /// Stops what runs, sidecars last and in reverse order, and then removes the rest.
     pub(super) fn go_on_ending(&mut self, host: &mut Host<'_, '_>) {
         let Some(&Ending { grace, remove, removal, deadline, .. }) = self.ending.as_deref() else { return };
+        self.end_repetitions(host);
         // What was started late, by a request that was under way, gets what is left.
         let grace = grace.min(deadline.since(host.ctx.now));
         let all = 0..self.containers.len();

@@ -1,15 +1,13 @@
 //! Kubernetes events of kubelets.
 //!
-//! Source: pkg/kubelet/events/event.go and the call sites of the recorder in pkg/kubelet (v1.34.1). Absent on purpose:
-//! how long a pull took and how large the image is, which the runtime does not tell; what a failing probe has said; and
-//! the failures of a probe that change nothing, since runtimes tell of changes only.
+//! Source: pkg/kubelet/events/event.go and the call sites of the recorder in pkg/kubelet (v1.34.1).
 
 use std::fmt;
 
 use crate::context::Context;
 use crate::draw::{Purpose, draw_uid};
-use crate::events::{Event, FieldPath, Text};
-use crate::kubelet::pod_life::{Host, PodLife};
+use crate::events::{Event, FieldPath, Repeats, Text};
+use crate::kubelet::pod_life::{BackOff, Host, PodLife};
 use crate::kubelet::row::Row;
 use crate::kubelet::{ContainerIndex, image_gc};
 use crate::model::{ConditionKind, Node, NodeStatus, Status3};
@@ -37,6 +35,38 @@ impl PodLife {
         if host.ctx.says_events() {
             let event = Event::warning(REPORTER, reason, message.to_string()).at_field(self.field_path(place));
             self.say_event(event, host.ctx);
+        }
+    }
+
+    /// Says that tries of a probe fail, or that none of those that begin to be told so is made any more.
+    pub(super) fn say_unhealthy(&self, place: usize, message: String, repeats: Repeats, host: &mut Host<'_, '_>) {
+        let event = Event::warning(REPORTER, "Unhealthy", message);
+        self.say_event(event.at_field(self.field_path(place)).repeated(repeats), host.ctx);
+    }
+
+    /// Says that a container is held back, or that it is so no more.
+    pub(super) fn say_back_off(&self, place: usize, of: BackOff, repeats: Repeats, host: &mut Host<'_, '_>) {
+        if !host.ctx.says_events() {
+            return;
+        }
+        let path = self.field_path(place);
+        let mut say = |event: Event, message: String| {
+            // An end holds for whatever image it was.
+            let message = if repeats == Repeats::Over { String::new() } else { message };
+            let event = Event { message: message.into(), ..event };
+            self.say_event(event.at_field(path.clone()).repeated(repeats), host.ctx);
+        };
+        match of {
+            BackOff::Start => {
+                let (name, pod) = (&self.spec(place).name, self.full_name());
+                let message = format!("Back-off restarting failed container {name} in pod {pod}");
+                say(Event::warning(REPORTER, "BackOff", ""), message);
+            }
+            BackOff::Pull => {
+                let message = format!("Back-off pulling image \"{}\"", self.image_of(place));
+                say(Event::normal(REPORTER, "BackOff", ""), message);
+                say(Event::warning(REPORTER, "Failed", ""), "Error: ImagePullBackOff".to_owned());
+            }
         }
     }
 
@@ -143,6 +173,14 @@ impl Row {
     pub(super) fn warn_of_node(&self, ctx: &mut Context<'_>, reason: &'static str, message: impl Into<Text>) {
         let event = Event::warning(REPORTER, reason, message).on_host(&self.boot.node);
         ctx.event(self.node_key(), event);
+    }
+
+    /// A kubelet that ends says nothing more.
+    pub(super) fn fall_silent(&self, ctx: &mut Context<'_>) {
+        if self.pods.in_order().any(|life| life.repeats_something(ctx.now)) {
+            let event = Event::normal(REPORTER, "", "").on_host(&self.boot.node);
+            ctx.event(self.node_key(), event.repeated(Repeats::AllOver));
+        }
     }
 
     /// Says that the node runs short and something is done about it.

@@ -21,7 +21,7 @@ use crate::facts::What;
 use crate::id::{Name, Uid};
 use crate::kubelet::backoff::go_duration;
 use crate::kubelet::configs::pull_secrets;
-use crate::kubelet::pod_life::{Doing, FailedPulls, Host, PodLife, SYNC_RETRY, Told};
+use crate::kubelet::pod_life::{BackOff, Doing, FailedPulls, Host, PodLife, SYNC_RETRY, Told};
 use crate::kubelet::values::Values;
 use crate::kubelet::{ContainerIndex, ImageSize, RuntimeRequest};
 use crate::model::{ConfigKind, PullPolicy};
@@ -308,8 +308,8 @@ impl PodLife {
         let image = self.image_of(place);
         let Some(trouble) = self.containers[place].trouble_mut() else { return };
         trouble.next_told = Some((next.min(trouble.until), Told::ImagePullBackOff));
-        self.say(place, "BackOff", format_args!("Back-off pulling image \"{image}\""), host);
-        self.warn(place, "Failed", format_args!("Error: ImagePullBackOff"), host);
+        self.back_off(place, BackOff::Pull, host);
+        self.sync_others(place, host);
         let message = format!("ImagePullBackOff: {}", self.pull_back_off(&image)).into();
         host.ctx.record(self.key(), What::PullFailed { image, message });
     }

@@ -38,8 +38,9 @@ mod volumes;
 use std::sync::Arc;
 
 pub use crate::seam::{
-    Boot, ContainerConfig, ContainerIndex, ContainerUsage, HookKind, ImageSize, ImageUsage, MountedFile, NodeUsage,
-    PodUsage, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest, Supply, UsageLevels,
+    Boot, ContainerConfig, ContainerIndex, ContainerUsage, FailedTries, HookKind, ImageSize, ImageUsage, MountedFile,
+    NodeUsage, PodUsage, ProbeFailure, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest, Supply,
+    UsageLevels,
 };
 pub use heartbeat::LeaseClock;
 pub use probe::{ProbeTally, first_try};

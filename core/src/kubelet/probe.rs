@@ -1,10 +1,12 @@
-//! When a probe is tried and when its results count: pure functions for the runtimes of both worlds.
+//! When a probe is tried, when its results count, and what is said of a try that fails: pure functions for the runtimes
+//! of both worlds and for the kubelet.
 //!
 //! Source: `worker.doProbe`, pkg/kubelet/prober/worker.go (v1.34.1). Absent on purpose: the jitter of the first probe
 //! within one period after the kubelet's own start.
 
-use crate::kubelet::ProbeKind;
-use crate::model::Probe;
+use crate::kubelet::backoff::go_duration;
+use crate::kubelet::{ProbeFailure, ProbeKind};
+use crate::model::{Address, Container, IntOrName, Probe, ProbeAction};
 use crate::time::Time;
 
 /// What a probe has said so far.
@@ -49,10 +51,65 @@ pub fn first_try(probe: &Probe, container_started: Time, probing_began: Time, ti
     ticks_from + crate::time::Span(early.div_ceil(period) * period)
 }
 
+/// What Kubernetes' prober says of a try that has failed.
+///
+/// Source: `DoHTTPProbe`, pkg/probe/http/http.go; `DoTCPProbe`, pkg/probe/tcp/tcp.go; `Probe`, pkg/probe/exec/exec.go
+/// and pkg/probe/grpc/grpc.go; `ExecSync`, staging/src/k8s.io/cri-client/pkg/remote_runtime.go (v1.34.1). Of an answer
+/// over HTTP that the container is not well nobody knows the status: 503 stands for it.
+pub(super) fn failure_text(
+    how: &ProbeFailure,
+    probe: &Probe,
+    container: &Container,
+    address: Option<&Address>,
+) -> String {
+    if let ProbeFailure::Said(text) = how {
+        return text.to_string();
+    }
+    let timeout = go_duration(probe.timeout);
+    let place = |port: &IntOrName| {
+        let port = match port {
+            IntOrName::Int(number) => Some(*number),
+            IntOrName::Name(name) => container.ports.iter().find(|port| port.name == *name).map(|port| port.port),
+        };
+        let address = address.map(Address::to_string).unwrap_or_default();
+        format!("{address}:{}", port.unwrap_or_default())
+    };
+    match (&probe.action, how) {
+        (ProbeAction::HttpGet { .. }, ProbeFailure::Unhealthy) => "HTTP probe failed with statuscode: 503".to_owned(),
+        (ProbeAction::HttpGet { path, port }, how) => {
+            let (place, slash) = (place(port), if path.starts_with('/') { "" } else { "/" });
+            let why = match how {
+                ProbeFailure::TimedOut => {
+                    "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned()
+                }
+                _ => format!("dial tcp {place}: connect: connection refused"),
+            };
+            format!("Get \"http://{place}{slash}{path}\": {why}")
+        }
+        (ProbeAction::TcpSocket { port }, ProbeFailure::TimedOut) => format!("dial tcp {}: i/o timeout", place(port)),
+        (ProbeAction::TcpSocket { port }, _) => format!("dial tcp {}: connect: connection refused", place(port)),
+        (ProbeAction::Exec { command }, ProbeFailure::TimedOut) => {
+            format!("command timed out: \"{}\" timed out after {timeout}", command.join(" "))
+        }
+        // A command that says nothing.
+        (ProbeAction::Exec { .. }, _) => String::new(),
+        (ProbeAction::Grpc { .. }, ProbeFailure::TimedOut) => {
+            format!("timeout: health rpc did not complete within {timeout}")
+        }
+        (ProbeAction::Grpc { .. }, ProbeFailure::Unhealthy) => {
+            "service unhealthy (responded with \"NOT_SERVING\")".to_owned()
+        }
+        // A refused connection is tried again until the time is over.
+        (ProbeAction::Grpc { port, .. }, _) => {
+            let place = place(&IntOrName::Int(*port));
+            format!("timeout: failed to connect service \"{place}\" within {timeout}: context deadline exceeded")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{IntOrName, ProbeAction};
     use crate::time::Span;
 
     fn probe() -> Probe {
@@ -108,5 +165,51 @@ mod tests {
         assert_eq!(at(40), Time::from_secs(40));
         let ticking = |began| first_try(&probe(), Time::from_secs(10), Time::from_secs(began), Time::from_secs(7));
         assert_eq!([ticking(11), ticking(16), ticking(40)], [15, 17, 41].map(Time::from_secs), "of 7, 9, 11 and so on");
+    }
+
+    #[test]
+    fn a_try_that_fails_is_told_in_the_words_of_kubernetes() {
+        use ProbeFailure::{Refused, Said, TimedOut, Unhealthy};
+        let (name, protocol) = ("web".into(), crate::model::Protocol::Tcp);
+        let port = crate::model::ContainerPort { name, port: 8_080, host_port: None, host_ip: None, protocol };
+        let container = Container { ports: vec![port], ..Container::default() };
+        let address: Address = "10.0.0.7".into();
+        let named = || IntOrName::Name("web".into());
+        let http = |path: &str| ProbeAction::HttpGet { path: path.into(), port: named() };
+        let exec = || ProbeAction::Exec { command: vec!["test".into(), "-f".into(), "/ok".into()] };
+        let grpc = || ProbeAction::Grpc { port: 9_000, service: "".into() };
+        let tcp = || ProbeAction::TcpSocket { port: named() };
+        for (action, how, expected) in [
+            (
+                http("/healthz"),
+                Refused,
+                "Get \"http://10.0.0.7:8080/healthz\": dial tcp 10.0.0.7:8080: connect: connection refused",
+            ),
+            (
+                http("ok"),
+                TimedOut,
+                "Get \"http://10.0.0.7:8080/ok\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
+            ),
+            (http("/"), Unhealthy, "HTTP probe failed with statuscode: 503"),
+            (
+                http("/"),
+                Said("HTTP probe failed with statuscode: 418".into()),
+                "HTTP probe failed with statuscode: 418",
+            ),
+            (tcp(), Refused, "dial tcp 10.0.0.7:8080: connect: connection refused"),
+            (tcp(), TimedOut, "dial tcp 10.0.0.7:8080: i/o timeout"),
+            (exec(), Unhealthy, ""),
+            (exec(), TimedOut, "command timed out: \"test -f /ok\" timed out after 1s"),
+            (
+                grpc(),
+                Refused,
+                "timeout: failed to connect service \"10.0.0.7:9000\" within 1s: context deadline exceeded",
+            ),
+            (grpc(), TimedOut, "timeout: health rpc did not complete within 1s"),
+            (grpc(), Unhealthy, "service unhealthy (responded with \"NOT_SERVING\")"),
+        ] {
+            let probe = Probe { action, ..probe() };
+            assert_eq!(failure_text(&how, &probe, &container, Some(&address)), expected);
+        }
     }
 }

@@ -20,8 +20,8 @@ pub(crate) use answer::NAMESPACE_TERMINATING;
 pub use answer::{Answer, Refusal, Reply, Taken};
 pub use request::{Patch, Propagation, Request};
 pub use runtime::{
-    Boot, ContainerConfig, ContainerIndex, HookKind, ImageSize, MountedFile, ProbeKind, RunningContainer, RunningPod,
-    RuntimeEvent, RuntimeRequest,
+    Boot, ContainerConfig, ContainerIndex, FailedTries, HookKind, ImageSize, MountedFile, ProbeFailure, ProbeKind,
+    RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
 };
 pub use usage::{ContainerUsage, ImageUsage, NodeUsage, PodUsage, Supply, UsageLevels};
 

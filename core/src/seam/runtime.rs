@@ -64,6 +64,29 @@ pub enum ProbeKind {
     Startup,
 }
 
+/// How a try of a probe has failed.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum ProbeFailure {
+    /// Nobody listens there yet; a command has ended badly and said nothing.
+    Refused,
+    /// There was no answer in time.
+    TimedOut,
+    /// The answer was that the container is not well; a command has ended badly and said nothing.
+    Unhealthy,
+    /// As the runtime says it.
+    Said(Name),
+}
+
+/// A try of a probe that has failed, and those after it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct FailedTries {
+    /// How they fail.
+    pub how: ProbeFailure,
+    /// Every try fails in this way, one each period, up to this time; `Time::FAR_FUTURE` is for ever. Nothing more is
+    /// told of these tries. `None` if of later tries nothing is known.
+    pub until: Option<Time>,
+}
+
 /// Which of a container's hooks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum HookKind {
@@ -159,7 +182,8 @@ pub enum RuntimeRequest {
         grace: Span,
     },
     /// Probe a container from now on. Answer: `ProbeChanged`, now and whenever the result changes, with the thresholds
-    /// of the probe applied.
+    /// of the probe applied; `ProbeFailed` for tries that fail. A liveness probe that has failed and a startup probe
+    /// that has a result are not tried any more.
     Probe {
         /// The pod.
         pod: Uid,
@@ -299,6 +323,20 @@ pub enum RuntimeEvent {
         /// Whether it passes.
         passing: bool,
     },
+    /// A try of a probe has failed, whether that changes the probe's result or not. It comes before a result that
+    /// changes with it.
+    ProbeFailed {
+        /// The pod.
+        pod: Uid,
+        /// The container.
+        container: ContainerIndex,
+        /// Which start of it.
+        attempt: u32,
+        /// Which probe.
+        kind: ProbeKind,
+        /// How it has failed, and what is known of the tries after it.
+        tries: Box<FailedTries>,
+    },
     /// A hook has ended, well or badly or because its time was over.
     HookEnded {
         /// The pod.
@@ -335,6 +373,8 @@ pub enum RuntimeEvent {
     /// The runtime answers again.
     Up,
 }
+
+const _: () = assert!(size_of::<RuntimeEvent>() <= 48, "there are millions of them");
 
 /// A pod that a runtime has.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]

@@ -260,7 +260,8 @@ impl Testbed {
         self.said_by_now().all().iter().filter(|it| it.message.contains(text)).map(|it| it.count).sum()
     }
 
-    fn said_by_now(&self) -> EventLog {
+    /// What has been said up to now.
+    pub(crate) fn said_by_now(&self) -> EventLog {
         let mut said = self.said.clone();
         said.catch_up(self.now);
         said

@@ -38,8 +38,8 @@ async fn to_its_end(target: &Target, container: &Container, hook: &Hook, limit: 
         Hook::Exec { command } => {
             let command: Vec<String> = command.iter().map(|word| word.to_string()).collect();
             match target.engine.exec(&target.id, &command, limit).await {
-                Ok(0) => Ok(()),
-                Ok(code) => Err(format!("the command ended with exit code {code}")),
+                Ok((0, _)) => Ok(()),
+                Ok((code, _)) => Err(format!("the command ended with exit code {code}")),
                 Err(error) => Err(error.to_string()),
             }
         }
@@ -48,8 +48,8 @@ async fn to_its_end(target: &Target, container: &Container, hook: &Hook, limit: 
                 return Err(format!("no port of container {} is named {port:?}", container.name));
             };
             match http_get(target.address, port, path).await {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(format!("GET {path} was not answered with a status of 200 to 399")),
+                Ok(Some(200..400)) => Ok(()),
+                Ok(_) => Err(format!("GET {path} was not answered with a status of 200 to 399")),
                 Err(error) => Err(format!("GET {path}: {error}")),
             }
         }

@@ -84,7 +84,7 @@ enum News {
     Stopped { pod: Uid, container: ContainerIndex, attempt: u32, end: Option<(i32, bool)> },
     Removed { pod: Uid },
     Hook { pod: Uid, container: ContainerIndex, attempt: u32, kind: HookKind, error: String },
-    Probe { pod: Uid, container: ContainerIndex, attempt: u32, kind: ProbeKind, passing: bool },
+    Probe { pod: Uid, container: ContainerIndex, attempt: u32, kind: ProbeKind, told: probe::Told },
 }
 
 impl Node {

@@ -1,6 +1,6 @@
 //! Probes: trying a container now and then. What the tries add up to is the core's, the same in both worlds.
 
-use std::{net::IpAddr, time::Duration};
+use std::{io, net::IpAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,12 +8,12 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 use wavetank_core::{
-    kubelet::ProbeTally,
+    kubelet::{ProbeFailure, ProbeKind, ProbeTally},
     model::{Container, IntOrName, Probe, ProbeAction},
     time::Span,
 };
 
-use crate::docker::{ContainerId, Engine};
+use crate::docker::{ContainerId, Engine, EngineError};
 
 /// The longest status line that is read; a longer one is no HTTP.
 const STATUS_LINE_BYTES_MAX: usize = 1024;
@@ -26,44 +26,88 @@ pub(super) struct Target {
     pub(super) address: IpAddr,
 }
 
-/// Probes until it is dropped, for the first time after `delay`. Calls `tell` for each result that counts.
+/// What a probe tells.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// A try has failed.
+    Failed(ProbeFailure),
+    /// The result has changed: whether it passes.
+    Changed(bool),
+}
+
+/// Probes until it is dropped or has decided about its container, for the first time after `delay`. Calls `tell` for
+/// each try that fails and then for a result that counts.
+///
+/// Source: `doProbe`, pkg/kubelet/prober/worker.go (v1.34.1).
 pub(super) async fn run(
     target: Target,
     container: Container,
-    probe: Probe,
+    (kind, probe): (ProbeKind, Probe),
     delay: Span,
-    mut tell: impl AsyncFnMut(bool),
+    mut tell: impl AsyncFnMut(Told),
 ) {
     let mut tally = ProbeTally::new();
     let mut ticks = interval_at(Instant::now() + length(delay), length(probe.period));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Some(passing) = tally.observe(&probe, once(&target, &container, &probe).await) {
-            tell(passing).await;
+        let outcome = once(&target, &container, &probe).await;
+        let passes = outcome.is_ok();
+        if let Err(how) = outcome {
+            tell(Told::Failed(how)).await;
+        }
+        if let Some(passing) = tally.observe(&probe, passes) {
+            tell(Told::Changed(passing)).await;
+            if kind == ProbeKind::Startup || kind == ProbeKind::Liveness && !passing {
+                return;
+            }
         }
     }
 }
 
 /// One try. Whatever goes wrong within it is a failure of the probe: the container did not answer as it should.
-async fn once(target: &Target, container: &Container, probe: &Probe) -> bool {
+async fn once(target: &Target, container: &Container, probe: &Probe) -> Result<(), ProbeFailure> {
     let limit = length(probe.timeout);
+    let unnamed = || ProbeFailure::Said("couldn't find the port by its name".into());
     match &probe.action {
-        ProbeAction::HttpGet { path, port } => match number(container, port) {
-            Some(port) => {
-                timeout(limit, http_get(target.address, port, path)).await.unwrap_or(Ok(false)).unwrap_or(false)
+        ProbeAction::HttpGet { path, port } => {
+            let port = number(container, port).ok_or_else(unnamed)?;
+            match timeout(limit, http_get(target.address, port, path)).await {
+                Ok(Ok(Some(200..400))) => Ok(()),
+                Ok(Ok(Some(status))) => {
+                    Err(ProbeFailure::Said(format!("HTTP probe failed with statuscode: {status}").into()))
+                }
+                Ok(Ok(None)) => Err(ProbeFailure::Said("malformed HTTP response".into())),
+                Ok(Err(error)) => Err(failure(&error)),
+                Err(_) => Err(ProbeFailure::TimedOut),
             }
-            None => false,
-        },
-        ProbeAction::TcpSocket { port } => match number(container, port) {
-            Some(port) => matches!(timeout(limit, TcpStream::connect((target.address, port))).await, Ok(Ok(_))),
-            None => false,
-        },
+        }
+        ProbeAction::TcpSocket { port } => {
+            let port = number(container, port).ok_or_else(unnamed)?;
+            match timeout(limit, TcpStream::connect((target.address, port))).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(failure(&error)),
+                Err(_) => Err(ProbeFailure::TimedOut),
+            }
+        }
         ProbeAction::Exec { command } => {
             let command: Vec<String> = command.iter().map(|word| word.to_string()).collect();
-            matches!(target.engine.exec(&target.id, &command, limit).await, Ok(0))
+            match target.engine.exec(&target.id, &command, limit).await {
+                Ok((0, _)) => Ok(()),
+                Ok((_, written)) => Err(ProbeFailure::Said(written.into())),
+                Err(EngineError::TimedOut { .. }) => Err(ProbeFailure::TimedOut),
+                Err(error) => Err(ProbeFailure::Said(error.to_string().into())),
+            }
         }
         ProbeAction::Grpc { .. } => unreachable!("the manifest was refused when it was read"),
+    }
+}
+
+/// What a connection that fails says of the container.
+fn failure(error: &io::Error) -> ProbeFailure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => ProbeFailure::Refused,
+        _ => ProbeFailure::Said(error.to_string().into()),
     }
 }
 
@@ -75,11 +119,11 @@ pub(super) fn number(container: &Container, port: &IntOrName) -> Option<u16> {
     }
 }
 
-/// Whether a GET is answered with 200 ..= 399.
+/// The status that a GET is answered with, of which 200 ..= 399 are good; `None` is no answer of HTTP.
 ///
 /// Source: `DoHTTPProbe`, pkg/probe/http/http.go (v1.34.1). A redirection is not followed: its status counts, as it
 /// does there for a redirection to another host.
-pub(super) async fn http_get(address: IpAddr, port: u16, path: &str) -> std::io::Result<bool> {
+pub(super) async fn http_get(address: IpAddr, port: u16, path: &str) -> io::Result<Option<u16>> {
     let mut stream = TcpStream::connect((address, port)).await?;
     let slash = if path.starts_with('/') { "" } else { "/" };
     let host = std::net::SocketAddr::from((address, port));
@@ -96,7 +140,7 @@ pub(super) async fn http_get(address: IpAddr, port: u16, path: &str) -> std::io:
             count => head.extend_from_slice(&piece[..count]),
         }
     }
-    Ok(status(&head).is_some_and(|status| (200..400).contains(&status)))
+    Ok(status(&head))
 }
 
 /// The status in the first line of an answer.

@@ -2,13 +2,14 @@
 
 use wavetank_core::{
     id::Uid,
-    kubelet::{ContainerIndex, ImageSize, RuntimeEvent},
+    kubelet::{ContainerIndex, FailedTries, ImageSize, RuntimeEvent},
 };
 
 use super::{
     CODE_UNKNOWN, News, Node, exit_of,
     jobs::Failure,
     pods::{ContainerRecord, uid_of},
+    probe::Told,
 };
 use crate::docker::{Change, Container, ContainerId, Identity, Role, Sandbox};
 
@@ -41,12 +42,20 @@ impl Node {
                 let error = error.into();
                 self.tell(RuntimeEvent::HookEnded { pod, container, attempt, kind, error }).await;
             }
-            News::Probe { pod, container, attempt, kind, passing } => {
+            News::Probe { pod, container, attempt, kind, told } => {
                 // It may have ended while the probe was under way.
                 let record = self.pods.get(&pod).and_then(|pod| pod.container(container, attempt));
-                if record.is_some_and(ContainerRecord::is_running) {
-                    self.tell(RuntimeEvent::ProbeChanged { pod, container, attempt, kind, passing }).await;
+                if !record.is_some_and(ContainerRecord::is_running) {
+                    return;
                 }
+                let event = match told {
+                    Told::Failed(how) => {
+                        let tries = Box::new(FailedTries { how, until: None });
+                        RuntimeEvent::ProbeFailed { pod, container, attempt, kind, tries }
+                    }
+                    Told::Changed(passing) => RuntimeEvent::ProbeChanged { pod, container, attempt, kind, passing },
+                };
+                self.tell(event).await;
             }
         }
     }

@@ -163,9 +163,9 @@ impl Node {
         let delay = first_try(&probe, record.started_at.unwrap_or(now), now, ticks_from).since(now);
         let target = probe::Target { engine: self.jobs.engine.clone(), id, address };
         let news = self.news.clone();
-        record.probes.spawn(probe::run(target, spec, probe, delay, async move |passing| {
+        record.probes.spawn(probe::run(target, spec, (kind, probe), delay, async move |told| {
             // Refused only while the node ends.
-            let _ = news.send(News::Probe { pod, container, attempt, kind, passing }).await;
+            let _ = news.send(News::Probe { pod, container, attempt, kind, told }).await;
         }));
     }
 

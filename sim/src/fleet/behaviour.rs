@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use wavetank_core::digest::StableHasher;
 use wavetank_core::draw::{Purpose, below, draw};
 use wavetank_core::id::{Name, Uid};
-use wavetank_core::kubelet::{ContainerIndex, HookKind, ProbeKind};
+use wavetank_core::kubelet::{ContainerIndex, HookKind, ProbeFailure, ProbeKind};
 use wavetank_core::model::{Container, Hook, Meta, Pod, PodSpec, PodVolume, PodVolumeSource, Probe};
 use wavetank_core::time::{Span, Time};
 
 use super::machine::Uses;
 use super::probe::Course;
-use crate::plan::{Behaviour, Delay, Exit, HealthPlan};
+use crate::plan::{Behaviour, Delay, Exit, HealthPlan, Outage};
 
 /// The plan's behaviours, and the numbers of the pods that some of them ask for.
 #[derive(Debug)]
@@ -151,6 +151,31 @@ impl Start<'_> {
             }
         }
         course
+    }
+
+    /// How a try of a probe fails that does so at a time, by what is known of the container then.
+    pub(super) fn failure(
+        &self,
+        behaviours: &Behaviours,
+        kind: ProbeKind,
+        probe: &Probe,
+        (started, at): (Time, Time),
+    ) -> ProbeFailure {
+        let Some(behaviour) = self.behaviour(behaviours) else { return ProbeFailure::Refused };
+        let HealthPlan { never_ready, response_time, outages, .. } = &behaviour.health;
+        let serves = started.saturating_add(self.sample(&behaviour.readiness_delay, Purpose::ReadinessDelay));
+        let age = at.since(started);
+        let is_over = |outage: &Outage| outage.to.is_some_and(|to| to <= age);
+        let outage = outages.iter().find(|outage| outage.from <= age && !is_over(outage));
+        if *response_time > probe.timeout {
+            ProbeFailure::TimedOut
+        } else if at < serves {
+            ProbeFailure::Refused
+        } else if *never_ready && kind == ProbeKind::Readiness || outage.is_some_and(|outage| outage.readiness_only) {
+            ProbeFailure::Unhealthy
+        } else {
+            ProbeFailure::TimedOut
+        }
     }
 
     /// Whether a container that started just now serves from then on, and so is ready without a readiness probe.

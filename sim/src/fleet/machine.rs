@@ -312,6 +312,8 @@ pub(super) struct Machine {
     /// How many pulls there have been.
     pub(super) pulls: u32,
     pub(super) power_cycle: u32,
+    /// When the kubelet has asked what there is, as each does that starts: what was asked for before is not told.
+    pub(super) listed_at: Time,
 }
 
 impl Machine {
@@ -329,6 +331,7 @@ impl Machine {
             transfers_until: Time::ZERO,
             pulls: 0,
             power_cycle: 0,
+            listed_at: Time::ZERO,
         }
     }
 

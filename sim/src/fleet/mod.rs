@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use wavetank_core::id::{HostId, Name, Uid};
 use wavetank_core::kubelet::{
-    ContainerIndex, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
+    ContainerIndex, FailedTries, HookKind, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest,
 };
 use wavetank_core::model::{Pod, Probe};
 use wavetank_core::time::{Span, Time};
@@ -51,6 +51,15 @@ pub(crate) enum FleetEvent {
     Ends { pod: Uid, container: ContainerIndex, attempt: u32, end: u32 },
     /// A probe's result changes.
     Probed { pod: Uid, container: ContainerIndex, attempt: u32, kind: ProbeKind, passing: bool },
+    /// A probe is tried in vain, as the kubelet asked for at that time.
+    TriedInVain {
+        pod: Uid,
+        container: ContainerIndex,
+        attempt: u32,
+        kind: ProbeKind,
+        asked: Time,
+        tries: Box<FailedTries>,
+    },
     /// A container cannot be started.
     StartFailed { pod: Uid, container: ContainerIndex, attempt: u32, message: Name },
     /// A hook ends.
@@ -169,7 +178,10 @@ impl Fleet {
                 self.look_ahead(now, host, out);
                 out.push(Outcome::Tell(RuntimeEvent::PodRemoved { pod }));
             }
-            RuntimeRequest::List => out.push(Outcome::Tell(RuntimeEvent::Pods(self.list(host)))),
+            RuntimeRequest::List => {
+                self.machines[host.0 as usize].listed_at = now;
+                out.push(Outcome::Tell(RuntimeEvent::Pods(self.list(host))));
+            }
         }
     }
 
@@ -210,12 +222,32 @@ impl Fleet {
                     }
                 }
             }
+            FleetEvent::TriedInVain { pod, container, attempt, kind, asked, tries } => {
+                self.tried_in_vain(host, (pod, container, attempt), kind, (asked, tries), out);
+            }
             FleetEvent::Probed { pod, container, attempt, kind, passing } => {
                 let Some(row) = self.machines[host.0 as usize].container(pod, container, attempt) else { return };
                 if row.state == State::Running {
                     out.push(Outcome::Tell(RuntimeEvent::ProbeChanged { pod, container, attempt, kind, passing }));
                 }
             }
+        }
+    }
+
+    /// A try of a probe fails, of a container that runs and for a kubelet that still is the one that has asked.
+    fn tried_in_vain(
+        &mut self,
+        host: HostId,
+        (pod, container, attempt): (Uid, ContainerIndex, u32),
+        kind: ProbeKind,
+        (asked, tries): (Time, Box<FailedTries>),
+        out: &mut Vec<Outcome>,
+    ) {
+        let machine = &mut self.machines[host.0 as usize];
+        let is_asked = asked >= machine.listed_at;
+        let row = machine.container(pod, container, attempt).filter(|_| is_asked);
+        if row.is_some_and(|row| row.state == State::Running) {
+            out.push(Outcome::Tell(RuntimeEvent::ProbeFailed { pod, container, attempt, kind, tries }));
         }
     }
 
@@ -363,20 +395,21 @@ impl Fleet {
         };
         let start = sandbox.start(self.seed, container, attempt);
         let course = start.course(&self.behaviours, kind, probe, started);
-        let mut tell = |at, passing| {
-            out.push(Outcome::Later(at, FleetEvent::Probed { pod, container, attempt, kind, passing }));
-        };
-        match probe {
-            Some(probe) => {
-                let results = probe::results(probe, kind, (now, ticks_from), started, &course);
-                results.into_iter().for_each(|(at, passing)| tell(at, passing));
-            }
+        let told = |(at, passing)| Outcome::Later(at, FleetEvent::Probed { pod, container, attempt, kind, passing });
+        let Some(probe) = probe else {
             // Without a probe a container is ready from the first time that it serves.
-            None => {
-                let serves = course.iter().find(|(_, serves)| *serves);
-                serves.into_iter().for_each(|(at, _)| tell((*at).max(now), true));
-            }
+            let serves = course.iter().find(|(_, serves)| *serves);
+            out.extend(serves.map(|(at, _)| told(((*at).max(now), true))));
+            return;
+        };
+        let probe::Results { changes, failures } = probe::results(probe, kind, (now, ticks_from), started, &course);
+        // Before a result that changes at the same time.
+        for (at, last) in failures {
+            let how = start.failure(&self.behaviours, kind, probe, (started, at));
+            let tries = Box::new(FailedTries { how, until: Some(last) });
+            out.push(Outcome::Later(at, FleetEvent::TriedInVain { pod, container, attempt, kind, asked: now, tries }));
         }
+        out.extend(changes.into_iter().map(told));
     }
 
     fn list(&self, host: HostId) -> Vec<RunningPod> {

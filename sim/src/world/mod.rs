@@ -296,7 +296,8 @@ impl<Q: EventQueue> SimWorld<Q> {
                     self.push_from(self.now, Class::Workload, runtime, message);
                 }
                 FleetOutcome::Later(at, what) => {
-                    let class = if matches!(what, FleetEvent::Probed { .. }) { Class::Probe } else { Class::Workload };
+                    let is_probe = matches!(what, FleetEvent::Probed { .. } | FleetEvent::TriedInVain { .. });
+                    let class = if is_probe { Class::Probe } else { Class::Workload };
                     let power_cycle = self.fleet.power_cycle(host);
                     self.push_from(at, class, runtime, Event::Fleet { host, power_cycle, what });
                 }

@@ -42,6 +42,9 @@ pub(in crate::kubelet) struct Incidents {
     pub(in crate::kubelet) purged: bool,
     /// How many of its starts were removed with their sandbox and do not count any more.
     pub(in crate::kubelet) uncounted: u32,
+    /// Up to when tries of its probes fail, as far as that is said without another report: of readiness, liveness and
+    /// startup. Only for a container of which more than one such try was told at once.
+    pub(in crate::kubelet) failing: Option<Box<[Time; 3]>>,
     /// Only for a container that something has gone wrong with.
     pub(in crate::kubelet) trouble: Option<Box<Trouble>>,
 }
@@ -56,6 +59,7 @@ impl Incidents {
         before: None,
         purged: false,
         uncounted: 0,
+        failing: None,
         trouble: None,
     };
 }
@@ -156,6 +160,8 @@ pub(in crate::kubelet) struct Trouble {
     pub(in crate::kubelet) message: Name,
     /// What the next sync finds, and tells in place of `reason` and `message`.
     pub(in crate::kubelet) next_told: Option<(Time, Told)>,
+    /// What is told anew by each sync that finds it waiting.
+    pub(in crate::kubelet) backs_off: Option<BacksOff>,
     /// The image that it was started with, if the pod names another one by now.
     pub(in crate::kubelet) outdated: Option<Name>,
 }
@@ -169,6 +175,25 @@ pub(in crate::kubelet) enum Told {
     PullFailed,
     /// The image was not pulled again yet.
     ImagePullBackOff,
+}
+
+/// What is held back for its failures.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::kubelet) enum BackOff {
+    /// A container's start.
+    Start,
+    /// The pull of its image.
+    Pull,
+}
+
+/// Syncs that find a container held back.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kubelet) struct BacksOff {
+    pub(in crate::kubelet) of: BackOff,
+    /// When the first of them was.
+    pub(in crate::kubelet) since: Time,
+    /// When the last one will be, unless the wait is over before.
+    pub(in crate::kubelet) last: Time,
 }
 
 /// The pulls of an image that have failed, as they count for all containers of the pod with that image.

@@ -4,12 +4,14 @@
 //! the next thing, or nothing. So an event that comes twice, late or in another order leads to the same place.
 //! Invariant: at most one container of a pod is between "wanted" and "started"; the containers start in their order,
 //! as `SyncPod` starts them. [`container`] has what is kept of each, [`starting`] says which starts next, [`news`] has
-//! what the runtime tells; the end of a life is in `ending`, what the API server is told of it in `status`.
+//! what the runtime tells, [`repeating`] what is said more than once; the end of a life is in `ending`, what the API
+//! server is told of it in `status`.
 //!
 //! Source: `SyncPod`, `computePodActions`, `computeInitContainerActions`, pkg/kubelet/kuberuntime (v1.34.1).
 
 mod container;
 mod news;
+mod repeating;
 mod starting;
 
 use std::sync::Arc;
@@ -27,7 +29,9 @@ use crate::model::{Address, Container, Kind, ObjectKey, Pod, PodStatus, RestartP
 use crate::seam::{Msg, TimerKind};
 use crate::time::{Span, Time};
 
-pub(super) use container::{ContainerLife, Containers, Doing, FailedPulls, Incidents, PostStart, Told};
+pub(super) use container::{
+    BackOff, BacksOff, ContainerLife, Containers, Doing, FailedPulls, Incidents, PostStart, Told,
+};
 
 /// When a start that failed before there was a container is tried again.
 ///

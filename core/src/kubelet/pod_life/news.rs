@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::facts::What;
 use crate::id::Name;
-use crate::kubelet::pod_life::{Doing, Host, Incidents, PodLife, PostStart, SYNC_RETRY, Sandbox, Told};
+use crate::kubelet::pod_life::{BackOff, Doing, Host, Incidents, PodLife, PostStart, SYNC_RETRY, Sandbox, Told};
 use crate::kubelet::{ProbeKind, RuntimeRequest};
 use crate::model::{Address, RestartPolicy, Terminated};
 
@@ -55,6 +55,7 @@ impl PodLife {
             incidents.again = false;
         }
         container.no_reason_to_wait();
+        self.sync_others(place, host);
         match self.spec(place).startup_probe.clone() {
             Some(probe) => {
                 self.containers[place].note().serves = serves;
@@ -113,12 +114,13 @@ impl PodLife {
         if kind != ProbeKind::Readiness && decided {
             return;
         }
-        let spec = self.spec(place);
-        let (name, has_readiness) = (spec.name.clone(), spec.readiness_probe.is_some());
-        if !passing && (kind != ProbeKind::Readiness || has_readiness) {
-            self.warn(place, "Unhealthy", format_args!("{kind:?} probe failed"), host);
-            let probe = format!("{kind:?}").into();
-            host.ctx.record(self.key(), What::Unhealthy { container: name, probe });
+        // Without a probe there are no results of one, only a container that serves.
+        if self.probe_of(place, kind).is_some() {
+            if !passing {
+                let (container, probe) = (self.spec(place).name.clone(), format!("{kind:?}").into());
+                host.ctx.record(self.key(), What::Unhealthy { container, probe });
+            }
+            self.sync_others(place, host);
         }
         match (kind, passing) {
             (ProbeKind::Readiness, passing) => self.containers[place].ready = passing,
@@ -154,6 +156,9 @@ impl PodLife {
         }
         container.doing = Doing::Ended;
         (container.ready, container.started, container.seen) = (false, false, false);
+        self.end_probes(place, host);
+        self.sync_others(place, host);
+        let container = &mut self.containers[place];
         container.forget_purged();
         let incidents = container.note();
         let stopping = incidents.stopping.take();
@@ -188,15 +193,15 @@ impl PodLife {
         }
         let Some(until) = until(ended) else { return };
         let delay = trouble.crashes.delay();
-        let (name, pod) = (self.spec(place).name.clone(), self.full_name());
         // The sync that finds the container ended has made its status before it finds that it waits; the next one
         // tells.
         let trouble = self.containers[place].note().trouble.get_or_insert_default();
         let told = Some(((now + SYNC_RETRY).min(until), Told::CrashLoopBackOff));
         (trouble.until, trouble.next_told) = (until, told);
-        self.warn(place, "BackOff", format_args!("Back-off restarting failed container {name} in pod {pod}"), host);
+        self.back_off(place, BackOff::Start, host);
+        let container = self.spec(place).name.clone();
         let seconds = u32::try_from(delay.as_secs()).unwrap_or(u32::MAX);
-        host.ctx.record(self.key(), What::BackOff { container: name, seconds });
+        host.ctx.record(self.key(), What::BackOff { container, seconds });
     }
 
     /// A container could not be started.

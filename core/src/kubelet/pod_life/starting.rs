@@ -99,6 +99,8 @@ impl PodLife {
     /// Begins a container's next start with its image.
     pub(super) fn begin(&mut self, place: usize, host: &mut Host<'_, '_>) {
         let (now, uid, index) = (host.ctx.now, self.uid(), self.index(place));
+        self.end_back_off(place, host);
+        self.sync_others(place, host);
         // The first sync has looked at them before the sandbox.
         if self.containers[place].ran || self.containers[place].incidents().trouble.is_some() {
             self.look_at_pull_secrets(host);

@@ -142,6 +142,7 @@ impl Row {
 
     /// Ends the kubelet: its timers go, its containers stay.
     pub(super) fn stop(self, ctx: &mut Context<'_>) {
+        self.fall_silent(ctx);
         for kind in [TimerKind::LeaseRenewal, TimerKind::Relist, TimerKind::KubeletRetry] {
             ctx.disarm(kind);
         }

@@ -191,7 +191,11 @@ impl Row {
     }
 
     /// A pod's row, and what the host has for it.
-    fn life_and_host<'a, 'b>(&'a mut self, ctx: &'a mut Context<'b>, place: usize) -> (&'a mut PodLife, Host<'a, 'b>) {
+    pub(super) fn life_and_host<'a, 'b>(
+        &'a mut self,
+        ctx: &'a mut Context<'b>,
+        place: usize,
+    ) -> (&'a mut PodLife, Host<'a, 'b>) {
         let Row { boot, pods, pulls, configs, services, .. } = self;
         (&mut pods[place], Host { ctx, pulls, configs, services: services.as_deref(), boot })
     }

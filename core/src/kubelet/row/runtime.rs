@@ -80,6 +80,15 @@ impl Row {
                     }
                 });
             }
+            RuntimeEvent::ProbeFailed { pod, container, attempt, kind, tries } => {
+                // It is said, and nothing else comes of it.
+                let Some(place) = self.pods.place(&pod) else { return };
+                let (life, mut host) = self.life_and_host(ctx, place);
+                if let Some(place) = life.place(container).filter(|it| life.containers[*it].attempt == attempt) {
+                    life.on_probe_failed(place, kind, &tries, &mut host);
+                }
+                return;
+            }
             RuntimeEvent::ContainerStarted { pod, container, attempt, serves } => {
                 self.with_container(ctx, pod, container, |life, place, host| life.on_started(place, attempt, host));
                 let place = self.pods.place(&pod);

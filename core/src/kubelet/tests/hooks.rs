@@ -261,7 +261,7 @@ fn what_kubectl_describe_shows_of_a_pod_is_said() {
         "Normal Pulled x3: Container image \"app:1\" already present on machine".to_owned(),
         "Normal Created x3: Created container: app".to_owned(),
         "Normal Started x3: Started container app".to_owned(),
-        format!("Warning BackOff x2: Back-off restarting failed container app in pod web_default({uid})"),
+        format!("Warning BackOff x3: Back-off restarting failed container app in pod web_default({uid})"),
     ];
     assert_eq!(said(&bed, "web"), expected);
 }

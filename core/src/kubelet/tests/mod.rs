@@ -95,6 +95,7 @@ mod pod_events;
 mod pull_secrets;
 mod pulls;
 mod ranking;
+mod repeating;
 mod replacing;
 mod room;
 mod services;
