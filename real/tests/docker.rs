@@ -97,16 +97,17 @@ fn a_program_is_not_ready_before_its_time() {
 }
 
 #[test]
-fn a_command_in_a_container_gives_its_exit_code() {
-    story("a_command_in_a_container_gives_its_exit_code", |stage| async move {
+fn a_command_in_a_container_gives_its_exit_code_and_what_it_says() {
+    story("a_command_in_a_container_gives_its_exit_code_and_what_it_says", |stage| async move {
         let (_, id) = stage.pod_with("web-0", &[]).await;
         stage.log_with(&id, "listening").await;
         let limit = Duration::from_secs(60);
         // The program itself once more: its port is taken.
-        let code = stage.engine.exec(&id, &["/app".to_owned()], limit).await.expect("it can be run");
+        let (code, written) = stage.engine.exec(&id, &["/app".to_owned()], limit).await.expect("it can be run");
         assert_eq!(code, 1);
+        assert!(written.contains("in use"), "{written}");
         let missing = stage.engine.exec(&id, &["/none".to_owned()], limit).await;
-        assert!(!matches!(missing, Ok(0)), "{missing:?}");
+        assert!(!matches!(missing, Ok((0, _))), "{missing:?}");
         stage.engine.kill(&id).await.expect("it runs");
         stage.ended(&id).await;
         let late = stage.engine.exec(&id, &["/app".to_owned()], limit).await;
