@@ -8,7 +8,7 @@ use wavetank_sim::expect::Watch;
 use wavetank_sim::history::Detail;
 use wavetank_sim::plan::scenario::{Inputs, Loaded, Settings};
 
-/// Pods that fail their probes in different ways, one that crashes, one without an image; the second machine dies at 35 s.
+/// Pods that fail their probes in different ways, and one that crashes; the second machine dies at 35 s.
 const SCENARIO: &str = r#"apiVersion: wavetank/v1
 kind: Scenario
 metadata: {name: counts}

@@ -9,8 +9,8 @@
 //! What a component says again and again for one cause (tries of a probe that fail, syncs that find a container in its
 //! back-off) is one fact that tells the period ([`Repeats`]), and another one if it ends before its time.
 //!
-//! Parts: `log` is the fold, with `standing` for what is repeated, `spam`, and `counted` or `series` for the two ways of
-//! combining; `lru` is how much they remember.
+//! Parts: `log` is the fold, with `standing` for what is repeated, `spam`, and `counted` or `series` for the two ways
+//! of combining; `lru` is how much they remember.
 //!
 //! Source: staging/src/k8s.io/client-go/tools/{record,events} (v1.34.1).
 
@@ -111,8 +111,8 @@ pub enum Repeats {
         /// Not after this; `Time::FAR_FUTURE` is until it is over.
         last: Time,
     },
-    /// It is not said. What is repeated of the same reporter, object, part, identity and reason is repeated no more from
-    /// now on (a repetition that is due now is not said any more), if its message begins with this one's.
+    /// It is not said. What is repeated of the same reporter, object, part, identity and reason is repeated no more if
+    /// its message begins with this one's, not even what is due now.
     Over,
     /// It is not said. Nothing that its reporter repeats is repeated any more.
     AllOver,

@@ -188,7 +188,8 @@ mod tests {
             (
                 http("ok"),
                 TimedOut,
-                "Get \"http://10.0.0.7:8080/ok\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
+                "Get \"http://10.0.0.7:8080/ok\": context deadline exceeded (Client.Timeout exceeded while awaiting \
+                 headers)",
             ),
             (http("/"), Unhealthy, "HTTP probe failed with statuscode: 503"),
             (

@@ -1,8 +1,8 @@
 //! Probes by arithmetic: when a container answers is known beforehand, so its probes' results can be computed at once.
 //!
-//! Ticks fall on a time that the request names plus whole periods; those before the request and before the initial delay
-//! are skipped. So a probe costs one event for each change of its result in a container's life and one for each run of
-//! tries that fail, however long these are.
+//! Ticks fall on a time that the request names plus whole periods; those before the request and before the initial
+//! delay are skipped. So a probe costs one event for each change of its result in a container's life and one for each
+//! run of tries that fail, however long these are.
 //!
 //! Source: `worker.doProbe`, pkg/kubelet/prober/worker.go (v1.34). Absent on purpose: the random phase that a restarted
 //! kubelet gives its probes, and the time until a try is given up.
@@ -23,8 +23,8 @@ pub(super) struct Results {
     pub(super) failures: Vec<(Time, Time)>,
 }
 
-/// What comes of a probe that was asked for at `asked` of a container that started at `started`. What is not told yet is
-/// success for a liveness probe, failure otherwise.
+/// What comes of a probe that was asked for at `asked` of a container that started at `started`. What is not told yet
+/// is success for a liveness probe, failure otherwise.
 pub(super) fn results(
     probe: &Probe,
     kind: ProbeKind,

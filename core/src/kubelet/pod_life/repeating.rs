@@ -27,7 +27,7 @@ impl PodLife {
     ) {
         let now = host.ctx.now;
         let container = &self.containers[place];
-        // The pod's worker waits for a hook, or nobody has seen the container yet: its status does not say that it runs.
+        // Nobody has seen the container yet, or the pod's worker waits for a hook: no status says that it runs.
         if !container.is_running() || !container.seen || container.started == (kind == ProbeKind::Startup) {
             return;
         }
