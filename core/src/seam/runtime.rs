@@ -323,20 +323,6 @@ pub enum RuntimeEvent {
         /// Whether it passes.
         passing: bool,
     },
-    /// A try of a probe has failed, whether that changes the probe's result or not. It comes before a result that
-    /// changes with it.
-    ProbeFailed {
-        /// The pod.
-        pod: Uid,
-        /// The container.
-        container: ContainerIndex,
-        /// Which start of it.
-        attempt: u32,
-        /// Which probe.
-        kind: ProbeKind,
-        /// How it has failed, and what is known of the tries after it.
-        tries: Box<FailedTries>,
-    },
     /// A hook has ended, well or badly or because its time was over.
     HookEnded {
         /// The pod.
@@ -372,6 +358,20 @@ pub enum RuntimeEvent {
     Down,
     /// The runtime answers again.
     Up,
+    /// A try of a probe has failed, whether that changes the probe's result or not. It comes before a result that
+    /// changes with it.
+    ProbeFailed {
+        /// The pod.
+        pod: Uid,
+        /// The container.
+        container: ContainerIndex,
+        /// Which start of it.
+        attempt: u32,
+        /// Which probe.
+        kind: ProbeKind,
+        /// How it has failed, and what is known of the tries after it.
+        tries: Box<FailedTries>,
+    },
 }
 
 const _: () = assert!(size_of::<RuntimeEvent>() <= 48, "there are millions of them");
