@@ -14,6 +14,7 @@ mod deserializer;
 mod error;
 mod fault;
 mod go_time;
+mod meant;
 mod spanned;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 use crate::yaml::{self, Duplicates, Node, Position};
 
 pub use error::{Error, Errors, WrongType, nearest};
+pub use meant::meant_quantity;
 pub use spanned::Spanned;
 
 /// Reads the one document of a text.

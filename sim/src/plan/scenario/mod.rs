@@ -96,7 +96,7 @@ impl Loaded {
         let name = inputs.name.clone();
         let mut tree = document(&name, &inputs.text)?;
         header(&name, &tree)?;
-        for setting in &inputs.settings.set {
+        for setting in inputs.settings.options() {
             overrides::apply(&mut tree, setting)?;
         }
         let mut scenario: Scenario =
