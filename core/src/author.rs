@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::Client;
-use crate::controllers;
 use crate::id::{ProcId, ProcKind, RequestId};
 
 /// Who asked for a write.
@@ -30,7 +28,7 @@ impl Author {
             ProcKind::Client => Author::User,
             ProcKind::Scheduler => Author::Scheduler,
             ProcKind::Kubelet => Author::Kubelet,
-            ProcKind::ControllerManager => Author::Controller(Client::number_of(id)),
+            ProcKind::ControllerManager => Author::Controller(id.client()),
             ProcKind::World | ProcKind::ApiServer | ProcKind::Runtime => Author::Machinery,
         }
     }
@@ -44,12 +42,47 @@ impl fmt::Display for Author {
             Author::Scheduler => f.write_str("default-scheduler"),
             Author::Kubelet => f.write_str("kubelet"),
             Author::Machinery => f.write_str("kube-apiserver"),
-            Author::Controller(number) => match controllers::name_of(*number) {
+            Author::Controller(number) => match controller_name(*number) {
                 Some(name) => f.write_str(name),
                 None => write!(f, "controller {number}"),
             },
         }
     }
+}
+
+/// The name of controller `number`; `None` if there is no such controller.
+///
+/// Source: cmd/kube-controller-manager/names/controller_names.go (v1.34.1). What stands for all CSI drivers and the
+/// API server's own namespaces has no name there.
+pub(crate) fn controller_name(number: u8) -> Option<&'static str> {
+    Some(match number {
+        0 => "deployment-controller",
+        1 => "replicaset-controller",
+        2 => "endpointslice-controller",
+        3 => "garbage-collector-controller",
+        4 => "namespace-controller",
+        5 => "node-lifecycle-controller",
+        6 => "taint-eviction-controller",
+        7 => "pod-garbage-collector-controller",
+        8 => "statefulset-controller",
+        9 => "daemonset-controller",
+        10 => "job-controller",
+        11 => "cronjob-controller",
+        12 => "ttl-after-finished-controller",
+        13 => "replicationcontroller-controller",
+        14 => "persistentvolume-binder-controller",
+        15 => "persistentvolume-attach-detach-controller",
+        16 => "persistentvolume-protection-controller",
+        17 => "disruption-controller",
+        18 => "resourcequota-controller",
+        19 => "serviceaccount-controller",
+        20 => "root-ca-certificate-publisher-controller",
+        21 => "ephemeral-volume-controller",
+        22 => "endpoints-controller",
+        23 => "endpointslice-mirroring-controller",
+        30 => "csi-drivers",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -194,6 +194,11 @@ fn quarter_round(state: &mut [u32; 16], [a, b, c, d]: [usize; 4]) {
     }
 }
 
+/// The letters of generated names: no vowels, so that no words come out, and no digits that look like letters.
+///
+/// Source: `rand.SafeEncodeString`, staging/src/k8s.io/apimachinery/pkg/util/rand/rand.go (v1.34.1).
+pub(crate) const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+
 /// Maps a draw to `0..limit`, uniform up to 2⁻⁶⁴ (multiply and shift). Panics if `limit` is zero.
 pub fn below(draw: u64, limit: u64) -> u64 {
     assert!(limit > 0, "there is nothing below zero");

@@ -216,3 +216,18 @@ pub struct RowId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestId(pub u64);
+
+impl RequestId {
+    /// The bits that are not the client's (56: 2.2 years in nanoseconds).
+    const NUMBERS: u64 = (1 << 56) - 1;
+
+    /// A request of one client of its process; of the number the lower 56 bits count.
+    pub fn of_client(client: u8, number: u64) -> RequestId {
+        RequestId(u64::from(client) << 56 | number & RequestId::NUMBERS)
+    }
+
+    /// Which client of its process it came from.
+    pub fn client(self) -> u8 {
+        (self.0 >> 56) as u8
+    }
+}

@@ -218,7 +218,7 @@ impl Replay {
 mod tests {
     use super::*;
     use crate::id::ProcId;
-    use crate::seam::{World, drive};
+    use crate::world::{World, drive};
     use std::collections::VecDeque;
 
     /// A world that records what it gives, as a real one does.

@@ -36,9 +36,11 @@ pub mod seam;
 pub mod store;
 pub mod time;
 mod volumes;
+pub mod world;
 
 #[cfg(test)]
 mod testbed;
 
 pub use machine::Core;
-pub use seam::{Effect, Input, World, drive};
+pub use seam::{Effect, Input};
+pub use world::{World, drive};

@@ -12,7 +12,7 @@ use crate::model::{
     ObjectKey, Phase, Pod, ReplicaSet, ReplicationController, Resource, StatefulSet, Status3, Taint, with_kind,
 };
 use crate::seam::Effect;
-use crate::store::{Change, Store, View};
+use crate::store::{Change, Store, Stored, View};
 
 /// Records the facts of every write after `before`, all of them asked for by `by`.
 pub(super) fn record_facts(ctx: &mut Context<'_>, store: &Store, before: Revision, by: Author) {
@@ -49,7 +49,7 @@ fn compare(ctx: &mut Context<'_>, view: View<'_>, change: &Change) {
 
 /// What a write tells of any object, and between its beginning and its end what `compare` finds between the version
 /// before, if there was one, and the one after.
-fn tell<T: Resource>(
+fn tell<T: Stored>(
     ctx: &mut Context<'_>,
     view: View<'_>,
     change: &Change,

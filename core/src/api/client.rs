@@ -22,9 +22,6 @@ pub struct Client {
     held: bool,
 }
 
-/// The bits of a request's number that are not its client's (56 bits: 2.2 years in nanoseconds).
-const NUMBERS: u64 = (1 << 56) - 1;
-
 /// The most requests that may wait for tokens: more means that a component asks without end.
 const WAITING_LIMIT: usize = 2_000_000;
 
@@ -34,20 +31,15 @@ impl Client {
         Client { number, next: 0, limit: limit.map(Bucket::full), waiting: VecDeque::new(), held: false }
     }
 
-    /// Which client of its process a request came from.
-    pub fn number_of(id: RequestId) -> u8 {
-        (id.0 >> 56) as u8
-    }
-
     /// Sends a request as soon as the rate limit lets it; the answer will carry the returned number.
     pub fn send(&mut self, ctx: &mut Context<'_>, request: Request) -> RequestId {
         if self.next == 0 {
             // A process that was restarted must not take answers to its former life's requests for its own: (1) it asks
             // number 0; (2) it dies and starts again; (3) it asks number 0 again; (4) the first answer arrives. Numbers
             // begin with the nanosecond of the first request, which the former life cannot have reached.
-            self.next = ctx.now.0 & NUMBERS;
+            self.next = ctx.now.0;
         }
-        let id = RequestId(u64::from(self.number) << 56 | self.next);
+        let id = RequestId::of_client(self.number, self.next);
         self.next += 1;
         let request = Box::new(request);
         if !self.held && self.waiting.is_empty() && self.take_token(ctx.now) {

@@ -4,23 +4,19 @@ use std::sync::Arc;
 
 use crate::api::admission;
 use crate::api::deletion::NAMESPACE_CONTENT;
-use crate::api::{Answer, ApiServer, NAMESPACE_TERMINATING, Refusal, Reply, Taken, apply, read, storage, update};
+use crate::api::{Answer, ApiServer, Refusal, Reply, Taken, apply, read, storage, update};
 use crate::context::Context;
-use crate::draw::{Purpose, below, draw, draw_uid};
+use crate::draw::{LETTERS, Purpose, below, draw, draw_uid};
 use crate::id::{Name, Revision, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, Conditions, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
     EndpointSlice, Endpoints, Job, Kind, Labels, LimitRange, Meta, Namespace, Node, Object, ObjectKey,
     PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, PriorityClass,
-    ReplicaSet, ReplicationController, Resource, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet,
-    StorageClass, VolumeAttachment, with_object,
+    ReplicaSet, ReplicationController, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
+    VolumeAttachment, with_object,
 };
-use crate::store::{Store, View};
-
-/// The letters of generated names: no vowels, so that no words come out, and no digits that look like letters.
-///
-/// Source: `rand.SafeEncodeString`, staging/src/k8s.io/apimachinery/pkg/util/rand/rand.go (v1.34.1).
-pub(crate) const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+use crate::seam::NAMESPACE_TERMINATING;
+use crate::store::{Store, Stored, View};
 
 /// How often a drawn name may collide before the creation is refused.
 const NAME_ATTEMPTS: u64 = 8;
@@ -31,7 +27,7 @@ const NAME_ATTEMPTS: u64 = 8;
 const PREFIX_MAX: usize = 58;
 
 /// What the API server fills in when it stores a new object of a kind.
-trait Created: Resource {
+trait Created: Stored {
     /// Completes the object, which has its name and identity already.
     fn on_creation(&mut self, api: &mut ApiServer, ctx: &Context<'_>);
 }
@@ -155,7 +151,7 @@ impl ApiServer {
 }
 
 /// The answer to a write: the object as it is stored.
-pub(super) fn stored<T: Resource>(store: &Store, row: crate::id::RowId, revision: Revision) -> Reply {
+pub(super) fn stored<T: Stored>(store: &Store, row: crate::id::RowId, revision: Revision) -> Reply {
     let object = store.newest().get::<T>(row).expect("the row was just written");
     Reply::Object(T::into_object(object.clone()), revision)
 }
@@ -172,7 +168,7 @@ pub(super) fn check_namespace(view: View<'_>, key: &ObjectKey) -> Result<Name, R
     Ok(namespace.meta.name.clone())
 }
 
-fn free_name<T: Resource>(seed: u64, store: &Store, key: &ObjectKey, creation: u64) -> Result<Name, Refusal> {
+fn free_name<T: Stored>(seed: u64, store: &Store, key: &ObjectKey, creation: u64) -> Result<Name, Refusal> {
     let prefix = key.name.get(..PREFIX_MAX).unwrap_or(&key.name);
     let (mut last, mut taken) = (Name::default(), Taken { though_generated: true, ..Taken::default() });
     for attempt in 0..NAME_ATTEMPTS {

@@ -6,7 +6,7 @@ use crate::api::{Answer, Propagation, Refusal, Reply, read};
 use crate::context::Context;
 use crate::id::{Name, RowId, Uid};
 use crate::model::{Kind, Meta, Namespace, Object, ObjectKey, Pod, Resource, Selector, with_kind};
-use crate::store::Store;
+use crate::store::{Store, Stored};
 use crate::time::{Span, Time};
 
 /// Holds an object until the objects that it owns and that block it are gone.
@@ -120,7 +120,7 @@ fn grace_left(meta: &Meta, asked: Option<Span>) -> Option<Span> {
     if granted == Span::ZERO { Some(granted) } else { asked.filter(|asked| *asked < granted) }
 }
 
-fn delete_row<T: Resource>(
+fn delete_row<T: Stored>(
     ctx: &Context<'_>,
     store: &mut Store,
     row: RowId,
@@ -139,7 +139,7 @@ fn delete_row<T: Resource>(
 /// Marks an object for deletion; a later request can only shorten the grace, which counts from the first one.
 ///
 /// Source: `BeforeDelete`, staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go (v1.34.1).
-fn mark<T: Resource>(
+fn mark<T: Stored>(
     ctx: &Context<'_>,
     store: &mut Store,
     row: RowId,

@@ -7,9 +7,10 @@ use crate::model::{
     PodDisruptionBudget, PriorityClass, ReplicaSet, ReplicationController, Resource, ResourceQuota, Secret, Service,
     ServiceAccount, StatefulSet, StorageClass, VolumeAttachment,
 };
+use crate::store::Stored;
 
 /// How a kind's objects divide into what clients want and what components report.
-pub(super) trait Parts: Resource {
+pub(super) trait Parts: Stored {
     /// Takes over another version's reported part.
     fn take_status(&mut self, from: &Self);
     /// Whether a change from the other version to this one counts as a new generation.

@@ -9,7 +9,7 @@ use crate::id::{Name, Revision, RowId};
 use crate::model::{
     Deployment, Job, Namespace, Node, Object, ObjectKey, PersistentVolumeClaim, Pod, Resource, with_object,
 };
-use crate::store::Store;
+use crate::store::{Store, Stored};
 
 /// Replaces everything but identity and status. A version that is no longer the newest is refused as such, whatever
 /// else is wrong with it.
@@ -193,7 +193,7 @@ fn write_status<T: Parts>(
 }
 
 /// Writes a version of a row, unless it is what the row has.
-pub(super) fn replace<T: Resource>(store: &mut Store, row: RowId, old: &T, new: T) -> Reply {
+pub(super) fn replace<T: Stored>(store: &mut Store, row: RowId, old: &T, new: T) -> Reply {
     if new == *old {
         return unchanged::<T>(store, row);
     }
@@ -202,13 +202,13 @@ pub(super) fn replace<T: Resource>(store: &mut Store, row: RowId, old: &T, new: 
 }
 
 /// The answer to a write that changes nothing.
-fn unchanged<T: Resource>(store: &Store, row: RowId) -> Reply {
+fn unchanged<T: Stored>(store: &Store, row: RowId) -> Reply {
     let revision = store.newest().version_of::<T>(row).expect("the row is present");
     create::stored::<T>(store, row, revision)
 }
 
 /// Finds the stored version and checks that it is the one that the writer had.
-pub(super) fn checked<'a, T: Resource>(
+pub(super) fn checked<'a, T: Stored>(
     store: &'a Store,
     version: &Arc<T>,
     expected: Option<Revision>,

@@ -3,11 +3,11 @@
 mod pod_security;
 mod profile;
 mod scheduling_cost;
+mod typical_pods;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::Name;
-use crate::scheduler::policies::TypicalPods;
 use crate::time::Span;
 
 pub use pod_security::{PodSecurityConfig, PodSecurityLevel};
@@ -16,6 +16,7 @@ pub use profile::{
     ProfileConfig, ScoringStrategy, SpreadDefaults, VolumeBindingArgs,
 };
 pub use scheduling_cost::SchedulingCost;
+pub use typical_pods::{TypicalPod, TypicalPods};
 
 /// All settings of a core.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use crate::api::{Answer, Request};
 use crate::controllers::{NamespacedName, with_owner, without_owner};
 use crate::id::{Name, RowId, Uid};
-use crate::model::{Kind, Meta, ObjectKey, OwnerReferences, Resource};
-use crate::store::View;
+use crate::model::{Kind, Meta, ObjectKey, OwnerReferences};
+use crate::store::{Stored, View};
 
 /// Objects of one kind that no controller manages, by namespace: candidates for adoption.
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl Orphans {
     }
 
     /// The orphans of a namespace, by row.
-    pub(crate) fn of<'a, T: Resource + 'a>(
+    pub(crate) fn of<'a, T: Stored + 'a>(
         &'a self,
         view: View<'a>,
         namespace: &Name,
@@ -61,7 +61,7 @@ impl<T> Default for Claims<T> {
     }
 }
 
-impl<T: Resource> Claims<T> {
+impl<T: Stored> Claims<T> {
     /// Makes the owner the one that manages the object.
     pub(crate) fn adopt(&mut self, view: View<'_>, kind: Kind, owner: &Meta, row: RowId, object: &Arc<T>) {
         self.claim(view, row, object, with_owner(object.meta(), kind, owner), true);
@@ -108,7 +108,7 @@ impl<T: Resource> Claims<T> {
 
 /// The objects that the owner manages and selects, in order of their rows, and what it has to claim or release.
 /// `selects` is asked of every object that names the owner and of every orphan of the namespace.
-pub(crate) fn claim<T: Resource>(
+pub(crate) fn claim<T: Stored>(
     view: View<'_>,
     orphans: &Orphans,
     kind: Kind,

@@ -8,9 +8,8 @@ use std::collections::BTreeSet;
 
 use crate::controllers::NamespacedName;
 use crate::id::Uid;
-use crate::model::Resource;
 use crate::store::ByHash;
-use crate::store::{Change, View};
+use crate::store::{Change, Stored, View};
 use crate::time::{Span, Time};
 
 /// After this time expectations count as fulfilled whatever the watch has shown.
@@ -86,7 +85,7 @@ impl Expectations {
     }
 
     /// The key of an owner that has changed; what was awaited of one that is gone is forgotten.
-    pub(crate) fn of_changed<T: Resource>(&mut self, view: View<'_>, change: &Change) -> Option<NamespacedName> {
+    pub(crate) fn of_changed<T: Stored>(&mut self, view: View<'_>, change: &Change) -> Option<NamespacedName> {
         let (old, new) = view.sides::<T>(change);
         let key = NamespacedName::of_meta(new.or(old)?.meta());
         if new.is_none() {

@@ -6,10 +6,9 @@
 //!
 //! A folder or file each for the controllers. What they share: `news` (what each is told of), `reconciler` (the frame
 //! of most), `work_queue`, `requests` (what a sync has under way), `expectations` (what the watch has yet to show),
-//! `claims` (adoption and release), `pods`, `service_pods`, `revisions`, `kinds` (objects of any kind), `names` and
-//! `called` (keys and names).
+//! `claims` (adoption and release), `pods`, `service_pods`, `revisions`, `kinds` (objects of any kind), `names`
+//! (keys).
 
-mod called;
 mod claims;
 mod cron_job;
 mod daemon_set;
@@ -44,14 +43,13 @@ mod ttl_after_finished;
 mod volumes;
 mod work_queue;
 
-pub(crate) use called::name_of;
 pub(crate) use names::{NamespacedName, managing, owned_by, with_owner, without_owner};
 pub(crate) use work_queue::WorkQueue;
 
 use news::{News, Topics};
 use replica_set::{ReplicaSets, Replicated};
 
-use crate::api::{Answer, Client};
+use crate::api::Answer;
 use crate::config::Config;
 use crate::context::{Component, Context};
 use crate::id::{ProcId, RequestId};
@@ -167,7 +165,7 @@ impl Component for ControllerManager {
     fn on_message(&mut self, ctx: &mut Context<'_>, view: View<'_>, from: ProcId, body: Msg) {
         match body {
             Msg::Response(id, answer) => {
-                let controller = self.numbered(Client::number_of(id));
+                let controller = self.numbered(id.client());
                 controller.on_answer(ctx, view, id, answer);
                 controller.work(ctx, view);
             }

@@ -6,8 +6,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::id::{Name, RowId, Uid, order_of_names};
-use crate::model::{Kind, Meta, ObjectKey, OwnerReference, OwnerReferences, Resource};
-use crate::store::{View, name_hash};
+use crate::model::{Kind, Meta, ObjectKey, OwnerReference, OwnerReferences};
+use crate::store::{Stored, View, name_hash};
 
 /// An object's namespace and name: what a controller's queue holds. Neither is ever written after [`Self::new`].
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl NamespacedName {
     }
 
     /// The object of this name.
-    pub(crate) fn find<'a, T: Resource + 'a>(&self, view: View<'a>) -> Option<(RowId, &'a Arc<T>)> {
+    pub(crate) fn find<'a, T: Stored + 'a>(&self, view: View<'a>) -> Option<(RowId, &'a Arc<T>)> {
         view.find_hashed::<T>(self.hash, &self.namespace, &self.name)
     }
 
@@ -94,7 +94,7 @@ pub(crate) fn without_owner(meta: &Meta, owner: Uid) -> OwnerReferences {
 }
 
 /// The owner of kind `T` that manages an object, if it is there and is the very one that the object names.
-pub(crate) fn managing<'a, T: Resource + 'a>(view: View<'a>, meta: &Meta) -> Option<(NamespacedName, &'a Arc<T>)> {
+pub(crate) fn managing<'a, T: Stored + 'a>(view: View<'a>, meta: &Meta) -> Option<(NamespacedName, &'a Arc<T>)> {
     let reference = meta.controller().filter(|owner| owner.kind == T::KIND)?;
     let key = NamespacedName::new(meta.namespace.clone(), reference.name.clone());
     let (_, owner) = key.find::<T>(view)?;

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use crate::api::LETTERS;
 use crate::controllers::{owned_by, with_owner};
 use crate::digest::StableHasher;
+use crate::draw::LETTERS;
 use crate::id::Name;
 use crate::model::{ControllerRevision, Kind, Labels, Meta, MetaExtras, PodTemplate};
 

@@ -3,15 +3,17 @@
 
 use std::sync::Arc;
 
-use super::owned_by;
+use super::{ControllerManager, owned_by};
 use crate::api::{Patch, Propagation, Refusal, Request};
+use crate::author::controller_name;
 use crate::config::Config;
 use crate::digest::Shared;
 use crate::id::Revision;
 use crate::model::{
     Container, DaemonSet, Deployment, Job, JobSpec, Kind, Labels, Meta, MetaExtras, Object, ObjectKey, Pod, PodSpec,
-    PodTemplate, ReplicaSet, Resource, RestartPolicy, Selector, StatefulSet,
+    PodTemplate, ReplicaSet, RestartPolicy, Selector, StatefulSet,
 };
+use crate::store::Stored;
 use crate::testbed::Testbed;
 use crate::time::Span;
 
@@ -108,6 +110,14 @@ fn create(bed: &mut Testbed, object: Object) {
     let id = bed.request(Request::Create(object));
     bed.run_for(Span::ZERO);
     assert!(bed.answers[&id].is_ok(), "{:?}", bed.answers[&id]);
+}
+
+#[test]
+fn every_controller_has_a_name() {
+    let manager = ControllerManager::new(&Config::default());
+    let nameless: Vec<u8> =
+        manager.controllers.iter().map(|it| it.number).filter(|number| controller_name(*number).is_none()).collect();
+    assert_eq!(nameless, Vec::<u8>::new());
 }
 
 #[test]
@@ -281,7 +291,7 @@ fn a_deletion_that_is_refused_is_tried_again_and_no_pod_goes_in_its_place() {
 
 /// The counts of an owner's status, and the generation that they belong to.
 fn counted(bed: &Testbed, kind: Kind) -> (u32, u32) {
-    fn read<T: Resource>(bed: &Testbed) -> Arc<T> {
+    fn read<T: Stored>(bed: &Testbed) -> Arc<T> {
         bed.get::<T>("default", "web").expect("the owner is there")
     }
     match kind {

@@ -24,7 +24,6 @@ mod pod_life;
 mod preemption;
 mod pressure;
 mod probe;
-mod protocol;
 mod replacing;
 mod row;
 mod services;
@@ -33,21 +32,17 @@ mod static_pods;
 mod status;
 #[cfg(test)]
 mod tests;
-mod usage;
 mod values;
 mod volumes;
 
 use std::sync::Arc;
 
+pub use crate::seam::{
+    Boot, ContainerConfig, ContainerIndex, ContainerUsage, HookKind, ImageSize, ImageUsage, MountedFile, NodeUsage,
+    PodUsage, ProbeKind, RunningContainer, RunningPod, RuntimeEvent, RuntimeRequest, Supply, UsageLevels,
+};
 pub use heartbeat::LeaseClock;
 pub use probe::{ProbeTally, first_try};
-pub use protocol::{
-    Boot, ContainerConfig, ContainerIndex, HookKind, ImageSize, MountedFile, ProbeKind, RunningContainer, RunningPod,
-    RuntimeEvent, RuntimeRequest,
-};
-
-pub use static_pods::{CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE};
-pub use usage::{ContainerUsage, ImageUsage, NodeUsage, PodUsage, Supply, UsageLevels};
 
 use crate::config::Heartbeats;
 use crate::context::Context;

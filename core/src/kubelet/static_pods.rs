@@ -19,16 +19,10 @@ use crate::kubelet::Boot;
 use crate::kubelet::row::{Asked, Row};
 use crate::kubelet::status;
 use crate::model::{
-    Kind, Object, ObjectKey, OwnerReference, Pod, PodStatus, TaintEffect, Toleration, TolerationOperator,
+    CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE, Kind, Object, ObjectKey, OwnerReference, Pod, PodStatus, TaintEffect,
+    Toleration, TolerationOperator,
 };
 use crate::time::{Span, Time};
-
-/// The annotation of a mirror pod: the hash of the static pod that it is the image of.
-pub const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
-/// The annotation of a static pod: the hash of its file.
-pub const CONFIG_HASH: &str = "kubernetes.io/config.hash";
-/// The annotation that says where a kubelet has a pod from.
-pub const CONFIG_SOURCE: &str = "kubernetes.io/config.source";
 
 /// How long after a mirror pod could not be made it is tried again, if the static pod does not change before.
 ///

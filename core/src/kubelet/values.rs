@@ -12,10 +12,10 @@ use std::sync::Arc;
 use crate::id::Name;
 use crate::kubelet::configs::{Configs, Lack};
 use crate::kubelet::services::Services;
-use crate::kubelet::{Boot, CONFIG_SOURCE, ContainerConfig, MountedFile};
+use crate::kubelet::{Boot, ContainerConfig, MountedFile};
 use crate::model::{
-    Address, ConfigKind, Container, EnvSource, FileSource, FileVolume, KeyToPath, Labels, Pod, PodVolumeSource,
-    ROOT_CERTIFICATE, ROOT_CERTIFICATE_KEY,
+    Address, CONFIG_SOURCE, ConfigKind, Container, EnvSource, FileSource, FileVolume, KeyToPath, Labels, Pod,
+    PodVolumeSource, ROOT_CERTIFICATE, ROOT_CERTIFICATE_KEY,
 };
 
 /// Where a pod's values come from.

@@ -15,6 +15,7 @@ mod config;
 mod container;
 mod disruption;
 mod endpoints;
+pub mod gpu;
 mod index_set;
 mod meta;
 mod namespace;
@@ -64,11 +65,12 @@ pub use network::{
 };
 pub use node::{Node, NodeImage, NodeSpec, NodeStatus, NodeVolumes, Taint, TaintEffect};
 pub use object::{Kind, Object, ObjectKey, Resource};
-pub(crate) use object::{Tables, with_kind, with_object};
+pub(crate) use object::{for_every_kind, with_kind, with_object};
 pub use owners::{OwnerReference, OwnerReferences};
 pub use placement::{PlacementRules, PodTerm, PodTerms, SpreadConstraint, WeightedPodTerm};
 pub use pod::{
-    Pod, PodLimits, PodOwn, PodSpec, PreferredNodeTerm, RestartPolicy, ServiceLinks, Toleration, TolerationOperator,
+    CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE, Pod, PodLimits, PodOwn, PodSpec, PreferredNodeTerm, RestartPolicy,
+    ServiceLinks, Toleration, TolerationOperator,
 };
 pub use pod_security::PodSecurity;
 pub use pod_status::{ContainerState, ContainerStatus, Phase, PodStatus, PodStatusExtras, Terminated};

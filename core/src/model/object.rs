@@ -1,4 +1,4 @@
-//! Any object: its kind, its key, and the trait that the store's tables ask for.
+//! Any object: its kind, its key, and the one list of kinds.
 
 use std::fmt;
 use std::hash::Hash;
@@ -13,9 +13,8 @@ use crate::model::{
     Pod, PodDisruptionBudget, PodSpec, PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, Secret,
     Service, ServiceAccount, StatefulSet, StorageClass, VolumeAttachment,
 };
-use crate::store::{Store, Table};
 
-/// What a kind of the store needs.
+/// What every kind has.
 pub trait Resource: Clone + PartialEq + Hash + fmt::Debug {
     /// The kind.
     const KIND: Kind;
@@ -23,10 +22,6 @@ pub trait Resource: Clone + PartialEq + Hash + fmt::Debug {
     fn meta(&self) -> &Meta;
     /// What every object has, to change in a copy before it is written.
     fn meta_mut(&mut self) -> &mut Meta;
-    /// The store's table of this kind.
-    fn table(store: &Store) -> &Table<Self>;
-    /// The store's table of this kind, to write to.
-    fn table_mut(store: &mut Store) -> &mut Table<Self>;
     /// Wraps a version.
     fn into_object(version: Arc<Self>) -> Object;
     /// Unwraps a version; `None` if the object is of another kind.
@@ -95,9 +90,10 @@ macro_rules! kinds {
             }
         }
 
-        /// The store's tables, one for each kind.
-        #[derive(Default)]
-        pub(crate) struct Tables { $(pub(crate) $table: Table<$kind>),* }
+        /// Hands every kind and the name of its table to a macro that makes something of each.
+        macro_rules! for_every_kind {
+            ($d make:ident) => { $d make! { $($kind in $table;)* } };
+        }
 
         /// Runs one expression with `$type` bound to the type of a kind that is known only at run time.
         macro_rules! with_kind {
@@ -117,8 +113,6 @@ macro_rules! kinds {
             const KIND: Kind = Kind::$kind;
             fn meta(&self) -> &Meta { &self.meta }
             fn meta_mut(&mut self) -> &mut Meta { &mut self.meta }
-            fn table(store: &Store) -> &Table<Self> { &store.tables.$table }
-            fn table_mut(store: &mut Store) -> &mut Table<Self> { &mut store.tables.$table }
             fn into_object(version: Arc<Self>) -> Object { Object::$kind(version) }
             fn from_object(object: &Object) -> Option<&Arc<Self>> {
                 match object { Object::$kind(version) => Some(version), _ => None }
@@ -190,7 +184,7 @@ kinds! { $
     Endpoints = 28, endpoints, "v1", "endpoints", "ep", true;
 }
 
-pub(crate) use {with_kind, with_object};
+pub(crate) use {for_every_kind, with_kind, with_object};
 
 fn node_of(pod: &Pod) -> Option<&Name> {
     pod.node.as_ref()

@@ -13,6 +13,13 @@ use crate::model::{
 };
 use crate::time::{Span, Time};
 
+/// The annotation of a mirror pod: the hash of the static pod that it is the image of.
+pub const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
+/// The annotation of a static pod: the hash of its file.
+pub const CONFIG_HASH: &str = "kubernetes.io/config.hash";
+/// The annotation that says where a kubelet has a pod from.
+pub const CONFIG_SOURCE: &str = "kubernetes.io/config.source";
+
 /// A pod.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Pod {

@@ -4,9 +4,8 @@ use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::LETTERS;
 use crate::digest::StableHasher;
-use crate::draw::below;
+use crate::draw::{LETTERS, below};
 use crate::id::Name;
 use crate::model::{ClaimSpec, ConfigKind, Disk, EnvSource, Labels, Pod};
 use crate::quantity::Quantity;

@@ -3,75 +3,10 @@
 //! A node has as many devices as its allocatable [`GPU_MILLI`] has thousands. A pod asks for a share of one device
 //! (below 1,000) or for whole devices (a multiple of 1,000); which models it takes is its required node affinity to
 //! [`GPU_MODEL`]. Invariant: no device gives more than it has. Absent on purpose: GPU memory, links between devices.
-//!
-//! The resource and the label are those of Alibaba's open GPU-share scheduler plugin, which the public GPU traces are
-//! published for; there a pod says in annotations what it says here in its requests.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-/// The extended resource: thousandths of a GPU.
-pub const GPU_MILLI: &str = "alibabacloud.com/gpu-milli";
-/// The node label with the model of its GPUs.
-pub const GPU_MODEL: &str = "alibabacloud.com/gpu-card-model";
-/// One whole device, in thousandths.
-pub const WHOLE: u16 = 1_000;
-/// The most devices of a node; further ones are not shared out.
-pub const DEVICES_MAX: usize = 64;
-
-/// What a pod asks of a node's devices.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
-pub struct GpuRequest {
-    /// Of how many devices.
-    devices: u16,
-    /// How much of each, in thousandths (1 ..= 1,000); 0 if it asks for none.
-    milli_each: u16,
-}
-
-impl GpuRequest {
-    /// No device at all.
-    pub const NONE: GpuRequest = GpuRequest { devices: 0, milli_each: 0 };
-
-    /// The request of so many thousandths: below 1,000 a share of one device, otherwise whole devices. What is neither
-    /// is a request that no node meets.
-    pub fn of_total(milli: i64) -> GpuRequest {
-        let whole = i64::from(WHOLE);
-        match milli {
-            ..=0 => GpuRequest::NONE,
-            share if share < whole => GpuRequest { devices: 1, milli_each: share as u16 },
-            all if all % whole == 0 && all / whole <= DEVICES_MAX as i64 => {
-                GpuRequest { devices: (all / whole) as u16, milli_each: WHOLE }
-            }
-            _ => GpuRequest { devices: u16::MAX, milli_each: WHOLE },
-        }
-    }
-
-    /// Of how many devices it takes something; 0 for a pod without GPUs.
-    pub fn devices(self) -> usize {
-        usize::from(self.devices)
-    }
-
-    /// What it takes of each of them, in thousandths.
-    pub fn milli_each(self) -> u16 {
-        self.milli_each
-    }
-
-    /// What it takes together, in thousandths.
-    pub fn total(self) -> i64 {
-        i64::from(self.devices) * i64::from(self.milli_each)
-    }
-
-    /// Whether it asks for no device.
-    pub fn is_none(self) -> bool {
-        self.devices == 0
-    }
-
-    /// Whether it asks for a part of one device.
-    pub fn is_share(self) -> bool {
-        self.devices == 1 && self.milli_each < WHOLE
-    }
-}
+pub use crate::model::gpu::{DEVICES_MAX, GPU_MILLI, GPU_MODEL, GpuRequest, WHOLE};
 
 /// Some devices of one node, by number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -133,17 +68,17 @@ impl Gpus {
 
     /// Whether enough devices have enough left.
     pub fn fit(&self, request: GpuRequest) -> bool {
-        let enough = self.free.iter().filter(|free| **free >= request.milli_each);
+        let enough = self.free.iter().filter(|free| **free >= request.milli_each());
         request.is_none() || enough.take(request.devices()).count() == request.devices()
     }
 
     /// Of the devices with enough left, those with the least, the first of equals; `None` if there are too few.
     pub fn tightest(&self, request: GpuRequest) -> Option<DeviceSet> {
         if request.is_share() {
-            let fits = self.free.iter().enumerate().filter(|(_, free)| **free >= request.milli_each);
+            let fits = self.free.iter().enumerate().filter(|(_, free)| **free >= request.milli_each());
             return fits.min_by_key(|(_, free)| **free).map(|(device, _)| DeviceSet::one(device));
         }
-        let idle = self.free.iter().enumerate().filter(|(_, free)| **free >= request.milli_each);
+        let idle = self.free.iter().enumerate().filter(|(_, free)| **free >= request.milli_each());
         let taken = idle.take(request.devices()).map(|(device, _)| device);
         let (mut set, mut count) = (DeviceSet::default(), 0);
         for device in taken {
@@ -163,7 +98,7 @@ impl Gpus {
         for device in devices.iter() {
             // A device may be gone since the pod was given it.
             if let Some(free) = self.free.get_mut(device) {
-                *free = free.checked_sub(request.milli_each).expect("a device gives more than it has");
+                *free = free.checked_sub(request.milli_each()).expect("a device gives more than it has");
             }
         }
         *self.tenants.entry(kind(request)).or_insert(0) += 1;
@@ -173,7 +108,7 @@ impl Gpus {
     pub(super) fn give_back(&mut self, request: GpuRequest, devices: DeviceSet) {
         for device in devices.iter() {
             if let Some(free) = self.free.get_mut(device) {
-                *free = (*free + request.milli_each).min(WHOLE);
+                *free = (*free + request.milli_each()).min(WHOLE);
             }
         }
         let tenants = self.tenants.get_mut(&kind(request)).expect("a tenant that goes was counted");
@@ -185,7 +120,7 @@ impl Gpus {
 }
 
 fn kind(request: GpuRequest) -> u16 {
-    if request.is_share() { 0 } else { request.devices }
+    if request.is_share() { 0 } else { request.devices() as u16 }
 }
 
 fn device_count(total_milli: i64) -> usize {

@@ -21,7 +21,7 @@ use crate::scheduler::plugins::volume_binding::Decision;
 use crate::scheduler::queue::Queued;
 use crate::scheduler::storage::Key;
 use crate::seam::TimerKind;
-use crate::store::View;
+use crate::store::{Stored, View};
 use crate::time::{Span, Time};
 use crate::volumes::bound_to_claim;
 
@@ -261,7 +261,7 @@ impl Prebind {
     }
 
     /// Whether the watch has yet to show what was written of an object.
-    fn is_behind<T: crate::model::Resource>(&self, view: View<'_>, row: RowId, object: &T) -> bool {
+    fn is_behind<T: Stored>(&self, view: View<'_>, row: RowId, object: &T) -> bool {
         let same = |written: &Object| written.kind() == T::KIND && written.uid() == object.meta().uid;
         let written = self.written.iter().find(|(written, _)| same(written)).map(|(_, revision)| *revision);
         written > view.version_of::<T>(row)

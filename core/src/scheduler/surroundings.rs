@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::Name;
-use crate::model::{
-    Kind, Labels, PodDisruptionBudget, ReplicaSet, ReplicationController, Resource, Selector, StatefulSet,
-};
+use crate::model::{Kind, Labels, PodDisruptionBudget, ReplicaSet, ReplicationController, Selector, StatefulSet};
 use crate::scheduler::storage::Storage;
 use crate::scheduler::terms::Pods;
 use crate::scheduler::traits::Identity;
+use crate::store::Stored;
 
 /// Namespace, kind and name.
 type Key = (Name, Kind, Name);
@@ -123,7 +122,7 @@ impl Surroundings {
 }
 
 /// An owner among whose pods one is spread by default.
-pub(super) trait Owner: Resource {
+pub(super) trait Owner: Stored {
     /// Which pods are its own.
     fn selector(&self) -> &Selector;
 }

@@ -14,6 +14,7 @@ pub(crate) mod hash_index;
 mod index;
 mod log;
 mod table;
+mod tables;
 mod view;
 
 use std::sync::Arc;
@@ -23,17 +24,19 @@ pub use index::IndexKey;
 pub use log::Change;
 pub use table::Table;
 pub(crate) use table::name_hash;
+pub use tables::Stored;
 pub use view::View;
 
 use crate::digest::{Digest, StableHasher};
 use crate::id::{ProcId, Revision, RowId};
-use crate::model::{Kind, Object, Resource, Tables, with_kind};
+use crate::model::{Kind, Object, Resource, with_kind};
 use log::Log;
+use tables::Tables;
 
 /// All tables, the log of changes that somebody has yet to read, and the cursors of the readers.
 #[derive(Default)]
 pub struct Store {
-    pub(crate) tables: Tables,
+    tables: Tables,
     head: Revision,
     log: Log,
     /// Of few readers.
@@ -114,7 +117,7 @@ impl Store {
     }
 
     /// Writes a new object. The caller has checked that its key is free and has set its uid.
-    pub fn insert<T: Resource>(&mut self, object: T) -> (RowId, Revision) {
+    pub fn insert<T: Stored>(&mut self, object: T) -> (RowId, Revision) {
         let (revision, hash) = (self.head.next(), row_hash(&object));
         self.digest.add(hash);
         let row = T::table_mut(self).insert(Arc::new(object), hash, revision);
@@ -123,12 +126,12 @@ impl Store {
     }
 
     /// Writes a new version of an object. Panics if the row is not present.
-    pub fn replace<T: Resource>(&mut self, row: RowId, object: T) -> Revision {
+    pub fn replace<T: Stored>(&mut self, row: RowId, object: T) -> Revision {
         self.replace_shared(row, Arc::new(object))
     }
 
     /// As [`Store::replace`], for a version that has its place in memory already.
-    pub fn replace_shared<T: Resource>(&mut self, row: RowId, version: Arc<T>) -> Revision {
+    pub fn replace_shared<T: Stored>(&mut self, row: RowId, version: Arc<T>) -> Revision {
         let (revision, hash) = (self.head.next(), row_hash(&*version));
         let before = T::table_mut(self).replace(row, Some((version, hash)), revision);
         self.digest.add(hash);
@@ -138,7 +141,7 @@ impl Store {
     }
 
     /// Removes an object. Panics if the row is not present.
-    pub fn remove<T: Resource>(&mut self, row: RowId) -> Revision {
+    pub fn remove<T: Stored>(&mut self, row: RowId) -> Revision {
         let revision = self.head.next();
         let before = T::table_mut(self).replace(row, None, revision);
         self.digest.remove(before.hash);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::id::{Name, Revision, RowId, Uid};
 use crate::model::{Kind, Object, Resource, with_kind};
-use crate::store::{Change, IndexKey, Store};
+use crate::store::{Change, IndexKey, Store, Stored};
 
 /// The store as of one revision: what an informer's cache holds when its watch has delivered that much.
 #[derive(Clone, Copy)]
@@ -40,23 +40,23 @@ impl<'a> View<'a> {
     }
 
     /// A row's object; `None` if it is absent.
-    pub fn get<T: Resource + 'a>(self, row: RowId) -> Option<&'a Arc<T>> {
+    pub fn get<T: Stored + 'a>(self, row: RowId) -> Option<&'a Arc<T>> {
         T::table(self.store).at(row, self.at)
     }
 
     /// A row's object just before a change and after it; `None` is absence.
-    pub fn sides<T: Resource + 'a>(self, change: &Change) -> (Option<&'a T>, Option<&'a T>) {
+    pub fn sides<T: Stored + 'a>(self, change: &Change) -> (Option<&'a T>, Option<&'a T>) {
         let (old, new) = T::table(self.store).sides(change.row, change.revision);
         (old.map(|object| &**object), new.map(|object| &**object))
     }
 
     /// A row's object of this identity; `None` if it is absent or another object has its place.
-    pub fn get_uid<T: Resource + 'a>(self, row: RowId, uid: Uid) -> Option<&'a Arc<T>> {
+    pub fn get_uid<T: Stored + 'a>(self, row: RowId, uid: Uid) -> Option<&'a Arc<T>> {
         self.get::<T>(row).filter(|object| object.meta().uid == uid)
     }
 
     /// The revision of a row's version: what a conditional write must name.
-    pub fn version_of<T: Resource + 'a>(self, row: RowId) -> Option<Revision> {
+    pub fn version_of<T: Stored + 'a>(self, row: RowId) -> Option<Revision> {
         T::table(self.store).written_at(row, self.at)
     }
 
@@ -66,12 +66,12 @@ impl<'a> View<'a> {
     }
 
     /// The object of a name.
-    pub fn find<T: Resource + 'a>(self, namespace: &Name, name: &Name) -> Option<(RowId, &'a Arc<T>)> {
+    pub fn find<T: Stored + 'a>(self, namespace: &Name, name: &Name) -> Option<(RowId, &'a Arc<T>)> {
         T::table(self.store).find(namespace, name, self.at)
     }
 
     /// The same with the [`name_hash`](crate::store::name_hash) of both.
-    pub(crate) fn find_hashed<T: Resource + 'a>(
+    pub(crate) fn find_hashed<T: Stored + 'a>(
         self,
         hash: u64,
         namespace: &Name,
@@ -81,7 +81,7 @@ impl<'a> View<'a> {
     }
 
     /// All objects of a kind, by namespace and name.
-    pub fn all<T: Resource + 'a>(self) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
+    pub fn all<T: Stored + 'a>(self) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
         T::table(self.store).iter(self.at)
     }
 
@@ -101,17 +101,17 @@ impl<'a> View<'a> {
     }
 
     /// All objects of a kind in a namespace, by name.
-    pub fn in_namespace<T: Resource + 'a>(self, namespace: &Name) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
+    pub fn in_namespace<T: Stored + 'a>(self, namespace: &Name) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
         T::table(self.store).in_namespace(namespace, self.at)
     }
 
     /// The objects that an owner manages.
-    pub fn controlled_by<T: Resource + 'a>(self, owner: Uid) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
+    pub fn controlled_by<T: Stored + 'a>(self, owner: Uid) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
         self.under(IndexKey::Controller(owner))
     }
 
     /// The objects under a secondary key.
-    pub fn under<T: Resource + 'a>(self, key: IndexKey) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
+    pub fn under<T: Stored + 'a>(self, key: IndexKey) -> impl Iterator<Item = (RowId, &'a Arc<T>)> + 'a {
         T::table(self.store).under(key, self.at)
     }
 }

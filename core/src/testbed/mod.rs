@@ -27,6 +27,7 @@ use crate::model::{
     ConditionKind, Kind, Labels, Meta, Namespace, Node, NodeStatus, Object, Pod, Resource, Resources, Status3,
 };
 use crate::seam::{Effect, Input, Msg, TimerKind};
+use crate::store::Stored;
 use crate::time::{Span, Time};
 
 /// A core with everything around it.
@@ -259,7 +260,7 @@ impl Testbed {
     }
 
     /// The newest version of an object.
-    pub(crate) fn get<T: Resource>(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
+    pub(crate) fn get<T: Stored>(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
         let (namespace, name): (Name, Name) = (namespace.into(), name.into());
         self.core.newest().find::<T>(&namespace, &name).map(|(_, object)| object.clone())
     }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_core::id::Uid;
-use wavetank_core::kubelet::CONFIG_MIRROR;
+use wavetank_core::model::CONFIG_MIRROR;
 use wavetank_core::model::{Kind, ObjectKey, Pod, PodVolumeSource};
 
 use super::DrainOptions;

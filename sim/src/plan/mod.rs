@@ -17,10 +17,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use wavetank_core::api::Request;
 use wavetank_core::config::Config;
+use wavetank_core::config::TypicalPods;
 use wavetank_core::id::{HostId, Name};
 use wavetank_core::kubelet::Boot;
 use wavetank_core::model::Selector;
-use wavetank_core::scheduler::policies::TypicalPods;
 use wavetank_core::time::{Span, Time};
 
 pub use delay::Delay;

@@ -29,8 +29,9 @@ use wavetank_core::facts::Fact;
 use wavetank_core::growth::give_back;
 use wavetank_core::id::{HostId, Name, ProcId, ProcKind, RequestId, Revision};
 use wavetank_core::kubelet::RuntimeRequest;
-use wavetank_core::seam::{Effect, Input, Msg, TimerKind, World};
+use wavetank_core::seam::{Effect, Input, Msg, TimerKind};
 use wavetank_core::time::Time;
+use wavetank_core::world::World;
 
 use crate::fleet::{Fleet, FleetEvent, Outcome as FleetOutcome};
 use crate::net::{Arrival, Network, RenewalId};

@@ -7,8 +7,9 @@ use wavetank_core::config::Config;
 use wavetank_core::facts::Fact;
 use wavetank_core::growth::give_back;
 use wavetank_core::id::Revision;
-use wavetank_core::seam::{Effect, Input, World};
+use wavetank_core::seam::{Effect, Input};
 use wavetank_core::time::Time;
+use wavetank_core::world::World;
 
 use crate::plan::Plan;
 use crate::queue::{EventQueue, TieOrder, WheelQueue};

@@ -12,10 +12,9 @@ mod tests;
 use crate::api::{Request, read};
 use crate::draw::{Purpose, below, draw};
 use crate::id::{Name, ProcId, RequestId};
-use crate::kubelet::CONFIG_MIRROR;
 use crate::model::{
-    Container, DEFAULT_ACCOUNT, Kind, Namespace, Object, ObjectKey, Pod, PodSpec, ServiceAccount, TOKEN_MOUNT_PATH,
-    TOKEN_VOLUME, TokenVolume,
+    CONFIG_MIRROR, Container, DEFAULT_ACCOUNT, Kind, Namespace, Object, ObjectKey, Pod, PodSpec, ServiceAccount,
+    TOKEN_MOUNT_PATH, TOKEN_VOLUME, TokenVolume,
 };
 use crate::store::{Store, View};
 use crate::time::{Span, Time};

@@ -15,10 +15,10 @@ use crate::api::Refusal;
 use crate::context::Context;
 use crate::id::Name;
 use crate::model::{
-    CLAIM_PROTECTION, ClaimPhase, Meta, Object, PersistentVolume, PersistentVolumeClaim, Resource, StorageClass,
+    CLAIM_PROTECTION, ClaimPhase, Meta, Object, PersistentVolume, PersistentVolumeClaim, StorageClass,
     VOLUME_PROTECTION,
 };
-use crate::store::{Store, View};
+use crate::store::{Store, Stored, View};
 
 /// Completes a claim or a volume on its way into the store.
 pub(super) fn admit(store: &Store, object: &mut Object) {
@@ -77,7 +77,7 @@ pub(super) fn check_update(store: &Store, new: &Object) -> Result<(), Refusal> {
     }
 }
 
-fn stored<'a, T: Resource + 'a>(store: &'a Store, meta: &Meta) -> Option<&'a Arc<T>> {
+fn stored<'a, T: Stored + 'a>(store: &'a Store, meta: &Meta) -> Option<&'a Arc<T>> {
     store.newest().find::<T>(&meta.namespace, &meta.name).map(|(_, object)| object)
 }
 

@@ -7,9 +7,9 @@ use crate::controllers::disruption::tally::{Tally, guarded, is_healthy};
 use crate::id::{Name, Uid};
 use crate::model::{
     Deployment, DisruptionLimit, IntOrPercent, Kind, OwnerReference, Pod, PodDisruptionBudget, ReplicaSet,
-    ReplicationController, Resource, StatefulSet, Stranger,
+    ReplicationController, StatefulSet, Stranger,
 };
-use crate::store::View;
+use crate::store::{Stored, View};
 use crate::time::Time;
 
 /// The counts of one budget.
@@ -143,7 +143,7 @@ fn wanted_by(view: View<'_>, namespace: &Name, owner: &OwnerReference) -> Result
 }
 
 /// How many pods an owner of one kind wants; `None` if it is not there.
-fn wanted_of<T: Resource>(
+fn wanted_of<T: Stored>(
     view: View<'_>,
     namespace: &Name,
     owner: &OwnerReference,

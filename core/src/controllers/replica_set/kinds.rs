@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use crate::model::{Object, ReplicaSet, ReplicationController, Resource, Selector};
+use crate::model::{Object, ReplicaSet, ReplicationController, Selector};
+use crate::store::Stored;
 use crate::time::Span;
 
 /// A kind that keeps a number of equal pods.
-pub(in crate::controllers) trait Replicated: Resource {
+pub(in crate::controllers) trait Replicated: Stored {
     /// The number of the kind's client and work queue.
     const NUMBER: u8;
     /// How the kind's controller names itself in events.

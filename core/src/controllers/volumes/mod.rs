@@ -23,13 +23,13 @@ pub(super) use protection::{NUMBER as PROTECTION, Protection};
 use std::sync::Arc;
 
 use crate::model::{Object, Pod, Resource};
-use crate::store::{Change, View};
+use crate::store::{Change, Stored, View};
 
 /// A version of a row; `None` is absence.
 type Version<'a, T> = Option<&'a Arc<T>>;
 
 /// A row of one kind before and after a change; `None` if the change is about another kind.
-fn versions<'a, T: Resource + 'a>(view: View<'a>, change: &Change) -> Option<(Version<'a, T>, Version<'a, T>)> {
+fn versions<'a, T: Stored + 'a>(view: View<'a>, change: &Change) -> Option<(Version<'a, T>, Version<'a, T>)> {
     let (before, after) = (view.before(change.revision), view.at(change.revision));
     (change.kind == T::KIND).then(|| (before.get::<T>(change.row), after.get::<T>(change.row)))
 }

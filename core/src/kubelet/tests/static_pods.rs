@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::kubelet::{CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE};
-use crate::model::{Namespace, NodeSpec, Taint, TaintEffect};
+use crate::model::{CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE, Namespace, NodeSpec, Taint, TaintEffect};
 
 fn manifest(name: &str, spec: PodSpec) -> Arc<Pod> {
     Arc::new(Pod { meta: Meta::named("default", name).into(), spec: Shared::new(spec), ..Pod::default() })

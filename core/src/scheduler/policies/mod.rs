@@ -21,13 +21,13 @@ mod view;
 
 use std::sync::Arc;
 
-pub use fragmentation::{Fragmentation, TypicalPod, TypicalPods};
+pub use fragmentation::Fragmentation;
 pub use view::{Cycle, NodeView, PodView};
 
 pub use crate::scheduler::gpu::DeviceSet;
 pub use crate::scheduler::plugins::Normalization;
 
-use crate::config::PolicyConfig;
+use crate::config::{PolicyConfig, TypicalPods};
 
 /// Everything that a policy may be made from.
 #[derive(Clone, Copy, Debug)]

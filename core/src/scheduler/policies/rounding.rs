@@ -10,7 +10,7 @@
 
 #![expect(clippy::float_arithmetic, reason = "the published score is a sum in float64, and its rounding decides ties")]
 
-use super::{TypicalPod, TypicalPods};
+use crate::config::{TypicalPod, TypicalPods};
 use crate::id::Name;
 
 /// How many ways there are to lose GPUs to a typical pod; see [`loss`].

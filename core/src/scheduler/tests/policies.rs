@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::oracle::{check_details, compare};
-use crate::config::{Point, PolicyConfig, ProfileConfig, SchedulerConfig, Ties};
+use crate::config::{Point, PolicyConfig, ProfileConfig, SchedulerConfig, Ties, TypicalPod, TypicalPods};
 use crate::digest::Shared;
 use crate::id::{Name, RowId};
 use crate::model::{
@@ -14,7 +14,7 @@ use crate::model::{
 use crate::scheduler::explain::{Detail, Explained};
 use crate::scheduler::gpu::{GPU_MILLI, GPU_MODEL, GpuRequest};
 use crate::scheduler::placement::Placement;
-use crate::scheduler::policies::{self, TypicalPod, TypicalPods};
+use crate::scheduler::policies;
 
 /// CPU in cores, GPU in thousandths, and the models it takes.
 const KINDS: [(i64, i64, &[&str]); 9] = [

@@ -1,6 +1,5 @@
 //! What the core wants is carried out: timers, the disk, messages with their delays; what it writes is written down.
 
-use wavetank_core::api::Client;
 use wavetank_core::digest::StableHasher;
 use wavetank_core::draw::{Purpose, below, draw};
 use wavetank_core::events::{Event, Written};
@@ -102,7 +101,7 @@ impl Bench<'_> {
                 // cluster may come before the watch shows what was written.
                 let (lane, leaves_at) = match &body {
                     Msg::Request(id, request) if matches!(from, ProcId::CONTROLLER_MANAGER | ProcId::SCHEDULER) => {
-                        (Lane::Requests, self.pace.leaves(from, Client::number_of(*id), request, self.now))
+                        (Lane::Requests, self.pace.leaves(from, id.client(), request, self.now))
                     }
                     Msg::Request(..) => (Lane::Requests, self.now),
                     Msg::Response(..) if self.pace.overtaking => (Lane::Answers, self.now),

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use wavetank_core::config::{TypicalPod, TypicalPods};
 use wavetank_core::scheduler::gpu::{GpuRequest, WHOLE};
-use wavetank_core::scheduler::policies::{TypicalPod, TypicalPods};
 
 use super::choices::{Choice, Choices};
 use super::{TraceNode, TracePod};

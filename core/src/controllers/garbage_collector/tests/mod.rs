@@ -4,7 +4,8 @@ use super::*;
 use crate::config::Config;
 use crate::digest::Shared;
 use crate::facts::What;
-use crate::model::{Container, Deployment, Labels, Pod, PodSpec, PodTemplate, ReplicaSet, Resource, Selector};
+use crate::model::{Container, Deployment, Labels, Pod, PodSpec, PodTemplate, ReplicaSet, Selector};
+use crate::store::Stored;
 use crate::testbed::Testbed;
 use crate::time::Span;
 
@@ -30,7 +31,7 @@ fn bed() -> Testbed {
     bed
 }
 
-fn count<T: Resource + 'static>(bed: &Testbed) -> usize {
+fn count<T: Stored + 'static>(bed: &Testbed) -> usize {
     bed.core.newest().all::<T>().count()
 }
 

@@ -5,10 +5,9 @@ use crate::api::{Propagation, Request};
 use crate::controllers::NamespacedName;
 use crate::events::Event;
 use crate::model::{
-    ClaimPhase, Kind, Meta, ObjectKey, PRE_RESIZE_CAPACITY, PersistentVolume, PersistentVolumeClaim, Resource,
-    VolumePhase,
+    ClaimPhase, Kind, Meta, ObjectKey, PRE_RESIZE_CAPACITY, PersistentVolume, PersistentVolumeClaim, VolumePhase,
 };
-use crate::store::View;
+use crate::store::{Stored, View};
 
 /// What a sync wants.
 #[derive(Default)]
@@ -87,7 +86,7 @@ impl Plan {
     }
 
     /// Writes a changed copy over the version that the view shows.
-    pub(super) fn update<T: Resource>(mut self, view: View<'_>, changed: T) -> Plan {
+    pub(super) fn update<T: Stored>(mut self, view: View<'_>, changed: T) -> Plan {
         let found = view.find::<T>(&changed.meta().namespace, &changed.meta().name);
         let expected = found.and_then(|(row, _)| view.version_of::<T>(row));
         self.writes.push(Request::Update { object: object(changed), expected });

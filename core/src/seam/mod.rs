@@ -1,17 +1,32 @@
-//! The seam between the core and its two worlds: what goes in, what comes out, and the loop that joins them.
+//! The seam between the core and its two worlds: what goes in and what comes out.
 //!
-//! Everything that crosses is data, so it can be logged, hashed, compared between the worlds and replayed. A world
-//! never calls back into the core while it performs an effect; "no re-entrancy" is structural.
+//! Everything that crosses is data, so it can be logged, hashed, compared between the worlds and replayed. So are the
+//! messages between processes, which the world carries: this is the language that all of them speak, and it knows none
+//! of them.
+//!
+//! Parts: `request` and `answer` are what an API server is asked and what it says, `runtime` is what a kubelet and its
+//! container runtime say to each other, `usage` among it what a machine has left.
+
+mod answer;
+mod request;
+mod runtime;
+mod usage;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Answer, Request};
+pub(crate) use answer::NAMESPACE_TERMINATING;
+pub use answer::{Answer, Refusal, Reply, Taken};
+pub use request::{Patch, Propagation, Request};
+pub use runtime::{
+    Boot, ContainerConfig, ContainerIndex, HookKind, ImageSize, MountedFile, ProbeKind, RunningContainer, RunningPod,
+    RuntimeEvent, RuntimeRequest,
+};
+pub use usage::{ContainerUsage, ImageUsage, NodeUsage, PodUsage, Supply, UsageLevels};
+
 use crate::facts::Fact;
 use crate::id::{Name, ProcId, RequestId, Revision, Uid};
-use crate::kubelet::{Boot, RuntimeEvent, RuntimeRequest};
-use crate::machine::Core;
 use crate::model::{Node, Object, ObjectKey, Pod};
 use crate::time::Time;
 
@@ -159,26 +174,4 @@ pub enum TimerKind {
     SchedulerCycle,
     /// Scheduler: look whether the claims of pods with a node are bound.
     SchedulerVolumes,
-}
-
-/// Everything outside the orchestration core: a seeded simulator, or a tokio runtime with Docker nodes.
-pub trait World {
-    /// Waits, virtually or really, for the next input. `None` ends the run.
-    fn next_input(&mut self) -> Option<(Time, Input)>;
-    /// Carries out one effect; never calls back into the core.
-    fn perform(&mut self, now: Time, effect: Effect);
-    /// Lets the world look at the core after a step and all its effects; it cannot change anything.
-    fn observe(&mut self, _now: Time, _core: &Core) {}
-}
-
-/// Runs a core in a world until the world ends the run.
-pub fn drive(core: &mut Core, world: &mut impl World) {
-    let mut effects = Vec::new();
-    while let Some((now, input)) = world.next_input() {
-        core.step(now, input, &mut effects);
-        for effect in effects.drain(..) {
-            world.perform(now, effect);
-        }
-        world.observe(now, core);
-    }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::usage::{NodeUsage, UsageLevels};
 use crate::id::{Name, Uid};
-use crate::kubelet::usage::{NodeUsage, UsageLevels};
 use crate::model::{Address, Hook, Labels, Pod, Probe, PullPolicy, Resources, Taint};
 use crate::time::{Span, Time};
 

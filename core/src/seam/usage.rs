@@ -4,9 +4,9 @@ use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
+use super::ContainerIndex;
 use crate::config::{EvictionAmount, EvictionSignal};
 use crate::id::{Name, Uid};
-use crate::kubelet::ContainerIndex;
 use crate::time::Time;
 
 /// Something that can run short: how much there is and how much is left. Both are 0 if it is not modelled.
