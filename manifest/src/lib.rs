@@ -10,8 +10,8 @@
 //!    [`scheduler_configuration`]: kube-scheduler's configuration files.
 //!
 //! Invariant: no input makes these readers panic, and none makes them use unbounded memory or stack.
-//! Absent on purpose: streams (callers give text and a name for it; [`text_file`] reads it from a disk), writing YAML, and the conversion of
-//! Kubernetes objects to the core's own rows.
+//! Absent on purpose: streams (callers give text and a name for it; [`text_file`] reads it from a disk), writing YAML,
+//! and the conversion of Kubernetes objects to the core's own rows.
 
 pub mod kubernetes;
 pub mod scheduler_configuration;

@@ -325,23 +325,6 @@ fn an_empty_run_has_all_its_plots_and_they_say_so() {
 }
 
 #[test]
-fn a_run_that_is_another_than_the_pinned_one_is_not_shown_as_good() {
-    let mut record = sample::record();
-    record.summary.expectations.retain(|one| one.held);
-    let all = record.summary.expectations.len();
-    let page = |record: &RunRecord, name: &str| text(&written(name, record), "report.html").to_owned();
-    let held = format!("<div class=\"card verdict held\">All {all} expectations held.</div>");
-    assert!(page(&record, "as-pinned").contains(&held));
-    record.summary.pinned_fingerprint = Some("0123456789abcdef".into());
-    let differs = format!(
-        "<div class=\"card verdict broken\">All {all} expectations held. The scenario pins fingerprint \
-         0123456789abcdef, the run has {}.</div>",
-        record.summary.fingerprint
-    );
-    assert!(page(&record, "not-as-pinned").contains(&differs));
-}
-
-#[test]
 fn single_points_zeros_huge_values_and_late_times_are_drawn() {
     let mut record = sample::empty();
     record.summary.duration_ns = 400 * 86_400 * SECOND;

@@ -306,7 +306,7 @@ fn a_pod_tells_for_whose_pull_it_waits_and_a_zone_is_no_node() {
             "pulling image big",
             "because at ",
             "pod/first image big pulled",
-            "image big is on the node already",
+            "image big pulled",
         ],
     );
     assert!(!run.story("pod/first").contains("waits for its turn"));

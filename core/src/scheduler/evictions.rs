@@ -127,7 +127,7 @@ impl Scheduler {
             self.evictions.rooms.get_mut(&number).expect("a room lasts until all its victims have been asked for");
         match answer {
             Ok(_) if !eviction.deleted => {
-                // A mark that comes too late, after the victim's own end, is no news: the next attempt finds other room.
+                // Not before it is marked: a victim that has just gone by itself makes no room.
                 room.tell(ctx, &eviction.victim);
                 let id = self.client.send(ctx, deletion(&eviction.victim));
                 self.evictions.asked.insert(id, Eviction { deleted: true, ..eviction });

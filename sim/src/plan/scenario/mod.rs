@@ -112,7 +112,7 @@ impl Loaded {
             (expansion, other) => {
                 let mut errors = expansion.err().map_or(Vec::new(), |errors| errors.0);
                 errors.extend(other.err().into_iter().flat_map(|errors| errors.0));
-                Err(Errors(errors).sorted())
+                Err(overrides::name_source(Errors(errors).sorted(), inputs))
             }
         }
     }

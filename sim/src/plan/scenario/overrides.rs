@@ -1,4 +1,5 @@
-//! `--set path=value`, and a value of `--matrix`: changes of the tree before it is typed, so that the same reader refuses what is wrong.
+//! `--set path=value`, and a value of `--matrix`: changes of the tree before it is typed, so that the same reader
+//! refuses what is wrong.
 
 use wavetank_manifest::yaml::{self, Duplicates, Key, Position, Span, Value};
 use wavetank_manifest::{Error, Errors, Node, nearest};
@@ -11,7 +12,8 @@ enum Step<'a> {
     Index(usize),
 }
 
-/// Sets one value, which this option of the command line has given. A key that the file does not have is added; whether such a field exists is the reader's business.
+/// Sets one value, which this option of the command line has given. A key that the file does not have is added; whether
+/// such a field exists is the reader's business.
 ///
 /// Errors: a path that leads nowhere, a value that is not YAML.
 pub(super) fn apply(tree: &mut Node, (option, setting): (&str, &str)) -> Result<(), Errors> {
