@@ -29,4 +29,9 @@ fn a_run_that_is_another_than_the_pinned_one_is_not_shown_as_good() {
         record.summary.fingerprint
     );
     assert!(page(&record, "not-as-pinned").contains(&differs));
+    let mut empty = sample::empty();
+    empty.summary.pinned_fingerprint = Some("0123456789abcdef".into());
+    assert!(
+        page(&empty, "empty").contains("broken\">The scenario has no expectations. The scenario pins fingerprint 0")
+    );
 }
