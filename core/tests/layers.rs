@@ -1,5 +1,7 @@
 //! The core's modules stand in layers, and each knows only those below it. Tests may look anywhere.
 
+#![expect(clippy::disallowed_methods, reason = "a test reads sources; the core does not")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::api::accounts::Account;
 use crate::api::limit_ranger::{self, ContainerDefaults};
 use crate::api::priority::{self, Priority};
-use crate::api::{Refusal, accounts, create, pod_security, quota, storage};
+use crate::api::{Refusal, accounts, namespace, pod_security, quota, storage};
 use crate::config::PodSecurityConfig;
 use crate::context::Context;
 use crate::digest::{Shared, StableHasher};
@@ -128,7 +128,7 @@ pub fn early_refusal(view: View<'_>, key: &ObjectKey, pod: Option<&Pod>) -> Opti
     if !key.kind.is_namespaced() {
         return None;
     }
-    if let Err(refusal) = create::check_namespace(view, key) {
+    if let Err(refusal) = namespace::check_namespace(view, key) {
         return Some(refusal);
     }
     let pod = pod?;

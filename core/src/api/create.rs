@@ -3,20 +3,19 @@
 use std::sync::Arc;
 
 use crate::api::admission;
-use crate::api::deletion::NAMESPACE_CONTENT;
-use crate::api::{Answer, ApiServer, Refusal, Reply, Taken, apply, read, storage, update};
+use crate::api::namespace::{NAMESPACE_CONTENT, check_namespace};
+use crate::api::{Answer, ApiServer, Refusal, Taken, apply, read, storage, update};
 use crate::context::Context;
 use crate::draw::{LETTERS, Purpose, below, draw, draw_uid};
-use crate::id::{Name, Revision, Uid};
+use crate::id::{Name, Uid};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, Conditions, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
-    EndpointSlice, Endpoints, Job, Kind, Labels, LimitRange, Meta, Namespace, Node, Object, ObjectKey,
-    PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget, PriorityClass,
-    ReplicaSet, ReplicationController, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet, StorageClass,
-    VolumeAttachment, with_object,
+    EndpointSlice, Endpoints, JOB_NAME_LABELS, JOB_UID_LABELS, Job, Kind, Labels, LimitRange, Meta, Namespace, Node,
+    Object, ObjectKey, PersistentVolume, PersistentVolumeClaim, PersistentVolumeStatus, Pod, PodDisruptionBudget,
+    PriorityClass, ReplicaSet, ReplicationController, ResourceQuota, Secret, Service, ServiceAccount, StatefulSet,
+    StorageClass, VolumeAttachment, with_object,
 };
-use crate::seam::NAMESPACE_TERMINATING;
-use crate::store::{Store, Stored, View};
+use crate::store::{Store, Stored};
 
 /// How often a drawn name may collide before the creation is refused.
 const NAME_ATTEMPTS: u64 = 8;
@@ -146,26 +145,8 @@ impl ApiServer {
         object.on_creation(self, ctx);
         let object = self.admission.admit(ctx, store, object, &key.name)?;
         let (row, revision) = store.insert(object);
-        Ok(stored::<T>(store, row, revision))
+        Ok(read::stored::<T>(store, row, revision))
     }
-}
-
-/// The answer to a write: the object as it is stored.
-pub(super) fn stored<T: Stored>(store: &Store, row: crate::id::RowId, revision: Revision) -> Reply {
-    let object = store.newest().get::<T>(row).expect("the row was just written");
-    Reply::Object(T::into_object(object.clone()), revision)
-}
-
-/// The name of the object's namespace, which must be there and stay.
-pub(super) fn check_namespace(view: View<'_>, key: &ObjectKey) -> Result<Name, Refusal> {
-    let Some((_, namespace)) = view.find::<Namespace>(&Name::default(), &key.namespace) else {
-        return Err(Refusal::NotFound(ObjectKey::new(Kind::Namespace, "", &key.namespace)));
-    };
-    if namespace.meta.is_terminating() {
-        let message = format!("unable to create new content in namespace {} {NAMESPACE_TERMINATING}", key.namespace);
-        return Err(Refusal::Forbidden { key: key.clone(), message: message.into() });
-    }
-    Ok(namespace.meta.name.clone())
 }
 
 fn free_name<T: Stored>(seed: u64, store: &Store, key: &ObjectKey, creation: u64) -> Result<Name, Refusal> {
@@ -198,11 +179,6 @@ fn hold_by_content(namespace: &mut Namespace) {
         *finalizers = finalizers.iter().cloned().chain([NAMESPACE_CONTENT.into()]).collect();
     }
 }
-
-/// The labels of a Job's pods that the API server makes: by name and by uid, in the old and the new spelling.
-pub(super) const JOB_NAME_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
-/// The same by uid; the last one is what the Job selects by.
-pub(super) const JOB_UID_LABELS: [&str; 2] = ["controller-uid", "batch.kubernetes.io/controller-uid"];
 
 /// Makes the selector and the labels of a Job that has not chosen its own. A Job without labels gets its template's:
 /// those are one map in the API server when the selector is made, so the made labels are among them.

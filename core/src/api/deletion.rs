@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::api::namespace::is_held_by_content;
 use crate::api::{Answer, Propagation, Refusal, Reply, read};
 use crate::context::Context;
 use crate::id::{Name, RowId, Uid};
@@ -13,8 +14,6 @@ use crate::time::{Span, Time};
 pub const FOREGROUND_DELETION: &str = "foregroundDeletion";
 /// Holds an object until the objects that it owns have lost their owner.
 pub const ORPHAN: &str = "orphan";
-/// Holds a namespace until it is empty; among the finalizers of its spec.
-pub const NAMESPACE_CONTENT: &str = "kubernetes";
 
 /// Namespaces that stay. Source: `NewLifecycle`, staging/src/k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle
 /// (v1.34.1).
@@ -58,11 +57,6 @@ pub(super) fn delete(
         return delete_namespace(ctx, store, row, namespace, propagation);
     }
     with_kind!(key.kind, T => delete_row::<T>(ctx, store, row, grace, propagation))
-}
-
-/// Whether somebody has yet to be done with a namespace.
-pub(super) fn is_held_by_content(namespace: &Namespace) -> bool {
-    !namespace.finalizers.is_empty()
 }
 
 /// Begins the end of a namespace that somebody has yet to be done with; a second deletion changes nothing.
@@ -169,7 +163,7 @@ fn mark<T: Stored>(
         return Ok(Reply::Deleted(Some(T::into_object(stored.clone()))));
     }
     let revision = store.replace(row, marked);
-    match super::create::stored::<T>(store, row, revision) {
+    match read::stored::<T>(store, row, revision) {
         Reply::Object(object, _) => Ok(Reply::Deleted(Some(object))),
         other => Ok(other),
     }

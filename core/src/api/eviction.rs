@@ -5,7 +5,7 @@
 //! pkg/registry/core/pod/storage/eviction.go (v1.34.1). Absent on purpose: its retries over conflicts, which cannot
 //! arise within one request here.
 
-use crate::api::{Answer, Propagation, Refusal, Reply, create, deletion};
+use crate::api::{Answer, Propagation, Refusal, Reply, deletion, namespace};
 use crate::context::Context;
 use crate::id::{Name, RowId, Uid};
 use crate::model::{ConditionKind, Kind, ObjectKey, Phase, Pod, PodDisruptionBudget, Status3, UnhealthyPodEviction};
@@ -26,7 +26,7 @@ pub(super) fn evict(
     grace: Option<Span>,
     dry_run: bool,
 ) -> Answer {
-    create::check_namespace(store.newest(), key)?;
+    namespace::check_namespace(store.newest(), key)?;
     let found = store.newest().find::<Pod>(&key.namespace, &key.name).map(|(_, pod)| pod.clone());
     let pod = found.ok_or_else(|| Refusal::NotFound(key.clone()))?;
     if let Some((row, budget)) = charged(ctx.now, store.newest(), &pod)?

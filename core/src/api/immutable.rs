@@ -5,13 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::create::{JOB_NAME_LABELS, JOB_UID_LABELS};
 use crate::api::priority::preemption_policy;
 use crate::api::{Refusal, together};
 use crate::digest::Shared;
 use crate::model::{
-    ConfigMap, Job, JobSpec, Labels, ObjectKey, PodSpec, PodTemplate, PriorityClass, Resource, ResourceQuota, Secret,
-    SelectorOperator,
+    ConfigMap, JOB_NAME_LABELS, JOB_UID_LABELS, Job, JobSpec, Labels, ObjectKey, PodSpec, PodTemplate, PriorityClass,
+    Resource, ResourceQuota, Secret, SelectorOperator,
 };
 use crate::store::Store;
 

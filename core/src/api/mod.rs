@@ -9,7 +9,7 @@
 //! status), `patch` (single changes, `undo` among them), `apply`, `deletion` and `eviction`. On the way into the store
 //! come `admission` with `accounts`, `priority`, `limit_ranger`, `pod_security` and `quota`, and `services` for
 //! addresses and ports;
-//! `parts` says which part of a kind is its status, `immutable`, `set_updates` and `storage` what may not change.
+//! `namespace` is what one says of its content, `parts` which part of a kind is its status, `immutable`, `set_updates` and `storage` what may not change.
 //! `changes` tells facts of writes, `leases` keeps renewals, `client` is the side of who asks.
 
 mod accounts;
@@ -23,6 +23,7 @@ pub mod eviction;
 mod immutable;
 pub mod leases;
 mod limit_ranger;
+mod namespace;
 mod parts;
 mod patch;
 mod pod_security;
@@ -38,6 +39,7 @@ mod update;
 
 pub(crate) use client::Bucket;
 pub use client::Client;
+pub use namespace::NAMESPACE_CONTENT;
 pub(crate) use read::find;
 pub use server::ApiServer;
 pub(crate) use storage::default_class;

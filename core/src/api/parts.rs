@@ -1,6 +1,6 @@
 //! How a kind's objects divide into what clients want and what components report.
 
-use crate::api::{deletion, immutable, set_updates};
+use crate::api::{immutable, namespace, set_updates};
 use crate::model::{
     CSIDriver, CSINode, CSIStorageCapacity, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment,
     EndpointSlice, Endpoints, Job, LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod,
@@ -40,7 +40,7 @@ macro_rules! parts {
 }
 
 parts! {
-    Namespace: [finalizers, conditions] generation if |new, old| false, held by deletion::is_held_by_content;
+    Namespace: [finalizers, conditions] generation if |new, old| false, held by namespace::is_held_by_content;
     Node: [status] generation if |new, old| new.spec != old.spec;
     Pod: [node, status] generation if |new, old| new.spec != old.spec;
     ReplicaSet: [status] generation if |new, old|

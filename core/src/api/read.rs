@@ -1,9 +1,9 @@
-//! Objects by a key whose kind is known only at run time.
+//! Objects by a key whose kind is known only at run time, and the answers that show them.
 
 use crate::api::{Answer, Refusal, Reply};
-use crate::id::RowId;
+use crate::id::{Revision, RowId};
 use crate::model::{Object, ObjectKey, Resource, with_kind};
-use crate::store::{Store, View};
+use crate::store::{Store, Stored, View};
 
 /// The object that a view shows.
 pub(crate) fn find(view: View<'_>, key: &ObjectKey) -> Option<Object> {
@@ -34,4 +34,10 @@ pub(super) fn read(store: &Store, key: ObjectKey) -> Answer {
         let revision = view.version_of::<T>(row).expect("the row is present");
         Ok(Reply::Object(T::into_object(object.clone()), revision))
     })
+}
+
+/// The answer to a write: the object as it is stored.
+pub(super) fn stored<T: Stored>(store: &Store, row: RowId, revision: Revision) -> Reply {
+    let object = store.newest().get::<T>(row).expect("the row was just written");
+    Reply::Object(T::into_object(object.clone()), revision)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::parts::Parts;
-use crate::api::{Answer, Refusal, Reply, admission, create, deletion, immutable, storage};
+use crate::api::{Answer, Refusal, Reply, admission, deletion, immutable, read, storage};
 use crate::context::Context;
 use crate::id::{Name, Revision, RowId};
 use crate::model::{
@@ -124,7 +124,7 @@ fn write<T: Parts>(
         return Ok(Reply::Deleted(None));
     }
     let revision = store.replace(row, new);
-    Ok(create::stored::<T>(store, row, revision))
+    Ok(read::stored::<T>(store, row, revision))
 }
 
 /// The sender's version with what an update leaves alone; `None` if nothing changes then. A change of what is immutable
@@ -189,7 +189,7 @@ fn write_status<T: Parts>(
         return Ok(unchanged::<T>(store, row));
     }
     let revision = store.replace(row, new);
-    Ok(create::stored::<T>(store, row, revision))
+    Ok(read::stored::<T>(store, row, revision))
 }
 
 /// Writes a version of a row, unless it is what the row has.
@@ -198,13 +198,13 @@ pub(super) fn replace<T: Stored>(store: &mut Store, row: RowId, old: &T, new: T)
         return unchanged::<T>(store, row);
     }
     let revision = store.replace(row, new);
-    create::stored::<T>(store, row, revision)
+    read::stored::<T>(store, row, revision)
 }
 
 /// The answer to a write that changes nothing.
 fn unchanged<T: Stored>(store: &Store, row: RowId) -> Reply {
     let revision = store.newest().version_of::<T>(row).expect("the row is present");
-    create::stored::<T>(store, row, revision)
+    read::stored::<T>(store, row, revision)
 }
 
 /// Finds the stored version and checks that it is the one that the writer had.

@@ -10,6 +10,11 @@ use crate::model::{
 };
 use crate::time::{Span, Time};
 
+/// The labels of a Job's pods that the API server makes: by name and by uid, in the old and the new spelling.
+pub(crate) const JOB_NAME_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
+/// The same by uid; the last one is what the Job selects by.
+pub(crate) const JOB_UID_LABELS: [&str; 2] = ["controller-uid", "batch.kubernetes.io/controller-uid"];
+
 /// The finalizer by which a pod waits until its Job has counted it.
 pub const JOB_TRACKING: &str = "batch.kubernetes.io/job-tracking";
 /// The annotation and label with a pod's completion index.

@@ -44,6 +44,7 @@ pub use batch::{
     FailurePattern, FailureRule, JOB_CONTROLLER, JOB_TRACKING, Job, JobSpec, JobStatus, JobTemplate, PodReplacement,
     SuccessRule, Uncounted,
 };
+pub(crate) use batch::{JOB_NAME_LABELS, JOB_UID_LABELS};
 pub use condition::{Condition, ConditionKind, Conditions, Status3, WantedCondition};
 pub(crate) use config::DESCRIPTION;
 pub use config::{

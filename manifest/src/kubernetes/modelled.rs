@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use super::{Located, Manifest};
+use super::kinds::Manifest;
+use super::located::Located;
 use crate::yaml::{Node, Value};
 
 /// Paths that the core acts on or that change nothing. `[]` is any item, `**` everything below; `@pod` stands for a

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1 as api;
 use wavetank_core::id::Name;
 use wavetank_core::model::{PlacementRules, PodTerm, PodTerms, SelectorRequirement, SpreadConstraint, WeightedPodTerm};
 
-use super::to_core::{name, requirement, selector};
+use super::parts::{name, requirement, selector};
 
 /// The rules of an admitted spec, of a template or of a pod; `None` if it has none.
 pub(super) fn rules(spec: &api::PodSpec, of_template: bool) -> Option<Box<PlacementRules>> {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Event;
 
-use super::{KINDS, Kind, Located, Manifest, config};
+use super::config;
+use super::kinds::{KINDS, Kind, Manifest};
+use super::located::Located;
 use crate::strict::{self, Error, Errors};
 use crate::yaml::{self, Duplicates, Node, Position, Value};
 

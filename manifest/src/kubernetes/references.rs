@@ -5,7 +5,7 @@ use wavetank_core::id::Name;
 use wavetank_core::model::{ConfigKind, EnvSource, ObjectReference};
 use wavetank_core::quantity::Quantity;
 
-use super::to_core::name;
+use super::parts::name;
 
 /// Where a variable's value comes from.
 pub(super) fn env_source(source: &api::EnvVarSource) -> Option<EnvSource> {

@@ -15,7 +15,11 @@ use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{ConditionKind, Kind, Object, OwnerReference, Phase, PlacementRules, Pod, PodTerm, Status3};
 use wavetank_core::time::Time;
 
-use super::{Located, Manifest, admit_pod, apply_defaults, read_node, to_object};
+use super::defaults::{admit_pod, apply_defaults};
+use super::kinds::Manifest;
+use super::located::Located;
+use super::read::read_node;
+use super::to_core::to_object;
 use crate::strict::{Error, Errors, from_node};
 use crate::yaml::{self, Duplicates, Node, Value};
 

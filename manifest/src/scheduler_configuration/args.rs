@@ -19,8 +19,8 @@ use super::format::{
     NodeResourcesBalancedAllocationArgs, NodeResourcesFitArgs, PodTopologySpreadArgs, ResourceSpec, ShapePoint,
     Strategy, VolumeBindingArgs as VolumeBinding,
 };
+use crate::kubernetes::parts::term;
 use crate::kubernetes::placement::{fields, spread};
-use crate::kubernetes::to_core::term;
 use crate::kubernetes::validation::metadata::label_name;
 use crate::kubernetes::validation::report::{At, Report};
 use crate::kubernetes::validation::scheduling::{node_term, weight};

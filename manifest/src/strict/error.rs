@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::kubernetes::go_types;
+use super::go_types;
 use crate::yaml::{Position, SyntaxError};
 
 /// One mistake in a text.

@@ -14,6 +14,7 @@ mod deserializer;
 mod error;
 mod fault;
 mod go_time;
+mod go_types;
 mod meant;
 mod spanned;
 #[cfg(test)]

@@ -403,7 +403,7 @@ fn persisted(store: &Store) -> Revision {
 /// Source: `BindingREST.setPodHostAndAnnotations`, pkg/registry/core/pod/storage/storage.go (v1.34.1).
 fn bind(ctx: &Context<'_>, store: &mut Store, namespace: Name, name: Name, uid: crate::id::Uid, node: Name) -> Answer {
     let key = ObjectKey { kind: Kind::Pod, namespace, name };
-    super::create::check_namespace(store.newest(), &key)?;
+    super::namespace::check_namespace(store.newest(), &key)?;
     let Some((row, pod)) = store.newest().find::<Pod>(&key.namespace, &key.name) else {
         return Err(Refusal::NotFound(key));
     };

@@ -12,7 +12,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::api::deletion::NAMESPACE_CONTENT;
+use crate::api::NAMESPACE_CONTENT;
 use crate::api::{Answer, Propagation, Refusal, Reply, Request};
 use crate::config::{ControllerManagerConfig, RateLimit};
 use crate::context::Context;

@@ -19,8 +19,8 @@ use wavetank_core::model::{
     VolumeMount,
 };
 
+use super::parts::{labels, name, optional};
 use super::references::{field, resource};
-use super::to_core::{labels, name, optional};
 
 fn blobs(values: Option<&BTreeMap<String, ByteString>>) -> Blobs {
     values.into_iter().flatten().map(|(key, bytes)| (name(key), bytes.0.as_slice().into())).collect()

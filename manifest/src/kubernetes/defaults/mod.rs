@@ -26,7 +26,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::Manifest;
+use super::kinds::Manifest;
 use wavetank_core::quantity::Quantity;
 
 pub use admission::admit_pod;

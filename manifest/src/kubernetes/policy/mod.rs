@@ -16,7 +16,7 @@ use wavetank_core::model::{
     ResourceQuotaStatus, ScopeRequirement, SelectorOperator,
 };
 
-use super::to_core::name;
+use super::parts::name;
 
 fn amounts(list: Option<&BTreeMap<String, QuantityText>>) -> Amounts {
     let read = |text: &QuantityText| text.0.parse().expect("quantities are checked while reading");

@@ -22,7 +22,7 @@ use wavetank_core::model::{
 };
 use wavetank_core::quantity::Quantity;
 
-use super::to_core::{labels, name, optional, selector, term};
+use super::parts::{labels, name, optional, selector, term};
 
 /// The types of a PersistentVolume, in the order in which the API server looks at them.
 pub(super) const VOLUME_TYPES: &[&str] = &[

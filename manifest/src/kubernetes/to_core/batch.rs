@@ -9,7 +9,8 @@ use wavetank_core::model::{
 };
 use wavetank_core::time::Span;
 
-use super::{labels, name, selector, status3, template};
+use super::{status3, template};
+use crate::kubernetes::parts::{labels, name, selector};
 use crate::kubernetes::schedule;
 
 pub(super) fn job(meta: Meta, object: &api::Job) -> Job {

@@ -3,7 +3,8 @@
 use k8s_openapi::api::policy::v1 as api;
 use wavetank_core::model::{DisruptionLimit, Meta, PodDisruptionBudget, UnhealthyPodEviction};
 
-use super::{int_or_percent, selector};
+use super::int_or_percent;
+use crate::kubernetes::parts::selector;
 
 pub(super) fn budget(meta: Meta, object: &api::PodDisruptionBudget) -> PodDisruptionBudget {
     let Some(spec) = &object.spec else { return PodDisruptionBudget { meta, ..PodDisruptionBudget::default() } };

@@ -6,7 +6,8 @@ use wavetank_core::model::{
     AppProtocol, EndpointAddress, EndpointPort, EndpointSubset, EndpointTarget, Endpoints, Meta,
 };
 
-use super::{name, optional, protocol, uid};
+use super::{protocol, uid};
+use crate::kubernetes::parts::{name, optional};
 
 /// The core's Endpoints, in the order in which they are written.
 ///

@@ -17,21 +17,23 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as api;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as QuantityText;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference as ApiOwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference as ApiOwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
-    Deployment, DeploymentStrategy, IntOrPercent, Kind, Labels, Meta, MetaExtras, Namespace, Object, OwnerReference,
-    ReplicaSet, ReplicationController, Resources, Selector, SelectorOperator, SelectorRequirement, Stranger,
+    Deployment, DeploymentStrategy, IntOrPercent, Kind, Meta, MetaExtras, Namespace, Object, OwnerReference,
+    ReplicaSet, ReplicationController, Resources, Selector, Stranger,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::Span;
 
 use super::kept::kept;
-use super::{Located, Manifest, config, policy, storage};
+use super::kinds::Manifest;
+use super::located::Located;
+use super::parts::{labels, name, selector};
+use super::{config, policy, storage};
 use crate::strict::{Error, Errors};
 use nodes::{node, status3};
-pub(crate) use pods::term;
 use pods::{pod, seconds, template};
 use services::{protocol, service};
 
@@ -110,14 +112,6 @@ fn not_modelled(located: &Located<Manifest>, field: &str, why: &str) -> Errors {
     Errors(vec![Error::new(&located.file, located.position(), field, why.to_owned())])
 }
 
-pub(super) fn name(text: &str) -> Name {
-    text.into()
-}
-
-pub(super) fn optional(text: Option<&String>) -> Name {
-    text.map(|text| name(text)).unwrap_or_default()
-}
-
 fn meta(metadata: &ObjectMeta, namespaced: bool, original: Name) -> Meta {
     let (written, generate_name) = match (&metadata.name, &metadata.generate_name) {
         (Some(written), _) if !written.is_empty() => (written.as_str(), false),
@@ -171,33 +165,6 @@ fn strangers(metadata: &ObjectMeta) -> Vec<Stranger> {
             controller: reference.controller.unwrap_or(false),
         })
         .collect()
-}
-
-pub(super) fn labels(map: Option<&BTreeMap<String, String>>) -> Labels {
-    Labels::new(map.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str())))
-}
-
-pub(super) fn selector(selector: &LabelSelector) -> Selector {
-    let requirements = selector.match_expressions.iter().flatten();
-    Selector {
-        match_labels: labels(selector.match_labels.as_ref()),
-        match_expressions: requirements
-            .map(|it| requirement(&it.key, &it.operator, it.values.as_deref().unwrap_or_default()))
-            .collect(),
-    }
-}
-
-pub(super) fn requirement(key: &str, operator: &str, values: &[String]) -> SelectorRequirement {
-    let operator = match operator {
-        "In" => SelectorOperator::In,
-        "NotIn" => SelectorOperator::NotIn,
-        "Exists" => SelectorOperator::Exists,
-        "DoesNotExist" => SelectorOperator::DoesNotExist,
-        "Gt" => SelectorOperator::Gt,
-        "Lt" => SelectorOperator::Lt,
-        other => unreachable!("operator {other} is refused by validation"),
-    };
-    SelectorRequirement { key: name(key), operator, values: values.iter().map(|value| name(value)).collect() }
 }
 
 fn resources(list: Option<&BTreeMap<String, QuantityText>>) -> Resources {

@@ -6,7 +6,8 @@ use k8s_openapi::api::core::v1 as api;
 use wavetank_core::model::{ConditionKind, Meta, Node, NodeImage, NodeSpec, NodeStatus, Status3, Taint, TaintEffect};
 use wavetank_core::time::Time;
 
-use super::{name, optional, resources};
+use super::resources;
+use crate::kubernetes::parts::{name, optional};
 
 pub(super) fn node(meta: Meta, object: &api::Node) -> Node {
     let spec = object.spec.as_ref();

@@ -9,16 +9,17 @@ use wavetank_core::digest::Shared;
 use wavetank_core::id::Name;
 use wavetank_core::model::{
     Container, ContainerPort, EnvVar, Hook, IntOrName, Lifecycle, Meta, Pod, PodLimits, PodOwn, PodSpec, PodTemplate,
-    PreferredNodeTerm, Probe, ProbeAction, PullPolicy, ResourceName, RestartPolicy, SelectorRequirement, ServiceLinks,
-    Toleration, TolerationOperator, ZeroRequests,
+    PreferredNodeTerm, Probe, ProbeAction, PullPolicy, ResourceName, RestartPolicy, ServiceLinks, Toleration,
+    TolerationOperator, ZeroRequests,
 };
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::Span;
 
 use super::nodes::effect;
+use super::resources;
 use super::services::{port_number, protocol};
-use super::{labels, name, optional, requirement, resources};
 use crate::kubernetes::kept::kept_text;
+use crate::kubernetes::parts::{labels, name, optional, term};
 use crate::kubernetes::{config, placement, pod_security, references, storage};
 
 pub(super) fn pod(meta: Meta, object: &api::Pod) -> Pod {
@@ -121,11 +122,6 @@ fn pod_limits(spec: &api::PodSpec) -> PodLimits {
 
 pub(super) fn preferred_term(it: &api::PreferredSchedulingTerm) -> PreferredNodeTerm {
     PreferredNodeTerm { weight: it.weight, requirements: term(&it.preference) }
-}
-
-pub(crate) fn term(term: &api::NodeSelectorTerm) -> Vec<SelectorRequirement> {
-    let of_labels = term.match_expressions.iter().flatten();
-    of_labels.map(|it| requirement(&it.key, &it.operator, it.values.as_deref().unwrap_or_default())).collect()
 }
 
 pub(super) fn toleration(toleration: &api::Toleration) -> Toleration {

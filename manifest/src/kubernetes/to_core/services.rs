@@ -7,7 +7,7 @@ use wavetank_core::model::{
 };
 
 use super::pods::{int_or_name, seconds};
-use super::{labels, name, optional};
+use crate::kubernetes::parts::{labels, name, optional};
 
 pub(super) fn service(meta: Meta, object: &api::Service) -> Service {
     let Some(spec) = &object.spec else { return Service { meta, ..Service::default() } };

@@ -8,8 +8,9 @@ use wavetank_core::model::{
     StatefulSetStrategy,
 };
 
-use super::{count, int_or_percent, labels, min_ready, optional, selector, template};
+use super::{count, int_or_percent, min_ready, template};
 use crate::kubernetes::kept::kept;
+use crate::kubernetes::parts::{labels, optional, selector};
 use crate::kubernetes::storage::claim_spec;
 
 pub(super) fn stateful_set(meta: Meta, object: &api::StatefulSet) -> StatefulSet {

@@ -4,7 +4,8 @@ use k8s_openapi::api::discovery::v1 as api;
 use wavetank_core::digest::Shared;
 use wavetank_core::model::{AppProtocol, Endpoint, EndpointHints, EndpointPort, EndpointSlice, Meta};
 
-use super::{name, protocol, uid};
+use super::{protocol, uid};
+use crate::kubernetes::parts::name;
 
 /// The core's slice. Conditions that are left open count as they do for consumers: ready and serving are true,
 /// terminating is false.

@@ -54,7 +54,7 @@ use k8s_openapi::api::core::v1::Event;
 use report::Report;
 use serde_json::Value;
 
-use super::Manifest;
+use super::kinds::Manifest;
 
 pub use report::{Cause, Invalid, Reason};
 

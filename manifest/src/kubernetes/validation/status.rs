@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::report::{AsWritten, At, Report};
 use super::update::IMMUTABLE;
 use super::{names, policy, resources, status_addresses, status_job, storage};
-use crate::kubernetes::Manifest;
+use crate::kubernetes::kinds::Manifest;
 
 /// A kind's counts: those that are not negative, and those that are at most `replicas`, in the order of their checks.
 struct Counts {

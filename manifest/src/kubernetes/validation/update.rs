@@ -19,7 +19,7 @@ use super::{
     batch, cluster, config, disruption, endpoints, metadata, names, policy, sets, shown, storage_classes, update_pod,
     update_service, update_storage, workload,
 };
-use crate::kubernetes::Manifest;
+use crate::kubernetes::kinds::Manifest;
 
 pub(super) const IMMUTABLE: &str = "field is immutable";
 

@@ -3,7 +3,7 @@
 //! Source: the types of staging/src/k8s.io/api/*/v1/types.go (v1.34), of the kinds that are read here.
 
 /// Go's type of a field of a struct; `None` for one that is called as it is in JSON's schema.
-pub(crate) fn of_field(within: &str, field: &str) -> Option<&'static str> {
+pub(super) fn of_field(within: &str, field: &str) -> Option<&'static str> {
     let of = |wanted: &str| TYPES.iter().find(|(name, owner, _)| *name == field && *owner == wanted);
     of(within).or_else(|| of("")).map(|(_, _, go_type)| *go_type)
 }
