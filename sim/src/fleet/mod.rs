@@ -279,7 +279,7 @@ impl Fleet {
         out: &mut Vec<Outcome>,
     ) {
         let end_of_run = self.end;
-        let memory = self.machines[host.0 as usize].memory();
+        let memory = self.machines[host.0 as usize].memory_for_pods();
         let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else { return };
         let start = sandbox.start(self.seed, container, attempt);
         let serves = start.serves_at_once(&self.behaviours, now);

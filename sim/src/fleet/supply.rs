@@ -117,7 +117,7 @@ fn supply(capacity: u64, used: u64) -> Supply {
 
 impl Machine {
     /// How much memory there is for pods, in bytes; 0 is not known.
-    pub(super) fn memory(&self) -> u64 {
+    pub(super) fn memory_for_pods(&self) -> u64 {
         self.supplies.allocatable_memory
     }
 
