@@ -10,13 +10,14 @@
 //!    [`scheduler_configuration`]: kube-scheduler's configuration files.
 //!
 //! Invariant: no input makes these readers panic, and none makes them use unbounded memory or stack.
-//! Absent on purpose: files and streams (callers give text and a name for it), writing YAML, and the conversion of
-//! Kubernetes objects to the core's own rows.
+//! Absent on purpose: streams (callers give text and a name for it; [`text_file`] reads it from a disk), writing YAML,
+//! and the conversion of Kubernetes objects to the core's own rows.
 
 pub mod kubernetes;
 pub mod scheduler_configuration;
 pub mod strict;
+pub mod text_file;
 pub mod yaml;
 
-pub use strict::{Error, Errors, Spanned, from_node, from_str, nearest};
+pub use strict::{Error, Errors, Spanned, from_node, from_str, meant_quantity, nearest};
 pub use yaml::{Duplicates, Node, Position, Span, Value};

@@ -6,12 +6,12 @@ use std::{fs, io, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use wavetank_core::api::Refusal;
+use wavetank_manifest::Errors;
 use wavetank_real::{
     cluster::ClusterError,
     control::ControlError,
     docker::{Engine, EngineError, ImageName, ProgramError, ProgramImage, StaticProgram, pause_image_name},
     doctor,
-    manifests::ManifestError,
 };
 
 use commands::{client::Client, up::Up};
@@ -65,7 +65,7 @@ enum Failure {
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error(transparent)]
-    Manifest(#[from] ManifestError),
+    Manifest(#[from] Errors),
     #[error("{}", .0.iter().map(Refusal::to_string).collect::<Vec<_>>().join("\n"))]
     Refusals(Vec<Refusal>),
     #[error("cannot read {}: {error}", path.display())]

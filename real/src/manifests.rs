@@ -1,6 +1,9 @@
 //! Manifests as requests: read, admitted, and refused where this world could not do what they say.
 
-use std::{collections::BTreeSet, fs, io, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use wavetank_core::{
     api::{Request, admission::enforces_level},
@@ -9,28 +12,10 @@ use wavetank_core::{
     model::{Container, Object, PodSpec, PodVolumeSource, ProbeAction},
 };
 use wavetank_manifest::{
-    Error, Errors,
+    Error, Errors, Position,
     kubernetes::{Located, Manifest, Unmodelled, read_admitted, to_object, unmodelled_fields},
+    text_file,
 };
-
-/// Why manifests cannot be applied.
-#[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
-    /// A file cannot be read.
-    #[error("cannot read {}: {error}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's own words.
-        error: io::Error,
-    },
-    /// A file holds no object.
-    #[error("expected Kubernetes objects, found none in {}", .0.display())]
-    Empty(PathBuf),
-    /// A file says something that is wrong, each mistake with its place.
-    #[error("{0}")]
-    Wrong(Errors),
-}
 
 /// What manifests ask for.
 #[derive(Debug, Default)]
@@ -79,21 +64,17 @@ impl Wanted {
     }
 }
 
-/// Reads manifest files. Mistakes of all files are reported together.
-pub fn read(paths: &[PathBuf]) -> Result<Wanted, ManifestError> {
+/// Reads manifest files. Mistakes of all files are reported together, those that cannot be read among them.
+pub fn read(paths: &[PathBuf]) -> Result<Wanted, Errors> {
     let (mut wanted, mut errors) = (Wanted::default(), Vec::new());
     for path in paths {
-        let text = fs::read_to_string(path).map_err(|error| ManifestError::File { path: path.clone(), error })?;
-        let located = match read_admitted(&path.display().to_string(), &text) {
+        let located = match objects(path) {
             Ok(located) => located,
             Err(found) => {
                 errors.extend(found.0);
                 continue;
             }
         };
-        if located.is_empty() {
-            return Err(ManifestError::Empty(path.clone()));
-        }
         for located in &located {
             match request(located) {
                 Ok((request, ignored)) => {
@@ -104,7 +85,18 @@ pub fn read(paths: &[PathBuf]) -> Result<Wanted, ManifestError> {
             }
         }
     }
-    if errors.is_empty() { Ok(wanted) } else { Err(ManifestError::Wrong(Errors(errors))) }
+    if errors.is_empty() { Ok(wanted) } else { Err(Errors(errors)) }
+}
+
+/// The objects of a file, of which there is one at least.
+fn objects(path: &Path) -> Result<Vec<Located<Manifest>>, Errors> {
+    let name = path.display().to_string();
+    let refuse = |message: String| Errors::from(Error::new("", Position::default(), "", message));
+    let located = read_admitted(&name, &text_file::read(path).map_err(refuse)?)?;
+    if located.is_empty() {
+        return Err(refuse(format!("expected Kubernetes objects, found none in {name}")));
+    }
+    Ok(located)
 }
 
 fn request(located: &Located<Manifest>) -> Result<(Request, Ignored), Errors> {
@@ -183,9 +175,11 @@ fn ignored(located: &Located<Manifest>, object: &Object) -> Ignored {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
-    fn read_text(name: &str, text: &str) -> Result<Wanted, ManifestError> {
+    fn read_text(name: &str, text: &str) -> Result<Wanted, Errors> {
         let path = std::env::temp_dir().join(format!("wavetank-{name}-{}.yaml", std::process::id()));
         fs::write(&path, text).expect("a writable folder");
         let outcome = read(std::slice::from_ref(&path));
@@ -243,8 +237,17 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_named() {
-        let error = read(&[PathBuf::from("/nonexistent/web.yaml")]).expect_err("there is no such file").to_string();
-        assert!(error.starts_with("cannot read /nonexistent/web.yaml:"), "{error}");
+    fn files_that_cannot_be_read_are_named_together_and_the_nearest_names() {
+        let paths = ["/nonexistent/web.yaml", "src/manifest.rs", "src"].map(PathBuf::from);
+        let errors = read(&paths).expect_err("none can be read");
+        let told: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "cannot read /nonexistent/web.yaml: there is no such file",
+                "cannot read src/manifest.rs: there is no such file; did you mean \"src/manifests.rs\"?",
+                "cannot read src: expected a file, found a directory",
+            ]
+        );
     }
 }

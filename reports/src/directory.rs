@@ -134,7 +134,16 @@ struct SummaryFile<'a> {
     held: bool,
     scheduling_latency: LatencySummary,
     startup_latency: LatencySummary,
+    rows: Rows,
     plots: Vec<&'a str>,
+}
+
+/// How many rows the tables have from which a run is told again: a table that a killed copy has cut at the end of a
+/// line looks whole.
+#[derive(Serialize)]
+struct Rows {
+    facts: usize,
+    events: usize,
 }
 
 /// Every file of the report, by its path in the directory.
@@ -146,6 +155,7 @@ fn report_files(record: &RunRecord, stop: Stop<'_>) -> Result<Vec<tables::File>,
         held: record.summary.expectations.iter().all(|one| one.held),
         scheduling_latency: Latencies::of(&record.pods, Stretch::Scheduling).summary(),
         startup_latency: Latencies::of(&record.pods, Stretch::Startup).summary(),
+        rows: Rows { facts: record.facts.len(), events: record.events.len() },
         plots: figures.iter().map(Picture::stem).collect(),
     };
     let mut text = serde_json::to_vec_pretty(&summary)?;

@@ -47,6 +47,16 @@ pub enum Unreadable {
         /// The missing column.
         column: &'static str,
     },
+    /// A table has not all the rows that the run's summary counts.
+    #[error("{} has {found} rows, the run had {expected}: the file is damaged; record the run again", .path.display())]
+    Rows {
+        /// The table's file.
+        path: PathBuf,
+        /// How many there were.
+        expected: u64,
+        /// How many there are.
+        found: usize,
+    },
     /// A number is none.
     #[error("{}:{line}: column {column:?}: expected a whole number, found {found:?}", .path.display())]
     Number {
@@ -66,8 +76,10 @@ pub enum Unreadable {
 /// # Errors
 /// When it is no run's directory, or a table is missing, damaged or of another version.
 pub fn read_directory(dir: &Path) -> Result<Recorded, Unreadable> {
-    summary(dir).map_err(|cause| Unreadable::NoRun { dir: dir.to_owned(), cause })?;
-    let facts = rows(&dir.join("facts.csv"), |row| {
+    let summary = summary(dir).map_err(|cause| Unreadable::NoRun { dir: dir.to_owned(), cause })?;
+    // Older versions did not count them.
+    let expected = |table: &str| summary["rows"][table].as_u64();
+    let facts = rows(&dir.join("facts.csv"), expected("facts"), |row| {
         let targets = row.text("targets")?;
         Ok(FactRow {
             time_ns: row.number("time_ns")?,
@@ -80,7 +92,7 @@ pub fn read_directory(dir: &Path) -> Result<Recorded, Unreadable> {
             targets: targets.split_whitespace().map(Text::from).collect(),
         })
     })?;
-    let events = rows(&dir.join("events.csv"), |row| {
+    let events = rows(&dir.join("events.csv"), expected("events"), |row| {
         Ok(EventRow {
             first_ns: row.number("first_ns")?,
             last_ns: row.number("last_ns")?,
@@ -95,7 +107,11 @@ pub fn read_directory(dir: &Path) -> Result<Recorded, Unreadable> {
     Ok(Recorded { facts, events })
 }
 
-fn rows<T>(path: &Path, make: impl Fn(&Row<'_>) -> Result<T, Unreadable>) -> Result<Vec<T>, Unreadable> {
+fn rows<T>(
+    path: &Path,
+    expected: Option<u64>,
+    make: impl Fn(&Row<'_>) -> Result<T, Unreadable>,
+) -> Result<Vec<T>, Unreadable> {
     let damaged = |cause| Unreadable::Table { path: path.to_owned(), cause };
     let mut reader = csv::Reader::from_path(path).map_err(damaged)?;
     let header = reader.headers().map_err(damaged)?.clone();
@@ -106,7 +122,12 @@ fn rows<T>(path: &Path, make: impl Fn(&Row<'_>) -> Result<T, Unreadable>) -> Res
         let record = record.map_err(damaged)?;
         make(&Row { path, header: &header, record: &record })
     };
-    reader.records().map(record).collect()
+    let rows: Vec<T> = reader.records().map(record).collect::<Result<_, _>>()?;
+    let found = rows.len();
+    match expected.filter(|expected| *expected != found as u64) {
+        Some(expected) => Err(Unreadable::Rows { path: path.to_owned(), expected, found }),
+        None => Ok(rows),
+    }
 }
 
 /// One row of a table.

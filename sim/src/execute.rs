@@ -27,8 +27,6 @@ pub struct Executed {
     pub record: RunRecord,
     /// Pods were asked for and not one was bound to a node.
     pub nothing_scheduled: bool,
-    /// The fingerprint that the scenario pins, if it is another one than the run's.
-    pub pinned: Option<String>,
 }
 
 impl Executed {
@@ -39,10 +37,11 @@ impl Executed {
 }
 
 /// Runs a scenario. `progress` is told the virtual time whenever the cluster has settled.
-pub fn execute(loaded: &Loaded, watch: Watch, detail: Detail, progress: &mut dyn FnMut(Time)) -> Executed {
+pub fn execute(loaded: &Loaded, mut watch: Watch, detail: Detail, progress: &mut dyn FnMut(Time)) -> Executed {
     if loaded.plan.placement_only {
         return execute_placement(loaded, watch, progress);
     }
+    watch.set_hosts(&loaded.plan.hosts);
     let next_wake = watch.next_wake(None);
     let mut onlooker = Onlooker { watch, history: History::new(detail), next_wake, progress };
     plan_facts(&loaded.plan, &mut onlooker.history);
@@ -69,7 +68,7 @@ pub fn execute(loaded: &Loaded, watch: Watch, detail: Detail, progress: &mut dyn
         warnings.push("pods were asked for and not one was bound to a node".to_owned());
     }
     let fingerprint = outcome.fingerprint.to_string();
-    let pinned = pinned(loaded, &fingerprint, &mut warnings);
+    let pinned_fingerprint = pinned(loaded, &fingerprint, &mut warnings);
     let Finished { facts, events, pods, nodes, services, series, mut counts } = history.finish(outcome.end);
     counts.faults = loaded.plan.faults.iter().filter(|fault| fault.from <= outcome.end).count() as u64;
     let summary = Summary {
@@ -77,17 +76,14 @@ pub fn execute(loaded: &Loaded, watch: Watch, detail: Detail, progress: &mut dyn
         counts,
         warnings,
         fingerprint,
+        pinned_fingerprint,
         digest: outcome.digest.to_string(),
         duration_ns: outcome.end.0,
         events: outcome.steps,
         ..summary(loaded)
     };
     let markers = markers(&loaded.plan, outcome.end);
-    Executed {
-        record: RunRecord { summary, facts, events, pods, nodes, services, series, markers },
-        nothing_scheduled,
-        pinned,
-    }
+    Executed { record: RunRecord { summary, facts, events, pods, nodes, services, series, markers }, nothing_scheduled }
 }
 
 /// Plays the scheduler's choices alone.
@@ -108,12 +104,13 @@ fn execute_placement(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Tim
         FactRow::new((end.0, seq), "expectation", one.name.as_str(), reason, one.evidence.as_str())
     }));
     let fingerprint = fingerprint.to_string();
-    let pinned = pinned(loaded, &fingerprint, &mut warnings);
+    let pinned_fingerprint = pinned(loaded, &fingerprint, &mut warnings);
     let summary = Summary {
         expectations,
         counts,
         warnings,
         fingerprint,
+        pinned_fingerprint,
         digest: digest.to_string(),
         duration_ns: end.0,
         events,
@@ -122,7 +119,7 @@ fn execute_placement(loaded: &Loaded, watch: Watch, progress: &mut dyn FnMut(Tim
     };
     let (events, services, markers) = (Vec::new(), Vec::new(), Vec::new());
     let record = RunRecord { summary, facts, events, pods, nodes, services, series, markers };
-    Executed { record, nothing_scheduled, pinned }
+    Executed { record, nothing_scheduled }
 }
 
 struct Onlooker<'a> {
@@ -267,6 +264,7 @@ fn summary(loaded: &Loaded) -> Summary {
         duration_ns: 0,
         events: 0,
         fingerprint: String::new(),
+        pinned_fingerprint: None,
         digest: String::new(),
         expectations: Vec::new(),
         counts: Default::default(),

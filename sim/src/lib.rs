@@ -18,6 +18,5 @@ pub mod plan;
 pub mod queue;
 pub mod record;
 pub mod sweep;
-mod text_file;
 mod whole;
 pub mod world;

@@ -83,6 +83,22 @@ spec:
     - {at: 300s, nodeShutdown: {node: only}, recover: 500s}
 "#;
 
+/// Two pods that want one image of a slow registry on one machine, in a zone that is lost later.
+const PULLS: &str = r#"apiVersion: wavetank/v1
+kind: Scenario
+metadata: {name: pulls}
+spec:
+  duration: 400s
+  nodes: [{name: only, zones: [a], pullBandwidth: 100Mi}]
+  registry: {defaultSize: 2Gi}
+  manifests:
+    - {apiVersion: v1, kind: Pod, metadata: {name: first}, spec: {containers: [{name: main, image: big}]}}
+  timeline:
+    - at: 10s
+      apply: {apiVersion: v1, kind: Pod, metadata: {name: second}, spec: {containers: [{name: main, image: big}]}}
+    - {at: 100s, powerLoss: {zone: a}}
+"#;
+
 struct Run(PathBuf);
 
 impl Run {
@@ -273,6 +289,44 @@ fn a_story_is_json_too_and_its_causes_are_earlier_than_what_they_caused() {
         }
     }
     assert!(lines.len() > 8 && causes > 5, "{story}");
+}
+
+#[test]
+fn a_pod_tells_for_whose_pull_it_waits_and_a_zone_is_no_node() {
+    let run = Run::of("explain-pulls", PULLS);
+    in_order(
+        &run.story("pod/second"),
+        &[
+            "bound to only",
+            "Pulling  ",
+            "waits for its turn to pull image \"big\"",
+            "because at ",
+            "pod/first pulling image big",
+            "Pulling  ",
+            "pulling image big",
+            "because at ",
+            "pod/first image big pulled",
+            "image big pulled",
+        ],
+    );
+    assert!(!run.story("pod/first").contains("waits for its turn"));
+    in_order(&run.story("zone/a"), &["zone/a\n", "ZoneState", "zone state FullDisruption"]);
+    assert!(run.refusal("run", "node/zone").contains("the run has no node/zone"));
+}
+
+#[test]
+fn a_table_that_is_cut_at_the_end_of_a_line_is_found_out() {
+    let run = Run::new("explain-cut");
+    for (table, header) in [("facts.csv", true), ("events.csv", false)] {
+        let whole = std::fs::read_to_string(run.0.join("run").join(table)).unwrap();
+        let lines: Vec<&str> = whole.lines().collect();
+        let kept = if header { 1 } else { lines.len() - 1 };
+        std::fs::write(run.0.join("run").join(table), lines[..kept].join("\n") + "\n").unwrap();
+        let (found, all) = (kept - 1, lines.len() - 1);
+        let expected = format!("{table} has {found} rows, the run had {all}: the file is damaged");
+        assert!(run.refusal("run", "pod/huge").contains(&expected));
+        std::fs::write(run.0.join("run").join(table), whole).unwrap();
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::api::{Answer, Propagation, Reply, Request};
+use crate::api::{Answer, Propagation, Refusal, Reply, Request};
 use crate::context::Context;
 use crate::digest::{Shared, StableHasher};
 use crate::id::{Name, Uid};
@@ -168,10 +168,15 @@ impl Row {
             Ok(Reply::Object(Object::Pod(pod), _) | Reply::Deleted(Some(Object::Pod(pod)))) => mirror.pod = Some(pod),
             Ok(_) => mirror.pod = None,
             // What was there is not: the next look makes it.
-            Err(_) if was_there => mirror.pod = None,
+            Err(Refusal::NotFound(_)) if was_there => mirror.pod = None,
+            // The watch has shown it while it was being made: a kubelet that starts knows its node before its pods.
+            Err(Refusal::AlreadyExists { .. }) if was_there => {}
             Err(_) => {
                 mirror.retry_at = Some(now + RESYNC);
                 self.arm_retry(ctx, now + RESYNC);
+                if was_there {
+                    return;
+                }
             }
         }
         self.reflect(ctx, uid);
@@ -228,18 +233,20 @@ impl Row {
             (Some(image), _) if image.meta.is_terminating() => {
                 removal(ObjectKey::new(Kind::Pod, &image.meta.namespace, &image.meta.name), image.meta.uid)
             }
-            (Some(image), _) if image.status == pod.status => return,
+            (Some(image), _) if image.status == pod.status => {
+                mirror.retry_at = None;
+                return;
+            }
             (Some(image), _) => {
                 let shown = Pod { status: pod.status.clone(), ..Pod::clone(image) };
                 Request::UpdateStatus { object: Object::Pod(Arc::new(shown)), expected: None }
             }
             (None, Some(node)) if mirror.changed || mirror.retry_at.is_none_or(|at| at <= ctx.now) => {
-                mirror.retry_at = None;
                 Request::Create(Object::Pod(Arc::new(mirror_of(&pod, &node_name, node))))
             }
             (None, _) => return,
         };
-        (mirror.asked, mirror.changed) = (true, false);
+        (mirror.asked, mirror.changed, mirror.retry_at) = (true, false, None);
         self.request(ctx, Asked::Mirror(uid), request);
     }
 }

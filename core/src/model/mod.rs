@@ -76,7 +76,7 @@ pub use pod::{
 pub use pod_security::PodSecurity;
 pub use pod_status::{ContainerState, ContainerStatus, Phase, PodStatus, PodStatusExtras, Terminated};
 pub use pod_volume::{
-    ClaimTemplate, FileSource, FileVolume, KeyToPath, PodVolume, PodVolumeSource, SizeLimit, TOKEN_MOUNT_PATH,
+    ClaimTemplate, EmptyDir, FileSource, FileVolume, KeyToPath, Medium, PodVolume, PodVolumeSource, TOKEN_MOUNT_PATH,
     TOKEN_VOLUME, TokenVolume,
 };
 pub use policy::{

@@ -39,7 +39,7 @@ pub enum PodVolumeSource {
     /// A network disk.
     Disk(Disk),
     /// An empty directory.
-    EmptyDir(SizeLimit),
+    EmptyDir(EmptyDir),
     /// A directory of the node.
     HostPath(Name),
     /// Files that the kubelet writes: of a ConfigMap, of a Secret, about the pod itself, or of several such sources.
@@ -48,15 +48,37 @@ pub enum PodVolumeSource {
     Other(Name),
 }
 
-/// How large an empty directory may become (`sizeLimit`) before its pod is evicted; `None` or 0 is no limit.
+/// An empty directory.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct SizeLimit(pub Option<Quantity>);
+pub struct EmptyDir {
+    /// How large it may become (`sizeLimit`); `None` or 0 is no limit. Of a disk's, the pod is evicted then; memory's
+    /// is full then.
+    pub size_limit: Option<Quantity>,
+    /// Where its files lie.
+    pub medium: Medium,
+}
 
-/// A directory without a limit has the hash that it would have without this field, so that fingerprints stay.
-impl Hash for SizeLimit {
+/// Where the files of an empty directory lie.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum Medium {
+    /// On the node's disk.
+    #[default]
+    Disk,
+    /// In memory: they count as memory of the container that writes them.
+    Memory,
+    /// In huge pages, which are set aside for the pod from the start.
+    HugePages,
+}
+
+/// A directory without a limit, and one on the disk, have the hash that they would have without these fields, so that
+/// fingerprints stay.
+impl Hash for EmptyDir {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        if let Some(limit) = &self.0 {
+        if let Some(limit) = &self.size_limit {
             limit.hash(state);
+        }
+        if self.medium != Medium::Disk {
+            self.medium.hash(state);
         }
     }
 }

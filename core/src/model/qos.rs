@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Container, PodSpec, Resources};
+use crate::model::{Container, PodSpec, ResourceName, Resources};
 
 /// How much a pod is worth when its node runs short.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -99,12 +99,42 @@ impl PodSpec {
             let share = 1_000 * i128::from(bytes) / i128::from(memory_bytes);
             BEST_EFFORT_OOM_ADJUST - i64::try_from(share).unwrap_or(i64::MAX)
         };
-        let mut score = for_request(container.requests.memory_bytes);
+        let share = self.unassigned_memory_per_container();
+        let mut score = for_request(container.requests.memory_bytes + share);
         if container.sidecar {
             let least = self.containers.iter().map(|it| it.requests.memory_bytes).min().unwrap_or(0);
-            score = score.min(for_request(least));
+            score = score.min(for_request(least + share));
         }
         score.clamp(BEST_EFFORT_OOM_ADJUST + GUARANTEED_OOM_ADJUST, BEST_EFFORT_OOM_ADJUST - 1)
+    }
+
+    /// A container's even share of the memory, in bytes, that the pod asks for as a whole and none of its containers
+    /// for itself; 0 unless the pod asks for memory as a whole.
+    ///
+    /// Source: `remainingPodMemReqPerContainer`, pkg/kubelet/qos/helpers.go (v1.34.1).
+    fn unassigned_memory_per_container(&self) -> i64 {
+        let of_pod = self.pod_requests.as_ref().and_then(|own| own.get(&ResourceName::Memory)).copied().unwrap_or(0);
+        if of_pod == 0 {
+            return 0;
+        }
+        let of_containers = self.sum_of_containers(|container| container.requests.clone()).memory_bytes;
+        let containers = self.containers.len() + self.init_containers.len();
+        (of_pod - of_containers) / i64::try_from(containers.max(1)).unwrap_or(i64::MAX)
+    }
+
+    /// How much memory in bytes the pod's control group allows, overhead included; `None` is no limit, as of a pod one
+    /// of whose containers has none.
+    ///
+    /// Source: `ResourceConfigForPod`, pkg/kubelet/cm/helpers_linux.go (v1.34.1).
+    pub fn memory_limit(&self) -> Option<i64> {
+        let of_pod = self.pod_limits.0.as_ref().map_or(0, |limits| limits.memory_bytes);
+        let mut containers = self.containers.iter().chain(&self.init_containers);
+        let bytes = match of_pod {
+            0 if containers.any(|container| container.limits.memory_bytes == 0) => return None,
+            0 => self.sum_of_containers(|container| container.limits.clone()).memory_bytes,
+            of_pod => of_pod,
+        };
+        Some(bytes + self.overhead.memory_bytes).filter(|bytes| *bytes > 0)
     }
 
     /// Whether the node keeps the pod as long as it can.
@@ -119,7 +149,7 @@ impl PodSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{PodLimits, ResourceName};
+    use crate::model::PodLimits;
 
     fn container(request: (i64, i64), limit: (i64, i64)) -> Container {
         let list = |(cpu_milli, memory_bytes)| Resources { cpu_milli, memory_bytes, ..Resources::default() };
@@ -166,5 +196,35 @@ mod tests {
         assert_eq!(adjust(&[container((100, gib), (100, gib))], 0), -997);
         let two = [container((0, gib), (0, 0)), container((100, 0), (0, 0))];
         assert_eq!((adjust(&two, 0), adjust(&two, 1)), (900, 999));
+    }
+
+    #[test]
+    fn what_a_pod_asks_for_as_a_whole_is_shared_out_among_its_containers() {
+        let gib = 1 << 30;
+        let asked = Some(Box::new([(ResourceName::Memory, 5 * gib)].into()));
+        let sidecar = Container { sidecar: true, ..container((0, 0), (0, 0)) };
+        let spec = PodSpec {
+            containers: vec![container((0, 2 * gib), (0, 0)), container((0, gib), (0, 0))],
+            init_containers: vec![sidecar, container((0, 0), (0, 0))],
+            pod_requests: asked,
+            ..PodSpec::default()
+        };
+        let adjust = |container: &Container| spec.oom_score_adjust(container, 10 * gib);
+        // 2 GiB are nobody's: half a GiB for each of the four.
+        assert_eq!(spec.containers.iter().map(adjust).collect::<Vec<_>>(), [750, 850]);
+        assert_eq!(spec.init_containers.iter().map(adjust).collect::<Vec<_>>(), [850, 950]);
+    }
+
+    #[test]
+    fn a_pod_may_use_what_its_containers_may_together_unless_one_has_no_limit() {
+        let limit = |limits: &[i64], of_pod: i64| {
+            let containers = limits.iter().map(|bytes| container((0, 0), (0, *bytes))).collect();
+            let whole = Resources { memory_bytes: of_pod, ..Resources::default() };
+            let pod_limits = PodLimits((of_pod > 0).then(|| Box::new(whole)));
+            PodSpec { containers, pod_limits, ..PodSpec::default() }.memory_limit()
+        };
+        assert_eq!(limit(&[64, 32], 0), Some(96));
+        assert_eq!(limit(&[64, 0], 0), None);
+        assert_eq!(limit(&[64, 0], 200), Some(200));
     }
 }

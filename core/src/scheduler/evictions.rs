@@ -50,6 +50,14 @@ struct Eviction {
     deleted: bool,
 }
 
+impl Room {
+    /// Tells that a victim makes room.
+    fn tell(&self, ctx: &mut Context<'_>, victim: &Pod) {
+        let by = format!("{}/{}", self.pod.meta.namespace, self.pod.meta.name).into();
+        ctx.record(key_of(victim), What::Preempting { by, node: self.node.clone() });
+    }
+}
+
 impl Scheduler {
     /// Begins to make room for a pod on a node: pods of lower priority that were nominated to it are so no more, and
     /// the victims are asked for.
@@ -88,12 +96,13 @@ impl Scheduler {
     fn evict(&mut self, ctx: &mut Context<'_>, room: u64, victim: (RowId, Arc<Pod>)) {
         let (row, victim) = victim;
         let for_whom = &self.evictions.rooms[&room];
-        let by = format!("{}/{}", for_whom.pod.meta.namespace, for_whom.pod.meta.name).into();
-        ctx.record(key_of(&victim), What::Preempting { by, node: for_whom.node.clone() });
         let profile = &for_whom.pod.spec.scheduler_name;
         let message = format!("{profile}: preempting to accommodate a higher priority pod");
         let (kind, status) = (ConditionKind::DisruptionTarget, Status3::True);
         let is_news = victim.status.conditions.clone().set(kind, status, PREEMPTED, &message, ctx.now);
+        if !is_news && !victim.meta.is_terminating() {
+            for_whom.tell(ctx, &victim);
+        }
         let request = if is_news {
             let (reason, message) = (PREEMPTED.into(), message.into());
             Request::Patch { key: key_of(&victim), patch: Patch::PodCondition { kind, status, reason, message } }
@@ -118,6 +127,8 @@ impl Scheduler {
             self.evictions.rooms.get_mut(&number).expect("a room lasts until all its victims have been asked for");
         match answer {
             Ok(_) if !eviction.deleted => {
+                // Not before it is marked: a victim that has just gone by itself makes no room.
+                room.tell(ctx, &eviction.victim);
                 let id = self.client.send(ctx, deletion(&eviction.victim));
                 self.evictions.asked.insert(id, Eviction { deleted: true, ..eviction });
                 return true;

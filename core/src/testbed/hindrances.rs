@@ -1,4 +1,5 @@
-//! What a test puts in the way of the controller manager: requests that are refused, and news that comes late.
+//! What a test puts in the way: requests of the controller manager and the scheduler that are refused, and news that
+//! comes late to the controller manager.
 
 use super::Testbed;
 use crate::api::{Refusal, Request};
@@ -41,7 +42,8 @@ impl Hindrances {
 }
 
 impl Testbed {
-    /// The API server fails at the next so many requests of the controller manager of which this holds.
+    /// The API server fails at the next so many requests of the controller manager and the scheduler of which this
+    /// holds.
     pub(crate) fn refuse(&mut self, times: u32, asks: impl Fn(&Request) -> bool + 'static) {
         self.refuse_with(times, Refusal::Internal { message: "the disk is full".into() }, asks);
     }

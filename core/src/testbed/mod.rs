@@ -302,7 +302,11 @@ impl Testbed {
                 self.bind_if_new(&fact);
                 self.facts.push((self.now, fact));
             }
-            Effect::Send { from: from @ ProcId::CONTROLLER_MANAGER, to, body: Msg::Request(id, request) } => {
+            Effect::Send {
+                from: from @ (ProcId::CONTROLLER_MANAGER | ProcId::SCHEDULER),
+                to,
+                body: Msg::Request(id, request),
+            } => {
                 let body = match self.hindrances.refusal(&request) {
                     Some(refusal) => Input::Message { from: to, to: from, body: Msg::Response(id, Err(refusal)) },
                     None => Input::Message { from, to, body: Msg::Request(id, request) },

@@ -225,7 +225,7 @@ const MODELLED: &[(&str, &[&str])] = &[
 
 const POD: &[&str] = &[
     "volumes.[].name",
-    "volumes.[].emptyDir.sizeLimit",
+    "volumes.[].emptyDir.**",
     "volumes.[].persistentVolumeClaim.**",
     "volumes.[].ephemeral.volumeClaimTemplate.**",
     "volumes.[].configMap.**",

@@ -10,6 +10,7 @@ use serde::forward_to_deserialize_any;
 use super::access::{Entries, Items, Variant};
 use super::error::{Error, Wanted};
 use super::fault::Fault;
+use super::meant::meant_quantity;
 use super::{go_time, spanned};
 use crate::yaml::{Key, Node, Value};
 use wavetank_core::quantity::{ParseQuantityError, Quantity};
@@ -166,8 +167,10 @@ impl<'de, 'p> Reader<'de, 'p> {
     #[inline(never)]
     fn check_quantity(self) -> Result<(), Fault> {
         let Value::String(text) = &self.node.value else { return Ok(()) };
-        let fault =
-            |error: ParseQuantityError| Fault::new(format!("{text:?} is no quantity: {error}")).said(error.to_string());
+        let fault = |error: ParseQuantityError| {
+            let fault = Fault::new(format!("{text:?} is no quantity: {error}"));
+            fault.said(error.to_string()).meant(meant_quantity(text))
+        };
         text.parse::<Quantity>().map(drop).map_err(|error| self.place(fault(error)))
     }
 

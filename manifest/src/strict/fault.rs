@@ -76,6 +76,12 @@ impl Fault {
         self
     }
 
+    /// The fault with what was probably meant.
+    pub(super) fn meant(mut self, text: Option<String>) -> Fault {
+        self.0.suggestion = text;
+        self
+    }
+
     /// The fault of a value somewhere in the struct `name`; the innermost struct counts.
     pub(super) fn within(mut self, name: &'static str) -> Fault {
         self.0.wrong_type.iter_mut().filter(|it| it.within.is_empty()).for_each(|it| it.within = name);

@@ -15,6 +15,7 @@ mod error;
 mod fault;
 mod go_time;
 mod go_types;
+mod meant;
 mod spanned;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use serde::Deserialize;
 use crate::yaml::{self, Duplicates, Node, Position};
 
 pub use error::{Error, Errors, WrongType, nearest};
+pub use meant::meant_quantity;
 pub use spanned::Spanned;
 
 /// Reads the one document of a text.

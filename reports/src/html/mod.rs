@@ -53,13 +53,17 @@ fn head(record: &RunRecord, page: &mut String) {
     *page += "</header>\n";
     let broken = summary.expectations.iter().filter(|one| !one.held).count();
     let all = summary.expectations.len();
-    let (class, verdict) = match (all, broken) {
+    let (mut class, mut verdict) = match (all, broken) {
         (0, _) => ("none", "The scenario has no expectations.".to_owned()),
         (1, 0) => ("held", "The expectation held.".to_owned()),
         (_, 0) => ("held", format!("All {all} expectations held.")),
         _ => ("broken", format!("{broken} of {all} expectations broken.")),
     };
-    put(page, format_args!("<div class=\"card verdict {class}\">{verdict}</div>\n"));
+    if let Some(pinned) = &summary.pinned_fingerprint {
+        class = "broken";
+        verdict += &format!(" The scenario pins fingerprint {pinned}, the run has {}.", summary.fingerprint);
+    }
+    put(page, format_args!("<div class=\"card verdict {class}\">{}</div>\n", escaped(&verdict)));
     let services = if record.services.is_empty() { "" } else { "<a href=\"#services\">Services</a>" };
     *page += "<nav><a href=\"#expectations\">Expectations</a><a href=\"#plots\">Plots</a>\
               <a href=\"#account\">What happened</a>";

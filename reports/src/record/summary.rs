@@ -29,6 +29,9 @@ pub struct Summary {
     pub events: u64,
     /// Rolling hash of the run's inputs: 16 lower-case hex digits.
     pub fingerprint: String,
+    /// The fingerprint that the scenario pins, if it is another one than the run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned_fingerprint: Option<String>,
     /// Order-free hash of the final state, in lower-case hex digits.
     pub digest: String,
     /// The scenario's expectations and whether they held, in the file's order.

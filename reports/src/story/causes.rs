@@ -72,6 +72,29 @@ impl<'a> Facts<'a> {
         self.rows[bound].message.strip_prefix("bound to ").map(|node| format!("node/{node}"))
     }
 
+    /// The image whose pull begins or ends at a place.
+    fn pull(&self, place: usize) -> Option<&str> {
+        let fact = &self.rows[place];
+        match fact.reason.as_str() {
+            "Pulling" => fact.message.strip_prefix("pulling image "),
+            "Pulled" => fact.message.strip_prefix("image ")?.split(' ').next(),
+            "PullFailed" => fact.message.strip_prefix("image ")?.split_once(": ").map(|(image, _)| image),
+            _ => None,
+        }
+    }
+
+    /// Whether at a place a pull ends that has begun before.
+    fn ends_pull(&self, place: usize) -> bool {
+        let fact = &self.rows[place];
+        let is_end = matches!(fact.reason.as_str(), "Pulled" | "PullFailed");
+        let begun = || {
+            self.last(&fact.subject, place, |other| {
+                matches!(other.reason.as_str(), "Pulling" | "Pulled" | "PullFailed")
+            })
+        };
+        is_end && begun().is_some_and(|begun| self.rows[begun].reason == "Pulling")
+    }
+
     /// The last request of the user before a place that was aimed at a subject and begins with one of these verbs.
     fn request(&self, subject: &str, before: usize, verbs: &[&str]) -> Option<usize> {
         self.aimed_at(subject).iter().rev().copied().find(|&index| {
@@ -206,6 +229,7 @@ impl<'a> Causes<'a> {
             }
             "Unready" => since(&["DeletionRequested", "Exited", "Unhealthy"], &["Ready"]),
             "Ended" => self.of_an_end_by_the_kubelet(index),
+            "Pulling" => self.of_a_turn_to_pull(index),
             "Killing" => since(&["DeletionRequested", "Unhealthy", "Evicted", "Ended"], &["Started"]),
             "Exited" => since(&["Killing", "OOMKilling"], &["Started"]),
             "BackOff" => last(&["Exited"]),
@@ -214,6 +238,33 @@ impl<'a> Causes<'a> {
             "Failed" => since(&["Exited", "Evicted", "DeadlineExceeded", "Terminated"], &["Started"]),
             _ => None,
         }
+    }
+
+    /// Why a pull begins at that moment: another pod's on the node has ended, so that it is this one's turn.
+    fn of_a_turn_to_pull(&self, index: usize) -> Option<usize> {
+        let (facts, fact) = (&self.facts, &self.facts.rows[index]);
+        let node = facts.node_of(&fact.subject, index)?;
+        let at_once = (0..index).rev().take_while(|&place| facts.rows[place].time_ns == fact.time_ns);
+        let mut ends = at_once.filter(|&place| facts.rows[place].subject != fact.subject && facts.ends_pull(place));
+        ends.find(|&place| facts.node_of(&facts.rows[place].subject, place).as_deref() == Some(&node))
+    }
+
+    /// The pull for which a pod waits that wants one at some time: the only one on its node that is under way then.
+    pub(super) fn of_a_wait_to_pull(&self, pod: &str, time_ns: u64) -> Option<usize> {
+        let facts = &self.facts;
+        let until = facts.rows.partition_point(|fact| fact.time_ns <= time_ns);
+        let node = facts.node_of(pod, until)?;
+        let begins = |&place: &usize| {
+            let fact = &facts.rows[place];
+            fact.reason == "Pulling"
+                && facts.node_of(&fact.subject, place).as_deref() == Some(&node)
+                && !facts.of(&fact.subject).iter().any(|&end| {
+                    (place..until).contains(&end)
+                        && (facts.rows[end].reason == "Deleted" || facts.pull(end) == facts.pull(place) && end > place)
+                })
+        };
+        let mut under_way = (0..until).filter(begins);
+        under_way.next().filter(|_| under_way.next().is_none())
     }
 
     /// Why a kubelet ends a pod: its node runs short, or is shut down; of other ends (a deadline) no cause is told.

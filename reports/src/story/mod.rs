@@ -75,18 +75,45 @@ pub fn story(recorded: &Recorded, subject: &str) -> Story {
     let causes = Causes::new(&recorded.facts);
     let places = places(&causes, subject);
     let mut steps: Vec<Step> = places.iter().map(|&place| step(&causes, place, &places)).collect();
-    steps.extend(recorded.events.iter().filter(|event| event.subject == subject).filter_map(|event| {
+    let of_object = || recorded.events.iter().filter(|event| event.subject == subject);
+    steps.extend(of_object().flat_map(|event| waits(&causes, event)));
+    steps.extend(of_object().filter_map(|event| {
         let same = |fact: &FactRow| {
             let pair = (event.reason.as_str(), fact.reason.as_str());
             fact.reason == event.reason || SAME_AS.contains(&pair) || fact.message == ended(event).trim_end()
         };
         let told = causes.facts.of(subject).iter().any(|&place| same(&recorded.facts[place]));
+        // A pull that has not begun by the end of the run is told by its wait.
+        let told = told || event.reason == "Pulling";
         (!told && !TOLD_OTHERWISE.contains(&event.reason.as_str())).then(|| said(event))
     }));
     // Stable: facts come before the events of their instant.
     steps.sort_by_key(|step| step.time_ns);
     let owner = causes.facts.owner(subject).unwrap_or_default().to_owned();
     Story { subject: subject.to_owned(), owner, lines: steps }
+}
+
+/// The times at which a pod wanted an image and had to wait until other pulls on its node had ended. The first and the
+/// last that an event has counted are known.
+fn waits(causes: &Causes<'_>, event: &EventRow) -> Vec<Step> {
+    let wanted = event.message.strip_prefix("Pulling ").filter(|_| event.reason == "Pulling");
+    let Some(image) = wanted else { return Vec::new() };
+    let begins = |time_ns: &u64| {
+        let begins = |&place: &usize| {
+            let fact = &causes.facts.rows[place];
+            fact.time_ns == *time_ns && fact.reason == "Pulling"
+        };
+        causes.facts.of(&event.subject).iter().any(begins)
+    };
+    let times = BTreeSet::from([event.first_ns, event.last_ns]);
+    let wait = |time_ns: u64| {
+        let text = format!("waits for its turn to pull {image}");
+        let under_way = causes.of_a_wait_to_pull(&event.subject, time_ns);
+        let because = under_way.map(|place| cause(&causes.facts.rows[place])).into_iter().collect();
+        let subject = plain(&event.subject);
+        Step { time_ns, subject, reason: event.reason.clone(), text, because, from_outside: false }
+    };
+    times.into_iter().filter(|time_ns| !begins(time_ns)).map(wait).collect()
 }
 
 /// Events that say what a fact of another reason says.
@@ -150,8 +177,7 @@ fn step(causes: &Causes<'_>, place: usize, told: &BTreeSet<usize>) -> Step {
     let mut next = causes.of(place);
     while let Some(cause) = next.filter(|_| because.len() < CHAIN_MAX) {
         let row = &causes.facts.rows[cause];
-        let (time_ns, reason) = (row.time_ns, row.reason.clone());
-        because.push(Cause { time_ns, subject: plain(&row.subject), reason, text: sentence(row) });
+        because.push(self::cause(row));
         // What the story tells in a line of its own has its causes there.
         next = if told.contains(&cause) { None } else { causes.of(cause) };
     }
@@ -163,6 +189,11 @@ fn step(causes: &Causes<'_>, place: usize, told: &BTreeSet<usize>) -> Step {
         because,
         from_outside: is_from_outside(fact),
     }
+}
+
+fn cause(fact: &FactRow) -> Cause {
+    let (time_ns, reason) = (fact.time_ns, fact.reason.clone());
+    Cause { time_ns, subject: plain(&fact.subject), reason, text: sentence(fact) }
 }
 
 fn said(event: &EventRow) -> Step {

@@ -85,6 +85,7 @@ fn summary() -> Summary {
         duration_ns: END,
         events: 18_423,
         fingerprint: "9f3a61c07be42d18".into(),
+        pinned_fingerprint: None,
         digest: "0d51e7aa93b2c4f6".into(),
         expectations: vec![
             expectation(

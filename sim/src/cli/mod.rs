@@ -117,7 +117,7 @@ struct Overrides {
 
 impl From<Overrides> for Settings {
     fn from(from: Overrides) -> Settings {
-        Settings { seed: from.seed, until: from.until, set: from.set }
+        Settings { seed: from.seed, until: from.until, set: from.set, of_matrix: 0 }
     }
 }
 

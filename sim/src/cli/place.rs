@@ -13,7 +13,7 @@ use wavetank_manifest::scheduler_configuration::SchedulerConfiguration;
 use super::numbers::seed;
 use super::{Exit, complain, told};
 use crate::place::{Manner, Row, Status, place, render, settings};
-use crate::text_file;
+use wavetank_manifest::text_file;
 
 /// Places the pods of Kubernetes objects on their nodes, in the order of the files, and says why.
 #[derive(clap::Args)]

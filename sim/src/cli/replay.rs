@@ -6,7 +6,7 @@ use wavetank_journal::{FILE_NAME, JournalError, Told};
 
 use super::run::{detail, rendered, with_progress, writable, write};
 use super::{Exit, Format, Unusable, complain, load_recorded, print};
-use crate::text_file;
+use wavetank_manifest::text_file;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {

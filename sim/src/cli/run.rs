@@ -104,7 +104,7 @@ pub(super) fn verdict(executed: &Executed) -> Exit {
     match executed {
         broken if !broken.held() => Exit::Broken,
         Executed { nothing_scheduled: true, .. } => Exit::NothingScheduled,
-        Executed { pinned: Some(_), .. } => Exit::Differs,
+        other if other.record.summary.pinned_fingerprint.is_some() => Exit::Differs,
         _ => Exit::Held,
     }
 }
@@ -114,8 +114,8 @@ fn explain(executed: &Executed) {
     if executed.nothing_scheduled {
         complain("nothing was scheduled although pods were asked for");
     }
-    if let Some(pinned) = &executed.pinned {
-        let found = &executed.record.summary.fingerprint;
+    let found = &executed.record.summary.fingerprint;
+    if let Some(pinned) = &executed.record.summary.pinned_fingerprint {
         complain(&format!("the scenario pins fingerprint {pinned}, the run has {found}"));
     }
 }

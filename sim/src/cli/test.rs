@@ -192,8 +192,8 @@ fn failures(executed: &Executed) -> Vec<Failure> {
         let message = "pods were asked for and not one was bound to a node".to_owned();
         failures.push(Failure { expectation: "something is scheduled".to_owned(), message });
     }
-    if let Some(pinned) = &executed.pinned {
-        let found = &executed.record.summary.fingerprint;
+    let found = &executed.record.summary.fingerprint;
+    if let Some(pinned) = &executed.record.summary.pinned_fingerprint {
         let message = format!("pinned is {pinned}, found {found}");
         failures.push(Failure { expectation: "fingerprint".to_owned(), message });
     }

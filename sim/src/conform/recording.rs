@@ -14,7 +14,7 @@ use crate::conform::kubectl::{CommandLine, transcript};
 use crate::conform::line::Line;
 use crate::conform::refusals::Refused;
 use crate::conform::unrecorded;
-use crate::text_file;
+use wavetank_manifest::text_file;
 
 /// One folder.
 #[derive(Clone, Debug)]

@@ -26,6 +26,7 @@ use wavetank_manifest::yaml::{Position, Span as Place};
 use wavetank_manifest::{Error, Errors};
 use wavetank_reports::record::{ExpectationKind, ExpectationResult};
 
+use crate::plan::HostPlan;
 use crate::plan::scenario::Inputs;
 use crate::plan::scenario::format::{Expectation, Fidelity, Scenario, Window};
 use objects::{Finder, Lookup, Objects};
@@ -134,6 +135,11 @@ impl Watch {
         } else {
             Err(Errors(errors).sorted())
         }
+    }
+
+    /// The cluster has these machines.
+    pub fn set_hosts(&mut self, hosts: &[HostPlan]) {
+        self.objects.set_hosts(hosts);
     }
 
     /// When somebody must look although nothing may happen then: the next beginning or end of a window after `now`.

@@ -1,7 +1,7 @@
 //! What expressions see of the cluster: Kubernetes-shaped JSON per object version, made once and only if it is asked
 //! for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cel::ExecutionError;
 use cel::common::traits::Indexer;
@@ -14,6 +14,7 @@ use wavetank_core::store::View;
 use wavetank_manifest::kubernetes::to_json_with_hosts;
 
 use super::json::{key_text, value};
+use crate::plan::HostPlan;
 
 /// All objects of one kind, by namespace and name.
 #[derive(Debug, Default)]
@@ -38,13 +39,23 @@ struct Entry {
 pub(super) struct Objects {
     /// The Unix time of the run's start, in seconds.
     epoch: i64,
+    hosts: Hosts,
     tables: [Table; Kind::SLOTS],
 }
+
+/// The addresses of machines by the names of their nodes. A kubelet has written its own into its pods, where it stays
+/// when the node's object goes.
+type Hosts = BTreeMap<Name, Name>;
 
 impl Objects {
     /// Tables that nobody has asked for yet.
     pub(super) fn new(epoch: i64) -> Objects {
-        Objects { epoch, tables: Default::default() }
+        Objects { epoch, hosts: Hosts::new(), tables: Default::default() }
+    }
+
+    /// There are these machines.
+    pub(super) fn set_hosts(&mut self, hosts: &[HostPlan]) {
+        self.hosts = hosts.iter().map(|host| (host.boot.node.clone(), host.boot.address.clone())).collect();
     }
 
     /// Brings the tables of some kinds to the view.
@@ -56,7 +67,7 @@ impl Objects {
                 continue;
             }
             table.writes = Some(writes);
-            table.refresh(view, *kind, self.epoch);
+            table.refresh(view, *kind, self.epoch, &self.hosts);
         }
     }
 
@@ -99,8 +110,11 @@ impl Objects {
 }
 
 impl Table {
-    fn refresh(&mut self, view: View<'_>, kind: Kind, epoch: i64) {
-        let host_of = |node: &Name| view.find::<Node>(&Name::default(), node)?.1.status.address.clone();
+    fn refresh(&mut self, view: View<'_>, kind: Kind, epoch: i64, hosts: &Hosts) {
+        let host_of = |node: &Name| match view.find::<Node>(&Name::default(), node) {
+            Some((_, node)) => node.status.address.clone(),
+            None => hosts.get(node).cloned(),
+        };
         let mut old = std::mem::take(&mut self.entries).into_iter().peekable();
         for (row, version) in view.objects(kind) {
             let (namespace, name) = (version.meta().namespace.clone(), version.meta().name.clone());

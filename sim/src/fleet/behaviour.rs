@@ -6,7 +6,7 @@ use wavetank_core::digest::StableHasher;
 use wavetank_core::draw::{Purpose, below, draw};
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::kubelet::{ContainerIndex, HookKind, ProbeFailure, ProbeKind};
-use wavetank_core::model::{Container, Hook, Meta, Pod, PodSpec, PodVolume, PodVolumeSource, Probe};
+use wavetank_core::model::{Container, EmptyDir, Hook, Medium, Meta, Pod, PodSpec, PodVolume, PodVolumeSource, Probe};
 use wavetank_core::time::{Span, Time};
 
 use super::machine::Uses;
@@ -201,8 +201,9 @@ impl Start<'_> {
         (takes, error.into())
     }
 
-    /// What this start uses, as drawn; `None` if it uses nothing that can run short.
-    pub(super) fn uses(&self, behaviours: &Behaviours) -> Option<Uses> {
+    /// What this start uses, as drawn, on a machine with so much memory for pods (0 is not known); `None` if it uses
+    /// nothing that can run short.
+    pub(super) fn uses(&self, behaviours: &Behaviours, memory: u64) -> Option<Uses> {
         if !behaviours.use_something {
             return None;
         }
@@ -210,15 +211,40 @@ impl Start<'_> {
         if usage.is_nothing() {
             return None;
         }
-        let is_it = |volume: &&PodVolume| volume.name == usage.disk_volume;
-        let is_empty_dir = |volume: &PodVolume| matches!(volume.source, PodVolumeSource::EmptyDir(_));
-        let volume = self.spec.volumes.iter().find(is_it).filter(|volume| is_empty_dir(volume));
+        let empty_dir = |volume: &'_ PodVolume| match &volume.source {
+            PodVolumeSource::EmptyDir(it) if volume.name == usage.disk_volume => Some(it.clone()),
+            _ => None,
+        };
+        let volume = self.spec.volumes.iter().find_map(empty_dir);
+        let medium = volume.as_ref().map(|it| it.medium).unwrap_or_default();
+        let mut disk = usage.disk.as_ref().map(|growth| growth.drawn(self.draw(Purpose::DiskUse)));
+        match (medium, &mut disk, &volume) {
+            // What is in memory is full at its size; more cannot be written.
+            (Medium::Memory, Some(disk), Some(volume)) => {
+                let most = self.size_in_memory(volume, memory);
+                disk.up_to = disk.up_to.into_iter().chain(most).min();
+            }
+            // Huge pages are set aside from the start.
+            (Medium::HugePages, disk, _) => *disk = None,
+            _ => {}
+        }
         Some(Uses {
-            volume: volume.map(|volume| volume.name.clone()).unwrap_or_default(),
+            volume: volume.map(|_| usage.disk_volume.clone()).unwrap_or_default(),
+            in_memory: medium == Medium::Memory,
             memory: usage.memory.as_ref().map(|growth| growth.drawn(self.draw(Purpose::MemoryUse))),
-            disk: usage.disk.as_ref().map(|growth| growth.drawn(self.draw(Purpose::DiskUse))),
+            disk,
             processes: u64::from(usage.processes),
         })
+    }
+
+    /// How much fits into an empty directory in memory: not more than its limit, than the pod may use or than the node
+    /// has for pods; `None` if nothing of it is known.
+    ///
+    /// Source: `calculateEmptyDirMemorySize`, pkg/volume/emptydir/empty_dir.go (v1.34.1).
+    fn size_in_memory(&self, volume: &EmptyDir, memory: u64) -> Option<u64> {
+        let limit = volume.size_limit.map(|limit| u64::try_from(limit.value()).unwrap_or(0));
+        let of_pod = self.spec.memory_limit().map(i64::unsigned_abs);
+        [Some(memory), limit, of_pod].into_iter().flatten().filter(|bytes| *bytes > 0).min()
     }
 
     /// When and how the container ends by itself; `None` runs for ever.

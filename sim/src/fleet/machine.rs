@@ -66,6 +66,8 @@ pub(super) struct Uses {
     pub(super) disk: Option<Growth>,
     /// The `emptyDir` volume that the disk use lies in; empty is the container's own layer.
     pub(super) volume: Name,
+    /// Whether that volume lies in memory, so that the disk use is none of a disk.
+    pub(super) in_memory: bool,
     pub(super) processes: u64,
 }
 
@@ -113,10 +115,10 @@ impl Container {
         let beside = self.beside.get_or_insert_default();
         let number = beside.ends.as_ref().map_or(0, |ends| ends.number);
         beside.ends = Some(Ends { at: now, code, number, out_of_memory: false });
-        let Some(Uses { disk, volume, .. }) = beside.uses.take() else { return false };
+        let Some(Uses { disk, volume, in_memory, .. }) = beside.uses.take() else { return false };
         if let Some(disk) = disk.filter(|_| !volume.is_empty()) {
             let left = Growth { base: disk.at(now.since(self.started_at)), grows_by: 0, up_to: None, ..disk };
-            beside.uses = Some(Uses { memory: None, disk: Some(left), volume, processes: 0 });
+            beside.uses = Some(Uses { memory: None, disk: Some(left), volume, in_memory, processes: 0 });
         }
         true
     }

@@ -310,20 +310,22 @@ impl Fleet {
         attempt: u32,
         out: &mut Vec<Outcome>,
     ) {
+        let end_of_run = self.end;
+        let memory = self.machines[host.0 as usize].memory_for_pods();
         let Some(sandbox) = self.machines[host.0 as usize].sandbox(pod) else { return };
         let start = sandbox.start(self.seed, container, attempt);
         let serves = start.serves_at_once(&self.behaviours, now);
         let end = start.end(&self.behaviours);
-        let uses = start.uses(&self.behaviours);
+        let uses = start.uses(&self.behaviours, memory);
         let limit = spec_of(&sandbox.spec, container).map_or(0, |spec| spec.limits.memory_bytes);
         let Some(row) = sandbox.container(container, attempt) else { return };
         if row.state != State::Starting {
             return;
         }
-        let growth = uses.as_ref().and_then(|uses| uses.memory.as_ref()).filter(|_| limit > 0);
-        let exceeds = growth.and_then(|growth| growth.exceeds(limit.unsigned_abs()));
         let uses_something = uses.is_some();
         row.run(now, uses);
+        let uses = row.uses().filter(|_| uses_something && limit > 0);
+        let exceeds = uses.and_then(|uses| uses.exceeds_memory(limit.unsigned_abs(), end_of_run.since(now)));
         out.push(Outcome::Tell(RuntimeEvent::ContainerStarted { pod, container, attempt, serves }));
         if let Some((run_time, code)) = end {
             let at = now.saturating_add(run_time);

@@ -11,8 +11,8 @@ use wavetank_core::id::{HostId, Uid};
 use wavetank_core::kubelet::{
     ContainerIndex, ContainerUsage, ImageUsage, NodeUsage, PodUsage, RuntimeEvent, Supply, UsageLevels,
 };
-use wavetank_core::model::{PodVolumeSource, SizeLimit};
-use wavetank_core::time::Time;
+use wavetank_core::model::{EmptyDir, PodVolumeSource};
+use wavetank_core::time::{Span, Time};
 
 use super::behaviour::spec_of;
 use super::machine::{Container, Machine, Sandbox, State, Uses};
@@ -23,6 +23,7 @@ use crate::plan::{Growth, HostPlan, PressedResource};
 #[derive(Clone, Debug)]
 pub(super) struct Supplies {
     memory: u64,
+    allocatable_memory: u64,
     nodefs: u64,
     /// The images' own file system, if they have one.
     imagefs: Option<u64>,
@@ -43,6 +44,7 @@ impl Supplies {
         let capacity = &host.boot.capacity;
         Supplies {
             memory: positive(capacity.memory_bytes),
+            allocatable_memory: positive(host.boot.allocatable.memory_bytes),
             nodefs: positive(capacity.ephemeral_bytes),
             imagefs: host.image_filesystem_bytes,
             pids: host.pids,
@@ -74,11 +76,37 @@ struct Used {
 
 impl Uses {
     fn memory_at(&self, since: Time, now: Time) -> u64 {
-        self.memory.as_ref().map_or(0, |growth: &Growth| growth.at(now.since(since)))
+        let own = self.memory.as_ref().map_or(0, |growth: &Growth| growth.at(now.since(since)));
+        if self.in_memory { own.saturating_add(self.written_at(since, now)) } else { own }
     }
 
     fn disk_at(&self, since: Time, now: Time) -> u64 {
+        if self.in_memory { 0 } else { self.written_at(since, now) }
+    }
+
+    /// What it has written, to whatever medium.
+    fn written_at(&self, since: Time, now: Time) -> u64 {
         self.disk.as_ref().map_or(0, |growth: &Growth| growth.at(now.since(since)))
+    }
+
+    /// After how much time it uses more memory than so many bytes; `None` is not within `within`.
+    pub(super) fn exceeds_memory(&self, bytes: u64, within: Span) -> Option<Span> {
+        if !self.in_memory || self.disk.is_none() {
+            return self.memory.as_ref()?.exceeds(bytes);
+        }
+        let exceeds = |after: u64| self.memory_at(Time::ZERO, Time(after)) > bytes;
+        if exceeds(0) {
+            return Some(Span::ZERO);
+        }
+        let (mut below, mut above) = (0, within.0);
+        if !exceeds(above) {
+            return None;
+        }
+        while above - below > 1 {
+            let middle = below + (above - below) / 2;
+            if exceeds(middle) { above = middle } else { below = middle }
+        }
+        Some(Span(above))
     }
 }
 
@@ -88,6 +116,11 @@ fn supply(capacity: u64, used: u64) -> Supply {
 }
 
 impl Machine {
+    /// How much memory there is for pods, in bytes; 0 is not known.
+    pub(super) fn memory_for_pods(&self) -> u64 {
+        self.supplies.allocatable_memory
+    }
+
     fn used(&self, now: Time, image_bytes: u64) -> Used {
         let supplies = &self.supplies;
         let mut used = Used {
@@ -173,7 +206,9 @@ impl Sandbox {
     /// Whether some empty directory holds more than its limit allows.
     fn is_over_volume_limit(&self, now: Time) -> bool {
         self.spec.volumes.iter().any(|volume| {
-            let PodVolumeSource::EmptyDir(SizeLimit(Some(limit))) = &volume.source else { return false };
+            let PodVolumeSource::EmptyDir(EmptyDir { size_limit: Some(limit), .. }) = &volume.source else {
+                return false;
+            };
             let writes = |it: &Container| {
                 it.uses().filter(|uses| uses.volume == volume.name).map(|uses| uses.disk_at(it.started_at, now))
             };
@@ -214,7 +249,7 @@ impl Fleet {
                     ContainerUsage {
                         container: container.index,
                         memory_bytes: number(uses.map_or(0, |uses| uses.memory_at(container.started_at, now))),
-                        volume: uses.map(|uses| uses.volume.clone()).unwrap_or_default(),
+                        volume: uses.filter(|uses| !uses.in_memory).map(|uses| uses.volume.clone()).unwrap_or_default(),
                         disk_bytes: number(uses.map_or(0, |uses| uses.disk_at(container.started_at, now))),
                         processes: number(uses.map_or(0, |uses| uses.processes)),
                     }
@@ -336,7 +371,7 @@ fn most_expendable(machine: &Machine, now: Time) -> Option<(Uid, usize)> {
     let mut worst: Option<(i128, Uid, usize)> = None;
     for sandbox in machine.sandboxes.iter() {
         for (place, container) in sandbox.containers.iter().enumerate() {
-            let Some(uses) = container.uses() else { continue };
+            let Some(uses) = container.uses().filter(|_| container.state == State::Running) else { continue };
             let bytes = uses.memory_at(container.started_at, now);
             let Some(spec) = spec_of(&sandbox.spec, container.index).filter(|_| bytes > 0) else { continue };
             let memory = i64::try_from(capacity).unwrap_or(i64::MAX);

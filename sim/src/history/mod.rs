@@ -173,7 +173,11 @@ impl History {
                 time_ns: at.0,
                 seq: 0,
                 category: words.kind(key.kind),
-                subject: known.unwrap_or_else(|| words.written(|draft| push_subject(key, draft))),
+                subject: match &fact.what {
+                    // No object: the core names it like one of the kind that it is about.
+                    What::ZoneState { .. } => words.of(&key.name),
+                    _ => known.unwrap_or_else(|| words.written(|draft| push_subject(key, draft))),
+                },
                 reason: words.of(fact.what.reason()),
                 message: words.shown(&fact.what),
                 by: fact.by.map_or_else(Text::new, |by| words.author(by)),

@@ -131,6 +131,7 @@ impl Sweep {
         let mut settings = self.settings.clone();
         settings.seed = Some(job.seed);
         settings.set.extend(job.cell.settings());
+        settings.of_matrix = job.cell.values.len();
         settings
     }
 }

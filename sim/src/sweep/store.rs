@@ -11,8 +11,8 @@ use super::Job;
 use super::matrix::shown;
 use super::result::{RunResult, hash};
 use crate::plan::scenario::Settings;
-use crate::text_file;
 use crate::whole::write_whole;
+use wavetank_manifest::text_file;
 
 /// Says that the directory is a sweep's.
 const MARK: &str = "sweep.json";

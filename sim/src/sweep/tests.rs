@@ -144,6 +144,7 @@ fn a_sweep_is_refused_as_a_whole_only_if_no_combination_can_be_run() {
     assert!(sweep(&["controlPlane.policy=FDG,FGD"], "1").loads().is_ok());
     let refused = sweep(&["controlPlane.policy=FDG,RND"], "1").loads().unwrap_err();
     assert!(refused.contains("unknown policy \"FDG\"; did you mean \"FGD\"?"), "{refused}");
+    assert!(refused.starts_with("--matrix spec.controlPlane.policy=FDG: "), "{refused}");
 }
 
 #[test]

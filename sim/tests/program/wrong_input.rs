@@ -41,6 +41,21 @@ fn wrong_input_is_refused_with_its_place_and_the_nearest_name() {
             small("").replace("image: web", "imag: web"),
             "f.yaml:11:40: spec.containers[0].imag: unknown field \"imag\"; did you mean \"image\"?\n",
         ),
+        (
+            small("").replace("image: web", "image: web, resources: {limits: {memory: 1gb}}"),
+            "f.yaml:11:81: spec.containers[0].resources.limits[memory]: \"1gb\" is no quantity: quantities must match \
+             the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'; did you mean \"1G\"?\n",
+        ),
+        (
+            small("").replace("count: 1", "capacity: {cpu: 0.5cpu}"),
+            "f.yaml:6:42: spec.nodes[0].capacity.cpu: \"0.5cpu\" is no quantity: quantities must match the regular \
+             expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'; did you mean \"0.5\"?\n",
+        ),
+        (
+            small("  registry: {defaultSize: 64 MiB}\n"),
+            "f.yaml:12:27: spec.registry.defaultSize: expected a number of bytes such as 60Mi or 1G, found \
+             \"64 MiB\"; did you mean \"64Mi\"?\n",
+        ),
     ];
     for (text, expected) in cases {
         let file = place.file("f.yaml", &text);

@@ -13,7 +13,7 @@ use crate::config::{EvictionConfig, EvictionSignal, EvictionThreshold};
 use crate::id::Uid;
 use crate::kubelet::{ContainerIndex, ContainerUsage, NodeUsage, PodUsage};
 use crate::model::{
-    ConditionKind, Container, Pod, PodVolumeSource, QosClass, ResourceName, Resources, SizeLimit, Taint, TaintEffect,
+    ConditionKind, Container, EmptyDir, Pod, PodVolumeSource, QosClass, ResourceName, Resources, Taint, TaintEffect,
 };
 use crate::quantity::{Format, Quantity};
 use crate::time::Time;
@@ -189,7 +189,7 @@ pub(super) fn message(threshold: &EvictionThreshold, usage: &NodeUsage, candidat
 /// Source: `localStorageEviction`, pkg/kubelet/eviction/eviction_manager.go (v1.34.1).
 pub(super) fn over_disk_limit(pod: &Pod, usage: &PodUsage) -> Option<String> {
     for volume in &pod.spec.volumes {
-        let PodVolumeSource::EmptyDir(SizeLimit(Some(limit))) = &volume.source else { continue };
+        let PodVolumeSource::EmptyDir(EmptyDir { size_limit: Some(limit), .. }) = &volume.source else { continue };
         let used = usage.containers.iter().filter(|container| container.volume == volume.name);
         let used: i64 = used.map(|container| container.disk_bytes).sum();
         if limit.value() > 0 && used > limit.value() {

@@ -223,7 +223,10 @@ fn a_pod_over_its_disk_limits_goes_by_their_sum_or_by_one_of_them() {
 fn an_empty_directory_over_its_limit_ends_its_pod_and_counts_for_the_pod_but_not_for_the_container() {
     let volume = |name: &str, limit: Option<&str>| PodVolume {
         name: name.into(),
-        source: PodVolumeSource::EmptyDir(SizeLimit(limit.map(|limit| limit.parse().expect("a quantity")))),
+        source: PodVolumeSource::EmptyDir(EmptyDir {
+            size_limit: limit.map(|limit| limit.parse().expect("a quantity")),
+            ..EmptyDir::default()
+        }),
     };
     let limits = Resources { ephemeral_bytes: 512 * MIB, ..Resources::default() };
     let limited = Container { name: "a".into(), limits, ..Container::default() };

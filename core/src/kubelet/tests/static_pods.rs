@@ -184,3 +184,55 @@ fn a_static_pod_is_not_evicted_whatever_it_uses_and_whatever_its_priority() {
     assert_eq!(&*pod(&bed, "modest").status.reason, "Evicted", "the only one that may go");
     assert_eq!(bed.runtime.as_ref().unwrap().running(), 1, "the static pod runs on");
 }
+
+#[test]
+fn a_static_pod_that_has_ended_stays_so_when_its_kubelet_restarts() {
+    let ends = |policy, name: &str, code| {
+        let spec = PodSpec { restart_policy: policy, ..spec(&[name]) };
+        (manifest(name, spec), name.to_owned(), code)
+    };
+    let all = [
+        ends(RestartPolicy::Never, "done", 0),
+        ends(RestartPolicy::Never, "broken", 3),
+        ends(RestartPolicy::OnFailure, "mended", 0),
+    ];
+    let runtime = all
+        .iter()
+        .fold(FakeRuntime::new(), |runtime, (_, name, code)| runtime.with_exits(name, &[(Span::from_secs(3), *code)]));
+    let mut bed = Testbed::new(at_once()).with_runtime(runtime);
+    bed.static_pods = all.iter().map(|(pod, ..)| pod.clone()).collect();
+    bed.start_kubelet(0, "n1", 4_000, 1 << 32);
+    let phases = |bed: &Testbed| ["done-n1", "broken-n1", "mended-n1"].map(|name| pod(bed, name).status.phase);
+    let ended = [Phase::Succeeded, Phase::Failed, Phase::Succeeded];
+    bed.run_until(Time::from_secs(20));
+    assert_eq!((phases(&bed), starts(&bed)), (ended, 3), "{:#?}", bed.told());
+    bed.input(Input::Crashed(kubelet()));
+    bed.run_until(Time::from_secs(25));
+    bed.input(Input::Started(kubelet()));
+    bed.run_until(Time::from_secs(60));
+    assert_eq!((phases(&bed), starts(&bed)), (ended, 3), "{:#?}", bed.told());
+}
+
+#[test]
+fn a_static_pod_that_ends_while_its_kubelet_is_down_has_ended_or_is_started_again_as_its_policy_says() {
+    let of = |policy, name: &str| manifest(name, PodSpec { restart_policy: policy, ..spec(&[name]) });
+    let runtime = FakeRuntime::new()
+        .with_exits("done", &[(Span::from_secs(15), 0)])
+        .with_exits("broken", &[(Span::from_secs(15), 3)])
+        .with_exits("again", &[(Span::from_secs(15), 3), (Span::from_secs(1_000), 0)]);
+    let mut bed = Testbed::new(at_once()).with_runtime(runtime);
+    bed.static_pods = vec![
+        of(RestartPolicy::OnFailure, "done"),
+        of(RestartPolicy::Never, "broken"),
+        of(RestartPolicy::OnFailure, "again"),
+    ];
+    bed.start_kubelet(0, "n1", 4_000, 1 << 32);
+    bed.run_until(Time::from_secs(10));
+    bed.input(Input::Crashed(kubelet()));
+    bed.run_until(Time::from_secs(25));
+    bed.input(Input::Started(kubelet()));
+    bed.run_until(Time::from_secs(60));
+    let phases = ["done-n1", "broken-n1", "again-n1"].map(|name| pod(&bed, name).status.phase);
+    assert_eq!(phases, [Phase::Succeeded, Phase::Failed, Phase::Running], "{:#?}", bed.told());
+    assert_eq!((starts(&bed), pod(&bed, "again-n1").status.containers[0].restarts), (4, 1));
+}

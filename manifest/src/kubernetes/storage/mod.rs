@@ -17,8 +17,8 @@ use serde::Serialize;
 use wavetank_core::id::{Name, Uid};
 use wavetank_core::model::{
     AccessMode, BindingMode, CSIDriver, CSINode, CSIStorageCapacity, ClaimReference, ClaimSpec, ClaimTemplate,
-    CsiNodeDriver, Disk, Meta, PersistentVolume, PersistentVolumeClaim, PodVolume, PodVolumeSource, ReclaimPolicy,
-    SizeLimit, StorageClass, TopologyRequirement, VolumeAttachment, VolumeMode, VolumeSource,
+    CsiNodeDriver, Disk, EmptyDir, Medium, Meta, PersistentVolume, PersistentVolumeClaim, PodVolume, PodVolumeSource,
+    ReclaimPolicy, StorageClass, TopologyRequirement, VolumeAttachment, VolumeMode, VolumeSource,
 };
 use wavetank_core::quantity::Quantity;
 
@@ -247,7 +247,12 @@ fn pod_source(volume: &api::Volume) -> PodVolumeSource {
         PodVolumeSource::Disk(Disk::Cinder { id: name(&it.volume_id) })
     } else if let Some(it) = &volume.empty_dir {
         let limit = it.size_limit.as_ref().map(|text| text.0.parse().expect("quantities are checked while reading"));
-        PodVolumeSource::EmptyDir(SizeLimit(limit))
+        let medium = match it.medium.as_deref() {
+            Some("Memory") => Medium::Memory,
+            Some(medium) if medium.starts_with("HugePages") => Medium::HugePages,
+            _ => Medium::Disk,
+        };
+        PodVolumeSource::EmptyDir(EmptyDir { size_limit: limit, medium })
     } else if let Some(it) = &volume.host_path {
         PodVolumeSource::HostPath(name(&it.path))
     } else if let Some(files) = super::config::files(volume) {

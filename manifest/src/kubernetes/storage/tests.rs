@@ -1,6 +1,6 @@
 use serde_json::Value;
 use wavetank_core::id::Revision;
-use wavetank_core::model::{Object, PodVolumeSource, SizeLimit};
+use wavetank_core::model::{EmptyDir, Object, PodVolumeSource};
 
 use crate::kubernetes::{
     Unmodelled, apply_defaults, read_admitted, read_manifests, to_json, to_object, unmodelled_fields, validate,
@@ -188,5 +188,5 @@ spec:
     let Object::Pod(pod) = &object else { panic!("{object:?}") };
     let claims: Vec<_> = pod.claims().map(|(name, owned)| (name.to_string(), owned)).collect();
     assert_eq!(claims, [("data".to_owned(), false), ("p-b".to_owned(), true)]);
-    assert_eq!(pod.spec.volumes[2].source, PodVolumeSource::EmptyDir(SizeLimit::default()));
+    assert_eq!(pod.spec.volumes[2].source, PodVolumeSource::EmptyDir(EmptyDir::default()));
 }

@@ -3,7 +3,7 @@
 use super::*;
 use wavetank_core::config::{EvictionAmount, EvictionSignal};
 use wavetank_core::kubelet::{ContainerUsage, HookKind, UsageLevels};
-use wavetank_core::model::{Hook, IntOrName, PodVolume, PodVolumeSource, ProbeAction, SizeLimit};
+use wavetank_core::model::{EmptyDir, Hook, IntOrName, Medium, PodVolume, PodVolumeSource, ProbeAction};
 
 use crate::plan::{Growth, HealthPlan, HookPlan, Outage, PressedResource, Usage, Which};
 
@@ -113,6 +113,52 @@ fn the_kubelet_is_told_once_when_less_is_left_than_it_wants() {
     assert_eq!(yard.low(), [200, 250], "asked again while it is so, it says so at once");
 }
 
+/// Writes to the volume `cache`, which lies in memory, with 100 MiB of its own.
+fn with_memory_volume(uid: u128, limit: i64, size: Option<&str>) -> Arc<Pod> {
+    let mut pod = Pod::clone(&with_memory(uid, 0, limit));
+    let size_limit = size.map(|size| size.parse().expect("a quantity"));
+    let source = PodVolumeSource::EmptyDir(EmptyDir { size_limit, medium: Medium::Memory });
+    pod.spec.volumes = vec![PodVolume { name: "cache".into(), source }];
+    Arc::new(pod)
+}
+
+#[test]
+fn what_is_written_to_a_volume_in_memory_counts_as_the_containers_memory_and_is_full_at_its_size() {
+    let of = |base: u64, grows_by: u64| Growth {
+        base: base * MIB,
+        grows_by: grows_by * MIB,
+        every: Span::from_secs(1),
+        up_to: None,
+        spread_percent: 0,
+    };
+    let usage =
+        Usage { memory: Some(of(100, 0)), disk: Some(of(0, 10)), disk_volume: "cache".into(), ..Usage::default() };
+    let run = |limit, size, until| {
+        let mut yard = Yard::new(&sized(plan(Behaviour { usage: usage.clone(), ..quick() }), 2_000, 1_000_000));
+        yard.ask(RuntimeRequest::WatchUsage(UsageLevels::default()));
+        yard.start(&with_memory_volume(1, limit, size), APP, 0);
+        yard.run_until(until);
+        yard.ask(RuntimeRequest::Usage);
+        let Some((_, RuntimeEvent::Usage(usage))) = yard.told.last() else { panic!("it does not answer") };
+        let of = |it: &ContainerUsage| (it.memory_bytes >> 20, it.disk_bytes, it.volume.to_string());
+        let used: Vec<_> = usage.pods.iter().flat_map(|pod| pod.containers.iter().map(of)).collect();
+        let left = (usage.memory.available >> 20, usage.nodefs.available);
+        (used, left, yard.out_of_memory(), yard.low())
+    };
+    let none: [u64; 0] = [];
+    let (used, left, killed, low) = run(0, None, 50);
+    assert_eq!((used, left), (vec![(600, 0, String::new())], (1_400, 1_000_000)), "no disk is used");
+    assert_eq!((killed, low), (vec![], none.to_vec()));
+    let (used, _, killed, low) = run(0, Some("200Mi"), 50);
+    assert_eq!(used, [(300, 0, String::new())], "more than its size does not fit");
+    assert_eq!((killed, low), (vec![], none.to_vec()), "so that nobody is evicted for it");
+    let (_, _, killed, _) = run(400, None, 50);
+    assert_eq!(killed, [(30, 1)], "the container's limit counts both");
+    let (used, left, _, _) = run(400, None, 50);
+    // A few bytes more than 300 MiB were written when it was ended.
+    assert_eq!((used, left.0), (vec![(300, 0, String::new())], 1_699), "what was written outlives the container");
+}
+
 #[test]
 fn what_is_written_to_a_volume_stays_when_its_container_is_started_again_and_has_a_limit_of_its_own() {
     let disk = Growth { base: 10, grows_by: 10, every: Span::from_secs(1), up_to: None, spread_percent: 0 };
@@ -121,7 +167,10 @@ fn what_is_written_to_a_volume_stays_when_its_container_is_started_again_and_has
     let mut yard = Yard::new(&sized(plan(Behaviour { usage, run_time, ..quick() }), 300, 100_000));
     let volume = |name: &str, limit: Option<&str>| PodVolume {
         name: name.into(),
-        source: PodVolumeSource::EmptyDir(SizeLimit(limit.map(|limit| limit.parse().expect("a quantity")))),
+        source: PodVolumeSource::EmptyDir(EmptyDir {
+            size_limit: limit.map(|limit| limit.parse().expect("a quantity")),
+            ..EmptyDir::default()
+        }),
     };
     let mut with_cache = Pod::clone(&with_memory(1, 0, 0));
     with_cache.spec.volumes = vec![volume("other", Some("1")), volume("cache", Some("200"))];

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use wavetank_core::time::Span;
 
-use crate::text_file;
+use wavetank_manifest::text_file;
 
 /// The version of a recorded run's `inputs/inputs.json`.
 const VERSION: u32 = 1;
@@ -22,6 +22,9 @@ pub struct Settings {
     pub until: Option<Span>,
     /// `--set`, in order, each `path=value`.
     pub set: Vec<String>,
+    /// How many of them, the last ones, are values of a sweep's `--matrix`: for messages.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub of_matrix: usize,
 }
 
 impl Settings {
@@ -29,6 +32,17 @@ impl Settings {
     pub fn is_empty(&self) -> bool {
         *self == Settings::default()
     }
+
+    /// The settings with the option that each was given with.
+    pub(super) fn options(&self) -> impl DoubleEndedIterator<Item = (&'static str, &str)> {
+        let of_command = self.set.len() - self.of_matrix;
+        let option = move |place: usize| if place < of_command { "--set" } else { "--matrix" };
+        self.set.iter().enumerate().map(move |(place, setting)| (option(place), setting.as_str()))
+    }
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Where the files that a scenario names come from.

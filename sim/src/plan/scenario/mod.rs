@@ -96,7 +96,7 @@ impl Loaded {
         let name = inputs.name.clone();
         let mut tree = document(&name, &inputs.text)?;
         header(&name, &tree)?;
-        for setting in &inputs.settings.set {
+        for setting in inputs.settings.options() {
             overrides::apply(&mut tree, setting)?;
         }
         let mut scenario: Scenario =
@@ -112,7 +112,7 @@ impl Loaded {
             (expansion, other) => {
                 let mut errors = expansion.err().map_or(Vec::new(), |errors| errors.0);
                 errors.extend(other.err().into_iter().flat_map(|errors| errors.0));
-                Err(Errors(errors).sorted())
+                Err(overrides::name_source(Errors(errors).sorted(), inputs))
             }
         }
     }

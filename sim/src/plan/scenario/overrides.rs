@@ -1,4 +1,5 @@
-//! `--set path=value`: changes of the tree before it is typed, so that the same reader refuses what is wrong.
+//! `--set path=value`, and a value of `--matrix`: changes of the tree before it is typed, so that the same reader
+//! refuses what is wrong.
 
 use wavetank_manifest::yaml::{self, Duplicates, Key, Position, Span, Value};
 use wavetank_manifest::{Error, Errors, Node, nearest};
@@ -11,11 +12,12 @@ enum Step<'a> {
     Index(usize),
 }
 
-/// Sets one value. A key that the file does not have is added; whether such a field exists is the reader's business.
+/// Sets one value, which this option of the command line has given. A key that the file does not have is added; whether
+/// such a field exists is the reader's business.
 ///
 /// Errors: a path that leads nowhere, a value that is not YAML.
-pub(super) fn apply(tree: &mut Node, setting: &str) -> Result<(), Errors> {
-    let source = format!("--set {setting}");
+pub(super) fn apply(tree: &mut Node, (option, setting): (&str, &str)) -> Result<(), Errors> {
+    let source = format!("{option} {setting}");
     let refuse = |message: String| Errors::from(Error::new(&source, Position::default(), "", message));
     let Some((path, text)) = setting.split_once('=') else {
         return Err(refuse("expected path=value, such as spec.seed=7".to_owned()));
@@ -79,16 +81,16 @@ fn numbered(count: usize) -> String {
     }
 }
 
-/// Gives errors without a place, which come from a `--set`, the name of that setting.
+/// Gives errors without a place, which come from the command line, the name of that setting.
 pub(super) fn name_source(mut errors: Errors, inputs: &Inputs) -> Errors {
     for error in errors.0.iter_mut().filter(|error| error.line == 0) {
         let path = error.path.clone();
-        let cause = inputs.settings.set.iter().rev().find(|setting| {
+        let cause = inputs.settings.options().rev().find(|(_, setting)| {
             let set = setting.split_once('=').map_or("", |(path, _)| path);
             set == path || set.starts_with(path.as_str()) || path.starts_with(set)
         });
-        if let Some(setting) = cause {
-            error.file = format!("--set {setting}");
+        if let Some((option, setting)) = cause {
+            error.file = format!("{option} {setting}");
         }
     }
     errors

@@ -206,7 +206,8 @@ fn thresholds_of_images_are_percentages_the_low_one_below_the_high_one() {
 #[test]
 fn inputs_survive_being_recorded() {
     let files = Files::Recorded([("a.yaml".to_owned(), "apiVersion: v1".to_owned())].into());
-    let settings = Settings { seed: Some(7), until: Some(Span::from_secs(5)), set: vec!["spec.seed=3".to_owned()] };
+    let set = vec!["spec.seed=3".to_owned()];
+    let settings = Settings { seed: Some(7), until: Some(Span::from_secs(5)), set, ..Settings::default() };
     let mut inputs = Inputs::new("s.yaml".to_owned(), "text".to_owned(), settings.clone(), files);
     inputs.file("a.yaml").unwrap();
     let names: Vec<String> = inputs.to_files().into_iter().map(|(name, _)| name).collect();

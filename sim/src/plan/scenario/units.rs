@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use wavetank_core::quantity::Quantity;
 use wavetank_core::time::Span;
+use wavetank_manifest::meant_quantity;
 
 use super::format::{Bytes, Duration};
 use crate::plan::Delay;
@@ -182,6 +183,11 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
+/// The end of a message about a text that is no quantity: what was probably meant.
+pub(super) fn meant(text: &str) -> String {
+    meant_quantity(text).map_or_else(String::new, |meant| format!("; did you mean {meant:?}?"))
+}
+
 struct BytesVisitor;
 
 impl Visitor<'_> for BytesVisitor {
@@ -197,7 +203,10 @@ impl Visitor<'_> for BytesVisitor {
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes, E> {
         let wrong = || E::invalid_value(de::Unexpected::Str(text), &self);
-        let quantity: Quantity = text.parse().map_err(|_| wrong())?;
+        let quantity: Quantity = text.parse().map_err(|_| match meant(text).as_str() {
+            "" => wrong(),
+            meant => E::custom(format!("expected a number of bytes such as 60Mi or 1G, found {text:?}{meant}")),
+        })?;
         u64::try_from(quantity.value()).map(Bytes).map_err(|_| wrong())
     }
 }

@@ -1,6 +1,6 @@
 //! Stories of preemption on the test bed: what becomes of the pods that make room and of those that wait for it.
 
-use crate::api::{Propagation, Request};
+use crate::api::{Patch, Propagation, Refusal, Request};
 use crate::config::Config;
 use crate::digest::Shared;
 use crate::model::{
@@ -59,6 +59,22 @@ fn a_victim_is_marked_and_deleted_and_the_pod_takes_its_place_when_it_has_gone()
     assert_eq!(failed.len(), 1, "it is not tried before there is room: {failed:#?}");
     assert!(failed[0].ends_with("0/1 nodes are available: 1 Insufficient cpu."), "{failed:#?}");
     assert_eq!(nominated(&bed, "high").as_deref(), Some("n1"), "a bound pod still says where it was nominated to");
+}
+
+#[test]
+fn who_makes_room_is_told_when_it_is_marked_and_not_when_it_has_just_gone() {
+    let mut bed = bed();
+    bed.create(pod("low", 1, 900));
+    bed.run_for(Span::from_secs(5));
+    let key = ObjectKey::new(Kind::Pod, "default", "low");
+    let marks = |request: &Request| matches!(request, Request::Patch { patch: Patch::PodCondition { .. }, .. });
+    bed.refuse_with(1, Refusal::NotFound(key), marks);
+    bed.create(pod("high", 9, 900));
+    bed.run_for(Span::from_secs(8));
+    let told = bed.told();
+    assert_eq!(bed.refusals_left(), 0);
+    assert_eq!(told.iter().filter(|line| line.contains("Preempting")).count(), 1, "{told:#?}");
+    assert_eq!(node_of(&bed, "high").as_deref(), Some("n1"), "{told:#?}");
 }
 
 #[test]

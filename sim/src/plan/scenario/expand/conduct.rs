@@ -100,7 +100,7 @@ fn cpu(written: &Spanned<format::Cpu>, path: &str, problems: &mut Problems) -> O
             None
         }
         Err(error) => {
-            problems.add(place, path, error.to_string());
+            problems.no_quantity(place, path, &amount.0, error);
             None
         }
     };

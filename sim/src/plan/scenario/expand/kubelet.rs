@@ -9,6 +9,7 @@ use wavetank_manifest::Spanned;
 
 use super::Problems;
 use crate::plan::scenario::format::{Amount, Duration, Kubelet};
+use crate::plan::scenario::units::meant;
 
 const PATH: &str = "spec.controlPlane.kubelet";
 const SIGNALS: [(&str, EvictionSignal); 4] = [
@@ -133,7 +134,8 @@ fn value(amount: &Spanned<Amount>, field: &str, problems: &mut Problems) -> Opti
         EvictionAmount::Permille(share) => !is_reclaim || *share > 0,
     });
     if found.is_none() {
-        let message = format!("expected a quantity such as 100Mi or a share such as 10%, found {text:?}");
+        let message =
+            format!("expected a quantity such as 100Mi or a share such as 10%, found {text:?}{}", meant(text));
         problems.add(amount.span, &format!("{PATH}.{field}"), message);
     }
     found

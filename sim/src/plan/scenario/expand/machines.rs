@@ -237,7 +237,7 @@ fn resources(
                 continue;
             }
             Err(error) => {
-                problems.add(amount.span, &path, error.to_string());
+                problems.no_quantity(amount.span, &path, &amount.value.0, error);
                 continue;
             }
         };

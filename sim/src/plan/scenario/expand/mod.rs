@@ -22,9 +22,10 @@ use std::collections::BTreeMap;
 
 use wavetank_core::draw::{Purpose, draw};
 use wavetank_core::id::Name;
+use wavetank_core::quantity::ParseQuantityError;
 use wavetank_core::time::Time;
 use wavetank_manifest::yaml::{Position, Span as Place};
-use wavetank_manifest::{Error, Errors, Node};
+use wavetank_manifest::{Error, Errors, Node, meant_quantity};
 
 use super::Inputs;
 use super::format::{Scenario, Spread};
@@ -112,6 +113,12 @@ impl Problems {
     /// A mistake at a place.
     fn add(&mut self, place: Place, path: &str, message: impl Into<String>) {
         self.errors.push(Error::new(&self.file, place.start(), path, message));
+    }
+
+    /// A text that is no quantity.
+    fn no_quantity(&mut self, place: Place, path: &str, text: &str, error: ParseQuantityError) {
+        let error = Error::new(&self.file, place.start(), path, format!("{text:?} is no quantity: {error}"));
+        self.errors.push(Error { suggestion: meant_quantity(text), ..error });
     }
 
     /// A name that is not there.

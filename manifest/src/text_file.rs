@@ -3,13 +3,13 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use wavetank_manifest::nearest;
+use crate::nearest;
 
 /// The text of a file.
 ///
 /// Errors: a sentence that names the file, says what is wrong with it, and has the nearest name if there is no such
 /// file.
-pub(crate) fn read(path: &Path) -> Result<String, String> {
+pub fn read(path: &Path) -> Result<String, String> {
     let name = path.display();
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
@@ -26,7 +26,7 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
 }
 
 /// The bytes as text, or where they stop being text.
-pub(crate) fn as_text(bytes: Vec<u8>) -> Result<String, String> {
+pub fn as_text(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
