@@ -74,8 +74,9 @@ spec:
     - {at: 35s, crash: {node: worker-2}}
 "#;
 
-fn run(detail: Detail) -> RunRecord {
-    let folder = format!("events-{}-{detail:?}", std::process::id());
+/// What comes of the scenario, for a test of this name.
+fn run(test: &str, detail: Detail) -> RunRecord {
+    let folder = format!("events-{}-{test}-{detail:?}", std::process::id());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
     std::fs::create_dir_all(&folder).expect("the build's own folder can be written");
     let file = folder.join("counts.yaml");
@@ -97,7 +98,7 @@ fn told(record: &RunRecord, pod: &str, reason: &str) -> Vec<(u64, u64, String)> 
 
 #[test]
 fn each_try_that_fails_and_each_sync_that_finds_a_back_off_counts() {
-    let record = run(Detail::Everything);
+    let record = run("counts", Detail::Everything);
     let unhealthy = |pod: &str| {
         let told = told(&record, pod, "Unhealthy");
         told.into_iter()
