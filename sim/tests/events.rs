@@ -128,7 +128,7 @@ fn each_try_that_fails_and_each_sync_that_finds_a_back_off_counts() {
 
 #[test]
 fn a_run_is_the_same_whether_or_not_anybody_reads_how_often_probes_fail() {
-    let [read, unread] = [Detail::Everything, Detail::Account].map(run);
+    let [read, unread] = [Detail::Everything, Detail::Account].map(|detail| run("sameness", detail));
     assert!(!read.events.is_empty() && unread.events.is_empty());
     assert_eq!(read.summary.fingerprint, unread.summary.fingerprint);
     assert_eq!(read.summary.digest, unread.summary.digest);
