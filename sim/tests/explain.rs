@@ -99,6 +99,22 @@ spec:
     - {at: 100s, powerLoss: {zone: a}}
 "#;
 
+/// A pod that never becomes ready.
+const PROBES: &str = r#"apiVersion: wavetank/v1
+kind: Scenario
+metadata: {name: probes}
+spec:
+  duration: 95s
+  nodes: [{name: worker, count: 1}]
+  manifests:
+    - apiVersion: v1
+      kind: Pod
+      metadata: {name: web}
+      spec:
+        containers: [{name: main, image: web, readinessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 10}}]
+  behaviours: [{neverReady: true}]
+"#;
+
 struct Run(PathBuf);
 
 impl Run {
@@ -312,6 +328,15 @@ fn a_pod_tells_for_whose_pull_it_waits_and_a_zone_is_no_node() {
     assert!(!run.story("pod/first").contains("waits for its turn"));
     in_order(&run.story("zone/a"), &["zone/a\n", "ZoneState", "zone state FullDisruption"]);
     assert!(run.refusal("run", "node/zone").contains("the run has no node/zone"));
+}
+
+#[test]
+fn a_pod_tells_what_its_probes_find_and_how_often_and_when_that_counts() {
+    let run = Run::of("probes", PROBES);
+    let story = run.story("pod/web");
+    let tries = "Unhealthy  Readiness probe failed: HTTP probe failed with statuscode: 503 (10 times, last at 90.";
+    in_order(&story, &[" Started ", tries, "Unhealthy  Readiness probe of container main failed"]);
+    assert_eq!(story.matches(" Unhealthy ").count(), 2, "{story}");
 }
 
 #[test]

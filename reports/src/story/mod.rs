@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use self::causes::Causes;
 use crate::account::plain;
+use crate::format::{seconds_column, thousands};
 use crate::record::{EventRow, FactRow, Text};
 use crate::recorded::Recorded;
 
@@ -80,7 +81,9 @@ pub fn story(recorded: &Recorded, subject: &str) -> Story {
     steps.extend(of_object().filter_map(|event| {
         let same = |fact: &FactRow| {
             let pair = (event.reason.as_str(), fact.reason.as_str());
-            fact.reason == event.reason || SAME_AS.contains(&pair) || fact.message == ended(event).trim_end()
+            (fact.reason == event.reason && event.reason != TRIES)
+                || SAME_AS.contains(&pair)
+                || fact.message == ended(event).trim_end()
         };
         let told = causes.facts.of(subject).iter().any(|&place| same(&recorded.facts[place]));
         // A pull that has not begun by the end of the run is told by its wait.
@@ -115,6 +118,10 @@ fn waits(causes: &Causes<'_>, event: &EventRow) -> Vec<Step> {
     };
     times.into_iter().filter(|time_ns| !begins(time_ns)).map(wait).collect()
 }
+
+/// The events that tell what the tries of a probe have found, where the fact of this reason tells that its result has
+/// changed.
+const TRIES: &str = "Unhealthy";
 
 /// Events that say what a fact of another reason says.
 const TOLD_OTHERWISE: &[&str] = &[
@@ -197,7 +204,10 @@ fn cause(fact: &FactRow) -> Cause {
 }
 
 fn said(event: &EventRow) -> Step {
-    let times = if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
+    let times = match event.count {
+        ..=1 => String::new(),
+        count => format!(" ({} times, last at {} s)", thousands(count), seconds_column(event.last_ns)),
+    };
     Step {
         time_ns: event.first_ns,
         subject: plain(&event.subject),
