@@ -18,6 +18,12 @@ pub(super) enum Unseen {
     Exited(Uid, ContainerIndex, u32, Exit),
 }
 
+impl Unseen {
+    fn is_start_of(&self, of: (Uid, ContainerIndex, u32)) -> bool {
+        matches!(self, Unseen::Started { pod, container, attempt, .. } if (*pod, *container, *attempt) == of)
+    }
+}
+
 /// How and when a container ended.
 #[derive(Clone, Copy)]
 pub(super) struct Exit {
@@ -147,6 +153,11 @@ impl Row {
         if !by_itself && ctx.config.kubelet.relist_period != Span::ZERO {
             if self.unseen.is_empty() {
                 ctx.arm(TimerKind::Relist, next_relist(ctx));
+            }
+            if let Unseen::Exited(pod, container, attempt, _) = event {
+                // A relist shows what there is: of a container that started and ended before it only the end.
+                let start = (pod, container, attempt);
+                self.unseen.retain(|it| !it.is_start_of(start));
             }
             self.unseen.push(event);
         } else if let Some(pod) = pod {

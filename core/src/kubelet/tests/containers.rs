@@ -55,6 +55,28 @@ fn a_container_in_a_crash_loop_shows_its_end_for_a_sync_before_it_shows_that_it_
 }
 
 #[test]
+fn a_container_that_starts_and_ends_between_two_relists_is_never_shown_as_running() {
+    let exits = [(Span::from_millis(100), 1), (Span::from_secs(1_000), 0)];
+    let mut bed = bed_with(Config::default(), FakeRuntime::new().with_exits("app", &exits));
+    create(&mut bed, "web", spec(&["app"]));
+    let mut shown: Vec<String> = Vec::new();
+    while bed.now() < Time::from_secs(10) {
+        bed.run_for(Span::from_millis(50));
+        let now = match &pod(&bed, "web").status.containers[0].state {
+            ContainerState::Waiting { reason, .. } => reason.to_string(),
+            ContainerState::Running { .. } => "runs".to_owned(),
+            ContainerState::Terminated(how) => format!("{} {}", how.reason, pod(&bed, "web").is_ready()),
+        };
+        if shown.last() != Some(&now) {
+            shown.push(now);
+        }
+    }
+    assert_eq!(shown, ["ContainerCreating", "Error false", "runs"]);
+    assert_eq!(times(&bed, "web", "Started").len(), 2);
+    assert_eq!(times(&bed, "web", "Ready").len(), 1, "only the second start is seen");
+}
+
+#[test]
 fn what_has_ended_in_a_pod_that_goes_shows_its_end() {
     let mut bed = bed(FakeRuntime::new().with_exits("app", &[(Span::from_secs(1), 7)]));
     create(&mut bed, "web", spec(&["app"]));
