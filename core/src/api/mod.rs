@@ -8,9 +8,9 @@
 //! Parts: `server` is the process. What can be asked of it is in `create`, `read`, `update` (whole objects, or their
 //! status), `patch` (single changes, `undo` among them), `apply`, `deletion` and `eviction`. On the way into the store
 //! come `admission` with `accounts`, `priority`, `limit_ranger`, `pod_security` and `quota`, and `services` for
-//! addresses and ports;
-//! `namespace` is what one says of its content, `parts` which part of a kind is its status, `immutable`, `set_updates` and `storage` what may not change.
-//! `changes` tells facts of writes, `leases` keeps renewals, `client` is the side of who asks.
+//! addresses and ports; `namespace` is what one says of its content, `parts` which part of a kind is its status,
+//! `immutable`, `set_updates` and `storage` what may not change. `changes` tells facts of writes, `leases` keeps
+//! renewals, `client` is the side of who asks.
 
 mod accounts;
 pub mod admission;
